@@ -1,4 +1,4 @@
-"""Whose run it is, asked inside one transaction together with what hides its rows."""
+"""Checks inside a transaction that an object belongs to the caller's account."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ LOW_DISK = 4  # times the floor below which no run is taken
 
 
 class Health:
-    """Looks at the parts of the installation, for its operator."""
+    """Checks the parts of the installation, for its operator."""
 
     def __init__(
         self,
@@ -29,7 +29,7 @@ class Health:
         self._proxies = proxies
 
     async def all(self, caller: Caller) -> list[HealthCheck]:
-        """Every check there is. Raises ``Forbidden``."""
+        """All checks. Raises ``Forbidden``."""
         return [
             *await self.disk(caller),
             *await self.sandboxes(caller),
@@ -37,7 +37,7 @@ class Health:
         ]
 
     async def disk(self, caller: Caller) -> list[HealthCheck]:
-        """Room on the disk of the data folder. Raises ``Forbidden``."""
+        """Free space on the disk of the data folder. Raises ``Forbidden``."""
         require_operator(caller, "Looking at the disk")
         try:
             disk = self._disk()

@@ -11,7 +11,7 @@ MOST_ADDRESS = 64  # characters
 def action_of(
     caller: Caller, action: AuditAction, target: str, detail: str = "", *, account_id: str = ""
 ) -> NewAudit:
-    """What ``caller`` does, for the log of their account, or of the one that it is done to."""
+    """An action of ``caller``, for the log of the caller's account or of the affected one."""
     return NewAudit(
         account_id=account_id or caller.account_id,
         user_id=caller.user_id,

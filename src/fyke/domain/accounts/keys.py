@@ -21,7 +21,7 @@ _SHOWN = len(KEY_PREFIX) + 4
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """A key at the one moment its text is known. ``key`` stays out of every printed form."""
+    """A new key, the only time its text is known. ``key`` is not in the representation."""
 
     id: str
     name: str

@@ -28,7 +28,7 @@ _BESIDES_NAME = 6  # characters, when the name is left out
 
 
 class Passwords:
-    """Hashes and verifies, ``AT_ONCE`` at a time; more than ``MOST_WAITING`` are sent away."""
+    """Hashes and verifies, ``AT_ONCE`` at a time; beyond ``MOST_WAITING`` requests are refused."""
 
     def __init__(self, hasher: PasswordHasher | None = None) -> None:
         self._hasher = hasher or PasswordHasher()
@@ -37,7 +37,7 @@ class Passwords:
         self._unknown_hash = ""
 
     async def hash(self, password: str) -> str:
-        """The hash to keep of a password that ``check_new`` has let pass."""
+        """Hash a password that ``check_new`` has accepted."""
         return await self._turn(self._hasher.hash, _bytes(password))
 
     async def verify(self, kept: str, password: str) -> bool:
@@ -71,8 +71,8 @@ class Passwords:
 
 
 def check_new(password: str, user_name: str, field: str = "password") -> None:
-    """Raise ``InvalidRequest`` for a password that others would guess; any characters may be in
-    it. The message starts with ``field``.
+    """Raise ``InvalidRequest`` for a password that is easy to guess; all characters are allowed.
+    The message starts with ``field``.
     """
     if len(password) < SHORTEST:
         raise InvalidRequest(
@@ -97,7 +97,7 @@ def check_new(password: str, user_name: str, field: str = "password") -> None:
 
 
 def _normal(password: str) -> str:
-    """One form for what keyboards compose in different ways."""
+    """The same form for characters that keyboards compose in different ways."""
     return unicodedata.normalize("NFC", password)
 
 

@@ -1,4 +1,4 @@
-"""Who may do what, beyond owning it: questions that several services ask."""
+"""Checks of roles and scopes that several services need, beside ownership."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def require_operator(caller: Caller, action: str) -> None:
 
 
 def require_editor(caller: Caller, action: str) -> None:
-    """Raise ``Forbidden`` for a user who may only look."""
+    """Raise ``Forbidden`` for a user with the role viewer."""
     if caller.role is Role.VIEWER:
         raise Forbidden(f"{action} is not for users with the role viewer; ask the account's owner")
 
@@ -26,7 +26,7 @@ def require_owner(caller: Caller, action: str) -> None:
 
 
 def require_scope(caller: Caller, scope: Scope) -> None:
-    """Raise ``ScopeMissing`` when the caller's key is not meant for this kind of operation."""
+    """Raise ``ScopeMissing`` when the caller's key does not have the scope."""
     if scope not in caller.scopes:
         raise ScopeMissing(
             f'this needs a key with the scope "{scope}", and yours has: '

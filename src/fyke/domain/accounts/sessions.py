@@ -44,7 +44,7 @@ _MOST_AGENT = 300
 
 @dataclass(frozen=True, slots=True)
 class NewSession:
-    """A session at the one moment its token is known. ``token`` stays out of every printed form."""
+    """A new session, the only time its token is known. ``token`` is not in the representation."""
 
     id: str
     user: User
@@ -54,7 +54,7 @@ class NewSession:
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """Who sits in front of the browser."""
+    """The user of a session."""
 
     caller: Caller
     user: User
@@ -69,7 +69,7 @@ class _KnownSession:
 
 
 class Sessions:
-    """Everything that is signed in."""
+    """The sessions of all users."""
 
     def __init__(self, storage: Storage, clock: Clock, passwords: Passwords) -> None:
         self._storage = storage
@@ -152,7 +152,7 @@ class Sessions:
         self.forget()
 
     async def list(self, caller: Caller) -> list[Session]:
-        """The living sessions of the caller's own user, the last used first."""
+        """The valid sessions of the caller's user, the last used first."""
 
         def work(tx: Transaction) -> list[Session]:
             return [s for s in tx.sessions.of_user(caller.user_id) if is_living(s, tx.now)]
@@ -160,7 +160,9 @@ class Sessions:
         return await self._storage.read(work)
 
     async def revoke(self, caller: Caller, session_id: str) -> None:
-        """End one of one's own sessions. Raises ``NotFound`` when it has ended or is not theirs."""
+        """End a session of the caller's user. Raises ``NotFound`` for an ended one and another
+        user's.
+        """
 
         def work(tx: Transaction) -> None:
             if not tx.sessions.end(caller.user_id, tx.now, session_id=session_id or "-"):
@@ -171,7 +173,7 @@ class Sessions:
         self.forget()
 
     async def revoke_others(self, caller: Caller, session_id: str = "") -> int:
-        """End all of one's own sessions but the one named; return how many those were."""
+        """End all other sessions of the caller's user; return how many."""
 
         def work(tx: Transaction) -> int:
             count = tx.sessions.end(caller.user_id, tx.now, but=session_id)
@@ -224,12 +226,12 @@ class Sessions:
         try:
             await self._storage.write(lambda tx: tx.sessions.touch(session_id, tx.now))
         except Unavailable:
-            # The time of last use is a courtesy: with a full disk reading must still work.
+            # The time of last use is optional: with a full disk reading must still work.
             return
 
 
 def add_session(tx: Transaction, user: User, agent: str, address: str) -> NewSession:
-    """Store a new session of ``user`` within a transaction that has made sure of them."""
+    """Store a new session of ``user``, in the transaction that has authenticated the user."""
     token = new_token()
     session = Session(
         id=new_ulid(),
@@ -253,7 +255,7 @@ def is_living(session: Session, now: int) -> bool:
 
 
 def _look_up(tx: Transaction, wanted: str) -> tuple[SignedIn, bool]:
-    """Who it is, and whether the last use is to be noted."""
+    """Find the session, and whether its last use has to be stored."""
     session = tx.sessions.by_digest(wanted)
     if session is None or not hmac.compare_digest(session.digest, wanted):
         raise SessionEnded

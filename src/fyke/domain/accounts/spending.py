@@ -1,4 +1,4 @@
-"""The caps of an account, as its owner or the operator sets them, and where its month stands."""
+"""The spending caps of an account, and its spending in the present month."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _SETTING = "Changing the caps of an account"
 
 @dataclass(frozen=True, slots=True)
 class SpendingStatus:
-    """An account with its caps, and its present month. ``priced``: whether anything costs money,
-    without which caps mean nothing.
+    """An account with its caps and its present month. ``priced``: whether runs cost money; without
+    prices caps have no effect.
     """
 
     account: Account
@@ -46,7 +46,7 @@ class Spending:
         self._priced = prices.any()
 
     async def standing(self, caller: Caller) -> SpendingStatus:
-        """That of the caller's own account."""
+        """The status of the caller's own account."""
         return await self._storage.read(lambda tx: self._standing(tx, _own(tx, caller)))
 
     async def change(

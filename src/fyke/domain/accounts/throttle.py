@@ -53,17 +53,17 @@ class SignInAttempts:
             self._paid.popitem(last=False)
 
     def give_back(self, key: str) -> None:
-        """The try succeeded: it does not count."""
+        """Do not count a try that succeeded."""
         if key in self._paid:
             self._paid[key] -= self._allowance.seconds
 
     def forget(self, key: str) -> None:
-        """All tries of this key are forgiven."""
+        """Forget all tries of this key."""
         self._paid.pop(key, None)
 
 
 def network_of(address: str) -> str:
-    """What one subscriber has: an IPv4 address or an IPv6 /64."""
+    """The network of one subscriber: an IPv4 address or an IPv6 /64."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

@@ -54,7 +54,7 @@ class Users:
         self._sessions = sessions
 
     async def list(self, caller: Caller, *, account: str | None = None) -> list[UserEntry]:
-        """In the order in which they came; all of an account may see who is in it."""
+        """The users in order of creation; every user of an account may see them."""
 
         def work(tx: Transaction) -> list[UserEntry]:
             users = tx.accounts.users(_account_id(tx, caller, account))
@@ -191,7 +191,7 @@ class Users:
 
 
 def user_name(name: str) -> str:
-    """The name as it is kept: in small letters. Raise ``InvalidRequest``."""
+    """The name as stored, in lower case. Raise ``InvalidRequest``."""
     wanted = name.strip().lower()
     if not _NAME.fullmatch(wanted):
         raise InvalidRequest(
@@ -218,7 +218,7 @@ def _keep_an_owner(tx: Transaction, user: User, action: str) -> None:
     users = tx.accounts.users(user.account_id)
     others = [u for u in users if u.role is Role.OWNER and not u.disabled and u.id != user.id]
     if user.password_hash:
-        # one who never came would not be there to undo it
+        # an invited user who never signed in could not undo it
         others = [other for other in others if other.password_hash]
     if not others:
         raise Refused(

@@ -1,4 +1,4 @@
-"""Whether a run that has ended gives cause for an alert: pure, a sentence or nothing."""
+"""Decides whether an ended run raises an alert. Pure: returns a sentence or None."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MEGABYTE = 10**6
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a rule of some kinds needs to know beside the run."""
+    """The facts that some kinds of rules need beside the run."""
 
     usual: Sequence[PastRuns] = ()
     field: FieldFacts | None = None
@@ -26,7 +26,7 @@ class Facts:
 
 
 def evaluate(rule: Rule, run: Run, facts: Facts) -> str | None:
-    """One sentence that says what is wrong with ``run``, None when ``rule`` has nothing to say."""
+    """One sentence that says what is wrong with ``run``, None when ``rule`` does not match."""
     succeeded = run.state is RunState.SUCCEEDED
     match rule.kind:
         case RuleKind.FAILED:
@@ -44,7 +44,7 @@ def evaluate(rule: Rule, run: Run, facts: Facts) -> str | None:
 
 
 def _failed(rule: Rule, run: Run) -> str | None:
-    """A run of an older release has no code: only a rule without reasons looks at it."""
+    """A run of an older release has no code: only a rule without reasons matches it."""
     if rule.reasons and (run.reason is None or run.reason.code not in rule.reasons):
         return None
     reason = " ".join(run.err_msg.split())[:MAX_REASON]
@@ -99,7 +99,7 @@ def _over_budget(rule: Rule, spent: Spent) -> str | None:
 
 
 def duration(milliseconds: float) -> str:
-    """A time as people say it: ``240 ms``, ``4.2 s``, ``3 min 7 s``, ``2 h 5 min``."""
+    """A duration as text: ``240 ms``, ``4.2 s``, ``3 min 7 s``, ``2 h 5 min``."""
     if milliseconds < 1000:
         return f"{milliseconds:.0f} ms"
     if milliseconds < 60_000:

@@ -1,9 +1,9 @@
-"""Looking at runs that have ended: each once, in their order, also when a server is killed.
+"""Evaluates the rules for ended runs: each once, in order, also when a server is killed.
 
-What waits is written with the end of the run. It is taken away in the transaction that writes what
-came of it, so a server that dies in between leaves it for the next one; of two servers that look
-at the same run one finds it taken. Rows are read outside of any transaction, because that may
-take seconds; when the rules were changed meanwhile, the run is looked at again.
+A pending check is written in the transaction that ends the run, and removed in the one that writes
+its result. So a server that dies in between leaves it to the next one, and of two servers with the
+same run one finds it removed. Rows are read outside of any transaction, because that may take
+seconds; when the rules were changed meanwhile, the run is evaluated again.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ FORGET_BATCH = 1000
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """A run that waits, and what looks at it."""
+    """A pending check of a run, and the rules that apply to it."""
 
     check: AlertCheck
     run: Run
@@ -42,7 +42,7 @@ class _Case:
 
 
 class AlertMonitor:
-    """Works off runs that have ended. ``mails``: whether rules may send mail."""
+    """Evaluates the rules for ended runs. ``mails``: whether rules may send mail."""
 
     def __init__(self, storage: Storage, results: Results, *, mails: bool = False) -> None:
         self._storage = storage
@@ -50,7 +50,7 @@ class AlertMonitor:
         self._mails = mails
 
     async def work_off(self) -> float | None:
-        """Look at all that wait; return seconds until one may be tried again, None when none is
+        """Process all pending checks; return seconds until one may be retried, None when none is
         left. Raises ``Unavailable``.
         """
         while (case := await self._storage.read(_next)) is not None:
@@ -67,7 +67,7 @@ class AlertMonitor:
         return await self._storage.read(_pause)
 
     async def forget_old(self) -> int:
-        """Remove alerts that are listed no more; return how many."""
+        """Remove old alerts; return how many."""
         return await self._storage.write(
             lambda tx: tx.alerts.forget_alerts(tx.now - KEPT_MS, FORGET_BATCH)
         )
@@ -79,7 +79,7 @@ class AlertMonitor:
             if tx.alerts.lock_check(case.check.seq) is None:
                 return []  # another server was faster, or the run was deleted
             if _rules(tx, case.run) != case.rules:
-                return []  # it still waits, and is looked at with the rules as they are now
+                return []  # still pending, and evaluated again with the present rules
             tx.alerts.drop_check(case.check.seq)
             return _evaluate_rules(tx, case, fields, mails=self._mails)
 
@@ -117,7 +117,7 @@ def facts_of(tx: Transaction, rule: Rule, run: Run, fields: Mapping[str, FieldFa
 
 
 def _next(tx: Transaction) -> _Case | AlertCheck | None:
-    """The next run with its rules; a bare ``AlertCheck`` when nothing looks at it any more."""
+    """The next run with its rules; only the ``AlertCheck`` when no rule applies to it any more."""
     check = tx.alerts.next_check(tx.now)
     if check is None:
         return None

@@ -17,7 +17,9 @@ from fyke.model.webhook import WebhookEvent
 
 
 def queue_rule_checks(tx: Transaction, run: Run) -> None:
-    """Note that ``run`` has ended, in the transaction that ends it, if any rule looks at it."""
+    """Write a pending check for ``run``, in the transaction that ends it, if any rule applies to
+    it.
+    """
     if tx.alerts.rules_for(run):
         tx.alerts.add_check(run)
         tx.notify(ALERTS)

@@ -1,4 +1,4 @@
-"""What a rule would have said of the last runs that ended, without raising anything."""
+"""A preview of a rule: the alerts that it would have raised for the last ended runs."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class RulePreview:
 
 
 async def preview(storage: Storage, results: Results, rule: Rule) -> RulePreview:
-    """Look back with ``rule``."""
+    """Evaluate ``rule`` for the last runs."""
     if rule.kind is RuleKind.BUDGET:
         return await storage.read(lambda tx: _budget(tx, rule))
     runs, hidden = await storage.read(lambda tx: _last(tx, rule))

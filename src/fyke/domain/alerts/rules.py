@@ -1,4 +1,4 @@
-"""What a rule may say: each kind with its own members. Every refusal names its field."""
+"""Validation of rules: each kind has its own members. Every error names its field."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_FACTOR = 1000
 MOST_USD = Decimal(10**9)
 MOST_MB = Decimal(10**12)
 _MEGABYTE = 10**6
-# what a mail server will take for sure; it also keeps every line break out of the headers
+# accepted by every mail server; it also keeps line breaks out of the headers
 _EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 
 
@@ -54,8 +54,8 @@ EXAMPLE = RuleFields(name="A run has failed", kind=RuleKind.FAILED.value)
 def checked(
     tx: Transaction, caller: Caller, wanted: RuleFields, blank: Rule, *, mails: bool
 ) -> Rule:
-    """``blank`` (id, times) with what ``wanted`` says. Raise ``InvalidRequest`` with a sentence
-    for each fault.
+    """``blank`` (id, times) with the fields of ``wanted``. Raise ``InvalidRequest`` with a sentence
+    for each error.
     """
     faults: list[str] = []
 

@@ -26,13 +26,13 @@ SUPERSEDED = "the run has ended"
 
 
 def enqueue_running(tx: Transaction, run: Run) -> None:
-    """Write the call that ``run`` is running, if it was started on v2 and asked for calls."""
+    """Write the callback that ``run`` is running, if it was started on v2 with a callback URL."""
     if run.callback_url and run.origin is Origin.API_V2:
         _enqueue(tx, run, DeliveryKind.RUNNING)
 
 
 def enqueue_terminal(tx: Transaction, run: Run) -> None:
-    """Write the terminal callback of ``run``, if it asked for one, into this transaction."""
+    """Write the terminal callback of ``run``, if it has a callback URL, in this transaction."""
     if not run.callback_url:
         return
     give_up_running(tx, run.id)
@@ -49,7 +49,7 @@ def give_up_running(tx: Transaction, run_id: str, endpoint_id: str = "") -> None
 
 
 def superseded(running: Delivery, now: int) -> Delivery:
-    """The running call of a run that has ended, given up."""
+    """The callback that an ended run is running, marked as superseded."""
     return replace(
         running,
         state=DeliveryState.SUPERSEDED,

@@ -16,9 +16,7 @@ AT_ONCE = 2560  # more than a thousand new hosts can take, with two calls each
 
 
 def free_slots(taken: Iterable[HostStatus], at_once: int = AT_ONCE) -> dict[HostStatus, int]:
-    """How many more deliveries to hosts of each standing may begin while ``taken`` are on
-    their way.
-    """
+    """How many more deliveries to hosts of each status may start while ``taken`` are in flight."""
     held = Counter(taken)
     failing = held[HostStatus.FAILING]
     unproven = failing + held[HostStatus.NEW]
@@ -32,7 +30,7 @@ def free_slots(taken: Iterable[HostStatus], at_once: int = AT_ONCE) -> dict[Host
 
 
 def take_slot(free: dict[HostStatus, int], standing: HostStatus) -> bool:
-    """Count one more of ``standing`` down in ``free``; False when there is no place for it."""
+    """Take a slot of ``standing`` from ``free``; False when there is none."""
     if free[standing] <= 0:
         return False
     order = (HostStatus.GOOD, HostStatus.NEW, HostStatus.FAILING)

@@ -1,4 +1,4 @@
-"""Which columns a worker's rows have: as its schema says, and as its last run really had them."""
+"""The columns of a worker's rows: those of its schema, and those of the last run."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class WorkerOutputFields:
 
 
 class OutputFields:
-    """Answers what a worker's rows look like, from the caller's own runs of it."""
+    """Finds the columns of a worker's rows, from the caller's own runs of it."""
 
     def __init__(self, storage: Storage, results: RunResults) -> None:
         self._storage = storage

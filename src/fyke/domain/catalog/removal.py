@@ -22,7 +22,7 @@ from fyke.model.run import RunState
 from fyke.model.worker import Worker
 from fyke.reasons import Reason, ReasonCode
 
-# Ended in one transaction; many more would keep others from writing for too long.
+# Ended in one transaction; more would block other writers for too long.
 _AT_ONCE = 100
 
 

@@ -1,4 +1,4 @@
-"""The catalog: the published workers that people find by searching."""
+"""The catalog: search in published workers."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ class CatalogEntry:
 
 @dataclass(frozen=True, slots=True)
 class CatalogView:
-    """One worker with what stands around its page. ``runs`` and ``tasks`` are the caller's
-    account's own; ``notice`` says why the latest version is deprecated, ``None`` when it is not;
+    """One worker with the content of its page. ``runs`` and ``tasks`` are those of the caller's
+    account; ``notice`` says why the latest version is deprecated, ``None`` when it is not;
     ``latest`` is the version that the caller gets, None without one.
     """
 
@@ -115,8 +115,8 @@ class Catalog:
         return total, [seen_by(worker, caller) for worker in found]
 
     async def browse(self, caller: Caller, query: CatalogQuery) -> CatalogListing:
-        """One page of the catalog with figures, counts of categories, and names that are near
-        when nothing is found. Raise ``InvalidRequest`` for a text that is too long.
+        """One page of the catalog with figures, counts of categories, and similar names when
+        nothing is found. Raise ``InvalidRequest`` for a text that is too long.
         """
         text = query.text.strip()
         if len(text) > MAX_TEXT:
@@ -154,7 +154,7 @@ class Catalog:
         )
 
     def _sorted(self, counts: dict[int, int]) -> list[int]:
-        """Named ones in their own order, then the others by number."""
+        """Named categories in their own order, then the others by number."""
         named = [number for number in self.categories.all if number in counts]
         return [*named, *sorted(counts.keys() - set(named))]
 
@@ -167,7 +167,7 @@ class Catalog:
         return await self._storage.read(work)
 
     async def view(self, caller: Caller, ref: str) -> CatalogView:
-        """One worker with what stands around its page. Raise ``WorkerNotFound``."""
+        """One worker with the content of its page. Raise ``WorkerNotFound``."""
 
         def work(tx: Transaction) -> CatalogView:
             entry = _entries(tx, caller, [find_worker(tx, caller, ref)])[0]
@@ -183,7 +183,7 @@ class Catalog:
         return await self._storage.read(work)
 
     async def entries(self, caller: Caller, workers: Sequence[Worker]) -> list[CatalogEntry]:
-        """The figures beside workers that were found by other means."""
+        """The catalog entries of given workers."""
         return await self._storage.read(lambda tx: _entries(tx, caller, workers))
 
     async def favourites(self, caller: Caller, text: str = "") -> list[CatalogEntry]:
@@ -206,8 +206,8 @@ class Catalog:
         return await self._storage.read(work)
 
     async def mark(self, caller: Caller, ref: str, *, favourite: bool) -> CatalogEntry:
-        """Put the worker among the caller's favourites, or take it out. Raise ``WorkerNotFound``,
-        and ``InvalidRequest`` when there are too many.
+        """Add the worker to the caller's favourites, or remove it. Raise ``WorkerNotFound``, and
+        ``InvalidRequest`` when there are too many.
         """
 
         def work(tx: Transaction) -> CatalogEntry:

@@ -1,10 +1,10 @@
-"""A field's value as a form carries it, without loss, and back.
+"""Encodes a field's value for a form without loss, and decodes it again.
 
-Three things make it lossless. A value that its control cannot show is carried as JSON under the
-suffix ``json``. A value that the control shows, but would not give back as it was (null as an empty
-line, a list in an order of its own), is carried beside it under ``was``: a control that comes back
-just as it was shown means just that value. And rows of a table are fields within a field, named
-``ROW.COLUMN``. Text under ``paste`` is more rows, as a spreadsheet copies them.
+A value that its control cannot show is sent as JSON under the suffix ``json``. A value that the
+control shows but would not return unchanged (null as an empty line, a list in another order) is
+also sent under ``was``: when the control comes back unchanged, that value is meant. Rows of a table
+are fields within a field, named ``ROW.COLUMN``. Text under ``paste`` is more rows, as copied from a
+spreadsheet.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def decode(field: FormField, posted: Posted) -> Read:
 
 
 def _kept(field: FormField, was: str, posted: Posted) -> Read | None:
-    """The value that was shown, if the control has come back as it was shown."""
+    """The value under ``was``, if the control came back unchanged."""
     try:
         value = ABSENT if was == _ABSENT else read_json(was)
     except JsonViewError:
@@ -57,7 +57,7 @@ def _kept(field: FormField, was: str, posted: Posted) -> Read | None:
 
 
 def _said(posted: Posted) -> Posted:
-    """What was said, leaving out what says nothing, and the hints that only help to show it."""
+    """What was sent, without empty texts and without the hints for display."""
     said = {suffix: [text for text in texts if text] for suffix, texts in posted.items()}
     return {s: t for s, t in said.items() if t and s != UNIT and not s.endswith(f":{UNIT}")}
 

@@ -1,8 +1,8 @@
-"""One field as what its control sends, and back.
+"""Converts a value to what its control sends, and back.
 
-A control sends ``Posted``: texts by a suffix, ``""`` for the value itself. ``show`` says what a
-control of this kind sends for a value, None when it cannot show it; ``read`` is the way back.
-Both know only the control; what they cannot carry is the work of ``codec``.
+A control sends ``Posted``: texts by a suffix, ``""`` for the value itself. ``show`` returns what a
+control of this kind sends for a value, None when it cannot show it; ``read`` is the inverse. Values
+that a control cannot represent are handled by ``codec``.
 """
 
 from __future__ import annotations
@@ -25,9 +25,7 @@ AMOUNT, UNIT = "amount", "unit"
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What a control gave: a value, and what is wrong with it. A value that cannot be understood
-    stays as it was typed.
-    """
+    """A value read from a control, and its errors. A value that cannot be parsed stays as typed."""
 
     value: Any
     problems: tuple[InputError, ...] = ()
@@ -55,7 +53,7 @@ def is_lossless(value: object) -> bool:
 
 
 def _empty(field: FormField) -> Any:
-    """A text that was emptied: of a field that has a default it says "none", else nothing."""
+    """An emptied text: for a field with a default it means "none", else no value."""
     return "" if isinstance(field.default, str) and field.default else ABSENT
 
 
@@ -205,7 +203,7 @@ def _read_span(field: FormField, date: str, amount: str, unit: str) -> Read:
 
 
 def _date_parts(text: str, rule: dates.DateRule) -> dates.Parts | None:
-    """The parts of a date in the format that is sent, that is shown, or of the standard."""
+    """The parts of a date in the sent, the shown or the ISO format."""
     for known in (rule.sent, rule.shown):
         parts = dates.parse(text, known)
         if parts is not None and "year" in parts:
@@ -234,7 +232,7 @@ def _show_list(field: FormField, value: Any) -> Posted | None:
 
 
 def _shared_key(items: list[Any]) -> str | None:
-    """The one key of all items, ``""`` when they are plain text, None when they are neither."""
+    """The only key of all items, ``""`` when they are plain text, else None."""
     if all(isinstance(item, str) for item in items):
         return ""
     head = items[0]

@@ -1,7 +1,6 @@
-"""Filling a list of the form from a file, or from what was copied out of a spreadsheet.
+"""Fills a list of the form from a file, or from cells copied from a spreadsheet.
 
-Rows that come so go the way of rows that were typed: the same rules, with the line of the file in
-every fault.
+Imported rows follow the same rules as typed ones, with the line of the file in every error.
 """
 
 from __future__ import annotations
@@ -22,8 +21,8 @@ _OLD_WORKBOOK = b"\xd0\xcf\x11\xe0"
 
 @dataclass(frozen=True, slots=True)
 class ImportChoice:
-    """Which column of a file to take, by its number from 1 or its title; ``""``: the first, or the
-    one that is called like the field. ``sheet`` of a workbook; ``""``: the first.
+    """Which column of a file to take, by its number from 1 or its title; ``""``: the one with the
+    name of the field, or the first. ``sheet`` of a workbook; ``""``: the first.
     """
 
     column: str = ""
@@ -32,7 +31,7 @@ class ImportChoice:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """The value for the field, and what is wrong with it. ``header``: the first row was titles."""
+    """The value for the field, and its errors. ``header``: the first row had titles."""
 
     value: list[Any]
     header: bool

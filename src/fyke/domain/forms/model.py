@@ -1,4 +1,4 @@
-"""What a form is made of: fields, their kinds, their options, and what went wrong with them."""
+"""The model of a form: fields, controls, options and errors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fyke.domain.workers.input_schema import InputSchema
 
 
 class Absent(Enum):
-    """The value of a field that the input does not have; null is a value of its own."""
+    """The value of a field that is missing in the input, as opposed to null."""
 
     ABSENT = "absent"
 

@@ -1,8 +1,8 @@
-"""The one way to a run's input, from wherever it comes.
+"""The one path to a run's input, from any source.
 
 A form, the text of the JSON view, the body of a request, a saved task, the input of a past run, a
-snippet: each is a ``Raw`` of its kind, and all give the same ``Normalised``. What the original
-platform takes as it is, is taken as it is: nothing is filled in, trimmed, sorted or rounded.
+snippet: each is a ``Raw`` of its kind, and all give the same ``Normalised``. As on the original
+platform, values stay unchanged: nothing is filled in, trimmed, sorted or rounded.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _MAX_LINES_TEXT = 500_000  # in longer texts the lines of errors are not looked 
 
 @dataclass(frozen=True, slots=True)
 class FormPairs:
-    """What a form has sent, in order."""
+    """The pairs that a form has sent, in order."""
 
     pairs: Iterable[tuple[str, str]]
 
@@ -73,7 +73,7 @@ class Normalised:
 
 
 def normalise(form: RunForm, raw: Raw, defaults: SystemDefaults | None = None) -> Normalised:
-    """Return the input that ``raw`` means. Never raises: what is wrong is in ``errors``."""
+    """Return the input of ``raw``. Never raises: problems are in ``errors``."""
     if isinstance(raw, FormPairs):
         found = _from_form(form, raw)
     elif isinstance(raw, JsonText):
@@ -84,7 +84,7 @@ def normalise(form: RunForm, raw: Raw, defaults: SystemDefaults | None = None) -
 
 
 def to_pairs(form: RunForm, value: Normalised) -> Pairs:
-    """Return what the form sends when it shows this input: the inverse of ``normalise``."""
+    """Return the pairs that a form with this input sends: the inverse of ``normalise``."""
     return sent_pairs(shown(form, value.custom, value.system))
 
 
@@ -129,7 +129,7 @@ def _system(sent: Sent) -> tuple[dict[str, Any], list[InputError]]:
 
 
 def _rest(text: str) -> tuple[dict[str, Any], list[InputError]]:
-    """What the form does not show and carries along."""
+    """The members that the form sends along without showing them."""
     try:
         value = read_json(text) if text.strip() else {}
     except JsonViewError as bad:
@@ -194,7 +194,7 @@ def _checked(form: RunForm, found: Normalised, raw: Raw, defaults: SystemDefault
 
 
 class _Positions:
-    """The lines of fields in the text of the JSON view; 0 everywhere else."""
+    """The lines of fields in the text of the JSON view; 0 for other sources."""
 
     def __init__(self, form: RunForm, raw: Raw) -> None:
         self._lines: Lines | None = None

@@ -1,4 +1,6 @@
-"""Numbers as people type them: digits and a point, of any length; never a guess at a comma."""
+"""Numbers as users type them: digits and a decimal point, of any length. Commas are refused,
+because they are ambiguous.
+"""
 
 from __future__ import annotations
 

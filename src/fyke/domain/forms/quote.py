@@ -1,6 +1,4 @@
-"""What starting an input would mean: into how many subtasks it splits, what it may cost, and what
-stands in its way at the moment.
-"""
+"""A preview of a start: the number of subtasks, the possible cost, and what prevents it now."""
 
 from __future__ import annotations
 
@@ -66,7 +64,7 @@ def split_preview(
 def quote(
     prices: Prices, found: SplitPreview, account: Account, month: SpendingMonth | None = None
 ) -> Quote:
-    """Return what a plan may cost the account; ``month`` when it has a cap on that."""
+    """Return what a run may cost the account; ``month`` when that has a cap."""
     limits = found.limits
     if not prices.any() or limits is None:
         return Quote(priced=prices.any())

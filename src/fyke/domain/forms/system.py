@@ -56,7 +56,7 @@ FIELDS: dict[str, FormField] = {
 
 
 def read_system(sent: dict[str, Posted]) -> tuple[dict[str, Any], list[InputError]]:
-    """Return the options that a form has sent, and what could not be read."""
+    """Return the options that a form has sent, and the errors of those that could not be read."""
     values: dict[str, Any] = {}
     problems: list[InputError] = []
     for name, field in FIELDS.items():

@@ -37,10 +37,10 @@ class AttemptReport:
 
 @dataclass(frozen=True, slots=True)
 class RunnerOrders:
-    """What a runner must do after reporting: whom to stop and why, and whom it has lost.
+    """What a runner must do after a report: which attempts to stop and why, and which it has lost.
 
-    ``again_ms``: when a charge will have used up what is held, if no traffic comes first; None when
-    that is not to be expected.
+    ``again_ms``: when the charge of a run will reach its held money by time alone; None when it
+    will not.
     """
 
     stop: dict[str, End]  # by attempt id
@@ -49,7 +49,7 @@ class RunnerOrders:
 
 
 class Attempts:
-    """Moves attempts along. Used by the runner, and by the timers for what a runner left behind."""
+    """Starts and ends attempts. Used by the runner, and by the timers for lost runners."""
 
     def __init__(self, storage: Storage, results: Results, rules: Rules) -> None:
         self._storage = storage

@@ -1,4 +1,4 @@
-"""Looks up what a hint about the end of a run is made of."""
+"""Reads the facts that hints about the end of a run need."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ Event = AttemptStarted | SubtaskEnded | AbortRequested | LimitReached
 
 
 class Instruction(Enum):
-    """What the shell has to do, in the same transaction as the change of state."""
+    """What ``transitions.py`` has to do, in the same transaction as the change of state."""
 
     MARK_STARTED = auto()
     END_WAITING = auto()  # end subtasks that have not started
@@ -82,7 +82,7 @@ class Instruction(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """Where the run stands after the event. ``end`` is None while it says nothing new."""
+    """The state of the run after the event. ``end`` is None when it does not change."""
 
     state: RunState
     end: End | None = None

@@ -29,7 +29,7 @@ class ListUpdate:
 
 
 class ListStream:
-    """Follows lists of runs, each for its reader."""
+    """Sends the updates of lists of runs."""
 
     def __init__(self, lists: RunLists, signals: Signals) -> None:
         self._lists = lists
@@ -38,8 +38,8 @@ class ListStream:
     async def follow(
         self, caller: Caller, search: RunSearch, run_ids: Sequence[str], top: ListCursor | None
     ) -> AsyncIterator[ListUpdate]:
-        """News without end. ``run_ids`` are those that were not over yet; ``top`` is the newest
-        run of the list, None when new ones are not of interest.
+        """Endless updates. ``run_ids`` are the active runs of the list; ``top`` is its newest run,
+        None when new ones are not to be counted.
         """
         sent: dict[str, tuple[object, ...]] = {}
         open_ids = list(dict.fromkeys(run_ids))

@@ -1,4 +1,4 @@
-"""What is asked of a long list of runs, and what it answers: models without any state.
+"""Parsing of cursors and search terms for lists of runs.
 
 Pages are read by cursor. A cursor is the time of creation and the id of a run, which together are
 unique and ordered, so no run is missed or listed twice when new ones start meanwhile.
@@ -17,7 +17,7 @@ MOST_ERROR_CHARS = 200
 
 
 def place_of(text: str) -> ListCursor:
-    """The place that ``ListCursor.text`` wrote. Raise ``InvalidRequest``."""
+    """Parse the text of ``ListCursor.text``. Raise ``InvalidRequest``."""
     match = _PLACE.fullmatch(text.strip())
     if not match:
         raise InvalidRequest("cursor: use next_cursor or previous_cursor of an earlier answer")

@@ -30,7 +30,7 @@ _SIGNATURE_BYTES = 24
 
 @dataclass(frozen=True, slots=True)
 class SharedRun:
-    """What a link opens: the run, the title of its worker, and what else may be seen."""
+    """A shared run: the run, the title of its worker, and which other parts are visible."""
 
     share: Share
     run: Run
@@ -153,6 +153,6 @@ def share_id_in(master: bytes, token: str) -> str | None:
 def _signature(master: bytes, share_id: str) -> str:
     if not master:
         raise ValueError("the master secret is empty")
-    # the label keeps it apart from everything else that is signed with the master secret
+    # the label separates it from other uses of the master secret
     digest = hmac.new(master, b"share:" + share_id.encode(), hashlib.sha256).digest()
     return base64.urlsafe_b64encode(digest[:_SIGNATURE_BYTES]).decode()

@@ -1,4 +1,4 @@
-"""Which sites a run has had to do with: bytes, requests, failures, refusals, site by site.
+"""The sites that a run has contacted: bytes, requests, failures, refusals by site.
 
 The counters of a running attempt are stored as last reported; when it ends they are added to those
 of its run, in the same transaction. So only reports with a valid token count, and each attempt
@@ -78,8 +78,8 @@ def _traffic(tx: Transaction, run: Run) -> RunTraffic:
 def fold(
     tx: Transaction, run_id: str, attempt_id: str, last: tuple[SiteTraffic, ...] | None
 ) -> None:
-    """Add what an attempt that has ended came to: ``last``, or for None what it reported last.
-    The caller holds the run's lock.
+    """Add the counters of an ended attempt: ``last``, or for None its last report. The caller holds
+    the run's lock.
     """
     reported = tx.sites.take(attempt_id)
     more = reported if last is None else last

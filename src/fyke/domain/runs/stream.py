@@ -55,8 +55,8 @@ class StreamFilter:
 
 @dataclass(frozen=True, slots=True)
 class RunUpdate:
-    """What came, and the place behind it: a state with the run's figures, some lines, some rows,
-    the end, or nothing at all, which says that it has been quiet for a while.
+    """New output and the cursor after it: a state with the run's figures, some lines, some rows,
+    the end, or nothing, as a sign of life.
     """
 
     place: StreamCursor
@@ -67,7 +67,7 @@ class RunUpdate:
 
 
 class RunStreams:
-    """Follows the runs of all accounts, each for its own."""
+    """Streams of runs; each account follows only its own."""
 
     def __init__(self, storage: Storage, results: Results, runs: Runs, signals: Signals) -> None:
         self._storage = storage
@@ -114,8 +114,8 @@ class RunStream:
         self._said_all = False
 
     async def next(self) -> RunUpdate | None:
-        """The next news, None when the run is gone, or never was the caller's. After the end
-        there is nothing to ask for.
+        """The next update, None when the run was deleted or is not the caller's. Not to be called
+        after the end.
         """
         try:
             run, hidden, now = await self._look()
@@ -133,7 +133,7 @@ class RunStream:
         return RunUpdate(self._place)
 
     async def _look(self) -> tuple[Run, frozenset[str], int]:
-        """State before output: all that was stored before an end that is seen here is read."""
+        """Read the state before the output, so that all output from before an end is read."""
 
         def work(tx: Transaction) -> tuple[Run, frozenset[str], int]:
             run = own_run(tx, self._caller, self._run_id)
@@ -176,14 +176,14 @@ class RunStream:
         return RunUpdate(self._place, rows=tuple(rows))
 
     def _complete(self, run: Run, now: int) -> bool:
-        """Whether nothing more can come of a run that has ended and whose output was read."""
+        """Whether no more output can follow for an ended run whose output was read."""
         if not self._kinds.log or self._said_all or self._place.log == 0:
             return True
         return now - run.finished_at >= LAST_LINE_MS
 
 
 def _shown_state(state: RunState) -> RunState:
-    """Stopping at a limit is an inner matter: outside, such a run is running until it has ended."""
+    """The state as clients see it: a run that is being stopped at a limit is still running."""
     return RunState.RUNNING if state is RunState.ENDING else state
 
 

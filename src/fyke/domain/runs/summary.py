@@ -37,7 +37,7 @@ def summarise(custom: Mapping[str, Any], titles: Mapping[str, str]) -> str:
 
 
 def summary_of_text(input_json: str) -> str:
-    """The same of an input as it is stored, without titles; of a long one only its size."""
+    """The same for a stored input, without titles; for a long one only its size."""
     if len(input_json) > MOST_INPUT_CHARS:
         return f"input of {len(input_json) / 1e6:.1f} MB"
     try:
@@ -67,7 +67,7 @@ def _in_order(custom: Mapping[str, Any], titles: Mapping[str, str]) -> Iterable[
 
 
 def _value(value: object) -> str:
-    """What ``value`` says, empty when it says nothing."""
+    """The text of ``value``, empty for an empty value."""
     if value is None or value in ("", [], {}):
         return ""
     match value:
@@ -100,7 +100,7 @@ def _member(value: Mapping[str, Any]) -> str:
             return _line(value[name], MOST_VALUE_CHARS)
     for name in list(value)[:_LOOKED_AT]:
         inner = value[name]
-        # what is nested deeper is not opened: a line is no place for it
+        # deeper values are not shown in one line
         shown = "{\u2026}" if isinstance(inner, dict | list) and inner else _value(inner)
         if shown:
             more = len(value) - 1

@@ -27,7 +27,7 @@ from fyke.reasons import Reason, ReasonCode
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the installation says about runs; plain values, set once at start."""
+    """The settings of the installation for runs; plain values, set once at start."""
 
     prices: Prices
     hiding: frozenset[str]
@@ -112,9 +112,9 @@ def cost_micros(tx: Transaction, rules: Rules, run: Run) -> int:
 
 
 def charged(tx: Transaction, rules: Rules, run: Run) -> int:
-    """What of that is charged: no more than was held. What it costs between the moment when that
-    is used up and its end is ours to bear, and so is all of a run that began when nothing cost
-    anything.
+    """The charged part of the cost: no more than was held. The cost between the moment when that is
+    used up and the end of the run is not charged, nor is a run that started while all prices were
+    0.
     """
     return min(cost_micros(tx, rules, run), run.hold_micros)
 
@@ -143,7 +143,7 @@ def _apply(tx: Transaction, rules: Rules, run: Run, step: Transition) -> None:
 
 
 def _let_others_begin(tx: Transaction, run: Run) -> None:
-    """Wake the runners when the end of ``run`` makes room under its account's plan."""
+    """Notify the runners when another run of the account may start after the end of ``run``."""
     account = tx.accounts.get(run.account_id)
     if account is not None and account.plan.most is not None:
         tx.notify(WORK)

@@ -27,7 +27,7 @@ class WaitReason:
 
 
 class WaitReasons:
-    """Looks at what stands between a run and its start. Changes nothing."""
+    """Finds why runs wait. Changes nothing."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
@@ -47,8 +47,8 @@ class WaitReasons:
     async def in_order(
         self, caller: Caller, start: ListCursor | None = None, most: int = MOST_LISTED
     ) -> tuple[list[WaitReason], ListCursor | None]:
-        """The same in the order in which they begin, the oldest first, behind ``start``; and where
-        to go on, None at the end.
+        """The same in the order in which they start, the oldest first, after the cursor ``start``;
+        and the next cursor, None at the end.
         """
 
         def work(tx: Transaction) -> tuple[list[WaitReason], ListCursor | None]:
@@ -72,7 +72,9 @@ def _reasons(tx: Transaction, run_ids: list[str]) -> list[WaitReason]:
 
 
 class _QueueView:
-    """One look at all that may be in the way; what is the same for every run is read once."""
+    """The facts that waiting depends on, in one transaction; those common to all runs are read
+    once.
+    """
 
     def __init__(self, tx: Transaction) -> None:
         self._tx = tx
@@ -111,7 +113,7 @@ class _QueueView:
 
 
 def _full(tx: Transaction, account_id: str) -> Reason | None:
-    """Why nothing more of the account may begin now."""
+    """Why no other run of the account may start now."""
     account = tx.accounts.get(account_id)
     most = account.plan.most if account else None
     if account is None or most is None or len(tx.admission.under_way(account_id)) < most:
@@ -120,7 +122,7 @@ def _full(tx: Transaction, account_id: str) -> Reason | None:
 
 
 def _room(run: Run, runners: list[RunnerInfo], taken: dict[str, RunnerLoad]) -> dict[str, float]:
-    """What an attempt needs, and what there is."""
+    """The capacity that an attempt needs, and the free one."""
     room = {"cpus": run.limits.cpus, "memory_mb": run.limits.memory_mb}
     free = []
     for runner in runners:

@@ -1,4 +1,5 @@
 """The secrets of an account: users set, replace, remove and list them. No value is returned."""
+
 from __future__ import annotations
 
 from fyke.contracts.state import Storage, Transaction
@@ -23,8 +24,8 @@ class WorkerSecrets:
         self._sealer = sealer
 
     async def look(self, caller: Caller, ref: str, number: str = "") -> StoredSecret:
-        """What the caller's account keeps for a worker, and what a version of it needs: the newest
-        one without a number. Raise ``WorkerNotFound``.
+        """The secrets that the caller's account has for a worker, and those that a version needs
+        (the newest without a number). Raise ``WorkerNotFound``.
         """
 
         def work(tx: Transaction) -> tuple[list[SealedSecret], tuple[str, ...]]:
@@ -49,7 +50,7 @@ class WorkerSecrets:
         sealed = self._sealer.seal((caller.account_id, worker.id, name), value)
 
         def work(tx: Transaction) -> SealedSecret:
-            tx.accounts.lock(caller.account_id)  # two at once must not pass the limit together
+            tx.accounts.lock(caller.account_id)  # concurrent requests must not exceed the limit
             its = find_worker(tx, caller, worker.id)
             kept = {one.name: one for one in tx.secrets.of(caller.account_id, its.id)}
             if name not in kept and len(kept) >= MOST_SECRETS:
@@ -73,9 +74,8 @@ class WorkerSecrets:
         return self._view(await self._storage.write(work))
 
     async def remove(self, caller: Caller, ref: str, name: str) -> None:
-        """Remove a secret. What runs already has it until it ends.
-
-        Raise ``NotFound``, ``WorkerNotFound``, ``Forbidden``.
+        """Remove a secret. Running attempts keep it until they end. Raise ``NotFound``,
+        ``WorkerNotFound``, ``Forbidden``.
         """
         require_editor(caller, "Removing secrets")
 

@@ -26,13 +26,13 @@ Reporter = Callable[[Upload], Awaitable[None]]
 
 
 def first_steps(source: UploadSource) -> tuple[UploadStep, ...]:
-    """What will be done with an upload, in order."""
+    """The steps of an upload, in order."""
     names = (FETCH, UNPACK, *CHECKS) if source is UploadSource.GIT else (UNPACK, *CHECKS)
     return tuple(map(UploadStep, names))
 
 
 def with_step(upload: Upload, name: str, state: StepState, note: str = "") -> Upload:
-    """The upload with what is known of one of its steps."""
+    """The upload with the changed state of one step."""
     steps = tuple(
         replace(step, state=state, note=note[:300]) if step.name == name else step
         for step in upload.steps
@@ -41,7 +41,7 @@ def with_step(upload: Upload, name: str, state: StepState, note: str = "") -> Up
 
 
 def failed(upload: Upload, name: str, why: str) -> Upload:
-    """The upload when nothing can be done after the step ``name``."""
+    """The upload after a failure in the step ``name``."""
     broken = with_step(upload, name, StepState.FAILED, why)
     steps = tuple(
         replace(step, state=StepState.SKIPPED)
@@ -54,12 +54,12 @@ def failed(upload: Upload, name: str, why: str) -> Upload:
 
 @dataclass(frozen=True, slots=True)
 class Checking:
-    """Checks one archive; ``tell`` hears of every step as it begins and as it ends."""
+    """Checks one archive; ``report`` is called at the start and the end of every step."""
 
     report: Reporter
 
     async def run(self, upload: Upload, data: bytes) -> Upload:
-        """Return the upload as it stands at the end."""
+        """Run the checks; return the upload with their results."""
         upload = replace(upload, size=len(data), findings=())
         upload = await self._reported(with_step(upload, UNPACK, StepState.RUNNING))
         with ExitStack() as stack:
@@ -121,7 +121,7 @@ def _ended(upload: Upload, reader: ProjectReader, archive: Archive) -> Upload:
 
 
 def _note(name: str, reader: ProjectReader) -> str:
-    """What was found, in a few words; ``""`` where there is nothing to say."""
+    """The finding in a few words, or ``""``."""
     try:
         return _NOTES[name](reader) if name in _NOTES else ""
     except (FykeError, ValueError):

@@ -45,12 +45,12 @@ _UPLOADING = "Uploading workers"
 
 
 def blob_name(upload_id: str) -> str:
-    """Where the archive of an upload lies."""
+    """The name of the blob of an upload's archive."""
     return f"uploads/{upload_id.lower()}"
 
 
 class _Gone(Exception):
-    """The upload was removed while it was worked on."""
+    """The upload was removed while it was checked."""
 
 
 class Uploads:
@@ -87,8 +87,8 @@ class Uploads:
     # --- coming in -------------------------------------------------------------------------
 
     async def add_zip(self, caller: Caller, data: bytes, label: str) -> Upload:
-        """Keep an archive and begin to check it. Raise ``InvalidRequest``, ``Forbidden``,
-        ``Refused`` when the account keeps too many.
+        """Store an archive and start checking it. Raise ``InvalidRequest``, ``Forbidden``,
+        ``Refused`` when the account has too many uploads.
         """
         require_editor(caller, _UPLOADING)
         if not data:
@@ -105,7 +105,7 @@ class Uploads:
         return await self._begin(upload)
 
     async def add_git(self, caller: Caller, source: GitSource) -> Upload:
-        """Begin to fetch a repository and to check it. Raise as ``add_zip``."""
+        """Start fetching and checking a repository. Raise as ``add_zip``."""
         require_editor(caller, _UPLOADING)
         self._git.check(source)
         await self._refuse_many(caller)
@@ -122,7 +122,7 @@ class Uploads:
         return await self._git.missing()
 
     async def again(self, caller: Caller, upload_id: str) -> Upload:
-        """Do all of it again, after a failure or to fetch what is newer."""
+        """Repeat all steps, after a failure or to fetch a newer commit."""
         require_editor(caller, _UPLOADING)
 
         def work(tx: Transaction) -> Upload:
@@ -167,7 +167,7 @@ class Uploads:
     # --- looking ---------------------------------------------------------------------------
 
     async def get(self, caller: Caller, upload_id: str) -> Upload:
-        """How far it is. Raise ``NotFound``, also for another account's."""
+        """The upload and its progress. Raise ``NotFound``, also for another account's."""
         upload, now = await self._storage.read(lambda tx: (_own(tx, caller, upload_id), tx.now))
         if upload.state.moving and upload.working_until < now:
             self._go_on(upload)
@@ -180,7 +180,7 @@ class Uploads:
         )
 
     async def follow(self, caller: Caller, upload_id: str) -> AsyncIterator[Upload]:
-        """The upload as it is, and again after every change, until it no longer moves."""
+        """Yield the upload, and again after every change, until its checks have ended."""
         async with self._signals.listen() as listener:
             seen: Upload | None = None
             while True:
@@ -193,7 +193,7 @@ class Uploads:
                 await listener.wait(frozenset({upload_topic(upload_id)}), 2.0)
 
     async def remove(self, caller: Caller, upload_id: str) -> None:
-        """Forget it; what was published of it stays. Raise ``NotFound``."""
+        """Remove it; a version published from it stays. Raise ``NotFound``."""
         require_editor(caller, _UPLOADING)
 
         def work(tx: Transaction) -> None:
@@ -227,8 +227,8 @@ class Uploads:
         public: bool | None = None,
         note: str = "",
     ) -> tuple[Worker, Version, list[Finding]]:
-        """Publish it as the next version of the caller's worker ``name``, or of the one that its
-        title gives. Raise ``Refused`` unless its checks have passed, else as ``Workers.publish``.
+        """Publish it as the next version of the caller's worker ``name``, or of the one named after
+        its title. Raise ``Refused`` unless its checks have passed, else as ``Workers.publish``.
         """
         data = await self._checked_data(caller, upload_id)
         worker, version, findings = await self._workers.publish(
@@ -238,7 +238,7 @@ class Uploads:
         return worker, version, findings
 
     async def try_out(self, caller: Caller, upload_id: str, input: object, name: str = "") -> Run:
-        """Run it once as a draft that only this account sees. Raise as ``publish`` and a start."""
+        """Run it once as a draft that only this account can see. Raise as a start."""
         upload = await self.get(caller, upload_id)
         data = await self._checked_data(caller, upload_id)
         wanted = checked_name(name) if name else ""
@@ -325,7 +325,7 @@ class Uploads:
 
 
 class _Work:
-    """One upload on its way through its steps."""
+    """The processing of one upload."""
 
     def __init__(
         self, storage: Storage, blobs: Blobs, git: Git, upload: Upload, check_seconds: float
@@ -362,7 +362,7 @@ class _Work:
             await self._report(checked)
 
     async def fail(self, why: str) -> None:
-        """End it at the step that it was at."""
+        """End it with a failure in the present step."""
         names = [s.name for s in self._upload.steps if s.state is StepState.RUNNING] or [UNPACK]
         await self._report(failed(self._upload, names[0], why))
 

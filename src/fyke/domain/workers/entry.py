@@ -1,4 +1,4 @@
-"""Which file of a project is its Worker, and so in which language it is written."""
+"""Finds the entry point of a project, and so its language."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ _NOT_ITS_FAULT = frozenset(
 
 
 def verdict(outcome: Outcome | None) -> str:
-    """What the end of a run says of its worker: ``+``, ``-``, or ``""`` for nothing."""
+    """What the end of a run says about its worker: ``+``, ``-``, or ``""`` for nothing."""
     if outcome is Outcome.SUCCEEDED:
         return GOOD
     return "" if outcome is None or outcome in _NOT_ITS_FAULT else BAD

@@ -1,7 +1,7 @@
-"""The versions of a worker over time: what each one is, what has changed, what the author says.
+"""The versions of a worker: list, comparison and changelog.
 
-Others see the versions that they may run and what has changed in their schemas. The files
-themselves are for the worker's own account and for the operator, who reviews them.
+Other accounts see the versions that they may run and the changes of their schemas. The files are
+visible to the worker's own account and to the operator, who reviews them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ _KEPT = 128  # changelogs in memory
 
 @dataclass(frozen=True, slots=True)
 class VersionEntry:
-    """A version in the list. ``facts`` is None for one that was published before they were kept."""
+    """A version in the list. ``facts`` is None for one that was published before they were
+    recorded.
+    """
 
     version: Version
     latest: bool
@@ -69,7 +71,7 @@ class Changelog:
 
 
 class VersionHistory:
-    """Reads the past of a worker."""
+    """Reads the history of a worker."""
 
     def __init__(self, storage: Storage, blobs: Blobs) -> None:
         self._storage = storage

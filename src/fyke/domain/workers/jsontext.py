@@ -1,4 +1,4 @@
-"""JSON files that people write by hand: read within limits, with the line of every part.
+"""JSON files written by hand: read within limits, with the line of every part.
 
 The checker's findings need a place, so ``Lines`` maps a path inside the document to its line. It
 descends only as deep as a path can be and leaves deeper values to the C decoder, so a hostile
@@ -70,7 +70,7 @@ def _no_constant(name: str) -> NoReturn:
 
 
 def _refuse_half_pairs(value: Any) -> None:
-    """Half of a surrogate pair is no text: no database and no other JSON writer takes it."""
+    """Refuse half of a surrogate pair, which no database and no other JSON writer accepts."""
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""A Worker project as a whole: which language, which files, and what is wrong with it.
+"""Reads and checks a whole Worker project.
 
 ``read_project`` turns an archive into a ``Project`` that can be published, or refuses it with all
 errors at once. ``check_folder`` reports the same to the author before publishing, as findings. No
@@ -60,7 +60,7 @@ def read_project(data: bytes) -> Project:
 
 
 def made_project(reader: ProjectReader, archive: Archive) -> Project:
-    """The project that a reader has read whole. Raise ``InvalidRequest`` as ``read_project``."""
+    """Build the project that a reader has read. Raise ``InvalidRequest`` as ``read_project``."""
     errors = [finding for finding in reader.findings if finding.severity == ERROR]
     if errors or reader.language is None:
         lines = [describe(finding) for finding in errors]
@@ -140,7 +140,7 @@ def first_paragraph(readme: str) -> str:
 
 
 class ProjectReader:
-    """Walks over one archive and collects its parts and all findings, check after check."""
+    """Reads one archive and collects its parts and all findings, check after check."""
 
     def __init__(self, archive: Archive) -> None:
         self._files = {file.path: file for file in archive.files}
@@ -152,12 +152,12 @@ class ProjectReader:
         self.declared = project_file.Declared()
 
     def read_all(self) -> None:
-        """Do every check."""
+        """Run all checks."""
         for _, check in self.checks():
             check()
 
     def checks(self) -> list[tuple[str, Callable[[], None]]]:
-        """The checks by name, to be done in this order."""
+        """The checks by name, in their order."""
         return [
             ("entry", self._read_language),
             ("schemas", self._read_schemas),
@@ -198,7 +198,7 @@ class ProjectReader:
         self.findings.append(Finding(WARNING, code, file, line, shortened(message), remedy))
 
     def _text(self, name: str, limit: int) -> str | None:
-        """Return a text file without byte order mark, None when missing; notes what is wrong."""
+        """Return a text file without byte order mark, None when missing; adds findings."""
         file = self._files.get(name)
         if file is None:
             return None
@@ -233,7 +233,7 @@ class ProjectReader:
             self._entry_missing()
 
     def _package_text(self) -> str:
-        """For what it names as the entry alone; what is wrong with it is noted later."""
+        """Only for the entry that it names; its errors are reported later."""
         file = self._files[entry.PACKAGE]
         if file.size > entry.MAX_PACKAGE:
             return ""
@@ -325,7 +325,7 @@ class ProjectReader:
             )
 
     def _sources(self, language: Language) -> Iterator[str]:
-        """What the author wrote in the language of the entry file."""
+        """The source files in the language of the entry file."""
         suffixes = sdk_use.SUFFIXES[language]
         own = [
             path

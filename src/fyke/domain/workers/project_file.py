@@ -43,9 +43,8 @@ class Declared:
 
 
 def read(text: str) -> tuple[Declared, list[Finding]]:
-    """What a ``fyke.json`` says, and all findings about it, in order of line.
-
-    What breaks a rule is an error among the findings, and counts as not said.
+    """Parse a ``fyke.json``; return its declarations and all findings, in order of line. An invalid
+    member is an error among the findings, and is ignored.
     """
     try:
         document = jsontext.loads(text)

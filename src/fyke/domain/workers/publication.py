@@ -29,10 +29,8 @@ from fyke.model.worker import (
 
 @dataclass(frozen=True, slots=True)
 class PublishRequest:
-    """Where a project is to be published, and what was said about its worker.
-
-    ``worker_id`` is that of a worker which must exist; else the caller's worker ``name``, which
-    is made when it does not. ``public`` None = as it is.
+    """How to publish a project. ``worker_id`` is the id of an existing worker; else the caller's
+    worker ``name`` is used, and created when it does not exist. ``public`` None = unchanged.
     """
 
     name: str
@@ -44,7 +42,7 @@ class PublishRequest:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What a publication came to. ``waiting``: others get the version once it is approved."""
+    """The result of a publication. ``waiting``: others get the version once it is approved."""
 
     worker: Worker
     version: Version
@@ -83,9 +81,8 @@ def publication(
 def drafting(
     caller: Caller, project: Project, request: PublishRequest, clock: Clock
 ) -> Callable[[Transaction], Published]:
-    """Return the transaction that writes the project as a draft, to be tried out by its owner.
-
-    A version with the same content is taken instead where there is one.
+    """Return the transaction that writes the project as a draft, for a test by its owner. An
+    existing version with the same content is used instead.
     """
 
     def work(tx: Transaction) -> Published:

@@ -1,7 +1,7 @@
-"""What has changed between the schemas of two versions, said field by field.
+"""The changes between the schemas of two versions, by field.
 
-A schema that cannot be read counts as one without fields: its version was published under rules
-that have become stricter since, and the page that compares must not fail for it.
+An unreadable schema counts as one without fields: its version was published by an older release
+with less strict rules, and the comparison must not fail for it.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class SchemaChange:
 
     @property
     def breaking(self) -> bool:
-        """Whether what was saved or programmed for the earlier version may no longer fit."""
+        """Whether inputs or programs for the earlier version may no longer work."""
         if self.side is SchemaSide.OUTPUT:
             return self.kind in (ChangeKind.REMOVED, ChangeKind.TYPE)
         if self.kind is ChangeKind.ADDED:

@@ -1,4 +1,4 @@
-"""The notebook of the schema checkers: findings with severity and line, kept to a useful number."""
+"""Collects the findings of the schema checkers, with severity and line, up to a useful number."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class SchemaReport:
         return len(self.findings) >= MAX_FINDINGS
 
     def skip(self) -> None:
-        """Note that something was not looked at any more."""
+        """Note that something was not checked any more."""
         self._dropped = True
 
     def add(self, code: str, path: tuple[str | int, ...], message: str, remedy: str) -> None:
-        """Note a finding about the value at ``path``; its code decides the severity."""
+        """Add a finding about the value at ``path``; its code determines the severity."""
         severity = ERROR if code in self._blocking else WARNING
         if self.full and (severity == WARNING or len(self.findings) >= 2 * MAX_FINDINGS):
             self._dropped = True

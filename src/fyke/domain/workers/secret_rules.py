@@ -1,7 +1,7 @@
-"""What a secret may be called, and what its value may be.
+"""The rules for names and values of secrets.
 
-A secret becomes a variable of the Worker's environment, so it must not be one that the platform,
-an interpreter, the loader or a client library reads. An account that runs a Worker may set its
+A secret becomes a variable of the Worker's environment, so it must not be one that the platform, an
+interpreter, the loader or a client library reads. An account that runs a Worker may set its
 secrets, but may not read its code: with ``LD_PRELOAD`` or ``NODE_OPTIONS`` it could run other code
 beside it, and with ``HTTPS_PROXY`` or ``SSL_CERT_FILE`` it could redirect its requests.
 """

@@ -55,7 +55,7 @@ _TRIES = 5  # of a publication that meets another one of the same worker
 
 
 class Workers:
-    """All that can be done with workers and their versions, except to delete them."""
+    """Publishes and reads workers and their versions; ``WorkerRemoval`` deletes them."""
 
     def __init__(
         self, storage: Storage, blobs: Blobs, clock: Clock, *, review: bool = False
@@ -148,11 +148,10 @@ class Workers:
     async def replace_page(
         self, caller: Caller, ref: str, number: str, page: PageChange, data: bytes = b""
     ) -> Worker:
-        """Let the worker's page say ``page`` and nothing else, by way of one of its versions.
-
-        ``data``, when there is any, must be the ZIP of that very version, because a version never
-        changes: raise ``InvalidRequest`` for other files. Raise ``VersionUnavailable`` for a
-        version that is unknown or withdrawn, ``Forbidden``, ``WorkerNotFound``.
+        """Replace the worker's page by ``page``, by the reference of one of its versions. ``data``,
+        if given, must be the ZIP of that very version, because a version never changes: raise
+        ``InvalidRequest`` for other files. Raise ``VersionUnavailable`` for a version that is
+        unknown or withdrawn, ``Forbidden``, ``WorkerNotFound``.
         """
         require_editor(caller, "Changing workers")
         page.check()
@@ -181,7 +180,7 @@ class Workers:
         return await self._storage.read(lambda tx: find_worker(tx, caller, ref))
 
     async def of_runs(self, caller: Caller, ref: str) -> Worker:
-        """Return the worker whose runs or tasks are asked for: also a deleted one, by its id."""
+        """Return the worker of runs or tasks: also a deleted one, by its id."""
         return await self._storage.read(lambda tx: find_past_worker(tx, caller, ref))
 
     async def own_page(
@@ -240,9 +239,8 @@ class Workers:
         return await self._publish(caller, data, PublishRequest(worker.name, worker.id, page))
 
     async def change_page(self, caller: Caller, ref: str, page: PageChange) -> Worker:
-        """Let the worker's page say what ``page`` says; what it leaves out stays.
-
-        Raise ``InvalidFields``, ``Forbidden``, ``WorkerNotFound``.
+        """Change the given fields of the worker's page. Raise ``InvalidFields``, ``Forbidden``,
+        ``WorkerNotFound``.
         """
         require_editor(caller, "Changing workers")
         page.check()
@@ -263,13 +261,13 @@ class Workers:
         return await self._set_state(caller, ref, number, VersionState.WITHDRAWN, reason)
 
     async def deprecate(self, caller: Caller, ref: str, number: str, reason: str = "") -> Version:
-        """Advise against a version: it runs only for those who name it, unless no other is there.
-        ``reason`` is shown to them.
+        """Deprecate a version: it is only run when its number is given, unless there is no other.
+        ``reason`` is shown to its users.
         """
         return await self._set_state(caller, ref, number, VersionState.DEPRECATED, reason)
 
     async def restore(self, caller: Caller, ref: str, number: str) -> Version:
-        """Put a withdrawn or deprecated version into use again."""
+        """Restore a withdrawn or deprecated version."""
         return await self._set_state(caller, ref, number, VersionState.PUBLISHED)
 
     async def _set_state(
@@ -293,7 +291,7 @@ class Workers:
 
 
 def _named_version(tx: Transaction, caller: Caller, worker: Worker, number: str) -> Version:
-    """A version that a path names: it is a thing of its own there, not a field of a request."""
+    """A version that is part of a path: an unknown one is not found, not an invalid field."""
     try:
         return find_version(tx, caller, worker.id, number)
     except InvalidRequest as unknown:

@@ -1,9 +1,9 @@
-"""The table of contents of a ZIP, read with distrust.
+"""Reads the directory of an untrusted ZIP archive.
 
-Own reader, because the usual ones repair: they search for the directory, take the first of two
-sizes that disagree, and follow whatever the names say. Here every number must agree with every
-other (end record, directory, local header) and no two entries may share bytes, or the archive is
-refused. zip64 is refused: nothing that is allowed here needs it.
+An own reader, because the usual ones repair archives: they search for the directory, take the first
+of two different sizes, and follow any name. Here all numbers must agree (end record, directory,
+local header) and no two entries may share bytes, or the archive is refused. zip64 is refused,
+because no allowed archive needs it.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class ZipEntry:
 
 @dataclass(frozen=True, slots=True)
 class _Raw:
-    """One record of the directory, not yet believed."""
+    """One record of the directory, not yet checked."""
 
     system: int
     flags: int
@@ -72,7 +72,7 @@ def broken(rule: str) -> InvalidRequest:
 def read_directory(data: bytes, max_entries: int) -> list[ZipEntry]:
     """Return the entries in the order of the directory. Raise ``InvalidRequest``.
 
-    Entries that the packer leaves out are skipped once their names are known to be harmless.
+    Entries that the packer leaves out are skipped after their names were checked.
     """
     count, start, end = _find_directory(data)
     if count > max_entries:
