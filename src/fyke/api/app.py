@@ -23,30 +23,28 @@ from fyke.api.files import FileOperations, Links
 from fyke.api.fyke import accounts as own_accounts
 from fyke.api.fyke import alerts as own_alerts
 from fyke.api.fyke import callbacks as own_callbacks
+from fyke.api.fyke import caps as own_caps
+from fyke.api.fyke import estimates as own_estimates
+from fyke.api.fyke import installation as own_installation
+from fyke.api.fyke import overview as own_overview
+from fyke.api.fyke import profile as own_profile
+from fyke.api.fyke import run_lists as own_run_lists
+from fyke.api.fyke import run_logs as own_run_logs
+from fyke.api.fyke import runs as own_runs
 from fyke.api.fyke import schedules as own_schedules
 from fyke.api.fyke import secrets as own_secrets
 from fyke.api.fyke import tasks as own_tasks
+from fyke.api.fyke import usage as own_usage
 from fyke.api.fyke import users as own_users
 from fyke.api.fyke import webhooks as own_webhooks
 from fyke.api.health import HealthRoutes
 from fyke.api.network import Network, header
 from fyke.api.operations import PUBLIC, Operation, described, mount
 from fyke.api.own import builds as own_builds
-from fyke.api.own import caps as own_caps
 from fyke.api.own import catalog as own_catalog
-from fyke.api.own import estimates as own_estimates
 from fyke.api.own import forms as own_forms
-from fyke.api.own import installation as own_installation
-from fyke.api.own import oneself as own_self
-from fyke.api.own import overview as own_overview
 from fyke.api.own import reviews as own_reviews
-from fyke.api.own import run_lists as own_run_lists
-from fyke.api.own import run_options as own_run_options
-from fyke.api.own import run_page as own_run_page
-from fyke.api.own import run_sites as own_run_sites
-from fyke.api.own import runs as own_runs
 from fyke.api.own import uploads as own_uploads
-from fyke.api.own import usage as own_usage
 from fyke.api.own import versions as own_versions
 from fyke.api.own import workers as own_workers
 from fyke.api.ratelimit import RateShare, TokenBuckets
@@ -184,8 +182,6 @@ def _operations(services: Services, config: ApiConfig) -> list[Operation[Any]]:
     links = Links(config.master_secret, config.download_seconds)
     return [
         *_of_workers(services),
-        *_of_people(services, config),
-        *_of_runs(services),
         *FileOperations(
             services.exports, services.logs, links, Downloads(services.spool)
         ).operations(),
@@ -218,6 +214,31 @@ def _routes(services: Services, config: ApiConfig, clock: Clock) -> list[object]
         own_schedules.ScheduleRoutes(services.schedules, services.calendar),
         own_tasks.TaskBoardRoutes(services.tasks, services.task_board),
         HealthRoutes(services.overview),
+        own_profile.ProfileRoutes(services.sessions, services.profiles, services.audit),
+        own_installation.InstallationRoutes(services.installation),
+        own_usage.UsageRoutes(services.usage),
+        own_caps.CapRoutes(services.spending),
+        own_estimates.EstimateRoutes(services.estimates, services.run_options),
+        own_overview.OverviewRoutes(services.overview, services.board, services.health),
+        *_routes_of_runs(services),
+    ]
+
+
+def _routes_of_runs(services: Services) -> list[object]:
+    """Lists of runs, and one run."""
+    return [
+        own_run_lists.RunListRoutes(services.lists, services.bulk),
+        own_runs.RunRoutes(
+            services.runs,
+            services.endings,
+            services.results,
+            services.waiting,
+            services.uses,
+            services.parts,
+            services.run_sites,
+        ),
+        own_runs.ShareRoutes(services.shares),
+        own_run_logs.RunLogRoutes(services.logs, services.log_pages),
     ]
 
 
@@ -245,7 +266,6 @@ def _of_workers(services: Services) -> Iterator[Operation[Any]]:
     """Workers, their forms and versions, what is saved of them, uploads and reviews."""
     yield from own_forms.FormOperations(services.forms).operations()
     yield from own_workers.WorkerOperations(services.removal, services.overview).operations()
-    yield from own_run_options.RunOptionOperations(services.run_options).operations()
     yield from own_builds.BuildOperations(services.builds).operations()
     yield from own_versions.VersionOperations(services.workers, services.history).operations()
     yield from own_catalog.CatalogOperations(
@@ -253,35 +273,3 @@ def _of_workers(services: Services) -> Iterator[Operation[Any]]:
     ).operations()
     yield from own_uploads.UploadOperations(services.uploads).operations()
     yield from own_reviews.ReviewOperations(services.reviews).operations()
-
-
-def _of_people(services: Services, config: ApiConfig) -> Iterator[Operation[Any]]:
-    """Accounts and keys, users, and the installation."""
-    yield from own_self.SelfOperations(
-        services.sessions, services.profiles, services.audit
-    ).operations()
-    yield from own_installation.InstallationOperations(services.installation).operations()
-
-
-def _of_runs(services: Services) -> Iterator[Operation[Any]]:
-    """Lists of runs, one run, usage, and the overview."""
-    yield from own_run_lists.RunListOperations(services.lists, services.bulk).operations()
-    yield from own_runs.RunOperations(
-        services.runs, services.overview, services.logs, services.waiting
-    ).operations()
-    yield from own_run_page.RunPageOperations(
-        services.runs,
-        services.log_pages,
-        services.uses,
-        services.parts,
-        services.endings,
-        services.shares,
-        services.results,
-    ).operations()
-    yield from own_run_sites.RunSiteOperations(services.run_sites).operations()
-    yield from own_usage.UsageOperations(services.usage).operations()
-    yield from own_caps.CapOperations(services.spending).operations()
-    yield from own_estimates.EstimateOperations(services.estimates).operations()
-    yield from own_overview.OverviewOperations(
-        services.overview, services.board, services.health
-    ).operations()

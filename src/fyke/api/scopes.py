@@ -22,7 +22,6 @@ POST /api/fyke/workers/{slug}/snippet
 # changing what is kept: workers, tasks, schedules, alerts, finished runs, and one's own choices
 _WRITING = """
 PATCH /api/fyke/workers/{slug}
-PUT /api/fyke/workers/{slug}/run-options
 DELETE /api/fyke/workers/{slug}
 PUT /api/fyke/workers/{slug}/default-input
 DELETE /api/fyke/workers/{slug}/default-input
@@ -38,34 +37,13 @@ DELETE /api/fyke/uploads/{id}
 POST /api/fyke/workers/{slug}/share
 POST /api/fyke/workers/{slug}/unshare
 DELETE /api/fyke/workers/{slug}/submissions/waiting
-DELETE /api/fyke/runs/{slug}
-GET /api/fyke/runs/{slug}/shares
-POST /api/fyke/runs/{slug}/shares
-DELETE /api/fyke/shares/{id}
 PUT /api/fyke/favourites/{slug}
 DELETE /api/fyke/favourites/{slug}
-PUT /api/fyke/preferences
-PUT /api/fyke/preferences/views/{name}
 """
 
 # who may come in, where secrets and rows are sent, and what belongs to the operator
 _MANAGING = """
 GET /api/fyke/account
-GET /api/fyke/account/caps
-PUT /api/fyke/account/caps
-PUT /api/fyke/accounts/{name}/caps
-GET /api/fyke/audit
-GET /api/fyke/installation/health/{card}
-GET /api/fyke/installation/plans
-GET /api/fyke/installation/prices
-GET /api/fyke/installation/proxies
-GET /api/fyke/installation/retention
-GET /api/fyke/installation/settings
-GET /api/fyke/installation/storage
-GET /api/fyke/installation/versions
-GET /api/fyke/sessions
-DELETE /api/fyke/sessions
-DELETE /api/fyke/sessions/{id}
 GET /api/fyke/submissions
 POST /api/fyke/submissions/{id}/approve
 POST /api/fyke/submissions/{id}/return
@@ -78,7 +56,6 @@ LISTED: dict[str, frozenset[Scope]] = {
     **dict.fromkeys(_WRITING.strip().splitlines(), _WRITE),
     **dict.fromkeys(_MANAGING.strip().splitlines(), _ADMIN),
     "POST /api/fyke/uploads/{id}/test": _RUN | _WRITE,
-    "POST /api/fyke/runs/bulk": _RUN | _WRITE,  # aborts, repeats and deletes
 }
 
 

@@ -12,7 +12,7 @@ from fyke.api.own import answers, worker_answers
 from fyke.model.log import NewLogEntry
 from fyke.model.results import AttemptBatch
 from fyke.wire.fields import Answer as WireAnswer
-from fyke.wire.fyke import accounts
+from fyke.wire.fyke import accounts, overview, run_logs, runs
 from fyke.wire.fyke.callbacks import DeliveryList
 from support import answers as answers_of
 from support.api import Api, fails, start_body
@@ -27,8 +27,7 @@ NOWHERE = "01HFXXXXXXXXXXXXXXXXXXXXXX"
 def reads_as(model: Any, answer: Any) -> Any:
     """``data`` as JSON, after a check against its shape."""
     if issubclass(model, WireAnswer):
-        answers_of.reads_as(model, answer)
-        return answer.json()["data"]
+        return answers_of.data_as(model, answer)
     assert answer.status_code == 200, answer.text
     envelope_of(model, V1).model_validate_json(answer.content, strict=True)
     return answer.json()["data"]
@@ -63,13 +62,13 @@ async def test_ones_own_workers_are_listed(house: House, api: Api) -> None:
 
 async def test_a_log_is_followed_by_position(house: House, api: Api, run_slug: str) -> None:
     path = f"/api/fyke/runs/{run_slug}/log"
-    assert reads_as(answers.LogPart, await api.get(path)) == {"list": []}
+    assert reads_as(run_logs.LogPart, await api.get(path)) == {"list": []}
     lines = [NewLogEntry(2, "7", f"line {n}", 1000 + n) for n in range(5)]
     await house.results.open_attempt(run_slug, "A1")
     await house.results.commit([AttemptBatch(run_slug, "A1", log=lines)])
     seen: list[Any] = []
     while part := reads_as(
-        answers.LogPart,
+        run_logs.LogPart,
         await api.get(f"{path}?limit=2&after={seen[-1]['position'] if seen else 0}"),
     )["list"]:
         assert len(part) <= 2
@@ -133,7 +132,7 @@ async def test_behind_a_run(house: House, api: Api, run_slug: str) -> None:
     path = f"/api/fyke/runs/{run_slug}"
     fails(await api.send("DELETE", path), 400, 4000, "abort it first")
     await house.execute([{"n": 1}])
-    events = reads_as(answers.EventList, await api.get(f"{path}/events"))["list"]
+    events = reads_as(runs.RunEventList, await api.get(f"{path}/events"))["list"]
     assert events[0]["kind"] == "Accepted"
     assert events[-1]["after"] == "succeeded"
     assert reads_as(DeliveryList, await api.get(f"{path}/deliveries")) == {"list": []}
@@ -156,7 +155,7 @@ async def test_a_callback_waits_in_the_outbox(house: House, api: Api) -> None:
 
 
 async def test_runners(house: House, api: Api) -> None:
-    assert reads_as(answers.RunnerList, await api.get("/api/fyke/runners"))["list"] == []
+    assert reads_as(overview.RunnerList, await api.get("/api/fyke/runners"))["list"] == []
     await house.beat()
-    found = reads_as(answers.RunnerList, await api.get("/api/fyke/runners"))["list"]
+    found = reads_as(overview.RunnerList, await api.get("/api/fyke/runners"))["list"]
     assert [(r["isolation"], r["cpus"]) for r in found] == [("full", 8.0)]

@@ -157,39 +157,6 @@ class StepItem(VersionItem):
 Steps = list[StepItem]
 
 
-class SecondsSpread(Answer):
-    p50: float
-    p95: float
-
-
-class BytesSpread(Answer):
-    p50: int
-    p95: int
-
-
-class MoneySpread(Answer):
-    p50: str
-    p95: str
-
-
-class EstimateReport(Answer):
-    version: str
-    enough: Annotated[bool, Field(description="whether there are enough earlier runs")]
-    needed: Annotated[int, Field(description="how many are enough")]
-    runs: Annotated[int, Field(description="earlier runs it goes by, 200 at most")]
-    of_version: Annotated[bool, Field(description="they are of this version, else of all")]
-    oldest_at: int
-    newest_at: int
-    memory: Annotated[int, Field(description="MB, of the device that was asked for")]
-    cpus: float
-    priced: Annotated[bool, Field(description="whether anything costs money here")]
-    time: Annotated[
-        SecondsSpread | None, Field(description="seconds from start to end; null: not enough runs")
-    ]
-    traffic: Annotated[BytesSpread | None, Field(description="bytes")]
-    charge: Annotated[MoneySpread | None, Field(description="US dollars, at the prices of now")]
-
-
 class ChangelogText(Answer):
     text: Annotated[str, Field(description="CHANGELOG.md of the latest version; empty: none")]
     steps: Steps
