@@ -11,7 +11,7 @@ Every operation asks for credentials unless its method and path stand, letter fo
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
@@ -170,39 +170,45 @@ def _query(request: Request, lists: frozenset[str]) -> dict[str, Any]:
     return found
 
 
-class _Hot:
-    """An operation as a bare ASGI endpoint."""
+class _Endpoint:
+    """An operation as a bare ASGI application."""
 
     def __init__(self, operation: Operation[Any], gate: Gate) -> None:
         self._operation = operation
         self._gate = gate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["route"] = self._operation  # whose path the access log names
         response = await self._operation.respond(Request(scope, receive), self._gate)
         await response(scope, receive, send)
 
 
 def mount(app: FastAPI, operations: Sequence[Operation[Any]], gate: Gate) -> None:
     """Add the operations to ``app``, hot ones first."""
-    for operation in operations:
-        if operation.hot:
-            app.router.routes.append(
-                Route(operation.path, _Hot(operation, gate), methods=[operation.method])
-            )
+    routes = app.router.routes
+    routes.extend(_routes(operations, gate, hot=True))
     # an alias is spelled out where another operation's path has a parameter, so it goes first
     for operation in operations:
         for path in operation.aliases:
-            route = Route(path, _Hot(operation, gate), methods=[operation.method])
-            app.router.routes.append(route)
+            routes.append(Route(path, _Endpoint(operation, gate), methods=[operation.method]))
+    routes.extend(_routes(operations, gate, hot=False))
+
+
+def _routes(operations: Sequence[Operation[Any]], gate: Gate, *, hot: bool) -> Iterator[Route]:
     for operation in operations:
-        _declare(app.router, operation, gate)
+        if operation.hot is hot:
+            endpoint = _Endpoint(operation, gate)
+            route = Route(operation.path, endpoint, methods=[operation.method])
+            if not hot and route.methods:
+                route.methods.discard("HEAD")
+            yield route
 
 
 def described(operations: Sequence[Operation[Any]], gate: Gate) -> Sequence[BaseRoute]:
     """The routes once more, with all that the document says of them.
 
-    FastAPI makes a validator of each model when a route names it, which costs more than all else
-    of a start; so only the document's own routes name them, and are made when it is asked for.
+    FastAPI reads the signature of each endpoint and makes a validator of each model, which costs
+    more than all else of a start; so only the document has its routes, made when it is asked for.
     """
     router = APIRouter()
     for operation in operations:
