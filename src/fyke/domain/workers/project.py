@@ -13,6 +13,7 @@ import hashlib
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from itertools import zip_longest
 from pathlib import Path
 
@@ -363,6 +364,7 @@ class ProjectReader:
             self._error("go_program_dynamic", "main", message, remedy)
 
 
+@lru_cache(maxsize=8)  # every project has the same SDK files; at most 8 times MAX_SOURCE
 def syntax_problem(source: bytes) -> tuple[str, int]:
     """Return what is wrong with a Python source and its line; ``("", 0)`` when it is sound.
 
