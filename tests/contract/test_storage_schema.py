@@ -98,6 +98,7 @@ def let_go(process: subprocess.Popen[str]) -> None:
     process.stdin.flush()
 
 
+@pytest.mark.slow
 def test_two_processes_that_start_at_once_migrate_once(database_url: str) -> None:
     processes = [start_migration(database_url) for _ in range(2)]
     for process in processes:
@@ -133,6 +134,7 @@ def kill_and_start_again(url: str, after: float) -> bool:
     return process.returncode == -signal.SIGKILL
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(4))
 def test_a_killed_migration_leaves_all_or_nothing(database_url: str, number: int) -> None:
     after = random.Random(number).uniform(0.0, 0.15)
@@ -291,6 +293,7 @@ def test_migrating_where_no_database_answers_is_unavailable(tmp_path: Path) -> N
         migrate(f"postgres://x@/y?host={tmp_path}")
 
 
+@pytest.mark.slow
 def test_migrations_run_from_wherever_the_package_lies(tmp_path: Path) -> None:
     """As from an installed wheel: a copy of the package, no checkout in sight."""
     source = Path(sys.modules["fyke"].__file__ or "").parent

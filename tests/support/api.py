@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,9 @@ import httpx2
 
 from fyke.api.documents import Failure, FailureV2
 from fyke.api.envelope import V2_PREFIX
+
+# httpx2 tries this import at each request through ASGI, which looks into every folder of packages
+sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]  # None: there is no such package
 
 LEAKS = re.compile(
     r"Traceback|File \"|site-packages|/src/fyke|sqlalchemy|sqlite3|\.py\b|SELECT |<html|/tmp/"

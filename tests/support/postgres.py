@@ -13,9 +13,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import psycopg
 import pytest
+
+if TYPE_CHECKING:
+    import psycopg
 
 _numbers = itertools.count(1)
 
@@ -43,6 +46,8 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
+        import psycopg  # here, for pytest reads this file in every process
+
         with self._log.open("ab") as output:
             self._process = subprocess.Popen(
                 [_binary("postgres"), "-D", self._data, "-k", self.socket_dir,
@@ -73,6 +78,8 @@ class PostgresServer:
         return f"postgresql+psycopg://{self.user}@/{database}?host={self.socket_dir}"
 
     def admin(self, database: str = "postgres") -> psycopg.Connection[tuple[object, ...]]:
+        import psycopg
+
         return psycopg.connect(
             host=str(self.socket_dir), user=self.user, dbname=database, autocommit=True
         )

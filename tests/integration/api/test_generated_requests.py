@@ -97,6 +97,7 @@ def generate(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(3700)
 @pytest.mark.parametrize(
     ("options", "at_least"),

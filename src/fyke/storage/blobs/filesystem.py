@@ -32,7 +32,7 @@ class FilesystemBlobs:
 
     def __init__(self, root: Path, *, durable: bool = True) -> None:
         self._root = root
-        self._flush = os.fsync if durable else _leave
+        self._durable = durable
         self._parts = root / _TEMPORARY
         self._parts.mkdir(mode=0o700, parents=True, exist_ok=True)
         _sweep(self._parts)
@@ -97,6 +97,10 @@ class FilesystemBlobs:
         folder.mkdir(mode=0o700, exist_ok=True)
         self._flush_folder(folder.parent)
 
+    def _flush(self, descriptor: int) -> None:
+        if self._durable:
+            os.fsync(descriptor)
+
     def _flush_folder(self, folder: Path) -> None:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -121,10 +125,6 @@ def _read(path: Path, name: str) -> bytes:
         return path.read_bytes()
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as exc:
         raise FileNotFoundError(errno.ENOENT, "no such blob", name) from exc
-
-
-def _leave(descriptor: int) -> None:
-    """Do not flush."""
 
 
 def _sweep(parts: Path) -> None:

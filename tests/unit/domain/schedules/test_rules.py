@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fyke.domain.schedules.rules import (
@@ -13,6 +13,7 @@ from fyke.domain.schedules.rules import (
 )
 from fyke.errors import InvalidRequest
 from fyke.model.schedule import ScheduleKind, ScheduleSpec
+from support.examples import examples
 
 NOW = 1_767_225_600_000
 
@@ -66,7 +67,7 @@ def is_judged(text: str) -> None:
         assert error.message.startswith("cron")
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.text(st.characters(codec="ascii"), min_size=1, max_size=30))
 def test_no_text_breaks_the_check_of_a_cron_rule(text: str) -> None:
     is_judged(text)
@@ -75,7 +76,7 @@ def test_no_text_breaks_the_check_of_a_cron_rule(text: str) -> None:
 fields = st.text("0123456789*,-/LWF#MONUEJAB", min_size=1, max_size=7)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.tuples(fields, fields, fields, fields, fields))
 def test_no_five_fields_break_the_check_of_a_cron_rule(five: tuple[str, ...]) -> None:
     is_judged(" ".join(five))

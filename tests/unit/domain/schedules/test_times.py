@@ -4,11 +4,12 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice, takewhile
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fyke.domain.schedules.times import first_after, times_after, zone, zone_names
 from fyke.model.schedule import ScheduleKind, ScheduleSpec
+from support.examples import examples
 
 MINUTE = 60_000
 DAY = 86_400_000
@@ -75,7 +76,7 @@ def days_around(start: int, days: int) -> list[datetime]:
     return [first + timedelta(days=n) for n in range(-3, days + 3)]
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(places, st.integers(0, 23), st.integers(0, 59), st.integers(0, 7), st.integers(0, 31))
 @example(("Africa/Cairo", "2026-04-22"), 0, 30, 0, 0)
 @example(("Australia/Lord_Howe", "2026-10-02"), 2, 15, 0, 0)
@@ -106,7 +107,7 @@ def test_days_and_times_agree_with_the_clock_on_the_wall(
 numbers = st.sets(st.integers(0, 23), min_size=1, max_size=3)
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(places, st.sets(st.integers(0, 59), min_size=1, max_size=4), numbers)
 def test_a_cron_rule_with_fixed_times_agrees_with_the_clock_on_the_wall(
     place: tuple[str, str], minutes: set[int], hours: set[int]
@@ -124,7 +125,7 @@ def test_a_cron_rule_with_fixed_times_agrees_with_the_clock_on_the_wall(
     assert between(plan, name, start, end) == oracle_of_walls(name, start, end, walls)
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(places, st.integers(1, 59), st.one_of(st.none(), numbers), st.booleans())
 def test_a_cron_rule_with_a_star_follows_real_time(
     place: tuple[str, str], step: int, hours: set[int] | None, week: bool
