@@ -13,9 +13,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, get_args
 
 from fyke.api.members import Member, members_of
+from fyke.domain.workers.page import MAX_CATEGORIES, MAX_CATEGORY
 from fyke.model.queue import MOST_AT_ONCE
+from fyke.snippets.render import IDS
 from fyke.wire import fields, rows, v1
-from fyke.wire.fyke import schedules
+from fyke.wire.fyke import forms, schedules, workers
 from fyke.wire.rows import FormatName
 from fyke.wire.v2 import fields as v2
 from fyke.wire.v2 import queue, status, tasks
@@ -108,6 +110,17 @@ ACCEPTED: dict[Callable[..., Any], Schema] = {
         "maxItems": MOST_AT_ONCE,
     },
     tasks.to_task_input: OBJECT,
+    forms.to_pairs: {
+        "type": "array",
+        "items": {"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 2},
+    },
+    forms.to_long_text: {"type": "string"},
+    forms.to_language: {"type": "string", "enum": [*IDS]},
+    workers.to_category_numbers: {
+        "type": "array",
+        "items": {"type": "integer", "minimum": 1, "maximum": MAX_CATEGORY},
+        "maxItems": MAX_CATEGORIES,
+    },
     schedules.to_month: {"type": "string", "pattern": r"^\s*[0-9]{4}-[0-9]{2}\s*$"},
 }
 # rules that are made by a function, by its name

@@ -30,5 +30,4 @@ def document(version: str) -> Document:
 def served() -> Callable[[str], Document]:
     """What answers the document of a version."""
     services: Any = Nothing()
-    made: Callable[[str], Document] = build_app(services, ApiConfig(master_secret=b"")).openapi
-    return made
+    return build_app(services, ApiConfig(master_secret=b"")).documents.of

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Self
 
 import httpx2
 import msgspec
@@ -54,11 +54,12 @@ from fyke.wire.fyke.runs import (
     WaitingRun,
     WaitingRunList,
 )
+from fyke.wire.fyke.uploads import PublishedUpload
+from fyke.wire.fyke.versions import VersionEntryItem, VersionItem, VersionList, VersionNotice
+from fyke.wire.fyke.workers import DeletedWorker, OwnWorker, OwnWorkerList
 from fyke.wire.health import ProductVersion
 from fyke.wire.v2 import queue as queue_wire
 from fyke.wire.v2.fields import StartWorker
-
-T = TypeVar("T")
 
 SYNC_SECONDS = 300.0
 WALK_PAGE = 1000
@@ -311,7 +312,7 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
         title: str = "",
         description: str | None = None,
         public: bool | None = None,
-    ) -> models.Published:
+    ) -> PublishedUpload:
         """Publish a ZIP as the next version of ``owner/name``, or of one's own worker ``name``,
         which is made when there is none. What is not given stays as it is.
         """
@@ -328,29 +329,28 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
             files={"scraper_file": ("worker.zip", archive, "application/zip")},
         )
         path = str(data["path"]).replace("~", "/")
-        return msgspec.convert(data | {"path": path}, models.Published)
+        return msgspec.convert(data | {"path": path}, PublishedUpload)
 
-    def own_workers(self) -> list[models.OwnWorker]:
-        return self._list("/api/fyke/workers", models.OwnWorker)
+    def own_workers(self) -> list[OwnWorker]:
+        return self._wire.get("/api/fyke/workers", OwnWorkerList).items
 
-    def versions(self, ref: str) -> list[models.Version]:
+    def versions(self, ref: str) -> list[VersionEntryItem]:
         """Newest first."""
-        return self._list(f"/api/fyke/workers/{_in_path(ref)}/versions", models.Version)
+        return self._wire.get(f"{_worker(ref)}/versions", VersionList).items
 
-    def withdraw(self, ref: str, version: str) -> models.Version:
+    def withdraw(self, ref: str, version: str) -> VersionItem:
         """Take a version out of use."""
-        path = f"/api/fyke/workers/{_in_path(ref)}/versions/{segment(version)}/withdraw"
-        return self._wire.post(path, models.Version, {})
+        path = f"{_worker(ref)}/versions/{segment(version)}/withdraw"
+        return self._wire.post(path, VersionItem, VersionNotice())
 
-    def restore(self, ref: str, version: str) -> models.Version:
+    def restore(self, ref: str, version: str) -> VersionItem:
         """Put a withdrawn version into use again."""
-        path = f"/api/fyke/workers/{_in_path(ref)}/versions/{segment(version)}/restore"
-        return self._wire.post(path, models.Version, {})
+        path = f"{_worker(ref)}/versions/{segment(version)}/restore"
+        return self._wire.post(path, VersionItem, {})
 
     def delete_worker(self, ref: str) -> int:
-        """Delete a worker; return how many of its runs had not begun and have ended now."""
-        data = self._wire.call("DELETE", f"/api/fyke/workers/{_in_path(ref)}")
-        return int(data["ended_runs"])
+        """Delete a worker; return how many of its runs had not started and have ended now."""
+        return self._wire.delete(_worker(ref), DeletedWorker).ended_runs
 
     def estimate(
         self, ref: str, version: str = "", subtasks: int = 0, **system: object
@@ -359,8 +359,7 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
         input.
         """
         query = {"version": version, "subtasks": subtasks, **system}
-        path = f"/api/fyke/workers/{_in_path(ref)}/estimate"
-        return self._wire.get(path, EstimateReport, query)
+        return self._wire.get(f"{_worker(ref)}/estimate", EstimateReport, query)
 
     # --- accounts and keys -----------------------------------------------------------------
 
@@ -427,9 +426,9 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
     def _started(self, path: str, wanted: Request) -> str:
         return self._wire.post(path, v1.RunStarted, wanted).run_slug
 
-    def _list(self, path: str, item: type[T], query: dict[str, Any] | None = None) -> list[T]:
-        data = self._wire.call("GET", path, params=query or {})
-        return [msgspec.convert(one, item) for one in data["list"]]
+
+def _worker(ref: str) -> str:
+    return f"/api/fyke/workers/{_in_path(ref)}"
 
 
 def _in_path(ref: str) -> str:

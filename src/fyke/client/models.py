@@ -14,9 +14,6 @@ from fyke.wire import v1
 Row = dict[str, Any]
 
 
-# --- requests ------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
 class RunRequest:
     """A start. ``custom`` is the Worker's own input, ``system`` the device and the limits."""
@@ -39,48 +36,3 @@ class RunRequest:
 
     def input(self) -> dict[str, Any]:
         return {"parameters": {"system": self.system, "custom": self.custom}}
-
-
-# --- answers -------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    severity: str
-    code: str
-    file: str
-    line: int
-    message: str
-    remedy: str
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    slug: str
-    path: str
-    version: str
-    findings: list[Finding]
-
-
-@dataclass(frozen=True, slots=True)
-class OwnWorker:
-    slug: str
-    path: str
-    title: str
-    description: str
-    public: bool
-    version: str
-    created_at: int
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    """``egress``: the only domains that it may reach, None for every public one."""
-
-    version: str
-    state: str
-    language: str
-    digest: str
-    created_at: int
-    egress: list[str] | None = None
-    builds: bool = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from fyke.domain.forms.dates import DateRule
 from fyke.domain.workers.input_schema import InputSchema
@@ -18,6 +18,8 @@ class Absent(Enum):
 
 
 ABSENT: Final = Absent.ABSENT
+
+FormSource = Literal["run", "task", "saved", "schema"]  # where a first input comes from
 
 
 class ControlKind(StrEnum):

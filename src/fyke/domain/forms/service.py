@@ -14,7 +14,7 @@ from fyke.domain.accounts.rights import require_editor
 from fyke.domain.billing.caps import SpendingMonth, month_of
 from fyke.domain.forms.describe import describe
 from fyke.domain.forms.importing import ImportChoice, Imported, import_file
-from fyke.domain.forms.model import ControlKind, RunForm, dump
+from fyke.domain.forms.model import ControlKind, FormSource, RunForm, dump
 from fyke.domain.forms.normalise import Normalised, Raw, normalise, start_value
 from fyke.domain.forms.quote import Quote, SplitPreview, quote, split_preview
 from fyke.domain.runs.admission import beyond_plan
@@ -60,7 +60,7 @@ class FormStart:
     """
 
     value: Normalised
-    source: str
+    source: FormSource
     ref: str = ""
     title: str = ""
     version: str = ""

@@ -18,11 +18,10 @@ from fyke.kit.ids import is_ulid
 from fyke.model.account import Caller
 from fyke.model.audit import AuditAction
 from fyke.model.run import Origin, Run, RunState
-from fyke.model.submission import Submission, SubmissionState
+from fyke.model.submission import MAX_NOTE, Submission, SubmissionState
 from fyke.model.worker import Finding, Version, VersionState, Worker
 from fyke.reasons import Reason, ReasonCode
 
-MAX_NOTE = 2000
 _PUBLISHING = "Publishing for everybody"
 _REVIEWING = "Reviewing"
 

@@ -16,11 +16,17 @@ from fyke.domain.workers.archive import Archive, open_archive
 from fyke.domain.workers.project import ProjectReader, made_project
 from fyke.domain.workers.schema_report import ERROR
 from fyke.errors import FykeError, InvalidRequest
-from fyke.model.upload import StepState, Upload, UploadSource, UploadState, UploadStep
+from fyke.model.upload import (
+    CHECKS,
+    FETCH,
+    UNPACK,
+    StepState,
+    Upload,
+    UploadSource,
+    UploadState,
+    UploadStep,
+)
 from fyke.model.worker import Finding, Language
-
-FETCH, UNPACK = "fetch", "archive"
-CHECKS = ("entry", "schemas", "readme", "declared", "dependencies", "sdk", "code")
 
 Teller = Callable[[Upload], Awaitable[None]]
 
