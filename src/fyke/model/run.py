@@ -262,6 +262,14 @@ class SampleSpan:
     last_at: int = 0
 
 
+class BlockedSite(StrEnum):
+    """Why a site was refused, as far as its name and the version's list tell."""
+
+    UNDECLARED = "undeclared"  # not among the domains that the version declares
+    NOT_PUBLIC = "not_public"  # an address of a private or special network
+    RULE = "rule"  # leads to one, or has a closed port, or is being spared
+
+
 @dataclass(frozen=True, slots=True)
 class Share:
     """``rows`` and ``log`` say what may be seen beside the state of the run. Times in ms."""

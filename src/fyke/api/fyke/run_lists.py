@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import ClassVar
 
 from starlette.responses import Response
@@ -15,6 +15,7 @@ from fyke.domain.runs.bulk import BulkResult, RunBulk
 from fyke.domain.runs.list_export import csv_of
 from fyke.domain.runs.lists import MOST_ROWS, RunListPage, RunLists
 from fyke.domain.runs.search import place_of
+from fyke.domain.runs.search_terms import SearchTerms
 from fyke.errors import Forbidden, InvalidRequest
 from fyke.model.account import Scope
 from fyke.model.run import Origin
@@ -37,7 +38,7 @@ class RunListRoutes:
     @get(PATH, scope=Scope.READ)
     async def search_runs(self, call: Call, wanted: wire.RunListQuery) -> wire.RunItemPage:
         """Runs of the account, newest first, searched over all of history."""
-        search = await self.lists.search(call.caller, wanted.terms)
+        search = await self.lists.search(call.caller, _terms(wanted))
         size = min(wanted.page_size, MOST_ROWS)
         cursor = wanted.cursor.strip()
         if cursor:
@@ -50,7 +51,7 @@ class RunListRoutes:
     @get(f"{PATH}/export", scope=Scope.READ, produces=(CSV_MEDIA,))
     async def export_run_list(self, call: Call, wanted: wire.RunSearchFields) -> Response:
         """The whole list of runs as CSV."""
-        search = await self.lists.search(call.caller, wanted.terms)
+        search = await self.lists.search(call.caller, _terms(wanted))
         return await csv_file(csv_of(self.lists.all_rows(call.caller, search)), "runs.csv")
 
     @post(
@@ -66,7 +67,7 @@ class RunListRoutes:
         if wanted.all_matching and wanted.runs:
             raise InvalidRequest("runs: name runs, or send all_matching, not both")
         if wanted.all_matching:
-            search = await self.lists.search(caller, wanted.terms)
+            search = await self.lists.search(caller, _terms(wanted))
             found = await self.bulk.matching(
                 caller, action, search, Origin.API, callback_url=url, key=key
             )
@@ -76,6 +77,10 @@ class RunListRoutes:
             )
         items = [wire.BulkItem.of(result, _code(result)) for result in found.results]
         return wire.BulkResults(items, found.done, found.more)
+
+
+def _terms(wanted: wire.RunSearchFields) -> SearchTerms:
+    return SearchTerms(**{each.name: getattr(wanted, each.name) for each in fields(SearchTerms)})
 
 
 def _code(result: BulkResult) -> int:

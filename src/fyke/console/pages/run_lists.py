@@ -18,14 +18,14 @@ from fyke.console.texts import gettext as _
 from fyke.console.texts import ngettext, speak
 from fyke.console.view import View
 from fyke.domain.accounts.profiles import Profiles
-from fyke.domain.runs.bulk import MOST_MATCHED, BulkAction, BulkAnswer, RunBulk
+from fyke.domain.runs.bulk import BulkAnswer, RunBulk
 from fyke.domain.runs.list_export import csv_of
 from fyke.domain.runs.list_stream import ListStream
 from fyke.domain.runs.lists import RunListPage, RunLists
 from fyke.domain.runs.search import place_of
 from fyke.errors import InvalidFields, InvalidRequest
 from fyke.model.run import Origin
-from fyke.model.run_list import RunSearch
+from fyke.model.run_list import MOST_MATCHED, BulkAction, RunSearch
 
 AREA = "/runs"
 VIEW = "runs"  # what the saved filters of this page are called among the preferences

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
 from fyke.domain.accounts.rights import require_editor
 from fyke.domain.runs.lists import RunLists
@@ -18,19 +17,7 @@ from fyke.domain.runs.start_keys import StartKey
 from fyke.errors import FykeError, InvalidRequest, Unavailable
 from fyke.model.account import Caller
 from fyke.model.run import TERMINAL_STATES, Origin, RunState
-from fyke.model.run_list import RunSearch
-
-MOST_NAMED = 100  # runs of one request that names them
-MOST_MATCHED = 500  # runs of one request that means all that match
-
-
-class BulkAction(StrEnum):
-    """What is done to each run."""
-
-    ABORT = "abort"
-    RERUN = "rerun"
-    DELETE = "delete"
-
+from fyke.model.run_list import MOST_MATCHED, MOST_NAMED, BulkAction, RunSearch
 
 _WHAT = {
     BulkAction.ABORT: "Aborting runs",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fyke.domain.runs.sites import BlockedSite, SiteUsage
+from fyke.domain.runs.sites import SiteUsage
+from fyke.model.run import BlockedSite
 from fyke.reasons import Hint, HintCode
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 
 from msgspec import Meta, field
 
 from fyke.domain.billing.pricing import format_usage
-from fyke.domain.runs.bulk import MOST_MATCHED, MOST_NAMED, BulkAction
 from fyke.domain.runs.search import MOST_ERROR_CHARS
-from fyke.domain.runs.search_terms import STATE_WORDS, SearchTerms
+from fyke.model.run_list import MOST_MATCHED, MOST_NAMED, BulkAction
 from fyke.wire.common import EXAMPLE_ID, Count, OriginWord, UnixSeconds, Usd
 from fyke.wire.fields import (
     Answer,
@@ -44,7 +42,12 @@ class RunSearchFields(Request):
     """Which runs are meant; a member that is absent does not filter."""
 
     state: Annotated[
-        Text, Meta(description=f"some of {', '.join(STATE_WORDS)}", examples=["failed"])
+        Text,
+        Meta(
+            description=f"some of {', '.join(get_args(StatusName))}, or active for all that have "
+            "not ended",
+            examples=["failed"],
+        ),
     ] = ""
     outcome: Annotated[
         Text, Meta(description="words of `outcome`, separated by commas", examples=["timeout"])
@@ -74,10 +77,6 @@ class RunSearchFields(Request):
     run: Annotated[
         Text, Meta(description="id of a run, or how it begins", examples=[EXAMPLE_ID])
     ] = ""
-
-    @property
-    def terms(self) -> SearchTerms:
-        return SearchTerms(**{each.name: getattr(self, each.name) for each in fields(SearchTerms)})
 
 
 class RunListQuery(RunSearchFields):

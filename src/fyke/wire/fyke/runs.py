@@ -9,11 +9,10 @@ from msgspec import Meta, field
 
 from fyke.domain.billing.pricing import format_usage
 from fyke.domain.runs.sharing import MOST_DAYS
-from fyke.domain.runs.sites import BlockedSite
 from fyke.domain.runs.subtask_reader import MOST_PARTS
 from fyke.kit.sheets import exact_usd
 from fyke.model.billing import gb_seconds
-from fyke.model.run import Outcome, SubtaskState
+from fyke.model.run import BlockedSite, Outcome, SubtaskState
 from fyke.reasons import HintCode, ReasonCode, cause, next_step, sentence
 from fyke.wire.common import Count, ExactUsd, Items, UnixMs, UnixSeconds, Usd, words
 from fyke.wire.fields import Answer, Boolean, Integer, Request
