@@ -253,15 +253,14 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
 
     # --- results ---------------------------------------------------------------------------
 
-    def hidden_rows(self, run: str) -> int:
-        """How many rows of a run are stored and left out because its Worker failed."""
-        found = self._wire.get(f"/api/fyke/runs/{segment(run)}", RunSummary)
-        return found.hidden
+    def run_summary(self, run: str) -> RunSummary:
+        """What our own API knows of a run, such as its ``hidden`` rows."""
+        return self._wire.get(f"/api/fyke/runs/{segment(run)}", RunSummary)
 
     def results(
         self, run: str, page_index: int = 1, page_size: int = 10, *, failed_rows: bool = False
     ) -> rows.ResultPage:
-        """A page of rows; ``failed_rows``: also those that are left out, see ``hidden_rows``."""
+        """A page of rows; ``failed_rows``: also those that are left out, see ``run_summary``."""
         wanted = v1.ResultList(
             run_slug=run, page_index=page_index, page_size=page_size, failed_rows=failed_rows
         )
