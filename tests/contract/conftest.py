@@ -37,6 +37,16 @@ def state_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return url
 
 
+@pytest.fixture
+def fresh_url(request: pytest.FixtureRequest, database_url: str, tmp_path: Path) -> str:
+    """Beside ``database_url``, and of its kind: a database with the newest tables."""
+    if database_url.startswith("sqlite"):
+        (tmp_path / "fresh").mkdir()
+        return state_in(tmp_path / "fresh")
+    url: str = request.getfixturevalue("postgres_state_url")
+    return url
+
+
 @dataclass
 class State:
     """A storage under test, with what it rang."""

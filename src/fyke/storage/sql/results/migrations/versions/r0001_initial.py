@@ -1,4 +1,4 @@
-"""The first tables of the results store."""
+"""The tables of the results in release 0.1.0."""
 
 from __future__ import annotations
 
