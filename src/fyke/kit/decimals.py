@@ -15,4 +15,4 @@ def binary_size(count: int) -> str:
     for unit, factor in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
         if count >= factor:
             return f"{count / factor:g} {unit}"
-    return f"{count} bytes"
+    return f"{count:,} bytes"
