@@ -96,7 +96,9 @@ class Catalog:
         wanted = text.strip()
         if not wanted or len(wanted) > MAX_TEXT:
             rule = f"1 to {MAX_TEXT} characters that are not all blank"
-            raise InvalidRequest(f"search must be {rule}; send a word of the worker's title")
+            raise InvalidRequest(
+                f"must be {rule}; send a word of the worker's title", field="search"
+            )
         _, found = await self.page(caller, wanted, offset=0, limit=max(1, min(limit, MAX_RESULTS)))
         return found
 
@@ -121,7 +123,8 @@ class Catalog:
         text = query.text.strip()
         if len(text) > MAX_TEXT:
             raise InvalidRequest(
-                f"search must be at most {MAX_TEXT} characters; send a word of the worker's title"
+                f"must be at most {MAX_TEXT} characters; send a word of the worker's title",
+                field="search",
             )
         found = await self._storage.read(lambda tx: self._browse(tx, caller, query, text))
         if found.everywhere or not text:
@@ -218,7 +221,8 @@ class Catalog:
                 tx.favourites.add(caller.user_id, worker.id, tx.now)
             else:
                 raise InvalidRequest(
-                    f"favourites: at most {MAX_FAVOURITES} workers can be marked; unmark one first"
+                    f"at most {MAX_FAVOURITES} workers can be marked; unmark one first",
+                    field="favourites",
                 )
             return _entries(tx, caller, [worker])[0]
 

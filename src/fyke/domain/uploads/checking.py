@@ -15,7 +15,7 @@ from fyke.domain.workers import input_schema, output_schema, requirements
 from fyke.domain.workers.archive import Archive, open_archive
 from fyke.domain.workers.project import ProjectReader, made_project
 from fyke.domain.workers.schema_report import ERROR
-from fyke.errors import FykeError, InvalidRequest
+from fyke.errors import FykeError, InvalidRequest, Problem
 from fyke.model.upload import StepState, Upload, UploadSource, UploadState, UploadStep
 from fyke.model.worker import Finding, Language
 
@@ -67,7 +67,7 @@ class Checking:
                 archive = await asyncio.to_thread(stack.enter_context, open_archive(data))
             except InvalidRequest as error:
                 broken = failed(upload, UNPACK, error.message)
-                finding = _unreadable(error.message)
+                finding = _unreadable(error.problems[0])
                 return replace(broken, state=UploadState.FAULTY, findings=(finding,))
             total = sum(file.size for file in archive.files)
             note = f"{len(archive.files):,} files, {total:,} bytes"
@@ -96,9 +96,9 @@ class Checking:
         return upload
 
 
-def _unreadable(message: str) -> Finding:
-    rule, _, remedy = message.partition("; ")
-    return Finding(ERROR, "archive_unreadable", "", 0, rule, remedy or "pack the project again")
+def _unreadable(problem: Problem) -> Finding:
+    remedy = problem.remedy or "pack the project again"
+    return Finding(ERROR, "archive_unreadable", "", 0, problem.rule, remedy)
 
 
 def _ended(upload: Upload, reader: ProjectReader, archive: Archive) -> Upload:

@@ -210,8 +210,7 @@ class ProjectReader:
         try:
             text = jsontext.decode_text(file.read(limit))
         except jsontext.BadJson as error:
-            message = str(error).partition(";")[0]
-            self._error("project_file_not_utf8", name, message, "save it as UTF-8", error.line)
+            self._error("project_file_not_utf8", name, error.rule, "save it as UTF-8", error.line)
             return None
         if "\0" in text:
             message = f"{name} holds a NUL character"
