@@ -237,7 +237,11 @@ async def test_an_item_of_the_queue_ends_once_however_many_want_it(state: State)
     count, found = await state.read(lambda tx: tx.queue.page(owner, False, offset=0, limit=9))
     assert (count, found) == (
         1,
-        [replace(item, number=number, waiting=False, ended_at=9, reason_text="released", reason=GONE)],
+        [
+            replace(
+                item, number=number, waiting=False, ended_at=9, reason_text="released", reason=GONE
+            )
+        ],
     )
     assert await state.read(lambda tx: tx.queue.page(owner, True, offset=0, limit=9)) == (0, [])
     waiting = replace(item, id=records.ordered_id())

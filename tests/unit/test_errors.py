@@ -25,7 +25,10 @@ SENTENCES = ("api", "domain/runs/split.py", "domain/workers/parameters.py")
         (Problem("must be 1 to 7", "days"), "days must be 1 to 7"),
         (Problem("there is no tag 'x'", "ref"), "ref: there is no tag 'x'"),
         (Problem("is taken", "name", "choose another"), "name is taken; choose another"),
-        (Problem("the archive is empty", remedy="pack it again"), "the archive is empty; pack it again"),
+        (
+            Problem("the archive is empty", remedy="pack it again"),
+            "the archive is empty; pack it again",
+        ),
     ],
 )
 def test_a_sentence_is_made_of_field_rule_and_remedy(problem: Problem, sentence: str) -> None:

@@ -30,8 +30,8 @@ REQUEST_ID = "fyke.request_id"  # where the transport leaves it in the scope
 
 
 # The answer to these says nothing about the cause: an id of another account must look exactly like
-# one that never existed, and an internal fault is for the log only. Their details are advice that is
-# the same for every cause.
+# one that never existed, and an internal fault is for the log only. Their details are advice that
+# is the same for every cause.
 _SILENT = (errors.NotFound, errors.Unauthenticated, errors.StaleLease)
 
 

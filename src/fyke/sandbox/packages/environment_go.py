@@ -18,7 +18,7 @@ from fyke.contracts.tools import CACHE_AT, INPUTS_AT, WORK_AT, ToolKind
 from fyke.domain.workers import go_build
 from fyke.domain.workers.elf import inspect_program
 from fyke.model.worker import Version
-from fyke.reasons import Reason, ReasonCode
+from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, detailed
 from fyke.sandbox.packages import sealing
 from fyke.sandbox.packages.go_settings import ASKED, asking_environment, read_go
 from fyke.sandbox.packages.installer import SYSTEM_PATH, InstallTerms, PackageInstaller, ask
@@ -100,8 +100,7 @@ class GoRecipe:
             ToolKind.GO_BUILD, terms, client, _page, line, {}, env, inputs=self._bundle
         ) as run:
             if run.code:
-                detail = _explain(run.output, run.code)
-                reason = Reason.of(ReasonCode.BUILD_FAILED, detail=detail)
+                reason = desk.failed(ReasonCode.BUILD_FAILED, "go", run.code, _explain(run.output))
                 raise EnvironmentFailed(reason, run.output)
             await asyncio.to_thread(self._take, run.work / _OUT, content, run.output)
             return run.output
@@ -119,11 +118,11 @@ class GoRecipe:
         program = out / go_build.PROGRAM
         with program.open("rb") as file:
             problem, is_dynamic = inspect_program(file.read(64 * 1024))
-        if problem or is_dynamic:
-            reason = Reason.of(
-                ReasonCode.BUILD_FAILED, detail=problem or "it needs shared libraries"
-            )
-            raise EnvironmentFailed(reason, said)
+        if problem:
+            raise EnvironmentFailed(Reason.of(ReasonCode.BUILD_FAILED, detail=problem), said)
+        if is_dynamic:
+            detail = Detail(DetailCode.SHARED_LIBRARIES)
+            raise EnvironmentFailed(detailed(ReasonCode.BUILD_FAILED, detail), said)
         sealing.take(out, content)
 
 
@@ -150,7 +149,7 @@ def _page(registry: Registry) -> str:
     return f"{registry.url.rstrip('/')}/google.golang.org/grpc/@v/list"
 
 
-def _explain(said: str, code: int) -> str:
+def _explain(said: str) -> str:
     lines = [line.strip() for line in said.splitlines()]
     useful = [line for line in lines if line and not line.startswith(("#", "go: downloading"))]
-    return " ".join(useful[:6])[:500] or f"go ended with code {code}"
+    return " ".join(useful[:6])[:500]

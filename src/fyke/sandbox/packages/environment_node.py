@@ -21,7 +21,7 @@ from typing import Any
 from fyke.contracts.execution import EnvironmentFailed
 from fyke.contracts.tools import CACHE_AT, ToolKind
 from fyke.domain.workers.requirements import BadRequirement, check_registry_version, parse_package
-from fyke.reasons import Reason, ReasonCode
+from fyke.reasons import Detail, DetailCode, Reason, ReasonCode
 from fyke.sandbox.packages import sealing
 from fyke.sandbox.packages.installer import (
     SYSTEM_PATH,
@@ -80,8 +80,7 @@ class NodeInstaller:
         try:
             package, lock = await asyncio.to_thread(read_documents, bundle)
         except BadRequirement as error:
-            reason = Reason.of(ReasonCode.BAD_REQUIREMENT, detail=str(error))
-            raise EnvironmentFailed(reason, str(error)) from None
+            raise EnvironmentFailed(error.reason, str(error)) from None
         return NodeRecipe(self, await self._node_version(), package, lock)
 
     async def _node_version(self) -> str:
@@ -170,8 +169,9 @@ class NodeRecipe:
         desk = self._installer.desk
         async with desk.install(ToolKind.NPM, terms, client, _page, command, files, env) as run:
             if run.code:
-                detail = _explain(run.output, run.code)
-                reason = Reason.of(ReasonCode.PACKAGES_FAILED, detail=detail)
+                reason = self._installer.desk.failed(
+                    ReasonCode.PACKAGES_FAILED, "npm", run.code, _explain(run.output)
+                )
                 stale = self._exact and _OUT_OF_STEP in run.output
                 raise (LockOutOfStep if stale else EnvironmentFailed)(reason, run.output)
             await asyncio.to_thread(self._take, run.work / "out", content, run.output)
@@ -242,11 +242,12 @@ def _read(path: Path, limit: int) -> str | None:
     with os.fdopen(handle, "rb") as file:
         data = file.read(limit + 1)
         if len(data) > limit or not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise _bad(path.name, f"larger than {limit:,} bytes", "shorten it")
+            detail = Detail.of(DetailCode.FILE_TOO_LARGE, max_bytes=limit)
+            raise BadRequirement(detail, file=path.name)
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise _bad(path.name, "not UTF-8", "save it as UTF-8") from None
+        raise BadRequirement(Detail(DetailCode.FILE_NOT_UTF8), file=path.name) from None
 
 
 def _lock(bundle: Path) -> Document | None:
@@ -260,7 +261,8 @@ def _lock(bundle: Path) -> Document | None:
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise _bad(name, f"no valid JSON ({error})", "run npm install again") from None
+        detail = Detail.of(DetailCode.FILE_NOT_JSON, problem=str(error))
+        raise BadRequirement(detail, file=name) from None
     packages = document.get("packages") if isinstance(document, dict) else None
     if not isinstance(packages, dict):
         return None
@@ -277,12 +279,12 @@ def _lock(bundle: Path) -> Document | None:
 
 def _locked_package(file: str, place: str, entry: object) -> Document:
     if not isinstance(entry, dict) or entry.get("link"):
-        raise _bad(file, f"{place[:80]!r} is a link", "depend on packages of the registry")
+        raise _bad(file, DetailCode.LOCKED_LINK, place)
     if place and not _PLACE.fullmatch(place):
-        raise _bad(file, f"{place[:80]!r} lies outside node_modules", "run npm install again")
+        raise _bad(file, DetailCode.LOCKED_OUTSIDE, place)
     resolved = entry.get("resolved")
     if isinstance(resolved, str) and not resolved.startswith(("https://", "http://")):
-        raise _bad(file, f"{place[:80]!r} comes from {resolved[:60]!r}", "use the registry")
+        raise _bad(file, DetailCode.LOCKED_ADDRESS, place, resolved[:60])
     if place:
         check_registry_version(place, entry.get("version", ""))
     for section in (*_DEPENDENCIES, "devDependencies"):
@@ -294,7 +296,8 @@ def _locked_package(file: str, place: str, entry: object) -> Document:
 
 def _check_versions(section: object) -> None:
     if not isinstance(section, dict):
-        raise _bad("package.json", "dependencies must be an object", 'write {"name": "version"}')
+        detail = Detail.of(DetailCode.SECTION_NOT_OBJECT, section="dependencies")
+        raise BadRequirement(detail, file="package.json")
     for name, version in section.items():
         check_registry_version(name, version)
 
@@ -309,11 +312,11 @@ def _check_overrides(value: object) -> None:
             check_registry_version(name, item)
 
 
-def _explain(log: str, code: int) -> str:
+def _explain(log: str) -> str:
     lines = [re.sub(r"^npm (ERR!|error)\s*", "", line).strip() for line in log.splitlines()]
     useful = [line for line in lines if line and "complete log of this run" not in line]
-    return " ".join(useful[:6])[:500] or f"npm ended with code {code}"
+    return " ".join(useful[:6])[:500]
 
 
-def _bad(file: str, rule: str, remedy: str) -> BadRequirement:
-    return BadRequirement(0, rule, remedy, file)
+def _bad(file: str, code: DetailCode, place: str, address: str = "") -> BadRequirement:
+    return BadRequirement(Detail.of(code, package=place[:80], address=address), file=file)

@@ -71,8 +71,7 @@ class PythonInstaller:
         try:
             wanted = parse(requirements)
         except BadRequirement as error:
-            reason = Reason.of(ReasonCode.BAD_REQUIREMENT, detail=str(error))
-            raise EnvironmentFailed(reason, str(error)) from None
+            raise EnvironmentFailed(error.reason, str(error)) from None
         return PythonRecipe(self, await self._interpreter(), wanted)
 
     async def _interpreter(self) -> Interpreter:
@@ -129,7 +128,9 @@ class PythonRecipe:
             ToolKind.UV, terms, client, _page, command, files, {"PYTHONDONTWRITEBYTECODE": "1"}
         ) as run:
             if run.code:
-                raise EnvironmentFailed(_explain(run.output, run.code, terms.builds), run.output)
+                code = ReasonCode.PACKAGES_FAILED if terms.builds else ReasonCode.NO_READY_PACKAGE
+                reason = desk.failed(code, "uv", run.code, explain(run.output))
+                raise EnvironmentFailed(reason, run.output)
             await asyncio.to_thread(self._take, run.work / "out", content, run.output)
             return run.output
 
@@ -180,11 +181,6 @@ class PythonRecipe:
 def _page(registry: Registry) -> str:
     """The page of a package of the platform's own."""
     return f"{registry.url.rstrip('/')}/{BASE_SET[0].name}/"
-
-
-def _explain(log: str, code: int, builds: bool) -> Reason:
-    which = ReasonCode.PACKAGES_FAILED if builds else ReasonCode.NO_READY_PACKAGE
-    return Reason.of(which, detail=explain(log) or f"uv ended with code {code}")
 
 
 def explain(log: str) -> str:

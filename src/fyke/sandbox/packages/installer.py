@@ -1,4 +1,4 @@
-"""Running a package client in a box of its own, and saying in words how it ended."""
+"""Runs a package client in a sandbox of its own, and gives the reason when it failed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from fyke.contracts.execution import EnvironmentFailed
 from fyke.contracts.tools import ToolKind, ToolLimits, ToolRun, ToolRunner, ToolSpec, ToolStop
-from fyke.reasons import Reason, ReasonCode
+from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, detailed
 from fyke.sandbox.packages import sealing
 from fyke.sandbox.packages.package_client import PackageClient
 from fyke.sandbox.packages.registries import PageOf, Registries
@@ -130,6 +130,13 @@ class PackageInstaller:
             ToolStop.TRAFFIC: Reason(ReasonCode.INSTALL_LIMIT),
         }[stopped]
 
+    def failed(self, code: ReasonCode, program: str, exit_code: int, said: str) -> Reason:
+        """The reason for an installer that ended with an error. ``said``: its own words for it."""
+        if said:
+            return Reason.of(code, detail=said)
+        detail = Detail.of(DetailCode.TOOL_EXIT, program=program, exit_code=exit_code)
+        return detailed(code, detail)
+
     def check_tree(self, folder: Path, log: str, within: Path | None = None) -> None:
         """Raise ``EnvironmentFailed`` for a result that is not taken. ``within`` is the folder
         that it lies in, when that is not ours either.
@@ -141,7 +148,10 @@ class PackageInstaller:
         except (sealing.BadTree, OSError) as error:
             if isinstance(error, OSError) and error.errno in NO_ROOM_NUMBERS:
                 raise
-            reason = Reason.of(ReasonCode.PACKAGES_REFUSED, detail=str(error))
+            if isinstance(error, OSError):
+                reason = Reason.of(ReasonCode.PACKAGES_REFUSED, detail=str(error))
+            else:
+                reason = detailed(ReasonCode.PACKAGES_REFUSED, error.detail)
             raise EnvironmentFailed(reason, log) from None
 
 
