@@ -1,7 +1,7 @@
 """Which callback URLs are accepted. Checked at start, and once more before each delivery.
 
-At start only what the URL itself says can be judged; the addresses behind a name are judged at
-delivery, when they are dialled.
+At start only the URL itself can be checked; the addresses behind a name are checked at delivery,
+when a connection is made.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class CallbackUrl:
 
 
 class CallbackRules:
-    """Judges callback URLs; exempt are the targets that ``addresses`` allows."""
+    """Checks callback URLs; exempt are the targets that ``addresses`` allows."""
 
     def __init__(self, addresses: AddressRules) -> None:
         self._addresses = addresses

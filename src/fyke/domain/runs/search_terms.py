@@ -1,4 +1,4 @@
-"""From the words of a form or a query to a search; every word that is wrong is told at once."""
+"""From the words of a form or a query to a search; every wrong word is reported at once."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The checks of an upload, one after the other, each with what came of it.
+"""The checks of an upload, one after the other, each with its result.
 
-They are the checks of every publication; here they are only told one by one, so that whoever
-waits sees how far it is and what is wrong before the rest is done.
+They are the checks of every publication; here each is reported by itself, so that the user sees the
+progress, and what is wrong before the rest is done.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Go programs that a project brings only as source: built in a box of their own.
+"""Go programs that a project brings only as source: built in a sandbox of their own.
 
 The compiler runs nothing that it reads: without cgo no other program takes part, nothing is
-generated, and no toolchain is fetched. The box is there for what nobody has thought of.
+generated, and no toolchain is fetched. The sandbox covers what is not known.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class GoInstaller:
         return program
 
     async def client(self) -> PackageClient:
-        """What Go is told; most of it, it says itself."""
+        """The settings of Go, most of them as ``go env`` prints them."""
         env = asking_environment(self._environ) | {"GOTOOLCHAIN": "local"}
         code, said = await ask([self.program(), "env", "-json", *ASKED], env)
         try:
@@ -91,7 +91,7 @@ class GoRecipe:
         self.inputs: Sequence[str] = ("go", go, digest, *go_build.ARGUMENTS)
 
     async def install(self, building: Path, content: Path, terms: InstallTerms) -> str:
-        """Build in a box and take the program."""
+        """Build in a sandbox and take the program."""
         client = await self._client()
         command, variables = go_build.command(f"{WORK_AT}/{_OUT}/{go_build.PROGRAM}")
         line = ["/bin/sh", "-c", _SCRIPT, "sh", self._installer.program(), *command[1:]]
@@ -131,7 +131,7 @@ def _missing() -> Reason:
 
 
 def _refuse_loopback(client: PackageClient) -> None:
-    """Go asks no proxy for what it takes for its own machine, and inside a box that is the box."""
+    """Go uses no proxy for loopback addresses, and inside a sandbox these are the sandbox itself."""
     for host in (registry.host for registry in client.registries):
         if host == "localhost" or host == "::1" or host.startswith("127."):
             raise EnvironmentFailed(Reason.of(ReasonCode.REGISTRY_LOOPBACK, host=host))

@@ -1,8 +1,8 @@
-"""Node.js environments: npm installs what ``package.json`` asks for, inside a box of its own.
+"""Node.js environments: npm installs what ``package.json`` asks for, inside a sandbox of its own.
 
 npm sees a cleaned copy of the project's two files: no scripts, no workspaces, and a lock file
-without addresses, so that every package comes from the registry that npm is configured for, with
-the hashes of the lock file still holding.
+without addresses, so that every package comes from the registry that npm is configured for, and
+the hashes of the lock file are still checked.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _SETTINGS = {
     "npm_config_allow_file": "none",
     "npm_config_allow_directory": "none",
 }
-_HEADERS = Path("/usr/include/node")  # of the Node.js that boxes have
+_HEADERS = Path("/usr/include/node")  # of the Node.js in sandboxes
 
 SAFE_NPM = 11
 _OUT_OF_STEP = "`npm ci` can only install packages when"  # npm's own words
@@ -94,8 +94,8 @@ class NodeInstaller:
         return self._version
 
     async def check_npm(self, npm: str, *, stale_lock: bool) -> None:
-        """Without a whole lock file npm asks for whatever address a package's own metadata names;
-        only newer ones can be told not to.
+        """Without a complete lock file npm fetches every address that the metadata of a package
+        names; only newer versions have a setting against it.
         """
         _, said = await ask([npm, "--version"], {})
         version = said.strip()
@@ -110,7 +110,7 @@ class NodeInstaller:
             )
 
     async def client(self, npm: str) -> PackageClient:
-        """What npm is told; most of it, it says itself."""
+        """The settings of npm, most of them as npm prints them."""
         if self._settings is None:
             env = asking_environment(self._environ)
             _, said = await ask([npm, "config", "list", "--json"], env)
@@ -152,7 +152,7 @@ class NodeRecipe:
         self.inputs: Sequence[str] = ("node", version, self._package, self._lock, *resolved)
 
     async def install(self, building: Path, content: Path, terms: InstallTerms) -> str:
-        """Install in a box and take what it left."""
+        """Install in a sandbox and take the result."""
         npm = shutil.which("npm", path=SYSTEM_PATH)
         if npm is None:
             raise EnvironmentFailed(Reason.of(ReasonCode.INSTALLER_MISSING, program="npm"))
@@ -205,7 +205,7 @@ def _build_settings() -> dict[str, str]:
 
 
 def _has_all_hashes(lock: Document) -> bool:
-    """Whether the lock file tells every byte that is installed."""
+    """Whether the lock file has a hash of every package."""
     return all(entry.get("integrity") for place, entry in lock["packages"].items() if place)
 
 

@@ -1,4 +1,5 @@
-"""Python environments: uv installs for the interpreter that boxes have, inside a box of its own.
+"""Python environments: uv installs for the interpreter of the sandboxes, inside a
+sandbox of its own.
 
 The virtual environment is laid out by hand, outside, around what uv put into a plain folder: the
 interpreter that uv asks is the bare one of the system, never one that already sees the new
@@ -43,7 +44,7 @@ _OUT = f"{WORK_AT}/out"
 
 @dataclass(frozen=True, slots=True)
 class Interpreter:
-    """The interpreter of the boxes as it describes itself."""
+    """The interpreter of the sandboxes as it describes itself."""
 
     implementation: str
     version: str  # major.minor.micro
@@ -85,7 +86,7 @@ class PythonInstaller:
         return self._known
 
     async def client(self) -> PackageClient:
-        """What uv is told; the index that it has without being told, it says itself."""
+        """The settings of uv; its default index is read from its help text."""
         if self._default is None:
             _, said = await ask([find_uv_bin(), "pip", "install", "--help"], {"NO_COLOR": "1"})
             found = _DEFAULT_INDEX.search(said)
@@ -119,7 +120,7 @@ class PythonRecipe:
         )
 
     async def install(self, building: Path, content: Path, terms: InstallTerms) -> str:
-        """Install in a box, take what it left, and lay a virtual environment around it."""
+        """Install in a sandbox, take the result, and lay a virtual environment around it."""
         files = {"requirements.txt": "".join(f"{line}\n" for line in self._lines)}
         client = await self._installer.client()
         desk = self._installer.desk

@@ -57,9 +57,7 @@ class InstallLimits:
 
 
 class PackageInstaller:
-    """Where package clients are run. ``upstream``: whether the way out leads through a proxy of
-    the operator's for every target.
-    """
+    """Runs package clients. ``upstream``: whether the operator's proxy is used for every target."""
 
     def __init__(
         self, tools: ToolRunner, limits: InstallLimits, *, region: str = "", upstream: bool = False
@@ -81,14 +79,14 @@ class PackageInstaller:
         env: Mapping[str, str],
         inputs: Path | None = None,
     ) -> AsyncIterator[ToolRun]:
-        """Run an installer and hold what it left. Raise ``EnvironmentFailed``, but not for the
+        """Run an installer and keep its files meanwhile. Raise ``EnvironmentFailed``, but not for the
         code that it ended with. ``inputs``: a folder that it reads.
         """
         self._check(terms, client)
         limits = self.limits
-        begun = asyncio.get_running_loop().time()
+        started = asyncio.get_running_loop().time()
         reach = await self._registries.reach(client, page_of, limits.seconds)
-        left = limits.seconds - (asyncio.get_running_loop().time() - begun)
+        left = limits.seconds - (asyncio.get_running_loop().time() - started)
         spec = ToolSpec(
             kind,
             command,
@@ -162,9 +160,9 @@ def _cpus(builds: bool) -> float:
 
 
 async def ask(command: Sequence[str | Path], env: Mapping[str, str]) -> tuple[int, str]:
-    """What a program of the machine says of itself: its exit code and standard output.
+    """Exit code and standard output of a program of the machine.
 
-    It is run outside of any box, with nothing of a stranger's in reach.
+    It runs outside of every sandbox, without access to files of a Worker.
     """
     process = await asyncio.create_subprocess_exec(
         *command,

@@ -1,7 +1,7 @@
-"""Taking over what an installer made, and knowing it again.
+"""Takes the files of an installer and seals them.
 
-Only files and folders are taken. What is taken gets plain modes, and a digest over every path and
-every byte, which is stored beside it and looked at again before another Worker gets it.
+Only files and folders are taken. They get plain modes, and a digest over every path and every
+byte, which is stored beside them and checked again before another Worker gets them.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def take(source: Path, target: Path) -> None:
 
 
 def seal(folder: Path) -> Seal:
-    """Let everybody read, nobody write, and return what it is known by from now on."""
+    """Make the tree readable for all users and writable for none; return its seal."""
     folder.chmod(0o755)
     for path, state in _walk(folder):
         if stat.S_ISDIR(state.st_mode):
