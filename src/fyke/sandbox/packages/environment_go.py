@@ -131,7 +131,7 @@ def _missing() -> Reason:
 
 
 def _refuse_loopback(client: PackageClient) -> None:
-    """Go uses no proxy for loopback addresses, and inside a sandbox these are the sandbox itself."""
+    """Go uses no proxy for loopback addresses, and in a sandbox they lead to the sandbox itself."""
     for host in (registry.host for registry in client.registries):
         if host == "localhost" or host == "::1" or host.startswith("127."):
             raise EnvironmentFailed(Reason.of(ReasonCode.REGISTRY_LOOPBACK, host=host))

@@ -79,8 +79,8 @@ class PackageInstaller:
         env: Mapping[str, str],
         inputs: Path | None = None,
     ) -> AsyncIterator[ToolRun]:
-        """Run an installer and keep its files meanwhile. Raise ``EnvironmentFailed``, but not for the
-        code that it ended with. ``inputs``: a folder that it reads.
+        """Run an installer and keep its files meanwhile. Raise ``EnvironmentFailed``, but not for
+        the code that it ended with. ``inputs``: a folder that it reads.
         """
         self._check(terms, client)
         limits = self.limits
