@@ -267,7 +267,7 @@ class AttemptRunner:
         if report.level is Isolation.NONE and self._tools.unsafe:
             self._note(intake, f"FYKE_UNSAFE is set and a wall is missing: {report.reason}")
             return
-        raise StartRefused(end_of(missing_isolation(report.level, report.reason)))
+        raise StartRefused(end_of(missing_isolation(report.level, report.checks, report.reason)))
 
     # --- the end ------------------------------------------------------------------------
 

@@ -103,7 +103,9 @@ class Catalog:
         wanted = text.strip()
         if not wanted or len(wanted) > MAX_SEARCH:
             rule = f"1 to {MAX_SEARCH} characters that are not all blank"
-            raise InvalidRequest(f"search must be {rule}; send a word of the worker's title")
+            raise InvalidRequest(
+                f"must be {rule}; send a word of the worker's title", field="search"
+            )
         _, found = await self.page(caller, wanted, offset=0, limit=max(1, min(limit, MAX_RESULTS)))
         return found
 
@@ -128,7 +130,8 @@ class Catalog:
         text = query.text.strip()
         if len(text) > MAX_SEARCH:
             raise InvalidRequest(
-                f"search must be at most {MAX_SEARCH} characters; send a word of the worker's title"
+                f"must be at most {MAX_SEARCH} characters; send a word of the worker's title",
+                field="search",
             )
         found = await self._storage.read(lambda tx: self._browse(tx, caller, query, text))
         if found.everywhere or not text:
@@ -225,7 +228,8 @@ class Catalog:
                 tx.favourites.add(caller.user_id, worker.id, tx.now)
             else:
                 raise InvalidRequest(
-                    f"favourites: at most {MAX_FAVOURITES} workers can be marked; unmark one first"
+                    f"at most {MAX_FAVOURITES} workers can be marked; unmark one first",
+                    field="favourites",
                 )
             return _entries(tx, caller, [worker])[0]
 

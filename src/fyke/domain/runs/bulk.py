@@ -76,11 +76,14 @@ class RunBulk:
         require_editor(caller, _WHAT[action])
         wanted = list(dict.fromkeys(run_ids))
         if not wanted:
-            raise InvalidRequest("runs: name at least one run, or all that match with all_matching")
+            raise InvalidRequest(
+                "name at least one run, or all that match with all_matching", field="runs"
+            )
         if len(wanted) > MOST_NAMED:
             raise InvalidRequest(
-                f"runs: at most {MOST_NAMED} runs may be named at once, and {len(wanted)} are; "
-                "send several requests, or use all_matching"
+                f"at most {MOST_NAMED} runs may be named at once, and {len(wanted)} are; "
+                "send several requests, or use all_matching",
+                field="runs",
             )
         return BulkAnswer(await self._each(caller, action, wanted, origin, callback_url, key))
 

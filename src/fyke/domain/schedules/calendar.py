@@ -80,7 +80,7 @@ class ScheduleCalendar:
         Raise ``InvalidRequest`` for a month or a zone that there is not.
         """
         if not 1 <= month <= 12 or not FIRST_YEAR <= year <= LAST_YEAR:
-            raise InvalidRequest("month must be written as YYYY-MM, such as 2030-01")
+            raise InvalidRequest("must be written as YYYY-MM, such as 2030-01", field="month")
         check_zone(zone_name, "time_zone")
 
         def work(tx: Transaction) -> tuple[int, list[ScheduleLine], str, int]:

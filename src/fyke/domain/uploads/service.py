@@ -100,11 +100,12 @@ class Uploads:
         """
         require_editor(caller, _UPLOADING)
         if not data:
-            raise InvalidRequest("file is empty; choose the ZIP of the project")
+            raise InvalidRequest("is empty; choose the ZIP of the project", field="file")
         if len(data) > MAX_PACKED:
             raise InvalidRequest(
-                f"file has {len(data):,} bytes, at most {MAX_PACKED:,} are allowed; leave out "
-                "dependencies and build products"
+                f"has {len(data):,} bytes, at most {MAX_PACKED:,} are allowed; leave out "
+                "dependencies and build products",
+                field="file",
             )
         shown = "".join(c for c in label if c.isprintable()).strip()[:200] or "project.zip"
         upload = replace(_new(caller, UploadSource.ZIP, shown), size=len(data))

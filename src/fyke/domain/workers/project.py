@@ -35,6 +35,7 @@ from fyke.domain.workers.output_schema import FILE as OUTPUT_SCHEMA
 from fyke.domain.workers.schema_report import ERROR, WARNING, shortened
 from fyke.errors import InvalidRequest
 from fyke.model.worker import Finding, Language, Project
+from fyke.reasons import remedy_of, rule_of
 
 SDK_FILES = {
     Language.PYTHON: ("sdk.py", "sdk_pb2.py", "sdk_pb2_grpc.py"),
@@ -210,8 +211,7 @@ class ProjectReader:
         try:
             text = jsontext.decode_text(file.read(limit))
         except jsontext.BadJson as error:
-            message = str(error).partition(";")[0]
-            self._error("project_file_not_utf8", name, message, "save it as UTF-8", error.line)
+            self._error("project_file_not_utf8", name, error.rule, "save it as UTF-8", error.line)
             return None
         if "\0" in text:
             message = f"{name} holds a NUL character"
@@ -295,7 +295,7 @@ class ProjectReader:
             requirements.parse(text)
         except requirements.BadRequirement as error:
             code, name = "requirement_not_honoured", "requirements.txt"
-            self._error(code, name, error.rule, error.remedy, error.line)
+            self._error(code, name, rule_of(error.detail), remedy_of(error.detail), error.line)
 
     def _check_package(self, text: str) -> None:
         lock = next((name for name in LOCK_FILES if name in self._files), None)
@@ -303,7 +303,8 @@ class ProjectReader:
             requirements.parse_package(text)
         except requirements.BadRequirement as error:
             code = "requirement_not_honoured"
-            self._error(code, "package.json", error.rule, error.remedy, error.line)
+            message, todo = rule_of(error.detail), remedy_of(error.detail)
+            self._error(code, "package.json", message, todo, error.line)
         if lock is None:
             message = "there is no package-lock.json: each build may get other versions"
             self._warn("lock_file_missing", "package.json", message, "run npm install and add it")

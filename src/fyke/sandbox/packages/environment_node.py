@@ -1,8 +1,8 @@
-"""Node.js environments: npm installs what ``package.json`` asks for, inside a box of its own.
+"""Node.js environments: npm installs what ``package.json`` asks for, inside a sandbox of its own.
 
 npm sees a cleaned copy of the project's two files: no scripts, no workspaces, and a lock file
-without addresses, so that every package comes from the registry that npm is configured for, with
-the hashes of the lock file still holding.
+without addresses, so that every package comes from the registry that npm is configured for, and
+the hashes of the lock file are still checked.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 from fyke.contracts.execution import EnvironmentFailed
 from fyke.contracts.tools import CACHE_AT, ToolKind
 from fyke.domain.workers.requirements import BadRequirement, check_registry_version, parse_package
-from fyke.reasons import Reason, ReasonCode
+from fyke.reasons import Detail, DetailCode, Reason, ReasonCode
 from fyke.sandbox.packages import sealing
 from fyke.sandbox.packages.installer import (
     SYSTEM_PATH,
@@ -47,7 +47,7 @@ _SETTINGS = {
     "npm_config_allow_file": "none",
     "npm_config_allow_directory": "none",
 }
-_HEADERS = Path("/usr/include/node")  # of the Node.js that boxes have
+_HEADERS = Path("/usr/include/node")  # of the Node.js in sandboxes
 
 SAFE_NPM = 11
 _OUT_OF_STEP = "`npm ci` can only install packages when"  # npm's own words
@@ -80,8 +80,7 @@ class NodeInstaller:
         try:
             package, lock = await asyncio.to_thread(read_documents, bundle)
         except BadRequirement as error:
-            reason = Reason.of(ReasonCode.BAD_REQUIREMENT, detail=str(error))
-            raise EnvironmentFailed(reason, str(error)) from None
+            raise EnvironmentFailed(error.reason, str(error)) from None
         return NodeRecipe(self, await self._node_version(), package, lock)
 
     async def _node_version(self) -> str:
@@ -95,8 +94,8 @@ class NodeInstaller:
         return self._version
 
     async def check_npm(self, npm: str, *, stale_lock: bool) -> None:
-        """Without a whole lock file npm asks for whatever address a package's own metadata names;
-        only newer ones can be told not to.
+        """Without a complete lock file npm fetches every address that the metadata of a package
+        names; only newer versions have a setting against it.
         """
         _, said = await ask([npm, "--version"], {})
         version = said.strip()
@@ -111,7 +110,7 @@ class NodeInstaller:
             )
 
     async def client(self, npm: str) -> PackageClient:
-        """What npm is told; most of it, it says itself."""
+        """The settings of npm, most of them as npm prints them."""
         if self._settings is None:
             env = asking_environment(self._environ)
             _, said = await ask([npm, "config", "list", "--json"], env)
@@ -153,7 +152,7 @@ class NodeRecipe:
         self.inputs: Sequence[str] = ("node", version, self._package, self._lock, *resolved)
 
     async def install(self, building: Path, content: Path, terms: InstallTerms) -> str:
-        """Install in a box and take what it left."""
+        """Install in a sandbox and take the result."""
         npm = shutil.which("npm", path=SYSTEM_PATH)
         if npm is None:
             raise EnvironmentFailed(Reason.of(ReasonCode.INSTALLER_MISSING, program="npm"))
@@ -170,8 +169,9 @@ class NodeRecipe:
         desk = self._installer.desk
         async with desk.install(ToolKind.NPM, terms, client, _page, command, files, env) as run:
             if run.code:
-                detail = _explain(run.output, run.code)
-                reason = Reason.of(ReasonCode.PACKAGES_FAILED, detail=detail)
+                reason = self._installer.desk.failed(
+                    ReasonCode.PACKAGES_FAILED, "npm", run.code, _explain(run.output)
+                )
                 stale = self._exact and _OUT_OF_STEP in run.output
                 raise (LockOutOfStep if stale else EnvironmentFailed)(reason, run.output)
             await asyncio.to_thread(self._take, run.work / "out", content, run.output)
@@ -205,7 +205,7 @@ def _build_settings() -> dict[str, str]:
 
 
 def _has_all_hashes(lock: Document) -> bool:
-    """Whether the lock file tells every byte that is installed."""
+    """Whether the lock file has a hash of every package."""
     return all(entry.get("integrity") for place, entry in lock["packages"].items() if place)
 
 
@@ -242,11 +242,12 @@ def _read(path: Path, limit: int) -> str | None:
     with os.fdopen(handle, "rb") as file:
         data = file.read(limit + 1)
         if len(data) > limit or not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise _bad(path.name, f"larger than {limit:,} bytes", "shorten it")
+            detail = Detail.of(DetailCode.FILE_TOO_LARGE, max_bytes=limit)
+            raise BadRequirement(detail, file=path.name)
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise _bad(path.name, "not UTF-8", "save it as UTF-8") from None
+        raise BadRequirement(Detail(DetailCode.FILE_NOT_UTF8), file=path.name) from None
 
 
 def _lock(bundle: Path) -> Document | None:
@@ -260,7 +261,8 @@ def _lock(bundle: Path) -> Document | None:
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise _bad(name, f"no valid JSON ({error})", "run npm install again") from None
+        detail = Detail.of(DetailCode.FILE_NOT_JSON, problem=str(error))
+        raise BadRequirement(detail, file=name) from None
     packages = document.get("packages") if isinstance(document, dict) else None
     if not isinstance(packages, dict):
         return None
@@ -277,12 +279,12 @@ def _lock(bundle: Path) -> Document | None:
 
 def _locked_package(file: str, place: str, entry: object) -> Document:
     if not isinstance(entry, dict) or entry.get("link"):
-        raise _bad(file, f"{place[:80]!r} is a link", "depend on packages of the registry")
+        raise _bad(file, DetailCode.LOCKED_LINK, place)
     if place and not _PLACE.fullmatch(place):
-        raise _bad(file, f"{place[:80]!r} lies outside node_modules", "run npm install again")
+        raise _bad(file, DetailCode.LOCKED_OUTSIDE, place)
     resolved = entry.get("resolved")
     if isinstance(resolved, str) and not resolved.startswith(("https://", "http://")):
-        raise _bad(file, f"{place[:80]!r} comes from {resolved[:60]!r}", "use the registry")
+        raise _bad(file, DetailCode.LOCKED_ADDRESS, place, resolved[:60])
     if place:
         check_registry_version(place, entry.get("version", ""))
     for section in (*_DEPENDENCIES, "devDependencies"):
@@ -294,7 +296,8 @@ def _locked_package(file: str, place: str, entry: object) -> Document:
 
 def _check_versions(section: object) -> None:
     if not isinstance(section, dict):
-        raise _bad("package.json", "dependencies must be an object", 'write {"name": "version"}')
+        detail = Detail.of(DetailCode.SECTION_NOT_OBJECT, section="dependencies")
+        raise BadRequirement(detail, file="package.json")
     for name, version in section.items():
         check_registry_version(name, version)
 
@@ -309,11 +312,11 @@ def _check_overrides(value: object) -> None:
             check_registry_version(name, item)
 
 
-def _explain(log: str, code: int) -> str:
+def _explain(log: str) -> str:
     lines = [re.sub(r"^npm (ERR!|error)\s*", "", line).strip() for line in log.splitlines()]
     useful = [line for line in lines if line and "complete log of this run" not in line]
-    return " ".join(useful[:6])[:500] or f"npm ended with code {code}"
+    return " ".join(useful[:6])[:500]
 
 
-def _bad(file: str, rule: str, remedy: str) -> BadRequirement:
-    return BadRequirement(0, rule, remedy, file)
+def _bad(file: str, code: DetailCode, place: str, address: str = "") -> BadRequirement:
+    return BadRequirement(Detail.of(code, package=place[:80], address=address), file=file)

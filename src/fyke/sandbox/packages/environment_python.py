@@ -1,4 +1,5 @@
-"""Python environments: uv installs for the interpreter that boxes have, inside a box of its own.
+"""Python environments: uv installs for the interpreter of the sandboxes, inside a
+sandbox of its own.
 
 The virtual environment is laid out by hand, outside, around what uv put into a plain folder: the
 interpreter that uv asks is the bare one of the system, never one that already sees the new
@@ -43,7 +44,7 @@ _OUT = f"{WORK_AT}/out"
 
 @dataclass(frozen=True, slots=True)
 class Interpreter:
-    """The interpreter of the boxes as it describes itself."""
+    """The interpreter of the sandboxes as it describes itself."""
 
     implementation: str
     version: str  # major.minor.micro
@@ -71,8 +72,7 @@ class PythonInstaller:
         try:
             wanted = parse(requirements)
         except BadRequirement as error:
-            reason = Reason.of(ReasonCode.BAD_REQUIREMENT, detail=str(error))
-            raise EnvironmentFailed(reason, str(error)) from None
+            raise EnvironmentFailed(error.reason, str(error)) from None
         return PythonRecipe(self, await self._interpreter(), wanted)
 
     async def _interpreter(self) -> Interpreter:
@@ -86,7 +86,7 @@ class PythonInstaller:
         return self._known
 
     async def client(self) -> PackageClient:
-        """What uv is told; the index that it has without being told, it says itself."""
+        """The settings of uv; its default index is read from its help text."""
         if self._default is None:
             _, said = await ask([find_uv_bin(), "pip", "install", "--help"], {"NO_COLOR": "1"})
             found = _DEFAULT_INDEX.search(said)
@@ -120,7 +120,7 @@ class PythonRecipe:
         )
 
     async def install(self, building: Path, content: Path, terms: InstallTerms) -> str:
-        """Install in a box, take what it left, and lay a virtual environment around it."""
+        """Install in a sandbox, take the result, and lay a virtual environment around it."""
         files = {"requirements.txt": "".join(f"{line}\n" for line in self._lines)}
         client = await self._installer.client()
         desk = self._installer.desk
@@ -129,7 +129,9 @@ class PythonRecipe:
             ToolKind.UV, terms, client, _page, command, files, {"PYTHONDONTWRITEBYTECODE": "1"}
         ) as run:
             if run.code:
-                raise EnvironmentFailed(_explain(run.output, run.code, terms.builds), run.output)
+                code = ReasonCode.PACKAGES_FAILED if terms.builds else ReasonCode.NO_READY_PACKAGE
+                reason = desk.failed(code, "uv", run.code, explain(run.output))
+                raise EnvironmentFailed(reason, run.output)
             await asyncio.to_thread(self._take, run.work / "out", content, run.output)
             return run.output
 
@@ -180,11 +182,6 @@ class PythonRecipe:
 def _page(registry: Registry) -> str:
     """The page of a package of the platform's own."""
     return f"{registry.url.rstrip('/')}/{BASE_SET[0].name}/"
-
-
-def _explain(log: str, code: int, builds: bool) -> Reason:
-    which = ReasonCode.PACKAGES_FAILED if builds else ReasonCode.NO_READY_PACKAGE
-    return Reason.of(which, detail=explain(log) or f"uv ended with code {code}")
 
 
 def explain(log: str) -> str:
