@@ -134,6 +134,7 @@ class HintCode(StrEnum):
     ROW_CAP = "row_cap"
     DISK_CAP = "disk_cap"
     INSTALL_FAILED = "install_failed"
+    REQUIREMENT_REFUSED = "requirement_refused"  # by a rule of ours, not by the installer
     BUILDS_NOT_ALLOWED = "builds_not_allowed"
     INSTALLER_NOT_READY = "installer_not_ready"
     ISOLATION_REFUSED = "isolation_refused"

@@ -394,6 +394,10 @@ HINTS: Mapping[HintCode, HintTexts] = {
         _("Read the installer's lines in the log; pin the version that it names, and publish a new "
           "version of the Worker"),
     ),
+    HintCode.REQUIREMENT_REFUSED: _hint(
+        _("The Worker asks for packages that are not accepted here"),
+        _("Correct what the sentence above names, and publish a new version of the Worker"),
+    ),
     HintCode.BUILDS_NOT_ALLOWED: _hint(
         _("The Worker's dependencies would run code while they are installed, and that is not "
           "allowed for it"),
