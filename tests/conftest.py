@@ -27,6 +27,10 @@ __all__ = [
     "postgres_url",
 ]
 
+# The folders of script/test fast. It names none of them to pytest, which would read their
+# conftest.py in the process that only hands the tests out.
+FAST = ("tests/unit", "tests/contract", "tests/integration/api")
+
 # What waits longest goes first, so that no process is left with it at the end.
 ORDER = ("tests/e2e/", "tests/integration/", "tests/contract/", "tests/unit/")
 
@@ -49,9 +53,10 @@ def templates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("fyke")
     group.addoption(
-        "--without-tools",
+        "--fast",
         action="store_true",
-        help="leave out every test that needs a program beside Python",
+        help="only tests of " + ", ".join(FAST) + " that are neither long nor slow and need no "
+        "program beside Python; without paths",
     )
     group.addoption(
         "--missing-packages",
@@ -61,16 +66,33 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_collection(session: pytest.Session) -> None:
+    from support import examples  # noqa: F401  # loads the profile of hypothesis
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    if not config.getoption("fast"):
+        return None
+    path = f"{collection_path.relative_to(config.rootpath)}/"
+    return (
+        None if any(path.startswith(f"{each}/") or each.startswith(path) for each in FAST) else True
+    )
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: _place(item.nodeid))
-    if config.getoption("without_tools"):
-        left_out = [item for item in items if needs_of(item)]
-        items[:] = [item for item in items if not needs_of(item)]
+    if config.getoption("fast"):
+        left_out = [item for item in items if not _is_fast(item)]
+        items[:] = [item for item in items if _is_fast(item)]
         config.hook.pytest_deselected(items=left_out)
     for item in items:
         missing = sorted(tool for tool in needs_of(item) if not installed(tool))
         if missing:
             item.add_marker(pytest.mark.skip(reason=f"not installed: {', '.join(missing)}"))
+
+
+def _is_fast(item: pytest.Item) -> bool:
+    return not (needs_of(item) or any(item.get_closest_marker(name) for name in ("long", "slow")))
 
 
 def _place(test: str) -> int:

@@ -41,27 +41,61 @@ words of a dialect are assigned in ``api/v1/errors.py`` and ``api/v2/errors.py``
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
 from fyke.reasons import Reason, sentence
+
+_VERBS = ("must ", "is ", "has ", "holds ")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One rule that a request breaks: the rule, and the name of the field on the wire, ``""`` for
+    the request as a whole. The rule is worded to follow the name; ``remedy`` is empty where the
+    rule says it.
+    """
+
+    rule: str
+    field: str = ""
+    remedy: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """Field and rule: ``title must have ...``, or ``name: there is no ...``."""
+        text = f"{self.rule}; {self.remedy}" if self.remedy else self.rule
+        if not self.field:
+            return text
+        joint = " " if self.rule.startswith(_VERBS) else ": "
+        return f"{self.field}{joint}{text}"
 
 
 class FykeError(Exception):
     """Root of the tree.
 
-    ``why`` is a ``Reason``, or a sentence where there is no code for it. ``detail`` is that
-    sentence in English, empty when the class says it all; ``message`` is then its ``default``.
-    ``details`` are further sentences, one per problem.
+    ``why`` is a ``Reason``, a sentence where there is no code for it, or the rule that ``field``
+    breaks. ``detail`` is the whole sentence in English, empty when the class says it all;
+    ``message`` is then its ``default``. ``details`` are further sentences, one per problem.
     """
 
     key = "error"
     default = "Internal error"
 
     def __init__(
-        self, why: str | Reason | None = None, *, details: list[str] | None = None
+        self,
+        why: str | Reason | None = None,
+        *,
+        details: list[str] | None = None,
+        field: str = "",
+        remedy: str = "",
     ) -> None:
         self.reason = why if isinstance(why, Reason) else None
-        self.detail = sentence(why) if isinstance(why, Reason) else why or ""
+        rule = sentence(why) if isinstance(why, Reason) else why or ""
+        self.detail = Problem(rule, field, remedy).sentence
         self.message = self.detail or self.default
         self.details = details or []
+        self.problems: Sequence[Problem] = (Problem(rule or self.default, field, remedy),)
         super().__init__(self.message)
 
 
@@ -70,6 +104,14 @@ class InvalidRequest(FykeError):
 
     key = "invalid_request"
     default = "The request is not valid"
+
+    @classmethod
+    def of(cls, problems: Sequence[Problem]) -> Self:
+        """One error for several problems, in their order."""
+        sentences = [problem.sentence for problem in problems]
+        error = cls("; ".join(sentences), details=sentences)
+        error.problems = tuple(problems)
+        return error
 
 
 class InvalidFields(InvalidRequest):
@@ -85,7 +127,7 @@ class UnknownVersion(InvalidRequest):
 
 
 class Unauthenticated(FykeError):
-    """No credential, or one that does not open anything."""
+    """No credential, or one that is not valid."""
 
     key = "unauthenticated"
     default = "The API key is not valid"
@@ -124,14 +166,14 @@ class SignInFailed(Unauthenticated):
 
 
 class SessionEnded(Unauthenticated):
-    """The session has ended."""
+    """The session of the caller has ended."""
 
     key = "session_ended"
     default = "Your session has ended; sign in again"
 
 
 class Forbidden(FykeError):
-    """The caller is known, but this is not theirs to do."""
+    """The caller is known, but may not do this."""
 
     key = "forbidden"
     default = "This is not allowed"
@@ -218,9 +260,9 @@ class InsufficientTraffic(Refused):
 
 
 class PlanLimitReached(Refused):
-    """The account has as many runs under way as its plan allows; nothing was started or charged.
+    """The account has as many active runs as its plan allows; nothing was started or charged.
 
-    ``retry_after`` is in whole seconds, a guess at when one of them may be over.
+    ``retry_after`` is in whole seconds, an estimate of when one of them may have ended.
     """
 
     key = "plan_limit_reached"
@@ -232,7 +274,7 @@ class PlanLimitReached(Refused):
 
 
 class Conflict(Refused):
-    """The name is taken, or another request changed the same object at the same time."""
+    """The name is taken, or another request changed the same record at the same time."""
 
     key = "conflict"
     default = "Another request has changed this"

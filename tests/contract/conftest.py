@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,8 +11,8 @@ import pytest
 
 from fyke.contracts.state import Transaction
 from fyke.model.run import Outcome
-from fyke.storage.sql.state.schema import migrate
 from fyke.storage.sql.state.storage import SqlStorage, open_storage
+from support.prepared import state_in
 
 T = TypeVar("T")
 DIALECTS = ["sqlite", "postgresql"]
@@ -29,20 +28,21 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return url
 
 
-@pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("template") / "state.db"
-    migrate(f"sqlite:///{file}")
-    return file
-
-
 @pytest.fixture(params=DIALECTS)
 def state_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of a database with the newest tables and nothing in them, once per dialect."""
     if request.param == "sqlite":
-        file = tmp_path / "state.db"
-        shutil.copy(request.getfixturevalue("sqlite_template"), file)
-        return f"sqlite:///{file}"
+        return state_in(tmp_path)
+    url: str = request.getfixturevalue("postgres_state_url")
+    return url
+
+
+@pytest.fixture
+def fresh_url(request: pytest.FixtureRequest, database_url: str, tmp_path: Path) -> str:
+    """Beside ``database_url``, and of its kind: a database with the newest tables."""
+    if database_url.startswith("sqlite"):
+        (tmp_path / "fresh").mkdir()
+        return state_in(tmp_path / "fresh")
     url: str = request.getfixturevalue("postgres_state_url")
     return url
 

@@ -38,7 +38,7 @@ async def tired(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     await writer.drain()
 
 
-@pytest.fixture(params=["local", "task", "process"])
+@pytest.fixture(params=["local", "task", pytest.param("process", marks=pytest.mark.slow)])
 async def egress(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Egress]:
     if request.param == "local":
         local = LocalEgress(throttle=GUARD)

@@ -90,7 +90,7 @@ async def test_two_accounts_share_only_what_is_locked(maker: Maker, tmp_path: Pa
 
 async def test_code_of_packages_needs_to_be_allowed(maker: Maker, tmp_path: Path) -> None:
     asking = replace(PYTHON, builds=True)
-    with pytest.raises(EnvironmentFailed, match=r"not allowed that for this Worker.*leave it out"):
+    with pytest.raises(EnvironmentFailed, match=r"not allowed that for this Worker.*remove it"):
         await maker().ensure(asking, tmp_path)
     built = await maker().ensure(asking, tmp_path, builds=True)
     plain = await maker().ensure(PYTHON, tmp_path, builds=True)

@@ -105,6 +105,7 @@ async def assert_all_adds_up(state: State, goal: int) -> None:
     assert check(state.storage.engine) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("goal", "kills"),
     [

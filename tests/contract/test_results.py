@@ -18,10 +18,10 @@ from fyke.model.log import LogFilter, NewLogEntry
 from fyke.model.results import AttemptBatch, Header, PushedRow, Row, RunTotals
 from fyke.storage.sql.results import delete, read, write
 from fyke.storage.sql.results.drivers import Driver
-from fyke.storage.sql.results.migrate import migrate_results
 from fyke.storage.sql.results.store import SqlResults, open_results
 from support import oracle
 from support.memory import MemoryStorage
+from support.prepared import rows_in
 
 pytestmark = pytest.mark.anyio
 
@@ -33,8 +33,7 @@ RUN = "01RUN"
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "postgresql":
         return str(request.getfixturevalue("postgres_results_url"))
-    url = f"sqlite:///{tmp_path / 'rows.db'}"
-    migrate_results(url)
+    url = rows_in(tmp_path)
     return url
 
 

@@ -27,6 +27,7 @@ from fyke.model.runner import AttemptUsage, Capacity, Lease
 from fyke.storage.sql.results.migrate import migrate_results
 from fyke.storage.sql.results.store import SqlResults, open_results
 from fyke.storage.sql.state.storage import open_storage
+from support.prepared import rows_in
 from support.records import entry, seed, seed_run
 
 pytestmark = pytest.mark.anyio
@@ -116,7 +117,7 @@ class Stage:
 
 @pytest.fixture
 async def stage(state_url: str, tmp_path: Path) -> AsyncIterator[Stage]:
-    url = f"sqlite:///{tmp_path / 'rows.db'}" if state_url.startswith("sqlite") else state_url
+    url = rows_in(tmp_path) if state_url.startswith("sqlite") else state_url
     migrate_results(url)
     made = Stage(None, open_results(url, durable=False))
     made.storage = open_storage(state_url, durable=False, notify=made.rings.append, hiding=HIDING)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from sqlalchemy.exc import DBAPIError
 
@@ -20,6 +20,7 @@ from fyke.model.billing import EntryKind
 from fyke.model.callback import DeliveryState
 from fyke.model.worker import VersionState, Worker, WorkerPage
 from support import records
+from support.examples import examples
 
 pytestmark = pytest.mark.anyio
 State = Any
@@ -388,9 +389,7 @@ amounts = st.integers(min_value=-(2**40), max_value=2**40)
 movements = st.lists(st.tuples(st.sampled_from(EntryKind), amounts, amounts), max_size=30)
 
 
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(moves=movements)
 async def test_ledger_sums_always_equal_the_columns(
     state: State, moves: list[tuple[EntryKind, int, int]]
@@ -446,9 +445,7 @@ async def test_nothing_is_due_when_nothing_is_pending(state: State) -> None:
 # --- text -----------------------------------------------------------------------------------
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(st.characters(codec=None), max_size=40) | st.just("a\0b\ud800c"))
 async def test_any_text_is_kept_but_for_what_postgres_cannot_hold(state: State, text: str) -> None:
     expected = "".join("\ufffd" if c == "\0" or "\ud800" <= c <= "\udfff" else c for c in text)

@@ -9,8 +9,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from alembic import command
-from sqlalchemy import MetaData, text
 
 from fyke.contracts.state import Transaction
 from fyke.domain.runs.lifecycle import AbortRequested, LimitReached, SubtaskEnded
@@ -29,8 +27,6 @@ from fyke.model.worker import (
     WorkerOrder,
     WorkerPage,
 )
-from fyke.storage.sql.dialects import for_writing, make_engine
-from fyke.storage.sql.state import schema
 from fyke.storage.sql.state.storage import open_storage
 from support import records
 
@@ -295,66 +291,6 @@ async def test_an_input_is_kept_for_each_user_and_worker(state: State) -> None:
     assert not await state.write(lambda tx: tx.input_defaults.remove("ada", first))
     assert await state.read(lambda tx: tx.input_defaults.get("ada", first)) is None
     assert await state.read(lambda tx: tx.input_defaults.get("bob", first)) == "[]"
-
-
-# --- an older database ----------------------------------------------------------------------
-
-
-def test_past_runs_are_counted_by_the_migration(database_url: str) -> None:
-    engine = make_engine(database_url, durable=True, pool_size=2)
-    config = schema._config()
-    outcomes = [
-        random.Random(n).choice(["succeeded", "exit_code", "aborted", "internal"])
-        for n in range(50)
-    ]
-    with for_writing(engine).connect() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0010")
-    with for_writing(engine).begin() as connection:
-        insert_old_rows(connection, outcomes)
-    assert schema.migrate(engine).up_to_date
-    with engine.connect() as connection:
-        [facts] = connection.execute(text("SELECT * FROM worker_facts")).mappings().all()
-        found = connection.execute(text("SELECT worker_id, category FROM worker_categories"))
-        assert sorted(map(tuple, found)) == [("w", 3), ("w", 7)]
-    engine.dispose()
-    signs = "".join(verdict(Outcome(outcome)) for outcome in outcomes)
-    good = [n for n, outcome in enumerate(outcomes) if outcome == "succeeded"]
-    assert dict(facts) == {
-        "worker_id": "w", "runs": 50, "succeeded": len(good), "failed": signs.count("-"),
-        "last_ok_at": 100 + good[-1], "recent": signs[-RECENT:],
-    }  # fmt: skip
-
-
-def insert_old_rows(connection: Any, outcomes: list[str]) -> None:
-    account = records.account(id="a", name="a")
-    values = {
-        "accounts": [{"id": account.id, "name": account.name}],
-        "workers": [{"id": "w", "account_id": "a", "owner": "a", "name": "w",
-                     "categories": "[3, 7]"}],
-        "runs": [
-            {"id": f"{n:03d}", "account_id": "a", "worker_id": "w", "outcome": outcome,
-             "created_at": 1, "finished_at": 100 + n}
-            for n, outcome in enumerate(outcomes)
-        ] + [{"id": "open", "account_id": "a", "worker_id": "w", "outcome": None}],
-    }  # fmt: skip
-    tables = schema_tables(connection)
-    for name, rows in values.items():
-        table = tables[name]
-        for row in rows:
-            blank = {
-                column.name: column.type.python_type()
-                for column in table.columns
-                if not column.nullable and column.server_default is None
-            }
-            connection.execute(table.insert().values(**{**blank, **row}))
-
-
-def schema_tables(connection: Any) -> Any:
-    """The tables as they stand in the database, not as we declare them."""
-    found = MetaData()
-    found.reflect(connection)
-    return found.tables
 
 
 def test_a_worker_without_runs_has_no_rate() -> None:

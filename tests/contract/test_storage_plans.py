@@ -21,12 +21,14 @@ from fyke.model.billing import Prices
 from fyke.model.queue import QueuedStart
 from fyke.model.run import SUCCESS, Outcome, Run, RunState
 from fyke.model.runner import Capacity, Lease
+from fyke.reasons import Reason, ReasonCode
 from fyke.storage.sql.state.storage import open_storage
 from support import records
 
 pytestmark = pytest.mark.anyio
 State = Any
 ROOM = Capacity(cpus=1000, memory_mb=10**7, slots=64)
+GONE = Reason(ReasonCode.RELEASED)
 
 
 def seeded(plan: Plan, parts: list[int]) -> Any:
@@ -226,18 +228,22 @@ async def test_an_item_of_the_queue_ends_once_however_many_want_it(state: State)
     try:
         won = await asyncio.gather(
             *(
-                (state.storage, other)[n % 2].write(lambda tx: tx.queue.end(item.id, 9, "gone"))
+                (state.storage, other)[n % 2].write(lambda tx: tx.queue.end(item.id, 9, GONE))
                 for n in range(16)
             )
         )
     finally:
         await other.close()
     assert won.count(True) == 1
-    assert not await state.write(lambda tx: tx.queue.explain(item.id, "why"))
+    assert not await state.write(lambda tx: tx.queue.explain(item.id, GONE))
     count, found = await state.read(lambda tx: tx.queue.page(owner, False, offset=0, limit=9))
     assert (count, found) == (
         1,
-        [replace(item, number=number, waiting=False, reason="gone", ended_at=9)],
+        [
+            replace(
+                item, number=number, waiting=False, ended_at=9, reason_text="released", reason=GONE
+            )
+        ],
     )
     assert await state.read(lambda tx: tx.queue.page(owner, True, offset=0, limit=9)) == (0, [])
     waiting = replace(item, id=records.ordered_id())
@@ -263,7 +269,7 @@ async def test_numbers_of_the_queue_grow_and_are_never_given_again(state: State)
             assert found == replace(item, number=numbers[-1])
             assert await state.read(lambda tx, item=item: tx.queue.get(item.id)) == found
             # the last one goes, and its number with it
-            await storage.write(lambda tx, item=item: tx.queue.end(item.id, 9, "gone"))
+            await storage.write(lambda tx, item=item: tx.queue.end(item.id, 9, GONE))
             assert await storage.write(lambda tx: tx.queue.forget(10, 5)) == 1
     finally:
         await other.close()

@@ -40,6 +40,7 @@ def seed_many(parts: list[int]) -> Any:
     return work
 
 
+@pytest.mark.slow
 async def test_two_processes_share_the_queue_and_nobody_gets_it_twice(state: State) -> None:
     parts = [50, 1, 1, 1, 40, 2, 5, 100]
     runs = await state.write(seed_many(parts))

@@ -25,12 +25,13 @@ from fyke.model.account import Plan
 from fyke.model.run import RunFilter, RunState
 from fyke.model.runner import Capacity
 from fyke.storage.sql.dialects import for_reading, for_writing, make_engine
+from fyke.storage.sql.schema import SchemaTooNew
 from fyke.storage.sql.state.check import check
 from fyke.storage.sql.state.columns import VERSION_TABLE, metadata
 from fyke.storage.sql.state.runs.admission import under_way_query
 from fyke.storage.sql.state.runs.leases import queue_query
 from fyke.storage.sql.state.runs.store import newest_query, page_query, past_query
-from fyke.storage.sql.state.schema import SchemaTooNew, current_and_head, migrate
+from fyke.storage.sql.state.schema import SCHEMA, migrate
 from fyke.storage.sql.state.storage import open_storage
 from support import records
 
@@ -54,8 +55,8 @@ def tables_of(engine: Engine) -> set[str]:
 
 def test_an_empty_database_gets_exactly_the_tables_we_declare(database_url: str) -> None:
     with engine_at(database_url) as engine:
-        before = current_and_head(engine)
-        assert (before.current, before.known, before.up_to_date) == (None, True, False)
+        before = SCHEMA.version(engine)
+        assert (before.current, before.known, before.up_to_date) == ("", True, False)
         assert "fyke db migrate" in check(engine)[0]
         after = migrate(engine)
         assert after.up_to_date and after.current == before.head
@@ -69,17 +70,17 @@ def test_an_empty_database_gets_exactly_the_tables_we_declare(database_url: str)
 
 def test_migrating_again_changes_nothing(state_url: str) -> None:
     with engine_at(state_url) as engine:
-        assert migrate(state_url) == current_and_head(engine) == migrate(engine)
+        assert migrate(state_url) == SCHEMA.version(engine) == migrate(engine)
 
 
 def test_a_newer_database_is_refused_and_left_alone(state_url: str) -> None:
     with engine_at(state_url) as engine:
         with for_writing(engine).begin() as connection:
-            connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'"))
-        with pytest.raises(SchemaTooNew, match=r"newer version of Fyke.*9999"):
+            connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = 's9999'"))
+        with pytest.raises(SchemaTooNew, match=r"newer version of Fyke.*s9999"):
             migrate(engine)
-        assert current_and_head(engine).current == "9999"
-        assert "9999" in check(engine)[0]
+        assert SCHEMA.version(engine).current == "s9999"
+        assert "s9999" in check(engine)[0]
 
 
 def start_migration(url: str) -> subprocess.Popen[str]:
@@ -98,6 +99,7 @@ def let_go(process: subprocess.Popen[str]) -> None:
     process.stdin.flush()
 
 
+@pytest.mark.slow
 def test_two_processes_that_start_at_once_migrate_once(database_url: str) -> None:
     processes = [start_migration(database_url) for _ in range(2)]
     for process in processes:
@@ -108,7 +110,7 @@ def test_two_processes_that_start_at_once_migrate_once(database_url: str) -> Non
         assert process.returncode == 0, err
         versions.append(json.loads(out))
     with engine_at(database_url) as engine:
-        assert versions == [current_and_head(engine).head] * 2
+        assert versions == [SCHEMA.version(engine).head] * 2
         assert check(engine) == []
 
 
@@ -123,7 +125,7 @@ def kill_and_start_again(url: str, after: float) -> bool:
     process.communicate(timeout=30)
     with engine_at(url) as engine:
         tables = tables_of(engine)
-        if VERSION_TABLE not in tables or current_and_head(engine).current is None:
+        if VERSION_TABLE not in tables or not SCHEMA.version(engine).current:
             # before: at most Alembic's own empty table
             assert tables <= {VERSION_TABLE}
         else:
@@ -133,6 +135,7 @@ def kill_and_start_again(url: str, after: float) -> bool:
     return process.returncode == -signal.SIGKILL
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(4))
 def test_a_killed_migration_leaves_all_or_nothing(database_url: str, number: int) -> None:
     after = random.Random(number).uniform(0.0, 0.15)
@@ -161,29 +164,32 @@ def fill_with_history(connection: Connection, runs: int) -> None:
     )
     owner, worker = connection.execute(text("SELECT account_id, id FROM workers")).one()
     run_id = "substr('0000000' || n, -7)" if sqlite else "lpad(n::text, 7, '0')"
-    columns = {c.name: "0" if c.type.python_type in (int, float) else "''" for c in RUNS.columns}
-    columns |= {
-        "id": run_id, "account_id": f"'{owner}'", "worker_id": f"'{worker}'",
-        "state": "CASE WHEN n % 50 = 0 THEN 'failed' ELSE 'succeeded' END",
-        "created_at": "n", "finished_at": "n", "egress_allow": "'[]'",
-        "origin": "'api'", "outcome": "NULL",
-    }  # fmt: skip
-    names, values = ", ".join(columns), ", ".join(columns.values())
-    insert = f"INSERT INTO runs ({names})"
-    start = f"{insert} {series}" if sqlite else f"{series} {insert}"
-    connection.execute(text(f"{start} SELECT {values} FROM s"))
-    connection.execute(text(
-        "INSERT INTO subtasks (run_id, ordinal, number, input_json, state, err_msg)"
-        " SELECT id, 0, '', '', 'ended', '' FROM runs"
-    ))  # fmt: skip
-    connection.execute(text(
-        "INSERT INTO attempts (id, run_id, ordinal, number, runner_id, token, lease_until, outcome,"
-        " err_msg, rows, traffic_bytes, cpu_ms, memory_peak_bytes, started_at, finished_at)"
-        " SELECT id, id, 0, '', 'r', 1, 0, 'succeeded', '', 0, 0, 0, 0, 1, 1 FROM runs"
-    ))  # fmt: skip
+    insert_each(
+        connection, "runs", "s", series, id=run_id, account_id=f"'{owner}'",
+        worker_id=f"'{worker}'", state="CASE WHEN n % 50 = 0 THEN 'failed' ELSE 'succeeded' END",
+        created_at="n", finished_at="n", egress_allow="'[]'", origin="'api'",
+    )  # fmt: skip
+    insert_each(connection, "subtasks", "runs", run_id="id", state="'ended'")
+    insert_each(
+        connection, "attempts", "runs", id="id", run_id="id", runner_id="'r'", token="1",
+        outcome="'succeeded'", started_at="1", finished_at="1",
+    )  # fmt: skip
 
 
-RUNS = metadata.tables["runs"]
+def insert_each(
+    connection: Connection, table: str, source: str, series: str = "", /, **given: str
+) -> None:
+    """A row for each of ``source``: SQL for some columns, zero or empty text in the others."""
+    columns = {
+        c.name: "0" if c.type.python_type in (int, float) else "''"
+        for c in metadata.tables[table].columns
+        if not c.nullable
+    }
+    columns |= given
+    insert = f"INSERT INTO {table} ({', '.join(columns)})"
+    start = (insert, series) if connection.dialect.name == "sqlite" else (series, insert)
+    select = f"SELECT {', '.join(columns.values())} FROM {source}"
+    connection.execute(text(" ".join((*start, select))))
 
 
 def plan(connection: Connection, statement: Any, values: tuple[str, ...] = ()) -> str:
@@ -291,6 +297,7 @@ def test_migrating_where_no_database_answers_is_unavailable(tmp_path: Path) -> N
         migrate(f"postgres://x@/y?host={tmp_path}")
 
 
+@pytest.mark.slow
 def test_migrations_run_from_wherever_the_package_lies(tmp_path: Path) -> None:
     """As from an installed wheel: a copy of the package, no checkout in sight."""
     source = Path(sys.modules["fyke"].__file__ or "").parent

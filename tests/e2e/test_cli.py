@@ -23,7 +23,7 @@ from support.projects import python_project, zoo
 from support.receivers import Reply, listening
 
 MIGRATIONS = Path(schema.__file__).parent / "migrations" / "versions"
-NEWEST_STATE = max(file.name.partition("_")[0] for file in MIGRATIONS.glob("[0-9]*.py"))
+NEWEST_STATE = max(file.name.partition("_")[0] for file in MIGRATIONS.glob("s*.py"))
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 
 
@@ -606,6 +606,7 @@ def test_a_backup_becomes_a_platform_of_its_own(cli: Cli, ended: str, trial: Pat
         assert Cli(other).process_json("db", "restore", file, "--home", other.home)["files"] > 3
         assert "not empty" in cli.process("db", "restore", file, "--home", other.home, code=5)[1]
         assert Cli(other).process_json("db", "migrate") == {"state": NEWEST_STATE, "rows": "r0001"}
+        assert "no conversion" in Cli(other).process("db", "convert", code=5)[1]
         other.start()
         assert other.detail(ended)["status"] == 3
         assert other.rows(ended) == cli.platform.rows(ended)

@@ -177,7 +177,7 @@ def test_why_python_packages_are_not_installed(told: Booted, index: Index) -> No
     assert "link" in refused["reason_params"]["detail"]
 
 
-@reaches(ReasonCode.BAD_REQUIREMENT)
+@reaches(ReasonCode.BAD_REQUIREMENT, HintCode.REQUIREMENT_REFUSED)
 def test_a_lock_file_that_is_not_honoured(told: Booted) -> None:
     lock = {"packages": {"": {}, "node_modules/left": {"link": True, "resolved": "../left"}}}
     asks = NODE | {

@@ -233,6 +233,18 @@ def test_a_run_ends_when_its_highest_cost_is_used_up(priced: Booted) -> None:
     assert priced.summary(run, key=guest.key)["reason_code"] == "charge_estimate"
 
 
+@reaches(ReasonCode.BUDGET_EXCEEDED)
+def test_a_month_over_its_budget_raises_an_alert(priced: Booted, waits: str) -> None:
+    guest = Guest(priced, "budget")
+    guest.credit("10", "10")
+    rule = {"name": "Budget", "kind": "budget", "budget_usd": "0.000001"}
+    priced.call("/api/fyke/alerts/rules", rule, key=guest.key)
+    guest.ended(guest.start(waits))
+    found = priced.wait_for(lambda: priced.alerts(key=guest.key), "the alert")
+    params = found["budget_exceeded"]["reason_params"]
+    assert params["used_micros"] > params["budget_micros"] == 1
+
+
 def test_every_subtask_counts_in_hold_and_cost(priced: Booted) -> None:
     schema = {
         "properties": [{"name": "words", "type": "array"}],

@@ -33,6 +33,17 @@ for host in sys.argv[1:] or {hosts!r}:
 """
 
 
+PUSHES = """
+import time
+from sdk import CoreSDK
+
+asked = CoreSDK.Parameter.get_input_json_dict()
+time.sleep(asked["seconds"])
+for number in range(asked["rows"]):
+    CoreSDK.Result.push_data({"price": number})
+"""
+
+
 @pytest.fixture(scope="module")
 def guest(platform: Booted) -> str:
     """The key of an account with the plan free: two runs at once."""
@@ -185,6 +196,43 @@ def test_files_that_are_gone_and_runs_that_are_over(platform: Booted) -> None:
     oldest = platform.read(f"/api/fyke/workers/{slug}/versions")["list"][-1]["version"]
     path = f"/api/fyke/workers/{slug}/versions/{oldest}/rollback"
     assert platform.raw(path, {}).json()["code"] == 50003
+
+
+# --- alerts -------------------------------------------------------------------------------------
+
+
+@reaches(
+    ReasonCode.ZERO_ROWS,
+    ReasonCode.FEWER_ROWS,
+    ReasonCode.SLOWER,
+    ReasonCode.FIELD_MISSING,
+    ReasonCode.EXIT_CODE,
+)
+def test_what_rules_find_in_runs(platform: Booted) -> None:
+    slug = platform.push(python_project(PUSHES), "reasons-alerts")
+    for _ in range(3):
+        platform.ended(platform.start_run(slug, {"rows": 4, "seconds": 0}))
+    for kind, more in {
+        "failed": {},
+        "zero_rows": {},
+        "fewer_rows": {"factor": "0.5"},
+        "slower": {"factor": "1"},
+        "missing_field": {"field": "title", "percent": "0"},
+    }.items():
+        platform.call("/api/fyke/alerts/rules", {"name": kind, "kind": kind, "worker": slug} | more)
+    for custom in ({"rows": 1, "seconds": 3}, {"rows": 0, "seconds": 0}, {"rows": "none"}):
+        platform.ended(platform.start_run(slug, custom))
+
+    def found() -> Any:
+        alerts = platform.alerts()
+        return alerts if {"exit_code", "zero_rows"} <= alerts.keys() else None
+
+    alerts = platform.wait_for(found, "the alerts")
+    assert alerts["zero_rows"]["sentence"] == "The run succeeded without rows"
+    assert alerts["fewer_rows"]["reason_params"]["usual_rows"] == 4
+    assert alerts["slower"]["reason_params"]["duration_ms"] >= 3000
+    assert alerts["field_missing"]["reason_params"]["field"] == "title"
+    assert alerts["exit_code"]["kind"] == "failed"
 
 
 # --- the run queue ------------------------------------------------------------------------------

@@ -22,3 +22,9 @@ def reads_as(shape: Any, answer: Any) -> Any:
     data = msgspec.json.decode(parts["data"], type=shape, strict=True)
     assert msgspec.json.encode(data) == bytes(parts["data"])
     return data
+
+
+def data_as(shape: Any, answer: Any) -> Any:
+    """The same as plain JSON."""
+    reads_as(shape, answer)
+    return answer.json()["data"]

@@ -201,6 +201,13 @@ class Booted:
         reasons.note_summary(found)
         return found
 
+    def alerts(self, *, key: str | None = None) -> dict[str, dict[str, Any]]:
+        """The newest alert of each reason code."""
+        found = self.read("/api/fyke/alerts?page_size=100", key=key)["list"]
+        for alert in found:
+            reasons.note_reason(alert["reason_code"])
+        return {alert["reason_code"]: alert for alert in reversed(found)}
+
     def waits(self, run: str, *, key: str | None = None) -> dict[str, Any]:
         """Why the run has not started."""
         found: dict[str, Any] = self.read(f"/api/fyke/runs/{run}/waiting", key=key)

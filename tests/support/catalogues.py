@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 
@@ -37,6 +38,7 @@ msgstr ""
 """
 
 
+@cache
 def texts() -> Catalog:
     """Every text there is, with the files that it stands in."""
     found = Catalog(charset="utf-8")

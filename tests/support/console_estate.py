@@ -1,13 +1,15 @@
-"""An account with something of everything, for looking at pages: see ``script/screenshots``."""
+"""An account with records of every kind: see ``script/screenshots``."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
 from fyke.contracts.state import Transaction
+from fyke.domain.runs.outcome import end_of
 from fyke.domain.runs.service import StartRequest
-from fyke.model.run import Origin, Outcome
+from fyke.model.run import SUCCESS, Origin
 from fyke.model.runner import RunnerInfo
+from fyke.reasons import Reason, ReasonCode
 from support import all_editors
 from support.console_workers import shelve
 from support.house import House
@@ -22,7 +24,7 @@ SITE = "https://example.org"
 
 @dataclass
 class Estate:
-    """Names of what was made, for the parameters of paths."""
+    """Names of the records, for the parameters of paths."""
 
     worker: str = ""  # owner/name
     runs: dict[str, str] = field(default_factory=dict)  # by state
@@ -70,13 +72,14 @@ async def seed(house: House) -> Estate:
     estate.shelved = await shelve(house)
     await _keep_secrets(house, estate.shelved)
     estate.rich = await seed_run(house, worker.id)
+    last_words = "ValueError: price not found on page 7"
     ends = {
-        "succeeded": (Outcome.SUCCEEDED, ""),
-        "empty": (Outcome.SUCCEEDED, ""),
-        "failed": (Outcome.EXIT_CODE, "the Worker ended with exit code 1"),
-        "timeout": (Outcome.TIMEOUT, "the run took longer than 30 s"),
+        "succeeded": SUCCESS,
+        "empty": SUCCESS,
+        "failed": end_of(Reason.of(ReasonCode.EXIT_CODE, exit_code=1, last_words=last_words)),
+        "timeout": end_of(Reason.of(ReasonCode.TIMEOUT, seconds=30)),
     }
-    for name, (outcome, message) in ends.items():
+    for name, end in ends.items():
         estate.runs[name] = await start(house, worker.id)
         rows = (
             []
@@ -92,7 +95,7 @@ async def seed(house: House) -> Estate:
             ]
         )
         log = [f"fetched {SITE}/{n} in {n * 7 % 90} ms" for n in range(80)]
-        await house.execute(rows, outcome, message, log=log)
+        await house.execute(rows, end.outcome, end.message, log=log, reason=end.reason)
     estate.runs["running"] = await start(house, worker.id)
     for lease in await house.begin():
         await house.push(lease, [{"url": SITE, "title": "A page"}], log=["started"])
@@ -106,13 +109,12 @@ async def seed(house: House) -> Estate:
 
 
 async def _second_runner(house: House) -> None:
-    """One whose sandbox lacks something."""
+    """One whose sandbox fails a check."""
     checks = (
-        ("user namespaces", True, "uid 30000 outside is 1000 inside, and nothing else is mapped"),
-        ("seccomp", True, "173 calls allowed, the rest ends the process"),
-        ("no network", True, "only the loopback of its own namespace"),
-        ("memory limit", False, "no cgroup of version 2 may be written: memory.max is read-only"),
-        ("cpu limit", False, "no cgroup of version 2 may be written: cpu.max is read-only"),
+        ("user namespace", True, "user 1000 inside"),
+        ("seccomp", True, "mode 2, every call answered as expected"),
+        ("network", True, "interfaces lo; the machine's loopback answered ECONNREFUSED"),
+        ("limits", False, "no hard limit for cpu, memory: memory.max is read-only"),
     )
     reason = f"{checks[3][0]}: {checks[3][2]}"
     await house.storage.write(

@@ -1,15 +1,25 @@
-"""How many examples a property is tried with: a share in the ordinary suite, else all of them."""
+"""How many examples a property is tried with: few in the fast tier, a share of them in the ordinary
+suite, else all of them.
+"""
 
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from hypothesis import settings
 
-WANTED = "TEST_EXAMPLES"  # in the environment: ``all`` when the long trials are run
+WANTED = os.environ.get("TEST_EXAMPLES", "")  # ``few``, ``all``, or empty for the share
+FEW = 10
+
+if WANTED == "few":  # where a property names no number
+    settings.register_profile("few", max_examples=2 * FEW, deadline=None)
+    settings.load_profile("few")
 
 
-def examples(share: int, whole: int) -> settings:
-    """Settings for ``@given``, with no limit of time for one example."""
-    everything = os.environ.get(WANTED) == "all"
-    return settings(max_examples=whole if everything else share, deadline=None)
+def examples(share: int, whole: int = 0, **more: Any) -> settings:
+    """Settings for ``@given``, with no limit of time for one example unless ``more`` has one.
+    Without ``whole`` the share is all.
+    """
+    count = {"few": min(share, max(FEW, share // 6)), "all": whole or share}.get(WANTED, share)
+    return settings(**{"max_examples": count, "deadline": None, **more})

@@ -15,15 +15,18 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import structlog
 from argon2 import PasswordHasher
+from starlette import routing
 
 from fyke.api.app import ApiConfig, add_pages, build_app
 from fyke.console.api_client import ApiClient
-from fyke.console.app import ConsoleConfig
+from fyke.console.app import Console, ConsoleConfig
 from fyke.console.compose import build_console
 from fyke.contracts.git import Git
 from fyke.contracts.signals import output_topic
@@ -52,14 +55,24 @@ from fyke.notify.http import HttpNotifier
 from fyke.reasons import Reason
 from fyke.storage.blobs.filesystem import FilesystemBlobs
 from fyke.storage.signals.datagram import DatagramSignals
-from fyke.storage.sql.results.migrate import migrate_results
 from fyke.storage.sql.results.store import SqlResults
-from fyke.storage.sql.state.schema import migrate
 from fyke.storage.sql.state.storage import SqlStorage, open_storage
 from support.git_boxes import boxed_git
 from support.installation import HouseProbe
+from support.prepared import rows_in, state_in
 from support.projects import python_project
 from support.stores import sqlite_stores
+
+# the same paths for each application, and a line of the log for each request
+routing.compile_path = cache(routing.compile_path)
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.format_exc_info,
+        structlog.processors.KeyValueRenderer(["level", "event"]),
+    ]
+)
 
 SECRET = bytes(range(32))
 KEYS = "keys.json"  # beside the prepared databases: account to key
@@ -88,15 +101,23 @@ def tls_context() -> ssl.SSLContext:
 
 
 def make_templates(folder: Path) -> Path:
-    """Prepare two databases once, with the operator's account and another one; each test copies
-    them.
-    """
-    migrate(f"sqlite:///{folder / 'state.db'}")
-    migrate_results(f"sqlite:///{folder / 'rows.db'}")
-    with ThreadPoolExecutor(1) as thread:  # the caller's may have a loop already
-        keys = thread.submit(asyncio.run, _fill(folder)).result()
-    (folder / KEYS).write_text(json.dumps(keys))
+    """Write two databases, with the operator's account and another one; each test copies them."""
+    for name, data in _templates().items():
+        (folder / name).write_bytes(data)
     return folder
+
+
+@cache
+def _templates() -> dict[str, bytes]:
+    """The files by name, made once for all tests."""
+    with TemporaryDirectory() as place, ThreadPoolExecutor(1) as thread:
+        folder = Path(place)
+        state_in(folder)
+        rows_in(folder)
+        # in a thread, because that of the caller may have a loop already
+        keys = thread.submit(asyncio.run, _fill(folder)).result()
+        (folder / KEYS).write_text(json.dumps(keys))
+        return {name: (folder / name).read_bytes() for name in ("state.db", "rows.db", KEYS)}
 
 
 async def _fill(folder: Path) -> dict[str, str]:
@@ -116,6 +137,34 @@ async def _first_accounts(accounts: Accounts) -> dict[str, str]:
     return {"owner": owner_key, "other": other_key.key}
 
 
+_DOCUMENTS: dict[str, Any] = {}  # every application has the same; one takes a second to make
+
+
+class LateConsole:
+    """The console beside ``app``, built when it is first used: most tests never ask for a page."""
+
+    def __init__(self, services: Services, app: Any) -> None:
+        self._services, self._app = services, app
+
+    @cached_property
+    def _console(self) -> Console:
+        return build_console(
+            self._services,
+            ConsoleConfig(SECRET, rate_limit=0, data_folder="/srv/fyke"),
+            ApiClient(self._app, self._app.openapi),
+        )
+
+    @property
+    def pages(self) -> Any:
+        return self._console.pages
+
+    def has(self, path: str) -> bool:
+        return self._console.has(path)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self._console(scope, receive, send)
+
+
 @dataclass
 class House:
     """Everything that the API stands on, with the owner's key and a second account's."""
@@ -133,13 +182,9 @@ class House:
     def app(self, **config: Any) -> Any:
         values: dict[str, Any] = {"master_secret": SECRET, "rate_limit": 0} | config
         app = build_app(self.services, ApiConfig(**values))
-        console = build_console(
-            self.services,
-            ConsoleConfig(SECRET, rate_limit=0, data_folder="/srv/fyke"),
-            ApiClient(app, app.openapi),
-        )
-        add_pages(app, console)
-        app.state.console = console
+        app.documents._made = _DOCUMENTS
+        app.state.console = LateConsole(self.services, app)
+        add_pages(app, app.state.console)
         return app
 
     async def publish(
@@ -261,7 +306,7 @@ async def open_house(
         default_region="",
     )
     clock = SystemClock()
-    blobs = FilesystemBlobs(folder / "blobs")
+    blobs = FilesystemBlobs(folder / "blobs", durable=False)
     spool = Spool(folder / "downloads", limit_bytes=2**30, floor_bytes=0, keep_seconds=900)
     notifier = HttpNotifier(AddressRules(["127.0.0.0/8"]), context=tls_context())
     with sqlite_stores(folder, bell.notify) as (state, results):

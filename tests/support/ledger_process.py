@@ -27,7 +27,7 @@ from fyke.domain.runs.transitions import Rules, apply
 from fyke.errors import Refused
 from fyke.kit.ids import new_ulid
 from fyke.model.billing import EntryKind, Prices
-from fyke.model.run import Outcome, RunFilter, RunLimits
+from fyke.model.run import End, Outcome, RunFilter, RunLimits
 from fyke.model.runner import AttemptUsage, Capacity, Lease, RunnerInfo
 from fyke.storage.sql.results.store import SqlResults, open_results
 from fyke.storage.sql.state.storage import open_storage
@@ -157,8 +157,8 @@ class Life:
         await self._storage.write(work)
 
     async def _end(self, lease: Lease) -> None:
-        outcome = self._dice.choice(ENDS)
-        await self._attempts.ended(lease.attempt, outcome, "", self._usage(), actor="test")
+        end = End(self._dice.choice(ENDS))
+        await self._attempts.ended(lease.attempt, end, self._usage(), actor="test")
 
     def _usage(self) -> AttemptUsage:
         dice = self._dice

@@ -13,9 +13,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import psycopg
 import pytest
+
+if TYPE_CHECKING:
+    import psycopg
 
 _numbers = itertools.count(1)
 
@@ -36,16 +39,18 @@ class PostgresServer:
     def create(self) -> None:
         """Make the data folder."""
         subprocess.run(
-            [_binary("initdb"), "-D", self._data, "-U", self.user, "-A", "trust",
+            [binary("initdb"), "-D", self._data, "-U", self.user, "-A", "trust",
              "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"],
             check=True, capture_output=True, user=self._uid, env=self._env, cwd=self.socket_dir,
         )  # fmt: skip
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
+        import psycopg  # here, for pytest reads this file in every process
+
         with self._log.open("ab") as output:
             self._process = subprocess.Popen(
-                [_binary("postgres"), "-D", self._data, "-k", self.socket_dir,
+                [binary("postgres"), "-D", self._data, "-k", self.socket_dir,
                  "-c", "listen_addresses=", "-c", "max_connections=200",
                  "-c", "shared_buffers=64MB", "-c", f"fsync={self._fsync}"],
                 stdout=output, stderr=output, user=self._uid, env=self._env, cwd=self.socket_dir,
@@ -73,6 +78,8 @@ class PostgresServer:
         return f"postgresql+psycopg://{self.user}@/{database}?host={self.socket_dir}"
 
     def admin(self, database: str = "postgres") -> psycopg.Connection[tuple[object, ...]]:
+        import psycopg
+
         return psycopg.connect(
             host=str(self.socket_dir), user=self.user, dbname=database, autocommit=True
         )
@@ -89,7 +96,7 @@ class PostgresServer:
             connection.execute(f"DROP DATABASE IF EXISTS {_name_of(url)} WITH (FORCE)")  # type: ignore[call-overload]
 
 
-def _binary(name: str) -> str:
+def binary(name: str) -> str:
     found = shutil.which(name)
     if found:
         return found

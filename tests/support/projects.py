@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ def python_project(
         "main.py": main,
         "input_schema.json": json.dumps(schema or EMPTY_SCHEMA),
         "requirements.txt": requirements,
-        **{path.name: path.read_text() for path in SDK.glob("*.py")},
+        **_sdk(),
         **files,
     }
     if output is not None:
@@ -37,6 +38,11 @@ def python_project(
         for name, text in members.items():
             archive.writestr(name, text)
     return buffer.getvalue()
+
+
+@cache
+def _sdk() -> dict[str, str]:
+    return {path.name: path.read_text() for path in SDK.glob("*.py")}
 
 
 def zoo(name: str, **kwargs: Any) -> bytes:

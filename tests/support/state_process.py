@@ -1,4 +1,5 @@
-"""A process of its own that works on a state database: ``lease URL RUNNER`` or ``migrate URL``.
+"""A process of its own that works on a state database: ``lease URL RUNNER``,
+``migrate URL`` or ``convert URL CHAIN``.
 
 It says ``ready``, waits for a line, does its part, and prints what came of it as JSON.
 """
@@ -8,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from pathlib import Path
 
 from fyke.model.runner import Capacity
-from fyke.storage.sql.state.schema import migrate
+from fyke.storage.sql.state.schema import convert, migrate
 from fyke.storage.sql.state.storage import open_storage
 
 
@@ -32,6 +34,8 @@ def main() -> None:
     sys.stdin.readline()
     if sys.argv[1] == "lease":
         print(json.dumps(asyncio.run(lease_all(*sys.argv[2:]))))
+    elif sys.argv[1] == "convert":
+        print(json.dumps(convert(sys.argv[2], Path(sys.argv[3])).current))
     else:
         print(json.dumps(migrate(sys.argv[2]).current))
 

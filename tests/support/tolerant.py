@@ -8,15 +8,19 @@ form is known: what is described here must be accepted, all else refused.
 from __future__ import annotations
 
 import copy
+import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, get_args
 
 from fyke.api.members import Member, members_of
+from fyke.domain.workers.page import MAX_CATEGORIES, MAX_CATEGORY
 from fyke.model.queue import MOST_AT_ONCE
+from fyke.snippets.render import IDS
 from fyke.wire import fields, rows, v1
-from fyke.wire.fyke import schedules
+from fyke.wire.fyke import forms, schedules, workers
 from fyke.wire.rows import FormatName
+from fyke.wire.units import MAX_SECONDS
 from fyke.wire.v2 import fields as v2
 from fyke.wire.v2 import queue, status, tasks
 
@@ -26,6 +30,7 @@ DIGITS = 10**18 - 1  # what a whole number that comes as text may have
 INTEGER_TEXT = r"^\s*[+-]?[0-9]{1,18}(\.0{1,18})?\s*$"
 BOOLEAN_TEXT = r"^\s*([Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee]|[01])\s*$"
 OFFSET_TEXT = r"^\s*(\+?[0-9]{1,18}|-0{1,18})(\.0{1,18})?\s*$"
+TIME = "(?:[01][0-9]|2[0-3]):[0-5][0-9]"
 LIMIT_TEXT = r"^\s*\+?0{0,8}[1-9][0-9]{0,8}(\.0{1,18})?\s*$"
 NUMBER_TEXT = r"^\s*[+-]?[0-9]{1,18}(\.[0-9]{1,18})?\s*$"
 # Without the length: tools build a pattern with 100,000 repetitions of it otherwise.
@@ -63,6 +68,32 @@ INPUT: Schema = {
         }
     },
 }
+
+
+def up_to(most: int) -> Schema:
+    """An integer from 0 to ``most``, which is small."""
+    digits = "|".join(map(str, range(most + 1)))
+    pattern = rf"^\s*\+?0{{0,16}}({digits})(\.0{{1,18}})?\s*$"
+    return text_too({"type": "integer", "minimum": 0, "maximum": most}, pattern)
+
+
+def word_of(words: Iterable[str], *, optional: bool = False) -> Schema:
+    """One of the words in any case, or nothing where that is the same as absent."""
+    return {
+        "type": "string",
+        "pattern": rf"^\s*({_any_of(words)}){'?' if optional else ''}\s*$",
+    }
+
+
+def _any_of(words: Iterable[str]) -> str:
+    return "|".join("".join(map(_in_any_case, word)) for word in words)
+
+
+def _in_any_case(letter: str) -> str:
+    return f"[{letter.upper()}{letter}]" if letter.isalpha() else re.escape(letter)
+
+
+KINDS = f"({_any_of(v2.EVENT_KINDS)})"
 
 ACCEPTED: dict[Callable[..., Any], Schema] = {
     fields.to_integer: INTEGER,
@@ -102,16 +133,42 @@ ACCEPTED: dict[Callable[..., Any], Schema] = {
     },
     v2.to_format: {"type": "string", "enum": [*get_args(FormatName), ""]},
     v2.to_column_keys: TEXT,
+    v2.to_seconds: {"type": "integer", "minimum": 0, "maximum": MAX_SECONDS},
+    v2.to_wait: up_to(v2.MAX_WAIT),
+    v2.to_event_kinds: {
+        "type": "string",
+        "pattern": rf"^[\s,]*{KINDS}(\s*,[\s,]*{KINDS})*[\s,]*$",
+    },
+    queue.to_queue_status: word_of(("waiting", "inactive"), optional=True),
+    queue.to_reason: TEXT | {"maxLength": queue.MAX_REASON},
     queue.to_queue_refs: {
         "type": "array",
         "items": {"type": ["string", "integer"]},
         "maxItems": MOST_AT_ONCE,
     },
     tasks.to_task_input: OBJECT,
+    tasks.to_time: {"type": "string", "pattern": rf"^\s*({TIME})?\s*$"},
+    tasks.to_date: {
+        "anyOf": [{"type": "string", "format": "date"}, {"type": "string", "pattern": r"^\s*$"}]
+    },
+    forms.to_pairs: {
+        "type": "array",
+        "items": {"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 2},
+    },
+    forms.to_long_text: {"type": "string"},
+    forms.to_language: {"type": "string", "enum": [*IDS]},
+    workers.to_category_numbers: {
+        "type": "array",
+        "items": {"type": "integer", "minimum": 1, "maximum": MAX_CATEGORY},
+        "maxItems": MAX_CATEGORIES,
+    },
     schedules.to_month: {"type": "string", "pattern": r"^\s*[0-9]{4}-[0-9]{2}\s*$"},
 }
-# rules that are made by a function, by its name
-MADE: dict[str, Schema] = {"to_page_size": INTEGER}
+# rules that a function makes, by its name, each with what it is given
+MADE: dict[str, Callable[..., Schema]] = {
+    "to_page_size": lambda default: INTEGER,
+    "to_number_up_to": lambda most: up_to(most),
+}
 
 
 def tolerant(document: Mapping[str, Any], operations: Iterable[Any]) -> Schema:
@@ -126,39 +183,32 @@ def tolerant(document: Mapping[str, Any], operations: Iterable[Any]) -> Schema:
         for parameter in described.get("parameters", ()):
             _open_parameter(parameter, [*members, *operation.path_members])
         if "requestBody" in described and operation.says.reads_json:
-            described["requestBody"] = _open_body(whole, described["requestBody"], members)
-    for name, schema in whole["components"]["schemas"].items():
-        if "properties" in schema and not name.endswith("Old"):
+            described["requestBody"] = _open_body(described["requestBody"], members)
+    for schema in whole["components"]["schemas"].values():
+        if "properties" in schema:
             schema.setdefault("additionalProperties", False)
     return whole
 
 
-def _accepted(member: Member) -> Schema | None:
-    if member.names[0] == "input" and member.rule is fields.to_object:
-        return INPUT
+def _accepted(member: Member) -> Schema:
+    """What the rule of a member takes. Raise ``KeyError`` for a rule that is not listed."""
     rule: Any = member.rule
+    if rule is None:
+        return {}
+    if member.names[0] == "input" and rule is fields.to_object:
+        return INPUT
     if isinstance(rule, fields.ToChoice):
-        return _choice(rule)
-    maker = getattr(rule, "__qualname__", "").partition(".<locals>")[0]
-    return ACCEPTED.get(rule) or MADE.get(maker) or None
-
-
-def _choice(rule: fields.ToChoice) -> Schema:
-    """One of the words in any case, or nothing where that is the same as absent."""
-    words = "|".join("".join(map(_in_any_case, choice)) for choice in rule.choices)
-    return {"type": "string", "pattern": rf"^\s*({words}){'?' if rule.optional else ''}\s*$"}
-
-
-def _in_any_case(letter: str) -> str:
-    return f"[{letter.upper()}{letter}]" if letter.isalpha() else re.escape(letter)
+        return word_of(rule.choices, optional=rule.optional)
+    maker = MADE.get(rule.__qualname__.partition(".<locals>")[0])
+    return maker(**inspect.getclosurevars(rule).nonlocals) if maker else ACCEPTED[rule]
 
 
 def _open_parameter(parameter: Schema, members: Sequence[Member]) -> None:
     """In a query all is text, so of several forms the plain one counts."""
     found = [each for each in members if each.names[0] == parameter["name"]]
-    schema = _accepted(found[0]) if found and parameter["in"] != "header" else None
-    if schema is None:
+    if not found or parameter["in"] == "header":
         return
+    schema = _accepted(found[0])
     plain = {**schema, **schema.get("anyOf", [{}])[0]}
     plain.pop("anyOf", None)
     if plain.get("type") == "integer" and "enum" not in plain:
@@ -168,14 +218,13 @@ def _open_parameter(parameter: Schema, members: Sequence[Member]) -> None:
     parameter.pop("example", None)
 
 
-def _open_body(document: Schema, body: Schema, members: Sequence[Member]) -> Schema:
+def _open_body(body: Schema, members: Sequence[Member]) -> Schema:
     media = body["content"]["application/json"]
-    strict = document["components"]["schemas"][media["schema"]["$ref"].rpartition("/")[2]]
     needed = [each.names[0] for each in members if each.required]
     properties = {}
     for member in members:
         name = member.names[0]
-        schema = _accepted(member) or strict["properties"][name]
+        schema = _accepted(member)
         properties[name] = schema if member.required else _or_null(schema)
     schema = {"type": "object" if needed else ["object", "null"], "properties": properties}
     if needed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,13 +10,15 @@ from typing import Any
 from markdown import paragraphs, table
 from schemas import Schema, Shapes, described
 
+Error = tuple[int, int, str]
+
 _JSON = "application/json"
 _TRANSPORT = ("408", "413", "415")  # of bodies; they are on the page of common rules
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """``errors`` maps a code with its status to the words of the message."""
+    """``errors``: status, code and words of the message."""
 
     path: str
     method: str
@@ -26,9 +29,9 @@ class Operation:
         return str(self.says["tags"][0])
 
     @property
-    def errors(self) -> dict[tuple[int, int], str]:
+    def errors(self) -> set[Error]:
         return {
-            (int(status), each["value"]["code"]): each["value"]["message"]
+            (int(status), each["value"]["code"], each["value"]["message"])
             for status, answer in self.says["responses"].items()
             if status not in _TRANSPORT
             for each in answer.get("content", {}).get(_JSON, {}).get("examples", {}).values()
@@ -51,7 +54,7 @@ def text(document: Schema) -> str:
 
 
 def _lines(document: Schema, operations: Sequence[Operation], shapes: Shapes) -> Iterator[str]:
-    common = set.intersection(*(set(each.errors) for each in operations)) if operations else set()
+    common = _common(operations)
     for tag in document["tags"]:
         tagged = [each for each in operations if each.tag == tag["name"]]
         if tagged:
@@ -66,7 +69,13 @@ def _lines(document: Schema, operations: Sequence[Operation], shapes: Shapes) ->
         yield from shared
 
 
-def _operation(operation: Operation, shapes: Shapes, common: set[tuple[int, int]]) -> Iterator[str]:
+def _common(operations: Sequence[Operation]) -> set[Error]:
+    """The errors that most operations have; they are on the page of common rules."""
+    uses = Counter(error for each in operations for error in each.errors)
+    return {error for error, count in uses.items() if count * 3 > 2 * len(operations)}
+
+
+def _operation(operation: Operation, shapes: Shapes, common: set[Error]) -> Iterator[str]:
     says = operation.says
     yield f"### `{operation.method} {operation.path}`\n"
     yield f"{says['summary'].rstrip('.')}.\n"
@@ -78,9 +87,9 @@ def _operation(operation: Operation, shapes: Shapes, common: set[tuple[int, int]
     if headers:
         yield f"Request headers: {', '.join(headers)}.\n"
     yield from _answer(operation, shapes)
-    errors = {key: words for key, words in operation.errors.items() if key not in common}
+    errors = operation.errors - common
     if errors:
-        listed = (f"{code} {words}" for (_, code), words in sorted(errors.items()))
+        listed = (f"{code} {words}" for _, code, words in sorted(errors))
         yield f"Errors: {'; '.join(dict.fromkeys(listed))}.\n"
 
 

@@ -1,9 +1,7 @@
-"""The OpenAPI documents, as the server answers them."""
+"""The OpenAPI document of our own operations, as the server answers it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 from fyke.api.app import ApiConfig, build_app
@@ -18,17 +16,11 @@ class Nothing:
         return self
 
 
-def document(version: str) -> Document:
-    """The document of ``v1``, ``v2`` or, with ``fyke``, of all other operations."""
-    if version != "fyke":
-        return served()(version)
-    whole, others = served()(""), served()("v1")["paths"].keys() | served()("v2")["paths"].keys()
-    return {**whole, "paths": {k: v for k, v in whole["paths"].items() if k not in others}}
-
-
-@cache
-def served() -> Callable[[str], Document]:
-    """What answers the document of a version."""
+def own_operations() -> Document:
+    """The whole document without the operations of v1 and v2."""
     services: Any = Nothing()
-    made: Callable[[str], Document] = build_app(services, ApiConfig(master_secret=b"")).openapi
-    return made
+    documents = build_app(services, ApiConfig(master_secret=b"")).documents
+    whole: Document = documents.of()
+    others = documents.of("v1")["paths"].keys() | documents.of("v2")["paths"].keys()
+    paths = {path: item for path, item in whole["paths"].items() if path not in others}
+    return {**whole, "paths": paths}

@@ -9,13 +9,16 @@ import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import api_page
 import cli_page
 import settings_page
+from documents import own_operations
 from markdown import ROOT
 
 FOLDER = ROOT / "docs" / "reference"
 MARK = "<!-- The rest of this page is written by script/docs. Edit the source, not this page. -->\n"
 PAGES: dict[str, Callable[[], str]] = {
+    "api-fyke.md": lambda: api_page.text(own_operations()),
     "cli.md": cli_page.text,
     "settings.md": settings_page.text,
 }

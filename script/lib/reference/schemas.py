@@ -51,6 +51,8 @@ class Shapes:
         """Yield the lines of the shapes that are used in several places."""
         for name in sorted(name for name, uses in self._uses.items() if uses > 1):
             schema = self._schemas[name]
+            if "enum" in schema:  # listed where it is used
+                continue
             yield f"### {title(name)}\n"
             if schema.get("description"):
                 yield f"{' '.join(schema['description'].split())}\n"
@@ -90,6 +92,8 @@ class Shapes:
     def type_of(self, schema: Schema) -> str:
         """The type in words, with its limits."""
         name = _name(schema)
+        if name and "enum" in self._schemas[name]:
+            return self.type_of(self._schemas[name])
         if name:
             return (
                 f"[{title(name)}](#{title(name).lower()})" if self.is_shared(schema) else "object"
@@ -97,7 +101,7 @@ class Shapes:
         if "const" in schema:
             return f"`{schema['const']}`"
         if "enum" in schema:
-            return ", ".join(f"`{each}`" for each in schema["enum"])
+            return ", ".join(f"`{each}`" if each != "" else "empty" for each in schema["enum"])
         choices = _choices(schema)
         if len(choices) != 1:
             return " or ".join(dict.fromkeys(map(self.type_of, choices)))

@@ -2,55 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 
-from fastapi import FastAPI
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fyke import __version__, errors
-from fyke.api import serving
 from fyke.api.auth import Gate
-from fyke.api.docs.document import COMPLETE, Documents
+from fyke.api.docs.document import COMPLETE, Document, Documents
 from fyke.api.docs.operations import DocsRoutes
 from fyke.api.downloads import Downloads
 from fyke.api.errors import Refusal, on_fyke_error, on_http_exception, on_refusal
 from fyke.api.exporting import ExportLinks
-from fyke.api.files import FileOperations, Links
+from fyke.api.files import FileRoutes, Links
 from fyke.api.fyke import accounts as own_accounts
 from fyke.api.fyke import alerts as own_alerts
 from fyke.api.fyke import callbacks as own_callbacks
+from fyke.api.fyke import caps as own_caps
+from fyke.api.fyke import estimates as own_estimates
+from fyke.api.fyke import forms as own_forms
+from fyke.api.fyke import installation as own_installation
+from fyke.api.fyke import overview as own_overview
+from fyke.api.fyke import profile as own_profile
+from fyke.api.fyke import reviews as own_reviews
+from fyke.api.fyke import run_lists as own_run_lists
+from fyke.api.fyke import run_logs as own_run_logs
+from fyke.api.fyke import runs as own_runs
 from fyke.api.fyke import schedules as own_schedules
 from fyke.api.fyke import secrets as own_secrets
 from fyke.api.fyke import tasks as own_tasks
+from fyke.api.fyke import uploads as own_uploads
+from fyke.api.fyke import usage as own_usage
 from fyke.api.fyke import users as own_users
+from fyke.api.fyke import versions as own_versions
 from fyke.api.fyke import webhooks as own_webhooks
+from fyke.api.fyke import workers as own_workers
 from fyke.api.health import HealthRoutes
 from fyke.api.network import Network, header
-from fyke.api.operations import PUBLIC, Operation, described, mount
-from fyke.api.own import builds as own_builds
-from fyke.api.own import caps as own_caps
-from fyke.api.own import catalog as own_catalog
-from fyke.api.own import estimates as own_estimates
-from fyke.api.own import forms as own_forms
-from fyke.api.own import installation as own_installation
-from fyke.api.own import oneself as own_self
-from fyke.api.own import overview as own_overview
-from fyke.api.own import reviews as own_reviews
-from fyke.api.own import run_lists as own_run_lists
-from fyke.api.own import run_options as own_run_options
-from fyke.api.own import run_page as own_run_page
-from fyke.api.own import run_sites as own_run_sites
-from fyke.api.own import runs as own_runs
-from fyke.api.own import uploads as own_uploads
-from fyke.api.own import usage as own_usage
-from fyke.api.own import versions as own_versions
-from fyke.api.own import workers as own_workers
 from fyke.api.ratelimit import RateShare, TokenBuckets
-from fyke.api.serving import operations_of
+from fyke.api.serving import Operation, mount, operations_of
 from fyke.api.transport import Transport
 from fyke.api.v1 import account, catalog, results, runs, starts
 from fyke.api.v2 import account as v2_account
@@ -108,25 +102,40 @@ class Pages(Protocol):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
 
 
+class RestApi(Starlette):
+    """The application, with its operations and their documents."""
+
+    def __init__(self, documents: Documents, operations: Sequence[Operation]) -> None:
+        super().__init__(
+            exception_handlers={
+                errors.FykeError: on_fyke_error,
+                Refusal: on_refusal,
+                HTTPException: on_http_exception,
+            }
+        )
+        self.router.redirect_slashes = False
+        self.documents = documents
+        self.operations = operations
+
+    def openapi(self) -> Document:
+        """The complete document; not to be changed."""
+        return self.documents.of(COMPLETE)
+
+
 def build_app(
     services: Services,
     config: ApiConfig,
     clock: Clock | None = None,
     share: RateShare | None = None,
-) -> FastAPI:
+) -> RestApi:
     """The whole REST surface as one ASGI application. ``share``: this server's part of the rate
     limits, all of them without one.
     """
     clock = clock or SystemClock()
-    app = FastAPI(
-        openapi_url=None,  # ours is made by api/docs, and says where it is served
-        redirect_slashes=False,
-        exception_handlers={
-            errors.FykeError: on_fyke_error,
-            Refusal: on_refusal,
-            HTTPException: on_http_exception,
-        },
-    )
+    operations = [each for it in _routes(services, config, clock) for each in operations_of(it)]
+    documents = Documents("Fyke", __version__, _ABOUT, operations)
+    operations += operations_of(DocsRoutes(documents))
+    app = RestApi(documents, operations)
     network = Network(
         bound_host=config.host,
         public_url=config.public_url,
@@ -134,26 +143,11 @@ def build_app(
         trusted_proxies=config.trusted_proxies,
     )
     app.add_middleware(Transport, network=network)
-    gate = _gate(services, config, clock, share)
-    routes = [each for owner in _routes(services, config, clock) for each in operations_of(owner)]
-    documents = Documents(
-        "Fyke",
-        __version__,
-        _ABOUT,
-        routes=lambda: described(operations, gate),
-        public=PUBLIC,
-        operations=routes,
-    )
-    routes += operations_of(DocsRoutes(documents))
-    operations = _operations(services, config)
-    serving.mount(app, routes, gate)
-    mount(app, operations, gate)
-    app.state.operations = [*routes, *operations]
-    app.openapi = partial(documents.of, COMPLETE)  # type: ignore[method-assign]
+    mount(app, operations, _gate(services, config, clock, share))
     return app
 
 
-def add_pages(app: FastAPI, pages: Pages) -> None:
+def add_pages(app: Starlette, pages: Pages) -> None:
     """Let ``pages`` answer what no operation does, but nothing below ``/api``, and no program that
     asks for an address which is no page.
     """
@@ -180,18 +174,6 @@ def _gate(services: Services, config: ApiConfig, clock: Clock, share: RateShare 
     )
 
 
-def _operations(services: Services, config: ApiConfig) -> list[Operation[Any]]:
-    links = Links(config.master_secret, config.download_seconds)
-    return [
-        *_of_workers(services),
-        *_of_people(services, config),
-        *_of_runs(services),
-        *FileOperations(
-            services.exports, services.logs, links, Downloads(services.spool)
-        ).operations(),
-    ]
-
-
 def _routes(services: Services, config: ApiConfig, clock: Clock) -> list[object]:
     """What has the handlers, each with the services that they call."""
     links = Links(config.master_secret, config.download_seconds)
@@ -213,11 +195,38 @@ def _routes(services: Services, config: ApiConfig, clock: Clock) -> list[object]
         own_alerts.AlertRoutes(services.alerts),
         own_accounts.AccountRoutes(services.accounts, partial(secret_for, config.master_secret)),
         own_users.UserRoutes(services.users),
+        *_worker_routes(services),
+        FileRoutes(services.exports, services.logs, links, Downloads(services.spool)),
         own_callbacks.CallbackRoutes(services.callbacks),
         own_webhooks.WebhookRoutes(services.webhooks),
         own_schedules.ScheduleRoutes(services.schedules, services.calendar),
         own_tasks.TaskBoardRoutes(services.tasks, services.task_board),
         HealthRoutes(services.overview),
+        own_profile.ProfileRoutes(services.sessions, services.profiles, services.audit),
+        own_installation.InstallationRoutes(services.installation),
+        own_usage.UsageRoutes(services.usage),
+        own_caps.CapRoutes(services.spending),
+        own_estimates.EstimateRoutes(services.estimates, services.run_options),
+        own_overview.OverviewRoutes(services.overview, services.board, services.health),
+        *_routes_of_runs(services),
+    ]
+
+
+def _routes_of_runs(services: Services) -> list[object]:
+    """Lists of runs, and one run."""
+    return [
+        own_run_lists.RunListRoutes(services.lists, services.bulk),
+        own_runs.RunRoutes(
+            services.runs,
+            services.endings,
+            services.results,
+            services.waiting,
+            services.uses,
+            services.parts,
+            services.run_sites,
+        ),
+        own_runs.ShareRoutes(services.shares),
+        own_run_logs.RunLogRoutes(services.logs, services.log_pages),
     ]
 
 
@@ -241,47 +250,19 @@ def _routes_v2(services: Services, config: ApiConfig, clock: Clock, links: Links
     ]
 
 
-def _of_workers(services: Services) -> Iterator[Operation[Any]]:
-    """Workers, their forms and versions, what is saved of them, uploads and reviews."""
-    yield from own_forms.FormOperations(services.forms).operations()
-    yield from own_workers.WorkerOperations(services.removal, services.overview).operations()
-    yield from own_run_options.RunOptionOperations(services.run_options).operations()
-    yield from own_builds.BuildOperations(services.builds).operations()
-    yield from own_versions.VersionOperations(services.workers, services.history).operations()
-    yield from own_catalog.CatalogOperations(
-        services.catalog, services.workers, services.output_fields
-    ).operations()
-    yield from own_uploads.UploadOperations(services.uploads).operations()
-    yield from own_reviews.ReviewOperations(services.reviews).operations()
-
-
-def _of_people(services: Services, config: ApiConfig) -> Iterator[Operation[Any]]:
-    """Accounts and keys, users, and the installation."""
-    yield from own_self.SelfOperations(
-        services.sessions, services.profiles, services.audit
-    ).operations()
-    yield from own_installation.InstallationOperations(services.installation).operations()
-
-
-def _of_runs(services: Services) -> Iterator[Operation[Any]]:
-    """Lists of runs, one run, usage, and the overview."""
-    yield from own_run_lists.RunListOperations(services.lists, services.bulk).operations()
-    yield from own_runs.RunOperations(
-        services.runs, services.overview, services.logs, services.waiting
-    ).operations()
-    yield from own_run_page.RunPageOperations(
-        services.runs,
-        services.log_pages,
-        services.uses,
-        services.parts,
-        services.endings,
-        services.shares,
-        services.results,
-    ).operations()
-    yield from own_run_sites.RunSiteOperations(services.run_sites).operations()
-    yield from own_usage.UsageOperations(services.usage).operations()
-    yield from own_caps.CapOperations(services.spending).operations()
-    yield from own_estimates.EstimateOperations(services.estimates).operations()
-    yield from own_overview.OverviewOperations(
-        services.overview, services.board, services.health
-    ).operations()
+def _worker_routes(services: Services) -> list[object]:
+    """Workers, their forms and versions, uploads and reviews."""
+    return [
+        own_workers.WorkerRoutes(
+            services.workers,
+            services.catalog,
+            services.overview,
+            services.removal,
+            services.output_fields,
+            services.builds,
+        ),
+        own_forms.FormRoutes(services.forms),
+        own_versions.VersionRoutes(services.workers, services.history),
+        own_uploads.UploadRoutes(services.uploads),
+        own_reviews.ReviewRoutes(services.reviews),
+    ]

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 
 from starlette.responses import Response
 
-from fyke.api.documents import Media
 from fyke.api.downloads import Stream, begun
+from fyke.api.media import Media
 
 CSV = "text/csv; charset=utf-8"
 CSV_MEDIA = Media("text/csv", {"type": "string"}, "id,at\r\n")

@@ -2,7 +2,8 @@
 
 The text starts with the published words of the dialect's table, so that a client that knows the
 platform recognises them, and goes on with the domain's own sentence. ``details`` carries the bare
-sentences, one per problem. The code of the reason, where there is one, is in a header.
+sentences, one per problem. The key of the error and the code of its reason, where there is one,
+are in headers.
 """
 
 from __future__ import annotations
@@ -23,18 +24,19 @@ from fyke.api.wire_errors import WireError
 
 log = structlog.get_logger("fyke.api")
 
+ERROR_HEADER = "x-fyke-error"
 REASON_HEADER = "x-fyke-reason"
 REQUEST_ID = "fyke.request_id"  # where the transport leaves it in the scope
 
 
-# These say nothing about themselves to whoever caused them: an id of another account must look
-# exactly like one that never was, and an inner fault is for the log only. Details of theirs are
-# advice that is the same whatever the reason was.
+# The answer to these says nothing about the cause: an id of another account must look exactly like
+# one that never existed, and an internal fault is for the log only. Their details are advice that
+# is the same for every cause.
 _SILENT = (errors.NotFound, errors.Unauthenticated, errors.StaleLease)
 
 
 class Refusal(Exception):
-    """A request that the transport rules turn away before any operation sees it."""
+    """A request that the transport rules refuse before any operation sees it."""
 
     def __init__(self, status: int, text: str, *, headers: dict[str, str] | None = None) -> None:
         super().__init__(text)
@@ -44,7 +46,7 @@ class Refusal(Exception):
 
 
 class ErrorTable:
-    """The errors of one dialect: which row an error gets, and the answer that tells of it."""
+    """The errors of one dialect: the row of an error, and its answer."""
 
     def __init__(
         self,
@@ -74,7 +76,7 @@ class ErrorTable:
         return self.internal
 
     def answer(self, error: errors.FykeError, request_id: str) -> JsonBytes:
-        """The response that tells a client of ``error``."""
+        """The response to ``error``."""
         row = self.row(error)
         headers = _headers(error)
         if row is self.internal:
@@ -88,16 +90,17 @@ class ErrorTable:
         return self._response(row, _text(row, error), request_id, details, headers)
 
     def refusal(self, refusal: Refusal, request_id: str) -> JsonBytes:
-        """The response for what the transport rules turn away."""
+        """The response to what the transport rules refuse."""
         row = WireError(refusal.status, self.invalid.code, f"{self.invalid.text}: {refusal.text}")
-        return self._response(row, row.text, request_id, [refusal.text], refusal.headers)
+        headers = {ERROR_HEADER: errors.InvalidRequest.key, **(refusal.headers or {})}
+        return self._response(row, row.text, request_id, [refusal.text], headers)
 
     def unknown(self, request_id: str) -> JsonBytes:
-        """The response for a path that leads nowhere."""
+        """The response for an unknown path."""
         return self._response(self.unknown_path, self.unknown_path.text, request_id)
 
     def fault(self, request_id: str) -> JsonBytes:
-        """What a client learns of a fault of ours: nothing."""
+        """The response to an internal fault, without its cause."""
         return self._response(self.internal, self.internal.text, request_id)
 
     def _response(
@@ -145,7 +148,10 @@ def _headers(error: errors.FykeError) -> dict[str, str]:
     wait = getattr(error, "retry_after", None)
     if wait is not None:
         found["retry-after"] = str(wait)
-    if error.reason is not None and not isinstance(error, _SILENT):
+    if isinstance(error, _SILENT):
+        return found
+    found[ERROR_HEADER] = error.key
+    if error.reason is not None:
         found[REASON_HEADER] = error.reason.code.value
     return found
 
@@ -170,7 +176,7 @@ async def on_refusal(request: Request, error: Exception) -> JsonBytes:
 
 
 async def on_http_exception(request: Request, error: Exception) -> JsonBytes:
-    """What the router itself says: an unknown path, or a known one with the wrong method."""
+    """The router's own errors: an unknown path, or a known one with the wrong method."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class only
     table, own_id = table_for(request.scope), request_id(request)
     if error.status_code == 404:

@@ -11,23 +11,22 @@ import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from itsdangerous import BadData, URLSafeTimedSerializer
 from starlette.responses import Response
 
 from fyke.api.call import Call
-from fyke.api.decode import Wire, WireText
-from fyke.api.documents import Media
 from fyke.api.downloads import Downloads, FileDownload
+from fyke.api.media import Media
 from fyke.api.network import Visit
-from fyke.api.operations import Operation
-from fyke.api.v1.errors import UNKNOWN_PATH
+from fyke.api.routes import PUBLIC, get
 from fyke.domain.logs.service import RunLogs
 from fyke.domain.results.export.formats import format_named
 from fyke.domain.results.export.service import ExportRequest, Exports
 from fyke.domain.results.query.model import PLAIN, Query, query_of, written
 from fyke.errors import NotFound, RunNotFound
+from fyke.wire.fields import Text
 
 EXPORT = "export"
 LOG = "log"
@@ -98,54 +97,40 @@ class Links:
         return Link(purpose, run_id, kind, tuple(keys), safe, bom, query)
 
 
-class FileFields(Wire):
-    token: WireText
-    name: WireText
-
-
 @dataclass(frozen=True, slots=True)
-class FileOperations:
+class FileRoutes:
+    tag: ClassVar[str] = "Files"
+
     exports: Exports
     logs: RunLogs
     links: Links
     downloads: Downloads
 
-    def operations(self) -> list[Operation[Any]]:
-        return [
-            Operation(
-                "GET",
-                "/files/{token}/{name}",
-                id="downloadFile",
-                tag="Files",
-                summary="The file that a temporary link leads to",
-                description="The file of a run that has ended can be asked for in parts. HEAD "
-                "answers its length and tag.",
-                fields=FileFields,
-                handler=self.download,
-                errors=(UNKNOWN_PATH,),
-                hot=True,  # also for HEAD, which such a route answers by itself
-                path_fields=("token", "name"),
-                produces=(Media("application/octet-stream"),),
-                statuses={
-                    206: "The part that `Range` names",
-                    304: "The file is still that of the `If-None-Match`",
-                    416: "The file ends before the `Range`",
-                },
-                headers={
-                    "Range": "one stretch, such as `bytes=1000-`; several count as none",
-                    "If-Range": "the `ETag` of the part that is there already",
-                    "If-None-Match": "the `ETag` of a file that is there already",
-                },
-            )
-        ]
+    @get(
+        "/files/{token}/{name}",
+        scope=PUBLIC,
+        errors=(NotFound,),
+        hot=True,  # also for HEAD
+        produces=(Media("application/octet-stream"),),
+        statuses={
+            206: "The part that `Range` names",
+            304: "The file is still that of the `If-None-Match`",
+            416: "The file ends before the `Range`",
+        },
+        headers={
+            "Range": "one range, such as `bytes=1000-`; several are ignored",
+            "If-Range": "the `ETag` of the part that is there already",
+            "If-None-Match": "the `ETag` of a file that is there already",
+        },
+    )
+    async def download_file(self, call: Call, token: Text, name: Text) -> Response:
+        """The file that a temporary link leads to.
 
-    async def download(self, call: Call, wanted: FileFields) -> Response:
-        link = self.links.read(wanted.token, wanted.name)
+        The file of a run that has ended can be read in parts. HEAD answers its length and tag.
+        """
+        link = self.links.read(token, name)
         try:
-            if link.purpose == LOG:
-                file = await self._log(link, wanted.name)
-            else:
-                file = await self._export(link, wanted.name)
+            file = await (self._log if link.purpose == LOG else self._export)(link, name)
             return await self.downloads.answer(call.request, file)
         except RunNotFound:
             raise NotFound from None

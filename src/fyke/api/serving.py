@@ -141,9 +141,7 @@ class Operation:
         answer = await self.handler(Call(request, visit, caller, key), **arguments)
         if isinstance(answer, Response):
             return answer
-        data = (
-            answer.data if isinstance(answer, Json) else NULL if answer is None else encode(answer)
-        )
+        data = _data(answer)
         whole = JsonBytes(dialect_of(self.says.path).success(data, request_id(request)))
         if key is not None and key.replayed:
             whole.headers[REPLAYED] = "true"

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, WithJsonSchema
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
-from fyke.api import members
-from fyke.api.decode import decode, read_body, repeatable, wrong
+from fyke.api.decode import read_body
 from fyke.api.errors import Refusal
-from fyke.api.members import members_of
+from fyke.api.members import decode, members_of
 from fyke.errors import InvalidFields, InvalidRequest
 from fyke.wire.fields import Request as Shape
 
@@ -25,26 +22,11 @@ MAX_UPLOAD_BYTES = MAX_ARCHIVE_BYTES + 2**20
 MAX_UPLOAD_SECONDS = 300.0
 _MAX_FIELDS = 64
 
-Model = TypeVar("Model", bound=BaseModel | Shape)
+S = TypeVar("S", bound=Shape)
 
 
-def _archive(value: object) -> bytes:
-    if not isinstance(value, bytes):
-        raise wrong("must be a file with a name, as in -F name=@worker.zip")
-    if not value:
-        raise wrong("must not be empty: send the ZIP of the project")
-    return value
-
-
-UploadedArchive = Annotated[
-    bytes,
-    BeforeValidator(_archive),
-    WithJsonSchema({"type": "string", "format": "binary", "minLength": 1}),
-]
-
-
-async def read_form(request: Request, model: type[Model]) -> Model:
-    """The form in the body as ``model``; of a repeated field the first counts, unless ``model``
+async def read_form(request: Request, shape: type[S]) -> S:
+    """The form in the body as ``shape``; of a repeated field the first counts, unless ``shape``
     marks it as repeated. A file is ``bytes``.
 
     Raise ``Refusal`` for a body that is too large or too slow, ``InvalidRequest`` for one that is
@@ -56,23 +38,12 @@ async def read_form(request: Request, model: type[Model]) -> Model:
             f"the body must be a form: send {FORM_TYPE}, as curl does with "
             "-F scraper_file=@worker.zip"
         )
+    repeated = frozenset(name for each in members_of(shape) if each.repeated for name in each.names)
     form = await _parsed(request)
     try:
-        return _decoded(model, await _values(form, _repeated(model)))
+        return decode(shape, await _values(form, repeated))
     finally:
         await form.close()
-
-
-def _repeated(model: Any) -> frozenset[str]:
-    if issubclass(model, BaseModel):
-        return repeatable(model)
-    return frozenset(name for each in members_of(model) if each.repeated for name in each.names)
-
-
-def _decoded(model: type[Model], values: Mapping[str, Any]) -> Model:
-    if issubclass(model, BaseModel):
-        return decode(model, values)
-    return members.decode(model, values)
 
 
 async def _parsed(request: Request) -> FormData:

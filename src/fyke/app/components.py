@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from uv import find_uv_bin
 
 from fyke import __version__
-from fyke.app.upkeep import schema_heads, versions
+from fyke.app.upkeep import versions
 from fyke.errors import Unavailable
 from fyke.model.installation import Component
 from fyke.settings import Settings
@@ -44,13 +44,13 @@ def _database(settings: Settings, engine: Engine) -> Iterator[Component]:
     try:
         with engine.connect() as connection:
             yield Component(kind, str(connection.execute(text(question)).scalar()))
-        found, newest = versions(settings), schema_heads()
+        found = versions(settings)
     except (SQLAlchemyError, Unavailable):
         yield Component(kind, "", "it does not answer")
         return
-    for name, at, head in (("state", found.state, newest[0]), ("rows", found.rows, newest[1])):
-        note = "up to date" if at == head else f"this program needs {head}: run fyke db migrate"
-        yield Component(f"tables of {name}", at, note)
+    for name, at in (("state", found.state), ("rows", found.rows)):
+        note = "the newest" if at.up_to_date else f"this program wants {at.head}: {at.remedy}"
+        yield Component(f"tables of {name}", at.current, note)
 
 
 def _programs() -> Iterator[Component]:

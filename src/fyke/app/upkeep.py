@@ -7,41 +7,64 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import fyke.storage.sql.results
 import fyke.storage.sql.state
 from fyke.settings import Settings
+from fyke.storage.sql.revisions import revisions
+
+if TYPE_CHECKING:
+    from fyke.storage.sql.schema import Schema, SchemaVersion
 
 STATE, ROWS = "state.db", "rows.db"
 
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """Versions of both sets of tables; ``""`` for tables that do not exist yet."""
+    """The versions of both sets of tables."""
 
-    state: str
-    rows: str
+    state: SchemaVersion
+    rows: SchemaVersion
+
+    @property
+    def revisions(self) -> tuple[str, str]:
+        return self.state.current, self.rows.current
+
+    @property
+    def remedy(self) -> str:
+        """What to do about them; empty when both are up to date."""
+        for one in (self.state, self.rows):
+            if not one.up_to_date:
+                return f"this program wants {self.state.head} and {self.rows.head}: {one.remedy}"
+        return ""
 
 
 def schema_heads() -> tuple[str, str]:
-    """The newest versions of the tables that this program knows: of the state, of the rows."""
-    return (
-        _newest(Path(fyke.storage.sql.state.__file__).parent),
-        _newest(Path(fyke.storage.sql.results.__file__).parent),
+    """The newest revisions that this program knows: of the state, of the rows."""
+    state, results = (
+        revisions(Path(package.__path__[0]) / "migrations")[-1]
+        for package in (fyke.storage.sql.state, fyke.storage.sql.results)
     )
-
-
-def _newest(package: Path) -> str:
-    scripts = (package / "migrations" / "versions").glob("*_*.py")
-    return max(script.name.partition("_")[0] for script in scripts)
+    return state, results
 
 
 def migrate(settings: Settings) -> Tables:
-    """Migrate all tables and return their versions. Raises ``FykeError``."""
+    """Bring all tables up to date and return their versions. Raises ``FykeError``."""
     from fyke.app.state import migrate_all
 
     migrate_all(settings)
     return versions(settings)
+
+
+def convert(settings: Settings) -> Tables:
+    """Convert tables from before release 0.1.0 and bring all up to date. Raises ``FykeError``."""
+    from fyke.app.state import addresses
+    from fyke.kit.assets import assets
+    from fyke.storage.sql.state.schema import convert as convert_state
+
+    convert_state(addresses(settings).state, assets() / "old-migrations")
+    return migrate(settings)
 
 
 def versions(settings: Settings) -> Tables:
@@ -50,43 +73,22 @@ def versions(settings: Settings) -> Tables:
 
     from fyke.app.state import addresses
     from fyke.errors import Unavailable
+    from fyke.storage.sql.results.migrate import SCHEMA as RESULTS
+    from fyke.storage.sql.state.schema import SCHEMA as STATE
 
     where = addresses(settings)
     try:
-        return Tables(
-            _version(settings, where.state, STATE, _version_table()),
-            _version(settings, where.results, ROWS, _results_version_table()),
-        )
+        return Tables(_version(STATE, where.state), _version(RESULTS, where.results))
     except SQLAlchemyError as error:
         raise Unavailable(f"The database cannot be reached: {_first_line(error)}") from error
 
 
-def _version_table() -> str:
-    from fyke.storage.sql.state.columns import VERSION_TABLE
+def _version(schema: Schema, url: str) -> SchemaVersion:
+    from fyke.storage.sql.dialects import make_engine
 
-    return VERSION_TABLE
-
-
-def _results_version_table() -> str:
-    from fyke.storage.sql.results.tables import VERSION_TABLE
-
-    return VERSION_TABLE
-
-
-def _version(settings: Settings, url: str, file: str, table: str) -> str:
-    from sqlalchemy import inspect
-
-    from fyke.storage.sql.dialects import for_reading, make_engine
-
-    if not settings.database_url and not (settings.home / file).exists():
-        return ""
     engine = make_engine(url, durable=False, pool_size=1)
     try:
-        with for_reading(engine).connect() as connection, connection.begin():
-            if not inspect(connection).has_table(table):
-                return ""
-            found = connection.exec_driver_sql(f"SELECT version_num FROM {table}").scalar()  # noqa: S608 - our own name
-            return str(found or "")
+        return schema.version(engine)
     finally:
         engine.dispose()
 

@@ -61,9 +61,10 @@ def compressed(file: IO[bytes], name: str, mode: str) -> Any:
 def write_backup(settings: Settings, file: IO[bytes], name: str) -> dict[str, Any]:
     """Write everything to ``file``; return the manifest."""
     from fyke import __version__
-    from fyke.app.upkeep import copied_database, schema_heads
+    from fyke.app.upkeep import copied_database, schema_heads, versions
 
     writer = _ArchiveWriter()
+    schema = schema_heads() if settings.database_url else versions(settings).revisions
     with compressed(file, name, "w") as stream, tarfile.open(fileobj=stream, mode="w|") as tar:
         writer.tar = tar
         if not settings.database_url:
@@ -84,7 +85,7 @@ def write_backup(settings: Settings, file: IO[bytes], name: str) -> dict[str, An
         manifest = {
             "format": FORMAT,
             "fyke": __version__,
-            "schema": list(schema_heads()),
+            "schema": list(schema),
             "database": "postgresql" if settings.database_url else "sqlite",
             "made_at": int(time.time()),
             "files": writer.files,

@@ -16,6 +16,7 @@ from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.output import Output
 
 if TYPE_CHECKING:
+    from fyke.app.upkeep import Tables
     from fyke.settings import Settings
 
 db = group("The database of this installation: up to date, whole, copied.")
@@ -49,11 +50,38 @@ def migrate(home: HomeOption = None, as_json: JsonOption = False) -> None:
     with as_owner(settings.home, settings.service_user):
         make_home(settings)
         tables = upkeep.migrate(settings)
-    out = Output(as_json)
+    _show(tables, as_json)
+
+
+def _show(tables: Tables, as_json: bool) -> None:
+    out, found = Output(as_json), {"state": tables.state.current, "rows": tables.rows.current}
     if as_json:
-        out.json({"state": tables.state, "rows": tables.rows})
+        out.json(found)
     else:
-        out.fields([("state", tables.state), ("rows", tables.rows)])
+        out.fields(list(found.items()))
+
+
+@db.command("convert")
+def convert(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Convert a database from before release 0.1.0, whole or not at all.
+
+    Stop every Fyke that uses it and make a backup first. Rows, files and keys stay as they are.
+
+    \b
+    Examples:
+      fyke db backup before.tar.zst && fyke db convert && fyke db check
+      FYKE_DATABASE_URL=postgresql://fyke@db/fyke fyke db convert --json
+    """
+    from fyke.app import upkeep
+    from fyke.cli.listening import refuse_if_locked
+    from fyke.cli.owner import as_owner
+
+    settings = _existing(home)
+    os.umask(0o077)
+    with as_owner(settings.home, settings.service_user):
+        refuse_if_locked(settings)
+        tables = upkeep.convert(settings)
+    _show(tables, as_json)
 
 
 @db.command("check")

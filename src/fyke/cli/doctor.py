@@ -204,28 +204,22 @@ def _database(settings: Settings) -> Iterator[Line]:
     from fyke.errors import FykeError
 
     kind = "PostgreSQL" if settings.database_url else "SQLite"
+    first = Line("database", OK, f"{kind}, will be made at the first start")
+    if not settings.home.exists():
+        yield first
+        return
     try:
-        if settings.home.exists():
-            with as_owner(settings.home, settings.service_user):
-                found = upkeep.versions(settings)
-        else:
-            found = upkeep.Tables("", "")
+        with as_owner(settings.home, settings.service_user):
+            found = upkeep.versions(settings)
     except (FykeError, CommandFailed, OSError) as error:
         remedy = "start the database, or correct FYKE_DATABASE_URL"
         yield Line("database", FAILED, f"{kind}: {error}", remedy)
         return
-    if not found.state:
-        yield Line("database", OK, f"{kind}, will be made at the first start")
+    if not found.state.current:
+        yield first
         return
-    heads = upkeep.schema_heads()
-    known = (found.state, found.rows) == heads
-    yield Line(
-        "database",
-        OK if known else WARNING,
-        f"{kind}, tables at {found.state} and {found.rows or 'none'}",
-        f"this program wants {heads[0]} and {heads[1]}: fyke db migrate, or the version of Fyke "
-        "that wrote them",
-    )
+    detail = f"{kind}, tables at {found.state.current} and {found.rows.current or 'none'}"
+    yield Line("database", WARNING if found.remedy else OK, detail, found.remedy)
 
 
 # --- isolation --------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""How a command ends when it does not end well. Exit codes are part of what scripts rely on.
+"""How a command ends that fails. Exit codes are part of what scripts rely on.
 
 The one place where an error becomes an exit code. Nothing heavy is imported until there is one.
 """
@@ -49,19 +49,18 @@ _BY_STATUS = {
     429: Exit.CONFLICT,
     503: Exit.UNREACHABLE,
 }
-_INVALID = "Invalid request parameters"
-_INVALID_V2 = 11000
+_INVALID = (4000, 11000)  # of v1 and v2
 
 
-def exit_code(status: int, code: int, message: str) -> Exit:
-    """The exit code for an error answer: HTTP status, wire code and text."""
+def exit_code(status: int, code: int, key: str) -> Exit:
+    """The exit code for an error answer: HTTP status, wire code and key of the error."""
     known = _BY_CODE.get(code) or _BY_STATUS.get(status)
     if known is not None:
         return known
-    if code == 4000:
-        # One code for what is wrong with the request and for what cannot be done now.
-        return Exit.USAGE if message.startswith(_INVALID) else Exit.CONFLICT
-    return Exit.USAGE if code == _INVALID_V2 else Exit.FAILED
+    if code == 4000 and key == "refused":
+        # v1 has one code for a wrong request and for what cannot be done now
+        return Exit.CONFLICT
+    return Exit.USAGE if code in _INVALID else Exit.FAILED
 
 
 def failure_of(error: Exception) -> CommandFailed | None:
@@ -72,7 +71,7 @@ def failure_of(error: Exception) -> CommandFailed | None:
     if isinstance(error, CommandFailed):
         return error
     if isinstance(error, ApiError):
-        return CommandFailed(_sentence(error), exit_code(error.status, error.code, error.message))
+        return CommandFailed(_sentence(error), exit_code(error.status, error.code, error.key))
     if isinstance(error, Unreachable):
         return CommandFailed(
             f'{error}. Is it running? "fyke up" starts it on this machine', Exit.UNREACHABLE
@@ -86,7 +85,7 @@ def failure_of(error: Exception) -> CommandFailed | None:
     if isinstance(error, domain.FykeError):
         return CommandFailed(error.message)
     if isinstance(error, OSError):
-        return CommandFailed(_file_trouble(error))
+        return CommandFailed(_file_error(error))
     return None
 
 
@@ -101,10 +100,10 @@ def _sentence(error: ApiError) -> str:
     if error.status >= 500 and error.request_id:
         return f"{error.message} (request {error.request_id} in the server's log)"
     if len(error.details) > 1:
-        return "\n  ".join([f"{error.message.partition(':')[0]}:", *error.details])
+        return "\n  ".join(["The request is not valid:", *error.details])
     return error.message
 
 
-def _file_trouble(error: OSError) -> str:
-    problem = error.strerror or str(error)
-    return f"{error.filename}: {problem}" if error.filename else problem
+def _file_error(error: OSError) -> str:
+    reason = error.strerror or str(error)
+    return f"{error.filename}: {reason}" if error.filename else reason

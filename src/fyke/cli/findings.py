@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from fyke.cli import formatting
 
 if TYPE_CHECKING:
-    from fyke.client.models import Finding as SentFinding
     from fyke.model.worker import Finding
+    from fyke.wire.findings import ProjectFinding
 
 
-def describe(finding: Finding | SentFinding) -> str:
+def describe(finding: Finding | ProjectFinding) -> str:
     """One line per finding, as compilers write them."""
     where = ":".join(str(part) for part in (finding.file, finding.line) if part)
     place = f"{where}: " if where else ""

@@ -9,7 +9,6 @@ import asyncio
 import json
 import os
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -107,6 +106,4 @@ def _code(state: str, failed: int, interrupted: bool) -> int:
 
 
 def _print_log(entry: LogEntry) -> None:
-    from fyke.client.models import LogEntry as Shown
-
-    print(log_line(Shown(**asdict(entry)), short=True), file=sys.stderr, flush=True)
+    print(log_line(entry, short=True), file=sys.stderr, flush=True)

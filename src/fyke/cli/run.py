@@ -164,9 +164,9 @@ def show(server: ServerContext, run: RunArgument) -> None:
       fyke run show 01JG...
       fyke run show 01JG... --json | jq -r .state
     """
-    detail, hidden = server.client.run(run), server.client.hidden_rows(run)
+    detail, own = server.client.run(run), server.client.run_summary(run)
     if server.out.as_json:
-        server.out.json({**detail_data(detail), "hidden": hidden})
+        server.out.json({**detail_data(detail), "hidden": own.hidden})
         return
     pairs: list[tuple[str, object]] = [
         ("run", detail.slug),
@@ -185,8 +185,8 @@ def show(server: ServerContext, run: RunArgument) -> None:
     if detail.err_msg:
         pairs.insert(2, ("reason", detail.err_msg))
     server.out.fields(pairs)
-    if hidden:
-        _report_hidden(server, run, hidden)
+    if own.hidden:
+        _report_hidden(server, run, own.hidden)
 
 
 def _report_hidden(server: ServerContext, run: str, count: int) -> None:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from fyke.cli import formatting
 from fyke.cli.context import ServerContext
+from fyke.cli.output import data_of
 
 if TYPE_CHECKING:
-    from fyke.client.models import EndedPage
+    from fyke.wire.fyke.run_lists import RunItemPage
 
 
-def report_ended(server: ServerContext, found: EndedPage) -> None:
+def report_ended(server: ServerContext, found: RunItemPage) -> None:
     """Print a line for each run, with the code and the sentence of its reason."""
     if server.out.as_json:
-        server.out.json(asdict(found))
+        server.out.json(data_of(found))
         return
     server.out.table(
         ("run", "state", "rows", "took", "finished", "reason", "error"),
@@ -29,6 +29,6 @@ def report_ended(server: ServerContext, found: EndedPage) -> None:
                 run.reason_code,
                 run.error,
             )
-            for run in found.list
+            for run in found.items
         ],
     )

@@ -39,7 +39,7 @@ def sites(server: ServerContext, run: RunArgument) -> None:
                 site.refused,
                 WHY.get(site.why, site.why),
             )
-            for site in found.list
+            for site in found.items
         ],
     )
     if found.egress is None:

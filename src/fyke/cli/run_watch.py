@@ -17,7 +17,8 @@ from fyke.cli.output import LiveLine, data_of
 
 if TYPE_CHECKING:
     from fyke.cli.context import ServerContext
-    from fyke.client.models import LogEntry
+    from fyke.model.log import LogEntry
+    from fyke.wire.fyke.run_logs import LogItem
     from fyke.wire.v1 import RunDetail
 
 T = TypeVar("T")
@@ -91,7 +92,7 @@ class RunWatch:
         server: ServerContext,
         run: str,
         seconds: float | None,
-        on_log: Callable[[LogEntry], None] | None,
+        on_log: Callable[[LogItem], None] | None,
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
@@ -186,7 +187,7 @@ class RunWatch:
 # --- lines of a log -------------------------------------------------------------------------
 
 
-def log_line(entry: LogEntry, *, short: bool) -> str:
+def log_line(entry: LogItem | LogEntry, *, short: bool) -> str:
     """One entry as text; ``short`` for a terminal, where the day and the subtask are noise."""
     from fyke.domain.logs.text import clean, render
     from fyke.model.log import LogEntry as Stored
@@ -199,20 +200,20 @@ def log_line(entry: LogEntry, *, short: bool) -> str:
     return f"{moment} {LEVELS.get(entry.type, 'INFO'):<5} {text}"
 
 
-def log_to_stderr(server: ServerContext) -> Callable[[LogEntry], None]:
+def log_to_stderr(server: ServerContext) -> Callable[[LogItem], None]:
     """Lines of the log on standard error, where they do not disturb the data."""
 
-    def on_log(entry: LogEntry) -> None:
+    def on_log(entry: LogItem) -> None:
         server.out.say(log_line(entry, short=True))
 
     return on_log
 
 
-def log_to_data(server: ServerContext) -> Callable[[LogEntry], None]:
+def log_to_data(server: ServerContext) -> Callable[[LogItem], None]:
     """Lines of the log as the data of the command."""
     out = server.out
 
-    def on_log(entry: LogEntry) -> None:
+    def on_log(entry: LogItem) -> None:
         if out.as_json:
             out.json(data_of(entry))
         else:

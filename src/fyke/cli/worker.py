@@ -14,7 +14,7 @@ from fyke.cli.findings import describe, verdict
 from fyke.cli.output import Output, data_of
 
 if TYPE_CHECKING:
-    from fyke.client.models import Published
+    from fyke.wire.fyke.uploads import PublishedUpload
 
 workers = group("Workers: write, check, run here, publish.")
 
@@ -140,7 +140,7 @@ def _push_files(
     title: str,
     description: str | None,
     public: bool | None,
-) -> Published:
+) -> PublishedUpload:
     archive, own_name = read_archive(project)
     published = server.client.push_worker(
         archive,

@@ -14,7 +14,7 @@ from fyke.cli.output import data_of
 from fyke.cli.worker import workers
 
 if TYPE_CHECKING:
-    from fyke.client.models import Estimate
+    from fyke.wire.fyke.estimates import EstimateReport
 
 
 @server_command(workers, "estimate")
@@ -75,7 +75,7 @@ def _span(seconds: float) -> str:
     return formatting.span(math.ceil(seconds))
 
 
-def _basis(found: Estimate) -> str:
+def _basis(found: EstimateReport) -> str:
     of = f"of version {found.version}" if found.of_version else "of all versions"
     return (
         f"By the last {formatting.count(found.runs, 'run')} {of} that your account made, "

@@ -15,8 +15,7 @@ from fyke.cli.output import LiveLine
 
 if TYPE_CHECKING:
     from fyke.cli.context import ServerContext
-    from fyke.client.models import Published
-    from fyke.client.publishing import Upload
+    from fyke.wire.fyke.uploads import PublishedUpload, UploadItem
 
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 1.0
@@ -42,7 +41,7 @@ class GitPush:
 
 def push_git(
     server: ServerContext, wanted: GitPush, *, sleep: Callable[[float], None] = time.sleep
-) -> Published:
+) -> PublishedUpload:
     """Have it fetched, checked and published; print every step and every finding.
 
     The server keeps only what was published. Raise ``CommandFailed``.
@@ -65,7 +64,7 @@ def push_git(
     return published
 
 
-def _refuse(upload: Upload) -> None:
+def _refuse(upload: UploadItem) -> None:
     """Raise for an upload that cannot be published, with the reason."""
     if upload.state == "faulty":
         errors = sum(finding.severity == "error" for finding in upload.findings)
@@ -92,10 +91,10 @@ class _Progress:
         self._live = LiveLine(server.out)
         self._printed: set[str] = set()
 
-    def until_still(self, upload: Upload) -> Upload:
+    def until_still(self, upload: UploadItem) -> UploadItem:
         pause = FIRST_PAUSE
         try:
-            while upload.moving:
+            while upload.state.moving:
                 self._print(upload)
                 self._sleep(pause)
                 pause = min(LONGEST_PAUSE, pause * 1.5)
@@ -105,7 +104,7 @@ class _Progress:
         finally:
             self._live.clear()
 
-    def _print(self, upload: Upload) -> None:
+    def _print(self, upload: UploadItem) -> None:
         for step in upload.steps:
             if step.state in ("waiting", "running", "skipped") or step.name in self._printed:
                 continue
@@ -114,5 +113,5 @@ class _Progress:
             note = f": {step.note}" if step.note else ""
             self._server.out.say(f"{step.name} {step.state}{note}")
         running = [step.name for step in upload.steps if step.state == "running"]
-        if upload.moving:
+        if upload.state.moving:
             self._live.show(f"{running[0] if running else 'waiting'} ...")

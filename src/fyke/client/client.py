@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Self
 
 import httpx2
 import msgspec
@@ -41,11 +41,25 @@ from fyke.wire.fyke.callbacks import (
     ReceiverList,
     ReceiverName,
 )
+from fyke.wire.fyke.caps import CapsReport, CapsToChange
+from fyke.wire.fyke.estimates import EstimateReport
+from fyke.wire.fyke.overview import RunnerItem, RunnerList
+from fyke.wire.fyke.run_lists import RunItemPage
+from fyke.wire.fyke.run_logs import LogItem, LogPart
+from fyke.wire.fyke.runs import (
+    RunEventItem,
+    RunEventList,
+    RunSummary,
+    SiteList,
+    WaitingRun,
+    WaitingRunList,
+)
+from fyke.wire.fyke.uploads import PublishedUpload
+from fyke.wire.fyke.versions import VersionEntryItem, VersionItem, VersionList, VersionNotice
+from fyke.wire.fyke.workers import DeletedWorker, OwnWorker, OwnWorkerList
 from fyke.wire.health import ProductVersion
 from fyke.wire.v2 import queue as queue_wire
 from fyke.wire.v2.fields import StartWorker
-
-T = TypeVar("T")
 
 SYNC_SECONDS = 300.0
 WALK_PAGE = 1000
@@ -144,11 +158,11 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
         worker: str = "",
         page_index: int = 1,
         page_size: int = 20,
-    ) -> models.EndedPage:
+    ) -> RunItemPage:
         """Runs by why they ended: one or several codes of a reason, commas between."""
         query = {"reason": reason, "state": state, "worker": worker}
         pages = {"page_index": str(page_index), "page_size": str(page_size)}
-        return self._wire.get("/api/fyke/runs", models.EndedPage, query | pages)
+        return self._wire.get("/api/fyke/runs", RunItemPage, query | pages)
 
     def abort(self, run: str) -> None:
         self._wire.post("/api/v1/scraper/abort", type(None), v1.RunRef(run))
@@ -172,20 +186,20 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
         """Forget a finished run with its rows and logs."""
         self._wire.call("DELETE", f"/api/fyke/runs/{segment(run)}")
 
-    def events(self, run: str) -> list[models.RunEvent]:
-        return self._list(f"/api/fyke/runs/{segment(run)}/events", models.RunEvent)
+    def events(self, run: str) -> list[RunEventItem]:
+        return self._wire.get(f"/api/fyke/runs/{segment(run)}/events", RunEventList).items
 
-    def sites(self, run: str) -> models.RunSites:
-        """The sites that the run has contacted."""
-        return self._wire.get(f"/api/fyke/runs/{segment(run)}/sites", models.RunSites)
+    def sites(self, run: str) -> SiteList:
+        """The sites that the run has connected to."""
+        return self._wire.get(f"/api/fyke/runs/{segment(run)}/sites", SiteList)
 
-    def waiting(self, run: str) -> models.WaitingRun:
+    def waiting(self, run: str) -> WaitingRun:
         """Why the run has not started."""
-        return self._wire.get(f"/api/fyke/runs/{segment(run)}/waiting", models.WaitingRun)
+        return self._wire.get(f"/api/fyke/runs/{segment(run)}/waiting", WaitingRun)
 
-    def waiting_runs(self) -> list[models.WaitingRun]:
+    def waiting_runs(self) -> list[WaitingRun]:
         """The newest runs that have not started."""
-        return self._list("/api/fyke/waiting-runs", models.WaitingRun)
+        return self._wire.get("/api/fyke/waiting-runs", WaitingRunList).items
 
     def hold(self, request: models.RunRequest) -> str:
         """Put a start into the run queue; return its reference."""
@@ -209,10 +223,10 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
         body = queue_wire.QueueRelease([*refs], reason)
         return self._wire.post(f"{QUEUE}/release", queue_wire.QueueResults, body).results
 
-    def log_after(self, run: str, position: int = 0, limit: int = 1000) -> list[models.LogEntry]:
+    def log_after(self, run: str, position: int = 0, limit: int = 1000) -> list[LogItem]:
         """Entries of the log behind ``position``, in order; empty when there are none yet."""
         query = {"after": str(position), "limit": str(limit)}
-        return self._list(f"/api/fyke/runs/{segment(run)}/log", models.LogEntry, query)
+        return self._wire.get(f"/api/fyke/runs/{segment(run)}/log", LogPart, query).items
 
     def deliveries(self, run: str) -> list[DeliveryItem]:
         return self._wire.get(f"/api/fyke/runs/{segment(run)}/deliveries", DeliveryList).items
@@ -239,15 +253,14 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
 
     # --- results ---------------------------------------------------------------------------
 
-    def hidden_rows(self, run: str) -> int:
-        """How many rows of a run are stored and left out because its Worker failed."""
-        found = self._wire.get(f"/api/fyke/runs/{segment(run)}", models.RunSummary)
-        return found.hidden
+    def run_summary(self, run: str) -> RunSummary:
+        """What our own API knows of a run, such as its ``hidden`` rows."""
+        return self._wire.get(f"/api/fyke/runs/{segment(run)}", RunSummary)
 
     def results(
         self, run: str, page_index: int = 1, page_size: int = 10, *, failed_rows: bool = False
     ) -> rows.ResultPage:
-        """A page of rows; ``failed_rows``: also those that are left out, see ``hidden_rows``."""
+        """A page of rows; ``failed_rows``: also those that are left out, see ``run_summary``."""
         wanted = v1.ResultList(
             run_slug=run, page_index=page_index, page_size=page_size, failed_rows=failed_rows
         )
@@ -298,7 +311,7 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
         title: str = "",
         description: str | None = None,
         public: bool | None = None,
-    ) -> models.Published:
+    ) -> PublishedUpload:
         """Publish a ZIP as the next version of ``owner/name``, or of one's own worker ``name``,
         which is made when there is none. What is not given stays as it is.
         """
@@ -315,39 +328,37 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
             files={"scraper_file": ("worker.zip", archive, "application/zip")},
         )
         path = str(data["path"]).replace("~", "/")
-        return msgspec.convert(data | {"path": path}, models.Published)
+        return msgspec.convert(data | {"path": path}, PublishedUpload)
 
-    def own_workers(self) -> list[models.OwnWorker]:
-        return self._list("/api/fyke/workers", models.OwnWorker)
+    def own_workers(self) -> list[OwnWorker]:
+        return self._wire.get("/api/fyke/workers", OwnWorkerList).items
 
-    def versions(self, ref: str) -> list[models.Version]:
+    def versions(self, ref: str) -> list[VersionEntryItem]:
         """Newest first."""
-        return self._list(f"/api/fyke/workers/{_in_path(ref)}/versions", models.Version)
+        return self._wire.get(f"{_worker(ref)}/versions", VersionList).items
 
-    def withdraw(self, ref: str, version: str) -> models.Version:
+    def withdraw(self, ref: str, version: str) -> VersionItem:
         """Take a version out of use."""
-        path = f"/api/fyke/workers/{_in_path(ref)}/versions/{segment(version)}/withdraw"
-        return self._wire.post(path, models.Version, {})
+        path = f"{_worker(ref)}/versions/{segment(version)}/withdraw"
+        return self._wire.post(path, VersionItem, VersionNotice())
 
-    def restore(self, ref: str, version: str) -> models.Version:
+    def restore(self, ref: str, version: str) -> VersionItem:
         """Put a withdrawn version into use again."""
-        path = f"/api/fyke/workers/{_in_path(ref)}/versions/{segment(version)}/restore"
-        return self._wire.post(path, models.Version, {})
+        path = f"{_worker(ref)}/versions/{segment(version)}/restore"
+        return self._wire.post(path, VersionItem, {})
 
     def delete_worker(self, ref: str) -> int:
-        """Delete a worker; return how many of its runs ended because they had not started."""
-        data = self._wire.call("DELETE", f"/api/fyke/workers/{_in_path(ref)}")
-        return int(data["ended_runs"])
+        """Delete a worker; return how many of its runs had not started and have ended now."""
+        return self._wire.delete(_worker(ref), DeletedWorker).ended_runs
 
     def estimate(
         self, ref: str, version: str = "", subtasks: int = 0, **system: object
-    ) -> models.Estimate:
+    ) -> EstimateReport:
         """What a run would probably take, from the account's earlier ones; ``system`` as in an
         input.
         """
         query = {"version": version, "subtasks": subtasks, **system}
-        path = f"/api/fyke/workers/{_in_path(ref)}/estimate"
-        return self._wire.get(path, models.Estimate, query)
+        return self._wire.get(f"{_worker(ref)}/estimate", EstimateReport, query)
 
     # --- accounts and keys -----------------------------------------------------------------
 
@@ -374,18 +385,15 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
         path = f"/api/fyke/accounts/{segment(account)}/plan"
         return self._wire.put(path, AccountItem, PlanChange(plan))
 
-    def caps(self) -> models.Caps:
-        return self._wire.get("/api/fyke/account/caps", models.Caps)
+    def caps(self) -> CapsReport:
+        return self._wire.get("/api/fyke/account/caps", CapsReport)
 
     def change_caps(
         self, run_cap: str | None = None, month_cap: str | None = None, account: str = ""
-    ) -> models.Caps:
+    ) -> CapsReport:
         """US dollars, "0" for no cap, None for as it is; ``account`` only for the operator."""
-        given = {"run_cap": run_cap, "month_cap": month_cap}
-        body = {name: value for name, value in given.items() if value is not None}
         path = f"/api/fyke/accounts/{segment(account)}" if account else "/api/fyke/account"
-        data = self._wire.call("PUT", f"{path}/caps", json=body)
-        return msgspec.convert(data, models.Caps)
+        return self._wire.put(f"{path}/caps", CapsReport, CapsToChange(run_cap, month_cap))
 
     def create_key(
         self,
@@ -408,18 +416,18 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
         query = {"account": account} if account else {}
         self._wire.delete(f"/api/fyke/keys/{segment(id_or_name)}", type(None), query)
 
-    def runners(self) -> list[models.Runner]:
+    def runners(self) -> list[RunnerItem]:
         """The runners that are alive, for the operator."""
-        return self._list("/api/fyke/runners", models.Runner)
+        return self._wire.get("/api/fyke/runners", RunnerList).items
 
     # --- shapes that repeat ----------------------------------------------------------------
 
     def _started(self, path: str, wanted: Request) -> str:
         return self._wire.post(path, v1.RunStarted, wanted).run_slug
 
-    def _list(self, path: str, item: type[T], query: dict[str, Any] | None = None) -> list[T]:
-        data = self._wire.call("GET", path, params=query or {})
-        return [msgspec.convert(one, item) for one in data["list"]]
+
+def _worker(ref: str) -> str:
+    return f"/api/fyke/workers/{_in_path(ref)}"
 
 
 def _in_path(ref: str) -> str:

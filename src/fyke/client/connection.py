@@ -147,6 +147,7 @@ def _data(status: int, headers: Mapping[str, str], content: bytes, source: str) 
         answer.code,
         answer.message,
         answer.details or (),
+        key=headers.get("x-fyke-error", ""),
         request_id=headers.get("x-request-id", ""),
         retry_after=int(retry_after) if retry_after.isdecimal() else 0,
     )

@@ -18,8 +18,8 @@ class ClientError(Exception):
 
 class ApiError(ClientError):
     """An error answer: HTTP ``status``, wire ``code``, ``message``, and one sentence per problem
-    in ``details``. ``request_id`` finds it in the server's log. ``retry_after`` is in seconds, 0
-    when the server did not say.
+    in ``details``. ``key`` names the error, ``""`` when the server did not say; ``request_id``
+    finds it in the server's log. ``retry_after`` is in seconds, 0 when the server did not say.
     """
 
     def __init__(
@@ -29,6 +29,7 @@ class ApiError(ClientError):
         message: str,
         details: Sequence[str] = (),
         *,
+        key: str = "",
         request_id: str = "",
         retry_after: int = 0,
     ) -> None:
@@ -37,6 +38,7 @@ class ApiError(ClientError):
         self.code = code
         self.message = message
         self.details = list(details)
+        self.key = key
         self.request_id = request_id
         self.retry_after = retry_after
 

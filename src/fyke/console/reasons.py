@@ -6,7 +6,7 @@ from typing import Protocol
 
 from fyke.console.texts import gettext
 from fyke.errors import FykeError
-from fyke.reasons import Hint, Reason, ReasonCode, cause, next_step, sentence
+from fyke.reasons import Hint, Reason, ReasonCode, cause, check_name, next_step, sentence
 from fyke.reasons.codes import ENDS
 
 
@@ -27,6 +27,32 @@ def why(record: Ended) -> str:
 def text_of(reason: Reason | None) -> str:
     """The sentence, ``""`` for None."""
     return "" if reason is None else sentence(reason, gettext)
+
+
+class Raised(Protocol):
+    """An alert, or what a rule finds in a run."""
+
+    @property
+    def sentence(self) -> str: ...
+    @property
+    def reason(self) -> Reason | None: ...
+
+
+def alert_text(found: Raised) -> str:
+    """What is wrong with the run. One of an older release has no code: then its stored sentence is
+    shown.
+    """
+    if found.reason is None:
+        return found.sentence
+    text = text_of(found.reason)
+    if found.reason.code in ENDS:
+        return gettext("The run failed: %(reason)s") % {"reason": text}
+    return text
+
+
+def check_name_of(name: str) -> str:
+    """The name of an isolation check."""
+    return check_name(name, gettext)
 
 
 def cause_of(hint: Hint) -> str:

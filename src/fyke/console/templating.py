@@ -48,6 +48,8 @@ def make_environment(statics: Statics) -> Environment:
         reason_text=reasons.text_of,
         said=reasons.said,
         reason_name=reasons.name_of,
+        check_name=reasons.check_name_of,
+        alert_text=reasons.alert_text,
         cause=reasons.cause_of,
         next_step=reasons.next_step_of,
     )

@@ -46,11 +46,14 @@ def repository(url: str) -> Repository:
     """Read an address. Raise ``InvalidRequest``."""
     text = url.strip()
     if not text or len(text) > MAX_URL:
-        raise InvalidRequest(f"url is required: an https address of a repository, {_EXAMPLE}")
+        raise InvalidRequest(
+            f"is required: an https address of a repository, {_EXAMPLE}", field="url"
+        )
     if text.lower().startswith(("ssh:", "git+ssh:")) or _SCP.match(text):
         raise InvalidRequest(
-            "url: SSH is not taken, because it needs your key; write the https address of "
-            f"the repository, {_EXAMPLE}"
+            "SSH is not taken, because it needs your key; write the https address of "
+            f"the repository, {_EXAMPLE}",
+            field="url",
         )
     try:
         if not text.isprintable():
@@ -60,16 +63,21 @@ def repository(url: str) -> Repository:
         if not port:
             raise ValueError
     except ValueError:
-        raise InvalidRequest(f"url is not an address; write an https address, {_EXAMPLE}") from None
+        raise InvalidRequest(
+            f"is not an address; write an https address, {_EXAMPLE}", field="url"
+        ) from None
     if parts.scheme.lower() != "https":
-        raise InvalidRequest(f"url must begin with https://, {_EXAMPLE}")
+        raise InvalidRequest(f"must begin with https://, {_EXAMPLE}", field="url")
     if "@" in parts.netloc:
         raise InvalidRequest(
-            "url must not contain a name or a token; only public repositories are fetched, "
-            "upload a ZIP of others"
+            "must not contain a name or a token; only public repositories are fetched, "
+            "upload a ZIP of others",
+            field="url",
         )
     if parts.query or parts.fragment or "?" in text or "#" in text:
-        raise InvalidRequest("url must have no '?' and no '#'; the branch goes into its own field")
+        raise InvalidRequest(
+            "must have no '?' and no '#'; the branch goes into its own field", field="url"
+        )
     return Repository(_host(parts.netloc), port, _path(parts.path))
 
 
@@ -82,13 +90,13 @@ def _host(netloc: str) -> Host:
     try:
         return parse_host(name)
     except ValueError as error:
-        raise InvalidRequest(f"url: {error}; write an https address, {_EXAMPLE}") from None
+        raise InvalidRequest(f"{error}; write an https address, {_EXAMPLE}", field="url") from None
 
 
 def _path(path: str) -> str:
     steps = path.split("/")
     if not _PATH.fullmatch(path) or path == "/" or ".." in steps or "\\" in path:
-        raise InvalidRequest(f"url must name a repository behind the host, {_EXAMPLE}")
+        raise InvalidRequest(f"must name a repository behind the host, {_EXAMPLE}", field="url")
     return path
 
 
@@ -100,7 +108,7 @@ def checked_ref(source: GitSource) -> str:
     odd = ".." in ref or "//" in ref or ref.endswith(("/", ".", ".lock")) or len(ref) > MAX_REF
     if odd or not _REF.fullmatch(ref):
         raise InvalidRequest(
-            "ref must be the name of a branch or a tag, or all 40 characters of a commit"
+            "must be the name of a branch or a tag, or all 40 characters of a commit", field="ref"
         )
     return ref
 
@@ -110,7 +118,8 @@ def checked_folder(source: GitSource) -> str:
     folder = source.folder.strip().strip("/")
     if folder and (len(folder) > MAX_REF or not _FOLDER.fullmatch(folder) or _climbs(folder)):
         raise InvalidRequest(
-            "folder must be the path of a folder inside the repository, such as workers/prices"
+            "must be the path of a folder inside the repository, such as workers/prices",
+            field="folder",
         )
     return folder
 

@@ -1,4 +1,6 @@
-"""Where the files lie that ship beside the program: the SDK of Workers, and whole Workers."""
+"""Where the files lie that ship beside the program: the SDK of Workers, whole Workers, and the
+migrations from before the first release.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,9 @@ from pathlib import Path
 
 
 def assets() -> Path:
-    """The folder with ``sdk`` and ``workers``: inside the installed package, or the clone."""
+    """The folder with ``sdk``, ``workers`` and ``old-migrations``: of the installed package, or the
+    clone.
+    """
     package = Path(__file__).resolve().parents[1]
     inside = package / "assets"
     return inside if inside.is_dir() else package.parents[1]

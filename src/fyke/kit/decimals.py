@@ -12,7 +12,20 @@ def millionths(count: int) -> str:
 
 
 def binary_size(count: int) -> str:
+    """Bytes in the largest binary unit: ``1.5 GiB``, ``1,000 bytes``."""
     for unit, factor in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
         if count >= factor:
             return f"{count / factor:g} {unit}"
-    return f"{count} bytes"
+    return f"{count:,} bytes"
+
+
+def duration(milliseconds: float) -> str:
+    """A time in its two largest units: ``240 ms``, ``4.2 s``, ``3 min 7 s``, ``2 h 5 min``."""
+    if milliseconds < 1000:
+        return f"{milliseconds:.0f} ms"
+    if milliseconds < 60_000:
+        return f"{milliseconds / 1000:.1f} s"
+    seconds = round(milliseconds / 1000)
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60} min"

@@ -16,6 +16,15 @@ from fyke.kit.hostports import Host, parse_host, parse_port
 MAX_DOMAINS = 100
 
 
+class BadDomain(ValueError):
+    """An entry that is no domain: the rule that it breaks, and the remedy."""
+
+    def __init__(self, entry: str, rule: str, remedy: str) -> None:
+        self.rule = f"domain {entry[:80]!r}: {rule}"
+        self.remedy = remedy
+        super().__init__(f"{self.rule}; {remedy}")
+
+
 @dataclass(frozen=True, slots=True)
 class Domain:
     """One entry. ``below_only``: the name itself is not meant."""
@@ -26,15 +35,15 @@ class Domain:
 
     @classmethod
     def parse(cls, text: str) -> Domain:
-        """Raise ``ValueError`` with the entry and the rule that it breaks."""
+        """Raise ``BadDomain``."""
         entry = text.strip()
         try:
             return cls._parse(entry)
         except ValueError as error:
-            raise ValueError(
-                f"domain {entry[:80]!r}: {error}; write example.com, *.example.com or an address, "
-                "with :port where only one is meant"
-            ) from error
+            remedy = (
+                "write example.com, *.example.com or an address, with :port where only one is meant"
+            )
+            raise BadDomain(entry, str(error), remedy) from error
 
     @classmethod
     def _parse(cls, entry: str) -> Domain:

@@ -262,6 +262,14 @@ class SampleSpan:
     last_at: int = 0
 
 
+class BlockedSite(StrEnum):
+    """Why a site was refused, derived from its name and the version's list."""
+
+    UNDECLARED = "undeclared"  # not among the domains that the version declares
+    NOT_PUBLIC = "not_public"  # an address of a private or special network
+    RULE = "rule"  # leads to one, or has a closed port, or is throttled
+
+
 @dataclass(frozen=True, slots=True)
 class Share:
     """``rows`` and ``log`` say what may be seen beside the state of the run. Times in ms."""

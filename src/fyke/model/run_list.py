@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from enum import StrEnum
 
 from fyke.model.run import Origin, Outcome, RunState
 from fyke.reasons import Reason, ReasonCode
+
+MOST_NAMED = 100  # runs of one request that names them
+MOST_MATCHED = 500  # runs of one request that means all that match
+
+
+class BulkAction(StrEnum):
+    """What is done to each run."""
+
+    ABORT = "abort"
+    RERUN = "rerun"
+    DELETE = "delete"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+MAX_NOTE = 2000  # characters of a note or a reply
+
 
 class SubmissionState(StrEnum):
     """The decision about it. Only ``WAITING`` can change, and only once."""

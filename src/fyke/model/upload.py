@@ -7,6 +7,10 @@ from enum import StrEnum
 
 from fyke.model.worker import Finding
 
+# names of the steps, in their order
+FETCH, UNPACK = "fetch", "archive"
+CHECKS = ("entry", "schemas", "readme", "declared", "dependencies", "sdk", "code")
+
 
 class UploadSource(StrEnum):
     """Where the project comes from."""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Literal
+
+Severity = Literal["error", "warning"]  # a project with an error cannot be published
 
 GOOD = "+"  # how a run that succeeded is noted, see ``WorkerFacts.recent``
 
@@ -63,6 +66,9 @@ class VersionState(StrEnum):
     PUBLISHED = "published"
     DEPRECATED = "deprecated"
     WITHDRAWN = "withdrawn"
+
+
+MAX_SEARCH = 500  # characters that the catalog is searched for
 
 
 class WorkerOrder(StrEnum):
@@ -149,7 +155,7 @@ class Version:
 class Finding:
     """One finding of the checker: place, rule and remedy."""
 
-    severity: str  # "error" or "warning"
+    severity: Severity
     code: str
     file: str
     line: int  # 1-based, 0 when it concerns the whole file

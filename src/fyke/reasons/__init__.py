@@ -4,17 +4,33 @@ Programs read the code; the sentence is made from the catalogue (``texts.py``) w
 in the language of the reader.
 """
 
-from fyke.reasons.codes import HintCode, ReasonCode
-from fyke.reasons.model import Hint, Params, Reason
-from fyke.reasons.sentences import cause, next_step, sentence
+from fyke.reasons.codes import DetailCode, HintCode, ReasonCode
+from fyke.reasons.model import Detail, Hint, Params, Reason
+from fyke.reasons.sentences import (
+    cause,
+    check_name,
+    detail_sentence,
+    detailed,
+    next_step,
+    remedy_of,
+    rule_of,
+    sentence,
+)
 
 __all__ = [
+    "Detail",
+    "DetailCode",
     "Hint",
     "HintCode",
     "Params",
     "Reason",
     "ReasonCode",
     "cause",
+    "check_name",
+    "detail_sentence",
+    "detailed",
     "next_step",
+    "remedy_of",
+    "rule_of",
     "sentence",
 ]

@@ -6,7 +6,9 @@ from enum import StrEnum
 
 
 class ReasonCode(StrEnum):
-    """Why a run or an attempt ended, why a start was refused, why a run or a queue item waits."""
+    """Why a run or an attempt ended, why a start was refused, why a run or a queue item waits, and
+    what a rule found in a run.
+    """
 
     # --- the end of an attempt or a run
     EXIT_CODE = "exit_code"
@@ -75,8 +77,45 @@ class ReasonCode(StrEnum):
     ITEM_UNKNOWN = "item_unknown"
     ITEM_NOT_WAITING = "item_not_waiting"
 
+    # --- what an alert rule found in a run that did not fail
+    ZERO_ROWS = "zero_rows"
+    FEWER_ROWS = "fewer_rows"
+    SLOWER = "slower"
+    FIELD_MISSING = "field_missing"
+    BUDGET_EXCEEDED = "budget_exceeded"
+
 
 ENDS = tuple(ReasonCode)[: tuple(ReasonCode).index(ReasonCode.VERSION_MISSING) + 1]
+
+
+class DetailCode(StrEnum):
+    """Which rule of an installation was broken."""
+
+    # --- requirements.txt, package.json and the lock file
+    FILE_TOO_LARGE = "file_too_large"
+    FILE_NOT_UTF8 = "file_not_utf8"
+    FILE_NOT_JSON = "file_not_json"
+    OPTION_REFUSED = "option_refused"
+    ADDRESS_REFUSED = "address_refused"  # of a package: a URL or a path
+    NOT_A_REQUIREMENT = "not_a_requirement"
+    ROOT_NOT_OBJECT = "root_not_object"
+    SECTION_NOT_OBJECT = "section_not_object"
+    VERSION_REFUSED = "version_refused"  # it does not come from the registry
+    LOCKED_LINK = "locked_link"
+    LOCKED_OUTSIDE = "locked_outside"  # of node_modules
+    LOCKED_ADDRESS = "locked_address"
+
+    # --- what an installer left
+    TOOL_EXIT = "tool_exit"  # it ended with an error and said nothing
+    FILES_TOO_DEEP = "files_too_deep"
+    FILES_LINK = "files_link"
+    FILES_TOO_LARGE = "files_too_large"
+    FILES_TOO_MANY = "files_too_many"
+    FILES_NONE = "files_none"
+    FILES_NOT_A_FOLDER = "files_not_a_folder"
+
+    # --- a program that was built
+    SHARED_LIBRARIES = "shared_libraries"
 
 
 class HintCode(StrEnum):
@@ -95,6 +134,7 @@ class HintCode(StrEnum):
     ROW_CAP = "row_cap"
     DISK_CAP = "disk_cap"
     INSTALL_FAILED = "install_failed"
+    REQUIREMENT_REFUSED = "requirement_refused"  # by a rule of ours, not by the installer
     BUILDS_NOT_ALLOWED = "builds_not_allowed"
     INSTALLER_NOT_READY = "installer_not_ready"
     ISOLATION_REFUSED = "isolation_refused"

@@ -1,4 +1,4 @@
-"""A reason and a hint: a code and what it speaks of."""
+"""A reason, a detail and a hint: a code with its parameters."""
 
 from __future__ import annotations
 
@@ -6,17 +6,32 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from fyke.reasons.codes import HintCode, ReasonCode
+from fyke.reasons.codes import DetailCode, HintCode, ReasonCode
 
 Value: TypeAlias = str | int | float | bool | list[str]
 Params: TypeAlias = Mapping[str, Value]
 
 
 @dataclass(frozen=True, slots=True)
+class Detail:
+    """What exactly; a part of a reason, or the finding of a check."""
+
+    code: DetailCode
+    params: Params = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, code: DetailCode, **params: Value | None) -> Detail:
+        """A detail with the parameters that have a value."""
+        return cls(code, _given(params))
+
+
+@dataclass(frozen=True, slots=True)
 class Reason:
     """Why. ``params`` are plain JSON values; a name ends with the unit where there is one:
     ``_micros`` are millionths of a dollar, ``_bytes`` bytes (shown as KiB, MiB or GiB, but
-    ``traffic_bytes`` as MB of 10^6), ``_mb`` MiB.
+    ``traffic_bytes`` as MB of 10^6), ``_mb`` MiB, ``_ms`` milliseconds, ``_percent`` per cent.
+    ``detail`` is text of a tool; where ``detail_code`` is there, it is the English sentence of
+    that ``DetailCode``, whose parameters are among the others.
     """
 
     code: ReasonCode

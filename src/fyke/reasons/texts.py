@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from fyke.reasons.codes import HintCode, ReasonCode
+from fyke.reasons.codes import DetailCode, HintCode, ReasonCode
 
 Forms = tuple[str, ...]
 
@@ -72,10 +72,15 @@ ENDS: Mapping[ReasonCode, Forms] = {
         _("The platform failed, not the Worker: the version of this run no longer exists"),
     ),
     ReasonCode.ISOLATION_MISSING: (
+        _("Not run: the sandbox on this machine is at level %(level)s, because the isolation check "
+          "'%(check)s' failed: %(seen)s; see fyke doctor"),
         _("Not run: the sandbox on this machine is at level %(level)s: %(detail)s; see "
           "fyke doctor"),
     ),
     ReasonCode.LIMITS_MISSING: (
+        _("Not run: the sandbox on this machine is at level no-limits, which is for the operator's "
+          "own Workers only, because the isolation check '%(check)s' failed: %(seen)s; see fyke "
+          "doctor"),
         _("Not run: the sandbox on this machine is at level no-limits, which is for the operator's "
           "own Workers only: %(detail)s; see fyke doctor"),
     ),
@@ -89,7 +94,11 @@ INSTALLING: Mapping[ReasonCode, Forms] = {
           "--allow). Ask for it, or remove it and use packages with a ready-made wheel and without "
           "install scripts"),
     ),
-    ReasonCode.BAD_REQUIREMENT: (_("The dependencies could not be installed: %(detail)s"),),
+    ReasonCode.BAD_REQUIREMENT: (
+        _("The dependencies could not be installed: %(file)s line %(line)s: %(detail)s"),
+        _("The dependencies could not be installed: %(file)s: %(detail)s"),
+        _("The dependencies could not be installed: %(detail)s"),
+    ),
     ReasonCode.PACKAGES_FAILED: (_("The dependencies could not be installed: %(detail)s"),),
     ReasonCode.NO_READY_PACKAGE: (
         _("The dependencies could not be installed: %(detail)s (only packages with a ready-made "
@@ -221,7 +230,100 @@ WAITS: Mapping[ReasonCode, Forms] = {
     ReasonCode.ITEM_NOT_WAITING: (_("item is not in waiting state"),),
 }  # fmt: skip
 
-SENTENCES: Mapping[ReasonCode, Forms] = {**ENDS, **INSTALLING, **REFUSALS, **WAITS}
+ALERTS: Mapping[ReasonCode, Forms] = {
+    ReasonCode.ZERO_ROWS: (_("The run succeeded without rows"),),
+    ReasonCode.FEWER_ROWS: (
+        _("Fewer rows than usual: %(rows)s, less than %(share_percent)s of %(usual_rows)s, the "
+          "median of the last %(runs)s runs"),
+    ),
+    ReasonCode.SLOWER: (
+        _("Slower than usual: the run took %(duration_ms)s, more than %(factor)s times the median "
+          "of the last %(runs)s runs, which is %(usual_ms)s"),
+    ),
+    ReasonCode.FIELD_MISSING: (
+        _("The field %(field)s is missing or empty in %(missing_rows)s of %(checked_rows)s checked "
+          "rows (%(share_percent)s; %(allowed_percent)s are allowed); the run has %(rows)s rows"),
+        _("The field %(field)s is missing or empty in %(missing_rows)s of %(checked_rows)s rows "
+          "(%(share_percent)s; %(allowed_percent)s are allowed)"),
+    ),
+    ReasonCode.BUDGET_EXCEEDED: (
+        _("The budget for %(month)s is exceeded: %(used_micros)s of %(budget_micros)s USD and "
+          "%(used_traffic_bytes)s of %(budget_traffic_bytes)s MB of traffic are used"),
+        _("The budget for %(month)s is exceeded: %(used_micros)s of %(budget_micros)s USD are "
+          "used"),
+        _("The budget for %(month)s is exceeded: %(used_traffic_bytes)s of "
+          "%(budget_traffic_bytes)s MB of traffic are used"),
+    ),
+}  # fmt: skip
+
+SENTENCES: Mapping[ReasonCode, Forms] = {**ENDS, **INSTALLING, **REFUSALS, **WAITS, **ALERTS}
+
+
+@dataclass(frozen=True, slots=True)
+class DetailTexts:
+    rule: Forms
+    remedy: Forms = ()
+
+
+def _detail(rule: str, remedy: str = "") -> DetailTexts:
+    return DetailTexts((rule,), (remedy,) if remedy else ())
+
+
+DETAILS: Mapping[DetailCode, DetailTexts] = {
+    DetailCode.FILE_TOO_LARGE: _detail(
+        _("larger than %(max_bytes)s"), _("shorten it to the packages that the Worker needs"),
+    ),
+    DetailCode.FILE_NOT_UTF8: _detail(_("not UTF-8"), _("save it as UTF-8")),
+    DetailCode.FILE_NOT_JSON: _detail(_("no valid JSON: %(problem)s"), _("correct the JSON")),
+    DetailCode.OPTION_REFUSED: _detail(
+        _("the option '%(option)s' is not accepted"),
+        _("list packages only; the registry is configured on the machine that runs Fyke"),
+    ),
+    DetailCode.ADDRESS_REFUSED: _detail(
+        _("packages from a URL or a path are not installed"),
+        _("name a package and a version, such as requests==2.32"),
+    ),
+    DetailCode.NOT_A_REQUIREMENT: _detail(
+        _("'%(text)s' is not a package with a version"),
+        _("name a package and a version, such as requests==2.32"),
+    ),
+    DetailCode.ROOT_NOT_OBJECT: _detail(_("the root must be an object"), _("write {...}")),
+    DetailCode.SECTION_NOT_OBJECT: _detail(
+        _("%(section)s must be an object"), _('write {"name": "version"}'),
+    ),
+    DetailCode.VERSION_REFUSED: _detail(
+        _("the version of '%(package)s' does not come from the registry: '%(version)s'"),
+        _('name a version such as "^1.2.3"'),
+    ),
+    DetailCode.LOCKED_LINK: _detail(
+        _("'%(package)s' is a link"), _("depend on packages of the registry"),
+    ),
+    DetailCode.LOCKED_OUTSIDE: _detail(
+        _("'%(package)s' lies outside node_modules"), _("run npm install again"),
+    ),
+    DetailCode.LOCKED_ADDRESS: _detail(
+        _("'%(package)s' comes from '%(address)s'"), _("depend on packages of the registry"),
+    ),
+    DetailCode.TOOL_EXIT: _detail(_("%(program)s ended with code %(exit_code)s")),
+    DetailCode.FILES_TOO_DEEP: _detail(
+        _("a package has folders nested too deeply"), _("remove the package"),
+    ),
+    DetailCode.FILES_LINK: _detail(
+        _("a package contains the link or device '%(name)s'"), _("remove the package"),
+    ),
+    DetailCode.FILES_TOO_LARGE: _detail(
+        _("they take more than %(max_bytes)s, which is all that is allowed"),
+        _("ask for fewer or smaller packages"),
+    ),
+    DetailCode.FILES_TOO_MANY: _detail(
+        _("they are more than %(max_files)s files"), _("ask for fewer or smaller packages"),
+    ),
+    DetailCode.FILES_NONE: _detail(_("the installer left no files")),
+    DetailCode.FILES_NOT_A_FOLDER: _detail(
+        _("a package replaced a folder with another file"), _("remove the package"),
+    ),
+    DetailCode.SHARED_LIBRARIES: _detail(_("it needs shared libraries")),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +393,10 @@ HINTS: Mapping[HintCode, HintTexts] = {
         _("The Worker's dependencies could not be installed"),
         _("Read the installer's lines in the log; pin the version that it names, and publish a new "
           "version of the Worker"),
+    ),
+    HintCode.REQUIREMENT_REFUSED: _hint(
+        _("The Worker asks for packages that are not accepted here"),
+        _("Correct what the sentence above names, and publish a new version of the Worker"),
     ),
     HintCode.BUILDS_NOT_ALLOWED: _hint(
         _("The Worker's dependencies would run code while they are installed, and that is not "
@@ -370,3 +476,15 @@ HINTS: Mapping[HintCode, HintTexts] = {
         _("The site may have changed: look at the line that the log names, and fix the Worker"),
     ),
 }  # fmt: skip
+
+
+CHECKS = frozenset({
+    _("bubblewrap"), _("box"), _("limits"), _("user namespace"), _("unprivileged user"),
+    _("nested user namespaces"), _("capabilities"), _("no new privileges"), _("seccomp"),
+    _("vsock"), _("own user namespace"), _("mount namespace"), _("process namespace"),
+    _("network namespace"), _("ipc namespace"), _("uts namespace"), _("cgroup namespace"),
+    _("host name"), _("network"), _("no name server"), _("proc"), _("process 1"),
+    _("environment of process 1"), _("options out of sight"), _("session"), _("descriptors"),
+    _("environment"), _("core files"), _("read-only system"), _("no set-id"), _("no devices"),
+    _("files of the machine"), _("memory file systems"),
+})  # fmt: skip

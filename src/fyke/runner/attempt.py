@@ -272,7 +272,7 @@ class AttemptRunner:
                 intake, f"FYKE_UNSAFE is set and the isolation is incomplete: {report.reason}"
             )
             return
-        raise StartRefused(end_of(missing_isolation(report.level, report.reason)))
+        raise StartRefused(end_of(missing_isolation(report.level, report.checks, report.reason)))
 
     # --- the end ------------------------------------------------------------------------
 

@@ -11,13 +11,20 @@ from fyke.wire.fields import Answer, PageIndex, PageSize20, Request
 
 Item = TypeVar("Item")
 
+EXAMPLE_ID = "01KJXT2Q7Z3C5V9B8N4M6W1E0R"  # of a run, in the examples of the document
+
 Ulid = Annotated[str, Meta(pattern="^[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
 Usd = Annotated[
     str,
     Meta(pattern=r"^-?[0-9]+(\.[0-9]{1,4})?$", description="US dollars", examples=["0.0217"]),
 ]
+ExactUsd = Annotated[
+    str,
+    Meta(pattern=r"^-?[0-9]+\.[0-9]{6}$", description="US dollars", examples=["0.021700"]),
+]
 Count = Annotated[int, Meta(ge=0)]
 UnixSeconds = Annotated[int, Meta(ge=0, description="Unix seconds, 0 = not yet")]
+UnixMs = Annotated[int, Meta(ge=0, description="Unix milliseconds")]
 TimeOrNever = Annotated[int, Meta(ge=0, description="Unix seconds, 0 = never")]
 
 OriginWord = Literal["api", "api_v2", "web", "schedule"]

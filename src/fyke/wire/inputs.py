@@ -11,28 +11,23 @@ from fyke.wire.fields import Described, Reads, Request, to_object
 _MOST = 10**12
 
 
+Cpus = Annotated[float, Meta(gt=0, le=64, description="cores; absent: as goes with the memory")]
+Memory = Annotated[
+    Literal[512, 1024, 2048, 4096, 8192, 16384], Meta(description="MB for each subtask")
+]
+TimeLimit = Annotated[int, Meta(ge=0, le=604_800, description="0 = the worker's own limit")]
+ChargeLimit = Annotated[float, Meta(ge=0, le=_MOST, description="US dollars, 0 = no limit")]
+TrafficLimit = Annotated[float, Meta(ge=0, le=_MOST, description="MB, 0 = no limit")]
+
+
 class SystemSettings(Request):
     """The device and the limits of a run. A member that is absent is as the worker says."""
 
-    cpus: (
-        Annotated[float, Meta(gt=0, le=64, description="cores; absent: as goes with the memory")]
-        | UnsetType
-    ) = UNSET
-    memory: (
-        Annotated[
-            Literal[512, 1024, 2048, 4096, 8192, 16384], Meta(description="MB for each subtask")
-        ]
-        | UnsetType
-    ) = UNSET
-    execute_limit_time_seconds: (
-        Annotated[int, Meta(ge=0, le=604_800, description="0 = the worker's own limit")] | UnsetType
-    ) = UNSET
-    max_total_charge: (
-        Annotated[float, Meta(ge=0, le=_MOST, description="US dollars, 0 = no limit")] | UnsetType
-    ) = UNSET
-    max_total_traffic: (
-        Annotated[float, Meta(ge=0, le=_MOST, description="MB, 0 = no limit")] | UnsetType
-    ) = UNSET
+    cpus: Cpus | UnsetType = UNSET
+    memory: Memory | UnsetType = UNSET
+    execute_limit_time_seconds: TimeLimit | UnsetType = UNSET
+    max_total_charge: ChargeLimit | UnsetType = UNSET
+    max_total_traffic: TrafficLimit | UnsetType = UNSET
     proxy_region: (
         Annotated[str, Meta(pattern="^([A-Z]{2})?$", description="two capital letters such as US")]
         | UnsetType

@@ -75,7 +75,7 @@ async def test_fewer_rows_and_missing_fields_are_seen_in_real_rows(house: House)
     some = await a_run(house, rows=[*full[:7], {"price": ""}, {"price": None}, {}])
     last = await found(house)
     assert [one.rule_name for one in last] == ["Few", "Price"]
-    assert last[0].sentence.startswith("The run gave 4 rows, less than 50 % of the usual 10")
+    assert last[0].sentence.startswith("Fewer rows than usual: 4, less than 50 % of 10")
     assert last[1].run_id == some.id
     assert "in 3 of 10 rows (30 %; 20 % are allowed)" in last[1].sentence
 
@@ -88,7 +88,7 @@ async def test_a_budget_tells_once_a_month(house: House) -> None:
     runs = [await a_run(house) for _ in range(4)]  # of 2,048 bytes each
     [alert] = await found(house)
     assert (alert.rule_id, alert.run_id) == (rule.id, runs[0].id)
-    assert "MB of traffic were used, and the budget is 0.003 MB" in alert.sentence
+    assert "of 0.003 MB of traffic are used" in alert.sentence
     ahead = await alerts.preview(owner, fields)
     assert (ahead.runs, ahead.traffic_bytes, ahead.now[:3]) == (0, 8192, "In ")
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from fyke.api.documents import envelope_of
-from fyke.api.envelope import V1
-from fyke.api.own.builds import BuildsAllowed
 from fyke.model.audit import AuditAction
+from fyke.wire.fyke.workers import BuildsAllowed
+from support.answers import data_as
 from support.api import Api, fails
 from support.house import SCHEMA, House
 from support.projects import python_project
@@ -58,8 +57,7 @@ async def test_only_the_operator_allows_builds_and_both_logs_say_so(house: House
     await publish(house, "print(1)\n", {"install": "build"})
     at = f"{AT}/builds"
     answer = await api.get(at, key=house.other_key)
-    envelope_of(BuildsAllowed, V1).model_validate_json(answer.content)
-    assert answer.json()["data"] == {"allowed": False, "versions": ["v1.0.1"]}
+    assert data_as(BuildsAllowed, answer) == {"allowed": False, "versions": ["v1.0.1"]}
     denied = await api.send("PUT", at, json={"allowed": True}, key=house.other_key)
     fails(denied, 401, 4010, "operator")
 

@@ -10,9 +10,6 @@ from typing import Any
 
 import pytest
 
-from fyke.api.documents import envelope_of
-from fyke.api.envelope import V1
-from fyke.api.own import usage_answers as answers
 from fyke.domain.accounts.spending import CapChange
 from fyke.domain.runs.attempts import AttemptReport
 from fyke.errors import Forbidden
@@ -20,6 +17,8 @@ from fyke.model.account import Role
 from fyke.model.audit import AuditAction
 from fyke.model.billing import Prices
 from fyke.model.runner import AttemptUsage
+from fyke.wire.fyke.caps import CapsReport
+from support.answers import data_as
 from support.api import Api, client, fails, start_body
 from support.house import House, open_house
 
@@ -42,18 +41,12 @@ async def till(priced: House) -> AsyncIterator[Api]:
         yield Api(http, priced.owner_key)
 
 
-def reads_as(model: Any, answer: Any) -> Any:
-    assert answer.status_code == 200, answer.text
-    envelope_of(model, V1).model_validate_json(answer.content, strict=True)
-    return answer.json()["data"]
-
-
 async def change(api: Api, key: str = "", **caps: Any) -> Any:
-    return reads_as(answers.CapsReport, await api.send("PUT", CAPS, json=caps, key=key or api.key))
+    return data_as(CapsReport, await api.send("PUT", CAPS, json=caps, key=key or api.key))
 
 
 async def test_an_account_has_no_caps_until_its_owner_sets_some(priced: House, till: Api) -> None:
-    found = reads_as(answers.CapsReport, await till.get(CAPS))
+    found = data_as(CapsReport, await till.get(CAPS))
     assert (found["run_cap"], found["month_cap"], found["left"]) == ("0", "0", None)
     changed = await change(till, run_cap="2.5")
     assert (changed["run_cap"], changed["month_cap"]) == ("2.5", "0")
@@ -61,7 +54,7 @@ async def test_an_account_has_no_caps_until_its_owner_sets_some(priced: House, t
     assert (changed["run_cap"], changed["month_cap"], changed["left"]) == ("2.5", "10", "10")
     own = (await till.get("/api/fyke/account")).json()["data"]
     assert (own["run_cap"], own["month_cap"]) == ("2.5", "10")
-    other = reads_as(answers.CapsReport, await till.get(CAPS, key=priced.other_key))
+    other = data_as(CapsReport, await till.get(CAPS, key=priced.other_key))
     assert other["run_cap"] == "0"
     for wrong in ("-1", "0.0000001", "1e20"):
         fails(await till.send("PUT", CAPS, json={"run_cap": wrong}), 400, 4000, "run_cap")
@@ -74,11 +67,9 @@ async def test_an_account_has_no_caps_until_its_owner_sets_some(priced: House, t
 async def test_only_owners_and_the_operator_set_caps(priced: House, till: Api) -> None:
     path = "/api/fyke/accounts/other/caps"
     fails(await till.send("PUT", path, json={"run_cap": 1}, key=priced.other_key), 401, 4010)
-    found = reads_as(
-        answers.CapsReport, await till.send("PUT", path, json={"run_cap": 1, "month_cap": 3})
-    )
+    found = data_as(CapsReport, await till.send("PUT", path, json={"run_cap": 1, "month_cap": 3}))
     assert (found["run_cap"], found["month_cap"]) == ("1", "3")
-    seen = reads_as(answers.CapsReport, await till.get(CAPS, key=priced.other_key))
+    seen = data_as(CapsReport, await till.get(CAPS, key=priced.other_key))
     assert seen == found
     nobody = "/api/fyke/accounts/nobody/caps"
     fails(await till.send("PUT", nobody, json={"run_cap": 1}), 404, 4040)
@@ -118,7 +109,7 @@ async def test_a_month_that_is_spent_or_set_aside_refuses_the_start(
     await change(till, month_cap=3)
     worker = await priced.publish()
     await till.ok("/api/v1/scraper/run", start_body(worker.id))
-    found = reads_as(answers.CapsReport, await till.get(CAPS))
+    found = data_as(CapsReport, await till.get(CAPS))
     assert (found["held"], found["left"]) == ("3", "0")
     refused = await till.post("/api/v1/scraper/run", start_body(worker.id))
     said = fails(refused, 400, 30001, "cap for", "3 USD", "month_cap", "wait until")

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from fyke.api.documents import envelope_of
-from fyke.api.envelope import V1
-from fyke.api.own import worker_answers as answers
 from fyke.model.run import Outcome
+from fyke.wire.fyke import changes, workers
+from fyke.wire.fyke import versions as wire
+from support.answers import data_as
 from support.api import Api, fails, start_body
 from support.console_workers import shelve
 from support.house import House
@@ -19,30 +17,24 @@ pytestmark = pytest.mark.anyio
 SHELVED = "/api/fyke/workers/owner~shop-prices"
 
 
-def reads_as(model: Any, answer: Any) -> Any:
-    assert answer.status_code == 200, answer.text
-    envelope_of(model, V1).model_validate_json(answer.content, strict=True)
-    return answer.json()["data"]
-
-
 async def test_the_catalog_is_browsed_with_figures(house: House, api: Api) -> None:
     await shelve(house)
     worker = await house.publish("reader")
     for outcome in (Outcome.SUCCEEDED, Outcome.TIMEOUT, Outcome.RUNNER_LOST):
         await api.ok("/api/v1/scraper/run", start_body(worker.id))
         await house.execute([{"a": 1}], outcome)
-    found = reads_as(answers.CatalogList, await api.get("/api/fyke/catalog"))
+    found = data_as(workers.CatalogList, await api.get("/api/fyke/catalog"))
     first = found["list"][0]
-    assert (first["path"], first["runs"], first["judged"]) == ("owner/reader", 3, 2)
+    assert (first["path"], first["runs"], first["rated_runs"]) == ("owner/reader", 3, 2)
     assert first["success_rate"] == 0.5 and first["last_ok_at"] > 1_700_000_000
     assert found["list"][1]["success_rate"] is None
     assert {"number": 5, "name": "Places and maps", "count": 1} in found["categories"]
-    page = reads_as(
-        answers.CatalogList,
+    page = data_as(
+        workers.CatalogList,
         await api.get("/api/fyke/catalog?category=3&order=name&page_size=1&page_index=2"),
     )
     assert (page["count"], page["list"]) == (1, [])
-    near = reads_as(answers.CatalogList, await api.get("/api/fyke/catalog?search=shop+pricse"))
+    near = data_as(workers.CatalogList, await api.get("/api/fyke/catalog?search=shop+pricse"))
     assert [one["path"] for one in near["proposals"]] == ["owner/shop-prices"]
     fails(await api.get("/api/fyke/catalog?order=best"), 400, 4000, "order")
     fails(await api.get(f"/api/fyke/catalog?search={'x' * 501}"), 400, 4000, "search")
@@ -52,24 +44,24 @@ async def test_favourites_belong_to_the_user_of_the_key(house: House, api: Api) 
     worker = await house.publish("reader")
     hidden = await house.publish("hidden", public=False)
     at = "/api/fyke/favourites"
-    marked = reads_as(answers.CatalogItem, await api.send("PUT", f"{at}/{worker.id}"))
+    marked = data_as(workers.CatalogItem, await api.send("PUT", f"{at}/{worker.id}"))
     assert marked["favourite"] is True
-    reads_as(answers.CatalogItem, await api.send("PUT", f"{at}/owner~hidden"))
-    listed = reads_as(answers.FavouriteList, await api.get(at))["list"]
+    data_as(workers.CatalogItem, await api.send("PUT", f"{at}/owner~hidden"))
+    listed = data_as(workers.FavouriteList, await api.get(at))["list"]
     assert [one["path"] for one in listed] == ["owner/hidden", "owner/reader"]
     other = house.other_key
-    assert reads_as(answers.FavouriteList, await api.get(at, key=other))["list"] == []
+    assert data_as(workers.FavouriteList, await api.get(at, key=other))["list"] == []
     fails(await api.send("PUT", f"{at}/{hidden.id}", key=other), 404, 50001)
-    reads_as(answers.CatalogItem, await api.send("DELETE", f"{at}/{worker.id}"))
+    data_as(workers.CatalogItem, await api.send("DELETE", f"{at}/{worker.id}"))
     await house.services.removal.delete(house.owner, hidden.id)
-    assert reads_as(answers.FavouriteList, await api.get(at))["list"] == []
+    assert data_as(workers.FavouriteList, await api.get(at))["list"] == []
 
 
 async def test_a_page_is_changed_field_by_field(house: House, api: Api) -> None:
     await house.publish("reader")
     at = "/api/fyke/workers/owner~reader"
-    changed = reads_as(
-        answers.CatalogItem,
+    changed = data_as(
+        workers.CatalogItem,
         await api.send("PATCH", at, json={"description": "New", "categories": [7, 3]}),
     )
     assert (changed["title"], changed["description"]) == ("The reader", "New")
@@ -82,7 +74,7 @@ async def test_a_page_is_changed_field_by_field(house: House, api: Api) -> None:
 async def test_versions_are_compared_and_files_are_for_the_owner(house: House, api: Api) -> None:
     await shelve(house)
     path = f"{SHELVED}/compare?before=v1.0.1&after=v1.0.3"
-    found = reads_as(answers.ComparedVersions, await api.get(path))
+    found = data_as(changes.ComparedVersions, await api.get(path))
     assert [change["text"] for change in found["schema_changes"]] == [
         "Input field max_results changed its default from 20 to 50",
         "Input field currency was added (string)",
@@ -90,7 +82,7 @@ async def test_versions_are_compared_and_files_are_for_the_owner(house: House, a
     ]
     files = {file["path"]: file["change"] for file in found["files"]}
     assert files["CHANGELOG.md"] == "added" and files["main.py"] == "changed"
-    seen = reads_as(answers.ComparedVersions, await api.get(path, key=house.other_key))
+    seen = data_as(changes.ComparedVersions, await api.get(path, key=house.other_key))
     assert seen["files"] is None and seen["schema_changes"] == found["schema_changes"]
     fails(await api.get(f"{SHELVED}/compare?before=v1&after=v1.0.3"), 400, 4000, "v1")
     fails(await api.get(f"{SHELVED}/compare?before=v1.0.1"), 400, 4000, "after")
@@ -98,12 +90,12 @@ async def test_versions_are_compared_and_files_are_for_the_owner(house: House, a
 
 async def test_the_changelog_and_the_columns_are_read(house: House, api: Api) -> None:
     await shelve(house)
-    log = reads_as(answers.ChangelogText, await api.get(f"{SHELVED}/changelog"))
+    log = data_as(changes.WorkerChangelog, await api.get(f"{SHELVED}/changelog"))
     assert log["text"].startswith("# Changes")
     assert [(step["version"], step["first"]) for step in log["steps"]] == [
         ("v1.0.3", False), ("v1.0.2", False), ("v1.0.1", True),
     ]  # fmt: skip
-    columns = reads_as(answers.OutputFieldList, await api.get(f"{SHELVED}/output-fields"))
+    columns = data_as(workers.OutputColumnList, await api.get(f"{SHELVED}/output-fields"))
     assert [one["key"] for one in columns["list"]] == ["url", "title", "price"]
     assert columns["run_slug"] == "" and not any(one["seen"] for one in columns["list"])
 
@@ -112,8 +104,8 @@ async def test_a_deprecated_version_runs_only_by_its_number(house: House, api: A
     worker = await house.publish("reader")
     await house.publish("reader", main="print('second')\n")
     at = "/api/fyke/workers/owner~reader/versions"
-    gone = reads_as(
-        answers.VersionItem,
+    gone = data_as(
+        wire.VersionItem,
         await api.post(f"{at}/v1.0.2/deprecate", {"reason": " it is\n slow "}),
     )
     assert (gone["state"], gone["notice"]) == ("deprecated", "it is slow")
@@ -132,9 +124,11 @@ async def test_a_deprecated_version_runs_only_by_its_number(house: House, api: A
 
 async def test_rolling_back_makes_a_new_version_of_old_files(house: House, api: Api) -> None:
     await shelve(house)
-    back = reads_as(answers.RolledBack, await api.post(f"{SHELVED}/versions/v1.0.1/rollback", {}))
+    back = data_as(
+        wire.RolledBackVersion, await api.post(f"{SHELVED}/versions/v1.0.1/rollback", {})
+    )
     assert back["version"]["version"] == "v1.0.4"
-    entries = reads_as(answers.VersionList, await api.get(f"{SHELVED}/versions"))["list"]
+    entries = data_as(wire.VersionList, await api.get(f"{SHELVED}/versions"))["list"]
     by_number = {entry["version"]: entry for entry in entries}
     assert by_number["v1.0.4"]["digest"] == by_number["v1.0.1"]["digest"]
     assert by_number["v1.0.4"]["latest"] and by_number["v1.0.4"]["size"] > 1000

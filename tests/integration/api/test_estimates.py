@@ -10,14 +10,13 @@ from typing import Any
 
 import pytest
 
-from fyke.api.documents import envelope_of
-from fyke.api.envelope import V1
-from fyke.api.own import worker_answers as answers
 from fyke.errors import InvalidRequest
 from fyke.model.billing import Prices
 from fyke.model.run import Outcome, RunLimits, RunState
 from fyke.model.worker import Worker
+from fyke.wire.fyke.estimates import EstimateReport
 from support import records
+from support.answers import data_as
 from support.api import Api, client, fails
 from support.house import House, open_house
 
@@ -64,10 +63,7 @@ async def live(house: House, worker: Worker, seconds: list[int], **changes: Any)
 
 async def report(api: Api, worker: Worker, **query: Any) -> Any:
     path = f"/api/fyke/workers/{worker.id}/estimate"
-    answer = await api.get(path, params=query)
-    assert answer.status_code == 200, answer.text
-    envelope_of(answers.EstimateReport, V1).model_validate_json(answer.content, strict=True)
-    return answer.json()["data"]
+    return data_as(EstimateReport, await api.get(path, params=query))
 
 
 async def test_until_there_are_enough_runs_nothing_is_said(priced: House, till: Api) -> None:

@@ -10,11 +10,10 @@ from typing import Any
 
 import pytest
 
-from fyke.api.documents import envelope_of
-from fyke.api.envelope import V1
-from fyke.api.own import form_answers as answers
 from fyke.model.billing import Prices
+from fyke.wire.fyke import forms as wire
 from support import all_editors
+from support.answers import data_as
 from support.api import Api, client, fails
 from support.house import House, open_house
 
@@ -23,26 +22,18 @@ ROOT = "/api/fyke/workers/owner~places"
 DEFAULTS = {p["name"]: p["default"] for p in all_editors.SCHEMA["properties"] if "default" in p}
 
 
-def reads_as(model: Any, answer: Any) -> Any:
-    assert answer.status_code == 200, answer.text
-    envelope_of(model, V1).model_validate_json(answer.content, strict=True)
-    return answer.json()["data"]
-
-
 @pytest.fixture
 async def places(house: House) -> str:
     return (await house.publish("places", schema=all_editors.SCHEMA)).id
 
 
 async def normalised(api: Api, **body: Any) -> dict[str, Any]:
-    found: dict[str, Any] = reads_as(
-        answers.CheckedInput, await api.post(f"{ROOT}/normalise", body)
-    )
+    found: dict[str, Any] = data_as(wire.CheckedInput, await api.post(f"{ROOT}/normalise", body))
     return found
 
 
 async def test_the_form_is_described(house: House, api: Api, places: str) -> None:
-    found = reads_as(answers.FormAnswer, await api.get(f"{ROOT}/form"))
+    found = data_as(wire.WorkerForm, await api.get(f"{ROOT}/form"))
     assert (found["worker_slug"], found["version"], found["versions"]) == (
         places,
         "v1.0.1",
@@ -85,8 +76,8 @@ async def test_form_text_and_body_mean_the_same(house: House, api: Api, places: 
     run = await api.ok(
         "/api/v2/workers/owner~places/runs", {"is_async": True, "input": sent["input"]}
     )
-    again = reads_as(
-        answers.BeginningAnswer, await api.get(f"{ROOT}/beginning?from_run={run['run_slug']}")
+    again = data_as(
+        wire.InitialInput, await api.get(f"{ROOT}/beginning?from_run={run['run_slug']}")
     )
     assert again["input"] == sent["input"]
     assert (again["source"], again["ref"]) == ("run", run["run_slug"])
@@ -116,10 +107,10 @@ async def test_files_fill_lists(house: House, api: Api, places: str) -> None:
         path = f"{ROOT}/import"
         return await api.send("POST", path, content=data, params=query)
 
-    found = reads_as(answers.ImportedValue, await given(b"x\ny\n", field="keywords"))
+    found = data_as(wire.ImportedValue, await given(b"x\ny\n", field="keywords"))
     assert found["value"] == [{"keyword": "x"}, {"keyword": "y"}]
     csv = b"Depth,Address\n1,a\nx,b\n"
-    found = reads_as(answers.ImportedValue, await given(csv, field="places", name="p.csv"))
+    found = data_as(wire.ImportedValue, await given(csv, field="places", name="p.csv"))
     assert found["header"] is True
     assert found["value"][0] == {"url": "a", "depth": 1, "photos": False}
     assert [(e["line"], e["column"]) for e in found["errors"]] == [(3, "depth")]
@@ -137,27 +128,27 @@ async def test_files_fill_lists(house: House, api: Api, places: str) -> None:
 
 
 async def test_everybody_has_a_beginning_of_their_own(house: House, api: Api, places: str) -> None:
-    begun = reads_as(answers.BeginningAnswer, await api.get(f"{ROOT}/beginning"))
+    begun = data_as(wire.InitialInput, await api.get(f"{ROOT}/beginning"))
     assert begun["source"] == "schema"
     assert begun["input"]["parameters"]["custom"] == {**DEFAULTS, "pages": []}
     fails(await api.send("DELETE", f"{ROOT}/default-input"), 404, 4040)
     newer = {"properties": [{"name": "only", "type": "string", "default": "new"}]}
     await house.publish("places", schema=newer)
-    begun = reads_as(answers.BeginningAnswer, await api.get(f"{ROOT}/beginning"))
+    begun = data_as(wire.InitialInput, await api.get(f"{ROOT}/beginning"))
     assert begun["input"]["parameters"]["custom"] == {"only": "new"}
-    begun = reads_as(answers.BeginningAnswer, await api.get(f"{ROOT}/beginning?version=v1.0.1"))
+    begun = data_as(wire.InitialInput, await api.get(f"{ROOT}/beginning?version=v1.0.1"))
     assert begun["input"]["parameters"]["custom"] == {**DEFAULTS, "pages": []}
     mine = {"parameters": {"system": {"memory": 2048}, "custom": {"keywords": 7, "x": 2**70}}}
     body = {"input": mine, "version": "v1.0.1"}
     saved = await api.send("PUT", f"{ROOT}/default-input", json=body)
-    saved = reads_as(answers.SavedInput, saved)
+    saved = data_as(wire.SavedInput, saved)
     assert (saved["input"], len(saved["errors"])) == (mine, 1)
-    begun = reads_as(answers.BeginningAnswer, await api.get(f"{ROOT}/beginning"))
+    begun = data_as(wire.InitialInput, await api.get(f"{ROOT}/beginning"))
     assert (begun["source"], begun["input"]) == ("saved", mine)
     other = await api.get(f"{ROOT}/beginning", key=house.other_key)
-    assert reads_as(answers.BeginningAnswer, other)["source"] == "schema"
+    assert data_as(wire.InitialInput, other)["source"] == "schema"
     assert (await api.send("DELETE", f"{ROOT}/default-input")).status_code == 200
-    begun = reads_as(answers.BeginningAnswer, await api.get(f"{ROOT}/beginning"))
+    begun = data_as(wire.InitialInput, await api.get(f"{ROOT}/beginning"))
     assert begun["source"] == "schema"
 
 
@@ -165,15 +156,15 @@ async def test_recent_inputs_are_the_last_five(house: House, api: Api, places: s
     for n in range(6):
         body = {"is_async": True, "input": {"keywords": [f"word {n}"]}}
         await api.ok("/api/v2/workers/owner~places/runs", body)
-    found = reads_as(answers.RecentInputs, await api.get(f"{ROOT}/recent-inputs"))["list"]
+    found = data_as(wire.RecentInputList, await api.get(f"{ROOT}/recent-inputs"))["list"]
     assert [each["summary"] for each in found] == [f"Keywords: word {n}" for n in range(5, 0, -1)]
     theirs = await api.get(f"{ROOT}/recent-inputs", key=house.other_key)
-    assert reads_as(answers.RecentInputs, theirs)["list"] == []
+    assert data_as(wire.RecentInputList, theirs)["list"] == []
 
 
 async def test_a_program_is_written_for_the_input(house: House, api: Api, places: str) -> None:
     body = {"input": {"keywords": ["it's"]}, "language": "python", "version": "v1.0.1"}
-    found = reads_as(answers.SnippetAnswer, await api.post(f"{ROOT}/snippet", body))
+    found = data_as(wire.StartSnippet, await api.post(f"{ROOT}/snippet", body))
     assert (found["file"], found["errors"]) == ("start.py", [])
     assert json.loads(found["body"])["version"] == "v1.0.1"
     assert "it\\u0027s" in found["text"]

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from fyke.api.own.run_page_answers import RunSummary
 from fyke.cli.main import app
 from fyke.domain.runs.service import StartRequest
 from fyke.model.run import Origin, Outcome
+from fyke.wire.fyke.runs import RunSummary
+from support.answers import data_as
 from support.api import Api
 from support.house import House
 from support.served import Served, served
@@ -39,8 +40,7 @@ async def run(house: House) -> str:
 @pytest.mark.anyio
 async def test_the_summary_counts_what_is_left_out(house: House, api: Api, run: str) -> None:
     answer = await api.get(f"/api/fyke/runs/{run}")
-    RunSummary.model_validate(answer.json()["data"], strict=True)
-    data = answer.json()["data"]
+    data = data_as(RunSummary, answer)
     assert (data["state"], data["results"], data["hidden"]) == ("failed", 0, 5)
     fine = await failed_run(house, succeeds=True)
     data = (await api.get(f"/api/fyke/runs/{fine}")).json()["data"]

@@ -6,15 +6,11 @@ from typing import Any
 
 import pytest
 
-from fyke.api.documents import envelope_of
-from fyke.api.envelope import V1
-from fyke.api.own import answers, worker_answers
 from fyke.model.log import NewLogEntry
 from fyke.model.results import AttemptBatch
-from fyke.wire.fields import Answer as WireAnswer
-from fyke.wire.fyke import accounts
+from fyke.wire.fyke import accounts, overview, run_logs, runs, versions, workers
 from fyke.wire.fyke.callbacks import DeliveryList
-from support import answers as answers_of
+from support.answers import data_as
 from support.api import Api, fails, start_body
 from support.house import House
 
@@ -24,37 +20,27 @@ WORKERS = "/api/fyke/workers"
 NOWHERE = "01HFXXXXXXXXXXXXXXXXXXXXXX"
 
 
-def reads_as(model: Any, answer: Any) -> Any:
-    """``data`` as JSON, after a check against its shape."""
-    if issubclass(model, WireAnswer):
-        answers_of.reads_as(model, answer)
-        return answer.json()["data"]
-    assert answer.status_code == 200, answer.text
-    envelope_of(model, V1).model_validate_json(answer.content, strict=True)
-    return answer.json()["data"]
-
-
 async def test_versions_are_listed_and_withdrawn(house: House, api: Api) -> None:
     worker = await house.publish()
     path = f"{WORKERS}/owner~reader/versions"
-    [entry] = reads_as(worker_answers.VersionList, await api.get(path))["list"]
+    [entry] = data_as(versions.VersionList, await api.get(path))["list"]
     assert (entry["version"], entry["state"], entry["latest"]) == ("v1.0.1", "published", True)
-    version = {name: entry[name] for name in worker_answers.VersionItem.model_fields}
+    version = {name: entry[name] for name in versions.VersionItem.__struct_fields__}
     fails(await api.post(f"{path}/v1.0.1/withdraw", {}, key=house.other_key), 401, 4010)
     fails(await api.post(f"{path}/v9.9.9/withdraw", {}), 400, 4000, "v9.9.9")
-    gone = reads_as(worker_answers.VersionItem, await api.post(f"{path}/v1.0.1/withdraw", {}))
+    gone = data_as(versions.VersionItem, await api.post(f"{path}/v1.0.1/withdraw", {}))
     assert gone == version | {"state": "withdrawn"}
     fails(await api.post("/api/v1/scraper/run", start_body(worker.id)), 400, 50003)
     fails(await api.post(f"{path}/v1.0.1/restore", {}, key=house.other_key), 401, 4010)
     fails(await api.post(f"{path}/v9.9.9/restore", {}), 400, 4000, "v9.9.9")
     back = await api.post(f"{path}/v1.0.1/restore", {})
-    assert reads_as(worker_answers.VersionItem, back) == version
+    assert data_as(versions.VersionItem, back) == version
     await api.ok("/api/v1/scraper/run", start_body(worker.id))
 
 
 async def test_ones_own_workers_are_listed(house: House, api: Api) -> None:
     worker = await house.publish(public=False)
-    listed = reads_as(answers.OwnWorkerList, await api.get(WORKERS))["list"]
+    listed = data_as(workers.OwnWorkerList, await api.get(WORKERS))["list"]
     assert [(w["path"], w["public"], w["version"]) for w in listed] == [
         (worker.path, False, "v1.0.1")
     ]
@@ -63,13 +49,13 @@ async def test_ones_own_workers_are_listed(house: House, api: Api) -> None:
 
 async def test_a_log_is_followed_by_position(house: House, api: Api, run_slug: str) -> None:
     path = f"/api/fyke/runs/{run_slug}/log"
-    assert reads_as(answers.LogPart, await api.get(path)) == {"list": []}
+    assert data_as(run_logs.LogPart, await api.get(path)) == {"list": []}
     lines = [NewLogEntry(2, "7", f"line {n}", 1000 + n) for n in range(5)]
     await house.results.open_attempt(run_slug, "A1")
     await house.results.commit([AttemptBatch(run_slug, "A1", log=lines)])
     seen: list[Any] = []
-    while part := reads_as(
-        answers.LogPart,
+    while part := data_as(
+        run_logs.LogPart,
         await api.get(f"{path}?limit=2&after={seen[-1]['position'] if seen else 0}"),
     )["list"]:
         assert len(part) <= 2
@@ -80,11 +66,11 @@ async def test_a_log_is_followed_by_position(house: House, api: Api, run_slug: s
 
 async def test_accounts_are_the_operators(house: House, api: Api) -> None:
     answer = await api.post("/api/fyke/accounts", {"name": "third"})
-    made = reads_as(accounts.CreatedAccount, answer)
+    made = data_as(accounts.CreatedAccount, answer)
     assert (made["account"]["name"], made["account"]["operator"]) == ("third", False)
     key = made["key"]["key"]
     assert (await api.post("/api/v1/account/info", key=key)).status_code == 200
-    listed = reads_as(accounts.AccountList, await api.get("/api/fyke/accounts"))
+    listed = data_as(accounts.AccountList, await api.get("/api/fyke/accounts"))
     assert {a["name"] for a in listed["list"]} == {"owner", "other", "third"}
     fails(await api.post("/api/fyke/accounts", {"name": "third"}), 409, 4000)
     for method, path in (("GET", "/api/fyke/accounts"), ("GET", "/api/fyke/runners")):
@@ -94,7 +80,7 @@ async def test_accounts_are_the_operators(house: House, api: Api) -> None:
 
 async def test_credit(house: House, api: Api) -> None:
     path = "/api/fyke/accounts/other/credit"
-    data = reads_as(accounts.AccountItem, await api.post(path, {"usd": "12.5", "traffic_mb": 3}))
+    data = data_as(accounts.AccountItem, await api.post(path, {"usd": "12.5", "traffic_mb": 3}))
     assert (data["balance"], data["traffic"]) == ("12.50", 3_000_000)
     info = await api.ok("/api/v1/account/info", key=house.other_key)
     assert (info["balance"], info["traffic"]) == ("12.50", 3_000_000)
@@ -105,7 +91,7 @@ async def test_credit(house: House, api: Api) -> None:
 
 
 async def test_ones_own_account_has_its_webhook_secret(house: House, api: Api) -> None:
-    data = reads_as(accounts.OwnAccount, await api.get("/api/fyke/account"))
+    data = data_as(accounts.OwnAccount, await api.get("/api/fyke/account"))
     assert data["name"] == "owner"
     assert data["webhook_secret"].startswith("whsec_")
     other = (await api.get("/api/fyke/account", key=house.other_key)).json()["data"]
@@ -113,8 +99,8 @@ async def test_ones_own_account_has_its_webhook_secret(house: House, api: Api) -
 
 
 async def test_keys(house: House, api: Api) -> None:
-    made = reads_as(accounts.CreatedKey, await api.post("/api/fyke/keys", {"name": "ci"}))
-    listed = reads_as(accounts.KeyItems, await api.get("/api/fyke/keys"))["list"]
+    made = data_as(accounts.CreatedKey, await api.post("/api/fyke/keys", {"name": "ci"}))
+    listed = data_as(accounts.KeyItems, await api.get("/api/fyke/keys"))["list"]
     assert {k["name"] for k in listed} == {"local", "ci"}
     assert made["key"] not in str(listed)
     assert (await api.post("/api/v1/account/info", key=made["key"])).status_code == 200
@@ -133,10 +119,10 @@ async def test_behind_a_run(house: House, api: Api, run_slug: str) -> None:
     path = f"/api/fyke/runs/{run_slug}"
     fails(await api.send("DELETE", path), 400, 4000, "abort it first")
     await house.execute([{"n": 1}])
-    events = reads_as(answers.EventList, await api.get(f"{path}/events"))["list"]
+    events = data_as(runs.RunEventList, await api.get(f"{path}/events"))["list"]
     assert events[0]["kind"] == "Accepted"
     assert events[-1]["after"] == "succeeded"
-    assert reads_as(DeliveryList, await api.get(f"{path}/deliveries")) == {"list": []}
+    assert data_as(DeliveryList, await api.get(f"{path}/deliveries")) == {"list": []}
     for tail in ("", "/events", "/deliveries"):
         method = "GET" if tail else "DELETE"
         fails(await api.send(method, path + tail, key=house.other_key), 404, 70001)
@@ -149,14 +135,14 @@ async def test_a_callback_waits_in_the_outbox(house: House, api: Api) -> None:
     body = start_body(worker.id, callback_url="https://hooks.example/x")
     run = (await api.ok("/api/v1/scraper/run", body))["run_slug"]
     await house.execute()
-    found = reads_as(DeliveryList, await api.get(f"/api/fyke/runs/{run}/deliveries"))["list"]
+    found = data_as(DeliveryList, await api.get(f"/api/fyke/runs/{run}/deliveries"))["list"]
     assert [(d["url"], d["state"], d["tries"]) for d in found] == [
         ("https://hooks.example/x", "pending", 0)
     ]
 
 
 async def test_runners(house: House, api: Api) -> None:
-    assert reads_as(answers.RunnerList, await api.get("/api/fyke/runners"))["list"] == []
+    assert data_as(overview.RunnerList, await api.get("/api/fyke/runners"))["list"] == []
     await house.beat()
-    found = reads_as(answers.RunnerList, await api.get("/api/fyke/runners"))["list"]
+    found = data_as(overview.RunnerList, await api.get("/api/fyke/runners"))["list"]
     assert [(r["isolation"], r["cpus"]) for r in found] == [("full", 8.0)]

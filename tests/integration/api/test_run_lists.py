@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
-from fyke.api.documents import envelope_of
-from fyke.api.envelope import V1
-from fyke.api.own import run_list_answers as answers
 from fyke.model.run import Outcome
 from fyke.reasons import Reason, ReasonCode, sentence
+from fyke.wire.fyke import run_lists as wire
+from support.answers import data_as
 from support.api import Api, fails, start_body
 from support.house import House
 
@@ -21,12 +20,6 @@ pytestmark = pytest.mark.anyio
 RUNS = "/api/fyke/runs"
 BULK = "/api/fyke/runs/bulk"
 NOWHERE = "01HFXXXXXXXXXXXXXXXXXXXXXX"
-
-
-def reads_as(model: Any, answer: Any) -> Any:
-    assert answer.status_code == 200, answer.text
-    envelope_of(model, V1).model_validate_json(answer.content, strict=True)
-    return answer.json()["data"]
 
 
 async def started(house: House, api: Api, worker: Any, number: int = 1) -> list[str]:
@@ -38,7 +31,7 @@ async def started(house: House, api: Api, worker: Any, number: int = 1) -> list[
 
 
 async def listed(api: Api, **query: Any) -> dict[str, Any]:
-    found: dict[str, Any] = reads_as(answers.RunPage, await api.get(RUNS, params=query))
+    found: dict[str, Any] = data_as(wire.RunItemPage, await api.get(RUNS, params=query))
     return found
 
 
@@ -154,7 +147,7 @@ async def test_the_whole_list_is_a_csv_without_formulas(house: House, api: Api) 
 
 async def act(api: Api, action: str, **body: Any) -> dict[str, Any]:
     answer = await api.post(BULK, {"action": action, **body})
-    found: dict[str, Any] = reads_as(answers.BulkDone, answer)
+    found: dict[str, Any] = data_as(wire.BulkResults, answer)
     return found
 
 

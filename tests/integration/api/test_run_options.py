@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from fyke.api.documents import envelope_of
-from fyke.api.envelope import V1
-from fyke.api.own.run_options import RunOptions
+from fyke.wire.fyke.estimates import RunOptions
+from support.answers import data_as
 from support.api import Api, fails
 from support.house import House
 from support.matrix import INPUT
@@ -29,9 +28,8 @@ async def test_a_start_that_says_nothing_gets_them(house: House, api: Api) -> No
         "run_slug"
     ]
     answer = await api.send("PUT", AT, json=wanted)
-    envelope_of(RunOptions, V1).model_validate_json(answer.content)
     set_to = wanted | {"memory": 1024, "execute_limit_time_seconds": 60}
-    assert answer.json()["data"] == set_to
+    assert data_as(RunOptions, answer) == set_to
     after = (await api.ok("/api/v1/scraper/run", {"scraper_slug": worker.id, "input": INPUT}))[
         "run_slug"
     ]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 
-from fyke.api.documents import envelope_of
-from fyke.api.envelope import V1
-from fyke.api.own.run_sites import SiteList
 from fyke.contracts.egress import SiteTraffic
 from fyke.domain.runs.attempts import AttemptReport
 from fyke.model.run import SUCCESS
 from fyke.model.runner import AttemptUsage
+from fyke.wire.fyke.runs import SiteList
+from support.answers import data_as
 from support.api import Api, fails, start_body
 from support.house import SCHEMA, House
 from support.projects import python_project
@@ -32,8 +31,7 @@ async def test_sites_are_shown_as_reported_and_summed_at_the_end(house: House, a
         [AttemptReport(first.attempt, AttemptUsage(), (wanted, barred))], 60_000
     )
     answer = await api.get(at)
-    envelope_of(SiteList, V1).model_validate_json(answer.content)
-    shown = answer.json()["data"]["list"]
+    shown = data_as(SiteList, answer)["list"]
     assert shown[0] == {
         "domain": "www.a.example", "requests": 2, "bytes_up": 10, "bytes_down": 200,
         "failures": 1, "refused": 0, "why": "",

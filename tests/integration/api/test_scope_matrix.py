@@ -7,11 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fyke.api.app import ApiConfig, _routes
 from fyke.api.envelope import V2_PREFIX
-from fyke.api.scopes import scopes_of
-from fyke.api.serving import operations_of
-from fyke.kit.clock import SystemClock
 from fyke.model.account import ALL_SCOPES, Scope
 from support.api import Api, client
 from support.estate import NOWHERE, Estate, archive, records
@@ -29,15 +25,13 @@ async def estate(house: House) -> AsyncIterator[Estate]:
         yield built
 
 
-def scopes_of_route(house: House, route: str) -> frozenset[Scope]:
-    """The scopes of an operation as it is declared, in either form."""
-    declared = {
+def scopes_of_routes(house: House) -> dict[str, frozenset[Scope]]:
+    """The scopes of each operation, also by its other paths."""
+    return {
         f"{each.method} {path}": each.says.scopes
-        for owner in _routes(house.services, ApiConfig(b"secret"), SystemClock())
-        for each in operations_of(owner)
+        for each in house.app().operations
         for path in (each.path, *each.says.aliases)
     }
-    return declared[route] if route in declared else scopes_of(*route.split())
 
 
 async def keys(
@@ -55,7 +49,8 @@ async def test_a_key_does_what_it_was_made_for_and_nothing_else(
     estate: Estate, tmp_path: Path
 ) -> None:
     closed = [route for route, entry in ENTRIES.items() if entry.door is not Door.PUBLIC]
-    needed = {route: scopes_of_route(estate.house, route) for route in closed}
+    declared = scopes_of_routes(estate.house)
+    needed = {route: declared[route] for route in closed}
     enough = await keys(estate.house, "enough", sorted(set(needed.values()), key=sorted))
     lacking = await keys(estate.house, "lacking", [ALL_SCOPES - {scope} for scope in Scope])
     for key in (*enough.values(), *lacking.values()):

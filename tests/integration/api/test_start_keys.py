@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fyke.api.documents import SAMPLE_ULID
+from fyke.api.media import SAMPLE_ULID
 from fyke.model.run import RunFilter
 from support.api import Api, fails, start_body
 from support.house import House

@@ -9,15 +9,14 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from fyke.api.documents import envelope_of
-from fyke.api.envelope import V1
-from fyke.api.own import usage_answers as answers
 from fyke.model.billing import EntryKind, Prices
 from fyke.model.run import Outcome
+from fyke.wire.fyke import usage
+from fyke.wire.fyke.overview import HealthReport, OverviewReport
+from support.answers import data_as
 from support.api import Api, client, fails, start_body
 from support.house import House, open_house
 
@@ -35,12 +34,6 @@ async def priced(tmp_path: Path, templates: Path) -> AsyncIterator[House]:
 async def till(priced: House) -> AsyncIterator[Api]:
     async with client(priced.app()) as http:
         yield Api(http, priced.owner_key)
-
-
-def reads_as(model: Any, answer: Any) -> Any:
-    assert answer.status_code == 200, answer.text
-    envelope_of(model, V1).model_validate_json(answer.content, strict=True)
-    return answer.json()["data"]
 
 
 async def credit(house: House, usd: str, name: str = "owner") -> None:
@@ -71,7 +64,7 @@ async def test_the_sums_are_those_of_the_ledger_exactly(priced: House, till: Api
     traffic = sum(e.traffic_bytes for e in entries if e.kind is EntryKind.USAGE)
     assert of[EntryKind.USAGE] < 0 < of[EntryKind.CREDIT] and traffic < 0
     for by in ("day", "month"):
-        report = reads_as(answers.UsageReport, await till.get(f"/api/fyke/usage?by={by}"))
+        report = data_as(usage.UsageReport, await till.get(f"/api/fyke/usage?by={by}"))
         total = report["total"]
         assert Decimal(total["usage"]) == Decimal(-of[EntryKind.USAGE]) / 10**6
         assert Decimal(total["credited"]) == Decimal(of[EntryKind.CREDIT]) / 10**6
@@ -82,7 +75,7 @@ async def test_the_sums_are_those_of_the_ledger_exactly(priced: House, till: Api
         for name in ("runs", "results", "traffic"):
             assert sum(bar[name] for bar in report["list"]) == total[name]
     for part, least in (("worker", 2), ("task", 1), ("key", 2)):
-        split = reads_as(answers.UsageSplit, await till.get(f"/api/fyke/usage/parts?by={part}"))
+        split = data_as(usage.UsageParts, await till.get(f"/api/fyke/usage/parts?by={part}"))
         parts = split["list"]
         assert sum(Decimal(one["usage"]) for one in parts) == Decimal(total["usage"])
         assert sum(one["runs"] for one in parts) == 25 and not split["others"]
@@ -115,8 +108,8 @@ async def test_a_deleted_run_stays_in_the_sums(priced: House, till: Api) -> None
 
 
 async def test_periods_are_held_to_a_year_and_say_so(till: Api) -> None:
-    report = reads_as(
-        answers.UsageReport,
+    report = data_as(
+        usage.UsageReport,
         await till.get("/api/fyke/usage?from=2026-01-15&until=2026-03-02&by=month"),
     )
     assert [bar["day"] for bar in report["list"]] == ["2026-01-01", "2026-02-01", "2026-03-01"]
@@ -135,7 +128,7 @@ async def test_the_ledger_is_walked_and_exported(priced: House, till: Api) -> No
     found, cursor = [], ""
     while True:
         path = f"/api/fyke/ledger?holds=1&page_size=3&cursor={cursor}"
-        page = reads_as(answers.LedgerPage, await till.get(path))
+        page = data_as(usage.LedgerList, await till.get(path))
         found += page["list"]
         cursor = page["next_cursor"]
         if not cursor:
@@ -174,7 +167,7 @@ async def test_a_run_counts_on_the_day_in_the_accounts_zone(priced: House, till:
 
 
 async def test_an_overview_counts_what_there_is(house: House, api: Api) -> None:
-    empty = reads_as(answers.OverviewReport, await api.get("/api/fyke/overview"))
+    empty = data_as(OverviewReport, await api.get("/api/fyke/overview"))
     assert (empty["runs"], empty["recent_workers"], empty["next_runs"]) == (0, [], [])
     first, second = await house.publish("first"), await house.publish("second")
     for worker, outcome in ((first, Outcome.SUCCEEDED), (second, Outcome.TIMEOUT)):
@@ -185,7 +178,7 @@ async def test_an_overview_counts_what_there_is(house: House, api: Api) -> None:
     await api.ok("/api/v1/scraper/run", start_body(second.id))
     path = f"/api/v2/workers/{first.id}/queued-runs"
     await api.ok(path, {"input": start_body(first.id)["input"]})
-    found = reads_as(answers.OverviewReport, await api.get("/api/fyke/overview"))
+    found = data_as(OverviewReport, await api.get("/api/fyke/overview"))
     assert (found["busy"], found["waiting"], found["held"], found["runs"]) == (1, 1, 1, 4)
     day = {name: found[f"day_{name}"] for name in ("succeeded", "failed", "aborted", "open")}
     assert day == {"succeeded": 1, "failed": 1, "aborted": 0, "open": 2}
@@ -198,7 +191,7 @@ async def test_health_is_told_to_the_operator_alone(
     house: House, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fails(await api.get("/api/fyke/health", key=house.other_key), 401, 4010)
-    alone = reads_as(answers.HealthReport, await api.get("/api/fyke/health"))["list"]
+    alone = data_as(HealthReport, await api.get("/api/fyke/health"))["list"]
     assert [(c["name"], c["level"]) for c in alone] == [
         ("disk", "good"), ("runner", "bad"), ("proxy US", "good"),
     ]  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,19 +9,12 @@ import pytest
 
 from fyke.kit.addresses import AddressRules
 from fyke.notify.http import HttpNotifier
-from fyke.storage.sql.state.schema import migrate
-
-
-@pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("callbacks") / "state.db"
-    migrate(f"sqlite:///{file}")
-    return file
+from support.prepared import state_in
 
 
 @pytest.fixture
-def sqlite_url(template: Path, tmp_path: Path) -> str:
-    return f"sqlite:///{shutil.copy(template, tmp_path / 'state.db')}"
+def sqlite_url(tmp_path: Path) -> str:
+    return state_in(tmp_path)
 
 
 @pytest.fixture

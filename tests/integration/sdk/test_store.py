@@ -10,8 +10,8 @@ from pathlib import Path
 import grpc
 import pytest
 
-from fyke.storage.sql.results.migrate import migrate_results
 from fyke.storage.sql.results.store import open_results
+from support.prepared import rows_in
 from support.sdk_server import LoopThread, Platform
 
 import sdk_pb2  # isort: skip
@@ -20,8 +20,7 @@ import sdk_pb2_grpc  # isort: skip
 
 @pytest.fixture
 def fyke(tmp_path: Path) -> Iterator[Platform]:
-    url = f"sqlite:///{tmp_path / 'rows.db'}"
-    migrate_results(url)
+    url = rows_in(tmp_path)
     thread = LoopThread()
     made = Platform(thread)
     results = open_results(url, durable=True)

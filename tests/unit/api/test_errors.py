@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fyke import errors
-from fyke.api.errors import REASON_HEADER, Refusal, table_of
+from fyke.api.errors import ERROR_HEADER, REASON_HEADER, Refusal, table_of
 from fyke.api.v1.errors import TABLE
 from fyke.api.v2.errors import TABLE_V2
 from fyke.reasons import Reason, ReasonCode
@@ -66,6 +66,17 @@ def test_the_code_of_a_reason_is_in_a_header() -> None:
         assert REASON_HEADER not in table.answer(errors.VersionUnavailable("gone"), "r").headers
         silent = errors.WorkerNotFound(Reason(ReasonCode.WORKER_NOT_FOUND))
         assert REASON_HEADER not in table.answer(silent, "r").headers
+
+
+def test_the_key_of_an_error_is_in_a_header() -> None:
+    for table in (FIRST, SECOND):
+        assert table.answer(errors.Refused("no"), "r").headers[ERROR_HEADER] == "refused"
+        invalid = table.answer(errors.InvalidFields("is wrong", field="name"), "r")
+        assert invalid.headers[ERROR_HEADER] == "invalid_fields"
+        refused = table.refusal(Refusal(405, "no", headers={"allow": "GET"}), "r")
+        assert refused.headers[ERROR_HEADER] == "invalid_request"
+        assert refused.headers["allow"] == "GET"
+        assert ERROR_HEADER not in table.answer(errors.WorkerNotFound(), "r").headers
 
 
 def test_an_error_without_a_sentence_of_its_own_has_the_published_words_alone() -> None:

@@ -48,7 +48,7 @@ def test_help_loads_nothing_heavy() -> None:
         "import sys\n"
         "from fyke.cli.main import app\n"
         "try:\n    app(['--help'])\nexcept SystemExit:\n    pass\n"
-        "heavy = {'httpx2', 'sqlalchemy', 'alembic', 'fastapi', 'uvicorn', 'rich.table',\n"
+        "heavy = {'httpx2', 'sqlalchemy', 'alembic', 'starlette', 'uvicorn', 'rich.table',\n"
         "         'msgspec', 'fyke.settings', 'fyke.client', 'fyke.app.runtime', 'fyke.domain'}\n"
         "print(sorted(heavy & set(sys.modules)), file=sys.stderr)\n"
     )

@@ -12,7 +12,7 @@ from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.output import Output
 from fyke.cli.run_watch import LAST_WORDS, RunWatch, log_line, summary
 from fyke.client import ApiError, Unreachable
-from fyke.client.models import LogEntry
+from fyke.wire.fyke.run_logs import LogItem
 from fyke.wire.v1 import RunDetail
 
 READY, RUNNING, SUCCEEDED, FAILED = 1, 2, 3, 4
@@ -22,8 +22,8 @@ def detail(status: int, err_msg: str = "") -> RunDetail:
     return RunDetail(status, err_msg, "R1", "Title", "W1", 3, "0", 1, 2, 65, "api", 1500, "v1.0.1")
 
 
-def entry(position: int, content: str = "", type: int = 2) -> LogEntry:
-    return LogEntry(position, type, "7", content or f"line {position}", 1_700_000_000_123)
+def entry(position: int, content: str = "", type: int = 2) -> LogItem:
+    return LogItem(position, type, "7", content or f"line {position}", 1_700_000_000_123)
 
 
 class Clock:
@@ -37,7 +37,7 @@ class Clock:
 class Client:
     """Answers from a script; an exception in it is raised."""
 
-    def __init__(self, details: list[Any], log: Callable[[], list[LogEntry]] = list) -> None:
+    def __init__(self, details: list[Any], log: Callable[[], list[LogItem]] = list) -> None:
         self.details = details
         self.log = log
 
@@ -47,7 +47,7 @@ class Client:
             raise answer
         return answer  # type: ignore[no-any-return]
 
-    def log_after(self, run: str, position: int) -> list[LogEntry]:
+    def log_after(self, run: str, position: int) -> list[LogItem]:
         return [e for e in self.log() if e.position > position][:2]
 
 
@@ -58,7 +58,7 @@ class Server:
 
 
 def watch(
-    client: Client, seconds: float | None = None, on_log: Callable[[LogEntry], None] | None = None
+    client: Client, seconds: float | None = None, on_log: Callable[[LogItem], None] | None = None
 ) -> tuple[RunWatch, Clock]:
     clock = Clock()
     server: Any = Server(client)
@@ -81,10 +81,10 @@ def test_the_time_is_over() -> None:
 
 
 def test_every_line_comes_once_and_the_last_one_too() -> None:
-    stored: list[LogEntry] = []
+    stored: list[LogItem] = []
     client = Client([detail(RUNNING), detail(RUNNING), detail(SUCCEEDED)])
 
-    def log() -> list[LogEntry]:
+    def log() -> list[LogItem]:
         """Grows while it is read; the summary comes some reads after the run has ended."""
         ended = client.details[0].ended
         last = f"{LAST_WORDS} Total 1" if len(stored) == 12 and ended else ""
@@ -93,7 +93,7 @@ def test_every_line_comes_once_and_the_last_one_too() -> None:
         return stored
 
     client.log = log
-    seen: list[LogEntry] = []
+    seen: list[LogItem] = []
     waiting, _ = watch(client, on_log=seen.append)
     waiting.until_end()
     assert [e.position for e in seen] == list(range(1, 14))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +34,14 @@ def words_of(command: str) -> list[str]:
     return words[:end]
 
 
+@cache
+def program() -> Any:
+    return get_command(app)
+
+
 def problem(command: str) -> str:
     """What is wrong with a shown command, ``""`` for nothing."""
-    at: Any = get_command(app)
+    at = program()
     words = words_of(command)
     while words and hasattr(at, "commands"):
         if words[0].startswith("-"):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address
+import asyncio
+import threading
+from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 
 from fyke.egress.actions import ProxyRefusal
-from fyke.egress.rules import LookupPace, Target, TargetRefused, TargetRules
+from fyke.egress.rules import OPEN_QUESTIONS, LookupPace, Target, TargetRefused, TargetRules
 from fyke.kit.addresses import AddressRules
+from fyke.kit.domains import Domains
+from fyke.kit.hostports import Host
 from fyke.kit.names import Resolver
 
 pytestmark = pytest.mark.anyio
@@ -20,9 +24,11 @@ ANSWERS = {
 }
 
 
-def rules(*allow: str, pace: LookupPace | None = None) -> TargetRules:
+def rules(
+    *allow: str, pace: LookupPace | None = None, domains: Domains | None = None
+) -> TargetRules:
     resolver = Resolver(lambda name: ANSWERS.get(name, ()))
-    return TargetRules(AddressRules(allow), resolver, pace or LookupPace())
+    return TargetRules(AddressRules(allow), resolver, pace or LookupPace(), domains)
 
 
 def refusal(error: pytest.ExceptionInfo[TargetRefused]) -> ProxyRefusal:
@@ -85,3 +91,114 @@ def test_names_for_a_remote_resolver() -> None:
     for name in ("intra", "localhost", "a.localhost", "db.internal", "nas.local", "x.home.arpa"):
         with pytest.raises(TargetRefused, match="local name"):
             judge.remote_name(Target(name, 81))
+
+
+@pytest.mark.parametrize("port", [0, 65536, -1])
+def test_a_port_outside_its_range_is_named(port: int) -> None:
+    with pytest.raises(TargetRefused) as error:
+        rules().parse(b"a.example", port)
+    assert error.value.reason == "the port must be from 1 to 65535"
+    assert refusal(error) is ProxyRefusal.FORBIDDEN
+
+
+@pytest.mark.parametrize(
+    ("host", "parsed"),
+    [
+        (b"A.Example", "a.example"),
+        (b"8.8.8.8", IPv4Address("8.8.8.8")),
+        (b"::ffff:8.8.8.8", IPv4Address("8.8.8.8")),
+        (b"2606:4700::1", IPv6Address("2606:4700::1")),
+    ],
+)
+@pytest.mark.parametrize("port", [1, 443, 65535])
+def test_a_target_is_parsed(host: bytes, port: int, parsed: Host) -> None:
+    assert rules().parse(host, port) == Target(parsed, port)
+
+
+def test_a_bad_host_is_refused_with_its_rule() -> None:
+    with pytest.raises(TargetRefused, match="four decimal numbers"):
+        rules().parse(b"127.1", 80)
+
+
+def test_a_closed_port_is_a_refusal_by_rule() -> None:
+    with pytest.raises(TargetRefused) as error:
+        rules().admit(Target("public.example", 25))
+    assert error.value.reason == "port 25 is for mail and closed here"
+    assert refusal(error) is ProxyRefusal.FORBIDDEN
+
+
+def test_only_declared_domains_are_admitted() -> None:
+    declared = rules(domains=Domains(["a.example:443", "8.8.8.8"]))
+    declared.admit(Target("a.example", 443))
+    declared.admit(Target("www.a.example", 443))
+    declared.admit(Target(IPv4Address("8.8.8.8"), 80))
+    for target in (Target("a.example", 80), Target("b.example", 443)):
+        with pytest.raises(TargetRefused) as error:
+            declared.admit(target)
+        assert error.value.reason == (
+            f"{target.host} port {target.port} is not among the domains that this version declares"
+        )
+        assert refusal(error) is ProxyRefusal.FORBIDDEN
+    rules().admit(Target("b.example", 80))
+
+
+async def test_an_inner_address_is_refused_with_the_setting_that_exempts_it() -> None:
+    with pytest.raises(TargetRefused) as error:
+        await rules().addresses(Target("inside.example", 80))
+    assert error.value.reason == (
+        "inside.example port 80 is not on the public internet; FYKE_EGRESS_ALLOW can exempt it"
+    )
+    assert await rules("inside.example:80").addresses(Target("inside.example", 80)) == ["10.0.0.1"]
+
+
+async def test_a_name_without_an_address_is_refused_with_the_name() -> None:
+    with pytest.raises(TargetRefused, match=r"none\.example") as error:
+        await rules().addresses(Target("none.example", 80))
+    assert refusal(error) is ProxyRefusal.UNRESOLVABLE
+
+
+async def test_a_lookup_beyond_the_pace_is_unresolvable() -> None:
+    with pytest.raises(TargetRefused) as error:
+        await rules(pace=LookupPace(rate=0.0, burst=0.0)).addresses(Target("public.example", 80))
+    assert error.value.reason == "too many name look-ups, slow down"
+    assert refusal(error) is ProxyRefusal.UNRESOLVABLE
+
+
+async def test_few_lookups_of_an_attempt_are_open_at_once() -> None:
+    lock, all_open = threading.Lock(), threading.Barrier(OPEN_QUESTIONS, timeout=10)
+    open_now = most = 0
+
+    def lookup(name: str) -> tuple[str, ...]:
+        nonlocal open_now, most
+        with lock:
+            open_now += 1
+            most = max(most, open_now)
+        all_open.wait()
+        with lock:
+            open_now -= 1
+        return ("8.8.8.8",)
+
+    resolver = Resolver(lookup)
+    attempt = TargetRules(AddressRules(), resolver, LookupPace())
+    names = [Target(f"n{n}.example", 80) for n in range(3 * OPEN_QUESTIONS)]
+    await asyncio.gather(*(attempt.addresses(name) for name in names))
+    resolver.close()
+    assert most == OPEN_QUESTIONS
+
+
+def test_a_local_name_is_forbidden() -> None:
+    with pytest.raises(TargetRefused) as error:
+        rules().remote_name(Target("db.internal", 80))
+    assert error.value.reason == "db.internal is a local name"
+    assert refusal(error) is ProxyRefusal.FORBIDDEN
+
+
+def test_the_pace_admits_a_burst_and_then_its_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr("fyke.egress.rules.time.monotonic", lambda: now)
+    pace = LookupPace()
+    assert [pace.admit() for _ in range(101)] == [True] * 100 + [False]
+    now += 0.5
+    assert [pace.admit() for _ in range(11)] == [True] * 10 + [False]
+    now += 3600
+    assert sum(pace.admit() for _ in range(200)) == 100

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from fyke.kit.decimals import millionths
+from fyke.kit.decimals import binary_size, duration, millionths
 
 
 @pytest.mark.parametrize(
@@ -20,3 +20,25 @@ from fyke.kit.decimals import millionths
 )
 def test_millionths_lose_no_digit(count: int, text: str) -> None:
     assert millionths(count) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 bytes"), (1000, "1,000 bytes"), (3 * 2**29, "1.5 GiB"), (2**20, "1 MiB")],
+)
+def test_bytes_have_the_largest_unit(count: int, text: str) -> None:
+    assert binary_size(count) == text
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "text"),
+    [
+        (0, "0 ms"),
+        (240, "240 ms"),
+        (4200, "4.2 s"),
+        (187_000, "3 min 7 s"),
+        (7_500_000, "2 h 5 min"),
+    ],
+)
+def test_a_time_has_its_two_largest_units(milliseconds: int, text: str) -> None:
+    assert duration(milliseconds) == text

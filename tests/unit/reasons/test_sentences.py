@@ -4,9 +4,24 @@ from __future__ import annotations
 
 import pytest
 
-from fyke.reasons import Hint, HintCode, Reason, ReasonCode, cause, next_step, sentence
+from fyke.reasons import (
+    Detail,
+    DetailCode,
+    Hint,
+    HintCode,
+    Reason,
+    ReasonCode,
+    cause,
+    check_name,
+    detail_sentence,
+    detailed,
+    next_step,
+    remedy_of,
+    rule_of,
+    sentence,
+)
 from fyke.reasons.sentences import places
-from fyke.reasons.texts import HINTS, SENTENCES
+from fyke.reasons.texts import DETAILS, HINTS, SENTENCES
 
 
 def test_every_code_has_its_entry() -> None:
@@ -44,6 +59,52 @@ def test_values_are_shown_by_their_units() -> None:
     assert sentence(Reason.of(ReasonCode.TRAFFIC_CAP, traffic_bytes=97)).endswith(
         "of 0.000097 MB was reached"
     )
+
+
+def test_every_detail_has_its_entry() -> None:
+    assert set(DETAILS) == set(DetailCode)
+
+
+@pytest.mark.parametrize("code", DetailCode)
+def test_a_detail_has_a_rule_and_perhaps_a_remedy(code: DetailCode) -> None:
+    named = places(DETAILS[code].rule[0]).union(*map(places, DETAILS[code].remedy))
+    detail = Detail(code, dict.fromkeys(named, "x"))
+    text = detail_sentence(detail)
+    assert text.startswith(rule_of(detail)) and text.endswith(remedy_of(detail))
+    assert not text.endswith(".") and "%(" not in text and "?" not in text
+
+
+def test_a_detail_is_translated_inside_the_sentence() -> None:
+    detail = Detail.of(DetailCode.OPTION_REFUSED, option="-r")
+    reason = detailed(ReasonCode.BAD_REQUIREMENT, detail, file="requirements.txt", line=3)
+    assert reason.params["detail"] == detail_sentence(detail)
+    chinese = {
+        "The dependencies could not be installed: %(file)s line %(line)s: %(detail)s": (
+            "无法安装依赖:%(file)s 第 %(line)s 行:%(detail)s"
+        ),
+        "the option '%(option)s' is not accepted": "不接受选项 '%(option)s'",
+        "%(rule)s; %(remedy)s": "%(rule)s;%(remedy)s",
+    }
+    text = sentence(reason, lambda message: chinese.get(message, "…"))
+    assert text == "无法安装依赖:requirements.txt 第 3 行:不接受选项 '-r';…"
+
+
+def test_text_of_a_tool_is_quoted_as_it_is() -> None:
+    reason = Reason.of(ReasonCode.PACKAGES_FAILED, detail="npm: 404")
+    assert sentence(reason, lambda _: "无法安装依赖:%(detail)s") == "无法安装依赖:npm: 404"
+
+
+def test_a_detail_of_a_newer_release_has_its_english_sentence() -> None:
+    params = {"detail": "no such thing", "detail_code": "of_tomorrow"}
+    assert sentence(Reason(ReasonCode.BAD_REQUIREMENT, params)).endswith(": no such thing")
+
+
+def test_the_name_of_a_check_is_translated() -> None:
+    reason = Reason.of(ReasonCode.ISOLATION_MISSING, level="none", check="seccomp", seen="mode 0")
+    assert "check 'seccomp' failed: mode 0; see" in sentence(reason)
+    chinese = {"seccomp": "系统调用过滤"}
+    assert "'系统调用过滤'" in sentence(reason, lambda text: chinese.get(text, text))
+    assert check_name("of tomorrow") == "of tomorrow"
 
 
 def test_a_long_list_is_cut() -> None:

@@ -159,3 +159,19 @@ def test_what_is_no_envelope_is_named_by_its_type() -> None:
     file = {"content": {"text/csv": {"schema": {"type": "string", "description": "All rows."}}}}
     document = {**DOCUMENT, "paths": {"/x": {"get": {**LISTS, "responses": {"200": file}}}}}
     assert "Answers `text/csv`: All rows." in section(document, "`GET /x`")
+
+
+def test_the_words_of_an_enum_are_listed_where_it_is_used() -> None:
+    schemas = {
+        **SCHEMAS,
+        "Kind": {"type": "string", "enum": ["", "daily"]},
+        "Rule": {"type": "object", "properties": {"kind": {"$ref": "#/components/schemas/Kind"}}},
+    }
+    listed = {**LISTS, "responses": {"200": answer({"$ref": "#/components/schemas/Rule"})}}
+    document = {
+        "tags": DOCUMENT["tags"],
+        "paths": {"/a": {"get": listed}, "/b": {"get": listed}},
+        "components": {"schemas": schemas},
+    }
+    assert "| `kind` | empty, `daily` | may be absent |" in section(document, "Rule")
+    assert "### Kind" not in api_page.text(document)

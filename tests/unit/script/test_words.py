@@ -224,6 +224,7 @@ def test_a_path_that_is_not_there_is_refused(
         run(monkeypatch, "src/none.py")
 
 
+@pytest.mark.slow
 def test_the_areas_that_are_clean_stay_so_and_no_more_class_names_are_shared() -> None:
     done = subprocess.run([sys.executable, str(LIB / "words.py")], capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from fyke.sdk import frames
 from fyke.sdk.frames import frame
+from support.examples import examples
 from support.h2_wire import BODY, HEADER, START, call, connect, serve_pieces, turns
 
 pytestmark = pytest.mark.anyio
@@ -221,7 +222,7 @@ def attack(pieces: list[bytes], cut: int, raw: bytes) -> None:
     serve_pieces([data[at : at + cut] for at in range(0, len(data), cut)])
 
 
-@settings(max_examples=400, deadline=2000)
+@examples(400, deadline=2000)
 @given(hostile, st.integers(1, 300), st.binary(max_size=50))
 def test_hostile_frames(pieces: list[bytes], cut: int, raw: bytes) -> None:
     attack(pieces, cut, raw)
@@ -249,7 +250,7 @@ def feed_block(block: bytes) -> None:
     asyncio.run(run())
 
 
-@settings(max_examples=400, deadline=2000)
+@examples(400, deadline=2000)
 @given(st.binary(max_size=300))
 def test_hostile_header_blocks(block: bytes) -> None:
     feed_block(block)

@@ -13,6 +13,7 @@ from fyke.sdk.messages import MalformedMessage, read_text
 from support.flooder import varint
 
 import sdk_pb2  # isort: skip
+from support.examples import examples
 
 
 def read_headers_whole(message: bytes) -> list[Header]:
@@ -108,7 +109,7 @@ def read_all(message: bytes) -> None:
             assert str(error)
 
 
-@settings(max_examples=500)
+@examples(500, deadline=2000)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_malformed(message: bytes) -> None:
     read_all(message)

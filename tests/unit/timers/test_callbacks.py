@@ -13,11 +13,11 @@ import pytest
 from fyke.contracts.delivery import ReceiverResponse
 from fyke.domain.callbacks.slots import free_slots
 from fyke.model.callback import HOST_KEPT_MS, DeliveryKind, DeliveryState
-from fyke.storage.sql.state.schema import migrate
 from fyke.timers.callback_hosts import CallbackHostTimer
 from fyke.timers.callbacks import STALE_SECONDS, CallbackTimer
 from support.callback_trials import Bell
 from support.callbacks import MASTER, Post, open_post
+from support.prepared import state_in
 
 pytestmark = pytest.mark.anyio
 TERMINAL = DeliveryKind.TERMINAL
@@ -25,8 +25,7 @@ TERMINAL = DeliveryKind.TERMINAL
 
 @pytest.fixture
 async def post(tmp_path: Path) -> AsyncIterator[Post]:
-    url = f"sqlite:///{tmp_path / 'state.db'}"
-    migrate(url)
+    url = state_in(tmp_path)
     async with open_post(url) as post:
         yield post
 

@@ -1,8 +1,8 @@
 """The OpenAPI documents: one for all routes, one for each version of the compatible API.
 
-FastAPI writes the schemas of what was declared; this adds what it cannot know: which keys open an
-operation, what its tag is about, the headers of every answer, and an example of each body. It is
-made when somebody asks for the first time, for it takes a second that no start should pay for.
+``openapi`` describes what the routes declare; this adds which keys an operation takes, what its tag
+is about, the headers of every answer, and an example of each body. A document is made at its first
+request.
 
 ``Idempotency-Key`` is only in the ``COMPLETE`` document. Importers send optional headers with one
 constant value, so every start after the first would be answered with the first run.
@@ -10,26 +10,20 @@ constant value, so every start after the first would be answered with the first 
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
-
-from fastapi.openapi.utils import get_openapi
-from starlette.routing import BaseRoute
 
 from fyke.api.docs.examples import Examples
 from fyke.api.docs.openapi import describe
 from fyke.api.docs.tags import TAGS
-from fyke.api.documents import CODES, failures
-from fyke.api.envelope import V2_PREFIX, dialect_of
+from fyke.api.envelope import V2_PREFIX
 from fyke.api.serving import Operation
 from fyke.domain.runs.start_keys import HEADER
 
 Document = dict[str, Any]
 
-_JSON = "application/json"
 WHOLE, V1, V2 = "", "v1", "v2"
 COMPLETE = "complete"  # the whole document with the headers that importers must not send
 
@@ -74,21 +68,17 @@ _HEADERS = {
 
 
 class Documents:
-    """The documents of one application, each made once; ``routes`` is asked for then."""
+    """The documents of one application, each made once."""
 
     def __init__(
         self,
         title: str,
         version: str,
         description: str,
-        routes: Callable[[], Sequence[BaseRoute]],
-        public: frozenset[tuple[str, str]],
         operations: Sequence[Operation],
     ) -> None:
         self._title, self._version, self._description = title, version, description
-        self._routes = routes
         self._operations = operations
-        self._listed = public
         self._made: dict[str, Document] = {}
 
     def of(self, version: str = WHOLE) -> Document:
@@ -109,25 +99,15 @@ class Documents:
         return self._part(version)
 
     def _complete(self) -> Document:
-        document = get_openapi(
-            title=self._title,
-            version=self._version,
-            description=self._description,
-            routes=self._routes(),
-        )
-        _absent_is_not_null(document["components"]["schemas"])
         paths, schemas = describe(self._operations)
-        document = _renamed(document, schemas.keys() & document["components"]["schemas"].keys())
-        document["paths"] = {**paths, **document["paths"]}
-        document["components"]["schemas"] |= schemas
-        document["servers"] = _servers("/")
-        components = document.setdefault("components", {})
-        components["securitySchemes"] = _SCHEMES
-        components["headers"] = _HEADERS
-        examples = Examples(components["schemas"])
+        info = {"title": self._title, "description": self._description, "version": self._version}
+        components = {"schemas": schemas, "securitySchemes": _SCHEMES, "headers": _HEADERS}
+        document: Document = {"openapi": "3.1.0", "info": info, "paths": paths}
+        document |= {"components": components, "servers": _servers("/")}
+        examples = Examples(schemas)
         for path, method, operation in operations_of(document):
             operation["security"] = self._security(path, method)
-            _describe_answers(path, operation)
+            _describe_headers(operation)
             examples.add(operation)
         used = {tag for _, _, operation in operations_of(document) for tag in operation["tags"]}
         document["tags"] = [
@@ -139,8 +119,11 @@ class Documents:
 
     @cached_property
     def _public(self) -> set[tuple[str, str]]:
-        declared = {(each.method, each.path) for each in self._operations if each.public}
-        return {(method, _CONVERTER.sub("}", path)) for method, path in self._listed | declared}
+        return {
+            (each.method, _CONVERTER.sub("}", each.path))
+            for each in self._operations
+            if each.public
+        }
 
     def _security(self, path: str, method: str) -> list[Document]:
         # Importers set up the first one: in v1 the published documents know api-key alone.
@@ -161,16 +144,6 @@ class Documents:
         document["tags"] = [tag for tag in whole["tags"] if tag["name"] in used]
         document["components"] = _reached(paths, whole["components"])
         return document
-
-
-def _renamed(document: Document, names: set[str]) -> Document:
-    """``document`` with other names for components that the shapes of ``wire`` have too."""
-    text = json.dumps(document)
-    for name in names:
-        text = text.replace(f'"#/components/schemas/{name}"', f'"#/components/schemas/{name}Old"')
-        text = text.replace(f'"{name}": {{', f'"{name}Old": {{')
-    found: Document = json.loads(text)
-    return found
 
 
 def operations_of(document: Mapping[str, Any]) -> Iterator[tuple[str, str, Document]]:
@@ -206,30 +179,8 @@ def is_of(path: str, version: str) -> bool:
     return path.startswith(f"/api/{version}/") or (version == V1 and path in _V1_PUBLIC)
 
 
-def _absent_is_not_null(schemas: Document) -> None:
-    """A field that an answer may lack is left out then; it is never there as null."""
-    for schema in schemas.values():
-        for name, described in schema.get("properties", {}).items():
-            choices = described.get("anyOf", [])
-            if name in schema.get("required", ()) or {"type": "null"} not in choices:
-                continue
-            described.pop("default", None)
-            rest = [choice for choice in choices if choice != {"type": "null"}]
-            if len(rest) == 1:
-                del described["anyOf"]
-                described.update(rest[0])
-            else:
-                described["anyOf"] = rest
-
-
-def _describe_answers(path: str, operation: Document) -> None:
+def _describe_headers(operation: Document) -> None:
     for status, answer in operation["responses"].items():
-        codes = answer.pop(CODES, None)
-        if codes is not None:  # FastAPI drops every null, so what has one comes in here
-            answer["content"][_JSON]["examples"] = failures(codes, dialect_of(path))
-        for media in answer.get("content", {}).values():
-            if "$ref" in media.get("schema", {}):
-                media["schema"].pop("type", None)  # FastAPI takes our bytes for a string
         headers = {"X-Request-Id": {"$ref": "#/components/headers/RequestId"}}
         headers["RateLimit"] = {"$ref": "#/components/headers/RateLimit"}
         if status == "429":

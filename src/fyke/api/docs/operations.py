@@ -50,7 +50,12 @@ class DocsRoutes:
 
     @_public("/openapi.json", id="getOpenApi", produces=(_DOCUMENT,))
     async def get_openapi(self, call: Call) -> Response:
-        """The OpenAPI document of all routes."""
+        """The OpenAPI document of all routes.
+
+        `servers` names the address that was asked. The header that makes a start repeatable is in
+        none of the documents, because importers send optional headers with one constant value; the
+        Postman collection has it, switched off.
+        """
         return await self._answer(call, WHOLE, self._documents.at)
 
     @_public("/api/v1/openapi.json", id="getOpenApiV1", produces=(_DOCUMENT,))
@@ -65,12 +70,20 @@ class DocsRoutes:
 
     @_public("/docs/api/postman.json", produces=(_COLLECTION,))
     async def get_postman_collection(self, call: Call) -> Response:
-        """A Postman collection (v2.1) of all routes."""
+        """A Postman collection (v2.1) of all routes.
+
+        A folder for each version, and in it one for each group. In Postman choose Import, paste
+        the address of this route, and set the variable `api_key` to a key.
+        """
         return await self._answer(call, "postman", self._collection)
 
     @_public("/docs/api", produces=(_PAGE,))
     async def get_api_page(self, call: Call) -> Response:
-        """Swagger UI."""
+        """Swagger UI.
+
+        `?version=v1` and `?version=v2` show one version. Enter a key with Authorize; "Try it out"
+        then sends real requests. The key is forgotten when the page is closed.
+        """
         return await self._page.page(call.request)
 
     @get("/docs/api/{digest}/{name}", scope=PUBLIC, documented=False)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from fyke.api.media import SAMPLE_ULID
+from fyke.wire.common import EXAMPLE_ID
 
-_RUN = "01KJXT2Q7Z3C5V9B8N4M6W1E0R"
+_RUN = EXAMPLE_ID
 _WORKER = SAMPLE_ULID
 _TASK = "01KJXV8D5F7G9H1J3K5M7N9P1Q"
 _QUEUED = "22"
@@ -32,6 +33,7 @@ BY_NAME: dict[str, Any] = {
     "queue_ref": _QUEUED,
     "queue_refs": [_QUEUED],
     "request_id": SAMPLE_ULID,
+    "id": SAMPLE_ULID,
     "key": "scraper_api_" + SAMPLE_ULID,
     "__coreclaw_data_id__": "9f2c61b0a7d34e58",
     # words
@@ -92,6 +94,8 @@ BY_NAME: dict[str, Any] = {
     "created_at": 1767225600,
     "updated_at": 1767225600,
     "timestamp": 1767225600000,
+    "from": "2026-11-01",
+    "until": "2026-11-24",
     "start_time": 1767225600,
     "end_time": 1767225600,
     "execution_start_timestamp": 1767225600,
@@ -107,5 +111,6 @@ BY_OPERATION: dict[str, Any] = {
     "runWorker": {"is_async": True, "input": _INPUT},
     "queuedRunWorker": {"input": _INPUT},
     "creditAccount": {"usd": "10.00", "traffic_mb": "1000"},
+    "changeRuns": {"action": "rerun", "runs": [_RUN]},
     "listRunsV1": {"page_index": 1, "page_size": 20, "status": 3},
 }

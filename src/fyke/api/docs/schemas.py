@@ -45,7 +45,7 @@ def member_schemas(shape: type[Request], components: Schema) -> tuple[dict[str, 
         if each.required:
             required.append(each.encode_name)
         elif each.default not in (None, "", UNSET, msgspec.NODEFAULT, ()):
-            schema["default"] = each.default
+            schema["default"] = msgspec.to_builtins(each.default)
         found[each.encode_name] = schema
     return found, required
 

@@ -88,8 +88,9 @@ class RunExportPages:
         try:
             if sum(map(len, keys)) > MAX_KEYS_CHARS:
                 raise InvalidRequest(
-                    f"key: the names of fields have at most {MAX_KEYS_CHARS} characters in all; "
-                    "select no field to export all"
+                    f"the names of fields have at most {MAX_KEYS_CHARS} characters in all; "
+                    "select no field to export all",
+                    field="key",
                 )
             query = query_of(
                 clean=asked.get("clean") == "1",

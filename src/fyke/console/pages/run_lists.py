@@ -18,14 +18,14 @@ from fyke.console.texts import gettext as _
 from fyke.console.texts import ngettext, speak
 from fyke.console.view import View
 from fyke.domain.accounts.profiles import Profiles
-from fyke.domain.runs.bulk import MOST_MATCHED, BulkAction, BulkAnswer, RunBulk
+from fyke.domain.runs.bulk import BulkAnswer, RunBulk
 from fyke.domain.runs.list_export import csv_of
 from fyke.domain.runs.list_stream import ListStream
 from fyke.domain.runs.lists import RunListPage, RunLists
 from fyke.domain.runs.search import place_of
-from fyke.errors import InvalidFields, InvalidRequest
+from fyke.errors import InvalidRequest
 from fyke.model.run import Origin
-from fyke.model.run_list import RunSearch
+from fyke.model.run_list import MOST_MATCHED, BulkAction, RunSearch
 
 AREA = "/runs"
 VIEW = "runs"  # what the saved filters of this page are called among the preferences
@@ -137,7 +137,7 @@ class RunListPages:
         try:
             action = BulkAction(view.form.get("action"))
         except ValueError:
-            raise InvalidRequest(f"action: use one of {', '.join(BulkAction)}") from None
+            raise InvalidRequest(f"use one of {', '.join(BulkAction)}", field="action") from None
         query = QueryParams(view.form.get("query"))
         address = run_filters.read(query, query.getlist("col"))
         run_ids = view.form.all("run")
@@ -202,13 +202,8 @@ def _top(page: RunListPage | None, address: ListAddress) -> str:
 
 
 def _faults(error: InvalidRequest) -> dict[str, str]:
-    """Sentences by the field that each starts with."""
-    sentences = error.details if isinstance(error, InvalidFields) else [error.message]
-    found: dict[str, str] = {}
-    for sentence in sentences:
-        name, colon, text = sentence.partition(": ")
-        found[name if colon else ""] = text if colon else sentence
-    return found
+    """Rules by the field that breaks each."""
+    return {problem.field: problem.rule for problem in error.problems}
 
 
 def _done(action: BulkAction, answer: BulkAnswer) -> str:

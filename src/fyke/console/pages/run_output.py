@@ -131,5 +131,7 @@ async def shown_rows(results: RunResults, view: View, frame: RunFrame) -> dict[s
 
 
 def _faults(error: InvalidRequest) -> dict[str, str]:
-    name = error.message.split(":")[0].split(" ")[0]
-    return {"sort" if name == "sort" else "field": error.message}
+    return {
+        "sort" if problem.field == "sort" else "field": problem.sentence
+        for problem in error.problems
+    }

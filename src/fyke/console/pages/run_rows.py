@@ -212,5 +212,5 @@ def whole_value(row: Row, key: str) -> str:
     """A full value as text. Raises ``InvalidFields`` when the row has none of that name."""
     values = read_row(row.data)
     if key not in values:
-        raise InvalidFields("field: this row has no field of that name")
+        raise InvalidFields("this row has no field of that name", field="field")
     return text_of(values[key])

@@ -84,7 +84,7 @@ def _read(text: str, today: date) -> tuple[int, int]:
         return today.year, today.month
     year, _, month = text.partition("-")
     if not (year.isdecimal() and month.isdecimal() and len(year) == 4 and len(month) == 2):
-        raise InvalidRequest("month must be written as YYYY-MM, such as 2030-01")
+        raise InvalidRequest("must be written as YYYY-MM, such as 2030-01", field="month")
     return int(year), int(month)
 
 

@@ -12,8 +12,8 @@ from fyke.console.page import ConsolePage
 from fyke.console.pages.worker_frame import address_of
 from fyke.console.texts import gettext as _
 from fyke.console.view import View, own_address
-from fyke.domain.catalog.service import MAX_TEXT, Catalog, CatalogQuery
-from fyke.model.worker import WorkerOrder
+from fyke.domain.catalog.service import Catalog, CatalogQuery
+from fyke.model.worker import MAX_SEARCH, WorkerOrder
 
 AREA = "/store"
 CARDS = 24
@@ -65,7 +65,7 @@ class StorePages:
     async def list(self, view: View) -> Response:
         request = _request_of(view)
         query = CatalogQuery(
-            request.text[:MAX_TEXT],
+            request.text[:MAX_SEARCH],
             request.category,
             request.order,
             (request.page - 1) * CARDS,

@@ -23,7 +23,7 @@ from fyke.console.pages.task_schedule import (
     weekdays,
 )
 from fyke.console.pages.tasks import AREA, frame_values
-from fyke.console.reasons import said
+from fyke.console.problems import faults_of
 from fyke.console.runform import plain
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
@@ -98,8 +98,7 @@ class TaskEditPages:
                 current=meanwhile.current,
             )  # fmt: skip
         except (InvalidRequest, VersionUnavailable, WorkerNotFound) as error:
-            name = error.message.partition(" ")[0].rstrip(":")
-            faults = {name if name in typed else "version": said(error)}
+            faults = faults_of(error, {name: name for name in typed}, "version")
             return await self._edit_page(
                 view, check, asked, typed, revision, status=422, faults=faults
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 
 from fyke.console.forms import PostedForm
@@ -16,7 +15,6 @@ FIELDS = (
 )  # fmt: skip
 UNITS = {"minutes": 60, "hours": 3600, "days": 86_400, "seconds": 1}
 _NOTHING = dict.fromkeys((*FIELDS, "unit"), "")
-_FIRST_WORD = re.compile(r"[a-z_]+")
 
 
 def weekdays() -> list[str]:
@@ -142,9 +140,8 @@ def change_of(typed: TypedSchedule) -> ScheduleEdit:
 
 def error_of(error: InvalidRequest) -> dict[str, str]:
     """The error at the field that it names."""
-    found = _FIRST_WORD.match(error.message)
-    name = found[0] if found and found[0] in FIELDS else "kind"
-    return {name: error.message}
+    [problem] = error.problems
+    return {problem.field if problem.field in FIELDS else "kind": problem.sentence}
 
 
 def _one_of(
@@ -152,7 +149,7 @@ def _one_of(
 ) -> str:
     known = [each.value for each in kind]
     if text not in known:
-        raise InvalidFields(f"{name} must be one of {', '.join(known)}")
+        raise InvalidFields(f"must be one of {', '.join(known)}", field=name)
     return text
 
 
@@ -161,5 +158,5 @@ def _number(name: str, values: dict[str, str]) -> int:
     if not text:
         return 0
     if not text.isdecimal() or len(text) > 9:
-        raise InvalidFields(f"{name} must be a whole number")
+        raise InvalidFields("must be a whole number", field=name)
     return int(text)

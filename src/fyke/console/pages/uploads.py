@@ -13,6 +13,7 @@ from fyke.api.event_stream import EventStream
 from fyke.api.uploads import MAX_UPLOAD_BYTES
 from fyke.console import live
 from fyke.console.page import ConsolePage
+from fyke.console.problems import faults_of
 from fyke.console.runform import plain
 from fyke.console.texts import gettext as _
 from fyke.console.texts import speak
@@ -89,8 +90,7 @@ class UploadPages:
         try:
             upload = await self.uploads.add_git(view.caller, GitSource(**typed))
         except (InvalidRequest, Refused) as error:
-            name = error.message.partition(" ")[0].rstrip(":")
-            faults = {name if name in typed else "url": error.message}
+            faults = faults_of(error, {name: name for name in typed}, "url")
             return await self._list_page(view, status=422, faults=faults, typed=typed)
         return view.go(f"{AREA}/{upload.id}")
 
@@ -181,8 +181,7 @@ class UploadPages:
         except (NotFound, Forbidden):
             raise
         except FykeError as error:
-            name = error.message.partition(" ")[0].rstrip(":")
-            faults = {name if name in typed else "name": error.message}
+            faults = faults_of(error, {name: name for name in typed}, "name")
             values = await self._values(view, upload, typed=typed, faults=faults)
             return view.page("upload/show.html", status=422, **values)
         waits = any(finding.code == "review_waiting" for finding in findings)

@@ -94,7 +94,7 @@ class UsagePages:
 
     async def _refused(self, view: View, address: UsageAddress, error: InvalidRequest) -> Response:
         """The form with its errors, and the longest period that can be shown instead."""
-        name, _colon, text = error.message.partition(": ")
+        [problem] = error.problems
         longest = ""
         try:
             first, last = day_named(address.since, "from"), day_named(address.until, "until")
@@ -109,7 +109,7 @@ class UsagePages:
             address=address,
             found=None,
             presets=_presets(None, await self._today(view)),
-            faults={name: text},
+            faults={problem.field: problem.rule},
             longest=longest,
         )
 

@@ -135,7 +135,8 @@ class WorkerInputPages:
         try:
             run = await self.runs.start(view.caller, request)
         except FykeError as error:
-            return FormReply(asked, problem=said(error))
+            of_callback = error.problems[0].field == "callback_url"
+            return FormReply(asked, problem=said(error), of_callback=of_callback)
         return view.go(f"/runs/{run.id}")
 
     async def _save_task(self, view: View, asked: FormAction) -> Response | FormReply:

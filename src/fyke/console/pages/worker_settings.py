@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from fyke.console.page import ConsolePage
 from fyke.console.pages.worker_frame import WorkerFrame, WorkerFrames
+from fyke.console.problems import faults_of
 from fyke.console.reasons import said
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
@@ -73,7 +74,8 @@ class WorkerSettingPages:
             try:
                 await self.workers.change_page(view.caller, frame.worker.id, request)
             except InvalidFields as wrong:
-                faults = {wrong.message.split(" ", 1)[0].rstrip(":"): wrong.message}
+                names = ("title", "description", "icon", "categories")
+                faults = faults_of(wrong, {name: name for name in names})
         if faults:
             typed = {name: form.get(name) for name in ("title", "description", "icon")}
             return await self._page(view, frame, typed, chosen, faults)

@@ -36,12 +36,14 @@ class FormAction:
 class FormReply:
     """What the page is to say. ``afresh`` shows the value that was understood, in the view that is
     wanted; otherwise all stays as it was typed. ``refused``: the faults are why nothing was done.
+    ``of_callback``: the problem is one of the callback URL.
     """
 
     asked: FormAction
     afresh: bool = False
     refused: bool = False
     problem: str = ""
+    of_callback: bool = False
     task_fault: str = ""
     notice: str = ""
     more: tuple[InputError, ...] = ()
@@ -66,7 +68,7 @@ def page_with_errors(reply: FormReply) -> FormContext:
     work.version = request.version if request.version in asked.form.numbers else ""
     work.callback_url, work.task_title = request.callback_url, request.title
     work.problem, work.task_fault, work.notice = reply.problem, reply.task_fault, reply.notice
-    work.callback_fault = reply.problem if reply.problem.startswith("callback_url") else ""
+    work.callback_fault = reply.problem if reply.of_callback else ""
     work.options_open = work.options_open or bool(work.callback_fault)
     stuck = reply.afresh and asked.unreadable and request.was_view == JSON_VIEW
     refused = bool(reply.refused or reply.problem or reply.task_fault or reply.more)

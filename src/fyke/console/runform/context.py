@@ -103,9 +103,9 @@ def _linked(
 ) -> tuple[str, str]:
     """The id of the control of an error, and the error."""
     if view == JSON_VIEW and not error.path.startswith("system."):
-        place = _("Line %(line)s: ") % {"line": error.line} if error.line else ""
-        known = error.message.startswith(("the JSON is not valid", "line "))
-        return "json", error.message if known else place + error.message
+        # an error of the text as a whole says the line itself
+        place = _("Line %(line)s: ") % {"line": error.line} if error.line and error.path else ""
+        return "json", place + error.message
     name = error.path.removeprefix("custom.")
     target = cells.get(name, {}).get((error.row, error.column), "")
     field = form.fields.get(name) if error.path.startswith("custom.") else None

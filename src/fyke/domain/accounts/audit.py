@@ -55,12 +55,13 @@ class AuditLog:
         """
         require_owner(caller, "Reading the audit log")
         if not 1 <= limit <= MOST_ENTRIES:
-            raise InvalidRequest(f"limit must be 1 to {MOST_ENTRIES}")
+            raise InvalidRequest(f"must be 1 to {MOST_ENTRIES}", field="limit")
         if before < 0:
-            raise InvalidRequest("before must be the number of an entry, or 0")
+            raise InvalidRequest("must be the number of an entry, or 0", field="before")
         if action and action not in set(AuditAction):
             raise InvalidRequest(
-                f"action: there is no act {action[:40]!r}; use one of {', '.join(AuditAction)}"
+                f"there is no act {action[:40]!r}; use one of {', '.join(AuditAction)}",
+                field="action",
             )
         return await self._storage.read(
             lambda tx: tx.audit.page(caller.account_id, before=before, limit=limit, action=action)

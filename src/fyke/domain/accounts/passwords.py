@@ -76,23 +76,24 @@ def check_new(password: str, user_name: str, field: str = "password") -> None:
     """
     if len(password) < SHORTEST:
         raise InvalidRequest(
-            f"{field}: {len(password)} characters are too few; use at least {SHORTEST}"
+            f"{len(password)} characters are too few; use at least {SHORTEST}", field=field
         )
     if len(password) > LONGEST:
-        raise InvalidRequest(f"{field}: at most {LONGEST} characters are possible")
+        raise InvalidRequest(f"at most {LONGEST} characters are possible", field=field)
     plain = _normal(password).casefold()
     if len(set(plain)) < _DIFFERENT:
         raise InvalidRequest(
-            f"{field}: use at least {_DIFFERENT} different characters; a few words in a row are "
-            "good, for example"
+            f"use at least {_DIFFERENT} different characters; a few words in a row are "
+            "good, for example",
+            field=field,
         )
     if plain in COMMON:
         raise InvalidRequest(
-            f"{field}: this is one of the passwords that are tried first; choose another one"
+            "this is one of the passwords that are tried first; choose another one", field=field
         )
     if user_name and len(plain.replace(user_name.casefold(), "")) < min(_BESIDES_NAME, len(plain)):
         raise InvalidRequest(
-            f"{field}: it is hardly more than the user name; choose something of its own"
+            "it is hardly more than the user name; choose something of its own", field=field
         )
 
 

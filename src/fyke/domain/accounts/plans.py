@@ -16,4 +16,6 @@ def plan_named(name: str) -> Plan:
         return Plan(name.strip().lower())
     except ValueError:
         names = ", ".join(Plan)
-        raise InvalidRequest(f"plan: there is no plan {name[:40]!r}; use one of {names}") from None
+        raise InvalidRequest(
+            f"there is no plan {name[:40]!r}; use one of {names}", field="plan"
+        ) from None

@@ -61,8 +61,9 @@ class Profiles:
         _one_of("snippets", snippets, ("", *SNIPPETS))
         if time_zone and time_zone not in zone_names():
             raise InvalidRequest(
-                f'time_zone: "{time_zone[:60]}" is not a time zone; use an IANA name such as '
-                "Europe/Berlin, or nothing for the browser's own"
+                f'"{time_zone[:60]}" is not a time zone; use an IANA name such as '
+                "Europe/Berlin, or nothing for the browser's own",
+                field="time_zone",
             )
 
         def work(tx: Transaction) -> Preferences:
@@ -84,9 +85,11 @@ class Profiles:
         Raises ``InvalidRequest`` when name, query or number of views are too large.
         """
         if not page or len(page) > _MOST_VIEW_NAME or not page.isprintable():
-            raise InvalidRequest(f"view: a name has 1 to {_MOST_VIEW_NAME} printable characters")
+            raise InvalidRequest(
+                f"a name has 1 to {_MOST_VIEW_NAME} printable characters", field="view"
+            )
         if len(query) > _MOST_VIEW:
-            raise InvalidRequest(f"view: a query has at most {_MOST_VIEW} characters")
+            raise InvalidRequest(f"a query has at most {_MOST_VIEW} characters", field="view")
 
         def work(tx: Transaction) -> Preferences:
             before = tx.preferences.get(caller.user_id)
@@ -94,7 +97,9 @@ class Profiles:
             if query:
                 views[page] = query
             if len(views) > MOST_VIEWS:
-                raise InvalidRequest(f"view: at most {MOST_VIEWS} can be saved; reset another one")
+                raise InvalidRequest(
+                    f"at most {MOST_VIEWS} can be saved; reset another one", field="view"
+                )
             chosen = replace(before, views=views)
             _put(tx, caller, chosen)
             return chosen
@@ -116,11 +121,13 @@ class Profiles:
         if user is None:
             raise UserMissing
         if not await self._passwords.verify(user.password_hash, old):
-            raise InvalidRequest("old: this is not your password; ask for a link if you forgot it")
+            raise InvalidRequest(
+                "this is not your password; ask for a link if you forgot it", field="old"
+            )
         self._tries.forget(caller.user_id)
         check_new(new, user.name, "new")
         if new == old:
-            raise InvalidRequest("new: this is the password you have; choose another one")
+            raise InvalidRequest("this is the password you have; choose another one", field="new")
         kept = await self._passwords.hash(new)
 
         def work(tx: Transaction) -> NewSession:
@@ -156,4 +163,4 @@ def _put(tx: Transaction, caller: Caller, chosen: Preferences) -> None:
 def _one_of(field: str, value: str | None, allowed: tuple[str, ...]) -> None:
     if value is not None and value not in allowed:
         named = ", ".join(f'"{one}"' for one in allowed)
-        raise InvalidRequest(f'{field}: "{value[:40]}" is not offered; use one of {named}')
+        raise InvalidRequest(f'"{value[:40]}" is not offered; use one of {named}', field=field)

@@ -17,7 +17,7 @@ def read_scopes(names: Iterable[str]) -> frozenset[Scope]:
         except ValueError:
             offered = ", ".join(Scope)
             raise InvalidRequest(
-                f"scopes: there is no scope {name[:40]!r}; use some of {offered}"
+                f"there is no scope {name[:40]!r}; use some of {offered}", field="scopes"
             ) from None
     return frozenset(found) or ALL_SCOPES
 

@@ -151,14 +151,17 @@ class Accounts:
         require_editor(caller, "Adding accounts")
         if not _ACCOUNT_NAME.fullmatch(name):
             raise InvalidRequest(
-                f'name: "{name[:60]}" cannot name an account; use 1 to 39 lower-case letters, '
-                "digits and hyphens, beginning with a letter or digit"
+                f'"{name[:60]}" cannot name an account; use 1 to 39 lower-case letters, '
+                "digits and hyphens, beginning with a letter or digit",
+                field="name",
             )
         key = generate()
 
         def work(tx: Transaction) -> tuple[Account, NewKey]:
             if tx.accounts.by_name(name) is not None:
-                raise Conflict(f'name: the account "{name}" exists already; choose another name')
+                raise Conflict(
+                    f'the account "{name}" exists already; choose another name', field="name"
+                )
             account = _add_account(tx, name, self._default_plan, operator=False)
             user = _add_user(tx, account)
             record_for(tx, account.id, caller, AuditAction.ACCOUNT_CREATED, name)
@@ -263,10 +266,13 @@ class Accounts:
         def work(tx: Transaction) -> NewKey:
             target, user_id = _target(tx, caller, account)
             if expires_at and expires_at <= tx.now:
-                raise InvalidRequest("expires_at must lie in the future; leave it out for never")
+                raise InvalidRequest(
+                    "must lie in the future; leave it out for never", field="expires_at"
+                )
             if any(k.name == wanted and not k.revoked_at for k in tx.accounts.keys(target)):
                 raise Conflict(
-                    f'name: a key named "{wanted}" exists already; revoke it or choose another name'
+                    f'a key named "{wanted}" exists already; revoke it or choose another name',
+                    field="name",
                 )
             made = _add_key(tx, target, user_id, wanted, key, expires_at, rate_limit, scopes)
             record_for(tx, target, caller, AuditAction.KEY_CREATED, wanted, scope_text(scopes))
@@ -276,7 +282,7 @@ class Accounts:
 
     def _check_rate(self, caller: Caller, rate_limit: int) -> None:
         if not 0 <= rate_limit <= MAX_RATE:
-            raise InvalidRequest(f"rate_limit must be 0 to {MAX_RATE} requests a second")
+            raise InvalidRequest(f"must be 0 to {MAX_RATE} requests a second", field="rate_limit")
         if self._rate_limit and rate_limit > self._rate_limit and not caller.operator:
             raise Forbidden(
                 f"rate_limit: only the operator may grant more than {self._rate_limit} requests "
@@ -447,16 +453,18 @@ def _owner_of(tx: Transaction, account_id: str) -> str:
 def _key_name(name: str) -> str:
     wanted = name.strip()
     if not wanted or len(wanted) > 64 or not wanted.isprintable():
-        raise InvalidRequest("name: a key needs a name of 1 to 64 printable characters")
+        raise InvalidRequest("a key needs a name of 1 to 64 printable characters", field="name")
     if is_ulid(wanted):
-        raise InvalidRequest("name: a key cannot be named like an id; choose another name")
+        raise InvalidRequest("a key cannot be named like an id; choose another name", field="name")
     return wanted
 
 
 def _units(amount: Decimal, per: int, field: str, least: str) -> int:
     if not amount.is_finite() or amount < 0 or amount > _MOST // per:
-        raise InvalidRequest(f"{field} must be 0 or a positive number of at most {_MOST // per}")
+        raise InvalidRequest(
+            f"must be 0 or a positive number of at most {_MOST // per}", field=field
+        )
     units = amount * per
     if units != units.to_integral_value():
-        raise InvalidRequest(f"{field} must be a multiple of {least}")
+        raise InvalidRequest(f"must be a multiple of {least}", field=field)
     return int(units)

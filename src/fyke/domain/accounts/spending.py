@@ -101,7 +101,7 @@ def _micros(field: str, amount: Decimal | None) -> int | None:
     micros = amount * MICROS if amount.is_finite() else Decimal(-1)
     if micros < 0 or micros > _MOST or micros != int(micros):
         raise InvalidRequest(
-            f"{field} must be 0 (no cap) or a number of US dollars, not finer than a millionth"
+            "must be 0 (no cap) or a number of US dollars, not finer than a millionth", field=field
         )
     return int(micros)
 

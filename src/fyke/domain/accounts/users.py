@@ -79,7 +79,7 @@ class Users:
             if len(tx.accounts.users(target)) >= MOST_USERS:
                 raise Refused(f"An account has at most {MOST_USERS} users; remove some first")
             if tx.accounts.user_by_name(wanted) is not None:
-                raise Conflict(f'name: "{wanted}" is a user already; choose another name')
+                raise Conflict(f'"{wanted}" is a user already; choose another name', field="name")
             user = User(new_ulid(), target, wanted, chosen, False, "", tx.now)
             tx.accounts.add_user(user)
             record_for(tx, target, caller, AuditAction.INVITE, wanted, f"as {chosen}")
@@ -195,8 +195,9 @@ def user_name(name: str) -> str:
     wanted = name.strip().lower()
     if not _NAME.fullmatch(wanted):
         raise InvalidRequest(
-            f'name: "{name[:60]}" cannot name a user; use 1 to 64 letters of a to z, digits and '
-            ". _ @ + -, beginning with a letter or digit; a mail address will do"
+            f'"{name[:60]}" cannot name a user; use 1 to 64 letters of a to z, digits and '
+            ". _ @ + -, beginning with a letter or digit; a mail address will do",
+            field="name",
         )
     return wanted
 
@@ -208,7 +209,7 @@ def role_named(name: str) -> Role:
     except ValueError:
         offered = ", ".join(Role)
         raise InvalidRequest(
-            f"role: there is no role {name[:40]!r}; use one of {offered}"
+            f"there is no role {name[:40]!r}; use one of {offered}", field="role"
         ) from None
 
 

@@ -1,8 +1,8 @@
-"""Evaluates the rules for ended runs: each once, in order, also when a server is killed.
+"""Evaluates runs that have ended: each once, in their order, also when a server is killed.
 
-A pending check is written in the transaction that ends the run, and removed in the one that writes
-its result. So a server that dies in between leaves it to the next one, and of two servers with the
-same run one finds it removed. Rows are read outside of any transaction, because that may take
+A check is written with the end of the run. It is deleted in the transaction that writes the
+alerts, so a server that dies in between leaves it for the next one; of two servers that evaluate
+the same run one finds it deleted. Rows are read outside of any transaction, because that may take
 seconds; when the rules were changed meanwhile, the run is evaluated again.
 """
 
@@ -15,7 +15,7 @@ import structlog
 
 from fyke.contracts.results import Results
 from fyke.contracts.state import Storage, Transaction
-from fyke.domain.alerts.evaluate import USUAL_KINDS, Facts, evaluate
+from fyke.domain.alerts.evaluate import USUAL_KINDS, Facts, Finding, evaluate
 from fyke.domain.alerts.fields import count_fields
 from fyke.domain.alerts.months import spent_in_month
 from fyke.domain.alerts.outbox import raise_alert
@@ -26,14 +26,14 @@ from fyke.model.run import Run, RunState
 
 log = structlog.get_logger()
 
-MOST_TRIES = 5  # of a run that cannot be evaluated, before it is skipped
+MOST_TRIES = 5  # of a run that cannot be evaluated, before it is dropped
 AGAIN_MS = 30_000
 FORGET_BATCH = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """A pending check of a run, and the rules that apply to it."""
+    """A run that waits, and the rules for it."""
 
     check: AlertCheck
     run: Run
@@ -81,7 +81,7 @@ class AlertMonitor:
             if _rules(tx, case.run) != case.rules:
                 return []  # still pending, and evaluated again with the present rules
             tx.alerts.drop_check(case.check.seq)
-            return _evaluate_rules(tx, case, fields, mails=self._mails)
+            return _raised(tx, case, fields, mails=self._mails)
 
         for alert in await self._storage.write(work):
             log.info("alert", rule=alert.rule_id, run=alert.run_id, kind=alert.kind.value)
@@ -106,7 +106,7 @@ class AlertMonitor:
 
 
 def facts_of(tx: Transaction, rule: Rule, run: Run, fields: Mapping[str, FieldFacts]) -> Facts:
-    """The facts that ``rule`` needs for ``run``."""
+    """What ``rule`` needs to know to evaluate ``run``."""
     if rule.kind in USUAL_KINDS:
         return Facts(usual=tx.alerts.usual(run, of_task=bool(rule.task_id), limit=USUAL_RUNS))
     if rule.kind is RuleKind.MISSING_FIELD:
@@ -117,7 +117,7 @@ def facts_of(tx: Transaction, rule: Rule, run: Run, fields: Mapping[str, FieldFa
 
 
 def _next(tx: Transaction) -> _Case | AlertCheck | None:
-    """The next run with its rules; only the ``AlertCheck`` when no rule applies to it any more."""
+    """The next run with its rules; a bare ``AlertCheck`` when no rule is for it any more."""
     check = tx.alerts.next_check(tx.now)
     if check is None:
         return None
@@ -132,24 +132,24 @@ def _rules(tx: Transaction, run: Run) -> list[Rule]:
     return [rule for rule in tx.alerts.rules_for(run) if rule.since <= run.finished_at]
 
 
-def _evaluate_rules(
+def _raised(
     tx: Transaction, case: _Case, fields: Mapping[str, FieldFacts], *, mails: bool
 ) -> list[Alert]:
     found = []
     for rule in case.rules:
         facts = facts_of(tx, rule, case.run, fields)
-        sentence = evaluate(rule, case.run, facts)
-        if sentence is None:
+        finding = evaluate(rule, case.run, facts)
+        if finding is None:
             continue
         if facts.spent is not None and not tx.alerts.claim_month(rule.id, facts.spent.month):
             continue  # a budget raises one alert a month
-        alert = _alert(rule, case.run, sentence, tx.now)
+        alert = _alert(rule, case.run, finding, tx.now)
         if raise_alert(tx, rule, alert, mails=mails):
             found.append(alert)
     return found
 
 
-def _alert(rule: Rule, run: Run, sentence: str, now: int) -> Alert:
+def _alert(rule: Rule, run: Run, finding: Finding, now: int) -> Alert:
     return Alert(
         id=new_ulid(),
         account_id=rule.account_id,
@@ -159,9 +159,9 @@ def _alert(rule: Rule, run: Run, sentence: str, now: int) -> Alert:
         run_id=run.id,
         worker_id=run.worker_id,
         task_id=run.task_id,
-        sentence=sentence,
+        sentence=finding.sentence,
         at=now,
-        reason=run.reason if rule.kind is RuleKind.FAILED else None,
+        reason=finding.reason,
     )
 
 

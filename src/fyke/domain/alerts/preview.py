@@ -1,4 +1,4 @@
-"""A preview of a rule: the alerts that it would have raised for the last ended runs."""
+"""What a rule finds in the last runs that ended, without raising an alert."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from fyke.contracts.results import Results
 from fyke.contracts.state import Storage, Transaction
-from fyke.domain.alerts.evaluate import Facts, evaluate
+from fyke.domain.alerts.evaluate import Facts, Finding, evaluate
 from fyke.domain.alerts.fields import count_fields
 from fyke.domain.alerts.monitor import facts_of
 from fyke.domain.alerts.months import spent_in_month
@@ -19,19 +19,18 @@ PREVIEW_ROWS = 500  # of each run, when the rule looks at a field
 
 @dataclass(frozen=True, slots=True)
 class PreviewedAlert:
-    """A run for which the rule would have raised an alert, and its text."""
+    """A run that would have raised an alert, and what the rule finds in it."""
 
     run: Run
-    sentence: str
+    finding: Finding
 
 
 @dataclass(frozen=True, slots=True)
 class RulePreview:
-    """How many ``runs`` were evaluated, and the alerts that the rule would have raised for them,
-    newest first.
+    """``runs`` that were checked, and those that would have raised an alert, newest first.
 
-    A budget is about the present month instead, and raises at most one alert: then ``runs`` is 0,
-    ``month`` has the usage of the month, and ``now`` the text of its alert.
+    A budget checks the present month instead, and raises at most one alert in it: then ``runs`` is
+    0, ``month`` names it with what was used, and ``now`` is what the rule finds.
     """
 
     runs: int
@@ -39,7 +38,7 @@ class RulePreview:
     month: str = ""
     usd_micros: int = 0
     traffic_bytes: int = 0
-    now: str = ""
+    now: Finding | None = None
 
 
 async def preview(storage: Storage, results: Results, rule: Rule) -> RulePreview:
@@ -59,9 +58,9 @@ async def preview(storage: Storage, results: Results, rule: Rule) -> RulePreview
     def work(tx: Transaction) -> list[PreviewedAlert]:
         found = []
         for run in runs:
-            sentence = evaluate(rule, run, facts_of(tx, rule, run, seen.get(run.id, {})))
-            if sentence is not None:
-                found.append(PreviewedAlert(run, sentence))
+            finding = evaluate(rule, run, facts_of(tx, rule, run, seen.get(run.id, {})))
+            if finding is not None:
+                found.append(PreviewedAlert(run, finding))
         return found
 
     return RulePreview(len(runs), await storage.read(work))
@@ -75,6 +74,6 @@ def _last(tx: Transaction, rule: Rule) -> tuple[list[Run], dict[str, frozenset[s
 def _budget(tx: Transaction, rule: Rule) -> RulePreview:
     spent = spent_in_month(tx, rule, tx.now)
     runs = tx.alerts.last_ended(rule.account_id, rule.worker_id, rule.task_id, 1)
-    # a budget only depends on the usage, but ``evaluate`` needs a run
-    said = evaluate(rule, runs[0], Facts(spent=spent)) if runs else None
-    return RulePreview(0, [], spent.month, spent.usd_micros, spent.traffic_bytes, said or "")
+    # a budget depends on the month alone, but a rule is evaluated for a run
+    finding = evaluate(rule, runs[0], Facts(spent=spent)) if runs else None
+    return RulePreview(0, [], spent.month, spent.usd_micros, spent.traffic_bytes, finding)

@@ -10,7 +10,7 @@ from decimal import Decimal
 from fyke.contracts.state import Transaction
 from fyke.domain.access import own_task
 from fyke.domain.workers.lookup import find_worker
-from fyke.errors import InvalidRequest, TaskNotFound, WorkerNotFound
+from fyke.errors import InvalidRequest, Problem, TaskNotFound, WorkerNotFound
 from fyke.model.account import Caller
 from fyke.model.alert import MAX_FIELD, MAX_NAME, MOST_TARGETS, Rule, RuleKind
 from fyke.model.billing import MICROS
@@ -21,13 +21,13 @@ MAX_FACTOR = 1000
 MOST_USD = Decimal(10**9)
 MOST_MB = Decimal(10**12)
 _MEGABYTE = 10**6
-# accepted by every mail server; it also keeps line breaks out of the headers
+# what every mail server accepts; it also keeps line breaks out of the headers
 _EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 
 
 @dataclass(frozen=True, slots=True)
 class RuleFields:
-    """The fields of a rule as they were sent; those that its kind does not have are ignored.
+    """What a request says about a rule; members that its kind does not know are left out.
 
     ``worker`` is an id or path, ``task`` an id. ``factor`` is a share for ``fewer_rows`` and a
     multiple for ``slower``; ``percent`` of rows may lack ``field``; ``reasons`` are codes of ends.
@@ -54,17 +54,17 @@ EXAMPLE = RuleFields(name="A run has failed", kind=RuleKind.FAILED.value)
 def checked(
     tx: Transaction, caller: Caller, wanted: RuleFields, blank: Rule, *, mails: bool
 ) -> Rule:
-    """``blank`` (id, times) with the fields of ``wanted``. Raise ``InvalidRequest`` with a sentence
-    for each error.
+    """``blank`` (id, times) with what ``wanted`` says. Raise ``InvalidRequest`` with each
+    problem.
     """
-    faults: list[str] = []
+    faults: list[Problem] = []
 
-    def keep(found: Iterator[str]) -> None:
+    def keep(found: Iterator[Problem]) -> None:
         faults.extend(found)
 
     name = " ".join(wanted.name.split())
     if not 1 <= len(name) <= MAX_NAME:
-        faults.append(f"name: it must have 1 to {MAX_NAME} characters")
+        faults.append(Problem(f"it must have 1 to {MAX_NAME} characters", "name"))
     kind = _kind(wanted.kind, faults)
     worker_id, task_id = _scope(tx, caller, wanted, faults)
     keep(_endpoint_faults(tx, caller, wanted))
@@ -83,7 +83,7 @@ def checked(
         member = _MEMBERS.get(kind)
         rule = member(rule, wanted, faults) if member else rule
     if faults:
-        raise InvalidRequest("; ".join(faults), details=faults)
+        raise InvalidRequest.of(faults)
     return rule
 
 
@@ -101,77 +101,86 @@ def _bare(rule: Rule, kind: RuleKind) -> Rule:
     )
 
 
-def _kind(word: str, faults: list[str]) -> RuleKind | None:
+def _kind(word: str, faults: list[Problem]) -> RuleKind | None:
     try:
         return RuleKind(word.strip().lower())
     except ValueError:
-        faults.append(f"kind: it must be one of {', '.join(RuleKind)}")
+        faults.append(Problem(f"it must be one of {', '.join(RuleKind)}", "kind"))
         return None
 
 
 def _scope(
-    tx: Transaction, caller: Caller, wanted: RuleFields, faults: list[str]
+    tx: Transaction, caller: Caller, wanted: RuleFields, faults: list[Problem]
 ) -> tuple[str, str]:
     worker, task = wanted.worker.strip(), wanted.task.strip()
     if worker and task:
-        faults.append("task: give a worker or a task, not both")
+        faults.append(Problem("give a worker or a task, not both", "task"))
         return "", ""
     try:
         if task:
             return "", own_task(tx, caller, task).id
         return (find_worker(tx, caller, worker).id, "") if worker else ("", "")
     except WorkerNotFound:
-        faults.append(f"worker: there is no worker {worker[:80]!r}; leave it empty for all")
+        faults.append(
+            Problem(f"there is no worker {worker[:80]!r}; leave it empty for all", "worker")
+        )
     except TaskNotFound:
-        faults.append(f"task: there is no task {task[:80]!r}; leave it empty for all")
+        faults.append(Problem(f"there is no task {task[:80]!r}; leave it empty for all", "task"))
     return "", ""
 
 
-def _failed(rule: Rule, wanted: RuleFields, faults: list[str]) -> Rule:
+def _failed(rule: Rule, wanted: RuleFields, faults: list[Problem]) -> Rule:
     known = {code.value: code for code in ENDS}
     named = list(dict.fromkeys(word for text in wanted.reasons if (word := text.strip().lower())))
     strange = [word for word in named if word not in known]
     if strange:
-        faults.append(
-            f"reasons: there is no reason {strange[0][:40]!r}; use one or several of "
+        text = (
+            f"there is no reason {strange[0][:40]!r}; use one or several of "
             f"{', '.join(known)}, or none for every failure"
         )
+        faults.append(Problem(text, "reasons"))
     return replace(rule, reasons=tuple(known[word] for word in named if word in known))
 
 
-def _fewer(rule: Rule, wanted: RuleFields, faults: list[str]) -> Rule:
+def _fewer(rule: Rule, wanted: RuleFields, faults: list[Problem]) -> Rule:
     if not 0 < wanted.factor <= 1:
-        faults.append("factor: it must be above 0 and at most 1, such as 0.5 for half of the usual")
+        faults.append(
+            Problem("it must be above 0 and at most 1, such as 0.5 for half of the usual", "factor")
+        )
     return replace(rule, factor=wanted.factor)
 
 
-def _slower(rule: Rule, wanted: RuleFields, faults: list[str]) -> Rule:
+def _slower(rule: Rule, wanted: RuleFields, faults: list[Problem]) -> Rule:
     if not 1 <= wanted.factor <= MAX_FACTOR:
-        faults.append(f"factor: it must be 1 to {MAX_FACTOR}, such as 2 for twice the usual time")
+        faults.append(
+            Problem(f"it must be 1 to {MAX_FACTOR}, such as 2 for twice the usual time", "factor")
+        )
     return replace(rule, factor=wanted.factor)
 
 
-def _missing(rule: Rule, wanted: RuleFields, faults: list[str]) -> Rule:
+def _missing(rule: Rule, wanted: RuleFields, faults: list[Problem]) -> Rule:
     field = wanted.field.strip()
     if not 1 <= len(field) <= MAX_FIELD:
-        faults.append(f"field: name the output field, with 1 to {MAX_FIELD} characters")
+        faults.append(Problem(f"name the output field, with 1 to {MAX_FIELD} characters", "field"))
     if not 0 <= wanted.percent < 100:
-        faults.append("percent: it must be 0 or more and less than 100")
+        faults.append(Problem("it must be 0 or more and less than 100", "percent"))
     return replace(rule, field=field, percent=wanted.percent)
 
 
-def _budget(rule: Rule, wanted: RuleFields, faults: list[str]) -> Rule:
+def _budget(rule: Rule, wanted: RuleFields, faults: list[Problem]) -> Rule:
     usd, megabytes = wanted.budget_usd, wanted.budget_traffic_mb
     if not 0 <= usd <= MOST_USD:
-        faults.append(f"budget_usd: it must be 0 to {MOST_USD}")
+        faults.append(Problem(f"it must be 0 to {MOST_USD}", "budget_usd"))
     if not 0 <= megabytes <= MOST_MB:
-        faults.append(f"budget_traffic_mb: it must be 0 to {MOST_MB}")
+        faults.append(Problem(f"it must be 0 to {MOST_MB}", "budget_traffic_mb"))
     if not usd and not megabytes:
-        faults.append("budget_usd: give an amount above 0 here, in budget_traffic_mb, or in both")
+        faults.append(
+            Problem("give an amount above 0 here, in budget_traffic_mb, or in both", "budget_usd")
+        )
     return replace(rule, usd_micros=int(usd * MICROS), traffic_bytes=int(megabytes * _MEGABYTE))
 
 
-_MEMBERS: dict[RuleKind, Callable[[Rule, RuleFields, list[str]], Rule]] = {
+_MEMBERS: dict[RuleKind, Callable[[Rule, RuleFields, list[Problem]], Rule]] = {
     RuleKind.FAILED: _failed,
     RuleKind.FEWER_ROWS: _fewer,
     RuleKind.SLOWER: _slower,
@@ -180,23 +189,27 @@ _MEMBERS: dict[RuleKind, Callable[[Rule, RuleFields, list[str]], Rule]] = {
 }
 
 
-def _endpoint_faults(tx: Transaction, caller: Caller, wanted: RuleFields) -> Iterator[str]:
+def _endpoint_faults(tx: Transaction, caller: Caller, wanted: RuleFields) -> Iterator[Problem]:
     if len(wanted.endpoints) > MOST_TARGETS:
-        yield f"endpoints: at most {MOST_TARGETS}"
+        yield Problem(f"at most {MOST_TARGETS}", "endpoints")
         return
     mine = {endpoint.id for endpoint in tx.webhooks.of_account(caller.account_id)}
     strange = [name for name in wanted.endpoints if name not in mine]
     if strange:
-        yield f"endpoints: there is no webhook {strange[0][:40]!r}"
+        yield Problem(f"there is no webhook {strange[0][:40]!r}", "endpoints")
 
 
-def _email_faults(wanted: RuleFields, *, mails: bool) -> Iterator[str]:
+def _email_faults(wanted: RuleFields, *, mails: bool) -> Iterator[Problem]:
     if wanted.emails and not mails:
-        yield "emails: this installation has no mail server; its operator can set FYKE_SMTP_URL"
+        yield Problem(
+            "this installation has no mail server; its operator can set FYKE_SMTP_URL", "emails"
+        )
     elif len(wanted.emails) > MOST_TARGETS:
-        yield f"emails: at most {MOST_TARGETS}"
+        yield Problem(f"at most {MOST_TARGETS}", "emails")
     else:
         for address in wanted.emails:
             text = address.strip()
             if len(text) > MAX_EMAIL or not _EMAIL.fullmatch(text):
-                yield f"emails: {text[:80]!r} is not a mail address such as ada@example.org"
+                yield Problem(
+                    f"{text[:80]!r} is not a mail address such as ada@example.org", "emails"
+                )

@@ -60,7 +60,7 @@ class Alerts:
         """
         require_editor(caller, "Marking alerts as read")
         if alert_ids is not None and len(alert_ids) > MOST_MARKED:
-            raise InvalidRequest(f"ids: at most {MOST_MARKED} at once")
+            raise InvalidRequest(f"at most {MOST_MARKED} at once", field="ids")
         return await self._storage.write(
             lambda tx: tx.alerts.mark_read(caller.account_id, alert_ids, tx.now)
         )

@@ -87,7 +87,7 @@ def day_named(text: str, field: str) -> date:
     except ValueError:
         day = date.min
     if len(typed) != 10 or not _YEARS[0] <= day.year <= _YEARS[1]:
-        raise InvalidRequest(f"{field}: {typed[:20]!r} is no day; write it as 2026-11-24")
+        raise InvalidRequest(f"{typed[:20]!r} is no day; write it as 2026-11-24", field=field)
     return day
 
 
@@ -96,11 +96,12 @@ def checked_range(first: date, last: date) -> None:
     the message names the longest range from the same beginning.
     """
     if last < first:
-        raise InvalidRequest(f"until: {last} lies before from, which is {first}")
+        raise InvalidRequest(f"{last} lies before from, which is {first}", field="until")
     longest = longest_from(first)
     if last > longest:
         raise InvalidRequest(
-            f"until: a range has at most {MOST_DAYS} days; from {first} it reaches to {longest}"
+            f"a range has at most {MOST_DAYS} days; from {first} it reaches to {longest}",
+            field="until",
         )
 
 

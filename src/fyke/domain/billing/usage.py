@@ -153,7 +153,7 @@ class UsageReports:
             lambda tx: tx.ledger.page(caller.account_id, filter, cursor.strip(), size + 1)
         )
         if found is None:
-            raise InvalidRequest("cursor: use next_cursor of an earlier answer")
+            raise InvalidRequest("use next_cursor of an earlier answer", field="cursor")
         entries = found[:size]
         return LedgerPage(entries, entries[-1].id if len(found) > size else "")
 

@@ -1,7 +1,7 @@
 """Which callback URLs are accepted. Checked at start, and once more before each delivery.
 
-At start only the URL itself can be checked; the addresses of a name are checked at delivery, when
-they are connected to.
+At start only the URL itself can be checked; the addresses behind a name are checked at delivery,
+when a connection is made.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ class CallbackUrl:
 
 
 class CallbackRules:
-    """Checks callback URLs; the targets that ``addresses`` allows are exempt."""
+    """Checks callback URLs; exempt are the targets that ``addresses`` allows."""
 
     def __init__(self, addresses: AddressRules) -> None:
         self._addresses = addresses
 
     def check(self, url: str) -> CallbackUrl:
-        """Return the URL's parts. Raise ``InvalidRequest`` with field, rule and remedy."""
+        """Return the URL's parts. Raise ``InvalidRequest`` that names field, rule and remedy."""
         parts = _split(url)
         try:
             host = parse_host(parts.hostname or "")
@@ -79,9 +79,9 @@ def receiver_of(url: str, field: str = "callback_url") -> str:
         name = f"[{host}]" if ":" in str(host) else str(host)
         return f"{parts.scheme}://{name}:{_port(parts)}"
     except BadHost as error:
-        raise InvalidRequest(f"{field}: {error}") from error
+        raise InvalidRequest(str(error), field=field) from error
     except InvalidRequest as error:
-        raise InvalidRequest(error.message.replace("callback_url", field, 1)) from error
+        raise InvalidRequest(error.problems[0].rule, field=field) from error
 
 
 def _split(url: str) -> SplitResult:
@@ -117,4 +117,4 @@ def _port(parts: SplitResult) -> int:
 
 
 def _refused(rule: str) -> InvalidRequest:
-    return InvalidRequest(f"callback_url: {rule}")
+    return InvalidRequest(rule, field="callback_url")

@@ -13,10 +13,17 @@ from fyke.domain.workers.lookup import find_worker, seen_by
 from fyke.errors import InvalidRequest, WorkerNotFound
 from fyke.model.account import Caller
 from fyke.model.run import RunFilter
-from fyke.model.worker import NO_FACTS, Version, VersionState, Worker, WorkerFacts, WorkerOrder
+from fyke.model.worker import (
+    MAX_SEARCH,
+    NO_FACTS,
+    Version,
+    VersionState,
+    Worker,
+    WorkerFacts,
+    WorkerOrder,
+)
 
 MAX_RESULTS = 100
-MAX_TEXT = 500
 MAX_FAVOURITES = 200
 _LOOKED_AT = 300  # workers whose names may be proposed
 _PROPOSED = 3
@@ -94,9 +101,11 @@ class Catalog:
         description. Raise ``InvalidRequest`` for a blank text.
         """
         wanted = text.strip()
-        if not wanted or len(wanted) > MAX_TEXT:
-            rule = f"1 to {MAX_TEXT} characters that are not all blank"
-            raise InvalidRequest(f"search must be {rule}; send a word of the worker's title")
+        if not wanted or len(wanted) > MAX_SEARCH:
+            rule = f"1 to {MAX_SEARCH} characters that are not all blank"
+            raise InvalidRequest(
+                f"must be {rule}; send a word of the worker's title", field="search"
+            )
         _, found = await self.page(caller, wanted, offset=0, limit=max(1, min(limit, MAX_RESULTS)))
         return found
 
@@ -119,9 +128,10 @@ class Catalog:
         nothing is found. Raise ``InvalidRequest`` for a text that is too long.
         """
         text = query.text.strip()
-        if len(text) > MAX_TEXT:
+        if len(text) > MAX_SEARCH:
             raise InvalidRequest(
-                f"search must be at most {MAX_TEXT} characters; send a word of the worker's title"
+                f"must be at most {MAX_SEARCH} characters; send a word of the worker's title",
+                field="search",
             )
         found = await self._storage.read(lambda tx: self._browse(tx, caller, query, text))
         if found.everywhere or not text:
@@ -218,7 +228,8 @@ class Catalog:
                 tx.favourites.add(caller.user_id, worker.id, tx.now)
             else:
                 raise InvalidRequest(
-                    f"favourites: at most {MAX_FAVOURITES} workers can be marked; unmark one first"
+                    f"at most {MAX_FAVOURITES} workers can be marked; unmark one first",
+                    field="favourites",
                 )
             return _entries(tx, caller, [worker])[0]
 

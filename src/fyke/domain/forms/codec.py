@@ -9,11 +9,21 @@ spreadsheet.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from fyke.domain.forms.controls import READ, SHOW, UNIT, Posted, Read, first, read_json_text
 from fyke.domain.forms.jsonview import JsonViewError, read_json
-from fyke.domain.forms.model import ABSENT, ControlKind, FormField, InputError, dump, pretty, same
+from fyke.domain.forms.model import (
+    ABSENT,
+    ControlKind,
+    FormField,
+    InputError,
+    dump,
+    named_field,
+    pretty,
+    same,
+)
 from fyke.domain.forms.rows import MAX_ROWS, SHOWN_ROWS, cell_name, cells_of, rows_of
 from fyke.domain.forms.tables import pasted
 from fyke.errors import InvalidRequest
@@ -103,10 +113,10 @@ def _read_table(field: FormField, posted: Posted) -> Read:
     paste = first(posted, PASTE)
     if paste.strip():
         try:
-            posted = {**posted, **cells_of(field, pasted(paste), after=MAX_ROWS).cells}
+            table = pasted(paste, "the paste")
+            posted = {**posted, **cells_of(field, table, after=MAX_ROWS).cells}
         except InvalidRequest as error:
-            message = f'field "{field.name}": {error.message.replace("the file", "the paste")}'
-            problems.append(InputError(f"custom.{field.name}", message))
+            problems.append(_field_error(field, error.message))
     for cells in rows_of(field, posted):
         row, wrong = _read_row(field, cells, len(values) + 1)
         if any(not _blank(value) for value in row.values()):
@@ -114,7 +124,7 @@ def _read_table(field: FormField, posted: Posted) -> Read:
             problems += wrong
     if len(values) > MAX_ROWS:
         rule = f"must have at most {MAX_ROWS:,} rows; give the rest as JSON or in another run"
-        problems = [InputError(f"custom.{field.name}", f'field "{field.name}" {rule}')]
+        problems = [_field_error(field, rule)]
     return Read(values, tuple(problems))
 
 
@@ -131,17 +141,17 @@ def _read_row(
         read = decode(column, cells.get(column.name, {}))
         if read.value is not ABSENT:
             row[column.name] = read.value
-        rules = [_after_name(problem, column) for problem in read.problems]
+        rules = [problem.rule for problem in read.problems]
         if not rules and column.required and (read.value is ABSENT or read.value in (None, "", [])):
             rules = ["is required; fill it in or take the row out"]
         problems += [_cell_error(field, number, column, rule) for rule in rules]
     return row, problems
 
 
-def _after_name(problem: InputError, column: FormField) -> str:
-    return problem.message.removeprefix(f'field "{column.name}" ')
-
-
 def _cell_error(field: FormField, number: int, column: FormField, rule: str) -> InputError:
-    message = f'field "{field.name}", row {number}, "{column.title}" {rule}'
-    return InputError(f"custom.{field.name}", message, row=number, column=column.name)
+    error = _field_error(field, rule)
+    return replace(error, row=number, column=column.name, title=column.title)
+
+
+def _field_error(field: FormField, rule: str) -> InputError:
+    return InputError(f"custom.{field.name}", rule, subject=named_field(field.name))

@@ -13,7 +13,15 @@ from typing import Any
 
 from fyke.domain.forms import choices, dates
 from fyke.domain.forms.jsonview import JsonViewError, read_json
-from fyke.domain.forms.model import ABSENT, ControlKind, FormField, InputError, dump, pretty
+from fyke.domain.forms.model import (
+    ABSENT,
+    ControlKind,
+    FormField,
+    InputError,
+    dump,
+    named_field,
+    pretty,
+)
 from fyke.domain.forms.numbers import NotANumber, read_number, within
 from fyke.domain.workers.date_formats import DEFAULT
 
@@ -37,7 +45,8 @@ def first(posted: Mapping[str, list[str]], suffix: str = "") -> str:
 
 
 def _wrong(field: FormField, rule: str, **place: Any) -> tuple[InputError, ...]:
-    return (InputError(f"custom.{field.name}", f'field "{field.name}" {rule}', **place),)
+    subject = named_field(field.name)
+    return (InputError(f"custom.{field.name}", rule, subject=subject, **place),)
 
 
 def one_line(value: object) -> bool:

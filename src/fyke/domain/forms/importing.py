@@ -80,7 +80,9 @@ def _import_list(field: FormField, table: Table, column: str) -> Imported:
     cells = [row[index].replace("\r\n", "\n") for row in rows if index < len(row)]
     lines = [cell for cell in cells if cell.strip()]
     if not lines and table.rows:
-        raise InvalidFields(f"column: the file has nothing in column {index + 1}; choose another")
+        raise InvalidFields(
+            f"the file has nothing in column {index + 1}; choose another", field="column"
+        )
     return Imported([{field.item_key: x} for x in lines] if field.item_key else lines, header)
 
 
@@ -97,7 +99,9 @@ def _column(field: FormField, titles: list[str], wanted: str) -> tuple[int, bool
     if wanted.isdecimal() and 0 < int(wanted) <= max(len(titles), 1):
         return int(wanted) - 1, known is not None
     there = ", ".join(title for title in titles if title)[:200]
-    raise InvalidFields(f'column: the file has no column "{wanted[:80]}"; its titles are: {there}')
+    raise InvalidFields(
+        f'the file has no column "{wanted[:80]}"; its titles are: {there}', field="column"
+    )
 
 
 def _import_rows(field: FormField, table: Table) -> Imported:
@@ -110,7 +114,4 @@ def _import_rows(field: FormField, table: Table) -> Imported:
 def _with_line(error: InputError, lines: list[int]) -> InputError:
     if not 0 < error.row <= len(lines):
         return error
-    line = lines[error.row - 1]
-    return replace(
-        error, message=error.message.replace(f"row {error.row}", f"line {line}"), line=line
-    )
+    return replace(error, line=lines[error.row - 1])

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from fyke.domain.forms.dates import DateRule
 from fyke.domain.workers.input_schema import InputSchema
+from fyke.errors import Problem
 
 
 class Absent(Enum):
@@ -18,6 +19,8 @@ class Absent(Enum):
 
 
 ABSENT: Final = Absent.ABSENT
+
+FormSource = Literal["run", "task", "saved", "schema"]  # where a first input comes from
 
 
 class ControlKind(StrEnum):
@@ -99,19 +102,37 @@ class RunForm:
 
 @dataclass(frozen=True, slots=True)
 class InputError:
-    """One problem: field, rule and remedy, as one sentence.
+    """One problem: where, and which rule with its remedy, worded to follow the subject.
 
     ``path`` is ``custom.NAME``, ``system.NAME`` or ``""`` for the input as a whole. ``row`` is
-    1-based, 0 = none; ``column`` names a cell of the row. ``line`` and ``line_column`` are places
-    in a JSON text, 1-based, 0 = unknown.
+    1-based, 0 = none; ``column`` and ``title`` name a cell of the row. ``line`` and
+    ``line_column`` are places in a JSON text or a file, 1-based, 0 = unknown. ``subject`` names the
+    field to clients without a form. ``missing``: a required field without a value.
     """
 
     path: str
-    message: str
+    rule: str
     row: int = 0
     column: str = ""
     line: int = 0
     line_column: int = 0
+    subject: str = ""
+    title: str = ""
+    missing: bool = False
+
+    @property
+    def message(self) -> str:
+        """The sentence, with the subject and the cell."""
+        place = ""
+        if self.row:
+            place = f", line {self.line}" if self.line else f", row {self.row}"
+            place += f', "{self.title}"'
+        return Problem(self.rule, self.subject + place).sentence
+
+
+def named_field(name: str) -> str:
+    """The subject of an error about a field of the form."""
+    return f'field "{name}"'
 
 
 def dump(value: Any) -> str:

@@ -184,9 +184,18 @@ def _checked(form: RunForm, found: Normalised, raw: Raw, defaults: SystemDefault
         return found
     known = {error.path for error in errors}
     lines = _Positions(form, raw)
-    for name, rule in problems(form.schema, found.custom):
-        if f"custom.{name}" not in known:
-            errors.append(InputError(f"custom.{name}", rule, line=lines.of(name)))
+    for problem in problems(form.schema, found.custom):
+        path = f"custom.{problem.name}"
+        if path not in known:
+            errors.append(
+                InputError(
+                    path,
+                    problem.rule,
+                    line=lines.of(problem.name),
+                    subject=problem.subject,
+                    missing=problem.missing,
+                )
+            )
     for error in check_system(found.system, defaults):
         if error.path not in known:
             errors.append(error)

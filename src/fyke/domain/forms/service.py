@@ -14,7 +14,7 @@ from fyke.domain.accounts.rights import require_editor
 from fyke.domain.billing.caps import SpendingMonth, month_of
 from fyke.domain.forms.describe import describe
 from fyke.domain.forms.importing import ImportChoice, Imported, import_file
-from fyke.domain.forms.model import ControlKind, RunForm, dump
+from fyke.domain.forms.model import ControlKind, FormSource, RunForm, dump
 from fyke.domain.forms.normalise import Normalised, Raw, normalise, start_value
 from fyke.domain.forms.quote import Quote, SplitPreview, quote, split_preview
 from fyke.domain.runs.admission import beyond_plan
@@ -60,7 +60,7 @@ class FormStart:
     """
 
     value: Normalised
-    source: str
+    source: FormSource
     ref: str = ""
     title: str = ""
     version: str = ""
@@ -206,7 +206,9 @@ class RunForms:
         require_editor(caller, "Saving an input")
         text = dump(value.input)
         if len(text.encode()) > MAX_DEFAULT:
-            raise InvalidRequest(f"input must be at most {MAX_DEFAULT:,} bytes of JSON; shorten it")
+            raise InvalidRequest(
+                f"must be at most {MAX_DEFAULT:,} bytes of JSON; shorten it", field="input"
+            )
 
         def work(tx: Transaction) -> None:
             worker = find_worker(tx, caller, ref)
@@ -242,7 +244,9 @@ class RunForms:
         found = lists[0] if not field and len(lists) == 1 else view.form.fields.get(field)
         if found is None:
             known = ", ".join(each.name for each in lists)[:300] or "none"
-            raise InvalidRequest(f'field: name a list of the form, not "{field[:80]}": {known}')
+            raise InvalidRequest(
+                f'name a list of the form, not "{field[:80]}": {known}', field="field"
+            )
         return found.name, await asyncio.to_thread(import_file, found, name, data, choice)
 
     async def _read(self, work: Callable[[Transaction], T]) -> T:
@@ -286,7 +290,9 @@ def _from_run(tx: Transaction, caller: Caller, worker: Worker, run_id: str) -> F
     if run is None or run.account_id != caller.account_id:
         raise RunNotFound
     if run.worker_id != worker.id:
-        raise InvalidRequest("from_run: this run is of another worker; open its own worker's form")
+        raise InvalidRequest(
+            "this run is of another worker; open its own worker's form", field="from_run"
+        )
     value = _without_defaults(tx, run)
     return FormStart(value, "run", run.id, "", run.version, run.callback_url)
 
@@ -308,7 +314,9 @@ def _without_defaults(tx: Transaction, run: Run) -> Normalised:
 def _from_task(tx: Transaction, caller: Caller, worker: Worker, task_id: str) -> FormStart:
     task = own_task(tx, caller, task_id)
     if task.worker_id != worker.id:
-        raise InvalidRequest("task: this task is of another worker; open its own worker's form")
+        raise InvalidRequest(
+            "this task is of another worker; open its own worker's form", field="task"
+        )
     value = _taken_apart(json.loads(task.input_json))
     return FormStart(value, "task", task.id, task.title, task.version)
 

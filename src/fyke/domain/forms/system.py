@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from fyke.domain.forms.choices import token_of
@@ -64,7 +65,7 @@ def read_system(sent: dict[str, Posted]) -> tuple[dict[str, Any], list[InputErro
         if read.value is not ABSENT:
             values[name] = read.value
         problems += [
-            InputError(f"system.{name}", error.message.replace("field ", "option ", 1))
+            replace(error, path=f"system.{name}", subject=f'option "{name}"')
             for error in read.problems
         ]
     return values, problems
@@ -77,5 +78,6 @@ def check_system(system: dict[str, Any], defaults: SystemDefaults) -> list[Input
         try:
             read_input({"parameters": {"system": {name: value}, "custom": {}}}, defaults)
         except InvalidRequest as error:
-            problems.append(InputError(f"system.{name}", error.message))
+            [problem] = error.problems
+            problems.append(InputError(f"system.{name}", problem.rule, subject=problem.field))
     return problems

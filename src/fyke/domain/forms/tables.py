@@ -18,6 +18,7 @@ MAX_COLUMNS = 200
 MAX_CELL = 32_767  # characters, as spreadsheets have it
 
 _DELIMITERS = ",;\t|"
+_FILE = "the file"
 _MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 
 
@@ -29,25 +30,27 @@ class Table:
     lines: list[int]
 
 
-def refuse(problem: str, line: int = 0) -> InvalidRequest:
-    """Return the error for a file that cannot be used."""
-    return InvalidRequest(f"the file, line {line}: {problem}" if line else f"the file {problem}")
+def refuse(rule: str, line: int = 0, source: str = _FILE) -> InvalidRequest:
+    """Return the error for a text that cannot be used."""
+    return InvalidRequest(rule, field=f"{source}, line {line}" if line else source)
 
 
-def bounded(rows: Iterable[tuple[int, list[str]]]) -> Table:
+def bounded(rows: Iterable[tuple[int, list[str]]], source: str = _FILE) -> Table:
     """Return the rows that are not blank. Raise ``InvalidRequest`` beyond the limits."""
     table = Table([], [])
     for line, row in rows:
         if not any(cell.strip() for cell in row):
             continue
         if len(table.rows) >= MAX_ROWS:
-            raise refuse(f"has more than {MAX_ROWS:,} rows; split it into smaller files")
+            rule = f"has more than {MAX_ROWS:,} rows; split it into smaller files"
+            raise refuse(rule, source=source)
         if len(row) > MAX_COLUMNS:
-            raise refuse(f"more than {MAX_COLUMNS} columns; leave out those not needed", line)
+            rule = f"more than {MAX_COLUMNS} columns; leave out those not needed"
+            raise refuse(rule, line, source)
         for number, cell in enumerate(row, 1):
             if len(cell) > MAX_CELL:
                 rule = f"column {number} has more than {MAX_CELL:,} characters; shorten it"
-                raise refuse(rule, line)
+                raise refuse(rule, line, source)
         table.rows.append(row)
         table.lines.append(line)
     return table
@@ -63,9 +66,9 @@ def read_text_file(data: bytes, *, delimited: bool) -> Table:
     return bounded((n, [line]) for n, line in enumerate(text.splitlines(), 1))
 
 
-def pasted(text: str) -> Table:
+def pasted(text: str, source: str = _FILE) -> Table:
     """Return what was copied from a spreadsheet: lines, with tabs between columns."""
-    return bounded(_delimited(text.replace("\r\n", "\n"), "\t"))
+    return bounded(_delimited(text.replace("\r\n", "\n"), "\t", source), source)
 
 
 def _decoded(data: bytes) -> str:
@@ -87,7 +90,7 @@ def _delimiter(text: str) -> str:
     return max(_DELIMITERS, key=outside.count)
 
 
-def _delimited(text: str, delimiter: str) -> Iterable[tuple[int, list[str]]]:
+def _delimited(text: str, delimiter: str, source: str = _FILE) -> Iterable[tuple[int, list[str]]]:
     reader = csv.reader(
         io.StringIO(text, newline=""), delimiter=delimiter, strict=delimiter != "\t"
     )
@@ -99,6 +102,6 @@ def _delimited(text: str, delimiter: str) -> Iterable[tuple[int, list[str]]]:
             return
         except csv.Error as error:
             rule = f"is not valid CSV ({error}); put values with quotes in quotes, each quote twice"
-            raise refuse(rule, reader.line_num) from None
+            raise refuse(rule, reader.line_num, source) from None
         yield line, row
         line = reader.line_num + 1

@@ -111,7 +111,7 @@ class Installation:
         setting = self._probe.keep_days()
         wanted = setting if days is None else days
         if not 0 <= wanted <= MOST_DAYS:
-            raise InvalidRequest(f"days: it must be 0 to {MOST_DAYS}; 0 keeps everything")
+            raise InvalidRequest(f"it must be 0 to {MOST_DAYS}; 0 keeps everything", field="days")
 
         def work(tx: Transaction) -> Retention:
             if not wanted:

@@ -79,7 +79,7 @@ class LogReading:
     ) -> LogPage:
         """As ``page``, for requests that are already authorised."""
         if len(wanted.text) > MOST_TEXT:
-            raise InvalidFields(f"search must have at most {MOST_TEXT} characters")
+            raise InvalidFields(f"must have at most {MOST_TEXT} characters", field="search")
         limit = min(max(limit, 1), MOST_LINES)
         count = await self._results.log_count(run_id)
         look = _LogScan(self._results, run_id, wanted, limit, cut)

@@ -18,11 +18,10 @@ from fyke.kit.ids import is_ulid
 from fyke.model.account import Caller
 from fyke.model.audit import AuditAction
 from fyke.model.run import Origin, Run, RunState
-from fyke.model.submission import Submission, SubmissionState
+from fyke.model.submission import MAX_NOTE, Submission, SubmissionState
 from fyke.model.worker import Finding, Version, VersionState, Worker
 from fyke.reasons import Reason, ReasonCode
 
-MAX_NOTE = 2000
 _PUBLISHING = "Publishing for all accounts"
 _REVIEWING = "Reviewing"
 
@@ -175,7 +174,7 @@ class Reviews:
     async def send_back(self, caller: Caller, submission_id: str, reply: str) -> Submission:
         """Return it with a note, which must not be blank. Raises as ``approve`` does."""
         if not reply.strip():
-            raise InvalidFields("reply is required: say what is to be changed")
+            raise InvalidFields("is required: say what is to be changed", field="reply")
         return await self._decide(
             caller, submission_id, SubmissionState.RETURNED, reply, lambda tx, view: None
         )
@@ -262,4 +261,4 @@ def _view(tx: Transaction, submission: Submission) -> SubmissionView | None:
 def _check_note(field: str, text: str) -> None:
     if len(text) > MAX_NOTE or "\0" in text:
         rule = f"at most {MAX_NOTE:,} characters without NUL"
-        raise InvalidFields(f"{field} must be {rule}; shorten it")
+        raise InvalidFields(f"must be {rule}; shorten it", field=field)

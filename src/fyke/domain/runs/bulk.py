@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
 from fyke.domain.accounts.rights import require_editor
 from fyke.domain.runs.lists import RunLists
@@ -17,19 +16,7 @@ from fyke.domain.runs.start_keys import StartKey
 from fyke.errors import FykeError, InvalidRequest, Unavailable
 from fyke.model.account import Caller
 from fyke.model.run import TERMINAL_STATES, Origin, RunState
-from fyke.model.run_list import RunSearch
-
-MOST_NAMED = 100  # runs of one request that names them
-MOST_MATCHED = 500  # runs of one request that means all that match
-
-
-class BulkAction(StrEnum):
-    """The action on each run."""
-
-    ABORT = "abort"
-    RERUN = "rerun"
-    DELETE = "delete"
-
+from fyke.model.run_list import MOST_MATCHED, MOST_NAMED, BulkAction, RunSearch
 
 _LABELS = {
     BulkAction.ABORT: "Aborting runs",
@@ -88,11 +75,14 @@ class RunBulk:
         require_editor(caller, _LABELS[action])
         wanted = list(dict.fromkeys(run_ids))
         if not wanted:
-            raise InvalidRequest("runs: name at least one run, or all that match with all_matching")
+            raise InvalidRequest(
+                "name at least one run, or all that match with all_matching", field="runs"
+            )
         if len(wanted) > MOST_NAMED:
             raise InvalidRequest(
-                f"runs: at most {MOST_NAMED} runs may be named at once, and {len(wanted)} are; "
-                "send several requests, or use all_matching"
+                f"at most {MOST_NAMED} runs may be named at once, and {len(wanted)} are; "
+                "send several requests, or use all_matching",
+                field="runs",
             )
         return BulkAnswer(await self._each(caller, action, wanted, origin, callback_url, key))
 

@@ -52,7 +52,9 @@ class Estimates:
         Raises ``WorkerNotFound``, ``UnknownVersion``, ``VersionUnavailable``, ``InvalidRequest``.
         """
         if not 0 <= subtasks <= self._most_subtasks:
-            raise InvalidRequest(f"subtasks must be 0 (as before) to {self._most_subtasks}")
+            raise InvalidRequest(
+                f"must be 0 (as before) to {self._most_subtasks}", field="subtasks"
+            )
 
         def work(tx: Transaction) -> EstimateRequest:
             worker = find_worker(tx, caller, ref)

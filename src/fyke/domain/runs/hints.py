@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from fyke.domain.runs.sites import BlockedSite, SiteUsage
-from fyke.model.run import Outcome, Run, RunState
+from fyke.domain.runs.sites import SiteUsage
+from fyke.model.run import BlockedSite, Outcome, Run, RunState
 from fyke.reasons import Hint, HintCode, ReasonCode
 
 MOST_LINES = 10  # error lines that are looked at
@@ -77,10 +77,10 @@ BY_REASON: Mapping[ReasonCode, HintCode] = {
     ReasonCode.ACCOUNT_RUN_CAP: HintCode.CHARGE_CAP,
     ReasonCode.ACCOUNT_MONTH_CAP: HintCode.CHARGE_CAP,
     ReasonCode.BUILDS_NOT_ALLOWED: HintCode.BUILDS_NOT_ALLOWED,
-    ReasonCode.BAD_REQUIREMENT: HintCode.INSTALL_FAILED,
+    ReasonCode.BAD_REQUIREMENT: HintCode.REQUIREMENT_REFUSED,
     ReasonCode.PACKAGES_FAILED: HintCode.INSTALL_FAILED,
     ReasonCode.NO_READY_PACKAGE: HintCode.INSTALL_FAILED,
-    ReasonCode.PACKAGES_REFUSED: HintCode.INSTALL_FAILED,
+    ReasonCode.PACKAGES_REFUSED: HintCode.REQUIREMENT_REFUSED,
     ReasonCode.BUILD_FAILED: HintCode.INSTALL_FAILED,
     ReasonCode.INSTALLER_MISSING: HintCode.INSTALLER_NOT_READY,
     ReasonCode.NPM_TOO_OLD: HintCode.INSTALLER_NOT_READY,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from fyke.contracts.execution import Isolation
 from fyke.contracts.state import Transaction
@@ -36,14 +36,18 @@ def refusal(runners: Sequence[RunnerInfo], *, own: bool) -> Reason | None:
     """The same for these runners."""
     if not runners or any(can_execute(runner, own=own) for runner in runners):
         return None
-    return missing_isolation(runners[0].isolation, runners[0].reason)
+    return missing_isolation(runners[0].isolation, runners[0].checks, runners[0].reason)
 
 
-def missing_isolation(level: str, detail: str) -> Reason:
-    """The reason that the isolation ``level`` is not sufficient; ``detail`` is the finding."""
+def missing_isolation(level: str, checks: Iterable[tuple[str, bool, str]], detail: str) -> Reason:
+    """Why no Worker runs in a sandbox of this ``level``: the first of its isolation ``checks`` that
+    failed. ``detail`` is the same as one text, for a runner that does not report its checks.
+    """
+    check, seen = next(((name, seen) for name, passed, seen in checks if not passed), ("", ""))
+    found = {"check": check, "seen": seen, "detail": detail}
     if level == Isolation.NO_LIMITS.value:
-        return Reason.of(ReasonCode.LIMITS_MISSING, detail=detail)
-    return Reason.of(ReasonCode.ISOLATION_MISSING, level=str(level), detail=detail)
+        return Reason.of(ReasonCode.LIMITS_MISSING, **found)
+    return Reason.of(ReasonCode.ISOLATION_MISSING, level=str(level), **found)
 
 
 def refusal_of_builds(worker: Worker, version: Version) -> Reason | None:

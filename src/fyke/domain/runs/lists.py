@@ -116,8 +116,9 @@ class RunLists:
         before = (max(1, number) - 1) * size
         if before > DEEPEST:
             raise InvalidRequest(
-                f"page_index: pages by number reach {DEEPEST:,} runs back; go on with next_cursor, "
-                "or narrow the search down by time"
+                f"pages by number reach {DEEPEST:,} runs back; go on with next_cursor, "
+                "or narrow the search down by time",
+                field="page_index",
             )
         return await self._shown(
             caller, lambda tx: _numbered(tx, caller.account_id, search, before, size)

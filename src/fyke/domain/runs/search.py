@@ -20,7 +20,9 @@ def place_of(text: str) -> ListCursor:
     """Parse the text of ``ListCursor.text``. Raise ``InvalidRequest``."""
     match = _PLACE.fullmatch(text.strip())
     if not match:
-        raise InvalidRequest("cursor: use next_cursor or previous_cursor of an earlier answer")
+        raise InvalidRequest(
+            "use next_cursor or previous_cursor of an earlier answer", field="cursor"
+        )
     return ListCursor(int(match[1]), match[2])
 
 
@@ -29,8 +31,9 @@ def run_id_part(text: str) -> str:
     part = text.strip().upper()
     if part and not _RUN_ID.fullmatch(part):
         raise InvalidRequest(
-            "run: must be the id of a run or how it begins: up to 26 digits and capital letters "
-            "without I, L, O and U"
+            "must be the id of a run or how it begins: up to 26 digits and capital letters "
+            "without I, L, O and U",
+            field="run",
         )
     return part
 
@@ -39,5 +42,5 @@ def error_part(text: str) -> str:
     """``text`` as a part of an error message. Raise ``InvalidRequest`` when it is too long."""
     part = text.strip()
     if len(part) > MOST_ERROR_CHARS:
-        raise InvalidRequest(f"error: must be at most {MOST_ERROR_CHARS} characters")
+        raise InvalidRequest(f"must be at most {MOST_ERROR_CHARS} characters", field="error")
     return part

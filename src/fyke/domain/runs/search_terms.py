@@ -1,4 +1,4 @@
-"""Parses the terms of a form or a query to a search; all invalid terms are reported at once."""
+"""From the words of a form or a query to a search; every wrong word is reported at once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fyke.contracts.state import Transaction
 from fyke.domain.billing.days import starts_at, zone_of
 from fyke.domain.runs.search import error_part, run_id_part
 from fyke.domain.workers.lookup import find_past_worker
-from fyke.errors import InvalidFields, InvalidRequest, WorkerNotFound
+from fyke.errors import InvalidFields, InvalidRequest, Problem, WorkerNotFound
 from fyke.kit.ids import is_ulid
 from fyke.model.account import Caller
 from fyke.model.run import Origin, Outcome, RunState
@@ -60,16 +60,14 @@ class SearchTerms:
 def search_of(
     tx: Transaction, caller: Caller, words: SearchTerms, zone: str, *, since_name: str = "from"
 ) -> RunSearch:
-    """The search that is meant. Raise ``InvalidFields`` with a sentence for each wrong word, which
-    begins with the name of its field.
-    """
-    problems: list[str] = []
+    """The search that is meant. Raise ``InvalidFields`` with the problem of each wrong word."""
+    problems: list[Problem] = []
 
     def read(how: Callable[[], _Read], otherwise: _Read) -> _Read:
         try:
             return how()
         except InvalidRequest as error:
-            problems.append(error.message)
+            problems.extend(error.problems)
             return otherwise
 
     search = RunSearch(
@@ -86,9 +84,9 @@ def search_of(
         run_id=read(lambda: run_id_part(words.run), ""),
     )
     if 0 < search.created_until <= search.created_from:
-        problems.append(f"until: must be later than {since_name}")
+        problems.append(Problem(f"must be later than {since_name}", "until"))
     if problems:
-        raise InvalidFields("; ".join(problems), details=problems)
+        raise InvalidFields.of(problems)
     return search
 
 
@@ -97,7 +95,7 @@ def _states(text: str) -> tuple[RunState, ...]:
     for word in _split(text):
         if word not in STATE_WORDS:
             raise InvalidRequest(
-                f"state: there is no state {word[:40]!r}; use {', '.join(STATE_WORDS)}"
+                f"there is no state {word[:40]!r}; use {', '.join(STATE_WORDS)}", field="state"
             )
         found |= dict.fromkeys(STATE_WORDS[word])
     return tuple(found)
@@ -109,7 +107,7 @@ def _words(field: str, text: str, kind: Iterable[_Word]) -> tuple[_Word, ...]:
     for word in _split(text):
         if word not in known:
             raise InvalidRequest(
-                f"{field}: there is no {field} {word[:40]!r}; use {', '.join(known)}"
+                f"there is no {field} {word[:40]!r}; use {', '.join(known)}", field=field
             )
         found[known[word]] = None
     return tuple(found)
@@ -134,7 +132,7 @@ def _worker(tx: Transaction, caller: Caller, text: str) -> str:
     found = next(named, "")
     if not found:
         raise InvalidRequest(
-            "worker: there is no such worker; use its id, or its path such as acme/prices"
+            "there is no such worker; use its id, or its path such as acme/prices", field="worker"
         )
     return found
 
@@ -142,7 +140,7 @@ def _worker(tx: Transaction, caller: Caller, text: str) -> str:
 def _task(text: str) -> str:
     ref = text.strip()
     if ref and not is_ulid(ref):
-        raise InvalidRequest("task: must be the id of a task, 26 characters")
+        raise InvalidRequest("must be the id of a task, 26 characters", field="task")
     return ref
 
 
@@ -159,8 +157,9 @@ def moment(text: str, field: str, zone: str, *, whole_day: bool = False) -> int:
         found = -1
     if not 0 < found <= _LAST_MS:
         raise InvalidRequest(
-            f"{field}: {typed[:30]!r} is no time; write a day as 2026-11-24, with a time as "
-            "2026-11-24T09:30, or Unix seconds"
+            f"{typed[:30]!r} is no time; write a day as 2026-11-24, with a time as "
+            "2026-11-24T09:30, or Unix seconds",
+            field=field,
         )
     return found
 

@@ -55,7 +55,7 @@ class Shares:
         """
         require_editor(caller, "Sharing runs")
         if not 1 <= days <= MOST_DAYS:
-            raise InvalidFields(f"days must be 1 to {MOST_DAYS}")
+            raise InvalidFields(f"must be 1 to {MOST_DAYS}", field="days")
 
         def work(tx: Transaction) -> Share:
             own_run(tx, caller, run_id)

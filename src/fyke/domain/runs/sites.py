@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from enum import StrEnum
 from ipaddress import ip_address
 
 from fyke.contracts.egress import OTHER_SITES, SiteTraffic
@@ -18,18 +17,10 @@ from fyke.domain.access import own_run
 from fyke.kit.domains import Domain
 from fyke.kit.hostports import BadHost, Host, parse_host
 from fyke.model.account import Caller
-from fyke.model.run import Run
+from fyke.model.run import BlockedSite, Run
 
 MOST_SITES = 200  # listed for a run; the rest is ``OTHER_SITES``
 _NUMBERS = tuple(field.name for field in fields(SiteTraffic) if field.name != "domain")
-
-
-class BlockedSite(StrEnum):
-    """Why a site was refused, derived from its name and the version's list."""
-
-    UNDECLARED = "undeclared"  # not among the domains that the version declares
-    NOT_PUBLIC = "not_public"  # an address of a private or special network
-    RULE = "rule"  # leads to one, or has a closed port, or is throttled
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,7 @@ class ScheduleCalendar:
         ``InvalidRequest`` for an invalid month or zone.
         """
         if not 1 <= month <= 12 or not FIRST_YEAR <= year <= LAST_YEAR:
-            raise InvalidRequest("month must be written as YYYY-MM, such as 2030-01")
+            raise InvalidRequest("must be written as YYYY-MM, such as 2030-01", field="month")
         check_zone(zone_name, "time_zone")
 
         def work(tx: Transaction) -> tuple[int, list[ScheduleLine], str, int]:

@@ -57,8 +57,8 @@ def change_schedule(tx: Transaction, task: Task, wanted: ScheduleEdit, names: Na
     if kind is None:
         if wanted.enabled:
             raise InvalidRequest(
-                f"{names['kind']} is required when {names['enabled']} is on: say how often it is "
-                "to fire"
+                f"is required when {names['enabled']} is on: say how often it is to fire",
+                field=names["kind"],
             )
         return
     plan = _plan(before.plan if before else ScheduleSpec(kind), kind, wanted)

@@ -51,7 +51,8 @@ def check_complete(plan: ScheduleSpec, names: Names) -> None:
         if not getattr(plan, name):
             needs = " and ".join(names[n] for n in MEMBERS[plan.kind])
             raise InvalidRequest(
-                f"{names[name]} is required: a schedule of the kind {plan.kind.value} needs {needs}"
+                f"is required: a schedule of the kind {plan.kind.value} needs {needs}",
+                field=names[name],
             )
 
 
@@ -68,8 +69,9 @@ def check_zone(name: str, field: str) -> None:
     """Raise ``InvalidRequest`` unless ``name`` is a time zone, or empty."""
     if name and name not in zone_names():
         raise InvalidRequest(
-            f'{field}: "{name[:60]}" is not a time zone; use an IANA name such as Europe/Berlin, '
-            "America/New_York or UTC"
+            f'"{name[:60]}" is not a time zone; use an IANA name such as Europe/Berlin, '
+            "America/New_York or UTC",
+            field=field,
         )
 
 
@@ -80,15 +82,17 @@ def first_time(plan: ScheduleSpec, zone_name: str, anchor_at: int, now: int, nam
         return found
     if plan.kind is ScheduleKind.ONCE:
         raise InvalidRequest(
-            f"{names['date']} and {names['time']} are in the past: {plan.date} {plan.time} "
-            f"({zone_name}) is over; choose a later moment"
+            f"{plan.date} {plan.time} ({zone_name}) is in the past; choose a later date or time",
+            field=names["date"],
         )
-    raise InvalidRequest(f"{names['cron']}: {plan.cron} never fires; check its day and month")
+    raise InvalidRequest(f"{plan.cron} never fires; check its day and month", field=names["cron"])
 
 
 def _check_time(value: str, field: str) -> None:
     if not _TIME.fullmatch(value):
-        raise InvalidRequest(f'{field}: "{value[:20]}" is not a time; write HH:MM, such as 09:30')
+        raise InvalidRequest(
+            f'"{value[:20]}" is not a time; write HH:MM, such as 09:30', field=field
+        )
 
 
 def _check_date(value: str, field: str) -> None:
@@ -98,40 +102,43 @@ def _check_date(value: str, field: str) -> None:
         date.fromisoformat(value)
     except ValueError:
         raise InvalidRequest(
-            f'{field}: "{value[:20]}" is not a date; write YYYY-MM-DD, such as 2030-01-31'
+            f'"{value[:20]}" is not a date; write YYYY-MM-DD, such as 2030-01-31', field=field
         ) from None
 
 
 def _check_weekday(value: int, field: str) -> None:
     if not 1 <= value <= 7:
-        raise InvalidRequest(f"{field} must be 1 (Monday) to 7 (Sunday)")
+        raise InvalidRequest("must be 1 (Monday) to 7 (Sunday)", field=field)
 
 
 def _check_day(value: int, field: str) -> None:
     if not 1 <= value <= 31:
-        raise InvalidRequest(f"{field} must be 1 to 31; a day that a month lacks is its last one")
+        raise InvalidRequest(
+            "must be 1 to 31; a day that a month lacks is its last one", field=field
+        )
 
 
 def _check_every(value: int, field: str) -> None:
     if not SHORTEST_S <= value <= LONGEST_S:
         raise InvalidRequest(
-            f"{field} must be {SHORTEST_S} to {LONGEST_S} seconds (a minute to a year)"
+            f"must be {SHORTEST_S} to {LONGEST_S} seconds (a minute to a year)", field=field
         )
 
 
 def _check_cron(value: str, field: str) -> None:
     if len(value) > MAX_CRON or not value.isascii():
-        raise InvalidRequest(f"{field} must be plain text of at most {MAX_CRON} characters")
+        raise InvalidRequest(f"must be plain text of at most {MAX_CRON} characters", field=field)
     if len(value.split()) != 5:
         raise InvalidRequest(
-            f"{field} must have five fields (minute, hour, day of month, month, day of week), "
-            'such as "0 9 * * 1-5"'
+            "must have five fields (minute, hour, day of month, month, day of week), "
+            'such as "0 9 * * 1-5"',
+            field=field,
         )
     try:
         CronSim(value, datetime(2000, 1, 1))
     except (CronSimError, ValueError) as error:
         part = str(error).removeprefix("Bad ") or "one of its fields"
-        raise InvalidRequest(f'{field}: "{value}" has a mistake in its field {part}') from None
+        raise InvalidRequest(f'"{value}" has a mistake in its field {part}', field=field) from None
 
 
 _CHECKS: dict[str, Callable[..., None]] = {

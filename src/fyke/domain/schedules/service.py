@@ -83,7 +83,7 @@ class Schedules:
         """
         require_editor(caller, "Changing schedules")
         if wanted.kind is None:
-            raise InvalidRequest("kind is required")
+            raise InvalidRequest("is required", field="kind")
 
         def work(tx: Transaction) -> ScheduleView:
             task = own_task_to_change(tx, caller, task_id)
@@ -133,7 +133,7 @@ class Schedules:
         off counts as switched on now.
         """
         if not 1 <= count <= MOST_TIMES:
-            raise InvalidRequest(f"count must be 1 to {MOST_TIMES}")
+            raise InvalidRequest(f"must be 1 to {MOST_TIMES}", field="count")
 
         def work(tx: Transaction) -> tuple[Schedule | None, Account, int]:
             task = own_task(tx, caller, task_id)
@@ -175,7 +175,7 @@ class Schedules:
         """
         require_editor(caller, "Changing the time zone")
         if not name:
-            raise InvalidRequest("time_zone is required, such as Europe/Berlin")
+            raise InvalidRequest("is required, such as Europe/Berlin", field="time_zone")
         check_zone(name, "time_zone")
 
         def work(tx: Transaction) -> Account:

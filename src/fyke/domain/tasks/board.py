@@ -118,6 +118,7 @@ def _problems(task: Task, version: Version) -> tuple[tuple[str, str], ...]:
         return ()
     try:
         _, custom = parts(json.loads(task.input_json))
-        return tuple(problems(parse(version.input_schema), custom))
+        found = problems(parse(version.input_schema), custom)
+        return tuple((problem.name, problem.sentence) for problem in found)
     except InvalidRequest as error:
         return (("", error.message),)

@@ -283,13 +283,15 @@ def _title(title: str, worker: Worker) -> str:
 def _good_title(title: str) -> str:
     wanted = title.strip()
     if not 0 < len(wanted) <= MAX_TITLE or not wanted.isprintable():
-        raise InvalidRequest(f"title must have 1 to {MAX_TITLE} characters, all printable")
+        raise InvalidRequest(f"must have 1 to {MAX_TITLE} characters, all printable", field="title")
     return wanted
 
 
 def _description(text: str) -> str:
     if len(text) > MAX_DESCRIPTION:
-        raise InvalidRequest(f"description must have at most {MAX_DESCRIPTION:,} characters")
+        raise InvalidRequest(
+            f"must have at most {MAX_DESCRIPTION:,} characters", field="description"
+        )
     return text
 
 
@@ -301,15 +303,16 @@ def _checked_input(value: object) -> object:
 
 def _input_json(value: object) -> str:
     if not isinstance(value, dict):
-        raise InvalidRequest("input must be a JSON object")
+        raise InvalidRequest("must be a JSON object", field="input")
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         size = len(text.encode())
     except (TypeError, ValueError, RecursionError):
         raise InvalidRequest(
-            "input must be plain JSON: no NaN, no Infinity, no half surrogate pairs, "
-            "not nested too deeply"
+            "must be plain JSON: no NaN, no Infinity, no half surrogate pairs, "
+            "not nested too deeply",
+            field="input",
         ) from None
     if size > MAX_INPUT_BYTES:
-        raise InvalidRequest(f"input must be at most {MAX_INPUT_BYTES:,} bytes of JSON")
+        raise InvalidRequest(f"must be at most {MAX_INPUT_BYTES:,} bytes of JSON", field="input")
     return text

@@ -1,7 +1,7 @@
 """The checks of an upload, one after the other, each with its result.
 
-They are the checks of every publication; here they are reported one by one, so that the user sees
-the progress and the first errors before the rest is done.
+They are the checks of every publication; here each is reported by itself, so that the user sees the
+progress, and what is wrong before the rest is done.
 """
 
 from __future__ import annotations
@@ -15,12 +15,18 @@ from fyke.domain.workers import input_schema, output_schema, requirements
 from fyke.domain.workers.archive import Archive, open_archive
 from fyke.domain.workers.project import ProjectReader, made_project
 from fyke.domain.workers.schema_report import ERROR
-from fyke.errors import FykeError, InvalidRequest
-from fyke.model.upload import StepState, Upload, UploadSource, UploadState, UploadStep
+from fyke.errors import FykeError, InvalidRequest, Problem
+from fyke.model.upload import (
+    CHECKS,
+    FETCH,
+    UNPACK,
+    StepState,
+    Upload,
+    UploadSource,
+    UploadState,
+    UploadStep,
+)
 from fyke.model.worker import Finding, Language
-
-FETCH, UNPACK = "fetch", "archive"
-CHECKS = ("entry", "schemas", "readme", "declared", "dependencies", "sdk", "code")
 
 Reporter = Callable[[Upload], Awaitable[None]]
 
@@ -67,7 +73,7 @@ class Checking:
                 archive = await asyncio.to_thread(stack.enter_context, open_archive(data))
             except InvalidRequest as error:
                 broken = failed(upload, UNPACK, error.message)
-                finding = _unreadable(error.message)
+                finding = _unreadable(error.problems[0])
                 return replace(broken, state=UploadState.FAULTY, findings=(finding,))
             total = sum(file.size for file in archive.files)
             note = f"{len(archive.files):,} files, {total:,} bytes"
@@ -96,9 +102,9 @@ class Checking:
         return upload
 
 
-def _unreadable(message: str) -> Finding:
-    rule, _, remedy = message.partition("; ")
-    return Finding(ERROR, "archive_unreadable", "", 0, rule, remedy or "pack the project again")
+def _unreadable(problem: Problem) -> Finding:
+    remedy = problem.remedy or "pack the project again"
+    return Finding(ERROR, "archive_unreadable", "", 0, problem.rule, remedy)
 
 
 def _ended(upload: Upload, reader: ProjectReader, archive: Archive) -> Upload:

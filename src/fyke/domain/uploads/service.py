@@ -21,7 +21,7 @@ from fyke.contracts.state import Storage, Transaction
 from fyke.domain.accounts.rights import require_editor
 from fyke.domain.review.service import ReviewStarter
 from fyke.domain.runs.service import StartRequest
-from fyke.domain.uploads.checking import FETCH, UNPACK, Checking, failed, first_steps, with_step
+from fyke.domain.uploads.checking import Checking, failed, first_steps, with_step
 from fyke.domain.uploads.turns import Turns
 from fyke.domain.workers.archive import MAX_PACKED
 from fyke.domain.workers.naming import checked_name, name_from_title
@@ -30,7 +30,15 @@ from fyke.errors import FykeError, InvalidRequest, NotFound, Refused, Unavailabl
 from fyke.kit.ids import is_ulid, new_ulid
 from fyke.model.account import Caller
 from fyke.model.run import Origin, Run
-from fyke.model.upload import GitSource, StepState, Upload, UploadSource, UploadState
+from fyke.model.upload import (
+    FETCH,
+    UNPACK,
+    GitSource,
+    StepState,
+    Upload,
+    UploadSource,
+    UploadState,
+)
 from fyke.model.worker import Finding, Version, Worker
 
 log = structlog.get_logger()
@@ -92,11 +100,12 @@ class Uploads:
         """
         require_editor(caller, _UPLOADING)
         if not data:
-            raise InvalidRequest("file is empty; choose the ZIP of the project")
+            raise InvalidRequest("is empty; choose the ZIP of the project", field="file")
         if len(data) > MAX_PACKED:
             raise InvalidRequest(
-                f"file has {len(data):,} bytes, at most {MAX_PACKED:,} are allowed; leave out "
-                "dependencies and build products"
+                f"has {len(data):,} bytes, at most {MAX_PACKED:,} are allowed; leave out "
+                "dependencies and build products",
+                field="file",
             )
         shown = "".join(c for c in label if c.isprintable()).strip()[:200] or "project.zip"
         upload = replace(_new(caller, UploadSource.ZIP, shown), size=len(data))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fyke.domain.callbacks.url import CallbackRules
-from fyke.errors import InvalidRequest
+from fyke.errors import InvalidRequest, Problem
 from fyke.model.webhook import MAX_DESCRIPTION, MAX_NAME, WebhookEvent
 
 
@@ -22,7 +22,7 @@ class EndpointFields:
 
 
 def checked(addresses: CallbackRules, wanted: EndpointFields) -> EndpointFields:
-    """The normalised fields. Raise ``InvalidRequest`` with a sentence for each error."""
+    """The fields in one spelling. Raise ``InvalidRequest`` with each problem."""
     name = " ".join(wanted.name.split())
     url = wanted.url.strip()
     faults = [
@@ -32,32 +32,33 @@ def checked(addresses: CallbackRules, wanted: EndpointFields) -> EndpointFields:
         *_description_faults(wanted.description),
     ]
     if faults:
-        raise InvalidRequest("; ".join(faults), details=faults)
+        raise InvalidRequest.of(faults)
     events = tuple(event.value for event in WebhookEvent if event.value in wanted.events)
     return EndpointFields(name, url, events, wanted.description.strip(), wanted.enabled)
 
 
-def _name_faults(name: str) -> Iterable[str]:
+def _name_faults(name: str) -> Iterable[Problem]:
     if not 1 <= len(name) <= MAX_NAME:
-        yield f"name: it must have 1 to {MAX_NAME} characters"
+        yield Problem(f"it must have 1 to {MAX_NAME} characters", "name")
 
 
-def _url_faults(addresses: CallbackRules, url: str) -> Iterable[str]:
+def _url_faults(addresses: CallbackRules, url: str) -> Iterable[Problem]:
     try:
         addresses.check(url)
     except InvalidRequest as error:
-        yield error.message.replace("callback_url", "url", 1)
+        yield from (replace(problem, field="url") for problem in error.problems)
 
 
-def _event_faults(events: tuple[str, ...]) -> Iterable[str]:
+def _event_faults(events: tuple[str, ...]) -> Iterable[Problem]:
     known = [event.value for event in WebhookEvent]
     strange = sorted(set(events) - set(known))
     if strange:
-        yield f"events: there is no event {strange[0][:40]!r}; choose from {', '.join(known)}"
+        rule = f"there is no event {strange[0][:40]!r}; choose from {', '.join(known)}"
+        yield Problem(rule, "events")
     elif not events:
-        yield f"events: choose at least one of {', '.join(known)}"
+        yield Problem(f"choose at least one of {', '.join(known)}", "events")
 
 
-def _description_faults(description: str) -> Iterable[str]:
+def _description_faults(description: str) -> Iterable[Problem]:
     if len(description) > MAX_DESCRIPTION:
-        yield f"description: it must have at most {MAX_DESCRIPTION} characters"
+        yield Problem(f"it must have at most {MAX_DESCRIPTION} characters", "description")

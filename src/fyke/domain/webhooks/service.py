@@ -191,7 +191,9 @@ class Webhooks:
         def work(tx: Transaction) -> None:
             endpoint = own_endpoint(tx, caller, endpoint_id, lock=True)
             if confirm is not None and confirm.strip() != endpoint.name:
-                raise InvalidRequest(f"confirm: type the name of the webhook, {endpoint.name!r}")
+                raise InvalidRequest(
+                    f"type the name of the webhook, {endpoint.name!r}", field="confirm"
+                )
             tx.outbox.fail_pending_of(endpoint.id, ENDPOINT_OFF, tx.now)
             tx.webhooks.delete(endpoint.id)
             record(tx, caller, AuditAction.WEBHOOK_REMOVED, endpoint.name)

@@ -28,7 +28,7 @@ from fyke.domain.workers.entry_names import (
     is_left_out,
     refuse,
 )
-from fyke.domain.workers.zip_directory import STORED, ZipEntry, read_directory
+from fyke.domain.workers.zip_directory import LEAVE_OUT, STORED, ZipEntry, read_directory
 from fyke.errors import InvalidRequest
 
 MAX_PACKED = 50 * 2**20
@@ -83,8 +83,8 @@ def open_archive(data: bytes, *, max_packed: int = MAX_PACKED) -> Iterator[Archi
     """
     if len(data) > max_packed:
         raise InvalidRequest(
-            f"the archive has {len(data):,} bytes, at most {max_packed:,} are allowed; "
-            "leave out dependencies and build products"
+            f"the archive has {len(data):,} bytes, at most {max_packed:,} are allowed",
+            remedy=LEAVE_OUT,
         )
     entries = read_directory(data, MAX_ENTRIES)
     _refuse_collisions(entry.name for entry in entries)
@@ -163,7 +163,8 @@ def _move(building: Path, target: Path) -> None:
 def _too_much(size: int) -> InvalidRequest:
     return InvalidRequest(
         f"the project has {size:,} bytes unpacked or more than {MAX_ENTRIES:,} files, at most "
-        f"{MAX_UNPACKED:,} bytes are allowed; leave out dependencies and build products"
+        f"{MAX_UNPACKED:,} bytes are allowed",
+        remedy=LEAVE_OUT,
     )
 
 
@@ -187,7 +188,8 @@ def _refuse_collisions(names: Iterable[str]) -> None:
         (folders if folder else files).add(key)
         if len(spelled) - len(files) > MAX_FOLDERS:
             raise InvalidRequest(
-                f"the project has more than {MAX_FOLDERS:,} folders; put the files into fewer ones"
+                f"the project has more than {MAX_FOLDERS:,} folders",
+                remedy="put the files into fewer ones",
             )
     for key in files:
         for depth in range(1, key.count("/") + 1):

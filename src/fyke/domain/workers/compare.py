@@ -34,7 +34,7 @@ class FileChange(StrEnum):
 
 
 class LineChange(StrEnum):
-    """What happened to a line; ``GAP`` stands for unchanged lines that are not shown."""
+    """What happened to a line. A gap stands for unchanged lines that are not shown."""
 
     SAME = "same"
     ADDED = "added"

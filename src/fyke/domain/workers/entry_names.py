@@ -44,7 +44,7 @@ _CONTROL = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 def refuse(name: str, rule: str, remedy: str) -> InvalidRequest:
     """Return the error for an entry of an archive; control characters are shown escaped."""
     shown = name if len(name) <= 80 else name[:77] + "..."
-    return InvalidRequest(f"archive entry {shown!r}: {rule}; {remedy}")
+    return InvalidRequest(f"archive entry {shown!r}: {rule}", remedy=remedy)
 
 
 def check_name(name: str) -> None:

@@ -1,6 +1,6 @@
 """Checks a run's custom input against the schema of its version, before it is split.
 
-All problems are collected, so that a caller can fix them together; the first one is the message.
+Every problem is collected, so that a caller can correct them at once; the first one is the message.
 What the original platform accepts is accepted here too: unknown keys, undeclared options, list
 items of any shape, and numbers beyond the bounds. Nothing is changed: numbers keep every digit,
 and defaults are not filled in.
@@ -8,6 +8,7 @@ and defaults are not filled in.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from fyke.domain.workers.input_schema import InputField, InputSchema, is_number, json_type
@@ -32,15 +33,33 @@ def validate_input(schema: InputSchema, custom: dict[str, Any]) -> None:
         raise InvalidRequest(
             "run input must be a JSON object; send input.parameters.custom as {...}"
         )
-    found = [problem for _, problem in problems(schema, custom)]
+    found = [problem.sentence for problem in problems(schema, custom)]
     if found:
         raise InvalidRequest(found[0], details=found)
 
 
-def problems(schema: InputSchema, custom: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return name and problem of each field that breaks a rule, in the order of the schema."""
-    checked = ((field.name, _problem(field, custom.get(field.name))) for field in schema.fields)
-    return [(name, problem) for name, problem in checked if problem]
+@dataclass(frozen=True, slots=True)
+class InputProblem:
+    """A field of the input that breaks a rule. ``missing``: required, and without a value."""
+
+    name: str
+    rule: str
+    missing: bool = False
+
+    @property
+    def subject(self) -> str:
+        """What the rule is about."""
+        return f'{"required " if self.missing else ""}field "{self.name}"'
+
+    @property
+    def sentence(self) -> str:
+        return f"{self.subject} {self.rule}"
+
+
+def problems(schema: InputSchema, custom: dict[str, Any]) -> list[InputProblem]:
+    """Return the problem of each field that breaks a rule, in the order of the schema."""
+    checked = (_problem(field, custom.get(field.name)) for field in schema.fields)
+    return [problem for problem in checked if problem]
 
 
 def matches(type: str, value: object) -> bool:
@@ -53,14 +72,11 @@ def matches(type: str, value: object) -> bool:
     return type not in _ARTICLES or json_type(value) == type
 
 
-def _problem(field: InputField, value: object) -> str:
+def _problem(field: InputField, value: object) -> InputProblem | None:
     if field.required and (value is None or value in ("", [], {})):
-        return (
-            f'required field "{field.name}" is missing or empty; '
-            f"give input.parameters.custom.{field.name} a value"
-        )
+        rule = f"is missing or empty; give input.parameters.custom.{field.name} a value"
+        return InputProblem(field.name, rule, missing=True)
     if value is None or matches(field.type, value):
-        return ""
-    return (
-        f'field "{field.name}" must be {_ARTICLES[field.type]}, not {_ARTICLES[json_type(value)]}'
-    )
+        return None
+    rule = f"must be {_ARTICLES[field.type]}, not {_ARTICLES[json_type(value)]}"
+    return InputProblem(field.name, rule)

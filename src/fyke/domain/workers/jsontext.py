@@ -30,8 +30,9 @@ _SPACE = re.compile(r"[ \t\n\r]*")
 class BadJson(ValueError):
     """The text cannot be used; ``line`` is 1-based, 0 when it concerns the whole file."""
 
-    def __init__(self, message: str, line: int = 0) -> None:
-        super().__init__(message)
+    def __init__(self, rule: str, line: int = 0, remedy: str = "") -> None:
+        super().__init__(f"{rule}; {remedy}" if remedy else rule)
+        self.rule = rule
         self.line = line
 
 
@@ -41,7 +42,8 @@ def decode_text(data: bytes) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise BadJson(f"byte {error.start} is not UTF-8; save the file as UTF-8", line) from None
+        rule = f"byte {error.start} is not UTF-8"
+        raise BadJson(rule, line, "save the file as UTF-8") from None
 
 
 def loads(text: str) -> Any:

@@ -35,7 +35,7 @@ def name_from_title(title: str) -> str:
     plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
     name = re.sub(r"-{2,}", "-", re.sub(r"[^a-z0-9._-]+", "-", plain)).strip("-._")[:63]
     if not name:
-        raise InvalidRequest(f"name: none was given and the title gives none; give {_RULE}")
+        raise InvalidRequest(f"none was given and the title gives none; give {_RULE}", field="name")
     return name
 
 

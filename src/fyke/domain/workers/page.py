@@ -64,16 +64,21 @@ def checked_notice(reason: str) -> str:
 
 def _check_text(field: str, text: str | None, limit: int) -> None:
     if text is not None and (len(text) > limit or "\0" in text):
-        raise InvalidFields(f"{field} must be at most {limit} characters without NUL; shorten it")
+        raise InvalidFields(
+            f"must be at most {limit} characters without NUL; shorten it", field=field
+        )
 
 
 def _check_categories(numbers: tuple[int, ...]) -> None:
     if len(numbers) > MAX_CATEGORIES:
-        raise InvalidFields(f"categories must be at most {MAX_CATEGORIES} numbers; choose fewer")
+        raise InvalidFields(
+            f"must be at most {MAX_CATEGORIES} numbers; choose fewer", field="categories"
+        )
     for number in numbers:
         if not 1 <= number <= MAX_CATEGORY:
             raise InvalidFields(
-                f"categories must be numbers from 1 to {MAX_CATEGORY}, and {number} is not one"
+                f"must be numbers from 1 to {MAX_CATEGORY}, and {number} is not one",
+                field="categories",
             )
 
 
@@ -91,6 +96,7 @@ def _check_icon(address: str) -> None:
         sound = False
     if not sound or len(address) > MAX_ICON or not address.isprintable() or " " in address:
         raise InvalidFields(
-            f"icon must be an absolute http or https URL of at most {MAX_ICON} characters, "
-            "without a name or password in it, such as https://example.com/icon.png"
+            f"must be an absolute http or https URL of at most {MAX_ICON} characters, "
+            "without a name or password in it, such as https://example.com/icon.png",
+            field="icon",
         )

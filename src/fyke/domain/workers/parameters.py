@@ -62,23 +62,27 @@ def parts(raw: object) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return ``system`` and ``custom`` of an ``input``; raise ``InvalidRequest``."""
     if not isinstance(raw, dict):
         raise InvalidRequest(
-            'input must be an object such as {"parameters":{"system":{},"custom":{}}}'
+            'must be an object such as {"parameters":{"system":{},"custom":{}}}', field="input"
         )
     parameters = raw.get("parameters")
     if parameters is None:
         if not raw:
-            raise InvalidRequest("input.parameters is required: put the Worker's input in custom")
+            raise InvalidRequest(
+                "is required: put the Worker's input in custom", field="input.parameters"
+            )
         return {}, raw
     if not isinstance(parameters, dict):
-        raise InvalidRequest("input.parameters must be an object with system and custom")
+        raise InvalidRequest("must be an object with system and custom", field="input.parameters")
     system = parameters.get("system")
     if system is None:
         system = {}
     if not isinstance(system, dict):
-        raise InvalidRequest("input.parameters.system must be an object")
+        raise InvalidRequest("must be an object", field="input.parameters.system")
     custom = parameters.get("custom")
     if custom is None:
-        raise InvalidRequest("input.parameters.custom is required: send {} when there is no input")
+        raise InvalidRequest(
+            "is required: send {} when there is no input", field="input.parameters.custom"
+        )
     if not isinstance(custom, dict):
         raise InvalidRequest("custom parameters must contain a single JSON object")
     return system, custom
@@ -86,13 +90,13 @@ def parts(raw: object) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def _number(value: object, field: str) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise InvalidRequest(f"input.parameters.system.{field} must be a number")
+        raise InvalidRequest("must be a number", field=f"input.parameters.system.{field}")
     try:
         number = Decimal(str(value).strip())
     except InvalidOperation:
-        raise InvalidRequest(f"input.parameters.system.{field} must be a number") from None
+        raise InvalidRequest("must be a number", field=f"input.parameters.system.{field}") from None
     if not number.is_finite():
-        raise InvalidRequest(f"input.parameters.system.{field} must be a finite number")
+        raise InvalidRequest("must be a finite number", field=f"input.parameters.system.{field}")
     return number
 
 
@@ -110,13 +114,15 @@ def _memory(system: dict[str, Any], defaults: SystemDefaults) -> int:
         return defaults.memory_mb
     number = _number(value, "memory")
     if number <= 0:
-        raise InvalidRequest("input.parameters.system.memory must be a positive number of MB")
+        raise InvalidRequest(
+            "must be a positive number of MB", field="input.parameters.system.memory"
+        )
     for size in DEVICES:
         if number <= size:
             return size
     raise InvalidRequest(
-        f"input.parameters.system.memory must be at most {max(DEVICES)} MB; "
-        f"sizes are {', '.join(map(str, DEVICES))}"
+        f"must be at most {max(DEVICES)} MB; sizes are {', '.join(map(str, DEVICES))}",
+        field="input.parameters.system.memory",
     )
 
 
@@ -129,8 +135,9 @@ def _cpus(system: dict[str, Any], memory_mb: int) -> float:
         return cpus_for(memory_mb)
     if not MIN_CPUS <= cpus <= MAX_CPUS:
         raise InvalidRequest(
-            f"input.parameters.system.cpus must be from {MIN_CPUS:g} to {MAX_CPUS:g} cores; "
-            "leave it out for the share that goes with the memory"
+            f"must be from {MIN_CPUS:g} to {MAX_CPUS:g} cores; "
+            "leave it out for the share that goes with the memory",
+            field="input.parameters.system.cpus",
         )
     return cpus
 
@@ -144,8 +151,8 @@ def _timeout(system: dict[str, Any], defaults: SystemDefaults) -> int:
         return defaults.timeout_s
     if seconds > MAX_SECONDS:
         raise InvalidRequest(
-            "input.parameters.system.execute_limit_time_seconds must be at most "
-            f"{MAX_SECONDS} (seven days)"
+            f"must be at most {MAX_SECONDS} (seven days)",
+            field="input.parameters.system.execute_limit_time_seconds",
         )
     return max(1, int(seconds))
 
@@ -157,8 +164,8 @@ def _cap(system: dict[str, Any], field: str) -> Decimal | None:
     number = _number(value, field)
     if number < 0 or number > 10**12:
         raise InvalidRequest(
-            f"input.parameters.system.{field} must be 0 (no limit) or a positive number "
-            "of at most 10^12"
+            "must be 0 (no limit) or a positive number of at most 10^12",
+            field=f"input.parameters.system.{field}",
         )
     return number
 
@@ -183,7 +190,7 @@ def _region(system: dict[str, Any], custom: dict[str, Any]) -> str:
             return ""
     if not isinstance(value, str) or not _REGION.fullmatch(value):
         raise InvalidRequest(
-            "input.parameters.system.proxy_region must be two capital letters such as US"
+            "must be two capital letters such as US", field="input.parameters.system.proxy_region"
         )
     return value
 
@@ -193,11 +200,14 @@ def _egress_allow(system: dict[str, Any]) -> tuple[str, ...]:
     if value is None:
         return ()
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise InvalidRequest('input.parameters.system.egress_allow must be a list of "host:port"')
+        raise InvalidRequest(
+            'must be a list of "host:port"', field="input.parameters.system.egress_allow"
+        )
     for item in value:
         match = _TARGET.fullmatch(item)
         if not match or not 0 < int(match[2]) < 65536:
             raise InvalidRequest(
-                f'input.parameters.system.egress_allow: "{item[:80]}" must have the form host:port'
+                f'"{item[:80]}" must have the form host:port',
+                field="input.parameters.system.egress_allow",
             )
     return tuple(value)

@@ -13,6 +13,7 @@ import hashlib
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from itertools import zip_longest
 from pathlib import Path
 
@@ -34,6 +35,7 @@ from fyke.domain.workers.output_schema import FILE as OUTPUT_SCHEMA
 from fyke.domain.workers.schema_report import ERROR, WARNING, shortened
 from fyke.errors import InvalidRequest
 from fyke.model.worker import Finding, Language, Project
+from fyke.reasons import remedy_of, rule_of
 
 SDK_FILES = {
     Language.PYTHON: ("sdk.py", "sdk_pb2.py", "sdk_pb2_grpc.py"),
@@ -209,8 +211,7 @@ class ProjectReader:
         try:
             text = jsontext.decode_text(file.read(limit))
         except jsontext.BadJson as error:
-            message = str(error).partition(";")[0]
-            self._error("project_file_not_utf8", name, message, "save it as UTF-8", error.line)
+            self._error("project_file_not_utf8", name, error.rule, "save it as UTF-8", error.line)
             return None
         if "\0" in text:
             message = f"{name} contains a NUL character"
@@ -294,7 +295,7 @@ class ProjectReader:
             requirements.parse(text)
         except requirements.BadRequirement as error:
             code, name = "requirement_not_honoured", "requirements.txt"
-            self._error(code, name, error.rule, error.remedy, error.line)
+            self._error(code, name, rule_of(error.detail), remedy_of(error.detail), error.line)
 
     def _check_package(self, text: str) -> None:
         lock = next((name for name in LOCK_FILES if name in self._files), None)
@@ -302,7 +303,8 @@ class ProjectReader:
             requirements.parse_package(text)
         except requirements.BadRequirement as error:
             code = "requirement_not_honoured"
-            self._error(code, "package.json", error.rule, error.remedy, error.line)
+            message, todo = rule_of(error.detail), remedy_of(error.detail)
+            self._error(code, "package.json", message, todo, error.line)
         if lock is None:
             message = "there is no package-lock.json: each build may get other versions"
             self._warn("lock_file_missing", "package.json", message, "run npm install and add it")
@@ -363,6 +365,7 @@ class ProjectReader:
             self._error("go_program_dynamic", "main", message, remedy)
 
 
+@lru_cache(maxsize=8)  # every project has the same SDK files; at most 8 times MAX_SOURCE
 def syntax_problem(source: bytes) -> tuple[str, int]:
     """Return what is wrong with a Python source and its line; ``("", 0)`` when it is sound.
 

@@ -16,7 +16,7 @@ from fyke.domain.workers import jsontext
 from fyke.domain.workers.schema_report import ERROR, SchemaReport
 from fyke.domain.workers.secret_rules import MOST_SECRETS, check_name
 from fyke.errors import InvalidFields
-from fyke.kit.domains import MAX_DOMAINS, Domain
+from fyke.kit.domains import MAX_DOMAINS, BadDomain, Domain
 from fyke.model.worker import Finding
 
 FILE = "fyke.json"
@@ -70,22 +70,16 @@ def read(text: str) -> tuple[Declared, list[Finding]]:
 
 
 def checked_domain(text: str) -> str:
-    """Return a domain in its usual spelling, see ``fyke.kit.domains``. Raise ``ValueError`` with
-    the rule and the remedy.
-    """
+    """Return a domain in its usual spelling, see ``fyke.kit.domains``. Raise ``BadDomain``."""
     if "/" in text or "@" in text:
-        raise ValueError(f"domain {text[:80]!r}: it is an address of a page; write example.com")
+        raise BadDomain(text, "it is an address of a page", "write example.com")
     if "*" in text.strip().removeprefix("*."):
-        raise ValueError(
-            f"domain {text[:80]!r}: a * may only stand first; write *.example.com for all names "
-            "below it"
-        )
+        remedy = "write *.example.com for all names below it"
+        raise BadDomain(text, "a * may only stand first", remedy)
     domain = Domain.parse(text)
     if isinstance(domain.host, str) and "." not in domain.host:
-        raise ValueError(
-            f"domain {text[:80]!r}: it has one part only, which is no site; write the whole name, "
-            "such as example.com"
-        )
+        remedy = "write the whole name, such as example.com"
+        raise BadDomain(text, "it has one part only, which is no site", remedy)
     return str(domain)
 
 
@@ -112,9 +106,8 @@ def _add_domain(found: dict[str, None], index: int, text: object, report: Schema
         return
     try:
         domain = checked_domain(text)
-    except ValueError as error:
-        rule, _, remedy = str(error).partition("; ")
-        report.add("egress_invalid", path, f"{field}: {rule}", remedy)
+    except BadDomain as error:
+        report.add("egress_invalid", path, f"{field}: {error.rule}", error.remedy)
         return
     if domain in found:
         report.add("egress_twice", path, f"{field} names {domain} twice", "remove one of the two")
@@ -132,9 +125,10 @@ def _secrets(document: dict[str, object], report: SchemaReport) -> tuple[str, ..
         try:
             found[check_name(name if isinstance(name, str) else "")] = None
         except InvalidFields as error:
-            rule, _, remedy = error.message.removeprefix("name: ").partition("; ")
-            message = f"{SECRETS}[{index}]: {rule}"
-            report.add("secrets_invalid", (SECRETS, index), message, remedy or "change the name")
+            [problem] = error.problems
+            message = f"{SECRETS}[{index}]: {problem.rule}"
+            remedy = problem.remedy or "change the name"
+            report.add("secrets_invalid", (SECRETS, index), message, remedy)
     return tuple(found)
 
 

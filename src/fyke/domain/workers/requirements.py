@@ -1,8 +1,8 @@
 """What ``requirements.txt`` and ``package.json`` may ask for: names and versions.
 
 Installing is done by the platform, so nothing in the file may choose where packages come from or
-point at files of the machine: no URL, no path, no other file, no index. Options that apply anyway
-(binary packages only) are dropped; hashes are kept.
+point at files of the machine: no URL, no path, no other file, no index. Options that say what
+is done anyway (binary packages only) are dropped; hashes are kept.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 
 from fyke.domain.workers import jsontext
+from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, detail_sentence, detailed
 
 _HEAD = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[([^\[\]]*)\])?")
 _EXTRA = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -23,12 +24,19 @@ MAX_BYTES = 500_000
 
 
 class BadRequirement(ValueError):
-    """A line that is not honoured; says which, why, and what to write instead."""
+    """A file, or a line of it (1-based, 0 = the file), that is not accepted, and why."""
 
-    def __init__(self, line: int, rule: str, remedy: str, file: str = "requirements.txt") -> None:
+    def __init__(self, detail: Detail, line: int = 0, file: str = "requirements.txt") -> None:
         where = f"{file} line {line}" if line else file
-        super().__init__(f"{where}: {rule}; {remedy}")
-        self.line, self.rule, self.remedy = line, rule, remedy
+        super().__init__(f"{where}: {detail_sentence(detail)}")
+        self.detail, self.line, self.file = detail, line, file
+
+    @property
+    def reason(self) -> Reason:
+        """The end of a run whose file is not accepted."""
+        return detailed(
+            ReasonCode.BAD_REQUIREMENT, self.detail, file=self.file, line=self.line or None
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +50,7 @@ class Requirement:
 def parse(text: str) -> list[Requirement]:
     """Return the packages in the order of the file. Raise ``BadRequirement``."""
     if len(text) > MAX_BYTES:
-        raise BadRequirement(0, f"larger than {MAX_BYTES:,} characters", "list only packages")
+        raise BadRequirement(Detail.of(DetailCode.FILE_TOO_LARGE, max_bytes=MAX_BYTES))
     found = []
     for number, line in _logical_lines(text):
         if _DROPPED.fullmatch(line):
@@ -73,16 +81,13 @@ def _requirement(number: int, line: str) -> Requirement:
     hashes = _HASH.findall(line)
     bare = _HASH.sub("", line).strip()
     if bare.startswith("-"):
-        rule = f"the option {bare.split()[0][:40]!r} is not honoured"
-        remedy = "list packages only; the registry is configured on the machine that runs Fyke"
-        raise BadRequirement(number, rule, remedy)
+        option = bare.split()[0][:40]
+        raise BadRequirement(Detail.of(DetailCode.OPTION_REFUSED, option=option), number)
     if "://" in bare or "@" in bare or bare.lower().startswith(("file:", "git+")):
-        rule = "packages from a URL or a path are not installed"
-        raise BadRequirement(number, rule, "name a package and a version, such as requests==2.32")
+        raise BadRequirement(Detail(DetailCode.ADDRESS_REFUSED), number)
     text = None if bare.lower().endswith(_PATH_SUFFIXES) else _normalise(bare)
     if text is None:
-        rule = f"{bare[:60]!r} is not a package with a version"
-        raise BadRequirement(number, rule, "name a package and a version, such as requests==2.32")
+        raise BadRequirement(Detail.of(DetailCode.NOT_A_REQUIREMENT, text=bare[:60]), number)
     tail = "".join(f" --hash={value}" for value in sorted(map(str.lower, hashes)))
     name = re.split(r"[^a-z0-9-]", text, maxsplit=1)[0]
     return Requirement(name, text + tail)
@@ -126,15 +131,16 @@ def parse_package(text: str) -> dict[str, dict[str, str]]:
     try:
         document = jsontext.loads(text)
     except jsontext.BadJson as error:
-        raise BadRequirement(error.line, str(error), "correct the JSON", _PACKAGE) from None
+        detail = Detail.of(DetailCode.FILE_NOT_JSON, problem=error.rule)
+        raise BadRequirement(detail, error.line, _PACKAGE) from None
     if not isinstance(document, dict):
-        raise BadRequirement(0, "the root must be an object", "write {...}", _PACKAGE)
+        raise BadRequirement(Detail(DetailCode.ROOT_NOT_OBJECT), file=_PACKAGE)
     found: dict[str, dict[str, str]] = {}
     for section in _SECTIONS:
         value = document.get(section) or {}
         if not isinstance(value, dict):
-            rule = f"{section} must be an object"
-            raise BadRequirement(0, rule, 'write {"name": "version"}', _PACKAGE)
+            detail = Detail.of(DetailCode.SECTION_NOT_OBJECT, section=section)
+            raise BadRequirement(detail, file=_PACKAGE)
         for name, version in value.items():
             check_registry_version(name, version)
         found[section] = dict(value)
@@ -145,5 +151,5 @@ def check_registry_version(name: str, version: object) -> None:
     """Raise ``BadRequirement`` unless an npm version asks for the registry."""
     fits = isinstance(version, str) and len(version) <= 200 and _REGISTRY_SPEC.fullmatch(version)
     if not fits or str(version).startswith(".") or _ARCHIVE.search(str(version)):
-        rule = f"the version of {name[:60]!r} is not one of the registry: {str(version)[:60]!r}"
-        raise BadRequirement(0, rule, 'name a version such as "^1.2.3"', _PACKAGE)
+        named = {"package": name[:60], "version": str(version)[:60]}
+        raise BadRequirement(Detail.of(DetailCode.VERSION_REFUSED, **named), file=_PACKAGE)

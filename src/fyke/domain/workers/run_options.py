@@ -13,13 +13,12 @@ from fyke.domain.accounts.audit import record
 from fyke.domain.accounts.rights import require_editor
 from fyke.domain.workers.lookup import find_own_worker
 from fyke.domain.workers.parameters import read_input
-from fyke.errors import InvalidFields, InvalidRequest
+from fyke.errors import InvalidFields, InvalidRequest, Problem
 from fyke.model.account import Caller
 from fyke.model.audit import AuditAction
 from fyke.model.worker import SystemDefaults
 
 NAMES = ("memory", "execute_limit_time_seconds", "max_total_charge", "max_total_traffic")
-_WHERE = "input.parameters.system."
 
 
 class DefaultRunOptions:
@@ -75,7 +74,7 @@ def faults(wanted: Mapping[str, object]) -> dict[str, str]:
         try:
             _read({name: wanted.get(name)})
         except InvalidRequest as error:
-            found[name] = error.message.removeprefix(_WHERE)
+            found[name] = Problem(error.problems[0].rule, name).sentence
     return found
 
 

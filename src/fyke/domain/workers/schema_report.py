@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from fyke.domain.workers.jsontext import Lines
-from fyke.model.worker import Finding
+from typing import Final
 
-ERROR = "error"
-WARNING = "warning"
+from fyke.domain.workers.jsontext import Lines
+from fyke.model.worker import Finding, Severity
+
+ERROR: Final = "error"
+WARNING: Final = "warning"
 
 MAX_FINDINGS = 200
 MAX_MESSAGE = 300
@@ -37,8 +39,8 @@ class SchemaReport:
         self._dropped = True
 
     def add(self, code: str, path: tuple[str | int, ...], message: str, remedy: str) -> None:
-        """Add a finding about the value at ``path``; its code determines the severity."""
-        severity = ERROR if code in self._blocking else WARNING
+        """Note a finding about the value at ``path``; its code decides the severity."""
+        severity: Severity = ERROR if code in self._blocking else WARNING
         if self.full and (severity == WARNING or len(self.findings) >= 2 * MAX_FINDINGS):
             self._dropped = True
             return

@@ -38,13 +38,14 @@ _SUFFIXES = ("_PROXY",)
 
 
 def check_name(name: str) -> str:
-    """Return the name. Raise ``InvalidFields`` with the rule and the remedy."""
+    """Return the name. Raise ``InvalidFields``, which says the rule and the remedy."""
     if not _NAME.fullmatch(name):
-        raise InvalidFields(f"name: {name[:80]!r} must be {NAME_RULE}, as in SHOP_LOGIN")
+        raise InvalidFields(f"{name[:80]!r} must be {NAME_RULE}, as in SHOP_LOGIN", field="name")
     if _reserved(name):
         raise InvalidFields(
-            f"name: {name} is reserved by the Worker's platform or interpreter, so it cannot be a "
-            f"secret; put a word of your own before it, as in MY_{name[:61]}"
+            f"{name} is reserved by the Worker's platform or interpreter, so it cannot be a secret",
+            field="name",
+            remedy=f"put a word of your own before it, as in MY_{name[:61]}",
         )
     return name
 
@@ -57,20 +58,24 @@ def check_value(value: str) -> str:
     """Return the value. Raise ``InvalidFields``; its message never contains the value."""
     if len(value) < LEAST_VALUE or len(value.strip()) < LEAST_VALUE:
         raise InvalidFields(
-            f"value: must have at least {LEAST_VALUE} characters; a shorter one also stands in "
-            "ordinary text, so that it could not be masked. Pass what is so short as input instead"
+            f"must have at least {LEAST_VALUE} characters; a shorter one also stands in "
+            "ordinary text, so that it could not be masked. Pass what is so short as input instead",
+            field="value",
         )
     if "\0" in value:
-        raise InvalidFields("value: must not contain NUL characters; encode binary data as base64")
+        raise InvalidFields(
+            "must not contain NUL characters; encode binary data as base64", field="value"
+        )
     try:
         size = len(value.encode())
     except UnicodeEncodeError:
         raise InvalidFields(
-            "value: must be valid Unicode text; encode binary data as base64"
+            "must be valid Unicode text; encode binary data as base64", field="value"
         ) from None
     if size > MOST_VALUE:
         raise InvalidFields(
-            f"value: has {size:,} bytes and may have at most {MOST_VALUE:,}; "
-            "divide it over several secrets, or keep only what the Worker needs"
+            f"has {size:,} bytes and may have at most {MOST_VALUE:,}; "
+            "divide it over several secrets, or keep only what the Worker needs",
+            field="value",
         )
     return value

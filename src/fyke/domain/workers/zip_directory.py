@@ -29,6 +29,7 @@ _UNICODE_PATH = 0x7075
 _ASI_UNIX = 0x756E
 _NO_ZIP64 = 0xFFFFFFFF
 
+LEAVE_OUT = "leave out dependencies and build products"
 _PACK_AGAIN = "pack the project again with an ordinary ZIP program or with `fyke worker push`"
 
 
@@ -66,7 +67,8 @@ class _Raw:
 
 
 def broken(rule: str) -> InvalidRequest:
-    return InvalidRequest(f"the archive is damaged or not a plain ZIP: {rule}; {_PACK_AGAIN}")
+    rule = f"the archive is damaged or not a plain ZIP: {rule}"
+    return InvalidRequest(rule, remedy=_PACK_AGAIN)
 
 
 def read_directory(data: bytes, max_entries: int) -> list[ZipEntry]:
@@ -77,8 +79,8 @@ def read_directory(data: bytes, max_entries: int) -> list[ZipEntry]:
     count, start, end = _find_directory(data)
     if count > max_entries:
         raise InvalidRequest(
-            f"the archive has {count:,} entries, at most {max_entries:,} are allowed; "
-            "leave out dependencies and build products"
+            f"the archive has {count:,} entries, at most {max_entries:,} are allowed",
+            remedy=LEAVE_OUT,
         )
     entries, spans, at = [], [], start
     for _ in range(count):

@@ -1,7 +1,7 @@
-"""Go programs whose project contains only the source: each is built in its own sandbox.
+"""Go programs that a project brings only as source: built in a sandbox of their own.
 
-The compiler runs none of the code that it reads: without cgo no other program is involved, nothing
-is generated, and no toolchain is fetched. The sandbox protects against unknown flaws.
+The compiler runs nothing that it reads: without cgo no other program takes part, nothing is
+generated, and no toolchain is fetched. The sandbox covers what is not known.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from fyke.contracts.tools import CACHE_AT, INPUTS_AT, WORK_AT, ToolKind
 from fyke.domain.workers import go_build
 from fyke.domain.workers.elf import inspect_program
 from fyke.model.worker import Version
-from fyke.reasons import Reason, ReasonCode
+from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, detailed
 from fyke.sandbox.packages import sealing
 from fyke.sandbox.packages.go_settings import ASKED, asking_environment, read_go
 from fyke.sandbox.packages.installer import SYSTEM_PATH, InstallTerms, PackageInstaller, ask
@@ -66,7 +66,7 @@ class GoInstaller:
         return program
 
     async def client(self) -> PackageClient:
-        """The settings of Go, most of them as Go itself reports them."""
+        """The settings of Go, most of them as ``go env`` prints them."""
         env = asking_environment(self._environ) | {"GOTOOLCHAIN": "local"}
         code, said = await ask([self.program(), "env", "-json", *ASKED], env)
         try:
@@ -100,8 +100,9 @@ class GoRecipe:
             ToolKind.GO_BUILD, terms, client, _page, line, {}, env, inputs=self._bundle
         ) as run:
             if run.code:
-                detail = _explain(run.output, run.code)
-                reason = Reason.of(ReasonCode.BUILD_FAILED, detail=detail)
+                reason = package_installer.failed(
+                    ReasonCode.BUILD_FAILED, "go", run.code, _explain(run.output)
+                )
                 raise EnvironmentFailed(reason, run.output)
             await asyncio.to_thread(self._take, run.work / _OUT, content, run.output)
             return run.output
@@ -119,11 +120,11 @@ class GoRecipe:
         program = out / go_build.PROGRAM
         with program.open("rb") as file:
             problem, is_dynamic = inspect_program(file.read(64 * 1024))
-        if problem or is_dynamic:
-            reason = Reason.of(
-                ReasonCode.BUILD_FAILED, detail=problem or "it needs shared libraries"
-            )
-            raise EnvironmentFailed(reason, said)
+        if problem:
+            raise EnvironmentFailed(Reason.of(ReasonCode.BUILD_FAILED, detail=problem), said)
+        if is_dynamic:
+            detail = Detail(DetailCode.SHARED_LIBRARIES)
+            raise EnvironmentFailed(detailed(ReasonCode.BUILD_FAILED, detail), said)
         sealing.take(out, content)
 
 
@@ -132,7 +133,7 @@ def _missing() -> Reason:
 
 
 def _refuse_loopback(client: PackageClient) -> None:
-    """Go uses no proxy for loopback addresses, which in a sandbox are those of the sandbox."""
+    """Go uses no proxy for loopback addresses, and in a sandbox they lead to the sandbox itself."""
     for host in (registry.host for registry in client.registries):
         if host == "localhost" or host == "::1" or host.startswith("127."):
             raise EnvironmentFailed(Reason.of(ReasonCode.REGISTRY_LOOPBACK, host=host))
@@ -150,7 +151,7 @@ def _page(registry: Registry) -> str:
     return f"{registry.url.rstrip('/')}/google.golang.org/grpc/@v/list"
 
 
-def _explain(said: str, code: int) -> str:
+def _explain(said: str) -> str:
     lines = [line.strip() for line in said.splitlines()]
     useful = [line for line in lines if line and not line.startswith(("#", "go: downloading"))]
-    return " ".join(useful[:6])[:500] or f"go ended with code {code}"
+    return " ".join(useful[:6])[:500]

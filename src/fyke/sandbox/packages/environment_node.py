@@ -1,8 +1,8 @@
-"""Node.js environments: npm installs the packages of ``package.json`` in its own sandbox.
+"""Node.js environments: npm installs what ``package.json`` asks for, inside a sandbox of its own.
 
 npm sees a cleaned copy of the project's two files: no scripts, no workspaces, and a lock file
-without addresses, so that every package comes from the registry that npm is configured for. The
-hashes of the lock file still apply.
+without addresses, so that every package comes from the registry that npm is configured for, and
+the hashes of the lock file are still checked.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 from fyke.contracts.execution import EnvironmentFailed
 from fyke.contracts.tools import CACHE_AT, ToolKind
 from fyke.domain.workers.requirements import BadRequirement, check_registry_version, parse_package
-from fyke.reasons import Reason, ReasonCode
+from fyke.reasons import Detail, DetailCode, Reason, ReasonCode
 from fyke.sandbox.packages import sealing
 from fyke.sandbox.packages.installer import (
     SYSTEM_PATH,
@@ -80,8 +80,7 @@ class NodeInstaller:
         try:
             package, lock = await asyncio.to_thread(read_documents, bundle)
         except BadRequirement as error:
-            reason = Reason.of(ReasonCode.BAD_REQUIREMENT, detail=str(error))
-            raise EnvironmentFailed(reason, str(error)) from None
+            raise EnvironmentFailed(error.reason, str(error)) from None
         return NodeRecipe(self, await self._node_version(), package, lock)
 
     async def _node_version(self) -> str:
@@ -95,8 +94,8 @@ class NodeInstaller:
         return self._version
 
     async def check_npm(self, npm: str, *, stale_lock: bool) -> None:
-        """Refuse an old npm: without a complete lock file it fetches any address that the metadata
-        of a package names; newer ones have a setting against that.
+        """Without a complete lock file npm fetches every address that the metadata of a package
+        names; only newer versions have a setting against it.
         """
         _, said = await ask([npm, "--version"], {})
         version = said.strip()
@@ -111,7 +110,7 @@ class NodeInstaller:
             )
 
     async def client(self, npm: str) -> PackageClient:
-        """The settings of npm, most of them as npm itself reports them."""
+        """The settings of npm, most of them as npm prints them."""
         if self._settings is None:
             env = asking_environment(self._environ)
             _, said = await ask([npm, "config", "list", "--json"], env)
@@ -172,8 +171,9 @@ class NodeRecipe:
             ToolKind.NPM, terms, client, _page, command, files, env
         ) as run:
             if run.code:
-                detail = _explain(run.output, run.code)
-                reason = Reason.of(ReasonCode.PACKAGES_FAILED, detail=detail)
+                reason = self._installer.package_installer.failed(
+                    ReasonCode.PACKAGES_FAILED, "npm", run.code, _explain(run.output)
+                )
                 stale = self._exact and _OUT_OF_STEP in run.output
                 raise (LockOutOfStep if stale else EnvironmentFailed)(reason, run.output)
             await asyncio.to_thread(self._take, run.work / "out", content, run.output)
@@ -207,7 +207,7 @@ def _build_settings() -> dict[str, str]:
 
 
 def _has_all_hashes(lock: Document) -> bool:
-    """Whether the lock file determines every byte that is installed."""
+    """Whether the lock file has a hash of every package."""
     return all(entry.get("integrity") for place, entry in lock["packages"].items() if place)
 
 
@@ -244,11 +244,12 @@ def _read(path: Path, limit: int) -> str | None:
     with os.fdopen(handle, "rb") as file:
         data = file.read(limit + 1)
         if len(data) > limit or not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise _bad(path.name, f"larger than {limit:,} bytes", "shorten it")
+            detail = Detail.of(DetailCode.FILE_TOO_LARGE, max_bytes=limit)
+            raise BadRequirement(detail, file=path.name)
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise _bad(path.name, "not UTF-8", "save it as UTF-8") from None
+        raise BadRequirement(Detail(DetailCode.FILE_NOT_UTF8), file=path.name) from None
 
 
 def _lock(bundle: Path) -> Document | None:
@@ -262,7 +263,8 @@ def _lock(bundle: Path) -> Document | None:
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise _bad(name, f"no valid JSON ({error})", "run npm install again") from None
+        detail = Detail.of(DetailCode.FILE_NOT_JSON, problem=str(error))
+        raise BadRequirement(detail, file=name) from None
     packages = document.get("packages") if isinstance(document, dict) else None
     if not isinstance(packages, dict):
         return None
@@ -279,12 +281,12 @@ def _lock(bundle: Path) -> Document | None:
 
 def _locked_package(file: str, place: str, entry: object) -> Document:
     if not isinstance(entry, dict) or entry.get("link"):
-        raise _bad(file, f"{place[:80]!r} is a link", "depend on packages of the registry")
+        raise _bad(file, DetailCode.LOCKED_LINK, place)
     if place and not _PLACE.fullmatch(place):
-        raise _bad(file, f"{place[:80]!r} lies outside node_modules", "run npm install again")
+        raise _bad(file, DetailCode.LOCKED_OUTSIDE, place)
     resolved = entry.get("resolved")
     if isinstance(resolved, str) and not resolved.startswith(("https://", "http://")):
-        raise _bad(file, f"{place[:80]!r} comes from {resolved[:60]!r}", "use the registry")
+        raise _bad(file, DetailCode.LOCKED_ADDRESS, place, resolved[:60])
     if place:
         check_registry_version(place, entry.get("version", ""))
     for section in (*_DEPENDENCIES, "devDependencies"):
@@ -296,7 +298,8 @@ def _locked_package(file: str, place: str, entry: object) -> Document:
 
 def _check_versions(section: object) -> None:
     if not isinstance(section, dict):
-        raise _bad("package.json", "dependencies must be an object", 'write {"name": "version"}')
+        detail = Detail.of(DetailCode.SECTION_NOT_OBJECT, section="dependencies")
+        raise BadRequirement(detail, file="package.json")
     for name, version in section.items():
         check_registry_version(name, version)
 
@@ -311,11 +314,11 @@ def _check_overrides(value: object) -> None:
             check_registry_version(name, item)
 
 
-def _explain(log: str, code: int) -> str:
+def _explain(log: str) -> str:
     lines = [re.sub(r"^npm (ERR!|error)\s*", "", line).strip() for line in log.splitlines()]
     useful = [line for line in lines if line and "complete log of this run" not in line]
-    return " ".join(useful[:6])[:500] or f"npm ended with code {code}"
+    return " ".join(useful[:6])[:500]
 
 
-def _bad(file: str, rule: str, remedy: str) -> BadRequirement:
-    return BadRequirement(0, rule, remedy, file)
+def _bad(file: str, code: DetailCode, place: str, address: str = "") -> BadRequirement:
+    return BadRequirement(Detail.of(code, package=place[:80], address=address), file=file)

@@ -1,4 +1,5 @@
-"""Python environments: uv installs for the interpreter of the sandboxes, in its own sandbox.
+"""Python environments: uv installs for the interpreter of the sandboxes, inside a
+sandbox of its own.
 
 uv installs into a plain folder, and the virtual environment is created around it outside of the
 sandbox. So uv only runs the plain system interpreter, never one that loads the new packages: a
@@ -72,8 +73,7 @@ class PythonInstaller:
         try:
             wanted = parse(requirements)
         except BadRequirement as error:
-            reason = Reason.of(ReasonCode.BAD_REQUIREMENT, detail=str(error))
-            raise EnvironmentFailed(reason, str(error)) from None
+            raise EnvironmentFailed(error.reason, str(error)) from None
         return PythonRecipe(self, await self._interpreter(), wanted)
 
     async def _interpreter(self) -> Interpreter:
@@ -121,7 +121,7 @@ class PythonRecipe:
         )
 
     async def install(self, building: Path, content: Path, terms: InstallTerms) -> str:
-        """Install in a sandbox, take the result, and create a virtual environment around it."""
+        """Install in a sandbox, take the result, and lay a virtual environment around it."""
         files = {"requirements.txt": "".join(f"{line}\n" for line in self._lines)}
         client = await self._installer.client()
         package_installer = self._installer.package_installer
@@ -130,7 +130,9 @@ class PythonRecipe:
             ToolKind.UV, terms, client, _page, command, files, {"PYTHONDONTWRITEBYTECODE": "1"}
         ) as run:
             if run.code:
-                raise EnvironmentFailed(_explain(run.output, run.code, terms.builds), run.output)
+                code = ReasonCode.PACKAGES_FAILED if terms.builds else ReasonCode.NO_READY_PACKAGE
+                reason = package_installer.failed(code, "uv", run.code, explain(run.output))
+                raise EnvironmentFailed(reason, run.output)
             await asyncio.to_thread(self._take, run.work / "out", content, run.output)
             return run.output
 
@@ -181,11 +183,6 @@ class PythonRecipe:
 def _page(registry: Registry) -> str:
     """The page of a package that Fyke itself uses."""
     return f"{registry.url.rstrip('/')}/{BASE_SET[0].name}/"
-
-
-def _explain(log: str, code: int, builds: bool) -> Reason:
-    which = ReasonCode.PACKAGES_FAILED if builds else ReasonCode.NO_READY_PACKAGE
-    return Reason.of(which, detail=explain(log) or f"uv ended with code {code}")
 
 
 def explain(log: str) -> str:

@@ -1,4 +1,4 @@
-"""Running a package client in its own sandbox, and explaining how it ended."""
+"""Runs a package client in a sandbox of its own, and gives the reason when it failed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from fyke.contracts.execution import EnvironmentFailed
 from fyke.contracts.tools import ToolKind, ToolLimits, ToolRun, ToolRunner, ToolSpec, ToolStop
-from fyke.reasons import Reason, ReasonCode
+from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, detailed
 from fyke.sandbox.packages import sealing
 from fyke.sandbox.packages.package_client import PackageClient
 from fyke.sandbox.packages.registries import PageOf, Registries
@@ -57,9 +57,7 @@ class InstallLimits:
 
 
 class PackageInstaller:
-    """Runs package clients. ``upstream``: whether all their traffic goes through a proxy of the
-    operator.
-    """
+    """Runs package clients. ``upstream``: whether the operator's proxy is used for every target."""
 
     def __init__(
         self, tools: ToolRunner, limits: InstallLimits, *, region: str = "", upstream: bool = False
@@ -81,8 +79,8 @@ class PackageInstaller:
         env: Mapping[str, str],
         inputs: Path | None = None,
     ) -> AsyncIterator[ToolRun]:
-        """Run an installer; its result exists while the context is open. Raise
-        ``EnvironmentFailed``, but not for its exit code. ``inputs``: a folder that it reads.
+        """Run an installer and keep its files meanwhile. Raise ``EnvironmentFailed``, but not for
+        the code that it ended with. ``inputs``: a folder that it reads.
         """
         self._check(terms, client)
         limits = self.limits
@@ -130,6 +128,13 @@ class PackageInstaller:
             ToolStop.TRAFFIC: Reason(ReasonCode.INSTALL_LIMIT),
         }[stopped]
 
+    def failed(self, code: ReasonCode, program: str, exit_code: int, said: str) -> Reason:
+        """The reason for an installer that ended with an error. ``said``: its own words for it."""
+        if said:
+            return Reason.of(code, detail=said)
+        detail = Detail.of(DetailCode.TOOL_EXIT, program=program, exit_code=exit_code)
+        return detailed(code, detail)
+
     def check_tree(self, folder: Path, log: str, within: Path | None = None) -> None:
         """Raise ``EnvironmentFailed`` for a result that is not accepted. ``within`` is its parent
         folder, when that is untrusted too.
@@ -141,7 +146,10 @@ class PackageInstaller:
         except (sealing.BadTree, OSError) as error:
             if isinstance(error, OSError) and error.errno in NO_ROOM_NUMBERS:
                 raise
-            reason = Reason.of(ReasonCode.PACKAGES_REFUSED, detail=str(error))
+            if isinstance(error, OSError):
+                reason = Reason.of(ReasonCode.PACKAGES_REFUSED, detail=str(error))
+            else:
+                reason = detailed(ReasonCode.PACKAGES_REFUSED, error.detail)
             raise EnvironmentFailed(reason, log) from None
 
 
@@ -152,9 +160,9 @@ def _cpus(builds: bool) -> float:
 
 
 async def ask(command: Sequence[str | Path], env: Mapping[str, str]) -> tuple[int, str]:
-    """Run a program of the machine; return its exit code and standard output.
+    """Exit code and standard output of a program of the machine.
 
-    It runs outside of any sandbox and has no access to untrusted files.
+    It runs outside of every sandbox, without access to files of a Worker.
     """
     process = await asyncio.create_subprocess_exec(
         *command,

@@ -1,7 +1,7 @@
-"""Taking over the result of an installer, and verifying it later.
+"""Takes the files of an installer and seals them.
 
-Only files and folders are taken. They get plain modes, and a digest over every path and byte, which
-is stored beside them and verified before another Worker gets them.
+Only files and folders are taken. They get plain modes, and a digest over every path and every
+byte, which is stored beside them and checked again before another Worker gets them.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from fyke.reasons import Detail, DetailCode, detail_sentence
+
 MAX_FILES = 300_000
 MAX_DEPTH = 60
 MAX_PATH = 2000  # characters, below the folder
@@ -23,7 +25,11 @@ BLOCK = 512
 
 
 class BadTree(Exception):
-    """The tree is refused; the message is for the author of the Worker."""
+    """The tree is not accepted."""
+
+    def __init__(self, code: DetailCode, **params: str | int) -> None:
+        self.detail = Detail.of(code, **params)
+        super().__init__(detail_sentence(self.detail))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +52,7 @@ def check(folder: Path, max_bytes: int) -> None:
     while stack:
         above, depth, name = stack.pop()
         if depth > MAX_DEPTH or len(name) > MAX_PATH:
-            raise BadTree("a package contains folders that are too deep; remove that package")
+            raise BadTree(DetailCode.FILES_TOO_DEEP)
         for entry in os.scandir(above):
             state = entry.stat(follow_symlinks=False)
             files += 1
@@ -56,19 +62,12 @@ def check(folder: Path, max_bytes: int) -> None:
                 stack.append((path, depth + 1, f"{name}/{entry.name}"))
             elif not stat.S_ISREG(state.st_mode):
                 shown = entry.name.encode("utf-8", "replace").decode()
-                raise BadTree(
-                    f"a package contains the link or device {shown!r}; remove that package"
-                )
+                raise BadTree(DetailCode.FILES_LINK, name=shown)
             size += max(state.st_blocks * BLOCK, state.st_size)
             if size > max_bytes:
-                raise BadTree(
-                    f"they are larger than {max_bytes:,} bytes, the most that is allowed; "
-                    "use fewer or smaller packages"
-                )
+                raise BadTree(DetailCode.FILES_TOO_LARGE, max_bytes=max_bytes)
             if files > MAX_FILES:
-                raise BadTree(
-                    f"they have more than {MAX_FILES:,} files; use fewer or smaller packages"
-                )
+                raise BadTree(DetailCode.FILES_TOO_MANY, max_files=MAX_FILES)
 
 
 def open_folder(folder: Path) -> None:
@@ -76,9 +75,9 @@ def open_folder(folder: Path) -> None:
     try:
         mode = folder.lstat().st_mode
     except FileNotFoundError:
-        raise BadTree("the installer created no files") from None
+        raise BadTree(DetailCode.FILES_NONE) from None
     if not stat.S_ISDIR(mode):
-        raise BadTree("a package replaced a folder by something else; remove that package")
+        raise BadTree(DetailCode.FILES_NOT_A_FOLDER)
     folder.chmod(0o755)
 
 

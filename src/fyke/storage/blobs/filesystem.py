@@ -25,10 +25,14 @@ _OUT_OF_ORDER = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS}
 
 
 class FilesystemBlobs:
-    """``Blobs`` in the folder ``root``, which is made (0700) when it is missing."""
+    """``Blobs`` in the folder ``root``, which is made (0700) when it is missing.
 
-    def __init__(self, root: Path) -> None:
+    Without ``durable`` nothing is flushed: a loss of power may lose the last blobs.
+    """
+
+    def __init__(self, root: Path, *, durable: bool = True) -> None:
         self._root = root
+        self._durable = durable
         self._parts = root / _TEMPORARY
         self._parts.mkdir(mode=0o700, parents=True, exist_ok=True)
         _sweep(self._parts)
@@ -44,25 +48,65 @@ class FilesystemBlobs:
         return await asyncio.to_thread(self._path(name).is_file)
 
     async def delete(self, name: str) -> None:
-        await asyncio.to_thread(_delete, self._path(name), name)
+        await asyncio.to_thread(self._delete, self._path(name), name)
 
     def _path(self, name: str) -> Path:
         return self._root.joinpath(*check_name(name))
 
     def _put(self, path: Path, data: bytes) -> None:
         try:
-            _make_folders(path.parent)
-            part = _write_part(self._parts, data)
+            self._make_folders(path.parent)
+            part = self._write_part(data)
             try:
                 part.replace(path)
             except BaseException:
                 part.unlink(missing_ok=True)
                 raise
-            _flush_folder(path.parent)
+            self._flush_folder(path.parent)
         except OSError as exc:
             if exc.errno in _OUT_OF_ORDER:
                 raise Unavailable(f"Blob storage cannot be written: {exc.strerror}") from exc
             raise
+
+    def _write_part(self, data: bytes) -> Path:
+        """Write and flush a temporary file; leave none behind on failure."""
+        descriptor, text = tempfile.mkstemp(dir=self._parts)
+        part = Path(text)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                self._flush(file.fileno())
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+        return part
+
+    def _delete(self, path: Path, name: str) -> None:
+        try:
+            path.unlink()
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as exc:
+            raise FileNotFoundError(errno.ENOENT, "no such blob", name) from exc
+        self._flush_folder(path.parent)
+
+    def _make_folders(self, folder: Path) -> None:
+        """Make the folder and those above it, each one flushed into its parent."""
+        if folder.is_dir():
+            return
+        self._make_folders(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        self._flush_folder(folder.parent)
+
+    def _flush(self, descriptor: int) -> None:
+        if self._durable:
+            os.fsync(descriptor)
+
+    def _flush_folder(self, folder: Path) -> None:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            self._flush(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def check_name(name: str) -> list[str]:
@@ -76,51 +120,11 @@ def check_name(name: str) -> list[str]:
     return segments
 
 
-def _write_part(folder: Path, data: bytes) -> Path:
-    """Write and flush a temporary file; leave none behind on failure."""
-    descriptor, text = tempfile.mkstemp(dir=folder)
-    part = Path(text)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-    return part
-
-
 def _read(path: Path, name: str) -> bytes:
     try:
         return path.read_bytes()
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as exc:
         raise FileNotFoundError(errno.ENOENT, "no such blob", name) from exc
-
-
-def _delete(path: Path, name: str) -> None:
-    try:
-        path.unlink()
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as exc:
-        raise FileNotFoundError(errno.ENOENT, "no such blob", name) from exc
-    _flush_folder(path.parent)
-
-
-def _make_folders(folder: Path) -> None:
-    """Make the folder and those above it, each one flushed into its parent."""
-    if folder.is_dir():
-        return
-    _make_folders(folder.parent)
-    folder.mkdir(mode=0o700, exist_ok=True)
-    _flush_folder(folder.parent)
-
-
-def _flush_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _sweep(parts: Path) -> None:

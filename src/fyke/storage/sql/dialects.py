@@ -66,14 +66,15 @@ def normalise_url(url: str | URL) -> URL:
         head = "postgresql+psycopg"
     if not separator or head not in ("postgresql+psycopg", "sqlite"):
         raise InvalidRequest(
-            "database_url must start with postgresql:// or sqlite:////, "
-            f"but it starts with {head[:20]!r}"
+            f"must start with postgresql:// or sqlite:////, but it starts with {head[:20]!r}",
+            field="database_url",
         )
     parsed = make_url(f"{head}://{rest}")
     if head == "sqlite" and not (parsed.database or "").startswith("/"):
         raise InvalidRequest(
-            "database_url must name an absolute file for SQLite: write four slashes, "
-            "as in sqlite:////var/lib/fyke/state.db"
+            "must name an absolute file for SQLite: write four slashes, "
+            "as in sqlite:////var/lib/fyke/state.db",
+            field="database_url",
         )
     return parsed
 

@@ -66,7 +66,9 @@ class KeyToCreate(Request):
     def expires_at_ms(self) -> int:
         """Milliseconds, 0 = never. Raise ``InvalidRequest``."""
         if not 0 <= self.expires_at <= MAX_SECONDS:
-            raise InvalidRequest("expires_at must be a time in Unix seconds, or 0 for never")
+            raise InvalidRequest(
+                "must be a time in Unix seconds, or 0 for never", field="expires_at"
+            )
         return self.expires_at * 1000
 
 

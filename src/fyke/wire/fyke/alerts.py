@@ -172,7 +172,7 @@ class MatchedRun(Answer):
 
     @classmethod
     def of(cls, fired: PreviewedAlert) -> MatchedRun:
-        return cls(fired.run.id, fired.sentence, seconds(fired.run.finished_at))
+        return cls(fired.run.id, fired.finding.sentence, seconds(fired.run.finished_at))
 
 
 class AlertRulePreview(Answer):
@@ -193,5 +193,5 @@ class AlertRulePreview(Answer):
             month=found.month,
             used_usd=format_usage(found.usd_micros),
             used_traffic_mb=decimal_megabytes(found.traffic_bytes),
-            now=found.now,
+            now=found.now.sentence if found.now else "",
         )

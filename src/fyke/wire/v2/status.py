@@ -19,7 +19,7 @@ StatusWord = Annotated[
     Meta(description="`aborting` becomes `aborted` some time after the Worker has stopped"),
 ]
 
-_WORDS: dict[RunState, StatusName] = {
+WORDS: dict[RunState, StatusName] = {
     RunState.READY: "ready",
     RunState.RUNNING: "running",
     RunState.ENDING: "running",
@@ -57,4 +57,4 @@ def status_word(run: Run, now: int, grace: int) -> StatusName:
     """The word for the state of ``run`` at ``now``; both times are in ms."""
     if run.state is RunState.ABORTED and now - run.finished_at < grace:
         return "aborting"
-    return _WORDS[run.state]
+    return WORDS[run.state]

@@ -29,13 +29,13 @@ from fyke.wire.fields import (
     to_integer,
     to_text,
 )
+from fyke.wire.findings import ProjectFinding
 from fyke.wire.v1 import SystemParameters
 from fyke.wire.v2.fields import PageRequest
 
 if TYPE_CHECKING:
     from fyke.domain.workers.description import WorkerDescription
-    from fyke.model.worker import Finding as Found
-    from fyke.model.worker import Version, Worker
+    from fyke.model.worker import Finding, Version, Worker
 
 _RULE = "must be whole numbers, the field repeated for each one: categories=56 and categories=57"
 
@@ -202,30 +202,15 @@ class WorkerPublicPage(CatalogWorker):
         )
 
 
-class VersionFinding(Answer):
-    """What the check of a project found."""
-
-    severity: str
-    code: str
-    file: str
-    line: int
-    message: str
-    remedy: str
-
-    @classmethod
-    def of(cls, found: Found) -> VersionFinding:
-        return cls(found.severity, found.code, found.file, found.line, found.message, found.remedy)
-
-
 class PublishedVersion(Answer):
     slug: Ulid
     path: WorkerPath
     version: Annotated[str, Meta(description="of these files, new or the one that had them")]
-    findings: list[VersionFinding]
+    findings: list[ProjectFinding]
 
     @classmethod
-    def of(cls, worker: Worker, version: Version, findings: list[Found]) -> PublishedVersion:
-        found = [VersionFinding.of(each) for each in findings]
+    def of(cls, worker: Worker, version: Version, findings: list[Finding]) -> PublishedVersion:
+        found = ProjectFinding.all_of(findings)
         return cls(worker.id, tilde_path(worker), version.number, found)
 
 

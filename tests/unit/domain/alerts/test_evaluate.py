@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import pytest
-
-from fyke.domain.alerts.evaluate import Facts, duration, evaluate
+from fyke.domain.alerts.evaluate import Facts, Finding
+from fyke.domain.alerts.evaluate import evaluate as find
 from fyke.model.alert import FieldFacts, PastRuns, Rule, RuleKind, Spent
 from fyke.model.run import Run, RunState
 from fyke.reasons import Reason, ReasonCode
@@ -15,6 +14,12 @@ from support import records
 from support.alerts import a_rule
 
 START = records.START
+
+
+def evaluate(rule: Rule, run: Run, facts: Facts) -> str | None:
+    """The sentence of what the rule finds."""
+    found = find(rule, run, facts)
+    return None if found is None else found.sentence
 
 
 def run(state: RunState = RunState.SUCCEEDED, **changes: Any) -> Run:
@@ -51,7 +56,7 @@ def test_a_rule_for_some_reasons_passes_over_the_others() -> None:
 
 def test_zero_rows_are_told_of_runs_that_succeeded_only() -> None:
     zero = rule(RuleKind.ZERO_ROWS)
-    assert evaluate(zero, run(), Facts()) == "The run succeeded without a single row."
+    assert evaluate(zero, run(), Facts()) == "The run succeeded without rows"
     assert evaluate(zero, run(results=1), Facts()) is None
     assert evaluate(zero, run(RunState.FAILED), Facts()) is None
 
@@ -61,7 +66,7 @@ def test_fewer_rows_than_usual() -> None:
     before = usual(100, 300, 200)
     found = evaluate(fewer, run(results=99), Facts(usual=before))
     assert found == (
-        "The run gave 99 rows, less than 50 % of the usual 200 (median of 3 runs before it)."
+        "Fewer rows than usual: 99, less than 50 % of 200, the median of the last 3 runs"
     )
     assert evaluate(fewer, run(results=100), Facts(usual=before)) is None
     assert evaluate(fewer, run(results=1), Facts(usual=before[:2])) is None
@@ -74,7 +79,8 @@ def test_slower_than_usual() -> None:
     before = usual(1, 1, 1, ms=29_000)
     found = evaluate(slower, run(), Facts(usual=before))
     assert found == (
-        "The run took 1 min 0 s, more than 2 times the usual 29.0 s (median of 3 runs before it)."
+        "Slower than usual: the run took 1 min 0 s, more than 2 times the median of the last 3 "
+        "runs, which is 29.0 s"
     )
     assert evaluate(slower, run(), Facts(usual=usual(1, 1, 1, ms=30_000))) is None
     assert evaluate(slower, run(RunState.FAILED), Facts(usual=before)) is None
@@ -84,10 +90,12 @@ def test_a_missing_field() -> None:
     missing = rule(RuleKind.MISSING_FIELD, field="price", percent=10.0)
     found = evaluate(missing, run(), Facts(field=FieldFacts(120, 34, 120)))
     assert found == (
-        "The field price is missing or empty in 34 of 120 rows (28.3 %; 10 % are allowed)."
+        "The field price is missing or empty in 34 of 120 rows (28.3 %; 10 % are allowed)"
     )
     some = evaluate(missing, run(), Facts(field=FieldFacts(10_000, 5000, 1_000_000)))
-    assert some is not None and "of 10,000 rows that were looked at, of 1,000,000 in all" in some
+    assert some is not None and some.endswith(
+        "in 5,000 of 10,000 checked rows (50 %; 10 % are allowed); the run has 1,000,000 rows"
+    )
     assert evaluate(missing, run(), Facts(field=FieldFacts(100, 10, 100))) is None
     assert evaluate(missing, run(), Facts(field=FieldFacts(0, 0, 0))) is None
     assert evaluate(missing, run(RunState.FAILED), Facts(field=FieldFacts(1, 1, 1))) is None
@@ -103,25 +111,31 @@ def test_a_budget_is_told_when_it_is_passed_whatever_became_of_the_run() -> None
     found = evaluate(
         budget, run(RunState.FAILED), Facts(spent=replace(spent, usd_micros=12_400_000))
     )
-    assert found == "In 2026-11 12.4 USD were used, and the budget is 10 USD."
+    assert found == "The budget for 2026-11 is exceeded: 12.4 of 10 USD are used"
     both = replace(spent, usd_micros=12_400_000, traffic_bytes=5_500_001)
     found = evaluate(budget, run(), Facts(spent=both))
-    assert (
-        found is not None and "; 5.500001 MB of traffic were used, and the budget is 5 MB" in found
+    assert found == (
+        "The budget for 2026-11 is exceeded: 12.4 of 10 USD and 5.500001 of 5 MB of traffic are "
+        "used"
+    )
+    only_traffic = replace(spent, traffic_bytes=6 * 10**6)
+    assert evaluate(budget, run(), Facts(spent=only_traffic)) == (
+        "The budget for 2026-11 is exceeded: 6 of 5 MB of traffic are used"
     )
     only_usd = replace(budget, traffic_bytes=0)
     assert evaluate(only_usd, run(), Facts(spent=replace(spent, traffic_bytes=10**12))) is None
 
 
-@pytest.mark.parametrize(
-    ("milliseconds", "text"),
-    [
-        (0, "0 ms"),
-        (240, "240 ms"),
-        (4200, "4.2 s"),
-        (187_000, "3 min 7 s"),
-        (7_500_000, "2 h 5 min"),
-    ],
-)
-def test_times_are_told_as_people_say_them(milliseconds: int, text: str) -> None:
-    assert duration(milliseconds) == text
+def test_a_finding_carries_its_reason() -> None:
+    timeout = run(RunState.FAILED, err_msg="too slow", reason=Reason(ReasonCode.TIMEOUT))
+    assert find(rule(RuleKind.FAILED), timeout, Facts()) == Finding(
+        "The run failed: too slow", Reason(ReasonCode.TIMEOUT)
+    )
+    old = find(rule(RuleKind.FAILED), run(RunState.FAILED), Facts())
+    assert old == Finding("The run failed: no reason was given", None)
+    fewer = find(
+        rule(RuleKind.FEWER_ROWS, factor=0.5), run(results=9), Facts(usual=usual(30, 20, 40))
+    )
+    assert fewer is not None and fewer.reason == Reason(
+        ReasonCode.FEWER_ROWS, {"rows": 9, "share_percent": 50.0, "usual_rows": 30, "runs": 3}
+    )

@@ -235,3 +235,25 @@ def test_balances_have_two_to_four_decimals_and_never_show_too_much(micros: int,
 )
 def test_usage_has_up_to_four_decimals_and_no_zeros_at_the_end(micros: int, text: str):
     assert format_usage(micros) == text
+
+
+def test_an_unbounded_hold_covers_every_subtask_up_to_its_timeout():
+    prices = Prices(cpu_hour=Decimal("0.36"), traffic_gb=Decimal("1"))
+    unbounded = hold(prices, limits(seconds=10), subtasks=3, available=100)
+    assert unbounded == Hold(3000, SpendingBound.BALANCE)
+
+
+@pytest.mark.parametrize(
+    ("micros", "balance", "usage"),
+    [
+        (0, "0.00", "0"),
+        (10_000_000, "10.00", "10"),
+        (100_000_000, "100.00", "100"),
+        (1_500_000, "1.50", "1.5"),
+        (65_000, "0.065", "0.065"),
+        (21_749, "0.0217", "0.0217"),
+        (21_750, "0.0217", "0.0218"),
+    ],
+)
+def test_money_as_text(micros: int, balance: str, usage: str):
+    assert (format_balance(micros), format_usage(micros)) == (balance, usage)

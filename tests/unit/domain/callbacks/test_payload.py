@@ -81,3 +81,13 @@ def test_a_long_reason_stays_under_20_kb() -> None:
     assert len(told["error_message"]) == MAX_MESSAGE
     assert len(json.dumps(told).encode()) < 40_000
     assert len(json.dumps(told, ensure_ascii=False).encode()) < 20_000
+
+
+@pytest.mark.parametrize("state", [s for s in RunState if s is not RunState.SUCCEEDED])
+def test_only_a_success_is_done(state: RunState) -> None:
+    assert payload(replace(records.run("account", "worker"), state=state))["result_message"] == ""
+
+
+def test_a_run_that_ends_in_the_second_of_its_start_took_no_time() -> None:
+    run = replace(records.run("account", "worker"), started_at=1_000_100, finished_at=1_000_900)
+    assert payload(run)["running_duration"] == 0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import hmac
 import time
 
 import pytest
@@ -60,3 +62,16 @@ def test_empty_secrets_are_refused() -> None:
         secret_for(b"", "a")
     with pytest.raises(ValueError, match="signing"):
         headers("whsec_", "m", 1, b"")
+
+
+def test_the_secret_of_an_account_never_changes() -> None:
+    # receivers have stored it: another derivation would refuse every callback
+    expected = hmac.new(MASTER, b"callback:account", hashlib.sha256).digest()
+    assert secret_for(MASTER, "account") == "whsec_" + base64.b64encode(expected).decode()
+
+
+def test_an_empty_secret_signs_nothing() -> None:
+    with pytest.raises(ValueError, match=r"^the master secret is empty$"):
+        secret_for(b"", "account")
+    with pytest.raises(ValueError, match=r"^the signing secret is empty$"):
+        headers("whsec_", "msg_1", 1, b"{}")

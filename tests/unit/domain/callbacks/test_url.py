@@ -13,6 +13,7 @@ from fyke.errors import InvalidRequest
 from fyke.kit.addresses import AddressRules
 
 RULES = CallbackRules(AddressRules())
+UNPRINTABLE = "it holds a space, a backslash or a control character; encode it with %"
 
 
 @pytest.mark.parametrize(
@@ -118,3 +119,55 @@ def test_what_is_no_receiver_names_the_field(url: str) -> None:
         receiver_of(url, "receiver")
     with pytest.raises(InvalidRequest, match=r"^callback_url: "):
         receiver_of(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "rule"),
+    [
+        ("", "it must have 1 to 2048 characters"),
+        ("http://a.example/" + "x" * 2032, "it must have 1 to 2048 characters"),
+        ("http://a.example/ x", UNPRINTABLE),
+        ("http://a.example/\\", UNPRINTABLE),
+        ("http://a.example/\x7f", UNPRINTABLE),
+        ("http://[::1/", "it is not a well-formed URL"),
+        ("ftp://a.example/", "it must be absolute and start with http:// or https://"),
+        ("http:///path", "it must be absolute and start with http:// or https://"),
+        ("http://u@a.example/",
+         "it must not carry a user name or password; use a random path instead"),
+        ("http://a.example/\u00fc", "path and query must be ASCII; encode other characters with %"),
+        ("http://a.example/?\u00fc",
+         "path and query must be ASCII; encode other characters with %"),
+        ("http://a.example:x/", "the port must be a number from 1 to 65535"),
+        ("http://a.example:65536/", "the port must be a number from 1 to 65535"),
+        ("http://a.example:/", "the port behind the colon is missing"),
+        ("http://a.example:22/", "port 22 is not accepted; use 80, 443 or one from 1024 to 65535"),
+    ],
+)  # fmt: skip
+def test_each_rule_says_what_is_accepted(url: str, rule: str) -> None:
+    with pytest.raises(InvalidRequest) as error:
+        RULES.check(url)
+    assert error.value.message == f"callback_url: {rule}"
+
+
+def test_the_longest_url_and_every_printable_character_are_accepted() -> None:
+    longest = "http://a.example/" + "x" * 2031
+    assert len(longest) == 2048
+    assert RULES.check(longest).target == "/" + "x" * 2031
+    assert RULES.check("http://a.example/!~").target == "/!~"
+
+
+def test_each_mail_address_is_a_receiver() -> None:
+    assert receiver_of("mailto:a@a.example") == "mailto://a@a.example:25"
+    assert receiver_of("mailto:b@a.example") == "mailto://b@a.example:25"
+
+
+def test_a_refusal_names_the_field_once_and_the_rule() -> None:
+    for host in ("127.1", "a_b.example"):
+        with pytest.raises(InvalidRequest) as of_check:
+            RULES.check(f"http://{host}/callback_url")
+        with pytest.raises(InvalidRequest) as of_receiver:
+            receiver_of(f"http://{host}/callback_url", "receiver")
+        rule = of_check.value.message.removeprefix("callback_url: ")
+        assert of_receiver.value.message == f"receiver: {rule}"
+    with pytest.raises(InvalidRequest, match=r"^receiver: .*must be absolute"):
+        receiver_of("callback_url", "receiver")

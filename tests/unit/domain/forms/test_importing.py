@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import xlsxwriter
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fyke.domain.forms import workbook
@@ -20,6 +20,7 @@ from fyke.domain.forms.model import FormField
 from fyke.domain.forms.tables import MAX_BYTES, MAX_ROWS
 from fyke.domain.forms.workbook import read_workbook
 from fyke.errors import FykeError
+from support.examples import examples
 
 
 def field(**more: Any) -> FormField:
@@ -106,7 +107,7 @@ def test_a_workbook_is_read_as_text() -> None:
     assert read("x.xlsx", data, sheet="Second") == [{"url": "other"}]
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(st.lists(st.lists(PLAIN, min_size=1, max_size=4), min_size=1, max_size=5))
 def test_every_text_of_a_workbook_comes_back(rows: list[list[str]]) -> None:
     out = io.BytesIO()

@@ -25,10 +25,11 @@ from fyke.domain.workers.input_schema import parse
 from fyke.domain.workers.input_values import validate_input
 from fyke.domain.workers.parameters import parts
 from fyke.errors import InvalidRequest
+from support.examples import examples
 from support.form_schemas import TEXTS, trials
 
 _SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
-a_share = settings(max_examples=40, deadline=None, suppress_health_check=_SLOW)
+a_share = examples(40, suppress_health_check=_SLOW)
 all_of_them = settings(max_examples=3000, deadline=None, suppress_health_check=_SLOW)
 
 SYSTEMS = st.fixed_dictionaries(

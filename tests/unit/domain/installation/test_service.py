@@ -20,11 +20,11 @@ from fyke.model.health import Disk, HealthCheck, Level
 from fyke.model.installation import SettingGroup, TimerLine
 from fyke.model.run import RunState
 from fyke.model.runner import RunnerInfo
-from fyke.storage.sql.state.schema import migrate
 from fyke.storage.sql.state.storage import SqlStorage, open_storage
 from support import records
 from support.installation import HouseProbe
 from support.memory import caller_of
+from support.prepared import state_in
 
 pytestmark = pytest.mark.anyio
 
@@ -46,8 +46,7 @@ class Scene:
 
 @pytest.fixture
 async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
-    url = f"sqlite:///{tmp_path / 'state.db'}"
-    migrate(url)
+    url = state_in(tmp_path)
     clock = ManualClock(records.START)
     storage = open_storage(url, durable=False, notify=str, hiding=frozenset(), clock=clock.now_ms)
     scene = Scene(storage, clock)

@@ -107,8 +107,8 @@ def test_no_text_gets_power(text: str) -> None:
     assert "".join(span.text for span in found) == plain(text)
 
 
-def test_a_hostile_megabyte_takes_no_time() -> None:
+def test_hostile_text_takes_time_in_proportion() -> None:
     for unit in ("\x1b[", "\x1b]", "\x1b[31mx", "http://", "http://a)", "\x1b[1;2;3;"):
-        text = unit * (2**20 // len(unit))
+        text = unit * (2**18 // len(unit))
         with no_hang():
             spans(text)

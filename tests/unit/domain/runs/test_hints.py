@@ -7,8 +7,8 @@ import pytest
 from fyke.contracts.egress import SiteTraffic
 from fyke.domain.runs.hints import BY_REASON, hint
 from fyke.domain.runs.outcome import end_of
-from fyke.domain.runs.sites import BlockedSite, SiteUsage
-from fyke.model.run import Outcome, Run, RunState
+from fyke.domain.runs.sites import SiteUsage
+from fyke.model.run import BlockedSite, Outcome, Run, RunState
 from fyke.reasons import Hint, HintCode, Reason, ReasonCode, cause, next_step
 from fyke.reasons.codes import ENDS
 from support.memory import a_run

@@ -115,3 +115,16 @@ def test_an_abort_and_its_refusal_carry_a_code() -> None:
     with pytest.raises(RunNotAbortable) as refused:
         advance(RunState.FAILED, AbortRequested(0))
     assert refused.value.reason == Reason(ReasonCode.RUN_ENDED, {"state": "failed"})
+
+
+def test_the_first_attempt_marks_the_start() -> None:
+    assert advance(RunState.READY, AttemptStarted()) == Transition(
+        RunState.RUNNING, None, (Instruction.MARK_STARTED,)
+    )
+
+
+@pytest.mark.parametrize("state", [RunState.READY, RunState.RUNNING])
+def test_a_limit_stops_what_is_alive(state: RunState) -> None:
+    assert advance(state, CAP) == Transition(
+        RunState.ENDING, CAP.end, (Instruction.END_WAITING, Instruction.STOP_ATTEMPTS)
+    )

@@ -86,7 +86,7 @@ def test_every_wrong_word_is_told_at_once_and_names_its_field() -> None:
         "state", "outcome", "worker", "task", "origin", "from", "until", "error", "run",
     ]  # fmt: skip
     assert "use ready, running" in caught.value.details[0]
-    with pytest.raises(InvalidFields, match="until: must be later than from"):
+    with pytest.raises(InvalidFields, match="until must be later than from"):
         understood(since="2026-11-24", until="2026-11-23")
 
 

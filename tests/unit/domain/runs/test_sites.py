@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from fyke.contracts.egress import OTHER_SITES, SiteTraffic
-from fyke.domain.runs.sites import MOST_SITES, BlockedSite, _lines, summed
+from fyke.domain.runs.sites import MOST_SITES, _lines, summed
+from fyke.model.run import BlockedSite
 
 
 def site(domain: str, **counts: int) -> SiteTraffic:

@@ -260,3 +260,26 @@ def test_without_fields_the_input_is_whole(custom: dict[str, Any]) -> None:
     parts = split(schema(), custom)
     assert parts == [custom]
     assert parts[0] is not custom
+
+
+def test_an_item_that_is_a_list_says_something() -> None:
+    assert not is_empty([])
+    assert not is_empty([[]])
+
+
+def test_removed_fields_stay_where_nothing_is_preferred() -> None:
+    only_removed = schema(["a", "b2"], ["a"])
+    assert split(only_removed, {"a": [1], "b2": []}) == [{"a": [1], "b2": [""]}]
+
+
+def test_plain_values_are_not_cut() -> None:
+    assert split(schema(["a"]), {"a": "x"}) == [{"a": "x"}]
+    declared = schema(["a", "b2"], types={"a": "string", "b2": "array"})
+    with pytest.raises(InvalidRequest, match="no non-empty fields"):
+        split(declared, {})
+    assert split(schema(["a"], types={"a": "string"}), {}) == [{}]
+
+
+def test_an_object_item_replaces_a_field_that_it_does_not_name() -> None:
+    assert split(schema(["a"]), {"a": [{"url": "x"}], "k": 1}) == [{"url": "x", "k": 1}]
+    assert split(schema(b="a"), {"a": [{"url": "x"}]}) == [{"url": "x"}]

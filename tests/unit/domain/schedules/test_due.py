@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fyke.domain.schedules.due import LATE_MS, MOST_COUNTED, due_fires
+from fyke.domain.schedules.due import LATE_MS, MOST_COUNTED, Due, due_fires
 from fyke.domain.schedules.times import first_after, zone
 from fyke.model.schedule import ScheduleKind, ScheduleSpec
 
@@ -131,3 +131,47 @@ def test_counting_ends_somewhere() -> None:
     year = 365 * DAY
     due = due_fires(EVERY_MINUTE, zone("UTC"), 0, MINUTE, year + 1)
     assert (due.missed, due.fire_at, due.next_at) == (MOST_COUNTED, year, year + MINUTE)
+
+
+NEVER_AGAIN = ScheduleSpec(ScheduleKind.ONCE, date="2026-03-10", time="09:00")
+DAILY = ScheduleSpec(ScheduleKind.DAILY, time="02:30")
+
+
+def at(text: str, name: str = "UTC") -> int:
+    return int(datetime.fromisoformat(text).replace(tzinfo=zone(name)).timestamp()) * 1000
+
+
+def test_a_time_of_an_hour_ago_is_made_up_for_and_an_older_one_is_not() -> None:
+    planned = at("2026-03-10T09:00")
+    assert due_fires(NEVER_AGAIN, zone("UTC"), 0, planned, planned + LATE_MS) == Due(
+        planned, 0, 0, 0
+    )
+    assert due_fires(NEVER_AGAIN, zone("UTC"), 0, planned, planned + LATE_MS + 1) == Due(
+        0, 1, planned, 0
+    )
+
+
+def test_a_time_at_the_edge_of_the_hour_is_found_behind_missed_ones() -> None:
+    first = at("2026-03-10T09:00")
+    now = first + 5 * MINUTE
+    for shift, fired in ((0, now), (-1, now - MINUTE), (1, now)):
+        due = due_fires(EVERY_MINUTE, zone("UTC"), 0, first, now + shift, late_ms=2 * MINUTE)
+        assert due.fire_at == fired
+        assert due.missed == (fired - first) // MINUTE
+        assert due.first_missed == first
+        assert due.next_at == fired + MINUTE
+
+
+def test_times_are_those_of_the_zone() -> None:
+    planned = at("2026-07-01T02:30", "Asia/Tokyo")
+    now = planned + 3 * DAY + MINUTE
+    assert due_fires(DAILY, zone("Asia/Tokyo"), 0, planned, now) == Due(
+        planned + 3 * DAY, 3, planned, planned + 4 * DAY
+    )
+
+
+def test_missed_intervals_are_counted_in_whole_ones() -> None:
+    every = ScheduleSpec(ScheduleKind.INTERVAL, every_s=90)
+    due = due_fires(every, zone("UTC"), 0, 90_000, 90_000 * 1000 + 1, late_ms=MINUTE)
+    assert due == Due(90_000 * 1000, 999, 90_000, 90_000 * 1001)
+    assert isinstance(due.missed, int)

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
+
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fyke.domain.schedules.rules import (
@@ -13,6 +16,7 @@ from fyke.domain.schedules.rules import (
 )
 from fyke.errors import InvalidRequest
 from fyke.model.schedule import ScheduleKind, ScheduleSpec
+from support.examples import examples
 
 NOW = 1_767_225_600_000
 
@@ -66,7 +70,7 @@ def is_judged(text: str) -> None:
         assert error.message.startswith("cron")
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.text(st.characters(codec="ascii"), min_size=1, max_size=30))
 def test_no_text_breaks_the_check_of_a_cron_rule(text: str) -> None:
     is_judged(text)
@@ -75,7 +79,129 @@ def test_no_text_breaks_the_check_of_a_cron_rule(text: str) -> None:
 fields = st.text("0123456789*,-/LWF#MONUEJAB", min_size=1, max_size=7)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.tuples(fields, fields, fields, fields, fields))
 def test_no_five_fields_break_the_check_of_a_cron_rule(five: tuple[str, ...]) -> None:
     is_judged(" ".join(five))
+
+
+def plan(kind: ScheduleKind, **members: object) -> ScheduleSpec:
+    return replace(ScheduleSpec(kind), **members)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("refused", "message"),
+    [
+        (
+            plan(ScheduleKind.DAILY, time="24:00"),
+            'time: "24:00" is not a time; write HH:MM, such as 09:30',
+        ),
+        (
+            plan(ScheduleKind.DAILY, time="9" * 30),
+            f'time: "{"9" * 20}" is not a time; write HH:MM, such as 09:30',
+        ),
+        (
+            plan(ScheduleKind.ONCE, date="2030-02-30"),
+            'date: "2030-02-30" is not a date; write YYYY-MM-DD, such as 2030-01-31',
+        ),
+        (
+            plan(ScheduleKind.ONCE, date="1" * 30),
+            f'date: "{"1" * 20}" is not a date; write YYYY-MM-DD, such as 2030-01-31',
+        ),
+        (plan(ScheduleKind.WEEKLY, weekday=8), "weekday must be 1 (Monday) to 7 (Sunday)"),
+        (plan(ScheduleKind.WEEKLY, weekday=-1), "weekday must be 1 (Monday) to 7 (Sunday)"),
+        (
+            plan(ScheduleKind.MONTHLY, day=32),
+            "day must be 1 to 31; a day that a month lacks is its last one",
+        ),
+        (
+            plan(ScheduleKind.INTERVAL, every_s=59),
+            "every must be 60 to 31622400 seconds (a minute to a year)",
+        ),
+        (
+            plan(ScheduleKind.CRON, cron="0 0 0 0" + " " * 100),
+            "cron must be plain text of at most 100 characters",
+        ),
+        (
+            plan(ScheduleKind.CRON, cron="\u0660 0 * * *"),
+            "cron must be plain text of at most 100 characters",
+        ),
+        (
+            plan(ScheduleKind.CRON, cron="0 0 * *"),
+            "cron must have five fields (minute, hour, day of month, month, day of week), "
+            'such as "0 9 * * 1-5"',
+        ),
+        (
+            plan(ScheduleKind.CRON, cron="0 24 * * *"),
+            'cron: "0 24 * * *" has a mistake in its field hour',
+        ),
+        (
+            plan(ScheduleKind.DAILY, time_zone="Z" * 70),
+            f'time_zone: "{"Z" * 60}" is not a time zone; use an IANA name such as Europe/Berlin, '
+            "America/New_York or UTC",
+        ),
+    ],
+)
+def test_each_rule_names_the_member_and_what_is_accepted(
+    refused: ScheduleSpec, message: str
+) -> None:
+    with pytest.raises(InvalidRequest) as error:
+        check_members(refused, OWN_NAMES)
+    assert error.value.message == message
+
+
+@pytest.mark.parametrize(
+    "accepted",
+    [
+        plan(ScheduleKind.DAILY, time="00:00", time_zone="Europe/Berlin"),
+        plan(ScheduleKind.DAILY, time="23:59", time_zone=""),
+        plan(ScheduleKind.WEEKLY, weekday=1),
+        plan(ScheduleKind.WEEKLY, weekday=7),
+        plan(ScheduleKind.MONTHLY, day=1),
+        plan(ScheduleKind.MONTHLY, day=31),
+        plan(ScheduleKind.ONCE, date="2028-02-29"),
+        plan(ScheduleKind.INTERVAL, every_s=60),
+        plan(ScheduleKind.INTERVAL, every_s=366 * 86_400),
+        plan(ScheduleKind.CRON, cron="0 0 * * *".ljust(100)),
+    ],
+)
+def test_the_bounds_of_each_member_are_accepted(accepted: ScheduleSpec) -> None:
+    check_members(accepted, OWN_NAMES)
+
+
+def test_what_is_missing_is_named_with_all_that_the_kind_needs() -> None:
+    with pytest.raises(InvalidRequest) as error:
+        check_complete(plan(ScheduleKind.WEEKLY, time="09:00"), OWN_NAMES)
+    assert error.value.message == (
+        "weekday is required: a schedule of the kind weekly needs weekday and time"
+    )
+
+
+def test_the_kind_stays_when_the_rest_is_dropped() -> None:
+    assert only_its_own(plan(ScheduleKind.INTERVAL, every_s=60)).kind is ScheduleKind.INTERVAL
+
+
+def test_a_moment_in_the_past_is_refused_with_its_zone() -> None:
+    over = plan(ScheduleKind.ONCE, date="2020-01-02", time="03:04")
+    with pytest.raises(InvalidRequest) as error:
+        first_time(over, "Europe/Berlin", 0, NOW, OWN_NAMES)
+    assert error.value.message == (
+        "date and time are in the past: 2020-01-02 03:04 (Europe/Berlin) is over; "
+        "choose a later moment"
+    )
+
+
+def test_a_cron_rule_that_never_fires_is_refused_with_its_text() -> None:
+    # after the last year that a rule reaches nothing fires
+    late = int(datetime(9998, 12, 31, 23, 59, tzinfo=UTC).timestamp() * 1000)
+    with pytest.raises(InvalidRequest) as error:
+        first_time(plan(ScheduleKind.CRON, cron="0 0 1 1 *"), "UTC", 0, late, OWN_NAMES)
+    assert error.value.message == "cron: 0 0 1 1 * never fires; check its day and month"
+
+
+def test_the_first_time_counts_in_the_zone_and_from_the_anchor() -> None:
+    daily = plan(ScheduleKind.DAILY, time="09:00")
+    tokyo = first_time(daily, "Asia/Tokyo", 0, NOW, OWN_NAMES)
+    assert datetime.fromtimestamp(tokyo / 1000, UTC).hour == 0
+    every = plan(ScheduleKind.INTERVAL, every_s=3600)
+    assert first_time(every, "UTC", NOW - 1000, NOW, OWN_NAMES) == NOW - 1000 + 3_600_000

@@ -4,11 +4,12 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice, takewhile
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fyke.domain.schedules.times import first_after, times_after, zone, zone_names
 from fyke.model.schedule import ScheduleKind, ScheduleSpec
+from support.examples import examples
 
 MINUTE = 60_000
 DAY = 86_400_000
@@ -75,7 +76,7 @@ def days_around(start: int, days: int) -> list[datetime]:
     return [first + timedelta(days=n) for n in range(-3, days + 3)]
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(places, st.integers(0, 23), st.integers(0, 59), st.integers(0, 7), st.integers(0, 31))
 @example(("Africa/Cairo", "2026-04-22"), 0, 30, 0, 0)
 @example(("Australia/Lord_Howe", "2026-10-02"), 2, 15, 0, 0)
@@ -106,7 +107,7 @@ def test_days_and_times_agree_with_the_clock_on_the_wall(
 numbers = st.sets(st.integers(0, 23), min_size=1, max_size=3)
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(places, st.sets(st.integers(0, 59), min_size=1, max_size=4), numbers)
 def test_a_cron_rule_with_fixed_times_agrees_with_the_clock_on_the_wall(
     place: tuple[str, str], minutes: set[int], hours: set[int]
@@ -124,7 +125,7 @@ def test_a_cron_rule_with_fixed_times_agrees_with_the_clock_on_the_wall(
     assert between(plan, name, start, end) == oracle_of_walls(name, start, end, walls)
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(places, st.integers(1, 59), st.one_of(st.none(), numbers), st.booleans())
 def test_a_cron_rule_with_a_star_follows_real_time(
     place: tuple[str, str], step: int, hours: set[int] | None, week: bool
@@ -217,3 +218,42 @@ def test_zones_are_known_by_their_iana_name(name: str) -> None:
 def test_rules_end_with_the_calendar() -> None:
     late = local("9998-12-31T23:00", "UTC")
     assert first_after(ScheduleSpec(ScheduleKind.DAILY, time="09:00"), zone("UTC"), 0, late) == 0
+
+
+@pytest.mark.parametrize("weekday", range(1, 8))
+def test_a_weekly_time_comes_every_seven_days(weekday: int) -> None:
+    weekly = ScheduleSpec(ScheduleKind.WEEKLY, time="09:00", weekday=weekday)
+    start = local("2026-01-01T00:00", "UTC")
+    found = list(islice(times_after(weekly, zone("UTC"), 0, start), 3))
+    days = [datetime.fromtimestamp(moment / 1000, UTC) for moment in found]
+    assert {day.isoweekday() for day in days} == {weekday}
+    assert days[0] - datetime(2026, 1, 1, tzinfo=UTC) < timedelta(days=8)
+    assert days[1] - days[0] == days[2] - days[1] == timedelta(days=7)
+
+
+def test_a_monthly_time_comes_once_a_month_over_the_turn_of_the_year() -> None:
+    monthly = ScheduleSpec(ScheduleKind.MONTHLY, time="09:00", day=31)
+    assert shown(monthly, "UTC", "2026-10-31T10:00", 5) == [
+        "11-30 09:00+0000",
+        "12-31 09:00+0000",
+        "01-31 09:00+0000",
+        "02-28 09:00+0000",
+        "03-31 09:00+0000",
+    ]
+    years = islice(times_after(monthly, zone("UTC"), 0, local("2026-12-01T00:00", "UTC")), 14)
+    assert [datetime.fromtimestamp(t / 1000, UTC).year for t in years] == [2026, *[2027] * 12, 2028]
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        ScheduleSpec(ScheduleKind.DAILY, time="09:00"),
+        ScheduleSpec(ScheduleKind.MONTHLY, time="09:00", day=31),
+        ScheduleSpec(ScheduleKind.CRON, cron="0 9 31 12 *"),
+    ],
+)
+def test_the_last_year_is_used_to_its_end(rule: ScheduleSpec) -> None:
+    start = int(datetime(9998, 12, 30, 10, tzinfo=UTC).timestamp()) * 1000
+    last = int(datetime(9998, 12, 31, 9, tzinfo=UTC).timestamp()) * 1000
+    assert list(times_after(rule, zone("UTC"), 0, start)) == [last]
+    assert first_after(rule, zone("UTC"), 0, last) == 0

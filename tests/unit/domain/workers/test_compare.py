@@ -6,7 +6,7 @@ import io
 import zipfile
 from collections.abc import Mapping
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fyke.domain.workers import compare as module
@@ -22,6 +22,7 @@ from fyke.domain.workers.compare import (
     compare,
     diff_lines,
 )
+from support.examples import examples
 from support.hangs import no_hang
 
 LINES = st.lists(st.sampled_from(["", "a", "b", "c d", "\u00e9", "x" * 80]), max_size=30)
@@ -46,7 +47,7 @@ def compared(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> Compari
         return compare(old, new)
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(before=TREES, after=TREES)
 def test_every_difference_is_found_and_no_other(
     before: dict[str, bytes], after: dict[str, bytes]
@@ -87,7 +88,7 @@ def replayed(old: list[str], lines: list[DiffLine]) -> list[str]:
     return made if lines else old
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(old=LINES, new=LINES)
 def test_the_differences_lead_from_one_text_to_the_other(old: list[str], new: list[str]) -> None:
     lines = diff_lines(old, new)

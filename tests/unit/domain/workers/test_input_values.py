@@ -113,3 +113,11 @@ def test_missing_types_are_inferred(field: dict[str, Any], value: Any, fits: boo
 
 def test_unknown_type_takes_anything() -> None:
     assert matches("odd", object())
+
+
+def test_what_is_no_object_is_refused_with_the_form() -> None:
+    with pytest.raises(InvalidRequest) as error:
+        validate_input(parse('{"properties": []}'), [])  # type: ignore[arg-type]
+    assert error.value.message == (
+        "run input must be a JSON object; send input.parameters.custom as {...}"
+    )

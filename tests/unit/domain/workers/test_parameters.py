@@ -112,3 +112,111 @@ def test_egress_targets_are_kept() -> None:
         "127.0.0.1:8080",
         "[::1]:80",
     )
+
+
+SYSTEM = "input.parameters.system"
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        ([], 'input must be an object such as {"parameters":{"system":{},"custom":{}}}'),
+        ({}, "input.parameters is required: put the Worker's input in custom"),
+        ({"parameters": []}, "input.parameters must be an object with system and custom"),
+        ({"parameters": {"system": 1, "custom": {}}}, "input.parameters.system must be an object"),
+        (
+            {"parameters": {}},
+            "input.parameters.custom is required: send {} when there is no input",
+        ),
+        ({"parameters": {"custom": 3}}, "custom parameters must contain a single JSON object"),
+    ],
+)
+def test_a_refused_input_says_what_is_expected(raw: object, message: str) -> None:
+    with pytest.raises(InvalidRequest) as error:
+        read_input(raw, DEFAULTS)
+    assert error.value.message == message
+
+
+@pytest.mark.parametrize(
+    ("system", "message"),
+    [
+        ({"memory": "many"}, f"{SYSTEM}.memory must be a number"),
+        ({"memory": True}, f"{SYSTEM}.memory must be a number"),
+        ({"memory": []}, f"{SYSTEM}.memory must be a number"),
+        ({"memory": 0}, f"{SYSTEM}.memory must be a positive number of MB"),
+        (
+            {"memory": 16385},
+            f"{SYSTEM}.memory must be at most 16384 MB; "
+            "sizes are 512, 1024, 2048, 4096, 8192, 16384",
+        ),
+        ({"cpus": "inf"}, f"{SYSTEM}.cpus must be a finite number"),
+        (
+            {"cpus": 65},
+            f"{SYSTEM}.cpus must be from 0.01 to 64 cores; "
+            "leave it out for the share that goes with the memory",
+        ),
+        (
+            {"execute_limit_time_seconds": "x"},
+            f"{SYSTEM}.execute_limit_time_seconds must be a number",
+        ),
+        (
+            {"execute_limit_time_seconds": 604_801},
+            f"{SYSTEM}.execute_limit_time_seconds must be at most 604800 (seven days)",
+        ),
+        (
+            {"max_total_traffic": "1000000000000.1"},
+            f"{SYSTEM}.max_total_traffic must be 0 (no limit) or a positive number "
+            "of at most 10^12",
+        ),
+        ({"proxy_region": 7}, f"{SYSTEM}.proxy_region must be two capital letters such as US"),
+        ({"egress_allow": [1]}, f'{SYSTEM}.egress_allow must be a list of "host:port"'),
+        (
+            {"egress_allow": ["h" * 90]},
+            f'{SYSTEM}.egress_allow: "{"h" * 80}" must have the form host:port',
+        ),
+    ],
+)
+def test_each_rule_names_the_field_and_what_is_accepted(
+    system: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InvalidRequest) as error:
+        read(system)
+    assert error.value.message == message
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"), [("0.5", 1), (1, 1), (1.9, 1), ("90", 90), (604_800, 604_800)]
+)
+def test_a_time_limit_is_in_whole_seconds(given: object, seconds: int) -> None:
+    assert read({"execute_limit_time_seconds": given}).limits.timeout_s == seconds
+
+
+def test_caps_have_bounds() -> None:
+    limits = read({"max_total_charge": "10e11", "max_total_traffic": 10**12}).limits
+    assert limits.max_charge_micros == 10**18
+    assert limits.max_traffic_bytes == 10**18
+    none = read({"max_total_charge": 0, "max_total_traffic": "0"}).limits
+    assert none.max_charge_micros == none.max_traffic_bytes == 0
+    assert read({"max_total_charge": 2}).limits.max_charge_micros == 2_000_000
+
+
+def test_cores_that_are_not_given_go_with_the_memory() -> None:
+    assert read({"memory": 4096, "cpus": 0}).limits.cpus == 1
+    assert read({"memory": 4096, "cpus": 1}).limits.cpus == 1
+    assert read({"memory": 512, "cpus": 1}).limits.cpus == 1
+
+
+def test_an_empty_text_is_not_given() -> None:
+    limits = read({"memory": "", "memory_bytes": 1024, "cpus": "", "max_total_charge": ""}).limits
+    assert (limits.memory_mb, limits.cpus, limits.max_charge_micros) == (1024, 0.25, 0)
+
+
+@pytest.mark.parametrize("port", ["1", "65535"])
+def test_the_first_and_the_last_port_can_be_allowed(port: str) -> None:
+    assert read({"egress_allow": [f"a.example:{port}"]}).egress_allow == (f"a.example:{port}",)
+
+
+@pytest.mark.parametrize("port", ["0", "65536"])
+def test_a_port_outside_its_range_cannot_be_allowed(port: str) -> None:
+    with pytest.raises(InvalidRequest, match="must have the form host:port"):
+        read({"egress_allow": [f"a.example:{port}"]})

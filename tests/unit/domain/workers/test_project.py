@@ -217,7 +217,7 @@ def test_a_cut_program_table_is_no_interpreter() -> None:
         ({"main.py": "", "output_schema.json": "{}", "input_schema.json": SCHEMA}, "array of col"),
         (
             {"main.py": "", "requirements.txt": "\n-r other.txt", "input_schema.json": SCHEMA},
-            "requirements.txt:2: the option '-r' is not honoured",
+            "requirements.txt:2: the option '-r' is not accepted",
         ),
         (
             {

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from fyke.domain.workers.requirements import BadRequirement, parse, parse_package
+from fyke.reasons import remedy_of
 from support.hangs import no_hang
 
 
@@ -47,7 +48,7 @@ def test_what_is_refused(line: str) -> None:
         parse(f"good\n{line}")
     assert caught.value.line == 2
     assert "requirements.txt line 2" in str(caught.value)
-    assert caught.value.remedy
+    assert remedy_of(caught.value.detail)
 
 
 def test_hostile_files_are_answered_quickly() -> None:

@@ -21,8 +21,8 @@ from fyke.kit.ids import new_ulid
 from fyke.model.account import Account, Caller, Role
 from fyke.model.worker import Language, VersionState
 from fyke.storage.blobs.filesystem import FilesystemBlobs
-from fyke.storage.sql.state.schema import migrate
 from fyke.storage.sql.state.storage import open_storage
+from support.prepared import state_in
 
 pytestmark = pytest.mark.anyio
 
@@ -54,8 +54,7 @@ async def add_account(storage: Storage, name: str) -> Caller:
 
 @pytest.fixture
 async def place(tmp_path: Path) -> AsyncIterator[Place]:
-    url = f"sqlite:///{tmp_path / 'state.db'}"
-    migrate(url)
+    url = state_in(tmp_path)
     storage = open_storage(url, durable=False, notify=lambda _: None, hiding=frozenset())
     blobs = FilesystemBlobs(tmp_path / "blobs")
     workers = Workers(storage, blobs, ManualClock())

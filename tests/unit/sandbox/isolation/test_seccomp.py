@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from functools import cache
 
 import pytest
 
@@ -12,11 +13,16 @@ MACHINES = ("x86_64", "aarch64")
 EPERM, ENOSYS, EAFNOSUPPORT, EPROTONOSUPPORT, EOPNOTSUPP = 1, 38, 97, 93, 95
 
 
+@cache
+def steps_of(machine: str) -> list[tuple[int, ...]]:
+    return list(struct.iter_unpack("=HBBI", seccomp.program(machine)))
+
+
 def run(machine: str, number: int, *arguments: int, arch: int | None = None) -> int | str:
     """``"allow"``, ``"kill"`` or the errno that the call would fail with."""
     padded = (*arguments, *[0] * (6 - len(arguments)))
     data = struct.pack("=IIQ6Q", number, arch or seccomp.AUDIT_ARCH[machine], 0, *padded)
-    steps = list(struct.iter_unpack("=HBBI", seccomp.program(machine)))
+    steps = steps_of(machine)
     at = accumulator = 0
     while True:
         operation, yes, no, operand = steps[at]

@@ -96,6 +96,7 @@ def check_number(format: ExportFormat, columns: int) -> None:
     """Raises ``InvalidRequest`` when the format does not allow so many columns."""
     if format.max_columns and columns > format.max_columns:
         raise InvalidRequest(
-            f"format: {format.name} allows at most {format.max_columns:,} columns and this run has "
-            "more; name the ones you need in filter_keys, or choose json or jsonl"
+            f"{format.name} allows at most {format.max_columns:,} columns and this run has "
+            "more; name the ones you need in filter_keys, or choose json or jsonl",
+            field="format",
         )

@@ -89,7 +89,7 @@ def format_named(name: str | None) -> ExportFormat:
     """
     found = FORMATS.get((name or "csv").strip().lower())
     if found is None:
-        raise InvalidRequest(f"format must be one of {', '.join(FORMATS)}")
+        raise InvalidRequest(f"must be one of {', '.join(FORMATS)}", field="format")
     return found
 
 
@@ -102,8 +102,9 @@ def file_name(format: ExportFormat, wanted: str = "") -> str:
         name = wanted.removesuffix(f".{format.suffix}")
         if not _NAME.fullmatch(name):
             raise InvalidRequest(
-                "name must begin with a letter or digit and contain only letters from A to Z, "
-                "digits, dots, hyphens and underscores, at most 100 of them"
+                "must begin with a letter or digit and contain only letters from A to Z, digits, "
+                "dots, hyphens and underscores, at most 100 of them",
+                field="name",
             )
         return f"{name}.{format.suffix}"
     return f"exported_result_{format.name}_{uuid4()}.{format.suffix}"

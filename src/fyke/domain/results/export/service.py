@@ -161,8 +161,9 @@ class Exports:
         totals = await self._results.totals(source)
         if format.name == "xls" and totals.row_bytes > XLS_MAX_BYTES:
             raise InvalidRequest(
-                f"format: xls is for at most {XLS_MAX_BYTES // 2**20} MB of rows and this run has "
-                "more; choose xlsx or csv"
+                f"xls is for at most {XLS_MAX_BYTES // 2**20} MB of rows and this run has "
+                "more; choose xlsx or csv",
+                field="format",
             )
         return totals.rows
 

@@ -47,7 +47,7 @@ def decode(text: str, run_id: str, choice: FieldSelection) -> Cursor:
         mark, *numbers = _decode(data)
     except (ValueError, binascii.Error, msgspec.DecodeError):
         raise InvalidFields(
-            "cursor must be the next_cursor of an earlier answer, or * to begin"
+            "must be the next_cursor of an earlier answer, or * to begin", field="cursor"
         ) from None
     if mark != _mark(run_id, choice) or not all(0 <= n <= _LAST for n in numbers):
         raise InvalidFields(

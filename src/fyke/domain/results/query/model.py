@@ -98,7 +98,7 @@ def query_of(
     """Read what a client wrote. Raises ``InvalidFields``."""
     names = tuple(dict.fromkeys(name.strip() for name in fields if name.strip()))
     if len(names) > MAX_FIELDS:
-        raise InvalidFields(f"fields must name at most {MAX_FIELDS} fields; name fewer")
+        raise InvalidFields(f"must name at most {MAX_FIELDS} fields; name fewer", field="fields")
     for name in names:
         _check_field("fields", name)
     if len(filters) > MAX_FILTERS:
@@ -128,9 +128,13 @@ def sort_of(text: str) -> Sort | None:
     descending = text.startswith("-")
     field = text[1:] if descending else text
     if not field:
-        raise InvalidFields("sort must name a field, such as price, or -price to begin at the end")
+        raise InvalidFields(
+            "must name a field, such as price, or -price to begin at the end", field="sort"
+        )
     if "," in field:
-        raise InvalidFields("sort must name one field; rows that are equal in it keep their order")
+        raise InvalidFields(
+            "must name one field; rows that are equal in it keep their order", field="sort"
+        )
     _check_field("sort", field)
     return Sort(field, descending)
 
@@ -140,8 +144,9 @@ def filter_of(text: str) -> Filter:
     match = _FILTER.fullmatch(text)
     if match is None:
         raise InvalidFields(
-            f"filter must be field:operator:value, such as price:lt:10, not {_short(text)}; "
-            f"operators are {', '.join(OPERATORS)}"
+            f"must be field:operator:value, such as price:lt:10, not {_short(text)}; "
+            f"operators are {', '.join(OPERATORS)}",
+            field="filter",
         )
     field, operator, value = match.groups()
     _check_field("filter", field)
@@ -154,17 +159,22 @@ def filter_of(text: str) -> Filter:
             f"filter {_short(text)}: {operator} needs a value, as in {field}:{operator}:value"
         )
     if len(value) > MAX_VALUE_CHARS:
-        raise InvalidFields(f"filter: a value must have at most {MAX_VALUE_CHARS} characters")
+        raise InvalidFields(
+            f"a value must have at most {MAX_VALUE_CHARS} characters", field="filter"
+        )
     return Filter(field, operator, value)
 
 
 def _check_field(parameter: str, name: str) -> None:
     if len(name) > MAX_FIELD_CHARS:
-        raise InvalidFields(f"{parameter}: a field must have at most {MAX_FIELD_CHARS} characters")
+        raise InvalidFields(
+            f"a field must have at most {MAX_FIELD_CHARS} characters", field=parameter
+        )
     if "" in name.split("."):
         raise InvalidFields(
-            f"{parameter}: {_short(name)} is no field; write a name, or names with a dot between "
-            "them for a member of an object"
+            f"{_short(name)} is no field; write a name, or names with a dot between "
+            "them for a member of an object",
+            field=parameter,
         )
 
 

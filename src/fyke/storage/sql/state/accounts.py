@@ -5,25 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    Index,
-    Table,
-    UniqueConstraint,
-    and_,
-    delete,
-    or_,
-    select,
-    update,
-)
+from sqlalchemy import Index, Table, UniqueConstraint, and_, delete, or_, select, update
 
 from fyke.domain.accounts.scopes import scope_text
 from fyke.errors import Conflict
 from fyke.model.account import Account, ApiKey, Plan, User
 from fyke.storage.sql.dialects import fetch_one, insert_new, locking, to_storable_text
 from fyke.storage.sql.state.columns import (
-    StorableText,
     flag_column,
     metadata,
     number_column,
@@ -44,10 +32,10 @@ accounts = Table(
     number_column("traffic_bytes"),
     number_column("traffic_expires_at"),
     number_column("created_at"),
-    Column("time_zone", StorableText(), nullable=False, server_default="UTC"),
-    Column("plan", StorableText(), nullable=False, server_default="unlimited"),
-    Column("run_cap_micros", BigInteger, nullable=False, server_default="0"),
-    Column("month_cap_micros", BigInteger, nullable=False, server_default="0"),
+    text_column("time_zone"),
+    text_column("plan"),
+    number_column("run_cap_micros"),
+    number_column("month_cap_micros"),
     UniqueConstraint("name"),
 )
 
@@ -86,8 +74,8 @@ api_keys = Table(
     number_column("expires_at"),
     number_column("revoked_at"),
     number_column("last_used_at"),
-    Column("rate_limit", BigInteger, nullable=False, server_default="0"),
-    Column("scopes", StorableText(), nullable=False, server_default="read run write admin"),
+    number_column("rate_limit"),
+    text_column("scopes"),
     UniqueConstraint("digest"),
     Index(None, "account_id"),
 )

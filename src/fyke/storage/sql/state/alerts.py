@@ -33,7 +33,6 @@ from fyke.model.run import TERMINAL_STATES, Run, RunState
 from fyke.storage.sql.dialects import insert_new
 from fyke.storage.sql.state.billing import IN_ALL, usage_days
 from fyke.storage.sql.state.columns import (
-    StorableText,
     flag_column,
     metadata,
     number_column,
@@ -66,7 +65,7 @@ alert_rules = Table(
     number_column("since"),
     number_column("created_at"),
     number_column("updated_at"),
-    Column("reasons", StorableText(), nullable=False, server_default="[]"),  # JSON list
+    text_column("reasons"),  # JSON list
     Index(None, "account_id"),
 )
 

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from dataclasses import fields
 
 from sqlalchemy import (
-    BigInteger,
-    Column,
     ColumnElement,
     Connection,
     Index,
@@ -73,8 +71,8 @@ usage_days = Table(
     number_column("traffic_bytes"),
     number_column("run_ms"),
     number_column("credited_micros"),
-    Column("cpu_ms", BigInteger, nullable=False, server_default="0"),
-    Column("memory_mb_ms", BigInteger, nullable=False, server_default="0"),
+    number_column("cpu_ms"),
+    number_column("memory_mb_ms"),
     # one row for each part and not for each combination of them, of which there are nearly as many
     # as runs
     PrimaryKeyConstraint("account_id", "part", "day", "ref"),

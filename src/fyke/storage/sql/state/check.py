@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine
 
 from fyke.storage.sql.dialects import for_reading, is_sqlite
 from fyke.storage.sql.state.billing import SqlLedger
-from fyke.storage.sql.state.schema import current_and_head
+from fyke.storage.sql.state.schema import SCHEMA
 
 # (what to say about each row found, the query that finds them)
 _RULES = (
@@ -64,11 +64,11 @@ _RULES = (
 
 def check(engine: Engine) -> list[str]:
     """Return one sentence per finding; an empty list when all is consistent. Changes nothing."""
-    version = current_and_head(engine)
+    version = SCHEMA.version(engine)
     if not version.up_to_date:
         return [
             f"the tables are at version {version.current or 'none'}, this program wants "
-            f"{version.head}: run fyke db migrate, or the version of Fyke that wrote them"
+            f"{version.head}: {version.remedy}"
         ]
     with for_reading(engine).connect() as connection, connection.begin():
         return [*_file(connection), *_rules(connection), *_ledger(connection)]

@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from sqlalchemy import (
-    BigInteger,
-    Column,
     ColumnElement,
     Index,
     Table,
@@ -27,7 +25,6 @@ from fyke.domain.callbacks.slots import take_slot
 from fyke.model.callback import IN_FLIGHT, PACE_MS, Claim, Delivery, HostStatus
 from fyke.storage.sql.dialects import insert_new
 from fyke.storage.sql.state.columns import (
-    StorableText,
     metadata,
     number_column,
     partial_index,
@@ -51,12 +48,12 @@ deliveries = Table(
     text_column("last_error"),
     number_column("created_at"),
     number_column("ended_at"),
-    Column("kind", StorableText(), nullable=False, server_default="terminal"),
-    Column("receiver", StorableText(), nullable=False, server_default=""),
-    Column("host", StorableText(), nullable=False, server_default=""),
-    Column("claimed_until", BigInteger, nullable=False, server_default="0"),
-    Column("endpoint_id", StorableText(), nullable=False, server_default=""),
-    Column("event", StorableText(), nullable=False, server_default=""),
+    text_column("kind"),
+    text_column("receiver"),
+    text_column("host"),
+    number_column("claimed_until"),
+    text_column("endpoint_id"),
+    text_column("event"),
     Index(None, "run_id", "created_at"),
     Index(None, "account_id", "created_at", "id"),
 )

@@ -53,10 +53,7 @@ def text_column(name: str, *, key: bool = False, null: bool = False) -> Column[s
 
 def reason_columns() -> tuple[Column[str], Column[str]]:
     """The code of a ``Reason``, empty without one, and its parameters as a JSON object."""
-    return (
-        Column("reason_code", StorableText(), nullable=False, server_default=""),
-        Column("reason_params", StorableText(), nullable=False, server_default=""),
-    )
+    return text_column("reason_code"), text_column("reason_params")
 
 
 def number_column(name: str) -> Column[int]:

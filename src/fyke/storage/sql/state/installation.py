@@ -4,21 +4,11 @@ from __future__ import annotations
 
 import json
 
-from sqlalchemy import (
-    Boolean,
-    Column,
-    Double,
-    Table,
-    delete,
-    false,
-    func,
-    literal_column,
-    select,
-)
+from sqlalchemy import Column, Double, Table, delete, func, literal_column, select
 
 from fyke.model.runner import RunnerInfo
 from fyke.storage.sql.dialects import upsert
-from fyke.storage.sql.state.columns import StorableText, metadata, number_column, text_column
+from fyke.storage.sql.state.columns import flag_column, metadata, number_column, text_column
 from fyke.storage.sql.state.records import SqlStore, columns, record
 from fyke.storage.sql.state.runs.tables import run_counts, runs
 
@@ -39,8 +29,8 @@ runners = Table(
     Column("cpus", Double, nullable=False),
     number_column("memory_mb"),
     number_column("heartbeat_at"),
-    Column("checks", StorableText(), nullable=False, server_default="[]"),  # JSON list
-    Column("unsafe", Boolean, nullable=False, server_default=false()),
+    text_column("checks"),  # JSON list
+    flag_column("unsafe"),
 )
 
 

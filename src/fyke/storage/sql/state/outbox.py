@@ -7,7 +7,6 @@ from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import (
-    Column,
     ColumnElement,
     Index,
     Select,
@@ -36,7 +35,6 @@ from fyke.model.callback import (
 from fyke.storage.sql.dialects import insert_new
 from fyke.storage.sql.state.claims import PENDING, Claims, callback_hosts, deliveries
 from fyke.storage.sql.state.columns import (
-    StorableText,
     metadata,
     number_column,
     ref_column,
@@ -54,7 +52,7 @@ delivery_tries = Table(
     number_column("status"),
     text_column("error"),
     number_column("duration_ms"),
-    Column("reply", StorableText(), nullable=False, server_default=""),
+    text_column("reply"),
     Index(None, "delivery_id", "seq"),
 )
 

@@ -6,25 +6,14 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from sqlalchemy import (
-    Boolean,
-    Column,
-    Index,
-    Table,
-    delete,
-    false,
-    func,
-    insert,
-    literal_column,
-    select,
-    update,
-)
+from sqlalchemy import Index, Table, delete, func, insert, literal_column, select, update
 
 from fyke.errors import Conflict
 from fyke.model.submission import Submission, SubmissionState
 from fyke.model.upload import Upload, UploadState
 from fyke.storage.sql.dialects import insert_new
 from fyke.storage.sql.state.columns import (
+    flag_column,
     metadata,
     number_column,
     partial_index,
@@ -86,7 +75,7 @@ uploads = Table(
     number_column("created_at"),
     number_column("updated_at"),
     text_column("egress", null=True),  # JSON list of domains; NULL = nothing declared
-    Column("builds", Boolean, nullable=False, server_default=false()),
+    flag_column("builds"),
     Index(None, "account_id", "created_at", "id"),
     Index(None, "created_at", "id"),
 )

@@ -7,8 +7,6 @@ from dataclasses import fields
 from typing import Any
 
 from sqlalchemy import (
-    BigInteger,
-    Column,
     Index,
     PrimaryKeyConstraint,
     Row,
@@ -23,7 +21,6 @@ from sqlalchemy import (
 from fyke.model.schedule import Fire, Schedule, ScheduleSpec
 from fyke.storage.sql.dialects import insert_new, upsert
 from fyke.storage.sql.state.columns import (
-    StorableText,
     flag_column,
     metadata,
     number_column,
@@ -56,9 +53,9 @@ schedules = Table(
     number_column("revision"),
     number_column("created_at"),
     number_column("updated_at"),
-    Column("failures", BigInteger, nullable=False, server_default="0"),
-    Column("paused_at", BigInteger, nullable=False, server_default="0"),
-    Column("late", StorableText(), nullable=False, server_default="start"),
+    number_column("failures"),
+    number_column("paused_at"),
+    text_column("late"),
     Index(None, "account_id"),
 )
 partial_index(

@@ -4,28 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    ColumnElement,
-    Index,
-    Table,
-    delete,
-    func,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import ColumnElement, Index, Table, delete, func, insert, select, update
 
 from fyke.model.task import Task
 from fyke.storage.sql.dialects import contains
-from fyke.storage.sql.state.columns import (
-    StorableText,
-    metadata,
-    number_column,
-    ref_column,
-    text_column,
-)
+from fyke.storage.sql.state.columns import metadata, number_column, ref_column, text_column
 from fyke.storage.sql.state.records import SqlStore, columns, many, one, was_applied
 
 tasks = Table(
@@ -39,11 +22,11 @@ tasks = Table(
     text_column("input_json"),
     number_column("created_at"),
     number_column("updated_at"),
-    Column("description", StorableText(), nullable=False, server_default=""),
-    Column("run_times", BigInteger, nullable=False, server_default="0"),
-    Column("last_run_id", StorableText(), nullable=False, server_default=""),
-    Column("search_text", StorableText(), nullable=False, server_default=""),  # folded
-    Column("revision", BigInteger, nullable=False, server_default="0"),
+    text_column("description"),
+    number_column("run_times"),
+    text_column("last_run_id"),
+    text_column("search_text"),  # folded
+    number_column("revision"),
     Index(None, "account_id", "created_at", "id"),
 )
 

@@ -115,4 +115,6 @@ def _columns(endpoint: Endpoint) -> dict[str, Any]:
 
 
 def _name_taken(endpoint: Endpoint) -> Conflict:
-    return Conflict(f"name: there is a webhook named {endpoint.name!r} already; choose another")
+    return Conflict(
+        f"there is a webhook named {endpoint.name!r} already; choose another", field="name"
+    )

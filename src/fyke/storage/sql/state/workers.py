@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 from sqlalchemy import (
     BigInteger,
-    Boolean,
     Column,
     ColumnElement,
     Connection,
@@ -18,13 +17,11 @@ from sqlalchemy import (
     UniqueConstraint,
     and_,
     delete,
-    false,
     func,
     insert,
     literal,
     or_,
     select,
-    true,
     update,
 )
 
@@ -52,7 +49,6 @@ from fyke.storage.sql.dialects import (
     to_storable_text,
 )
 from fyke.storage.sql.state.columns import (
-    StorableText,
     flag_column,
     metadata,
     number_column,
@@ -74,11 +70,11 @@ workers = Table(
     number_column("created_at"),
     text_column("latest"),
     text_column("search_text"),  # what a search looks through, folded; see ``search_text``
-    Column("categories", StorableText(), nullable=False, server_default="[]"),  # JSON list
-    Column("icon", StorableText(), nullable=False, server_default=""),
-    Column("deleted_at", BigInteger, nullable=False, server_default="0"),
-    Column("latest_approved", StorableText(), nullable=False, server_default=""),
-    Column("builds_allowed", Boolean, nullable=False, server_default=false()),
+    text_column("categories"),  # JSON list
+    text_column("icon"),
+    number_column("deleted_at"),
+    text_column("latest_approved"),
+    flag_column("builds_allowed"),
     UniqueConstraint("owner", "name"),
     Index(None, "account_id"),
 )
@@ -102,11 +98,11 @@ versions = Table(
     number_column("max_charge_micros"),
     number_column("max_traffic_bytes"),
     number_column("created_at"),
-    Column("approved", Boolean, nullable=False, server_default=true()),
-    Column("notice", StorableText(), nullable=False, server_default=""),
+    flag_column("approved"),
+    text_column("notice"),
     text_column("egress", null=True),  # JSON list of domains; NULL = nothing declared
-    Column("builds", Boolean, nullable=False, server_default=false()),
-    Column("secrets", StorableText(), nullable=False, server_default="[]"),  # JSON list of names
+    flag_column("builds"),
+    text_column("secrets"),  # JSON list of names
     UniqueConstraint("worker_id", "number"),
     UniqueConstraint("worker_id", "seq"),
 )

@@ -6,10 +6,11 @@ from typing import Any
 
 import html5lib
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
+from support.examples import examples
 from support.exports import dump, exported, rows_of
 from support.feeds import ITEMS, RSS, validated
 
@@ -53,7 +54,7 @@ async def test_xml_is_valid(anyio_backend: str) -> None:
     assert len(root.findall("item")) == len(NASTY)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(st.lists(st.dictionaries(KEY, VALUE, max_size=4), max_size=4))
 async def test_whatever_was_scraped_xml_and_rss_are_valid(values: list[dict[str, Any]]) -> None:
     rows = rows_of(*map(dump, values))

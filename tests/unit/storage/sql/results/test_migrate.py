@@ -11,9 +11,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
 
-from fyke.errors import Unavailable
 from fyke.storage.sql.results.migrate import migrate_results
 from fyke.storage.sql.results.tables import VERSION_TABLE, metadata
+from fyke.storage.sql.schema import SchemaTooNew
 
 
 def tables(file: Path) -> set[str]:
@@ -65,7 +65,7 @@ def test_a_newer_database_is_refused_in_words(tmp_path: Path) -> None:
     migrate_results(f"sqlite:///{file}")
     with sqlite3.connect(file) as connection:
         connection.execute(f"UPDATE {VERSION_TABLE} SET version_num = 'r9999'")
-    with pytest.raises(Unavailable, match="newer version of Fyke"):
+    with pytest.raises(SchemaTooNew, match="newer version of Fyke"):
         migrate_results(f"sqlite:///{file}")
 
 

@@ -14,8 +14,8 @@ from fyke.model.log import NewLogEntry
 from fyke.model.results import AttemptBatch, PushedRow, RunTotals
 from fyke.storage.sql.results.delete import next_step
 from fyke.storage.sql.results.drivers import Driver
-from fyke.storage.sql.results.migrate import migrate_results
 from fyke.storage.sql.results.store import SqlResults, open_results
+from support.prepared import rows_in
 
 pytestmark = pytest.mark.anyio
 
@@ -24,8 +24,7 @@ NONE: frozenset[str] = frozenset()
 
 @pytest.fixture
 async def results(tmp_path: Path, anyio_backend: str) -> AsyncIterator[SqlResults]:
-    url = f"sqlite:///{tmp_path / 'rows.db'}"
-    migrate_results(url)
+    url = rows_in(tmp_path)
     store = open_results(url, durable=True)
     await store.open_attempt("r", "a")
     yield store

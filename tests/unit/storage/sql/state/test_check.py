@@ -13,16 +13,15 @@ from fyke.model.billing import EntryKind
 from fyke.model.runner import Capacity
 from fyke.storage.sql.dialects import for_writing, make_engine
 from fyke.storage.sql.state.check import check
-from fyke.storage.sql.state.schema import migrate
 from fyke.storage.sql.state.transaction import SqlTransaction
 from support import records
+from support.prepared import state_in
 
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
     """One run with three subtasks: two leased, one waiting."""
-    made = make_engine(f"sqlite:///{tmp_path / 'state.db'}", durable=False)
-    migrate(made)
+    made = make_engine(state_in(tmp_path), durable=False)
     with for_writing(made).begin() as connection:
         tx = SqlTransaction(connection, hiding=frozenset())
         owner, worker = records.seed(tx)

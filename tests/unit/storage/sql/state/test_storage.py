@@ -11,17 +11,16 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from fyke.contracts.state import Transaction
 from fyke.errors import Unavailable
-from fyke.storage.sql.state.schema import migrate
 from fyke.storage.sql.state.storage import TRIES, SqlStorage, open_storage
 from support import records
+from support.prepared import state_in
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
 async def storage(tmp_path: Path) -> AsyncIterator[SqlStorage]:
-    url = f"sqlite:///{tmp_path / 'state.db'}"
-    migrate(url)
+    url = state_in(tmp_path)
     rings: list[str] = []
     opened = open_storage(
         url, durable=False, notify=rings.append, hiding=frozenset(), clock=lambda: 7

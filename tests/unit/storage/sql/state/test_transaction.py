@@ -11,17 +11,16 @@ from sqlalchemy import Connection, event
 
 from fyke.model.billing import UsageKey, UsageSums
 from fyke.storage.sql.dialects import for_writing, make_engine
-from fyke.storage.sql.state.schema import migrate
 from fyke.storage.sql.state.transaction import SqlTransaction
 from support import records
+from support.prepared import state_in
 
 WRITTEN = re.compile(r"INSERT INTO (\w+)")
 
 
 @pytest.fixture
 def connection(tmp_path: Path) -> Iterator[Connection]:
-    engine = make_engine(f"sqlite:///{tmp_path / 'state.db'}", durable=False)
-    migrate(engine)
+    engine = make_engine(state_in(tmp_path), durable=False)
     with for_writing(engine).connect() as connection, connection.begin():
         yield connection
     engine.dispose()

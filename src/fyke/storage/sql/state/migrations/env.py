@@ -1,7 +1,7 @@
-"""What Alembic runs: the migrations on the connection that ``schema.migrate`` has opened.
+"""What Alembic runs: the migrations on the connection that ``Schema.migrate`` has opened.
 
-All that is missing is one transaction on both databases, the version number included, so a process
-that is killed leaves the schema of the release before or of this one, and nothing in between.
+All that is missing is one transaction on both databases, the revision included, so a process that
+is killed leaves the schema of the release before or of this one.
 """
 
 from __future__ import annotations

@@ -190,7 +190,8 @@ class LeaseTable(SqlStore):
             subtask = subtask_of[item.run_id, item.ordinal]
             attempt = _fresh_attempt(subtask, runner_id, lease_until)
             leases.append(Lease(attempt, subtask, run_of[item.run_id]))
-        self._db.execute(insert(attempts), [columns(lease.attempt) for lease in leases])
+        rows = [columns(lease.attempt) | {"memory_bytes": 0} for lease in leases]
+        self._db.execute(insert(attempts), rows)
         return leases
 
     def _subtasks_by_key(self, keys: list[tuple[str, int]]) -> dict[tuple[str, int], Subtask]:

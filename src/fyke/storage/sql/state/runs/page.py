@@ -3,18 +3,7 @@
 from __future__ import annotations
 
 import msgspec
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    Index,
-    Table,
-    case,
-    delete,
-    func,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import BigInteger, Column, Index, Table, case, delete, func, insert, select, update
 
 from fyke.contracts.egress import SiteTraffic
 from fyke.model.run import SampleSpan, Share, UsageSample

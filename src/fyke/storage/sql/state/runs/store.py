@@ -95,12 +95,12 @@ def _ending(end: End) -> dict[str, str]:
 
 
 _BY_ID = "SELECT * FROM runs WHERE id = ?"
-_MUTABLE = (
-    "state", "outcome", "err_msg", "reason_code", "reason_params",
-    "subtasks_succeeded", "subtasks_failed", "results", "usage_micros",
-    "traffic_bytes", "hold_micros", "started_at", "finished_at",
-    "busy_ms", "cpu_ms", "memory_mb_ms",
-)  # fmt: skip
+_FIXED = {
+    "id", "account_id", "worker_id", "version", "task_id", "key_id", "origin", "created_at",
+    "cpus", "memory_mb", "timeout_s", "max_charge_micros", "max_traffic_bytes", "bound",
+    "region", "egress_allow", "input_json", "summary", "callback_url", "subtasks",
+}  # fmt: skip
+_MUTABLE = tuple(column.name for column in runs.c if column.name not in _FIXED)
 _DONE = (str(Outcome.SUCCEEDED), str(Outcome.TIMEOUT))
 _FINISHED = runs.c.finished_at > literal_column("0")  # literal: see the partial index
 

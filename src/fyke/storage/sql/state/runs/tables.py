@@ -13,11 +13,10 @@ from dataclasses import fields
 from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, Column, Connection, Double, Index, Table, select, text
+from sqlalchemy import BigInteger, Column, Connection, Double, Index, Table, select
 
 from fyke.model.run import Run, RunLimits
 from fyke.storage.sql.state.columns import (
-    StorableText,
     metadata,
     number_column,
     partial_index,
@@ -60,12 +59,12 @@ runs = Table(
     number_column("created_at"),
     number_column("started_at"),
     number_column("finished_at"),
-    Column("summary", StorableText(), nullable=False, server_default=""),
-    Column("bound", StorableText(), nullable=False, server_default="most"),
+    text_column("summary"),
+    text_column("bound"),
     # what all its attempts came to, written as it ends
-    Column("busy_ms", BigInteger, nullable=False, server_default="0"),
-    Column("cpu_ms", BigInteger, nullable=False, server_default="0"),
-    Column("memory_mb_ms", BigInteger, nullable=False, server_default="0"),
+    number_column("busy_ms"),
+    number_column("cpu_ms"),
+    number_column("memory_mb_ms"),
     *reason_columns(),
     # with all that a list filters by, so that it looks at nothing but this index; see lists.py
     Index(
@@ -166,8 +165,8 @@ attempts = Table(
     number_column("started_at"),
     number_column("finished_at"),
     # the memory of a living one now, as last reported; not part of its record
-    Column("memory_bytes", BigInteger, nullable=False, server_default=text("0")),
-    Column("memory_mb_ms", BigInteger, nullable=False, server_default="0"),
+    number_column("memory_bytes"),
+    number_column("memory_mb_ms"),
     *reason_columns(),
     Index(None, "run_id", "ordinal", "id"),
 )

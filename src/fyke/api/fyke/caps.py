@@ -1,0 +1,55 @@
+"""What an account may spend, for one run and in a month."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import ClassVar
+
+from fyke.api.call import Call
+from fyke.api.routes import get, put
+from fyke.domain.accounts.spending import CapChange, Spending
+from fyke.errors import Forbidden, NotFound
+from fyke.model.account import Scope
+from fyke.wire.fields import Name
+from fyke.wire.fyke import caps as wire
+
+PATH = "/api/fyke/account/caps"
+
+
+@dataclass(frozen=True, slots=True)
+class CapRoutes:
+    tag: ClassVar[str] = "Account"
+
+    spending: Spending
+
+    @get(PATH, scope=Scope.ADMIN)
+    async def get_caps(self, call: Call) -> wire.CapsReport:
+        """The caps of the account, and what it has spent this month."""
+        return wire.CapsReport.of(await self.spending.standing(call.caller))
+
+    @put(PATH, scope=Scope.ADMIN, errors=(Forbidden,))
+    async def change_caps(self, call: Call, wanted: wire.CapsToChange) -> wire.CapsReport:
+        """Change what a run may cost, and a month."""
+        return wire.CapsReport.of(await self.spending.change(call.caller, _change(wanted)))
+
+    @put(
+        "/api/fyke/accounts/{name}/caps",
+        scope=Scope.ADMIN,
+        tag="Operator",
+        errors=(Forbidden, NotFound),
+    )
+    async def change_caps_of_account(
+        self, call: Call, name: Name, wanted: wire.CapsToChange
+    ) -> wire.CapsReport:
+        """Change the caps of any account."""
+        found = await self.spending.change(call.caller, _change(wanted), account=name)
+        return wire.CapsReport.of(found)
+
+
+def _change(wanted: wire.CapsToChange) -> CapChange:
+    return CapChange(run=_amount(wanted.run_cap), month=_amount(wanted.month_cap))
+
+
+def _amount(text: str | None) -> Decimal | None:
+    return None if text is None else Decimal(text)

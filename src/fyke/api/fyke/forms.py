@@ -1,0 +1,130 @@
+"""The run form of a worker for programs: its fields, what an input means, files, snippets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from fyke.api.call import Call
+from fyke.api.decode import read_body
+from fyke.api.media import Media
+from fyke.api.routes import delete, get, post, put
+from fyke.domain.forms.importing import ImportChoice
+from fyke.domain.forms.service import RunForms
+from fyke.domain.forms.tables import MAX_BYTES
+from fyke.errors import (
+    Forbidden,
+    NotFound,
+    RunNotFound,
+    TaskNotFound,
+    VersionUnavailable,
+    WorkerNotFound,
+)
+from fyke.model.account import Scope
+from fyke.snippets.render import Start
+from fyke.wire.fyke import forms as wire
+from fyke.wire.v2.fields import WorkerId
+
+WORKER = "/api/fyke/workers/{slug}"
+_UNKNOWN = (WorkerNotFound, VersionUnavailable)
+_FILE = {"type": "string", "format": "binary"}
+_FILES = tuple(
+    Media(kind, _FILE) for kind in ("text/csv", "text/plain", "application/octet-stream")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FormRoutes:
+    tag: ClassVar[str] = "Workers"
+
+    forms: RunForms
+
+    @get(f"{WORKER}/form", scope=Scope.READ, errors=_UNKNOWN)
+    async def describe_form(
+        self, call: Call, slug: WorkerId, wanted: wire.OfVersion
+    ) -> wire.WorkerForm:
+        """The form of a worker's input schema."""
+        return wire.WorkerForm.of(await self.forms.open(call.caller, slug, wanted.version))
+
+    @get(
+        f"{WORKER}/beginning",
+        scope=Scope.READ,
+        id="beginForm",
+        errors=(*_UNKNOWN, RunNotFound, TaskNotFound),
+    )
+    async def get_initial_input(
+        self, call: Call, slug: WorkerId, wanted: wire.FormStartQuery
+    ) -> wire.InitialInput:
+        """The input that a form starts with.
+
+        That of a run or a task, the one that the caller has saved, or the defaults of the schema.
+        """
+        found = await self.forms.begin(
+            call.caller, slug, from_run=wanted.from_run, task=wanted.task, version=wanted.version
+        )
+        return wire.InitialInput.of(found)
+
+    @get(f"{WORKER}/recent-inputs", scope=Scope.READ, errors=_UNKNOWN)
+    async def list_recent_inputs(self, call: Call, slug: WorkerId) -> wire.RecentInputList:
+        """The inputs of the account's last runs of a worker."""
+        found = await self.forms.recent(call.caller, slug)
+        return wire.RecentInputList([wire.RecentInput.of(each) for each in found])
+
+    @post(f"{WORKER}/normalise", scope=Scope.READ, errors=_UNKNOWN)
+    async def normalise_input(
+        self, call: Call, slug: WorkerId, wanted: wire.InputToCheck
+    ) -> wire.CheckedInput:
+        """An input as JSON, with its faults, its subtasks and its costs.
+
+        Nothing is started. Faults are part of the answer.
+        """
+        raw = wanted.raw
+        view = await self.forms.open(call.caller, slug, wanted.version)
+        return wire.CheckedInput.checked(await self.forms.check(call.caller, view, raw))
+
+    @post(f"{WORKER}/import", scope=Scope.READ, errors=_UNKNOWN, consumes=_FILES)
+    async def import_input(
+        self, call: Call, slug: WorkerId, wanted: wire.FileImport
+    ) -> wire.ImportedValue:
+        """A CSV, TXT or XLSX file as the value of a list of the form."""
+        data = await read_body(call.request, MAX_BYTES + 1)
+        view = await self.forms.open(call.caller, slug, wanted.version)
+        choice = ImportChoice(wanted.column, wanted.sheet)
+        found = await self.forms.import_file(view, wanted.field, wanted.name, data, choice)
+        return wire.ImportedValue.of(*found)
+
+    @post(f"{WORKER}/snippet", scope=Scope.READ, errors=_UNKNOWN)
+    async def write_snippet(
+        self, call: Call, slug: WorkerId, wanted: wire.SnippetRequest
+    ) -> wire.StartSnippet:
+        """A program that starts a run with this input."""
+        raw = wanted.raw
+        view = await self.forms.open(call.caller, slug, wanted.version)
+        value = (await self.forms.check(call.caller, view, raw)).value
+        start = Start(
+            call.visit.origin,
+            view.worker.owner,
+            view.worker.name,
+            value.input,
+            view.version.number if wanted.version else "",
+            wanted.callback_url,
+        )
+        return wire.StartSnippet.of(wanted.language, start, value)
+
+    @put(f"{WORKER}/default-input", scope=Scope.WRITE, errors=(*_UNKNOWN, Forbidden))
+    async def save_default_input(
+        self, call: Call, slug: WorkerId, wanted: wire.InputToCheck
+    ) -> wire.SavedInput:
+        """Save an input with which the caller's form of a worker starts."""
+        raw = wanted.raw
+        view = await self.forms.open(call.caller, slug, wanted.version)
+        value = (await self.forms.check(call.caller, view, raw)).value
+        await self.forms.save_default(call.caller, slug, value)
+        return wire.SavedInput.of(value)
+
+    @delete(
+        f"{WORKER}/default-input", scope=Scope.WRITE, errors=(WorkerNotFound, NotFound, Forbidden)
+    )
+    async def forget_default_input(self, call: Call, slug: WorkerId) -> None:
+        """Delete the saved input; the form starts with the defaults of the schema again."""
+        await self.forms.forget_default(call.caller, slug)

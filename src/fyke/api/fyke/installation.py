@@ -1,0 +1,75 @@
+"""The installation as its operator sees it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Annotated, ClassVar
+
+from fyke.api.call import Call
+from fyke.api.routes import get
+from fyke.domain.installation.service import Installation
+from fyke.errors import Forbidden, NotFound
+from fyke.model.account import Scope
+from fyke.model.installation import SettingGroup
+from fyke.wire.common import words
+from fyke.wire.fields import Name
+from fyke.wire.fyke import installation as wire
+from fyke.wire.fyke.overview import HealthCheckItem, HealthReport
+
+PATH = "/api/fyke/installation"
+Card = Annotated[Name, words(SettingGroup)]
+
+
+@dataclass(frozen=True, slots=True)
+class InstallationRoutes:
+    tag: ClassVar[str] = "Operator"
+
+    installation: Installation
+
+    @get(f"{PATH}/plans", scope=Scope.ADMIN, errors=(Forbidden,))
+    async def list_plans(self, call: Call) -> wire.PlanList:
+        """The plans, and how many accounts have each."""
+        found = await self.installation.plans(call.caller)
+        return wire.PlanList([wire.PlanItem.of(line) for line in found])
+
+    @get(f"{PATH}/prices", scope=Scope.ADMIN, errors=(Forbidden,))
+    async def get_prices(self, call: Call) -> wire.PriceList:
+        """Prices and limits of runs."""
+        return wire.PriceList.of(self.installation.tariff(call.caller))
+
+    @get(f"{PATH}/proxies", scope=Scope.ADMIN, errors=(Forbidden,))
+    async def get_proxies(self, call: Call) -> wire.ProxyReportList:
+        """The proxies that runs of each region use."""
+        return wire.ProxyReportList.of(self.installation.egress_report(call.caller))
+
+    @get(f"{PATH}/storage", scope=Scope.ADMIN, errors=(Forbidden,))
+    async def get_storage(self, call: Call, wanted: wire.StorageQuery) -> wire.StorageSizes:
+        """What is stored, and what is free."""
+        report = await self.installation.storage(call.caller, fresh=wanted.fresh)
+        return wire.StorageSizes.of(report)
+
+    @get(f"{PATH}/retention", scope=Scope.ADMIN, errors=(Forbidden,))
+    async def preview_retention(
+        self, call: Call, wanted: wire.RetentionQuery
+    ) -> wire.RetentionPreview:
+        """The runs that retention removes, or would with other days."""
+        found = await self.installation.retention(call.caller, wanted.days)
+        return wire.RetentionPreview.of(found)
+
+    @get(f"{PATH}/versions", scope=Scope.ADMIN, errors=(Forbidden,))
+    async def list_components(self, call: Call) -> wire.ComponentList:
+        """The versions of the product and of what it runs on."""
+        found = await self.installation.versions(call.caller)
+        return wire.ComponentList([wire.ComponentItem(**asdict(one)) for one in found])
+
+    @get(f"{PATH}/settings", scope=Scope.ADMIN, errors=(Forbidden,))
+    async def list_settings(self, call: Call) -> wire.SettingList:
+        """Every setting as this server has read it."""
+        found = self.installation.settings(call.caller)
+        return wire.SettingList([wire.SettingItem(**asdict(line)) for line in found])
+
+    @get(f"{PATH}/health/{{card}}", scope=Scope.ADMIN, errors=(Forbidden, NotFound))
+    async def get_health_card(self, call: Call, card: Card) -> HealthReport:
+        """The health of one part."""
+        checks = await self.installation.card(call.caller, card)
+        return HealthReport([HealthCheckItem.of(check) for check in checks])

@@ -1,0 +1,101 @@
+"""Publishing a worker for all accounts, and deciding on what was submitted for that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from fyke.api.call import Call
+from fyke.api.routes import delete, get, post
+from fyke.domain.review.service import Reviews
+from fyke.errors import Conflict, Forbidden, NotFound, VersionUnavailable, WorkerNotFound
+from fyke.model.account import Scope
+from fyke.wire.fields import Name
+from fyke.wire.fyke import reviews as wire
+from fyke.wire.v1 import RunStarted
+from fyke.wire.v2.fields import WorkerId
+
+PATH = "/api/fyke/submissions"
+SUBMISSION = f"{PATH}/{{id}}"
+WORKER = "/api/fyke/workers/{slug}"
+_OWN = (WorkerNotFound, Forbidden)
+_DECIDED = (NotFound, Forbidden, Conflict)
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewRoutes:
+    tag: ClassVar[str] = "Review"
+
+    reviews: Reviews
+
+    @post(
+        f"{WORKER}/share",
+        scope=Scope.WRITE,
+        tag="Workers",
+        errors=(*_OWN, VersionUnavailable, Conflict),
+    )
+    async def share_worker(
+        self, call: Call, slug: WorkerId, wanted: wire.ShareRequest
+    ) -> wire.SharedWorker:
+        """Publish a version for all accounts, after a review where one is needed."""
+        waiting = await self.reviews.share(call.caller, slug, wanted.version, wanted.note)
+        return wire.SharedWorker.of(waiting)
+
+    @post(f"{WORKER}/unshare", scope=Scope.WRITE, tag="Workers", errors=_OWN)
+    async def unshare_worker(self, call: Call, slug: WorkerId) -> None:
+        """Make a worker private to its account."""
+        await self.reviews.unshare(call.caller, slug)
+
+    @get(f"{WORKER}/submissions", scope=Scope.READ, tag="Workers", errors=_OWN)
+    async def list_worker_submissions(self, call: Call, slug: WorkerId) -> wire.OwnSubmissionList:
+        """The submissions of a worker with their decisions, newest first."""
+        found = await self.reviews.of_worker(call.caller, slug)
+        return wire.OwnSubmissionList([wire.OwnSubmission.of(each) for each in found])
+
+    @delete(
+        f"{WORKER}/submissions/waiting",
+        scope=Scope.WRITE,
+        tag="Workers",
+        errors=(*_OWN, NotFound),
+    )
+    async def take_back_submission(self, call: Call, slug: WorkerId) -> None:
+        """Take back the submission that waits for a review."""
+        await self.reviews.take_back(call.caller, slug)
+
+    @get(PATH, scope=Scope.ADMIN, errors=(Forbidden,))
+    async def list_submissions(
+        self, call: Call, wanted: wire.SubmissionQuery
+    ) -> wire.SubmissionPage:
+        """What waits for a review, oldest first, or what was decided."""
+        count, found = await self.reviews.page(
+            call.caller, waiting=wanted.waiting, offset=wanted.offset, limit=wanted.page_size
+        )
+        items = [wire.SubmissionItem.view(each) for each in found]
+        return wire.SubmissionPage.of(count, items, wanted)
+
+    @get(SUBMISSION, scope=Scope.READ, errors=(NotFound,))
+    async def get_submission(self, call: Call, id: Name) -> wire.SubmissionItem:
+        """One submission, for the reviewer and the account that submitted it."""
+        return wire.SubmissionItem.view(await self.reviews.get(call.caller, id))
+
+    @post(f"{SUBMISSION}/approve", scope=Scope.ADMIN, errors=(*_DECIDED, VersionUnavailable))
+    async def approve_submission(
+        self, call: Call, id: Name, wanted: wire.ReviewDecision
+    ) -> wire.SubmissionItem:
+        """Publish the submitted version for all accounts."""
+        await self.reviews.approve(call.caller, id, wanted.reply)
+        return wire.SubmissionItem.view(await self.reviews.get(call.caller, id))
+
+    @post(f"{SUBMISSION}/return", scope=Scope.ADMIN, errors=_DECIDED)
+    async def return_submission(
+        self, call: Call, id: Name, wanted: wire.ReviewDecision
+    ) -> wire.SubmissionItem:
+        """Return a submission with a reply that says what to change."""
+        await self.reviews.send_back(call.caller, id, wanted.reply)
+        return wire.SubmissionItem.view(await self.reviews.get(call.caller, id))
+
+    @post(f"{SUBMISSION}/sample", scope=Scope.ADMIN, errors=(*_DECIDED, VersionUnavailable))
+    async def sample_submission(self, call: Call, id: Name, wanted: wire.SampleInput) -> RunStarted:
+        """Run the submitted version once, on the reviewer's account."""
+        run = await self.reviews.sample(call.caller, id, wanted.input)
+        return RunStarted(run.id)

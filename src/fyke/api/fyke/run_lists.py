@@ -1,0 +1,99 @@
+"""Lists of runs over all of history, and one action on many runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import ClassVar
+
+from starlette.responses import Response
+
+from fyke.api.call import Call
+from fyke.api.csv_files import CSV_MEDIA, csv_file
+from fyke.api.errors import table_of
+from fyke.api.routes import get, post
+from fyke.domain.runs.bulk import BulkResult, RunBulk
+from fyke.domain.runs.list_export import csv_of
+from fyke.domain.runs.lists import MOST_ROWS, RunListPage, RunLists
+from fyke.domain.runs.search import place_of
+from fyke.domain.runs.search_terms import SearchTerms
+from fyke.errors import Forbidden, InvalidRequest
+from fyke.model.account import Scope
+from fyke.model.run import Origin
+from fyke.wire.fyke import run_lists as wire
+from fyke.wire.units import seconds
+
+PATH = "/api/fyke/runs"
+NEWER = "newer-"  # how the cursor begins that leads to newer runs
+
+_ERRORS = table_of(PATH)
+
+
+@dataclass(frozen=True, slots=True)
+class RunListRoutes:
+    tag: ClassVar[str] = "Runs"
+
+    lists: RunLists
+    bulk: RunBulk
+
+    @get(PATH, scope=Scope.READ)
+    async def search_runs(self, call: Call, wanted: wire.RunListQuery) -> wire.RunItemPage:
+        """Runs of the account, newest first, searched over all of history."""
+        search = await self.lists.search(call.caller, _terms(wanted))
+        size = min(wanted.page_size, MOST_ROWS)
+        cursor = wanted.cursor.strip()
+        if cursor:
+            newer, place = cursor.startswith(NEWER), place_of(cursor.removeprefix(NEWER))
+            page = await self.lists.beyond(call.caller, search, place, size=size, newer=newer)
+        else:
+            page = await self.lists.page(call.caller, search, number=wanted.page_index, size=size)
+        return _page(page, size)
+
+    @get(f"{PATH}/export", scope=Scope.READ, produces=(CSV_MEDIA,))
+    async def export_run_list(self, call: Call, wanted: wire.RunSearchFields) -> Response:
+        """The whole list of runs as CSV."""
+        search = await self.lists.search(call.caller, _terms(wanted))
+        return await csv_file(csv_of(self.lists.all_rows(call.caller, search)), "runs.csv")
+
+    @post(
+        f"{PATH}/bulk",
+        scope=frozenset({Scope.RUN, Scope.WRITE}),  # aborts, repeats and deletes
+        errors=(Forbidden,),
+        starts=True,
+    )
+    async def change_runs(self, call: Call, wanted: wire.BulkRequest) -> wire.BulkResults:
+        """Abort, rerun or delete many runs, with a result for each."""
+        caller, action, key = call.caller, wanted.action, call.start_key
+        url = wanted.callback_url.strip()
+        if wanted.all_matching and wanted.runs:
+            raise InvalidRequest("runs: name runs, or send all_matching, not both")
+        if wanted.all_matching:
+            search = await self.lists.search(caller, _terms(wanted))
+            found = await self.bulk.matching(
+                caller, action, search, Origin.API, callback_url=url, key=key
+            )
+        else:
+            found = await self.bulk.named(
+                caller, action, wanted.runs, Origin.API, callback_url=url, key=key
+            )
+        items = [wire.BulkItem.of(result, _code(result)) for result in found.results]
+        return wire.BulkResults(items, found.done, found.more)
+
+
+def _terms(wanted: wire.RunSearchFields) -> SearchTerms:
+    return SearchTerms(**{each.name: getattr(wanted, each.name) for each in fields(SearchTerms)})
+
+
+def _code(result: BulkResult) -> int:
+    return _ERRORS.row(result.error).code if result.error else 0
+
+
+def _page(page: RunListPage, size: int) -> wire.RunItemPage:
+    return wire.RunItemPage(
+        items=[wire.RunItem.of(row) for row in page.rows],
+        count=page.total,
+        count_is_minimum=page.at_least,
+        page_size=size,
+        next_cursor=page.next.text() if page.next else "",
+        previous_cursor=NEWER + page.previous.text() if page.previous else "",
+        looked_back_to=seconds(page.looked_back_to),
+    )

@@ -1,0 +1,119 @@
+"""One run: its state, events, subtasks, usage, sites and share links."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from fyke.api.call import Call
+from fyke.api.routes import delete, get, post
+from fyke.domain.results.service import RunResults
+from fyke.domain.runs.endings import RunEndings
+from fyke.domain.runs.service import Runs
+from fyke.domain.runs.sharing import Shares
+from fyke.domain.runs.sites import RunSites
+from fyke.domain.runs.subtask_reader import SubtaskReader
+from fyke.domain.runs.usage import RunUsages
+from fyke.domain.runs.waiting import WaitReasons
+from fyke.errors import NotFound, Refused, RunNotFound
+from fyke.model.account import Scope
+from fyke.wire.fields import Name
+from fyke.wire.fyke import runs as wire
+from fyke.wire.v1 import RunSlug
+
+RUN = "/api/fyke/runs/{slug}"
+
+
+@dataclass(frozen=True, slots=True)
+class RunRoutes:
+    tag: ClassVar[str] = "Runs"
+
+    runs: Runs
+    endings: RunEndings
+    results: RunResults
+    waiting: WaitReasons
+    usages: RunUsages
+    subtasks: SubtaskReader
+    sites: RunSites
+
+    @get(RUN, scope=Scope.READ, errors=(RunNotFound,))
+    async def get_run_summary(self, call: Call, slug: RunSlug) -> wire.RunSummary:
+        """State or end of a run, with the cause and what to do next."""
+        view = await self.runs.get(call.caller, slug)
+        hidden = await self.results.hidden_count(call.caller, slug)
+        return wire.RunSummary.of(view, await self.endings.of(view), hidden)
+
+    @delete(RUN, scope=Scope.WRITE, errors=(RunNotFound, Refused))
+    async def delete_run(self, call: Call, slug: RunSlug) -> None:
+        """Delete a finished run with its rows and logs."""
+        await self.runs.delete(call.caller, slug)
+
+    @get(f"{RUN}/events", scope=Scope.READ, errors=(RunNotFound,))
+    async def list_run_events(self, call: Call, slug: RunSlug) -> wire.RunEventList:
+        """The events of a run, in order."""
+        found = await self.runs.events(call.caller, slug)
+        return wire.RunEventList([wire.RunEventItem.of(event) for event in found])
+
+    @get(f"{RUN}/waiting", scope=Scope.READ, errors=(RunNotFound,))
+    async def explain_waiting_run(self, call: Call, slug: RunSlug) -> wire.WaitingRun:
+        """Why a run has not started."""
+        return wire.WaitingRun.of(await self.waiting.reason(call.caller, slug))
+
+    @get("/api/fyke/waiting-runs", scope=Scope.READ)
+    async def list_waiting_runs(self, call: Call) -> wire.WaitingRunList:
+        """Runs that have not started, newest first, with what they wait for."""
+        found = await self.waiting.reasons(call.caller)
+        return wire.WaitingRunList([wire.WaitingRun.of(wait) for wait in found])
+
+    @get(f"{RUN}/usage", scope=Scope.READ, errors=(RunNotFound,))
+    async def get_run_usage(self, call: Call, slug: RunSlug) -> wire.RunUsageReport:
+        """What a run has used over time, and its cost line by line."""
+        return wire.RunUsageReport.of(await self.usages.of_run(call.caller, slug))
+
+    @get(f"{RUN}/subtasks", scope=Scope.READ, errors=(RunNotFound,))
+    async def list_run_subtasks(
+        self, call: Call, slug: RunSlug, wanted: wire.SubtaskQuery
+    ) -> wire.SubtaskPage:
+        """The subtasks of a run with their input, outcome and attempts."""
+        count, found = await self.subtasks.page(
+            call.caller, slug, offset=wanted.offset, limit=wanted.limit
+        )
+        return wire.SubtaskPage(count, [wire.SubtaskItem.of(view) for view in found])
+
+    @get(f"{RUN}/sites", scope=Scope.READ, errors=(RunNotFound,))
+    async def list_run_sites(self, call: Call, slug: RunSlug) -> wire.SiteList:
+        """The sites that a run has connected to, and those that were refused."""
+        return wire.SiteList.of(await self.sites.of_run(call.caller, slug))
+
+
+@dataclass(frozen=True, slots=True)
+class ShareRoutes:
+    tag: ClassVar[str] = "Runs"
+
+    shares: Shares
+
+    # with a link the run can be passed on, so viewers do not see them
+    @get(f"{RUN}/shares", scope=Scope.WRITE, errors=(RunNotFound,))
+    async def list_run_shares(self, call: Call, slug: RunSlug) -> wire.ShareList:
+        """The share links of a run."""
+        found = await self.shares.of_run(call.caller, slug)
+        origin = call.visit.origin
+        return wire.ShareList([wire.ShareItem.of(share, token, origin) for share, token in found])
+
+    @post(f"{RUN}/shares", scope=Scope.WRITE, errors=(RunNotFound, Refused))
+    async def share_run(
+        self, call: Call, slug: RunSlug, wanted: wire.ShareToCreate
+    ) -> wire.ShareItem:
+        """Create a share link of a run.
+
+        It shows this run without a key, and nothing else of the account.
+        """
+        share, token = await self.shares.make(
+            call.caller, slug, days=wanted.days, rows=wanted.rows, log=wanted.log
+        )
+        return wire.ShareItem.of(share, token, call.visit.origin)
+
+    @delete("/api/fyke/shares/{id}", scope=Scope.WRITE, errors=(NotFound,))
+    async def revoke_share(self, call: Call, id: Name) -> None:
+        """Revoke a share link."""
+        await self.shares.revoke(call.caller, id)

@@ -1,0 +1,94 @@
+"""Uploads: keeping a project while it is checked, trying it out, publishing it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from msgspec import UNSET
+
+from fyke.api.call import Call
+from fyke.api.media import Media
+from fyke.api.routes import delete, get, post
+from fyke.api.uploads import FORM_TYPE, read_form
+from fyke.domain.uploads.service import Uploads
+from fyke.errors import Forbidden, NotFound, Refused
+from fyke.model.account import Scope
+from fyke.model.upload import GitSource
+from fyke.wire.common import PageQuery
+from fyke.wire.fields import Name
+from fyke.wire.fyke import uploads as wire
+from fyke.wire.v1 import RunStarted
+
+PATH = "/api/fyke/uploads"
+UPLOAD = f"{PATH}/{{id}}"
+_REFUSED = (NotFound, Forbidden, Refused)
+
+
+@dataclass(frozen=True, slots=True)
+class UploadRoutes:
+    tag: ClassVar[str] = "Uploads"
+
+    uploads: Uploads
+
+    @post(
+        PATH,
+        scope=Scope.WRITE,
+        errors=(Forbidden, Refused),
+        consumes=(Media(FORM_TYPE, form=wire.ZipUpload),),
+    )
+    async def upload_zip(self, call: Call) -> wire.UploadItem:
+        """Upload the ZIP of a project and have it checked."""
+        form = await read_form(call.request, wire.ZipUpload)
+        found = await self.uploads.add_zip(call.caller, form.scraper_file, form.name)
+        return wire.UploadItem.of(found)
+
+    @post(f"{PATH}/git", scope=Scope.WRITE, errors=(Forbidden, Refused))
+    async def upload_git(self, call: Call, wanted: wire.GitUpload) -> wire.UploadItem:
+        """Fetch a project from a git repository and have it checked."""
+        source = GitSource(wanted.url, wanted.ref, wanted.folder)
+        return wire.UploadItem.of(await self.uploads.add_git(call.caller, source))
+
+    @get(PATH, scope=Scope.READ)
+    async def list_uploads(self, call: Call, wanted: PageQuery) -> wire.UploadPage:
+        """The account's uploads, newest first."""
+        count, found = await self.uploads.page(
+            call.caller, offset=wanted.offset, limit=wanted.page_size
+        )
+        return wire.UploadPage.of(count, [wire.UploadItem.of(each) for each in found], wanted)
+
+    @get(UPLOAD, scope=Scope.READ, errors=(NotFound,))
+    async def get_upload(self, call: Call, id: Name) -> wire.UploadItem:
+        """The checks of an upload so far, with their findings."""
+        return wire.UploadItem.of(await self.uploads.get(call.caller, id))
+
+    @delete(UPLOAD, scope=Scope.WRITE, errors=(NotFound, Forbidden))
+    async def delete_upload(self, call: Call, id: Name) -> None:
+        """Delete an upload; what was published of it stays."""
+        await self.uploads.remove(call.caller, id)
+
+    @post(f"{UPLOAD}/again", scope=Scope.WRITE, errors=_REFUSED)
+    async def repeat_upload(self, call: Call, id: Name) -> wire.UploadItem:
+        """Check an upload again, a repository as it is now."""
+        return wire.UploadItem.of(await self.uploads.again(call.caller, id))
+
+    @post(f"{UPLOAD}/publish", scope=Scope.WRITE, errors=_REFUSED)
+    async def publish_upload(
+        self, call: Call, id: Name, wanted: wire.UploadPublication
+    ) -> wire.PublishedUpload:
+        """Publish an upload whose checks have passed."""
+        published = await self.uploads.publish(
+            call.caller,
+            id,
+            name=wanted.name.strip(),
+            title=wanted.title.strip(),
+            public=None if wanted.public is UNSET else wanted.public,
+            note=wanted.note,
+        )
+        return wire.PublishedUpload.of(*published)
+
+    @post(f"{UPLOAD}/test", scope=frozenset({Scope.RUN, Scope.WRITE}), errors=_REFUSED)
+    async def test_upload(self, call: Call, id: Name, wanted: wire.UploadTest) -> RunStarted:
+        """Run an upload once, as a draft that only the account sees."""
+        run = await self.uploads.try_out(call.caller, id, wanted.input, wanted.name.strip())
+        return RunStarted(run.id)

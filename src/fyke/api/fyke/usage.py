@@ -1,0 +1,55 @@
+"""What an account has used: sums by day, month, worker, task and key; and the ledger."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from starlette.responses import Response
+
+from fyke.api.call import Call
+from fyke.api.csv_files import CSV_MEDIA, csv_file
+from fyke.api.routes import get
+from fyke.domain.billing.usage import MOST_ENTRIES, UsageReports
+from fyke.model.account import Caller, Scope
+from fyke.model.billing import LedgerFilter
+from fyke.wire.fyke import usage as wire
+
+
+@dataclass(frozen=True, slots=True)
+class UsageRoutes:
+    tag: ClassVar[str] = "Account"
+
+    usage: UsageReports
+
+    @get("/api/fyke/usage", scope=Scope.READ)
+    async def get_usage(self, call: Call, wanted: wire.UsageQuery) -> wire.UsageReport:
+        """What was used, by day or month."""
+        period = await self.usage.period(call.caller, wanted.since, wanted.until)
+        return wire.UsageReport.of(await self.usage.view(call.caller, period, wanted.by))
+
+    @get("/api/fyke/usage/parts", scope=Scope.READ)
+    async def get_usage_parts(self, call: Call, wanted: wire.UsagePartsQuery) -> wire.UsageParts:
+        """What was used, by worker, task or key."""
+        period = await self.usage.period(call.caller, wanted.since, wanted.until)
+        return wire.UsageParts.of(await self.usage.split(call.caller, period, wanted.by))
+
+    @get("/api/fyke/ledger", scope=Scope.READ)
+    async def list_ledger(self, call: Call, wanted: wire.LedgerPageQuery) -> wire.LedgerList:
+        """Movements of money and traffic, newest first."""
+        entries = await self._filter(call.caller, wanted)
+        size = min(wanted.page_size, MOST_ENTRIES)
+        page = await self.usage.ledger(call.caller, entries, cursor=wanted.cursor, size=size)
+        return wire.LedgerList.of(page)
+
+    @get("/api/fyke/ledger/export", scope=Scope.READ, produces=(CSV_MEDIA,))
+    async def export_ledger(self, call: Call, wanted: wire.LedgerQuery) -> Response:
+        """The whole ledger as CSV."""
+        entries = await self._filter(call.caller, wanted)
+        return await csv_file(self.usage.ledger_csv(call.caller, entries), "ledger.csv")
+
+    async def _filter(self, caller: Caller, wanted: wire.LedgerQuery) -> LedgerFilter:
+        period = None
+        if wanted.since.strip() or wanted.until.strip():
+            period = await self.usage.period(caller, wanted.since, wanted.until)
+        return self.usage.ledger_filter(period, holds=wanted.holds)

@@ -1,0 +1,102 @@
+"""The account's workers, the catalog and favourites, and what the page of a worker says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from fyke.api.call import Call
+from fyke.api.routes import delete, get, patch, put
+from fyke.domain.catalog.output_fields import OutputFields
+from fyke.domain.catalog.removal import WorkerRemoval
+from fyke.domain.catalog.service import Catalog, CatalogQuery
+from fyke.domain.overview import Overview
+from fyke.domain.workers.builds import Builds
+from fyke.domain.workers.service import Workers
+from fyke.errors import Forbidden, VersionUnavailable, WorkerNotFound
+from fyke.model.account import Scope
+from fyke.wire.fyke import workers as wire
+from fyke.wire.v2.fields import WorkerId
+
+PATH = "/api/fyke/workers"
+WORKER = f"{PATH}/{{slug}}"
+FAVOURITES = "/api/fyke/favourites"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerRoutes:
+    tag: ClassVar[str] = "Workers"
+
+    workers: Workers
+    catalog: Catalog
+    overview: Overview
+    removal: WorkerRemoval
+    output_fields: OutputFields
+    builds: Builds
+
+    @get(PATH, scope=Scope.READ)
+    async def list_own_workers(self, call: Call) -> wire.OwnWorkerList:
+        """The account's own workers, public and private."""
+        found = await self.overview.workers(call.caller)
+        return wire.OwnWorkerList([wire.OwnWorker.of(worker) for worker in found])
+
+    @patch(WORKER, scope=Scope.WRITE, errors=(WorkerNotFound, Forbidden))
+    async def change_worker_page(
+        self, call: Call, slug: WorkerId, wanted: wire.WorkerPageChange
+    ) -> wire.CatalogItem:
+        """Change what the page of a worker says."""
+        worker = await self.workers.change_page(call.caller, slug, wanted.page)
+        return wire.CatalogItem.entry(await self.catalog.entry(call.caller, worker.id))
+
+    @delete(WORKER, scope=Scope.WRITE, errors=(WorkerNotFound, Forbidden))
+    async def delete_worker(self, call: Call, slug: WorkerId) -> wire.DeletedWorker:
+        """Delete a worker; its past runs stay."""
+        return wire.DeletedWorker(await self.removal.delete(call.caller, slug))
+
+    @get(f"{WORKER}/output-fields", scope=Scope.READ, errors=(WorkerNotFound, VersionUnavailable))
+    async def list_output_fields(self, call: Call, slug: WorkerId) -> wire.OutputColumnList:
+        """The columns of a worker's rows, as declared and as last seen."""
+        worker = await self.workers.find(call.caller, slug)
+        version = await self.workers.version(call.caller, worker)
+        return wire.OutputColumnList.of(await self.output_fields.of(call.caller, worker, version))
+
+    @get(f"{WORKER}/builds", scope=Scope.READ, errors=(WorkerNotFound, Forbidden))
+    async def read_builds(self, call: Call, slug: WorkerId) -> wire.BuildsAllowed:
+        """Whether dependencies of a worker may run code while they are installed."""
+        return wire.BuildsAllowed.of(*await self.builds.of(call.caller, slug))
+
+    @put(f"{WORKER}/builds", scope=Scope.ADMIN, errors=(WorkerNotFound, Forbidden))
+    async def allow_builds(
+        self, call: Call, slug: WorkerId, wanted: wire.BuildsChange
+    ) -> wire.BuildsAllowed:
+        """Allow or forbid that; for the operator."""
+        await self.builds.allow(call.caller, slug, allowed=wanted.allowed)
+        return wire.BuildsAllowed.of(*await self.builds.of(call.caller, slug))
+
+    @get("/api/fyke/catalog", scope=Scope.READ)
+    async def browse_catalog(self, call: Call, wanted: wire.CatalogSearch) -> wire.CatalogList:
+        """Published workers and the account's own, with the success of their runs."""
+        query = CatalogQuery(
+            wanted.search,
+            wanted.category or None,
+            wanted.order,
+            offset=wanted.offset,
+            limit=wanted.page_size,
+        )
+        return wire.CatalogList.of(await self.catalog.browse(call.caller, query), wanted)
+
+    @get(FAVOURITES, scope=Scope.READ)
+    async def list_favourites(self, call: Call) -> wire.FavouriteList:
+        """The workers that the user of this key has marked, the latest first."""
+        found = await self.catalog.favourites(call.caller)
+        return wire.FavouriteList([wire.CatalogItem.entry(entry) for entry in found])
+
+    @put(f"{FAVOURITES}/{{slug}}", scope=Scope.WRITE, errors=(WorkerNotFound,))
+    async def add_favourite(self, call: Call, slug: WorkerId) -> wire.CatalogItem:
+        """Mark a worker as a favourite."""
+        return wire.CatalogItem.entry(await self.catalog.mark(call.caller, slug, favourite=True))
+
+    @delete(f"{FAVOURITES}/{{slug}}", scope=Scope.WRITE, errors=(WorkerNotFound,))
+    async def remove_favourite(self, call: Call, slug: WorkerId) -> wire.CatalogItem:
+        """Remove a worker from the favourites."""
+        return wire.CatalogItem.entry(await self.catalog.mark(call.caller, slug, favourite=False))

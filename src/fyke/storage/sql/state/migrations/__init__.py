@@ -1,0 +1,1 @@
+"""The migrations of the state; what they share is in ``ddl``."""

@@ -1,0 +1,342 @@
+"""Run forms: their fields, what an input means, and programs that send one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any
+
+from msgspec import Meta
+from msgspec.structs import asdict
+
+from fyke.domain.billing.pricing import format_usage
+from fyke.domain.forms.model import ABSENT, ControlKind, FormSource
+from fyke.domain.forms.normalise import MAX_PAIRS, FormPairs, GivenInput, JsonText, Raw
+from fyke.domain.forms.pairs import control
+from fyke.errors import InvalidFields
+from fyke.model.account import Plan
+from fyke.model.run import RunState
+from fyke.reasons import sentence
+from fyke.snippets.render import IDS, LANGUAGES, Start, body_text, snippet
+from fyke.wire.common import Count, Items, TimeOrNever, Ulid, Usd, words
+from fyke.wire.fields import Answer, Described, FieldError, Reads, Request, Text, to_text
+from fyke.wire.inputs import RunInput
+from fyke.wire.units import seconds
+
+if TYPE_CHECKING:
+    from fyke.domain.forms.importing import Imported
+    from fyke.domain.forms.model import FormField as Field
+    from fyke.domain.forms.model import InputError, Section
+    from fyke.domain.forms.normalise import Normalised
+    from fyke.domain.forms.quote import Quote
+    from fyke.domain.forms.service import Checked, FormStart, FormView, Recent
+
+
+# --- requests ------------------------------------------------------------------------------
+
+
+def to_pairs(value: object) -> list[tuple[str, str]]:
+    """Pairs of texts, as the controls of a form send them."""
+    if isinstance(value, list) and all(map(_is_pair, value)):
+        return [(name, text) for name, text in value]
+    raise FieldError('must be a list of pairs of texts such as [["f:max_results", "10"]]')
+
+
+def _is_pair(value: object) -> bool:
+    return (
+        isinstance(value, list) and len(value) == 2 and all(isinstance(text, str) for text in value)
+    )
+
+
+def to_long_text(value: object) -> str:
+    """Text as long as the body may be."""
+    if not isinstance(value, str):
+        raise FieldError("must be a text")
+    return value
+
+
+def to_language(value: object) -> str:
+    """The id of a language that snippets are written in."""
+    if value not in IDS:
+        raise FieldError(f"must be one of {', '.join(IDS)}")
+    return to_text(value)
+
+
+_Pair = Annotated[list[str], Meta(min_length=2, max_length=2)]
+Pairs = Annotated[
+    list[tuple[str, str]],
+    Reads(to_pairs),
+    Described(Annotated[list[_Pair], Meta(examples=[[["f:max_results", "10"]]])]),
+    Meta(description=f"pairs of control and text, at most {MAX_PAIRS:,}"),
+]
+
+
+class OfVersion(Request):
+    version: Annotated[Text, Meta(description="number of the version; empty: the newest")] = ""
+
+
+class FormStartQuery(OfVersion):
+    from_run: Annotated[Text, Meta(description="id of a run of this worker")] = ""
+    task: Annotated[Text, Meta(description="id of a task of this worker")] = ""
+
+
+class InputToCheck(OfVersion):
+    """The input in exactly one of three forms: `input`, `form` or `json_text`."""
+
+    input: Annotated[Any, Described(RunInput), Meta(description="as a start takes it")] = None
+    form: Pairs | None = None
+    json_text: (
+        Annotated[str, Reads(to_long_text), Meta(description="JSON text, also with mistakes")]
+        | None
+    ) = None
+
+    @property
+    def raw(self) -> Raw:
+        """What was given. Raise ``InvalidFields`` unless it is exactly one."""
+        found: list[Raw] = []
+        if self.input is not None:
+            found.append(GivenInput(self.input))
+        if self.form is not None:
+            found.append(FormPairs(self.form))
+        if self.json_text is not None:
+            found.append(JsonText(self.json_text))
+        if len(found) != 1:
+            raise InvalidFields("give exactly one of input, form and json_text")
+        return found[0]
+
+
+class SnippetRequest(InputToCheck):
+    language: Annotated[str, Reads(to_language), words(IDS)] = "curl"
+    callback_url: Annotated[Text, Meta(description="http or https, empty = none")] = ""
+
+
+class FileImport(OfVersion):
+    field: Annotated[Text, Meta(description="name of a list; empty: the only one")] = ""
+    name: Annotated[Text, Meta(description="name of the file; .csv is read as such")] = ""
+    column: Annotated[Text, Meta(description="number or title of the column to take")] = ""
+    sheet: Annotated[Text, Meta(description="of a workbook; empty: the first")] = ""
+
+
+# --- answers: the form ---------------------------------------------------------------------
+
+
+class FormOption(Answer):
+    label: str
+    value: Any
+    token: Annotated[str, Meta(description="what a control of the form sends for it")]
+
+
+class FormField(Answer):
+    """A field of the input, or a column of a list of rows."""
+
+    name: str
+    control: Annotated[str, Meta(description="the name of its control in a form")]
+    title: str
+    description: str
+    type: str
+    editor: Annotated[str, Meta(description="as the schema has it")]
+    kind: Annotated[ControlKind, Meta(description="the control that it is shown as")]
+    required: bool
+    has_default: bool
+    default: Any
+    options: list[FormOption]
+    minimum: int | float | None
+    maximum: int | float | None
+    unit: str
+    item_key: Annotated[str, Meta(description="key of a list's items; empty: plain text")]
+    format: Annotated[str, Meta(description="of a date, as it is typed")]
+    value_format: Annotated[str, Meta(description="of a date, as it is sent")]
+    relative: Annotated[bool, Meta(description="whether a date may be a span such as 7 days")]
+    columns: Annotated[
+        list[FormField], Meta(description="of a list of rows, else none", examples=[[]])
+    ]
+    notes: Annotated[list[str], Meta(description="for the developer of the worker")]
+
+    @classmethod
+    def of(cls, field: Field, control: str) -> FormField:
+        date, without = field.date, field.default is ABSENT
+        return cls(
+            name=field.name,
+            control=control,
+            title=field.title,
+            description=field.description,
+            type=field.type,
+            editor=field.editor,
+            kind=field.kind,
+            required=field.required,
+            has_default=not without,
+            default=None if without else field.default,
+            options=[FormOption(each.label, each.value, each.token) for each in field.options],
+            minimum=field.minimum,
+            maximum=field.maximum,
+            unit=field.unit,
+            item_key=field.item_key,
+            format=date.shown if date else "",
+            value_format=date.sent if date else "",
+            relative=bool(date and date.relative),
+            columns=[FormField.of(column, column.name) for column in field.columns],
+            notes=list(field.notes),
+        )
+
+
+class FormSection(Answer):
+    caption: str
+    description: str
+    fields: list[FormField]
+
+    @classmethod
+    def of(cls, section: Section) -> FormSection:
+        fields = [FormField.of(field, control(field.name)) for field in section.fields]
+        return cls(section.caption, section.description, fields)
+
+
+class WorkerForm(Answer):
+    worker_slug: Ulid
+    version: str
+    versions: Annotated[list[str], Meta(description="that may be started, newest first")]
+    description: str
+    broken: Annotated[str, Meta(description="why the schema has no form; empty: it has one")]
+    notes: Annotated[list[str], Meta(description="for the developer of the worker")]
+    sections: list[FormSection]
+
+    @classmethod
+    def of(cls, view: FormView) -> WorkerForm:
+        form = view.form
+        return cls(
+            worker_slug=view.worker.id,
+            version=view.version.number,
+            versions=list(view.numbers),
+            description=form.description,
+            broken=form.broken,
+            notes=list(form.notes),
+            sections=[FormSection.of(section) for section in form.sections],
+        )
+
+
+# --- answers: inputs -----------------------------------------------------------------------
+
+
+class InputFault(Answer):
+    path: Annotated[str, Meta(description="`custom.NAME`, `system.NAME`, or empty for all of it")]
+    message: str
+    row: Annotated[Count, Meta(description="1-based; 0 = none")]
+    column: str
+    line: Annotated[Count, Meta(description="of the text that was sent, 1-based; 0 = unknown")]
+    line_column: Count
+
+    @classmethod
+    def all_of(cls, faults: Iterable[InputError]) -> list[InputFault]:
+        return [cls(f.path, f.message, f.row, f.column, f.line, f.line_column) for f in faults]
+
+
+class StartQuote(Answer):
+    priced: Annotated[bool, Meta(description="false: no prices are set")]
+    hour: Annotated[Usd, Meta(description="US dollars for an hour of one subtask")]
+    gigabyte: Annotated[Usd, Meta(description="US dollars for a GB of traffic")]
+    most: Annotated[Usd | None, Meta(description="US dollars at most; null: without a limit")]
+    missing: Annotated[Usd, Meta(description="US dollars that the balance lacks")]
+
+    @classmethod
+    def of(cls, quote: Quote) -> StartQuote:
+        return cls(
+            priced=quote.priced,
+            hour=format_usage(quote.hour),
+            gigabyte=format_usage(quote.gigabyte),
+            most=None if quote.most is None else format_usage(quote.most),
+            missing=format_usage(quote.missing),
+        )
+
+
+class SavedInput(Answer):
+    input: dict[str, Any]
+    errors: list[InputFault]
+
+    @classmethod
+    def of(cls, value: Normalised) -> SavedInput:
+        return cls(value.input, InputFault.all_of(value.errors))
+
+
+class CheckedInput(SavedInput):
+    subtasks: Annotated[Count, Meta(description="0 when it cannot be started")]
+    problem: Annotated[str, Meta(description="why it cannot be split")]
+    most_subtasks: Count
+    estimate: StartQuote
+    plan: Plan
+    most_runs: Annotated[Count, Meta(description="active runs that the plan allows; 0 = no limit")]
+    waits: Annotated[str, Meta(description="what a run would wait for now; empty: nothing")]
+    refused: Annotated[str, Meta(description="why no run would be executed; empty: it would")]
+
+    @classmethod
+    def checked(cls, found: Checked) -> CheckedInput:
+        outlook = found.outlook
+        return cls(
+            **asdict(SavedInput.of(found.value)),
+            subtasks=outlook.plan.subtasks,
+            problem=outlook.plan.problem,
+            most_subtasks=outlook.most_subtasks,
+            estimate=StartQuote.of(outlook.quote),
+            plan=outlook.account_plan,
+            most_runs=outlook.most_runs,
+            waits=sentence(outlook.waits) if outlook.waits else "",
+            refused=sentence(outlook.refused) if outlook.refused else "",
+        )
+
+
+class ImportedValue(Answer):
+    field: str
+    value: list[Any]
+    header: Annotated[bool, Meta(description="whether the first row was taken for titles")]
+    errors: list[InputFault]
+
+    @classmethod
+    def of(cls, field: str, found: Imported) -> ImportedValue:
+        return cls(field, found.value, found.header, InputFault.all_of(found.errors))
+
+
+class RecentInput(Answer):
+    run_slug: Ulid
+    state: RunState
+    version: str
+    summary: str
+    created_at: TimeOrNever
+
+    @classmethod
+    def of(cls, found: Recent) -> RecentInput:
+        return cls(found.run_id, found.state, found.version, found.summary, seconds(found.at))
+
+
+class RecentInputList(Items[RecentInput]):
+    pass
+
+
+class InitialInput(Answer):
+    source: FormSource
+    ref: Annotated[str, Meta(description="id of the run or task, or empty")]
+    title: str
+    version: str
+    callback_url: str
+    input: dict[str, Any]
+
+    @classmethod
+    def of(cls, found: FormStart) -> InitialInput:
+        return cls(
+            found.source,
+            found.ref,
+            found.title,
+            found.version,
+            found.callback_url,
+            found.value.input,
+        )
+
+
+class StartSnippet(Answer):
+    language: Annotated[str, words(IDS)]
+    file: Annotated[str, Meta(description="a name for a file of it")]
+    text: str
+    body: Annotated[str, Meta(description="the body of the request that it sends")]
+    errors: list[InputFault]
+
+    @classmethod
+    def of(cls, language: str, start: Start, value: Normalised) -> StartSnippet:
+        file = next(each.file for each in LANGUAGES if each.id == language)
+        text, body = snippet(language, start), body_text(start)
+        return cls(language, file, text, body, InputFault.all_of(value.errors))

@@ -1,0 +1,171 @@
+"""The installation as its operator sees it. Sizes are bytes."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+from msgspec import Meta, field
+
+from fyke.domain.installation.service import MOST_DAYS
+from fyke.model.account import Plan
+from fyke.model.installation import MOST_COUNTED
+from fyke.wire.common import Count, Items, TimeOrNever
+from fyke.wire.fields import Answer, Boolean, Integer, Request
+from fyke.wire.units import seconds
+
+if TYPE_CHECKING:
+    from fyke.model.installation import (
+        EgressReport,
+        PlanLine,
+        Retention,
+        StorageReport,
+        Tariff,
+    )
+
+
+# --- requests ------------------------------------------------------------------------------
+
+
+class StorageQuery(Request):
+    fresh: Annotated[Boolean, Meta(description="measure now instead of using the last figures")] = (
+        False
+    )
+
+
+class RetentionQuery(Request):
+    days: (
+        Annotated[Integer, Meta(ge=0, le=MOST_DAYS, description="instead of the setting")] | None
+    ) = None
+
+
+# --- answers -------------------------------------------------------------------------------
+
+
+class PlanItem(Answer):
+    plan: Plan
+    most: Annotated[Count, Meta(description="active runs, 0 = no limit")]
+    accounts: Annotated[Count, Meta(description="accounts that have it")]
+
+    @classmethod
+    def of(cls, line: PlanLine) -> PlanItem:
+        return cls(line.plan, line.most or 0, line.accounts)
+
+
+class PlanList(Items[PlanItem]):
+    pass
+
+
+class PriceList(Answer):
+    cpu_hour: Annotated[str, Meta(description="US dollars per core and hour")]
+    memory_gb_hour: Annotated[str, Meta(description="US dollars per GB of memory and hour")]
+    traffic_gb: Annotated[str, Meta(description="US dollars per GB of traffic")]
+    traffic_quota: Annotated[bool, Meta(description="whether accounts have a traffic quota")]
+    default_plan: Plan
+    rate_limit: Annotated[int, Meta(description="requests a second of a key, 0 = no limit")]
+    max_subtasks: int
+
+    @classmethod
+    def of(cls, tariff: Tariff) -> PriceList:
+        prices = tariff.prices
+        return cls(
+            cpu_hour=str(prices.cpu_hour),
+            memory_gb_hour=str(prices.memory_gb_hour),
+            traffic_gb=str(prices.traffic_gb),
+            traffic_quota=prices.traffic_quota,
+            default_plan=tariff.default_plan,
+            rate_limit=tariff.rate_limit,
+            max_subtasks=tariff.max_subtasks,
+        )
+
+
+class ProxyItem(Answer):
+    code: Annotated[str, Meta(description="two letters, or * for all regions without their own")]
+    address: Annotated[str, Meta(description="without user and password")]
+    error: Annotated[str, Meta(description="why it cannot be used, else empty")]
+
+
+class ProxyReportList(Answer):
+    items: list[ProxyItem] = field(name="list")
+    default_region: str
+    allowed: Annotated[list[str], Meta(description="private targets that Workers may reach")]
+    callbacks_allowed: Annotated[list[str], Meta(description="private targets of callbacks")]
+
+    @classmethod
+    def of(cls, report: EgressReport) -> ProxyReportList:
+        return cls(
+            items=[ProxyItem(**asdict(region)) for region in report.regions],
+            default_region=report.default_region,
+            allowed=list(report.allowed),
+            callbacks_allowed=list(report.callbacks_allowed),
+        )
+
+
+class StoredItem(Answer):
+    name: str
+    description: str
+    bytes: Count
+    files: Count
+    complete: Annotated[bool, Meta(description="false: there is more than was counted")]
+
+
+class StorageSizes(Answer):
+    measured_at: TimeOrNever
+    used: Count
+    free: Count
+    total: Count
+    floor: Annotated[Count, Meta(description="with less free no run is started")]
+    runs: Count
+    items: list[StoredItem] = field(name="list")
+
+    @classmethod
+    def of(cls, report: StorageReport) -> StorageSizes:
+        return cls(
+            measured_at=seconds(report.measured_at),
+            used=report.used,
+            free=report.free,
+            total=report.total,
+            floor=report.floor,
+            runs=report.runs,
+            items=[StoredItem(**asdict(part)) for part in report.parts],
+        )
+
+
+class RetentionPreview(Answer):
+    keep_days: Annotated[Count, Meta(description="the setting, 0 = everything is kept")]
+    days: Annotated[Count, Meta(description="what was asked for")]
+    runs: Annotated[
+        int, Meta(ge=0, le=MOST_COUNTED, description="that would be removed, counted up to here")
+    ]
+    oldest_at: TimeOrNever
+    newest_at: TimeOrNever
+
+    @classmethod
+    def of(cls, found: Retention) -> RetentionPreview:
+        return cls(
+            keep_days=found.setting,
+            days=found.days,
+            runs=found.runs,
+            oldest_at=seconds(found.oldest_at),
+            newest_at=seconds(found.newest_at),
+        )
+
+
+class ComponentItem(Answer):
+    name: str
+    version: Annotated[str, Meta(description="empty when it is missing")]
+    note: str
+
+
+class ComponentList(Items[ComponentItem]):
+    pass
+
+
+class SettingItem(Answer):
+    name: str
+    value: Annotated[str, Meta(description="secrets masked")]
+    origin: Annotated[str, Meta(description="environment, file or default")]
+
+
+class SettingList(Items[SettingItem]):
+    pass

@@ -1,0 +1,109 @@
+"""The account at a glance, the runners and the health of the installation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from msgspec import Meta
+
+from fyke.model.health import Level
+from fyke.wire.common import Count, Items, UnixSeconds, words
+from fyke.wire.fields import Answer
+from fyke.wire.units import seconds
+
+if TYPE_CHECKING:
+    from fyke.domain.overview import UpcomingRun
+    from fyke.model.health import HealthCheck
+    from fyke.model.runner import RunnerInfo
+    from fyke.model.worker import Worker
+
+
+class NextRun(Answer):
+    task_slug: str
+    task: str
+    worker: str
+    next_at: UnixSeconds
+
+    @classmethod
+    def of(cls, found: UpcomingRun) -> NextRun:
+        return cls(
+            task_slug=found.task.id,
+            task=found.task.title,
+            worker=found.worker.path if found.worker else "",
+            next_at=seconds(found.schedule.next_at),
+        )
+
+
+class RecentWorker(Answer):
+    slug: str
+    path: str
+    title: str
+
+    @classmethod
+    def of(cls, worker: Worker) -> RecentWorker:
+        return cls(worker.id, worker.path, worker.title)
+
+
+class OverviewReport(Answer):
+    busy: Annotated[Count, Meta(description="active runs")]
+    most: Annotated[Count, Meta(description="active runs that the plan allows; 0 = no limit")]
+    waiting: Annotated[Count, Meta(description="runs that wait for room")]
+    held: Annotated[Count, Meta(description="starts that wait in the run queue")]
+    runs: Annotated[Count, Meta(description="of all time")]
+    day_succeeded: Annotated[Count, Meta(description="of those started in the last 24 hours")]
+    day_failed: Count
+    day_aborted: Count
+    day_open: Annotated[Count, Meta(description="that have not ended yet")]
+    next_runs: Annotated[list[NextRun], Meta(description="what schedules start next, at most 5")]
+    recent_workers: Annotated[list[RecentWorker], Meta(description="last used first, at most 6")]
+
+
+class HealthCheckItem(Answer):
+    name: str
+    level: Level
+    detail: str
+    remedy: Annotated[str, Meta(description="what to do; empty when it is good")]
+
+    @classmethod
+    def of(cls, check: HealthCheck) -> HealthCheckItem:
+        return cls(check.name, check.level, check.detail, check.remedy)
+
+
+class HealthReport(Items[HealthCheckItem]):
+    pass
+
+
+class IsolationCheck(Answer):
+    name: str
+    holds: Annotated[bool, Meta(description="whether it passed")]
+    seen: str
+
+
+class RunnerItem(Answer):
+    id: str
+    node: str
+    isolation: Annotated[str, words(["full", "no-limits", "none"])]
+    reason: str
+    cpus: float
+    memory: Annotated[Count, Meta(description="MB")]
+    heartbeat_at: UnixSeconds
+    checks: Annotated[list[IsolationCheck], Meta(description="of its sandbox")]
+    unsafe: Annotated[bool, Meta(description="it runs everything all the same: FYKE_UNSAFE")]
+
+    @classmethod
+    def of(cls, runner: RunnerInfo) -> RunnerItem:
+        return cls(
+            id=runner.id,
+            node=runner.node,
+            isolation=runner.isolation,
+            reason=runner.reason,
+            cpus=runner.cpus,
+            memory=runner.memory_mb,
+            heartbeat_at=seconds(runner.heartbeat_at),
+            checks=[IsolationCheck(*check) for check in runner.checks],
+            unsafe=runner.unsafe,
+        )
+
+
+class RunnerList(Items[RunnerItem]):
+    pass

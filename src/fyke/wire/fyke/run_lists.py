@@ -1,0 +1,200 @@
+"""Lists of runs over all of history, and one action on many runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, get_args
+
+from msgspec import Meta, field
+
+from fyke.domain.billing.pricing import format_usage
+from fyke.domain.runs.search import MOST_ERROR_CHARS
+from fyke.model.run_list import MOST_MATCHED, MOST_NAMED, BulkAction
+from fyke.wire.common import EXAMPLE_ID, Count, OriginWord, UnixSeconds, Usd
+from fyke.wire.fields import (
+    Answer,
+    Boolean,
+    PageIndex,
+    PageSize20,
+    Reads,
+    Request,
+    Text,
+    ToChoice,
+    to_names,
+    to_text,
+)
+from fyke.wire.fyke.runs import Bytes, OutcomeText, ReasonText
+from fyke.wire.reasons import ReasonCodeText, ReasonParams, code_of, params_of
+from fyke.wire.units import seconds
+from fyke.wire.v1 import ORIGIN
+from fyke.wire.v2.status import WORDS, StatusName
+
+if TYPE_CHECKING:
+    from fyke.domain.runs.bulk import BulkResult
+    from fyke.domain.runs.lists import RunRow
+
+_TIME = "a day (2026-11-24), a day and a time (2026-11-24T09:30) or Unix seconds"
+
+
+# --- requests ------------------------------------------------------------------------------
+
+
+class RunSearchFields(Request):
+    """Which runs are meant; a member that is absent does not filter."""
+
+    state: Annotated[
+        Text,
+        Meta(
+            description=f"some of {', '.join(get_args(StatusName))}, or active for all that have "
+            "not ended",
+            examples=["failed"],
+        ),
+    ] = ""
+    outcome: Annotated[
+        Text, Meta(description="words of `outcome`, separated by commas", examples=["timeout"])
+    ] = ""
+    reason: Annotated[
+        Text, Meta(description="codes of `reason_code`, separated by commas", examples=["timeout"])
+    ] = ""
+    worker: Annotated[Text, Meta(description="id or owner/name", examples=["owner/reader"])] = ""
+    task: Annotated[Text, Meta(description="id of a task", examples=[EXAMPLE_ID])] = ""
+    origin: Annotated[
+        Text, Meta(description="some of api, api_v2, web, schedule", examples=["api,web"])
+    ] = ""
+    version: Text = ""
+    since: Annotated[Text, Meta(description=f"created from then: {_TIME}")] = field(
+        default="", name="from"
+    )
+    until: Annotated[Text, Meta(description=f"created before: {_TIME}; all hours of a day")] = ""
+    error: Annotated[
+        str,
+        Meta(
+            max_length=MOST_ERROR_CHARS,
+            description="part of the error message",
+            examples=["timed out"],
+        ),
+        Reads(to_text),
+    ] = ""
+    run: Annotated[
+        Text, Meta(description="id of a run, or how it begins", examples=[EXAMPLE_ID])
+    ] = ""
+
+
+class RunListQuery(RunSearchFields):
+    cursor: Annotated[
+        Text,
+        Meta(
+            description="`next_cursor` or `previous_cursor` of an answer",
+            examples=[f"1767225600000-{EXAMPLE_ID}"],
+        ),
+    ] = ""
+    page_index: PageIndex = 1
+    page_size: PageSize20 = 20
+
+
+class BulkRequest(RunSearchFields, kw_only=True):
+    action: Annotated[BulkAction, Reads(ToChoice(BulkAction))]
+    runs: Annotated[
+        tuple[str, ...], Meta(max_length=MOST_NAMED, description="ids"), Reads(to_names)
+    ] = ()
+    all_matching: Annotated[
+        Boolean,
+        Meta(
+            description="instead of `runs`: all that the other members describe, "
+            f"{MOST_MATCHED} at most"
+        ),
+    ] = False
+    callback_url: Annotated[Text, Meta(description="of the runs that a rerun starts")] = ""
+
+
+# --- answers -------------------------------------------------------------------------------
+
+
+class RunItem(Answer):
+    slug: str
+    worker_slug: str
+    worker: Annotated[str, Meta(description="owner/name")]
+    version: str
+    task_slug: str
+    task: Annotated[str, Meta(description="its title; empty when it is gone")]
+    key_id: str
+    origin: OriginWord
+    state: StatusName
+    outcome: OutcomeText
+    error: ReasonText
+    reason_code: ReasonCodeText
+    reason_params: ReasonParams
+    parameters: Annotated[str, Meta(description="the input in one line")]
+    results: Annotated[Count, Meta(description="rows")]
+    usage: Usd
+    traffic: Bytes
+    duration: Annotated[float, Meta(ge=0, description="seconds")]
+    subtasks: Count
+    created_at: UnixSeconds
+    started_at: UnixSeconds
+    finished_at: UnixSeconds
+
+    @classmethod
+    def of(cls, row: RunRow) -> RunItem:
+        line = row.line
+        return cls(
+            slug=line.id,
+            worker_slug=line.worker_id,
+            worker=row.worker.path if row.worker else "",
+            version=line.version,
+            task_slug=line.task_id,
+            task=row.task_title,
+            key_id=line.key_id,
+            origin=ORIGIN[line.origin],
+            state=WORDS[line.state],
+            outcome=line.outcome.value if line.outcome else "",
+            error=line.err_msg,
+            reason_code=code_of(line.reason),
+            reason_params=params_of(line.reason),
+            parameters=row.summary,
+            results=row.results,
+            usage=format_usage(row.usage_micros),
+            traffic=row.traffic_bytes,
+            duration=row.duration_ms / 1000,
+            subtasks=line.subtasks,
+            created_at=seconds(line.created_at),
+            started_at=seconds(line.started_at),
+            finished_at=seconds(line.finished_at),
+        )
+
+
+class RunItemPage(Answer):
+    items: list[RunItem] = field(name="list")
+    count: Annotated[
+        int | None, Meta(description="how many match; null where that was not counted")
+    ]
+    count_is_minimum: Annotated[bool, Meta(description="there may be more than `count`")]
+    page_size: int
+    next_cursor: Annotated[str, Meta(description="of older runs; empty at the end")]
+    previous_cursor: Annotated[str, Meta(description="of newer runs; empty at the beginning")]
+    looked_back_to: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Unix seconds; not 0 when the search stopped there because it had read "
+            "enough runs for one request: `next_cursor` continues",
+        ),
+    ]
+
+
+class BulkItem(Answer):
+    slug: str
+    code: Annotated[int, Meta(ge=0, description="0 = success, else the code of the error")]
+    message: Annotated[str, Meta(description="the error; empty = success")]
+    run_slug: Annotated[str, Meta(description="of a rerun: the new run")]
+
+    @classmethod
+    def of(cls, result: BulkResult, code: int) -> BulkItem:
+        """``code`` is that of the error, 0 without one."""
+        message = result.error.message if result.error else ""
+        return cls(result.run_id, code, message, result.new_run_id)
+
+
+class BulkResults(Answer):
+    items: list[BulkItem] = field(name="list")
+    done: Annotated[Count, Meta(description="how many succeeded")]
+    more: Annotated[bool, Meta(description="further runs match: send the request again")]

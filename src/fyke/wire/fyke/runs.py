@@ -1,0 +1,339 @@
+"""One run: its state, events, subtasks, usage, sites and share links."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+from msgspec import Meta, field
+
+from fyke.domain.billing.pricing import format_usage
+from fyke.domain.runs.sharing import MOST_DAYS
+from fyke.domain.runs.subtask_reader import MOST_PARTS
+from fyke.kit.sheets import exact_usd
+from fyke.model.billing import gb_seconds
+from fyke.model.run import BlockedSite, Outcome, SubtaskState
+from fyke.reasons import HintCode, ReasonCode, cause, next_step, sentence
+from fyke.wire.common import Count, ExactUsd, Items, UnixMs, UnixSeconds, Usd, words
+from fyke.wire.fields import Answer, Boolean, Integer, Request
+from fyke.wire.fyke.run_logs import LogLineItem
+from fyke.wire.reasons import ReasonCodeText, ReasonParams, code_of, params_of
+from fyke.wire.units import seconds
+from fyke.wire.v2.status import WORDS, StatusName
+
+if TYPE_CHECKING:
+    from fyke.domain.billing.cost_lines import CostLine
+    from fyke.domain.runs.endings import RunEnding
+    from fyke.domain.runs.service import RunView
+    from fyke.domain.runs.sites import RunTraffic, SiteUsage
+    from fyke.domain.runs.subtask_reader import SubtaskView
+    from fyke.domain.runs.usage import RunUsage
+    from fyke.domain.runs.waiting import WaitReason
+    from fyke.model.run import Attempt, RunEvent, Share, UsageSample
+    from fyke.reasons import Hint
+
+OutcomeText = Annotated[str, words(["", *Outcome], "why it ended; empty before its end")]
+ReasonText = Annotated[str, Meta(description="`reason_code` as an English sentence")]
+Bytes = Annotated[int, Meta(ge=0, description="bytes")]
+GbSeconds = Annotated[float, Meta(ge=0, description="memory over time; a GB has 1024 MiB")]
+_WAITS = [
+    ReasonCode.PLAN,
+    ReasonCode.NO_RUNNER,
+    ReasonCode.QUEUE,
+    ReasonCode.ROOM,
+    ReasonCode.PREPARING,
+]
+
+
+# --- requests ------------------------------------------------------------------------------
+
+
+class SubtaskQuery(Request):
+    offset: Annotated[Integer, Meta(ge=0, description="number of the first one, from 0")] = 0
+    limit: Annotated[Integer, Meta(ge=1, le=MOST_PARTS, description="subtasks of a page")] = (
+        MOST_PARTS
+    )
+
+
+class ShareToCreate(Request):
+    days: Annotated[Integer, Meta(ge=1, le=MOST_DAYS, description="how long the link works")] = 7
+    rows: Annotated[Boolean, Meta(description="whether the link shows the rows")] = True
+    log: Annotated[Boolean, Meta(description="whether the link shows the log")] = False
+
+
+# --- answers: state and events -------------------------------------------------------------
+
+
+class HintItem(Answer):
+    code: Annotated[str, words(HintCode, "stays the same over versions")]
+    params: ReasonParams
+    cause: str
+    next_step: str
+
+    @classmethod
+    def of(cls, hint: Hint) -> HintItem:
+        return cls(hint.code.value, dict(hint.params), cause(hint), next_step(hint))
+
+
+class RunSummary(Answer):
+    slug: str
+    state: StatusName
+    outcome: OutcomeText
+    reason: ReasonText
+    reason_code: ReasonCodeText
+    reason_params: ReasonParams
+    worker_slug: str
+    version: str
+    results: Annotated[Count, Meta(description="rows")]
+    hidden: Annotated[
+        Count, Meta(description="further rows: stored and left out because the Worker failed")
+    ]
+    usage: Usd
+    traffic: Bytes
+    created_at: UnixSeconds
+    started_at: UnixSeconds
+    finished_at: UnixSeconds
+    hint: HintItem | None
+    errors: Annotated[
+        list[LogLineItem], Meta(description="the last error lines, where there is a hint")
+    ]
+
+    @classmethod
+    def of(cls, view: RunView, ending: RunEnding, hidden: int) -> RunSummary:
+        """``hidden``: how many rows are left out."""
+        run = view.run
+        reason = run.reason if run.state.terminal else None
+        return cls(
+            slug=run.id,
+            state=WORDS[run.state],
+            outcome=run.outcome.value if run.outcome and run.state.terminal else "",
+            reason=run.err_msg,
+            reason_code=code_of(reason),
+            reason_params=params_of(reason),
+            worker_slug=run.worker_id,
+            version=run.version,
+            results=view.results,
+            hidden=hidden,
+            usage=format_usage(view.usage_micros),
+            traffic=view.traffic_bytes,
+            created_at=seconds(run.created_at),
+            started_at=seconds(run.started_at),
+            finished_at=seconds(run.finished_at),
+            hint=HintItem.of(ending.hint) if ending.hint else None,
+            errors=[LogLineItem.of(line) for line in ending.errors],
+        )
+
+
+class RunEventItem(Answer):
+    timestamp: UnixMs
+    kind: str
+    before: str
+    after: str
+    actor: str
+    detail: str
+    reason_code: ReasonCodeText
+    reason_params: ReasonParams
+
+    @classmethod
+    def of(cls, event: RunEvent) -> RunEventItem:
+        return cls(
+            timestamp=event.at,
+            kind=event.kind,
+            before=event.before,
+            after=event.after,
+            actor=event.actor,
+            detail=event.detail,
+            reason_code=code_of(event.reason),
+            reason_params=params_of(event.reason),
+        )
+
+
+class RunEventList(Items[RunEventItem]):
+    pass
+
+
+class WaitingRun(Answer):
+    slug: str
+    code: Annotated[str, words(["", *_WAITS], "what it waits for; empty: it does not wait")]
+    reason: Annotated[str, Meta(description="`code` as an English sentence")]
+    params: ReasonParams
+
+    @classmethod
+    def of(cls, wait: WaitReason) -> WaitingRun:
+        text = sentence(wait.reason) if wait.reason else ""
+        return cls(wait.run_id, code_of(wait.reason), text, params_of(wait.reason))
+
+
+class WaitingRunList(Items[WaitingRun]):
+    pass
+
+
+# --- answers: subtasks, usage, sites -------------------------------------------------------
+
+
+class AttemptItem(Answer):
+    id: str
+    runner: str
+    outcome: OutcomeText
+    reason: ReasonText
+    reason_code: ReasonCodeText
+    reason_params: ReasonParams
+    rows: Count
+    traffic: Bytes
+    cpu_ms: Count
+    memory_gb_seconds: GbSeconds
+    memory_peak: Bytes
+    started_at: UnixSeconds
+    finished_at: UnixSeconds
+
+    @classmethod
+    def of(cls, attempt: Attempt) -> AttemptItem:
+        return cls(
+            id=attempt.id,
+            runner=attempt.runner_id,
+            outcome=attempt.outcome.value if attempt.outcome else "",
+            reason=attempt.err_msg,
+            reason_code=code_of(attempt.reason),
+            reason_params=params_of(attempt.reason),
+            rows=attempt.rows,
+            traffic=attempt.traffic_bytes,
+            cpu_ms=attempt.cpu_ms,
+            memory_gb_seconds=gb_seconds(attempt.memory_mb_ms),
+            memory_peak=attempt.memory_peak_bytes,
+            started_at=seconds(attempt.started_at),
+            finished_at=seconds(attempt.finished_at),
+        )
+
+
+class SubtaskItem(Answer):
+    ordinal: Annotated[Count, Meta(description="its place in the run, from 0")]
+    number: Annotated[str, Meta(description="its name in the log")]
+    input: Annotated[str, Meta(description="in one line")]
+    state: SubtaskState
+    outcome: OutcomeText
+    reason: ReasonText
+    reason_code: ReasonCodeText
+    reason_params: ReasonParams
+    attempts: list[AttemptItem]
+
+    @classmethod
+    def of(cls, view: SubtaskView) -> SubtaskItem:
+        subtask = view.subtask
+        return cls(
+            ordinal=subtask.ordinal,
+            number=subtask.number,
+            input=view.summary,
+            state=subtask.state,
+            outcome=subtask.outcome.value if subtask.outcome else "",
+            reason=subtask.err_msg,
+            reason_code=code_of(subtask.reason),
+            reason_params=params_of(subtask.reason),
+            attempts=[AttemptItem.of(attempt) for attempt in view.attempts],
+        )
+
+
+class SubtaskPage(Answer):
+    count: Annotated[Count, Meta(description="subtasks of the run")]
+    items: list[SubtaskItem] = field(name="list")
+
+
+class SampleItem(Answer):
+    timestamp: UnixMs
+    cpu_ms: Count
+    memory: Annotated[Bytes, Meta(description="bytes in use at that moment")]
+    traffic: Bytes
+    rows: Annotated[Count, Meta(description="pushed so far, hidden rows too")]
+
+    @classmethod
+    def of(cls, sample: UsageSample) -> SampleItem:
+        return cls(sample.at, sample.cpu_ms, sample.memory_bytes, sample.traffic_bytes, sample.rows)
+
+
+class CostItem(Answer):
+    kind: Annotated[str, words(["cpu", "memory", "traffic", "other"])]
+    quantity: str
+    unit: str
+    price: Annotated[str, Meta(description="US dollars for one unit")]
+    cost: ExactUsd
+
+    @classmethod
+    def of(cls, line: CostLine) -> CostItem:
+        quantity, price = f"{line.quantity:f}", f"{line.price:f}"
+        return cls(line.kind, quantity, line.unit, price, exact_usd(line.micros))
+
+
+class RunUsageReport(Answer):
+    cpu_ms: Count
+    memory_gb_seconds: GbSeconds
+    memory_peak: Annotated[Bytes, Meta(description="bytes, of the largest attempt")]
+    traffic: Bytes
+    usage: Annotated[ExactUsd, Meta(description="US dollars, the sum of `lines`")]
+    lines: list[CostItem]
+    samples: Annotated[list[SampleItem], Meta(description="in order of time")]
+
+    @classmethod
+    def of(cls, used: RunUsage) -> RunUsageReport:
+        return cls(
+            cpu_ms=used.cpu_ms,
+            memory_gb_seconds=gb_seconds(used.memory_mb_ms),
+            memory_peak=used.memory_peak_bytes,
+            traffic=used.traffic_bytes,
+            usage=exact_usd(used.usage_micros),
+            lines=[CostItem.of(line) for line in used.lines],
+            samples=[SampleItem.of(sample) for sample in used.samples],
+        )
+
+
+class SiteItem(Answer):
+    domain: Annotated[str, Meta(description="host name or address; `(other)`: all beyond 200")]
+    requests: Annotated[Count, Meta(description="connections; for plain HTTP, requests")]
+    bytes_up: Bytes
+    bytes_down: Bytes
+    failures: Annotated[Count, Meta(description="could not be reached")]
+    refused: Count
+    why: Annotated[str, words(["", *BlockedSite], "why it was refused; empty when it was not")]
+
+    @classmethod
+    def of(cls, site: SiteUsage) -> SiteItem:
+        return cls(**asdict(site.traffic), why=site.barred.value if site.barred else "")
+
+
+class SiteList(Answer):
+    items: list[SiteItem] = field(name="list")
+    egress: Annotated[
+        list[str] | None,
+        Meta(description="the only domains that the version may reach; null: every public one"),
+    ]
+
+    @classmethod
+    def of(cls, found: RunTraffic) -> SiteList:
+        declared = None if found.declared is None else list(found.declared)
+        return cls([SiteItem.of(site) for site in found.sites], declared)
+
+
+# --- answers: share links ------------------------------------------------------------------
+
+
+class ShareItem(Answer):
+    id: str
+    url: str
+    rows: bool
+    log: bool
+    created_at: UnixSeconds
+    expires_at: UnixSeconds
+
+    @classmethod
+    def of(cls, share: Share, token: str, origin: str) -> ShareItem:
+        """``origin`` is what the URL begins with."""
+        return cls(
+            id=share.id,
+            url=f"{origin}/shared/{token}",
+            rows=share.rows,
+            log=share.log,
+            created_at=seconds(share.created_at),
+            expires_at=seconds(share.expires_at),
+        )
+
+
+class ShareList(Items[ShareItem]):
+    pass

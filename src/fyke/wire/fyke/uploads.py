@@ -1,0 +1,141 @@
+"""Uploads: a project while it is checked, tried out and published."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from msgspec import UNSET, Meta, UnsetType
+
+from fyke.model.upload import CHECKS, FETCH, UNPACK, StepState, UploadSource, UploadState
+from fyke.model.worker import Language
+from fyke.wire.archives import Archive
+from fyke.wire.common import Count, Page, TimeOrNever, Ulid, words
+from fyke.wire.fields import Answer, Boolean, Name, Request, Text
+from fyke.wire.findings import ProjectFinding
+from fyke.wire.fyke.reviews import Note, SampleInput
+from fyke.wire.units import seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from fyke.model.upload import Upload
+    from fyke.model.upload import UploadStep as Step
+    from fyke.model.worker import Finding, Version, Worker
+
+WorkerName = Annotated[Text, Meta(description="of the worker; empty: from its title")]
+
+
+# --- requests ------------------------------------------------------------------------------
+
+
+class ZipUpload(Request):
+    scraper_file: Archive
+    name: Annotated[Text, Meta(description="its label in lists, empty = project.zip")] = ""
+
+
+class GitUpload(Request):
+    url: Annotated[
+        Name,
+        Meta(
+            description="https address of a public repository",
+            examples=["https://example.org/workers.git"],
+        ),
+    ]
+    ref: Annotated[
+        Text, Meta(description="branch, tag or whole commit; empty = the default branch")
+    ] = ""
+    folder: Annotated[Text, Meta(description="of the project inside the repository")] = ""
+
+
+class UploadPublication(Request):
+    name: WorkerName = ""
+    title: Annotated[Text, Meta(description="empty: the heading of README.md, else as it is")] = ""
+    public: Annotated[Boolean, Meta(description="absent: as it is")] | UnsetType = UNSET
+    note: Note = ""
+
+
+class UploadTest(SampleInput):
+    name: WorkerName = ""
+
+
+# --- answers -------------------------------------------------------------------------------
+
+
+class UploadStep(Answer):
+    name: Annotated[str, words([FETCH, UNPACK, *CHECKS])]
+    state: StepState
+    note: Annotated[str, Meta(description="its result in a sentence, or empty")]
+
+    @classmethod
+    def of(cls, step: Step) -> UploadStep:
+        return cls(step.name, step.state, step.note)
+
+
+class UploadItem(Answer):
+    """A project that was uploaded. What is not known yet is empty."""
+
+    id: Ulid
+    source: UploadSource
+    state: UploadState
+    label: Annotated[str, Meta(description="file name or address")]
+    url: str
+    ref: str
+    folder: str
+    commit: str
+    size: Annotated[Count, Meta(description="bytes of the archive")]
+    steps: list[UploadStep]
+    findings: list[ProjectFinding]
+    language: Annotated[str, words(["", *Language])]
+    title: str
+    description: str
+    worker_slug: Annotated[str, Meta(description="the worker that it was published or run as")]
+    version: str
+    test_run_slug: str
+    egress: Annotated[
+        list[str] | None,
+        Meta(description="the domains that fyke.json declares, once it is ready; null: none"),
+    ]
+    builds: Annotated[bool, Meta(description="its dependencies run code when installed")]
+    created_at: TimeOrNever
+    updated_at: TimeOrNever
+
+    @classmethod
+    def of(cls, upload: Upload) -> UploadItem:
+        return cls(
+            id=upload.id,
+            source=upload.source,
+            state=upload.state,
+            label=upload.label,
+            url=upload.git_url,
+            ref=upload.git_ref,
+            folder=upload.git_folder,
+            commit=upload.git_commit,
+            size=upload.size,
+            steps=[UploadStep.of(step) for step in upload.steps],
+            findings=ProjectFinding.all_of(upload.findings),
+            language=upload.language,
+            title=upload.title,
+            description=upload.description,
+            worker_slug=upload.worker_id,
+            version=upload.version,
+            test_run_slug=upload.test_run_id,
+            egress=None if upload.egress is None else list(upload.egress),
+            builds=upload.builds,
+            created_at=seconds(upload.created_at),
+            updated_at=seconds(upload.updated_at),
+        )
+
+
+class UploadPage(Page[UploadItem]):
+    pass
+
+
+class PublishedUpload(Answer):
+    slug: Ulid
+    path: Annotated[str, Meta(description="`owner/name` of the worker")]
+    version: str
+    findings: list[ProjectFinding]
+
+    @classmethod
+    def of(cls, worker: Worker, version: Version, findings: Iterable[Finding]) -> PublishedUpload:
+        return cls(worker.id, worker.path, version.number, ProjectFinding.all_of(findings))

@@ -1,0 +1,250 @@
+"""Workers: the account's own, the catalog, and what their pages say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from msgspec import UNSET, Meta, UnsetType, field
+
+from fyke.domain.workers.page import (
+    MAX_CATEGORIES,
+    MAX_CATEGORY,
+    MAX_DESCRIPTION,
+    MAX_ICON,
+    MAX_TITLE,
+    PageChange,
+)
+from fyke.model.worker import MAX_SEARCH, WorkerOrder
+from fyke.wire.common import Count, Items, PageQuery, TimeOrNever, Ulid
+from fyke.wire.fields import (
+    Answer,
+    Boolean,
+    Described,
+    FieldError,
+    Integer,
+    Reads,
+    Request,
+    ToChoice,
+    to_text,
+)
+from fyke.wire.units import seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from fyke.domain.catalog.output_fields import OutputField, WorkerOutputFields
+    from fyke.domain.catalog.service import CatalogEntry, CatalogListing, CategoryCount
+    from fyke.model.worker import Version, Worker
+
+
+# --- requests ------------------------------------------------------------------------------
+
+
+def to_category_numbers(value: object) -> tuple[int, ...]:
+    """Numbers of categories, from an array."""
+    if not isinstance(value, list) or any(type(number) is not int for number in value):
+        raise FieldError("must be an array of whole numbers such as [3, 5]")
+    return tuple(value)
+
+
+_Category = Annotated[int, Meta(ge=1, le=MAX_CATEGORY)]
+CategoryNumbers = Annotated[
+    tuple[int, ...],
+    Reads(to_category_numbers),
+    Described(Annotated[list[_Category], Meta(max_length=MAX_CATEGORIES)]),
+]
+
+
+class CatalogSearch(PageQuery):
+    search: Annotated[
+        str,
+        Reads(to_text),
+        Meta(max_length=MAX_SEARCH, description="in id, path, title or description; empty: all"),
+    ] = ""
+    category: Annotated[
+        Integer, Meta(ge=0, le=MAX_CATEGORY, description="number of a category; 0 = all")
+    ] = 0
+    order: Annotated[
+        WorkerOrder,
+        Reads(ToChoice(WorkerOrder)),
+        Meta(description="used: most runs first; new: latest first; name: by title"),
+    ] = WorkerOrder.USED
+
+
+class WorkerPageChange(Request):
+    """A member that is absent stays as it is."""
+
+    title: Annotated[str, Reads(to_text), Meta(max_length=MAX_TITLE)] | UnsetType = UNSET
+    description: Annotated[str, Reads(to_text), Meta(max_length=MAX_DESCRIPTION)] | UnsetType = (
+        UNSET
+    )
+    categories: CategoryNumbers | UnsetType = UNSET
+    icon: (
+        Annotated[
+            str,
+            Reads(to_text),
+            Meta(
+                max_length=MAX_ICON,
+                description="http or https URL of a picture",
+                examples=["https://example.org/icon.png"],
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+
+    @property
+    def page(self) -> PageChange:
+        return PageChange(
+            None if self.title is UNSET else self.title,
+            None if self.description is UNSET else self.description,
+            None if self.categories is UNSET else self.categories,
+            None if self.icon is UNSET else self.icon,
+        )
+
+
+class BuildsChange(Request):
+    allowed: Boolean
+
+
+# --- answers -------------------------------------------------------------------------------
+
+
+class OwnWorker(Answer):
+    slug: Ulid
+    path: Annotated[str, Meta(description="`owner/name`")]
+    title: str
+    description: str
+    public: bool
+    version: Annotated[str, Meta(description="the newest that may run; empty when there is none")]
+    created_at: TimeOrNever
+
+    @classmethod
+    def of(cls, worker: Worker) -> OwnWorker:
+        return cls(**_members(worker))
+
+
+class OwnWorkerList(Items[OwnWorker]):
+    pass
+
+
+class DeletedWorker(Answer):
+    ended_runs: Annotated[Count, Meta(description="runs that had not started and never will")]
+
+
+class CatalogItem(OwnWorker):
+    categories: list[int]
+    icon: Annotated[str, Meta(description="address of a picture, or empty")]
+    runs: Annotated[Count, Meta(description="runs of all accounts that have ended")]
+    success_rate: Annotated[
+        float | None, Meta(description="0 to 1, of the latest runs; null before the first")
+    ]
+    rated_runs: Annotated[
+        Count, Meta(description="runs that the rate is calculated from, at most 30")
+    ]
+    last_ok_at: Annotated[TimeOrNever, Meta(description="when a run last succeeded")]
+    favourite: bool
+
+    @classmethod
+    def entry(cls, found: CatalogEntry) -> CatalogItem:
+        worker, facts = found.worker, found.facts
+        return cls(
+            **_members(worker),
+            categories=list(worker.categories),
+            icon=worker.icon,
+            runs=facts.runs,
+            success_rate=facts.success_rate,
+            rated_runs=facts.rated_runs,
+            last_ok_at=seconds(facts.last_ok_at),
+            favourite=found.favourite,
+        )
+
+
+class CategoryItem(Answer):
+    number: int
+    name: str
+    count: Annotated[Count, Meta(description="workers of this category that the search finds")]
+
+    @classmethod
+    def of(cls, found: CategoryCount) -> CategoryItem:
+        return cls(found.number, found.name, found.count)
+
+
+class SimilarWorker(Answer):
+    slug: Ulid
+    path: str
+    title: str
+
+    @classmethod
+    def of(cls, worker: Worker) -> SimilarWorker:
+        return cls(worker.id, worker.path, worker.title)
+
+
+class CatalogList(Answer):
+    items: list[CatalogItem] = field(name="list")
+    count: Count
+    page_index: int
+    page_size: int
+    categories: list[CategoryItem]
+    proposals: Annotated[
+        list[SimilarWorker], Meta(description="similar names when nothing is found")
+    ]
+
+    @classmethod
+    def of(cls, found: CatalogListing, wanted: CatalogSearch) -> CatalogList:
+        return cls(
+            items=[CatalogItem.entry(entry) for entry in found.entries],
+            count=found.total,
+            page_index=wanted.page_index,
+            page_size=wanted.page_size,
+            categories=[CategoryItem.of(one) for one in found.categories],
+            proposals=[SimilarWorker.of(worker) for worker in found.proposals],
+        )
+
+
+class FavouriteList(Items[CatalogItem]):
+    pass
+
+
+class OutputColumn(Answer):
+    key: str
+    label: str
+    format: str
+    declared: Annotated[bool, Meta(description="the output schema has it")]
+    seen: Annotated[bool, Meta(description="the account's newest run had it")]
+
+    @classmethod
+    def of(cls, found: OutputField) -> OutputColumn:
+        return cls(found.key, found.label, found.format, found.declared, found.seen)
+
+
+class OutputColumnList(Answer):
+    items: list[OutputColumn] = field(name="list")
+    run_slug: Annotated[str, Meta(description="the run that was read; empty: none")]
+    problem: Annotated[str, Meta(description="why the output schema cannot be used, or empty")]
+
+    @classmethod
+    def of(cls, found: WorkerOutputFields) -> OutputColumnList:
+        return cls([OutputColumn.of(each) for each in found.fields], found.run_id, found.problem)
+
+
+class BuildsAllowed(Answer):
+    """Whether dependencies of a worker may run code of their own while they are installed."""
+
+    allowed: bool
+    versions: Annotated[list[str], Meta(description="those that ask for it, newest first")]
+
+    @classmethod
+    def of(cls, worker: Worker, asking: Iterable[Version]) -> BuildsAllowed:
+        return cls(worker.builds_allowed, [version.number for version in asking])
+
+
+def _members(worker: Worker) -> dict[str, Any]:
+    return {
+        "slug": worker.id,
+        "path": worker.path,
+        "title": worker.title,
+        "description": worker.description,
+        "public": worker.public,
+        "version": worker.latest,
+        "created_at": seconds(worker.created_at),
+    }

@@ -1,0 +1,63 @@
+"""The database of each release is brought up to date, and all of its rows can be read."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from fyke.storage.sql.dialects import make_engine
+from fyke.storage.sql.results.migrate import migrate_results
+from fyke.storage.sql.results.store import open_results
+from fyke.storage.sql.state.check import check
+from fyke.storage.sql.state.columns import VERSION_TABLE, metadata
+from fyke.storage.sql.state.schema import migrate
+from fyke.storage.sql.state.storage import open_storage
+from support import full_state
+from support.release_database import RELEASES, ROW, load
+from support.schema_shape import shape
+
+RELEASED = sorted(folder.name for folder in RELEASES.iterdir())
+
+
+@pytest.mark.parametrize("release", RELEASED)
+def test_the_database_of_a_release_comes_up_to_date(
+    release: str, database_url: str, fresh_url: str, tmp_path: Path
+) -> None:
+    sqlite = database_url.startswith("sqlite")
+    results_url = f"sqlite:///{tmp_path / 'rows.db'}" if sqlite else database_url
+    load(RELEASES / release, database_url, results_url)
+
+    assert migrate(database_url).up_to_date
+    migrate_results(results_url)
+
+    upgraded, fresh = (make_engine(url, durable=False) for url in (database_url, fresh_url))
+    with upgraded.connect() as connection:
+        empty = [
+            name
+            for name in (*metadata.tables, VERSION_TABLE)
+            if connection.exec_driver_sql(f"SELECT 1 FROM {name}").first() is None
+        ]
+    if not sqlite:
+        migrate_results(fresh_url)  # in the same database
+    assert shape(upgraded) == shape(fresh)
+    assert check(upgraded) == []
+    assert not empty, "each release has a row in each of its tables; a new table may be empty"
+    upgraded.dispose()
+    fresh.dispose()
+    asyncio.run(read_back(database_url, results_url))
+
+
+async def read_back(state: str, results: str) -> None:
+    storage = open_storage(state, durable=False, notify=str, hiding=frozenset())
+    await storage.write(full_state.read)  # it tries to claim a month again
+    await storage.close()
+    store = open_results(results, durable=False)
+    rows = await store.rows_after("run", frozenset(), position=0, limit=9)
+    await store.close()
+    assert [row.data for row in rows] == [ROW, ROW]
+
+
+def test_there_is_a_database_of_the_first_release() -> None:
+    assert "0.1.0" in RELEASED

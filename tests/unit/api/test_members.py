@@ -1,0 +1,115 @@
+"""Members of a request: read by the rule of their type, each problem in a sentence of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from msgspec.structs import asdict
+
+from fyke.api.members import decode
+from fyke.errors import InvalidRequest
+from fyke.wire.fields import (
+    Boolean,
+    Decimal,
+    Integer,
+    JsonObject,
+    Name,
+    PageIndex,
+    PageSize10,
+    Request,
+    Text,
+)
+
+
+class Everything(Request):
+    integer: Integer = 0
+    flag: Boolean = False
+    number: Decimal = "0"
+    text: Text = ""
+    name: Name = "n"
+    object: JsonObject = {}
+    page_index: PageIndex = 1
+    page_size: PageSize10 = 10
+
+
+@pytest.mark.parametrize(
+    ("field", "given", "read"),
+    [
+        ("integer", 5, 5),
+        ("integer", "5", 5),
+        ("integer", " -5 ", -5),
+        ("integer", 5.0, 5),
+        ("integer", "5.0", 5),
+        ("integer", 2**70, 2**70),
+        ("integer", None, 0),
+        ("flag", True, True),
+        ("flag", "true", True),
+        ("flag", "FALSE", False),
+        ("flag", 1, True),
+        ("flag", 0.0, False),
+        ("flag", "1", True),
+        ("flag", None, False),
+        ("number", 1.5, "1.500000000"),
+        ("number", "12.5", "12.5"),
+        ("number", 3, "3"),
+        ("text", "", ""),
+        ("name", " x ", "x"),
+        ("object", {"a": 1}, {"a": 1}),
+        ("page_index", 0, 1),
+        ("page_index", "-3", 1),
+        ("page_index", 10**40, 10**9),
+        ("page_size", 0, 10),
+        ("page_size", -1, 10),
+        ("page_size", 5000, 1000),
+        ("page_size", "7", 7),
+    ],
+)
+def test_coercions(field: str, given: Any, read: Any) -> None:
+    assert getattr(decode(Everything, {field: given}), field) == read
+
+
+@pytest.mark.parametrize(
+    ("field", "given", "rule"),
+    [
+        ("integer", 1.5, "must be an integer"),
+        ("integer", "x", "must be an integer"),
+        ("integer", True, "must be an integer"),
+        ("integer", "1e3", "must be an integer"),
+        ("integer", [], "must be an integer"),
+        ("integer", "٣", "must be an integer"),
+        ("integer", float("inf"), "must be an integer"),
+        ("integer", "9" * 50, "must be an integer"),
+        ("flag", 2, "must be true or false"),
+        ("flag", "yes", "must be true or false"),
+        ("flag", "", "must be true or false"),
+        ("flag", {}, "must be true or false"),
+        ("number", "1e5", "must be a number"),
+        ("number", True, "must be a number"),
+        ("number", float("nan"), "must be a number"),
+        ("number", 1e300, "must be a number"),
+        ("text", 5, "must be a string"),
+        ("text", "a\0b", "NUL"),
+        ("text", "x" * 10**6, "at most"),
+        ("name", "  ", "must not be blank"),
+        ("object", "{}", "must be an object"),
+        ("object", [], "must be an object"),
+        ("page_size", "ten", "must be an integer"),
+    ],
+)
+def test_wrong_types_name_the_field_and_the_rule(field: str, given: Any, rule: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        decode(Everything, {field: given})
+    assert caught.value.details[0].startswith(f"{field} ")
+    assert rule in caught.value.details[0]
+
+
+def test_all_problems_are_reported_at_once() -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        decode(Everything, {"integer": "x", "flag": "y", "unknown": object()})
+    assert len(caught.value.details) == 2
+
+
+def test_unknown_fields_are_never_bound() -> None:
+    read = decode(Everything, {"integer": 1, "operator": True, "__class__": 1, "model_config": 1})
+    assert set(asdict(read)) == set(Everything.__struct_fields__)

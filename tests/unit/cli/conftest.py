@@ -1,0 +1,10 @@
+"""Commands in this process."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from typer import testing
+
+# the tree of all commands, which takes longer to build than most commands to run
+testing._get_command = cache(testing._get_command)

@@ -1,0 +1,115 @@
+"""Reading ``input_schema.json``: what is refused, with which words, and what is read."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from fyke.domain.workers.input_schema import InputField, InputSchema, json_type, parse, type_of
+from fyke.errors import InvalidRequest
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[]", "input_schema.json: the root must be an object with a properties array"),
+        ("{}", 'input_schema.json: properties must be an array; add "properties": []'),
+        (
+            '{"properties": [{"name": "a"}, {"title": "b"}]}',
+            "input_schema.json: properties[1] has no name; give every property a unique name",
+        ),
+        (
+            '{"properties": [{"name": " "}]}',
+            "input_schema.json: properties[0] has no name; give every property a unique name",
+        ),
+        (
+            '{"properties": [7]}',
+            "input_schema.json: properties[0] has no name; give every property a unique name",
+        ),
+        (
+            '{"properties": [{"name": "a"}, {"name": "a"}]}',
+            'input_schema.json: the name "a" is used twice; rename one of the properties',
+        ),
+    ],
+)
+def test_what_is_unusable_is_refused_with_the_way_out(text: str, message: str) -> None:
+    with pytest.raises(InvalidRequest) as error:
+        parse(text)
+    assert error.value.message == message
+
+
+def test_text_that_is_no_json_names_the_line() -> None:
+    with pytest.raises(InvalidRequest) as error:
+        parse('{\n "properties": ]}')
+    assert error.value.message == "input_schema is not a valid json"
+    [detail] = error.value.details or ()
+    assert detail.startswith("input_schema.json: line 2: ")
+
+
+def test_a_mistake_without_a_line_names_none() -> None:
+    with pytest.raises(InvalidRequest) as error:
+        parse("[" * 100_000)
+    assert error.value.details
+    assert error.value.details[0].startswith("input_schema.json: ")
+    assert "line" not in error.value.details[0].partition(": ")[2][:5]
+
+
+def test_everything_that_a_run_needs_is_read() -> None:
+    document = {
+        "description": "what it does",
+        "properties": [
+            {"name": "urls", "type": "array", "title": " Addresses ", "required": True},
+            {"name": "limit", "required": "yes"},
+        ],
+        "concurrency": {"fields": [" urls ", "", 3, "urls"], "remove_fields": ["urls", "other"]},
+        "b": " urls ",
+    }
+    assert parse(json.dumps(document)) == InputSchema(
+        fields=(InputField("urls", "array", True, "Addresses"), InputField("limit", "", False, "")),
+        description="what it does",
+        split_fields=("urls",),
+        remove_fields=("urls",),
+        legacy_split_field="urls",
+    )
+
+
+def test_odd_members_count_as_missing() -> None:
+    document = {"description": 1, "properties": [], "concurrency": [], "b": 7}
+    assert parse(json.dumps(document)) == InputSchema((), "", (), (), "")
+
+
+@pytest.mark.parametrize(
+    ("item", "type"),
+    [
+        ({"editor": "select", "multiple": True, "type": "string"}, "array"),
+        ({"editor": "select", "multiple": "yes", "type": "string"}, "string"),
+        ({"type": "integer", "editor": "input"}, "integer"),
+        ({"type": "text", "editor": "input"}, ""),
+        ({"type": ["string"], "editor": "input"}, ""),
+        ({"editor": "switch"}, "boolean"),
+        ({"editor": "input"}, "string"),
+        ({"editor": "input", "default": 3}, "integer"),
+        ({"editor": "number", "default": "3"}, "number"),
+        ({"editor": "unknown"}, ""),
+        ({"default": True}, "boolean"),
+        ({"default": [1]}, "array"),
+        ({}, ""),
+    ],
+)
+def test_a_type_is_declared_or_follows_from_editor_and_default(
+    item: dict[str, Any], type: str
+) -> None:
+    assert type_of(item) == type
+
+
+@pytest.mark.parametrize(
+    ("value", "type"),
+    [
+        (True, "boolean"), (1, "integer"), (1.5, "number"), ("", "string"), ([], "array"),
+        ({}, "object"), (None, ""),
+    ],
+)  # fmt: skip
+def test_the_type_of_a_value(value: object, type: str) -> None:
+    assert json_type(value) == type
