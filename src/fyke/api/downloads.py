@@ -2,8 +2,8 @@
 
 The file of a run that has ended has a mark, which is its ``ETag``: it is kept in the spool for a
 while, and every client reads from there at its own pace. That of a run that may still push is sent
-as it is made; it has no ranges, because the next request would see another file. The same holds
-when there is no room to keep a file.
+as it is made; it has no ranges, because the next request would see another file. So is a file that
+there is no space for.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _HEADERS = {
         "x-request-id, retry-after, accept-ranges, content-range, content-disposition, etag"
     ),
 }
-# A file that is made within so many bytes is told with its length at the first download, too.
+# A file of at most so many bytes is sent with its length at the first download, too.
 _LENGTH_WITHIN = 2**20
 
 
@@ -112,7 +112,7 @@ class Downloads:
         headers = _headers(wanted, ranges=False)
         if request.method == "HEAD":
             return Response(headers=headers, media_type=wanted.content_type)
-        body = await begun(await wanted.make())
+        body = await started(await wanted.make())
         return Stream(body, 200, headers, wanted.content_type)
 
 
@@ -138,8 +138,8 @@ class Stream(StreamingResponse):
             await super().__call__(scope, receive, send)
 
 
-async def begun(body: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
-    """``body`` with its first piece made already, so that what fails early fails as an error."""
+async def started(body: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
+    """``body`` after its first chunk was made, so that an early failure is answered as an error."""
     first = await anext(body, b"")
 
     async def all_of_it() -> AsyncGenerator[bytes]:

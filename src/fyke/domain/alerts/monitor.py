@@ -15,7 +15,7 @@ import structlog
 
 from fyke.contracts.results import Results
 from fyke.contracts.state import Storage, Transaction
-from fyke.domain.alerts.evaluate import USUAL_KINDS, Facts, Finding, evaluate
+from fyke.domain.alerts.evaluate import USUAL_KINDS, Facts, RuleMatch, evaluate
 from fyke.domain.alerts.fields import count_fields
 from fyke.domain.alerts.months import spent_in_month
 from fyke.domain.alerts.outbox import raise_alert
@@ -138,18 +138,18 @@ def _raised(
     found = []
     for rule in case.rules:
         facts = facts_of(tx, rule, case.run, fields)
-        finding = evaluate(rule, case.run, facts)
-        if finding is None:
+        match = evaluate(rule, case.run, facts)
+        if match is None:
             continue
         if facts.spent is not None and not tx.alerts.claim_month(rule.id, facts.spent.month):
             continue  # a budget raises one alert a month
-        alert = _alert(rule, case.run, finding, tx.now)
+        alert = _alert(rule, case.run, match, tx.now)
         if raise_alert(tx, rule, alert, mails=mails):
             found.append(alert)
     return found
 
 
-def _alert(rule: Rule, run: Run, finding: Finding, now: int) -> Alert:
+def _alert(rule: Rule, run: Run, match: RuleMatch, now: int) -> Alert:
     return Alert(
         id=new_ulid(),
         account_id=rule.account_id,
@@ -159,9 +159,9 @@ def _alert(rule: Rule, run: Run, finding: Finding, now: int) -> Alert:
         run_id=run.id,
         worker_id=run.worker_id,
         task_id=run.task_id,
-        sentence=finding.sentence,
+        sentence=match.sentence,
         at=now,
-        reason=finding.reason,
+        reason=match.reason,
     )
 
 
