@@ -461,7 +461,7 @@ def test_users_and_what_their_keys_may(cli: Cli) -> None:
     assert httpx2.get(made["link"]["url"]).status_code == 404
     cli.run("user", "invite", "ada", code=5)
     assert cli.json("user", "role", "ada", "member")["role"] == "member"
-    assert "kept out" in cli.run("user", "disable", "ada")[1]
+    assert "disabled" in cli.run("user", "disable", "ada")[1]
     assert "disabled" in cli.run("user", "list")[0]
     cli.run("user", "enable", "ada")
     assert "last owner" in cli.run("user", "remove", "owner", code=5)[1]
