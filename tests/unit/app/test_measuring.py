@@ -44,7 +44,7 @@ def test_the_whole_of_a_data_folder(tmp_path: Path) -> None:
     assert (parts["state"], parts["rows"], parts["blobs"]) == ((1024, 2), (0, 0), (7, 1))
     assert report.used == 1031 and report.floor == 2**20 and report.measured_at == 5
     assert 0 < report.free <= report.total
-    with pytest.raises(Unavailable, match="cannot be looked at"):
+    with pytest.raises(Unavailable, match="cannot be read"):
         measure(Settings(home=tmp_path / "absent"), engine, 5)
     engine.dispose()
 

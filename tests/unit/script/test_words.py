@@ -173,6 +173,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(words, "ROOT", tmp_path)
     monkeypatch.setattr(words, "CLEAN", ("src/fyke",))
     monkeypatch.setattr(class_names, "WITHOUT_REASON", 0)
+    monkeypatch.setattr(class_names, "REASONS", {})
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

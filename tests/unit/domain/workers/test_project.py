@@ -202,7 +202,7 @@ def test_a_cut_program_table_is_no_interpreter() -> None:
     [
         ({"main.py": "", "main.js": ""}, "2 entry files: main.py, main.js"),
         ({"main.go": "package main"}, f"GOOS=linux GOARCH={ARCHITECTURE}"),
-        ({"a/b/main.py": "", "c": ""}, "a/b/main.py lies too deep"),
+        ({"a/b/main.py": "", "c": ""}, "a/b/main.py is too deep"),
         ({"x.txt": ""}, "put main.py, main.js, main.go or a compiled main"),
         ({"main.py": ""}, "there is no input_schema.json"),
         ({"main.py": "", "input_schema.json": "{"}, "input_schema is not a valid json"),
