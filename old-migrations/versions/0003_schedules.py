@@ -1,4 +1,4 @@
-"""Schedules of tasks, and each time that one of them fired; what a task tells about itself."""
+"""Schedules of tasks, and each time that one of them fired; description and source of a task."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Review of versions before everybody may run them, uploads, and edits that do not collide."""
+"""Review of versions before other accounts may run them, uploads, detection of edit conflicts."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _added(table: str, name: str, kind: Any, value: Any) -> None:
 
 
 def _review_of_versions() -> None:
-    """What could be run by everybody before there was a review stays so."""
+    """Versions that other accounts could run before there was a review are approved."""
     _added("versions", "approved", Boolean, sa.true())
     _added("workers", "latest_approved", TEXT, "")
     op.execute("UPDATE workers SET latest_approved = latest")

@@ -30,7 +30,7 @@ _SUM_UP = """
 """
 _REFUSAL = "the ledger is only ever added to"
 _SQLITE = """
-    CREATE TRIGGER ledger_no_{what} BEFORE {what} ON ledger
+    CREATE TRIGGER ledger_no_{verb} BEFORE {verb} ON ledger
     BEGIN SELECT RAISE(ABORT, '{why}'); END
 """
 _POSTGRES_FUNCTION = f"""
@@ -62,10 +62,10 @@ def _added(table: str, name: str, kind: Any, value: str) -> None:
 
 
 def _keep_the_ledger() -> None:
-    """No statement of ours changes an entry; this holds it to that whoever else writes one."""
+    """No code of Fyke changes an entry; a trigger refuses it to other programs too."""
     if op.get_bind().dialect.name == "sqlite":
-        for what in ("update", "delete"):
-            op.execute(_SQLITE.format(what=what, why=_REFUSAL))
+        for verb in ("update", "delete"):
+            op.execute(_SQLITE.format(verb=verb, why=_REFUSAL))
         return
     op.execute(_POSTGRES_FUNCTION)
     op.execute(_POSTGRES)

@@ -1,4 +1,4 @@
-"""What a runner has seen of its sandbox, wall by wall, and whether it may do without."""
+"""The checks of a runner's sandbox, and whether it may run Workers without isolation."""
 
 from __future__ import annotations
 

@@ -6,8 +6,8 @@ Words, one meaning each (the whole glossary is in ``docs/glossary.md``):
 * a **run** executes a version with an input; it is cut into **subtasks**; one try at a subtask
   in one sandbox is an **attempt**;
 * a **task** is a saved input; **results** are the headers and rows that a run pushed;
-* a **runner** is our process that carries out attempts; a **sandbox** is the walls around one;
-* **egress** is the way out to the web; the **engine** decides where and when attempts go.
+* a **runner** is the process that runs attempts; a **sandbox** isolates one attempt;
+* **egress** is the proxy to the web; the **engine** decides where and when attempts run.
 """
 
 __version__ = "0.1.0"

@@ -68,7 +68,7 @@ async def test_ends_are_counted_once_by_what_they_say_of_the_worker(state: State
     facts = await facts_of(state, worker_id)
     assert facts is not None and facts.last_ok_at > records.START
     assert facts == WorkerFacts(worker_id, 7, 2, 2, facts.last_ok_at, "+--+")
-    assert (facts.judged, facts.success_rate) == (4, 0.5)
+    assert (facts.rated_runs, facts.success_rate) == (4, 0.5)
 
 
 async def test_a_transaction_that_fails_counts_nothing(state: State) -> None:

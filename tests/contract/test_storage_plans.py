@@ -18,7 +18,7 @@ from fyke.domain.runs.transitions import Rules, apply
 from fyke.errors import PlanLimitReached
 from fyke.model.account import Plan
 from fyke.model.billing import Prices
-from fyke.model.queue import QueueItem
+from fyke.model.queue import QueuedStart
 from fyke.model.run import SUCCESS, Outcome, Run, RunState
 from fyke.model.runner import Capacity, Lease
 from fyke.reasons import Reason, ReasonCode
@@ -220,7 +220,9 @@ async def test_direct_starts_of_two_servers_pass_exactly_as_often_as_the_plan_al
 
 async def test_an_item_of_the_queue_ends_once_however_many_want_it(state: State) -> None:
     owner, worker_id = await state.write(records.seed)
-    item = QueueItem(records.ordered_id(), owner, worker_id, "1.0.0", "{}", "", True, "", "", 5, 0)
+    item = QueuedStart(
+        records.ordered_id(), owner, worker_id, "1.0.0", "{}", "", True, "", "", 5, 0
+    )
     number = await state.write(lambda tx: tx.queue.add(item))
     other = open_storage(state.url, durable=False, notify=str, hiding=frozenset())
     try:
@@ -254,7 +256,9 @@ async def test_an_item_of_the_queue_ends_once_however_many_want_it(state: State)
 
 async def test_numbers_of_the_queue_grow_and_are_never_given_again(state: State) -> None:
     owner, worker_id = await state.write(records.seed)
-    first = QueueItem(records.ordered_id(), owner, worker_id, "1.0.0", "{}", "", True, "", "", 5, 0)
+    first = QueuedStart(
+        records.ordered_id(), owner, worker_id, "1.0.0", "{}", "", True, "", "", 5, 0
+    )
     numbers = []
     other = open_storage(state.url, durable=False, notify=str, hiding=frozenset())
     try:

@@ -9,7 +9,7 @@ import pytest
 
 from fyke.contracts.egress import SiteTraffic
 from fyke.contracts.state import Transaction
-from fyke.domain.runs.sample import MOST
+from fyke.domain.runs.sampling import MOST
 from fyke.model.run import Outcome, SampleSpan, Share, UsageSample
 from fyke.model.runner import AttemptUsage, Capacity
 from support import records

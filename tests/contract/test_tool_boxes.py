@@ -181,7 +181,7 @@ async def test_cancelling_kills_it(bench: Bench) -> None:
 
         async def hold() -> None:
             code = get(f"http://{wanted}/") + "import time; time.sleep(600)"
-            async with bench.tools.run(bench.spec(code, reach=reach(wanted))):
+            async with bench.tools.run(bench.spec(code, access=reach(wanted))):
                 raise AssertionError("it does not end by itself")
 
         work = asyncio.create_task(hold())
@@ -257,7 +257,7 @@ async def test_only_its_targets_are_reached(bench: Bench) -> None:
         wanted = f"127.0.0.1:{port}"
         urls = [f"http://{wanted}/a", f"http://127.0.0.1:{other}/b", "http://example.invalid/"]
         code = get(*urls) + "import os; print(os.environ['no_proxy'] == '')"
-        said = await bench.says(code, reach=reach(wanted))
+        said = await bench.says(code, access=reach(wanted))
         assert said.split() == ["hello", "403", "403", "True"]
         assert (asked, unasked) == (["/a"], [])
 
@@ -265,7 +265,7 @@ async def test_only_its_targets_are_reached(bench: Bench) -> None:
 async def test_a_private_target_must_be_allowed(bench: Bench) -> None:
     with origin() as (port, asked):
         wanted = f"127.0.0.1:{port}"
-        assert await bench.says(get(f"http://{wanted}/"), reach=reach(wanted, allow=())) == "403"
+        assert await bench.says(get(f"http://{wanted}/"), access=reach(wanted, allow=())) == "403"
         assert asked == []
 
 
@@ -284,10 +284,10 @@ async def test_too_much_traffic(bench: Bench) -> None:
         wanted = f"127.0.0.1:{port}"
         code = get(*[f"http://{wanted}/"] * 50) + "raise SystemExit(1)"
         limits = replace(LIMITS, traffic=4000)
-        async with bench.tools.run(bench.spec(code, limits=limits, reach=reach(wanted))) as run:
+        async with bench.tools.run(bench.spec(code, limits=limits, access=reach(wanted))) as run:
             assert run.stopped is ToolStop.TRAFFIC
 
 
 async def test_a_bad_target_is_our_fault(bench: Bench) -> None:
     with pytest.raises(SandboxFault, match="egress"):
-        await bench.says("pass", reach=reach("not a host"))
+        await bench.says("pass", access=reach("not a host"))

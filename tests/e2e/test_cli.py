@@ -39,7 +39,7 @@ def hello(cli: Cli, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out, err = cli.run("worker", "new", folder, "--language", "python")
     assert "main.py" in out
     assert "worker run" in err
-    assert cli.run("worker", "check", folder)[1] == "All is well.\n"
+    assert cli.run("worker", "check", folder)[1] == "No problems found.\n"
     pushed = cli.json("worker", "push", folder)
     assert set(pushed) == {"slug", "path", "version"}
     assert (pushed["path"], pushed["version"]) == ("owner/hello", "v1.0.1")
@@ -461,7 +461,7 @@ def test_users_and_what_their_keys_may(cli: Cli) -> None:
     assert httpx2.get(made["link"]["url"]).status_code == 404
     cli.run("user", "invite", "ada", code=5)
     assert cli.json("user", "role", "ada", "member")["role"] == "member"
-    assert "kept out" in cli.run("user", "disable", "ada")[1]
+    assert "disabled" in cli.run("user", "disable", "ada")[1]
     assert "disabled" in cli.run("user", "list")[0]
     cli.run("user", "enable", "ada")
     assert "last owner" in cli.run("user", "remove", "owner", code=5)[1]
@@ -593,7 +593,7 @@ def test_versions(cli: Cli) -> None:
 
 
 def test_a_backup_becomes_a_platform_of_its_own(cli: Cli, ended: str, trial: Path) -> None:
-    assert cli.process("db", "check")[1] == "All is well.\n"
+    assert cli.process("db", "check")[1] == "No problems found.\n"
     assert cli.process_json("db", "check") == {"ok": True, "findings": []}
     file = trial / "fyke.tar.zst"
     assert cli.process("db", "backup", file)[0] == f"{file}\n"

@@ -1,4 +1,4 @@
-"""What a platform does where a wall is missing: nothing runs, unless its operator says so.
+"""What a platform does where isolation is incomplete: nothing runs, unless its operator allows it.
 
 The level *full* is that of every other test here, *no-limits* that of ``test_plain_user.py``.
 """
@@ -106,7 +106,10 @@ def test_the_operator_may_run_it_all_the_same_and_is_told() -> None:
         run = platform.start_run(platform.push(zoo("upserts"), "walls-upserts"))
         detail = platform.ended(run)
         assert (detail["status"], detail["results"]) == (SUCCEEDED, 2)
-        assert f"FYKE_UNSAFE is set and a wall is missing: {WALL[1]}" in platform.log_text(run)
+        assert (
+            f"FYKE_UNSAFE is set and the isolation is incomplete: {WALL[1]}"
+            in platform.log_text(run)
+        )
 
 
 def test_the_program_of_this_machine_is_whole() -> None:

@@ -37,7 +37,7 @@ async def test_it_tells_what_is_there(tmp_path: Path, monkeypatch: pytest.Monkey
         assert "secret" not in str(lines)
         assert lines["keep_days"].origin == "environment (FYKE_KEEP_DAYS)"
         assert probe.keep_days() == 30
-        regions = {region.code: region for region in probe.way_out().regions}
+        regions = {region.code: region for region in probe.egress_report().regions}
         assert regions["DE"].address == "socks5h://de.example:1080"
         assert regions["US"].address == "" and "must be a socks5://" in regions["US"].error
         report = await probe.storage()

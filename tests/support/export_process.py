@@ -35,16 +35,16 @@ async def main(url: str, run_id: str, name: str, sort: str = "") -> None:
     with tempfile.TemporaryDirectory() as folder:
         reading = RunResults(storage, results, Path(folder))
         exports = Exports(storage, reading, storage.clock, Path(folder))
-        wish = ExportRequest(FORMATS[name], query=query_of(sort=sort))
+        request = ExportRequest(FORMATS[name], query=query_of(sort=sort))
         for each in (SMALL, run_id):
             run = a_run("A", id=each, state=RunState.SUCCEEDED, finished_at=1_700_000_000_000)
             storage.tx.runs.rows[each] = run
             version = a_version(run.worker_id)
             storage.tx.workers.version_rows[run.worker_id, version.number] = version
-        await write(exports, SMALL, wish)
+        await write(exports, SMALL, request)
         before = peak()
         began = time.perf_counter()
-        size, digest = await write(exports, run_id, wish)
+        size, digest = await write(exports, run_id, request)
         seconds = time.perf_counter() - began
     await results.close()
     print(
@@ -52,9 +52,9 @@ async def main(url: str, run_id: str, name: str, sort: str = "") -> None:
     )
 
 
-async def write(exports: Exports, run_id: str, wish: ExportRequest) -> tuple[int, str]:
+async def write(exports: Exports, run_id: str, request: ExportRequest) -> tuple[int, str]:
     digest, size = hashlib.sha256(), 0
-    async for piece in await exports.begin(await exports.plan(run_id, wish)):
+    async for piece in await exports.begin(await exports.plan(run_id, request)):
         digest.update(piece)
         size += len(piece)
     return size, digest.hexdigest()

@@ -11,7 +11,7 @@ from fyke.model.alert import Alert, AlertFilter, Rule, RuleKind
 from fyke.model.audit import AuditAction, NewAudit
 from fyke.model.billing import EntryKind, UsageDimension, UsageKey, UsageSums
 from fyke.model.callback import DeliveryAttempt, DeliveryFilter, DeliveryKind
-from fyke.model.queue import QueueItem
+from fyke.model.queue import QueuedStart
 from fyke.model.run import (
     SUCCESS,
     Outcome,
@@ -150,7 +150,7 @@ def _running_run(tx: Transaction, account: str, worker: str) -> None:
 
 def _starts(tx: Transaction, account: str, worker: str, run: str) -> None:
     tx.start_keys.claim(StartRecord(account, "key-1", "digest", "run", run, AT + 9), AT)
-    item = QueueItem("Q1", account, worker, "1.0.0", "{}", "", True, "", "", AT, 0, reason=REASON)
+    item = QueuedStart("Q1", account, worker, "1.0.0", "{}", "", True, "", "", AT, 0, reason=REASON)
     tx.queue.add(item)
 
 

@@ -63,10 +63,10 @@ class WithoutWalls:
 
     @asynccontextmanager
     async def run(self, spec: ToolSpec) -> AsyncIterator[ToolRun]:
-        assert spec.reach is not None
+        assert spec.access is not None
         egress = LocalEgress(self._rules, resolver=self._resolver)
         listener = socket.create_server(("127.0.0.1", 0))
-        grant = EgressGrant("TOOL-1", "secret", "", domains=spec.reach.domains, guarded=False)
+        grant = EgressGrant("TOOL-1", "secret", "", domains=spec.access.domains, guarded=False)
         with tempfile.TemporaryDirectory() as folder:
             for name, text in spec.files.items():
                 Path(folder, name).write_text(text)

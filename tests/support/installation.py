@@ -11,10 +11,10 @@ from fyke.model.health import HealthCheck, Level
 from fyke.model.installation import (
     Component,
     EgressReport,
-    Region,
+    RegionProxy,
     SettingLine,
     StorageReport,
-    Stored,
+    StoredPart,
     Tariff,
     TimerLine,
 )
@@ -39,10 +39,10 @@ class HouseProbe:
     def tariff(self) -> Tariff:
         return Tariff(self.prices, Plan.FREE, 60, 1000)
 
-    def way_out(self) -> EgressReport:
+    def egress_report(self) -> EgressReport:
         regions = [
-            Region("DE", "socks5h://de.proxy.example:1080", ""),
-            Region("US", "", "an upstream URL needs a host and a port"),
+            RegionProxy("DE", "socks5h://de.proxy.example:1080", ""),
+            RegionProxy("US", "", "an upstream URL needs a host and a port"),
         ]
         return EgressReport(regions, "DE", ("db.example:5432",), ())
 
@@ -61,13 +61,13 @@ class HouseProbe:
     async def storage(self) -> StorageReport:
         self.looks.append("storage")
         parts = [
-            Stored("state", "accounts, Workers, runs", 40 * MIB, 2),
-            Stored("rows", "rows and logs of runs", 900 * MIB, 2),
-            Stored("blobs", "bundles of versions", 12 * MIB, 30, complete=False),
+            StoredPart("state", "accounts, Workers, runs", 40 * MIB, 2),
+            StoredPart("rows", "rows and logs of runs", 900 * MIB, 2),
+            StoredPart("blobs", "bundles of versions", 12 * MIB, 30, complete=False),
         ]
         return StorageReport(1_700_000_000_000, parts, 8000 * MIB, 20_000 * MIB, 256 * MIB)
 
-    async def pieces(self) -> Sequence[Component]:
+    async def components(self) -> Sequence[Component]:
         self.looks.append("pieces")
         return [Component("Fyke", "1.0.0"), Component("node", "", "not there; only for Node.js")]
 

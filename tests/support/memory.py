@@ -17,7 +17,7 @@ from fyke.kit.ids import new_ulid
 from fyke.model.account import Account, ApiKey, Caller, Role, User
 from fyke.model.audit import NewAudit
 from fyke.model.billing import EntryKind, LedgerEntry, UsageKey, UsageSums
-from fyke.model.log import LogEntry, LogFilter, LogLine
+from fyke.model.log import LogEntry, LogExcerpt, LogFilter
 from fyke.model.results import Header, Row, RunTotals
 from fyke.model.run import Origin, Run, RunLimits, RunState
 from fyke.model.task import Task
@@ -310,10 +310,10 @@ class MemoryResults:
         limit: int,
         cut: int,
         newest: bool = False,
-    ) -> list[LogLine]:
+    ) -> list[LogExcerpt]:
         self.scanned.append((low, high))
         found = [
-            LogLine(e.position, e.type, e.group, e.content[:cut], e.timestamp, len(e.content))
+            LogExcerpt(e.position, e.type, e.group, e.content[:cut], e.timestamp, len(e.content))
             for e in self.log.get(run_id, [])
             if low < e.position <= high and wanted.wants(e)
         ]

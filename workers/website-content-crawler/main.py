@@ -99,5 +99,5 @@ def main():
 if __name__ == "__main__":
     code = main()
     sys.stdout.flush()
-    # threads may still wait for a slow site, and nobody waits for them
+    # threads may still wait for a slow site; do not wait for them
     os._exit(code)

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fyke import __version__, errors
-from fyke.api.auth import Gate
+from fyke.api.auth import AccessControl
 from fyke.api.docs.document import COMPLETE, Document, Documents
 from fyke.api.docs.operations import DocsRoutes
 from fyke.api.downloads import Downloads
@@ -143,7 +143,7 @@ def build_app(
         trusted_proxies=config.trusted_proxies,
     )
     app.add_middleware(Transport, network=network)
-    mount(app, operations, _gate(services, config, clock, share))
+    mount(app, operations, _access(services, config, clock, share))
     return app
 
 
@@ -165,9 +165,11 @@ def _split(unknown: ASGIApp, pages: Pages) -> ASGIApp:
     return answer
 
 
-def _gate(services: Services, config: ApiConfig, clock: Clock, share: RateShare | None) -> Gate:
+def _access(
+    services: Services, config: ApiConfig, clock: Clock, share: RateShare | None
+) -> AccessControl:
     burst = config.rate_burst or max(1, int(config.rate_limit * 2))
-    return Gate(
+    return AccessControl(
         services.accounts,
         requests=TokenBuckets(config.rate_limit, burst, clock, share),
         guesses=TokenBuckets(config.guesses_per_minute / 60, config.guesses, clock),

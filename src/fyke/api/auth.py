@@ -1,8 +1,8 @@
-"""Who is asking, and how often: the gate that stands before every operation.
+"""Authentication and rate limit of every operation.
 
-The limit comes before the credentials, so that a flood costs no look-up. Keys that turn out not to
-be valid are counted per address on top: guessing is slowed down to a crawl, while a key that was
-valid a moment ago is always looked at, so nobody can lock its owner out.
+The limit comes before the credentials, so that a flood costs no look-up. Invalid keys are also
+counted per address, which slows down guessing; a key that was valid a moment ago is always checked,
+so its owner cannot be locked out.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ MAX_KEY_CHARS = 512
 # A caller whom this process itself has put into the scope of a request it makes to itself: the
 # playground of the console. Nothing that comes over a socket can set it.
 INSIDE = "fyke.inside"
-RATE_FIELDS = "fyke.rate_fields"  # where the gate leaves them in the scope for the transport
+RATE_FIELDS = "fyke.rate_fields"  # their place in the scope, for the transport
 _REMEMBERED_KEYS = 10_000
 
 
 class Authenticator(Protocol):
-    """The one method of the accounts service that the gate needs."""
+    """The one method of the accounts service that ``AccessControl`` needs."""
 
     async def authenticate(self, key_text: str) -> Caller: ...
 
@@ -53,8 +53,8 @@ def credential(scope: Scope) -> str | None:
     return None
 
 
-class Gate:
-    """Rate limit, then credentials. ``guesses`` counts keys that were not valid, per address."""
+class AccessControl:
+    """Rate limit, then credentials. ``guesses`` counts invalid keys per address."""
 
     def __init__(
         self, accounts: Authenticator, requests: TokenBuckets, guesses: TokenBuckets
@@ -90,7 +90,7 @@ class Gate:
         try:
             return await self._authenticate(key, digest, address)
         except (Unauthenticated, RateLimited):
-            # A key that opens nothing must not be a way around the limit of its address either.
+            # An invalid key must not evade the limit of its address either.
             self._spend(scope, limiter_key(address))
             return None
 

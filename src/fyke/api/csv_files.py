@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 from starlette.responses import Response
 
-from fyke.api.downloads import Stream, begun
+from fyke.api.downloads import Stream, started
 from fyke.api.media import Media
 
 CSV = "text/csv; charset=utf-8"
@@ -20,4 +20,4 @@ async def csv_file(pieces: AsyncIterator[bytes], name: str) -> Response:
         "cache-control": "no-store",
         "x-content-type-options": "nosniff",
     }
-    return Stream(await begun(pieces), 200, headers, CSV)
+    return Stream(await started(pieces), 200, headers, CSV)

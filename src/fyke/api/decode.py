@@ -87,7 +87,7 @@ def too_deep(body: bytes, limit: int) -> bool:
     if body.count(b"[") + body.count(b"{") <= limit:
         return False
     # Outside of strings only brackets matter, and both kinds alike. Every step is one pass in C:
-    # a byte loop here would let a hostile body hold up all others.
+    # with a byte loop a hostile body would delay all other requests.
     unescaped = body.replace(b"\\\\", b"").replace(b'\\"', b"").replace(b'""', b"")
     outside = b"".join(unescaped.split(b'"')[::2])
     brackets = outside.translate(_SAME_BRACKETS, _NO_BRACKETS)
@@ -106,5 +106,5 @@ def too_deep(body: bytes, limit: int) -> bool:
 def _reason(error: Exception) -> str:
     text = str(error)
     if "truncated" in text or isinstance(error, RecursionError):
-        return "it ends too early, or holds a character that cannot be decoded"
+        return "it ends too early, or contains a character that cannot be decoded"
     return text.removeprefix("JSON is malformed: ")

@@ -2,8 +2,8 @@
 
 The file of a run that has ended has a mark, which is its ``ETag``: it is kept in the spool for a
 while, and every client reads from there at its own pace. That of a run that may still push is sent
-as it is made; it has no ranges, because the next request would see another file. The same holds
-when there is no room to keep a file.
+as it is made; it has no ranges, because the next request would see another file. So is a file that
+there is no space for.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ _HEADERS = {
         "x-request-id, retry-after, accept-ranges, content-range, content-disposition, etag"
     ),
 }
-# A file that is made within so many bytes is told with its length at the first download, too.
+# A file of at most so many bytes is sent with its length at the first download, too.
 _LENGTH_WITHIN = 2**20
 
 
 @dataclass(frozen=True, slots=True)
-class Download:
+class FileDownload:
     """A file that can be made. ``mark`` is empty while its bytes may still change."""
 
     name: str
@@ -54,7 +54,7 @@ class Downloads:
     def __init__(self, spool: Spool) -> None:
         self._spool = spool
 
-    async def answer(self, request: Request, wanted: Download) -> Response:
+    async def answer(self, request: Request, wanted: FileDownload) -> Response:
         """200, 206, 304 or 416. Raises what making the file raises before its first byte."""
         known = request.headers.get("if-none-match")
         if wanted.mark and known is not None and matches(known, wanted.tag):
@@ -73,7 +73,7 @@ class Downloads:
         return self._kept(request, wanted, file, given)
 
     def _kept(
-        self, request: Request, wanted: Download, file: SpoolFile, given: str | None
+        self, request: Request, wanted: FileDownload, file: SpoolFile, given: str | None
     ) -> Response:
         headers = _headers(wanted, ranges=True) | {"etag": wanted.tag}
         try:
@@ -91,7 +91,7 @@ class Downloads:
         headers["content-range"] = f"bytes {begin}-{end - 1}/{file.size}"
         return Stream(self._spool.read(file, *part), 206, headers, wanted.content_type)
 
-    async def _all(self, wanted: Download, file: SpoolFile) -> AsyncGenerator[bytes, None]:
+    async def _all(self, wanted: FileDownload, file: SpoolFile) -> AsyncGenerator[bytes, None]:
         """The file as far as it could be kept, the rest as it is made once more."""
         sent = 0
         try:
@@ -108,15 +108,15 @@ class Downloads:
                         yield piece[skipped:]
 
     @staticmethod
-    async def _passing(request: Request, wanted: Download) -> Response:
+    async def _passing(request: Request, wanted: FileDownload) -> Response:
         headers = _headers(wanted, ranges=False)
         if request.method == "HEAD":
             return Response(headers=headers, media_type=wanted.content_type)
-        body = await begun(await wanted.make())
+        body = await started(await wanted.make())
         return Stream(body, 200, headers, wanted.content_type)
 
 
-def _headers(wanted: Download, *, ranges: bool) -> dict[str, str]:
+def _headers(wanted: FileDownload, *, ranges: bool) -> dict[str, str]:
     return {
         **_HEADERS,
         "content-disposition": f'attachment; filename="{wanted.name}"',
@@ -138,8 +138,8 @@ class Stream(StreamingResponse):
             await super().__call__(scope, receive, send)
 
 
-async def begun(body: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
-    """``body`` with its first piece made already, so that what fails early fails as an error."""
+async def started(body: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
+    """``body`` after its first chunk was made, so that an early failure is answered as an error."""
     first = await anext(body, b"")
 
     async def all_of_it() -> AsyncGenerator[bytes]:

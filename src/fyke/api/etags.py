@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from fyke.api.network import header
 
-# Whoever keeps an answer must ask each time whether it still holds, and show it to nobody else.
+# A client may store an answer, but must revalidate it each time; shared caches may not store it.
 _HEADERS = {"cache-control": "private, no-cache"}
 IF_NONE_MATCH = {"If-None-Match": "an `ETag` from before; 304 when the data is still the same"}
 NOT_MODIFIED = {304: "The data is still that of the `If-None-Match`"}

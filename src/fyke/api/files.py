@@ -1,7 +1,7 @@
 """Downloads by signed link: no key needed, one file, a short life, gone with its run.
 
-The link holds all that it opens (purpose, run, format, columns, query, file name) and its time,
-under an HMAC. Nothing is looked up by it but the run, so there is nothing to guess.
+A link contains everything about its file (purpose, run, format, columns, query, file name) and its
+time, signed by an HMAC. Only the run is looked up by it, so there is nothing to guess.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 from starlette.responses import Response
 
 from fyke.api.call import Call
-from fyke.api.downloads import Download, Downloads
+from fyke.api.downloads import Downloads, FileDownload
 from fyke.api.media import Media
 from fyke.api.network import Visit
 from fyke.api.routes import PUBLIC, get
@@ -46,7 +46,7 @@ class Link:
 
 
 class Links:
-    """Signs links and reads them back; they hold for ``seconds``."""
+    """Signs links and verifies them; they are valid for ``seconds``."""
 
     def __init__(self, master_secret: bytes, seconds: int) -> None:
         self._seconds = seconds
@@ -135,13 +135,17 @@ class FileRoutes:
         except RunNotFound:
             raise NotFound from None
 
-    async def _log(self, link: Link, name: str) -> Download:
+    async def _log(self, link: Link, name: str) -> FileDownload:
         mark, account_id = await self.logs.mark(link.run_id)
         make = partial(self.logs.text, link.run_id)
-        return Download(name, "text/plain; charset=utf-8", mark, account_id, make)
+        return FileDownload(name, "text/plain; charset=utf-8", mark, account_id, make)
 
-    async def _export(self, link: Link, name: str) -> Download:
-        wish = ExportRequest(format_named(link.format), link.keys, link.query, link.safe, link.bom)
-        plan = await self.exports.plan(link.run_id, wish)
+    async def _export(self, link: Link, name: str) -> FileDownload:
+        request = ExportRequest(
+            format_named(link.format), link.keys, link.query, link.safe, link.bom
+        )
+        plan = await self.exports.plan(link.run_id, request)
         make = partial(self.exports.begin, plan)
-        return Download(name, wish.format.content_type, plan.mark, plan.source.run.account_id, make)
+        return FileDownload(
+            name, request.format.content_type, plan.mark, plan.source.run.account_id, make
+        )

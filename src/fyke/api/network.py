@@ -1,8 +1,8 @@
-"""Who is at the other end and by which name they know us.
+"""The address of the client, and the name by which it reached this server.
 
-Nothing here trusts a header that just anybody can send: ``X-Forwarded-*`` counts only when the
-peer is a configured proxy, and a Host outside the allow-list is turned away before routing, which
-is what stops a web page from reaching a loopback server by rebinding its own name to it.
+Headers that any client can send are not trusted: ``X-Forwarded-*`` counts only when the peer is a
+configured proxy, and a Host outside the allow-list is refused before routing, which stops a web
+page from reaching a loopback server by DNS rebinding.
 """
 
 from __future__ import annotations

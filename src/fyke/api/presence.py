@@ -18,7 +18,7 @@ CLOSING = "fyke.closing"
 
 
 async def first_of(work: asyncio.Task[Any], scope: Scope, receive: Receive) -> bool:
-    """Return whether ``work`` is done; if not, nobody waits for it any more and it was cancelled.
+    """Return whether ``work`` is done; if not, the client has gone and it was cancelled.
 
     Also cancels ``work`` when it is cancelled itself. The body must have been read.
     """

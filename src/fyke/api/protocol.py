@@ -7,9 +7,8 @@ Pass the class as ``http=`` to ``uvicorn.Config``.
 An offer to go on in another protocol is not taken, and must not be seen by the parser, which would
 drop the body behind it: Java's own client makes such an offer (h2c) with its first request.
 
-Two things come from here to whoever answers for long: a client that takes nothing of an answer
-for a minute is cut (``stalled.py``), and when the server is asked to stop, the event in the scope
-is set.
+Long answers get two things from here: a client that reads nothing for a minute is disconnected
+(``stalled.py``), and when the server is asked to stop, the event in the scope is set.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ _OFFER = b"upgrade:"
 _OFFER_LINE = re.compile(rb"(?<=\n)upgrade:", re.IGNORECASE)
 _NOT_TAKEN = b"x-upgrade-not-taken:"
 
-_LINE_BYTES = 256  # of a request's first line: enough to tell the dialect of its path
+_LINE_BYTES = 256  # of a request's first line: enough to find the dialect of its path
 _PATH = re.compile(rb"[\r\n]*[^ \r\n]+ (?:https?://[^/ ]*)?(/[^ ?\r\n]*)", re.IGNORECASE)
 
 
@@ -45,7 +44,7 @@ class LimitedProtocol(StallProtocol):
     _head_next = True  # what comes is a head, or the rest of one
     _held = b""  # the end of a piece that may become an offer with the next one
     _before = b""  # the last three bytes of the head so far
-    _line = b""  # what the head begins with; the parser tells no path that it refuses
+    _line = b""  # the beginning of the head; the parser gives no path that it refuses
     _head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -68,7 +67,7 @@ class LimitedProtocol(StallProtocol):
                 self.send_400_response(f"the head must be at most {MAX_HEAD_BYTES // 1024} KiB")
 
     def _without_offer(self, data: bytes) -> bytes:
-        """``data`` with the field that offers another protocol under a name nobody reads."""
+        """``data`` with the field that offers another protocol renamed, so that it is ignored."""
         known = len(self._before)
         data, self._held = self._before + self._held + data, b""
         end = data.find(b"\r\n\r\n")
@@ -81,7 +80,7 @@ class LimitedProtocol(StallProtocol):
         return (_OFFER_LINE.sub(_NOT_TAKEN, head) + rest)[known:]
 
     def shutdown(self) -> None:
-        """The server stops: whoever waits or streams here finishes now."""
+        """The server stops: requests that wait or stream end now."""
         super().shutdown()
         self._closing.set()
 

@@ -38,8 +38,8 @@ def stretch(given: str | None, size: int) -> tuple[int, int] | None:
 
 
 def still(if_range: str | None, tag: str) -> bool:
-    """Whether a range may be answered: only for the very bytes of which the client has a part. A
-    date does not tell them, and neither does a weak tag."""
+    """Whether a range may be answered: only for the same bytes that the client has a part of. A
+    date or a weak tag does not identify them."""
     return if_range is None or if_range.strip() == tag
 
 

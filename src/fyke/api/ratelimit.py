@@ -1,4 +1,4 @@
-"""Token buckets, one per caller, so that one caller's flood does not become everybody's wait."""
+"""Token buckets, one per caller, so that the flood of one does not delay the others."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class RateShare:
     servers: int = 1
 
     def counted(self, servers: int) -> None:
-        """Be told how many there are."""
+        """Set the number of servers."""
         self.servers = max(1, servers)
 
 
@@ -66,8 +66,8 @@ class TokenBuckets:
         return 0.0 if tokens >= 1 else (1 - tokens) / rate
 
     def fields(self, key: str, own_rate: float = 0) -> tuple[tuple[bytes, bytes], ...]:
-        """The two response fields that tell ``key`` where it stands, after a ``take``: the policy,
-        and the whole requests that are left here with the seconds until the bucket is full again.
+        """The two response fields about the limit of ``key``, after a ``take``: the policy, and the
+        remaining whole requests with the seconds until the bucket is full again.
         """
         rate, burst = self._limits(own_rate)
         if rate <= 0:

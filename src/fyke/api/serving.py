@@ -15,7 +15,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from fyke.api import etags
-from fyke.api.auth import Gate
+from fyke.api.auth import AccessControl
 from fyke.api.call import Call
 from fyke.api.decode import parse_object, read_body
 from fyke.api.envelope import NULL, JsonBytes, dialect_of, encode
@@ -123,17 +123,17 @@ class Operation:
             require_scope(caller, scope)
         return caller if self.says.method == "GET" else replace(caller, address=visit.address)
 
-    async def _caller(self, request: Request, gate: Gate, visit: Visit) -> Caller | None:
+    async def _caller(self, request: Request, access: AccessControl, visit: Visit) -> Caller | None:
         if not self.says.public:
-            return self._admit(await gate.require(request.scope, visit.address), visit)
-        caller = await gate.recognise(request.scope, visit.address)
+            return self._admit(await access.require(request.scope, visit.address), visit)
+        caller = await access.recognise(request.scope, visit.address)
         # a key that may not read sees what is seen without one
         return caller if caller is not None and self.says.scopes <= caller.scopes else None
 
-    async def respond(self, request: Request, gate: Gate) -> Response:
+    async def respond(self, request: Request, access: AccessControl) -> Response:
         """The answer to one request."""
         visit: Visit = request.scope[VISIT]
-        caller = await self._caller(request, gate, visit)
+        caller = await self._caller(request, access, visit)
         raw = await read_body(request) if self.says.reads_json else b""
         given = parse_object(raw) if self.says.reads_json else query(request, self._repeated)
         arguments = self._arguments(given, request.path_params)
@@ -188,32 +188,34 @@ def query(request: Request, repeated: frozenset[str]) -> dict[str, Any]:
 class _Endpoint:
     """An operation as a bare ASGI application."""
 
-    def __init__(self, operation: Operation, gate: Gate) -> None:
+    def __init__(self, operation: Operation, access: AccessControl) -> None:
         self._operation = operation
-        self._gate = gate
+        self._access = access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["route"] = self._operation  # whose path the access log names
-        response = await self._operation.respond(Request(scope, receive), self._gate)
+        response = await self._operation.respond(Request(scope, receive), self._access)
         await response(scope, receive, send)
 
 
-def mount(app: Starlette, operations: Sequence[Operation], gate: Gate) -> None:
+def mount(app: Starlette, operations: Sequence[Operation], access: AccessControl) -> None:
     """Add a route for each operation: the hot ones first, then other paths of old clients, which
     are spelled out where the path of another operation has a parameter.
     """
     routes = app.router.routes
-    routes.extend(_routes(operations, gate, hot=True))
+    routes.extend(_routes(operations, access, hot=True))
     for each in operations:
         for path in each.says.aliases:
-            routes.append(Route(path, _Endpoint(each, gate), methods=[each.method]))
-    routes.extend(_routes(operations, gate, hot=False))
+            routes.append(Route(path, _Endpoint(each, access), methods=[each.method]))
+    routes.extend(_routes(operations, access, hot=False))
 
 
-def _routes(operations: Iterable[Operation], gate: Gate, *, hot: bool) -> Iterable[Route]:
+def _routes(
+    operations: Iterable[Operation], access: AccessControl, *, hot: bool
+) -> Iterable[Route]:
     for each in operations:
         if each.says.hot is hot:
-            route = Route(each.path, _Endpoint(each, gate), methods=[each.method])
+            route = Route(each.path, _Endpoint(each, access), methods=[each.method])
             if not hot and route.methods:
                 route.methods.discard("HEAD")
             yield route

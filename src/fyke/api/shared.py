@@ -1,9 +1,8 @@
-"""One read for all who ask for the same thing at the same time.
+"""One read for all concurrent requests for the same thing.
 
-A run that many clients poll is asked for more often than the database answers. Whoever comes while
-a read is under way waits for the next one, together with everybody else who comes in the meantime.
-That next read begins after all of them asked, so nobody ever gets an answer that was already old
-when the question came: this is no cache.
+A run that many clients poll is requested more often than the database can answer. Requests that
+come during a read share the next one, which starts after all of them came. So no request gets an
+answer that was read before it came: this is no cache.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ V = TypeVar("V")
 
 @dataclass(slots=True)
 class _Reading(Generic[V]):
-    """The read under way for one key, and the one that will follow it, if somebody waits."""
+    """The present read of one key, and the next one, if a request waits for it."""
 
     task: asyncio.Task[V]
     following: asyncio.Task[V] | None = None

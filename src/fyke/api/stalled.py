@@ -1,8 +1,8 @@
-"""Cutting off a client that takes nothing of its answer any more.
+"""Disconnects a client that reads nothing of its answer any more.
 
-A slow client is fine: it gets what it takes, and holds a little memory. One that takes nothing for
-``idle_seconds`` is gone or means harm. What counts is what its side has acknowledged, not when our
-buffer empties: the kernel's buffers hold more than a slow client takes in a minute.
+A slow client is fine, and costs little memory. One that reads nothing for ``idle_seconds`` is gone
+or hostile. What counts are the bytes that its side has acknowledged, not the state of our buffer:
+the kernel's buffers have room for more than a slow client reads in a minute.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from fyke.model.run import Run
 
 
 async def watched(runs: Runs, run: Run, seconds: float, request: Request) -> Run:
-    """``run`` as it is when it has ended, after ``seconds``, or when nobody waits any more."""
+    """``run`` as it is when it has ended, after ``seconds``, or when the client has gone."""
     watching = asyncio.create_task(runs.wait_ended(run.id, seconds))
     ended = await first_of(watching, request.scope, request.receive)
     return watching.result() if ended else run

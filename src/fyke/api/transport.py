@@ -72,7 +72,7 @@ class Transport:
         except Exception as error:
             log.error("unexpected fault", request_id=exchange.request_id, exc_info=error)
             if exchange.status:
-                raise  # the answer has begun: all that is left is to cut the connection
+                raise  # the answer has started: the connection can only be closed
             await table_for(scope).fault(exchange.request_id)(scope, receive, exchange.send)
         finally:
             exchange.note()

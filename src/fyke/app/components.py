@@ -1,4 +1,4 @@
-"""Which version of what is here. Everything here blocks: call it in a thread."""
+"""The versions of programs and tables. Everything blocks: call it in a thread."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ASK_SECONDS = 5.0
 WORKERS_PYTHON = "/usr/bin/python3"
 _PROGRAMS = (
     ("python for Workers", WORKERS_PYTHON, "--version", "needed for Workers in Python"),
-    ("bubblewrap", "bwrap", "--version", "puts up the sandbox"),
+    ("bubblewrap", "bwrap", "--version", "creates the sandboxes"),
     ("node", "node", "--version", "only needed for Workers in Node.js"),
     ("git", "git", "--version", "only needed to publish from a repository"),
 )
@@ -66,7 +66,7 @@ def _programs() -> Iterator[Component]:
 
 
 def ask(*command: str) -> str:
-    """The first line that a program says, ``""`` when it does not run."""
+    """The first line of a program's output, ``""`` when it does not run."""
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=ASK_SECONDS, check=False

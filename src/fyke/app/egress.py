@@ -15,8 +15,8 @@ from fyke.settings import Settings
 
 
 def inside_addresses(settings: Settings) -> frozenset[str]:
-    """Addresses of our own: those of this machine, and where the public URL leads when it names
-    one (behind a router that is on no interface here)."""
+    """The addresses of this machine, and that of the public URL when it contains one (behind a
+    router no interface has it)."""
     host = urlsplit(settings.public_url).hostname or ""
     try:
         return own_addresses() | {str(ipaddress.ip_address(host))}
@@ -24,8 +24,8 @@ def inside_addresses(settings: Settings) -> frozenset[str]:
         return own_addresses()
 
 
-def guard_rules(settings: Settings) -> ThrottleRules | None:
-    """How sites are spared; None when they are not."""
+def throttle_rules(settings: Settings) -> ThrottleRules | None:
+    """How sites are throttled; None when they are not."""
     if not settings.site_guard:
         return None
     return ThrottleRules(
@@ -44,7 +44,7 @@ async def serve_egress(settings: Settings) -> None:
             settings.egress_socket,
             AddressRules(settings.egress_allow, inside_addresses(settings)),
             settings.egress_upstreams,
-            throttle=guard_rules(settings),
+            throttle=throttle_rules(settings),
         )
     )
     waiting = asyncio.create_task(stop.wait())

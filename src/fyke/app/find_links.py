@@ -1,4 +1,4 @@
-"""The folders of wheels that the package clients of this machine are told to use."""
+"""The folders of wheels that pip and uv use on this machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fetching from repositories: git in boxes of the server's own, with a way out of its own."""
+"""Fetching from repositories: git runs in sandboxes of the server, with an egress of its own."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from fyke.settings import Settings
 async def open_git(settings: Settings) -> AsyncIterator[SystemGit]:
     """Git for a server, by the launcher where Fyke was started as root, else directly.
 
-    The way out is not that of Workers: it has other exemptions, and no proxies of regions.
+    Its egress is not that of Workers: it has other exemptions, and no proxies of regions.
     """
     rules = AddressRules(settings.git_allow, own_addresses())
     egress = LocalEgress(rules)
@@ -49,14 +49,14 @@ async def _sandbox(settings: Settings) -> AsyncIterator[BubblewrapSandboxes]:
     spawner = DirectSpawner(work, NoGroups("the runner has them"))
     try:
         with contextlib.suppress(SandboxFault):
-            await spawner.sweep(frozenset())  # what a server that was killed has left behind
+            await spawner.sweep(frozenset())  # the remains of a server that was killed
         yield BubblewrapSandboxes(work, spawner)
     finally:
         spawner.close()
 
 
 def _work_folder(settings: Settings) -> Path:
-    """Apart from the runner's, which takes away at its start what nobody it knows of holds."""
+    """A folder apart from the runner's, which removes unknown work folders when it starts."""
     folder = settings.scratch_dir / "git" / "work"
     folder.mkdir(parents=True, exist_ok=True)
     return folder

@@ -1,4 +1,4 @@
-"""What the server can see of the installation: the data folder's disk, the proxies of regions."""
+"""Health that the server can check: the disk of the data folder, the proxies of regions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fyke.model.health import Disk, ProxyReport
 from fyke.settings import Settings
 
 PROXY_SECONDS = 2.0
-KEPT_SECONDS = 10.0  # a look at the proxies counts for so long, however many people ask
+KEPT_SECONDS = 10.0  # how long a result is reused
 _PORTS = {"http": 80, "https": 443}
 _SOCKS = 1080
 

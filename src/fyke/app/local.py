@@ -1,5 +1,5 @@
 """One run without a server: the same services, stores, runner and sandbox, in one process and in
-a folder that is forgotten afterwards. Nothing here knows what a run is; it only wires and waits.
+a temporary folder.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fyke.app.egress import guard_rules, inside_addresses
+from fyke.app.egress import inside_addresses, throttle_rules
 from fyke.app.folder import make_home
 from fyke.app.runner import make_runner, open_sandbox
 from fyke.app.runtime import Runtime, open_runtime
@@ -38,7 +38,7 @@ from fyke.settings import Settings
 
 LOOK_SECONDS = 0.1
 LOG_CHUNK = 500
-# What an earlier run left; caches stay, they are what makes the next one quick.
+# Removed before and after a run; caches stay, because they make the next run fast.
 FORGOTTEN = ("state.db*", "rows.db*", "blobs", "run/bell", "scratch", "cache/bundles")
 
 
@@ -52,7 +52,7 @@ class LocalEnd:
 
 
 async def probe(settings: Settings) -> IsolationReport:
-    """Which walls hold on this machine, for this user."""
+    """Check the isolation on this machine, for this user."""
     make_home(settings)
     return await open_sandbox(settings).probe()
 
@@ -64,33 +64,33 @@ async def run_here(
     *,
     format: str,
     output: Path,
-    told: Callable[[LogEntry], None],
+    on_log: Callable[[LogEntry], None],
     builds: bool = False,
 ) -> LocalEnd:
     """Publish ``archive`` in the folder ``settings.home``, run it with ``input`` (the whole
     object with ``parameters``) until its end, and write the visible rows to ``output``.
 
-    ``told`` gets every line of the log as it comes. ``builds``: its dependencies may run code of
-    their own while they are installed, when its ``fyke.json`` asks for that. SIGINT and SIGTERM
-    abort the run. Raises ``FykeError`` for what is wrong with project or input.
+    ``on_log`` gets every line of the log. ``builds``: its dependencies may run code during
+    installation, when its ``fyke.json`` asks for that. SIGINT and SIGTERM abort the run. Raises
+    ``FykeError`` for an invalid project or input.
     """
     _forget(settings.home)
     make_home(settings)
     migrate_all(settings)
     try:
-        async with open_runtime(settings) as house:
-            caller = await _caller(house)
-            worker, _, _ = await make_workers(house).publish(caller, archive, name="local")
-            await Builds(house.storage).allow(caller, worker.id, allowed=builds)
-            runs = make_runs(house)
+        async with open_runtime(settings) as runtime:
+            caller = await _caller(runtime)
+            worker, _, _ = await make_workers(runtime).publish(caller, archive, name="local")
+            await Builds(runtime.storage).allow(caller, worker.id, allowed=builds)
+            runs = make_runs(runtime)
             request = StartRequest(worker.id, None, input, "", Origin.API)
             run = await runs.start(caller, request)
             with _abort_on_signal(runs, caller, run.id) as asked:
-                async with _runner(house) as runner:
-                    await _until_end(house, runner, run.id, told)
-            ended = await house.storage.read(lambda tx: tx.runs.get(run.id)) or run
-            await _write(house, ended, format, output)
-            every = await house.results.totals(run.id, frozenset())
+                async with _runner(runtime) as runner:
+                    await _until_end(runtime, runner, run.id, on_log)
+            ended = await runtime.storage.read(lambda tx: tx.runs.get(run.id)) or run
+            await _write(runtime, ended, format, output)
+            every = await runtime.results.totals(run.id, frozenset())
             return LocalEnd(ended, every.rows - ended.results, asked.is_set())
     finally:
         _forget(settings.home)
@@ -105,8 +105,8 @@ def _forget(home: Path) -> None:
                 path.unlink(missing_ok=True)
 
 
-async def _caller(house: Runtime) -> Caller:
-    accounts = Accounts(house.storage, SystemClock())
+async def _caller(runtime: Runtime) -> Caller:
+    accounts = Accounts(runtime.storage, SystemClock())
     _, key = await accounts.bootstrap()
     if key is None:
         raise InvalidKey
@@ -114,14 +114,14 @@ async def _caller(house: Runtime) -> Caller:
 
 
 @contextlib.asynccontextmanager
-async def _runner(house: Runtime) -> AsyncIterator[asyncio.Task[None]]:
-    """A runner at work, and its proxy; both are gone afterwards."""
-    settings = house.settings
+async def _runner(runtime: Runtime) -> AsyncIterator[asyncio.Task[None]]:
+    """Run a runner and its proxy while the context is open; yield the runner's task."""
+    settings = runtime.settings
     rules = AddressRules(settings.egress_allow, inside_addresses(settings))
-    egress = LocalEgress(rules, settings.egress_upstreams, throttle=guard_rules(settings))
+    egress = LocalEgress(rules, settings.egress_upstreams, throttle=throttle_rules(settings))
     sandbox = open_sandbox(settings)
     try:
-        runner: Runner = make_runner(house, sandbox, egress, await sandbox.probe())
+        runner: Runner = make_runner(runtime, sandbox, egress, await sandbox.probe())
         working = asyncio.create_task(runner.run())
         try:
             yield working
@@ -134,39 +134,39 @@ async def _runner(house: Runtime) -> AsyncIterator[asyncio.Task[None]]:
 
 
 async def _until_end(
-    house: Runtime, working: asyncio.Task[None], run_id: str, told: Callable[[LogEntry], None]
+    runtime: Runtime, working: asyncio.Task[None], run_id: str, on_log: Callable[[LogEntry], None]
 ) -> None:
     position = 0
     while True:
-        run = await house.storage.read(lambda tx: tx.runs.get(run_id))
-        position = await _tell(house, run_id, position, told)
+        run = await runtime.storage.read(lambda tx: tx.runs.get(run_id))
+        position = await _forward_log(runtime, run_id, position, on_log)
         if run is not None and run.state.terminal:
             break
         if working.done():
             working.result()
             return
         await asyncio.sleep(LOOK_SECONDS)
-    await asyncio.sleep(LOOK_SECONDS)  # the line that sums it up is written after the end
-    await _tell(house, run_id, position, told)
+    await asyncio.sleep(LOOK_SECONDS)  # the summary line is written after the end
+    await _forward_log(runtime, run_id, position, on_log)
 
 
-async def _tell(
-    house: Runtime, run_id: str, position: int, told: Callable[[LogEntry], None]
+async def _forward_log(
+    runtime: Runtime, run_id: str, position: int, on_log: Callable[[LogEntry], None]
 ) -> int:
-    while entries := await house.results.log_after(run_id, position, LOG_CHUNK):
+    while entries := await runtime.results.log_after(run_id, position, LOG_CHUNK):
         for entry in entries:
-            told(entry)
+            on_log(entry)
         position = entries[-1].position
     return position
 
 
-async def _write(house: Runtime, run: Run, format: str, output: Path) -> None:
-    results = RunResults(house.storage, house.results)
-    exports = Exports(house.storage, results, SystemClock(), house.settings.scratch_dir)
+async def _write(runtime: Runtime, run: Run, format: str, output: Path) -> None:
+    results = RunResults(runtime.storage, runtime.results)
+    exports = Exports(runtime.storage, results, SystemClock(), runtime.settings.scratch_dir)
     export = await exports.open(run.id, format_named(format))
     with output.open("wb") as file:
-        async for piece in export.body:
-            file.write(piece)
+        async for chunk in export.body:
+            file.write(chunk)
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""How much lies where: databases, folders, free space. All of it blocks: call it in a thread."""
+"""Sizes of databases and folders, and free space. Everything blocks: call it in a thread."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from fyke.app.upkeep import ROWS, STATE
 from fyke.errors import Unavailable
-from fyke.model.installation import StorageReport, Stored
+from fyke.model.installation import StorageReport, StoredPart
 from fyke.settings import Settings
 
-FOLDER_SECONDS = 1.0  # for each folder; a larger one is told as "at least"
+FOLDER_SECONDS = 1.0  # for each folder; for a larger one the figures are lower bounds
 _SQLITE = ("", "-wal", "-shm")
 
 
@@ -25,13 +25,13 @@ def measure(settings: Settings, engine: Engine, now: int) -> StorageReport:
     try:
         usage = shutil.disk_usage(settings.home)
     except OSError as error:
-        raise Unavailable(f"The data folder cannot be looked at: {error.strerror}") from error
+        raise Unavailable(f"The data folder cannot be read: {error.strerror}") from error
     parts = [*_databases(settings, engine), *_folders(settings)]
     floor = settings.disk_floor_mb * 2**20
     return StorageReport(now, parts, usage.free, usage.total, floor)
 
 
-def _databases(settings: Settings, engine: Engine) -> Iterator[Stored]:
+def _databases(settings: Settings, engine: Engine) -> Iterator[StoredPart]:
     if not settings.database_url:
         yield _file(settings.home / STATE, "state", "accounts, Workers, runs, tasks, deliveries")
         yield _file(settings.home / ROWS, "rows", "rows and logs of runs")
@@ -41,39 +41,40 @@ def _databases(settings: Settings, engine: Engine) -> Iterator[Stored]:
             size = connection.execute(text("SELECT pg_database_size(current_database())")).scalar()
     except SQLAlchemyError as error:
         raise Unavailable("The database does not answer") from error
-    yield Stored("database", "state, rows and logs, in PostgreSQL", int(size or 0), 0)
+    yield StoredPart("database", "state, rows and logs, in PostgreSQL", int(size or 0), 0)
 
 
-def _file(path: Path, name: str, what: str) -> Stored:
+def _file(path: Path, name: str, description: str) -> StoredPart:
     sizes = []
     for suffix in _SQLITE:
         try:
             sizes.append(path.with_name(path.name + suffix).stat().st_size)
         except OSError:
             continue  # not there at the moment
-    return Stored(name, what, sum(sizes), len(sizes))
+    return StoredPart(name, description, sum(sizes), len(sizes))
 
 
-def _folders(settings: Settings) -> Iterator[Stored]:
-    for name, what, folder in (
+def _folders(settings: Settings) -> Iterator[StoredPart]:
+    for name, description, folder in (
         ("blobs", "bundles of versions, uploads", settings.blobs_dir),
         ("downloads", "exports and logs that are being downloaded", settings.downloads_dir),
-        ("bundles", "unpacked versions, made again when they are missed", settings.bundles_dir),
-        ("environments", "dependencies, made again when they are missed",
-         settings.environments_dir),
-        ("work", "folders of runs at work", settings.work_dir),
+        ("bundles", "unpacked versions, recreated when needed", settings.bundles_dir),
+        ("environments", "dependencies, reinstalled when needed", settings.environments_dir),
+        ("work", "folders of active runs", settings.work_dir),
     ):  # fmt: skip
-        yield folder_size(name, what, folder)
+        yield folder_size(name, description, folder)
 
 
-def folder_size(name: str, what: str, folder: Path, seconds: float = FOLDER_SECONDS) -> Stored:
-    """What the files below ``folder`` hold, as far as it can be counted in that time."""
+def folder_size(
+    name: str, description: str, folder: Path, seconds: float = FOLDER_SECONDS
+) -> StoredPart:
+    """Add up the files below ``folder``, for at most ``seconds``."""
     until = time.monotonic() + seconds
     size = files = 0
     waiting = [str(folder)]
     while waiting:
         if time.monotonic() > until:
-            return Stored(name, what, size, files, complete=False)
+            return StoredPart(name, description, size, files, complete=False)
         try:
             with os.scandir(waiting.pop()) as entries:
                 for entry in entries:
@@ -84,4 +85,4 @@ def folder_size(name: str, what: str, folder: Path, seconds: float = FOLDER_SECO
                         files += 1
         except OSError:
             continue  # gone meanwhile, or another user's
-    return Stored(name, what, size, files)
+    return StoredPart(name, description, size, files)

@@ -1,4 +1,4 @@
-"""The ways out for messages: callbacks and webhooks over the web, mails by the mail server."""
+"""Sending messages: callbacks and webhooks over HTTP, mails by the mail server."""
 
 from __future__ import annotations
 

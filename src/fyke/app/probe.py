@@ -24,7 +24,7 @@ from fyke.model.health import HealthCheck, Level
 from fyke.model.installation import (
     Component,
     EgressReport,
-    Region,
+    RegionProxy,
     SettingLine,
     StorageReport,
     Tariff,
@@ -37,20 +37,20 @@ from fyke.timers.loop import TimerBoard
 class ServerProbe:
     """Implements ``contracts.InstallationProbe`` for one server."""
 
-    def __init__(self, house: Runtime, board: TimerBoard, clock: Clock) -> None:
-        self._house = house
-        self._settings = house.settings
+    def __init__(self, runtime: Runtime, board: TimerBoard, clock: Clock) -> None:
+        self._runtime = runtime
+        self._settings = runtime.settings
         self._board = board
         self._clock = clock
-        # as they were when this server read its settings
-        self._origins = origins_of(house.settings, {}, os.environ)
+        # at the time when this server read its settings
+        self._origins = origins_of(runtime.settings, {}, os.environ)
 
     def tariff(self) -> Tariff:
         settings = self._settings
         plan = Plan(settings.default_plan)
-        return Tariff(self._house.rules.prices, plan, settings.rate_limit, settings.max_subtasks)
+        return Tariff(self._runtime.rules.prices, plan, settings.rate_limit, settings.max_subtasks)
 
-    def way_out(self) -> EgressReport:
+    def egress_report(self) -> EgressReport:
         settings = self._settings
         regions = [_region(code, url) for code, url in sorted(settings.egress_upstreams.items())]
         return EgressReport(
@@ -71,26 +71,26 @@ class ServerProbe:
 
     async def storage(self) -> StorageReport:
         now = self._clock.now_ms()
-        return await asyncio.to_thread(measure, self._settings, self._house.storage.engine, now)
+        return await asyncio.to_thread(measure, self._settings, self._runtime.storage.engine, now)
 
-    async def pieces(self) -> Sequence[Component]:
-        return await asyncio.to_thread(components, self._settings, self._house.storage.engine)
+    async def components(self) -> Sequence[Component]:
+        return await asyncio.to_thread(components, self._settings, self._runtime.storage.engine)
 
     async def database(self) -> Sequence[HealthCheck]:
-        return [await asyncio.to_thread(_database, self._settings, self._house.storage.engine)]
+        return [await asyncio.to_thread(_database, self._settings, self._runtime.storage.engine)]
 
     async def egress(self) -> Sequence[HealthCheck]:
         return await _egress(self._settings)
 
 
-def _region(code: str, text: str) -> Region:
+def _region(code: str, text: str) -> RegionProxy:
     try:
         policy, urls = split(text)
         names = [Upstream.parse(url).name for url in urls]
     except ValueError as error:
-        return Region(code.upper(), "", str(error))
+        return RegionProxy(code.upper(), "", str(error))
     several = f"{policy}: " if len(names) > 1 else ""
-    return Region(code.upper(), several + ", ".join(names), "")
+    return RegionProxy(code.upper(), several + ", ".join(names), "")
 
 
 def _database(settings: Settings, engine: Engine) -> HealthCheck:
@@ -105,21 +105,21 @@ def _database(settings: Settings, engine: Engine) -> HealthCheck:
 
 
 async def _egress(settings: Settings) -> list[HealthCheck]:
-    """The proxy of this machine, and what it knows of those of the regions that are out."""
+    """The proxy of this machine, and the proxies of regions that it has taken out of use."""
     try:
         seen = await check_live(settings.egress_socket)
     except (OSError, PeerRefused) as error:
         why = getattr(error, "strerror", None) or str(error) or "no answer in time"
-        remedy = "runs reach nothing until it is back; fyke up starts it again by itself"
+        remedy = "runs have no network until it is back; fyke up restarts it"
         return [HealthCheck("egress", Level.BAD, f"the proxy does not answer: {why}", remedy)]
     answers = HealthCheck("egress", Level.GOOD, "the proxy of this machine answers")
     return [answers, *(_out(one, seen) for one in seen if one.why)]
 
 
 def _out(one: ProxyChecked, seen: Sequence[ProxyChecked]) -> HealthCheck:
-    """A proxy that is not used at present: bad when its region has no other."""
+    """A proxy that is out of use at present: bad when its region has no other."""
     others = [other for other in seen if other.region == one.region and not other.why]
     name = f"proxy {'of other regions' if one.region == '*' else one.region}"
-    detail = f"{one.proxy} is out for {one.seconds:.0f} s: {one.why}"
-    remedy = "it comes back by itself once it is well; look at the setting egress_upstreams"
+    detail = f"{one.proxy} is out of use for {one.seconds:.0f} s: {one.why}"
+    remedy = "it is used again once it answers; check the setting egress_upstreams"
     return HealthCheck(name, Level.WARNING if others else Level.BAD, detail, remedy)

@@ -49,7 +49,7 @@ def open_sandbox(settings: Settings) -> BubblewrapSandboxes:
 
 
 def open_environments(settings: Settings, tools: ToolRunner) -> UvEnvironments:
-    """Dependency environments of this machine, installed by tools in boxes."""
+    """Dependency environments of this machine, installed by tools in sandboxes."""
     return UvEnvironments(
         settings.environments_dir,
         tools,
@@ -60,13 +60,13 @@ def open_environments(settings: Settings, tools: ToolRunner) -> UvEnvironments:
 
 
 def _has_upstream(settings: Settings) -> bool:
-    """Whether what goes out without a region of its own goes through a proxy."""
+    """Whether traffic without a region goes through a proxy."""
     regions = {region.upper() for region in settings.egress_upstreams}
     return "*" in regions or settings.default_region.upper() in regions
 
 
 def identity(settings: Settings) -> Identity:
-    """Name and size of this runner; 0 in the settings means what the machine has."""
+    """Id and capacity of this runner; 0 in the settings means what the machine has."""
     return Identity(
         id=new_ulid(),
         node=settings.node_file.read_text().strip(),
@@ -82,12 +82,13 @@ def _machine_memory_mb() -> int:
 
 @contextlib.contextmanager
 def only_runner(settings: Settings) -> Iterator[None]:
-    """Hold the data folder's runner lock: its attempts belong to one process at a time."""
+    """Hold the runner lock of the data folder: only one runner may use it at a time."""
     with (settings.run_dir / "runner.lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Conflict(f"Another runner is at work in {settings.home}") from None
+            message = f"Another runner uses the data folder {settings.home}; stop it first"
+            raise Conflict(message) from None
         yield
 
 
@@ -95,14 +96,14 @@ async def serve_runner(settings: Settings) -> None:
     """Attempts, SDK service, rows and logs, until SIGTERM; a second SIGTERM ends them at once."""
     raise_limit()  # an attempt needs about a dozen descriptors
     with only_runner(settings):
-        async with open_runtime(settings) as house:
+        async with open_runtime(settings) as runtime:
             egress = EgressClient(settings.egress_socket)
             await egress.start()
             sandbox = open_sandbox(settings)
             try:
                 report = await sandbox.probe()
                 log.info("isolation", level=report.level.value, reason=report.reason)
-                runner = make_runner(house, sandbox, egress, report)
+                runner = make_runner(runtime, sandbox, egress, report)
                 _drain_on_sigterm(runner)
                 await runner.run()
             finally:
@@ -110,21 +111,21 @@ async def serve_runner(settings: Settings) -> None:
 
 
 def make_runner(
-    house: Runtime, sandbox: BubblewrapSandboxes, egress: Egress, report: IsolationReport
+    runtime: Runtime, sandbox: BubblewrapSandboxes, egress: Egress, report: IsolationReport
 ) -> Runner:
-    """A runner over these parts; it is told by the egress of limits that were reached."""
-    settings = house.settings
-    rings = OutputSignals(house.signals)
-    intake = Intake(house.results, SystemClock(), rings.stored)
-    attempts = Attempts(house.storage, house.results, house.rules)
-    tools = AttemptDependencies(
+    """Build a runner; the egress notifies it of limits that were reached."""
+    settings = runtime.settings
+    output_signals = OutputSignals(runtime.signals)
+    intake = Intake(runtime.results, SystemClock(), output_signals.stored)
+    attempts = Attempts(runtime.storage, runtime.results, runtime.rules)
+    deps = AttemptDependencies(
         sandbox=sandbox,
         environments=open_environments(settings, sandbox.tools(egress)),
         egress=egress,
         intake=intake,
         attempts=attempts,
-        bundles=BundleCache(house.blobs, settings.bundles_dir),
-        secrets=RunSecrets(house.storage, Sealer(master_secret(settings)), SystemClock()),
+        bundles=BundleCache(runtime.blobs, settings.bundles_dir),
+        secrets=RunSecrets(runtime.storage, Sealer(master_secret(settings)), SystemClock()),
         isolation=report,
         unsafe=settings.unsafe,
         work_bytes=settings.work_mb * 2**20,
@@ -132,15 +133,15 @@ def make_runner(
     )
     runner = Runner(
         identity(settings),
-        house.storage,
-        LocalEngine(house.storage),
-        house.signals,
+        runtime.storage,
+        LocalEngine(runtime.storage),
+        runtime.signals,
         attempts,
         intake,
-        tools,
+        deps,
     )
     egress.on_trip = runner.traffic_tripped
-    egress.on_throttled = runner.site_spared
+    egress.on_throttled = runner.site_throttled
     return runner
 
 
@@ -152,7 +153,7 @@ def _drain_on_sigterm(runner: Runner) -> None:
         nonlocal asked
         asked += 1
         runner.drain()
-        if asked > 1 or os.getppid() != supervisor:  # nobody is left to wait for
+        if asked > 1 or os.getppid() != supervisor:  # there is no supervisor to wait for
             runner.stop_all()
 
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, on_sigterm)

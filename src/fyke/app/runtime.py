@@ -1,4 +1,4 @@
-"""What server and runner both stand on: state, results, blobs, doorbell, rules."""
+"""The components that server and runner share: state, results, blobs, signals, rules."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fyke.storage.sql.state.storage import SqlStorage
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """What server and runner both stand on."""
+    """The components that server and runner share."""
 
     settings: Settings
     storage: SqlStorage
@@ -31,7 +31,7 @@ class Runtime:
 
 @contextlib.asynccontextmanager
 async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
-    """Open state, results, blobs and doorbell, and close them again."""
+    """Open state, results, blobs and signals, and close them again."""
     signals = open_signals(settings)
     async with open_state(settings, signals) as storage:
         results = open_results(addresses(settings).results, durable=settings.durability == "disk")

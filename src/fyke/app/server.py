@@ -1,4 +1,4 @@
-"""The role server: REST and timers. Holds no run; killing it stops nothing that runs."""
+"""The role server: REST API, console and timers. Stopping it does not stop any run."""
 
 from __future__ import annotations
 
@@ -56,17 +56,17 @@ from fyke.timers.uploads import UploadTimer
 
 async def serve_server(settings: Settings, listener: socket.socket) -> None:
     """Serve on ``listener`` until SIGTERM."""
-    async with open_runtime(settings) as house:
+    async with open_runtime(settings) as runtime:
         with open_outgoing(settings) as outgoing:
             async with open_git(settings) as git:
-                await _serve(house, git, outgoing, listener)
+                await _serve(runtime, git, outgoing, listener)
 
 
-async def _serve(house: Runtime, git: Git, outgoing: Outgoing, listener: socket.socket) -> None:
-    settings = house.settings
+async def _serve(runtime: Runtime, git: Git, outgoing: Outgoing, listener: socket.socket) -> None:
+    settings = runtime.settings
     spool = _spool(settings)
     share, timer_board = RateShare(), TimerBoard()
-    services = Services(_foundations(house, git, spool, outgoing, timer_board))
+    services = Services(_foundations(runtime, git, spool, outgoing, timer_board))
     app = build_app(services, _api_config(settings), share=share)
     add_pages(app, build_console(services, _console_config(settings), ApiClient(app, app.openapi)))
     config = uvicorn.Config(
@@ -74,7 +74,7 @@ async def _serve(house: Runtime, git: Git, outgoing: Outgoing, listener: socket.
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,  # which peers may speak for others is for api/network.py to say
+        proxy_headers=False,  # api/network.py decides which proxies are trusted
         date_header=False,
         loop="none",
         http=LimitedProtocol,
@@ -82,9 +82,9 @@ async def _serve(house: Runtime, git: Git, outgoing: Outgoing, listener: socket.
         lifespan="off",
         timeout_graceful_shutdown=5,
     )
-    async with _among_servers(house, share) as among:
+    async with _among_servers(runtime, share) as among:
         timers = asyncio.create_task(
-            run_timers([*_timers(house, services, outgoing), *among], timer_board)
+            run_timers([*_timers(runtime, services, outgoing), *among], timer_board)
         )
         try:
             await uvicorn.Server(config).serve(sockets=[listener])
@@ -96,100 +96,102 @@ async def _serve(house: Runtime, git: Git, outgoing: Outgoing, listener: socket.
 
 
 @contextlib.asynccontextmanager
-async def _among_servers(house: Runtime, share: RateShare) -> AsyncIterator[list[Timer]]:
-    """Take part in the rate limits of a shared database; a data folder has one server only."""
-    if not house.settings.database_url:
+async def _among_servers(runtime: Runtime, share: RateShare) -> AsyncIterator[list[Timer]]:
+    """Join the servers of a shared database, which share the rate limits; yield the timer for it.
+
+    A data folder without a shared database has one server only."""
+    if not runtime.settings.database_url:
         yield []
         return
-    timer = ServerTimer(house.storage, house.signals, share.counted)
-    with contextlib.suppress(Unavailable):  # the first beat makes up for it
+    timer = ServerTimer(runtime.storage, runtime.signals, share.counted)
+    with contextlib.suppress(Unavailable):  # the timer tries again
         await timer.join()
     try:
         yield [timer]
     finally:
-        with contextlib.suppress(Unavailable):  # then the others count it out by its silence
+        with contextlib.suppress(Unavailable):  # the other servers notice by its missed heartbeats
             await timer.leave()
 
 
-def _timers(house: Runtime, services: Services, outgoing: Outgoing) -> list[Timer]:
-    settings = house.settings
-    watch = AlertMonitor(house.storage, house.results, mails=bool(settings.smtp_url))
+def _timers(runtime: Runtime, services: Services, outgoing: Outgoing) -> list[Timer]:
+    settings = runtime.settings
+    watch = AlertMonitor(runtime.storage, runtime.results, mails=bool(settings.smtp_url))
     timers: list[Timer] = [
-        LeaseTimer(Attempts(house.storage, house.results, house.rules)),
-        StartKeyTimer(house.storage),
-        AccessTimer(house.storage, settings.keep_days),
-        CallbackHostTimer(house.storage),
-        ScheduleTimer(_firing(house, services.runs), house.signals, SystemClock()),
+        LeaseTimer(Attempts(runtime.storage, runtime.results, runtime.rules)),
+        StartKeyTimer(runtime.storage),
+        AccessTimer(runtime.storage, settings.keep_days),
+        CallbackHostTimer(runtime.storage),
+        ScheduleTimer(_firing(runtime, services.runs), runtime.signals, SystemClock()),
         CallbackTimer(
-            house.storage,
+            runtime.storage,
             outgoing.notifier,
-            house.signals,
+            runtime.signals,
             SystemClock(),
             master_secret(settings),
             at_once=min(AT_ONCE, _open_files() // 2),
         ),
-        AlertTimer(watch, house.signals, SystemClock()),
+        AlertTimer(watch, runtime.signals, SystemClock()),
         UploadTimer(services.uploads),
     ]
     if settings.keep_days:
-        timers.append(RetentionTimer(house.storage, services.runs, settings.keep_days))
+        timers.append(RetentionTimer(runtime.storage, services.runs, settings.keep_days))
     return timers
 
 
-def _firing(house: Runtime, runs: Runs) -> Firing:
-    pause_after = house.settings.schedule_failures
-    return Firing(house.storage, runs, SystemClock(), pause_after)
+def _firing(runtime: Runtime, runs: Runs) -> Firing:
+    pause_after = runtime.settings.schedule_failures
+    return Firing(runtime.storage, runs, SystemClock(), pause_after)
 
 
 def _open_files() -> int:
-    """How many files this process may have open, after asking for as many as it may get."""
+    """Raise the limit of open files as far as allowed; return the new limit."""
     most = raise_limit()
     return AT_ONCE * 2 if most == resource.RLIM_INFINITY else most
 
 
-def make_workers(house: Runtime) -> Workers:
-    review = house.settings.review == "required"
-    return Workers(house.storage, house.blobs, SystemClock(), review=review)
+def make_workers(runtime: Runtime) -> Workers:
+    review = runtime.settings.review == "required"
+    return Workers(runtime.storage, runtime.blobs, SystemClock(), review=review)
 
 
-def make_runs(house: Runtime) -> Runs:
+def make_runs(runtime: Runtime) -> Runs:
     return Runs(
-        house.storage,
-        house.results,
-        make_workers(house),
-        house.signals,
-        house.rules,
-        _addresses(house),
-        lambda: disk_shortage(house.settings),
+        runtime.storage,
+        runtime.results,
+        make_workers(runtime),
+        runtime.signals,
+        runtime.rules,
+        _addresses(runtime),
+        lambda: disk_shortage(runtime.settings),
     )
 
 
-def _addresses(house: Runtime) -> CallbackRules:
-    return CallbackRules(AddressRules(house.settings.callback_allow, own_addresses()))
+def _addresses(runtime: Runtime) -> CallbackRules:
+    return CallbackRules(AddressRules(runtime.settings.callback_allow, own_addresses()))
 
 
 def _foundations(
-    house: Runtime, git: Git, spool: Spool, outgoing: Outgoing, timer_board: TimerBoard
+    runtime: Runtime, git: Git, spool: Spool, outgoing: Outgoing, timer_board: TimerBoard
 ) -> Foundations:
-    """What the services stand on in a server."""
-    settings = house.settings
+    """The dependencies of the services of a server."""
+    settings = runtime.settings
     return Foundations(
-        storage=house.storage,
-        results=house.results,
-        blobs=house.blobs,
-        workers=make_workers(house),
-        runs=make_runs(house),
-        signals=house.signals,
+        storage=runtime.storage,
+        results=runtime.results,
+        blobs=runtime.blobs,
+        workers=make_workers(runtime),
+        runs=make_runs(runtime),
+        signals=runtime.signals,
         git=git,
         prober=outgoing.prober,
-        probe=ServerProbe(house, timer_board, SystemClock()),
-        health=_health(house),
+        probe=ServerProbe(runtime, timer_board, SystemClock()),
+        health=_health(runtime),
         spool=spool,
-        rules=house.rules,
+        rules=runtime.rules,
         clock=SystemClock(),
         master_secret=master_secret(settings),
         scratch=settings.scratch_dir,
-        hooks=_addresses(house),
+        hooks=_addresses(runtime),
         categories=Categories(settings.categories or DEFAULT),
         default_plan=Plan(settings.default_plan),
         rate_limit=settings.rate_limit,
@@ -200,7 +202,7 @@ def _foundations(
 
 
 def _spool(settings: Settings) -> Spool:
-    """Downloads may fill the disk to twice the floor below which no run is taken."""
+    """Downloads leave twice as much disk free as a new run requires."""
     return Spool(
         settings.downloads_dir,
         limit_bytes=settings.download_mb * 2**20,
@@ -209,9 +211,9 @@ def _spool(settings: Settings) -> Spool:
     )
 
 
-def _health(house: Runtime) -> Health:
-    settings = house.settings
-    return Health(house.storage, lambda: disk(settings), ProxyProbe(settings.egress_upstreams))
+def _health(runtime: Runtime) -> Health:
+    settings = runtime.settings
+    return Health(runtime.storage, lambda: disk(settings), ProxyProbe(settings.egress_upstreams))
 
 
 def _console_config(settings: Settings) -> ConsoleConfig:

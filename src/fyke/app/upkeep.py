@@ -1,4 +1,4 @@
-"""Looking after an installation: its tables, their state, copies of them."""
+"""Maintenance of an installation: versions, checks and copies of its tables."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def _version(schema: Schema, url: str) -> SchemaVersion:
 
 
 def check(settings: Settings) -> list[str]:
-    """One sentence for each thing that is wrong with state or rows; empty when all is well."""
+    """One sentence for each fault found in state or rows; empty when there is none."""
     from sqlalchemy.exc import SQLAlchemyError
 
     from fyke.app.state import addresses
@@ -115,7 +115,7 @@ def check(settings: Settings) -> list[str]:
 
 
 def damage(file: Path) -> list[str]:
-    """What SQLite finds wrong with a database file."""
+    """The faults that SQLite finds in a database file."""
     if not file.exists():
         return ["the file is missing"]
     try:
@@ -134,7 +134,7 @@ def _first_line(error: Exception) -> str:
 
 @contextlib.contextmanager
 def copied_database(source: Path, scratch: Path) -> Iterator[Path]:
-    """A consistent copy of a SQLite file that is in use, gone afterwards. Raises ``FykeError``."""
+    """Yield a consistent copy of a SQLite file in use, then remove it. Raises ``FykeError``."""
     from fyke.storage.sql.backup import backup_sqlite
 
     scratch.mkdir(mode=0o700, exist_ok=True)

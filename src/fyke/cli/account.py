@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fyke.cli import formatting as words
+from fyke.cli import formatting
 from fyke.cli.context import ServerContext, group, server_command
 from fyke.cli.output import data_of
 
@@ -58,8 +58,8 @@ def list_accounts(server: ServerContext) -> None:
                 a.plan,
                 f"{a.balance} USD",
                 f"{a.held} USD",
-                words.size(a.traffic),
-                words.when(a.created_at),
+                formatting.size(a.traffic),
+                formatting.when(a.created_at),
             )
             for a in found
         ],
@@ -86,11 +86,11 @@ def show(server: ServerContext) -> None:
             ("plan", _plan(account)),
             ("balance", f"{account.balance} USD"),
             ("held for runs", f"{account.held} USD"),
-            ("traffic left", words.size(account.traffic)),
-            ("traffic expires", words.when(account.traffic_expiration_at)),
+            ("traffic left", formatting.size(account.traffic)),
+            ("traffic expires", formatting.when(account.traffic_expiration_at)),
             ("time zone", account.time_zone),
             ("webhook secret", account.webhook_secret),
-            ("created", words.when(account.created_at)),
+            ("created", formatting.when(account.created_at)),
         ]
     )
 
@@ -204,7 +204,7 @@ def credit(
         [
             ("account", account.name),
             ("balance", f"{account.balance} USD"),
-            ("traffic left", words.size(account.traffic)),
+            ("traffic left", formatting.size(account.traffic)),
         ]
     )
 

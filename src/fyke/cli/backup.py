@@ -45,7 +45,7 @@ def check_suffix(file: Path) -> None:
 
 
 def compressed(file: IO[bytes], name: str, mode: str) -> Any:
-    """The stream behind the compression that the name tells."""
+    """Return a stream that compresses or decompresses ``file`` as its name says."""
     if not name.endswith(".tar.zst"):
         return gzip.GzipFile(fileobj=file, mode=mode + "b", compresslevel=6)
     try:
@@ -205,8 +205,8 @@ def _compare(found: dict[str, dict[str, Any]], manifest: dict[str, Any]) -> None
     wanted = manifest.get("files", {})
     for name in sorted({*wanted, *found}):
         if found.get(name) != wanted.get(name):
-            what = "is missing" if name not in found else "is not what it was"
-            raise _damaged(f"{name} {what}")
+            problem = "is missing" if name not in found else "has changed"
+            raise _damaged(f"{name} {problem}")
 
 
 def _check_databases(folder: Path, manifest: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fyke.cli import formatting as words
+from fyke.cli import formatting
 from fyke.cli.context import ServerContext, group, server_command
 from fyke.cli.output import data_of
 from fyke.cli.run import RunArgument, runs
@@ -76,8 +76,8 @@ def receivers(server: ServerContext) -> None:
             (
                 one.receiver,
                 "no" if one.disabled else "yes",
-                words.when(one.failing_since),
-                words.when(one.last_success_at),
+                formatting.when(one.failing_since),
+                formatting.when(one.last_success_at),
             )
             for one in found
         ],
@@ -143,7 +143,7 @@ def show_deliveries(server: ServerContext, found: list[DeliveryItem]) -> None:
             [
                 (
                     name,
-                    words.when(tried.timestamp // 1000),
+                    formatting.when(tried.timestamp // 1000),
                     str(tried.status or "-"),
                     tried.error,
                     str(tried.duration_ms),

@@ -1,4 +1,4 @@
-"""``fyke config``: which settings hold, and who set them."""
+"""``fyke config``: the settings in effect, and where each value comes from."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 from fyke.cli.context import HomeOption, JsonOption, group, load_settings
 from fyke.cli.output import Output
 
-config = group("Settings: what holds, and where it comes from.")
+config = group("Settings in effect, and where each value comes from.")
 
 
 @config.command("show")

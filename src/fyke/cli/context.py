@@ -1,8 +1,8 @@
 """What commands need before they can do anything: the settings, the right server, its key.
 
-On the machine of the installation nothing has to be given: the data folder says where the server
-listens, and holds the credential for whoever may read it. That credential never goes to another
-address than the one that the same folder names.
+On the machine of the installation no option is needed: the data folder records the server's URL and
+contains its credential, readable by the folder's owner only. The credential is never sent to
+another address than the one recorded in the same folder.
 """
 
 from __future__ import annotations

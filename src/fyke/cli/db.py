@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
-from fyke.cli import formatting as words
+from fyke.cli import formatting
 from fyke.cli.context import HomeOption, JsonOption, group, load_settings
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.output import Output
@@ -107,7 +107,7 @@ def check(home: HomeOption = None, as_json: JsonOption = False) -> None:
     else:
         for finding in findings:
             out.line(finding, "red")
-        out.say(words.count(len(findings), "finding") if findings else "All is well.")
+        out.say(formatting.count(len(findings), "finding") if findings else "No problems found.")
     if findings:
         raise typer.Exit(Exit.FAILED)
 
@@ -116,7 +116,7 @@ def check(home: HomeOption = None, as_json: JsonOption = False) -> None:
 def backup(file: File, home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Copy the installation into one file while it is in use: databases, blobs, secret, config.
 
-    The file holds secrets: only its owner may read it.
+    The file contains secrets: only its owner may read it.
 
     \b
     Examples:
@@ -141,7 +141,7 @@ def backup(file: File, home: HomeOption = None, as_json: JsonOption = False) -> 
         )
     else:
         out.raw(str(file))
-        out.say(f"{words.count(files, 'file')}, {words.size(size)}.")
+        out.say(f"{formatting.count(files, 'file')}, {formatting.size(size)}.")
     if manifest["database"] == "postgresql":
         out.say(POSTGRES)
 

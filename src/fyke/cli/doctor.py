@@ -1,4 +1,4 @@
-"""``fyke doctor``: what holds on this machine, what does not, and what to do about it."""
+"""``fyke doctor``: what works on this machine, what does not, and how to fix it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from fyke.cli import formatting as words
+from fyke.cli import formatting
 from fyke.cli.context import HomeOption, JsonOption, Location, load_settings, locate
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.output import Output
@@ -31,12 +31,12 @@ LIMITS_REMEDY = (
     "start Fyke as root (script/up), or by a systemd unit with Delegate=yes; until then only the "
     "operator's own Workers run"
 )
-BOX_REMEDY = "see what is said before; until then nothing runs here"
+SANDBOX_REMEDY = "fix what this line reports; until then no Worker runs here"
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One thing that was looked at. ``remedy`` says what to do unless it is ok."""
+    """The result of one check. ``remedy`` says how to fix it, empty when the state is ok."""
 
     name: str
     state: str
@@ -45,10 +45,10 @@ class Line:
 
 
 def doctor(home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """Look at this machine: Python, data folder, port, database, sandbox, helpers.
+    """Check this machine: Python, data folder, port, database, sandbox, helper programs.
 
-    Every line that is not ok says what to do. Exit status 1 unless the sandbox holds fully and
-    nothing else has failed.
+    Every line that is not ok says how to fix it. Exit status 1 unless the sandbox is complete and
+    no other check has failed.
 
     \b
     Examples:
@@ -58,8 +58,8 @@ def doctor(home: HomeOption = None, as_json: JsonOption = False) -> None:
     settings = load_settings(home=home)
     server = _server(settings, home)
     lines = [*_machine(settings), _port(settings, server), *_database(settings)]
-    level, reason, walls = _walls(settings, server)
-    lines += walls
+    level, reason, isolation = _isolation(settings, server)
+    lines += isolation
     failed = level != "full" or any(line.state == FAILED for line in lines)
     out = Output(as_json)
     if as_json:
@@ -122,7 +122,7 @@ def _folder(home: Path) -> Line:
 def _disk(home: Path) -> Line:
     existing = next(folder for folder in (home, *home.parents) if folder.exists())
     free = shutil.disk_usage(existing).free
-    detail = f"{words.size(free)} free at {existing}"
+    detail = f"{formatting.size(free)} free at {existing}"
     state = FAILED if free < NO_DISK else WARNING if free < LOW_DISK else OK
     return Line("disk", state, detail, "make room: rows, logs and dependencies lie there")
 
@@ -176,11 +176,11 @@ def _server(settings: Settings, home: str | None) -> _Running | None:
 
 def _port(settings: Settings, server: _Running | None) -> Line:
     if server is not None:
-        what = "answers" if server.ready else "answers, but no runner is alive"
+        answer = "answers" if server.ready else "answers, but no runner is alive"
         return Line(
             "server",
             OK if server.ready else FAILED,
-            f"{server.location.url} {what}",
+            f"{server.location.url} {answer}",
             'the log of "fyke up" says why the runner does not come up',
         )
     where = f"{settings.host}:{settings.port}"
@@ -218,14 +218,14 @@ def _database(settings: Settings) -> Iterator[Line]:
     if not found.state.current:
         yield first
         return
-    what = f"{kind}, tables at {found.state.current} and {found.rows.current or 'none'}"
-    yield Line("database", WARNING if found.remedy else OK, what, found.remedy)
+    detail = f"{kind}, tables at {found.state.current} and {found.rows.current or 'none'}"
+    yield Line("database", WARNING if found.remedy else OK, detail, found.remedy)
 
 
-# --- the walls ------------------------------------------------------------------------------
+# --- isolation --------------------------------------------------------------------------------
 
 
-def _walls(settings: Settings, server: _Running | None) -> tuple[str, str, list[Line]]:
+def _isolation(settings: Settings, server: _Running | None) -> tuple[str, str, list[Line]]:
     """(level, reason, one line per check)."""
     if os.geteuid() == 0 and server is not None:
         reported = _reported(server)
@@ -255,7 +255,7 @@ def _reported(server: _Running) -> tuple[str, str, list[Line]] | None:
             "sandbox",
             OK if runner.isolation == "full" else FAILED,
             f"{runner.isolation}: {runner.reason} (runner {runner.id})",
-            LIMITS_REMEDY if runner.isolation == "no-limits" else BOX_REMEDY,
+            LIMITS_REMEDY if runner.isolation == "no-limits" else SANDBOX_REMEDY,
         )
         for runner in runners
     ]
@@ -265,11 +265,11 @@ def _reported(server: _Running) -> tuple[str, str, list[Line]] | None:
 
 
 def _probe(settings: Settings) -> dict[str, Any]:
-    """Put up a real box, as the user who would do so."""
+    """Start a real sandbox, as the user who starts those of Workers."""
     from fyke.cli.local_folder import Job, do_job, local_folder
 
     with local_folder(settings) as local, Job(local.home.parent) as job:
-        do_job(local, job, {"what": "probe"})
+        do_job(local, job, {"action": "probe"})
         result = job.result()
     if "error" in result:
         return {
@@ -281,4 +281,4 @@ def _probe(settings: Settings) -> dict[str, Any]:
 
 
 def _remedy(name: str) -> str:
-    return LIMITS_REMEDY if name == "limits" else BOX_REMEDY
+    return LIMITS_REMEDY if name == "limits" else SANDBOX_REMEDY

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fyke.cli import formatting as words
+from fyke.cli import formatting
 
 if TYPE_CHECKING:
     from fyke.model.worker import Finding
@@ -20,6 +20,8 @@ def describe(finding: Finding | ProjectFinding) -> str:
 
 def verdict(errors: int, warnings: int) -> str:
     if not errors and not warnings:
-        return "All is well."
-    parts = [words.count(n, word) for n, word in ((errors, "error"), (warnings, "warning")) if n]
+        return "No problems found."
+    parts = [
+        formatting.count(n, word) for n, word in ((errors, "error"), (warnings, "warning")) if n
+    ]
     return " and ".join(parts) + ("; it cannot be published." if errors else ".")

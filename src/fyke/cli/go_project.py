@@ -1,4 +1,4 @@
-"""Building a Go project before it is packed, with the Go of whoever types the command."""
+"""Building a Go project before it is packed, with the Go toolchain of the calling user."""
 
 from __future__ import annotations
 

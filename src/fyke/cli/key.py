@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from fyke.cli import formatting as words
+from fyke.cli import formatting
 from fyke.cli.context import ServerContext, group, server_command
 from fyke.cli.output import data_of
 
@@ -49,7 +49,7 @@ def create(
       fyke key create reader --scope read
       fyke key create reports --account marketing --expires 2027-12-31 --json
     """
-    expires_at = 0 if expires is None else words.expiry(expires)
+    expires_at = 0 if expires is None else formatting.expiry(expires)
     made = server.client.create_key(
         name, account=account, expires_at=expires_at, rate_limit=rate_limit, scopes=scope or ()
     )
@@ -82,10 +82,10 @@ def list_keys(server: ServerContext, account: AccountOption = "") -> None:
                 f"{key.prefix}...",
                 " ".join(key.scopes),
                 f"{key.rate_limit}/s" if key.rate_limit else "",
-                words.when(key.created_at),
-                words.when(key.expires_at) if key.expires_at else "never",
-                words.when(key.last_used_at),
-                words.when(key.revoked_at),
+                formatting.when(key.created_at),
+                formatting.when(key.expires_at) if key.expires_at else "never",
+                formatting.when(key.last_used_at),
+                formatting.when(key.revoked_at),
             )
             for key in found
         ],
@@ -98,7 +98,7 @@ def revoke(
     name_or_id: Annotated[str, typer.Argument(help="Name or id of the key.", metavar="KEY")],
     account: AccountOption = "",
 ) -> None:
-    """End a key at once.
+    """Revoke an API key at once.
 
     \b
     Examples:
@@ -109,4 +109,4 @@ def revoke(
     if server.out.as_json:
         server.out.json({"revoked": name_or_id})
     else:
-        server.out.say(f"The key {name_or_id} opens nothing any more.")
+        server.out.say(f"The key {name_or_id} is revoked.")

@@ -33,7 +33,7 @@ def lock_home(settings: Settings) -> None:
 
 
 def refuse_if_locked(settings: Settings) -> None:
-    """Complain when another ``fyke up`` works in the data folder, and hold nothing."""
+    """Raise when another ``fyke up`` works in the data folder; take no lock."""
     try:
         descriptor = os.open(settings.run_dir / "up.lock", os.O_RDWR)
     except FileNotFoundError:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from fyke.cli.errors import CommandFailed
-from fyke.cli.local_work import ORDER, RESULT, do
+from fyke.cli.local_work import REQUEST, RESULT, do
 
 if TYPE_CHECKING:
     from fyke.settings import Settings
@@ -29,7 +29,7 @@ MOST = 16
 
 @contextlib.contextmanager
 def local_folder(settings: Settings) -> Iterator[Settings]:
-    """Hold a free folder; yield the settings for work in it."""
+    """Lock a free folder; yield the settings for work in it."""
     base = settings.home / "local"
     _make(settings.home)
     _make(base)
@@ -48,14 +48,14 @@ def local_folder(settings: Settings) -> Iterator[Settings]:
 
 
 def _make(folder: Path) -> None:
-    """Others pass through to what a sandbox mounts, but cannot look around."""
+    """Other users may pass through to what a sandbox mounts, but cannot list the folder."""
     if not folder.exists():
         folder.mkdir(parents=True)
         folder.chmod(0o711)
 
 
 class Job:
-    """A folder for one order and its result, handed to whoever does the work and taken back."""
+    """A folder with one request and its result, exchanged with the user who does the work."""
 
     def __init__(self, base: Path) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="job-", dir=base))
@@ -75,7 +75,7 @@ class Job:
             os.chown(path, user, group, follow_symlinks=False)
 
     def open(self, name: str) -> IO[bytes]:
-        """What came back: a plain file, for another user may have put anything there."""
+        """Open a file of the result. Only a plain file: another user may have put a link there."""
         descriptor = os.open(self.folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
@@ -88,13 +88,13 @@ class Job:
             return value
 
 
-def do_job(settings: Settings, job: Job, order: dict[str, Any]) -> int:
-    """Have the order carried out, by ourselves or, as root, by the service user; return the exit
+def do_job(settings: Settings, job: Job, request: dict[str, Any]) -> int:
+    """Process the request in this process or, as root, in one of the service user; return the exit
     status. ``settings`` are those of a local folder."""
-    # Whether there is a launcher, the guard tells the user who does the work.
+    # The root supervisor says whether there is a launcher.
     shared = settings.model_dump(mode="json", exclude={"home", "launcher"})
-    text = json.dumps({**order, "home": str(settings.home), "settings": shared})
-    job.write(ORDER, text.encode())
+    text = json.dumps({**request, "home": str(settings.home), "settings": shared})
+    job.write(REQUEST, text.encode())
     if os.geteuid() != 0:
         return do(job.folder)
     import pwd

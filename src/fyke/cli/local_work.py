@@ -1,4 +1,4 @@
-"""Doing what a local order says: carrying out one run, or looking which walls hold.
+"""Processing a local request: one run, or a check of the isolation of this machine.
 
 As root this is a process of its own, run by the service user (``fyke local-work FOLDER``).
 """
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from fyke.model.log import LogEntry
     from fyke.settings import Settings
 
-ORDER, PROJECT, OUTPUT, RESULT = "order.json", "project.zip", "output", "result.json"
+REQUEST, PROJECT, OUTPUT, RESULT = "request.json", "project.zip", "output", "result.json"
 
 
 def local_work(
     folder: Annotated[Path, typer.Argument()], parent: Annotated[int, typer.Option(hidden=True)]
 ) -> None:
-    """Carry out a local order. Started by other commands, not by people."""
+    """Process a local request. Started by other commands, not by users."""
     from fyke.cli.supervisor import die_with_parent
 
     die_with_parent(parent)
@@ -36,22 +36,24 @@ def local_work(
 
 
 def do(folder: Path) -> int:
-    """Carry out the order in ``folder`` and leave the result there; return the exit status."""
+    """Process the request in ``folder`` and leave the result there; return the exit status."""
     before = os.umask(0o077)
     try:
         return _do(folder)
     finally:
-        os.umask(before)  # what the user asked for is written afterwards, with the user's own
+        os.umask(before)  # the output file is written afterwards, with the user's own umask
 
 
 def _do(folder: Path) -> int:
     from fyke.telemetry.logging import configure
 
-    order = json.loads((folder / ORDER).read_text())
-    settings = load_settings(home=order["home"], **order["settings"])
+    request = json.loads((folder / REQUEST).read_text())
+    settings = load_settings(home=request["home"], **request["settings"])
     configure("local", "error")
     try:
-        result = _probe(settings) if order["what"] == "probe" else _run(settings, folder, order)
+        result = (
+            _probe(settings) if request["action"] == "probe" else _run(settings, folder, request)
+        )
     except Exception as error:
         failed = failure_of(error)
         if failed is None:
@@ -68,18 +70,18 @@ def _probe(settings: Settings) -> dict[str, Any]:
     return {"level": report.level.value, "reason": report.reason, "checks": report.checks}
 
 
-def _run(settings: Settings, folder: Path, order: dict[str, Any]) -> dict[str, Any]:
+def _run(settings: Settings, folder: Path, request: dict[str, Any]) -> dict[str, Any]:
     from fyke.app.local import run_here
 
     end = asyncio.run(
         run_here(
             settings,
             (folder / PROJECT).read_bytes(),
-            order["input"],
-            format=order["format"],
+            request["input"],
+            format=request["format"],
             output=folder / OUTPUT,
-            told=_told,
-            builds=order["builds"],
+            on_log=_print_log,
+            builds=request["builds"],
         )
     )
     run = end.run
@@ -103,5 +105,5 @@ def _code(state: str, failed: int, interrupted: bool) -> int:
     return int(Exit.OK if state == "succeeded" and not failed else Exit.FAILED)
 
 
-def _told(entry: LogEntry) -> None:
+def _print_log(entry: LogEntry) -> None:
     print(log_line(entry, short=True), file=sys.stderr, flush=True)

@@ -86,8 +86,8 @@ def root(
       fyke run start owner/hello --wait          a run, waited for
       fyke run results RUN                       its rows
 
-    Exit status: 0 all is well, 1 the run failed or any other error, 2 wrong usage, 3 not found,
-    4 not allowed, 5 a conflict or a limit, 6 the server cannot be reached, 124 the time is over,
+    Exit status: 0 success, 1 the run failed or any other error, 2 wrong usage, 3 not found,
+    4 not allowed, 5 a conflict or a limit, 6 the server cannot be reached, 124 timed out,
     130 interrupted.
     """
 
@@ -97,7 +97,7 @@ def main() -> None:
     try:
         app()
     except BrokenPipeError:
-        # Whoever read us has enough. Nothing may be written any more, not even at the exit.
+        # The reader has closed the pipe, so nothing may be written any more, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(Exit.FAILED)
     except KeyboardInterrupt:

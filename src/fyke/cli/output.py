@@ -29,7 +29,7 @@ STYLES = {
     "no-limits": "yellow",
 }
 FLEXIBLE = frozenset({"title", "description", "detail", "reason", "url", "message"})
-NARROWEST = 10  # of a column that gives way
+NARROWEST = 10  # of a column that is shortened
 WIDEST_PLAIN = 60  # a column of a streamed table never pads its cells beyond this
 
 
@@ -117,7 +117,7 @@ class Output:
     # --- talk -----------------------------------------------------------------------------
 
     def say(self, text: str) -> None:
-        """A sentence for whoever sits there."""
+        """Write a message for the user to standard error."""
         self._stderr.write(printable(text, keep_lines=True) + "\n")
         self._stderr.flush()
 
@@ -159,7 +159,7 @@ class LiveLine:
             self._stream.flush()
 
     def clear(self) -> None:
-        """Make room for a line of somebody else; ``show`` draws it again."""
+        """Remove the line, so that another one can be printed; ``show`` draws it again."""
         if self._active and self._text:
             self._text = ""
             self._stream.write("\r\x1b[K")
@@ -194,8 +194,8 @@ def plain_table(titles: Sequence[str], rows: list[list[str]]) -> Iterator[str]:
 
 
 def fitting_widths(titles: Sequence[str], rows: list[list[str]], room: int) -> list[int]:
-    """Columns as wide as their cells. Where that is more than ``room``, those that hold
-    sentences give way; ids and figures never do, because what is cut cannot be copied."""
+    """Columns as wide as their cells. Where that is more than ``room``, columns of sentences are
+    shortened; ids and figures never are, because what is cut cannot be copied."""
     from rich.cells import cell_len
 
     widths = [

@@ -1,4 +1,4 @@
-"""``fyke queue``: starts that are held until somebody activates them."""
+"""``fyke queue``: starts that wait in the run queue until a user activates them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fyke.cli import formatting as words
+from fyke.cli import formatting
 from fyke.cli.context import ServerContext, group, server_command
 from fyke.cli.errors import Exit
 from fyke.cli.output import data_of
@@ -15,7 +15,7 @@ from fyke.cli.output import data_of
 if TYPE_CHECKING:
     from fyke.wire.v2.queue import QueueResult
 
-queue = group("Run queue: what is held, start it or let it go.")
+queue = group("Run queue: list, activate or release the starts in it.")
 
 Refs = Annotated[list[str], typer.Argument(help="References of items.", metavar="REF...")]
 
@@ -34,7 +34,7 @@ def list_items(
     page: Annotated[int, typer.Option("--page", min=1)] = 1,
     size: Annotated[int, typer.Option("--size", min=1, max=100)] = 20,
 ) -> None:
-    """What is held in the queue and what was, newest first.
+    """List the items of the queue, those already started or released too, newest first.
 
     \b
     Examples:
@@ -53,7 +53,7 @@ def list_items(
                 item.queue_status,
                 item.worker_path,
                 item.version,
-                words.when(item.created_at),
+                formatting.when(item.created_at),
                 item.reason,
             )
             for item in found.items
@@ -63,7 +63,7 @@ def list_items(
 
 @server_command(queue, "activate")
 def activate(server: ServerContext, refs: Refs) -> None:
-    """Start what is held; exit status 5 when some of it could not be started.
+    """Start items of the queue; exit status 5 when one of them could not be started.
 
     \b
     Examples:
@@ -78,7 +78,7 @@ def release(
     refs: Refs,
     reason: Annotated[str, typer.Option("--reason", help="Why.", metavar="TEXT")] = "",
 ) -> None:
-    """Let go what is held, for good; exit status 5 when some of it was no longer held.
+    """Remove items from the queue for good; exit status 5 when one was no longer in it.
 
     \b
     Examples:
@@ -88,12 +88,12 @@ def release(
 
 
 def report_waiting(server: ServerContext, ref: str) -> None:
-    """Tell of a start that was put into the queue."""
+    """Report a start that was put into the queue."""
     if server.out.as_json:
         server.out.json({"queue_ref": ref})
         return
     server.out.raw(ref)
-    server.out.say(f"Held in the queue; start it with: fyke queue activate {ref}")
+    server.out.say(f"It waits in the run queue; start it with: fyke queue activate {ref}")
 
 
 def _report(server: ServerContext, results: list[QueueResult], done: str) -> None:

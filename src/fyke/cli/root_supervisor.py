@@ -1,7 +1,7 @@
 """Started as root: give the data folder to the service user, start the launcher, drop root.
 
-The guard itself opens no network connection and reads nothing that comes from one. It lives as
-long as the platform, restarts the launcher when it dies, and ends it with the platform.
+This supervisor opens no network connection and reads nothing that comes from one. It lives as long
+as the platform, restarts the launcher when it dies, and ends it with the platform.
 """
 
 from __future__ import annotations
@@ -35,9 +35,7 @@ def supervise_as_root(settings: Settings, arguments: list[str]) -> int:
     except OSError as error:
         raise unwritable(settings, error) from None
     with _as_user(user):
-        refuse_if_locked(
-            settings
-        )  # or our launcher would take the place of the one that is at work
+        refuse_if_locked(settings)  # a second launcher would replace the one in use
     launcher = _start_launcher(settings, user)
     child = subprocess.Popen(
         [sys.executable, "-m", "fyke.cli.main", *arguments],
@@ -99,7 +97,7 @@ def _check_program_is_readable() -> None:
 
 
 def _own_home(settings: Settings, user: pwd.struct_passwd) -> None:
-    """The data folder belongs to the service user; its parents must let it through."""
+    """Give the data folder to the service user, who must be able to pass through its parents."""
     home = settings.home
     for folder in reversed(home.absolute().parents):
         if not folder.exists():
@@ -156,12 +154,12 @@ def _start_launcher(settings: Settings, user: pwd.struct_passwd) -> subprocess.P
             str(settings.attempt_uid_base),
             "--uid-count",
             str(settings.attempt_uids),
-            *(word for shelf in find_links for word in ("--shelf", str(shelf))),
+            *(word for folder in find_links for word in ("--find-links", str(folder))),
         ],
         env={"PATH": _PATH, "LANG": "C.UTF-8"},
         cwd="/",
         stdin=subprocess.DEVNULL,
-        process_group=0,  # Ctrl-C must not end it, and every box, before the Workers are drained
+        process_group=0,  # Ctrl-C must not end it and every sandbox before Workers are drained
     )
     deadline = time.monotonic() + LAUNCHER_READY_SECONDS
     while not settings.launcher_socket.exists():

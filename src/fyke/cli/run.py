@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from fyke.cli import formatting as words
+from fyke.cli import formatting
 from fyke.cli import run_options as options
 from fyke.cli.context import ServerContext, group, server_command
 from fyke.cli.inputs import read_input
@@ -137,9 +137,9 @@ def list_runs(
                 run.slug,
                 run.status_name,
                 run.results,
-                words.size(run.traffic),
-                words.span(run.duration),
-                words.when(run.started_at),
+                formatting.size(run.traffic),
+                formatting.span(run.duration),
+                formatting.when(run.started_at),
                 run.scraper_title,
             )
             for run in found.items
@@ -173,11 +173,11 @@ def show(server: ServerContext, run: RunArgument) -> None:
         ("state", detail.status_name),
         ("worker", f"{detail.scraper_title} {detail.version}"),
         ("rows", detail.results),
-        ("traffic", words.size(detail.traffic)),
+        ("traffic", formatting.size(detail.traffic)),
         ("cost", f"{detail.usage} USD"),
-        ("started", words.when(detail.started_at)),
-        ("finished", words.when(detail.finished_at)),
-        ("took", words.span(detail.duration)),
+        ("started", formatting.when(detail.started_at)),
+        ("finished", formatting.when(detail.finished_at)),
+        ("took", formatting.span(detail.duration)),
         ("origin", detail.origin),
     ]
     if detail.status_name == Status.READY and (why := server.client.waiting(run).reason):
@@ -216,15 +216,15 @@ def log(
       fyke run log 01JG... --follow
       fyke run log 01JG... --json | jq -r 'select(.type == 4).content'
     """
-    told = log_to_data(server)
+    on_log = log_to_data(server)
     if follow:
-        detail = RunWatch(server, run, None, told).until_end()
+        detail = RunWatch(server, run, None, on_log).until_end()
         server.out.say(summary(detail))
         return
     position = 0
     while entries := server.client.log_after(run, position):
         for entry in entries:
-            told(entry)
+            on_log(entry)
         position = entries[-1].position
 
 
@@ -247,7 +247,14 @@ def events(server: ServerContext, run: RunArgument) -> None:
     server.out.table(
         ("time", "event", "from", "to", "by", "detail"),
         [
-            (words.when(e.timestamp // 1000), e.kind, e.before or "-", e.after, e.actor, e.detail)
+            (
+                formatting.when(e.timestamp // 1000),
+                e.kind,
+                e.before or "-",
+                e.after,
+                e.actor,
+                e.detail,
+            )
             for e in found
         ],
     )
@@ -260,7 +267,7 @@ def events(server: ServerContext, run: RunArgument) -> None:
                     d.id,
                     d.state,
                     d.tries,
-                    words.when(d.next_at),
+                    formatting.when(d.next_at),
                     d.url,
                     d.last_error or d.last_status,
                 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fyke.cli import formatting as words
+from fyke.cli import formatting
 from fyke.cli.context import ServerContext
 from fyke.cli.output import data_of
 
@@ -24,8 +24,8 @@ def report_ended(server: ServerContext, found: RunItemPage) -> None:
                 run.slug,
                 run.state,
                 run.results,
-                words.span(round(run.duration)),
-                words.when(run.finished_at),
+                formatting.span(round(run.duration)),
+                formatting.when(run.finished_at),
                 run.reason_code,
                 run.error,
             )

@@ -17,7 +17,7 @@ VersionOption = Annotated[
 ]
 CallbackOption = Annotated[
     str,
-    typer.Option("--callback", help="URL that is told when the run has ended.", metavar="URL"),
+    typer.Option("--callback", help="URL that is called when the run has ended.", metavar="URL"),
 ]
 WaitOption = Annotated[
     bool, typer.Option("--wait", "-w", help="Wait for the end; exit status 1 when it failed.")
@@ -33,7 +33,7 @@ WaitSecondsOption = Annotated[
 ]
 QueuedOption = Annotated[
     bool,
-    typer.Option("--queued", help="Hold it in the run queue; fyke queue activate starts it."),
+    typer.Option("--queued", help="Put it into the run queue; fyke queue activate starts it."),
 ]
 FAILED_ROWS = "--failed-rows"
 FailedRowsOption = Annotated[

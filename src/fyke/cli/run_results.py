@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fyke.cli import formatting as words
+from fyke.cli import formatting
 from fyke.cli.context import ServerContext, server_command
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.output import data_of, printable, to_json
@@ -58,7 +58,7 @@ def results(
     else:
         keys = _keys(found.headers, found.rows)
         server.out.table(keys, [_cells(row, keys) for row in found.rows])
-        server.out.say(f"{words.count(found.count, 'row')} in all.")
+        server.out.say(f"{formatting.count(found.count, 'row')} in all.")
 
 
 def _all(server: ServerContext, run: str, as_lines: bool, failed_rows: bool) -> None:
@@ -154,7 +154,7 @@ def export(
         server.out.json({"file": str(path), "format": chosen, "bytes": size})
     else:
         server.out.raw(str(path))
-        server.out.say(f"{words.size(size)} of {chosen}.")
+        server.out.say(f"{formatting.size(size)} of {chosen}.")
 
 
 def _format(format: str, output: str) -> str:

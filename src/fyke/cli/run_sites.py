@@ -1,8 +1,8 @@
-"""``fyke run sites``: what a run has had to do with, site by site."""
+"""``fyke run sites``: the sites that a run has contacted."""
 
 from __future__ import annotations
 
-from fyke.cli import formatting as words
+from fyke.cli import formatting
 from fyke.cli.context import ServerContext, server_command
 from fyke.cli.output import data_of
 from fyke.cli.run import RunArgument, runs
@@ -10,13 +10,13 @@ from fyke.cli.run import RunArgument, runs
 WHY = {
     "undeclared": "not among the declared sites",
     "not_public": "not public",
-    "rule": "leads to no public address, has a closed port, or is being spared",
+    "rule": "leads to no public address, has a closed port, or is throttled",
 }
 
 
 @server_command(runs, "sites")
 def sites(server: ServerContext, run: RunArgument) -> None:
-    """The sites that a run has had to do with: bytes, requests, failures, refusals.
+    """List the sites that a run has contacted: bytes, requests, failures, refusals.
 
     \b
     Examples:
@@ -33,8 +33,8 @@ def sites(server: ServerContext, run: RunArgument) -> None:
             (
                 site.domain,
                 site.requests,
-                words.size(site.bytes_up),
-                words.size(site.bytes_down),
+                formatting.size(site.bytes_up),
+                formatting.size(site.bytes_down),
                 site.failures,
                 site.refused,
                 WHY.get(site.why, site.why),

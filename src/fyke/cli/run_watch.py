@@ -1,7 +1,7 @@
 """Waiting for a run and following its log.
 
-The log is read by position, so every line comes once whatever happens in between; a server that
-is restarted meanwhile costs a pause, because it carries out no run itself.
+The log is read by position, so every line is shown exactly once. A server that restarts meanwhile
+costs a pause and no more: runs are executed by the runner, not by the server.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from fyke.cli import formatting as words
+from fyke.cli import formatting
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.output import LiveLine, data_of
 
@@ -52,8 +52,8 @@ def report_start(server: ServerContext, run: str, watching: WatchOptions) -> Non
         return
     if not server.out.as_json:
         server.out.raw(run)
-    told = log_to_stderr(server) if watching.follow else None
-    detail = RunWatch(server, run, watching.seconds, told).until_end()
+    on_log = log_to_stderr(server) if watching.follow else None
+    detail = RunWatch(server, run, watching.seconds, on_log).until_end()
     if server.out.as_json:
         server.out.json(detail_data(detail))
     else:
@@ -75,9 +75,9 @@ def detail_data(detail: RunDetail) -> dict[str, object]:
 def summary(detail: RunDetail) -> str:
     figures = ", ".join(
         [
-            words.count(detail.results, "row"),
-            words.size(detail.traffic),
-            words.span(detail.duration),
+            formatting.count(detail.results, "row"),
+            formatting.size(detail.traffic),
+            formatting.span(detail.duration),
         ]
     )
     why = f": {detail.err_msg}" if detail.err_msg else ""
@@ -92,7 +92,7 @@ class RunWatch:
         server: ServerContext,
         run: str,
         seconds: float | None,
-        told: Callable[[LogItem], None] | None,
+        on_log: Callable[[LogItem], None] | None,
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
@@ -100,7 +100,7 @@ class RunWatch:
         self._server = server
         self._run = run
         self._seconds = seconds
-        self._told = told
+        self._on_log = on_log
         self._clock = clock
         self._sleep = sleep
         self._live = LiveLine(server.out)
@@ -140,8 +140,8 @@ class RunWatch:
     # --- the log --------------------------------------------------------------------------
 
     def _read_log(self) -> bool:
-        """Tell everything new; return whether there was something."""
-        if self._told is None:
+        """Pass on every new line of the log; return whether there was one."""
+        if self._on_log is None:
             return False
         news = False
         while entries := self._patiently(
@@ -149,15 +149,15 @@ class RunWatch:
         ):
             self._live.clear()
             for entry in entries:
-                self._told(entry)
+                self._on_log(entry)
                 self._said_all = self._said_all or LAST_WORDS in entry.content
             self._position = entries[-1].position
             news = True
         return news
 
     def _last_words(self) -> None:
-        if self._told is None or self._position == 0:
-            return  # nothing of it was carried out: nobody says anything more
+        if self._on_log is None or self._position == 0:
+            return  # no subtask was started, so no last line follows
         deadline = self._clock() + LAST_WORDS_SECONDS
         while not self._said_all and self._clock() < deadline:
             if not self._read_log():
@@ -203,20 +203,20 @@ def log_line(entry: LogItem | LogEntry, *, short: bool) -> str:
 def log_to_stderr(server: ServerContext) -> Callable[[LogItem], None]:
     """Lines of the log on standard error, where they do not disturb the data."""
 
-    def told(entry: LogItem) -> None:
+    def on_log(entry: LogItem) -> None:
         server.out.say(log_line(entry, short=True))
 
-    return told
+    return on_log
 
 
 def log_to_data(server: ServerContext) -> Callable[[LogItem], None]:
     """Lines of the log as the data of the command."""
     out = server.out
 
-    def told(entry: LogItem) -> None:
+    def on_log(entry: LogItem) -> None:
         if out.as_json:
             out.json(data_of(entry))
         else:
             out.line(log_line(entry, short=out.on_terminal), STYLES.get(entry.type, ""))
 
-    return told
+    return on_log

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fyke.cli import formatting as words
+from fyke.cli import formatting
 from fyke.cli.context import ServerContext, server_command
 from fyke.cli.output import data_of
 from fyke.cli.task import Slug, tasks
@@ -35,7 +35,7 @@ CronOption = Annotated[
     str, typer.Option("--cron", help="Five fields, such as '0 9 * * 1-5'.", metavar="RULE")
 ]
 EveryOption = Annotated[
-    str, typer.Option("--every", help="Again and again, such as 15m, 6h, 1d.", metavar="TIME")
+    str, typer.Option("--every", help="At an interval, such as 15m, 6h, 1d.", metavar="TIME")
 ]
 ZoneOption = Annotated[
     str,
@@ -181,7 +181,7 @@ def _report(server: ServerContext, found: TaskSchedule) -> None:
             ("when", _when(found)),
             ("time zone", found.time_zone + (" (the account's)" if found.zone_of_account else "")),
             ("overlap", found.overlap),
-            ("next run", words.when(found.next_at) if found.next_at else "-"),
+            ("next run", formatting.when(found.next_at) if found.next_at else "-"),
             ("missed", str(found.missed)),
             ("last error", found.last_error or "-"),
         ]

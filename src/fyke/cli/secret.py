@@ -1,4 +1,4 @@
-"""``fyke secret``: values that a Worker needs and nobody may read, such as logins and cookies."""
+"""``fyke secret``: values that a Worker needs and no user can read, such as logins and cookies."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from fyke.cli import formatting as words
+from fyke.cli import formatting
 from fyke.cli.context import ServerContext, group, server_command
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.output import data_of
 from fyke.cli.worker import Ref
 
-secrets = group("Secrets: what a Worker needs and nobody may read.")
+secrets = group("Secrets: values that a Worker needs and that cannot be read back.")
 
 Name = Annotated[
     str, typer.Argument(help="Of the variable that runs get, such as SHOP_LOGIN.", metavar="NAME")
@@ -38,9 +38,9 @@ def list_secrets(server: ServerContext, worker: Ref) -> None:
         [
             (
                 secret.name,
-                words.when(secret.set_at),
+                formatting.when(secret.set_at),
                 secret.set_by,
-                words.when(secret.used_at),
+                formatting.when(secret.used_at),
                 "" if secret.readable else "sealed with another key: set it again",
             )
             for secret in found.items

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fyke.cli import formatting as words
+from fyke.cli import formatting
 from fyke.cli.context import ServerContext, group, server_command
 from fyke.cli.inputs import read_input
 from fyke.cli.output import data_of
@@ -23,7 +23,7 @@ from fyke.cli.run_watch import WatchOptions, report_start
 if TYPE_CHECKING:
     from fyke.wire.v2.tasks import WorkerTask
 
-tasks = group("Tasks: saved inputs, to be run again and again, by hand or by a schedule.")
+tasks = group("Tasks: saved inputs that are run by hand or by a schedule.")
 
 Slug = Annotated[str, typer.Argument(help="The task's slug.", metavar="TASK")]
 
@@ -117,7 +117,7 @@ def show(server: ServerContext, task: Slug) -> None:
             ("schedule", _schedule_words(found)),
             ("next run", _next_run(found)),
             ("last error", _last_error(found)),
-            ("created", words.when(found.created_at)),
+            ("created", formatting.when(found.created_at)),
             ("input", to_json(found.input)),
         ]
     )
@@ -199,7 +199,7 @@ def _path(path: str) -> str:
 
 def _next_run(task: WorkerTask) -> str:
     at = task.schedule_next_at
-    return words.when(at) if isinstance(at, int) else "-"
+    return formatting.when(at) if isinstance(at, int) else "-"
 
 
 def _last_error(task: WorkerTask) -> str:

@@ -41,7 +41,7 @@ class Tour:
         self._http = httpx2.Client(base_url=base, timeout=30, headers={"api-key": self._key})
 
     def run(self) -> int:
-        """Do it all; 0 only if rows came back and both exports hold them."""
+        """Go through every step; return 0 only if rows came back and both exports contain them."""
         with contextlib.ExitStack() as stack:
             stack.enter_context(self._http)
             url, allow = self._url, []
@@ -227,7 +227,7 @@ def pydoc_server() -> Iterator[int]:
 
 
 def rows_in(content: str, format: str) -> int:
-    """How many rows an export holds."""
+    """How many rows an export contains."""
     if format == "json":
         return len(json.loads(content))
     import csv

@@ -1,7 +1,7 @@
 """``fyke up``: the whole platform on one machine, in the foreground.
 
-Started as root, this process only guards: it starts the launcher (root, small) and itself again
-as the service user, and passes signals on. Everything that listens to anybody has dropped root.
+Started as root, this process only supervises: it starts the launcher (root, small) and itself
+again as the service user, and forwards signals. Every process that opens a port has dropped root.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def up(
     if settings.launcher:
         from fyke.cli.supervisor import die_with_parent
 
-        die_with_parent(os.getppid())  # without the guard there would be no launcher either
+        die_with_parent(os.getppid())  # without its supervisor there would be no launcher either
     listener = _get_ready(settings)
     sys.exit(asyncio.run(_up(settings, listener, tour or once, url, once, as_json)))
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fyke.cli import formatting as words
+from fyke.cli import formatting
 from fyke.cli.context import ServerContext, group, server_command
 from fyke.cli.key import AccountOption
 from fyke.cli.output import data_of
@@ -39,9 +39,9 @@ def list_users(server: ServerContext, account: AccountOption = "") -> None:
                 user.name,
                 user.role,
                 user.state,
-                words.when(user.created_at),
-                words.when(user.seen_at),
-                f"{user.link} until {words.when(user.link_expires_at)}" if user.link else "",
+                formatting.when(user.created_at),
+                formatting.when(user.seen_at),
+                f"{user.link} until {formatting.when(user.link_expires_at)}" if user.link else "",
             )
             for user in found
         ],
@@ -105,19 +105,19 @@ def role(
 
 @server_command(users, "disable")
 def disable(server: ServerContext, name: Name, account: AccountOption = "") -> None:
-    """Keep a user out: sessions end, keys open nothing.
+    """Disable a user: sessions end, and API keys are refused.
 
     \b
     Examples:
       fyke user disable ada
     """
     changed = server.client.disable_user(name, account)
-    _show(server, changed, f"{changed.name} is kept out, and the keys open nothing.")
+    _show(server, changed, f"{changed.name} is disabled, and the user's API keys are refused.")
 
 
 @server_command(users, "enable")
 def enable(server: ServerContext, name: Name, account: AccountOption = "") -> None:
-    """Let a disabled user in again, with the password and the keys they had.
+    """Enable a disabled user again, with the same password and API keys.
 
     \b
     Examples:
@@ -152,6 +152,6 @@ def _show(server: ServerContext, user: AccountUser, sentence: str) -> None:
 def _show_link(server: ServerContext, link: UserLink) -> None:
     server.out.raw(link.url)
     server.out.say(
-        f"Hand it to {link.name}: it works once, until {words.when(link.expires_at)}, and is not "
-        "shown again."
+        f"Send it to {link.name}. It works once, until {formatting.when(link.expires_at)}, "
+        "and is not shown again."
     )

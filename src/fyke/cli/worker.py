@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fyke.cli import formatting as words
+from fyke.cli import formatting
 from fyke.cli.context import JsonOption, ServerContext, group, server_command
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.findings import describe, verdict
@@ -100,8 +100,8 @@ def push(
 ) -> None:
     """Publish a project as the next version of a Worker of yours.
 
-    The same content again gives the version that is there already. A git repository is fetched by
-    the server, by https and only when everybody may read it.
+    Unchanged content gives the version that exists already. A git repository is fetched by the
+    server, over https, and must be public.
 
     \b
     Examples:
@@ -204,7 +204,7 @@ def list_workers(server: ServerContext) -> None:
                 worker.path,
                 worker.version or "-",
                 "yes" if worker.public else "no",
-                words.when(worker.created_at),
+                formatting.when(worker.created_at),
                 worker.title,
             )
             for worker in found
@@ -233,7 +233,7 @@ def show(server: ServerContext, worker: Ref) -> None:
             ("slug", found.slug),
             ("version", found.version),
             ("memory", f"{system.memory} MB"),
-            ("timeout", words.span(system.execute_limit_time_seconds)),
+            ("timeout", formatting.span(system.execute_limit_time_seconds)),
         ]
     )
     fields = found.parameters.custom.get("properties") or []

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from fyke.cli import formatting as words
+from fyke.cli import formatting
 from fyke.cli.context import ServerContext, server_command
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.output import data_of
@@ -35,7 +35,7 @@ def versions(server: ServerContext, worker: Ref) -> None:
                 v.version,
                 v.state,
                 v.language,
-                words.when(v.created_at),
+                formatting.when(v.created_at),
                 v.digest[:16],
                 "every public one" if v.egress is None else ", ".join(v.egress) or "none",
                 "build" if v.builds else "wheels",
@@ -113,8 +113,8 @@ def delete(
 ) -> None:
     """Delete a Worker of yours for good. Its past runs, their rows and logs stay.
 
-    A run that has begun goes on to its end; one that still waits fails and says why. Its tasks
-    stay but cannot be started. The name is free for a new Worker.
+    Runs that have started continue to their end; runs that still wait fail with a reason. Its
+    tasks stay but cannot be started. The name is free for a new Worker.
 
     \b
     Examples:
@@ -127,15 +127,15 @@ def delete(
     if server.out.as_json:
         server.out.json({"worker": worker, "ended_runs": ended})
         return
-    waited = f" {words.count(ended, 'run')} that waited ended." if ended else ""
+    waited = f" {formatting.count(ended, 'run')} that waited ended." if ended else ""
     server.out.say(f"{worker} is deleted.{waited}")
 
 
 def _ask(worker: str) -> None:
-    """Return when the user agrees; raise ``CommandFailed`` when not, or when nobody can answer."""
+    """Return when the user agrees; raise ``CommandFailed`` when not, or without a terminal."""
     if not sys.stdin.isatty():
         raise CommandFailed(
-            f"{worker} would be deleted for good: say so with --yes, nobody can be asked here",
+            f"{worker} would be deleted for good; without a terminal, confirm it with --yes",
             Exit.USAGE,
         )
     if not typer.confirm(f"Delete {worker} for good?", err=True):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fyke.cli import formatting as words
+from fyke.cli import formatting
 from fyke.cli import run_options as options
 from fyke.cli.context import ServerContext, server_command
 from fyke.cli.output import data_of
@@ -60,7 +60,7 @@ def estimate(
         ("", "one in two within", "nineteen in twenty within"),
         [
             ("time", _span(found.time.p50), _span(found.time.p95)),
-            ("traffic", words.size(found.traffic.p50), words.size(found.traffic.p95)),
+            ("traffic", formatting.size(found.traffic.p50), formatting.size(found.traffic.p95)),
             *(
                 [("cost", f"{found.charge.p50} USD", f"{found.charge.p95} USD")]
                 if found.priced
@@ -72,12 +72,12 @@ def estimate(
 
 
 def _span(seconds: float) -> str:
-    return words.span(math.ceil(seconds))
+    return formatting.span(math.ceil(seconds))
 
 
 def _basis(found: EstimateReport) -> str:
     of = f"of version {found.version}" if found.of_version else "of all versions"
     return (
-        f"By the last {words.count(found.runs, 'run')} {of} that your account made, "
+        f"By the last {formatting.count(found.runs, 'run')} {of} that your account made, "
         f"for {found.memory} MB and {found.cpus:g} cores."
     )

@@ -1,4 +1,4 @@
-"""``fyke worker push https://...``: the server fetches it, and this tells how far it is."""
+"""``fyke worker push https://...``: the server fetches the repository; the progress is shown."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def is_address(project: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class GitPush:
-    """What is to be fetched, and as what it is to be published."""
+    """The repository to fetch, and how to publish it."""
 
     url: str
     ref: str = ""
@@ -42,13 +42,13 @@ class GitPush:
 def push_git(
     server: ServerContext, wanted: GitPush, *, sleep: Callable[[float], None] = time.sleep
 ) -> PublishedUpload:
-    """Have it fetched, checked and published; tell every step and every finding.
+    """Have it fetched, checked and published; print every step and every finding.
 
-    Nothing of it is kept on the server but what was published. Raise ``CommandFailed``.
+    The server keeps only what was published. Raise ``CommandFailed``.
     """
     upload = server.client.upload_git(wanted.url, wanted.ref, wanted.folder)
     try:
-        upload = _Following(server, sleep).until_still(upload)
+        upload = _Progress(server, sleep).until_still(upload)
         for finding in upload.findings:
             server.out.say(describe(finding))
         _refuse(upload)
@@ -57,9 +57,9 @@ def push_git(
         )
     finally:
         _forget(server, upload.id)
-    told = {(f.code, f.file, f.line) for f in upload.findings}
+    reported = {(f.code, f.file, f.line) for f in upload.findings}
     for finding in published.findings:
-        if (finding.code, finding.file, finding.line) not in told:
+        if (finding.code, finding.file, finding.line) not in reported:
             server.out.say(describe(finding))
     return published
 
@@ -82,33 +82,33 @@ def _forget(server: ServerContext, upload: str) -> None:
         server.client.remove_upload(upload)
 
 
-class _Following:
-    """Tells each step once, as it ends."""
+class _Progress:
+    """Prints each step once, as it ends."""
 
     def __init__(self, server: ServerContext, sleep: Callable[[float], None]) -> None:
         self._server = server
         self._sleep = sleep
         self._live = LiveLine(server.out)
-        self._told: set[str] = set()
+        self._printed: set[str] = set()
 
     def until_still(self, upload: UploadItem) -> UploadItem:
         pause = FIRST_PAUSE
         try:
             while upload.state.moving:
-                self._tell(upload)
+                self._print(upload)
                 self._sleep(pause)
                 pause = min(LONGEST_PAUSE, pause * 1.5)
                 upload = self._server.client.upload(upload.id)
-            self._tell(upload)
+            self._print(upload)
             return upload
         finally:
             self._live.clear()
 
-    def _tell(self, upload: UploadItem) -> None:
+    def _print(self, upload: UploadItem) -> None:
         for step in upload.steps:
-            if step.state in ("waiting", "running", "skipped") or step.name in self._told:
+            if step.state in ("waiting", "running", "skipped") or step.name in self._printed:
                 continue
-            self._told.add(step.name)
+            self._printed.add(step.name)
             self._live.clear()
             note = f": {step.note}" if step.note else ""
             self._server.out.say(f"{step.name} {step.state}{note}")

@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fyke.cli import formatting as words
+from fyke.cli import formatting
 from fyke.cli import run_options as options
 from fyke.cli.context import HomeOption, JsonOption, load_settings
 from fyke.cli.errors import CommandFailed, Exit
@@ -50,8 +50,8 @@ def run(
     """Run a project here, in the same sandbox as on the platform, without a server.
 
     The log goes to standard error, the rows to standard output as JSON lines. Nothing is
-    published and nothing is kept but installed dependencies. The sites that its fyke.json declares
-    hold here too. Exit status 1 when a part failed.
+    published and nothing is kept but installed dependencies. Only the sites that its fyke.json
+    declares can be reached, as on the platform. Exit status 1 when a subtask failed.
 
     \b
     Examples:
@@ -73,10 +73,10 @@ def run(
         egress_allow=egress_allow,
     )
     whole = {"parameters": {"system": system | chosen, "custom": custom}}
-    order = {"what": "run", "input": whole, "format": _format(output), "builds": allow_builds}
+    request = {"action": "run", "input": whole, "format": _format(output), "builds": allow_builds}
     with local_folder(load_settings(home=home)) as settings, Job(settings.home.parent) as job:
         job.write(PROJECT, archive)
-        code = do_job(settings, job, order)
+        code = do_job(settings, job, request)
         if code == Exit.INTERRUPTED or not (job.folder / "result.json").exists():
             raise typer.Exit(code or Exit.FAILED)
         result = job.result()
@@ -113,9 +113,9 @@ def _report(out: Output, result: dict[str, Any], job: Job, output: Path | None) 
             _as_json(result, rows, output)
             return
     figures = [
-        words.count(result["results"], "row"),
-        words.size(result["traffic"]),
-        words.span(result["duration"]),
+        formatting.count(result["results"], "row"),
+        formatting.size(result["traffic"]),
+        formatting.span(result["duration"]),
     ]
     why = f": {result['err_msg']}" if result["err_msg"] else ""
     out.say(f"{result['state']} ({', '.join(figures)}){why}")
@@ -123,7 +123,7 @@ def _report(out: Output, result: dict[str, Any], job: Job, output: Path | None) 
         out.say(f"{result['subtasks_failed']} of {result['subtasks']} parts of the input failed.")
     if result["hidden"]:
         out.say(
-            f"{words.count(result['hidden'], 'row')} of what failed left out; "
+            f"{formatting.count(result['hidden'], 'row')} of what failed left out; "
             "FYKE_FAILED_ROWS=keep shows them."
         )
     if output is not None:

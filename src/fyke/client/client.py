@@ -194,11 +194,11 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
         return self._wire.get(f"/api/fyke/runs/{segment(run)}/sites", SiteList)
 
     def waiting(self, run: str) -> WaitingRun:
-        """Why the run has not begun."""
+        """Why the run has not started."""
         return self._wire.get(f"/api/fyke/runs/{segment(run)}/waiting", WaitingRun)
 
     def waiting_runs(self) -> list[WaitingRun]:
-        """The newest runs that have not begun."""
+        """The newest runs that have not started."""
         return self._wire.get("/api/fyke/waiting-runs", WaitingRunList).items
 
     def hold(self, request: models.RunRequest) -> str:

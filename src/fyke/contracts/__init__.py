@@ -1,4 +1,4 @@
-"""Every door out of the domain, a module for each, in reading order.
+"""The interfaces between the domain and what implements it, one module each, in reading order.
 
 * ``state``: ``Storage``, its ``Transaction`` and the stores of that (accounts, workers, runs,
   leases, ledger, outbox).
@@ -8,7 +8,7 @@
 * ``signals``: waking another process by event.
 * ``execution``: ``Engine``, where and when attempts go; ``Environments``, ``Sandboxes`` and
   ``Sandbox``, the isolation of one attempt.
-* ``egress``: the way to the web for one attempt.
+* ``egress``: access to the web for one attempt.
 * ``tools``, ``git``: installing, compiling and cloning inside a sandbox.
 * ``delivery``: one HTTP POST to a user's server.
 * ``installation``: what only the server's own process knows about it.

@@ -10,10 +10,10 @@ StepName = Literal["resolve", "connect", "send", "answer"]
 
 @dataclass(frozen=True, slots=True)
 class ReceiverResponse:
-    """What a callback receiver said: a status, or an error in words (then status is 0).
+    """The response of a callback receiver: a status, or an error in words (then status is 0).
 
-    ``sent`` is False when nothing left us because too many deliveries to this host were waiting;
-    such a try should not count. ``reply`` is how the body of the answer begins.
+    ``sent`` is False when nothing was sent because too many deliveries to this host were waiting;
+    such a try does not count. ``reply`` is the beginning of the response body.
     """
 
     status: int
@@ -24,7 +24,7 @@ class ReceiverResponse:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryStep:
-    """One step of a call: what was done, what came of it, and when it was over."""
+    """One step of a call, its result, and when it ended."""
 
     name: StepName
     detail: str
@@ -44,5 +44,5 @@ class Prober(Protocol):
     async def probe(
         self, url: str, body: bytes, headers: dict[str, str]
     ) -> tuple[ReceiverResponse, list[DeliveryStep]]:
-        """As ``Notifier.post``, and tell the steps as far as they went."""
+        """As ``Notifier.post``; also return the steps that were reached."""
         ...

@@ -1,4 +1,4 @@
-"""Where attempts go, the walls around one, and its way out to the web."""
+"""Where attempts run, and the sandbox and dependencies of each."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from fyke.reasons import Reason, sentence
 
 
 class Engine(Protocol):
-    """Decides where and when attempts go."""
+    """Decides where and when attempts run."""
 
-    lease_seconds: float  # how long a lease holds without renewal
+    lease_seconds: float  # how long a lease is valid without renewal
 
     async def take(self, runner_id: str, room: Capacity, *, idle: bool) -> list[Lease]:
         """Lease what fits; an empty list when nothing does. An ``idle`` runner also gets one
-        attempt that is larger than its whole room, since nobody else would ever take it."""
+        attempt that is larger than its whole capacity, since no other runner would take it."""
         ...
 
 
@@ -35,15 +35,15 @@ class Isolation(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class IsolationReport:
-    """The level that holds, one sentence why, and every check with its finding."""
+    """The isolation level of this machine, one sentence why, and every check with its finding."""
 
     level: Isolation
     reason: str
-    checks: tuple[tuple[str, bool, str], ...]  # (name, passed, what was seen)
+    checks: tuple[tuple[str, bool, str], ...]  # (name, passed, finding)
 
 
 class EnvironmentFailed(Exception):
-    """The dependencies could not be installed; ``log`` is what the installer said."""
+    """The dependencies could not be installed; ``log`` is the output of the installer."""
 
     def __init__(self, reason: Reason, log: str = "") -> None:
         super().__init__(sentence(reason))
@@ -59,7 +59,7 @@ class Environment:
 
     path: Path | None
     log: str
-    warning: str = ""  # what its users should know of how it was made
+    warning: str = ""  # for the log of every run that uses it
 
 
 class Environments(Protocol):
@@ -68,16 +68,16 @@ class Environments(Protocol):
     async def ensure(
         self, version: Version, bundle: Path, account_id: str, builds_allowed: bool
     ) -> Environment:
-        """Raise ``EnvironmentFailed``. ``bundle`` is the unpacked project, ``account_id`` whose
-        Worker it is, ``builds_allowed`` whether the packages may run code while they are
-        installed, should the version ask for it.
+        """Raise ``EnvironmentFailed``. ``bundle`` is the unpacked project, ``account_id`` the owner
+        of the Worker, ``builds_allowed`` whether packages may run code during installation when
+        the version asks for it.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class SandboxLimits:
-    """Hard limits of one box. Sizes in bytes."""
+    """Hard limits of one sandbox. Sizes in bytes."""
 
     cpus: float
     memory: int
@@ -90,7 +90,7 @@ class SandboxLimits:
 
 @dataclass(frozen=True, slots=True)
 class SandboxSpec:
-    """What to put inside the walls."""
+    """What to put into a sandbox."""
 
     name: str  # the attempt's id; also names its work folder and its cgroup
     version: Version
@@ -117,30 +117,30 @@ class SandboxUsage:
 
 
 class SandboxFault(Exception):
-    """The sandbox itself failed: ours, never the Worker's."""
+    """The sandbox itself failed, which is never the Worker's fault."""
 
 
 class Sandbox(Protocol):
-    """The walls around one attempt, with a trusted process of ours waiting inside."""
+    """The isolation of one attempt, with a trusted process of Fyke waiting inside."""
 
     @property
     def listeners(self) -> dict[str, socket.socket]:
         """``sdk``, ``proxy``, ``proxy6000``, ``cdp`` and, where it can be had, ``cdp80``: listening
-        sockets inside the box's own network namespace. The socket is the identity of the attempt.
-        They close with the box.
+        sockets inside the sandbox's network namespace. The socket identifies the attempt.
+        They close with the sandbox.
         """
         ...
 
     async def launch(self, env: dict[str, str]) -> None:
-        """Turn the waiting process into the Worker. No code of its author ran before."""
+        """Turn the waiting process into the Worker. No code of its author runs before."""
         ...
 
     def output(self) -> AsyncIterator[tuple[str, bytes]]:
-        """(``stdout`` or ``stderr``, some bytes) until both are closed. Must be drained."""
+        """Yield (``stdout`` or ``stderr``, bytes) until both are closed. Must be drained."""
         ...
 
     async def apply_cpu_limit(self) -> None:
-        """The cpu quota, after the boot grace."""
+        """Apply the CPU quota, which does not apply while the Worker starts."""
         ...
 
     async def wait(self) -> SandboxExit: ...
@@ -160,7 +160,7 @@ class Sandbox(Protocol):
 
 class Sandboxes(Protocol):
     async def probe(self) -> IsolationReport:
-        """Put up a real box and see which walls hold."""
+        """Start a real sandbox and check its isolation."""
         ...
 
     async def open(self, spec: SandboxSpec) -> Sandbox:
@@ -168,5 +168,5 @@ class Sandboxes(Protocol):
         ...
 
     async def sweep(self, living: frozenset[str]) -> list[str]:
-        """Remove processes, cgroups and folders of boxes not named; return their names."""
+        """Remove processes, cgroups and folders of all other sandboxes; return their names."""
         ...

@@ -1,4 +1,4 @@
-"""The way to a repository of somebody else."""
+"""Fetching a project from a git repository."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from fyke.model.upload import GitSource
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A project as a ZIP that is still to be read with distrust, and the commit it is of."""
+    """A project as an untrusted ZIP archive, and the commit that it is from."""
 
     archive: bytes
     commit: str
 
 
 class GitFailed(Exception):
-    """It could not be fetched; the message is for the account and tells nothing of the inside."""
+    """It could not be fetched. The message is for the account and names nothing internal."""
 
 
 class Git(Protocol):
-    """Fetches one state of a public repository. Nothing of it is run."""
+    """Fetches one revision of a public repository. None of its code is run."""
 
     def check(self, source: GitSource) -> None:
-        """Raise ``InvalidRequest`` for what will never be fetched, naming the field."""
+        """Raise ``InvalidRequest``, naming the field, for a source that is never fetched."""
         ...
 
     async def missing(self) -> str:
-        """Why nothing can be fetched here, in words, or ``""``."""
+        """Return why nothing can be fetched on this machine, or ``""``."""
         ...
 
-    async def fetch(self, source: GitSource, said: Callable[[str], None]) -> Fetched:
-        """``said`` hears what is being done. Raise ``InvalidRequest`` for an address, a revision
-        or a folder that is not taken, ``GitFailed`` when it cannot be had.
+    async def fetch(self, source: GitSource, on_progress: Callable[[str], None]) -> Fetched:
+        """``on_progress`` gets each step in words. Raise ``InvalidRequest`` for an address, a
+        revision or a folder that is not accepted, ``GitFailed`` when it cannot be fetched.
         """
         ...

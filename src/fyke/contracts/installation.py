@@ -1,4 +1,4 @@
-"""The installation as the operator sees it: what only its own process can find out."""
+"""The installation as the operator sees it: facts that only the server's own process knows."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from fyke.model.installation import (
 
 
 class InstallationProbe(Protocol):
-    """Looks at settings, files and helpers. Nothing of it blocks the caller's loop."""
+    """Reads settings, files and helper processes. No method blocks the caller's loop."""
 
     def tariff(self) -> Tariff: ...
-    def way_out(self) -> EgressReport: ...
+    def egress_report(self) -> EgressReport: ...
     def settings(self) -> Sequence[SettingLine]: ...
     def timers(self) -> Sequence[TimerLine]: ...
     def keep_days(self) -> int: ...
 
     async def storage(self) -> StorageReport:
-        """Takes up to some seconds. Raises ``Unavailable``."""
+        """May take some seconds. Raises ``Unavailable``."""
         ...
 
-    async def pieces(self) -> Sequence[Component]:
-        """Programs, databases and their tables. Takes up to some seconds."""
+    async def components(self) -> Sequence[Component]:
+        """Programs, databases and their tables. May take some seconds."""
         ...
 
     async def database(self) -> Sequence[HealthCheck]: ...

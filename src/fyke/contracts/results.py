@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from fyke.model.log import LogEntry, LogFilter, LogLine
+from fyke.model.log import LogEntry, LogExcerpt, LogFilter
 from fyke.model.results import AttemptBatch, Header, Row, RunTotals
 
 
@@ -72,7 +72,7 @@ class Results(Protocol):
         limit: int,
         cut: int,
         newest: bool = False,
-    ) -> list[LogLine]:
+    ) -> list[LogExcerpt]:
         """At most ``limit`` wanted entries of the positions behind ``low`` up to ``high``, in
         order: the first of them, or with ``newest`` the last. Contents have at most ``cut``
         characters. The work is in proportion to ``high - low``.

@@ -1,4 +1,4 @@
-"""Waking another process by event."""
+"""Notifications between processes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class Signals(Protocol):
-    """Waking by event. A ring may be lost; whoever waits also sweeps slowly."""
+    """Wakes other processes. A notification may be lost, so waiting loops also poll, slowly."""
 
     def notify(self, topic: str) -> None:
         """Never blocks, never fails the caller; callable from any thread."""
@@ -19,8 +19,8 @@ class Signals(Protocol):
 
 class Listener(Protocol):
     async def wait(self, topics: frozenset[str], timeout: float) -> str | None:
-        """The next topic that was rung among ``topics`` since the last call, None after
-        ``timeout`` seconds. Repeated rings of one topic count once.
+        """Return the next of ``topics`` that was notified since the last call, None after
+        ``timeout`` seconds. Repeated notifications of one topic count once.
         """
         ...
 
@@ -28,21 +28,21 @@ class Listener(Protocol):
 WORK = "work"  # subtasks are waiting
 STOP = "stop"  # a run wants its attempts stopped
 OUTBOX = "outbox"  # a delivery is due
-ALERTS = "alerts"  # a run has ended that a rule looks at
+ALERTS = "alerts"  # a run has ended that an alert rule applies to
 SCHEDULES = "schedules"  # a schedule was changed
-SERVERS = "servers"  # a server has come or gone
+SERVERS = "servers"  # a server has started or stopped
 
 
 def run_topic(run_id: str) -> str:
-    """Rung when a run becomes terminal, and when it starts."""
+    """Notified when a run starts, and when it becomes terminal."""
     return f"run:{run_id}"
 
 
 def upload_topic(upload_id: str) -> str:
-    """Rung when a check of an upload begins or ends."""
+    """Notified when a check of an upload starts or ends."""
     return f"upload:{upload_id}"
 
 
 def output_topic(run_id: str) -> str:
-    """Rung when rows or log lines of a run were stored, at most four times a second."""
+    """Notified when rows or log lines of a run were stored, at most four times a second."""
     return f"output:{run_id}"

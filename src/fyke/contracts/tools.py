@@ -1,7 +1,7 @@
-"""The walls of an attempt around one of our own tools: package clients, git, a compiler.
+"""Running a tool of Fyke in a sandbox like that of an attempt: package clients, git, a compiler.
 
-What a tool reads was written by strangers, and some tools run what they read. So it stands where
-a Worker stands: no network but the way out that it is given, nobody's data but its own.
+What a tool reads is untrusted, and some tools run what they read. So a tool is isolated like a
+Worker: no network but its own egress, and no data of other accounts.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class ToolKind(StrEnum):
     ``fyke.sandbox.process.order``.
     """
 
-    UV = "uv"  # uv itself at ``UV_AT``, and the folders of wheels that pip or uv are told to use
+    UV = "uv"  # uv itself at ``UV_AT``, and the find-links folders of pip and uv
     NPM = "npm"
     GIT = "git"
     GO_BUILD = "go-build"
@@ -33,9 +33,9 @@ CACHE_AT = "/cache"
 
 @dataclass(frozen=True, slots=True)
 class ToolAccess:
-    """The only targets of a tool, as ``host`` or ``host:port``; every name is looked up outside.
+    """The only targets of a tool, as ``host`` or ``host:port``; names are resolved by the proxy.
 
-    ``allow`` are those among them, as ``host:port``, that may have a private address.
+    ``allow`` lists the targets, as ``host:port``, that may have a private address.
     """
 
     domains: tuple[str, ...]
@@ -59,14 +59,14 @@ class ToolLimits:
 
 @dataclass(frozen=True, slots=True)
 class ToolSpec:
-    """One command of ours.
+    """One command of a tool.
 
-    ``env`` is all that it sees beside ``PATH``, ``HOME``, ``TMPDIR`` (both in the work folder)
-    and, with a reach, the variables of the proxy. ``files`` are put into the work folder first,
-    by their path in it. ``inputs`` is a folder of the data folder's cache, read-only at
-    ``INPUTS_AT``. ``cache`` names a folder, writable at ``CACHE_AT``, that the next tool of the
-    same name finds again: one that runs code of strangers must never share the name with one
-    that does not, nor with another account. "" is an empty one.
+    ``env`` is its environment beside ``PATH``, ``HOME``, ``TMPDIR`` (both in the work folder) and,
+    with ``access``, the variables of the proxy. ``files`` are written to the work folder first, by
+    their path in it. ``inputs`` is a folder of the data folder's cache, mounted read-only at
+    ``INPUTS_AT``. ``cache`` names a folder, writable at ``CACHE_AT``, that later tools with the
+    same name share; "" is an empty one. A tool that runs untrusted code must not share the name
+    with one that does not, nor with another account.
     """
 
     kind: ToolKind
@@ -76,7 +76,7 @@ class ToolSpec:
     files: Mapping[str, str] = field(default_factory=dict)
     inputs: Path | None = None
     cache: str = ""
-    reach: ToolAccess | None = None
+    access: ToolAccess | None = None
 
 
 class ToolStop(StrEnum):
@@ -90,14 +90,14 @@ class ToolStop(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ToolRun:
-    """A tool that has ended; nothing of it runs any more.
+    """A tool that has ended; none of its processes is left.
 
-    ``work`` is its work folder, which may hold anything a stranger can make of a folder: links,
-    modes that close it, names of bytes. Where ``code`` is 0 and nothing stopped the tool, it is
-    ours to read and to take from, without following a link, until the context is left.
+    ``work`` is its work folder, whose content is untrusted: links, modes that deny access, names
+    that are not text. When ``code`` is 0 and nothing stopped the tool, files may be read and taken
+    from it until the context is left, without following links.
 
-    ``output`` is what it said on both streams, in the order it came, both ends of it when it is
-    long, without credentials in URLs; ``stdout`` the first MiB of that stream.
+    ``output`` is the text of both streams in order, beginning and end when it is long, without
+    credentials in URLs; ``stdout`` is the first MiB of that stream.
     """
 
     code: int
@@ -108,12 +108,12 @@ class ToolRun:
 
 
 class ToolRunner(Protocol):
-    """Runs tools behind walls."""
+    """Runs tools in sandboxes."""
 
     def run(self, spec: ToolSpec) -> AbstractAsyncContextManager[ToolRun]:
-        """Run it to its end and hold its work folder while the context is open.
+        """Run it to its end; its work folder exists while the context is open.
 
-        Cancelled, everything inside is killed. Raise ``SandboxFault`` when the box or the way
-        out fails, which is never the tool's fault.
+        When cancelled, kill everything inside. Raise ``SandboxFault`` when the sandbox or the
+        egress fails, which is never the tool's fault.
         """
         ...

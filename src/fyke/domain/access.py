@@ -1,4 +1,4 @@
-"""Whose run it is, asked inside one transaction together with what hides its rows."""
+"""Checks inside a transaction that an object belongs to the caller's account."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fyke.model.webhook import Endpoint
 
 
 def existing_run(tx: Transaction, run_id: str) -> Run:
-    """Raises ``RunNotFound``. For callers that hold a permission of another kind."""
+    """Raises ``RunNotFound``. For requests that are authorised in another way."""
     run = tx.runs.get(run_id) if is_ulid(run_id) else None
     if run is None:
         raise RunNotFound
@@ -33,7 +33,7 @@ def own_task(tx: Transaction, caller: Caller, task_id: str) -> Task:
 
 
 def own_task_to_change(tx: Transaction, caller: Caller, task_id: str) -> Task:
-    """The same, and nobody else changes it until this transaction ends."""
+    """The same, locked against other changes until this transaction ends."""
     return _theirs(tx.tasks.lock(task_id) if is_ulid(task_id) else None, caller)
 
 

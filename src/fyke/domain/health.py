@@ -1,4 +1,4 @@
-"""Whether what an installation stands on is well: its disk, its sandboxes, its proxies."""
+"""The health of an installation: its disk, sandboxes and proxies."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LOW_DISK = 4  # times the floor below which no run is taken
 
 
 class Health:
-    """Looks at the parts of the installation, for its operator."""
+    """Checks the parts of the installation, for its operator."""
 
     def __init__(
         self,
@@ -29,7 +29,7 @@ class Health:
         self._proxies = proxies
 
     async def all(self, caller: Caller) -> list[HealthCheck]:
-        """Every check there is. Raises ``Forbidden``."""
+        """All checks. Raises ``Forbidden``."""
         return [
             *await self.disk(caller),
             *await self.sandboxes(caller),
@@ -37,7 +37,7 @@ class Health:
         ]
 
     async def disk(self, caller: Caller) -> list[HealthCheck]:
-        """Room on the disk of the data folder. Raises ``Forbidden``."""
+        """Free space on the disk of the data folder. Raises ``Forbidden``."""
         require_operator(caller, "Looking at the disk")
         try:
             disk = self._disk()
@@ -54,7 +54,7 @@ class Health:
         return [HealthCheck("disk", Level.GOOD, detail)]
 
     async def sandboxes(self, caller: Caller) -> list[HealthCheck]:
-        """The runners that are alive, and how far their sandbox holds. Raises ``Forbidden``."""
+        """The active runners, and how complete their isolation is. Raises ``Forbidden``."""
         require_operator(caller, "Looking at sandboxes")
         runners = await self._storage.read(lambda tx: tx.runs.runners(tx.now - RUNNER_SILENCE_MS))
         if not runners:
@@ -72,7 +72,7 @@ def _of_runner(runner: RunnerInfo) -> HealthCheck:
     name = f"runner {runner.node}"
     room = f"{runner.cpus:g} cores, {runner.memory_mb} MB"
     if runner.isolation == Isolation.FULL.value:
-        return HealthCheck(name, Level.GOOD, f"the sandbox holds fully; {room}")
+        return HealthCheck(name, Level.GOOD, f"the sandbox is complete; {room}")
     why = f" ({runner.reason})" if runner.reason else ""
     if runner.isolation == Isolation.NO_LIMITS.value:
         detail = f"the sandbox has no limits on cpu and memory{why}; {room}"

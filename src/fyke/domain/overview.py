@@ -1,4 +1,4 @@
-"""Looking around: short reads over the state that belong to no single concept's service."""
+"""Short reads for overview pages, over several concepts."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _BUSY = (RunState.RUNNING, RunState.ENDING, RunState.ABORTING)
 
 @dataclass(frozen=True, slots=True)
 class RunsNow:
-    """How many runs of the account are under way, wait for room, and are held in the queue;
-    ``ever`` is how many there are in all.
+    """How many runs of the account are active, wait for capacity, and are in the run queue;
+    ``ever`` is the total number.
     """
 
     busy: int
@@ -33,7 +33,7 @@ class RunsNow:
 
 @dataclass(frozen=True, slots=True)
 class LastDay:
-    """What became of the runs that were started since ``since`` (ms)."""
+    """The states of the runs that were started since ``since`` (ms)."""
 
     since: int
     succeeded: int
@@ -52,7 +52,7 @@ class UpcomingRun:
 
 
 class Overview:
-    """What an account has, and how the installation is doing."""
+    """Overviews of an account and of the installation."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
@@ -63,7 +63,7 @@ class Overview:
         return sorted(found, key=lambda worker: worker.path)
 
     async def runners(self, caller: Caller) -> list[RunnerInfo]:
-        """The runners that are alive, for the operator. Raises ``Forbidden``."""
+        """The active runners, for the operator. Raises ``Forbidden``."""
         require_operator(caller, "Listing runners")
         return await self._storage.read(_alive)
 
@@ -72,7 +72,7 @@ class Overview:
         return bool(await self._storage.read(_alive))
 
     async def now(self, caller: Caller) -> RunsNow:
-        """Counted as runs come and go, not by looking at them."""
+        """From counters that are updated with each run."""
 
         def work(tx: Transaction) -> RunsNow:
             states = tx.run_lists.states(caller.account_id)
@@ -87,7 +87,7 @@ class Overview:
         return await self._storage.read(work)
 
     async def last_day(self, caller: Caller) -> LastDay:
-        """Of the last 24 hours."""
+        """The runs of the last 24 hours."""
 
         def work(tx: Transaction) -> LastDay:
             since = tx.now - DAY_MS
@@ -103,7 +103,7 @@ class Overview:
         return await self._storage.read(work)
 
     async def next_runs(self, caller: Caller, most: int) -> list[UpcomingRun]:
-        """What schedules will start, the earliest first."""
+        """The next starts by schedules, the earliest first."""
 
         def work(tx: Transaction) -> list[UpcomingRun]:
             found = []
@@ -116,7 +116,7 @@ class Overview:
         return await self._storage.read(work)
 
     async def recent_workers(self, caller: Caller, most: int) -> list[Worker]:
-        """The workers of the newest runs that are still there, the one used last first."""
+        """The workers of the newest runs that still exist, the last used first."""
 
         def work(tx: Transaction) -> list[Worker]:
             refs = tx.run_lists.recent_workers(caller.account_id, RECENT_RUNS)

@@ -77,10 +77,10 @@ from fyke.model.account import Plan
 
 @dataclass(frozen=True, slots=True)
 class Foundations:
-    """What all services stand on. ``scratch`` is a folder for what does not fit into memory;
-    ``hooks`` says which addresses webhooks may go to; ``mails``: whether alerts can be sent as
-    mail; ``review``: whether versions of others than the operator wait for one;
-    ``schema_by_slug``: whether a slug opens the schema of a private worker without a key.
+    """The dependencies of all services. ``scratch`` is a folder for data that does not fit into
+    memory; ``hooks`` checks the addresses of webhooks; ``mails``: whether alerts can be sent as
+    mail; ``review``: whether versions of other accounts than the operator's need one;
+    ``schema_by_slug``: whether the schema of a private worker can be read by slug without a key.
     """
 
     storage: Storage
@@ -109,7 +109,7 @@ class Foundations:
 
 
 class Services:
-    """What REST API and console call; built once."""
+    """The services that the REST API and the console call; built once."""
 
     def __init__(self, on: Foundations) -> None:  # noqa: PLR0915 - one line for each service
         storage, rules, clock = on.storage, on.rules, on.clock

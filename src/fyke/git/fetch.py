@@ -51,7 +51,7 @@ _ROOM = 128  # bytes of a header in what git writes of one object
 _TIME = (1980, 1, 1, 0, 0, 0)
 _VERSION_SECONDS = 10.0
 
-Sayer = Callable[[str], None]
+OnProgress = Callable[[str], None]
 log = structlog.get_logger()
 
 
@@ -105,20 +105,20 @@ class SystemGit:
             return f"git on the server is older than {wanted}; upload a ZIP, or upgrade git there"
         return ""
 
-    async def fetch(self, source: GitSource, said: Sayer) -> Fetched:
+    async def fetch(self, source: GitSource, on_progress: OnProgress) -> Fetched:
         wanted = GitRequest(repository(source.url), checked_ref(source), checked_folder(source))
         missing = await self.missing()
         program = shutil.which("git", path=PATH)
         if missing or program is None:
             raise GitFailed(missing)
         await self._check_host(wanted.where)
-        said(f"asking {wanted.where.authority}")
+        on_progress(f"asking {wanted.where.authority}")
         trusted = self._certificates.read_text("ascii") if self._certificates else ""
         order = spec(program, wanted, self._bounds, trusted)
         try:
             async with self._tools.run(order) as run:
                 commit = self._commit(run, wanted)
-                return await _project(run, commit, said)
+                return await _project(run, commit, on_progress)
         except SandboxFault as fault:
             log.error("git_sandbox_failed", error=str(fault))
             raise GitFailed(
@@ -194,9 +194,9 @@ async def _version(program: str) -> bytes:
         return b""
 
 
-async def _project(run: ToolRun, commit: str, said: Sayer) -> Fetched:
-    files = _files(await asyncio.to_thread(_left, run.work, LISTING, MAX_LIST), said)
-    said(f"reading {len(files)} files of {commit[:12]}")
+async def _project(run: ToolRun, commit: str, on_progress: OnProgress) -> Fetched:
+    files = _files(await asyncio.to_thread(_left, run.work, LISTING, MAX_LIST), on_progress)
+    on_progress(f"reading {len(files)} files of {commit[:12]}")
     total = sum(file.size for file in files)
     if total > MAX_FILES_BYTES:
         raise GitFailed(
@@ -231,7 +231,7 @@ def _left(work: Path, name: str, most: int) -> bytes:
                 os.close(descriptor)
 
 
-def _files(listing: bytes, said: Sayer) -> list[_File]:
+def _files(listing: bytes, on_progress: OnProgress) -> list[_File]:
     files = []
     for line in listing.split(b"\0"):
         if not line:
@@ -240,7 +240,7 @@ def _files(listing: bytes, said: Sayer) -> list[_File]:
         mode, kind, name, size = facts.decode("ascii").split()
         path = raw.decode("utf-8", "replace")
         if mode == _MODULE:
-            said(f"the submodule {path} is left out")
+            on_progress(f"the submodule {path} is left out")
             continue
         if mode == _LINK:
             raise InvalidRequest(

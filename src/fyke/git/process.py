@@ -104,5 +104,5 @@ def spec(program: str, wanted: GitRequest, bounds: GitLimits, certificates: str 
         ),
         env=_ENVIRONMENT,
         files=files | {_ASK: json.dumps(ask)},
-        reach=ToolAccess((wanted.where.target,)),
+        access=ToolAccess((wanted.where.target,)),
     )

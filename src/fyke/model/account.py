@@ -29,7 +29,7 @@ class Plan(StrEnum):
 
     @property
     def most(self) -> int | None:
-        """Runs that may be under way at once, None for as many as the machines carry."""
+        """How many runs may run at once, None for as many as there is capacity for."""
         return _MOST[self]
 
 
@@ -89,7 +89,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """An API key as stored: only its SHA-256 is kept; ``prefix`` tells people which is which."""
+    """An API key as stored: only its SHA-256 is kept; users recognise it by ``prefix``."""
 
     id: str
     account_id: str
@@ -107,9 +107,9 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who is asking: the account that pays and owns, and whether it operates the installation.
+    """The authenticated caller: user, account, and whether the account operates the installation.
 
-    They come with a key or with a session. ``address`` is where from, when an act is to be noted.
+    ``key_id`` or ``session_id`` says how it signed in. ``address`` is for the audit log.
     """
 
     account_id: str

@@ -30,12 +30,12 @@ class RuleKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What an account wants to be told of. Times in ms since the epoch.
+    """When an account wants an alert. Times in ms since the epoch.
 
     Empty ``worker_id`` and ``task_id``: every run of the account. Members that do not belong to
     the kind are 0 or empty: ``factor`` is of ``fewer_rows`` (below 1) and ``slower`` (above 1),
     ``field`` and ``percent`` of ``missing_field``, ``usd_micros`` and ``traffic_bytes`` of
-    ``budget`` (0 = no limit), ``reasons`` of ``failed`` (empty: every failure). It looks at runs
+    ``budget`` (0 = no limit), ``reasons`` of ``failed`` (empty: every failure). It applies to runs
     that ended at ``since`` or later.
     """
 

@@ -10,20 +10,20 @@ MICROS = 1_000_000
 
 
 def gb_seconds(memory_mb_ms: int) -> float:
-    """MiB times milliseconds in units that people count in, with three decimals."""
+    """Convert MiB times milliseconds to GiB times seconds, with three decimals."""
     return round(memory_mb_ms / 1024) / 1000
 
 
 class EntryKind(StrEnum):
     CREDIT = "credit"  # money or traffic added by the operator
-    HOLD = "hold"  # set aside at the start of a run
-    RELEASE = "release"  # the hold given back at its end
-    USAGE = "usage"  # what the run really cost
+    HOLD = "hold"  # amount reserved at the start of a run
+    RELEASE = "release"  # that amount released at its end
+    USAGE = "usage"  # actual cost of the run
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """One movement. Signed: positive adds to what the account has."""
+    """One entry. Positive amounts add to the balance of the account."""
 
     id: str
     account_id: str

@@ -1,4 +1,4 @@
-"""A callback on its way: one row of the outbox, its tries, and how its receiver behaves."""
+"""A delivery in the outbox, its tries, and the state of its receiver."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 PACE_MS = 125
-"""Between two claims for one host. At most 8 fit into a second, and at most ``IN_FLIGHT`` that were
-claimed before it may leave in it: never more than 10 requests a second, however slow a name is
+"""Between two claims for one host. At most 8 claims fit into a second, and at most ``IN_FLIGHT``
+earlier ones may be sent in it: never more than 10 requests a second, however slowly a name is
 resolved and however many servers send.
 """
 IN_FLIGHT = 2  # to one host at once, over all servers
 KEPT_TRIES = 50  # of one delivery, the latest
-HOST_KEPT_MS = 24 * 3600 * 1000  # what is known of a host that nothing waits for
+HOST_KEPT_MS = 24 * 3600 * 1000  # facts about a host without waiting deliveries
 
 
 class DeliveryState(StrEnum):
     PENDING = "pending"
     DELIVERED = "delivered"
-    FAILED = "failed"  # the schedule is used up, the receiver said it is gone, or is switched off
-    SUPERSEDED = "superseded"  # it told that the run is running, and the run has ended
+    FAILED = "failed"  # no try is left, or the receiver answered "gone" or is switched off
+    SUPERSEDED = "superseded"  # it said that the run is running, and the run has ended
 
 
 class DeliveryKind(StrEnum):
-    """What a message tells. Of each run at most one of the first two to its callback URL, and one
-    to each endpoint.
+    """What a message is about. The callback URL of a run gets each of the first two at most once,
+    and so does each endpoint.
     """
 
     RUNNING = "running"
@@ -33,7 +33,7 @@ class DeliveryKind(StrEnum):
 
 
 class HostStatus(StrEnum):
-    """How the last try at a host went; says how many places it may take (``places.py``)."""
+    """The result of the last try at a host; decides how many slots it may use (``slots.py``)."""
 
     GOOD = "good"
     NEW = "new"
@@ -58,13 +58,13 @@ class Delivery:
     ended_at: int
     kind: DeliveryKind = DeliveryKind.TERMINAL
     receiver: str = ""  # scheme://host:port
-    claimed_until: int = 0  # a server has it in hand until then; 0 = nobody has
+    claimed_until: int = 0  # until when a server sends it; 0 = not claimed
     endpoint_id: str = ""  # of the account's endpoint that it is for; empty = a callback URL
-    event: str = ""  # what an endpoint asked to be told; empty for callbacks
+    event: str = ""  # that an endpoint subscribed to; empty for callbacks
 
     @property
     def host(self) -> str:
-        """Name or address without the port: what is never flooded, whoever asks for it."""
+        """Name or address without the port: the unit of the rate limit, for all accounts."""
         return host_of(self.receiver)
 
 
@@ -75,7 +75,7 @@ def host_of(receiver: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A delivery that is ours to send, and the standing of its host when we took it."""
+    """A delivery that this server sends, and the status of its host when it was claimed."""
 
     delivery: Delivery
     standing: HostStatus
@@ -83,14 +83,14 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryAttempt:
-    """One try at a delivery. ``status`` is 0 when no answer came, then ``error`` says why."""
+    """One try at a delivery. ``status`` is 0 when there was no response; ``error`` says why."""
 
     delivery_id: str
     at: int  # ms since the epoch
     status: int
     error: str
     duration_ms: int
-    reply: str = ""  # how the body of the answer begins
+    reply: str = ""  # the beginning of the response body
 
 
 @dataclass(frozen=True, slots=True)

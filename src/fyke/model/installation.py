@@ -9,11 +9,11 @@ from enum import StrEnum
 from fyke.model.account import Plan
 from fyke.model.billing import Prices
 
-MOST_COUNTED = 100_000  # runs that a look at retention counts
+MOST_COUNTED = 100_000  # runs counted for a preview of retention
 
 
 class SettingGroup(StrEnum):
-    """What health is looked at by itself, so that one that hangs holds up no other."""
+    """The parts of health, each checked separately, so that a hanging check delays no other."""
 
     DATABASE = "database"
     DISK = "disk"
@@ -25,7 +25,7 @@ class SettingGroup(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PlanLine:
-    """A plan, how many runs it allows at once (None = as many as fit), and who is on it."""
+    """A plan, how many runs it allows at once (None = no limit), and how many accounts have it."""
 
     plan: Plan
     most: int | None
@@ -43,8 +43,8 @@ class Tariff:
 
 
 @dataclass(frozen=True, slots=True)
-class Region:
-    """Where the runs of a region go out. ``code`` is ``*`` for those that none is named for, and
+class RegionProxy:
+    """The proxy of a region. ``code`` is ``*`` for all regions without a proxy of their own;
     ``address`` is without user and password.
     """
 
@@ -55,22 +55,22 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class EgressReport:
-    """How runs reach the web: proxies by region, and what is allowed although it is private."""
+    """How runs reach the web: proxies by region, and the private addresses that are allowed."""
 
-    regions: Sequence[Region]
+    regions: Sequence[RegionProxy]
     default_region: str
     allowed: Sequence[str]  # for Workers
     callbacks_allowed: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
-    """One part of what is stored. ``complete`` is False when there was more than could be counted
-    in the time for it, so that it is at least so much.
+class StoredPart:
+    """One part of the stored data. ``complete`` is False when counting ran out of time: then the
+    figures are lower bounds.
     """
 
     name: str
-    what: str  # in words
+    description: str
     bytes: int
     files: int
     complete: bool = True
@@ -81,7 +81,7 @@ class StorageReport:
     """Sizes in bytes; ``measured_at`` in ms."""
 
     measured_at: int
-    parts: Sequence[Stored]
+    parts: Sequence[StoredPart]
     free: int
     total: int
     floor: int  # below this no run is taken
@@ -109,10 +109,10 @@ class Retention:
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """A part of the installation and its version, with what there is to say about it."""
+    """A part of the installation, its version, and a remark about it."""
 
     name: str
-    version: str  # "" = not there
+    version: str  # "" = missing
     note: str = ""
 
 
@@ -127,9 +127,10 @@ class SettingLine:
 
 @dataclass(frozen=True, slots=True)
 class TimerLine:
-    """Something that this server does again and again. Times in ms, 0 = never.
+    """A periodic job of this server. Times in ms, 0 = never.
 
-    ``busy_since`` is when the present pass began; ``failures`` in a row, and why the last one was.
+    ``busy_since`` is when the present pass started; ``failures`` counts those in a row, ``error``
+    is the last of them.
     """
 
     name: str

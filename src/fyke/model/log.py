@@ -37,7 +37,7 @@ class LogEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class LogLine:
+class LogExcerpt:
     """A stored log line as a page shows it: ``content`` is cut, ``length`` is that of all of it,
     both in characters.
     """
@@ -56,8 +56,8 @@ class LogLine:
 
 @dataclass(frozen=True, slots=True)
 class LogFilter:
-    """Which lines are wanted: those of a severity of at least ``level`` that hold ``text``. The
-    letters A to Z count as equal whatever their case. ``LogFilter()`` wants all.
+    """Which lines are wanted: those with at least the severity ``level`` that contain ``text``,
+    without regard to the case of A to Z. ``LogFilter()`` wants all.
     """
 
     level: int = LogType.DEBUG
@@ -67,8 +67,8 @@ class LogFilter:
     def plain(self) -> bool:
         return self.level <= LogType.DEBUG and not self.text
 
-    def wants(self, entry: LogEntry | LogLine) -> bool:
-        """The same question as the store answers, for a line that came by another way."""
+    def wants(self, entry: LogEntry | LogExcerpt) -> bool:
+        """Whether a line matches, by the same rule as the store applies."""
         if entry.type < self.level:
             return False
         return _lower(self.text) in _lower(entry.content)

@@ -10,7 +10,7 @@ MOST_AT_ONCE = 100  # items of one request
 
 
 @dataclass(frozen=True, slots=True)
-class QueueItem:
+class QueuedStart:
     """A start that is held. Once it has been activated or released it waits no more, for good.
 
     ``number`` is its name outside, 1 and up, given when it is stored and never again; ``id`` is its

@@ -56,7 +56,7 @@ class AttemptBatch:
 
 @dataclass(frozen=True, slots=True)
 class RunTotals:
-    """What a run holds now: visible rows and bytes over all its attempts."""
+    """The visible rows of a run and their bytes, over all its attempts."""
 
     rows: int
     row_bytes: int

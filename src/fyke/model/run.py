@@ -10,12 +10,12 @@ from fyke.reasons import Reason
 
 
 class RunState(StrEnum):
-    """Where a run stands. The table of moves is in ``lifecycle.py``."""
+    """The state of a run. ``lifecycle.py`` defines the transitions."""
 
     READY = "ready"  # accepted, nothing of it has started
     RUNNING = "running"
     ENDING = "ending"  # a limit was reached or it failed early; attempts are being stopped
-    ABORTING = "aborting"  # somebody asked for the end; attempts are being stopped
+    ABORTING = "aborting"  # an abort was requested; attempts are being stopped
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     ABORTED = "aborted"
@@ -263,11 +263,11 @@ class SampleSpan:
 
 
 class BlockedSite(StrEnum):
-    """Why a site was refused, as far as its name and the version's list tell."""
+    """Why a site was refused, derived from its name and the version's list."""
 
     UNDECLARED = "undeclared"  # not among the domains that the version declares
     NOT_PUBLIC = "not_public"  # an address of a private or special network
-    RULE = "rule"  # leads to one, or has a closed port, or is being spared
+    RULE = "rule"  # leads to one, or has a closed port, or is throttled
 
 
 @dataclass(frozen=True, slots=True)

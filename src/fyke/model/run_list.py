@@ -22,10 +22,10 @@ class BulkAction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RunSearch:
-    """Which runs are meant. Empty members do not filter; all others have to hold at once.
+    """Which runs to list. Empty members do not filter; a run must match all others.
 
-    ``run_id`` is a whole id or how one begins, ``error`` a part of the message (capital and small
-    letters of ASCII are the same). Times in ms: from ``created_from``, before ``created_until``.
+    ``run_id`` is an id or its beginning, ``error`` a part of the message (the case of ASCII letters
+    is ignored). Times in ms: from ``created_from``, before ``created_until``.
     """
 
     states: tuple[RunState, ...] = ()

@@ -1,4 +1,4 @@
-"""A schedule, the rule behind it, and what came of each time that it named."""
+"""A schedule, its rule, and the result of each planned time."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ class ScheduleKind(StrEnum):
 
 
 class OverlapPolicy(StrEnum):
-    """What happens when a time comes while a run of the same task is not over."""
+    """What happens at a planned time while a run of the same task has not ended."""
 
     SKIP = "skip"  # no run for this time
-    QUEUE = "queue"  # a run follows as soon as that one is over; at most one waits
+    QUEUE = "queue"  # a run starts when that one has ended; at most one waits
     ALLOW = "allow"  # both run
 
 
 class LatePolicy(StrEnum):
-    """What happens to a time for which nobody was there, once somebody is there again."""
+    """What happens to times that passed while no server was running."""
 
-    START = "start"  # a run follows for the latest one, if it is no more than an hour ago
+    START = "start"  # a run starts for the latest one, if it is no more than an hour ago
     SKIP = "skip"  # no run for it
 
 
 class FireState(StrEnum):
-    """What came of a planned time."""
+    """The result of a planned time."""
 
     STARTED = "started"
-    WAITING = "waiting"  # held until the former run is over
+    WAITING = "waiting"  # until the previous run has ended
     SKIPPED = "skipped"  # by the overlap rule, or switched off while it waited
-    MISSED = "missed"  # nobody was there to start it in time
+    MISSED = "missed"  # no server was running in time
     REFUSED = "refused"  # the start was not possible; the reason says why
 
 
@@ -62,8 +62,8 @@ class ScheduleSpec:
 class Schedule:
     """The schedule of one task. Times in ms since the epoch, 0 = none.
 
-    ``revision`` grows with every change by people, so that a fire which was worked out from an
-    older state is not written.
+    ``revision`` grows with every change by a user, so that a fire computed from an older state is
+    not written.
     """
 
     task_id: str
@@ -73,7 +73,7 @@ class Schedule:
     enabled: bool
     anchor_at: int  # from where an interval counts
     next_at: int  # the next planned time, 0 while it is off or when there is none
-    missed: int  # planned times that came and went while nobody was there
+    missed: int  # planned times that passed while no server was running
     last_error: str  # why the last fire was refused, "" once one has started again
     last_fired_at: int  # planned time of the last run that was started
     revision: int
@@ -86,7 +86,7 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class Fire:
-    """One planned time and what came of it. ``planned_at`` is unique within its task.
+    """One planned time and its result. ``planned_at`` is unique within its task.
 
     Times that were missed in a row share one record: of the first, with their ``count``.
     """

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class SealedSecret:
-    """A value of one account for one worker. ``sealed`` is base64 of what ``Sealer`` makes,
-    ``key_id`` says with which key. Times are ms; ``used_at`` is 0 until a run got it.
+    """A value of one account for one worker. ``sealed`` is the output of ``Sealer`` in base64,
+    ``key_id`` names its key. Times are ms; ``used_at`` is 0 until a run has received it.
     """
 
     account_id: str
@@ -23,7 +23,7 @@ class SealedSecret:
 
 @dataclass(frozen=True, slots=True)
 class SecretView:
-    """What is told of a secret: everything but its value. ``readable`` is False when it was sealed
+    """A secret without its value, for lists. ``readable`` is False when it was sealed
     with a key that this installation does not have; ``used_at`` is to the minute.
     """
 

@@ -1,4 +1,4 @@
-"""A submission: one version of a worker that somebody wants everybody to see and run."""
+"""A submission: a request to let every account see and run one version of a worker."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ MAX_NOTE = 2000  # characters of a note or a reply
 
 
 class SubmissionState(StrEnum):
-    """What became of it. Only ``WAITING`` can change, and only once."""
+    """The decision about it. Only ``WAITING`` can change, and only once."""
 
     WAITING = "waiting"
     APPROVED = "approved"
@@ -30,6 +30,6 @@ class Submission:
     note: str  # of the account, for the reviewer
     created_at: int
     decided_at: int = 0
-    decided_by: str = ""  # name of the account and of the user, for people
+    decided_by: str = ""  # names of the account and of the user
     reply: str = ""  # of the reviewer, for the account
     sample_run_id: str = ""  # the reviewer's last run of it, "" = none

@@ -1,4 +1,4 @@
-"""An upload: a project on its way in, with what was found in it so far."""
+"""An upload: a project that is being checked for publication, and the findings so far."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ class UploadState(StrEnum):
     QUEUED = "queued"
     WORKING = "working"
     READY = "ready"  # it may be published
-    FAULTY = "faulty"  # the findings say what to mend
+    FAULTY = "faulty"  # it has errors, see the findings
     FAILED = "failed"  # it could not be fetched or read; the last step says why
     PUBLISHED = "published"
 
     @property
     def moving(self) -> bool:
-        """Whether it goes on by itself."""
+        """Whether checks are waiting or running."""
         return self in (UploadState.QUEUED, UploadState.WORKING)
 
 
 class StepState(StrEnum):
-    """What came of one check."""
+    """The state of one check."""
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -48,7 +48,7 @@ class StepState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class UploadStep:
-    """One check of an upload. ``note`` is a short sentence for people."""
+    """One check of an upload. ``note`` is a short sentence for users."""
 
     name: str
     state: StepState = StepState.WAITING
@@ -71,14 +71,15 @@ class GitSource:
 class Upload:
     """Times in ms since the epoch. What is not known yet is empty.
 
-    ``working_until``: until then somebody is at it; afterwards whoever looks at it goes on.
+    ``working_until`` is when the claim of the server that checks it expires; afterwards any server
+    may continue.
     """
 
     id: str
     account_id: str
     source: UploadSource
     state: UploadState
-    label: str  # file name or address, for people
+    label: str  # file name or address, for display
     git_url: str
     git_ref: str
     git_folder: str

@@ -1,4 +1,4 @@
-"""An endpoint of an account, and the events that it can be told of."""
+"""A webhook endpoint of an account, and the events that it can subscribe to."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from enum import StrEnum
 MOST_ENDPOINTS = 20  # of one account
 MAX_NAME = 80
 MAX_DESCRIPTION = 500
-OLD_SECRET_MS = 24 * 3600 * 1000  # how long a replaced secret goes on signing beside the new one
+OLD_SECRET_MS = 24 * 3600 * 1000  # how long a replaced secret still signs beside the new one
 
 
 class WebhookEvent(StrEnum):
-    """What an endpoint can ask to be told."""
+    """The events that an endpoint can subscribe to."""
 
     RUN_STARTED = "run.started"
     RUN_SUCCEEDED = "run.succeeded"
@@ -26,11 +26,11 @@ TEST_EVENT = "webhook.test"  # sent on request only, to see whether an endpoint 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An address that is told of events. Times in ms since the epoch, 0 = never.
+    """An address that events are sent to. Times in ms since the epoch, 0 = never.
 
-    ``salt`` and ``old_salt`` are what the secrets are derived from (``secrets.py``); the old one
-    counts until ``old_until``. The ``last_`` members tell of the latest try of any of its
-    deliveries; ``failing_since`` is the first failure since the last success.
+    The secrets are derived from ``salt`` and ``old_salt`` (``secrets.py``); the old one is valid
+    until ``old_until``. The ``last_`` members describe the latest try of any of its deliveries;
+    ``failing_since`` is the first failure since the last success.
     """
 
     id: str

@@ -13,8 +13,9 @@ GOOD = "+"  # how a run that succeeded is noted, see ``WorkerFacts.recent``
 
 @dataclass(frozen=True, slots=True)
 class WorkerFacts:
-    """Runs of all accounts that have ended. ``runs`` also has those that say nothing about the
-    worker; ``recent`` holds a ``+`` or ``-`` for each of the last ones that do, newest last.
+    """Figures of all ended runs of a worker, over all accounts. ``runs`` also counts those whose
+    end says nothing about the worker; ``recent`` has a ``+`` or ``-`` for each of the last other
+    ones, newest last.
     """
 
     worker_id: str = ""
@@ -25,14 +26,14 @@ class WorkerFacts:
     recent: str = ""
 
     @property
-    def judged(self) -> int:
-        """How many runs the success rate stands on, at most ``RECENT``."""
+    def rated_runs(self) -> int:
+        """How many runs the success rate is computed from, at most ``RECENT``."""
         return len(self.recent)
 
     @property
     def success_rate(self) -> float | None:
         """Share of the recent runs that succeeded, 0 to 1; None before the first."""
-        return self.recent.count(GOOD) / self.judged if self.judged else None
+        return self.recent.count(GOOD) / self.rated_runs if self.rated_runs else None
 
 
 NO_FACTS = WorkerFacts()
@@ -40,7 +41,7 @@ NO_FACTS = WorkerFacts()
 
 @dataclass(frozen=True, slots=True)
 class VersionFacts:
-    """What was seen of a version when it was published. ``size`` is bytes of the bundle."""
+    """Facts recorded when a version was published. ``size`` is bytes of the bundle."""
 
     size: int
     findings: tuple[Finding, ...] = ()
@@ -57,11 +58,11 @@ class Language(StrEnum):
 class VersionState(StrEnum):
     """Which versions may run: published ones, and a draft by its number, for its own account.
 
-    A deprecated one runs for those who name it, and is the latest only while no other is there.
-    Nothing starts of a withdrawn one.
+    A deprecated version can be run by its number, and is the latest only when there is no other.
+    A withdrawn version cannot be started.
     """
 
-    DRAFT = "draft"  # made to try an upload out; never the newest
+    DRAFT = "draft"  # made to test an upload; never the newest
     PUBLISHED = "published"
     DEPRECATED = "deprecated"
     WITHDRAWN = "withdrawn"
@@ -103,7 +104,7 @@ class Worker:
     latest: str  # number of the newest published version, "" before the first
     categories: tuple[int, ...] = ()
     icon: str = ""  # address of a picture, "" when there is none
-    deleted_at: int = 0  # ms; then only its past runs still lead to it
+    deleted_at: int = 0  # ms; from then on it is only reachable from its past runs
     latest_approved: str = ""  # number of the newest published version that others may run
     builds_allowed: bool = False  # by the operator; see ``Version.builds``
 
@@ -147,12 +148,12 @@ class Version:
     approved: bool = True  # whether others than its own account may see and run it
     egress: tuple[str, ...] | None = None  # the only domains it may reach; None = every public one
     builds: bool = False  # its dependencies run code when installed, if the worker may
-    secrets: tuple[str, ...] = ()  # names of those that whoever runs it should set
+    secrets: tuple[str, ...] = ()  # names of the secrets that an account that runs it should set
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One remark of the checker: where, which rule, and what to do about it."""
+    """One finding of the checker: place, rule and remedy."""
 
     severity: Severity
     code: str

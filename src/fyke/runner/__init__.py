@@ -1,1 +1,1 @@
-"""The process that carries out attempts."""
+"""The process that runs attempts."""

@@ -1,4 +1,4 @@
-"""Carrying out one attempt: prepare, launch, watch, stop, collect.
+"""Running one attempt: prepare, launch, watch, stop, collect.
 
 The Worker knows three sockets and nothing of the platform. Whatever ends it, the order is the
 same: the process is gone, its output is read to the end, what it pushed is on disk, the rows are
@@ -59,7 +59,7 @@ NO_BROWSER = (
 
 @dataclass(frozen=True, slots=True)
 class AttemptDependencies:
-    """What carrying out needs from the house; the same for every attempt."""
+    """What every attempt of this runner needs."""
 
     sandbox: Sandboxes
     environments: Environments
@@ -70,12 +70,12 @@ class AttemptDependencies:
     secrets: RunSecrets
     isolation: IsolationReport
     unsafe: bool
-    work_bytes: int  # how much the Worker's own folder may hold
+    work_bytes: int  # limit of the Worker's own folder
     regions: frozenset[str]  # regions that have an upstream
 
 
 class AttemptRunner:
-    """Carries out one attempt, from the lease to the end of its subtask."""
+    """Runs one attempt, from the lease to the end of its subtask."""
 
     def __init__(
         self,
@@ -83,31 +83,31 @@ class AttemptRunner:
         worker: Worker,
         version: Version,
         operator: bool,
-        tools: AttemptDependencies,
+        deps: AttemptDependencies,
     ) -> None:
         self.lease = lease
         self.attempt = lease.attempt
         self._worker = worker
         self._version = version
         self._operator = operator  # whether the worker is the operator's own
-        self._tools = tools
+        self._deps = deps
         self._stop = Stop()
         self._watch: ProcessWatch | None = None  # from the launch on
         self._masker: Masker | None = None  # of the secrets that the Worker was given
         self._site_reports = SiteReports(self._sites)
         self._final_traffic: Traffic | None = None
-        self._told_of_browser = False
+        self._browser_reported = False
         self._intake: AttemptIntake | None = None
 
     # --- seen by the runner -------------------------------------------------------------
 
     def report(self) -> AttemptReport:
-        """The counters of this moment; those by site only when they have changed, and seldom."""
+        """The present counters; those by site only at times, when they have changed."""
         return AttemptReport(self.attempt, self._usage(), self._site_reports.due(time.monotonic()))
 
     def reported(self, report: AttemptReport) -> None:
         """It was stored."""
-        self._site_reports.told(report.sites)
+        self._site_reports.confirmed(report.sites)
 
     def stop(self, end: End) -> None:
         """Ask for the end; the first reason is the one that counts."""
@@ -117,17 +117,18 @@ class AttemptRunner:
         """The egress cut the attempt off at its limit."""
         self._limit_of_run(end_of(traffic_cap(self.lease.run)))
 
-    def site_spared(self, why: str) -> None:
-        """A connection was refused to spare a site: what the Worker sees may not say why."""
+    def site_throttled(self, why: str) -> None:
+        """Log that a connection was refused, because the error that the Worker sees may not say
+        why."""
         if self._intake is not None:
             self._note(self._intake, f"A connection was refused: {why}.")
 
     async def execute(self) -> Run | None:
-        """Do all of it; return the run as it is afterwards, None when the lease was lost.
+        """Run the attempt; return the run as it is afterwards, None when the lease was lost.
 
-        Never raises for what the Worker does; a fault of ours ends the attempt as such.
+        Never raises for what the Worker does; an error of the platform ends the attempt as such.
         """
-        intake = await self._tools.intake.open(
+        intake = await self._deps.intake.open(
             self.lease.run.id,
             self.attempt.id,
             self.attempt.number,
@@ -142,7 +143,7 @@ class AttemptRunner:
             log.warning("attempt_lost", attempt=self.attempt.id)
             end = end_of(Reason(ReasonCode.RUNNER_LOST))
         except Exception as error:
-            # Whatever it was, it was ours: the attempt ends as such, and its room is free again.
+            # An error of the platform: the attempt ends as such, and its capacity is free again.
             log.exception("attempt_fault", attempt=self.attempt.id)
             end = end_of(Reason.of(ReasonCode.INTERNAL, detail=str(error)))
         return await self._finish(intake, end)
@@ -152,10 +153,10 @@ class AttemptRunner:
     async def _prepare_and_run(self, intake: AttemptIntake) -> End:
         _say(intake, system.preparing(self.attempt.number, 0))
         self._check_isolation(intake)
-        bundle = await self._tools.bundles.ensure(self._version)
+        bundle = await self._deps.bundles.ensure(self._version)
         try:
             environment = await self._stop.unless(
-                self._tools.environments.ensure(
+                self._deps.environments.ensure(
                     self._version, bundle, self._worker.account_id, self._worker.builds_allowed
                 )
             )
@@ -174,50 +175,52 @@ class AttemptRunner:
             limits=SandboxLimits(
                 cpus=limits.cpus,
                 memory=limits.memory_mb * 2**20,
-                work_size=self._tools.work_bytes,
+                work_size=self._deps.work_bytes,
             ),
         )
-        box = await in_time("putting up the sandbox", self._tools.sandbox.open(spec))
+        sandbox = await in_time("starting the sandbox", self._deps.sandbox.open(spec))
         try:
-            return await self._in_box(intake, box, spec.limits)
+            return await self._run_in_sandbox(intake, sandbox, spec.limits)
         finally:
-            await self._take_down(box)
+            await self._take_down(sandbox)
 
-    async def _take_down(self, box: Sandbox) -> None:
-        """What cannot be taken down is swept at the next start; the run has ended all the same."""
+    async def _take_down(self, sandbox: Sandbox) -> None:
+        """Close the sandbox. What is left after a failure is removed at the next start."""
         try:
-            await in_time("taking the sandbox down", box.close())
+            await in_time("removing the sandbox", sandbox.close())
         except SandboxFault as error:
-            log.error("box_left_behind", attempt=self.attempt.id, error=str(error))
+            log.error("sandbox_left_behind", attempt=self.attempt.id, error=str(error))
 
-    async def _in_box(self, intake: AttemptIntake, box: Sandbox, limits: SandboxLimits) -> End:
+    async def _run_in_sandbox(
+        self, intake: AttemptIntake, sandbox: Sandbox, limits: SandboxLimits
+    ) -> End:
         secret = secrets.token_urlsafe(24)
         try:
-            await self._open_egress(intake, box, secret)
-            return await self._serve_and_run(intake, box, limits, secret)
+            await self._open_egress(intake, sandbox, secret)
+            return await self._serve_and_run(intake, sandbox, limits, secret)
         finally:
-            self._final_traffic = await self._tools.egress.close(self.attempt.id)
+            self._final_traffic = await self._deps.egress.close(self.attempt.id)
 
     async def _serve_and_run(
-        self, intake: AttemptIntake, box: Sandbox, limits: SandboxLimits, secret: str
+        self, intake: AttemptIntake, sandbox: Sandbox, limits: SandboxLimits, secret: str
     ) -> End:
         service = SdkService(intake, self.lease.subtask.input_json.encode())
-        sdk = await serve(box.listeners["sdk"], service.handle)
+        sdk = await serve(sandbox.listeners["sdk"], service.handle)
         try:
             if self._stop.end is not None:
                 return self._stop.end
-            await self._tools.attempts.started(self.attempt)
+            await self._deps.attempts.started(self.attempt)
             _say(intake, system.running(self.attempt.number, 0))
             own = await self._own_secrets(intake)
-            self._watch = ProcessWatch(box, intake, self.lease.run.limits, limits, self._stop)
-            await box.launch(own | self._worker_env(secret))
+            self._watch = ProcessWatch(sandbox, intake, self.lease.run.limits, limits, self._stop)
+            await sandbox.launch(own | self._worker_env(secret))
             return await self._watch.until_end()
         finally:
             await sdk.close()
 
-    async def _open_egress(self, intake: AttemptIntake, box: Sandbox, secret: str) -> None:
+    async def _open_egress(self, intake: AttemptIntake, sandbox: Sandbox, secret: str) -> None:
         run = self.lease.run
-        if run.region and run.region not in self._tools.regions and "*" not in self._tools.regions:
+        if run.region and run.region not in self._deps.regions and "*" not in self._deps.regions:
             self._note(intake, f"proxy_region {run.region} has no upstream; going out directly.")
         grant = EgressGrant(
             attempt_id=self.attempt.id,
@@ -228,24 +231,24 @@ class AttemptRunner:
             domains=self._version.egress,
             session=run.id,
         )
-        listeners = box.listeners
-        await self._tools.egress.open([listeners["proxy"], listeners["proxy6000"]], grant)
+        listeners = sandbox.listeners
+        await self._deps.egress.open([listeners["proxy"], listeners["proxy6000"]], grant)
         for name in ("cdp", "cdp80"):
             if name in listeners:
-                await self._tools.egress.refuse_browser(
+                await self._deps.egress.refuse_browser(
                     self.attempt.id, listeners[name], lambda: self._browser_asked(intake)
                 )
 
     def _browser_asked(self, intake: AttemptIntake) -> None:
-        if not self._told_of_browser:
-            self._told_of_browser = True
+        if not self._browser_reported:
+            self._browser_reported = True
             self._note(intake, NO_BROWSER)
 
     async def _own_secrets(self, intake: AttemptIntake) -> dict[str, str]:
-        """The values that this account keeps for this Worker; from now on they are masked in all
-        that comes from it. Opened here and not before, and kept nowhere.
+        """Decrypt the secrets of this account for this Worker. From now on they are masked in all
+        output of the Worker.
         """
-        given = await self._tools.secrets.of(self.lease.run)
+        given = await self._deps.secrets.of(self.lease.run)
         self._masker = intake.masker = given.masker
         for name in given.lacking:
             self._note(intake, UNREADABLE.format(name=name))
@@ -258,14 +261,16 @@ class AttemptRunner:
         return worker_env(self._version.language, self.attempt.id, secret)
 
     def _check_isolation(self, intake: AttemptIntake) -> None:
-        report = self._tools.isolation
+        report = self._deps.isolation
         if report.level is Isolation.FULL:
             return
         if report.level is Isolation.NO_LIMITS and self._operator:
             self._note(intake, f"This machine cannot limit cpu and memory hard: {report.reason}")
             return
-        if report.level is Isolation.NONE and self._tools.unsafe:
-            self._note(intake, f"FYKE_UNSAFE is set and a wall is missing: {report.reason}")
+        if report.level is Isolation.NONE and self._deps.unsafe:
+            self._note(
+                intake, f"FYKE_UNSAFE is set and the isolation is incomplete: {report.reason}"
+            )
             return
         raise StartRefused(end_of(missing_isolation(report.level, report.checks, report.reason)))
 
@@ -283,10 +288,10 @@ class AttemptRunner:
             _say(intake, system.failed(self.attempt.number, end.message, last_lines, 0))
         rows = await intake.close()
         sites = self._sites()
-        # Waits as the rows did: a store that is away for a moment must not turn a run that has
+        # Retried as the rows are: a short outage of the store must not turn a run that has
         # succeeded into one whose runner was lost.
         run = await retry_while_unavailable(
-            lambda: self._tools.attempts.ended(
+            lambda: self._deps.attempts.ended(
                 self.attempt,
                 end,
                 self._usage(),
@@ -308,26 +313,26 @@ class AttemptRunner:
         self._limit_of_run(end_of(reason))
 
     def _limit_of_run(self, end: End) -> None:
-        """A limit that is for the whole run: the other attempts have to end too."""
+        """A limit of the whole run was reached: the other attempts have to end too."""
         self.stop(end)
-        task = asyncio.create_task(self._tools.attempts.limit_reached(self.attempt, end))
+        task = asyncio.create_task(self._deps.attempts.limit_reached(self.attempt, end))
         task.add_done_callback(_log_failure)
 
     def _sites(self) -> tuple[SiteTraffic, ...]:
-        """Site by site. A host name is a way to say a secret, too."""
-        sites = self._tools.egress.sites(self.attempt.id)
+        """Traffic by site. Secrets are masked in host names too."""
+        sites = self._deps.egress.sites(self.attempt.id)
         if self._masker is None:
             return sites
         return tuple(replace(site, domain=self._masker.host(site.domain)) for site in sites)
 
     def _usage(self) -> AttemptUsage:
-        traffic = self._final_traffic or self._tools.egress.traffic(self.attempt.id)
-        box = self._watch.usage if self._watch else SandboxUsage()
+        traffic = self._final_traffic or self._deps.egress.traffic(self.attempt.id)
+        usage = self._watch.usage if self._watch else SandboxUsage()
         return AttemptUsage(
             traffic_bytes=traffic.total,
-            cpu_ms=box.cpu_ms,
-            memory_peak_bytes=box.memory_peak,
-            memory_bytes=box.memory,
+            cpu_ms=usage.cpu_ms,
+            memory_peak_bytes=usage.memory_peak,
+            memory_bytes=usage.memory,
             rows=self._intake.rows if self._intake else 0,
             memory_mb_ms=self._watch.memory_mb_ms if self._watch else 0,
         )

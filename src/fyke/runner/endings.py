@@ -23,7 +23,7 @@ class StartRefused(Exception):
 
 
 class Stop:
-    """Whether somebody wants an attempt to end. The first reason is the one that counts."""
+    """A request to end an attempt. The first reason is the one that counts."""
 
     def __init__(self) -> None:
         self.end: End | None = None
@@ -35,7 +35,7 @@ class Stop:
             self._asked.set()
 
     async def asked(self) -> None:
-        """Return once somebody does."""
+        """Return when the end is requested."""
         await self._asked.wait()
 
     async def unless(self, work: Coroutine[Any, Any, T]) -> T:
@@ -54,10 +54,12 @@ class Stop:
                 await asyncio.gather(task, return_exceptions=True)
 
 
-async def in_time(what: str, work: Coroutine[Any, Any, T]) -> T:
-    """A launcher that hangs must not hold a run and its room for ever. Raise ``SandboxFault``."""
+async def in_time(step: str, work: Coroutine[Any, Any, T]) -> T:
+    """Await ``work``, but not for ever: a hanging launcher must not block a run and its capacity.
+    Raise ``SandboxFault``.
+    """
     try:
         async with asyncio.timeout(SANDBOX_SECONDS):
             return await work
     except TimeoutError:
-        raise SandboxFault(f"{what} took longer than {SANDBOX_SECONDS:g} s") from None
+        raise SandboxFault(f"{step} took longer than {SANDBOX_SECONDS:g} s") from None

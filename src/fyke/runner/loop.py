@@ -1,6 +1,6 @@
 """The runner: takes attempts that fit its room, carries them out, reports every second.
 
-It wakes by the doorbell. The slow sweep (``SWEEP_SECONDS``) only repairs lost rings.
+Signals wake it. The slow poll (``SWEEP_SECONDS``) only makes up for lost ones.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Runner:
         signals: Signals,
         attempts: Attempts,
         intake: Intake,
-        tools: AttemptDependencies,
+        deps: AttemptDependencies,
     ) -> None:
         self._identity = identity
         self._storage = storage
@@ -63,8 +63,8 @@ class Runner:
         self._signals = signals
         self._attempts = attempts
         self._intake = intake
-        self._tools = tools
-        self._carriers: dict[str, AttemptRunner] = {}
+        self._deps = deps
+        self._attempt_runners: dict[str, AttemptRunner] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._draining = asyncio.Event()
         self._room_made = asyncio.Event()
@@ -78,11 +78,13 @@ class Runner:
         committing = asyncio.create_task(self._intake.run())
         reporting = asyncio.create_task(self._report_for_ever())
         try:
-            async with self._signals.listen() as ear:
-                notified = asyncio.create_task(ear.wait(frozenset({WORK, STOP}), SWEEP_SECONDS))
+            async with self._signals.listen() as listener:
+                notified = asyncio.create_task(
+                    listener.wait(frozenset({WORK, STOP}), SWEEP_SECONDS)
+                )
                 while not self._draining.is_set():
                     await self._fill_room()
-                    notified = await self._wait_for_something(ear, notified, committing)
+                    notified = await self._wait_for_something(listener, notified, committing)
                 notified.cancel()
             while self._tasks:
                 await asyncio.wait({*self._tasks, committing}, return_when=asyncio.FIRST_COMPLETED)
@@ -101,17 +103,17 @@ class Runner:
 
     def stop_all(self) -> None:
         """End what is running now; its rows are kept and its runs fail with a stated reason."""
-        for carrier in list(self._carriers.values()):
-            carrier.stop(end_of(Reason(ReasonCode.PLATFORM_STOPPED)))
+        for attempt_runner in list(self._attempt_runners.values()):
+            attempt_runner.stop(end_of(Reason(ReasonCode.PLATFORM_STOPPED)))
 
     @property
     def running(self) -> int:
-        """How many attempts are being carried out."""
+        """How many attempts are running."""
         return len(self._tasks)
 
     async def _take_place(self) -> None:
-        """Clear what an earlier runner of this machine left, then say that we are here."""
-        await self._tools.sandbox.sweep(frozenset())
+        """Remove the remains of an earlier runner of this machine, then register this one."""
+        await self._deps.sandbox.sweep(frozenset())
         await self._hello()
         lost = await self._attempts.end_lost(
             of_node=self._identity.node, except_runner=self._identity.id
@@ -127,7 +129,7 @@ class Runner:
         await self._storage.write(forget)
 
     async def _hello(self) -> None:
-        isolation = self._tools.isolation
+        isolation = self._deps.isolation
 
         def work(tx: Transaction) -> None:
             tx.runs.put_runner(
@@ -140,7 +142,7 @@ class Runner:
                     memory_mb=self._identity.memory_mb,
                     heartbeat_at=tx.now,
                     checks=isolation.checks,
-                    unsafe=self._tools.unsafe,
+                    unsafe=self._deps.unsafe,
                 )
             )
 
@@ -150,11 +152,11 @@ class Runner:
 
     async def _wait_for_something(
         self,
-        ear: Listener,
+        listener: Listener,
         notified: asyncio.Task[str | None],
         committing: asyncio.Task[None],
     ) -> asyncio.Task[str | None]:
-        """Wait for a ring or for room; return the task that listens from now on."""
+        """Wait for a signal or for capacity; return the task that listens from now on."""
         room = asyncio.create_task(self._room_made.wait())
         await asyncio.wait({notified, room, committing}, return_when=asyncio.FIRST_COMPLETED)
         room.cancel()
@@ -164,10 +166,10 @@ class Runner:
             return notified
         if notified.result() == STOP:
             await self._report_safely()
-        return asyncio.create_task(ear.wait(frozenset({WORK, STOP}), SWEEP_SECONDS))
+        return asyncio.create_task(listener.wait(frozenset({WORK, STOP}), SWEEP_SECONDS))
 
     def _room(self) -> Capacity:
-        used = [c.lease.run.limits for c in self._carriers.values()]
+        used = [c.lease.run.limits for c in self._attempt_runners.values()]
         return Capacity(
             cpus=self._identity.cpus - sum(limits.cpus for limits in used),
             memory_mb=self._identity.memory_mb - sum(limits.memory_mb for limits in used),
@@ -177,19 +179,19 @@ class Runner:
     async def _fill_room(self) -> None:
         try:
             leases = await self._engine.take(
-                self._identity.id, self._room(), idle=not self._carriers
+                self._identity.id, self._room(), idle=not self._attempt_runners
             )
         except FykeError as error:
             log.error("cannot_take_work", error=str(error))
             return
         for lease in leases:
             try:
-                await self._carry(lease)
+                await self._start_attempt(lease)
             except FykeError as error:
-                # The others are carried; this one ends with its reason when its lease lapses.
-                log.error("cannot_carry", attempt=lease.attempt.id, error=str(error))
+                # The others are started; this one ends with its reason when its lease expires.
+                log.error("cannot_start_attempt", attempt=lease.attempt.id, error=str(error))
 
-    async def _carry(self, lease: Lease) -> None:
+    async def _start_attempt(self, lease: Lease) -> None:
         def work(tx: Transaction) -> tuple[Worker | None, Version | None, bool]:
             worker = tx.workers.get(lease.run.worker_id)
             version = tx.workers.version(lease.run.worker_id, lease.run.version)
@@ -206,22 +208,22 @@ class Runner:
                 actor=f"runner {self._identity.id}",
             )
             return
-        carrier = AttemptRunner(lease, worker, version, own, self._tools)
-        self._carriers[lease.attempt.id] = carrier
-        task = asyncio.create_task(self._carry_out(carrier))
+        attempt_runner = AttemptRunner(lease, worker, version, own, self._deps)
+        self._attempt_runners[lease.attempt.id] = attempt_runner
+        task = asyncio.create_task(self._run_attempt(attempt_runner))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _carry_out(self, carrier: AttemptRunner) -> None:
+    async def _run_attempt(self, attempt_runner: AttemptRunner) -> None:
         try:
-            run = await carrier.execute()
+            run = await attempt_runner.execute()
             if run is not None and run.state.terminal:
                 await self._say_all_completed(run)
         except Exception:
-            # Whatever it was, the lease will lapse and the timers will end the attempt.
-            log.exception("carrier_failed", attempt=carrier.attempt.id)
+            # The lease will expire, and then the lease timer ends the attempt.
+            log.exception("attempt_runner_failed", attempt=attempt_runner.attempt.id)
         finally:
-            self._carriers.pop(carrier.attempt.id, None)
+            self._attempt_runners.pop(attempt_runner.attempt.id, None)
             self._room_made.set()
 
     async def _say_all_completed(self, run: Run) -> None:
@@ -232,21 +234,21 @@ class Runner:
 
     def traffic_tripped(self, attempt_id: str) -> None:
         """Called by the egress when an attempt has reached its traffic limit."""
-        carrier = self._carriers.get(attempt_id)
-        if carrier is not None:
-            carrier.traffic_tripped()
+        attempt_runner = self._attempt_runners.get(attempt_id)
+        if attempt_runner is not None:
+            attempt_runner.traffic_tripped()
 
-    def site_spared(self, attempt_id: str, why: str) -> None:
-        """Called by the egress when a connection was refused to spare a site."""
-        carrier = self._carriers.get(attempt_id)
-        if carrier is not None:
-            carrier.site_spared(why)
+    def site_throttled(self, attempt_id: str, why: str) -> None:
+        """Called by the egress when it refused a connection to throttle a site."""
+        attempt_runner = self._attempt_runners.get(attempt_id)
+        if attempt_runner is not None:
+            attempt_runner.site_throttled(why)
 
     # --- reporting ----------------------------------------------------------------------
 
     async def _report_for_ever(self) -> None:
-        """Every second, by the clock: a report that takes long does not put off the next one. One
-        comes sooner when the charge of a run will have reached its cap.
+        """Report every second: a slow report does not delay the next one. A report is earlier when
+        the charge of a run will have reached its cap before.
         """
         loop = asyncio.get_running_loop()
         beats, last = 0, loop.time()
@@ -258,7 +260,7 @@ class Runner:
             await self._report_safely(hello=beats % 5 == 0)
 
     async def _report_safely(self, *, hello: bool = False) -> None:
-        """Whatever fails, the next report is tried: without them every lease would lapse."""
+        """Report; after any failure the next report is tried, or every lease would expire."""
         try:
             await self._report()
             if hello:
@@ -270,21 +272,24 @@ class Runner:
 
     async def _report(self) -> None:
         self._again_seconds = REPORT_SECONDS
-        carriers = dict(self._carriers)
-        if not carriers:
+        attempt_runners = dict(self._attempt_runners)
+        if not attempt_runners:
             return
-        reports = {attempt_id: carrier.report() for attempt_id, carrier in carriers.items()}
+        reports = {
+            attempt_id: attempt_runner.report()
+            for attempt_id, attempt_runner in attempt_runners.items()
+        }
         orders = await self._attempts.report(
             [*reports.values()], int(self._engine.lease_seconds * 1000)
         )
         for attempt_id, report in reports.items():
-            carriers[attempt_id].reported(report)
+            attempt_runners[attempt_id].reported(report)
         if orders.again_ms is not None:
             self._again_seconds = orders.again_ms / 1000
         for attempt_id, end in orders.stop.items():
-            carriers[attempt_id].stop(end)
+            attempt_runners[attempt_id].stop(end)
         for attempt_id in orders.lost:
-            carriers[attempt_id].stop(end_of(Reason(ReasonCode.RUNNER_LOST)))
+            attempt_runners[attempt_id].stop(end_of(Reason(ReasonCode.RUNNER_LOST)))
 
 
 def _still_committing(committing: asyncio.Task[None]) -> None:

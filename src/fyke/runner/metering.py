@@ -1,7 +1,7 @@
-"""Memory over time: what a Worker held, times how long it held it, from looks at its counter.
+"""Memory over time: the integral of a Worker's memory use, from samples of its counter.
 
-The kernel counts cpu by itself, but of memory it tells only the present and the highest use. So
-somebody has to look again and again, and the stretch between two looks counts with their mean.
+The kernel adds up CPU time, but for memory it reports only the present and the peak use. So it is
+sampled, and the interval between two samples counts with their mean.
 """
 
 from __future__ import annotations
@@ -10,29 +10,29 @@ _MIB = 2**20
 
 
 class MemoryMeter:
-    """Fed with looks in order of time; seconds by any clock that never goes back, sizes in bytes.
+    """Takes samples in order of time; seconds by any monotonic clock, sizes in bytes.
 
-    The Worker begins at ``start``; the stretch to the first look counts with what that finds, since
-    a program takes most of its memory at once. Of the last stretch only its beginning is known,
-    because what has ended holds nothing any more: it counts with that. A Worker that ended before
-    the first look counts with the most that it held.
+    The Worker starts at ``start``. The interval to the first sample counts with that sample, since
+    a program takes most of its memory at once. The last interval counts with the last sample,
+    because an ended process uses no memory. A Worker that ends before the first sample counts with
+    its peak.
     """
 
     def __init__(self, start: float) -> None:
         self._at = start
         self._level = 0
-        self._looks = 0
+        self._samples = 0
         self._sum = 0.0  # bytes times seconds
 
-    def look(self, at: float, held: int) -> None:
-        """It holds ``held`` bytes now."""
-        self._add(at, (self._level + held) / 2 if self._looks else held)
-        self._level = held
-        self._looks += 1
+    def sample(self, at: float, used: int) -> None:
+        """Record that ``used`` bytes are in use at ``at``."""
+        self._add(at, (self._level + used) / 2 if self._samples else used)
+        self._level = used
+        self._samples += 1
 
     def end(self, at: float, peak: int) -> None:
-        """It has ended; ``peak`` is the most that it held."""
-        self._add(at, self._level if self._looks else peak)
+        """Record the end of the Worker; ``peak`` is its highest use."""
+        self._add(at, self._level if self._samples else peak)
 
     def _add(self, at: float, level: float) -> None:
         self._sum += max(0.0, at - self._at) * level

@@ -18,7 +18,7 @@ class SiteReports:
 
     def __init__(self, look: Callable[[], tuple[SiteTraffic, ...]]) -> None:
         self._look = look
-        self._told: tuple[SiteTraffic, ...] = ()
+        self._confirmed: tuple[SiteTraffic, ...] = ()
         self._next = 0.0  # by the clock of ``due``
 
     def due(self, now: float) -> tuple[SiteTraffic, ...] | None:
@@ -26,12 +26,12 @@ class SiteReports:
         if now < self._next:
             return None
         sites = self._look()
-        if sites == self._told:
+        if sites == self._confirmed:
             return None
         self._next = now + EVERY_SECONDS
         return sites
 
-    def told(self, sites: tuple[SiteTraffic, ...] | None) -> None:
+    def confirmed(self, sites: tuple[SiteTraffic, ...] | None) -> None:
         """It has arrived; until then the same is due again, a little later."""
         if sites is not None:
-            self._told = sites
+            self._confirmed = sites

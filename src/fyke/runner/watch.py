@@ -25,26 +25,26 @@ BOOT_GRACE_SECONDS = 2.0
 TERM_GRACE_SECONDS = 5.0
 KILL_WAIT_SECONDS = 5.0
 OUTPUT_DRAIN_SECONDS = 2.0
-LOOK_SECONDS = 1.0  # between looks at what the box uses
-QUICK_LOOK_SECONDS = 0.2  # where its disk may be full before the next one
+LOOK_SECONDS = 1.0  # between two readings of the sandbox's usage
+QUICK_LOOK_SECONDS = 0.2  # while its disk may be full before the next one
 LAST_LINES = 60
 
 
 class ProcessWatch:
-    """Over one launched box. ``usage`` is what it was seen to use last."""
+    """Watches one launched sandbox. ``usage`` is the last reading."""
 
     def __init__(
         self,
-        box: Sandbox,
+        sandbox: Sandbox,
         intake: AttemptIntake,
         run_limits: RunLimits,
-        box_limits: SandboxLimits,
+        sandbox_limits: SandboxLimits,
         stop: Stop,
     ) -> None:
-        self._box = box
+        self._sandbox = sandbox
         self._intake = intake
         self._run_limits = run_limits
-        self._box_limits = box_limits
+        self._sandbox_limits = sandbox_limits
         self._stop = stop
         self._disk_full = asyncio.Event()
         self._memory = MemoryMeter(time.monotonic())
@@ -63,7 +63,7 @@ class ProcessWatch:
 
     async def until_end(self) -> End:
         """Return why it ended, with the output read and everything measured."""
-        exited = asyncio.create_task(self._box.wait())
+        exited = asyncio.create_task(self._sandbox.wait())
         stopped = asyncio.create_task(self._stop.asked())
         output = asyncio.create_task(self._pump())
         helpers = [
@@ -80,7 +80,7 @@ class ProcessWatch:
                 await self._stop_ladder(exited)
             ended_at = time.monotonic()
             await asyncio.wait({output}, timeout=OUTPUT_DRAIN_SECONDS)
-            self.usage = await self._box.usage()
+            self.usage = await self._sandbox.usage()
             self._memory.end(ended_at, self.usage.memory_peak)
             return self._stop.end or self._end_of(await exited)
         finally:
@@ -93,7 +93,7 @@ class ProcessWatch:
 
         Who has filled the disk gets no time to go on filling it.
         """
-        await self._box.terminate()
+        await self._sandbox.terminate()
         full = asyncio.create_task(self._disk_full.wait())
         await asyncio.wait(
             {exited, full}, timeout=TERM_GRACE_SECONDS, return_when=asyncio.FIRST_COMPLETED
@@ -101,7 +101,7 @@ class ProcessWatch:
         full.cancel()
         if exited.done():
             return
-        await in_time("killing the Worker", self._box.kill())
+        await in_time("killing the Worker", self._sandbox.kill())
         await asyncio.wait({exited}, timeout=KILL_WAIT_SECONDS)
         if not exited.done():
             raise SandboxFault("the sandbox did not end after SIGKILL")
@@ -122,7 +122,7 @@ class ProcessWatch:
         intake = self._intake
         longest = intake.masker.longest if intake.masker else 0
         lines = OutputLines(intake.masked, longest)
-        async for stream, data in self._box.output():
+        async for stream, data in self._sandbox.output():
             for text in lines.feed(stream, data):
                 self._log_line(stream, text)
             await intake.log_room()
@@ -139,20 +139,22 @@ class ProcessWatch:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(BOOT_GRACE_SECONDS):
                 await self._intake.first_call.wait()
-        await self._box.apply_cpu_limit()
+        await self._sandbox.apply_cpu_limit()
 
     async def _poll_usage(self) -> None:
-        most = self._box_limits.work_size
+        most = self._sandbox_limits.work_size
         pause = QUICK_LOOK_SECONDS
         while True:
             await asyncio.sleep(pause)
             before = self.usage.work_bytes
             try:
-                self.usage = await self._box.usage()
+                self.usage = await self._sandbox.usage()
             except SandboxFault as error:  # one bad look must not end the watch over the disk
-                log.warning("box_not_measured", attempt=self._intake.attempt_id, error=str(error))
+                log.warning(
+                    "sandbox_not_measured", attempt=self._intake.attempt_id, error=str(error)
+                )
                 continue
-            self._memory.look(time.monotonic(), self.usage.memory)
+            self._memory.sample(time.monotonic(), self.usage.memory)
             used = self.usage.work_bytes
             if used > most:
                 self._stop.ask(end_of(Reason.of(ReasonCode.DISK_CAP, limit_mb=most / 2**20)))

@@ -30,8 +30,8 @@ def worker_env(language: Language, attempt_id: str, secret: str) -> dict[str, st
 
 
 def _for_libraries(attempt_id: str, secret: str) -> dict[str, str]:
-    """An http:// address for all, since many libraries need an extra package for SOCKS. gRPC,
-    which has rules of its own in Python, is told to leave the SDK calls alone twice.
+    """An http:// address for all libraries, since many need an extra package for SOCKS. SDK calls
+    are exempt by two variables, because gRPC has one of its own in Python.
     """
     url = f"http://{attempt_id}:{secret}@{PROXY_ADDRESS}"
     named = {"http_proxy": url, "https_proxy": url, "all_proxy": url, "no_proxy": NO_PROXY}

@@ -1,1 +1,1 @@
-"""The walls around one attempt."""
+"""The sandbox of an attempt: isolation, processes, packages and tools."""

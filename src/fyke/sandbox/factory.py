@@ -1,4 +1,4 @@
-"""``BubblewrapSandboxes``: boxes by the order, and a look at which walls hold on this machine."""
+"""``BubblewrapSandboxes``: starts sandboxes, and checks the isolation of this machine."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from fyke.sandbox.process.process_io import SandboxStartFailed
 from fyke.sandbox.process.spawner import Spawner
 from fyke.sandbox.tools.runner import SandboxedTools
 
-LEAST_ROOM = 64 * 2**20  # on the disk of the work folders, or a Worker could not even unpack
+LEAST_ROOM = 64 * 2**20  # bytes on the disk of the work folders, to unpack a Worker
 
 
 class BubblewrapSandboxes:
-    """Implements ``Sandbox`` over whichever spawner fits the rights of this process."""
+    """Implements ``Sandboxes`` over the spawner that fits the rights of this process."""
 
     def __init__(self, work_dir: Path, spawner: Spawner) -> None:
-        """``work_dir`` is where the spawner makes the work folders; its free space is watched."""
+        """``work_dir`` is where the spawner creates work folders; its free space is checked."""
         self._work_dir = work_dir
         self._spawner = spawner
 
     def tools(self, egress: Egress) -> SandboxedTools:
-        """Boxes of the same spawner for our own tools, which go out through ``egress``."""
+        """Return a runner of tools in sandboxes of the same spawner, with ``egress`` as proxy."""
         return SandboxedTools(self._work_dir, self._spawner, egress)
 
     async def open(self, spec: SandboxSpec) -> Sandbox:
@@ -48,7 +48,8 @@ class BubblewrapSandboxes:
         free = shutil.disk_usage(self._work_dir).free
         if free < LEAST_ROOM:
             raise SandboxFault(
-                f"{free} bytes are free in {self._work_dir}, a box needs {LEAST_ROOM}: make room"
+                f"{free} bytes are free in {self._work_dir}, a sandbox needs {LEAST_ROOM}: "
+                "free some disk space"
             )
         return IsolatedSandbox(await self._spawner.start(order), order, limits)
 

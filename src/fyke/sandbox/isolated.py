@@ -1,4 +1,4 @@
-"""``Box``: one attempt's walls as the runner handles them, the same for both spawners."""
+"""The sandbox of one attempt as the runner sees it, the same for both spawners."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 BASE_ENVIRONMENT = {
     "HOME": WORK_AT,
     "LANG": "C.UTF-8",
-    "TMPDIR": "/tmp",  # noqa: S108 - inside the box
+    "TMPDIR": "/tmp",  # noqa: S108 - inside the sandbox
     "PYTHONUNBUFFERED": "1",
 }
 
@@ -39,24 +39,24 @@ T = TypeVar("T")
 
 
 class IsolatedSandbox:
-    """Implements ``Box``.
+    """Implements ``Sandbox``.
 
-    ``listeners`` has ``sdk`` (port 20086), ``proxy`` (1080), ``cdp`` (9222) and ``proxy6000``
-    (6000): a second door to the proxy, at the port that published Workers have in their code. Where
-    root puts up the boxes it has ``cdp80`` as well, another such door.
+    ``listeners`` has ``sdk`` (port 20086), ``proxy`` (1080), ``cdp`` (9222) and ``proxy6000``: the
+    proxy at port 6000, which is in the code of published Workers. When root starts the sandboxes,
+    it also has ``cdp80``, for the same reason.
     """
 
-    def __init__(self, held: SpawnedSandbox, order: LaunchOrder, limits: SandboxLimits) -> None:
-        self._held = held
+    def __init__(self, spawned: SpawnedSandbox, order: LaunchOrder, limits: SandboxLimits) -> None:
+        self._spawned = spawned
         self._order = order
         self._limits = limits
-        self._listeners = dict(zip(LISTENER_NAMES, held.ends.listeners, strict=False))
-        self._streams = {held.ends.stdout: "stdout", held.ends.stderr: "stderr"}
+        self._listeners = dict(zip(LISTENER_NAMES, spawned.ends.listeners, strict=False))
+        self._streams = {spawned.ends.stdout: "stdout", spawned.ends.stderr: "stderr"}
         self._closed = False
         self._draining = False
         for listener in self._listeners.values():
             listener.setblocking(False)
-        held.ends.control.setblocking(False)
+        spawned.ends.control.setblocking(False)
         for descriptor in self._streams:
             os.set_blocking(descriptor, False)
 
@@ -72,13 +72,15 @@ class IsolatedSandbox:
 
     async def give_job(self, job: list[tuple[str, str]]) -> None:
         """As ``launch``, for any job that the shim understands."""
-        control = self._held.ends.control
+        control = self._spawned.ends.control
         loop = asyncio.get_running_loop()
         try:
             await loop.sock_sendall(control, _encode(job))
             words = await loop.sock_recv(control, 4096)
         except OSError as error:
-            raise SandboxFault(f"the box ended before its Worker was launched: {error}") from error
+            raise SandboxFault(
+                f"the sandbox ended before its Worker was launched: {error}"
+            ) from error
         finally:
             control.close()
         if words:
@@ -102,7 +104,7 @@ class IsolatedSandbox:
             resource.RLIMIT_NOFILE: self._limits.open_files,
             resource.RLIMIT_FSIZE: self._limits.file_size,
         }
-        if "pids" not in self._held.enforced and _counts_per_namespace():
+        if "pids" not in self._spawned.enforced and _counts_per_namespace():
             limits[resource.RLIMIT_NPROC] = self._limits.processes
         return [("r", f"{number}={value}") for number, value in limits.items()]
 
@@ -125,13 +127,13 @@ class IsolatedSandbox:
                 self._close_streams()
 
     async def apply_cpu_limit(self) -> None:
-        await _ours(self._held.limit_cpu())
+        await _ours(self._spawned.limit_cpu())
 
     async def wait(self) -> SandboxExit:
-        """A status above 128 is read as a signal; a program that itself exits with 128 + n
-        looks the same, as it does to a shell.
+        """A status above 128 is read as a signal; as in a shell, a program that itself exits with
+        128 + n looks the same.
         """
-        ended = await _ours(self._held.wait())
+        ended = await _ours(self._spawned.wait())
         signal = ended.status - 128
         return SandboxExit(
             code=ended.status,
@@ -140,37 +142,37 @@ class IsolatedSandbox:
         )
 
     async def usage(self) -> SandboxUsage:
-        seen = await _ours(self._held.usage())
+        seen = await _ours(self._spawned.usage())
         return SandboxUsage(seen.cpu_ms, seen.memory_peak, seen.work_bytes, seen.memory)
 
     async def terminate(self) -> None:
-        await _ours(self._held.terminate())
+        await _ours(self._spawned.terminate())
 
     async def kill(self) -> None:
-        await _ours(self._held.kill())
+        await _ours(self._spawned.kill())
 
     async def release(self) -> str:
-        """End a tool and make its work folder ours to read. A text says why that is not done:
-        the folder is too large or too deep.
+        """End a tool and make its work folder readable for this process. Return why that is not
+        possible (the folder is too large or too deep), or ``""``.
         """
-        return await _ours(self._held.release())
+        return await _ours(self._spawned.release())
 
     async def close(self) -> None:
-        """What else has a copy of a listener serves it further."""
+        """Processes that have a copy of a listener go on serving it."""
         try:
-            await _ours(self._held.close())
+            await _ours(self._spawned.close())
         finally:
             self._close_ends()
 
     def _close_ends(self) -> None:
-        """Also when the walls could not be taken down: descriptors are ours either way."""
+        """Close the descriptors, also when the sandbox could not be removed."""
         if self._closed:
             return
         self._closed = True
-        self._held.ends.control.close()
+        self._spawned.ends.control.close()
         for listener in self._listeners.values():
             listener.close()
-        if not self._draining:  # else whoever reads sees the end and closes
+        if not self._draining:  # else ``output`` closes them at its end
             self._close_streams()
 
     def _close_streams(self) -> None:
@@ -197,8 +199,8 @@ def _environment(order: LaunchOrder) -> dict[str, str]:
 
 
 def _node_options(order: LaunchOrder) -> str:
-    """Node sees no limit inside a box and would let its heap grow to a share of the machine's
-    memory, where no cgroup stops it faster than the walls can look: so it is told.
+    """Node.js does not see the memory limit of a sandbox without a cgroup, and would let its heap
+    grow to a share of the machine's memory; so the limit is passed as an option.
     """
     return f"--require={NODE_PROXY_AT} --max-old-space-size={order.memory >> 20}"
 
@@ -239,7 +241,7 @@ def _counts_per_namespace() -> bool:
 
 
 async def _readable(descriptors: list[int]) -> list[int]:
-    """Those that can be read from now, or have ended; waits for at least one."""
+    """Wait for at least one that can be read or has ended; return all of those."""
     loop = asyncio.get_running_loop()
     ready: list[int] = []
     some: asyncio.Future[None] = loop.create_future()

@@ -14,7 +14,7 @@ from fyke.wire.common import Count
 from fyke.wire.fields import Answer, Boolean, Described, FieldError, Reads, Request, Text, to_text
 
 if TYPE_CHECKING:
-    from fyke.domain.results.service import ResultPage as Page
+    from fyke.domain.results.service import RowPage
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -111,7 +111,7 @@ class ResultPage(Answer):
     ) = UNSET
 
     @classmethod
-    def of(cls, page: Page) -> ResultPage:
+    def of(cls, page: RowPage) -> ResultPage:
         """Stored rows are answered as the bytes that they are."""
         return cls(
             page.count,

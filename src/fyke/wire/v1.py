@@ -34,7 +34,7 @@ from fyke.wire.rows import ByteOrderMark, Cursor, FormatName, Guarded, ResultPag
 from fyke.wire.units import megabytes, seconds, usd
 
 if TYPE_CHECKING:
-    from fyke.domain.results.service import ResultPage as Rows
+    from fyke.domain.results.service import RowPage as Rows
     from fyke.domain.runs.service import RunView
     from fyke.domain.workers.description import WorkerDescription
     from fyke.model.account import Account

@@ -25,7 +25,7 @@ async def test_the_catalog_is_browsed_with_figures(house: House, api: Api) -> No
         await house.execute([{"a": 1}], outcome)
     found = data_as(workers.CatalogList, await api.get("/api/fyke/catalog"))
     first = found["list"][0]
-    assert (first["path"], first["runs"], first["judged"]) == ("owner/reader", 3, 2)
+    assert (first["path"], first["runs"], first["rated_runs"]) == ("owner/reader", 3, 2)
     assert first["success_rate"] == 0.5 and first["last_ok_at"] > 1_700_000_000
     assert found["list"][1]["success_rate"] is None
     assert {"number": 5, "name": "Places and maps", "count": 1} in found["categories"]

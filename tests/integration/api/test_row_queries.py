@@ -94,7 +94,7 @@ async def test_without_any_of_it_the_answer_is_as_it_was(api: Api, run: str) -> 
         ({"fields": "a..b"}, "fields: 'a..b' is no field"),
         ({"cursor": "nonsense"}, "cursor must be the next_cursor"),
         ({"clean": "perhaps"}, "clean must be true or false"),
-        ({"cursor": "*", "offset": 3}, "cursor takes the place of the page number"),
+        ({"cursor": "*", "offset": 3}, "cursor replaces the page number"),
     ],
 )
 async def test_what_cannot_be_read_is_refused_by_name(

@@ -34,7 +34,7 @@ async def test_two_who_edit_one_task(house: House, api: Api) -> None:
     first = await data(await api.send("PUT", path, json={"revision": 0, "title": "Mine"}))
     assert (first["revision"], first["title"]) == (1, "Mine")
     late = await api.send("PUT", path, json={"revision": 0, "title": "Theirs"})
-    fails(late, 409, 4000, "somebody else has changed this task")
+    fails(late, 409, 4000, "this task was changed by another user")
     kept = await data(await api.send("PUT", path, json={"revision": 1, "input": {"urls": 1}}))
     assert kept["fault"] == "input"
     assert kept["problems"][0]["field"] == "urls"
@@ -50,7 +50,7 @@ async def test_two_who_edit_one_schedule(house: House, api: Api) -> None:
     first = await data(await api.send("PUT", path, json=plan))
     assert (first["revision"], first["late"]) == (1, "skip")
     late = await api.send("PUT", path, json=plan | {"time": "09:00"})
-    fails(late, 409, 4000, "somebody else has changed this schedule")
+    fails(late, 409, 4000, "this schedule was changed by another user")
     assert (await data(await api.post(f"{path}/pause")))["enabled"] is False
     assert (await data(await api.post(f"{path}/resume")))["enabled"] is True
     fails(await api.send("PUT", path, json=plan | {"late": "x"}), 400, 4000, "late must be one of")

@@ -198,7 +198,7 @@ async def test_health_is_told_to_the_operator_alone(
     assert "fyke up" in alone[1]["remedy"]
     await house.beat()
     found = (await api.get("/api/fyke/health")).json()["data"]["list"]
-    assert found[1]["detail"] == "the sandbox holds fully; 8 cores, 8192 MB"
+    assert found[1]["detail"] == "the sandbox is complete; 8 cores, 8192 MB"
     full = replace(house.services.health._disk(), free=2**29)
     monkeypatch.setattr(house.services.health, "_disk", lambda: full)
     [disk, *_] = (await api.get("/api/fyke/health")).json()["data"]["list"]

@@ -1,4 +1,4 @@
-"""Where a key may stand, and the gate."""
+"""Where a key may stand, and the access."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fyke.api.auth import Gate, credential
+from fyke.api.auth import AccessControl, credential
 from fyke.api.ratelimit import TokenBuckets
 from fyke.errors import ExpiredKey, InvalidKey, MissingKey, RateLimited
 from fyke.kit.clock import ManualClock
@@ -63,36 +63,36 @@ class Keys:
         return GOOD
 
 
-def _gate(keys: Keys, clock: ManualClock, *, rate: float = 0, guesses: int = 3) -> Gate:
-    return Gate(keys, TokenBuckets(rate, 2, clock), TokenBuckets(1 / 6, guesses, clock))
+def _access(keys: Keys, clock: ManualClock, *, rate: float = 0, guesses: int = 3) -> AccessControl:
+    return AccessControl(keys, TokenBuckets(rate, 2, clock), TokenBuckets(1 / 6, guesses, clock))
 
 
 async def test_no_key_and_an_endless_one_cost_no_look_up() -> None:
     keys = Keys()
-    gate = _gate(keys, ManualClock())
+    access = _access(keys, ManualClock())
     for key, error in ((None, MissingKey), ("k" * 600, InvalidKey)):
         with pytest.raises(error):
-            await gate.require(_scope(**({"api_key": key} if key else {})), "1.2.3.4")
+            await access.require(_scope(**({"api_key": key} if key else {})), "1.2.3.4")
     assert keys.asked == 0
 
 
 async def test_the_limit_comes_before_the_credentials() -> None:
     keys = Keys()
-    gate = _gate(keys, ManualClock(), rate=1)
+    access = _access(keys, ManualClock(), rate=1)
     for _ in range(2):
-        assert await gate.require(_scope(api_key="good"), "1.2.3.4") == GOOD
+        assert await access.require(_scope(api_key="good"), "1.2.3.4") == GOOD
     with pytest.raises(RateLimited):
-        await gate.require(_scope(api_key="good"), "1.2.3.4")
+        await access.require(_scope(api_key="good"), "1.2.3.4")
     assert keys.asked == 2
 
 
 async def test_guesses_are_few_and_come_back_slowly() -> None:
     keys, clock = Keys(), ManualClock()
-    gate = _gate(keys, clock)
+    access = _access(keys, clock)
     limited = 0
     for number in range(1000):
         try:
-            await gate.require(_scope(api_key=f"guess-{number}"), "1.2.3.4")
+            await access.require(_scope(api_key=f"guess-{number}"), "1.2.3.4")
         except RateLimited as error:
             limited += 1
             assert error.retry_after <= 6
@@ -101,33 +101,33 @@ async def test_guesses_are_few_and_come_back_slowly() -> None:
     assert (limited, keys.asked) == (997, 3)
     clock.advance(60)
     with pytest.raises(InvalidKey):
-        await gate.require(_scope(api_key="once more"), "1.2.3.4")
+        await access.require(_scope(api_key="once more"), "1.2.3.4")
     with pytest.raises(InvalidKey):
-        await gate.require(_scope(api_key="from elsewhere"), "5.6.7.8")
+        await access.require(_scope(api_key="from elsewhere"), "5.6.7.8")
 
 
 async def test_the_owner_is_never_locked_out() -> None:
     keys = Keys()
-    gate = _gate(keys, ManualClock())
-    await gate.require(_scope(api_key="good"), "1.2.3.4")
+    access = _access(keys, ManualClock())
+    await access.require(_scope(api_key="good"), "1.2.3.4")
     for _ in range(10):
         with pytest.raises((InvalidKey, RateLimited)):
-            await gate.require(_scope(api_key="bad"), "1.2.3.4")
-    assert await gate.require(_scope(api_key="good"), "1.2.3.4") == GOOD
+            await access.require(_scope(api_key="bad"), "1.2.3.4")
+    assert await access.require(_scope(api_key="good"), "1.2.3.4") == GOOD
     keys.good = "renewed"
     with pytest.raises(InvalidKey):
-        await gate.require(_scope(api_key="good"), "1.2.3.4")
+        await access.require(_scope(api_key="good"), "1.2.3.4")
     with pytest.raises(RateLimited):  # what was good is no longer special
-        await gate.require(_scope(api_key="good"), "1.2.3.4")
+        await access.require(_scope(api_key="good"), "1.2.3.4")
 
 
 async def test_an_expired_key_says_so() -> None:
     with pytest.raises(ExpiredKey):
-        await _gate(Keys(), ManualClock()).require(_scope(api_key="old"), "1.2.3.4")
+        await _access(Keys(), ManualClock()).require(_scope(api_key="old"), "1.2.3.4")
 
 
 async def test_public_operations_know_a_good_key_and_ignore_others() -> None:
-    gate = _gate(Keys(), ManualClock())
-    assert await gate.recognise(_scope(api_key="good"), "1.2.3.4") == GOOD
+    access = _access(Keys(), ManualClock())
+    assert await access.recognise(_scope(api_key="good"), "1.2.3.4") == GOOD
     for scope in (_scope(), _scope(api_key="bad"), _scope(api_key="old")):
-        assert await gate.recognise(scope, "1.2.3.4") is None
+        assert await access.recognise(scope, "1.2.3.4") is None

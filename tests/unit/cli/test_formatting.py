@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from fyke.cli import formatting as words
+from fyke.cli import formatting
 from fyke.cli.errors import CommandFailed, Exit
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -15,19 +15,19 @@ NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
     [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (1_500_000, "1.5 MB"), (2 * 10**12, "2.0 TB")],
 )
 def test_size(count: int, text: str) -> None:
-    assert words.size(count) == text
+    assert formatting.size(count) == text
 
 
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0, "0 s"), (59, "59 s"), (65, "1 m 05 s"), (3725, "1 h 02 m")]
 )
 def test_span(seconds: int, text: str) -> None:
-    assert words.span(seconds) == text
+    assert formatting.span(seconds) == text
 
 
 def test_no_time_is_a_hyphen() -> None:
-    assert words.when(0) == "-"
-    assert words.when(1_700_000_000).startswith("2023-11-")
+    assert formatting.when(0) == "-"
+    assert formatting.when(1_700_000_000).startswith("2023-11-")
 
 
 @pytest.mark.parametrize(
@@ -41,11 +41,11 @@ def test_no_time_is_a_hyphen() -> None:
     ],
 )
 def test_expiry(text: str, moment: datetime) -> None:
-    assert words.expiry(text, NOW) == int(moment.timestamp())
+    assert formatting.expiry(text, NOW) == int(moment.timestamp())
 
 
 @pytest.mark.parametrize("text", ["", "soon", "2027-13-01", "-3", "99999999"])
 def test_an_expiry_that_is_none_is_refused_by_name(text: str) -> None:
     with pytest.raises(CommandFailed, match="--expires") as caught:
-        words.expiry(text, NOW)
+        formatting.expiry(text, NOW)
     assert caught.value.code is Exit.USAGE

@@ -58,11 +58,13 @@ class Server:
 
 
 def watch(
-    client: Client, seconds: float | None = None, told: Callable[[LogItem], None] | None = None
+    client: Client, seconds: float | None = None, on_log: Callable[[LogItem], None] | None = None
 ) -> tuple[RunWatch, Clock]:
     clock = Clock()
     server: Any = Server(client)
-    return RunWatch(server, "R1", seconds, told, clock=lambda: clock.now, sleep=clock.sleep), clock
+    return RunWatch(
+        server, "R1", seconds, on_log, clock=lambda: clock.now, sleep=clock.sleep
+    ), clock
 
 
 def test_it_returns_the_end() -> None:
@@ -92,20 +94,20 @@ def test_every_line_comes_once_and_the_last_one_too() -> None:
 
     client.log = log
     seen: list[LogItem] = []
-    waiting, _ = watch(client, told=seen.append)
+    waiting, _ = watch(client, on_log=seen.append)
     waiting.until_end()
     assert [e.position for e in seen] == list(range(1, 14))
     assert LAST_WORDS in seen[-1].content
 
 
 def test_a_run_without_a_log_is_not_waited_for() -> None:
-    waiting, clock = watch(Client([detail(FAILED)]), told=lambda e: None)
+    waiting, clock = watch(Client([detail(FAILED)]), on_log=lambda e: None)
     waiting.until_end()
     assert clock.now == 0
 
 
 def test_a_log_that_never_sums_up_costs_two_seconds() -> None:
-    waiting, clock = watch(Client([detail(FAILED)], lambda: [entry(1)]), told=lambda e: None)
+    waiting, clock = watch(Client([detail(FAILED)], lambda: [entry(1)]), on_log=lambda e: None)
     waiting.until_end()
     assert clock.now == pytest.approx(2, abs=0.2)
 

@@ -75,7 +75,7 @@ def test_check_says_what_is_wrong_and_ends_with_1(tmp_path: Path) -> None:
 
 
 def test_verdicts() -> None:
-    assert verdict(0, 0) == "All is well."
+    assert verdict(0, 0) == "No problems found."
     assert verdict(0, 1) == "1 warning."
     assert verdict(2, 1) == "2 errors and 1 warning; it cannot be published."
 

@@ -16,8 +16,8 @@ pytestmark = pytest.mark.anyio
 
 async def test_a_sandbox_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ends, "SANDBOX_SECONDS", 0.01)
-    with pytest.raises(SandboxFault, match=r"putting up the sandbox took longer than 0\.01 s"):
-        await in_time("putting up the sandbox", asyncio.Event().wait())
+    with pytest.raises(SandboxFault, match=r"starting the sandbox took longer than 0\.01 s"):
+        await in_time("starting the sandbox", asyncio.Event().wait())
 
 
 async def test_the_first_reason_counts() -> None:

@@ -11,9 +11,9 @@ MIB = 2**20
 
 def test_a_level_counts_for_as_long_as_it_was_held():
     meter = MemoryMeter(10.0)
-    meter.look(10.0, 100 * MIB)
-    meter.look(11.0, 100 * MIB)
-    meter.look(13.0, 100 * MIB)
+    meter.sample(10.0, 100 * MIB)
+    meter.sample(11.0, 100 * MIB)
+    meter.sample(13.0, 100 * MIB)
     assert meter.mb_ms == 100 * 3000
     meter.end(14.0, 999 * MIB)  # what it held last; the peak matters only without any look
     assert meter.mb_ms == 100 * 4000
@@ -21,9 +21,9 @@ def test_a_level_counts_for_as_long_as_it_was_held():
 
 def test_between_two_looks_the_mean_counts():
     meter = MemoryMeter(0.0)
-    meter.look(1.0, 100 * MIB)
+    meter.sample(1.0, 100 * MIB)
     assert meter.mb_ms == 100_000  # what it held in the first second is not known better
-    meter.look(3.0, 200 * MIB)
+    meter.sample(3.0, 200 * MIB)
     assert meter.mb_ms == 100_000 + 300_000
 
 
@@ -35,8 +35,8 @@ def test_what_ended_before_the_first_look_counts_with_its_peak():
 
 def test_a_clock_that_stands_still_adds_nothing():
     meter = MemoryMeter(5.0)
-    meter.look(5.0, 10 * MIB)
-    meter.look(4.0, 10 * MIB)
+    meter.sample(5.0, 10 * MIB)
+    meter.sample(4.0, 10 * MIB)
     meter.end(5.0, 10 * MIB)
     assert meter.mb_ms == 0
 
@@ -53,7 +53,7 @@ def test_it_only_grows_and_stays_below_the_peak_for_all_the_time(
     meter, now, peak, before = MemoryMeter(0.0), 0.0, 0, 0
     for after, held in steps:
         now, peak = now + after, max(peak, held)
-        meter.look(now, held)
+        meter.sample(now, held)
         assert meter.mb_ms >= before
         before = meter.mb_ms
     meter.end(now + rest, peak)
@@ -63,6 +63,6 @@ def test_it_only_grows_and_stays_below_the_peak_for_all_the_time(
 @pytest.mark.parametrize("days", [7])
 def test_the_longest_run_of_the_largest_device_fits_into_64_bits(days: int):
     meter = MemoryMeter(0.0)
-    meter.look(0.0, 16 * 2**30)
-    meter.look(days * 86_400.0, 16 * 2**30)
+    meter.sample(0.0, 16 * 2**30)
+    meter.sample(days * 86_400.0, 16 * 2**30)
     assert meter.mb_ms * 10**5 < 2**63  # a hundred thousand of them

@@ -44,7 +44,7 @@ class Flaky:
             raise Unavailable("the disk is full")
 
 
-def carrier(**tools: Any) -> AttemptRunner:
+def attempt_runner(**tools: Any) -> AttemptRunner:
     lease = SimpleNamespace(
         attempt=SimpleNamespace(id="A", number="1", runner_id="R"), run=SimpleNamespace(id="X")
     )
@@ -60,7 +60,7 @@ def carrier(**tools: Any) -> AttemptRunner:
 
 async def test_a_success_is_told_again_until_the_state_takes_it() -> None:
     attempts = Flaky()
-    await carrier(attempts=attempts)._finish(cast(Any, Silent()), End(Outcome.SUCCEEDED))
+    await attempt_runner(attempts=attempts)._finish(cast(Any, Silent()), End(Outcome.SUCCEEDED))
     assert attempts.outcomes == [Outcome.SUCCEEDED, Outcome.SUCCEEDED]
 
 
@@ -75,7 +75,7 @@ async def test_a_report_that_fails_in_any_way_does_not_end_the_runner() -> None:
     engine = cast(Any, SimpleNamespace(lease_seconds=15.0))
     identity = cast(Any, SimpleNamespace(id="R"))
     runner = Runner(identity, none, engine, none, attempts, none, none)
-    runner._carriers["A"] = cast(Any, SimpleNamespace(report=lambda: None))
+    runner._attempt_runners["A"] = cast(Any, SimpleNamespace(report=lambda: None))
     await runner._report_safely()
     await runner._report_safely()
     assert next(failures, None) is None
@@ -97,14 +97,14 @@ async def test_a_lease_that_cannot_be_carried_does_not_hold_up_the_others() -> N
 
     class Some(Runner):
         def __init__(self) -> None:
-            self._carriers = {}
+            self._attempt_runners = {}
             self._identity = cast(Any, SimpleNamespace(id="r", cpus=1, memory_mb=1, slots=9))
             self._engine = cast(Any, self)
 
         async def take(self, *_args: Any, **_options: Any) -> list[Any]:
             return [SimpleNamespace(attempt=SimpleNamespace(id=name)) for name in "abc"]
 
-        async def _carry(self, lease: Any) -> None:
+        async def _start_attempt(self, lease: Any) -> None:
             if lease.attempt.id == "a":
                 raise Unavailable
             carried.append(lease.attempt.id)
@@ -121,9 +121,9 @@ async def test_a_box_that_cannot_be_taken_down_does_not_change_the_end() -> None
             closed.append(True)
             raise SandboxFault("busy")
 
-    carrier = object.__new__(AttemptRunner)
-    carrier.attempt = cast(Any, SimpleNamespace(id="a"))
-    await carrier._take_down(cast(Any, Stuck()))
+    attempt_runner = object.__new__(AttemptRunner)
+    attempt_runner.attempt = cast(Any, SimpleNamespace(id="a"))
+    await attempt_runner._take_down(cast(Any, Stuck()))
     assert closed == [True]
 
 
@@ -144,7 +144,7 @@ async def test_the_next_report_comes_when_a_charge_will_have_reached_its_cap(
     attempts = cast(Any, SimpleNamespace(report=report))
     engine = cast(Any, SimpleNamespace(lease_seconds=15.0))
     runner = Runner(cast(Any, SimpleNamespace(id="R")), none, engine, none, attempts, none, none)
-    runner._carriers["A"] = cast(
+    runner._attempt_runners["A"] = cast(
         Any, SimpleNamespace(report=lambda: None, reported=lambda _report: None)
     )
     await runner._report_safely()

@@ -13,14 +13,14 @@ def test_a_change_is_reported_once_and_not_at_once_again() -> None:
     now.append(SiteTraffic("a.example", requests=1))
     first = reports.due(1)
     assert first == tuple(now)
-    reports.told(first)
+    reports.confirmed(first)
     now[0] = SiteTraffic("a.example", requests=2)
     assert reports.due(1 + EVERY_SECONDS - 0.1) is None, "too soon"
     second = reports.due(1 + EVERY_SECONDS)
     assert second == tuple(now)
-    reports.told(second)
+    reports.confirmed(second)
     assert reports.due(100) is None, "unchanged"
-    reports.told(None)
+    reports.confirmed(None)
     assert reports.due(200) is None
 
 

@@ -36,9 +36,9 @@ class Ended:
 
 
 async def install(box: Ended, *, builds: bool = False, client: PackageClient = CLIENT) -> ToolRun:
-    desk = PackageInstaller(box, InstallLimits(7, 1000))
+    package_installer = PackageInstaller(box, InstallLimits(7, 1000))
     terms = InstallTerms("01ARZ3", builds)
-    async with desk.install(
+    async with package_installer.install(
         ToolKind.UV, terms, client, lambda one: one.url, ["tool"], {"in": "x"}, {"MORE": "2"}
     ) as run:
         return run
@@ -77,7 +77,7 @@ async def test_what_a_client_is_given(tmp_path: Path) -> None:
     assert plain.env == {"TOLD": "1", "MORE": "2"}
     assert plain.files == {".config/x": "y", "in": "x"}
     assert (plain.cache, building.cache) == ("01ARZ3-UV", "01ARZ3-UV-BUILDS")
-    assert (plain.reach, plain.inputs) == (None, None)
+    assert (plain.access, plain.inputs) == (None, None)
     assert building.limits.cpus <= plain.limits.cpus
 
 

@@ -6,7 +6,7 @@ import codecs
 import re
 
 SAMPLE = 64 * 1024
-_TELLING = 10  # bytes beyond ASCII
+_ENOUGH = 10  # bytes beyond ASCII
 
 _META = re.compile(rb"<meta[^>]+charset\s*=\s*[\"']?\s*([A-Za-z0-9_:.-]+)", re.IGNORECASE)
 _BOMS = (
@@ -65,7 +65,7 @@ def _known(name: str) -> str:
 def _guess(body: bytes) -> str:
     """What the bytes look like; too few of them look like anything, and mostly are Western."""
     sample = body[:SAMPLE]
-    if sum(1 for byte in sample if byte >= 0x80) < _TELLING:
+    if sum(1 for byte in sample if byte >= 0x80) < _ENOUGH:
         return "cp1252"
     from charset_normalizer import from_bytes
 

@@ -117,7 +117,7 @@ class Crawl:
             time.sleep(min(LOOK_SECONDS, wake - now))
             return True
         self._take_finished(self._patience(now))
-        self._tell_progress()
+        self._report_progress()
         return True
 
     def _has_room(self) -> bool:
@@ -157,7 +157,7 @@ class Crawl:
         else:
             self._take_page(job, answer)
 
-    def _tell_progress(self) -> None:
+    def _report_progress(self) -> None:
         now = time.monotonic()
         if now - self._last_progress >= PROGRESS_SECONDS:
             self._last_progress = now

@@ -1,8 +1,8 @@
 """From HTML to a row: title, main text, Markdown, links, language.
 
-trafilatura knows best which words of a page are its content, but its own output flattens tables,
-code and lists. So it only points: the smallest element of the page that holds what it found is
-cut out of the original, cleaned, and turned into Markdown (markdownify) and text.
+trafilatura is best at finding the content of a page, but its own output flattens tables, code and
+lists. So it only locates the content: the smallest element of the page that contains the found text
+is cut out of the original, cleaned, and turned into Markdown (markdownify) and text.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from crawler.urls import canonical
 MAX_READ = (8_000_000, 400_000)
 MAX_CONTENT = (2_000_000, 80_000)
 MAX_LEVEL = 700  # of nesting; every parser takes quadratic time for it, browsers stop at 512
-MAX_TEXT = 500_000  # characters of text, and of Markdown: a row may hold 8 MiB
+MAX_TEXT = 500_000  # characters of text, and of Markdown: a row may have 8 MiB
 MAX_LINKS = 2_000
 
 _NOISE = (
@@ -40,7 +40,7 @@ _LINE_ENDS = re.compile(r"[\n|]")
 _PROBES = 30  # pieces of text by which the content is found again
 _LEAST_PROBE = 15  # characters of one piece
 _LEVELS = 100  # of nesting; deeper pages are made to cost time
-_HELD = 0.9  # the share of them that an element must hold
+_SHARE = 0.9  # of the probes that an element must contain
 _SHORT = 250  # characters; a shorter main text is not trusted
 _POOR = 0.3  # nor is one with a smaller share of the page
 
@@ -152,7 +152,7 @@ def _flat(text: str) -> str:
 
 
 def _content(tree: Any, html: str) -> Any:
-    """The element that holds the content; the cleaned body when no part of it stands out."""
+    """The element with the content; the cleaned body when no part of it stands out."""
     body = tree.body
     if body is None:
         return None
@@ -180,20 +180,20 @@ def _main_text(html: str) -> str:
 def _probes(text: str) -> list[str]:
     """Pieces of the main text, spread over all of it."""
     pieces = [_squeeze(piece) for piece in _LINE_ENDS.split(text)]
-    telling = [piece for piece in pieces if len(piece) >= _LEAST_PROBE]
-    if sum(map(len, telling)) * 2 < sum(map(len, pieces)):  # lists of words: take them as they are
-        telling = [piece for piece in pieces if len(piece) > 2]
-    pieces = telling
+    long = [piece for piece in pieces if len(piece) >= _LEAST_PROBE]
+    if sum(map(len, long)) * 2 < sum(map(len, pieces)):  # lists of words: take them as they are
+        long = [piece for piece in pieces if len(piece) > 2]
+    pieces = long
     step = max(1, len(pieces) // _PROBES)
     return pieces[::step]
 
 
 def _smallest(body: Any, probes: list[str]) -> Any:
-    """Go down from the body as long as one child holds nearly all pieces."""
+    """Descend from the body as long as one child contains nearly all pieces."""
     if not probes:
         return body
-    needed = _HELD * len(probes)
-    least = sum(map(len, probes)) * _HELD
+    needed = _SHARE * len(probes)
+    least = sum(map(len, probes)) * _SHARE
     node = body
     for _ in range(_LEVELS):
         for child in node.iter():

@@ -1,8 +1,8 @@
-"""One request: through the proxy, within limits of time and size, told apart when it fails.
+"""One request: through the proxy, within limits of time and size, with a reason when it fails.
 
-Inside Fyke the only way out is the SOCKS5 proxy named by PROXY_DOMAIN and PROXY_AUTH; names are
-looked up by it, and connections through it are kept open. Without the variables requests go
-out directly. Redirects are not followed here: each target is a decision of the crawl.
+Inside Fyke the only network access is the SOCKS5 proxy named by PROXY_DOMAIN and PROXY_AUTH; it
+resolves names, and connections through it are kept open. Without the variables requests are sent
+directly. Redirects are not followed here: each target is a decision of the crawl.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What is still to be fetched, and when a site may be asked again.
 
 Each origin has a queue of its own and a pause between two requests, so that a slow or strict
-site holds up no other. Time is handed in, never read, which keeps all of it testable.
+site delays no other. The time is passed in, never read, which keeps all of it testable.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The language of a page: as declared, else by its script or its small words.
 
 Small words (articles, prepositions, pronouns) make up a third of any running text, so a score of
-them tells languages apart within a few sentences.
+them identifies a language within a few sentences.
 """
 
 # ruff: noqa: RUF001 - letters of other alphabets are meant

@@ -14,7 +14,7 @@ _PARAGRAPHS = frozenset((*_HEADINGS, *_BLOCKS, "figure", "hr"))
 _PARTS = ("div", "li", "dt", "dd", "tr", "br", "header", "address", "details", "summary")
 _LINES = frozenset((*_PARTS, "figcaption", "caption"))
 _CELL_TAGS = ("td", "th")
-_LINES_IN_CELLS = 4  # a cell with as many holds a list, not a value
+_LINES_IN_CELLS = 4  # a cell with as many is a list, not a value
 _SPACES = re.compile(r"[ \t\r\n\f]+")
 _MANY_LINES = re.compile(r"\n{3,}")
 _TRAILING = re.compile(r"[ \t]+\n")
@@ -52,7 +52,7 @@ def _make_absolute(soup: Any, base: str) -> None:
 def _unfold_layout(soup: Any) -> None:
     """Turn tables that only place things on the page into plain blocks.
 
-    A table within a table is no value, so tables with data never hold others: one pass is enough.
+    A table within a table is no value, so tables with data contain no others: one pass is enough.
     """
     kept = set()
     for table in soup.find_all("table"):

@@ -56,9 +56,9 @@ def parse(body: bytes, content_type: str, user_agent: str) -> Rules:
 
 
 def absent(status: int | None, error: str) -> Rules:
-    """What holds when there is no robots.txt to read.
+    """The rules when there is no robots.txt to read.
 
-    Gone (4xx) means that all is allowed. A site that cannot say (5xx, no answer) is left alone.
+    After 4xx everything is allowed; after 5xx or without an answer, nothing is.
     """
     if status is not None and 400 <= status < 500 and status != 429:
         return Rules()

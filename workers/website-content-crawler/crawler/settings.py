@@ -1,4 +1,4 @@
-"""The input of a run, checked: every error names the field, the rule and the way out."""
+"""The checked input of a run: every error names the field, the rule and the remedy."""
 
 from __future__ import annotations
 

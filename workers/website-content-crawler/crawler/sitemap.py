@@ -56,12 +56,12 @@ def _lines(text: bytes) -> list[str]:
     lines = [line.strip() for line in text.decode("utf-8", "replace").splitlines()]
     found = [line for line in lines if line.startswith(("http://", "https://"))]
     if not found:
-        raise BadSitemap("it holds no addresses")
+        raise BadSitemap("it contains no addresses")
     return found[:MAX_ADDRESSES]
 
 
 def _parse_xml(body: bytes) -> Sitemap:
-    # a sitemap needs no document type, and one could hold entities that grow without end
+    # a sitemap needs no document type, which could contain entities that grow without end
     if b"<!DOCTYPE" in body or b"<!ENTITY" in body:
         raise BadSitemap("it has a document type, which a sitemap must not")
     found = Sitemap()

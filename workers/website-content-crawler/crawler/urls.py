@@ -86,7 +86,7 @@ class Glob:
     """A pattern in which ``*`` stands for any run of characters, slashes too.
 
     Every other character stands for itself, ``?`` as well. The whole URL must fit; a pattern
-    that begins with ``/`` is held against path and query only.
+    that begins with ``/`` is matched against path and query only.
     """
 
     def __init__(self, pattern: str) -> None:

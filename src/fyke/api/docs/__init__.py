@@ -1,1 +1,1 @@
-"""What tells people and tools about the API: OpenAPI documents, Swagger UI, a collection."""
+"""The descriptions of the API: OpenAPI documents, Swagger UI, a Postman collection."""

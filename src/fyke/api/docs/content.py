@@ -26,7 +26,7 @@ class Content:
     async def answer(
         self, request: Request, caching: str, headers: Mapping[str, str] | None = None
     ) -> Response:
-        """The whole of it, or 304 to somebody who has it."""
+        """The whole content, or 304 for a client that has it."""
         etag = f'W/"{self.digest}"'  # weak: the compressed form has the same tag
         common = {"cache-control": caching, "etag": etag, "vary": "accept-encoding"}
         common |= headers or {}

@@ -88,7 +88,7 @@ class Documents:
         return self._made[version]
 
     def at(self, version: str, origin: str) -> Document:
-        """The document as it is for whoever reached the server at ``origin``."""
+        """The document for a client that reached the server at ``origin``."""
         return {**self.of(version), "servers": _servers(origin)}
 
     def _make(self, version: str) -> Document:

@@ -1,4 +1,4 @@
-"""What a field of a given name usually holds. One table, so that the examples fit together."""
+"""Examples by the name of a field. One table, so that the examples fit together."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class InstallationRoutes:
 
         For the operator. Addresses are without user and password.
         """
-        return wire.ProxyReportList.of(self.installation.way_out(call.caller))
+        return wire.ProxyReportList.of(self.installation.egress_report(call.caller))
 
     @get(f"{PATH}/storage", scope=Scope.ADMIN, errors=(Forbidden,))
     async def get_storage(self, call: Call, wanted: wire.StorageQuery) -> wire.StorageSizes:

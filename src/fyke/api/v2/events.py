@@ -1,8 +1,8 @@
 """A run as a stream of server-sent events: its state, its log and its rows as they come.
 
-The id of an event is the place behind it, so a client that comes back with the last one goes on
-exactly there; nothing is remembered for it here. The last event is ``end``. A client that comes
-back with the id of that is told by 204 that there is no more, which makes a browser stop asking.
+The id of an event is the cursor after it, so a client that reconnects with the last one continues
+exactly there; the server remembers nothing for it. The last event is ``end``. A client that
+reconnects with its id gets 204, which makes a browser stop reconnecting.
 """
 
 from __future__ import annotations
@@ -87,10 +87,10 @@ class EventRoutes:
     async def _events(
         self, call: Call, run_id: str, chosen: StreamFilter, place: StreamCursor
     ) -> AsyncGenerator[bytes, None]:
-        """Ends with the run, when the run is deleted, and when the key opens nothing any more."""
+        """Ends with the run, when the run is deleted, and when the key is no longer valid."""
         key_text = credential(call.request.scope) or ""
         yield b"retry: %d\n\n" % RETRY_MS
-        told = asked = monotonic()
+        sent = asked = monotonic()
         async with self.following.follow(call.caller, run_id, place, chosen) as follower:
             while (news := await follower.next()) is not None:
                 message = _message(news)
@@ -99,11 +99,11 @@ class EventRoutes:
                     asked = now
                     if not await self._still_admitted(key_text):
                         return
-                if message is None and now - told >= QUIET_SECONDS:
+                if message is None and now - sent >= QUIET_SECONDS:
                     message = comment("still here")
                 if message is not None:
                     yield message
-                    told = monotonic()
+                    sent = monotonic()
                 if news.ended:
                     return
 
@@ -135,7 +135,7 @@ def _message(news: RunUpdate) -> bytes | None:
     state = END if news.ended else (news.place.state or "-")
     place = f"{news.place.log}.{news.place.row}.{state}"
     if news.view is not None:
-        # no grace here: whoever reads the end must not find a run that is about to end
+        # no grace here: after the end of the stream the run must have ended
         return event(END if news.ended else "status", place, encode(WorkerRun.of(news.view, 0)))
     if news.log:
         return event("log", place, encode({"list": news.log}))

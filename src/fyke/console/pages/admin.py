@@ -157,7 +157,7 @@ class AdminPages:
         )
 
     async def proxies(self, view: View) -> Response:
-        out = self.installation.way_out(view.caller)
+        out = self.installation.egress_report(view.caller)
         return view.page("admin/proxies.html", area=AREA, out=out)
 
     async def storage(self, view: View) -> Response:

@@ -39,7 +39,7 @@ from fyke.domain.runs.sites import RunSites
 from fyke.domain.runs.stream import RunStreams, RunUpdate, StreamCursor, StreamFilter
 from fyke.domain.runs.usage import RunUsages
 from fyke.errors import RateLimited, RunNotFound
-from fyke.model.log import LogEntry, LogLine
+from fyke.model.log import LogEntry, LogExcerpt
 from fyke.model.run import RunState
 
 MOST_BEHIND = 2_000  # lines; what is further behind is left out, with a mark
@@ -215,7 +215,7 @@ class _Stream:
     def _lines(self, entries: tuple[LogEntry, ...]) -> str:
         wanted = self._address.wanted
         lines = [
-            LogLine(e.position, e.type, e.group, e.content[:CUT], e.timestamp, len(e.content))
+            LogExcerpt(e.position, e.type, e.group, e.content[:CUT], e.timestamp, len(e.content))
             for e in entries
             if wanted.wants(e)
         ]

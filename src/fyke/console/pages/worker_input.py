@@ -25,7 +25,7 @@ from fyke.console.texts import ngettext
 from fyke.console.view import View
 from fyke.domain.forms.importing import ImportChoice
 from fyke.domain.forms.jsonview import JsonViewError, read_json
-from fyke.domain.forms.model import FieldError, pretty
+from fyke.domain.forms.model import InputError, pretty
 from fyke.domain.forms.normalise import GivenInput
 from fyke.domain.forms.service import Checked, FormStart, FormView, RunForms
 from fyke.domain.runs.service import Runs, StartRequest
@@ -260,8 +260,8 @@ def _switched(asked: FormAction) -> FormReply:
     return FormReply(asked, afresh=True)
 
 
-def _about(name: str, fault: str) -> FieldError:
-    return FieldError(f"custom.{name}", fault)
+def _about(name: str, fault: str) -> InputError:
+    return InputError(f"custom.{name}", fault)
 
 
 def _source(start: FormStart, gone: str) -> str:

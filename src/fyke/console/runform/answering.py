@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fyke.console.pages.worker_frame import WorkerFrame
 from fyke.console.runform.context import FormContext, form_context_of
 from fyke.console.runform.form_request import FORM_VIEW, JSON_VIEW, REDRAW, FormRequest
-from fyke.domain.forms.model import FieldError
+from fyke.domain.forms.model import InputError
 from fyke.domain.forms.pairs import group_by_field
 from fyke.domain.forms.service import Checked, FormView
 
@@ -46,7 +46,7 @@ class FormReply:
     of_callback: bool = False
     task_fault: str = ""
     notice: str = ""
-    more: tuple[FieldError, ...] = ()
+    more: tuple[InputError, ...] = ()
 
 
 def page_with_errors(reply: FormReply) -> FormContext:

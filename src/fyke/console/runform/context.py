@@ -13,7 +13,7 @@ from fyke.console.runform.form_request import FORM_VIEW, JSON_VIEW, MORE_ROWS
 from fyke.console.runform.labels import named
 from fyke.console.texts import gettext as _
 from fyke.domain.forms.codec import encode
-from fyke.domain.forms.model import ABSENT, ControlKind, FieldError, RunForm, pretty
+from fyke.domain.forms.model import ABSENT, ControlKind, InputError, RunForm, pretty
 from fyke.domain.forms.normalise import Normalised
 from fyke.domain.forms.pairs import Sent, shown
 from fyke.domain.forms.rows import SHOWN_ROWS, rows_of
@@ -62,7 +62,7 @@ def form_context_of(
     *,
     sent: Sent | None = None,
     json_text: str = "",
-    errors: Iterable[FieldError] = (),
+    errors: Iterable[InputError] = (),
 ) -> FormContext:
     """The page's form for an input. ``sent`` and ``json_text`` are what was typed, and are shown as
     they are; without them the input is shown.
@@ -99,7 +99,7 @@ def _small(form: RunForm, sent: Sent, value: Normalised) -> Sent:
 
 
 def _linked(
-    form: RunForm, view: str, error: FieldError, cells: dict[str, dict[tuple[int, str], str]]
+    form: RunForm, view: str, error: InputError, cells: dict[str, dict[tuple[int, str], str]]
 ) -> tuple[str, str]:
     """The id of the control of an error, and the error."""
     if view == JSON_VIEW and not error.path.startswith("system."):

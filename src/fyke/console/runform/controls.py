@@ -11,7 +11,7 @@ from fyke.domain.forms import dates
 from fyke.domain.forms.choices import token_of, value_of
 from fyke.domain.forms.codec import JSON, PASTE, WAS
 from fyke.domain.forms.controls import AMOUNT, KEY, ORDER, UNIT, Posted, first, order_of
-from fyke.domain.forms.model import CHOICES, MANY, ControlKind, FieldError, FormField, RunForm
+from fyke.domain.forms.model import CHOICES, MANY, ControlKind, FormField, InputError, RunForm
 from fyke.domain.forms.pairs import SYSTEM, Sent, control
 from fyke.domain.forms.rows import cell_name, rows_of
 from fyke.domain.forms.system import FIELDS
@@ -83,10 +83,10 @@ class FieldGroup:
     open: bool
 
 
-Faults = Mapping[str, list[FieldError]]
+Faults = Mapping[str, list[InputError]]
 
 
-def groups(form: RunForm, sent: Sent, errors: Iterable[FieldError]) -> list[FieldGroup]:
+def groups(form: RunForm, sent: Sent, errors: Iterable[InputError]) -> list[FieldGroup]:
     """The sections with their controls as ``sent`` fills them."""
     faults = by_path(errors)
     ids = {name: f"x{number}" for number, name in enumerate(form.fields)}
@@ -102,7 +102,7 @@ def groups(form: RunForm, sent: Sent, errors: Iterable[FieldError]) -> list[Fiel
     return found
 
 
-def options(sent: Sent, errors: Iterable[FieldError]) -> list[Control]:
+def options(sent: Sent, errors: Iterable[InputError]) -> list[Control]:
     """The run options."""
     faults = by_path(errors)
     return [
@@ -117,8 +117,8 @@ def options(sent: Sent, errors: Iterable[FieldError]) -> list[Control]:
     ]
 
 
-def by_path(errors: Iterable[FieldError]) -> dict[str, list[FieldError]]:
-    found: dict[str, list[FieldError]] = {}
+def by_path(errors: Iterable[InputError]) -> dict[str, list[InputError]]:
+    found: dict[str, list[InputError]] = {}
     for error in errors:
         found.setdefault(error.path, []).append(error)
     return found
@@ -132,7 +132,7 @@ def ids_of(form: RunForm) -> dict[str, str]:
 
 
 def _control(
-    field: FormField, id: str, name: str, posted: Posted, errors: Iterable[FieldError]
+    field: FormField, id: str, name: str, posted: Posted, errors: Iterable[InputError]
 ) -> Control:
     posted = {suffix: [t.replace("\r\n", "\n") for t in texts] for suffix, texts in posted.items()}
     made = Control(field, id, name, field.kind.value, text=first(posted))
@@ -187,7 +187,7 @@ def _words(token: str) -> str:
     return value if isinstance(value, str) else token_of(value)
 
 
-def _fill_rows(made: Control, posted: Posted, errors: list[FieldError]) -> None:
+def _fill_rows(made: Control, posted: Posted, errors: list[InputError]) -> None:
     field = made.field
     rows = rows_of(field, posted)
     shown = rows + [{}] * (1 if rows else BLANK_ROWS)
@@ -204,7 +204,7 @@ def _fill_rows(made: Control, posted: Posted, errors: list[FieldError]) -> None:
 
 
 def _row(
-    made: Control, index: str, cells: Mapping[str, Posted], errors: list[FieldError]
+    made: Control, index: str, cells: Mapping[str, Posted], errors: list[InputError]
 ) -> list[Control]:
     return [
         _control(
@@ -213,7 +213,7 @@ def _row(
             f"{made.name}:{cell_name(index, column.name)}",
             cells.get(column.name, {}),
             # the error of a cell is shown below the cell
-            [FieldError("", error.message) for error in errors if error.column == column.name],
+            [InputError("", error.message) for error in errors if error.column == column.name],
         )
         for place, column in enumerate(made.field.columns)
     ]

@@ -17,7 +17,7 @@ from fyke.console.texts import gettext as _
 from fyke.console.texts import ngettext
 from fyke.domain.forms.describe import describe
 from fyke.domain.forms.importing import ImportChoice, import_file
-from fyke.domain.forms.model import FieldError, RunForm
+from fyke.domain.forms.model import InputError, RunForm
 from fyke.domain.forms.normalise import GivenInput, Normalised, normalise, start_value
 from fyke.domain.forms.pairs import group_by_field
 from fyke.errors import InvalidRequest
@@ -87,7 +87,7 @@ async def sent(schema: str, address: str, pairs: SentForm) -> tuple[InputForm, b
 
 
 def _as_typed(
-    form: RunForm, request: FormRequest, value: Normalised, more: tuple[FieldError, ...] = ()
+    form: RunForm, request: FormRequest, value: Normalised, more: tuple[InputError, ...] = ()
 ) -> FormContext:
     return form_context_of(
         form,
@@ -130,6 +130,6 @@ async def _imported(
 
 
 def _refused(form: RunForm, request: FormRequest, value: Normalised, fault: str) -> FormContext:
-    work = _as_typed(form, request, value, (FieldError(f"custom.{request.subject}", fault),))
+    work = _as_typed(form, request, value, (InputError(f"custom.{request.subject}", fault),))
     work.focus = True
     return work

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from fyke.contracts.egress import SiteTraffic
-from fyke.model.queue import QueueItem
+from fyke.model.queue import QueuedStart
 from fyke.model.run import (
     Attempt,
     End,
@@ -168,12 +168,12 @@ class StartKeyStore(Protocol):
 class QueueStore(Protocol):
     """Starts that wait in the run queue until they are activated."""
 
-    def add(self, item: QueueItem) -> int:
+    def add(self, item: QueuedStart) -> int:
         """Store it and return its number, greater than any that was given before."""
         ...
 
-    def get(self, item_id: str) -> QueueItem | None: ...
-    def numbered(self, number: int) -> QueueItem | None: ...
+    def get(self, item_id: str) -> QueuedStart | None: ...
+    def numbered(self, number: int) -> QueuedStart | None: ...
     def page(
         self,
         account_id: str,
@@ -182,7 +182,7 @@ class QueueStore(Protocol):
         offset: int,
         limit: int,
         oldest_first: bool = False,
-    ) -> tuple[int, list[QueueItem]]:
+    ) -> tuple[int, list[QueuedStart]]:
         """Total count, and one page, newest first unless asked otherwise; ``waiting`` None means
         all.
         """

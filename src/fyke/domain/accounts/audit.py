@@ -1,7 +1,6 @@
-"""The audit log: written in the transaction of each act, read by the account's owners.
+"""The audit log: written in the transaction of each action, read by the account's owners.
 
-Entries are never changed. They are removed when they are older than the installation keeps them,
-and not before.
+Entries are never changed, and only removed after the retention period.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ KEEP_DAYS = 365  # where the installation does not say
 def record(
     tx: Transaction, caller: Caller, action: AuditAction, target: str, detail: str = ""
 ) -> None:
-    """Note what ``caller`` does, in the log of their own account."""
+    """Record an action of ``caller`` in the log of the caller's account."""
     tx.audit.add(action_of(caller, action, target, detail))
 
 
@@ -32,7 +31,9 @@ def record_for(
     target: str,
     detail: str = "",
 ) -> None:
-    """Note what ``caller`` does to an account: in its log, and in their own if that is another."""
+    """Record an action of ``caller`` on an account: in its log, and in the caller's if that
+    differs.
+    """
     if account_id != caller.account_id:
         by = f"by the account {caller.account_name}"
         both = f"{detail}; {by}" if detail else by
@@ -41,7 +42,7 @@ def record_for(
 
 
 class AuditLog:
-    """Reading what was done in an account."""
+    """Reads the log of an account."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
@@ -49,8 +50,8 @@ class AuditLog:
     async def page(
         self, caller: Caller, *, before: int = 0, limit: int = 50, action: str = ""
     ) -> list[AuditEntry]:
-        """Newest first, those with a number below ``before`` (0 = from the newest on), of one
-        ``action`` where it is named. Raises ``Forbidden``, ``InvalidRequest``.
+        """Entries with a number below ``before`` (0 = from the newest on), newest first, optionally
+        of one ``action`` only. Raises ``Forbidden``, ``InvalidRequest``.
         """
         require_owner(caller, "Reading the audit log")
         if not 1 <= limit <= MOST_ENTRIES:

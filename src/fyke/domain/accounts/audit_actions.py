@@ -1,4 +1,4 @@
-"""What the audit log holds: who did what, when, to what, and from where."""
+"""The entries of the audit log: user, action, time, object and address."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MOST_ADDRESS = 64  # characters
 def action_of(
     caller: Caller, action: AuditAction, target: str, detail: str = "", *, account_id: str = ""
 ) -> NewAudit:
-    """What ``caller`` does, for the log of their account, or of the one that it is done to."""
+    """An action of ``caller``, for the log of the caller's account or of the affected one."""
     return NewAudit(
         account_id=account_id or caller.account_id,
         user_id=caller.user_id,
@@ -28,7 +28,7 @@ def action_of(
 def action_by(
     user: User, action: AuditAction, address: str, session_id: str = "", detail: str = ""
 ) -> NewAudit:
-    """What ``user`` does at the door, where there is no caller yet."""
+    """An action of ``user`` before or during the sign-in, when there is no caller yet."""
     return NewAudit(
         account_id=user.account_id,
         user_id=user.id,
@@ -43,8 +43,8 @@ def action_by(
 
 
 def failed_sign_in(account_id: str, address: str, user: User | None) -> NewAudit:
-    """Somebody unknown tried to be ``user``. A name that nobody has is left out: it may well be a
-    password.
+    """A failed sign-in as ``user``. The name of an unknown user is left out, because it may be a
+    password typed into the wrong field.
     """
     return NewAudit(
         account_id=account_id,

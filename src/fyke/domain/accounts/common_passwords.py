@@ -1,4 +1,4 @@
-"""The commonest passwords that are long enough otherwise, in lower case."""
+"""The most common passwords that are long enough, in lower case."""
 
 from __future__ import annotations
 

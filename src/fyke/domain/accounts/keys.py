@@ -2,7 +2,7 @@
 
 A key carries 128 random bits, so a plain SHA-256 is enough: there is nothing to guess, and the
 lookup stays one indexed read. The text after the prefix has the form of a ULID because clients
-of the original know keys in that form; unlike a ULID it holds no time.
+of the original know keys in that form; unlike a ULID it contains no time.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _SHOWN = len(KEY_PREFIX) + 4
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """A key at the one moment its text is known. ``key`` stays out of every printed form."""
+    """A new key, the only time its text is known. ``key`` is not in the representation."""
 
     id: str
     name: str
@@ -29,12 +29,12 @@ class NewKey:
 
 
 def generate() -> str:
-    """Return a fresh key: the prefix and 26 characters that hold 128 random bits."""
+    """Return a new key: the prefix and 128 random bits in 26 characters."""
     return KEY_PREFIX + secrets.choice("01234567") + random_crockford(25)
 
 
 def has_key_form(text: str) -> bool:
-    """Tell whether the text can be a key at all; says nothing about whether it opens anything."""
+    """Whether the text has the form of a key; it need not be a valid one."""
     return _KEY.fullmatch(text) is not None
 
 
@@ -44,5 +44,5 @@ def digest(key: str) -> str:
 
 
 def shown_prefix(key: str) -> str:
-    """Return the part of a key that lists may show, so that people can tell keys apart."""
+    """Return the part of a key that lists show, so that users recognise their keys."""
     return key[:_SHOWN]

@@ -1,4 +1,4 @@
-"""One-time links: how a user without a password, or with a forgotten one, gets to choose one."""
+"""One-time links, with which a user chooses a first password or replaces a forgotten one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LIFE_MS = {
 
 @dataclass(frozen=True, slots=True)
 class NewLink:
-    """A link at the one moment its token is known. ``token`` stays out of every printed form."""
+    """A new link, the only time its token is known. ``token`` is not in the representation."""
 
     purpose: Purpose
     user_name: str
@@ -39,7 +39,7 @@ class NewLink:
 
 @dataclass(frozen=True, slots=True)
 class OpenLink:
-    """What the page behind a link says before the password is chosen."""
+    """The content of a link's page, before the password is chosen."""
 
     purpose: Purpose
     user_name: str
@@ -49,7 +49,7 @@ class OpenLink:
 
 
 class OneTimeLinks:
-    """Shows what is behind a link, and lets each be used once; ``Users`` makes them."""
+    """Reads links and lets each be used once; ``Users`` creates them."""
 
     def __init__(self, storage: Storage, passwords: Passwords, sessions: Sessions) -> None:
         self._storage = storage
@@ -57,17 +57,17 @@ class OneTimeLinks:
         self._sessions = sessions
 
     async def look(self, purpose: Purpose, token: str) -> OpenLink:
-        """What the link is for, without using it. Raises ``LinkSpent``."""
+        """Read a link without using it. Raises ``LinkSpent``."""
         wanted = token_digest(token)
         return await self._storage.read(lambda tx: _open(tx, purpose, wanted))
 
     async def use(
         self, purpose: Purpose, token: str, password: str, agent: str, address: str
     ) -> NewSession:
-        """Set the password and sign in; every other session of the user ends, and so does the link.
+        """Set the password and sign in; all other sessions of the user end, and so does the link.
 
-        Raises ``InvalidRequest`` for a weak password, after which the link is still good, and
-        ``LinkSpent``, also for the slower one of two who use it at once.
+        Raises ``InvalidRequest`` for a weak password, after which the link is still valid, and
+        ``LinkSpent``, also for the second of two concurrent uses.
         """
         wanted = token_digest(token)
         behind = await self._storage.read(lambda tx: _open(tx, purpose, wanted))

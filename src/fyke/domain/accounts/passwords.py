@@ -1,7 +1,7 @@
 """Passwords: the rules for a new one, and the hashes that are kept instead.
 
 Hashing takes tens of milliseconds and 64 MiB on purpose. It runs in threads, few at once, so that
-neither the loop nor the memory of a server is at the mercy of whoever posts passwords.
+a flood of sign-ins cannot block the event loop or exhaust the memory of a server.
 """
 
 from __future__ import annotations
@@ -28,34 +28,34 @@ _BESIDES_NAME = 6  # characters, when the name is left out
 
 
 class Passwords:
-    """Hashes and verifies, ``AT_ONCE`` at a time; more than ``MOST_WAITING`` are sent away."""
+    """Hashes and verifies, ``AT_ONCE`` at a time; beyond ``MOST_WAITING`` requests are refused."""
 
     def __init__(self, hasher: PasswordHasher | None = None) -> None:
         self._hasher = hasher or PasswordHasher()
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._waiting = 0
-        self._nobodys = ""
+        self._unknown_hash = ""
 
     async def hash(self, password: str) -> str:
-        """The hash to keep of a password that ``check_new`` has let pass."""
+        """Hash a password that ``check_new`` has accepted."""
         return await self._turn(self._hasher.hash, _bytes(password))
 
     async def verify(self, kept: str, password: str) -> bool:
-        """Tell whether the password is the one behind ``kept``. Without a hash it takes as long
-        as with one, and the answer is no: how long it takes tells nobody who has an account.
+        """Whether the password matches the hash ``kept``. Without a hash the answer is no after
+        the same time, so that the time does not reveal which users exist.
         """
         matches = await self._turn(self._verify, kept, _bytes(password[: LONGEST + 1]))
         return matches and bool(kept) and len(password) <= LONGEST
 
     def is_dated(self, kept: str) -> bool:
-        """Tell whether a hash was made with other parameters than today's."""
+        """Whether a hash was made with other parameters than the present ones."""
         return self._hasher.check_needs_rehash(kept)
 
     def _verify(self, kept: str, password: bytes) -> bool:
-        if not kept and not self._nobodys:
-            self._nobodys = self._hasher.hash(b"the password of nobody")
+        if not kept and not self._unknown_hash:
+            self._unknown_hash = self._hasher.hash(b"no user has this password")
         try:
-            return self._hasher.verify(kept or self._nobodys, password)
+            return self._hasher.verify(kept or self._unknown_hash, password)
         except (VerificationError, InvalidHashError):
             return False
 
@@ -71,8 +71,8 @@ class Passwords:
 
 
 def check_new(password: str, user_name: str, field: str = "password") -> None:
-    """Raise ``InvalidRequest`` for a password that others would guess; any characters may be in
-    it. The message starts with ``field``.
+    """Raise ``InvalidRequest`` for a password that is easy to guess; all characters are allowed.
+    The message starts with ``field``.
     """
     if len(password) < SHORTEST:
         raise InvalidRequest(
@@ -98,7 +98,7 @@ def check_new(password: str, user_name: str, field: str = "password") -> None:
 
 
 def _normal(password: str) -> str:
-    """One form for what keyboards compose in different ways."""
+    """The same form for characters that keyboards compose in different ways."""
     return unicodedata.normalize("NFC", password)
 
 

@@ -1,7 +1,7 @@
-"""Plans: how many runs of one account may be under way at once.
+"""Plans: how many runs of one account may be active at once.
 
-A run is under way from the moment a runner takes the first part of it until it has ended. What
-is under way goes on when a plan becomes smaller; nothing else begins until there is room again.
+A run is active from the lease of its first subtask until its end. Active runs continue when a plan
+becomes smaller, but no other starts until there are fewer than the plan allows.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a user says about themselves: preferences, and a new password."""
+"""The user's own settings: preferences and password."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Profiles:
         self._tries = SignInAttempts(OF_NAME_IN_NETWORK, clock)
 
     async def preferences(self, caller: Caller) -> Preferences:
-        """What the caller's user has chosen, or the defaults."""
+        """The preferences of the caller's user, or the defaults."""
         return await self._storage.read(lambda tx: tx.preferences.get(caller.user_id))
 
     async def prefer(
@@ -53,9 +53,8 @@ class Profiles:
         time_zone: str | None = None,
         snippets: str | None = None,
     ) -> Preferences:
-        """Change what is given; an empty text leaves that choice to the browser.
-
-        Raises ``InvalidRequest``.
+        """Change the given preferences; an empty text means the browser's. Raises
+        ``InvalidRequest``.
         """
         _one_of("language", language, ("", *LANGUAGES))
         _one_of("theme", theme, THEMES)
@@ -82,8 +81,7 @@ class Profiles:
         return await self._change(work)
 
     async def save_view(self, caller: Caller, page: str, query: str) -> Preferences:
-        """Make ``query`` what the page called ``page`` opens with; an empty one forgets it.
-
+        """Save ``query`` as the initial filter of the page ``page``; an empty one removes it.
         Raises ``InvalidRequest`` when name, query or number of views are too large.
         """
         if not page or len(page) > _MOST_VIEW_NAME or not page.isprintable():
@@ -114,7 +112,7 @@ class Profiles:
         """Set a new password, and begin a new session in place of all there were.
 
         Raises ``InvalidRequest`` that names the field ``old`` or ``new``, ``RateLimited`` after too
-        many wrong ones, ``Conflict`` when somebody else changed it at the same time.
+        many wrong ones, ``Conflict`` when it was changed at the same time.
         """
         if wait := self._tries.wait(caller.user_id):
             raise refuse(wait, "with a wrong password")
@@ -152,7 +150,7 @@ class Profiles:
 
 @cache
 def zone_names() -> tuple[str, ...]:
-    """Every IANA time zone this machine knows, sorted; looking through the files takes a while."""
+    """All IANA time zones of this machine, sorted; reading their files takes a while."""
     return tuple(sorted(available_timezones()))
 
 

@@ -1,4 +1,4 @@
-"""Who may do what, beyond owning it: questions that several services ask."""
+"""Checks of roles and scopes that several services need, beside ownership."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from fyke.errors import Forbidden, ScopeMissing
 from fyke.model.account import Caller, Role, Scope
 
 
-def require_operator(caller: Caller, what: str) -> None:
+def require_operator(caller: Caller, action: str) -> None:
     """Raise ``Forbidden`` unless the caller's account runs this installation."""
     if not caller.operator:
-        raise Forbidden(f"{what} is for the operator's account only")
+        raise Forbidden(f"{action} is for the operator's account only")
 
 
-def require_editor(caller: Caller, what: str) -> None:
-    """Raise ``Forbidden`` for a user who may only look."""
+def require_editor(caller: Caller, action: str) -> None:
+    """Raise ``Forbidden`` for a user with the role viewer."""
     if caller.role is Role.VIEWER:
-        raise Forbidden(f"{what} is not for users with the role viewer; ask the account's owner")
+        raise Forbidden(f"{action} is not for users with the role viewer; ask the account's owner")
 
 
-def require_owner(caller: Caller, what: str) -> None:
+def require_owner(caller: Caller, action: str) -> None:
     """Raise ``Forbidden`` unless the user has the role owner in their account."""
     if caller.role is not Role.OWNER:
-        raise Forbidden(f"{what} is for users with the role owner; ask one of them")
+        raise Forbidden(f"{action} is for users with the role owner; ask one of them")
 
 
 def require_scope(caller: Caller, scope: Scope) -> None:
-    """Raise ``ScopeMissing`` when the caller's key is not meant for this kind of operation."""
+    """Raise ``ScopeMissing`` when the caller's key does not have the scope."""
     if scope not in caller.scopes:
         raise ScopeMissing(
             f'this needs a key with the scope "{scope}", and yours has: '

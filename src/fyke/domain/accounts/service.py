@@ -54,7 +54,7 @@ _ACCOUNT_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,38}")
 
 @dataclass(frozen=True, slots=True)
 class _KnownKey:
-    """A key that was valid a moment ago."""
+    """A key that was valid at the last check."""
 
     caller: Caller
     expires_at: int
@@ -84,10 +84,8 @@ class Accounts:
     # --- who is asking ---------------------------------------------------------------------
 
     async def authenticate(self, key_text: str) -> Caller:
-        """Return whom the key belongs to.
-
-        Raises ``InvalidKey`` (unknown or revoked), ``ExpiredKey``, ``UserMissing``,
-        ``UserDisabled``.
+        """Return the caller of a key. Raises ``InvalidKey`` (unknown or revoked), ``ExpiredKey``,
+        ``UserMissing``, ``UserDisabled``.
         """
         if not has_key_form(key_text):
             raise InvalidKey
@@ -102,7 +100,7 @@ class Accounts:
         return caller
 
     def forget(self) -> None:
-        """Ask the state again from now on: a user or their role changed."""
+        """Drop the cached keys, because a user or a role changed."""
         self._known.clear()
 
     def _still_good(self, known: _KnownKey) -> bool:
@@ -120,7 +118,7 @@ class Accounts:
         try:
             await self._storage.write(lambda tx: tx.accounts.touch_key(key_id, tx.now))
         except Unavailable:
-            # The time of last use is a courtesy: with a full disk reading must still work.
+            # The time of last use is optional: with a full disk reading must still work.
             return
 
     # --- accounts --------------------------------------------------------------------------
@@ -141,7 +139,7 @@ class Accounts:
         try:
             return await self._storage.write(work)
         except Conflict:
-            # Another server of the same database was faster by a moment; its account is ours.
+            # Another server of the same database was faster; use its account.
             return await self._storage.write(work)
 
     async def add_account(self, caller: Caller, name: str) -> tuple[Account, NewKey]:
@@ -199,7 +197,7 @@ class Accounts:
         def work(tx: Transaction) -> Account:
             account = _named(tx, name)
             if account.balance_micros + micros > _MOST or account.traffic_bytes + traffic > _MOST:
-                raise InvalidRequest("usd, traffic_mb: the account cannot hold that much")
+                raise InvalidRequest("usd, traffic_mb: this is more than an account can have")
             tx.ledger.append(
                 LedgerEntry(
                     id=new_ulid(),
@@ -302,8 +300,8 @@ class Accounts:
     async def revoke_key(
         self, caller: Caller, id_or_name: str, *, account: str | None = None
     ) -> None:
-        """End a key of the caller's account at once. Raises ``NotFound`` when none of that id or
-        name is alive, ``Forbidden`` for somebody else's key unless the caller is the owner."""
+        """Revoke a key of the caller's account at once. Raises ``NotFound`` when no valid key has
+        that id or name, ``Forbidden`` for another user's key unless the caller is the owner."""
         require_editor(caller, "Revoking keys")
 
         def work(tx: Transaction) -> None:
@@ -324,7 +322,7 @@ class Accounts:
         self._known.clear()
 
     async def create_local_key(self, account_id: str) -> NewKey:
-        """Replace the key of the data folder, whose file was lost: the old one ends."""
+        """Replace the key of the data folder when its file was lost; the old key is revoked."""
         key = generate()
 
         def work(tx: Transaction) -> NewKey:
@@ -438,7 +436,7 @@ def _account_id(tx: Transaction, caller: Caller, account: str | None) -> str:
 
 
 def _target(tx: Transaction, caller: Caller, account: str | None) -> tuple[str, str]:
-    """The account a new key is for, and the user it will speak as."""
+    """The account and the user of a new key."""
     account_id = _account_id(tx, caller, account)
     if account_id == caller.account_id:
         return account_id, caller.user_id

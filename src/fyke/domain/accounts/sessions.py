@@ -1,4 +1,4 @@
-"""Signing in and out, and whose session a browser holds.
+"""Signing in and out, and finding the session of a request.
 
 A session is found by the digest of its token. As with keys, a positive answer is remembered for at
 most a second, which is also the longest that an ended session can still be of use in another
@@ -44,7 +44,7 @@ _MOST_AGENT = 300
 
 @dataclass(frozen=True, slots=True)
 class NewSession:
-    """A session at the one moment its token is known. ``token`` stays out of every printed form."""
+    """A new session, the only time its token is known. ``token`` is not in the representation."""
 
     id: str
     user: User
@@ -54,7 +54,7 @@ class NewSession:
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """Who sits in front of the browser."""
+    """The user of a session."""
 
     caller: Caller
     user: User
@@ -69,7 +69,7 @@ class _KnownSession:
 
 
 class Sessions:
-    """Everything that is signed in."""
+    """The sessions of all users."""
 
     def __init__(self, storage: Storage, clock: Clock, passwords: Passwords) -> None:
         self._storage = storage
@@ -83,8 +83,8 @@ class Sessions:
     async def sign_in(self, name: str, password: str, agent: str, address: str) -> NewSession:
         """Begin a session. ``agent`` and ``address`` are shown in the list of sessions.
 
-        Raises ``SignInFailed`` for a wrong name or password alike, ``UserDisabled`` only to whoever
-        knows the password, ``RateLimited`` after too many tries.
+        Raises ``SignInFailed`` for a wrong name or password alike, ``UserDisabled`` only with the
+        right password, ``RateLimited`` after too many tries.
         """
         wanted = name.strip().lower()[: _MOST_NAME + 1]
         tried = await self._admit(wanted, network_of(address))
@@ -117,8 +117,8 @@ class Sessions:
         return await self._storage.write(work)
 
     async def whose(self, token: str, address: str = "") -> SignedIn:
-        """Who holds this token; ``address``, where they ask from, goes into the audit log with
-        what they do. Raises ``SessionEnded`` or ``UserDisabled``.
+        """The user of this token. ``address`` is recorded in the audit log with their actions.
+        Raises ``SessionEnded`` or ``UserDisabled``.
         """
         found = await self._whose(token_digest(token))
         return replace(found, caller=replace(found.caller, address=address)) if address else found
@@ -152,7 +152,7 @@ class Sessions:
         self.forget()
 
     async def list(self, caller: Caller) -> list[Session]:
-        """The living sessions of the caller's own user, the last used first."""
+        """The valid sessions of the caller's user, the last used first."""
 
         def work(tx: Transaction) -> list[Session]:
             return [s for s in tx.sessions.of_user(caller.user_id) if is_living(s, tx.now)]
@@ -160,7 +160,9 @@ class Sessions:
         return await self._storage.read(work)
 
     async def revoke(self, caller: Caller, session_id: str) -> None:
-        """End one of one's own sessions. Raises ``NotFound`` when it has ended or is not theirs."""
+        """End a session of the caller's user. Raises ``NotFound`` for an ended one and another
+        user's.
+        """
 
         def work(tx: Transaction) -> None:
             if not tx.sessions.end(caller.user_id, tx.now, session_id=session_id or "-"):
@@ -171,7 +173,7 @@ class Sessions:
         self.forget()
 
     async def revoke_others(self, caller: Caller, session_id: str = "") -> int:
-        """End all of one's own sessions but the one named; return how many those were."""
+        """End all other sessions of the caller's user; return how many."""
 
         def work(tx: Transaction) -> int:
             count = tx.sessions.end(caller.user_id, tx.now, but=session_id)
@@ -186,18 +188,18 @@ class Sessions:
         return ended
 
     def forget(self) -> None:
-        """Ask the state again from now on: somebody's session, role or preferences changed."""
+        """Drop the cached sessions, because a session, role or preference changed."""
         self._known.clear()
 
     async def _admit(self, name: str, network: str) -> tuple[str, str, str]:
         """Count this try. Raises ``RateLimited`` when there were too many before it."""
         here = f"{name}@{network}"
-        for tries, key, what in (
+        for tries, key, scope in (
             (self._of_network, network, "from this address"),
             (self._of_name_here, here, "for this user"),
         ):
             if wait := tries.wait(key):
-                raise refuse(wait, what)
+                raise refuse(wait, scope)
         stranger = name
         if wait := self._of_name_elsewhere.wait(name):
             if not await self._storage.read(lambda tx: _is_known_in(tx, name, network)):
@@ -224,12 +226,12 @@ class Sessions:
         try:
             await self._storage.write(lambda tx: tx.sessions.touch(session_id, tx.now))
         except Unavailable:
-            # The time of last use is a courtesy: with a full disk reading must still work.
+            # The time of last use is optional: with a full disk reading must still work.
             return
 
 
 def add_session(tx: Transaction, user: User, agent: str, address: str) -> NewSession:
-    """Store a new session of ``user`` within a transaction that has made sure of them."""
+    """Store a new session of ``user``, in the transaction that has authenticated the user."""
     token = new_token()
     session = Session(
         id=new_ulid(),
@@ -248,12 +250,12 @@ def add_session(tx: Transaction, user: User, agent: str, address: str) -> NewSes
 
 
 def is_living(session: Session, now: int) -> bool:
-    """Tell whether the session still opens anything."""
+    """Whether the session is still valid."""
     return not session.ended_at and now < min(session.expires_at, session.seen_at + IDLE_MS)
 
 
 def _look_up(tx: Transaction, wanted: str) -> tuple[SignedIn, bool]:
-    """Who it is, and whether the last use is to be noted."""
+    """Find the session, and whether its last use has to be stored."""
     session = tx.sessions.by_digest(wanted)
     if session is None or not hmac.compare_digest(session.digest, wanted):
         raise SessionEnded
@@ -288,7 +290,7 @@ def _is_known_in(tx: Transaction, name: str, network: str) -> bool:
 
 
 def _note_failure(tx: Transaction, user: User | None, address: str) -> None:
-    """In the log of the account whose user somebody tried to be, or of the operator."""
+    """Record it for the account of the user whose name was given, or else for the operator."""
     operator = tx.accounts.operator()
     account_id = user.account_id if user else operator.id if operator else ""
     tx.audit.add(failed_sign_in(account_id, address, user))

@@ -1,4 +1,4 @@
-"""The caps of an account, as its owner or the operator sets them, and where its month stands."""
+"""The spending caps of an account, and its spending in the present month."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _SETTING = "Changing the caps of an account"
 
 @dataclass(frozen=True, slots=True)
 class SpendingStatus:
-    """An account with its caps, and its present month. ``priced``: whether anything costs money,
-    without which caps mean nothing.
+    """An account with its caps and its present month. ``priced``: whether runs cost money; without
+    prices caps have no effect.
     """
 
     account: Account
@@ -46,7 +46,7 @@ class Spending:
         self._priced = prices.any()
 
     async def standing(self, caller: Caller) -> SpendingStatus:
-        """That of the caller's own account."""
+        """The status of the caller's own account."""
         return await self._storage.read(lambda tx: self._standing(tx, _own(tx, caller)))
 
     async def change(
@@ -54,7 +54,7 @@ class Spending:
     ) -> SpendingStatus:
         """Change the caps of the caller's own account, or (operator only) of the one named.
 
-        They hold from the next start on, and for what is under way at its next report. Raises
+        They apply from the next start on, and to active runs from their next report on. Raises
         ``Forbidden``, ``NotFound``, and ``InvalidRequest`` for an amount that is negative or finer
         than a millionth.
         """
@@ -71,8 +71,8 @@ class Spending:
             new_run = before.run_cap_micros if run is None else run
             new_month = before.month_cap_micros if month is None else month
             tx.accounts.set_caps(before.id, run_cap_micros=new_run, month_cap_micros=new_month)
-            what = f"run_cap {_words(new_run)}, month_cap {_words(new_month)}"
-            record_for(tx, before.id, caller, AuditAction.CAPS, before.name, what)
+            note = f"run_cap {_words(new_run)}, month_cap {_words(new_month)}"
+            record_for(tx, before.id, caller, AuditAction.CAPS, before.name, note)
             return self._standing(tx, tx.accounts.get(before.id) or before)
 
         return await self._storage.write(work)

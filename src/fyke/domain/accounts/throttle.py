@@ -1,9 +1,8 @@
-"""How often somebody may try to sign in.
+"""The limits of failed sign-ins.
 
-Three counts, each of tries that did not succeed: of one network, of one network with one name, and
-of one name from networks that it has never signed in from. Only the last one can be filled by
-strangers, and it never stands in the way of a network that the user is known in: nobody is locked
-out by what others try elsewhere.
+Failed tries are counted three times: per network, per network and name, and per name for networks
+that the user has never signed in from. Only the last count can be used up by attackers, and it does
+not apply to networks that the user is known in: so no user is locked out by others.
 """
 
 from __future__ import annotations
@@ -54,17 +53,17 @@ class SignInAttempts:
             self._paid.popitem(last=False)
 
     def give_back(self, key: str) -> None:
-        """The try succeeded: it does not count."""
+        """Do not count a try that succeeded."""
         if key in self._paid:
             self._paid[key] -= self._allowance.seconds
 
     def forget(self, key: str) -> None:
-        """All tries of this key are forgiven."""
+        """Forget all tries of this key."""
         self._paid.pop(key, None)
 
 
 def network_of(address: str) -> str:
-    """What one subscriber has: an IPv4 address or an IPv6 /64."""
+    """The network of one subscriber: an IPv4 address or an IPv6 /64."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
@@ -74,11 +73,11 @@ def network_of(address: str) -> str:
     return address
 
 
-def refuse(seconds: float, what: str) -> RateLimited:
+def refuse(seconds: float, scope: str) -> RateLimited:
     """The error that says when to come back."""
     whole = max(1, math.ceil(seconds))
     if whole < 120:
         when = f"{whole} second{'' if whole == 1 else 's'}"
     else:
         when = f"{math.ceil(whole / 60)} minutes"
-    return RateLimited(whole, f"Too many tries {what}; try again in {when}")
+    return RateLimited(whole, f"Too many tries {scope}; try again in {when}")

@@ -1,4 +1,4 @@
-"""What is stored about people who sign in: sessions, one-time links, preferences."""
+"""Tokens of sessions and one-time links: created here, stored as digests."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class Users:
         self._sessions = sessions
 
     async def list(self, caller: Caller, *, account: str | None = None) -> list[UserEntry]:
-        """In the order in which they came; all of an account may see who is in it."""
+        """The users in order of creation; every user of an account may see them."""
 
         def work(tx: Transaction) -> list[UserEntry]:
             users = tx.accounts.users(_account_id(tx, caller, account))
@@ -68,8 +68,8 @@ class Users:
     ) -> tuple[User, NewLink]:
         """Add a user without a password, and make the link with which they choose one.
 
-        Raises ``Forbidden``, ``InvalidRequest``, ``Conflict`` when anybody of the installation has
-        this name.
+        Raises ``Forbidden``, ``InvalidRequest``, ``Conflict`` when any user of the installation
+        has this name.
         """
         require_owner(caller, "Inviting users")
         wanted, chosen = user_name(name), role_named(role)
@@ -88,8 +88,8 @@ class Users:
         return await self._storage.write(work)
 
     async def link(self, caller: Caller, name: str) -> NewLink:
-        """A new link with which the named user chooses a password; the one they have goes on
-        working until then. The operator's account may make one for anybody.
+        """Create a link with which the named user chooses a password; the present one stays valid
+        until then. The operator's account may create one for any user.
 
         Raises ``Forbidden``, ``NotFound``, ``UserDisabled``.
         """
@@ -171,10 +171,10 @@ class Users:
         caller: Caller,
         name: str,
         account: str | None,
-        what: str,
+        action: str,
         change: Callable[[Transaction, User], User],
     ) -> User:
-        require_owner(caller, what)
+        require_owner(caller, action)
 
         def work(tx: Transaction) -> User:
             target = _account_id(tx, caller, account)
@@ -191,7 +191,7 @@ class Users:
 
 
 def user_name(name: str) -> str:
-    """The name as it is kept: in small letters. Raise ``InvalidRequest``."""
+    """The name as stored, in lower case. Raise ``InvalidRequest``."""
     wanted = name.strip().lower()
     if not _NAME.fullmatch(wanted):
         raise InvalidRequest(
@@ -213,17 +213,17 @@ def role_named(name: str) -> Role:
         ) from None
 
 
-def _keep_an_owner(tx: Transaction, user: User, what: str) -> None:
+def _keep_an_owner(tx: Transaction, user: User, action: str) -> None:
     if user.role is not Role.OWNER or user.disabled:
         return
     users = tx.accounts.users(user.account_id)
     others = [u for u in users if u.role is Role.OWNER and not u.disabled and u.id != user.id]
     if user.password_hash:
-        # one who never came would not be there to undo it
+        # an invited user who never signed in could not undo it
         others = [other for other in others if other.password_hash]
     if not others:
         raise Refused(
-            f'"{user.name}" is the account\'s last owner and cannot be {what}; make another user '
+            f'"{user.name}" is the account\'s last owner and cannot be {action}; make another user '
             "an owner first, one who has signed in"
         )
 

@@ -1,5 +1,5 @@
-"""Rules that look at runs that have ended, and the alerts that they raise.
+"""Alert rules for ended runs, and the alerts that they raise.
 
-A rule judges each run once, when it has ended (``watch.py``); what it finds is an alert, which is
-listed, and goes to endpoints and mail addresses by way of the outbox.
+A rule is evaluated once for each run, when it has ended (``monitor.py``). When it matches, an alert
+is listed and sent to endpoints and mail addresses through the outbox.
 """

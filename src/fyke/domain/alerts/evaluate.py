@@ -1,4 +1,4 @@
-"""Whether a run that has ended raises an alert: pure, a finding or nothing."""
+"""Whether a run that has ended raises an alert: pure, a match or nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ USUAL_KINDS = frozenset({RuleKind.FEWER_ROWS, RuleKind.SLOWER})
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a rule of some kinds needs to know beside the run."""
+    """The facts that some kinds of rules need beside the run."""
 
     usual: Sequence[PastRuns] = ()
     field: FieldFacts | None = None
@@ -24,7 +24,7 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class RuleMatch:
     """What is wrong with a run, in one English sentence, and as a reason; of a failed run that is
     the reason of its end, None for one of an older release.
     """
@@ -33,12 +33,12 @@ class Finding:
     reason: Reason | None
 
 
-def evaluate(rule: Rule, run: Run, facts: Facts) -> Finding | None:
+def evaluate(rule: Rule, run: Run, facts: Facts) -> RuleMatch | None:
     """What ``rule`` finds in ``run``, None when there is nothing to report."""
     if rule.kind is RuleKind.FAILED:
         return _failed(rule, run) if run.state is RunState.FAILED else None
     reason = _reason(rule, run, facts)
-    return None if reason is None else Finding(sentence(reason), reason)
+    return None if reason is None else RuleMatch(sentence(reason), reason)
 
 
 def _reason(rule: Rule, run: Run, facts: Facts) -> Reason | None:
@@ -58,12 +58,12 @@ def _reason(rule: Rule, run: Run, facts: Facts) -> Reason | None:
     return None
 
 
-def _failed(rule: Rule, run: Run) -> Finding | None:
+def _failed(rule: Rule, run: Run) -> RuleMatch | None:
     """A run of an older release has no code: only a rule without reasons matches it."""
     if rule.reasons and (run.reason is None or run.reason.code not in rule.reasons):
         return None
     why = " ".join(run.err_msg.split())[:MAX_REASON]
-    return Finding(f"The run failed: {why or 'no reason was given'}", run.reason)
+    return RuleMatch(f"The run failed: {why or 'no reason was given'}", run.reason)
 
 
 def _fewer(rule: Rule, run: Run, usual: Sequence[PastRuns]) -> Reason | None:

@@ -1,6 +1,6 @@
-"""How many rows of a run lack a field, from a bounded number of rows.
+"""Counts how many rows of a run lack a field, in a bounded number of rows.
 
-A run with more rows than are looked at is looked at in parts that lie evenly over the whole of it.
+Of a run with more rows, evenly distributed parts are read.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 class FieldCount:
-    """Rows that were looked at, and how many of them lack each of ``fields``."""
+    """The number of rows that were read, and how many of them lack each of ``fields``."""
 
     def __init__(self, fields: Collection[str]) -> None:
         self.rows = 0
         self.missing = dict.fromkeys(fields, 0)
 
     def add(self, rows: Sequence[Row]) -> None:
-        """Take the rows in. What is no JSON object lacks every field."""
+        """Count rows. One that is not a JSON object lacks every field."""
         for row in rows:
             try:
                 values = _decode(row.data)
@@ -61,7 +61,7 @@ async def count_fields(
     fields: Collection[str],
     most: int = MOST_ROWS,
 ) -> dict[str, FieldFacts]:
-    """What was seen of each field in at most ``most`` visible rows of the run."""
+    """Count each field in at most ``most`` visible rows of the run."""
     total = (await results.totals(run_id, hidden)).rows
     parts = 1 if total <= most else PARTS
     count, left = FieldCount(fields), MOST_BYTES
@@ -86,7 +86,7 @@ async def _part(
     rows: int,
     bytes_left: int,
 ) -> int:
-    """Look at ``rows`` visible rows from ``begin`` on; return what is left of the bytes."""
+    """Read ``rows`` visible rows from ``begin`` on; return the remaining number of bytes."""
     end, chunk = begin + rows, FIRST_CHUNK
     while begin < end and bytes_left > 0:
         found = await results.page(run_id, hidden, offset=begin, limit=min(chunk, end - begin))

@@ -15,7 +15,7 @@ import structlog
 
 from fyke.contracts.results import Results
 from fyke.contracts.state import Storage, Transaction
-from fyke.domain.alerts.evaluate import USUAL_KINDS, Facts, Finding, evaluate
+from fyke.domain.alerts.evaluate import USUAL_KINDS, Facts, RuleMatch, evaluate
 from fyke.domain.alerts.fields import count_fields
 from fyke.domain.alerts.months import spent_in_month
 from fyke.domain.alerts.outbox import raise_alert
@@ -42,7 +42,7 @@ class _Case:
 
 
 class AlertMonitor:
-    """Works off runs that have ended. ``mails``: whether rules may send mail."""
+    """Evaluates the rules for ended runs. ``mails``: whether rules may send mail."""
 
     def __init__(self, storage: Storage, results: Results, *, mails: bool = False) -> None:
         self._storage = storage
@@ -50,7 +50,7 @@ class AlertMonitor:
         self._mails = mails
 
     async def work_off(self) -> float | None:
-        """Look at all that wait; return seconds until one may be tried again, None when none is
+        """Process all pending checks; return seconds until one may be retried, None when none is
         left. Raises ``Unavailable``.
         """
         while (case := await self._storage.read(_next)) is not None:
@@ -67,7 +67,7 @@ class AlertMonitor:
         return await self._storage.read(_pause)
 
     async def forget_old(self) -> int:
-        """Remove alerts that are listed no more; return how many."""
+        """Remove old alerts; return how many."""
         return await self._storage.write(
             lambda tx: tx.alerts.forget_alerts(tx.now - KEPT_MS, FORGET_BATCH)
         )
@@ -79,7 +79,7 @@ class AlertMonitor:
             if tx.alerts.lock_check(case.check.seq) is None:
                 return []  # another server was faster, or the run was deleted
             if _rules(tx, case.run) != case.rules:
-                return []  # it still waits, and is looked at with the rules as they are now
+                return []  # still pending, and evaluated again with the present rules
             tx.alerts.drop_check(case.check.seq)
             return _raised(tx, case, fields, mails=self._mails)
 
@@ -138,18 +138,18 @@ def _raised(
     found = []
     for rule in case.rules:
         facts = facts_of(tx, rule, case.run, fields)
-        finding = evaluate(rule, case.run, facts)
-        if finding is None:
+        match = evaluate(rule, case.run, facts)
+        if match is None:
             continue
         if facts.spent is not None and not tx.alerts.claim_month(rule.id, facts.spent.month):
             continue  # a budget raises one alert a month
-        alert = _alert(rule, case.run, finding, tx.now)
+        alert = _alert(rule, case.run, match, tx.now)
         if raise_alert(tx, rule, alert, mails=mails):
             found.append(alert)
     return found
 
 
-def _alert(rule: Rule, run: Run, finding: Finding, now: int) -> Alert:
+def _alert(rule: Rule, run: Run, match: RuleMatch, now: int) -> Alert:
     return Alert(
         id=new_ulid(),
         account_id=rule.account_id,
@@ -159,9 +159,9 @@ def _alert(rule: Rule, run: Run, finding: Finding, now: int) -> Alert:
         run_id=run.id,
         worker_id=run.worker_id,
         task_id=run.task_id,
-        sentence=finding.sentence,
+        sentence=match.sentence,
         at=now,
-        reason=finding.reason,
+        reason=match.reason,
     )
 
 

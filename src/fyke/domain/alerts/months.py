@@ -1,4 +1,4 @@
-"""Calendar months in an account's time zone, and what was used in one."""
+"""Calendar months in an account's time zone, and the usage in one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fyke.model.schedule import DEFAULT_ZONE
 
 
 def spent_in_month(tx: Transaction, rule: Rule, at: int) -> Spent:
-    """What ``rule`` counts of the month in which ``at`` (ms) lies, as far as it is over."""
+    """The usage that ``rule`` counts in the month of ``at`` (ms), up to then."""
     account = tx.accounts.get(rule.account_id)
     name = account.time_zone if account and account.time_zone else DEFAULT_ZONE
     day = datetime.fromtimestamp(at / 1000, zone(name))

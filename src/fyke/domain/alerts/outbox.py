@@ -1,4 +1,4 @@
-"""From the end of a run to a rule, and from a rule to whoever is to be told."""
+"""Queues ended runs for the rules, and the messages of alerts for delivery."""
 
 from __future__ import annotations
 
@@ -17,15 +17,17 @@ from fyke.model.webhook import WebhookEvent
 
 
 def queue_rule_checks(tx: Transaction, run: Run) -> None:
-    """Note that ``run`` has ended, in the transaction that ends it, if any rule looks at it."""
+    """Write a pending check for ``run``, in the transaction that ends it, if any rule applies to
+    it.
+    """
     if tx.alerts.rules_for(run):
         tx.alerts.add_check(run)
         tx.notify(ALERTS)
 
 
 def raise_alert(tx: Transaction, rule: Rule, alert: Alert, *, mails: bool) -> bool:
-    """List the alert and tell of it: endpoints that ask for every alert, those of the rule, and,
-    where there is a mail server, the rule's mail addresses. False when it was raised before.
+    """List the alert and queue its messages: to endpoints that subscribe to every alert, to those
+    of the rule, and, with a mail server, to the rule's addresses. False when it was raised before.
     """
     if not tx.alerts.add_alert(alert):
         return False
@@ -51,7 +53,7 @@ def raise_alert(tx: Transaction, rule: Rule, alert: Alert, *, mails: bool) -> bo
 
 
 def alert_data(alert: Alert) -> dict[str, Any]:
-    """The facts of an alert, as a message tells them."""
+    """The data of an alert in a message."""
     return {
         "alert_id": alert.id,
         "rule_id": alert.rule_id,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from fyke.contracts.results import Results
 from fyke.contracts.state import Storage, Transaction
-from fyke.domain.alerts.evaluate import Facts, Finding, evaluate
+from fyke.domain.alerts.evaluate import Facts, RuleMatch, evaluate
 from fyke.domain.alerts.fields import count_fields
 from fyke.domain.alerts.monitor import facts_of
 from fyke.domain.alerts.months import spent_in_month
@@ -22,7 +22,7 @@ class PreviewedAlert:
     """A run that would have raised an alert, and what the rule finds in it."""
 
     run: Run
-    finding: Finding
+    match: RuleMatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +38,11 @@ class RulePreview:
     month: str = ""
     usd_micros: int = 0
     traffic_bytes: int = 0
-    now: Finding | None = None
+    now: RuleMatch | None = None
 
 
 async def preview(storage: Storage, results: Results, rule: Rule) -> RulePreview:
-    """Look back with ``rule``."""
+    """Evaluate ``rule`` for the last runs."""
     if rule.kind is RuleKind.BUDGET:
         return await storage.read(lambda tx: _budget(tx, rule))
     runs, hidden = await storage.read(lambda tx: _last(tx, rule))
@@ -58,9 +58,9 @@ async def preview(storage: Storage, results: Results, rule: Rule) -> RulePreview
     def work(tx: Transaction) -> list[PreviewedAlert]:
         found = []
         for run in runs:
-            finding = evaluate(rule, run, facts_of(tx, rule, run, seen.get(run.id, {})))
-            if finding is not None:
-                found.append(PreviewedAlert(run, finding))
+            match = evaluate(rule, run, facts_of(tx, rule, run, seen.get(run.id, {})))
+            if match is not None:
+                found.append(PreviewedAlert(run, match))
         return found
 
     return RulePreview(len(runs), await storage.read(work))
@@ -75,5 +75,5 @@ def _budget(tx: Transaction, rule: Rule) -> RulePreview:
     spent = spent_in_month(tx, rule, tx.now)
     runs = tx.alerts.last_ended(rule.account_id, rule.worker_id, rule.task_id, 1)
     # a budget depends on the month alone, but a rule is evaluated for a run
-    finding = evaluate(rule, runs[0], Facts(spent=spent)) if runs else None
-    return RulePreview(0, [], spent.month, spent.usd_micros, spent.traffic_bytes, finding)
+    match = evaluate(rule, runs[0], Facts(spent=spent)) if runs else None
+    return RulePreview(0, [], spent.month, spent.usd_micros, spent.traffic_bytes, match)

@@ -1,4 +1,4 @@
-"""What a rule may say: each kind with its own members. Every refusal names its field."""
+"""Validation of rules: each kind has its own members. Every error names its field."""
 
 from __future__ import annotations
 

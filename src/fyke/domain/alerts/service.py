@@ -1,4 +1,4 @@
-"""Alerts and alert rules of an account: what its users see of them and may do."""
+"""The alerts and alert rules of an account."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MOST_MARKED = 1000  # alerts that are marked as read by one request
 
 @dataclass(frozen=True, slots=True)
 class RuleView:
-    """A rule, and the names of what it is about (empty when that is gone, or it is about all)."""
+    """A rule, and the names of its worker and task (empty when deleted or about all)."""
 
     rule: Rule
     worker_path: str
@@ -68,7 +68,7 @@ class Alerts:
     # --- rules -----------------------------------------------------------------------------
 
     async def rules(self, caller: Caller) -> builtins.list[RuleView]:
-        """Oldest first."""
+        """The rules, oldest first."""
         return await self._storage.read(
             lambda tx: [_view(tx, rule) for rule in tx.alerts.rules(caller.account_id)]
         )
@@ -78,8 +78,8 @@ class Alerts:
         return await self._storage.read(lambda tx: _view(tx, own_rule(tx, caller, rule_id)))
 
     async def add_rule(self, caller: Caller, wanted: RuleFields) -> RuleView:
-        """It looks at runs that end from now on. Raises ``InvalidRequest``, ``Refused`` when the
-        account has as many as it may, ``Forbidden``.
+        """Add a rule, which applies to runs that end from now on. Raises ``InvalidRequest``,
+        ``Refused`` when the account has the maximum, ``Forbidden``.
         """
         require_editor(caller, "Adding alert rules")
         rule_id = new_ulid()
@@ -98,9 +98,8 @@ class Alerts:
         return await self._storage.write(work)
 
     async def change_rule(self, caller: Caller, rule_id: str, wanted: RuleFields) -> RuleView:
-        """Set all of it. One that was off looks at runs that end from now on.
-
-        Raises ``NotFound``, ``InvalidRequest``, ``Forbidden``.
+        """Replace a rule. One that was off applies to runs that end from now on. Raises
+        ``NotFound``, ``InvalidRequest``, ``Forbidden``.
         """
         require_editor(caller, "Changing alert rules")
 
@@ -116,7 +115,7 @@ class Alerts:
         return await self._storage.write(work)
 
     async def remove_rule(self, caller: Caller, rule_id: str) -> None:
-        """Its alerts stay listed. Raises ``NotFound``, ``Forbidden``."""
+        """Remove a rule; its alerts stay listed. Raises ``NotFound``, ``Forbidden``."""
         require_editor(caller, "Removing alert rules")
 
         def work(tx: Transaction) -> None:
@@ -127,7 +126,7 @@ class Alerts:
         await self._storage.write(work)
 
     async def preview(self, caller: Caller, wanted: RuleFields) -> RulePreview:
-        """What such a rule would have said of the last runs. Raises ``InvalidRequest``."""
+        """Preview such a rule with the last runs. Raises ``InvalidRequest``."""
 
         def work(tx: Transaction) -> Rule:
             return checked(tx, caller, wanted, _blank("", caller, tx.now), mails=self.mails)

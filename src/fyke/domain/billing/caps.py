@@ -1,8 +1,8 @@
-"""Caps that an account sets itself: on what one run may cost, and on what a month may.
+"""Spending caps of an account: for one run, and for a calendar month.
 
-Nothing that is charged goes beyond them, because no run is charged more than was held for it, and
-what is held counts as spent here. When a cap is lowered while runs are under way, they are stopped
-as soon as what they have cost passes it.
+Charges never exceed them, because no run is charged more than was held for it, and held money
+counts as spent here. When a cap is lowered, active runs are stopped as soon as their cost exceeds
+it.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from fyke.reasons import Reason, ReasonCode
 
 @dataclass(frozen=True, slots=True)
 class SpendingMonth:
-    """A calendar month of an account in its time zone. Money in micros: ``spent`` by runs that
-    have ended in it, ``held`` for those under way.
+    """A calendar month of an account in its time zone. Money in micros: ``spent`` by runs that have
+    ended in it, ``held`` for active runs.
     """
 
     first: date
@@ -36,7 +36,7 @@ class SpendingMonth:
 
     @property
     def next(self) -> date:
-        """The first day of the month behind it."""
+        """The first day of the next month."""
         return (self.first + timedelta(days=31)).replace(day=1)
 
 

@@ -1,9 +1,7 @@
-"""What a run cost, line by line: its share of cpu, memory and traffic. The lines add up to the
-millionth.
+"""The cost of a run by item: CPU, memory and traffic. The lines add up to the millionth.
 
-Each attempt is charged as a whole and rounded once, so the lines are not charged apart: the sum is
-handed out in proportion to what each line would have cost, and what is left over by rounding goes
-where the most was cut off.
+Each attempt is charged as a whole and rounded once. So the sum is distributed in proportion to the
+cost of each item, by the largest remainders.
 """
 
 from __future__ import annotations
@@ -22,7 +20,7 @@ _MS_PER_HOUR = 3_600_000
 
 @dataclass(frozen=True, slots=True)
 class MeteredUsage:
-    """What one attempt is charged for: the time of its device, and its traffic."""
+    """The charged usage of one attempt: the time of its device, and its traffic."""
 
     milliseconds: int
     traffic_bytes: int
@@ -30,9 +28,9 @@ class MeteredUsage:
 
 @dataclass(frozen=True, slots=True)
 class CostLine:
-    """``kind`` is ``cpu``, ``memory``, ``traffic``, or ``other`` for what cannot be told apart
-    any more. ``quantity`` is in ``unit`` (core-hours, GB-hours, GB), ``price`` in US dollars for
-    one of them, both as they are now; 0 for ``other``.
+    """``kind`` is ``cpu``, ``memory``, ``traffic``, or ``other`` for costs that cannot be itemised
+    any more. ``quantity`` is in ``unit`` (core-hours, GB-hours, GB), ``price`` is the present one
+    in US dollars per unit; both are 0 for ``other``.
     """
 
     kind: str
@@ -45,10 +43,9 @@ class CostLine:
 def cost_lines(
     prices: Prices, limits: RunLimits, attempts: Sequence[MeteredUsage], usage_micros: int
 ) -> list[CostLine]:
-    """Lines of which the sum is ``usage_micros``; one for each thing, also those for nothing.
-
-    When prices have changed since, the lines are in proportion to those of now; when nothing costs
-    anything any more, what was paid is one line of its own.
+    """Lines that add up to ``usage_micros``; one for each item, also free ones. When prices have
+    changed since, the lines are in proportion to the present ones; when all are 0 now, the cost is
+    one line ``other``.
     """
     hours = Fraction(sum(a.milliseconds for a in attempts), _MS_PER_HOUR)
     traffic = Fraction(sum(a.traffic_bytes for a in attempts), GB)
@@ -83,5 +80,5 @@ def _shared_out(total: int, weights: Sequence[Fraction]) -> list[int]:
 
 
 def _decimal(quantity: Fraction) -> Decimal:
-    """With nine decimals: a byte in gigabytes."""
+    """With nine decimals, the precision of one byte in gigabytes."""
     return Decimal(round(quantity * 10**9)).scaleb(-9)

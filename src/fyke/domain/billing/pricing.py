@@ -1,7 +1,7 @@
-"""What a run costs, exactly: decimal prices in, whole millionths of a dollar out.
+"""Computes the cost of a run: decimal prices in, whole millionths of a dollar out. Pure.
 
-Pure. Every sum is made of fractions and rounded once, at the end, so that adding up the parts of
-a price list never drifts. With all prices zero (the default) everything here is zero.
+Sums are computed with fractions and rounded once, at the end, so that rounding errors do not add
+up. With all prices zero (the default) all results are zero.
 """
 
 from __future__ import annotations

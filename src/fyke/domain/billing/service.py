@@ -1,8 +1,8 @@
 """Money around a run: set aside at its start, settled at its end, both inside the transaction
 that starts or ends it.
 
-So there is no moment in which a run exists without its hold, or has ended without its bill, and
-whoever loses the race for the end books nothing. Entries that would move nothing are not written.
+So a run never exists without its reserved amount, or is ended without its charge, and the loser of
+a race for the end books nothing. Entries without an amount are not written.
 """
 
 from __future__ import annotations
@@ -56,7 +56,8 @@ def needed(tx: Transaction, prices: Prices, run: Run, account: Account | None) -
 
 
 def settle(tx: Transaction, prices: Prices, run: Run) -> None:
-    """Give back the hold of ``run`` and book its final ``usage_micros`` and ``traffic_bytes``.
+    """Release the reserved amount of ``run`` and book its final ``usage_micros`` and
+    ``traffic_bytes``.
 
     Must be called in the transaction that makes the run terminal, after that has been won.
     Traffic is counted down only where accounts have a quota of it.

@@ -1,4 +1,4 @@
-"""What an account has used, in sums that are kept as it happens, and its ledger line by line."""
+"""The usage of an account, in sums that are updated with each run, and its ledger."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from fyke.kit.sheets import csv_lines, exact_usd, guarded, iso_time
 from fyke.model.account import Account, Caller
 from fyke.model.billing import EntryKind, LedgerEntry, LedgerFilter, UsageDimension, UsageSums
 
-MOST_PARTS = 100  # workers, tasks or keys that are told one by one
+MOST_PARTS = 100  # workers, tasks or keys that are listed one by one
 MOST_ENTRIES = 200  # of one page of the ledger
 CHUNK = 1000  # entries at a time where all of them are wanted
 LEDGER_COLUMNS = ("id", "at", "kind", "usd", "traffic_bytes", "run", "note")
@@ -36,7 +36,7 @@ class UsageStep(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """Days from ``first`` to ``last``, both of them too, in the zone of the account."""
+    """Days from ``first`` to ``last`` inclusive, in the zone of the account."""
 
     first: date
     last: date
@@ -56,8 +56,8 @@ class UsageView:
 
 @dataclass(frozen=True, slots=True)
 class DimensionSums:
-    """The sums of one worker, task or key. ``name`` is what people call it, empty when it is gone
-    or there is none (then ``ref`` is empty too).
+    """The sums of one worker, task or key. ``name`` is empty when it was deleted or there is none
+    (then ``ref`` is empty too).
     """
 
     ref: str
@@ -67,8 +67,8 @@ class DimensionSums:
 
 @dataclass(frozen=True, slots=True)
 class UsageSplit:
-    """The parts, the dearest first; ``rest`` is what further ones come to, ``others`` says whether
-    there are any.
+    """The parts, the most expensive first; ``rest`` is the sum of the others, ``others`` says
+    whether there are any.
     """
 
     parts: list[DimensionSums]
@@ -78,22 +78,22 @@ class UsageSplit:
 
 @dataclass(frozen=True, slots=True)
 class LedgerPage:
-    """Entries, newest first. ``next`` is what the page behind it is asked for by, else empty."""
+    """Entries, newest first. ``next`` is the cursor of the next page, else empty."""
 
     entries: list[LedgerEntry]
     next: str
 
 
 class UsageReports:
-    """The usage of each account, seen by nobody else."""
+    """Reports of usage; each account sees only its own."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
     async def period(self, caller: Caller, since: str = "", until: str = "") -> Period:
-        """The days that are meant by ``2026-11-01`` and ``2026-11-24``; nothing means from the
-        beginning of the month, and until today. Raises ``InvalidRequest``; a range that is too
-        long is told the longest one there is.
+        """Parse the first and last day, such as ``2026-11-01`` and ``2026-11-24``; by default the
+        first of the month and today. Raises ``InvalidRequest``, which for a range that is too long
+        names the longest one.
         """
         account, now = await self._storage.read(lambda tx: (_account(tx, caller), tx.now))
         today = local_day(now, account.time_zone)
@@ -103,7 +103,7 @@ class UsageReports:
         return Period(first, last, account.time_zone)
 
     async def view(self, caller: Caller, period: Period, step: UsageStep) -> UsageView:
-        """Sums of the period, in all and bar by bar."""
+        """Sums of the period, in total and by day or month."""
         first, last = number_of(period.first), number_of(period.last)
 
         def work(tx: Transaction) -> tuple[Account, dict[int, UsageSums]]:
@@ -122,7 +122,7 @@ class UsageReports:
         first, last = number_of(period.first), number_of(period.last)
 
         def work(tx: Transaction) -> UsageSplit:
-            # one more than is shown tells whether there are others
+            # one more than is shown, to know whether there are others
             found = tx.usage.parts(caller.account_id, first, last, part, most + 1)
             shown, rest = found[:most], UsageSums()
             if len(found) > most:
@@ -147,7 +147,7 @@ class UsageReports:
     async def ledger(
         self, caller: Caller, filter: LedgerFilter, *, cursor: str = "", size: int = 50
     ) -> LedgerPage:
-        """One page of the ledger. Raises ``InvalidRequest`` for a cursor that is none."""
+        """One page of the ledger. Raises ``InvalidRequest`` for an invalid cursor."""
         size = max(1, min(size, MOST_ENTRIES))
         found = await self._storage.read(
             lambda tx: tx.ledger.page(caller.account_id, filter, cursor.strip(), size + 1)
@@ -158,7 +158,7 @@ class UsageReports:
         return LedgerPage(entries, entries[-1].id if len(found) > size else "")
 
     async def ledger_csv(self, caller: Caller, filter: LedgerFilter) -> AsyncIterator[bytes]:
-        """All of it as CSV, newest first, as it comes. Dollars have every digit."""
+        """Stream all entries as CSV, newest first. Dollars have every digit."""
         yield csv_lines([list(LEDGER_COLUMNS)])
         after = ""
         while True:
@@ -174,7 +174,7 @@ class UsageReports:
 
 
 class _Names:
-    """What people call workers, tasks and keys."""
+    """The names of workers, tasks and keys."""
 
     def __init__(self, tx: Transaction, account_id: str, part: UsageDimension) -> None:
         self._tx = tx
@@ -214,7 +214,7 @@ def _bars(
 
 
 def _behind(period: Period) -> int:
-    """The first moment behind the period."""
+    """The first moment after the period."""
     return starts_at(period.last + timedelta(days=1), period.zone)
 
 

@@ -1,1 +1,1 @@
-"""Telling a user's server that a run changed: payload, signature, outbox."""
+"""Notifying a user's server that a run changed: payload, signature, outbox."""

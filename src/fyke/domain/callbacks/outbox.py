@@ -1,6 +1,7 @@
-"""The outbox: a callback is written with the state it tells of, and delivered until it is taken.
+"""The outbox: a callback is written in the transaction of the change that it reports, and sent
+until it is accepted.
 
-Of one run the call that it is running is never sent after the one that it has ended:
+The callback that a run is running is never sent after the one that it has ended:
 
 * the terminal call is not claimed while the running one is pending (``OutboxStore.claim``);
 * a running call that has failed is not tried again once the run has ended. It is superseded here
@@ -25,13 +26,13 @@ SUPERSEDED = "the run has ended"
 
 
 def enqueue_running(tx: Transaction, run: Run) -> None:
-    """Write the call that ``run`` is running, if it was started on v2 and asked for calls."""
+    """Write the callback that ``run`` is running, if it was started on v2 with a callback URL."""
     if run.callback_url and run.origin is Origin.API_V2:
         _enqueue(tx, run, DeliveryKind.RUNNING)
 
 
 def enqueue_terminal(tx: Transaction, run: Run) -> None:
-    """Write the terminal callback of ``run``, if it asked for one, into this transaction."""
+    """Write the terminal callback of ``run``, if it has a callback URL, in this transaction."""
     if not run.callback_url:
         return
     give_up_running(tx, run.id)
@@ -39,8 +40,8 @@ def enqueue_terminal(tx: Transaction, run: Run) -> None:
 
 
 def give_up_running(tx: Transaction, run_id: str, endpoint_id: str = "") -> None:
-    """Try no more to tell that a run is running that has ended: to its callback URL, or to an
-    endpoint that is told of the end as well.
+    """Stop sending that a run is running when it has ended: to its callback URL, or to an endpoint
+    that gets the end as well.
     """
     running = tx.outbox.lock_running(run_id, endpoint_id)
     if running is not None and running.tries and not running.claimed_until:
@@ -48,7 +49,7 @@ def give_up_running(tx: Transaction, run_id: str, endpoint_id: str = "") -> None
 
 
 def superseded(running: Delivery, now: int) -> Delivery:
-    """The running call of a run that has ended, given up."""
+    """The callback that an ended run is running, marked as superseded."""
     return replace(
         running,
         state=DeliveryState.SUPERSEDED,

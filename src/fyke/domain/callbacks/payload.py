@@ -1,8 +1,8 @@
-"""What a callback says: the union of both wire forms, so that every known receiver is served.
+"""The payload of a callback: the members of both wire forms, for all known receivers.
 
 Receivers of the first form read ``status``, ``results`` and ``usage``; those of the second read
-``run_status`` and the rest and refuse a payload without it. ``run_id`` repeats the slug, because
-an official template reads it as the run's name. Rows are never included.
+``run_status`` and the rest and refuse a payload without it. ``run_id`` repeats the slug, because an
+official template reads it as the run's name. Rows are never included.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ NUMBERS: dict[RunState, Literal[1, 2, 3, 4, 5]] = {  # API v1 answers with the s
 
 
 class Payload(TypedDict):
-    """Times in whole seconds since the epoch, the end is 0 while the run lives."""
+    """Times in whole seconds since the epoch; the end is 0 until the run has ended."""
 
     run_slug: str
     run_id: str
@@ -52,7 +52,7 @@ class Payload(TypedDict):
 
 
 def payload(run: Run) -> Payload:
-    """Tell of ``run`` as it stands; ``results`` and ``usage`` are read from the run itself."""
+    """The payload about the present state of ``run``."""
     start, end = run.started_at // 1000, run.finished_at // 1000
     return Payload(
         run_slug=run.id,

@@ -27,5 +27,5 @@ def after_attempt(receiver: Receiver, *, taken: bool, now: int) -> Receiver:
 
 
 def enabled(receiver: Receiver) -> Receiver:
-    """Return the receiver with a clean slate: it has five days again."""
+    """Return the receiver, enabled and without failures: it has five days again."""
     return replace(receiver, failing_since=0, disabled_at=0)

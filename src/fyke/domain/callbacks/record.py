@@ -1,4 +1,4 @@
-"""What becomes of a delivery after a try, with everything that follows, in one transaction."""
+"""Records the result of a try with all its consequences, in one transaction."""
 
 from __future__ import annotations
 
@@ -27,9 +27,8 @@ GONE = 410
 def record(
     tx: Transaction, claimed: Delivery, answer: ReceiverResponse, *, at: int, duration_ms: int
 ) -> Delivery | None:
-    """Note the try that began at ``at`` and return the delivery as it is now.
-
-    None when the claim has lapsed and another server has it: what that one finds counts.
+    """Record the try that started at ``at`` and return the changed delivery. None when the claim
+    has expired and another server has it: then the result of that server counts.
     """
     stored = tx.outbox.lock(claimed.id)
     if stored is None or stored.claimed_until != claimed.claimed_until:
@@ -60,7 +59,7 @@ def record(
 
 
 def _settle_with_endpoint(tx: Transaction, done: Delivery) -> None:
-    """While it was on its way, its endpoint may have got another address, or gone."""
+    """The endpoint may have been changed or removed during the try."""
     if done.state is not DeliveryState.PENDING:
         return
     endpoint = tx.webhooks.get(done.endpoint_id)
@@ -71,7 +70,9 @@ def _settle_with_endpoint(tx: Transaction, done: Delivery) -> None:
 
 
 def redirect(tx: Transaction, endpoint_id: str, url: str) -> None:
-    """Send what waits for an endpoint to ``url``; what is on its way follows when it comes back."""
+    """Send the waiting deliveries of an endpoint to ``url``; those being sent follow after their
+    try.
+    """
     tx.outbox.redirect(endpoint_id, url, receiver_of(url), tx.now)
 
 

@@ -1,7 +1,7 @@
-"""When a callback that was not taken is tried again: ten tries over about 75 hours.
+"""When a failed callback is retried: ten tries over about 75 hours.
 
-The first repeats come soon, for a receiver that was just restarting; the last are a day apart,
-for one whose owner was away for a long weekend.
+The first retries follow soon, for a receiver that was restarting; the last are a day apart, for one
+whose operators were away over a long weekend.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ WAITS = (
     20 * _HOUR,
     23 * _HOUR,
 )
-JITTER = 0.1  # share by which a wait differs both ways, so that many do not come back together
+JITTER = 0.1  # relative variation of a wait, so that retries are spread
 
 
 def next_delay(tries: int) -> float | None:
-    """Seconds to wait after ``tries`` failed tries; None when the schedule is used up."""
+    """Seconds to wait after ``tries`` failed tries; None after the last one."""
     if tries < 1:
         raise ValueError("next_delay is asked after a try, so tries is at least 1")
     if tries > len(WAITS):

@@ -1,4 +1,4 @@
-"""What an account sees and may do about its callbacks: the log, replays, receivers."""
+"""The callbacks of an account: their log, replays and receivers."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Callbacks:
         self._storage = storage
 
     async def of_run(self, caller: Caller, run_id: str) -> list[LoggedDelivery]:
-        """Oldest first. Raises ``RunNotFound``."""
+        """The deliveries of a run, oldest first. Raises ``RunNotFound``."""
 
         def work(tx: Transaction) -> list[LoggedDelivery]:
             return _logged(tx, tx.outbox.of_run(own_run(tx, caller, run_id).id))
@@ -94,7 +94,7 @@ class Callbacks:
         return await self._storage.write(work)
 
     async def receivers(self, caller: Caller) -> list[Receiver]:
-        """Every receiver that was tried, those that are switched off first."""
+        """All receivers that were called, disabled ones first."""
         found = await self._storage.read(lambda tx: tx.receivers.of_account(caller.account_id))
         return sorted(found, key=lambda one: (not one.disabled_at, one.receiver))
 
@@ -133,8 +133,8 @@ def _check_replay(tx: Transaction, found: Delivery, url: str) -> None:
     running = found.kind is DeliveryKind.RUNNING
     if running and tx.outbox.has_terminal(found.run_id, found.endpoint_id):
         raise Refused(
-            "This callback tells that the run is running, and the run has ended; "
-            "replay the callback that tells of the end"
+            "This callback says that the run is running, and the run has ended; "
+            "replay the callback about the end"
         )
     name = receiver_of(url)
     receiver = tx.receivers.get(found.account_id, name)

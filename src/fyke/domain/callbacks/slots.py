@@ -1,8 +1,8 @@
-"""Who may take the last places of a server that sends callbacks.
+"""Which deliveries may take the last slots of a server that sends callbacks.
 
-Every delivery on its way holds a place, a hanging one for 15 seconds. Receivers that fail get
-half of the places, those that nobody knows yet nine tenths, and those whose last try went well
-all of them: however many hang, the others are served.
+Every delivery in flight occupies a slot, a hanging one for 15 seconds. Failing receivers may take
+half of the slots, new ones nine tenths, and those whose last try succeeded all of them: however
+many hang, the others are served.
 """
 
 from __future__ import annotations
@@ -12,13 +12,11 @@ from collections.abc import Iterable
 
 from fyke.model.callback import HostStatus
 
-AT_ONCE = 2560  # more than a thousand hosts nobody knows yet can take, with two calls each
+AT_ONCE = 2560  # more than a thousand new hosts can take, with two calls each
 
 
 def free_slots(taken: Iterable[HostStatus], at_once: int = AT_ONCE) -> dict[HostStatus, int]:
-    """How many more deliveries to hosts of each standing may begin while ``taken`` are on
-    their way.
-    """
+    """How many more deliveries to hosts of each status may start while ``taken`` are in flight."""
     held = Counter(taken)
     failing = held[HostStatus.FAILING]
     unproven = failing + held[HostStatus.NEW]
@@ -32,7 +30,7 @@ def free_slots(taken: Iterable[HostStatus], at_once: int = AT_ONCE) -> dict[Host
 
 
 def take_slot(free: dict[HostStatus, int], standing: HostStatus) -> bool:
-    """Count one more of ``standing`` down in ``free``; False when there is no place for it."""
+    """Take a slot of ``standing`` from ``free``; False when there is none."""
     if free[standing] <= 0:
         return False
     order = (HostStatus.GOOD, HostStatus.NEW, HostStatus.FAILING)

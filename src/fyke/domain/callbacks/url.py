@@ -88,7 +88,7 @@ def _split(url: str) -> SplitResult:
     if not url or len(url) > MAX_URL:
         raise _refused(f"it must have 1 to {MAX_URL} characters")
     if any(not "!" <= char <= "~" for char in url.replace("\\", " ") if char.isascii()):
-        raise _refused("it holds a space, a backslash or a control character; encode it with %")
+        raise _refused("it contains a space, a backslash or a control character; encode it with %")
     try:
         parts = urlsplit(url)
     except ValueError as error:

@@ -1,1 +1,1 @@
-"""The published Workers that people find (``/store`` on the wire)."""
+"""The catalog of published Workers (``/store`` on the wire)."""

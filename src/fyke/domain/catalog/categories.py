@@ -1,5 +1,7 @@
-"""The names of categories. On the wire they are numbers, and what each one means is for the
-installation to say (setting ``categories``); a number without a name is shown as it is.
+"""The names of categories.
+
+On the wire they are numbers, which the setting ``categories`` names; a number without a name is
+shown as it is.
 """
 
 from __future__ import annotations

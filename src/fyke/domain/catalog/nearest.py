@@ -1,4 +1,4 @@
-"""Names that look like what was searched for, for when nothing matches."""
+"""Suggestions of similar names for a search without results."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _WORDS = re.compile(r"\w+")
 
 
 def nearest(text: str, names: Iterable[tuple[str, str]], limit: int = 3) -> list[str]:
-    """Return the keys of those ``(key, name)`` that come closest to ``text``, best first.
+    """Return the keys of the ``(key, name)`` pairs closest to ``text``, best first.
 
-    A name counts as close as the closer of itself and its single words, so that one mistyped word
+    A name is as close as the closest of the whole name and its words, so that one mistyped word
     finds a long title.
     """
     wanted = text.casefold().strip()[:MAX_TEXT]
@@ -30,7 +30,7 @@ def nearest(text: str, names: Iterable[tuple[str, str]], limit: int = 3) -> list
 
 
 def _score(matcher: SequenceMatcher[str], part: str) -> float:
-    """The cheap bounds first: most names are far off."""
+    """Check cheap bounds first, because most names are not similar."""
     matcher.set_seq1(part)
     if matcher.real_quick_ratio() < _ENOUGH or matcher.quick_ratio() < _ENOUGH:
         return 0.0

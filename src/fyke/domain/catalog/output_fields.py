@@ -1,4 +1,4 @@
-"""Which columns a worker's rows have: as its schema says, and as its last run really had them."""
+"""The columns of a worker's rows: those of its schema, and those of the last run."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class WorkerOutputFields:
 
 
 class OutputFields:
-    """Answers what a worker's rows look like, from the caller's own runs of it."""
+    """Finds the columns of a worker's rows, from the caller's own runs of it."""
 
     def __init__(self, storage: Storage, results: RunResults) -> None:
         self._storage = storage
@@ -55,7 +55,7 @@ class OutputFields:
         self, caller: Caller, worker: Worker, version: Version | None
     ) -> WorkerOutputFields:
         """The columns of ``version``, next to those of the account's newest run of the worker.
-        No run of somebody else is ever looked at.
+        Runs of other accounts are never read.
         """
         declared, problem = _declared(version)
         run_id = await self._storage.read(
@@ -65,7 +65,7 @@ class OutputFields:
         return WorkerOutputFields(_merged(declared, seen), run_id if seen else "", problem)
 
     async def _seen(self, caller: Caller, run_id: str) -> list[Header]:
-        """The columns that the first rows really have, whatever anybody declared."""
+        """The columns that the first rows really have, whatever was declared."""
         try:
             page = await self._results.page(caller, run_id, 1, SAMPLE)
         except RunNotFound:  # deleted a moment ago

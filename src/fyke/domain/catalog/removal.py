@@ -1,8 +1,8 @@
 """Deleting a worker.
 
-Nothing starts of it from then on, and its name is free for another worker. Its bundles, past runs,
-rows and logs stay; the secrets that accounts keep for it do not. What is running goes on to its own
-end; a run that has not begun ends, and says why.
+It cannot be started from then on, and its name is free for another worker. Its bundles, past runs,
+rows and logs stay; the secrets that accounts have for it are deleted. Running runs continue; runs
+that have not started end with a reason.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from fyke.model.run import RunState
 from fyke.model.worker import Worker
 from fyke.reasons import Reason, ReasonCode
 
-# Ended in one transaction; many more would keep others from writing for too long.
+# Ended in one transaction; more would block other writers for too long.
 _AT_ONCE = 100
 
 
@@ -34,10 +34,10 @@ class WorkerRemoval:
         self._rules = rules
 
     async def delete(self, caller: Caller, ref: str) -> int:
-        """Delete the caller's worker; return how many of its runs ended without having begun.
+        """Delete the caller's worker; return how many of its runs ended before they started.
 
-        Asked again by the worker's id it finishes what a crash interrupted, and is a success.
-        Raise ``Forbidden`` for a worker of somebody else, ``WorkerNotFound``.
+        Repeated with the worker's id it finishes what a crash interrupted, and succeeds.
+        Raise ``Forbidden`` for a worker of another account, ``WorkerNotFound``.
         """
         require_editor(caller, "Deleting workers")
         worker = await self._storage.write(lambda tx: _mark(tx, caller, ref.strip()))
@@ -50,7 +50,7 @@ class WorkerRemoval:
         return ended
 
     def _end_some(self, tx: Transaction, worker_id: str) -> tuple[bool, int]:
-        """End runs that have not begun; return whether there may be more, and how many ended."""
+        """End runs that have not started; return whether there may be more, and how many ended."""
         run_ids = tx.runs.not_started(worker_id, _AT_ONCE)
         return bool(run_ids), sum(self._end(tx, run_id) for run_id in run_ids)
 

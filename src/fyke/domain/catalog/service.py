@@ -1,4 +1,4 @@
-"""The catalog: the published workers that people find by searching."""
+"""The catalog: search in published workers."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ class CatalogEntry:
 
 @dataclass(frozen=True, slots=True)
 class CatalogView:
-    """One worker with what stands around its page. ``runs`` and ``tasks`` are the caller's
-    account's own; ``notice`` says why the latest version is deprecated, ``None`` when it is not;
+    """One worker with the content of its page. ``runs`` and ``tasks`` are those of the caller's
+    account; ``notice`` says why the latest version is deprecated, ``None`` when it is not;
     ``latest`` is the version that the caller gets, None without one.
     """
 
@@ -86,7 +86,7 @@ class CatalogListing:
 
 
 class Catalog:
-    """Searching, for everybody; a caller also finds the private workers of the account."""
+    """Search for public workers; a caller also finds the private ones of the account."""
 
     def __init__(
         self, storage: Storage, categories: Categories | None = None, *, priced: bool = False
@@ -97,7 +97,7 @@ class Catalog:
         self.categories = categories or Categories()
 
     async def search(self, caller: Caller | None, text: str, limit: int = 10) -> list[Worker]:
-        """Return at most ``limit`` workers (1 to 100) that hold ``text`` in id, path, title or
+        """Return at most ``limit`` workers (1 to 100) with ``text`` in id, path, title or
         description. Raise ``InvalidRequest`` for a blank text.
         """
         wanted = text.strip()
@@ -124,8 +124,8 @@ class Catalog:
         return total, [seen_by(worker, caller) for worker in found]
 
     async def browse(self, caller: Caller, query: CatalogQuery) -> CatalogListing:
-        """One page of the catalog with figures, counts of categories, and names that are near
-        when nothing is found. Raise ``InvalidRequest`` for a text that is too long.
+        """One page of the catalog with figures, counts of categories, and similar names when
+        nothing is found. Raise ``InvalidRequest`` for a text that is too long.
         """
         text = query.text.strip()
         if len(text) > MAX_SEARCH:
@@ -164,7 +164,7 @@ class Catalog:
         )
 
     def _sorted(self, counts: dict[int, int]) -> list[int]:
-        """Named ones in their own order, then the others by number."""
+        """Named categories in their own order, then the others by number."""
         named = [number for number in self.categories.all if number in counts]
         return [*named, *sorted(counts.keys() - set(named))]
 
@@ -177,7 +177,7 @@ class Catalog:
         return await self._storage.read(work)
 
     async def view(self, caller: Caller, ref: str) -> CatalogView:
-        """One worker with what stands around its page. Raise ``WorkerNotFound``."""
+        """One worker with the content of its page. Raise ``WorkerNotFound``."""
 
         def work(tx: Transaction) -> CatalogView:
             entry = _entries(tx, caller, [find_worker(tx, caller, ref)])[0]
@@ -193,12 +193,12 @@ class Catalog:
         return await self._storage.read(work)
 
     async def entries(self, caller: Caller, workers: Sequence[Worker]) -> list[CatalogEntry]:
-        """The figures beside workers that were found by other means."""
+        """The catalog entries of given workers."""
         return await self._storage.read(lambda tx: _entries(tx, caller, workers))
 
     async def favourites(self, caller: Caller, text: str = "") -> list[CatalogEntry]:
-        """What the caller has marked and may still see, the latest first; with ``text`` only
-        those that hold it in path, title or description.
+        """The caller's favourites that are still visible, the latest first; with ``text`` only
+        those with it in path, title or description.
         """
         wanted = text.strip().casefold()
 
@@ -216,8 +216,8 @@ class Catalog:
         return await self._storage.read(work)
 
     async def mark(self, caller: Caller, ref: str, *, favourite: bool) -> CatalogEntry:
-        """Put the worker among the caller's favourites, or take it out. Raise ``WorkerNotFound``,
-        and ``InvalidRequest`` when there are too many.
+        """Add the worker to the caller's favourites, or remove it. Raise ``WorkerNotFound``, and
+        ``InvalidRequest`` when there are too many.
         """
 
         def work(tx: Transaction) -> CatalogEntry:

@@ -17,7 +17,7 @@ MAX_OPTIONS = 5000
 
 
 def token_of(value: Any) -> str:
-    """Return the text that stands for a value; no two values share one."""
+    """Return the token of a value; it is unique."""
     if not isinstance(value, str):
         return dump(value)
     blank = not value.strip()  # the blank token stands for "nothing chosen"
@@ -33,7 +33,7 @@ def _reads_as_json(text: str) -> bool:
 
 
 def read_options(raw: object) -> tuple[Option, ...]:
-    """Return the usable ones among a property's ``options``; plain values are their own label."""
+    """Return the valid entries of a property's ``options``; plain values are their own label."""
     options: dict[str, Option] = {}
     for item in (raw if isinstance(raw, list) else [])[:MAX_OPTIONS]:
         option = _option(item)
@@ -61,9 +61,9 @@ def _words(value: Any) -> str:
 
 
 def index(options: Iterable[Option]) -> dict[str, Any]:
-    """Return what each text means that somebody may send: people type what they see.
+    """Map each text that a form may send to its option, because users type what they see.
 
-    A token counts first, then a value as a word, then a label.
+    A token takes precedence, then a value as text, then a label.
     """
     known = list(options)
     found: dict[str, Any] = {option.token: option.value for option in known}
@@ -75,7 +75,7 @@ def index(options: Iterable[Option]) -> dict[str, Any]:
 
 
 def value_of(token: str) -> Any:
-    """Return the value of a token that is none of the options."""
+    """Return the value of a token that belongs to no option."""
     try:
         value = read_json(token)
     except JsonViewError:

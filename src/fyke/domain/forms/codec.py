@@ -1,10 +1,10 @@
-"""A field's value as a form carries it, without loss, and back.
+"""Encodes a field's value for a form without loss, and decodes it again.
 
-Three things make it lossless. A value that its control cannot show is carried as JSON under the
-suffix ``json``. A value that the control shows, but would not give back as it was (null as an empty
-line, a list in an order of its own), is carried beside it under ``was``: a control that comes back
-just as it was shown means just that value. And rows of a table are fields within a field, named
-``ROW.COLUMN``. Text under ``paste`` is more rows, as a spreadsheet copies them.
+A value that its control cannot show is sent as JSON under the suffix ``json``. A value that the
+control shows but would not return unchanged (null as an empty line, a list in another order) is
+also sent under ``was``: when the control comes back unchanged, that value is meant. Rows of a table
+are fields within a field, named ``ROW.COLUMN``. Text under ``paste`` is more rows, as copied from a
+spreadsheet.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from fyke.domain.forms.jsonview import JsonViewError, read_json
 from fyke.domain.forms.model import (
     ABSENT,
     ControlKind,
-    FieldError,
     FormField,
+    InputError,
     dump,
     named_field,
     pretty,
@@ -44,7 +44,7 @@ def encode(field: FormField, value: Any) -> Posted:
 
 
 def decode(field: FormField, posted: Posted) -> Read:
-    """Return what a control, or whoever speaks like one, has sent."""
+    """Decode what a control of the form, or another client, has sent."""
     posted = {suffix: [t.replace("\r\n", "\n") for t in texts] for suffix, texts in posted.items()}
     if JSON in posted:
         return read_json_text(field, first(posted, JSON))
@@ -57,7 +57,7 @@ def decode(field: FormField, posted: Posted) -> Read:
 
 
 def _kept(field: FormField, was: str, posted: Posted) -> Read | None:
-    """The value that was shown, if the control has come back as it was shown."""
+    """The value under ``was``, if the control came back unchanged."""
     try:
         value = ABSENT if was == _ABSENT else read_json(was)
     except JsonViewError:
@@ -67,7 +67,7 @@ def _kept(field: FormField, was: str, posted: Posted) -> Read | None:
 
 
 def _said(posted: Posted) -> Posted:
-    """What was said, leaving out what says nothing, and the hints that only help to show it."""
+    """What was sent, without empty texts and without the hints for display."""
     said = {suffix: [text for text in texts if text] for suffix, texts in posted.items()}
     return {s: t for s, t in said.items() if t and s != UNIT and not s.endswith(f":{UNIT}")}
 
@@ -109,7 +109,7 @@ def _show_table(field: FormField, value: Any) -> Posted | None:
 
 def _read_table(field: FormField, posted: Posted) -> Read:
     values: list[dict[str, Any]] = []
-    problems: list[FieldError] = []
+    problems: list[InputError] = []
     paste = first(posted, PASTE)
     if paste.strip():
         try:
@@ -134,9 +134,9 @@ def _blank(value: Any) -> bool:
 
 def _read_row(
     field: FormField, cells: dict[str, Posted], number: int
-) -> tuple[dict[str, Any], list[FieldError]]:
+) -> tuple[dict[str, Any], list[InputError]]:
     row: dict[str, Any] = {}
-    problems: list[FieldError] = []
+    problems: list[InputError] = []
     for column in field.columns:
         read = decode(column, cells.get(column.name, {}))
         if read.value is not ABSENT:
@@ -148,10 +148,10 @@ def _read_row(
     return row, problems
 
 
-def _cell_error(field: FormField, number: int, column: FormField, rule: str) -> FieldError:
+def _cell_error(field: FormField, number: int, column: FormField, rule: str) -> InputError:
     error = _field_error(field, rule)
     return replace(error, row=number, column=column.name, title=column.title)
 
 
-def _field_error(field: FormField, rule: str) -> FieldError:
-    return FieldError(f"custom.{field.name}", rule, subject=named_field(field.name))
+def _field_error(field: FormField, rule: str) -> InputError:
+    return InputError(f"custom.{field.name}", rule, subject=named_field(field.name))

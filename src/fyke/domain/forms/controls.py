@@ -1,8 +1,8 @@
-"""One field as what its control sends, and back.
+"""Converts a value to what its control sends, and back.
 
-A control sends ``Posted``: texts by a suffix, ``""`` for the value itself. ``show`` says what a
-control of this kind sends for a value, None when it cannot show it; ``read`` is the way back.
-Both know only the control; what they cannot carry is the work of ``codec``.
+A control sends ``Posted``: texts by a suffix, ``""`` for the value itself. ``show`` returns what a
+control of this kind sends for a value, None when it cannot show it; ``read`` is the inverse. Values
+that a control cannot represent are handled by ``codec``.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from fyke.domain.forms.jsonview import JsonViewError, read_json
 from fyke.domain.forms.model import (
     ABSENT,
     ControlKind,
-    FieldError,
     FormField,
+    InputError,
     dump,
     named_field,
     pretty,
@@ -33,12 +33,10 @@ AMOUNT, UNIT = "amount", "unit"
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What a control gave: a value, and what is wrong with it. A value that cannot be understood
-    stays as it was typed.
-    """
+    """A value read from a control, and its errors. A value that cannot be parsed stays as typed."""
 
     value: Any
-    problems: tuple[FieldError, ...] = ()
+    problems: tuple[InputError, ...] = ()
 
 
 def first(posted: Mapping[str, list[str]], suffix: str = "") -> str:
@@ -46,25 +44,25 @@ def first(posted: Mapping[str, list[str]], suffix: str = "") -> str:
     return next(iter(posted.get(suffix, ())), "")
 
 
-def _wrong(field: FormField, rule: str, **place: Any) -> tuple[FieldError, ...]:
+def _wrong(field: FormField, rule: str, **place: Any) -> tuple[InputError, ...]:
     subject = named_field(field.name)
-    return (FieldError(f"custom.{field.name}", rule, subject=subject, **place),)
+    return (InputError(f"custom.{field.name}", rule, subject=subject, **place),)
 
 
 def one_line(value: object) -> bool:
-    """Tell whether a one-line control brings the text back as it was."""
-    return carries(value) and "\n" not in str(value)
+    """Whether a one-line control returns the text unchanged."""
+    return is_lossless(value) and "\n" not in str(value)
 
 
-def carries(value: object) -> bool:
-    """Tell whether a form brings the text back as it was."""
+def is_lossless(value: object) -> bool:
+    """Whether a form returns the text unchanged."""
     if not isinstance(value, str) or "\r" in value or "\0" in value:
         return False
     return value.isascii() or not any("\ud800" <= char <= "\udfff" for char in value)
 
 
 def _empty(field: FormField) -> Any:
-    """A text that was emptied: of a field that has a default it says "none", else nothing."""
+    """An emptied text: for a field with a default it means "none", else no value."""
     return "" if isinstance(field.default, str) and field.default else ABSENT
 
 
@@ -76,7 +74,7 @@ def _show_line(field: FormField, value: Any) -> Posted | None:
 
 
 def _show_text(field: FormField, value: Any) -> Posted | None:
-    return {"": [value]} if carries(value) else None
+    return {"": [value]} if is_lossless(value) else None
 
 
 def _read_text(field: FormField, posted: Posted) -> Read:
@@ -91,7 +89,7 @@ def _show_number(field: FormField, value: Any) -> Posted | None:
     try:
         read_number(value, whole=field.type == "integer")
     except NotANumber:
-        return {"": [value]}  # it was typed so, and is no number: show it where it can be mended
+        return {"": [value]}  # typed, but no number: show it, so that it can be corrected
     return None
 
 
@@ -111,7 +109,7 @@ def _read_number(field: FormField, posted: Posted) -> Read:
 
 
 def _show_choice(field: FormField, value: Any) -> Posted | None:
-    return {"": [choices.token_of(value)]} if carries(choices.token_of(value)) else None
+    return {"": [choices.token_of(value)]} if is_lossless(choices.token_of(value)) else None
 
 
 def _read_choice(field: FormField, posted: Posted) -> Read:
@@ -124,7 +122,7 @@ def _read_choice(field: FormField, posted: Posted) -> Read:
     return Read(choices.value_of(text), _undeclared(field, text))
 
 
-def _undeclared(field: FormField, text: str) -> tuple[FieldError, ...]:
+def _undeclared(field: FormField, text: str) -> tuple[InputError, ...]:
     return _wrong(field, f'has no option "{text[:80]}"; choose one of the list')
 
 
@@ -132,7 +130,7 @@ def _show_choices(field: FormField, value: Any) -> Posted | None:
     if not isinstance(value, list):
         return None
     tokens = [choices.token_of(item) for item in value]
-    if len(set(tokens)) < len(tokens) or not all(map(carries, tokens)):
+    if len(set(tokens)) < len(tokens) or not all(map(is_lossless, tokens)):
         return None
     return {"": tokens, ORDER: [dump(tokens)]}
 
@@ -146,7 +144,7 @@ def _read_choices(field: FormField, posted: Posted) -> Read:
     wanted += [text for text in declared if text in ticked and text not in hint]
     wanted += [text for text in ticked if text not in hint and text not in declared]
     values: list[Any] = []
-    problems: list[FieldError] = []
+    problems: list[InputError] = []
     for text in dict.fromkeys(wanted):
         values.append(known[text] if text in known else choices.value_of(text))
         if text not in known:
@@ -214,7 +212,7 @@ def _read_span(field: FormField, date: str, amount: str, unit: str) -> Read:
 
 
 def _date_parts(text: str, rule: dates.DateRule) -> dates.Parts | None:
-    """The parts of a date in the format that is sent, that is shown, or of the standard."""
+    """The parts of a date in the sent, the shown or the ISO format."""
     for known in (rule.sent, rule.shown):
         parts = dates.parse(text, known)
         if parts is not None and "year" in parts:
@@ -243,7 +241,7 @@ def _show_list(field: FormField, value: Any) -> Posted | None:
 
 
 def _shared_key(items: list[Any]) -> str | None:
-    """The one key of all items, ``""`` when they are plain text, None when they are neither."""
+    """The only key of all items, ``""`` when they are plain text, else None."""
     if all(isinstance(item, str) for item in items):
         return ""
     head = items[0]

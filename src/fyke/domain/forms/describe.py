@@ -1,8 +1,8 @@
-"""From the text of a schema to the sections and fields of a form. Never fails.
+"""Makes the sections and fields of a form from the text of a schema. Never fails.
 
-A schema that cannot be read gives a form without fields that says why. An editor that is unknown,
-or that cannot make the type that the Worker wants, is replaced by one that can, with a note for the
-developer; so every field sends what a run is checked for.
+An unreadable schema gives a form without fields that says why. An editor that is unknown, or does
+not fit the type of the field, is replaced by one that does, with a note for the developer; so every
+field sends a value of the type that runs are checked for.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def describe(schema_text: str) -> RunForm:
 
 
 def _sections(items: list[Item]) -> tuple[Section, ...]:
-    """A property with a caption begins a group; the same caption again goes on with it."""
+    """A property with a caption starts a section; the same caption later continues it."""
     groups: list[tuple[str, str, list[FormField]]] = [("", "", [])]
     for item in items:
         caption = text_of(item.get("sectionCaption")).strip()
@@ -194,7 +194,7 @@ def _note(
 
 
 def _item_key(editor: str, default: object) -> str:
-    """The key of a list's items, from its default, else as its editor's items usually have."""
+    """The key of a list's items, from its default, else the usual one of its editor."""
     if isinstance(default, list) and default:
         first = default[0]
         return next(iter(first)) if isinstance(first, dict) and len(first) == 1 else ""

@@ -1,7 +1,6 @@
-"""Filling a list of the form from a file, or from what was copied out of a spreadsheet.
+"""Fills a list of the form from a file, or from cells copied from a spreadsheet.
 
-Rows that come so go the way of rows that were typed: the same rules, with the line of the file in
-every fault.
+Imported rows follow the same rules as typed ones, with the line of the file in every error.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fyke.domain.forms.codec import decode
-from fyke.domain.forms.model import ControlKind, FieldError, FormField
+from fyke.domain.forms.model import ControlKind, FormField, InputError
 from fyke.domain.forms.rows import cells_of
 from fyke.domain.forms.tables import MAX_BYTES, Table, pasted, read_text_file, refuse
 from fyke.domain.forms.workbook import read_workbook
@@ -22,8 +21,8 @@ _OLD_WORKBOOK = b"\xd0\xcf\x11\xe0"
 
 @dataclass(frozen=True, slots=True)
 class ImportChoice:
-    """Which column of a file to take, by its number from 1 or its title; ``""``: the first, or the
-    one that is called like the field. ``sheet`` of a workbook; ``""``: the first.
+    """Which column of a file to take, by its number from 1 or its title; ``""``: the one with the
+    name of the field, or the first. ``sheet`` of a workbook; ``""``: the first.
     """
 
     column: str = ""
@@ -32,17 +31,17 @@ class ImportChoice:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """The value for the field, and what is wrong with it. ``header``: the first row was titles."""
+    """The value for the field, and its errors. ``header``: the first row had titles."""
 
     value: list[Any]
     header: bool
-    errors: tuple[FieldError, ...] = ()
+    errors: tuple[InputError, ...] = ()
 
 
 def read_file(name: str, data: bytes, sheet: str = "") -> Table:
-    """Return the cells of a CSV, TXT or XLSX file, told apart by content, then by name.
+    """Return the cells of a CSV, TXT or XLSX file, recognised by content, then by name.
 
-    Raise ``InvalidRequest`` with the line and the way out.
+    Raise ``InvalidRequest`` with the line and the remedy.
     """
     if not data:
         raise refuse("is empty; choose one with at least one line")
@@ -88,7 +87,7 @@ def _import_list(field: FormField, table: Table, column: str) -> Imported:
 
 
 def _column(field: FormField, titles: list[str], wanted: str) -> tuple[int, bool]:
-    """The index of the column, and whether the first row holds titles."""
+    """The index of the column, and whether the first row has titles."""
     names = {name.casefold() for name in (field.name, field.title, field.item_key) if name}
     known = next((n for n, title in enumerate(titles) if title.casefold() in names), None)
     wanted = wanted.strip()
@@ -112,7 +111,7 @@ def _import_rows(field: FormField, table: Table) -> Imported:
     return Imported(read.value, found.header, errors)
 
 
-def _with_line(error: FieldError, lines: list[int]) -> FieldError:
+def _with_line(error: InputError, lines: list[int]) -> InputError:
     if not 0 < error.row <= len(lines):
         return error
     return replace(error, line=lines[error.row - 1])

@@ -1,4 +1,4 @@
-"""JSON that people type: read strictly, and when it is wrong, with line and column."""
+"""JSON typed by users: read strictly, with errors that have line and column."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _HINTS = {
 
 
 class JsonViewError(ValueError):
-    """The text is no JSON that can be used; places are 1-based, 0 = unknown."""
+    """The text is not usable JSON; line and column are 1-based, 0 = unknown."""
 
     def __init__(self, message: str, line: int = 0, column: int = 0) -> None:
         super().__init__(message)
@@ -90,7 +90,7 @@ def _too_deep() -> JsonViewError:
 
 
 def _check(value: Any) -> None:
-    """Refuse what is nested too deep, and text that no encoding can write."""
+    """Refuse values that are nested too deep, and text that cannot be encoded."""
     level, depth = [value], 0
     while level:
         depth += 1

@@ -1,4 +1,4 @@
-"""What a form is made of: fields, their kinds, their options, and what went wrong with them."""
+"""The model of a form: fields, controls, options and errors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fyke.errors import Problem
 
 
 class Absent(Enum):
-    """The value of a field that the input does not have; null is a value of its own."""
+    """The value of a field that is missing in the input, as opposed to null."""
 
     ABSENT = "absent"
 
@@ -101,7 +101,7 @@ class RunForm:
 
 
 @dataclass(frozen=True, slots=True)
-class FieldError:
+class InputError:
     """One problem: where, and which rule with its remedy, worded to follow the subject.
 
     ``path`` is ``custom.NAME``, ``system.NAME`` or ``""`` for the input as a whole. ``row`` is
@@ -146,7 +146,7 @@ def pretty(value: Any) -> str:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Tell whether two values are the same JSON: 1, 1.0 and true all differ."""
+    """Whether two values are the same JSON: 1, 1.0 and true all differ."""
     if one is ABSENT or other is ABSENT:
         return one is other
     return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)

@@ -1,8 +1,8 @@
-"""The one way to a run's input, from wherever it comes.
+"""The one path to a run's input, from any source.
 
 A form, the text of the JSON view, the body of a request, a saved task, the input of a past run, a
-snippet: each is a ``Raw`` of its kind, and all give the same ``Normalised``. What the original
-platform takes as it is, is taken as it is: nothing is filled in, trimmed, sorted or rounded.
+snippet: each is a ``Raw`` of its kind, and all give the same ``Normalised``. As on the original
+platform, values stay unchanged: nothing is filled in, trimmed, sorted or rounded.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from fyke.domain.forms.codec import decode
 from fyke.domain.forms.jsonview import JsonViewError, read_json
-from fyke.domain.forms.model import ABSENT, ControlKind, FieldError, FormField, RunForm
+from fyke.domain.forms.model import ABSENT, ControlKind, FormField, InputError, RunForm
 from fyke.domain.forms.pairs import Pairs, Sent, group_by_field, shown
 from fyke.domain.forms.pairs import pairs as sent_pairs
 from fyke.domain.forms.system import check_system, read_system
@@ -29,7 +29,7 @@ _MAX_LINES_TEXT = 500_000  # in longer texts the lines of errors are not looked 
 
 @dataclass(frozen=True, slots=True)
 class FormPairs:
-    """What a form has sent, in order."""
+    """The pairs that a form has sent, in order."""
 
     pairs: Iterable[tuple[str, str]]
 
@@ -57,14 +57,14 @@ Raw = FormPairs | JsonText | GivenInput
 
 @dataclass(frozen=True, slots=True)
 class Normalised:
-    """The input, and all that is wrong with it; without errors it can be started.
+    """The input and its errors; without errors it can be started.
 
-    With errors, ``custom`` holds what could be read, and texts as they were typed.
+    With errors, ``custom`` has the values that could be read, and other texts as typed.
     """
 
     system: dict[str, Any]
     custom: dict[str, Any]
-    errors: tuple[FieldError, ...] = ()
+    errors: tuple[InputError, ...] = ()
 
     @property
     def input(self) -> dict[str, Any]:
@@ -73,7 +73,7 @@ class Normalised:
 
 
 def normalise(form: RunForm, raw: Raw, defaults: SystemDefaults | None = None) -> Normalised:
-    """Return the input that ``raw`` means. Never raises: what is wrong is in ``errors``."""
+    """Return the input of ``raw``. Never raises: problems are in ``errors``."""
     if isinstance(raw, FormPairs):
         found = _from_form(form, raw)
     elif isinstance(raw, JsonText):
@@ -84,13 +84,13 @@ def normalise(form: RunForm, raw: Raw, defaults: SystemDefaults | None = None) -
 
 
 def to_pairs(form: RunForm, value: Normalised) -> Pairs:
-    """Return what the form sends when it shows this input: the inverse of ``normalise``."""
+    """Return the pairs that a form with this input sends: the inverse of ``normalise``."""
     return sent_pairs(shown(form, value.custom, value.system))
 
 
 def start_value(form: RunForm) -> dict[str, Any]:
-    """Return the custom input of a form that nobody has touched: the defaults, and of controls
-    that always say something what they say when they are empty.
+    """Return the custom input of an unchanged form: the defaults, and the values of controls that
+    send one also when they are empty.
     """
     values: dict[str, Any] = {}
     for name, field in form.fields.items():
@@ -108,10 +108,10 @@ def _from_form(form: RunForm, raw: FormPairs) -> Normalised:
     pairs = list(raw.pairs)
     if len(pairs) > MAX_PAIRS:
         message = f"the form has more than {MAX_PAIRS:,} values; give the input as JSON"
-        return Normalised({}, {}, (FieldError("", message),))
+        return Normalised({}, {}, (InputError("", message),))
     sent = group_by_field(pairs)
     custom: dict[str, Any] = {}
-    errors: list[FieldError] = []
+    errors: list[InputError] = []
     for name, field in form.fields.items():
         read = decode(field, sent.custom.get(name, {}))
         if read.value is not ABSENT:
@@ -122,20 +122,20 @@ def _from_form(form: RunForm, raw: FormPairs) -> Normalised:
     return Normalised(system, {**custom, **rest}, (*errors, *wrong, *broken))
 
 
-def _system(sent: Sent) -> tuple[dict[str, Any], list[FieldError]]:
+def _system(sent: Sent) -> tuple[dict[str, Any], list[InputError]]:
     system, errors = read_system(sent.system)
     rest, wrong = _rest(sent.system_rest)
     return {**system, **rest}, errors + wrong
 
 
-def _rest(text: str) -> tuple[dict[str, Any], list[FieldError]]:
-    """What the form does not show and carries along."""
+def _rest(text: str) -> tuple[dict[str, Any], list[InputError]]:
+    """The members that the form sends along without showing them."""
     try:
         value = read_json(text) if text.strip() else {}
     except JsonViewError as bad:
-        return {}, [FieldError("", f"the values that are not shown are no valid JSON: {bad}")]
+        return {}, [InputError("", f"the values that are not shown are no valid JSON: {bad}")]
     if not isinstance(value, dict):
-        return {}, [FieldError("", "the values that are not shown must be a JSON object")]
+        return {}, [InputError("", "the values that are not shown must be a JSON object")]
     return value, []
 
 
@@ -143,15 +143,15 @@ def _from_text(form: RunForm, raw: JsonText) -> Normalised:
     system, broken = _system(group_by_field(raw.system))
     if not raw.text.strip():
         message = "the JSON is empty; write {} for an input without values"
-        return Normalised(system, {}, (FieldError("", message), *broken))
+        return Normalised(system, {}, (InputError("", message), *broken))
     try:
         value = read_json(raw.text)
     except JsonViewError as bad:
-        error = FieldError("", f"the JSON is not valid: {bad}", 0, "", bad.line, bad.column)
+        error = InputError("", f"the JSON is not valid: {bad}", 0, "", bad.line, bad.column)
         return Normalised(system, {}, (error, *broken))
     if not isinstance(value, dict):
         message = 'the input must be a JSON object; write it in braces, as in {"field": 1}'
-        return Normalised(system, {}, (FieldError("", message), *broken))
+        return Normalised(system, {}, (InputError("", message), *broken))
     if is_whole(form, value):
         whole = _from_value(value)
         return whole if whole.system else Normalised(system, whole.custom, (*whole.errors, *broken))
@@ -159,7 +159,7 @@ def _from_text(form: RunForm, raw: JsonText) -> Normalised:
 
 
 def is_whole(form: RunForm, value: dict[str, Any]) -> bool:
-    """Tell whether an object is the ``input`` of a start and not the Worker's own object."""
+    """Whether an object is the ``input`` of a start and not the Worker's own object."""
     inner = value.get("parameters")
     return (
         len(value) == 1
@@ -174,7 +174,7 @@ def _from_value(value: object) -> Normalised:
     try:
         system, custom = parts(value)
     except InvalidRequest as error:
-        return Normalised({}, {}, (FieldError("", error.message),))
+        return Normalised({}, {}, (InputError("", error.message),))
     return Normalised(system, custom)
 
 
@@ -188,7 +188,7 @@ def _checked(form: RunForm, found: Normalised, raw: Raw, defaults: SystemDefault
         path = f"custom.{problem.name}"
         if path not in known:
             errors.append(
-                FieldError(
+                InputError(
                     path,
                     problem.rule,
                     line=lines.of(problem.name),
@@ -203,7 +203,7 @@ def _checked(form: RunForm, found: Normalised, raw: Raw, defaults: SystemDefault
 
 
 class _Positions:
-    """The lines of fields in the text of the JSON view; 0 everywhere else."""
+    """The lines of fields in the text of the JSON view; 0 for other sources."""
 
     def __init__(self, form: RunForm, raw: Raw) -> None:
         self._lines: Lines | None = None

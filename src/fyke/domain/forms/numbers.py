@@ -1,4 +1,6 @@
-"""Numbers as people type them: digits and a point, of any length; never a guess at a comma."""
+"""Numbers as users type them: digits and a decimal point, of any length. Commas are refused,
+because they are ambiguous.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 class NotANumber(ValueError):
-    """The text is none; the message is the rule and the way out."""
+    """The text is not a number; the message is the rule and the remedy."""
 
 
 def read_number(text: str, *, whole: bool) -> int | float:
@@ -33,13 +35,13 @@ def read_number(text: str, *, whole: bool) -> int | float:
 
 
 def _rule(typed: str, whole: bool) -> str:
-    what = "a whole number" if whole else "a number"
+    expected = "a whole number" if whole else "a number"
     if "," in typed:
         return (
-            f"must be {what} without commas; write the decimal point as . and leave out "
+            f"must be {expected} without commas; write the decimal point as . and leave out "
             "separators of thousands, as in 1234.5"
         )
-    return f"must be {what}; use digits only, such as {'12' if whole else '12.5'}"
+    return f"must be {expected}; use digits only, such as {'12' if whole else '12.5'}"
 
 
 def within(number: float, minimum: float | None, maximum: float | None) -> str:

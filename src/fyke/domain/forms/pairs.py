@@ -1,9 +1,9 @@
 """The names of a form's controls, and all of an input as the pairs that a form sends.
 
 ``f:FIELD`` is a field of the Worker's own input, ``f:FIELD:SUFFIX`` what goes with it (see
-``codec``), ``s:FIELD`` a member of ``system``. ``f`` and ``s`` alone hold, as a JSON object, what
-the form does not show. Names are percent-encoded, so whatever a schema calls a field can be told
-apart.
+``codec``), ``s:FIELD`` a member of ``system``. ``f`` and ``s`` alone are JSON objects of the values
+that the form does not show. Names are percent-encoded, so every field name of a schema is
+unambiguous.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Pairs = list[tuple[str, str]]
 
 @dataclass(slots=True)
 class Sent:
-    """The pairs of a form, sorted by what they belong to."""
+    """The pairs of a form, grouped by what they belong to."""
 
     custom: dict[str, Posted] = field(default_factory=dict)
     system: dict[str, Posted] = field(default_factory=dict)
@@ -58,7 +58,7 @@ def group_by_field(pairs: Iterable[tuple[str, str]]) -> Sent:
 
 
 def shown(form: RunForm, custom: dict[str, Any], system: dict[str, Any]) -> Sent:
-    """Return an input as its form shows it."""
+    """Return the content of the form's controls for an input."""
     sent = Sent()
     for name, each in form.fields.items():
         sent.custom[name] = encode(each, custom.get(name, ABSENT))
@@ -75,7 +75,7 @@ def _rest(values: dict[str, Any], fields: dict[str, Any]) -> str:
 
 
 def pairs(sent: Sent) -> Pairs:
-    """Return what a browser would send for a form that shows this."""
+    """Return the pairs that a browser sends for a form with this content."""
     found: Pairs = [(CUSTOM, sent.custom_rest), (SYSTEM, sent.system_rest)]
     for part, fields in ((CUSTOM, sent.custom), (SYSTEM, sent.system)):
         for name, posted in fields.items():

@@ -1,6 +1,4 @@
-"""What starting an input would mean: into how many subtasks it splits, what it may cost, and what
-stands in its way at the moment.
-"""
+"""A preview of a start: the number of subtasks, the possible cost, and what prevents it now."""
 
 from __future__ import annotations
 
@@ -24,7 +22,7 @@ _GB = 10**9
 
 @dataclass(frozen=True, slots=True)
 class SplitPreview:
-    """The input as it would be carried out. ``subtasks`` is 0 when ``problem`` says why not."""
+    """How an input would be split. ``subtasks`` is 0 when ``problem`` says why it cannot be."""
 
     subtasks: int
     problem: str = ""
@@ -52,7 +50,7 @@ class Quote:
 def split_preview(
     form: RunForm, value: Normalised, defaults: SystemDefaults, most_subtasks: int
 ) -> SplitPreview:
-    """Return how an input without errors would be carried out."""
+    """Return how an input without errors would be split."""
     if value.errors:
         return SplitPreview(0, "the input has faults")
     try:
@@ -66,7 +64,7 @@ def split_preview(
 def quote(
     prices: Prices, found: SplitPreview, account: Account, month: SpendingMonth | None = None
 ) -> Quote:
-    """Return what a plan may cost the account; ``month`` when it has a cap on that."""
+    """Return what a run may cost the account; ``month`` when that has a cap."""
     limits = found.limits
     if not prices.any() or limits is None:
         return Quote(priced=prices.any())

@@ -1,4 +1,4 @@
-"""Rows of a table as fields within a field: the names of their cells, and where they come from."""
+"""Rows of a table as fields within a field: the names of their cells, and import of rows."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from fyke.domain.forms.model import FormField
 from fyke.domain.forms.tables import Table
 
 MAX_ROWS = 10_000
-SHOWN_ROWS = 300  # more are shown as JSON: a page of ten thousand controls helps nobody
+SHOWN_ROWS = 300  # more are shown as JSON, because ten thousand controls are of no use
 
 _CELL = re.compile(r"(\d{1,6})\.([^:]*)(?::(.*))?", re.DOTALL)
 
 
 def quoted(name: str) -> str:
-    """Return a name that has none of the characters which part the names of controls."""
+    """Encode a name, so that it contains no separator of control names."""
     return quote(name, safe="", errors="surrogatepass")
 
 
 def unquoted(text: str) -> str:
-    """Return the name that was quoted."""
+    """Decode a name that ``quoted`` has encoded."""
     return unquote(text, errors="surrogatepass")
 
 
 def cell_name(row: int | str, column: str, suffix: str = "") -> str:
-    """Return the suffix of a cell: row and column, the column quoted so that no dot is left."""
+    """Return the suffix of a cell: row and column, the column quoted so that it has no dot."""
     return f"{row}.{quoted(column)}" + (f":{suffix}" if suffix else "")
 
 
 def rows_of(field: FormField, posted: Posted) -> list[dict[str, Posted]]:
-    """Return the rows that were sent, each as its cells by the name of their column."""
+    """Return the rows that were sent, each as a mapping from column names to cells."""
     rows: dict[int, dict[str, Posted]] = {}
     names = {column.name for column in field.columns}
     for suffix, texts in posted.items():
@@ -46,7 +46,7 @@ def rows_of(field: FormField, posted: Posted) -> list[dict[str, Posted]]:
 
 @dataclass(frozen=True, slots=True)
 class Cells:
-    """Rows from elsewhere as a form would send them. ``lines``: of each row its place there."""
+    """Imported rows as a form would send them. ``lines``: the line of each row in its source."""
 
     cells: Posted
     lines: list[int]
@@ -54,10 +54,9 @@ class Cells:
 
 
 def cells_of(field: FormField, table: Table, *, after: int = 0) -> Cells:
-    """Return the rows of a table, numbered from ``after`` on.
-
-    When the first row has the name or title of a column it is titles, and says which column is
-    which; otherwise they are in the order of the field.
+    """Return the rows of a table, numbered from ``after`` on. When the first row contains the name
+    or title of a column, it is a header and maps the columns; otherwise they are in the order of
+    the field.
     """
     places = _titled(field, table.rows[0]) if table.rows else None
     header = places is not None
@@ -77,7 +76,7 @@ def cells_of(field: FormField, table: Table, *, after: int = 0) -> Cells:
 
 
 def _titled(field: FormField, head: list[str]) -> list[int | None] | None:
-    """For each column of the field its place in the file, None when the first row is no titles."""
+    """For each column of the field its index in the file, None when the first row is no header."""
     titles = {cell.strip().casefold(): n for n, cell in reversed(list(enumerate(head)))}
     places = [
         titles.get(column.name.casefold(), titles.get(column.title.casefold()))

@@ -1,4 +1,4 @@
-"""The run form of a worker: what it shows, what it begins with, what its input would mean."""
+"""The run form of a worker: its fields, its initial input, and the preview of a start."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ class FormView:
 
 @dataclass(frozen=True, slots=True)
 class FormStart:
-    """What a form begins with. ``source`` is ``run``, ``task``, ``saved`` or ``schema``; ``ref``
-    the id of the run or task; ``version`` ``""`` for the newest.
+    """The initial input of a form. ``source`` is ``run``, ``task``, ``saved`` or ``schema``;
+    ``ref`` the id of the run or task; ``version`` ``""`` for the newest.
     """
 
     value: Normalised
@@ -80,10 +80,9 @@ class Recent:
 
 @dataclass(frozen=True, slots=True)
 class StartOutlook:
-    """What starting would mean now. ``waits`` says what it would wait for;
-    ``most_runs`` is 0 without a limit. ``estimate``: what it will probably take by earlier runs,
-    None while there are too few of them or the input has faults. ``refused`` says why a run would
-    not be executed at all.
+    """The preview of a start at this moment. ``waits`` says what it would wait for; ``most_runs``
+    is 0 without a limit. ``estimate``: the probable usage by earlier runs, None when there are too
+    few or the input has errors. ``refused`` says why a run would not be executed at all.
     """
 
     plan: SplitPreview
@@ -102,7 +101,7 @@ class StartOutlook:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """An input by way of ``normalise``, and what starting it would mean."""
+    """A normalised input, and the preview of its start."""
 
     value: Normalised
     outlook: StartOutlook
@@ -123,7 +122,7 @@ class RunForms:
         return await self._read(lambda tx: _open(tx, caller, ref, number))
 
     async def check(self, caller: Caller, view: FormView, raw: Raw) -> Checked:
-        """The input that ``raw`` means. Never refuses an input: its faults are in the answer."""
+        """Check the input of ``raw``. Never refuses one: its errors are in the answer."""
         value, found = await asyncio.to_thread(self._plan, view, raw)
         standing = await self._read(lambda tx: _standing(tx, caller, view))
         account, prices = standing.account, self._rules.prices
@@ -143,8 +142,8 @@ class RunForms:
         return Checked(value, outlook)
 
     async def past_form(self, caller: Caller, ref: str, number: str) -> RunForm | None:
-        """The form of any version that the caller could once see, also a withdrawn one, to read
-        what was filled in while it was there.
+        """The form of any version that the caller could see once, also a withdrawn one, to read
+        what was filled in at that time.
         """
 
         def work(tx: Transaction) -> RunForm | None:
@@ -156,7 +155,7 @@ class RunForms:
         return await self._read(work)
 
     async def read(self, form: RunForm, raw: Raw) -> Normalised:
-        """The input that ``raw`` means in a form, with what is wrong with it."""
+        """The input of ``raw`` for a form, with its errors."""
         return await asyncio.to_thread(normalise, form, raw)
 
     def _plan(self, view: FormView, raw: Raw) -> tuple[Normalised, SplitPreview]:
@@ -167,10 +166,9 @@ class RunForms:
     async def begin(
         self, caller: Caller, ref: str, *, from_run: str = "", task: str = "", version: str = ""
     ) -> FormStart:
-        """What the form of a worker begins with: the input of a run, of a task, the caller's own
-        default, or what the schema of ``version`` says.
-
-        Raises ``RunNotFound``, ``TaskNotFound``, ``InvalidRequest`` for those of another worker.
+        """The initial input of a worker's form: from a run, from a task, the caller's own default,
+        or the defaults of ``version``. Raises ``RunNotFound``, ``TaskNotFound``, and
+        ``InvalidRequest`` for those of another worker.
         """
 
         def work(tx: Transaction) -> FormStart:
@@ -202,9 +200,8 @@ class RunForms:
         return await self._read(work)
 
     async def save_default(self, caller: Caller, ref: str, value: Normalised) -> None:
-        """Let the caller's form of this worker begin with an input, faults and all.
-
-        Raises ``Forbidden``, ``WorkerNotFound``, ``InvalidRequest`` for one that is too large.
+        """Save an input as the caller's default for this worker's form, even with errors. Raises
+        ``Forbidden``, ``WorkerNotFound``, ``InvalidRequest`` for one that is too large.
         """
         require_editor(caller, "Saving an input")
         text = dump(value.input)
@@ -220,9 +217,8 @@ class RunForms:
         await self._storage.write(work)
 
     async def forget_default(self, caller: Caller, ref: str) -> None:
-        """Let the form begin with what the schema says again.
-
-        Raises ``Forbidden``, and ``NotFound`` when nothing was saved.
+        """Remove the saved default of the form. Raises ``Forbidden``, and ``NotFound`` when there
+        is none.
         """
         require_editor(caller, "Forgetting a saved input")
 
@@ -271,7 +267,7 @@ def _open(tx: Transaction, caller: Caller, ref: str, number: str | None) -> Form
 
 @dataclass(frozen=True, slots=True)
 class _AccountState:
-    """How the caller's account stands before a start."""
+    """The state of the caller's account that a start depends on."""
 
     account: Account
     waits: Reason | None
@@ -302,7 +298,7 @@ def _from_run(tx: Transaction, caller: Caller, worker: Worker, run_id: str) -> F
 
 
 def _without_defaults(tx: Transaction, run: Run) -> Normalised:
-    """The input of a run, without the options that its version gives by itself."""
+    """The input of a run, without the options that are the defaults of its version."""
     value = _taken_apart(rerun_input(run))
     version = tx.workers.version(run.worker_id, run.version)
     defaults = version.defaults if version else SystemDefaults()
@@ -328,7 +324,7 @@ def _from_task(tx: Transaction, caller: Caller, worker: Worker, task_id: str) ->
 def _taken_apart(saved: object) -> Normalised:
     try:
         return Normalised(*parts(saved))
-    except InvalidRequest:  # a task may hold what no start would take
+    except InvalidRequest:  # a task may have an input that no start would accept
         return Normalised({}, saved if isinstance(saved, dict) else {})
 
 

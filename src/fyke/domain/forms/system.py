@@ -8,7 +8,7 @@ from typing import Any
 from fyke.domain.forms.choices import token_of
 from fyke.domain.forms.codec import decode
 from fyke.domain.forms.controls import Posted
-from fyke.domain.forms.model import ABSENT, ControlKind, FieldError, FormField, Option
+from fyke.domain.forms.model import ABSENT, ControlKind, FormField, InputError, Option
 from fyke.domain.workers.parameters import DEVICES, read_input
 from fyke.errors import InvalidRequest
 from fyke.model.worker import SystemDefaults
@@ -56,10 +56,10 @@ FIELDS: dict[str, FormField] = {
 }
 
 
-def read_system(sent: dict[str, Posted]) -> tuple[dict[str, Any], list[FieldError]]:
-    """Return the options that a form has sent, and what could not be read."""
+def read_system(sent: dict[str, Posted]) -> tuple[dict[str, Any], list[InputError]]:
+    """Return the options that a form has sent, and the errors of those that could not be read."""
     values: dict[str, Any] = {}
-    problems: list[FieldError] = []
+    problems: list[InputError] = []
     for name, field in FIELDS.items():
         read = decode(field, sent.get(name, {}))
         if read.value is not ABSENT:
@@ -71,7 +71,7 @@ def read_system(sent: dict[str, Posted]) -> tuple[dict[str, Any], list[FieldErro
     return values, problems
 
 
-def check_system(system: dict[str, Any], defaults: SystemDefaults) -> list[FieldError]:
+def check_system(system: dict[str, Any], defaults: SystemDefaults) -> list[InputError]:
     """Return one error for each option that a start would refuse."""
     problems = []
     for name, value in system.items():
@@ -79,5 +79,5 @@ def check_system(system: dict[str, Any], defaults: SystemDefaults) -> list[Field
             read_input({"parameters": {"system": {name: value}, "custom": {}}}, defaults)
         except InvalidRequest as error:
             [problem] = error.problems
-            problems.append(FieldError(f"system.{name}", problem.rule, subject=problem.field))
+            problems.append(InputError(f"system.{name}", problem.rule, subject=problem.field))
     return problems

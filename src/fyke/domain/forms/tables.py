@@ -49,7 +49,7 @@ def bounded(rows: Iterable[tuple[int, list[str]]], source: str = _FILE) -> Table
             raise refuse(rule, line, source)
         for number, cell in enumerate(row, 1):
             if len(cell) > MAX_CELL:
-                rule = f"column {number} holds more than {MAX_CELL:,} characters; shorten it"
+                rule = f"column {number} has more than {MAX_CELL:,} characters; shorten it"
                 raise refuse(rule, line, source)
         table.rows.append(row)
         table.lines.append(line)
@@ -79,7 +79,7 @@ def _decoded(data: bytes) -> str:
         line = data.count(b"\n", 0, error.start) + 1
         raise refuse('is no UTF-8 text; save it as "CSV UTF-8" or as Unicode text', line) from None
     if "\0" in text:
-        raise refuse("holds NUL characters, so it is no text; save it as CSV, TXT or XLSX")
+        raise refuse("contains NUL characters, so it is no text; save it as CSV, TXT or XLSX")
     return text
 
 

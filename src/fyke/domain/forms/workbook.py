@@ -1,8 +1,8 @@
 """The first sheet of an XLSX file, or the one of a name, as text.
 
-Read with the standard library, because of all that a workbook may hold only the cells are wanted:
-a ZIP whose parts are inflated up to a limit and no further, and XML of which a document type or
-an entity is refused. Formulas are never worked out; their last values are in the file.
+Read with the standard library, because only the cells of a workbook are needed: a ZIP whose parts
+are inflated up to a limit, and XML without document type or entities. Formulas are not computed;
+their last values are in the file.
 """
 
 from __future__ import annotations
@@ -164,7 +164,7 @@ class _Workbook:
                 left -= len(piece)
                 if left < 0:
                     size = MAX_PART // 2**20
-                    raise refuse(f"holds more than {size} MiB in one part; save the sheet as CSV")
+                    raise refuse(f"has more than {size} MiB in one part; save the sheet as CSV")
                 yield piece
 
 
@@ -173,7 +173,7 @@ def _local(name: str) -> str:
 
 
 def _no_doctype(*_: object) -> None:
-    raise refuse("holds a document type or an entity, which no workbook needs; save it again")
+    raise refuse("contains a document type or an entity, which no workbook needs; save it again")
 
 
 class _SheetReader:
@@ -215,7 +215,7 @@ class _SheetReader:
     def _bound(self, size: int) -> None:
         self._read += size
         if self._read > MAX_PART:
-            raise refuse("holds too much text; save the columns that are needed as CSV")
+            raise refuse("has too much text; save the columns that are needed as CSV")
 
     def _shown(self, value: str) -> str:
         if self._type == "s":

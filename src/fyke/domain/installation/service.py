@@ -1,4 +1,4 @@
-"""The installation for its operator: plans, ways out, storage, versions, health, settings."""
+"""The installation for its operator: plans, egress, storage, versions, health, settings."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from fyke.model.runner import RunnerInfo
 
 CARD_SECONDS = 3.0  # then a card says that it got no answer
 STORAGE_SECONDS = 60.0  # how long a look at the disk counts
-PIECES_SECONDS = 600.0
+COMPONENTS_SECONDS = 600.0
 LATE_MS = 5 * 60 * 1000  # a timer that failed and has not recovered for so long is bad
 MOST_DAYS = 36_500
 DAY_MS = 24 * 3600 * 1000
@@ -72,7 +72,7 @@ class Installation:
         self._health = health
         self._clock = clock
         self._stored = RetentionView(probe.storage, STORAGE_SECONDS, clock)
-        self._pieces = RetentionView(probe.pieces, PIECES_SECONDS, clock)
+        self._components = RetentionView(probe.components, COMPONENTS_SECONDS, clock)
 
     async def plans(self, caller: Caller) -> list[PlanLine]:
         """Every plan, smallest first."""
@@ -86,10 +86,10 @@ class Installation:
         require_operator(caller, "Reading prices")
         return self._probe.tariff()
 
-    def way_out(self, caller: Caller) -> EgressReport:
+    def egress_report(self, caller: Caller) -> EgressReport:
         """Proxies and regions as the settings say."""
         require_operator(caller, "Reading proxies")
-        return self._probe.way_out()
+        return self._probe.egress_report()
 
     def settings(self, caller: Caller) -> Sequence[SettingLine]:
         """Every setting as this server has read it, secrets masked."""
@@ -129,7 +129,7 @@ class Installation:
             Component(f"sandbox of {runner.node}", runner.isolation, runner.reason)
             for runner in runners
         ]
-        return [*await self._pieces.get(), *sandboxes]
+        return [*await self._components.get(), *sandboxes]
 
     async def card(self, caller: Caller, name: str) -> list[HealthCheck]:
         """How one part is doing; one that does not answer in time is bad, and says so.

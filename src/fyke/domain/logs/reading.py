@@ -15,7 +15,7 @@ from fyke.contracts.state import Storage
 from fyke.domain.access import existing_run, own_run
 from fyke.errors import InvalidFields, NotFound
 from fyke.model.account import Caller
-from fyke.model.log import LogEntry, LogFilter, LogLine
+from fyke.model.log import LogEntry, LogExcerpt, LogFilter
 
 MOST_LINES = 1_000
 MOST_TEXT = 1_000  # characters that may be searched for
@@ -33,7 +33,7 @@ class LogPage:
     ``complete``: nothing is left in that direction, for now.
     """
 
-    lines: list[LogLine]
+    lines: list[LogExcerpt]
     count: int
     reached: int
     complete: bool
@@ -77,7 +77,7 @@ class LogReading:
         limit: int = MOST_LINES,
         cut: int = CUT,
     ) -> LogPage:
-        """As ``page``. Knows no caller: for those who have already been let in."""
+        """As ``page``, for requests that are already authorised."""
         if len(wanted.text) > MOST_TEXT:
             raise InvalidFields(f"must have at most {MOST_TEXT} characters", field="search")
         limit = min(max(limit, 1), MOST_LINES)
@@ -98,7 +98,7 @@ class LogReading:
         return await self.line_of(run_id, position)
 
     async def line_of(self, run_id: str, position: int) -> LogEntry:
-        """As ``line``, for those who have already been let in. Raises ``NotFound``."""
+        """As ``line``, for requests that are already authorised. Raises ``NotFound``."""
         await self._storage.read(lambda tx: existing_run(tx, run_id))
         if position >= 1:
             found = await self._results.log_after(run_id, position - 1, 1)
@@ -126,7 +126,7 @@ class _LogScan:
         return self._limit if self._wanted.plain else _STEP
 
     async def forward(self, low: int, count: int) -> LogPage:
-        lines: list[LogLine] = []
+        lines: list[LogExcerpt] = []
         reached = low
         while reached < count:
             high = min(reached + self._step, count)
@@ -140,7 +140,7 @@ class _LogScan:
         return LogPage(lines, count, reached, reached >= count)
 
     async def backward(self, before: int, count: int) -> LogPage:
-        lines: list[LogLine] = []
+        lines: list[LogExcerpt] = []
         reached = before
         while reached > 1:
             low = max(reached - 1 - self._step, 0)
@@ -153,7 +153,7 @@ class _LogScan:
                 break
         return LogPage(lines, count, reached, reached <= 1)
 
-    async def _scan(self, low: int, high: int, have: int, *, newest: bool) -> list[LogLine]:
+    async def _scan(self, low: int, high: int, have: int, *, newest: bool) -> list[LogExcerpt]:
         return await self._results.log_scan(
             self._run_id,
             self._wanted,

@@ -36,8 +36,8 @@ class RunLogs:
         return await self._results.log_tail(run_id, max(1, limit)), totals.rows
 
     async def after(self, caller: Caller, run_id: str, position: int, limit: int) -> list[LogEntry]:
-        """At most ``limit`` entries behind ``position``, in order, for following a log: whoever
-        asks again with the last position that came gets every entry once.
+        """At most ``limit`` entries after ``position``, in order, for following a log: repeated
+        calls, each with the last position received, give every entry once.
 
         Raises ``RunNotFound``, also for another account's run.
         """
@@ -45,8 +45,8 @@ class RunLogs:
         return await self._results.log_after(run_id, position, limit)
 
     async def walk(self, run_id: str, after: int = 0) -> AsyncIterator[list[LogEntry]]:
-        """All entries behind position ``after``, in order, some at a time. Knows no caller: for
-        those who have already been let in."""
+        """All entries after position ``after``, in order, some at a time; for requests that are
+        already authorised."""
         while entries := await self._results.log_after(run_id, after, _CHUNK):
             yield entries
             after = entries[-1].position
@@ -61,9 +61,9 @@ class RunLogs:
         return f"log-{run_id}-{last[-1].position if last else 0}", run.account_id
 
     async def text(self, run_id: str) -> AsyncGenerator[bytes, None]:
-        """The whole log as a text file, for whoever shows a signed link.
+        """The whole log as a text file, for requests with a signed link.
 
-        Raises ``RunNotFound`` before the first piece when the run has been removed.
+        Raises ``RunNotFound`` before the first chunk when the run has been removed.
         """
         await self._storage.read(lambda tx: existing_run(tx, run_id))
         return log_file(self.walk(run_id))

@@ -1,1 +1,1 @@
-"""The run queue: starts that are held until somebody activates them."""
+"""The run queue: starts that wait until a user activates them."""

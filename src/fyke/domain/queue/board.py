@@ -1,5 +1,5 @@
-"""All that waits, in one look: starts that are held, runs that have not begun, and the room there
-is for them.
+"""Everything that waits: items of the run queue, runs that have not started, and the capacity for
+them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Slots:
 
 @dataclass(frozen=True, slots=True)
 class WaitingRow:
-    """A run that has not begun, with its place in the order in which they do, from 1."""
+    """A run that has not started, with its position in the order of starts, from 1."""
 
     position: int
     row: RunRow

@@ -1,11 +1,12 @@
-"""Holding starts, activating them, letting them go.
+"""Queueing starts, activating them, releasing them.
 
-An item is checked like a start when it comes, but for balance and plan, and its version is pinned
-then. Only an activation starts it, in the transaction that writes the run: of many activations at
-once, on however many servers, one makes a run and the others are told that the item waits no more.
+A new item is checked like a start, except for balance and plan, and its version is pinned then.
+Only an activation starts it, in the transaction that writes the run: of concurrent activations, on
+any number of servers, one creates a run and the others get the error that the item does not wait
+any more.
 
-What can pass (no balance, a full plan, a full disk) leaves an item waiting; what cannot (its worker
-was deleted, its version withdrawn) ends it.
+After a temporary refusal (no balance, a full plan, a full disk) an item stays in the queue; a
+permanent one (its worker was deleted, its version withdrawn) ends it.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from fyke.kit.ids import new_ulid
 from fyke.model.account import Caller
 from fyke.model.audit import AuditAction
 from fyke.model.billing import Prices
-from fyke.model.queue import QueueItem
+from fyke.model.queue import QueuedStart
 from fyke.model.run import Origin, Run
 from fyke.model.worker import Worker
 from fyke.reasons import Reason, ReasonCode, sentence
@@ -56,7 +57,7 @@ _LASTING = (WorkerNotFound, VersionUnavailable, InvalidRequest)
 
 
 class NotWaiting(Refused):
-    """Somebody else was faster with the item."""
+    """The item was activated or released by another request."""
 
     key = "not_waiting"
     default = "The item of the run queue does not wait any more"
@@ -77,7 +78,7 @@ class ListedItem:
     None of them has a code where the item is of an older release; then there is its text.
     """
 
-    item: QueueItem
+    item: QueuedStart
     worker: Worker | None
     reasons: tuple[Reason, ...]
 
@@ -93,14 +94,14 @@ class ListedItem:
 
 
 class RunQueue:
-    """The run queue of each account, seen by nobody else."""
+    """Run queues; each account sees only its own."""
 
     def __init__(self, storage: Storage, runs: Runs, prices: Prices) -> None:
         self._storage = storage
         self._runs = runs
         self._prices = prices
 
-    async def hold(self, caller: Caller, request: StartRequest) -> QueueItem:
+    async def hold(self, caller: Caller, request: StartRequest) -> QueuedStart:
         """Check ``request`` and put it into the queue. Raises what a start raises, but nothing for
         the balance or the plan; ``Refused`` when too much is waiting already.
         """
@@ -112,7 +113,7 @@ class RunQueue:
             return earlier
         run, _, _ = await self._runs.prepare(caller, request)
         self._runs.refuse_without_space()
-        item = QueueItem(
+        item = QueuedStart(
             id=new_ulid(),
             account_id=run.account_id,
             worker_id=run.worker_id,
@@ -131,8 +132,8 @@ class RunQueue:
         return added
 
     def _add(
-        self, tx: Transaction, caller: Caller, request: StartRequest, run: Run, item: QueueItem
-    ) -> QueueItem:
+        self, tx: Transaction, caller: Caller, request: StartRequest, run: Run, item: QueuedStart
+    ) -> QueuedStart:
         key = request.key
         earlier = claim(tx, caller, key, StartKind.QUEUE_ITEM, item.id) if key else None
         if earlier is not None:
@@ -182,10 +183,10 @@ class RunQueue:
 
         return await self._storage.read(work)
 
-    async def ended(self, caller: Caller, refs: list[str]) -> list[QueueItem]:
+    async def ended(self, caller: Caller, refs: list[str]) -> list[QueuedStart]:
         """Those of these items that wait no more, with what became of them."""
 
-        def work(tx: Transaction) -> list[QueueItem]:
+        def work(tx: Transaction) -> list[QueuedStart]:
             found = (_own(tx, caller, ref) for ref in refs)
             return [item for item in found if item is not None and not item.waiting]
 
@@ -225,7 +226,7 @@ class RunQueue:
             return await self._failed(item, ref, error)
         return ItemResult(ref, run_id=run.id)
 
-    async def _failed(self, item: QueueItem, ref: str, error: FykeError) -> ItemResult:
+    async def _failed(self, item: QueuedStart, ref: str, error: FykeError) -> ItemResult:
         reason = _reason_of(error)
 
         def work(tx: Transaction) -> bool:
@@ -257,28 +258,28 @@ def _release(tx: Transaction, caller: Caller, ref: str, why: Reason) -> ItemResu
     return ItemResult(ref, None if ended else NOT_WAITING)
 
 
-def _own(tx: Transaction, caller: Caller, ref: str) -> QueueItem | None:
+def _own(tx: Transaction, caller: Caller, ref: str) -> QueuedStart | None:
     if not _NUMBER.fullmatch(ref) or int(ref) > LAST_NUMBER:
         return None
     item = tx.queue.numbered(int(ref))
     return item if item is not None and item.account_id == caller.account_id else None
 
 
-def _earlier(tx: Transaction, caller: Caller, request: StartRequest) -> QueueItem | None:
+def _earlier(tx: Transaction, caller: Caller, request: StartRequest) -> QueuedStart | None:
     if request.key is None:
         return None
     ref = known(tx, caller, request.key, StartKind.QUEUE_ITEM)
     return None if ref is None else _still_there(tx, ref)
 
 
-def _still_there(tx: Transaction, ref: str) -> QueueItem:
+def _still_there(tx: Transaction, ref: str) -> QueuedStart:
     item = tx.queue.get(ref)
     if item is None:
         raise start_is_gone()
     return item
 
 
-def _reasons(item: QueueItem, full: Reason | None) -> tuple[Reason, ...]:
+def _reasons(item: QueuedStart, full: Reason | None) -> tuple[Reason, ...]:
     if not item.waiting:
         return (item.reason,) if item.reason else ()
     waits = Reason(ReasonCode.ACTIVATION)

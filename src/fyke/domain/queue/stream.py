@@ -1,4 +1,4 @@
-"""A queue that keeps up: what waits, as soon as it is no longer what was told."""
+"""Live updates of the queue board."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from dataclasses import dataclass
 from fyke.domain.queue.board import QueueBoard, QueueBoardView
 from fyke.domain.queue.service import RunQueue
 from fyke.model.account import Caller
-from fyke.model.queue import QueueItem
+from fyke.model.queue import QueuedStart
 from fyke.model.run_list import ListCursor
 
-SWEEP = 2.0  # seconds; nothing rings for all that can change a place in the queue
+SWEEP = 2.0  # seconds; not every change of a position in the queue is notified
 
 
 @dataclass(frozen=True, slots=True)
 class QueueUpdate:
-    """The board as it is now, None when it is as it was told. ``held_moved``: what is held is not
-    what it was. ``gone`` are items that were on it and wait no more, with what became of them.
+    """The board as it is now, None when it is as last sent. ``held_moved``: the items of the queue
+    have changed. ``gone`` are items that have left it, with their new state.
     """
 
     board: QueueBoardView | None
     held_moved: bool
-    gone: list[QueueItem]
+    gone: list[QueuedStart]
 
 
 class QueueStream:
@@ -42,10 +42,10 @@ class QueueStream:
         oldest_first: bool = False,
         shown: Sequence[int] | None = None,
     ) -> AsyncIterator[QueueUpdate]:
-        """News without end, beginning with the board itself. ``shown`` are the numbers of the held
-        items that the reader has before them, so that what changed before this began is told too.
+        """Endless updates, starting with the board itself. ``shown`` are the numbers of the items
+        that the client shows already, so that changes before the stream started are sent too.
         """
-        told: tuple[object, ...] = ()
+        sent: tuple[object, ...] = ()
         held: tuple[object, ...] | None = None
         while True:
             board = await self._board.look(
@@ -56,17 +56,17 @@ class QueueStream:
                 moved = shown is not None and list(shown) != now
             else:
                 moved = _held(board) != held
-            if moved or _told(board) != told:
+            if moved or _content_of(board) != sent:
                 left = [str(number) for number in shown or () if number not in now]
                 gone = await self._queue.ended(caller, left)
-                told, held, shown = _told(board), _held(board), now
+                sent, held, shown = _content_of(board), _held(board), now
                 yield QueueUpdate(board, moved, gone)
             else:
                 yield QueueUpdate(None, False, [])
             await asyncio.sleep(SWEEP)
 
 
-def _told(board: QueueBoardView) -> tuple[object, ...]:
+def _content_of(board: QueueBoardView) -> tuple[object, ...]:
     return (
         board.slots,
         board.waiting,

@@ -1,1 +1,1 @@
-"""What a run pushed: headers and rows; and the ways out of it (pages, exports)."""
+"""The results of a run: storing headers and rows, and reading them (pages, exports)."""

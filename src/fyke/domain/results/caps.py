@@ -1,8 +1,8 @@
-"""What one run may store at most, counted over all its attempts on this runner.
+"""The row and byte caps of one run, counted over all its attempts on this runner.
 
-Rows are counted before they are stored, so the cap is exact to the row however many pushes are
-on their way at once. Only upserts make the count too high (they may have replaced a row): when
-such a run seems full, it is counted again in the store before it is called full.
+Rows are counted before they are stored, so the cap is exact to the row with any number of
+concurrent pushes. Only upserts make the count too high (they may have replaced a row): when such a
+run seems full, it is counted in the store first.
 """
 
 from __future__ import annotations
@@ -93,8 +93,8 @@ class RunCaps:
 
 
 def cut_line(content: str) -> str:
-    """At most 16 KiB of UTF-8 including the mark that says it was cut. Without NUL, which not
-    every store can hold.
+    """Cut a line to 16 KiB of UTF-8 including the mark for that. NUL is replaced, because not every
+    store accepts it.
     """
     content = content.replace("\x00", "\ufffd")
     if len(content) * 4 <= LOG_LINE_BYTES:

@@ -1,9 +1,9 @@
-"""The group commit: whatever waits, of all attempts, goes to the disk with one sync.
+"""The group commit: everything that waits, of all attempts, is written with one disk sync.
 
-Whoever comes while the store is idle is committed at once; all that comes meanwhile shares the
-next commit. Every attempt gets one turn in a flush, and a turn is bounded, so an attempt that
-floods waits for the others and never they for it. While more than one attempt stores, the turns
-are shorter, so that nobody waits for a long commit of somebody else's rows.
+While the store is idle, rows are committed at once; rows that come meanwhile share the next commit.
+Every attempt gets one turn in a flush, and a turn is bounded, so an attempt that floods waits for
+the others and never they for it. While several attempts store rows, turns are shorter, so that
+none waits for a long commit of another one's rows.
 """
 
 from __future__ import annotations

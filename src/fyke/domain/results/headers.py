@@ -1,7 +1,7 @@
 """Row ids, and the columns of a run whose Worker has named none.
 
-A row's id is made from its run and position, so it needs no column, survives an upsert and is the
-same in every answer. It tells nothing about the row and opens nothing.
+A row's id is derived from its run and position, so it needs no column, survives an upsert and is
+the same in every answer. It reveals nothing about the row and gives no access.
 """
 
 from __future__ import annotations

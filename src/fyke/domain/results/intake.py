@@ -26,7 +26,7 @@ from fyke.model.results import AttemptBatch, Header
 from fyke.reasons import Reason
 
 LOG_LINGER = 0.025
-LOG_ROOM_LINES = 2048  # from here on, whoever asks for room waits
+LOG_ROOM_LINES = 2048  # from here on, ``log_room`` waits
 LOG_HARD_LINES = 4 * LOG_ROOM_LINES  # from here on, lines are dropped and counted
 LOG_ROOM_SECONDS = 1.0
 DECODE_IN_THREAD_BYTES = 256 * 1024
@@ -35,7 +35,7 @@ REMEMBERED_RUNS = 1024
 
 
 class AttemptIntake:
-    """What one attempt stores. Made by ``Intake.open``; whoever holds it speaks for the attempt."""
+    """Stores the output of one attempt. Created by ``Intake.open``; having it is the permission."""
 
     def __init__(
         self,
@@ -119,7 +119,7 @@ class AttemptIntake:
             self._check_open()
 
     def reach_row_cap(self, reason: Reason) -> None:
-        """The run is full: tell whoever carries out this attempt, once."""
+        """The run is full: notify the attempt's runner, once."""
         if self.row_cap_reached is None:
             self.row_cap_reached = reason
             if self._on_row_cap is not None:
@@ -143,7 +143,7 @@ class AttemptIntake:
 
     def log(self, type: int, content: str, *, system: bool = False) -> None:
         """Queue a log line; never blocks. ``system`` lines are the platform's own and pass
-        every cap. Whoever writes many lines awaits ``log_room`` between them.
+        every cap. A writer of many lines must await ``log_room`` between them.
         """
         if self._closed:
             return
@@ -167,16 +167,16 @@ class AttemptIntake:
         entry = NewLogEntry(type, self._group, line, self._intake.clock.now_ms())
         self.queue.put_log(entry)
         if self.queue.log_lines >= LOG_LINES_A_TURN:
-            self._ring()
+            self._notify()
         elif self._linger is None:
-            self._linger = asyncio.get_running_loop().call_later(LOG_LINGER, self._ring)
+            self._linger = asyncio.get_running_loop().call_later(LOG_LINGER, self._notify)
 
     def _say_what_was_dropped(self) -> None:
         count, self._log_dropped = self._log_dropped, 0
         line = f"SYSTEM: {count} log lines were dropped because they came too fast."
         self._put_log(LogType.WARN, line)
 
-    def _ring(self) -> None:
+    def _notify(self) -> None:
         if self._linger is not None:
             self._linger.cancel()
             self._linger = None
@@ -196,12 +196,12 @@ class AttemptIntake:
         except TimeoutError:
             return
 
-    # --- for whoever carries out the attempt --------------------------------------------
+    # --- for the runner -------------------------------------------------------------------
 
     async def flush(self) -> None:
         """Return when all that has been queued is durable, or was refused."""
         while not self.queue.idle:
-            self._ring()
+            self._notify()
             await self.queue.wait_settled()
 
     async def close(self) -> int:
@@ -298,18 +298,18 @@ class Intake:
         self._stored(run_id)
 
     async def recount(self, run_id: str, caps: RunCaps, size: int) -> None:
-        """Ask the store what the run holds, with nothing on its way."""
+        """Read the totals of the run from the store, while no row is being stored."""
         for attempt in self._attempts_of(run_id):
             await attempt.flush()
         async with self.group.hold:
             if not caps.full(size) or not caps.may_be_too_high:
-                return  # somebody else has just counted
+                return  # another attempt has just counted
             stored = await retry_while_unavailable(lambda: self.results.totals(run_id, frozenset()))
             waiting = [attempt.queue.rows for attempt in self._attempts_of(run_id)]
             caps.recount(stored, sum(rows for rows, _ in waiting), sum(size for _, size in waiting))
 
     def run_is_full(self, run_id: str, reason: Reason) -> None:
-        """Tell every open attempt of the run."""
+        """Notify every open attempt of the run."""
         for attempt in self._attempts_of(run_id):
             attempt.reach_row_cap(reason)
 

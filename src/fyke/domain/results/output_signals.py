@@ -1,8 +1,8 @@
-"""Telling whoever follows a run that there is more to read, at most four times a second.
+"""Notifies the streams of a run that there is more to read, at most four times a second.
 
-The first ring leaves at once, so that a quiet run is followed without delay; what is stored within
-the pause after it shares one ring at its end. So a run that stores rows at full speed costs as
-much as one that stores four a second.
+The first notification is sent at once, so that a quiet run is followed without delay; output stored
+within the pause after it shares one notification at its end. So a run that stores rows at full
+speed costs as much as one that stores four a second.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ class OutputSignals:
         if run_id in self._resting:
             self._resting[run_id] = True
         else:
-            self._ring(run_id)
+            self._notify(run_id)
 
-    def _ring(self, run_id: str) -> None:
+    def _notify(self, run_id: str) -> None:
         self._resting[run_id] = False
         self._signals.notify(output_topic(run_id))
         asyncio.get_running_loop().call_later(self._pause, self._rested, run_id)
 
     def _rested(self, run_id: str) -> None:
         if self._resting.pop(run_id):
-            self._ring(run_id)
+            self._notify(run_id)

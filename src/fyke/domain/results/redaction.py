@@ -11,7 +11,7 @@ from fyke.model.results import Header, PushedRow
 
 
 def masked_row(masker: Masker, decoded: DecodedRow) -> DecodedRow:
-    """The same row when it holds none."""
+    """Return the row with secrets masked; the same object when it contains none."""
     row = decoded.row
     data = masker.row(row.data)
     if row.upsert_key:

@@ -12,7 +12,7 @@ a JSON string that contains JSON      what is inside it, decoded once more
 an array, a number, text, null        ``{"value": ...}``
 text that is no JSON                  ``{"__raw": text}``
 a number                              the same digits
-a number that no reader can hold      its digits as text, with a warning
+a number too large for readers        its digits as text, with a warning
 NaN, Infinity, -Infinity              null, with a warning
 half a surrogate pair, broken UTF-8   U+FFFD, with a warning
 the same key twice                    the last value
@@ -22,7 +22,7 @@ more than 8 MiB                       refused
 
 Numbers are never turned into floats: the values of a row are cut out of the text as they stand
 (``msgspec.Raw``) and put back. The rare cases are repaired in the text before it is parsed, so
-there is one parser and one way out.
+all rows take the same path.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ _not_brackets = bytes(set(range(256)) - set(b"[]{}"))
 
 
 class RowRefused(Refused):
-    """The row was not stored; the message names the limit and the way out."""
+    """The row was not stored; the message names the limit and the remedy."""
 
     key = "row_refused"
     default = "Row refused"
@@ -156,7 +156,7 @@ def _parse_valid(text: bytes, warnings: list[str]) -> _RowValue:
 
 
 def _decode_once_more(outer: _RowValue) -> _RowValue:
-    """The value inside a JSON string, or the string itself when it holds no JSON."""
+    """The value inside a JSON string, or the string itself when it contains no JSON."""
     text = _decode_text(outer.text).encode()
     inner = _parse(text)
     if inner is not None:
@@ -183,7 +183,7 @@ def _object_row(fields: _Fields, warnings: list[str]) -> DecodedRow:
 def _marker_text(raw: msgspec.Raw) -> str:
     """The text of an upsert marker. SDKs send a string; anything else counts as it is written.
 
-    A NUL is written as its escape, because PostgreSQL holds none in text.
+    A NUL is written as its escape, because PostgreSQL does not store it in text.
     """
     encoded = bytes(raw).strip()
     text = _decode_text(encoded) if encoded[:1] == b'"' else encoded.decode()
@@ -245,15 +245,15 @@ def _replace_half_pairs(text: bytes) -> tuple[bytes, int]:
 
 
 def _without_constants(text: bytes) -> bytes | None:
-    """The text with NaN and the infinities as null, or None when it holds none of them."""
+    """The text with NaN and the infinities as null, or None when it contains none of them."""
     if b"NaN" not in text and b"Infinity" not in text:
         return None
     return _string_or_constant.sub(lambda m: m[0] if m[0][:1] == b'"' else b"null", text)
 
 
 def _numbers_readable(text: bytes) -> bool:
-    """Whether an ordinary reader can hold every number. Decoding a small row is the quickest
-    way to know; for a large one, looking for a suspicious number is.
+    """Whether ordinary JSON readers can represent every number. A small row is checked fastest by
+    decoding it, a large one by searching for a suspicious number.
     """
     if len(text) > _FULL_CHECK_BYTES:
         return _large_number.search(text) is None

@@ -35,7 +35,7 @@ _CHUNK_BYTES = 2**20
 
 
 @dataclass(frozen=True, slots=True)
-class ResultPage:
+class RowPage:
     """One page of visible rows; ``count`` is over all pages.
 
     ``walking``: asked for with a cursor; ``next_cursor`` then leads on, None when there are no
@@ -78,7 +78,7 @@ class RunResults:
         page_size: int,
         query: Query = PLAIN,
         cursor: str = "",
-    ) -> ResultPage:
+    ) -> RowPage:
         """One page of the caller's run; it may still be running.
 
         Pages count from 1, lower numbers mean the first. ``page_size`` is at least 1; its upper
@@ -91,7 +91,7 @@ class RunResults:
             return await self._plain_page(caller, run_id, page_index, page_size)
         if cursor and page_index > 1:
             raise InvalidFields(
-                "cursor takes the place of the page number (offset, page_index); give one of them"
+                "cursor replaces the page number (offset, page_index); give one of them"
             )
         source = await self.source(caller, run_id, failed_rows=query.failed_rows)
         index, size = max(1, page_index), max(1, page_size)
@@ -103,11 +103,11 @@ class RunResults:
         shaped = await asyncio.to_thread(Shape(query.form).rows, rows)
         headers = await self.headers_for(source, query)
         bare = query.form.clean
-        return ResultPage(count, headers, shaped, index, size, at is not None, text, bare)
+        return RowPage(count, headers, shaped, index, size, at is not None, text, bare)
 
     async def _plain_page(
         self, caller: Caller, run_id: str, page_index: int, page_size: int
-    ) -> ResultPage:
+    ) -> RowPage:
         source = await self.source(caller, run_id)
         index, size = max(1, page_index), max(1, page_size)
         count = (await self.totals(source)).rows
@@ -118,7 +118,7 @@ class RunResults:
         # The first page often shows enough to derive columns; do not read it twice.
         enough = index == 1 and len(rows) in (count, max(size, SAMPLE_ROWS))
         sample = rows if enough else None
-        return ResultPage(count, await self._headers(source, sample), rows, index, size)
+        return RowPage(count, await self._headers(source, sample), rows, index, size)
 
     async def row(
         self, caller: Caller, run_id: str, position: int, *, failed_rows: bool = False
@@ -148,7 +148,7 @@ class RunResults:
         )
 
     async def source_of(self, run_id: str, *, failed_rows: bool = False) -> RunRows:
-        """As ``source``, for whoever shows a signed link instead of a key."""
+        """As ``source``, for requests with a signed link instead of a key."""
         return await self._storage.read(
             lambda tx: _rows_of(tx, existing_run(tx, run_id), failed_rows)
         )
@@ -275,7 +275,7 @@ class RunResults:
     async def walk(self, run_id: str, hidden: frozenset[str]) -> AsyncGenerator[list[Row], None]:
         """All visible rows in order, in chunks of about a megabyte and at most 1024 rows.
 
-        No read is held open between chunks, so a slow reader holds up nobody.
+        No transaction stays open between chunks, so a slow reader blocks no other.
         """
         position, limit = 0, _FIRST_CHUNK
         while rows := await self._results.rows_after(

@@ -34,7 +34,7 @@ class PendingBatch:
         self.size += len(row.data)
 
     def accept(self) -> None:
-        """All of it is durable: wake everybody who waits for it."""
+        """All of it is durable: wake the pushes that wait for it."""
         for stored in self.stored:
             if not stored.done():
                 stored.set_result(None)
@@ -44,7 +44,7 @@ class PendingBatch:
         for stored in self.stored:
             if not stored.done():
                 stored.set_exception(error)
-                stored.exception()  # whoever pushed it may be gone: not an error of ours
+                stored.exception()  # retrieved, because the Worker that pushed it may be gone
 
 
 class WaitingQueue:

@@ -1,1 +1,1 @@
-"""Review: what is looked at before everybody may run it."""
+"""Review: versions are approved by the operator before all accounts may run them."""

@@ -1,4 +1,4 @@
-"""Review: whoever runs the installation looks at a version before everybody may run it."""
+"""Review: the operator approves a version before all accounts may run it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from fyke.model.submission import MAX_NOTE, Submission, SubmissionState
 from fyke.model.worker import Finding, Version, VersionState, Worker
 from fyke.reasons import Reason, ReasonCode
 
-_PUBLISHING = "Publishing for everybody"
+_PUBLISHING = "Publishing for all accounts"
 _REVIEWING = "Reviewing"
 
 
@@ -45,7 +45,7 @@ class SubmissionView:
 
 
 class DecidedAlready(Conflict):
-    """Somebody else decided first; ``submission`` says who and when."""
+    """Another reviewer decided first; ``submission`` says who and when."""
 
     key = "decided_already"
 
@@ -75,23 +75,23 @@ class Reviews:
     async def share(
         self, caller: Caller, ref: str, number: str = "", note: str = ""
     ) -> Submission | None:
-        """Let everybody see and run a version of the caller's worker, the newest for ``""``.
+        """Publish a version of the caller's worker to all accounts, the newest for ``""``.
 
-        Returns what waits for a review; None when it is done. Raises ``Forbidden``,
+        Returns the submission when it needs a review, else None. Raises ``Forbidden``,
         ``WorkerNotFound``, ``VersionUnavailable``, ``InvalidFields``.
         """
         require_editor(caller, _PUBLISHING)
         _check_note("note", note)
 
         def work(tx: Transaction) -> Submission | None:
-            worker = find_own_worker(tx, caller, ref, "publish it for everybody")
+            worker = find_own_worker(tx, caller, ref, "publish it for all accounts")
             version = find_version(tx, caller, worker.id, number)
             if version.state is VersionState.DRAFT:
                 reason = Reason.of(ReasonCode.VERSION_DRAFT, number=version.number)
                 raise VersionUnavailable(reason)
             asked = share(tx, worker, version, required=self.needed_by(caller), note=note.strip())
             record(
-                tx, caller, AuditAction.PUBLISHED, worker.path, f"{version.number} for everybody"
+                tx, caller, AuditAction.PUBLISHED, worker.path, f"{version.number} for all accounts"
             )
             return asked
 
@@ -145,7 +145,7 @@ class Reviews:
         return await self._storage.read(work)
 
     async def waiting(self, caller: Caller) -> int:
-        """How many submissions wait; 0 for whoever does not decide about them."""
+        """How many submissions wait; 0 for callers that do not review them."""
         if not caller.operator:
             return 0
         count, _ = await self._storage.read(
@@ -158,7 +158,7 @@ class Reviews:
         return await self._storage.read(lambda tx: _seen(tx, caller, submission_id))
 
     async def approve(self, caller: Caller, submission_id: str, reply: str = "") -> Submission:
-        """Let everybody see and run it. Raises ``DecidedAlready``, ``NotFound``, ``Forbidden``,
+        """Let all accounts see and run it. Raises ``DecidedAlready``, ``NotFound``, ``Forbidden``,
         and ``VersionUnavailable`` when it was withdrawn in the meantime.
         """
 
@@ -203,9 +203,9 @@ class Reviews:
             if not tx.submissions.end(ended):
                 raise DecidedAlready(_seen(tx, caller, submission_id).submission)
             effect(tx, view)
-            what = f"{view.version.number} {state.value}"
+            note = f"{view.version.number} {state.value}"
             record_for(
-                tx, view.worker.account_id, caller, AuditAction.REVIEWED, view.worker.path, what
+                tx, view.worker.account_id, caller, AuditAction.REVIEWED, view.worker.path, note
             )
             return ended
 

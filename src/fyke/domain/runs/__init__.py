@@ -1,1 +1,1 @@
-"""Runs: how one is cut into subtasks, how it lives and ends."""
+"""Runs: start, split into subtasks, lifecycle and end."""

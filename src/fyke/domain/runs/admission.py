@@ -1,8 +1,8 @@
 """Whether an account may start another run at once.
 
-A start that says so is refused when the account has as many runs as its plan allows. Those that
-have not begun count too, because otherwise a burst would pass before the first of it has begun.
-Starts of other origins are accepted and wait; the lease holds them to the plan.
+A start that asks for it is refused when the account has as many runs as its plan allows. Runs that
+have not started count too, or a burst would pass before its first run has started. Starts of other
+origins are accepted and wait; the plan is enforced when attempts are leased.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ RETRY_SECONDS = 10
 
 
 def refuse_beyond_plan(tx: Transaction, account_id: str) -> None:
-    """Raise ``PlanLimitReached``. From here on the account's starts wait for this transaction, so
-    of many at the same time exactly as many pass as there is room for.
+    """Raise ``PlanLimitReached``. Other starts of the account wait for this transaction, so
+    concurrent starts cannot exceed the plan.
     """
     account = _account(tx, account_id)
     if account.plan.most is None:
@@ -32,7 +32,7 @@ def refuse_beyond_plan(tx: Transaction, account_id: str) -> None:
 
 
 def beyond_plan(tx: Transaction, account_id: str) -> Reason | None:
-    """Why nothing more of the account may begin now; nothing is locked."""
+    """Why no other run of the account may start now; nothing is locked."""
     account = _account(tx, account_id)
     most = account.plan.most
     if most is None or tx.admission.open(account_id, most) < most:

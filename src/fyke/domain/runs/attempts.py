@@ -1,7 +1,7 @@
-"""The runner's side of a run: attempts start, report, and end. Every call carries the fence.
+"""The runner's side of a run: attempts start, report, and end. Every call has a fencing token.
 
-A write with a token that no longer holds changes nothing and says so, which is how a runner
-that was frozen and thawed learns that others have given it up.
+A write with a token that is no longer valid changes nothing and says so. That is how a runner that
+was suspended learns that its attempts have been ended.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ STOPPING = frozenset({RunState.ABORTING, RunState.ENDING})
 
 @dataclass(frozen=True, slots=True)
 class AttemptReport:
-    """One living attempt's counters, as its runner sees them. ``sites`` None: as told before."""
+    """The counters of a running attempt, from its runner. ``sites`` None: as reported before."""
 
     attempt: Attempt
     usage: AttemptUsage
@@ -37,10 +37,10 @@ class AttemptReport:
 
 @dataclass(frozen=True, slots=True)
 class RunnerOrders:
-    """What a runner must do after reporting: whom to stop and why, and whom it has lost.
+    """What a runner must do after a report: which attempts to stop and why, and which it has lost.
 
-    ``again_ms``: when a charge will have used up what is held, if no traffic comes first; None when
-    that is not to be expected.
+    ``again_ms``: when the charge of a run will reach its held money by time alone; None when it
+    will not.
     """
 
     stop: dict[str, End]  # by attempt id
@@ -49,7 +49,7 @@ class RunnerOrders:
 
 
 class Attempts:
-    """Moves attempts along. Used by the runner, and by the timers for what a runner left behind."""
+    """Starts and ends attempts. Used by the runner, and by the timers for lost runners."""
 
     def __init__(self, storage: Storage, results: Results, rules: Rules) -> None:
         self._storage = storage
@@ -112,8 +112,8 @@ class Attempts:
         return None if reason is None else _limit(tx, run, end_of(reason))
 
     def _over_traffic(self, tx: Transaction, run: Run) -> bool:
-        """Exactly the limit is not over it: a single attempt is cut off at the byte by its proxy,
-        which tells of it. Several together can only be added up here."""
+        """Whether the run is over its limit, not exactly at it: the proxy cuts a single attempt
+        off at the byte and reports that. The sum of several is only known here."""
         limit = run.limits.max_traffic_bytes
         return bool(limit) and tx.runs.usage(run.id).traffic_bytes > limit
 
@@ -170,7 +170,7 @@ class Attempts:
 
     def _after_subtask(self, tx: Transaction, run: Run, actor: str) -> Run | None:
         if run.state in LIVE and self._over_traffic(tx, run):
-            # Short subtasks may be over before anybody has reported what they used together.
+            # Short subtasks may end before any report of what they used together.
             run = apply(tx, self._rules, run, _over_limit(tx, run), "limits") or run
         if run.state.terminal:
             return run
@@ -189,7 +189,7 @@ class Attempts:
         return after
 
     async def end_lost(self, *, of_node: str | None = None, except_runner: str = "") -> int:
-        """End attempts that nobody carries any more; return how many.
+        """End attempts that no runner runs any more; return how many.
 
         Without ``of_node``: those whose lease has run out. With it: those of earlier runners of
         this node, whose place the calling runner has taken.

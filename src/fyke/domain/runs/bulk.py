@@ -1,7 +1,6 @@
-"""One act on many runs, with an answer for each: abort, rerun, delete.
+"""One action on many runs, with a result for each: abort, rerun, delete.
 
-Each run is dealt with by itself, as if it had been asked for alone: what one is refused does not
-keep the others from theirs.
+Each run is processed by itself: a refusal for one does not affect the others.
 """
 
 from __future__ import annotations
@@ -19,12 +18,12 @@ from fyke.model.account import Caller
 from fyke.model.run import TERMINAL_STATES, Origin, RunState
 from fyke.model.run_list import MOST_MATCHED, MOST_NAMED, BulkAction, RunSearch
 
-_WHAT = {
+_LABELS = {
     BulkAction.ABORT: "Aborting runs",
     BulkAction.RERUN: "Starting runs",
     BulkAction.DELETE: "Deleting runs",
 }
-# What an act on all that match passes over, instead of a refusal for each.
+# The states that an action on all matching runs applies to; others are skipped, not refused.
 _MEANT: dict[BulkAction, tuple[RunState, ...]] = {
     BulkAction.ABORT: (RunState.READY, RunState.RUNNING),
     BulkAction.RERUN: tuple(RunState),
@@ -34,7 +33,7 @@ _MEANT: dict[BulkAction, tuple[RunState, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class BulkResult:
-    """What became of one run: ``error`` is None when it worked, ``new_run_id`` is a rerun's."""
+    """The result for one run: ``error`` is None after success; ``new_run_id`` of a rerun."""
 
     run_id: str
     error: FykeError | None = None
@@ -43,7 +42,7 @@ class BulkResult:
 
 @dataclass(frozen=True, slots=True)
 class BulkAnswer:
-    """One result for each run, in order. ``more``: further runs match, ask again for those."""
+    """One result for each run, in order. ``more``: further runs match; repeat the request."""
 
     results: list[BulkResult]
     more: bool = False
@@ -54,7 +53,7 @@ class BulkAnswer:
 
 
 class RunBulk:
-    """Acts on many runs of the caller's account."""
+    """Runs an action on many runs of the caller's account."""
 
     def __init__(self, runs: Runs, lists: RunLists) -> None:
         self._runs = runs
@@ -70,10 +69,10 @@ class RunBulk:
         callback_url: str = "",
         key: StartKey | None = None,
     ) -> BulkAnswer:
-        """Do it to each of these, in order, each once. Raises ``Forbidden``, and
-        ``InvalidRequest`` when none or too many are named.
+        """Process the named runs in order, each once. Raises ``Forbidden``, and ``InvalidRequest``
+        when none or too many are named.
         """
-        require_editor(caller, _WHAT[action])
+        require_editor(caller, _LABELS[action])
         wanted = list(dict.fromkeys(run_ids))
         if not wanted:
             raise InvalidRequest(
@@ -100,7 +99,7 @@ class RunBulk:
         """Do it to all that match and that it makes sense for (an abort: to what is not over), up
         to ``MOST_MATCHED``, the oldest of those first. Raises ``Forbidden``.
         """
-        require_editor(caller, _WHAT[action])
+        require_editor(caller, _LABELS[action])
         meant = tuple(s for s in search.states or tuple(RunState) if s in _MEANT[action])
         if not meant:
             return BulkAnswer([])
@@ -125,7 +124,7 @@ class RunBulk:
         repeated: list[bool] = []  # for each new run: whether an earlier request had started it
         down: Unavailable | None = None
         for run_id in run_ids:
-            if down is not None:  # what is down for one is down for the next: do not wait for each
+            if down is not None:  # the store is down for the others too: do not wait for each
                 results.append(BulkResult(run_id, down))
                 continue
             own = _key_of(key, run_id) if key else None
@@ -162,6 +161,6 @@ class RunBulk:
 
 
 def _key_of(key: StartKey, run_id: str) -> StartKey:
-    """A key for each run of a request that came with one, so that each starts once."""
+    """A start key for each run of a request with a key, so that each is started once."""
     text = hashlib.sha256(f"{run_id} {key.text}".encode()).hexdigest()
     return StartKey(f"bulk {text}", hashlib.sha256(f"{run_id} {key.digest}".encode()).hexdigest())

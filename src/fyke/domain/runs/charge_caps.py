@@ -1,4 +1,4 @@
-"""When the charge of a run ends it: at what was held for it, and at caps of its account that were
+"""When the charge of a run ends it: at the money held for it, and at caps of its account that were
 lowered since.
 """
 
@@ -34,8 +34,8 @@ def charge_cap_reached(tx: Transaction, rules: Rules, run: Run) -> Reason | None
 
 
 def until_used_up(tx: Transaction, rules: Rules, run: Run) -> int | None:
-    """Milliseconds until what is held for ``run`` is used up by the time of its living attempts
-    alone; None when their time costs nothing. So a cap is met on time, whenever the last look was.
+    """Milliseconds until the money held for ``run`` is used up by the time of its running attempts
+    alone; None when their time is free. So a cap is enforced on time, independent of the reports.
     """
     hour = charge(rules.prices, run.limits, milliseconds=HOUR_MS, traffic_bytes=0)
     living = sum(1 for a in tx.runs.attempts(run.id) if a.started_at and a.outcome is None)
@@ -57,6 +57,6 @@ def _lowered(tx: Transaction, rules: Rules, account: Account, cost: int) -> Reas
 
 
 def _under_way(tx: Transaction, rules: Rules, account_id: str) -> int:
-    """What all runs of the account that have begun would be charged by now."""
+    """What all active runs of the account would be charged if they ended now."""
     found = (tx.runs.get(run_id) for run_id in tx.admission.under_way(account_id))
     return sum(min(cost_micros(tx, rules, run), run.hold_micros) for run in found if run)

@@ -1,4 +1,4 @@
-"""Looks up what a hint about the end of a run is made of."""
+"""Reads the facts that hints about the end of a run need."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fyke.domain.logs.reading import LogPosition, LogReading
 from fyke.domain.runs.hints import MOST_LINES, hint
 from fyke.domain.runs.service import RunView
 from fyke.domain.runs.sites import RunSites
-from fyke.model.log import LogFilter, LogLine, LogType
+from fyke.model.log import LogExcerpt, LogFilter, LogType
 from fyke.model.run import RunState
 from fyke.reasons import Hint
 
@@ -18,11 +18,11 @@ class RunEnding:
     """``hint`` is None when there is nothing to say. ``errors``: the last error lines."""
 
     hint: Hint | None
-    errors: list[LogLine]
+    errors: list[LogExcerpt]
 
 
 class RunEndings:
-    """Tells of ends of runs that the caller has looked up already."""
+    """Explains the ends of runs. The caller has already checked access to them."""
 
     def __init__(self, logs: LogReading, sites: RunSites) -> None:
         self._logs = logs

@@ -1,7 +1,7 @@
-"""What a run will probably take, from what earlier runs of the same Worker took. Pure.
+"""Estimates the usage of a run from earlier runs of the same Worker. Pure.
 
-Every earlier run is carried over to the wanted device and number of subtasks, and then one in two
-stays below ``p50`` and nineteen in twenty below ``p95``.
+Every earlier run is scaled to the wanted device and number of subtasks; then half of them are
+within ``p50``, and 95 % within ``p95``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LOOKED_AT = 400  # the last ones of the worker among which they are looked for
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Half of the runs stay within ``p50``, nineteen in twenty within ``p95``."""
+    """Half of the runs stay within ``p50``, 95 % within ``p95``."""
 
     p50: int
     p95: int
@@ -39,8 +39,8 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """The runs that an estimate goes by, newest first: of one version, or of all of them when that
-    one has too few. ``enough``: whether an estimate is made at all.
+    """The runs that an estimate is based on, newest first: of one version, or of all when that one
+    has too few. ``enough``: whether there are enough for an estimate.
     """
 
     runs: Sequence[PastRun]
@@ -66,7 +66,7 @@ def basis(past: Sequence[PastRun], version: str) -> Basis:
 def estimate(
     prices: Prices, found: Basis, limits: RunLimits, *, subtasks: int = 0
 ) -> Estimate | None:
-    """What a run with ``limits`` will take, cut into so many ``subtasks`` (0 = as the earlier ones
+    """The probable usage of a run with ``limits``, split into ``subtasks`` (0 = as the earlier ones
     were). None without enough earlier runs.
     """
     if not found.enough:
@@ -79,25 +79,25 @@ def estimate(
 def _carried_over(
     prices: Prices, run: PastRun, limits: RunLimits, subtasks: int
 ) -> tuple[int, int, int]:
-    """Time, traffic and charge of an earlier run as it would be now.
+    """Scale time, traffic and charge of an earlier run.
 
-    Twice as many subtasks take twice as much of everything: as many as before run side by side.
-    On fewer cores nothing is done sooner than the cpu time allows; on more of them nothing is
-    assumed to go faster. What the limits cut off is cut off.
+    Everything grows with the number of subtasks, because as many as before run in parallel. On
+    fewer cores the time is at least what the CPU time requires; more cores are not assumed to be
+    faster. The result is cut at the limits.
     """
     parts = Fraction(subtasks, max(1, run.subtasks))
     busy, cpu = run.busy_ms * parts, run.cpu_ms * parts
     cores = Fraction(str(limits.cpus))
     longer = max(busy, cpu / cores) if cores < Fraction(str(run.cpus)) else busy
     longer = min(longer, Fraction(limits.timeout_s * 1000 * subtasks))
-    wall = run.wall_ms * parts * (longer / busy if busy else 1)
+    wall_ms = run.wall_ms * parts * (longer / busy if busy else 1)
     traffic = math.ceil(run.traffic_bytes * parts)
     if limits.max_traffic_bytes:
         traffic = min(traffic, limits.max_traffic_bytes)
     cost = charge(prices, limits, milliseconds=round(longer), traffic_bytes=traffic)
     if limits.max_charge_micros:
         cost = min(cost, limits.max_charge_micros)
-    return round(wall), traffic, cost
+    return round(wall_ms), traffic, cost
 
 
 def _spread(values: Sequence[int]) -> Spread:

@@ -18,8 +18,8 @@ from fyke.model.worker import Version, Worker
 
 @dataclass(frozen=True, slots=True)
 class EstimateRequest:
-    """An estimate with what it goes by; ``estimate`` is None without enough runs. ``limits`` are
-    those that were asked for, completed by those of the version.
+    """An estimate and its basis; ``estimate`` is None without enough runs. ``limits`` are the
+    requested ones, completed by those of the version.
     """
 
     worker: Worker
@@ -31,7 +31,7 @@ class EstimateRequest:
 
 
 class Estimates:
-    """What runs of all workers will take, each account by its own."""
+    """Estimates for all workers, from each account's own runs."""
 
     def __init__(self, storage: Storage, rules: Rules) -> None:
         self._storage = storage
@@ -69,7 +69,5 @@ class Estimates:
 
 
 def basis_of(tx: Transaction, account_id: str, worker_id: str, version: str) -> Basis:
-    """What an estimate for a version goes by. Looks at no more than the last ``LOOKED_AT`` runs,
-    however many there were.
-    """
+    """The basis of an estimate for a version, from at most the last ``LOOKED_AT`` runs."""
     return basis(tx.runs.past(account_id, worker_id, LOOKED_AT), version)

@@ -1,8 +1,7 @@
-"""After the end: why a run brought nothing or failed, and what to do next.
+"""Hints after the end of a run: why it has no rows or failed, and how to fix that. Pure.
 
-Pure. It decides by the reason first, then by which sites the proxy refused, then by what the last
-error lines of the log say. An end of an older release has no reason; for it no hint is taken from a
-code, and the sentence that was stored with it has to do.
+A hint follows from the reason first, then from the sites that the proxy refused, then from the last
+error lines of the log. An end of an older release has no reason code, so it has no hint from one.
 """
 
 from __future__ import annotations
@@ -10,9 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from fyke.domain.runs.site_hints import hint_of_sites
 from fyke.domain.runs.sites import SiteUsage
-from fyke.model.run import Outcome, Run, RunState
+from fyke.model.run import BlockedSite, Outcome, Run, RunState
 from fyke.reasons import Hint, HintCode, ReasonCode
 
 MOST_LINES = 10  # error lines that are looked at
@@ -22,9 +20,8 @@ _MOST_CHARS = 4_000  # of each
 def hint(
     run: Run, rows: int, error_lines: Sequence[str], sites: Sequence[SiteUsage] = ()
 ) -> Hint | None:
-    """What may help after the end of ``run`` with ``rows`` visible rows; None while it is under
-    way, and when there is nothing to say. ``error_lines``: the last ones of its log; ``sites``:
-    those that it had to do with.
+    """A hint about the end of ``run`` with ``rows`` visible rows; None while it is active, and when
+    there is none. ``error_lines``: the last ones of its log; ``sites``: those that it contacted.
     """
     if not run.state.terminal:
         return None
@@ -47,15 +44,15 @@ def _of_success(
 
 
 def _from_traces(lines: Sequence[str], sites: Sequence[SiteUsage]) -> Hint | None:
-    """What the proxy refused explains errors that look as if the site had."""
+    """Refused sites come first, because their errors look like those of the site."""
     said = _from_lines(lines)
     if said is not None and said.code not in _LIKE_REFUSED:
         return said
-    return hint_of_sites(sites) or said
+    return _from_sites(sites) or said
 
 
 def _from_lines(lines: Sequence[str]) -> Hint | None:
-    """The newest line that says something known."""
+    """The hint of the newest line with a known message."""
     for line in reversed(lines[-MOST_LINES:]):
         for pattern, code in _BY_WORDS:
             if pattern.search(line[:_MOST_CHARS]):
@@ -140,3 +137,19 @@ _BY_WORDS: tuple[tuple[re.Pattern[str], HintCode], ...] = (
         HintCode.OTHER_PAGE,
     ),
 )
+
+
+def _from_sites(sites: Sequence[SiteUsage]) -> Hint | None:
+    """None when no refused site could explain the end."""
+    reached = any(site.traffic.requests for site in sites)
+    undeclared = _blocked(sites, {BlockedSite.UNDECLARED})
+    if undeclared:
+        return Hint(HintCode.UNDECLARED_SITES, {"some" if reached else "sites": undeclared})
+    barred = _blocked(sites, {BlockedSite.NOT_PUBLIC, BlockedSite.RULE})
+    if barred and not reached:
+        return Hint.of(HintCode.REFUSED_SITES, sites=barred)
+    return None
+
+
+def _blocked(sites: Sequence[SiteUsage], why: set[BlockedSite]) -> list[str]:
+    return [site.traffic.domain for site in sites if site.barred in why]

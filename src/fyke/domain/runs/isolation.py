@@ -23,8 +23,8 @@ def can_execute(runner: RunnerInfo, *, own: bool) -> bool:
 
 
 def refusal_of_runners(tx: Transaction, worker: Worker) -> Reason | None:
-    """Why no runner that is alive would execute the worker; None when one does, and when none is
-    alive: then runs wait.
+    """Why no active runner would execute the worker; None when one does, and when no runner is
+    active: then runs wait.
     """
     runners = tx.runs.runners(tx.now - RUNNER_SILENCE_MS)
     operator = tx.accounts.operator()
@@ -33,7 +33,7 @@ def refusal_of_runners(tx: Transaction, worker: Worker) -> Reason | None:
 
 
 def refusal(runners: Sequence[RunnerInfo], *, own: bool) -> Reason | None:
-    """The same of these runners."""
+    """The same for these runners."""
     if not runners or any(can_execute(runner, own=own) for runner in runners):
         return None
     return missing_isolation(runners[0].isolation, runners[0].checks, runners[0].reason)

@@ -55,7 +55,7 @@ class SubtaskEnded:
 
 @dataclass(frozen=True, slots=True)
 class AbortRequested:
-    """Somebody asked for the end; ``alive`` attempts are still running."""
+    """An abort was requested; ``alive`` attempts are still running."""
 
     alive: int
 
@@ -72,17 +72,17 @@ Event = AttemptStarted | SubtaskEnded | AbortRequested | LimitReached
 
 
 class Instruction(Enum):
-    """What the shell has to do, in the same transaction as the change of state."""
+    """What ``transitions.py`` has to do, in the same transaction as the change of state."""
 
     MARK_STARTED = auto()
-    END_WAITING = auto()  # subtasks that have not begun never will
-    STOP_ATTEMPTS = auto()  # ring, so that runners stop what is alive
-    FINISH = auto()  # settle the hold, count the rows, write the callback
+    END_WAITING = auto()  # end subtasks that have not started
+    STOP_ATTEMPTS = auto()  # notify runners, so that they stop running attempts
+    FINISH = auto()  # settle the reserved amount, count the rows, write the callback
 
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """Where the run stands after the event. ``end`` is None while it says nothing new."""
+    """The state of the run after the event. ``end`` is None when it does not change."""
 
     state: RunState
     end: End | None = None

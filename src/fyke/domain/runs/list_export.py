@@ -1,4 +1,4 @@
-"""A list of runs as CSV, as it comes: for spreadsheets, so no cell can be taken for a formula."""
+"""A list of runs as a CSV stream for spreadsheets: no cell can be taken for a formula."""
 
 from __future__ import annotations
 

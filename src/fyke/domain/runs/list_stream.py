@@ -1,4 +1,4 @@
-"""A list that keeps up: what changes in the runs that somebody looks at, and how many have come."""
+"""Live updates of a list of runs: changes of the shown runs, and the number of new ones."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from fyke.domain.runs.lists import RunLists, RunRow
 from fyke.model.account import Caller
 from fyke.model.run_list import ListCursor, RunSearch
 
-BUSY_SWEEP = 2.0  # seconds; while something runs its figures grow without any ring
+BUSY_SWEEP = 2.0  # seconds; the figures of active runs grow without a notification
 QUIET_SWEEP = 5.0
-TOGETHER = 0.3  # what comes within so many seconds is told at once
+TOGETHER = 0.3  # changes within so many seconds are sent together
 MOST_NEW = 99
 
 
 @dataclass(frozen=True, slots=True)
 class ListUpdate:
-    """Rows that are no longer as they were told, ids that are gone, and how many newer runs match
-    (up to ``MOST_NEW``). Nothing of it changed: it has been quiet for a while.
+    """Rows that changed since they were sent, ids of removed runs, and how many newer runs match
+    (up to ``MOST_NEW``). An update without changes is a sign of life.
     """
 
     rows: list[RunRow]
@@ -29,7 +29,7 @@ class ListUpdate:
 
 
 class ListStream:
-    """Follows lists of runs, each for its reader."""
+    """Sends the updates of lists of runs."""
 
     def __init__(self, lists: RunLists, signals: Signals) -> None:
         self._lists = lists
@@ -38,17 +38,17 @@ class ListStream:
     async def follow(
         self, caller: Caller, search: RunSearch, run_ids: Sequence[str], top: ListCursor | None
     ) -> AsyncIterator[ListUpdate]:
-        """News without end. ``run_ids`` are those that were not over yet; ``top`` is the newest
-        run of the list, None when new ones are not of interest.
+        """Endless updates. ``run_ids`` are the active runs of the list; ``top`` is its newest run,
+        None when new ones are not to be counted.
         """
-        told: dict[str, tuple[object, ...]] = {}
+        sent: dict[str, tuple[object, ...]] = {}
         open_ids = list(dict.fromkeys(run_ids))
-        async with self._signals.listen() as ear:
+        async with self._signals.listen() as listener:
             while True:
                 rows = await self._lists.rows(caller, open_ids)
                 fresh = await self._lists.newer(caller, search, top, MOST_NEW) if top else 0
-                changed = [row for row in rows if told.get(row.line.id) != _figures(row)]
-                told |= {row.line.id: _figures(row) for row in rows}
+                changed = [row for row in rows if sent.get(row.line.id) != _figures(row)]
+                sent |= {row.line.id: _figures(row) for row in rows}
                 found = {row.line.id for row in rows}
                 gone = [run_id for run_id in open_ids if run_id not in found]
                 yield ListUpdate(changed, gone, fresh)
@@ -56,7 +56,7 @@ class ListStream:
                 topics = frozenset(
                     topic for ref in open_ids for topic in (run_topic(ref), output_topic(ref))
                 )
-                await ear.wait(topics, BUSY_SWEEP if open_ids else QUIET_SWEEP)
+                await listener.wait(topics, BUSY_SWEEP if open_ids else QUIET_SWEEP)
                 await asyncio.sleep(TOGETHER)
 
 

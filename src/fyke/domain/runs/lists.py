@@ -1,4 +1,4 @@
-"""Lists of runs for people: filtered over all of history, page by page, by place or by number."""
+"""Lists of runs: filtered over the whole history, with pages by cursor or by number."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ CHUNK = 500  # runs at a time where all of them are wanted
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """A run as a list shows it, with its figures of this moment. ``worker`` is None when it is
-    nowhere to be found; ``task_title`` is empty when the task is gone.
+    """A run in a list, with its present figures. ``worker`` is None when it no longer exists;
+    ``task_title`` is empty when the task was deleted.
     """
 
     line: RunLine
@@ -39,7 +39,7 @@ class RunRow:
 
     @property
     def shown_state(self) -> RunState:
-        """Stopping at a limit is an inner matter: outside, such a run is running."""
+        """The state as clients see it: a run that is being stopped at a limit is still running."""
         return RunState.RUNNING if self.line.state is RunState.ENDING else self.line.state
 
     @property
@@ -52,9 +52,9 @@ class RunRow:
 @dataclass(frozen=True, slots=True)
 class RunListPage:
     """One page, newest first. ``total`` is how many match in all, None when that was not counted;
-    it is ``at_least`` so many where counting stopped. ``next`` and ``previous`` lead to older and
-    newer ones. ``looked_back_to`` (ms) says that the search stopped there, having looked at enough
-    for one question: ``next`` goes on from that place.
+    with ``at_least`` counting stopped there. ``next`` and ``previous`` are the cursors of older and
+    newer ones. ``looked_back_to`` (ms) says that the search stopped there, at its limit for one
+    request: ``next`` continues from there.
     """
 
     rows: list[RunRow]
@@ -67,14 +67,14 @@ class RunListPage:
 
 @dataclass(frozen=True, slots=True)
 class FilterChoices:
-    """What there is to choose from in a filter."""
+    """The options of a filter."""
 
     workers: list[Worker]
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """Places of one page, newest first, and what the page says of the rest."""
+    """The cursors of one page, newest first, and its totals."""
 
     places: list[ListCursor]
     total: int | None = None
@@ -85,7 +85,7 @@ class _Found:
 
 
 class RunLists:
-    """The runs of each account, seen by nobody else."""
+    """Lists of runs; each account sees only its own."""
 
     def __init__(self, storage: Storage, results: Results, rules: Rules) -> None:
         self._storage = storage
@@ -93,7 +93,7 @@ class RunLists:
         self._rules = rules
 
     async def search(self, caller: Caller, words: SearchTerms, zone: str = "") -> RunSearch:
-        """What ``words`` mean; times in ``zone``, or the account's. Raises ``InvalidFields``."""
+        """Parse ``words``; times in ``zone``, or the account's. Raises ``InvalidFields``."""
         return await self._storage.read(
             lambda tx: search_of(tx, caller, words, zone or account_zone(tx, caller))
         )
@@ -111,7 +111,7 @@ class RunLists:
     async def page(
         self, caller: Caller, search: RunSearch, *, number: int = 1, size: int = 50
     ) -> RunListPage:
-        """The page of this number. Raises ``InvalidRequest`` for one that lies too deep."""
+        """The page of this number. Raises ``InvalidRequest`` for a number that is too high."""
         size = _checked(size)
         before = (max(1, number) - 1) * size
         if before > DEEPEST:
@@ -133,8 +133,8 @@ class RunLists:
         size: int = 50,
         newer: bool = False,
     ) -> RunListPage:
-        """The page behind ``place``: of older runs, or of the ``newer`` ones next to it. Where less
-        than a page is newer, that is the first page.
+        """The page after the cursor ``place``: of older runs, or of the ``newer`` ones next to it.
+        When less than a page is newer, that is the first page.
         """
         size = _checked(size)
         found = await self._shown(
@@ -145,7 +145,7 @@ class RunLists:
         return found
 
     async def rows(self, caller: Caller, run_ids: Sequence[str]) -> list[RunRow]:
-        """These runs as they are now, in this order; those that are gone are left out."""
+        """These runs as they are now, in this order; deleted ones are left out."""
         wanted = list(dict.fromkeys(run_ids))[:MOST_ROWS]
         return await self._rows(caller, wanted)
 
@@ -169,7 +169,7 @@ class RunLists:
         return await self._storage.read(work)
 
     async def all_rows(self, caller: Caller, search: RunSearch) -> AsyncIterator[list[RunRow]]:
-        """All that match, newest first, some at a time, however long that takes."""
+        """All matching runs, newest first, some at a time, without a limit."""
         place: ListCursor | None = None
         while True:
 
@@ -218,7 +218,7 @@ def _checked(size: int) -> int:
 def _numbered(
     tx: Transaction, account_id: str, search: RunSearch, before: int, size: int
 ) -> _Found:
-    """One walk finds the page and counts, as far as no counter knows already."""
+    """One pass finds the page and counts, unless a counter has the number."""
     total = tx.run_lists.total(account_id, search)
     limit = before + size + 1
     counting = total is None

@@ -1,6 +1,6 @@
-"""How something ended: a reason decides the outcome, and the outcome what follows from it.
+"""The outcome of an end: it follows from the reason, and decides what happens next.
 
-"Your Worker failed" and "we failed" never share an outcome.
+Failures of the Worker and failures of the platform never share an outcome.
 """
 
 from __future__ import annotations
@@ -53,5 +53,5 @@ HIDING = frozenset({Outcome.EXIT_CODE.value, Outcome.SIGNAL.value})
 
 
 def end_of(reason: Reason) -> End:
-    """The end that ``reason`` leads to. Raise ``KeyError`` for a code that ends nothing."""
+    """The end for ``reason``. Raise ``KeyError`` for a code that is not the reason of an end."""
     return End(OUTCOMES[reason.code], sentence(reason), reason)

@@ -1,4 +1,4 @@
-"""The input of a run as another start would give it."""
+"""The input of a run, for starting it again."""
 
 from __future__ import annotations
 

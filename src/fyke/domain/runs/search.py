@@ -1,8 +1,7 @@
-"""What is asked of a long list of runs, and what it answers: models without any state.
+"""Parsing of cursors and search terms for lists of runs.
 
-A walk through history goes from place to place. A place is the moment of creation and the id of a
-run, which together are unique and in order, so that whoever goes on from one misses nothing and
-sees nothing twice, whatever has begun in the meantime.
+Pages are read by cursor. A cursor is the time of creation and the id of a run, which together are
+unique and ordered, so no run is missed or listed twice when new ones start meanwhile.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ MOST_ERROR_CHARS = 200
 
 
 def place_of(text: str) -> ListCursor:
-    """The place that ``ListCursor.text`` wrote. Raise ``InvalidRequest``."""
+    """Parse the text of ``ListCursor.text``. Raise ``InvalidRequest``."""
     match = _PLACE.fullmatch(text.strip())
     if not match:
         raise InvalidRequest(

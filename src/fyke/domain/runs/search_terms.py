@@ -21,7 +21,7 @@ from fyke.model.run_list import RunSearch
 from fyke.reasons.codes import ENDS
 
 ACTIVE = "active"
-# What people call states: stopping at a limit is an inner matter, until it is over a run runs.
+# The states as users know them: a run that is being stopped at a limit is still running.
 STATE_WORDS: dict[str, tuple[RunState, ...]] = {
     "ready": (RunState.READY,),
     "running": (RunState.RUNNING, RunState.ENDING),
@@ -118,7 +118,7 @@ def _split(text: str) -> list[str]:
 
 
 def _worker(tx: Transaction, caller: Caller, text: str) -> str:
-    """Also one that is not to be seen any more, as long as the account has runs of it."""
+    """Also a worker that is not visible any more, as long as the account has runs of it."""
     ref = text.strip()
     if not ref:
         return ""

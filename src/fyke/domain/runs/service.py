@@ -1,4 +1,4 @@
-"""Starting, reading, ending and forgetting runs, for whoever calls."""
+"""Starting, reading, aborting and deleting runs on behalf of a caller."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from fyke.domain.runs.transitions import Rules, apply, charged
 from fyke.domain.workers.input_schema import parse
 from fyke.domain.workers.input_values import validate_input
 from fyke.domain.workers.lookup import refuse_deleted
-from fyke.domain.workers.parameters import RunInput, read_input
+from fyke.domain.workers.parameters import ParsedInput, read_input
 from fyke.domain.workers.service import Workers
 from fyke.errors import (
     Conflict,
@@ -52,9 +52,9 @@ Figures = tuple[Worker | None, int, int, frozenset[str], int]
 
 @dataclass(frozen=True, slots=True)
 class StartRequest:
-    """What a start asks for. ``input`` is the whole object with ``parameters``. A start that
-    carries the ``key`` of an earlier one is that one. ``also`` is done in the transaction that
-    writes the run; when it raises, there is no run.
+    """A request to start a run. ``input`` is the whole object with ``parameters``. With the ``key``
+    of an earlier start, that one is returned. ``also`` is called in the transaction that writes the
+    run; when it raises, no run is created.
     """
 
     worker_ref: str
@@ -69,7 +69,7 @@ class StartRequest:
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """A run with its figures of this moment; after its end they are those of the run itself."""
+    """A run with its present figures; after its end they are the final ones."""
 
     run: Run
     worker: Worker
@@ -92,7 +92,7 @@ class Runs:
         callbacks: CallbackRules,
         disk_shortage: Callable[[], Reason | None] = lambda: None,
     ) -> None:
-        """``disk_shortage`` says why no run can be taken for want of space."""
+        """``disk_shortage`` returns why no run can be accepted when the disk is full."""
         self._disk_shortage = disk_shortage
         self._storage = storage
         self._results = results
@@ -102,10 +102,10 @@ class Runs:
         self._callbacks = callbacks
 
     async def start(self, caller: Caller, request: StartRequest) -> Run:
-        """Check everything, cut the input, and write run, subtasks and hold in one transaction.
+        """Check everything, split the input, and write run, subtasks and ledger in one transaction.
 
-        With a key that was used before: the run of then, whatever has become of its worker.
-        Raises ``Conflict`` when that was another request, or its run is gone.
+        With a key that was used before, return the earlier run, whatever has happened to its
+        worker. Raises ``Conflict`` when that was another request, or its run was deleted.
         """
         require_editor(caller, _STARTING)
         earlier = await self._started_before(caller, request.key)
@@ -117,8 +117,8 @@ class Runs:
     async def prepare(
         self, caller: Caller, request: StartRequest
     ) -> tuple[Run, Worker, list[dict[str, Any]]]:
-        """Check all of a start that does not depend on what else is going on; return the run that
-        it would be, its worker and its cut input. Nothing is written.
+        """Do the checks of a start that do not depend on other runs; return the run that it would
+        create, its worker and its subtasks' inputs. Nothing is written.
         """
         worker = await self._workers.find(caller, request.worker_ref)
         version = await self._workers.version(caller, worker, request.version)
@@ -161,7 +161,7 @@ class Runs:
         request: StartRequest,
         worker: Worker,
         version: Version,
-        wanted: RunInput,
+        wanted: ParsedInput,
         subtasks: int,
         summary: str,
     ) -> Run:
@@ -236,7 +236,7 @@ class Runs:
         return started
 
     def _check_isolation(self, tx: Transaction, worker: Worker) -> None:
-        """Refuse at once what no runner alive would carry out; without any, the run waits."""
+        """Refuse at once what no active runner would run; without any runner, the run waits."""
         reason = refusal_of_runners(tx, worker)
         if reason is not None:
             raise RunRefused(reason)
@@ -280,7 +280,7 @@ class Runs:
         *,
         key: StartKey | None = None,
     ) -> Run:
-        """Start anew with the worker, version, device and input of an earlier run."""
+        """Start a run with the worker, version, device and input of an earlier one."""
         require_editor(caller, _STARTING)
         earlier = await self._started_before(caller, key)
         if earlier is not None:
@@ -342,7 +342,7 @@ class Runs:
         return run
 
     def _figures(self, tx: Transaction, run: Run) -> Figures:
-        """What a view of the run shows beside the run itself, of the same moment."""
+        """The figures of a run, from the same transaction as the run."""
         worker = tx.workers.get(run.worker_id)
         if run.state.terminal:
             return worker, run.usage_micros, run.traffic_bytes, frozenset(), tx.now
@@ -364,8 +364,9 @@ class Runs:
         return RunView(run, worker, rows, usage, traffic, now)
 
     async def abort(self, caller: Caller, run_id: str) -> Run:
-        """Ask for the end. Success again when it is ending already; ``RunNotAbortable`` when it
-        has succeeded or failed."""
+        """Abort a run. Succeeds again when it is ending already; raises ``RunNotAbortable`` when it
+        has succeeded or failed.
+        """
         require_editor(caller, "Aborting runs")
         await self._owned(caller, run_id)
 
@@ -388,7 +389,7 @@ class Runs:
         raise Conflict("The run is changing too fast; try again")
 
     async def delete(self, caller: Caller, run_id: str) -> None:
-        """Forget a finished run with its rows and logs; its ledger entries stay."""
+        """Delete an ended run with its rows and logs; its ledger entries stay."""
         require_editor(caller, "Deleting runs")
         run = await self._owned(caller, run_id)
         if not run.state.terminal:
@@ -396,23 +397,25 @@ class Runs:
         await self.forget(run_id, by=caller)
 
     async def forget(self, run_id: str, *, by: Caller | None = None) -> None:
-        """Remove rows and logs first, then the record that names them. Nobody's doing: its age."""
+        """Remove rows and logs first, then the record that names them. ``by`` is None when the
+        run is removed for its age.
+        """
         await self._results.delete_run(run_id)
 
         def work(tx: Transaction) -> None:
             tx.runs.delete(run_id)
-            tx.notify(run_topic(run_id))  # whoever follows it learns that it is gone
+            tx.notify(run_topic(run_id))  # streams of the run learn that it is gone
             if by is not None:
                 record(tx, by, AuditAction.RUN_DELETED, run_id)
 
         await self._storage.write(work)
 
     async def wait_ended(self, run_id: str, seconds: float) -> Run:
-        """Wait until the run is over or the time is; return it as it is then."""
+        """Wait until the run has ended, or for the given time; return its present state."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
         topics = frozenset({run_topic(run_id)})
-        async with self._signals.listen() as ear:
+        async with self._signals.listen() as listener:
             while True:
                 run = await self._storage.read(lambda tx: tx.runs.get(run_id))
                 if run is None:
@@ -420,7 +423,8 @@ class Runs:
                 left = deadline - loop.time()
                 if run.state.terminal or left <= 0:
                     return run
-                await ear.wait(topics, min(left, 5.0))  # a lost ring costs seconds, never the end
+                # a lost notification costs seconds, never the end
+                await listener.wait(topics, min(left, 5.0))
 
 
 def _still_there(tx: Transaction, run_id: str) -> Run:

@@ -1,16 +1,23 @@
-"""Links under which people without an account may look at one run: made, revoked, opened."""
+"""Links that show one run to anyone without an account: created, revoked, opened.
+
+The token of a link is the share's id and a signature over it. The id alone gives no access, and a
+token only as long as its row in the database allows: until it expires, is revoked, or its run is
+deleted.
+"""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 from dataclasses import dataclass
 
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.access import own_run
 from fyke.domain.accounts.audit import record
 from fyke.domain.accounts.rights import require_editor
-from fyke.domain.runs.share import share_id_in, token_of
 from fyke.errors import InvalidFields, NotFound, Refused
-from fyke.kit.ids import new_ulid
+from fyke.kit.ids import is_ulid, new_ulid
 from fyke.model.account import Caller
 from fyke.model.audit import AuditAction
 from fyke.model.run import Run, Share
@@ -18,11 +25,12 @@ from fyke.model.run import Run, Share
 MOST_DAYS = 365
 MOST_SHARES = 50  # of one run
 _DAY_MS = 24 * 3600 * 1000
+_SIGNATURE_BYTES = 24
 
 
 @dataclass(frozen=True, slots=True)
 class SharedRun:
-    """What a link opens: the run, the title of its worker, and what else may be seen."""
+    """A shared run: the run, the title of its worker, and which other parts are visible."""
 
     share: Share
     run: Run
@@ -75,9 +83,9 @@ class Shares:
         return share, token_of(self._master, share.id)
 
     async def of_run(self, caller: Caller, run_id: str) -> list[tuple[Share, str]]:
-        """The links of the caller's run that still open it, the newest first, with their tokens.
+        """The valid links of the caller's run, newest first, with their tokens.
 
-        Viewers see none: whoever has a token can hand the run on. Raises ``RunNotFound``.
+        Viewers see none, because a token gives access to the run. Raises ``RunNotFound``.
         """
         require_editor(caller, "Seeing share links")
 
@@ -89,7 +97,7 @@ class Shares:
         return [(share, token_of(self._master, share.id)) for share in found]
 
     async def revoke(self, caller: Caller, share_id: str) -> Share:
-        """Let a link open nothing any more; well done again when it did not already.
+        """Revoke a link; no error when it was revoked before.
 
         Raises ``Forbidden`` for viewers and ``NotFound``, also for another account's.
         """
@@ -107,8 +115,8 @@ class Shares:
         return await self._storage.write(work)
 
     async def open(self, token: str) -> SharedRun:
-        """What the link leads to. Raises ``NotFound`` in the same words for every link that opens
-        nothing: not ours, expired, revoked, or of a run that is gone.
+        """The run behind a link. Raises the same ``NotFound`` for every invalid link: forged,
+        expired, revoked, or of a deleted run.
         """
         share_id = share_id_in(self._master, token)
 
@@ -123,5 +131,28 @@ class Shares:
 
         found = await self._storage.read(work)
         if found is None:
-            raise NotFound("This link opens nothing: it has expired, or was revoked")
+            raise NotFound("This link is not valid: it has expired, or was revoked")
         return found
+
+
+def token_of(master: bytes, share_id: str) -> str:
+    """The token for the link, 59 characters that need no escaping in an address."""
+    return f"{share_id}-{_signature(master, share_id)}"
+
+
+def share_id_in(master: bytes, token: str) -> str | None:
+    """The share that the token names; None when it was not signed here."""
+    share_id, _, signature = token.partition("-")
+    if not is_ulid(share_id):
+        return None
+    expected = _signature(master, share_id)
+    same = hmac.compare_digest(expected.encode(), signature.encode("utf-8", "replace"))
+    return share_id if same else None
+
+
+def _signature(master: bytes, share_id: str) -> str:
+    if not master:
+        raise ValueError("the master secret is empty")
+    # the label separates it from other uses of the master secret
+    digest = hmac.new(master, b"share:" + share_id.encode(), hashlib.sha256).digest()
+    return base64.urlsafe_b64encode(digest[:_SIGNATURE_BYTES]).decode()

@@ -1,8 +1,8 @@
-"""Which sites a run has had to do with: bytes, requests, failures, refusals, site by site.
+"""The sites that a run has contacted: bytes, requests, failures, refusals by site.
 
-A living attempt's counters are kept as it last reported them; when it ends they are added to those
-of its run, in the transaction that ends it. So only a report under a token that holds counts, and
-each attempt once.
+The counters of a running attempt are stored as last reported; when it ends they are added to those
+of its run, in the same transaction. So only reports with a valid token count, and each attempt
+counts once.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from fyke.kit.hostports import BadHost, Host, parse_host
 from fyke.model.account import Caller
 from fyke.model.run import BlockedSite, Run
 
-MOST_SITES = 200  # of a run that are told apart; the rest is ``OTHER_SITES``
+MOST_SITES = 200  # listed for a run; the rest is ``OTHER_SITES``
 _NUMBERS = tuple(field.name for field in fields(SiteTraffic) if field.name != "domain")
 
 
@@ -53,7 +53,7 @@ class RunSites:
         return await self._storage.read(lambda tx: _traffic(tx, own_run(tx, caller, run_id)))
 
     async def seen(self, run: Run) -> tuple[SiteUsage, ...]:
-        """The same of a run that somebody has looked up already."""
+        """The same for a run that the caller may see already."""
         found = await self._storage.read(lambda tx: _traffic(tx, run))
         return found.sites
 
@@ -69,8 +69,8 @@ def _traffic(tx: Transaction, run: Run) -> RunTraffic:
 def fold(
     tx: Transaction, run_id: str, attempt_id: str, last: tuple[SiteTraffic, ...] | None
 ) -> None:
-    """Add what an attempt that has ended came to: ``last``, or for None what it reported last.
-    The caller holds the run's lock.
+    """Add the counters of an ended attempt: ``last``, or for None its last report. The caller holds
+    the run's lock.
     """
     reported = tx.sites.take(attempt_id)
     more = reported if last is None else last

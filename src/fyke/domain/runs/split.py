@@ -37,9 +37,9 @@ def split(schema: InputSchema, custom: Custom, limit: int = MAX_SUBTASKS) -> lis
 
 
 def is_empty(item: object) -> bool:
-    """Tell whether an item says nothing: null, blank text, or an object of nothing but such.
+    """Whether an item is empty: null, blank text, or an object of empty values only.
 
-    Walks with a list of its own, because hostile input may be nested beyond Python's stack.
+    Uses a list instead of recursion, because hostile input may be nested beyond Python's stack.
     """
     if isinstance(item, list):
         return False
@@ -95,7 +95,7 @@ def _array(types: dict[str, str], name: str, custom: Custom) -> list[Any] | None
 
 
 def _cannot_split(fields: tuple[str, ...], types: dict[str, str], custom: Custom) -> bool:
-    """Tell whether the fields hold plain values, or are all declared to and hold nothing."""
+    """Whether a field has a plain value, or all are declared plain and have none."""
     values = [custom.get(name) for name in fields]
     if any(value is not None and not isinstance(value, list) for value in values):
         return True

@@ -1,8 +1,7 @@
-"""What makes a repeated start the same start: the caller's own key, and what it came with.
+"""Idempotency keys: a repeated start with the same key and request is the same start.
 
-A start that carries a key writes it in the transaction that writes the run. So of many starts with
-one key exactly one takes place, whichever server they reach and whenever that is killed, and a
-start that is refused leaves no key behind.
+The key is written in the transaction that writes the run. So of many starts with one key exactly
+one creates a run, on any server and also when one is killed, and a refused start stores no key.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ REPLAYED = "Idempotency-Replayed"  # the header of an answer about an earlier st
 
 
 class StartKind(StrEnum):
-    """What a start has made."""
+    """The kind of object that a start has created."""
 
     RUN = "run"
     QUEUE_ITEM = "queue_item"
@@ -29,8 +28,8 @@ class StartKind(StrEnum):
 
 @dataclass(slots=True)
 class StartKey:
-    """``text`` is the caller's; ``digest`` tells one request from another. ``replayed`` is set by
-    the start that carries the key: it found an earlier one and made nothing new.
+    """``text`` is from the caller; ``digest`` identifies the request. A start with the key sets
+    ``replayed`` when it found an earlier start and created nothing new.
     """
 
     text: str
@@ -39,9 +38,8 @@ class StartKey:
 
 
 def known(tx: Transaction, caller: Caller, key: StartKey, made: StartKind) -> str | None:
-    """The id of what an earlier start with this key has made, None when there was none.
-
-    Raises ``Conflict`` when it was another request.
+    """The id of the object that an earlier start with this key created, None without one. Raises
+    ``Conflict`` when it was another request.
     """
     record = tx.start_keys.get(caller.account_id, key.text)
     if record is None or record.expires_at <= tx.now:
@@ -55,9 +53,9 @@ def known(tx: Transaction, caller: Caller, key: StartKey, made: StartKind) -> st
 
 
 def claim(tx: Transaction, caller: Caller, key: StartKey, made: StartKind, ref: str) -> str | None:
-    """Note that this transaction makes ``ref`` under the key, and return None; or return what
-    ``known`` does when somebody was faster. Comes before every other write and lock of a start:
-    whoever holds a key waits for the account, never the other way round.
+    """Record that this transaction creates ``ref`` under the key, and return None; or return the
+    result of ``known`` when another request was faster. Must come before every other write and
+    lock of a start, so that locks are always taken in the order key, account.
     """
     record = StartRecord(
         account_id=caller.account_id,
@@ -71,5 +69,5 @@ def claim(tx: Transaction, caller: Caller, key: StartKey, made: StartKind, ref: 
 
 
 def start_is_gone() -> Conflict:
-    """For a key whose run has been deleted since: it must not quietly start another one."""
+    """The error for a key whose run was deleted since: it must not silently start another one."""
     return Conflict(f"The run that this {HEADER} has started was deleted; use a new key")

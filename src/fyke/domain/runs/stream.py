@@ -1,11 +1,11 @@
-"""Following a run: its state, its log and its rows as they come, from any place on.
+"""Following a run: its state, log and rows as they come, from any cursor on.
 
-A place names the last log line and the last row that were read, and the state that was told.
-Positions only rise and are read in order, so whoever goes on from a place misses nothing and gets
-nothing twice, whatever became of the connection or of the server in between.
+A cursor has the positions of the last log line and row that were sent, and the last state.
+Positions only rise and are read in order, so a reader that resumes from a cursor gets everything
+exactly once, also over another connection or from another server.
 
-A piece of news is bounded in lines and bytes and read only when it is asked for: whoever reads
-slowly makes the next read late, and no memory grows.
+An update is bounded in lines and bytes and read only on demand: a slow reader delays the next read,
+and no memory grows.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from fyke.model.log import LogEntry
 from fyke.model.results import Row
 from fyke.model.run import Run, RunState
 
-SWEEP = 5.0  # a ring that was lost costs no more than this, in seconds
+SWEEP = 5.0  # seconds; the longest delay by a lost notification
 PIECE_LINES = 200
 PIECE_BYTES = 2**20
 FIRST_ROWS = 16
@@ -37,7 +37,7 @@ LAST_LINE_MS = 3_000
 
 @dataclass(frozen=True, slots=True)
 class StreamCursor:
-    """How far somebody has read: 0 and None before the first."""
+    """How far a stream was read: 0 and None before the first."""
 
     log: int = 0
     row: int = 0
@@ -46,7 +46,7 @@ class StreamCursor:
 
 @dataclass(frozen=True, slots=True)
 class StreamFilter:
-    """What of a run is to be told."""
+    """Which parts of a run are sent."""
 
     state: bool = True
     log: bool = True
@@ -55,8 +55,8 @@ class StreamFilter:
 
 @dataclass(frozen=True, slots=True)
 class RunUpdate:
-    """What came, and the place behind it: a state with the run's figures, some lines, some rows,
-    the end, or nothing at all, which says that it has been quiet for a while.
+    """New output and the cursor after it: a state with the run's figures, some lines, some rows,
+    the end, or nothing, as a sign of life.
     """
 
     place: StreamCursor
@@ -67,7 +67,7 @@ class RunUpdate:
 
 
 class RunStreams:
-    """Follows the runs of all accounts, each for its own."""
+    """Streams of runs; each account follows only its own."""
 
     def __init__(self, storage: Storage, results: Results, runs: Runs, signals: Signals) -> None:
         self._storage = storage
@@ -79,10 +79,10 @@ class RunStreams:
     async def follow(
         self, caller: Caller, run_id: str, place: StreamCursor, kinds: StreamFilter
     ) -> AsyncIterator[RunStream]:
-        """Whoever follows holds a coroutine and an ear, and asks the follower for the next news."""
-        async with self._signals.listen() as ear:
+        """Follow a run: the stream listens for its signals while the context is open."""
+        async with self._signals.listen() as listener:
             yield RunStream(
-                self._storage, self._results, self._runs, ear, caller, run_id, place, kinds
+                self._storage, self._results, self._runs, listener, caller, run_id, place, kinds
             )
 
 
@@ -94,7 +94,7 @@ class RunStream:
         storage: Storage,
         results: Results,
         runs: Runs,
-        ear: Listener,
+        listener: Listener,
         caller: Caller,
         run_id: str,
         place: StreamCursor,
@@ -103,7 +103,7 @@ class RunStream:
         self._storage = storage
         self._results = results
         self._runs = runs
-        self._ear = ear
+        self._listener = listener
         self._caller = caller
         self._run_id = run_id
         self._place = place
@@ -114,12 +114,12 @@ class RunStream:
         self._said_all = False
 
     async def next(self) -> RunUpdate | None:
-        """The next news, None when the run is gone, or never was the caller's. After the end
-        there is nothing to ask for.
+        """The next update, None when the run was deleted or is not the caller's. Not to be called
+        after the end.
         """
         try:
             run, hidden, now = await self._look()
-            if self._kinds.state and _told(run.state) is not self._place.state:
+            if self._kinds.state and _shown_state(run.state) is not self._place.state:
                 return await self._state()
             news = await self._output(run, hidden)
             if news is not None:
@@ -129,11 +129,11 @@ class RunStream:
                 return RunUpdate(self._place, view=view, ended=True)
         except RunNotFound:
             return None
-        await self._ear.wait(self._topics, 1.0 if run.state.terminal else SWEEP)
+        await self._listener.wait(self._topics, 1.0 if run.state.terminal else SWEEP)
         return RunUpdate(self._place)
 
     async def _look(self) -> tuple[Run, frozenset[str], int]:
-        """State before output: all that was stored before an end that is seen here is read."""
+        """Read the state before the output, so that all output from before an end is read."""
 
         def work(tx: Transaction) -> tuple[Run, frozenset[str], int]:
             run = own_run(tx, self._caller, self._run_id)
@@ -143,11 +143,11 @@ class RunStream:
 
     async def _state(self) -> RunUpdate:
         view = await self._runs.get(self._caller, self._run_id)
-        self._place = replace(self._place, state=_told(view.run.state))
+        self._place = replace(self._place, state=_shown_state(view.run.state))
         return RunUpdate(self._place, view=view)
 
     async def _output(self, run: Run, hidden: frozenset[str]) -> RunUpdate | None:
-        """Lines and rows take turns, so that a flood of one does not hold up the other."""
+        """Lines and rows alternate, so that a flood of one does not delay the other."""
         rows_first, self._rows_first = self._rows_first, not self._rows_first
         if rows_first:
             return await self._rows(hidden) or await self._log(run)
@@ -176,14 +176,14 @@ class RunStream:
         return RunUpdate(self._place, rows=tuple(rows))
 
     def _complete(self, run: Run, now: int) -> bool:
-        """Whether nothing more can come of a run that has ended and whose output was read."""
+        """Whether no more output can follow for an ended run whose output was read."""
         if not self._kinds.log or self._said_all or self._place.log == 0:
             return True
         return now - run.finished_at >= LAST_LINE_MS
 
 
-def _told(state: RunState) -> RunState:
-    """Stopping at a limit is an inner matter: outside, such a run is running until it has ended."""
+def _shown_state(state: RunState) -> RunState:
+    """The state as clients see it: a run that is being stopped at a limit is still running."""
     return RunState.RUNNING if state is RunState.ENDING else state
 
 

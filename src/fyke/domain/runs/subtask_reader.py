@@ -29,8 +29,8 @@ class SubtaskReader:
         self._storage = storage
 
     async def node(self, caller: Caller, run_id: str) -> str:
-        """The machine that carries out the first subtask, or did last; empty when it is not known
-        (any more). Raises ``RunNotFound``.
+        """The machine of the first subtask's latest attempt; empty when it is not known (any
+        more). Raises ``RunNotFound``.
         """
 
         def work(tx: Transaction) -> str:

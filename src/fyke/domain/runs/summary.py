@@ -1,4 +1,4 @@
-"""The input of a run in one line, for lists: what the fields are called, and what they hold."""
+"""The input of a run in one line, for lists: the titles and values of its fields."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MARK = "\u2026"
 def summarise(custom: Mapping[str, Any], titles: Mapping[str, str]) -> str:
     """One line of at most ``MOST_CHARS`` characters, such as ``Pages: https://a.example (+2);
     Depth: 3``. Fields come in the order of ``titles`` (name to title), then all others; those that
-    hold nothing are left out. Of a list its first entry is shown and how many more there are.
+    are empty are left out. Of a list its first entry is shown and how many more there are.
     """
     parts: list[str] = []
     left = MOST_CHARS
@@ -37,7 +37,7 @@ def summarise(custom: Mapping[str, Any], titles: Mapping[str, str]) -> str:
 
 
 def summary_of_text(input_json: str) -> str:
-    """The same of an input as it is stored, without titles; of a long one only its size."""
+    """The same for a stored input, without titles; for a long one only its size."""
     if len(input_json) > MOST_INPUT_CHARS:
         return f"input of {len(input_json) / 1e6:.1f} MB"
     try:
@@ -48,7 +48,7 @@ def summary_of_text(input_json: str) -> str:
 
 
 def summary_of_start(input_json: str) -> str:
-    """The same of the object that a start asks with, which holds the input in ``parameters``."""
+    """The same for the object of a start request, whose ``parameters`` are the input."""
     if len(input_json) > MOST_INPUT_CHARS:
         return f"input of {len(input_json) / 1e6:.1f} MB"
     try:
@@ -67,7 +67,7 @@ def _in_order(custom: Mapping[str, Any], titles: Mapping[str, str]) -> Iterable[
 
 
 def _value(value: object) -> str:
-    """What ``value`` says, empty when it says nothing."""
+    """The text of ``value``, empty for an empty value."""
     if value is None or value in ("", [], {}):
         return ""
     match value:
@@ -100,7 +100,7 @@ def _member(value: Mapping[str, Any]) -> str:
             return _line(value[name], MOST_VALUE_CHARS)
     for name in list(value)[:_LOOKED_AT]:
         inner = value[name]
-        # what is nested deeper is not opened: a line is no place for it
+        # deeper values are not shown in one line
         shown = "{\u2026}" if isinstance(inner, dict | list) and inner else _value(inner)
         if shown:
             more = len(value) - 1

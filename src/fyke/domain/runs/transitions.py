@@ -1,8 +1,8 @@
 """The one function through which a run changes its state, with the event, in one transaction.
 
-``advance`` (pure) says what has to happen; this shell does it: history, waiting subtasks, the
-hold, the worker's figures, the callback, the bell. Whoever loses a race finds the row moved and
-gets ``False``.
+``advance`` (pure) decides what has to happen; this module does it: history, waiting subtasks, the
+ledger, the worker's figures, the callback, signals. The loser of a race finds the run changed and
+gets ``None``.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from fyke.reasons import Reason, ReasonCode
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the installation says about runs; plain values, set once at start."""
+    """The settings of the installation for runs; plain values, set once at start."""
 
     prices: Prices
     hiding: frozenset[str]
     max_subtasks: int
     default_region: str
-    running_callbacks: bool = True  # runs of v2 also tell when they begin
+    running_callbacks: bool = True  # runs of v2 also send a callback when they start
 
 
 def apply(tx: Transaction, rules: Rules, run: Run, event: Event, actor: str) -> Run | None:
-    """Move ``run`` by ``event``; return the run as it is now, or None when somebody was faster.
+    """Apply ``event`` to ``run``; return the changed run, or None when another process was faster.
 
     Raises ``RunNotAbortable`` as ``advance`` does.
     """
@@ -59,7 +59,7 @@ def apply(tx: Transaction, rules: Rules, run: Run, event: Event, actor: str) -> 
             reason=step.end.reason if step.end else None,
         )
     )
-    _carry_out(tx, rules, moved, step)
+    _apply(tx, rules, moved, step)
     return moved
 
 
@@ -112,14 +112,14 @@ def cost_micros(tx: Transaction, rules: Rules, run: Run) -> int:
 
 
 def charged(tx: Transaction, rules: Rules, run: Run) -> int:
-    """What of that is charged: no more than was held. What it costs between the moment when that
-    is used up and its end is ours to bear, and so is all of a run that began when nothing cost
-    anything.
+    """The charged part of the cost: no more than was held. The cost between the moment when that is
+    used up and the end of the run is not charged, nor is a run that started while all prices were
+    0.
     """
     return min(cost_micros(tx, rules, run), run.hold_micros)
 
 
-def _carry_out(tx: Transaction, rules: Rules, run: Run, step: Transition) -> None:
+def _apply(tx: Transaction, rules: Rules, run: Run, step: Transition) -> None:
     for instruction in step.instructions:
         if instruction is Instruction.END_WAITING:
             end = step.end or end_of(Reason(ReasonCode.ABORTED))
@@ -143,7 +143,7 @@ def _carry_out(tx: Transaction, rules: Rules, run: Run, step: Transition) -> Non
 
 
 def _let_others_begin(tx: Transaction, run: Run) -> None:
-    """Wake the runners when the end of ``run`` makes room under its account's plan."""
+    """Notify the runners when another run of the account may start after the end of ``run``."""
     account = tx.accounts.get(run.account_id)
     if account is not None and account.plan.most is not None:
         tx.notify(WORK)

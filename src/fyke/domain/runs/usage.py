@@ -1,4 +1,4 @@
-"""What a run has used and what that cost: the curve, the sums, the lines of its bill."""
+"""The usage and cost of a run: the curve, the sums, the cost by item."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class RunUsage:
 
 
 class RunUsages:
-    """What the runs of all accounts use, each seen only by its own."""
+    """The usage of runs; each account sees only its own."""
 
     def __init__(self, storage: Storage, rules: Rules) -> None:
         self._storage = storage
@@ -61,7 +61,7 @@ class RunUsages:
 
 
 def _from_the_start(run: Run, samples: list[UsageSample]) -> list[UsageSample]:
-    """A curve begins with nothing, at the moment when the run did."""
+    """Add a point with zero usage at the start of the run."""
     if samples and 0 < run.started_at < samples[0].at:
         return [UsageSample(run.id, run.started_at, 0, 0, 0, 0), *samples]
     return samples

@@ -1,4 +1,4 @@
-"""Why a run has not begun."""
+"""Why a run has not started."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class WaitReason:
 
 
 class WaitReasons:
-    """Looks at what stands between a run and its start. Changes nothing."""
+    """Finds why runs wait. Changes nothing."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
@@ -37,7 +37,7 @@ class WaitReasons:
         return await self._storage.read(lambda tx: _QueueView(tx).at(own_run(tx, caller, run_id)))
 
     async def reasons(self, caller: Caller) -> list[WaitReason]:
-        """Of the account's runs that have not begun, newest first, at most ``MOST_LISTED``."""
+        """For the account's runs that have not started, newest first, at most ``MOST_LISTED``."""
 
         def work(tx: Transaction) -> list[WaitReason]:
             return _reasons(tx, tx.admission.ready(caller.account_id, MOST_LISTED))
@@ -47,13 +47,13 @@ class WaitReasons:
     async def in_order(
         self, caller: Caller, start: ListCursor | None = None, most: int = MOST_LISTED
     ) -> tuple[list[WaitReason], ListCursor | None]:
-        """The same in the order in which they begin, the oldest first, behind ``start``; and where
-        to go on, None at the end.
+        """The same in the order in which they start, the oldest first, after the cursor ``start``;
+        and the next cursor, None at the end.
         """
 
         def work(tx: Transaction) -> tuple[list[WaitReason], ListCursor | None]:
             walked = tx.run_lists.walk(
-                caller.account_id, _NOT_BEGUN, start, limit=most + 1, newer=True
+                caller.account_id, _NOT_STARTED, start, limit=most + 1, newer=True
             )
             places = walked.places[:most]
             following = places[-1] if len(walked.places) > most else None
@@ -62,7 +62,7 @@ class WaitReasons:
         return await self._storage.read(work)
 
 
-_NOT_BEGUN = RunSearch(states=(RunState.READY,))
+_NOT_STARTED = RunSearch(states=(RunState.READY,))
 
 
 def _reasons(tx: Transaction, run_ids: list[str]) -> list[WaitReason]:
@@ -72,7 +72,9 @@ def _reasons(tx: Transaction, run_ids: list[str]) -> list[WaitReason]:
 
 
 class _QueueView:
-    """One look at all that may be in the way; what is the same for every run is read once."""
+    """The facts that waiting depends on, in one transaction; those common to all runs are read
+    once.
+    """
 
     def __init__(self, tx: Transaction) -> None:
         self._tx = tx
@@ -87,7 +89,7 @@ class _QueueView:
         return {load.runner_id: load for load in self._tx.admission.loads()}
 
     def at(self, run: Run) -> WaitReason:
-        """Why ``run`` has not begun."""
+        """Why ``run`` has not started."""
         if run.state is not RunState.READY:
             return WaitReason(run.id)
         if any(attempt.outcome is None for attempt in self._tx.runs.attempts(run.id)):
@@ -111,7 +113,7 @@ class _QueueView:
 
 
 def _full(tx: Transaction, account_id: str) -> Reason | None:
-    """Why nothing more of the account may begin now."""
+    """Why no other run of the account may start now."""
     account = tx.accounts.get(account_id)
     most = account.plan.most if account else None
     if account is None or most is None or len(tx.admission.under_way(account_id)) < most:
@@ -120,7 +122,7 @@ def _full(tx: Transaction, account_id: str) -> Reason | None:
 
 
 def _room(run: Run, runners: list[RunnerInfo], taken: dict[str, RunnerLoad]) -> dict[str, float]:
-    """What an attempt needs, and what there is."""
+    """The capacity that an attempt needs, and the free one."""
     room = {"cpus": run.limits.cpus, "memory_mb": run.limits.memory_mb}
     free = []
     for runner in runners:

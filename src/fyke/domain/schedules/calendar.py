@@ -24,7 +24,7 @@ FIRST_YEAR, LAST_YEAR = 2000, 9000
 
 @dataclass(frozen=True, slots=True)
 class ScheduleLine:
-    """A schedule with what it starts. ``time_zone`` is the one in which its times are meant."""
+    """A schedule with its task and worker. ``time_zone`` is the zone of its times."""
 
     schedule: Schedule
     task: Task
@@ -34,7 +34,7 @@ class ScheduleLine:
 
 @dataclass(frozen=True, slots=True)
 class PlannedRun:
-    """What one schedule does on one day: its first times (ms), and whether more follow."""
+    """The starts of one schedule on one day: the first times (ms), and whether more follow."""
 
     line: ScheduleLine
     times: tuple[int, ...]
@@ -51,7 +51,7 @@ class CalendarDay:
 
 @dataclass(frozen=True, slots=True)
 class CalendarMonth:
-    """The days of one month as ``time_zone`` counts them. ``left_out`` schedules are not shown."""
+    """The days of one month in ``time_zone``. ``left_out`` schedules are not shown."""
 
     year: int
     month: int
@@ -61,7 +61,7 @@ class CalendarMonth:
 
 
 class ScheduleCalendar:
-    """Looking over the schedules of an account."""
+    """The schedules of an account as a list and as a calendar."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
@@ -75,9 +75,8 @@ class ScheduleCalendar:
     async def month(
         self, caller: Caller, year: int, month: int, zone_name: str = ""
     ) -> CalendarMonth:
-        """What is planned in a month from now on, as a zone counts its days, or the account's.
-
-        Raise ``InvalidRequest`` for a month or a zone that there is not.
+        """The planned starts from now on in a month, in the given zone or the account's. Raise
+        ``InvalidRequest`` for an invalid month or zone.
         """
         if not 1 <= month <= 12 or not FIRST_YEAR <= year <= LAST_YEAR:
             raise InvalidRequest("must be written as YYYY-MM, such as 2030-01", field="month")
@@ -139,7 +138,7 @@ def _days(
 
 
 def _of_month(line: ScheduleLine, edges: list[int], now: int) -> Iterator[tuple[int, PlannedRun]]:
-    """What the schedule does on each day, by the number of the day in ``edges``."""
+    """The starts of the schedule on each day, by the index of the day in ``edges``."""
     schedule = line.schedule
     first, last = max(edges[0], now, schedule.next_at), edges[-1]
     ahead = _from(line, first)

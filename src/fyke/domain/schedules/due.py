@@ -1,7 +1,7 @@
-"""What is to be done with a schedule whose time has come. Pure.
+"""Decides what happens to a schedule that is due. Pure.
 
-Of the times that have passed, the latest is made up for if it is no more than an hour ago, or a
-minute where the schedule wants no late runs; all others were missed, and are counted.
+Of the times that have passed, the latest is started if it is no more than an hour ago, or a minute
+when the schedule wants no late runs; all others are missed, and counted.
 """
 
 from __future__ import annotations
@@ -32,9 +32,8 @@ class Due:
 def due_fires(
     plan: ScheduleSpec, tz: ZoneInfo, anchor_at: int, next_at: int, now: int, late_ms: int = LATE_MS
 ) -> Due:
-    """What to do at ``now`` with a schedule that was to fire at ``next_at``, which has come.
-
-    Counting ends at ``MOST_COUNTED``: a schedule of every minute after ten weeks of absence.
+    """What to do at ``now`` with a schedule that was due at ``next_at``. Counting ends at
+    ``MOST_COUNTED``, which a schedule of every minute reaches after ten weeks.
     """
     recent, following = _recent(plan, tz, anchor_at, next_at, now, late_ms)
     until = recent[0] if recent else now + 1
@@ -50,7 +49,7 @@ def due_fires(
 def _recent(
     plan: ScheduleSpec, tz: ZoneInfo, anchor_at: int, next_at: int, now: int, late_ms: int
 ) -> tuple[list[int], int]:
-    """The planned times that may be made up for, and the first one that is still to come."""
+    """The passed times that may still be started, and the first time in the future."""
     oldest = now - late_ms
     if next_at >= oldest:
         recent, after = [next_at], next_at

@@ -1,4 +1,4 @@
-"""Changing a schedule inside a transaction: what is given is laid over what is there."""
+"""Changing a schedule inside a transaction: given members replace the present ones."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from fyke.model.task import Task
 
 @dataclass(frozen=True, slots=True)
 class ScheduleEdit:
-    """What is wanted of a schedule; None keeps what is there. An empty value takes a member out."""
+    """Changes of a schedule; None keeps the present value, an empty value removes it."""
 
     enabled: bool | None = None
     kind: ScheduleKind | None = None
@@ -48,11 +48,9 @@ _MEMBERS = ("time", "weekday", "day", "date", "cron", "every_s", "time_zone")
 
 
 def change_schedule(tx: Transaction, task: Task, wanted: ScheduleEdit, names: Names) -> None:
-    """Lay ``wanted`` over the schedule of ``task``.
-
-    Without a kind, now or earlier, there is no schedule to make, and the other members mean
-    nothing. While it is off it may be incomplete; members that are there must be right even so.
-    Raises ``InvalidRequest`` for a schedule that cannot be honoured.
+    """Apply ``wanted`` to the schedule of ``task``. Without a kind, given now or before, there is
+    no schedule, and the other members are ignored. While it is off it may be incomplete, but its
+    members must be valid. Raises ``InvalidRequest`` for an invalid schedule.
     """
     before = tx.schedules.lock(task.id)
     kind = wanted.kind or (before.plan.kind if before else None)
@@ -118,7 +116,7 @@ def _new(tx: Transaction, task: Task, plan: ScheduleSpec) -> Schedule:
 def _planned(
     tx: Transaction, before: Schedule | None, after: Schedule, account: Account, names: Names
 ) -> Schedule:
-    """``after`` with its next time. One that goes on as it was keeps it, also if it is due."""
+    """``after`` with its next time. An unchanged schedule keeps its time, also if it is due."""
     if not after.enabled:
         return replace(after, next_at=0)
     if before is not None and before.enabled and before.plan == after.plan:
@@ -130,7 +128,7 @@ def _planned(
 
 
 def copied(schedule: Schedule, task_id: str, now: int) -> Schedule:
-    """The schedule for another task, switched off, without a past."""
+    """A copy of the schedule for another task, switched off, without history."""
     return replace(
         schedule,
         task_id=task_id,
@@ -148,5 +146,5 @@ def copied(schedule: Schedule, task_id: str, now: int) -> Schedule:
 
 
 def zone_of(schedule: Schedule, account: Account) -> str:
-    """The name of the zone in which the schedule's times are meant."""
+    """The name of the zone of the schedule's times."""
     return schedule.plan.time_zone or account.time_zone or DEFAULT_ZONE

@@ -1,10 +1,10 @@
 """Starting runs when their time has come.
 
-A planned time is worked off in one transaction: the schedule moves on if it is still as it was
-read, the record of the time is added, and with them the run. Whoever comes second, another server
-or this one after the clock jumped, finds the schedule moved or the record there and starts
-nothing. A start that is refused is recorded with its reason, and the schedule goes on, until so
-many starts and runs have failed one after the other that it pauses.
+A planned time is processed in one transaction: the schedule advances if it has not changed since it
+was read, and the record of the time and the run are added. A second try, by another server or by
+this one after the clock jumped, finds the schedule advanced or the record present and starts
+nothing. A refused start is recorded with its reason, and the schedule continues, until it is paused
+after so many failed starts and runs in a row.
 """
 
 from __future__ import annotations
@@ -51,11 +51,11 @@ class ScheduledStarter(Protocol):
 
 
 class FireOvertaken(Exception):
-    """Somebody else has worked this time off, or the schedule was changed in between."""
+    """Another server has processed this time, or the schedule was changed in between."""
 
 
 class FireOverlapping(Exception):
-    """A run of the same task is not over."""
+    """A run of the same task has not ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class DueItem:
 
 @dataclass(frozen=True, slots=True)
 class HeldFire:
-    """A fire that waits, with what it waits for."""
+    """A waiting fire, and the run that it waits for."""
 
     fire: Fire
     account: Account
@@ -80,7 +80,9 @@ class HeldFire:
 
 @dataclass(frozen=True, slots=True)
 class RemainingFires:
-    """How long nothing is due, in seconds, None for ever, and what may end that sooner."""
+    """In how many seconds the next schedule is due, None when there is none, and what may change
+    that earlier.
+    """
 
     seconds: float | None
     topics: frozenset[str]
@@ -88,9 +90,7 @@ class RemainingFires:
 
 @dataclass(slots=True)
 class Firing:
-    """Works off what is due. ``clock`` only spaces repeated tries; when it is time for something
-    is said by the clock of the storage.
-    """
+    """Starts what is due, by the clock of the storage. ``clock`` only delays retries."""
 
     storage: Storage
     runs: ScheduledStarter
@@ -99,7 +99,7 @@ class Firing:
     _not_before: dict[str, float] = field(default_factory=dict)  # by task, monotonic
 
     async def work_off(self) -> RemainingFires:
-        """Handle all that is due now, and what has been waiting for another run."""
+        """Process everything that is due now, and the fires that waited for another run."""
         while True:
             due = [i for i in await self.storage.read(_due) if self._may_try(i.schedule.task_id)]
             for item in due:
@@ -113,7 +113,7 @@ class Firing:
         return await self._rest(held)
 
     async def forget_old(self) -> None:
-        """Remove records of times long ago."""
+        """Remove old records."""
         await self.storage.write(lambda tx: tx.schedules.forget_fires(tx.now - KEEP_MS))
 
     # --- one after the other ---------------------------------------------------------------
@@ -123,7 +123,7 @@ class Firing:
         return until is None or until <= self.clock.monotonic()
 
     async def _try(self, task_id: str, work: Awaitable[None]) -> None:
-        """One schedule that cannot be handled now must not hold up the others."""
+        """Process one schedule; a failure must not delay the others."""
         try:
             await work
             self._not_before.pop(task_id, None)
@@ -149,7 +149,7 @@ class Firing:
     async def _fire(self, item: DueItem) -> None:
         schedule = item.schedule
         tz = zone(zone_of(schedule, item.account))
-        # may look at many times after a long absence, so not in the loop
+        # may count many times after a long downtime, so not in the event loop
         due = await asyncio.to_thread(
             due_fires,
             schedule.plan,
@@ -201,7 +201,7 @@ class Firing:
         return await self.runs.start_task(caller, task_id, "", Origin.SCHEDULE, also=also)
 
     async def _pause(self, item: DueItem, due: Due) -> None:
-        """Switch it off instead of starting the next run that would fail."""
+        """Pause the schedule, because its next run would probably fail too."""
         reason = _paused(item.failures, item.schedule.last_error)
 
         def work(tx: Transaction) -> None:
@@ -225,7 +225,7 @@ class Firing:
     async def _note(
         self, schedule: Schedule, due: Due, state: FireState | None = None, reason: str = ""
     ) -> None:
-        """Move the schedule on without a run, with a record of the time where it has a state."""
+        """Advance the schedule without a run; record the time when it has a state."""
 
         def work(tx: Transaction) -> None:
             moved = self._refused(tx, schedule, due, reason) if state is FireState.REFUSED else None
@@ -243,7 +243,7 @@ class Firing:
         await self.storage.write(work)
 
     def _refused(self, tx: Transaction, schedule: Schedule, due: Due, reason: str) -> bool:
-        """Move on after a start that was refused; too many of them in a row are a pause."""
+        """Advance after a refused start; pause after too many in a row."""
         counted = replace(schedule, failures=schedule.failures + 1)
         if not self.pause_after or counted.failures < self.pause_after:
             return _advance(tx, counted, due, refused=reason)
@@ -292,7 +292,7 @@ def _due(tx: Transaction) -> list[DueItem]:
 
 
 def _failures(tx: Transaction, schedule: Schedule) -> int:
-    """Failures in a row, with what has come of its last run."""
+    """Failures in a row, including the last run."""
     last = tx.schedules.last_started(schedule.task_id)
     run = tx.runs.get(last.run_id) if last else None
     if run is None or not run.state.terminal:
@@ -312,7 +312,7 @@ def _held(tx: Transaction) -> list[HeldFire]:
 
 
 def _refuse_overlap(tx: Transaction, task_id: str, run: Run) -> None:
-    """Raise ``FireOverlapping`` when another run than the new one is not over."""
+    """Raise ``FireOverlapping`` when another run than the new one is active."""
     other = tx.runs.open_of_task(task_id, other_than=run.id)
     if other is not None:
         raise FireOverlapping(other)
@@ -327,8 +327,8 @@ def _advance(
     refused: str = "",
     paused_at: int = 0,
 ) -> bool:
-    """Move the schedule to its next time, with what was missed on the way; False when it is no
-    longer as it was read. One without a next time is off.
+    """Advance the schedule to its next time and record missed times; False when it was changed
+    since it was read. Without a next time it is switched off.
     """
     error = refused or ("" if started else before.last_error)
     after = replace(
@@ -343,14 +343,14 @@ def _advance(
     if not tx.schedules.advance(before, after):
         return False
     if due.missed:
-        reason = "nobody was there in time to start a run"
+        reason = "no server was running in time to start a run"
         missed = _fire(before, due.first_missed, FireState.MISSED, tx.now, reason=reason)
         tx.schedules.add_fire(replace(missed, count=due.missed))
     return True
 
 
 def _remember(tx: Transaction, task_id: str, *, fired_at: int, error: str) -> None:
-    """Note what became of a time that had waited; ``fired_at`` 0 leaves that as it is."""
+    """Record the result of a waiting fire; ``fired_at`` 0 keeps the present value."""
     schedule = tx.schedules.lock(task_id)
     if schedule is not None:
         noted = replace(

@@ -1,4 +1,4 @@
-"""Which schedules can be honoured: every other one is refused, with the field and the way out."""
+"""Validation of schedules: an invalid one is refused with field, rule and remedy."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAX_CRON = 100
 _TIME = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
-# What each kind uses, in the order in which people think of it.
+# The members of each kind, in the usual order.
 MEMBERS: dict[ScheduleKind, tuple[str, ...]] = {
     ScheduleKind.DAILY: ("time",),
     ScheduleKind.WEEKLY: ("weekday", "time"),
@@ -31,7 +31,7 @@ MEMBERS: dict[ScheduleKind, tuple[str, ...]] = {
 }
 _ALL = sorted({name for names in MEMBERS.values() for name in names})
 
-# How a caller knows the members: the domain's own words, or those of a wire.
+# The names of the members for a caller: those of the domain, or those on the wire.
 Names = Mapping[str, str]
 OWN_NAMES: Names = {name: name for name in ("kind", "enabled", "time_zone", *_ALL)} | {
     "every_s": "every"
@@ -39,14 +39,14 @@ OWN_NAMES: Names = {name: name for name in ("kind", "enabled", "time_zone", *_AL
 
 
 def only_its_own(plan: ScheduleSpec) -> ScheduleSpec:
-    """The plan without the members that its kind does not use."""
+    """The specification without the members that its kind does not use."""
     empty = ScheduleSpec(plan.kind)
     others = {n: getattr(empty, n) for n in _ALL if n not in MEMBERS[plan.kind]}
     return replace(plan, **others)
 
 
 def check_complete(plan: ScheduleSpec, names: Names) -> None:
-    """Raise ``InvalidRequest`` naming the first member that is needed and missing."""
+    """Raise ``InvalidRequest`` with the first required member that is missing."""
     for name in MEMBERS[plan.kind]:
         if not getattr(plan, name):
             needs = " and ".join(names[n] for n in MEMBERS[plan.kind])
@@ -57,7 +57,7 @@ def check_complete(plan: ScheduleSpec, names: Names) -> None:
 
 
 def check_members(plan: ScheduleSpec, names: Names) -> None:
-    """Raise ``InvalidRequest`` naming the first member that is given and breaks its rule."""
+    """Raise ``InvalidRequest`` with the first invalid member."""
     check_zone(plan.time_zone, names["time_zone"])
     for name in MEMBERS[plan.kind]:
         value = getattr(plan, name)

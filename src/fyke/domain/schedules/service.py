@@ -1,4 +1,4 @@
-"""Schedules for whoever calls: read, set, remove, look ahead and back."""
+"""Schedules on behalf of a caller: read, set, remove, next and past times."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MOST_TIMES = 100
 
 @dataclass(frozen=True, slots=True)
 class ScheduleView:
-    """A schedule and the zone in which its times are meant."""
+    """A schedule and the zone of its times."""
 
     schedule: Schedule
     time_zone: str
@@ -38,20 +38,20 @@ class ScheduleView:
 
 @dataclass(frozen=True, slots=True)
 class UpcomingTimes:
-    """Planned times to come, in ms, and the zone in which they are meant."""
+    """The next planned times, in ms, and their zone."""
 
     time_zone: str
     times: list[int]
 
 
 class ScheduleEditedMeanwhile(Conflict):
-    """Somebody else has changed the schedule; ``current`` is what it says now, None = removed."""
+    """The schedule was changed meanwhile; ``current`` is the present one, None = removed."""
 
     key = "schedule_edited_meanwhile"
 
     def __init__(self, current: ScheduleView | None) -> None:
         super().__init__(
-            "somebody else has changed this schedule in the meantime; look at both and save again"
+            "this schedule was changed by another user meanwhile; compare both and save again"
         )
         self.current = current
 
@@ -99,9 +99,8 @@ class Schedules:
         return await self._storage.write(work)
 
     async def switch(self, caller: Caller, task_id: str, *, on: bool) -> ScheduleView:
-        """Switch it on or off as it is; on also lets one go on that had paused.
-
-        Raises ``TaskNotFound``, ``NotFound``, ``InvalidRequest``, ``Forbidden``.
+        """Switch a schedule on or off without other changes; on also resumes a paused one. Raises
+        ``TaskNotFound``, ``NotFound``, ``InvalidRequest``, ``Forbidden``.
         """
         require_editor(caller, "Changing schedules")
 
@@ -130,9 +129,8 @@ class Schedules:
     async def ahead(
         self, caller: Caller, task_id: str, count: int, plan: ScheduleSpec | None
     ) -> UpcomingTimes:
-        """The next ``count`` times of a task's schedule, or of ``plan`` if it had that one.
-
-        A schedule that is off is looked at as if it were switched on now.
+        """The next ``count`` times of a task's schedule, or of ``plan`` instead. A schedule that is
+        off counts as switched on now.
         """
         if not 1 <= count <= MOST_TIMES:
             raise InvalidRequest(f"must be 1 to {MOST_TIMES}", field="count")
@@ -161,7 +159,7 @@ class Schedules:
     async def fires(
         self, caller: Caller, task_id: str, *, offset: int, limit: int
     ) -> tuple[int, list[Fire]]:
-        """What came of past times: total count, and one page, latest first."""
+        """The results of past times: total count, and one page, latest first."""
 
         def work(tx: Transaction) -> tuple[int, list[Fire]]:
             task = own_task(tx, caller, task_id)
@@ -172,9 +170,8 @@ class Schedules:
         return await self._storage.read(work)
 
     async def set_account_zone(self, caller: Caller, name: str) -> Account:
-        """Set the zone of schedules that name none of their own, and plan those anew.
-
-        Raises ``InvalidRequest`` for an unknown zone, ``Forbidden``.
+        """Set the zone of schedules without their own, and recompute their next times. Raises
+        ``InvalidRequest`` for an unknown zone, ``Forbidden``.
         """
         require_editor(caller, "Changing the time zone")
         if not name:
@@ -216,7 +213,7 @@ def _ahead(plan: ScheduleSpec, name: str, anchor_at: int, after: int, count: int
 
 
 def _in_zone(schedule: Schedule, name: str, now: int) -> Schedule:
-    """The schedule as planned in another zone; one whose only time is over there is off."""
+    """The schedule in another zone; it is off when its only time has passed there."""
     following = first_after(schedule.plan, zone(name), schedule.anchor_at, now)
     return replace(
         schedule, next_at=following, enabled=bool(following), revision=schedule.revision + 1

@@ -1,10 +1,10 @@
-"""From a rule to moments. Pure: rule, time zone and moment in, moments out; all in ms UTC.
+"""Computes the times of a rule. Pure: rule, time zone and a time in, times out; all in ms UTC.
 
-One rule for the days on which clocks change. A time that does not exist, because the clock was
-put forward over it, counts as the first moment after the gap; several times in one gap are one. A
-time that exists twice counts the first time. Only a cron rule whose minute or hour begins with
-``*`` follows real time instead: it skips what does not exist and fires in both passes of an hour
-that is there twice. An interval knows no clock at all.
+Days on which clocks change have one rule. A time that does not exist, because the clock was put
+forward, counts as the first moment after the gap; several times in one gap count once. A time that
+exists twice counts the first time. Only a cron rule whose minute or hour begins with ``*`` follows
+real time instead: it skips times that do not exist and fires in both passes of an hour that exists
+twice. An interval does not depend on the clock.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from fyke.model.schedule import ScheduleKind, ScheduleSpec
 SECOND = 1000
 _BACK_MS = 3 * 3_600_000  # more than any clock is set back
 _DAY = timedelta(days=1)
-_LAST_YEAR = 9998  # one short of what a datetime can hold, so that a zone's offset still fits
+_LAST_YEAR = 9998  # one less than the maximum of a datetime, so that a zone's offset still fits
 
 
 @cache
 def zone_names() -> frozenset[str]:
-    """Every IANA name that is known here."""
+    """All IANA names known on this machine."""
     return frozenset(available_timezones())
 
 
@@ -39,16 +39,15 @@ def zone(name: str) -> ZoneInfo:
 
 
 def times_after(plan: ScheduleSpec, tz: ZoneInfo, anchor_at: int, after: int) -> Iterator[int]:
-    """The planned times behind ``after``, in order, without end unless the rule has one.
-
-    ``anchor_at`` is from where an interval counts.
+    """The planned times after ``after``, in order, endless unless the rule has an end.
+    ``anchor_at`` is the start of an interval.
     """
     if plan.kind is ScheduleKind.INTERVAL:
         yield from _intervals(plan.every_s * SECOND, anchor_at, after)
         return
     start = _local(after, tz)
     if _offset(after - _BACK_MS, tz) > _offset(after + _BACK_MS, tz):
-        # around the moment when it is set back, what a clock has shown it may show again
+        # after the clock is set back, it shows the same times again
         start -= timedelta(milliseconds=_BACK_MS)
     for moment in _in_order(_wall_times(plan, start), tz, real_time=_real(plan)):
         if moment > after:
@@ -56,7 +55,7 @@ def times_after(plan: ScheduleSpec, tz: ZoneInfo, anchor_at: int, after: int) ->
 
 
 def first_after(plan: ScheduleSpec, tz: ZoneInfo, anchor_at: int, after: int) -> int:
-    """The first planned time behind ``after``, 0 when there is none."""
+    """The first planned time after ``after``, 0 when there is none."""
     return next(times_after(plan, tz, anchor_at, after), 0)
 
 
@@ -75,7 +74,7 @@ def _real(plan: ScheduleSpec) -> bool:
     return minute.startswith("*") or hour.startswith("*")
 
 
-# --- what the clock on the wall shows -------------------------------------------------------
+# --- what the clock on the wall_time shows -------------------------------------------------------
 
 
 def _wall_times(plan: ScheduleSpec, start: datetime) -> Iterator[datetime]:
@@ -116,16 +115,16 @@ def _month_days(wanted: int, start: date) -> Iterator[date]:
 
 
 def _local(moment: int, tz: ZoneInfo) -> datetime:
-    """What the clock shows at ``moment``, naive."""
+    """The naive local time at ``moment``."""
     return datetime.fromtimestamp(moment / SECOND, tz).replace(tzinfo=None, microsecond=0, fold=0)
 
 
-def _in_order(walls: Iterator[datetime], tz: ZoneInfo, *, real_time: bool) -> Iterator[int]:
+def _in_order(wall_times: Iterator[datetime], tz: ZoneInfo, *, real_time: bool) -> Iterator[int]:
     """The moments of wall times, each once, in order."""
     waiting: list[int] = []  # second passes, which later wall times come before
     last = None
-    for wall in walls:
-        earliest, moments = _moments(wall, tz, real_time=real_time)
+    for wall_time in wall_times:
+        earliest, moments = _moments(wall_time, tz, real_time=real_time)
         for moment in moments:
             heapq.heappush(waiting, moment)
         # no later wall time can be earlier than this one's own first moment
@@ -141,9 +140,9 @@ def _in_order(walls: Iterator[datetime], tz: ZoneInfo, *, real_time: bool) -> It
             last = moment
 
 
-def _moments(wall: datetime, tz: ZoneInfo, *, real_time: bool) -> tuple[int, tuple[int, ...]]:
-    """The earliest moment that ``wall`` may stand for, and those that count."""
-    first, second = _utc(wall, tz, 0), _utc(wall, tz, 1)
+def _moments(wall_time: datetime, tz: ZoneInfo, *, real_time: bool) -> tuple[int, tuple[int, ...]]:
+    """The earliest moment that ``wall_time`` may mean, and those that count."""
+    first, second = _utc(wall_time, tz, 0), _utc(wall_time, tz, 1)
     if first == second:
         return first, (first,)
     if first < second:  # the clock was set back: it shows this time twice
@@ -153,8 +152,8 @@ def _moments(wall: datetime, tz: ZoneInfo, *, real_time: bool) -> tuple[int, tup
     return change, () if real_time else (change,)
 
 
-def _utc(wall: datetime, tz: ZoneInfo, fold: int) -> int:
-    return int(wall.replace(tzinfo=tz, fold=fold).timestamp()) * SECOND
+def _utc(wall_time: datetime, tz: ZoneInfo, fold: int) -> int:
+    return int(wall_time.replace(tzinfo=tz, fold=fold).timestamp()) * SECOND
 
 
 def _change_between(before: int, after: int, tz: ZoneInfo) -> int:

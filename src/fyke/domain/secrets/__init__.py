@@ -1,3 +1,3 @@
-"""Values that a Worker needs and nobody may read: kept sealed, given to runs, masked in what
-comes out of them.
+"""Values that a Worker needs and no user can read: stored encrypted, passed to runs, masked in
+their output.
 """

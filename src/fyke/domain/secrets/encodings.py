@@ -1,8 +1,8 @@
-"""The ways in which a value may come out of a Worker again.
+"""The encodings in which a secret may appear in the output of a Worker.
 
-A program that prints or pushes a value seldom prints it bare: it stands in a URL, in JSON, in a
-header of basic authentication. All of these are looked for. What is not: a value that was
-encrypted, hashed, reversed or taken apart. No search can find that.
+A program seldom prints a secret as it is: it is part of a URL, of JSON, or of a header of basic
+authentication. All of these are searched for. A value that was encrypted, hashed, reversed or split
+cannot be found.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from urllib.parse import quote, quote_plus
 
 from fyke.domain.workers.secret_rules import LEAST_VALUE
 
-# Each spelling is a search through all that a Worker says, so that there must not be thousands.
+# Each encoding costs a search through all output, so their number is limited.
 MOST_LINES = 40
 
 _LINE_ENDS = re.compile(r"[\r\n\u2028\u2029\x85\x0b\x0c]+")
@@ -24,8 +24,8 @@ _PERCENT = re.compile(r"%[0-9A-F]{2}")
 
 
 def encodings(value: str) -> set[str]:
-    """Every text to look for, each at least as long as the shortest value. A value of several
-    lines is also looked for line by line, because a log has lines: its longest ones, as they are.
+    """All texts to search for, each at least as long as the shortest allowed value. The longest
+    lines of a value of several lines are searched for as well, because a log has single lines.
     """
     found = set(sorted({line.strip() for line in _LINE_ENDS.split(value)}, key=len)[-MOST_LINES:])
     for whole in {value, value.strip()}:
@@ -56,8 +56,8 @@ def _encoded(data: bytes) -> Iterator[str]:
 
 
 def _base64_core(encode: Callable[[bytes], bytes], data: bytes, before: int) -> str:
-    """The characters that ``data`` has in base64 whatever stands around it, when the number of
-    bytes before it leaves the remainder ``before`` by three.
+    """The base64 characters of ``data`` that do not depend on the bytes around it, when the number
+    of bytes before it modulo three is ``before``.
     """
     text = encode(b"\0" * before + data).decode().rstrip("=")
     first = (0, 2, 3)[before]

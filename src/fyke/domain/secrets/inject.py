@@ -1,4 +1,4 @@
-"""Giving a run its secrets: opened at the last moment, for one attempt."""
+"""Passing secrets to a run: decrypted at the last moment, for one attempt."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ NOT_SET = (
 
 @dataclass(frozen=True, slots=True)
 class InjectedSecrets:
-    """What one attempt gets. ``masker`` is None when there is nothing to mask; ``lacking`` are the
-    names of those that could not be opened.
+    """The secrets of one attempt. ``masker`` is None when there is nothing to mask; ``lacking`` are
+    the names of those that could not be decrypted.
     """
 
     environment: dict[str, str] = field(default_factory=dict, repr=False)
@@ -35,7 +35,7 @@ class InjectedSecrets:
 
 
 class RunSecrets:
-    """Opens the secrets that a run's own account keeps for the run's own worker, and no others."""
+    """Decrypts the secrets that the account of a run has for its worker, and no others."""
 
     def __init__(self, storage: Storage, sealer: Sealer, clock: Clock) -> None:
         self._storage = storage
@@ -43,7 +43,7 @@ class RunSecrets:
         self._clock = clock
 
     async def of(self, run: Run) -> InjectedSecrets:
-        """What an attempt of ``run`` gets now."""
+        """The secrets for an attempt of ``run``."""
         account, worker = run.account_id, run.worker_id
         kept = await self._storage.read(lambda tx: tx.secrets.of(account, worker))
         if not kept:
@@ -75,5 +75,5 @@ class RunSecrets:
 
 
 def secret_location(secret: SealedSecret) -> tuple[str, str, str]:
-    """What a value is bound to."""
+    """The place that a sealed value is bound to."""
     return secret.account_id, secret.worker_id, secret.name

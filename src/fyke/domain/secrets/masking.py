@@ -1,8 +1,8 @@
-"""Taking values out of what a run leaves behind: its log, its rows, its last words.
+"""Masking secrets in the output of a run: log, rows, error messages.
 
-A masker belongs to one attempt and lives as long. It looks for each spelling with the search of
-the language, which is the quickest there is for a few texts; only where one is found, the slow and
-exact way is gone. So rows without a secret, which are nearly all, cost one search per spelling.
+A masker belongs to one attempt. It searches for each encoding with Python's own search, which is
+the fastest for a few texts; the slow and exact path is only taken where one is found. So a row
+without a secret costs one search per encoding.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ _TOKEN = re.compile(
 
 
 class Masker:
-    """Replaces the values of some secrets by ``***NAME***``, or by ``***`` where the value is
-    shorter than that: what is masked never grows, so that no limit is passed by it.
+    """Replaces the values of secrets by ``***NAME***``, or by ``***`` when the value is shorter: a
+    masked text is never longer, so it exceeds no limit.
     """
 
     def __init__(self, values: Mapping[str, str]) -> None:
@@ -38,30 +38,30 @@ class Masker:
             for name, value in values.items()
             for spelling in encodings(value)
         }
-        # the longest first: one value may stand in another
+        # the longest first: one value may contain another
         self._marks = tuple(sorted(marks.items(), key=lambda each: (-len(each[0]), each[0])))
         self._in_json = tuple(dict.fromkeys(_encode(text)[1:-1] for text in marks))
         self._numbers = tuple(text.encode() for text in marks if _NUMBER.fullmatch(text))
         self.longest = max(map(len, marks), default=0)  # characters
-        self.weight = 1 + len(marks) // 8  # how many times the work of reading a row it is
+        self.weight = 1 + len(marks) // 8  # the cost, relative to reading a row
 
     def text(self, text: str) -> str:
-        """The text without the values."""
+        """Mask secrets in a text."""
         for spelling, mark in self._marks:
             if spelling in text:
                 text = text.replace(spelling, mark)
         return text
 
     def host(self, name: str) -> str:
-        """A host name without the values; there they are in lower case."""
+        """Mask secrets in a host name, where they are in lower case."""
         for spelling, mark in self._marks:
             if spelling.lower() in name:
                 name = name.replace(spelling.lower(), mark)
         return name
 
     def row(self, data: bytes) -> bytes:
-        """A JSON object without the values, in keys and values at every depth. It stays valid; a
-        number that holds a value becomes text.
+        """Mask secrets in keys and values of a JSON object at every depth. It stays valid; a number
+        that contains a secret becomes text.
         """
         if not self._may_hold_one(data):
             return data
@@ -70,9 +70,9 @@ class Masker:
         return masked if masked == data else _encode(_decode_fields(masked))
 
     def _may_hold_one(self, data: bytes) -> bool:
-        if b"\\" not in data:  # then every text stands there as it is
+        if b"\\" not in data:  # then no text is escaped
             return any(map(data.__contains__, self._in_json))
-        plain = _encode(_decode(data))  # each character in the one spelling that ours have
+        plain = _encode(_decode(data))  # every character escaped in the same way
         found = any(map(plain.__contains__, self._in_json))
         return found or any(map(data.__contains__, self._numbers))
 

@@ -23,7 +23,7 @@ _NONCE_BYTES = 12
 
 
 class UnsealError(Exception):
-    """Sealed with another key, moved, or changed since."""
+    """The value was sealed with another key, moved or changed."""
 
 
 class Sealer:
@@ -59,8 +59,8 @@ class Sealer:
         except (InvalidTag, ValueError) as error:
             raise UnsealError(f"{place[2]} does not open") from error
 
-    # ``cryptography`` takes longer to import than most commands take, and most processes never
-    # see a secret: so it is imported where it is used.
+    # ``cryptography`` takes longer to import than most commands run, and most processes never
+    # use a secret, so it is imported on demand.
     def _cipher(self) -> AESGCM:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 

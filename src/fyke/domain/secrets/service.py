@@ -1,6 +1,4 @@
-"""What users may do with the secrets of their account: set, replace, remove, and see that they are
-there. No one gets a value back.
-"""
+"""The secrets of an account: users set, replace, remove and list them. No value is returned."""
 
 from __future__ import annotations
 
@@ -8,11 +6,10 @@ from fyke.contracts.state import Storage, Transaction
 from fyke.domain.accounts.audit import record
 from fyke.domain.accounts.rights import require_editor
 from fyke.domain.secrets.inject import secret_location
-from fyke.domain.secrets.lookup import worker_with_secrets
 from fyke.domain.secrets.sealing import Sealer, UnsealError
-from fyke.domain.workers.lookup import find_worker, seen_by
+from fyke.domain.workers.lookup import find_worker, referred_worker, seen_by
 from fyke.domain.workers.secret_rules import MOST_SECRETS, check_name, check_value
-from fyke.errors import NotFound, Refused
+from fyke.errors import NotFound, Refused, WorkerNotFound
 from fyke.model.account import Caller
 from fyke.model.audit import AuditAction
 from fyke.model.secret import SealedSecret, SecretView, StoredSecret
@@ -27,12 +24,12 @@ class WorkerSecrets:
         self._sealer = sealer
 
     async def look(self, caller: Caller, ref: str, number: str = "") -> StoredSecret:
-        """What the caller's account keeps for a worker, and what a version of it needs: the newest
-        one without a number. Raise ``WorkerNotFound``.
+        """The secrets that the caller's account has for a worker, and those that a version needs
+        (the newest without a number). Raise ``WorkerNotFound``.
         """
 
         def work(tx: Transaction) -> tuple[list[SealedSecret], tuple[str, ...]]:
-            worker = seen_by(worker_with_secrets(tx, caller, ref), caller)
+            worker = seen_by(_worker(tx, caller, ref), caller)
             version = tx.workers.version(worker.id, number or worker.latest)
             kept = tx.secrets.of(caller.account_id, worker.id)
             return kept, version.secrets if version else ()
@@ -53,7 +50,7 @@ class WorkerSecrets:
         sealed = self._sealer.seal((caller.account_id, worker.id, name), value)
 
         def work(tx: Transaction) -> SealedSecret:
-            tx.accounts.lock(caller.account_id)  # two at once must not pass the limit together
+            tx.accounts.lock(caller.account_id)  # concurrent requests must not exceed the limit
             its = find_worker(tx, caller, worker.id)
             kept = {one.name: one for one in tx.secrets.of(caller.account_id, its.id)}
             if name not in kept and len(kept) >= MOST_SECRETS:
@@ -77,14 +74,13 @@ class WorkerSecrets:
         return self._view(await self._storage.write(work))
 
     async def remove(self, caller: Caller, ref: str, name: str) -> None:
-        """Remove a secret. What runs already has it until it ends.
-
-        Raise ``NotFound``, ``WorkerNotFound``, ``Forbidden``.
+        """Remove a secret. Running attempts keep it until they end. Raise ``NotFound``,
+        ``WorkerNotFound``, ``Forbidden``.
         """
         require_editor(caller, "Removing secrets")
 
         def work(tx: Transaction) -> None:
-            worker = worker_with_secrets(tx, caller, ref)
+            worker = _worker(tx, caller, ref)
             if not tx.secrets.remove(caller.account_id, worker.id, name):
                 raise NotFound("Secret does not exist")
             record(tx, caller, AuditAction.SECRET_REMOVED, _target(worker), name)
@@ -116,3 +112,16 @@ def _target(worker: Worker) -> str:
 
 def _detail(name: str, replaced: bool) -> str:
     return f"{name}, replaced" if replaced else name
+
+
+def _worker(tx: Transaction, caller: Caller, ref: str) -> Worker:
+    """Return a worker that the caller sees or has secrets for: these must be removable also when
+    the worker is not public any more. Raise ``WorkerNotFound``.
+    """
+    try:
+        return find_worker(tx, caller, ref)
+    except WorkerNotFound:
+        worker = referred_worker(tx, ref.strip())
+        if worker is None or not tx.secrets.of(caller.account_id, worker.id):
+            raise
+        return worker

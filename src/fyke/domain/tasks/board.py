@@ -1,5 +1,5 @@
-"""The tasks of an account as its members look after them: what runs next, what came of the last
-run, and which of them can no longer run as they are saved.
+"""The tasks of an account in lists: the next and the last run of each, and why it can no longer run
+as saved.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from fyke.model.worker import Version, VersionState, Worker
 
 
 class TaskFault(StrEnum):
-    """Why a task cannot run as it is saved."""
+    """Why a task cannot run as saved."""
 
     WORKER_GONE = "worker_gone"  # deleted, or no longer for this account
     VERSION_GONE = "version_gone"  # its fixed version is withdrawn or unknown
@@ -33,8 +33,8 @@ class TaskFault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TaskLine:
-    """A task in the list. ``worker`` is None once it is forgotten, ``latest`` the number of the
-    version that the account would get now, ``""`` without one.
+    """A task in the list. ``worker`` is None once it is removed, ``latest`` the number of the
+    version that the account gets now, ``""`` without one.
     """
 
     task: Task
@@ -47,8 +47,8 @@ class TaskLine:
 
 @dataclass(frozen=True, slots=True)
 class TaskCheck:
-    """One task with its faults. ``version`` is the one that it would run as, None when that cannot
-    be; ``problems`` are name of the field and sentence, for ``TaskFault.INPUT``.
+    """One task with its faults. ``version`` is the one that it would run, None when there is none;
+    ``problems`` are pairs of field name and sentence, for ``TaskFault.INPUT``.
     """
 
     line: TaskLine
@@ -57,7 +57,7 @@ class TaskCheck:
 
 
 class TaskBoard:
-    """Looking after tasks."""
+    """Lists tasks with their schedules and last runs."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage

@@ -1,7 +1,7 @@
-"""Saved inputs: make, read, list and remove them. Starting one is the runs service's work.
+"""Saved inputs: create, read, list and delete them; the runs service starts them.
 
-A task's input is kept as it was given. It is checked against the worker's schema when it is
-started, not when it is saved, because a task without a fixed version follows its worker.
+A task's input is stored as given. It is checked against the worker's schema when it is started, not
+when it is saved, because a task without a fixed version follows its worker.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _NEWEST = frozenset({"", "latest", "auto"})
 
 
 class WorkerDirectory(Protocol):
-    """What tasks need of the workers service."""
+    """The part of the workers service that tasks need."""
 
     async def find(self, caller: Caller | None, ref: str) -> Worker: ...
     async def version(
@@ -39,7 +39,7 @@ class WorkerDirectory(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TaskView:
-    """A task with what is told about it elsewhere. ``worker`` is None once it is forgotten."""
+    """A task with its worker and schedule. ``worker`` is None once it is removed."""
 
     task: Task
     worker: Worker | None
@@ -47,20 +47,20 @@ class TaskView:
 
 
 class EditedMeanwhile(Conflict):
-    """Somebody else has changed the task since it was read; ``current`` is what it says now."""
+    """The task was changed since it was read; ``current`` is the present one."""
 
     key = "edited_meanwhile"
 
     def __init__(self, current: Task) -> None:
         super().__init__(
-            "somebody else has changed this task in the meantime; look at both and save again"
+            "this task was changed by another user meanwhile; compare both and save again"
         )
         self.current = current
 
 
 @dataclass(frozen=True, slots=True)
 class TaskEdit:
-    """What is to change; None keeps what is there. ``version`` ``""`` follows the newest."""
+    """Changes of a task; None keeps the present value. ``version`` ``""`` follows the newest."""
 
     title: str | None = None
     description: str | None = None
@@ -161,9 +161,8 @@ class Tasks:
         schedule: ScheduleEdit | None = None,
         names: Names = OWN_NAMES,
     ) -> None:
-        """Change what is given, keep what is not.
-
-        Raises ``TaskNotFound``, ``InvalidRequest``, ``Forbidden``.
+        """Change the given members only. Raises ``TaskNotFound``, ``InvalidRequest``,
+        ``Forbidden``.
         """
         require_editor(caller, "Changing tasks")
         edit = TaskEdit(title, description)
@@ -189,9 +188,8 @@ class Tasks:
         await self._edit(caller, task_id, edit, None)
 
     async def edit(self, caller: Caller, task_id: str, edit: TaskEdit, revision: int) -> Task:
-        """Change what is given, if the task is still at ``revision``; return what it says then.
-
-        Raises ``EditedMeanwhile`` with what it says now, else as ``update`` and ``set_input``.
+        """Change the given members if the task is still at ``revision``; return the changed task.
+        Raises ``EditedMeanwhile`` with the present one, else as ``update`` and ``set_input``.
         """
         require_editor(caller, "Changing tasks")
         return await self._edit(caller, task_id, edit, revision)
@@ -216,9 +214,8 @@ class Tasks:
         return await self._storage.write(work)
 
     async def clone(self, caller: Caller, task_id: str) -> Task:
-        """Make another task of the same input, with a copy of the schedule that is off.
-
-        Raises ``TaskNotFound``, ``Forbidden``.
+        """Create another task with the same input, and a copy of the schedule that is off. Raises
+        ``TaskNotFound``, ``Forbidden``.
         """
         require_editor(caller, "Creating tasks")
 
@@ -259,7 +256,7 @@ def _views(tx: Transaction, tasks: list[Task]) -> list[TaskView]:
 
 
 def _edited(tx: Transaction, task: Task, edit: TaskEdit, number: str | None) -> Task:
-    """``number`` is what the edit's version stands for."""
+    """``number`` is the resolved version of the edit."""
     text = task.input_json if edit.input is None else _input_json(edit.input)
     return replace(
         task,
@@ -299,7 +296,7 @@ def _description(text: str) -> str:
 
 
 def _checked_input(value: object) -> object:
-    """The input as it is. Raise ``InvalidRequest`` unless it can be saved."""
+    """The unchanged input. Raise ``InvalidRequest`` unless it can be saved."""
     _input_json(value)
     return value
 

@@ -1,1 +1,1 @@
-"""Uploads: projects on their way in, checked step by step before they are published."""
+"""Uploads: projects that are checked step by step before they are published."""

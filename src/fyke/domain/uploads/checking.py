@@ -28,17 +28,17 @@ from fyke.model.upload import (
 )
 from fyke.model.worker import Finding, Language
 
-Teller = Callable[[Upload], Awaitable[None]]
+Reporter = Callable[[Upload], Awaitable[None]]
 
 
 def first_steps(source: UploadSource) -> tuple[UploadStep, ...]:
-    """What will be done with an upload, in order."""
+    """The steps of an upload, in order."""
     names = (FETCH, UNPACK, *CHECKS) if source is UploadSource.GIT else (UNPACK, *CHECKS)
     return tuple(map(UploadStep, names))
 
 
 def with_step(upload: Upload, name: str, state: StepState, note: str = "") -> Upload:
-    """The upload with what is known of one of its steps."""
+    """The upload with the changed state of one step."""
     steps = tuple(
         replace(step, state=state, note=note[:300]) if step.name == name else step
         for step in upload.steps
@@ -47,7 +47,7 @@ def with_step(upload: Upload, name: str, state: StepState, note: str = "") -> Up
 
 
 def failed(upload: Upload, name: str, why: str) -> Upload:
-    """The upload when nothing can be done after the step ``name``."""
+    """The upload after a failure in the step ``name``."""
     broken = with_step(upload, name, StepState.FAILED, why)
     steps = tuple(
         replace(step, state=StepState.SKIPPED)
@@ -60,14 +60,14 @@ def failed(upload: Upload, name: str, why: str) -> Upload:
 
 @dataclass(frozen=True, slots=True)
 class Checking:
-    """Checks one archive; ``tell`` hears of every step as it begins and as it ends."""
+    """Checks one archive; ``report`` is called at the start and the end of every step."""
 
-    tell: Teller
+    report: Reporter
 
     async def run(self, upload: Upload, data: bytes) -> Upload:
-        """Return the upload as it stands at the end."""
+        """Run the checks; return the upload with their results."""
         upload = replace(upload, size=len(data), findings=())
-        upload = await self._told(with_step(upload, UNPACK, StepState.RUNNING))
+        upload = await self._reported(with_step(upload, UNPACK, StepState.RUNNING))
         with ExitStack() as stack:
             try:
                 archive = await asyncio.to_thread(stack.enter_context, open_archive(data))
@@ -86,7 +86,7 @@ class Checking:
     async def _checked(
         self, upload: Upload, reader: ProjectReader, name: str, check: Callable[[], None]
     ) -> Upload:
-        upload = await self._told(with_step(upload, name, StepState.RUNNING))
+        upload = await self._reported(with_step(upload, name, StepState.RUNNING))
         seen = len(reader.findings)
         await asyncio.to_thread(check)
         new = reader.findings[seen:]
@@ -97,8 +97,8 @@ class Checking:
         upload = replace(upload, findings=tuple(reader.findings))
         return with_step(upload, name, state, _note(name, reader))
 
-    async def _told(self, upload: Upload) -> Upload:
-        await self.tell(upload)
+    async def _reported(self, upload: Upload) -> Upload:
+        await self.report(upload)
         return upload
 
 
@@ -127,7 +127,7 @@ def _ended(upload: Upload, reader: ProjectReader, archive: Archive) -> Upload:
 
 
 def _note(name: str, reader: ProjectReader) -> str:
-    """What was found, in a few words; ``""`` where there is nothing to say."""
+    """The finding in a few words, or ``""``."""
     try:
         return _NOTES[name](reader) if name in _NOTES else ""
     except (FykeError, ValueError):

@@ -1,7 +1,7 @@
-"""Uploads: kept while they are checked, so that whoever uploads may leave and come back.
+"""Uploads: stored while they are checked, so that the user may leave the page and come back.
 
-The work is done by the server that took the upload. It renews its claim while it is at it; when
-the server ends, the claim runs out, and whoever looks at the upload next goes on with it.
+The server that received the upload checks it, and renews its claim meanwhile. When the server
+stops, the claim expires, and the next server that reads the upload continues.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from fyke.model.worker import Finding, Version, Worker
 
 log = structlog.get_logger()
 
-CLAIM_MS = 20_000  # how long a claim holds without renewal
+CLAIM_MS = 20_000  # how long a claim is valid without renewal
 RENEW_SECONDS = 5.0
 AT_ONCE = 2  # checked at the same time by one server, one of an account
 CHECK_SECONDS = 120.0  # that the checks of one upload may take
@@ -53,12 +53,12 @@ _UPLOADING = "Uploading workers"
 
 
 def blob_name(upload_id: str) -> str:
-    """Where the archive of an upload lies."""
+    """The name of the blob of an upload's archive."""
     return f"uploads/{upload_id.lower()}"
 
 
 class _Gone(Exception):
-    """The upload was removed while it was worked on."""
+    """The upload was removed while it was checked."""
 
 
 class Uploads:
@@ -86,7 +86,7 @@ class Uploads:
         self._working: dict[str, asyncio.Task[None]] = {}
 
     async def close(self) -> None:
-        """Give up what is under way; whoever looks at it next goes on with it."""
+        """Stop all checks; the next server that reads an upload continues."""
         tasks = list(self._working.values())
         for task in tasks:
             task.cancel()
@@ -95,8 +95,8 @@ class Uploads:
     # --- coming in -------------------------------------------------------------------------
 
     async def add_zip(self, caller: Caller, data: bytes, label: str) -> Upload:
-        """Keep an archive and begin to check it. Raise ``InvalidRequest``, ``Forbidden``,
-        ``Refused`` when the account keeps too many.
+        """Store an archive and start checking it. Raise ``InvalidRequest``, ``Forbidden``,
+        ``Refused`` when the account has too many uploads.
         """
         require_editor(caller, _UPLOADING)
         if not data:
@@ -114,7 +114,7 @@ class Uploads:
         return await self._begin(upload)
 
     async def add_git(self, caller: Caller, source: GitSource) -> Upload:
-        """Begin to fetch a repository and to check it. Raise as ``add_zip``."""
+        """Start fetching and checking a repository. Raise as ``add_zip``."""
         require_editor(caller, _UPLOADING)
         self._git.check(source)
         await self._refuse_many(caller)
@@ -131,7 +131,7 @@ class Uploads:
         return await self._git.missing()
 
     async def again(self, caller: Caller, upload_id: str) -> Upload:
-        """Do all of it again, after a failure or to fetch what is newer."""
+        """Repeat all steps, after a failure or to fetch a newer commit."""
         require_editor(caller, _UPLOADING)
 
         def work(tx: Transaction) -> Upload:
@@ -176,7 +176,7 @@ class Uploads:
     # --- looking ---------------------------------------------------------------------------
 
     async def get(self, caller: Caller, upload_id: str) -> Upload:
-        """How far it is. Raise ``NotFound``, also for another account's."""
+        """The upload and its progress. Raise ``NotFound``, also for another account's."""
         upload, now = await self._storage.read(lambda tx: (_own(tx, caller, upload_id), tx.now))
         if upload.state.moving and upload.working_until < now:
             self._go_on(upload)
@@ -189,8 +189,8 @@ class Uploads:
         )
 
     async def follow(self, caller: Caller, upload_id: str) -> AsyncIterator[Upload]:
-        """The upload as it is, and again after every change, until it no longer moves."""
-        async with self._signals.listen() as ear:
+        """Yield the upload, and again after every change, until its checks have ended."""
+        async with self._signals.listen() as listener:
             seen: Upload | None = None
             while True:
                 upload = await self.get(caller, upload_id)
@@ -199,10 +199,10 @@ class Uploads:
                 if not upload.state.moving:
                     return
                 seen = upload
-                await ear.wait(frozenset({upload_topic(upload_id)}), 2.0)
+                await listener.wait(frozenset({upload_topic(upload_id)}), 2.0)
 
     async def remove(self, caller: Caller, upload_id: str) -> None:
-        """Forget it; what was published of it stays. Raise ``NotFound``."""
+        """Remove it; a version published from it stays. Raise ``NotFound``."""
         require_editor(caller, _UPLOADING)
 
         def work(tx: Transaction) -> None:
@@ -213,7 +213,7 @@ class Uploads:
         await self._drop(upload_id)
 
     async def forget_old(self) -> int:
-        """Remove what nobody has published for two weeks; return how many."""
+        """Remove uploads that were not published for two weeks; return how many."""
         old = await self._storage.read(lambda tx: tx.uploads.older_than(tx.now - KEEP_MS, 100))
         for upload in old:
             await self._storage.write(partial(_delete, upload))
@@ -236,8 +236,8 @@ class Uploads:
         public: bool | None = None,
         note: str = "",
     ) -> tuple[Worker, Version, list[Finding]]:
-        """Publish it as the next version of the caller's worker ``name``, or of the one that its
-        title gives. Raise ``Refused`` unless its checks have passed, else as ``Workers.publish``.
+        """Publish it as the next version of the caller's worker ``name``, or of the one named after
+        its title. Raise ``Refused`` unless its checks have passed, else as ``Workers.publish``.
         """
         data = await self._checked_data(caller, upload_id)
         worker, version, findings = await self._workers.publish(
@@ -247,7 +247,7 @@ class Uploads:
         return worker, version, findings
 
     async def try_out(self, caller: Caller, upload_id: str, input: object, name: str = "") -> Run:
-        """Run it once as a draft that only this account sees. Raise as ``publish`` and a start."""
+        """Run it once as a draft that only this account can see. Raise as a start."""
         upload = await self.get(caller, upload_id)
         data = await self._checked_data(caller, upload_id)
         wanted = checked_name(name) if name else ""
@@ -319,7 +319,7 @@ class Uploads:
                     lambda tx: tx.uploads.claim(upload_id, tx.now, tx.now + CLAIM_MS)
                 )
             except Unavailable:
-                return  # whoever looks at it next goes on with it
+                return  # the next server that reads it continues
             if upload is None:
                 return
             work = _Work(self._storage, self._blobs, self._git, upload, self._check_seconds)
@@ -334,7 +334,7 @@ class Uploads:
 
 
 class _Work:
-    """One upload on its way through its steps."""
+    """The processing of one upload."""
 
     def __init__(
         self, storage: Storage, blobs: Blobs, git: Git, upload: Upload, check_seconds: float
@@ -361,29 +361,29 @@ class _Work:
         """
         try:
             async with asyncio.timeout(self._check_seconds):
-                checked = await Checking(self._tell).run(self._upload, data)
+                checked = await Checking(self._report).run(self._upload, data)
         except TimeoutError:
             await self.fail(
                 f"the checks took more than {self._check_seconds:g} s; make the project smaller "
                 "or try again"
             )
         else:
-            await self._tell(checked)
+            await self._report(checked)
 
     async def fail(self, why: str) -> None:
-        """End it at the step that it was at."""
+        """End it with a failure in the present step."""
         names = [s.name for s in self._upload.steps if s.state is StepState.RUNNING] or [UNPACK]
-        await self._tell(failed(self._upload, names[0], why))
+        await self._report(failed(self._upload, names[0], why))
 
     async def _data(self) -> bytes | None:
-        """The archive; None when there is none, which has been told then."""
+        """The archive; None when there is none, which is then reported already."""
         if self._upload.source is UploadSource.ZIP:
             try:
                 return await self._blobs.get(blob_name(self._upload.id))
             except FileNotFoundError:
                 await self.fail("the archive is gone; upload it again")
                 return None
-        await self._tell(with_step(self._upload, FETCH, StepState.RUNNING))
+        await self._report(with_step(self._upload, FETCH, StepState.RUNNING))
         said: list[str] = []
         try:
             fetched = await self._git.fetch(self._upload.git, said.append)
@@ -395,10 +395,10 @@ class _Work:
         note = "; ".join([f"commit {fetched.commit[:12]}", *left_out])
         state = StepState.WARNED if left_out else StepState.PASSED
         upload = replace(self._upload, git_commit=fetched.commit)
-        await self._tell(with_step(upload, FETCH, state, note))
+        await self._report(with_step(upload, FETCH, state, note))
         return fetched.archive
 
-    async def _tell(self, upload: Upload) -> None:
+    async def _report(self, upload: Upload) -> None:
         def work(tx: Transaction) -> Upload:
             until = tx.now + CLAIM_MS if upload.state.moving else 0
             dated = replace(upload, updated_at=tx.now, working_until=until)
@@ -412,7 +412,7 @@ class _Work:
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(RENEW_SECONDS)
-            await self._tell(self._upload)
+            await self._report(self._upload)
 
 
 def _delete(upload: Upload, tx: Transaction) -> None:

@@ -1,4 +1,4 @@
-"""Turns at a scarce place, one at a time for each account."""
+"""A semaphore that is fair between accounts."""
 
 from __future__ import annotations
 

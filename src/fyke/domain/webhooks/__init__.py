@@ -1,1 +1,1 @@
-"""Endpoints that are told of an account's events: addresses, secrets, messages, test calls."""
+"""Webhook endpoints for an account's events: addresses, secrets, messages, test calls."""

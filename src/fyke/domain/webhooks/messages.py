@@ -1,4 +1,4 @@
-"""What an endpoint is told: a type, a time and the facts. Rows are never included."""
+"""The messages to endpoints: type, time and data. Rows are never included."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ENDS = {
 
 
 def event_of(run: Run) -> WebhookEvent:
-    """The event that the present state of ``run`` is."""
+    """The event for the present state of ``run``."""
     return _ENDS.get(run.state, WebhookEvent.RUN_STARTED)
 
 
@@ -30,7 +30,7 @@ def message(kind: str, at: int, data: dict[str, Any]) -> str:
 
 
 def run_data(run: Run) -> dict[str, Any]:
-    """The facts of a run: those of a callback, and what it is a run of."""
+    """The data of a run: that of a callback, and its worker and task."""
     return {
         **payload(run),
         "worker_slug": run.worker_id,
@@ -41,6 +41,6 @@ def run_data(run: Run) -> dict[str, Any]:
 
 
 def test_message(endpoint: Endpoint, at: int) -> str:
-    """What a test call says."""
+    """The message of a test call."""
     data = {"webhook_id": endpoint.id, "name": endpoint.name, "events": list(endpoint.events)}
     return message(TEST_EVENT, at, data)

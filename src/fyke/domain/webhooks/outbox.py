@@ -1,4 +1,4 @@
-"""Writing messages for endpoints into the outbox, in the transaction that they tell of."""
+"""Writing messages for endpoints to the outbox, in the transaction of the event."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fyke.model.webhook import Endpoint
 
 
 def queue_run_event(tx: Transaction, run: Run) -> None:
-    """Tell every endpoint that asked for it that ``run`` has begun or ended."""
+    """Queue the message that ``run`` has started or ended, for every endpoint that subscribes."""
     event = event_of(run)
     endpoints = tx.webhooks.listening(run.account_id, event)
     if not endpoints:

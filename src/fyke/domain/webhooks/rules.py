@@ -1,4 +1,4 @@
-"""What an endpoint may be: name, address, events, description. Every refusal names its field."""
+"""Validation of endpoints: name, address, events, description. Every error names its field."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fyke.model.webhook import MAX_DESCRIPTION, MAX_NAME, WebhookEvent
 
 @dataclass(frozen=True, slots=True)
 class EndpointFields:
-    """What the owner of an endpoint says about it; checked by ``checked``."""
+    """The fields of an endpoint that its owner sets; validated by ``checked``."""
 
     name: str
     url: str

@@ -1,7 +1,7 @@
 """The secrets of an endpoint: derived from the installation's own and a random salt.
 
-Nothing that signs is stored, so a copy of the database opens no door. Rotating means a new salt;
-the old one signs beside it for a day, so that receivers can change over without losing a message.
+No signing secret is stored, so a copy of the database does not reveal one. Rotating means a new
+salt; the old one signs beside it for a day, so that receivers can switch without losing a message.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The endpoints of an account: what its users see of them and may do."""
+"""The webhook endpoints of an account."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from fyke.model.webhook import MOST_ENDPOINTS, OLD_SECRET_MS, Endpoint, WebhookE
 
 @dataclass(frozen=True, slots=True)
 class EndpointView:
-    """An endpoint, how its receiver behaves (None before the first call), and when it is tried
-    next (ms, 0 = nothing waits).
+    """An endpoint, the state of its receiver (None before the first call), and the time of the next
+    try (ms, 0 = nothing waits).
     """
 
     endpoint: Endpoint
@@ -37,13 +37,13 @@ class EndpointView:
 
     @property
     def disabled_at(self) -> int:
-        """Since when nothing is sent because every call failed for days; 0 = not."""
+        """Since when it is disabled because every call failed for days; 0 = not."""
         return self.receiver.disabled_at if self.receiver else 0
 
 
 @dataclass(frozen=True, slots=True)
 class NewEndpoint:
-    """An endpoint with the text of its secret, which is told here and never again."""
+    """An endpoint with its secret, which is shown only once."""
 
     endpoint: Endpoint
     secret: str
@@ -51,7 +51,7 @@ class NewEndpoint:
 
 @dataclass(frozen=True, slots=True)
 class EndpointTest:
-    """What came of a test call: what was sent, the answer, and each step with its time."""
+    """The result of a test call: the request, the response, and each step with its time."""
 
     message_id: str
     body: str
@@ -82,7 +82,7 @@ class Webhooks:
         self._master = master_secret
 
     async def list(self, caller: Caller) -> list[EndpointView]:
-        """By name."""
+        """The endpoints, by name."""
         return await self._storage.read(
             lambda tx: _views(tx, tx.webhooks.of_account(caller.account_id))
         )
@@ -94,8 +94,8 @@ class Webhooks:
         )
 
     async def add(self, caller: Caller, wanted: EndpointFields) -> NewEndpoint:
-        """Raises ``InvalidRequest``, ``Conflict`` for a name that is taken, ``Refused`` when the
-        account has as many as it may, ``Forbidden``.
+        """Add an endpoint. Raises ``InvalidRequest``, ``Conflict`` for a name that is taken,
+        ``Refused`` when the account has the maximum, ``Forbidden``.
         """
         require_editor(caller, "Adding webhooks")
         fields = checked(self._addresses, wanted)
@@ -130,8 +130,9 @@ class Webhooks:
     async def change(
         self, caller: Caller, endpoint_id: str, wanted: EndpointFields
     ) -> EndpointView:
-        """Set all that its owner can say. What waits goes to a new address; switched off, what
-        waits has failed. Raises ``NotFound``, ``InvalidRequest``, ``Conflict``, ``Forbidden``.
+        """Replace the fields of an endpoint. Waiting deliveries go to the new address; when it is
+        switched off, they fail. Raises ``NotFound``, ``InvalidRequest``, ``Conflict``,
+        ``Forbidden``.
         """
         require_editor(caller, "Changing webhooks")
         fields = checked(self._addresses, wanted)
@@ -159,9 +160,8 @@ class Webhooks:
         return await self._storage.write(work)
 
     async def rotate(self, caller: Caller, endpoint_id: str) -> NewEndpoint:
-        """Give it another secret; the old one signs beside it for 24 hours more.
-
-        Raises ``NotFound``, ``Forbidden``.
+        """Replace the secret; the old one signs beside it for another 24 hours. Raises
+        ``NotFound``, ``Forbidden``.
         """
         require_editor(caller, "Changing secrets")
         salt = new_ulid()
@@ -183,8 +183,8 @@ class Webhooks:
         return NewEndpoint(endpoint, secret_of(self._master, endpoint.id, endpoint.salt))
 
     async def remove(self, caller: Caller, endpoint_id: str, confirm: str | None = None) -> None:
-        """Remove it; what waits for it has failed. ``confirm``, where it is given, must be its
-        name. Raises ``NotFound``, ``InvalidRequest``, ``Forbidden``.
+        """Remove an endpoint; its waiting deliveries fail. ``confirm``, if given, must be its name.
+        Raises ``NotFound``, ``InvalidRequest``, ``Forbidden``.
         """
         require_editor(caller, "Removing webhooks")
 
@@ -201,8 +201,8 @@ class Webhooks:
         await self._storage.write(work)
 
     async def test(self, caller: Caller, endpoint_id: str) -> EndpointTest:
-        """Send a signed test message now, whether it is on or off, and tell what happened. It is
-        not tried again and stands in no log. Raises ``NotFound``, ``Forbidden``.
+        """Send a signed test message now, whether the endpoint is on or off, and return the result.
+        It is not retried or recorded. Raises ``NotFound``, ``Forbidden``.
         """
         require_editor(caller, "Testing webhooks")
         endpoint = await self._storage.read(lambda tx: own_endpoint(tx, caller, endpoint_id))

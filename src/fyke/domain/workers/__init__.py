@@ -1,1 +1,1 @@
-"""Workers as uploaded: bundles, schemas, versions."""
+"""Workers: projects, schemas, versions and publication."""

@@ -1,9 +1,9 @@
-"""Worker projects as archives: reading what strangers send, packing, and laying out on disk.
+"""Worker projects as archives: reading untrusted ones, packing, and unpacking.
 
-Whatever comes in is read once with distrust (``open_archive``) and written anew in one fixed form
-(``normalise``): sorted, without times, owners or odd modes. The SHA-256 of that form is the
-digest by which a version is known. Inflated bytes go to a temporary file, never all into memory,
-and every byte is counted while it appears, whatever the headers claim.
+An untrusted archive is read once (``open_archive``) and rewritten in one canonical form
+(``normalise``): sorted, without times, owners or unusual modes. The SHA-256 of that form identifies
+a version. Inflated bytes go to a temporary file, never all into memory, and are counted on the way,
+whatever the headers claim.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ PROGRAM = "main"  # the compiled entry of a Go project, always executable
 _CHUNK = 64 * 1024
 _IN_MEMORY = 4 * 2**20
 _TIME = (1980, 1, 1, 0, 0, 0)
-_BUNDLE_SLACK = 2  # a bundle may compress less well than the archive it was made from
+_BUNDLE_SLACK = 2  # a bundle may be larger than its archive
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class ProjectFile:
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """What an archive holds, sorted by path. ``left_out`` names root folders that were skipped."""
+    """The files of an archive, sorted by path. ``left_out`` names the skipped root folders."""
 
     files: tuple[ProjectFile, ...]
     left_out: tuple[str, ...] = ()
@@ -97,11 +97,10 @@ def open_archive(data: bytes, *, max_packed: int = MAX_PACKED) -> Iterator[Archi
 
 
 def pack(folder: Path, instead: Mapping[str, Path] | None = None) -> bytes:
-    """Return the project in ``folder`` as a bundle in the fixed form. Raise ``InvalidRequest``.
+    """Return the project in ``folder`` as a bundle in canonical form. Raise ``InvalidRequest``.
 
-    Caches, logs and build products are left out; links and special files are refused.
-    ``instead``: files from elsewhere, by their name in the project; those in the folder do not
-    count then.
+    Caches, logs and build products are left out; links and special files are refused. ``instead``:
+    files that replace those in the folder, by their name in the project.
     """
     files: list[ProjectFile] = []
     total = 0
@@ -133,10 +132,10 @@ def normalise(files: Iterable[ProjectFile]) -> bytes:
 
 
 def unpack(bundle: bytes, target: Path) -> None:
-    """Lay the project out in the folder ``target``, readable by everybody, all of it or nothing.
+    """Unpack the project into the folder ``target``, readable for all users, all of it or nothing.
 
-    The files are written beside the target first and renamed into place; when somebody else
-    was faster, theirs stays. Only names beneath the target are ever opened.
+    The files are written beside the target first and renamed into place; when another process was
+    faster, its files stay. Only names beneath the target are ever opened.
     """
     with open_archive(bundle, max_packed=_BUNDLE_SLACK * MAX_PACKED) as archive:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -170,8 +169,8 @@ def _too_much(size: int) -> InvalidRequest:
 
 
 def _refuse_collisions(names: Iterable[str]) -> None:
-    """Refuse names that are one name on some file system, also those of the folders above, and
-    too many folders.
+    """Refuse names that are equal on some file system, also those of parent folders, and too many
+    folders.
     """
     spelled: dict[str, str] = {}
     files: set[str] = set()
@@ -225,10 +224,10 @@ def _inflate(data: bytes, entry: ZipEntry) -> Iterator[bytes]:
         count += len(chunk)
         crc = zlib.crc32(chunk, crc)
         if count > entry.size:
-            raise refuse(entry.name, "it holds more bytes than it claims", remedy)
+            raise refuse(entry.name, "it has more bytes than its header says", remedy)
         yield chunk
     if count != entry.size:
-        raise refuse(entry.name, "it holds fewer bytes than it claims", remedy)
+        raise refuse(entry.name, "it has fewer bytes than its header says", remedy)
     if crc != entry.crc:
         raise refuse(entry.name, "its checksum is wrong", remedy)
 
@@ -327,7 +326,7 @@ def _write(archive: zipfile.ZipFile, file: ProjectFile) -> None:
 
 
 def _lay_out(files: Iterable[ProjectFile], root: Path) -> None:
-    """Write the files below ``root`` through descriptors of the folders on the way."""
+    """Write the files below ``root`` through descriptors of their folders."""
     open_folders: dict[str, int] = {"": os.open(root, os.O_RDONLY | os.O_DIRECTORY)}
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
@@ -344,7 +343,7 @@ def _lay_out(files: Iterable[ProjectFile], root: Path) -> None:
 
 
 def _enter(open_folders: dict[str, int], path: str) -> int:
-    """Return a descriptor of the folder, made when missing; keeps only those on the way open."""
+    """Return a descriptor of the folder, created when missing; only its parents stay open."""
     for other in [p for p in open_folders if p and p != path and not path.startswith(p + "/")]:
         os.close(open_folders.pop(other))
     if path in open_folders:

@@ -1,7 +1,7 @@
-"""Which workers may have dependencies that run code of their own while they are installed.
+"""The permission of a worker's dependencies to run code during installation.
 
-A version only asks for it, in its ``fyke.json``. Whether its worker may is for the operator to
-say, also of a worker that only its own account sees; until then nothing is built for it.
+A version asks for it in its ``fyke.json``. The operator allows it for a worker, also for a private
+one; until then its dependencies are not built.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _ALLOWING = "Allowing builds"
 
 
 class Builds:
-    """Reads and sets it."""
+    """Reads and sets the permission."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
@@ -37,8 +37,8 @@ class Builds:
         return await self._storage.read(work)
 
     async def allow(self, caller: Caller, ref: str, *, allowed: bool) -> Worker:
-        """Let the worker's dependencies be built, or no more. Environments that are built already
-        stay in use. Raise ``Forbidden`` for everybody but the operator, ``WorkerNotFound``.
+        """Allow or forbid that the worker's dependencies run code during installation. Existing
+        environments stay in use. Raise ``Forbidden`` for all but the operator, ``WorkerNotFound``.
         """
         require_operator(caller, _ALLOWING)
         require_editor(caller, _ALLOWING)

@@ -1,4 +1,4 @@
-"""Looking into the bundles of versions, within the rules for archives of strangers."""
+"""Reading the bundles of versions, by the rules for untrusted archives."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fyke.reasons import Reason, ReasonCode
 
 T = TypeVar("T")
 
-_AT_ONCE = 2  # each may hold bundles of many megabytes
+_AT_ONCE = 2  # each may have bundles of many megabytes in memory
 _SLACK = 2  # a bundle may compress less well than the archive it was made from
 
 
@@ -32,7 +32,7 @@ class Bundles:
         self._turns = asyncio.Semaphore(_AT_ONCE)
 
     async def data(self, version: Version) -> bytes:
-        """The bundle as it lies there. Raise ``VersionUnavailable`` when it is gone."""
+        """The stored bundle. Raise ``VersionUnavailable`` when it is missing."""
         try:
             return await self._blobs.get(bundle_name(version.digest))
         except FileNotFoundError:
@@ -40,7 +40,7 @@ class Bundles:
             raise VersionUnavailable(reason) from None
 
     async def read(self, work: Callable[..., T], *versions: Version) -> T:
-        """Return what ``work`` makes of the archives of the versions, in a thread."""
+        """Call ``work`` with the archives of the versions, in a thread; return its result."""
         async with self._turns:
             found = [await self.data(version) for version in versions]
             return await asyncio.to_thread(_with_archives, work, found)

@@ -1,8 +1,7 @@
-"""Two versions of a project side by side: which files came, went and changed, and how.
+"""Compares two versions of a project: added, removed and changed files, and their lines. Pure.
 
-Pure. What strangers packed is compared here, so everything is bounded: how many files are shown,
-how long a file may be to be compared line by line, how many lines all of them together may take.
-What is left out is said.
+The files are untrusted, so everything is bounded: the number of files, the length of a file that is
+compared line by line, and the number of lines in all. The result says what was left out.
 """
 
 from __future__ import annotations
@@ -155,7 +154,7 @@ def _diff(path: str, old: ProjectFile | None, new: ProjectFile | None, budget: _
 
 
 def _text(file: ProjectFile | None) -> list[str] | OmittedFile:
-    """The lines of a text file, or why they are not looked at."""
+    """The lines of a text file, or why they are not compared."""
     if file is None:
         return []
     if file.size > MAX_TEXT:
@@ -173,7 +172,7 @@ def _text(file: ProjectFile | None) -> list[str] | OmittedFile:
 
 
 def diff_lines(old: Sequence[str], new: Sequence[str]) -> list[DiffLine]:
-    """Return what leads from ``old`` to ``new``, with some unchanged lines around each change."""
+    """Return the differences between ``old`` and ``new``, with some unchanged lines around each."""
     found: list[DiffLine] = []
     for tag, first, last, start, stop in _opcodes(old, new):
         if tag == "equal":

@@ -69,5 +69,5 @@ def tokens(format: str) -> tuple[str, ...]:
 
 
 def literal(piece: str) -> str:
-    """Return the text that a token which is no part of a date stands for."""
+    """Return the text of a literal token."""
     return piece[1:-1] if piece[0] == "[" and piece[-1] == "]" else piece

@@ -1,4 +1,4 @@
-"""What a version declares that another one did not: which sites it reaches, whether it builds."""
+"""Differences between what two versions declare: their sites, and whether they build."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class DeclaredChange:
 
     @property
     def wider(self) -> bool:
-        """Whether the later version may do more: what a reviewer looks at."""
+        """Whether the later version may do more, which a reviewer has to check."""
         return self.kind in _WIDER
 
 
 def declared_changes(before: Version, after: Version) -> tuple[DeclaredChange, ...]:
-    """What leads from the one to the other, domains in alphabetical order."""
+    """The changes from the one to the other, domains in alphabetical order."""
     found = _of_egress(before.egress, after.egress)
     if before.builds != after.builds:
         found.append(DeclaredChange(DeclaredKind.BUILDS if after.builds else DeclaredKind.WHEELS))

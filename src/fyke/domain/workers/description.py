@@ -1,9 +1,9 @@
-"""What a worker takes and how it presents itself, for the operations that need no key.
+"""Page and input schema of a worker, for the operations that need no key.
 
-Clients of the original ask for both without a key, right after publishing. A private worker is
-therefore shown to a request that names its slug, of which 80 bits are random; by its name it does
-not exist. What is shown then has no README, none of the limits that its owner has set, and no
-value of a secret field. A setting closes it.
+Clients of the original request both without a key, right after publishing. A private worker is
+therefore visible to a request with its slug, of which 80 bits are random, but not by its name. That
+view has no README, none of the limits that its owner has set, and no value of a secret field. A
+setting disables it.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class WorkerDescriptions:
         return _private(worker, version) if private else _whole(worker, version)
 
     def _find(self, tx: Transaction, caller: Caller | None, ref: str) -> tuple[Worker, bool]:
-        """The worker, and whether it is one that only its slug has opened."""
+        """The worker, and whether it is only visible by its slug."""
         try:
             return find_worker(tx, caller, ref), False
         except WorkerNotFound:
@@ -86,7 +86,7 @@ def _whole(worker: Worker, version: Version) -> WorkerDescription:
 
 
 def _private(worker: Worker, version: Version) -> WorkerDescription:
-    """The description that a slug alone opens; limits are those of the platform."""
+    """The description for a request with the slug only; limits are those of the platform."""
     shown = replace(version, readme="", defaults=SystemDefaults())
     schema = without_secret_defaults(loads(version.input_schema), version.secrets)
     rules = schema.get("concurrency")

@@ -1,4 +1,4 @@
-"""Looks at the head of a compiled program and tells whether a box can run it."""
+"""Checks in the header of a compiled program whether a sandbox can run it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import struct
 
 _NAMES = {"x86_64": "amd64", "aarch64": "arm64"}  # as the kernel and as Go call them
 _NUMBERS = {"amd64": 62, "arm64": 183}
-ARCHITECTURE = _NAMES.get(platform.machine(), "amd64")  # of this machine, where boxes are put up
+ARCHITECTURE = _NAMES.get(platform.machine(), "amd64")  # of this machine
 
 _EXECUTABLE, _SHARED, _INTERPRETER = 2, 3, 3
 _HEADER = struct.Struct("<16sHHIQQQIHHHHHH")

@@ -1,4 +1,4 @@
-"""Which file of a project is its Worker, and so in which language it is written."""
+"""Finds the entry point of a project, and so its language."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class EntryPoint:
 
 
 def find(has: Has, package: Callable[[], str]) -> list[EntryPoint]:
-    """Every entry that a project could be started by: one is right, none or several are not.
+    """Every entry point of a project: only exactly one is valid.
 
-    ``has`` tells whether the project has a file, ``package`` reads its package.json ("" = none).
+    ``has`` says whether the project has a file, ``package`` reads its package.json ("" = none).
     Other names count only when there is none of the usual ones.
     """
     found = [EntryPoint(language, name) for name, language in ENTRIES.items() if has(name)]
@@ -58,6 +58,6 @@ def _named_by(text: str) -> str:
     try:
         main = json.loads(text).get("main")
     except (AttributeError, ValueError, RecursionError):
-        return ""  # what is wrong with it is told when its dependencies are read
+        return ""  # the error is reported when its dependencies are read
     match = _SCRIPT.fullmatch(main) if isinstance(main, str) and len(main) < 256 else None
     return match[1] if match else ""

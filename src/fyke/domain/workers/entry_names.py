@@ -1,7 +1,7 @@
 """Names inside an archive: which are refused, and which are left out.
 
-A name is taken as it stands or refused with a reason; it is never mended, because a mended name
-is one that its author did not write and the next program may mend differently.
+A name is accepted unchanged or refused with a reason. It is never corrected, because another
+program may correct it differently.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def fold(path: str) -> str:
 
 
 def is_left_out(path: str) -> bool:
-    """Tell whether the packer skips this path wherever it lies: caches and logs."""
+    """Whether the packer skips this path in any folder: caches and logs."""
     parts = path.rstrip("/").split("/")
     return not CACHES.isdisjoint(parts) or (
         not path.endswith("/") and path.lower().endswith(_LEFT_OUT_SUFFIXES)
@@ -69,22 +69,22 @@ def is_left_out(path: str) -> bool:
 
 
 def is_build_output(path: str) -> bool:
-    """Tell whether the path lies in a root folder that holds build products."""
+    """Whether the path is in a root folder of build products."""
     first, slash, _ = path.partition("/")
     return bool(slash) and first in BUILD_FOLDERS
 
 
 def _bad_characters(name: str) -> tuple[str, str] | None:
     if "\\" in name:
-        return "the name holds a backslash", "pack with / between folders"
+        return "the name contains a backslash", "pack with / between folders"
     for letter in name:
         if letter.isascii():
             if not letter.isprintable():
-                return "the name holds a control character", "rename the file"
+                return "the name contains a control character", "rename the file"
         elif unicodedata.category(letter) in _CONTROL:
-            return "the name holds an invisible or unassigned character", "rename the file"
+            return "the name contains an invisible or unassigned character", "rename the file"
         elif letter in _LOOK_ALIKES or _unmasks_separator(letter):
-            return "the name holds a character that looks like / \\ or .", "rename the file"
+            return "the name contains a character that looks like / \\ or .", "rename the file"
     return None
 
 

@@ -1,7 +1,7 @@
-"""What the runs of a worker say about it, over all accounts: figures only, nobody's data.
+"""Figures of a worker's runs over all accounts, without data of any account.
 
-They are counted in the transaction that ends a run and never looked up in the history, so that a
-page of the catalog costs the same after a million runs. A run that was deleted stays counted.
+They are updated in the transaction that ends a run and never computed from the history, so that a
+page of the catalog costs the same after a million runs. A deleted run stays counted.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from fyke.model.worker import GOOD
 RECENT = 30  # ends that the success rate looks at
 BAD = "-"
 
-# Ends that say nothing about the worker: somebody wanted it so, or we failed and not the worker.
+# Ends that say nothing about the worker: requested by a user, or caused by the platform.
 _NOT_ITS_FAULT = frozenset(
     {
         Outcome.ABORTED,
@@ -27,7 +27,7 @@ _NOT_ITS_FAULT = frozenset(
 
 
 def verdict(outcome: Outcome | None) -> str:
-    """What the end of a run says of its worker: ``+``, ``-``, or ``""`` for nothing."""
+    """What the end of a run says about its worker: ``+``, ``-``, or ``""`` for nothing."""
     if outcome is Outcome.SUCCEEDED:
         return GOOD
     return "" if outcome is None or outcome in _NOT_ITS_FAULT else BAD

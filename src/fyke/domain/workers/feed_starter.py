@@ -15,8 +15,8 @@ from sdk import CoreSDK
 
 
 def make_opener():
-    """The only way out of the sandbox is the proxy that the platform names: also to a site on
-    your own machine, for which urllib would otherwise use none.
+    """All requests go through the platform's proxy, the only network access of the sandbox: also
+    those to your own machine, for which urllib would otherwise use none.
     """
     os.environ.pop("no_proxy", None)
     os.environ.pop("NO_PROXY", None)

@@ -173,7 +173,7 @@ def _check_limiter_name(item: Item, path: Path, report: SchemaReport) -> None:
 def _check_params(item: Item, path: Path, report: SchemaReport) -> None:
     params, at = item.get("param_list"), (*path, "param_list")
     if not isinstance(params, list) or not params:
-        message = f'"{item["name"]}" needs a param_list that says what its rows hold'
+        message = f'"{item["name"]}" needs a param_list that describes its rows'
         remedy = 'add "param_list": [{"param": ..., "title": ...}]'
         report.add("input_param_list_invalid", at, message, remedy)
         return

@@ -1,7 +1,7 @@
-"""The versions of a worker over time: what each one is, what has changed, what the author says.
+"""The versions of a worker: list, comparison and changelog.
 
-Others see the versions that they may run and what has changed in their schemas. The files
-themselves are for the worker's own account and for the operator, who reviews them.
+Other accounts see the versions that they may run and the changes of their schemas. The files are
+visible to the worker's own account and to the operator, who reviews them.
 """
 
 from __future__ import annotations
@@ -23,13 +23,15 @@ from fyke.model.worker import Version, VersionFacts, VersionState, Worker
 
 CHANGELOG = "changelog.md"  # in the root of a project, in any case
 MAX_CHANGELOG = 256 * 1024  # bytes
-MAX_STEPS = 50  # versions that the changelog tells about
+MAX_STEPS = 50  # versions in the changelog
 _KEPT = 128  # changelogs in memory
 
 
 @dataclass(frozen=True, slots=True)
 class VersionEntry:
-    """A version in the list. ``facts`` is None for one that was published before they were kept."""
+    """A version in the list. ``facts`` is None for one that was published before they were
+    recorded.
+    """
 
     version: Version
     latest: bool
@@ -69,7 +71,7 @@ class Changelog:
 
 
 class VersionHistory:
-    """Reads the past of a worker."""
+    """Reads the history of a worker."""
 
     def __init__(self, storage: Storage, blobs: Blobs) -> None:
         self._storage = storage
@@ -106,11 +108,11 @@ class VersionHistory:
     async def changelog(self, caller: Caller | None, ref: str) -> Changelog:
         """What has changed, newest first. Raise ``WorkerNotFound``."""
         worker, found = await self._storage.read(lambda tx: _seen(tx, caller, ref))
-        told = [v for v in found if v.state is not VersionState.DRAFT]
-        earlier: Sequence[Version | None] = [*told[1:], None]
+        listed = [v for v in found if v.state is not VersionState.DRAFT]
+        earlier: Sequence[Version | None] = [*listed[1:], None]
         steps = tuple(
             HistoryStep(v, _changes(e, v) if e else (), first=e is None)
-            for v, e in list(zip(told, earlier, strict=True))[:MAX_STEPS]
+            for v, e in list(zip(listed, earlier, strict=True))[:MAX_STEPS]
         )
         latest = next((v for v in found if v.number == worker.latest), None)
         return Changelog(worker, await self._text(latest) if latest else "", steps)

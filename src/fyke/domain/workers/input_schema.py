@@ -35,9 +35,9 @@ _EDITOR_TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class InputField:
-    """One entry of ``properties``, as far as a run's input is held to it.
+    """One entry of ``properties``: the rules that a run's input is checked against.
 
-    ``type`` is the declared one, or what editor and default tell; ``""`` when nothing does.
+    ``type`` is the declared one, or follows from editor and default; ``""`` when it is unknown.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Checks a run's custom input against the schema of its version, before it is cut up.
+"""Checks a run's custom input against the schema of its version, before it is split.
 
 Every problem is collected, so that a caller can correct them at once; the first one is the message.
 What the original platform accepts is accepted here too: unknown keys, undeclared options, list
@@ -63,7 +63,7 @@ def problems(schema: InputSchema, custom: dict[str, Any]) -> list[InputProblem]:
 
 
 def matches(type: str, value: object) -> bool:
-    """Tell whether a decoded value has the schema type; an unknown type takes anything."""
+    """Whether a decoded value has the schema type; an unknown type accepts any value."""
     if type == "integer":
         whole = isinstance(value, float) and value.is_integer()
         return whole or (isinstance(value, int) and not isinstance(value, bool))

@@ -1,8 +1,8 @@
-"""JSON files that people write by hand: read within limits, with the line of every part.
+"""JSON files written by hand: read within limits, with the line of every part.
 
-The checker's findings are only useful when they say where, so ``Lines`` maps a path inside the
-document to its line. It descends by itself only as deep as somebody may ask and leaves whatever
-lies deeper to the C decoder, so a hostile schema cannot make it slow.
+The checker's findings need a place, so ``Lines`` maps a path inside the document to its line. It
+descends only as deep as a path can be and leaves deeper values to the C decoder, so a hostile
+schema cannot make it slow.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def _no_constant(name: str) -> NoReturn:
 
 
 def _refuse_half_pairs(value: Any) -> None:
-    """Half of a surrogate pair is no text: no database and no other JSON writer takes it."""
+    """Refuse half of a surrogate pair, which no database and no other JSON writer accepts."""
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
@@ -87,7 +87,7 @@ def _measure(value: Any) -> None:
         if depth > MAX_DEPTH:
             raise BadJson(f"values are nested deeper than {MAX_DEPTH} levels")
         if nodes > MAX_NODES:
-            raise BadJson(f"the file holds more than {MAX_NODES:,} values")
+            raise BadJson(f"the file has more than {MAX_NODES:,} values")
         below: list[Any] = []
         for item in level:
             if isinstance(item, dict):

@@ -30,26 +30,26 @@ def find_worker(tx: Transaction, caller: Caller | None, ref: str) -> Worker:
 
 def find_past_worker(tx: Transaction, caller: Caller | None, ref: str) -> Worker:
     """The same, but also a deleted worker when its id is given: its runs stay readable."""
-    worker = _referred(tx, ref.strip())
+    worker = referred_worker(tx, ref.strip())
     if worker is None or not _visible(tx, worker, caller):
         raise WorkerNotFound
     return seen_by(worker, caller)
 
 
-def find_own_worker(tx: Transaction, caller: Caller, ref: str, what: str) -> Worker:
+def find_own_worker(tx: Transaction, caller: Caller, ref: str, action: str) -> Worker:
     """The same, and raise ``Forbidden`` when the caller sees it without owning it.
 
-    ``what`` is what only an owner may do, as in "withdraw its versions".
+    ``action`` is what only an owner may do, as in "withdraw its versions".
     """
     worker = find_worker(tx, caller, ref)
     if worker.account_id != caller.account_id:
-        raise Forbidden(f"only the owner of a worker may {what}")
+        raise Forbidden(f"only the owner of a worker may {action}")
     return worker
 
 
 def find_any_worker(tx: Transaction, ref: str) -> Worker:
-    """A living worker whoever may see it, for what the operator decides about it."""
-    worker = _referred(tx, ref.strip())
+    """A worker of any account that is not deleted, for decisions of the operator about it."""
+    worker = referred_worker(tx, ref.strip())
     if worker is None or worker.deleted_at:
         raise WorkerNotFound
     return worker
@@ -102,7 +102,8 @@ def unknown_version(worker: Worker, number: str) -> UnknownVersion:
     )
 
 
-def _referred(tx: Transaction, ref: str) -> Worker | None:
+def referred_worker(tx: Transaction, ref: str) -> Worker | None:
+    """The worker of an id or path, also a deleted one by its id, without regard to the caller."""
     if is_ulid(ref):
         return tx.workers.get(ref)
     owner, name = split_path(ref)

@@ -1,7 +1,7 @@
-"""Names, version numbers and the ways to refer to a worker.
+"""Names, version numbers and references of workers.
 
-A path is ``owner/name``; clients that cannot send a slash send ``owner~name``. Neither sign can
-be part of a name, so both forms lead back to exactly one worker.
+A path is ``owner/name``; clients that cannot send a slash send ``owner~name``. Neither character
+can be part of a name, so both forms are unambiguous.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ def checked_name(text: str) -> str:
 
 
 def name_from_title(title: str) -> str:
-    """Derive a name from a title: accents fall away, all else that is not allowed is a hyphen."""
+    """Derive a name from a title: accents are dropped, other characters that are not allowed become
+    hyphens.
+    """
     plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
     name = re.sub(r"-{2,}", "-", re.sub(r"[^a-z0-9._-]+", "-", plain)).strip("-._")[:63]
     if not name:
@@ -45,7 +47,7 @@ def split_path(ref: str) -> tuple[str, str]:
 
 
 def next_number(numbers: list[str]) -> str:
-    """Return the number behind the highest of ``numbers``."""
+    """Return the number after the highest of ``numbers``."""
     known = [tuple(map(int, match.groups())) for n in numbers if (match := _NUMBER.fullmatch(n))]
     if not known:
         return FIRST_VERSION

@@ -1,4 +1,4 @@
-"""What a worker's page may say: the rules of title, description, categories and icon."""
+"""Validation of a worker's page: title, description, categories and icon."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_NOTICE = 500
 
 @dataclass(frozen=True, slots=True)
 class PageChange:
-    """What a publisher says about the page; None = nothing, it stays or comes from the project."""
+    """Changes of the page by a publisher; None = not given, it stays or comes from the project."""
 
     title: str | None = None
     description: str | None = None
@@ -36,7 +36,7 @@ class PageChange:
             _check_icon(self.icon)
 
     def over(self, page: WorkerPage) -> WorkerPage:
-        """Return ``page`` with what was said. A worker always has a title: ``""`` keeps it."""
+        """Return ``page`` with the changes. A worker always has a title: ``""`` keeps it."""
         return WorkerPage(
             title=self.title or page.title,
             description=page.description if self.description is None else self.description,
@@ -45,7 +45,7 @@ class PageChange:
         )
 
     def instead_of(self, page: WorkerPage) -> WorkerPage:
-        """Return the page when this is all of it: what was not said is empty."""
+        """Return the page with these fields only: those not given are empty."""
         return PageChange(
             self.title, self.description or "", self.categories or (), self.icon or ""
         ).over(page)

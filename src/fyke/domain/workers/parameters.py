@@ -1,7 +1,7 @@
-"""Reading the ``input`` of a start: device, limits, region, and the Worker's own object.
+"""Parses the ``input`` of a start: device, limits, region, and the Worker's own object.
 
-Liberal where the contract is: every member of ``system`` may be missing, numbers may come as
-text, a flat object without ``parameters`` is the Worker's own input.
+As liberal as the contract: every member of ``system`` may be missing, numbers may come as text, a
+flat object without ``parameters`` is the Worker's own input.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ _TARGET = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):(\d{1,5})")
 
 
 @dataclass(frozen=True, slots=True)
-class RunInput:
-    """A start's input, taken apart. ``custom`` goes to the Worker unchanged."""
+class ParsedInput:
+    """The parsed input of a start. ``custom`` is passed to the Worker unchanged."""
 
     limits: RunLimits
     region: str
@@ -40,11 +40,11 @@ def cpus_for(memory_mb: int) -> float:
     return DEVICES[memory_mb]
 
 
-def read_input(raw: object, defaults: SystemDefaults) -> RunInput:
-    """Take the ``input`` object of a start apart; raise ``InvalidRequest`` naming the field."""
+def read_input(raw: object, defaults: SystemDefaults) -> ParsedInput:
+    """Parse the ``input`` object of a start; raise ``InvalidRequest`` naming the field."""
     system, custom = parts(raw)
     memory = _memory(system, defaults)
-    return RunInput(
+    return ParsedInput(
         limits=RunLimits(
             cpus=_cpus(system, memory),
             memory_mb=memory,
@@ -172,7 +172,7 @@ def _cap(system: dict[str, Any], field: str) -> Decimal | None:
 
 def _money(system: dict[str, Any], field: str, default: int) -> int:
     cap = _cap(system, field)
-    # A cap below the smallest unit still is a cap: never round it to "no limit".
+    # A cap below the smallest unit is still a cap: never round it to "no limit".
     return default if cap is None else math.ceil(cap * MICROS)
 
 

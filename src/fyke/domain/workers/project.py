@@ -1,9 +1,9 @@
-"""A Worker project as a whole: which language, which files, and what is wrong with it.
+"""Reads and checks a whole Worker project.
 
-``read_project`` turns an archive into a ``Project`` that can be published, or refuses it with
-every error at once. ``check_folder`` tells the author the same before publishing, as findings.
-Nothing of the project is run: Python files are parsed, never compiled or imported, and the
-compiled program of a Go project is only looked at.
+``read_project`` turns an archive into a ``Project`` that can be published, or refuses it with all
+errors at once. ``check_folder`` reports the same to the author before publishing, as findings. No
+code of the project is run: Python files are parsed, never compiled or imported, and of a compiled
+Go program only the header is read.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def read_project(data: bytes) -> Project:
 
 
 def made_project(reader: ProjectReader, archive: Archive) -> Project:
-    """The project that a reader has read whole. Raise ``InvalidRequest`` as ``read_project``."""
+    """Build the project that a reader has read. Raise ``InvalidRequest`` as ``read_project``."""
     errors = [finding for finding in reader.findings if finding.severity == ERROR]
     if errors or reader.language is None:
         lines = [describe(finding) for finding in errors]
@@ -103,7 +103,7 @@ def check_folder(folder: Path, instead: Mapping[str, Path] | None = None) -> lis
 
 
 def describe(finding: Finding) -> str:
-    """Return the finding as one line: file, line, what is wrong, and the way out."""
+    """Return the finding as one line: file, line, problem and remedy."""
     where = f"{finding.file}:{finding.line}" if finding.line else finding.file
     said = f"{finding.message}; {finding.remedy}"
     return f"{where}: {said}" if where else said
@@ -142,7 +142,7 @@ def first_paragraph(readme: str) -> str:
 
 
 class ProjectReader:
-    """Walks over one archive and collects its parts and all findings, check after check."""
+    """Reads one archive and collects its parts and all findings, check after check."""
 
     def __init__(self, archive: Archive) -> None:
         self._files = {file.path: file for file in archive.files}
@@ -154,12 +154,12 @@ class ProjectReader:
         self.declared = project_file.Declared()
 
     def read_all(self) -> None:
-        """Do every check."""
+        """Run all checks."""
         for _, check in self.checks():
             check()
 
     def checks(self) -> list[tuple[str, Callable[[], None]]]:
-        """The checks by name, to be done in this order."""
+        """The checks by name, in their order."""
         return [
             ("entry", self._read_language),
             ("schemas", self._read_schemas),
@@ -200,7 +200,7 @@ class ProjectReader:
         self.findings.append(Finding(WARNING, code, file, line, shortened(message), remedy))
 
     def _text(self, name: str, limit: int) -> str | None:
-        """Return a text file without byte order mark, None when missing; notes what is wrong."""
+        """Return a text file without byte order mark, None when missing; adds findings."""
         file = self._files.get(name)
         if file is None:
             return None
@@ -214,7 +214,7 @@ class ProjectReader:
             self._error("project_file_not_utf8", name, error.rule, "save it as UTF-8", error.line)
             return None
         if "\0" in text:
-            message = f"{name} holds a NUL character"
+            message = f"{name} contains a NUL character"
             self._error("project_file_not_text", name, message, "save it as plain text")
             return None
         return text
@@ -234,7 +234,7 @@ class ProjectReader:
             self._entry_missing()
 
     def _package_text(self) -> str:
-        """For what it names as the entry alone; what is wrong with it is noted later."""
+        """Only for the entry that it names; its errors are reported later."""
         file = self._files[entry.PACKAGE]
         if file.size > entry.MAX_PACKAGE:
             return ""
@@ -242,7 +242,7 @@ class ProjectReader:
 
     def _note_that_it_is_built_later(self) -> None:
         if go_build.MODULE not in self._files:
-            message = "a Go project must hold the compiled program main, or a go.mod to build it by"
+            message = "a Go project needs the compiled program main, or a go.mod to build it"
             remedy = f"build it for linux/{ARCHITECTURE} and pack again: {go_build.BY_HAND}"
             self._error("project_program_missing", go_build.SOURCE, message, remedy)
             return
@@ -258,7 +258,7 @@ class ProjectReader:
         names = (*entry.ENTRIES, go_build.SOURCE)
         nested = [name for name in self._files if name.rpartition("/")[2] in names]
         if nested:
-            remedy = f"{min(nested, key=len)} lies too deep: pack the folder that holds it"
+            remedy = f"{min(nested, key=len)} is too deep: pack the folder that contains it"
         self._error("project_entry_missing", "", message, remedy)
 
     def _read_schemas(self) -> None:
@@ -319,7 +319,7 @@ class ProjectReader:
                 self._warn("sdk_file_missing", name, message, remedy)
 
     def _check_use_of_sdk(self) -> None:
-        """A program that cannot be read as such is told that, and nothing further."""
+        """Check for calls of the SDK, unless a file has a syntax error: then that is enough."""
         broken = any(each.code == "python_syntax" for each in self.findings)
         if self.language is not None and not broken:
             self.findings += sdk_use.sdk_findings(
@@ -327,7 +327,7 @@ class ProjectReader:
             )
 
     def _sources(self, language: Language) -> Iterator[str]:
-        """What the author wrote in the language of the entry file."""
+        """The source files in the language of the entry file."""
         suffixes = sdk_use.SUFFIXES[language]
         own = [
             path

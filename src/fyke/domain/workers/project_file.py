@@ -2,10 +2,10 @@
 
     {"egress": ["example.com", "*.example.org"], "install": "wheels", "secrets": ["SHOP_LOGIN"]}
 
-``egress`` names the sites that the Worker reaches, and it reaches no others then; ``install`` says
-whether its dependencies may run code of their own while they are installed; ``secrets`` names those
-that whoever runs it should set. A file that breaks a rule stops the publication: a wall that its
-author believes in must not be missing.
+``egress`` names the only sites that the Worker can reach; ``install`` says whether its dependencies
+may run code during installation; ``secrets`` names the secrets that an account that runs it should
+set. An invalid file stops the publication, because a restriction that the author relies on must not
+be missing.
 """
 
 from __future__ import annotations
@@ -43,9 +43,8 @@ class Declared:
 
 
 def read(text: str) -> tuple[Declared, list[Finding]]:
-    """What a ``fyke.json`` says, and all findings about it, in order of line.
-
-    What breaks a rule is an error among the findings, and counts as not said.
+    """Parse a ``fyke.json``; return its declarations and all findings, in order of line. An invalid
+    member is an error among the findings, and is ignored.
     """
     try:
         document = jsontext.loads(text)

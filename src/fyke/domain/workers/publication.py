@@ -29,10 +29,8 @@ from fyke.model.worker import (
 
 @dataclass(frozen=True, slots=True)
 class PublishRequest:
-    """Where a project is to be published, and what was said about its worker.
-
-    ``worker_id`` is that of a worker which must exist; else the caller's worker ``name``, which
-    is made when it does not. ``public`` None = as it is.
+    """How to publish a project. ``worker_id`` is the id of an existing worker; else the caller's
+    worker ``name`` is used, and created when it does not exist. ``public`` None = unchanged.
     """
 
     name: str
@@ -44,7 +42,7 @@ class PublishRequest:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What a publication came to. ``waiting``: others get the version once it is approved."""
+    """The result of a publication. ``waiting``: others get the version once it is approved."""
 
     worker: Worker
     version: Version
@@ -52,7 +50,7 @@ class Published:
 
 
 def publication(
-    caller: Caller, project: Project, wish: PublishRequest, clock: Clock, *, review: bool
+    caller: Caller, project: Project, request: PublishRequest, clock: Clock, *, review: bool
 ) -> Callable[[Transaction], Published]:
     """Return the transaction that writes the worker and its next version.
 
@@ -64,12 +62,12 @@ def publication(
     free = caller.operator or not review
 
     def work(tx: Transaction) -> Published:
-        worker, version = _written(tx, caller, project, wish, clock, free=free)
-        for_all = worker.public if wish.public is None else wish.public
+        worker, version = _written(tx, caller, project, request, clock, free=free)
+        for_all = worker.public if request.public is None else request.public
         waiting = None
         if for_all:
-            waiting = share(tx, worker, version, required=not free, note=wish.note)
-        elif wish.public is False:
+            waiting = share(tx, worker, version, required=not free, note=request.note)
+        elif request.public is False:
             make_private(tx, worker)
         found = tx.workers.get(worker.id)
         kept = tx.workers.version(worker.id, version.number)
@@ -81,17 +79,16 @@ def publication(
 
 
 def drafting(
-    caller: Caller, project: Project, wish: PublishRequest, clock: Clock
+    caller: Caller, project: Project, request: PublishRequest, clock: Clock
 ) -> Callable[[Transaction], Published]:
-    """Return the transaction that writes the project as a draft, to be tried out by its owner.
-
-    A version with the same content is taken instead where there is one.
+    """Return the transaction that writes the project as a draft, for a test by its owner. An
+    existing version with the same content is used instead.
     """
 
     def work(tx: Transaction) -> Published:
-        worker = _target(tx, caller, wish)
+        worker = _target(tx, caller, request)
         if worker is None:
-            worker = _new_worker(caller, project, wish, clock.now_ms())
+            worker = _new_worker(caller, project, request, clock.now_ms())
             tx.workers.add(worker)
         known = tx.workers.versions(worker.id)
         for version in known:
@@ -117,17 +114,17 @@ def _written(
     tx: Transaction,
     caller: Caller,
     project: Project,
-    wish: PublishRequest,
+    request: PublishRequest,
     clock: Clock,
     *,
     free: bool,
 ) -> tuple[Worker, Version]:
-    worker = _target(tx, caller, wish)
+    worker = _target(tx, caller, request)
     if worker is None:
-        worker = _new_worker(caller, project, wish, clock.now_ms())
+        worker = _new_worker(caller, project, request, clock.now_ms())
         tx.workers.add(worker)
     else:
-        worker = _changed(worker, project, wish)
+        worker = _changed(worker, project, request)
         tx.workers.update(worker.id, worker.page, public=worker.public)
         latest = tx.workers.version(worker.id, worker.latest) if worker.latest else None
         if latest is not None and latest.digest == project.digest:
@@ -151,38 +148,38 @@ def _add(tx: Transaction, version: Version, project: Project) -> None:
     tx.worker_facts.add_version(version.id, seen)
 
 
-def _target(tx: Transaction, caller: Caller, wish: PublishRequest) -> Worker | None:
-    if not wish.worker_id:
-        return tx.workers.by_path(caller.account_name, wish.name)
-    worker = tx.workers.get(wish.worker_id)
+def _target(tx: Transaction, caller: Caller, request: PublishRequest) -> Worker | None:
+    if not request.worker_id:
+        return tx.workers.by_path(caller.account_name, request.name)
+    worker = tx.workers.get(request.worker_id)
     if worker is None or worker.deleted_at:
         raise WorkerNotFound
     return worker
 
 
-def _new_worker(caller: Caller, project: Project, wish: PublishRequest, now: int) -> Worker:
-    suggested = WorkerPage(project.title or wish.name, project.description)
+def _new_worker(caller: Caller, project: Project, request: PublishRequest, now: int) -> Worker:
+    suggested = WorkerPage(project.title or request.name, project.description)
     blank = Worker(
         id=new_ulid(),
         account_id=caller.account_id,
         owner=caller.account_name,
-        name=wish.name,
+        name=request.name,
         title="",
         description="",
         public=False,  # see ``publication``
         created_at=now,
         latest="",
     )
-    return with_page(blank, wish.page.over(suggested))
+    return with_page(blank, request.page.over(suggested))
 
 
-def _changed(worker: Worker, project: Project, wish: PublishRequest) -> Worker:
+def _changed(worker: Worker, project: Project, request: PublishRequest) -> Worker:
     suggested = replace(
         worker.page,
         title=project.title or worker.title,
         description=project.description or worker.description,
     )
-    return with_page(worker, wish.page.over(suggested))
+    return with_page(worker, request.page.over(suggested))
 
 
 def with_page(worker: Worker, page: WorkerPage) -> Worker:

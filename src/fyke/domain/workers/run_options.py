@@ -1,7 +1,7 @@
-"""What a run of a worker gets when its start does not say otherwise, as the worker's owner sets it.
+"""The default run options of a worker, set by its owner.
 
-The options belong to the worker: they are written on all its versions, and its next version takes
-them over. Runs keep what they were started with.
+They belong to the worker: they are written to all its versions, and its next version inherits them.
+Runs keep the options that they were started with.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ NAMES = ("memory", "execute_limit_time_seconds", "max_total_charge", "max_total_
 
 
 class DefaultRunOptions:
-    """Reads and sets them."""
+    """Reads and sets the options."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
@@ -68,7 +68,7 @@ class DefaultRunOptions:
 
 
 def faults(wanted: Mapping[str, object]) -> dict[str, str]:
-    """Return what breaks the rules of a start, by name; each sentence begins with the name."""
+    """Return the errors of a start by name; each sentence begins with the name."""
     found = {}
     for name in NAMES:
         try:

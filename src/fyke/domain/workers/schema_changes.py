@@ -1,7 +1,7 @@
-"""What has changed between the schemas of two versions, said field by field.
+"""The changes between the schemas of two versions, by field.
 
-A schema that cannot be read counts as one without fields: its version was published under rules
-that have become stricter since, and the page that compares must not fail for it.
+An unreadable schema counts as one without fields: its version was published by an older release
+with less strict rules, and the comparison must not fail for it.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class SchemaChange:
 
     @property
     def breaking(self) -> bool:
-        """Whether what was saved or programmed for the earlier version may no longer fit."""
+        """Whether inputs or programs for the earlier version may no longer work."""
         if self.side is SchemaSide.OUTPUT:
             return self.kind in (ChangeKind.REMOVED, ChangeKind.TYPE)
         if self.kind is ChangeKind.ADDED:
@@ -66,17 +66,17 @@ class SchemaChange:
     @property
     def text(self) -> str:
         """The change as one sentence."""
-        what = f"{'Input field' if self.side is SchemaSide.INPUT else 'Column'} {self.field}"
+        label = f"{'Input field' if self.side is SchemaSide.INPUT else 'Column'} {self.field}"
         was = f"from {self.before or 'nothing'} to {self.after or 'nothing'}"
         return {
-            ChangeKind.ADDED: f"{what} was added ({self.after})",
-            ChangeKind.REMOVED: f"{what} was removed",
-            ChangeKind.TYPE: f"{what} changed its type {was}",
-            ChangeKind.EDITOR: f"{what} changed its editor {was}",
-            ChangeKind.NOW_REQUIRED: f"{what} is required now",
-            ChangeKind.NOW_OPTIONAL: f"{what} is no longer required",
-            ChangeKind.DEFAULT: f"{what} changed its default {was}",
-            ChangeKind.OPTIONS: f"{what} has other options to choose from",
+            ChangeKind.ADDED: f"{label} was added ({self.after})",
+            ChangeKind.REMOVED: f"{label} was removed",
+            ChangeKind.TYPE: f"{label} changed its type {was}",
+            ChangeKind.EDITOR: f"{label} changed its editor {was}",
+            ChangeKind.NOW_REQUIRED: f"{label} is required now",
+            ChangeKind.NOW_OPTIONAL: f"{label} is no longer required",
+            ChangeKind.DEFAULT: f"{label} changed its default {was}",
+            ChangeKind.OPTIONS: f"{label} has other options to choose from",
         }[self.kind]
 
 

@@ -1,4 +1,4 @@
-"""The notebook of the schema checkers: findings with severity and line, kept to a useful number."""
+"""Collects the findings of the schema checkers, with severity and line, up to a useful number."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class SchemaReport:
         return len(self.findings) >= MAX_FINDINGS
 
     def skip(self) -> None:
-        """Note that something was not looked at any more."""
+        """Note that something was not checked any more."""
         self._dropped = True
 
     def add(self, code: str, path: tuple[str | int, ...], message: str, remedy: str) -> None:
@@ -53,6 +53,6 @@ class SchemaReport:
         self.findings.sort(key=lambda finding: finding.line)
         if self._dropped:
             message = "further findings are not shown"
-            code, remedy = "findings_cut", "mend those above and check again"
+            code, remedy = "findings_cut", "fix those above and check again"
             self.findings.append(Finding(WARNING, code, self._file, 0, message, remedy))
         return self.findings

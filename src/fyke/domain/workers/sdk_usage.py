@@ -1,7 +1,7 @@
-"""Whether a project speaks to the platform at all: it must import the SDK to push a row.
+"""Checks whether a project uses the SDK, which it must import to push a row.
 
-Looked for as text. That a Worker imports it in another way is rare, so what is not found is a
-warning and never an error.
+The import is searched for as text. A Worker may import it in another way, which is rare, so a
+missing import is a warning and never an error.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""What a secret may be called, and what its value may be.
+"""The rules for names and values of secrets.
 
-A secret becomes a variable of the Worker's environment, so it must not be one that the platform,
-an interpreter, the loader or a client library reads. Whoever may run a Worker may give it secrets,
-but may not read its code: with ``LD_PRELOAD`` or ``NODE_OPTIONS`` they could run code of their own
-beside it, and with ``HTTPS_PROXY`` or ``SSL_CERT_FILE`` they could send it elsewhere.
+A secret becomes a variable of the Worker's environment, so it must not be one that the platform, an
+interpreter, the loader or a client library reads. An account that runs a Worker may set its
+secrets, but may not read its code: with ``LD_PRELOAD`` or ``NODE_OPTIONS`` it could run other code
+beside it, and with ``HTTPS_PROXY`` or ``SSL_CERT_FILE`` it could redirect its requests.
 """
 
 from __future__ import annotations
@@ -43,8 +43,7 @@ def check_name(name: str) -> str:
         raise InvalidFields(f"{name[:80]!r} must be {NAME_RULE}, as in SHOP_LOGIN", field="name")
     if _reserved(name):
         raise InvalidFields(
-            f"{name} means something to the Worker's platform or interpreter, so it cannot "
-            "hold a secret",
+            f"{name} is reserved by the Worker's platform or interpreter, so it cannot be a secret",
             field="name",
             remedy=f"put a word of your own before it, as in MY_{name[:61]}",
         )
@@ -56,7 +55,7 @@ def _reserved(name: str) -> bool:
 
 
 def check_value(value: str) -> str:
-    """Return the value. Raise ``InvalidFields``; its message never holds the value."""
+    """Return the value. Raise ``InvalidFields``; its message never contains the value."""
     if len(value) < LEAST_VALUE or len(value.strip()) < LEAST_VALUE:
         raise InvalidFields(
             f"must have at least {LEAST_VALUE} characters; a shorter one also stands in "
@@ -65,7 +64,7 @@ def check_value(value: str) -> str:
         )
     if "\0" in value:
         raise InvalidFields(
-            "must not hold NUL characters; encode binary data as base64", field="value"
+            "must not contain NUL characters; encode binary data as base64", field="value"
         )
     try:
         size = len(value.encode())

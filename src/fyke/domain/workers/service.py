@@ -55,7 +55,7 @@ _TRIES = 5  # of a publication that meets another one of the same worker
 
 
 class Workers:
-    """All that can be done with workers and their versions, except to delete them."""
+    """Publishes and reads workers and their versions; ``WorkerRemoval`` deletes them."""
 
     def __init__(
         self, storage: Storage, blobs: Blobs, clock: Clock, *, review: bool = False
@@ -95,9 +95,9 @@ class Workers:
         """
         require_editor(caller, "Uploading workers")
         project = await asyncio.to_thread(read_project, data)
-        wish = PublishRequest(checked_name(name) if name else name_from_title(project.title))
+        request = PublishRequest(checked_name(name) if name else name_from_title(project.title))
         await self._blobs.put(bundle_name(project.digest), project.bundle)
-        return await self._write(drafting(caller, project, wish, self._clock))
+        return await self._write(drafting(caller, project, request, self._clock))
 
     async def publish_at(
         self, caller: Caller, ref: str, data: bytes, page: PageChange, *, public: bool | None = None
@@ -106,7 +106,7 @@ class Workers:
 
         A reference ``owner~name`` with the caller's own name makes the worker when there is none.
         What is not given stays as it is, or comes from the project. Raise ``InvalidRequest`` with
-        all errors of the project, ``Forbidden`` for a worker of somebody else,
+        all errors of the project, ``Forbidden`` for a worker of another account,
         ``WorkerNotFound``. A version that waits for a review says so in its findings.
         """
         return await self._publish(caller, data, await self._aim(caller, ref, page, public))
@@ -123,16 +123,16 @@ class Workers:
         return PublishRequest(found.name, found.id, page, public)
 
     async def _publish(
-        self, caller: Caller, data: bytes, wish: PublishRequest
+        self, caller: Caller, data: bytes, request: PublishRequest
     ) -> tuple[Worker, Version, list[Finding]]:
         require_editor(caller, "Publishing workers")
-        wish.page.check()
+        request.page.check()
         project = await asyncio.to_thread(read_project, data)
-        if not wish.name:
-            wish = replace(wish, name=name_from_title(wish.page.title or project.title))
+        if not request.name:
+            request = replace(request, name=name_from_title(request.page.title or project.title))
         await self._blobs.put(bundle_name(project.digest), project.bundle)
         done = await self._write(
-            publication(caller, project, wish, self._clock, review=self._review)
+            publication(caller, project, request, self._clock, review=self._review)
         )
         waiting = [waiting_finding(done.waiting)] if done.waiting else []
         return done.worker, done.version, [*project.findings, *waiting]
@@ -148,11 +148,10 @@ class Workers:
     async def replace_page(
         self, caller: Caller, ref: str, number: str, page: PageChange, data: bytes = b""
     ) -> Worker:
-        """Let the worker's page say ``page`` and nothing else, by way of one of its versions.
-
-        ``data``, when there is any, must be the ZIP of that very version, because a version never
-        changes: raise ``InvalidRequest`` for other files. Raise ``VersionUnavailable`` for a
-        version that is unknown or withdrawn, ``Forbidden``, ``WorkerNotFound``.
+        """Replace the worker's page by ``page``, by the reference of one of its versions. ``data``,
+        if given, must be the ZIP of that very version, because a version never changes: raise
+        ``InvalidRequest`` for other files. Raise ``VersionUnavailable`` for a version that is
+        unknown or withdrawn, ``Forbidden``, ``WorkerNotFound``.
         """
         require_editor(caller, "Changing workers")
         page.check()
@@ -181,14 +180,14 @@ class Workers:
         return await self._storage.read(lambda tx: find_worker(tx, caller, ref))
 
     async def of_runs(self, caller: Caller, ref: str) -> Worker:
-        """Return the worker whose runs or tasks are asked for: also a deleted one, by its id."""
+        """Return the worker of runs or tasks: also a deleted one, by its id."""
         return await self._storage.read(lambda tx: find_past_worker(tx, caller, ref))
 
     async def own_page(
         self, caller: Caller, text: str, *, offset: int, limit: int
     ) -> tuple[int, list[Worker]]:
-        """Total count and one page, newest first, of the account's own workers that hold ``text``
-        in id, path, title or description; all of them for a blank one.
+        """Total count and one page, newest first, of the account's own workers with ``text`` in id,
+        path, title or description; all of them for a blank text.
         """
         wanted, account_id = text.strip(), caller.account_id
         return await self._storage.read(
@@ -240,9 +239,8 @@ class Workers:
         return await self._publish(caller, data, PublishRequest(worker.name, worker.id, page))
 
     async def change_page(self, caller: Caller, ref: str, page: PageChange) -> Worker:
-        """Let the worker's page say what ``page`` says; what it leaves out stays.
-
-        Raise ``InvalidFields``, ``Forbidden``, ``WorkerNotFound``.
+        """Change the given fields of the worker's page. Raise ``InvalidFields``, ``Forbidden``,
+        ``WorkerNotFound``.
         """
         require_editor(caller, "Changing workers")
         page.check()
@@ -257,19 +255,19 @@ class Workers:
         return await self._storage.write(work)
 
     async def withdraw(self, caller: Caller, ref: str, number: str, reason: str = "") -> Version:
-        """Take a version out of use; runs of it that are on their way go on. ``reason`` is told to
-        whoever asks for it.
+        """Withdraw a version; its active runs continue. ``reason`` is shown to callers that try to
+        start it.
         """
         return await self._set_state(caller, ref, number, VersionState.WITHDRAWN, reason)
 
     async def deprecate(self, caller: Caller, ref: str, number: str, reason: str = "") -> Version:
-        """Advise against a version: it runs only for those who name it, unless no other is there.
-        ``reason`` is shown to them.
+        """Deprecate a version: it is only run when its number is given, unless there is no other.
+        ``reason`` is shown to its users.
         """
         return await self._set_state(caller, ref, number, VersionState.DEPRECATED, reason)
 
     async def restore(self, caller: Caller, ref: str, number: str) -> Version:
-        """Put a withdrawn or deprecated version into use again."""
+        """Restore a withdrawn or deprecated version."""
         return await self._set_state(caller, ref, number, VersionState.PUBLISHED)
 
     async def _set_state(
@@ -293,7 +291,7 @@ class Workers:
 
 
 def _named_version(tx: Transaction, caller: Caller, worker: Worker, number: str) -> Version:
-    """A version that a path names: it is a thing of its own there, not a field of a request."""
+    """A version that is part of a path: an unknown one is not found, not an invalid field."""
     try:
         return find_version(tx, caller, worker.id, number)
     except InvalidRequest as unknown:

@@ -50,7 +50,7 @@ type Row struct {
 	Error  string `json:"error"`
 }
 
-// The only way out of the sandbox is the proxy that the platform names.
+// The platform's proxy is the only network access of the sandbox.
 func newClient() *http.Client {
 	proxy := &url.URL{Scheme: "http", Host: os.Getenv("PROXY_DOMAIN")}
 	if user, password, found := strings.Cut(os.Getenv("PROXY_AUTH"), ":"); found {

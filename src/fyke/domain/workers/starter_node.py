@@ -28,7 +28,7 @@ function readable(text) {
   return plain.split(/\\s+/).filter(Boolean).join(" ");
 }
 
-// The only way out of the sandbox is the proxy that the platform names: a connection through it.
+// Connect through the platform's proxy, the only network access of the sandbox.
 async function connect(target) {
   const [host, port] = process.env.PROXY_DOMAIN.split(":");
   const site = `${target.hostname}:${target.port || (target.protocol === "https:" ? 443 : 80)}`;

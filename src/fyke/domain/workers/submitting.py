@@ -1,7 +1,6 @@
-"""Letting everybody have a version, inside a transaction: at once, or by way of a review.
+"""Publishing a version to all accounts, inside a transaction: at once, or after a review.
 
-A worker is public from its first approved version on, never before, so that its flag says what
-holds.
+A worker becomes public with its first approved version, never before, so that its flag is true.
 """
 
 from __future__ import annotations
@@ -67,7 +66,7 @@ def _submit(tx: Transaction, worker: Worker, version: Version, note: str) -> Sub
 
 
 def waiting_finding(submission: Submission) -> Finding:
-    """What a publisher is told about a version that waits."""
+    """The finding for the publisher of a version that waits for review."""
     return Finding(
         severity="warning",
         code="review_waiting",

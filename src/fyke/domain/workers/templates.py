@@ -1,5 +1,5 @@
-"""Projects to begin a Worker with. The command line writes them into a folder, the console hands
-them out as archives: both from here.
+"""Templates of Worker projects, which the command line writes to a folder and the console offers as
+archives.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""The table of contents of a ZIP, read with distrust.
+"""Reads the directory of an untrusted ZIP archive.
 
-Own reader, because the usual ones repair: they search for the directory, take the first of two
-sizes that disagree, and follow whatever the names say. Here every number must agree with every
-other (end record, directory, local header) and no two entries may share bytes, or the archive is
-refused. zip64 is refused: nothing that is allowed here needs it.
+An own reader, because the usual ones repair archives: they search for the directory, take the first
+of two different sizes, and follow any name. Here all numbers must agree (end record, directory,
+local header) and no two entries may share bytes, or the archive is refused. zip64 is refused,
+because no allowed archive needs it.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class ZipEntry:
 
 @dataclass(frozen=True, slots=True)
 class _Raw:
-    """One record of the directory, not yet believed."""
+    """One record of the directory, not yet checked."""
 
     system: int
     flags: int
@@ -74,12 +74,12 @@ def broken(rule: str) -> InvalidRequest:
 def read_directory(data: bytes, max_entries: int) -> list[ZipEntry]:
     """Return the entries in the order of the directory. Raise ``InvalidRequest``.
 
-    Entries that the packer leaves out are skipped once their names are known to be harmless.
+    Entries that the packer leaves out are skipped after their names were checked.
     """
     count, start, end = _find_directory(data)
     if count > max_entries:
         raise InvalidRequest(
-            f"the archive holds {count:,} entries, at most {max_entries:,} are allowed",
+            f"the archive has {count:,} entries, at most {max_entries:,} are allowed",
             remedy=LEAVE_OUT,
         )
     entries, spans, at = [], [], start
@@ -220,17 +220,17 @@ def _check_local(data: bytes, directory: int, name: str, raw: _Raw) -> int:
     name_at = raw.local_at + _LOCAL.size
     data_at = name_at + name_size + extra_size
     if mark != _LOCAL_MARK or data[name_at : name_at + name_size] != raw.name:
-        raise refuse(name, "its local header tells another name", _PACK_AGAIN)
+        raise refuse(name, "its local header has another name", _PACK_AGAIN)
     if method != raw.method or (flags ^ raw.flags) & (_ENCRYPTED | _DESCRIPTOR | _PATCH):
-        raise refuse(name, "its local header tells another method", _PACK_AGAIN)
+        raise refuse(name, "its local header has another method", _PACK_AGAIN)
     if data_at + raw.packed > directory:
         raise refuse(name, "it reaches beyond the archive", _PACK_AGAIN)
     if packed == _NO_ZIP64 and size == _NO_ZIP64:
         packed, size = _local_zip64(name, data[name_at + name_size : data_at])
     claimed = (crc, packed, size)
-    told_later = flags & _DESCRIPTOR and not any(claimed)
-    if claimed != (raw.crc, raw.packed, raw.size) and not told_later:
-        raise refuse(name, "its local header tells another size", _PACK_AGAIN)
+    in_descriptor = flags & _DESCRIPTOR and not any(claimed)
+    if claimed != (raw.crc, raw.packed, raw.size) and not in_descriptor:
+        raise refuse(name, "its local header has another size", _PACK_AGAIN)
     return data_at
 
 

@@ -1,12 +1,12 @@
-"""Dependency environments: built once per content, sealed, shared read-only by boxes.
+"""Dependency environments: built once per content, sealed, and shared read-only by sandboxes.
 
-The key of an environment is the SHA-256 of all that decides what is in it (interpreter,
-platform, the normalised requirements, the platform's own base set), so two Workers that ask for
-the same get the same folder. Across accounts they do so only where that decides every byte: the
-account is part of the key otherwise, and always where packages run code while they are installed.
+The key of an environment is the SHA-256 of everything that determines its content (interpreter,
+platform, the normalised requirements, the platform's base set), so two Workers with the same
+dependencies share a folder. Across accounts they share it only where the key determines every byte;
+otherwise, and whenever packages run code during installation, the account is part of the key.
 
-Installing is done by a tool in a box of its own. What it leaves is looked through, taken over,
-and sealed by a digest that is looked at again before another Worker gets the environment.
+A tool in its own sandbox installs the packages. Its result is checked, taken over, and sealed by a
+digest that is verified before another Worker gets the environment.
 """
 
 from __future__ import annotations
@@ -49,14 +49,14 @@ CONTENT = "env"  # the folder that is mounted
 LOG = "install.log"
 SEAL = "seal.json"
 
-_LOCK_WAIT = 0.05  # seconds between two looks at a lock that another process holds
+_LOCK_WAIT = 0.05  # seconds between two tries to take a lock
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class Recipe(Protocol):
-    """What one version needs: ``inputs`` decides the key, ``install`` fills a folder. ``locked``
-    says whether the inputs alone decide what will be in it, ``warning`` what is not as it should
-    be. ``fallback`` is used where the lock file is out of step.
+    """How to install the dependencies of one version: ``inputs`` determine the key, ``install``
+    fills a folder. ``locked`` says whether the inputs determine every byte, ``warning`` is for the
+    log of runs. ``fallback`` is used when the lock file does not match.
     """
 
     inputs: Sequence[str]
@@ -67,19 +67,19 @@ class Recipe(Protocol):
     def fallback(self) -> Recipe | None: ...
 
     async def install(self, building: Path, content: Path, terms: InstallTerms) -> str:
-        """Fill ``content`` (not there yet); ``building`` is scratch room. Return what the
-        installer said. Raise ``EnvironmentFailed``, ``LockOutOfStep``.
+        """Create and fill ``content``; ``building`` is a scratch folder. Return the output of the
+        installer. Raise ``EnvironmentFailed``, ``LockOutOfStep``.
         """
         ...
 
 
 class UvEnvironments:
-    """``Environments`` with uv for Python, npm for Node.js, and go for what comes as source.
+    """Implements ``Environments`` with uv for Python, npm for Node.js, and go for Go source.
 
-    Environments lie in ``root``, on the file system of the work folders. ``python`` is the
-    interpreter that boxes have, ``seconds`` the longest that one installer may take, ``environ``
-    where the settings of the package clients come from. ``region`` is the one that packages are
-    fetched through, and ``upstream`` whether it has a proxy.
+    Environments are stored in ``root``, on the file system of the work folders. ``python`` is the
+    interpreter in sandboxes, ``seconds`` the time limit of one installer, ``environ`` the source of
+    the package clients' settings. Packages are fetched through ``region``; ``upstream`` says
+    whether it has a proxy.
     """
 
     def __init__(
@@ -96,23 +96,24 @@ class UvEnvironments:
     ) -> None:
         self._root = root
         settings = dict(os.environ) if environ is None else dict(environ)
-        desk = PackageInstaller(
+        package_installer = PackageInstaller(
             tools, InstallLimits(seconds, max_bytes), region=region, upstream=upstream
         )
-        self._python = PythonInstaller(desk, settings, python)
-        self._node = NodeInstaller(desk, settings)
-        self._go = GoInstaller(desk, settings)
-        self._trusted: set[tuple[str, str]] = set()  # keys, and the workers that had them
+        self._python = PythonInstaller(package_installer, settings, python)
+        self._node = NodeInstaller(package_installer, settings)
+        self._go = GoInstaller(package_installer, settings)
+        self._trusted: set[tuple[str, str]] = set()  # keys, and the workers that used them
 
     async def ensure(
         self, version: Version, bundle: Path, account_id: str, builds_allowed: bool
     ) -> Environment:
-        """Return the environment of a version, built when it is not there yet.
+        """Return the environment of a version, built when it does not exist yet.
 
-        ``bundle`` is the unpacked project, ``account_id`` whose Worker it is, ``builds_allowed``
-        whether its packages may run code while they are installed. Raise ``EnvironmentFailed``.
+        ``bundle`` is the unpacked project, ``account_id`` the owner of the Worker,
+        ``builds_allowed`` whether packages may run code during installation. Raise
+        ``EnvironmentFailed``.
         """
-        builds = version.builds and version.language != Language.GO  # there nothing is run
+        builds = version.builds and version.language != Language.GO  # a Go build runs no code
         if builds and not builds_allowed:
             raise EnvironmentFailed(Reason(ReasonCode.BUILDS_NOT_ALLOWED))
         recipe = await self._recipe(version, bundle)
@@ -132,7 +133,7 @@ class UvEnvironments:
     async def _find(
         self, recipe: Recipe, terms: InstallTerms, worker_id: str
     ) -> Environment | None:
-        """What is there of a recipe, or of its fallback: then the recipe was tried before."""
+        """Find the environment of a recipe, or of its fallback when the recipe failed before."""
         for each in (recipe, recipe.fallback):
             if each is not None:
                 key = _key(each, terms)
@@ -150,7 +151,7 @@ class UvEnvironments:
         return replace(made, warning=recipe.warning)
 
     async def _recipe(self, version: Version, bundle: Path) -> Recipe | None:
-        """None where the project brings along all that it needs."""
+        """None when the project contains everything that it needs."""
         if version.language == Language.PYTHON:
             return await self._python.recipe(version.requirements)
         if version.language == Language.NODE:
@@ -158,7 +159,7 @@ class UvEnvironments:
         return await self._go.recipe(version, bundle)
 
     def _finished(self, key: str, worker_id: str) -> Environment | None:
-        """What is there already, if it is still what was sealed."""
+        """Return an existing environment whose content still matches its seal."""
         home = self._root / key
         made = sealing.read(home / SEAL)
         if made is None or not (home / CONTENT).is_dir():
@@ -177,7 +178,9 @@ class UvEnvironments:
 
     @asynccontextmanager
     async def _locked(self, key: str) -> AsyncIterator[None]:
-        """Hold the lock of a key. An installer never outlives who holds it: its box does not."""
+        """Hold the lock of a key. The installer's sandbox ends with this process, so it never
+        runs without the lock.
+        """
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         lock = os.open(self._root / ".locks" / key, flags, 0o600)
         try:
@@ -211,7 +214,9 @@ class UvEnvironments:
         return Environment(self._root / key / CONTENT, said)
 
     def _put(self, building: Path, key: str) -> None:
-        """In the place of one that was changed, if there is one; boxes that have it keep it."""
+        """Move a new environment into place, instead of one that was changed. Running sandboxes
+        keep the old one.
+        """
         home = self._root / key
         if home.exists():
             aside = self._root / f".changed-{key}"
@@ -231,7 +236,7 @@ def _key(recipe: Recipe, terms: InstallTerms) -> str:
 
 
 def _seal(building: Path, said: str) -> None:
-    """Keep only content, seal and log, and let everybody read."""
+    """Keep only content, seal and log, readable for all users."""
     for child in building.iterdir():
         if child.name != CONTENT:
             shutil.rmtree(child) if child.is_dir() else child.unlink()

@@ -24,7 +24,7 @@ from fyke.sandbox.packages.go_settings import ASKED, asking_environment, read_go
 from fyke.sandbox.packages.installer import SYSTEM_PATH, InstallTerms, PackageInstaller, ask
 from fyke.sandbox.packages.package_client import PackageClient, Registry
 
-_PATH = f"{SYSTEM_PATH}:/usr/local/go/bin:/usr/lib/go/bin"  # all of it is there inside too
+_PATH = f"{SYSTEM_PATH}:/usr/local/go/bin:/usr/lib/go/bin"  # mounted in the sandbox too
 _MAX_MODULE = 2**20
 _OUT = "out"
 _SCRIPT = f'mkdir {WORK_AT}/{_OUT} && cd {INPUTS_AT} && exec "$@"'
@@ -37,15 +37,15 @@ _FOLDERS = {
 
 
 class GoInstaller:
-    """Turns projects without a program into recipes; knows Go and how it is set up."""
+    """Makes recipes for projects without a program; knows Go and its settings."""
 
-    def __init__(self, desk: PackageInstaller, environ: Mapping[str, str]) -> None:
-        self.desk = desk
+    def __init__(self, package_installer: PackageInstaller, environ: Mapping[str, str]) -> None:
+        self.package_installer = package_installer
         self._environ = environ
         self._version = ""
 
     async def recipe(self, version: Version, bundle: Path) -> GoRecipe | None:
-        """None where the project brings its program. Raise ``EnvironmentFailed``."""
+        """None when the project contains its program. Raise ``EnvironmentFailed``."""
         if (bundle / go_build.PROGRAM).is_file():
             return None
         return GoRecipe(self, await self._go_version(), version.digest, bundle)
@@ -59,7 +59,7 @@ class GoInstaller:
         return self._version
 
     def program(self) -> str:
-        """Where Go is. Raise ``EnvironmentFailed``."""
+        """The path of Go. Raise ``EnvironmentFailed``."""
         program = shutil.which("go", path=_PATH)
         if program is None:
             raise EnvironmentFailed(_missing())
@@ -79,7 +79,7 @@ class GoInstaller:
 
 
 class GoRecipe:
-    """The program of one project. Its source and go.sum decide every byte of it."""
+    """The program of one project. Its source and go.sum determine every byte."""
 
     locked = True
     warning = ""
@@ -95,18 +95,20 @@ class GoRecipe:
         client = await self._client()
         command, variables = go_build.command(f"{WORK_AT}/{_OUT}/{go_build.PROGRAM}")
         line = ["/bin/sh", "-c", _SCRIPT, "sh", self._installer.program(), *command[1:]]
-        desk, env = self._installer.desk, _FOLDERS | variables
-        async with desk.install(
+        package_installer, env = self._installer.package_installer, _FOLDERS | variables
+        async with package_installer.install(
             ToolKind.GO_BUILD, terms, client, _page, line, {}, env, inputs=self._bundle
         ) as run:
             if run.code:
-                reason = desk.failed(ReasonCode.BUILD_FAILED, "go", run.code, _explain(run.output))
+                reason = package_installer.failed(
+                    ReasonCode.BUILD_FAILED, "go", run.code, _explain(run.output)
+                )
                 raise EnvironmentFailed(reason, run.output)
             await asyncio.to_thread(self._take, run.work / _OUT, content, run.output)
             return run.output
 
     async def _client(self) -> PackageClient:
-        """Offline where no module is asked for: then no registry has to be looked for."""
+        """Offline when the project needs no module: then no registry has to be known."""
         client = await self._installer.client()
         if await asyncio.to_thread(_needs_modules, self._bundle):
             _refuse_loopback(client)
@@ -114,7 +116,7 @@ class GoRecipe:
         return PackageClient(env=client.env, files=client.files, registries=(), offline=True)
 
     def _take(self, out: Path, content: Path, said: str) -> None:
-        self._installer.desk.check_tree(out, said)
+        self._installer.package_installer.check_tree(out, said)
         program = out / go_build.PROGRAM
         with program.open("rb") as file:
             problem, is_dynamic = inspect_program(file.read(64 * 1024))
@@ -145,7 +147,7 @@ def _needs_modules(bundle: Path) -> bool:
 
 
 def _page(registry: Registry) -> str:
-    """The page of a module that the platform itself knows; a proxy keeps its files beside it."""
+    """The page of a module that Fyke itself uses; a module proxy has its files beside it."""
     return f"{registry.url.rstrip('/')}/google.golang.org/grpc/@v/list"
 
 

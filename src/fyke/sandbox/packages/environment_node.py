@@ -53,30 +53,30 @@ SAFE_NPM = 11
 _OUT_OF_STEP = "`npm ci` can only install packages when"  # npm's own words
 _RUN_INSTALL = "run npm install and publish both files again"
 _RESOLVED = (
-    "The lock file is out of step with package.json, so versions that it lacks were chosen while "
-    f"the packages were installed; {_RUN_INSTALL}."
+    "The lock file is out of step with package.json, so missing versions were chosen during "
+    f"installation; {_RUN_INSTALL}."
 )
 
 Document = dict[str, Any]
 
 
 def refuses_addresses(npm_version: str) -> bool:
-    """Whether this npm honours the settings that keep it to the registry."""
+    """Whether this npm knows the settings that restrict it to the registry."""
     major = npm_version.partition(".")[0]
     return major.isdigit() and int(major) >= SAFE_NPM
 
 
 class NodeInstaller:
-    """Turns a project's ``package.json`` into recipes; knows npm and how it is set up."""
+    """Makes recipes from ``package.json``; knows npm and its settings."""
 
-    def __init__(self, desk: PackageInstaller, environ: Mapping[str, str]) -> None:
-        self.desk = desk
+    def __init__(self, package_installer: PackageInstaller, environ: Mapping[str, str]) -> None:
+        self.package_installer = package_installer
         self._environ = environ
         self._version = ""
         self._settings: Document | None = None
 
     async def recipe(self, bundle: Path) -> NodeRecipe:
-        """Raise ``EnvironmentFailed`` for what is not honoured."""
+        """Raise ``EnvironmentFailed`` for unsupported entries."""
         try:
             package, lock = await asyncio.to_thread(read_documents, bundle)
         except BadRequirement as error:
@@ -124,7 +124,7 @@ class NodeInstaller:
 
 class NodeRecipe:
     """The packages of one ``package.json``, with or without a lock file. ``resolve``: the lock
-    file is out of step, and npm chooses the versions that it lacks.
+    file does not match, and npm chooses the missing versions.
     """
 
     def __init__(
@@ -166,10 +166,12 @@ class NodeRecipe:
         if terms.builds:
             env |= _build_settings()
         client = await self._installer.client(npm)
-        desk = self._installer.desk
-        async with desk.install(ToolKind.NPM, terms, client, _page, command, files, env) as run:
+        package_installer = self._installer.package_installer
+        async with package_installer.install(
+            ToolKind.NPM, terms, client, _page, command, files, env
+        ) as run:
             if run.code:
-                reason = self._installer.desk.failed(
+                reason = self._installer.package_installer.failed(
                     ReasonCode.PACKAGES_FAILED, "npm", run.code, _explain(run.output)
                 )
                 stale = self._exact and _OUT_OF_STEP in run.output
@@ -184,13 +186,13 @@ class NodeRecipe:
             "--cache", f"{CACHE_AT}/npm",
             *([] if builds else ["--ignore-scripts", "--no-bin-links"]),
         ]  # fmt: skip
-        # the links are for scripts while they run; nothing that is taken is a link
+        # the links are only needed while scripts run; no link is taken over
         clean = "find node_modules -type d -name .bin -prune -exec rm -rf {} +" if builds else ":"
         return f"cd out\nmkdir -p node_modules\n{shlex.join(command)} || exit $?\n{clean}"
 
     def _take(self, out: Path, content: Path, log: str) -> None:
         modules = out / "node_modules"
-        self._installer.desk.check_tree(modules, log, within=out)
+        self._installer.package_installer.check_tree(modules, log, within=out)
         sealing.take(modules, content)
 
 
@@ -199,7 +201,7 @@ _PLAIN = {"name", "version", "private", "dependencies"}
 
 def _build_settings() -> dict[str, str]:
     settings = {"npm_config_dangerously_allow_all_scripts": "true"}
-    if _HEADERS.is_dir():  # else a build would ask a site for them, which is no registry
+    if _HEADERS.is_dir():  # else a build would download them from a site that is no registry
         settings["npm_config_nodedir"] = str(_HEADERS.parent.parent)
     return settings
 
@@ -210,7 +212,7 @@ def _has_all_hashes(lock: Document) -> bool:
 
 
 def _page(registry: Registry) -> str:
-    """The page of a package of the platform's own."""
+    """The page of a package that Fyke itself uses."""
     return f"{registry.url.rstrip('/')}/google-protobuf"
 
 
@@ -251,7 +253,7 @@ def _read(path: Path, limit: int) -> str | None:
 
 
 def _lock(bundle: Path) -> Document | None:
-    """Return the lock file without addresses; one of the oldest form counts as none."""
+    """Return the lock file without addresses; the oldest format counts as none."""
     for name in _LOCKS:
         text = _read(bundle / name, _MAX_LOCK)
         if text is not None:

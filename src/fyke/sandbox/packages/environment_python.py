@@ -1,10 +1,9 @@
 """Python environments: uv installs for the interpreter of the sandboxes, inside a
 sandbox of its own.
 
-The virtual environment is laid out by hand, outside, around what uv put into a plain folder: the
-interpreter that uv asks is the bare one of the system, never one that already sees the new
-packages. A package may carry ``.pth`` files, which run code in every interpreter that starts with
-them.
+uv installs into a plain folder, and the virtual environment is created around it outside of the
+sandbox. So uv only runs the plain system interpreter, never one that loads the new packages: a
+package may contain ``.pth`` files, which run code in every interpreter that finds them.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ _PROBE = (
 )
 _DEFAULT_INDEX = re.compile(r"by\s+default:\s*<(https?://[^>\s]+)>")
 _SHEBANG = re.compile(rb"#![^\n]*python[^\n]*\n")
-_NOISE = re.compile("[\u00d7\u2500-\u257f\u25b6\\s]+")  # the frame that uv draws
+_NOISE = re.compile("[\u00d7\u2500-\u257f\u25b6\\s]+")  # the frame in uv's output
 _OUT = f"{WORK_AT}/out"
 
 
@@ -52,23 +51,25 @@ class Interpreter:
 
     @property
     def folder(self) -> str:
-        """Where its packages lie inside an environment."""
+        """The folder of its packages inside an environment."""
         major, minor = self.version.split(".")[:2]
         return f"lib/python{major}.{minor}/site-packages"
 
 
 class PythonInstaller:
-    """Turns requirements into recipes; knows uv and the interpreter."""
+    """Makes recipes from requirements; knows uv and the interpreter."""
 
-    def __init__(self, desk: PackageInstaller, environ: Mapping[str, str], python: str) -> None:
-        self.desk = desk
+    def __init__(
+        self, package_installer: PackageInstaller, environ: Mapping[str, str], python: str
+    ) -> None:
+        self.package_installer = package_installer
         self.python = python
         self._environ = environ
         self._known: Interpreter | None = None
         self._default: str | None = None
 
     async def recipe(self, requirements: str) -> PythonRecipe:
-        """Raise ``EnvironmentFailed`` for lines that are not honoured."""
+        """Raise ``EnvironmentFailed`` for unsupported lines."""
         try:
             wanted = parse(requirements)
         except BadRequirement as error:
@@ -123,21 +124,21 @@ class PythonRecipe:
         """Install in a sandbox, take the result, and lay a virtual environment around it."""
         files = {"requirements.txt": "".join(f"{line}\n" for line in self._lines)}
         client = await self._installer.client()
-        desk = self._installer.desk
+        package_installer = self._installer.package_installer
         command = ["/bin/sh", "-c", self._script_for(self._installer.python, builds=terms.builds)]
-        async with desk.install(
+        async with package_installer.install(
             ToolKind.UV, terms, client, _page, command, files, {"PYTHONDONTWRITEBYTECODE": "1"}
         ) as run:
             if run.code:
                 code = ReasonCode.PACKAGES_FAILED if terms.builds else ReasonCode.NO_READY_PACKAGE
-                reason = desk.failed(code, "uv", run.code, explain(run.output))
+                reason = package_installer.failed(code, "uv", run.code, explain(run.output))
                 raise EnvironmentFailed(reason, run.output)
             await asyncio.to_thread(self._take, run.work / "out", content, run.output)
             return run.output
 
     def _script_for(self, python: str, *, builds: bool) -> str:
-        """Install, then write bytecode without importing a thing: no site, no user, no current
-        folder. Files that do not compile are ordinary (templates, other versions).
+        """Install, then write bytecode without importing any package: no site, no user, no current
+        folder. Files that do not compile are normal (templates, other Python versions).
         """
         command = [
             UV_AT, "pip", "install",
@@ -153,15 +154,15 @@ class PythonRecipe:
             "-s", _OUT, "-p", f"{MOUNTED_AT}/{self._interpreter.folder}",
             "--invalidation-mode", "unchecked-hash", _OUT,
         ]  # fmt: skip
-        # of a package that runs code, nothing runs beside what it has left
+        # ``exit`` ends the shell, so no code of a package keeps running
         return f"{shlex.join(command)} || exit $?\n{shlex.join(compiling)} >/dev/null 2>&1\nexit 0"
 
     def _take(self, out: Path, content: Path, log: str) -> None:
-        self._installer.desk.check_tree(out, log)
+        self._installer.package_installer.check_tree(out, log)
         site = content / self._interpreter.folder
         site.parent.mkdir(parents=True)
         sealing.take(out, site)
-        if (site / ".lock").is_file():  # uv's own, in a folder that it was pointed at
+        if (site / ".lock").is_file():  # left by uv in its target folder
             (site / ".lock").unlink()
         self._lay_out(content)
         _move_scripts(site / "bin", content / "bin")
@@ -180,12 +181,12 @@ class PythonRecipe:
 
 
 def _page(registry: Registry) -> str:
-    """The page of a package of the platform's own."""
+    """The page of a package that Fyke itself uses."""
     return f"{registry.url.rstrip('/')}/{BASE_SET[0].name}/"
 
 
 def explain(log: str) -> str:
-    """Return what uv gave as its reason, as one line of at most 500 characters."""
+    """Return the reason in uv's output, as one line of at most 500 characters."""
     lines = [_NOISE.sub(" ", line).strip() for line in log.splitlines()]
     start = next(
         (n for n, line in enumerate(lines) if line.startswith(("No solution", "error:", "Failed"))),

@@ -1,4 +1,4 @@
-"""What Go is told where modules come from, as the administrator of the machine has told it."""
+"""The settings of Go about the source of modules, as the administrator has made them."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ ASKED = ("GOPROXY", "GOSUMDB", "GONOSUMDB")
 
 
 def asking_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables with which Go is asked for its settings, which may lie in a file of its own."""
+    """The variables with which Go is asked for its settings, which may be in a file of its own."""
     names = ("HOME", "XDG_CONFIG_HOME", "GOENV", "GOPRIVATE", *ASKED)
     return {name: environ[name] for name in names if name in environ}
 
 
 def read_go(environ: Mapping[str, str], settings: Mapping[str, str]) -> PackageClient:
-    """``settings`` is what ``go env -json`` says. Of its proxies those count that can be asked
-    through the way out: none that is a folder, and no version control in place of one.
+    """``settings`` is the output of ``go env -json``. Only module proxies on the web are used: no
+    folders, and no direct access to version control.
     """
     proxies = [each for each in re.split("[,|]", settings.get("GOPROXY", "")) if is_web(each)]
     sums, address = _sums(settings.get("GOSUMDB", ""))
@@ -57,7 +57,7 @@ def read_go(environ: Mapping[str, str], settings: Mapping[str, str]) -> PackageC
 
 
 def _sums(setting: str) -> tuple[str, str]:
-    """The database of checksums as Go is told it, and its address; both may be "" for none."""
+    """The checksum database in Go's own form, and its address: "off" and "" for none."""
     words = setting.split()
     if not words or words[0] == "off":
         return "off", ""

@@ -22,7 +22,7 @@ DISK_FULL = Reason(ReasonCode.INSTALL_DISK_FULL)
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 MEMORY = 3 * 2**30
 PROCESSES = 256
-SPARE = 3  # room for downloads and what is unpacked, in units of the result
+ROOM_FACTOR = 3  # space for downloads and unpacked files, as a multiple of the result
 NO_ROOM = ("No space left on device", "ENOSPC", "Disk quota exceeded")
 
 NO_ROOM_NUMBERS = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -31,19 +31,19 @@ _ASK_SECONDS = 30.0
 
 
 class LockOutOfStep(EnvironmentFailed):
-    """A lock file does not have what the project asks for."""
+    """A lock file does not match the dependencies of the project."""
 
 
 @dataclass(frozen=True, slots=True)
 class InstallTerms:
-    """For whom something is installed, and whether packages may run code meanwhile."""
+    """The account that packages are installed for, and whether they may run code meanwhile."""
 
     account_id: str
     builds: bool
 
     def cache(self, client: str) -> str:
-        """The download cache of this account. What runs code never writes where the same account
-        is served without: its next environment may be one that others share.
+        """The download cache of this account. Packages that run code have a cache of their own:
+        environments made from the other one may be shared between accounts.
         """
         return f"{self.account_id.upper()}-{client}{'-BUILDS' if self.builds else ''}"
 
@@ -85,7 +85,7 @@ class PackageInstaller:
         self._check(terms, client)
         limits = self.limits
         started = asyncio.get_running_loop().time()
-        reach = await self._registries.reach(client, page_of, limits.seconds)
+        access = await self._registries.access(client, page_of, limits.seconds)
         left = limits.seconds - (asyncio.get_running_loop().time() - started)
         spec = ToolSpec(
             kind,
@@ -95,14 +95,14 @@ class PackageInstaller:
                 cpus=_cpus(terms.builds),
                 memory=MEMORY,
                 processes=PROCESSES,
-                work_size=limits.max_bytes * SPARE,
-                traffic=limits.max_bytes * SPARE,
+                work_size=limits.max_bytes * ROOM_FACTOR,
+                traffic=limits.max_bytes * ROOM_FACTOR,
             ),
             env=dict(client.env) | dict(env),
             files=dict(client.files) | dict(files),
             inputs=inputs,
             cache=terms.cache(kind.value.upper()),
-            reach=reach,
+            access=access,
         )
         async with self._tools.run(spec) as run:
             if run.stopped is not None:
@@ -136,8 +136,8 @@ class PackageInstaller:
         return detailed(code, detail)
 
     def check_tree(self, folder: Path, log: str, within: Path | None = None) -> None:
-        """Raise ``EnvironmentFailed`` for a result that is not taken. ``within`` is the folder
-        that it lies in, when that is not ours either.
+        """Raise ``EnvironmentFailed`` for a result that is not accepted. ``within`` is its parent
+        folder, when that is untrusted too.
         """
         try:
             if within is not None:
@@ -154,7 +154,7 @@ class PackageInstaller:
 
 
 def _cpus(builds: bool) -> float:
-    """A compiler must not take the machine from the Workers."""
+    """Half of the CPUs when packages are built, so that Workers keep the other half."""
     every = float(os.cpu_count() or 1)
     return max(1.0, every / 2) if builds else every
 

@@ -1,4 +1,4 @@
-"""What npm is told: asked from npm itself, and its credentials read where npm keeps them."""
+"""The settings of npm as npm reports them, and its credentials, read from its own files."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def read_npm(environ: Mapping[str, str], settings: Mapping[str, Any]) -> Package
 def _logins(
     environ: Mapping[str, str], settings: Mapping[str, Any], urls: list[str]
 ) -> dict[str, str]:
-    """Npm's credentials for these registries; npm itself does not tell them."""
+    """Npm's credentials for these registries, which npm itself does not report."""
     found: dict[str, str] = {}
     for key in ("globalconfig", "userconfig"):
         for name, value in _LOGIN.findall(
@@ -118,7 +118,7 @@ def _place(url: str) -> str:
 
 
 def _authority(settings: Mapping[str, Any]) -> tuple[str, str]:
-    """Where npm finds the authorities inside, and the content when it is not there already."""
+    """The path of the CA file in the sandbox, and its content when it has to be put there."""
     cafile, inline = str(settings.get("cafile") or ""), settings.get("ca")
     content = "\n".join(map(str, inline)) if isinstance(inline, list) else str(inline or "")
     if cafile.startswith(SEEN_INSIDE) and not content:

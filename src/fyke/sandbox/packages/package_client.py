@@ -1,7 +1,7 @@
-"""What a package client is told, as the administrator of the machine has told it.
+"""The settings of a package client, as the administrator of the machine has made them.
 
-The client runs inside a box, where none of the administrator's files are. So what it needs to
-know is worked out here, outside, and given as variables and as the content of files.
+The client runs inside a sandbox, without the administrator's files. So its settings are read here,
+outside, and passed as variables and as the content of files.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-CONFIG = ".config"  # in the work folder of the box
+CONFIG = ".config"  # in the work folder of the sandbox
 CA_FILE, NETRC_FILE = f"{CONFIG}/ca.pem", f"{CONFIG}/netrc"
 SEEN_INSIDE = ("/etc/ssl/certs/", "/etc/pki/tls/certs/", "/etc/pki/ca-trust/", "/usr/")
 MAX_FILE = 4 * 2**20
@@ -24,7 +24,7 @@ _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """Where packages come from. ``headers`` are what a request to it needs."""
+    """A package registry. ``headers`` are added to requests to it."""
 
     url: str
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -41,9 +41,9 @@ class Registry:
 
 @dataclass(frozen=True, slots=True)
 class PackageClient:
-    """``secrets`` says in words where credentials stand among it all; empty is nowhere.
+    """``secrets`` names the settings that contain credentials.
 
-    ``proxy`` names a setting by which the client would go out through a proxy; "" is none.
+    ``proxy`` names a setting by which the client would use a proxy; "" is none.
     """
 
     env: Mapping[str, str]
@@ -72,7 +72,7 @@ def basic(url: str) -> tuple[str, str] | None:
 
 
 def read_text(path: Path) -> str:
-    """The content of a file of the administrator's, "" when it cannot be read."""
+    """The content of a file of the administrator, "" when it cannot be read."""
     try:
         with path.open("rb") as file:
             return file.read(MAX_FILE).decode("utf-8", "replace").replace("\0", "")
@@ -81,7 +81,7 @@ def read_text(path: Path) -> str:
 
 
 def certificates(environ: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-    """Variables and files by which the administrator's authorities are known inside too."""
+    """Variables and files that make the administrator's CA certificates known in the sandbox."""
     texts: list[str] = []
     for name in ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"):
         path = environ.get(name, "")
@@ -105,7 +105,7 @@ def certificates(environ: Mapping[str, str]) -> tuple[dict[str, str], dict[str, 
 
 
 def netrc_for(environ: Mapping[str, str], hosts: Iterable[str]) -> str:
-    """Those lines of the administrator's netrc that are for these hosts."""
+    """The lines of the administrator's netrc file for these hosts."""
     path = Path(environ.get("NETRC") or Path(environ.get("HOME", "/nonexistent"), ".netrc"))
     try:
         entries = netrc.netrc(str(path)).hosts
@@ -120,7 +120,7 @@ def netrc_for(environ: Mapping[str, str], hosts: Iterable[str]) -> str:
 
 
 def outer_proxy(environ: Mapping[str, str], registries: Iterable[Registry]) -> str:
-    """The variable by which a client would be led to one of these through a proxy, or ""."""
+    """The variable by which a client would use a proxy for one of these, or ""."""
     given = {name: value for name, value in environ.items() if name.lower() in _PROXIES and value}
     no_proxy = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
     for registry in registries:

@@ -1,8 +1,8 @@
-"""Where a package client may go: to the registries that it is configured for, and nowhere else.
+"""The hosts that a package client may connect to: only the registries that it is configured for.
 
-A registry's pages lead to files that may lie on another host. Which that is, is asked from the
-registry itself: its page of a package of the platform's own says it, whose links no author of a
-Worker, and no stranger who publishes a package, can choose.
+The files of a registry may be on another host. That host is read from the registry's page of a
+package that Fyke itself uses, because neither the author of a Worker nor the publisher of another
+package can choose the links on it.
 """
 
 from __future__ import annotations
@@ -43,18 +43,18 @@ class RegistryLocation:
 
 
 class Registries:
-    """Knows the reach of each package client. ``region`` is the one whose proxy leads out."""
+    """Finds the targets of each package client. ``region`` is the one whose proxy is used."""
 
     def __init__(self, tools: ToolRunner, region: str) -> None:
         self._tools = tools
         self._region = region
         self._known: dict[str, tuple[float, list[RegistryLocation]]] = {}
 
-    async def reach(
+    async def access(
         self, client: PackageClient, page_of: PageOf, seconds: float
     ) -> ToolAccess | None:
-        """The only targets of this client; None when it is told to stay offline. At most so many
-        seconds are taken for asking.
+        """The only targets of this client; None when it is configured to stay offline. Asking the
+        registries takes at most ``seconds``.
         """
         if client.offline or not client.registries:
             return None
@@ -80,17 +80,17 @@ class Registries:
         if not unknown:
             return
         own = {place: registry for registry in unknown if (place := _place(registry))}
-        reach = ToolAccess(tuple(map(str, own)), tuple(map(str, await _inside(own))), self._region)
+        access = ToolAccess(tuple(map(str, own)), tuple(map(str, await _inside(own))), self._region)
         asked = [{"url": page_of(one), "headers": dict(one.headers)} for one in unknown]
-        answers = await self._ask(client, reach, asked, seconds)
+        answers = await self._ask(client, access, asked, seconds)
         for registry, found in zip(unknown, answers, strict=False):
             if found is not None:
                 self._known[registry.url] = (now, _places(found))
 
     async def _ask(
-        self, client: PackageClient, reach: ToolAccess, asked: list[dict[str, Any]], seconds: float
+        self, client: PackageClient, access: ToolAccess, asked: list[dict[str, Any]], seconds: float
     ) -> list[Any]:
-        """Nothing when it cannot be asked: the installer will then say why, in its own words."""
+        """Ask the registries. An empty answer after a failure: the installer will report why."""
         source = resources.files(__package__).joinpath("registry_probe.py").read_text("utf-8")
         tls = {
             name: value
@@ -98,12 +98,12 @@ class Registries:
             if name in ("SSL_CERT_FILE", "SSL_CERT_DIR")
         }
         spec = ToolSpec(
-            ToolKind.NPM,  # the kind with nothing beside the system
-            [_PYTHON, "-I", "-B", "scout.py", "ask.json"],
+            ToolKind.NPM,  # the kind that mounts nothing beside the system
+            [_PYTHON, "-I", "-B", "registry_probe.py", "ask.json"],
             replace(_LIMITS, seconds=min(seconds, _LIMITS.seconds)),
             env=tls,
-            files=dict(client.files) | {"scout.py": source, "ask.json": json.dumps(asked)},
-            reach=reach,
+            files=dict(client.files) | {"registry_probe.py": source, "ask.json": json.dumps(asked)},
+            access=access,
         )
         async with self._tools.run(spec) as run:
             try:
@@ -121,7 +121,7 @@ def _place(registry: Registry) -> RegistryLocation | None:
 
 
 def _places(found: object) -> list[RegistryLocation]:
-    """What a registry named, as far as it can be a target at all."""
+    """The valid targets among those that a registry named."""
     places: list[RegistryLocation] = []
     for entry in found if isinstance(found, list) else []:
         try:
@@ -135,7 +135,7 @@ def _places(found: object) -> list[RegistryLocation]:
 
 
 async def _inside(places: Iterable[RegistryLocation]) -> list[RegistryLocation]:
-    """Those that the administrator's own word leads to although they are not public."""
+    """The places that the administrator configured although they are not public."""
     rules = AddressRules((), own_addresses())
     return [
         place
@@ -146,7 +146,7 @@ async def _inside(places: Iterable[RegistryLocation]) -> list[RegistryLocation]:
 
 
 async def _same_inside(registry: RegistryLocation, other: RegistryLocation) -> bool:
-    """Whether a place that is not public is where its registry is: no page may name another."""
+    """Whether a private place has the address of its registry: a page may name no other one."""
     if not await _inside([other]):
         return False
     theirs = set(await _addresses(other.host))

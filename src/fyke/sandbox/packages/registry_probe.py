@@ -1,9 +1,9 @@
-"""Asks registries where they keep their files. Runs inside a box, before any installer.
+"""Asks registries where their files are. Runs inside a sandbox, before any installer.
 
-``python3 -I scout.py ASK``: ASK is a file with a JSON array of ``{"url", "headers"}``, the pages
-of one package each. The answer on standard output is an array of the same length: the
-``[scheme, host, port]`` of the links on that page, or null when it could not be read. One file of
-plain standard library, because a box has nothing else.
+``python3 -I registry_probe.py FILE``: FILE is a JSON array of ``{"url", "headers"}``, the pages of
+one package each. The answer on standard output is an array of the same length: the
+``[scheme, host, port]`` of the links on that page, or null when it could not be read. It uses only
+the standard library, because a sandbox has nothing else.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ class BadTree(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Seal:
-    """What a sealed tree is known by."""
+    """The digest and size of a sealed tree."""
 
     digest: str
     files: int
@@ -44,7 +44,7 @@ class Seal:
 def check(folder: Path, max_bytes: int) -> None:
     """Raise ``BadTree`` for anything but files and folders, or for too much of them.
 
-    The folder is ours and nothing else runs in it; folders that are closed are opened.
+    No other process may use the folder. Folders without read permission get it.
     """
     files = size = 0
     open_folder(folder)
@@ -71,7 +71,7 @@ def check(folder: Path, max_bytes: int) -> None:
 
 
 def open_folder(folder: Path) -> None:
-    """Open a folder that is ours to look into. Raise ``BadTree`` when it is none."""
+    """Make a folder readable. Raise ``BadTree`` when it is none."""
     try:
         mode = folder.lstat().st_mode
     except FileNotFoundError:
@@ -82,7 +82,7 @@ def open_folder(folder: Path) -> None:
 
 
 def take(source: Path, target: Path) -> None:
-    """Move a checked tree. Its files stay what they are where both lie on one file system."""
+    """Move a checked tree; copy it when the target is on another file system."""
     try:
         source.rename(target)
     except OSError as error:
@@ -103,7 +103,7 @@ def seal(folder: Path) -> Seal:
 
 
 def read_tree(folder: Path) -> Seal:
-    """The seal that the tree deserves as it is now."""
+    """Compute the seal of the tree as it is now."""
     total, files, size = hashlib.sha256(), 0, 0
     for path, state in _walk(folder):
         name = os.fsencode(path.relative_to(folder))
@@ -123,7 +123,7 @@ def read_tree(folder: Path) -> Seal:
 
 
 def _walk(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    """Everything below, in an order that does not depend on the file system."""
+    """Yield everything below, in an order that does not depend on the file system."""
     pending = [folder]
     while pending:
         above = pending.pop()
@@ -141,7 +141,7 @@ def write(file: Path, made: Seal) -> None:
 
 
 def read(file: Path) -> Seal | None:
-    """The stored seal; None when there is none that can be read."""
+    """Read a stored seal; None when it is missing or damaged."""
     try:
         return Seal(**json.loads(file.read_text("utf-8")))
     except (OSError, ValueError, TypeError):

@@ -1,6 +1,6 @@
-"""What uv is told: its own variables and files, and where it has none, pip's.
+"""The settings of uv: its own variables and files, and pip's where it has none.
 
-Everything becomes variables, because uv inside a box reads no file of the machine.
+All become variables, because uv inside a sandbox reads no file of the machine.
 """
 
 from __future__ import annotations
@@ -51,12 +51,12 @@ _NO = ("", "0", "false", "no", "off")
 
 
 def find_links(environ: Mapping[str, str]) -> list[Path]:
-    """The folders of wheels on this machine that uv is told to look into."""
+    """The folders of wheels on this machine that uv is configured to use."""
     return [Path(place) for place in _links(_variables(environ)) if not is_web(place)]
 
 
 def read_uv(environ: Mapping[str, str], default: str) -> PackageClient:
-    """``default`` is the index that uv goes to when it is told none."""
+    """``default`` is the index that uv uses when none is configured."""
     env = _variables(environ)
     named = _named(env)
     if not env.get("UV_DEFAULT_INDEX") and not env.get("UV_INDEX_URL") and is_web(default):
@@ -89,7 +89,7 @@ def read_uv(environ: Mapping[str, str], default: str) -> PackageClient:
 
 
 def _variables(environ: Mapping[str, str]) -> dict[str, str]:
-    """Uv's variables; where uv is not told where to look, from its files, then from pip's."""
+    """Uv's variables, completed from its files, or from pip's settings when it has no file."""
     env = {
         name: value
         for name, value in environ.items()
@@ -106,8 +106,8 @@ def _variables(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _from_files(environ: Mapping[str, str]) -> dict[str, str] | None:
-    """None when uv has no file of its own. The personal file wins over the machine's, key by key;
-    what stands under ``pip`` wins over what stands above.
+    """None when uv has no file of its own. The personal file takes precedence over the machine's,
+    key by key; so does the table ``pip`` over the keys above it.
     """
     merged: dict[str, Any] = {}
     found = False
@@ -160,7 +160,7 @@ def _worded(document: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _from_pip(environ: Mapping[str, str], env: Mapping[str, str]) -> dict[str, str]:
-    """What pip is told, in uv's words, unless uv has been told by itself where to look."""
+    """Pip's settings as uv's variables, unless uv has an index of its own."""
     if any(env.get(name) for name in _INDEXES[:3]):
         return {}
     settings = pip_settings(environ)
@@ -205,7 +205,7 @@ def _is_login(name: str) -> bool:
 
 
 def _headers(name: str, url: str, env: Mapping[str, str], netrc_lines: str) -> dict[str, str]:
-    """How a request to an index shows who it is."""
+    """The headers with the credentials for an index."""
     login = basic(url)
     if login is None and name:
         word = name.upper().replace("-", "_").replace(".", "_")

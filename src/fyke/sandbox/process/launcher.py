@@ -343,7 +343,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--home", type=Path, required=True, help="the data folder")
     for name in ("--uid", "--gid", "--uid-base", "--uid-count"):
         parser.add_argument(name, type=int, required=True)
-    parser.add_argument("--shelf", type=Path, action="append", default=[], dest="find_links")
+    parser.add_argument("--find-links", type=Path, action="append", default=[])
     given = parser.parse_args(arguments)
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     serve(

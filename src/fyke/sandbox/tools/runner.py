@@ -65,12 +65,12 @@ class SandboxedTools:
         self, sandbox: IsolatedSandbox, order: LaunchOrder, spec: ToolSpec
     ) -> ToolRun:
         for name, listener in sandbox.listeners.items():
-            if name != "proxy" or spec.reach is None:
+            if name != "proxy" or spec.access is None:
                 listener.close()  # connections are refused at once instead of waiting
         try:
             env = dict(spec.env)
-            if spec.reach is not None:
-                await self._open_egress(sandbox, order.name, spec.reach, spec.limits.traffic)
+            if spec.access is not None:
+                await self._open_egress(sandbox, order.name, spec.access, spec.limits.traffic)
                 env = _PROXY_VARIABLES | env
             await sandbox.give_job(_job(sandbox, spec, env))
             run = await self._watch(sandbox, order, spec)
@@ -83,15 +83,15 @@ class SandboxedTools:
         return run
 
     async def _open_egress(
-        self, sandbox: IsolatedSandbox, name: str, reach: ToolAccess, traffic: int
+        self, sandbox: IsolatedSandbox, name: str, access: ToolAccess, traffic: int
     ) -> None:
         grant = EgressGrant(
             attempt_id=name,
             secret=secrets.token_urlsafe(24),  # not used: HTTP needs no password here
-            region=reach.region,
-            allow=reach.allow,
+            region=access.region,
+            allow=access.allow,
             limit_bytes=traffic,
-            domains=reach.domains,
+            domains=access.domains,
             guarded=False,  # a registry is no target site
             passwordless=True,  # npm before 10 sends a proxy no password
         )

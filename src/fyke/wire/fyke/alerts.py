@@ -172,7 +172,7 @@ class MatchedRun(Answer):
 
     @classmethod
     def of(cls, fired: PreviewedAlert) -> MatchedRun:
-        return cls(fired.run.id, fired.finding.sentence, seconds(fired.run.finished_at))
+        return cls(fired.run.id, fired.match.sentence, seconds(fired.run.finished_at))
 
 
 class AlertRulePreview(Answer):

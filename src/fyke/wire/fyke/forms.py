@@ -24,9 +24,7 @@ from fyke.wire.units import seconds
 
 if TYPE_CHECKING:
     from fyke.domain.forms.importing import Imported
-    from fyke.domain.forms.model import FieldError as Fault
-    from fyke.domain.forms.model import FormField as Field
-    from fyke.domain.forms.model import Section
+    from fyke.domain.forms.model import FormField, InputError, Section
     from fyke.domain.forms.normalise import Normalised
     from fyke.domain.forms.quote import Quote
     from fyke.domain.forms.service import Checked, FormStart, FormView, Recent
@@ -126,7 +124,7 @@ class FormOption(Answer):
     token: Annotated[str, Meta(description="what a control of the form sends for it")]
 
 
-class FormField(Answer):
+class FormFieldItem(Answer):
     """A field of the input, or a column of a list of rows."""
 
     name: str
@@ -148,12 +146,12 @@ class FormField(Answer):
     value_format: Annotated[str, Meta(description="of a date, as it is sent")]
     relative: Annotated[bool, Meta(description="whether a date may be a span such as 7 days")]
     columns: Annotated[
-        list[FormField], Meta(description="of a list of rows, else none", examples=[[]])
+        list[FormFieldItem], Meta(description="of a list of rows, else none", examples=[[]])
     ]
     notes: Annotated[list[str], Meta(description="for the developer of the worker")]
 
     @classmethod
-    def of(cls, field: Field, control: str) -> FormField:
+    def of(cls, field: FormField, control: str) -> FormFieldItem:
         date, without = field.date, field.default is ABSENT
         return cls(
             name=field.name,
@@ -174,7 +172,7 @@ class FormField(Answer):
             format=date.shown if date else "",
             value_format=date.sent if date else "",
             relative=bool(date and date.relative),
-            columns=[FormField.of(column, column.name) for column in field.columns],
+            columns=[FormFieldItem.of(column, column.name) for column in field.columns],
             notes=list(field.notes),
         )
 
@@ -182,11 +180,11 @@ class FormField(Answer):
 class FormSection(Answer):
     caption: str
     description: str
-    fields: list[FormField]
+    fields: list[FormFieldItem]
 
     @classmethod
     def of(cls, section: Section) -> FormSection:
-        fields = [FormField.of(field, control(field.name)) for field in section.fields]
+        fields = [FormFieldItem.of(field, control(field.name)) for field in section.fields]
         return cls(section.caption, section.description, fields)
 
 
@@ -225,7 +223,7 @@ class InputFault(Answer):
     line_column: Count
 
     @classmethod
-    def all_of(cls, faults: Iterable[Fault]) -> list[InputFault]:
+    def all_of(cls, faults: Iterable[InputError]) -> list[InputFault]:
         return [cls(f.path, f.message, f.row, f.column, f.line, f.line_column) for f in faults]
 
 

@@ -103,7 +103,7 @@ class ProxyReportList(Answer):
 
 class StoredItem(Answer):
     name: str
-    what: str
+    description: str
     bytes: Count
     files: Count
     complete: Annotated[bool, Meta(description="false: there is more than was counted")]

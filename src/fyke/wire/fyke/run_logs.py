@@ -15,7 +15,7 @@ from fyke.wire.v1 import LogSeverity
 
 if TYPE_CHECKING:
     from fyke.domain.logs.reading import LogPage
-    from fyke.model.log import LogEntry, LogLine
+    from fyke.model.log import LogEntry, LogExcerpt
 
 MAX_LOG_ENTRIES = 1000  # of one answer
 
@@ -75,7 +75,7 @@ class LogLineItem(Answer):
     timestamp: UnixMs
 
     @classmethod
-    def of(cls, line: LogLine) -> LogLineItem:
+    def of(cls, line: LogExcerpt) -> LogLineItem:
         return cls(**asdict(line))
 
     @classmethod

@@ -18,8 +18,7 @@ from fyke.wire.units import seconds
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from fyke.model.upload import Upload
-    from fyke.model.upload import UploadStep as Step
+    from fyke.model.upload import Upload, UploadStep
     from fyke.model.worker import Finding, Version, Worker
 
 WorkerName = Annotated[Text, Meta(description="of the worker; empty: from its title")]
@@ -61,13 +60,13 @@ class UploadTest(SampleInput):
 # --- answers -------------------------------------------------------------------------------
 
 
-class UploadStep(Answer):
+class UploadStepItem(Answer):
     name: Annotated[str, words([FETCH, UNPACK, *CHECKS])]
     state: StepState
     note: Annotated[str, Meta(description="its result in a sentence, or empty")]
 
     @classmethod
-    def of(cls, step: Step) -> UploadStep:
+    def of(cls, step: UploadStep) -> UploadStepItem:
         return cls(step.name, step.state, step.note)
 
 
@@ -83,7 +82,7 @@ class UploadItem(Answer):
     folder: str
     commit: str
     size: Annotated[Count, Meta(description="bytes of the archive")]
-    steps: list[UploadStep]
+    steps: list[UploadStepItem]
     findings: list[ProjectFinding]
     language: Annotated[str, words(["", *Language])]
     title: str
@@ -111,7 +110,7 @@ class UploadItem(Answer):
             folder=upload.git_folder,
             commit=upload.git_commit,
             size=upload.size,
-            steps=[UploadStep.of(step) for step in upload.steps],
+            steps=[UploadStepItem.of(step) for step in upload.steps],
             findings=ProjectFinding.all_of(upload.findings),
             language=upload.language,
             title=upload.title,

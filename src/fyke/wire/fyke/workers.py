@@ -138,7 +138,9 @@ class CatalogItem(OwnWorker):
     success_rate: Annotated[
         float | None, Meta(description="0 to 1, of the latest runs; null before the first")
     ]
-    judged: Annotated[Count, Meta(description="runs that the rate is calculated from, at most 30")]
+    rated_runs: Annotated[
+        Count, Meta(description="runs that the rate is calculated from, at most 30")
+    ]
     last_ok_at: Annotated[TimeOrNever, Meta(description="when a run last succeeded")]
     favourite: bool
 
@@ -151,7 +153,7 @@ class CatalogItem(OwnWorker):
             icon=worker.icon,
             runs=facts.runs,
             success_rate=facts.success_rate,
-            judged=facts.judged,
+            rated_runs=facts.rated_runs,
             last_ok_at=seconds(facts.last_ok_at),
             favourite=found.favourite,
         )

@@ -16,7 +16,7 @@ from fyke.wire.v2.workers import WorkerPath, tilde_path
 
 if TYPE_CHECKING:
     from fyke.domain.queue.service import ItemResult, ListedItem
-    from fyke.model.queue import QueueItem as Item
+    from fyke.model.queue import QueuedStart
 
 MAX_REASON = 500
 
@@ -91,7 +91,7 @@ QueueRef = Annotated[str, Meta(pattern="^[1-9][0-9]{0,18}$", description="a whol
 StatusOfItem = Annotated[QueueStatus, Meta(description="`inactive` is final")]
 
 
-def _status(item: Item) -> QueueStatus:
+def _status(item: QueuedStart) -> QueueStatus:
     return "waiting" if item.waiting else "inactive"
 
 
@@ -101,7 +101,7 @@ class QueuedRun(Answer):
     queued: Annotated[bool, Meta(description="true")]
 
     @classmethod
-    def of(cls, item: Item) -> QueuedRun:
+    def of(cls, item: QueuedStart) -> QueuedRun:
         return cls(str(item.number), _status(item), True)
 
 

@@ -16,7 +16,7 @@ from fyke.wire.v1 import ORIGIN
 from fyke.wire.v2.status import StatusWord, status_word
 
 if TYPE_CHECKING:
-    from fyke.domain.results.service import ResultPage as Rows
+    from fyke.domain.results.service import RowPage as Rows
     from fyke.domain.runs.service import RunView
     from fyke.model.run import Run
 
@@ -90,7 +90,7 @@ class WorkerRunResult(Answer):
     def of(cls, run: Run, now: int, grace: int, page: Rows) -> WorkerRunResult:
         """``now`` and ``grace`` are in ms.
 
-        A run that has not begun when the wait is over is shown as running: the answer has words
+        A run that has not started when the wait is over is shown as running: the answer has words
         only for runs that have ended and runs that go on.
         """
         ended = run.state.terminal

@@ -263,7 +263,7 @@ async def test_an_account_cannot_overflow(place: Place):
     add_account(place.storage)
     most = Decimal(10**12)
     await place.accounts.credit(place.operator, "acme", most, Decimal(0))
-    with pytest.raises(InvalidRequest, match="cannot hold"):
+    with pytest.raises(InvalidRequest, match="more than an account can have"):
         await place.accounts.credit(place.operator, "acme", most, Decimal(0))
 
 

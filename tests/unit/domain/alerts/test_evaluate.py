@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from fyke.domain.alerts.evaluate import Facts, Finding
+from fyke.domain.alerts.evaluate import Facts, RuleMatch
 from fyke.domain.alerts.evaluate import evaluate as find
 from fyke.model.alert import FieldFacts, PastRuns, Rule, RuleKind, Spent
 from fyke.model.run import Run, RunState
@@ -128,11 +128,11 @@ def test_a_budget_is_told_when_it_is_passed_whatever_became_of_the_run() -> None
 
 def test_a_finding_carries_its_reason() -> None:
     timeout = run(RunState.FAILED, err_msg="too slow", reason=Reason(ReasonCode.TIMEOUT))
-    assert find(rule(RuleKind.FAILED), timeout, Facts()) == Finding(
+    assert find(rule(RuleKind.FAILED), timeout, Facts()) == RuleMatch(
         "The run failed: too slow", Reason(ReasonCode.TIMEOUT)
     )
     old = find(rule(RuleKind.FAILED), run(RunState.FAILED), Facts())
-    assert old == Finding("The run failed: no reason was given", None)
+    assert old == RuleMatch("The run failed: no reason was given", None)
     fewer = find(
         rule(RuleKind.FEWER_ROWS, factor=0.5), run(results=9), Facts(usual=usual(30, 20, 40))
     )

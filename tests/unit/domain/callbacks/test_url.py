@@ -13,7 +13,7 @@ from fyke.errors import InvalidRequest
 from fyke.kit.addresses import AddressRules
 
 RULES = CallbackRules(AddressRules())
-UNPRINTABLE = "it holds a space, a backslash or a control character; encode it with %"
+UNPRINTABLE = "it contains a space, a backslash or a control character; encode it with %"
 
 
 @pytest.mark.parametrize(

@@ -147,7 +147,7 @@ BOMB = b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "aaaa">]><sst><si><t>&a;</
         ("x.csv", b'a\n"c"d\n', "line 2 of the file is not valid CSV"),
         ("x.csv", b"," * 300 + b"x", "line 1 of the file: more than 200 columns"),
         ("x.txt", b"a\n" * (MAX_ROWS + 1), "more than 10,000 rows"),
-        ("x.txt", b"a\n" + b"x" * 40_000, "line 2 of the file: column 1 holds more than 32,767"),
+        ("x.txt", b"a\n" + b"x" * 40_000, "line 2 of the file: column 1 has more than 32,767"),
         ("x.txt", b"x" * (MAX_BYTES + 1), "more than 5 MiB"),
         ("x.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "old kind (XLS)"),
         ("x.xlsx", b"PK\x03\x04 and so on", "damaged or no XLSX"),

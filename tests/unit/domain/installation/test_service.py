@@ -58,7 +58,7 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
 async def test_nobody_but_the_operator(scene: Scene) -> None:
     other = caller_of(records.account())
     installation = scene.installation
-    for ask in (installation.tariff, installation.way_out, installation.settings):
+    for ask in (installation.tariff, installation.egress_report, installation.settings):
         with pytest.raises(Forbidden):
             ask(other)
     for asked in (

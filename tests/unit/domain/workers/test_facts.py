@@ -27,4 +27,4 @@ def test_a_run_without_an_outcome_says_nothing() -> None:
 )
 def test_the_rate_is_that_of_the_latest_ends(recent: str, rate: float | None) -> None:
     facts = WorkerFacts("w", runs=99, recent=recent)
-    assert (facts.success_rate, facts.judged) == (rate, len(recent))
+    assert (facts.success_rate, facts.rated_runs) == (rate, len(recent))

@@ -33,16 +33,16 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize("wish", SOUND)
-def test_what_may_be_said(wish: PageChange) -> None:
-    wish.check()
-    assert wish.over(THERE).title
+@pytest.mark.parametrize("change", SOUND)
+def test_what_may_be_said(change: PageChange) -> None:
+    change.check()
+    assert change.over(THERE).title
 
 
-@pytest.mark.parametrize(("wish", "field"), WRONG)
-def test_what_may_not_is_named(wish: PageChange, field: str) -> None:
+@pytest.mark.parametrize(("change", "field"), WRONG)
+def test_what_may_not_is_named(change: PageChange, field: str) -> None:
     with pytest.raises(InvalidFields, match=f"^{field} must"):
-        wish.check()
+        change.check()
 
 
 def test_what_was_not_said_stays() -> None:

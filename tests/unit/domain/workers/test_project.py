@@ -143,7 +143,7 @@ def test_go_source_is_taken_with_a_warning_and_only_with_its_module() -> None:
     assert project.language == Language.GO
     assert codes(project.findings) == {"readme_missing", "go_program_not_built"}
     del files["go.mod"]
-    assert "or a go.mod to build it by" in refusal(files)
+    assert "or a go.mod to build it" in refusal(files)
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_a_cut_program_table_is_no_interpreter() -> None:
         ({"main.py": "", "input_schema.json": " " * 600_000}, "larger than"),
         (
             {"main.py": "", "input_schema.json": SCHEMA, "README.md": "a\0b"},
-            "README.md holds a NUL character",
+            "README.md contains a NUL character",
         ),
         ({"main.py": "\n\nx = (", "input_schema.json": SCHEMA}, "main.py:3: syntax error"),
         ({"main.py": "", "output_schema.json": "{}", "input_schema.json": SCHEMA}, "array of col"),

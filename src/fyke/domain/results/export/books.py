@@ -1,7 +1,7 @@
 """Workbooks: XLSX through XlsxWriter in constant memory, XLS through xlwt.
 
 Cells are typed: text is text, whatever it begins with, and becomes neither formula nor link.
-Numbers are numbers as long as a spreadsheet can hold them; whole numbers of more than 15 digits
+Numbers are numbers as long as a spreadsheet can store them; whole numbers of more than 15 digits
 are text, because Excel would replace their last digits by zeros. When a sheet is full the next
 one begins, with the header row again.
 
@@ -39,7 +39,7 @@ class Book(Protocol):
 
 
 def cell_text(text: str) -> str:
-    """Return the text as a cell can hold it: at most 32,767 UTF-16 units, cut with a mark."""
+    """Cut the text to the limit of a cell, 32,767 UTF-16 units, with a mark."""
     if len(text) * 2 > CELL_CHARACTERS:
         units = text.encode("utf-16-le", "replace")
         if len(units) > CELL_CHARACTERS * 2:
@@ -49,7 +49,7 @@ def cell_text(text: str) -> str:
 
 
 def cell_number(value: int | Number) -> Decimal | str:
-    """Return a number that a spreadsheet can hold, else its digits as text."""
+    """Return a number that a spreadsheet stores exactly, else its digits as text."""
     if isinstance(value, int):
         return Decimal(value) if -_EXACT < value < _EXACT else str(value)
     number = float(value)

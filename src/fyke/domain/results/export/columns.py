@@ -1,8 +1,8 @@
 """Which columns an export has.
 
-A table needs all of its columns before its first row, but rows may hold keys that no header
-names. So the rows are gone over once for their keys and a second time for their data: twice the
-reading, and memory only for the keys, whose number is limited.
+A table needs all of its columns before its first row, but rows may have keys that no header names.
+So the rows are read once for their keys and a second time for their data: twice the reading, but
+memory only for the keys, whose number is limited.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ async def choose_columns(
     ``filter_keys`` chooses and orders; keys that neither a header nor a row knows are ignored,
     and when that leaves none it is as if none had been given. Without it, a table has the headers
     and behind them the further keys of rows in the order first seen. Raises ``InvalidRequest``
-    when the format cannot hold so many.
+    when the format does not allow so many.
     """
     wanted = list(dict.fromkeys(key for key in filter_keys if key))
     if wanted:
@@ -53,7 +53,7 @@ async def _chosen(headers: list[Header], wanted: list[str], walk: Walk) -> list[
 
 
 async def _find(missing: set[str], walk: Walk) -> set[str]:
-    """Those of the missing keys that some row holds; stops as soon as all are found."""
+    """Those of the missing keys that occur in a row; stops as soon as all are found."""
     found: set[str] = set()
     async with aclosing(walk()) as pages:
         async for rows in pages:
@@ -93,10 +93,10 @@ def _header(key: str) -> Header:
 
 
 def check_number(format: ExportFormat, columns: int) -> None:
-    """Raises ``InvalidRequest`` when the format cannot hold so many columns."""
+    """Raises ``InvalidRequest`` when the format does not allow so many columns."""
     if format.max_columns and columns > format.max_columns:
         raise InvalidRequest(
-            f"{format.name} holds at most {format.max_columns:,} columns and this run has "
+            f"{format.name} allows at most {format.max_columns:,} columns and this run has "
             "more; name the ones you need in filter_keys, or choose json or jsonl",
             field="format",
         )

@@ -3,7 +3,7 @@
 The six text formats are written page by page as rows come. The two workbook formats need a file
 that can be gone over twice, so they are written to a temporary file first and sent from there.
 Either way the memory taken does not depend on the number of rows (see ``books`` for the one
-exception and its limit). Rendering happens in a thread: a large export must not hold up others.
+exception and its limit). Rendering happens in a thread: a large export must not delay others.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def file_name(format: ExportFormat, wanted: str = "") -> str:
         name = wanted.removesuffix(f".{format.suffix}")
         if not _NAME.fullmatch(name):
             raise InvalidRequest(
-                "must begin with a letter or digit and hold letters from A to Z, digits, "
+                "must begin with a letter or digit and contain only letters from A to Z, digits, "
                 "dots, hyphens and underscores, at most 100 of them",
                 field="name",
             )

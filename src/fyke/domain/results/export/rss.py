@@ -1,7 +1,7 @@
 """RSS 2.0: one item a row, for feed readers.
 
-A feed has no columns, so a row's title and link are taken from the members that usually hold
-them, and all members are listed in the description, which readers show as HTML.
+A feed has no columns, so a row's title and link are taken from the usual members, and all members
+are listed in the description, which readers show as HTML.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from fyke.model.results import Header, Row
 _TITLES = ("title", "name", "headline")
 _LINKS = ("link", "url", "href")
 _TITLE_LENGTH = 200
-_URL = ":/?#[]@!$&'()*+,;=%~"  # all that an address may hold as it is; the rest is encoded
+_URL = ":/?#[]@!$&'()*+,;=%~"  # characters that stay in an address; others are encoded
 
 
 class RssWriter:
@@ -65,7 +65,7 @@ class RssWriter:
 
 
 def _first(members: dict[str, Value], names: tuple[str, ...]) -> str:
-    """The first of the named members that holds text, on one line."""
+    """The first of the named members that has text, on one line."""
     for name in names:
         text = " ".join(without_forbidden(text_of(members.get(name))).split())
         if text:

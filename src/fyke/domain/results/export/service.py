@@ -1,8 +1,8 @@
-"""Exports for callers: checked when they are asked for, written when they are fetched.
+"""Exports: checked when they are requested, written when they are downloaded.
 
-Whoever asks gets a link; whoever has the link gets the file, made from the rows as they are then.
-An export dies with its run. That of a run that has ended has a mark: the same mark means the same
-bytes, so a download of it may be kept for a while and resumed (see ``spool``).
+A caller gets a link; the link gives the file, made from the rows at the time of the download. An
+export ends with its run. The export of an ended run has a mark: the same mark means the same bytes,
+so its download may be kept for a while and resumed (see ``spool``).
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class ExportJob:
     """A file that can be made now. ``mark`` is empty while the run may still change it."""
 
     source: RunRows
-    wish: ExportRequest
+    request: ExportRequest
     meta: ExportMeta
     mark: str
 
@@ -112,42 +112,42 @@ class Exports:
         link: str = "",
     ) -> ExportFile:
         """``plan`` and ``begin`` in one, of all rows."""
-        wish = ExportRequest(format, tuple(filter_keys), safe=safe, bom=bom, link=link)
-        return ExportFile(format.content_type, await self.begin(await self.plan(run_id, wish)))
+        request = ExportRequest(format, tuple(filter_keys), safe=safe, bom=bom, link=link)
+        return ExportFile(format.content_type, await self.begin(await self.plan(run_id, request)))
 
-    async def plan(self, run_id: str, wish: ExportRequest) -> ExportJob:
-        """Look at the run, for whoever shows a signed link. Raises ``RunNotFound`` and
-        ``InvalidRequest``."""
-        source = await self._results.source_of(run_id, failed_rows=wish.query.failed_rows)
-        await self._check_size(wish.format, source)
+    async def plan(self, run_id: str, request: ExportRequest) -> ExportJob:
+        """Prepare an export without a caller, for requests with a signed link. Raises
+        ``RunNotFound`` and ``InvalidRequest``."""
+        source = await self._results.source_of(run_id, failed_rows=request.query.failed_rows)
+        await self._check_size(request.format, source)
         meta = ExportMeta(
             run_id=run_id,
             title=await self._title(source),
             at=source.run.finished_at or self._clock.now_ms(),
-            link=wish.link,
-            safe=wish.safe,
-            bom=wish.bom,
+            link=request.link,
+            safe=request.safe,
+            bom=request.bom,
         )
         mark = ""
         if source.run.state.terminal:
             totals = await self._results.totals(source)
-            mark = _mark(source, wish, meta, totals)
-        return ExportJob(source, wish, meta, mark)
+            mark = _mark(source, request, meta, totals)
+        return ExportJob(source, request, meta, mark)
 
     async def begin(self, plan: ExportJob) -> AsyncGenerator[bytes, None]:
         """The file, from its first byte; to be read to its end or closed. Raises
-        ``InvalidRequest`` when the format cannot hold so many columns."""
-        columns = await self._columns(plan.source, plan.wish)
-        pages = self._results.walk_chosen(plan.source, plan.wish.query)
-        return write(plan.wish.format, columns, pages, plan.meta, scratch=self._scratch)
+        ``InvalidRequest`` when the format does not allow so many columns."""
+        columns = await self._columns(plan.source, plan.request)
+        pages = self._results.walk_chosen(plan.source, plan.request.query)
+        return write(plan.request.format, columns, pages, plan.meta, scratch=self._scratch)
 
-    async def _columns(self, source: RunRows, wish: ExportRequest) -> list[Header] | None:
-        headers = await self._results.headers_for(source, wish.query)
-        query = wish.query
+    async def _columns(self, source: RunRows, request: ExportRequest) -> list[Header] | None:
+        headers = await self._results.headers_for(source, request.query)
+        query = request.query
         if not query.choice.filters:
             query = Query(form=query.form)  # the order says nothing about columns
         walk = partial(self._results.walk_chosen, source, query)
-        return await choose_columns(wish.format, headers, wish.keys, walk)
+        return await choose_columns(request.format, headers, request.keys, walk)
 
     async def _title(self, source: RunRows) -> str:
         def work(tx: Transaction) -> str:
@@ -157,7 +157,7 @@ class Exports:
         return await self._storage.read(work)
 
     async def _check_size(self, format: ExportFormat, source: RunRows) -> int:
-        """The number of rows. Raises ``InvalidRequest`` when the format cannot hold them."""
+        """The number of rows. Raises ``InvalidRequest`` when the format does not allow so many."""
         totals = await self._results.totals(source)
         if format.name == "xls" and totals.row_bytes > XLS_MAX_BYTES:
             raise InvalidRequest(
@@ -172,15 +172,15 @@ def _notes(format: ExportFormat, rows: int) -> list[str]:
     """The limits of xls, always, because they are low; those of xlsx when they matter."""
     if format.name == "xls":
         return [
-            f"xls holds {XLS_ROWS:,} rows a sheet with the header; this file has "
+            f"xls allows {XLS_ROWS:,} rows a sheet with the header; this file has "
             f"{_sheets(rows, XLS_ROWS)}",
-            f"xls holds {format.max_columns} columns and at most {XLS_MAX_BYTES // 2**20} MB of "
-            "rows; what has more is refused, choose xlsx or csv for it",
-            f"a cell holds {CELL_CHARACTERS:,} characters; longer texts are cut, with a mark",
+            f"xls allows {format.max_columns} columns and {XLS_MAX_BYTES // 2**20} MB of rows; "
+            "a larger export is refused, choose xlsx or csv for it",
+            f"a cell has at most {CELL_CHARACTERS:,} characters; longer texts are cut, with a mark",
         ]
     if format.name == "xlsx" and rows >= XLSX_ROWS:
         return [
-            f"xlsx holds {XLSX_ROWS:,} rows a sheet with the header; this file has "
+            f"xlsx allows {XLSX_ROWS:,} rows a sheet with the header; this file has "
             f"{_sheets(rows, XLSX_ROWS)}"
         ]
     return []
@@ -191,14 +191,14 @@ def _sheets(rows: int, sheet_rows: int) -> str:
     return f"{count} sheet{'s' if count > 1 else ''}"
 
 
-def _mark(source: RunRows, wish: ExportRequest, meta: ExportMeta, totals: RunTotals) -> str:
+def _mark(source: RunRows, request: ExportRequest, meta: ExportMeta, totals: RunTotals) -> str:
     """A digest of all that the bytes of the file depend on, fit for a file name and an ETag."""
     depends = (
         __version__,
         zlib.ZLIB_RUNTIME_VERSION,  # xlsx is compressed, and the result may differ
-        wish.format.name,
-        wish.keys,
-        wish.query,
+        request.format.name,
+        request.keys,
+        request.query,
         meta,
         totals,
         sorted(source.hidden),

@@ -1,9 +1,9 @@
-"""Files that are being downloaded: made once, at full speed, and read by any number of clients.
+"""Files that are being downloaded: written once, at full speed, and read by any number of clients.
 
-A file lies here under a mark that names everything its bytes depend on, so whoever asks for the
-same mark gets the same bytes, also after a restart and from another server, which makes the file
-again. A slow reader holds up nobody and holds no read of the database open. The folder is this
-process's own and locked, so that what a dead process left can be told from what is in use.
+A file is stored under a mark that covers everything its bytes depend on, so the same mark always
+gives the same bytes, also after a restart and from another server, which writes the file again. A
+slow reader delays no other and keeps no transaction open. The folder belongs to this process and is
+locked, so that folders of dead processes are recognised.
 
 Disk is bounded: by ``limit_bytes`` over all files, by ``floor_bytes`` that stay free on the disk,
 and by ``keep_seconds`` after the last use. Where there is no room a file is refused (``NoRoom``).
@@ -60,8 +60,8 @@ class SpoolFile:
         """Nothing will be added to it."""
         return self.whole or self.failure is not None
 
-    def tell(self) -> None:
-        """Wake everybody who waits for it to grow."""
+    def notify(self) -> None:
+        """Wake the readers that wait for it to grow."""
         self._changed.set()
         self._changed = asyncio.Event()
 
@@ -91,7 +91,7 @@ class Spool:
         self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     async def open(self, mark: str, account_id: str, make: Make) -> SpoolFile:
-        """The file with this mark, begun now if it is not there; ``make`` begins its bytes.
+        """Return the file with this mark; if there is none, ``make`` starts writing it.
 
         ``mark`` is fit for a file name. At most two files of an account are made at a time.
         """
@@ -155,7 +155,7 @@ class Spool:
         finally:
             if file.failure is not None:
                 self._drop(file)
-            file.tell()
+            file.notify()
             self._forget_later(file)
 
     async def _write(self, file: SpoolFile, body: AsyncGenerator[bytes, None]) -> None:
@@ -165,7 +165,7 @@ class Spool:
                     await self._make_room(len(piece))
                     await asyncio.to_thread(_write_all, target.fileno(), piece)
                     file.size += len(piece)
-                    file.tell()
+                    file.notify()
 
     async def _make_room(self, more: int) -> None:
         self._written += more
@@ -191,7 +191,7 @@ class Spool:
             file.path.unlink(missing_ok=True)
 
     def _forget_later(self, file: SpoolFile) -> None:
-        """Remove the file when nobody has used it for long enough."""
+        """Remove the file when it has not been used for long enough."""
         file.used = time.monotonic()
         asyncio.get_running_loop().call_later(self._keep, self._forget, file)
 
@@ -201,10 +201,10 @@ class Spool:
             self._drop(file)
 
     def _take_folder(self) -> Path:
-        """A folder of our own, held by a lock; those that nobody holds any more are removed."""
+        """Create and lock a folder; remove the folders that no process has locked any more."""
         self._parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = -1
-        while self._lock < 0:  # somebody who cleans up may come between making and locking
+        while self._lock < 0:  # another process may remove it before it is locked
             own = self._parent / new_ulid()
             own.mkdir(mode=0o700)
             self._lock = _locked(own)

@@ -63,5 +63,5 @@ def text_of(value: Value) -> str:
 
 
 def without_forbidden(text: str) -> str:
-    """Drop the characters that neither XML nor HTML can hold."""
+    """Drop the characters that XML and HTML do not allow."""
     return _FORBIDDEN.sub("", text)

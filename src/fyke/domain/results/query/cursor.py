@@ -1,7 +1,7 @@
-"""Where a walk through the rows stands, as text that a client hands back unread.
+"""The position of a reader in the rows, as an opaque text that the client sends back.
 
-A cursor opens nothing: it is only looked at inside a run that its holder may read. So it is not
-signed; it just has to be of the same run, filter and order.
+A cursor gives no access: it is only used for a run that the caller may read. So it is not signed;
+it just has to be for the same run, filter and order.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""What may be asked of a run's rows, and how it is written.
+"""Filters, search and sorting of a run's rows, and their syntax.
 
-Every sentence of an error begins with the parameter's name, so that whoever sent ten of them knows
-which one is meant.
+Every error begins with the name of the parameter, so that it is clear which of several is meant.
 """
 
 from __future__ import annotations
@@ -141,7 +140,7 @@ def sort_of(text: str) -> Sort | None:
 
 
 def filter_of(text: str) -> Filter:
-    """``price:lt:10``. The value may hold colons. Raises ``InvalidFields``."""
+    """Parse ``price:lt:10``. The value may contain colons. Raises ``InvalidFields``."""
     match = _FILTER.fullmatch(text)
     if match is None:
         raise InvalidFields(

@@ -1,10 +1,9 @@
 """The order in which a filtered or sorted walk meets a run's rows, worked out once and kept.
 
 An order is an array of positions, four bytes a row, so a page anywhere in it costs what the first
-does. Working it out means reading the run once: in chunks, in threads, with a temporary file, so
-that neither the memory grows with the run nor others wait. Of a run that has ended an order holds
-for ever; of one that still pushes it holds for ``FRESH_SECONDS``, or for as long as a walk names
-its end.
+does. Computing it means reading the run once: in chunks, in threads, with a temporary file, so that
+memory does not grow with the run and other requests do not wait. The order of an ended run is valid
+for ever; that of an active run for ``FRESH_SECONDS``, or as long as a cursor refers to it.
 """
 
 from __future__ import annotations
@@ -68,8 +67,8 @@ class RowOrders:
         self._accounts: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def get(self, wanted: OrderRequest) -> RowOrder:
-        """The order, from a reading that everybody who wants the same shares. Raises
-        ``Unavailable``, also when the disk has no room to sort."""
+        """The order; requests for the same one share its computation. Raises ``Unavailable``,
+        also when the disk has no space for sorting."""
         known = self._known(wanted)
         if known is not None:
             return known

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from fyke.model.log import LogEntry, LogFilter, LogLine, LogType
+from fyke.model.log import LogEntry, LogExcerpt, LogFilter, LogType
 from fyke.model.results import Header, Row, RunTotals
 from fyke.storage.sql.dialects import to_storable_text
 from fyke.storage.sql.results.drivers import Driver
@@ -146,7 +146,7 @@ def log_scan(
     limit: int,
     cut: int,
     newest: bool,
-) -> list[LogLine]:
+) -> list[LogExcerpt]:
     run = _run(driver, run_id)
     if run is None:
         return []
@@ -158,7 +158,7 @@ def log_scan(
         f"ORDER BY id {order} LIMIT ?",
         (max(cut, 0), key(run, low), key(run, high), *values, max(limit, 0)),
     )
-    lines = [LogLine(position_of(row[0]), *row[1:]) for row in found]
+    lines = [LogExcerpt(position_of(row[0]), *row[1:]) for row in found]
     return lines[::-1] if newest else lines
 
 

@@ -19,7 +19,7 @@ from sqlalchemy import Engine
 
 from fyke.errors import Unavailable
 from fyke.kit import backoff
-from fyke.model.log import LogEntry, LogFilter, LogLine
+from fyke.model.log import LogEntry, LogExcerpt, LogFilter
 from fyke.model.results import AttemptBatch, Header, Row, RunTotals
 from fyke.storage.sql.dialects import make_engine
 from fyke.storage.sql.results import delete, read, write
@@ -113,7 +113,7 @@ class SqlResults:
         limit: int,
         cut: int,
         newest: bool = False,
-    ) -> list[LogLine]:
+    ) -> list[LogExcerpt]:
         return await self._read(
             lambda driver: read.log_scan(
                 driver, run_id, wanted, low=low, high=high, limit=limit, cut=cut, newest=newest

@@ -148,25 +148,25 @@ async def test_sheets_are_announced(monkeypatch):
     have = (await place.rows.totals(place.run.id, frozenset())).rows
     _, notes = await place.exports.check(place.caller, place.run.id, "xlsx")
     assert notes == [
-        f"xlsx holds 3 rows a sheet with the header; this file has {-(-have // 2)} sheets"
+        f"xlsx allows 3 rows a sheet with the header; this file has {-(-have // 2)} sheets"
     ]
 
 
 async def test_the_mark_is_that_of_the_bytes():
     place = Place()
-    wish = service.ExportRequest(FORMATS["csv"])
-    assert (await place.exports.plan(place.run.id, wish)).mark == ""
+    request = service.ExportRequest(FORMATS["csv"])
+    assert (await place.exports.plan(place.run.id, request)).mark == ""
     place.storage.tx.runs.rows[place.run.id] = replace(
         place.run, state=RunState.SUCCEEDED, finished_at=5
     )
-    mark = (await place.exports.plan(place.run.id, wish)).mark
-    assert mark == (await place.exports.plan(place.run.id, wish)).mark != ""
+    mark = (await place.exports.plan(place.run.id, request)).mark
+    assert mark == (await place.exports.plan(place.run.id, request)).mark != ""
     for other in (
-        replace(wish, keys=("a",)),
-        replace(wish, safe=True),
-        replace(wish, query=query_of(sort="a")),
-        replace(wish, format=FORMATS["xml"]),
+        replace(request, keys=("a",)),
+        replace(request, safe=True),
+        replace(request, query=query_of(sort="a")),
+        replace(request, format=FORMATS["xml"]),
     ):
         assert (await place.exports.plan(place.run.id, other)).mark != mark
     place.rows.push(place.run.id, b"{}")
-    assert (await place.exports.plan(place.run.id, wish)).mark != mark
+    assert (await place.exports.plan(place.run.id, request)).mark != mark

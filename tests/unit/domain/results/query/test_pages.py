@@ -11,7 +11,7 @@ import pytest
 
 from fyke.domain.results.query import orders
 from fyke.domain.results.query.model import PLAIN, Query, query_of
-from fyke.domain.results.service import ResultPage, RunResults
+from fyke.domain.results.service import RowPage, RunResults
 from fyke.errors import InvalidFields, RunNotFound
 from fyke.model.run import RunState
 from support.memory import (
@@ -48,11 +48,11 @@ class Place:
 
     async def page(
         self, query: Query = PLAIN, cursor: str = "", *, index: int = 1, size: int = 10
-    ) -> ResultPage:
+    ) -> RowPage:
         return await self.results.page(self.caller, self.run.id, index, size, query, cursor)
 
 
-def numbers(page: ResultPage) -> list[int]:
+def numbers(page: RowPage) -> list[int]:
     return [json.loads(row.data)["i"] for row in page.rows]
 
 
@@ -181,7 +181,7 @@ async def test_flattened_headers() -> None:
 
 
 async def test_a_cursor_and_a_page_number_exclude_each_other() -> None:
-    with pytest.raises(InvalidFields, match="cursor takes the place of the page number"):
+    with pytest.raises(InvalidFields, match="cursor replaces the page number"):
         await Place(5).page(cursor="*", index=2)
 
 

@@ -18,7 +18,7 @@ from sqlalchemy import (
     update,
 )
 
-from fyke.model.queue import QueueItem
+from fyke.model.queue import QueuedStart
 from fyke.model.run import StartRecord
 from fyke.reasons import Reason, sentence
 from fyke.storage.sql.dialects import insert_new
@@ -122,21 +122,21 @@ _ENDED = queue_items.c.ended_at > literal_column("0")
 class SqlQueue(SqlStore):
     """Implements ``QueueStore``."""
 
-    def add(self, item: QueueItem) -> int:
+    def add(self, item: QueuedStart) -> int:
         values = columns(item)
         del values["number"]  # the database gives it
         added = insert(queue_items).returning(queue_items.c.number)
         number: int = self._db.execute(added, values).scalar_one()
         return number
 
-    def get(self, item_id: str) -> QueueItem | None:
+    def get(self, item_id: str) -> QueuedStart | None:
         return self._one(queue_items.c.id == item_id)
 
-    def numbered(self, number: int) -> QueueItem | None:
+    def numbered(self, number: int) -> QueuedStart | None:
         return self._one(queue_items.c.number == number)
 
-    def _one(self, condition: ColumnElement[bool]) -> QueueItem | None:
-        return one(self._db.execute(select(queue_items).where(condition)), QueueItem)
+    def _one(self, condition: ColumnElement[bool]) -> QueuedStart | None:
+        return one(self._db.execute(select(queue_items).where(condition)), QueuedStart)
 
     def page(
         self,
@@ -146,7 +146,7 @@ class SqlQueue(SqlStore):
         offset: int,
         limit: int,
         oldest_first: bool = False,
-    ) -> tuple[int, list[QueueItem]]:
+    ) -> tuple[int, list[QueuedStart]]:
         mine = [queue_items.c.account_id == account_id]
         if waiting is not None:
             mine.append(queue_items.c.waiting == waiting)
@@ -156,7 +156,7 @@ class SqlQueue(SqlStore):
         number = queue_items.c.number
         order = number if oldest_first else number.desc()
         query = select(queue_items).where(*mine).order_by(order)
-        return total, many(self._db.execute(query.limit(limit).offset(offset)), QueueItem)
+        return total, many(self._db.execute(query.limit(limit).offset(offset)), QueuedStart)
 
     def explain(self, item_id: str, reason: Reason | None) -> bool:
         return self._change(item_id, **_why(reason))

@@ -468,9 +468,9 @@ def keep_the_ledger() -> None:
     """Entries are only ever added, and the database refuses any other statement."""
     refusal = "the ledger is only ever added to"
     if op.get_bind().dialect.name == "sqlite":
-        for what in ("update", "delete"):
+        for verb in ("update", "delete"):
             op.execute(
-                f"CREATE TRIGGER ledger_no_{what} BEFORE {what} ON ledger"
+                f"CREATE TRIGGER ledger_no_{verb} BEFORE {verb} ON ledger"
                 f" BEGIN SELECT RAISE(ABORT, '{refusal}'); END"
             )
         return

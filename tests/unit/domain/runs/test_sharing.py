@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from fyke.domain.runs.share import share_id_in, token_of
+from fyke.domain.runs.sharing import share_id_in, token_of
 from fyke.kit.ids import new_ulid
 from fyke.model.run import Share
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from fyke.domain.runs.sample import MOST, due
+from fyke.domain.runs.sampling import MOST, due
 from fyke.model.run import SampleSpan
 
 
