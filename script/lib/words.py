@@ -35,6 +35,7 @@ CLEAN: tuple[str, ...] = (
     "CONTRIBUTING.md",
     "README.md",
     "SECURITY.md",
+    "contributing",
     "docs/decisions",
     "docs/how-to",
     "examples/README.md",

@@ -6,16 +6,16 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine, inspect
 
 from fyke.storage.sql.dialects import make_engine
 from fyke.storage.sql.results.migrate import migrate_results
 from fyke.storage.sql.results.store import open_results
 from fyke.storage.sql.state.check import check
-from fyke.storage.sql.state.columns import VERSION_TABLE, metadata
 from fyke.storage.sql.state.schema import migrate
 from fyke.storage.sql.state.storage import open_storage
 from support import full_state
-from support.release_database import RELEASES, ROW, load
+from support.release_database import HEADER, LINE, RELEASES, ROW, load
 from support.schema_shape import shape
 
 RELEASED = sorted(folder.name for folder in RELEASES.iterdir())
@@ -28,25 +28,30 @@ def test_the_database_of_a_release_comes_up_to_date(
     sqlite = database_url.startswith("sqlite")
     results_url = f"sqlite:///{tmp_path / 'rows.db'}" if sqlite else database_url
     load(RELEASES / release, database_url, results_url)
+    upgraded, fresh, results = (
+        make_engine(url, durable=False) for url in (database_url, fresh_url, results_url)
+    )
+    assert empty_tables(upgraded) == empty_tables(results) == []
 
     assert migrate(database_url).up_to_date
     migrate_results(results_url)
-
-    upgraded, fresh = (make_engine(url, durable=False) for url in (database_url, fresh_url))
-    with upgraded.connect() as connection:
-        empty = [
-            name
-            for name in (*metadata.tables, VERSION_TABLE)
-            if connection.exec_driver_sql(f"SELECT 1 FROM {name}").first() is None
-        ]
     if not sqlite:
         migrate_results(fresh_url)  # in the same database
     assert shape(upgraded) == shape(fresh)
     assert check(upgraded) == []
-    assert not empty, "each release has a row in each of its tables; a new table may be empty"
-    upgraded.dispose()
-    fresh.dispose()
+    for engine in (upgraded, fresh, results):
+        engine.dispose()
     asyncio.run(read_back(database_url, results_url))
+
+
+def empty_tables(engine: Engine) -> list[str]:
+    """Those of a release, before the upgrade, must have a row each."""
+    with engine.connect() as connection:
+        return [
+            name
+            for name in inspect(connection).get_table_names()
+            if connection.exec_driver_sql(f"SELECT 1 FROM {name}").first() is None
+        ]
 
 
 async def read_back(state: str, results: str) -> None:
@@ -55,8 +60,10 @@ async def read_back(state: str, results: str) -> None:
     await storage.close()
     store = open_results(results, durable=False)
     rows = await store.rows_after("run", frozenset(), position=0, limit=9)
-    await store.close()
     assert [row.data for row in rows] == [ROW, ROW]
+    assert await store.headers("run") == [HEADER]
+    assert [entry.content for entry in await store.log_after("run", 0, 9)] == [LINE.content]
+    await store.close()
 
 
 def test_there_is_a_database_of_the_first_release() -> None:

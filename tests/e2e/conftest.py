@@ -8,8 +8,8 @@ from collections.abc import Generator, Iterator
 import pytest
 
 from support import reasons
-from support.booted import Booted
-from support.twins import any_booted
+from support.booted import Booted, booted
+from support.twins import answers, any_booted
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can hand out users")
 
@@ -45,3 +45,19 @@ def strict() -> Iterator[Booted]:
         max_subtasks="5",
     ) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def breakable() -> Iterator[Booted]:
+    with booted(callback_allow="127.0.0.1/32") as running:
+        yield running
+
+
+@pytest.fixture
+def own_platform(breakable: Booted) -> Booted:
+    """A platform that a test may break as long as it comes back by itself; it is whole again."""
+    for role in ("server", "runner", "egress"):
+        breakable.role(role)
+    breakable.wait_for(lambda: answers(breakable.url), "an answer")
+    breakable.wait_for(lambda: not breakable.boxes(), "the end of what ran before")
+    return breakable

@@ -36,22 +36,6 @@ for number in range({PUSHED_ROWS}):
 """
 
 
-@pytest.fixture(scope="module")
-def breakable() -> Iterator[Booted]:
-    with booted(callback_allow="127.0.0.1/32") as running:
-        yield running
-
-
-@pytest.fixture
-def own_platform(breakable: Booted) -> Booted:
-    """A platform that a test may break as long as it comes back by itself; it is whole again."""
-    for role in ("server", "runner", "egress"):
-        breakable.role(role)
-    breakable.wait_for(lambda: _answers(breakable), "an answer")
-    breakable.wait_for(lambda: not breakable.boxes(), "the end of what ran before")
-    return breakable
-
-
 def acknowledged(platform: Booted, run: str) -> int:
     """The highest number that the Worker of ``run`` has seen acknowledged, from its own log."""
     numbers = re.findall(r"acknowledged (\d+)", platform.log_text(run))
@@ -172,35 +156,40 @@ def test_the_launcher_is_started_again_and_what_it_carried_ends_with_a_reason(
     assert own_platform.ended(again)["status"] == SUCCEEDED
 
 
-def test_nothing_outlives_the_supervisor() -> None:
+@pytest.fixture(scope="module")
+def killed_platform() -> Iterator[Booted]:
+    """A platform that tests kill as a whole; the last one leaves it dead."""
     with booted() as platform:
-        run = platform.start_run(platform.push(zoo("pushes_for_ever"), "pushes-for-ever"))
-        platform.wait_for(lambda: platform.detail(run)["results"] > 0, "a row")
-        everything = platform.tree()
-        os.kill(_parent(platform.role("runner")), signal.SIGKILL)
-        gone = "the end of all processes"
-        platform.process, process = None, platform.process
-        assert process is not None
-        platform.wait_for(lambda: not [p for p in everything if _alive(p)], gone, 20)
-        process.wait(10)
-        platform.start()
-        detail = platform.ended(run)
-        assert detail["status"] == FAILED
-        assert detail["err_msg"]  # of runner and launcher, whichever ended first
-        assert len(platform.rows(run)) == detail["results"] > 0
+        yield platform
+
+
+def test_nothing_outlives_the_supervisor(killed_platform: Booted) -> None:
+    run = killed_platform.start_run(killed_platform.push(zoo("pushes_for_ever"), "pushes-for-ever"))
+    killed_platform.wait_for(lambda: killed_platform.detail(run)["results"] > 0, "a row")
+    everything = killed_platform.tree()
+    os.kill(_parent(killed_platform.role("runner")), signal.SIGKILL)
+    gone = "the end of all processes"
+    killed_platform.process, process = None, killed_platform.process
+    assert process is not None
+    killed_platform.wait_for(lambda: not [p for p in everything if _alive(p)], gone, 20)
+    process.wait(10)
+    killed_platform.start()
+    detail = killed_platform.ended(run)
+    assert detail["status"] == FAILED
+    assert detail["err_msg"]  # of runner and launcher, whichever ended first
+    assert len(killed_platform.rows(run)) == detail["results"] > 0
 
 
 @ROOT_ONLY
-def test_nothing_outlives_the_guard() -> None:
-    with booted() as platform:
-        everything = platform.tree()
-        process, platform.process = platform.process, None
-        assert process is not None
-        process.kill()
-        process.wait(10)
-        gone = "the end of all processes"
-        platform.wait_for(lambda: not [p for p in everything if _alive(p)], gone, 20)
-        assert not [p for p in everything if _alive(p)]
+def test_nothing_outlives_the_guard(killed_platform: Booted) -> None:
+    everything = killed_platform.tree()
+    process, killed_platform.process = killed_platform.process, None
+    assert process is not None
+    process.kill()
+    process.wait(10)
+    gone = "the end of all processes"
+    killed_platform.wait_for(lambda: not [p for p in everything if _alive(p)], gone, 20)
+    assert not [p for p in everything if _alive(p)]
 
 
 def _alive(pid: int) -> bool:

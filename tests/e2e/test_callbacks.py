@@ -13,7 +13,7 @@ import httpx2
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from support.booted import Booted, booted
+from support.booted import Booted
 from support.projects import python_project, zoo
 from support.receivers import Received, Receiver, Reply, listening
 
@@ -310,13 +310,6 @@ def test_a_url_that_is_refused_at_the_start(platform: Booted, url: str, text: st
 
 
 # --- that it comes although processes die -----------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def own_platform() -> Iterator[Booted]:
-    """A platform whose server is killed, and comes back by itself."""
-    with booted(callback_allow="127.0.0.1/32") as running:
-        yield running
 
 
 def _supervisor_of(pid: int) -> int:

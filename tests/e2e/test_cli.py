@@ -600,8 +600,7 @@ def test_a_backup_becomes_a_platform_of_its_own(cli: Cli, ended: str, trial: Pat
     assert file.stat().st_mode & 0o777 == 0o600
     assert "exists already" in cli.process("db", "backup", file, code=5)[1]
     assert cli.process_json("db", "backup", trial / "again.tar.gz")["database"] == "sqlite"
-    with booted() as other:
-        other.stop()
+    with booted(start=False) as other:
         other.home = trial / "restored"
         assert Cli(other).process_json("db", "restore", file, "--home", other.home)["files"] > 3
         assert "not empty" in cli.process("db", "restore", file, "--home", other.home, code=5)[1]

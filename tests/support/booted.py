@@ -315,6 +315,7 @@ def booted(
     kind: type[Platform] = Booted,  # type: ignore[assignment] # a default for a type variable
     *,
     uid: int | None = None,
+    start: bool = True,
     **settings: str,
 ) -> Iterator[Platform]:
     """A platform in a temporary folder that sandboxes may pass through."""
@@ -322,7 +323,8 @@ def booted(
     folder.chmod(0o711)
     platform = kind(folder, uid=uid, **settings)
     try:
-        platform.start()
+        if start:
+            platform.start()
         yield platform
     finally:
         try:

@@ -19,7 +19,8 @@ from pathlib import Path
 
 import psycopg
 
-from fyke.model.results import AttemptBatch, PushedRow
+from fyke.model.log import NewLogEntry
+from fyke.model.results import AttemptBatch, Header, PushedRow
 from fyke.storage.sql.dialects import for_writing, make_engine
 from fyke.storage.sql.results.migrate import migrate_results
 from fyke.storage.sql.results.store import open_results
@@ -31,6 +32,8 @@ from support.postgres import binary, running_postgres
 RELEASES = Path(__file__).parents[1] / "data" / "releases"
 STATE, RESULTS, POSTGRESQL = "state.sqlite.sql", "results.sqlite.sql", "postgresql.sql"
 ROW = b'{"title":"caf\xc3\xa9"}'
+HEADER = Header("Title", "title", "text")
+LINE = NewLogEntry(2, "worker", "one page read", full_state.AT)
 
 
 def fill(state: str, results: str) -> None:
@@ -50,7 +53,7 @@ async def _fill_results(url: str) -> None:
     store = open_results(url, durable=False)
     await store.open_attempt("run", "attempt")
     rows = [PushedRow(ROW), PushedRow(ROW, "id", "7")]
-    await store.commit([AttemptBatch("run", "attempt", rows)])
+    await store.commit([AttemptBatch("run", "attempt", rows, [HEADER], [LINE])])
     await store.close_attempt("attempt")
     await store.close()
 

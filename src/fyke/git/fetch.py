@@ -152,7 +152,7 @@ class SystemGit:
             raise GitFailed("what was fetched is not a commit; name a branch, a tag or a commit")
         if step == "ls-tree":
             folder = wanted.folder
-            raise InvalidRequest(f"folder: there is no folder {folder!r} in the repository")
+            raise InvalidRequest(f"there is no folder {folder!r} in the repository", field="folder")
         if step == "list":
             raise GitFailed(
                 f"the project has too many files, at most {MAX_ENTRIES:,} are taken; keep data and "

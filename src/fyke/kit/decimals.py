@@ -12,9 +12,11 @@ def millionths(count: int) -> str:
 
 
 def binary_size(count: int) -> str:
-    """Bytes in the largest binary unit: ``1.5 GiB``, ``1,000 bytes``."""
+    """Bytes in the largest binary unit that needs at most one decimal: ``1.5 GiB``, ``1,000,000
+    bytes``.
+    """
     for unit, factor in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
-        if count >= factor:
+        if count >= factor and count * 10 % factor == 0:
             return f"{count / factor:g} {unit}"
     return f"{count:,} bytes"
 

@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -96,11 +97,12 @@ def generate(
 @pytest.mark.slow
 @pytest.mark.timeout(3700)
 @pytest.mark.parametrize(
-    ("options", "at_least"),
+    ("options", "every", "at_least"),
     [
-        pytest.param(["--phases=fuzzing", "--max-examples=1", "--max-time=6"], 50, id="share"),
+        pytest.param(["--phases=fuzzing", "--max-examples=1"], 4, 50, id="share"),
         pytest.param(
             ["--phases=examples,coverage,fuzzing", "--max-examples=68"],
+            1,
             10_000,
             id="all",
             marks=pytest.mark.long,
@@ -108,8 +110,9 @@ def generate(
     ],
 )
 def test_every_answer_is_as_the_document_says(
-    tmp_path: Path, templates: Path, options: list[str], at_least: int
+    tmp_path: Path, templates: Path, options: list[str], every: int, at_least: int
 ) -> None:
+    """``every``: the share of the paths, so that it does not depend on the speed of the machine."""
     watches: list[Watch] = []
     apps: list[Any] = []
 
@@ -123,6 +126,7 @@ def test_every_answer_is_as_the_document_says(
     ) as server:
         names = server.do(furnish(server))
         document = tolerant(apps[0].openapi(), apps[0].operations)
+        document["paths"] = dict(islice(document["paths"].items(), 0, None, every))
         runner = asyncio.run_coroutine_threadsafe(keep_running(server.house), server.loop)
         done = generate(
             server,

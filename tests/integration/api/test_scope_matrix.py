@@ -26,10 +26,11 @@ async def estate(house: House) -> AsyncIterator[Estate]:
 
 
 def scopes_of_routes(house: House) -> dict[str, frozenset[Scope]]:
-    """The scopes of each operation, also by its other paths."""
+    """The scopes of each operation, also by its other paths, and of HEAD beside GET."""
     return {
-        f"{each.method} {path}": each.says.scopes
+        f"{method} {path}": each.says.scopes
         for each in house.app().operations
+        for method in (("GET", "HEAD") if each.method == "GET" else (each.method,))
         for path in (each.path, *each.says.aliases)
     }
 

@@ -1,24 +1,34 @@
-"""A sentence of the domain finds its field."""
+"""The problems of an error go to the fields of a form."""
 
 from __future__ import annotations
 
 from fyke.console.problems import WHOLE, faults_of
-from fyke.errors import InvalidFields, InvalidRequest
+from fyke.errors import Conflict, InvalidFields, InvalidRequest, Problem, VersionUnavailable
+from fyke.reasons import Reason, ReasonCode
 
 FIELDS = {"name": "name", "expires_at": "expires"}
 
 
-def test_a_sentence_goes_to_the_field_that_it_names() -> None:
-    assert faults_of(InvalidRequest("name: it is taken"), FIELDS) == {"name": "It is taken"}
-    late = InvalidRequest("expires_at must lie in the future")
+def test_a_rule_goes_to_the_field_that_breaks_it() -> None:
+    assert faults_of(Conflict("it is taken", field="name"), FIELDS) == {"name": "It is taken"}
+    late = InvalidRequest("must lie in the future", field="expires_at")
     assert faults_of(late, FIELDS) == {"expires": "Must lie in the future"}
 
 
-def test_what_names_no_field_of_the_form_is_for_the_whole() -> None:
-    for text in ("other: wrong", "the disk is full", "name and number differ"):
+def test_what_is_about_no_field_of_the_form_is_for_the_whole() -> None:
+    wrong = InvalidRequest("must be a number", field="other")
+    assert faults_of(wrong, FIELDS) == {WHOLE: "Other must be a number"}
+    for text in ("the disk is full", "name: and number differ"):
         assert faults_of(InvalidRequest(text), FIELDS) == {WHOLE: text[0].upper() + text[1:]}
+    assert faults_of(wrong, FIELDS, "name") == {"name": "Other must be a number"}
 
 
 def test_each_problem_of_several_goes_to_its_own() -> None:
-    error = InvalidFields("both", details=["name is required", "expires_at has no form"])
+    problems = [Problem("is required", "name"), Problem("has no form", "expires_at")]
+    error = InvalidFields.of(problems)
     assert faults_of(error, FIELDS) == {"name": "Is required", "expires": "Has no form"}
+
+
+def test_a_reason_is_for_the_whole() -> None:
+    error = VersionUnavailable(Reason(ReasonCode.NO_VERSION))
+    assert faults_of(error, FIELDS) == {WHOLE: "No version is published"}

@@ -71,3 +71,12 @@ def test_every_module_and_path_that_is_named_exists(page: Path) -> None:
         elif FILE.fullmatch(span):
             missing += [] if (ROOT / span).exists() else [span]
     assert not missing
+
+
+def test_every_package_has_its_page_in_the_index() -> None:
+    folder = ROOT / "docs/internals"
+    index = (folder / "README.md").read_text(encoding="utf-8")
+    packages = {init.parent.name for init in ROOT.glob("src/fyke/*/__init__.py")}
+    assert {name for name in packages if f"[{name}]({name}.md)" not in index} == set()
+    linked = set(re.findall(r"\]\(([\w-]+\.md)\)", index))
+    assert linked == {page.name for page in folder.glob("*.md")} - {"README.md"}

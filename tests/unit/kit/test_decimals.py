@@ -24,7 +24,13 @@ def test_millionths_lose_no_digit(count: int, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("count", "text"),
-    [(0, "0 bytes"), (1000, "1,000 bytes"), (3 * 2**29, "1.5 GiB"), (2**20, "1 MiB")],
+    [
+        (0, "0 bytes"),
+        (1000, "1,000 bytes"),
+        (3 * 2**29, "1.5 GiB"),
+        (2**20, "1 MiB"),
+        (10**6, "1,000,000 bytes"),
+    ],
 )
 def test_bytes_have_the_largest_unit(count: int, text: str) -> None:
     assert binary_size(count) == text

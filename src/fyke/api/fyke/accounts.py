@@ -34,13 +34,19 @@ class AccountRoutes:
 
     @get(ACCOUNTS, scope=Scope.ADMIN, tag="Operator", errors=(Forbidden,))
     async def list_accounts(self, call: Call) -> wire.AccountList:
-        """Every account of this installation."""
+        """Every account of this installation.
+
+        For the operator.
+        """
         found = await self.accounts.list_accounts(call.caller)
         return wire.AccountList([wire.AccountItem.of(account) for account in found])
 
     @post(ACCOUNTS, scope=Scope.ADMIN, tag="Operator", errors=(Forbidden, Conflict))
     async def create_account(self, call: Call, wanted: wire.AccountToCreate) -> wire.CreatedAccount:
-        """Create an account with a first key."""
+        """Create an account with a first key.
+
+        For the operator. The name has 1 to 39 lower-case letters, digits and hyphens.
+        """
         account, key = await self.accounts.add_account(call.caller, wanted.name)
         return wire.CreatedAccount(wire.AccountItem.of(account), wire.CreatedKey.of(key))
 
@@ -51,7 +57,10 @@ class AccountRoutes:
         errors=(Forbidden, NotFound),
     )
     async def credit_account(self, call: Call, name: Name, wanted: wire.Credit) -> wire.AccountItem:
-        """Add balance and traffic to an account."""
+        """Add balance and traffic to an account.
+
+        For the operator. Both numbers are at least 0, and one of them is above.
+        """
         account = await self.accounts.credit(
             call.caller, name, Decimal(wanted.usd), Decimal(wanted.traffic_mb)
         )
@@ -66,7 +75,10 @@ class AccountRoutes:
     async def change_plan(
         self, call: Call, name: Name, wanted: wire.PlanChange
     ) -> wire.AccountItem:
-        """Change the plan of an account."""
+        """Change the plan of an account.
+
+        For the operator. Active runs continue.
+        """
         return wire.AccountItem.of(await self.accounts.set_plan(call.caller, name, wanted.plan))
 
     @get(KEYS, scope=Scope.ADMIN, errors=(Forbidden, NotFound))
@@ -77,7 +89,11 @@ class AccountRoutes:
 
     @post(KEYS, scope=Scope.ADMIN, errors=(Forbidden, NotFound, Conflict))
     async def create_key(self, call: Call, wanted: wire.KeyToCreate) -> wire.CreatedKey:
-        """Create a key; its text is in this answer only."""
+        """Create a key; its text is in this answer only.
+
+        Names of active keys are unique. A rate limit above the server's and another account are for
+        the operator.
+        """
         expires_at = wanted.expires_at_ms
         key = await self.accounts.create_key(
             call.caller,

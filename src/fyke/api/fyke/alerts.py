@@ -28,7 +28,10 @@ class AlertRoutes:
 
     @get(PATH, scope=Scope.READ)
     async def list_alerts(self, call: Call, wanted: wire.AlertQuery) -> wire.AlertPage:
-        """The account's alerts, newest first."""
+        """The account's alerts, newest first.
+
+        They are kept for 90 days.
+        """
         count, found = await self.alerts.page(
             call.caller,
             AlertFilter(unread=wanted.unread, rule_id=wanted.rule.strip()),
@@ -71,14 +74,23 @@ class AlertRoutes:
 
     @post(RULES, scope=Scope.WRITE, errors=(Refused, Forbidden))
     async def create_alert_rule(self, call: Call, wanted: wire.AlertRuleFields) -> wire.AlertRule:
-        """Create an alert rule for runs that end from now on."""
+        """Create an alert rule for runs that end from now on.
+
+        For runs of a worker or of a task, not both. Of the other members those count that the kind
+        uses: `failed`: `reasons`; `fewer_rows` and `slower`: `factor` times the usual;
+        `missing_field`: `field` and `percent`; `budget`: `budget_usd` and `budget_traffic_mb`. An
+        account has at most 50 rules.
+        """
         return wire.AlertRule.of(await self.alerts.add_rule(call.caller, _fields(wanted)))
 
     @put(f"{RULES}/{{id}}", scope=Scope.WRITE, errors=(NotFound, Forbidden))
     async def change_alert_rule(
         self, call: Call, id: Name, wanted: wire.AlertRuleFields
     ) -> wire.AlertRule:
-        """Replace an alert rule."""
+        """Replace an alert rule.
+
+        A rule that was off checks runs that end from now on.
+        """
         return wire.AlertRule.of(await self.alerts.change_rule(call.caller, id, _fields(wanted)))
 
     @delete(f"{RULES}/{{id}}", scope=Scope.WRITE, errors=(NotFound, Forbidden))

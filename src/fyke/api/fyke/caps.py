@@ -30,7 +30,11 @@ class CapRoutes:
 
     @put(PATH, scope=Scope.ADMIN, errors=(Forbidden,))
     async def change_caps(self, call: Call, wanted: wire.CapsToChange) -> wire.CapsReport:
-        """Change what a run may cost, and a month."""
+        """Change what a run may cost, and a month.
+
+        For users with the role owner. Caps apply from the next start on; an active run is stopped
+        when it exceeds them.
+        """
         return wire.CapsReport.of(await self.spending.change(call.caller, _change(wanted)))
 
     @put(
@@ -42,7 +46,10 @@ class CapRoutes:
     async def change_caps_of_account(
         self, call: Call, name: Name, wanted: wire.CapsToChange
     ) -> wire.CapsReport:
-        """Change the caps of any account."""
+        """Change the caps of any account.
+
+        For the operator.
+        """
         found = await self.spending.change(call.caller, _change(wanted), account=name)
         return wire.CapsReport.of(found)
 

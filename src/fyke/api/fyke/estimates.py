@@ -32,7 +32,11 @@ class EstimateRoutes:
     async def estimate_run(
         self, call: Call, slug: WorkerId, wanted: wire.EstimateQuery
     ) -> wire.EstimateReport:
-        """What a run will probably take and cost, from the account's earlier runs."""
+        """What a run will probably take and cost, from the account's earlier runs.
+
+        These are the last 200 at most that succeeded or reached their time limit; those of other
+        versions count where this one has too few. Options that are absent are those of the version.
+        """
         given = {name: getattr(wanted, name) for name in ("cpus", *NAMES)}
         system = {name: value for name, value in given.items() if value is not None}
         found = await self.estimates.of(
@@ -49,6 +53,9 @@ class EstimateRoutes:
     async def change_run_options(
         self, call: Call, slug: WorkerId, wanted: wire.RunOptionsToSet
     ) -> wire.RunOptions:
-        """Set the default run options of a worker, for all its versions."""
+        """Set the default run options of a worker, for all its versions.
+
+        Later versions take them over; runs keep the options that they were started with.
+        """
         given = {name: getattr(wanted, name) for name in NAMES}
         return wire.RunOptions.of(await self.options.change(call.caller, slug, given))

@@ -66,7 +66,10 @@ class FormRoutes:
 
     @get(f"{WORKER}/recent-inputs", scope=Scope.READ, errors=_UNKNOWN)
     async def list_recent_inputs(self, call: Call, slug: WorkerId) -> wire.RecentInputList:
-        """The inputs of the account's last runs of a worker."""
+        """The inputs of the account's last runs of a worker.
+
+        The last five.
+        """
         found = await self.forms.recent(call.caller, slug)
         return wire.RecentInputList([wire.RecentInput.of(each) for each in found])
 
@@ -86,7 +89,11 @@ class FormRoutes:
     async def import_input(
         self, call: Call, slug: WorkerId, wanted: wire.FileImport
     ) -> wire.ImportedValue:
-        """A CSV, TXT or XLSX file as the value of a list of the form."""
+        """A CSV, TXT or XLSX file as the value of a list of the form.
+
+        The body is the file, at most 5 MiB and 10,000 rows. Without `field` it is for the form's
+        only list.
+        """
         data = await read_body(call.request, MAX_BYTES + 1)
         view = await self.forms.open(call.caller, slug, wanted.version)
         choice = ImportChoice(wanted.column, wanted.sheet)
@@ -97,7 +104,11 @@ class FormRoutes:
     async def write_snippet(
         self, call: Call, slug: WorkerId, wanted: wire.SnippetRequest
     ) -> wire.StartSnippet:
-        """A program that starts a run with this input."""
+        """A program that starts a run with this input.
+
+        It reads the key from the environment variable `FYKE_KEY`, and an input of more than 16,000
+        characters from `body.json`.
+        """
         raw = wanted.raw
         view = await self.forms.open(call.caller, slug, wanted.version)
         value = (await self.forms.check(call.caller, view, raw)).value

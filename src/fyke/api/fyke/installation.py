@@ -28,23 +28,35 @@ class InstallationRoutes:
 
     @get(f"{PATH}/plans", scope=Scope.ADMIN, errors=(Forbidden,))
     async def list_plans(self, call: Call) -> wire.PlanList:
-        """The plans, and how many accounts have each."""
+        """The plans, and how many accounts have each.
+
+        For the operator.
+        """
         found = await self.installation.plans(call.caller)
         return wire.PlanList([wire.PlanItem.of(line) for line in found])
 
     @get(f"{PATH}/prices", scope=Scope.ADMIN, errors=(Forbidden,))
     async def get_prices(self, call: Call) -> wire.PriceList:
-        """Prices and limits of runs."""
+        """Prices and limits of runs.
+
+        For the operator.
+        """
         return wire.PriceList.of(self.installation.tariff(call.caller))
 
     @get(f"{PATH}/proxies", scope=Scope.ADMIN, errors=(Forbidden,))
     async def get_proxies(self, call: Call) -> wire.ProxyReportList:
-        """The proxies that runs of each region use."""
+        """The proxies that runs of each region use.
+
+        For the operator. Addresses are without user and password.
+        """
         return wire.ProxyReportList.of(self.installation.egress_report(call.caller))
 
     @get(f"{PATH}/storage", scope=Scope.ADMIN, errors=(Forbidden,))
     async def get_storage(self, call: Call, wanted: wire.StorageQuery) -> wire.StorageSizes:
-        """What is stored, and what is free."""
+        """What is stored, and what is free.
+
+        For the operator. The figures are at most a minute old.
+        """
         report = await self.installation.storage(call.caller, fresh=wanted.fresh)
         return wire.StorageSizes.of(report)
 
@@ -52,24 +64,36 @@ class InstallationRoutes:
     async def preview_retention(
         self, call: Call, wanted: wire.RetentionQuery
     ) -> wire.RetentionPreview:
-        """The runs that retention removes, or would with other days."""
+        """The runs that retention removes, or would with other days.
+
+        For the operator. Nothing is removed.
+        """
         found = await self.installation.retention(call.caller, wanted.days)
         return wire.RetentionPreview.of(found)
 
     @get(f"{PATH}/versions", scope=Scope.ADMIN, errors=(Forbidden,))
     async def list_components(self, call: Call) -> wire.ComponentList:
-        """The versions of the product and of what it runs on."""
+        """The versions of the product and of what it runs on.
+
+        For the operator.
+        """
         found = await self.installation.versions(call.caller)
         return wire.ComponentList([wire.ComponentItem(**asdict(one)) for one in found])
 
     @get(f"{PATH}/settings", scope=Scope.ADMIN, errors=(Forbidden,))
     async def list_settings(self, call: Call) -> wire.SettingList:
-        """Every setting as this server has read it."""
+        """Every setting as this server has read it.
+
+        For the operator. Secrets are masked.
+        """
         found = self.installation.settings(call.caller)
         return wire.SettingList([wire.SettingItem(**asdict(line)) for line in found])
 
     @get(f"{PATH}/health/{{card}}", scope=Scope.ADMIN, errors=(Forbidden, NotFound))
     async def get_health_card(self, call: Call, card: Card) -> HealthReport:
-        """The health of one part."""
+        """The health of one part.
+
+        For the operator, within three seconds.
+        """
         checks = await self.installation.card(call.caller, card)
         return HealthReport([HealthCheckItem.of(check) for check in checks])

@@ -50,12 +50,18 @@ class OverviewRoutes:
 
     @get("/api/fyke/health", scope=Scope.READ, errors=(Forbidden,))
     async def get_health(self, call: Call) -> wire.HealthReport:
-        """Disk, sandboxes and proxies of the installation."""
+        """Disk, sandboxes and proxies of the installation.
+
+        For the operator.
+        """
         checks = await self.health.all(call.caller)
         return wire.HealthReport([wire.HealthCheckItem.of(check) for check in checks])
 
     @get("/api/fyke/runners", scope=Scope.READ, errors=(Forbidden,))
     async def list_runners(self, call: Call) -> wire.RunnerList:
-        """The runners that are alive."""
+        """The runners that are alive.
+
+        For the operator.
+        """
         found = await self.overview.runners(call.caller)
         return wire.RunnerList([wire.RunnerItem.of(runner) for runner in found])

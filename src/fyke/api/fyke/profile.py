@@ -29,7 +29,11 @@ class ProfileRoutes:
 
     @get(SESSIONS, scope=Scope.ADMIN)
     async def list_sessions(self, call: Call) -> wire.SessionList:
-        """The console sessions of the key's user."""
+        """The console sessions of the key's user.
+
+        A session ends seven days after its last use, thirty days after sign-in at the latest, and
+        with a new password.
+        """
         found = await self.sessions.list(call.caller)
         return wire.SessionList([wire.SessionItem.of(session) for session in found])
 
@@ -66,13 +70,21 @@ class ProfileRoutes:
     async def save_view(
         self, call: Call, name: Name, wanted: wire.ViewToSave
     ) -> wire.UserPreferences:
-        """Set the query that a page of the console opens with."""
+        """Set the query that a page of the console opens with.
+
+        An empty query removes it. A user has at most 50.
+        """
         chosen = await self.profiles.save_view(call.caller, name, wanted.query)
         return wire.UserPreferences.of(chosen)
 
     @get("/api/fyke/audit", scope=Scope.ADMIN, errors=(Forbidden,))
     async def get_audit(self, call: Call, wanted: wire.AuditQuery) -> wire.AuditPage:
-        """The audit log of the account: every action with user and time."""
+        """The audit log of the account: every action with user and time.
+
+        For users with the role owner. Send `next` as `before` for the page that follows. Entries
+        are kept for `keep_days`, a year when that is 0. Starts by a schedule are in the history of
+        the task.
+        """
         found = await self.audit.page(
             call.caller, before=wanted.before, limit=wanted.limit, action=wanted.action
         )

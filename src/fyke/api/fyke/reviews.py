@@ -37,13 +37,19 @@ class ReviewRoutes:
     async def share_worker(
         self, call: Call, slug: WorkerId, wanted: wire.ShareRequest
     ) -> wire.SharedWorker:
-        """Publish a version for all accounts, after a review where one is needed."""
+        """Publish a version for all accounts, after a review where one is needed.
+
+        The setting `review` decides whether one is needed; the operator's own versions need none.
+        """
         waiting = await self.reviews.share(call.caller, slug, wanted.version, wanted.note)
         return wire.SharedWorker.of(waiting)
 
     @post(f"{WORKER}/unshare", scope=Scope.WRITE, tag="Workers", errors=_OWN)
     async def unshare_worker(self, call: Call, slug: WorkerId) -> None:
-        """Make a worker private to its account."""
+        """Make a worker private to its account.
+
+        A submission that waits is taken back.
+        """
         await self.reviews.unshare(call.caller, slug)
 
     @get(f"{WORKER}/submissions", scope=Scope.READ, tag="Workers", errors=_OWN)
@@ -82,7 +88,10 @@ class ReviewRoutes:
     async def approve_submission(
         self, call: Call, id: Name, wanted: wire.ReviewDecision
     ) -> wire.SubmissionItem:
-        """Publish the submitted version for all accounts."""
+        """Publish the submitted version for all accounts.
+
+        When another reviewer has decided first, the error names them.
+        """
         await self.reviews.approve(call.caller, id, wanted.reply)
         return wire.SubmissionItem.view(await self.reviews.get(call.caller, id))
 

@@ -37,7 +37,13 @@ class RunListRoutes:
 
     @get(PATH, scope=Scope.READ)
     async def search_runs(self, call: Call, wanted: wire.RunListQuery) -> wire.RunItemPage:
-        """Runs of the account, newest first, searched over all of history."""
+        """Runs of the account, newest first, searched over all of history.
+
+        Page numbers reach 10,000 runs back; cursors have no limit. `count` is exact unless
+        `count_is_minimum` is true, and null where it was not counted. A filter that few runs match
+        stops after 100,000 runs, with `error` after 10,000 messages: `looked_back_to` is the time
+        it reached, and `next_cursor` continues there.
+        """
         search = await self.lists.search(call.caller, _terms(wanted))
         size = min(wanted.page_size, MOST_ROWS)
         cursor = wanted.cursor.strip()
@@ -50,7 +56,10 @@ class RunListRoutes:
 
     @get(f"{PATH}/export", scope=Scope.READ, produces=(CSV_MEDIA,))
     async def export_run_list(self, call: Call, wanted: wire.RunSearchFields) -> Response:
-        """The whole list of runs as CSV."""
+        """The whole list of runs as CSV.
+
+        Texts that a spreadsheet would read as a formula begin with a single quote.
+        """
         search = await self.lists.search(call.caller, _terms(wanted))
         return await csv_file(csv_of(self.lists.all_rows(call.caller, search)), "runs.csv")
 
@@ -61,7 +70,11 @@ class RunListRoutes:
         starts=True,
     )
     async def change_runs(self, call: Call, wanted: wire.BulkRequest) -> wire.BulkResults:
-        """Abort, rerun or delete many runs, with a result for each."""
+        """Abort, rerun or delete many runs, with a result for each.
+
+        At most 100 named runs, or with `all_matching` at most 500 that match the filters and that
+        the action applies to. With a key for repeated starts no run is rerun twice.
+        """
         caller, action, key = call.caller, wanted.action, call.start_key
         url = wanted.callback_url.strip()
         if wanted.all_matching and wanted.runs:

@@ -45,7 +45,10 @@ class RunRoutes:
 
     @delete(RUN, scope=Scope.WRITE, errors=(RunNotFound, Refused))
     async def delete_run(self, call: Call, slug: RunSlug) -> None:
-        """Delete a finished run with its rows and logs."""
+        """Delete a finished run with its rows and logs.
+
+        Its ledger entries stay.
+        """
         await self.runs.delete(call.caller, slug)
 
     @get(f"{RUN}/events", scope=Scope.READ, errors=(RunNotFound,))
@@ -56,18 +59,27 @@ class RunRoutes:
 
     @get(f"{RUN}/waiting", scope=Scope.READ, errors=(RunNotFound,))
     async def explain_waiting_run(self, call: Call, slug: RunSlug) -> wire.WaitingRun:
-        """Why a run has not started."""
+        """Why a run has not started.
+
+        `code` is empty when it does not wait.
+        """
         return wire.WaitingRun.of(await self.waiting.reason(call.caller, slug))
 
     @get("/api/fyke/waiting-runs", scope=Scope.READ)
     async def list_waiting_runs(self, call: Call) -> wire.WaitingRunList:
-        """Runs that have not started, newest first, with what they wait for."""
+        """Runs that have not started, newest first, with what they wait for.
+
+        At most 100.
+        """
         found = await self.waiting.reasons(call.caller)
         return wire.WaitingRunList([wire.WaitingRun.of(wait) for wait in found])
 
     @get(f"{RUN}/usage", scope=Scope.READ, errors=(RunNotFound,))
     async def get_run_usage(self, call: Call, slug: RunSlug) -> wire.RunUsageReport:
-        """What a run has used over time, and its cost line by line."""
+        """What a run has used over time, and its cost line by line.
+
+        At most 300 samples; a run that ends within a second or two has none.
+        """
         return wire.RunUsageReport.of(await self.usages.of_run(call.caller, slug))
 
     @get(f"{RUN}/subtasks", scope=Scope.READ, errors=(RunNotFound,))
@@ -82,7 +94,11 @@ class RunRoutes:
 
     @get(f"{RUN}/sites", scope=Scope.READ, errors=(RunNotFound,))
     async def list_run_sites(self, call: Call, slug: RunSlug) -> wire.SiteList:
-        """The sites that a run has connected to, and those that were refused."""
+        """The sites that a run has connected to, and those that were refused.
+
+        Those with the most bytes first, while it runs as of a few seconds ago; `(other)` is all
+        beyond 200.
+        """
         return wire.SiteList.of(await self.sites.of_run(call.caller, slug))
 
 

@@ -31,7 +31,11 @@ class SecretRoutes:
     async def set_worker_secret(
         self, call: Call, slug: Name, name: Name, wanted: SecretValue
     ) -> WorkerSecret:
-        """Set a secret, or replace its value; no answer contains it."""
+        """Set a secret, or replace its value; no answer contains it.
+
+        Names that mean something to Fyke, to an interpreter or to the network are refused. A worker
+        has at most 50.
+        """
         return WorkerSecret.of(await self.secrets.put(call.caller, slug, name, wanted.value))
 
     @delete(f"{PATH}/{{name}}", scope=Scope.ADMIN, errors=(WorkerNotFound, Forbidden, NotFound))

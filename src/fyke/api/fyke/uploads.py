@@ -38,20 +38,29 @@ class UploadRoutes:
         consumes=(Media(FORM_TYPE, form=wire.ZipUpload),),
     )
     async def upload_zip(self, call: Call) -> wire.UploadItem:
-        """Upload the ZIP of a project and have it checked."""
+        """Upload the ZIP of a project and have it checked.
+
+        The checks continue after the answer. An account has at most 100 uploads.
+        """
         form = await read_form(call.request, wire.ZipUpload)
         found = await self.uploads.add_zip(call.caller, form.scraper_file, form.name)
         return wire.UploadItem.of(found)
 
     @post(f"{PATH}/git", scope=Scope.WRITE, errors=(Forbidden, Refused))
     async def upload_git(self, call: Call, wanted: wire.GitUpload) -> wire.UploadItem:
-        """Fetch a project from a git repository and have it checked."""
+        """Fetch a project from a git repository and have it checked.
+
+        Submodules, hooks and filters are ignored.
+        """
         source = GitSource(wanted.url, wanted.ref, wanted.folder)
         return wire.UploadItem.of(await self.uploads.add_git(call.caller, source))
 
     @get(PATH, scope=Scope.READ)
     async def list_uploads(self, call: Call, wanted: PageQuery) -> wire.UploadPage:
-        """The account's uploads, newest first."""
+        """The account's uploads, newest first.
+
+        They are kept for 14 days.
+        """
         count, found = await self.uploads.page(
             call.caller, offset=wanted.offset, limit=wanted.page_size
         )
@@ -76,7 +85,10 @@ class UploadRoutes:
     async def publish_upload(
         self, call: Call, id: Name, wanted: wire.UploadPublication
     ) -> wire.PublishedUpload:
-        """Publish an upload whose checks have passed."""
+        """Publish an upload whose checks have passed.
+
+        The finding `review_waiting` says that other accounts get the version once it is approved.
+        """
         published = await self.uploads.publish(
             call.caller,
             id,

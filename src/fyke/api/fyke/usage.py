@@ -24,19 +24,29 @@ class UsageRoutes:
 
     @get("/api/fyke/usage", scope=Scope.READ)
     async def get_usage(self, call: Call, wanted: wire.UsageQuery) -> wire.UsageReport:
-        """What was used, by day or month."""
+        """What was used, by day or month.
+
+        At most 366 days. A run counts on the day on which it ended, in the account's time zone of
+        that day. The sums are those of the ledger.
+        """
         period = await self.usage.period(call.caller, wanted.since, wanted.until)
         return wire.UsageReport.of(await self.usage.view(call.caller, period, wanted.by))
 
     @get("/api/fyke/usage/parts", scope=Scope.READ)
     async def get_usage_parts(self, call: Call, wanted: wire.UsagePartsQuery) -> wire.UsageParts:
-        """What was used, by worker, task or key."""
+        """What was used, by worker, task or key.
+
+        The most expensive first, at most 100; `rest` is the sum of the others.
+        """
         period = await self.usage.period(call.caller, wanted.since, wanted.until)
         return wire.UsageParts.of(await self.usage.split(call.caller, period, wanted.by))
 
     @get("/api/fyke/ledger", scope=Scope.READ)
     async def list_ledger(self, call: Call, wanted: wire.LedgerPageQuery) -> wire.LedgerList:
-        """Movements of money and traffic, newest first."""
+        """Movements of money and traffic, newest first.
+
+        With `holds` also what was put on hold at a start and released at the end.
+        """
         entries = await self._filter(call.caller, wanted)
         size = min(wanted.page_size, MOST_ENTRIES)
         page = await self.usage.ledger(call.caller, entries, cursor=wanted.cursor, size=size)

@@ -26,13 +26,20 @@ class UserRoutes:
 
     @get(PATH, scope=Scope.ADMIN, errors=(Forbidden, NotFound))
     async def list_users(self, call: Call, wanted: OfAccount) -> wire.UserList:
-        """The account's users."""
+        """The account's users.
+
+        An owner manages users, a member starts and changes everything else, a viewer only reads.
+        """
         found = await self.users.list(call.caller, account=wanted.account or None)
         return wire.UserList([wire.UserItem.of(entry) for entry in found])
 
     @post(PATH, scope=Scope.ADMIN, errors=(Forbidden, NotFound, Conflict))
     async def invite_user(self, call: Call, wanted: wire.UserToInvite) -> wire.Invitation:
-        """Add a user, who chooses a password by the link in the answer."""
+        """Add a user, who chooses a password by the link in the answer.
+
+        For users with the role owner. Names are unique in the installation and have 1 to 64 of a to
+        z, digits and `. _ @ + -`.
+        """
         user, link = await self.users.invite(
             call.caller, wanted.name, wanted.role, account=wanted.account or None
         )
@@ -42,7 +49,10 @@ class UserRoutes:
     async def change_role(
         self, call: Call, name: Name, wanted: wire.RoleChange
     ) -> wire.AccountUser:
-        """Give a user another role."""
+        """Give a user another role.
+
+        For users with the role owner. An account always keeps one owner who can sign in.
+        """
         user = await self.users.change_role(
             call.caller, name, wanted.role, account=wanted.account or None
         )
@@ -62,11 +72,18 @@ class UserRoutes:
 
     @delete(USER, scope=Scope.ADMIN, errors=(Forbidden, NotFound, Refused))
     async def remove_user(self, call: Call, name: Name, wanted: OfAccount) -> None:
-        """Remove a user for good."""
+        """Remove a user for good.
+
+        Sessions and links end and keys are revoked; what the user created stays.
+        """
         await self.users.remove(call.caller, name, account=wanted.account or None)
 
     @post(f"{USER}/link", scope=Scope.ADMIN, errors=(Forbidden, NotFound))
     async def link_user(self, call: Call, name: Name) -> wire.UserLink:
-        """Create a link with which a user chooses a new password."""
+        """Create a link with which a user chooses a new password.
+
+        An older link ends; the present password works until the new one is chosen. For owners, and
+        for the operator also in other accounts.
+        """
         link = await self.users.link(call.caller, name)
         return wire.UserLink.of(link, call.visit.origin)

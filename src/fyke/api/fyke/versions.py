@@ -39,7 +39,10 @@ class VersionRoutes:
     async def compare_versions(
         self, call: Call, slug: WorkerId, wanted: changes.VersionPair
     ) -> changes.ComparedVersions:
-        """The differences between two versions of a worker."""
+        """The differences between two versions of a worker.
+
+        Files are compared for the worker's own account only.
+        """
         found = await self.history.compare(call.caller, slug, wanted.before, wanted.after)
         return changes.ComparedVersions.of(found)
 
@@ -52,7 +55,10 @@ class VersionRoutes:
     async def withdraw_version(
         self, call: Call, slug: WorkerId, version: Name, wanted: wire.VersionNotice
     ) -> wire.VersionItem:
-        """Take a version out of use; its active runs continue."""
+        """Take a version out of use; its active runs continue.
+
+        The reason is shown to users who name the version.
+        """
         found = await self.workers.withdraw(call.caller, slug, version, wanted.reason)
         return wire.VersionItem.of(found)
 
@@ -73,6 +79,9 @@ class VersionRoutes:
     async def roll_back_version(
         self, call: Call, slug: WorkerId, version: Name
     ) -> wire.RolledBackVersion:
-        """Publish the files of an earlier version again, as the newest."""
+        """Publish the files of an earlier version again, as the newest.
+
+        The page of the worker stays as it is. Refused when the latest version has these very files.
+        """
         _, newest, findings = await self.workers.roll_back(call.caller, slug, version)
         return wire.RolledBackVersion.of(newest, findings)

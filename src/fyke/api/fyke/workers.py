@@ -44,13 +44,20 @@ class WorkerRoutes:
     async def change_worker_page(
         self, call: Call, slug: WorkerId, wanted: wire.WorkerPageChange
     ) -> wire.CatalogItem:
-        """Change what the page of a worker says."""
+        """Change what the page of a worker says.
+
+        What is absent stays; so does a title that is sent empty.
+        """
         worker = await self.workers.change_page(call.caller, slug, wanted.page)
         return wire.CatalogItem.entry(await self.catalog.entry(call.caller, worker.id))
 
     @delete(WORKER, scope=Scope.WRITE, errors=(WorkerNotFound, Forbidden))
     async def delete_worker(self, call: Call, slug: WorkerId) -> wire.DeletedWorker:
-        """Delete a worker; its past runs stay."""
+        """Delete a worker; its past runs stay.
+
+        Active runs continue, runs that wait fail. Tasks stay, but do not start. The name is free
+        for a new worker.
+        """
         return wire.DeletedWorker(await self.removal.delete(call.caller, slug))
 
     @get(f"{WORKER}/output-fields", scope=Scope.READ, errors=(WorkerNotFound, VersionUnavailable))
@@ -69,13 +76,20 @@ class WorkerRoutes:
     async def allow_builds(
         self, call: Call, slug: WorkerId, wanted: wire.BuildsChange
     ) -> wire.BuildsAllowed:
-        """Allow or forbid that; for the operator."""
+        """Allow or forbid that dependencies of a worker run code while they are installed.
+
+        For the operator. What has been built stays in use.
+        """
         await self.builds.allow(call.caller, slug, allowed=wanted.allowed)
         return wire.BuildsAllowed.of(*await self.builds.of(call.caller, slug))
 
     @get("/api/fyke/catalog", scope=Scope.READ)
     async def browse_catalog(self, call: Call, wanted: wire.CatalogSearch) -> wire.CatalogList:
-        """Published workers and the account's own, with the success of their runs."""
+        """Published workers and the account's own, with the success of their runs.
+
+        Runs that were aborted, stopped at a cap or failed through a fault of the platform do not
+        count for the rate. Deleted runs stay counted.
+        """
         query = CatalogQuery(
             wanted.search,
             wanted.category or None,
@@ -93,7 +107,10 @@ class WorkerRoutes:
 
     @put(f"{FAVOURITES}/{{slug}}", scope=Scope.WRITE, errors=(WorkerNotFound,))
     async def add_favourite(self, call: Call, slug: WorkerId) -> wire.CatalogItem:
-        """Mark a worker as a favourite."""
+        """Mark a worker as a favourite.
+
+        At most 200.
+        """
         return wire.CatalogItem.entry(await self.catalog.mark(call.caller, slug, favourite=True))
 
     @delete(f"{FAVOURITES}/{{slug}}", scope=Scope.WRITE, errors=(WorkerNotFound,))

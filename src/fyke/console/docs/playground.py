@@ -60,7 +60,7 @@ async def attempt(
 ) -> PlaygroundCall:
     """Send the request and return the response. Raise ``InvalidRequest`` when it cannot be sent."""
     if len(request.body.encode()) > MAX_BODY:
-        raise InvalidRequest(f"body: at most {MAX_BODY} bytes can be sent from here")
+        raise InvalidRequest(f"at most {MAX_BODY} bytes can be sent from here", field="body")
     trial, done = PlaygroundCall(), asyncio.Event()
     started = perf_counter()
     try:

@@ -32,7 +32,7 @@ class Table:
 
 def refuse(rule: str, line: int = 0, source: str = _FILE) -> InvalidRequest:
     """Return the error for a text that cannot be used."""
-    return InvalidRequest(rule, field=f"{source}, line {line}" if line else source)
+    return InvalidRequest(rule, field=f"line {line} of {source}" if line else source)
 
 
 def bounded(rows: Iterable[tuple[int, list[str]]], source: str = _FILE) -> Table:

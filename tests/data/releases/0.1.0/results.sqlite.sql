@@ -14,6 +14,7 @@ CREATE TABLE results_headers (
 	data BLOB NOT NULL, 
 	PRIMARY KEY (attempt)
 );
+INSERT INTO "results_headers" VALUES(1,X'5B5B225469746C65222C227469746C65222C2274657874225D5D');
 CREATE TABLE results_log (
 	id INTEGER NOT NULL, 
 	type SMALLINT NOT NULL, 
@@ -22,6 +23,7 @@ CREATE TABLE results_log (
 	timestamp BIGINT NOT NULL, 
 	PRIMARY KEY (id)
 );
+INSERT INTO "results_log" VALUES(4294967297,2,'worker','one page read',1700000000000);
 CREATE TABLE results_rows (
 	id INTEGER NOT NULL, 
 	attempt BIGINT NOT NULL, 
@@ -37,7 +39,7 @@ CREATE TABLE results_runs (
 	log_entries BIGINT NOT NULL, 
 	UNIQUE (run_id)
 );
-INSERT INTO "results_runs" VALUES(1,'run',2,0);
+INSERT INTO "results_runs" VALUES(1,'run',2,1);
 CREATE TABLE results_upserts (
 	run BIGINT NOT NULL, 
 	digest BLOB NOT NULL, 

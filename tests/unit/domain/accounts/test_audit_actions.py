@@ -9,7 +9,7 @@ from fyke.domain.accounts.audit_actions import MOST_ADDRESS, action_of
 from fyke.model.account import Caller
 from fyke.model.audit import AuditAction
 
-PAGE = Path(__file__).parents[4] / "docs" / "reference" / "api.md"
+PAGE = Path(__file__).parents[4] / "docs" / "reference" / "api-fyke.md"
 
 
 def test_the_page_of_the_api_names_every_act() -> None:

@@ -186,8 +186,7 @@ def test_a_moment_in_the_past_is_refused_with_its_zone() -> None:
     with pytest.raises(InvalidRequest) as error:
         first_time(over, "Europe/Berlin", 0, NOW, OWN_NAMES)
     assert error.value.message == (
-        "date and time are in the past: 2020-01-02 03:04 (Europe/Berlin) is over; "
-        "choose a later moment"
+        "date: 2020-01-02 03:04 (Europe/Berlin) is in the past; choose a later date or time"
     )
 
 
