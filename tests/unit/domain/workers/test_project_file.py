@@ -46,7 +46,11 @@ def test_what_it_says(text: str, declared: Declared) -> None:
         ('{"secrets": "LOGIN"}', "secrets must be a list of at most 50", 'write ["SHOP_LOGIN"]'),
         ('{"secrets": [1]}', "secrets[0]: '' must be 1 to 64 characters", "change the name"),
         ('{"secrets": ["A", "b"]}', "secrets[1]: 'b' must be 1 to 64", "change the name"),
-        ('{"secrets": ["HTTPS_PROXY"]}', "secrets[0]: HTTPS_PROXY is reserved", "as in MY_HTTPS_PROXY"),
+        (
+            '{"secrets": ["HTTPS_PROXY"]}',
+            "HTTPS_PROXY is reserved",
+            "as in MY_HTTPS_PROXY",
+        ),
         ('{"install": true}', 'install must be "wheels" or "build"', 'write "wheels"'),
     ],
 )
