@@ -17,7 +17,7 @@ import time
 from common import arguments, head, line
 
 from fyke.contracts.execution import Sandbox
-from integration.sandbox.boxes import MIB, SPAWNERS, Site, site
+from integration.sandbox.sandboxes import MIB, SPAWNERS, Site, site
 
 QUIET = """
 import time

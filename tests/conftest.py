@@ -45,7 +45,7 @@ def anyio_backend() -> str:
 @pytest.fixture(scope="session")
 def templates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the two databases, empty but for their tables, for tests to copy."""
-    from support.house import make_templates
+    from support.app import make_templates
 
     return make_templates(tmp_path_factory.mktemp("databases"))
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from fyke.domain.accounts.links import Purpose
-from support.house import House
+from support.app import App
 from support.pages import BASE, FROM_OUR_PAGE, Visitor
 
 PASSWORD = "a long enough secret"
 
 
 @pytest.fixture
-async def password(app: House) -> str:
+async def password(app: App) -> str:
     link = await app.services.users.link(app.owner, "owner")
     await app.services.links.use(Purpose.SETUP, link.token, PASSWORD, "a test", "127.0.0.1")
     return PASSWORD

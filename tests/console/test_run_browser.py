@@ -38,14 +38,14 @@ class Stage:
 
     def __init__(self, server: Served, access: Restarts) -> None:
         self.server, self.access = server, access
-        self.token = server.do(sign_in(server.house.services.sessions, server.house))
-        self.worker = server.do(server.house.publish()).id
+        self.token = server.do(sign_in(server.app.services.sessions, server.app))
+        self.worker = server.do(server.app.publish()).id
         self.said = self.pushed = 0
         self.run = ""
         self.lease: Lease
 
     def accept(self) -> str:
-        app = self.server.house
+        app = self.server.app
         body = {"parameters": {"custom": {"urls": [{"url": "https://a.example"}]}}}
         request = StartRequest(self.worker, None, body, "", Origin.WEB)
         self.run = self.server.do(app.services.runs.start(app.owner, request)).id
@@ -53,7 +53,7 @@ class Stage:
         return self.run
 
     def take(self) -> None:
-        [self.lease] = self.server.do(self.server.house.begin())
+        [self.lease] = self.server.do(self.server.app.begin())
 
     def begin(self) -> str:
         run = self.accept()
@@ -63,12 +63,12 @@ class Stage:
     def say(self, count: int, text: str = "line") -> None:
         lines = [f"{text} {n}" for n in range(self.said + 1, self.said + count + 1)]
         self.said += count
-        self.server.do(self.server.house.push(self.lease, [], log=lines))
+        self.server.do(self.server.app.push(self.lease, [], log=lines))
 
     def push(self, count: int) -> None:
         rows = [{"n": n} for n in range(self.pushed + 1, self.pushed + count + 1)]
         self.pushed += count
-        self.server.do(self.server.house.push(self.lease, rows))
+        self.server.do(self.server.app.push(self.lease, rows))
 
     def flood(self, count: int) -> None:
         """Many lines in one commit."""
@@ -76,11 +76,11 @@ class Stage:
         lines = [NewLogEntry(2, number, f"flood {n}", 5) for n in range(count)]
         self.said += count
         batch = AttemptBatch(self.run, self.lease.attempt.id, log=lines)
-        self.server.do(self.server.house.results.commit([batch]))
+        self.server.do(self.server.app.results.commit([batch]))
         self.say(1)  # signals the stream
 
     def end(self) -> None:
-        self.server.do(self.server.house.end(self.lease))
+        self.server.do(self.server.app.end(self.lease))
 
 
 @pytest.fixture(scope="module")
@@ -258,7 +258,7 @@ def test_a_run_that_is_deleted_while_its_page_is_open(stage: Stage, browser: Bro
         page.goto(f"/runs/{run}/usage")
         # the element itself has no layout: its parts are shown only with content
         page.wait_for_selector("run-live[data-live]", state="attached")
-        stage.server.do(stage.server.house.services.runs.forget(run))
+        stage.server.do(stage.server.app.services.runs.forget(run))
         expect(page.locator("#run-ending")).to_contain_text("This run was deleted")
 
 
@@ -268,7 +268,7 @@ def test_the_curve_and_the_sites_go_on_while_the_run_does(
 ) -> None:
     monkeypatch.setattr(run_live, "USE_SECONDS", 0.0)
     run = stage.begin()
-    app = stage.server.house
+    app = stage.server.app
 
     def use(*seconds: int) -> None:
         def work(tx: Any) -> None:
@@ -303,8 +303,8 @@ def test_the_curve_and_the_sites_go_on_while_the_run_does(
 @pytest.mark.long
 def test_a_session_that_ends_switches_live_updates_off(stage: Stage, browser: Browser) -> None:
     run = stage.begin()
-    sessions = stage.server.house.services.sessions
-    token = stage.server.do(sign_in(sessions, stage.server.house))
+    sessions = stage.server.app.services.sessions
+    token = stage.server.do(sign_in(sessions, stage.server.app))
     with tab(browser, stage.access.url, token) as (page, _):
         page.goto(f"/runs/{run}/log")
         stage.say(1)
@@ -321,7 +321,7 @@ def test_the_export_dialog_gives_the_focus_back_and_orders_fields(
     stage: Stage, browser: Browser
 ) -> None:
     run = stage.begin()
-    app = stage.server.house
+    app = stage.server.app
     stage.server.do(app.push(stage.lease, [{"a": 1, "b": "=x"}]))
     stage.end()
     with tab(browser, stage.access.url, stage.token) as (page, watch):

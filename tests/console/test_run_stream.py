@@ -28,7 +28,7 @@ class Stage:
 
     def __init__(self, server: Served) -> None:
         self.server = server
-        app = server.house
+        app = server.app
         token = server.do(sign_in(app.services.sessions, app))
         self.http = httpx2.Client(
             base_url=server.base_url, cookies={"fyke_session": token}, timeout=20
@@ -36,7 +36,7 @@ class Stage:
         self.worker = server.do(app.publish()).id
 
     def begin(self) -> tuple[str, Lease]:
-        app = self.server.house
+        app = self.server.app
         body = {"parameters": {"custom": {"urls": [{"url": "https://a.example"}]}}}
         request = StartRequest(self.worker, None, body, "", Origin.WEB)
         run = self.server.do(app.services.runs.start(app.owner, request))
@@ -44,12 +44,12 @@ class Stage:
         return run.id, lease
 
     def say(self, lease: Lease, *texts: str) -> None:
-        self.server.do(self.server.house.push(lease, [], log=texts))
+        self.server.do(self.server.app.push(lease, [], log=texts))
 
     def flood(self, lease: Lease, count: int) -> None:
         lines = [NewLogEntry(2, lease.attempt.number, f"n {n}", 5) for n in range(count)]
         batch = AttemptBatch(lease.run.id, lease.attempt.id, log=lines)
-        self.server.do(self.server.house.results.commit([batch]))
+        self.server.do(self.server.app.results.commit([batch]))
 
     def messages(self, path: str, place: str = "") -> Iterator[str]:
         headers = {"last-event-id": place} if place else {}
@@ -95,7 +95,7 @@ def test_a_stream_goes_on_where_a_message_ended(stage: Stage) -> None:
     assert place == "200.running.0"
     rest, place = until_line(stage.messages(path, place), 250)
     assert rest == [*range(201, 251)]
-    stage.server.do(stage.server.house.end(lease))
+    stage.server.do(stage.server.app.end(lease))
     end = list(stage.messages(path, place))
     assert end[-1] == "event: end\ndata: end"
     assert not any(LINE.search(message) for message in end)
@@ -128,9 +128,9 @@ def test_a_run_that_is_deleted_meanwhile_says_so_and_ends(stage: Stage) -> None:
     run, lease = stage.begin()
     messages = stage.messages(f"/runs/{run}/live?tab=output&seen=1")
     assert "run-figures" in next(messages)
-    stage.server.do(stage.server.house.push(lease, [{"n": 1}, {"n": 2}, {"n": 3}]))
+    stage.server.do(stage.server.app.push(lease, [{"n": 1}, {"n": 2}, {"n": 3}]))
     assert "2 new rows" in next(messages)
-    stage.server.do(stage.server.house.services.runs.forget(run))
+    stage.server.do(stage.server.app.services.runs.forget(run))
     rest = list(messages)
     assert "This run was deleted" in rest[-2]
     assert rest[-1] == "event: end\ndata: end"
@@ -140,7 +140,7 @@ def test_a_run_that_is_deleted_meanwhile_says_so_and_ends(stage: Stage) -> None:
 
 def test_the_first_rows_come_by_themselves_and_later_ones_are_announced(stage: Stage) -> None:
     run, lease = stage.begin()
-    push, app = stage.server.do, stage.server.house
+    push, app = stage.server.do, stage.server.app
     path = f"/runs/{run}/live?tab=output&seen=0&form=record"
     messages = stage.messages(path)
     first = next(messages)
@@ -168,7 +168,7 @@ def test_rows_that_come_with_the_end_are_shown_too(stage: Stage) -> None:
     run, lease = stage.begin()
     messages = stage.messages(f"/runs/{run}/live?tab=output&seen=0")
     next(messages)
-    app = stage.server.house
+    app = stage.server.app
     stage.server.do(app.push(lease, [{"n": 1}]))
     stage.server.do(app.end(lease))
     text = "".join(messages)
@@ -180,7 +180,7 @@ def test_sites_come_while_the_run_goes_on_in_the_chosen_order(
 ) -> None:
     monkeypatch.setattr(run_live, "USE_SECONDS", 0.0)
     run, lease = stage.begin()
-    app = stage.server.house
+    app = stage.server.app
     stage.say(lease, "one")
     messages = stage.messages(f"/runs/{run}/live?tab=traffic&sort=site")
     first = next(one for one in messages if 'hx-target="#traffic"' in one)
@@ -202,7 +202,7 @@ def test_the_usage_comes_while_the_run_goes_on(
 ) -> None:
     monkeypatch.setattr(run_live, "USE_SECONDS", 0.0)
     run, lease = stage.begin()
-    app = stage.server.house
+    app = stage.server.app
     report = AttemptReport(
         lease.attempt, AttemptUsage(traffic_bytes=5_000_000, cpu_ms=1200, memory_bytes=7)
     )

@@ -12,10 +12,10 @@ import pytest
 
 from fyke.contracts.execution import EnvironmentFailed
 from fyke.model.worker import Language
-from integration.sandbox.boxes import SPAWNERS
-from support.environments import Installing, bench
+from integration.sandbox.sandboxes import SPAWNERS
+from support.environments import Installing, open_workspace
 from support.memory import a_version
-from support.wheels import make_shelf, make_wheel
+from support.wheels import make_wheel, make_wheel_folder
 
 pytestmark = [
     pytest.mark.anyio,
@@ -29,8 +29,8 @@ PYTHON = replace(a_version("w"), language=Language.PYTHON, requirements="tiny\n"
 @pytest.fixture(params=SPAWNERS)
 async def maker(request: pytest.FixtureRequest) -> AsyncIterator[Maker]:
     """Make implementations that share one place, as several processes do."""
-    async with bench(request.param) as made:
-        make_wheel(make_shelf(made.shelf), "tiny")
+    async with open_workspace(request.param) as made:
+        make_wheel(make_wheel_folder(made.wheels), "tiny")
         yield made.offline
         assert os.listdir(made.place.work) == []
 

@@ -16,16 +16,16 @@ from fyke.model.account import Role, Scope
 from fyke.model.audit import AuditAction, NewAudit
 from fyke.model.user import OneTimeLink, Preferences, Purpose, Session
 from support import records
-from support.door import PASSWORD, Door, open_door
+from support.auth import PASSWORD, Auth, open_auth
 
 pytestmark = pytest.mark.anyio
 State = Any
 
 
 @pytest.fixture
-async def door(state_url: str) -> AsyncIterator[Door]:
-    async with open_door(state_url) as door:
-        yield door
+async def auth(state_url: str) -> AsyncIterator[Auth]:
+    async with open_auth(state_url) as auth:
+        yield auth
 
 
 async def person(state: State, **changes: Any) -> str:
@@ -156,12 +156,12 @@ async def test_a_newer_link_ends_the_older_and_each_is_used_once(state: State) -
     assert await state.write(lambda tx: tx.links.remove_expired(10)) == 1
 
 
-async def test_two_who_use_one_link_at_once_get_one_password(door: Door) -> None:
-    link = await door.users.link(door.owner, "owner")
+async def test_two_who_use_one_link_at_once_get_one_password(auth: Auth) -> None:
+    link = await auth.users.link(auth.owner, "owner")
 
     async def use(number: int) -> NewSession | Exception:
         try:
-            return await door.links.use(
+            return await auth.links.use(
                 Purpose.SETUP, link.token, f"secret of number {number}", "", ""
             )
         except LinkSpent as error:
@@ -169,18 +169,18 @@ async def test_two_who_use_one_link_at_once_get_one_password(door: Door) -> None
 
     found = await asyncio.gather(*(use(number) for number in range(8)))
     [won] = [number for number, one in enumerate(found) if isinstance(one, NewSession)]
-    await door.enter("owner", f"secret of number {won}")
-    assert len(await door.sessions.list(door.owner)) == 2
+    await auth.enter("owner", f"secret of number {won}")
+    assert len(await auth.sessions.list(auth.owner)) == 2
 
 
-async def test_two_owners_who_remove_each_other_leave_one(door: Door) -> None:
-    await door.set_up()
-    owner = await door.caller(await door.enter("owner"))
-    ada = await door.caller(await door.add("ada", "owner"))
+async def test_two_owners_who_remove_each_other_leave_one(auth: Auth) -> None:
+    await auth.set_up()
+    owner = await auth.caller(await auth.enter("owner"))
+    ada = await auth.caller(await auth.add("ada", "owner"))
 
     async def remove(caller: Any, name: str) -> bool:
         try:
-            await door.users.remove(caller, name)
+            await auth.users.remove(caller, name)
         except Refused as error:
             assert "last owner" in error.message
             return False
@@ -188,7 +188,7 @@ async def test_two_owners_who_remove_each_other_leave_one(door: Door) -> None:
 
     done = await asyncio.gather(remove(owner, "ada"), remove(ada, "owner"))
     assert sorted(done) == [False, True]
-    left = await door.users.list(door.owner)
+    left = await auth.users.list(auth.owner)
     assert [item.user.role for item in left] == [Role.OWNER]
 
 
@@ -227,14 +227,14 @@ async def test_the_log_is_read_backwards_and_forgotten_from_its_end(state: State
     assert [entry.target for entry in await page("a")] == ["t3"]
 
 
-async def test_what_failed_is_not_in_the_log(door: Door) -> None:
+async def test_what_failed_is_not_in_the_log(auth: Auth) -> None:
     with pytest.raises(Conflict):
-        await door.accounts.add_account(door.owner, "owner")
+        await auth.accounts.add_account(auth.owner, "owner")
     with pytest.raises(Conflict):
-        await door.users.invite(door.owner, "owner", "member")
-    assert await door.audit.page(door.owner) == []
-    await door.add("ada", password=PASSWORD)
+        await auth.users.invite(auth.owner, "owner", "member")
+    assert await auth.audit.page(auth.owner) == []
+    await auth.add("ada", password=PASSWORD)
     with pytest.raises(Conflict):
-        await door.accounts.add_account(door.owner, "ada")
-    acts = [entry.action for entry in await door.audit.page(door.owner)]
+        await auth.accounts.add_account(auth.owner, "ada")
+    acts = [entry.action for entry in await auth.audit.page(auth.owner)]
     assert acts == [AuditAction.PASSWORD, AuditAction.INVITE]

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from support.house import make_templates, open_house
+from support.app import make_templates, open_app
 
 pytestmark = pytest.mark.anyio
 
@@ -42,8 +42,8 @@ async def document(tmp_path: Path) -> Object:
     templates, home = tmp_path / "templates", tmp_path / "home"
     templates.mkdir()
     home.mkdir()
-    async with open_house(home, make_templates(templates)) as house:
-        served: Object = house.app().openapi()
+    async with open_app(home, make_templates(templates)) as app:
+        served: Object = app.asgi().openapi()
     return served
 
 

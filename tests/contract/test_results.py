@@ -19,7 +19,7 @@ from fyke.model.results import AttemptBatch, Header, PushedRow, Row, RunTotals
 from fyke.storage.sql.results import delete, read, write
 from fyke.storage.sql.results.drivers import Driver
 from fyke.storage.sql.results.store import SqlResults, open_results
-from support import oracle
+from support import reference_order
 from support.memory import MemoryStorage
 from support.prepared import rows_in
 
@@ -630,9 +630,12 @@ async def test_sorted_rows_have_one_order_on_every_database(
         kept = [
             row
             for row in rows
-            if all(oracle.meets(row.data, f.field, f.operator, f.value) for f in choice.filters)
+            if all(
+                reference_order.meets(row.data, f.field, f.operator, f.value)
+                for f in choice.filters
+            )
         ]
-        expected = oracle.ordered(kept, sort.removeprefix("-"), descending=sort[0] == "-")
+        expected = reference_order.ordered(kept, sort.removeprefix("-"), descending=sort[0] == "-")
         assert list(order.positions) == expected
 
 

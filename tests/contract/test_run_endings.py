@@ -43,7 +43,7 @@ class Stage:
 
     storage: Any
     results: SqlResults
-    rings: list[str] = field(default_factory=list)
+    notified: list[str] = field(default_factory=list)
     rules: Rules = FREE
 
     @property
@@ -120,7 +120,9 @@ async def stage(state_url: str, tmp_path: Path) -> AsyncIterator[Stage]:
     url = rows_in(tmp_path) if state_url.startswith("sqlite") else state_url
     migrate_results(url)
     made = Stage(None, open_results(url, durable=False))
-    made.storage = open_storage(state_url, durable=False, notify=made.rings.append, hiding=HIDING)
+    made.storage = open_storage(
+        state_url, durable=False, notify=made.notified.append, hiding=HIDING
+    )
     yield made
     await made.storage.close()
     await made.results.close()
@@ -135,8 +137,8 @@ async def test_the_last_subtask_ends_the_run_and_counts_the_rows(stage: Stage) -
     await stage.end(leases[1], traffic_bytes=5)
     now = await stage.check_ended_once(run)
     assert (now.state, now.results, now.traffic_bytes) == (RunState.SUCCEEDED, 7, 15)
-    assert OUTBOX in stage.rings
-    assert f"run:{run.id}" in stage.rings
+    assert OUTBOX in stage.notified
+    assert f"run:{run.id}" in stage.notified
 
 
 async def test_rows_of_a_failed_subtask_are_hidden_in_a_run_that_succeeds(stage: Stage) -> None:
@@ -214,7 +216,7 @@ async def test_an_abort_stops_what_runs_and_ends_what_waits(stage: Stage) -> Non
     moved = await stage.abort(run)
     assert moved is not None
     assert moved.state is RunState.ABORTING
-    assert STOP in stage.rings
+    assert STOP in stage.notified
     orders = await stage.attempts.report([AttemptReport(lease.attempt, AttemptUsage())], 15_000)
     assert orders.stop[lease.attempt.id].outcome is Outcome.ABORTED
     await stage.end(lease, Outcome.ABORTED)

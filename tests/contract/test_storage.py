@@ -46,17 +46,17 @@ async def test_an_exception_leaves_nothing_and_rings_nothing(state: State) -> No
     with pytest.raises(ZeroDivisionError):
         await state.write(work)
     assert await state.read(lambda tx: tx.accounts.get(account.id)) is None
-    assert state.rings == []
+    assert state.notified == []
 
 
 async def test_rings_leave_after_the_commit_once_per_topic_in_order(state: State) -> None:
     def work(tx: Transaction) -> list[str]:
         for topic in ("work", "stop", "work"):
             tx.notify(topic)
-        return list(state.rings)
+        return list(state.notified)
 
     assert await state.write(work) == []
-    assert state.rings == ["work", "stop"]
+    assert state.notified == ["work", "stop"]
 
 
 async def test_a_conflict_that_is_caught_does_not_spoil_the_transaction(state: State) -> None:

@@ -138,15 +138,15 @@ async def test_the_end_of_a_run_wakes_the_runners_where_a_plan_may_hold_others(
         return lambda tx: apply(tx, rules, run, event, "test")
 
     running = await state.write(moved(AttemptStarted(), first))
-    assert WORK not in state.rings  # room is taken
+    assert WORK not in state.notified  # room is taken
     await state.write(moved(SubtaskEnded(0, 1, SUCCESS), running))
-    assert (state.rings.count(run_topic(first.id)), WORK in state.rings) == (2, woken)
-    state.rings.clear()
+    assert (state.notified.count(run_topic(first.id)), WORK in state.notified) == (2, woken)
+    state.notified.clear()
     await state.write(moved(AbortRequested(alive=0), second))
-    assert (WORK in state.rings) is woken
-    state.rings.clear()
+    assert (WORK in state.notified) is woken
+    state.notified.clear()
     assert await state.write(moved(AbortRequested(alive=0), second)) is None  # it was too late
-    assert state.rings == []
+    assert state.notified == []
 
 
 async def test_two_storages_lease_at_once_and_no_plan_is_overdrawn(state: State) -> None:

@@ -324,7 +324,7 @@ def test_a_server_that_is_killed_before_the_delivery(
     slug = own_platform.push(python_project(waits), "callback-waits")
     run = start(own_platform, slug, receiver.url("/later"))
     own_platform.wait_for(lambda: own_platform.detail(run)["status"] == 2, "its beginning")
-    own_platform.wait_for(own_platform.boxes, "its process")
+    own_platform.wait_for(own_platform.sandboxes, "its process")
     supervisor = _supervisor_of(own_platform.role("server"))
     os.kill(supervisor, signal.SIGSTOP)  # so that nobody starts another server
     try:

@@ -19,9 +19,9 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from support.axe import sideways
 from support.booted import Booted
 from support.browser import Watch, chromium, tab
-from support.hands import HANDS, Hand
+from support.input_devices import INPUT_DEVICES, InputDevice
 from support.projects import python_project
-from support.twins import TwinBooted, any_booted
+from support.two_servers import BootedPair, any_booted
 
 PASSWORD = "corn flower blue"
 ROWS = 6
@@ -70,7 +70,7 @@ def home() -> Iterator[Booted]:
 class Visit:
     """Somebody in front of the console."""
 
-    hand: Hand
+    hand: InputDevice
     page: Page
     watch: Watch
     phone: bool
@@ -97,14 +97,14 @@ class Visit:
         assert sideways(self.page) == ""
 
 
-def sign_in(home: Booted, page: Page, hand: Hand) -> None:
+def sign_in(home: Booted, page: Page, hand: InputDevice) -> None:
     """The first visit sets the password by the link of ``fyke up``, the others sign in.
 
     The link names the first server; it is opened at the platform's address, as all pages are.
     """
     told = re.search(r"(http://[^/\s]+)(/setup\?token=\S+)", home.log.read_text())
     assert told, home.tail()
-    assert told[1] == (home.each[0] if isinstance(home, TwinBooted) else home.url)
+    assert told[1] == (home.each[0] if isinstance(home, BootedPair) else home.url)
     page.goto(told[2])
     password = page.locator("input[name=password]")
     if page.get_by_role("heading", name="Set up Fyke").count() == 0:
@@ -115,9 +115,9 @@ def sign_in(home: Booted, page: Page, hand: Hand) -> None:
     page.wait_for_url(re.compile(r"/(welcome)?$"))
 
 
-@pytest.fixture(scope="module", params=HANDS)
+@pytest.fixture(scope="module", params=INPUT_DEVICES)
 def visit(request: pytest.FixtureRequest, browser: Browser, home: Booted) -> Iterator[Visit]:
-    kind, size, phone = HANDS[request.param]
+    kind, size, phone = INPUT_DEVICES[request.param]
     touch = {"has_touch": True, "is_mobile": True} if phone else {}
     with tab(browser, home.url, size=size, reduced_motion="reduce", **touch) as (page, watch):
         hand = kind(page)

@@ -21,7 +21,7 @@ import pytest
 from fyke.client.errors import ApiError
 from support.booted import Booted
 from support.projects import python_project
-from support.twins import any_booted
+from support.two_servers import any_booted
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 ROWS = 205  # three pages

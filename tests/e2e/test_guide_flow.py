@@ -17,7 +17,7 @@ import pytest
 
 from support.booted import Booted
 from support.projects import python_project, zoo
-from support.twins import any_booted
+from support.two_servers import any_booted
 
 pytestmark = pytest.mark.needs("curl", "java", "go", "php", "php_curl", "jq")
 

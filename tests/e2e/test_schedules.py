@@ -36,10 +36,10 @@ def test_a_schedule_starts_a_run_that_is_carried_out(platform: Booted) -> None:
         send(platform, "POST", TASKS, {"worker_id": slug, "title": title, "input": {}})["slug"]
         for title in ("by itself", "the bell")
     ]
-    path, bell = (f"/api/fyke/tasks/{task}/schedule" for task in made)
+    path, signals = (f"/api/fyke/tasks/{task}/schedule" for task in made)
     send(platform, "PUT", path, {"kind": "interval", "every": 3600})
     planned = make_due(platform, made[0])
-    send(platform, "PUT", bell, {"kind": "daily", "time": "00:00"})
+    send(platform, "PUT", signals, {"kind": "daily", "time": "00:00"})
 
     def fired() -> Any:
         return send(platform, "GET", f"{path}/fires")["list"]

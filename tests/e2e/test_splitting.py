@@ -223,7 +223,7 @@ def test_an_abort_ends_what_runs_and_starts_nothing_more(platform: Booted) -> No
     platform.call("/api/v1/scraper/abort", {"run_slug": run})
     detail = platform.ended(run)
     assert (detail["status"], detail["err_msg"]) == (ABORTED, "Aborted on request")
-    platform.wait_for(lambda: not platform.boxes(), "an empty process table", 15)
+    platform.wait_for(lambda: not platform.sandboxes(), "an empty process table", 15)
     begun = {e["group"] for e in _log(platform, run) if e["content"].endswith(" - Running...")}
     assert 0 < len(begun) < len(words)
     assert len(platform.rows(run)) == detail["results"]

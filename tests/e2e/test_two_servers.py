@@ -18,7 +18,7 @@ import pytest
 
 from support.projects import python_project, zoo
 from support.receivers import Receiver, listening
-from support.twins import WANTED, TwinBooted, answers, twin_booted
+from support.two_servers import WANTED, BootedPair, answers, booted_pair
 
 pytestmark = pytest.mark.needs("postgres")
 
@@ -45,13 +45,13 @@ for number in range({ROWS}):
 
 
 @pytest.fixture(scope="module")
-def twins() -> Iterator[TwinBooted]:
-    with twin_booted(work_mb="64", callback_allow="127.0.0.1/32") as platform:
+def twins() -> Iterator[BootedPair]:
+    with booted_pair(work_mb="64", callback_allow="127.0.0.1/32") as platform:
         yield platform
 
 
 @pytest.fixture(scope="module")
-def quick(twins: TwinBooted) -> str:
+def quick(twins: BootedPair) -> str:
     """A worker that pushes three rows and ends; uploaded to one, used at both."""
     return twins.push(zoo("upserts"), "twin-quick")
 
@@ -63,7 +63,7 @@ def receiver() -> Iterator[Receiver]:
 
 
 def send(
-    twins: TwinBooted, method: str, path: str, body: Any = None, *, at: str = "", **headers: str
+    twins: BootedPair, method: str, path: str, body: Any = None, *, at: str = "", **headers: str
 ) -> httpx2.Response:
     """A request to one of the two, or to whichever comes next."""
     return httpx2.request(
@@ -75,7 +75,7 @@ def send(
     )
 
 
-def data(twins: TwinBooted, method: str, path: str, body: Any = None, **more: str) -> Any:
+def data(twins: BootedPair, method: str, path: str, body: Any = None, **more: str) -> Any:
     answer = send(twins, method, path, body, **more)
     assert answer.json()["code"] == 0, answer.text
     return answer.json()["data"]
@@ -86,7 +86,7 @@ def at_once(work: Callable[[int], Any], times: int) -> list[Any]:
         return list(pool.map(work, range(times)))
 
 
-def test_a_start_at_either_is_waited_for_read_and_aborted_at_both(twins: TwinBooted) -> None:
+def test_a_start_at_either_is_waited_for_read_and_aborted_at_both(twins: BootedPair) -> None:
     one, other = twins.each
     body = {"input": {}, "is_async": False}
     with httpx2.Client(base_url=one, headers={"api-key": twins.key}) as client:
@@ -105,7 +105,7 @@ def test_a_start_at_either_is_waited_for_read_and_aborted_at_both(twins: TwinBoo
     assert min(twins.relay.taken.values()) > 0
 
 
-def test_one_key_starts_one_run_whoever_is_asked(twins: TwinBooted, quick: str) -> None:
+def test_one_key_starts_one_run_whoever_is_asked(twins: BootedPair, quick: str) -> None:
     path, key = f"/api/v2/workers/{quick}/runs", {"idempotency-key": "twin-start"}
     runs = at_once(lambda _: data(twins, "POST", path, {"input": {}}, **key)["run_slug"], 16)
     assert len(set(runs)) == 1
@@ -116,7 +116,7 @@ def test_one_key_starts_one_run_whoever_is_asked(twins: TwinBooted, quick: str) 
     assert twins.ended(runs[0])["status"] == SUCCEEDED
 
 
-def test_a_plan_holds_over_both(twins: TwinBooted) -> None:
+def test_a_plan_holds_over_both(twins: BootedPair) -> None:
     key = twins.new_account("small")
     slug = twins.push(zoo("pushes_for_ever"), "twin-own", key=key)
     path = f"/api/v2/workers/{slug}/runs"
@@ -128,7 +128,7 @@ def test_a_plan_holds_over_both(twins: TwinBooted) -> None:
             data(twins, "POST", f"/api/v2/worker-runs/{run}/abort", **{"api-key": key})
 
 
-def test_a_schedule_fires_once_although_both_look(twins: TwinBooted, quick: str) -> None:
+def test_a_schedule_fires_once_although_both_look(twins: BootedPair, quick: str) -> None:
     tasks = [
         data(
             twins,
@@ -144,10 +144,10 @@ def test_a_schedule_fires_once_although_both_look(twins: TwinBooted, quick: str)
     due = int(time.time()) * 1000
     marks = ", ".join("?" * len(tasks))
     twins.change_state(f"UPDATE schedules SET next_at = ? WHERE task_id IN ({marks})", due, *tasks)
-    bell = {"kind": "daily", "time": "00:00"}
+    signals = {"kind": "daily", "time": "00:00"}
     spare = {"worker_id": quick, "title": "bell", "input": {}}
     ringing = data(twins, "POST", "/api/v2/worker-tasks", spare)["slug"]
-    data(twins, "PUT", f"/api/fyke/tasks/{ringing}/schedule", bell)
+    data(twins, "PUT", f"/api/fyke/tasks/{ringing}/schedule", signals)
 
     def fires(task: str) -> list[Any]:
         found: list[Any] = data(twins, "GET", f"/api/fyke/tasks/{task}/schedule/fires")["list"]
@@ -164,7 +164,7 @@ def test_a_schedule_fires_once_although_both_look(twins: TwinBooted, quick: str)
 
 
 def test_callbacks_come_once_and_in_order(
-    twins: TwinBooted, quick: str, receiver: Receiver
+    twins: BootedPair, quick: str, receiver: Receiver
 ) -> None:
     path = f"/api/v2/workers/{quick}/runs"
 
@@ -184,13 +184,13 @@ def test_callbacks_come_once_and_in_order(
         assert words in (["running", "succeeded"], ["succeeded"])
 
 
-def _all_sent(twins: TwinBooted, run: str) -> bool:
+def _all_sent(twins: BootedPair, run: str) -> bool:
     listed = data(twins, "GET", f"/api/fyke/runs/{run}/deliveries")["list"]
     ended = any(one["kind"] == "terminal" for one in listed)
     return ended and all(one["state"] in ("delivered", "superseded") for one in listed)
 
 
-def test_the_rate_of_a_key_is_that_of_both_together(twins: TwinBooted) -> None:
+def test_the_rate_of_a_key_is_that_of_both_together(twins: BootedPair) -> None:
     made = data(twins, "POST", "/api/fyke/keys", {"name": "slow", "rate_limit": 4})
     slow = {"api-key": made["key"]}
     for at in twins.each:  # from its second request on each knows whose key it is
@@ -208,7 +208,7 @@ def test_the_rate_of_a_key_is_that_of_both_together(twins: TwinBooted) -> None:
     assert told == {'"default";q=4;w=2'}  # of the one that answers
 
 
-def test_a_stream_goes_on_at_the_other_server(twins: TwinBooted) -> None:
+def test_a_stream_goes_on_at_the_other_server(twins: BootedPair) -> None:
     run = twins.start_run(twins.push(python_project(COUNTS), "twin-counts"))
     rows: list[int] = []
     last, turn = "", 0
@@ -220,7 +220,7 @@ def test_a_stream_goes_on_at_the_other_server(twins: TwinBooted) -> None:
 
 
 def _some_events(
-    twins: TwinBooted, at: str, run: str, last: str, rows: list[int], most: int
+    twins: BootedPair, at: str, run: str, last: str, rows: list[int], most: int
 ) -> str:
     """Read events from ``at`` behind the event ``last`` until ``most`` rows came or the end; the
     rows are added to ``rows``, the id of the last event is returned."""
@@ -244,7 +244,7 @@ def _rows(event: dict[str, Any]) -> list[Any]:
     return [item for item in event.get("list", ()) if "row" in item]
 
 
-def test_a_download_is_taken_up_again_at_the_other_server(twins: TwinBooted) -> None:
+def test_a_download_is_taken_up_again_at_the_other_server(twins: BootedPair) -> None:
     run = twins.start_run(twins.push(python_project(COUNTS), "twin-counts"))
     assert twins.ended(run)["status"] == SUCCEEDED
     one, other = twins.each
@@ -266,7 +266,7 @@ def test_a_download_is_taken_up_again_at_the_other_server(twins: TwinBooted) -> 
     assert len(texts) == 1
 
 
-def test_a_revoked_key_opens_neither_of_them_a_second_later(twins: TwinBooted) -> None:
+def test_a_revoked_key_opens_neither_of_them_a_second_later(twins: BootedPair) -> None:
     one, other = twins.each
     made = data(twins, "POST", "/api/fyke/keys", {"name": "short"}, at=one)
     used = {"api-key": made["key"]}
@@ -279,7 +279,7 @@ def test_a_revoked_key_opens_neither_of_them_a_second_later(twins: TwinBooted) -
         assert time.monotonic() - revoked < 1.5, "it is remembered for a second at most"
 
 
-def test_one_of_them_may_die(twins: TwinBooted, quick: str) -> None:
+def test_one_of_them_may_die(twins: BootedPair, quick: str) -> None:
     twins.kill_role("server")
     runs = [twins.start_run(quick) for _ in range(4)]
     assert {twins.ended(run)["status"] for run in runs} == {SUCCEEDED}

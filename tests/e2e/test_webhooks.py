@@ -13,7 +13,7 @@ import pytest
 from standardwebhooks import Webhook
 
 from support.booted import Booted, booted
-from support.mail_servers import MailBox, mailing
+from support.mail_servers import Mailbox, mailing
 from support.projects import zoo
 from support.receivers import Receiver, listening
 
@@ -27,13 +27,13 @@ def receiver() -> Iterator[Receiver]:
 
 
 @contextmanager
-def mail_box() -> Iterator[MailBox]:
+def mail_box() -> Iterator[Mailbox]:
     """A mail server in a thread of its own."""
-    box, ready, stop = MailBox(), threading.Event(), asyncio.Event()
+    mailbox, ready, stop = Mailbox(), threading.Event(), asyncio.Event()
     loop = asyncio.new_event_loop()
 
     async def serve() -> None:
-        async with mailing(box):
+        async with mailing(mailbox):
             ready.set()
             await stop.wait()
 
@@ -41,7 +41,7 @@ def mail_box() -> Iterator[MailBox]:
     thread.start()
     assert ready.wait(10)
     try:
-        yield box
+        yield mailbox
     finally:
         loop.call_soon_threadsafe(stop.set)
         thread.join(10)
@@ -62,18 +62,18 @@ def test_an_endpoint_is_told_and_the_installation_is_well(
 
 @pytest.mark.long
 def test_a_mail_box_is_told(receiver: Receiver) -> None:
-    with mail_box() as box:
+    with mail_box() as mailbox:
         settings = {
             "callback_allow": "127.0.0.1/32",
-            "smtp_url": f"smtp://127.0.0.1:{box.port}",
+            "smtp_url": f"smtp://127.0.0.1:{mailbox.port}",
             "mail_from": "fyke@example.org",
         }
         with booted(**settings) as platform:
             run = told(platform, receiver, "ada@example.org")
-            platform.wait_for(lambda: box.messages, "the mail")
+            platform.wait_for(lambda: mailbox.messages, "the mail")
             page = ask(platform, "/api/fyke/alerts")
             assert (page["count"], page["unread"], page["list"][0]["run_slug"]) == (1, 1, run)
-    [(sender, to, text)] = box.messages
+    [(sender, to, text)] = mailbox.messages
     assert (sender, to) == ("fyke@example.org", ["ada@example.org"])
     assert b"Subject: [Fyke] Failures" in text and f"/runs/{run}".encode() in text
 

@@ -170,7 +170,7 @@ def nothing_is_left(platform: Booted, run: str) -> None:
 
     def left() -> list[str]:
         folders = os.listdir(platform.home / "work")
-        return [*map(str, platform.boxes()), *folders, *groups_of(platform)]
+        return [*map(str, platform.sandboxes()), *folders, *groups_of(platform)]
 
     platform.wait_for(lambda: not left(), f"nothing to be left of run {run}", 10)
 

@@ -30,8 +30,8 @@ async def test_it_tells_what_is_there(tmp_path: Path, monkeypatch: pytest.Monkey
     )
     make_home(settings)
     migrate_all(settings)
-    async with open_runtime(settings) as house:
-        probe = ServerProbe(house, TimerBoard(), ManualClock(7))
+    async with open_runtime(settings) as app:
+        probe = ServerProbe(app, TimerBoard(), ManualClock(7))
         lines = {line.name: line for line in probe.settings()}
         assert set(lines) == set(Settings.model_fields)
         assert "secret" not in str(lines)
@@ -55,8 +55,8 @@ async def test_the_proxy_of_the_machine_is_knocked_at(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
     make_home(settings)
     migrate_all(settings)
-    async with open_runtime(settings) as house:
-        probe = ServerProbe(house, TimerBoard(), ManualClock())
+    async with open_runtime(settings) as app:
+        probe = ServerProbe(app, TimerBoard(), ManualClock())
         [check] = await probe.egress()
         assert check.level is Level.BAD and "does not answer" in check.detail
         ready = asyncio.Event()

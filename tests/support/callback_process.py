@@ -16,7 +16,7 @@ from fyke.kit.clock import SystemClock
 from fyke.notify.http import HttpNotifier
 from fyke.storage.sql.state.storage import open_storage
 from fyke.timers.callbacks import CallbackTimer
-from support.callback_trials import Bell
+from support.callback_trials import LocalSignals
 from support.callbacks import MASTER
 
 
@@ -34,7 +34,7 @@ class Fatal:
 
 async def main(url: str) -> None:
     storage = open_storage(url, durable=True, notify=str, hiding=frozenset())
-    await CallbackTimer(storage, Fatal(), Bell(), SystemClock(), MASTER).tick()
+    await CallbackTimer(storage, Fatal(), LocalSignals(), SystemClock(), MASTER).tick()
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from support.egress import (
     socks,
     until,
 )
-from support.inside import PUBLIC
+from support.internal_addresses import PUBLIC
 from support.packets import Capture
 
 PORT = 8000

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from fyke.model.worker import Language
-from support.environments import bench
+from support.environments import open_workspace
 from support.memory import a_version
 from support.sdk_server import platform
 
@@ -51,7 +51,7 @@ async def _install(target: Path) -> None:
         language=Language.PYTHON,
         requirements=(WORKER / "requirements.txt").read_text(),
     )
-    async with bench() as made:
+    async with open_workspace() as made:
         environment = await made.environments(dict(os.environ)).ensure(version, WORKER)
         assert environment.path is not None
         shutil.copytree(environment.path, target, symlinks=True)

@@ -23,7 +23,7 @@ MIB = 2**20
 
 
 @dataclass
-class HouseProbe:
+class FixedProbe:
     """Implements ``contracts.InstallationProbe``. ``looks`` counts what is asked of the disk."""
 
     prices: Prices

@@ -24,7 +24,7 @@ TASK = {
 LISTS = ("queue_refs",)  # fields that take several names
 
 
-class Door(Enum):
+class Access(Enum):
     """Who is let in."""
 
     PUBLIC = "anybody"
@@ -36,7 +36,7 @@ class Door(Enum):
 class Entry:
     """A route.
 
-    ``names``: field to the kind of object that it names, see ``support.estate``; it
+    ``names``: field to the kind of object that it names, see ``support.owned_objects``; it
     goes into the path when the path has it, else into the query or the body. ``sends`` is the rest
     of a valid request. ``writes``: not for viewers. ``fresh``: further objects that are made right
     before the owner's call. ``form``: the body is a multipart form. ``personal``: whoever asks
@@ -45,7 +45,7 @@ class Entry:
 
     names: Mapping[str, str] = NONE
     sends: Mapping[str, Any] = NONE
-    door: Door = Door.KEY
+    access: Access = Access.KEY
     writes: bool = False
     fresh: tuple[str, ...] = ()
     form: bool = False
@@ -54,7 +54,7 @@ class Entry:
 
 
 def _public(**names: str) -> Entry:
-    return Entry(names, door=Door.PUBLIC)
+    return Entry(names, access=Access.PUBLIC)
 
 
 def _reads(sends: Mapping[str, Any] = NONE, **names: str) -> Entry:
@@ -68,7 +68,7 @@ def _changes(
 
 
 def _operates(sends: Mapping[str, Any] = NONE, *, writes: bool = True, **names: str) -> Entry:
-    return Entry(names, sends, door=Door.OPERATOR, writes=writes)
+    return Entry(names, sends, access=Access.OPERATOR, writes=writes)
 
 
 _START = {"input": INPUT}
@@ -79,7 +79,7 @@ _WEBHOOK = {"url": "http://127.0.0.1:1024/told", "events": ["run.failed"]}
 _RULE = {"name": "Failed", "kind": "failed"}
 
 _PUBLIC: dict[str, Entry] = {
-    "GET /api/store": Entry(sends={"search": "reader"}, door=Door.PUBLIC),
+    "GET /api/store": Entry(sends={"search": "reader"}, access=Access.PUBLIC),
     "GET /api/scraper": _public(slug="worker"),
     "GET /api/proxy/region": _public(),
     "GET /api/v2/proxy/region": _public(),

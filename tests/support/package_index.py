@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from support.wheels import make_shelf, make_wheel
+from support.wheels import make_wheel, make_wheel_folder
 
 PYPROJECT = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
 BACKEND = """
@@ -149,7 +149,7 @@ def served() -> Iterator[Index]:
     """With the packages that every Worker gets."""
     index = Index()
     with TemporaryDirectory() as folder:
-        for wheel in make_shelf(Path(folder)).iterdir():
+        for wheel in make_wheel_folder(Path(folder)).iterdir():
             index.add(wheel.name, wheel.read_bytes())
     thread = threading.Thread(target=index.server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()

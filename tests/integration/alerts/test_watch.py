@@ -21,7 +21,7 @@ from fyke.model.alert import Alert, AlertFilter
 from fyke.model.callback import DeliveryFilter
 from fyke.model.run import Outcome
 from support.alerts import a_run
-from support.house import House
+from support.app import App
 
 pytestmark = pytest.mark.anyio
 PROCESS = Path(__file__).parents[2] / "support" / "alert_process.py"
@@ -29,72 +29,72 @@ ALL = AlertFilter()
 FAILED = RuleFields("Failed", "failed")
 
 
-async def found(house: House, *, look: bool = True, **wanted: Any) -> list[Alert]:
+async def found(app: App, *, look: bool = True, **wanted: Any) -> list[Alert]:
     """The owner's alerts, oldest first, after a look at all that wait."""
     if look:
-        assert await AlertMonitor(house.storage, house.results, mails=True).work_off() is None
-    _, alerts = await house.services.alerts.page(
-        house.owner, AlertFilter(**wanted), offset=0, limit=500
+        assert await AlertMonitor(app.storage, app.results, mails=True).work_off() is None
+    _, alerts = await app.services.alerts.page(
+        app.owner, AlertFilter(**wanted), offset=0, limit=500
     )
     return alerts[::-1]
 
 
-async def test_each_rule_tells_of_the_runs_that_it_looks_at(house: House) -> None:
-    alerts, owner = house.services.alerts, house.owner
-    first, second = await house.publish("one"), await house.publish("two")
+async def test_each_rule_tells_of_the_runs_that_it_looks_at(app: App) -> None:
+    alerts, owner = app.services.alerts, app.owner
+    first, second = await app.publish("one"), await app.publish("two")
     every = (await alerts.add_rule(owner, FAILED)).rule
     zero = RuleFields("Empty", "zero_rows", worker=first.path)
     of_worker = (await alerts.add_rule(owner, zero)).rule
     off = (await alerts.add_rule(owner, replace(FAILED, name="Off", enabled=False))).rule
     runs = [
-        await a_run(house, worker=first.id),
-        await a_run(house, rows=(), worker=first.id),
-        await a_run(house, rows=(), worker=second.id),
-        await a_run(house, Outcome.EXIT_CODE, worker=second.id),
+        await a_run(app, worker=first.id),
+        await a_run(app, rows=(), worker=first.id),
+        await a_run(app, rows=(), worker=second.id),
+        await a_run(app, Outcome.EXIT_CODE, worker=second.id),
     ]
-    told = [(one.rule_id, one.run_id) for one in await found(house)]
+    told = [(one.rule_id, one.run_id) for one in await found(app)]
     assert told == [(of_worker.id, runs[1].id), (every.id, runs[3].id)]
     assert await alerts.unread(owner) == 2
-    assert await alerts.unread(house.other) == 0
+    assert await alerts.unread(app.other) == 0
     # what was looked at is not looked at again, and a rule that is switched on looks ahead only
     await alerts.change_rule(owner, off.id, replace(FAILED, name="On"))
-    assert len(await found(house)) == 2
-    await a_run(house, Outcome.EXIT_CODE, worker=second.id)
-    assert [one.rule_name for one in await found(house)] == ["Empty", "Failed", "Failed", "On"]
+    assert len(await found(app)) == 2
+    await a_run(app, Outcome.EXIT_CODE, worker=second.id)
+    assert [one.rule_name for one in await found(app)] == ["Empty", "Failed", "Failed", "On"]
 
 
-async def test_fewer_rows_and_missing_fields_are_seen_in_real_rows(house: House) -> None:
-    alerts, owner = house.services.alerts, house.owner
+async def test_fewer_rows_and_missing_fields_are_seen_in_real_rows(app: App) -> None:
+    alerts, owner = app.services.alerts, app.owner
     await alerts.add_rule(owner, RuleFields("Few", "fewer_rows", factor=0.5))
     await alerts.add_rule(owner, RuleFields("Price", "missing_field", field="price", percent=20))
     full = [{"price": n} for n in range(10)]
     for _ in range(3):
-        await a_run(house, rows=full)
-    assert await found(house) == []
-    await a_run(house, rows=[*full[:4]])
-    some = await a_run(house, rows=[*full[:7], {"price": ""}, {"price": None}, {}])
-    last = await found(house)
+        await a_run(app, rows=full)
+    assert await found(app) == []
+    await a_run(app, rows=[*full[:4]])
+    some = await a_run(app, rows=[*full[:7], {"price": ""}, {"price": None}, {}])
+    last = await found(app)
     assert [one.rule_name for one in last] == ["Few", "Price"]
     assert last[0].sentence.startswith("Fewer rows than usual: 4, less than 50 % of 10")
     assert last[1].run_id == some.id
     assert "in 3 of 10 rows (30 %; 20 % are allowed)" in last[1].sentence
 
 
-async def test_a_budget_tells_once_a_month(house: House) -> None:
-    alerts, owner = house.services.alerts, house.owner
+async def test_a_budget_tells_once_a_month(app: App) -> None:
+    alerts, owner = app.services.alerts, app.owner
     fields = RuleFields("Traffic", "budget", budget_traffic_mb=Decimal("0.003"))
     rule = (await alerts.add_rule(owner, fields)).rule
     assert rule.traffic_bytes == 3000
-    runs = [await a_run(house) for _ in range(4)]  # of 2,048 bytes each
-    [alert] = await found(house)
+    runs = [await a_run(app) for _ in range(4)]  # of 2,048 bytes each
+    [alert] = await found(app)
     assert (alert.rule_id, alert.run_id) == (rule.id, runs[0].id)
     assert "of 0.003 MB of traffic are used" in alert.sentence
     ahead = await alerts.preview(owner, fields)
     assert (ahead.runs, ahead.traffic_bytes, ahead.now[:3]) == (0, 8192, "In ")
 
 
-async def test_an_alert_goes_to_endpoints_and_addresses(house: House) -> None:
-    alerts, webhooks, owner = house.services.alerts, house.services.webhooks, house.owner
+async def test_an_alert_goes_to_endpoints_and_addresses(app: App) -> None:
+    alerts, webhooks, owner = app.services.alerts, app.services.webhooks, app.owner
 
     async def endpoint(name: str, *events: str, enabled: bool = True) -> str:
         fields = EndpointFields(name, f"http://127.0.0.1:1024/{name}", events, enabled=enabled)
@@ -108,26 +108,26 @@ async def test_an_alert_goes_to_endpoints_and_addresses(house: House) -> None:
     await alerts.add_rule(
         owner, replace(FAILED, endpoints=targets, emails=("ada@example.org", "bo@example.org"))
     )
-    run = await a_run(house, Outcome.EXIT_CODE)
-    [alert] = await found(house)
-    _, sent = await house.services.callbacks.page(owner, DeliveryFilter(), offset=0, limit=99)
+    run = await a_run(app, Outcome.EXIT_CODE)
+    [alert] = await found(app)
+    _, sent = await app.services.callbacks.page(owner, DeliveryFilter(), offset=0, limit=99)
     urls = sorted(one.delivery.url.rpartition("/")[2] for one in sent)
     assert urls == ["every", "mailto:ada@example.org", "mailto:bo@example.org", "named"]
     for one in sent:
         assert (one.delivery.event, one.delivery.run_id) == ("alert.raised", run.id)
         assert f'"alert_id":"{alert.id}"' in one.delivery.payload
-    _, of_named = await house.services.callbacks.page(
+    _, of_named = await app.services.callbacks.page(
         owner, DeliveryFilter(endpoint_id=named), offset=0, limit=9
     )
     assert len(of_named) == 1
 
 
-async def test_a_preview_looks_back_and_raises_nothing(house: House) -> None:
-    alerts, owner = house.services.alerts, house.owner
+async def test_a_preview_looks_back_and_raises_nothing(app: App) -> None:
+    alerts, owner = app.services.alerts, app.owner
     full = [{"price": n} for n in range(10)]
-    runs = [await a_run(house, rows=full) for _ in range(4)]
-    few = await a_run(house, rows=[{"price": None}] * 2)
-    bad = await a_run(house, Outcome.EXIT_CODE)
+    runs = [await a_run(app, rows=full) for _ in range(4)]
+    few = await a_run(app, rows=[{"price": None}] * 2)
+    bad = await a_run(app, Outcome.EXIT_CODE)
     for fields, wanted in (
         (FAILED, [bad.id]),
         (RuleFields("Few", "fewer_rows", factor=0.5), [few.id]),
@@ -137,52 +137,52 @@ async def test_a_preview_looks_back_and_raises_nothing(house: House) -> None:
     ):
         seen = await alerts.preview(owner, fields)
         assert (seen.runs, [one.run.id for one in seen.fired]) == (len(runs) + 2, wanted)
-    assert await found(house) == []
+    assert await found(app) == []
 
 
 async def test_a_run_that_cannot_be_looked_at_does_not_hold_up_the_others(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alerts, owner = house.services.alerts, house.owner
+    alerts, owner = app.services.alerts, app.owner
     await alerts.add_rule(owner, replace(FAILED, name="All"))
     await alerts.add_rule(owner, RuleFields("Price", "missing_field", field="price"))
-    broken = await a_run(house, rows=[{}])
-    fine = await a_run(house, Outcome.EXIT_CODE)
-    page = house.results.page
+    broken = await a_run(app, rows=[{}])
+    fine = await a_run(app, Outcome.EXIT_CODE)
+    page = app.results.page
 
     async def fails(run_id: str, *args: Any, **more: Any) -> Any:
         if run_id == broken.id:
             raise OSError("a fault")
         return await page(run_id, *args, **more)
 
-    monkeypatch.setattr(house.results, "page", fails)
-    watch = AlertMonitor(house.storage, house.results)
+    monkeypatch.setattr(app.results, "page", fails)
+    watch = AlertMonitor(app.storage, app.results)
     pause = await watch.work_off()
     assert pause is not None and 0 < pause <= 30
-    assert [one.run_id for one in await found(house, look=False)] == [fine.id]
+    assert [one.run_id for one in await found(app, look=False)] == [fine.id]
     for tries in range(2, MOST_TRIES + 1):
-        await house.storage.write(lambda tx, n=tries: tx.alerts.postpone_check(1, n - 1, 0))
+        await app.storage.write(lambda tx, n=tries: tx.alerts.postpone_check(1, n - 1, 0))
         pause = await watch.work_off()
     assert pause is None
-    assert await house.storage.read(lambda tx: tx.alerts.next_check_at()) is None
+    assert await app.storage.read(lambda tx: tx.alerts.next_check_at()) is None
 
 
 async def test_rules_that_change_during_the_look_count_as_they_are_then(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alerts, owner = house.services.alerts, house.owner
+    alerts, owner = app.services.alerts, app.owner
     fields = RuleFields("Price", "missing_field", field="price", percent=50)
     rule = (await alerts.add_rule(owner, fields)).rule
-    await a_run(house, rows=[{}, {"price": 1}, {"price": 1}])
-    totals, changed = house.results.totals, []
+    await a_run(app, rows=[{}, {"price": 1}, {"price": 1}])
+    totals, changed = app.results.totals, []
 
     async def meanwhile(*args: Any, **more: Any) -> Any:
         if not changed:
             changed.append(await alerts.change_rule(owner, rule.id, replace(fields, percent=10)))
         return await totals(*args, **more)
 
-    monkeypatch.setattr(house.results, "totals", meanwhile)
-    [alert] = await found(house)
+    monkeypatch.setattr(app.results, "totals", meanwhile)
+    [alert] = await found(app)
     assert "(33.3 %; 10 % are allowed)" in alert.sentence
 
 
@@ -201,36 +201,36 @@ def kill_at(folder: Path, last: int) -> bool:
     return done.returncode != 0
 
 
-async def killed_servers(house: House, folder: Path, kills: int, runs: int) -> None:
-    alerts, owner = house.services.alerts, house.owner
+async def killed_servers(app: App, folder: Path, kills: int, runs: int) -> None:
+    alerts, owner = app.services.alerts, app.owner
     fields = EndpointFields("All", "http://127.0.0.1:1024/x", ("alert.raised",))
-    await house.services.webhooks.add(owner, fields)
+    await app.services.webhooks.add(owner, fields)
     await alerts.add_rule(owner, FAILED)
     await alerts.add_rule(owner, RuleFields("Price", "missing_field", field="price"))
     ended = []
     for number in range(runs):
         outcome = Outcome.EXIT_CODE if number % 2 else Outcome.SUCCEEDED
-        ended.append((await a_run(house, outcome, rows=[{}])).id)
+        ended.append((await a_run(app, outcome, rows=[{}])).id)
     died = 0
     for number in range(kills):
         died += await asyncio.to_thread(kill_at, folder, 1 + number % 3)
     assert died == kills
-    told = await found(house)
+    told = await found(app)
     assert [one.run_id for one in told] == ended  # each once, in the order of their ends
-    count, _ = await house.services.callbacks.page(owner, DeliveryFilter(), offset=0, limit=1)
+    count, _ = await app.services.callbacks.page(owner, DeliveryFilter(), offset=0, limit=1)
     assert count == runs
 
 
-async def test_killed_servers_lose_and_double_nothing(house: House, tmp_path: Path) -> None:
-    await killed_servers(house, tmp_path, kills=3, runs=8)
+async def test_killed_servers_lose_and_double_nothing(app: App, tmp_path: Path) -> None:
+    await killed_servers(app, tmp_path, kills=3, runs=8)
 
 
 @pytest.mark.long
-async def test_fifty_killed_servers_lose_and_double_nothing(house: House, tmp_path: Path) -> None:
-    await killed_servers(house, tmp_path, kills=50, runs=120)
+async def test_fifty_killed_servers_lose_and_double_nothing(app: App, tmp_path: Path) -> None:
+    await killed_servers(app, tmp_path, kills=50, runs=120)
 
 
-async def test_several_servers_at_once_tell_each_once(either: House) -> None:
+async def test_several_servers_at_once_tell_each_once(either: App) -> None:
     alerts, owner = either.services.alerts, either.owner
     await alerts.add_rule(owner, FAILED)
     await alerts.add_rule(owner, RuleFields("Price", "missing_field", field="price"))

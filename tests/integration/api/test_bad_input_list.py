@@ -14,7 +14,7 @@ import pytest
 
 from fyke.domain.results.export.formats import FORMATS
 from support.api import Api, fails
-from support.house import SCHEMA, House
+from support.app import SCHEMA, App
 
 pytestmark = pytest.mark.anyio
 
@@ -31,7 +31,7 @@ ROWS = 25
 class Place:
     """A Worker with a task and a finished run of 25 rows, and who asks about them."""
 
-    house: House
+    app: App
     api: Api
     worker: Any
     task: str
@@ -49,13 +49,13 @@ class Place:
 
 
 @pytest.fixture
-async def place(house: House, api: Api) -> Place:
-    worker = await house.publish()
+async def place(app: App, api: Api) -> Place:
+    worker = await app.publish()
     body = {"worker_id": worker.id, "title": "Daily", "input": WRAPPED, "version": "latest"}
     task = (await api.ok("/api/v2/worker-tasks", body))["slug"]
     run = (await api.ok(f"/api/v2/workers/{worker.id}/runs", {"input": WRAPPED}))["run_slug"]
-    await house.execute([{"n": n} for n in range(ROWS)])
-    return Place(house, api, worker, task, run)
+    await app.execute([{"n": n} for n in range(ROWS)])
+    return Place(app, api, worker, task, run)
 
 
 V1_START = ("POST /api/v1/scraper/run", {"scraper_slug": "{worker}", "input": WRAPPED})
@@ -228,22 +228,22 @@ async def test_a_callback_url_that_is_taken(place: Place) -> None:
 
 
 async def test_a_task_whose_input_no_longer_fits_its_version(place: Place) -> None:
-    await place.house.publish(schema=STRICTER)
+    await place.app.publish(schema=STRICTER)
     for request, body in (V1_TASK, V2_TASK):
         answer = await place.send(request, body)
         invalid(answer, request, 'required field "keyword" is missing or empty')
     changed = {**SCHEMA, "properties": [{"name": "urls", "type": "string", "required": True}]}
-    await place.house.publish(schema=changed)
+    await place.app.publish(schema=changed)
     for request, body in (V1_TASK, V2_TASK):
         invalid(await place.send(request, body), request, 'field "urls" must be a string')
     assert await place.runs() == 1
 
 
 async def test_a_version_that_was_withdrawn(place: Place) -> None:
-    await place.house.publish(main="print('second')\n")
+    await place.app.publish(main="print('second')\n")
     pinned = {"version": "v1.0.1"}
     await place.send("PUT /api/v2/worker-tasks/{task}/input", {"input": WRAPPED} | pinned)
-    await place.house.withdraw(place.worker, "v1.0.1")
+    await place.app.withdraw(place.worker, "v1.0.1")
     saved = {"worker_id": "{worker}", "title": "Daily", "input": WRAPPED}
     for request, body in (
         (V1_START[0], V1_START[1] | pinned), V1_TASK, V1_RERUN,

@@ -17,7 +17,7 @@ from fyke.kit.clock import ManualClock
 from fyke.model.run import Outcome
 from fyke.timers.callbacks import CallbackTimer
 from support.api import Api, fails, start_body
-from support.house import SECRET, House
+from support.app import SECRET, App
 
 pytestmark = pytest.mark.anyio
 
@@ -48,11 +48,11 @@ class Post:
 class Scene:
     """Runs with callbacks, and a timer that works as long as it takes."""
 
-    def __init__(self, house: House, api: Api, clock: ManualClock) -> None:
-        self.house, self.api, self.clock = house, api, clock
+    def __init__(self, app: App, api: Api, clock: ManualClock) -> None:
+        self.app, self.api, self.clock = app, api, clock
         self.post = Post()
         # stored times and the schedule follow this clock too
-        house.storage._clock = clock.now_ms
+        app.storage._clock = clock.now_ms
 
     async def run(self, url: str = HOOK, version: int = 1) -> str:
         if version == 1:
@@ -63,7 +63,7 @@ class Scene:
 
     async def ended(self, url: str = HOOK, version: int = 1) -> str:
         run = await self.run(url, version)
-        await self.house.execute()
+        await self.app.execute()
         return run
 
     async def log(self, query: str = "", **more: Any) -> Any:
@@ -93,7 +93,7 @@ class Scene:
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
         timer = CallbackTimer(
-            self.house.storage, self.post, self.house.bell, self.clock, SECRET, at_once=20
+            self.app.storage, self.post, self.app.signals, self.clock, SECRET, at_once=20
         )
         task = asyncio.create_task(timer.tick())
         try:
@@ -105,9 +105,9 @@ class Scene:
 
 
 @pytest.fixture
-async def scene(house: House, api: Api) -> Scene:
-    await house.publish()
-    return Scene(house, api, ManualClock(1_700_000_000_000))
+async def scene(app: App, api: Api) -> Scene:
+    await app.publish()
+    return Scene(app, api, ManualClock(1_700_000_000_000))
 
 
 def item(run: str, name: str, **changes: Any) -> dict[str, Any]:
@@ -186,7 +186,7 @@ async def test_the_log_of_the_account_is_filtered_and_paged(scene: Scene) -> Non
         "count": 3, "list": everything["list"][2:], "page_index": 2, "page_size": 2,
     }  # fmt: skip
     assert (await scene.log("?page_index=9"))["list"] == []
-    assert (await scene.log(key=scene.house.other_key))["count"] == 0
+    assert (await scene.log(key=scene.app.other_key))["count"] == 0
     words = "pending, delivered, failed, superseded"
     fails(await scene.api.get(f"{LOG}?state=lost"), 400, 4000, "state", words)
 
@@ -199,7 +199,7 @@ async def test_a_replay_is_sent_under_the_same_id_at_a_fresh_time(scene: Scene) 
     assert (gone["state"], gone["ended_at"]) == ("failed", 1_700_000_000)
     scene.clock.advance(3600)
     path = f"{LOG}/{gone['id']}/replay"
-    fails(await scene.api.post(path, key=scene.house.other_key), 404, 4040)
+    fails(await scene.api.post(path, key=scene.app.other_key), 404, 4040)
     fails(await scene.api.post(f"{LOG}/msg_nothing/replay"), 404, 4040)
     again = await scene.api.ok(path)
     assert again == gone | {
@@ -223,7 +223,7 @@ async def test_what_is_on_its_way_is_not_replayed(scene: Scene) -> None:
         found = tx.outbox.lock(waiting["id"])
         tx.outbox.save(replace(found, claimed_until=tx.now + 60_000))
 
-    await scene.house.storage.write(claimed)
+    await scene.app.storage.write(claimed)
     answer = await scene.api.post(f"{LOG}/{waiting['id']}/replay")
     fails(answer, 400, 4000, "being sent at this moment")
     scene.clock.advance(60)
@@ -258,7 +258,7 @@ async def test_five_days_of_failures_switch_a_receiver_off_until_it_is_enabled(
     replay = f"{LOG}/{refused['id']}/replay"
     fails(await scene.api.post(replay), 400, 4000, HOST, "switched off", "enable it")
     path = f"{RECEIVERS}/enable"
-    fails(await scene.api.post(path, {"receiver": HOST}, key=scene.house.other_key), 404, 4040)
+    fails(await scene.api.post(path, {"receiver": HOST}, key=scene.app.other_key), 404, 4040)
     fails(await scene.api.post(path, {"receiver": "https://a.example"}), 404, 4040)
     fails(await scene.api.post(path, {"receiver": "hooks"}), 400, 4000, "receiver", "http://")
     on = await scene.api.ok(path, {"receiver": HOOK})
@@ -270,9 +270,7 @@ async def test_five_days_of_failures_switch_a_receiver_off_until_it_is_enabled(
     ]  # fmt: skip
     [good] = (await scene.api.get(RECEIVERS)).json()["data"]["list"]
     assert good == on | {"last_success_at": now}
-    assert (await scene.api.get(RECEIVERS, key=scene.house.other_key)).json()["data"] == {
-        "list": []
-    }
+    assert (await scene.api.get(RECEIVERS, key=scene.app.other_key)).json()["data"] == {"list": []}
 
 
 async def test_a_success_in_between_begins_the_five_days_anew(scene: Scene) -> None:
@@ -294,10 +292,10 @@ async def test_a_success_in_between_begins_the_five_days_anew(scene: Scene) -> N
 
 async def test_a_run_of_v2_tells_that_it_runs_and_then_that_it_has_ended(scene: Scene) -> None:
     run = await scene.run(version=2)
-    [lease] = await scene.house.begin()
+    [lease] = await scene.app.begin()
     scene.clock.advance(1)
-    await scene.house.push(lease, [{"n": 1}])
-    await scene.house.end(lease)
+    await scene.app.push(lease, [{"n": 1}])
+    await scene.app.end(lease)
     kinds = [(one["kind"], one["state"]) for one in await scene.of_run(run)]
     assert kinds == [("running", "pending"), ("terminal", "pending")]
     await scene.tried(1)
@@ -326,11 +324,11 @@ async def test_a_run_of_v1_tells_only_of_its_end(scene: Scene) -> None:
 
 async def test_a_running_call_that_failed_is_superseded_by_the_end(scene: Scene) -> None:
     run = await scene.run(version=2)
-    [lease] = await scene.house.begin()
+    [lease] = await scene.app.begin()
     scene.post.answers = [ReceiverResponse(500)]
     await scene.tried(1)
     scene.clock.advance(1)
-    await scene.house.end(lease, Outcome.EXIT_CODE, "it broke")
+    await scene.app.end(lease, Outcome.EXIT_CODE, "it broke")
     running, terminal = await scene.of_run(run)
     assert running == item(
         run, running["id"], kind="running", state="superseded", tries=1, last_status=500,
@@ -350,10 +348,10 @@ async def test_a_running_call_that_failed_is_superseded_by_the_end(scene: Scene)
 
 
 async def test_the_setting_leaves_the_running_call_out(scene: Scene) -> None:
-    attempts = scene.house.attempts
+    attempts = scene.app.attempts
     attempts._rules = replace(attempts._rules, running_callbacks=False)
     run = await scene.run(version=2)
-    [lease] = await scene.house.begin()
+    [lease] = await scene.app.begin()
     assert await scene.of_run(run) == []
-    await scene.house.end(lease)
+    await scene.app.end(lease)
     assert [one["kind"] for one in await scene.of_run(run)] == ["terminal"]

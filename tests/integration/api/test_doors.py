@@ -12,18 +12,18 @@ from typing import Any
 import pytest
 
 from support.api import Api, public_routes
-from support.house import House
+from support.app import App
 
 pytestmark = pytest.mark.anyio
 
 UNDOCUMENTED = "/api/v2/workers/runs/last"  # paths that an official client builds by mistake
 
 
-def _routes(app: Any) -> list[tuple[str, str]]:
-    return sorted({(m, r.path) for r in app.routes for m in (r.methods or ())})
+def _routes(asgi: Any) -> list[tuple[str, str]]:
+    return sorted({(m, r.path) for r in asgi.routes for m in (r.methods or ())})
 
 
-async def _raw(app: Any, method: str, path: bytes, headers: dict[str, str], body: bytes) -> Any:
+async def _raw(asgi: Any, method: str, path: bytes, headers: dict[str, str], body: bytes) -> Any:
     """A request exactly as written: no client that tidies up the path."""
     from urllib.parse import unquote_to_bytes
 
@@ -50,7 +50,7 @@ async def _raw(app: Any, method: str, path: bytes, headers: dict[str, str], body
         "headers": [(b"host", b"localhost")]
         + [(k.lower().encode(), v.encode()) for k, v in headers.items()],
     }
-    await app(scope, receive, send)
+    await asgi(scope, receive, send)
     content = b"".join(m.get("body", b"") for m in sent[1:])
     head = {name.lower(): value for name, value in sent[0]["headers"]}
     if head.get(b"location", b"").startswith(b"/login?"):
@@ -60,16 +60,16 @@ async def _raw(app: Any, method: str, path: bytes, headers: dict[str, str], body
     return sent[0]["status"], json.loads(content)
 
 
-async def test_the_list_of_public_operations_is_the_whole_list(house: House) -> None:
-    app = house.app()
-    routes = {route for route in _routes(app) if route[0] != "HEAD"}
-    assert routes >= public_routes(app)
-    assert len(public_routes(app)) == 17
+async def test_the_list_of_public_operations_is_the_whole_list(app: App) -> None:
+    asgi = app.asgi()
+    routes = {route for route in _routes(asgi) if route[0] != "HEAD"}
+    assert routes >= public_routes(asgi)
+    assert len(public_routes(asgi)) == 17
 
 
-async def test_no_route_answers_anything_but_http(house: House) -> None:
-    app = house.app()
-    assert all(route.methods for route in app.routes)
+async def test_no_route_answers_anything_but_http(app: App) -> None:
+    asgi = app.asgi()
+    assert all(route.methods for route in asgi.routes)
 
 
 TRICKS = [
@@ -137,10 +137,10 @@ def _bend(path: str, chance: random.Random) -> str:
 
 
 @pytest.mark.parametrize("count", [200, pytest.param(10_000, marks=pytest.mark.long)])
-async def test_bent_paths_open_nothing(house: House, run_slug: str, count: int) -> None:
-    app = house.app()
-    public = public_routes(app)
-    private = [p for m, p in _routes(app) if (m, p) not in public and m != "HEAD"]
+async def test_bent_paths_open_nothing(app: App, run_slug: str, count: int) -> None:
+    asgi = app.asgi()
+    public = public_routes(asgi)
+    private = [p for m, p in _routes(asgi) if (m, p) not in public and m != "HEAD"]
     chance = random.Random(count)
     body = json.dumps({"run_slug": run_slug, "name": "x", "slug": run_slug}).encode()
     opened = []
@@ -149,7 +149,7 @@ async def test_bent_paths_open_nothing(house: House, run_slug: str, count: int) 
         method = chance.choice(["GET", "POST", "DELETE", "HEAD", "PUT", "post", "PROPFIND"])
         headers = {"x-http-method-override": "POST", "x-original-url": "/healthz"}
         raw = path.encode("ascii", "ignore").partition(b"#")[0] or b"/"
-        status, answer = await _raw(app, method, raw, headers, body)
+        status, answer = await _raw(asgi, method, raw, headers, body)
         if status not in (400, 401, 404, 405) and not _is_public(raw, public):
             opened.append((method, path, status, answer))
     assert opened == []
@@ -163,12 +163,12 @@ def _is_public(raw: bytes, public: set[tuple[str, str]]) -> bool:
     return path in {p.encode() for _, p in public}
 
 
-async def test_the_document_names_every_operation_once(house: House, api: Api) -> None:
-    app = house.app()
-    document = app.openapi()
+async def test_the_document_names_every_operation_once(app: App, api: Api) -> None:
+    asgi = app.asgi()
+    document = asgi.openapi()
     operations = [o for p in document["paths"].values() for o in p.values()]
     ids = [o["operationId"] for o in operations]
-    routes = {r for r in _routes(app) if r[0] != "HEAD"}
+    routes = {r for r in _routes(asgi) if r[0] != "HEAD"}
     undocumented = {r for r in routes if r[1].startswith(UNDOCUMENTED)}
     assert len(undocumented) == 6
     undocumented.add(("GET", "/docs/api/{digest}/{name}"))  # files of the page

@@ -18,25 +18,25 @@ from fyke.wire.fyke.estimates import EstimateReport
 from support import records
 from support.answers import data_as
 from support.api import Api, client, fails
-from support.house import House, open_house
+from support.app import App, open_app
 
 pytestmark = pytest.mark.anyio
 PRICES = Prices(cpu_hour=Decimal(36), traffic_gb=Decimal(1))  # a core costs a cent a second
 
 
 @pytest.fixture
-async def priced(tmp_path: Path, templates: Path) -> AsyncIterator[House]:
-    async with open_house(tmp_path, templates, prices=PRICES) as house:
-        yield house
+async def priced(tmp_path: Path, templates: Path) -> AsyncIterator[App]:
+    async with open_app(tmp_path, templates, prices=PRICES) as app:
+        yield app
 
 
 @pytest.fixture
-async def till(priced: House) -> AsyncIterator[Api]:
-    async with client(priced.app()) as http:
+async def till(priced: App) -> AsyncIterator[Api]:
+    async with client(priced.asgi()) as http:
         yield Api(http, priced.owner_key)
 
 
-async def live(house: House, worker: Worker, seconds: list[int], **changes: Any) -> None:
+async def live(app: App, worker: Worker, seconds: list[int], **changes: Any) -> None:
     """Runs of the past that took so long."""
 
     def work(tx: Any) -> None:
@@ -44,7 +44,7 @@ async def live(house: House, worker: Worker, seconds: list[int], **changes: Any)
             start = records.START + number * 1000
             end = start + each * 1000
             run = records.run(
-                changes.get("account", house.owner.account_id),
+                changes.get("account", app.owner.account_id),
                 worker.id,
                 version=changes.get("version", "v1.0.1"),
                 state=RunState.SUCCEEDED,
@@ -58,7 +58,7 @@ async def live(house: House, worker: Worker, seconds: list[int], **changes: Any)
             )
             tx.runs.add(replace(run, limits=RunLimits(0.125, 512, 1800, 0, 0)), [])
 
-    await house.storage.write(work)
+    await app.storage.write(work)
 
 
 async def report(api: Api, worker: Worker, **query: Any) -> Any:
@@ -66,7 +66,7 @@ async def report(api: Api, worker: Worker, **query: Any) -> Any:
     return data_as(EstimateReport, await api.get(path, params=query))
 
 
-async def test_until_there_are_enough_runs_nothing_is_said(priced: House, till: Api) -> None:
+async def test_until_there_are_enough_runs_nothing_is_said(priced: App, till: Api) -> None:
     worker = await priced.publish()
     await live(priced, worker, [1] * 9)
     await live(priced, worker, [1] * 50, outcome=Outcome.ABORTED)
@@ -78,7 +78,7 @@ async def test_until_there_are_enough_runs_nothing_is_said(priced: House, till: 
     assert (await report(till, worker))["enough"]
 
 
-async def test_an_estimate_is_for_the_wanted_device_and_subtasks(priced: House, till: Api) -> None:
+async def test_an_estimate_is_for_the_wanted_device_and_subtasks(priced: App, till: Api) -> None:
     worker = await priced.publish()
     await live(priced, worker, list(range(1, 101)))
     found = await report(till, worker, memory=512)
@@ -97,7 +97,7 @@ async def test_an_estimate_is_for_the_wanted_device_and_subtasks(priced: House, 
     assert (other.json()["data"]["runs"], other.json()["data"]["enough"]) == (0, False)
 
 
-async def test_what_cannot_be_estimated_is_refused(priced: House, till: Api) -> None:
+async def test_what_cannot_be_estimated_is_refused(priced: App, till: Api) -> None:
     worker = await priced.publish()
     path = f"/api/fyke/workers/{worker.id}/estimate"
     fails(await till.get("/api/fyke/workers/nobody~nothing/estimate"), 404, 50001)

@@ -14,9 +14,9 @@ import structlog
 from fyke.domain.accounts.keys import generate
 from fyke.telemetry.logging import configure
 from support.api import Api, client
-from support.estate import Estate, archive
-from support.house import House
+from support.app import App
 from support.matrix import ENTRIES
+from support.owned_objects import OwnedObjects, archive
 
 pytestmark = pytest.mark.anyio
 
@@ -47,14 +47,14 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], str]]:
 
 
 @pytest.fixture
-async def estate(house: House) -> AsyncIterator[Estate]:
-    async with client(house.app(guesses=100_000)) as http:
-        built = Estate(house, Api(http, house.owner_key), archive())
+async def objects(app: App) -> AsyncIterator[OwnedObjects]:
+    async with client(app.asgi(guesses=100_000)) as http:
+        built = OwnedObjects(app, Api(http, app.owner_key), archive())
         await built.build()
         yield built
 
 
-async def _ask(estate: Estate, route: str, way: str, key: str) -> str:
+async def _ask(objects: OwnedObjects, route: str, way: str, key: str) -> str:
     """The whole answer, head and body, to a request that sends the key in this way."""
     entry, headers = ENTRIES[route], {}
     token = None
@@ -65,7 +65,7 @@ async def _ask(estate: Estate, route: str, way: str, key: str) -> str:
             headers["authorization"] = f"Bearer {key}"
         case _:
             headers[way] = key
-    answer = await estate.ask(route, entry, estate.values(entry), None, token=token, **headers)
+    answer = await objects.ask(route, entry, objects.values(entry), None, token=token, **headers)
     return f"{answer.headers.multi_items()} {answer.text}"
 
 
@@ -74,15 +74,15 @@ def _same_secret(text: str, key: str) -> bool:
 
 
 async def test_no_answer_and_no_line_of_the_log_repeats_a_key(
-    estate: Estate, logged: Callable[[], str]
+    objects: OwnedObjects, logged: Callable[[], str]
 ) -> None:
     """Of every route: a key that opens nothing, and another account's that opens its own."""
     logged()
     asked = 0
     for route in ENTRIES:
-        for key in (f"rubbish-{generate()}", estate.house.other_key):
+        for key in (f"rubbish-{generate()}", objects.app.other_key):
             for way in SENT:
-                assert not _same_secret(await _ask(estate, route, way, key), key), (route, way)
+                assert not _same_secret(await _ask(objects, route, way, key), key), (route, way)
                 told = logged()
                 assert not _same_secret(told, key), (route, way, told)
                 asked += told.count('"event": "request"')
@@ -90,22 +90,22 @@ async def test_no_answer_and_no_line_of_the_log_repeats_a_key(
 
 
 async def test_faults_repeat_no_key_either(
-    estate: Estate, logged: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+    objects: OwnedObjects, logged: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The storage fails under every route, and its error quotes what it was asked."""
-    key = estate.house.owner_key
-    await estate.api.get("/api/fyke/account")
+    key = objects.app.owner_key
+    await objects.api.get("/api/fyke/account")
 
     async def broken(*_given: Any, **_named: Any) -> Any:
         raise RuntimeError(f"no luck with GET /api/v2/users/account?token={key} for {key}")
 
-    monkeypatch.setattr(type(estate.house.storage), "read", broken)
-    monkeypatch.setattr(type(estate.house.storage), "write", broken)
+    monkeypatch.setattr(type(objects.app.storage), "read", broken)
+    monkeypatch.setattr(type(objects.app.storage), "write", broken)
     logged()
     faults = 0
     for route in ENTRIES:
         for way in SENT[:2]:
-            assert not _same_secret(await _ask(estate, route, way, key), key), (route, way)
+            assert not _same_secret(await _ask(objects, route, way, key), key), (route, way)
             told = logged()
             faults += "no luck with" in told
             assert not _same_secret(told, key), (route, way, told)

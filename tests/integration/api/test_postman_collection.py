@@ -25,7 +25,7 @@ def test_every_request_of_the_collection_is_sent_and_answered(
         (tmp_path / "collection.json").write_text(collection, encoding="utf-8")
         command = [tmp_path / "node_modules" / ".bin" / "newman", "run", "collection.json"]
         report = ["--reporters", "json", "--reporter-json-export", "report.json"]
-        key = ["--env-var", f"api_key={server.house.owner_key}"]
+        key = ["--env-var", f"api_key={server.app.owner_key}"]
         done = subprocess.run(
             [*command, *key, *report], cwd=tmp_path, capture_output=True, text=True, timeout=100
         )

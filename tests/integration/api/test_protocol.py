@@ -143,7 +143,7 @@ def test_large_bodies_and_kept_connections_are_no_heads(
     body = json.dumps({"run_slug": "x", "pad": "p" * 300_000}).encode()
     request = (
         b"POST /api/v1/run/detail HTTP/1.1\r\nHost: localhost\r\napi-key: "
-        + server.house.owner_key.encode()
+        + server.app.owner_key.encode()
         + b"\r\nContent-Length: %d\r\n\r\n" % len(body)
         + body
     )
@@ -162,7 +162,7 @@ OFFERS = (
 
 
 def _offering(server: Served, body: bytes, length: bytes) -> bytes:
-    key = server.house.owner_key.encode()
+    key = server.app.owner_key.encode()
     return (
         b"POST /api/v1/run/detail HTTP/1.1\r\nHost: localhost\r\napi-key: " + key + b"\r\n"
         + OFFERS + length + b"\r\n" + body

@@ -12,7 +12,7 @@ from fyke.model.run import Outcome
 from fyke.reasons import Reason, ReasonCode
 from support.alerts import a_run
 from support.api import Api, fails, start_body
-from support.house import House
+from support.app import App
 
 pytestmark = pytest.mark.anyio
 HOOKS, RULES, ALERTS = "/api/fyke/webhooks", "/api/fyke/alerts/rules", "/api/fyke/alerts"
@@ -69,10 +69,10 @@ async def test_a_name_is_taken_once_and_twenty_are_enough(api: Api) -> None:
     fails(await api.post(HOOKS, HOOK | {"name": "more"}), 400, 4000, "at most 20 webhooks")
 
 
-async def test_a_delivery_tells_what_is_sent(house: House, api: Api) -> None:
-    await house.beat()
+async def test_a_delivery_tells_what_is_sent(app: App, api: Api) -> None:
+    await app.beat()
     made = await api.ok(HOOKS, HOOK)
-    run = await a_run(house, Outcome.EXIT_CODE)
+    run = await a_run(app, Outcome.EXIT_CODE)
     page = await ask(api, "/api/fyke/deliveries", webhook=made["id"])
     [one] = page["list"]
     assert (one["webhook"], one["event"], one["kind"]) == (made["id"], "run.failed", "terminal")
@@ -81,18 +81,18 @@ async def test_a_delivery_tells_what_is_sent(house: House, api: Api) -> None:
     assert found == one | {"body": found["body"]}
     assert found["body"].startswith('{"type":"run.failed","timestamp":"')
     assert (await ask(api, "/api/fyke/deliveries", webhook="other"))["count"] == 0
-    answer = await api.get(f"/api/fyke/deliveries/{one['id']}", key=house.other_key)
+    answer = await api.get(f"/api/fyke/deliveries/{one['id']}", key=app.other_key)
     fails(answer, 404, 4040)
 
 
-async def test_a_rule_finds_and_its_alert_is_read(house: House, api: Api) -> None:
-    await house.beat()
+async def test_a_rule_finds_and_its_alert_is_read(app: App, api: Api) -> None:
+    await app.beat()
     rules = await ask(api, RULES)
     assert (rules["list"], rules["mails"]) == ([], True)
     rule = await api.ok(RULES, rules["example"])
     assert (rule["kind"], rule["enabled"], rule["worker"]) == ("failed", True, "")
-    run = await a_run(house, Outcome.EXIT_CODE)
-    await AlertMonitor(house.storage, house.results).work_off()
+    run = await a_run(app, Outcome.EXIT_CODE)
+    await AlertMonitor(app.storage, app.results).work_off()
     page = await ask(api, ALERTS, unread=1)
     [alert] = page["list"]
     assert (page["count"], page["unread"], alert["rule_id"]) == (1, 1, rule["id"])
@@ -105,8 +105,8 @@ async def test_a_rule_finds_and_its_alert_is_read(house: House, api: Api) -> Non
     assert (await ask(api, ALERTS))["count"] == 1
 
 
-async def test_rules_say_themselves_again(house: House, api: Api) -> None:
-    worker = await house.publish("reader")
+async def test_rules_say_themselves_again(app: App, api: Api) -> None:
+    worker = await app.publish("reader")
     hook = await api.ok(HOOKS, HOOK)
     wanted = {
         "name": "Spent", "kind": "budget", "worker": worker.path, "budget_usd": "12.5",
@@ -153,25 +153,25 @@ async def test_what_a_rule_may_not_say(
     fails(await api.post(f"{RULES}/preview", rule), 400, 4000, *words)
 
 
-async def test_mail_addresses_need_a_mail_server(house: House, api: Api) -> None:
-    house.services.alerts.mails = False
+async def test_mail_addresses_need_a_mail_server(app: App, api: Api) -> None:
+    app.services.alerts.mails = False
     rule = {"name": "R", "kind": "failed", "emails": ["ada@example.org"]}
     fails(await api.post(RULES, rule), 400, 4000, "emails: ", "FYKE_SMTP_URL")
     assert (await ask(api, RULES))["mails"] is False
 
 
-async def test_a_rule_keeps_the_reasons_that_it_is_for(house: House, api: Api) -> None:
-    await house.beat()
+async def test_a_rule_keeps_the_reasons_that_it_is_for(app: App, api: Api) -> None:
+    await app.beat()
     body = {"name": "Slow", "kind": "failed", "reasons": ["Timeout", "timeout", "out_of_memory"]}
     rule = await api.ok(RULES, body)
     assert rule["reasons"] == ["timeout", "out_of_memory"]
     assert (await ask(api, f"{RULES}/{rule['id']}"))["reasons"] == rule["reasons"]
-    worker = await house.publish()
+    worker = await app.publish()
     for code in (ReasonCode.SIGNAL, ReasonCode.TIMEOUT):
         await api.ok("/api/v1/scraper/run", start_body(worker.id))
         end = end_of(Reason(code))
-        await house.execute([], end.outcome, end.message, reason=end.reason)
-    await AlertMonitor(house.storage, house.results).work_off()
+        await app.execute([], end.outcome, end.message, reason=end.reason)
+    await AlertMonitor(app.storage, app.results).work_off()
     [alert] = (await ask(api, "/api/fyke/alerts"))["list"]
     assert (alert["reason_code"], alert["kind"]) == ("timeout", "failed")
     changed = await api.send("PUT", f"{RULES}/{rule['id']}", json=body | {"kind": "zero_rows"})

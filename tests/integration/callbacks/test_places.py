@@ -14,7 +14,7 @@ import pytest
 from fyke.domain.callbacks.slots import AT_ONCE
 from fyke.kit.clock import SystemClock
 from fyke.notify.http import HttpNotifier
-from support.callback_trials import Bell, Counting, delivering, open_office
+from support.callback_trials import Counting, LocalSignals, delivering, open_callback_sender
 
 pytestmark = pytest.mark.anyio
 WITHIN = 5.0  # seconds, for 95 of 100
@@ -58,20 +58,20 @@ async def street() -> AsyncIterator[Street]:
 async def trial(
     url: str, http: HttpNotifier, *, hanging: int, healthy: int, every: float, at_once: int
 ) -> None:
-    bell, notifier = Bell(), Counting(http)
-    async with street() as there, open_office(url, bell.notify) as office:
+    signals, notifier = LocalSignals(), Counting(http)
+    async with street() as there, open_callback_sender(url, signals.notify) as sender:
         # two calls each, as many as go to one host at once
-        stuck = await office.runs([there.url(n, "/hangs") for n in range(hanging)] * 2)
-        good = await office.runs([there.url(hanging, f"/healthy-{n}") for n in range(healthy)])
+        stuck = await sender.runs([there.url(n, "/hangs") for n in range(hanging)] * 2)
+        good = await sender.runs([there.url(hanging, f"/healthy-{n}") for n in range(healthy)])
         ended: dict[str, float] = {}
-        async with delivering(office.storage, notifier, bell, SystemClock(), at_once):
-            await office.end(*stuck)
+        async with delivering(sender.storage, notifier, signals, SystemClock(), at_once):
+            await sender.end(*stuck)
             async with asyncio.timeout(60):
                 while there.hanging < 2 * hanging:
                     await asyncio.sleep(0.02)
             for n, run in enumerate(good):
                 ended[f"/healthy-{n}"] = time.monotonic()
-                await office.end(run)
+                await sender.end(run)
                 await asyncio.sleep(every)
             async with asyncio.timeout(30):
                 while len(there.came) < healthy:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from support.closed_net import closed
+from support.closed_network import closed
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ from fyke.kit.names import Resolver
 from fyke.model.worker import Language
 from fyke.runner.worker_env import worker_env
 from fyke.sdk.http2 import serve
-from integration.sandbox.boxes import ROOT, SPAWNERS, Site, drain
-from integration.sandbox.boxes import site as sandbox_site
+from integration.sandbox.sandboxes import ROOT, SPAWNERS, Site, drain
+from integration.sandbox.sandboxes import site as sandbox_site
 from support.packages import environment_of
 from support.sites import CountingSite, counting_site
 from support.tls_site import NAME, TlsSite, tls_site
@@ -77,20 +77,20 @@ class World:
         allow = tuple(f"{NAME}:{port}" for port in (self._plain.port, self._tls.port))
         egress = LocalEgress(resolver=Resolver(lambda name: ("127.0.0.1",)))
         files = files | {"site.pem": self._tls.certificate.read_bytes()}
-        box = await self._place.open(
+        sandbox = await self._place.open(
             files, language=language, environment=environment, memory=1024 * MIB, cpus=2.0
         )
-        sdk = await serve(box.listeners["sdk"], answer)
+        sdk = await serve(sandbox.listeners["sdk"], answer)
         try:
-            doors = [box.listeners["proxy"], box.listeners["proxy6000"]]
+            doors = [sandbox.listeners["proxy"], sandbox.listeners["proxy6000"]]
             await egress.open(doors, EgressGrant(attempt, SECRET, "", allow))
             for browser in ("cdp", "cdp80"):
-                if browser in box.listeners:
-                    listener = box.listeners[browser]
+                if browser in sandbox.listeners:
+                    listener = sandbox.listeners[browser]
                     await egress.refuse_browser(attempt, listener, lambda: asked.append("asked"))
-            await box.launch(worker_env(language, attempt, SECRET) | self._own_env())
-            out, err = await drain(box)
-            ended = await box.wait()
+            await sandbox.launch(worker_env(language, attempt, SECRET) | self._own_env())
+            out, err = await drain(sandbox)
+            ended = await sandbox.wait()
             total = await egress.close(attempt)
         finally:
             await sdk.close()

@@ -1,4 +1,4 @@
-"""Every spelling of the inside, thrown at the real proxy with canaries listening behind it."""
+"""Every encoding of the inside, thrown at the real proxy with canaries listening behind it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fyke.contracts.egress import EgressGrant
 from fyke.egress.local import LocalEgress
 from fyke.kit.addresses import AddressRules
 from fyke.kit.names import Resolver
-from support.closed_net import closed
+from support.closed_network import closed
 from support.egress import (
     ATTEMPT,
     SECRET,
@@ -29,7 +29,7 @@ from support.egress import (
     socks_code,
     socks_hello,
 )
-from support.inside import NAMES, OUTSIDE, PUBLIC, SPELLINGS
+from support.internal_addresses import ENCODINGS, NAMES, OUTSIDE, PUBLIC
 
 pytestmark = pytest.mark.anyio
 INSIDE = {name: found for name, found in NAMES.items() if name != OUTSIDE}
@@ -68,14 +68,14 @@ async def proxy() -> AsyncIterator[int]:
     await egress.stop()
 
 
-def test_there_are_enough_spellings() -> None:
-    assert len(SPELLINGS) >= 1000
+def test_there_are_enough_encodings() -> None:
+    assert len(ENCODINGS) >= 1000
 
 
 @pytest.mark.parametrize("step", [6, pytest.param(1, marks=pytest.mark.long)])
-async def test_no_spelling_reaches_the_inside(proxy: int, step: int) -> None:
+async def test_no_encoding_reaches_an_internal_address(proxy: int, step: int) -> None:
     async with Canary() as canary:
-        for host in SPELLINGS[::step]:
+        for host in ENCODINGS[::step]:
             raw = host.encode()[:255]
             code, _, writer = await socks(proxy, raw, canary.port)
             assert code in (2, 4, 8), host
@@ -97,12 +97,12 @@ async def test_no_spelling_reaches_the_inside(proxy: int, step: int) -> None:
     ("step", "git_step"),
     [(8, 10), pytest.param(1, 1, marks=[pytest.mark.long, pytest.mark.timeout(600)])],
 )
-def test_no_spelling_leads_inside_by_any_way(step: int, git_step: int) -> None:
+def test_no_encoding_reaches_an_internal_address_by_any_client(step: int, git_step: int) -> None:
     """Where every address there is leads to a canary, and names are asked of a real server."""
-    found = closed("support.inside_trials:spellings", 590, step=step, git_step=git_step)
+    found = closed("support.internal_address_trials:encodings", 590, step=step, git_step=git_step)
     assert found["called"] == []
     ways = found["ways"]
-    tried = found["spellings"]
+    tried = found["encodings"]
     assert ways["socks refused"] == ways["absolute refused"] == tried
     assert ways["delivery refused"] == 2 * tried
     assert ways["callback saved refused"] > 1.5 * tried  # the others are names: refused later
@@ -122,7 +122,9 @@ def test_no_spelling_leads_inside_by_any_way(step: int, git_step: int) -> None:
     [(6, 1), pytest.param(100, 25, marks=[pytest.mark.long, pytest.mark.timeout(300)])],
 )
 def test_names_that_change_lead_nowhere_inside(rounds: int, git_rounds: int) -> None:
-    found = closed("support.inside_trials:rebinding", 290, rounds=rounds, git_rounds=git_rounds)
+    found = closed(
+        "support.internal_address_trials:rebinding", 290, rounds=rounds, git_rounds=git_rounds
+    )
     assert found["inside"] == []
     assert sum(found["ways"].values()) - 4 * rounds >= 10 * rounds  # without what is only saved
     assert found["outside"] > 5 * rounds
@@ -131,7 +133,7 @@ def test_names_that_change_lead_nowhere_inside(rounds: int, git_rounds: int) -> 
 
 @pytest.mark.parametrize("chains", [8, pytest.param(50, marks=pytest.mark.long)])
 def test_redirects_through_the_proxy_end_before_the_inside(chains: int) -> None:
-    found = closed("support.inside_trials:redirects", chains=chains)
+    found = closed("support.internal_address_trials:redirects", chains=chains)
     assert found["inside"] == []
     assert found["outside"] == 3 * chains
     assert len(found["ends"]) == chains

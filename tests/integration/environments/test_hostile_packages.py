@@ -26,7 +26,7 @@ from fyke.sandbox.packages import sealing
 from fyke.sandbox.process import processes
 from support import hostile_packages as hostile
 from support import npm_registry, package_index
-from support.environments import ACCOUNT, Bench, Installing, bench
+from support.environments import ACCOUNT, Installing, Workspace, open_workspace
 from support.memory import a_version
 from support.npm_registry import Registry, old_npm
 from support.package_index import Index, make_source
@@ -76,7 +76,7 @@ class Canary:
 class Trial:
     """One installation, whose second account knows what it gets when nobody does any harm."""
 
-    bench: Bench
+    open_workspace: Workspace
     canary: Canary
     index: Index
     registry: Registry
@@ -85,7 +85,7 @@ class Trial:
 
     @property
     def home(self) -> Path:
-        return self.bench.place.home
+        return self.workspace.place.home
 
     @property
     def places(self) -> dict[str, Any]:
@@ -103,7 +103,7 @@ class Trial:
             "HOME": str(self.home / "nobody"),
             "PIP_CONFIG_FILE": os.devnull,
         }
-        return self.bench.environments(environ, max_bytes=MOST, seconds=seconds)
+        return self.workspace.environments(environ, max_bytes=MOST, seconds=seconds)
 
     async def install(
         self, version: Any, folder: Path, builds: bool, seconds: float = 60
@@ -133,7 +133,7 @@ class Trial:
         assert not (self.home / "ran").exists()
         assert (self.home / "state.db").read_text() == hostile.SECRET
         assert (self.cache / "kept").read_text() == hostile.SECRET
-        assert os.listdir(self.bench.place.work) == []
+        assert os.listdir(self.workspace.place.work) == []
         assert set(os.listdir(self.home)) == self.before["home"]
         escaped = [path for path in self.home.rglob("escaped*") if "evil" not in path.parts]
         assert escaped == []
@@ -166,7 +166,7 @@ async def trial(
         index.add_wheel("clean")
         registry.add("clean", "1.0.0")
         (tmp_path / "package.json").write_text(json.dumps({"dependencies": {"clean": "1.0.0"}}))
-        async with bench() as made:
+        async with open_workspace() as made:
             trial = Trial(made, canary, index, registry, tmp_path)
             (trial.home / "state.db").write_text(hostile.SECRET)
             (trial.home / "state.db").chmod(0o600)

@@ -16,7 +16,7 @@ import pytest
 from fyke.contracts.execution import Environment, EnvironmentFailed
 from fyke.model.worker import Language
 from support import npm_registry, package_index
-from support.environments import Bench, bench
+from support.environments import Workspace, open_workspace
 from support.memory import a_version
 from support.npm_registry import Registry, old_npm
 from support.package_index import Index
@@ -32,8 +32,8 @@ NODE = a_version("w", language=Language.NODE)
 
 
 @pytest.fixture
-async def desk() -> AsyncIterator[Bench]:
-    async with bench() as made:
+async def workspace() -> AsyncIterator[Workspace]:
+    async with open_workspace() as made:
         yield made
         assert os.listdir(made.place.work) == []
 
@@ -49,24 +49,24 @@ def index() -> Iterator[Index]:
 class Told:
     """Environments of a machine that is told where packages are."""
 
-    desk: Bench
+    workspace: Workspace
 
     async def install(
         self, *, version: Any = PYTHON, folder: Path = Path("/"), **settings: Any
     ) -> Environment:
         options = {name: settings.pop(name) for name in ("seconds", "upstream") if name in settings}
         environ = {
-            "HOME": str(self.desk.place.home / "nobody"),
+            "HOME": str(self.workspace.place.home / "nobody"),
             "PIP_CONFIG_FILE": os.devnull,
             **settings,
         }
-        made = self.desk.environments(environ, **options)
+        made = self.workspace.environments(environ, **options)
         return await made.ensure(version, folder, builds=version.builds)
 
 
 @pytest.fixture
-def told(desk: Bench) -> Told:
-    return Told(desk)
+def told(workspace: Workspace) -> Told:
+    return Told(workspace)
 
 
 async def test_files_may_lie_where_the_registry_says(told: Told, index: Index) -> None:

@@ -9,7 +9,7 @@ import socket
 
 import pytest
 
-from integration.sandbox.boxes import MIB, ROOT, SERVICE_UID, data_folder, launched
+from integration.sandbox.sandboxes import MIB, ROOT, SERVICE_UID, data_folder, launched
 
 pytestmark = [
     pytest.mark.anyio,

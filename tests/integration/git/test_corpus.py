@@ -30,7 +30,7 @@ from fyke.kit.addresses import AddressRules
 from fyke.kit.names import Resolver
 from fyke.model.upload import GitSource
 from fyke.sandbox.tools.runner import SandboxedTools
-from integration.sandbox.boxes import SPAWNERS, Site, site
+from integration.sandbox.sandboxes import SPAWNERS, Site, site
 from support.git_server import git_server
 from support.hostile_repositories import repositories
 from support.hostile_urls import NAMES, SECRET, urls
@@ -88,13 +88,13 @@ class Watched:
     def __init__(self, place: Site, rules: AddressRules, resolver: Resolver | None) -> None:
         self.egress = LocalEgress(rules, resolver=resolver)
         self._tools = SandboxedTools(place.work, place.spawner, self.egress)
-        self.boxes = 0
+        self.sandboxes = 0
         self.ran: list[str] = []
 
     @asynccontextmanager
     async def run(self, spec: ToolSpec) -> AsyncIterator[ToolRun]:
         async with self._tools.run(spec) as run:
-            self.boxes += 1
+            self.sandboxes += 1
             self.ran += [str(path) for path in run.work.rglob("RAN")]
             yield run
 
@@ -143,7 +143,7 @@ async def test_no_address_leads_anywhere(
     assert (tools.ran, canary.heard) == ([], 0)
     said = "\n".join([*told, caplog.text, *map(str, entries)])
     assert SECRET not in said
-    assert tools.boxes <= 2, "all but the name that changes are refused before a box is put up"
+    assert tools.sandboxes <= 2, "all but the name that changes are refused before a box is put up"
 
 
 @pytest.mark.parametrize("field", ["ref", "folder"])
@@ -191,7 +191,7 @@ async def test_no_repository_has_anything_run(canary: Canary, step: int, tmp_pat
                 assert took < SECONDS, (name, took)
     print("\n".join(f"{name}: {outcome}" for name, outcome in outcomes.items()))
     assert (tools.ran, canary.heard) == ([], 0)
-    assert tools.boxes == len(outcomes)
+    assert tools.sandboxes == len(outcomes)
     assert not [path for path in tmp_path.rglob("RAN") if "repositories" not in path.parts]
     for name in FAITHFUL & outcomes.keys():
         assert outcomes[name].startswith("taken"), (name, outcomes[name])

@@ -20,7 +20,7 @@ from fyke.git.process import GitLimits
 from fyke.kit.addresses import AddressRules
 from fyke.kit.names import Resolver
 from fyke.model.upload import GitSource
-from support.git_boxes import boxed_git
+from support.git_sandboxes import sandboxed_git
 from support.git_server import GitServer, commit, git, git_server, make_repository
 
 pytestmark = [pytest.mark.anyio, pytest.mark.needs("bwrap", "git")]
@@ -49,7 +49,7 @@ async def make(server: GitServer) -> AsyncIterator[Maker]:
 
     def maker(**more: Any) -> SystemGit:
         rules = more.pop("rules", AddressRules([f"localhost:{server.port}"]))
-        fetcher = boxed_git(rules, **({"certificates": server.certificate} | more))
+        fetcher = sandboxed_git(rules, **({"certificates": server.certificate} | more))
         made.append(fetcher)
         return fetcher
 

@@ -15,9 +15,9 @@ import pytest
 
 from fyke.cli.main import main
 from fyke.kit.addresses import AddressRules
-from support.git_boxes import boxed_git
+from support.app import SCHEMA
+from support.git_sandboxes import sandboxed_git
 from support.git_server import GitServer, git, git_server, make_repository
-from support.house import SCHEMA
 from support.projects import python_project
 from support.served import Served, served
 
@@ -45,7 +45,7 @@ class Desk:
 
     def type(self, *words: str) -> Typed:
         """``fyke worker push`` in this process, to its end."""
-        there = ["--url", self.server.base_url, "--key", self.server.house.other_key]
+        there = ["--url", self.server.base_url, "--key", self.server.app.other_key]
         out, err = io.StringIO(), io.StringIO()
         with (
             pytest.MonkeyPatch.context() as patch,
@@ -62,8 +62,8 @@ class Desk:
 
     def kept(self) -> int:
         """How many uploads the server still keeps."""
-        house = self.server.house
-        page = house.services.uploads.page(house.other, offset=0, limit=1)
+        app = self.server.app
+        page = app.services.uploads.page(app.other, offset=0, limit=1)
         return self.server.do(page)[0]
 
 
@@ -72,7 +72,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory, templates: Path) -> Iterator[
     folder = tmp_path_factory.mktemp("pushed")
     with git_server(folder) as repositories:
         rules = AddressRules([f"localhost:{repositories.port}"])
-        fetching = boxed_git(rules, certificates=repositories.certificate)
+        fetching = sandboxed_git(rules, certificates=repositories.certificate)
         home = folder / "home"
         home.mkdir()
         with served(home, templates, git=fetching) as server:

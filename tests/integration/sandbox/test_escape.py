@@ -19,7 +19,7 @@ from fyke.kit.ids import new_ulid
 from fyke.model.worker import Language
 from fyke.sandbox.isolation import syscalls
 from fyke.sandbox.process import processes
-from integration.sandbox.boxes import MIB, SPAWNERS, Site, drain, line, site
+from integration.sandbox.sandboxes import MIB, SPAWNERS, Site, drain, line, site
 from zoo.herds import built
 
 pytestmark = [
@@ -128,10 +128,10 @@ def probes(language: Language) -> dict[str, str | bytes]:
 @pytest.mark.parametrize("language", LEAST_PROBES)
 async def test_nothing_gets_out(place: Site, language: Language) -> None:
     with canaries(place) as canary:
-        box = await place.open(probes(language), language=language, memory=512 * MIB)
+        sandbox = await place.open(probes(language), language=language, memory=512 * MIB)
         told = {"PROBE_TARGETS": json.dumps(canary.targets), "PROBE_CALLS": json.dumps(numbers())}
-        await box.launch(told)
-        out, err = await drain(box)
+        await sandbox.launch(told)
+        out, err = await drain(sandbox)
         assert out, err
         results = json.loads(out)
         assert len(results) >= LEAST_PROBES[language]

@@ -27,7 +27,7 @@ from fyke.sandbox.process.launcher import Launcher, serve
 from fyke.sandbox.process.launcher_client import LauncherClient, LauncherGone
 from fyke.sandbox.process.order import BadLaunchOrder
 from fyke.sandbox.process.spawner import DirectSpawner
-from integration.sandbox.boxes import (
+from integration.sandbox.sandboxes import (
     MIB,
     ROOT,
     SERVICE_UID,
@@ -91,9 +91,9 @@ async def until(holds: Callable[[], bool], seconds: float = 10) -> float:
 async def running(place: Site, count: int = 1, code: str = DEAF) -> set[str]:
     names = {new_ulid() for _ in range(count)}
     for name in names:
-        box = await place.open(code, name=name)
-        await box.launch({})
-        await line(box)
+        sandbox = await place.open(code, name=name)
+        await sandbox.launch({})
+        await line(sandbox)
     return names
 
 
@@ -298,7 +298,7 @@ async def test_boxes_die_with_their_client(place: Site) -> None:
     took = await until(lambda: not boxes_of(names) and os.listdir(place.work) == [])
     assert took < 5
     with pytest.raises(LauncherGone):
-        await place.boxes[0].wait()
+        await place.sandboxes[0].wait()
 
 
 @pytest.mark.skipif(not others_can_run_us(), reason="this Python is closed to other users")
@@ -335,7 +335,7 @@ async def test_boxes_die_when_the_client_is_killed(place: Site) -> None:
 
 async def test_nothing_survives_a_killed_launcher(place: Site) -> None:
     names = await running(place, 3)
-    waiting = asyncio.create_task(place.boxes[0].wait())
+    waiting = asyncio.create_task(place.sandboxes[0].wait())
     await asyncio.sleep(0)
     assert place.launcher is not None
     place.launcher.kill()
@@ -343,8 +343,8 @@ async def test_nothing_survives_a_killed_launcher(place: Site) -> None:
     assert await until(lambda: not boxes_of(names)) < 5
     with pytest.raises(SandboxFault):
         await asyncio.wait_for(waiting, 5)
-    for box in place.boxes:
-        await box.close()
+    for sandbox in place.sandboxes:
+        await sandbox.close()
     assert set(os.listdir(place.work)) == names  # for the next launcher to clear away
     with launcher(place.home):
         assert os.listdir(place.work) == []
@@ -353,7 +353,7 @@ async def test_nothing_survives_a_killed_launcher(place: Site) -> None:
         again = Site(place.home, BubblewrapSandboxes(place.work, client), client)
         out, _, ended = await again.run("print('back')")
         assert (out, ended.code) == ("back\n", 0)
-        await again.boxes[0].close()
+        await again.sandboxes[0].close()
         await client.close()
 
 
@@ -439,9 +439,9 @@ async def test_many_openings_and_endings_leak_no_descriptor(place: Site) -> None
     for _ in range(3):
         for _ in range(4):
             await place.run("print(1)")
-        for box in place.boxes:
-            await box.close()
-            for listener in box.listeners.values():
+        for sandbox in place.sandboxes:
+            await sandbox.close()
+            for listener in sandbox.listeners.values():
                 listener.close()
         gc.collect()  # sockets that earlier tests left to it would be counted here
         counts.append([len(os.listdir(folder)) for folder in folders])

@@ -19,7 +19,7 @@ from fyke.sandbox.isolation import bubblewrap, inspection, seccomp, syscalls
 from fyke.sandbox.isolation.cgroups import NoGroups
 from fyke.sandbox.process import process_io
 from fyke.sandbox.process.spawner import DirectSpawner
-from integration.sandbox.boxes import ROOT, Site, data_folder
+from integration.sandbox.sandboxes import ROOT, Site, data_folder
 
 pytestmark = [
     pytest.mark.anyio,
@@ -198,8 +198,8 @@ async def test_core_files_are_noticed(place: Site, monkeypatch: pytest.MonkeyPat
     whole = IsolatedSandbox.process_limits
     own = str(int(resource.RLIMIT_CORE))
 
-    def without_core(box: IsolatedSandbox) -> list[tuple[str, str]]:
-        return [each for each in whole(box) if not each[1].startswith(f"{own}=")]
+    def without_core(sandbox: IsolatedSandbox) -> list[tuple[str, str]]:
+        return [each for each in whole(sandbox) if not each[1].startswith(f"{own}=")]
 
     monkeypatch.setattr(IsolatedSandbox, "process_limits", without_core)
     _, most = resource.getrlimit(resource.RLIMIT_CORE)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import pytest
 
 from fyke.model.worker import Language
-from integration.sandbox.boxes import MIB, ROOT, Site, data_folder, drain, launched
+from integration.sandbox.sandboxes import MIB, ROOT, Site, data_folder, drain, launched
 from integration.sandbox.test_escape import LEAST_PROBES, canaries, numbers, probes
 
 pytestmark = [
@@ -58,7 +58,7 @@ class Net:
             if ctypes.CDLL(None, use_errno=True).setns(file.fileno(), CLONE_NEWNET) != 0:
                 raise OSError(ctypes.get_errno(), "setns")
 
-    def ear(self) -> socket.socket:
+    def sniffer(self) -> socket.socket:
         """Hears every packet on every interface, in and out."""
         made: list[socket.socket] = []
 
@@ -96,12 +96,12 @@ HOP_BY_HOP, ICMPV6 = 0, 58
 FIRST_OF_NEIGHBOURS = 130  # types of messages about neighbours and groups; an echo is 128
 
 
-def heard(ear: socket.socket) -> list[str]:
+def heard(sniffer: socket.socket) -> list[str]:
     """Every packet that waits, but those that the kernel sends by itself to know its neighbours."""
     found = []
     with contextlib.suppress(BlockingIOError):
         while True:
-            data, (interface, *_) = ear.recvfrom(65536)
+            data, (interface, *_) = sniffer.recvfrom(65536)
             if data[12:14] == IPV6:
                 by_itself = data[20] == ICMPV6 and data[54] >= FIRST_OF_NEIGHBOURS
                 if by_itself or data[20] == HOP_BY_HOP:
@@ -112,24 +112,24 @@ def heard(ear: socket.socket) -> list[str]:
 
 @pytest.mark.needs("node", "go")
 async def test_no_packet_is_sent_by_all_the_probes(net: Net) -> None:
-    with net.ear() as ear, data_folder() as home:
+    with net.sniffer() as sniffer, data_folder() as home:
         async with launched(home, prefix=("nsenter", f"--net={net.path}")) as place:
             for language, least in LEAST_PROBES.items():
                 tried = await _try(place, language)
                 assert tried >= least
-            assert heard(ear) == []
-            for box in place.boxes:
-                await box.close()
+            assert heard(sniffer) == []
+            for sandbox in place.sandboxes:
+                await sandbox.close()
 
 
 async def _try(place: Site, language: Language) -> int:
     with canaries(place) as canary:
-        box = await place.open(probes(language), language=language, memory=512 * MIB)
+        sandbox = await place.open(probes(language), language=language, memory=512 * MIB)
         told = {"PROBE_TARGETS": json.dumps(canary.targets), "PROBE_CALLS": json.dumps(numbers())}
-        await box.launch(told)
-        out, err = await drain(box)
+        await sandbox.launch(told)
+        out, err = await drain(sandbox)
         assert out, err
-        for listener in box.listeners.values():
+        for listener in sandbox.listeners.values():
             listener.close()
         return len(json.loads(out))
 
@@ -150,11 +150,11 @@ with socket.socket() as client:
     client.setblocking(False)
     client.connect_ex(("192.0.2.1", 80))
 """
-    with net.ear() as ear:
+    with net.sniffer() as sniffer:
         words = ["setpriv", "--reuid", "12345", "--regid", "12345", "--clear-groups"]
         command = ["nsenter", f"--net={net.path}", *words, "/usr/bin/python3", "-I", "-c", tries]
         subprocess.run(command, check=True, cwd="/", env={"PATH": os.defpath})
-        packets = heard(ear)
+        packets = heard(sniffer)
         for words_of in ("c0000235", "e00000fb", "20010db8" + "0" * 20 + "0001", "c0000201"):
             assert any(words_of in packet for packet in packets), packets
         assert len(packets) >= 5

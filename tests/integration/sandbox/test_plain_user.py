@@ -18,7 +18,7 @@ import pytest
 
 from fyke.sandbox.isolation.cgroup_v1 import GroupsV1
 from fyke.sandbox.isolation.cgroups import detect
-from integration.sandbox.boxes import GROUPS_VARIABLE, PLAIN_UID, others_can_run_us
+from integration.sandbox.sandboxes import GROUPS_VARIABLE, PLAIN_UID, others_can_run_us
 
 TESTS = Path(__file__).parents[2]
 SUITES = (

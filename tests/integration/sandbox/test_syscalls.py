@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from fyke.sandbox.isolation import syscalls
-from integration.sandbox.boxes import SPAWNERS, Site, drain, site
+from integration.sandbox.sandboxes import SPAWNERS, Site, drain, site
 from unit.sandbox.isolation.test_seccomp import run
 
 pytestmark = [
@@ -76,9 +76,9 @@ async def place(request: pytest.FixtureRequest) -> AsyncIterator[Site]:
 
 
 async def met(place: Site, numbers: list[int]) -> dict[int, int | None]:
-    box = await place.open(CALLER)
-    await box.launch({"NUMBERS": json.dumps(numbers)})
-    out, err = await drain(box)
+    sandbox = await place.open(CALLER)
+    await sandbox.launch({"NUMBERS": json.dumps(numbers)})
+    out, err = await drain(sandbox)
     assert out, err
     return {int(number): code for number, code in json.loads(out).items()}
 
@@ -141,9 +141,9 @@ def argument_calls(machine: str) -> list[Call]:
 async def test_calls_whose_arguments_decide_answer_as_the_filter_says(place: Site) -> None:
     machine = platform.machine()
     calls = argument_calls(machine)
-    box = await place.open({"main.py": ARGUMENTS_CALLER, "calls.json": json.dumps(calls)})
-    await box.launch({})
-    out, err = await drain(box)
+    sandbox = await place.open({"main.py": ARGUMENTS_CALLER, "calls.json": json.dumps(calls)})
+    await sandbox.launch({})
+    out, err = await drain(sandbox)
     assert out, err
     answers = json.loads(out)
     assert len(answers) == len(calls) > 2000
@@ -163,7 +163,7 @@ async def test_calls_whose_arguments_decide_answer_as_the_filter_says(place: Sit
 async def test_x32_numbers_do_not_exist_in_a_box(place: Site) -> None:
     bit = 0x40000000
     calls = [(bit + number, [-1] * 6) for number in range(HIGHEST + 1)]
-    box = await place.open({"main.py": ARGUMENTS_CALLER, "calls.json": json.dumps(calls)})
-    await box.launch({})
-    out, err = await drain(box)
+    sandbox = await place.open({"main.py": ARGUMENTS_CALLER, "calls.json": json.dumps(calls)})
+    await sandbox.launch({})
+    out, err = await drain(sandbox)
     assert set(json.loads(out)) == {errno.ENOSYS}, err

@@ -11,7 +11,7 @@ import pytest
 from fyke.api.v1.errors import INTERNAL, INVALID, TABLE, UNKNOWN_PATH
 from fyke.api.v2.errors import TABLE_V2
 from fyke.api.wire_errors import WireError
-from support.house import make_templates, open_house
+from support.app import make_templates, open_app
 
 pytestmark = pytest.mark.anyio
 
@@ -28,8 +28,8 @@ async def app(tmp_path: Path) -> Any:
     templates, home = tmp_path / "templates", tmp_path / "home"
     templates.mkdir()
     home.mkdir()
-    async with open_house(home, make_templates(templates)) as house:
-        yield house.app()
+    async with open_app(home, make_templates(templates)) as app:
+        yield app.asgi()
 
 
 def sections() -> dict[str, str]:

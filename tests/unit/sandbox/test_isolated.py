@@ -26,9 +26,9 @@ async def test_close_gives_up_its_ends_although_the_walls_stay() -> None:
         raise SandboxStartFailed("the box did not end")
 
     held = SimpleNamespace(ends=ProcessPipes(control, listeners, out, err), close=close)
-    box = IsolatedSandbox(cast(Any, held), cast(Any, None), SandboxLimits(1, 2**20, 2**20))
+    sandbox = IsolatedSandbox(cast(Any, held), cast(Any, None), SandboxLimits(1, 2**20, 2**20))
     with pytest.raises(SandboxFault):
-        await box.close()
+        await sandbox.close()
     assert control.fileno() == -1
     for descriptor in (out, err):
         with pytest.raises(OSError, match="Bad file descriptor"):

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from support.api import Api, client
-from support.house import House
+from support.app import App
 
 pytestmark = pytest.mark.anyio
 
@@ -217,14 +217,14 @@ def differences(shape: Any, value: Any, at: str) -> list[str]:
 class Scene:
     """A Worker, its newest run with rows and a log, a task and an item that waits."""
 
-    def __init__(self, house: House, api: Api) -> None:
-        self.house, self.api = house, api
+    def __init__(self, app: App, api: Api) -> None:
+        self.app, self.api = app, api
         self.named: dict[str, str] = {}
 
     async def set_up(self) -> None:
-        self.named["workerId"] = (await self.house.publish()).id
+        self.named["workerId"] = (await self.app.publish()).id
         await self.start()
-        await self.house.execute([{"n": 1}, {"n": 2}], log=["one", "two"])
+        await self.app.execute([{"n": 1}, {"n": 2}], log=["one", "two"])
 
     async def start(self) -> None:
         path = f"/api/v2/workers/{self.named['workerId']}/runs"
@@ -259,29 +259,27 @@ class Scene:
         assert differences(shape, body["data"], operation) == []
 
 
-async def test_every_operation_answers_with_its_table_and_nothing_else(
-    house: House, api: Api
-) -> None:
-    scene = Scene(house, api)
+async def test_every_operation_answers_with_its_table_and_nothing_else(app: App, api: Api) -> None:
+    scene = Scene(app, api)
     await scene.set_up()
     for operation, shape in SHAPES.items():
         await scene.check(operation, shape)
 
 
-async def test_every_start_that_waits_answers_with_the_union_of_both_forms(house: House) -> None:
-    async with client(house.app(sync_wait_seconds=0.001)) as http:
-        scene = Scene(house, Api(http, house.owner_key))
+async def test_every_start_that_waits_answers_with_the_union_of_both_forms(app: App) -> None:
+    async with client(app.asgi(sync_wait_seconds=0.001)) as http:
+        scene = Scene(app, Api(http, app.owner_key))
         await scene.set_up()
         await scene.call("createWorkerTask")
         for operation in SYNC:
             await scene.check(operation, WAITED, is_async=False)
 
 
-async def test_no_operation_is_left_out(house: House) -> None:
+async def test_no_operation_is_left_out(app: App) -> None:
     published = operations()
     assert len(published) == 39
     assert SHAPES.keys() == published.keys()
-    paths = house.app().openapi()["paths"]
+    paths = app.asgi().openapi()["paths"]
     served = {
         operation["operationId"]: f"{method.upper()} {path}"
         for path, methods in paths.items()

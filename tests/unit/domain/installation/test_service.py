@@ -22,7 +22,7 @@ from fyke.model.run import RunState
 from fyke.model.runner import RunnerInfo
 from fyke.storage.sql.state.storage import SqlStorage, open_storage
 from support import records
-from support.installation import HouseProbe
+from support.installation import FixedProbe
 from support.memory import caller_of
 from support.prepared import state_in
 
@@ -34,7 +34,7 @@ class Scene:
 
     def __init__(self, storage: SqlStorage, clock: ManualClock) -> None:
         self.storage, self.clock = storage, clock
-        self.probe = HouseProbe(Prices())
+        self.probe = FixedProbe(Prices())
         self.operator = records.account(operator=True)
         self.boss = caller_of(self.operator)
         health = Health(storage, lambda: Disk(9, 10, 1), self.proxies)

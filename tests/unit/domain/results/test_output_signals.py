@@ -11,7 +11,7 @@ from fyke.domain.results.output_signals import OutputSignals
 pytestmark = pytest.mark.anyio
 
 
-class Bell:
+class LocalSignals:
     def __init__(self) -> None:
         self.notified: list[str] = []
         self.changed = asyncio.Event()
@@ -22,24 +22,24 @@ class Bell:
 
 
 async def test_the_first_ring_leaves_at_once_and_the_rest_share_one() -> None:
-    bell = Bell()
-    rings = OutputSignals(bell, pause=0.02)  # type: ignore[arg-type]  # of a doorbell it only rings
+    signals = LocalSignals()
+    notified = OutputSignals(signals, pause=0.02)  # type: ignore[arg-type]  # of a doorbell it only rings
     for _ in range(100):
-        rings.stored("a")
-    rings.stored("b")
-    assert bell.notified == ["output:a", "output:b"]
-    bell.changed.clear()
+        notified.stored("a")
+    notified.stored("b")
+    assert signals.notified == ["output:a", "output:b"]
+    signals.changed.clear()
     async with asyncio.timeout(5):
-        await bell.changed.wait()
-    assert bell.notified == ["output:a", "output:b", "output:a"]
+        await signals.changed.wait()
+    assert signals.notified == ["output:a", "output:b", "output:a"]
 
 
 async def test_a_run_that_rests_rings_at_once_again_and_is_forgotten() -> None:
-    bell = Bell()
-    rings = OutputSignals(bell, pause=0.0)  # type: ignore[arg-type]  # of a doorbell it only rings
-    rings.stored("a")
+    signals = LocalSignals()
+    notified = OutputSignals(signals, pause=0.0)  # type: ignore[arg-type]  # of a doorbell it only rings
+    notified.stored("a")
     async with asyncio.timeout(5):
-        while rings._resting:
+        while notified._resting:
             await asyncio.sleep(0)
-    rings.stored("a")
-    assert bell.notified == ["output:a", "output:a"]
+    notified.stored("a")
+    assert signals.notified == ["output:a", "output:a"]

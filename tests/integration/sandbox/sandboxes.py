@@ -44,7 +44,7 @@ class Site:
     sandbox: BubblewrapSandboxes
     spawner: Spawner
     launcher: subprocess.Popen[bytes] | None = None
-    boxes: list[Sandbox] = field(default_factory=list)
+    sandboxes: list[Sandbox] = field(default_factory=list)
 
     @property
     def work(self) -> Path:
@@ -79,16 +79,16 @@ class Site:
             environment=Environment(environment, ""),
             limits=SandboxLimits(**({"cpus": 1.0, "memory": 256 * MIB} | limits)),  # type: ignore[arg-type]
         )
-        box = await self.sandbox.open(spec)
-        self.boxes.append(box)
-        return box
+        sandbox = await self.sandbox.open(spec)
+        self.sandboxes.append(sandbox)
+        return sandbox
 
     async def run(self, code: str, **options: float) -> tuple[str, str, SandboxExit]:
         """Run a Python Worker to its end: (stdout, stderr, exit)."""
-        box = await self.open(code, **options)
-        await box.launch({})
-        out, err = await drain(box)
-        return out, err, await box.wait()
+        sandbox = await self.open(code, **options)
+        await sandbox.launch({})
+        out, err = await drain(sandbox)
+        return out, err, await sandbox.wait()
 
 
 def others_can_run_us() -> bool:
@@ -114,18 +114,18 @@ def version(language: Language) -> Version:
     )
 
 
-async def drain(box: Sandbox) -> tuple[str, str]:
+async def drain(sandbox: Sandbox) -> tuple[str, str]:
     said = {"stdout": b"", "stderr": b""}
-    async for stream, data in box.output():
+    async for stream, data in sandbox.output():
         said[stream] += data
     return said["stdout"].decode(), said["stderr"].decode()
 
 
-async def line(box: Sandbox, seconds: float = 20) -> str:
+async def line(sandbox: Sandbox, seconds: float = 20) -> str:
     """The first line of output."""
     said = b""
     async with asyncio.timeout(seconds):
-        async for _, data in box.output():
+        async for _, data in sandbox.output():
             said += data
             if b"\n" in said:
                 break
@@ -155,13 +155,13 @@ def handed_groups() -> ControlGroups:
 
 
 @asynccontextmanager
-async def site(kind: str, *, shelf: bool = False) -> AsyncIterator[Site]:
+async def site(kind: str, *, with_wheels: bool = False) -> AsyncIterator[Site]:
     """A data folder with a sandbox over the spawner of that kind; nothing may stay behind.
 
     ``shelf``: tools may read the machine's folders of wheels, and one that is made in it.
     """
     with data_folder() as home:
-        find_links = [home / "shelf", *find_links_folders(os.environ)] if shelf else []
+        find_links = [home / "shelf", *find_links_folders(os.environ)] if with_wheels else []
         for folder in find_links[:1]:
             folder.mkdir(mode=0o755)
         if kind == "launcher":
@@ -178,9 +178,9 @@ async def site(kind: str, *, shelf: bool = False) -> AsyncIterator[Site]:
 
 
 async def _leave(place: Site) -> None:
-    for box in place.boxes:
-        await box.close()
-        for listener in box.listeners.values():
+    for sandbox in place.sandboxes:
+        await sandbox.close()
+        for listener in sandbox.listeners.values():
             listener.close()
     assert os.listdir(place.work) == []
 

@@ -25,7 +25,7 @@ from support.relay import Relay, relaying
 WANTED = "TEST_SERVERS"  # in the environment: 2 lets the tests of end to end run on two servers
 
 
-class TwinBooted(Booted):
+class BootedPair(Booted):
     """``fyke up`` and beside it ``fyke serve --role server`` on the same data folder and database.
 
     ``url`` is that of a relay which gives each connection to the next of the two; ``each`` are the
@@ -39,7 +39,7 @@ class TwinBooted(Booted):
         self.second: subprocess.Popen[bytes] | None = None
         self._opened = contextlib.ExitStack()
 
-    def start(self, *arguments: str) -> TwinBooted:
+    def start(self, *arguments: str) -> BootedPair:
         super().start(*arguments)
         first = self.url
         with socket.create_server(("127.0.0.1", 0)) as probe:
@@ -100,9 +100,9 @@ def own_database() -> str:
 
 
 @contextlib.contextmanager
-def twin_booted(**settings: str) -> Iterator[TwinBooted]:
+def booted_pair(**settings: str) -> Iterator[BootedPair]:
     """Two servers on a database of their own."""
-    with booted(TwinBooted, database_url=own_database(), **settings) as platform:
+    with booted(BootedPair, database_url=own_database(), **settings) as platform:
         yield platform
 
 
@@ -114,5 +114,5 @@ def two_servers_wanted() -> bool:
 @contextlib.contextmanager
 def any_booted(**settings: str) -> Iterator[Booted]:
     """One server, or two when the session asks for it; for tests that must not tell them apart."""
-    with (twin_booted if two_servers_wanted() else booted)(**settings) as platform:
+    with (booted_pair if two_servers_wanted() else booted)(**settings) as platform:
         yield platform

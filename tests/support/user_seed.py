@@ -5,17 +5,17 @@ from __future__ import annotations
 from fyke.errors import SignInFailed
 from fyke.model.account import Scope
 from fyke.model.user import Purpose
-from support.house import House
+from support.app import App
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) AppleWebKit/605.1.15 Safari/604.1"
 PASSWORD = "a long enough secret"
 
 
-async def seed_people(house: House) -> dict[str, str]:
+async def seed_users(app: App) -> dict[str, str]:
     """Return an address for each page with a parameter, and for each link."""
-    services, owner = house.services, house.owner
-    await house.publish("website-content-crawler")  # what the first page starts
+    services, owner = app.services, app.owner
+    await app.publish("website-content-crawler")  # what the first page starts
     setup = await services.users.link(owner, "owner")
     _, ada = await services.users.invite(owner, "ada@example.com", "member")
     _, ben = await services.users.invite(owner, "ben", "viewer")
@@ -35,7 +35,7 @@ async def seed_people(house: House) -> dict[str, str]:
             await services.sessions.sign_in("owner", "guessed", PHONE, "203.0.113.9")
         except SignInFailed:
             continue
-    user = await house.storage.read(lambda tx: tx.accounts.user(owner.user_id))
+    user = await app.storage.read(lambda tx: tx.accounts.user(owner.user_id))
     assert user is not None
     await services.sessions.begin(user, PHONE, "203.0.113.9")
     await services.sessions.begin(user, FIREFOX, "2001:db8:12:34:56:78:9a:bc")

@@ -1,6 +1,6 @@
 """A network of one's own, in which every address there is leads to this process.
 
-    python -m support.closed_net TRIAL '{"...": ...}'
+    python -m support.closed_network TRIAL '{"...": ...}'
 
 Run by ``closed`` under ``unshare``: the trial has a loopback interface and nothing else, the
 kernel takes every address of IPv4 and IPv6 for its own, and names are asked of ``127.0.0.53``.
@@ -43,7 +43,7 @@ def closed(trial: str, timeout: float = 110, **options: object) -> Any:
     """What the function ``trial`` (``module:name``) returns in there."""
     if missing():
         pytest.skip(missing())
-    command = [*_INSIDE, sys.executable, "-m", "support.closed_net", trial, json.dumps(options)]
+    command = [*_INSIDE, sys.executable, "-m", "support.closed_network", trial, json.dumps(options)]
     path = os.pathsep.join(sys.path)
     done = subprocess.run(
         command,

@@ -1,4 +1,4 @@
-"""Spellings of addresses inside: of this machine, its networks, and the clouds' own services.
+"""Encodings of addresses inside: of this machine, its networks, and the clouds' own services.
 
 One list for whatever takes an address from a stranger: the proxy, callbacks, webhooks, imports.
 ``SPELLINGS`` are hosts as they stand in a URL; ``NAMES`` is what a name server has to say to the
@@ -92,13 +92,13 @@ def octet_forms(value: int) -> tuple[str, ...]:
     return str(value), hex(value), f"0{value:o}", f"{value:03d}"
 
 
-def v4_spellings(address: str) -> Iterator[str]:
+def v4_encodings(address: str) -> Iterator[str]:
     """All that some resolver somewhere reads as this address."""
     number = struct.unpack(">I", socket.inet_aton(address))[0]
     octets = [int(part) for part in address.split(".")]
     for forms in itertools.product(*(octet_forms(octet) for octet in octets)):
         yield ".".join(forms)
-    yield from short_spellings(address)
+    yield from short_encodings(address)
     yield from (f"{number:032b}", hex(number).upper(), f"{number + 2**32}", f"[{address}]")
     yield from (address + ".", address + "..", "." + address, address.replace(".", "\u3002"))
     yield from (address.replace(".", "%2e"), address.replace(".", "\uff0e"))
@@ -106,7 +106,7 @@ def v4_spellings(address: str) -> Iterator[str]:
     yield "".join(chr(ord(char) + 0x1D7CE - 0x30) if char.isdigit() else char for char in address)
 
 
-def short_spellings(address: str) -> Iterator[str]:
+def short_encodings(address: str) -> Iterator[str]:
     """The numbers of one, two and three parts."""
     number = struct.unpack(">I", socket.inet_aton(address))[0]
     first, second, *_ = (int(part) for part in address.split("."))
@@ -117,7 +117,7 @@ def short_spellings(address: str) -> Iterator[str]:
         yield f"{first}.{second}.{form(number & 0xFFFF)}"
 
 
-def v6_spellings(address: str) -> Iterator[str]:
+def v6_encodings(address: str) -> Iterator[str]:
     """IPv6 forms that carry an IPv4 address."""
     raw = socket.inet_aton(address).hex()
     high, low = raw[:4], raw[4:]
@@ -131,15 +131,15 @@ def v6_spellings(address: str) -> Iterator[str]:
     yield from (f"0:0:0:0:0:ffff:{high}:{low}", f"::FFFF:{high}:{low}")
 
 
-def all_spellings(own: tuple[str, ...] = ()) -> list[str]:
-    """Every spelling once; ``own`` are further addresses of this machine."""
+def all_encodings(own: tuple[str, ...] = ()) -> list[str]:
+    """Every encoding once; ``own`` are further addresses of this machine."""
     found = [*_BY_HAND, *(name for name in NAMES if name != OUTSIDE)]
     for address in ("127.0.0.1", "10.0.0.1", "169.254.169.254"):
-        found += [*v4_spellings(address), *v6_spellings(address)]
+        found += [*v4_encodings(address), *v6_encodings(address)]
     for address in METADATA:
-        found += [*short_spellings(address), *v6_spellings(address)]
+        found += [*short_encodings(address), *v6_encodings(address)]
     for address in (*METADATA_V6, *own, *sorted(own_addresses())):
-        found += [f"[{address}]", address] if ":" in address else [*short_spellings(address)]
+        found += [f"[{address}]", address] if ":" in address else [*short_encodings(address)]
     return list(dict.fromkeys(found))
 
 
@@ -152,4 +152,4 @@ def literal(host: str) -> bytes | None:
     return bytes([1 if address.version == 4 else 4]) + address.packed
 
 
-SPELLINGS = all_spellings()
+ENCODINGS = all_encodings()

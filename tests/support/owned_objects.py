@@ -19,11 +19,11 @@ from fyke.kit.ids import new_ulid
 from fyke.model.account import ApiKey, Role, User
 from fyke.model.submission import Submission, SubmissionState
 from support.api import Api
-from support.house import House
+from support.app import App
 from support.matrix import INPUT, LISTS, TASK, Entry
 from support.projects import python_project
 
-NOWHERE = "01HFXXXXXXXXXXXXXXXXXXXXXX"
+ABSENT_ID = "01HFXXXXXXXXXXXXXXXXXXXXXX"
 RECEIVER = "https://hooks.example:443"
 HOOK = "http://127.0.0.1:1024/told"  # nobody listens there
 PLACE = re.compile(r"\{(\w+)(?::\w+)?\}")
@@ -41,16 +41,16 @@ ABSENT = {
 }
 
 
-class Estate:
+class OwnedObjects:
     """``named`` holds the present object of each kind; ``renew`` makes another one."""
 
-    def __init__(self, house: House, api: Api, archive: bytes) -> None:
-        self.house, self.api, self._archive = house, api, archive
+    def __init__(self, app: App, api: Api, archive: bytes) -> None:
+        self.app, self.api, self._archive = app, api, archive
         self._numbers = itertools.count(1)
         self.named: dict[str, str] = {
-            "account": house.owner.account_name,
-            "account_id": house.owner.account_id,
-            "user_id": house.owner.user_id,
+            "account": app.owner.account_name,
+            "account_id": app.owner.account_id,
+            "user_id": app.owner.user_id,
             "receiver": RECEIVER,
             "host": "hooks.example",
             "key_name": "build",
@@ -62,8 +62,8 @@ class Estate:
 
     async def build(self) -> None:
         """Make one of everything."""
-        await self.house.beat()
-        await self.house.services.accounts.create_key(self.house.owner, "build")
+        await self.app.beat()
+        await self.app.services.accounts.create_key(self.app.owner, "build")
         for kind in ("worker", "task", "item", "key", "new_key", "new_account", "receiver"):
             await self.renew(kind)
         for kind in ("user", "new_user", "session"):
@@ -83,9 +83,9 @@ class Estate:
                 await self._publish(f"hidden{number}")
             case "run" | "delivery":
                 self.named["run"] = await self._start()
-                for lease in await self.house.begin():
-                    await self.house.push(lease, [{"n": 1}, {"n": 2}], log=["one"])
-                    await self.house.end(lease)
+                for lease in await self.app.begin():
+                    await self.app.push(lease, [{"n": 1}, {"n": 2}], log=["one"])
+                    await self.app.end(lease)
                 path = f"/api/fyke/runs/{self.named['run']}/deliveries"
                 listed = (await self.api.get(path)).json()["data"]["list"]
                 self.named["delivery"] = listed[-1]["id"]
@@ -101,8 +101,8 @@ class Estate:
                 path = f"/api/v2/workers/{self.named['worker']}/queued-runs"
                 self.named["item"] = (await self.api.ok(path, {"input": INPUT}))["queue_ref"]
             case "key":
-                accounts = self.house.services.accounts
-                self.named["key"] = (await accounts.create_key(self.house.owner, f"k{number}")).id
+                accounts = self.app.services.accounts
+                self.named["key"] = (await accounts.create_key(self.app.owner, f"k{number}")).id
             case "webhook" | "rule":
                 self.named[kind] = await self._add(kind, f"{kind}{number}")
             case "new_key" | "new_account" | "new_webhook":
@@ -110,30 +110,30 @@ class Estate:
             case "user" | "new_user":
                 self.named[kind] = f"person{number}"
                 if kind == "user":
-                    users = self.house.services.users
-                    await users.invite(self.house.owner, self.named[kind], "member")
+                    users = self.app.services.users
+                    await users.invite(self.app.owner, self.named[kind], "member")
             case "secret":
-                secrets, worker = self.house.services.secrets, self.named["worker"]
-                await secrets.put(self.house.owner, worker, f"LOGIN{number}", "a login of ada")
+                secrets, worker = self.app.services.secrets, self.named["worker"]
+                await secrets.put(self.app.owner, worker, f"LOGIN{number}", "a login of ada")
                 self.named[kind] = f"LOGIN{number}"
             case "upload":
                 self.named[kind] = await self._upload(f"hidden{number}.zip")
             case "submission":
-                self.named[kind] = await self.house.storage.write(self._submit)
+                self.named[kind] = await self.app.storage.write(self._submit)
             case "session":
-                self.named[kind] = await self.house.storage.write(self._sign_in)
+                self.named[kind] = await self.app.storage.write(self._sign_in)
             case "receiver":
-                await self.house.storage.write(self._let_fail)
+                await self.app.storage.write(self._let_fail)
 
     async def _add(self, kind: str, name: str) -> str:
-        services, owner = self.house.services, self.house.owner
+        services, owner = self.app.services, self.app.owner
         if kind == "rule":
             return (await services.alerts.add_rule(owner, RuleFields(name, "failed"))).rule.id
         fields = EndpointFields(name, HOOK, ("run.failed",))
         return (await services.webhooks.add(owner, fields)).endpoint.id
 
     async def _upload(self, name: str) -> str:
-        uploads, owner = self.house.services.uploads, self.house.owner
+        uploads, owner = self.app.services.uploads, self.app.owner
         made = await uploads.add_zip(owner, self._archive, name)
         async for seen in uploads.follow(owner, made.id):
             last = seen
@@ -141,7 +141,7 @@ class Estate:
 
     def _submit(self, tx: Any) -> str:
         """The present version of the worker waits."""
-        owner, worker = self.house.owner.account_id, self.named["worker"]
+        owner, worker = self.app.owner.account_id, self.named["worker"]
         take_back(tx, worker, SubmissionState.TAKEN_BACK)
         made = Submission(
             new_ulid(), owner, worker, self.named["version"], SubmissionState.WAITING, "", tx.now
@@ -150,16 +150,16 @@ class Estate:
         return made.id
 
     def _sign_in(self, tx: Any) -> str:
-        user = tx.accounts.user(self.house.owner.user_id)
+        user = tx.accounts.user(self.app.owner.user_id)
         return add_session(tx, user, "a browser", "127.0.0.1").id
 
     def _let_fail(self, tx: Any) -> None:
-        known = tx.receivers.lock(self.house.owner.account_id, RECEIVER)
+        known = tx.receivers.lock(self.app.owner.account_id, RECEIVER)
         tx.receivers.save(replace(known, failing_since=1))
 
     async def _publish(self, name: str) -> None:
-        worker, version, _ = await self.house.services.workers.publish(
-            self.house.owner, self._archive, name=name, title=name, public=False
+        worker, version, _ = await self.app.services.workers.publish(
+            self.app.owner, self._archive, name=name, title=name, public=False
         )
         self.named |= {"worker": worker.id, "version": version.number}
         self._path = f"owner~{name}"
@@ -181,7 +181,7 @@ class Estate:
         self.named["asset"], self.named["script"] = found.groups()
 
     async def _add_keys(self) -> None:
-        owner = self.house.owner
+        owner = self.app.owner
         viewer = User(new_ulid(), owner.account_id, "looks", Role.VIEWER, False, "", 1)
         self.viewer_key, self.expired_key = generate(), generate()
         keys = [
@@ -194,7 +194,7 @@ class Estate:
             for key in keys:
                 tx.accounts.add_key(key)
 
-        await self.house.storage.write(work)
+        await self.app.storage.write(work)
 
     # --- asking -----------------------------------------------------------------------------
 

@@ -17,10 +17,10 @@ from fyke.git.process import GitLimits
 from fyke.kit.addresses import AddressRules
 from fyke.kit.names import Resolver
 from fyke.sandbox.tools.runner import SandboxedTools
-from integration.sandbox.boxes import SPAWNERS, site
+from integration.sandbox.sandboxes import SPAWNERS, site
 
 
-class BoxesOnDemand:
+class SandboxesOnDemand:
     """Implements ``ToolBox``. Everything lives for one run only, so any loop may use it."""
 
     def __init__(self, rules: AddressRules, resolver: Resolver | None = None) -> None:
@@ -40,7 +40,7 @@ class BoxesOnDemand:
                 await egress.stop()
 
 
-def boxed_git(
+def sandboxed_git(
     rules: AddressRules,
     *,
     resolver: Resolver | None = None,
@@ -48,11 +48,11 @@ def boxed_git(
     certificates: Path | None = None,
 ) -> SystemGit:
     """``close`` it at the end."""
-    tools = BoxesOnDemand(rules, resolver)
+    tools = SandboxesOnDemand(rules, resolver)
     return SystemGit(tools, rules, resolver=resolver, bounds=bounds, certificates=certificates)
 
 
-class WithoutWalls:
+class WithoutIsolation:
     """Implements ``ToolBox`` where no box can be put up, such as inside a namespace: no walls, but
     the real way out.
     """

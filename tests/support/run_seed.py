@@ -11,7 +11,7 @@ from fyke.model.log import NewLogEntry
 from fyke.model.results import AttemptBatch
 from fyke.model.run import Origin, UsageSample
 from fyke.model.runner import AttemptUsage
-from support.house import House
+from support.app import App
 
 SITE = "https://example.org"
 COLOURED = "\x1b[32mok\x1b[0m fetched \x1b[1m{0}\x1b[0m of {1}/page/{0} in \x1b[36m{2} ms\x1b[0m"
@@ -38,13 +38,13 @@ class RichRun:
         }
 
 
-async def seed_run(house: House, worker_id: str) -> RichRun:
+async def seed_run(app: App, worker_id: str) -> RichRun:
     """Start it, let it work with two subtasks, and share it."""
     custom = {"urls": [{"url": f"{SITE}/shop"}, {"url": f"{SITE}/books"}], "max_results": 40}
     body = {"parameters": {"system": {"max_total_charge": 1}, "custom": custom}}
     request = StartRequest(worker_id, None, body, "https://hooks.example/told", Origin.API_V2)
-    run = await house.services.runs.start(house.owner, request)
-    first, second = [one for one in await house.begin() if one.run.id == run.id]
+    run = await app.services.runs.start(app.owner, request)
+    first, second = [one for one in await app.begin() if one.run.id == run.id]
     rows = [
         {
             "title": f"A thing with a rather long name, number {n}",
@@ -60,7 +60,7 @@ async def seed_run(house: House, worker_id: str) -> RichRun:
         }
         for n in range(1, 131)
     ]
-    await house.push(first, rows)
+    await app.push(first, rows)
     number = first.attempt.number
     lines = [
         NewLogEntry(2, number, COLOURED.format(n, SITE, n * 37 % 400), 1_763_000_000_000 + n * 731)
@@ -73,14 +73,12 @@ async def seed_run(house: House, worker_id: str) -> RichRun:
         4, number, "\x1b[31mHTTP 503\x1b[0m from the shop; gave up", lines[70].timestamp
     )
     lines[2] = NewLogEntry(1, number, "x" * 5000, lines[2].timestamp)
-    await house.results.commit([AttemptBatch(run.id, first.attempt.id, log=lines)])
+    await app.results.commit([AttemptBatch(run.id, first.attempt.id, log=lines)])
     for lease in (first, second):
-        await house.attempts.report(
-            [AttemptReport(lease.attempt, AttemptUsage(), _sites())], 60_000
-        )
-        await house.end(lease)
-    await house.storage.write(lambda tx: [tx.samples.add(one) for one in _curve(run.id, tx.now)])
-    _, token = await house.services.shares.make(house.owner, run.id, days=7, rows=True, log=True)
+        await app.attempts.report([AttemptReport(lease.attempt, AttemptUsage(), _sites())], 60_000)
+        await app.end(lease)
+    await app.storage.write(lambda tx: [tx.samples.add(one) for one in _curve(run.id, tx.now)])
+    _, token = await app.services.shares.make(app.owner, run.id, days=7, rows=True, log=True)
     return RichRun(run.id, token)
 
 

@@ -33,7 +33,7 @@ _UNSEEN = """(each) => {
 }"""
 
 
-class Hand(Protocol):
+class InputDevice(Protocol):
     """Every method waits until the thing is there."""
 
     name: str
@@ -115,7 +115,7 @@ class Keyboard:
         assert not unseen, f"the focus on {thing} cannot be seen: {unseen}"
 
 
-HANDS: dict[str, tuple[type[Mouse] | type[Keyboard], dict[str, int], bool]] = {
+INPUT_DEVICES: dict[str, tuple[type[Mouse] | type[Keyboard], dict[str, int], bool]] = {
     "mouse": (Mouse, WIDE, False),
     "keyboard": (Keyboard, WIDE, False),
     "phone": (Finger, PHONE, True),

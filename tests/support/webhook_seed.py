@@ -16,7 +16,7 @@ from fyke.model.alert import AlertFilter
 from fyke.model.callback import DeliveryFilter
 from fyke.model.run import Outcome
 from support.alerts import a_run
-from support.house import House
+from support.app import App
 
 NOWHERE = "http://127.0.0.1:1024"  # nobody listens there
 FULL = ReceiverResponse(
@@ -25,9 +25,9 @@ FULL = ReceiverResponse(
 TAKEN = ReceiverResponse(200, reply="ok")
 
 
-async def seed_telling(house: House) -> dict[str, str]:
+async def seed_webhooks(app: App) -> dict[str, str]:
     """Fill the owner's account; return an address for each path with parameters."""
-    webhooks, alerts, owner = house.services.webhooks, house.services.alerts, house.owner
+    webhooks, alerts, owner = app.services.webhooks, app.services.alerts, app.owner
     fields = EndpointFields(
         "Operations", f"{NOWHERE}/hooks/4f1c9a", ("run.failed", "alert.raised"),
         "The channel that somebody always reads",
@@ -47,13 +47,13 @@ async def seed_telling(house: House) -> dict[str, str]:
     await alerts.add_rule(
         owner, RuleFields("November", "budget", budget_usd=Decimal(25), enabled=False)
     )
-    await a_run(house, Outcome.EXIT_CODE)
-    await a_run(house, rows=[{"price": None, "name": "a"}, {"name": "b"}])
-    await AlertMonitor(house.storage, house.results).work_off()
+    await a_run(app, Outcome.EXIT_CODE)
+    await a_run(app, rows=[{"price": None, "name": "a"}, {"name": "b"}])
+    await AlertMonitor(app.storage, app.results).work_off()
     first = (await alerts.page(owner, AlertFilter(), offset=0, limit=1))[1][0]
     await alerts.mark_read(owner, [first.id])
-    await _try_all(house)
-    _, found = await house.services.callbacks.page(
+    await _try_all(app)
+    _, found = await app.services.callbacks.page(
         owner, DeliveryFilter(endpoint_id=failing), offset=0, limit=1
     )
     hook = f"/settings/webhooks/{failing}"
@@ -68,7 +68,7 @@ async def seed_telling(house: House) -> dict[str, str]:
     }
 
 
-async def _try_all(house: House) -> None:
+async def _try_all(app: App) -> None:
     """Some messages are tried: one is taken, the others are not."""
 
     def work(tx: Any) -> None:
@@ -79,4 +79,4 @@ async def _try_all(house: House) -> None:
                 answer = FULL if claim.delivery.event == "alert.raised" else TAKEN
                 record(tx, claim.delivery, answer, at=tx.now, duration_ms=87)
 
-    await house.storage.write(work)
+    await app.storage.write(work)

@@ -11,7 +11,7 @@ from fyke.kit.clock import ManualClock
 from fyke.model.results import AttemptBatch, RunTotals
 
 
-class HeldResults:
+class BlockableResults:
     """Counts and orders like a store. ``gate`` holds commits; ``failures`` are raised first."""
 
     def __init__(self) -> None:
@@ -66,7 +66,7 @@ class HeldResults:
 
 
 @asynccontextmanager
-async def running(results: HeldResults) -> AsyncIterator[Intake]:
+async def running(results: BlockableResults) -> AsyncIterator[Intake]:
     intake = Intake(results, ManualClock())  # type: ignore[arg-type]
     task = asyncio.create_task(intake.run())
     try:

@@ -57,8 +57,8 @@ from fyke.storage.blobs.filesystem import FilesystemBlobs
 from fyke.storage.signals.datagram import DatagramSignals
 from fyke.storage.sql.results.store import SqlResults
 from fyke.storage.sql.state.storage import SqlStorage, open_storage
-from support.git_boxes import boxed_git
-from support.installation import HouseProbe
+from support.git_sandboxes import sandboxed_git
+from support.installation import FixedProbe
 from support.prepared import rows_in, state_in
 from support.projects import python_project
 from support.stores import sqlite_stores
@@ -166,14 +166,14 @@ class LateConsole:
 
 
 @dataclass
-class House:
-    """Everything that the API stands on, with the owner's key and a second account's."""
+class App:
+    """Everything that the API is built on, with the owner's key and a second account's."""
 
     storage: SqlStorage
     results: SqlResults
     services: Services
     attempts: Attempts
-    bell: DatagramSignals
+    signals: DatagramSignals
     owner: Caller
     owner_key: str
     other: Caller
@@ -208,7 +208,7 @@ class House:
         await self.storage.write(lambda tx: tx.workers.set_version_state(worker.id, number, state))
 
     async def beat(self) -> None:
-        """Be a living runner that can carry out everything."""
+        """Register as a healthy runner that can execute everything."""
 
         def work(tx: Any) -> None:
             tx.runs.put_runner(RunnerInfo(RUNNER, "node", "full", "", 8, 8192, tx.now))
@@ -251,7 +251,7 @@ class House:
             lease.run.id, lease.attempt.id, [PushedRow(d) for d in data], headers, lines
         )
         assert await self.results.commit([batch]) == [True]
-        self.bell.notify(output_topic(lease.run.id))
+        self.signals.notify(output_topic(lease.run.id))
 
     async def end(
         self,
@@ -282,7 +282,7 @@ class House:
 
 
 @asynccontextmanager
-async def open_house(
+async def open_app(
     folder: Path,
     templates: Path,
     *,
@@ -292,13 +292,13 @@ async def open_house(
     review: bool = False,
     schema_by_slug: bool = True,
     git: Git | None = None,
-) -> AsyncIterator[House]:
+) -> AsyncIterator[App]:
     """``state_url`` is a database that has its tables, instead of a new one in ``folder``.
     ``review``: versions of others than the operator wait for one.
     """
     for name in ("state.db", "rows.db"):
         shutil.copy(templates / name, folder / name)
-    bell = DatagramSignals(folder / "bell")
+    signals = DatagramSignals(folder / "bell")
     rules = Rules(
         prices=prices or Prices(Decimal(0), Decimal(0), Decimal(0), False),
         hiding=HIDING,
@@ -309,14 +309,14 @@ async def open_house(
     blobs = FilesystemBlobs(folder / "blobs", durable=False)
     spool = Spool(folder / "downloads", limit_bytes=2**30, floor_bytes=0, keep_seconds=900)
     notifier = HttpNotifier(AddressRules(["127.0.0.0/8"]), context=tls_context())
-    with sqlite_stores(folder, bell.notify) as (state, results):
+    with sqlite_stores(folder, signals.notify) as (state, results):
         storage = state
         keys = json.loads((templates / KEYS).read_text())
         if state_url:
-            storage = open_storage(state_url, durable=False, notify=bell.notify, hiding=HIDING)
+            storage = open_storage(state_url, durable=False, notify=signals.notify, hiding=HIDING)
             keys = await _first_accounts(Accounts(storage, clock))
         workers = Workers(storage, blobs, clock, review=review)
-        runs = Runs(storage, results, workers, bell, rules, CallbackRules(AddressRules(())))
+        runs = Runs(storage, results, workers, signals, rules, CallbackRules(AddressRules(())))
         services = Services(
             Foundations(
                 storage=storage,
@@ -324,10 +324,10 @@ async def open_house(
                 blobs=blobs,
                 workers=workers,
                 runs=runs,
-                signals=bell,
-                git=git or boxed_git(AddressRules()),
+                signals=signals,
+                git=git or sandboxed_git(AddressRules()),
                 prober=notifier,
-                probe=HouseProbe(rules.prices),
+                probe=FixedProbe(rules.prices),
                 health=Health(storage, lambda: DISK, _proxies),
                 spool=spool,
                 rules=rules,
@@ -343,19 +343,19 @@ async def open_house(
             )
         )
         try:
-            yield House(
+            yield App(
                 storage=storage,
                 results=results,
                 services=services,
                 attempts=Attempts(storage, results, rules),
-                bell=bell,
+                signals=signals,
                 owner=await services.accounts.authenticate(keys["owner"]),
                 owner_key=keys["owner"],
                 other=await services.accounts.authenticate(keys["other"]),
                 other_key=keys["other"],
             )
         finally:
-            bell.close()
+            signals.close()
             notifier.close()
             await services.uploads.close()
             await spool.close()

@@ -9,7 +9,7 @@ from fyke.domain.schedules.editing import ScheduleEdit
 from fyke.domain.workers.submitting import share
 from fyke.model.run import Origin, Outcome
 from fyke.model.schedule import OverlapPolicy, ScheduleKind
-from support.house import SCHEMA, House
+from support.app import SCHEMA, App
 from support.projects import python_project
 
 INPUT = {
@@ -39,9 +39,9 @@ PLANS = (
 SDK = "from sdk import CoreSDK\n"
 
 
-async def seed_tasks(house: House, worker_id: str) -> dict[str, str]:
+async def seed_tasks(app: App, worker_id: str) -> dict[str, str]:
     """Fill the owner's account; return addresses of the pages that have a parameter."""
-    services, owner = house.services, house.owner
+    services, owner = app.services, app.owner
     made = []
     for title, schedule in PLANS:
         task = await services.tasks.create(
@@ -50,9 +50,9 @@ async def seed_tasks(house: House, worker_id: str) -> dict[str, str]:
         made.append(task.id)
     plain = await services.tasks.create(owner, worker_id, "By hand", INPUT, None)
     await services.runs.start_task(owner, made[0], "", Origin.WEB)
-    await house.execute([{"url": "https://example.org"}])
+    await app.execute([{"url": "https://example.org"}])
     await services.runs.start_task(owner, made[0], "", Origin.WEB)
-    await house.execute([], Outcome.EXIT_CODE, "the Worker ended with exit code 1")
+    await app.execute([], Outcome.EXIT_CODE, "the Worker ended with exit code 1")
 
     def pause(tx: Any) -> None:
         schedule = tx.schedules.get(made[4])
@@ -60,8 +60,8 @@ async def seed_tasks(house: House, worker_id: str) -> dict[str, str]:
         changes = {"enabled": False, "next_at": 0, "failures": 10, "paused_at": tx.now}
         tx.schedules.put(replace(schedule, last_error=why, **changes))
 
-    await house.storage.write(pause)
-    uploads = await _uploads(house)
+    await app.storage.write(pause)
+    uploads = await _uploads(app)
     return {
         "/tasks/{id}": f"/tasks/{made[0]}",
         "/tasks/{id}/edit": f"/tasks/{made[0]}/edit",
@@ -69,12 +69,12 @@ async def seed_tasks(house: House, worker_id: str) -> dict[str, str]:
         "/tasks/{id}/schedule when there is none": f"/tasks/{plain.id}/schedule",
         "/tasks/{id}/history": f"/tasks/{made[0]}/history",
         **uploads,
-        "/admin/review/{id}": f"/admin/review/{await _review(house)}",
+        "/admin/review/{id}": f"/admin/review/{await _review(app)}",
     }
 
 
-async def _uploads(house: House) -> dict[str, str]:
-    uploads, owner = house.services.uploads, house.owner
+async def _uploads(app: App) -> dict[str, str]:
+    uploads, owner = app.services.uploads, app.owner
     schema = {
         "description": "Reads the prices of a shop",
         "properties": [
@@ -99,14 +99,14 @@ async def _uploads(house: House) -> dict[str, str]:
     return {"/dev/upload/{id}": found["ready"], "/dev/upload/{id} with faults": found["faulty"]}
 
 
-async def _review(house: House) -> str:
+async def _review(app: App) -> str:
     """A second version of somebody else, which waits."""
     declared = ('{"egress": ["a.example"]}', '{"egress": ["b.example"], "install": "build"}')
     mains = (f"{SDK}print('one')\n", f"{SDK}print('two')\nprint('three')\n")
     for main, text in zip(mains, declared, strict=True):
         data = python_project(main, schema=SCHEMA, **{"fyke.json": text})
-        worker, _, _ = await house.services.workers.publish(
-            house.other, data, name="watcher", title="The watcher", public=False
+        worker, _, _ = await app.services.workers.publish(
+            app.other, data, name="watcher", title="The watcher", public=False
         )
 
     def ask(tx: Any) -> str:
@@ -121,7 +121,7 @@ async def _review(house: House) -> str:
         assert asked is not None
         return asked.id
 
-    return await house.storage.write(ask)
+    return await app.storage.write(ask)
 
 
 def _execute(tx: Any, statement: str, **values: Any) -> None:

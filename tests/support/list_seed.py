@@ -10,20 +10,20 @@ from fyke.domain.billing.days import local_day, number_of
 from fyke.domain.runs.service import StartRequest
 from fyke.model.billing import UsageKey, UsageSums
 from fyke.model.run import Origin
-from support.house import House
+from support.app import App
 
 DAYS = 60
 
 
-async def seed_lists(house: House, worker_id: str) -> dict[str, str]:
+async def seed_lists(app: App, worker_id: str) -> dict[str, str]:
     """Fill them; return addresses of what is more than one page's usual face."""
-    await house.services.accounts.credit(house.owner, "owner", Decimal("25"), Decimal(5000))
-    await house.storage.write(lambda tx: _past(tx, house.owner.account_id, worker_id))
+    await app.services.accounts.credit(app.owner, "owner", Decimal("25"), Decimal(5000))
+    await app.storage.write(lambda tx: _past(tx, app.owner.account_id, worker_id))
     for n in range(3):
         custom = {"urls": [{"url": f"https://example.org/{n}"}], "max_results": 10 * n}
         wanted = {"parameters": {"system": {}, "custom": custom}}
-        await house.services.queue.hold(
-            house.owner, StartRequest(worker_id, None, wanted, "", Origin.API_V2)
+        await app.services.queue.hold(
+            app.owner, StartRequest(worker_id, None, wanted, "", Origin.API_V2)
         )
     return {
         "/overview/{card}": "/overview/day",

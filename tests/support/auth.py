@@ -38,7 +38,7 @@ class CountingPasswords(Passwords):
 
 
 @dataclass
-class Door:
+class Auth:
     """Everything around sign-in. ``owner`` comes with the local key."""
 
     storage: SqlStorage
@@ -74,13 +74,13 @@ class Door:
     async def enter(self, name: str, password: str = PASSWORD, address: str = HOME) -> NewSession:
         return await self.sessions.sign_in(name, password, "a browser", address)
 
-    def again(self) -> Sessions:
+    def other_process(self) -> Sessions:
         """Sessions as another process has them."""
         return Sessions(self.storage, self.clock, self.passwords)
 
 
 @asynccontextmanager
-async def open_door(url: str) -> AsyncIterator[Door]:
+async def open_auth(url: str) -> AsyncIterator[Auth]:
     """Over the prepared, empty database at ``url``."""
     clock = ManualClock()
     storage = open_storage(
@@ -92,7 +92,7 @@ async def open_door(url: str) -> AsyncIterator[Door]:
     _, key = await accounts.bootstrap()
     assert key is not None
     try:
-        yield Door(
+        yield Auth(
             storage,
             clock,
             passwords,

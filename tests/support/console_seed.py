@@ -11,24 +11,24 @@ from fyke.model.run import SUCCESS, Origin
 from fyke.model.runner import RunnerInfo
 from fyke.reasons import Reason, ReasonCode
 from support import all_editors
-from support.console_workers import shelve
-from support.house import House
-from support.list_estate import seed_lists
-from support.people_estate import seed_people
-from support.run_estate import RichRun, seed_run
-from support.task_estate import seed_tasks
-from support.telling_estate import seed_telling
+from support.console_workers import add_versions
+from support.app import App
+from support.list_seed import seed_lists
+from support.user_seed import seed_users
+from support.run_seed import RichRun, seed_run
+from support.task_seed import seed_tasks
+from support.webhook_seed import seed_webhooks
 
 SITE = "https://example.org"
 
 
 @dataclass
-class Estate:
+class SeededAccount:
     """Names of the records, for the parameters of paths."""
 
     worker: str = ""  # owner/name
     runs: dict[str, str] = field(default_factory=dict)  # by state
-    shelved: str = ""  # a worker with several versions
+    versioned: str = ""  # a worker with several versions
     places: str = ""  # a worker whose form has every editor
 
     rich: RichRun | None = None
@@ -40,7 +40,7 @@ class Estate:
     def addresses(self) -> dict[str, str]:
         """For each page's path with parameters one address, and more where a state matters."""
         return {
-            **self.people,
+            **self..users,
             **self.telling,
             **self.tasks,
             **self.lists,
@@ -48,9 +48,9 @@ class Estate:
             "/w/{owner}/{name}": f"/w/{self.places}",
             "/w/{owner}/{name}/api": f"/w/{self.places}/api",
             "/w/{owner}/{name} as JSON": f"/w/{self.places}?view=json",
-            "/w/{owner}/{name}/compare": f"/w/{self.shelved}/compare?before=v1.0.1&after=v1.0.3",
+            "/w/{owner}/{name}/compare": f"/w/{self.versioned}/compare?before=v1.0.1&after=v1.0.3",
             **{
-                f"/w/{{owner}}/{{name}}/{tab}": f"/w/{self.shelved}/{tab}"
+                f"/w/{{owner}}/{{name}}/{tab}": f"/w/{self.versioned}/{tab}"
                 for tab in ("readme", "versions", "changelog", "settings", "secrets")
             },
             **{
@@ -61,17 +61,17 @@ class Estate:
         }
 
 
-async def seed(house: House) -> Estate:
+async def seed(app: App) -> SeededAccount:
     """Fill the owner's account."""
-    await house.beat()
-    await _second_runner(house)
-    estate = Estate()
-    worker = await house.publish("reader")
-    await house.publish("price-watch")
-    estate.worker = worker.path
-    estate.shelved = await shelve(house)
-    await _keep_secrets(house, estate.shelved)
-    estate.rich = await seed_run(house, worker.id)
+    await app.beat()
+    await _second_runner(app)
+    seeded = SeededAccount()
+    worker = await app.publish("reader")
+    await app.publish("price-watch")
+    seeded.worker = worker.path
+    seeded.versioned = await add_versions(app)
+    await _keep_secrets(app, seeded.versioned)
+    seeded.rich = await seed_run(app, worker.id)
     last_words = "ValueError: price not found on page 7"
     ends = {
         "succeeded": SUCCESS,
@@ -80,7 +80,7 @@ async def seed(house: House) -> Estate:
         "timeout": end_of(Reason.of(ReasonCode.TIMEOUT, seconds=30)),
     }
     for name, end in ends.items():
-        estate.runs[name] = await start(house, worker.id)
+        seeded.runs[name] = await start(app, worker.id)
         rows = (
             []
             if name == "empty"
@@ -95,20 +95,20 @@ async def seed(house: House) -> Estate:
             ]
         )
         log = [f"fetched {SITE}/{n} in {n * 7 % 90} ms" for n in range(80)]
-        await house.execute(rows, end.outcome, end.message, log=log, reason=end.reason)
-    estate.runs["running"] = await start(house, worker.id)
-    for lease in await house.begin():
-        await house.push(lease, [{"url": SITE, "title": "A page"}], log=["started"])
-    estate.runs["ready"] = await start(house, worker.id)
-    estate.people = await seed_people(house)
-    estate.telling = await seed_telling(house)
-    estate.tasks = await seed_tasks(house, worker.id)
-    estate.lists = await seed_lists(house, worker.id)
-    estate.places = (await house.publish("places", schema=all_editors.SCHEMA)).path
-    return estate
+        await app.execute(rows, end.outcome, end.message, log=log, reason=end.reason)
+    seeded.runs["running"] = await start(app, worker.id)
+    for lease in await app.begin():
+        await app.push(lease, [{"url": SITE, "title": "A page"}], log=["started"])
+    seeded.runs["ready"] = await start(app, worker.id)
+    seeded..users = await seed_users(app)
+    seeded.telling = await seed_webhooks(app)
+    seeded.tasks = await seed_tasks(app, worker.id)
+    seeded.lists = await seed_lists(app, worker.id)
+    seeded.places = (await app.publish("places", schema=all_editors.SCHEMA)).path
+    return seeded
 
 
-async def _second_runner(house: House) -> None:
+async def _second_runner(app: App) -> None:
     """One whose sandbox fails a check."""
     checks = (
         ("user namespace", True, "user 1000 inside"),
@@ -117,36 +117,36 @@ async def _second_runner(house: House) -> None:
         ("limits", False, "no hard limit for cpu, memory: memory.max is read-only"),
     )
     reason = f"{checks[3][0]}: {checks[3][2]}"
-    await house.storage.write(
+    await app.storage.write(
         lambda tx: tx.runs.put_runner(
             RunnerInfo("second", "node-2", "no-limits", reason, 4, 8192, tx.now, checks)
         )
     )
 
 
-async def _keep_secrets(house: House, path: str) -> None:
+async def _keep_secrets(app: App, path: str) -> None:
     """One of them from another installation."""
     for name in ("SHOP_LOGIN", "SESSION_COOKIES", "OLD_TOKEN"):
-        await house.services.secrets.put(house.owner, path, name, "ada:a word of ada's")
-    worker = await house.services.workers.find(house.owner, path)
+        await app.services.secrets.put(app.owner, path, name, "ada:a word of ada's")
+    worker = await app.services.workers.find(app.owner, path)
 
     def work(tx: Transaction) -> None:
-        for one in tx.secrets.of(house.owner.account_id, worker.id):
+        for one in tx.secrets.of(app.owner.account_id, worker.id):
             if one.name == "OLD_TOKEN":
                 tx.secrets.put(replace(one, key_id="0" * 16))
-        tx.secrets.used(house.owner.account_id, worker.id, ["SHOP_LOGIN"], tx.now)
+        tx.secrets.used(app.owner.account_id, worker.id, ["SHOP_LOGIN"], tx.now)
 
-    await house.storage.write(work)
+    await app.storage.write(work)
 
 
-async def start(house: House, worker_id: str) -> str:
+async def start(app: App, worker_id: str) -> str:
     body = {
         "parameters": {
             "system": {},
             "custom": {"urls": [{"url": f"{SITE}/a"}], "max_results": 20},
         }
     }
-    run = await house.services.runs.start(
-        house.owner, StartRequest(worker_id, None, body, "", Origin.WEB)
+    run = await app.services.runs.start(
+        app.owner, StartRequest(worker_id, None, body, "", Origin.WEB)
     )
     return run.id

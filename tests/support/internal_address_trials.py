@@ -1,4 +1,4 @@
-"""What is tried in a closed network with spellings of the inside and names that change."""
+"""What is tried in a closed network with encodings of the inside and names that change."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from fyke.kit.names import Resolver
 from fyke.model.upload import GitSource
 from fyke.notify.host_limiter import HostRateLimiter
 from fyke.notify.http import HttpNotifier
-from support.closed_net import NAMES_AT, OWN, Canary
+from support.closed_network import NAMES_AT, OWN, Canary
 from support.egress import (
     ATTEMPT,
     SECRET,
@@ -37,8 +37,8 @@ from support.egress import (
     socks_code,
     socks_hello,
 )
-from support.git_boxes import WithoutWalls
-from support.inside import NAMES, OUTSIDE, PUBLIC, all_spellings, literal
+from support.git_sandboxes import WithoutIsolation
+from support.internal_addresses import NAMES, OUTSIDE, PUBLIC, all_encodings, literal
 from support.name_server import A, NameServer, of_kind
 
 PORTS = (80, 443, 1080, 8000)
@@ -52,7 +52,7 @@ def answers(name: str, kind: int) -> tuple[str, ...] | None:
     return None if found is None else of_kind(kind, found)
 
 
-class Ways:
+class AddressTrials:
     """Every way in for an address that a stranger wrote, made as the platform makes them."""
 
     def __init__(self, folder: Path, resolver: Resolver | None = None) -> None:
@@ -60,7 +60,7 @@ class Ways:
         self._egress = LocalEgress(limits=QUICK, resolver=resolver)
         self._saved = CallbackRules(rules)
         self._notifier = HttpNotifier(rules, resolver=resolver, limiter=HostRateLimiter(1000, 1e9))
-        self._git = SystemGit(WithoutWalls(rules, resolver), rules, resolver=resolver)
+        self._git = SystemGit(WithoutIsolation(rules, resolver), rules, resolver=resolver)
         self.outcomes: Counter[str] = Counter()
 
     async def start(self) -> None:
@@ -138,22 +138,22 @@ class Ways:
             self.note("git", False)
 
 
-async def spellings(folder: Path, step: int, git_step: int) -> dict[str, Any]:
-    """Every ``step``-th spelling by every way, every ``git_step``-th of these by git too."""
-    canary, names, ways = Canary(*PORTS), NameServer(answers), Ways(folder)
+async def encodings(folder: Path, step: int, git_step: int) -> dict[str, Any]:
+    """Every ``step``-th encoding by every way, every ``git_step``-th of these by git too."""
+    canary, names, ways = Canary(*PORTS), NameServer(answers), AddressTrials(folder)
     await names.start(NAMES_AT)
     await canary.start()
     await ways.start()
-    hosts = all_spellings(OWN)[::step]
-    gate = asyncio.Semaphore(AT_ONCE)
+    hosts = all_encodings(OWN)[::step]
+    proxy_attempt = asyncio.Semaphore(AT_ONCE)
 
     async def one(number: int, host: str) -> None:
-        async with gate:
+        async with proxy_attempt:
             git = number % git_step == 0 or host in NAMES
             await ways.every(host, PORTS[number % len(PORTS)], git=git)
 
     await asyncio.gather(*(one(*pair) for pair in enumerate(hosts)))
-    found = {"spellings": len(hosts), "called": canary.dialled.copy(), "ways": dict(ways.outcomes)}
+    found = {"encodings": len(hosts), "called": canary.dialled.copy(), "ways": dict(ways.outcomes)}
     await ways.every(OUTSIDE, 80, git=True)  # the canaries do hear what is let through
     await ways.stop()
     return found | {"outside": canary.dialled[len(found["called"]) :], "asked": names.asked}
@@ -174,7 +174,7 @@ async def rebinding(folder: Path, rounds: int, git_rounds: int) -> dict[str, Any
     canary, names = Canary(*PORTS), NameServer(flipping)
     await names.start(NAMES_AT)
     await canary.start()
-    fresh, asking = Ways(folder), Ways(folder, Resolver(keep=0, keep_failure=0))
+    fresh, asking = AddressTrials(folder), AddressTrials(folder, Resolver(keep=0, keep_failure=0))
     await fresh.start()
     await asking.start()
     for number in range(rounds):
@@ -200,11 +200,11 @@ async def rebinding(folder: Path, rounds: int, git_rounds: int) -> dict[str, Any
 
 async def redirects(folder: Path, chains: int) -> dict[str, Any]:
     """A client follows a site's redirects through the proxy: outside, outside, then inside."""
-    canary, names, ways = Canary(*PORTS), NameServer(answers), Ways(folder)
+    canary, names, ways = Canary(*PORTS), NameServer(answers), AddressTrials(folder)
     await names.start(NAMES_AT)
     await canary.start()
     await ways.start()
-    simple = [host for host in all_spellings(OWN) if host.isprintable() and host.isascii()]
+    simple = [host for host in all_encodings(OWN) if host.isprintable() and host.isascii()]
     every = max(1, len(simple) // chains)
     ends = []
     for number, host in enumerate(simple[::every][:chains]):

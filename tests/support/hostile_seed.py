@@ -16,7 +16,7 @@ from fyke.domain.workers.page import PageChange
 from fyke.errors import FykeError
 from fyke.model.results import Header
 from fyke.model.run import Origin, Outcome
-from support.house import House
+from support.app import App
 from support.projects import python_project
 
 GROUP = 25  # texts in one run's rows and log
@@ -43,15 +43,15 @@ class Hostile:
         return done
 
 
-async def fill(house: House, texts: Sequence[str]) -> Hostile:
+async def fill(app: App, texts: Sequence[str]) -> Hostile:
     """Put every text into every place of the owner's account."""
-    await house.beat()
+    await app.beat()
     found = Hostile()
     for number, text in enumerate(texts):
-        await _worker(house, found, number, text)
-        await _account(house, found, text)
+        await _worker(app, found, number, text)
+        await _account(app, found, text)
     for at in range(0, len(texts), GROUP):
-        await _run(house, found, texts[at : at + GROUP])
+        await _run(app, found, texts[at : at + GROUP])
     found.packed += [
         *(f"/store?page={n}" for n in range(1, 2 + len(texts) // 20)),
         "/", "/runs", "/queue", "/tasks", "/schedules", "/dev/workers", "/usage", "/usage/ledger",
@@ -61,26 +61,26 @@ async def fill(house: House, texts: Sequence[str]) -> Hostile:
     return found
 
 
-async def _worker(house: House, found: Hostile, number: int, text: str) -> None:
+async def _worker(app: App, found: Hostile, number: int, text: str) -> None:
     """A worker all of whose words are the text, with a run that failed of it, and a task."""
-    short, workers = printable(text), house.services.workers
+    short, workers = printable(text), app.services.workers
     name = f"hostile-{number}"
     published = await workers.publish(
-        house.owner, project(text), name=name, title="To be changed", public=True
+        app.owner, project(text), name=name, title="To be changed", public=True
     )
     found.taken.update(("readme", "changelog", "label", "option", "column", "file content"))
     worker = published[0]
-    await found.put("title", workers.change_page(house.owner, worker.id, PageChange(title=short)))
+    await found.put("title", workers.change_page(app.owner, worker.id, PageChange(title=short)))
     wish = PageChange(description=text)
-    await found.put("description", workers.change_page(house.owner, worker.id, wish))
+    await found.put("description", workers.change_page(app.owner, worker.id, wish))
     files = {"more.txt": "x", f"{text.replace('/', '_')[:80]}.txt": text}
     again = project(text, **files)
     await found.put(
-        "file name", workers.publish(house.owner, again, name=name, note=short, public=True)
+        "file name", workers.publish(app.owner, again, name=name, note=short, public=True)
     )
-    await found.put("reason", workers.deprecate(house.owner, worker.id, "v1.0.1", short))
-    run = await _started(house, worker.id, text)
-    await house.execute(
+    await found.put("reason", workers.deprecate(app.owner, worker.id, "v1.0.1", short))
+    run = await _started(app, worker.id, text)
+    await app.execute(
         [{"f": text, text: text, "in": {text: [text]}}], Outcome.EXIT_CODE, text, log=[text]
     )
     found.taken.update(("error", "input"))
@@ -91,7 +91,7 @@ async def _worker(house: House, found: Hostile, number: int, text: str) -> None:
             f"{where}/{tab}" for tab in ("output", "changelog", "versions", "settings", "tasks")
         ]
         found.packed.append(f"{where}/compare?before=v1.0.1&after=v1.0.2")
-    await found.put("task", _task(house, worker.id, text))
+    await found.put("task", _task(app, worker.id, text))
 
 
 def project(text: str, **files: str) -> bytes:
@@ -109,22 +109,22 @@ def project(text: str, **files: str) -> bytes:
     return python_project("", schema=schema, output=[column], **words)
 
 
-async def _started(house: House, worker_id: str, text: str, **more: str) -> str:
+async def _started(app: App, worker_id: str, text: str, **more: str) -> str:
     body = {"parameters": {"system": {}, "custom": {"f": text, "g": text}}}
     request = StartRequest(worker_id, None, body, "", Origin.WEB, **more)
-    return (await house.services.runs.start(house.owner, request)).id
+    return (await app.services.runs.start(app.owner, request)).id
 
 
-async def _task(house: House, worker_id: str, text: str) -> None:
+async def _task(app: App, worker_id: str, text: str) -> None:
     body = {"parameters": {"system": {}, "custom": {"f": text, "g": text}}}
-    await house.services.tasks.create(
-        house.owner, worker_id, printable(text), body, None, description=text
+    await app.services.tasks.create(
+        app.owner, worker_id, printable(text), body, None, description=text
     )
 
 
-async def _account(house: House, found: Hostile, text: str) -> None:
+async def _account(app: App, found: Hostile, text: str) -> None:
     """Everything that has a name."""
-    services, owner, short = house.services, house.owner, printable(text)
+    services, owner, short = app.services, app.owner, printable(text)
     await found.put("key", services.accounts.create_key(owner, short))
     await found.put("user", services.users.invite(owner, short, "viewer"))
     await found.put("view", services.profiles.save_view(owner, "runs", f"error={short}"))
@@ -135,16 +135,16 @@ async def _account(house: House, found: Hostile, text: str) -> None:
     await found.put("alert rule", services.alerts.add_rule(owner, rule))
 
 
-async def _run(house: House, found: Hostile, texts: Sequence[str]) -> None:
+async def _run(app: App, found: Hostile, texts: Sequence[str]) -> None:
     """One run with all the texts as rows, names of columns, labels and lines of its log."""
-    worker = await house.publish("plain")
+    worker = await app.publish("plain")
     body = {"parameters": {"system": {}, "custom": {"urls": [{"url": t} for t in texts]}}}
-    run = await house.services.runs.start(
-        house.owner, StartRequest(worker.id, None, body, "", Origin.WEB)
+    run = await app.services.runs.start(
+        app.owner, StartRequest(worker.id, None, body, "", Origin.WEB)
     )
     rows: list[dict[str, Any]] = [{"f": text, text: text, "in": {text: [text]}} for text in texts]
     headers = [Header(text, text, "text") for text in texts]
-    await house.execute(rows, headers=headers, log=texts)
+    await app.execute(rows, headers=headers, log=texts)
     found.taken.update({"row": len(texts), "row key": len(texts), "log": len(texts)})
     where = f"/runs/{run.id}"
     found.packed += [
