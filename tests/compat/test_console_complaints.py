@@ -28,7 +28,7 @@ def is_there(named: str) -> bool:
     return name in {node.name for node in module.body if isinstance(node, kinds)}
 
 
-def test_no_complaint_is_lost_or_told_twice() -> None:
+def test_no_complaint_is_lost_or_reported_twice() -> None:
     assert len({each["id"] for each in TABLE}) == len(TABLE) == KNOWN
     assert all(each["says"] and each["tests"] for each in TABLE)
 

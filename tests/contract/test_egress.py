@@ -117,7 +117,7 @@ async def test_only_declared_domains_are_reached(egress: Egress) -> None:
     assert refused == {"a.localhost": 0, "localhost": 2, "127.0.0.1": 2}
 
 
-async def test_a_site_that_is_spared_is_told_of_once(egress: Egress) -> None:
+async def test_a_throttled_site_is_reported_once(egress: Egress) -> None:
     told: list[tuple[str, str]] = []
     egress.on_throttled = lambda attempt, why: told.append((attempt, why))
     async with Origin(tired) as origin:
@@ -206,7 +206,7 @@ async def test_credentials_die_with_the_attempt(egress: Egress) -> None:
             await connect(port_of(proxy))
 
 
-async def test_credentials_of_another_attempt_open_nothing(egress: Egress) -> None:
+async def test_credentials_of_another_attempt_are_refused(egress: Egress) -> None:
     async with Origin(echo) as origin:
         mine, other = listener(), listener()
         await egress.open([mine], grant(origin.port))

@@ -56,7 +56,7 @@ async def test_other_requirements_are_another_environment(maker: Maker, tmp_path
     assert other.path != first.path
 
 
-async def test_failing_tells_why_and_leaves_the_next_try_free(maker: Maker, tmp_path: Path) -> None:
+async def test_failing_states_why_and_allows_the_next_try(maker: Maker, tmp_path: Path) -> None:
     absent = replace(PYTHON, requirements="absent-package")
     for _ in range(2):
         with pytest.raises(EnvironmentFailed, match="absent-package") as caught:

@@ -39,7 +39,7 @@ def test_its_store_can_add_and_read_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("how", ["change", "remove", "change all", "empty"])
-async def test_the_database_lets_nobody_change_or_remove_an_entry(state: State, how: str) -> None:
+async def test_the_database_refuses_to_change_or_remove_an_entry(state: State, how: str) -> None:
     owner, _ = await state.write(records.seed)
     entry = records.entry(owner, EntryKind.CREDIT, 5)
     await state.write(lambda tx: tx.ledger.append(entry))

@@ -76,7 +76,7 @@ async def test_a_password_is_sent_with_tls_only(authority: Path) -> None:
     assert (mailbox.logins, mailbox.secured) == ([True, False], [True])
 
 
-async def test_what_the_server_refuses_is_told_with_its_words() -> None:
+async def test_refusals_of_the_server_are_shown_in_its_words() -> None:
     async with mailing(Mailbox(refused=("ada@example.org",))) as mailbox:
         with closing(SmtpMailer(at(mailbox), SENDER)) as mailer:
             answer = await mailer.post(TO, TOLD, HEADERS)

@@ -97,7 +97,7 @@ async def test_the_request_is_whole_and_plain(notifier: Notifier) -> None:
 
 
 @pytest.mark.parametrize("status", [200, 201, 204, 400, 404, 410, 429, 500, 503])
-async def test_the_status_is_told(notifier: Notifier, status: int) -> None:
+async def test_the_status_is_reported(notifier: Notifier, status: int) -> None:
     async with Receiver(f"HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n".encode()) as receiver:
         assert await notifier.post(receiver.url(), b"{}", {}) == ReceiverResponse(status)
 
@@ -130,7 +130,7 @@ async def test_what_is_no_answer_is_an_error_in_words(notifier: Notifier, reply:
     assert answer.status == 0 and answer.error and answer.sent
 
 
-async def test_nobody_there(notifier: Notifier) -> None:
+async def test_no_server_is_there(notifier: Notifier) -> None:
     async with Receiver(OK) as receiver:
         url = receiver.url()
     answer = await notifier.post(url, b"{}", {})
@@ -257,7 +257,7 @@ async def test_names_that_lead_inside_are_refused_at_delivery() -> None:
 
 
 @pytest.mark.parametrize("rounds", [100, pytest.param(1000, marks=pytest.mark.long)])
-async def test_a_rebinding_name_is_dialled_as_it_was_judged(rounds: int) -> None:
+async def test_a_rebinding_name_is_dialled_at_the_address_that_was_checked(rounds: int) -> None:
     """The resolver says inside and outside in turn; what was judged outside is what is dialled."""
     answers = [("127.0.0.2",), ("127.0.0.1",)]  # the first is exempt, the canary's is not
     asked: list[str] = []

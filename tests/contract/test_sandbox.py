@@ -60,7 +60,7 @@ async def test_success_is_zero(place: Site) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT])
-async def test_a_signal_is_told_apart(place: Site, number: signal.Signals) -> None:
+async def test_a_signal_is_recognised(place: Site, number: signal.Signals) -> None:
     _, _, ended = await place.run(f"import os\nos.kill(os.getpid(), {int(number)})")
     assert (ended.signal, ended.out_of_memory) == (number, False)
 
@@ -71,13 +71,13 @@ async def test_an_unhandled_exception(place: Site) -> None:
     assert "ValueError: lost" in err
 
 
-async def test_out_of_memory_is_told_apart(place: Site) -> None:
+async def test_out_of_memory_is_recognised(place: Site) -> None:
     code = "a = []\nwhile True:\n    a.append(bytearray(1 << 20))\n"
     _, _, ended = await place.run(code, memory=64 * MIB)
     assert (ended.signal, ended.out_of_memory) == (signal.SIGKILL, True)
 
 
-async def test_a_child_out_of_memory_ends_the_whole_box(place: Site) -> None:
+async def test_a_child_out_of_memory_ends_the_whole_sandbox(place: Site) -> None:
     code = """
 import os, time
 if os.fork() == 0:
@@ -202,7 +202,7 @@ async def test_what_cannot_be_executed_says_so(place: Site) -> None:
     assert (await sandbox.wait()).code == 126
 
 
-async def test_launch_of_a_box_that_died_is_our_fault(place: Site) -> None:
+async def test_launching_a_dead_sandbox_is_a_platform_error(place: Site) -> None:
     sandbox = await place.open("print('never')")
     await sandbox.kill()
     with pytest.raises(SandboxFault):
@@ -288,7 +288,7 @@ async def test_addresses_in_published_workers_lead_to_the_loopback(place: Site) 
     assert out == "{'127.0.0.1'}\n", err
 
 
-async def test_two_boxes_have_their_own_ports(place: Site) -> None:
+async def test_two_sandboxes_have_their_own_ports(place: Site) -> None:
     first, second = (
         await place.open(SLEEP),
         await place.open(
@@ -348,7 +348,7 @@ async def test_close_before_launch(place: Site) -> None:
     assert os.listdir(place.work) == []
 
 
-async def test_output_ends_when_the_box_is_closed(place: Site) -> None:
+async def test_output_ends_when_the_sandbox_is_closed(place: Site) -> None:
     sandbox = await place.open(SLEEP)
     await sandbox.launch({})
     reading = asyncio.create_task(drain(sandbox))

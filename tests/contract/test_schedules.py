@@ -273,7 +273,7 @@ async def test_while_a_part_is_down_the_time_is_tried_again(place: Place) -> Non
     assert (fire.planned_at, fire.state) == (START + MINUTE, FireState.STARTED)
 
 
-async def test_one_that_fails_does_not_hold_up_the_others(place: Place) -> None:
+async def test_one_that_fails_does_not_delay_the_others(place: Place) -> None:
     await place.schedule(EVERY_MINUTE)
 
     def work(tx: Transaction) -> Task:
@@ -318,7 +318,7 @@ async def test_allow_starts_another_run_beside(place: Place) -> None:
     assert len(await place.runs()) == 3
 
 
-async def test_queue_holds_one_run_until_the_former_is_over(place: Place) -> None:
+async def test_the_policy_queue_delays_one_run_until_the_previous_one_has_ended(place: Place) -> None:
     await place.schedule(replace(EVERY_MINUTE, overlap=OverlapPolicy.QUEUE))
     for _ in range(3):
         place.clock.advance(60)

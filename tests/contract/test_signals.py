@@ -69,14 +69,14 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
         signals.close()
 
 
-async def test_a_ring_is_heard_by_the_same_process(place: Place) -> None:
+async def test_a_signal_reaches_the_same_process(place: Place) -> None:
     signals = place.signals()
     async with signals.listen() as listener:
         signals.notify("work")
         assert await listener.wait(WORK, LONG) == "work"
 
 
-async def test_a_ring_is_heard_by_another_process(place: Place) -> None:
+async def test_a_signal_reaches_another_process(place: Place) -> None:
     async with place.signals().listen() as listener:
         await place.ring_from_another_process("run:01ABC")
         assert await listener.wait(frozenset({"run:01ABC"}), LONG) == "run:01ABC"
@@ -90,7 +90,7 @@ async def test_every_listener_hears(place: Place) -> None:
     assert heard == ["work"] * 3
 
 
-async def test_waiting_ends_when_nothing_rings(place: Place) -> None:
+async def test_waiting_ends_without_a_signal(place: Place) -> None:
     async with place.signals().listen() as listener:
         start = time.monotonic()
         assert await listener.wait(WORK, SOON) is None
@@ -98,7 +98,7 @@ async def test_waiting_ends_when_nothing_rings(place: Place) -> None:
         assert await listener.wait(WORK, 0) is None
 
 
-async def test_a_ring_between_two_waits_is_not_lost(place: Place) -> None:
+async def test_a_signal_between_two_waits_is_not_lost(place: Place) -> None:
     signals = place.signals()
     async with signals.listen() as listener:
         assert await listener.wait(STOP, SOON) is None
@@ -115,7 +115,7 @@ async def test_other_topics_do_not_wake(place: Place) -> None:
         assert await listener.wait(WORK, SOON) is None
 
 
-async def test_a_thousand_rings_count_once(place: Place) -> None:
+async def test_a_thousand_signals_count_once(place: Place) -> None:
     signals = place.signals()
     async with signals.listen() as listener:
         for _ in range(1000):
@@ -140,7 +140,7 @@ async def test_a_thousand_different_topics_all_arrive(place: Place) -> None:
     assert heard == topics
 
 
-async def test_ringing_from_any_thread(place: Place) -> None:
+async def test_notify_works_from_any_thread(place: Place) -> None:
     signals = place.signals()
     topics = frozenset(f"t{n}" for n in range(8))
     async with signals.listen() as listener:
@@ -161,7 +161,7 @@ async def test_odd_topics_never_fail_the_caller(place: Place, topic: str) -> Non
         assert await listener.wait(WORK, LONG) == "work"
 
 
-async def test_ringing_without_listeners_and_after_close_is_harmless(place: Place) -> None:
+async def test_notify_without_listeners_and_after_close_is_harmless(place: Place) -> None:
     signals = place.signals()
     signals.notify("work")
     signals.close()

@@ -61,7 +61,7 @@ def ended(run: Run, attempts: list[Lease]) -> Any:
     return work
 
 
-async def test_a_plan_lets_its_oldest_runs_begin_whole_and_holds_the_others(state: State) -> None:
+async def test_a_plan_starts_its_oldest_runs_whole_and_delays_the_others(state: State) -> None:
     owner, runs = await state.write(seeded(Plan.FREE, [3, 2, 1, 1]))
     first = await state.write(lease)
     assert names(first) == {runs[0].id: 3, runs[1].id: 2}
@@ -74,7 +74,7 @@ async def test_a_plan_lets_its_oldest_runs_begin_whole_and_holds_the_others(stat
     assert await state.write(lease) == []
 
 
-async def test_what_a_plan_holds_is_passed_over_and_starves_nobody(state: State) -> None:
+async def test_runs_that_wait_for_a_plan_are_skipped_and_starve_no_others(state: State) -> None:
     _, held = await state.write(seeded(Plan.FREE, [1, 1] + [50] * 20))
     _, small = await state.write(seeded(Plan.STARTER, [1] * 8))
     _, free = await state.write(seeded(Plan.UNLIMITED, [1] * 70))
@@ -127,7 +127,7 @@ async def test_a_run_that_is_being_ended_still_takes_its_place(state: State) -> 
 
 
 @pytest.mark.parametrize("plan", [Plan.FREE, Plan.UNLIMITED])
-async def test_the_end_of_a_run_wakes_the_runners_where_a_plan_may_hold_others(
+async def test_the_end_of_a_run_wakes_the_runners_where_a_plan_may_delay_others(
     state: State, plan: Plan
 ) -> None:
     _, [first, second, _] = await state.write(seeded(plan, [1, 1, 1]))

@@ -244,7 +244,7 @@ async def test_hot_questions_are_answered_from_indexes(state: State) -> None:
 
 @pytest.mark.new_database
 @pytest.mark.parametrize("analyzed", [True, False])
-async def test_what_plans_hold_is_passed_over_without_a_look_at_history(
+async def test_runs_that_wait_for_a_plan_are_skipped_without_reading_history(
     state: State, analyzed: bool
 ) -> None:
     owner, worker_id = await state.write(records.seed)

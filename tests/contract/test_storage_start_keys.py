@@ -27,7 +27,7 @@ async def test_a_key_is_claimed_once_and_read_back(state: State) -> None:
     assert await state.read(lambda tx: tx.start_keys.get("account-a", "order 66")) == RECORD
 
 
-async def test_accounts_and_keys_are_told_apart_letter_for_letter(state: State) -> None:
+async def test_accounts_and_keys_are_compared_exactly(state: State) -> None:
     others = [
         replace(RECORD, account_id="account-b"),
         replace(RECORD, key="Order 66"),

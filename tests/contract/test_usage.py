@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 State = Any
 
 
-async def test_sums_are_kept_by_day_and_told_in_parts(state: State) -> None:
+async def test_sums_are_kept_by_day_and_returned_in_parts(state: State) -> None:
     dice = random.Random(3)
     account = records.account()
     added: list[tuple[UsageKey, UsageSums]] = []

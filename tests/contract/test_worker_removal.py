@@ -43,7 +43,7 @@ def start(tx: Transaction, caller: Caller, worker_id: str, parts: int = 1) -> Ru
     return run
 
 
-async def test_what_has_not_begun_ends_and_the_rest_goes_on(state: State) -> None:
+async def test_subtasks_that_have_not_started_end_and_the_rest_goes_on(state: State) -> None:
     caller, worker_id = await make(state)
     other_worker = records.worker(caller.account_id)
     await state.write(lambda tx: tx.workers.add(other_worker))
@@ -136,7 +136,7 @@ async def count_refused(state: State, caller: Caller, worker_id: str) -> int:
 
 
 @pytest.mark.parametrize("times", [6, pytest.param(500, marks=pytest.mark.long)])
-async def test_no_run_is_left_waiting_whoever_is_faster(state: State, times: int) -> None:
+async def test_no_run_is_left_waiting_in_either_order(state: State, times: int) -> None:
     chance = random.Random(32)
     for _ in range(times):
         await delete_in_traffic(state, chance)

@@ -64,7 +64,7 @@ def delivered(platform: Booted, run: str, seconds: float = 20) -> dict[str, Any]
 # --- what it says -----------------------------------------------------------------------------
 
 
-def test_a_success_is_told_in_both_forms(platform: Booted, receiver: Receiver) -> None:
+def test_a_success_is_reported_in_both_forms(platform: Booted, receiver: Receiver) -> None:
     before = int(time.time())
     slug = platform.push(zoo("upserts"), "callback-upserts")
     run = start(platform, slug, receiver.url("/a/secret-path?x=1&y=2"))
@@ -83,7 +83,7 @@ def test_a_success_is_told_in_both_forms(platform: Booted, receiver: Receiver) -
     assert delivered(platform, run)["last_status"] == 200
 
 
-def test_a_failure_is_told_with_its_reason(platform: Booted, receiver: Receiver) -> None:
+def test_a_failure_is_reported_with_its_reason(platform: Booted, receiver: Receiver) -> None:
     slug = platform.push(zoo("raises"), "callback-raises")
     run = start(platform, slug, receiver.url("/failed"))
     data = receiver.wait("/failed")[0].data
@@ -93,7 +93,7 @@ def test_a_failure_is_told_with_its_reason(platform: Booted, receiver: Receiver)
     assert data["error_message"] == platform.detail(run)["err_msg"]
 
 
-def test_an_abort_is_told_as_aborted(platform: Booted, receiver: Receiver) -> None:
+def test_an_abort_is_reported_as_aborted(platform: Booted, receiver: Receiver) -> None:
     slug = platform.push(zoo("never_exits"), "callback-never-exits")
     run = start(platform, slug, receiver.url("/aborted"))
     platform.wait_for(lambda: platform.detail(run)["results"], "the first row")
@@ -114,7 +114,7 @@ def test_a_run_that_never_began_has_no_times(platform: Booted, receiver: Receive
     assert data["execution_end_timestamp"] > 0
 
 
-def test_sync_runs_reruns_and_tasks_are_told_of_too(platform: Booted, receiver: Receiver) -> None:
+def test_sync_runs_reruns_and_tasks_are_reported_too(platform: Booted, receiver: Receiver) -> None:
     slug = platform.push(zoo("upserts"), "callback-upserts")
     body: dict[str, Any] = {
         "scraper_slug": slug,
@@ -164,7 +164,7 @@ def test_the_run_is_final_for_all_to_see_when_its_callback_comes(
 # --- who says it ------------------------------------------------------------------------------
 
 
-def test_the_signature_holds_for_any_library_and_for_this_body_only(
+def test_the_signature_is_valid_for_any_library_and_for_this_body_only(
     platform: Booted, receiver: Receiver
 ) -> None:
     account = httpx2.get(f"{platform.url}/api/fyke/account", headers={"api-key": platform.key})
@@ -249,7 +249,7 @@ def test_a_redirect_is_not_followed_and_gone_is_final(platform: Booted, receiver
     assert len(receiver.at("/gone")) == 1
 
 
-def test_a_receiver_that_hangs_keeps_nobody_else_waiting(
+def test_a_receiver_that_hangs_does_not_delay_others(
     platform: Booted, receiver: Receiver
 ) -> None:
     receiver.reply("/hangs", Reply(hang=True))

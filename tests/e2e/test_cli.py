@@ -512,7 +512,7 @@ def test_a_local_run_that_fails_says_so(cli: Cli, hello: Path, tmp_path: Path) -
     assert (kept["state"], len(kept["rows"])) == ("failed", 1)
 
 
-def test_a_local_run_is_held_to_what_its_project_declares(cli: Cli, tmp_path: Path) -> None:
+def test_a_local_run_reaches_only_what_its_project_declares(cli: Cli, tmp_path: Path) -> None:
     archive = tmp_path / "declared.zip"
     there = ("-i", '{"url": "http://undeclared.example/"}')
     archive.write_bytes(zoo("fetches", **{"fyke.json": '{"egress": ["example.com"]}'}))

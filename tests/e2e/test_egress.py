@@ -222,7 +222,7 @@ def test_a_library_needs_no_line_about_the_proxy(world: World, site: CountingSit
     assert detail["traffic"] == site.passed > 4000
 
 
-def test_a_wrong_secret_opens_nothing(world: World, site: CountingSite) -> None:
+def test_a_wrong_secret_is_refused(world: World, site: CountingSite) -> None:
     custom = {"secret": "guessed"}
     detail, [row] = world.knock([site.target], ["socks"], custom, egress_allow=[site.target])
     assert row["answer"] == "denied"
@@ -243,7 +243,7 @@ def test_an_exemption_holds_for_its_own_run_only(world: World, site: CountingSit
     assert site.requests == ["/bytes/10"]
 
 
-def test_a_version_reaches_what_it_declares_and_each_site_is_told(
+def test_a_version_reaches_what_it_declares_and_each_site_is_reported(
     world: World, site: CountingSite
 ) -> None:
     declared = {"fyke.json": json.dumps({"egress": ["127.0.0.1"]})}

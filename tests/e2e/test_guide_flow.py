@@ -232,7 +232,7 @@ def test_account_info_takes_the_key_in_each_of_its_places(
     assert type(data["traffic_expiration_at"]) is int
 
 
-def test_a_key_that_opens_nothing_is_told_so_in_the_envelope(reader: Reader) -> None:
+def test_an_invalid_key_gets_an_error_in_the_envelope(reader: Reader) -> None:
     for headers in ([], ["-H", "api-key: scraper_api_01KJXSR49GEMBEZZ5FZDPVNBWK"]):
         status, text = reader.curl("/api/v1/account/info", "-X", "POST", *headers)
         assert status == 401

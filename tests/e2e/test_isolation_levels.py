@@ -83,7 +83,7 @@ def runner_of(platform: Booted) -> dict[str, str]:
 
 
 @reaches(ReasonCode.ISOLATION_MISSING, HintCode.ISOLATION_REFUSED)
-def test_where_a_wall_is_missing_nothing_runs() -> None:
+def test_nothing_runs_where_isolation_is_incomplete() -> None:
     with leaky() as platform:
         runner = runner_of(platform)
         assert runner["isolation"] == "none"
@@ -100,7 +100,7 @@ def test_where_a_wall_is_missing_nothing_runs() -> None:
 
 
 @pytest.mark.long
-def test_the_operator_may_run_it_all_the_same_and_is_told() -> None:
+def test_the_operator_may_run_it_all_the_same_and_is_warned() -> None:
     with leaky(unsafe="1") as platform:
         assert runner_of(platform)["isolation"] == "none"
         run = platform.start_run(platform.push(zoo("upserts"), "walls-upserts"))

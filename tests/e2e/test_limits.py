@@ -91,7 +91,7 @@ def test_who_never_calls_is_limited_after_two_seconds(limited: Booted) -> None:
 
 
 @pytest.mark.long
-def test_a_quota_holds(limited: Booted) -> None:
+def test_a_cpu_quota_is_enforced(limited: Booted) -> None:
     run = limited.start_run(limited.push(python_project(SPINS), "limits-spins"), cpus=0.25)
     assert limited.ended(run)["status"] == 3
     rows: list[dict[str, Any]] = limited.rows(run)

@@ -118,7 +118,7 @@ def test_without_traffic_nothing_starts(priced: Booted, waits: str) -> None:
     assert guest.balance == 100
 
 
-def test_a_run_holds_its_most_and_pays_what_it_used(priced: Booted, waits: str) -> None:
+def test_a_run_reserves_its_maximum_and_pays_what_it_used(priced: Booted, waits: str) -> None:
     guest = Guest(priced, "payer")
     guest.credit("50", "10")
     run = guest.start(waits, execute_limit_time_seconds=60)

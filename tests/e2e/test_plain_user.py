@@ -81,7 +81,7 @@ def test_the_operators_own_worker_runs_with_a_warning(plain: Booted) -> None:
     assert _level(plain)["reason"] in warning["content"]
 
 
-def test_the_walls_stand_all_the_same(plain: Booted) -> None:
+def test_isolation_is_complete_all_the_same(plain: Booted) -> None:
     port = plain.url.rpartition(":")[2]
     script = LOOKS.replace("HOME", repr(str(plain.home))).replace("PORT", port)
     run = plain.start_run(plain.push(python_project(script), "plain-looks"))

@@ -30,7 +30,7 @@ def make_due(platform: Booted, task: str) -> int:
     return now
 
 
-def test_a_schedule_starts_a_run_that_is_carried_out(platform: Booted) -> None:
+def test_a_schedule_starts_a_run_that_is_executed(platform: Booted) -> None:
     slug = platform.push(python_project(MAIN), "scheduled")
     made = [
         send(platform, "POST", TASKS, {"worker_id": slug, "title": title, "input": {}})["slug"]

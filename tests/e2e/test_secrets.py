@@ -88,7 +88,7 @@ def files_with_it(folder: Path) -> list[tuple[str, set[bytes]]]:
     return [each for each in found if each[1]]
 
 
-def test_the_end_of_a_run_is_told_without_them(platform: Booted, worker: str) -> None:
+def test_the_end_of_a_run_is_reported_without_them(platform: Booted, worker: str) -> None:
     with listening() as receiver:
         body = {
             "scraper_slug": worker,
@@ -109,7 +109,7 @@ def test_the_end_of_a_run_is_told_without_them(platform: Booted, worker: str) ->
     assert files_with_it(platform.folder) == []
 
 
-def test_nothing_that_is_left_of_a_run_holds_them(platform: Booted, worker: str) -> None:
+def test_nothing_that_remains_of_a_run_contains_them(platform: Booted, worker: str) -> None:
     run = platform.start_run(worker)
     assert platform.ended(run)["status"] == SUCCEEDED
     log, rows = platform.log_text(run), platform.rows(run)
@@ -132,7 +132,7 @@ def _exported(platform: Booted, run: str, form: str) -> bytes:
         return httpx2.get(client.export(run, form), timeout=60).content
 
 
-def test_while_it_runs_only_the_box_holds_them(platform: Booted, worker: str) -> None:
+def test_while_it_runs_only_the_sandbox_has_them(platform: Booted, worker: str) -> None:
     run = platform.start_run(worker, {"mode": "stay"})
     platform.wait_for(lambda: {"done": True} in platform.rows(run), "the last row")
     with_it = [command for pid, command in platform.tree().items() if holding(_environment(pid))]

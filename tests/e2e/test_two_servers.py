@@ -105,7 +105,7 @@ def test_a_start_at_either_is_waited_for_read_and_aborted_at_both(twins: BootedP
     assert min(twins.relay.taken.values()) > 0
 
 
-def test_one_key_starts_one_run_whoever_is_asked(twins: BootedPair, quick: str) -> None:
+def test_one_key_starts_one_run_on_either_server(twins: BootedPair, quick: str) -> None:
     path, key = f"/api/v2/workers/{quick}/runs", {"idempotency-key": "twin-start"}
     runs = at_once(lambda _: data(twins, "POST", path, {"input": {}}, **key)["run_slug"], 16)
     assert len(set(runs)) == 1
@@ -116,7 +116,7 @@ def test_one_key_starts_one_run_whoever_is_asked(twins: BootedPair, quick: str) 
     assert twins.ended(runs[0])["status"] == SUCCEEDED
 
 
-def test_a_plan_holds_over_both(twins: BootedPair) -> None:
+def test_a_plan_limits_both(twins: BootedPair) -> None:
     key = twins.new_account("small")
     slug = twins.push(zoo("pushes_for_ever"), "twin-own", key=key)
     path = f"/api/v2/workers/{slug}/runs"

@@ -53,7 +53,7 @@ def ask(platform: Booted, path: str) -> Any:
     return answer["data"]
 
 
-def test_an_endpoint_is_told_and_the_installation_is_well(
+def test_an_endpoint_is_notified_and_the_installation_is_healthy(
     platform: Booted, receiver: Receiver
 ) -> None:
     told(platform, receiver)
@@ -61,7 +61,7 @@ def test_an_endpoint_is_told_and_the_installation_is_well(
 
 
 @pytest.mark.long
-def test_a_mail_box_is_told(receiver: Receiver) -> None:
+def test_an_alert_is_sent_by_mail(receiver: Receiver) -> None:
     with mail_box() as mailbox:
         settings = {
             "callback_allow": "127.0.0.1/32",

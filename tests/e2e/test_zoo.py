@@ -131,7 +131,7 @@ def every_animal() -> list[Any]:
 @pytest.mark.timeout(700)
 @pytest.mark.needs("{language}")
 @pytest.mark.parametrize(("language", "animal"), every_animal())
-def test_each_of_the_herds_ends_as_it_must(
+def test_each_misbehaving_worker_of_a_list_ends_as_it_must(
     platform: Booted, herd: Callable[[str], str], language: str, animal: expected.Animal
 ) -> None:
     if animal.hard and platform.isolation() != "full":
@@ -216,7 +216,7 @@ def test_what_cannot_run_is_refused_at_the_upload(platform: Booted, what: str) -
 @pytest.mark.parametrize(
     "animal", [pytest.param(each, id=each.name, marks=each.marks) for each in ZOO]
 )
-def test_each_animal_ends_as_it_must(platform: Booted, animal: Animal) -> None:
+def test_each_misbehaving_worker_ends_as_it_must(platform: Booted, animal: Animal) -> None:
     slug = platform.push(zoo(animal.name), f"zoo-{animal.name}".replace("_", "-"))
     began = time.monotonic()
     run = platform.start_run(slug, {}, **animal.system)

@@ -65,7 +65,7 @@ class Server:
         raise AssertionError("the server has ended")
 
 
-async def test_one_run_and_one_hold(tmp_path: Path) -> None:
+async def test_one_run_and_one_reservation(tmp_path: Path) -> None:
     with running_postgres() as postgres, ExitStack() as stack:
         given = {
             "home": str(tmp_path / "home"),

@@ -375,7 +375,7 @@ async def test_who_tried_stands_in_the_log_of_the_account_without_what_was_typed
     assert (entry.session_id, entry.key_id, entry.address) == (caller.session_id, "", AWAY)
 
 
-async def test_what_opens_nothing_is_forgotten_in_time(auth: Auth) -> None:
+async def test_expired_sessions_and_links_are_removed_in_time(auth: Auth) -> None:
     await auth.set_up()
     await auth.users.invite(auth.owner, "ada", "member")
     timer = AccessTimer(auth.storage, keep_days=40)

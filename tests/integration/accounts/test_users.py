@@ -126,7 +126,7 @@ async def test_a_new_role_counts_at_once_for_sessions_and_keys(auth: Auth) -> No
     assert (await auth.caller(session)).role is Role.VIEWER
 
 
-async def test_nobody_hands_out_a_scope_that_their_key_lacks(auth: Auth) -> None:
+async def test_a_key_cannot_grant_a_scope_that_it_lacks(auth: Auth) -> None:
     made = await auth.accounts.create_key(
         auth.owner, "few", scopes=frozenset({Scope.READ, Scope.ADMIN})
     )

@@ -39,7 +39,7 @@ async def found(app: App, *, look: bool = True, **wanted: Any) -> list[Alert]:
     return alerts[::-1]
 
 
-async def test_each_rule_tells_of_the_runs_that_it_looks_at(app: App) -> None:
+async def test_each_rule_reports_the_runs_that_it_evaluates(app: App) -> None:
     alerts, owner = app.services.alerts, app.owner
     first, second = await app.publish("one"), await app.publish("two")
     every = (await alerts.add_rule(owner, FAILED)).rule
@@ -80,7 +80,7 @@ async def test_fewer_rows_and_missing_fields_are_seen_in_real_rows(app: App) -> 
     assert "in 3 of 10 rows (30 %; 20 % are allowed)" in last[1].sentence
 
 
-async def test_a_budget_tells_once_a_month(app: App) -> None:
+async def test_a_budget_alert_is_raised_once_a_month(app: App) -> None:
     alerts, owner = app.services.alerts, app.owner
     fields = RuleFields("Traffic", "budget", budget_traffic_mb=Decimal("0.003"))
     rule = (await alerts.add_rule(owner, fields)).rule
@@ -140,7 +140,7 @@ async def test_a_preview_looks_back_and_raises_nothing(app: App) -> None:
     assert await found(app) == []
 
 
-async def test_a_run_that_cannot_be_looked_at_does_not_hold_up_the_others(
+async def test_a_run_that_cannot_be_evaluated_does_not_delay_the_others(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alerts, owner = app.services.alerts, app.owner
@@ -230,7 +230,7 @@ async def test_fifty_killed_servers_lose_and_double_nothing(app: App, tmp_path: 
     await killed_servers(app, tmp_path, kills=50, runs=120)
 
 
-async def test_several_servers_at_once_tell_each_once(either: App) -> None:
+async def test_several_servers_at_once_raise_each_alert_once(either: App) -> None:
     alerts, owner = either.services.alerts, either.owner
     await alerts.add_rule(owner, FAILED)
     await alerts.add_rule(owner, RuleFields("Price", "missing_field", field="price"))

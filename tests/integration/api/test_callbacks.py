@@ -130,7 +130,7 @@ def item(run: str, name: str, **changes: Any) -> dict[str, Any]:
     } | changes
 
 
-async def test_the_log_of_a_run_tells_every_try(scene: Scene) -> None:
+async def test_the_log_of_a_run_shows_every_try(scene: Scene) -> None:
     run = await scene.ended()
     [waiting] = await scene.of_run(run)
     assert waiting == item(run, waiting["id"])
@@ -290,7 +290,7 @@ async def test_a_success_in_between_begins_the_five_days_anew(scene: Scene) -> N
     }  # fmt: skip
 
 
-async def test_a_run_of_v2_tells_that_it_runs_and_then_that_it_has_ended(scene: Scene) -> None:
+async def test_a_run_of_v2_reports_its_start_and_then_its_end(scene: Scene) -> None:
     run = await scene.run(version=2)
     [lease] = await scene.app.begin()
     scene.clock.advance(1)
@@ -317,7 +317,7 @@ async def test_a_run_of_v2_tells_that_it_runs_and_then_that_it_has_ended(scene: 
     assert len(set(ids)) == 2
 
 
-async def test_a_run_of_v1_tells_only_of_its_end(scene: Scene) -> None:
+async def test_a_run_of_v1_reports_only_its_end(scene: Scene) -> None:
     run = await scene.ended()
     assert [one["kind"] for one in await scene.of_run(run)] == ["terminal"]
 

@@ -187,7 +187,7 @@ def test_errors_carry_what_the_server_said(server: Served, fyke: FykeClient, wor
     assert (denied.value.status, denied.value.code) == (401, 20001)
 
 
-def test_nobody_there(tmp_path: Path) -> None:
+def test_no_server_is_there(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with FykeClient(f"http://127.0.0.1:{port}", "") as fyke:

@@ -137,7 +137,7 @@ def _bend(path: str, chance: random.Random) -> str:
 
 
 @pytest.mark.parametrize("count", [200, pytest.param(10_000, marks=pytest.mark.long)])
-async def test_bent_paths_open_nothing(app: App, run_slug: str, count: int) -> None:
+async def test_malformed_paths_give_no_access(app: App, run_slug: str, count: int) -> None:
     asgi = app.asgi()
     public = public_routes(asgi)
     private = [p for m, p in _routes(asgi) if (m, p) not in public and m != "HEAD"]

@@ -260,7 +260,7 @@ def memory(name: str) -> int:
         pytest.param(1_000_000, 20.0, marks=[pytest.mark.long, pytest.mark.timeout(600)]),
     ],
 )
-def test_twenty_slow_readers_hold_no_memory_and_nothing_open(
+def test_twenty_slow_readers_use_no_memory_and_keep_nothing_open(
     server: Served, tmp_path: Path, rows: int, seconds: float
 ) -> None:
     run = a_run(server, [{"n": 0}])

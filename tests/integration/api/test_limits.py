@@ -207,7 +207,7 @@ async def test_a_waiting_run_says_what_it_waits_for(app: App, api: Api, run_slug
     fails(await api.get(f"/api/fyke/runs/{second}/waiting", key=app.other_key), 404, 70001)
 
 
-async def test_a_run_that_its_plan_holds_says_so_and_is_listed(app: App, api: Api) -> None:
+async def test_a_run_that_waits_for_its_plan_says_so_and_is_listed(app: App, api: Api) -> None:
     await beat(app, 8, 8192)
     worker = await app.publish()
     api.key = app.other_key

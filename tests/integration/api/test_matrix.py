@@ -30,9 +30,9 @@ FOREIGN = (
 
 
 @pytest.fixture
-async def objects(app: App) -> AsyncIterator[OwnedObjects]:
-    async with client(app.asgi(guesses=100_000)) as http:
-        built = OwnedObjects(app, Api(http, app.owner_key), archive())
+async def objects(asgi: App) -> AsyncIterator[OwnedObjects]:
+    async with client(asgi.asgi(guesses=100_000)) as http:
+        built = OwnedObjects(asgi, Api(http, asgi.owner_key), archive())
         await built.build()
         yield built
 
@@ -54,15 +54,15 @@ def _outcome(answer: Any) -> tuple[int, int]:
     return answer.status_code, answer.json()["code"] if answer.content else 0
 
 
-async def test_every_route_has_an_entry_and_every_entry_a_route(app: App) -> None:
-    routes = _routes(app.asgi())
+async def test_every_route_has_an_entry_and_every_entry_a_route(asgi: App) -> None:
+    routes = _routes(asgi.asgi())
     assert sorted(routes - ENTRIES.keys()) == [], "add these to tests/support/matrix.py"
     assert sorted(ENTRIES.keys() - routes) == []
 
 
-async def test_routes_without_a_key_are_those_declared_public(app: App) -> None:
+async def test_routes_without_a_key_are_those_declared_public(asgi: App) -> None:
     named = {r for r, e in ENTRIES.items() if e.access is Access.PUBLIC and not r.startswith("HEAD")}
-    assert named == {" ".join(one) for one in public_routes(app.asgi())}
+    assert named == {" ".join(one) for one in public_routes(asgi.asgi())}
 
 
 async def test_the_owner_is_admitted_everywhere(objects: OwnedObjects) -> None:
@@ -175,16 +175,16 @@ async def test_routes_of_the_operator_are_refused_to_all_others(objects: OwnedOb
 
 async def test_the_key_of_a_start_of_another_account_has_no_effect(objects: OwnedObjects) -> None:
     """The owner has used it for every start; to others it is a key like any other."""
-    app = objects.app
-    public = await app.publish("everybody")
-    starting = [f"{each.method} {each.path}" for each in operations(app.asgi()) if each.starts]
+    asgi = objects.app
+    public = await asgi.publish("everybody")
+    starting = [f"{each.method} {each.path}" for each in operations(asgi.asgi()) if each.starts]
     assert len(starting) >= 9
     for route in starting:
         entry, used = ENTRIES[route], {"idempotency-key": f"key of {route}"}
-        answer = await objects.ask(route, entry, objects.values(entry), app.owner_key, **used)
+        answer = await objects.ask(route, entry, objects.values(entry), asgi.owner_key, **used)
         assert answer.status_code == 200, (route, answer.text)
         answers = [
-            seen(await objects.ask(route, entry, objects.values(entry), app.other_key, **headers))
+            seen(await objects.ask(route, entry, objects.values(entry), asgi.other_key, **headers))
             for headers in (used, {"idempotency-key": f"fresh {route}"}, {})
         ]
         assert answers[0] == answers[1] == answers[2], route
@@ -192,9 +192,9 @@ async def test_the_key_of_a_start_of_another_account_has_no_effect(objects: Owne
         assert answers[0][0] == 404 or '"code":70001' in answers[0][1], route
     route = "POST /api/v2/workers/{workerId:worker}/runs"
     used = {"idempotency-key": f"key of {route}"}
-    own = await objects.ask(route, ENTRIES[route], {"workerId": public.id}, app.other_key, **used)
+    own = await objects.ask(route, ENTRIES[route], {"workerId": public.id}, asgi.other_key, **used)
     run = own.json()["data"]["run_slug"]
-    mine = await objects.api.get(f"/api/v2/worker-runs/{run}", key=app.other_key)
+    mine = await objects.api.get(f"/api/v2/worker-runs/{run}", key=asgi.other_key)
     assert (own.status_code, mine.status_code) == (200, 200)
 
 

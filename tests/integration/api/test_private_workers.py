@@ -106,7 +106,7 @@ async def test_a_name_stays_closed_and_the_404_says_what_would_help(app: App, ap
             ]
 
 
-async def test_a_slug_opens_nothing_else(app: App, api: Api) -> None:
+async def test_a_slug_gives_no_other_access(app: App, api: Api) -> None:
     worker = await publish(app)
     for key in (None, BAD_KEY):
         answer = await api.get(f"/api/v2/workers/{worker.id}", key=key)
@@ -121,7 +121,7 @@ async def test_a_slug_opens_nothing_else(app: App, api: Api) -> None:
     assert "details" not in body, "who sends a key sees what that account may use"
 
 
-async def test_a_deleted_worker_and_one_without_a_version_are_open_to_nobody(
+async def test_a_deleted_worker_and_one_without_a_version_cannot_be_read(
     app: App, api: Api
 ) -> None:
     worker = await publish(app)

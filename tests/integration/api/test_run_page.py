@@ -26,7 +26,7 @@ async def data(api: Api, path: str, **more: object) -> dict[str, object]:
     return found
 
 
-async def test_a_failed_run_tells_its_cause_and_the_next_step(
+async def test_a_failed_run_states_its_cause_and_the_next_step(
     api: Api, app: App, run_slug: str
 ) -> None:
     path = f"/api/fyke/runs/{run_slug}"
@@ -123,7 +123,7 @@ async def test_use_is_a_curve_and_lines_that_add_up(tmp_path: Path, templates: P
             assert len(after["samples"]) > len(samples) - 1  # type: ignore[arg-type]  # a list
 
 
-async def test_subtasks_tell_their_input_and_attempts(
+async def test_subtasks_show_their_input_and_attempts(
     api: Api, app: App, run_slug: str
 ) -> None:
     await app.execute([{"n": 1}], Outcome.TIMEOUT, "too long")

@@ -73,7 +73,7 @@ async def test_it_is_set_listed_replaced_and_removed(app: App, api: Api) -> None
     assert [one["name"] for one in (await api.get(AT)).json()["data"]["list"]] == ["LOGIN"]
 
 
-async def test_no_answer_no_audit_entry_and_no_file_holds_a_value(
+async def test_no_answer_no_audit_entry_and_no_file_contains_a_value(
     app: App, api: Api, tmp_path: Path
 ) -> None:
     worker = await app.publish("reader")
@@ -98,7 +98,7 @@ async def test_no_answer_no_audit_entry_and_no_file_holds_a_value(
     assert in_files(tmp_path, VALUE) == []
 
 
-async def test_the_rules_are_told(app: App, api: Api) -> None:
+async def test_refusals_name_the_rule(app: App, api: Api) -> None:
     await app.publish("reader")
     for name, value, words in (
         ("login", VALUE, "1 to 64 characters"),
@@ -232,7 +232,7 @@ async def test_what_there_is_not_cannot_be_removed(app: App) -> None:
         await app.services.secrets.remove(app.owner, worker.id, "LOGIN")
 
 
-async def test_what_a_version_needs_is_told_while_it_is_missing(app: App, api: Api) -> None:
+async def test_secrets_that_a_version_needs_are_named_while_they_are_missing(app: App, api: Api) -> None:
     named = json.dumps({"secrets": ["LOGIN", "TOKEN"]})
     data = python_project("print(1)\n", **{"fyke.json": named})
     worker, version, _ = await app.services.workers.publish(

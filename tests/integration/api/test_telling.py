@@ -69,7 +69,7 @@ async def test_a_name_is_taken_once_and_twenty_are_enough(api: Api) -> None:
     fails(await api.post(HOOKS, HOOK | {"name": "more"}), 400, 4000, "at most 20 webhooks")
 
 
-async def test_a_delivery_tells_what_is_sent(app: App, api: Api) -> None:
+async def test_a_delivery_shows_what_is_sent(app: App, api: Api) -> None:
     await app.beat()
     made = await api.ok(HOOKS, HOOK)
     run = await a_run(app, Outcome.EXIT_CODE)

@@ -46,7 +46,7 @@ INFO = "/api/v1/account/info"
         "/healthz/",
     ],
 )
-async def test_an_unknown_path_is_told_in_json(api: Api, path: str) -> None:
+async def test_an_unknown_path_is_refused_in_json(api: Api, path: str) -> None:
     for method in ("GET", "POST"):
         second = path.startswith(V2_PREFIX)
         code, words = (11004, "not found") if second else (4040, "Resource not found")
@@ -70,7 +70,7 @@ async def test_an_unknown_path_is_told_in_json(api: Api, path: str) -> None:
         ("PATCH", "/api/fyke/uploads/git", "POST"),
     ],
 )
-async def test_a_wrong_method_is_told_in_json(
+async def test_a_wrong_method_is_refused_in_json(
     api: Api, method: str, path: str, allowed: str
 ) -> None:
     answer = await api.send(method, path, headers={"X-HTTP-Method-Override": "POST"})
@@ -257,7 +257,7 @@ async def test_every_error_has_its_row(
 # --- rate limits ---------------------------------------------------------------------------
 
 
-async def test_a_key_that_is_too_fast_is_told_when_to_come_back(app: App) -> None:
+async def test_a_key_over_its_rate_gets_a_retry_time(app: App) -> None:
     async with client(app.asgi(rate_limit=0.5, rate_burst=3)) as http:
         api = Api(http, app.owner_key)
         for _ in range(3):
@@ -278,7 +278,7 @@ async def test_callers_without_a_key_share_the_limit_of_their_address(app: App) 
         fails(await api.get("/api/store?search=x", key="made-up-2"), 429, 4290)
 
 
-async def test_guessing_is_slowed_down_and_locks_nobody_out(app: App) -> None:
+async def test_guessing_is_slowed_down_and_locks_no_user_out(app: App) -> None:
     asgi = app.asgi(guesses=5, guesses_per_minute=10)
     async with client(asgi) as http:
         api = Api(http, app.owner_key)
@@ -337,7 +337,7 @@ async def test_a_foreign_host_is_refused_before_routing(app: App, api: Api, host
         "192.168.1.5:8100",
     ],
 )
-async def test_our_own_names_are_let_in(app: App, host: str) -> None:
+async def test_our_own_names_are_accepted(app: App, host: str) -> None:
     asgi = app.asgi(
         host="192.168.1.5", public_url="https://fyke.example/", allowed_hosts=["api.fyke.example"]
     )
@@ -394,7 +394,7 @@ async def test_request_ids_are_ours_or_a_clean_one_of_the_client(api: Api) -> No
 # --- health --------------------------------------------------------------------------------
 
 
-async def test_health_tells_strangers_yes_or_no(app: App, api: Api) -> None:
+async def test_health_answers_strangers_with_yes_or_no(app: App, api: Api) -> None:
     assert (await api.get("/healthz", key=None)).text.endswith('"data":null}')
     fails(await api.get("/readyz", key=None), 503, 5000)
     await app.beat()

@@ -53,7 +53,7 @@ async def test_a_wait_has_bounds(api: Api, run_slug: str, wait: str) -> None:
     fails(await api.get(f"{detail(run_slug)}?wait={wait}"), 422, 11000, "wait")
 
 
-async def test_somebody_elses_run_is_not_waited_for(app: App, api: Api, run_slug: str) -> None:
+async def test_a_run_of_another_account_is_not_waited_for(app: App, api: Api, run_slug: str) -> None:
     async with asyncio.timeout(10):
         answer = await api.get(f"{detail(run_slug)}?wait=60", key=app.other_key)
     fails(answer, 404, 70001)
@@ -196,7 +196,7 @@ async def test_the_tag_changes_with_the_data(app: App, api: Api, run_slug: str) 
         assert after.headers["etag"] != before.headers["etag"]
 
 
-async def test_an_error_has_no_tag_and_a_foreign_tag_opens_nothing(
+async def test_an_error_has_no_tag_and_a_foreign_tag_gives_no_access(
     app: App, api: Api, run_slug: str
 ) -> None:
     tag = (await api.get(detail(run_slug))).headers["etag"]

@@ -387,7 +387,7 @@ async def test_one_attempt_cannot_use_what_another_was_given() -> None:
 
 
 @pytest.mark.parametrize("replays", [100, pytest.param(1000, marks=pytest.mark.long)])
-async def test_replayed_credentials_open_nothing_after_the_end(replays: int) -> None:
+async def test_replayed_credentials_are_refused_after_the_end(replays: int) -> None:
     """The listener of another attempt, the same secret, after the end: refused every time."""
     door = await open_door()
     other = listener()
@@ -498,7 +498,7 @@ async def test_the_proxy_asked_for_itself_begins_again(door: Door) -> None:
     assert [site.requests for site in door.egress.sites(ATTEMPT)] == [1]
 
 
-async def test_inside_the_proxy_the_same_rules_hold(door: Door) -> None:
+async def test_inside_the_proxy_the_same_rules_apply(door: Door) -> None:
     reader, writer = await connect(door.port)
     writer.write(socks_hello() + socks_request("proxy-inner.coreclaw.com", door.port))
     assert await socks_code(reader) == 0

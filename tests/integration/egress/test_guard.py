@@ -137,7 +137,7 @@ async def test_connections_at_once_are_bounded_over_all_runs_and_each_run_has_it
     await egress.stop()
 
 
-async def test_what_was_given_leave_is_not_held_up() -> None:
+async def test_an_unguarded_run_is_not_throttled() -> None:
     egress = LocalEgress(throttle=ThrottleRules(first_pause=20))
     async with Origin(answers(b"HTTP/1.1 429 Slow\r\n\r\n")) as tired:
         free = await door(egress, "free", guarded=False)

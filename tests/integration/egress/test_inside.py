@@ -155,7 +155,7 @@ async def test_no_raw_address_reaches_the_inside(proxy: int) -> None:
 
 
 @pytest.mark.parametrize("rounds", [100, pytest.param(1000, marks=pytest.mark.long)])
-async def test_a_rebinding_name_is_dialled_as_it_was_judged(rounds: int) -> None:
+async def test_a_rebinding_name_is_dialled_at_the_address_that_was_checked(rounds: int) -> None:
     """The resolver alternates between an exempt address and the canary's."""
     asked = 0
 
@@ -194,7 +194,7 @@ async def test_a_rebinding_name_is_dialled_as_it_was_judged(rounds: int) -> None
     await egress.stop()
 
 
-async def test_redirect_chains_are_judged_at_every_hop(proxy: int) -> None:
+async def test_redirect_chains_are_checked_at_every_hop(proxy: int) -> None:
     """A site that was allowed sends the client inside; the next connection is judged as any."""
     async with Canary() as canary, Origin(echo) as origin:
         egress = LocalEgress(AddressRules([f"127.0.0.1:{origin.port}"]))

@@ -49,7 +49,7 @@ async def move(proxy: int, port: int, count: int) -> None:
     writer.close()
 
 
-async def test_killed_and_started_again_counters_and_limit_hold(tmp_path: Path) -> None:
+async def test_counters_and_limit_survive_a_kill_and_restart(tmp_path: Path) -> None:
     tripped: list[str] = []
     asked: list[int] = []
     async with client_and_process(tmp_path, LOOPBACK) as (client, process), Origin(echo) as origin:

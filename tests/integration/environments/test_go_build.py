@@ -149,7 +149,7 @@ async def test_modules_come_from_the_proxy_that_is_configured_and_nowhere_else(
         ),
     ],
 )
-async def test_what_cannot_be_built_is_told(
+async def test_a_failed_build_is_reported(
     made: Workspace, files: dict[str, str | bytes], words: str
 ) -> None:
     with pytest.raises(EnvironmentFailed) as caught:

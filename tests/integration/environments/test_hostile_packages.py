@@ -240,7 +240,7 @@ async def test_what_a_build_leaves(trial: Trial, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", share(hostile.WHEELS, "pth", "parent"))
-async def test_what_a_wheel_holds(trial: Trial, name: str) -> None:
+async def test_the_content_of_the_wheel(trial: Trial, name: str) -> None:
     clean = await begin(trial, PYTHON)
     content = hostile.WHEELS[name]("evil")
     trial.index.add("evil-1.0-py3-none-any.whl", content)
@@ -322,7 +322,7 @@ async def test_what_a_hook_tries(trial: Trial, tmp_path: Path, name: str) -> Non
 @NO_NPM
 @pytest.mark.parametrize("builds", [False, True])
 @pytest.mark.parametrize("name", share(hostile.NODE_TARBALLS))
-async def test_what_a_tarball_holds(trial: Trial, tmp_path: Path, name: str, builds: bool) -> None:
+async def test_the_content_of_the_tarball(trial: Trial, tmp_path: Path, name: str, builds: bool) -> None:
     clean = await begin(trial, NODE)
     package = json.dumps({"name": "evil", "version": "1.0.0"})
     trial.registry.add("evil", "1.0.0")

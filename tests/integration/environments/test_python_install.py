@@ -92,7 +92,7 @@ async def test_a_named_base_package_keeps_its_version(
     assert run(made, "import protobuf; print(protobuf.VALUE)") == "5.0"
 
 
-async def test_everybody_can_read_it(environments: Installing, tmp_path: Path) -> None:
+async def test_every_user_can_read_it(environments: Installing, tmp_path: Path) -> None:
     old = os.umask(0o077)
     try:
         made = await environments.ensure(version(), tmp_path)

@@ -120,7 +120,7 @@ async def test_an_inside_address_is_refused_unless_it_is_exempted(
     assert len(server.asked) == asked
 
 
-async def test_the_address_that_was_judged_is_the_one_that_is_dialled(
+async def test_the_address_that_was_checked_is_the_one_that_is_dialled(
     server: GitServer, make: Maker
 ) -> None:
     """The name leads nowhere by the system's resolver; what ours said is dialled."""
@@ -135,7 +135,7 @@ async def test_the_address_that_was_judged_is_the_one_that_is_dialled(
         await make(rules=AddressRules(), resolver=mixed).fetch(GitSource(url), print)
 
 
-async def test_a_certificate_that_nobody_vouches_for(server: GitServer, make: Maker) -> None:
+async def test_a_certificate_of_an_unknown_authority_is_refused(server: GitServer, make: Maker) -> None:
     with pytest.raises(GitFailed, match="TLS: the certificate"):
         await make(certificates=None).fetch(GitSource(address(server)), print)
 

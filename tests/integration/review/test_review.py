@@ -82,7 +82,7 @@ async def test_others_keep_the_last_approved_version_while_a_newer_one_waits(
     assert (await services.workers.version(app.other, own)).number == "v1.0.2"
 
 
-async def test_the_operator_publishes_directly_and_private_workers_need_nobody(
+async def test_the_operator_publishes_directly_and_private_workers_need_no_review(
     app: App,
 ) -> None:
     mine = await app.publish("mine")
@@ -110,7 +110,7 @@ async def test_a_returned_version_stays_with_its_account_and_may_be_asked_for_ag
     assert (view.submission.note, view.version.number) == ("It is in the title", "v1.0.1")
 
 
-async def test_a_newer_version_takes_the_place_of_the_one_that_waits(app: App) -> None:
+async def test_a_newer_version_replaces_the_one_that_waits(app: App) -> None:
     made = await app.publish("prices", caller=app.other)
     first = await the_one(app)
     await app.publish("prices", caller=app.other, main="print('two')\n")
@@ -124,7 +124,7 @@ async def test_a_newer_version_takes_the_place_of_the_one_that_waits(app: App) -
         await app.services.reviews.take_back(app.other, made.id)
 
 
-async def test_of_two_who_decide_one_is_told_who_was_first_and_when(app: App) -> None:
+async def test_of_two_decisions_the_second_learns_who_was_first_and_when(app: App) -> None:
     reviews = app.services.reviews
     await app.publish("prices", caller=app.other)
     submission = await the_one(app)

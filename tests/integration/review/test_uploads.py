@@ -60,7 +60,7 @@ async def test_a_sound_project_passes_check_after_check(app: App) -> None:
     assert seen[-1].digest and seen[-1].input_schema
 
 
-async def test_what_is_wrong_names_file_line_rule_and_way_out(app: App) -> None:
+async def test_a_fault_names_file_line_rule_and_remedy(app: App) -> None:
     bad = python_project("x = (\n", schema={"properties": [{"type": "string"}]})
     upload = await finished(app, await app.services.uploads.add_zip(app.other, bad, "bad.zip"))
     assert upload.state is UploadState.FAULTY

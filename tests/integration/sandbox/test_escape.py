@@ -160,7 +160,7 @@ async def test_canaries_sing_when_touched(place: Site) -> None:
         assert Path(targets["paths"][0]).read_text() == "seen"
 
 
-async def test_boxes_do_not_see_each_other(place: Site) -> None:
+async def test_sandboxes_do_not_see_each_other(place: Site) -> None:
     victim_code = """
 import socket, time
 s = socket.socket(); s.bind(("127.0.0.1", 4444)); s.listen()

@@ -98,7 +98,7 @@ async def test_node_knows_how_much_memory_it_has(place: Site) -> None:
     assert 192 <= float(out) < 300, "the rest is for what is young"
 
 
-async def test_a_node_worker_that_keeps_too_much_is_told_apart(place: Site) -> None:
+async def test_a_node_worker_out_of_memory_is_recognised(place: Site) -> None:
     _, _, ended = await run_node(place, {"main.js": HOARDER}, memory=192)
     assert ended.out_of_memory
 

@@ -212,7 +212,7 @@ async def test_descriptors_that_come_with_a_request_are_dropped(place: Site) -> 
         assert len(os.listdir(folder)) == before
 
 
-async def test_boxes_of_another_connection_are_not_ours(place: Site) -> None:
+async def test_sandboxes_of_another_connection_are_not_ours(place: Site) -> None:
     (name,) = await running(place)
     other = await connect(place.home)
     for operation in ("wait", "usage", "cpu", "terminate", "kill", "close"):
@@ -224,7 +224,7 @@ async def test_boxes_of_another_connection_are_not_ours(place: Site) -> None:
     assert boxes_of({name})
 
 
-async def test_only_the_inspectors_box_is_looked_into(place: Site) -> None:
+async def test_only_the_inspectors_sandbox_is_inspected(place: Site) -> None:
     (name,) = await running(place)
     with pytest.raises(SandboxFault, match="only a running sandbox of the inspector"):
         await place.spawner.ask("look", name=name)  # type: ignore[attr-defined]
@@ -261,7 +261,7 @@ def test_users_with_an_account_are_skipped(tmp_path: Path) -> None:
 # --- users and folders
 
 
-async def test_every_box_has_a_user_of_its_own(place: Site) -> None:
+async def test_every_sandbox_has_a_user_of_its_own(place: Site) -> None:
     names = await running(place, 3)
     owners = {os.stat(place.work / name).st_uid for name in names}
     assert len(owners) == 3
@@ -291,7 +291,7 @@ async def test_a_work_folder_cannot_be_a_link(tmp_path: Path) -> None:
 # --- nothing outlives anybody
 
 
-async def test_boxes_die_with_their_client(place: Site) -> None:
+async def test_sandboxes_end_with_their_client(place: Site) -> None:
     names = await running(place, 3)
     assert set(boxes_of(names)) == names
     await place.spawner.close()  # type: ignore[attr-defined]
@@ -302,7 +302,7 @@ async def test_boxes_die_with_their_client(place: Site) -> None:
 
 
 @pytest.mark.skipif(not others_can_run_us(), reason="this Python is closed to other users")
-async def test_boxes_die_when_the_client_is_killed(place: Site) -> None:
+async def test_sandboxes_end_when_the_client_is_killed(place: Site) -> None:
     name = new_ulid()
     code = (
         "import asyncio,json,sys;from pathlib import Path;"
@@ -419,7 +419,7 @@ def _is_zombie(pid: int) -> bool:
     return text.rsplit(")", 1)[1].split()[0] == "Z"
 
 
-async def test_an_opening_that_nobody_waits_for_is_taken_back(place: Site) -> None:
+async def test_an_opening_whose_caller_has_gone_is_undone(place: Site) -> None:
     client = place.spawner
     for _ in range(5):
         opening = asyncio.create_task(client.ask("open", **order(place)))  # type: ignore[attr-defined]

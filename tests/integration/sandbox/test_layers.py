@@ -127,7 +127,7 @@ async def failed(place: Site) -> tuple[list[str], IsolationReport]:
 
 
 @pytest.mark.parametrize("layer", LAYERS)
-async def test_a_missing_wall_is_noticed(
+async def test_a_missing_layer_of_isolation_is_detected(
     place: Site, layer: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     change, check = LAYERS[layer]

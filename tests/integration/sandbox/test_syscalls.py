@@ -160,7 +160,7 @@ async def test_calls_whose_arguments_decide_answer_as_the_filter_says(place: Sit
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="only there are numbers of x32")
-async def test_x32_numbers_do_not_exist_in_a_box(place: Site) -> None:
+async def test_x32_numbers_do_not_exist_in_a_sandbox(place: Site) -> None:
     bit = 0x40000000
     calls = [(bit + number, [-1] * 6) for number in range(HIGHEST + 1)]
     sandbox = await place.open({"main.py": ARGUMENTS_CALLER, "calls.json": json.dumps(calls)})

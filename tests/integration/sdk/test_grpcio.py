@@ -156,7 +156,7 @@ def test_a_row_is_acknowledged_only_after_the_commit(fyke: Platform) -> None:
     assert fyke.servers[0]._open_streams == 0
 
 
-def test_a_closed_attempt_is_told_so(fyke: Platform) -> None:
+def test_a_closed_attempt_gets_an_error(fyke: Platform) -> None:
     port, attempt = fyke.thread.run(fyke.attempt())
     fyke.thread.run(attempt.close())
     with channel(port) as way:
@@ -165,7 +165,7 @@ def test_a_closed_attempt_is_told_so(fyke: Platform) -> None:
     assert "ended" in done.message
 
 
-def test_a_compressing_client_is_told_so(fyke: Platform) -> None:
+def test_compressed_calls_are_refused_with_a_reason(fyke: Platform) -> None:
     port, _ = fyke.thread.run(fyke.attempt())
     with channel(port) as way, pytest.raises(grpc.RpcError) as failed:
         sdk_pb2_grpc.ResultStub(way).PushData(

@@ -31,7 +31,7 @@ def verified(secret: str, received: Received) -> dict[str, Any]:
     return found
 
 
-async def test_an_endpoint_is_told_of_the_start_and_then_of_the_end(
+async def test_an_endpoint_is_notified_of_the_start_and_then_of_the_end(
     working: App, receiver: Receiver
 ) -> None:
     fields = EndpointFields("All", receiver.url("/all"), ("run.started", *ENDS))
@@ -128,7 +128,7 @@ async def test_an_endpoint_that_is_off_gets_nothing_and_can_be_caught_up(
         await callbacks.replay(owner, found[0].delivery.id)
 
 
-async def test_a_test_call_tells_its_steps(app: App, receiver: Receiver) -> None:
+async def test_a_test_call_reports_its_steps(app: App, receiver: Receiver) -> None:
     webhooks, owner = app.services.webhooks, app.owner
     fields = EndpointFields("One", receiver.url("/x"), ENDS, enabled=False)
     made = await webhooks.add(owner, fields)

@@ -52,7 +52,7 @@ def told(buckets: TokenBuckets, key: str = "a", own_rate: float = 0) -> tuple[st
     return tuple(value.decode() for _, value in fields)
 
 
-def test_the_fields_tell_what_is_left_and_when_all_is_there_again() -> None:
+def test_the_fields_state_what_is_left_and_when_it_is_refilled() -> None:
     clock = ManualClock()
     buckets = TokenBuckets(2, 4, clock)
     assert told(buckets) == ('"default";q=4;w=2', '"default";r=4;t=0')  # nothing was asked yet
@@ -70,7 +70,7 @@ def test_the_fields_tell_what_is_left_and_when_all_is_there_again() -> None:
     assert told(buckets)[1] == '"default";r=3;t=1'
 
 
-def test_without_a_limit_there_is_nothing_to_tell() -> None:
+def test_without_a_limit_there_are_no_fields() -> None:
     assert told(TokenBuckets(0, 1, ManualClock())) == ()
 
 
@@ -83,7 +83,7 @@ def test_a_key_with_its_own_rate_has_its_own_burst_and_policy() -> None:
     assert told(unlimited, "slow", 1) == ('"default";q=2;w=2', '"default";r=0;t=2')
 
 
-def test_servers_divide_a_limit_and_tell_their_part() -> None:
+def test_servers_divide_a_limit_and_report_their_share() -> None:
     share = RateShare()
     buckets = TokenBuckets(60, 120, ManualClock(), share)
     buckets.take("a")

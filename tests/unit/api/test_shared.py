@@ -31,7 +31,7 @@ async def _settle() -> None:
         await asyncio.sleep(0)
 
 
-async def test_whoever_comes_during_a_read_shares_the_next_one() -> None:
+async def test_callers_during_a_read_share_the_next_one() -> None:
     source, shared = Source(), SharedReads[int]()
     first = asyncio.create_task(shared.get("k", source.read))
     await _settle()
@@ -55,7 +55,7 @@ async def test_keys_do_not_wait_for_each_other() -> None:
     assert await asyncio.gather(*asking) == [0] * 5
 
 
-async def test_an_error_reaches_everybody_and_the_next_read_is_fresh() -> None:
+async def test_an_error_reaches_every_reader_and_the_next_read_is_fresh() -> None:
     shared = SharedReads[int]()
 
     async def fail() -> int:

@@ -12,7 +12,7 @@ from fyke.app.health import ProxyProbe
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_proxy_that_listens_is_well_and_one_that_does_not_says_why() -> None:
+async def test_a_proxy_that_listens_is_healthy_and_one_that_does_not_says_why() -> None:
     taken: list[asyncio.StreamWriter] = []
     server = await asyncio.start_server(lambda _, writer: taken.append(writer), "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]

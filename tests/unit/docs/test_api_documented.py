@@ -119,7 +119,7 @@ async def test_every_field_is_named_in_the_section_of_its_operation(app: Any) ->
     assert not missing
 
 
-async def test_every_request_header_is_told_in_one_place(app: Any) -> None:
+async def test_every_request_header_is_documented_in_one_place(app: Any) -> None:
     section = re.search(r"^## Request headers\n(.*?)^## ", both_pages(), re.MULTILINE | re.DOTALL)
     assert section is not None
     taken = {

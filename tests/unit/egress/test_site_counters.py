@@ -68,7 +68,7 @@ def test_memory_that_is_too_small_is_refused() -> None:
     os.close(descriptor)
 
 
-def test_the_books_of_the_last_attempts_stay_readable() -> None:
+def test_the_counters_of_the_last_attempts_stay_readable() -> None:
     books = SharedSiteCounters()
     for number in range(300):
         book = SiteCounters()

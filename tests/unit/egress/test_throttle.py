@@ -88,7 +88,7 @@ async def entered(guard: SiteThrottle, site: str, session: str, count: int) -> l
     return [await guard.enter(site, session) for _ in range(count)]
 
 
-async def test_who_waits_is_let_in_when_somebody_leaves_and_runs_take_turns() -> None:
+async def test_a_waiting_connection_is_admitted_when_another_ends_and_runs_take_turns() -> None:
     guard = SiteThrottle(ThrottleRules(connections=2, share=0, rate=1000))
     first, second = await entered(guard, "a.example", "run 1", 2)
     order: list[str] = []
@@ -148,7 +148,7 @@ async def test_a_short_pause_is_waited_for() -> None:
     assert time.monotonic() - before >= 0.045
 
 
-async def test_whoever_gives_up_takes_nobodys_place() -> None:
+async def test_a_caller_that_gives_up_takes_no_slot() -> None:
     guard = SiteThrottle(ThrottleRules(connections=1, share=0))
     [visit] = await entered(guard, "a.example", "run", 1)
     gone = [asyncio.create_task(guard.enter("a.example", "run")) for _ in range(3)]

@@ -221,7 +221,7 @@ def npm(tmp_path: Path, rc: str = "", **settings: Any) -> PackageClient:
     return read_npm({"HOME": str(tmp_path), "TOKEN": "t-1"}, told)
 
 
-def test_npm_is_told_its_registries(tmp_path: Path) -> None:
+def test_npm_is_configured_with_its_registries(tmp_path: Path) -> None:
     scoped = {"@corp:registry": "https://corp.invalid/npm/", "@odd:registry": "file:///x"}
     client = npm(tmp_path, **scoped)
     assert urls(client) == ["https://r.invalid/", "https://corp.invalid/npm/"]

@@ -17,7 +17,7 @@ from fyke.sandbox.process.sandbox_process import ProcessPipes
 pytestmark = pytest.mark.anyio
 
 
-async def test_close_gives_up_its_ends_although_the_walls_stay() -> None:
+async def test_close_releases_its_descriptors_although_the_namespaces_stay() -> None:
     control, other = socket.socketpair()
     listeners = [socket.socket() for _ in range(4)]
     (out, out_in), (err, err_in) = os.pipe(), os.pipe()

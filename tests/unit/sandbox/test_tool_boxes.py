@@ -62,7 +62,7 @@ def test_a_cache_changes_its_user(caches: ToolCaches, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not ROOT, reason="only root gives folders away")
-def test_a_second_name_of_somebody_elses_file_does_not_change_its_owner(
+def test_a_hard_link_to_a_file_of_another_user_does_not_change_its_owner(
     caches: ToolCaches, tmp_path: Path
 ) -> None:
     theirs = tmp_path / "theirs"
@@ -79,7 +79,7 @@ def test_a_second_name_of_somebody_elses_file_does_not_change_its_owner(
 
 
 @pytest.mark.skipif(not ROOT, reason="only root gives folders away")
-def test_a_cache_that_is_too_deep_is_begun_anew(caches: ToolCaches) -> None:
+def test_a_cache_that_is_too_deep_is_replaced_by_an_empty_one(caches: ToolCaches) -> None:
     first = caches.take("A", 31_000)
     assert first is not None
     first.path.joinpath(*["d"] * 80).mkdir(parents=True)
@@ -91,7 +91,7 @@ def test_a_cache_that_is_too_deep_is_begun_anew(caches: ToolCaches) -> None:
     caches.leave(second)
 
 
-def test_a_cache_that_has_grown_is_begun_anew(
+def test_a_cache_that_has_grown_is_replaced_by_an_empty_one(
     caches: ToolCaches, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = caches.take("A", None)
@@ -104,7 +104,7 @@ def test_a_cache_that_has_grown_is_begun_anew(
     caches.leave(second)
 
 
-def test_what_nobody_used_for_a_month_is_removed(caches: ToolCaches) -> None:
+def test_caches_unused_for_a_month_are_removed(caches: ToolCaches) -> None:
     for name in ("OLD", "NEW", "HELD"):
         taken = caches.take(name, None)
         assert taken is not None

@@ -13,7 +13,7 @@ from fyke.sdk.flow import Admission, Pace
 pytestmark = pytest.mark.anyio
 
 
-def test_large_messages_are_let_in_in_order_and_within_the_limit() -> None:
+def test_large_messages_are_admitted_in_order_and_within_the_limit() -> None:
     admission, let_in = Admission(100), []
 
     def want(name: str, size: int, wanted: bool = True) -> None:

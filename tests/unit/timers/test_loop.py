@@ -52,7 +52,7 @@ class Sometimes:
             await asyncio.Event().wait()
 
 
-async def test_the_board_tells_how_each_timer_does(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_board_shows_the_state_of_each_timer(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = ManualClock(1000)
     board, timer = TimerBoard(clock), Sometimes()
     seen: list[TimerLine] = []

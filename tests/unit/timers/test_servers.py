@@ -125,7 +125,7 @@ async def test_the_share_of_a_killed_server_goes_to_the_others_once_it_was_silen
     assert len(first.beats.at) == 1  # and nothing is left of it
 
 
-async def test_who_comes_and_who_goes_in_order_is_counted_at_the_next_ring() -> None:
+async def test_servers_that_start_and_stop_are_counted_at_the_next_signal() -> None:
     first, second = two()
     await first.timer.join()
     assert (first.share.servers, first.beats.notified) == (1, [SERVERS])

@@ -45,7 +45,7 @@ def typed(answer: Any) -> dict[str, Any]:
     return body
 
 
-async def test_every_error_decodes_whoever_makes_it(app: App, api: Api) -> None:
+async def test_every_error_decodes_from_every_stage(app: App, api: Api) -> None:
     await app.publish()
     headers = {"authorization": f"Bearer {app.owner_key}"}
     bad = {"input": {"parameters": {"custom": {"urls": 5, "max_results": "x"}}}}

@@ -235,7 +235,7 @@ async def test_a_sample_starts_polls_and_reads(app: App, caller: Caller) -> None
         assert (page.rows in (2, None), page.headers in (4, None)) == (True, True)
 
 
-async def test_a_sample_stops_at_every_end_and_is_told_what_is_wrong(
+async def test_a_sample_stops_at_every_end_and_learns_what_is_wrong(
     app: App, caller: Caller
 ) -> None:
     await app.publish()

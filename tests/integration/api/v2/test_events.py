@@ -43,7 +43,7 @@ def numbered(first: int, count: int) -> list[dict[str, Any]]:
     return [{"n": n} for n in range(first, first + count)]
 
 
-async def test_a_run_is_told_from_its_beginning_to_its_end(app: App) -> None:
+async def test_a_run_is_streamed_from_start_to_end(app: App) -> None:
     run = await started(app)
     async with serving(app) as url, asyncio.timeout(FOREVER):
         reader = StreamReader(url, app.owner_key, run)
@@ -92,7 +92,7 @@ async def test_the_line_that_is_written_after_the_end_comes_before_it(
     assert [event.kind for event in reader.events] == ["status", "log", "log", "end"]
 
 
-async def test_an_ended_run_is_told_at_once_and_then_there_is_no_more(app: App) -> None:
+async def test_an_ended_run_is_streamed_at_once_and_the_stream_ends(app: App) -> None:
     run = await started(app)
     await app.execute(numbered(1, 450), log=[f"line {n}" for n in range(450)])
     async with serving(app) as url, asyncio.timeout(FOREVER):

@@ -53,7 +53,7 @@ async def test_a_held_run_is_answered_with_its_reference_and_starts_nothing(
     assert await runs_of(app, app.owner.account_id) == 0
 
 
-async def test_the_list_tells_all_of_an_item_before_and_after(app: App, api: Api) -> None:
+async def test_the_list_shows_all_of_an_item_before_and_after(app: App, api: Api) -> None:
     worker = await app.publish()
     url = "http://8.8.8.8/hook"
     ref = await hold(api, worker.id, callback_url=url)
@@ -249,7 +249,7 @@ async def test_without_balance_a_run_is_refused_and_a_held_one_waits(
         assert done["results"][0]["success"]
 
 
-async def test_the_same_key_holds_the_same_item(app: App, api: Api) -> None:
+async def test_the_same_key_refers_to_the_same_item(app: App, api: Api) -> None:
     worker = await app.publish()
     path, headers = f"/api/v2/workers/{worker.id}/queued-runs", {"Idempotency-Key": "one"}
     refs = {(await api.ok(path, BODY, headers=headers))["queue_ref"] for _ in range(3)}

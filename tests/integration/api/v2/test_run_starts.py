@@ -75,7 +75,7 @@ async def test_a_version_may_be_named_or_left_to_the_newest(app: App, api: Api) 
         assert (await stored(app, answer.json()["data"]["run_slug"])).version == "v1.0.1"
 
 
-async def test_a_version_that_is_not_there_is_told_the_newest(app: App, api: Api) -> None:
+async def test_a_missing_version_gets_an_error_that_names_the_newest(app: App, api: Api) -> None:
     worker = await app.publish()
     await app.publish(main="print('second')\n")
     await app.withdraw(worker, "v1.0.1")
@@ -206,7 +206,7 @@ async def test_a_sync_rerun_answers_the_same_way(app: App, api: Api, place: str)
     assert (data["results"]["page_index"], data["results"]["page_size"]) == (1, 5)
 
 
-async def test_when_the_wait_is_over_the_run_is_told_as_running_and_goes_on(
+async def test_after_the_wait_the_run_is_reported_as_running_and_continues(
     app: App,
 ) -> None:
     await app.publish()

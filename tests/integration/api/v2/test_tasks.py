@@ -56,7 +56,7 @@ async def shown(api: Api, slug: str) -> dict[str, Any]:
     return data
 
 
-async def test_a_task_tells_all_of_itself(app: App, api: Api) -> None:
+async def test_a_task_shows_all_of_its_members(app: App, api: Api) -> None:
     worker = await app.publish()
     slug = await make(api, **SAMPLE)
     data = await shown(api, slug)

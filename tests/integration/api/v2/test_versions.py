@@ -167,7 +167,7 @@ async def test_what_a_page_may_not_say(
         ({"files": {"scraper_file": ("a", FIRST), "b": ("b", b"2")}}, 400, "one file"),
     ],
 )
-async def test_bad_uploads_are_told_what_is_wrong(
+async def test_bad_uploads_get_errors_that_name_the_fault(
     api: Api, more: dict[str, Any], status: int, word: str
 ) -> None:
     answer = await api.send("POST", f"{WORKERS}/owner~prices/versions", **more)

@@ -58,7 +58,7 @@ async def test_both_connections_come_back_after_the_server_cut_them(
     signals.close()
 
 
-async def test_ringing_never_waits_for_a_database_that_is_away(tmp_path: Path) -> None:
+async def test_notify_does_not_block_while_the_database_is_down(tmp_path: Path) -> None:
     signals = PostgresSignals(f"postgresql://nobody@/none?host={tmp_path}")
     loop = asyncio.get_running_loop()
     start = loop.time()

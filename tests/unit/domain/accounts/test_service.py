@@ -95,7 +95,7 @@ async def test_no_text_of_a_key_is_stored(place: Place):
 # --- who is asking -------------------------------------------------------------------------
 
 
-async def test_unknown_and_malformed_keys_open_nothing(place: Place):
+async def test_unknown_and_malformed_keys_are_refused(place: Place):
     reads = place.storage.reads
     for text in ("", "nonsense", "scraper_api_" + "I" * 26, place.key.lower()):
         with pytest.raises(InvalidKey):
@@ -267,7 +267,7 @@ async def test_an_account_cannot_overflow(place: Place):
         await place.accounts.credit(place.operator, "acme", most, Decimal(0))
 
 
-async def test_crediting_nobody(place: Place):
+async def test_crediting_an_unknown_account(place: Place):
     with pytest.raises(NotFound, match="no account"):
         await place.accounts.credit(place.operator, "nobody", Decimal(1), Decimal(0))
 

@@ -55,7 +55,7 @@ def test_what_is_no_day_is_refused_with_its_field(typed: str) -> None:
         day_named(typed, "until")
 
 
-def test_a_range_that_is_too_long_is_told_the_longest() -> None:
+def test_a_range_that_is_too_long_names_the_longest() -> None:
     first = date(2026, 1, 1)
     checked_range(first, date(2027, 1, 1))
     with pytest.raises(InvalidRequest, match="from 2026-01-01 it reaches to 2027-01-01"):

@@ -64,7 +64,7 @@ def test_the_cap_on_the_charge_bounds_the_hold():
     )
 
 
-def test_capped_traffic_is_part_of_the_hold():
+def test_capped_traffic_is_part_of_the_reserved_amount():
     prices = Prices(traffic_gb=Decimal(1))
     assert hold(prices, limits(traffic=10**6), subtasks=3, available=0) == Hold(1000)
 

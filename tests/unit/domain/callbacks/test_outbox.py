@@ -18,7 +18,7 @@ pytestmark = pytest.mark.anyio
 RUNNING, TERMINAL = DeliveryKind.RUNNING, DeliveryKind.TERMINAL
 
 
-async def test_a_run_of_v2_tells_that_it_runs_and_that_it_has_ended(outbox: Outbox) -> None:
+async def test_a_run_of_v2_reports_its_start_and_its_end(outbox: Outbox) -> None:
     run = await outbox.run()
     await outbox.begin(run)
     outbox.clock.advance(1)
@@ -36,7 +36,7 @@ async def test_a_run_of_v2_tells_that_it_runs_and_that_it_has_ended(outbox: Outb
 
 
 @pytest.mark.parametrize("origin", [each for each in Origin if each is not Origin.API_V2])
-async def test_any_other_run_tells_only_of_its_end(outbox: Outbox, origin: Origin) -> None:
+async def test_any_other_run_reports_only_its_end(outbox: Outbox, origin: Origin) -> None:
     run = await outbox.run(origin=origin)
     await outbox.begin(run)
     assert await outbox.of_run(run) == {}
@@ -44,7 +44,7 @@ async def test_any_other_run_tells_only_of_its_end(outbox: Outbox, origin: Origi
     assert list(await outbox.of_run(run)) == [TERMINAL]
 
 
-async def test_a_run_without_a_url_tells_nothing(outbox: Outbox) -> None:
+async def test_a_run_without_a_url_sends_nothing(outbox: Outbox) -> None:
     run = await outbox.run(url="")
     await outbox.begin(run)
     await outbox.end(run)

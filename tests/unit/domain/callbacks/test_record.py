@@ -68,7 +68,7 @@ async def test_ten_tries_over_75_hours_and_then_it_has_failed(outbox: Outbox) ->
     assert [(one.status, one.duration_ms) for one in tries] == [(503, 7)] * 10
 
 
-async def test_a_try_that_gave_way_does_not_count(outbox: Outbox) -> None:
+async def test_a_try_that_yielded_does_not_count(outbox: Outbox) -> None:
     run = await outbox.run()
     await outbox.end(run)
     claimed = await outbox.claim()

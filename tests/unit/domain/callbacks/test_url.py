@@ -75,7 +75,7 @@ def test_odd_numbers_are_refused(host: str) -> None:
         RULES.check(f"http://{host}/")
 
 
-def test_the_way_out_that_is_named_works() -> None:
+def test_the_remedy_that_is_named_works() -> None:
     for target in ("localhost:8000", "127.0.0.1:8000", "[::1]:8000"):
         with pytest.raises(InvalidRequest) as error:
             RULES.check(f"http://{target}/")

@@ -323,7 +323,7 @@ def test_required_fields_that_are_empty_are_named() -> None:
     assert 'required field "x" is missing or empty' in fault(made, ("f:x", ""))
 
 
-def test_what_is_not_an_input_is_told_apart() -> None:
+def test_a_value_that_is_not_an_input_is_one_error() -> None:
     for value in (None, [], "x", {}, {"parameters": 1}, {"parameters": {"custom": []}}):
         (error,) = normalise(form(), GivenInput(value), SystemDefaults()).errors
         assert error.path == ""

@@ -55,7 +55,7 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
     await storage.close()
 
 
-async def test_nobody_but_the_operator(scene: Scene) -> None:
+async def test_only_the_operator(scene: Scene) -> None:
     other = caller_of(records.account())
     installation = scene.installation
     for ask in (installation.tariff, installation.egress_report, installation.settings):
@@ -153,7 +153,7 @@ async def test_a_card_that_hangs_says_so_in_time(
         assert await scene.installation.card(scene.boss, card)
 
 
-async def test_timers_are_judged_by_how_long_they_fail(scene: Scene) -> None:
+async def test_timers_are_rated_by_how_long_they_fail(scene: Scene) -> None:
     now = scene.clock.now_ms()
     scene.probe.lines = [
         TimerLine("a", now, 0, 0, 0, ""),

@@ -56,7 +56,7 @@ async def test_everything_that_is_stored_is_masked() -> None:
 
 
 @pytest.mark.parametrize("value", ["tiny-1", VALUE, "v" * 9000])
-def test_a_line_that_is_much_too_long_holds_no_beginning_of_a_secret(value: str) -> None:
+def test_a_line_that_is_much_too_long_contains_no_start_of_a_secret(value: str) -> None:
     masker = Masker({"LOGIN": value})
     for count in (1, 2, 3, 500, 5000):
         for shift in range(0, len(value) + 20, 1 + len(value) // 9):

@@ -21,7 +21,7 @@ class LocalSignals:
         self.changed.set()
 
 
-async def test_the_first_ring_leaves_at_once_and_the_rest_share_one() -> None:
+async def test_the_first_signal_leaves_at_once_and_the_rest_share_one() -> None:
     signals = LocalSignals()
     notified = OutputSignals(signals, pause=0.02)  # type: ignore[arg-type]  # of a doorbell it only rings
     for _ in range(100):
@@ -34,7 +34,7 @@ async def test_the_first_ring_leaves_at_once_and_the_rest_share_one() -> None:
     assert signals.notified == ["output:a", "output:b", "output:a"]
 
 
-async def test_a_run_that_rests_rings_at_once_again_and_is_forgotten() -> None:
+async def test_an_idle_run_signals_at_once_again_and_is_forgotten() -> None:
     signals = LocalSignals()
     notified = OutputSignals(signals, pause=0.0)  # type: ignore[arg-type]  # of a doorbell it only rings
     notified.stored("a")

@@ -75,7 +75,7 @@ def test_active_is_all_that_is_not_over() -> None:
     assert len(states) == 4
 
 
-def test_every_wrong_word_is_told_at_once_and_names_its_field() -> None:
+def test_every_wrong_value_is_reported_at_once_and_names_its_field() -> None:
     with pytest.raises(InvalidFields) as caught:
         understood(
             state="done", outcome="bad", worker="acme/absent", task="x", origin="mail",

@@ -43,7 +43,7 @@ def test_each_fault_names_field_and_rule(changes: dict[str, Any], sentence: str)
     assert caught.value.message.startswith(sentence)
 
 
-def test_all_faults_are_told_at_once() -> None:
+def test_all_faults_are_reported_at_once() -> None:
     with pytest.raises(InvalidRequest) as caught:
         checked(ADDRESSES, EndpointFields("", "x", ()))
     assert [text.partition(":")[0] for text in caught.value.details] == ["name", "url", "events"]

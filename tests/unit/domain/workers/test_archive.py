@@ -158,12 +158,12 @@ def deflated(size: int) -> bytes:
     return block * (size >> 20) + squeeze.flush()
 
 
-def test_bomb_that_tells(tmp_path: Path) -> None:
+def test_bomb_with_a_true_size(tmp_path: Path) -> None:
     bomb = Entry("a", payload=deflated(600 << 20), size=600 << 20, crc=0)
     check_bomb(make_zip([MAIN, bomb]), tmp_path)
 
 
-def test_bomb_that_lies(tmp_path: Path) -> None:
+def test_bomb_with_a_false_size(tmp_path: Path) -> None:
     bomb = Entry("a", payload=deflated(600 << 20), size=10, crc=0)
     check_bomb(make_zip([MAIN, bomb]), tmp_path)
 

@@ -266,7 +266,7 @@ def test_check_folder(tmp_path: Path) -> None:
     assert "symbolic link" in found[0].message
 
 
-def test_left_out_folders_are_told() -> None:
+def test_left_out_folders_are_reported() -> None:
     project = read_project(archive(PYTHON | {"build/x.js": "", "node_modules/a/b.js": ""}))
     assert codes(project.findings) == {"project_folder_left_out"}
     names = zipfile.ZipFile(io.BytesIO(project.bundle)).namelist()
@@ -316,7 +316,7 @@ def test_hostile_sources(source: bytes) -> None:
         ("main.go", 'import "example.com/GoSdkish"', True),
     ],
 )
-def test_a_project_that_does_not_use_the_sdk_is_told(entry: str, text: str, told: bool) -> None:
+def test_a_project_without_the_sdk_is_reported(entry: str, text: str, told: bool) -> None:
     files: dict[str, str | bytes] = {entry: text, "go.mod": "", "input_schema.json": SCHEMA}
     found = read_project(archive(files)).findings
     assert ("sdk_not_imported" in {finding.code for finding in found}) == told

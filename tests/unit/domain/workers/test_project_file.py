@@ -57,7 +57,7 @@ def test_what_stops_a_publication(text: str, message: str, remedy: str) -> None:
     assert findings[0].file == "fyke.json" and not declared.builds
 
 
-def test_a_list_that_cannot_be_read_opens_nothing() -> None:
+def test_an_unreadable_list_allows_nothing() -> None:
     assert read('{"egress": "example.com"}')[0].egress == ()
 
 

@@ -37,7 +37,7 @@ def test_what_a_process_gives_away_is_seen(sleeper: int) -> None:
     assert not outside.inspect_host(sleeper, sleeper, []).grouped
 
 
-def test_what_is_not_in_a_box_does_not_count_as_closed(sleeper: int) -> None:
+def test_a_process_without_a_sandbox_does_not_count_as_isolated(sleeper: int) -> None:
     """Nobody enters the user namespace that he is in already."""
     assert outside.inspect_host(sleeper, sleeper, []).nesting == "setns: EINVAL"
 

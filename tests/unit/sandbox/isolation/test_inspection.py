@@ -60,7 +60,7 @@ def failed(**seen: Any) -> list[str]:
     return [name for name, passed, _ in judged(seen) if not passed]
 
 
-def test_all_walls_hold() -> None:
+def test_every_layer_of_isolation_is_effective() -> None:
     assert failed() == []
     assert len(judged({})) >= 30
 
@@ -111,12 +111,12 @@ def calls(**answers: str) -> dict[str, Any]:
         ({"core": -1}, "core files"),
     ],
 )
-def test_each_wall_is_judged(seen: dict[str, Any], wall: str) -> None:
+def test_each_isolation_check_is_evaluated(seen: dict[str, Any], wall: str) -> None:
     assert failed(**seen) == [wall]
 
 
 @pytest.mark.parametrize("kind", OURS)
-def test_a_shared_namespace_is_no_wall(kind: str) -> None:
+def test_a_shared_namespace_is_not_isolation(kind: str) -> None:
     [name] = failed(namespaces=GOOD["namespaces"] | {kind: OURS[kind]})
     assert "namespace" in name
 
@@ -132,11 +132,11 @@ def test_a_shared_namespace_is_no_wall(kind: str) -> None:
         (replace(OUTSIDE, words=("/usr/bin/bwrap", "--args", "9", "--x")), "options out of sight"),
     ],
 )
-def test_each_wall_that_is_seen_from_outside_is_judged(outside: HostView, wall: str) -> None:
+def test_each_isolation_check_from_outside_is_evaluated(outside: HostView, wall: str) -> None:
     assert [name for name, passed, _ in judged({}, outside) if not passed] == [wall]
 
 
-def test_user_0_outside_is_no_wall() -> None:
+def test_user_0_outside_is_not_isolation() -> None:
     assert [n for n, passed, _ in judged({}, user=0) if not passed] == ["unprivileged user"]
 
 
@@ -168,7 +168,7 @@ def test_levels() -> None:
         ("kernel/unprivileged_userns_clone", "0", "kernel.unprivileged_userns_clone=1"),
     ],
 )
-def test_what_forbids_a_box_is_named(
+def test_the_cause_that_prevents_a_sandbox_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str, value: str, words: str
 ) -> None:
     (tmp_path / setting).parent.mkdir()

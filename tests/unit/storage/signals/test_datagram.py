@@ -52,7 +52,7 @@ async def test_a_very_long_folder_works(tmp_path: Path) -> None:
     assert sockets(folder) == []
 
 
-async def test_a_stuck_listener_holds_up_nobody_and_loses_nothing(tmp_path: Path) -> None:
+async def test_a_stuck_listener_delays_no_other_and_loses_nothing(tmp_path: Path) -> None:
     stuck = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     stuck.bind(str(tmp_path / "0-stuck.socket"))
     signals = DatagramSignals(tmp_path)

@@ -14,21 +14,21 @@ pytestmark = pytest.mark.anyio
 BOTH = frozenset({"a", "b"})
 
 
-async def test_the_oldest_ring_comes_first() -> None:
+async def test_the_oldest_signal_comes_first() -> None:
     listeners = Listeners()
     async with listeners.listen() as listener:
         listeners.deliver(["b", "a", "b"])
         assert [await listener.wait(BOTH, 0) for _ in range(3)] == ["a", "b", None]
 
 
-async def test_an_ear_does_not_hear_the_past() -> None:
+async def test_a_listener_gets_no_earlier_signals() -> None:
     listeners = Listeners()
     listeners.deliver(["a"])
     async with listeners.listen() as listener:
         assert await listener.wait(BOTH, 0) is None
 
 
-async def test_a_ring_wakes_a_waiter_at_once() -> None:
+async def test_a_signal_wakes_a_waiter_at_once() -> None:
     listeners = Listeners()
     async with listeners.listen() as listener:
         waiting = asyncio.create_task(listener.wait(BOTH, 30))

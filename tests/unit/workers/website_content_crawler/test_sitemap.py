@@ -37,7 +37,7 @@ def test_of_a_damaged_one_the_beginning_counts() -> None:
         (b"\x1f\x8bdamaged", "gzip data is damaged"),
     ],
 )
-def test_what_is_no_sitemap_is_told(body: bytes, reason: str) -> None:
+def test_a_document_that_is_no_sitemap_is_reported(body: bytes, reason: str) -> None:
     with pytest.raises(BadSitemap, match=reason):
         parse(body)
 

@@ -56,7 +56,7 @@ class Place:
         return b"".join([piece async for piece in export.body])
 
 
-async def test_an_export_holds_the_visible_rows_in_the_columns_of_the_run():
+async def test_an_export_contains_the_visible_rows_in_the_columns_of_the_run():
     assert await Place().file("csv") == b"title,price,extra\r\na,1.50,\r\n,,true\r\n"
 
 
