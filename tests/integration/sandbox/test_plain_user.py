@@ -24,7 +24,7 @@ TESTS = Path(__file__).parents[2]
 SUITES = (
     "contract/test_sandbox.py",
     "contract/test_environments.py",
-    pytest.param("contract/test_tool_boxes.py", marks=pytest.mark.long),
+    pytest.param("contract/test_tool_sandboxes.py", marks=pytest.mark.long),
     "integration/sandbox/test_hostile.py",
     "integration/sandbox/test_escape.py",
     "integration/sandbox/test_layers.py",
