@@ -49,7 +49,7 @@ def fresh_url(request: pytest.FixtureRequest, database_url: str, tmp_path: Path)
 
 @dataclass
 class State:
-    """A storage under test, with what it rang."""
+    """A storage under test, with the topics that it notified."""
 
     url: str
     storage: SqlStorage

@@ -1,4 +1,4 @@
-"""The ledger is only ever added to, and adds up whatever happens to whoever writes it."""
+"""The ledger is only ever added to, and its sums agree whatever happens to its writers."""
 
 from __future__ import annotations
 

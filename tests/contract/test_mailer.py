@@ -19,7 +19,7 @@ from support.mail_servers import Mailbox, mailing
 pytestmark = pytest.mark.anyio
 SENDER = "Fyke <fyke@example.org>"
 TO = "mailto:ada@example.org"
-TOLD = (
+ALERT = (
     '{"type":"alert.raised","data":{"rule":"Preise: 50 %","sentence":"Nur 4 Zeilen, üblich 10",'
     '"run_slug":"RUN","worker_slug":"WORKER"}}'
 ).encode()
@@ -40,7 +40,7 @@ def at(mailbox: Mailbox, scheme: str = "smtp", login: str = "") -> MailServer:
 async def test_a_mail_says_what_the_alert_says() -> None:
     async with mailing(Mailbox()) as mailbox:
         with closing(SmtpMailer(at(mailbox), SENDER, "https://fyke.example/")) as mailer:
-            assert await mailer.post(TO, TOLD, HEADERS) == ReceiverResponse(250)
+            assert await mailer.post(TO, ALERT, HEADERS) == ReceiverResponse(250)
     [(sender, to, text)] = mailbox.messages
     assert (sender, to) == ("fyke@example.org", ["ada@example.org"])
     message = email.message_from_bytes(text, policy=email.policy.default)
@@ -57,20 +57,20 @@ async def test_a_password_is_sent_with_tls_only(authority: Path) -> None:
     login = "fyke:p%40ss@"
     async with mailing(Mailbox("fyke", "p@ss")) as mailbox:
         with closing(SmtpMailer(at(mailbox, login=login), SENDER, context=trust)) as mailer:
-            answer = await mailer.post(TO, TOLD, HEADERS)
+            answer = await mailer.post(TO, ALERT, HEADERS)
     assert answer.status == 0 and "never sent in the clear" in answer.error
     assert (mailbox.logins, mailbox.messages) == ([], [])
     async with mailing(Mailbox("fyke", "p@ss", starttls=server_context(authority))) as mailbox:
         with closing(SmtpMailer(at(mailbox, login=login), SENDER, context=trust)) as mailer:
-            assert await mailer.post(TO, TOLD, HEADERS) == ReceiverResponse(250)
+            assert await mailer.post(TO, ALERT, HEADERS) == ReceiverResponse(250)
     assert (mailbox.logins, mailbox.secured) == ([True], [True])
     async with mailing(Mailbox("fyke", "p@ss"), server_context(authority)) as mailbox:
         with closing(SmtpMailer(at(mailbox, "smtps", login), SENDER, context=trust)) as mailer:
-            assert await mailer.post(TO, TOLD, HEADERS) == ReceiverResponse(250)
+            assert await mailer.post(TO, ALERT, HEADERS) == ReceiverResponse(250)
         with closing(SmtpMailer(at(mailbox, "smtps", "fyke:x@"), SENDER, context=trust)) as mailer:
-            wrong = await mailer.post(TO, TOLD, HEADERS)
+            wrong = await mailer.post(TO, ALERT, HEADERS)
         with closing(SmtpMailer(at(mailbox, "smtps", login), SENDER)) as stranger:
-            untrusted = await stranger.post(TO, TOLD, HEADERS)
+            untrusted = await stranger.post(TO, ALERT, HEADERS)
     assert wrong == ReceiverResponse(535, reply="wrong user or password")
     assert untrusted.status == 0 and "certificate" in untrusted.error.lower()
     assert (mailbox.logins, mailbox.secured) == ([True, False], [True])
@@ -79,13 +79,13 @@ async def test_a_password_is_sent_with_tls_only(authority: Path) -> None:
 async def test_refusals_of_the_server_are_shown_in_its_words() -> None:
     async with mailing(Mailbox(refused=("ada@example.org",))) as mailbox:
         with closing(SmtpMailer(at(mailbox), SENDER)) as mailer:
-            answer = await mailer.post(TO, TOLD, HEADERS)
-            assert answer == ReceiverResponse(550, reply="nobody of this name")
+            answer = await mailer.post(TO, ALERT, HEADERS)
+            assert answer == ReceiverResponse(550, reply="no user of this name")
             mailbox.refused, mailbox.full = (), True
-            answer = await mailer.post(TO, TOLD, HEADERS)
+            answer = await mailer.post(TO, ALERT, HEADERS)
             assert answer == ReceiverResponse(452, reply="no room; come back later")
     with closing(SmtpMailer(parse_server("smtp://127.0.0.1:1024"), SENDER)) as mailer:
-        answer = await mailer.post(TO, TOLD, HEADERS)
+        answer = await mailer.post(TO, ALERT, HEADERS)
     assert answer.status == 0 and answer.error.startswith("mail server: ")
 
 
@@ -107,7 +107,7 @@ async def test_each_message_goes_its_way() -> None:
     assert await NotifierRouter(Web(), None).post(TO, b"", {}) == ReceiverResponse(0, NO_MAIL)
     async with mailing(Mailbox()) as mailbox:
         with closing(SmtpMailer(at(mailbox), SENDER)) as mailer:
-            assert await NotifierRouter(Web(), mailer).post(TO, TOLD, HEADERS) == ReceiverResponse(
+            assert await NotifierRouter(Web(), mailer).post(TO, ALERT, HEADERS) == ReceiverResponse(
                 250
             )
 

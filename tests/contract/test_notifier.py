@@ -1,4 +1,4 @@
-"""What holds for every notifier, against real sockets, with and without TLS."""
+"""The contract of every notifier, against real sockets, with and without TLS."""
 
 from __future__ import annotations
 
@@ -258,7 +258,7 @@ async def test_names_that_lead_inside_are_refused_at_delivery() -> None:
 
 @pytest.mark.parametrize("rounds", [100, pytest.param(1000, marks=pytest.mark.long)])
 async def test_a_rebinding_name_is_dialled_at_the_address_that_was_checked(rounds: int) -> None:
-    """The resolver says inside and outside in turn; what was judged outside is what is dialled."""
+    """The resolver says inside and outside in turn; the address that was checked is dialled."""
     answers = [("127.0.0.2",), ("127.0.0.1",)]  # the first is exempt, the canary's is not
     asked: list[str] = []
 

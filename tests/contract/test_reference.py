@@ -33,7 +33,7 @@ def departures() -> dict[tuple[str, str], str]:
     rows = tomllib.loads((FOLDER / "departures.toml").read_text(encoding="utf-8"))["departure"]
     assert all(row["why"] for row in rows)
     return {
-        (where, what): row["why"] for row in rows for where in row["where"] for what in row["what"]
+        (where, fact): row["why"] for row in rows for where in row["where"] for fact in row["what"]
     }
 
 

@@ -396,7 +396,7 @@ async def test_pages_at_any_depth_agree_with_the_walk(
 async def test_pages_follow_a_run_that_grows(
     mixed: SqlResults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Hidden or not, closed or not: what was read before must not hold the next page back."""
+    """Hidden or not, closed or not: rows that were read before must not delay the next page."""
     monkeypatch.setattr(read, "SHALLOW", 0)
     hidden = frozenset("ab")
     await mixed.close_attempt("a")

@@ -1,4 +1,4 @@
-"""Runs end exactly once, whoever is faster, on both databases: the services over real stores."""
+"""Runs end exactly once in any order of events, on both databases: services over real stores."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class Stage:
         return found
 
     async def check_ended_once(self, run: Run) -> Run:
-        """One terminal event, one delivery, no hold left, nothing alive or waiting."""
+        """One terminal event, one delivery, no reserved amount, nothing alive or waiting."""
         now = await self.stored(run)
         assert now.state.terminal
 
@@ -363,9 +363,9 @@ async def sites_of(stage: Stage, run: Run) -> tuple[list[Any], list[Any]]:
 
 async def test_each_attempt_counts_once_in_the_sites_of_its_run(stage: Stage) -> None:
     run, (first, second) = await stage.start(parts=2)
-    told = (SiteTraffic("a.example", requests=1, bytes_down=10),)
+    reported = (SiteTraffic("a.example", requests=1, bytes_down=10),)
     last = (SiteTraffic("a.example", requests=2, bytes_down=30), SiteTraffic("b.example", 1))
-    reports = [AttemptReport(lease.attempt, AttemptUsage(), told) for lease in (first, second)]
+    reports = [AttemptReport(lease.attempt, AttemptUsage(), reported) for lease in (first, second)]
     await stage.attempts.report(reports, 60_000)
     await stage.attempts.report(
         [AttemptReport(first.attempt, AttemptUsage())], 60_000
@@ -373,11 +373,11 @@ async def test_each_attempt_counts_once_in_the_sites_of_its_run(stage: Stage) ->
     stale = replace(first.attempt, token=first.attempt.token + 1)
     orders = await stage.attempts.report([AttemptReport(stale, AttemptUsage(), last)], 60_000)
     assert orders.lost == {first.attempt.id}
-    assert await sites_of(stage, run) == ([], [told, told])
+    assert await sites_of(stage, run) == ([], [reported, reported])
 
-    for _ in range(2):  # whoever tells it again changes nothing
+    for _ in range(2):  # a second report changes nothing
         await stage.attempts.ended(first.attempt, SUCCESS, AttemptUsage(), actor="test", sites=last)
-    assert await sites_of(stage, run) == ([*last], [told])
+    assert await sites_of(stage, run) == ([*last], [reported])
     await stage.attempts.ended(
         second.attempt, End(Outcome.RUNNER_LOST), AttemptUsage(), actor="timers"
     )

@@ -174,7 +174,7 @@ async def test_a_node_worker_finds_its_modules(place: Site) -> None:
 
 
 async def test_a_compiled_worker_runs(place: Site) -> None:
-    script = "#!/bin/sh\necho compiled, as far as the box can tell\n"
+    script = "#!/bin/sh\necho compiled, as far as the sandbox knows\n"
     sandbox = await place.open({"main": script}, language=Language.GO)
     await sandbox.launch({})
     assert (await drain(sandbox))[0].startswith("compiled")
@@ -250,12 +250,12 @@ async def test_kill_ends_one_that_does_not_listen(place: Site) -> None:
     await sandbox.terminate()
 
 
-DOORS = {"sdk": 20086, "proxy": 1080, "cdp": 9222, "proxy6000": 6000} | (
+LISTENERS = {"sdk": 20086, "proxy": 1080, "cdp": 9222, "proxy6000": 6000} | (
     {"cdp80": 80} if ROOT else {}
 )
 
 
-@pytest.mark.parametrize(("name", "port"), DOORS.items())
+@pytest.mark.parametrize(("name", "port"), LISTENERS.items())
 async def test_listeners_lead_inside(place: Site, name: str, port: int) -> None:
     code = f"""
 import socket
@@ -264,7 +264,7 @@ s.sendall(b"ping from inside")
 print(s.recv(100).decode())
 """
     sandbox = await place.open(code)
-    assert set(sandbox.listeners) == set(DOORS)
+    assert set(sandbox.listeners) == set(LISTENERS)
     listener = sandbox.listeners[name]
     assert not listener.get_inheritable()
     await sandbox.launch({})
@@ -449,12 +449,12 @@ async def test_cpu_limit_after_the_grace(place: Site) -> None:
     code = """
 import time
 print("up", flush=True)
-wall, cpu = time.monotonic(), time.process_time()
-while time.monotonic() < wall + 0.4: pass
+start, cpu = time.monotonic(), time.process_time()
+while time.monotonic() < start + 0.4: pass
 print(time.process_time() - cpu, flush=True)
 time.sleep(0.3)
-wall, cpu = time.monotonic(), time.process_time()
-while time.monotonic() < wall + 2: pass
+start, cpu = time.monotonic(), time.process_time()
+while time.monotonic() < start + 2: pass
 print(time.process_time() - cpu, flush=True)
 """
     sandbox = await place.open(code, cpus=0.2)
@@ -473,8 +473,8 @@ async def test_probe_reports_the_level(place: Site, request: pytest.FixtureReque
     assert names[0] == "bubblewrap"
     assert {"user namespace", "unprivileged user", "seccomp", "network", "proc"} <= set(names)
     assert {"capabilities", "no new privileges", "read-only system", "limits"} <= set(names)
-    walls = [passed for name, passed, _ in report.checks if name != "limits"]
-    assert all(walls), report
+    passed_checks = [passed for name, passed, _ in report.checks if name != "limits"]
+    assert all(passed_checks), report
     kind, _ = await place.spawner.limits()
     assert report.level is (Isolation.NO_LIMITS if kind == "none" else Isolation.FULL), report
     assert report.reason

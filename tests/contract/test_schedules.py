@@ -1,5 +1,5 @@
 """The contract of schedules in the state, and that each planned time fires once, on both
-databases, whoever else looks at the clock.
+databases, whichever servers check the schedule as well.
 """
 
 from __future__ import annotations
@@ -88,8 +88,8 @@ class Server:
 
 
 @dataclass
-class Place:
-    """A task in a state whose clock is ours, and servers that look after its schedule."""
+class Setup:
+    """A task in a state with a manual clock, and servers that run its schedule."""
 
     url: str
     clock: ManualClock
@@ -155,8 +155,8 @@ class Place:
 
 
 @pytest.fixture
-async def place(state_url: str) -> AsyncIterator[Place]:
-    made = Place(state_url, ManualClock(START))
+async def place(state_url: str) -> AsyncIterator[Setup]:
+    made = Setup(state_url, ManualClock(START))
     made.add_server()
 
     def work(tx: Transaction) -> Task:
@@ -170,7 +170,7 @@ async def place(state_url: str) -> AsyncIterator[Place]:
         await server.storage.close()
 
 
-async def test_what_is_put_is_read_back(place: Place) -> None:
+async def test_what_is_put_is_read_back(place: Setup) -> None:
     plan = ScheduleSpec(ScheduleKind.MONTHLY, time="09:30", day=31, time_zone="Europe/Berlin")
     made = await place.schedule(
         ScheduleEdit(
@@ -194,7 +194,7 @@ async def test_what_is_put_is_read_back(place: Place) -> None:
     assert await place.storage.read(lambda tx: tx.schedules.next_due()) is None
 
 
-async def test_a_time_that_has_come_starts_a_run_and_moves_the_schedule_on(place: Place) -> None:
+async def test_a_time_that_has_come_starts_a_run_and_moves_the_schedule_on(place: Setup) -> None:
     await place.schedule(EVERY_MINUTE)
     assert (await place.firing.work_off()).seconds == 60
     assert await place.runs() == []
@@ -211,7 +211,7 @@ async def test_a_time_that_has_come_starts_a_run_and_moves_the_schedule_on(place
     assert task is not None and (task.run_times, task.last_run_id) == (1, run.id)
 
 
-async def test_the_latest_missed_time_within_an_hour_is_made_up_for(place: Place) -> None:
+async def test_the_latest_missed_time_within_an_hour_is_made_up_for(place: Setup) -> None:
     await place.schedule(ScheduleEdit(enabled=True, kind=ScheduleKind.CRON, cron="0 * * * *"))
     place.at(START + 5 * HOUR + 20 * MINUTE)
     await place.firing.work_off()
@@ -222,7 +222,7 @@ async def test_the_latest_missed_time_within_an_hour_is_made_up_for(place: Place
     assert (await place.now()).missed == 4 and len(await place.runs()) == 1
 
 
-async def test_what_was_missed_by_more_than_an_hour_is_only_counted(place: Place) -> None:
+async def test_what_was_missed_by_more_than_an_hour_is_only_counted(place: Setup) -> None:
     await place.schedule(ScheduleEdit(enabled=True, kind=ScheduleKind.DAILY, time="06:00"))
     place.at(START + 3 * DAY)
     await place.firing.work_off()
@@ -231,7 +231,7 @@ async def test_what_was_missed_by_more_than_an_hour_is_only_counted(place: Place
     assert await place.runs() == []
 
 
-async def test_a_schedule_that_fires_once_is_off_afterwards(place: Place) -> None:
+async def test_a_schedule_that_fires_once_is_off_afterwards(place: Setup) -> None:
     await place.schedule(
         ScheduleEdit(enabled=True, kind=ScheduleKind.ONCE, date="2026-01-01", time="00:01")
     )
@@ -241,7 +241,7 @@ async def test_a_schedule_that_fires_once_is_off_afterwards(place: Place) -> Non
     assert (schedule.enabled, schedule.next_at, len(await place.runs())) == (False, 0, 1)
 
 
-async def test_a_refused_start_is_recorded_and_the_schedule_goes_on(place: Place) -> None:
+async def test_a_refused_start_is_recorded_and_the_schedule_goes_on(place: Setup) -> None:
     await place.schedule(EVERY_MINUTE)
     place.servers[0].starts.error = VersionUnavailable("Worker version unavailable: v1 is gone")
     place.clock.advance(60)
@@ -258,7 +258,7 @@ async def test_a_refused_start_is_recorded_and_the_schedule_goes_on(place: Place
     assert (await place.now()).last_error == "" and len(await place.runs()) == 1
 
 
-async def test_while_a_part_is_down_the_time_is_tried_again(place: Place) -> None:
+async def test_while_a_part_is_down_the_time_is_tried_again(place: Setup) -> None:
     await place.schedule(EVERY_MINUTE)
     place.servers[0].starts.error = Unavailable("The disk is nearly full")
     place.clock.advance(60)
@@ -273,7 +273,7 @@ async def test_while_a_part_is_down_the_time_is_tried_again(place: Place) -> Non
     assert (fire.planned_at, fire.state) == (START + MINUTE, FireState.STARTED)
 
 
-async def test_one_that_fails_does_not_delay_the_others(place: Place) -> None:
+async def test_one_that_fails_does_not_delay_the_others(place: Setup) -> None:
     await place.schedule(EVERY_MINUTE)
 
     def work(tx: Transaction) -> Task:
@@ -296,7 +296,7 @@ async def test_one_that_fails_does_not_delay_the_others(place: Place) -> None:
     assert [run.task_id for run in await place.runs()] == [other.id]
 
 
-async def test_skip_starts_nothing_while_a_run_is_not_over(place: Place) -> None:
+async def test_skip_starts_nothing_while_a_run_is_not_over(place: Setup) -> None:
     await place.schedule(replace(EVERY_MINUTE, overlap=OverlapPolicy.SKIP))
     for _ in range(3):
         place.clock.advance(60)
@@ -310,7 +310,7 @@ async def test_skip_starts_nothing_while_a_run_is_not_over(place: Place) -> None
     assert len(await place.runs()) == 2
 
 
-async def test_allow_starts_another_run_beside(place: Place) -> None:
+async def test_allow_starts_another_run_beside(place: Setup) -> None:
     await place.schedule(EVERY_MINUTE)
     for _ in range(3):
         place.clock.advance(60)
@@ -318,7 +318,7 @@ async def test_allow_starts_another_run_beside(place: Place) -> None:
     assert len(await place.runs()) == 3
 
 
-async def test_the_policy_queue_delays_one_run_until_the_previous_one_has_ended(place: Place) -> None:
+async def test_the_policy_queue_delays_one_run_until_the_previous_one_has_ended(place: Setup) -> None:
     await place.schedule(replace(EVERY_MINUTE, overlap=OverlapPolicy.QUEUE))
     for _ in range(3):
         place.clock.advance(60)
@@ -335,7 +335,7 @@ async def test_the_policy_queue_delays_one_run_until_the_previous_one_has_ended(
     assert (await place.now()).last_fired_at == START + 2 * MINUTE
 
 
-async def test_a_single_time_may_wait_too_and_switching_off_ends_the_wait(place: Place) -> None:
+async def test_a_single_time_may_wait_too_and_switching_off_ends_the_wait(place: Setup) -> None:
     await place.schedule(EVERY_MINUTE)
     place.clock.advance(60)
     await place.firing.work_off()
@@ -354,7 +354,7 @@ async def test_a_single_time_may_wait_too_and_switching_off_ends_the_wait(place:
     assert len(await place.runs()) == 1
 
 
-async def test_a_held_run_that_is_refused_says_why(place: Place) -> None:
+async def test_a_held_run_that_is_refused_says_why(place: Setup) -> None:
     await place.schedule(replace(EVERY_MINUTE, overlap=OverlapPolicy.QUEUE))
     for _ in range(2):
         place.clock.advance(60)
@@ -366,7 +366,7 @@ async def test_a_held_run_that_is_refused_says_why(place: Place) -> None:
     assert (await place.now()).last_error == "gone"
 
 
-async def test_records_are_forgotten_after_a_while(place: Place) -> None:
+async def test_records_are_forgotten_after_a_while(place: Setup) -> None:
     await place.schedule(EVERY_MINUTE)
     place.clock.advance(60)
     await place.firing.work_off()
@@ -377,7 +377,7 @@ async def test_records_are_forgotten_after_a_while(place: Place) -> None:
     assert await place.fires() == []
 
 
-async def test_a_change_in_between_takes_the_fire_back(place: Place) -> None:
+async def test_a_change_in_between_takes_the_fire_back(place: Setup) -> None:
     """A server that has read the schedule before it was changed starts nothing of the old one."""
     await place.schedule(EVERY_MINUTE)
     place.clock.advance(60)
@@ -394,7 +394,7 @@ async def test_a_change_in_between_takes_the_fire_back(place: Place) -> None:
     assert (await place.now()).next_at == START + 12 * HOUR
 
 
-async def races(place: Place, count: int) -> None:
+async def races(place: Setup, count: int) -> None:
     place.add_server()
     await place.schedule(EVERY_MINUTE)
     for _ in range(count):
@@ -408,17 +408,17 @@ async def races(place: Place, count: int) -> None:
     assert task is not None and task.run_times == count
 
 
-async def test_two_servers_fire_each_time_once(place: Place) -> None:
+async def test_two_servers_fire_each_time_once(place: Setup) -> None:
     await races(place, 25)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(900)
-async def test_two_servers_fire_each_time_once_in_a_thousand_races(place: Place) -> None:
+async def test_two_servers_fire_each_time_once_in_a_thousand_races(place: Setup) -> None:
     await races(place, 1000)
 
 
-async def jumps(place: Place, count: int, seed: int) -> None:
+async def jumps(place: Setup, count: int, seed: int) -> None:
     """However the clock jumps, no planned time has two runs, and none is passed over in silence."""
     rng = random.Random(seed)
     await place.schedule(EVERY_MINUTE)
@@ -435,20 +435,20 @@ async def jumps(place: Place, count: int, seed: int) -> None:
     assert all(f.planned_at % MINUTE == 0 for f in fires) and started
 
 
-async def test_a_clock_that_jumps_fires_nothing_twice(place: Place) -> None:
+async def test_a_clock_that_jumps_fires_nothing_twice(place: Setup) -> None:
     await jumps(place, 30, seed=1)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("seed", range(4))
-async def test_two_hundred_jumps_of_the_clock_fire_nothing_twice(place: Place, seed: int) -> None:
+async def test_two_hundred_jumps_of_the_clock_fire_nothing_twice(place: Setup, seed: int) -> None:
     await jumps(place, 200, seed)
 
 
 # --- failures in a row, and times that are late ----------------------------------------------
 
 
-async def test_a_schedule_whose_runs_keep_failing_pauses_and_resumes(place: Place) -> None:
+async def test_a_schedule_whose_runs_keep_failing_pauses_and_resumes(place: Setup) -> None:
     place.firing.pause_after = 3
     await place.schedule(EVERY_MINUTE)
     for _ in range(3):
@@ -471,7 +471,7 @@ async def test_a_schedule_whose_runs_keep_failing_pauses_and_resumes(place: Plac
     assert (again.enabled, again.failures, again.paused_at, again.last_error) == (True, 0, 0, "")
 
 
-async def test_one_success_begins_the_count_anew(place: Place) -> None:
+async def test_one_success_begins_the_count_anew(place: Setup) -> None:
     place.firing.pause_after = 2
     await place.schedule(EVERY_MINUTE)
     for state in (RunState.FAILED, RunState.SUCCEEDED, RunState.FAILED, RunState.ABORTED) * 2:
@@ -482,7 +482,7 @@ async def test_one_success_begins_the_count_anew(place: Place) -> None:
     assert (await place.now()).enabled
 
 
-async def test_refused_starts_count_as_failures(place: Place) -> None:
+async def test_refused_starts_count_as_failures(place: Setup) -> None:
     place.firing.pause_after = 2
     await place.schedule(EVERY_MINUTE)
     place.servers[0].starts.error = VersionUnavailable("no money")
@@ -495,7 +495,7 @@ async def test_refused_starts_count_as_failures(place: Place) -> None:
     assert [fire.state for fire in await place.fires()] == [FireState.REFUSED] * 2
 
 
-async def test_a_schedule_that_wants_no_late_runs_skips_what_was_missed(place: Place) -> None:
+async def test_a_schedule_that_wants_no_late_runs_skips_what_was_missed(place: Setup) -> None:
     await place.schedule(
         ScheduleEdit(True, ScheduleKind.INTERVAL, every_s=600, late=LatePolicy.SKIP)
     )
@@ -508,7 +508,7 @@ async def test_a_schedule_that_wants_no_late_runs_skips_what_was_missed(place: P
     assert len(await place.runs()) == 1
 
 
-async def test_the_schedules_of_an_account_the_next_first(place: Place) -> None:
+async def test_the_schedules_of_an_account_the_next_first(place: Setup) -> None:
     await place.schedule(EVERY_MINUTE)
 
     def more(tx: Transaction) -> list[str]:

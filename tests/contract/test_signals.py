@@ -23,20 +23,20 @@ SOON, LONG = 0.05, 10.0
 
 Make = Callable[[], Any]
 
-RING_FROM_ELSEWHERE = """
+NOTIFY_FROM_ELSEWHERE = """
 import sys
 from pathlib import Path
 from fyke.storage.signals.datagram import DatagramSignals
 from fyke.storage.signals.postgres import PostgresSignals
 kind, where, topic = sys.argv[1:]
-bell = DatagramSignals(Path(where)) if kind == "datagram" else PostgresSignals(where)
-bell.notify(topic)
-bell.close()
+signals = DatagramSignals(Path(where)) if kind == "datagram" else PostgresSignals(where)
+signals.notify(topic)
+signals.close()
 """
 
 
-class Place:
-    """One doorbell's common ground, from which any number of instances can be made."""
+class Setup:
+    """What all instances of one kind of signals share; makes any number of them."""
 
     def __init__(self, kind: str, where: str) -> None:
         self.kind, self.where = kind, where
@@ -51,38 +51,38 @@ class Place:
         self.made.append(made)
         return made
 
-    async def ring_from_another_process(self, topic: str) -> None:
-        command = [sys.executable, "-c", RING_FROM_ELSEWHERE, self.kind, self.where, topic]
+    async def notify_from_another_process(self, topic: str) -> None:
+        command = [sys.executable, "-c", NOTIFY_FROM_ELSEWHERE, self.kind, self.where, topic]
         await asyncio.to_thread(subprocess.run, command, check=True, timeout=30)
 
 
 @pytest.fixture(params=["datagram", "postgres"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Setup]:
     where = (
         str(tmp_path / "run")
         if request.param == "datagram"
         else request.getfixturevalue("postgres_url")
     )
-    place = Place(request.param, where)
+    place = Setup(request.param, where)
     yield place
     for signals in place.made:
         signals.close()
 
 
-async def test_a_signal_reaches_the_same_process(place: Place) -> None:
+async def test_a_signal_reaches_the_same_process(place: Setup) -> None:
     signals = place.signals()
     async with signals.listen() as listener:
         signals.notify("work")
         assert await listener.wait(WORK, LONG) == "work"
 
 
-async def test_a_signal_reaches_another_process(place: Place) -> None:
+async def test_a_signal_reaches_another_process(place: Setup) -> None:
     async with place.signals().listen() as listener:
-        await place.ring_from_another_process("run:01ABC")
+        await place.notify_from_another_process("run:01ABC")
         assert await listener.wait(frozenset({"run:01ABC"}), LONG) == "run:01ABC"
 
 
-async def test_every_listener_hears(place: Place) -> None:
+async def test_every_listener_hears(place: Setup) -> None:
     one, two = place.signals(), place.signals()
     async with one.listen() as first, one.listen() as second, two.listen() as third:
         two.notify("work")
@@ -90,7 +90,7 @@ async def test_every_listener_hears(place: Place) -> None:
     assert heard == ["work"] * 3
 
 
-async def test_waiting_ends_without_a_signal(place: Place) -> None:
+async def test_waiting_ends_without_a_signal(place: Setup) -> None:
     async with place.signals().listen() as listener:
         start = time.monotonic()
         assert await listener.wait(WORK, SOON) is None
@@ -98,7 +98,7 @@ async def test_waiting_ends_without_a_signal(place: Place) -> None:
         assert await listener.wait(WORK, 0) is None
 
 
-async def test_a_signal_between_two_waits_is_not_lost(place: Place) -> None:
+async def test_a_signal_between_two_waits_is_not_lost(place: Setup) -> None:
     signals = place.signals()
     async with signals.listen() as listener:
         assert await listener.wait(STOP, SOON) is None
@@ -108,14 +108,14 @@ async def test_a_signal_between_two_waits_is_not_lost(place: Place) -> None:
         assert await listener.wait(WORK, LONG) == "work"
 
 
-async def test_other_topics_do_not_wake(place: Place) -> None:
+async def test_other_topics_do_not_wake(place: Setup) -> None:
     signals = place.signals()
     async with signals.listen() as listener:
         signals.notify("outbox")
         assert await listener.wait(WORK, SOON) is None
 
 
-async def test_a_thousand_signals_count_once(place: Place) -> None:
+async def test_a_thousand_signals_count_once(place: Setup) -> None:
     signals = place.signals()
     async with signals.listen() as listener:
         for _ in range(1000):
@@ -129,8 +129,8 @@ async def test_a_thousand_signals_count_once(place: Place) -> None:
         assert repeated <= 2  # what was still under way when the first was consumed
 
 
-async def test_a_thousand_different_topics_all_arrive(place: Place) -> None:
-    """Nobody reads the event loop meanwhile; the short kernel queue must not lose any."""
+async def test_a_thousand_different_topics_all_arrive(place: Setup) -> None:
+    """The event loop does not run meanwhile; the short kernel queue must not lose any."""
     signals = place.signals()
     topics = frozenset(f"run:{n}" for n in range(1000))
     async with signals.listen() as listener:
@@ -140,7 +140,7 @@ async def test_a_thousand_different_topics_all_arrive(place: Place) -> None:
     assert heard == topics
 
 
-async def test_notify_works_from_any_thread(place: Place) -> None:
+async def test_notify_works_from_any_thread(place: Setup) -> None:
     signals = place.signals()
     topics = frozenset(f"t{n}" for n in range(8))
     async with signals.listen() as listener:
@@ -153,7 +153,7 @@ async def test_notify_works_from_any_thread(place: Place) -> None:
 
 
 @pytest.mark.parametrize("topic", ["", "x" * 100_000, "a\0b", "\ud800", "ünï"])
-async def test_odd_topics_never_fail_the_caller(place: Place, topic: str) -> None:
+async def test_odd_topics_never_fail_the_caller(place: Setup, topic: str) -> None:
     signals = place.signals()
     async with signals.listen() as listener:
         signals.notify(topic)
@@ -161,7 +161,7 @@ async def test_odd_topics_never_fail_the_caller(place: Place, topic: str) -> Non
         assert await listener.wait(WORK, LONG) == "work"
 
 
-async def test_notify_without_listeners_and_after_close_is_harmless(place: Place) -> None:
+async def test_notify_without_listeners_and_after_close_is_harmless(place: Setup) -> None:
     signals = place.signals()
     signals.notify("work")
     signals.close()
@@ -171,7 +171,7 @@ async def test_notify_without_listeners_and_after_close_is_harmless(place: Place
         assert await listener.wait(WORK, 0) is None
 
 
-async def test_two_thousand_waiters_each_hear_their_own_run(place: Place) -> None:
+async def test_two_thousand_waiters_each_hear_their_own_run(place: Setup) -> None:
     signals = place.signals()
 
     async def wait(number: int) -> str | None:

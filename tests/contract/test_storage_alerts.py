@@ -110,13 +110,13 @@ async def test_what_is_usual(state: State) -> None:
         return made
 
     made = await state.write(history)
-    judged = made[25]
-    found = await state.read(lambda tx: tx.alerts.usual(judged, of_task=False, limit=20))
+    evaluated = made[25]
+    found = await state.read(lambda tx: tx.alerts.usual(evaluated, of_task=False, limit=20))
     # the newest first, none that ended later, and at the same moment those with a smaller id
     assert len(found) == 20
     assert found[0] == PastRuns(made[24].id, 124, 10_000)
     assert [past.results for past in found[:4]] == [124, 123, 7, 122]
-    of_task = replace(judged, task_id="t1", finished_at=125)
+    of_task = replace(evaluated, task_id="t1", finished_at=125)
     found = await state.read(lambda tx: tx.alerts.usual(of_task, of_task=True, limit=20))
     assert [past.results for past in found] == [7]
 

@@ -1,5 +1,5 @@
-"""The contract of the lease under plans: no account has more under way than its plan allows, the
-oldest first, and nobody else waits for it."""
+"""The contract of the lease under plans: no account has more active runs than its plan
+allows, the oldest first, and no other account waits for it."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ async def test_runs_that_wait_for_a_plan_are_skipped_and_starve_no_others(state:
 
 
 async def test_the_next_that_does_not_fit_still_ends_the_search(state: State) -> None:
-    """Only what a plan holds may be passed, not what is too large for now."""
+    """Only runs that wait for a plan are skipped, not those that are too large for now."""
 
     def work(tx: Transaction) -> None:
         owner, worker_id = records.seed(tx)
@@ -104,8 +104,8 @@ async def test_the_next_that_does_not_fit_still_ends_the_search(state: State) ->
 async def test_a_run_goes_on_however_small_its_plan_has_become(state: State) -> None:
     owner, runs = await state.write(seeded(Plan.STARTER, [4, 4, 4, 1]))
     few = Capacity(cpus=1000, memory_mb=10**7, slots=9)
-    begun = await state.write(lambda tx: tx.runs.lease("runner", few, 99))
-    assert names(begun) == {runs[0].id: 4, runs[1].id: 4, runs[2].id: 1}
+    started = await state.write(lambda tx: tx.runs.lease("runner", few, 99))
+    assert names(started) == {runs[0].id: 4, runs[1].id: 4, runs[2].id: 1}
 
     def work(tx: Transaction) -> None:
         tx.accounts.set_plan(owner, Plan.FREE)
@@ -172,8 +172,8 @@ async def test_two_storages_lease_at_once_and_no_plan_is_overdrawn(state: State)
                 got += leases
     finally:
         await other.close()
-    begun = {(item.run.account_id, item.run.id) for item in got}
-    assert Counter(account for account, _ in begun) == owners
+    started = {(item.run.account_id, item.run.id) for item in got}
+    assert Counter(account for account, _ in started) == owners
     keys = [(item.run.id, item.subtask.ordinal) for item in got]
     assert len(keys) == len(set(keys)) == 2 * sum(owners.values())
 

@@ -145,7 +145,7 @@ async def test_an_upload_is_kept_with_its_steps_and_findings(state: State) -> No
     made = upload(owner)
     await state.write(lambda tx: tx.uploads.add(made))
     assert await state.read(lambda tx: tx.uploads.get(made.id)) == made
-    finding = Finding("error", "code", "main.py", 3, "it is \u4e2d", "mend it")
+    finding = Finding("error", "code", "main.py", 3, "it is \u4e2d", "fix it")
     changed = replace(
         made,
         state=UploadState.FAULTY,

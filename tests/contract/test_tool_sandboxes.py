@@ -31,7 +31,7 @@ LIMITS = ToolLimits(seconds=30, memory=256 * MIB, work_size=64 * MIB)
 
 
 class Bench:
-    """A tool box on a data folder of its own."""
+    """A tool sandbox on a data folder of its own."""
 
     def __init__(self, place: Site, egress: LocalEgress) -> None:
         self.place = place
@@ -233,7 +233,7 @@ os.chmod("/cache/closed", 0); os.chmod("/cache", 0o500)
     assert await workspace.says(look, cache="ONE") in ("['closed', 'link']", "[]")
 
 
-# --- the way out
+# --- the egress
 
 GET = """
 import urllib.request

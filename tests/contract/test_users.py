@@ -1,4 +1,4 @@
-"""The contract of people who sign in: names, sessions, links, preferences, the audit log, races."""
+"""The contract of users who sign in: names, sessions, links, preferences, the audit log, races."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from support.package_index import Index, make_source
 from support.projects import python_project
 from support.reasons import reaches
 from support.zips import Entry, make_zip
-from zoo.herds import SCHEMA, packed
+from zoo.bundles import SCHEMA, packed
 
 pytestmark = pytest.mark.needs("bwrap")
 

@@ -1,4 +1,4 @@
-"""A client of the API for tests, which holds every answer to the transport rules."""
+"""A client of the API for tests, which checks every answer against the transport rules."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LEAKS = re.compile(
 
 @dataclass
 class Api:
-    """A client of the application that holds every answer to the transport rules."""
+    """A client of the application that checks every answer against the transport rules."""
 
     http: httpx2.AsyncClient
     key: str

@@ -1,4 +1,4 @@
-"""A store that can be held, broken and looked into: for the order of things, not for storing."""
+"""A store that tests can block, break and inspect: for the order of calls, not for storing."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from fyke.model.results import AttemptBatch, RunTotals
 
 
 class BlockableResults:
-    """Counts and orders like a store. ``gate`` holds commits; ``failures`` are raised first."""
+    """Counts and orders like a store. Commits wait until ``unblocked``; ``failures`` are raised first."""
 
     def __init__(self) -> None:
-        self.gate = asyncio.Event()
-        self.gate.set()
+        self.unblocked = asyncio.Event()
+        self.unblocked.set()
         self.committing = asyncio.Event()
         self.failures: list[Exception] = []
         self.poison: str = ""  # an attempt whose batches always break
@@ -31,7 +31,7 @@ class BlockableResults:
 
     async def commit(self, batches: Sequence[AttemptBatch]) -> list[bool]:
         self.committing.set()
-        await self.gate.wait()
+        await self.unblocked.wait()
         if self.failures:
             raise self.failures.pop(0)
         if any(batch.attempt_id == self.poison for batch in batches):
@@ -72,7 +72,7 @@ async def running(results: BlockableResults) -> AsyncIterator[Intake]:
     try:
         yield intake
     finally:
-        results.gate.set()
+        results.unblocked.set()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 

@@ -21,7 +21,7 @@ from support.callbacks import MASTER
 
 
 class Fatal:
-    """Whoever sends with it is gone afterwards."""
+    """Kills its own process after it has sent."""
 
     def __init__(self) -> None:
         self._inner = HttpNotifier(AddressRules(["127.0.0.0/8"]))

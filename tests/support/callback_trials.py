@@ -35,7 +35,7 @@ class SkippingClock:
 
 
 class LocalSignals:
-    """A doorbell inside one process."""
+    """Signals inside one process."""
 
     def __init__(self) -> None:
         self._notified = asyncio.Event()

@@ -21,7 +21,7 @@ from support.sdk_server import platform
 
 WORKER = Path(__file__).parents[2] / "workers" / "website-content-crawler"
 SECONDS = 60
-# the port of the SDK is fixed inside a box; out here tests run side by side
+# the port of the SDK is fixed inside a sandbox; outside, tests run side by side
 _START = """
 import runpy, sys
 sys.path.insert(0, sys.argv[1])

@@ -1,4 +1,4 @@
-"""Dependency environments as an installation has them: in boxes, over the real way out."""
+"""Dependency environments as an installation has them: in sandboxes, over the real egress."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class Workspace:
     @property
     def wheels(self) -> Path:
         """A folder of wheels that tools may read."""
-        return self.place.home / "shelf"
+        return self.place.home / "wheels"
 
     def environments(self, environ: Mapping[str, str] | None = None, **options: Any) -> Installing:
         return Installing(UvEnvironments(self.root, self.tools, environ=environ, **options))
 
     def offline(self, **options: Any) -> Installing:
-        """With nothing but the shelf."""
+        """With nothing but the folder of wheels."""
         home = str(self.place.home / "nobody")
         environ = {"UV_FIND_LINKS": str(self.wheels), "UV_OFFLINE": "1", "HOME": home}
         return self.environments(environ, **options)
@@ -59,7 +59,7 @@ class Installing:
 @asynccontextmanager
 async def open_workspace(kind: str = SPAWNERS[0]) -> AsyncIterator[Workspace]:
     """Nothing is left in the work folder when it ends."""
-    async with site(kind, wheels=True) as place:
+    async with site(kind, with_wheels=True) as place:
         egress = LocalEgress(own=tuple)
         try:
             yield Workspace(place, SandboxedTools(place.work, place.spawner, egress))

@@ -1,7 +1,7 @@
-"""What strangers' bytes reach, each as a function that takes bytes and raises where it must not.
+"""Code that bytes of strangers reach, each as a function that takes bytes and raises on a fault.
 
 ``TARGETS`` serves the trials by hypothesis and the longer ones by coverage (``bench/fuzz.py``).
-A target returns quietly whatever it is given, and asserts what has to hold whatever that was.
+A target returns without an error for any input, and asserts what has to be true of every one.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def _steps(parts: list[bytes]) -> tuple[list[Step], bytes, bytes]:
 
 
 def handshake(data: bytes) -> None:
-    """However it is cut, the conversation is the same, and nobody dials without the secret."""
+    """However it is cut, the conversation is the same, and nothing is dialled without the secret."""
     whole, cut = _steps([data[1:]]), _steps(pieces(data))
     assert whole[0] == cut[0] and whole[2] == cut[2]
     if whole[0] and isinstance(whole[0][-1], Dial):
@@ -122,7 +122,7 @@ def framing(data: bytes) -> None:
 
 
 def host(data: bytes) -> None:
-    """An accepted host has one reading: read again it is the same, and is judged the same."""
+    """An accepted host has one reading: read again it is the same, and the rules decide the same."""
     try:
         found = parse_host(data)
     except BadHost as error:

@@ -1,4 +1,4 @@
-"""git as a server has it: in a real box with a real way out, put up anew for each fetch."""
+"""git as a server has it: in a real sandbox with a real egress, made anew for each fetch."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ def sandboxed_git(
 
 
 class WithoutIsolation:
-    """Implements ``ToolBox`` where no box can be put up, such as inside a namespace: no walls, but
-    the real way out.
+    """Implements ``ToolBox`` where no sandbox can be made, such as inside a namespace: without
+    isolation, but with the real egress.
     """
 
     def __init__(self, rules: AddressRules, resolver: Resolver | None = None) -> None:

@@ -1,4 +1,4 @@
-"""An account full of texts that want to be scripts, in every place that somebody else can write."""
+"""An account full of texts that try to be scripts, in every field that another user can write."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ async def _worker(app: App, found: Hostile, number: int, text: str) -> None:
     found.taken.update(("readme", "changelog", "label", "option", "column", "file content"))
     worker = published[0]
     await found.put("title", workers.change_page(app.owner, worker.id, PageChange(title=short)))
-    wish = PageChange(description=text)
-    await found.put("description", workers.change_page(app.owner, worker.id, wish))
+    change = PageChange(description=text)
+    await found.put("description", workers.change_page(app.owner, worker.id, change))
     files = {"more.txt": "x", f"{text.replace('/', '_')[:80]}.txt": text}
     again = project(text, **files)
     await found.put(

@@ -9,7 +9,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from support.browser import PHONE, WIDE
 
-STEPS = 250  # presses of Tab after which nobody would look further
+STEPS = 250  # presses of Tab after which a user would give up
 # Whether the focus is on the element, or on another choice of the same group of radio buttons.
 _FOCUS = """(wanted) => {
   const now = document.activeElement;
@@ -19,12 +19,12 @@ _FOCUS = """(wanted) => {
 }"""
 # What a focus that cannot be seen lacks (2.4.7, 2.4.11).
 _UNSEEN = """(each) => {
-  const box = each.getBoundingClientRect(), style = getComputedStyle(each);
+  const area = each.getBoundingClientRect(), style = getComputedStyle(each);
   if (!each.matches(':focus-visible')) return 'no :focus-visible';
-  if (box.bottom <= 0 || box.top >= innerHeight) return 'outside of the window';
+  if (area.bottom <= 0 || area.top >= innerHeight) return 'outside of the window';
   const at = document.elementFromPoint(
-    Math.min(Math.max(box.left + box.width / 2, 0), innerWidth - 1),
-    Math.min(Math.max(box.top + Math.min(box.height / 2, 12), 0), innerHeight - 1),
+    Math.min(Math.max(area.left + area.width / 2, 0), innerWidth - 1),
+    Math.min(Math.max(area.top + Math.min(area.height / 2, 12), 0), innerHeight - 1),
   );
   const label = each.labels && [...each.labels].some((one) => one.contains(at));
   if (at && !each.contains(at) && !at.contains(each) && !label) return 'covered by ' + at.outerHTML;
@@ -43,7 +43,7 @@ class InputDevice(Protocol):
         """Use a link, a button, a choice."""
 
     def write(self, thing: Locator, text: str) -> None:
-        """Put the text in the place of what the field holds."""
+        """Replace the content of the field with the text."""
 
     def attach(self, thing: Locator, file: Path) -> None:
         """Choose a file."""

@@ -1,4 +1,4 @@
-"""What a house says of its installation: fixed figures, changed by the test."""
+"""An installation probe with fixed figures, which a test may change."""
 
 from __future__ import annotations
 

@@ -145,16 +145,16 @@ async def encodings(folder: Path, step: int, git_step: int) -> dict[str, Any]:
     await canary.start()
     await ways.start()
     hosts = all_encodings(OWN)[::step]
-    proxy_attempt = asyncio.Semaphore(AT_ONCE)
+    slots = asyncio.Semaphore(AT_ONCE)
 
     async def one(number: int, host: str) -> None:
-        async with proxy_attempt:
+        async with slots:
             git = number % git_step == 0 or host in NAMES
             await ways.every(host, PORTS[number % len(PORTS)], git=git)
 
     await asyncio.gather(*(one(*pair) for pair in enumerate(hosts)))
     found = {"encodings": len(hosts), "called": canary.dialled.copy(), "ways": dict(ways.outcomes)}
-    await ways.every(OUTSIDE, 80, git=True)  # the canaries do hear what is let through
+    await ways.every(OUTSIDE, 80, git=True)  # the canaries do see what the rules allow
     await ways.stop()
     return found | {"outside": canary.dialled[len(found["called"]) :], "asked": names.asked}
 
@@ -178,7 +178,7 @@ async def rebinding(folder: Path, rounds: int, git_rounds: int) -> dict[str, Any
     await fresh.start()
     await asking.start()
     for number in range(rounds):
-        # names of their own, which the proxy remembers, and one name that everybody asks anew
+        # names of their own, which the proxy remembers, and one name that is looked up each time
         for ways, name in ((fresh, f"{{}}{number}{FLIPS}"), (asking, f"same{FLIPS}")):
             await ways.by_socks(name.format("proxy"), 80)
             await ways.by_socks(name.format("socks"), 443)

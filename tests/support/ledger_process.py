@@ -1,4 +1,4 @@
-"""A server and a runner in one that start, carry out and settle runs at random, and are killed.
+"""A server and a runner in one that start, execute and settle runs at random, and are killed.
 
 Arguments: URL of the state, URL of the results, number that the dice begin with, how many runs
 there shall have been, and the number of the writing transaction in which it is killed (0 = in

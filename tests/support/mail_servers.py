@@ -89,7 +89,7 @@ class _Talk:
     async def on_rcpt(self, rest: str) -> None:
         address = rest.partition("<")[2].partition(">")[0]
         if address in self.mailbox.refused:
-            await self.say("550 nobody of this name")
+            await self.say("550 no user of this name")
             return
         self.to.append(address)
         await self.say("250 ok")
@@ -112,7 +112,7 @@ class _Talk:
 async def mailing(
     mailbox: Mailbox, context: ssl.SSLContext | None = None
 ) -> AsyncIterator[Mailbox]:
-    """``box`` on a loopback port; with a ``context`` TLS from the first byte."""
+    """``mailbox`` on a loopback port; with a ``context`` TLS from the first byte."""
     server = await asyncio.start_server(mailbox.serve, "127.0.0.1", 0, ssl=context)
     mailbox.port = server.sockets[0].getsockname()[1]
     try:

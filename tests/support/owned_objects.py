@@ -25,7 +25,7 @@ from support.projects import python_project
 
 ABSENT_ID = "01HFXXXXXXXXXXXXXXXXXXXXXX"
 RECEIVER = "https://hooks.example:443"
-HOOK = "http://127.0.0.1:1024/told"  # nobody listens there
+HOOK = "http://127.0.0.1:1024/told"  # no server listens there
 PLACE = re.compile(r"\{(\w+)(?::\w+)?\}")
 # What an object that never was is called, kind by kind; an id where nothing is said.
 ABSENT = {
@@ -42,7 +42,7 @@ ABSENT = {
 
 
 class OwnedObjects:
-    """``named`` holds the present object of each kind; ``renew`` makes another one."""
+    """``named`` is the present object of each kind; ``renew`` makes another one."""
 
     def __init__(self, app: App, api: Api, archive: bytes) -> None:
         self.app, self.api, self._archive = app, api, archive
@@ -76,7 +76,7 @@ class OwnedObjects:
         await self._add_keys()
 
     async def renew(self, kind: str) -> None:  # noqa: C901  # an arm for each kind
-        """Put a new object of ``kind`` in the place of the present one, where that is possible."""
+        """Replace the present object of ``kind`` with a new one, where that is possible."""
         number = next(self._numbers)
         match kind:
             case "worker":
@@ -241,7 +241,7 @@ def archive() -> bytes:
 
 
 def seen(answer: Any, *names: str) -> tuple[int, str, dict[str, str]]:
-    """What a client can tell apart: status, body and headers, but for the names that it gave."""
+    """What a client can distinguish: status, body and headers, without the names that it gave."""
     text = answer.text
     for name in names:
         named = rf'"{name}"' if name.isdigit() else rf"\b{re.escape(name)}\b"

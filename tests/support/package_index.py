@@ -64,7 +64,7 @@ def make_source(name: str, attack: str, version: str = "1.0") -> tuple[str, byte
 
 class Index:
     """``files`` are served by name; ``pages`` are for packages with a page that is made by hand;
-    ``moved`` answers a path with a redirect. With a ``login`` ("user:password") nobody else is
+    ``moved`` answers a path with a redirect. With a ``login`` ("user:password") only it is
     answered. ``files_at`` is where the pages say that the files are, "" is here. The page of
     ``held`` does not come before ``release``.
     """

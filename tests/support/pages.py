@@ -18,7 +18,7 @@ FROM_OUR_PAGE = {"sec-fetch-site": "same-origin", "origin": BASE}
 
 
 class Visitor:
-    """Asks for pages as a browser does, without JavaScript, and holds each to the common rules."""
+    """Requests pages as a browser does, without JavaScript, and checks each against the common rules."""
 
     def __init__(self, http: httpx2.AsyncClient) -> None:
         self.http = http
@@ -68,7 +68,7 @@ class Page:
         return found[0]
 
     def value(self, name: str) -> str:
-        """What a control of this name holds."""
+        """The value of the control of this name."""
         control = self.all(f"//*[@name={name!r}]")[0]
         if control.tag == "select":
             return str(
@@ -113,7 +113,7 @@ async def visitor(app: App, user_id: str | None = None, **config: Any) -> AsyncI
 
 @asynccontextmanager
 async def stranger(app: App, **config: Any) -> AsyncIterator[Visitor]:
-    """Nobody in particular."""
+    """A visitor without a session."""
     transport = httpx2.ASGITransport(app=app.asgi(**config), client=("127.0.0.1", 50_001))
     async with httpx2.AsyncClient(transport=transport, base_url=BASE) as http:
         yield Visitor(http)

@@ -1,4 +1,4 @@
-"""A receiver of callbacks: a real HTTP server that keeps what comes and answers as it is told."""
+"""A receiver of callbacks: a real HTTP server that keeps each request and answers as configured."""
 
 from __future__ import annotations
 

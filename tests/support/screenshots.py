@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> int:
 
 
 def addresses(server: Served, seeded: SeededAccount) -> list[str]:
-    """One address for each page there is; a page of which the estate knows none is told."""
+    """One address for each page; pages for which ``seeded`` has none are printed."""
     console = server.app.asgi().state.console
     known = seeded.addresses()
     found: list[str] = []
@@ -67,10 +67,10 @@ def take(browser: Browser, base_url: str, token: str, address: str, out: Path) -
             page.wait_for_load_state("load")
             page.screenshot(path=str(out / f"{name}.{face}.png"), full_page=True)
             wide = page.evaluate("document.documentElement.scrollWidth")
-            told = [*watch.errors, *watch.foreign]
+            problems = [*watch.errors, *watch.foreign]
             if wide > size["width"]:
-                told.append(f"scrolls sideways: {wide} px")
-            print(f"{address} {face}: {'; '.join(told) or 'fine'}")
+                problems.append(f"scrolls sideways: {wide} px")
+            print(f"{address} {face}: {'; '.join(problems) or 'fine'}")
 
 
 if __name__ == "__main__":

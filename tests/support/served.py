@@ -45,8 +45,8 @@ def _listener() -> socket.socket:
 async def serving(
     app: App, *, protocol: type[LimitedProtocol] = LimitedProtocol, **config: Any
 ) -> AsyncIterator[str]:
-    """A server over ``house`` in the loop of the test; yields its address. May be used again and
-    again, as a server that is restarted would."""
+    """A server over ``app`` in the loop of the test; yields its address. May be used repeatedly,
+    as a server that is restarted would."""
     listener = _listener()
     running = uvicorn.Server(
         uvicorn.Config(

@@ -100,7 +100,7 @@ async def _uploads(app: App) -> dict[str, str]:
 
 
 async def _review(app: App) -> str:
-    """A second version of somebody else, which waits."""
+    """A second version of another account, which waits."""
     declared = ('{"egress": ["a.example"]}', '{"egress": ["b.example"], "install": "build"}')
     mains = (f"{SDK}print('one')\n", f"{SDK}print('two')\nprint('three')\n")
     for main, text in zip(mains, declared, strict=True):

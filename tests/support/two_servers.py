@@ -113,6 +113,6 @@ def two_servers_wanted() -> bool:
 
 @contextlib.contextmanager
 def any_booted(**settings: str) -> Iterator[Booted]:
-    """One server, or two when the session asks for it; for tests that must not tell them apart."""
+    """One server, or two when the session asks for it; for tests that must not depend on it."""
     with (booted_pair if two_servers_wanted() else booted)(**settings) as platform:
         yield platform

@@ -18,7 +18,7 @@ from fyke.model.run import Outcome
 from support.alerts import a_run
 from support.app import App
 
-NOWHERE = "http://127.0.0.1:1024"  # nobody listens there
+NOWHERE = "http://127.0.0.1:1024"  # no server listens there
 FULL = ReceiverResponse(
     503, reply='{"error": "the queue behind this address is full", "retry": true}'
 )
@@ -30,7 +30,7 @@ async def seed_webhooks(app: App) -> dict[str, str]:
     webhooks, alerts, owner = app.services.webhooks, app.services.alerts, app.owner
     fields = EndpointFields(
         "Operations", f"{NOWHERE}/hooks/4f1c9a", ("run.failed", "alert.raised"),
-        "The channel that somebody always reads",
+        "The channel that is always read",
     )  # fmt: skip
     failing = (await webhooks.add(owner, fields)).endpoint.id
     await webhooks.add(

@@ -24,7 +24,7 @@ from fyke.errors import InvalidRequest
 from support.bombs import BOMBS, MAIN, MEMORY, SECONDS, zeros
 from support.zips import Entry, make_zip
 
-QUICK = ("many folders told", "many entries", "overlaps", "marks of an end")
+QUICK = ("many folders declared", "many entries", "overlaps", "marks of an end")
 
 
 def went_off(name: str, folder: Path) -> tuple[float, int]:

@@ -158,10 +158,10 @@ def handed_groups() -> ControlGroups:
 async def site(kind: str, *, with_wheels: bool = False) -> AsyncIterator[Site]:
     """A data folder with a sandbox over the spawner of that kind; nothing may stay behind.
 
-    ``shelf``: tools may read the machine's folders of wheels, and one that is made in it.
+    ``with_wheels``: tools may read the machine's folders of wheels, and one that is made in it.
     """
     with data_folder() as home:
-        find_links = [home / "shelf", *find_links_folders(os.environ)] if with_wheels else []
+        find_links = [home / "wheels", *find_links_folders(os.environ)] if with_wheels else []
         for folder in find_links[:1]:
             folder.mkdir(mode=0o755)
         if kind == "launcher":

@@ -20,7 +20,7 @@ from fyke.model.worker import Language
 from fyke.sandbox.isolation import syscalls
 from fyke.sandbox.process import processes
 from integration.sandbox.sandboxes import MIB, SPAWNERS, Site, drain, line, site
-from zoo.herds import built
+from zoo.bundles import built
 
 pytestmark = [
     pytest.mark.anyio,

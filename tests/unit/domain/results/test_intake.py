@@ -33,13 +33,13 @@ def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_a_push_returns_only_after_the_commit(results: BlockableResults) -> None:
     async with running(results) as taking:
         attempt = await taking.open("run", "a", "7")
-        results.gate.clear()
+        results.unblocked.clear()
         push = asyncio.create_task(attempt.push(b'{"n":1}'))
         await results.committing.wait()
         await turns()
         assert not push.done()
         assert attempt.rows == 0
-        results.gate.set()
+        results.unblocked.set()
         await push
         assert attempt.rows == 1
         assert results.stored == [("run", "a", b'{"n":1}')]
@@ -48,12 +48,12 @@ async def test_a_push_returns_only_after_the_commit(results: BlockableResults) -
 async def test_who_comes_during_a_commit_shares_the_next(results: BlockableResults) -> None:
     async with running(results) as taking:
         attempts = [await taking.open("run", name, name) for name in "abc"]
-        results.gate.clear()
+        results.unblocked.clear()
         first = asyncio.create_task(attempts[0].push(b"1"))
         await results.committing.wait()
         later = [asyncio.create_task(a.push(b"2")) for a in attempts for _ in range(5)]
         await turns()
-        results.gate.set()
+        results.unblocked.set()
         await asyncio.gather(first, *later)
         assert [[len(b.rows) for b in batches] for batches in results.batches] == [[1], [5, 5, 5]]
 
@@ -61,12 +61,12 @@ async def test_who_comes_during_a_commit_shares_the_next(results: BlockableResul
 async def test_a_flooding_attempt_gets_a_turn_and_not_more(results: BlockableResults) -> None:
     async with running(results) as taking:
         flood, quiet = await taking.open("r", "flood", ""), await taking.open("s", "quiet", "")
-        results.gate.clear()
+        results.unblocked.clear()
         pushes = [asyncio.create_task(flood.push(b"1")) for _ in range(3000)]
         await turns()
         pushes.append(asyncio.create_task(quiet.push(b"2")))
         await turns()
-        results.gate.set()
+        results.unblocked.set()
         await asyncio.gather(*pushes)
         sizes = [{b.attempt_id: len(b.rows) for b in batches} for batches in results.batches]
         assert sizes[0] == {"flood": waiting.ROWS_A_TURN}  # nobody else was there yet
@@ -88,11 +88,11 @@ async def test_large_rows_take_turns_too(
     monkeypatch.setattr(commit, "FLUSH_BYTES", 3 * 2**20)
     async with running(results) as taking:
         attempts = [await taking.open("r", str(i), "") for i in range(4)]
-        results.gate.clear()
+        results.unblocked.clear()
         row = json.dumps("x" * 1_500_000).encode()
         pushes = [asyncio.create_task(a.push(row)) for a in attempts for _ in range(3)]
         await asyncio.sleep(0.2)
-        results.gate.set()
+        results.unblocked.set()
         await asyncio.gather(*pushes)
         for batches in results.batches:
             assert sum(len(row.data) for b in batches for row in b.rows) < 7 * 2**20
@@ -113,10 +113,10 @@ async def test_one_broken_batch_does_not_hurt_the_others(results: BlockableResul
     results.poison = "bad"
     async with running(results) as taking:
         bad, good = await taking.open("r", "bad", ""), await taking.open("r", "good", "")
-        results.gate.clear()
+        results.unblocked.clear()
         pushes = [asyncio.create_task(a.push(b"1")) for a in (bad, good, bad, good)]
         await turns()
-        results.gate.set()
+        results.unblocked.set()
         outcomes = await asyncio.gather(*pushes, return_exceptions=True)
         assert [type(outcome) for outcome in outcomes] == [ValueError, type(None)] * 2
         assert (bad.rows, good.rows) == (0, 2)
@@ -134,7 +134,7 @@ async def test_a_fenced_attempt_is_refused(results: BlockableResults) -> None:
 async def test_close_stores_what_waits_and_then_takes_nothing(results: BlockableResults) -> None:
     async with running(results) as taking:
         attempt = await taking.open("run", "a", "7")
-        results.gate.clear()
+        results.unblocked.clear()
         pushes = [asyncio.create_task(attempt.push(b"1")) for _ in range(600)]
         await turns()
         attempt.log(LogType.INFO, "last words")
@@ -143,7 +143,7 @@ async def test_close_stores_what_waits_and_then_takes_nothing(results: Blockable
         with pytest.raises(StaleLease):
             await attempt.push(b"2")
         attempt.log(LogType.INFO, "too late")
-        results.gate.set()
+        results.unblocked.set()
         assert await closing == 600
         await asyncio.gather(*pushes)
         assert results.lines == ["last words"]
@@ -167,7 +167,7 @@ async def test_a_close_that_is_given_up_refuses_what_waits(results: BlockableRes
 async def test_stopping_the_runner_acknowledges_nothing(results: BlockableResults) -> None:
     async with running(results) as taking:
         attempt = await taking.open("run", "a", "")
-        results.gate.clear()
+        results.unblocked.clear()
         pushes = [asyncio.create_task(attempt.push(b"1")) for _ in range(300)]
         await results.committing.wait()
     # the commit under way was cut off, the rest never began
@@ -178,14 +178,14 @@ async def test_stopping_the_runner_acknowledges_nothing(results: BlockableResult
 async def test_headers_the_last_call_counts(results: BlockableResults) -> None:
     async with running(results) as taking:
         attempt = await taking.open("run", "a", "")
-        results.gate.clear()
+        results.unblocked.clear()
         first = asyncio.create_task(attempt.set_headers([Header("A", "a", "text")]))
         await results.committing.wait()
         rest = [
             asyncio.create_task(attempt.set_headers([Header(key, key, "text")])) for key in "bc"
         ]
         await turns()
-        results.gate.set()
+        results.unblocked.set()
         await asyncio.gather(first, *rest)
         declared = [b.headers for batches in results.batches for b in batches]
         assert [headers[0].key for headers in declared if headers] == ["a", "c"]
@@ -365,13 +365,13 @@ async def test_a_log_that_comes_too_fast_is_dropped_and_said(
     monkeypatch.setattr(intake, "LOG_ROOM_SECONDS", 0.02)
     async with running(results) as taking:
         attempt = await taking.open("run", "a", "")
-        results.gate.clear()
+        results.unblocked.clear()
         for i in range(20_000):
             attempt.log(LogType.INFO, str(i))
         assert attempt.queue.log_lines == intake.LOG_HARD_LINES
         await attempt.log_room()  # gives up after a while: a Worker is never held for long
         assert attempt.queue.log_lines > intake.LOG_ROOM_LINES
-        results.gate.set()
+        results.unblocked.set()
         await attempt.log_room()
         assert attempt.queue.log_lines < intake.LOG_ROOM_LINES
         attempt.log(LogType.INFO, "after")
@@ -379,10 +379,10 @@ async def test_a_log_that_comes_too_fast_is_dropped_and_said(
         dropped = [line for line in results.lines if "dropped" in line]
         assert len(dropped) == 1
         assert results.lines[-1] == "after"
-        results.gate.clear()
+        results.unblocked.clear()
         for i in range(20_000):
             attempt.log(LogType.INFO, str(i))
-        results.gate.set()
+        results.unblocked.set()
         await attempt.close()
         assert "dropped" in results.lines[-1]
 

@@ -1,4 +1,4 @@
-"""The herds as Workers: one archive for each language, which holds all its animals."""
+"""The misbehaving Workers as bundles: one for each language, with all its behaviours."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 ZOO = Path(__file__).parent
 SDK = ZOO.parents[1] / "sdk"
-GO_ANIMALS = ZOO / "go"
+GO_SOURCES = ZOO / "go"
 SCHEMA = json.dumps({"description": "", "properties": []})
 
 
@@ -31,12 +31,12 @@ def _texts(folder: Path, pattern: str) -> dict[str, str | bytes]:
     return {path.name: path.read_text() for path in sorted(folder.glob(pattern))}
 
 
-def python_herd() -> bytes:
-    files = _texts(ZOO / "python" / "herd", "*.py") | _texts(SDK / "python", "*.py")
+def python_bundle() -> bytes:
+    files = _texts(ZOO / "python" / "behaviours", "*.py") | _texts(SDK / "python", "*.py")
     return packed(files | {"input_schema.json": SCHEMA, "requirements.txt": ""})
 
 
-def node_herd() -> bytes:
+def node_bundle() -> bytes:
     files = _texts(ZOO / "node", "*.js") | _texts(SDK / "node", "*.js")
     return packed(files | {"input_schema.json": SCHEMA})
 

@@ -165,7 +165,7 @@ def starts_with_a_huge_environment():
 
 
 def forks_in_a_chain():
-    """Every process makes the next and leaves; the last of them is nobody's child."""
+    """Every process makes the next and exits; the last of them has no parent of ours."""
     push(n=1)
     for _ in range(5000):
         if os.fork():

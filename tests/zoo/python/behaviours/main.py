@@ -1,4 +1,4 @@
-"""Many animals in one Worker: the input names the one that runs."""
+"""Many behaviours in one Worker: the input names the one that runs."""
 
 import importlib
 
@@ -6,9 +6,9 @@ from sdk import CoreSDK
 
 given = CoreSDK.Parameter.get_input_json_dict()
 for part in ("processes", "matter", "talk"):
-    animal = getattr(importlib.import_module(part), given["animal"], None)
-    if animal is not None:
+    behaviour = getattr(importlib.import_module(part), given["behaviour"], None)
+    if behaviour is not None:
         break
-row = animal()
+row = behaviour()
 if row is not None:
     CoreSDK.Result.push_data(row)

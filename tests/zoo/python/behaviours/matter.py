@@ -75,7 +75,7 @@ def fills_shared_memory():
 
 
 def fills_the_page_cache():
-    """Written and read again and again, it is the kernel's to give back."""
+    """Written and read repeatedly; the kernel can reclaim it."""
     for _ in range(20):
         _fill("x", 40 * MIB)
         with open("x", "rb") as file:
@@ -190,7 +190,7 @@ def leaves_links():
 
 
 def eats_memory_by_files():
-    """Memory file systems count as memory, whoever wrote them."""
+    """Memory file systems count as memory, also when another process wrote them."""
     push(ROW)
     for number in range(100):
         _fill(f"/dev/shm/{number}", 64 * MIB)
