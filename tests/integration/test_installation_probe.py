@@ -43,7 +43,7 @@ async def test_the_probe_reports_what_is_there(tmp_path: Path, monkeypatch: pyte
         report = await probe.storage()
         sizes = {part.name: part.bytes for part in report.parts}
         assert sizes["state"] > 100_000 and sizes["rows"] > 10_000 and report.measured_at == 7
-        found = {piece.name: piece for piece in await probe.pieces()}
+        found = {component.name: component for component in await probe.pieces()}
         assert found["SQLite"].version.startswith("3.")
         assert found["tables of state"].note == found["tables of rows"].note == "the newest"
         assert found["uv"].version.startswith("uv ")

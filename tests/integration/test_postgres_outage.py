@@ -29,7 +29,7 @@ async def test_an_outage_is_answered_soon_and_forgotten_afterwards() -> None:
             tx.notify("work")
 
         await storage.write(add)
-        # a restart between two calls leaves dead connections in the pool; nobody notices
+        # a restart between two calls leaves dead connections in the pool, without effect
         server.stop()
         server.start()
         assert await storage.read(lambda tx: tx.accounts.all()) == [first]

@@ -1,4 +1,4 @@
-"""A house with a living runner."""
+"""An app with a healthy runner."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules over real runs: what is found, told, and found once, also by servers that are killed."""
+"""Rules over real runs: each alert is raised and sent once, also by servers that are killed."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ async def test_each_rule_reports_the_runs_that_it_evaluates(app: App) -> None:
         await a_run(app, rows=(), worker=second.id),
         await a_run(app, Outcome.EXIT_CODE, worker=second.id),
     ]
-    told = [(one.rule_id, one.run_id) for one in await found(app)]
-    assert told == [(of_worker.id, runs[1].id), (every.id, runs[3].id)]
+    raised = [(one.rule_id, one.run_id) for one in await found(app)]
+    assert raised == [(of_worker.id, runs[1].id), (every.id, runs[3].id)]
     assert await alerts.unread(owner) == 2
     assert await alerts.unread(app.other) == 0
     # what was looked at is not looked at again, and a rule that is switched on looks ahead only
@@ -215,8 +215,8 @@ async def killed_servers(app: App, folder: Path, kills: int, runs: int) -> None:
     for number in range(kills):
         died += await asyncio.to_thread(kill_at, folder, 1 + number % 3)
     assert died == kills
-    told = await found(app)
-    assert [one.run_id for one in told] == ended  # each once, in the order of their ends
+    raised = await found(app)
+    assert [one.run_id for one in raised] == ended  # each once, in the order of their ends
     count, _ = await app.services.callbacks.page(owner, DeliveryFilter(), offset=0, limit=1)
     assert count == runs
 

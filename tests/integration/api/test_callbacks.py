@@ -31,7 +31,7 @@ CUSTOM = {"urls": [{"url": "https://a.example"}]}
 
 
 class Post:
-    """A notifier that keeps what is sent and answers as it is told; with 200 at last."""
+    """A notifier that keeps each message and gives the configured answers, then 200."""
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, bytes, dict[str, str]]] = []
@@ -77,7 +77,7 @@ class Scene:
         return found
 
     async def settled(self, condition: Callable[[], Any]) -> None:
-        """Let the timer work until ``condition`` (a coroutine function) holds."""
+        """Let the timer work until ``condition`` (a coroutine function) is true."""
         async with self.working(), asyncio.timeout(20):
             while not await condition():
                 await asyncio.sleep(0.005)
@@ -301,15 +301,15 @@ async def test_a_run_of_v2_reports_its_start_and_then_its_end(scene: Scene) -> N
     await scene.tried(1)
     scene.clock.advance(1)
     await scene.tried(2)
-    told = [json.loads(body) for _, body, _ in scene.post.sent]
+    bodies = [json.loads(body) for _, body, _ in scene.post.sent]
     running = {
         "run_slug": run, "run_id": run, "status": 2, "results": 0, "usage": "0",
         "run_status": "running", "error_message": "", "execution_start_timestamp": 1_700_000_000,
         "execution_end_timestamp": 0, "running_duration": 0, "result_count": 0,
         "result_message": "",
     }  # fmt: skip
-    assert told[0] == running
-    assert told[1] == running | {
+    assert bodies[0] == running
+    assert bodies[1] == running | {
         "status": 3, "results": 1, "run_status": "succeeded", "result_count": 1,
         "execution_end_timestamp": 1_700_000_001, "running_duration": 1, "result_message": "done",
     }  # fmt: skip

@@ -182,10 +182,10 @@ def take_and_drop(url: str, size: int) -> bytes:
 def test_a_dropped_first_download_leaves_the_file_for_the_second(server: Served) -> None:
     big = [{"n": n, "text": "x" * 2000} for n in range(3000)]
     url = link(server, a_run(server, big), "json")
-    begun = take_and_drop(url, 100_000)
-    rest = Answer(url, range=f"bytes={len(begun)}-")
+    started = take_and_drop(url, 100_000)
+    rest = Answer(url, range=f"bytes={len(started)}-")
     assert rest.status == 206
-    assert [row["n"] for row in json.loads(begun + rest.body)] == list(range(3000))
+    assert [row["n"] for row in json.loads(started + rest.body)] == list(range(3000))
 
 
 def test_a_client_that_takes_nothing_is_cut_and_a_slow_one_is_not(

@@ -25,8 +25,8 @@ ROWS = [{"title": f"T{n}", "n": n, "=x": "+1"} for n in range(30)]
 
 async def _link(api: Api, run: str, **fields: Any) -> str:
     data = await api.ok(EXPORT, {"run_slug": run, **fields})
-    told = str(fields.get("format")).lower() == "xls"  # the one format with low limits
-    assert list(data) == ["download_url", *(["notes"] if told else [])]
+    limited = str(fields.get("format")).lower() == "xls"  # the one format with low limits
+    assert list(data) == ["download_url", *(["notes"] if limited else [])]
     return str(data["download_url"])
 
 

@@ -76,16 +76,16 @@ def _same_secret(text: str, key: str) -> bool:
 async def test_no_answer_and_no_line_of_the_log_repeats_a_key(
     objects: OwnedObjects, logged: Callable[[], str]
 ) -> None:
-    """Of every route: a key that opens nothing, and another account's that opens its own."""
+    """Of every route: an invalid key, and a key of another account, which is valid there."""
     logged()
     asked = 0
     for route in ENTRIES:
         for key in (f"rubbish-{generate()}", objects.app.other_key):
             for way in SENT:
                 assert not _same_secret(await _ask(objects, route, way, key), key), (route, way)
-                told = logged()
-                assert not _same_secret(told, key), (route, way, told)
-                asked += told.count('"event": "request"')
+                log = logged()
+                assert not _same_secret(log, key), (route, way, log)
+                asked += log.count('"event": "request"')
     assert asked > len(ENTRIES) * 2 * len(SENT) * 0.9  # every request has left its line
 
 
@@ -106,7 +106,7 @@ async def test_faults_repeat_no_key_either(
     for route in ENTRIES:
         for way in SENT[:2]:
             assert not _same_secret(await _ask(objects, route, way, key), key), (route, way)
-            told = logged()
-            faults += "no luck with" in told
-            assert not _same_secret(told, key), (route, way, told)
+            log = logged()
+            faults += "no luck with" in log
+            assert not _same_secret(log, key), (route, way, log)
     assert faults > 150

@@ -73,8 +73,8 @@ async def test_a_key_may_have_a_limit_of_its_own(app: App) -> None:
     async with client(app.asgi(rate_limit=60)) as http:
         api = Api(http, slow.key)
         await api.get("/api/v2/users/account")  # whose key it is is not known before
-        told = await api.get("/api/v2/users/account")
-        assert told.headers["ratelimit-policy"] == '"default";q=6;w=2'
+        answered = await api.get("/api/v2/users/account")
+        assert answered.headers["ratelimit-policy"] == '"default";q=6;w=2'
         codes = [(await api.get("/api/v2/users/account")).status_code for _ in range(8)]
         assert 429 in codes
         listed = (await api.get("/api/fyke/keys", key=app.owner_key)).json()["data"]["list"]
@@ -163,9 +163,9 @@ async def test_on_postgresql_too_as_many_direct_starts_pass_as_the_plan_allows(
         body = {"input": {"urls": [{"url": "https://a.example"}]}}
         path = f"/api/v2/workers/{worker.id}/runs"
         answers = await asyncio.gather(*(api.post(path, body) for _ in range(posts)))
-        told = Counter((answer.status_code, answer.json()["code"]) for answer in answers)
+        answered = Counter((answer.status_code, answer.json()["code"]) for answer in answers)
         assert plan.most is not None
-        assert told == {(200, 0): plan.most, (400, 30003): posts - plan.most}
+        assert answered == {(200, 0): plan.most, (400, 30003): posts - plan.most}
         account_id = app.other.account_id
         assert await app.storage.read(lambda tx: tx.admission.open(account_id, 999)) == plan.most
 

@@ -151,7 +151,7 @@ async def test_the_setting_closes_it(tmp_path: Path, templates: Path) -> None:
 
 
 async def test_a_shared_run_does_not_show_the_slug(app: App, api: Api) -> None:
-    """Whoever has the link of a run must not get at the schema by it."""
+    """The link of a run gives no access to the schema."""
     worker = await publish(app)
     body = {"scraper_slug": worker.id, "input": {"parameters": {"custom": {"shops": ["a"]}}}}
     slug = (await api.ok("/api/v1/scraper/run", body))["run_slug"]

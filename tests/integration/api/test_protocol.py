@@ -91,15 +91,15 @@ def test_a_head_that_is_refused_is_answered_in_the_dialect_of_its_path(
     given = dict(field.split(": ") for field in fields)
     assert status == "HTTP/1.1 400 Bad Request"
     assert (given["connection"], int(given["content-length"])) == ("close", len(body))
-    told = json.loads(body)
+    decoded = json.loads(body)
     assert given["x-request-id"]
     if second:
-        assert list(told) == ["code", "message", "request_id", "details"]
-        assert (told["code"], told["request_id"]) == (11000, given["x-request-id"])
-        assert told["message"] == f"invalid argument: {told['details'][0]}"
+        assert list(decoded) == ["code", "message", "request_id", "details"]
+        assert (decoded["code"], decoded["request_id"]) == (11000, given["x-request-id"])
+        assert decoded["message"] == f"invalid argument: {decoded['details'][0]}"
     else:
-        assert (told["code"], told["data"]) == (4000, None)
-        assert "request_id" not in told
+        assert (decoded["code"], decoded["data"]) == (4000, None)
+        assert "request_id" not in decoded
 
 
 def test_a_head_that_is_refused_keeps_the_name_that_its_client_gave_it(server: Served) -> None:

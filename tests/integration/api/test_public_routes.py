@@ -1,4 +1,4 @@
-"""No door without a lock: paths bent out of shape, and what the document says of all routes.
+"""No route without a check: malformed paths, and what the document says of all routes.
 
 What each route answers to whom is for ``test_matrix.py``.
 """

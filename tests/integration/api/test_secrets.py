@@ -31,14 +31,14 @@ VALUE = "canary: p@ss wörd"
 AT = "/api/fyke/workers/owner~reader/secrets"
 
 
-def giving(app: App, master: bytes = SECRET, clock: Any = None) -> RunSecrets:
+def run_secrets(app: App, master: bytes = SECRET, clock: Any = None) -> RunSecrets:
     return RunSecrets(app.storage, Sealer(master), clock or SystemClock())
 
 
 async def given_to(app: App, caller: Caller, worker_id: str, **more: Any) -> InjectedSecrets:
     """What a run of the worker by this account gets."""
     run = await app.services.runs.start(caller, _start(worker_id))
-    return await giving(app, **more).of(run)
+    return await run_secrets(app, **more).of(run)
 
 
 def _start(worker_id: str) -> StartRequest:
@@ -88,8 +88,8 @@ async def test_no_answer_no_audit_entry_and_no_file_contains_a_value(
         seen += (await api.get(path)).text
     seen += (await api.send("DELETE", f"{AT}/LOGIN")).text
     acts = (await api.get("/api/fyke/audit")).json()["data"]["list"]
-    told = [(a["action"], a["target"], a["detail"]) for a in acts if "secret" in a["action"]]
-    assert told == [
+    shown = [(a["action"], a["target"], a["detail"]) for a in acts if "secret" in a["action"]]
+    assert shown == [
         ("secret.delete", "owner/reader", "LOGIN"),
         ("secret.set", "owner/reader", "LOGIN, replaced"),
         ("secret.set", "owner/reader", "LOGIN"),
@@ -190,7 +190,7 @@ async def test_use_is_noted_once_a_minute(app: App, api: Api) -> None:
     await app.services.secrets.put(app.owner, worker.id, "LOGIN", VALUE)
     run = await app.services.runs.start(app.owner, _start(worker.id))
     clock = ManualClock(SystemClock().now_ms())
-    secrets = giving(app, clock=clock)
+    secrets = run_secrets(app, clock=clock)
 
     async def used() -> int:
         return (await app.services.secrets.look(app.owner, worker.id)).secrets[0].used_at
@@ -241,9 +241,9 @@ async def test_secrets_that_a_version_needs_are_named_while_they_are_missing(app
     assert version.secrets == ("LOGIN", "TOKEN")
 
     async def missing(key: str = "") -> list[str]:
-        told = (await api.get(AT, key=key)).json()["data"]
-        assert told["needed"] == ["LOGIN", "TOKEN"]
-        return list(told["missing"])
+        shown = (await api.get(AT, key=key)).json()["data"]
+        assert shown["needed"] == ["LOGIN", "TOKEN"]
+        return list(shown["missing"])
 
     assert await missing() == ["LOGIN", "TOKEN"]
     await app.services.secrets.put(app.owner, worker.id, "TOKEN", VALUE)

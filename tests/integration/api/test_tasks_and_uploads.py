@@ -101,7 +101,7 @@ async def test_an_upload_from_the_form_to_a_version(app: App, api: Api) -> None:
 
 
 async def test_sharing_without_a_review(app: App, api: Api) -> None:
-    """This house asks for none; ``tests/integration/review`` is where one is needed."""
+    """This installation asks for none; ``tests/integration/review`` is where one is needed."""
     worker = await app.publish("secret", public=False)
     path = f"/api/fyke/workers/{worker.id}"
     assert await data(await api.post(f"{path}/share")) == {"public": True, "submission_id": ""}

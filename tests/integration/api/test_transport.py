@@ -1,4 +1,4 @@
-"""Section 1 of the wire: methods, bodies, credentials, limits, hosts, and what errors tell."""
+"""Section 1 of the wire: methods, bodies, credentials, limits, hosts, and what errors say."""
 
 from __future__ import annotations
 

@@ -39,11 +39,11 @@ class Unreliable:
     async def post(self, url: str, body: bytes, headers: dict[str, str]) -> ReceiverResponse:
         if url.startswith("http://127."):
             return await self.http.post(url, body, headers)
-        told = json.loads(body)
+        payload = json.loads(body)
         # what is handled when the request comes, and what only when it is answered
-        self.heard[f"{url} comes"].append(told["run_status"])
+        self.heard[f"{url} comes"].append(payload["run_status"])
         await asyncio.sleep(self.chance.random() ** 3 * 0.1)
-        self.heard[f"{url} answered"].append(told["run_status"])
+        self.heard[f"{url} answered"].append(payload["run_status"])
         return ReceiverResponse(self.chance.choices([200, 500, 302, 0], [70, 15, 5, 10])[0])
 
 
@@ -69,7 +69,7 @@ class Skipping(LocalSignals):
 async def trial(
     url: str, http: HttpNotifier, receiver: Receiver, total: int, real: int, *, seed: int
 ) -> None:
-    """``total`` runs, of which ``real`` are told of over HTTP."""
+    """``total`` runs, of which ``real`` are reported over HTTP."""
     chance, clock = random.Random(seed), SkippingClock()
     hosts = total // 3
     urls = [f"http://h{n % hosts}.example/{n}" for n in range(total - real)]

@@ -1,4 +1,4 @@
-"""Ordinary clients in real boxes: not one line of proxy code, and SDK calls stay where they are."""
+"""Ordinary clients in real sandboxes: not one line of proxy code, and SDK calls stay where they are."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ MIB = 2**20
 
 
 @dataclass(frozen=True)
-class Told:
+class Observed:
     """What a Worker said of each of its ways, and what the other ends saw."""
 
     said: dict[str, str]
@@ -49,7 +49,7 @@ class Told:
 
 
 class World:
-    """Boxes, an egress of this process, and the two sites that only the proxy can name."""
+    """Sandboxes, an egress of this process, and the two sites that only the proxy can name."""
 
     def __init__(self, place: Site, plain: CountingSite, tls: TlsSite) -> None:
         self._place, self._plain, self._tls = place, plain, tls
@@ -64,7 +64,7 @@ class World:
         files: dict[str, str | bytes],
         language: Language,
         environment: Path | None = None,
-    ) -> Told:
+    ) -> Observed:
         """Run a Worker that prints one JSON object: how each of its ways went."""
         attempt = "01CLIENTS"
         calls: list[str] = []
@@ -82,8 +82,8 @@ class World:
         )
         sdk = await serve(sandbox.listeners["sdk"], answer)
         try:
-            doors = [sandbox.listeners["proxy"], sandbox.listeners["proxy6000"]]
-            await egress.open(doors, EgressGrant(attempt, SECRET, "", allow))
+            listeners = [sandbox.listeners["proxy"], sandbox.listeners["proxy6000"]]
+            await egress.open(listeners, EgressGrant(attempt, SECRET, "", allow))
             for browser in ("cdp", "cdp80"):
                 if browser in sandbox.listeners:
                     listener = sandbox.listeners[browser]
@@ -98,7 +98,7 @@ class World:
         assert (ended.code, ended.signal) == (0, 0), err
         sites = {site.domain: site for site in egress.sites(attempt)}
         said = json.loads(out.splitlines()[-1])
-        return Told(said, total, sites, self._plain, self._tls, calls, asked)
+        return Observed(said, total, sites, self._plain, self._tls, calls, asked)
 
     def _own_env(self) -> dict[str, str]:
         trusted = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
@@ -115,16 +115,16 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             yield World(place, plain, tls)
 
 
-def assert_all_went_well(told: Told, plain: int, tls: int) -> None:
+def assert_all_went_well(observed: Observed, plain: int, tls: int) -> None:
     """Every way got its whole body, through the proxy, which counted what the site counted."""
-    assert told.said == dict.fromkeys(told.said, "ok")
-    assert len(told.plain.requests) == plain
-    assert len(told.tls.requests) == tls
-    assert set(told.sites) == {NAME}
-    site = told.sites[NAME]
+    assert observed.said == dict.fromkeys(observed.said, "ok")
+    assert len(observed.plain.requests) == plain
+    assert len(observed.tls.requests) == tls
+    assert set(observed.sites) == {NAME}
+    site = observed.sites[NAME]
     assert (site.requests, site.failures, site.refused) == (plain + tls, 0, 0)
-    assert told.total == Traffic(site.bytes_up, site.bytes_down, plain + tls, 0)
-    assert site.bytes_up + site.bytes_down > told.plain.passed > plain * BODY
+    assert observed.total == Traffic(site.bytes_up, site.bytes_down, plain + tls, 0)
+    assert site.bytes_up + site.bytes_down > observed.plain.passed > plain * BODY
 
 
 PYTHON = """
@@ -158,8 +158,8 @@ if os.path.exists("/usr/bin/curl"):
     both("curl old name", curl("-x", f"socks5h://{auth}@proxy-inner.coreclaw.com:6000"))
     both("curl older name", curl("-x", f"http://{auth}@proxy-inner.cafescraper.com:6000"))
     # a program's own proxy, reached by a library that takes the one of the environment too
-    door = f"{auth}@{domain}"
-    both("curl twice", curl("--preproxy", f"socks5h://{door}", "-x", f"http://{door}"))
+    through = f"{auth}@{domain}"
+    both("curl twice", curl("--preproxy", f"socks5h://{through}", "-x", f"http://{through}"))
 LIBRARIES
 print(json.dumps(said))
 """
@@ -193,25 +193,25 @@ def python(libraries: str = "") -> dict[str, str | bytes]:
 
 
 async def test_python_and_curl(world: World) -> None:
-    told = await world.execute(python(), Language.PYTHON)
-    ways = len(told.said) // 2
+    observed = await world.execute(python(), Language.PYTHON)
+    ways = len(observed.said) // 2
     assert ways in (1, 7)  # curl may be missing on the machine
-    assert_all_went_well(told, ways, ways)
+    assert_all_went_well(observed, ways, ways)
 
 
 @pytest.mark.skipif(
     sys.version_info[:2] != tuple(map(int, os.readlink("/usr/bin/python3")[6:].split("."))),
-    reason="this environment is not for the Python of the boxes",
+    reason="this environment is not for the Python of the sandboxes",
 )
 async def test_python_libraries_and_grpc(world: World) -> None:
     packages = environment_of(
         world.environments / "python", ["requests", "httpx", "httpx2", "grpcio"]
     )
-    told = await world.execute(python(LIBRARIES), Language.PYTHON, packages)
-    ways = (len(told.said) - 2) // 2
+    observed = await world.execute(python(LIBRARIES), Language.PYTHON, packages)
+    ways = (len(observed.said) - 2) // 2
     assert ways >= 8
-    assert_all_went_well(told, ways, ways)
-    assert told.sdk_calls == ["/test.Sdk/Call"] * 2
+    assert_all_went_well(observed, ways, ways)
+    assert observed.sdk_calls == ["/test.Sdk/Call"] * 2
 
 
 BROWSER = """
@@ -232,13 +232,13 @@ print(json.dumps(said))
 """
 
 
-@pytest.mark.skipif(not ROOT, reason="only root can have port 80 of a box listened at")
+@pytest.mark.skipif(not ROOT, reason="only root can have a listener at port 80 of a sandbox")
 async def test_the_browser_s_old_names_say_that_there_is_none(world: World) -> None:
-    told = await world.execute({"main.py": BROWSER}, Language.PYTHON)
-    assert len(told.said) == 7
-    assert set(told.said.values()) == {"503 this Fyke has no browser\n"}
-    assert told.browser_asked
-    assert told.total == Traffic()
+    observed = await world.execute({"main.py": BROWSER}, Language.PYTHON)
+    assert len(observed.said) == 7
+    assert set(observed.said.values()) == {"503 this Fyke has no browser\n"}
+    assert observed.browser_asked
+    assert observed.total == Traffic()
 
 
 NODE = """
@@ -307,18 +307,18 @@ def node(libraries: str = "") -> dict[str, str | bytes]:
     return {"main.js": text.replace("LIBRARIES", libraries)}
 
 
-def without_refusal(told: Told) -> Told:
-    """The one target that was meant to be refused, taken out of the books."""
-    sites = dict(told.sites)
+def without_refusal(observed: Observed) -> Observed:
+    """The same without the one target that was meant to be refused."""
+    sites = dict(observed.sites)
     assert sites.pop("10.0.0.1") == SiteTraffic("10.0.0.1", refused=1)
-    total = Traffic(told.total.up, told.total.down, told.total.connections, told.total.refused - 1)
-    return replace(told, total=total, sites=sites)
+    total = Traffic(observed.total.up, observed.total.down, observed.total.connections, observed.total.refused - 1)
+    return replace(observed, total=total, sites=sites)
 
 
 @pytest.mark.needs("node")
 async def test_node(world: World) -> None:
-    told = await world.execute(node(), Language.NODE)
-    assert_all_went_well(without_refusal(told), 2, 2)
+    observed = await world.execute(node(), Language.NODE)
+    assert_all_went_well(without_refusal(observed), 2, 2)
 
 
 @pytest.mark.long
@@ -333,10 +333,10 @@ async def test_node_libraries_and_grpc(world: World, axios: str) -> None:
     subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=300)
     modules = folder / "node_modules"
     subprocess.run(["chmod", "-R", "a+rX", str(modules)], check=True)
-    told = await world.execute(node(NODE_LIBRARIES), Language.NODE, modules)
-    assert len(told.said) == 4 + 2 + 10 + 2
-    assert_all_went_well(without_refusal(told), 7, 7)
-    assert told.sdk_calls == ["/test.Sdk/Call"] * 2
+    observed = await world.execute(node(NODE_LIBRARIES), Language.NODE, modules)
+    assert len(observed.said) == 4 + 2 + 10 + 2
+    assert_all_went_well(without_refusal(observed), 7, 7)
+    assert observed.sdk_calls == ["/test.Sdk/Call"] * 2
 
 
 GO = """
@@ -393,5 +393,5 @@ async def test_go(world: World, tmp_path: Path) -> None:
     settings = os.environ | {"CGO_ENABLED": "0", "GO111MODULE": "off"}
     subprocess.run(command, cwd=tmp_path, env=settings, check=True, capture_output=True)
     files: dict[str, str | bytes] = {"main": (tmp_path / "main").read_bytes()}
-    told = await world.execute(files, Language.GO)
-    assert_all_went_well(told, 3, 3)
+    observed = await world.execute(files, Language.GO)
+    assert_all_went_well(observed, 3, 3)

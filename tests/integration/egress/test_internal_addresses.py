@@ -178,8 +178,8 @@ async def test_a_rebinding_name_is_dialled_at_the_address_that_was_checked(round
     )
     sock = listener()
     await egress.open([sock], EgressGrant(ATTEMPT, SECRET, ""))
-    gate = egress._proxy._attempts[ATTEMPT]
-    gate.dialer.rules._pace._rate = 1e9
+    attempt_proxy = egress._proxy._attempts[ATTEMPT]
+    attempt_proxy.dialer.rules._pace._rate = 1e9
     codes = []
     for _ in range(rounds):
         code, reader, writer = await socks(port_of(sock), "flip.example", port)
@@ -195,7 +195,7 @@ async def test_a_rebinding_name_is_dialled_at_the_address_that_was_checked(round
 
 
 async def test_redirect_chains_are_checked_at_every_hop(proxy: int) -> None:
-    """A site that was allowed sends the client inside; the next connection is judged as any."""
+    """A site that was allowed sends the client inside; the next connection is checked as any."""
     async with Canary() as canary, Origin(echo) as origin:
         egress = LocalEgress(AddressRules([f"127.0.0.1:{origin.port}"]))
         sock = listener()

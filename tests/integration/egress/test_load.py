@@ -1,4 +1,4 @@
-"""Many links at once: memory stays bounded, and random limits hold to the byte."""
+"""Many connections at once: memory stays bounded, and random limits are exact to the byte."""
 
 from __future__ import annotations
 

@@ -212,7 +212,7 @@ async def test_the_socket_is_ours_alone(tmp_path: Path) -> None:
         assert client.traffic(ATTEMPT) == Traffic()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 async def test_another_uid_is_turned_away(tmp_path: Path) -> None:
     folder = Path("/tmp") / f"fyke-egress-{os.getpid()}"
     folder.mkdir(mode=0o755)

@@ -1,4 +1,4 @@
-"""Sparing the sites on the real data path, over the runs of one proxy."""
+"""Throttling connections to sites on the real data path, over the runs of one proxy."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from support.egress import (
 pytestmark = pytest.mark.anyio
 
 
-async def door(egress: LocalEgress, name: str, *, guarded: bool = True) -> int:
+async def proxy_port(egress: LocalEgress, name: str, *, guarded: bool = True) -> int:
     """The proxy's port of one run's attempt."""
     sock = listener()
     grant = EgressGrant(name, SECRET, "", ("127.0.0.0/8",), session=name, guarded=guarded)
@@ -74,7 +74,7 @@ async def test_a_site_that_asks_for_a_rest_gets_one_from_all_runs(way: str, stat
     words = b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\n\r\n"
     pieces = [words[at : at + 1] for at in range(20)]
     async with Origin(answers(*pieces, words[20:])) as tired:
-        one, two = await door(egress, "one"), await door(egress, "two")
+        one, two = await proxy_port(egress, "one"), await proxy_port(egress, "two")
         assert await fetch(one, "one", tired.port, way) == words
         before = time.monotonic()
         assert await fetch(two, "two", tired.port, way) == words
@@ -84,8 +84,8 @@ async def test_a_site_that_asks_for_a_rest_gets_one_from_all_runs(way: str, stat
 
 async def test_another_site_is_not_waited_for() -> None:
     egress = LocalEgress(throttle=ThrottleRules(first_pause=20))
-    told: list[tuple[str, str]] = []
-    egress.on_throttled = lambda attempt, why: told.append((attempt, why))
+    reports: list[tuple[str, str]] = []
+    egress.on_throttled = lambda attempt, why: reports.append((attempt, why))
     async with (
         Origin(answers(b"HTTP/1.1 429 Slow\r\n\r\n")) as tired,
         Origin(answers(b"HTTP/1.0 200 OK\r\n\r\n")) as other,
@@ -104,11 +104,11 @@ async def test_another_site_is_not_waited_for() -> None:
         assert code == 0
         writer.close()
     final = await egress.close("run")
-    spared, free = egress.sites("run")
-    assert (spared.domain, spared.requests, spared.refused) == ("127.0.0.1", 1, 2)
+    throttled_site, free = egress.sites("run")
+    assert (throttled_site.domain, throttled_site.requests, throttled_site.refused) == ("127.0.0.1", 1, 2)
     assert (free.domain, free.requests, free.refused) == ("localhost", 1, 0)
     assert final.refused == 2
-    [(attempt, why)] = told  # once for the site
+    [(attempt, why)] = reports  # once for the site
     assert attempt == "run" and why.startswith("127.0.0.1 is being throttled: it answered 429")
     await egress.stop()
 
@@ -116,7 +116,7 @@ async def test_another_site_is_not_waited_for() -> None:
 async def test_connections_at_once_are_bounded_over_all_runs_and_each_run_has_its_share() -> None:
     egress = LocalEgress(throttle=ThrottleRules(connections=6, share=2, patience=0.05))
     async with Origin(answers()) as origin:
-        one, two = await door(egress, "one"), await door(egress, "two")
+        one, two = await proxy_port(egress, "one"), await proxy_port(egress, "two")
         target = f"127.0.0.1:{origin.port}"
 
         async def opened(proxy: int, name: str) -> tuple[int, asyncio.StreamWriter]:
@@ -140,7 +140,7 @@ async def test_connections_at_once_are_bounded_over_all_runs_and_each_run_has_it
 async def test_an_unguarded_run_is_not_throttled() -> None:
     egress = LocalEgress(throttle=ThrottleRules(first_pause=20))
     async with Origin(answers(b"HTTP/1.1 429 Slow\r\n\r\n")) as tired:
-        free = await door(egress, "free", guarded=False)
+        free = await proxy_port(egress, "free", guarded=False)
         for _ in range(3):
             assert b" 429 " in await fetch(free, "free", tired.port, "http")
     assert (await egress.close("free")).refused == 0
@@ -153,7 +153,7 @@ async def passed_on(pieces: list[bytes], way: str) -> bytes:
     egress = LocalEgress(throttle=ThrottleRules())
     async with Origin(answers(*pieces)) as origin:
         try:
-            return await fetch(await door(egress, "one"), "one", origin.port, way)
+            return await fetch(await proxy_port(egress, "one"), "one", origin.port, way)
         finally:
             await egress.stop()
 

@@ -1,4 +1,4 @@
-"""Go programs built from source, in a real box: what comes of it, and what cannot be done by it."""
+"""Go programs built from source, in a real sandbox: the results, and what a build cannot do."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def made() -> AsyncIterator[Workspace]:
 
 
 def version() -> Version:
-    """Of content that nobody had before."""
+    """Of content that no build had before."""
     return replace(a_version("w"), language=Language.GO, digest=new_ulid())
 
 

@@ -74,7 +74,7 @@ class Canary:
 
 @dataclass
 class Trial:
-    """One installation, whose second account knows what it gets when nobody does any harm."""
+    """One installation, whose second account knows what it gets without an attack."""
 
     open_workspace: Workspace
     canary: Canary
@@ -124,12 +124,12 @@ class Trial:
         shutil.rmtree(made.path.parent)
         return seen
 
-    def judge(self) -> None:
-        """Nothing was reached, nothing was told, nothing runs or lies where it must not."""
+    def check(self) -> None:
+        """Nothing was reached, nothing was sent, nothing runs or lies where it must not."""
         assert self.canary.asked == []
-        told = "\n".join([*self.index.asked, *self.registry.said])
-        assert hostile.SECRET not in told
-        assert "root:" not in told
+        sent = "\n".join([*self.index.asked, *self.registry.said])
+        assert hostile.SECRET not in sent
+        assert "root:" not in sent
         assert not (self.home / "ran").exists()
         assert (self.home / "state.db").read_text() == hostile.SECRET
         assert (self.cache / "kept").read_text() == hostile.SECRET
@@ -205,16 +205,16 @@ async def test_what_a_build_tries(trial: Trial, name: str) -> None:
     assert isinstance(refused, EnvironmentFailed)
     assert "ready-made wheel" in str(refused)
     made = await trial.install(version, trial.clean, builds=True)
-    if name not in ("cache_of_uv", "forks"):  # which may harm whoever does it
+    if name not in ("cache_of_uv", "forks"):  # which may harm the attacker's own build
         assert isinstance(made, Environment), (str(made), getattr(made, "log", ""))
         assert loot(made, "evil").startswith("denied: ")
-    trial.judge()
+    trial.check()
     assert await trial.clean_seal(PYTHON, ACCOUNT) == clean  # what it installs without builds
     assert await trial.clean_seal(PYTHON) == clean
 
 
 async def test_a_trial_would_notice(trial: Trial) -> None:
-    """The same ways of trying and of telling, at what a build may do."""
+    """The same tries and reports, with something that a build may do."""
     await begin(trial, PYTHON)
     attack = hostile.each("{index}/simple/clean/") + "\n"
     trial.index.add(*make_source("evil", attack.format(**trial.places)))
@@ -222,7 +222,7 @@ async def test_a_trial_would_notice(trial: Trial) -> None:
     made = await trial.install(version, trial.clean, builds=True)
     assert isinstance(made, Environment)
     assert "clean-1.0-py3-none-any.whl" in loot(made, "evil")
-    trial.judge()
+    trial.check()
 
 
 @pytest.mark.parametrize("name", share(hostile.PYTHON_REFUSED, "link_out"))
@@ -235,7 +235,7 @@ async def test_what_a_build_leaves(trial: Trial, name: str) -> None:
     made = await trial.install(version, trial.clean, builds=True, seconds=seconds)
     assert isinstance(made, EnvironmentFailed), "it was taken"
     assert re.search(said, str(made)), str(made)
-    trial.judge()
+    trial.check()
     assert await trial.clean_seal(PYTHON) == clean
 
 
@@ -255,7 +255,7 @@ async def test_the_content_of_the_wheel(trial: Trial, name: str) -> None:
             linked = stat.S_ISLNK(mode) and path.parent.name == "bin"
             assert linked or stat.S_ISREG(mode) or stat.S_ISDIR(mode), path
             assert not mode & 0o6000, path
-    trial.judge()
+    trial.check()
     assert await trial.clean_seal(PYTHON) == clean
 
 
@@ -278,7 +278,7 @@ async def test_an_index_page_that_leads_inside(trial: Trial, name: str) -> None:
     version = replace(PYTHON, requirements="evil\n")
     made = await trial.install(version, trial.clean, builds=False)
     assert isinstance(made, EnvironmentFailed)
-    trial.judge()
+    trial.check()
     assert await trial.clean_seal(PYTHON) == clean
 
 
@@ -315,7 +315,7 @@ async def test_what_a_hook_tries(trial: Trial, tmp_path: Path, name: str) -> Non
     else:
         assert isinstance(made, Environment), (str(made), getattr(made, "log", ""))
         assert loot(made, "evil").startswith("denied")
-    trial.judge()
+    trial.check()
     assert await trial.clean_seal(NODE) == clean
 
 
@@ -336,7 +336,7 @@ async def test_the_content_of_the_tarball(trial: Trial, tmp_path: Path, name: st
     if isinstance(made, Environment):
         assert made.path is not None
         assert not any(path.is_symlink() or path.is_fifo() for path in made.path.rglob("*"))
-    trial.judge()
+    trial.check()
     assert await trial.clean_seal(NODE) == clean
 
 
@@ -362,5 +362,5 @@ async def test_what_a_package_asks_for(trial: Trial, tmp_path: Path, name: str) 
     if isinstance(made, Environment):
         assert made.path is not None
         assert not any(path.is_symlink() for path in made.path.rglob("*"))
-    trial.judge()
+    trial.check()
     assert await trial.clean_seal(NODE) == clean

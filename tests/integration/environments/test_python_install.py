@@ -56,7 +56,7 @@ def environments(workspace: Workspace) -> Installing:
 
 
 def run(environment: Environment, code: str) -> str:
-    """Run code in an environment, as a box would (only wheels of this test are in it)."""
+    """Run code in an environment, as a sandbox would (only wheels of this test are in it)."""
     assert environment.path is not None
     done = subprocess.run(
         [environment.path / "bin" / "python", "-I", "-c", code],
@@ -281,9 +281,9 @@ async def test_a_left_over_build_is_cleared(workspace: Workspace, tmp_path: Path
     assert not half.exists()
 
 
-@pytest.mark.parametrize("what", ["content", "added", "gone", "link", "mode", "seal"])
+@pytest.mark.parametrize("fault", ["content", "added", "gone", "link", "mode", "seal"])
 async def test_what_was_changed_is_not_given_to_another_worker(
-    workspace: Workspace, tmp_path: Path, what: str
+    workspace: Workspace, tmp_path: Path, fault: str
 ) -> None:
     environments = workspace.offline()
     first = await environments.ensure(version(), tmp_path)
@@ -291,16 +291,16 @@ async def test_what_was_changed_is_not_given_to_another_worker(
     file = site_of(first) / "protobuf.py"
     before = file.read_text()
     file.chmod(0o644)
-    if what == "content":
+    if fault == "content":
         file.write_text(before.replace("6", "7"))
-    elif what == "added":
+    elif fault == "added":
         (file.parent / "new.pth").write_text("import os")
-    elif what == "gone":
+    elif fault == "gone":
         file.unlink()
-    elif what == "link":
+    elif fault == "link":
         file.unlink()
         file.symlink_to("/etc/passwd")
-    elif what == "mode":
+    elif fault == "mode":
         file.chmod(0o755)
     else:
         (first.path.parent / SEAL).unlink()

@@ -102,7 +102,7 @@ def open_descriptors() -> int:
 @pytest.mark.parametrize("count", [400, pytest.param(10_000, marks=pytest.mark.long)])
 async def test_no_message_breaks_it_or_leaks_a_descriptor(count: int) -> None:
     failures: list[object] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, what: failures.append(what))
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
     dice, proxy = random.Random(count), Proxy(AddressRules(), {})
     runner, hung_up = Runner(proxy), 0
     await runner.say(b"{}", [])

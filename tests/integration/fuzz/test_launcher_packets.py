@@ -1,4 +1,4 @@
-"""The launcher of root, told nonsense by the one client that it lets in."""
+"""The launcher of root, with nonsense from the one client that it accepts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A house in which versions of others than the operator wait for a review."""
+"""An app in which versions of others than the operator wait for a review."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands between a version of an account and everybody else."""
+"""What stands between a version of an account and all other accounts."""
 
 from __future__ import annotations
 
@@ -100,8 +100,8 @@ async def test_a_returned_version_stays_with_its_account_and_may_be_asked_for_ag
     with pytest.raises(InvalidFields, match="say what is to be changed"):
         await reviews.send_back(app.owner, submission, "  ")
     await reviews.send_back(app.owner, submission, "Name the site in the README")
-    [told] = await reviews.of_worker(app.other, made.id)
-    assert (told.state, told.reply) == (SubmissionState.RETURNED, "Name the site in the README")
+    [found] = await reviews.of_worker(app.other, made.id)
+    assert (found.state, found.reply) == (SubmissionState.RETURNED, "Name the site in the README")
     with pytest.raises(WorkerNotFound):
         await app.services.workers.find(None, made.id)
     again = await reviews.share(app.other, made.id, "", "It is in the title")
@@ -216,5 +216,5 @@ async def test_publishing_says_that_it_waits(app: App) -> None:
     _, version, findings = await app.services.workers.publish(
         app.other, python_project("print(1)\n"), name="prices", public=True
     )
-    [told] = [finding for finding in findings if finding.code == "review_waiting"]
-    assert version.number in told.message
+    [found] = [finding for finding in findings if finding.code == "review_waiting"]
+    assert version.number in found.message

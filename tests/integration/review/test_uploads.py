@@ -46,10 +46,10 @@ def states(upload: Upload) -> dict[str, StepState]:
 
 async def test_a_sound_project_passes_check_after_check(app: App) -> None:
     uploads = app.services.uploads
-    begun = await uploads.add_zip(app.other, GOOD, "prices.zip")
-    assert begun.state is UploadState.QUEUED
-    assert set(states(begun).values()) == {StepState.WAITING}
-    seen = [upload async for upload in uploads.follow(app.other, begun.id)]
+    started = await uploads.add_zip(app.other, GOOD, "prices.zip")
+    assert started.state is UploadState.QUEUED
+    assert set(states(started).values()) == {StepState.WAITING}
+    seen = [upload async for upload in uploads.follow(app.other, started.id)]
     assert seen[-1].state is UploadState.READY
     assert len(seen) > 1
     assert set(states(seen[-1]).values()) == {StepState.PASSED, StepState.WARNED}
@@ -69,7 +69,7 @@ async def test_a_fault_names_file_line_rule_and_remedy(app: App) -> None:
     syntax = found["python_syntax"]
     assert (syntax.file, syntax.line) == ("main.py", 1)
     assert "syntax error" in syntax.message and syntax.remedy
-    assert "sdk_not_imported" not in found, "a program that cannot be read is told that alone"
+    assert "sdk_not_imported" not in found, "a program that cannot be read gets that finding alone"
     with pytest.raises(Refused, match="whose checks have passed"):
         await app.services.uploads.publish(app.other, upload.id)
     with pytest.raises(Refused, match="whose checks have passed"):
@@ -216,7 +216,7 @@ async def test_another_server_goes_on_where_one_has_ended(app: App, tmp_path: Pa
     first, second = server(app, tmp_path, git), server(app, tmp_path, QuickGit())
     upload = await first.add_git(app.other, GitSource("https://example.com/a"))
     await git.began.wait()
-    await second.get(app.other, upload.id)  # the claim still holds: nothing happens
+    await second.get(app.other, upload.id)  # the claim is still valid: nothing happens
     assert (await second.get(app.other, upload.id)).state is UploadState.WORKING
     await first.close()
 

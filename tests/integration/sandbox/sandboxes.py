@@ -51,7 +51,7 @@ class Site:
         return self.home / "work"
 
     def bundle(self, files: dict[str, str | bytes]) -> Path:
-        """An unpacked version, as everybody can read it."""
+        """An unpacked version that every user can read."""
         folder = self.home / "cache" / "bundles" / new_ulid()
         folder.mkdir(parents=True)
         for name, content in files.items():
@@ -70,7 +70,7 @@ class Site:
         environment: Path | None = None,
         **limits: float,
     ) -> Sandbox:
-        """A box with these files; a text is ``main.py``."""
+        """A sandbox with these files; a text is ``main.py``."""
         given = {"main.py": files} if isinstance(files, str) else files
         spec = SandboxSpec(
             name=name or new_ulid(),

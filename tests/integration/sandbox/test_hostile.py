@@ -61,10 +61,10 @@ async def place(request: pytest.FixtureRequest) -> AsyncIterator[Site]:
 
 
 async def ends(sandbox: Sandbox, name: str, place: Site) -> float:
-    """Close the box; nothing of it may be left. Returns the seconds it took."""
-    begun = time.monotonic()
+    """Close the sandbox; nothing of it may be left. Returns the seconds it took."""
+    started = time.monotonic()
     await sandbox.close()
-    took = time.monotonic() - begun
+    took = time.monotonic() - started
     assert processes.with_work_folders(frozenset({name})) == {}
     assert name not in os.listdir(place.work)
     assert took < END_SECONDS
@@ -72,7 +72,7 @@ async def ends(sandbox: Sandbox, name: str, place: Site) -> float:
 
 
 def quotas(name: str) -> list[str]:
-    """The cpu quota of a box's control group, in whichever kind of group; none without one."""
+    """The cpu quota of a sandbox's control group, in whichever kind of group; none without one."""
     root = Path("/sys/fs/cgroup")
     files = [*root.glob(f"**/{name}/cpu.cfs_quota_us"), *root.glob(f"**/{name}/cpu.max")]
     return [path.read_text().split()[0] for path in files]
@@ -211,7 +211,7 @@ async def test_a_file_is_bounded(place: Site) -> None:
 
 
 async def test_space_cannot_be_reserved_at_once(place: Site) -> None:
-    """A terabyte in a millisecond would fill the disk before anybody looks at it."""
+    """A terabyte in a millisecond would fill the disk before the next check."""
     code = """
 import ctypes, fcntl, os, struct
 libc = ctypes.CDLL(None, use_errno=True)
@@ -298,7 +298,7 @@ async def test_files_that_are_held_in_other_ways_are_seen(place: Site, way: str)
     sandbox = await place.open(f"{write}\n{HIDES[way]}\n{SLEEP}", work_size=8 * MIB)
     await sandbox.launch({})
     assert await line(sandbox) == "done"
-    async with asyncio.timeout(END_SECONDS):  # a program that has just begun is not mapped yet
+    async with asyncio.timeout(END_SECONDS):  # a program that has just started is not mapped yet
         while (await sandbox.usage()).work_bytes <= 8 * MIB:
             await asyncio.sleep(0.02)
 

@@ -1,4 +1,4 @@
-"""The launcher of root: whom it obeys, what it refuses, and that nothing outlives anybody."""
+"""The launcher of root: which client it obeys, what it refuses, and that no process outlives its parent."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ async def place() -> AsyncIterator[Site]:
 
 
 def order(place: Site, **changes: Any) -> dict[str, Any]:
-    """An order that would be carried out, but for the changes."""
+    """An order that would be executed, but for the changes."""
     good = {
         "name": new_ulid(),
         "kind": "python",
@@ -75,17 +75,17 @@ def order(place: Site, **changes: Any) -> dict[str, Any]:
     return good | changes
 
 
-def boxes_of(names: set[str]) -> dict[str, list[int]]:
+def sandboxes_of(names: set[str]) -> dict[str, list[int]]:
     return processes.with_work_folders(frozenset(names))
 
 
 async def until(holds: Callable[[], bool], seconds: float = 10) -> float:
     """Wait for it; return how long it took. There is no event to wait for from outside."""
-    begun = time.monotonic()
+    started = time.monotonic()
     while not holds():
-        assert time.monotonic() < begun + seconds, "it did not come to pass"
+        assert time.monotonic() < started + seconds, "it did not come to pass"
         await asyncio.sleep(0.02)
-    return time.monotonic() - begun
+    return time.monotonic() - started
 
 
 async def running(place: Site, count: int = 1, code: str = DEAF) -> set[str]:
@@ -221,7 +221,7 @@ async def test_sandboxes_of_another_connection_are_not_ours(place: Site) -> None
     assert await other.sweep(frozenset()) == []
     await other.close()
     await asyncio.sleep(0.2)
-    assert boxes_of({name})
+    assert sandboxes_of({name})
 
 
 async def test_only_the_inspectors_sandbox_is_inspected(place: Site) -> None:
@@ -266,7 +266,7 @@ async def test_every_sandbox_has_a_user_of_its_own(place: Site) -> None:
     owners = {os.stat(place.work / name).st_uid for name in names}
     assert len(owners) == 3
     assert owners <= set(range(UID_BASE, UID_BASE + UID_COUNT))
-    for name, pids in boxes_of(names).items():
+    for name, pids in sandboxes_of(names).items():
         owner = os.stat(place.work / name).st_uid
         for pid in pids:
             with open(f"/proc/{pid}/status") as file:
@@ -288,14 +288,14 @@ async def test_a_work_folder_cannot_be_a_link(tmp_path: Path) -> None:
         Launcher(tmp_path, (SERVICE_UID, SERVICE_UID), range(UID_BASE, UID_BASE + 1))
 
 
-# --- nothing outlives anybody
+# --- no process outlives its parent
 
 
 async def test_sandboxes_end_with_their_client(place: Site) -> None:
     names = await running(place, 3)
-    assert set(boxes_of(names)) == names
+    assert set(sandboxes_of(names)) == names
     await place.spawner.close()  # type: ignore[attr-defined]
-    took = await until(lambda: not boxes_of(names) and os.listdir(place.work) == [])
+    took = await until(lambda: not sandboxes_of(names) and os.listdir(place.work) == [])
     assert took < 5
     with pytest.raises(LauncherGone):
         await place.sandboxes[0].wait()
@@ -326,11 +326,11 @@ async def test_sandboxes_end_when_the_client_is_killed(place: Site) -> None:
     )
     assert child.stdout is not None
     assert await asyncio.to_thread(child.stdout.readline) == b"open\n"
-    assert boxes_of({name})
+    assert sandboxes_of({name})
     child.kill()
     child.wait()
     child.stdout.close()
-    assert await until(lambda: not boxes_of({name}) and os.listdir(place.work) == []) < 5
+    assert await until(lambda: not sandboxes_of({name}) and os.listdir(place.work) == []) < 5
 
 
 async def test_nothing_survives_a_killed_launcher(place: Site) -> None:
@@ -340,7 +340,7 @@ async def test_nothing_survives_a_killed_launcher(place: Site) -> None:
     assert place.launcher is not None
     place.launcher.kill()
     place.launcher.wait()
-    assert await until(lambda: not boxes_of(names)) < 5
+    assert await until(lambda: not sandboxes_of(names)) < 5
     with pytest.raises(SandboxFault):
         await asyncio.wait_for(waiting, 5)
     for sandbox in place.sandboxes:
@@ -362,7 +362,7 @@ async def test_an_orderly_end_leaves_nothing(place: Site) -> None:
     assert place.launcher is not None
     place.launcher.send_signal(signal.SIGTERM)
     assert await asyncio.to_thread(place.launcher.wait, 20) == 0
-    assert boxes_of(names) == {}
+    assert sandboxes_of(names) == {}
     assert os.listdir(place.work) == []
     assert detect(place.work).names() == []
     detect(place.work).close()
@@ -400,12 +400,12 @@ async def test_it_can_be_run_as_a_program_and_ends_with_its_parent() -> None:
         await until(path.exists, 20)
         client = await connect(home)
         names = await running(Site(home, BubblewrapSandboxes(home / "work", client), client))
-        assert boxes_of(names)
+        assert sandboxes_of(names)
         parent.kill()
         parent.wait()
         parent.stdout.close()
         await until(lambda: not os.path.exists(f"/proc/{pid}") or _is_zombie(pid))
-        assert boxes_of(names) == {}
+        assert sandboxes_of(names) == {}
         assert os.listdir(home / "work") == []
         await client.close()
         detect(home / "work").close()
@@ -453,7 +453,7 @@ def raw_connection(home: Path) -> Any:
 
 
 class _Raw:
-    """A connection as the service's user that sends whatever it is told."""
+    """A connection as the service's user that sends what it is given."""
 
     def __init__(self, home: Path) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)

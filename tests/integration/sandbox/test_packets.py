@@ -1,4 +1,4 @@
-"""No packet leaves a box: everything on the wires of a machine of its own is listened to."""
+"""No packet leaves a sandbox: all traffic on the wires of a machine of its own is captured."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ pytestmark = [
 
 ETH_P_ALL = 3
 CLONE_NEWNET = 0x40000000
-# a way out for everything: with a route for all addresses, whatever is sent appears on the wire
+# a route for all addresses: every packet that is sent appears on the wire
 WIRES = """
 ip link set lo up
 ip link add wire0 type veth peer name wire1
@@ -125,8 +125,8 @@ async def test_no_packet_is_sent_by_all_the_probes(net: Net) -> None:
 async def _try(place: Site, language: Language) -> int:
     with canaries(place) as canary:
         sandbox = await place.open(probes(language), language=language, memory=512 * MIB)
-        told = {"PROBE_TARGETS": json.dumps(canary.targets), "PROBE_CALLS": json.dumps(numbers())}
-        await sandbox.launch(told)
+        variables = {"PROBE_TARGETS": json.dumps(canary.targets), "PROBE_CALLS": json.dumps(numbers())}
+        await sandbox.launch(variables)
         out, err = await drain(sandbox)
         assert out, err
         for listener in sandbox.listeners.values():
@@ -135,7 +135,7 @@ async def _try(place: Site, language: Language) -> int:
 
 
 async def test_a_packet_would_be_heard(net: Net) -> None:
-    """The other test would prove nothing if its ear were deaf: the same tries, without a box."""
+    """The other test would prove nothing with a deaf sniffer: the same tries, without a sandbox."""
     tries = """
 import socket
 for family, kind, address in (

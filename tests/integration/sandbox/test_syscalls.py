@@ -1,4 +1,4 @@
-"""Every system call number, called for real inside a box, each in a child of its own."""
+"""Every system call number, called for real inside a sandbox, each in a child of its own."""
 
 from __future__ import annotations
 

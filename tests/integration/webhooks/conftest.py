@@ -1,4 +1,4 @@
-"""A house whose outbox is worked off, and a receiver that listens."""
+"""An app whose outbox is delivered, and a receiver that listens."""
 
 from __future__ import annotations
 

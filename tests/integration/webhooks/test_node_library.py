@@ -28,7 +28,7 @@ HERE = Path(__file__).parent
 
 
 async def delivered(url: str) -> tuple[str, str, Received]:
-    """A callback as it came, the run that it tells of, and the secret that signs it."""
+    """A callback as it came, the run that it reports, and the secret that signs it."""
     migrate(url)
     notifier, signals = HttpNotifier(AddressRules(["127.0.0.0/8"])), LocalSignals()
     with listening() as receiver:

@@ -50,15 +50,15 @@ async def test_it_shows_code_message_and_details_of_an_error(app: App, api: Api)
 
 async def test_it_asks_without_a_key_where_it_may(app: App, api: Api) -> None:
     worker = await app.publish()
-    nobody = cli2_client(api.http, None)
-    store = await nobody.get("/api/v2/store?keyword=reader&offset=0&limit=20")
+    without_key = cli2_client(api.http, None)
+    store = await without_key.get("/api/v2/store?keyword=reader&offset=0&limit=20")
     assert [found["slug"] for found in store["scraper"]] == [worker.id]
-    assert {"code": "US", "name": "United States"} in (await nobody.get("/api/v2/proxy/region"))[
+    assert {"code": "US", "name": "United States"} in (await without_key.get("/api/v2/proxy/region"))[
         "list"
     ]
-    schema = await nobody.get(f"{WORKER}/input-schema")
+    schema = await without_key.get(f"{WORKER}/input-schema")
     assert [field["name"] for field in schema["properties"]] == ["urls", "max_results"]
-    for cli in (nobody, cli2_client(api.http, app.owner_key)):  # the revisions differ here
+    for cli in (without_key, cli2_client(api.http, app.owner_key)):  # the revisions differ here
         page = await cli.get(f"{WORKER}/internal")
         assert page["title"] == "The reader"
         assert {"description", "categories", "version"} <= page.keys()
@@ -86,7 +86,7 @@ async def test_it_resolves_a_version_before_it_runs(app: App, api: Api) -> None:
 
 
 async def test_its_second_page_is_the_first_again(app: App, api: Api) -> None:
-    """It sends the number of the page less one: a known fault, which no server can mend."""
+    """It sends the number of the page less one: a known fault, which no server can fix."""
     await app.publish()
     cli = cli2_client(api.http, app.owner_key)
     run = (await cli.post(f"{WORKER}/runs", {"input": WRAPPED}))["run_slug"]

@@ -87,14 +87,14 @@ async def test_the_shell_loop_stops_at_success_and_failure_only(
     app: App, api: Api, run_slug: str
 ) -> None:
     assert await loop(app, api, run_slug, 2) == [1, 1]
-    await app.execute([], Outcome.EXIT_CODE, "bell \x07 escape \x1b line\nend")
+    await app.execute([], Outcome.EXIT_CODE, "beep \x07 escape \x1b line\nend")
     assert await loop(app, api, run_slug, 9) == [4]
     plain = await api.http.post(
         "/api/v1/run/detail", json={"run_slug": run_slug}, headers={"api-key": app.owner_key}
     )
     assert CONTROL.search(plain.text) is None  # nothing was there to be stripped
     again = (await api.ok("/api/v1/rerun", {"run_slug": run_slug}))["run_slug"]
-    await app.execute([{"text": "bell \x07"}])
+    await app.execute([{"text": "beep \x07"}])
     assert await loop(app, api, again, 9) == [3]
     gone = (await api.ok("/api/v1/rerun", {"run_slug": run_slug}))["run_slug"]
     await api.ok("/api/v1/scraper/abort", {"run_slug": gone})

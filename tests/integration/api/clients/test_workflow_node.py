@@ -200,10 +200,10 @@ async def test_the_workflows_fetch_a_file_without_a_key(app: App, api: Api) -> N
 
 def triggered(body: bytes, wanted: tuple[str, ...] = FILTERS) -> dict[str, Any] | None:
     """What a callback starts: nothing without its two fields, nothing for another status."""
-    told: dict[str, Any] = json.loads(body)
-    if not told.get("run_slug") or not told.get("run_status"):
+    payload: dict[str, Any] = json.loads(body)
+    if not payload.get("run_slug") or not payload.get("run_status"):
         raise AssertionError("refused")
-    return told if told["run_status"] in wanted else None
+    return payload if payload["run_status"] in wanted else None
 
 
 @pytest.mark.parametrize(
@@ -225,12 +225,12 @@ async def test_the_trigger_takes_what_is_sent_at_each_end(
     stored = await app.storage.read(lambda tx: tx.runs.get(run))
     assert stored is not None
     body = json.dumps(payload(stored)).encode()
-    told = triggered(body)
-    assert told is not None
-    assert (told["run_slug"], told["run_status"]) == (run, word)
+    payload = triggered(body)
+    assert payload is not None
+    assert (payload["run_slug"], payload["run_status"]) == (run, word)
     only = triggered(body, ("succeeded",))
     assert (only is not None) == (word == "succeeded")
     # the official workflow goes on with the run's id and reads its rows
     reader = Client(api.http, {"authorization": f"Bearer {app.owner_key}"}, n8n)
-    rows = await reader.get(f"/api/v2/worker-runs/{told['run_id']}/result?offset=1&limit=100")
-    assert rows["count"] == told["result_count"]
+    rows = await reader.get(f"/api/v2/worker-runs/{payload['run_id']}/result?offset=1&limit=100")
+    assert rows["count"] == payload["result_count"]

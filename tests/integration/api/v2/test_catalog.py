@@ -1,4 +1,4 @@
-"""Regions, lists of workers and what one worker tells: every answer in full."""
+"""Regions, lists of workers and the detail of one worker: every answer in full."""
 
 from __future__ import annotations
 

@@ -106,8 +106,8 @@ async def test_what_waits_fails_and_what_runs_goes_on(app: App, api: Api) -> Non
         detail = await api.ok("/api/v1/run/detail", {"run_slug": run})
         assert (detail["status"], detail["usage"]) == (4, "0")
         assert detail["err_msg"].startswith("Worker version unavailable: the Worker was deleted")
-        told = (await api.get(f"/api/fyke/runs/{run}/deliveries")).json()["data"]["list"]
-        assert [delivery["state"] for delivery in told] == ["pending"]
+        deliveries = (await api.get(f"/api/fyke/runs/{run}/deliveries")).json()["data"]["list"]
+        assert [delivery["state"] for delivery in deliveries] == ["pending"]
     for lease in leases:
         await app.end(lease)
     assert (await api.ok("/api/v1/run/detail", {"run_slug": running}))["status"] == 3

@@ -1,8 +1,8 @@
-"""Each of the 39 operations called for real, and the whole answer held to the published tables.
+"""Each of the 39 operations called for real, and the whole answer checked against the published tables.
 
 ``SHAPES`` says what an answer is made of: exactly these keys, exactly these JSON types. It is
 written from the contract and knows nothing of the models that the server documents itself with.
-A key with a question mark may be absent; a list holds at least one entry; a set holds the words
+A key with a question mark may be absent; a list has at least one entry; a set has the words
 that are allowed, a pattern the texts. An operation without an entry fails, here and in the served
 document.
 """
@@ -60,7 +60,7 @@ RESULTS = PAGE | {
 NO_RESULTS = PAGE | {"headers": (), "list": ()}
 STARTED = {"run_slug": str}
 WAITED = STARTED | {
-    "run_status": {"running"},  # nobody carries it out, and the wait is short
+    "run_status": {"running"},  # no runner executes it, and the wait is short
     "error_message": str,
     "result_message": str,
     "execution_start_timestamp": int,
@@ -291,7 +291,7 @@ async def test_no_operation_is_left_out(app: App) -> None:
 def test_a_difference_is_seen() -> None:
     shape = {"a": int, "b?": [str], "c": {"x"}, "f?": NUMBER}
     assert differences(shape, {"a": 1, "c": "x"}, "d") == []
-    for value, told in (
+    for value, expected in (
         ({"a": True, "c": "x"}, "d.a is True"),
         ({"a": 1.0, "c": "x"}, "d.a is 1.0"),
         ({"a": None, "c": "x"}, "d.a is None"),
@@ -304,4 +304,4 @@ def test_a_difference_is_seen() -> None:
         ({"a": 1, "c": "x", "b": ["k", 2]}, "d.b[] is 2"),
         ([], "d is []"),
     ):
-        assert differences(shape, value, "d") == [told]
+        assert differences(shape, value, "d") == [expected]

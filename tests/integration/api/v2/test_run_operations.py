@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 
 RUNS = "/api/v2/worker-runs"
 CUSTOM = {"urls": [{"url": "https://a.example"}]}
-NOBODY = "01HFXXXXXXXXXXXXXXXXXXXXXX"
+ABSENT = "01HFXXXXXXXXXXXXXXXXXXXXXX"
 
 
 async def start(api: Api, worker: str = "owner~reader", **body: Any) -> str:
@@ -146,7 +146,7 @@ async def test_a_foreign_run_looks_like_none(app: App, api: Api, run_slug: str) 
     ):
         method, _, suffix = request.partition(" ")
         seen = []
-        for run in (run_slug, NOBODY, "no%20such%7Erun"):
+        for run in (run_slug, ABSENT, "no%20such%7Erun"):
             answer = await api.send(method, f"{RUNS}/{run}{suffix}", key=app.other_key)
             seen.append(fails(answer, 404, 70001) | {"request_id": ""})
         assert seen[0] == seen[1] == seen[2]
@@ -154,7 +154,7 @@ async def test_a_foreign_run_looks_like_none(app: App, api: Api, run_slug: str) 
 
 async def test_an_unknown_worker_has_no_last_run(app: App, api: Api) -> None:
     await app.publish("hidden", public=False)
-    for ref in (NOBODY, "owner~nobody", "reader", "owner~hidden"):
+    for ref in (ABSENT, "owner~nobody", "reader", "owner~hidden"):
         path = f"/api/v2/workers/{ref}/runs/last"
         fails(await api.get(path, key=app.other_key), 404, 50001, "worker does not exist")
 
@@ -211,7 +211,7 @@ async def test_the_list_is_filtered_by_status_and_worker(app: App, api: Api) -> 
     for query in ("status=aborting", "status=aborted", "status=5"):
         assert await found(query) == [stopping, gone]
     assert await found("status=running") == []
-    for ref in ("typed%20text", "owner~nobody", NOBODY):
+    for ref in ("typed%20text", "owner~nobody", ABSENT):
         assert await found(f"worker_id={ref}") == []
 
 

@@ -1,4 +1,4 @@
-"""Doorbells whose other side goes away: the database, or a listener killed with -9."""
+"""Signals whose other side goes away: the database, or a listener killed with -9."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from pathlib import Path
 from fyke.storage.signals.datagram import DatagramSignals
 
 async def main():
-    async with DatagramSignals(Path(sys.argv[1])).listen() as ear:
+    async with DatagramSignals(Path(sys.argv[1])).listen() as listener:
         print("listening", flush=True)
-        await ear.wait(frozenset({"never"}), 600)
+        await listener.wait(frozenset({"never"}), 600)
 
 asyncio.run(main())
 """
