@@ -76,9 +76,9 @@ def test_a_success_is_reported_in_both_forms(platform: Booted, receiver: Receive
     assert (data["status"], data["run_status"]) == (SUCCEEDED, "succeeded")
     assert data["results"] == data["result_count"] == 2
     assert (data["usage"], data["error_message"]) == ("0", "")
-    begun, ended = data["execution_start_timestamp"], data["execution_end_timestamp"]
-    assert before <= begun <= ended <= time.time() + 1
-    assert data["running_duration"] == ended - begun
+    started, ended = data["execution_start_timestamp"], data["execution_end_timestamp"]
+    assert before <= started <= ended <= time.time() + 1
+    assert data["running_duration"] == ended - started
     assert isinstance(data["result_message"], str)
     assert delivered(platform, run)["last_status"] == 200
 
@@ -125,12 +125,12 @@ def test_sync_runs_reruns_and_tasks_are_reported_too(platform: Booted, receiver:
     run = platform.call("/api/v1/scraper/run", body)["run_slug"]
     assert receiver.wait("/sync")[0].data["run_slug"] == run
     silent = platform.call("/api/v1/rerun", {"run_slug": run})["run_slug"]
-    told = platform.call(
+    rerun = platform.call(
         "/api/v1/rerun", {"run_slug": run, "callback_url": receiver.url("/rerun")}
     )["run_slug"]
-    assert receiver.wait("/rerun")[0].data["run_slug"] == told
+    assert receiver.wait("/rerun")[0].data["run_slug"] == rerun
     task = platform.call(
-        "/api/v2/worker-tasks", {"worker_id": slug, "title": "told", "input": body["input"]}
+        "/api/v2/worker-tasks", {"worker_id": slug, "title": "called", "input": body["input"]}
     )
     url = receiver.url("/task")
     of_task = platform.call("/api/v1/task/run", {"task_slug": task["slug"], "callback_url": url})
@@ -184,7 +184,7 @@ def test_the_signature_is_valid_for_any_library_and_for_this_body_only(
 
 def test_another_account_signs_with_another_secret(platform: Booted, receiver: Receiver) -> None:
     key = platform.new_account("callback-guest")
-    # the operator's Worker, because that of a guest needs a machine with every wall
+    # the operator's Worker, because that of a guest needs a machine with complete isolation
     slug = platform.push(zoo("upserts"), "callback-public-upserts", public=True)
     body = {
         "scraper_slug": slug,
@@ -326,7 +326,7 @@ def test_a_server_that_is_killed_before_the_delivery(
     own_platform.wait_for(lambda: own_platform.detail(run)["status"] == 2, "its beginning")
     own_platform.wait_for(own_platform.sandboxes, "its process")
     supervisor = _supervisor_of(own_platform.role("server"))
-    os.kill(supervisor, signal.SIGSTOP)  # so that nobody starts another server
+    os.kill(supervisor, signal.SIGSTOP)  # so that no other server is started
     try:
         own_platform.kill_role("server")
         own_platform.wait_for(
@@ -346,7 +346,7 @@ def test_a_server_that_is_killed_before_the_delivery(
 def test_a_server_that_is_killed_while_it_delivers(
     own_platform: Booted, receiver: Receiver
 ) -> None:
-    """Nobody knows whether it arrived, so it comes again, under the same id."""
+    """Whether it arrived is unknown, so it is sent again, under the same id."""
     receiver.reply("/twice", Reply(hang=True))
     slug = own_platform.push(zoo("upserts"), "callback-upserts")
     run = start(own_platform, slug, receiver.url("/twice"))

@@ -1,4 +1,4 @@
-"""The way out of a run: what it reaches, what it does not, and that every byte is counted."""
+"""The egress of a run: what it reaches, what it does not, and that every byte is counted."""
 
 from __future__ import annotations
 
@@ -255,9 +255,9 @@ def test_a_version_reaches_what_it_declares_and_each_site_is_reported(
     detail, rows = world.platform.ended(run), world.platform.rows(run)
     assert [row["answer"] for row in rows] == [200, 0, 403, 2, 403, 2]
     with FykeClient(world.platform.url, world.platform.key) as client:
-        told = client.sites(run)
-    assert told.egress == ("127.0.0.1",)
-    sites = {one.domain: one for one in told.list}
+        reported = client.sites(run)
+    assert reported.egress == ("127.0.0.1",)
+    sites = {one.domain: one for one in reported.list}
     assert {name: (s.requests, s.refused, s.why) for name, s in sites.items()} == {
         "127.0.0.1": (2, 0, ""),
         "undeclared.example": (0, 2, "undeclared"),
@@ -358,7 +358,7 @@ def test_a_run_that_uses_exactly_its_limit_has_not_gone_over_it(
 
 
 def test_the_limit_is_for_all_subtasks_together(world: World, site: CountingSite) -> None:
-    """Each of six fetches is below the limit, and over before anybody has added them up."""
+    """Each of six fetches is below the limit, and over before they are added up."""
     schema = {
         "properties": [{"name": "urls", "type": "array"}],
         "concurrency": {"fields": ["urls"]},

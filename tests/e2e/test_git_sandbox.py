@@ -1,4 +1,4 @@
-"""Fetching from a repository in a Fyke that was really started: its server puts up a box, by the
+"""Fetching from a repository in a Fyke that was really started: its server makes a sandbox, by the
 launcher of root and as a plain user, and git comes out at the host and nowhere else.
 """
 
@@ -21,7 +21,7 @@ UID = 30_000 + os.getpid() % 10_000  # of this run of the suite alone
 
 @pytest.mark.parametrize("uid", [None, UID], ids=["launcher", "plain"])
 def test_git_gets_as_far_as_the_certificate(tmp_path: Path, uid: int | None) -> None:
-    """The host's certificate is from nobody whom this machine trusts, and git sees that."""
+    """The host's certificate is from an authority that this machine does not trust, and git sees that."""
     with (
         git_server(tmp_path) as server,
         booted(uid=uid, git_allow=f"localhost:{server.port}") as up,

@@ -305,7 +305,7 @@ def test_go_gets_whole_numbers_where_it_decodes_into_int(reader: Reader) -> None
 
 
 def test_php_and_python_check_the_status_before_the_code(reader: Reader) -> None:
-    """Whoever looks at the status only, and whoever looks at the code only, must agree."""
+    """A client that reads only the status and one that reads only the code must agree."""
     good = reader.start_body(["https://a.example"])
     cases: list[tuple[str, Any, int, int]] = [
         ("/api/v1/scraper/run", good, 200, 0),

@@ -1,4 +1,4 @@
-"""The limits of a run as the kernel was told them, read from its control group while it runs."""
+"""The limits of a run as the kernel has them, read from its control group while it runs."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ CoreSDK.Result.push_data({"share": (time.process_time() - used) / 3})
 
 
 def group(platform: Booted, controller: str) -> Path:
-    """The one control group of a box of this platform, for a controller."""
+    """The one control group of a sandbox of this platform, for a controller."""
     scope = os.fsencode((platform.home / "work").absolute())
     parent = "fyke-" + hashlib.sha256(scope).hexdigest()[:12]
 

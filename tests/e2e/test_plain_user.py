@@ -1,4 +1,4 @@
-"""Started by an ordinary user: the walls hold, but nobody can limit cpu and memory hard, so only
+"""Started by an ordinary user: isolation is enforced, but not hard limits of cpu and memory, so only
 the operator's own Workers run.
 """
 

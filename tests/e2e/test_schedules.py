@@ -1,5 +1,5 @@
-"""A schedule fires on a whole platform. Nobody waits for a minute: its next time is set to now in
-the state, as if the minute had come, and a change of another schedule rings the bell.
+"""A schedule fires on a whole platform. No test waits for a minute: its next time is set to now in
+the state, as if the minute had come, and a change of another schedule sends the signal.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def test_a_schedule_starts_a_run_that_is_executed(platform: Booted) -> None:
     slug = platform.push(python_project(MAIN), "scheduled")
     made = [
         send(platform, "POST", TASKS, {"worker_id": slug, "title": title, "input": {}})["slug"]
-        for title in ("by itself", "the bell")
+        for title in ("by itself", "the signal")
     ]
     path, signals = (f"/api/fyke/tasks/{task}/schedule" for task in made)
     send(platform, "PUT", path, {"kind": "interval", "every": 3600})

@@ -1,4 +1,4 @@
-"""Two servers on one PostgreSQL behind one address: nobody can tell them from one."""
+"""Two servers on one PostgreSQL behind one address: clients cannot distinguish them from one."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ pytestmark = pytest.mark.needs("postgres")
 ROOT = Path(__file__).parents[2]
 # Tests of processes, users and databases, and these here: they choose their own servers.
 OF_ONE_SERVER = ("bad_day", "first_process", "plain_user", "postgres", "two_servers")
-# A backup holds the files of SQLite, but nothing of PostgreSQL, so not every command is tried; and
-# each server tells its own part of a rate.
+# A backup contains the files of SQLite, but nothing of PostgreSQL, so not every command is tried;
+# and each server reports its own share of a rate.
 OF_ONE_DATABASE = (
     "test_cli.py::test_a_backup_becomes_a_platform_of_its_own",
     "test_cli.py::test_every_command_was_tried",
@@ -145,9 +145,9 @@ def test_a_schedule_fires_once_although_both_look(twins: BootedPair, quick: str)
     marks = ", ".join("?" * len(tasks))
     twins.change_state(f"UPDATE schedules SET next_at = ? WHERE task_id IN ({marks})", due, *tasks)
     signals = {"kind": "daily", "time": "00:00"}
-    spare = {"worker_id": quick, "title": "bell", "input": {}}
-    ringing = data(twins, "POST", "/api/v2/worker-tasks", spare)["slug"]
-    data(twins, "PUT", f"/api/fyke/tasks/{ringing}/schedule", signals)
+    other = {"worker_id": quick, "title": "signal", "input": {}}
+    signalling = data(twins, "POST", "/api/v2/worker-tasks", other)["slug"]
+    data(twins, "PUT", f"/api/fyke/tasks/{signalling}/schedule", signals)
 
     def fires(task: str) -> list[Any]:
         found: list[Any] = data(twins, "GET", f"/api/fyke/tasks/{task}/schedule/fires")["list"]
@@ -176,11 +176,11 @@ def test_callbacks_come_once_and_in_order(
     for run in runs:
         twins.wait_for(lambda run=run: _all_sent(twins, run), "its callbacks")
     for number, run in enumerate(runs):
-        told = receiver.at(f"/twin-{number}")
-        assert {one.data["run_slug"] for one in told} == {run}
-        assert len({one.headers["webhook-id"] for one in told}) == len(told)
-        # that a run has begun is not told any more once it has ended
-        words = [one.data["run_status"] for one in told]
+        received = receiver.at(f"/twin-{number}")
+        assert {one.data["run_slug"] for one in received} == {run}
+        assert len({one.headers["webhook-id"] for one in received}) == len(received)
+        # the start of a run is no longer reported once it has ended
+        words = [one.data["run_status"] for one in received]
         assert words in (["running", "succeeded"], ["succeeded"])
 
 
@@ -204,8 +204,8 @@ def test_the_rate_of_a_key_is_that_of_both_together(twins: BootedPair) -> None:
     assert refused
     assert {answer.json()["code"] for answer in refused} == {13000}
     assert all(int(answer.headers["retry-after"]) >= 1 for answer in refused)
-    told = {answer.headers["ratelimit-policy"] for answer in found}
-    assert told == {'"default";q=4;w=2'}  # of the one that answers
+    policies = {answer.headers["ratelimit-policy"] for answer in found}
+    assert policies == {'"default";q=4;w=2'}  # of the one that answers
 
 
 def test_a_stream_goes_on_at_the_other_server(twins: BootedPair) -> None:

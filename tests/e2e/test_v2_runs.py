@@ -1,4 +1,4 @@
-"""API v2 against a whole platform: a run from its start to its files, and both ways out of one."""
+"""API v2 against a whole platform: a run from its start to its files, and both ways to end one."""
 
 from __future__ import annotations
 

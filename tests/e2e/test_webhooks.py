@@ -1,4 +1,4 @@
-"""A whole platform tells an endpoint and a mail box: of a run, of its end, of an alert."""
+"""A whole platform notifies an endpoint and a mailbox: of a run, of its end, of an alert."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ def ask(platform: Booted, path: str) -> Any:
 def test_an_endpoint_is_notified_and_the_installation_is_healthy(
     platform: Booted, receiver: Receiver
 ) -> None:
-    told(platform, receiver)
-    the_installation_is_well(platform)
+    run_and_receive(platform, receiver)
+    assert_healthy(platform)
 
 
 @pytest.mark.long
@@ -69,7 +69,7 @@ def test_an_alert_is_sent_by_mail(receiver: Receiver) -> None:
             "mail_from": "fyke@example.org",
         }
         with booted(**settings) as platform:
-            run = told(platform, receiver, "ada@example.org")
+            run = run_and_receive(platform, receiver, "ada@example.org")
             platform.wait_for(lambda: mailbox.messages, "the mail")
             page = ask(platform, "/api/fyke/alerts")
             assert (page["count"], page["unread"], page["list"][0]["run_slug"]) == (1, 1, run)
@@ -78,8 +78,8 @@ def test_an_alert_is_sent_by_mail(receiver: Receiver) -> None:
     assert b"Subject: [Fyke] Failures" in text and f"/runs/{run}".encode() in text
 
 
-def told(platform: Booted, receiver: Receiver, *emails: str) -> str:
-    """Let a run fail and follow what is told of it; return the run. Leaves no webhook behind."""
+def run_and_receive(platform: Booted, receiver: Receiver, *emails: str) -> str:
+    """Let a run fail and follow its notifications; return the run. Leaves no webhook behind."""
     slug = platform.push(zoo("raises"), "webhook-raises")
     events = ["run.started", "run.failed", "alert.raised"]
     wanted = {"name": "Ops", "url": receiver.url("/ops"), "events": events}
@@ -111,8 +111,8 @@ def remove(platform: Booted, path: str) -> None:
     assert answer.json()["code"] == 0, answer.text
 
 
-def the_installation_is_well(platform: Booted) -> None:
-    """What the operator is told of a platform that has carried out a run."""
+def assert_healthy(platform: Booted) -> None:
+    """What the operator sees of a platform that has executed a run."""
     for card in CARDS:
         checks = ask(platform, f"/api/fyke/installation/health/{card}")["list"]
         levels = {check["level"] for check in checks}

@@ -176,7 +176,7 @@ def nothing_is_left(platform: Booted, run: str) -> None:
 
 
 def groups_of(platform: Booted) -> list[str]:
-    """Control groups of boxes of this platform, wherever they are mounted."""
+    """Control groups of sandboxes of this platform, wherever they are mounted."""
     scope = os.fsencode((platform.home / "work").absolute())
     parent = "fyke-" + hashlib.sha256(scope).hexdigest()[:12]
     found = Path("/sys/fs/cgroup").glob(f"**/{parent}/*/")
@@ -206,9 +206,9 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("what", REFUSED)
-def test_what_cannot_run_is_refused_at_the_upload(platform: Booted, what: str) -> None:
-    files, words = REFUSED[what]
+@pytest.mark.parametrize("fault", REFUSED)
+def test_what_cannot_run_is_refused_at_the_upload(platform: Booted, fault: str) -> None:
+    files, words = REFUSED[fault]
     with pytest.raises(ApiError, match=re.escape(words)):
         platform.push(packed(files), "zoo-refused")
 

@@ -47,7 +47,7 @@ def plain(text: str) -> str:
 
 
 def routes(app: Any) -> set[str]:
-    """What the document describes."""
+    """Return the routes that the document describes."""
     return {
         f"{method.upper()} {path}"
         for path, operations in app.openapi()["paths"].items()
@@ -101,7 +101,7 @@ async def test_every_field_is_named_in_the_section_of_its_operation(app: Any) ->
         "POST /api/v1/task/run": text,
         "POST /api/v2/workers/{workerId}/runs": text,
         "POST /api/v1/run/list": text,
-        # what a run shows, takes and gives is told once for a run by its id, once for the newest
+        # what a run shows, takes and gives is written once for a run by its id, once for the newest
         "GET /api/v2/worker-runs": text,
     }
     again = re.compile(r"/api/v2/.*(runs/last|/rerun)")
@@ -129,9 +129,9 @@ async def test_every_request_header_is_documented_in_one_place(app: Any) -> None
         for parameter in operation.get("parameters", ())
         if parameter["in"] == "header"
     }
-    told = set(re.findall(r"^\| `([^`]+)` \|", section[1], re.MULTILINE))
-    assert {"Idempotency-Key", "If-None-Match", "Last-Event-ID"} <= told
-    assert taken - told <= {"Range", "If-Range"}  # of downloads, told with them
+    named = set(re.findall(r"^\| `([^`]+)` \|", section[1], re.MULTILINE))
+    assert {"Idempotency-Key", "If-None-Match", "Last-Event-ID"} <= named
+    assert taken - named <= {"Range", "If-Range"}  # of downloads, described with them
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What ends an attempt: the first wish, and a sandbox that hangs."""
+"""What ends an attempt: the first request, and a sandbox that hangs."""
 
 from __future__ import annotations
 

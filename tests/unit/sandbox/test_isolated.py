@@ -1,4 +1,4 @@
-"""A box whose walls cannot be taken down still gives up its descriptors."""
+"""A sandbox that cannot be removed still releases its descriptors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def test_close_releases_its_descriptors_although_the_namespaces_stay() -> 
     (out, out_in), (err, err_in) = os.pipe(), os.pipe()
 
     async def close() -> None:
-        raise SandboxStartFailed("the box did not end")
+        raise SandboxStartFailed("the sandbox did not end")
 
     held = SimpleNamespace(ends=ProcessPipes(control, listeners, out, err), close=close)
     sandbox = IsolatedSandbox(cast(Any, held), cast(Any, None), SandboxLimits(1, 2**20, 2**20))

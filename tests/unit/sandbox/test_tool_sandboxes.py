@@ -1,4 +1,4 @@
-"""Parts of the box for tools that need no walls: caches, places, what is kept of the output."""
+"""Parts of the sandbox for tools that need no isolation: caches, folders, the kept output."""
 
 from __future__ import annotations
 
@@ -133,14 +133,14 @@ def test_places_that_are_never_mounted(path: str) -> None:
 
 
 def test_only_uv_brings_something_along(tmp_path: Path) -> None:
-    shelf = tmp_path / "shelf"
-    shelf.mkdir()
-    places = ToolPaths.at(tmp_path, [shelf, shelf, tmp_path / "none"])
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    places = ToolPaths.at(tmp_path, [wheels, wheels, tmp_path / "none"])
     order = LaunchOrder("A", "uv", None, None, 1, 2**26, 8, 2**20, 2**20)
     uv, *rest = places.extras_of(order)
     assert uv[1] == "/run/fyke/uv" and uv[0].is_file()
-    # root mounts nothing that not everybody can read, and the folder of a test is closed
-    assert rest == ([] if ROOT else [(shelf, str(shelf))])
+    # root mounts nothing that some user cannot read, and the folder of a test is closed
+    assert rest == ([] if ROOT else [(wheels, str(wheels))])
     for kind in ("npm", "git", "go-build", "python"):
         other = LaunchOrder("A", kind, None, None, 1, 2**26, 8, 2**20, 2**20)
         assert places.extras_of(other) == ()

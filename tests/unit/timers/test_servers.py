@@ -55,7 +55,7 @@ class Beats:
 
 
 class Ended(Exception):
-    """The script of the bell is over."""
+    """The script of the signals is over."""
 
 
 @dataclass
@@ -138,7 +138,7 @@ async def test_servers_that_start_and_stop_are_counted_at_the_next_signal() -> N
     assert first.beats.notified == [SERVERS] * 3
     await first.beat()
     assert first.share.servers == 1
-    assert len(first.beats.notified) == 3  # an ordinary beat disturbs nobody
+    assert len(first.beats.notified) == 3  # an ordinary beat sends no signal
 
 
 async def test_a_server_that_comes_back_from_a_long_pause_is_counted_again() -> None:

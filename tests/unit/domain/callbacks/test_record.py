@@ -49,7 +49,7 @@ async def test_gone_is_final_and_all_else_is_tried_again(outbox: Outbox) -> None
 async def test_ten_tries_over_75_hours_and_then_it_has_failed(outbox: Outbox) -> None:
     run = await outbox.run()
     await outbox.end(run)
-    begun = outbox.clock.now_ms()
+    started = outbox.clock.now_ms()
     for number, wait in enumerate((*WAITS, None), 1):
         claimed = await outbox.claim()
         done = await outbox.tried(claimed, 503)
@@ -63,7 +63,7 @@ async def test_ten_tries_over_75_hours_and_then_it_has_failed(outbox: Outbox) ->
         assert await outbox.claims() == []
         outbox.clock.advance(0.01)
     assert (done.state, done.tries, done.last_status) == (DeliveryState.FAILED, 10, 503)
-    assert 67 < (outbox.clock.now_ms() - begun) / 3_600_000 < 83
+    assert 67 < (outbox.clock.now_ms() - started) / 3_600_000 < 83
     tries = (await outbox.storage.read(lambda tx: tx.outbox.tries_of([done.id])))[done.id]
     assert [(one.status, one.duration_ms) for one in tries] == [(503, 7)] * 10
 
@@ -113,7 +113,7 @@ async def test_after_five_days_of_failures_all_that_waits_is_given_up(
 ) -> None:
     runs = [await outbox.run() for _ in range(3)]
     await outbox.end(runs[0])
-    begun = outbox.clock.now_ms()
+    started = outbox.clock.now_ms()
     await outbox.tried(await outbox.claim(), 500)
     outbox.clock.advance(5 * DAY)
     for run in runs[1:]:
@@ -121,7 +121,7 @@ async def test_after_five_days_of_failures_all_that_waits_is_given_up(
     last = await outbox.claim()
     done = await outbox.tried(last, 500)
     now = outbox.clock.now_ms()
-    assert await outbox.receiver() == Receiver(outbox.owner, RECEIVER, begun, 0, now, now)
+    assert await outbox.receiver() == Receiver(outbox.owner, RECEIVER, started, 0, now, now)
     assert done is not None
     found = [(await outbox.of_run(run))[TERMINAL] for run in runs]
     assert {one.state for one in found} == {DeliveryState.FAILED}

@@ -1,4 +1,4 @@
-"""Every way of an input, there and back: it never changes what nobody changed."""
+"""Every conversion of an input, there and back: it never changes what the user did not."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ SYSTEMS = st.fixed_dictionaries(
 
 
 def _browser(pairs: list[tuple[str, str]]) -> FormPairs:
-    """As a browser sends it: line ends as CRLF, and no half of a pair, which no form can hold."""
+    """As a browser sends it: line ends as CRLF, and no half of a pair, which no form can contain."""
     for _, text in pairs:
         text.encode()
         assert "\0" not in text

@@ -1,4 +1,4 @@
-"""Acknowledged means stored, whatever happens in between; and nobody takes more than his share."""
+"""Acknowledged means stored, whatever happens in between; and no run takes more than its share."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ async def test_a_flooding_attempt_gets_a_turn_and_not_more(results: BlockableRes
         results.unblocked.set()
         await asyncio.gather(*pushes)
         sizes = [{b.attempt_id: len(b.rows) for b in batches} for batches in results.batches]
-        assert sizes[0] == {"flood": waiting.ROWS_A_TURN}  # nobody else was there yet
+        assert sizes[0] == {"flood": waiting.ROWS_A_TURN}  # no other run was there yet
         assert sizes[1] == {"flood": waiting.ROWS_IN_COMPANY, "quiet": 1}
         assert max(size["flood"] for size in sizes[1:]) == waiting.ROWS_IN_COMPANY
 
@@ -209,7 +209,7 @@ async def test_first_call_is_noted_once(results: BlockableResults) -> None:
 
 
 async def test_the_cap_of_rows_is_exact_over_all_attempts(results: BlockableResults) -> None:
-    told: list[tuple[str, Reason]] = []
+    reached: list[tuple[str, Reason]] = []
     cap = Reason.of(ReasonCode.ROW_CAP, max_rows=10)
     async with running(results) as taking:
         attempts = [
@@ -218,7 +218,7 @@ async def test_the_cap_of_rows_is_exact_over_all_attempts(results: BlockableResu
                 name,
                 "",
                 OutputLimits(rows=10),
-                lambda reason, name=name: told.append((name, reason)),
+                lambda reason, name=name: reached.append((name, reason)),
             )
             for name in "ab"
         ]
@@ -228,14 +228,14 @@ async def test_the_cap_of_rows_is_exact_over_all_attempts(results: BlockableResu
         refused = [outcome for outcome in outcomes if outcome is not None]
         assert len(refused) == 20
         assert all("10 rows" in str(outcome) for outcome in refused)
-        assert sorted(told, key=lambda each: each[0]) == [("a", cap), ("b", cap)]
+        assert sorted(reached, key=lambda each: each[0]) == [("a", cap), ("b", cap)]
         assert attempts[0].row_cap_reached == cap
         late = await taking.open(
-            "run", "c", "", on_row_cap=lambda reason: told.append(("c", reason))
+            "run", "c", "", on_row_cap=lambda reason: reached.append(("c", reason))
         )
         with pytest.raises(RowRefused, match="10 rows"):
             await late.push(b"1")
-        assert told[-1] == ("c", cap)
+        assert reached[-1] == ("c", cap)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Rings for followers: the first at once, then one for each pause in which something came."""
+"""Signals for followers: the first at once, then one for each pause in which output came."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class LocalSignals:
 
 async def test_the_first_signal_leaves_at_once_and_the_rest_share_one() -> None:
     signals = LocalSignals()
-    notified = OutputSignals(signals, pause=0.02)  # type: ignore[arg-type]  # of a doorbell it only rings
+    notified = OutputSignals(signals, pause=0.02)  # type: ignore[arg-type]  # only notify is used
     for _ in range(100):
         notified.stored("a")
     notified.stored("b")
@@ -36,7 +36,7 @@ async def test_the_first_signal_leaves_at_once_and_the_rest_share_one() -> None:
 
 async def test_an_idle_run_signals_at_once_again_and_is_forgotten() -> None:
     signals = LocalSignals()
-    notified = OutputSignals(signals, pause=0.0)  # type: ignore[arg-type]  # of a doorbell it only rings
+    notified = OutputSignals(signals, pause=0.0)  # type: ignore[arg-type]  # only notify is used
     notified.stored("a")
     async with asyncio.timeout(5):
         while notified._resting:

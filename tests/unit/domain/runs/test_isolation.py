@@ -1,4 +1,4 @@
-"""Which Workers a runner carries out, by its level."""
+"""Which Workers a runner executes, by its level."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from support.memory import MemoryStorage, a_worker, add_account, caller_of
 
 ID = "01KJXSR49GEMBEZZ5FZDPVNBWK"
 DAY = 86_400_000
-# somebody else's that was public once, and of which there are runs
+# another account's that was public once, and of which there are runs
 GONE = a_worker("01OTHER", name="once")
 
 

@@ -274,8 +274,8 @@ def test_left_out_folders_are_reported() -> None:
 
 
 def test_describe() -> None:
-    finding = Finding("error", "c", "f.json", 3, "is bad", "mend it")
-    assert describe(finding) == "f.json:3: is bad; mend it"
+    finding = Finding("error", "c", "f.json", 3, "is bad", "fix it")
+    assert describe(finding) == "f.json:3: is bad; fix it"
 
 
 @pytest.mark.parametrize(
@@ -303,7 +303,7 @@ def test_hostile_sources(source: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("entry", "text", "told"),
+    ("entry", "text", "reported"),
     [
         ("main.py", "from sdk import CoreSDK\n", False),
         ("main.py", "if True:\n    import sdk\n", False),
@@ -316,7 +316,7 @@ def test_hostile_sources(source: bytes) -> None:
         ("main.go", 'import "example.com/GoSdkish"', True),
     ],
 )
-def test_a_project_without_the_sdk_is_reported(entry: str, text: str, told: bool) -> None:
+def test_a_project_without_the_sdk_is_reported(entry: str, text: str, reported: bool) -> None:
     files: dict[str, str | bytes] = {entry: text, "go.mod": "", "input_schema.json": SCHEMA}
     found = read_project(archive(files)).findings
-    assert ("sdk_not_imported" in {finding.code for finding in found}) == told
+    assert ("sdk_not_imported" in {finding.code for finding in found}) == reported

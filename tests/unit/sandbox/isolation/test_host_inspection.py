@@ -1,4 +1,4 @@
-"""Looking at a process of ours from outside; a real box is looked at by the sandbox's tests."""
+"""Inspecting a process of ours from outside; the sandbox's tests inspect a real sandbox."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_what_a_process_gives_away_is_seen(sleeper: int) -> None:
 
 
 def test_a_process_without_a_sandbox_does_not_count_as_isolated(sleeper: int) -> None:
-    """Nobody enters the user namespace that he is in already."""
+    """No process can enter the user namespace that it is in already."""
     assert outside.inspect_host(sleeper, sleeper, []).nesting == "setns: EINVAL"
 
 

@@ -1,4 +1,4 @@
-"""What is peculiar to blobs on a file system: leftovers, permissions, a full disk."""
+"""What is peculiar to blobs on a file system: remains, permissions, a full disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ears without any transport."""
+"""Listeners without any transport."""
 
 from __future__ import annotations
 
