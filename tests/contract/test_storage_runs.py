@@ -131,7 +131,7 @@ async def test_counts_follow_moves_and_removals(state: State) -> None:
 
     def work(tx: Transaction) -> int:
         tx.runs.move(replace(made[0], state=RunState.ABORTED), RunState.READY)
-        tx.runs.move(replace(made[4], state=RunState.ABORTED), RunState.RUNNING)  # from a wrong state
+        tx.runs.move(replace(made[4], state=RunState.ABORTED), RunState.RUNNING)  # no effect
         tx.runs.delete(made[1].id)
         return tx.runs.page(owner, aborted, offset=0, limit=1)[0]
 

@@ -1,5 +1,5 @@
-"""Started by an ordinary user: isolation is enforced, but not hard limits of cpu and memory, so only
-the operator's own Workers run.
+"""Started by an ordinary user: isolation is enforced, but not hard limits of cpu and memory, so
+only the operator's own Workers run.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from fyke.model.results import AttemptBatch, RunTotals
 
 
 class BlockableResults:
-    """Counts and orders like a store. Commits wait until ``unblocked``; ``failures`` are raised first."""
+    """Counts and orders like a store. Commits wait for ``unblocked``; ``failures`` come first."""
 
     def __init__(self) -> None:
         self.unblocked = asyncio.Event()

@@ -86,7 +86,7 @@ def _steps(parts: list[bytes]) -> tuple[list[Step], bytes, bytes]:
 
 
 def handshake(data: bytes) -> None:
-    """However it is cut, the conversation is the same, and nothing is dialled without the secret."""
+    """However it is cut, the conversation is the same; without the secret nothing is dialled."""
     whole, cut = _steps([data[1:]]), _steps(pieces(data))
     assert whole[0] == cut[0] and whole[2] == cut[2]
     if whole[0] and isinstance(whole[0][-1], Dial):
@@ -122,7 +122,7 @@ def framing(data: bytes) -> None:
 
 
 def host(data: bytes) -> None:
-    """An accepted host has one reading: read again it is the same, and the rules decide the same."""
+    """An accepted host has one reading: read again it is the same, and so is the decision."""
     try:
         found = parse_host(data)
     except BadHost as error:

@@ -18,7 +18,7 @@ FROM_OUR_PAGE = {"sec-fetch-site": "same-origin", "origin": BASE}
 
 
 class Visitor:
-    """Requests pages as a browser does, without JavaScript, and checks each against the common rules."""
+    """Requests pages as a browser does, without JavaScript, and checks the common rules."""
 
     def __init__(self, http: httpx2.AsyncClient) -> None:
         self.http = http

@@ -1,4 +1,4 @@
-"""Ordinary clients in real sandboxes: not one line of proxy code, and SDK calls stay where they are."""
+"""Ordinary clients in real sandboxes: no proxy code of their own, and SDK calls stay local."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The launcher of root: which client it obeys, what it refuses, and that no process outlives its parent."""
+"""The launcher of root: which client it obeys, what it refuses, and that no process outlives it."""
 
 from __future__ import annotations
 
@@ -288,7 +288,7 @@ async def test_a_work_folder_cannot_be_a_link(tmp_path: Path) -> None:
         Launcher(tmp_path, (SERVICE_UID, SERVICE_UID), range(UID_BASE, UID_BASE + 1))
 
 
-# --- no process outlives its parent
+# --- no process outlives the launcher
 
 
 async def test_sandboxes_end_with_their_client(place: Site) -> None:

@@ -1,4 +1,4 @@
-"""Each of the 39 operations called for real, and the whole answer checked against the published tables.
+"""Each of the 39 operations called for real; the whole answer is checked by the published tables.
 
 ``SHAPES`` says what an answer is made of: exactly these keys, exactly these JSON types. It is
 written from the contract and knows nothing of the models that the server documents itself with.

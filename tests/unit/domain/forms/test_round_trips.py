@@ -46,7 +46,7 @@ SYSTEMS = st.fixed_dictionaries(
 
 
 def _browser(pairs: list[tuple[str, str]]) -> FormPairs:
-    """As a browser sends it: line ends as CRLF, and no half of a pair, which no form can contain."""
+    """As a browser sends it: line ends as CRLF, and no half of a surrogate pair."""
     for _, text in pairs:
         text.encode()
         assert "\0" not in text
