@@ -36,7 +36,7 @@ import os, sys
 words = sys.argv[1:]
 if words[:1] == ["--args"]:
     with open(int(words[1]), "rb", closefd=False) as given:
-        options = [each for each in given.read().split(b"\\0") if each != WALL]
+        options = [each for each in given.read().split(b"\\0") if each != LAYER]
     fewer = os.memfd_create("fewer", 0)
     os.write(fewer, b"\\0".join(options))
     os.lseek(fewer, 0, os.SEEK_SET)
@@ -53,7 +53,7 @@ def leaky(**settings: str) -> Iterator[Booted]:
         folder.chmod(0o755)
         shutil.copy(PROGRAM, folder / "real")
         script = folder / "bwrap"
-        text = LEAKY.replace("WALL", repr(LAYER[0].encode()))
+        text = LEAKY.replace("LAYER", repr(LAYER[0].encode()))
         text = text.replace("REAL", repr(str(folder / "real"))).replace("PROGRAM", repr(PROGRAM))
         script.write_text(text)
         script.chmod(0o755)
