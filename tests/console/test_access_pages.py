@@ -202,7 +202,7 @@ async def test_a_key_is_shown_once_and_does_what_was_chosen(app: App, owner: Vis
         ({"scopes": []}, "scopes", "Choose at least one"),
     ],
 )
-async def test_what_is_wrong_with_a_key_stands_at_its_field(
+async def test_errors_of_a_key_stand_at_their_field(
     owner: Visitor, changed: dict[str, str | list[str]], field: str, text: str
 ) -> None:
     form = {"name": "a", "scopes": ["read", "run"], "expires": "", "rate_limit": ""} | changed
@@ -246,7 +246,7 @@ async def test_the_last_owner_stays_and_the_page_says_why(owner: Visitor) -> Non
         assert "last owner" in page.text
 
 
-async def test_what_is_wrong_with_an_invitation_stands_at_its_field(owner: Visitor) -> None:
+async def test_errors_of_an_invitation_stand_at_their_field(owner: Visitor) -> None:
     for name, text in (("<b>", "cannot name a user"), ("owner", "is a user already")):
         form = {"name": name, "role": "viewer"}
         page = await owner.post("/settings/users/invite", form, status=422)

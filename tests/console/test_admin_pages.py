@@ -75,7 +75,7 @@ async def test_accounts_are_made_credited_and_moved(app: App, owner: Visitor) ->
     await owner.post("/admin/accounts/guest/plan", {"plan": "pro"}, status=404)
 
 
-async def test_what_is_configured_is_shown_without_passwords(owner: Visitor) -> None:
+async def test_the_configuration_is_shown_without_passwords(owner: Visitor) -> None:
     page = await owner.get("/admin/settings")
     assert "postgresql://fyke:***@db/fyke" in page.text and "file (config.toml)" in page.text
     page = await owner.get("/admin/proxies")

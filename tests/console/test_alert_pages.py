@@ -74,7 +74,7 @@ async def test_every_kind_of_rule_is_said_kept_and_shown_again(app: App, owner: 
             assert form.value(name) == value.replace(",", ".")
 
 
-async def test_what_is_wrong_is_said_at_its_field(app: App, owner: Visitor) -> None:
+async def test_errors_stand_at_their_field(app: App, owner: Visitor) -> None:
     async def faults(**data: str) -> dict[str, str]:
         page = await owner.post(f"{RULES}/new", {"name": "N", **data}, status=422)
         assert page.value("name") == data.get("name", "N")

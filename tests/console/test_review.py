@@ -69,7 +69,7 @@ async def test_a_newer_version_is_compared_and_returned_with_a_note(
     assert (review.state.value, review.reply) == ("returned", "No, because")
 
 
-async def test_who_comes_second_sees_who_was_first(app: App, owner: Visitor) -> None:
+async def test_the_second_reviewer_sees_who_was_first(app: App, owner: Visitor) -> None:
     address = await asked(app)
     await owner.post(f"{address}/decide", {"decision": "return", "reply": "No"})
     page = await owner.post(f"{address}/decide", {"decision": "approve"}, status=409)

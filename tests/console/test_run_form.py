@@ -319,7 +319,7 @@ def _break(tx: Any, worker_id: str) -> None:
     tx.connection.execute(statement, {"id": worker_id})
 
 
-async def test_who_may_only_look_cannot_start(app: App, places: str) -> None:
+async def test_a_viewer_cannot_start(app: App, places: str) -> None:
     _, user = await _member(app, Role.VIEWER)
     async with visitor(app, user) as someone:
         page = await someone.get(PLACES)

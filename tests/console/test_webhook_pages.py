@@ -53,7 +53,7 @@ async def test_a_secret_is_shown_once(owner: Visitor, receiver: Receiver) -> Non
     assert "The previous secret is also valid until" in (await owner.get(here)).text
 
 
-async def test_what_is_wrong_is_said_at_its_field_and_nothing_is_lost(owner: Visitor) -> None:
+async def test_errors_stand_at_their_field_and_nothing_is_lost(owner: Visitor) -> None:
     typed = {"name": "Ops", "url": "http://10.0.0.7/x", "description": "<b>mine</b>"}
     page = await owner.post(f"{LIST}/new", typed, status=422)
     links = {each.get("href"): each.text_content() for each in page.all("//*[@id='faults']//a")}

@@ -42,7 +42,7 @@ async def test_they_are_set_replaced_and_removed(app: App, owner: Visitor) -> No
     assert "The secret was already removed." in page.text and listed(page) == ["SHOP_LOGIN"]
 
 
-async def test_what_was_typed_as_a_value_is_on_no_page(app: App, owner: Visitor) -> None:
+async def test_a_typed_value_is_on_no_page(app: App, owner: Visitor) -> None:
     await add_versions(app)
     seen = []
     for name, words in (
@@ -76,7 +76,7 @@ async def test_a_form_that_waits_for_a_sign_in_does_not_contain_it(app: App) -> 
         assert "canary" not in held.raw
 
 
-async def test_what_a_version_needs_is_asked_for_before_a_run(app: App, owner: Visitor) -> None:
+async def test_secrets_that_a_version_needs_are_asked_for_before_a_run(app: App, owner: Visitor) -> None:
     data = python_project("print(1)\n", **{"fyke.json": '{"secrets": ["LOGIN", "TOKEN"]}'})
     await app.services.workers.publish(app.owner, data, name="needs", title="Needs", public=False)
     base = "/w/owner/needs"

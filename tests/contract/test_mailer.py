@@ -115,7 +115,7 @@ async def test_each_message_goes_its_way() -> None:
 @pytest.mark.parametrize(
     "url", ["", "http://a.example", "smtp://", "smtp://a.example:x", "smtp://a:99999", "a.example"]
 )
-def test_what_is_no_mail_server(url: str) -> None:
+def test_a_server_that_does_not_speak_smtp(url: str) -> None:
     with pytest.raises(ValueError, match="must"):
         parse_server(url)
 

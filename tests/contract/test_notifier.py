@@ -124,7 +124,7 @@ async def test_early_hints_are_passed_over(notifier: Notifier) -> None:
      b"HTTP/1.1 101 Switching\r\n\r\n",
      b"HTTP/1.1 2000 X\r\n\r\n", b"\x15\x03\x01\x00\x02\r\n\r\n"],
 )  # fmt: skip
-async def test_what_is_no_answer_is_an_error_in_words(notifier: Notifier, reply: bytes) -> None:
+async def test_an_invalid_answer_is_an_error_in_words(notifier: Notifier, reply: bytes) -> None:
     async with Receiver(reply) as receiver:
         answer = await notifier.post(receiver.url(), b"{}", {})
     assert answer.status == 0 and answer.error and answer.sent

@@ -186,7 +186,7 @@ def errors(served: Served, fact: Object) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-async def test_what_was_published_is_served(document: Object, version: str) -> None:
+async def test_the_published_facts_are_served(document: Object, version: str) -> None:
     excused = departures()
     found = [
         f"{fact['request']}: {difference}"

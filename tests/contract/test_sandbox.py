@@ -194,7 +194,7 @@ async def test_a_python_environment_is_used(place: Site) -> None:
     assert out.startswith("/env/bin/python /env/bin:/usr/local/bin"), err
 
 
-async def test_what_cannot_be_executed_says_so(place: Site) -> None:
+async def test_a_file_that_cannot_be_executed_says_so(place: Site) -> None:
     sandbox = await place.open({"main": b"\x7fELF broken"}, language=Language.GO)
     await sandbox.launch({})
     _, err = await drain(sandbox)

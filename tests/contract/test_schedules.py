@@ -170,7 +170,7 @@ async def place(state_url: str) -> AsyncIterator[Setup]:
         await server.storage.close()
 
 
-async def test_what_is_put_is_read_back(place: Setup) -> None:
+async def test_a_stored_schedule_is_read_back(place: Setup) -> None:
     plan = ScheduleSpec(ScheduleKind.MONTHLY, time="09:30", day=31, time_zone="Europe/Berlin")
     made = await place.schedule(
         ScheduleEdit(
@@ -222,7 +222,7 @@ async def test_the_latest_missed_time_within_an_hour_is_made_up_for(place: Setup
     assert (await place.now()).missed == 4 and len(await place.runs()) == 1
 
 
-async def test_what_was_missed_by_more_than_an_hour_is_only_counted(place: Setup) -> None:
+async def test_times_missed_by_more_than_an_hour_are_only_counted(place: Setup) -> None:
     await place.schedule(ScheduleEdit(enabled=True, kind=ScheduleKind.DAILY, time="06:00"))
     place.at(START + 3 * DAY)
     await place.firing.work_off()

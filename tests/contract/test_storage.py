@@ -250,7 +250,7 @@ async def test_an_updated_worker_is_found_by_its_new_text(state: State) -> None:
 
 
 @pytest.mark.parametrize("egress", [None, (), ("example.com", "*.example.org")])
-async def test_what_a_version_declares_is_kept(
+async def test_declarations_of_a_version_are_kept(
     state: State, egress: tuple[str, ...] | None
 ) -> None:
     _, worker_id = await state.write(records.seed)

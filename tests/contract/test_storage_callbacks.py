@@ -191,7 +191,7 @@ async def test_the_log_is_filtered_and_paged(state: State) -> None:
     assert await page(DeliveryFilter(host="a_example")) == (0, [])
 
 
-async def test_what_waits_for_a_receiver_is_given_up_at_once(state: State) -> None:
+async def test_deliveries_that_wait_for_a_receiver_are_given_up_at_once(state: State) -> None:
     owner, run = await a_run(state)
     hook = "http://a.example:80"
     waits = records.delivery(owner, run, receiver=hook, next_at=900)

@@ -31,7 +31,7 @@ async def an_account(state: State) -> tuple[str, str]:
     return owner, run.id
 
 
-async def test_what_was_added_comes_back(state: State) -> None:
+async def test_an_added_endpoint_is_read_back(state: State) -> None:
     owner, _ = await an_account(state)
     other, _ = await an_account(state)
     made = an_endpoint(owner, name="b", events=(WebhookEvent.RUN_STARTED, WebhookEvent.RUN_FAILED))
@@ -93,7 +93,7 @@ def waiting(owner: str, run: str, endpoint: str, **changes: Any) -> Delivery:
     return records.delivery(owner, run, endpoint_id=endpoint, event="run.failed", **changes)
 
 
-async def test_what_waits_for_an_endpoint_can_be_moved_and_given_up(state: State) -> None:
+async def test_deliveries_that_wait_for_an_endpoint_can_be_moved_and_given_up(state: State) -> None:
     owner, run = await an_account(state)
     mine = [waiting(owner, run, "e1", next_at=at) for at in (7, 5)]
     sent = waiting(owner, run, "e1", claimed_until=10**15, next_at=10**15)

@@ -227,7 +227,7 @@ async def test_the_log_is_read_backwards_and_forgotten_from_its_end(state: State
     assert [entry.target for entry in await page("a")] == ["t3"]
 
 
-async def test_what_failed_is_not_in_the_log(auth: Auth) -> None:
+async def test_failed_actions_are_not_in_the_audit_log(auth: Auth) -> None:
     with pytest.raises(Conflict):
         await auth.accounts.add_account(auth.owner, "owner")
     with pytest.raises(Conflict):

@@ -436,7 +436,7 @@ def test_a_region_without_a_proxy_goes_out_directly_and_the_log_says_so(
 # --- no browser -------------------------------------------------------------------------------
 
 
-def test_who_asks_for_a_browser_gets_an_answer_and_a_line_in_the_log(world: World) -> None:
+def test_a_request_for_a_browser_gets_an_answer_and_a_line_in_the_log(world: World) -> None:
     asks = """
 import os
 import urllib.error

@@ -80,7 +80,7 @@ def test_the_cpu_quota_comes_with_the_first_call_and_not_before(limited: Booted)
     limited.ended(run)
 
 
-def test_who_never_calls_is_limited_after_two_seconds(limited: Booted) -> None:
+def test_a_worker_that_never_calls_is_limited_after_two_seconds(limited: Booted) -> None:
     run = limited.start_run(limited.push(python_project(NEVER_CALLS), "limits-never"), cpus=0.25)
     assert quota(limited) == -1
     began = time.monotonic()
@@ -113,7 +113,7 @@ for _ in range(80):
 """
 
 
-def test_who_fills_the_disk_gets_no_time_to_go_on(platform: Booted) -> None:
+def test_a_worker_that_fills_the_disk_is_killed_at_once(platform: Booted) -> None:
     """Others get five seconds after SIGTERM, which would be fifty ticks."""
     run = platform.start_run(platform.push(python_project(FILLS), "limits-fills"))
     detail = platform.ended(run, 30)

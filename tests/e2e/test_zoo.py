@@ -207,7 +207,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("fault", REFUSED)
-def test_what_cannot_run_is_refused_at_the_upload(platform: Booted, fault: str) -> None:
+def test_bundles_that_cannot_run_are_refused_at_the_upload(platform: Booted, fault: str) -> None:
     files, words = REFUSED[fault]
     with pytest.raises(ApiError, match=re.escape(words)):
         platform.push(packed(files), "zoo-refused")

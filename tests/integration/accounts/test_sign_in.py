@@ -140,7 +140,7 @@ async def test_a_session_survives_a_restart(auth: Auth) -> None:
     assert (await auth.other_process().whose(new.token)).user.name == "owner"
 
 
-async def test_what_ended_elsewhere_is_of_use_for_a_second_at_most(
+async def test_a_session_ended_elsewhere_is_valid_for_a_second_at_most(
     auth: Auth,
 ) -> None:
     new = await auth.set_up()
@@ -156,7 +156,7 @@ async def test_what_ended_elsewhere_is_of_use_for_a_second_at_most(
 
 
 @pytest.mark.parametrize("token", ["", "x", "x" * 43, "x" * 10_000, "ä\ud800"])
-async def test_what_is_no_token_is_nobodys(auth: Auth, token: str) -> None:
+async def test_an_invalid_token_belongs_to_no_session(auth: Auth, token: str) -> None:
     with pytest.raises(SessionEnded):
         await auth.sessions.whose(token)
     await auth.sessions.sign_out(token)
@@ -353,7 +353,7 @@ async def test_success_gives_back_only_what_it_took(auth: Auth) -> None:
 # --- the log, and what is forgotten ---------------------------------------------------------
 
 
-async def test_who_tried_stands_in_the_log_of_the_account_without_what_was_typed(
+async def test_failed_sign_ins_are_in_the_audit_log_without_the_typed_password(
     auth: Auth,
 ) -> None:
     await auth.set_up()

@@ -215,7 +215,7 @@ async def test_a_replay_is_sent_under_the_same_id_at_a_fresh_time(scene: Scene) 
     assert before["webhook-signature"] != after["webhook-signature"]
 
 
-async def test_what_is_on_its_way_is_not_replayed(scene: Scene) -> None:
+async def test_a_delivery_under_way_is_not_replayed(scene: Scene) -> None:
     run = await scene.ended()
     [waiting] = await scene.of_run(run)
 

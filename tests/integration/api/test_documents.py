@@ -201,7 +201,7 @@ async def test_the_document_names_the_address_that_it_was_asked_at(app: App) -> 
 
 
 @pytest.mark.parametrize("path", [*DOCUMENTS, "/docs/api", "/docs/api/postman.json"])
-async def test_what_is_known_already_is_not_sent_again(api: Api, path: str) -> None:
+async def test_known_documents_are_not_sent_again(api: Api, path: str) -> None:
     first = await api.http.get(path, headers={"accept-encoding": "identity"})
     assert (first.status_code, first.headers["cache-control"]) == (200, "public, no-cache")
     assert first.headers["access-control-allow-origin"] == "*"

@@ -97,7 +97,7 @@ async def test_an_estimate_is_for_the_wanted_device_and_subtasks(priced: App, ti
     assert (other.json()["data"]["runs"], other.json()["data"]["enough"]) == (0, False)
 
 
-async def test_what_cannot_be_estimated_is_refused(priced: App, till: Api) -> None:
+async def test_an_estimate_of_an_invalid_input_is_refused(priced: App, till: Api) -> None:
     worker = await priced.publish()
     path = f"/api/fyke/workers/{worker.id}/estimate"
     fails(await till.get("/api/fyke/workers/nobody~nothing/estimate"), 404, 50001)

@@ -45,7 +45,7 @@ def _all(connection: socket.socket) -> bytes:
         b"GET /healthz HTTP/1.1\r\n" + b"".join(b"a%d: b\r\n" % n for n in range(101)) + b"\r\n",
     ],
 )
-def test_what_is_no_request_gets_an_envelope(server: Served, request_bytes: bytes) -> None:
+def test_malformed_requests_get_an_envelope(server: Served, request_bytes: bytes) -> None:
     with _connect(server) as connection:
         connection.sendall(request_bytes)
         head, _, body = _all(connection).partition(b"\r\n\r\n")

@@ -97,7 +97,7 @@ async def test_without_any_of_it_the_answer_is_as_it_was(api: Api, run: str) -> 
         ({"cursor": "*", "offset": 3}, "cursor replaces the page number"),
     ],
 )
-async def test_what_cannot_be_read_is_refused_by_name(
+async def test_unreadable_parameters_are_refused_by_name(
     api: Api, run: str, wanted: dict[str, Any], words: str
 ) -> None:
     answer = await api.get(f"/api/v2/worker-runs/{run}/result", params=wanted)

@@ -87,7 +87,7 @@ async def test_setting_replaces_all_and_keeps_the_time_of_an_unchanged_plan(
         ({"kind": "daily", "time": "09:00", "enabled": "maybe"}, ["enabled must be true"]),
     ],
 )
-async def test_what_cannot_be_honoured_is_refused(
+async def test_schedules_that_cannot_be_honoured_are_refused(
     app: App, api: Api, body: dict[str, Any], words: list[str]
 ) -> None:
     path = await a_task(app)

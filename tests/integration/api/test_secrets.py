@@ -225,7 +225,7 @@ async def test_they_go_with_the_worker_and_can_go_without_it(app: App) -> None:
     assert left == []
 
 
-async def test_what_there_is_not_cannot_be_removed(app: App) -> None:
+async def test_a_missing_secret_cannot_be_removed(app: App) -> None:
     worker = await app.publish("reader")
     await app.services.secrets.put(app.other, worker.id, "LOGIN", VALUE)
     with pytest.raises(NotFound):

@@ -64,7 +64,7 @@ async def test_the_same_key_of_another_account_is_another_key(app: App, api: Api
 @pytest.mark.parametrize(
     "text", ["", "k" * 256, "tab\tkey", "n\u00e9e".encode("latin-1"), "bell\x7f"], ids=repr
 )
-async def test_what_cannot_be_a_key_is_refused(app: App, api: Api, text: Any) -> None:
+async def test_invalid_start_keys_are_refused(app: App, api: Api, text: Any) -> None:
     worker = await app.publish()
     headers = {"idempotency-key": text}
     fails(await api.post(RUN, start_body(worker.id), headers=headers), 400, 4000, "Idempotency-Key")

@@ -122,7 +122,7 @@ async def test_the_body_is_json_whatever_its_type(
         b"\x00",
     ],
 )
-async def test_what_is_no_json_object_is_refused(api: Api, body: bytes) -> None:
+async def test_a_body_that_is_no_json_object_is_refused(api: Api, body: bytes) -> None:
     fails(await api.send("POST", DETAIL, content=body), 400, 4000, "Invalid request parameters")
 
 

@@ -162,7 +162,7 @@ async def test_clients_that_leave_a_wait_or_a_stream_leave_nothing(
 # --- unchanged answers ----------------------------------------------------------------------
 
 
-async def test_what_has_not_changed_is_not_sent_again(app: App, api: Api, run_slug: str) -> None:
+async def test_unchanged_details_are_not_sent_again(app: App, api: Api, run_slug: str) -> None:
     await app.execute([{"n": 1}, {"n": 2}])
     worker = (await api.get(detail(run_slug))).json()["data"]["scraper_slug"]
     for path in (

@@ -55,7 +55,7 @@ async def test_a_webhook_lives_and_goes(api: Api) -> None:
         ({"name": None, "url": None}, ("name: ", "url: ")),
     ],
 )
-async def test_what_a_webhook_may_not_be(
+async def test_invalid_webhooks_are_refused(
     api: Api, change: dict[str, Any], words: tuple[str, ...]
 ) -> None:
     fails(await api.post(HOOKS, HOOK | change), 400, 4000, *words)
@@ -145,7 +145,7 @@ async def test_rules_say_themselves_again(app: App, api: Api) -> None:
         ({"emails": [f"a{n}@example.org" for n in range(11)]}, ("emails: at most 10",)),
     ],
 )
-async def test_what_a_rule_may_not_say(
+async def test_invalid_fields_of_a_rule_are_refused(
     api: Api, change: dict[str, Any], words: tuple[str, ...]
 ) -> None:
     rule = {"name": "R", "kind": "failed"} | change

@@ -37,7 +37,7 @@ PROCESS = Path(__file__).parents[2] / "support" / "callback_process.py"
 A_SECOND = 10  # requests at most
 
 
-async def test_who_is_killed_before_it_notes_the_answer_leaves_a_copy_under_the_same_id(
+async def test_a_server_killed_before_it_records_the_answer_sends_a_copy_under_the_same_id(
     sqlite_url: str, http: HttpNotifier
 ) -> None:
     clock = SkippingClock()

@@ -289,7 +289,7 @@ async def test_refusals_arrive_although_the_client_is_still_sending(proxy: OpenP
     writer.close()
 
 
-async def test_what_cannot_be_reached(proxy: OpenProxy) -> None:
+async def test_unreachable_targets_are_reported(proxy: OpenProxy) -> None:
     closed = socket.create_server(("127.0.0.1", 0))
     port = port_of(closed)
     closed.close()
@@ -466,7 +466,7 @@ def test_noise_never_breaks_the_proxy(examples: int) -> None:
 
 
 @pytest.mark.parametrize("rounds", [30, pytest.param(1000, marks=pytest.mark.long)])
-async def test_what_a_site_says_passes_unread(proxy: OpenProxy, rounds: int) -> None:
+async def test_the_answer_of_a_site_passes_unread(proxy: OpenProxy, rounds: int) -> None:
     noise = [os.urandom(1 + os.urandom(1)[0] * 40) for _ in range(rounds)]
     left = iter(noise)
 

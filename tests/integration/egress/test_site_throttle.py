@@ -170,7 +170,7 @@ def check_pass_through(beginning: bytes, pieces: list[bytes], way: str) -> None:
 
 @given(beginnings, st.lists(st.binary(max_size=30), max_size=6), st.sampled_from(["http", "socks"]))
 @settings(max_examples=40, deadline=None)
-def test_what_a_site_says_is_passed_on_as_it_is(
+def test_the_answer_of_a_site_is_passed_on_unchanged(
     beginning: bytes, pieces: list[bytes], way: str
 ) -> None:
     check_pass_through(beginning, pieces, way)
@@ -181,7 +181,7 @@ def test_what_a_site_says_is_passed_on_as_it_is(
     beginnings, st.lists(st.binary(max_size=3000), max_size=9), st.sampled_from(["http", "socks"])
 )
 @settings(max_examples=3000, deadline=None)
-def test_what_a_site_says_is_passed_on_as_it_is_at_length(
+def test_long_answers_of_a_site_are_passed_on_unchanged(
     beginning: bytes, pieces: list[bytes], way: str
 ) -> None:
     check_pass_through(beginning, pieces, way)

@@ -196,7 +196,7 @@ def loot(made: Environment, name: str) -> str:
 
 
 @pytest.mark.parametrize("name", share(hostile.PYTHON_BUILDS, "database", "loopback"))
-async def test_what_a_build_tries(trial: Trial, name: str) -> None:
+async def test_attacks_by_a_build(trial: Trial, name: str) -> None:
     clean = await begin(trial, PYTHON)
     attack = hostile.PYTHON_BUILDS[name].format(**trial.places)
     trial.index.add(*make_source("evil", attack))
@@ -226,7 +226,7 @@ async def test_a_trial_would_notice(trial: Trial) -> None:
 
 
 @pytest.mark.parametrize("name", share(hostile.PYTHON_REFUSED, "link_out"))
-async def test_what_a_build_leaves(trial: Trial, name: str) -> None:
+async def test_attacks_by_files_that_a_build_leaves(trial: Trial, name: str) -> None:
     clean = await begin(trial, PYTHON)
     attack, said = hostile.PYTHON_REFUSED[name]
     trial.index.add(*make_source("evil", attack.format(**trial.places)))
@@ -293,7 +293,7 @@ def ask_for(trial: Trial, folder: Path, package: dict[str, Any]) -> Path:
 
 @NO_NPM
 @pytest.mark.parametrize("name", share(hostile.NODE_BUILDS, "loopback"))
-async def test_what_a_hook_tries(trial: Trial, tmp_path: Path, name: str) -> None:
+async def test_attacks_by_an_install_hook(trial: Trial, tmp_path: Path, name: str) -> None:
     clean = await begin(trial, NODE)
     hook = hostile.NODE_BUILDS[name].format(**trial.places)
     package = {"name": "evil", "version": "1.0.0", "scripts": {"postinstall": "node hook.js"}}
@@ -342,7 +342,7 @@ async def test_the_content_of_the_tarball(trial: Trial, tmp_path: Path, name: st
 
 @NO_NPM
 @pytest.mark.parametrize("name", share([*hostile.NODE_PACKAGES, "tarball_elsewhere"], "hooks"))
-async def test_what_a_package_asks_for(trial: Trial, tmp_path: Path, name: str) -> None:
+async def test_attacks_by_a_package_manifest(trial: Trial, tmp_path: Path, name: str) -> None:
     clean = await begin(trial, NODE)
     fields = json.loads(
         json.dumps(hostile.NODE_PACKAGES.get(name, {}))

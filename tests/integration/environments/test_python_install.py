@@ -251,7 +251,7 @@ async def test_hashes_are_checked(environments: Installing, wheels: Path, tmp_pa
         await environments.ensure(version("signed==99.0 --hash=sha256:" + "0" * 64), tmp_path)
 
 
-async def test_what_is_locked_whole_is_shared_by_accounts(
+async def test_fully_locked_environments_are_shared_by_accounts(
     environments: Installing, wheels: Path, tmp_path: Path
 ) -> None:
     make_wheel(wheels, "whole", metadata="Requires-Dist: part\n")
@@ -282,7 +282,7 @@ async def test_a_left_over_build_is_cleared(workspace: Workspace, tmp_path: Path
 
 
 @pytest.mark.parametrize("fault", ["content", "added", "gone", "link", "mode", "seal"])
-async def test_what_was_changed_is_not_given_to_another_worker(
+async def test_a_changed_environment_is_not_given_to_another_worker(
     workspace: Workspace, tmp_path: Path, fault: str
 ) -> None:
     environments = workspace.offline()

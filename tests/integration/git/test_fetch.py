@@ -101,7 +101,7 @@ async def test_a_folder_of_the_repository(server: GitServer, make: Maker) -> Non
         ("absent", "", "no public repository at this address"),
     ],
 )
-async def test_what_is_not_there(
+async def test_missing_repositories_and_branches(
     server: GitServer, make: Maker, name: str, ref: str, words: str
 ) -> None:
     with pytest.raises(GitFailed, match=words):

@@ -190,7 +190,7 @@ async def test_the_reviewer_tries_it_out_and_sees_what_came_of_it(app: App) -> N
         await services.workers.find(app.owner, made.id)
 
 
-async def test_who_may_do_what(app: App) -> None:
+async def test_permissions_of_a_review(app: App) -> None:
     reviews = app.services.reviews
     made = await app.publish("prices", caller=app.other)
     submission = await the_one(app)

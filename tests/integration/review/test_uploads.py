@@ -76,7 +76,7 @@ async def test_a_fault_names_file_line_rule_and_remedy(app: App) -> None:
         await app.services.uploads.try_out(app.other, upload.id, INPUT)
 
 
-async def test_what_is_no_archive(app: App) -> None:
+async def test_a_file_that_is_no_archive_is_refused(app: App) -> None:
     upload = await finished(
         app, await app.services.uploads.add_zip(app.other, b"no zip", "x\n.zip")
     )
@@ -132,7 +132,7 @@ async def test_a_trial_run_is_of_a_draft_that_only_its_account_sees(app: App) ->
     assert started.version == "v1.0.1"
 
 
-async def test_who_may_see_and_do_what(app: App) -> None:
+async def test_permissions_of_uploads(app: App) -> None:
     uploads = app.services.uploads
     upload = await finished(app, await uploads.add_zip(app.other, GOOD, "prices.zip"))
     for ref in (upload.id, "01ARZ3NDEKTSV4RRFFQ69G5FAV", "x"):

@@ -83,7 +83,7 @@ async def met(place: Site, numbers: list[int]) -> dict[int, int | None]:
     return {int(number): code for number, code in json.loads(out).items()}
 
 
-async def test_what_is_not_allowed_answers_as_the_table_says(place: Site) -> None:
+async def test_refused_calls_answer_as_the_table_says(place: Site) -> None:
     machine = platform.machine()
     allowed = set(syscalls.allowed(machine).values()) | set(syscalls.checked(machine).values())
     denied = set(syscalls.denied(machine).values())
@@ -97,7 +97,7 @@ async def test_what_is_not_allowed_answers_as_the_table_says(place: Site) -> Non
     assert len(answers) > 250
 
 
-async def test_what_is_allowed_reaches_the_kernel(place: Site) -> None:
+async def test_allowed_calls_reach_the_kernel(place: Site) -> None:
     """With senseless arguments the kernel answers anything, but not that there is no such call,
     unless it is older than the call.
     """

@@ -135,7 +135,7 @@ def rewritten(whole: bytes, change: str) -> bytes:
         ("name owner.key", "does not belong"),
     ],
 )
-def test_what_was_changed_is_named(
+def test_changed_files_are_named(
     settings: Settings, tmp_path: Path, change: str, word: str
 ) -> None:
     changed = rewritten(made(settings, "x.tgz"), change)

@@ -117,7 +117,7 @@ async def test_its_own_ends(exit: SandboxExit, outcome: Outcome, words: str) -> 
     assert sandbox.received == []
 
 
-async def test_who_does_not_go_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_process_that_ignores_the_signal_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch, "TERM_GRACE_SECONDS", 0.01)
     stop, sandbox = Stop(), Scripted(SandboxExit(137, 9, False), stubborn=True)
     stop.ask(End(Outcome.ABORTED, "asked for"))
@@ -126,7 +126,7 @@ async def test_who_does_not_go_is_killed(monkeypatch: pytest.MonkeyPatch) -> Non
     assert sandbox.received == ["terminate", "kill"]
 
 
-async def test_who_goes_over_the_disk_is_killed_without_grace(
+async def test_a_worker_over_its_disk_limit_is_killed_without_grace(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(watch, "QUICK_LOOK_SECONDS", 0.01)

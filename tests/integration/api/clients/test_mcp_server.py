@@ -198,7 +198,7 @@ async def test_its_polling_ends_with_every_run(app: App) -> None:
             assert (detail["status"], type(detail["err_msg"])) == (word, str)
 
 
-async def test_what_is_looked_at_of_the_catalog(app: App, api: Api) -> None:
+async def test_fields_that_are_read_of_the_catalog(app: App, api: Api) -> None:
     worker = await app.publish()
     server = mcp_client(api.http, app)
     for path in ("/api/v2/store", "/api/v2/workers"):

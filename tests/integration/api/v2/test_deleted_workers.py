@@ -95,7 +95,7 @@ async def test_its_tasks_are_found_by_its_id(app: App, api: Api) -> None:
         assert [task["slug"] for task in listed.json()["data"]["list"]] == found
 
 
-async def test_what_waits_fails_and_what_runs_goes_on(app: App, api: Api) -> None:
+async def test_waiting_runs_fail_and_running_ones_go_on(app: App, api: Api) -> None:
     worker = await app.publish()
     body = start_body(worker.id, callback_url="https://hooks.example/x")
     running = (await api.ok("/api/v1/scraper/run", body))["run_slug"]

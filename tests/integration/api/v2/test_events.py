@@ -183,7 +183,7 @@ async def test_a_deleted_run_ends_its_streams_without_an_end(app: App) -> None:
         assert not reader.of("end")
 
 
-async def test_what_is_asked_wrongly_is_said_before_the_stream_begins(app: App) -> None:
+async def test_invalid_parameters_are_refused_before_the_stream_starts(app: App) -> None:
     run = await started(app)
     path = f"/api/v2/worker-runs/{run}/events"
     async with client(app.asgi()) as http:

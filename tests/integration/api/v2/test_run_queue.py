@@ -143,7 +143,7 @@ async def test_items_of_another_account_are_answered_like_none(app: App, api: Ap
 
 
 @pytest.mark.parametrize("verb", ["activate", "release"])
-async def test_what_is_no_number_of_an_item_is_answered_like_an_unknown_one(
+async def test_an_invalid_item_number_is_answered_like_an_unknown_one(
     app: App, api: Api, verb: str
 ) -> None:
     ref = await hold(api, (await app.publish()).id)

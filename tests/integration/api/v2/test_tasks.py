@@ -300,7 +300,7 @@ async def test_another_accounts_task_looks_like_none(app: App, api: Api) -> None
         assert len({a.json()["message"] for a in answers}) == 1
 
 
-async def test_what_is_wrong_is_named(app: App, api: Api) -> None:
+async def test_invalid_fields_are_named(app: App, api: Api) -> None:
     await app.publish()
     for body, status, code, word in (
         ({"title": "t", "input": {}}, 422, 11000, "worker_id is required"),

@@ -139,7 +139,7 @@ async def test_the_files_of_a_version_never_change(app: App, api: Api) -> None:
         ({"public": "perhaps"}, 422, ("public", "true or false")),
     ],
 )
-async def test_what_a_page_may_not_say(
+async def test_invalid_fields_of_a_page_are_refused(
     app: App, api: Api, data: dict[str, Any], status: int, words: tuple[str, ...]
 ) -> None:
     await app.publish("prices")

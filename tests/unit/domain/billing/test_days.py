@@ -50,7 +50,7 @@ def test_a_day_is_a_number_and_back() -> None:
 @pytest.mark.parametrize(
     "typed", ["24.11.2026", "2026-02-30", "20261124", "0001-01-01", "9999-12-31"]
 )
-def test_what_is_no_day_is_refused_with_its_field(typed: str) -> None:
+def test_an_invalid_day_is_refused_with_its_field(typed: str) -> None:
     with pytest.raises(InvalidRequest, match=r"until: .* is no day; write it as 2026-11-24"):
         day_named(typed, "until")
 

@@ -52,7 +52,7 @@ async def test_a_run_without_a_url_sends_nothing(outbox: Outbox) -> None:
     assert outbox.notified == []
 
 
-async def test_what_was_never_tried_goes_first_and_then_the_end(outbox: Outbox) -> None:
+async def test_an_untried_start_is_sent_first_and_then_the_end(outbox: Outbox) -> None:
     run = await outbox.run()
     await outbox.begin(run)
     await outbox.end(run)

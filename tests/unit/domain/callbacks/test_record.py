@@ -78,7 +78,7 @@ async def test_a_try_that_yielded_does_not_count(outbox: Outbox) -> None:
     assert await outbox.receiver() is None
 
 
-async def test_who_comes_after_the_claim_has_lapsed_and_was_taken_is_not_heard(
+async def test_a_result_after_the_claim_was_taken_over_is_ignored(
     outbox: Outbox,
 ) -> None:
     run = await outbox.run()

@@ -69,7 +69,7 @@ async def test_a_replay_keeps_the_id_and_begins_a_new_schedule(outbox: Outbox) -
     assert (done.state, done.tries) == (DeliveryState.DELIVERED, 1)
 
 
-async def test_what_was_delivered_may_be_replayed(outbox: Outbox) -> None:
+async def test_a_delivered_callback_may_be_replayed(outbox: Outbox) -> None:
     await outbox.end(await outbox.run())
     done = await outbox.tried(await outbox.claim())
     assert done is not None
@@ -77,7 +77,7 @@ async def test_what_was_delivered_may_be_replayed(outbox: Outbox) -> None:
     assert again.delivery.state is DeliveryState.PENDING
 
 
-async def test_whose_callback_it_is_not_finds_nothing_to_replay(outbox: Outbox) -> None:
+async def test_another_account_cannot_replay_a_callback(outbox: Outbox) -> None:
     callbacks = Callbacks(outbox.storage)
     await outbox.end(await outbox.run())
     claimed = await outbox.claim()
@@ -92,7 +92,7 @@ async def test_whose_callback_it_is_not_finds_nothing_to_replay(outbox: Outbox) 
         await callbacks.replay(viewer, claimed.id)
 
 
-async def test_what_is_on_its_way_is_not_sent_twice(outbox: Outbox) -> None:
+async def test_a_delivery_under_way_is_not_sent_twice(outbox: Outbox) -> None:
     await outbox.end(await outbox.run())
     claimed = await outbox.claim()
     with pytest.raises(Refused, match="being sent at this moment"):
@@ -141,7 +141,7 @@ async def test_receivers_that_are_switched_off_come_first(outbox: Outbox) -> Non
     assert [one.receiver for one in found] == [RECEIVER, "http://a.example:80"]
 
 
-async def test_what_cannot_be_enabled(outbox: Outbox) -> None:
+async def test_receivers_that_cannot_be_enabled(outbox: Outbox) -> None:
     callbacks = Callbacks(outbox.storage)
     with pytest.raises(NotFound, match=r"https://hooks\.example:443"):
         await callbacks.enable(outbox.caller, RECEIVER)

@@ -117,7 +117,7 @@ def test_json_comes_back_from_its_form(trial: tuple[str, Any]) -> None:
 
 @a_share
 @given(trials(), SYSTEMS)
-def test_what_is_given_stays_as_it_is(trial: tuple[str, Any], system: dict[str, Any]) -> None:
+def test_given_values_stay_unchanged(trial: tuple[str, Any], system: dict[str, Any]) -> None:
     _given(*trial, system)
 
 

@@ -97,7 +97,7 @@ async def test_sizes_are_measured_once_a_minute(scene: Scene) -> None:
     assert scene.probe.looks == ["storage"] * 3
 
 
-async def test_what_retention_would_remove(scene: Scene) -> None:
+async def test_runs_that_retention_would_remove(scene: Scene) -> None:
     owner, worker = await scene.storage.write(records.seed)
     now = scene.clock.now_ms()
 

@@ -45,7 +45,7 @@ async def test_a_push_returns_only_after_the_commit(results: BlockableResults) -
         assert results.stored == [("run", "a", b'{"n":1}')]
 
 
-async def test_who_comes_during_a_commit_shares_the_next(results: BlockableResults) -> None:
+async def test_batches_during_a_commit_share_the_next(results: BlockableResults) -> None:
     async with running(results) as taking:
         attempts = [await taking.open("run", name, name) for name in "abc"]
         results.unblocked.clear()

@@ -56,7 +56,7 @@ def test_why_a_site_was_refused(
     assert line.barred is None
 
 
-def test_what_moved_most_comes_first() -> None:
+def test_sites_with_most_traffic_come_first() -> None:
     found = [
         site("b.example", requests=2),
         site("a.example", requests=2),

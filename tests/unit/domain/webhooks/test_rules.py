@@ -16,7 +16,7 @@ ADDRESSES = CallbackRules(AddressRules(()))
 GOOD = EndpointFields("Operations", "https://hooks.example/x", ("run.failed", "run.started"))
 
 
-def test_what_is_good_comes_back_in_one_spelling() -> None:
+def test_valid_fields_are_normalised() -> None:
     spaced = replace(GOOD, name="  Operations  team ", url=" https://hooks.example/x ")
     found = checked(ADDRESSES, spaced)
     assert (found.name, found.url) == ("Operations team", "https://hooks.example/x")

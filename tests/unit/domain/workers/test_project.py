@@ -76,7 +76,7 @@ def test_a_sound_python_project() -> None:
     assert len(project.digest) == 64
 
 
-def test_what_a_project_declares_is_read_and_errors_of_it_stop_it() -> None:
+def test_declarations_of_a_project_are_read_and_their_errors_stop_it() -> None:
     text = '{"egress": ["example.com"], "install": "build"}'
     project = read_project(archive(PYTHON | {"fyke.json": text}))
     assert (project.egress, project.builds) == (("example.com",), True)
@@ -229,7 +229,7 @@ def test_a_cut_program_table_is_no_interpreter() -> None:
         ),
     ],
 )
-def test_what_cannot_be_published(files: dict[str, str | bytes], words: str) -> None:
+def test_projects_that_cannot_be_published(files: dict[str, str | bytes], words: str) -> None:
     assert words in refusal(files)
 
 

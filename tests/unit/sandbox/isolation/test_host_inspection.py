@@ -29,7 +29,7 @@ def sleeper() -> Iterator[int]:
         process.terminate()
 
 
-def test_what_a_process_gives_away_is_seen(sleeper: int) -> None:
+def test_the_visible_state_of_a_process_is_inspected(sleeper: int) -> None:
     seen = outside.inspect_host(sleeper, sleeper, [sleeper, os.getpid()])
     assert seen.environment == len(b"WORD=seen\0")
     assert seen.words == (sys.executable, "-I", "-c", SLEEPER)

@@ -85,7 +85,7 @@ async def test_a_reader_gets_what_is_there_before_the_file_is_whole(spool: Spool
     assert (file.whole, file.size) == (True, 6)
 
 
-async def test_what_fails_fails_for_all_who_wait_and_is_tried_again(
+async def test_a_failure_reaches_all_waiters_and_is_tried_again(
     spool: Spool, tmp_path: Path
 ) -> None:
     async def broken() -> AsyncGenerator[bytes, None]:

@@ -153,7 +153,7 @@ def test_keys_written_with_escapes_are_found() -> None:
 
 
 @pytest.mark.parametrize("descending", [False, True])
-def test_what_does_not_fit_at_once_is_merged_from_a_file(
+def test_orders_larger_than_memory_are_merged_from_a_file(
     tmp_path: Path, descending: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fyke.domain.results.query.sorter.STRETCH_RECORDS", 100)
