@@ -57,49 +57,49 @@ class Setup:
 
 
 @pytest.fixture(params=["datagram", "postgres"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Setup]:
+def setup(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Setup]:
     where = (
         str(tmp_path / "run")
         if request.param == "datagram"
         else request.getfixturevalue("postgres_url")
     )
-    place = Setup(request.param, where)
-    yield place
-    for signals in place.made:
+    setup = Setup(request.param, where)
+    yield setup
+    for signals in setup.made:
         signals.close()
 
 
-async def test_a_signal_reaches_the_same_process(place: Setup) -> None:
-    signals = place.signals()
+async def test_a_signal_reaches_the_same_process(setup: Setup) -> None:
+    signals = setup.signals()
     async with signals.listen() as listener:
         signals.notify("work")
         assert await listener.wait(WORK, LONG) == "work"
 
 
-async def test_a_signal_reaches_another_process(place: Setup) -> None:
-    async with place.signals().listen() as listener:
-        await place.notify_from_another_process("run:01ABC")
+async def test_a_signal_reaches_another_process(setup: Setup) -> None:
+    async with setup.signals().listen() as listener:
+        await setup.notify_from_another_process("run:01ABC")
         assert await listener.wait(frozenset({"run:01ABC"}), LONG) == "run:01ABC"
 
 
-async def test_every_listener_hears(place: Setup) -> None:
-    one, two = place.signals(), place.signals()
+async def test_every_listener_hears(setup: Setup) -> None:
+    one, two = setup.signals(), setup.signals()
     async with one.listen() as first, one.listen() as second, two.listen() as third:
         two.notify("work")
         heard = [await listener.wait(WORK, LONG) for listener in (first, second, third)]
     assert heard == ["work"] * 3
 
 
-async def test_waiting_ends_without_a_signal(place: Setup) -> None:
-    async with place.signals().listen() as listener:
+async def test_waiting_ends_without_a_signal(setup: Setup) -> None:
+    async with setup.signals().listen() as listener:
         start = time.monotonic()
         assert await listener.wait(WORK, SOON) is None
         assert SOON <= time.monotonic() - start < LONG
         assert await listener.wait(WORK, 0) is None
 
 
-async def test_a_signal_between_two_waits_is_not_lost(place: Setup) -> None:
-    signals = place.signals()
+async def test_a_signal_between_two_waits_is_not_lost(setup: Setup) -> None:
+    signals = setup.signals()
     async with signals.listen() as listener:
         assert await listener.wait(STOP, SOON) is None
         signals.notify("work")
@@ -108,15 +108,15 @@ async def test_a_signal_between_two_waits_is_not_lost(place: Setup) -> None:
         assert await listener.wait(WORK, LONG) == "work"
 
 
-async def test_other_topics_do_not_wake(place: Setup) -> None:
-    signals = place.signals()
+async def test_other_topics_do_not_wake(setup: Setup) -> None:
+    signals = setup.signals()
     async with signals.listen() as listener:
         signals.notify("outbox")
         assert await listener.wait(WORK, SOON) is None
 
 
-async def test_a_thousand_signals_count_once(place: Setup) -> None:
-    signals = place.signals()
+async def test_a_thousand_signals_count_once(setup: Setup) -> None:
+    signals = setup.signals()
     async with signals.listen() as listener:
         for _ in range(1000):
             signals.notify("work")
@@ -129,9 +129,9 @@ async def test_a_thousand_signals_count_once(place: Setup) -> None:
         assert repeated <= 2  # what was still under way when the first was consumed
 
 
-async def test_a_thousand_different_topics_all_arrive(place: Setup) -> None:
+async def test_a_thousand_different_topics_all_arrive(setup: Setup) -> None:
     """The event loop does not run meanwhile; the short kernel queue must not lose any."""
-    signals = place.signals()
+    signals = setup.signals()
     topics = frozenset(f"run:{n}" for n in range(1000))
     async with signals.listen() as listener:
         for topic in sorted(topics):
@@ -140,8 +140,8 @@ async def test_a_thousand_different_topics_all_arrive(place: Setup) -> None:
     assert heard == topics
 
 
-async def test_notify_works_from_any_thread(place: Setup) -> None:
-    signals = place.signals()
+async def test_notify_works_from_any_thread(setup: Setup) -> None:
+    signals = setup.signals()
     topics = frozenset(f"t{n}" for n in range(8))
     async with signals.listen() as listener:
         threads = [threading.Thread(target=signals.notify, args=(topic,)) for topic in topics]
@@ -153,26 +153,26 @@ async def test_notify_works_from_any_thread(place: Setup) -> None:
 
 
 @pytest.mark.parametrize("topic", ["", "x" * 100_000, "a\0b", "\ud800", "ünï"])
-async def test_odd_topics_never_fail_the_caller(place: Setup, topic: str) -> None:
-    signals = place.signals()
+async def test_odd_topics_never_fail_the_caller(setup: Setup, topic: str) -> None:
+    signals = setup.signals()
     async with signals.listen() as listener:
         signals.notify(topic)
         signals.notify("work")
         assert await listener.wait(WORK, LONG) == "work"
 
 
-async def test_notify_without_listeners_and_after_close_is_harmless(place: Setup) -> None:
-    signals = place.signals()
+async def test_notify_without_listeners_and_after_close_is_harmless(setup: Setup) -> None:
+    signals = setup.signals()
     signals.notify("work")
     signals.close()
     signals.notify("work")
     signals.close()
-    async with place.signals().listen() as listener:
+    async with setup.signals().listen() as listener:
         assert await listener.wait(WORK, 0) is None
 
 
-async def test_two_thousand_waiters_each_hear_their_own_run(place: Setup) -> None:
-    signals = place.signals()
+async def test_two_thousand_waiters_each_hear_their_own_run(setup: Setup) -> None:
+    signals = setup.signals()
 
     async def wait(number: int) -> str | None:
         async with signals.listen() as listener:

@@ -30,7 +30,7 @@ PYTHON = "/usr/bin/python3"
 LIMITS = ToolLimits(seconds=30, memory=256 * MIB, work_size=64 * MIB)
 
 
-class Bench:
+class ToolSetup:
     """A tool sandbox on a data folder of its own."""
 
     def __init__(self, place: Site, egress: LocalEgress) -> None:
@@ -47,10 +47,10 @@ class Bench:
 
 
 @pytest.fixture(params=SPAWNERS)
-async def workspace(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
+async def workspace(request: pytest.FixtureRequest) -> AsyncIterator[ToolSetup]:
     async with site(request.param) as place:
         egress = LocalEgress(own=tuple)
-        yield Bench(place, egress)
+        yield ToolSetup(place, egress)
         await egress.stop()
         assert os.listdir(place.work) == []
 
@@ -82,7 +82,7 @@ def origin() -> Iterator[tuple[int, list[str]]]:
         server.server_close()
 
 
-async def test_visible_folders_and_files_left_behind(workspace: Bench) -> None:
+async def test_visible_folders_and_files_left_behind(workspace: ToolSetup) -> None:
     code = """
 import os, sys
 print(sorted(os.environ), os.getcwd(), os.getuid(), os.listdir("/cache"))
@@ -109,12 +109,12 @@ os.makedirs("out/deep"); open("out/deep/file", "w").write("made"); os.chmod("out
     assert not run.work.exists()
 
 
-async def test_its_exit_code_is_reported(workspace: Bench) -> None:
+async def test_its_exit_code_is_reported(workspace: ToolSetup) -> None:
     async with workspace.tools.run(workspace.spec("import sys; print('why'); sys.exit(3)")) as run:
         assert (run.code, run.stopped, run.output, run.stdout) == (3, None, "why\n", b"why\n")
 
 
-async def test_output_is_bounded_and_without_credentials(workspace: Bench) -> None:
+async def test_output_is_bounded_and_without_credentials(workspace: ToolSetup) -> None:
     code = "print('https://user:secret@host/x'); print('x' * 5_000_000); print('the end')"
     async with workspace.tools.run(workspace.spec(code)) as run:
         assert len(run.output) < 200_000
@@ -123,7 +123,7 @@ async def test_output_is_bounded_and_without_credentials(workspace: Bench) -> No
         assert run.output.endswith("the end\n")
 
 
-async def test_time_is_limited(workspace: Bench) -> None:
+async def test_time_is_limited(workspace: ToolSetup) -> None:
     code = "import os, time\nif os.fork() == 0: os.setsid()\ntime.sleep(600)"
     limits = replace(LIMITS, seconds=0.5)
     async with workspace.tools.run(workspace.spec(code, limits=limits)) as run:
@@ -131,7 +131,7 @@ async def test_time_is_limited(workspace: Bench) -> None:
         assert not processes.with_work_folders(frozenset({run.work.name}))
 
 
-async def test_memory_is_limited(workspace: Bench) -> None:
+async def test_memory_is_limited(workspace: ToolSetup) -> None:
     code = "a = []\nwhile True: a.append(bytearray(1 << 20))"
     limits = replace(LIMITS, memory=64 * MIB)
     async with workspace.tools.run(workspace.spec(code, limits=limits)) as run:
@@ -139,7 +139,7 @@ async def test_memory_is_limited(workspace: Bench) -> None:
 
 
 @pytest.mark.parametrize("where", ["/work", "/cache"])
-async def test_size_is_limited(workspace: Bench, where: str) -> None:
+async def test_size_is_limited(workspace: ToolSetup, where: str) -> None:
     code = f"""
 import time
 for number in range(40):
@@ -151,13 +151,13 @@ time.sleep(600)
         assert run.stopped is ToolStop.SIZE
 
 
-async def test_a_folder_that_is_too_deep_is_not_taken(workspace: Bench) -> None:
+async def test_a_folder_that_is_too_deep_is_not_taken(workspace: ToolSetup) -> None:
     code = "import os\nfor _ in range(90):\n    os.mkdir('d'); os.chdir('d')"
     async with workspace.tools.run(workspace.spec(code)) as run:
         assert run.stopped in (ToolStop.SIZE, None)  # a plain user gets it as it is
 
 
-async def test_a_link_is_handed_over_as_a_link(workspace: Bench, tmp_path: Any) -> None:
+async def test_a_link_is_handed_over_as_a_link(workspace: ToolSetup, tmp_path: Any) -> None:
     target = tmp_path / "theirs"
     target.write_text("x")
     before = target.stat()
@@ -168,14 +168,14 @@ async def test_a_link_is_handed_over_as_a_link(workspace: Bench, tmp_path: Any) 
     assert (after.st_uid, after.st_mode) == (before.st_uid, before.st_mode)
 
 
-async def test_processes_that_it_leaves_are_killed(workspace: Bench) -> None:
+async def test_processes_that_it_leaves_are_killed(workspace: ToolSetup) -> None:
     code = "import os, time\nif os.fork() == 0:\n    os.setsid(); os.close(1); os.close(2)\n"
     async with workspace.tools.run(workspace.spec(code + "    time.sleep(600)")) as run:
         assert (run.code, run.stopped) == (0, None)
         assert not processes.with_work_folders(frozenset({run.work.name}))
 
 
-async def test_cancelling_kills_it(workspace: Bench) -> None:
+async def test_cancelling_kills_it(workspace: ToolSetup) -> None:
     with origin() as (port, asked):
         wanted = f"127.0.0.1:{port}"
 
@@ -198,7 +198,7 @@ async def test_cancelling_kills_it(workspace: Bench) -> None:
 # --- caches
 
 
-async def test_a_cache_is_found_again_under_its_name_alone(workspace: Bench) -> None:
+async def test_a_cache_is_found_again_under_its_name_alone(workspace: ToolSetup) -> None:
     write = "open('/cache/x', 'w').write('kept')"
     look = "import os; print(os.path.exists('/cache/x') and open('/cache/x').read())"
     await workspace.says(write, cache="ONE")
@@ -209,7 +209,7 @@ async def test_a_cache_is_found_again_under_its_name_alone(workspace: Bench) -> 
     assert await workspace.says(look) == "False"
 
 
-async def test_a_cache_has_one_user_at_a_time(workspace: Bench) -> None:
+async def test_a_cache_has_one_user_at_a_time(workspace: ToolSetup) -> None:
     hold = "open('/cache/x', 'w').write('kept')\nimport os\nprint(sorted(os.listdir('/cache')))"
     async with workspace.tools.run(workspace.spec(hold, cache="ONE")):
         assert await workspace.says("import os; print(os.listdir('/cache'))", cache="ONE") == "[]"
@@ -217,12 +217,12 @@ async def test_a_cache_has_one_user_at_a_time(workspace: Bench) -> None:
 
 
 @pytest.mark.parametrize("name", ["../x", "a", "A/B", ".", "A" * 65])
-async def test_a_cache_is_a_plain_word(workspace: Bench, name: str) -> None:
+async def test_a_cache_is_a_plain_word(workspace: ToolSetup, name: str) -> None:
     with pytest.raises(SandboxFault, match="cache"):
         await workspace.says("pass", cache=name)
 
 
-async def test_a_cache_left_in_a_bad_way_can_be_used_again(workspace: Bench) -> None:
+async def test_a_cache_left_in_a_bad_way_can_be_used_again(workspace: ToolSetup) -> None:
     code = """
 import os
 os.makedirs("/cache/closed/in"); os.symlink("/etc/passwd", "/cache/link")
@@ -252,7 +252,7 @@ def reach(*targets: str, allow: Sequence[str] | None = None) -> ToolAccess:
     return ToolAccess(targets, tuple(targets if allow is None else allow))
 
 
-async def test_only_its_targets_are_reached(workspace: Bench) -> None:
+async def test_only_its_targets_are_reached(workspace: ToolSetup) -> None:
     with origin() as (port, asked), origin() as (other, unasked):
         wanted = f"127.0.0.1:{port}"
         urls = [f"http://{wanted}/a", f"http://127.0.0.1:{other}/b", "http://example.invalid/"]
@@ -262,14 +262,14 @@ async def test_only_its_targets_are_reached(workspace: Bench) -> None:
         assert (asked, unasked) == (["/a"], [])
 
 
-async def test_a_private_target_must_be_allowed(workspace: Bench) -> None:
+async def test_a_private_target_must_be_allowed(workspace: ToolSetup) -> None:
     with origin() as (port, asked):
         wanted = f"127.0.0.1:{port}"
         assert await workspace.says(get(f"http://{wanted}/"), access=reach(wanted, allow=())) == "403"
         assert asked == []
 
 
-async def test_without_a_reach_there_is_no_egress(workspace: Bench) -> None:
+async def test_without_a_reach_there_is_no_egress(workspace: ToolSetup) -> None:
     code = """
 import socket
 for port in (1080, 6000, 9222, 20086):
@@ -279,7 +279,7 @@ for port in (1080, 6000, 9222, 20086):
     assert (await workspace.says(code)).split() == ["111"] * 4
 
 
-async def test_too_much_traffic(workspace: Bench) -> None:
+async def test_too_much_traffic(workspace: ToolSetup) -> None:
     with origin() as (port, _):
         wanted = f"127.0.0.1:{port}"
         code = get(*[f"http://{wanted}/"] * 50) + "raise SystemExit(1)"
@@ -288,6 +288,6 @@ async def test_too_much_traffic(workspace: Bench) -> None:
             assert run.stopped is ToolStop.TRAFFIC
 
 
-async def test_a_bad_target_is_our_fault(workspace: Bench) -> None:
+async def test_a_bad_target_is_our_fault(workspace: ToolSetup) -> None:
     with pytest.raises(SandboxFault, match="egress"):
         await workspace.says("pass", access=reach("not a host"))

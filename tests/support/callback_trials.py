@@ -128,7 +128,7 @@ async def delivering(
 
 
 @dataclass
-class Counting:
+class CountingNotifier:
     """A notifier that counts what it hands on to another."""
 
     inner: Notifier

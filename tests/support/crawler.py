@@ -58,7 +58,7 @@ async def _install(target: Path) -> None:
 
 
 @dataclass
-class Ran:
+class CrawlResult:
     """How a run ended, and what the platform got of it."""
 
     code: int
@@ -81,7 +81,7 @@ def crawl(
     *,
     environ: dict[str, str] | None = None,
     meanwhile: Callable[[subprocess.Popen[str]], None] | None = None,
-) -> Ran:
+) -> CrawlResult:
     """Run the Worker with this input to its end; ``meanwhile`` may do something to it."""
     with platform() as stage, tempfile.TemporaryFile("w+") as said:
         port, attempt = stage.thread.run(stage.attempt(input_json=json.dumps(custom).encode()))
@@ -102,7 +102,7 @@ def crawl(
         stage.thread.run(attempt.flush())
         said.seek(0)
         rows = [json.loads(data) for _, _, data in stage.results.stored]
-        return Ran(code, said.read(), rows, list(stage.results.lines))
+        return CrawlResult(code, said.read(), rows, list(stage.results.lines))
 
 
 def evaluate(python: Path, code: str, given: Any) -> Any:

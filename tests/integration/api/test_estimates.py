@@ -31,7 +31,7 @@ async def priced(tmp_path: Path, templates: Path) -> AsyncIterator[App]:
 
 
 @pytest.fixture
-async def till(priced: App) -> AsyncIterator[Api]:
+async def priced_api(priced: App) -> AsyncIterator[Api]:
     async with client(priced.asgi()) as http:
         yield Api(http, priced.owner_key)
 
@@ -66,43 +66,43 @@ async def report(api: Api, worker: Worker, **query: Any) -> Any:
     return data_as(EstimateReport, await api.get(path, params=query))
 
 
-async def test_until_there_are_enough_runs_nothing_is_said(priced: App, till: Api) -> None:
+async def test_until_there_are_enough_runs_nothing_is_said(priced: App, priced_api: Api) -> None:
     worker = await priced.publish()
     await live(priced, worker, [1] * 9)
     await live(priced, worker, [1] * 50, outcome=Outcome.ABORTED)
     await live(priced, worker, [1] * 50, account=priced.other.account_id)
-    found = await report(till, worker)
+    found = await report(priced_api, worker)
     assert (found["enough"], found["runs"], found["needed"]) == (False, 9, 10)
     assert (found["time"], found["traffic"], found["charge"]) == (None, None, None)
     await live(priced, worker, [1], outcome=Outcome.TIMEOUT)
-    assert (await report(till, worker))["enough"]
+    assert (await report(priced_api, worker))["enough"]
 
 
-async def test_an_estimate_is_for_the_wanted_device_and_subtasks(priced: App, till: Api) -> None:
+async def test_an_estimate_is_for_the_wanted_device_and_subtasks(priced: App, priced_api: Api) -> None:
     worker = await priced.publish()
     await live(priced, worker, list(range(1, 101)))
-    found = await report(till, worker, memory=512)
+    found = await report(priced_api, worker, memory=512)
     assert (found["version"], found["runs"], found["of_version"]) == ("v1.0.1", 100, True)
     assert found["time"] == {"p50": 50.0, "p95": 95.0}
     assert found["traffic"] == {"p50": 50 * 10**6, "p95": 95 * 10**6}
     # an eighth of a core for 50 s is 6.25 cents, 50 MB are 5 cents
     assert found["charge"]["p50"] == "0.112500"
-    doubled = await report(till, worker, memory=512, subtasks=2)
+    doubled = await report(priced_api, worker, memory=512, subtasks=2)
     assert doubled["charge"]["p50"] == "0.225000"
-    larger = await report(till, worker, memory=1024)
+    larger = await report(priced_api, worker, memory=1024)
     assert larger["charge"]["p50"] == "0.175000"
-    capped = await report(till, worker, memory=512, max_total_charge="0.01")
+    capped = await report(priced_api, worker, memory=512, max_total_charge="0.01")
     assert capped["charge"] == {"p50": "0.010000", "p95": "0.010000"}
-    other = await till.get(f"/api/fyke/workers/{worker.id}/estimate", key=priced.other_key)
+    other = await priced_api.get(f"/api/fyke/workers/{worker.id}/estimate", key=priced.other_key)
     assert (other.json()["data"]["runs"], other.json()["data"]["enough"]) == (0, False)
 
 
-async def test_an_estimate_of_an_invalid_input_is_refused(priced: App, till: Api) -> None:
+async def test_an_estimate_of_an_invalid_input_is_refused(priced: App, priced_api: Api) -> None:
     worker = await priced.publish()
     path = f"/api/fyke/workers/{worker.id}/estimate"
-    fails(await till.get("/api/fyke/workers/nobody~nothing/estimate"), 404, 50001)
-    fails(await till.get(path, params={"version": "9.9.9"}), 400, 4000)
-    fails(await till.get(path, params={"memory": "1000000"}), 400, 4000, "memory")
-    fails(await till.get(path, params={"subtasks": "-1"}), 400, 4000, "subtasks")
+    fails(await priced_api.get("/api/fyke/workers/nobody~nothing/estimate"), 404, 50001)
+    fails(await priced_api.get(path, params={"version": "9.9.9"}), 400, 4000)
+    fails(await priced_api.get(path, params={"memory": "1000000"}), 400, 4000, "memory")
+    fails(await priced_api.get(path, params={"subtasks": "-1"}), 400, 4000, "subtasks")
     with pytest.raises(InvalidRequest, match="subtasks"):
         await priced.services.estimates.of(priced.owner, worker.id, None, {}, subtasks=10**9)

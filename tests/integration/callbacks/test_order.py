@@ -17,7 +17,7 @@ from fyke.model.run import Run
 from fyke.notify.http import HttpNotifier
 from support.callback_trials import (
     CallbackSender,
-    Counting,
+    CountingNotifier,
     LocalSignals,
     SkippingClock,
     delivering,
@@ -55,7 +55,7 @@ class Skipping(LocalSignals):
         self.clock = clock
         self.may_skip = asyncio.Event()
         self.sender: CallbackSender
-        self.notifier: Counting
+        self.notifier: CountingNotifier
 
     async def wait(self, topics: frozenset[str], timeout: float) -> frozenset[str]:
         if timeout > 1 and self.may_skip.is_set() and not self.notifier.active:
@@ -78,7 +78,7 @@ async def trial(
         receiver.reply(f"/real-{n}", *replies)
         urls.append(receiver.url(f"/real-{n}"))
     signals, unreliable = Skipping(clock), Unreliable(http, chance)
-    signals.notifier = Counting(unreliable)
+    signals.notifier = CountingNotifier(unreliable)
     async with open_callback_sender(url, signals.notify, clock) as sender:
         signals.sender = sender
         runs = await sender.runs(urls)

@@ -23,7 +23,7 @@ from fyke.storage.signals.postgres import PostgresSignals
 from fyke.storage.sql.state.storage import open_storage
 from support.callback_trials import (
     CallbackSender,
-    Counting,
+    CountingNotifier,
     LocalSignals,
     SkippingClock,
     delivering,
@@ -90,7 +90,7 @@ async def settled(sender: CallbackSender, total: int) -> None:
 async def two_servers(url: str, total: int) -> None:
     with listening() as receiver:
         notifiers = [HttpNotifier(AddressRules(["127.0.0.0/8"])) for _ in range(2)]
-        counting = [Counting(notifier) for notifier in notifiers]
+        counting = [CountingNotifier(notifier) for notifier in notifiers]
         all_signals = [PostgresSignals(url) for _ in range(2)]
         async with open_callback_sender(url, all_signals[0].notify) as sender:
             other = open_storage(

@@ -48,7 +48,7 @@ class Observed:
     browser_asked: list[str]
 
 
-class World:
+class Setup:
     """Sandboxes, an egress of this process, and the two sites that only the proxy can name."""
 
     def __init__(self, place: Site, plain: CountingSite, tls: TlsSite) -> None:
@@ -109,10 +109,10 @@ class World:
 
 
 @pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
+async def setup(tmp_path: Path) -> AsyncIterator[Setup]:
     async with sandbox_site(SPAWNERS[0]) as place, tls_site(tmp_path, TLS_BODY) as tls:
         with counting_site() as plain:
-            yield World(place, plain, tls)
+            yield Setup(place, plain, tls)
 
 
 def assert_all_went_well(observed: Observed, plain: int, tls: int) -> None:
@@ -192,8 +192,8 @@ def python(libraries: str = "") -> dict[str, str | bytes]:
     return {"main.py": text.replace("LIBRARIES", libraries)}
 
 
-async def test_python_and_curl(world: World) -> None:
-    observed = await world.execute(python(), Language.PYTHON)
+async def test_python_and_curl(setup: Setup) -> None:
+    observed = await setup.execute(python(), Language.PYTHON)
     ways = len(observed.said) // 2
     assert ways in (1, 7)  # curl may be missing on the machine
     assert_all_went_well(observed, ways, ways)
@@ -203,11 +203,11 @@ async def test_python_and_curl(world: World) -> None:
     sys.version_info[:2] != tuple(map(int, os.readlink("/usr/bin/python3")[6:].split("."))),
     reason="this environment is not for the Python of the sandboxes",
 )
-async def test_python_libraries_and_grpc(world: World) -> None:
+async def test_python_libraries_and_grpc(setup: Setup) -> None:
     packages = environment_of(
-        world.environments / "python", ["requests", "httpx", "httpx2", "grpcio"]
+        setup.environments / "python", ["requests", "httpx", "httpx2", "grpcio"]
     )
-    observed = await world.execute(python(LIBRARIES), Language.PYTHON, packages)
+    observed = await setup.execute(python(LIBRARIES), Language.PYTHON, packages)
     ways = (len(observed.said) - 2) // 2
     assert ways >= 8
     assert_all_went_well(observed, ways, ways)
@@ -233,8 +233,8 @@ print(json.dumps(said))
 
 
 @pytest.mark.skipif(not ROOT, reason="only root can have a listener at port 80 of a sandbox")
-async def test_the_browser_s_old_names_say_that_there_is_none(world: World) -> None:
-    observed = await world.execute({"main.py": BROWSER}, Language.PYTHON)
+async def test_the_browser_s_old_names_say_that_there_is_none(setup: Setup) -> None:
+    observed = await setup.execute({"main.py": BROWSER}, Language.PYTHON)
     assert len(observed.said) == 7
     assert set(observed.said.values()) == {"503 this Fyke has no browser\n"}
     assert observed.browser_asked
@@ -316,24 +316,24 @@ def without_refusal(observed: Observed) -> Observed:
 
 
 @pytest.mark.needs("node")
-async def test_node(world: World) -> None:
-    observed = await world.execute(node(), Language.NODE)
+async def test_node(setup: Setup) -> None:
+    observed = await setup.execute(node(), Language.NODE)
     assert_all_went_well(without_refusal(observed), 2, 2)
 
 
 @pytest.mark.long
 @pytest.mark.needs("npm")
 @pytest.mark.parametrize("axios", ["1.7.9", "latest"])
-async def test_node_libraries_and_grpc(world: World, axios: str) -> None:
+async def test_node_libraries_and_grpc(setup: Setup, axios: str) -> None:
     """Packages come from the registry that npm is configured for."""
     wanted = [f"axios@{axios}", "socks-proxy-agent@8", "https-proxy-agent@7", "@grpc/grpc-js@1"]
     command = ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", *wanted]
-    folder = world.environments / "node"
+    folder = setup.environments / "node"
     folder.mkdir()
     subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=300)
     modules = folder / "node_modules"
     subprocess.run(["chmod", "-R", "a+rX", str(modules)], check=True)
-    observed = await world.execute(node(NODE_LIBRARIES), Language.NODE, modules)
+    observed = await setup.execute(node(NODE_LIBRARIES), Language.NODE, modules)
     assert len(observed.said) == 4 + 2 + 10 + 2
     assert_all_went_well(without_refusal(observed), 7, 7)
     assert observed.sdk_calls == ["/test.Sdk/Call"] * 2
@@ -386,12 +386,12 @@ func main() {
 
 @pytest.mark.long
 @pytest.mark.needs("go")
-async def test_go(world: World, tmp_path: Path) -> None:
+async def test_go(setup: Setup, tmp_path: Path) -> None:
     text = GO.replace("TLS_BODY", str(len(TLS_BODY))).replace(": BODY", f": {BODY}")
     (tmp_path / "main.go").write_text(text)
     command = ["go", "build", "-o", "main", "main.go"]
     settings = os.environ | {"CGO_ENABLED": "0", "GO111MODULE": "off"}
     subprocess.run(command, cwd=tmp_path, env=settings, check=True, capture_output=True)
     files: dict[str, str | bytes] = {"main": (tmp_path / "main").read_bytes()}
-    observed = await world.execute(files, Language.GO)
+    observed = await setup.execute(files, Language.GO)
     assert_all_went_well(observed, 3, 3)

@@ -42,7 +42,7 @@ ip route add 224.0.0.0/4 dev wire0
 """
 
 
-class Net:
+class Network:
     """A network namespace of its own, held by a process that sleeps."""
 
     def __init__(self, pid: int) -> None:
@@ -74,14 +74,14 @@ class Net:
 
 
 @pytest.fixture
-def net() -> Iterator[Net]:
+def net() -> Iterator[Network]:
     holder = subprocess.Popen(
         ["unshare", "--net", "/bin/sh", "-c", "echo up; exec sleep 300"], stdout=subprocess.PIPE
     )
     try:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"up\n"
-        made = Net(holder.pid)
+        made = Network(holder.pid)
         made.within(WIRES)
         yield made
     finally:
@@ -111,7 +111,7 @@ def heard(sniffer: socket.socket) -> list[str]:
 
 
 @pytest.mark.needs("node", "go")
-async def test_no_packet_is_sent_by_all_the_probes(net: Net) -> None:
+async def test_no_packet_is_sent_by_all_the_probes(net: Network) -> None:
     with net.sniffer() as sniffer, data_folder() as home:
         async with launched(home, prefix=("nsenter", f"--net={net.path}")) as place:
             for language, least in LEAST_PROBES.items():
@@ -134,7 +134,7 @@ async def _try(place: Site, language: Language) -> int:
         return len(json.loads(out))
 
 
-async def test_a_packet_would_be_heard(net: Net) -> None:
+async def test_a_packet_would_be_heard(net: Network) -> None:
     """The other test would prove nothing with a deaf sniffer: the same tries, without a sandbox."""
     tries = """
 import socket

@@ -36,7 +36,7 @@ async def test_a_timer_without_a_pause_does_not_fail_at_full_speed() -> None:
     assert timer.ticks == 1
 
 
-class Sometimes:
+class FailsOnce:
     """Fails first, then does well."""
 
     seconds = 0.0
@@ -54,7 +54,7 @@ class Sometimes:
 
 async def test_the_board_shows_the_state_of_each_timer(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = ManualClock(1000)
-    board, timer = TimerBoard(clock), Sometimes()
+    board, timer = TimerBoard(clock), FailsOnce()
     seen: list[TimerLine] = []
     rest = asyncio.sleep
 

@@ -15,7 +15,7 @@ from fyke.timers.signals import LONGEST_SLEEP, TIDY_SECONDS
 pytestmark = pytest.mark.anyio
 
 
-class Enough(Exception):
+class ScriptEnded(Exception):
     """The script is over."""
 
 
@@ -30,7 +30,7 @@ class Firing:
     async def work_off(self) -> RemainingFires:
         self.done.append("work")
         if not self.rests:
-            raise Enough
+            raise ScriptEnded
         return self.rests.pop(0)
 
     async def forget_old(self) -> None:
@@ -58,7 +58,7 @@ async def run(*rests: RemainingFires) -> tuple[Firing, LocalSignals]:
     clock = ManualClock()
     firing, signals = Firing(clock, *rests), LocalSignals(clock)
     timer = ScheduleTimer(firing, signals, clock)  # type: ignore[arg-type]
-    with pytest.raises(Enough):
+    with pytest.raises(ScriptEnded):
         await timer.tick()
     return firing, signals
 

@@ -214,7 +214,7 @@ def differences(shape: Any, value: Any, at: str) -> list[str]:
     return [] if right or (shape is None and value is None) else [f"{at} is {value!r}"]
 
 
-class Scene:
+class Setup:
     """A Worker, its newest run with rows and a log, a task and an item that waits."""
 
     def __init__(self, app: App, api: Api) -> None:
@@ -260,19 +260,19 @@ class Scene:
 
 
 async def test_every_operation_answers_with_its_table_and_nothing_else(app: App, api: Api) -> None:
-    scene = Scene(app, api)
-    await scene.set_up()
+    setup = Setup(app, api)
+    await setup.set_up()
     for operation, shape in SHAPES.items():
-        await scene.check(operation, shape)
+        await setup.check(operation, shape)
 
 
 async def test_every_start_that_waits_answers_with_the_union_of_both_forms(app: App) -> None:
     async with client(app.asgi(sync_wait_seconds=0.001)) as http:
-        scene = Scene(app, Api(http, app.owner_key))
-        await scene.set_up()
-        await scene.call("createWorkerTask")
+        setup = Setup(app, Api(http, app.owner_key))
+        await setup.set_up()
+        await setup.call("createWorkerTask")
         for operation in SYNC:
-            await scene.check(operation, WAITED, is_async=False)
+            await setup.check(operation, WAITED, is_async=False)
 
 
 async def test_no_operation_is_left_out(app: App) -> None:

@@ -14,14 +14,14 @@ import pytest
 from fyke.domain.callbacks.slots import AT_ONCE
 from fyke.kit.clock import SystemClock
 from fyke.notify.http import HttpNotifier
-from support.callback_trials import Counting, LocalSignals, delivering, open_callback_sender
+from support.callback_trials import CountingNotifier, LocalSignals, delivering, open_callback_sender
 
 pytestmark = pytest.mark.anyio
 WITHIN = 5.0  # seconds, for 95 of 100
 
 
 @dataclass
-class Street:
+class Receivers:
     """Receivers behind one port of many loopback addresses; only ``/healthy`` is answered."""
 
     port: int = 0
@@ -44,8 +44,8 @@ class Street:
 
 
 @asynccontextmanager
-async def street() -> AsyncIterator[Street]:
-    found = Street()
+async def receivers() -> AsyncIterator[Receivers]:
+    found = Receivers()
     server = await asyncio.start_server(found.take, "0.0.0.0", 0, backlog=1000)
     found.port = server.sockets[0].getsockname()[1]
     try:
@@ -58,8 +58,8 @@ async def street() -> AsyncIterator[Street]:
 async def trial(
     url: str, http: HttpNotifier, *, hanging: int, healthy: int, every: float, at_once: int
 ) -> None:
-    signals, notifier = LocalSignals(), Counting(http)
-    async with street() as there, open_callback_sender(url, signals.notify) as sender:
+    signals, notifier = LocalSignals(), CountingNotifier(http)
+    async with receivers() as there, open_callback_sender(url, signals.notify) as sender:
         # two calls each, as many as go to one host at once
         stuck = await sender.runs([there.url(n, "/hangs") for n in range(hanging)] * 2)
         good = await sender.runs([there.url(hanging, f"/healthy-{n}") for n in range(healthy)])
