@@ -18,8 +18,8 @@ import structlog
 from common import arguments, head, line
 from playwright.sync_api import Page
 
-from support.browser import chromium, heap_mb, tab
 from support.app import make_templates
+from support.browser import chromium, heap_mb, tab
 from support.large_run import begin_run, grow
 from support.pages import sign_in
 from support.served import Served, served

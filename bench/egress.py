@@ -217,7 +217,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--megabytes", type=int, default=600, help="size of one download")
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--throttle", action="store_true", help="throttle connections to the origin")
+    parser.add_argument(
+        "--throttle", action="store_true", help="throttle connections to the origin"
+    )
     parser.add_argument("--loop", choices=["asyncio", "uvloop"], default="uvloop")
     wanted = parser.parse_args()
     figures = run(wanted.loop, wanted.megabytes * 1_000_000, wanted.rounds, wanted.throttle)

@@ -6,9 +6,9 @@ flooded.
 One process is the service of two attempts over the real store (SQLite in a temporary folder, every
 row durable), one floods the first attempt over four connections as fast as it can, and here an
 ordinary grpcio client calls the second one, call after call: a row, which waits for the disk, and
-an input, which waits for nothing. The flooder is stopped and continued in turn, so that both figures are
-taken under the same circumstances. The aim is a p50 within twice the quiet one. ``idle`` floods
-nothing but burns a core, as a Worker may.
+an input, which waits for nothing. The flooder is stopped and continued in turn, so that both
+figures are taken under the same circumstances. The aim is a p50 within twice the quiet one.
+``idle`` floods nothing but burns a core, as a Worker may.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Every complaint that is known of other consoles is held by a test that is there.
+"""Every known complaint about other consoles is covered by an existing test.
 
 ``console_complaints.toml`` names the tests; how many complaints there must be is said here, so
 that none of them gets lost.
@@ -19,7 +19,7 @@ KNOWN = 26
 
 
 def is_there(named: str) -> bool:
-    """Whether the named test stands in its file."""
+    """Return whether the named test exists in its file."""
     path, _, name = named.partition("::")
     if not (TESTS / path).is_file():
         return False

@@ -76,7 +76,9 @@ async def test_a_form_that_waits_for_a_sign_in_does_not_contain_it(app: App) -> 
         assert "canary" not in held.raw
 
 
-async def test_secrets_that_a_version_needs_are_asked_for_before_a_run(app: App, owner: Visitor) -> None:
+async def test_secrets_that_a_version_needs_are_asked_for_before_a_run(
+    app: App, owner: Visitor
+) -> None:
     data = python_project("print(1)\n", **{"fyke.json": '{"secrets": ["LOGIN", "TOKEN"]}'})
     await app.services.workers.publish(app.owner, data, name="needs", title="Needs", public=False)
     base = "/w/owner/needs"

@@ -58,7 +58,7 @@ async def test_the_database_refuses_to_change_or_remove_an_entry(state: State, h
 
 
 def run_until_killed(state: str, rows: str, seed: int, goal: int, last: int) -> bool:
-    """Whether it came to its end."""
+    """Return whether the process finished."""
     done = subprocess.run(
         [sys.executable, str(PROCESS), state, rows, str(seed), str(goal), str(last)],
         env={**os.environ, "PYTHONPATH": str(PROCESS.parent.parent)},

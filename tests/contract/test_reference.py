@@ -122,14 +122,14 @@ class Served:
 
 
 def takes(ours: set[str], theirs: str) -> bool:
-    """Whether all that they allow is allowed here."""
+    """Return whether we allow everything that they allow."""
     return "any" in ours or all(
         ours & ({kind} | WIDER.get(kind, set())) for kind in theirs.split("|")
     )
 
 
 def gives(ours: set[str], theirs: str) -> bool:
-    """Whether we answer with nothing but what they allow."""
+    """Return whether our answers stay within what they allow."""
     allowed = {*theirs.split("|")}
     if "number" in allowed:
         allowed.add("integer")
@@ -137,7 +137,7 @@ def gives(ours: set[str], theirs: str) -> bool:
 
 
 def differences(served: Served, fact: Object) -> Iterator[str]:
-    """What is published and not served, or otherwise."""
+    """Return the differences between the published and the served document."""
     if not served.operation:
         yield "no such operation"
         return

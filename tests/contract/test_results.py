@@ -505,7 +505,9 @@ async def test_log_lines_have_positions_of_their_own(results: SqlResults) -> Non
 
 
 @pytest.mark.parametrize("count", [1, 100])
-async def test_text_that_no_database_can_store_is_replaced_alike(results: SqlResults, count: int) -> None:
+async def test_text_that_no_database_can_store_is_replaced_alike(
+    results: SqlResults, count: int
+) -> None:
     await results.open_attempt(RUN, "a")
     entry = NewLogEntry(4, "g\0\ud800", "caf\u00e9 \udfff\0 \U0001f41f\n", 0)
     await results.commit([AttemptBatch(RUN, "a", log=[entry] * count)])

@@ -235,7 +235,9 @@ async def test_no_walk_reads_a_whole_table(state: State) -> None:
                 query_plan = " ".join(str(value) for row in found for value in row)
                 if connection.dialect.name == "sqlite":
                     assert f"INDEX {index}" in query_plan, query_plan
-                    assert "TEMP B-TREE" not in query_plan and "SCAN runs" not in query_plan, query_plan
+                    assert "TEMP B-TREE" not in query_plan and "SCAN runs" not in query_plan, (
+                        query_plan
+                    )
                 else:
                     assert "Seq Scan" not in query_plan, (
                         query_plan

@@ -1,4 +1,4 @@
-"""The contract of ``Sandbox`` and ``Box``, over every spawner that this user can have.
+"""The contract of ``Sandbox``, over every spawner that this user can have.
 
 As root that is the launcher; the direct spawner is for plain users, and
 ``tests/integration/sandbox/test_plain_user.py`` runs this file as one.

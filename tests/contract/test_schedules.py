@@ -318,7 +318,9 @@ async def test_allow_starts_another_run_beside(setup: Setup) -> None:
     assert len(await setup.runs()) == 3
 
 
-async def test_the_policy_queue_delays_one_run_until_the_previous_one_has_ended(setup: Setup) -> None:
+async def test_the_policy_queue_delays_one_run_until_the_previous_one_has_ended(
+    setup: Setup,
+) -> None:
     await setup.schedule(replace(EVERY_MINUTE, overlap=OverlapPolicy.QUEUE))
     for _ in range(3):
         setup.clock.advance(60)

@@ -1,4 +1,4 @@
-"""The contract of alert rules, of runs that wait to be looked at, and of alerts."""
+"""The contract of alert rules, of runs that wait to be evaluated, and of alerts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The contract of the secrets of accounts: who has which, for which worker, and who used them."""
+"""The contract of the secrets of accounts: by account and worker, and the notes of their use."""
 
 from __future__ import annotations
 

@@ -90,7 +90,9 @@ async def test_of_many_who_decide_at_once_one_does(state: State) -> None:
     assert sorted(await asyncio.gather(*map(decide, range(1, 9)))) == [False] * 7 + [True]
 
 
-async def test_waiting_submissions_are_listed_oldest_first_and_the_rest_newest_first(state: State) -> None:
+async def test_waiting_submissions_are_listed_oldest_first_and_the_rest_newest_first(
+    state: State,
+) -> None:
     def fill(tx: Transaction) -> list[Submission]:
         made = []
         for number in range(4):

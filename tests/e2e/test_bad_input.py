@@ -1,4 +1,4 @@
-"""What people send by mistake, and what others send on purpose: each ends in one clear answer."""
+"""Bad requests, by mistake and on purpose: each gets one clear answer."""
 
 from __future__ import annotations
 

@@ -249,9 +249,7 @@ def test_a_redirect_is_not_followed_and_gone_is_final(platform: Booted, receiver
     assert len(receiver.at("/gone")) == 1
 
 
-def test_a_receiver_that_hangs_does_not_delay_others(
-    platform: Booted, receiver: Receiver
-) -> None:
+def test_a_receiver_that_hangs_does_not_delay_others(platform: Booted, receiver: Receiver) -> None:
     receiver.reply("/hangs", Reply(hang=True))
     slug = platform.push(zoo("upserts"), "callback-upserts")
     hanging = start(platform, slug, receiver.url("/hangs"))

@@ -69,7 +69,7 @@ def free_port() -> int:
 
 
 def run(command: list[str], folder: Path, slow: Booted, worker: str, secret: str) -> list[str]:
-    """What the example prints; it writes its export into ``folder``."""
+    """Return what the example prints; it writes its export into ``folder``."""
     environment = {
         **os.environ,
         "FYKE_URL": slow.url,

@@ -21,7 +21,7 @@ UID = 30_000 + os.getpid() % 10_000  # of this run of the suite alone
 
 @pytest.mark.parametrize("uid", [None, UID], ids=["launcher", "plain"])
 def test_git_gets_as_far_as_the_certificate(tmp_path: Path, uid: int | None) -> None:
-    """The host's certificate is from an authority that this machine does not trust: git refuses it."""
+    """The host's certificate is from an unknown authority: git refuses it."""
     with (
         git_server(tmp_path) as server,
         booted(uid=uid, git_allow=f"localhost:{server.port}") as up,

@@ -1,4 +1,4 @@
-"""A platform with prices: what a run holds, what it costs, and who may not start one."""
+"""A platform with prices: the amount that a run holds, its cost, and refused starts."""
 
 from __future__ import annotations
 
@@ -224,7 +224,7 @@ def test_a_run_ends_when_it_has_cost_all_that_was_free() -> None:
 
 @reaches(ReasonCode.CHARGE_ESTIMATE)
 def test_a_run_ends_when_its_highest_cost_is_used_up(priced: Booted) -> None:
-    """What is held pays for the time limit; a Worker that ignores SIGTERM would go beyond it."""
+    """The held amount covers the time limit; a Worker that ignores SIGTERM would exceed it."""
     guest = Guest(priced, "estimate")
     guest.credit("10", "10")
     stays = priced.push(zoo("ignores_sigterm"), "money-ignores-sigterm", public=True)

@@ -1,4 +1,4 @@
-"""Reasons and hints of a running platform that no other test comes upon."""
+"""Reasons and hints of a running platform that no other test reaches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs of several subtasks: how an input is cut, and what becomes of the run when some fail."""
+"""Runs of several subtasks: how an input is cut, and how the run ends when some fail."""
 
 from __future__ import annotations
 

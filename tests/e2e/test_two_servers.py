@@ -163,9 +163,7 @@ def test_a_schedule_fires_once_although_both_look(pair: BootedPair, quick: str) 
         data(pair, "DELETE", f"/api/v2/worker-tasks/{task}")
 
 
-def test_callbacks_come_once_and_in_order(
-    pair: BootedPair, quick: str, receiver: Receiver
-) -> None:
+def test_callbacks_come_once_and_in_order(pair: BootedPair, quick: str, receiver: Receiver) -> None:
     path = f"/api/v2/workers/{quick}/runs"
 
     def start(number: int) -> str:
@@ -219,9 +217,7 @@ def test_a_stream_goes_on_at_the_other_server(pair: BootedPair) -> None:
     assert rows == list(range(ROWS))
 
 
-def _some_events(
-    pair: BootedPair, at: str, run: str, last: str, rows: list[int], most: int
-) -> str:
+def _some_events(pair: BootedPair, at: str, run: str, last: str, rows: list[int], most: int) -> str:
     """Read events from ``at`` behind the event ``last`` until ``most`` rows came or the end; the
     rows are added to ``rows``, the id of the last event is returned."""
     headers = {"api-key": pair.key} | ({"last-event-id": last} if last else {})

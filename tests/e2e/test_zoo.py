@@ -1,4 +1,4 @@
-"""The zoo: Workers that behave badly, each with what must become of it and of its rows."""
+"""Misbehaving Workers: how the run of each must end, and which rows it must keep."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from support.booted import Booted
 from support.projects import zoo
 from support.reasons import reaches
 from zoo import expected
-from zoo.expected import BEHAVIOURS
 from zoo.bundles import GO_SOURCES, SCHEMA, built, go_project, node_bundle, packed, python_bundle
+from zoo.expected import BEHAVIOURS
 
 SUCCEEDED, FAILED = 3, 4
 

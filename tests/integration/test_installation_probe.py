@@ -1,4 +1,4 @@
-"""What a server finds out about its installation: a real data folder, programs, and a proxy."""
+"""A server's report on its installation: a real data folder, programs, and a proxy."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ from fyke.timers.loop import TimerBoard
 pytestmark = [pytest.mark.anyio, pytest.mark.needs("bwrap", "node", "npm", "git", "go")]
 
 
-async def test_the_probe_reports_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_probe_reports_what_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("FYKE_KEEP_DAYS", "30")
     settings = Settings(
         home=tmp_path,

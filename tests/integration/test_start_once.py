@@ -104,7 +104,7 @@ async def prepared(settings: Settings) -> tuple[str, dict[str, Any]]:
 
 
 async def all_posts(servers: list[Server], key: str, body: dict[str, Any]) -> list[str]:
-    """What each start was answered; a caller without an answer asks again."""
+    """Return the answer to each start; a caller without an answer asks again."""
     answered: list[str] = []
     limits = httpx2.Limits(max_connections=POSTS)
     headers = {"api-key": key, "idempotency-key": "order-4711"}

@@ -90,7 +90,7 @@ def start_body(worker: str, **more: Any) -> dict[str, Any]:
 
 
 def operations(app: Any) -> list[Any]:
-    """What every operation of the application declares of itself."""
+    """Return the declarations of all operations of the application."""
     return [each.says for each in app.operations]
 
 

@@ -196,7 +196,7 @@ class Booted:
         return answer["data"]
 
     def summary(self, run: str, *, key: str | None = None) -> dict[str, Any]:
-        """How the run ended, with the code of its reason and the hint."""
+        """Return how the run ended, with the code of its reason and the hint."""
         found: dict[str, Any] = self.read(f"/api/fyke/runs/{run}", key=key)
         reasons.note_summary(found)
         return found

@@ -27,7 +27,7 @@ MASTER = bytes(range(32))
 
 
 class Outbox:
-    """What happens to callbacks, step by step: a run begins and ends, a call is claimed, tried."""
+    """Drives callbacks step by step: a run begins and ends, a delivery is claimed and tried."""
 
     def __init__(self, storage: SqlStorage, clock: ManualClock, notified: list[str]) -> None:
         self.storage = storage

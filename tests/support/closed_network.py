@@ -1,4 +1,4 @@
-"""A network of one's own, in which every address there is leads to this process.
+"""An isolated network in which every address leads to this process.
 
     python -m support.closed_network TRIAL '{"...": ...}'
 
@@ -40,7 +40,7 @@ def missing() -> str:
 
 
 def closed(trial: str, timeout: float = 110, **options: object) -> Any:
-    """What the function ``trial`` (``module:name``) returns in there."""
+    """Return what the function ``trial`` (``module:name``) returns in there."""
     if missing():
         pytest.skip(missing())
     command = [*_INSIDE, sys.executable, "-m", "support.closed_network", trial, json.dumps(options)]

@@ -59,7 +59,7 @@ async def _install(target: Path) -> None:
 
 @dataclass
 class CrawlResult:
-    """How a run ended, and what the platform got of it."""
+    """The end of a run, and what the platform received from it."""
 
     code: int
     stderr: str

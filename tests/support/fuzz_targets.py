@@ -95,7 +95,7 @@ def handshake(data: bytes) -> None:
 
 
 def body(data: bytes) -> None:
-    """What is passed on is a beginning of what came, and its end does not depend on the cuts."""
+    """The output is a prefix of the input, and its end does not depend on the cuts."""
     coding = [("transfer-encoding", "chunked")] if data[:1] < b"\x80" else [("content-length", "9")]
     parts, whole = pieces(data), Body(coding)
     passed, surplus = whole.take(b"".join(parts))

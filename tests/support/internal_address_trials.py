@@ -1,4 +1,4 @@
-"""What is tried in a closed network with encodings of the inside and names that change."""
+"""Trials in a closed network, with encodings of internal addresses and names that change."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def answers(name: str, kind: int) -> tuple[str, ...] | None:
 
 
 class AddressTrials:
-    """Every way in for an address that a stranger wrote, made as the platform makes them."""
+    """All clients that take an address from a stranger, made as the platform makes them."""
 
     def __init__(self, folder: Path, resolver: Resolver | None = None) -> None:
         rules = AddressRules((), own_addresses())

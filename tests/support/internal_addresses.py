@@ -1,4 +1,4 @@
-"""Encodings of addresses inside: of this machine, its networks, and the clouds' own services.
+"""Encodings of internal addresses: of this machine, its networks, and metadata services of clouds.
 
 One list for whatever takes an address from a stranger: the proxy, callbacks, webhooks, imports.
 ``SPELLINGS`` are hosts as they stand in a URL; ``NAMES`` is what a name server has to say to the

@@ -15,9 +15,7 @@ BATCH = 20_000
 async def begin_run(app: App) -> Lease:
     worker = await app.publish()
     body = {"parameters": {"custom": {"urls": [{"url": "https://a.example"}]}}}
-    await app.services.runs.start(
-        app.owner, StartRequest(worker.id, None, body, "", Origin.WEB)
-    )
+    await app.services.runs.start(app.owner, StartRequest(worker.id, None, body, "", Origin.WEB))
     [lease] = await app.begin()
     return lease
 

@@ -1,4 +1,4 @@
-"""What the lists, the queue and the usage pages show: past days, money, held starts."""
+"""Seed data for the lists, the queue and the usage pages: past days, money, held starts."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Mailbox:
-    """What was handed in. ``refused`` are addresses that it does not take."""
+    """The messages that were delivered. ``refused`` are addresses that it does not accept."""
 
     user: str = ""
     password: str = ""

@@ -121,7 +121,7 @@ _RUN_SCOPES = {
 
 
 def _scoped() -> dict[str, Entry]:
-    """What can be done with a run, in each of the ways to name it."""
+    """The operations on a run, under each path that names it."""
     found: dict[str, Entry] = {}
     for path, (names, export) in _RUN_SCOPES.items():
         waiting = {field: "waiting" if kind == "run" else kind for field, kind in names.items()}

@@ -1,4 +1,4 @@
-"""All kinds of objects of the owner's, to be asked for by name: by the owner and by others."""
+"""One object of each kind that belongs to the owner, for requests by the owner and by others."""
 
 from __future__ import annotations
 
@@ -199,7 +199,7 @@ class OwnedObjects:
     # --- asking -----------------------------------------------------------------------------
 
     def values(self, entry: Entry, **instead: str) -> dict[str, str]:
-        """What the fields of ``entry`` say to name the owner's objects."""
+        """Return the values of the fields of ``entry`` that name the owner's objects."""
         return {field: self.named[kind] for field, kind in entry.names.items()} | instead
 
     async def ask(
@@ -241,7 +241,7 @@ def archive() -> bytes:
 
 
 def seen(answer: Any, *names: str) -> tuple[int, str, dict[str, str]]:
-    """What a client can distinguish: status, body and headers, without the names that it gave."""
+    """Return what a client can distinguish: status, body, headers, without names that it gave."""
     text = answer.text
     for name in names:
         named = rf'"{name}"' if name.isdigit() else rf"\b{re.escape(name)}\b"

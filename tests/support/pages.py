@@ -57,7 +57,7 @@ class Page:
         return " ".join(" ".join(self.tree.itertext()).split())
 
     def all(self, path: str) -> list[Any]:
-        """What the XPath finds."""
+        """Return the elements or texts that match the XPath."""
         found = self.tree.xpath(path)
         assert isinstance(found, list)
         return found
@@ -68,7 +68,7 @@ class Page:
         return found[0]
 
     def value(self, name: str) -> str:
-        """The value of the control of this name."""
+        """Return the value of the control of this name."""
         control = self.all(f"//*[@name={name!r}]")[0]
         if control.tag == "select":
             return str(

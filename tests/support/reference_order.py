@@ -1,4 +1,4 @@
-"""What filters and sorting mean, written down a second time and without any haste."""
+"""A slow reference implementation of filters and sorting."""
 
 from __future__ import annotations
 

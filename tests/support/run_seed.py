@@ -1,4 +1,4 @@
-"""A run with something of everything on each of its tabs, for looking at its pages."""
+"""Seed data for the pages of one run: content on each of its tabs."""
 
 from __future__ import annotations
 

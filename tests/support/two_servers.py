@@ -1,4 +1,4 @@
-"""Two servers on one PostgreSQL behind one address, to be used like any booted platform."""
+"""Two servers on one PostgreSQL behind one address, used like any booted platform."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class BootedPair(Booted):
 
 
 def answers(url: str) -> bool:
-    """Whether a server says that it is ready."""
+    """Return whether a server says that it is ready."""
     try:
         return httpx2.get(f"{url}/readyz", timeout=2).status_code == 200
     except httpx2.HTTPError:
@@ -107,7 +107,7 @@ def booted_pair(**settings: str) -> Iterator[BootedPair]:
 
 
 def two_servers_wanted() -> bool:
-    """Whether this session shall use two servers wherever a test takes any platform."""
+    """Return whether this session uses two servers wherever a test takes any platform."""
     return os.environ.get(WANTED) == "2"
 
 

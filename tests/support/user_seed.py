@@ -1,4 +1,4 @@
-"""People for looking at pages: users in every state, keys, sessions, and links that wait."""
+"""Seed data for the pages of users: every state, keys, sessions, and unused links."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Webhooks, deliveries, rules and alerts for looking at pages."""
+"""Seed data for pages: webhooks, deliveries, rules and alerts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signing in, staying in, being out again; and what guessing costs."""
+"""Sign-in, sessions and their end; and the throttling of guesses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Users, their roles and what they prefer: who may change what, and what always stays."""
+"""Users, their roles and preferences: which role may change what, and what cannot be removed."""
 
 from __future__ import annotations
 

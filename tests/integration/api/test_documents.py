@@ -44,7 +44,7 @@ class Schemas:
         self._registry = jsonschema_rs.Registry([(URN, components)])
 
     def faults(self, schema: Object, value: Any) -> list[str]:
-        """What of ``value`` does not fit ``schema``."""
+        """Return the parts of ``value`` that do not fit ``schema``."""
         checks = jsonschema_rs.Draft202012Validator(_absolute(schema), registry=self._registry)
         return [error.message for error in checks.iter_errors(value)]
 

@@ -1,4 +1,4 @@
-"""What a run would probably take, by the account's own earlier runs."""
+"""Estimates of time and cost of a run, from the account's own earlier runs."""
 
 from __future__ import annotations
 
@@ -78,7 +78,9 @@ async def test_until_there_are_enough_runs_nothing_is_said(priced: App, priced_a
     assert (await report(priced_api, worker))["enough"]
 
 
-async def test_an_estimate_is_for_the_wanted_device_and_subtasks(priced: App, priced_api: Api) -> None:
+async def test_an_estimate_is_for_the_wanted_device_and_subtasks(
+    priced: App, priced_api: Api
+) -> None:
     worker = await priced.publish()
     await live(priced, worker, list(range(1, 101)))
     found = await report(priced_api, worker, memory=512)

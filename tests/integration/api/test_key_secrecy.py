@@ -25,7 +25,7 @@ SENT = ("token", "bearer", "api-key", "x-api-key")
 
 @pytest.fixture
 def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], str]]:
-    """What the platform's own log has said since the last look, at its most talkative."""
+    """Return the lines of the platform's log since the last call, at level debug."""
     written = io.StringIO()
     monkeypatch.setattr(sys, "stderr", written)
     root = logging.getLogger()

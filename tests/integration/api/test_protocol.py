@@ -1,4 +1,4 @@
-"""What comes before the body: bounded in size, number and time. Raw sockets, a real server."""
+"""Request heads are bounded in size, number and time. Raw sockets, a real server."""
 
 from __future__ import annotations
 

@@ -123,9 +123,7 @@ async def test_use_is_a_curve_and_lines_that_add_up(tmp_path: Path, templates: P
             assert len(after["samples"]) > len(samples) - 1  # type: ignore[arg-type]  # a list
 
 
-async def test_subtasks_show_their_input_and_attempts(
-    api: Api, app: App, run_slug: str
-) -> None:
+async def test_subtasks_show_their_input_and_attempts(api: Api, app: App, run_slug: str) -> None:
     await app.execute([{"n": 1}], Outcome.TIMEOUT, "too long")
     found = await data(api, f"/api/fyke/runs/{run_slug}/subtasks", params={"limit": 1, "offset": 1})
     assert found["count"] == 2

@@ -36,7 +36,7 @@ def run_secrets(app: App, master: bytes = SECRET, clock: Any = None) -> RunSecre
 
 
 async def given_to(app: App, caller: Caller, worker_id: str, **more: Any) -> InjectedSecrets:
-    """What a run of the worker by this account gets."""
+    """Return the secrets that a run of the worker by this account gets."""
     run = await app.services.runs.start(caller, _start(worker_id))
     return await run_secrets(app, **more).of(run)
 
@@ -232,7 +232,9 @@ async def test_a_missing_secret_cannot_be_removed(app: App) -> None:
         await app.services.secrets.remove(app.owner, worker.id, "LOGIN")
 
 
-async def test_secrets_that_a_version_needs_are_named_while_they_are_missing(app: App, api: Api) -> None:
+async def test_secrets_that_a_version_needs_are_named_while_they_are_missing(
+    app: App, api: Api
+) -> None:
     named = json.dumps({"secrets": ["LOGIN", "TOKEN"]})
     data = python_project("print(1)\n", **{"fyke.json": named})
     worker, version, _ = await app.services.workers.publish(

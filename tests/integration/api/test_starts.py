@@ -43,7 +43,9 @@ async def test_a_version_may_be_named_in_many_ways(app: App, api: Api, version: 
 
 
 @pytest.mark.parametrize("version", ["v9.9.9", 1, ["v1.0.1"], 1.5, True])
-async def test_an_unknown_version_gets_an_error_that_names_the_newest(app: App, api: Api, version: Any) -> None:
+async def test_an_unknown_version_gets_an_error_that_names_the_newest(
+    app: App, api: Api, version: Any
+) -> None:
     worker = await app.publish()
     answer = await api.post(RUN, start_body(worker.id, version=version))
     fails(answer, 400, 4000, "v1.0.1", "Invalid request parameters")

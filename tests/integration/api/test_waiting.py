@@ -53,7 +53,9 @@ async def test_a_wait_has_bounds(api: Api, run_slug: str, wait: str) -> None:
     fails(await api.get(f"{detail(run_slug)}?wait={wait}"), 422, 11000, "wait")
 
 
-async def test_a_run_of_another_account_is_not_waited_for(app: App, api: Api, run_slug: str) -> None:
+async def test_a_run_of_another_account_is_not_waited_for(
+    app: App, api: Api, run_slug: str
+) -> None:
     async with asyncio.timeout(10):
         answer = await api.get(f"{detail(run_slug)}?wait=60", key=app.other_key)
     fails(answer, 404, 70001)

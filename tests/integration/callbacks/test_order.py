@@ -149,7 +149,7 @@ async def unfinished(sender: CallbackSender) -> bool:
 
 
 def repeated(heard: dict[str, list[str]]) -> int:
-    """How many heard more than once that a run is running."""
+    """Return how many receivers got the start of a run more than once."""
     return sum(words.count("running") > 1 for words in list(heard.values()))
 
 

@@ -1,4 +1,4 @@
-"""What is read out of pages, well written ones and bad ones."""
+"""Extraction from pages, well written ones and bad ones."""
 
 from __future__ import annotations
 

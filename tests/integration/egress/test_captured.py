@@ -1,4 +1,4 @@
-"""What the meter says against an origin that counts, and against the packets on the wire."""
+"""The meter against an origin that counts, and against the packets on the wire."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ MIB = 2**20
 
 @dataclass(frozen=True)
 class Observed:
-    """What a Worker said of each of its ways, and what the other ends saw."""
+    """What a Worker reported of each of its clients, and what the other ends saw."""
 
     said: dict[str, str]
     total: Traffic
@@ -311,7 +311,12 @@ def without_refusal(observed: Observed) -> Observed:
     """The same without the one target that was meant to be refused."""
     sites = dict(observed.sites)
     assert sites.pop("10.0.0.1") == SiteTraffic("10.0.0.1", refused=1)
-    total = Traffic(observed.total.up, observed.total.down, observed.total.connections, observed.total.refused - 1)
+    total = Traffic(
+        observed.total.up,
+        observed.total.down,
+        observed.total.connections,
+        observed.total.refused - 1,
+    )
     return replace(observed, total=total, sites=sites)
 
 

@@ -171,7 +171,9 @@ async def test_early_bytes_count_against_the_limit() -> None:
 
 
 @pytest.mark.parametrize("way", ["socks", "http"])
-async def test_a_server_that_speaks_first_never_overtakes_the_reply(proxy: OpenProxy, way: str) -> None:
+async def test_a_server_that_speaks_first_never_overtakes_the_reply(
+    proxy: OpenProxy, way: str
+) -> None:
     async def banner(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"220 hello\r\n")
         await reader.read()
@@ -442,7 +444,9 @@ def test_noise_never_breaks_the_proxy(examples: int) -> None:
     with asyncio.Runner() as runner:
 
         async def start() -> tuple[Origin, OpenProxy]:
-            asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
+            asyncio.get_running_loop().set_exception_handler(
+                lambda _, context: failures.append(context)
+            )
             return await Origin(echo).__aenter__(), await open_proxy()
 
         origin, proxy = runner.run(start())

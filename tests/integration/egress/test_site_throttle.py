@@ -105,7 +105,11 @@ async def test_another_site_is_not_waited_for() -> None:
         writer.close()
     final = await egress.close("run")
     throttled_site, free = egress.sites("run")
-    assert (throttled_site.domain, throttled_site.requests, throttled_site.refused) == ("127.0.0.1", 1, 2)
+    assert (throttled_site.domain, throttled_site.requests, throttled_site.refused) == (
+        "127.0.0.1",
+        1,
+        2,
+    )
     assert (free.domain, free.requests, free.refused) == ("localhost", 1, 0)
     assert final.refused == 2
     [(attempt, why)] = reports  # once for the site
@@ -149,7 +153,7 @@ async def test_an_unguarded_run_is_not_throttled() -> None:
 
 
 async def passed_on(pieces: list[bytes], way: str) -> bytes:
-    """What comes to a client when a site says these pieces."""
+    """Return what a client receives when a site sends these pieces."""
     egress = LocalEgress(throttle=ThrottleRules())
     async with Origin(answers(*pieces)) as origin:
         try:

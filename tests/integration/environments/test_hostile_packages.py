@@ -108,7 +108,7 @@ class Trial:
     async def install(
         self, version: Any, folder: Path, builds: bool, seconds: float = 60
     ) -> Environment | EnvironmentFailed:
-        """What the first account gets of a hostile package."""
+        """Install a hostile package for the first account."""
         asking = replace(version, builds=builds)
         try:
             return await self.installing(seconds).ensure(asking, folder, ACCOUNT, builds)
@@ -116,7 +116,7 @@ class Trial:
             return error
 
     async def clean_seal(self, version: Any, account: str = OTHER) -> sealing.Seal:
-        """What the second account gets, installed anew with whatever caches there are."""
+        """Install for the second account anew, with the present caches, and return the seal."""
         wanted = replace(version, requirements="clean==1.0\n", worker_id="other")
         made = await self.installing().ensure(wanted, self.clean, account)
         assert made.path is not None
@@ -322,7 +322,9 @@ async def test_attacks_by_an_install_hook(trial: Trial, tmp_path: Path, name: st
 @NO_NPM
 @pytest.mark.parametrize("builds", [False, True])
 @pytest.mark.parametrize("name", share(hostile.NODE_TARBALLS))
-async def test_the_content_of_the_tarball(trial: Trial, tmp_path: Path, name: str, builds: bool) -> None:
+async def test_the_content_of_the_tarball(
+    trial: Trial, tmp_path: Path, name: str, builds: bool
+) -> None:
     clean = await begin(trial, NODE)
     package = json.dumps({"name": "evil", "version": "1.0.0"})
     trial.registry.add("evil", "1.0.0")

@@ -79,7 +79,9 @@ async def test_files_may_lie_where_the_registry_says(configured: Configured, ind
         assert not any("GET /files/" in asked for asked in index.asked)
 
 
-async def test_a_package_cannot_say_where_the_files_lie(configured: Configured, index: Index) -> None:
+async def test_a_package_cannot_say_where_the_files_lie(
+    configured: Configured, index: Index
+) -> None:
     with package_index.served() as other:
         other.add_wheel("tiny")
         index.pages["tiny"] = (
@@ -149,7 +151,9 @@ async def test_a_proxy_of_the_machine_must_be_the_one_of_the_egress(
     proxy = {name: "http://127.0.0.1:1"}
     with pytest.raises(EnvironmentFailed, match=f"{name} of this machine.*FYKE_EGRESS_UPSTREAMS"):
         await configured.install(UV_DEFAULT_INDEX=index.url, **proxy)
-    assert (await configured.install(UV_DEFAULT_INDEX=index.url, NO_PROXY="127.0.0.1", **proxy)).path
+    assert (
+        await configured.install(UV_DEFAULT_INDEX=index.url, NO_PROXY="127.0.0.1", **proxy)
+    ).path
 
 
 async def test_with_an_upstream_the_proxy_of_the_machine_is_no_matter(
@@ -162,7 +166,9 @@ async def test_with_an_upstream_the_proxy_of_the_machine_is_no_matter(
 
 
 @pytest.mark.skipif(old_npm(), reason="this npm is missing or needs a lock file")
-async def test_scopes_of_npm_come_from_their_registry(configured: Configured, tmp_path: Path) -> None:
+async def test_scopes_of_npm_come_from_their_registry(
+    configured: Configured, tmp_path: Path
+) -> None:
     with (
         npm_registry.served(Registry()) as main,
         npm_registry.served(Registry()) as corp,

@@ -1,4 +1,4 @@
-"""What a runner that went mad could say to the egress process, with descriptors of any kind."""
+"""Messages of a broken runner to the egress process, with descriptors of any kind."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Runner:
         self.session = ControlSession(theirs, proxy, lambda _: self.ended.set())
 
     async def say(self, data: bytes, given: list[int]) -> bool:
-        """Whether it was answered; False when the other side hung up."""
+        """Return whether it was answered; False when the other side closed the connection."""
         loop = asyncio.get_running_loop()
         socket.send_fds(self._sock, [data], given)
         async with asyncio.timeout(10):

@@ -143,7 +143,9 @@ async def test_no_address_leads_anywhere(
     assert (tools.ran, canary.heard) == ([], 0)
     said = "\n".join([*messages, caplog.text, *map(str, entries)])
     assert SECRET not in said
-    assert tools.sandboxes <= 2, "all but the name that changes are refused before a sandbox is made"
+    assert tools.sandboxes <= 2, (
+        "all but the name that changes are refused before a sandbox is made"
+    )
 
 
 @pytest.mark.parametrize("field", ["ref", "folder"])
@@ -198,7 +200,7 @@ async def test_no_repository_has_anything_run(canary: Canary, step: int, tmp_pat
 
 
 def read(archive: bytes) -> str:
-    """What becomes of an archive: it is read as any upload is."""
+    """Read an archive as any upload is read."""
     with zipfile.ZipFile(io.BytesIO(archive)) as opened:
         if "main.py" in opened.namelist():
             assert opened.read("main.py") in (

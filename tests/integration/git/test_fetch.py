@@ -135,7 +135,9 @@ async def test_the_address_that_was_checked_is_the_one_that_is_dialled(
         await make(rules=AddressRules(), resolver=mixed).fetch(GitSource(url), print)
 
 
-async def test_a_certificate_of_an_unknown_authority_is_refused(server: GitServer, make: Maker) -> None:
+async def test_a_certificate_of_an_unknown_authority_is_refused(
+    server: GitServer, make: Maker
+) -> None:
     with pytest.raises(GitFailed, match="TLS: the certificate"):
         await make(certificates=None).fetch(GitSource(address(server)), print)
 

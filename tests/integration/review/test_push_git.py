@@ -29,7 +29,7 @@ DECLARED = json.dumps({"egress": ["example.com"]})
 
 @dataclass(frozen=True)
 class Typed:
-    """What came of a command."""
+    """The result of a command."""
 
     exit_code: int
     stdout: str
@@ -61,7 +61,7 @@ class Terminal:
         return f"{self.repositories.url}/{name}/.git"
 
     def kept(self) -> int:
-        """How many uploads the server still keeps."""
+        """Return how many uploads the server still keeps."""
         app = self.server.app
         page = app.services.uploads.page(app.other, offset=0, limit=1)
         return self.server.do(page)[0]
@@ -101,7 +101,9 @@ def test_a_branch_is_fetched_checked_and_published(terminal: Terminal) -> None:
     assert "declared passed: 1 domain" in done.stderr
     assert "warning: there is no README.md" in done.stderr
     assert terminal.kept() == 0
-    again = terminal.type(terminal.url("prices"), "--folder", "workers/it", "--name", "prices", "--json")
+    again = terminal.type(
+        terminal.url("prices"), "--folder", "workers/it", "--name", "prices", "--json"
+    )
     printed = again.stdout.splitlines()[-1]  # before it stands what the server in this process logs
     assert json.loads(printed)["version"] == "v1.0.1", "the same content again"
 

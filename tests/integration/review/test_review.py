@@ -1,4 +1,4 @@
-"""What stands between a version of an account and all other accounts."""
+"""The review that a version of an account needs before other accounts may use it."""
 
 from __future__ import annotations
 

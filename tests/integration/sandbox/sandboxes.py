@@ -1,4 +1,4 @@
-"""What the sandbox's tests share: data folders, bundles, specs, and the ways to spawn."""
+"""Shared by the sandbox's tests: data folders, bundles, specs, and spawners."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class Site:
 
 
 def others_can_run_us() -> bool:
-    """Whether another user may execute this interpreter; one below /root is out of reach."""
+    """Return whether another user may execute this interpreter, which one below /root prevents."""
     path = Path(sys.executable).resolve()
     return all(folder.stat().st_mode & 0o001 for folder in (path, *path.parents))
 

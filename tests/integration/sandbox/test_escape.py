@@ -44,7 +44,7 @@ def numbers() -> dict[str, int]:
 
 @dataclass
 class Canaries:
-    """What the machine puts up to be found, and whether it was."""
+    """Targets that the machine offers to the probes, and whether they were reached."""
 
     targets: dict[str, Any]
     servers: list[socket.socket]
@@ -129,7 +129,10 @@ def probes(language: Language) -> dict[str, str | bytes]:
 async def test_nothing_gets_out(place: Site, language: Language) -> None:
     with canaries(place) as canary:
         sandbox = await place.open(probes(language), language=language, memory=512 * MIB)
-        variables = {"PROBE_TARGETS": json.dumps(canary.targets), "PROBE_CALLS": json.dumps(numbers())}
+        variables = {
+            "PROBE_TARGETS": json.dumps(canary.targets),
+            "PROBE_CALLS": json.dumps(numbers()),
+        }
         await sandbox.launch(variables)
         out, err = await drain(sandbox)
         assert out, err

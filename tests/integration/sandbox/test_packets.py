@@ -125,7 +125,10 @@ async def test_no_packet_is_sent_by_all_the_probes(net: Network) -> None:
 async def _try(place: Site, language: Language) -> int:
     with canaries(place) as canary:
         sandbox = await place.open(probes(language), language=language, memory=512 * MIB)
-        variables = {"PROBE_TARGETS": json.dumps(canary.targets), "PROBE_CALLS": json.dumps(numbers())}
+        variables = {
+            "PROBE_TARGETS": json.dumps(canary.targets),
+            "PROBE_CALLS": json.dumps(numbers()),
+        }
         await sandbox.launch(variables)
         out, err = await drain(sandbox)
         assert out, err

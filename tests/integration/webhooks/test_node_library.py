@@ -43,7 +43,7 @@ async def delivered(url: str) -> tuple[str, str, Received]:
 
 
 def verified(folder: Path, secret: str, messages: list[dict[str, Any]]) -> list[str]:
-    """What the library says to each message, with exactly the locked packages installed."""
+    """Return the library's verdict on each message, with exactly the locked packages installed."""
     for name in ("package.json", "package-lock.json", "verify.js"):
         shutil.copy(HERE / name, folder)
     install = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]

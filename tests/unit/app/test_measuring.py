@@ -1,4 +1,4 @@
-"""How much lies where, and that a look ends in time."""
+"""Sizes of folders and databases, measured within a time limit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the author's own Go is used for: the program comes into the archive, not into the folder."""
+"""Builds with the author's own Go: the program goes into the archive, not into the folder."""
 
 from __future__ import annotations
 

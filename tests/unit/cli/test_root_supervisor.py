@@ -1,4 +1,4 @@
-"""What root does in folders that belong to another user."""
+"""Root's operations in folders that belong to another user."""
 
 from __future__ import annotations
 

@@ -53,7 +53,9 @@ async def install(sandbox: Ended, *, builds: bool = False, client: PackageClient
         (ToolStop.TRAFFIC, "more to download than is allowed"),
     ],
 )
-async def test_the_cause_of_a_stop_is_reported(tmp_path: Path, stopped: ToolStop, words: str) -> None:
+async def test_the_cause_of_a_stop_is_reported(
+    tmp_path: Path, stopped: ToolStop, words: str
+) -> None:
     with pytest.raises(EnvironmentFailed, match=words) as caught:
         await install(Ended(ToolRun(137, tmp_path, "so far", b"", stopped)))
     assert caught.value.log == "so far"

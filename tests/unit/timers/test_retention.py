@@ -1,4 +1,4 @@
-"""Which of what is old goes in one pass."""
+"""Which old runs are removed in one pass."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who counts as a server, and from when on the others have its share."""
+"""Which processes count as servers, and when the others take over a share."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class Server:
             await self.timer.tick()
 
     def allowed(self) -> int:
-        """How many requests pass at once after a pause that has filled the bucket."""
+        """Return how many requests pass at once after a pause that has filled the bucket."""
         return [self.buckets.take("key") for _ in range(200)].count(0)
 
 

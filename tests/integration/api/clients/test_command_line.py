@@ -27,7 +27,7 @@ TASKS = "/api/v2/worker-tasks"
 
 
 def sent(**fields: Any) -> dict[str, Any]:
-    """What is null, undefined or an empty string never leaves it."""
+    """Null, undefined and empty strings are not sent."""
     return {name: value for name, value in fields.items() if value not in ("", None)}
 
 
@@ -53,9 +53,9 @@ async def test_it_asks_without_a_key_where_it_may(app: App, api: Api) -> None:
     without_key = cli2_client(api.http, None)
     store = await without_key.get("/api/v2/store?keyword=reader&offset=0&limit=20")
     assert [found["slug"] for found in store["scraper"]] == [worker.id]
-    assert {"code": "US", "name": "United States"} in (await without_key.get("/api/v2/proxy/region"))[
-        "list"
-    ]
+    assert {"code": "US", "name": "United States"} in (
+        await without_key.get("/api/v2/proxy/region")
+    )["list"]
     schema = await without_key.get(f"{WORKER}/input-schema")
     assert [field["name"] for field in schema["properties"]] == ["urls", "max_results"]
     for cli in (without_key, cli2_client(api.http, app.owner_key)):  # the revisions differ here

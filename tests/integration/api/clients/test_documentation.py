@@ -1,4 +1,4 @@
-"""What the documentation's site does itself: its playground, its smoke script and its samples."""
+"""The requests of the documentation site: its playground, its smoke script and its samples."""
 
 from __future__ import annotations
 
@@ -115,8 +115,8 @@ async def test_a_sample_checks_its_account_first(app: App, api: Api) -> None:
 async def test_a_sample_knows_every_word_on_its_way_and_raises_with_the_log(
     app: App, api: Api
 ) -> None:
-    """``ready`` and ``running`` go on, ``succeeded`` is the good end, ``failed`` and ``aborting`` make
-    it read the log; any other word, ``aborted`` too, is an error that it cannot explain."""
+    """``ready`` and ``running`` go on, ``succeeded`` is the good end, ``failed`` and ``aborting``
+    make it read the log; any other word, ``aborted`` too, is an error that it cannot explain."""
     worker = await app.publish()
     headers = {"Authorization": f"Bearer {app.owner_key}"}
     base = "/api/v2/worker-runs"

@@ -86,7 +86,9 @@ async def test_faults_and_limits_decode_too(
     monkeypatch.setattr(type(app.services.runs), "get", fail)
     headers = {"authorization": f"Bearer {app.owner_key}"}
     # one of the faults that are logged stands for all of them
-    known_errors = [kind("own words") for kind, row in TABLE_V2.items() if row.status not in (429, 500)]
+    known_errors = [
+        kind("own words") for kind, row in TABLE_V2.items() if row.status not in (429, 500)
+    ]
     for error in [*known_errors, errors.RateLimited(3), RuntimeError("boom")]:
         raised.append(error)
         answer = await api.http.get(f"/api/v2/worker-runs/{NOWHERE}", headers=headers)

@@ -27,12 +27,12 @@ ROWS = [{"n": 1, "status": "sold out", "code": 7}, {"n": 2, "count": 9}]
 
 
 class Failed(Exception):
-    """What a sample shows when it gives up."""
+    """The error that a sample shows when it gives up."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """What a sample takes from a page of rows; ``None`` where it does not look."""
+    """The members that a sample takes from a page of rows; ``None`` for those that it ignores."""
 
     count: int
     rows: int | None
@@ -103,7 +103,7 @@ def php_page(answer: httpx2.Response) -> Page:
 
 
 def go_int(value: Any) -> int:
-    """What Go leaves in an ``int``: zero, unless the number is written as a whole one."""
+    """The ``int`` that Go decodes: zero, unless the number is written as a whole one."""
     return value if type(value) is int else 0
 
 

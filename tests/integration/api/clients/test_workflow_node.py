@@ -199,7 +199,7 @@ async def test_the_workflows_fetch_a_file_without_a_key(app: App, api: Api) -> N
 
 
 def triggered(body: bytes, wanted: tuple[str, ...] = FILTERS) -> dict[str, Any] | None:
-    """What a callback starts: nothing without its two fields, nothing for another status."""
+    """Return what a callback triggers: an error without its two fields, None for another status."""
     payload: dict[str, Any] = json.loads(body)
     if not payload.get("run_slug") or not payload.get("run_status"):
         raise AssertionError("refused")
@@ -225,12 +225,12 @@ async def test_the_trigger_takes_what_is_sent_at_each_end(
     stored = await app.storage.read(lambda tx: tx.runs.get(run))
     assert stored is not None
     body = json.dumps(payload(stored)).encode()
-    payload = triggered(body)
-    assert payload is not None
-    assert (payload["run_slug"], payload["run_status"]) == (run, word)
+    callback = triggered(body)
+    assert callback is not None
+    assert (callback["run_slug"], callback["run_status"]) == (run, word)
     only = triggered(body, ("succeeded",))
     assert (only is not None) == (word == "succeeded")
     # the official workflow goes on with the run's id and reads its rows
     reader = Client(api.http, {"authorization": f"Bearer {app.owner_key}"}, n8n)
-    rows = await reader.get(f"/api/v2/worker-runs/{payload['run_id']}/result?offset=1&limit=100")
-    assert rows["count"] == payload["result_count"]
+    rows = await reader.get(f"/api/v2/worker-runs/{callback['run_id']}/result?offset=1&limit=100")
+    assert rows["count"] == callback["result_count"]

@@ -221,7 +221,9 @@ async def test_an_unknown_status_is_refused_with_the_known_ones(api: Api) -> Non
         fails(await api.get(f"{RUNS}?status={status}"), 422, 11000, words)
 
 
-async def test_the_list_is_filtered_by_time_including_the_whole_final_day(app: App, api: Api) -> None:
+async def test_the_list_is_filtered_by_time_including_the_whole_final_day(
+    app: App, api: Api
+) -> None:
     await app.publish()
     run = await start(api)
     stored = await app.storage.read(lambda tx: tx.runs.get(run))

@@ -1,4 +1,4 @@
-"""What counts as missing, and how much of a run is looked at."""
+"""Which values count as missing, and how many rows of a run are checked."""
 
 from __future__ import annotations
 

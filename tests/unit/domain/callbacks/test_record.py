@@ -1,4 +1,4 @@
-"""What becomes of a delivery after a try."""
+"""The state of a delivery after a try."""
 
 from __future__ import annotations
 

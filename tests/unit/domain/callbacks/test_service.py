@@ -1,4 +1,4 @@
-"""What an account sees and may do about its callbacks."""
+"""The callbacks that an account sees, and its operations on them."""
 
 from __future__ import annotations
 

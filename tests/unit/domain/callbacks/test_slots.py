@@ -1,4 +1,4 @@
-"""Who may take the last places."""
+"""Which receivers may take the last slots."""
 
 from __future__ import annotations
 

@@ -66,7 +66,9 @@ def all_times(plan: ScheduleSpec, name: str, anchor: int, end: int) -> list[int]
     if plan.cron.startswith("*/7"):
         return [t for t, shown_time in shown if shown_time.minute % 7 == 0 and shown_time.hour <= 3]
     minutes = (30,) if plan.kind is ScheduleKind.DAILY else (15, 45)
-    local_times = {shown_time.replace(hour=2, minute=minute) for _, shown_time in shown for minute in minutes}
+    local_times = {
+        shown_time.replace(hour=2, minute=minute) for _, shown_time in shown for minute in minutes
+    }
     return reference_times(name, anchor, end, local_times)
 
 

@@ -1,4 +1,4 @@
-"""Values are found in every spelling and place, and what they are taken out of stays whole."""
+"""Values are found in every encoding and place, and the text around them stays whole."""
 
 from __future__ import annotations
 

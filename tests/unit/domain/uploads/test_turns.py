@@ -1,4 +1,4 @@
-"""Turns: who gets the next one, and what becomes of those that are given up."""
+"""Turns: which account gets the next one, and how turns that are given up are released."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an endpoint may be; each refusal names the field."""
+"""Validation of endpoints; each refusal names the field."""
 
 from __future__ import annotations
 

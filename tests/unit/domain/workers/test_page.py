@@ -1,4 +1,4 @@
-"""What a page may say, and how what was said meets what is there."""
+"""Validation of a page, and how changes are merged with the stored page."""
 
 from __future__ import annotations
 

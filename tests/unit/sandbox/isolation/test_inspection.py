@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from fyke.contracts.execution import Isolation
-from fyke.sandbox.isolation import bubblewrap, inspection, inspector
-from fyke.sandbox.isolation import checks
+from fyke.sandbox.isolation import bubblewrap, checks, inspection, inspector
 from fyke.sandbox.isolation.cgroups import ALL_LIMITS
 from fyke.sandbox.isolation.checks import Check
 from fyke.sandbox.isolation.host_inspection import HostView

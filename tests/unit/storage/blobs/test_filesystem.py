@@ -1,4 +1,4 @@
-"""What is peculiar to blobs on a file system: remains, permissions, a full disk."""
+"""The peculiarities of blobs on a file system: remains, permissions, a full disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is peculiar to datagram sockets: files, dead listeners, long paths, full queues."""
+"""The peculiarities of datagram sockets: files, dead listeners, long paths, full queues."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the drivers' errors mean."""
+"""The classification of the drivers' errors."""
 
 from __future__ import annotations
 

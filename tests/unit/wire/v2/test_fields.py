@@ -1,4 +1,4 @@
-"""What v2 takes for a page, a filter, a moment, a format, and for one and several keys."""
+"""Values that v2 accepts for a page, a filter, a time, a format, and for one and several keys."""
 
 from __future__ import annotations
 

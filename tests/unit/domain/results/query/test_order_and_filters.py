@@ -1,4 +1,4 @@
-"""Sorting and filtering against an oracle that was written apart from them."""
+"""Sorting and filtering against an independent reference implementation."""
 
 from __future__ import annotations
 
