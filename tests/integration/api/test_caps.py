@@ -45,7 +45,9 @@ async def change(api: Api, key: str = "", **caps: Any) -> Any:
     return data_as(CapsReport, await api.send("PUT", CAPS, json=caps, key=key or api.key))
 
 
-async def test_an_account_has_no_caps_until_its_owner_sets_some(priced: App, priced_api: Api) -> None:
+async def test_an_account_has_no_caps_until_its_owner_sets_some(
+    priced: App, priced_api: Api
+) -> None:
     found = data_as(CapsReport, await priced_api.get(CAPS))
     assert (found["run_cap"], found["month_cap"], found["left"]) == ("0", "0", None)
     changed = await change(priced_api, run_cap="2.5")
@@ -67,7 +69,9 @@ async def test_an_account_has_no_caps_until_its_owner_sets_some(priced: App, pri
 async def test_only_owners_and_the_operator_set_caps(priced: App, priced_api: Api) -> None:
     path = "/api/fyke/accounts/other/caps"
     fails(await priced_api.send("PUT", path, json={"run_cap": 1}, key=priced.other_key), 401, 4010)
-    found = data_as(CapsReport, await priced_api.send("PUT", path, json={"run_cap": 1, "month_cap": 3}))
+    found = data_as(
+        CapsReport, await priced_api.send("PUT", path, json={"run_cap": 1, "month_cap": 3})
+    )
     assert (found["run_cap"], found["month_cap"]) == ("1", "3")
     seen = data_as(CapsReport, await priced_api.get(CAPS, key=priced.other_key))
     assert seen == found

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from fyke.cli.main import app
+from fyke.cli.main import app as cli
 from fyke.domain.runs.service import StartRequest
 from fyke.model.run import Origin, Outcome
 from fyke.wire.fyke.runs import RunSummary
@@ -91,7 +91,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, templates: Path) -> Iterato
 
 def fyke(server: Served, *words: str) -> Any:
     key = server.app.owner_key
-    answer = CliRunner().invoke(app, [*words], env={"FYKE_URL": server.base_url, "FYKE_KEY": key})
+    answer = CliRunner().invoke(cli, [*words], env={"FYKE_URL": server.base_url, "FYKE_KEY": key})
     assert answer.exit_code == 0, answer.output
     return answer
 

@@ -256,9 +256,7 @@ async def test_a_reason_that_ends_no_run_is_refused_with_those_that_do(api: Api)
     fails(answer, 400, 4000, "reason: there is no reason 'plan_full'; use exit_code, signal,")
 
 
-async def test_a_run_of_an_older_release_has_its_sentence_and_no_hint(
-    app: App, api: Api
-) -> None:
+async def test_a_run_of_an_older_release_has_its_sentence_and_no_hint(app: App, api: Api) -> None:
     [slug] = await started(app, api, await app.publish())
     await app.execute([], Outcome.INSTALL_FAILED, "stored by an older release")
     ended = (await api.get(f"{RUNS}/{slug}")).json()["data"]

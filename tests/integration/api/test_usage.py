@@ -103,7 +103,9 @@ async def test_a_deleted_run_stays_in_the_sums(priced: App, priced_api: Api) -> 
     await some_life(priced, priced_api, 2)
     before = (await priced_api.get("/api/fyke/usage")).json()
     for item in (await priced_api.get("/api/fyke/runs")).json()["data"]["list"]:
-        assert (await priced_api.send("DELETE", f"/api/fyke/runs/{item['slug']}")).status_code == 200
+        assert (
+            await priced_api.send("DELETE", f"/api/fyke/runs/{item['slug']}")
+        ).status_code == 200
     assert (await priced_api.get("/api/fyke/usage")).json() == before
 
 
