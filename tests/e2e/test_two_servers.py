@@ -53,7 +53,7 @@ def pair() -> Iterator[BootedPair]:
 @pytest.fixture(scope="module")
 def quick(pair: BootedPair) -> str:
     """A worker that pushes three rows and ends; uploaded to one, used at both."""
-    return pair.push(zoo("upserts"), "twin-quick")
+    return pair.push(zoo("upserts"), "pair-quick")
 
 
 @pytest.fixture
@@ -91,12 +91,12 @@ def test_a_start_at_either_is_waited_for_read_and_aborted_at_both(pair: BootedPa
     body = {"input": {}, "is_async": False}
     with httpx2.Client(base_url=one, headers={"api-key": pair.key}) as client:
         archive = {"scraper_file": ("w.zip", zoo("upserts"))}
-        made = client.post("/api/v2/workers/owner~twin-sent/versions", files=archive)
+        made = client.post("/api/v2/workers/owner~pair-sent/versions", files=archive)
     assert made.json()["code"] == 0, made.text
     for at in (other, one):
-        waited = data(pair, "POST", "/api/v2/workers/owner~twin-sent/runs", body, at=at)
+        waited = data(pair, "POST", "/api/v2/workers/owner~pair-sent/runs", body, at=at)
         assert (waited["run_status"], waited["results"]["count"]) == ("succeeded", 2)
-    forever = pair.start_run(pair.push(zoo("pushes_for_ever"), "twin-for-ever"))
+    forever = pair.start_run(pair.push(zoo("pushes_for_ever"), "pair-for-ever"))
     path = f"/api/v2/worker-runs/{forever}"
     pair.wait_for(lambda: data(pair, "GET", path, at=other)["results"] > 0, "a row")
     data(pair, "POST", f"{path}/abort", at=other)
@@ -106,7 +106,7 @@ def test_a_start_at_either_is_waited_for_read_and_aborted_at_both(pair: BootedPa
 
 
 def test_one_key_starts_one_run_on_either_server(pair: BootedPair, quick: str) -> None:
-    path, key = f"/api/v2/workers/{quick}/runs", {"idempotency-key": "twin-start"}
+    path, key = f"/api/v2/workers/{quick}/runs", {"idempotency-key": "pair-start"}
     runs = at_once(lambda _: data(pair, "POST", path, {"input": {}}, **key)["run_slug"], 16)
     assert len(set(runs)) == 1
     for at in pair.each:
@@ -118,7 +118,7 @@ def test_one_key_starts_one_run_on_either_server(pair: BootedPair, quick: str) -
 
 def test_a_plan_limits_both(pair: BootedPair) -> None:
     key = pair.new_account("small")
-    slug = pair.push(zoo("pushes_for_ever"), "twin-own", key=key)
+    slug = pair.push(zoo("pushes_for_ever"), "pair-own", key=key)
     path = f"/api/v2/workers/{slug}/runs"
     found = at_once(lambda _: send(pair, "POST", path, {"input": {}}, **{"api-key": key}), 12)
     assert Counter(answer.json()["code"] for answer in found) == {0: 2, 30003: 10}
@@ -167,14 +167,14 @@ def test_callbacks_come_once_and_in_order(pair: BootedPair, quick: str, receiver
     path = f"/api/v2/workers/{quick}/runs"
 
     def start(number: int) -> str:
-        body = {"input": {}, "callback_url": receiver.url(f"/twin-{number}")}
+        body = {"input": {}, "callback_url": receiver.url(f"/pair-{number}")}
         return str(data(pair, "POST", path, body)["run_slug"])
 
     runs = [start(number) for number in range(6)]
     for run in runs:
         pair.wait_for(lambda run=run: _all_sent(pair, run), "its callbacks")
     for number, run in enumerate(runs):
-        received = receiver.at(f"/twin-{number}")
+        received = receiver.at(f"/pair-{number}")
         assert {one.data["run_slug"] for one in received} == {run}
         assert len({one.headers["webhook-id"] for one in received}) == len(received)
         # the start of a run is no longer reported once it has ended
@@ -207,7 +207,7 @@ def test_the_rate_of_a_key_is_that_of_both_together(pair: BootedPair) -> None:
 
 
 def test_a_stream_goes_on_at_the_other_server(pair: BootedPair) -> None:
-    run = pair.start_run(pair.push(python_project(COUNTS), "twin-counts"))
+    run = pair.start_run(pair.push(python_project(COUNTS), "pair-counts"))
     rows: list[int] = []
     last, turn = "", 0
     while not last.endswith(".end"):
@@ -241,7 +241,7 @@ def _rows(event: dict[str, Any]) -> list[Any]:
 
 
 def test_a_download_is_taken_up_again_at_the_other_server(pair: BootedPair) -> None:
-    run = pair.start_run(pair.push(python_project(COUNTS), "twin-counts"))
+    run = pair.start_run(pair.push(python_project(COUNTS), "pair-counts"))
     assert pair.ended(run)["status"] == SUCCEEDED
     one, other = pair.each
     for kind in ("csv", "xlsx", "jsonl"):
