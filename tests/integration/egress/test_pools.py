@@ -61,7 +61,7 @@ async def asked(proxy: int, user: str) -> int:
 
 
 def counts(some: list[Upstream]) -> list[int]:
-    return [len(one.wishes) for one in some]
+    return [len(one.requests) for one in some]
 
 
 async def test_a_run_stays_with_one_proxy_and_runs_are_spread() -> None:
@@ -112,7 +112,7 @@ async def test_a_proxy_that_is_gone_is_left_out_and_comes_back(
         await until(lambda: not any(one.why for one in egress._proxy.proxies))
         for run, proxy in ports.items():
             assert await asked(proxy, run) == 0
-        assert other.wishes
+        assert other.requests
         await egress.stop()
 
 

@@ -76,7 +76,7 @@ class Canary:
 class Trial:
     """One installation, whose second account knows what it gets without an attack."""
 
-    open_workspace: Workspace
+    workspace: Workspace
     canary: Canary
     index: Index
     registry: Registry
