@@ -179,7 +179,7 @@ class App:
     other: Caller
     other_key: str
 
-    def app(self, **config: Any) -> Any:
+    def asgi(self, **config: Any) -> Any:
         values: dict[str, Any] = {"master_secret": SECRET, "rate_limit": 0} | config
         app = build_app(self.services, ApiConfig(**values))
         app.documents._made = _DOCUMENTS
