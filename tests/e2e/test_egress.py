@@ -256,8 +256,8 @@ def test_a_version_reaches_what_it_declares_and_each_site_is_reported(
     assert [row["answer"] for row in rows] == [200, 0, 403, 2, 403, 2]
     with FykeClient(setup.platform.url, setup.platform.key) as client:
         reported = client.sites(run)
-    assert reported.egress == ("127.0.0.1",)
-    sites = {one.domain: one for one in reported.list}
+    assert reported.egress == ["127.0.0.1"]
+    sites = {one.domain: one for one in reported.items}
     assert {name: (s.requests, s.refused, s.why) for name, s in sites.items()} == {
         "127.0.0.1": (2, 0, ""),
         "undeclared.example": (0, 2, "undeclared"),

@@ -121,7 +121,7 @@ def test_nothing_that_remains_of_a_run_contains_them(platform: Booted, worker: s
     exported = [_exported(platform, run, form) for form in ("csv", "json", "xml")]
     assert all(b"***LOGIN***" in each for each in exported)
     with FykeClient(platform.url, platform.key, 60) as client:
-        [site] = client.sites(run).list
+        [site] = client.sites(run).items
     assert site.domain == "***LOGIN***.example"
     assert holding(b"".join(exported) + json.dumps(rows).encode() + log.encode()) == set()
     assert files_with_it(platform.folder) == []
