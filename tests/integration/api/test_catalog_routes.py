@@ -9,8 +9,8 @@ from fyke.wire.fyke import changes, workers
 from fyke.wire.fyke import versions as wire
 from support.answers import data_as
 from support.api import Api, fails, start_body
-from support.console_workers import add_versions
 from support.app import App
+from support.console_workers import add_versions
 
 pytestmark = pytest.mark.anyio
 

@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from support.objects import ABSENT_ID, OwnedObjects, archive, records
 
 from fyke.api.envelope import V2_PREFIX
 from fyke.model.account import ALL_SCOPES, Scope
 from support.api import Api, client
-from support.objects import ABSENT_ID, OwnedObjects, archive, records
 from support.app import App
 from support.matrix import ENTRIES, Access
 
@@ -34,9 +34,7 @@ def scopes_of_routes(app: App) -> dict[str, frozenset[Scope]]:
     }
 
 
-async def keys(
-    app: App, kind: str, scopes: list[frozenset[Scope]]
-) -> dict[frozenset[Scope], str]:
+async def keys(app: App, kind: str, scopes: list[frozenset[Scope]]) -> dict[frozenset[Scope], str]:
     accounts = app.services.accounts
     made = {}
     for number, each in enumerate(scopes):
