@@ -11,12 +11,12 @@ from fyke.model.run import SUCCESS, Origin
 from fyke.model.runner import RunnerInfo
 from fyke.reasons import Reason, ReasonCode
 from support import all_editors
-from support.console_workers import add_versions
 from support.app import App
+from support.console_workers import add_versions
 from support.list_seed import seed_lists
-from support.user_seed import seed_users
 from support.run_seed import RichRun, seed_run
 from support.task_seed import seed_tasks
+from support.user_seed import seed_users
 from support.webhook_seed import seed_webhooks
 
 SITE = "https://example.org"
@@ -32,16 +32,16 @@ class SeededAccount:
     places: str = ""  # a worker whose form has every editor
 
     rich: RichRun | None = None
-    people: dict[str, str] = field(default_factory=dict)  # addresses
-    telling: dict[str, str] = field(default_factory=dict)  # addresses
+    users: dict[str, str] = field(default_factory=dict)  # addresses
+    webhooks: dict[str, str] = field(default_factory=dict)  # addresses
     tasks: dict[str, str] = field(default_factory=dict)  # addresses
     lists: dict[str, str] = field(default_factory=dict)  # addresses
 
     def addresses(self) -> dict[str, str]:
         """For each page's path with parameters one address, and more where a state matters."""
         return {
-            **self..users,
-            **self.telling,
+            **self.users,
+            **self.webhooks,
             **self.tasks,
             **self.lists,
             "/docs/{page}": "/docs/runWorker",
@@ -100,8 +100,8 @@ async def seed(app: App) -> SeededAccount:
     for lease in await app.begin():
         await app.push(lease, [{"url": SITE, "title": "A page"}], log=["started"])
     seeded.runs["ready"] = await start(app, worker.id)
-    seeded..users = await seed_users(app)
-    seeded.telling = await seed_webhooks(app)
+    seeded.users = await seed_users(app)
+    seeded.webhooks = await seed_webhooks(app)
     seeded.tasks = await seed_tasks(app, worker.id)
     seeded.lists = await seed_lists(app, worker.id)
     seeded.places = (await app.publish("places", schema=all_editors.SCHEMA)).path

@@ -237,7 +237,7 @@ def test_usage_has_up_to_four_decimals_and_no_zeros_at_the_end(micros: int, text
     assert format_usage(micros) == text
 
 
-def test_an_unbounded_hold_covers_every_subtask_up_to_its_timeout():
+def test_an_unbounded_reservation_covers_every_subtask_up_to_its_timeout():
     prices = Prices(cpu_hour=Decimal("0.36"), traffic_gb=Decimal("1"))
     unbounded = hold(prices, limits(seconds=10), subtasks=3, available=100)
     assert unbounded == Hold(3000, SpendingBound.BALANCE)
