@@ -201,7 +201,7 @@ async def test_removing_a_user_ends_sessions_and_keys(auth: Auth) -> None:
     await auth.users.remove(auth.owner, "ada")
     with pytest.raises(SessionEnded):
         await auth.sessions.whose(session.token)
-    with pytest.raises(Exception, match="Invalid API key") as caught:
+    with pytest.raises(Exception, match="The API key is not valid") as caught:
         await auth.accounts.authenticate(key.key)
     assert not isinstance(caught.value, UserMissing)
     with pytest.raises(SignInFailed):
