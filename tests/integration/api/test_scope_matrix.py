@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from support.objects import ABSENT_ID, OwnedObjects, archive, records
+from support.owned_objects import ABSENT_ID, OwnedObjects, archive, records
 
 from fyke.api.envelope import V2_PREFIX
 from fyke.model.account import ALL_SCOPES, Scope
