@@ -265,7 +265,9 @@ async def test_only_its_targets_are_reached(workspace: ToolSetup) -> None:
 async def test_a_private_target_must_be_allowed(workspace: ToolSetup) -> None:
     with origin() as (port, asked):
         wanted = f"127.0.0.1:{port}"
-        assert await workspace.says(get(f"http://{wanted}/"), access=reach(wanted, allow=())) == "403"
+        assert (
+            await workspace.says(get(f"http://{wanted}/"), access=reach(wanted, allow=())) == "403"
+        )
         assert asked == []
 
 
@@ -284,7 +286,9 @@ async def test_too_much_traffic(workspace: ToolSetup) -> None:
         wanted = f"127.0.0.1:{port}"
         code = get(*[f"http://{wanted}/"] * 50) + "raise SystemExit(1)"
         limits = replace(LIMITS, traffic=4000)
-        async with workspace.tools.run(workspace.spec(code, limits=limits, access=reach(wanted))) as run:
+        async with workspace.tools.run(
+            workspace.spec(code, limits=limits, access=reach(wanted))
+        ) as run:
             assert run.stopped is ToolStop.TRAFFIC
 
 

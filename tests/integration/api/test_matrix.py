@@ -15,9 +15,9 @@ import pytest
 from fyke.api.envelope import V2_PREFIX
 from fyke.domain.accounts.keys import generate
 from support.api import Api, client, operations, public_routes
-from support.owned_objects import ABSENT, ABSENT_ID, OwnedObjects, archive, records, seen
 from support.app import App
 from support.matrix import ENTRIES, Access
+from support.owned_objects import ABSENT, ABSENT_ID, OwnedObjects, archive, records, seen
 
 pytestmark = pytest.mark.anyio
 
@@ -61,7 +61,9 @@ async def test_every_route_has_an_entry_and_every_entry_a_route(asgi: App) -> No
 
 
 async def test_routes_without_a_key_are_those_declared_public(asgi: App) -> None:
-    named = {r for r, e in ENTRIES.items() if e.access is Access.PUBLIC and not r.startswith("HEAD")}
+    named = {
+        r for r, e in ENTRIES.items() if e.access is Access.PUBLIC and not r.startswith("HEAD")
+    }
     assert named == {" ".join(one) for one in public_routes(asgi.asgi())}
 
 
@@ -144,9 +146,7 @@ async def test_objects_of_other_accounts_look_like_missing_ones(
     compared = 0
     for route, entry in ENTRIES.items():
         own = objects.values(entry)
-        own |= {
-            f: objects.app.other.account_name for f, k in entry.names.items() if k == "account"
-        }
+        own |= {f: objects.app.other.account_name for f, k in entry.names.items() if k == "account"}
         for field in (f for f, kind in entry.names.items() if kind in FOREIGN):
             absent = {}  # many kinds have the same name for what never was
             for name in map(_absent, FOREIGN):

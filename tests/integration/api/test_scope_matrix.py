@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from support.owned_objects import ABSENT_ID, OwnedObjects, archive, records
 
 from fyke.api.envelope import V2_PREFIX
 from fyke.model.account import ALL_SCOPES, Scope
 from support.api import Api, client
 from support.app import App
 from support.matrix import ENTRIES, Access
+from support.owned_objects import ABSENT_ID, OwnedObjects, archive, records
 
 pytestmark = pytest.mark.anyio
 

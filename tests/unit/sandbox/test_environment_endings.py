@@ -35,7 +35,9 @@ class Ended:
         yield self.run_
 
 
-async def install(sandbox: Ended, *, builds: bool = False, client: PackageClient = CLIENT) -> ToolRun:
+async def install(
+    sandbox: Ended, *, builds: bool = False, client: PackageClient = CLIENT
+) -> ToolRun:
     package_installer = PackageInstaller(sandbox, InstallLimits(7, 1000))
     terms = InstallTerms("01ARZ3", builds)
     async with package_installer.install(
