@@ -1,4 +1,4 @@
-"""How soon nothing is left of a run after somebody asks for its end.
+"""How soon nothing is left of a run after its end is requested.
 
     python bench/abort.py [--runs 100]
 

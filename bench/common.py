@@ -140,7 +140,7 @@ def compile_program() -> None:
     folders = {sysconfig.get_path("purelib"), str(Path(fyke.__file__).parent)}
     command = [sys.executable, "-m", "compileall", "-q", "-q", "-j", "0", *sorted(folders)]
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-    subprocess.run(command, env=environment, check=False)  # some packages hold templates
+    subprocess.run(command, env=environment, check=False)  # some packages contain templates
 
 
 class Api:

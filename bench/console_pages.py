@@ -31,7 +31,7 @@ from fyke.model.run import Origin, Outcome, Run, RunState
 from fyke.storage.sql.dialects import for_writing
 from fyke.storage.sql.state.billing import ledger, usage_days
 from fyke.storage.sql.state.runs.tables import run_columns, run_counts, runs
-from support.house import House, make_templates, open_house
+from support.app import App, make_templates, open_app
 from support.large_run import addresses, begin_run, grow
 from support.memory import a_run
 from support.pages import visitor
@@ -102,21 +102,21 @@ ENDS = (
 )
 
 
-async def fill(house: House, number: int) -> History:
+async def fill(app: App, number: int) -> History:
     """Past runs over a year, with their counts, sums and ledger."""
     now = int(time.time() * 1000)
-    made = [await house.publish(f"worker-{n}") for n in range(WORKERS)]
-    past = Past(house, [worker.id for worker in made], now, number)
-    with for_writing(house.storage.engine).begin() as connection:
+    made = [await app.publish(f"worker-{n}") for n in range(WORKERS)]
+    past = Past(app, [worker.id for worker in made], now, number)
+    with for_writing(app.storage.engine).begin() as connection:
         for first in range(0, number, BATCH):
             batch = [past.run(n) for n in range(first, min(number, first + BATCH))]
             connection.execute(insert(runs), [run_columns(run) for run in batch])
             connection.execute(
-                insert(ledger), [_entry(house, run, n) for n, run in enumerate(batch, first)]
+                insert(ledger), [_entry(app, run, n) for n, run in enumerate(batch, first)]
             )
         connection.execute(insert(run_counts), past.count_rows())
         connection.execute(insert(usage_days), past.usage_rows())
-    with house.storage.engine.connect() as connection:
+    with app.storage.engine.connect() as connection:
         connection.execution_options(isolation_level="AUTOCOMMIT").execute(text("ANALYZE"))
     return History(
         worker_path=made[0].path,
@@ -133,11 +133,11 @@ async def fill(house: House, number: int) -> History:
 class Past:
     """Makes the runs one after another, oldest first, and adds up what the platform would."""
 
-    def __init__(self, house: House, workers: list[str], now: int, number: int) -> None:
-        self._owner, self._workers = house.owner, workers
+    def __init__(self, app: App, workers: list[str], now: int, number: int) -> None:
+        self._owner, self._workers = app.owner, workers
         self._now, self._number = now, number
         self._dice = random.Random(1)
-        self._base = a_run(house.owner.account_id, input_json='{"urls":["' + "x" * 600 + '"]}')
+        self._base = a_run(app.owner.account_id, input_json='{"urls":["' + "x" * 600 + '"]}')
         self._sums: dict[tuple[object, ...], UsageSums] = {}
         self._counts: dict[tuple[object, ...], int] = {}
         self.last = self.middle = ""
@@ -210,10 +210,10 @@ def _ulid_like(at: int, number: int) -> str:
     return digits + f"{number:016d}"
 
 
-def _entry(house: House, run, number: int) -> Mapping[str, object]:
+def _entry(app: App, run, number: int) -> Mapping[str, object]:
     return {
         "id": f"01ENTRY{number:019d}",
-        "account_id": house.owner.account_id,
+        "account_id": app.owner.account_id,
         "at": run.finished_at,
         "kind": EntryKind.USAGE.value,
         "usd_micros": -run.usage_micros,
@@ -227,10 +227,10 @@ def _day(ms: float) -> str:
     return time.strftime("%Y-%m-%d", time.gmtime(ms / 1000))
 
 
-async def measure(house: House, pages: Mapping[str, str], rounds: int) -> int:
+async def measure(app: App, pages: Mapping[str, str], rounds: int) -> int:
     """Print a line for each page, by name and address; return how many missed the target."""
     missed = 0
-    async with visitor(house) as someone:
+    async with visitor(app) as someone:
         for name, address in pages.items():
             times, size, status = [], 0, 0
             for turn in range(rounds + 3):
@@ -253,27 +253,27 @@ async def measure(house: House, pages: Mapping[str, str], rounds: int) -> int:
 
 
 @asynccontextmanager
-async def new_house(templates: Path) -> AsyncIterator[House]:
+async def new_app(templates: Path) -> AsyncIterator[App]:
     with tempfile.TemporaryDirectory() as folder:
-        async with open_house(Path(folder), templates) as house:
-            yield house
+        async with open_app(Path(folder), templates) as app:
+            yield app
 
 
 async def run(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         templates = make_templates(Path(folder))
-        async with new_house(templates) as house:
+        async with new_app(templates) as app:
             began = time.perf_counter()
-            history = await fill(house, options.runs)
+            history = await fill(app, options.runs)
             line("runs in history", f"{options.runs:,} in {time.perf_counter() - began:.1f} s")
             pages = {name: template.format(**vars(history)) for name, template in PAGES}
-            missed = await measure(house, pages, options.rounds)
-        async with new_house(templates) as house:
-            lease = await begin_run(house)
-            await grow(house, lease, options.lines, options.rows)
+            missed = await measure(app, pages, options.rounds)
+        async with new_app(templates) as app:
+            lease = await begin_run(app)
+            await grow(app, lease, options.lines, options.rows)
             line("a run under way", f"{options.lines:,} lines, {options.rows:,} rows")
             pages = addresses(lease.run.id, options.lines, options.rows)
-            missed += await measure(house, pages, options.rounds)
+            missed += await measure(app, pages, options.rounds)
     line("pages over the target", str(missed))
 
 

@@ -18,8 +18,8 @@ import structlog
 from common import arguments, head, line
 from playwright.sync_api import Page
 
+from support.app import make_templates
 from support.browser import chromium, heap_mb, tab
-from support.house import make_templates
 from support.large_run import begin_run, grow
 from support.pages import sign_in
 from support.served import Served, served
@@ -47,9 +47,9 @@ def latency(page: Page, control: str) -> float:
 
 
 def measure(server: Served, lines: int, rows: int) -> None:
-    token = server.do(sign_in(server.house.services.sessions, server.house))
-    lease = server.do(begin_run(server.house))
-    server.do(grow(server.house, lease, lines, rows), 600)
+    token = server.do(sign_in(server.app.services.sessions, server.app))
+    lease = server.do(begin_run(server.app))
+    server.do(grow(server.app, lease, lines, rows), 600)
     with chromium() as browser, tab(browser, server.base_url, token) as (page, _):
         page.goto(f"/runs/{lease.run.id}/log")
         page.wait_for_selector(f"#l-{lines}", state="attached")
@@ -57,7 +57,7 @@ def measure(server: Served, lines: int, rows: int) -> None:
         for burst in range(8):
             for _ in range(4):
                 more = [f"more {n}" for n in range(100)]
-                server.do(server.house.push(lease, [{"n": 1}], log=more))
+                server.do(server.app.push(lease, [{"n": 1}], log=more))
             show(f"search field, burst {burst + 1}", latency(page, "#f-search"))
         line("heap of the log page", f"{heap_mb(session):.0f} MB")
         page.goto(f"/runs/{lease.run.id}?all=1")

@@ -1,4 +1,4 @@
-"""How many trivial sandboxed runs a second are carried out when many are queued at once.
+"""How many trivial sandboxed runs a second are executed when many are queued at once.
 
     python bench/drain.py [--runs 60] [--kinds python,python-row,go]
 

@@ -6,9 +6,9 @@ flooded.
 One process is the service of two attempts over the real store (SQLite in a temporary folder, every
 row durable), one floods the first attempt over four connections as fast as it can, and here an
 ordinary grpcio client calls the second one, call after call: a row, which waits for the disk, and
-an input, which waits for nothing. The flooder is held and let go in turn, so that both figures are
-taken under the same circumstances. The aim is a p50 within twice the quiet one. ``idle`` floods
-nothing but burns a core, as a Worker may.
+an input, which waits for nothing. The flooder is stopped and continued in turn, so that both
+figures are taken under the same circumstances. The aim is a p50 within twice the quiet one.
+``idle`` floods nothing but burns a core, as a Worker may.
 """
 
 from __future__ import annotations
@@ -60,13 +60,13 @@ def main() -> None:
     for kind in options.kinds.split(","):
         figures = measured(kind, options.store, options.rounds, options.calls)
         texts = []
-        for what, (quiet, flooded) in figures.items():
+        for call, (quiet, flooded) in figures.items():
             calm, storm = statistics.median(quiet), statistics.median(flooded)
             texts.append(
-                f"{what} {calm * 1e6:5.0f} -> {storm * 1e6:6.0f} us ({storm / calm:4.1f}x)"
+                f"{call} {calm * 1e6:5.0f} -> {storm * 1e6:6.0f} us ({storm / calm:4.1f}x)"
             )
             if storm > 2 * calm and kind != IDLE:
-                missed.append(f"{kind} ({what})")
+                missed.append(f"{kind} ({call})")
         line(kind, "   ".join(texts))
     line("over twice the quiet p50", ", ".join(missed) or "none")
 
@@ -79,12 +79,12 @@ def measured(kind: str, store: str, rounds: int, calls: int) -> dict[str, Times]
             for place, number in enumerate((signal.SIGSTOP, signal.SIGCONT)):
                 process.send_signal(number)
                 time.sleep(SETTLE)  # what is on its way ends; a budget for a first rush is used up
-                for what, times in figures.items():
-                    times[place].extend(taken(quiet, what, calls))
+                for call, times in figures.items():
+                    times[place].extend(taken(quiet, call, calls))
     return figures
 
 
-def taken(port: int, what: str, calls: int) -> list[float]:
+def taken(port: int, call: str, calls: int) -> list[float]:
     """Seconds of each call."""
     options = [("grpc.use_local_subchannel_pool", 1)]
     with grpc.insecure_channel(f"127.0.0.1:{port}", options=options) as way:
@@ -94,7 +94,7 @@ def taken(port: int, what: str, calls: int) -> list[float]:
         times = []
         for _ in range(calls):
             began = time.perf_counter()
-            answer = push(row, timeout=30) if what == "row" else read(empty.Empty(), timeout=30)
+            answer = push(row, timeout=30) if call == "row" else read(empty.Empty(), timeout=30)
             times.append(time.perf_counter() - began)
             assert answer.code == 0, answer
     return times

@@ -1,9 +1,9 @@
-"""How much memory the whole platform holds: PSS of every process, idle and after some work.
+"""How much memory the whole platform uses: PSS of every process, idle and after some work.
 
     python bench/idle_memory.py [--settle 5]
 
-Boots a whole platform and reads ``smaps_rollup`` of every process of it, the guard and the
-launcher included where it is started as root: once when it has just become idle, and once after
+Boots a whole platform and reads ``smaps_rollup`` of every process of it, the root supervisor and
+the launcher included where it is started as root: once when it has just become idle, and once after
 20 runs and 300 reads. PSS shares pages among all processes that map them, so other Pythons on
 the machine make it look smaller; ``private`` is what would be free without the process.
 """

@@ -1,4 +1,4 @@
-"""How much eight hogs in boxes of their own slow down a quiet one.
+"""How much eight hogs in sandboxes of their own slow down a quiet one.
 
     python bench/neighbours.py [--rounds 5]
 
@@ -17,7 +17,7 @@ import time
 from common import arguments, head, line
 
 from fyke.contracts.execution import Sandbox
-from integration.sandbox.boxes import MIB, SPAWNERS, Site, site
+from integration.sandbox.sandboxes import MIB, SPAWNERS, Site, site
 
 QUIET = """
 import time
@@ -78,15 +78,15 @@ async def quiet(place: Site) -> float:
 
 
 async def hog(place: Site, code: str) -> tuple[Sandbox, asyncio.Task[None]]:
-    box = await place.open(READY + code, cpus=CPUS, memory=MEMORY)
-    await box.launch({})
-    reading = asyncio.create_task(_swallow(box))
-    await box.apply_cpu_limit()
-    return box, reading
+    sandbox = await place.open(READY + code, cpus=CPUS, memory=MEMORY)
+    await sandbox.launch({})
+    reading = asyncio.create_task(_swallow(sandbox))
+    await sandbox.apply_cpu_limit()
+    return sandbox, reading
 
 
-async def _swallow(box: Sandbox) -> None:
-    async for _ in box.output():
+async def _swallow(sandbox: Sandbox) -> None:
+    async for _ in sandbox.output():
         pass
 
 
@@ -99,9 +99,9 @@ async def measure(rounds: int) -> None:
             alone.append(await quiet(place))
             hogs = [await hog(place, code) for code in HOGS.values()]
             among.append(await quiet(place))
-            for box, reading in hogs:
+            for sandbox, reading in hogs:
                 began = time.perf_counter()
-                await box.close()
+                await sandbox.close()
                 ends.append(time.perf_counter() - began)
                 reading.cancel()
             await asyncio.gather(*[reading for _, reading in hogs], return_exceptions=True)

@@ -79,7 +79,7 @@ def measure(target, row: str, count: int) -> tuple[float, float, float]:
 
 
 async def answer(control: Connection) -> None:
-    """Tell the CPU time used so far whenever asked, until told to stop."""
+    """Send the CPU time used so far at each request, until "stop" comes."""
     loop = asyncio.get_running_loop()
     asked: asyncio.Queue[None] = asyncio.Queue()
     loop.add_reader(control.fileno(), asked.put_nowait, None)

@@ -37,7 +37,7 @@ STEPS = ("answered", "first line", "first call", "end of the run")
 
 def one_run(running, api, worker: str, cpus: float) -> dict[str, float]:
     """Milliseconds from the POST to every step."""
-    wall, sent = time.time(), time.monotonic()
+    clock, sent = time.time(), time.monotonic()
     run = api.start(worker, cpus=cpus)["run_slug"]
     answered = time.monotonic()
     time.sleep(0.4)  # ask nothing while it runs
@@ -47,7 +47,7 @@ def one_run(running, api, worker: str, cpus: float) -> dict[str, float]:
         "answered": (answered - sent) * 1000,
         "first line": (row["first_line"] - sent) * 1000,
         "first call": (row["called"] - sent) * 1000,
-        "end of the run": ended_at_ms(running, [run])[0] - wall * 1000,
+        "end of the run": ended_at_ms(running, [run])[0] - clock * 1000,
     }
 
 

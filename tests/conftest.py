@@ -1,4 +1,4 @@
-"""What every test may use, and which tests run."""
+"""Fixtures for every test, and the selection of tests."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = [
 # conftest.py in the process that only hands the tests out.
 FAST = ("tests/unit", "tests/contract", "tests/integration/api")
 
-# What waits longest goes first, so that no process is left with it at the end.
+# Slow tests go first, so that no process is left with one at the end.
 ORDER = ("tests/e2e/", "tests/integration/", "tests/contract/", "tests/unit/")
 
 WATCH = ToolWatch()
@@ -45,7 +45,7 @@ def anyio_backend() -> str:
 @pytest.fixture(scope="session")
 def templates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the two databases, empty but for their tables, for tests to copy."""
-    from support.house import make_templates
+    from support.app import make_templates
 
     return make_templates(tmp_path_factory.mktemp("databases"))
 
@@ -102,7 +102,7 @@ def _place(test: str) -> int:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> bool | None:
     if not session.config.getoption("missing_packages"):
-        # what was imported and collected stays until the end: never look through it again
+        # imported modules and collected tests stay until the end: the collector can skip them
         gc.collect()
         gc.freeze()
         return None

@@ -77,12 +77,12 @@ receive_until_the_end() {
   done
 }
 
-callback_url="" told=""
+callback_url="" callbacks=""
 if [[ $secret ]]; then
-  told=$(mktemp)
-  receive_until_the_end >"$told" &
+  callbacks=$(mktemp)
+  receive_until_the_end >"$callbacks" &
   receiver=$!
-  trap 'kill $receiver 2>/dev/null || true; rm -f "$told"' EXIT
+  trap 'kill $receiver 2>/dev/null || true; rm -f "$callbacks"' EXIT
   callback_url=http://127.0.0.1:$port/callback
 fi
 
@@ -114,9 +114,9 @@ echo "exported $file"
 
 if [[ $secret ]]; then
   for _ in {1..30}; do
-    [[ -s $told ]] && break
+    [[ -s $callbacks ]] && break
     sleep 1
   done
-  [[ -s $told ]] || fail "no callback came"
-  echo "callback says $(<"$told")"
+  [[ -s $callbacks ]] || fail "no callback came"
+  echo "callback says $(<"$callbacks")"
 fi

@@ -115,7 +115,7 @@ func isGenuine(secret string, header http.Header, body []byte, now time.Time) bo
 	return false
 }
 
-// listen takes callbacks. The same one may come twice: tell by webhook-id.
+// listen takes callbacks. The same one may come twice: compare webhook-id.
 func listen() <-chan string {
 	ended := make(chan string, 1)
 	handle := func(w http.ResponseWriter, r *http.Request) {

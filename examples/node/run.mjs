@@ -58,10 +58,10 @@ function isGenuine(headers, body) {
   });
 }
 
-/** Takes callbacks. The same one may come twice: tell by `webhook-id`. */
+/** Takes callbacks. The same one may come twice: compare `webhook-id`. */
 function listen() {
-  let tell;
-  const ended = new Promise((resolve) => (tell = resolve));
+  let end;
+  const ended = new Promise((resolve) => (end = resolve));
   const server = createServer(async (request, response) => {
     const pieces = [];
     for await (const piece of request) pieces.push(piece);
@@ -72,7 +72,7 @@ function listen() {
     }
     response.writeHead(204).end();
     const payload = JSON.parse(body);
-    if (FINAL.has(payload.status)) tell(payload);
+    if (FINAL.has(payload.status)) end(payload);
   });
   return new Promise((resolve) => {
     server.listen(port, "127.0.0.1", () => resolve({ server, ended }));

@@ -63,7 +63,7 @@ function fail(string $message): never
 
 /**
  * Take one callback from the listening socket; null when none came in time or it was not genuine.
- * The same one may come twice: tell by `webhook-id`. Behind a web server this is a page of yours.
+ * The same one may come twice: compare `webhook-id`. Behind a web server this is a page of yours.
  */
 function receive($listener, float $seconds): ?array
 {

@@ -62,7 +62,7 @@ def is_genuine(headers, body):
 
 
 class Receiver(BaseHTTPRequestHandler):
-    """Takes callbacks. The same one may come twice: tell by ``webhook-id``."""
+    """Takes callbacks. The same one may come twice: compare ``webhook-id``."""
 
     received = {}
     ended = threading.Event()

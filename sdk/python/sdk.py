@@ -49,7 +49,7 @@ _NO_ERROR, _CANCEL = 0, 8
 
 
 class SDKError(RuntimeError):
-    """The platform did not carry out a call; ``code`` is what it answered."""
+    """The platform refused a call; ``code`` is its answer."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message or f"the platform answered code {code}")
@@ -141,7 +141,7 @@ class _Lost(Exception):
 
 
 class _Connection:
-    """Carries out one call after the other."""
+    """Sends one call after the other."""
 
     def __init__(self, address: str) -> None:
         host, _, port = address.rpartition(":")
@@ -299,7 +299,7 @@ def _literals(block: bytes) -> dict[bytes, bytes]:
     """The header fields that are written out in full.
 
     The platform writes so. Of another server's fields some may be missing here: whether a call
-    went well is told by its reply, and they would only have said in words why it did not.
+    succeeded is in its reply, and those fields would only say in words why it did not.
     """
     fields = {}
     at = 0

@@ -1,4 +1,4 @@
-"""Every complaint that is known of other consoles is held by a test that is there.
+"""Every known complaint about other consoles is covered by an existing test.
 
 ``console_complaints.toml`` names the tests; how many complaints there must be is said here, so
 that none of them gets lost.
@@ -19,7 +19,7 @@ KNOWN = 26
 
 
 def is_there(named: str) -> bool:
-    """Whether the named test stands in its file."""
+    """Return whether the named test exists in its file."""
     path, _, name = named.partition("::")
     if not (TESTS / path).is_file():
         return False
@@ -28,7 +28,7 @@ def is_there(named: str) -> bool:
     return name in {node.name for node in module.body if isinstance(node, kinds)}
 
 
-def test_no_complaint_is_lost_or_told_twice() -> None:
+def test_no_complaint_is_lost_or_reported_twice() -> None:
     assert len({each["id"] for each in TABLE}) == len(TABLE) == KNOWN
     assert all(each["says"] and each["tests"] for each in TABLE)
 

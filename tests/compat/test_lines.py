@@ -1,4 +1,4 @@
-"""Every line of what is known of clients is held by a test that is there.
+"""Every line that is known about clients is covered by an existing test.
 
 ``lines.toml`` names the tests; how many lines and cells there must be is said here, so that none
 of them gets lost.

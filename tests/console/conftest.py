@@ -8,26 +8,26 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
+from support.app import App, open_app
 from support.browser import chromium
-from support.house import House, open_house
 from support.pages import Visitor, stranger, visitor
 
 
 @pytest.fixture
-async def app(tmp_path: Path, templates: Path) -> AsyncIterator[House]:
-    async with open_house(tmp_path, templates) as app:
+async def app(tmp_path: Path, templates: Path) -> AsyncIterator[App]:
+    async with open_app(tmp_path, templates) as app:
         yield app
 
 
 @pytest.fixture
-async def owner(app: House) -> AsyncIterator[Visitor]:
+async def owner(app: App) -> AsyncIterator[Visitor]:
     """The operator's owner, signed in."""
     async with visitor(app) as someone:
         yield someone
 
 
 @pytest.fixture
-async def guest(app: House) -> AsyncIterator[Visitor]:
+async def guest(app: App) -> AsyncIterator[Visitor]:
     async with stranger(app) as someone:
         yield someone
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page
 
+from support.app import make_templates
 from support.browser import tab
-from support.house import make_templates
 from support.pages import sign_in
 from support.served import Served, served
 
@@ -34,7 +34,7 @@ def new_key(page: Page, name: str) -> str:
 def test_a_key_that_was_not_copied_asks_once_before_it_is_gone(
     browser: Browser, server: Served
 ) -> None:
-    token = server.do(sign_in(server.house.services.sessions, server.house))
+    token = server.do(sign_in(server.app.services.sessions, server.app))
     rights = ["clipboard-read", "clipboard-write"]
     with tab(browser, server.base_url, token, permissions=rights) as (page, watch):
         first = new_key(page, "first")
@@ -56,7 +56,7 @@ def test_a_key_that_was_not_copied_asks_once_before_it_is_gone(
 
 
 def test_an_installation_is_set_up_by_keyboard(browser: Browser, server: Served) -> None:
-    link = server.do(server.house.services.users.link(server.house.owner, "owner"))
+    link = server.do(server.app.services.users.link(server.app.owner, "owner"))
     with tab(browser, server.base_url) as (page, watch):
         page.goto(link.path)
         page.get_by_label("Password", exact=False).first.focus()

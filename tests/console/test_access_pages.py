@@ -6,14 +6,14 @@ import pytest
 
 from fyke.model.run import Origin
 from fyke.model.user import Purpose
-from support.house import House
+from support.app import App
 from support.pages import Page, Visitor, stranger, visitor
 
 PASSWORD = "a long enough secret"
 pytestmark = pytest.mark.anyio
 
 
-async def setup_path(app: House) -> str:
+async def setup_path(app: App) -> str:
     return (await app.services.users.link(app.owner, "owner")).path
 
 
@@ -25,7 +25,7 @@ def token_of(page: Page) -> str:
 
 
 async def test_the_first_password_is_set_once_and_leads_to_an_example(
-    app: House, guest: Visitor
+    app: App, guest: Visitor
 ) -> None:
     path = await setup_path(app)
     page = await guest.get(path)
@@ -55,7 +55,7 @@ async def test_a_link_that_never_was_says_what_to_do(guest: Visitor, purpose: Pu
 
 
 async def test_an_invited_user_chooses_a_password_and_is_in(
-    app: House, owner: Visitor, guest: Visitor
+    app: App, owner: Visitor, guest: Visitor
 ) -> None:
     form = {"name": "ada@example.com", "role": "viewer"}
     made = await owner.post("/settings/users/invite", form, status=200)
@@ -85,7 +85,7 @@ SAMPLE = {
 }
 
 
-async def test_the_example_starts_a_run_or_says_what_is_wrong(app: House, owner: Visitor) -> None:
+async def test_the_example_starts_a_run_or_says_what_is_wrong(app: App, owner: Visitor) -> None:
     assert "not in the catalog" in (await owner.get("/welcome")).text
     await app.publish("website-content-crawler", schema=SAMPLE)
     page = await owner.get("/welcome")
@@ -102,7 +102,7 @@ async def test_the_example_starts_a_run_or_says_what_is_wrong(app: House, owner:
 # --- signing in -----------------------------------------------------------------------------
 
 
-async def test_too_many_wrong_passwords_say_when_to_try_again(app: House, guest: Visitor) -> None:
+async def test_too_many_wrong_passwords_say_when_to_try_again(app: App, guest: Visitor) -> None:
     for _ in range(6):
         wrong = await guest.post("/login", {"name": "owner", "password": "wrong"}, status=401)
         assert "The user name or the password is wrong" in wrong.text
@@ -128,7 +128,7 @@ async def test_preferences_are_saved_and_count_at_once(owner: Visitor) -> None:
     assert bad.one("//p[@id='f-time_zone-fault']") is not None
 
 
-async def test_a_new_password_ends_the_other_sessions_and_keeps_this_one(app: House) -> None:
+async def test_a_new_password_ends_the_other_sessions_and_keeps_this_one(app: App) -> None:
     link = await app.services.users.link(app.owner, "owner")
     await app.services.links.use(Purpose.SETUP, link.token, PASSWORD, "a test", "127.0.0.1")
     async with visitor(app) as here, visitor(app) as there:
@@ -148,7 +148,7 @@ async def test_a_new_password_ends_the_other_sessions_and_keeps_this_one(app: Ho
         assert gone.location.startswith("/login")
 
 
-async def test_sessions_are_listed_and_ended(app: House) -> None:
+async def test_sessions_are_listed_and_ended(app: App) -> None:
     async with visitor(app) as here, visitor(app) as there:
         page = await here.get("/settings/account")
         assert "This session" in page.text
@@ -164,7 +164,7 @@ async def test_sessions_are_listed_and_ended(app: House) -> None:
         await here.get("/settings/account")
 
 
-async def test_a_saved_view_can_be_forgotten(app: House, owner: Visitor) -> None:
+async def test_a_saved_view_can_be_forgotten(app: App, owner: Visitor) -> None:
     await app.services.profiles.save_view(app.owner, "runs", "state=failed")
     assert "state=failed" in (await owner.get("/settings/account")).text
     await owner.post("/settings/account/views/forget", {"name": "runs"})
@@ -174,7 +174,7 @@ async def test_a_saved_view_can_be_forgotten(app: House, owner: Visitor) -> None
 # --- keys -----------------------------------------------------------------------------------
 
 
-async def test_a_key_is_shown_once_and_does_what_was_chosen(app: House, owner: Visitor) -> None:
+async def test_a_key_is_shown_once_and_does_what_was_chosen(app: App, owner: Visitor) -> None:
     form = {"name": "reports", "scopes": ["read"], "expires": "2099-12-31", "rate_limit": "3"}
     made = await owner.post("/settings/keys/new", form, status=200)
     key = made.one("//output[@id='secret']").text
@@ -202,7 +202,7 @@ async def test_a_key_is_shown_once_and_does_what_was_chosen(app: House, owner: V
         ({"scopes": []}, "scopes", "Choose at least one"),
     ],
 )
-async def test_what_is_wrong_with_a_key_stands_at_its_field(
+async def test_errors_of_a_key_stand_at_their_field(
     owner: Visitor, changed: dict[str, str | list[str]], field: str, text: str
 ) -> None:
     form = {"name": "a", "scopes": ["read", "run"], "expires": "", "rate_limit": ""} | changed
@@ -214,7 +214,7 @@ async def test_what_is_wrong_with_a_key_stands_at_its_field(
     assert kept == list(form["scopes"])
 
 
-async def test_an_account_without_keys_says_so(app: House, owner: Visitor) -> None:
+async def test_an_account_without_keys_says_so(app: App, owner: Visitor) -> None:
     for key in await app.services.accounts.list_keys(app.owner):
         await app.services.accounts.revoke_key(app.owner, key.id)
     assert "No keys" in (await owner.get("/settings/keys")).text
@@ -223,7 +223,7 @@ async def test_an_account_without_keys_says_so(app: House, owner: Visitor) -> No
 # --- users ----------------------------------------------------------------------------------
 
 
-async def test_an_owner_manages_users(app: House, owner: Visitor) -> None:
+async def test_an_owner_manages_users(app: App, owner: Visitor) -> None:
     await owner.post("/settings/users/invite", {"name": "Ada", "role": "member"}, status=200)
     assert "No password yet" in (await owner.get("/settings/users")).text
     one = "/settings/users/ada"
@@ -246,7 +246,7 @@ async def test_the_last_owner_stays_and_the_page_says_why(owner: Visitor) -> Non
         assert "last owner" in page.text
 
 
-async def test_what_is_wrong_with_an_invitation_stands_at_its_field(owner: Visitor) -> None:
+async def test_errors_of_an_invitation_stand_at_their_field(owner: Visitor) -> None:
     for name, text in (("<b>", "cannot name a user"), ("owner", "is a user already")):
         form = {"name": name, "role": "viewer"}
         page = await owner.post("/settings/users/invite", form, status=422)
@@ -265,7 +265,7 @@ async def test_users_of_other_accounts_are_not_there(owner: Visitor) -> None:
 # --- audit ----------------------------------------------------------------------------------
 
 
-async def test_the_audit_log_is_paged_and_filtered(app: House, owner: Visitor) -> None:
+async def test_the_audit_log_is_paged_and_filtered(app: App, owner: Visitor) -> None:
     for number in range(60):
         await app.services.accounts.create_key(app.owner, f"<i>key {number}</i>")
     await owner.post("/settings/users/invite", {"name": "ada", "role": "member"}, status=200)
@@ -283,7 +283,7 @@ async def test_the_audit_log_is_paged_and_filtered(app: House, owner: Visitor) -
     assert await owner.get("/settings/audit?action=nonsense&before=9999999999999999999999")
 
 
-async def test_account_pages_need_a_session(app: House) -> None:
+async def test_account_pages_need_a_session(app: App) -> None:
     async with stranger(app) as someone:
         for path in ("account", "keys", "keys/new", "users", "users/invite", "audit"):
             page = await someone.get(f"/settings/{path}", status=303)

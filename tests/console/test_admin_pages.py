@@ -9,7 +9,7 @@ import pytest
 
 from fyke.console.pages import admin
 from fyke.model.account import Plan
-from support.house import House
+from support.app import App
 from support.pages import Visitor, visitor
 
 pytestmark = pytest.mark.anyio
@@ -17,7 +17,7 @@ PARTS = ("accounts", "plans", "proxies", "storage", "versions", "settings", "hea
 PAGES = ("/admin", *(f"/admin/{part}" for part in PARTS))
 
 
-async def test_others_see_nothing_of_it(app: House, owner: Visitor) -> None:
+async def test_others_see_nothing_of_it(app: App, owner: Visitor) -> None:
     assert (await owner.get("/")).all("//nav//a[@href='/admin']")
     async with visitor(app, app.other.user_id) as stranger:
         assert not (await stranger.get("/")).all("//nav//a[@href='/admin']")
@@ -27,7 +27,7 @@ async def test_others_see_nothing_of_it(app: House, owner: Visitor) -> None:
             await stranger.post(f"/admin/accounts{act}", {"name": "x"}, status=403)
 
 
-async def test_health_stands_in_cards(app: House, owner: Visitor) -> None:
+async def test_health_stands_in_cards(app: App, owner: Visitor) -> None:
     await app.beat()
     page = await owner.get("/admin")
     titles = [each.text for each in page.all("//section//h2")]
@@ -41,7 +41,7 @@ async def test_health_stands_in_cards(app: House, owner: Visitor) -> None:
 
 
 async def test_a_card_that_takes_long_loads_by_itself(
-    app: House, owner: Visitor, monkeypatch: pytest.MonkeyPatch
+    app: App, owner: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(admin, "PATIENCE", 0.05)
 
@@ -55,7 +55,7 @@ async def test_a_card_that_takes_long_loads_by_itself(
     assert page.all("//noscript//a[@href='/admin/health/database']")
 
 
-async def test_accounts_are_made_credited_and_moved(app: House, owner: Visitor) -> None:
+async def test_accounts_are_made_credited_and_moved(app: App, owner: Visitor) -> None:
     page = await owner.post("/admin/accounts", {"name": "fresh"}, status=200)
     [key] = page.all("//output[@id='secret']/text()")
     assert (await app.services.accounts.authenticate(key)).account_name == "fresh"
@@ -75,7 +75,7 @@ async def test_accounts_are_made_credited_and_moved(app: House, owner: Visitor) 
     await owner.post("/admin/accounts/guest/plan", {"plan": "pro"}, status=404)
 
 
-async def test_what_is_configured_is_shown_without_passwords(owner: Visitor) -> None:
+async def test_the_configuration_is_shown_without_passwords(owner: Visitor) -> None:
     page = await owner.get("/admin/settings")
     assert "postgresql://fyke:***@db/fyke" in page.text and "file (config.toml)" in page.text
     page = await owner.get("/admin/proxies")
@@ -87,7 +87,7 @@ async def test_what_is_configured_is_shown_without_passwords(owner: Visitor) -> 
     assert "not there; only for Node.js" in page.text
 
 
-async def test_storage_and_what_retention_would_remove(app: House, owner: Visitor) -> None:
+async def test_storage_and_what_retention_would_remove(app: App, owner: Visitor) -> None:
     page = await owner.get("/admin/storage")
     assert "at least 12.6 MB" in page.text and "Runs are never removed." in page.text
     page = await owner.get("/admin/storage?days=30")

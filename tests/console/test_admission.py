@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from fyke.domain.accounts.links import Purpose
-from support.house import House
+from support.app import App
 from support.pages import BASE, FROM_OUR_PAGE, Visitor
 
 PASSWORD = "a long enough secret"
 
 
 @pytest.fixture
-async def password(app: House) -> str:
+async def password(app: App) -> str:
     link = await app.services.users.link(app.owner, "owner")
     await app.services.links.use(Purpose.SETUP, link.token, PASSWORD, "a test", "127.0.0.1")
     return PASSWORD
@@ -98,7 +98,7 @@ async def test_a_wrong_method_is_answered_with_the_allowed_ones(owner: Visitor) 
     assert "POST" in page.text
 
 
-async def test_what_a_page_is_made_of_may_be_kept_for_ever(guest: Visitor) -> None:
+async def test_assets_of_a_page_are_cached_for_ever(guest: Visitor) -> None:
     page = await guest.get("/login")
     [sheet] = page.all("//link[@rel='stylesheet']/@href")
     answer = await guest.http.get(sheet)

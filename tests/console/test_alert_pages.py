@@ -7,18 +7,18 @@ import pytest
 from fyke.domain.alerts.monitor import AlertMonitor
 from fyke.model.run import Outcome
 from support.alerts import a_run
-from support.house import House
+from support.app import App
 from support.pages import Visitor, visitor
 
 pytestmark = pytest.mark.anyio
 RULES = "/alerts/rules"
 
 
-async def looked(app: House) -> None:
+async def looked(app: App) -> None:
     await AlertMonitor(app.storage, app.results).work_off()
 
 
-async def test_an_example_is_one_button_away(app: House, owner: Visitor) -> None:
+async def test_an_example_is_one_button_away(app: App, owner: Visitor) -> None:
     await app.beat()
     page = await owner.get("/alerts")
     assert "No alerts, and no rules yet" in page.text
@@ -31,7 +31,7 @@ async def test_an_example_is_one_button_away(app: House, owner: Visitor) -> None
     assert page.one("//nav//a[@href='/alerts']/span[@class='tally']").text == "1"
 
 
-async def test_alerts_are_read_one_by_one_and_all_at_once(app: House, owner: Visitor) -> None:
+async def test_alerts_are_read_one_by_one_and_all_at_once(app: App, owner: Visitor) -> None:
     await app.beat()
     await owner.post(f"{RULES}/example")
     for _ in range(3):
@@ -52,7 +52,7 @@ async def test_alerts_are_read_one_by_one_and_all_at_once(app: House, owner: Vis
     assert len(page.all("//tbody/tr")) == 3
 
 
-async def test_every_kind_of_rule_is_said_kept_and_shown_again(app: House, owner: Visitor) -> None:
+async def test_every_kind_of_rule_is_said_kept_and_shown_again(app: App, owner: Visitor) -> None:
     worker = await app.publish("reader")
     forms = {
         "failed": ({}, "a run failed"),
@@ -74,7 +74,7 @@ async def test_every_kind_of_rule_is_said_kept_and_shown_again(app: House, owner
             assert form.value(name) == value.replace(",", ".")
 
 
-async def test_what_is_wrong_is_said_at_its_field(app: House, owner: Visitor) -> None:
+async def test_errors_stand_at_their_field(app: App, owner: Visitor) -> None:
     async def faults(**data: str) -> dict[str, str]:
         page = await owner.post(f"{RULES}/new", {"name": "N", **data}, status=422)
         assert page.value("name") == data.get("name", "N")
@@ -94,7 +94,7 @@ async def test_what_is_wrong_is_said_at_its_field(app: House, owner: Visitor) ->
     assert "no webhook" in (await faults(kind="failed", endpoints="x"))["endpoints"]
 
 
-async def test_a_preview_saves_nothing(app: House, owner: Visitor) -> None:
+async def test_a_preview_saves_nothing(app: App, owner: Visitor) -> None:
     await app.beat()
     runs = [await a_run(app, rows=[{"price": 1}] * 10) for _ in range(3)]
     few = await a_run(app, rows=[{"price": 1}])
@@ -112,7 +112,7 @@ async def test_a_preview_saves_nothing(app: House, owner: Visitor) -> None:
     assert "No rules yet" in (await owner.get(RULES)).text
 
 
-async def test_rules_are_switched_and_removed(app: House, owner: Visitor) -> None:
+async def test_rules_are_switched_and_removed(app: App, owner: Visitor) -> None:
     await owner.post(f"{RULES}/example")
     page = await owner.get(RULES)
     here = page.one("//td/a[starts-with(@href, '/alerts/rules/')]").get("href")

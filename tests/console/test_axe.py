@@ -12,10 +12,10 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Browser, Page
 
+from support.app import make_templates
 from support.axe import COLOURS, sideways, violations
 from support.browser import WIDE, tab
-from support.console_estate import Estate, seed
-from support.house import make_templates
+from support.console_seed import SeededAccount, seed
 from support.pages import sign_in
 from support.screenshots import addresses
 from support.served import Served, served
@@ -33,15 +33,15 @@ class Seen:
     """An account with something of everything, behind a listening server."""
 
     server: Served
-    fixtures: Estate
+    fixtures: SeededAccount
     token: str
 
 
 @pytest.fixture(scope="module")
 def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
     with _served(tmp_path_factory.mktemp("full")) as server:
-        fixtures = server.do(seed(server.house))
-        token = server.do(sign_in(server.house.services.sessions, server.house))
+        fixtures = server.do(seed(server.app))
+        token = server.do(sign_in(server.app.services.sessions, server.app))
         yield Seen(server, fixtures, token)
 
 
@@ -49,8 +49,8 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
 def empty(tmp_path: Path) -> Iterator[Seen]:
     """An installation on its first day."""
     with _served(tmp_path) as server:
-        token = server.do(sign_in(server.house.services.sessions, server.house))
-        yield Seen(server, Estate(runs={"succeeded": "none"}), token)
+        token = server.do(sign_in(server.app.services.sessions, server.app))
+        yield Seen(server, SeededAccount(runs={"succeeded": "none"}), token)
 
 
 def _served(folder: Path) -> AbstractContextManager[Served]:
@@ -110,7 +110,7 @@ def states(seen: Seen) -> list[str]:
 
 def test_every_page_has_an_address_to_be_looked_at(full: Seen) -> None:
     known = full.fixtures.addresses()
-    pages = full.server.house.app().state.console.pages
+    pages = full.server.app.asgi().state.console.pages
     wanted = {page.path for page in pages if page.method == "GET" and not page.part}
     assert {path for path in wanted if "{" in path and path not in known} == set()
 
@@ -136,7 +136,7 @@ def test_no_page_breaks_any_rule_in_the_dark(browser: Browser, full: Seen) -> No
 @pytest.mark.long
 @pytest.mark.timeout(600)
 def test_no_empty_page_breaks_a_rule(browser: Browser, empty: Seen) -> None:
-    pages = empty.server.house.app().state.console.pages
+    pages = empty.server.app.asgi().state.console.pages
     plain = [p.path for p in pages if p.method == "GET" and not p.part and "{" not in p.path]
     assert len(plain) > 20
     check(browser, empty, plain)

@@ -14,7 +14,7 @@ from fyke.model.billing import Prices
 from fyke.model.run import Outcome, RunLimits, RunState
 from fyke.model.worker import Worker
 from support import records
-from support.house import House, open_house
+from support.app import App, open_app
 from support.pages import Visitor, visitor
 
 pytestmark = pytest.mark.anyio
@@ -22,19 +22,19 @@ PAGE = "/settings/account"
 
 
 @pytest.fixture
-async def priced(tmp_path: Path, templates: Path) -> AsyncIterator[House]:
-    async with open_house(tmp_path, templates, prices=Prices(cpu_hour=Decimal(36))) as app:
+async def priced(tmp_path: Path, templates: Path) -> AsyncIterator[App]:
+    async with open_app(tmp_path, templates, prices=Prices(cpu_hour=Decimal(36))) as app:
         await app.services.accounts.credit(app.owner, "owner", Decimal(1000), Decimal(0))
         yield app
 
 
 @pytest.fixture
-async def payer(priced: House) -> AsyncIterator[Visitor]:
+async def payer(priced: App) -> AsyncIterator[Visitor]:
     async with visitor(priced) as someone:
         yield someone
 
 
-async def test_an_owner_caps_a_run_and_a_month(priced: House, payer: Visitor) -> None:
+async def test_an_owner_caps_a_run_and_a_month(priced: App, payer: Visitor) -> None:
     page = await payer.get(PAGE)
     assert (page.value("run_cap"), page.value("month_cap")) == ("", "")
     await payer.post(f"{PAGE}/caps", {"run_cap": "2,5", "month_cap": "100"})
@@ -51,7 +51,7 @@ async def test_an_owner_caps_a_run_and_a_month(priced: House, payer: Visitor) ->
     assert (account.run_cap_micros, account.month_cap_micros) == (0, 0)
 
 
-async def test_the_operator_caps_any_account(priced: House, payer: Visitor) -> None:
+async def test_the_operator_caps_any_account(priced: App, payer: Visitor) -> None:
     await payer.post("/admin/accounts/other/caps", {"run_cap": "", "month_cap": "7.25"})
     found = {each.name: each for each in await priced.services.accounts.list_accounts(priced.owner)}
     assert found["other"].month_cap_micros == 7_250_000
@@ -61,7 +61,7 @@ async def test_the_operator_caps_any_account(priced: House, payer: Visitor) -> N
     assert "The caps of other were not changed" in page.text
 
 
-async def lived(app: House, worker: Worker, count: int) -> None:
+async def lived(app: App, worker: Worker, count: int) -> None:
     def work(tx: Any) -> None:
         for number in range(count):
             start = records.START + number
@@ -82,7 +82,7 @@ async def lived(app: House, worker: Worker, count: int) -> None:
 
 
 async def test_the_form_says_what_it_usually_takes_and_what_the_cap_is(
-    priced: House, payer: Visitor
+    priced: App, payer: Visitor
 ) -> None:
     worker = await priced.publish(schema={"properties": []})
     path = f"/w/{worker.owner}/{worker.name}"

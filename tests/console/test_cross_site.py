@@ -13,8 +13,8 @@ import pytest
 
 from fyke.console.page import PUBLIC, ConsolePage
 from fyke.console.view import CONTENT_POLICY
-from support.estate import records
-from support.house import House
+from support.app import App
+from support.owned_objects import records
 from support.pages import BASE, FROM_OUR_PAGE, Visitor
 
 pytestmark = pytest.mark.anyio
@@ -49,8 +49,8 @@ ENCODINGS: Mapping[str, tuple[bytes, str]] = {
 }
 
 
-def unsafe(app: House) -> list[ConsolePage]:
-    found = [page for page in app.app().state.console.pages if page.unsafe]
+def unsafe(app: App) -> list[ConsolePage]:
+    found = [page for page in app.asgi().state.console.pages if page.unsafe]
     assert len(found) > 10
     return found
 
@@ -80,7 +80,7 @@ def refused(answer: httpx2.Response) -> bool:
 
 @pytest.mark.parametrize("whence", FOREIGN)
 async def test_every_unsafe_route_refuses_what_comes_from_elsewhere(
-    app: House, owner: Visitor, guest: Visitor, tmp_path: Path, whence: str
+    app: App, owner: Visitor, guest: Visitor, tmp_path: Path, whence: str
 ) -> None:
     before = records(tmp_path)
     for page in unsafe(app):
@@ -91,9 +91,7 @@ async def test_every_unsafe_route_refuses_what_comes_from_elsewhere(
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-async def test_every_encoding_of_a_form_is_refused(
-    app: House, owner: Visitor, encoding: str
-) -> None:
+async def test_every_encoding_of_a_form_is_refused(app: App, owner: Visitor, encoding: str) -> None:
     for page in unsafe(app):
         for whence in ("null", "cross-site", "silent"):
             answer = await sent(owner, page, FOREIGN[whence], encoding)
@@ -101,7 +99,7 @@ async def test_every_encoding_of_a_form_is_refused(
 
 
 async def test_the_same_requests_from_our_own_pages_are_not_refused_for_that(
-    app: House, owner: Visitor
+    app: App, owner: Visitor
 ) -> None:
     for page in unsafe(app):
         answer = await sent(owner, page, FROM_OUR_PAGE)
@@ -109,10 +107,10 @@ async def test_the_same_requests_from_our_own_pages_are_not_refused_for_that(
 
 
 async def test_a_safe_method_changes_nothing_wherever_it_comes_from(
-    app: House, owner: Visitor, tmp_path: Path
+    app: App, owner: Visitor, tmp_path: Path
 ) -> None:
     """A link or a picture of another site may open any page with the visitor's session."""
-    pages = [page for page in app.app().state.console.pages if not page.unsafe]
+    pages = [page for page in app.asgi().state.console.pages if not page.unsafe]
     for page in pages:
         if page.path.endswith("/live"):
             continue  # a stream, which does not end by itself
@@ -126,9 +124,9 @@ async def test_a_safe_method_changes_nothing_wherever_it_comes_from(
 
 
 async def test_nothing_opens_without_a_session_but_what_the_list_says(
-    app: House, guest: Visitor
+    app: App, guest: Visitor
 ) -> None:
-    pages = app.app().state.console.pages
+    pages = app.asgi().state.console.pages
     assert {(page.method, page.path) for page in pages if page.public} == PUBLIC & {
         (page.method, page.path) for page in pages
     }
@@ -147,8 +145,8 @@ async def test_nothing_opens_without_a_session_but_what_the_list_says(
 @pytest.mark.parametrize(
     "token", ["x", "a" * 43, "../../etc/passwd", "%00", "a" * 5000, '"', "1; DROP TABLE users"]
 )
-async def test_an_invalid_token_gives_no_access(app: House, guest: Visitor, token: str) -> None:
-    for page in app.app().state.console.pages:
+async def test_an_invalid_token_gives_no_access(app: App, guest: Visitor, token: str) -> None:
+    for page in app.asgi().state.console.pages:
         if not page.public and not page.unsafe:
             headers = {"accept": "text/html", "cookie": f"fyke_session={token}"}
             answer = await guest.http.get(address(page), headers=headers)
@@ -168,9 +166,9 @@ async def test_an_invalid_token_gives_no_access(app: House, guest: Visitor, toke
         "[::ffff:10.0.0.1]",
     ],
 )
-async def test_another_name_in_host_is_refused(app: House, owner: Visitor, host: str) -> None:
+async def test_another_name_in_host_is_refused(app: App, owner: Visitor, host: str) -> None:
     """Or a name that is made to lead here would let its owner read with the visitor's session."""
-    for page in app.app().state.console.pages:
+    for page in app.asgi().state.console.pages:
         headers = {"accept": "text/html", "host": host, **FROM_OUR_PAGE}
         answer = await owner.http.request(page.method, address(page), headers=headers)
         assert answer.status_code in (400, 421), (page.path, answer.status_code)
@@ -178,10 +176,10 @@ async def test_another_name_in_host_is_refused(app: House, owner: Visitor, host:
 
 
 async def test_every_page_says_what_it_may_load_and_who_may_frame_it(
-    app: House, owner: Visitor, guest: Visitor
+    app: App, owner: Visitor, guest: Visitor
 ) -> None:
     seen = 0
-    for page in app.app().state.console.pages:
+    for page in app.asgi().state.console.pages:
         if page.part or page.path.endswith("/live"):
             continue
         for visitor in (owner, guest):

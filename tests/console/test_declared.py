@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from support.house import SCHEMA, House, open_house
+from support.app import SCHEMA, App, open_app
 from support.pages import FROM_OUR_PAGE, Page, Visitor, visitor
 from support.projects import python_project
 
@@ -19,13 +19,13 @@ BUILDING = {"egress": ["a.example", "*.b.example"], "install": "build"}
 
 
 @pytest.fixture
-async def app(tmp_path: Path, templates: Path) -> AsyncIterator[House]:
-    async with open_house(tmp_path, templates, review=True) as app:
+async def app(tmp_path: Path, templates: Path) -> AsyncIterator[App]:
+    async with open_app(tmp_path, templates, review=True) as app:
         yield app
 
 
 @pytest.fixture
-async def other(app: House) -> AsyncIterator[Visitor]:
+async def other(app: App) -> AsyncIterator[Visitor]:
     """A user who is not the operator."""
     async with visitor(app, app.other.user_id) as someone:
         yield someone
@@ -36,7 +36,7 @@ def project(declared: dict[str, Any] | None) -> bytes:
     return python_project(MAIN, schema=SCHEMA, **files)
 
 
-async def publish(app: House, *declared: dict[str, Any] | None, public: bool = True) -> None:
+async def publish(app: App, *declared: dict[str, Any] | None, public: bool = True) -> None:
     for each in declared:
         await app.services.workers.publish(
             app.other, project(each), name="prices", title="Prices", public=public
@@ -47,7 +47,7 @@ def domains(page: Page, place: str = "//main") -> list[str]:
     return [code.text or "" for code in page.all(f"{place}//code[@class='breaks']")]
 
 
-async def test_an_upload_says_what_it_declares(app: House, other: Visitor) -> None:
+async def test_an_upload_says_what_it_declares(app: App, other: Visitor) -> None:
     for declared, seen in ((None, []), (BUILDING, ["a.example", "*.b.example"])):
         answer = await other.http.post(
             "/dev/upload/zip",
@@ -67,7 +67,7 @@ async def test_an_upload_says_what_it_declares(app: House, other: Visitor) -> No
             )
 
 
-async def test_the_workers_pages_say_it_and_compare_it(app: House, other: Visitor) -> None:
+async def test_the_workers_pages_say_it_and_compare_it(app: App, other: Visitor) -> None:
     await publish(app, None, BUILDING, {"egress": []}, public=False)
     page = await other.get("/w/other/prices/versions")
     assert "connects to no sites" in page.one("//ul[@class='worker-facts']").text_content()
@@ -90,7 +90,7 @@ async def test_the_workers_pages_say_it_and_compare_it(app: House, other: Visito
 
 
 async def test_a_reviewer_sees_what_is_wider_and_allows_builds(
-    app: House, owner: Visitor, other: Visitor
+    app: App, owner: Visitor, other: Visitor
 ) -> None:
     await publish(app, {"egress": ["a.example"]})
     _, [first] = await app.services.reviews.page(app.owner, waiting=True, offset=0, limit=5)

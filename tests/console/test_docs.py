@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from support.house import House
+from support.app import App
 from support.pages import Visitor, visitor
 
 
@@ -30,7 +30,7 @@ async def test_no_operation_is_left_out_and_each_has_its_page(guest: Visitor) ->
     await guest.get("/docs/noSuchOperation", status=404)
 
 
-async def test_the_playground_runs_at_once(app: House, owner: Visitor) -> None:
+async def test_the_playground_runs_at_once(app: App, owner: Visitor) -> None:
     await app.beat()
     worker = await app.publish()
     page = await owner.get("/docs/runWorker")
@@ -51,7 +51,7 @@ async def test_the_playground_runs_at_once(app: House, owner: Visitor) -> None:
     assert tried.value("body") == body, "what was sent is still there"
 
 
-async def test_a_reader_tries_as_themselves(app: House, owner: Visitor) -> None:
+async def test_a_reader_tries_as_themselves(app: App, owner: Visitor) -> None:
     await app.publish()
     async with visitor(app, app.other.user_id) as other:
         tried = await other.post("/docs/listAccounts/try", {}, status=200)
@@ -75,7 +75,7 @@ async def test_a_header_cannot_bring_another_one(owner: Visitor) -> None:
     assert "a header is one line" in tried.text
 
 
-async def test_an_answer_that_is_too_long_is_cut(app: House, owner: Visitor) -> None:
+async def test_an_answer_that_is_too_long_is_cut(app: App, owner: Visitor) -> None:
     worker = await app.publish()
     await app.beat()
     form = {

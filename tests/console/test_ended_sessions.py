@@ -22,7 +22,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, templates: Path) -> Iterato
 
 
 def begin(server: Served) -> Lease:
-    app = server.house
+    app = server.app
     worker = server.do(app.publish())
     body = {"parameters": {"custom": {"urls": [{"url": "https://a.example"}]}}}
     server.do(
@@ -34,7 +34,7 @@ def begin(server: Served) -> Lease:
 
 def test_a_stream_ends_with_its_session(server: Served) -> None:
     lease = begin(server)
-    app = server.house
+    app = server.app
     token = server.do(sign_in(app.services.sessions, app))
     path = f"/runs/{lease.run.id}/live?tab=log&place=0"
     cookies = {"fyke_session": token}

@@ -8,7 +8,7 @@ import pytest
 
 from fyke.errors import Unavailable
 from fyke.storage.sql.state.storage import SqlStorage
-from support.house import House
+from support.app import App
 from support.pages import Visitor
 
 BUSY = "Fyke is busy or starting"
@@ -47,7 +47,7 @@ async def test_a_part_that_fails_has_a_way_to_try_again_in_its_place(owner: Visi
 
 
 async def test_a_form_that_fails_stays_as_it_is(
-    app: House, owner: Visitor, monkeypatch: pytest.MonkeyPatch
+    app: App, owner: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The answer to a form goes beside it and not into its place."""
     await app.publish("reader")

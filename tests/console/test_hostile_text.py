@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
+from support.app import make_templates
 from support.browser import tab
 from support.hostile import WANTED, payloads
-from support.hostile_estate import Hostile, fill
-from support.house import make_templates
+from support.hostile_seed import Hostile, fill
 from support.pages import sign_in
 from support.served import served
 
@@ -60,8 +60,8 @@ def _hostile(folder: Path, texts: Sequence[str]) -> Iterator[tuple[str, str, Hos
     templates.mkdir()
     data.mkdir()
     with served(data, make_templates(templates), rate_limit=0) as server:
-        found = server.do(fill(server.house, texts), 600)
-        token = server.do(sign_in(server.house.services.sessions, server.house))
+        found = server.do(fill(server.app, texts), 600)
+        token = server.do(sign_in(server.app.services.sessions, server.app))
         yield server.base_url, token, found
 
 

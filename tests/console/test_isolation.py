@@ -11,7 +11,7 @@ from fyke.domain.runs.service import StartRequest
 from fyke.errors import RunRefused
 from fyke.model.run import Origin
 from fyke.model.runner import RunnerInfo
-from support.house import SCHEMA, House
+from support.app import SCHEMA, App
 from support.pages import Visitor, visitor
 from support.projects import python_project
 
@@ -21,7 +21,7 @@ CHECKS = (
 )
 
 
-async def run_at(app: House, level: str, *, unsafe: bool = False, **more: Any) -> None:
+async def run_at(app: App, level: str, *, unsafe: bool = False, **more: Any) -> None:
     """Let one runner be alive, on this level."""
     reason = "" if level == "full" else "memory limit: no memory controller"
 
@@ -45,7 +45,7 @@ async def run_at(app: House, level: str, *, unsafe: bool = False, **more: Any) -
     ],
 )
 async def test_each_level_is_shown_with_its_checks(
-    app: House, owner: Visitor, level: str, unsafe: bool, words: str
+    app: App, owner: Visitor, level: str, unsafe: bool, words: str
 ) -> None:
     await run_at(app, level, unsafe=unsafe)
     page = await owner.get("/admin/isolation")
@@ -58,7 +58,7 @@ async def test_each_level_is_shown_with_its_checks(
 
 
 async def test_without_a_runner_the_page_says_so_and_it_is_the_operators(
-    app: House, owner: Visitor
+    app: App, owner: Visitor
 ) -> None:
     assert "No runner is connected" in (await owner.get("/admin/isolation")).text
     async with visitor(app, app.other.user_id) as other:
@@ -75,7 +75,7 @@ async def test_without_a_runner_the_page_says_so_and_it_is_the_operators(
     ],
 )
 async def test_the_form_and_the_start_refuse_alike(
-    app: House, owner: Visitor, level: str, unsafe: bool, refused: str
+    app: App, owner: Visitor, level: str, unsafe: bool, refused: str
 ) -> None:
     await app.publish("mine")
     await app.publish("theirs", caller=app.other)
@@ -96,7 +96,7 @@ async def test_the_form_and_the_start_refuse_alike(
 
 
 async def test_a_version_that_may_not_be_built_is_named_before_its_start(
-    app: House, owner: Visitor
+    app: App, owner: Visitor
 ) -> None:
     declared = json.dumps({"install": "build"})
     data = python_project("print(1)\n", schema=SCHEMA, **{"fyke.json": declared})

@@ -24,12 +24,12 @@ def server(tmp_path_factory: pytest.TempPathFactory, templates: Path) -> Iterato
 
 @pytest.fixture(scope="module")
 def token(server: Served) -> str:
-    return server.do(sign_in(server.house.services.sessions, server.house))
+    return server.do(sign_in(server.app.services.sessions, server.app))
 
 
 @pytest.fixture(scope="module")
 def worker(server: Served) -> Any:
-    return server.do(server.house.publish())
+    return server.do(server.app.publish())
 
 
 def request(worker: Any) -> StartRequest:
@@ -38,12 +38,12 @@ def request(worker: Any) -> StartRequest:
 
 
 def start(server: Served, worker: Any) -> str:
-    return server.do(server.house.services.runs.start(server.house.owner, request(worker))).id
+    return server.do(server.app.services.runs.start(server.app.owner, request(worker))).id
 
 
 def clear(server: Served) -> None:
     """End and forget every run."""
-    app = server.house
+    app = server.app
     server.do(app.execute([]))
     listed = server.do(app.services.runs.list(app.owner, RunFilter(), offset=0, limit=100))
     for view in listed[1]:
@@ -55,7 +55,7 @@ def test_the_list_follows_the_filters_and_the_field_keeps_the_focus(
 ) -> None:
     clear(server)
     start(server, worker)
-    server.do(server.house.execute([], Outcome.EXIT_CODE, "KeyError: 'price'"))
+    server.do(server.app.execute([], Outcome.EXIT_CODE, "KeyError: 'price'"))
     start(server, worker)
     with tab(browser, server.base_url, token) as (page, watch):
         page.goto("/runs")
@@ -102,11 +102,11 @@ def test_rows_keep_up_and_what_is_chosen_stays_chosen(
         expect(state).to_have_text("Waiting")
         page.get_by_label(f"Select run {run}").check()
         expect(page.get_by_text("1 selected")).to_be_visible()
-        [lease] = server.do(server.house.begin())
+        [lease] = server.do(server.app.begin())
         expect(state).to_have_text("Running")
-        server.do(server.house.push(lease, [{"n": 1}, {"n": 2}]))
+        server.do(server.app.push(lease, [{"n": 1}, {"n": 2}]))
         expect(page.locator(f"#r-{run}-results")).to_have_text("2")
-        server.do(server.house.end(lease, Outcome.TIMEOUT, "Timeout: too slow"))
+        server.do(server.app.end(lease, Outcome.TIMEOUT, "Timeout: too slow"))
         expect(state).to_contain_text("Failed")
         expect(state).to_contain_text("Timeout: too slow")
         expect(page.get_by_label(f"Select run {run}")).to_be_checked()
@@ -156,7 +156,7 @@ def test_on_a_phone_rows_are_cards_and_nothing_runs_off(
 def test_a_queue_says_what_has_left_it(
     browser: Browser, server: Served, token: str, worker: Any
 ) -> None:
-    app = server.house
+    app = server.app
     first, second = [
         str(server.do(app.services.queue.hold(app.owner, request(worker))).number) for _ in range(2)
     ]
@@ -179,7 +179,7 @@ def test_usage_prints_without_what_is_to_be_pressed(
     browser: Browser, server: Served, token: str, worker: Any
 ) -> None:
     start(server, worker)
-    server.do(server.house.execute([{"n": 1}]))
+    server.do(server.app.execute([{"n": 1}]))
     with tab(browser, server.base_url, token) as (page, _):
         page.goto("/usage")
         expect(page.locator("#ledger .empty, #ledger table")).to_be_visible()

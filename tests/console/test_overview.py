@@ -11,7 +11,7 @@ from fyke.console.pages import overview
 from fyke.domain.runs.service import StartRequest
 from fyke.errors import Unavailable
 from fyke.model.run import Origin, Outcome
-from support.house import House
+from support.app import App
 from support.pages import Visitor, visitor
 
 pytestmark = pytest.mark.anyio
@@ -24,7 +24,7 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(overview, "PATIENCE", 30)
 
 
-async def start(app: House, worker: Any) -> str:
+async def start(app: App, worker: Any) -> str:
     request = StartRequest(worker.id, None, INPUT, "", Origin.WEB)
     return (await app.services.runs.start(app.owner, request)).id
 
@@ -36,7 +36,7 @@ async def test_where_nothing_is_three_ways_to_begin_are_shown(owner: Visitor) ->
     assert "No active runs." in page.text and "No failed runs." in page.text
 
 
-async def test_the_cards_show_the_state_of_the_account(app: House, owner: Visitor) -> None:
+async def test_the_cards_show_the_state_of_the_account(app: App, owner: Visitor) -> None:
     first, second = await app.publish("first"), await app.publish("second")
     await start(app, first)
     await app.execute([{"n": 1}])
@@ -62,7 +62,7 @@ async def test_the_cards_show_the_state_of_the_account(app: House, owner: Visito
     assert links == ["/w/owner/first", "/w/owner/second"]
 
 
-async def test_health_is_for_the_operator_alone(app: House, owner: Visitor) -> None:
+async def test_health_is_for_the_operator_alone(app: App, owner: Visitor) -> None:
     assert "80 GiB of 100 GiB are free" in (await owner.get("/")).text
     async with visitor(app, app.other.user_id) as someone:
         page = await someone.get("/")
@@ -71,7 +71,7 @@ async def test_health_is_for_the_operator_alone(app: House, owner: Visitor) -> N
 
 
 async def test_a_card_that_fails_says_so_and_the_rest_stays(
-    app: House, owner: Visitor, monkeypatch: pytest.MonkeyPatch
+    app: App, owner: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def down(*_: Any) -> Any:
         raise Unavailable("The database is busy")
@@ -91,7 +91,7 @@ async def test_a_card_that_fails_says_so_and_the_rest_stays(
 
 
 async def test_a_slow_card_loads_by_itself(
-    app: House, owner: Visitor, monkeypatch: pytest.MonkeyPatch
+    app: App, owner: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     released = asyncio.Event()
 

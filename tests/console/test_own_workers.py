@@ -6,7 +6,7 @@ import pytest
 
 from fyke.domain.workers.project import read_project
 from fyke.domain.workers.templates import TEMPLATES
-from support.house import House
+from support.app import App
 from support.pages import Visitor, visitor
 
 
@@ -19,7 +19,7 @@ async def test_the_first_visit_offers_templates(owner: Visitor) -> None:
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda one: one.name)
 async def test_a_template_can_be_uploaded_as_it_is(
-    app: House, owner: Visitor, template: object
+    app: App, owner: Visitor, template: object
 ) -> None:
     name = template.name  # type: ignore[attr-defined]  # a Template
     answer = await owner.http.get(f"/dev/templates/{name}.zip")
@@ -37,7 +37,7 @@ async def test_only_templates_there_are_are_handed_out(owner: Visitor, guest: Vi
     assert (await guest.http.get("/dev/templates/json-feed.zip")).status_code in (303, 401)
 
 
-async def test_own_workers_are_listed_with_their_state(app: House, owner: Visitor) -> None:
+async def test_own_workers_are_listed_with_their_state(app: App, owner: Visitor) -> None:
     public = await app.publish("maps")
     await app.publish("secret", public=False)
     await app.services.workers.withdraw(app.owner, public.id, "v1.0.1")

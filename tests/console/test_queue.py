@@ -13,7 +13,7 @@ from fyke.domain.queue.stream import QueueStream
 from fyke.domain.runs.service import StartRequest
 from fyke.model.billing import Prices
 from fyke.model.run import Origin
-from support.house import House, open_house
+from support.app import App, open_app
 from support.pages import Page, Visitor, visitor
 
 pytestmark = pytest.mark.anyio
@@ -25,7 +25,7 @@ def request(worker: Any, n: int = 0) -> StartRequest:
     return StartRequest(worker.id, None, wanted, "", Origin.WEB)
 
 
-async def hold(app: House, worker: Any, number: int) -> list[str]:
+async def hold(app: App, worker: Any, number: int) -> list[str]:
     """Numbers of held starts, oldest first."""
     items = [await app.services.queue.hold(app.owner, request(worker, n)) for n in range(number)]
     return [str(item.number) for item in items]
@@ -35,7 +35,7 @@ def held(page: Page) -> list[str]:
     return [str(checkbox.get("value")) for checkbox in page.all("//input[@name='item']")]
 
 
-async def test_an_empty_queue_says_how_much_is_busy(app: House, owner: Visitor) -> None:
+async def test_an_empty_queue_says_how_much_is_busy(app: App, owner: Visitor) -> None:
     page = await owner.get("/queue")
     assert "No held starts" in page.text and "The queue is empty" in page.text
     assert "no runner is connected" in page.text
@@ -45,7 +45,7 @@ async def test_an_empty_queue_says_how_much_is_busy(app: House, owner: Visitor) 
     assert "0 of 10 slots busy · 0 of 8 cores and 0 B of 8.59 GB memory" in page.text
 
 
-async def test_each_that_waits_says_why_and_in_which_order(app: House, owner: Visitor) -> None:
+async def test_each_that_waits_says_why_and_in_which_order(app: App, owner: Visitor) -> None:
     worker = await app.publish()
     runs = [await app.services.runs.start(app.owner, request(worker, n)) for n in range(3)]
     numbers = await hold(app, worker, 2)
@@ -61,7 +61,7 @@ async def test_each_that_waits_says_why_and_in_which_order(app: House, owner: Vi
     assert held(await owner.get("/queue?order=oldest")) == numbers
 
 
-async def test_chosen_items_are_activated_or_discarded(app: House, owner: Visitor) -> None:
+async def test_chosen_items_are_activated_or_discarded(app: App, owner: Visitor) -> None:
     worker = await app.publish()
     first, second, third = await hold(app, worker, 3)
     done = await owner.post("/queue/activate", {"item": [first, second]})
@@ -74,9 +74,7 @@ async def test_chosen_items_are_activated_or_discarded(app: House, owner: Visito
     assert "No items selected" in (await owner.get(nothing.location)).text
 
 
-async def test_an_item_that_is_gone_says_so_and_the_others_go_on(
-    app: House, owner: Visitor
-) -> None:
+async def test_an_item_that_is_gone_says_so_and_the_others_go_on(app: App, owner: Visitor) -> None:
     first, second = await hold(app, await app.publish(), 2)
     await app.services.queue.release(app.owner, [first], "")
     page = await owner.post("/queue/activate", {"item": [first, second]}, status=200)
@@ -86,12 +84,12 @@ async def test_an_item_that_is_gone_says_so_and_the_others_go_on(
 
 
 @pytest.fixture
-async def poor(tmp_path: Path, templates: Path) -> AsyncIterator[House]:
-    async with open_house(tmp_path, templates, prices=Prices(cpu_hour=Decimal(8))) as app:
+async def poor(tmp_path: Path, templates: Path) -> AsyncIterator[App]:
+    async with open_app(tmp_path, templates, prices=Prices(cpu_hour=Decimal(8))) as app:
         yield app
 
 
-async def test_without_balance_an_item_waits_and_leads_to_the_usage(poor: House) -> None:
+async def test_without_balance_an_item_waits_and_leads_to_the_usage(poor: App) -> None:
     async with visitor(poor) as owner:
         [number] = await hold(poor, await poor.publish(), 1)
         page = await owner.post("/queue/activate", {"item": number}, status=200)
@@ -99,7 +97,7 @@ async def test_without_balance_an_item_waits_and_leads_to_the_usage(poor: House)
         assert page.all("//td//a[@href='/usage']")
 
 
-async def test_items_that_leave_the_queue_are_streamed(app: House) -> None:
+async def test_items_that_leave_the_queue_are_streamed(app: App) -> None:
     first, second = await hold(app, await app.publish(), 2)
     following: QueueStream = app.services.queue_following
     events = following.follow(app.owner)
@@ -114,7 +112,7 @@ async def test_items_that_leave_the_queue_are_streamed(app: House) -> None:
     assert gone.run_id == result.run_id and "activated as run" in gone.reason_text
 
 
-async def test_items_that_left_before_the_stream_are_streamed_too(app: House) -> None:
+async def test_items_that_left_before_the_stream_are_streamed_too(app: App) -> None:
     first, second = await hold(app, await app.publish(), 2)
     await app.services.queue.activate(app.owner, [first])
     following: QueueStream = app.services.queue_following
@@ -125,7 +123,7 @@ async def test_items_that_left_before_the_stream_are_streamed_too(app: House) ->
 
 
 async def test_a_stream_resumes_from_the_last_event_of_the_browser(
-    app: House, owner: Visitor
+    app: App, owner: Visitor
 ) -> None:
     first, second = await hold(app, await app.publish(), 2)
     page = await owner.get("/queue")

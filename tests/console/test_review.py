@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from support.house import House, open_house
+from support.app import App, open_app
 from support.pages import Page, Visitor, visitor
 
 
 @pytest.fixture
-async def app(tmp_path: Path, templates: Path) -> AsyncIterator[House]:
-    async with open_house(tmp_path, templates, review=True) as app:
+async def app(tmp_path: Path, templates: Path) -> AsyncIterator[App]:
+    async with open_app(tmp_path, templates, review=True) as app:
         yield app
 
 
-async def asked(app: House, *mains: str) -> str:
+async def asked(app: App, *mains: str) -> str:
     """The address of what waits of a worker of another account."""
     for main in mains or ("print('one')\n",):
         await app.publish("prices", caller=app.other, main=main)
@@ -36,7 +36,7 @@ async def test_nothing_waiting_says_so(owner: Visitor) -> None:
     assert "No reviewed submissions" in (await owner.get("/admin/review?decided=1")).text
 
 
-async def test_a_first_version_is_read_and_approved(app: House, owner: Visitor) -> None:
+async def test_a_first_version_is_read_and_approved(app: App, owner: Visitor) -> None:
     address = await asked(app)
     page = await owner.get("/admin/review")
     assert page.one(f"//a[@href='{address}']").text_content() == "The prices"
@@ -54,7 +54,7 @@ async def test_a_first_version_is_read_and_approved(app: House, owner: Visitor) 
 
 
 async def test_a_newer_version_is_compared_and_returned_with_a_note(
-    app: House, owner: Visitor
+    app: App, owner: Visitor
 ) -> None:
     address = await asked(app)
     await owner.post(f"{address}/decide", {"decision": "approve", "reply": ""})
@@ -69,7 +69,7 @@ async def test_a_newer_version_is_compared_and_returned_with_a_note(
     assert (review.state.value, review.reply) == ("returned", "No, because")
 
 
-async def test_who_comes_second_sees_who_was_first(app: House, owner: Visitor) -> None:
+async def test_the_second_reviewer_sees_who_was_first(app: App, owner: Visitor) -> None:
     address = await asked(app)
     await owner.post(f"{address}/decide", {"decision": "return", "reply": "No"})
     page = await owner.post(f"{address}/decide", {"decision": "approve"}, status=409)
@@ -77,7 +77,7 @@ async def test_who_comes_second_sees_who_was_first(app: House, owner: Visitor) -
     assert "owner decided: returned" in page.text
 
 
-async def test_a_sample_run_is_started_and_its_state_shown(app: House, owner: Visitor) -> None:
+async def test_a_sample_run_is_started_and_its_state_shown(app: App, owner: Visitor) -> None:
     address = await asked(app)
     page = await owner.get(address)
     page = await owner.post(f"{address}/sample", form_of(page) | {"do": "json"}, status=200)
@@ -90,7 +90,7 @@ async def test_a_sample_run_is_started_and_its_state_shown(app: House, owner: Vi
     assert "Succeeded" in page.text
 
 
-async def test_only_the_operator_reviews(app: House) -> None:
+async def test_only_the_operator_reviews(app: App) -> None:
     address = await asked(app)
     async with visitor(app, app.other.user_id) as other:
         await other.get("/admin/review", status=403)

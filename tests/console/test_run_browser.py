@@ -33,19 +33,19 @@ def expect(locator: Locator) -> LocatorAssertions:
     return expect_within(locator)
 
 
-class Stage:
+class LiveRun:
     """A served app with a run under way, and what its Worker does."""
 
     def __init__(self, server: Served, access: Restarts) -> None:
         self.server, self.access = server, access
-        self.token = server.do(sign_in(server.house.services.sessions, server.house))
-        self.worker = server.do(server.house.publish()).id
+        self.token = server.do(sign_in(server.app.services.sessions, server.app))
+        self.worker = server.do(server.app.publish()).id
         self.said = self.pushed = 0
         self.run = ""
         self.lease: Lease
 
     def accept(self) -> str:
-        app = self.server.house
+        app = self.server.app
         body = {"parameters": {"custom": {"urls": [{"url": "https://a.example"}]}}}
         request = StartRequest(self.worker, None, body, "", Origin.WEB)
         self.run = self.server.do(app.services.runs.start(app.owner, request)).id
@@ -53,7 +53,7 @@ class Stage:
         return self.run
 
     def take(self) -> None:
-        [self.lease] = self.server.do(self.server.house.begin())
+        [self.lease] = self.server.do(self.server.app.begin())
 
     def begin(self) -> str:
         run = self.accept()
@@ -63,12 +63,12 @@ class Stage:
     def say(self, count: int, text: str = "line") -> None:
         lines = [f"{text} {n}" for n in range(self.said + 1, self.said + count + 1)]
         self.said += count
-        self.server.do(self.server.house.push(self.lease, [], log=lines))
+        self.server.do(self.server.app.push(self.lease, [], log=lines))
 
     def push(self, count: int) -> None:
         rows = [{"n": n} for n in range(self.pushed + 1, self.pushed + count + 1)]
         self.pushed += count
-        self.server.do(self.server.house.push(self.lease, rows))
+        self.server.do(self.server.app.push(self.lease, rows))
 
     def flood(self, count: int) -> None:
         """Many lines in one commit."""
@@ -76,20 +76,20 @@ class Stage:
         lines = [NewLogEntry(2, number, f"flood {n}", 5) for n in range(count)]
         self.said += count
         batch = AttemptBatch(self.run, self.lease.attempt.id, log=lines)
-        self.server.do(self.server.house.results.commit([batch]))
+        self.server.do(self.server.app.results.commit([batch]))
         self.say(1)  # signals the stream
 
     def end(self) -> None:
-        self.server.do(self.server.house.end(self.lease))
+        self.server.do(self.server.app.end(self.lease))
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory, templates: Path) -> Iterator[Stage]:
+def live(tmp_path_factory: pytest.TempPathFactory, templates: Path) -> Iterator[LiveRun]:
     with (
         served(tmp_path_factory.mktemp("live"), templates, rate_limit=0) as server,
         restarts(server) as access,
     ):
-        yield Stage(server, access)
+        yield LiveRun(server, access)
 
 
 def shows(page: Page, last: int) -> None:
@@ -98,39 +98,39 @@ def shows(page: Page, last: int) -> None:
 
 @pytest.mark.parametrize("trials", [1, pytest.param(6, marks=pytest.mark.long)])
 def test_a_page_loses_and_doubles_nothing_over_breaks_and_restarts(
-    stage: Stage, browser: Browser, trials: int
+    live: LiveRun, browser: Browser, trials: int
 ) -> None:
-    run = stage.begin()
-    stage.say(3)
+    run = live.begin()
+    live.say(3)
     with (
-        tab(browser, stage.access.url, stage.token) as (log, watch),
-        tab(browser, stage.access.url, stage.token) as (output, _),
+        tab(browser, live.access.url, live.token) as (log, watch),
+        tab(browser, live.access.url, live.token) as (output, _),
     ):
         log.goto(f"/runs/{run}/log")
         output.goto(f"/runs/{run}")
         shows(log, 3)
         for _ in range(trials):
-            stage.say(40)
-            stage.push(5)
-            shows(log, stage.said)
+            live.say(40)
+            live.push(5)
+            shows(log, live.said)
             output.wait_for_selector("#r-5")  # the first rows come by themselves
-            stage.access.cut()
-            stage.say(40)
-            shows(log, stage.said)
-            stage.access.stop()
-            stage.say(40)
-            stage.push(7)
+            live.access.cut()
+            live.say(40)
+            shows(log, live.said)
+            live.access.stop()
+            live.say(40)
+            live.push(7)
             expect(log.locator(".run-live-state")).to_contain_text("reconnecting")
-            stage.access.start()
-            shows(log, stage.said)
-        assert log.evaluate(IDS) == list(range(1, stage.said + 1))
+            live.access.start()
+            shows(log, live.said)
+        assert log.evaluate(IDS) == list(range(1, live.said + 1))
         expect(log.locator(".run-live-state")).to_have_text("")
-        expect(output.locator("#fresh")).to_contain_text(f"{stage.pushed - 5} new rows")
+        expect(output.locator("#fresh")).to_contain_text(f"{live.pushed - 5} new rows")
         output.locator("#fresh a").click()
         output.wait_for_selector("#rows")
         shown = output.eval_on_selector_all("tbody tr", "rows => rows.map(r => r.id)")
-        assert shown == [f"r-{n}" for n in range(1, min(stage.pushed, 50) + 1)]  # a page
-        stage.end()
+        assert shown == [f"r-{n}" for n in range(1, min(live.pushed, 50) + 1)]  # a page
+        live.end()
         expect(log.locator("#run-figures")).to_contain_text("Succeeded")
         expect(log.locator("#run-actions")).to_contain_text("Run again")
         # what the breaks themselves made the browser say
@@ -143,23 +143,23 @@ def ids_of_rows(page: Page) -> list[str]:
 
 
 def test_a_run_that_is_watched_from_its_start_shows_its_rows(
-    stage: Stage, browser: Browser
+    live: LiveRun, browser: Browser
 ) -> None:
-    run = stage.accept()
-    with tab(browser, stage.access.url, stage.token) as (page, watch):
+    run = live.accept()
+    with tab(browser, live.access.url, live.token) as (page, watch):
         page.goto(f"/runs/{run}")
         expect(page.locator(".run-facts")).to_contain_text("accepted")
         expect(page.locator("#run-rows")).to_contain_text("No rows yet")
-        stage.take()
-        stage.push(3)
+        live.take()
+        live.push(3)
         expect(page.locator("#r-3")).to_be_visible()
         assert ids_of_rows(page) == ["r-1", "r-2", "r-3"]
         expect(page.locator("#run-tally")).to_have_text("3")
         expect(page.locator(".run-facts")).to_contain_text("started")
-        stage.push(4)
+        live.push(4)
         expect(page.locator("#fresh")).to_contain_text("Show 4 new rows")
         assert ids_of_rows(page) == ["r-1", "r-2", "r-3"], "no row moves under the reader"
-        stage.end()
+        live.end()
         expect(page.locator("#r-7")).to_be_visible()
         expect(page.locator("#fresh")).to_be_hidden()
         expect(page.locator("#run-tally")).to_have_text("7")
@@ -168,17 +168,17 @@ def test_a_run_that_is_watched_from_its_start_shows_its_rows(
         assert watch.errors == watch.foreign == []
 
 
-def test_a_reader_at_work_in_the_rows_is_asked_at_the_end(stage: Stage, browser: Browser) -> None:
-    run = stage.begin()
-    stage.push(40)
-    with tab(browser, stage.access.url, stage.token) as (page, _):
+def test_a_reader_at_work_in_the_rows_is_asked_at_the_end(live: LiveRun, browser: Browser) -> None:
+    run = live.begin()
+    live.push(40)
+    with tab(browser, live.access.url, live.token) as (page, _):
         page.goto(f"/runs/{run}")
         page.wait_for_selector("#r-40")
         page.mouse.wheel(0, 300)
         page.wait_for_function("document.scrollingElement.scrollTop > 0")
         expect(page.locator("run-live[data-live]")).to_be_attached()
-        stage.push(2)
-        stage.end()
+        live.push(2)
+        live.end()
         expect(page.locator("#run-figures")).to_contain_text("Succeeded")
         expect(page.locator("#fresh")).to_contain_text("Show 2 new rows")
         assert page.locator("#r-42").count() == 0
@@ -187,11 +187,11 @@ def test_a_reader_at_work_in_the_rows_is_asked_at_the_end(stage: Stage, browser:
 
 
 def test_a_page_is_live_although_the_script_of_streams_comes_late(
-    stage: Stage, browser: Browser
+    live: LiveRun, browser: Browser
 ) -> None:
-    run = stage.begin()
-    stage.say(3)
-    with tab(browser, stage.access.url, stage.token) as (page, _):
+    run = live.begin()
+    live.say(3)
+    with tab(browser, live.access.url, live.token) as (page, _):
 
         def late(route: Route) -> None:
             page.wait_for_timeout(400)  # a slow line: the page is parsed long before
@@ -199,40 +199,40 @@ def test_a_page_is_live_although_the_script_of_streams_comes_late(
 
         page.route("**/hx-sse.min.js", late)
         page.goto(f"/runs/{run}/log")
-        stage.say(5)
-        shows(page, stage.said)
-        assert page.evaluate(IDS) == list(range(1, stage.said + 1))
-    stage.end()
+        live.say(5)
+        shows(page, live.said)
+        assert page.evaluate(IDS) == list(range(1, live.said + 1))
+    live.end()
 
 
 @pytest.mark.long
 def test_a_flood_of_lines_and_a_megabyte_in_one_do_not_fill_the_page(
-    stage: Stage, browser: Browser
+    live: LiveRun, browser: Browser
 ) -> None:
-    run = stage.begin()
-    stage.say(10)
-    with tab(browser, stage.access.url, stage.token) as (page, watch):
+    run = live.begin()
+    live.say(10)
+    with tab(browser, live.access.url, live.token) as (page, watch):
         page.goto(f"/runs/{run}/log")
         shows(page, 10)
         for _ in range(3):
-            stage.say(900, "many")
-            shows(page, stage.said)
+            live.say(900, "many")
+            shows(page, live.said)
         assert page.locator("#log-lines > *").count() <= 2000
         expect(page.locator("#log-earlier")).to_contain_text("Earlier lines were removed")
-        stage.flood(9_000)
-        shows(page, stage.said)
+        live.flood(9_000)
+        shows(page, live.said)
         expect(page.locator(".line-gap").last).to_contain_text("were skipped")
         assert page.locator("#log-lines > *").count() <= 2000
-        stage.say(1, MEGABYTE)
-        shows(page, stage.said)
-        line = page.locator(f"#l-{stage.said}")
+        live.say(1, MEGABYTE)
+        shows(page, live.said)
+        line = page.locator(f"#l-{live.said}")
         expect(line).to_contain_text("characters")
         assert len(line.text_content() or "") < 3_000
         assert line.locator(".ansi-red").first.text_content() == "red"
         page.locator("[data-follow]").uncheck()
         page.locator(".log-box").evaluate("element => element.scrollTop = 0")
-        stage.say(5)
-        shows(page, stage.said)
+        live.say(5)
+        shows(page, live.said)
         assert page.locator(".log-box").evaluate("element => element.scrollTop") < 50
         page.locator(".log-box").focus()
         page.keyboard.press("f")
@@ -241,34 +241,34 @@ def test_a_flood_of_lines_and_a_megabyte_in_one_do_not_fill_the_page(
 
 
 @pytest.mark.long
-def test_severity_applies_to_live_lines(stage: Stage, browser: Browser) -> None:
-    run = stage.begin()
-    with tab(browser, stage.access.url, stage.token) as (page, _):
+def test_severity_applies_to_live_lines(live: LiveRun, browser: Browser) -> None:
+    run = live.begin()
+    with tab(browser, live.access.url, live.token) as (page, _):
         page.goto(f"/runs/{run}/log?search=wanted")
-        stage.say(3, "other")
-        stage.say(2, "Wanted")
+        live.say(3, "other")
+        live.say(2, "Wanted")
         shows(page, 5)
         assert page.evaluate(IDS) == [4, 5]
 
 
 @pytest.mark.long
-def test_a_run_that_is_deleted_while_its_page_is_open(stage: Stage, browser: Browser) -> None:
-    run = stage.begin()
-    with tab(browser, stage.access.url, stage.token) as (page, _):
+def test_a_run_that_is_deleted_while_its_page_is_open(live: LiveRun, browser: Browser) -> None:
+    run = live.begin()
+    with tab(browser, live.access.url, live.token) as (page, _):
         page.goto(f"/runs/{run}/usage")
         # the element itself has no layout: its parts are shown only with content
         page.wait_for_selector("run-live[data-live]", state="attached")
-        stage.server.do(stage.server.house.services.runs.forget(run))
+        live.server.do(live.server.app.services.runs.forget(run))
         expect(page.locator("#run-ending")).to_contain_text("This run was deleted")
 
 
 @pytest.mark.long
 def test_the_curve_and_the_sites_go_on_while_the_run_does(
-    stage: Stage, browser: Browser, monkeypatch: pytest.MonkeyPatch
+    live: LiveRun, browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run_live, "USE_SECONDS", 0.0)
-    run = stage.begin()
-    app = stage.server.house
+    run = live.begin()
+    app = live.server.app
 
     def use(*seconds: int) -> None:
         def work(tx: Any) -> None:
@@ -276,16 +276,16 @@ def test_the_curve_and_the_sites_go_on_while_the_run_does(
                 mega = n * 2**20
                 tx.samples.add(UsageSample(run, tx.now + n * 1000, n * 500, 9 * mega, mega, n))
 
-        stage.server.do(app.storage.write(work))
+        live.server.do(app.storage.write(work))
         sites = tuple(SiteTraffic(f"{n}.example", requests=n) for n in range(1, seconds[-1] + 1))
-        stage.server.do(
-            app.attempts.report([AttemptReport(stage.lease.attempt, AttemptUsage(), sites)], 60_000)
+        live.server.do(
+            app.attempts.report([AttemptReport(live.lease.attempt, AttemptUsage(), sites)], 60_000)
         )
-        stage.say(1)
+        live.say(1)
 
     with (
-        tab(browser, stage.access.url, stage.token) as (usage, watch),
-        tab(browser, stage.access.url, stage.token) as (traffic, _),
+        tab(browser, live.access.url, live.token) as (usage, watch),
+        tab(browser, live.access.url, live.token) as (traffic, _),
     ):
         usage.goto(f"/runs/{run}/usage")
         traffic.goto(f"/runs/{run}/traffic?sort=-requests")
@@ -297,20 +297,20 @@ def test_the_curve_and_the_sites_go_on_while_the_run_does(
             expect(rows).to_have_count(upto)
             expect(rows.first).to_contain_text(f"{upto}.example")
         assert watch.errors == []
-    stage.end()
+    live.end()
 
 
 @pytest.mark.long
-def test_a_session_that_ends_switches_live_updates_off(stage: Stage, browser: Browser) -> None:
-    run = stage.begin()
-    sessions = stage.server.house.services.sessions
-    token = stage.server.do(sign_in(sessions, stage.server.house))
-    with tab(browser, stage.access.url, token) as (page, _):
+def test_a_session_that_ends_switches_live_updates_off(live: LiveRun, browser: Browser) -> None:
+    run = live.begin()
+    sessions = live.server.app.services.sessions
+    token = live.server.do(sign_in(sessions, live.server.app))
+    with tab(browser, live.access.url, token) as (page, _):
         page.goto(f"/runs/{run}/log")
-        stage.say(1)
+        live.say(1)
         shows(page, 1)
         page.context.clear_cookies()
-        stage.access.cut()
+        live.access.cut()
         state = page.locator(".run-live-state")
         expect(state).to_contain_text("Live updates are off")
         expect(state.locator("a")).to_have_text("Refresh")
@@ -318,13 +318,13 @@ def test_a_session_that_ends_switches_live_updates_off(stage: Stage, browser: Br
 
 @pytest.mark.long
 def test_the_export_dialog_gives_the_focus_back_and_orders_fields(
-    stage: Stage, browser: Browser
+    live: LiveRun, browser: Browser
 ) -> None:
-    run = stage.begin()
-    app = stage.server.house
-    stage.server.do(app.push(stage.lease, [{"a": 1, "b": "=x"}]))
-    stage.end()
-    with tab(browser, stage.access.url, stage.token) as (page, watch):
+    run = live.begin()
+    app = live.server.app
+    live.server.do(app.push(live.lease, [{"a": 1, "b": "=x"}]))
+    live.end()
+    with tab(browser, live.access.url, live.token) as (page, watch):
         page.goto(f"/runs/{run}")
         page.get_by_role("link", name="Export").click()
         dialog = page.locator("#export-dialog")
@@ -343,13 +343,13 @@ def test_the_export_dialog_gives_the_focus_back_and_orders_fields(
 
 @pytest.mark.parametrize("tab_of_run", ["", "/log", "/usage"])
 def test_a_run_prints_without_what_is_to_be_pressed(
-    stage: Stage, browser: Browser, tab_of_run: str
+    live: LiveRun, browser: Browser, tab_of_run: str
 ) -> None:
-    run = stage.begin()
-    stage.say(120)
-    stage.push(12)
-    stage.end()
-    with tab(browser, stage.access.url, stage.token, dark=True) as (page, watch):
+    run = live.begin()
+    live.say(120)
+    live.push(12)
+    live.end()
+    with tab(browser, live.access.url, live.token, dark=True) as (page, watch):
         page.goto(f"/runs/{run}{tab_of_run}")
         page.evaluate("document.documentElement.dataset.theme = 'dark'")
         page.emulate_media(media="print")

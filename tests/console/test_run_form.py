@@ -15,7 +15,7 @@ from fyke.kit.ids import new_ulid
 from fyke.model.account import Role, User
 from fyke.model.run import RunFilter
 from support import all_editors
-from support.house import House
+from support.app import App
 from support.pages import Page, Visitor, stranger, visitor
 
 pytestmark = pytest.mark.anyio
@@ -25,7 +25,7 @@ DEFAULTS = {p["name"]: p["default"] for p in all_editors.SCHEMA["properties"] if
 
 
 @pytest.fixture
-async def places(app: House) -> str:
+async def places(app: App) -> str:
     return (await app.publish("places", schema=all_editors.SCHEMA)).id
 
 
@@ -57,7 +57,7 @@ async def press(visitor: Visitor, page: Page, do: str, status: int = 200, **chan
     return await visitor.post(path, {**sent(page, **changed), "do": do}, status=status)
 
 
-async def runs(app: House) -> list[Any]:
+async def runs(app: App) -> list[Any]:
     _, found = await app.storage.read(
         lambda tx: tx.runs.page(app.owner.account_id, RunFilter(), offset=0, limit=10)
     )
@@ -65,7 +65,7 @@ async def runs(app: House) -> list[Any]:
 
 
 async def test_the_form_as_it_comes_starts_a_run_with_the_defaults(
-    app: House, owner: Visitor, places: str
+    app: App, owner: Visitor, places: str
 ) -> None:
     page = await owner.get(PLACES)
     started = await press(owner, page, "start", 303)
@@ -75,7 +75,7 @@ async def test_the_form_as_it_comes_starts_a_run_with_the_defaults(
     assert (run.origin.value, run.subtasks) == ("web", 2)
 
 
-async def test_every_editor_sends_what_was_typed(app: House, owner: Visitor, places: str) -> None:
+async def test_every_editor_sends_what_was_typed(app: App, owner: Visitor, places: str) -> None:
     page = await owner.get(PLACES)
     changed: dict[str, Any] = {
         "f:keywords": "a\r\n\r\n b ",
@@ -130,7 +130,7 @@ async def test_every_editor_sends_what_was_typed(app: House, owner: Visitor, pla
 
 
 async def test_a_fault_keeps_everything_and_leads_to_its_control(
-    app: House, owner: Visitor, places: str
+    app: App, owner: Visitor, places: str
 ) -> None:
     page = await owner.get(PLACES)
     changed = {
@@ -166,7 +166,7 @@ async def test_a_fault_keeps_everything_and_leads_to_its_control(
     await press(owner, again, "start", 303, **fixed)
 
 
-async def test_the_two_views_show_one_value(app: House, owner: Visitor, places: str) -> None:
+async def test_the_two_views_show_one_value(app: App, owner: Visitor, places: str) -> None:
     page = await owner.get(PLACES)
     as_json = await press(owner, page, "json", **{"f:city": "Graz", "s:memory": "2048"})
     shown = as_json.value("json_text")
@@ -182,7 +182,7 @@ async def test_the_two_views_show_one_value(app: House, owner: Visitor, places: 
     assert "line" in broken.one("//*[@id='faults']").text_content()
 
 
-async def test_a_run_starts_from_the_json_view(app: House, owner: Visitor, places: str) -> None:
+async def test_a_run_starts_from_the_json_view(app: App, owner: Visitor, places: str) -> None:
     page = await owner.get(f"{PLACES}?view=json")
     whole = {"parameters": {"system": {"memory": 4096}, "custom": {"keywords": ["a", "b", "c"]}}}
     wrong = await press(owner, page, "start", 422, json_text='{"keywords": 1}')
@@ -193,7 +193,7 @@ async def test_a_run_starts_from_the_json_view(app: House, owner: Visitor, place
 
 
 async def test_rows_can_be_added_and_pasted_without_a_script(
-    app: House, owner: Visitor, places: str
+    app: App, owner: Visitor, places: str
 ) -> None:
     page = await owner.get(PLACES)
     before = len(page.all("//table[contains(@class,'sheet')]/tbody/tr"))
@@ -205,7 +205,7 @@ async def test_rows_can_be_added_and_pasted_without_a_script(
     assert urls == ["https://a.example/1", "b", "c", "d"]
 
 
-async def test_a_list_is_filled_from_a_file(app: House, owner: Visitor, places: str) -> None:
+async def test_a_list_is_filled_from_a_file(app: App, owner: Visitor, places: str) -> None:
     out = io.BytesIO()
     with xlsxwriter.Workbook(out, {"in_memory": True}) as book:
         sheet = book.add_worksheet()
@@ -226,7 +226,7 @@ async def test_a_list_is_filled_from_a_file(app: House, owner: Visitor, places: 
     assert "Choose a file" in nothing.text
 
 
-async def test_the_outlook_follows_what_is_typed(app: House, owner: Visitor, places: str) -> None:
+async def test_the_outlook_follows_what_is_typed(app: App, owner: Visitor, places: str) -> None:
     page = await owner.get(PLACES)
     assert page.one("//*[@id='outlook']//dd[1]").text_content() == "2"
     body = sent(page, **{"f:keywords": "a\nb\nc\nd"})
@@ -239,7 +239,7 @@ async def test_the_outlook_follows_what_is_typed(app: House, owner: Visitor, pla
 
 
 async def test_own_defaults_recent_inputs_tasks_and_runs_begin_a_form(
-    app: House, owner: Visitor, places: str
+    app: App, owner: Visitor, places: str
 ) -> None:
     page = await owner.get(PLACES)
     saved = await press(owner, page, "default", **{"f:city": "Linz", "s:memory": "8192"})
@@ -266,7 +266,7 @@ async def test_own_defaults_recent_inputs_tasks_and_runs_begin_a_form(
     await owner.get(f"{READER}?from_run={run_id}", status=404)
 
 
-async def test_another_ones_run_or_task_begins_nothing(app: House, places: str) -> None:
+async def test_another_ones_run_or_task_begins_nothing(app: App, places: str) -> None:
     other = await app.publish("theirs", caller=app.other)
     async with visitor(app, app.other.user_id) as someone:
         page = await someone.get(f"/w/{other.path}")
@@ -279,7 +279,7 @@ async def test_another_ones_run_or_task_begins_nothing(app: House, places: str) 
             assert run_id not in page.text.replace(start, "")
 
 
-async def test_a_session_that_ended_keeps_the_form(app: House, places: str) -> None:
+async def test_a_session_that_ended_keeps_the_form(app: App, places: str) -> None:
     async with visitor(app) as someone:
         page = await someone.get(PLACES)
     body = {**sent(page, **{"f:city": "Graz <3"}), "do": "start"}
@@ -292,7 +292,7 @@ async def test_a_session_that_ended_keeps_the_form(app: House, places: str) -> N
 
 
 async def test_a_withdrawn_version_says_so_and_shows_the_way(
-    app: House, owner: Visitor, places: str
+    app: App, owner: Visitor, places: str
 ) -> None:
     worker = await app.services.workers.find(app.owner, places)
     await app.withdraw(worker, "v1.0.1")
@@ -303,7 +303,7 @@ async def test_a_withdrawn_version_says_so_and_shows_the_way(
         await app.services.forms.open(app.owner, places)
 
 
-async def test_a_broken_schema_is_no_broken_page(app: House, owner: Visitor) -> None:
+async def test_a_broken_schema_is_no_broken_page(app: App, owner: Visitor) -> None:
     worker = await app.publish("broken")
     await app.storage.write(lambda tx: _break(tx, worker.id))
     page = await owner.get("/w/owner/broken")
@@ -319,7 +319,7 @@ def _break(tx: Any, worker_id: str) -> None:
     tx.connection.execute(statement, {"id": worker_id})
 
 
-async def test_who_may_only_look_cannot_start(app: House, places: str) -> None:
+async def test_a_viewer_cannot_start(app: App, places: str) -> None:
     _, user = await _member(app, Role.VIEWER)
     async with visitor(app, user) as someone:
         page = await someone.get(PLACES)
@@ -330,13 +330,13 @@ async def test_who_may_only_look_cannot_start(app: House, places: str) -> None:
     assert await runs(app) == []
 
 
-async def _member(app: House, role: Role) -> tuple[str, str]:
+async def _member(app: App, role: Role) -> tuple[str, str]:
     user = User(new_ulid(), app.owner.account_id, role.value, role, False, "", 1)
     await app.storage.write(lambda tx: tx.accounts.add_user(user))
     return user.name, user.id
 
 
-async def test_another_version_shows_the_same_input(app: House, owner: Visitor) -> None:
+async def test_another_version_shows_the_same_input(app: App, owner: Visitor) -> None:
     number = {"name": "n", "title": "Number", "type": "integer", "editor": "number"}
     both = [number, {"name": "old", "title": "Old", "type": "string", "editor": "input"}]
     worker = await app.publish("moving", schema={"properties": both})
@@ -360,7 +360,7 @@ async def test_another_version_shows_the_same_input(app: House, owner: Visitor) 
 
 
 async def test_an_input_of_a_version_that_is_gone_is_for_the_newest(
-    app: House, owner: Visitor, places: str
+    app: App, owner: Visitor, places: str
 ) -> None:
     page = await owner.get(PLACES)
     started = await press(owner, page, "start", 303, **{"f:city": "Graz"})
@@ -378,9 +378,7 @@ async def test_an_input_of_a_version_that_is_gone_is_for_the_newest(
 # --- the API tab -----------------------------------------------------------------------------
 
 
-async def test_the_programs_are_for_this_very_input(
-    app: House, owner: Visitor, places: str
-) -> None:
+async def test_the_programs_are_for_this_very_input(app: App, owner: Visitor, places: str) -> None:
     page = await owner.get(PLACES)
     body = {**sent(page, **{"f:city": "it's"}), "do": "api"}
     shown = await owner.post(f"{PLACES}/api", body, status=200)
@@ -403,7 +401,7 @@ async def test_the_programs_are_for_this_very_input(
 
 
 async def test_json_is_formatted_without_a_change_of_digits(
-    app: House, owner: Visitor, places: str
+    app: App, owner: Visitor, places: str
 ) -> None:
     answer = await owner.post(f"{PLACES}/format", {"text": '{"a":12345678901234567890123}'},
                               part=True, status=200)  # fmt: skip
@@ -417,7 +415,7 @@ async def test_json_is_formatted_without_a_change_of_digits(
 HOSTILE = "\"><img src=x onerror=alert(1)><script>alert(2)</script>'`${7*7}{{7*7}}</textarea>"
 
 
-async def test_hostile_words_stay_words(app: House, owner: Visitor) -> None:
+async def test_hostile_words_stay_words(app: App, owner: Visitor) -> None:
     def item(editor: str, type: str, **more: Any) -> dict[str, Any]:
         return {
             "name": f"{editor}{HOSTILE}", "title": HOSTILE, "description": HOSTILE, "type": type,
@@ -455,7 +453,7 @@ async def test_hostile_words_stay_words(app: House, owner: Visitor) -> None:
 
 
 async def test_a_table_that_is_too_long_is_shown_as_json(
-    app: House, owner: Visitor, places: str
+    app: App, owner: Visitor, places: str
 ) -> None:
     rows = "\n".join(f"https://a.example/{n}\t{n}" for n in range(400))
     page = await owner.get(PLACES)

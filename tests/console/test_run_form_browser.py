@@ -24,13 +24,13 @@ FORM = "/w/owner/places"
 def server(tmp_path_factory: pytest.TempPathFactory, templates: Path) -> Iterator[Served]:
     with served(tmp_path_factory.mktemp("form"), templates, rate_limit=0) as server:
         for main in ("print(1)\n", "print(2)\n"):
-            server.do(server.house.publish("places", schema=all_editors.SCHEMA, main=main))
+            server.do(server.app.publish("places", schema=all_editors.SCHEMA, main=main))
         yield server
 
 
 @pytest.fixture(scope="module")
 def token(server: Served) -> str:
-    return server.do(sign_in(server.house.services.sessions, server.house))
+    return server.do(sign_in(server.app.services.sessions, server.app))
 
 
 def paste(page: Page, text: str) -> None:
@@ -49,7 +49,7 @@ def paste(page: Page, text: str) -> None:
 
 def newest(server: Served) -> Any:
     async def look() -> Any:
-        app = server.house
+        app = server.app
         _, found = await app.storage.read(
             lambda tx: tx.runs.page(app.owner.account_id, RunFilter(), offset=0, limit=1)
         )
@@ -156,7 +156,7 @@ def test_a_fault_takes_the_focus_and_leads_to_its_control(
 
 
 def test_a_session_that_ends_leaves_the_form_as_it_is(browser: Browser, server: Served) -> None:
-    short = server.do(sign_in(server.house.services.sessions, server.house))
+    short = server.do(sign_in(server.app.services.sessions, server.app))
     with tab(browser, server.base_url, short) as (page, _):
         page.goto(FORM)
         page.get_by_label("City").fill("Linz")
@@ -164,7 +164,7 @@ def test_a_session_that_ends_leaves_the_form_as_it_is(browser: Browser, server: 
         page.get_by_role("button", name="Start", exact=True).click()
         expect(page.locator("#notices").get_by_role("link")).to_be_visible()
         expect(page.get_by_label("City")).to_have_value("Linz")
-        again = server.do(sign_in(server.house.services.sessions, server.house))
+        again = server.do(sign_in(server.app.services.sessions, server.app))
         page.context.add_cookies([{"name": "fyke_session", "value": again, "url": server.base_url}])
         page.get_by_role("button", name="Start", exact=True).click()
         page.wait_for_url("**/runs/*")

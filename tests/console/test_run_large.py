@@ -29,10 +29,10 @@ class Large:
 
     def __init__(self, server: Served, lines: int, rows: int) -> None:
         self.server, self.lines, self.rows = server, lines, rows
-        self.token = server.do(sign_in(server.house.services.sessions, server.house))
-        self.lease: Lease = server.do(begin_run(server.house))
+        self.token = server.do(sign_in(server.app.services.sessions, server.app))
+        self.lease: Lease = server.do(begin_run(server.app))
         self.run = self.lease.run.id
-        server.do(grow(server.house, self.lease, lines, rows), 300)
+        server.do(grow(server.app, self.lease, lines, rows), 300)
 
 
 @pytest.fixture(params=[(2_000, 2_000), pytest.param((100_000, 1_000_000), marks=pytest.mark.long)])
@@ -76,7 +76,7 @@ def test_the_page_of_a_large_run_stays_small_while_it_grows(large: Large, browse
         for _ in range(8):
             for n in range(4):
                 lines = [f"more {large.lines + n}" for n in range(100)]
-                large.server.do(large.server.house.push(large.lease, [{"n": 1}], log=lines))
+                large.server.do(large.server.app.push(large.lease, [{"n": 1}], log=lines))
             page.locator("#f-search").press("a")
         assert page.locator("#f-search").input_value() == "a" * 8
         assert page.locator("#log-lines > *").count() <= 2000

@@ -13,7 +13,7 @@ from fyke.domain.runs.service import StartRequest
 from fyke.kit.ids import new_ulid
 from fyke.model.account import Role, User
 from fyke.model.run import Origin, Outcome
-from support.house import House
+from support.app import App
 from support.pages import Page, Visitor, visitor
 
 pytestmark = pytest.mark.anyio
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.anyio
 HOSTILE = '<img src=x onerror="alert(1)">'
 
 
-async def started(app: House, worker: Any, number: int = 1, **custom: Any) -> list[str]:
+async def started(app: App, worker: Any, number: int = 1, **custom: Any) -> list[str]:
     """Ids of new runs, oldest first."""
     made = []
     for n in range(number):
@@ -41,7 +41,7 @@ def columns(page: Page) -> list[str]:
     return [" ".join(head.itertext()).strip() for head in heads][1:]
 
 
-async def test_filters_are_in_the_address_and_come_back_from_it(app: House, owner: Visitor) -> None:
+async def test_filters_are_in_the_address_and_come_back_from_it(app: App, owner: Visitor) -> None:
     """Elsewhere they are forgotten on the way to another page and back."""
     reader, other = await app.publish(), await app.publish("other")
     [failed] = await started(app, reader)
@@ -67,7 +67,7 @@ async def test_filters_are_in_the_address_and_come_back_from_it(app: House, owne
 
 
 async def test_filters_are_asked_of_everything_and_not_of_one_page(
-    app: House, owner: Visitor
+    app: App, owner: Visitor
 ) -> None:
     """Elsewhere a filter searched only what the browser had loaded."""
     worker = await app.publish()
@@ -85,9 +85,7 @@ async def test_filters_are_asked_of_everything_and_not_of_one_page(
     assert listed(await owner.get(newer)) == listed(first)
 
 
-async def test_a_view_can_be_saved_as_ones_default_and_forgotten(
-    app: House, owner: Visitor
-) -> None:
+async def test_a_view_can_be_saved_as_ones_default_and_forgotten(app: App, owner: Visitor) -> None:
     """Elsewhere the default view could not be set."""
     await started(app, await app.publish())
     saved = await owner.post("/runs/default", {"query": "state=failed&col=results&col=task&x=1"})
@@ -116,7 +114,7 @@ async def test_dates_are_native_inputs_that_can_be_typed_into(owner: Visitor) ->
     assert "up to 26 digits and capital letters" in part.text
 
 
-async def test_a_day_is_one_of_the_visitors_zone(app: House, owner: Visitor) -> None:
+async def test_a_day_is_one_of_the_visitors_zone(app: App, owner: Visitor) -> None:
     [run] = await started(app, await app.publish())
 
     def at_midnight(tx: Any) -> None:  # the first moment of 2026-11-02 in Tokyo
@@ -130,7 +128,7 @@ async def test_a_day_is_one_of_the_visitors_zone(app: House, owner: Visitor) -> 
             assert listed(page) == found, (zone, wanted)
 
 
-async def test_the_search_box_stays_when_nothing_matches(app: House, owner: Visitor) -> None:
+async def test_the_search_box_stays_when_nothing_matches(app: App, owner: Visitor) -> None:
     """Elsewhere it was gone with the last match."""
     await started(app, await app.publish())
     page = await owner.get("/runs?error=nothing-like-this")
@@ -143,7 +141,7 @@ async def test_without_any_run_the_way_to_the_store_is_shown(owner: Visitor) -> 
     assert "No runs yet" in page.text and page.all("//div[@class='empty']//a/@href") == ["/store"]
 
 
-async def test_durations_are_for_people_and_exact_on_request(app: House, owner: Visitor) -> None:
+async def test_durations_are_for_people_and_exact_on_request(app: App, owner: Visitor) -> None:
     """Elsewhere they were in seconds only."""
     [run] = await started(app, await app.publish())
     await app.execute([])
@@ -160,7 +158,7 @@ async def test_durations_are_for_people_and_exact_on_request(app: House, owner: 
     assert (shown.text, shown.get("title")) == ("1 h 02 min", "3725250 ms")
 
 
-async def test_the_list_shows_the_parameters_of_each_run(app: House, owner: Visitor) -> None:
+async def test_the_list_shows_the_parameters_of_each_run(app: App, owner: Visitor) -> None:
     """Elsewhere the list of recent runs hid them."""
     worker = await app.publish()
     [run] = await started(app, worker, max_results=7, note=HOSTILE)
@@ -169,7 +167,7 @@ async def test_the_list_shows_the_parameters_of_each_run(app: House, owner: Visi
     assert shown.text == f"urls: https://example.org/0; max_results: 7; note: {HOSTILE}"
 
 
-async def test_columns_are_chosen_in_the_address(app: House, owner: Visitor) -> None:
+async def test_columns_are_chosen_in_the_address(app: App, owner: Visitor) -> None:
     await started(app, await app.publish())
     usual = columns(await owner.get("/runs"))
     assert usual == [
@@ -181,14 +179,14 @@ async def test_columns_are_chosen_in_the_address(app: House, owner: Visitor) -> 
     assert columns(await owner.get("/runs?col=none")) == ["State", "Run"]
 
 
-async def test_an_error_is_hinted_at_in_the_list(app: House, owner: Visitor) -> None:
+async def test_an_error_is_hinted_at_in_the_list(app: App, owner: Visitor) -> None:
     [run] = await started(app, await app.publish())
     await app.execute([], Outcome.EXIT_CODE, HOSTILE * 20)
     hint = (await owner.get("/runs")).one(f"//*[@id='r-{run}-state']/p")
     assert hint.get("title") == HOSTILE * 20 and len(hint.text) <= 160
 
 
-async def test_the_list_is_exported_with_its_filters(app: House, owner: Visitor) -> None:
+async def test_the_list_is_exported_with_its_filters(app: App, owner: Visitor) -> None:
     worker = await app.publish()
     [failed] = await started(app, worker)
     await app.execute([], Outcome.TIMEOUT, "Timeout")
@@ -203,7 +201,7 @@ async def test_the_list_is_exported_with_its_filters(app: House, owner: Visitor)
 # --- many at once --------------------------------------------------------------------------
 
 
-async def test_many_runs_are_acted_on_after_a_question(app: House, owner: Visitor) -> None:
+async def test_many_runs_are_acted_on_after_a_question(app: App, owner: Visitor) -> None:
     worker = await app.publish()
     first, second, third = await started(app, worker, 3)
     asked = await owner.post(
@@ -223,7 +221,7 @@ async def test_many_runs_are_acted_on_after_a_question(app: House, owner: Visito
     assert "2 runs were aborted." in page.text and listed(page) == [third]
 
 
-async def test_each_run_that_is_left_as_it_was_says_why(app: House, owner: Visitor) -> None:
+async def test_each_run_that_is_left_as_it_was_says_why(app: App, owner: Visitor) -> None:
     worker = await app.publish()
     [done] = await started(app, worker)
     await app.execute([])
@@ -236,7 +234,7 @@ async def test_each_run_that_is_left_as_it_was_says_why(app: House, owner: Visit
     assert listed(await owner.get("/runs")) == [waits]
 
 
-async def test_all_that_match_can_be_meant(app: House, owner: Visitor) -> None:
+async def test_all_that_match_can_be_meant(app: App, owner: Visitor) -> None:
     worker = await app.publish()
     await started(app, worker, 2)
     await app.execute([], Outcome.TIMEOUT, "Timeout")
@@ -251,14 +249,14 @@ async def test_all_that_match_can_be_meant(app: House, owner: Visitor) -> None:
     assert "No runs selected" in (await owner.get(nothing.location)).text
 
 
-async def test_a_rerun_is_one_of_the_console(app: House, owner: Visitor) -> None:
+async def test_a_rerun_is_one_of_the_console(app: App, owner: Visitor) -> None:
     [run] = await started(app, await app.publish())
     await owner.post("/runs/bulk", {"action": "rerun", "run": run, "confirmed": "1"})
     page = await owner.get("/runs?col=origin")
     assert len(listed(page)) == 2 and page.text.count("Console") >= 2
 
 
-async def test_a_viewer_sees_the_list_without_checkboxes(app: House) -> None:
+async def test_a_viewer_sees_the_list_without_checkboxes(app: App) -> None:
     [run] = await started(app, await app.publish())
     viewer = User(new_ulid(), app.owner.account_id, "looks", Role.VIEWER, False, "", 1)
     await app.storage.write(lambda tx: tx.accounts.add_user(viewer))
@@ -271,7 +269,7 @@ async def test_a_viewer_sees_the_list_without_checkboxes(app: House) -> None:
 
 
 async def test_a_search_that_gave_up_says_how_far_it_looked(
-    app: House, owner: Visitor, monkeypatch: pytest.MonkeyPatch
+    app: App, owner: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     worker = await app.publish()
     [oldest] = await started(app, worker)

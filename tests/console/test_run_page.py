@@ -14,14 +14,14 @@ from fyke.model.log import NewLogEntry
 from fyke.model.results import AttemptBatch, Header
 from fyke.model.run import Origin, Outcome, RunFilter
 from fyke.reasons import Reason, ReasonCode
-from support.house import House
+from support.app import App
 from support.pages import Visitor, stranger, visitor
 
 TABS = ("", "/log", "/input", "/usage", "/traffic", "/subtasks", "/events", "/export", "/share")
 ACTS = ("abort", "rerun", "task", "delete", "share")
 
 
-async def started(app: House, **options: object) -> str:
+async def started(app: App, **options: object) -> str:
     worker = await app.publish()
     custom = {"urls": [{"url": "https://a.example/<b>"}], "max_results": 7}
     body = {"parameters": {"system": options, "custom": custom}}
@@ -31,13 +31,13 @@ async def started(app: House, **options: object) -> str:
     return run.id
 
 
-async def finished(app: House, rows: list[object], **more: object) -> str:
+async def finished(app: App, rows: list[object], **more: object) -> str:
     run = await started(app)
     await app.execute(rows, **more)  # type: ignore[arg-type]  # by name
     return run
 
 
-async def test_every_tab_of_every_kind_of_run_opens(app: House, owner: Visitor) -> None:
+async def test_every_tab_of_every_kind_of_run_opens(app: App, owner: Visitor) -> None:
     ended = await finished(app, [{"n": 1, "t": "<script>x</script>"}], log=["a", "b"])
     failed = await started(app)
     await app.execute([], Outcome.EXIT_CODE, "The Worker exited with code 3", log=["c"])
@@ -50,7 +50,7 @@ async def test_every_tab_of_every_kind_of_run_opens(app: House, owner: Visitor) 
             assert bool(live) == (run == waiting and tab not in ("/export", "/share")), tab
 
 
-async def test_the_strip_says_each_fact_and_what_can_be_done(app: House, owner: Visitor) -> None:
+async def test_the_strip_says_each_fact_and_what_can_be_done(app: App, owner: Visitor) -> None:
     run = await started(app, max_total_charge=2)
     waiting = await owner.get(f"/runs/{run}")
     assert "no runner is alive" in waiting.text
@@ -71,7 +71,7 @@ async def test_the_strip_says_each_fact_and_what_can_be_done(app: House, owner: 
         await owner.get(f"/runs/{run}{tab}", status=404)
 
 
-async def test_a_run_with_0_rows_and_a_failed_one_say_why(app: House, owner: Visitor) -> None:
+async def test_a_run_with_0_rows_and_a_failed_one_say_why(app: App, owner: Visitor) -> None:
     empty = await started(app)
     for lease in await app.begin():
         line = NewLogEntry(4, lease.attempt.number, "HTTP 403 for https://a.example", 5)
@@ -96,7 +96,7 @@ async def test_a_run_with_0_rows_and_a_failed_one_say_why(app: House, owner: Vis
 
 
 async def test_rows_can_be_sorted_filtered_chosen_and_shown_in_three_forms(
-    app: House, owner: Visitor
+    app: App, owner: Visitor
 ) -> None:
     rows = [{"n": n, "name": f"row {n}", "deep": {"x": n}, "last": None} for n in range(1, 121)]
     run = await finished(app, rows)
@@ -121,7 +121,7 @@ async def test_rows_can_be_sorted_filtered_chosen_and_shown_in_three_forms(
 
 
 async def test_a_huge_cell_and_a_wide_row_have_a_page_and_a_way_to_the_whole(
-    app: House, owner: Visitor
+    app: App, owner: Visitor
 ) -> None:
     text = "x\u00e9" * (5 * 2**20 // 3)
     wide = {f"column {n}": n for n in range(10_000)}
@@ -149,7 +149,7 @@ async def test_a_huge_cell_and_a_wide_row_have_a_page_and_a_way_to_the_whole(
         await owner.get(f"/runs/{run}{missing}", status=status)
 
 
-async def test_the_log_shows_its_end_and_leads_anywhere(app: House, owner: Visitor) -> None:
+async def test_the_log_shows_its_end_and_leads_anywhere(app: App, owner: Visitor) -> None:
     run = await finished(app, [{"n": 1}], log=[f"line {n}" for n in range(1, 1201)])
     page = await owner.get(f"/runs/{run}/log")
     shown = page.all("//ol[@id='log-lines']/li/@id")
@@ -176,7 +176,7 @@ async def test_the_log_shows_its_end_and_leads_anywhere(app: House, owner: Visit
     assert file.status_code == 200 and file.text.count("\n") == 1200
 
 
-async def test_a_megabyte_of_escapes_in_one_line(app: House, owner: Visitor) -> None:
+async def test_a_megabyte_of_escapes_in_one_line(app: App, owner: Visitor) -> None:
     run = await started(app)
     [lease] = await app.begin()
     text = "\x1b[31mred \x1b[0m<b>\x1b]8;;javascript:x\x07 https://a.example/ " * 20_000
@@ -195,9 +195,7 @@ async def test_a_megabyte_of_escapes_in_one_line(app: House, owner: Visitor) -> 
     assert file.answer.text == text
 
 
-async def test_an_export_is_asked_for_with_its_limits_and_fetched(
-    app: House, owner: Visitor
-) -> None:
+async def test_an_export_is_asked_for_with_its_limits_and_fetched(app: App, owner: Visitor) -> None:
     rows = [{"b": "=1+1", "a": {"x": 1}, "c": ""}]
     run = await finished(app, rows, headers=[Header("B", "b", "text"), Header("A", "a", "text")])
     page = await owner.get(f"/runs/{run}/export")
@@ -214,7 +212,7 @@ async def test_an_export_is_asked_for_with_its_limits_and_fetched(
 
 
 async def test_an_export_has_the_name_that_was_wanted_and_a_link_to_hand_on(
-    app: House, owner: Visitor
+    app: App, owner: Visitor
 ) -> None:
     run = await finished(app, [{"b": 1}])
     at = f"/runs/{run}/export/file?format=csv&name="
@@ -232,7 +230,7 @@ async def test_an_export_has_the_name_that_was_wanted_and_a_link_to_hand_on(
 
 
 async def test_a_share_link_shows_one_run_and_nothing_else(
-    app: House, owner: Visitor, guest: Visitor
+    app: App, owner: Visitor, guest: Visitor
 ) -> None:
     run = await finished(app, [{"secret": "row"}], log=["said"])
     await owner.post(f"/runs/{run}/share", {"days": "3", "rows": "on"})
@@ -256,7 +254,7 @@ async def test_a_share_link_shows_one_run_and_nothing_else(
 
 
 async def test_a_shared_log_can_be_read_when_the_link_says_so(
-    app: House, owner: Visitor, guest: Visitor
+    app: App, owner: Visitor, guest: Visitor
 ) -> None:
     run = await finished(app, [], log=[f"said {n}" for n in range(600)])
     _, token = await app.services.shares.make(app.owner, run, days=1, rows=False, log=True)
@@ -267,7 +265,7 @@ async def test_a_shared_log_can_be_read_when_the_link_says_so(
 
 
 async def test_subtasks_events_and_input_say_what_was_and_what_came(
-    app: House, owner: Visitor
+    app: App, owner: Visitor
 ) -> None:
     worker = await app.publish()
     custom = {"urls": [{"url": "https://a.example"}, {"url": "https://b.example"}]}
@@ -288,7 +286,7 @@ async def test_subtasks_events_and_input_say_what_was_and_what_came(
 
 
 async def test_another_accounts_run_is_nothing_and_a_viewer_only_looks(
-    app: House, owner: Visitor
+    app: App, owner: Visitor
 ) -> None:
     run = await finished(app, [{"n": 1}], log=["x"])
     async with visitor(app, app.other.user_id) as other:
@@ -316,7 +314,7 @@ async def test_another_accounts_run_is_nothing_and_a_viewer_only_looks(
     "place", ["/log?after=x&before=-1&level=x&line=9999999999", "?page=-3&form=no"]
 )
 async def test_nonsense_in_an_address_counts_as_nothing(
-    app: House, owner: Visitor, place: str
+    app: App, owner: Visitor, place: str
 ) -> None:
     run = await finished(app, [{"n": 1}], log=["x"])
     page = await owner.get(f"/runs/{run}{place}")
@@ -326,7 +324,7 @@ async def test_nonsense_in_an_address_counts_as_nothing(
         assert len(page.all(path)) == len(plain.all(path))
 
 
-async def test_a_format_that_is_too_small_for_the_run_is_marked(app: House, owner: Visitor) -> None:
+async def test_a_format_that_is_too_small_for_the_run_is_marked(app: App, owner: Visitor) -> None:
     run = await finished(app, [{f"c{n}": n for n in range(300)}])
     page = await owner.get(f"/runs/{run}/export")
     old = page.one("//input[@name='format' and @value='xls']")
@@ -337,7 +335,7 @@ async def test_a_format_that_is_too_small_for_the_run_is_marked(app: House, owne
 
 
 async def test_rows_of_a_worker_that_failed_are_named_and_can_be_had(
-    app: House, owner: Visitor
+    app: App, owner: Visitor
 ) -> None:
     run = await started(app)
     rows = [{"n": n, "t": "x" * 400} for n in range(1, 6)]
@@ -381,12 +379,12 @@ async def test_rows_of_a_worker_that_failed_are_named_and_can_be_had(
     assert "x" * 400 not in plain.text
 
 
-async def test_a_run_without_hidden_rows_has_no_note_of_them(app: House, owner: Visitor) -> None:
+async def test_a_run_without_hidden_rows_has_no_note_of_them(app: App, owner: Visitor) -> None:
     run = await finished(app, [{"n": 1}])
     assert "left out" not in (await owner.get(f"/runs/{run}")).text
 
 
-async def test_hidden_rows_are_named_in_chinese(app: House, owner: Visitor) -> None:
+async def test_hidden_rows_are_named_in_chinese(app: App, owner: Visitor) -> None:
     run = await started(app)
     await app.execute([{"n": 1}], Outcome.EXIT_CODE, "The Worker exited with code 1")
     headers = {"accept": "text/html", "accept-language": "zh-CN"}
@@ -396,7 +394,7 @@ async def test_hidden_rows_are_named_in_chinese(app: House, owner: Visitor) -> N
 
 
 async def test_a_failure_is_explained_in_the_language_of_the_reader(
-    app: House, owner: Visitor
+    app: App, owner: Visitor
 ) -> None:
     end = end_of(Reason.of(ReasonCode.TIMEOUT, seconds=60))
     run = await started(app)
@@ -418,7 +416,7 @@ async def test_a_failure_is_explained_in_the_language_of_the_reader(
     assert "stored by an older release" in (await owner.get(f"/runs/{old}")).text
 
 
-async def test_runs_are_filtered_by_the_reason_of_their_end(app: House, owner: Visitor) -> None:
+async def test_runs_are_filtered_by_the_reason_of_their_end(app: App, owner: Visitor) -> None:
     found = {}
     for code in (ReasonCode.TIMEOUT, ReasonCode.BUILDS_NOT_ALLOWED):
         end = end_of(Reason(code))

@@ -23,12 +23,12 @@ from support.served import Served, served
 LINE = re.compile(r'<li id="l-(\d+)"')
 
 
-class Stage:
+class LiveRun:
     """An active run and a signed-in user."""
 
     def __init__(self, server: Served) -> None:
         self.server = server
-        app = server.house
+        app = server.app
         token = server.do(sign_in(app.services.sessions, app))
         self.http = httpx2.Client(
             base_url=server.base_url, cookies={"fyke_session": token}, timeout=20
@@ -36,7 +36,7 @@ class Stage:
         self.worker = server.do(app.publish()).id
 
     def begin(self) -> tuple[str, Lease]:
-        app = self.server.house
+        app = self.server.app
         body = {"parameters": {"custom": {"urls": [{"url": "https://a.example"}]}}}
         request = StartRequest(self.worker, None, body, "", Origin.WEB)
         run = self.server.do(app.services.runs.start(app.owner, request))
@@ -44,12 +44,12 @@ class Stage:
         return run.id, lease
 
     def say(self, lease: Lease, *texts: str) -> None:
-        self.server.do(self.server.house.push(lease, [], log=texts))
+        self.server.do(self.server.app.push(lease, [], log=texts))
 
     def flood(self, lease: Lease, count: int) -> None:
         lines = [NewLogEntry(2, lease.attempt.number, f"n {n}", 5) for n in range(count)]
         batch = AttemptBatch(lease.run.id, lease.attempt.id, log=lines)
-        self.server.do(self.server.house.results.commit([batch]))
+        self.server.do(self.server.app.results.commit([batch]))
 
     def messages(self, path: str, place: str = "") -> Iterator[str]:
         headers = {"last-event-id": place} if place else {}
@@ -65,11 +65,11 @@ class Stage:
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory, templates: Path) -> Iterator[Stage]:
+def live(tmp_path_factory: pytest.TempPathFactory, templates: Path) -> Iterator[LiveRun]:
     with served(tmp_path_factory.mktemp("stream"), templates, rate_limit=0) as server:
-        stage = Stage(server)
-        yield stage
-        stage.http.close()
+        live = LiveRun(server)
+        yield live
+        live.http.close()
 
 
 def place_of(message: str) -> str:
@@ -86,26 +86,26 @@ def until_line(messages: Iterator[str], last: int) -> tuple[list[int], str]:
     raise AssertionError(f"the stream ended with {found}")
 
 
-def test_a_stream_goes_on_where_a_message_ended(stage: Stage) -> None:
-    run, lease = stage.begin()
-    stage.say(lease, *(f"line {n}" for n in range(250)))
+def test_a_stream_goes_on_where_a_message_ended(live: LiveRun) -> None:
+    run, lease = live.begin()
+    live.say(lease, *(f"line {n}" for n in range(250)))
     path = f"/runs/{run}/live?tab=log&place=0"
-    first, place = until_line(stage.messages(path), 200)
+    first, place = until_line(live.messages(path), 200)
     assert first == [*range(1, 201)]
     assert place == "200.running.0"
-    rest, place = until_line(stage.messages(path, place), 250)
+    rest, place = until_line(live.messages(path, place), 250)
     assert rest == [*range(201, 251)]
-    stage.server.do(stage.server.house.end(lease))
-    end = list(stage.messages(path, place))
+    live.server.do(live.server.app.end(lease))
+    end = list(live.messages(path, place))
     assert end[-1] == "event: end\ndata: end"
     assert not any(LINE.search(message) for message in end)
     assert any("Succeeded" in message for message in end)
 
 
-def test_a_client_too_far_behind_is_moved_to_the_end_and_informed(stage: Stage) -> None:
-    run, lease = stage.begin()
-    stage.flood(lease, 9_000)
-    messages = stage.messages(f"/runs/{run}/live?tab=log&place=10")
+def test_a_client_too_far_behind_is_moved_to_the_end_and_informed(live: LiveRun) -> None:
+    run, lease = live.begin()
+    live.flood(lease, 9_000)
+    messages = live.messages(f"/runs/{run}/live?tab=log&place=10")
     gap = next(messages)
     assert "Lines 11 to 8,800 were skipped" in gap
     assert place_of(gap) == "8800.-.0"
@@ -113,10 +113,10 @@ def test_a_client_too_far_behind_is_moved_to_the_end_and_informed(stage: Stage) 
     assert found == [*range(8_801, 9_001)]
 
 
-def test_a_search_applies_to_new_lines_and_a_long_line_is_cut(stage: Stage) -> None:
-    run, lease = stage.begin()
-    stage.say(lease, "other", "WANTED " + "\x1b[31mx\x1b[0m" * 200_000, "other")
-    messages = stage.messages(f"/runs/{run}/live?tab=log&place=0&search=wanted")
+def test_a_search_applies_to_new_lines_and_a_long_line_is_cut(live: LiveRun) -> None:
+    run, lease = live.begin()
+    live.say(lease, "other", "WANTED " + "\x1b[31mx\x1b[0m" * 200_000, "other")
+    messages = live.messages(f"/runs/{run}/live?tab=log&place=0&search=wanted")
     text = ""
     while "l-2" not in text:
         text = next(messages)
@@ -124,25 +124,25 @@ def test_a_search_applies_to_new_lines_and_a_long_line_is_cut(stage: Stage) -> N
     assert len(text) < 60_000 and "ansi-red" in text and "\x1b" not in text
 
 
-def test_a_run_that_is_deleted_meanwhile_says_so_and_ends(stage: Stage) -> None:
-    run, lease = stage.begin()
-    messages = stage.messages(f"/runs/{run}/live?tab=output&seen=1")
+def test_a_run_that_is_deleted_meanwhile_says_so_and_ends(live: LiveRun) -> None:
+    run, lease = live.begin()
+    messages = live.messages(f"/runs/{run}/live?tab=output&seen=1")
     assert "run-figures" in next(messages)
-    stage.server.do(stage.server.house.push(lease, [{"n": 1}, {"n": 2}, {"n": 3}]))
+    live.server.do(live.server.app.push(lease, [{"n": 1}, {"n": 2}, {"n": 3}]))
     assert "2 new rows" in next(messages)
-    stage.server.do(stage.server.house.services.runs.forget(run))
+    live.server.do(live.server.app.services.runs.forget(run))
     rest = list(messages)
     assert "This run was deleted" in rest[-2]
     assert rest[-1] == "event: end\ndata: end"
-    gone = stage.http.get(f"/runs/{run}/live", headers={"hx-request": "true"})
+    gone = live.http.get(f"/runs/{run}/live", headers={"hx-request": "true"})
     assert gone.status_code == 404
 
 
-def test_the_first_rows_come_by_themselves_and_later_ones_are_announced(stage: Stage) -> None:
-    run, lease = stage.begin()
-    push, app = stage.server.do, stage.server.house
+def test_the_first_rows_come_by_themselves_and_later_ones_are_announced(live: LiveRun) -> None:
+    run, lease = live.begin()
+    push, app = live.server.do, live.server.app
     path = f"/runs/{run}/live?tab=output&seen=0&form=record"
-    messages = stage.messages(path)
+    messages = live.messages(path)
     first = next(messages)
     assert 'hx-target="#run-rows"' not in first, "there is no row yet"
     assert 'hx-target="#run-facts"' in first and "started" in first
@@ -157,59 +157,59 @@ def test_the_first_rows_come_by_themselves_and_later_ones_are_announced(stage: S
     later = next(messages)
     assert "1 new row" in later and 'hx-target="#run-rows"' not in later
     # a browser that comes back has its rows already
-    back = next(stage.messages(path, place_of(later)))
+    back = next(live.messages(path, place_of(later)))
     assert "1 new row" in back and 'hx-target="#run-rows"' not in back
     push(app.end(lease))
     end = list(messages)
     assert any("<output-reload>" in message for message in end)
 
 
-def test_rows_that_come_with_the_end_are_shown_too(stage: Stage) -> None:
-    run, lease = stage.begin()
-    messages = stage.messages(f"/runs/{run}/live?tab=output&seen=0")
+def test_rows_that_come_with_the_end_are_shown_too(live: LiveRun) -> None:
+    run, lease = live.begin()
+    messages = live.messages(f"/runs/{run}/live?tab=output&seen=0")
     next(messages)
-    app = stage.server.house
-    stage.server.do(app.push(lease, [{"n": 1}]))
-    stage.server.do(app.end(lease))
+    app = live.server.app
+    live.server.do(app.push(lease, [{"n": 1}]))
+    live.server.do(app.end(lease))
     text = "".join(messages)
     assert 'id="r-1"' in text and "<output-reload>" in text
 
 
 def test_sites_come_while_the_run_goes_on_in_the_chosen_order(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+    live: LiveRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run_live, "USE_SECONDS", 0.0)
-    run, lease = stage.begin()
-    app = stage.server.house
-    stage.say(lease, "one")
-    messages = stage.messages(f"/runs/{run}/live?tab=traffic&sort=site")
+    run, lease = live.begin()
+    app = live.server.app
+    live.say(lease, "one")
+    messages = live.messages(f"/runs/{run}/live?tab=traffic&sort=site")
     first = next(one for one in messages if 'hx-target="#traffic"' in one)
     assert "No site yet" in first
     sites = (SiteTraffic("b.example", 1, 2, 3), SiteTraffic("a.example", refused=2))
-    stage.server.do(
+    live.server.do(
         app.attempts.report([AttemptReport(lease.attempt, AttemptUsage(), sites)], 60_000)
     )
-    stage.say(lease, "two")
+    live.say(lease, "two")
     update = next(one for one in messages if "b.example" in one)
     assert update.index("a.example") < update.index("b.example")
     assert 'aria-sort="ascending"' in update and "refused:" in update
     messages.close()  # type: ignore[attr-defined]  # a generator
-    stage.server.do(app.end(lease))
+    live.server.do(app.end(lease))
 
 
 def test_the_usage_comes_while_the_run_goes_on(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+    live: LiveRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run_live, "USE_SECONDS", 0.0)
-    run, lease = stage.begin()
-    app = stage.server.house
+    run, lease = live.begin()
+    app = live.server.app
     report = AttemptReport(
         lease.attempt, AttemptUsage(traffic_bytes=5_000_000, cpu_ms=1200, memory_bytes=7)
     )
-    stage.server.do(app.attempts.report([report], 60_000))
-    stage.say(lease, "one")
-    messages = stage.messages(f"/runs/{run}/live?tab=usage")
+    live.server.do(app.attempts.report([report], 60_000))
+    live.say(lease, "one")
+    messages = live.messages(f"/runs/{run}/live?tab=usage")
     update = next(one for one in messages if 'hx-target="#use"' in one)
     assert "5 MB" in update and "Cost" in update
     messages.close()  # type: ignore[attr-defined]  # a generator
-    stage.server.do(app.end(lease))
+    live.server.do(app.end(lease))

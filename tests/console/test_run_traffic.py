@@ -11,7 +11,7 @@ from fyke.domain.runs.attempts import AttemptReport
 from fyke.domain.runs.service import StartRequest
 from fyke.model.run import Origin
 from fyke.model.runner import AttemptUsage
-from support.house import SCHEMA, House
+from support.app import SCHEMA, App
 from support.pages import Visitor
 from support.projects import python_project
 
@@ -23,7 +23,7 @@ SITES = (
 FIRST = "//section[@id='traffic']//tbody/tr/td[1]//span"
 
 
-async def working(app: House, egress: list[str] | None) -> str:
+async def working(app: App, egress: list[str] | None) -> str:
     """A run with one attempt at work that has reported its sites."""
     declared = {} if egress is None else {"fyke.json": json.dumps({"egress": egress})}
     data = python_project("print(1)\n", schema=SCHEMA, **declared)
@@ -37,7 +37,7 @@ async def working(app: House, egress: list[str] | None) -> str:
     return run.id
 
 
-async def test_sites_are_listed_with_their_refusals(app: House, owner: Visitor) -> None:
+async def test_sites_are_listed_with_their_refusals(app: App, owner: Visitor) -> None:
     run = await working(app, ["a.example", "b.example"])
     page = await owner.get(f"/runs/{run}/traffic")
     assert [one.text for one in page.all(FIRST)] == ["a.example", "b.example", "c.example"]
@@ -50,7 +50,7 @@ async def test_sites_are_listed_with_their_refusals(app: House, owner: Visitor) 
     assert page.all("//@*[name()='hx-sse:connect'][contains(., 'tab=traffic')]")
 
 
-async def test_a_version_that_declares_nothing_says_so(app: House, owner: Visitor) -> None:
+async def test_a_version_that_declares_nothing_says_so(app: App, owner: Visitor) -> None:
     run = await working(app, None)
     page = await owner.get(f"/runs/{run}/traffic")
     assert "declares no sites: it can connect to all public sites" in page.text
@@ -71,7 +71,7 @@ async def test_a_version_that_declares_nothing_says_so(app: House, owner: Visito
     ],
 )
 async def test_each_column_sorts(
-    app: House, owner: Visitor, sort: str, order: str, next_sort: str
+    app: App, owner: Visitor, sort: str, order: str, next_sort: str
 ) -> None:
     run = await working(app, None)
     page = await owner.get(f"/runs/{run}/traffic?sort={sort}")
@@ -83,7 +83,7 @@ async def test_each_column_sorts(
     assert len(page.all("//th[@aria-sort]")) == (sort != "nonsense")
 
 
-async def test_a_run_without_sites_says_so(app: House, owner: Visitor) -> None:
+async def test_a_run_without_sites_says_so(app: App, owner: Visitor) -> None:
     worker = await app.publish()
     body = {"parameters": {"custom": {"urls": [{"url": "https://a.example/"}]}}}
     request = StartRequest(worker.id, None, body, "", Origin.WEB)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fyke.domain.runs.service import StartRequest
 from fyke.domain.workers.page import PageChange
 from fyke.model.run import Origin, Outcome
-from support.house import House
+from support.app import App
 from support.pages import Page, Visitor, visitor
 
 INPUT = {"parameters": {"custom": {"urls": [{"url": "https://example.org/"}]}}}
@@ -21,7 +21,7 @@ def chips(page: Page) -> dict[str, str]:
     return {" ".join(each.text_content().split()): each.get("href") for each in found}
 
 
-async def fill(app: House) -> None:
+async def fill(app: App) -> None:
     workers = app.services.workers
     for name, category in (("maps", 5), ("places", 5), ("jobs", 7)):
         worker = await app.publish(name, caller=app.other)
@@ -30,14 +30,14 @@ async def fill(app: House) -> None:
     await app.publish("secret", caller=app.other, public=False)
 
 
-async def run(app: House, name: str, outcome: Outcome, caller: object = None) -> None:
+async def run(app: App, name: str, outcome: Outcome, caller: object = None) -> None:
     who = caller or app.owner
     request = StartRequest(f"other/{name}", None, INPUT, "", Origin.WEB)
     await app.services.runs.start(who, request)  # type: ignore[arg-type]  # a Caller either way
     await app.execute([{"a": 1}], outcome)
 
 
-async def test_workers_are_found_by_words_and_category(app: House, owner: Visitor) -> None:
+async def test_workers_are_found_by_words_and_category(app: App, owner: Visitor) -> None:
     await fill(app)
     page = await owner.get("/store")
     assert titles(page) == ["The jobs", "The places", "The maps"]
@@ -53,7 +53,7 @@ async def test_workers_are_found_by_words_and_category(app: House, owner: Visito
         assert "The secret" in titles(await other.get("/store"))
 
 
-async def test_nothing_found_says_so_and_names_what_is_near(app: House, owner: Visitor) -> None:
+async def test_nothing_found_says_so_and_names_what_is_near(app: App, owner: Visitor) -> None:
     await fill(app)
     page = await owner.get("/store?q=plaecs")
     assert "Nothing matches “plaecs”" in page.text
@@ -66,9 +66,7 @@ async def test_nothing_found_says_so_and_names_what_is_near(app: House, owner: V
     assert "No Workers yet" not in (await owner.get("/store?q=%00&page=9")).text
 
 
-async def test_figures_are_those_of_all_accounts_and_nothing_else(
-    app: House, owner: Visitor
-) -> None:
+async def test_figures_are_those_of_all_accounts_and_nothing_else(app: App, owner: Visitor) -> None:
     await fill(app)
     for outcome in (Outcome.SUCCEEDED, Outcome.SUCCEEDED, Outcome.EXIT_CODE, Outcome.ABORTED):
         await run(app, "maps", outcome)
@@ -82,14 +80,14 @@ async def test_figures_are_those_of_all_accounts_and_nothing_else(
         assert len(runs.all("//tbody/tr")) == 1, "runs of others are guest's business"
 
 
-async def test_htmx_gets_the_list_alone(app: House, owner: Visitor) -> None:
+async def test_htmx_gets_the_list_alone(app: App, owner: Visitor) -> None:
     await fill(app)
     part = await owner.get("/store?q=jobs", part=True)
     assert titles(part) == ["The jobs"]
     assert not part.all("//h1") and not part.all("//*[@id='found']"), "only the results"
 
 
-async def test_favourites_are_marked_and_listed(app: House, owner: Visitor) -> None:
+async def test_favourites_are_marked_and_listed(app: App, owner: Visitor) -> None:
     await fill(app)
     marked = {"marked": "1", "back": "/store?q=maps"}
     done = await owner.post("/w/other/maps/favourite", marked)
@@ -105,7 +103,7 @@ async def test_favourites_are_marked_and_listed(app: House, owner: Visitor) -> N
     await owner.post("/w/other/secret/favourite", marked, status=404)
 
 
-async def test_favourites_are_searched_too(app: House, owner: Visitor) -> None:
+async def test_favourites_are_searched_too(app: App, owner: Visitor) -> None:
     await fill(app)
     for name in ("maps", "jobs"):
         await owner.post(f"/w/other/{name}/favourite", {"marked": "1"})
@@ -117,7 +115,7 @@ async def test_favourites_are_searched_too(app: House, owner: Visitor) -> None:
     assert titles(await owner.get(everywhere)) == ["The places"]
 
 
-async def test_long_lists_have_pages(app: House, owner: Visitor) -> None:
+async def test_long_lists_have_pages(app: App, owner: Visitor) -> None:
     for n in range(26):
         await app.publish(f"w{n:02d}")
     page = await owner.get("/store?sort=new")

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Route, expect
 
 from support.browser import PHONE, tab
-from support.console_workers import shelve
+from support.console_workers import add_versions
 from support.pages import sign_in
 from support.served import Served, served
 
@@ -17,13 +17,13 @@ from support.served import Served, served
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, templates: Path) -> Iterator[Served]:
     with served(tmp_path_factory.mktemp("store"), templates, rate_limit=0) as server:
-        server.do(shelve(server.house))
+        server.do(add_versions(server.app))
         yield server
 
 
 @pytest.fixture(scope="module")
 def token(server: Served) -> str:
-    return server.do(sign_in(server.house.services.sessions, server.house))
+    return server.do(sign_in(server.app.services.sessions, server.app))
 
 
 def test_the_list_follows_what_is_typed(browser: Browser, server: Served, token: str) -> None:

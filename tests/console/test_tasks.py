@@ -15,18 +15,18 @@ from fyke.model.account import Role, User
 from fyke.model.run import Outcome
 from fyke.model.schedule import Schedule, ScheduleKind
 from fyke.model.task import Task
-from support.house import House
+from support.app import App
 from support.pages import Page, Visitor, visitor
 
 INPUT = {"parameters": {"custom": {"urls": [{"url": "https://a.example/"}], "max_results": 3}}}
 
 
-async def a_task(app: House, title: str = "Prices", **more: Any) -> Task:
+async def a_task(app: App, title: str = "Prices", **more: Any) -> Task:
     worker = await app.publish("reader")
     return await app.services.tasks.create(app.owner, worker.id, title, INPUT, None, **more)
 
 
-async def scheduled(app: House, title: str = "Prices") -> Task:
+async def scheduled(app: App, title: str = "Prices") -> Task:
     return await a_task(
         app, title, schedule=ScheduleEdit(enabled=True, kind=ScheduleKind.DAILY, time="09:30")
     )
@@ -53,7 +53,7 @@ async def test_an_empty_list_says_what_a_task_is(owner: Visitor) -> None:
     assert "No schedules" in page.text
 
 
-async def test_the_list_shows_schedule_next_run_and_last_result(app: House, owner: Visitor) -> None:
+async def test_the_list_shows_schedule_next_run_and_last_result(app: App, owner: Visitor) -> None:
     await scheduled(app)
     page = await owner.get("/tasks")
     assert "every day at 09:30" in page.text
@@ -69,7 +69,7 @@ async def test_the_list_shows_schedule_next_run_and_last_result(app: House, owne
     assert "No task matches" in (await owner.get("/tasks?q=nothing")).text
 
 
-async def test_one_task_with_its_runs_next_times_and_history(app: House, owner: Visitor) -> None:
+async def test_one_task_with_its_runs_next_times_and_history(app: App, owner: Visitor) -> None:
     task = await scheduled(app)
     await owner.post(f"/tasks/{task.id}/run")
     page = await owner.get(f"/tasks/{task.id}")
@@ -79,7 +79,7 @@ async def test_one_task_with_its_runs_next_times_and_history(app: House, owner: 
     await owner.get("/tasks/01ARZ3NDEKTSV4RRFFQ69G5FAV", status=404)
 
 
-async def test_a_copy_has_its_schedule_off(app: House, owner: Visitor) -> None:
+async def test_a_copy_has_its_schedule_off(app: App, owner: Visitor) -> None:
     task = await scheduled(app)
     made = await owner.post(f"/tasks/{task.id}/clone")
     page = await owner.get(made.location)
@@ -91,7 +91,7 @@ async def test_a_copy_has_its_schedule_off(app: House, owner: Visitor) -> None:
     await owner.get(f"/tasks/{copy}", status=404)
 
 
-async def test_the_input_is_changed_by_the_form_and_as_json(app: House, owner: Visitor) -> None:
+async def test_the_input_is_changed_by_the_form_and_as_json(app: App, owner: Visitor) -> None:
     task = await a_task(app)
     address = f"/tasks/{task.id}/edit"
     page = await owner.get(address)
@@ -120,7 +120,7 @@ async def test_the_input_is_changed_by_the_form_and_as_json(app: House, owner: V
 
 
 async def test_the_second_of_two_editors_sees_both_values_and_loses_nothing(
-    app: House, owner: Visitor
+    app: App, owner: Visitor
 ) -> None:
     task = await a_task(app)
     address = f"/tasks/{task.id}/edit"
@@ -136,7 +136,7 @@ async def test_the_second_of_two_editors_sees_both_values_and_loses_nothing(
     assert (await app.services.tasks.get(app.owner, task.id)).title == "Mine"
 
 
-async def test_an_invalid_saved_input_is_marked_and_fixed(app: House, owner: Visitor) -> None:
+async def test_an_invalid_saved_input_is_marked_and_fixed(app: App, owner: Visitor) -> None:
     task = await a_task(app)
     worker = await app.publish(
         "reader", schema={"properties": [{"name": "city", "type": "string", "required": True}]}
@@ -173,7 +173,7 @@ SCHEDULE = {
 }
 
 
-async def test_a_schedule_is_made_seen_ahead_and_removed(app: House, owner: Visitor) -> None:
+async def test_a_schedule_is_made_seen_ahead_and_removed(app: App, owner: Visitor) -> None:
     task = await a_task(app)
     address = f"/tasks/{task.id}/schedule"
     page = await owner.get(address)
@@ -212,7 +212,7 @@ async def test_a_schedule_is_made_seen_ahead_and_removed(app: House, owner: Visi
     ],
 )
 async def test_a_bad_schedule_says_which_field_and_why(
-    app: House, owner: Visitor, wrong: dict[str, str], name: str, words: str
+    app: App, owner: Visitor, wrong: dict[str, str], name: str, words: str
 ) -> None:
     task = await a_task(app)
     page = await owner.post(f"/tasks/{task.id}/schedule", SCHEDULE | wrong, status=422)
@@ -223,7 +223,7 @@ async def test_a_bad_schedule_says_which_field_and_why(
         assert page.value(name) == wrong.get(name, SCHEDULE.get(name))
 
 
-async def test_two_who_change_a_schedule(app: House, owner: Visitor) -> None:
+async def test_two_who_change_a_schedule(app: App, owner: Visitor) -> None:
     task = await scheduled(app)
     address = f"/tasks/{task.id}/schedule"
     old = page_revision(await owner.get(address))
@@ -241,7 +241,7 @@ def page_revision(page: Page) -> str:
     return page.value("revision")
 
 
-async def test_a_paused_schedule_says_so_and_resumes(app: House, owner: Visitor) -> None:
+async def test_a_paused_schedule_says_so_and_resumes(app: App, owner: Visitor) -> None:
     task = await scheduled(app)
 
     def pause(tx: Any) -> None:
@@ -266,7 +266,7 @@ async def test_a_paused_schedule_says_so_and_resumes(app: House, owner: Visitor)
     assert (view.schedule.enabled, view.schedule.failures, view.schedule.paused_at) == (True, 0, 0)
 
 
-async def test_the_month_has_a_grid_and_the_same_as_a_list(app: House, owner: Visitor) -> None:
+async def test_the_month_has_a_grid_and_the_same_as_a_list(app: App, owner: Visitor) -> None:
     await scheduled(app)
     page = await owner.get("/schedules/month?month=2031-02")
     assert len(page.all("//table[contains(@class,'month')]//td[.//a]")) == 28
@@ -278,7 +278,7 @@ async def test_the_month_has_a_grid_and_the_same_as_a_list(app: House, owner: Vi
     await owner.get("/schedules/month?month=x", status=400)
 
 
-async def test_a_viewer_only_looks(app: House, owner: Visitor) -> None:
+async def test_a_viewer_only_looks(app: App, owner: Visitor) -> None:
     task = await scheduled(app)
     viewer = User(new_ulid(), app.owner.account_id, "looks", Role.VIEWER, False, "", 1)
     await app.storage.write(lambda tx: tx.accounts.add_user(viewer))

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from support.app import make_templates
 from support.axe import sideways
 from support.browser import PHONE, WIDE, tab
-from support.console_estate import Estate, seed
-from support.house import make_templates
+from support.console_seed import SeededAccount, seed
 from support.pages import sign_in
 from support.projects import python_project
 from support.served import Served, served
@@ -24,7 +24,7 @@ GOOD = python_project("from sdk import CoreSDK\n", output=[{"name": "price", "ty
 @dataclass
 class Seen:
     server: Served
-    fixtures: Estate
+    fixtures: SeededAccount
     token: str
 
 
@@ -35,8 +35,8 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
     (folder / "templates").mkdir()
     templates = make_templates(folder / "templates")
     with served(folder / "data", templates, rate_limit=0) as server:
-        fixtures = server.do(seed(server.house))
-        token = server.do(sign_in(server.house.services.sessions, server.house))
+        fixtures = server.do(seed(server.app))
+        token = server.do(sign_in(server.app.services.sessions, server.app))
         yield Seen(server, fixtures, token)
 
 

@@ -11,7 +11,7 @@ import pytest
 from fyke.kit.ids import new_ulid
 from fyke.model.account import Role, User
 from fyke.model.upload import Upload, UploadState
-from support.house import SCHEMA, House, open_house
+from support.app import SCHEMA, App, open_app
 from support.pages import FROM_OUR_PAGE, Page, Visitor, visitor
 from support.projects import python_project
 
@@ -26,13 +26,13 @@ pytestmark = pytest.mark.needs("git")  # the page says whether it is there
 
 
 @pytest.fixture
-async def app(tmp_path: Path, templates: Path) -> AsyncIterator[House]:
-    async with open_house(tmp_path, templates, review=True) as app:
+async def app(tmp_path: Path, templates: Path) -> AsyncIterator[App]:
+    async with open_app(tmp_path, templates, review=True) as app:
         yield app
 
 
 @pytest.fixture
-async def other(app: House) -> AsyncIterator[Visitor]:
+async def other(app: App) -> AsyncIterator[Visitor]:
     """A user who is not the operator."""
     async with visitor(app, app.other.user_id) as someone:
         yield someone
@@ -46,7 +46,7 @@ async def send(who: Visitor, data: bytes, name: str = "prices.zip", **more: Any)
     )
 
 
-async def brought(app: House, who: Visitor, data: bytes = GOOD, caller: Any = None) -> str:
+async def brought(app: App, who: Visitor, data: bytes = GOOD, caller: Any = None) -> str:
     """The address of an upload whose checks have ended."""
     answer = await send(who, data)
     assert answer.status_code == 303, answer.text[-2000:]
@@ -55,7 +55,7 @@ async def brought(app: House, who: Visitor, data: bytes = GOOD, caller: Any = No
     return address
 
 
-async def ended(app: House, address: str, caller: Any = None) -> Upload:
+async def ended(app: App, address: str, caller: Any = None) -> Upload:
     ref = address.rpartition("/")[2]
     async for seen in app.services.uploads.follow(caller or app.other, ref):
         last = seen
@@ -89,7 +89,7 @@ async def test_both_sources_and_the_contents_of_a_project(other: Visitor) -> Non
     assert page.one("//*[@id='faults']//a").get("href") == "#f-ref"
 
 
-async def test_checks_form_columns_and_publishing(app: House, other: Visitor) -> None:
+async def test_checks_form_columns_and_publishing(app: App, other: Visitor) -> None:
     address = await brought(app, other)
     page = await other.get(address)
     assert "ready to publish" in page.text
@@ -110,7 +110,7 @@ async def test_checks_form_columns_and_publishing(app: House, other: Visitor) ->
     assert "published" in (await other.get("/dev/upload")).text
 
 
-async def test_findings_name_file_line_rule_and_remedy(app: House, other: Visitor) -> None:
+async def test_findings_name_file_line_rule_and_remedy(app: App, other: Visitor) -> None:
     address = await brought(app, other, BAD)
     page = await other.get(address)
     assert "needs fixes" in page.text
@@ -124,7 +124,7 @@ async def test_findings_name_file_line_rule_and_remedy(app: House, other: Visito
     assert (await ended(app, again.location)).state is UploadState.FAULTY
 
 
-async def test_a_test_run_is_started_from_the_form(app: House, other: Visitor) -> None:
+async def test_a_test_run_is_started_from_the_form(app: App, other: Visitor) -> None:
     address = await brought(app, other)
     page = await other.get(address)
     refused = await other.post(f"{address}/test", form_of(page) | {"do": "start"}, status=422)
@@ -141,7 +141,7 @@ async def test_a_test_run_is_started_from_the_form(app: House, other: Visitor) -
     ].latest == ""
 
 
-async def test_the_stream_reports_every_step_and_ends(app: House, other: Visitor) -> None:
+async def test_the_stream_reports_every_step_and_ends(app: App, other: Visitor) -> None:
     answer = await send(other, GOOD)
     address = answer.headers["location"]
     async with other.http.stream("GET", f"{address}/live") as stream:
@@ -152,7 +152,7 @@ async def test_the_stream_reports_every_step_and_ends(app: House, other: Visitor
 
 
 async def test_an_upload_is_seen_by_its_account_only_and_removed(
-    app: House, other: Visitor, owner: Visitor
+    app: App, other: Visitor, owner: Visitor
 ) -> None:
     address = await brought(app, other)
     await owner.get(address, status=404)
@@ -168,7 +168,7 @@ async def test_an_upload_is_seen_by_its_account_only_and_removed(
     await other.get(address, status=404)
 
 
-async def test_a_name_full_of_markup_is_only_text(app: House, other: Visitor) -> None:
+async def test_a_name_full_of_markup_is_only_text(app: App, other: Visitor) -> None:
     answer = await send(other, BAD, "<img src=x onerror=alert(1)>.zip")
     await ended(app, answer.headers["location"])
     for address in ("/dev/upload", answer.headers["location"]):

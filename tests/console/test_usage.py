@@ -14,25 +14,25 @@ import pytest
 from fyke.domain.runs.service import StartRequest
 from fyke.model.billing import Prices, UsageKey, UsageSums
 from fyke.model.run import Origin, Outcome
-from support.house import House, open_house
+from support.app import App, open_app
 from support.pages import Page, Visitor, visitor
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def priced(tmp_path: Path, templates: Path) -> AsyncIterator[House]:
-    async with open_house(tmp_path, templates, prices=Prices(cpu_hour=Decimal(800_000))) as app:
+async def priced(tmp_path: Path, templates: Path) -> AsyncIterator[App]:
+    async with open_app(tmp_path, templates, prices=Prices(cpu_hour=Decimal(800_000))) as app:
         yield app
 
 
 @pytest.fixture
-async def buyer(priced: House) -> AsyncIterator[Visitor]:
+async def buyer(priced: App) -> AsyncIterator[Visitor]:
     async with visitor(priced) as someone:
         yield someone
 
 
-async def spend(app: House, number: int = 1) -> list[str]:
+async def spend(app: App, number: int = 1) -> list[str]:
     worker = await app.publish()
     await app.services.accounts.credit(app.owner, "owner", Decimal(10**7), Decimal(1))
     made = []
@@ -49,7 +49,7 @@ def table(page: Page, number: int) -> list[list[str]]:
     return [[" ".join(cell.itertext()).strip() for cell in row] for row in rows]
 
 
-async def test_the_chart_says_what_its_table_says(app: House, owner: Visitor) -> None:
+async def test_the_chart_says_what_its_table_says(app: App, owner: Visitor) -> None:
     def work(tx: Any) -> None:
         for day, runs in ((20260201, 4), (20260203, 8), (20260203, 2)):
             key = UsageKey(app.owner.account_id, day, f"w{runs}")
@@ -91,7 +91,7 @@ async def test_a_range_that_is_too_long_is_offered_the_longest(owner: Visitor) -
     assert not wrong.all("//a[text()[contains(., 'longest period')]]")
 
 
-async def test_usage_is_split_by_worker_task_and_key(priced: House, buyer: Visitor) -> None:
+async def test_usage_is_split_by_worker_task_and_key(priced: App, buyer: Visitor) -> None:
     await spend(priced, 2)
     page = await buyer.get("/usage")
     assert page.all("//*[@aria-labelledby='split']//tbody/tr/th/a/@href") == ["/w/owner/reader"]
@@ -103,7 +103,7 @@ async def test_usage_is_split_by_worker_task_and_key(priced: House, buyer: Visit
     assert "without a task" in (await buyer.get("/usage?part=task")).text
 
 
-async def test_the_ledger_comes_by_itself_and_links_its_runs(priced: House, buyer: Visitor) -> None:
+async def test_the_ledger_comes_by_itself_and_links_its_runs(priced: App, buyer: Visitor) -> None:
     [run] = await spend(priced)
     page = await buyer.get("/usage")
     lazy = page.one("//*[@id='ledger']")
@@ -123,7 +123,7 @@ async def test_the_ledger_comes_by_itself_and_links_its_runs(priced: House, buye
     assert "No ledger entries" in none.text
 
 
-async def test_the_ledger_is_paged(priced: House, buyer: Visitor, monkeypatch: Any) -> None:
+async def test_the_ledger_is_paged(priced: App, buyer: Visitor, monkeypatch: Any) -> None:
     monkeypatch.setattr("fyke.console.pages.usage.LEDGER_ROWS", 2)
     await spend(priced, 3)
     seen, path = [], "/usage/ledger"

@@ -10,10 +10,10 @@ from standardwebhooks import Webhook
 
 from fyke.model.account import Role, User
 from support.alerts import a_run
-from support.house import House
+from support.app import App
 from support.pages import Visitor, visitor
 from support.receivers import Receiver, Reply, listening
-from support.telling_estate import seed_telling
+from support.webhook_seed import seed_webhooks
 
 pytestmark = pytest.mark.anyio
 LIST = "/settings/webhooks"
@@ -53,7 +53,7 @@ async def test_a_secret_is_shown_once(owner: Visitor, receiver: Receiver) -> Non
     assert "The previous secret is also valid until" in (await owner.get(here)).text
 
 
-async def test_what_is_wrong_is_said_at_its_field_and_nothing_is_lost(owner: Visitor) -> None:
+async def test_errors_stand_at_their_field_and_nothing_is_lost(owner: Visitor) -> None:
     typed = {"name": "Ops", "url": "http://10.0.0.7/x", "description": "<b>mine</b>"}
     page = await owner.post(f"{LIST}/new", typed, status=422)
     links = {each.get("href"): each.text_content() for each in page.all("//*[@id='faults']//a")}
@@ -86,9 +86,9 @@ async def test_a_test_call_shows_its_steps(owner: Visitor, receiver: Receiver) -
     assert "Any status from 200 to 299 counts" in part.text
 
 
-async def test_deliveries_are_listed_opened_and_sent_again(app: House, owner: Visitor) -> None:
+async def test_deliveries_are_listed_opened_and_sent_again(app: App, owner: Visitor) -> None:
     await app.beat()
-    addresses = await seed_telling(app)
+    addresses = await seed_webhooks(app)
     here = addresses["/settings/webhooks/{id}"]
     page = await owner.get(here)
     assert "Calls are failing" in page.text and "HTTP 503" in page.text
@@ -108,7 +108,7 @@ async def test_deliveries_are_listed_opened_and_sent_again(app: House, owner: Vi
     ]  # fmt: skip
 
 
-async def test_an_address_is_changed_and_a_switch_switches(app: House, owner: Visitor) -> None:
+async def test_an_address_is_changed_and_a_switch_switches(app: App, owner: Visitor) -> None:
     here, _ = await a_webhook(owner, "http://127.0.0.1:1024/a")
     form = await owner.get(f"{here}/edit")
     assert form.value("url") == "http://127.0.0.1:1024/a"
@@ -130,7 +130,7 @@ async def test_it_goes_only_by_its_name(owner: Visitor) -> None:
     await owner.get(here, status=404)
 
 
-async def test_a_receiver_that_was_given_up_is_used_again(app: House, owner: Visitor) -> None:
+async def test_a_receiver_that_was_given_up_is_used_again(app: App, owner: Visitor) -> None:
     here, _ = await a_webhook(owner, "http://127.0.0.1:1024/a")
 
     def give_up(tx: Any) -> None:
@@ -143,7 +143,7 @@ async def test_a_receiver_that_was_given_up_is_used_again(app: House, owner: Vis
     assert "Every call failed for 5 days" not in (await owner.get(here)).text
 
 
-async def test_a_viewer_looks_and_others_see_nothing(app: House, owner: Visitor) -> None:
+async def test_a_viewer_looks_and_others_see_nothing(app: App, owner: Visitor) -> None:
     await app.beat()
     here, _ = await a_webhook(owner, "http://127.0.0.1:1024/a")
     await a_run(app)

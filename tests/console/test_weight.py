@@ -8,8 +8,8 @@ from urllib.parse import urljoin
 
 import pytest
 
-from support.console_estate import seed
-from support.house import House
+from support.app import App
+from support.console_seed import seed
 from support.pages import Visitor
 
 pytestmark = pytest.mark.anyio
@@ -61,7 +61,7 @@ async def test_the_sign_in_page_is_light(guest: Visitor) -> None:
     assert any(name.endswith(".css") for name in seen)
 
 
-async def test_the_first_page_after_it_is_light(app: House, owner: Visitor) -> None:
+async def test_the_first_page_after_it_is_light(app: App, owner: Visitor) -> None:
     await seed(app)
     seen = await weight(owner, "/")
     assert sum(seen.values()) < BUDGET, seen

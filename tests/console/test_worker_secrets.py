@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from support.console_workers import shelve
-from support.house import House
+from support.app import App
+from support.console_workers import add_versions
 from support.pages import Page, Visitor, stranger, visitor
 from support.projects import python_project
 
@@ -15,8 +15,8 @@ def listed(page: Page) -> list[str]:
     return [each.text_content().split()[0] for each in page.all("//tbody/tr/td[1]")]
 
 
-async def test_they_are_set_replaced_and_removed(app: House, owner: Visitor) -> None:
-    await shelve(app)
+async def test_they_are_set_replaced_and_removed(app: App, owner: Visitor) -> None:
+    await add_versions(app)
     empty = await owner.get(AT)
     assert "No secrets" in empty.text
     control = empty.one("//input[@name='value']")
@@ -42,8 +42,8 @@ async def test_they_are_set_replaced_and_removed(app: House, owner: Visitor) -> 
     assert "The secret was already removed." in page.text and listed(page) == ["SHOP_LOGIN"]
 
 
-async def test_what_was_typed_as_a_value_is_on_no_page(app: House, owner: Visitor) -> None:
-    await shelve(app)
+async def test_a_typed_value_is_on_no_page(app: App, owner: Visitor) -> None:
+    await add_versions(app)
     seen = []
     for name, words in (
         ("LD_PRELOAD", "put a word of your own before it"),
@@ -64,8 +64,8 @@ async def test_what_was_typed_as_a_value_is_on_no_page(app: House, owner: Visito
     assert "canar" not in "".join([*seen, short.raw])
 
 
-async def test_a_form_that_waits_for_a_sign_in_does_not_contain_it(app: House) -> None:
-    await shelve(app)
+async def test_a_form_that_waits_for_a_sign_in_does_not_contain_it(app: App) -> None:
+    await add_versions(app)
     async with stranger(app) as guest:
         typed = {"name": "LOGIN", "value": VALUE, "lines": VALUE}
         held = await guest.post(AT, typed, status=401)
@@ -76,7 +76,9 @@ async def test_a_form_that_waits_for_a_sign_in_does_not_contain_it(app: House) -
         assert "canary" not in held.raw
 
 
-async def test_what_a_version_needs_is_asked_for_before_a_run(app: House, owner: Visitor) -> None:
+async def test_secrets_that_a_version_needs_are_asked_for_before_a_run(
+    app: App, owner: Visitor
+) -> None:
     data = python_project("print(1)\n", **{"fyke.json": '{"secrets": ["LOGIN", "TOKEN"]}'})
     await app.services.workers.publish(app.owner, data, name="needs", title="Needs", public=False)
     base = "/w/owner/needs"
@@ -95,9 +97,9 @@ async def test_what_a_version_needs_is_asked_for_before_a_run(app: House, owner:
 
 
 async def test_each_account_sees_its_own_and_a_viewer_changes_none(
-    app: House, owner: Visitor
+    app: App, owner: Visitor
 ) -> None:
-    await shelve(app)
+    await add_versions(app)
     await owner.post(AT, {"name": "OWNERS", "value": VALUE})
     async with visitor(app, app.other.user_id) as other:
         page = await other.get(AT)

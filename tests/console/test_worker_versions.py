@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fyke.kit.ids import new_ulid
 from fyke.model.account import Role, User
-from support.console_workers import shelve
-from support.house import House
+from support.app import App
+from support.console_workers import add_versions
 from support.pages import Page, Visitor, visitor
 
 SHELVED = "/w/owner/shop-prices"
@@ -22,8 +22,8 @@ def states(page: Page) -> dict[str, str]:
     return found
 
 
-async def test_versions_are_taken_out_of_use_with_a_reason(app: House, owner: Visitor) -> None:
-    await shelve(app)
+async def test_versions_are_taken_out_of_use_with_a_reason(app: App, owner: Visitor) -> None:
+    await add_versions(app)
     page = await owner.get(f"{SHELVED}/versions")
     assert states(page) == {
         "v1.0.3": "in use latest", "v1.0.2": "in use", "v1.0.1": "deprecated",
@@ -42,8 +42,8 @@ async def test_versions_are_taken_out_of_use_with_a_reason(app: House, owner: Vi
     assert states(await owner.get(f"{SHELVED}/versions"))["v1.0.3"] == "in use latest"
 
 
-async def test_rolling_back_publishes_the_old_files_again(app: House, owner: Visitor) -> None:
-    await shelve(app)
+async def test_rolling_back_publishes_the_old_files_again(app: App, owner: Visitor) -> None:
+    await add_versions(app)
     await owner.post(f"{SHELVED}/versions/v1.0.1/rollback", {})
     page = await owner.get(f"{SHELVED}/versions")
     assert states(page)["v1.0.4"] == "in use latest"
@@ -57,8 +57,8 @@ async def test_rolling_back_publishes_the_old_files_again(app: House, owner: Vis
     assert "has these very files already" in (await owner.get(f"{SHELVED}/versions")).text
 
 
-async def test_two_versions_side_by_side(app: House, owner: Visitor) -> None:
-    await shelve(app)
+async def test_two_versions_side_by_side(app: App, owner: Visitor) -> None:
+    await add_versions(app)
     page = await owner.get(f"{SHELVED}/compare?before=v1.0.1&after=v1.0.3")
     chosen = page.all("//main//select/option[@selected]")
     assert [each.text_content() for each in chosen] == ["v1.0.1", "v1.0.3"]
@@ -81,9 +81,9 @@ async def test_two_versions_side_by_side(app: House, owner: Visitor) -> None:
 
 
 async def test_the_changelog_has_the_authors_words_and_the_schemas(
-    app: House, owner: Visitor
+    app: App, owner: Visitor
 ) -> None:
-    await shelve(app)
+    await add_versions(app)
     page = await owner.get(f"{SHELVED}/changelog")
     assert "Tries a page that fails again." in page.text
     steps = [" ".join(each.text_content().split()) for each in page.all("//ol[@class='steps']/li")]
@@ -92,10 +92,8 @@ async def test_the_changelog_has_the_authors_words_and_the_schemas(
     assert "The first version." in steps[2]
 
 
-async def test_settings_are_saved_and_faults_keep_what_was_typed(
-    app: House, owner: Visitor
-) -> None:
-    await shelve(app)
+async def test_settings_are_saved_and_faults_keep_what_was_typed(app: App, owner: Visitor) -> None:
+    await add_versions(app)
     at = f"{SHELVED}/settings"
     wrong = await owner.post(
         at,
@@ -115,8 +113,8 @@ async def test_settings_are_saved_and_faults_keep_what_was_typed(
         await other.post(at, saved, status=403)
 
 
-async def test_default_run_options_are_set_for_all_versions(app: House, owner: Visitor) -> None:
-    await shelve(app)
+async def test_default_run_options_are_set_for_all_versions(app: App, owner: Visitor) -> None:
+    await add_versions(app)
     at = f"{SHELVED}/settings/run-options"
     typed = {
         "memory": "2048", "execute_limit_time_seconds": "soon",
@@ -138,8 +136,8 @@ async def test_default_run_options_are_set_for_all_versions(app: House, owner: V
         await other.post(at, typed, status=403)
 
 
-async def test_a_viewer_reads_and_changes_nothing(app: House) -> None:
-    await shelve(app)
+async def test_a_viewer_reads_and_changes_nothing(app: App) -> None:
+    await add_versions(app)
     viewer = User(new_ulid(), app.owner.account_id, "vera", Role.VIEWER, False, "", 1)
     await app.storage.write(lambda tx: tx.accounts.add_user(viewer))
     async with visitor(app, viewer.id) as someone:
@@ -156,8 +154,8 @@ async def test_a_viewer_reads_and_changes_nothing(app: House) -> None:
         await someone.post(f"{SHELVED}/settings/delete", {"name": "shop-prices"}, status=403)
 
 
-async def test_it_is_made_private_and_public_again(app: House, owner: Visitor) -> None:
-    await shelve(app)
+async def test_it_is_made_private_and_public_again(app: App, owner: Visitor) -> None:
+    await add_versions(app)
     at = f"{SHELVED}/settings"
     await owner.post(f"{at}/private", {})
     async with visitor(app, app.other.user_id) as other:
@@ -168,8 +166,8 @@ async def test_it_is_made_private_and_public_again(app: House, owner: Visitor) -
     assert "No version is waiting for review." in (await owner.get(at)).text
 
 
-async def test_deleting_asks_for_the_name(app: House, owner: Visitor) -> None:
-    await shelve(app)
+async def test_deleting_asks_for_the_name(app: App, owner: Visitor) -> None:
+    await add_versions(app)
     at = f"{SHELVED}/settings/delete"
     refused = await owner.post(at, {"name": "shop"}, status=422)
     assert "Enter shop-prices to confirm." in refused.text

@@ -49,11 +49,11 @@ def fresh_url(request: pytest.FixtureRequest, database_url: str, tmp_path: Path)
 
 @dataclass
 class State:
-    """A storage under test, with what it rang."""
+    """A storage under test, with the topics that it notified."""
 
     url: str
     storage: SqlStorage
-    rings: list[str] = field(default_factory=list)
+    notified: list[str] = field(default_factory=list)
 
     async def write(self, work: Callable[[Transaction], T]) -> T:
         return await self.storage.write(work)
@@ -64,7 +64,7 @@ class State:
 
 @pytest.fixture
 async def state(state_url: str) -> AsyncIterator[State]:
-    rings: list[str] = []
-    storage = open_storage(state_url, durable=False, notify=rings.append, hiding=HIDING)
-    yield State(state_url, storage, rings)
+    notified: list[str] = []
+    storage = open_storage(state_url, durable=False, notify=notified.append, hiding=HIDING)
+    yield State(state_url, storage, notified)
     await storage.close()

@@ -1,4 +1,4 @@
-"""One suite for every way out: the local one, and the client with its process."""
+"""One suite for every egress: the local one, and the client with its process."""
 
 from __future__ import annotations
 
@@ -117,9 +117,9 @@ async def test_only_declared_domains_are_reached(egress: Egress) -> None:
     assert refused == {"a.localhost": 0, "localhost": 2, "127.0.0.1": 2}
 
 
-async def test_a_site_that_is_spared_is_told_of_once(egress: Egress) -> None:
-    told: list[tuple[str, str]] = []
-    egress.on_throttled = lambda attempt, why: told.append((attempt, why))
+async def test_a_throttled_site_is_reported_once(egress: Egress) -> None:
+    reports: list[tuple[str, str]] = []
+    egress.on_throttled = lambda attempt, why: reports.append((attempt, why))
     async with Origin(tired) as origin:
         proxy = listener()
         await egress.open([proxy], grant(origin.port))
@@ -131,9 +131,9 @@ async def test_a_site_that_is_spared_is_told_of_once(egress: Egress) -> None:
             if status == 200:
                 assert (await reader.read()).startswith(b"HTTP/1.1 429 ")
             writer.close()
-        await until(lambda: len(told) == 1)
+        await until(lambda: len(reports) == 1)
         assert (await egress.close(ATTEMPT)).refused == 2
-    [(attempt, why)] = told
+    [(attempt, why)] = reports
     assert attempt == ATTEMPT
     assert why.startswith("127.0.0.1 is being throttled: it answered 429 and is paused for ")
 
@@ -206,7 +206,7 @@ async def test_credentials_die_with_the_attempt(egress: Egress) -> None:
             await connect(port_of(proxy))
 
 
-async def test_credentials_of_another_attempt_open_nothing(egress: Egress) -> None:
+async def test_credentials_of_another_attempt_are_refused(egress: Egress) -> None:
     async with Origin(echo) as origin:
         mine, other = listener(), listener()
         await egress.open([mine], grant(origin.port))
@@ -233,17 +233,17 @@ async def test_no_browser_says_so_and_reports_once(egress: Egress) -> None:
     await egress.open([proxy], grant())
     await egress.refuse_browser(ATTEMPT, browser, lambda: asked.append(1))
     await egress.refuse_browser(ATTEMPT, another, lambda: None)
-    for door in (browser, browser, another):
-        reader, writer = await connect(port_of(door))
+    for proxy_port in (browser, browser, another):
+        reader, writer = await connect(port_of(proxy_port))
         writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n\r\n")
         answer = await reader.read()
         assert answer.startswith(b"HTTP/1.1 503 ") and b"this Fyke has no browser" in answer
         writer.close()
     await until(lambda: asked == [1])
     await egress.close(ATTEMPT)
-    for door in (browser, another):
+    for proxy_port in (browser, another):
         with pytest.raises(ConnectionRefusedError):
-            await connect(port_of(door))
+            await connect(port_of(proxy_port))
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,10 @@ import pytest
 
 from fyke.contracts.execution import EnvironmentFailed
 from fyke.model.worker import Language
-from integration.sandbox.boxes import SPAWNERS
-from support.environments import Installing, bench
+from integration.sandbox.sandboxes import SPAWNERS
+from support.environments import Installing, open_workspace
 from support.memory import a_version
-from support.wheels import make_shelf, make_wheel
+from support.wheels import make_wheel, make_wheel_folder
 
 pytestmark = [
     pytest.mark.anyio,
@@ -29,8 +29,8 @@ PYTHON = replace(a_version("w"), language=Language.PYTHON, requirements="tiny\n"
 @pytest.fixture(params=SPAWNERS)
 async def maker(request: pytest.FixtureRequest) -> AsyncIterator[Maker]:
     """Make implementations that share one place, as several processes do."""
-    async with bench(request.param) as made:
-        make_wheel(make_shelf(made.shelf), "tiny")
+    async with open_workspace(request.param) as made:
+        make_wheel(make_wheel_folder(made.wheels), "tiny")
         yield made.offline
         assert os.listdir(made.place.work) == []
 
@@ -56,7 +56,7 @@ async def test_other_requirements_are_another_environment(maker: Maker, tmp_path
     assert other.path != first.path
 
 
-async def test_failing_tells_why_and_leaves_the_next_try_free(maker: Maker, tmp_path: Path) -> None:
+async def test_failing_states_why_and_allows_the_next_try(maker: Maker, tmp_path: Path) -> None:
     absent = replace(PYTHON, requirements="absent-package")
     for _ in range(2):
         with pytest.raises(EnvironmentFailed, match="absent-package") as caught:

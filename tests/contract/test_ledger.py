@@ -1,4 +1,4 @@
-"""The ledger is only ever added to, and adds up whatever happens to whoever writes it."""
+"""The ledger is only ever added to, and its sums agree whatever happens to its writers."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_its_store_can_add_and_read_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("how", ["change", "remove", "change all", "empty"])
-async def test_the_database_lets_nobody_change_or_remove_an_entry(state: State, how: str) -> None:
+async def test_the_database_refuses_to_change_or_remove_an_entry(state: State, how: str) -> None:
     owner, _ = await state.write(records.seed)
     entry = records.entry(owner, EntryKind.CREDIT, 5)
     await state.write(lambda tx: tx.ledger.append(entry))
@@ -58,7 +58,7 @@ async def test_the_database_lets_nobody_change_or_remove_an_entry(state: State, 
 
 
 def run_until_killed(state: str, rows: str, seed: int, goal: int, last: int) -> bool:
-    """Whether it came to its end."""
+    """Return whether the process finished."""
     done = subprocess.run(
         [sys.executable, str(PROCESS), state, rows, str(seed), str(goal), str(last)],
         env={**os.environ, "PYTHONPATH": str(PROCESS.parent.parent)},

@@ -14,12 +14,12 @@ from fyke.kit.mail_servers import MailServer, parse_server
 from fyke.notify.mail import SmtpMailer, compose
 from fyke.notify.router import NO_MAIL, NotifierRouter
 from support.authority import make_authority, server_context, trusting_context
-from support.mail_servers import MailBox, mailing
+from support.mail_servers import Mailbox, mailing
 
 pytestmark = pytest.mark.anyio
 SENDER = "Fyke <fyke@example.org>"
 TO = "mailto:ada@example.org"
-TOLD = (
+ALERT = (
     '{"type":"alert.raised","data":{"rule":"Preise: 50 %","sentence":"Nur 4 Zeilen, üblich 10",'
     '"run_slug":"RUN","worker_slug":"WORKER"}}'
 ).encode()
@@ -33,15 +33,15 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def at(box: MailBox, scheme: str = "smtp", login: str = "") -> MailServer:
-    return parse_server(f"{scheme}://{login}127.0.0.1:{box.port}")
+def at(mailbox: Mailbox, scheme: str = "smtp", login: str = "") -> MailServer:
+    return parse_server(f"{scheme}://{login}127.0.0.1:{mailbox.port}")
 
 
 async def test_a_mail_says_what_the_alert_says() -> None:
-    async with mailing(MailBox()) as box:
-        with closing(SmtpMailer(at(box), SENDER, "https://fyke.example/")) as mailer:
-            assert await mailer.post(TO, TOLD, HEADERS) == ReceiverResponse(250)
-    [(sender, to, text)] = box.messages
+    async with mailing(Mailbox()) as mailbox:
+        with closing(SmtpMailer(at(mailbox), SENDER, "https://fyke.example/")) as mailer:
+            assert await mailer.post(TO, ALERT, HEADERS) == ReceiverResponse(250)
+    [(sender, to, text)] = mailbox.messages
     assert (sender, to) == ("fyke@example.org", ["ada@example.org"])
     message = email.message_from_bytes(text, policy=email.policy.default)
     assert message["subject"] == "[Fyke] Preise: 50 %"
@@ -55,37 +55,37 @@ async def test_a_mail_says_what_the_alert_says() -> None:
 async def test_a_password_is_sent_with_tls_only(authority: Path) -> None:
     trust = trusting_context(authority)
     login = "fyke:p%40ss@"
-    async with mailing(MailBox("fyke", "p@ss")) as box:
-        with closing(SmtpMailer(at(box, login=login), SENDER, context=trust)) as mailer:
-            answer = await mailer.post(TO, TOLD, HEADERS)
+    async with mailing(Mailbox("fyke", "p@ss")) as mailbox:
+        with closing(SmtpMailer(at(mailbox, login=login), SENDER, context=trust)) as mailer:
+            answer = await mailer.post(TO, ALERT, HEADERS)
     assert answer.status == 0 and "never sent in the clear" in answer.error
-    assert (box.logins, box.messages) == ([], [])
-    async with mailing(MailBox("fyke", "p@ss", starttls=server_context(authority))) as box:
-        with closing(SmtpMailer(at(box, login=login), SENDER, context=trust)) as mailer:
-            assert await mailer.post(TO, TOLD, HEADERS) == ReceiverResponse(250)
-    assert (box.logins, box.secured) == ([True], [True])
-    async with mailing(MailBox("fyke", "p@ss"), server_context(authority)) as box:
-        with closing(SmtpMailer(at(box, "smtps", login), SENDER, context=trust)) as mailer:
-            assert await mailer.post(TO, TOLD, HEADERS) == ReceiverResponse(250)
-        with closing(SmtpMailer(at(box, "smtps", "fyke:x@"), SENDER, context=trust)) as mailer:
-            wrong = await mailer.post(TO, TOLD, HEADERS)
-        with closing(SmtpMailer(at(box, "smtps", login), SENDER)) as stranger:
-            untrusted = await stranger.post(TO, TOLD, HEADERS)
+    assert (mailbox.logins, mailbox.messages) == ([], [])
+    async with mailing(Mailbox("fyke", "p@ss", starttls=server_context(authority))) as mailbox:
+        with closing(SmtpMailer(at(mailbox, login=login), SENDER, context=trust)) as mailer:
+            assert await mailer.post(TO, ALERT, HEADERS) == ReceiverResponse(250)
+    assert (mailbox.logins, mailbox.secured) == ([True], [True])
+    async with mailing(Mailbox("fyke", "p@ss"), server_context(authority)) as mailbox:
+        with closing(SmtpMailer(at(mailbox, "smtps", login), SENDER, context=trust)) as mailer:
+            assert await mailer.post(TO, ALERT, HEADERS) == ReceiverResponse(250)
+        with closing(SmtpMailer(at(mailbox, "smtps", "fyke:x@"), SENDER, context=trust)) as mailer:
+            wrong = await mailer.post(TO, ALERT, HEADERS)
+        with closing(SmtpMailer(at(mailbox, "smtps", login), SENDER)) as stranger:
+            untrusted = await stranger.post(TO, ALERT, HEADERS)
     assert wrong == ReceiverResponse(535, reply="wrong user or password")
     assert untrusted.status == 0 and "certificate" in untrusted.error.lower()
-    assert (box.logins, box.secured) == ([True, False], [True])
+    assert (mailbox.logins, mailbox.secured) == ([True, False], [True])
 
 
-async def test_what_the_server_refuses_is_told_with_its_words() -> None:
-    async with mailing(MailBox(refused=("ada@example.org",))) as box:
-        with closing(SmtpMailer(at(box), SENDER)) as mailer:
-            answer = await mailer.post(TO, TOLD, HEADERS)
-            assert answer == ReceiverResponse(550, reply="nobody of this name")
-            box.refused, box.full = (), True
-            answer = await mailer.post(TO, TOLD, HEADERS)
+async def test_refusals_of_the_server_are_shown_in_its_words() -> None:
+    async with mailing(Mailbox(refused=("ada@example.org",))) as mailbox:
+        with closing(SmtpMailer(at(mailbox), SENDER)) as mailer:
+            answer = await mailer.post(TO, ALERT, HEADERS)
+            assert answer == ReceiverResponse(550, reply="no user of this name")
+            mailbox.refused, mailbox.full = (), True
+            answer = await mailer.post(TO, ALERT, HEADERS)
             assert answer == ReceiverResponse(452, reply="no room; come back later")
     with closing(SmtpMailer(parse_server("smtp://127.0.0.1:1024"), SENDER)) as mailer:
-        answer = await mailer.post(TO, TOLD, HEADERS)
+        answer = await mailer.post(TO, ALERT, HEADERS)
     assert answer.status == 0 and answer.error.startswith("mail server: ")
 
 
@@ -105,9 +105,9 @@ async def test_each_message_goes_its_way() -> None:
         "https://a.example/", b"", {}
     ) == ReceiverResponse(204)
     assert await NotifierRouter(Web(), None).post(TO, b"", {}) == ReceiverResponse(0, NO_MAIL)
-    async with mailing(MailBox()) as box:
-        with closing(SmtpMailer(at(box), SENDER)) as mailer:
-            assert await NotifierRouter(Web(), mailer).post(TO, TOLD, HEADERS) == ReceiverResponse(
+    async with mailing(Mailbox()) as mailbox:
+        with closing(SmtpMailer(at(mailbox), SENDER)) as mailer:
+            assert await NotifierRouter(Web(), mailer).post(TO, ALERT, HEADERS) == ReceiverResponse(
                 250
             )
 
@@ -115,7 +115,7 @@ async def test_each_message_goes_its_way() -> None:
 @pytest.mark.parametrize(
     "url", ["", "http://a.example", "smtp://", "smtp://a.example:x", "smtp://a:99999", "a.example"]
 )
-def test_what_is_no_mail_server(url: str) -> None:
+def test_a_server_that_does_not_speak_smtp(url: str) -> None:
     with pytest.raises(ValueError, match="must"):
         parse_server(url)
 

@@ -1,4 +1,4 @@
-"""What holds for every notifier, against real sockets, with and without TLS."""
+"""The contract of every notifier, against real sockets, with and without TLS."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ async def test_the_request_is_whole_and_plain(notifier: Notifier) -> None:
 
 
 @pytest.mark.parametrize("status", [200, 201, 204, 400, 404, 410, 429, 500, 503])
-async def test_the_status_is_told(notifier: Notifier, status: int) -> None:
+async def test_the_status_is_reported(notifier: Notifier, status: int) -> None:
     async with Receiver(f"HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n".encode()) as receiver:
         assert await notifier.post(receiver.url(), b"{}", {}) == ReceiverResponse(status)
 
@@ -124,13 +124,13 @@ async def test_early_hints_are_passed_over(notifier: Notifier) -> None:
      b"HTTP/1.1 101 Switching\r\n\r\n",
      b"HTTP/1.1 2000 X\r\n\r\n", b"\x15\x03\x01\x00\x02\r\n\r\n"],
 )  # fmt: skip
-async def test_what_is_no_answer_is_an_error_in_words(notifier: Notifier, reply: bytes) -> None:
+async def test_an_invalid_answer_is_an_error_in_words(notifier: Notifier, reply: bytes) -> None:
     async with Receiver(reply) as receiver:
         answer = await notifier.post(receiver.url(), b"{}", {})
     assert answer.status == 0 and answer.error and answer.sent
 
 
-async def test_nobody_there(notifier: Notifier) -> None:
+async def test_no_server_is_there(notifier: Notifier) -> None:
     async with Receiver(OK) as receiver:
         url = receiver.url()
     answer = await notifier.post(url, b"{}", {})
@@ -257,8 +257,8 @@ async def test_names_that_lead_inside_are_refused_at_delivery() -> None:
 
 
 @pytest.mark.parametrize("rounds", [100, pytest.param(1000, marks=pytest.mark.long)])
-async def test_a_rebinding_name_is_dialled_as_it_was_judged(rounds: int) -> None:
-    """The resolver says inside and outside in turn; what was judged outside is what is dialled."""
+async def test_a_rebinding_name_is_dialled_at_the_address_that_was_checked(rounds: int) -> None:
+    """The resolver says inside and outside in turn; the address that was checked is dialled."""
     answers = [("127.0.0.2",), ("127.0.0.1",)]  # the first is exempt, the canary's is not
     asked: list[str] = []
 

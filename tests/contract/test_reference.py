@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from support.house import make_templates, open_house
+from support.app import make_templates, open_app
 
 pytestmark = pytest.mark.anyio
 
@@ -33,7 +33,7 @@ def departures() -> dict[tuple[str, str], str]:
     rows = tomllib.loads((FOLDER / "departures.toml").read_text(encoding="utf-8"))["departure"]
     assert all(row["why"] for row in rows)
     return {
-        (where, what): row["why"] for row in rows for where in row["where"] for what in row["what"]
+        (where, fact): row["why"] for row in rows for where in row["where"] for fact in row["what"]
     }
 
 
@@ -42,8 +42,8 @@ async def document(tmp_path: Path) -> Object:
     templates, home = tmp_path / "templates", tmp_path / "home"
     templates.mkdir()
     home.mkdir()
-    async with open_house(home, make_templates(templates)) as house:
-        served: Object = house.app().openapi()
+    async with open_app(home, make_templates(templates)) as app:
+        served: Object = app.asgi().openapi()
     return served
 
 
@@ -122,14 +122,14 @@ class Served:
 
 
 def takes(ours: set[str], theirs: str) -> bool:
-    """Whether all that they allow is allowed here."""
+    """Return whether we allow everything that they allow."""
     return "any" in ours or all(
         ours & ({kind} | WIDER.get(kind, set())) for kind in theirs.split("|")
     )
 
 
 def gives(ours: set[str], theirs: str) -> bool:
-    """Whether we answer with nothing but what they allow."""
+    """Return whether our answers stay within what they allow."""
     allowed = {*theirs.split("|")}
     if "number" in allowed:
         allowed.add("integer")
@@ -137,7 +137,7 @@ def gives(ours: set[str], theirs: str) -> bool:
 
 
 def differences(served: Served, fact: Object) -> Iterator[str]:
-    """What is published and not served, or otherwise."""
+    """Return the differences between the published and the served document."""
     if not served.operation:
         yield "no such operation"
         return
@@ -186,7 +186,7 @@ def errors(served: Served, fact: Object) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-async def test_what_was_published_is_served(document: Object, version: str) -> None:
+async def test_the_published_facts_are_served(document: Object, version: str) -> None:
     excused = departures()
     found = [
         f"{fact['request']}: {difference}"

@@ -19,7 +19,7 @@ from fyke.model.results import AttemptBatch, Header, PushedRow, Row, RunTotals
 from fyke.storage.sql.results import delete, read, write
 from fyke.storage.sql.results.drivers import Driver
 from fyke.storage.sql.results.store import SqlResults, open_results
-from support import oracle
+from support import reference_order
 from support.memory import MemoryStorage
 from support.prepared import rows_in
 
@@ -292,7 +292,7 @@ async def test_one_commit_may_upsert_the_same_row_many_times(results: SqlResults
         (("\ud800", "\udc00"), ("\ufffd", "\ufffd")),
     ],
 )
-async def test_upserts_are_told_apart_by_key_and_text(
+async def test_upserts_are_distinguished_by_key_and_text(
     results: SqlResults, one: tuple[str, str], other: tuple[str, str]
 ) -> None:
     await results.open_attempt(RUN, "a")
@@ -396,7 +396,7 @@ async def test_pages_at_any_depth_agree_with_the_walk(
 async def test_pages_follow_a_run_that_grows(
     mixed: SqlResults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Hidden or not, closed or not: what was read before must not hold the next page back."""
+    """Hidden or not, closed or not: rows that were read before must not delay the next page."""
     monkeypatch.setattr(read, "SHALLOW", 0)
     hidden = frozenset("ab")
     await mixed.close_attempt("a")
@@ -505,7 +505,9 @@ async def test_log_lines_have_positions_of_their_own(results: SqlResults) -> Non
 
 
 @pytest.mark.parametrize("count", [1, 100])
-async def test_text_no_database_can_hold_is_replaced_alike(results: SqlResults, count: int) -> None:
+async def test_text_that_no_database_can_store_is_replaced_alike(
+    results: SqlResults, count: int
+) -> None:
     await results.open_attempt(RUN, "a")
     entry = NewLogEntry(4, "g\0\ud800", "caf\u00e9 \udfff\0 \U0001f41f\n", 0)
     await results.commit([AttemptBatch(RUN, "a", log=[entry] * count)])
@@ -630,9 +632,12 @@ async def test_sorted_rows_have_one_order_on_every_database(
         kept = [
             row
             for row in rows
-            if all(oracle.meets(row.data, f.field, f.operator, f.value) for f in choice.filters)
+            if all(
+                reference_order.meets(row.data, f.field, f.operator, f.value)
+                for f in choice.filters
+            )
         ]
-        expected = oracle.ordered(kept, sort.removeprefix("-"), descending=sort[0] == "-")
+        expected = reference_order.ordered(kept, sort.removeprefix("-"), descending=sort[0] == "-")
         assert list(order.positions) == expected
 
 
@@ -708,7 +713,7 @@ async def test_the_store_and_a_follower_want_the_same_lines(results: SqlResults)
         assert await scanned(results, wanted, limit=1000) == expected, wanted
 
 
-async def test_a_scan_cuts_what_is_long_and_tells_its_length(results: SqlResults) -> None:
+async def test_a_scan_cuts_long_values_and_states_their_length(results: SqlResults) -> None:
     await logged(results, (2, "\u00e9" * 2**20), (2, "short"))
     long, short = await results.log_scan(RUN, LogFilter(), low=0, high=9, limit=9, cut=10)
     assert (long.content, long.length, long.cut) == ("\u00e9" * 10, 2**20, True)

@@ -1,4 +1,4 @@
-"""Runs end exactly once, whoever is faster, on both databases: the services over real stores."""
+"""Runs end exactly once in any order of events, on both databases: services over real stores."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ CALLBACK = "https://example.com/hook"
 
 
 @dataclass
-class Stage:
+class Setup:
     """Both stores of one database, and the services that a runner and the timers use."""
 
     storage: Any
     results: SqlResults
-    rings: list[str] = field(default_factory=list)
+    notified: list[str] = field(default_factory=list)
     rules: Rules = FREE
 
     @property
@@ -92,7 +92,7 @@ class Stage:
         return found
 
     async def check_ended_once(self, run: Run) -> Run:
-        """One terminal event, one delivery, no hold left, nothing alive or waiting."""
+        """One terminal event, one delivery, no reserved amount, nothing alive or waiting."""
         now = await self.stored(run)
         assert now.state.terminal
 
@@ -116,283 +116,285 @@ class Stage:
 
 
 @pytest.fixture
-async def stage(state_url: str, tmp_path: Path) -> AsyncIterator[Stage]:
+async def setup(state_url: str, tmp_path: Path) -> AsyncIterator[Setup]:
     url = rows_in(tmp_path) if state_url.startswith("sqlite") else state_url
     migrate_results(url)
-    made = Stage(None, open_results(url, durable=False))
-    made.storage = open_storage(state_url, durable=False, notify=made.rings.append, hiding=HIDING)
+    made = Setup(None, open_results(url, durable=False))
+    made.storage = open_storage(
+        state_url, durable=False, notify=made.notified.append, hiding=HIDING
+    )
     yield made
     await made.storage.close()
     await made.results.close()
 
 
-async def test_the_last_subtask_ends_the_run_and_counts_the_rows(stage: Stage) -> None:
-    run, leases = await stage.start(2)
-    assert (await stage.stored(run)).state is RunState.RUNNING
-    assert await stage.push(leases[0], 3)
-    assert await stage.push(leases[1], 4)
-    assert (await stage.end(leases[0], traffic_bytes=10)).state is RunState.RUNNING
-    await stage.end(leases[1], traffic_bytes=5)
-    now = await stage.check_ended_once(run)
+async def test_the_last_subtask_ends_the_run_and_counts_the_rows(setup: Setup) -> None:
+    run, leases = await setup.start(2)
+    assert (await setup.stored(run)).state is RunState.RUNNING
+    assert await setup.push(leases[0], 3)
+    assert await setup.push(leases[1], 4)
+    assert (await setup.end(leases[0], traffic_bytes=10)).state is RunState.RUNNING
+    await setup.end(leases[1], traffic_bytes=5)
+    now = await setup.check_ended_once(run)
     assert (now.state, now.results, now.traffic_bytes) == (RunState.SUCCEEDED, 7, 15)
-    assert OUTBOX in stage.rings
-    assert f"run:{run.id}" in stage.rings
+    assert OUTBOX in setup.notified
+    assert f"run:{run.id}" in setup.notified
 
 
-async def test_rows_of_a_failed_subtask_are_hidden_in_a_run_that_succeeds(stage: Stage) -> None:
-    run, (good, bad) = await stage.start(2)
-    await stage.push(good, 2)
-    await stage.push(bad, 5)
-    await stage.end(bad, Outcome.EXIT_CODE)
-    await stage.end(good)
-    now = await stage.check_ended_once(run)
+async def test_rows_of_a_failed_subtask_are_hidden_in_a_run_that_succeeds(setup: Setup) -> None:
+    run, (good, bad) = await setup.start(2)
+    await setup.push(good, 2)
+    await setup.push(bad, 5)
+    await setup.end(bad, Outcome.EXIT_CODE)
+    await setup.end(good)
+    now = await setup.check_ended_once(run)
     assert (now.state, now.results) == (RunState.SUCCEEDED, 2)
     assert (now.subtasks_succeeded, now.subtasks_failed) == (1, 1)
-    hidden = await stage.storage.read(lambda tx: tx.runs.hidden_attempts(run.id))
-    assert (await stage.results.totals(run.id, hidden)).rows == 2
+    hidden = await setup.storage.read(lambda tx: tx.runs.hidden_attempts(run.id))
+    assert (await setup.results.totals(run.id, hidden)).rows == 2
 
 
-async def test_all_failed_says_why_the_first_one_did(stage: Stage) -> None:
-    run, (first, second) = await stage.start(2)
-    await stage.end(second, Outcome.TIMEOUT)
-    await stage.end(first, Outcome.OUT_OF_MEMORY)
-    now = await stage.check_ended_once(run)
+async def test_all_failed_says_why_the_first_one_did(setup: Setup) -> None:
+    run, (first, second) = await setup.start(2)
+    await setup.end(second, Outcome.TIMEOUT)
+    await setup.end(first, Outcome.OUT_OF_MEMORY)
+    now = await setup.check_ended_once(run)
     assert (now.state, now.outcome) == (RunState.FAILED, Outcome.OUT_OF_MEMORY)
     assert now.err_msg == "out_of_memory"
 
 
-async def test_subtasks_that_end_together_end_the_run_once(stage: Stage) -> None:
+async def test_subtasks_that_end_together_end_the_run_once(setup: Setup) -> None:
     for _ in range(5):
-        run, leases = await stage.start(8)
-        await asyncio.gather(*(stage.end(lease) for lease in leases))
-        assert (await stage.check_ended_once(run)).state is RunState.SUCCEEDED
+        run, leases = await setup.start(8)
+        await asyncio.gather(*(setup.end(lease) for lease in leases))
+        assert (await setup.check_ended_once(run)).state is RunState.SUCCEEDED
 
 
-async def race_abort(stage: Stage, rng: random.Random) -> RunState:
-    run, [lease] = await stage.start()
+async def race_abort(setup: Setup, rng: random.Random) -> RunState:
+    run, [lease] = await setup.start()
 
     async def abort() -> bool:
         await asyncio.sleep(rng.random() * 0.004)
         try:
-            return await stage.abort(run) is not None
+            return await setup.abort(run) is not None
         except RunNotAbortable:
             return False
 
     async def finish() -> None:
         await asyncio.sleep(rng.random() * 0.004)
-        await stage.end(lease)
+        await setup.end(lease)
 
     aborted, _ = await asyncio.gather(abort(), finish())
-    now = await stage.check_ended_once(run)
+    now = await setup.check_ended_once(run)
     assert now.state is (RunState.ABORTED if aborted else RunState.SUCCEEDED)
-    assert not await stage.push(lease, 1)
+    assert not await setup.push(lease, 1)
     return now.state
 
 
-async def test_abort_and_finish_have_one_winner(stage: Stage) -> None:
+async def test_abort_and_finish_have_one_winner(setup: Setup) -> None:
     rng = random.Random(21)
-    ends = [await race_abort(stage, rng) for _ in range(40)]
+    ends = [await race_abort(setup, rng) for _ in range(40)]
     assert set(ends) == {RunState.ABORTED, RunState.SUCCEEDED}
 
 
 @pytest.mark.long
 @pytest.mark.timeout(900)
-async def test_thousands_of_races_of_abort_and_finish(stage: Stage) -> None:
+async def test_thousands_of_races_of_abort_and_finish(setup: Setup) -> None:
     rng = random.Random(22)
-    ends = [await race_abort(stage, rng) for _ in range(2_500)]
+    ends = [await race_abort(setup, rng) for _ in range(2_500)]
     assert set(ends) == {RunState.ABORTED, RunState.SUCCEEDED}
 
 
-async def test_an_abort_stops_what_runs_and_ends_what_waits(stage: Stage) -> None:
+async def test_an_abort_stops_what_runs_and_ends_what_waits(setup: Setup) -> None:
     def seeded(tx: Transaction) -> tuple[Run, list[Lease]]:
         owner, worker = seed(tx)
         run = seed_run(tx, owner, worker, 3, callback_url=CALLBACK)
         return run, tx.runs.lease("r1", Capacity(100, 10**6, 1), tx.now + 60_000)
 
-    run, [lease] = await stage.storage.write(seeded)
-    await stage.results.open_attempt(run.id, lease.attempt.id)
-    moved = await stage.abort(run)
+    run, [lease] = await setup.storage.write(seeded)
+    await setup.results.open_attempt(run.id, lease.attempt.id)
+    moved = await setup.abort(run)
     assert moved is not None
     assert moved.state is RunState.ABORTING
-    assert STOP in stage.rings
-    orders = await stage.attempts.report([AttemptReport(lease.attempt, AttemptUsage())], 15_000)
+    assert STOP in setup.notified
+    orders = await setup.attempts.report([AttemptReport(lease.attempt, AttemptUsage())], 15_000)
     assert orders.stop[lease.attempt.id].outcome is Outcome.ABORTED
-    await stage.end(lease, Outcome.ABORTED)
-    now = await stage.check_ended_once(run)
+    await setup.end(lease, Outcome.ABORTED)
+    now = await setup.check_ended_once(run)
     assert (now.state, now.subtasks_failed) == (RunState.ABORTED, 0)
 
 
-async def test_a_waiting_run_is_aborted_at_once(stage: Stage) -> None:
+async def test_a_waiting_run_is_aborted_at_once(setup: Setup) -> None:
     def seeded(tx: Transaction) -> Run:
         owner, worker = seed(tx)
         return seed_run(tx, owner, worker, 2, callback_url=CALLBACK)
 
-    run = await stage.storage.write(seeded)
-    await stage.abort(run)
-    assert (await stage.check_ended_once(run)).state is RunState.ABORTED
-    leased = await stage.storage.write(lambda tx: tx.runs.lease("r1", ROOM, tx.now + 1))
+    run = await setup.storage.write(seeded)
+    await setup.abort(run)
+    assert (await setup.check_ended_once(run)).state is RunState.ABORTED
+    leased = await setup.storage.write(lambda tx: tx.runs.lease("r1", ROOM, tx.now + 1))
     assert leased == []
 
 
-async def test_a_runner_that_was_given_up_can_change_nothing(stage: Stage) -> None:
-    run, [lease] = await stage.start()
-    await stage.push(lease, 2)
-    await stage.storage.write(
+async def test_a_runner_that_was_given_up_can_change_nothing(setup: Setup) -> None:
+    run, [lease] = await setup.start()
+    await setup.push(lease, 2)
+    await setup.storage.write(
         lambda tx: tx.runs.renew(lease.attempt.id, lease.attempt.token, tx.now - 1, AttemptUsage(7))
     )
-    assert await stage.attempts.end_lost() == 1
-    now = await stage.check_ended_once(run)
+    assert await setup.attempts.end_lost() == 1
+    now = await setup.check_ended_once(run)
     assert (now.state, now.outcome, now.results) == (RunState.FAILED, Outcome.RUNNER_LOST, 2)
     assert now.traffic_bytes == 7
     # the runner thaws: its rows, its end and its report change nothing
-    assert not await stage.push(lease, 1)
-    assert await stage.end(lease) is None
+    assert not await setup.push(lease, 1)
+    assert await setup.end(lease) is None
     with pytest.raises(StaleLease):
-        await stage.attempts.started(lease.attempt)
-    orders = await stage.attempts.report([AttemptReport(lease.attempt, AttemptUsage(99))], 15_000)
+        await setup.attempts.started(lease.attempt)
+    orders = await setup.attempts.report([AttemptReport(lease.attempt, AttemptUsage(99))], 15_000)
     assert orders.lost == {lease.attempt.id}
-    assert await stage.check_ended_once(run) == now
+    assert await setup.check_ended_once(run) == now
 
 
-async def test_a_traffic_cap_of_the_run_counts_all_its_attempts(stage: Stage) -> None:
+async def test_a_traffic_cap_of_the_run_counts_all_its_attempts(setup: Setup) -> None:
     limits = RunLimits(0.125, 512, 1800, 0, 1_000)
-    run, leases = await stage.start(2, limits=limits)
+    run, leases = await setup.start(2, limits=limits)
     reports = [AttemptReport(lease.attempt, AttemptUsage(traffic_bytes=499)) for lease in leases]
-    assert not (await stage.attempts.report(reports, 15_000)).stop
+    assert not (await setup.attempts.report(reports, 15_000)).stop
     reports = [AttemptReport(lease.attempt, AttemptUsage(traffic_bytes=501)) for lease in leases]
-    orders = await stage.attempts.report(reports, 15_000)
+    orders = await setup.attempts.report(reports, 15_000)
     assert {end.outcome for end in orders.stop.values()} == {Outcome.TRAFFIC_CAP}
     assert len(orders.stop) == 2
     for lease in leases:
-        await stage.end(lease, Outcome.TRAFFIC_CAP, traffic_bytes=501)
-    now = await stage.check_ended_once(run)
+        await setup.end(lease, Outcome.TRAFFIC_CAP, traffic_bytes=501)
+    now = await setup.check_ended_once(run)
     assert (now.state, now.outcome) == (RunState.FAILED, Outcome.TRAFFIC_CAP)
     assert "max_total_traffic" in now.err_msg
 
 
-async def test_a_charge_cap_stops_the_run(stage: Stage) -> None:
-    stage.rules = Rules(Prices(traffic_gb=Decimal(1)), HIDING, 1000, "")
+async def test_a_charge_cap_stops_the_run(setup: Setup) -> None:
+    setup.rules = Rules(Prices(traffic_gb=Decimal(1)), HIDING, 1000, "")
     limits = RunLimits(0.125, 512, 1800, 2_000_000, 0)
-    run, [lease] = await stage.start(limits=limits, hold_micros=2_000_000, bound=SpendingBound.RUN)
+    run, [lease] = await setup.start(limits=limits, hold_micros=2_000_000, bound=SpendingBound.RUN)
     under = [AttemptReport(lease.attempt, AttemptUsage(traffic_bytes=1_900_000_000))]
-    assert not (await stage.attempts.report(under, 15_000)).stop
+    assert not (await setup.attempts.report(under, 15_000)).stop
     over = [AttemptReport(lease.attempt, AttemptUsage(traffic_bytes=2_100_000_000))]
-    orders = await stage.attempts.report(over, 15_000)
+    orders = await setup.attempts.report(over, 15_000)
     assert orders.stop[lease.attempt.id].outcome is Outcome.CHARGE_CAP
-    await stage.end(lease, Outcome.CHARGE_CAP, traffic_bytes=2_100_000_000)
-    now = await stage.check_ended_once(run)
+    await setup.end(lease, Outcome.CHARGE_CAP, traffic_bytes=2_100_000_000)
+    now = await setup.check_ended_once(run)
     assert now.state is RunState.FAILED
     assert now.err_msg == "Stopped: the cap of 2 USD on what this run may cost was reached"
     assert now.usage_micros == 2_000_000  # what it used beyond what was held is not charged
 
 
-async def test_a_report_says_when_the_charge_will_have_used_up_what_is_held(stage: Stage) -> None:
-    stage.rules = Rules(Prices(cpu_hour=Decimal(3600)), HIDING, 1000, "")  # a dollar a second
+async def test_a_report_says_when_the_charge_will_have_used_up_what_is_held(setup: Setup) -> None:
+    setup.rules = Rules(Prices(cpu_hour=Decimal(3600)), HIDING, 1000, "")  # a dollar a second
     limits = RunLimits(1, 512, 1800, 0, 0)
-    run, leases = await stage.start(2, limits=limits, hold_micros=600_000_000)
+    run, leases = await setup.start(2, limits=limits, hold_micros=600_000_000)
     reports = [AttemptReport(lease.attempt, AttemptUsage()) for lease in leases]
-    orders = await stage.attempts.report(reports, 15_000)
+    orders = await setup.attempts.report(reports, 15_000)
     assert orders.again_ms is not None
     assert 200_000 < orders.again_ms <= 300_000  # two of them, so half as long
-    await stage.end(leases[0])
-    orders = await stage.attempts.report(reports[1:], 15_000)
+    await setup.end(leases[0])
+    orders = await setup.attempts.report(reports[1:], 15_000)
     assert orders.again_ms is not None and orders.again_ms > 400_000
-    await stage.end(leases[1])
-    now = await stage.check_ended_once(run)
+    await setup.end(leases[1])
+    now = await setup.check_ended_once(run)
     assert (
         0
         < now.usage_micros
         == sum(
-            await stage.storage.read(
+            await setup.storage.read(
                 lambda tx: [a.busy_ms(0) * 1000 for a in tx.runs.attempts(run.id)]
             )
         )
     )
-    free, [lease] = await stage.start(limits=limits)
-    orders = await stage.attempts.report([AttemptReport(lease.attempt, AttemptUsage())], 15_000)
+    free, [lease] = await setup.start(limits=limits)
+    orders = await setup.attempts.report([AttemptReport(lease.attempt, AttemptUsage())], 15_000)
     assert (free.hold_micros, orders.again_ms, orders.stop) == (0, None, {})
 
 
-async def test_a_run_that_began_when_nothing_cost_anything_costs_nothing(stage: Stage) -> None:
-    run, [lease] = await stage.start()
-    stage.rules = Rules(Prices(traffic_gb=Decimal(1)), HIDING, 1000, "")
-    orders = await stage.attempts.report(
+async def test_a_run_that_began_when_nothing_cost_anything_costs_nothing(setup: Setup) -> None:
+    run, [lease] = await setup.start()
+    setup.rules = Rules(Prices(traffic_gb=Decimal(1)), HIDING, 1000, "")
+    orders = await setup.attempts.report(
         [AttemptReport(lease.attempt, AttemptUsage(traffic_bytes=10**12))], 15_000
     )
     assert orders.stop == {}
-    await stage.end(lease, traffic_bytes=10**12, cpu_ms=5, memory_mb_ms=77)
-    now = await stage.check_ended_once(run)
+    await setup.end(lease, traffic_bytes=10**12, cpu_ms=5, memory_mb_ms=77)
+    now = await setup.check_ended_once(run)
     assert (now.usage_micros, now.traffic_bytes) == (0, 10**12)
     assert (now.cpu_ms, now.memory_mb_ms) == (5, 77)
 
 
-async def test_only_who_holds_the_lease_leaves_points_of_the_curve(stage: Stage) -> None:
-    run, (lease,) = await stage.start()
+async def test_only_who_holds_the_lease_leaves_points_of_the_curve(setup: Setup) -> None:
+    run, (lease,) = await setup.start()
 
     async def points() -> list[int]:
-        return await stage.storage.read(
+        return await setup.storage.read(
             lambda tx: [sample.cpu_ms for sample in tx.samples.of_run(run.id)]
         )
 
     stale = replace(lease.attempt, token=lease.attempt.token + 1)
     assert (
-        await stage.attempts.report([AttemptReport(stale, AttemptUsage(cpu_ms=99))], 15_000)
+        await setup.attempts.report([AttemptReport(stale, AttemptUsage(cpu_ms=99))], 15_000)
     ).lost
     assert await points() == []
-    await stage.attempts.report([AttemptReport(lease.attempt, AttemptUsage(cpu_ms=5))], 15_000)
-    await stage.attempts.report([AttemptReport(lease.attempt, AttemptUsage(cpu_ms=6))], 15_000)
+    await setup.attempts.report([AttemptReport(lease.attempt, AttemptUsage(cpu_ms=5))], 15_000)
+    await setup.attempts.report([AttemptReport(lease.attempt, AttemptUsage(cpu_ms=6))], 15_000)
     assert await points() == [5]  # the next one is not due yet
-    await stage.end(lease, cpu_ms=7)
+    await setup.end(lease, cpu_ms=7)
     assert await points() == [5, 7]  # the end is a point whenever it comes
 
 
-async def test_a_run_without_reports_has_no_curve(stage: Stage) -> None:
-    run, (lease,) = await stage.start()
-    await stage.end(lease, cpu_ms=7)
-    assert await stage.storage.read(lambda tx: tx.samples.of_run(run.id)) == []
+async def test_a_run_without_reports_has_no_curve(setup: Setup) -> None:
+    run, (lease,) = await setup.start()
+    await setup.end(lease, cpu_ms=7)
+    assert await setup.storage.read(lambda tx: tx.samples.of_run(run.id)) == []
 
 
-async def sites_of(stage: Stage, run: Run) -> tuple[list[Any], list[Any]]:
+async def sites_of(setup: Setup, run: Run) -> tuple[list[Any], list[Any]]:
     """(sums of what has ended, what lives) as stored."""
-    return await stage.storage.read(
+    return await setup.storage.read(
         lambda tx: ([*tx.sites.of_run(run.id)], tx.sites.living(run.id))
     )
 
 
-async def test_each_attempt_counts_once_in_the_sites_of_its_run(stage: Stage) -> None:
-    run, (first, second) = await stage.start(parts=2)
-    told = (SiteTraffic("a.example", requests=1, bytes_down=10),)
+async def test_each_attempt_counts_once_in_the_sites_of_its_run(setup: Setup) -> None:
+    run, (first, second) = await setup.start(parts=2)
+    reported = (SiteTraffic("a.example", requests=1, bytes_down=10),)
     last = (SiteTraffic("a.example", requests=2, bytes_down=30), SiteTraffic("b.example", 1))
-    reports = [AttemptReport(lease.attempt, AttemptUsage(), told) for lease in (first, second)]
-    await stage.attempts.report(reports, 60_000)
-    await stage.attempts.report(
+    reports = [AttemptReport(lease.attempt, AttemptUsage(), reported) for lease in (first, second)]
+    await setup.attempts.report(reports, 60_000)
+    await setup.attempts.report(
         [AttemptReport(first.attempt, AttemptUsage())], 60_000
     )  # nothing new
     stale = replace(first.attempt, token=first.attempt.token + 1)
-    orders = await stage.attempts.report([AttemptReport(stale, AttemptUsage(), last)], 60_000)
+    orders = await setup.attempts.report([AttemptReport(stale, AttemptUsage(), last)], 60_000)
     assert orders.lost == {first.attempt.id}
-    assert await sites_of(stage, run) == ([], [told, told])
+    assert await sites_of(setup, run) == ([], [reported, reported])
 
-    for _ in range(2):  # whoever tells it again changes nothing
-        await stage.attempts.ended(first.attempt, SUCCESS, AttemptUsage(), actor="test", sites=last)
-    assert await sites_of(stage, run) == ([*last], [told])
-    await stage.attempts.ended(
+    for _ in range(2):  # a second report changes nothing
+        await setup.attempts.ended(first.attempt, SUCCESS, AttemptUsage(), actor="test", sites=last)
+    assert await sites_of(setup, run) == ([*last], [reported])
+    await setup.attempts.ended(
         second.attempt, End(Outcome.RUNNER_LOST), AttemptUsage(), actor="timers"
     )
     both = SiteTraffic("a.example", requests=3, bytes_down=40)
-    assert await sites_of(stage, run) == ([both, last[1]], [])
-    late = await stage.attempts.report(
+    assert await sites_of(setup, run) == ([both, last[1]], [])
+    late = await setup.attempts.report(
         [AttemptReport(second.attempt, AttemptUsage(), last)], 60_000
     )
     assert late.lost == {second.attempt.id}
-    assert await sites_of(stage, run) == ([both, last[1]], [])
+    assert await sites_of(setup, run) == ([both, last[1]], [])
 
 
-async def test_a_run_has_a_bounded_number_of_sites(stage: Stage) -> None:
-    run, leases = await stage.start(parts=3)
+async def test_a_run_has_a_bounded_number_of_sites(setup: Setup) -> None:
+    run, leases = await setup.start(parts=3)
     for n, lease in enumerate(leases):
         many = tuple(SiteTraffic(f"{n}-{k}.example", requests=1) for k in range(150))
-        await stage.attempts.ended(lease.attempt, SUCCESS, AttemptUsage(), actor="test", sites=many)
-    found, _ = await sites_of(stage, run)
+        await setup.attempts.ended(lease.attempt, SUCCESS, AttemptUsage(), actor="test", sites=many)
+    found, _ = await sites_of(setup, run)
     assert len(found) == 201
     assert sum(site.requests for site in found) == 450

@@ -232,11 +232,13 @@ async def test_no_walk_reads_a_whole_table(state: State) -> None:
                     "EXPLAIN QUERY PLAN " if connection.dialect.name == "sqlite" else "EXPLAIN "
                 )
                 found = connection.execute(text(explain + statement), query.values | {"most": 5})
-                told = " ".join(str(value) for row in found for value in row)
+                query_plan = " ".join(str(value) for row in found for value in row)
                 if connection.dialect.name == "sqlite":
-                    assert f"INDEX {index}" in told, told
-                    assert "TEMP B-TREE" not in told and "SCAN runs" not in told, told
+                    assert f"INDEX {index}" in query_plan, query_plan
+                    assert "TEMP B-TREE" not in query_plan and "SCAN runs" not in query_plan, (
+                        query_plan
+                    )
                 else:
-                    assert "Seq Scan" not in told, (
-                        told
+                    assert "Seq Scan" not in query_plan, (
+                        query_plan
                     )  # which index it takes is for its figures to say

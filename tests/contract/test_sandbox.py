@@ -1,4 +1,4 @@
-"""The contract of ``Sandbox`` and ``Box``, over every spawner that this user can have.
+"""The contract of ``Sandbox``, over every spawner that this user can have.
 
 As root that is the launcher; the direct spawner is for plain users, and
 ``tests/integration/sandbox/test_plain_user.py`` runs this file as one.
@@ -29,7 +29,7 @@ from fyke.contracts.execution import (
 from fyke.kit.ids import new_ulid
 from fyke.model.worker import Language
 from fyke.sandbox.isolated import GO_PROGRAM
-from integration.sandbox.boxes import MIB, ROOT, SPAWNERS, Site, drain, line, site, version
+from integration.sandbox.sandboxes import MIB, ROOT, SPAWNERS, Site, drain, line, site, version
 
 pytestmark = [
     pytest.mark.anyio,
@@ -60,7 +60,7 @@ async def test_success_is_zero(place: Site) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT])
-async def test_a_signal_is_told_apart(place: Site, number: signal.Signals) -> None:
+async def test_a_signal_is_recognised(place: Site, number: signal.Signals) -> None:
     _, _, ended = await place.run(f"import os\nos.kill(os.getpid(), {int(number)})")
     assert (ended.signal, ended.out_of_memory) == (number, False)
 
@@ -71,13 +71,13 @@ async def test_an_unhandled_exception(place: Site) -> None:
     assert "ValueError: lost" in err
 
 
-async def test_out_of_memory_is_told_apart(place: Site) -> None:
+async def test_out_of_memory_is_recognised(place: Site) -> None:
     code = "a = []\nwhile True:\n    a.append(bytearray(1 << 20))\n"
     _, _, ended = await place.run(code, memory=64 * MIB)
     assert (ended.signal, ended.out_of_memory) == (signal.SIGKILL, True)
 
 
-async def test_a_child_out_of_memory_ends_the_whole_box(place: Site) -> None:
+async def test_a_child_out_of_memory_ends_the_whole_sandbox(place: Site) -> None:
     code = """
 import os, time
 if os.fork() == 0:
@@ -91,9 +91,9 @@ time.sleep(600)
 
 
 async def test_the_environment_is_the_given_one_and_the_base(place: Site) -> None:
-    box = await place.open("import os, json\nprint(json.dumps(dict(os.environ)))")
-    await box.launch({"GREETING": "hello = world", "PROXY_DOMAIN": "127.0.0.1:1080"})
-    out, _ = await drain(box)
+    sandbox = await place.open("import os, json\nprint(json.dumps(dict(os.environ)))")
+    await sandbox.launch({"GREETING": "hello = world", "PROXY_DOMAIN": "127.0.0.1:1080"})
+    out, _ = await drain(sandbox)
     seen = json.loads(out)
     seen.pop("LC_CTYPE", None)
     assert seen == {
@@ -108,11 +108,11 @@ async def test_the_environment_is_the_given_one_and_the_base(place: Site) -> Non
 
 
 async def test_no_code_runs_before_launch(place: Site) -> None:
-    box = await place.open("print('ran')")
+    sandbox = await place.open("print('ran')")
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(box.wait(), 0.3)
-    await box.launch({})
-    assert (await drain(box))[0] == "ran\n"
+        await asyncio.wait_for(sandbox.wait(), 0.3)
+    await sandbox.launch({})
+    assert (await drain(sandbox))[0] == "ran\n"
 
 
 async def test_the_bundle_becomes_the_work_folder(place: Site) -> None:
@@ -134,19 +134,19 @@ open("new", "w").write("made")
     }
     bundle = place.bundle(files)
     (bundle / "run").chmod(0o755)
-    box = await place.open(files)
+    sandbox = await place.open(files)
     source = next(iter((place.home / "cache" / "bundles").glob("*/lib"))).parent
-    await box.launch({})
-    out, err = await drain(box)
+    await sandbox.launch({})
+    out, err = await drain(sandbox)
     assert err == ""
     assert "./lib/deep/data.bin 0o644 1" in out
     assert "./lib 0o755 -" in out
-    assert (await box.wait()).code == 0
+    assert (await sandbox.wait()).code == 0
     assert (source / "main.py").read_text() == code
 
 
 async def test_executable_files_stay_executable(place: Site) -> None:
-    box = await place.open(
+    sandbox = await place.open(
         {
             "main.py": "import subprocess\nprint(subprocess.check_output(['./tool']).decode())",
             "tool": "#!/bin/sh\necho from tool\n",
@@ -154,30 +154,30 @@ async def test_executable_files_stay_executable(place: Site) -> None:
     )
     bundle = max((place.home / "cache" / "bundles").iterdir(), key=lambda p: p.stat().st_mtime_ns)
     (bundle / "tool").chmod(0o755)
-    await box.launch({})
-    assert (await drain(box))[0].strip() == "from tool"
+    await sandbox.launch({})
+    assert (await drain(sandbox))[0].strip() == "from tool"
     assert stat.S_IMODE((bundle / "main.py").stat().st_mode) & 0o444 == 0o444
 
 
 @pytest.mark.needs("node")
 async def test_a_node_worker_finds_its_modules(place: Site) -> None:
     modules = place.bundle({"greet/index.js": "module.exports = () => 'hello from a module'"})
-    box = await place.open(
+    sandbox = await place.open(
         {"main.js": "console.log(require('greet')())"},
         language=Language.NODE,
         environment=modules,
         memory=512 * MIB,
     )
-    await box.launch({})
-    out, err = await drain(box)
+    await sandbox.launch({})
+    out, err = await drain(sandbox)
     assert (out, err) == ("hello from a module\n", "")
 
 
 async def test_a_compiled_worker_runs(place: Site) -> None:
-    script = "#!/bin/sh\necho compiled, as far as the box can tell\n"
-    box = await place.open({"main": script}, language=Language.GO)
-    await box.launch({})
-    assert (await drain(box))[0].startswith("compiled")
+    script = "#!/bin/sh\necho compiled, as far as the sandbox knows\n"
+    sandbox = await place.open({"main": script}, language=Language.GO)
+    await sandbox.launch({})
+    assert (await drain(sandbox))[0].startswith("compiled")
 
 
 async def test_a_python_environment_is_used(place: Site) -> None:
@@ -185,28 +185,28 @@ async def test_a_python_environment_is_used(place: Site) -> None:
     (env / "bin").mkdir()
     (env / "bin" / "python").symlink_to("/usr/bin/python3")
     subprocess.run(["chmod", "-R", "a+rX", str(env)], check=True)
-    box = await place.open(
+    sandbox = await place.open(
         "import sys, os\nprint(sys.executable, os.environ['PATH'], os.listdir('/env'))",
         environment=env,
     )
-    await box.launch({})
-    out, err = await drain(box)
+    await sandbox.launch({})
+    out, err = await drain(sandbox)
     assert out.startswith("/env/bin/python /env/bin:/usr/local/bin"), err
 
 
-async def test_what_cannot_be_executed_says_so(place: Site) -> None:
-    box = await place.open({"main": b"\x7fELF broken"}, language=Language.GO)
-    await box.launch({})
-    _, err = await drain(box)
+async def test_a_file_that_cannot_be_executed_says_so(place: Site) -> None:
+    sandbox = await place.open({"main": b"\x7fELF broken"}, language=Language.GO)
+    await sandbox.launch({})
+    _, err = await drain(sandbox)
     assert f"cannot start {GO_PROGRAM}" in err
-    assert (await box.wait()).code == 126
+    assert (await sandbox.wait()).code == 126
 
 
-async def test_launch_of_a_box_that_died_is_our_fault(place: Site) -> None:
-    box = await place.open("print('never')")
-    await box.kill()
+async def test_launching_a_dead_sandbox_is_a_platform_error(place: Site) -> None:
+    sandbox = await place.open("print('never')")
+    await sandbox.kill()
     with pytest.raises(SandboxFault):
-        await box.launch({})
+        await sandbox.launch({})
 
 
 async def test_terminate_asks_and_the_worker_may_answer(place: Site) -> None:
@@ -219,43 +219,43 @@ signal.signal(signal.SIGTERM, leave)
 print("up", flush=True)
 time.sleep(600)
 """
-    box = await place.open(code)
-    await box.launch({})
-    assert await line(box) == "up"
-    await box.terminate()
-    assert (await drain(box))[0] == "bye\n"
-    ended = await box.wait()
+    sandbox = await place.open(code)
+    await sandbox.launch({})
+    assert await line(sandbox) == "up"
+    await sandbox.terminate()
+    assert (await drain(sandbox))[0] == "bye\n"
+    ended = await sandbox.wait()
     assert (ended.code, ended.signal) == (3, 0)
 
 
 async def test_terminate_without_a_handler(place: Site) -> None:
-    box = await place.open(SLEEP)
-    await box.launch({})
-    await line(box)
-    await box.terminate()
-    assert (await box.wait()).signal == signal.SIGTERM
+    sandbox = await place.open(SLEEP)
+    await sandbox.launch({})
+    await line(sandbox)
+    await sandbox.terminate()
+    assert (await sandbox.wait()).signal == signal.SIGTERM
 
 
 async def test_kill_ends_one_that_does_not_listen(place: Site) -> None:
-    box = await place.open(DEAF)
-    await box.launch({})
-    await line(box)
-    await box.terminate()
+    sandbox = await place.open(DEAF)
+    await sandbox.launch({})
+    await line(sandbox)
+    await sandbox.terminate()
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(box.wait(), 0.3)
-    await box.kill()
-    ended = await box.wait()
+        await asyncio.wait_for(sandbox.wait(), 0.3)
+    await sandbox.kill()
+    ended = await sandbox.wait()
     assert (ended.signal, ended.out_of_memory) == (signal.SIGKILL, False)
-    await box.kill()
-    await box.terminate()
+    await sandbox.kill()
+    await sandbox.terminate()
 
 
-DOORS = {"sdk": 20086, "proxy": 1080, "cdp": 9222, "proxy6000": 6000} | (
+LISTENERS = {"sdk": 20086, "proxy": 1080, "cdp": 9222, "proxy6000": 6000} | (
     {"cdp80": 80} if ROOT else {}
 )
 
 
-@pytest.mark.parametrize(("name", "port"), DOORS.items())
+@pytest.mark.parametrize(("name", "port"), LISTENERS.items())
 async def test_listeners_lead_inside(place: Site, name: str, port: int) -> None:
     code = f"""
 import socket
@@ -263,17 +263,17 @@ s = socket.create_connection(("127.0.0.1", {port}))
 s.sendall(b"ping from inside")
 print(s.recv(100).decode())
 """
-    box = await place.open(code)
-    assert set(box.listeners) == set(DOORS)
-    listener = box.listeners[name]
+    sandbox = await place.open(code)
+    assert set(sandbox.listeners) == set(LISTENERS)
+    listener = sandbox.listeners[name]
     assert not listener.get_inheritable()
-    await box.launch({})
+    await sandbox.launch({})
     loop = asyncio.get_running_loop()
     peer, _ = await asyncio.wait_for(loop.sock_accept(listener), 20)
     with peer:
         assert await loop.sock_recv(peer, 100) == b"ping from inside"
         await loop.sock_sendall(peer, b"pong from outside")
-    assert (await drain(box))[0] == "pong from outside\n"
+    assert (await drain(sandbox))[0] == "pong from outside\n"
 
 
 async def test_addresses_in_published_workers_lead_to_the_loopback(place: Site) -> None:
@@ -288,7 +288,7 @@ async def test_addresses_in_published_workers_lead_to_the_loopback(place: Site) 
     assert out == "{'127.0.0.1'}\n", err
 
 
-async def test_two_boxes_have_their_own_ports(place: Site) -> None:
+async def test_two_sandboxes_have_their_own_ports(place: Site) -> None:
     first, second = (
         await place.open(SLEEP),
         await place.open(
@@ -313,47 +313,47 @@ open("data", "wb").write(bytes(3 << 20))
 print("done", flush=True)
 time.sleep(600)
 """
-    box = await place.open(code)
-    await box.launch({})
-    await line(box)
-    used = await box.usage()
+    sandbox = await place.open(code)
+    await sandbox.launch({})
+    await line(sandbox)
+    used = await sandbox.usage()
     assert used.cpu_ms >= 450
     assert 40 * MIB <= used.memory_peak <= 200 * MIB
     assert 3 * MIB <= used.work_bytes <= 4 * MIB
-    await box.close()
-    after = await box.usage()
+    await sandbox.close()
+    after = await sandbox.usage()
     assert after.cpu_ms >= used.cpu_ms
     assert after != SandboxUsage()
 
 
 async def test_close_removes_all_and_may_be_repeated(place: Site) -> None:
-    box = await place.open(DEAF)
-    await box.launch({})
-    await line(box)
+    sandbox = await place.open(DEAF)
+    await sandbox.launch({})
+    await line(sandbox)
     assert len(os.listdir(place.work)) == 1
-    listeners = box.listeners
+    listeners = sandbox.listeners
     assert all(listener.fileno() >= 0 for listener in listeners.values())
-    await asyncio.gather(box.close(), box.close())
-    await box.close()
+    await asyncio.gather(sandbox.close(), sandbox.close())
+    await sandbox.close()
     assert os.listdir(place.work) == []
     assert {name: listener.fileno() for name, listener in listeners.items()} == dict.fromkeys(
         listeners, -1
     )
-    assert (await box.wait()).signal == signal.SIGKILL
+    assert (await sandbox.wait()).signal == signal.SIGKILL
 
 
 async def test_close_before_launch(place: Site) -> None:
-    box = await place.open("print('never')")
-    await box.close()
+    sandbox = await place.open("print('never')")
+    await sandbox.close()
     assert os.listdir(place.work) == []
 
 
-async def test_output_ends_when_the_box_is_closed(place: Site) -> None:
-    box = await place.open(SLEEP)
-    await box.launch({})
-    reading = asyncio.create_task(drain(box))
+async def test_output_ends_when_the_sandbox_is_closed(place: Site) -> None:
+    sandbox = await place.open(SLEEP)
+    await sandbox.launch({})
+    reading = asyncio.create_task(drain(sandbox))
     await asyncio.sleep(0.2)
-    await box.close()
+    await sandbox.close()
     assert (await asyncio.wait_for(reading, 10))[0] in ("up\n", "")
 
 
@@ -382,13 +382,13 @@ def _spec(place: Site) -> SandboxSpec:
 
 async def test_sweep_leaves_the_living_alone(place: Site) -> None:
     name = new_ulid()
-    box = await place.open(SLEEP, name=name)
-    await box.launch({})
-    await line(box)
+    sandbox = await place.open(SLEEP, name=name)
+    await sandbox.launch({})
+    await line(sandbox)
     assert await place.sandbox.sweep(frozenset({name})) == []
     assert await place.sandbox.sweep(frozenset()) == []  # held by this very process
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(box.wait(), 0.2)
+        await asyncio.wait_for(sandbox.wait(), 0.2)
 
 
 async def test_sweep_removes_folders_of_the_dead(place: Site) -> None:
@@ -423,19 +423,21 @@ async def test_standard_input_is_empty(place: Site) -> None:
 
 
 async def test_signals_have_their_defaults(place: Site) -> None:
-    box = await place.open(
+    sandbox = await place.open(
         {"main": "#!/bin/sh\ngrep -E 'SigIgn|SigBlk' /proc/self/status\n"}, language=Language.GO
     )
-    await box.launch({})
-    out, _ = await drain(box)
+    await sandbox.launch({})
+    out, _ = await drain(sandbox)
     assert [row.split()[1] for row in out.splitlines()] == ["0" * 16] * 2
 
 
 async def test_a_flood_of_output_is_held_back_not_lost(place: Site) -> None:
-    box = await place.open("import sys\nfor i in range(200000): sys.stdout.write('%010d\\n' % i)")
-    await box.launch({})
+    sandbox = await place.open(
+        "import sys\nfor i in range(200000): sys.stdout.write('%010d\\n' % i)"
+    )
+    await sandbox.launch({})
     await asyncio.sleep(0.3)
-    out, _ = await drain(box)
+    out, _ = await drain(sandbox)
     assert len(out) == 200_000 * 11
     assert out.endswith("0000199999\n")
 
@@ -447,20 +449,20 @@ async def test_cpu_limit_after_the_grace(place: Site) -> None:
     code = """
 import time
 print("up", flush=True)
-wall, cpu = time.monotonic(), time.process_time()
-while time.monotonic() < wall + 0.4: pass
+start, cpu = time.monotonic(), time.process_time()
+while time.monotonic() < start + 0.4: pass
 print(time.process_time() - cpu, flush=True)
 time.sleep(0.3)
-wall, cpu = time.monotonic(), time.process_time()
-while time.monotonic() < wall + 2: pass
+start, cpu = time.monotonic(), time.process_time()
+while time.monotonic() < start + 2: pass
 print(time.process_time() - cpu, flush=True)
 """
-    box = await place.open(code, cpus=0.2)
-    await box.launch({})
-    await line(box)
-    free = float(await line(box))
-    await box.apply_cpu_limit()
-    bound = float(await line(box))
+    sandbox = await place.open(code, cpus=0.2)
+    await sandbox.launch({})
+    await line(sandbox)
+    free = float(await line(sandbox))
+    await sandbox.apply_cpu_limit()
+    bound = float(await line(sandbox))
     assert bound / 2 < 0.35
     assert free / 0.4 > bound / 2  # the boot ran without the limit
 
@@ -471,8 +473,8 @@ async def test_probe_reports_the_level(place: Site, request: pytest.FixtureReque
     assert names[0] == "bubblewrap"
     assert {"user namespace", "unprivileged user", "seccomp", "network", "proc"} <= set(names)
     assert {"capabilities", "no new privileges", "read-only system", "limits"} <= set(names)
-    walls = [passed for name, passed, _ in report.checks if name != "limits"]
-    assert all(walls), report
+    passed_checks = [passed for name, passed, _ in report.checks if name != "limits"]
+    assert all(passed_checks), report
     kind, _ = await place.spawner.limits()
     assert report.level is (Isolation.NO_LIMITS if kind == "none" else Isolation.FULL), report
     assert report.reason
@@ -480,8 +482,8 @@ async def test_probe_reports_the_level(place: Site, request: pytest.FixtureReque
 
 
 async def test_descriptors_are_not_inherited_by_our_children(place: Site) -> None:
-    box = await place.open(SLEEP)
-    for listener in box.listeners.values():
+    sandbox = await place.open(SLEEP)
+    for listener in sandbox.listeners.values():
         assert isinstance(listener, socket.socket)
         assert not os.get_inheritable(listener.fileno())
     out = subprocess.run(

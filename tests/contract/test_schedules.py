@@ -1,5 +1,5 @@
 """The contract of schedules in the state, and that each planned time fires once, on both
-databases, whoever else looks at the clock.
+databases, whichever servers check the schedule as well.
 """
 
 from __future__ import annotations
@@ -88,8 +88,8 @@ class Server:
 
 
 @dataclass
-class Place:
-    """A task in a state whose clock is ours, and servers that look after its schedule."""
+class Setup:
+    """A task in a state with a manual clock, and servers that run its schedule."""
 
     url: str
     clock: ManualClock
@@ -155,8 +155,8 @@ class Place:
 
 
 @pytest.fixture
-async def place(state_url: str) -> AsyncIterator[Place]:
-    made = Place(state_url, ManualClock(START))
+async def setup(state_url: str) -> AsyncIterator[Setup]:
+    made = Setup(state_url, ManualClock(START))
     made.add_server()
 
     def work(tx: Transaction) -> Task:
@@ -170,9 +170,9 @@ async def place(state_url: str) -> AsyncIterator[Place]:
         await server.storage.close()
 
 
-async def test_what_is_put_is_read_back(place: Place) -> None:
+async def test_a_stored_schedule_is_read_back(setup: Setup) -> None:
     plan = ScheduleSpec(ScheduleKind.MONTHLY, time="09:30", day=31, time_zone="Europe/Berlin")
-    made = await place.schedule(
+    made = await setup.schedule(
         ScheduleEdit(
             True,
             ScheduleKind.MONTHLY,
@@ -184,357 +184,359 @@ async def test_what_is_put_is_read_back(place: Place) -> None:
         )
     )
     assert (made.plan, made.overlap, made.enabled) == (plan, OverlapPolicy.SKIP, True)
-    assert await place.storage.read(lambda tx: tx.schedules.of_tasks([place.task.id, "x"])) == {
-        place.task.id: made
+    assert await setup.storage.read(lambda tx: tx.schedules.of_tasks([setup.task.id, "x"])) == {
+        setup.task.id: made
     }
-    assert await place.storage.read(lambda tx: tx.schedules.next_due()) == made.next_at
-    assert await place.storage.read(lambda tx: tx.schedules.due(made.next_at - 1, 9)) == []
-    assert await place.storage.read(lambda tx: tx.schedules.due(made.next_at, 9)) == [made]
-    await place.storage.write(lambda tx: tx.tasks.delete(place.task.id))
-    assert await place.storage.read(lambda tx: tx.schedules.next_due()) is None
+    assert await setup.storage.read(lambda tx: tx.schedules.next_due()) == made.next_at
+    assert await setup.storage.read(lambda tx: tx.schedules.due(made.next_at - 1, 9)) == []
+    assert await setup.storage.read(lambda tx: tx.schedules.due(made.next_at, 9)) == [made]
+    await setup.storage.write(lambda tx: tx.tasks.delete(setup.task.id))
+    assert await setup.storage.read(lambda tx: tx.schedules.next_due()) is None
 
 
-async def test_a_time_that_has_come_starts_a_run_and_moves_the_schedule_on(place: Place) -> None:
-    await place.schedule(EVERY_MINUTE)
-    assert (await place.firing.work_off()).seconds == 60
-    assert await place.runs() == []
-    place.clock.advance(60)
-    assert (await place.firing.work_off()).seconds == 60
-    [run] = await place.runs()
-    assert (run.origin, run.task_id) == (Origin.SCHEDULE, place.task.id)
-    [fire] = await place.fires()
+async def test_a_time_that_has_come_starts_a_run_and_moves_the_schedule_on(setup: Setup) -> None:
+    await setup.schedule(EVERY_MINUTE)
+    assert (await setup.firing.work_off()).seconds == 60
+    assert await setup.runs() == []
+    setup.clock.advance(60)
+    assert (await setup.firing.work_off()).seconds == 60
+    [run] = await setup.runs()
+    assert (run.origin, run.task_id) == (Origin.SCHEDULE, setup.task.id)
+    [fire] = await setup.fires()
     at = START + MINUTE
-    assert fire == Fire(place.task.id, at, FireState.STARTED, run.id, "", 1, at)
-    schedule = await place.now()
+    assert fire == Fire(setup.task.id, at, FireState.STARTED, run.id, "", 1, at)
+    schedule = await setup.now()
     assert (schedule.next_at, schedule.last_fired_at) == (START + 2 * MINUTE, START + MINUTE)
-    task = await place.storage.read(lambda tx: tx.tasks.get(place.task.id))
+    task = await setup.storage.read(lambda tx: tx.tasks.get(setup.task.id))
     assert task is not None and (task.run_times, task.last_run_id) == (1, run.id)
 
 
-async def test_the_latest_missed_time_within_an_hour_is_made_up_for(place: Place) -> None:
-    await place.schedule(ScheduleEdit(enabled=True, kind=ScheduleKind.CRON, cron="0 * * * *"))
-    place.at(START + 5 * HOUR + 20 * MINUTE)
-    await place.firing.work_off()
-    fires = await place.fires()
+async def test_the_latest_missed_time_within_an_hour_is_made_up_for(setup: Setup) -> None:
+    await setup.schedule(ScheduleEdit(enabled=True, kind=ScheduleKind.CRON, cron="0 * * * *"))
+    setup.at(START + 5 * HOUR + 20 * MINUTE)
+    await setup.firing.work_off()
+    fires = await setup.fires()
     assert [(f.planned_at - START, f.state, f.count) for f in fires] == [
         (HOUR, FireState.MISSED, 4), (5 * HOUR, FireState.STARTED, 1),
     ]  # fmt: skip
-    assert (await place.now()).missed == 4 and len(await place.runs()) == 1
+    assert (await setup.now()).missed == 4 and len(await setup.runs()) == 1
 
 
-async def test_what_was_missed_by_more_than_an_hour_is_only_counted(place: Place) -> None:
-    await place.schedule(ScheduleEdit(enabled=True, kind=ScheduleKind.DAILY, time="06:00"))
-    place.at(START + 3 * DAY)
-    await place.firing.work_off()
-    schedule = await place.now()
+async def test_times_missed_by_more_than_an_hour_are_only_counted(setup: Setup) -> None:
+    await setup.schedule(ScheduleEdit(enabled=True, kind=ScheduleKind.DAILY, time="06:00"))
+    setup.at(START + 3 * DAY)
+    await setup.firing.work_off()
+    schedule = await setup.now()
     assert (schedule.missed, schedule.next_at) == (3, START + 3 * DAY + 6 * HOUR)
-    assert await place.runs() == []
+    assert await setup.runs() == []
 
 
-async def test_a_schedule_that_fires_once_is_off_afterwards(place: Place) -> None:
-    await place.schedule(
+async def test_a_schedule_that_fires_once_is_off_afterwards(setup: Setup) -> None:
+    await setup.schedule(
         ScheduleEdit(enabled=True, kind=ScheduleKind.ONCE, date="2026-01-01", time="00:01")
     )
-    place.clock.advance(61)
-    assert (await place.firing.work_off()).seconds is None
-    schedule = await place.now()
-    assert (schedule.enabled, schedule.next_at, len(await place.runs())) == (False, 0, 1)
+    setup.clock.advance(61)
+    assert (await setup.firing.work_off()).seconds is None
+    schedule = await setup.now()
+    assert (schedule.enabled, schedule.next_at, len(await setup.runs())) == (False, 0, 1)
 
 
-async def test_a_refused_start_is_recorded_and_the_schedule_goes_on(place: Place) -> None:
-    await place.schedule(EVERY_MINUTE)
-    place.servers[0].starts.error = VersionUnavailable("Worker version unavailable: v1 is gone")
-    place.clock.advance(60)
-    await place.firing.work_off()
-    [fire] = await place.fires()
+async def test_a_refused_start_is_recorded_and_the_schedule_goes_on(setup: Setup) -> None:
+    await setup.schedule(EVERY_MINUTE)
+    setup.servers[0].starts.error = VersionUnavailable("Worker version unavailable: v1 is gone")
+    setup.clock.advance(60)
+    await setup.firing.work_off()
+    [fire] = await setup.fires()
     assert (fire.state, fire.reason) == (
         FireState.REFUSED,
         "Worker version unavailable: v1 is gone",
     )
-    assert (await place.now()).last_error == fire.reason
-    place.servers[0].starts.error = None
-    place.clock.advance(60)
-    await place.firing.work_off()
-    assert (await place.now()).last_error == "" and len(await place.runs()) == 1
+    assert (await setup.now()).last_error == fire.reason
+    setup.servers[0].starts.error = None
+    setup.clock.advance(60)
+    await setup.firing.work_off()
+    assert (await setup.now()).last_error == "" and len(await setup.runs()) == 1
 
 
-async def test_while_a_part_is_down_the_time_is_tried_again(place: Place) -> None:
-    await place.schedule(EVERY_MINUTE)
-    place.servers[0].starts.error = Unavailable("The disk is nearly full")
-    place.clock.advance(60)
-    assert (await place.firing.work_off()).seconds == 10
-    assert await place.fires() == []
-    place.servers[0].starts.error = None
-    await place.firing.work_off()
-    assert await place.fires() == []  # not at once again
-    place.clock.advance(10)
-    await place.firing.work_off()
-    [fire] = await place.fires()
+async def test_while_a_part_is_down_the_time_is_tried_again(setup: Setup) -> None:
+    await setup.schedule(EVERY_MINUTE)
+    setup.servers[0].starts.error = Unavailable("The disk is nearly full")
+    setup.clock.advance(60)
+    assert (await setup.firing.work_off()).seconds == 10
+    assert await setup.fires() == []
+    setup.servers[0].starts.error = None
+    await setup.firing.work_off()
+    assert await setup.fires() == []  # not at once again
+    setup.clock.advance(10)
+    await setup.firing.work_off()
+    [fire] = await setup.fires()
     assert (fire.planned_at, fire.state) == (START + MINUTE, FireState.STARTED)
 
 
-async def test_one_that_fails_does_not_hold_up_the_others(place: Place) -> None:
-    await place.schedule(EVERY_MINUTE)
+async def test_one_that_fails_does_not_delay_the_others(setup: Setup) -> None:
+    await setup.schedule(EVERY_MINUTE)
 
     def work(tx: Transaction) -> Task:
-        task = records.task(place.task.account_id, place.task.worker_id)
+        task = records.task(setup.task.account_id, setup.task.worker_id)
         tx.tasks.add(task)
         change_schedule(tx, task, EVERY_MINUTE, OWN_NAMES)
         return task
 
-    other = await place.storage.write(work)
-    original = place.servers[0].starts.start_task
+    other = await setup.storage.write(work)
+    original = setup.servers[0].starts.start_task
 
     async def start(caller: Any, task_ref: str, *rest: Any, **more: Any) -> Run:
-        if task_ref == place.task.id:
+        if task_ref == setup.task.id:
             raise ZeroDivisionError
         return await original(caller, task_ref, *rest, **more)
 
-    place.servers[0].starts.start_task = start  # type: ignore[method-assign]
-    place.clock.advance(60)
-    await place.firing.work_off()
-    assert [run.task_id for run in await place.runs()] == [other.id]
+    setup.servers[0].starts.start_task = start  # type: ignore[method-assign]
+    setup.clock.advance(60)
+    await setup.firing.work_off()
+    assert [run.task_id for run in await setup.runs()] == [other.id]
 
 
-async def test_skip_starts_nothing_while_a_run_is_not_over(place: Place) -> None:
-    await place.schedule(replace(EVERY_MINUTE, overlap=OverlapPolicy.SKIP))
+async def test_skip_starts_nothing_while_a_run_is_not_over(setup: Setup) -> None:
+    await setup.schedule(replace(EVERY_MINUTE, overlap=OverlapPolicy.SKIP))
     for _ in range(3):
-        place.clock.advance(60)
-        await place.firing.work_off()
-    [run] = await place.runs()
-    assert [f.state for f in await place.fires()] == [FireState.STARTED] + [FireState.SKIPPED] * 2
-    assert run.id in (await place.fires())[1].reason
-    await place.end(run.id)
-    place.clock.advance(60)
-    await place.firing.work_off()
-    assert len(await place.runs()) == 2
+        setup.clock.advance(60)
+        await setup.firing.work_off()
+    [run] = await setup.runs()
+    assert [f.state for f in await setup.fires()] == [FireState.STARTED] + [FireState.SKIPPED] * 2
+    assert run.id in (await setup.fires())[1].reason
+    await setup.end(run.id)
+    setup.clock.advance(60)
+    await setup.firing.work_off()
+    assert len(await setup.runs()) == 2
 
 
-async def test_allow_starts_another_run_beside(place: Place) -> None:
-    await place.schedule(EVERY_MINUTE)
+async def test_allow_starts_another_run_beside(setup: Setup) -> None:
+    await setup.schedule(EVERY_MINUTE)
     for _ in range(3):
-        place.clock.advance(60)
-        await place.firing.work_off()
-    assert len(await place.runs()) == 3
+        setup.clock.advance(60)
+        await setup.firing.work_off()
+    assert len(await setup.runs()) == 3
 
 
-async def test_queue_holds_one_run_until_the_former_is_over(place: Place) -> None:
-    await place.schedule(replace(EVERY_MINUTE, overlap=OverlapPolicy.QUEUE))
+async def test_the_policy_queue_delays_one_run_until_the_previous_one_has_ended(
+    setup: Setup,
+) -> None:
+    await setup.schedule(replace(EVERY_MINUTE, overlap=OverlapPolicy.QUEUE))
     for _ in range(3):
-        place.clock.advance(60)
-        rest = await place.firing.work_off()
-    [first] = await place.runs()
-    assert [f.state for f in await place.fires()] == [
+        setup.clock.advance(60)
+        rest = await setup.firing.work_off()
+    [first] = await setup.runs()
+    assert [f.state for f in await setup.fires()] == [
         FireState.STARTED, FireState.WAITING, FireState.SKIPPED,
     ]  # fmt: skip
     assert rest.topics == {run_topic(first.id)}
-    await place.end(first.id)
-    await place.firing.work_off()
-    assert [f.state for f in await place.fires()][1] is FireState.STARTED
-    assert [f.run_id for f in await place.fires()][1] == (await place.runs())[1].id
-    assert (await place.now()).last_fired_at == START + 2 * MINUTE
+    await setup.end(first.id)
+    await setup.firing.work_off()
+    assert [f.state for f in await setup.fires()][1] is FireState.STARTED
+    assert [f.run_id for f in await setup.fires()][1] == (await setup.runs())[1].id
+    assert (await setup.now()).last_fired_at == START + 2 * MINUTE
 
 
-async def test_a_single_time_may_wait_too_and_switching_off_ends_the_wait(place: Place) -> None:
-    await place.schedule(EVERY_MINUTE)
-    place.clock.advance(60)
-    await place.firing.work_off()
-    [first] = await place.runs()
+async def test_a_single_time_may_wait_too_and_switching_off_ends_the_wait(setup: Setup) -> None:
+    await setup.schedule(EVERY_MINUTE)
+    setup.clock.advance(60)
+    await setup.firing.work_off()
+    [first] = await setup.runs()
     once = ScheduleEdit(
         True, ScheduleKind.ONCE, "00:02", date="2026-01-01", overlap=OverlapPolicy.QUEUE
     )
-    await place.schedule(once)
-    place.clock.advance(60)
-    await place.firing.work_off()
-    assert (await place.fires())[-1].state is FireState.WAITING
-    await place.schedule(ScheduleEdit(enabled=False))
-    assert (await place.fires())[-1].state is FireState.SKIPPED
-    await place.end(first.id)
-    await place.firing.work_off()
-    assert len(await place.runs()) == 1
+    await setup.schedule(once)
+    setup.clock.advance(60)
+    await setup.firing.work_off()
+    assert (await setup.fires())[-1].state is FireState.WAITING
+    await setup.schedule(ScheduleEdit(enabled=False))
+    assert (await setup.fires())[-1].state is FireState.SKIPPED
+    await setup.end(first.id)
+    await setup.firing.work_off()
+    assert len(await setup.runs()) == 1
 
 
-async def test_a_held_run_that_is_refused_says_why(place: Place) -> None:
-    await place.schedule(replace(EVERY_MINUTE, overlap=OverlapPolicy.QUEUE))
+async def test_a_held_run_that_is_refused_says_why(setup: Setup) -> None:
+    await setup.schedule(replace(EVERY_MINUTE, overlap=OverlapPolicy.QUEUE))
     for _ in range(2):
-        place.clock.advance(60)
-        await place.firing.work_off()
-    await place.end((await place.runs())[0].id)
-    place.servers[0].starts.error = VersionUnavailable("gone")
-    await place.firing.work_off()
-    assert [(f.state, f.reason) for f in await place.fires()][1] == (FireState.REFUSED, "gone")
-    assert (await place.now()).last_error == "gone"
+        setup.clock.advance(60)
+        await setup.firing.work_off()
+    await setup.end((await setup.runs())[0].id)
+    setup.servers[0].starts.error = VersionUnavailable("gone")
+    await setup.firing.work_off()
+    assert [(f.state, f.reason) for f in await setup.fires()][1] == (FireState.REFUSED, "gone")
+    assert (await setup.now()).last_error == "gone"
 
 
-async def test_records_are_forgotten_after_a_while(place: Place) -> None:
-    await place.schedule(EVERY_MINUTE)
-    place.clock.advance(60)
-    await place.firing.work_off()
-    await place.firing.forget_old()
-    assert len(await place.fires()) == 1
-    place.clock.advance(KEEP_MS / 1000 + 1)
-    await place.firing.forget_old()
-    assert await place.fires() == []
+async def test_records_are_forgotten_after_a_while(setup: Setup) -> None:
+    await setup.schedule(EVERY_MINUTE)
+    setup.clock.advance(60)
+    await setup.firing.work_off()
+    await setup.firing.forget_old()
+    assert len(await setup.fires()) == 1
+    setup.clock.advance(KEEP_MS / 1000 + 1)
+    await setup.firing.forget_old()
+    assert await setup.fires() == []
 
 
-async def test_a_change_in_between_takes_the_fire_back(place: Place) -> None:
+async def test_a_change_in_between_takes_the_fire_back(setup: Setup) -> None:
     """A server that has read the schedule before it was changed starts nothing of the old one."""
-    await place.schedule(EVERY_MINUTE)
-    place.clock.advance(60)
-    original = place.servers[0].starts.start_task
+    await setup.schedule(EVERY_MINUTE)
+    setup.clock.advance(60)
+    original = setup.servers[0].starts.start_task
 
     async def start(*given: Any, **more: Any) -> Run:
-        place.servers[0].starts.start_task = original  # type: ignore[method-assign]
-        await place.schedule(ScheduleEdit(kind=ScheduleKind.DAILY, time="12:00"))
+        setup.servers[0].starts.start_task = original  # type: ignore[method-assign]
+        await setup.schedule(ScheduleEdit(kind=ScheduleKind.DAILY, time="12:00"))
         return await original(*given, **more)
 
-    place.servers[0].starts.start_task = start  # type: ignore[method-assign]
-    await place.firing.work_off()
-    assert (await place.runs(), await place.fires()) == ([], [])
-    assert (await place.now()).next_at == START + 12 * HOUR
+    setup.servers[0].starts.start_task = start  # type: ignore[method-assign]
+    await setup.firing.work_off()
+    assert (await setup.runs(), await setup.fires()) == ([], [])
+    assert (await setup.now()).next_at == START + 12 * HOUR
 
 
-async def races(place: Place, count: int) -> None:
-    place.add_server()
-    await place.schedule(EVERY_MINUTE)
+async def races(setup: Setup, count: int) -> None:
+    setup.add_server()
+    await setup.schedule(EVERY_MINUTE)
     for _ in range(count):
-        place.clock.advance(60)
-        await asyncio.gather(*(server.firing.work_off() for server in place.servers))
-    runs, fires = await place.runs(), await place.fires()
+        setup.clock.advance(60)
+        await asyncio.gather(*(server.firing.work_off() for server in setup.servers))
+    runs, fires = await setup.runs(), await setup.fires()
     assert [f.planned_at for f in fires] == [START + n * MINUTE for n in range(1, count + 1)]
     assert {f.state for f in fires} == {FireState.STARTED}
     assert sorted(f.run_id for f in fires) == sorted(run.id for run in runs)
-    task = await place.storage.read(lambda tx: tx.tasks.get(place.task.id))
+    task = await setup.storage.read(lambda tx: tx.tasks.get(setup.task.id))
     assert task is not None and task.run_times == count
 
 
-async def test_two_servers_fire_each_time_once(place: Place) -> None:
-    await races(place, 25)
+async def test_two_servers_fire_each_time_once(setup: Setup) -> None:
+    await races(setup, 25)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(900)
-async def test_two_servers_fire_each_time_once_in_a_thousand_races(place: Place) -> None:
-    await races(place, 1000)
+async def test_two_servers_fire_each_time_once_in_a_thousand_races(setup: Setup) -> None:
+    await races(setup, 1000)
 
 
-async def jumps(place: Place, count: int, seed: int) -> None:
+async def jumps(setup: Setup, count: int, seed: int) -> None:
     """However the clock jumps, no planned time has two runs, and none is passed over in silence."""
     rng = random.Random(seed)
-    await place.schedule(EVERY_MINUTE)
+    await setup.schedule(EVERY_MINUTE)
     for _ in range(count):
-        place.clock.advance(rng.choice([60, 60, 60, 3600, 86_400, -3600, -86_400, 7, -60]))
+        setup.clock.advance(rng.choice([60, 60, 60, 3600, 86_400, -3600, -86_400, 7, -60]))
         if rng.random() < 0.3:  # planned anew by the clock of this moment
-            await place.schedule(ScheduleEdit(enabled=False))
-            await place.schedule(ScheduleEdit(enabled=True))
-        await place.firing.work_off()
-    fires = await place.fires()
+            await setup.schedule(ScheduleEdit(enabled=False))
+            await setup.schedule(ScheduleEdit(enabled=True))
+        await setup.firing.work_off()
+    fires = await setup.fires()
     started = [f for f in fires if f.state is FireState.STARTED]
     assert len({f.planned_at for f in fires}) == len(fires)
-    assert sorted(f.run_id for f in started) == sorted(run.id for run in await place.runs())
+    assert sorted(f.run_id for f in started) == sorted(run.id for run in await setup.runs())
     assert all(f.planned_at % MINUTE == 0 for f in fires) and started
 
 
-async def test_a_clock_that_jumps_fires_nothing_twice(place: Place) -> None:
-    await jumps(place, 30, seed=1)
+async def test_a_clock_that_jumps_fires_nothing_twice(setup: Setup) -> None:
+    await jumps(setup, 30, seed=1)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("seed", range(4))
-async def test_two_hundred_jumps_of_the_clock_fire_nothing_twice(place: Place, seed: int) -> None:
-    await jumps(place, 200, seed)
+async def test_two_hundred_jumps_of_the_clock_fire_nothing_twice(setup: Setup, seed: int) -> None:
+    await jumps(setup, 200, seed)
 
 
 # --- failures in a row, and times that are late ----------------------------------------------
 
 
-async def test_a_schedule_whose_runs_keep_failing_pauses_and_resumes(place: Place) -> None:
-    place.firing.pause_after = 3
-    await place.schedule(EVERY_MINUTE)
+async def test_a_schedule_whose_runs_keep_failing_pauses_and_resumes(setup: Setup) -> None:
+    setup.firing.pause_after = 3
+    await setup.schedule(EVERY_MINUTE)
     for _ in range(3):
-        place.clock.advance(60)
-        await place.firing.work_off()
-        await place.end((await place.runs())[-1].id, RunState.FAILED)
-    assert (await place.now()).failures == 2  # the third is counted when its time comes
-    place.clock.advance(60)
-    await place.firing.work_off()
-    paused = await place.now()
+        setup.clock.advance(60)
+        await setup.firing.work_off()
+        await setup.end((await setup.runs())[-1].id, RunState.FAILED)
+    assert (await setup.now()).failures == 2  # the third is counted when its time comes
+    setup.clock.advance(60)
+    await setup.firing.work_off()
+    paused = await setup.now()
     assert (paused.enabled, paused.next_at, paused.failures) == (False, 0, 3)
-    assert paused.paused_at == place.clock.now_ms()
+    assert paused.paused_at == setup.clock.now_ms()
     assert "paused after 3 failures in a row" in paused.last_error
-    assert len(await place.runs()) == 3
-    assert (await place.fires())[-1].state is FireState.SKIPPED
-    place.clock.advance(600)
-    await place.firing.work_off()
-    assert len(await place.runs()) == 3
-    again = await place.schedule(ScheduleEdit(enabled=True))
+    assert len(await setup.runs()) == 3
+    assert (await setup.fires())[-1].state is FireState.SKIPPED
+    setup.clock.advance(600)
+    await setup.firing.work_off()
+    assert len(await setup.runs()) == 3
+    again = await setup.schedule(ScheduleEdit(enabled=True))
     assert (again.enabled, again.failures, again.paused_at, again.last_error) == (True, 0, 0, "")
 
 
-async def test_one_success_begins_the_count_anew(place: Place) -> None:
-    place.firing.pause_after = 2
-    await place.schedule(EVERY_MINUTE)
+async def test_one_success_begins_the_count_anew(setup: Setup) -> None:
+    setup.firing.pause_after = 2
+    await setup.schedule(EVERY_MINUTE)
     for state in (RunState.FAILED, RunState.SUCCEEDED, RunState.FAILED, RunState.ABORTED) * 2:
-        place.clock.advance(60)
-        await place.firing.work_off()
-        await place.end((await place.runs())[-1].id, state)
-    assert len(await place.runs()) == 8
-    assert (await place.now()).enabled
+        setup.clock.advance(60)
+        await setup.firing.work_off()
+        await setup.end((await setup.runs())[-1].id, state)
+    assert len(await setup.runs()) == 8
+    assert (await setup.now()).enabled
 
 
-async def test_refused_starts_count_as_failures(place: Place) -> None:
-    place.firing.pause_after = 2
-    await place.schedule(EVERY_MINUTE)
-    place.servers[0].starts.error = VersionUnavailable("no money")
+async def test_refused_starts_count_as_failures(setup: Setup) -> None:
+    setup.firing.pause_after = 2
+    await setup.schedule(EVERY_MINUTE)
+    setup.servers[0].starts.error = VersionUnavailable("no money")
     for _ in range(3):
-        place.clock.advance(60)
-        await place.firing.work_off()
-    paused = await place.now()
+        setup.clock.advance(60)
+        await setup.firing.work_off()
+    paused = await setup.now()
     assert (paused.enabled, paused.failures) == (False, 2)
     assert "the last one: no money" in paused.last_error
-    assert [fire.state for fire in await place.fires()] == [FireState.REFUSED] * 2
+    assert [fire.state for fire in await setup.fires()] == [FireState.REFUSED] * 2
 
 
-async def test_a_schedule_that_wants_no_late_runs_skips_what_was_missed(place: Place) -> None:
-    await place.schedule(
+async def test_a_schedule_that_wants_no_late_runs_skips_what_was_missed(setup: Setup) -> None:
+    await setup.schedule(
         ScheduleEdit(True, ScheduleKind.INTERVAL, every_s=600, late=LatePolicy.SKIP)
     )
-    place.clock.advance(600 + 300)  # five minutes late
-    await place.firing.work_off()
-    assert await place.runs() == []
-    assert [(fire.state, fire.count) for fire in await place.fires()] == [(FireState.MISSED, 1)]
-    place.clock.advance(300)  # on time again
-    await place.firing.work_off()
-    assert len(await place.runs()) == 1
+    setup.clock.advance(600 + 300)  # five minutes late
+    await setup.firing.work_off()
+    assert await setup.runs() == []
+    assert [(fire.state, fire.count) for fire in await setup.fires()] == [(FireState.MISSED, 1)]
+    setup.clock.advance(300)  # on time again
+    await setup.firing.work_off()
+    assert len(await setup.runs()) == 1
 
 
-async def test_the_schedules_of_an_account_the_next_first(place: Place) -> None:
-    await place.schedule(EVERY_MINUTE)
+async def test_the_schedules_of_an_account_the_next_first(setup: Setup) -> None:
+    await setup.schedule(EVERY_MINUTE)
 
     def more(tx: Transaction) -> list[str]:
-        found = [place.task.id]
+        found = [setup.task.id]
         for change in (
             ScheduleEdit(True, ScheduleKind.DAILY, time="09:00"),
             ScheduleEdit(False, ScheduleKind.CRON, cron=""),
         ):
-            task = records.task(place.task.account_id, place.task.worker_id)
+            task = records.task(setup.task.account_id, setup.task.worker_id)
             tx.tasks.add(task)
             change_schedule(tx, task, change, OWN_NAMES)
             found.append(task.id)
         return found
 
-    made = await place.storage.write(more)
+    made = await setup.storage.write(more)
 
     def look(tx: Transaction) -> tuple[int, list[Schedule]]:
-        return tx.schedules.of_account(place.task.account_id, offset=0, limit=9)
+        return tx.schedules.of_account(setup.task.account_id, offset=0, limit=9)
 
-    count, found = await place.storage.read(look)
+    count, found = await setup.storage.read(look)
     assert (count, [schedule.task_id for schedule in found]) == (3, made)
-    assert await place.storage.read(
+    assert await setup.storage.read(
         lambda tx: tx.schedules.of_account("somebody", offset=0, limit=9)
     ) == (0, [])
-    assert await place.storage.read(lambda tx: tx.schedules.last_started(place.task.id)) is None
-    place.clock.advance(60)
-    await place.firing.work_off()
-    last = await place.storage.read(lambda tx: tx.schedules.last_started(place.task.id))
-    assert last is not None and last.run_id == (await place.runs())[0].id
+    assert await setup.storage.read(lambda tx: tx.schedules.last_started(setup.task.id)) is None
+    setup.clock.advance(60)
+    await setup.firing.work_off()
+    last = await setup.storage.read(lambda tx: tx.schedules.last_started(setup.task.id))
+    assert last is not None and last.run_id == (await setup.runs())[0].id

@@ -23,26 +23,26 @@ SOON, LONG = 0.05, 10.0
 
 Make = Callable[[], Any]
 
-RING_FROM_ELSEWHERE = """
+NOTIFY_FROM_ELSEWHERE = """
 import sys
 from pathlib import Path
 from fyke.storage.signals.datagram import DatagramSignals
 from fyke.storage.signals.postgres import PostgresSignals
 kind, where, topic = sys.argv[1:]
-bell = DatagramSignals(Path(where)) if kind == "datagram" else PostgresSignals(where)
-bell.notify(topic)
-bell.close()
+signals = DatagramSignals(Path(where)) if kind == "datagram" else PostgresSignals(where)
+signals.notify(topic)
+signals.close()
 """
 
 
-class Place:
-    """One doorbell's common ground, from which any number of instances can be made."""
+class Setup:
+    """What all instances of one kind of signals share; makes any number of them."""
 
     def __init__(self, kind: str, where: str) -> None:
         self.kind, self.where = kind, where
         self.made: list[DatagramSignals | PostgresSignals] = []
 
-    def bell(self) -> DatagramSignals | PostgresSignals:
+    def signals(self) -> DatagramSignals | PostgresSignals:
         made = (
             DatagramSignals(Path(self.where))
             if self.kind == "datagram"
@@ -51,138 +51,138 @@ class Place:
         self.made.append(made)
         return made
 
-    async def ring_from_another_process(self, topic: str) -> None:
-        command = [sys.executable, "-c", RING_FROM_ELSEWHERE, self.kind, self.where, topic]
+    async def notify_from_another_process(self, topic: str) -> None:
+        command = [sys.executable, "-c", NOTIFY_FROM_ELSEWHERE, self.kind, self.where, topic]
         await asyncio.to_thread(subprocess.run, command, check=True, timeout=30)
 
 
 @pytest.fixture(params=["datagram", "postgres"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+def setup(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Setup]:
     where = (
         str(tmp_path / "run")
         if request.param == "datagram"
         else request.getfixturevalue("postgres_url")
     )
-    place = Place(request.param, where)
-    yield place
-    for bell in place.made:
-        bell.close()
+    setup = Setup(request.param, where)
+    yield setup
+    for signals in setup.made:
+        signals.close()
 
 
-async def test_a_ring_is_heard_by_the_same_process(place: Place) -> None:
-    bell = place.bell()
-    async with bell.listen() as ear:
-        bell.notify("work")
-        assert await ear.wait(WORK, LONG) == "work"
+async def test_a_signal_reaches_the_same_process(setup: Setup) -> None:
+    signals = setup.signals()
+    async with signals.listen() as listener:
+        signals.notify("work")
+        assert await listener.wait(WORK, LONG) == "work"
 
 
-async def test_a_ring_is_heard_by_another_process(place: Place) -> None:
-    async with place.bell().listen() as ear:
-        await place.ring_from_another_process("run:01ABC")
-        assert await ear.wait(frozenset({"run:01ABC"}), LONG) == "run:01ABC"
+async def test_a_signal_reaches_another_process(setup: Setup) -> None:
+    async with setup.signals().listen() as listener:
+        await setup.notify_from_another_process("run:01ABC")
+        assert await listener.wait(frozenset({"run:01ABC"}), LONG) == "run:01ABC"
 
 
-async def test_every_listener_hears(place: Place) -> None:
-    one, two = place.bell(), place.bell()
+async def test_every_listener_hears(setup: Setup) -> None:
+    one, two = setup.signals(), setup.signals()
     async with one.listen() as first, one.listen() as second, two.listen() as third:
         two.notify("work")
-        heard = [await ear.wait(WORK, LONG) for ear in (first, second, third)]
+        heard = [await listener.wait(WORK, LONG) for listener in (first, second, third)]
     assert heard == ["work"] * 3
 
 
-async def test_waiting_ends_when_nothing_rings(place: Place) -> None:
-    async with place.bell().listen() as ear:
+async def test_waiting_ends_without_a_signal(setup: Setup) -> None:
+    async with setup.signals().listen() as listener:
         start = time.monotonic()
-        assert await ear.wait(WORK, SOON) is None
+        assert await listener.wait(WORK, SOON) is None
         assert SOON <= time.monotonic() - start < LONG
-        assert await ear.wait(WORK, 0) is None
+        assert await listener.wait(WORK, 0) is None
 
 
-async def test_a_ring_between_two_waits_is_not_lost(place: Place) -> None:
-    bell = place.bell()
-    async with bell.listen() as ear:
-        assert await ear.wait(STOP, SOON) is None
-        bell.notify("work")
-        bell.notify("stop")
-        assert await ear.wait(STOP, LONG) == "stop"
-        assert await ear.wait(WORK, LONG) == "work"
+async def test_a_signal_between_two_waits_is_not_lost(setup: Setup) -> None:
+    signals = setup.signals()
+    async with signals.listen() as listener:
+        assert await listener.wait(STOP, SOON) is None
+        signals.notify("work")
+        signals.notify("stop")
+        assert await listener.wait(STOP, LONG) == "stop"
+        assert await listener.wait(WORK, LONG) == "work"
 
 
-async def test_other_topics_do_not_wake(place: Place) -> None:
-    bell = place.bell()
-    async with bell.listen() as ear:
-        bell.notify("outbox")
-        assert await ear.wait(WORK, SOON) is None
+async def test_other_topics_do_not_wake(setup: Setup) -> None:
+    signals = setup.signals()
+    async with signals.listen() as listener:
+        signals.notify("outbox")
+        assert await listener.wait(WORK, SOON) is None
 
 
-async def test_a_thousand_rings_count_once(place: Place) -> None:
-    bell = place.bell()
-    async with bell.listen() as ear:
+async def test_a_thousand_signals_count_once(setup: Setup) -> None:
+    signals = setup.signals()
+    async with signals.listen() as listener:
         for _ in range(1000):
-            bell.notify("work")
-        bell.notify("last")
-        assert await ear.wait(frozenset({"last"}), LONG) == "last"
-        assert await ear.wait(WORK, LONG) == "work"
+            signals.notify("work")
+        signals.notify("last")
+        assert await listener.wait(frozenset({"last"}), LONG) == "last"
+        assert await listener.wait(WORK, LONG) == "work"
         repeated = 0
-        while await ear.wait(WORK, SOON) is not None:
+        while await listener.wait(WORK, SOON) is not None:
             repeated += 1
         assert repeated <= 2  # what was still under way when the first was consumed
 
 
-async def test_a_thousand_different_topics_all_arrive(place: Place) -> None:
-    """Nobody reads the event loop meanwhile; the short kernel queue must not lose any."""
-    bell = place.bell()
+async def test_a_thousand_different_topics_all_arrive(setup: Setup) -> None:
+    """The event loop does not run meanwhile; the short kernel queue must not lose any."""
+    signals = setup.signals()
     topics = frozenset(f"run:{n}" for n in range(1000))
-    async with bell.listen() as ear:
+    async with signals.listen() as listener:
         for topic in sorted(topics):
-            bell.notify(topic)
-        heard = {await ear.wait(topics, LONG) for _ in topics}
+            signals.notify(topic)
+        heard = {await listener.wait(topics, LONG) for _ in topics}
     assert heard == topics
 
 
-async def test_ringing_from_any_thread(place: Place) -> None:
-    bell = place.bell()
+async def test_notify_works_from_any_thread(setup: Setup) -> None:
+    signals = setup.signals()
     topics = frozenset(f"t{n}" for n in range(8))
-    async with bell.listen() as ear:
-        threads = [threading.Thread(target=bell.notify, args=(topic,)) for topic in topics]
+    async with signals.listen() as listener:
+        threads = [threading.Thread(target=signals.notify, args=(topic,)) for topic in topics]
         for thread in threads:
             thread.start()
-        assert {await ear.wait(topics, LONG) for _ in topics} == topics
+        assert {await listener.wait(topics, LONG) for _ in topics} == topics
         for thread in threads:
             thread.join()
 
 
 @pytest.mark.parametrize("topic", ["", "x" * 100_000, "a\0b", "\ud800", "ünï"])
-async def test_odd_topics_never_fail_the_caller(place: Place, topic: str) -> None:
-    bell = place.bell()
-    async with bell.listen() as ear:
-        bell.notify(topic)
-        bell.notify("work")
-        assert await ear.wait(WORK, LONG) == "work"
+async def test_odd_topics_never_fail_the_caller(setup: Setup, topic: str) -> None:
+    signals = setup.signals()
+    async with signals.listen() as listener:
+        signals.notify(topic)
+        signals.notify("work")
+        assert await listener.wait(WORK, LONG) == "work"
 
 
-async def test_ringing_without_listeners_and_after_close_is_harmless(place: Place) -> None:
-    bell = place.bell()
-    bell.notify("work")
-    bell.close()
-    bell.notify("work")
-    bell.close()
-    async with place.bell().listen() as ear:
-        assert await ear.wait(WORK, 0) is None
+async def test_notify_without_listeners_and_after_close_is_harmless(setup: Setup) -> None:
+    signals = setup.signals()
+    signals.notify("work")
+    signals.close()
+    signals.notify("work")
+    signals.close()
+    async with setup.signals().listen() as listener:
+        assert await listener.wait(WORK, 0) is None
 
 
-async def test_two_thousand_waiters_each_hear_their_own_run(place: Place) -> None:
-    bell = place.bell()
+async def test_two_thousand_waiters_each_hear_their_own_run(setup: Setup) -> None:
+    signals = setup.signals()
 
     async def wait(number: int) -> str | None:
-        async with bell.listen() as ear:
+        async with signals.listen() as listener:
             ready.append(number)
-            return await ear.wait(frozenset({f"run:{number}"}), LONG)
+            return await listener.wait(frozenset({f"run:{number}"}), LONG)
 
     ready: list[int] = []
     waiters = [asyncio.create_task(wait(number)) for number in range(2000)]
     while len(ready) < len(waiters):
         await asyncio.sleep(0.001)
     for number in range(2000):
-        bell.notify(f"run:{number}")
+        signals.notify(f"run:{number}")
     assert await asyncio.gather(*waiters) == [f"run:{number}" for number in range(2000)]

@@ -35,7 +35,7 @@ async def test_a_write_is_seen_by_the_next_read(state: State) -> None:
     assert await state.read(lambda tx: tx.accounts.get(account.id)) == account
 
 
-async def test_an_exception_leaves_nothing_and_rings_nothing(state: State) -> None:
+async def test_an_exception_leaves_nothing_and_signals_nothing(state: State) -> None:
     account = records.account()
 
     def work(tx: Transaction) -> None:
@@ -46,17 +46,17 @@ async def test_an_exception_leaves_nothing_and_rings_nothing(state: State) -> No
     with pytest.raises(ZeroDivisionError):
         await state.write(work)
     assert await state.read(lambda tx: tx.accounts.get(account.id)) is None
-    assert state.rings == []
+    assert state.notified == []
 
 
-async def test_rings_leave_after_the_commit_once_per_topic_in_order(state: State) -> None:
+async def test_signals_are_sent_after_the_commit_once_per_topic_in_order(state: State) -> None:
     def work(tx: Transaction) -> list[str]:
         for topic in ("work", "stop", "work"):
             tx.notify(topic)
-        return list(state.rings)
+        return list(state.notified)
 
     assert await state.write(work) == []
-    assert state.rings == ["work", "stop"]
+    assert state.notified == ["work", "stop"]
 
 
 async def test_a_conflict_that_is_caught_does_not_spoil_the_transaction(state: State) -> None:
@@ -250,7 +250,7 @@ async def test_an_updated_worker_is_found_by_its_new_text(state: State) -> None:
 
 
 @pytest.mark.parametrize("egress", [None, (), ("example.com", "*.example.org")])
-async def test_what_a_version_declares_is_kept(
+async def test_declarations_of_a_version_are_kept(
     state: State, egress: tuple[str, ...] | None
 ) -> None:
     _, worker_id = await state.write(records.seed)
@@ -447,7 +447,7 @@ async def test_nothing_is_due_when_nothing_is_pending(state: State) -> None:
 
 @examples(40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(st.characters(codec=None), max_size=40) | st.just("a\0b\ud800c"))
-async def test_any_text_is_kept_but_for_what_postgres_cannot_hold(state: State, text: str) -> None:
+async def test_any_text_is_kept_but_for_what_postgres_cannot_store(state: State, text: str) -> None:
     expected = "".join("\ufffd" if c == "\0" or "\ud800" <= c <= "\udfff" else c for c in text)
     owner, worker_id = await state.write(records.seed)
     task = records.task(owner, worker_id, title=text, input_json=text)

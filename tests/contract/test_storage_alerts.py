@@ -1,4 +1,4 @@
-"""The contract of alert rules, of runs that wait to be looked at, and of alerts."""
+"""The contract of alert rules, of runs that wait to be evaluated, and of alerts."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ async def test_runs_wait_in_order_and_are_taken_once(state: State) -> None:
     assert await state.read(lambda tx: tx.alerts.next_check_at()) == 50
 
 
-async def test_what_is_usual(state: State) -> None:
+async def test_the_usual_value_of_a_run(state: State) -> None:
     owner, worker = await seeded(state)
     other, _ = await seeded(state)
 
@@ -110,13 +110,13 @@ async def test_what_is_usual(state: State) -> None:
         return made
 
     made = await state.write(history)
-    judged = made[25]
-    found = await state.read(lambda tx: tx.alerts.usual(judged, of_task=False, limit=20))
+    evaluated = made[25]
+    found = await state.read(lambda tx: tx.alerts.usual(evaluated, of_task=False, limit=20))
     # the newest first, none that ended later, and at the same moment those with a smaller id
     assert len(found) == 20
     assert found[0] == PastRuns(made[24].id, 124, 10_000)
     assert [past.results for past in found[:4]] == [124, 123, 7, 122]
-    of_task = replace(judged, task_id="t1", finished_at=125)
+    of_task = replace(evaluated, task_id="t1", finished_at=125)
     found = await state.read(lambda tx: tx.alerts.usual(of_task, of_task=True, limit=20))
     assert [past.results for past in found] == [7]
 
@@ -142,7 +142,7 @@ async def test_the_last_runs_that_ended(state: State) -> None:
         assert [run.finished_at for run in found] == wanted
 
 
-async def test_what_a_budget_counts(state: State) -> None:
+async def test_runs_that_a_budget_counts(state: State) -> None:
     owner, worker = await seeded(state)
 
     def days(tx: Transaction) -> None:
@@ -214,7 +214,7 @@ async def test_old_alerts_are_forgotten_a_batch_at_a_time(state: State) -> None:
 
 
 @pytest.mark.new_database
-async def test_what_is_usual_is_read_from_one_index(state: State) -> None:
+async def test_usual_values_are_read_from_one_index(state: State) -> None:
     owner, worker = await seeded(state)
     run = await state.write(lambda tx: ended(tx, owner, worker, 50, task_id="t1"))
     with for_reading(state.storage.engine).connect() as connection, connection.begin():

@@ -74,17 +74,17 @@ async def test_a_claim_lapses(state: State) -> None:
 
 async def test_the_terminal_call_waits_for_the_running_one_of_its_run(state: State) -> None:
     owner, run = await a_run(state)
-    # of different hosts, so that nothing but the order holds it back
-    begun = records.delivery(
+    # of different hosts, so that nothing but the order delays it
+    started = records.delivery(
         owner, run, kind=DeliveryKind.RUNNING, receiver="http://a.example:80", next_at=1
     )
     over = records.delivery(owner, run, receiver="http://b.example:80", next_at=1)
-    await added(state, over, begun)
-    assert [one.id for one in await claimed(state, 10)] == [begun.id]
+    await added(state, over, started)
+    assert [one.id for one in await claimed(state, 10)] == [started.id]
     assert await claimed(state, 9000) == []
     assert await state.read(lambda tx: tx.outbox.has_terminal(run))
-    assert (await state.write(lambda tx: tx.outbox.lock_running(run))).id == begun.id
-    done = replace(begun, state=DeliveryState.DELIVERED)
+    assert (await state.write(lambda tx: tx.outbox.lock_running(run))).id == started.id
+    done = replace(started, state=DeliveryState.DELIVERED)
     await state.write(lambda tx: tx.outbox.save(done))
     assert await state.write(lambda tx: tx.outbox.lock_running(run)) is None
     assert [one.id for one in await claimed(state, 9000)] == [over.id]
@@ -191,7 +191,7 @@ async def test_the_log_is_filtered_and_paged(state: State) -> None:
     assert await page(DeliveryFilter(host="a_example")) == (0, [])
 
 
-async def test_what_waits_for_a_receiver_is_given_up_at_once(state: State) -> None:
+async def test_deliveries_that_wait_for_a_receiver_are_given_up_at_once(state: State) -> None:
     owner, run = await a_run(state)
     hook = "http://a.example:80"
     waits = records.delivery(owner, run, receiver=hook, next_at=900)

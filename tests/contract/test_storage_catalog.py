@@ -241,7 +241,7 @@ async def test_run_options_are_those_of_all_versions(state: State) -> None:
         await state.write(lambda tx: tx.workers.set_defaults(new_ulid(), options))
 
 
-async def test_what_was_seen_of_a_version_is_kept(state: State) -> None:
+async def test_observed_facts_of_a_version_are_kept(state: State) -> None:
     _, worker_id = await state.write(records.seed)
     made = [records.version(worker_id, number) for number in ("1", "2")]
     seen = VersionFacts(1234, (Finding("warning", "code", "main.py", 3, "what", "how"),))

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 State = Any
 
 
-async def test_what_ended_before_a_moment_is_counted_up_to_a_bound(state: State) -> None:
+async def test_runs_that_ended_before_a_time_are_counted_up_to_a_bound(state: State) -> None:
     assert await state.read(lambda tx: tx.installation.removable(100, 10)) == (0, 0, 0)
     assert await state.read(lambda tx: tx.installation.runs()) == 0
 

@@ -1,5 +1,5 @@
-"""The contract of the lease under plans: no account has more under way than its plan allows, the
-oldest first, and nobody else waits for it."""
+"""The contract of the lease under plans: no account has more active runs than its plan
+allows, the oldest first, and no other account waits for it."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def ended(run: Run, attempts: list[Lease]) -> Any:
     return work
 
 
-async def test_a_plan_lets_its_oldest_runs_begin_whole_and_holds_the_others(state: State) -> None:
+async def test_a_plan_starts_its_oldest_runs_whole_and_delays_the_others(state: State) -> None:
     owner, runs = await state.write(seeded(Plan.FREE, [3, 2, 1, 1]))
     first = await state.write(lease)
     assert names(first) == {runs[0].id: 3, runs[1].id: 2}
@@ -74,7 +74,7 @@ async def test_a_plan_lets_its_oldest_runs_begin_whole_and_holds_the_others(stat
     assert await state.write(lease) == []
 
 
-async def test_what_a_plan_holds_is_passed_over_and_starves_nobody(state: State) -> None:
+async def test_runs_that_wait_for_a_plan_are_skipped_and_starve_no_others(state: State) -> None:
     _, held = await state.write(seeded(Plan.FREE, [1, 1] + [50] * 20))
     _, small = await state.write(seeded(Plan.STARTER, [1] * 8))
     _, free = await state.write(seeded(Plan.UNLIMITED, [1] * 70))
@@ -84,7 +84,7 @@ async def test_what_a_plan_holds_is_passed_over_and_starves_nobody(state: State)
 
 
 async def test_the_next_that_does_not_fit_still_ends_the_search(state: State) -> None:
-    """Only what a plan holds may be passed, not what is too large for now."""
+    """Only runs that wait for a plan are skipped, not those that are too large for now."""
 
     def work(tx: Transaction) -> None:
         owner, worker_id = records.seed(tx)
@@ -104,8 +104,8 @@ async def test_the_next_that_does_not_fit_still_ends_the_search(state: State) ->
 async def test_a_run_goes_on_however_small_its_plan_has_become(state: State) -> None:
     owner, runs = await state.write(seeded(Plan.STARTER, [4, 4, 4, 1]))
     few = Capacity(cpus=1000, memory_mb=10**7, slots=9)
-    begun = await state.write(lambda tx: tx.runs.lease("runner", few, 99))
-    assert names(begun) == {runs[0].id: 4, runs[1].id: 4, runs[2].id: 1}
+    started = await state.write(lambda tx: tx.runs.lease("runner", few, 99))
+    assert names(started) == {runs[0].id: 4, runs[1].id: 4, runs[2].id: 1}
 
     def work(tx: Transaction) -> None:
         tx.accounts.set_plan(owner, Plan.FREE)
@@ -127,7 +127,7 @@ async def test_a_run_that_is_being_ended_still_takes_its_place(state: State) -> 
 
 
 @pytest.mark.parametrize("plan", [Plan.FREE, Plan.UNLIMITED])
-async def test_the_end_of_a_run_wakes_the_runners_where_a_plan_may_hold_others(
+async def test_the_end_of_a_run_wakes_the_runners_where_a_plan_may_delay_others(
     state: State, plan: Plan
 ) -> None:
     _, [first, second, _] = await state.write(seeded(plan, [1, 1, 1]))
@@ -138,15 +138,15 @@ async def test_the_end_of_a_run_wakes_the_runners_where_a_plan_may_hold_others(
         return lambda tx: apply(tx, rules, run, event, "test")
 
     running = await state.write(moved(AttemptStarted(), first))
-    assert WORK not in state.rings  # room is taken
+    assert WORK not in state.notified  # room is taken
     await state.write(moved(SubtaskEnded(0, 1, SUCCESS), running))
-    assert (state.rings.count(run_topic(first.id)), WORK in state.rings) == (2, woken)
-    state.rings.clear()
+    assert (state.notified.count(run_topic(first.id)), WORK in state.notified) == (2, woken)
+    state.notified.clear()
     await state.write(moved(AbortRequested(alive=0), second))
-    assert (WORK in state.rings) is woken
-    state.rings.clear()
+    assert (WORK in state.notified) is woken
+    state.notified.clear()
     assert await state.write(moved(AbortRequested(alive=0), second)) is None  # it was too late
-    assert state.rings == []
+    assert state.notified == []
 
 
 async def test_two_storages_lease_at_once_and_no_plan_is_overdrawn(state: State) -> None:
@@ -172,8 +172,8 @@ async def test_two_storages_lease_at_once_and_no_plan_is_overdrawn(state: State)
                 got += leases
     finally:
         await other.close()
-    begun = {(item.run.account_id, item.run.id) for item in got}
-    assert Counter(account for account, _ in begun) == owners
+    started = {(item.run.account_id, item.run.id) for item in got}
+    assert Counter(account for account, _ in started) == owners
     keys = [(item.run.id, item.subtask.ordinal) for item in got]
     assert len(keys) == len(set(keys)) == 2 * sum(owners.values())
 

@@ -1,4 +1,4 @@
-"""The contract of the state when several want the same thing at once."""
+"""The contract of the state under concurrent access."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def seed_many(parts: list[int]) -> Any:
 
 
 @pytest.mark.slow
-async def test_two_processes_share_the_queue_and_nobody_gets_it_twice(state: State) -> None:
+async def test_two_processes_share_the_queue_and_no_lease_is_given_twice(state: State) -> None:
     parts = [50, 1, 1, 1, 40, 2, 5, 100]
     runs = await state.write(seed_many(parts))
     processes = [
@@ -101,7 +101,7 @@ async def test_one_of_many_moves_wins(state: State) -> None:
     assert kept == wanted[won.index(True)]
 
 
-async def test_whoever_locks_a_run_sees_the_last_subtask_end(state: State) -> None:
+async def test_a_transaction_that_locks_a_run_sees_the_last_subtask_end(state: State) -> None:
     """Two last subtasks end at once; exactly one of the two sees that nothing is left."""
     other = another(state)
     for _ in range(15):
@@ -122,7 +122,7 @@ async def test_whoever_locks_a_run_sees_the_last_subtask_end(state: State) -> No
 
 
 async def test_an_abort_and_a_lease_never_miss_each_other(state: State) -> None:
-    """Whoever aborts under the lock either sees the attempt or has ended its subtask."""
+    """An abort under the lock either sees the attempt or has ended its subtask."""
     other = another(state)
 
     for _ in range(15):

@@ -48,7 +48,7 @@ async def test_a_point_adds_up_what_the_attempts_reported_last(state: State) -> 
         assert tx.runs.end_attempt(ended)
         return tx.samples.measure(run.id, 6)
 
-    # what has ended holds no memory any more
+    # an ended attempt uses no memory
     assert await state.write(end) == UsageSample(run.id, 6, 50, 800, 15, 7)
 
 

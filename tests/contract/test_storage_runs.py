@@ -49,10 +49,10 @@ async def test_a_run_comes_back_as_it_was_written(state: State) -> None:
 
 async def test_a_move_needs_the_state_it_expects(state: State) -> None:
     run = await seeded(state)
-    begun = replace(run, state=RunState.RUNNING, started_at=5, usage_micros=7, err_msg="x")
-    assert await state.write(lambda tx: tx.runs.move(begun, RunState.READY))
+    started = replace(run, state=RunState.RUNNING, started_at=5, usage_micros=7, err_msg="x")
+    assert await state.write(lambda tx: tx.runs.move(started, RunState.READY))
     assert not await state.write(lambda tx: tx.runs.move(run, RunState.READY))
-    assert await state.read(lambda tx: tx.runs.get(run.id)) == begun
+    assert await state.read(lambda tx: tx.runs.get(run.id)) == started
     ghost = replace(run, id="nothing")
     assert not await state.write(lambda tx: tx.runs.move(ghost, RunState.READY))
 
@@ -131,7 +131,7 @@ async def test_counts_follow_moves_and_removals(state: State) -> None:
 
     def work(tx: Transaction) -> int:
         tx.runs.move(replace(made[0], state=RunState.ABORTED), RunState.READY)
-        tx.runs.move(replace(made[4], state=RunState.ABORTED), RunState.RUNNING)  # does not hold
+        tx.runs.move(replace(made[4], state=RunState.ABORTED), RunState.RUNNING)  # no effect
         tx.runs.delete(made[1].id)
         return tx.runs.page(owner, aborted, offset=0, limit=1)[0]
 
@@ -365,7 +365,7 @@ async def test_usage_adds_up_and_hides_what_hides(state: State) -> None:
 
 
 async def test_runners_report_and_go(state: State) -> None:
-    first = RunnerInfo("a", "node1", "full", "all walls hold", 2.0, 4096, 100)
+    first = RunnerInfo("a", "node1", "full", "all checks passed", 2.0, 4096, 100)
     checks = (("pid namespace", True, "yes"), ("memory", False, 'no "controller"'))
     second = RunnerInfo("b", "node2", "none", "no namespaces", 1.5, 1024, 50, checks, unsafe=True)
     await state.write(lambda tx: [tx.runs.put_runner(r) for r in (first, second)])

@@ -93,7 +93,7 @@ def start_migration(url: str) -> subprocess.Popen[str]:
     return process
 
 
-def let_go(process: subprocess.Popen[str]) -> None:
+def resume(process: subprocess.Popen[str]) -> None:
     assert process.stdin is not None
     process.stdin.write("go\n")
     process.stdin.flush()
@@ -103,7 +103,7 @@ def let_go(process: subprocess.Popen[str]) -> None:
 def test_two_processes_that_start_at_once_migrate_once(database_url: str) -> None:
     processes = [start_migration(database_url) for _ in range(2)]
     for process in processes:
-        let_go(process)
+        resume(process)
     versions: list[str] = []
     for process in processes:
         out, err = process.communicate(timeout=60)
@@ -117,7 +117,7 @@ def test_two_processes_that_start_at_once_migrate_once(database_url: str) -> Non
 def kill_and_start_again(url: str, after: float) -> bool:
     """Kill a migration ``after`` seconds; return whether it was still at work."""
     process = start_migration(url)
-    let_go(process)
+    resume(process)
     try:
         process.wait(after)
     except subprocess.TimeoutExpired:
@@ -244,7 +244,7 @@ async def test_hot_questions_are_answered_from_indexes(state: State) -> None:
 
 @pytest.mark.new_database
 @pytest.mark.parametrize("analyzed", [True, False])
-async def test_what_plans_hold_is_passed_over_without_a_look_at_history(
+async def test_runs_that_wait_for_a_plan_are_skipped_without_reading_history(
     state: State, analyzed: bool
 ) -> None:
     owner, worker_id = await state.write(records.seed)

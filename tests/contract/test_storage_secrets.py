@@ -1,4 +1,4 @@
-"""The contract of the secrets of accounts: who has which, for which worker, and who used them."""
+"""The contract of the secrets of accounts: by account and worker, and the notes of their use."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def two_of_each(state: State) -> tuple[list[str], list[str]]:
     return [owner for owner, _ in pairs], [worker for _, worker in pairs]
 
 
-async def test_what_was_put_comes_back_by_name(state: State) -> None:
+async def test_a_stored_secret_is_read_back_by_name(state: State) -> None:
     (owner, _), (worker, _) = await two_of_each(state)
     made = [a_secret(owner, worker, name) for name in ("B", "A_2", "A")]
     await state.write(lambda tx: [tx.secrets.put(one) for one in made])

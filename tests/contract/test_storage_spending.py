@@ -27,7 +27,7 @@ async def test_caps_are_written_and_read(state: State) -> None:
     assert await state.write(lambda tx: tx.accounts.lock(owner)) == account
 
 
-async def test_what_bounds_a_run_and_its_sums_are_kept(state: State) -> None:
+async def test_limits_and_sums_of_a_run_are_kept(state: State) -> None:
     owner, worker = await state.write(records.seed)
     run = records.run(owner, worker, hold_micros=5, bound=SpendingBound.MONTH)
     await state.write(lambda tx: tx.runs.add(run, []))

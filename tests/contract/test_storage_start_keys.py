@@ -27,7 +27,7 @@ async def test_a_key_is_claimed_once_and_read_back(state: State) -> None:
     assert await state.read(lambda tx: tx.start_keys.get("account-a", "order 66")) == RECORD
 
 
-async def test_accounts_and_keys_are_told_apart_letter_for_letter(state: State) -> None:
+async def test_accounts_and_keys_are_compared_exactly(state: State) -> None:
     others = [
         replace(RECORD, account_id="account-b"),
         replace(RECORD, key="Order 66"),
@@ -57,7 +57,7 @@ async def test_a_claim_that_is_rolled_back_leaves_nothing(state: State) -> None:
     assert await state.write(lambda tx: tx.start_keys.claim(RECORD, NOW))
 
 
-async def test_what_has_expired_is_removed_oldest_first_and_so_many_at_once(state: State) -> None:
+async def test_expired_keys_are_removed_oldest_first_in_batches(state: State) -> None:
     def fill(tx: Transaction) -> None:
         for n in range(5):
             tx.start_keys.claim(replace(RECORD, key=f"k{n}", expires_at=NOW + n), NOW - 1)

@@ -90,7 +90,9 @@ async def test_of_many_who_decide_at_once_one_does(state: State) -> None:
     assert sorted(await asyncio.gather(*map(decide, range(1, 9)))) == [False] * 7 + [True]
 
 
-async def test_what_waits_is_listed_oldest_first_and_the_rest_newest_first(state: State) -> None:
+async def test_waiting_submissions_are_listed_oldest_first_and_the_rest_newest_first(
+    state: State,
+) -> None:
     def fill(tx: Transaction) -> list[Submission]:
         made = []
         for number in range(4):
@@ -145,7 +147,7 @@ async def test_an_upload_is_kept_with_its_steps_and_findings(state: State) -> No
     made = upload(owner)
     await state.write(lambda tx: tx.uploads.add(made))
     assert await state.read(lambda tx: tx.uploads.get(made.id)) == made
-    finding = Finding("error", "code", "main.py", 3, "it is \u4e2d", "mend it")
+    finding = Finding("error", "code", "main.py", 3, "it is \u4e2d", "fix it")
     changed = replace(
         made,
         state=UploadState.FAULTY,

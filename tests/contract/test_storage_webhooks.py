@@ -31,7 +31,7 @@ async def an_account(state: State) -> tuple[str, str]:
     return owner, run.id
 
 
-async def test_what_was_added_comes_back(state: State) -> None:
+async def test_an_added_endpoint_is_read_back(state: State) -> None:
     owner, _ = await an_account(state)
     other, _ = await an_account(state)
     made = an_endpoint(owner, name="b", events=(WebhookEvent.RUN_STARTED, WebhookEvent.RUN_FAILED))
@@ -93,7 +93,7 @@ def waiting(owner: str, run: str, endpoint: str, **changes: Any) -> Delivery:
     return records.delivery(owner, run, endpoint_id=endpoint, event="run.failed", **changes)
 
 
-async def test_what_waits_for_an_endpoint_can_be_moved_and_given_up(state: State) -> None:
+async def test_deliveries_that_wait_for_an_endpoint_can_be_moved_and_given_up(state: State) -> None:
     owner, run = await an_account(state)
     mine = [waiting(owner, run, "e1", next_at=at) for at in (7, 5)]
     sent = waiting(owner, run, "e1", claimed_until=10**15, next_at=10**15)
@@ -119,15 +119,15 @@ async def test_what_waits_for_an_endpoint_can_be_moved_and_given_up(state: State
 async def test_the_order_of_a_run_is_kept_for_each_endpoint_by_itself(state: State) -> None:
     owner, run = await an_account(state)
     running, terminal = DeliveryKind.RUNNING, DeliveryKind.TERMINAL
-    begun = waiting(owner, run, "e1", kind=running, receiver="http://a.example:80")
+    started = waiting(owner, run, "e1", kind=running, receiver="http://a.example:80")
     over = waiting(owner, run, "e1", kind=terminal, receiver="http://b.example:80")
     over2 = waiting(owner, run, "e2", kind=terminal, receiver="http://c.example:80")
     plain = waiting(owner, run, "", kind=terminal, receiver="http://d.example:80")
-    await state.write(lambda tx: [tx.outbox.add(one) for one in (begun, over, over2, plain)])
+    await state.write(lambda tx: [tx.outbox.add(one) for one in (started, over, over2, plain)])
     claims = await state.write(lambda tx: tx.outbox.claim(10, dict(FREE), 500))
-    assert {claim.delivery.id for claim in claims} == {begun.id, over2.id, plain.id}
+    assert {claim.delivery.id for claim in claims} == {started.id, over2.id, plain.id}
     locked = await state.write(lambda tx: tx.outbox.lock_running(run, "e1"))
-    assert locked is not None and locked.id == begun.id
+    assert locked is not None and locked.id == started.id
     for endpoint, found in (("e1", True), ("e2", True), ("", True), ("e3", False)):
         ask = await state.read(lambda tx, e=endpoint: tx.outbox.has_terminal(run, e))
         assert ask is found

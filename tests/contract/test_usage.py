@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 State = Any
 
 
-async def test_sums_are_kept_by_day_and_told_in_parts(state: State) -> None:
+async def test_sums_are_kept_by_day_and_returned_in_parts(state: State) -> None:
     dice = random.Random(3)
     account = records.account()
     added: list[tuple[UsageKey, UsageSums]] = []
@@ -50,7 +50,7 @@ async def test_sums_are_kept_by_day_and_told_in_parts(state: State) -> None:
     assert await state.read(lambda tx: tx.usage.days("other", 0, 99999999)) == {}
 
 
-async def test_what_many_add_at_once_is_all_there(state: State) -> None:
+async def test_concurrent_additions_are_all_kept(state: State) -> None:
     keys = [UsageKey("account", 20261124, worker) for worker in "abc"]
 
     async def add(order: list[UsageKey]) -> None:

@@ -43,7 +43,7 @@ def start(tx: Transaction, caller: Caller, worker_id: str, parts: int = 1) -> Ru
     return run
 
 
-async def test_what_has_not_begun_ends_and_the_rest_goes_on(state: State) -> None:
+async def test_subtasks_that_have_not_started_end_and_the_rest_goes_on(state: State) -> None:
     caller, worker_id = await make(state)
     other_worker = records.worker(caller.account_id)
     await state.write(lambda tx: tx.workers.add(other_worker))
@@ -81,7 +81,7 @@ async def test_what_has_not_begun_ends_and_the_rest_goes_on(state: State) -> Non
         }
     for run in (leased, foreign, ended):
         assert await run_of(run) == run
-    # the part that waits belongs to a run that has begun, and the other worker's is nobody's
+    # the part that waits belongs to a run that has started; the other worker's has no attempt
     leases = await state.write(lambda tx: tx.runs.lease("r1", ROOM, tx.now + 60_000))
     assert sorted(lease.run.id for lease in leases) == [leased.id, foreign.id]
     assert await removal.delete(caller, worker_id) == 0
@@ -121,14 +121,14 @@ async def delete_in_traffic(state: State, chance: random.Random) -> None:
 
 
 async def count_refused(state: State, caller: Caller, worker_id: str) -> int:
-    """How many runs of the worker ended unbegun; all others must be in a runner's hands."""
+    """How many runs of the worker ended before their start; all others must have an attempt."""
 
-    def tell(tx: Transaction) -> list[tuple[Run, int]]:
+    def count(tx: Transaction) -> list[tuple[Run, int]]:
         of_worker = RunFilter(worker_id=worker_id)
         _, found = tx.runs.page(caller.account_id, of_worker, offset=0, limit=1000)
         return [(run, len(tx.runs.attempts(run.id))) for run in found]
 
-    runs = await state.read(tell)
+    runs = await state.read(count)
     refused = [run for run, _ in runs if run.state is RunState.FAILED]
     assert {run.err_msg for run in refused} <= {REASON}
     assert all(attempts == (run.state is RunState.READY) for run, attempts in runs)
@@ -136,7 +136,7 @@ async def count_refused(state: State, caller: Caller, worker_id: str) -> int:
 
 
 @pytest.mark.parametrize("times", [6, pytest.param(500, marks=pytest.mark.long)])
-async def test_no_run_is_left_waiting_whoever_is_faster(state: State, times: int) -> None:
+async def test_no_run_is_left_waiting_in_either_order(state: State, times: int) -> None:
     chance = random.Random(32)
     for _ in range(times):
         await delete_in_traffic(state, chance)

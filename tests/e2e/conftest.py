@@ -9,7 +9,7 @@ import pytest
 
 from support import reasons
 from support.booted import Booted, booted
-from support.twins import answers, any_booted
+from support.two_servers import answers, any_booted
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can hand out users")
 
@@ -59,5 +59,5 @@ def own_platform(breakable: Booted) -> Booted:
     for role in ("server", "runner", "egress"):
         breakable.role(role)
     breakable.wait_for(lambda: answers(breakable.url), "an answer")
-    breakable.wait_for(lambda: not breakable.boxes(), "the end of what ran before")
+    breakable.wait_for(lambda: not breakable.sandboxes(), "the end of what ran before")
     return breakable

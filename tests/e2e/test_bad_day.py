@@ -1,4 +1,4 @@
-"""Processes die, ports are taken, folders cannot be written: what must hold all the same."""
+"""Processes die, ports are taken, folders cannot be written: what must be true all the same."""
 
 from __future__ import annotations
 
@@ -78,8 +78,8 @@ def test_killing_the_runner_ends_its_runs_with_the_reason_and_keeps_their_rows(
     numbers = [row["n"] for row in own_platform.rows(run)]
     assert numbers == list(range(1, len(numbers) + 1))
     assert len(numbers) == detail["results"] >= acknowledged(own_platform, run) > 0
-    own_platform.wait_for(lambda: not own_platform.boxes(), "an empty process table", 10)
-    # and the runner is back: the next run is carried out
+    own_platform.wait_for(lambda: not own_platform.sandboxes(), "an empty process table", 10)
+    # and the runner is back: the next run is executed
     again = own_platform.start_run(own_platform.push(zoo("upserts"), "upserts"))
     assert own_platform.ended(again)["status"] == SUCCEEDED
 
@@ -92,7 +92,7 @@ def test_a_runner_that_never_comes_back_is_given_up_within_thirty_seconds(
     run = own_platform.start_run(slug)
     own_platform.wait_for(lambda: own_platform.detail(run)["results"] > 20, "some rows")
     supervisor = _parent(own_platform.role("runner"))
-    os.kill(supervisor, signal.SIGSTOP)  # nobody restarts anything
+    os.kill(supervisor, signal.SIGSTOP)  # no process is restarted
     try:
         own_platform.kill_role("runner")
         began = time.monotonic()
@@ -101,7 +101,7 @@ def test_a_runner_that_never_comes_back_is_given_up_within_thirty_seconds(
         assert detail["status"] == FAILED
         assert "runner was lost" in detail["err_msg"]
         assert len(own_platform.rows(run)) == detail["results"] > 0
-        assert own_platform.boxes() == []
+        assert own_platform.sandboxes() == []
         waiting = own_platform.start_run(slug)
         own_platform.wait_for(
             lambda: own_platform.waits(waiting)["code"] == "no_runner", "a silent runner", 30
@@ -147,7 +147,7 @@ def test_the_launcher_is_started_again_and_what_it_carried_ends_with_a_reason(
     assert detail["status"] == FAILED
     assert own_platform.summary(run)["reason_code"] == "internal"
     assert len(own_platform.rows(run)) == detail["results"] > 0
-    own_platform.wait_for(lambda: not own_platform.boxes(), "an empty process table", 10)
+    own_platform.wait_for(lambda: not own_platform.sandboxes(), "an empty process table", 10)
     own_platform.wait_for(
         lambda: [p for p, c in own_platform.tree().items() if LAUNCHER in c and p != launcher],
         "a new launcher",
@@ -181,7 +181,7 @@ def test_nothing_outlives_the_supervisor(killed_platform: Booted) -> None:
 
 
 @ROOT_ONLY
-def test_nothing_outlives_the_guard(killed_platform: Booted) -> None:
+def test_no_process_outlives_the_root_supervisor(killed_platform: Booted) -> None:
     everything = killed_platform.tree()
     process, killed_platform.process = killed_platform.process, None
     assert process is not None
@@ -218,7 +218,7 @@ def test_a_data_folder_is_used_by_one_platform_at_a_time(own_platform: Booted) -
     assert own_platform.ended(run)["status"] == SUCCEEDED
 
 
-def test_queued_runs_wait_for_a_runner_and_are_carried_out(own_platform: Booted) -> None:
+def test_queued_runs_wait_for_a_runner_and_are_executed(own_platform: Booted) -> None:
     slug = own_platform.push(zoo("upserts"), "upserts")
     supervisor = _parent(own_platform.role("runner"))
     os.kill(supervisor, signal.SIGSTOP)
@@ -240,7 +240,7 @@ def test_abort_of_waiting_and_of_running_runs(own_platform: Booted) -> None:
     own_platform.call("/api/v1/scraper/abort", {"run_slug": run})
     assert own_platform.detail(run)["status"] == ABORTED
     began = time.monotonic()
-    own_platform.wait_for(lambda: not own_platform.boxes(), "the end of the Worker", 10)
+    own_platform.wait_for(lambda: not own_platform.sandboxes(), "the end of the Worker", 10)
     assert time.monotonic() - began < 10
     detail = own_platform.ended(run)
     rows = len(own_platform.rows(run))

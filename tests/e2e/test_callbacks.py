@@ -64,7 +64,7 @@ def delivered(platform: Booted, run: str, seconds: float = 20) -> dict[str, Any]
 # --- what it says -----------------------------------------------------------------------------
 
 
-def test_a_success_is_told_in_both_forms(platform: Booted, receiver: Receiver) -> None:
+def test_a_success_is_reported_in_both_forms(platform: Booted, receiver: Receiver) -> None:
     before = int(time.time())
     slug = platform.push(zoo("upserts"), "callback-upserts")
     run = start(platform, slug, receiver.url("/a/secret-path?x=1&y=2"))
@@ -76,14 +76,14 @@ def test_a_success_is_told_in_both_forms(platform: Booted, receiver: Receiver) -
     assert (data["status"], data["run_status"]) == (SUCCEEDED, "succeeded")
     assert data["results"] == data["result_count"] == 2
     assert (data["usage"], data["error_message"]) == ("0", "")
-    begun, ended = data["execution_start_timestamp"], data["execution_end_timestamp"]
-    assert before <= begun <= ended <= time.time() + 1
-    assert data["running_duration"] == ended - begun
+    started, ended = data["execution_start_timestamp"], data["execution_end_timestamp"]
+    assert before <= started <= ended <= time.time() + 1
+    assert data["running_duration"] == ended - started
     assert isinstance(data["result_message"], str)
     assert delivered(platform, run)["last_status"] == 200
 
 
-def test_a_failure_is_told_with_its_reason(platform: Booted, receiver: Receiver) -> None:
+def test_a_failure_is_reported_with_its_reason(platform: Booted, receiver: Receiver) -> None:
     slug = platform.push(zoo("raises"), "callback-raises")
     run = start(platform, slug, receiver.url("/failed"))
     data = receiver.wait("/failed")[0].data
@@ -93,7 +93,7 @@ def test_a_failure_is_told_with_its_reason(platform: Booted, receiver: Receiver)
     assert data["error_message"] == platform.detail(run)["err_msg"]
 
 
-def test_an_abort_is_told_as_aborted(platform: Booted, receiver: Receiver) -> None:
+def test_an_abort_is_reported_as_aborted(platform: Booted, receiver: Receiver) -> None:
     slug = platform.push(zoo("never_exits"), "callback-never-exits")
     run = start(platform, slug, receiver.url("/aborted"))
     platform.wait_for(lambda: platform.detail(run)["results"], "the first row")
@@ -114,7 +114,7 @@ def test_a_run_that_never_began_has_no_times(platform: Booted, receiver: Receive
     assert data["execution_end_timestamp"] > 0
 
 
-def test_sync_runs_reruns_and_tasks_are_told_of_too(platform: Booted, receiver: Receiver) -> None:
+def test_sync_runs_reruns_and_tasks_are_reported_too(platform: Booted, receiver: Receiver) -> None:
     slug = platform.push(zoo("upserts"), "callback-upserts")
     body: dict[str, Any] = {
         "scraper_slug": slug,
@@ -125,12 +125,12 @@ def test_sync_runs_reruns_and_tasks_are_told_of_too(platform: Booted, receiver: 
     run = platform.call("/api/v1/scraper/run", body)["run_slug"]
     assert receiver.wait("/sync")[0].data["run_slug"] == run
     silent = platform.call("/api/v1/rerun", {"run_slug": run})["run_slug"]
-    told = platform.call(
+    rerun = platform.call(
         "/api/v1/rerun", {"run_slug": run, "callback_url": receiver.url("/rerun")}
     )["run_slug"]
-    assert receiver.wait("/rerun")[0].data["run_slug"] == told
+    assert receiver.wait("/rerun")[0].data["run_slug"] == rerun
     task = platform.call(
-        "/api/v2/worker-tasks", {"worker_id": slug, "title": "told", "input": body["input"]}
+        "/api/v2/worker-tasks", {"worker_id": slug, "title": "called", "input": body["input"]}
     )
     url = receiver.url("/task")
     of_task = platform.call("/api/v1/task/run", {"task_slug": task["slug"], "callback_url": url})
@@ -164,7 +164,7 @@ def test_the_run_is_final_for_all_to_see_when_its_callback_comes(
 # --- who says it ------------------------------------------------------------------------------
 
 
-def test_the_signature_holds_for_any_library_and_for_this_body_only(
+def test_the_signature_is_valid_for_any_library_and_for_this_body_only(
     platform: Booted, receiver: Receiver
 ) -> None:
     account = httpx2.get(f"{platform.url}/api/fyke/account", headers={"api-key": platform.key})
@@ -184,7 +184,7 @@ def test_the_signature_holds_for_any_library_and_for_this_body_only(
 
 def test_another_account_signs_with_another_secret(platform: Booted, receiver: Receiver) -> None:
     key = platform.new_account("callback-guest")
-    # the operator's Worker, because that of a guest needs a machine with every wall
+    # the operator's Worker, because that of a guest needs a machine with complete isolation
     slug = platform.push(zoo("upserts"), "callback-public-upserts", public=True)
     body = {
         "scraper_slug": slug,
@@ -249,9 +249,7 @@ def test_a_redirect_is_not_followed_and_gone_is_final(platform: Booted, receiver
     assert len(receiver.at("/gone")) == 1
 
 
-def test_a_receiver_that_hangs_keeps_nobody_else_waiting(
-    platform: Booted, receiver: Receiver
-) -> None:
+def test_a_receiver_that_hangs_does_not_delay_others(platform: Booted, receiver: Receiver) -> None:
     receiver.reply("/hangs", Reply(hang=True))
     slug = platform.push(zoo("upserts"), "callback-upserts")
     hanging = start(platform, slug, receiver.url("/hangs"))
@@ -324,9 +322,9 @@ def test_a_server_that_is_killed_before_the_delivery(
     slug = own_platform.push(python_project(waits), "callback-waits")
     run = start(own_platform, slug, receiver.url("/later"))
     own_platform.wait_for(lambda: own_platform.detail(run)["status"] == 2, "its beginning")
-    own_platform.wait_for(own_platform.boxes, "its process")
+    own_platform.wait_for(own_platform.sandboxes, "its process")
     supervisor = _supervisor_of(own_platform.role("server"))
-    os.kill(supervisor, signal.SIGSTOP)  # so that nobody starts another server
+    os.kill(supervisor, signal.SIGSTOP)  # so that no other server is started
     try:
         own_platform.kill_role("server")
         own_platform.wait_for(
@@ -346,7 +344,7 @@ def test_a_server_that_is_killed_before_the_delivery(
 def test_a_server_that_is_killed_while_it_delivers(
     own_platform: Booted, receiver: Receiver
 ) -> None:
-    """Nobody knows whether it arrived, so it comes again, under the same id."""
+    """Whether it arrived is unknown, so it is sent again, under the same id."""
     receiver.reply("/twice", Reply(hang=True))
     slug = own_platform.push(zoo("upserts"), "callback-upserts")
     run = start(own_platform, slug, receiver.url("/twice"))

@@ -1,4 +1,4 @@
-"""Every command once against a running platform: for people, for programs, with its exit status."""
+"""Every command once against a running platform: texts, JSON and exit status."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from support.receivers import Reply, listening
 
 MIGRATIONS = Path(schema.__file__).parent / "migrations" / "versions"
 NEWEST_STATE = max(file.name.partition("_")[0] for file in MIGRATIONS.glob("s*.py"))
-ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 
 
 @pytest.fixture(scope="module")
@@ -512,7 +512,7 @@ def test_a_local_run_that_fails_says_so(cli: Cli, hello: Path, tmp_path: Path) -
     assert (kept["state"], len(kept["rows"])) == ("failed", 1)
 
 
-def test_a_local_run_is_held_to_what_its_project_declares(cli: Cli, tmp_path: Path) -> None:
+def test_a_local_run_reaches_only_what_its_project_declares(cli: Cli, tmp_path: Path) -> None:
     archive = tmp_path / "declared.zip"
     there = ("-i", '{"url": "http://undeclared.example/"}')
     archive.write_bytes(zoo("fetches", **{"fyke.json": '{"egress": ["example.com"]}'}))
@@ -553,7 +553,7 @@ def test_the_doctor(cli: Cli, tmp_path: Path) -> None:
 
 @ROOT_ONLY
 def test_a_plain_user_needs_no_root(cli: Cli, hello: Path, trial: Path) -> None:
-    """The same commands as somebody who owns nothing but a folder."""
+    """The same commands as a user who owns nothing but a folder."""
     home = trial / "plain"
     home.mkdir()
     os.chown(home, PLAIN_UID, PLAIN_UID)

@@ -1,4 +1,4 @@
-"""What people come for, from the door to the file: by mouse, by keyboard alone, and on a phone.
+"""What users come for, from sign-in to the file: by mouse, by keyboard alone, and on a phone.
 
 Find, start, watch, export, schedule, upload, one after the other on a booted platform, with
 nothing in between but the pages.
@@ -19,9 +19,9 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from support.axe import sideways
 from support.booted import Booted
 from support.browser import Watch, chromium, tab
-from support.hands import HANDS, Hand
+from support.input_devices import INPUT_DEVICES, InputDevice
 from support.projects import python_project
-from support.twins import TwinBooted, any_booted
+from support.two_servers import BootedPair, any_booted
 
 PASSWORD = "corn flower blue"
 ROWS = 6
@@ -67,10 +67,10 @@ def home() -> Iterator[Booted]:
 
 
 @dataclass
-class Visit:
-    """Somebody in front of the console."""
+class ConsoleUser:
+    """A user in front of the console."""
 
-    hand: Hand
+    hand: InputDevice
     page: Page
     watch: Watch
     phone: bool
@@ -97,15 +97,15 @@ class Visit:
         assert sideways(self.page) == ""
 
 
-def sign_in(home: Booted, page: Page, hand: Hand) -> None:
+def sign_in(home: Booted, page: Page, hand: InputDevice) -> None:
     """The first visit sets the password by the link of ``fyke up``, the others sign in.
 
     The link names the first server; it is opened at the platform's address, as all pages are.
     """
-    told = re.search(r"(http://[^/\s]+)(/setup\?token=\S+)", home.log.read_text())
-    assert told, home.tail()
-    assert told[1] == (home.each[0] if isinstance(home, TwinBooted) else home.url)
-    page.goto(told[2])
+    link = re.search(r"(http://[^/\s]+)(/setup\?token=\S+)", home.log.read_text())
+    assert link, home.tail()
+    assert link[1] == (home.each[0] if isinstance(home, BootedPair) else home.url)
+    page.goto(link[2])
     password = page.locator("input[name=password]")
     if page.get_by_role("heading", name="Set up Fyke").count() == 0:
         page.goto("/login")
@@ -115,17 +115,17 @@ def sign_in(home: Booted, page: Page, hand: Hand) -> None:
     page.wait_for_url(re.compile(r"/(welcome)?$"))
 
 
-@pytest.fixture(scope="module", params=HANDS)
-def visit(request: pytest.FixtureRequest, browser: Browser, home: Booted) -> Iterator[Visit]:
-    kind, size, phone = HANDS[request.param]
+@pytest.fixture(scope="module", params=INPUT_DEVICES)
+def visit(request: pytest.FixtureRequest, browser: Browser, home: Booted) -> Iterator[ConsoleUser]:
+    kind, size, phone = INPUT_DEVICES[request.param]
     touch = {"has_touch": True, "is_mobile": True} if phone else {}
     with tab(browser, home.url, size=size, reduced_motion="reduce", **touch) as (page, watch):
         hand = kind(page)
         sign_in(home, page, hand)
-        yield Visit(hand, page, watch, phone)
+        yield ConsoleUser(hand, page, watch, phone)
 
 
-def test_find_a_worker(visit: Visit) -> None:
+def test_find_a_worker(visit: ConsoleUser) -> None:
     visit.go("Store")
     page = visit.page
     expect(page.get_by_role("heading", level=1)).to_have_text("Store")
@@ -136,7 +136,7 @@ def test_find_a_worker(visit: Visit) -> None:
     visit.well()
 
 
-def start(visit: Visit, word: str) -> None:
+def start(visit: ConsoleUser, word: str) -> None:
     page = visit.page
     page.goto("/w/owner/town-crier")
     visit.hand.write(page.get_by_role("textbox", name="Word", exact=True), word)
@@ -144,10 +144,10 @@ def start(visit: Visit, word: str) -> None:
     page.wait_for_url(re.compile(r"/runs/[0-9A-Z]{26}$"))
 
 
-def test_start_it(visit: Visit) -> None:
+def test_start_it(visit: ConsoleUser) -> None:
     page = visit.page
     page.goto("/w/owner/town-crier")
-    visit.press(visit.button("Start"))  # with nothing filled in: told at the field, in the page
+    visit.press(visit.button("Start"))  # empty: the error is at the field
     fault = page.locator("#faults")
     expect(fault).to_be_focused()
     visit.press(fault.get_by_role("link").first)
@@ -160,7 +160,7 @@ def test_start_it(visit: Visit) -> None:
     visit.well()
 
 
-def test_watch_it(visit: Visit) -> None:
+def test_watch_it(visit: ConsoleUser) -> None:
     """The page says by itself what happens: rows, lines of the log, the end."""
     start(visit, "news")
     page = visit.page
@@ -173,7 +173,7 @@ def test_watch_it(visit: Visit) -> None:
     visit.well()
 
 
-def test_export_it(visit: Visit, tmp_path: Path) -> None:
+def test_export_it(visit: ConsoleUser, tmp_path: Path) -> None:
     start(visit, "filed")
     page = visit.page
     expect(page.locator("#run-figures")).to_contain_text("Succeeded", timeout=60_000)
@@ -194,7 +194,7 @@ def test_export_it(visit: Visit, tmp_path: Path) -> None:
     visit.well()
 
 
-def test_schedule_it(visit: Visit) -> None:
+def test_schedule_it(visit: ConsoleUser) -> None:
     page = visit.page
     page.goto("/w/owner/town-crier")
     visit.hand.write(page.get_by_role("textbox", name="Word", exact=True), "good morning")
@@ -218,7 +218,7 @@ def test_schedule_it(visit: Visit) -> None:
     visit.well()
 
 
-def test_upload_a_worker(visit: Visit, tmp_path: Path) -> None:
+def test_upload_a_worker(visit: ConsoleUser, tmp_path: Path) -> None:
     name = f"by-{visit.hand.name}"
     archive = tmp_path / f"{name}.zip"
     archive.write_bytes(python_project(SAYS, schema=SCHEMA, output=COLUMNS))

@@ -102,7 +102,7 @@ async def test_the_async_client_does_the_same(platform: Booted, counter: str) ->
 
 
 @pytest.mark.parametrize(
-    ("what", "status", "code"),
+    ("misuse", "status", "code"),
     [
         ("a bad key", 401, 20001),
         ("an unknown worker", 404, 50001),
@@ -114,10 +114,10 @@ async def test_the_async_client_does_the_same(platform: Booted, counter: str) ->
     ],
 )
 def test_errors_arrive_as_its_own_class_with_the_envelope(
-    platform: Booted, client: CoreClawClient, counter: str, what: str, status: int, code: int
+    platform: Booted, client: CoreClawClient, counter: str, misuse: str, status: int, code: int
 ) -> None:
     with pytest.raises(CoreClawHTTPError) as caught:
-        _misuse(platform, client, counter, what)
+        _misuse(platform, client, counter, misuse)
     assert caught.value.status_code == status
     assert isinstance(caught.value, CoreClawError)
     body = json.loads(str(caught.value).partition(": ")[2])
@@ -125,19 +125,19 @@ def test_errors_arrive_as_its_own_class_with_the_envelope(
     assert body["message"]
 
 
-def _misuse(platform: Booted, client: CoreClawClient, counter: str, what: str) -> None:
-    if what == "a bad key":
+def _misuse(platform: Booted, client: CoreClawClient, counter: str, misuse: str) -> None:
+    if misuse == "a bad key":
         with CoreClawClient(api_key="wrong", base_url=platform.url) as stranger:
             stranger.scraper(counter).run(input=wanted(1))
-    elif what == "an unknown worker":
+    elif misuse == "an unknown worker":
         client.scraper("01KJXSR49GEMBEZZ5FZDPVNBWK").run(input=wanted(1))
-    elif what == "an unknown run":
+    elif misuse == "an unknown run":
         client.run("01KJXSR49GEMBEZZ5FZDPVNBWK").list_results()
-    elif what == "an unknown version":
+    elif misuse == "an unknown version":
         client.scraper(counter).run(input=wanted(1), version="v7.0.0")
-    elif what == "a missing field":
+    elif misuse == "a missing field":
         client.scraper(counter).run(input={"parameters": {"custom": {}}})
-    elif what == "a field of another type":
+    elif misuse == "a field of another type":
         client.scraper(counter).run(input={"parameters": {"custom": {"rows": "many"}}})
     else:
         client.scraper(counter).run(input=wanted(1), callback_url="ftp://a.example/x")

@@ -1,4 +1,4 @@
-"""The way out of a run: what it reaches, what it does not, and that every byte is counted."""
+"""The egress of a run: what it reaches, what it does not, and that every byte is counted."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ for target in given["targets"]:
 
 
 @dataclass(frozen=True)
-class World:
+class Setup:
     """A platform with regions, and the Workers of these tests."""
 
     platform: Booted
@@ -150,7 +150,7 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def world() -> Iterator[World]:
+def setup() -> Iterator[Setup]:
     with socks_proxy() as region:
         upstreams = {
             "DE": f"socks5://127.0.0.1:{region.port}",
@@ -158,7 +158,7 @@ def world() -> Iterator[World]:
             "GB": "socks5://127.0.0.1:9",
         }
         with booted(egress_upstreams=json.dumps(upstreams)) as platform:
-            yield World(
+            yield Setup(
                 platform,
                 region,
                 platform.push(zoo("fetches"), "egress-fetches", public=True),
@@ -175,8 +175,8 @@ def site() -> Iterator[CountingSite]:
 # --- counting ---------------------------------------------------------------------------------
 
 
-def test_a_fetch_through_the_proxy_is_counted_to_the_byte(world: World, site: CountingSite) -> None:
-    detail, row = world.fetch(site.url("/bytes/300000"), egress_allow=[site.target])
+def test_a_fetch_through_the_proxy_is_counted_to_the_byte(setup: Setup, site: CountingSite) -> None:
+    detail, row = setup.fetch(site.url("/bytes/300000"), egress_allow=[site.target])
     assert row == {"status": 200, "bytes": 300_000}
     assert site.requests == ["/bytes/300000"]
     assert detail["traffic"] == site.passed > 300_000
@@ -184,11 +184,11 @@ def test_a_fetch_through_the_proxy_is_counted_to_the_byte(world: World, site: Co
 
 @pytest.mark.parametrize("way", ["http", "connect", "socks"])
 def test_each_way_counts_what_the_site_counted_both_ways(
-    world: World, site: CountingSite, way: str
+    setup: Setup, site: CountingSite, way: str
 ) -> None:
     body = "y" * 50_000
     words = f"POST /bytes/70000 HTTP/1.1\r\nHost: {{}}\r\nContent-Length: {len(body)}\r\n\r\n{body}"
-    detail, [row] = world.knock([site.target], [way], {"words": words}, egress_allow=[site.target])
+    detail, [row] = setup.knock([site.target], [way], {"words": words}, egress_allow=[site.target])
     assert detail["status"] == SUCCEEDED
     assert row["answer"] == (0 if way == "socks" else 200)
     assert row["size"] >= 70_000
@@ -198,33 +198,33 @@ def test_each_way_counts_what_the_site_counted_both_ways(
 
 
 def test_the_port_that_old_workers_have_in_their_code_leads_to_the_proxy_too(
-    world: World, site: CountingSite
+    setup: Setup, site: CountingSite
 ) -> None:
     custom = {"proxy": "127.0.0.1:6000"}
-    detail, rows = world.knock([site.target], ["socks", "http"], custom, egress_allow=[site.target])
+    detail, rows = setup.knock([site.target], ["socks", "http"], custom, egress_allow=[site.target])
     assert [row["answer"] for row in rows] == [0, 200]
     assert detail["traffic"] == site.passed > 0
 
 
-def test_a_library_needs_no_line_about_the_proxy(world: World, site: CountingSite) -> None:
+def test_a_library_needs_no_line_about_the_proxy(setup: Setup, site: CountingSite) -> None:
     """A name that only the region knows, so that nothing but the proxy can lead to it."""
     code = (
         "import urllib.request\nfrom sdk import CoreSDK\n"
         "url = CoreSDK.Parameter.get_input_json_dict()['url']\n"
         "CoreSDK.Result.push_data({'bytes': len(urllib.request.urlopen(url, timeout=30).read())})\n"
     )
-    slug = world.platform.push(python_project(code), "egress-plain-library")
-    world.region.names[SHOP] = site.port
+    slug = setup.platform.push(python_project(code), "egress-plain-library")
+    setup.region.names[SHOP] = site.port
     url = "http://shop.example/bytes/4000"
-    run = world.platform.start_run(slug, {"url": url}, proxy_region="FR")
-    detail = world.platform.ended(run)
-    assert world.platform.rows(run) == [{"bytes": 4000}]
+    run = setup.platform.start_run(slug, {"url": url}, proxy_region="FR")
+    detail = setup.platform.ended(run)
+    assert setup.platform.rows(run) == [{"bytes": 4000}]
     assert detail["traffic"] == site.passed > 4000
 
 
-def test_a_wrong_secret_opens_nothing(world: World, site: CountingSite) -> None:
+def test_a_wrong_secret_is_refused(setup: Setup, site: CountingSite) -> None:
     custom = {"secret": "guessed"}
-    detail, [row] = world.knock([site.target], ["socks"], custom, egress_allow=[site.target])
+    detail, [row] = setup.knock([site.target], ["socks"], custom, egress_allow=[site.target])
     assert row["answer"] == "denied"
     assert (site.passed, detail["traffic"]) == (0, 0)
 
@@ -232,32 +232,32 @@ def test_a_wrong_secret_opens_nothing(world: World, site: CountingSite) -> None:
 # --- who may go where -------------------------------------------------------------------------
 
 
-def test_an_exemption_holds_for_its_own_run_only(world: World, site: CountingSite) -> None:
-    _, allowed = world.fetch(site.url("/bytes/10"), egress_allow=[site.target])
-    _, refused = world.fetch(site.url("/bytes/10"))
+def test_an_exemption_holds_for_its_own_run_only(setup: Setup, site: CountingSite) -> None:
+    _, allowed = setup.fetch(site.url("/bytes/10"), egress_allow=[site.target])
+    _, refused = setup.fetch(site.url("/bytes/10"))
     assert allowed == {"status": 200, "bytes": 10}
     assert "403" in refused["error"]
     other = f"127.0.0.1:{site.port + 1 if site.port < 65535 else site.port - 1}"
-    _, elsewhere = world.fetch(site.url("/bytes/10"), egress_allow=[other])
+    _, elsewhere = setup.fetch(site.url("/bytes/10"), egress_allow=[other])
     assert "403" in elsewhere["error"]
     assert site.requests == ["/bytes/10"]
 
 
-def test_a_version_reaches_what_it_declares_and_each_site_is_told(
-    world: World, site: CountingSite
+def test_a_version_reaches_what_it_declares_and_each_site_is_reported(
+    setup: Setup, site: CountingSite
 ) -> None:
     declared = {"fyke.json": json.dumps({"egress": ["127.0.0.1"]})}
-    knocks = world.platform.push(python_project(KNOCKS, **declared), "egress-declared")
+    knocks = setup.platform.push(python_project(KNOCKS, **declared), "egress-declared")
     targets = [site.target, "undeclared.example:80", "10.1.2.3:80"]
-    run = world.platform.start_run(
+    run = setup.platform.start_run(
         knocks, {"targets": targets, "ways": ["http", "socks"]}, egress_allow=[site.target]
     )
-    detail, rows = world.platform.ended(run), world.platform.rows(run)
+    detail, rows = setup.platform.ended(run), setup.platform.rows(run)
     assert [row["answer"] for row in rows] == [200, 0, 403, 2, 403, 2]
-    with FykeClient(world.platform.url, world.platform.key) as client:
-        told = client.sites(run)
-    assert told.egress == ("127.0.0.1",)
-    sites = {one.domain: one for one in told.list}
+    with FykeClient(setup.platform.url, setup.platform.key) as client:
+        reported = client.sites(run)
+    assert reported.egress == ["127.0.0.1"]
+    sites = {one.domain: one for one in reported.items}
     assert {name: (s.requests, s.refused, s.why) for name, s in sites.items()} == {
         "127.0.0.1": (2, 0, ""),
         "undeclared.example": (0, 2, "undeclared"),
@@ -267,12 +267,12 @@ def test_a_version_reaches_what_it_declares_and_each_site_is_told(
     assert reached.bytes_up + reached.bytes_down == detail["traffic"] == site.passed
 
 
-def test_only_the_operator_may_exempt(world: World, site: CountingSite) -> None:
-    platform = world.platform
+def test_only_the_operator_may_exempt(setup: Setup, site: CountingSite) -> None:
+    platform = setup.platform
     key = platform.new_account("egress-guest")
     system = {"egress_allow": [site.target]}
     body = {
-        "scraper_slug": world.fetches,
+        "scraper_slug": setup.fetches,
         "input": {"parameters": {"system": system, "custom": {"url": site.url("/")}}},
     }
     answer = platform.raw("/api/v1/scraper/run", body, key=key)
@@ -283,7 +283,7 @@ def test_only_the_operator_may_exempt(world: World, site: CountingSite) -> None:
 
 
 def test_nothing_inside_can_be_reached_however_it_is_spelled(
-    world: World, site: CountingSite
+    setup: Setup, site: CountingSite
 ) -> None:
     port = site.port
     hosts = [
@@ -295,7 +295,7 @@ def test_nothing_inside_can_be_reached_however_it_is_spelled(
     ]  # fmt: skip
     hosts += [f"[{own}]" if ":" in own else own for own in map(str, own_addresses())][:4]
     targets = [f"{host.partition('%')[0]}:{port}" for host in hosts if "%" not in host]
-    detail, rows = world.knock(targets, ["http", "connect", "socks"])
+    detail, rows = setup.knock(targets, ["http", "connect", "socks"])
     assert detail["status"] == SUCCEEDED
     assert len(rows) == 3 * len(targets)
     passed = [row for row in rows if row["answer"] in (0, 200, "connected")]
@@ -306,15 +306,15 @@ def test_nothing_inside_can_be_reached_however_it_is_spelled(
     assert (detail["traffic"], site.passed) == (0, 0)
 
 
-def test_without_the_proxy_there_is_no_way_at_all(world: World, site: CountingSite) -> None:
-    targets = [site.target, "1.1.1.1:443", world.platform.url.removeprefix("http://")]
-    _, rows = world.knock(targets, ["direct"], egress_allow=[site.target])
+def test_without_the_proxy_there_is_no_way_at_all(setup: Setup, site: CountingSite) -> None:
+    targets = [site.target, "1.1.1.1:443", setup.platform.url.removeprefix("http://")]
+    _, rows = setup.knock(targets, ["direct"], egress_allow=[site.target])
     assert {row["answer"] for row in rows} <= {"OSError", "ConnectionRefusedError", "TimeoutError"}
     assert site.passed == 0
 
 
-def test_mail_ports_are_closed(world: World) -> None:
-    _, rows = world.knock(["mail.example:25", "mail.example:587"], ["connect", "socks"])
+def test_mail_ports_are_closed(setup: Setup) -> None:
+    _, rows = setup.knock(["mail.example:25", "mail.example:587"], ["connect", "socks"])
     assert [row["answer"] for row in rows] == [403, 2, 403, 2]
 
 
@@ -322,33 +322,33 @@ def test_mail_ports_are_closed(world: World) -> None:
 
 
 @reaches(ReasonCode.TRAFFIC_CAP, HintCode.TRAFFIC_CAP)
-def test_the_limit_of_traffic_stops_the_run_at_its_byte(world: World, site: CountingSite) -> None:
-    run = world.platform.start_run(
-        world.fetches, {"url": site.url("/bytes/30000000")},
+def test_the_limit_of_traffic_stops_the_run_at_its_byte(setup: Setup, site: CountingSite) -> None:
+    run = setup.platform.start_run(
+        setup.fetches, {"url": site.url("/bytes/30000000")},
         egress_allow=[site.target], max_total_traffic=1,
     )  # fmt: skip
-    detail = world.platform.ended(run)
+    detail = setup.platform.ended(run)
     assert detail["status"] == FAILED
     assert detail["err_msg"] == "Stopped: max_total_traffic of 1 MB was reached"
     assert detail["traffic"] == 1_000_000
-    assert world.platform.summary(run)["reason_params"] == {"traffic_bytes": 1_000_000}
-    assert "max_total_traffic of 1 MB" in world.platform.log_text(run)
+    assert setup.platform.summary(run)["reason_params"] == {"traffic_bytes": 1_000_000}
+    assert "max_total_traffic of 1 MB" in setup.platform.log_text(run)
 
 
 def test_a_run_that_uses_exactly_its_limit_has_not_gone_over_it(
-    world: World, site: CountingSite
+    setup: Setup, site: CountingSite
 ) -> None:
-    detail, _ = world.knock([site.target], ["connect"], egress_allow=[site.target])
+    detail, _ = setup.knock([site.target], ["connect"], egress_allow=[site.target])
     exact = detail["traffic"]
     stays = python_project(KNOCKS + "\nimport time\ntime.sleep(4)\n")
-    slug = world.platform.push(stays, "egress-knocks-and-stays")
+    slug = setup.platform.push(stays, "egress-knocks-and-stays")
     given = {"targets": [site.target], "ways": ["connect"]}
     ends = {}
     for limit in (exact, exact - 1):
-        run = world.platform.start_run(
+        run = setup.platform.start_run(
             slug, given, egress_allow=[site.target], max_total_traffic=limit / 1e6
         )
-        ends[limit] = world.platform.ended(run)
+        ends[limit] = setup.platform.ended(run)
     assert ends[exact]["status"] == SUCCEEDED, ends[exact]
     assert ends[exact]["traffic"] == exact
     assert ends[exact - 1]["status"] == FAILED
@@ -357,19 +357,19 @@ def test_a_run_that_uses_exactly_its_limit_has_not_gone_over_it(
     assert f"max_total_traffic of {in_mb} MB" in ends[exact - 1]["err_msg"]
 
 
-def test_the_limit_is_for_all_subtasks_together(world: World, site: CountingSite) -> None:
-    """Each of six fetches is below the limit, and over before anybody has added them up."""
+def test_the_limit_is_for_all_subtasks_together(setup: Setup, site: CountingSite) -> None:
+    """Each of six fetches is below the limit, and over before they are added up."""
     schema = {
         "properties": [{"name": "urls", "type": "array"}],
         "concurrency": {"fields": ["urls"]},
     }
     fetches = (ZOO / "fetches.py").read_text().replace('["url"]', '["urls"][0]')
-    slug = world.platform.push(python_project(fetches, schema=schema), "egress-fetches-many")
+    slug = setup.platform.push(python_project(fetches, schema=schema), "egress-fetches-many")
     urls = [site.url(f"/bytes/{4_000_000 + number}") for number in range(6)]
-    run = world.platform.start_run(
+    run = setup.platform.start_run(
         slug, {"urls": urls}, egress_allow=[site.target], max_total_traffic=5
     )
-    detail = world.platform.ended(run)
+    detail = setup.platform.ended(run)
     assert detail["status"] == FAILED
     assert detail["err_msg"] == "Stopped: max_total_traffic of 5 MB was reached"
     # what the site gave to connections that were then cut off never came to the run
@@ -379,55 +379,55 @@ def test_the_limit_is_for_all_subtasks_together(world: World, site: CountingSite
 # --- regions ----------------------------------------------------------------------------------
 
 
-def test_a_region_goes_out_through_its_own_proxy(world: World, site: CountingSite) -> None:
-    world.region.names[("127.0.0.1", site.port)] = site.port
-    before = len(world.region.asked)
-    detail, row = world.fetch(
+def test_a_region_goes_out_through_its_own_proxy(setup: Setup, site: CountingSite) -> None:
+    setup.region.names[("127.0.0.1", site.port)] = site.port
+    before = len(setup.region.asked)
+    detail, row = setup.fetch(
         site.url("/bytes/2000"), egress_allow=[site.target], proxy_region="DE"
     )
     assert row == {"status": 200, "bytes": 2000}
-    assert world.region.asked[before:] == [("127.0.0.1", site.port)]
-    assert world.region.users[before:] == [""]
+    assert setup.region.asked[before:] == [("127.0.0.1", site.port)]
+    assert setup.region.users[before:] == [""]
     assert detail["traffic"] == site.passed
-    assert "upstream" not in world.platform.log_text(detail["slug"])
+    assert "upstream" not in setup.platform.log_text(detail["slug"])
 
 
-def test_a_region_may_resolve_names_itself(world: World, site: CountingSite) -> None:
+def test_a_region_may_resolve_names_itself(setup: Setup, site: CountingSite) -> None:
     """The name means something in the region only; the platform never resolves it."""
-    world.region.names[SHOP] = site.port
-    before = len(world.region.asked)
-    detail, row = world.fetch("http://shop.example/bytes/3000", proxy_region="FR")
+    setup.region.names[SHOP] = site.port
+    before = len(setup.region.asked)
+    detail, row = setup.fetch("http://shop.example/bytes/3000", proxy_region="FR")
     assert row == {"status": 200, "bytes": 3000}
-    assert world.region.asked[before:] == [SHOP]
-    assert world.region.users[before:] == ["user:pass word"]
+    assert setup.region.asked[before:] == [SHOP]
+    assert setup.region.users[before:] == ["user:pass word"]
     assert detail["traffic"] == site.passed
 
 
-def test_a_regions_proxy_is_never_asked_for_the_inside(world: World) -> None:
-    before = len(world.region.asked)
+def test_a_regions_proxy_is_never_asked_for_the_inside(setup: Setup) -> None:
+    before = len(setup.region.asked)
     targets = ["127.0.0.1:80", "localhost:80", "10.0.0.1:80", "printer.local:80", "[::1]:80",
                "intranet:80", "169.254.169.254:80"]  # fmt: skip
     for region in ("DE", "FR"):
-        _, rows = world.knock(targets, ["connect", "socks"], proxy_region=region)
+        _, rows = setup.knock(targets, ["connect", "socks"], proxy_region=region)
         assert len(rows) == 2 * len(targets)
         assert not [row for row in rows if row["answer"] in (0, 200)]
-    assert world.region.asked[before:] == []
+    assert setup.region.asked[before:] == []
 
 
-def test_a_regions_proxy_that_is_down_is_said_so(world: World, site: CountingSite) -> None:
-    detail, row = world.fetch(site.url("/"), egress_allow=[site.target], proxy_region="GB")
+def test_a_regions_proxy_that_is_down_is_said_so(setup: Setup, site: CountingSite) -> None:
+    detail, row = setup.fetch(site.url("/"), egress_allow=[site.target], proxy_region="GB")
     assert "502" in row["error"]
     assert (detail["traffic"], site.passed) == (0, 0)
 
 
 def test_a_region_without_a_proxy_goes_out_directly_and_the_log_says_so(
-    world: World, site: CountingSite
+    setup: Setup, site: CountingSite
 ) -> None:
-    before = len(world.region.asked)
-    detail, row = world.fetch(site.url("/bytes/10"), egress_allow=[site.target], proxy_region="US")
+    before = len(setup.region.asked)
+    detail, row = setup.fetch(site.url("/bytes/10"), egress_allow=[site.target], proxy_region="US")
     assert row == {"status": 200, "bytes": 10}
-    assert world.region.asked[before:] == []
-    entries = world.platform.call("/api/v1/run/last/log", {"run_slug": detail["slug"]})["list"]
+    assert setup.region.asked[before:] == []
+    entries = setup.platform.call("/api/v1/run/last/log", {"run_slug": detail["slug"]})["list"]
     [line] = [e for e in entries if "proxy_region" in e["content"]]
     assert line["type"] == 3
     assert "proxy_region US has no upstream; going out directly." in line["content"]
@@ -436,7 +436,7 @@ def test_a_region_without_a_proxy_goes_out_directly_and_the_log_says_so(
 # --- no browser -------------------------------------------------------------------------------
 
 
-def test_who_asks_for_a_browser_gets_an_answer_and_a_line_in_the_log(world: World) -> None:
+def test_a_request_for_a_browser_gets_an_answer_and_a_line_in_the_log(setup: Setup) -> None:
     asks = """
 import os
 import urllib.error
@@ -449,7 +449,7 @@ for name in ("ChromeWs", "ChromeHttp"):
     except urllib.error.HTTPError as error:
         CoreSDK.Result.push_data({"status": error.code, "text": error.read().decode()})
 """
-    platform = world.platform
+    platform = setup.platform
     run = platform.start_run(platform.push(python_project(asks), "egress-asks-for-a-browser"))
     assert platform.ended(run)["status"] == SUCCEEDED
     rows = platform.rows(run)

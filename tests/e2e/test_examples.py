@@ -21,7 +21,7 @@ import pytest
 from fyke.client.errors import ApiError
 from support.booted import Booted
 from support.projects import python_project
-from support.twins import any_booted
+from support.two_servers import any_booted
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 ROWS = 205  # three pages
@@ -69,7 +69,7 @@ def free_port() -> int:
 
 
 def run(command: list[str], folder: Path, slow: Booted, worker: str, secret: str) -> list[str]:
-    """What the example prints; it writes its export into ``folder``."""
+    """Return what the example prints; it writes its export into ``folder``."""
     environment = {
         **os.environ,
         "FYKE_URL": slow.url,

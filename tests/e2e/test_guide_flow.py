@@ -17,7 +17,7 @@ import pytest
 
 from support.booted import Booted
 from support.projects import python_project, zoo
-from support.twins import any_booted
+from support.two_servers import any_booted
 
 pytestmark = pytest.mark.needs("curl", "java", "go", "php", "php_curl", "jq")
 
@@ -232,7 +232,7 @@ def test_account_info_takes_the_key_in_each_of_its_places(
     assert type(data["traffic_expiration_at"]) is int
 
 
-def test_a_key_that_opens_nothing_is_told_so_in_the_envelope(reader: Reader) -> None:
+def test_an_invalid_key_gets_an_error_in_the_envelope(reader: Reader) -> None:
     for headers in ([], ["-H", "api-key: scraper_api_01KJXSR49GEMBEZZ5FZDPVNBWK"]):
         status, text = reader.curl("/api/v1/account/info", "-X", "POST", *headers)
         assert status == 401
@@ -305,7 +305,7 @@ def test_go_gets_whole_numbers_where_it_decodes_into_int(reader: Reader) -> None
 
 
 def test_php_and_python_check_the_status_before_the_code(reader: Reader) -> None:
-    """Whoever looks at the status only, and whoever looks at the code only, must agree."""
+    """A client that reads only the status and one that reads only the code must agree."""
     good = reader.start_body(["https://a.example"])
     cases: list[tuple[str, Any, int, int]] = [
         ("/api/v1/scraper/run", good, 200, 0),

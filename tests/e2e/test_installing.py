@@ -1,4 +1,4 @@
-"""Installing as a part of a run: a registry that hangs holds up its own run and nothing else."""
+"""Installing as a part of a run: a registry that hangs delays its own run and nothing else."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from support.package_index import Index, make_source
 from support.projects import python_project
 from support.reasons import reaches
 from support.zips import Entry, make_zip
-from zoo.herds import SCHEMA, packed
+from zoo.bundles import SCHEMA, packed
 
 pytestmark = pytest.mark.needs("bwrap")
 
@@ -50,7 +50,7 @@ def registry() -> Iterator[Registry]:
 
 
 @pytest.fixture(scope="module")
-def told(index: Index, registry: Registry) -> Iterator[Booted]:
+def configured(index: Index, registry: Registry) -> Iterator[Booted]:
     """A platform whose package clients are set to these registries."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("UV_DEFAULT_INDEX", index.url)
@@ -64,44 +64,44 @@ def told(index: Index, registry: Registry) -> Iterator[Booted]:
 
 
 def tools(platform: Booted) -> list[str]:
-    """The boxes in which something is installed."""
+    """The sandboxes in which something is installed."""
     return [name for name in os.listdir(platform.home / "work") if name.startswith("TOOL-")]
 
 
 def waiting(index: Index) -> int:
-    """How often the page that does not come was asked for."""
+    """Return how often the page that hangs was requested."""
     return sum("/simple/slow/" in asked for asked in index.asked)
 
 
 @reaches(ReasonCode.INSTALL_TIMEOUT, HintCode.INSTALL_FAILED, ReasonCode.PREPARING)
-def test_the_queue_goes_on_beside_a_registry_that_hangs(told: Booted, index: Index) -> None:
-    hanging = told.start_run(told.push(HANGS, "installing-hangs"))
-    told.wait_for(lambda: waiting(index), "the index to be asked", 20)
-    assert told.waits(hanging)["code"] == "preparing"
-    other = told.start_run(told.push(RUNS, "installing-runs"))
-    assert told.ended(other)["status"] == 3, told.tail()
-    ended = told.ended(hanging)
+def test_the_queue_goes_on_beside_a_registry_that_hangs(configured: Booted, index: Index) -> None:
+    hanging = configured.start_run(configured.push(HANGS, "installing-hangs"))
+    configured.wait_for(lambda: waiting(index), "the index to be asked", 20)
+    assert configured.waits(hanging)["code"] == "preparing"
+    other = configured.start_run(configured.push(RUNS, "installing-runs"))
+    assert configured.ended(other)["status"] == 3, configured.tail()
+    ended = configured.ended(hanging)
     assert ended["status"] == 4
     assert f"within {SECONDS} seconds" in ended["err_msg"]
-    assert told.summary(hanging)["reason_params"] == {"seconds": SECONDS}
-    told.wait_for(lambda: not tools(told), "the box to be gone", 10)
+    assert configured.summary(hanging)["reason_params"] == {"seconds": SECONDS}
+    configured.wait_for(lambda: not tools(configured), "the end of the sandbox", 10)
 
 
-def test_aborting_kills_the_installer(told: Booted, index: Index) -> None:
+def test_aborting_kills_the_installer(configured: Booted, index: Index) -> None:
     before = waiting(index)
-    hanging = told.start_run(told.push(HANGS, "installing-aborted"))
-    told.wait_for(lambda: waiting(index) > before, "the index to be asked", 20)
-    assert tools(told)
-    begun = time.monotonic()
-    told.call("/api/v1/scraper/abort", {"run_slug": hanging})
-    ended = told.ended(hanging)
-    told.wait_for(lambda: not tools(told), "the box to be gone", 10)
-    assert time.monotonic() - begun < SECONDS
+    hanging = configured.start_run(configured.push(HANGS, "installing-aborted"))
+    configured.wait_for(lambda: waiting(index) > before, "the index to be asked", 20)
+    assert tools(configured)
+    started = time.monotonic()
+    configured.call("/api/v1/scraper/abort", {"run_slug": hanging})
+    ended = configured.ended(hanging)
+    configured.wait_for(lambda: not tools(configured), "the end of the sandbox", 10)
+    assert time.monotonic() - started < SECONDS
     assert "within" not in ended["err_msg"]
 
 
 @pytest.mark.skipif(old_npm(), reason="this npm is missing or needs a lock file in step")
-def test_a_lock_file_out_of_step_is_a_warning_in_the_log(told: Booted) -> None:
+def test_a_lock_file_out_of_step_is_a_warning_in_the_log(configured: Booted) -> None:
     lock = {"lockfileVersion": 3, "packages": {"": {}}}
     project = make_zip(
         [
@@ -111,11 +111,11 @@ def test_a_lock_file_out_of_step_is_a_warning_in_the_log(told: Booted) -> None:
             Entry("package-lock.json", json.dumps(lock).encode()),
         ]
     )
-    slug = told.push(project, "installing-out-of-step")
+    slug = configured.push(project, "installing-out-of-step")
     for _ in range(2):  # the second finds the environment of the first
-        run = told.start_run(slug)
-        assert told.ended(run)["status"] == 3, told.tail()
-        entries = told.call("/api/v1/run/last/log", {"run_slug": run})["list"]
+        run = configured.start_run(slug)
+        assert configured.ended(run)["status"] == 3, configured.tail()
+        entries = configured.call("/api/v1/run/last/log", {"run_slug": run})["list"]
         [line] = [entry for entry in entries if "out of step" in entry["content"]]
         assert line["type"] == 3
 
@@ -163,54 +163,54 @@ def other(files: dict[str, str]) -> bytes:
     ReasonCode.PACKAGES_FAILED,
     ReasonCode.PACKAGES_REFUSED,
 )
-def test_why_python_packages_are_not_installed(told: Booted, index: Index) -> None:
+def test_why_python_packages_are_not_installed(configured: Booted, index: Index) -> None:
     absent = python_project(MAIN, requirements="absent\n")
-    assert failed(told, absent, "installing-absent")["reason_code"] == "no_ready_package"
+    assert failed(configured, absent, "installing-absent")["reason_code"] == "no_ready_package"
     absent = python_project(MAIN, requirements="absent\n", **BUILDS)
     name = "installing-absent-built"
-    assert failed(told, absent, name)["reason_code"] == "builds_not_allowed"
-    assert failed(told, absent, name, builds=True)["reason_code"] == "packages_failed"
+    assert failed(configured, absent, name)["reason_code"] == "builds_not_allowed"
+    assert failed(configured, absent, name, builds=True)["reason_code"] == "packages_failed"
     index.add(*make_source("leaves", LEAVES_A_LINK))
     leaves = python_project(MAIN, requirements="leaves\n", **BUILDS)
-    refused = failed(told, leaves, "installing-leaves", builds=True)
+    refused = failed(configured, leaves, "installing-leaves", builds=True)
     assert refused["reason_code"] == "packages_refused"
     assert "link" in refused["reason_params"]["detail"]
 
 
 @reaches(ReasonCode.BAD_REQUIREMENT, HintCode.REQUIREMENT_REFUSED)
-def test_a_lock_file_that_is_not_honoured(told: Booted) -> None:
+def test_a_lock_file_that_is_not_honoured(configured: Booted) -> None:
     lock = {"packages": {"": {}, "node_modules/left": {"link": True, "resolved": "../left"}}}
     asks = NODE | {
         "package.json": json.dumps({"dependencies": {"left": "1.2.3"}}),
         "package-lock.json": json.dumps(lock),
     }
-    found = failed(told, other(asks), "installing-lock")
+    found = failed(configured, other(asks), "installing-lock")
     assert "is a link" in found["reason_params"]["detail"]
 
 
 @pytest.mark.skipif(shutil.which("go") is None, reason="there is no Go toolchain here")
 @reaches(ReasonCode.BUILD_FAILED, ReasonCode.REGISTRY_LOOPBACK)
-def test_why_a_program_in_go_is_not_built(told: Booted, platform: Booted) -> None:
+def test_why_a_program_in_go_is_not_built(configured: Booted, platform: Booted) -> None:
     broken = GO | {"main.go": "package main\n\nfunc main() { broken() }\n"}
     found = failed(platform, other(broken), "installing-go-broken")
     assert "undefined: broken" in found["reason_params"]["detail"]
     needs = GO | {"go.mod": f"{GO['go.mod']}\nrequire example.test/greet v1.0.0\n"}
-    found = failed(told, other(needs), "installing-go-needs")
+    found = failed(configured, other(needs), "installing-go-needs")
     assert found["reason_params"] == {"host": "127.0.0.1"}
 
 
 @reaches(ReasonCode.ROOM, ReasonCode.QUEUE)
-def test_why_a_run_waits_for_room(told: Booted) -> None:
-    slug = told.push(python_project("import time\ntime.sleep(60)\n"), "installing-sleeps")
-    busy = told.start_run(slug)
-    told.wait_for(lambda: told.detail(busy)["started_at"], "the start")
-    large = told.start_run(slug, memory=4096)
-    assert told.waits(large)["params"]["largest_memory_mb"] == 2048
-    small = told.start_run(slug)
-    assert told.waits(small)["params"]["ahead"] == 1
+def test_why_a_run_waits_for_room(configured: Booted) -> None:
+    slug = configured.push(python_project("import time\ntime.sleep(60)\n"), "installing-sleeps")
+    busy = configured.start_run(slug)
+    configured.wait_for(lambda: configured.detail(busy)["started_at"], "the start")
+    large = configured.start_run(slug, memory=4096)
+    assert configured.waits(large)["params"]["largest_memory_mb"] == 2048
+    small = configured.start_run(slug)
+    assert configured.waits(small)["params"]["ahead"] == 1
     for run in (small, large, busy):
-        told.call("/api/v1/scraper/abort", {"run_slug": run})
-        told.ended(run)
+        configured.call("/api/v1/scraper/abort", {"run_slug": run})
+        configured.ended(run)
 
 
 # --- machines that are not set up for it ---------------------------------------------------------

@@ -23,20 +23,20 @@ from support.projects import zoo
 from support.reasons import reaches
 
 pytestmark = [
-    pytest.mark.skipif(os.geteuid() != 0, reason="only root can take a wall out of the program"),
+    pytest.mark.skipif(os.geteuid() != 0, reason="only root can take a layer out of the program"),
     pytest.mark.needs("bwrap"),
 ]
 
 SUCCEEDED = 3
 PROGRAM = "/usr/bin/bwrap"
-WALL = ("--unshare-ipc", "ipc namespace")
+LAYER = ("--unshare-ipc", "ipc namespace")
 # stands where bubblewrap does and hands its options on, but for one
 LEAKY = """#!/usr/bin/python3 -I
 import os, sys
 words = sys.argv[1:]
 if words[:1] == ["--args"]:
     with open(int(words[1]), "rb", closefd=False) as given:
-        options = [each for each in given.read().split(b"\\0") if each != WALL]
+        options = [each for each in given.read().split(b"\\0") if each != LAYER]
     fewer = os.memfd_create("fewer", 0)
     os.write(fewer, b"\\0".join(options))
     os.lseek(fewer, 0, os.SEEK_SET)
@@ -47,13 +47,13 @@ os.execve(REAL, [PROGRAM, *words], {})
 
 @contextmanager
 def leaky(**settings: str) -> Iterator[Booted]:
-    """A platform whose bubblewrap leaves one wall out. Only its processes see that program."""
+    """A platform whose bubblewrap leaves one layer out. Only its processes see that program."""
     with tempfile.TemporaryDirectory(prefix="fyke-leaky-") as name:
         folder = Path(name)
         folder.chmod(0o755)
         shutil.copy(PROGRAM, folder / "real")
         script = folder / "bwrap"
-        text = LEAKY.replace("WALL", repr(WALL[0].encode()))
+        text = LEAKY.replace("LAYER", repr(LAYER[0].encode()))
         text = text.replace("REAL", repr(str(folder / "real"))).replace("PROGRAM", repr(PROGRAM))
         script.write_text(text)
         script.chmod(0o755)
@@ -83,16 +83,16 @@ def runner_of(platform: Booted) -> dict[str, str]:
 
 
 @reaches(ReasonCode.ISOLATION_MISSING, HintCode.ISOLATION_REFUSED)
-def test_where_a_wall_is_missing_nothing_runs() -> None:
+def test_nothing_runs_where_isolation_is_incomplete() -> None:
     with leaky() as platform:
         runner = runner_of(platform)
         assert runner["isolation"] == "none"
-        assert runner["reason"].startswith(WALL[1])
-        slug = platform.push(zoo("upserts"), "walls-upserts")
+        assert runner["reason"].startswith(LAYER[1])
+        slug = platform.push(zoo("upserts"), "layers-upserts")
         body = {"scraper_slug": slug, "input": {"parameters": {"system": {}, "custom": {}}}}
         answer = platform.raw("/api/v1/scraper/run", body).json()
         assert answer["code"] == 50002
-        assert f"the sandbox on this machine is at level none: {WALL[1]}: " in answer["message"]
+        assert f"the sandbox on this machine is at level none: {LAYER[1]}: " in answer["message"]
         assert platform.call("/api/v1/run/list")["count"] == 0
         run = platform.start_over_isolation(slug)  # then its runner refuses it
         assert platform.ended(run)["results"] == 0
@@ -100,19 +100,19 @@ def test_where_a_wall_is_missing_nothing_runs() -> None:
 
 
 @pytest.mark.long
-def test_the_operator_may_run_it_all_the_same_and_is_told() -> None:
+def test_the_operator_may_run_it_all_the_same_and_is_warned() -> None:
     with leaky(unsafe="1") as platform:
         assert runner_of(platform)["isolation"] == "none"
-        run = platform.start_run(platform.push(zoo("upserts"), "walls-upserts"))
+        run = platform.start_run(platform.push(zoo("upserts"), "layers-upserts"))
         detail = platform.ended(run)
         assert (detail["status"], detail["results"]) == (SUCCEEDED, 2)
         assert (
-            f"FYKE_UNSAFE is set and the isolation is incomplete: {WALL[1]}"
+            f"FYKE_UNSAFE is set and the isolation is incomplete: {LAYER[1]}"
             in platform.log_text(run)
         )
 
 
 def test_the_program_of_this_machine_is_whole() -> None:
-    """Whatever the other tests did, nobody but their own platforms saw it."""
+    """What the other tests did was seen by their own platforms only."""
     with Path(PROGRAM).open("rb") as program:
         assert program.read(4) == b"\x7fELF"

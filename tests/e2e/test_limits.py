@@ -1,4 +1,4 @@
-"""The limits of a run as the kernel was told them, read from its control group while it runs."""
+"""The limits of a run as the kernel has them, read from its control group while it runs."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ CoreSDK.Result.push_data({"share": (time.process_time() - used) / 3})
 
 
 def group(platform: Booted, controller: str) -> Path:
-    """The one control group of a box of this platform, for a controller."""
+    """The one control group of a sandbox of this platform, for a controller."""
     scope = os.fsencode((platform.home / "work").absolute())
     parent = "fyke-" + hashlib.sha256(scope).hexdigest()[:12]
 
@@ -80,7 +80,7 @@ def test_the_cpu_quota_comes_with_the_first_call_and_not_before(limited: Booted)
     limited.ended(run)
 
 
-def test_who_never_calls_is_limited_after_two_seconds(limited: Booted) -> None:
+def test_a_worker_that_never_calls_is_limited_after_two_seconds(limited: Booted) -> None:
     run = limited.start_run(limited.push(python_project(NEVER_CALLS), "limits-never"), cpus=0.25)
     assert quota(limited) == -1
     began = time.monotonic()
@@ -91,7 +91,7 @@ def test_who_never_calls_is_limited_after_two_seconds(limited: Booted) -> None:
 
 
 @pytest.mark.long
-def test_a_quota_holds(limited: Booted) -> None:
+def test_a_cpu_quota_is_enforced(limited: Booted) -> None:
     run = limited.start_run(limited.push(python_project(SPINS), "limits-spins"), cpus=0.25)
     assert limited.ended(run)["status"] == 3
     rows: list[dict[str, Any]] = limited.rows(run)
@@ -113,7 +113,7 @@ for _ in range(80):
 """
 
 
-def test_who_fills_the_disk_gets_no_time_to_go_on(platform: Booted) -> None:
+def test_a_worker_that_fills_the_disk_is_killed_at_once(platform: Booted) -> None:
     """Others get five seconds after SIGTERM, which would be fifty ticks."""
     run = platform.start_run(platform.push(python_project(FILLS), "limits-fills"))
     detail = platform.ended(run, 30)

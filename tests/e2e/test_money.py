@@ -1,4 +1,4 @@
-"""A platform with prices: what a run holds, what it costs, and who may not start one."""
+"""A platform with prices: the amount that a run holds, its cost, and refused starts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from support.booted import Booted
 from support.projects import python_project, zoo
 from support.reasons import reaches
 from support.sites import counting_site
-from support.twins import any_booted
+from support.two_servers import any_booted
 
 SUCCEEDED, FAILED, ABORTED = 3, 4, 5
 PER_SECOND = Decimal("0.125")  # one core costs one dollar a second; the smallest device has 1/8
@@ -118,7 +118,7 @@ def test_without_traffic_nothing_starts(priced: Booted, waits: str) -> None:
     assert guest.balance == 100
 
 
-def test_a_run_holds_its_most_and_pays_what_it_used(priced: Booted, waits: str) -> None:
+def test_a_run_reserves_its_maximum_and_pays_what_it_used(priced: Booted, waits: str) -> None:
     guest = Guest(priced, "payer")
     guest.credit("50", "10")
     run = guest.start(waits, execute_limit_time_seconds=60)
@@ -224,7 +224,7 @@ def test_a_run_ends_when_it_has_cost_all_that_was_free() -> None:
 
 @reaches(ReasonCode.CHARGE_ESTIMATE)
 def test_a_run_ends_when_its_highest_cost_is_used_up(priced: Booted) -> None:
-    """What is held pays for the time limit; a Worker that ignores SIGTERM would go beyond it."""
+    """The held amount covers the time limit; a Worker that ignores SIGTERM would exceed it."""
     guest = Guest(priced, "estimate")
     guest.credit("10", "10")
     stays = priced.push(zoo("ignores_sigterm"), "money-ignores-sigterm", public=True)

@@ -1,5 +1,5 @@
-"""Started by an ordinary user: the walls hold, but nobody can limit cpu and memory hard, so only
-the operator's own Workers run.
+"""Started by an ordinary user: isolation is enforced, but not hard limits of cpu and memory, so
+only the operator's own Workers run.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def test_the_operators_own_worker_runs_with_a_warning(plain: Booted) -> None:
     assert _level(plain)["reason"] in warning["content"]
 
 
-def test_the_walls_stand_all_the_same(plain: Booted) -> None:
+def test_isolation_is_complete_all_the_same(plain: Booted) -> None:
     port = plain.url.rpartition(":")[2]
     script = LOOKS.replace("HOME", repr(str(plain.home))).replace("PORT", port)
     run = plain.start_run(plain.push(python_project(script), "plain-looks"))

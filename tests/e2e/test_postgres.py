@@ -11,7 +11,7 @@ from support.booted import Booted, booted
 from support.postgres import PostgresServer, running_postgres
 from support.projects import python_project, zoo
 from support.receivers import Receiver, listening
-from support.twins import answers
+from support.two_servers import answers
 
 RUNNING, SUCCEEDED, FAILED, ABORTED = 2, 3, 4, 5
 ROWS = 300
@@ -92,7 +92,7 @@ def test_an_abort_stops_a_running_worker_and_keeps_its_rows(shared: Booted) -> N
     run = shared.start_run(shared.push(zoo("pushes_for_ever"), "pg-for-ever"))
     shared.wait_for(lambda: shared.detail(run)["results"] > 0, "a row")
     shared.call("/api/v1/scraper/abort", {"run_slug": run})
-    shared.wait_for(lambda: not shared.boxes(), "the end of the Worker", 10)
+    shared.wait_for(lambda: not shared.sandboxes(), "the end of the Worker", 10)
     detail = shared.ended(run)
     assert (detail["status"], detail["err_msg"]) == (ABORTED, "Aborted on request")
     assert [row["n"] for row in shared.rows(run)] == list(range(1, detail["results"] + 1))
@@ -108,7 +108,7 @@ def test_a_killed_runner_fails_its_run_with_the_reason_and_keeps_the_rows(shared
     rows = shared.rows(run)
     assert [row["n"] for row in rows] == list(range(1, len(rows) + 1))
     assert len(rows) == detail["results"]
-    shared.wait_for(lambda: not shared.boxes(), "an empty process table", 10)
+    shared.wait_for(lambda: not shared.sandboxes(), "an empty process table", 10)
     again = shared.start_run(shared.push(zoo("upserts"), "pg-upserts"))
     assert shared.ended(again)["status"] == SUCCEEDED
 

@@ -1,4 +1,4 @@
-"""What the processes of a platform may use of the machine."""
+"""The limits of the processes of a platform."""
 
 from __future__ import annotations
 

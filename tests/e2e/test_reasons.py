@@ -1,4 +1,4 @@
-"""Reasons and hints of a running platform that no other test comes upon."""
+"""Reasons and hints of a running platform that no other test reaches."""
 
 from __future__ import annotations
 
@@ -247,7 +247,7 @@ def test_what_rules_find_in_runs(platform: Booted) -> None:
     ReasonCode.WORKER_NOT_FOUND,
     ReasonCode.INPUT_REFUSED,
 )
-def test_what_becomes_of_items_of_the_run_queue(platform: Booted, guest: str) -> None:
+def test_items_of_the_run_queue_end_with_a_reason(platform: Booted, guest: str) -> None:
     slug, doomed = quick(platform, "reasons-queue"), quick(platform, "reasons-queue-doomed")
     first, second, third = (hold(platform, slug, guest) for _ in range(3))
     fourth = hold(platform, doomed, guest)

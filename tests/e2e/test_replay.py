@@ -1,4 +1,4 @@
-"""The proxy's password of a run is of no use to anybody else, nor to anybody after its end."""
+"""The proxy's password of a run is of no use to another run, nor to any run after its end."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from support.booted import Booted
 from support.projects import python_project
 from support.sites import CountingSite, counting_site
 
-TELLS = """
+PUBLISHES = """
 import os, time
 from sdk import CoreSDK
 
@@ -19,7 +19,7 @@ CoreSDK.Result.push_data({"auth": os.environ["PROXY_AUTH"]})
 time.sleep(600)
 """
 REPLAYS = '''
-"""Shows somebody else's password at its own proxy, in three ways and over again."""
+"""Shows the password of another run at its own proxy, in three ways and over again."""
 
 import base64
 import os
@@ -102,11 +102,11 @@ def replay(platform: Booted, site: CountingSite, auth: str, times: int) -> dict[
 def test_a_password_is_worth_nothing_elsewhere(
     platform: Booted, site: CountingSite, times: int
 ) -> None:
-    run = platform.start_run(platform.push(python_project(TELLS), "replay-tells"))
+    run = platform.start_run(platform.push(python_project(PUBLISHES), "replay-publishes"))
     platform.wait_for(lambda: platform.detail(run)["results"], "its password", 20)
     auth = platform.rows(run)[0]["auth"]
     while_it_runs = replay(platform, site, auth, times)
-    for port in (1080, 6000, 9222, 20086):  # what a box offers, it offers to itself
+    for port in (1080, 6000, 9222, 20086):  # what a sandbox offers, it offers to itself
         with pytest.raises(OSError), socket.create_connection(("127.0.0.1", port), 2):
             pass
     platform.call("/api/v1/scraper/abort", {"run_slug": run})

@@ -1,5 +1,5 @@
-"""A schedule fires on a whole platform. Nobody waits for a minute: its next time is set to now in
-the state, as if the minute had come, and a change of another schedule rings the bell.
+"""A schedule fires on a whole platform. No test waits for a minute: its next time is set to now in
+the state, as if the minute had come, and a change of another schedule sends the signal.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ def make_due(platform: Booted, task: str) -> int:
     return now
 
 
-def test_a_schedule_starts_a_run_that_is_carried_out(platform: Booted) -> None:
+def test_a_schedule_starts_a_run_that_is_executed(platform: Booted) -> None:
     slug = platform.push(python_project(MAIN), "scheduled")
     made = [
         send(platform, "POST", TASKS, {"worker_id": slug, "title": title, "input": {}})["slug"]
-        for title in ("by itself", "the bell")
+        for title in ("by itself", "the signal")
     ]
-    path, bell = (f"/api/fyke/tasks/{task}/schedule" for task in made)
+    path, signals = (f"/api/fyke/tasks/{task}/schedule" for task in made)
     send(platform, "PUT", path, {"kind": "interval", "every": 3600})
     planned = make_due(platform, made[0])
-    send(platform, "PUT", bell, {"kind": "daily", "time": "00:00"})
+    send(platform, "PUT", signals, {"kind": "daily", "time": "00:00"})
 
     def fired() -> Any:
         return send(platform, "GET", f"{path}/fires")["list"]

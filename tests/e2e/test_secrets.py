@@ -30,7 +30,7 @@ SPELLED = {
     b"canary-7f3a",
     b"MIIE7f3aCANARYb0",
 }
-TELLS = """
+REVEALS = """
 import base64, json, os, sys, time, urllib.request
 from urllib.parse import quote
 from sdk import CoreSDK
@@ -46,8 +46,8 @@ spelled = [value, json.dumps(value), quote(value), quote(value, safe=""), repr(v
 for text in spelled:
     print("printed", text)
     print("warned", text, file=sys.stderr)
-    CoreSDK.Log.info(f"told {text}")
-    CoreSDK.Log.error(f"told {text}")
+    CoreSDK.Log.info(f"logged {text}")
+    CoreSDK.Log.error(f"logged {text}")
 print(key)
 CoreSDK.Result.set_table_header([{"label": value, "key": f"k {value}", "format": "text"}])
 CoreSDK.Result.push_data({f"k {value}": [{"a": text} for text in spelled], "key": key})
@@ -69,8 +69,8 @@ if mode == "fail":
 
 @pytest.fixture(scope="module")
 def worker(platform: Booted) -> str:
-    """Everybody's to run; the owner has two secrets for it."""
-    slug = platform.push(python_project(TELLS), "tells", public=True)
+    """Every account may run it; the owner has two secrets for it."""
+    slug = platform.push(python_project(REVEALS), "reveals", public=True)
     with FykeClient(platform.url, platform.key, 60) as client:
         client.set_secret(slug, "LOGIN", VALUE)
         client.set_secret(slug, "KEY", MULTI)
@@ -88,16 +88,16 @@ def files_with_it(folder: Path) -> list[tuple[str, set[bytes]]]:
     return [each for each in found if each[1]]
 
 
-def test_the_end_of_a_run_is_told_without_them(platform: Booted, worker: str) -> None:
+def test_the_end_of_a_run_is_reported_without_them(platform: Booted, worker: str) -> None:
     with listening() as receiver:
         body = {
             "scraper_slug": worker,
-            "callback_url": receiver.url("/told"),
+            "callback_url": receiver.url("/callback"),
             "input": {"parameters": {"system": {}, "custom": {"mode": "fail"}}},
         }
         run = str(platform.call("/api/v1/scraper/run", body)["run_slug"])
         detail = platform.ended(run)
-        [received] = receiver.wait("/told")
+        [received] = receiver.wait("/callback")
     assert detail["status"] == FAILED
     for text in (detail["err_msg"], received.body.decode()):
         assert "cannot sign in with ***LOGIN***" in text
@@ -109,19 +109,19 @@ def test_the_end_of_a_run_is_told_without_them(platform: Booted, worker: str) ->
     assert files_with_it(platform.folder) == []
 
 
-def test_nothing_that_is_left_of_a_run_holds_them(platform: Booted, worker: str) -> None:
+def test_nothing_that_remains_of_a_run_contains_them(platform: Booted, worker: str) -> None:
     run = platform.start_run(worker)
     assert platform.ended(run)["status"] == SUCCEEDED
     log, rows = platform.log_text(run), platform.rows(run)
     assert log.count("***LOGIN***") > 25 and log.count("***KEY***") >= 3
-    assert "printed" in log and "warned" in log and "told" in log
+    assert "printed" in log and "warned" in log and "logged" in log
     assert rows[0] == {"had": ["KEY", "LOGIN"], "length": len(VALUE), "lines": 3}
     assert [each["a"].count("***") for each in rows[1]["k ***LOGIN***"]] == [2] * 7
     assert (rows[1]["key"], rows[2]) == ("***KEY***", {"id": "***LOGIN***", "n": 1})
     exported = [_exported(platform, run, form) for form in ("csv", "json", "xml")]
     assert all(b"***LOGIN***" in each for each in exported)
     with FykeClient(platform.url, platform.key, 60) as client:
-        [site] = client.sites(run).list
+        [site] = client.sites(run).items
     assert site.domain == "***LOGIN***.example"
     assert holding(b"".join(exported) + json.dumps(rows).encode() + log.encode()) == set()
     assert files_with_it(platform.folder) == []
@@ -132,7 +132,7 @@ def _exported(platform: Booted, run: str, form: str) -> bytes:
         return httpx2.get(client.export(run, form), timeout=60).content
 
 
-def test_while_it_runs_only_the_box_holds_them(platform: Booted, worker: str) -> None:
+def test_while_it_runs_only_the_sandbox_has_them(platform: Booted, worker: str) -> None:
     run = platform.start_run(worker, {"mode": "stay"})
     platform.wait_for(lambda: {"done": True} in platform.rows(run), "the last row")
     with_it = [command for pid, command in platform.tree().items() if holding(_environment(pid))]
@@ -159,7 +159,7 @@ def test_runs_of_another_account_and_of_another_worker_do_not_get_them(
     body = {"scraper_slug": worker, "input": {"parameters": {"system": {}, "custom": {}}}}
     theirs = platform.call("/api/v1/scraper/run", body, key=other)["run_slug"]
     named = {"fyke.json": '{"secrets": ["LOGIN"]}'}
-    second = platform.push(python_project(TELLS, **named), "tells-too")
+    second = platform.push(python_project(REVEALS, **named), "reveals-too")
     mine = platform.start_run(second)
     nothing = {"had": [], "length": 0, "lines": 0}
     assert platform.ended(mine)["status"] == SUCCEEDED

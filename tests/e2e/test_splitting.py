@@ -1,4 +1,4 @@
-"""Runs of several subtasks: how an input is cut, and what becomes of the run when some fail."""
+"""Runs of several subtasks: how an input is cut, and how the run ends when some fail."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sdk import CoreSDK
 
 CoreSDK.Result.push_data({"given": CoreSDK.Parameter.get_input_json_str()})
 """
-DOES_AS_TOLD = """
+BEHAVES = """
 import sys
 import time
 from sdk import CoreSDK
@@ -158,16 +158,16 @@ def test_an_input_that_cannot_be_cut_starts_nothing(
     assert platform.call("/api/v1/run/list", {"scraper_slug": slug})["count"] == 0
 
 
-def told(platform: Booted) -> str:
-    project = python_project(DOES_AS_TOLD, schema=splitting("words"))
-    return platform.push(project, "split-does-as-told")
+def behaving_worker(platform: Booted) -> str:
+    project = python_project(BEHAVES, schema=splitting("words"))
+    return platform.push(project, "split-behaves")
 
 
 @reaches(HintCode.PARTLY_FAILED)
 def test_good_and_bad_items_end_well_without_the_rows_of_the_bad_ones(platform: Booted) -> None:
     # all the cores for each, so that they run one after the other
     run = platform.start_run(
-        told(platform), {"words": ["one", "bad-two", "three"]}, cpus=os.cpu_count()
+        behaving_worker(platform), {"words": ["one", "bad-two", "three"]}, cpus=os.cpu_count()
     )
     detail = platform.ended(run)
     assert (detail["status"], detail["err_msg"]) == (SUCCEEDED, "")
@@ -188,7 +188,7 @@ def test_good_and_bad_items_end_well_without_the_rows_of_the_bad_ones(platform: 
 
 def test_the_export_leaves_the_rows_of_failures_out_as_well(platform: Booted) -> None:
 
-    run = platform.start_run(told(platform), {"words": ["bad-one", "two"]})
+    run = platform.start_run(behaving_worker(platform), {"words": ["bad-one", "two"]})
     platform.ended(run)
     body = {"run_slug": run, "format": "json", "filter_keys": "word"}
     link = platform.call("/api/v1/run/result/export", body)["download_url"]
@@ -198,7 +198,7 @@ def test_the_export_leaves_the_rows_of_failures_out_as_well(platform: Booted) ->
 
 
 def test_a_run_of_nothing_but_failures_has_failed(platform: Booted) -> None:
-    run = platform.start_run(told(platform), {"words": ["bad-one", "bad-two"]})
+    run = platform.start_run(behaving_worker(platform), {"words": ["bad-one", "bad-two"]})
     detail = platform.ended(run)
     assert detail["status"] == FAILED
     assert detail["err_msg"].startswith("The Worker exited with code 7: cannot read bad-")
@@ -208,7 +208,7 @@ def test_a_run_of_nothing_but_failures_has_failed(platform: Booted) -> None:
 
 def test_a_subtask_that_runs_into_its_timeout_keeps_its_rows(platform: Booted) -> None:
     run = platform.start_run(
-        told(platform), {"words": ["slow-one", "two"]}, execute_limit_time_seconds=2
+        behaving_worker(platform), {"words": ["slow-one", "two"]}, execute_limit_time_seconds=2
     )
     detail = platform.ended(run)
     assert detail["status"] == SUCCEEDED
@@ -218,19 +218,19 @@ def test_a_subtask_that_runs_into_its_timeout_keeps_its_rows(platform: Booted) -
 
 def test_an_abort_ends_what_runs_and_starts_nothing_more(platform: Booted) -> None:
     words = [f"slow-{number}" for number in range(200)]
-    run = platform.start_run(told(platform), {"words": words}, memory=16384)
+    run = platform.start_run(behaving_worker(platform), {"words": words}, memory=16384)
     platform.wait_for(lambda: platform.detail(run)["results"] > 0, "the first row")
     platform.call("/api/v1/scraper/abort", {"run_slug": run})
     detail = platform.ended(run)
     assert (detail["status"], detail["err_msg"]) == (ABORTED, "Aborted on request")
-    platform.wait_for(lambda: not platform.boxes(), "an empty process table", 15)
-    begun = {e["group"] for e in _log(platform, run) if e["content"].endswith(" - Running...")}
-    assert 0 < len(begun) < len(words)
+    platform.wait_for(lambda: not platform.sandboxes(), "an empty process table", 15)
+    started = {e["group"] for e in _log(platform, run) if e["content"].endswith(" - Running...")}
+    assert 0 < len(started) < len(words)
     assert len(platform.rows(run)) == detail["results"]
 
 
 def test_rows_of_failures_stay_where_the_operator_says_keep(strict: Booted) -> None:
-    run = strict.start_run(told(strict), {"words": ["one", "bad-two"]})
+    run = strict.start_run(behaving_worker(strict), {"words": ["one", "bad-two"]})
     detail = strict.ended(run)
     assert detail["status"] == SUCCEEDED
     assert {row["word"] for row in strict.rows(run) if "word" in row} == {"one", "bad-two"}
@@ -239,7 +239,7 @@ def test_rows_of_failures_stay_where_the_operator_says_keep(strict: Booted) -> N
 
 def test_the_operators_limit_of_subtasks_is_the_one_that_counts(strict: Booted) -> None:
     body = {
-        "scraper_slug": told(strict),
+        "scraper_slug": behaving_worker(strict),
         "input": {"parameters": {"custom": {"words": list("abcdef")}}},
     }
     answer = strict.raw("/api/v1/scraper/run", body)

@@ -1,4 +1,4 @@
-"""Two servers on one PostgreSQL behind one address: nobody can tell them from one."""
+"""Two servers on one PostgreSQL behind one address: clients cannot distinguish them from one."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ import pytest
 
 from support.projects import python_project, zoo
 from support.receivers import Receiver, listening
-from support.twins import WANTED, TwinBooted, answers, twin_booted
+from support.two_servers import WANTED, BootedPair, answers, booted_pair
 
 pytestmark = pytest.mark.needs("postgres")
 
 ROOT = Path(__file__).parents[2]
 # Tests of processes, users and databases, and these here: they choose their own servers.
 OF_ONE_SERVER = ("bad_day", "first_process", "plain_user", "postgres", "two_servers")
-# A backup holds the files of SQLite, but nothing of PostgreSQL, so not every command is tried; and
-# each server tells its own part of a rate.
+# A backup contains the files of SQLite, but nothing of PostgreSQL, so not every command is tried;
+# and each server reports its own share of a rate.
 OF_ONE_DATABASE = (
     "test_cli.py::test_a_backup_becomes_a_platform_of_its_own",
     "test_cli.py::test_every_command_was_tried",
@@ -45,15 +45,15 @@ for number in range({ROWS}):
 
 
 @pytest.fixture(scope="module")
-def twins() -> Iterator[TwinBooted]:
-    with twin_booted(work_mb="64", callback_allow="127.0.0.1/32") as platform:
+def pair() -> Iterator[BootedPair]:
+    with booted_pair(work_mb="64", callback_allow="127.0.0.1/32") as platform:
         yield platform
 
 
 @pytest.fixture(scope="module")
-def quick(twins: TwinBooted) -> str:
+def quick(pair: BootedPair) -> str:
     """A worker that pushes three rows and ends; uploaded to one, used at both."""
-    return twins.push(zoo("upserts"), "twin-quick")
+    return pair.push(zoo("upserts"), "pair-quick")
 
 
 @pytest.fixture
@@ -63,20 +63,20 @@ def receiver() -> Iterator[Receiver]:
 
 
 def send(
-    twins: TwinBooted, method: str, path: str, body: Any = None, *, at: str = "", **headers: str
+    pair: BootedPair, method: str, path: str, body: Any = None, *, at: str = "", **headers: str
 ) -> httpx2.Response:
     """A request to one of the two, or to whichever comes next."""
     return httpx2.request(
         method,
-        (at or twins.url) + path,
+        (at or pair.url) + path,
         json=body,
-        headers={"api-key": twins.key, **headers},
+        headers={"api-key": pair.key, **headers},
         timeout=60,
     )
 
 
-def data(twins: TwinBooted, method: str, path: str, body: Any = None, **more: str) -> Any:
-    answer = send(twins, method, path, body, **more)
+def data(pair: BootedPair, method: str, path: str, body: Any = None, **more: str) -> Any:
+    answer = send(pair, method, path, body, **more)
     assert answer.json()["code"] == 0, answer.text
     return answer.json()["data"]
 
@@ -86,52 +86,52 @@ def at_once(work: Callable[[int], Any], times: int) -> list[Any]:
         return list(pool.map(work, range(times)))
 
 
-def test_a_start_at_either_is_waited_for_read_and_aborted_at_both(twins: TwinBooted) -> None:
-    one, other = twins.each
+def test_a_start_at_either_is_waited_for_read_and_aborted_at_both(pair: BootedPair) -> None:
+    one, other = pair.each
     body = {"input": {}, "is_async": False}
-    with httpx2.Client(base_url=one, headers={"api-key": twins.key}) as client:
+    with httpx2.Client(base_url=one, headers={"api-key": pair.key}) as client:
         archive = {"scraper_file": ("w.zip", zoo("upserts"))}
-        made = client.post("/api/v2/workers/owner~twin-sent/versions", files=archive)
+        made = client.post("/api/v2/workers/owner~pair-sent/versions", files=archive)
     assert made.json()["code"] == 0, made.text
     for at in (other, one):
-        waited = data(twins, "POST", "/api/v2/workers/owner~twin-sent/runs", body, at=at)
+        waited = data(pair, "POST", "/api/v2/workers/owner~pair-sent/runs", body, at=at)
         assert (waited["run_status"], waited["results"]["count"]) == ("succeeded", 2)
-    forever = twins.start_run(twins.push(zoo("pushes_for_ever"), "twin-for-ever"))
+    forever = pair.start_run(pair.push(zoo("pushes_for_ever"), "pair-for-ever"))
     path = f"/api/v2/worker-runs/{forever}"
-    twins.wait_for(lambda: data(twins, "GET", path, at=other)["results"] > 0, "a row")
-    data(twins, "POST", f"{path}/abort", at=other)
-    assert twins.ended(forever)["status"] == ABORTED
-    assert twins.relay is not None
-    assert min(twins.relay.taken.values()) > 0
+    pair.wait_for(lambda: data(pair, "GET", path, at=other)["results"] > 0, "a row")
+    data(pair, "POST", f"{path}/abort", at=other)
+    assert pair.ended(forever)["status"] == ABORTED
+    assert pair.relay is not None
+    assert min(pair.relay.taken.values()) > 0
 
 
-def test_one_key_starts_one_run_whoever_is_asked(twins: TwinBooted, quick: str) -> None:
-    path, key = f"/api/v2/workers/{quick}/runs", {"idempotency-key": "twin-start"}
-    runs = at_once(lambda _: data(twins, "POST", path, {"input": {}}, **key)["run_slug"], 16)
+def test_one_key_starts_one_run_on_either_server(pair: BootedPair, quick: str) -> None:
+    path, key = f"/api/v2/workers/{quick}/runs", {"idempotency-key": "pair-start"}
+    runs = at_once(lambda _: data(pair, "POST", path, {"input": {}}, **key)["run_slug"], 16)
     assert len(set(runs)) == 1
-    for at in twins.each:
-        assert data(twins, "POST", path, {"input": {}}, at=at, **key)["run_slug"] == runs[0]
-        refused = send(twins, "POST", path, {"input": {}, "limit": 1}, at=at, **key)
+    for at in pair.each:
+        assert data(pair, "POST", path, {"input": {}}, at=at, **key)["run_slug"] == runs[0]
+        refused = send(pair, "POST", path, {"input": {}, "limit": 1}, at=at, **key)
         assert (refused.status_code, refused.json()["code"]) == (409, 11000)
-    assert twins.ended(runs[0])["status"] == SUCCEEDED
+    assert pair.ended(runs[0])["status"] == SUCCEEDED
 
 
-def test_a_plan_holds_over_both(twins: TwinBooted) -> None:
-    key = twins.new_account("small")
-    slug = twins.push(zoo("pushes_for_ever"), "twin-own", key=key)
+def test_a_plan_limits_both(pair: BootedPair) -> None:
+    key = pair.new_account("small")
+    slug = pair.push(zoo("pushes_for_ever"), "pair-own", key=key)
     path = f"/api/v2/workers/{slug}/runs"
-    found = at_once(lambda _: send(twins, "POST", path, {"input": {}}, **{"api-key": key}), 12)
+    found = at_once(lambda _: send(pair, "POST", path, {"input": {}}, **{"api-key": key}), 12)
     assert Counter(answer.json()["code"] for answer in found) == {0: 2, 30003: 10}
     for answer in found:
         if answer.json()["code"] == 0:
             run = answer.json()["data"]["run_slug"]
-            data(twins, "POST", f"/api/v2/worker-runs/{run}/abort", **{"api-key": key})
+            data(pair, "POST", f"/api/v2/worker-runs/{run}/abort", **{"api-key": key})
 
 
-def test_a_schedule_fires_once_although_both_look(twins: TwinBooted, quick: str) -> None:
+def test_a_schedule_fires_once_although_both_look(pair: BootedPair, quick: str) -> None:
     tasks = [
         data(
-            twins,
+            pair,
             "POST",
             "/api/v2/worker-tasks",
             {"worker_id": quick, "title": f"due {number}", "input": {}},
@@ -140,63 +140,61 @@ def test_a_schedule_fires_once_although_both_look(twins: TwinBooted, quick: str)
     ]
     for task in tasks:
         every = {"kind": "interval", "every": 3600}
-        data(twins, "PUT", f"/api/fyke/tasks/{task}/schedule", every)
+        data(pair, "PUT", f"/api/fyke/tasks/{task}/schedule", every)
     due = int(time.time()) * 1000
     marks = ", ".join("?" * len(tasks))
-    twins.change_state(f"UPDATE schedules SET next_at = ? WHERE task_id IN ({marks})", due, *tasks)
-    bell = {"kind": "daily", "time": "00:00"}
-    spare = {"worker_id": quick, "title": "bell", "input": {}}
-    ringing = data(twins, "POST", "/api/v2/worker-tasks", spare)["slug"]
-    data(twins, "PUT", f"/api/fyke/tasks/{ringing}/schedule", bell)
+    pair.change_state(f"UPDATE schedules SET next_at = ? WHERE task_id IN ({marks})", due, *tasks)
+    signals = {"kind": "daily", "time": "00:00"}
+    other = {"worker_id": quick, "title": "signal", "input": {}}
+    signalling = data(pair, "POST", "/api/v2/worker-tasks", other)["slug"]
+    data(pair, "PUT", f"/api/fyke/tasks/{signalling}/schedule", signals)
 
     def fires(task: str) -> list[Any]:
-        found: list[Any] = data(twins, "GET", f"/api/fyke/tasks/{task}/schedule/fires")["list"]
+        found: list[Any] = data(pair, "GET", f"/api/fyke/tasks/{task}/schedule/fires")["list"]
         return found
 
     for task in tasks:
-        twins.wait_for(lambda task=task: fires(task), "the schedule to fire")
+        pair.wait_for(lambda task=task: fires(task), "the schedule to fire")
     for task in tasks:
         [fire] = fires(task)
         assert (fire["state"], fire["planned_at"]) == ("started", due // 1000)
-        assert data(twins, "GET", f"/api/v2/worker-tasks/{task}")["run_times"] == 1
-        assert twins.ended(fire["run_slug"])["status"] == SUCCEEDED
-        data(twins, "DELETE", f"/api/v2/worker-tasks/{task}")
+        assert data(pair, "GET", f"/api/v2/worker-tasks/{task}")["run_times"] == 1
+        assert pair.ended(fire["run_slug"])["status"] == SUCCEEDED
+        data(pair, "DELETE", f"/api/v2/worker-tasks/{task}")
 
 
-def test_callbacks_come_once_and_in_order(
-    twins: TwinBooted, quick: str, receiver: Receiver
-) -> None:
+def test_callbacks_come_once_and_in_order(pair: BootedPair, quick: str, receiver: Receiver) -> None:
     path = f"/api/v2/workers/{quick}/runs"
 
     def start(number: int) -> str:
-        body = {"input": {}, "callback_url": receiver.url(f"/twin-{number}")}
-        return str(data(twins, "POST", path, body)["run_slug"])
+        body = {"input": {}, "callback_url": receiver.url(f"/pair-{number}")}
+        return str(data(pair, "POST", path, body)["run_slug"])
 
     runs = [start(number) for number in range(6)]
     for run in runs:
-        twins.wait_for(lambda run=run: _all_sent(twins, run), "its callbacks")
+        pair.wait_for(lambda run=run: _all_sent(pair, run), "its callbacks")
     for number, run in enumerate(runs):
-        told = receiver.at(f"/twin-{number}")
-        assert {one.data["run_slug"] for one in told} == {run}
-        assert len({one.headers["webhook-id"] for one in told}) == len(told)
-        # that a run has begun is not told any more once it has ended
-        words = [one.data["run_status"] for one in told]
+        received = receiver.at(f"/pair-{number}")
+        assert {one.data["run_slug"] for one in received} == {run}
+        assert len({one.headers["webhook-id"] for one in received}) == len(received)
+        # the start of a run is no longer reported once it has ended
+        words = [one.data["run_status"] for one in received]
         assert words in (["running", "succeeded"], ["succeeded"])
 
 
-def _all_sent(twins: TwinBooted, run: str) -> bool:
-    listed = data(twins, "GET", f"/api/fyke/runs/{run}/deliveries")["list"]
+def _all_sent(pair: BootedPair, run: str) -> bool:
+    listed = data(pair, "GET", f"/api/fyke/runs/{run}/deliveries")["list"]
     ended = any(one["kind"] == "terminal" for one in listed)
     return ended and all(one["state"] in ("delivered", "superseded") for one in listed)
 
 
-def test_the_rate_of_a_key_is_that_of_both_together(twins: TwinBooted) -> None:
-    made = data(twins, "POST", "/api/fyke/keys", {"name": "slow", "rate_limit": 4})
+def test_the_rate_of_a_key_is_that_of_both_together(pair: BootedPair) -> None:
+    made = data(pair, "POST", "/api/fyke/keys", {"name": "slow", "rate_limit": 4})
     slow = {"api-key": made["key"]}
-    for at in twins.each:  # from its second request on each knows whose key it is
-        assert send(twins, "GET", "/api/v2/users/account", at=at, **slow).status_code == 200
+    for at in pair.each:  # from its second request on each knows whose key it is
+        assert send(pair, "GET", "/api/v2/users/account", at=at, **slow).status_code == 200
     began = time.monotonic()
-    found = [send(twins, "GET", "/api/v2/users/account", **slow) for _ in range(40)]
+    found = [send(pair, "GET", "/api/v2/users/account", **slow) for _ in range(40)]
     most = 8 + 4 * (time.monotonic() - began) + 2  # what fits at once, what comes with time, ends
     allowed = sum(answer.status_code == 200 for answer in found)
     assert 0 < allowed <= most
@@ -204,27 +202,25 @@ def test_the_rate_of_a_key_is_that_of_both_together(twins: TwinBooted) -> None:
     assert refused
     assert {answer.json()["code"] for answer in refused} == {13000}
     assert all(int(answer.headers["retry-after"]) >= 1 for answer in refused)
-    told = {answer.headers["ratelimit-policy"] for answer in found}
-    assert told == {'"default";q=4;w=2'}  # of the one that answers
+    policies = {answer.headers["ratelimit-policy"] for answer in found}
+    assert policies == {'"default";q=4;w=2'}  # of the one that answers
 
 
-def test_a_stream_goes_on_at_the_other_server(twins: TwinBooted) -> None:
-    run = twins.start_run(twins.push(python_project(COUNTS), "twin-counts"))
+def test_a_stream_goes_on_at_the_other_server(pair: BootedPair) -> None:
+    run = pair.start_run(pair.push(python_project(COUNTS), "pair-counts"))
     rows: list[int] = []
     last, turn = "", 0
     while not last.endswith(".end"):
-        at, turn = twins.each[turn % 2], turn + 1
-        last = _some_events(twins, at, run, last, rows, most=15)
+        at, turn = pair.each[turn % 2], turn + 1
+        last = _some_events(pair, at, run, last, rows, most=15)
     assert turn > 2
     assert rows == list(range(ROWS))
 
 
-def _some_events(
-    twins: TwinBooted, at: str, run: str, last: str, rows: list[int], most: int
-) -> str:
+def _some_events(pair: BootedPair, at: str, run: str, last: str, rows: list[int], most: int) -> str:
     """Read events from ``at`` behind the event ``last`` until ``most`` rows came or the end; the
     rows are added to ``rows``, the id of the last event is returned."""
-    headers = {"api-key": twins.key} | ({"last-event-id": last} if last else {})
+    headers = {"api-key": pair.key} | ({"last-event-id": last} if last else {})
     enough = len(rows) + most
     url = f"{at}/api/v2/worker-runs/{run}/events"
     with httpx2.stream("GET", url, headers=headers, timeout=60) as answer:
@@ -244,46 +240,46 @@ def _rows(event: dict[str, Any]) -> list[Any]:
     return [item for item in event.get("list", ()) if "row" in item]
 
 
-def test_a_download_is_taken_up_again_at_the_other_server(twins: TwinBooted) -> None:
-    run = twins.start_run(twins.push(python_project(COUNTS), "twin-counts"))
-    assert twins.ended(run)["status"] == SUCCEEDED
-    one, other = twins.each
+def test_a_download_is_taken_up_again_at_the_other_server(pair: BootedPair) -> None:
+    run = pair.start_run(pair.push(python_project(COUNTS), "pair-counts"))
+    assert pair.ended(run)["status"] == SUCCEEDED
+    one, other = pair.each
     for kind in ("csv", "xlsx", "jsonl"):
         path = f"/api/v2/worker-runs/{run}/result/export?format={kind}"
-        link = data(twins, "GET", path, at=one)["download_url"].removeprefix(one)
+        link = data(pair, "GET", path, at=one)["download_url"].removeprefix(one)
         whole = httpx2.get(one + link)
         size = len(whole.content)
         begin = {"range": f"bytes=0-{size // 2}"}
         rest = {"range": f"bytes={size // 2 + 1}-", "if-range": whole.headers["etag"]}
         parts = [httpx2.get(other + link, headers=begin), httpx2.get(one + link, headers=rest)]
-        parts += [httpx2.get(twins.url + link, headers=part) for part in (begin, rest)]
+        parts += [httpx2.get(pair.url + link, headers=part) for part in (begin, rest)]
         assert [part.status_code for part in parts] == [206] * 4, kind
         assert {part.headers["etag"] for part in parts} == {whole.headers["etag"]}
         assert parts[0].content + parts[1].content == whole.content, kind
         assert parts[2].content + parts[3].content == whole.content, kind
-    log = twins.call("/api/v1/run/last/log", {"run_slug": run})["all_logs_url"]
-    texts = {httpx2.get(log.replace(twins.url, at)).text for at in twins.each}
+    log = pair.call("/api/v1/run/last/log", {"run_slug": run})["all_logs_url"]
+    texts = {httpx2.get(log.replace(pair.url, at)).text for at in pair.each}
     assert len(texts) == 1
 
 
-def test_a_revoked_key_opens_neither_of_them_a_second_later(twins: TwinBooted) -> None:
-    one, other = twins.each
-    made = data(twins, "POST", "/api/fyke/keys", {"name": "short"}, at=one)
+def test_a_revoked_key_opens_neither_of_them_a_second_later(pair: BootedPair) -> None:
+    one, other = pair.each
+    made = data(pair, "POST", "/api/fyke/keys", {"name": "short"}, at=one)
     used = {"api-key": made["key"]}
-    for at in twins.each:
-        assert send(twins, "GET", "/api/v2/users/account", at=at, **used).status_code == 200
-    data(twins, "DELETE", f"/api/fyke/keys/{made['id']}", at=one)
+    for at in pair.each:
+        assert send(pair, "GET", "/api/v2/users/account", at=at, **used).status_code == 200
+    data(pair, "DELETE", f"/api/fyke/keys/{made['id']}", at=one)
     revoked = time.monotonic()
-    assert send(twins, "GET", "/api/v2/users/account", at=one, **used).status_code == 401
-    while send(twins, "GET", "/api/v2/users/account", at=other, **used).status_code == 200:
+    assert send(pair, "GET", "/api/v2/users/account", at=one, **used).status_code == 401
+    while send(pair, "GET", "/api/v2/users/account", at=other, **used).status_code == 200:
         assert time.monotonic() - revoked < 1.5, "it is remembered for a second at most"
 
 
-def test_one_of_them_may_die(twins: TwinBooted, quick: str) -> None:
-    twins.kill_role("server")
-    runs = [twins.start_run(quick) for _ in range(4)]
-    assert {twins.ended(run)["status"] for run in runs} == {SUCCEEDED}
-    twins.wait_for(lambda: answers(twins.each[0]), "the return of the first")
+def test_one_of_them_may_die(pair: BootedPair, quick: str) -> None:
+    pair.kill_role("server")
+    runs = [pair.start_run(quick) for _ in range(4)]
+    assert {pair.ended(run)["status"] for run in runs} == {SUCCEEDED}
+    pair.wait_for(lambda: answers(pair.each[0]), "the return of the first")
 
 
 @pytest.mark.long

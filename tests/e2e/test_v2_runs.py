@@ -1,4 +1,4 @@
-"""API v2 against a whole platform: a run from its start to its files, and both ways out of one."""
+"""API v2 against a whole platform: a run from its start to its files, and both ways to end one."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ URLS = ["https://a.example/?q=1&r=2", "https://b.example/ü", "https://c.example
 
 
 @dataclass(frozen=True)
-class V2:
+class V2Client:
     """A caller of v2 with the key that its documents prefer."""
 
     platform: Booted
@@ -64,7 +64,7 @@ def reader(platform: Booted, name: str) -> str:
 
 
 def test_a_run_from_its_start_to_its_files(platform: Booted) -> None:
-    v2 = V2(platform)
+    v2 = V2Client(platform)
     worker = reader(platform, "v2-reader")
     run = v2.data("POST", f"{worker}/runs", {"input": {"urls": URLS}})["run_slug"]
     detail = v2.until(run, "succeeded", "failed")
@@ -91,7 +91,7 @@ def test_a_run_from_its_start_to_its_files(platform: Booted) -> None:
 
 
 def test_a_sync_run_and_a_sync_rerun_bring_their_rows(platform: Booted) -> None:
-    v2 = V2(platform)
+    v2 = V2Client(platform)
     worker = reader(platform, "v2-sync")
     body = {"input": {"parameters": {"custom": {"urls": URLS}}}, "is_async": False, "limit": 2}
     for path in (f"{worker}/runs", f"{worker}/runs/last/rerun"):
@@ -105,7 +105,7 @@ def test_a_sync_run_and_a_sync_rerun_bring_their_rows(platform: Booted) -> None:
 @pytest.mark.parametrize("place", ["run", "last"])
 def test_an_aborted_run_is_aborting_and_then_aborted(strict: Booted, place: str) -> None:
     """The platform of this test says ``aborting`` for two seconds, and waits one in sync mode."""
-    v2 = V2(strict)
+    v2 = V2Client(strict)
     name = f"v2-endless-{place}"
     strict.push(zoo("never_exits"), name)
     data = v2.data("POST", f"/workers/owner~{name}/runs", {"is_async": False})

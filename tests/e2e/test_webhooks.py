@@ -1,4 +1,4 @@
-"""A whole platform tells an endpoint and a mail box: of a run, of its end, of an alert."""
+"""A whole platform notifies an endpoint and a mailbox: of a run, of its end, of an alert."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from standardwebhooks import Webhook
 
 from support.booted import Booted, booted
-from support.mail_servers import MailBox, mailing
+from support.mail_servers import Mailbox, mailing
 from support.projects import zoo
 from support.receivers import Receiver, listening
 
@@ -27,13 +27,13 @@ def receiver() -> Iterator[Receiver]:
 
 
 @contextmanager
-def mail_box() -> Iterator[MailBox]:
+def mail_box() -> Iterator[Mailbox]:
     """A mail server in a thread of its own."""
-    box, ready, stop = MailBox(), threading.Event(), asyncio.Event()
+    mailbox, ready, stop = Mailbox(), threading.Event(), asyncio.Event()
     loop = asyncio.new_event_loop()
 
     async def serve() -> None:
-        async with mailing(box):
+        async with mailing(mailbox):
             ready.set()
             await stop.wait()
 
@@ -41,7 +41,7 @@ def mail_box() -> Iterator[MailBox]:
     thread.start()
     assert ready.wait(10)
     try:
-        yield box
+        yield mailbox
     finally:
         loop.call_soon_threadsafe(stop.set)
         thread.join(10)
@@ -53,33 +53,33 @@ def ask(platform: Booted, path: str) -> Any:
     return answer["data"]
 
 
-def test_an_endpoint_is_told_and_the_installation_is_well(
+def test_an_endpoint_is_notified_and_the_installation_is_healthy(
     platform: Booted, receiver: Receiver
 ) -> None:
-    told(platform, receiver)
-    the_installation_is_well(platform)
+    run_and_receive(platform, receiver)
+    assert_healthy(platform)
 
 
 @pytest.mark.long
-def test_a_mail_box_is_told(receiver: Receiver) -> None:
-    with mail_box() as box:
+def test_an_alert_is_sent_by_mail(receiver: Receiver) -> None:
+    with mail_box() as mailbox:
         settings = {
             "callback_allow": "127.0.0.1/32",
-            "smtp_url": f"smtp://127.0.0.1:{box.port}",
+            "smtp_url": f"smtp://127.0.0.1:{mailbox.port}",
             "mail_from": "fyke@example.org",
         }
         with booted(**settings) as platform:
-            run = told(platform, receiver, "ada@example.org")
-            platform.wait_for(lambda: box.messages, "the mail")
+            run = run_and_receive(platform, receiver, "ada@example.org")
+            platform.wait_for(lambda: mailbox.messages, "the mail")
             page = ask(platform, "/api/fyke/alerts")
             assert (page["count"], page["unread"], page["list"][0]["run_slug"]) == (1, 1, run)
-    [(sender, to, text)] = box.messages
+    [(sender, to, text)] = mailbox.messages
     assert (sender, to) == ("fyke@example.org", ["ada@example.org"])
     assert b"Subject: [Fyke] Failures" in text and f"/runs/{run}".encode() in text
 
 
-def told(platform: Booted, receiver: Receiver, *emails: str) -> str:
-    """Let a run fail and follow what is told of it; return the run. Leaves no webhook behind."""
+def run_and_receive(platform: Booted, receiver: Receiver, *emails: str) -> str:
+    """Let a run fail and follow its notifications; return the run. Leaves no webhook behind."""
     slug = platform.push(zoo("raises"), "webhook-raises")
     events = ["run.started", "run.failed", "alert.raised"]
     wanted = {"name": "Ops", "url": receiver.url("/ops"), "events": events}
@@ -111,8 +111,8 @@ def remove(platform: Booted, path: str) -> None:
     assert answer.json()["code"] == 0, answer.text
 
 
-def the_installation_is_well(platform: Booted) -> None:
-    """What the operator is told of a platform that has carried out a run."""
+def assert_healthy(platform: Booted) -> None:
+    """What the operator sees of a platform that has executed a run."""
     for card in CARDS:
         checks = ask(platform, f"/api/fyke/installation/health/{card}")["list"]
         levels = {check["level"] for check in checks}

@@ -1,4 +1,4 @@
-"""The zoo: Workers that behave badly, each with what must become of it and of its rows."""
+"""Misbehaving Workers: how the run of each must end, and which rows it must keep."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from support.booted import Booted
 from support.projects import zoo
 from support.reasons import reaches
 from zoo import expected
-from zoo.expected import HERDS
-from zoo.herds import GO_ANIMALS, SCHEMA, built, go_project, node_herd, packed, python_herd
+from zoo.bundles import GO_SOURCES, SCHEMA, built, go_project, node_bundle, packed, python_bundle
+from zoo.expected import BEHAVIOURS
 
 SUCCEEDED, FAILED = 3, 4
 
 
 @dataclass(frozen=True)
-class Animal:
+class Behaviour:
     """``seconds`` bounds the time from the start to the end of the run. ``or_err_msg`` may stand
     for ``err_msg`` where no cgroup limits the Worker: there another limit may be reached first.
     """
@@ -47,122 +47,122 @@ TIMEOUT = "Timeout: the run went over its execute_limit_time_seconds of 2 s"
 OUT_OF_MEMORY = "Out of memory: the Worker went over its 512 MB"
 ELF_FOR_ARM = b"\x7fELF\2\1\1" + bytes(9) + struct.pack("<HHI", 2, 183, 1) + bytes(200)
 ZOO = [
-    Animal("exits_at_once", SUCCEEDED, rows=0, marks=(reaches(HintCode.NO_ROWS),)),
-    Animal(
+    Behaviour("exits_at_once", SUCCEEDED, rows=0, marks=(reaches(HintCode.NO_ROWS),)),
+    Behaviour(
         "exits_with_code",
         FAILED,
         "The Worker exited with code 3: the site said no",
         rows=0,
         marks=(reaches(ReasonCode.EXIT_CODE, HintCode.EXIT_CODE),),
     ),
-    Animal("raises", FAILED, "code 1: ValueError: price not found on page 7", rows=0),
-    Animal(
+    Behaviour("raises", FAILED, "code 1: ValueError: price not found on page 7", rows=0),
+    Behaviour(
         "kills_itself",
         FAILED,
         "The Worker was ended by signal 11",
         rows=0,
         marks=(reaches(ReasonCode.SIGNAL, HintCode.SIGNAL),),
     ),
-    Animal(
+    Behaviour(
         "never_exits",
         FAILED,
         TIMEOUT,
         system=SHORT,
         marks=(reaches(ReasonCode.TIMEOUT, HintCode.TIMEOUT),),
     ),
-    Animal("ignores_sigterm", FAILED, TIMEOUT, system=SHORT),
-    Animal("forks_bombs", FAILED, TIMEOUT, OUT_OF_MEMORY, system=SHORT),
-    Animal("leaves_daemons", SUCCEEDED),
-    Animal(
+    Behaviour("ignores_sigterm", FAILED, TIMEOUT, system=SHORT),
+    Behaviour("forks_bombs", FAILED, TIMEOUT, OUT_OF_MEMORY, system=SHORT),
+    Behaviour("leaves_daemons", SUCCEEDED),
+    Behaviour(
         "eats_memory",
         FAILED,
         OUT_OF_MEMORY,
         marks=(reaches(ReasonCode.OUT_OF_MEMORY, HintCode.OUT_OF_MEMORY),),
     ),
-    Animal(
+    Behaviour(
         "fills_the_disk",
         FAILED,
         "Stopped: the Worker's files went over 64 MB",
         marks=(reaches(ReasonCode.DISK_CAP, HintCode.DISK_CAP),),
     ),
-    Animal("floods_the_log", SUCCEEDED),
-    Animal("pushes_before_headers", SUCCEEDED, rows=2),
-    Animal("pushes_json_text", SUCCEEDED, rows=4),
-    Animal("calls_unknown_method", SUCCEEDED),
-    Animal("pushes_odd_numbers", SUCCEEDED),
-    Animal("pushes_a_big_row", SUCCEEDED, rows=2),
-    Animal("prints_bad_utf8", SUCCEEDED),
-    Animal("upserts", SUCCEEDED, rows=2),
+    Behaviour("floods_the_log", SUCCEEDED),
+    Behaviour("pushes_before_headers", SUCCEEDED, rows=2),
+    Behaviour("pushes_json_text", SUCCEEDED, rows=4),
+    Behaviour("calls_unknown_method", SUCCEEDED),
+    Behaviour("pushes_odd_numbers", SUCCEEDED),
+    Behaviour("pushes_a_big_row", SUCCEEDED, rows=2),
+    Behaviour("prints_bad_utf8", SUCCEEDED),
+    Behaviour("upserts", SUCCEEDED, rows=2),
 ]
 
 
 @pytest.fixture(scope="module")
 def program() -> bytes:
-    """All animals in Go in one program, built from source without a network."""
-    return built(GO_ANIMALS)
+    """All behaviours in Go in one program, built from source without a network."""
+    return built(GO_SOURCES)
 
 
 @pytest.fixture
-def herd(platform: Booted, request: pytest.FixtureRequest) -> Callable[[str], str]:
-    """The Worker that holds all animals of a language; the platform knows its bytes again."""
+def bundle(platform: Booted, request: pytest.FixtureRequest) -> Callable[[str], str]:
+    """The Worker with all behaviours of a language; the platform recognises its bytes."""
 
     def push(language: str) -> str:
         if language == "go":
             return platform.push(go_project(request.getfixturevalue("program")), "zoo-go")
-        make = {"python": python_herd, "node": node_herd}[language]
+        make = {"python": python_bundle, "node": node_bundle}[language]
         return platform.push(make(), f"zoo-{language}")
 
     return push
 
 
-def every_animal() -> list[Any]:
+def every_behaviour() -> list[Any]:
     return [
         pytest.param(
             language,
-            animal,
-            id=f"{language}-{animal.name}",
-            marks=[] if animal.quick else [pytest.mark.long],
+            behaviour,
+            id=f"{language}-{behaviour.name}",
+            marks=[] if behaviour.quick else [pytest.mark.long],
         )
-        for language, animals in HERDS.items()
-        for animal in animals
+        for language, behaviours in BEHAVIOURS.items()
+        for behaviour in behaviours
     ]
 
 
 @pytest.mark.timeout(700)
 @pytest.mark.needs("{language}")
-@pytest.mark.parametrize(("language", "animal"), every_animal())
-def test_each_of_the_herds_ends_as_it_must(
-    platform: Booted, herd: Callable[[str], str], language: str, animal: expected.Animal
+@pytest.mark.parametrize(("language", "behaviour"), every_behaviour())
+def test_each_misbehaving_worker_of_a_list_ends_as_it_must(
+    platform: Booted, bundle: Callable[[str], str], language: str, behaviour: expected.Behaviour
 ) -> None:
-    if animal.hard and platform.isolation() != "full":
+    if behaviour.hard and platform.isolation() != "full":
         pytest.skip("memory is not limited by the kernel here")
     began = time.monotonic()
-    run = platform.start_run(herd(language), {"animal": animal.name}, **animal.system)
-    detail = platform.ended(run, animal.seconds)
+    run = platform.start_run(bundle(language), {"behaviour": behaviour.name}, **behaviour.system)
+    detail = platform.ended(run, behaviour.seconds)
     took = time.monotonic() - began
-    assert detail["status"] == animal.status, detail
-    words = (animal.err_msg,) if isinstance(animal.err_msg, str) else animal.err_msg
+    assert detail["status"] == behaviour.status, detail
+    words = (behaviour.err_msg,) if isinstance(behaviour.err_msg, str) else behaviour.err_msg
     if OUT_OF_MEMORY in words and platform.isolation() != "full":
         words = (*words, TIMEOUT)
     assert any(text in detail["err_msg"] for text in words), detail
-    assert bool(detail["err_msg"]) == bool(animal.err_msg), detail
-    assert took < animal.seconds
+    assert bool(detail["err_msg"]) == bool(behaviour.err_msg), detail
+    assert took < behaviour.seconds
     nothing_is_left(platform, run)
     rows = detail["results"]
-    assert animal.rows in (rows, -1), detail
+    assert behaviour.rows in (rows, -1), detail
     if rows <= 1000:
         listed = platform.rows(run)
         assert len(listed) == rows
-        if animal.row is not None:
-            assert listed[-1] == animal.row
-    assert animal.log in platform.log_text(run)
+        if behaviour.row is not None:
+            assert listed[-1] == behaviour.row
+    assert behaviour.log in platform.log_text(run)
 
 
 def test_there_are_enough_of_each() -> None:
-    for language, animals in HERDS.items():
-        names = {animal.name for animal in animals}
-        assert len(names) == len(animals) >= 30, language
-        assert sum(animal.quick for animal in animals) >= 8, language
+    for language, behaviours in BEHAVIOURS.items():
+        names = {behaviour.name for behaviour in behaviours}
+        assert len(names) == len(behaviours) >= 30, language
+        assert sum(behaviour.quick for behaviour in behaviours) >= 8, language
 
 
 def nothing_is_left(platform: Booted, run: str) -> None:
@@ -170,13 +170,13 @@ def nothing_is_left(platform: Booted, run: str) -> None:
 
     def left() -> list[str]:
         folders = os.listdir(platform.home / "work")
-        return [*map(str, platform.boxes()), *folders, *groups_of(platform)]
+        return [*map(str, platform.sandboxes()), *folders, *groups_of(platform)]
 
     platform.wait_for(lambda: not left(), f"nothing to be left of run {run}", 10)
 
 
 def groups_of(platform: Booted) -> list[str]:
-    """Control groups of boxes of this platform, wherever they are mounted."""
+    """Control groups of sandboxes of this platform, wherever they are mounted."""
     scope = os.fsencode((platform.home / "work").absolute())
     parent = "fyke-" + hashlib.sha256(scope).hexdigest()[:12]
     found = Path("/sys/fs/cgroup").glob(f"**/{parent}/*/")
@@ -206,31 +206,31 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("what", REFUSED)
-def test_what_cannot_run_is_refused_at_the_upload(platform: Booted, what: str) -> None:
-    files, words = REFUSED[what]
+@pytest.mark.parametrize("fault", REFUSED)
+def test_bundles_that_cannot_run_are_refused_at_the_upload(platform: Booted, fault: str) -> None:
+    files, words = REFUSED[fault]
     with pytest.raises(ApiError, match=re.escape(words)):
         platform.push(packed(files), "zoo-refused")
 
 
 @pytest.mark.parametrize(
-    "animal", [pytest.param(each, id=each.name, marks=each.marks) for each in ZOO]
+    "behaviour", [pytest.param(each, id=each.name, marks=each.marks) for each in ZOO]
 )
-def test_each_animal_ends_as_it_must(platform: Booted, animal: Animal) -> None:
-    slug = platform.push(zoo(animal.name), f"zoo-{animal.name}".replace("_", "-"))
+def test_each_misbehaving_worker_ends_as_it_must(platform: Booted, behaviour: Behaviour) -> None:
+    slug = platform.push(zoo(behaviour.name), f"zoo-{behaviour.name}".replace("_", "-"))
     began = time.monotonic()
-    run = platform.start_run(slug, {}, **animal.system)
-    detail = platform.ended(run, animal.seconds)
+    run = platform.start_run(slug, {}, **behaviour.system)
+    detail = platform.ended(run, behaviour.seconds)
     took = time.monotonic() - began
-    assert detail["status"] == animal.status, detail
-    expected = [animal.err_msg]
-    if animal.or_err_msg and platform.isolation() != "full":
-        expected.append(animal.or_err_msg)
+    assert detail["status"] == behaviour.status, detail
+    expected = [behaviour.err_msg]
+    if behaviour.or_err_msg and platform.isolation() != "full":
+        expected.append(behaviour.or_err_msg)
     assert any(text in detail["err_msg"] for text in expected), detail
-    assert bool(platform.summary(run)["reason_code"]) == bool(animal.err_msg)
-    assert bool(detail["err_msg"]) == bool(animal.err_msg)
-    assert detail["results"] == animal.rows == len(platform.rows(run))
-    assert took < animal.seconds
+    assert bool(platform.summary(run)["reason_code"]) == bool(behaviour.err_msg)
+    assert bool(detail["err_msg"]) == bool(behaviour.err_msg)
+    assert detail["results"] == behaviour.rows == len(platform.rows(run))
+    assert took < behaviour.seconds
     nothing_is_left(platform, run)
 
 

@@ -1,4 +1,4 @@
-"""What a server finds out about its installation: a real data folder, programs, and a proxy."""
+"""A server's report on its installation: a real data folder, programs, and a proxy."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ from fyke.timers.loop import TimerBoard
 pytestmark = [pytest.mark.anyio, pytest.mark.needs("bwrap", "node", "npm", "git", "go")]
 
 
-async def test_it_tells_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_probe_reports_what_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("FYKE_KEEP_DAYS", "30")
     settings = Settings(
         home=tmp_path,
@@ -30,8 +32,8 @@ async def test_it_tells_what_is_there(tmp_path: Path, monkeypatch: pytest.Monkey
     )
     make_home(settings)
     migrate_all(settings)
-    async with open_runtime(settings) as house:
-        probe = ServerProbe(house, TimerBoard(), ManualClock(7))
+    async with open_runtime(settings) as app:
+        probe = ServerProbe(app, TimerBoard(), ManualClock(7))
         lines = {line.name: line for line in probe.settings()}
         assert set(lines) == set(Settings.model_fields)
         assert "secret" not in str(lines)
@@ -43,7 +45,7 @@ async def test_it_tells_what_is_there(tmp_path: Path, monkeypatch: pytest.Monkey
         report = await probe.storage()
         sizes = {part.name: part.bytes for part in report.parts}
         assert sizes["state"] > 100_000 and sizes["rows"] > 10_000 and report.measured_at == 7
-        found = {piece.name: piece for piece in await probe.pieces()}
+        found = {component.name: component for component in await probe.pieces()}
         assert found["SQLite"].version.startswith("3.")
         assert found["tables of state"].note == found["tables of rows"].note == "the newest"
         assert found["uv"].version.startswith("uv ")
@@ -55,8 +57,8 @@ async def test_the_proxy_of_the_machine_is_knocked_at(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
     make_home(settings)
     migrate_all(settings)
-    async with open_runtime(settings) as house:
-        probe = ServerProbe(house, TimerBoard(), ManualClock())
+    async with open_runtime(settings) as app:
+        probe = ServerProbe(app, TimerBoard(), ManualClock())
         [check] = await probe.egress()
         assert check.level is Level.BAD and "does not answer" in check.detail
         ready = asyncio.Event()

@@ -20,8 +20,8 @@ async def test_an_outage_is_answered_soon_and_forgotten_afterwards() -> None:
     with running_postgres() as server:
         url = server.new_database()
         migrate(url)
-        rings: list[str] = []
-        storage = open_storage(url, durable=True, notify=rings.append, hiding=frozenset())
+        notified: list[str] = []
+        storage = open_storage(url, durable=True, notify=notified.append, hiding=frozenset())
         first = records.account()
 
         def add(tx: Transaction) -> None:
@@ -29,7 +29,7 @@ async def test_an_outage_is_answered_soon_and_forgotten_afterwards() -> None:
             tx.notify("work")
 
         await storage.write(add)
-        # a restart between two calls leaves dead connections in the pool; nobody notices
+        # a restart between two calls leaves dead connections in the pool, without effect
         server.stop()
         server.start()
         assert await storage.read(lambda tx: tx.accounts.all()) == [first]
@@ -45,7 +45,7 @@ async def test_an_outage_is_answered_soon_and_forgotten_afterwards() -> None:
         assert time.monotonic() - started < 4
         server.start()
         assert await storage.read(lambda tx: tx.accounts.all()) == [first, second]
-        assert rings == ["work"]
+        assert notified == ["work"]
         await storage.close()
 
 
@@ -53,8 +53,8 @@ async def test_a_server_that_dies_inside_a_transaction_leaves_nothing_of_it() ->
     with running_postgres() as server:
         url = server.new_database()
         migrate(url)
-        rings: list[str] = []
-        storage = open_storage(url, durable=True, notify=rings.append, hiding=frozenset())
+        notified: list[str] = []
+        storage = open_storage(url, durable=True, notify=notified.append, hiding=frozenset())
         tries: list[int] = []
 
         def work(tx: Transaction) -> None:
@@ -69,5 +69,5 @@ async def test_a_server_that_dies_inside_a_transaction_leaves_nothing_of_it() ->
         await storage.write(work)
         assert len(tries) == 2
         assert len(await storage.read(lambda tx: tx.accounts.all())) == 2
-        assert rings == ["work"]
+        assert notified == ["work"]
         await storage.close()

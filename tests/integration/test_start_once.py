@@ -26,7 +26,7 @@ from fyke.kit.clock import SystemClock
 from fyke.model.billing import EntryKind
 from fyke.model.run import RunFilter
 from fyke.settings import Settings
-from support.house import SCHEMA
+from support.app import SCHEMA
 from support.postgres import running_postgres
 from support.projects import python_project
 
@@ -65,7 +65,7 @@ class Server:
         raise AssertionError("the server has ended")
 
 
-async def test_one_run_and_one_hold(tmp_path: Path) -> None:
+async def test_one_run_and_one_reservation(tmp_path: Path) -> None:
     with running_postgres() as postgres, ExitStack() as stack:
         given = {
             "home": str(tmp_path / "home"),
@@ -89,8 +89,8 @@ async def test_one_run_and_one_hold(tmp_path: Path) -> None:
 
 async def prepared(settings: Settings) -> tuple[str, dict[str, Any]]:
     """The owner's key with money behind it, and what a start says."""
-    async with open_runtime(settings) as house:
-        accounts = Accounts(house.storage, SystemClock())
+    async with open_runtime(settings) as app:
+        accounts = Accounts(app.storage, SystemClock())
         _, key = await accounts.bootstrap()
         assert key is not None
         owner = await accounts.authenticate(key)
@@ -98,13 +98,13 @@ async def prepared(settings: Settings) -> tuple[str, dict[str, Any]]:
         key = (await accounts.create_key(owner, "posts")).key
         await accounts.credit(owner, owner.account_name, Decimal(100), Decimal(1000))
         project = python_project("print(1)\n", schema=SCHEMA)
-        worker, _, _ = await make_workers(house).publish(owner, project, name="once")
+        worker, _, _ = await make_workers(app).publish(owner, project, name="once")
     custom = {"urls": [{"url": "https://a.example"}]}
     return key, {"scraper_slug": worker.id, "input": {"parameters": {"custom": custom}}}
 
 
 async def all_posts(servers: list[Server], key: str, body: dict[str, Any]) -> list[str]:
-    """What each start was answered; whoever gets no answer asks again."""
+    """Return the answer to each start; a caller without an answer asks again."""
     answered: list[str] = []
     limits = httpx2.Limits(max_connections=POSTS)
     headers = {"api-key": key, "idempotency-key": "order-4711"}
@@ -137,11 +137,9 @@ async def all_posts(servers: list[Server], key: str, body: dict[str, Any]) -> li
 
 
 async def one_of_each(settings: Settings, key: str) -> None:
-    async with open_runtime(settings) as house:
-        owner = await Accounts(house.storage, SystemClock()).authenticate(key)
-        runs, _ = await make_runs(house).list(owner, RunFilter(), offset=0, limit=10)
-        entries = await house.storage.read(
-            lambda tx: tx.ledger.entries(owner.account_id, limit=100)
-        )
+    async with open_runtime(settings) as app:
+        owner = await Accounts(app.storage, SystemClock()).authenticate(key)
+        runs, _ = await make_runs(app).list(owner, RunFilter(), offset=0, limit=10)
+        entries = await app.storage.read(lambda tx: tx.ledger.entries(owner.account_id, limit=100))
     assert runs == 1
     assert [entry.kind for entry in entries].count(EntryKind.HOLD) == 1

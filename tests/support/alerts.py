@@ -11,7 +11,7 @@ from fyke.model.alert import Alert, Rule, RuleKind
 from fyke.model.run import Origin, Outcome, Run
 from fyke.model.webhook import Endpoint, WebhookEvent
 from support import records
-from support.house import House
+from support.app import App
 
 INPUT = {"parameters": {"custom": {"urls": [{"url": "https://a.example"}]}}}
 
@@ -75,16 +75,16 @@ def an_endpoint(account_id: str, **changes: Any) -> Endpoint:
 
 
 async def a_run(
-    house: House,
+    app: App,
     outcome: Outcome = Outcome.SUCCEEDED,
     rows: Sequence[dict[str, Any]] = ({"n": 1},),
     worker: str = "",
 ) -> Run:
     """Start a run of the owner's and carry it to its end."""
     if not worker:
-        workers = await house.services.overview.workers(house.owner)
-        worker = workers[0].id if workers else (await house.publish()).id
+        workers = await app.services.overview.workers(app.owner)
+        worker = workers[0].id if workers else (await app.publish()).id
     wanted = StartRequest(worker, None, INPUT, "", Origin.API)
-    run = await house.services.runs.start(house.owner, wanted)
-    await house.execute(rows, outcome, "it went wrong")
-    return (await house.services.runs.get(house.owner, run.id)).run
+    run = await app.services.runs.start(app.owner, wanted)
+    await app.execute(rows, outcome, "it went wrong")
+    return (await app.services.runs.get(app.owner, run.id)).run

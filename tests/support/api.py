@@ -1,4 +1,4 @@
-"""A client of the API for tests, which holds every answer to the transport rules."""
+"""A client of the API for tests, which checks every answer against the transport rules."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LEAKS = re.compile(
 
 @dataclass
 class Api:
-    """A client of the application that holds every answer to the transport rules."""
+    """A client of the application that checks every answer against the transport rules."""
 
     http: httpx2.AsyncClient
     key: str
@@ -90,7 +90,7 @@ def start_body(worker: str, **more: Any) -> dict[str, Any]:
 
 
 def operations(app: Any) -> list[Any]:
-    """What every operation of the application declares of itself."""
+    """Return the declarations of all operations of the application."""
     return [each.says for each in app.operations]
 
 

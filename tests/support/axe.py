@@ -34,7 +34,7 @@ def violations(page: Page, rules: Sequence[str] = ()) -> list[str]:
 
 
 def sideways(page: Page) -> str:
-    """What sticks out of a page that should not scroll sideways, or nothing."""
+    """Return what makes a page scroll sideways, "" for nothing."""
     return str(
         page.evaluate(
             """() => {

@@ -60,7 +60,7 @@ def escaping(count: int) -> bytes:
 
 
 BOMBS: dict[str, Callable[[], bytes]] = {
-    "tells its size": lambda: make_zip([MAIN, hollow("a", zeros(600 << 20), 600 << 20)]),
+    "declares its size": lambda: make_zip([MAIN, hollow("a", zeros(600 << 20), 600 << 20)]),
     "claims ten bytes": lambda: make_zip([MAIN, hollow("a", zeros(600 << 20), 10)]),
     "claims what is allowed": lambda: make_zip([MAIN, hollow("a", zeros(600 << 20), 499 << 20)]),
     "in nine parts": lambda: make_zip(
@@ -69,7 +69,7 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "many entries": lambda: make_zip([Entry(f"f{n}", b"", 0) for n in range(20_001)]),
     "a million entries claimed": lambda: make_zip([MAIN], End(count=0xFFFE)),
     "many folders": lambda: deep(20_000, PARTS),
-    "many folders told": lambda: make_zip(
+    "many folders declared": lambda: make_zip(
         [Entry(f"d{n}/", b"", 0, mode=0o040755) for n in range(19_999)]
     ),
     "overlaps": lambda: overlapping(hollow("k0", zeros(32 << 20), 32 << 20), 15_000),

@@ -81,18 +81,18 @@ class Booted:
         return f"Fyke is running at {self.url}" in self.log.read_text(errors="replace")
 
     def wait_for(
-        self, condition: Callable[[], Any], what: str, seconds: float = START_SECONDS
+        self, condition: Callable[[], Any], name: str, seconds: float = START_SECONDS
     ) -> Any:
-        """Poll until ``condition`` holds; fail with the platform's log when it does not."""
+        """Poll until ``condition`` is true; fail with the platform's log when it stays false."""
         deadline = time.monotonic() + seconds
         while True:
             value = condition()
             if value:
                 return value
-            if self.process is not None and self.process.poll() is not None and what != "the end":
-                raise AssertionError(f"fyke up ended while waiting for {what}:\n{self.tail()}")
+            if self.process is not None and self.process.poll() is not None and name != "the end":
+                raise AssertionError(f"fyke up ended while waiting for {name}:\n{self.tail()}")
             if time.monotonic() > deadline:
-                raise AssertionError(f"waited {seconds:g} s for {what}:\n{self.tail()}")
+                raise AssertionError(f"waited {seconds:g} s for {name}:\n{self.tail()}")
             time.sleep(0.05)
 
     def tail(self, lines: int = 60) -> str:
@@ -137,7 +137,7 @@ class Booted:
         os.kill(pid, number)
         return pid
 
-    def boxes(self) -> list[int]:
+    def sandboxes(self) -> list[int]:
         """Processes of sandboxes: everything below a bwrap."""
         return [pid for pid, command in self.tree().items() if "bwrap" in command[0]]
 
@@ -196,7 +196,7 @@ class Booted:
         return answer["data"]
 
     def summary(self, run: str, *, key: str | None = None) -> dict[str, Any]:
-        """How the run ended, with the code of its reason and the hint."""
+        """Return how the run ended, with the code of its reason and the hint."""
         found: dict[str, Any] = self.read(f"/api/fyke/runs/{run}", key=key)
         reasons.note_summary(found)
         return found

@@ -38,7 +38,7 @@ def chromium() -> Iterator[Browser]:
 
 @dataclass
 class Watch:
-    """What went wrong in a page while nobody looked."""
+    """The errors, foreign requests and dialogs of a page."""
 
     errors: list[str] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)  # requests to other hosts

@@ -16,12 +16,12 @@ from fyke.kit.clock import SystemClock
 from fyke.notify.http import HttpNotifier
 from fyke.storage.sql.state.storage import open_storage
 from fyke.timers.callbacks import CallbackTimer
-from support.callback_trials import Bell
+from support.callback_trials import LocalSignals
 from support.callbacks import MASTER
 
 
 class Fatal:
-    """Whoever sends with it is gone afterwards."""
+    """Kills its own process after it has sent."""
 
     def __init__(self) -> None:
         self._inner = HttpNotifier(AddressRules(["127.0.0.0/8"]))
@@ -34,7 +34,7 @@ class Fatal:
 
 async def main(url: str) -> None:
     storage = open_storage(url, durable=True, notify=str, hiding=frozenset())
-    await CallbackTimer(storage, Fatal(), Bell(), SystemClock(), MASTER).tick()
+    await CallbackTimer(storage, Fatal(), LocalSignals(), SystemClock(), MASTER).tick()
 
 
 if __name__ == "__main__":

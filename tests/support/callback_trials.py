@@ -34,30 +34,30 @@ class SkippingClock:
         return time.monotonic() + self.skipped
 
 
-class Bell:
-    """A doorbell inside one process."""
+class LocalSignals:
+    """Signals inside one process."""
 
     def __init__(self) -> None:
-        self._rung = asyncio.Event()
+        self._notified = asyncio.Event()
         self._loop = asyncio.get_running_loop()
 
     def notify(self, topic: str) -> None:
-        self._loop.call_soon_threadsafe(self._rung.set)
+        self._loop.call_soon_threadsafe(self._notified.set)
 
     @asynccontextmanager
-    async def listen(self) -> AsyncIterator[Bell]:
+    async def listen(self) -> AsyncIterator[LocalSignals]:
         yield self
 
     async def wait(self, topics: frozenset[str], timeout: float) -> frozenset[str]:
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout):
-                await self._rung.wait()
-        self._rung.clear()
+                await self._notified.wait()
+        self._notified.clear()
         return topics
 
 
 @dataclass
-class Office:
+class CallbackSender:
     """The state of one installation with runs whose callbacks go out."""
 
     storage: SqlStorage
@@ -95,27 +95,27 @@ class Office:
 
 
 @asynccontextmanager
-async def open_office(
+async def open_callback_sender(
     url: str, notify: Callable[[str], None] = str, clock: Clock | None = None
-) -> AsyncIterator[Office]:
+) -> AsyncIterator[CallbackSender]:
     """Over the prepared, empty database at ``url``; ``clock`` in place of the database's."""
     storage = open_storage(
         url, durable=False, notify=notify, hiding=frozenset(), clock=clock.now_ms if clock else None
     )
-    office = Office(storage, clock or SystemClock())
-    office.owner, office.worker = await storage.write(records.seed)
+    sender = CallbackSender(storage, clock or SystemClock())
+    sender.owner, sender.worker = await storage.write(records.seed)
     try:
-        yield office
+        yield sender
     finally:
         await storage.close()
 
 
 @asynccontextmanager
 async def delivering(
-    storage: SqlStorage, notifier: Notifier, bell: Signals, clock: Clock, at_once: int = 200
+    storage: SqlStorage, notifier: Notifier, signals: Signals, clock: Clock, at_once: int = 200
 ) -> AsyncIterator[None]:
     """A timer at work for the length of the block."""
-    timer = CallbackTimer(storage, notifier, bell, clock, MASTER, at_once=at_once)
+    timer = CallbackTimer(storage, notifier, signals, clock, MASTER, at_once=at_once)
     task = asyncio.create_task(timer.tick())
     try:
         yield
@@ -128,7 +128,7 @@ async def delivering(
 
 
 @dataclass
-class Counting:
+class CountingNotifier:
     """A notifier that counts what it hands on to another."""
 
     inner: Notifier

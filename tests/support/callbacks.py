@@ -26,13 +26,13 @@ CLAIM_MS = 60_000
 MASTER = bytes(range(32))
 
 
-class Post:
-    """What happens to callbacks, step by step: a run begins and ends, a call is claimed, tried."""
+class Outbox:
+    """Drives callbacks step by step: a run begins and ends, a delivery is claimed and tried."""
 
-    def __init__(self, storage: SqlStorage, clock: ManualClock, rings: list[str]) -> None:
+    def __init__(self, storage: SqlStorage, clock: ManualClock, notified: list[str]) -> None:
         self.storage = storage
         self.clock = clock
-        self.rings = rings
+        self.notified = notified
         self.owner = self.worker = ""
 
     @property
@@ -82,15 +82,15 @@ class Post:
 
 
 @asynccontextmanager
-async def open_post(url: str) -> AsyncIterator[Post]:
+async def open_outbox(url: str) -> AsyncIterator[Outbox]:
     """Over the prepared, empty database at ``url``."""
-    clock, rings = ManualClock(records.START), list[str]()
+    clock, notified = ManualClock(records.START), list[str]()
     storage = open_storage(
-        url, durable=False, notify=rings.append, hiding=frozenset(), clock=clock.now_ms
+        url, durable=False, notify=notified.append, hiding=frozenset(), clock=clock.now_ms
     )
-    post = Post(storage, clock, rings)
-    post.owner, post.worker = await storage.write(records.seed)
+    outbox = Outbox(storage, clock, notified)
+    outbox.owner, outbox.worker = await storage.write(records.seed)
     try:
-        yield post
+        yield outbox
     finally:
         await storage.close()

@@ -6,7 +6,7 @@ Says ``here`` and waits for a line on its standard input, by which its network h
 serves until the input ends, and prints ``[connections, received, sent]``.
 
 A client's first line is ``UP DOWN``: so many bytes follow, and so many are the answer. Or it is a
-request of HTTP with its body's length or in chunks; then the path tells what is to be sent.
+request of HTTP with its body's length or in chunks; then the path says what is to be sent.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from support.egress import (
     socks,
     until,
 )
-from support.inside import PUBLIC
+from support.internal_addresses import PUBLIC
 from support.packets import Capture
 
 PORT = 8000
@@ -91,11 +91,11 @@ async def counted(folder: Path, connections: int, seed: int, limit: int | None) 
     assert await origin.stdout.readline() == b"ready\n"
     capture, egress, sock = Capture("near"), LocalEgress(), listener()
     await egress.open([sock], EgressGrant(ATTEMPT, SECRET, "", (), limit))
-    dice, gate, got = random.Random(seed), asyncio.Semaphore(8), 0
+    dice, slots, got = random.Random(seed), asyncio.Semaphore(8), 0
 
     async def one() -> None:
         nonlocal got
-        async with gate:
+        async with slots:
             with suppress(ConnectionError, asyncio.IncompleteReadError, ValueError):
                 arrived = await _exchange(port_of(sock), dice)
                 got += arrived

@@ -65,9 +65,9 @@ class Cli:
             contextlib.redirect_stderr(err),
         ):
             status = _status()
-        told = tuple(_written(stream) for stream in streams)
-        assert status == code, f"{arguments}: {status}\n{told[0]}\n{told[1]}"
-        return told[0], told[1]
+        output = tuple(_written(stream) for stream in streams)
+        assert status == code, f"{arguments}: {status}\n{output[0]}\n{output[1]}"
+        return output[0], output[1]
 
     def json(self, *arguments: object, **more: Any) -> Any:
         return json.loads(self.run(*arguments, "--json", **more)[0])

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from fyke.domain.workers.page import PageChange
-from support.house import House
+from support.app import App
 from support.projects import python_project
 
 README = """\
@@ -72,28 +72,28 @@ CROWD = (
 )
 
 
-async def shelve(house: House) -> str:
+async def add_versions(app: App) -> str:
     """Publish a few workers, one of them with several versions; return its path."""
-    workers = house.services.workers
+    workers = app.services.workers
     for name, title, description, category in CROWD:
-        worker = await house.publish(name, caller=house.other)
+        worker = await app.publish(name, caller=app.other)
         page = PageChange(title, description, (category,))
-        await workers.change_page(house.other, worker.id, page)
+        await workers.change_page(app.other, worker.id, page)
     for n, (fields, main, more) in enumerate(_history()):
         schema = {"description": "Reads prices of shops.", "properties": fields}
         more = {**more, "input_schema.json": json.dumps(schema, indent=2)}
         project = python_project(main, output=COLUMNS[: 2 + n], **more)
         worker, _, _ = await workers.publish(
-            house.owner, project, name="shop-prices", title="Shop prices", public=True
+            app.owner, project, name="shop-prices", title="Shop prices", public=True
         )
     page = PageChange(
         description="Reads the price lists of shops: one row for each product, with the price as "
         "a number, its currency and the moment when it was seen.",
         categories=(3, 1),
     )
-    await workers.change_page(house.owner, worker.id, page)
-    await workers.deprecate(house.owner, worker.id, "v1.0.1", "it misses prices behind a click")
-    await house.services.catalog.mark(house.owner, worker.id, favourite=True)
+    await workers.change_page(app.owner, worker.id, page)
+    await workers.deprecate(app.owner, worker.id, "v1.0.1", "it misses prices behind a click")
+    await app.services.catalog.mark(app.owner, worker.id, favourite=True)
     return worker.path
 
 

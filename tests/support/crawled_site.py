@@ -50,7 +50,7 @@ class Site:
         self.tries: Counter[str] = Counter()
         self.port = 0
         self.pages: dict[str, tuple[int, dict[str, str], bytes]] = {}
-        self.release = threading.Event()  # lets go of whom /hangs holds
+        self.release = threading.Event()  # ends the requests that wait at /hangs
 
     @property
     def base(self) -> str:

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from fyke.model.worker import Language
-from support.environments import bench
+from support.environments import open_workspace
 from support.memory import a_version
 from support.sdk_server import platform
 
 WORKER = Path(__file__).parents[2] / "workers" / "website-content-crawler"
 SECONDS = 60
-# the port of the SDK is fixed inside a box; out here tests run side by side
+# the port of the SDK is fixed inside a sandbox; outside, tests run side by side
 _START = """
 import runpy, sys
 sys.path.insert(0, sys.argv[1])
@@ -51,15 +51,15 @@ async def _install(target: Path) -> None:
         language=Language.PYTHON,
         requirements=(WORKER / "requirements.txt").read_text(),
     )
-    async with bench() as made:
+    async with open_workspace() as made:
         environment = await made.environments(dict(os.environ)).ensure(version, WORKER)
         assert environment.path is not None
         shutil.copytree(environment.path, target, symlinks=True)
 
 
 @dataclass
-class Ran:
-    """How a run ended, and what the platform got of it."""
+class CrawlResult:
+    """The end of a run, and what the platform received from it."""
 
     code: int
     stderr: str
@@ -81,7 +81,7 @@ def crawl(
     *,
     environ: dict[str, str] | None = None,
     meanwhile: Callable[[subprocess.Popen[str]], None] | None = None,
-) -> Ran:
+) -> CrawlResult:
     """Run the Worker with this input to its end; ``meanwhile`` may do something to it."""
     with platform() as stage, tempfile.TemporaryFile("w+") as said:
         port, attempt = stage.thread.run(stage.attempt(input_json=json.dumps(custom).encode()))
@@ -102,7 +102,7 @@ def crawl(
         stage.thread.run(attempt.flush())
         said.seek(0)
         rows = [json.loads(data) for _, _, data in stage.results.stored]
-        return Ran(code, said.read(), rows, list(stage.results.lines))
+        return CrawlResult(code, said.read(), rows, list(stage.results.lines))
 
 
 def evaluate(python: Path, code: str, given: Any) -> Any:

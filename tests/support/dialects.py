@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx2
 
-from support.house import House
+from support.app import App
 
 Answer = httpx2.Response
 Reader = Callable[[Answer], Any]
@@ -85,8 +85,8 @@ def mcp(answer: Answer) -> Any:
     return body.get("data")
 
 
-def mcp_client(http: Any, house: House) -> Client:
-    headers = {"authorization": f"Bearer {house.owner_key}", "accept-encoding": "gzip"}
+def mcp_client(http: Any, app: App) -> Client:
+    headers = {"authorization": f"Bearer {app.owner_key}", "accept-encoding": "gzip"}
     return Client(http, headers | {"user-agent": "Go-http-client/1.1"}, mcp)
 
 

@@ -27,7 +27,7 @@ Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
 
 
 def listener() -> socket.socket:
-    """A listening socket as a box hands it out: made without the TCP protocol number."""
+    """A listening socket as a sandbox hands it out: made without the TCP protocol number."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     sock.bind(("127.0.0.1", 0))
     sock.listen(128)

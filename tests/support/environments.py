@@ -1,4 +1,4 @@
-"""Dependency environments as an installation has them: in boxes, over the real way out."""
+"""Dependency environments as an installation has them: in sandboxes, over the real egress."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from fyke.egress.local import LocalEgress
 from fyke.model.worker import Version
 from fyke.sandbox.packages.environment import UvEnvironments
 from fyke.sandbox.tools.runner import SandboxedTools
-from integration.sandbox.boxes import SPAWNERS, Site, site
+from integration.sandbox.sandboxes import SPAWNERS, Site, site
 
 ACCOUNT = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 
 
 @dataclass
-class Bench:
+class Workspace:
     """A data folder, and what installs into it."""
 
     place: Site
@@ -30,17 +30,17 @@ class Bench:
         return self.place.home / "cache" / "environments"
 
     @property
-    def shelf(self) -> Path:
+    def wheels(self) -> Path:
         """A folder of wheels that tools may read."""
-        return self.place.home / "shelf"
+        return self.place.home / "wheels"
 
     def environments(self, environ: Mapping[str, str] | None = None, **options: Any) -> Installing:
         return Installing(UvEnvironments(self.root, self.tools, environ=environ, **options))
 
     def offline(self, **options: Any) -> Installing:
-        """With nothing but the shelf."""
+        """With nothing but the folder of wheels."""
         home = str(self.place.home / "nobody")
-        environ = {"UV_FIND_LINKS": str(self.shelf), "UV_OFFLINE": "1", "HOME": home}
+        environ = {"UV_FIND_LINKS": str(self.wheels), "UV_OFFLINE": "1", "HOME": home}
         return self.environments(environ, **options)
 
 
@@ -57,11 +57,11 @@ class Installing:
 
 
 @asynccontextmanager
-async def bench(kind: str = SPAWNERS[0]) -> AsyncIterator[Bench]:
+async def open_workspace(kind: str = SPAWNERS[0]) -> AsyncIterator[Workspace]:
     """Nothing is left in the work folder when it ends."""
-    async with site(kind, shelf=True) as place:
+    async with site(kind, with_wheels=True) as place:
         egress = LocalEgress(own=tuple)
         try:
-            yield Bench(place, SandboxedTools(place.work, place.spawner, egress))
+            yield Workspace(place, SandboxedTools(place.work, place.spawner, egress))
         finally:
             await egress.stop()

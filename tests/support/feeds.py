@@ -1,4 +1,4 @@
-"""What RSS 2.0 demands of a feed, as a RELAX NG schema of our own for a real validator."""
+"""The rules of RSS 2.0, as a RELAX NG schema of our own for a real validator."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def call(stream: int, path: bytes, body: bytes) -> bytes:
 
 
 def streams(make: Callable[[int], bytes], together: int = 100) -> Iterator[bytes]:
-    """What ``make`` says for one stream after the other, many to a write."""
+    """Send the frames of ``make`` for one stream after the other, many to a write."""
     for first in range(1, TOP, 2 * together):
         yield b"".join(make(stream) for stream in range(first, first + 2 * together, 2))
 

@@ -1,7 +1,7 @@
-"""What strangers' bytes reach, each as a function that takes bytes and raises where it must not.
+"""Code that bytes of strangers reach, each as a function that takes bytes and raises on a fault.
 
 ``TARGETS`` serves the trials by hypothesis and the longer ones by coverage (``bench/fuzz.py``).
-A target returns quietly whatever it is given, and asserts what has to hold whatever that was.
+A target returns without an error for any input, and asserts what has to be true of every one.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def _steps(parts: list[bytes]) -> tuple[list[Step], bytes, bytes]:
 
 
 def handshake(data: bytes) -> None:
-    """However it is cut, the conversation is the same, and nobody dials without the secret."""
+    """However it is cut, the conversation is the same; without the secret nothing is dialled."""
     whole, cut = _steps([data[1:]]), _steps(pieces(data))
     assert whole[0] == cut[0] and whole[2] == cut[2]
     if whole[0] and isinstance(whole[0][-1], Dial):
@@ -95,7 +95,7 @@ def handshake(data: bytes) -> None:
 
 
 def body(data: bytes) -> None:
-    """What is passed on is a beginning of what came, and its end does not depend on the cuts."""
+    """The output is a prefix of the input, and its end does not depend on the cuts."""
     coding = [("transfer-encoding", "chunked")] if data[:1] < b"\x80" else [("content-length", "9")]
     parts, whole = pieces(data), Body(coding)
     passed, surplus = whole.take(b"".join(parts))
@@ -122,7 +122,7 @@ def framing(data: bytes) -> None:
 
 
 def host(data: bytes) -> None:
-    """An accepted host has one reading: read again it is the same, and is judged the same."""
+    """An accepted host has one reading: read again it is the same, and so is the decision."""
     try:
         found = parse_host(data)
     except BadHost as error:

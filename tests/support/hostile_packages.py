@@ -45,8 +45,8 @@ PYTHON_BUILDS: dict[str, str] = {
     "shadow": "return open('/etc/shadow').read()",
     "root_home": "import os\nreturn os.listdir('/root')",
     "database": "return open('{home}/state.db').read()",
-    "data_folder": (  # the shelf is mounted where it is
-        "import os\ngot = set(os.listdir('{home}')) - {{'shelf'}}\n"
+    "data_folder": (  # the folder of wheels is mounted where it is
+        "import os\ngot = set(os.listdir('{home}')) - {{'wheels'}}\n"
         "assert got, 'nothing'\nreturn got"
     ),
     "other_cache": "return open('{home}/tool-caches/01ARZ3NDEKTSV4RRFFQ69G5FAW-UV/kept').read()",
@@ -73,7 +73,7 @@ return got
 """,
     "process_1": "return open('/proc/1/root/etc/shadow').read()",
     "loopback": each("http://127.0.0.1:{canary}/", "http://localhost:{canary}/"),
-    "odd_spellings": each(
+    "odd_names": each(
         "http://2130706433:{canary}/",
         "http://127.1:{canary}/",
         "http://0x7f000001:{canary}/",
@@ -144,7 +144,7 @@ if os.fork() == 0:
             except OSError: pass
             time.sleep(0.05)
     os._exit(0)
-raise PermissionError('it is dead by the time that anybody looks')
+raise PermissionError('it is dead by the time that the test looks')
 """,
     "forks": """
 import os, signal, time

@@ -1,6 +1,6 @@
 """Forty repositories that try to have something run, to lead git elsewhere, or to be too much.
 
-Whatever they try to run would make a file named ``RAN`` in the folder of whoever runs it.
+Whatever they try to run would make a file named ``RAN`` in the folder of the process.
 """
 
 from __future__ import annotations
@@ -180,7 +180,7 @@ def replaced(folder: Path) -> None:
 
 
 def repositories(canary: int) -> dict[str, Callable[[Path], None]]:
-    """Name to what makes it in a folder. Somebody listens on ``canary``, a port of this machine."""
+    """Name to what makes it in a folder. ``canary`` is a port of this machine with a listener."""
     return {
         "filter": having(__gitattributes="* filter=trap diff=trap merge=trap export-ignore\n"),
         "substitution": having(__gitattributes="* export-subst ident\n", a="$Id$ $Format:%ae$"),

@@ -1,4 +1,4 @@
-"""What a house says of its installation: fixed figures, changed by the test."""
+"""An installation probe with fixed figures, which a test may change."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MIB = 2**20
 
 
 @dataclass
-class HouseProbe:
+class FixedProbe:
     """Implements ``contracts.InstallationProbe``. ``looks`` counts what is asked of the disk."""
 
     prices: Prices

@@ -7,22 +7,20 @@ from fyke.model.log import NewLogEntry
 from fyke.model.results import AttemptBatch, PushedRow
 from fyke.model.run import Origin
 from fyke.model.runner import Lease
-from support.house import House
+from support.app import App
 
 BATCH = 20_000
 
 
-async def begin_run(house: House) -> Lease:
-    worker = await house.publish()
+async def begin_run(app: App) -> Lease:
+    worker = await app.publish()
     body = {"parameters": {"custom": {"urls": [{"url": "https://a.example"}]}}}
-    await house.services.runs.start(
-        house.owner, StartRequest(worker.id, None, body, "", Origin.WEB)
-    )
-    [lease] = await house.begin()
+    await app.services.runs.start(app.owner, StartRequest(worker.id, None, body, "", Origin.WEB))
+    [lease] = await app.begin()
     return lease
 
 
-async def grow(house: House, lease: Lease, lines: int, rows: int) -> None:
+async def grow(app: App, lease: Lease, lines: int, rows: int) -> None:
     """Every 500th line is an error."""
     attempt = lease.attempt
     for begin in range(0, max(lines, rows), BATCH):
@@ -36,7 +34,7 @@ async def grow(house: House, lease: Lease, lines: int, rows: int) -> None:
             PushedRow(b'{"n":%d,"url":"https://example.org/p/%d","title":"Page %d"}' % (n, n, n))
             for n in range(begin, min(begin + BATCH, rows))
         ]
-        await house.results.commit([AttemptBatch(lease.run.id, attempt.id, rows=pushed, log=log)])
+        await app.results.commit([AttemptBatch(lease.run.id, attempt.id, rows=pushed, log=log)])
 
 
 def addresses(run: str, lines: int, rows: int) -> dict[str, str]:

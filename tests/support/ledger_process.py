@@ -1,4 +1,4 @@
-"""A server and a runner in one that start, carry out and settle runs at random, and are killed.
+"""A server and a runner in one that start, execute and settle runs at random, and are killed.
 
 Arguments: URL of the state, URL of the results, number that the dice begin with, how many runs
 there shall have been, and the number of the writing transaction in which it is killed (0 = in
@@ -72,7 +72,7 @@ class Fatal:
         await self._inner.close()
 
 
-class Life:
+class RandomRuns:
     """Runs of the one account that there is."""
 
     def __init__(self, storage: Fatal, results: SqlResults, dice: random.Random) -> None:
@@ -175,7 +175,7 @@ async def main(state: str, rows: str, seed: int, goal: int, last: int) -> None:
     dice = random.Random(seed)
     storage = Fatal(state, last, dice.random() < 0.5)
     results = open_results(rows, durable=False)
-    life = Life(storage, results, dice)
+    life = RandomRuns(storage, results, dice)
     await life.take_place()
     await life.go_on(goal)
     await storage.close()

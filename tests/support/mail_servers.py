@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 
 @dataclass
-class MailBox:
-    """What was handed in. ``refused`` are addresses that it does not take."""
+class Mailbox:
+    """The messages that were delivered. ``refused`` are addresses that it does not accept."""
 
     user: str = ""
     password: str = ""
@@ -37,10 +37,10 @@ class _Talk:
     """One connection."""
 
     def __init__(
-        self, box: MailBox, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self, mailbox: Mailbox, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        self.box, self.reader, self.writer = box, reader, writer
-        self.sender, self.to, self.known = "", list[str](), not box.user
+        self.mailbox, self.reader, self.writer = mailbox, reader, writer
+        self.sender, self.to, self.known = "", list[str](), not mailbox.user
 
     @property
     def secure(self) -> bool:
@@ -64,22 +64,22 @@ class _Talk:
 
     async def on_ehlo(self, _rest: str) -> None:
         lines = ["mail.example", "SIZE 1000000"]
-        if self.box.starttls and not self.secure:
+        if self.mailbox.starttls and not self.secure:
             lines.append("STARTTLS")
-        if self.box.user:
+        if self.mailbox.user:
             lines.append("AUTH PLAIN")
         first = [f"250-{line}" for line in lines[:-1]]
         await self.say("\n".join([*first, f"250 {lines[-1]}"]))
 
     async def on_starttls(self, _rest: str) -> None:
-        assert self.box.starttls is not None
+        assert self.mailbox.starttls is not None
         await self.say("220 go on")
-        await self.writer.start_tls(self.box.starttls)
+        await self.writer.start_tls(self.mailbox.starttls)
 
     async def on_auth(self, rest: str) -> None:
         _, user, password = base64.b64decode(rest.split()[1]).decode().split("\0")
-        self.known = (user, password) == (self.box.user, self.box.password)
-        self.box.logins.append(self.known)
+        self.known = (user, password) == (self.mailbox.user, self.mailbox.password)
+        self.mailbox.logins.append(self.known)
         await self.say("235 welcome" if self.known else "535 wrong user or password")
 
     async def on_mail(self, rest: str) -> None:
@@ -88,8 +88,8 @@ class _Talk:
 
     async def on_rcpt(self, rest: str) -> None:
         address = rest.partition("<")[2].partition(">")[0]
-        if address in self.box.refused:
-            await self.say("550 nobody of this name")
+        if address in self.mailbox.refused:
+            await self.say("550 no user of this name")
             return
         self.to.append(address)
         await self.say("250 ok")
@@ -100,20 +100,22 @@ class _Talk:
     async def on_data(self, _rest: str) -> None:
         await self.say("354 end with a dot")
         text = await self.reader.readuntil(b"\r\n.\r\n")
-        if self.box.full:
+        if self.mailbox.full:
             await self.say("452 no room; come back later")
             return
-        self.box.messages.append((self.sender, self.to, text[:-5]))
-        self.box.secured.append(self.secure)
+        self.mailbox.messages.append((self.sender, self.to, text[:-5]))
+        self.mailbox.secured.append(self.secure)
         await self.say("250 taken")
 
 
 @asynccontextmanager
-async def mailing(box: MailBox, context: ssl.SSLContext | None = None) -> AsyncIterator[MailBox]:
-    """``box`` on a loopback port; with a ``context`` TLS from the first byte."""
-    server = await asyncio.start_server(box.serve, "127.0.0.1", 0, ssl=context)
-    box.port = server.sockets[0].getsockname()[1]
+async def mailing(
+    mailbox: Mailbox, context: ssl.SSLContext | None = None
+) -> AsyncIterator[Mailbox]:
+    """``mailbox`` on a loopback port; with a ``context`` TLS from the first byte."""
+    server = await asyncio.start_server(mailbox.serve, "127.0.0.1", 0, ssl=context)
+    mailbox.port = server.sockets[0].getsockname()[1]
     try:
-        yield box
+        yield mailbox
     finally:
         server.close()

@@ -1,7 +1,7 @@
 """One entry for each route of the application: what it names, what it takes, whom it answers.
 
 A route without an entry fails ``test_matrix.py``, which asks every route as every role, with its
-own objects, with those of somebody else and with such as never were.
+own objects, with those of another account and with some that never existed.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ TASK = {
 LISTS = ("queue_refs",)  # fields that take several names
 
 
-class Door(Enum):
-    """Who is let in."""
+class Access(Enum):
+    """Who may call a route."""
 
-    PUBLIC = "anybody"
-    KEY = "whoever has a key"
+    PUBLIC = "any client"
+    KEY = "any caller with a key"
     OPERATOR = "the account that runs the installation"
 
 
@@ -36,16 +36,16 @@ class Door(Enum):
 class Entry:
     """A route.
 
-    ``names``: field to the kind of object that it names, see ``support.estate``; it
+    ``names``: field to the kind of object that it names, see ``support.owned_objects``; it
     goes into the path when the path has it, else into the query or the body. ``sends`` is the rest
     of a valid request. ``writes``: not for viewers. ``fresh``: further objects that are made right
-    before the owner's call. ``form``: the body is a multipart form. ``personal``: whoever asks
-    changes what is their own, and nobody else's.
+    before the owner's call. ``form``: the body is a multipart form. ``personal``: the caller
+    changes only objects of their own.
     """
 
     names: Mapping[str, str] = NONE
     sends: Mapping[str, Any] = NONE
-    door: Door = Door.KEY
+    access: Access = Access.KEY
     writes: bool = False
     fresh: tuple[str, ...] = ()
     form: bool = False
@@ -54,7 +54,7 @@ class Entry:
 
 
 def _public(**names: str) -> Entry:
-    return Entry(names, door=Door.PUBLIC)
+    return Entry(names, access=Access.PUBLIC)
 
 
 def _reads(sends: Mapping[str, Any] = NONE, **names: str) -> Entry:
@@ -68,7 +68,7 @@ def _changes(
 
 
 def _operates(sends: Mapping[str, Any] = NONE, *, writes: bool = True, **names: str) -> Entry:
-    return Entry(names, sends, door=Door.OPERATOR, writes=writes)
+    return Entry(names, sends, access=Access.OPERATOR, writes=writes)
 
 
 _START = {"input": INPUT}
@@ -79,7 +79,7 @@ _WEBHOOK = {"url": "http://127.0.0.1:1024/told", "events": ["run.failed"]}
 _RULE = {"name": "Failed", "kind": "failed"}
 
 _PUBLIC: dict[str, Entry] = {
-    "GET /api/store": Entry(sends={"search": "reader"}, door=Door.PUBLIC),
+    "GET /api/store": Entry(sends={"search": "reader"}, access=Access.PUBLIC),
     "GET /api/scraper": _public(slug="worker"),
     "GET /api/proxy/region": _public(),
     "GET /api/v2/proxy/region": _public(),
@@ -121,7 +121,7 @@ _RUN_SCOPES = {
 
 
 def _scoped() -> dict[str, Entry]:
-    """What can be done with a run, in each of the ways to name it."""
+    """The operations on a run, under each path that names it."""
     found: dict[str, Entry] = {}
     for path, (names, export) in _RUN_SCOPES.items():
         waiting = {field: "waiting" if kind == "run" else kind for field, kind in names.items()}
@@ -151,7 +151,7 @@ _V2: dict[str, Entry] = {
         {"workerId": "worker", "version": "version"}, {"title": "New"}, writes=True, form=True
     ),
     "GET /api/v2/worker-runs": _reads(worker_id="worker"),
-    # nobody here writes the last line of a log, for which a stream with the log waits a little
+    # no runner writes the last line of a log here, and a stream with the log waits for it a little
     "GET /api/v2/worker-runs/{runId:run}/events": _reads({"kinds": "status,rows"}, runId="run"),
     "GET /api/v2/worker-tasks": _reads(worker_id="worker"),
     "POST /api/v2/worker-tasks": _changes(TASK, worker_id="worker"),
@@ -235,7 +235,7 @@ _OWN: dict[str, Entry] = {
     "GET /api/fyke/runs/{slug}/usage": _reads(slug="run"),
     "GET /api/fyke/runs/{slug}/sites": _reads(slug="run"),
     "GET /api/fyke/runs/{slug}/subtasks": _reads(slug="run"),
-    # whoever sees a link can hand the run on
+    # a caller that sees a link can share the run
     "GET /api/fyke/runs/{slug}/shares": _changes(slug="run"),
     "POST /api/fyke/runs/{slug}/shares": _changes({"days": 1}, slug="run"),
     "DELETE /api/fyke/shares/{id}": _changes(id="share", fresh=("run",)),
@@ -302,7 +302,7 @@ _OWN: dict[str, Entry] = {
     "GET /api/fyke/workers/{slug}/recent-inputs": _reads(slug="worker"),
     "POST /api/fyke/workers/{slug}/normalise": _reads(_START, slug="worker"),
     "POST /api/fyke/workers/{slug}/snippet": _reads(_START, slug="worker"),
-    # behind the door the list and its file are missing
+    # a caller with access still lacks the list and its file
     "POST /api/fyke/workers/{slug}/import": Entry({"slug": "worker"}, status=400),
     "PUT /api/fyke/workers/{slug}/default-input": _changes(_START, slug="worker"),
     "DELETE /api/fyke/workers/{slug}/default-input": Entry(

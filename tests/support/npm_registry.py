@@ -102,7 +102,7 @@ def served(made: Registry) -> Iterator[Registry]:
 
 
 def old_npm() -> bool:
-    """Whether this machine has no npm, or one that takes no project without a lock file here."""
+    """Return whether npm is missing, or refuses a project without a lock file here."""
     npm = shutil.which("npm")
     if npm is None:
         return True

@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from support.wheels import make_shelf, make_wheel
+from support.wheels import make_wheel, make_wheel_folder
 
 PYPROJECT = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
 BACKEND = """
@@ -64,7 +64,7 @@ def make_source(name: str, attack: str, version: str = "1.0") -> tuple[str, byte
 
 class Index:
     """``files`` are served by name; ``pages`` are for packages with a page that is made by hand;
-    ``moved`` answers a path with a redirect. With a ``login`` ("user:password") nobody else is
+    ``moved`` answers a path with a redirect. With a ``login`` ("user:password") only it is
     answered. ``files_at`` is where the pages say that the files are, "" is here. The page of
     ``held`` does not come before ``release``.
     """
@@ -149,7 +149,7 @@ def served() -> Iterator[Index]:
     """With the packages that every Worker gets."""
     index = Index()
     with TemporaryDirectory() as folder:
-        for wheel in make_shelf(Path(folder)).iterdir():
+        for wheel in make_wheel_folder(Path(folder)).iterdir():
             index.add(wheel.name, wheel.read_bytes())
     thread = threading.Thread(target=index.server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()

@@ -1,4 +1,4 @@
-"""Packages of this environment, copied into one of their own for a box."""
+"""Packages of this environment, copied into one of their own for a sandbox."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def environment_of(folder: Path, names: Iterable[str]) -> Path:
-    """Make a virtual environment for the boxes' Python with these packages and what they need.
+    """Make a virtual environment for the sandboxes' Python with these packages and what they need.
 
     It is for the same version of Python as this one, which the caller has checked.
     """

@@ -11,14 +11,14 @@ from lxml import html
 
 from fyke.console.view import CONTENT_POLICY
 from fyke.domain.accounts.sessions import Sessions
-from support.house import House
+from support.app import App
 
 BASE = "http://127.0.0.1"
 FROM_OUR_PAGE = {"sec-fetch-site": "same-origin", "origin": BASE}
 
 
 class Visitor:
-    """Asks for pages as a browser does, without JavaScript, and holds each to the common rules."""
+    """Requests pages as a browser does, without JavaScript, and checks the common rules."""
 
     def __init__(self, http: httpx2.AsyncClient) -> None:
         self.http = http
@@ -57,7 +57,7 @@ class Page:
         return " ".join(" ".join(self.tree.itertext()).split())
 
     def all(self, path: str) -> list[Any]:
-        """What the XPath finds."""
+        """Return the elements or texts that match the XPath."""
         found = self.tree.xpath(path)
         assert isinstance(found, list)
         return found
@@ -68,7 +68,7 @@ class Page:
         return found[0]
 
     def value(self, name: str) -> str:
-        """What a control of this name holds."""
+        """Return the value of the control of this name."""
         control = self.all(f"//*[@name={name!r}]")[0]
         if control.tag == "select":
             return str(
@@ -101,12 +101,10 @@ def _checked(answer: httpx2.Response, status: int, part: bool) -> Page:
 
 
 @asynccontextmanager
-async def visitor(
-    house: House, user_id: str | None = None, **config: Any
-) -> AsyncIterator[Visitor]:
+async def visitor(app: App, user_id: str | None = None, **config: Any) -> AsyncIterator[Visitor]:
     """Signed in as the user, the owner without one."""
-    transport = httpx2.ASGITransport(app=house.app(**config), client=("127.0.0.1", 50_000))
-    token = await sign_in(house.services.sessions, house, user_id)
+    transport = httpx2.ASGITransport(app=app.asgi(**config), client=("127.0.0.1", 50_000))
+    token = await sign_in(app.services.sessions, app, user_id)
     async with httpx2.AsyncClient(
         transport=transport, base_url=BASE, cookies={"fyke_session": token}
     ) as http:
@@ -114,16 +112,16 @@ async def visitor(
 
 
 @asynccontextmanager
-async def stranger(house: House, **config: Any) -> AsyncIterator[Visitor]:
-    """Nobody in particular."""
-    transport = httpx2.ASGITransport(app=house.app(**config), client=("127.0.0.1", 50_001))
+async def stranger(app: App, **config: Any) -> AsyncIterator[Visitor]:
+    """A visitor without a session."""
+    transport = httpx2.ASGITransport(app=app.asgi(**config), client=("127.0.0.1", 50_001))
     async with httpx2.AsyncClient(transport=transport, base_url=BASE) as http:
         yield Visitor(http)
 
 
-async def sign_in(sessions: Sessions, house: House, user_id: str | None = None) -> str:
+async def sign_in(sessions: Sessions, app: App, user_id: str | None = None) -> str:
     """A session's token, without the password that most tests have no use for."""
-    wanted = user_id or house.owner.user_id
-    user = await house.storage.read(lambda tx: tx.accounts.user(wanted))
+    wanted = user_id or app.owner.user_id
+    user = await app.storage.read(lambda tx: tx.accounts.user(wanted))
     assert user is not None
     return (await sessions.begin(user, "a test", "127.0.0.1")).token

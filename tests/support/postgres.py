@@ -204,7 +204,7 @@ class Databases:
             self._server.drop_database(url)
 
     def _cleaned(self, url: str) -> bool:
-        """Whether the database is as it was; not when its tables were changed."""
+        """Return whether the database was restored; not when its tables were changed."""
         with self._server.admin(_name_of(url)) as connection:
             connection.execute(
                 "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "

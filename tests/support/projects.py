@@ -46,5 +46,5 @@ def _sdk() -> dict[str, str]:
 
 
 def zoo(name: str, **kwargs: Any) -> bytes:
-    """A project around one animal of the zoo."""
+    """A project around one misbehaving Worker of ``tests/zoo``."""
     return python_project((ZOO / f"{name}.py").read_text(), **kwargs)

@@ -1,4 +1,4 @@
-"""A receiver of callbacks: a real HTTP server that keeps what comes and answers as it is told."""
+"""A receiver of callbacks: a real HTTP server that keeps each request and answers as configured."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Received:
 
 @dataclass(frozen=True)
 class Reply:
-    """What to answer; ``hang`` says nothing until the receiver is closed."""
+    """An answer; with ``hang`` none is sent until the receiver is closed."""
 
     status: int = 200
     location: str = ""
@@ -57,12 +57,12 @@ class Receiver:
         self._replies[path].extend(replies)
 
     def at(self, path: str) -> list[Received]:
-        """What has come to ``path`` so far."""
+        """Return the requests to ``path`` so far."""
         with self._changed:
             return list(self._received[path])
 
     def wait(self, path: str, count: int = 1, seconds: float = 20) -> list[Received]:
-        """What came to ``path``, once there are ``count`` of them."""
+        """Return the requests to ``path``, once there are ``count`` of them."""
         with self._changed:
             enough = self._changed.wait_for(lambda: len(self._received[path]) >= count, seconds)
             found = list(self._received[path])

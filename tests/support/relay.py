@@ -44,7 +44,7 @@ class Relay:
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         behind = await self._next()
         if behind is None:
-            return  # as if nobody listened
+            return  # as if there were no listener
         back_reader, back_writer = behind
         try:
             await asyncio.gather(_copy(reader, back_writer), _copy(back_reader, writer))
@@ -63,7 +63,7 @@ class Relay:
 
 
 async def _copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-    """Until ``source`` says that no more comes; then ``target`` is told so."""
+    """Copy until ``source`` ends; then ``target`` is ended too."""
     try:
         while data := await source.read(65536):
             target.write(data)

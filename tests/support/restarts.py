@@ -31,7 +31,7 @@ class Restarts:
     async def _start(self) -> None:
         listener = socket.create_server(("127.0.0.1", self.port))
         config = uvicorn.Config(
-            self._served.house.app(rate_limit=0),
+            self._served.app.asgi(rate_limit=0),
             log_config=None,
             access_log=False,
             lifespan="off",

@@ -10,9 +10,9 @@ from pathlib import Path
 from playwright.sync_api import Browser
 
 from fyke.telemetry.logging import configure
+from support.app import make_templates
 from support.browser import PHONE, WIDE, chromium, tab
-from support.console_estate import Estate, seed
-from support.house import make_templates
+from support.console_seed import SeededAccount, seed
 from support.pages import sign_in
 from support.served import Served, served
 
@@ -34,26 +34,26 @@ def main(arguments: list[str]) -> int:
         data = Path(folder) / "data"
         data.mkdir()
         with served(data, make_templates(templates), rate_limit=0) as server:
-            estate = server.do(seed(server.house))
-            token = server.do(sign_in(server.house.services.sessions, server.house))
-            known = estate.addresses()
+            seeded = server.do(seed(server.app))
+            token = server.do(sign_in(server.app.services.sessions, server.app))
+            known = seeded.addresses()
             wanted = [known.get(each, each) for each in arguments[1:]]
-            for address in wanted or addresses(server, estate):
+            for address in wanted or addresses(server, seeded):
                 take(browser, server.base_url, token, address, out)
     return 0
 
 
-def addresses(server: Served, estate: Estate) -> list[str]:
-    """One address for each page there is; a page of which the estate knows none is told."""
-    console = server.house.app().state.console
-    known = estate.addresses()
+def addresses(server: Served, seeded: SeededAccount) -> list[str]:
+    """One address for each page; pages for which ``seeded`` has none are printed."""
+    console = server.app.asgi().state.console
+    known = seeded.addresses()
     found: list[str] = []
     for page in console.pages:
         if page.method != "GET" or page.part:
             continue
         address = known.get(page.path, page.path)
         if "{" in address:
-            print(f"no address for {page.path}: add one to support/console_estate.py")
+            print(f"no address for {page.path}: add one to support/console_seed.py")
             continue
         found.append(address)
     return found
@@ -67,10 +67,10 @@ def take(browser: Browser, base_url: str, token: str, address: str, out: Path) -
             page.wait_for_load_state("load")
             page.screenshot(path=str(out / f"{name}.{face}.png"), full_page=True)
             wide = page.evaluate("document.documentElement.scrollWidth")
-            told = [*watch.errors, *watch.foreign]
+            problems = [*watch.errors, *watch.foreign]
             if wide > size["width"]:
-                told.append(f"scrolls sideways: {wide} px")
-            print(f"{address} {face}: {'; '.join(told) or 'fine'}")
+                problems.append(f"scrolls sideways: {wide} px")
+            print(f"{address} {face}: {'; '.join(problems) or 'fine'}")
 
 
 if __name__ == "__main__":

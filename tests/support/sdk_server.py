@@ -15,7 +15,7 @@ from fyke.domain.results.intake import AttemptIntake, Intake
 from fyke.kit.clock import SystemClock
 from fyke.sdk.http2 import SdkServer, serve
 from fyke.sdk.service import SdkService
-from support.held_results import HeldResults
+from support.blocking_results import BlockableResults
 
 SDK = Path(__file__).parents[2] / "sdk" / "python"
 if str(SDK) not in sys.path:
@@ -47,7 +47,7 @@ class Platform:
 
     def __init__(self, thread: LoopThread) -> None:
         self.thread = thread
-        self.results: Any = HeldResults()
+        self.results: Any = BlockableResults()
         self.intake = Intake(self.results, SystemClock())
         self._committing: asyncio.Task[None] | None = None
         self._servers: list[SdkServer] = []

@@ -15,7 +15,7 @@ import uvicorn
 
 from fyke.api.protocol import LimitedProtocol
 from fyke.contracts.git import Git
-from support.house import House, open_house
+from support.app import App, open_app
 
 T = TypeVar("T")
 
@@ -25,7 +25,7 @@ class Served:
     """A listening server; ``do`` runs a coroutine where the services live."""
 
     base_url: str = ""
-    house: House = field(init=False)
+    app: App = field(init=False)
     loop: asyncio.AbstractEventLoop = field(init=False)
 
     def do(self, work: Coroutine[Any, Any, T], seconds: float = 30) -> T:
@@ -43,14 +43,14 @@ def _listener() -> socket.socket:
 
 @asynccontextmanager
 async def serving(
-    house: House, *, protocol: type[LimitedProtocol] = LimitedProtocol, **config: Any
+    app: App, *, protocol: type[LimitedProtocol] = LimitedProtocol, **config: Any
 ) -> AsyncIterator[str]:
-    """A server over ``house`` in the loop of the test; yields its address. May be used again and
-    again, as a server that is restarted would."""
+    """A server over ``app`` in the loop of the test; yields its address. May be used repeatedly,
+    as a server that is restarted would."""
     listener = _listener()
     running = uvicorn.Server(
         uvicorn.Config(
-            house.app(**config),
+            app.asgi(**config),
             log_config=None,
             access_log=False,
             lifespan="off",
@@ -87,10 +87,10 @@ def served(
 
     async def serve() -> None:
         server.loop = asyncio.get_running_loop()
-        async with open_house(folder, templates, git=git) as server.house:
+        async with open_app(folder, templates, git=git) as server.app:
             running = uvicorn.Server(
                 uvicorn.Config(
-                    around(server.house.app(**config)),
+                    around(server.app.asgi(**config)),
                     log_config=None,
                     access_log=False,
                     lifespan="off",

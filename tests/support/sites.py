@@ -117,7 +117,7 @@ class CountingSite(_Loopback):
 
 class SocksProxy(_Loopback):
     """A region's proxy. ``names`` leads what it is asked for to a loopback port; all else is
-    refused. ``asked`` keeps every target, ``users`` who asked ("" where nobody had to say).
+    refused. ``asked`` keeps every target, ``users`` who asked ("" where no user was required).
     """
 
     def __init__(self) -> None:

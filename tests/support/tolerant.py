@@ -1,8 +1,8 @@
 """The OpenAPI document with all that the server accepts besides what it asks for.
 
 The served document says what to send: an integer. The parser also reads ``"5"``, ``null`` and
-other forms that old clients use. Generated requests are held against this document, so that each
-form is known: what is described here must be accepted, all else refused.
+other forms that old clients use. Generated requests are checked against this document, so that
+each form is known: what is described here must be accepted, all else refused.
 """
 
 from __future__ import annotations

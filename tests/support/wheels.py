@@ -37,7 +37,7 @@ def make_wheel(
     return wheel
 
 
-def make_shelf(folder: Path) -> Path:
+def make_wheel_folder(folder: Path) -> Path:
     """Return a folder with stand-ins for the platform's own base set."""
     folder.mkdir(parents=True, exist_ok=True)
     make_wheel(folder, "protobuf", "6.99.0")

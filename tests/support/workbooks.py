@@ -1,6 +1,6 @@
 """Reading back workbooks, independently of the libraries that wrote them.
 
-XLSX is a ZIP of XML files. XLS is a compound file whose stream holds BIFF8 records; only the
+XLSX is a ZIP of XML files. XLS is a compound file whose stream contains BIFF8 records; only the
 records that a plain table needs are understood here, and anything unexpected is an error.
 """
 

@@ -1,4 +1,4 @@
-"""What must become of each animal of the three herds."""
+"""How a run of each misbehaving Worker must end, for three languages."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ TERM_SECONDS = 5  # between SIGTERM and SIGKILL
 
 
 @dataclass(frozen=True)
-class Animal:
+class Behaviour:
     """``err_msg`` is a part of what the run must say, or one of several. ``row`` is the last row,
-    as far as it is told. ``seconds`` bounds the time from start to end. ``log`` must be in the log.
+    if it is given. ``seconds`` bounds the time from start to end. ``log`` must be in the log.
     ``quick`` ones run in the ordinary suite, ``hard`` ones only where the kernel limits memory:
-    nobody else counts memory that belongs to files.
+    nothing else counts memory that belongs to files.
     """
 
     name: str
@@ -35,21 +35,21 @@ class Animal:
     system: dict[str, Any] = field(default_factory=dict)
 
 
-def well(name: str, **more: Any) -> Animal:
-    return Animal(name, **more)
+def well(name: str, **more: Any) -> Behaviour:
+    return Behaviour(name, **more)
 
 
-def fails(name: str, err_msg: str | tuple[str, ...], **more: Any) -> Animal:
-    return Animal(name, FAILED, err_msg, **more)
+def fails(name: str, err_msg: str | tuple[str, ...], **more: Any) -> Behaviour:
+    return Behaviour(name, FAILED, err_msg, **more)
 
 
-def hides(name: str, err_msg: str | tuple[str, ...], **more: Any) -> Animal:
+def hides(name: str, err_msg: str | tuple[str, ...], **more: Any) -> Behaviour:
     """The Worker itself said that its work is not good: its rows are not shown."""
-    return Animal(name, FAILED, err_msg, rows=0, **more)
+    return Behaviour(name, FAILED, err_msg, rows=0, **more)
 
 
-def stays(name: str, **more: Any) -> Animal:
-    return Animal(name, FAILED, TIMEOUT, system=SHORT, **more)
+def stays(name: str, **more: Any) -> Behaviour:
+    return Behaviour(name, FAILED, TIMEOUT, system=SHORT, **more)
 
 
 NONE_LEFT = {"error": "ENOSPC", "mib": 64}
@@ -239,4 +239,4 @@ GO = [
         seconds=300,
     ),
 ]
-HERDS = {"python": PYTHON, "node": NODE, "go": GO}
+BEHAVIOURS = {"python": PYTHON, "node": NODE, "go": GO}

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from support.door import Door, open_door
+from support.auth import Auth, open_auth
 from support.prepared import state_in
 
 
 @pytest.fixture
-async def door(tmp_path: Path) -> AsyncIterator[Door]:
-    async with open_door(state_in(tmp_path)) as door:
-        yield door
+async def auth(tmp_path: Path) -> AsyncIterator[Auth]:
+    async with open_auth(state_in(tmp_path)) as auth:
+        yield auth

@@ -1,4 +1,4 @@
-"""A house with a living runner."""
+"""An app with a healthy runner."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from pathlib import Path
 
 import pytest
 
-from support.house import House, open_house
+from support.app import App, open_app
 
 
 @pytest.fixture
-async def house(tmp_path: Path, templates: Path) -> AsyncIterator[House]:
-    async with open_house(tmp_path, templates) as house:
-        await house.beat()
-        yield house
+async def app(tmp_path: Path, templates: Path) -> AsyncIterator[App]:
+    async with open_app(tmp_path, templates) as app:
+        await app.beat()
+        yield app
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 async def either(
     request: pytest.FixtureRequest, tmp_path: Path, templates: Path
-) -> AsyncIterator[House]:
+) -> AsyncIterator[App]:
     """The same over each database."""
     url = request.getfixturevalue("postgres_state_url") if request.param == "postgresql" else ""
-    async with open_house(tmp_path, templates, state_url=url) as house:
-        await house.beat()
-        yield house
+    async with open_app(tmp_path, templates, state_url=url) as app:
+        await app.beat()
+        yield app

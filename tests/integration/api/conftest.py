@@ -8,24 +8,24 @@ from pathlib import Path
 import pytest
 
 from support.api import Api, client, start_body
-from support.house import House, open_house
+from support.app import App, open_app
 
 
 @pytest.fixture
-async def house(tmp_path: Path, templates: Path) -> AsyncIterator[House]:
-    async with open_house(tmp_path, templates) as house:
-        yield house
+async def app(tmp_path: Path, templates: Path) -> AsyncIterator[App]:
+    async with open_app(tmp_path, templates) as app:
+        yield app
 
 
 @pytest.fixture
-async def api(house: House) -> AsyncIterator[Api]:
-    async with client(house.app()) as http:
-        yield Api(http, house.owner_key)
+async def api(app: App) -> AsyncIterator[Api]:
+    async with client(app.asgi()) as http:
+        yield Api(http, app.owner_key)
 
 
 @pytest.fixture
-async def run_slug(house: House, api: Api) -> str:
+async def run_slug(app: App, api: Api) -> str:
     """A run of two subtasks, waiting."""
-    worker = await house.publish()
+    worker = await app.publish()
     data = await api.ok("/api/v1/scraper/run", start_body(worker.id))
     return str(data["run_slug"])

@@ -1,7 +1,7 @@
 """Bad input that users are known to send, on both versions: the answer names field and rule.
 
 What the contract lets pass (a page of 0, a limit that is too large, an offset past the end) is
-answered, and told as it was understood.
+answered, and described as it was understood.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pytest
 
 from fyke.domain.results.export.formats import FORMATS
 from support.api import Api, fails
-from support.house import SCHEMA, House
+from support.app import SCHEMA, App
 
 pytestmark = pytest.mark.anyio
 
@@ -28,10 +28,10 @@ ROWS = 25
 
 
 @dataclass(frozen=True)
-class Place:
-    """A Worker with a task and a finished run of 25 rows, and who asks about them."""
+class Setup:
+    """A Worker with a task and a finished run of 25 rows, and a client that asks about them."""
 
-    house: House
+    app: App
     api: Api
     worker: Any
     task: str
@@ -49,13 +49,13 @@ class Place:
 
 
 @pytest.fixture
-async def place(house: House, api: Api) -> Place:
-    worker = await house.publish()
+async def setup(app: App, api: Api) -> Setup:
+    worker = await app.publish()
     body = {"worker_id": worker.id, "title": "Daily", "input": WRAPPED, "version": "latest"}
     task = (await api.ok("/api/v2/worker-tasks", body))["slug"]
     run = (await api.ok(f"/api/v2/workers/{worker.id}/runs", {"input": WRAPPED}))["run_slug"]
-    await house.execute([{"n": n} for n in range(ROWS)])
-    return Place(house, api, worker, task, run)
+    await app.execute([{"n": n} for n in range(ROWS)])
+    return Setup(app, api, worker, task, run)
 
 
 V1_START = ("POST /api/v1/scraper/run", {"scraper_slug": "{worker}", "input": WRAPPED})
@@ -81,26 +81,26 @@ def invalid(answer: Any, request: str, *words: str, shape: bool = False) -> None
     """Refused as the version does it; each of ``words`` is in the message or in the details."""
     status = 422 if shape and is_v2(request) else 400
     body = fails(answer, status, 11000 if is_v2(request) else 4000)
-    told = " ".join([body["message"], *(body.get("details") or [])])
+    refused = " ".join([body["message"], *(body.get("details") or [])])
     for word in words:
-        assert word in told, told
+        assert word in refused, refused
 
 
 # --- formats -------------------------------------------------------------------------------
 
 
-async def test_an_unknown_export_format(place: Place) -> None:
+async def test_an_unknown_export_format(setup: Setup) -> None:
     rule = f"format must be one of {', '.join(FORMATS)}"
     first = "POST /api/v1/run/result/export"
     for name in ("pdf", "xlsxx", "csv;json", "../csv", "sql"):
-        invalid(await place.send(first, {"run_slug": "{run}", "format": name}), first, rule)
+        invalid(await setup.send(first, {"run_slug": "{run}", "format": name}), first, rule)
         for path in (
             "/api/v2/worker-runs/{run}/result/export",
             "/api/v2/worker-runs/last/export",
             "/api/v2/workers/{worker}/runs/last/export",
         ):
             request = f"GET {path}?format={name}"
-            invalid(await place.send(request), request, rule, shape=True)
+            invalid(await setup.send(request), request, rule, shape=True)
 
 
 # --- pages ---------------------------------------------------------------------------------
@@ -122,15 +122,15 @@ V2_LISTS = [
 HUGE = 1_000_000
 
 
-async def page(place: Place, request: str, body: Any = None) -> tuple[int, int, int, int]:
+async def page(setup: Setup, request: str, body: Any = None) -> tuple[int, int, int, int]:
     """Entries on the page, entries in all, and how page and size were understood."""
-    answer = await place.send(request, body)
+    answer = await setup.send(request, body)
     assert answer.status_code == 200, answer.text
     data = answer.json()["data"]
     return len(data["list"]), data["count"], data["page_index"], data["page_size"]
 
 
-async def test_pages_of_v1(place: Place) -> None:
+async def test_pages_of_v1(setup: Setup) -> None:
     for path, body, count, size in V1_LISTS:
         request = f"POST {path}"
         for fields, expected in (
@@ -140,13 +140,13 @@ async def test_pages_of_v1(place: Place) -> None:
             ({"page_index": 99}, (0, count, 99, size)),
             ({"page_index": HUGE, "page_size": HUGE}, (0, count, HUGE, 1000)),
         ):
-            assert await page(place, request, body | fields) == expected, (path, fields)
+            assert await page(setup, request, body | fields) == expected, (path, fields)
         for field in ("page_index", "page_size"):
-            answer = await place.send(request, body | {field: "first"})
+            answer = await setup.send(request, body | {field: "first"})
             invalid(answer, request, field, "integer")
 
 
-async def test_pages_of_v2(place: Place) -> None:
+async def test_pages_of_v2(setup: Setup) -> None:
     for path, count in V2_LISTS:
         for query, expected in (
             ("offset=0", (min(count, 20), count, 1, 20)),
@@ -154,7 +154,7 @@ async def test_pages_of_v2(place: Place) -> None:
             ("offset=99", (0, count, 99, 20)),
             (f"offset={HUGE}&limit={HUGE}", (0, count, HUGE, 100)),
         ):
-            assert await page(place, f"GET {path}?{query}") == expected, (path, query)
+            assert await page(setup, f"GET {path}?{query}") == expected, (path, query)
         for query, rule in (
             ("limit=0", "limit must be 1 to 100"),
             ("limit=-1", "limit must be 1 to 100"),
@@ -163,28 +163,28 @@ async def test_pages_of_v2(place: Place) -> None:
             ("offset=first", "offset must be an integer"),
         ):
             request = f"GET {path}?{query}"
-            invalid(await place.send(request), request, rule, shape=True)
+            invalid(await setup.send(request), request, rule, shape=True)
 
 
-async def test_the_limit_of_a_search_on_v1(place: Place) -> None:
+async def test_the_limit_of_a_search_on_v1(setup: Setup) -> None:
     for limit in ("0", "-3", str(HUGE)):
-        answer = await place.send(f"GET /api/store?search=reader&limit={limit}")
+        answer = await setup.send(f"GET /api/store?search=reader&limit={limit}")
         assert len(answer.json()["data"]["scraper"]) == 1
     request = "GET /api/store?search=reader&limit=many"
-    invalid(await place.send(request), request, "limit", "integer")
+    invalid(await setup.send(request), request, "limit", "integer")
 
 
-async def test_the_page_of_a_sync_answer(place: Place) -> None:
+async def test_the_page_of_a_sync_answer(setup: Setup) -> None:
     for request, body in (V2_START, V2_TASK, V2_RERUN):
         for field, value, rule in (
             ("limit", 0, "limit must be 1 to 100"),
             ("offset", -1, "offset must be a page number"),
         ):
-            answer = await place.send(request, body | {field: value, "is_async": False})
+            answer = await setup.send(request, body | {field: value, "is_async": False})
             invalid(answer, request, rule, shape=True)
     for request, body in (V1_START, V1_TASK):
-        invalid(await place.send(request, body | {"page_size": "few"}), request, "page_size")
-    assert await place.runs() == 1
+        invalid(await setup.send(request, body | {"page_size": "few"}), request, "page_size")
+    assert await setup.runs() == 1
 
 
 # --- callback URLs -------------------------------------------------------------------------
@@ -206,44 +206,44 @@ BAD_URLS = [
 ]
 
 
-async def test_a_callback_url_that_is_not_taken(place: Place) -> None:
+async def test_a_callback_url_that_is_not_taken(setup: Setup) -> None:
     for request, body in STARTS:
         for url, rule in BAD_URLS:
-            answer = await place.send(request, body | {"callback_url": url})
+            answer = await setup.send(request, body | {"callback_url": url})
             invalid(answer, request, "callback_url", rule)
             assert "secret" not in answer.text
-    assert await place.runs() == 1
-    queue = await place.send("GET /api/v2/run-queue/items")
+    assert await setup.runs() == 1
+    queue = await setup.send("GET /api/v2/run-queue/items")
     assert queue.json()["data"]["count"] == 0
 
 
-async def test_a_callback_url_that_is_taken(place: Place) -> None:
+async def test_a_callback_url_that_is_taken(setup: Setup) -> None:
     for request, body in STARTS:
         for url in ("https://hooks.example/x", "http://hooks.example:8080/?a=b", "", None):
-            answer = await place.send(request, body | {"callback_url": url})
+            answer = await setup.send(request, body | {"callback_url": url})
             assert answer.status_code == 200, (request, url, answer.text)
 
 
 # --- what has changed in the meantime ------------------------------------------------------
 
 
-async def test_a_task_whose_input_no_longer_fits_its_version(place: Place) -> None:
-    await place.house.publish(schema=STRICTER)
+async def test_a_task_whose_input_no_longer_fits_its_version(setup: Setup) -> None:
+    await setup.app.publish(schema=STRICTER)
     for request, body in (V1_TASK, V2_TASK):
-        answer = await place.send(request, body)
+        answer = await setup.send(request, body)
         invalid(answer, request, 'required field "keyword" is missing or empty')
     changed = {**SCHEMA, "properties": [{"name": "urls", "type": "string", "required": True}]}
-    await place.house.publish(schema=changed)
+    await setup.app.publish(schema=changed)
     for request, body in (V1_TASK, V2_TASK):
-        invalid(await place.send(request, body), request, 'field "urls" must be a string')
-    assert await place.runs() == 1
+        invalid(await setup.send(request, body), request, 'field "urls" must be a string')
+    assert await setup.runs() == 1
 
 
-async def test_a_version_that_was_withdrawn(place: Place) -> None:
-    await place.house.publish(main="print('second')\n")
+async def test_a_version_that_was_withdrawn(setup: Setup) -> None:
+    await setup.app.publish(main="print('second')\n")
     pinned = {"version": "v1.0.1"}
-    await place.send("PUT /api/v2/worker-tasks/{task}/input", {"input": WRAPPED} | pinned)
-    await place.house.withdraw(place.worker, "v1.0.1")
+    await setup.send("PUT /api/v2/worker-tasks/{task}/input", {"input": WRAPPED} | pinned)
+    await setup.app.withdraw(setup.worker, "v1.0.1")
     saved = {"worker_id": "{worker}", "title": "Daily", "input": WRAPPED}
     for request, body in (
         (V1_START[0], V1_START[1] | pinned), V1_TASK, V1_RERUN,
@@ -252,24 +252,24 @@ async def test_a_version_that_was_withdrawn(place: Place) -> None:
         ("PUT /api/v2/worker-tasks/{task}/input", {"input": WRAPPED} | pinned),
         ("POST /api/v2/worker-tasks", saved | pinned),
     ):  # fmt: skip
-        told = fails(await place.send(request, body), 400, 50003)
-        assert "v1.0.1 was withdrawn" in told["message"], request
-        assert "v1.0.2" in told["message"], request
-    assert await place.runs() == 1
+        refused = fails(await setup.send(request, body), 400, 50003)
+        assert "v1.0.1 was withdrawn" in refused["message"], request
+        assert "v1.0.2" in refused["message"], request
+    assert await setup.runs() == 1
 
 
-async def test_a_version_that_there_never_was(place: Place) -> None:
+async def test_a_version_that_there_never_was(setup: Setup) -> None:
     unknown = {"version": "v9.9.9"}
-    first = fails(await place.send(V1_START[0], V1_START[1] | unknown), 400, 4000)
+    first = fails(await setup.send(V1_START[0], V1_START[1] | unknown), 400, 4000)
     for request, body in (V2_START, V2_QUEUED):
-        second = fails(await place.send(request, body | unknown), 400, 50003)
-        for told in (first, second):
-            assert "v9.9.9" in told["message"]
-            assert "v1.0.1" in told["message"]
-    assert await place.runs() == 1
+        second = fails(await setup.send(request, body | unknown), 400, 50003)
+        for refused in (first, second):
+            assert "v9.9.9" in refused["message"]
+            assert "v1.0.1" in refused["message"]
+    assert await setup.runs() == 1
 
 
-async def test_an_abort_of_a_finished_run(place: Place) -> None:
+async def test_an_abort_of_a_finished_run(setup: Setup) -> None:
     for request, body in (
         ("POST /api/v1/scraper/abort", {"run_slug": "{run}"}),
         ("POST /api/v2/worker-runs/{run}/abort", None),
@@ -277,15 +277,15 @@ async def test_an_abort_of_a_finished_run(place: Place) -> None:
         ("POST /api/v2/workers/{worker}/runs/last/abort", {}),
         ("POST /api/v2/workers/runs/last/abort", {}),
     ):
-        told = fails(await place.send(request, body), 400, 70002)
+        refused = fails(await setup.send(request, body), 400, 70002)
         words = "run operation failed" if is_v2(request) else "Run abort failed"
-        assert told["message"] == f"{words}: the run has already succeeded"
+        assert refused["message"] == f"{words}: the run has already succeeded"
 
 
-async def test_a_rerun_of_a_deleted_worker(place: Place) -> None:
-    deleted = await place.send("DELETE /api/fyke/workers/{worker}")
+async def test_a_rerun_of_a_deleted_worker(setup: Setup) -> None:
+    deleted = await setup.send("DELETE /api/fyke/workers/{worker}")
     assert deleted.status_code == 200
     for request, body in STARTS:
-        told = fails(await place.send(request, body), 404, 50001)
-        assert "orker does not exist" in told["message"]
-    assert await place.runs() == 1  # which is still there to be read
+        refused = fails(await setup.send(request, body), 404, 50001)
+        assert "orker does not exist" in refused["message"]
+    assert await setup.runs() == 1  # which is still there to be read

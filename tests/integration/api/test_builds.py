@@ -1,4 +1,4 @@
-"""What a version declares, over the API, and the operator's leave to build dependencies."""
+"""Declarations of a version, over the API, and the operator's permission to build dependencies."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from fyke.model.audit import AuditAction
 from fyke.wire.fyke.workers import BuildsAllowed
 from support.answers import data_as
 from support.api import Api, fails
-from support.house import SCHEMA, House
+from support.app import SCHEMA, App
 from support.projects import python_project
 
 AT = "/api/fyke/workers/other~prices"
 
 
-async def publish(house: House, main: str, declared: dict[str, Any] | None) -> str:
+async def publish(app: App, main: str, declared: dict[str, Any] | None) -> str:
     files = {} if declared is None else {"fyke.json": json.dumps(declared)}
     data = python_project(main, schema=SCHEMA, **files)
-    _, version, _ = await house.services.workers.publish(house.other, data, name="prices")
+    _, version, _ = await app.services.workers.publish(app.other, data, name="prices")
     return version.number
 
 
-async def test_versions_tell_what_they_declare_and_what_has_changed(house: House, api: Api) -> None:
-    first = await publish(house, "print(1)\n", None)
-    second = await publish(house, "print(1)\n", {"egress": ["b.example", "a.example"]})
+async def test_versions_show_what_they_declare_and_what_has_changed(app: App, api: Api) -> None:
+    first = await publish(app, "print(1)\n", None)
+    second = await publish(app, "print(1)\n", {"egress": ["b.example", "a.example"]})
     third = await publish(
-        house, "print(1)\n", {"egress": ["a.example", "*.c.example"], "install": "build"}
+        app, "print(1)\n", {"egress": ["a.example", "*.c.example"], "install": "build"}
     )
-    last = await publish(house, "print(1)\n", {})
+    last = await publish(app, "print(1)\n", {})
 
-    answer = (await api.get(f"{AT}/versions", key=house.other_key)).json()["data"]["list"]
+    answer = (await api.get(f"{AT}/versions", key=app.other_key)).json()["data"]["list"]
     assert [(v["egress"], v["builds"]) for v in answer] == [
         (None, False),
         (["a.example", "*.c.example"], True),
@@ -40,7 +40,7 @@ async def test_versions_tell_what_they_declare_and_what_has_changed(house: House
 
     async def changes(before: str, after: str) -> list[tuple[str, str, bool]]:
         at = f"{AT}/compare?before={before}&after={after}"
-        data = (await api.get(at, key=house.other_key)).json()["data"]
+        data = (await api.get(at, key=app.other_key)).json()["data"]
         return [(c["kind"], c["domain"], c["wider"]) for c in data["declared_changes"]]
 
     assert await changes(first, second) == [("closed", "a.example, b.example", False)]
@@ -53,21 +53,21 @@ async def test_versions_tell_what_they_declare_and_what_has_changed(house: House
     assert await changes(first, first) == []
 
 
-async def test_only_the_operator_allows_builds_and_both_logs_say_so(house: House, api: Api) -> None:
-    await publish(house, "print(1)\n", {"install": "build"})
+async def test_only_the_operator_allows_builds_and_both_logs_say_so(app: App, api: Api) -> None:
+    await publish(app, "print(1)\n", {"install": "build"})
     at = f"{AT}/builds"
-    answer = await api.get(at, key=house.other_key)
+    answer = await api.get(at, key=app.other_key)
     assert data_as(BuildsAllowed, answer) == {"allowed": False, "versions": ["v1.0.1"]}
-    denied = await api.send("PUT", at, json={"allowed": True}, key=house.other_key)
+    denied = await api.send("PUT", at, json={"allowed": True}, key=app.other_key)
     fails(denied, 401, 4010, "operator")
 
     for allowed in (True, False):
         answer = await api.send("PUT", at, json={"allowed": allowed})
         assert answer.json()["data"] == {"allowed": allowed, "versions": ["v1.0.1"]}
-        worker = await house.services.workers.find(house.other, "other/prices")
+        worker = await app.services.workers.find(app.other, "other/prices")
         assert worker.builds_allowed is allowed
-    for caller in (house.owner, house.other):
-        acts = await house.services.audit.page(caller)
+    for caller in (app.owner, app.other):
+        acts = await app.services.audit.page(caller)
         assert [a.action for a in acts[:2]] == [
             AuditAction.BUILDS_FORBIDDEN,
             AuditAction.BUILDS_ALLOWED,

@@ -17,7 +17,7 @@ from fyke.kit.clock import ManualClock
 from fyke.model.run import Outcome
 from fyke.timers.callbacks import CallbackTimer
 from support.api import Api, fails, start_body
-from support.house import SECRET, House
+from support.app import SECRET, App
 
 pytestmark = pytest.mark.anyio
 
@@ -30,8 +30,8 @@ V2 = "/api/v2/workers/owner~reader/runs"
 CUSTOM = {"urls": [{"url": "https://a.example"}]}
 
 
-class Post:
-    """A notifier that keeps what is sent and answers as it is told; with 200 at last."""
+class RecordingNotifier:
+    """A notifier that keeps each message and gives the configured answers, then 200."""
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, bytes, dict[str, str]]] = []
@@ -45,14 +45,14 @@ class Post:
         return self.answers.pop(0) if self.answers else ReceiverResponse(200)
 
 
-class Scene:
+class Setup:
     """Runs with callbacks, and a timer that works as long as it takes."""
 
-    def __init__(self, house: House, api: Api, clock: ManualClock) -> None:
-        self.house, self.api, self.clock = house, api, clock
-        self.post = Post()
+    def __init__(self, app: App, api: Api, clock: ManualClock) -> None:
+        self.app, self.api, self.clock = app, api, clock
+        self.post = RecordingNotifier()
         # stored times and the schedule follow this clock too
-        house.storage._clock = clock.now_ms
+        app.storage._clock = clock.now_ms
 
     async def run(self, url: str = HOOK, version: int = 1) -> str:
         if version == 1:
@@ -63,7 +63,7 @@ class Scene:
 
     async def ended(self, url: str = HOOK, version: int = 1) -> str:
         run = await self.run(url, version)
-        await self.house.execute()
+        await self.app.execute()
         return run
 
     async def log(self, query: str = "", **more: Any) -> Any:
@@ -77,7 +77,7 @@ class Scene:
         return found
 
     async def settled(self, condition: Callable[[], Any]) -> None:
-        """Let the timer work until ``condition`` (a coroutine function) holds."""
+        """Let the timer work until ``condition`` (a coroutine function) is true."""
         async with self.working(), asyncio.timeout(20):
             while not await condition():
                 await asyncio.sleep(0.005)
@@ -93,7 +93,7 @@ class Scene:
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
         timer = CallbackTimer(
-            self.house.storage, self.post, self.house.bell, self.clock, SECRET, at_once=20
+            self.app.storage, self.post, self.app.signals, self.clock, SECRET, at_once=20
         )
         task = asyncio.create_task(timer.tick())
         try:
@@ -105,9 +105,9 @@ class Scene:
 
 
 @pytest.fixture
-async def scene(house: House, api: Api) -> Scene:
-    await house.publish()
-    return Scene(house, api, ManualClock(1_700_000_000_000))
+async def setup(app: App, api: Api) -> Setup:
+    await app.publish()
+    return Setup(app, api, ManualClock(1_700_000_000_000))
 
 
 def item(run: str, name: str, **changes: Any) -> dict[str, Any]:
@@ -130,17 +130,17 @@ def item(run: str, name: str, **changes: Any) -> dict[str, Any]:
     } | changes
 
 
-async def test_the_log_of_a_run_tells_every_try(scene: Scene) -> None:
-    run = await scene.ended()
-    [waiting] = await scene.of_run(run)
+async def test_the_log_of_a_run_shows_every_try(setup: Setup) -> None:
+    run = await setup.ended()
+    [waiting] = await setup.of_run(run)
     assert waiting == item(run, waiting["id"])
-    scene.post.answers = [ReceiverResponse(0, "cannot connect: refused"), ReceiverResponse(503)]
-    await scene.tried(1)
-    scene.clock.advance(6)
-    await scene.tried(2)
-    scene.clock.advance(400)
-    await scene.tried(3)
-    [done] = await scene.of_run(run)
+    setup.post.answers = [ReceiverResponse(0, "cannot connect: refused"), ReceiverResponse(503)]
+    await setup.tried(1)
+    setup.clock.advance(6)
+    await setup.tried(2)
+    setup.clock.advance(400)
+    await setup.tried(3)
+    [done] = await setup.of_run(run)
     attempts = [
         {"timestamp": 1_700_000_000_000, "status": 0, "error": "cannot connect: refused",
          "duration_ms": 0, "reply": ""},
@@ -151,20 +151,20 @@ async def test_the_log_of_a_run_tells_every_try(scene: Scene) -> None:
         run, waiting["id"], state="delivered", tries=3, last_status=200, attempts=attempts,
         next_at=done["next_at"], ended_at=1_700_000_406,
     )  # fmt: skip
-    assert {headers["webhook-id"] for _, _, headers in scene.post.sent} == {waiting["id"]}
-    assert (await scene.log())["list"] == [done]
+    assert {headers["webhook-id"] for _, _, headers in setup.post.sent} == {waiting["id"]}
+    assert (await setup.log())["list"] == [done]
 
 
-async def test_the_log_of_the_account_is_filtered_and_paged(scene: Scene) -> None:
+async def test_the_log_of_the_account_is_filtered_and_paged(setup: Setup) -> None:
     runs = []
     for url in (HOOK, "http://hooks.example:8080/y", "https://other.example/z"):
-        runs.append(await scene.ended(url))
-        scene.clock.advance(1)
-    scene.post.answers = [ReceiverResponse(410)]
-    await scene.tried(2)  # one for each host
-    scene.clock.advance(1)
-    await scene.tried(3)
-    everything = await scene.log()
+        runs.append(await setup.ended(url))
+        setup.clock.advance(1)
+    setup.post.answers = [ReceiverResponse(410)]
+    await setup.tried(2)  # one for each host
+    setup.clock.advance(1)
+    await setup.tried(3)
+    everything = await setup.log()
     assert everything == {
         "count": 3, "list": everything["list"], "page_index": 1, "page_size": 20,
     }  # fmt: skip
@@ -179,65 +179,65 @@ async def test_the_log_of_the_account_is_filtered_and_paged(scene: Scene) -> Non
         ("?host=hooks.exampl", []),
         ("?host=other.example&state=superseded", []),
     ):
-        data = await scene.log(query)
+        data = await setup.log(query)
         assert (data["count"], data["list"]) == (len(found), found), query
-    page = await scene.log("?page_index=2&page_size=2")
+    page = await setup.log("?page_index=2&page_size=2")
     assert page == {
         "count": 3, "list": everything["list"][2:], "page_index": 2, "page_size": 2,
     }  # fmt: skip
-    assert (await scene.log("?page_index=9"))["list"] == []
-    assert (await scene.log(key=scene.house.other_key))["count"] == 0
+    assert (await setup.log("?page_index=9"))["list"] == []
+    assert (await setup.log(key=setup.app.other_key))["count"] == 0
     words = "pending, delivered, failed, superseded"
-    fails(await scene.api.get(f"{LOG}?state=lost"), 400, 4000, "state", words)
+    fails(await setup.api.get(f"{LOG}?state=lost"), 400, 4000, "state", words)
 
 
-async def test_a_replay_is_sent_under_the_same_id_at_a_fresh_time(scene: Scene) -> None:
-    run = await scene.ended()
-    scene.post.answers = [ReceiverResponse(410)]
-    await scene.tried(1)
-    [gone] = await scene.of_run(run)
+async def test_a_replay_is_sent_under_the_same_id_at_a_fresh_time(setup: Setup) -> None:
+    run = await setup.ended()
+    setup.post.answers = [ReceiverResponse(410)]
+    await setup.tried(1)
+    [gone] = await setup.of_run(run)
     assert (gone["state"], gone["ended_at"]) == ("failed", 1_700_000_000)
-    scene.clock.advance(3600)
+    setup.clock.advance(3600)
     path = f"{LOG}/{gone['id']}/replay"
-    fails(await scene.api.post(path, key=scene.house.other_key), 404, 4040)
-    fails(await scene.api.post(f"{LOG}/msg_nothing/replay"), 404, 4040)
-    again = await scene.api.ok(path)
+    fails(await setup.api.post(path, key=setup.app.other_key), 404, 4040)
+    fails(await setup.api.post(f"{LOG}/msg_nothing/replay"), 404, 4040)
+    again = await setup.api.ok(path)
     assert again == gone | {
         "state": "pending", "tries": 0, "next_at": 1_700_003_600, "ended_at": 0,
     }  # fmt: skip
-    await scene.tried(2)
-    [done] = await scene.of_run(run)
+    await setup.tried(2)
+    [done] = await setup.of_run(run)
     assert (done["state"], done["tries"], len(done["attempts"])) == ("delivered", 1, 2)
-    (_, first, before), (_, second, after) = scene.post.sent
+    (_, first, before), (_, second, after) = setup.post.sent
     assert first == second
     assert before["webhook-id"] == after["webhook-id"] == gone["id"]
     assert int(after["webhook-timestamp"]) - int(before["webhook-timestamp"]) == 3600
     assert before["webhook-signature"] != after["webhook-signature"]
 
 
-async def test_what_is_on_its_way_is_not_replayed(scene: Scene) -> None:
-    run = await scene.ended()
-    [waiting] = await scene.of_run(run)
+async def test_a_delivery_under_way_is_not_replayed(setup: Setup) -> None:
+    run = await setup.ended()
+    [waiting] = await setup.of_run(run)
 
     def claimed(tx: Any) -> None:
         found = tx.outbox.lock(waiting["id"])
         tx.outbox.save(replace(found, claimed_until=tx.now + 60_000))
 
-    await scene.house.storage.write(claimed)
-    answer = await scene.api.post(f"{LOG}/{waiting['id']}/replay")
+    await setup.app.storage.write(claimed)
+    answer = await setup.api.post(f"{LOG}/{waiting['id']}/replay")
     fails(answer, 400, 4000, "being sent at this moment")
-    scene.clock.advance(60)
-    await scene.api.ok(f"{LOG}/{waiting['id']}/replay")
+    setup.clock.advance(60)
+    await setup.api.ok(f"{LOG}/{waiting['id']}/replay")
 
 
 async def test_five_days_of_failures_switch_a_receiver_off_until_it_is_enabled(
-    scene: Scene,
+    setup: Setup,
 ) -> None:
-    scene.post.answers = [ReceiverResponse(500)] * 2
-    first = await scene.ended()
-    await scene.tried(1)
-    scene.clock.advance(5 * DAY)
-    await scene.tried(2)
+    setup.post.answers = [ReceiverResponse(500)] * 2
+    first = await setup.ended()
+    await setup.tried(1)
+    setup.clock.advance(5 * DAY)
+    await setup.tried(2)
     off = {
         "receiver": HOST,
         "disabled": True,
@@ -246,45 +246,43 @@ async def test_five_days_of_failures_switch_a_receiver_off_until_it_is_enabled(
         "last_success_at": 0,
         "last_failure_at": 1_700_000_000 + 5 * DAY,
     }
-    assert (await scene.api.get(RECEIVERS)).json()["data"] == {"list": [off]}
-    scene.clock.advance(60)
-    second = await scene.ended()
-    [refused] = await scene.of_run(second)
+    assert (await setup.api.get(RECEIVERS)).json()["data"] == {"list": [off]}
+    setup.clock.advance(60)
+    second = await setup.ended()
+    [refused] = await setup.of_run(second)
     now = 1_700_000_060 + 5 * DAY
     assert refused == item(
         second, refused["id"], state="failed", last_error=DISABLED, next_at=now, created_at=now,
         ended_at=now,
     )  # fmt: skip
     replay = f"{LOG}/{refused['id']}/replay"
-    fails(await scene.api.post(replay), 400, 4000, HOST, "switched off", "enable it")
+    fails(await setup.api.post(replay), 400, 4000, HOST, "switched off", "enable it")
     path = f"{RECEIVERS}/enable"
-    fails(await scene.api.post(path, {"receiver": HOST}, key=scene.house.other_key), 404, 4040)
-    fails(await scene.api.post(path, {"receiver": "https://a.example"}), 404, 4040)
-    fails(await scene.api.post(path, {"receiver": "hooks"}), 400, 4000, "receiver", "http://")
-    on = await scene.api.ok(path, {"receiver": HOOK})
+    fails(await setup.api.post(path, {"receiver": HOST}, key=setup.app.other_key), 404, 4040)
+    fails(await setup.api.post(path, {"receiver": "https://a.example"}), 404, 4040)
+    fails(await setup.api.post(path, {"receiver": "hooks"}), 400, 4000, "receiver", "http://")
+    on = await setup.api.ok(path, {"receiver": HOOK})
     assert on == off | {"disabled": False, "disabled_at": 0, "failing_since": 0}
-    await scene.api.ok(replay)
-    await scene.tried(3)
-    assert [(await scene.of_run(run))[0]["state"] for run in (first, second)] == [
+    await setup.api.ok(replay)
+    await setup.tried(3)
+    assert [(await setup.of_run(run))[0]["state"] for run in (first, second)] == [
         "failed", "delivered",
     ]  # fmt: skip
-    [good] = (await scene.api.get(RECEIVERS)).json()["data"]["list"]
+    [good] = (await setup.api.get(RECEIVERS)).json()["data"]["list"]
     assert good == on | {"last_success_at": now}
-    assert (await scene.api.get(RECEIVERS, key=scene.house.other_key)).json()["data"] == {
-        "list": []
-    }
+    assert (await setup.api.get(RECEIVERS, key=setup.app.other_key)).json()["data"] == {"list": []}
 
 
-async def test_a_success_in_between_begins_the_five_days_anew(scene: Scene) -> None:
-    scene.post.answers = [ReceiverResponse(500), ReceiverResponse(200), ReceiverResponse(500)]
-    await scene.ended()
-    await scene.tried(1)
-    scene.clock.advance(4 * DAY)
-    await scene.tried(2)
-    scene.clock.advance(1)
-    await scene.ended()
-    await scene.tried(3)
-    [found] = (await scene.api.get(RECEIVERS)).json()["data"]["list"]
+async def test_a_success_in_between_begins_the_five_days_anew(setup: Setup) -> None:
+    setup.post.answers = [ReceiverResponse(500), ReceiverResponse(200), ReceiverResponse(500)]
+    await setup.ended()
+    await setup.tried(1)
+    setup.clock.advance(4 * DAY)
+    await setup.tried(2)
+    setup.clock.advance(1)
+    await setup.ended()
+    await setup.tried(3)
+    [found] = (await setup.api.get(RECEIVERS)).json()["data"]["list"]
     success = 1_700_000_000 + 4 * DAY
     assert found == {
         "receiver": HOST, "disabled": False, "disabled_at": 0, "failing_since": success + 1,
@@ -292,46 +290,46 @@ async def test_a_success_in_between_begins_the_five_days_anew(scene: Scene) -> N
     }  # fmt: skip
 
 
-async def test_a_run_of_v2_tells_that_it_runs_and_then_that_it_has_ended(scene: Scene) -> None:
-    run = await scene.run(version=2)
-    [lease] = await scene.house.begin()
-    scene.clock.advance(1)
-    await scene.house.push(lease, [{"n": 1}])
-    await scene.house.end(lease)
-    kinds = [(one["kind"], one["state"]) for one in await scene.of_run(run)]
+async def test_a_run_of_v2_reports_its_start_and_then_its_end(setup: Setup) -> None:
+    run = await setup.run(version=2)
+    [lease] = await setup.app.begin()
+    setup.clock.advance(1)
+    await setup.app.push(lease, [{"n": 1}])
+    await setup.app.end(lease)
+    kinds = [(one["kind"], one["state"]) for one in await setup.of_run(run)]
     assert kinds == [("running", "pending"), ("terminal", "pending")]
-    await scene.tried(1)
-    scene.clock.advance(1)
-    await scene.tried(2)
-    told = [json.loads(body) for _, body, _ in scene.post.sent]
+    await setup.tried(1)
+    setup.clock.advance(1)
+    await setup.tried(2)
+    bodies = [json.loads(body) for _, body, _ in setup.post.sent]
     running = {
         "run_slug": run, "run_id": run, "status": 2, "results": 0, "usage": "0",
         "run_status": "running", "error_message": "", "execution_start_timestamp": 1_700_000_000,
         "execution_end_timestamp": 0, "running_duration": 0, "result_count": 0,
         "result_message": "",
     }  # fmt: skip
-    assert told[0] == running
-    assert told[1] == running | {
+    assert bodies[0] == running
+    assert bodies[1] == running | {
         "status": 3, "results": 1, "run_status": "succeeded", "result_count": 1,
         "execution_end_timestamp": 1_700_000_001, "running_duration": 1, "result_message": "done",
     }  # fmt: skip
-    ids = [headers["webhook-id"] for _, _, headers in scene.post.sent]
+    ids = [headers["webhook-id"] for _, _, headers in setup.post.sent]
     assert len(set(ids)) == 2
 
 
-async def test_a_run_of_v1_tells_only_of_its_end(scene: Scene) -> None:
-    run = await scene.ended()
-    assert [one["kind"] for one in await scene.of_run(run)] == ["terminal"]
+async def test_a_run_of_v1_reports_only_its_end(setup: Setup) -> None:
+    run = await setup.ended()
+    assert [one["kind"] for one in await setup.of_run(run)] == ["terminal"]
 
 
-async def test_a_running_call_that_failed_is_superseded_by_the_end(scene: Scene) -> None:
-    run = await scene.run(version=2)
-    [lease] = await scene.house.begin()
-    scene.post.answers = [ReceiverResponse(500)]
-    await scene.tried(1)
-    scene.clock.advance(1)
-    await scene.house.end(lease, Outcome.EXIT_CODE, "it broke")
-    running, terminal = await scene.of_run(run)
+async def test_a_running_call_that_failed_is_superseded_by_the_end(setup: Setup) -> None:
+    run = await setup.run(version=2)
+    [lease] = await setup.app.begin()
+    setup.post.answers = [ReceiverResponse(500)]
+    await setup.tried(1)
+    setup.clock.advance(1)
+    await setup.app.end(lease, Outcome.EXIT_CODE, "it broke")
+    running, terminal = await setup.of_run(run)
     assert running == item(
         run, running["id"], kind="running", state="superseded", tries=1, last_status=500,
         last_error="the run has ended", next_at=running["next_at"], ended_at=1_700_000_001,
@@ -340,20 +338,20 @@ async def test_a_running_call_that_failed_is_superseded_by_the_end(scene: Scene)
              "reply": ""},
         ],
     )  # fmt: skip
-    await scene.tried(2)
-    scene.clock.advance(DAY)
-    found = await scene.of_run(run)
+    await setup.tried(2)
+    setup.clock.advance(DAY)
+    found = await setup.of_run(run)
     assert [one["state"] for one in found] == ["superseded", "delivered"]
     assert found[1]["id"] == terminal["id"]
     replay = f"{LOG}/{running['id']}/replay"
-    fails(await scene.api.post(replay), 400, 4000, "the run has ended")
+    fails(await setup.api.post(replay), 400, 4000, "the run has ended")
 
 
-async def test_the_setting_leaves_the_running_call_out(scene: Scene) -> None:
-    attempts = scene.house.attempts
+async def test_the_setting_leaves_the_running_call_out(setup: Setup) -> None:
+    attempts = setup.app.attempts
     attempts._rules = replace(attempts._rules, running_callbacks=False)
-    run = await scene.run(version=2)
-    [lease] = await scene.house.begin()
-    assert await scene.of_run(run) == []
-    await scene.house.end(lease)
-    assert [one["kind"] for one in await scene.of_run(run)] == ["terminal"]
+    run = await setup.run(version=2)
+    [lease] = await setup.app.begin()
+    assert await setup.of_run(run) == []
+    await setup.app.end(lease)
+    assert [one["kind"] for one in await setup.of_run(run)] == ["terminal"]

@@ -20,7 +20,7 @@ from fyke.model.runner import AttemptUsage
 from fyke.wire.fyke.caps import CapsReport
 from support.answers import data_as
 from support.api import Api, client, fails, start_body
-from support.house import House, open_house
+from support.app import App, open_app
 
 pytestmark = pytest.mark.anyio
 CAPS = "/api/fyke/account/caps"
@@ -28,16 +28,16 @@ PRICES = Prices(traffic_gb=Decimal(1))  # one byte is a thousandth of a milliont
 
 
 @pytest.fixture
-async def priced(tmp_path: Path, templates: Path) -> AsyncIterator[House]:
-    async with open_house(tmp_path, templates, prices=PRICES) as house:
+async def priced(tmp_path: Path, templates: Path) -> AsyncIterator[App]:
+    async with open_app(tmp_path, templates, prices=PRICES) as app:
         for name in ("owner", "other"):
-            await house.services.accounts.credit(house.owner, name, Decimal(100), Decimal(0))
-        yield house
+            await app.services.accounts.credit(app.owner, name, Decimal(100), Decimal(0))
+        yield app
 
 
 @pytest.fixture
-async def till(priced: House) -> AsyncIterator[Api]:
-    async with client(priced.app()) as http:
+async def priced_api(priced: App) -> AsyncIterator[Api]:
+    async with client(priced.asgi()) as http:
         yield Api(http, priced.owner_key)
 
 
@@ -45,51 +45,55 @@ async def change(api: Api, key: str = "", **caps: Any) -> Any:
     return data_as(CapsReport, await api.send("PUT", CAPS, json=caps, key=key or api.key))
 
 
-async def test_an_account_has_no_caps_until_its_owner_sets_some(priced: House, till: Api) -> None:
-    found = data_as(CapsReport, await till.get(CAPS))
+async def test_an_account_has_no_caps_until_its_owner_sets_some(
+    priced: App, priced_api: Api
+) -> None:
+    found = data_as(CapsReport, await priced_api.get(CAPS))
     assert (found["run_cap"], found["month_cap"], found["left"]) == ("0", "0", None)
-    changed = await change(till, run_cap="2.5")
+    changed = await change(priced_api, run_cap="2.5")
     assert (changed["run_cap"], changed["month_cap"]) == ("2.5", "0")
-    changed = await change(till, month_cap=10)
+    changed = await change(priced_api, month_cap=10)
     assert (changed["run_cap"], changed["month_cap"], changed["left"]) == ("2.5", "10", "10")
-    own = (await till.get("/api/fyke/account")).json()["data"]
+    own = (await priced_api.get("/api/fyke/account")).json()["data"]
     assert (own["run_cap"], own["month_cap"]) == ("2.5", "10")
-    other = data_as(CapsReport, await till.get(CAPS, key=priced.other_key))
+    other = data_as(CapsReport, await priced_api.get(CAPS, key=priced.other_key))
     assert other["run_cap"] == "0"
     for wrong in ("-1", "0.0000001", "1e20"):
-        fails(await till.send("PUT", CAPS, json={"run_cap": wrong}), 400, 4000, "run_cap")
-    cleared = await change(till, run_cap=0, month_cap=0)
+        fails(await priced_api.send("PUT", CAPS, json={"run_cap": wrong}), 400, 4000, "run_cap")
+    cleared = await change(priced_api, run_cap=0, month_cap=0)
     assert (cleared["run_cap"], cleared["month_cap"]) == ("0", "0")
     log = await priced.services.audit.page(priced.owner, action=AuditAction.CAPS.value)
     assert [entry.detail for entry in log][-1] == "run_cap 2.5 USD, month_cap none"
 
 
-async def test_only_owners_and_the_operator_set_caps(priced: House, till: Api) -> None:
+async def test_only_owners_and_the_operator_set_caps(priced: App, priced_api: Api) -> None:
     path = "/api/fyke/accounts/other/caps"
-    fails(await till.send("PUT", path, json={"run_cap": 1}, key=priced.other_key), 401, 4010)
-    found = data_as(CapsReport, await till.send("PUT", path, json={"run_cap": 1, "month_cap": 3}))
+    fails(await priced_api.send("PUT", path, json={"run_cap": 1}, key=priced.other_key), 401, 4010)
+    found = data_as(
+        CapsReport, await priced_api.send("PUT", path, json={"run_cap": 1, "month_cap": 3})
+    )
     assert (found["run_cap"], found["month_cap"]) == ("1", "3")
-    seen = data_as(CapsReport, await till.get(CAPS, key=priced.other_key))
+    seen = data_as(CapsReport, await priced_api.get(CAPS, key=priced.other_key))
     assert seen == found
-    nobody = "/api/fyke/accounts/nobody/caps"
-    fails(await till.send("PUT", nobody, json={"run_cap": 1}), 404, 4040)
+    unknown = "/api/fyke/accounts/unknown/caps"
+    fails(await priced_api.send("PUT", unknown, json={"run_cap": 1}), 404, 4040)
     for caller in (priced.owner, priced.other):
         member = replace(caller, role=Role.MEMBER)
         with pytest.raises(Forbidden, match="role owner"):
             await priced.services.spending.change(member, CapChange(run=Decimal(1)))
 
 
-async def use(house: House, traffic: int) -> dict[str, Any]:
-    """What the runner is told when every attempt that lives has used so many bytes."""
-    living = await house.storage.read(lambda tx: tx.runs.living_attempts())
+async def use(app: App, traffic: int) -> dict[str, Any]:
+    """The runner's answer when every living attempt has used so many bytes."""
+    living = await app.storage.read(lambda tx: tx.runs.living_attempts())
     reports = [AttemptReport(attempt, AttemptUsage(traffic_bytes=traffic)) for attempt in living]
-    return dict((await house.attempts.report(reports, 15_000)).stop)
+    return dict((await app.attempts.report(reports, 15_000)).stop)
 
 
-async def test_the_cap_for_one_run_stops_it(priced: House, till: Api) -> None:
-    await change(till, run_cap=2)
+async def test_the_cap_for_one_run_stops_it(priced: App, priced_api: Api) -> None:
+    await change(priced_api, run_cap=2)
     worker = await priced.publish()
-    run = (await till.ok("/api/v1/scraper/run", start_body(worker.id)))["run_slug"]
+    run = (await priced_api.ok("/api/v1/scraper/run", start_body(worker.id)))["run_slug"]
     leases = await priced.begin()
     share = 2 * 10**9 // len(leases)
     assert await use(priced, share - 10_000) == {}
@@ -99,23 +103,23 @@ async def test_the_cap_for_one_run_stops_it(priced: House, till: Api) -> None:
     }
     for lease in leases:
         await priced.end(lease)
-    found = (await till.get(f"/api/fyke/runs/{run}")).json()
+    found = (await priced_api.get(f"/api/fyke/runs/{run}")).json()
     assert found["data"]["outcome"] == "charge_cap"
 
 
 async def test_a_month_that_is_spent_or_set_aside_refuses_the_start(
-    priced: House, till: Api
+    priced: App, priced_api: Api
 ) -> None:
-    await change(till, month_cap=3)
+    await change(priced_api, month_cap=3)
     worker = await priced.publish()
-    await till.ok("/api/v1/scraper/run", start_body(worker.id))
-    found = data_as(CapsReport, await till.get(CAPS))
+    await priced_api.ok("/api/v1/scraper/run", start_body(worker.id))
+    found = data_as(CapsReport, await priced_api.get(CAPS))
     assert (found["held"], found["left"]) == ("3", "0")
-    refused = await till.post("/api/v1/scraper/run", start_body(worker.id))
+    refused = await priced_api.post("/api/v1/scraper/run", start_body(worker.id))
     said = fails(refused, 400, 30001, "cap for", "3 USD", "month_cap", "wait until")
     assert "3 are set aside for active runs" in str(said or refused.json())
     body = {"input": start_body(worker.id)["input"]}
-    fails(await till.post(f"/api/v2/workers/{worker.id}/runs", body), 400, 30001, "cap for")
+    fails(await priced_api.post(f"/api/v2/workers/{worker.id}/runs", body), 400, 30001, "cap for")
     leases = await priced.begin()
     stopped = await use(priced, 3 * 10**9)
     assert {end.message for end in stopped.values()} == {
@@ -123,26 +127,26 @@ async def test_a_month_that_is_spent_or_set_aside_refuses_the_start(
     }
     for lease in leases:
         await priced.end(lease)
-    await change(till, month_cap=4)
-    await till.ok("/api/v1/scraper/run", start_body(worker.id))
+    await change(priced_api, month_cap=4)
+    await priced_api.ok("/api/v1/scraper/run", start_body(worker.id))
 
 
-async def test_a_cap_that_is_lowered_stops_what_is_under_way(priced: House, till: Api) -> None:
+async def test_a_cap_that_is_lowered_stops_what_is_under_way(priced: App, priced_api: Api) -> None:
     worker = await priced.publish()
     for _ in range(2):
         body = start_body(worker.id)
         body["input"]["parameters"]["system"] = {"max_total_charge": 20}
-        await till.ok("/api/v1/scraper/run", body)
+        await priced_api.ok("/api/v1/scraper/run", body)
     leases = await priced.begin()
     per_run = len(leases) // 2
     assert await use(priced, 2 * 10**9 // per_run) == {}  # two dollars each
-    await change(till, month_cap=5)
+    await change(priced_api, month_cap=5)
     assert await use(priced, 2 * 10**9 // per_run) == {}
     stopped = await use(priced, 25 * 10**8 // per_run)
     assert {end.message for end in stopped.values()} == {
         "Stopped: the account's cap for the month was lowered to 5 USD, which was reached"
     }
     assert len(stopped) == len(leases)
-    await change(till, month_cap=0, run_cap=1)
+    await change(priced_api, month_cap=0, run_cap=1)
     for lease in leases:
         await priced.end(lease)

@@ -9,20 +9,20 @@ from fyke.wire.fyke import changes, workers
 from fyke.wire.fyke import versions as wire
 from support.answers import data_as
 from support.api import Api, fails, start_body
-from support.console_workers import shelve
-from support.house import House
+from support.app import App
+from support.console_workers import add_versions
 
 pytestmark = pytest.mark.anyio
 
 SHELVED = "/api/fyke/workers/owner~shop-prices"
 
 
-async def test_the_catalog_is_browsed_with_figures(house: House, api: Api) -> None:
-    await shelve(house)
-    worker = await house.publish("reader")
+async def test_the_catalog_is_browsed_with_figures(app: App, api: Api) -> None:
+    await add_versions(app)
+    worker = await app.publish("reader")
     for outcome in (Outcome.SUCCEEDED, Outcome.TIMEOUT, Outcome.RUNNER_LOST):
         await api.ok("/api/v1/scraper/run", start_body(worker.id))
-        await house.execute([{"a": 1}], outcome)
+        await app.execute([{"a": 1}], outcome)
     found = data_as(workers.CatalogList, await api.get("/api/fyke/catalog"))
     first = found["list"][0]
     assert (first["path"], first["runs"], first["rated_runs"]) == ("owner/reader", 3, 2)
@@ -40,25 +40,25 @@ async def test_the_catalog_is_browsed_with_figures(house: House, api: Api) -> No
     fails(await api.get(f"/api/fyke/catalog?search={'x' * 501}"), 400, 4000, "search")
 
 
-async def test_favourites_belong_to_the_user_of_the_key(house: House, api: Api) -> None:
-    worker = await house.publish("reader")
-    hidden = await house.publish("hidden", public=False)
+async def test_favourites_belong_to_the_user_of_the_key(app: App, api: Api) -> None:
+    worker = await app.publish("reader")
+    hidden = await app.publish("hidden", public=False)
     at = "/api/fyke/favourites"
     marked = data_as(workers.CatalogItem, await api.send("PUT", f"{at}/{worker.id}"))
     assert marked["favourite"] is True
     data_as(workers.CatalogItem, await api.send("PUT", f"{at}/owner~hidden"))
     listed = data_as(workers.FavouriteList, await api.get(at))["list"]
     assert [one["path"] for one in listed] == ["owner/hidden", "owner/reader"]
-    other = house.other_key
+    other = app.other_key
     assert data_as(workers.FavouriteList, await api.get(at, key=other))["list"] == []
     fails(await api.send("PUT", f"{at}/{hidden.id}", key=other), 404, 50001)
     data_as(workers.CatalogItem, await api.send("DELETE", f"{at}/{worker.id}"))
-    await house.services.removal.delete(house.owner, hidden.id)
+    await app.services.removal.delete(app.owner, hidden.id)
     assert data_as(workers.FavouriteList, await api.get(at))["list"] == []
 
 
-async def test_a_page_is_changed_field_by_field(house: House, api: Api) -> None:
-    await house.publish("reader")
+async def test_a_page_is_changed_field_by_field(app: App, api: Api) -> None:
+    await app.publish("reader")
     at = "/api/fyke/workers/owner~reader"
     changed = data_as(
         workers.CatalogItem,
@@ -68,11 +68,11 @@ async def test_a_page_is_changed_field_by_field(house: House, api: Api) -> None:
     assert changed["categories"] == [7, 3]
     fails(await api.send("PATCH", at, json={"categories": ["7"]}), 400, 4000, "categories")
     fails(await api.send("PATCH", at, json={"icon": "javascript:x"}), 400, 4000, "icon")
-    fails(await api.send("PATCH", at, json={"title": "x"}, key=house.other_key), 401, 4010)
+    fails(await api.send("PATCH", at, json={"title": "x"}, key=app.other_key), 401, 4010)
 
 
-async def test_versions_are_compared_and_files_are_for_the_owner(house: House, api: Api) -> None:
-    await shelve(house)
+async def test_versions_are_compared_and_files_are_for_the_owner(app: App, api: Api) -> None:
+    await add_versions(app)
     path = f"{SHELVED}/compare?before=v1.0.1&after=v1.0.3"
     found = data_as(changes.ComparedVersions, await api.get(path))
     assert [change["text"] for change in found["schema_changes"]] == [
@@ -82,14 +82,14 @@ async def test_versions_are_compared_and_files_are_for_the_owner(house: House, a
     ]
     files = {file["path"]: file["change"] for file in found["files"]}
     assert files["CHANGELOG.md"] == "added" and files["main.py"] == "changed"
-    seen = data_as(changes.ComparedVersions, await api.get(path, key=house.other_key))
+    seen = data_as(changes.ComparedVersions, await api.get(path, key=app.other_key))
     assert seen["files"] is None and seen["schema_changes"] == found["schema_changes"]
     fails(await api.get(f"{SHELVED}/compare?before=v1&after=v1.0.3"), 400, 4000, "v1")
     fails(await api.get(f"{SHELVED}/compare?before=v1.0.1"), 400, 4000, "after")
 
 
-async def test_the_changelog_and_the_columns_are_read(house: House, api: Api) -> None:
-    await shelve(house)
+async def test_the_changelog_and_the_columns_are_read(app: App, api: Api) -> None:
+    await add_versions(app)
     log = data_as(changes.WorkerChangelog, await api.get(f"{SHELVED}/changelog"))
     assert log["text"].startswith("# Changes")
     assert [(step["version"], step["first"]) for step in log["steps"]] == [
@@ -100,9 +100,9 @@ async def test_the_changelog_and_the_columns_are_read(house: House, api: Api) ->
     assert columns["run_slug"] == "" and not any(one["seen"] for one in columns["list"])
 
 
-async def test_a_deprecated_version_runs_only_by_its_number(house: House, api: Api) -> None:
-    worker = await house.publish("reader")
-    await house.publish("reader", main="print('second')\n")
+async def test_a_deprecated_version_runs_only_by_its_number(app: App, api: Api) -> None:
+    worker = await app.publish("reader")
+    await app.publish("reader", main="print('second')\n")
     at = "/api/fyke/workers/owner~reader/versions"
     gone = data_as(
         wire.VersionItem,
@@ -113,7 +113,7 @@ async def test_a_deprecated_version_runs_only_by_its_number(house: House, api: A
     latest = (await api.ok("/api/v1/scraper/run", body))["run_slug"]
     named = (await api.ok("/api/v1/scraper/run", body | {"version": "v1.0.2"}))["run_slug"]
     versions = [
-        (await house.services.runs.get(house.owner, run)).run.version for run in (latest, named)
+        (await app.services.runs.get(app.owner, run)).run.version for run in (latest, named)
     ]
     assert versions == ["v1.0.1", "v1.0.2"]
     await api.ok(f"{at}/v1.0.2/withdraw", {"reason": "it leaks"})
@@ -122,8 +122,8 @@ async def test_a_deprecated_version_runs_only_by_its_number(house: House, api: A
     fails(await api.post(f"{at}/v1.0.1/deprecate", {"reason": "x" * 501}), 400, 4000, "reason")
 
 
-async def test_rolling_back_makes_a_new_version_of_old_files(house: House, api: Api) -> None:
-    await shelve(house)
+async def test_rolling_back_makes_a_new_version_of_old_files(app: App, api: Api) -> None:
+    await add_versions(app)
     back = data_as(
         wire.RolledBackVersion, await api.post(f"{SHELVED}/versions/v1.0.1/rollback", {})
     )
@@ -135,14 +135,14 @@ async def test_rolling_back_makes_a_new_version_of_old_files(house: House, api: 
     again = await api.post(f"{SHELVED}/versions/v1.0.4/rollback", {})
     fails(again, 409, 4000, "these very files")
     fails(await api.post(f"{SHELVED}/versions/v7/rollback", {}), 400, 4000, "v7")
-    foreign = await api.post(f"{SHELVED}/versions/v1.0.1/rollback", {}, key=house.other_key)
+    foreign = await api.post(f"{SHELVED}/versions/v1.0.1/rollback", {}, key=app.other_key)
     fails(foreign, 401, 4010)
 
 
-async def test_missing_files_of_a_version_are_said(house: House, api: Api) -> None:
-    await shelve(house)
-    versions = await house.services.workers.versions(house.owner, "owner/shop-prices")
-    blobs = house.services.workers._blobs  # what a disk loses, nobody deletes by a service
+async def test_missing_files_of_a_version_are_said(app: App, api: Api) -> None:
+    await add_versions(app)
+    versions = await app.services.workers.versions(app.owner, "owner/shop-prices")
+    blobs = app.services.workers._blobs  # a disk may lose files that no service deletes
     await blobs.delete(f"bundles/{versions[-1].digest}")
     refused = await api.get(f"{SHELVED}/compare?before=v1.0.1&after=v1.0.3")
     fails(refused, 400, 50003, "v1.0.1 are missing")

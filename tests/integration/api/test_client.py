@@ -13,7 +13,7 @@ from fyke.client import ApiError, FykeClient, RunRequest, TaskRequest, Unreachab
 from fyke.model.schedule import ScheduleKind as Kind
 from fyke.wire.fyke.schedules import Timing
 from fyke.wire.v1 import ENDED
-from support.house import SCHEMA
+from support.app import SCHEMA
 from support.projects import python_project
 from support.served import Served, served
 
@@ -28,20 +28,20 @@ def server(tmp_path_factory: pytest.TempPathFactory, templates: Path) -> Iterato
 
 @pytest.fixture
 def fyke(server: Served) -> Iterator[FykeClient]:
-    with FykeClient(server.base_url, server.house.owner_key) as client:
+    with FykeClient(server.base_url, server.app.owner_key) as client:
         yield client
 
 
 @pytest.fixture(scope="module")
 def worker(server: Served) -> str:
-    with FykeClient(server.base_url + "/", server.house.owner_key) as fyke:
+    with FykeClient(server.base_url + "/", server.app.owner_key) as fyke:
         archive = python_project("print('hello')\n", schema=SCHEMA)
         return fyke.push_worker(archive, name="reader", title="A reader", public=True).path
 
 
 def test_the_server_is_ready_once_a_runner_lives(server: Served, fyke: FykeClient) -> None:
     assert fyke.ready() is False
-    server.do(server.house.beat())
+    server.do(server.app.beat())
     assert fyke.ready() is True
     assert fyke.version()[0].isdigit()
     assert [r.isolation for r in fyke.runners()] == ["full"]
@@ -81,7 +81,7 @@ def test_a_run_from_start_to_file(
     run = fyke.start(RunRequest(worker, CUSTOM, {"memory": 512}))
     assert fyke.run(run).status_name == "ready"
     rows = [{"n": n, "big": 2**100} for n in range(1200)]
-    server.do(server.house.execute(rows, log=["hello"]))
+    server.do(server.app.execute(rows, log=["hello"]))
     detail = fyke.wait(run, 10)
     assert (detail.status, detail.results, detail.ended) == (3, 1200, True)
     assert fyke.runs(status=3, worker=worker).items[0] == detail
@@ -118,10 +118,10 @@ def test_sync_mode(server: Served, fyke: FykeClient, worker: str) -> None:
     async def execute() -> None:
         import asyncio
 
-        while not (leases := await server.house.begin()):
+        while not (leases := await server.app.begin()):
             await asyncio.sleep(0.005)
-        await server.house.push(leases[0], [{"n": 1}])
-        await server.house.end(leases[0])
+        await server.app.push(leases[0], [{"n": 1}])
+        await server.app.end(leases[0])
 
     runner = threading.Thread(target=lambda: server.do(execute()))
     runner.start()
@@ -187,7 +187,7 @@ def test_errors_carry_what_the_server_said(server: Served, fyke: FykeClient, wor
     assert (denied.value.status, denied.value.code) == (401, 20001)
 
 
-def test_nobody_there(tmp_path: Path) -> None:
+def test_no_server_is_there(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with FykeClient(f"http://127.0.0.1:{port}", "") as fyke:

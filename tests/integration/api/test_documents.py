@@ -17,7 +17,7 @@ import pytest
 from fyke.api.docs.document import operations_of
 from fyke.api.docs.tags import TAGS
 from support.api import Api, public_routes
-from support.house import House
+from support.app import App
 
 pytestmark = pytest.mark.anyio
 
@@ -44,7 +44,7 @@ class Schemas:
         self._registry = jsonschema_rs.Registry([(URN, components)])
 
     def faults(self, schema: Object, value: Any) -> list[str]:
-        """What of ``value`` does not fit ``schema``."""
+        """Return the parts of ``value`` that do not fit ``schema``."""
         checks = jsonschema_rs.Draft202012Validator(_absolute(schema), registry=self._registry)
         return [error.message for error in checks.iter_errors(value)]
 
@@ -85,10 +85,8 @@ async def test_every_example_fits_its_own_schema(document: Object) -> None:
     assert checked > 800
 
 
-async def test_every_operation_says_what_it_is_and_who_may_ask(
-    house: House, document: Object
-) -> None:
-    public = {(m, CONVERTER.sub("}", path)) for m, path in public_routes(house.app())}
+async def test_every_operation_says_what_it_is_and_who_may_ask(app: App, document: Object) -> None:
+    public = {(m, CONVERTER.sub("}", path)) for m, path in public_routes(app.asgi())}
     ids = []
     for path, method, operation in operations_of(document):
         ids.append(operation["operationId"])
@@ -154,14 +152,14 @@ async def test_every_reference_leads_somewhere_and_every_component_is_used(
 
 @pytest.mark.parametrize("path", DOCUMENTS)
 async def test_an_importer_is_not_led_to_send_one_key_with_every_start(
-    house: House, api: Api, path: str
+    app: App, api: Api, path: str
 ) -> None:
     """Postman and Swagger UI fill optional headers in: each start would be the first one again."""
     served = (await api.http.get(path)).text
     assert "idempotency-key" not in served.lower()
     starting = [
         operation["operationId"]
-        for _, _, operation in operations_of(house.app().openapi())
+        for _, _, operation in operations_of(app.asgi().openapi())
         if any(each["name"] == "Idempotency-Key" for each in operation.get("parameters", ()))
     ]
     assert len(starting) >= 9, "the complete document still describes the header"
@@ -192,10 +190,10 @@ async def test_each_version_has_a_document_of_its_own(api: Api) -> None:
         assert document["servers"][0]["url"] == "http://127.0.0.1:8100"
 
 
-async def test_the_document_names_the_address_that_it_was_asked_at(house: House) -> None:
+async def test_the_document_names_the_address_that_it_was_asked_at(app: App) -> None:
     from support.api import client
 
-    async with client(house.app(public_url="https://fyke.example/scraping/")) as http:
+    async with client(app.asgi(public_url="https://fyke.example/scraping/")) as http:
         document = (await http.get("/openapi.json")).json()
         assert document["servers"][0]["url"] == "https://fyke.example/scraping"
         text = (await http.get("/docs/api/postman.json")).text
@@ -203,7 +201,7 @@ async def test_the_document_names_the_address_that_it_was_asked_at(house: House)
 
 
 @pytest.mark.parametrize("path", [*DOCUMENTS, "/docs/api", "/docs/api/postman.json"])
-async def test_what_is_known_already_is_not_sent_again(api: Api, path: str) -> None:
+async def test_known_documents_are_not_sent_again(api: Api, path: str) -> None:
     first = await api.http.get(path, headers={"accept-encoding": "identity"})
     assert (first.status_code, first.headers["cache-control"]) == (200, "public, no-cache")
     assert first.headers["access-control-allow-origin"] == "*"

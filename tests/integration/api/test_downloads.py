@@ -40,7 +40,7 @@ def server(tmp_path: Path, templates: Path) -> Iterator[Served]:
 def call(server: Served, path: str, body: Any) -> Any:
     where = urlsplit(server.base_url)
     connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=30)
-    headers = {"api-key": server.house.owner_key, "content-type": "application/json"}
+    headers = {"api-key": server.app.owner_key, "content-type": "application/json"}
     connection.request("POST", path, json.dumps(body), headers)
     answer = json.loads(connection.getresponse().read())
     connection.close()
@@ -50,15 +50,15 @@ def call(server: Served, path: str, body: Any) -> Any:
 
 def a_run(server: Served, rows: Any = ROWS, *, ended: bool = True) -> str:
     """A run with these rows, ended or still running."""
-    worker = server.do(server.house.publish())
+    worker = server.do(server.app.publish())
     run = str(call(server, "/api/v1/scraper/run", start_body(worker.id))["run_slug"])
     if ended:
-        server.do(server.house.execute(rows, log=[f"line {n}" for n in range(500)]))
+        server.do(server.app.execute(rows, log=[f"line {n}" for n in range(500)]))
     else:
 
         async def begin() -> None:
-            leases = await server.house.begin()
-            await server.house.push(leases[0], rows)
+            leases = await server.app.begin()
+            await server.app.push(leases[0], rows)
 
         server.do(begin())
     return run
@@ -150,7 +150,7 @@ def test_a_file_that_is_made_again_has_the_same_bytes(server: Served) -> None:
     made = time.time() // 2
     while time.time() // 2 == made:  # a ZIP names the time in steps of two seconds
         time.sleep(0.05)
-    server.do(server.house.services.spool.close())
+    server.do(server.app.services.spool.close())
     for name, url in links.items():
         rest = Answer(url, range="bytes=100-", if_range=first[name].headers["etag"])
         assert (rest.status, rest.body) == (206, first[name].body[100:]), name
@@ -182,10 +182,10 @@ def take_and_drop(url: str, size: int) -> bytes:
 def test_a_dropped_first_download_leaves_the_file_for_the_second(server: Served) -> None:
     big = [{"n": n, "text": "x" * 2000} for n in range(3000)]
     url = link(server, a_run(server, big), "json")
-    begun = take_and_drop(url, 100_000)
-    rest = Answer(url, range=f"bytes={len(begun)}-")
+    started = take_and_drop(url, 100_000)
+    rest = Answer(url, range=f"bytes={len(started)}-")
     assert rest.status == 206
-    assert [row["n"] for row in json.loads(begun + rest.body)] == list(range(3000))
+    assert [row["n"] for row in json.loads(started + rest.body)] == list(range(3000))
 
 
 def test_a_client_that_takes_nothing_is_cut_and_a_slow_one_is_not(
@@ -225,8 +225,8 @@ def test_a_file_that_does_not_fit_is_sent_all_the_same(
     run = a_run(server)
     url = link(server, run, "jsonl")
     whole = Answer(url).body
-    server.do(server.house.services.spool.close())
-    monkeypatch.setattr(server.house.services.spool, "_limit", 100_000)
+    server.do(server.app.services.spool.close())
+    monkeypatch.setattr(server.app.services.spool, "_limit", 100_000)
     answer = Answer(url, range="bytes=10-")
     assert (answer.status, answer.headers["accept-ranges"]) == (200, "none")
     assert answer.body == whole
@@ -237,7 +237,7 @@ def test_a_file_that_stops_fitting_on_the_way_is_whole_all_the_same(
 ) -> None:
     big = [{"n": n, "text": "x" * 2000} for n in range(3000)]
     url = link(server, a_run(server, big), "json")
-    monkeypatch.setattr(server.house.services.spool, "_limit", 3_000_000)
+    monkeypatch.setattr(server.app.services.spool, "_limit", 3_000_000)
     answer = Answer(url)
     assert [row["n"] for row in json.loads(answer.body)] == list(range(3000))
 
@@ -260,14 +260,14 @@ def memory(name: str) -> int:
         pytest.param(1_000_000, 20.0, marks=[pytest.mark.long, pytest.mark.timeout(600)]),
     ],
 )
-def test_twenty_slow_readers_hold_no_memory_and_nothing_open(
+def test_twenty_slow_readers_use_no_memory_and_keep_nothing_open(
     server: Served, tmp_path: Path, rows: int, seconds: float
 ) -> None:
     run = a_run(server, [{"n": 0}])
     page = [PushedRow(b'{"n":%d,"text":"%s"}' % (n, b"x" * 240)) for n in range(1000)]
 
     async def fill() -> None:
-        results = server.house.results
+        results = server.app.results
         await results.open_attempt(run, "more")
         for _ in range(rows // 1000):
             await results.commit([AttemptBatch(run, "more", page)])
@@ -302,4 +302,4 @@ def test_twenty_slow_readers_hold_no_memory_and_nothing_open(
 
 async def fill_one(server: Served, run: str, page: list[PushedRow]) -> None:
     for _ in range(100):
-        await server.house.results.commit([AttemptBatch(run, "more", page)])
+        await server.app.results.commit([AttemptBatch(run, "more", page)])

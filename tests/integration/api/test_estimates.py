@@ -1,4 +1,4 @@
-"""What a run would probably take, by the account's own earlier runs."""
+"""Estimates of time and cost of a run, from the account's own earlier runs."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from fyke.wire.fyke.estimates import EstimateReport
 from support import records
 from support.answers import data_as
 from support.api import Api, client, fails
-from support.house import House, open_house
+from support.app import App, open_app
 
 pytestmark = pytest.mark.anyio
 PRICES = Prices(cpu_hour=Decimal(36), traffic_gb=Decimal(1))  # a core costs a cent a second
 
 
 @pytest.fixture
-async def priced(tmp_path: Path, templates: Path) -> AsyncIterator[House]:
-    async with open_house(tmp_path, templates, prices=PRICES) as house:
-        yield house
+async def priced(tmp_path: Path, templates: Path) -> AsyncIterator[App]:
+    async with open_app(tmp_path, templates, prices=PRICES) as app:
+        yield app
 
 
 @pytest.fixture
-async def till(priced: House) -> AsyncIterator[Api]:
-    async with client(priced.app()) as http:
+async def priced_api(priced: App) -> AsyncIterator[Api]:
+    async with client(priced.asgi()) as http:
         yield Api(http, priced.owner_key)
 
 
-async def live(house: House, worker: Worker, seconds: list[int], **changes: Any) -> None:
+async def live(app: App, worker: Worker, seconds: list[int], **changes: Any) -> None:
     """Runs of the past that took so long."""
 
     def work(tx: Any) -> None:
@@ -44,7 +44,7 @@ async def live(house: House, worker: Worker, seconds: list[int], **changes: Any)
             start = records.START + number * 1000
             end = start + each * 1000
             run = records.run(
-                changes.get("account", house.owner.account_id),
+                changes.get("account", app.owner.account_id),
                 worker.id,
                 version=changes.get("version", "v1.0.1"),
                 state=RunState.SUCCEEDED,
@@ -58,7 +58,7 @@ async def live(house: House, worker: Worker, seconds: list[int], **changes: Any)
             )
             tx.runs.add(replace(run, limits=RunLimits(0.125, 512, 1800, 0, 0)), [])
 
-    await house.storage.write(work)
+    await app.storage.write(work)
 
 
 async def report(api: Api, worker: Worker, **query: Any) -> Any:
@@ -66,43 +66,45 @@ async def report(api: Api, worker: Worker, **query: Any) -> Any:
     return data_as(EstimateReport, await api.get(path, params=query))
 
 
-async def test_until_there_are_enough_runs_nothing_is_said(priced: House, till: Api) -> None:
+async def test_until_there_are_enough_runs_nothing_is_said(priced: App, priced_api: Api) -> None:
     worker = await priced.publish()
     await live(priced, worker, [1] * 9)
     await live(priced, worker, [1] * 50, outcome=Outcome.ABORTED)
     await live(priced, worker, [1] * 50, account=priced.other.account_id)
-    found = await report(till, worker)
+    found = await report(priced_api, worker)
     assert (found["enough"], found["runs"], found["needed"]) == (False, 9, 10)
     assert (found["time"], found["traffic"], found["charge"]) == (None, None, None)
     await live(priced, worker, [1], outcome=Outcome.TIMEOUT)
-    assert (await report(till, worker))["enough"]
+    assert (await report(priced_api, worker))["enough"]
 
 
-async def test_an_estimate_is_for_the_wanted_device_and_subtasks(priced: House, till: Api) -> None:
+async def test_an_estimate_is_for_the_wanted_device_and_subtasks(
+    priced: App, priced_api: Api
+) -> None:
     worker = await priced.publish()
     await live(priced, worker, list(range(1, 101)))
-    found = await report(till, worker, memory=512)
+    found = await report(priced_api, worker, memory=512)
     assert (found["version"], found["runs"], found["of_version"]) == ("v1.0.1", 100, True)
     assert found["time"] == {"p50": 50.0, "p95": 95.0}
     assert found["traffic"] == {"p50": 50 * 10**6, "p95": 95 * 10**6}
     # an eighth of a core for 50 s is 6.25 cents, 50 MB are 5 cents
     assert found["charge"]["p50"] == "0.112500"
-    doubled = await report(till, worker, memory=512, subtasks=2)
+    doubled = await report(priced_api, worker, memory=512, subtasks=2)
     assert doubled["charge"]["p50"] == "0.225000"
-    larger = await report(till, worker, memory=1024)
+    larger = await report(priced_api, worker, memory=1024)
     assert larger["charge"]["p50"] == "0.175000"
-    capped = await report(till, worker, memory=512, max_total_charge="0.01")
+    capped = await report(priced_api, worker, memory=512, max_total_charge="0.01")
     assert capped["charge"] == {"p50": "0.010000", "p95": "0.010000"}
-    other = await till.get(f"/api/fyke/workers/{worker.id}/estimate", key=priced.other_key)
+    other = await priced_api.get(f"/api/fyke/workers/{worker.id}/estimate", key=priced.other_key)
     assert (other.json()["data"]["runs"], other.json()["data"]["enough"]) == (0, False)
 
 
-async def test_what_cannot_be_estimated_is_refused(priced: House, till: Api) -> None:
+async def test_an_estimate_of_an_invalid_input_is_refused(priced: App, priced_api: Api) -> None:
     worker = await priced.publish()
     path = f"/api/fyke/workers/{worker.id}/estimate"
-    fails(await till.get("/api/fyke/workers/nobody~nothing/estimate"), 404, 50001)
-    fails(await till.get(path, params={"version": "9.9.9"}), 400, 4000)
-    fails(await till.get(path, params={"memory": "1000000"}), 400, 4000, "memory")
-    fails(await till.get(path, params={"subtasks": "-1"}), 400, 4000, "subtasks")
+    fails(await priced_api.get("/api/fyke/workers/nobody~nothing/estimate"), 404, 50001)
+    fails(await priced_api.get(path, params={"version": "9.9.9"}), 400, 4000)
+    fails(await priced_api.get(path, params={"memory": "1000000"}), 400, 4000, "memory")
+    fails(await priced_api.get(path, params={"subtasks": "-1"}), 400, 4000, "subtasks")
     with pytest.raises(InvalidRequest, match="subtasks"):
         await priced.services.estimates.of(priced.owner, worker.id, None, {}, subtasks=10**9)

@@ -15,7 +15,7 @@ import pytest
 
 from fyke.domain.results.export.formats import FORMATS
 from support.api import Api, client, fails
-from support.house import House
+from support.app import App
 
 pytestmark = pytest.mark.anyio
 
@@ -25,8 +25,8 @@ ROWS = [{"title": f"T{n}", "n": n, "=x": "+1"} for n in range(30)]
 
 async def _link(api: Api, run: str, **fields: Any) -> str:
     data = await api.ok(EXPORT, {"run_slug": run, **fields})
-    told = str(fields.get("format")).lower() == "xls"  # the one format with low limits
-    assert list(data) == ["download_url", *(["notes"] if told else [])]
+    limited = str(fields.get("format")).lower() == "xls"  # the one format with low limits
+    assert list(data) == ["download_url", *(["notes"] if limited else [])]
     return str(data["download_url"])
 
 
@@ -37,9 +37,9 @@ async def _fetch(api: Api, url: str) -> Any:
 
 @pytest.mark.parametrize("format", [*FORMATS, "CSV", " Json ", None, ""])
 async def test_every_format_downloads_without_a_key(
-    house: House, api: Api, run_slug: str, format: str | None
+    app: App, api: Api, run_slug: str, format: str | None
 ) -> None:
-    await house.execute(ROWS)
+    await app.execute(ROWS)
     url = await _link(api, run_slug, format=format)
     name = (format or "csv").strip().lower()
     parts = urlsplit(url)
@@ -54,8 +54,8 @@ async def test_every_format_downloads_without_a_key(
     assert len(answer.content) > 100
 
 
-async def test_csv_and_json_hold_the_rows(house: House, api: Api, run_slug: str) -> None:
-    await house.execute(ROWS)
+async def test_csv_and_json_hold_the_rows(app: App, api: Api, run_slug: str) -> None:
+    await app.execute(ROWS)
     table = await _fetch(api, await _link(api, run_slug, format="csv"))
     lines = list(csv.DictReader(io.StringIO(table.text)))
     assert [line["title"] for line in lines] == [row["title"] for row in ROWS]
@@ -76,9 +76,9 @@ async def test_csv_and_json_hold_the_rows(house: House, api: Api, run_slug: str)
     ],
 )
 async def test_filter_keys(
-    house: House, api: Api, run_slug: str, keys: Any, columns: list[str]
+    app: App, api: Api, run_slug: str, keys: Any, columns: list[str]
 ) -> None:
-    await house.execute(ROWS)
+    await app.execute(ROWS)
     text = (await _fetch(api, await _link(api, run_slug, filter_keys=keys))).text
     assert text.splitlines()[0].split(",") == columns
 
@@ -98,15 +98,15 @@ async def test_bad_exports_are_refused(api: Api, run_slug: str, fields: dict[str
     fails(await api.post(EXPORT, {"run_slug": run_slug, **fields}), 400, 4000, next(iter(fields)))
 
 
-async def test_a_safe_csv_guards_formulas(house: House, api: Api, run_slug: str) -> None:
-    await house.execute(ROWS[:1])
+async def test_a_safe_csv_guards_formulas(app: App, api: Api, run_slug: str) -> None:
+    await app.execute(ROWS[:1])
     text = (await _fetch(api, await _link(api, run_slug, safe=True, bom="true"))).content
     assert text.startswith(b"\xef\xbb\xbf")
     assert b"'+1" in text
 
 
-async def test_the_whole_log_is_a_text_file(house: House, api: Api, run_slug: str) -> None:
-    await house.execute(log=[f"line {n}\x1b[31m" for n in range(500)])
+async def test_the_whole_log_is_a_text_file(app: App, api: Api, run_slug: str) -> None:
+    await app.execute(log=[f"line {n}\x1b[31m" for n in range(500)])
     data = await api.ok("/api/v1/run/last/log", {"run_slug": run_slug})
     assert len(data["list"]) == 200
     answer = await _fetch(api, data["all_logs_url"])
@@ -115,21 +115,21 @@ async def test_the_whole_log_is_a_text_file(house: House, api: Api, run_slug: st
     assert "\x1b" not in answer.text
 
 
-async def test_a_link_dies_with_its_run(house: House, api: Api, run_slug: str) -> None:
-    await house.execute(ROWS)
+async def test_a_link_dies_with_its_run(app: App, api: Api, run_slug: str) -> None:
+    await app.execute(ROWS)
     url = await _link(api, run_slug)
     log = (await api.ok("/api/v1/run/last/log", {"run_slug": run_slug}))["all_logs_url"]
     assert (await _fetch(api, url)).status_code == 200
-    await house.services.runs.delete(house.owner, run_slug)
+    await app.services.runs.delete(app.owner, run_slug)
     for link in (url, log):
         fails(await _fetch(api, link), 404, 4040)
 
 
 async def test_a_link_ends_with_its_time(
-    house: House, run_slug: str, monkeypatch: pytest.MonkeyPatch
+    app: App, run_slug: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with client(house.app(download_seconds=900)) as http:
-        api = Api(http, house.owner_key)
+    async with client(app.asgi(download_seconds=900)) as http:
+        api = Api(http, app.owner_key)
         url = await _link(api, run_slug)
         now = time.time()
         monkeypatch.setattr("itsdangerous.timed.time.time", lambda: now + 899)
@@ -138,7 +138,7 @@ async def test_a_link_ends_with_its_time(
         fails(await _fetch(api, url), 404, 4040)
 
 
-async def test_a_link_opens_one_file_under_one_name(house: House, api: Api, run_slug: str) -> None:
+async def test_a_link_opens_one_file_under_one_name(app: App, api: Api, run_slug: str) -> None:
     url = await _link(api, run_slug)
     log = (await api.ok("/api/v1/run/last/log", {"run_slug": run_slug}))["all_logs_url"]
     head, _, name = url.rpartition("/")
@@ -148,11 +148,9 @@ async def test_a_link_opens_one_file_under_one_name(house: House, api: Api, run_
         assert answer.status_code == 404
 
 
-async def test_links_of_another_installation_are_refused(
-    house: House, api: Api, run_slug: str
-) -> None:
-    async with client(house.app(master_secret=b"another secret, 32 bytes long...")) as http:
-        url = await _link(Api(http, house.owner_key), run_slug)
+async def test_links_of_another_installation_are_refused(app: App, api: Api, run_slug: str) -> None:
+    async with client(app.asgi(master_secret=b"another secret, 32 bytes long...")) as http:
+        url = await _link(Api(http, app.owner_key), run_slug)
     fails(await _fetch(api, url), 404, 4040)
 
 
@@ -173,10 +171,8 @@ def _mutations(token: str, count: int) -> list[str]:
 
 
 @pytest.mark.parametrize("count", [400, pytest.param(10_000, marks=pytest.mark.long)])
-async def test_no_mutated_link_is_accepted(
-    house: House, api: Api, run_slug: str, count: int
-) -> None:
-    await house.execute(ROWS[:1])
+async def test_no_mutated_link_is_accepted(app: App, api: Api, run_slug: str, count: int) -> None:
+    await app.execute(ROWS[:1])
     url = await _link(api, run_slug)
     token, _, name = urlsplit(url).path.removeprefix("/files/").partition("/")
     accepted = [

@@ -15,7 +15,7 @@ from fyke.wire.fyke import forms as wire
 from support import all_editors
 from support.answers import data_as
 from support.api import Api, client, fails
-from support.house import House, open_house
+from support.app import App, open_app
 
 pytestmark = pytest.mark.anyio
 ROOT = "/api/fyke/workers/owner~places"
@@ -23,8 +23,8 @@ DEFAULTS = {p["name"]: p["default"] for p in all_editors.SCHEMA["properties"] if
 
 
 @pytest.fixture
-async def places(house: House) -> str:
-    return (await house.publish("places", schema=all_editors.SCHEMA)).id
+async def places(app: App) -> str:
+    return (await app.publish("places", schema=all_editors.SCHEMA)).id
 
 
 async def normalised(api: Api, **body: Any) -> dict[str, Any]:
@@ -32,7 +32,7 @@ async def normalised(api: Api, **body: Any) -> dict[str, Any]:
     return found
 
 
-async def test_the_form_is_described(house: House, api: Api, places: str) -> None:
+async def test_the_form_is_described(app: App, api: Api, places: str) -> None:
     found = data_as(wire.WorkerForm, await api.get(f"{ROOT}/form"))
     assert (found["worker_slug"], found["version"], found["versions"]) == (
         places,
@@ -55,7 +55,7 @@ async def test_the_form_is_described(house: House, api: Api, places: str) -> Non
     assert 'the editor "slider" is unknown' in fields["speed"]["notes"][0]
 
 
-async def test_form_text_and_body_mean_the_same(house: House, api: Api, places: str) -> None:
+async def test_form_text_and_body_mean_the_same(app: App, api: Api, places: str) -> None:
     custom = {**DEFAULTS, "pages": [], "headers": {"n": 2**70}}
     whole = {"parameters": {"system": {"memory": 1024}, "custom": custom}}
     given = await normalised(api, input=whole)
@@ -83,7 +83,7 @@ async def test_form_text_and_body_mean_the_same(house: House, api: Api, places: 
     assert (again["source"], again["ref"]) == ("run", run["run_slug"])
 
 
-async def test_faults_are_part_of_the_answer(house: House, api: Api, places: str) -> None:
+async def test_faults_are_part_of_the_answer(app: App, api: Api, places: str) -> None:
     found = await normalised(
         api, form=[["f:keywords", "a"], ["f:max_results", "1,5"], ["f:places:0.depth", "2"]]
     )
@@ -102,7 +102,7 @@ async def test_faults_are_part_of_the_answer(house: House, api: Api, places: str
         fails(await api.post(f"{ROOT}/normalise", body), 400, 4000)
 
 
-async def test_files_fill_lists(house: House, api: Api, places: str) -> None:
+async def test_files_fill_lists(app: App, api: Api, places: str) -> None:
     async def given(data: bytes, **query: str) -> Any:
         path = f"{ROOT}/import"
         return await api.send("POST", path, content=data, params=query)
@@ -127,42 +127,42 @@ async def test_files_fill_lists(house: House, api: Api, places: str) -> None:
     assert too_large.status_code == 413
 
 
-async def test_everybody_has_a_beginning_of_their_own(house: House, api: Api, places: str) -> None:
-    begun = data_as(wire.InitialInput, await api.get(f"{ROOT}/beginning"))
-    assert begun["source"] == "schema"
-    assert begun["input"]["parameters"]["custom"] == {**DEFAULTS, "pages": []}
+async def test_each_user_has_an_initial_input_of_their_own(app: App, api: Api, places: str) -> None:
+    started = data_as(wire.InitialInput, await api.get(f"{ROOT}/beginning"))
+    assert started["source"] == "schema"
+    assert started["input"]["parameters"]["custom"] == {**DEFAULTS, "pages": []}
     fails(await api.send("DELETE", f"{ROOT}/default-input"), 404, 4040)
     newer = {"properties": [{"name": "only", "type": "string", "default": "new"}]}
-    await house.publish("places", schema=newer)
-    begun = data_as(wire.InitialInput, await api.get(f"{ROOT}/beginning"))
-    assert begun["input"]["parameters"]["custom"] == {"only": "new"}
-    begun = data_as(wire.InitialInput, await api.get(f"{ROOT}/beginning?version=v1.0.1"))
-    assert begun["input"]["parameters"]["custom"] == {**DEFAULTS, "pages": []}
+    await app.publish("places", schema=newer)
+    started = data_as(wire.InitialInput, await api.get(f"{ROOT}/beginning"))
+    assert started["input"]["parameters"]["custom"] == {"only": "new"}
+    started = data_as(wire.InitialInput, await api.get(f"{ROOT}/beginning?version=v1.0.1"))
+    assert started["input"]["parameters"]["custom"] == {**DEFAULTS, "pages": []}
     mine = {"parameters": {"system": {"memory": 2048}, "custom": {"keywords": 7, "x": 2**70}}}
     body = {"input": mine, "version": "v1.0.1"}
     saved = await api.send("PUT", f"{ROOT}/default-input", json=body)
     saved = data_as(wire.SavedInput, saved)
     assert (saved["input"], len(saved["errors"])) == (mine, 1)
-    begun = data_as(wire.InitialInput, await api.get(f"{ROOT}/beginning"))
-    assert (begun["source"], begun["input"]) == ("saved", mine)
-    other = await api.get(f"{ROOT}/beginning", key=house.other_key)
+    started = data_as(wire.InitialInput, await api.get(f"{ROOT}/beginning"))
+    assert (started["source"], started["input"]) == ("saved", mine)
+    other = await api.get(f"{ROOT}/beginning", key=app.other_key)
     assert data_as(wire.InitialInput, other)["source"] == "schema"
     assert (await api.send("DELETE", f"{ROOT}/default-input")).status_code == 200
-    begun = data_as(wire.InitialInput, await api.get(f"{ROOT}/beginning"))
-    assert begun["source"] == "schema"
+    started = data_as(wire.InitialInput, await api.get(f"{ROOT}/beginning"))
+    assert started["source"] == "schema"
 
 
-async def test_recent_inputs_are_the_last_five(house: House, api: Api, places: str) -> None:
+async def test_recent_inputs_are_the_last_five(app: App, api: Api, places: str) -> None:
     for n in range(6):
         body = {"is_async": True, "input": {"keywords": [f"word {n}"]}}
         await api.ok("/api/v2/workers/owner~places/runs", body)
     found = data_as(wire.RecentInputList, await api.get(f"{ROOT}/recent-inputs"))["list"]
     assert [each["summary"] for each in found] == [f"Keywords: word {n}" for n in range(5, 0, -1)]
-    theirs = await api.get(f"{ROOT}/recent-inputs", key=house.other_key)
+    theirs = await api.get(f"{ROOT}/recent-inputs", key=app.other_key)
     assert data_as(wire.RecentInputList, theirs)["list"] == []
 
 
-async def test_a_program_is_written_for_the_input(house: House, api: Api, places: str) -> None:
+async def test_a_program_is_written_for_the_input(app: App, api: Api, places: str) -> None:
     body = {"input": {"keywords": ["it's"]}, "language": "python", "version": "v1.0.1"}
     found = data_as(wire.StartSnippet, await api.post(f"{ROOT}/snippet", body))
     assert (found["file"], found["errors"]) == ("start.py", [])
@@ -171,13 +171,13 @@ async def test_a_program_is_written_for_the_input(house: House, api: Api, places
     fails(await api.post(f"{ROOT}/snippet", {"input": {}, "language": "cobol"}), 400, 4000)
 
 
-async def test_what_is_not_there_is_told_apart(house: House, api: Api, places: str) -> None:
+async def test_each_missing_object_has_its_own_error(app: App, api: Api, places: str) -> None:
     fails(await api.get("/api/fyke/workers/owner~absent/form"), 404, 50001)
     fails(await api.get(f"{ROOT}/form?version=v9.9.9"), 400, 4000)
     fails(await api.get(f"{ROOT}/beginning?from_run=01HFXXXXXXXXXXXXXXXXXXXXXX"), 404, 70001)
     fails(await api.get(f"{ROOT}/beginning?task=01HFXXXXXXXXXXXXXXXXXXXXXX"), 404, 60001)
-    worker = await house.services.workers.find(house.owner, places)
-    await house.withdraw(worker, "v1.0.1")
+    worker = await app.services.workers.find(app.owner, places)
+    await app.withdraw(worker, "v1.0.1")
     fails(await api.get(f"{ROOT}/form"), 400, 50003)
 
 
@@ -187,13 +187,13 @@ async def test_what_is_not_there_is_told_apart(house: House, api: Api, places: s
 @pytest.fixture
 async def priced(tmp_path: Path, templates: Path) -> AsyncIterator[Api]:
     prices = Prices(Decimal("0.40"), Decimal("0.10"), Decimal("2"))
-    async with open_house(tmp_path, templates, prices=prices) as house:
-        await house.publish("places", schema=all_editors.SCHEMA)
-        async with client(house.app()) as http:
-            yield Api(http, house.owner_key)
+    async with open_app(tmp_path, templates, prices=prices) as app:
+        await app.publish("places", schema=all_editors.SCHEMA)
+        async with client(app.asgi()) as http:
+            yield Api(http, app.owner_key)
 
 
-async def test_without_prices_nothing_is_estimated(house: House, api: Api, places: str) -> None:
+async def test_without_prices_nothing_is_estimated(app: App, api: Api, places: str) -> None:
     found = await normalised(api, input={"keywords": ["a"]})
     assert found["estimate"] == {
         "priced": False,

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from fyke.model.run import Origin
-from support.house import House
+from support.app import App
 from support.served import Served, served
 from support.tolerant import tolerant
 
@@ -29,8 +29,8 @@ RULES = Path(__file__).parent / "generated" / "schemathesis.toml"
 class Watch:
     """The application, with every status that it answers counted."""
 
-    def __init__(self, app: Any) -> None:
-        self._app = app
+    def __init__(self, asgi: Any) -> None:
+        self._app = asgi
         self.statuses: Counter[int] = Counter()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -44,16 +44,16 @@ class Watch:
 
 async def furnish(server: Served) -> dict[str, list[str]]:
     """One of each thing that a path may name."""
-    house = server.house
-    worker = await house.publish()
+    app = server.app
+    worker = await app.publish()
     custom = {"urls": [{"url": "https://a.example"}]}
-    task = await house.services.tasks.create(
-        house.owner, worker.path, "T", {"parameters": {"custom": custom}}, None
+    task = await app.services.tasks.create(
+        app.owner, worker.path, "T", {"parameters": {"custom": custom}}, None
     )
     runs = []
     for _ in range(2):
-        run = await house.services.runs.start_task(house.owner, task.id, "", Origin.API)
-        await house.execute([{"url": "https://a.example", "title": "A"}], log=["read"])
+        run = await app.services.runs.start_task(app.owner, task.id, "", Origin.API)
+        await app.execute([{"url": "https://a.example", "title": "A"}], log=["read"])
         runs.append(run.id)
     return {
         "workers": [worker.id, worker.path, f"{worker.path}x"],
@@ -62,11 +62,11 @@ async def furnish(server: Served) -> dict[str, list[str]]:
     }
 
 
-async def keep_running(house: House) -> None:
-    """Carry out whatever is started, so that nothing that waits for an end waits in vain."""
+async def keep_running(app: App) -> None:
+    """Execute every run that is started, so that requests that wait for an end get it."""
     while True:
-        await house.beat()
-        await house.execute([{"url": "https://a.example", "title": "A"}], log=["read"])
+        await app.beat()
+        await app.execute([{"url": "https://a.example", "title": "A"}], log=["read"])
         await asyncio.sleep(0.5)
 
 
@@ -86,7 +86,7 @@ def generate(
     place = [str(described), f"--url={server.base_url}"]
     return subprocess.run(
         [*command, *place, "--checks=all", "--no-color", *options],
-        env={**os.environ, "FYKE_TEST_KEY": server.house.owner_key},
+        env={**os.environ, "FYKE_TEST_KEY": server.app.owner_key},
         cwd=folder,
         capture_output=True,
         text=True,
@@ -114,20 +114,20 @@ def test_every_answer_is_as_the_document_says(
 ) -> None:
     """``every``: the share of the paths, so that it does not depend on the speed of the machine."""
     watches: list[Watch] = []
-    apps: list[Any] = []
+    asgi_apps: list[Any] = []
 
-    def around(app: Any) -> Watch:
-        apps.append(app)
-        watches.append(Watch(app))
+    def around(asgi: Any) -> Watch:
+        asgi_apps.append(asgi)
+        watches.append(Watch(asgi))
         return watches[0]
 
     with served(
         tmp_path, templates, around=around, sync_wait_seconds=0.01, guesses=10**9
     ) as server:
         names = server.do(furnish(server))
-        document = tolerant(apps[0].openapi(), apps[0].operations)
+        document = tolerant(asgi_apps[0].openapi(), asgi_apps[0].operations)
         document["paths"] = dict(islice(document["paths"].items(), 0, None, every))
-        runner = asyncio.run_coroutine_threadsafe(keep_running(server.house), server.loop)
+        runner = asyncio.run_coroutine_threadsafe(keep_running(server.app), server.loop)
         done = generate(
             server,
             document,

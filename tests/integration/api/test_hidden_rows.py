@@ -9,43 +9,43 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from fyke.cli.main import app
+from fyke.cli.main import app as cli
 from fyke.domain.runs.service import StartRequest
 from fyke.model.run import Origin, Outcome
 from fyke.wire.fyke.runs import RunSummary
 from support.answers import data_as
 from support.api import Api
-from support.house import House
+from support.app import App
 from support.served import Served, served
 
 ROWS = [{"n": n, "title": f"row {n}"} for n in range(1, 6)]
 INPUT = {"parameters": {"custom": {"urls": [{"url": "https://a.example"}]}}}
 
 
-async def failed_run(house: House, *, succeeds: bool = False) -> str:
+async def failed_run(app: App, *, succeeds: bool = False) -> str:
     """The id of a run whose Worker pushed five rows and then failed, or did not."""
-    worker = await house.publish()
+    worker = await app.publish()
     request = StartRequest(worker.id, None, INPUT, "", Origin.WEB)
-    run = await house.services.runs.start(house.owner, request)
+    run = await app.services.runs.start(app.owner, request)
     outcome = Outcome.SUCCEEDED if succeeds else Outcome.EXIT_CODE
-    await house.execute(ROWS, outcome, "" if succeeds else "The Worker exited with code 1")
+    await app.execute(ROWS, outcome, "" if succeeds else "The Worker exited with code 1")
     return run.id
 
 
 @pytest.fixture
-async def run(house: House) -> str:
-    return await failed_run(house)
+async def run(app: App) -> str:
+    return await failed_run(app)
 
 
 @pytest.mark.anyio
-async def test_the_summary_counts_what_is_left_out(house: House, api: Api, run: str) -> None:
+async def test_the_summary_counts_what_is_left_out(app: App, api: Api, run: str) -> None:
     answer = await api.get(f"/api/fyke/runs/{run}")
     data = data_as(RunSummary, answer)
     assert (data["state"], data["results"], data["hidden"]) == ("failed", 0, 5)
-    fine = await failed_run(house, succeeds=True)
+    fine = await failed_run(app, succeeds=True)
     data = (await api.get(f"/api/fyke/runs/{fine}")).json()["data"]
     assert (data["results"], data["hidden"]) == (5, 0)
-    foreign = await api.get(f"/api/fyke/runs/{run}", key=house.other_key)
+    foreign = await api.get(f"/api/fyke/runs/{run}", key=app.other_key)
     assert foreign.status_code == 404
 
 
@@ -90,14 +90,14 @@ def server(tmp_path_factory: pytest.TempPathFactory, templates: Path) -> Iterato
 
 
 def fyke(server: Served, *words: str) -> Any:
-    key = server.house.owner_key
-    answer = CliRunner().invoke(app, [*words], env={"FYKE_URL": server.base_url, "FYKE_KEY": key})
+    key = server.app.owner_key
+    answer = CliRunner().invoke(cli, [*words], env={"FYKE_URL": server.base_url, "FYKE_KEY": key})
     assert answer.exit_code == 0, answer.output
     return answer
 
 
 def test_run_show_names_them_and_its_commands_work(server: Served, tmp_path: Path) -> None:
-    run = server.do(failed_run(server.house))
+    run = server.do(failed_run(server.app))
     shown = fyke(server, "run", "show", run).output
     assert "5 rows are stored and left out because the Worker failed" in shown
     assert "FYKE_FAILED_ROWS=keep" in shown
@@ -114,5 +114,5 @@ def test_run_show_names_them_and_its_commands_work(server: Served, tmp_path: Pat
 
 
 def test_run_show_of_a_good_run_says_nothing_of_them(server: Served) -> None:
-    run = server.do(failed_run(server.house, succeeds=True))
+    run = server.do(failed_run(server.app, succeeds=True))
     assert "left out" not in fyke(server, "run", "show", run).output

@@ -14,9 +14,9 @@ import structlog
 from fyke.domain.accounts.keys import generate
 from fyke.telemetry.logging import configure
 from support.api import Api, client
-from support.estate import Estate, archive
-from support.house import House
+from support.app import App
 from support.matrix import ENTRIES
+from support.owned_objects import OwnedObjects, archive
 
 pytestmark = pytest.mark.anyio
 
@@ -25,7 +25,7 @@ SENT = ("token", "bearer", "api-key", "x-api-key")
 
 @pytest.fixture
 def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], str]]:
-    """What the platform's own log has said since the last look, at its most talkative."""
+    """Return the lines of the platform's log since the last call, at level debug."""
     written = io.StringIO()
     monkeypatch.setattr(sys, "stderr", written)
     root = logging.getLogger()
@@ -47,14 +47,14 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], str]]:
 
 
 @pytest.fixture
-async def estate(house: House) -> AsyncIterator[Estate]:
-    async with client(house.app(guesses=100_000)) as http:
-        built = Estate(house, Api(http, house.owner_key), archive())
+async def objects(app: App) -> AsyncIterator[OwnedObjects]:
+    async with client(app.asgi(guesses=100_000)) as http:
+        built = OwnedObjects(app, Api(http, app.owner_key), archive())
         await built.build()
         yield built
 
 
-async def _ask(estate: Estate, route: str, way: str, key: str) -> str:
+async def _ask(objects: OwnedObjects, route: str, way: str, key: str) -> str:
     """The whole answer, head and body, to a request that sends the key in this way."""
     entry, headers = ENTRIES[route], {}
     token = None
@@ -65,7 +65,7 @@ async def _ask(estate: Estate, route: str, way: str, key: str) -> str:
             headers["authorization"] = f"Bearer {key}"
         case _:
             headers[way] = key
-    answer = await estate.ask(route, entry, estate.values(entry), None, token=token, **headers)
+    answer = await objects.ask(route, entry, objects.values(entry), None, token=token, **headers)
     return f"{answer.headers.multi_items()} {answer.text}"
 
 
@@ -74,39 +74,39 @@ def _same_secret(text: str, key: str) -> bool:
 
 
 async def test_no_answer_and_no_line_of_the_log_repeats_a_key(
-    estate: Estate, logged: Callable[[], str]
+    objects: OwnedObjects, logged: Callable[[], str]
 ) -> None:
-    """Of every route: a key that opens nothing, and another account's that opens its own."""
+    """Of every route: an invalid key, and a key of another account, which is valid there."""
     logged()
     asked = 0
     for route in ENTRIES:
-        for key in (f"rubbish-{generate()}", estate.house.other_key):
+        for key in (f"rubbish-{generate()}", objects.app.other_key):
             for way in SENT:
-                assert not _same_secret(await _ask(estate, route, way, key), key), (route, way)
-                told = logged()
-                assert not _same_secret(told, key), (route, way, told)
-                asked += told.count('"event": "request"')
+                assert not _same_secret(await _ask(objects, route, way, key), key), (route, way)
+                log = logged()
+                assert not _same_secret(log, key), (route, way, log)
+                asked += log.count('"event": "request"')
     assert asked > len(ENTRIES) * 2 * len(SENT) * 0.9  # every request has left its line
 
 
 async def test_faults_repeat_no_key_either(
-    estate: Estate, logged: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+    objects: OwnedObjects, logged: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The storage fails under every route, and its error quotes what it was asked."""
-    key = estate.house.owner_key
-    await estate.api.get("/api/fyke/account")
+    key = objects.app.owner_key
+    await objects.api.get("/api/fyke/account")
 
     async def broken(*_given: Any, **_named: Any) -> Any:
         raise RuntimeError(f"no luck with GET /api/v2/users/account?token={key} for {key}")
 
-    monkeypatch.setattr(type(estate.house.storage), "read", broken)
-    monkeypatch.setattr(type(estate.house.storage), "write", broken)
+    monkeypatch.setattr(type(objects.app.storage), "read", broken)
+    monkeypatch.setattr(type(objects.app.storage), "write", broken)
     logged()
     faults = 0
     for route in ENTRIES:
         for way in SENT[:2]:
-            assert not _same_secret(await _ask(estate, route, way, key), key), (route, way)
-            told = logged()
-            faults += "no luck with" in told
-            assert not _same_secret(told, key), (route, way, told)
+            assert not _same_secret(await _ask(objects, route, way, key), key), (route, way)
+            log = logged()
+            faults += "no luck with" in log
+            assert not _same_secret(log, key), (route, way, log)
     assert faults > 150

@@ -24,7 +24,7 @@ from fyke.storage.signals.postgres import PostgresSignals
 from fyke.storage.sql.state.storage import SqlStorage, open_storage
 from fyke.timers.servers import ServerTimer
 from support.api import Api, client, fails, start_body
-from support.house import RUNNER, SECRET, House, open_house
+from support.app import RUNNER, SECRET, App, open_app
 
 pytestmark = pytest.mark.anyio
 
@@ -38,10 +38,10 @@ def standing(answer: Any) -> tuple[int, int]:
     return int(found[1]), int(found[2])
 
 
-async def test_every_answer_says_where_its_key_stands(house: House) -> None:
+async def test_every_answer_says_where_its_key_stands(app: App) -> None:
     config = ApiConfig(master_secret=SECRET, rate_limit=60)
-    async with client(build_app(house.services, config, ManualClock())) as http:
-        api = Api(http, house.owner_key)
+    async with client(build_app(app.services, config, ManualClock())) as http:
+        api = Api(http, app.owner_key)
         answers = [
             await api.post("/api/v1/account/info"),
             await api.get("/api/v2/users/account"),
@@ -54,9 +54,9 @@ async def test_every_answer_says_where_its_key_stands(house: House) -> None:
     assert standing(public) == (119, 1)  # an address, not the key
 
 
-async def test_beyond_the_limit_both_dialects_refuse_and_say_when(house: House) -> None:
-    async with client(house.app(rate_limit=1, rate_burst=2)) as http:
-        api = Api(http, house.owner_key)
+async def test_beyond_the_limit_both_dialects_refuse_and_say_when(app: App) -> None:
+    async with client(app.asgi(rate_limit=1, rate_burst=2)) as http:
+        api = Api(http, app.owner_key)
         for _ in range(2):
             assert (await api.get("/api/v2/users/account")).status_code == 200
         refused = await api.get("/api/v2/users/account")
@@ -64,20 +64,20 @@ async def test_beyond_the_limit_both_dialects_refuse_and_say_when(house: House) 
         assert refused.headers["retry-after"] == "1"
         assert standing(refused)[0] == 0
         fails(await api.post("/api/v1/account/info"), 429, 4290)
-        assert (await api.get("/api/v2/users/account", key=house.other_key)).status_code == 200
+        assert (await api.get("/api/v2/users/account", key=app.other_key)).status_code == 200
 
 
-async def test_a_key_may_have_a_limit_of_its_own(house: House) -> None:
-    accounts = Accounts(house.storage, SystemClock(), rate_limit=60)
-    slow = await accounts.create_key(house.owner, "slow", rate_limit=3)
-    async with client(house.app(rate_limit=60)) as http:
+async def test_a_key_may_have_a_limit_of_its_own(app: App) -> None:
+    accounts = Accounts(app.storage, SystemClock(), rate_limit=60)
+    slow = await accounts.create_key(app.owner, "slow", rate_limit=3)
+    async with client(app.asgi(rate_limit=60)) as http:
         api = Api(http, slow.key)
         await api.get("/api/v2/users/account")  # whose key it is is not known before
-        told = await api.get("/api/v2/users/account")
-        assert told.headers["ratelimit-policy"] == '"default";q=6;w=2'
+        answered = await api.get("/api/v2/users/account")
+        assert answered.headers["ratelimit-policy"] == '"default";q=6;w=2'
         codes = [(await api.get("/api/v2/users/account")).status_code for _ in range(8)]
         assert 429 in codes
-        listed = (await api.get("/api/fyke/keys", key=house.owner_key)).json()["data"]["list"]
+        listed = (await api.get("/api/fyke/keys", key=app.owner_key)).json()["data"]["list"]
         assert {key["name"]: key["rate_limit"] for key in listed} == {"local": 0, "slow": 3}
 
 
@@ -88,35 +88,33 @@ def changed(services: Services, **members: Any) -> Services:
     return made
 
 
-async def test_only_the_operator_grants_more_than_the_server_does(house: House) -> None:
-    limited = changed(
-        house.services, accounts=Accounts(house.storage, SystemClock(), rate_limit=60)
-    )
-    app = build_app(limited, ApiConfig(master_secret=SECRET, rate_limit=60))
-    async with client(app) as http:
-        api = Api(http, house.other_key)
+async def test_only_the_operator_grants_more_than_the_server_does(app: App) -> None:
+    limited = changed(app.services, accounts=Accounts(app.storage, SystemClock(), rate_limit=60))
+    asgi = build_app(limited, ApiConfig(master_secret=SECRET, rate_limit=60))
+    async with client(asgi) as http:
+        api = Api(http, app.other_key)
         more = {"name": "fast", "rate_limit": 61}
         fails(await api.post("/api/fyke/keys", more), 401, 4010, "60 requests a second")
         await api.ok("/api/fyke/keys", {"name": "slow", "rate_limit": 60})
-        await api.ok("/api/fyke/keys", more, key=house.owner_key)
+        await api.ok("/api/fyke/keys", more, key=app.owner_key)
         wrong = {"name": "x", "rate_limit": -1}
         fails(await api.post("/api/fyke/keys", wrong), 400, 4000, "rate_limit")
 
 
 @asynccontextmanager
 async def a_server(url: str) -> AsyncIterator[tuple[SqlStorage, ServerTimer, RateShare]]:
-    bell = PostgresSignals(url)
-    storage = open_storage(url, durable=False, notify=bell.notify, hiding=frozenset())
+    signals = PostgresSignals(url)
+    storage = open_storage(url, durable=False, notify=signals.notify, hiding=frozenset())
     share = RateShare()
     try:
-        yield storage, ServerTimer(storage, bell, share.counted), share
+        yield storage, ServerTimer(storage, signals, share.counted), share
     finally:
-        bell.close()
+        signals.close()
         await storage.close()
 
 
 async def test_two_servers_on_one_database_allow_together_what_one_would(
-    house: House, postgres_state_url: str
+    app: App, postgres_state_url: str
 ) -> None:
     async with (
         a_server(postgres_state_url) as (storage, first, first_share),
@@ -134,7 +132,7 @@ async def test_two_servers_on_one_database_allow_together_what_one_would(
             assert second_share.servers == 2
             allowed = 0
             for place, share in ((storage, first_share), (other, second_share)):
-                services = changed(house.services, accounts=Accounts(place, clock), storage=place)
+                services = changed(app.services, accounts=Accounts(place, clock), storage=place)
                 config = ApiConfig(master_secret=SECRET, rate_limit=60)
                 async with client(build_app(services, config, clock, share)) as http:
                     api = Api(http, key)
@@ -156,20 +154,20 @@ async def test_on_postgresql_too_as_many_direct_starts_pass_as_the_plan_allows(
     tmp_path: Path, templates: Path, postgres_state_url: str, plan: Plan, posts: int
 ) -> None:
     async with (
-        open_house(tmp_path, templates, state_url=postgres_state_url) as house,
-        client(house.app()) as http,
+        open_app(tmp_path, templates, state_url=postgres_state_url) as app,
+        client(app.asgi()) as http,
     ):
-        worker = await house.publish()
-        await house.services.accounts.set_plan(house.owner, "other", plan.value)
-        api = Api(http, house.other_key)
+        worker = await app.publish()
+        await app.services.accounts.set_plan(app.owner, "other", plan.value)
+        api = Api(http, app.other_key)
         body = {"input": {"urls": [{"url": "https://a.example"}]}}
         path = f"/api/v2/workers/{worker.id}/runs"
         answers = await asyncio.gather(*(api.post(path, body) for _ in range(posts)))
-        told = Counter((answer.status_code, answer.json()["code"]) for answer in answers)
+        answered = Counter((answer.status_code, answer.json()["code"]) for answer in answers)
         assert plan.most is not None
-        assert told == {(200, 0): plan.most, (400, 30003): posts - plan.most}
-        account_id = house.other.account_id
-        assert await house.storage.read(lambda tx: tx.admission.open(account_id, 999)) == plan.most
+        assert answered == {(200, 0): plan.most, (400, 30003): posts - plan.most}
+        account_id = app.other.account_id
+        assert await app.storage.read(lambda tx: tx.admission.open(account_id, 999)) == plan.most
 
 
 async def _until(true: Any) -> None:
@@ -184,58 +182,58 @@ async def why(api: Api, slug: str) -> tuple[str, str]:
     return answer["code"], answer["reason"]
 
 
-async def beat(house: House, cpus: float, memory: int) -> None:
+async def beat(app: App, cpus: float, memory: int) -> None:
     def work(tx: Any) -> None:
         tx.runs.put_runner(RunnerInfo(RUNNER, "node", "full", "", cpus, memory, tx.now))
 
-    await house.storage.write(work)
+    await app.storage.write(work)
 
 
-async def test_a_waiting_run_says_what_it_waits_for(house: House, api: Api, run_slug: str) -> None:
+async def test_a_waiting_run_says_what_it_waits_for(app: App, api: Api, run_slug: str) -> None:
     assert (await why(api, run_slug))[0] == "no_runner"
-    await beat(house, 0.1, 256)
+    await beat(app, 0.1, 256)
     code, reason = await why(api, run_slug)
     assert code == "room"
     assert "needs 0.125 cores and 512 MB, more than any runner has in all (0.1 cores" in reason
-    await beat(house, 8, 8192)
-    worker = (await house.services.runs.get(house.owner, run_slug)).run.worker_id
+    await beat(app, 8, 8192)
+    worker = (await app.services.runs.get(app.owner, run_slug)).run.worker_id
     second = (await api.ok("/api/v1/scraper/run", start_body(worker)))["run_slug"]
     code, reason = await why(api, second)
     assert code == "queue" and reason.startswith("older subtasks wait before it: 2;")
-    leases = await house.lease()
+    leases = await app.lease()
     assert (await why(api, second))[0] == "preparing"
-    await house.attempts.started(next(x.attempt for x in leases if x.run.id == second))
+    await app.attempts.started(next(x.attempt for x in leases if x.run.id == second))
     assert await why(api, second) == ("", "")
-    fails(await api.get(f"/api/fyke/runs/{second}/waiting", key=house.other_key), 404, 70001)
+    fails(await api.get(f"/api/fyke/runs/{second}/waiting", key=app.other_key), 404, 70001)
 
 
-async def test_a_run_that_its_plan_holds_says_so_and_is_listed(house: House, api: Api) -> None:
-    await beat(house, 8, 8192)
-    worker = await house.publish()
-    api.key = house.other_key
+async def test_a_run_that_waits_for_its_plan_says_so_and_is_listed(app: App, api: Api) -> None:
+    await beat(app, 8, 8192)
+    worker = await app.publish()
+    api.key = app.other_key
     slugs = [(await api.ok("/api/v1/scraper/run", start_body(worker.id)))["run_slug"]
              for _ in range(3)]  # fmt: skip
-    await house.begin()
+    await app.begin()
     code, reason = await why(api, slugs[2])
     assert code == "plan" and "the plan free allows 2 runs at once" in reason
     listed = (await api.get("/api/fyke/waiting-runs")).json()["data"]["list"]
     params = {"plan": "free", "most": 2}
     assert listed == [{"slug": slugs[2], "code": code, "reason": reason, "params": params}]
     done = await api.send(
-        "PUT", "/api/fyke/accounts/other/plan", json={"plan": "Starter"}, key=house.owner_key
+        "PUT", "/api/fyke/accounts/other/plan", json={"plan": "Starter"}, key=app.owner_key
     )
     assert (done.json()["data"]["plan"], done.json()["data"]["most_runs"]) == ("starter", 5)
     assert (await why(api, slugs[2]))[0] == "room"
-    assert {lease.run.id for lease in await house.begin()} == {slugs[2]}
+    assert {lease.run.id for lease in await app.begin()} == {slugs[2]}
 
 
-async def test_plans_are_for_the_operator_and_have_names(house: House, api: Api) -> None:
+async def test_plans_are_for_the_operator_and_have_names(app: App, api: Api) -> None:
     path = "/api/fyke/accounts/other/plan"
-    mine = await api.send("PUT", path, json={"plan": "pro"}, key=house.other_key)
+    mine = await api.send("PUT", path, json={"plan": "pro"}, key=app.other_key)
     fails(mine, 401, 4010)
     fails(await api.send("PUT", path, json={"plan": "gold"}), 400, 4000, "gold", "business")
     fails(await api.send("PUT", "/api/fyke/accounts/x/plan", json={"plan": "pro"}), 404, 4040)
     own = (await api.get("/api/fyke/account")).json()["data"]
     assert (own["plan"], own["most_runs"]) == ("unlimited", 0)
-    other = (await api.get("/api/fyke/account", key=house.other_key)).json()["data"]
+    other = (await api.get("/api/fyke/account", key=app.other_key)).json()["data"]
     assert (other["plan"], other["most_runs"]) == ("free", 2)

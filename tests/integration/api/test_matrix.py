@@ -1,4 +1,4 @@
-"""Every route, every role, every foreign name: nobody learns or changes what is not theirs.
+"""Every route, every role, every foreign name: no caller learns or changes what is not theirs.
 
 The routes are those of the running application, the rest is in ``support/matrix.py``: a route
 without an entry there fails here.
@@ -15,13 +15,13 @@ import pytest
 from fyke.api.envelope import V2_PREFIX
 from fyke.domain.accounts.keys import generate
 from support.api import Api, client, operations, public_routes
-from support.estate import ABSENT, NOWHERE, Estate, archive, records, seen
-from support.house import House
-from support.matrix import ENTRIES, Door
+from support.app import App
+from support.matrix import ENTRIES, Access
+from support.owned_objects import ABSENT, ABSENT_ID, OwnedObjects, archive, records, seen
 
 pytestmark = pytest.mark.anyio
 
-# Every kind of object that somebody else has; a file's link is itself the permission.
+# Every kind of object of another account; a file's link is itself the permission.
 FOREIGN = (
     "run", "waiting", "task", "worker", "worker_path", "item", "key", "key_name", "delivery",
     "receiver", "host", "account", "account_id", "user_id", "user", "session",
@@ -30,15 +30,15 @@ FOREIGN = (
 
 
 @pytest.fixture
-async def estate(house: House) -> AsyncIterator[Estate]:
-    async with client(house.app(guesses=100_000)) as http:
-        built = Estate(house, Api(http, house.owner_key), archive())
+async def objects(asgi: App) -> AsyncIterator[OwnedObjects]:
+    async with client(asgi.asgi(guesses=100_000)) as http:
+        built = OwnedObjects(asgi, Api(http, asgi.owner_key), archive())
         await built.build()
         yield built
 
 
-def _routes(app: Any) -> set[str]:
-    return {f"{method} {route.path}" for route in app.routes for method in route.methods}
+def _routes(asgi: Any) -> set[str]:
+    return {f"{method} {route.path}" for route in asgi.routes for method in route.methods}
 
 
 def _second(route: str) -> bool:
@@ -46,7 +46,7 @@ def _second(route: str) -> bool:
 
 
 def _refusal(route: str) -> tuple[int, int]:
-    """Of somebody who is known and may not."""
+    """Of a known caller who may not."""
     return (403, 11000) if _second(route) else (401, 4010)
 
 
@@ -54,63 +54,65 @@ def _outcome(answer: Any) -> tuple[int, int]:
     return answer.status_code, answer.json()["code"] if answer.content else 0
 
 
-async def test_every_route_has_an_entry_and_every_entry_a_route(house: House) -> None:
-    routes = _routes(house.app())
+async def test_every_route_has_an_entry_and_every_entry_a_route(asgi: App) -> None:
+    routes = _routes(asgi.asgi())
     assert sorted(routes - ENTRIES.keys()) == [], "add these to tests/support/matrix.py"
     assert sorted(ENTRIES.keys() - routes) == []
 
 
-async def test_the_doors_that_are_open_are_those_declared_public(house: House) -> None:
-    named = {r for r, e in ENTRIES.items() if e.door is Door.PUBLIC and not r.startswith("HEAD")}
-    assert named == {" ".join(one) for one in public_routes(house.app())}
+async def test_routes_without_a_key_are_those_declared_public(asgi: App) -> None:
+    named = {
+        r for r, e in ENTRIES.items() if e.access is Access.PUBLIC and not r.startswith("HEAD")
+    }
+    assert named == {" ".join(one) for one in public_routes(asgi.asgi())}
 
 
-async def test_the_owner_is_let_in_everywhere(estate: Estate) -> None:
+async def test_the_owner_is_admitted_everywhere(objects: OwnedObjects) -> None:
     for route, entry in sorted(ENTRIES.items(), key=lambda one: one[0].startswith("DELETE")):
         renewed = [*entry.names.values(), *entry.fresh] if entry.writes or entry.personal else ()
         for kind in dict.fromkeys(renewed):
-            await estate.renew(kind)
-        key = estate.house.owner_key
-        answer = await estate.ask(route, entry, estate.values(entry), key)
+            await objects.renew(kind)
+        key = objects.app.owner_key
+        answer = await objects.ask(route, entry, objects.values(entry), key)
         assert answer.status_code == entry.status, (route, answer.text)
 
 
-async def test_a_viewer_reads_and_changes_nothing(estate: Estate, tmp_path: Path) -> None:
-    await estate.api.get("/api/fyke/account", key=estate.viewer_key)
+async def test_a_viewer_reads_and_changes_nothing(objects: OwnedObjects, tmp_path: Path) -> None:
+    await objects.api.get("/api/fyke/account", key=objects.viewer_key)
     before = records(tmp_path)
     personal = {route: entry for route, entry in ENTRIES.items() if entry.personal}
     for route, entry in ENTRIES.items():
         if entry.personal:
             continue
-        answer = await estate.ask(route, entry, estate.values(entry), estate.viewer_key)
+        answer = await objects.ask(route, entry, objects.values(entry), objects.viewer_key)
         if entry.writes:
             assert _outcome(answer) == _refusal(route), (route, answer.text)
         else:
             assert answer.status_code == entry.status, (route, answer.text)
     assert records(tmp_path) == before
     for route, entry in personal.items():
-        answer = await estate.ask(route, entry, estate.values(entry), estate.viewer_key)
+        answer = await objects.ask(route, entry, objects.values(entry), objects.viewer_key)
         assert answer.status_code == (404 if "session" in entry.names.values() else 200), route
-    living = await estate.house.services.sessions.list(estate.house.owner)
-    assert [one.id for one in living] == [estate.named["session"]]
-    assert (await estate.house.services.profiles.preferences(estate.house.owner)).views == {}
+    living = await objects.app.services.sessions.list(objects.app.owner)
+    assert [one.id for one in living] == [objects.named["session"]]
+    assert (await objects.app.services.profiles.preferences(objects.app.owner)).views == {}
 
 
 @pytest.mark.parametrize("role", ["no key", "wrong key", "expired key", "no key at all"])
 async def test_without_a_valid_key_nothing_private_answers(
-    estate: Estate, tmp_path: Path, role: str
+    objects: OwnedObjects, tmp_path: Path, role: str
 ) -> None:
-    keys = {"no key": None, "wrong key": generate(), "expired key": estate.expired_key}
+    keys = {"no key": None, "wrong key": generate(), "expired key": objects.expired_key}
     key = keys.get(role, "rubbish")
     first = 20002 if role == "expired key" else 20001
     second = 12001 if role == "no key" else 12002
     before = records(tmp_path)
     for route, entry in ENTRIES.items():
-        if entry.door is Door.PUBLIC:
+        if entry.access is Access.PUBLIC:
             continue
-        own = estate.values(entry)
+        own = objects.values(entry)
         absent = {field: _absent(kind) for field, kind in entry.names.items()}
-        answers = [await estate.ask(route, entry, values, key) for values in (own, absent)]
+        answers = [await objects.ask(route, entry, values, key) for values in (own, absent)]
         assert seen(answers[0]) == seen(answers[1]), route
         assert answers[0].status_code == 401, route
         if answers[0].content:
@@ -118,73 +120,71 @@ async def test_without_a_valid_key_nothing_private_answers(
     assert records(tmp_path) == before
 
 
-async def test_public_routes_do_not_care_for_bad_keys(estate: Estate) -> None:
+async def test_public_routes_do_not_care_for_bad_keys(objects: OwnedObjects) -> None:
     asked = 0
     for route, entry in ENTRIES.items():
-        if entry.door is not Door.PUBLIC:
+        if entry.access is not Access.PUBLIC:
             continue
-        for values in (estate.values(entry), dict.fromkeys(entry.names, NOWHERE)):
-            plain = seen(await estate.ask(route, entry, values, None))
-            for key in (generate(), estate.expired_key, "rubbish"):
-                assert seen(await estate.ask(route, entry, values, key)) == plain, route
+        for values in (objects.values(entry), dict.fromkeys(entry.names, ABSENT_ID)):
+            plain = seen(await objects.ask(route, entry, values, None))
+            for key in (generate(), objects.expired_key, "rubbish"):
+                assert seen(await objects.ask(route, entry, values, key)) == plain, route
                 bearer = {"authorization": f"Bearer {key}"}
-                answer = await estate.ask(route, entry, values, None, **bearer)
+                answer = await objects.ask(route, entry, values, None, **bearer)
                 assert seen(answer) == plain, route
                 asked += 2
     assert asked > 200
 
 
-async def test_what_belongs_to_others_looks_like_nothing_at_all(
-    estate: Estate, tmp_path: Path
+async def test_objects_of_other_accounts_look_like_missing_ones(
+    objects: OwnedObjects, tmp_path: Path
 ) -> None:
     """Each field that names something is given each name of each of the owner's objects."""
-    key = estate.house.other_key
-    await estate.api.get("/api/fyke/account", key=key)
+    key = objects.app.other_key
+    await objects.api.get("/api/fyke/account", key=key)
     before = records(tmp_path)
     compared = 0
     for route, entry in ENTRIES.items():
-        own = estate.values(entry)
-        own |= {
-            f: estate.house.other.account_name for f, k in entry.names.items() if k == "account"
-        }
+        own = objects.values(entry)
+        own |= {f: objects.app.other.account_name for f, k in entry.names.items() if k == "account"}
         for field in (f for f, kind in entry.names.items() if kind in FOREIGN):
             absent = {}  # many kinds have the same name for what never was
             for name in map(_absent, FOREIGN):
                 if name not in absent:
-                    answer = await estate.ask(route, entry, own | {field: name}, key)
+                    answer = await objects.ask(route, entry, own | {field: name}, key)
                     absent[name] = seen(answer, name)
             for kind in FOREIGN:
-                name = estate.named[kind]
-                answer = await estate.ask(route, entry, own | {field: name}, key)
+                name = objects.named[kind]
+                answer = await objects.ask(route, entry, own | {field: name}, key)
                 assert seen(answer, name) == absent[_absent(kind)], (route, field, kind)
                 compared += 1
     assert compared > 700
     assert records(tmp_path) == before
 
 
-async def test_what_is_for_the_operator_is_for_nobody_else(estate: Estate) -> None:
-    key = estate.house.other_key
-    operated = [(r, e) for r, e in ENTRIES.items() if e.door is Door.OPERATOR]
+async def test_routes_of_the_operator_are_refused_to_all_others(objects: OwnedObjects) -> None:
+    key = objects.app.other_key
+    operated = [(r, e) for r, e in ENTRIES.items() if e.access is Access.OPERATOR]
     assert len(operated) > 4
     for route, entry in operated:
         absent = {field: _absent(kind) for field, kind in entry.names.items()}
-        answers = [await estate.ask(route, entry, v, key) for v in (estate.values(entry), absent)]
+        answers = [await objects.ask(route, entry, v, key) for v in (objects.values(entry), absent)]
         assert seen(answers[0]) == seen(answers[1]), route
         assert _outcome(answers[0]) == _refusal(route), route
 
 
-async def test_the_key_of_somebody_elses_start_means_nothing(estate: Estate) -> None:
+async def test_the_key_of_a_start_of_another_account_has_no_effect(objects: OwnedObjects) -> None:
     """The owner has used it for every start; to others it is a key like any other."""
-    house = estate.house
-    public = await house.publish("everybody")
-    starting = [f"{each.method} {each.path}" for each in operations(house.app()) if each.starts]
+    asgi = objects.app
+    public = await asgi.publish("everybody")
+    starting = [f"{each.method} {each.path}" for each in operations(asgi.asgi()) if each.starts]
     assert len(starting) >= 9
     for route in starting:
         entry, used = ENTRIES[route], {"idempotency-key": f"key of {route}"}
-        answer = await estate.ask(route, entry, estate.values(entry), house.owner_key, **used)
+        answer = await objects.ask(route, entry, objects.values(entry), asgi.owner_key, **used)
         assert answer.status_code == 200, (route, answer.text)
         answers = [
-            seen(await estate.ask(route, entry, estate.values(entry), house.other_key, **headers))
+            seen(await objects.ask(route, entry, objects.values(entry), asgi.other_key, **headers))
             for headers in (used, {"idempotency-key": f"fresh {route}"}, {})
         ]
         assert answers[0] == answers[1] == answers[2], route
@@ -192,11 +192,11 @@ async def test_the_key_of_somebody_elses_start_means_nothing(estate: Estate) -> 
         assert answers[0][0] == 404 or '"code":70001' in answers[0][1], route
     route = "POST /api/v2/workers/{workerId:worker}/runs"
     used = {"idempotency-key": f"key of {route}"}
-    own = await estate.ask(route, ENTRIES[route], {"workerId": public.id}, house.other_key, **used)
+    own = await objects.ask(route, ENTRIES[route], {"workerId": public.id}, asgi.other_key, **used)
     run = own.json()["data"]["run_slug"]
-    mine = await estate.api.get(f"/api/v2/worker-runs/{run}", key=house.other_key)
+    mine = await objects.api.get(f"/api/v2/worker-runs/{run}", key=asgi.other_key)
     assert (own.status_code, mine.status_code) == (200, 200)
 
 
 def _absent(kind: str) -> str:
-    return ABSENT.get(kind, NOWHERE)
+    return ABSENT.get(kind, ABSENT_ID)

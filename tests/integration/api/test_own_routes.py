@@ -12,7 +12,7 @@ from fyke.wire.fyke import accounts, overview, run_logs, runs, versions, workers
 from fyke.wire.fyke.callbacks import DeliveryList
 from support.answers import data_as
 from support.api import Api, fails, start_body
-from support.house import House
+from support.app import App
 
 pytestmark = pytest.mark.anyio
 
@@ -20,39 +20,39 @@ WORKERS = "/api/fyke/workers"
 NOWHERE = "01HFXXXXXXXXXXXXXXXXXXXXXX"
 
 
-async def test_versions_are_listed_and_withdrawn(house: House, api: Api) -> None:
-    worker = await house.publish()
+async def test_versions_are_listed_and_withdrawn(app: App, api: Api) -> None:
+    worker = await app.publish()
     path = f"{WORKERS}/owner~reader/versions"
     [entry] = data_as(versions.VersionList, await api.get(path))["list"]
     assert (entry["version"], entry["state"], entry["latest"]) == ("v1.0.1", "published", True)
     version = {name: entry[name] for name in versions.VersionItem.__struct_fields__}
-    fails(await api.post(f"{path}/v1.0.1/withdraw", {}, key=house.other_key), 401, 4010)
+    fails(await api.post(f"{path}/v1.0.1/withdraw", {}, key=app.other_key), 401, 4010)
     fails(await api.post(f"{path}/v9.9.9/withdraw", {}), 400, 4000, "v9.9.9")
     gone = data_as(versions.VersionItem, await api.post(f"{path}/v1.0.1/withdraw", {}))
     assert gone == version | {"state": "withdrawn"}
     fails(await api.post("/api/v1/scraper/run", start_body(worker.id)), 400, 50003)
-    fails(await api.post(f"{path}/v1.0.1/restore", {}, key=house.other_key), 401, 4010)
+    fails(await api.post(f"{path}/v1.0.1/restore", {}, key=app.other_key), 401, 4010)
     fails(await api.post(f"{path}/v9.9.9/restore", {}), 400, 4000, "v9.9.9")
     back = await api.post(f"{path}/v1.0.1/restore", {})
     assert data_as(versions.VersionItem, back) == version
     await api.ok("/api/v1/scraper/run", start_body(worker.id))
 
 
-async def test_ones_own_workers_are_listed(house: House, api: Api) -> None:
-    worker = await house.publish(public=False)
+async def test_ones_own_workers_are_listed(app: App, api: Api) -> None:
+    worker = await app.publish(public=False)
     listed = data_as(workers.OwnWorkerList, await api.get(WORKERS))["list"]
     assert [(w["path"], w["public"], w["version"]) for w in listed] == [
         (worker.path, False, "v1.0.1")
     ]
-    assert (await api.get(WORKERS, key=house.other_key)).json()["data"] == {"list": []}
+    assert (await api.get(WORKERS, key=app.other_key)).json()["data"] == {"list": []}
 
 
-async def test_a_log_is_followed_by_position(house: House, api: Api, run_slug: str) -> None:
+async def test_a_log_is_followed_by_position(app: App, api: Api, run_slug: str) -> None:
     path = f"/api/fyke/runs/{run_slug}/log"
     assert data_as(run_logs.LogPart, await api.get(path)) == {"list": []}
     lines = [NewLogEntry(2, "7", f"line {n}", 1000 + n) for n in range(5)]
-    await house.results.open_attempt(run_slug, "A1")
-    await house.results.commit([AttemptBatch(run_slug, "A1", log=lines)])
+    await app.results.open_attempt(run_slug, "A1")
+    await app.results.commit([AttemptBatch(run_slug, "A1", log=lines)])
     seen: list[Any] = []
     while part := data_as(
         run_logs.LogPart,
@@ -61,10 +61,10 @@ async def test_a_log_is_followed_by_position(house: House, api: Api, run_slug: s
         assert len(part) <= 2
         seen += part
     assert [entry["content"] for entry in seen] == [line.content for line in lines]
-    fails(await api.get(path, key=house.other_key), 404, 70001)
+    fails(await api.get(path, key=app.other_key), 404, 70001)
 
 
-async def test_accounts_are_the_operators(house: House, api: Api) -> None:
+async def test_accounts_are_the_operators(app: App, api: Api) -> None:
     answer = await api.post("/api/fyke/accounts", {"name": "third"})
     made = data_as(accounts.CreatedAccount, answer)
     assert (made["account"]["name"], made["account"]["operator"]) == ("third", False)
@@ -78,71 +78,71 @@ async def test_accounts_are_the_operators(house: House, api: Api) -> None:
     fails(await api.post("/api/fyke/accounts", {"name": "x"}, key=key), 401, 4010)
 
 
-async def test_credit(house: House, api: Api) -> None:
+async def test_credit(app: App, api: Api) -> None:
     path = "/api/fyke/accounts/other/credit"
     data = data_as(accounts.AccountItem, await api.post(path, {"usd": "12.5", "traffic_mb": 3}))
     assert (data["balance"], data["traffic"]) == ("12.50", 3_000_000)
-    info = await api.ok("/api/v1/account/info", key=house.other_key)
+    info = await api.ok("/api/v1/account/info", key=app.other_key)
     assert (info["balance"], info["traffic"]) == ("12.50", 3_000_000)
     for bad in ({"usd": "-1"}, {"usd": "NaN"}, {"usd": "1e308"}, {"usd": True}, {}, {"usd": [1]}):
         fails(await api.post(path, bad), 400, 4000, "usd")
-    fails(await api.post(path, {"usd": 1}, key=house.other_key), 401, 4010)
+    fails(await api.post(path, {"usd": 1}, key=app.other_key), 401, 4010)
     fails(await api.post("/api/fyke/accounts/nobody/credit", {"usd": 1}), 404, 4040)
 
 
-async def test_ones_own_account_has_its_webhook_secret(house: House, api: Api) -> None:
+async def test_ones_own_account_has_its_webhook_secret(app: App, api: Api) -> None:
     data = data_as(accounts.OwnAccount, await api.get("/api/fyke/account"))
     assert data["name"] == "owner"
     assert data["webhook_secret"].startswith("whsec_")
-    other = (await api.get("/api/fyke/account", key=house.other_key)).json()["data"]
+    other = (await api.get("/api/fyke/account", key=app.other_key)).json()["data"]
     assert other["webhook_secret"] != data["webhook_secret"]
 
 
-async def test_keys(house: House, api: Api) -> None:
+async def test_keys(app: App, api: Api) -> None:
     made = data_as(accounts.CreatedKey, await api.post("/api/fyke/keys", {"name": "ci"}))
     listed = data_as(accounts.KeyItems, await api.get("/api/fyke/keys"))["list"]
     assert {k["name"] for k in listed} == {"local", "ci"}
     assert made["key"] not in str(listed)
     assert (await api.post("/api/v1/account/info", key=made["key"])).status_code == 200
-    fails(await api.send("DELETE", f"/api/fyke/keys/{made['id']}", key=house.other_key), 404, 4040)
+    fails(await api.send("DELETE", f"/api/fyke/keys/{made['id']}", key=app.other_key), 404, 4040)
     assert (await api.send("DELETE", "/api/fyke/keys/ci")).status_code == 200
     fails(await api.post("/api/v1/account/info", key=made["key"]), 401, 20001)
     fails(await api.post("/api/fyke/keys", {"name": "x", "expires_at": 5}), 400, 4000)
     fails(await api.post("/api/fyke/keys", {"name": "x", "expires_at": 10**30}), 400, 4000)
     other = await api.post("/api/fyke/keys", {"name": "x", "account": "other"})
     assert other.status_code == 200
-    taken = await api.post("/api/fyke/keys", {"name": "y", "account": "owner"}, key=house.other_key)
+    taken = await api.post("/api/fyke/keys", {"name": "y", "account": "owner"}, key=app.other_key)
     fails(taken, 401, 4010)
 
 
-async def test_behind_a_run(house: House, api: Api, run_slug: str) -> None:
+async def test_behind_a_run(app: App, api: Api, run_slug: str) -> None:
     path = f"/api/fyke/runs/{run_slug}"
     fails(await api.send("DELETE", path), 400, 4000, "abort it first")
-    await house.execute([{"n": 1}])
+    await app.execute([{"n": 1}])
     events = data_as(runs.RunEventList, await api.get(f"{path}/events"))["list"]
     assert events[0]["kind"] == "Accepted"
     assert events[-1]["after"] == "succeeded"
     assert data_as(DeliveryList, await api.get(f"{path}/deliveries")) == {"list": []}
     for tail in ("", "/events", "/deliveries"):
         method = "GET" if tail else "DELETE"
-        fails(await api.send(method, path + tail, key=house.other_key), 404, 70001)
+        fails(await api.send(method, path + tail, key=app.other_key), 404, 70001)
     assert (await api.send("DELETE", path)).status_code == 200
     fails(await api.get(f"{path}/events"), 404, 70001)
 
 
-async def test_a_callback_waits_in_the_outbox(house: House, api: Api) -> None:
-    worker = await house.publish()
+async def test_a_callback_waits_in_the_outbox(app: App, api: Api) -> None:
+    worker = await app.publish()
     body = start_body(worker.id, callback_url="https://hooks.example/x")
     run = (await api.ok("/api/v1/scraper/run", body))["run_slug"]
-    await house.execute()
+    await app.execute()
     found = data_as(DeliveryList, await api.get(f"/api/fyke/runs/{run}/deliveries"))["list"]
     assert [(d["url"], d["state"], d["tries"]) for d in found] == [
         ("https://hooks.example/x", "pending", 0)
     ]
 
 
-async def test_runners(house: House, api: Api) -> None:
+async def test_runners(app: App, api: Api) -> None:
     assert data_as(overview.RunnerList, await api.get("/api/fyke/runners"))["list"] == []
-    await house.beat()
+    await app.beat()
     found = data_as(overview.RunnerList, await api.get("/api/fyke/runners"))["list"]
     assert [(r["isolation"], r["cpus"]) for r in found] == [("full", 8.0)]

@@ -25,7 +25,7 @@ def test_every_request_of_the_collection_is_sent_and_answered(
         (tmp_path / "collection.json").write_text(collection, encoding="utf-8")
         command = [tmp_path / "node_modules" / ".bin" / "newman", "run", "collection.json"]
         report = ["--reporters", "json", "--reporter-json-export", "report.json"]
-        key = ["--env-var", f"api_key={server.house.owner_key}"]
+        key = ["--env-var", f"api_key={server.app.owner_key}"]
         done = subprocess.run(
             [*command, *key, *report], cwd=tmp_path, capture_output=True, text=True, timeout=100
         )
@@ -33,7 +33,7 @@ def test_every_request_of_the_collection_is_sent_and_answered(
     run = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["run"]
     assert run["failures"] == []
     assert run["stats"]["requests"]["total"] == collection.count('"request":{') > 90
-    # nobody starts a runner here, so /readyz is 503; all else is answered, and the key was good
+    # no runner is started here, so /readyz is 503; all else is answered, and the key was good
     codes = [each["response"]["code"] for each in run["executions"]]
     assert [code for code in codes if code >= 500] == [503]
     assert 401 not in codes

@@ -11,7 +11,7 @@ from fyke.model.worker import Worker
 from fyke.wire.v1 import WorkerDetail
 from support.answers import reads_as
 from support.api import Api, client, fails, start_body
-from support.house import House, open_house
+from support.app import App, open_app
 from support.projects import python_project
 
 pytestmark = pytest.mark.anyio
@@ -31,20 +31,20 @@ SCHEMA: dict[str, Any] = {
 }
 
 
-async def publish(house: House) -> Worker:
+async def publish(app: App) -> Worker:
     data = python_project("print(1)\n", schema=SCHEMA, **{"README.md": README})
-    worker, _, _ = await house.services.workers.publish(house.owner, data, name="prices")
+    worker, _, _ = await app.services.workers.publish(app.owner, data, name="prices")
     assert not worker.public
-    await house.services.run_options.change(
-        house.owner,
+    await app.services.run_options.change(
+        app.owner,
         worker.id,
         {"memory": 4096, "execute_limit_time_seconds": 77, "max_total_charge": 3},
     )
     return worker
 
 
-async def test_the_slug_opens_the_schema(house: House, api: Api) -> None:
-    worker = await publish(house)
+async def test_the_slug_opens_the_schema(app: App, api: Api) -> None:
+    worker = await publish(app)
     for key in (None, BAD_KEY):
         detail = await api.get(f"/api/scraper?slug={worker.id}", key=key)
         reads_as(WorkerDetail, detail)
@@ -59,8 +59,8 @@ async def test_the_slug_opens_the_schema(house: House, api: Api) -> None:
         assert page.json()["data"]["path"] == "owner~prices"
 
 
-async def test_a_slug_opens_no_secret_no_readme_and_no_limit(house: House, api: Api) -> None:
-    worker = await publish(house)
+async def test_a_slug_opens_no_secret_no_readme_and_no_limit(app: App, api: Api) -> None:
+    worker = await publish(app)
     paths = [
         f"/api/scraper?slug={worker.id}",
         f"/api/v2/workers/{worker.id}/input-schema",
@@ -90,8 +90,8 @@ async def test_a_slug_opens_no_secret_no_readme_and_no_limit(house: House, api: 
     }
 
 
-async def test_a_name_stays_closed_and_the_404_says_what_would_help(house: House, api: Api) -> None:
-    await publish(house)
+async def test_a_name_stays_closed_and_the_404_says_what_would_help(app: App, api: Api) -> None:
+    await publish(app)
     for v1, v2 in (("owner/prices", "owner~prices"), ("owner/nothing", "owner~nothing")):
         for path, message in (
             (f"/api/scraper?slug={v1}", "Worker does not exist"),
@@ -106,8 +106,8 @@ async def test_a_name_stays_closed_and_the_404_says_what_would_help(house: House
             ]
 
 
-async def test_a_slug_opens_nothing_else(house: House, api: Api) -> None:
-    worker = await publish(house)
+async def test_a_slug_gives_no_other_access(app: App, api: Api) -> None:
+    worker = await publish(app)
     for key in (None, BAD_KEY):
         answer = await api.get(f"/api/v2/workers/{worker.id}", key=key)
         assert answer.status_code == 401
@@ -115,31 +115,31 @@ async def test_a_slug_opens_nothing_else(house: House, api: Api) -> None:
         assert answer.status_code == 401
         found = await api.get(f"/api/store?search={worker.id}", key=key)
         assert found.json()["data"]["scraper"] == []
-    key = house.other_key
+    key = app.other_key
     fails(await api.post("/api/v1/scraper/run", start_body(worker.id), key=key), 404, 50001)
     body = fails(await api.get(f"/api/scraper?slug={worker.id}", key=key), 404, 50001)
     assert "details" not in body, "who sends a key sees what that account may use"
 
 
-async def test_a_deleted_worker_and_one_without_a_version_are_open_to_nobody(
-    house: House, api: Api
+async def test_a_deleted_worker_and_one_without_a_version_cannot_be_read(
+    app: App, api: Api
 ) -> None:
-    worker = await publish(house)
-    await house.withdraw(worker, "v1.0.1")
+    worker = await publish(app)
+    await app.withdraw(worker, "v1.0.1")
     path = f"/api/scraper?slug={worker.id}"
     fails(await api.get(path, key=None), 400, 50003, "no version is published")
-    await house.services.removal.delete(house.owner, worker.id)
+    await app.services.removal.delete(app.owner, worker.id)
     gone = fails(await api.get(path, key=None), 404, 50001)
     assert gone == fails(await api.get(f"/api/scraper?slug={NOWHERE}", key=None), 404, 50001)
 
 
 async def test_the_setting_closes_it(tmp_path: Path, templates: Path) -> None:
     async with (
-        open_house(tmp_path, templates, schema_by_slug=False) as house,
-        client(house.app()) as http,
+        open_app(tmp_path, templates, schema_by_slug=False) as app,
+        client(app.asgi()) as http,
     ):
-        api = Api(http, house.owner_key)
-        worker = await publish(house)
+        api = Api(http, app.owner_key)
+        worker = await publish(app)
         for path in (
             f"/api/scraper?slug={worker.id}",
             f"/api/v2/workers/{worker.id}/input-schema",
@@ -150,13 +150,13 @@ async def test_the_setting_closes_it(tmp_path: Path, templates: Path) -> None:
             assert (await api.get(path)).status_code == 200
 
 
-async def test_a_shared_run_does_not_show_the_slug(house: House, api: Api) -> None:
-    """Whoever has the link of a run must not get at the schema by it."""
-    worker = await publish(house)
+async def test_a_shared_run_does_not_show_the_slug(app: App, api: Api) -> None:
+    """The link of a run gives no access to the schema."""
+    worker = await publish(app)
     body = {"scraper_slug": worker.id, "input": {"parameters": {"custom": {"shops": ["a"]}}}}
     slug = (await api.ok("/api/v1/scraper/run", body))["run_slug"]
-    await house.execute([{"n": 1}], log=["read a page"])
-    made = await house.services.shares.make(house.owner, slug, days=1, rows=True, log=True)
+    await app.execute([{"n": 1}], log=["read a page"])
+    made = await app.services.shares.make(app.owner, slug, days=1, rows=True, log=True)
     path = f"/shared/{made[1]}"
     seen = []
     for page in (path, f"{path}?part=log"):

@@ -1,4 +1,4 @@
-"""What comes before the body: bounded in size, number and time. Raw sockets, a real server."""
+"""Request heads are bounded in size, number and time. Raw sockets, a real server."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _all(connection: socket.socket) -> bytes:
         b"GET /healthz HTTP/1.1\r\n" + b"".join(b"a%d: b\r\n" % n for n in range(101)) + b"\r\n",
     ],
 )
-def test_what_is_no_request_gets_an_envelope(server: Served, request_bytes: bytes) -> None:
+def test_malformed_requests_get_an_envelope(server: Served, request_bytes: bytes) -> None:
     with _connect(server) as connection:
         connection.sendall(request_bytes)
         head, _, body = _all(connection).partition(b"\r\n\r\n")
@@ -91,15 +91,15 @@ def test_a_head_that_is_refused_is_answered_in_the_dialect_of_its_path(
     given = dict(field.split(": ") for field in fields)
     assert status == "HTTP/1.1 400 Bad Request"
     assert (given["connection"], int(given["content-length"])) == ("close", len(body))
-    told = json.loads(body)
+    decoded = json.loads(body)
     assert given["x-request-id"]
     if second:
-        assert list(told) == ["code", "message", "request_id", "details"]
-        assert (told["code"], told["request_id"]) == (11000, given["x-request-id"])
-        assert told["message"] == f"invalid argument: {told['details'][0]}"
+        assert list(decoded) == ["code", "message", "request_id", "details"]
+        assert (decoded["code"], decoded["request_id"]) == (11000, given["x-request-id"])
+        assert decoded["message"] == f"invalid argument: {decoded['details'][0]}"
     else:
-        assert (told["code"], told["data"]) == (4000, None)
-        assert "request_id" not in told
+        assert (decoded["code"], decoded["data"]) == (4000, None)
+        assert "request_id" not in decoded
 
 
 def test_a_head_that_is_refused_keeps_the_name_that_its_client_gave_it(server: Served) -> None:
@@ -143,7 +143,7 @@ def test_large_bodies_and_kept_connections_are_no_heads(
     body = json.dumps({"run_slug": "x", "pad": "p" * 300_000}).encode()
     request = (
         b"POST /api/v1/run/detail HTTP/1.1\r\nHost: localhost\r\napi-key: "
-        + server.house.owner_key.encode()
+        + server.app.owner_key.encode()
         + b"\r\nContent-Length: %d\r\n\r\n" % len(body)
         + body
     )
@@ -162,7 +162,7 @@ OFFERS = (
 
 
 def _offering(server: Served, body: bytes, length: bytes) -> bytes:
-    key = server.house.owner_key.encode()
+    key = server.app.owner_key.encode()
     return (
         b"POST /api/v1/run/detail HTTP/1.1\r\nHost: localhost\r\napi-key: " + key + b"\r\n"
         + OFFERS + length + b"\r\n" + body

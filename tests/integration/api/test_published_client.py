@@ -16,13 +16,13 @@ from support.served import Served, served
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, templates: Path) -> Iterator[Served]:
     with served(tmp_path_factory.mktemp("served"), templates) as server:
-        server.do(server.house.publish())
+        server.do(server.app.publish())
         yield server
 
 
 @pytest.fixture
 def coreclaw(server: Served) -> Iterator[CoreClawClient]:
-    with CoreClawClient(api_key=server.house.owner_key, base_url=server.base_url) as client:
+    with CoreClawClient(api_key=server.app.owner_key, base_url=server.base_url) as client:
         yield client
 
 
@@ -31,7 +31,7 @@ INPUT = {"parameters": {"system": {"memory": 512}, "custom": {"urls": ["https://
 
 def test_an_async_run_and_its_rows(server: Served, coreclaw: CoreClawClient) -> None:
     data = coreclaw.scraper("owner/reader").run(input=INPUT, version="v1.0.1")
-    server.do(server.house.execute([{"n": n} for n in range(25)]))
+    server.do(server.app.execute([{"n": n} for n in range(25)]))
     page = coreclaw.run(data["run_slug"]).list_results(limit=10, offset=20)
     assert page["count"] == 25
     assert [row["n"] for row in page["list"]] == [20, 21, 22, 23, 24]
@@ -41,10 +41,10 @@ def test_a_sync_run(server: Served, coreclaw: CoreClawClient) -> None:
     async def execute() -> None:
         import asyncio
 
-        while not (leases := await server.house.begin()):
+        while not (leases := await server.app.begin()):
             await asyncio.sleep(0.005)
-        await server.house.push(leases[0], [{"n": 1}, {"n": 2}])
-        await server.house.end(leases[0])
+        await server.app.push(leases[0], [{"n": 1}, {"n": 2}])
+        await server.app.end(leases[0])
 
     runner = threading.Thread(target=lambda: server.do(execute()))
     runner.start()

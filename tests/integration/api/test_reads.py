@@ -13,7 +13,7 @@ from fyke.wire import v1
 from fyke.wire.rows import ResultPage
 from support.answers import reads_as
 from support.api import Api, fails, start_body
-from support.house import House
+from support.app import App
 
 pytestmark = pytest.mark.anyio
 
@@ -26,8 +26,8 @@ NOWHERE = "01HFXXXXXXXXXXXXXXXXXXXXXX"
 
 
 @pytest.mark.parametrize("name", ["search", "keyword", "query"])
-async def test_the_store_is_searched(house: House, api: Api, name: str) -> None:
-    worker = await house.publish()
+async def test_the_store_is_searched(app: App, api: Api, name: str) -> None:
+    worker = await app.publish()
     answer = await api.get("/api/store", params={name: "READ"}, key=None)
     reads_as(v1.Store, answer)
     found = answer.json()["data"]["scraper"]
@@ -58,17 +58,17 @@ async def test_a_bad_search_is_refused(api: Api, query: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     ("limit", "count"), [("1", 1), ("0", 1), ("-5", 1), ("2.0", 2), ("999", 3)]
 )
-async def test_the_limit_is_clamped(house: House, api: Api, limit: str, count: int) -> None:
+async def test_the_limit_is_clamped(app: App, api: Api, limit: str, count: int) -> None:
     for name in ("reader-a", "reader-b", "reader-c"):
-        await house.publish(name)
+        await app.publish(name)
     answer = await api.get("/api/store", params={"search": "reader", "limit": limit}, key=None)
     assert len(answer.json()["data"]["scraper"]) == count
 
 
 @pytest.mark.parametrize("form", ["{id}", "owner/reader", "owner~reader", "owner%2Freader"])
 @pytest.mark.parametrize("name", ["slug", "scraper_slug"])
-async def test_a_workers_contract_is_public(house: House, api: Api, form: str, name: str) -> None:
-    worker = await house.publish()
+async def test_a_workers_contract_is_public(app: App, api: Api, form: str, name: str) -> None:
+    worker = await app.publish()
     path = f"/api/scraper?{name}={form.format(id=worker.id)}"
     answer = await api.get(path, key=None)
     reads_as(v1.WorkerDetail, answer)
@@ -80,11 +80,11 @@ async def test_a_workers_contract_is_public(house: House, api: Api, form: str, n
     assert (system["memory"], system["memory_bytes"], system["cpus"]) == (512, 512, 0.125)
 
 
-async def test_a_private_worker_shows_to_its_account_only(house: House, api: Api) -> None:
-    worker = await house.publish(public=False)
+async def test_a_private_worker_shows_to_its_account_only(app: App, api: Api) -> None:
+    worker = await app.publish(public=False)
     assert (await api.get(f"/api/scraper?slug={worker.id}")).status_code == 200
-    fails(await api.get(f"/api/scraper?slug={worker.id}", key=house.other_key), 404, 50001)
-    for key in (None, house.other_key, "scraper_api_nonsense"):
+    fails(await api.get(f"/api/scraper?slug={worker.id}", key=app.other_key), 404, 50001)
+    for key in (None, app.other_key, "scraper_api_nonsense"):
         fails(await api.get("/api/scraper?slug=owner/reader", key=key), 404, 50001)
         found = await api.get("/api/store?search=reader", key=key)
         assert found.json()["data"]["scraper"] == []
@@ -109,7 +109,7 @@ async def test_public_operations_ignore_bad_keys(api: Api, path: str) -> None:
 
 
 async def test_a_runs_detail_has_thirteen_fields_in_a_safe_order(
-    house: House, api: Api, run_slug: str
+    app: App, api: Api, run_slug: str
 ) -> None:
     answer = await api.post(DETAIL, {"run_slug": run_slug})
     reads_as(v1.RunDetail, answer)
@@ -117,7 +117,7 @@ async def test_a_runs_detail_has_thirteen_fields_in_a_safe_order(
     waiting = answer.json()["data"]
     assert len(waiting) == 13
     assert (waiting["started_at"], waiting["finished_at"], waiting["duration"]) == (0, 0, 0)
-    await house.execute([{"a": 1}])
+    await app.execute([{"a": 1}])
     done = await api.ok(DETAIL, {"run_slug": run_slug})
     assert (done["status"], done["results"], done["traffic"]) == (3, 1, 4096)
     assert done["duration"] == done["finished_at"] - done["started_at"]
@@ -125,16 +125,16 @@ async def test_a_runs_detail_has_thirteen_fields_in_a_safe_order(
     assert done["scraper_title"] == "The reader"
 
 
-async def test_a_running_run_shows_rows_so_far(house: House, api: Api, run_slug: str) -> None:
-    lease, _ = await house.begin()
-    await house.push(lease, [{"a": 1}, {"a": 2}])
+async def test_a_running_run_shows_rows_so_far(app: App, api: Api, run_slug: str) -> None:
+    lease, _ = await app.begin()
+    await app.push(lease, [{"a": 1}, {"a": 2}])
     running = await api.ok(DETAIL, {"run_slug": run_slug})
     assert (running["status"], running["results"], running["duration"]) == (2, 2, 0)
     assert running["started_at"] > 0
 
 
-async def test_a_failed_run_says_why(house: House, api: Api, run_slug: str) -> None:
-    await house.execute([{"a": 1}], Outcome.EXIT_CODE, "The Worker exited with code 3")
+async def test_a_failed_run_says_why(app: App, api: Api, run_slug: str) -> None:
+    await app.execute([{"a": 1}], Outcome.EXIT_CODE, "The Worker exited with code 3")
     failed = await api.ok(DETAIL, {"run_slug": run_slug})
     assert (failed["status"], failed["results"]) == (4, 0)
     assert "code 3" in failed["err_msg"]
@@ -149,9 +149,9 @@ async def test_abort_of_a_waiting_run_is_immediate_and_repeatable(api: Api, run_
 
 @pytest.mark.parametrize("outcome", [Outcome.SUCCEEDED, Outcome.EXIT_CODE])
 async def test_a_finished_run_cannot_be_aborted(
-    house: House, api: Api, run_slug: str, outcome: Outcome
+    app: App, api: Api, run_slug: str, outcome: Outcome
 ) -> None:
-    await house.execute(outcome=outcome)
+    await app.execute(outcome=outcome)
     answer = await api.post("/api/v1/scraper/abort", {"run_slug": run_slug})
     fails(answer, 400, 70002, "Run abort failed")
 
@@ -161,9 +161,9 @@ async def test_a_finished_run_cannot_be_aborted(
     [DETAIL, ROWS, "/api/v1/scraper/abort", "/api/v1/run/last/log", "/api/v1/run/result/export"],
 )
 async def test_unknown_and_foreign_runs_look_alike(
-    house: House, api: Api, run_slug: str, path: str
+    app: App, api: Api, run_slug: str, path: str
 ) -> None:
-    foreign = await api.post(path, {"run_slug": run_slug}, key=house.other_key)
+    foreign = await api.post(path, {"run_slug": run_slug}, key=app.other_key)
     nowhere = await api.post(path, {"run_slug": NOWHERE})
     odd = await api.post(path, {"run_slug": "owner/reader"})
     assert fails(foreign, 404, 70001, "Run record does not exist") == nowhere.json() == odd.json()
@@ -171,15 +171,15 @@ async def test_unknown_and_foreign_runs_look_alike(
         fails(await api.post(path, bad), 400, 4000, "run_slug")
 
 
-async def test_runs_are_listed_newest_first(house: House, api: Api, run_slug: str) -> None:
-    worker = await house.services.workers.find(house.owner, "owner/reader")
+async def test_runs_are_listed_newest_first(app: App, api: Api, run_slug: str) -> None:
+    worker = await app.services.workers.find(app.owner, "owner/reader")
     second = (await api.ok("/api/v1/scraper/run", start_body(worker.id)))["run_slug"]
     answer = await api.post("/api/v1/run/list", {})
     reads_as(v1.RunPage, answer)
     data = answer.json()["data"]
     assert [run["slug"] for run in data["list"]] == [second, run_slug]
     assert (data["count"], data["page_index"], data["page_size"]) == (2, 1, 20)
-    assert (await api.ok("/api/v1/run/list", {}, key=house.other_key))["list"] == []
+    assert (await api.ok("/api/v1/run/list", {}, key=app.other_key))["list"] == []
 
 
 @pytest.mark.parametrize(
@@ -204,9 +204,9 @@ async def test_runs_are_listed_newest_first(house: House, api: Api, run_slug: st
     ],
 )
 async def test_lists_are_filtered_and_paged(
-    house: House, api: Api, run_slug: str, fields: dict[str, Any], count: int, listed: int
+    app: App, api: Api, run_slug: str, fields: dict[str, Any], count: int, listed: int
 ) -> None:
-    worker = await house.services.workers.find(house.owner, "owner/reader")
+    worker = await app.services.workers.find(app.owner, "owner/reader")
     second = await api.ok("/api/v1/scraper/run", start_body(worker.id))
     await api.ok("/api/v1/scraper/abort", second)
     data = await api.ok("/api/v1/run/list", fields)
@@ -221,11 +221,11 @@ async def test_a_status_outside_the_table_is_refused(api: Api, status: Any) -> N
 # --- results -------------------------------------------------------------------------------
 
 
-async def test_rows_keep_their_bytes_and_get_an_id(house: House, api: Api, run_slug: str) -> None:
+async def test_rows_keep_their_bytes_and_get_an_id(app: App, api: Api, run_slug: str) -> None:
     rows = [b'{"n":12345678901234567890123,"f":1.50,"u":"\xc3\xa9"}', b"{}"]
-    await house.execute(rows, headers=[Header("N", "n", "integer")])
+    await app.execute(rows, headers=[Header("N", "n", "integer")])
     answer = await api.http.post(
-        ROWS, json={"run_slug": run_slug}, headers={"api-key": house.owner_key}
+        ROWS, json={"run_slug": run_slug}, headers={"api-key": app.owner_key}
     )
     assert b'"n":12345678901234567890123,"f":1.50,"u":"\xc3\xa9","__coreclaw' in answer.content
     reads_as(ResultPage, answer)
@@ -251,27 +251,27 @@ async def test_rows_keep_their_bytes_and_get_an_id(house: House, api: Api, run_s
     ],
 )
 async def test_results_are_paged(
-    house: House, api: Api, run_slug: str, fields: dict[str, Any], numbers: list[int]
+    app: App, api: Api, run_slug: str, fields: dict[str, Any], numbers: list[int]
 ) -> None:
-    await house.execute([{"n": n} for n in range(12)])
+    await app.execute([{"n": n} for n in range(12)])
     data = await api.ok(ROWS, {"run_slug": run_slug, **fields})
     assert data["count"] == 12
     assert [row["n"] for row in data["list"]] == numbers
     assert data["page_size"] <= 1000
 
 
-async def test_rows_show_while_the_run_is_running(house: House, api: Api, run_slug: str) -> None:
-    lease, _ = await house.begin()
+async def test_rows_show_while_the_run_is_running(app: App, api: Api, run_slug: str) -> None:
+    lease, _ = await app.begin()
     assert (await api.ok(ROWS, {"run_slug": run_slug}))["list"] == []
-    await house.push(lease, [{"n": 1}])
+    await app.push(lease, [{"n": 1}])
     assert (await api.ok(ROWS, {"run_slug": run_slug}))["count"] == 1
 
 
 # --- log and account -----------------------------------------------------------------------
 
 
-async def test_the_log_shows_its_last_lines(house: House, api: Api, run_slug: str) -> None:
-    await house.execute([{"n": 1}], log=["first", "two\nlines \x1b[31m"])
+async def test_the_log_shows_its_last_lines(app: App, api: Api, run_slug: str) -> None:
+    await app.execute([{"n": 1}], log=["first", "two\nlines \x1b[31m"])
     answer = await api.post("/api/v1/run/last/log", {"run_slug": run_slug})
     reads_as(v1.LogTail, answer)
     data = answer.json()["data"]

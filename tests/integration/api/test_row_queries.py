@@ -9,7 +9,7 @@ import pytest
 
 from fyke.model.results import Header
 from support.api import Api, fails
-from support.house import House
+from support.app import App
 
 pytestmark = pytest.mark.anyio
 
@@ -31,8 +31,8 @@ async def v2(api: Api, run: str, path: str = "", **wanted: Any) -> Any:
 
 
 @pytest.fixture
-async def run(house: House, run_slug: str) -> str:
-    await house.execute(ROWS)
+async def run(app: App, run_slug: str) -> str:
+    await app.execute(ROWS)
     return run_slug
 
 
@@ -97,7 +97,7 @@ async def test_without_any_of_it_the_answer_is_as_it_was(api: Api, run: str) -> 
         ({"cursor": "*", "offset": 3}, "cursor replaces the page number"),
     ],
 )
-async def test_what_cannot_be_read_is_refused_by_name(
+async def test_unreadable_parameters_are_refused_by_name(
     api: Api, run: str, wanted: dict[str, Any], words: str
 ) -> None:
     answer = await api.get(f"/api/v2/worker-runs/{run}/result", params=wanted)
@@ -110,12 +110,10 @@ async def test_what_cannot_be_read_is_refused_by_name(
         fails(await api.get(path, params=wanted), 422, 11000, words)
 
 
-async def test_a_foreign_run_is_not_found_whatever_is_asked(
-    house: House, api: Api, run: str
-) -> None:
+async def test_a_foreign_run_is_not_found_whatever_is_asked(app: App, api: Api, run: str) -> None:
     for wanted in ({"sort": "price"}, {"cursor": "*"}, {"filter": "price:eq:1"}):
         path = f"/api/v2/worker-runs/{run}/result"
-        fails(await api.get(path, params=wanted, key=house.other_key), 404, 70001)
+        fails(await api.get(path, params=wanted, key=app.other_key), 404, 70001)
 
 
 async def test_behind_the_end_there_is_nothing_and_the_same_count(api: Api, run: str) -> None:
@@ -143,9 +141,9 @@ async def test_an_export_takes_the_same(api: Api, run: str, version: int) -> Non
     ]
 
 
-async def test_columns_of_an_export_follow_the_form(api: Api, house: House, run_slug: str) -> None:
+async def test_columns_of_an_export_follow_the_form(api: Api, app: App, run_slug: str) -> None:
     headers = [Header("Title", "title", "text"), Header("Seller", "seller", "object")]
-    await house.execute(ROWS, headers=headers)
+    await app.execute(ROWS, headers=headers)
     wanted = {"format": "csv", "flatten": True, "fields": "price,seller", "sort": "title"}
     data = await api.ok("/api/v1/run/result/export", {"run_slug": run_slug, **wanted})
     text = (await api.send("GET", data["download_url"], key=None)).text
@@ -159,9 +157,9 @@ async def test_a_query_too_long_for_a_link_is_refused(api: Api, run: str) -> Non
 
 
 async def test_xls_says_its_limits_and_refuses_what_is_too_wide(
-    house: House, api: Api, run_slug: str
+    app: App, api: Api, run_slug: str
 ) -> None:
-    await house.execute([{f"c{n}": n for n in range(257)}])
+    await app.execute([{f"c{n}": n for n in range(257)}])
     body = {"run_slug": run_slug, "format": "xls"}
     fails(await api.post("/api/v1/run/result/export", body), 400, 4000, "256 columns")
     narrow = await api.ok("/api/v1/run/result/export", {**body, "filter_keys": ["c1", "c2"]})

@@ -13,7 +13,7 @@ from fyke.reasons import Reason, ReasonCode, sentence
 from fyke.wire.fyke import run_lists as wire
 from support.answers import data_as
 from support.api import Api, fails, start_body
-from support.house import House
+from support.app import App
 
 pytestmark = pytest.mark.anyio
 
@@ -22,7 +22,7 @@ BULK = "/api/fyke/runs/bulk"
 NOWHERE = "01HFXXXXXXXXXXXXXXXXXXXXXX"
 
 
-async def started(house: House, api: Api, worker: Any, number: int = 1) -> list[str]:
+async def started(app: App, api: Api, worker: Any, number: int = 1) -> list[str]:
     """Ids of new runs, oldest first."""
     made = []
     for _ in range(number):
@@ -39,34 +39,34 @@ def slugs(page: dict[str, Any]) -> list[str]:
     return [item["slug"] for item in page["list"]]
 
 
-async def test_a_run_is_listed_with_its_figures_and_parameters(house: House, api: Api) -> None:
-    worker = await house.publish()
-    [slug] = await started(house, api, worker)
-    leases = await house.begin()
-    await house.push(leases[0], [{"n": 1}, {"n": 2}])
+async def test_a_run_is_listed_with_its_figures_and_parameters(app: App, api: Api) -> None:
+    worker = await app.publish()
+    [slug] = await started(app, api, worker)
+    leases = await app.begin()
+    await app.push(leases[0], [{"n": 1}, {"n": 2}])
     [item] = (await listed(api))["list"]
     assert (item["slug"], item["worker"], item["version"]) == (slug, "owner/reader", "v1.0.1")
     assert (item["state"], item["results"], item["finished_at"]) == ("running", 2, 0)
     assert item["parameters"] == "urls: https://a.example (+1)"
     for lease in leases:
-        await house.end(lease, Outcome.TIMEOUT, "Timeout: too slow")
+        await app.end(lease, Outcome.TIMEOUT, "Timeout: too slow")
     [item] = (await listed(api))["list"]
     assert (item["state"], item["outcome"], item["error"]) == (
         "failed", "timeout", "Timeout: too slow",
     )  # fmt: skip
     assert item["traffic"] == 4096 and item["duration"] >= 0
-    other = await api.get(RUNS, key=house.other_key)
+    other = await api.get(RUNS, key=app.other_key)
     assert other.json()["data"]["list"] == []
 
 
-async def test_every_filter_is_answered_by_the_server(house: House, api: Api) -> None:
-    reader, other = await house.publish(), await house.publish("other")
-    [failed] = await started(house, api, reader)
+async def test_every_filter_is_answered_by_the_server(app: App, api: Api) -> None:
+    reader, other = await app.publish(), await app.publish("other")
+    [failed] = await started(app, api, reader)
     reason = Reason.of(ReasonCode.EXIT_CODE, exit_code=1, last_words="KeyError 'title'")
-    await house.execute([], Outcome.EXIT_CODE, sentence(reason), reason=reason)
-    [done] = await started(house, api, other)
-    await house.execute([{"n": 1}])
-    [waits] = await started(house, api, reader)
+    await app.execute([], Outcome.EXIT_CODE, sentence(reason), reason=reason)
+    [done] = await started(app, api, other)
+    await app.execute([{"n": 1}])
+    [waits] = await started(app, api, reader)
     cases: list[tuple[dict[str, Any], list[str]]] = [
         ({}, [waits, done, failed]),
         ({"state": "failed"}, [failed]),
@@ -109,14 +109,14 @@ async def test_a_wrong_filter_says_which_and_what_to_write(api: Api) -> None:
     fails(await api.get(RUNS, params=deep), 400, 4000, "page_index", "next_cursor")
 
 
-async def test_pages_by_number_and_by_cursor_are_the_same_walk(house: House, api: Api) -> None:
-    made = (await started(house, api, await house.publish(), 5))[::-1]
+async def test_pages_by_number_and_by_cursor_are_the_same_walk(app: App, api: Api) -> None:
+    made = (await started(app, api, await app.publish(), 5))[::-1]
     by_number = [await listed(api, page_index=n, page_size=2) for n in (1, 2, 3, 4)]
     assert [slugs(page) for page in by_number] == [made[:2], made[2:4], made[4:], []]
     assert {page["count"] for page in by_number} == {5}
     walked, page = [], await listed(api, page_size=2)
     walked.append(slugs(page))
-    newest = await started(house, api, await house.publish("later"))  # moves no page behind it
+    newest = await started(app, api, await app.publish("later"))  # moves no page behind it
     while page["next_cursor"]:
         page = await listed(api, page_size=2, cursor=page["next_cursor"])
         walked.append(slugs(page))
@@ -128,10 +128,10 @@ async def test_pages_by_number_and_by_cursor_are_the_same_walk(house: House, api
     assert first["previous_cursor"] == ""
 
 
-async def test_the_whole_list_is_a_csv_without_formulas(house: House, api: Api) -> None:
-    worker = await house.publish()
-    failed = await started(house, api, worker, 2)
-    await house.execute([], Outcome.EXIT_CODE, '=cmd|"/c calc"!A1, with "quotes"')
+async def test_the_whole_list_is_a_csv_without_formulas(app: App, api: Api) -> None:
+    worker = await app.publish()
+    failed = await started(app, api, worker, 2)
+    await app.execute([], Outcome.EXIT_CODE, '=cmd|"/c calc"!A1, with "quotes"')
     answer = await api.get(f"{RUNS}/export", params={"state": "failed"})
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
     assert 'filename="runs.csv"' in answer.headers["content-disposition"]
@@ -151,26 +151,26 @@ async def act(api: Api, action: str, **body: Any) -> dict[str, Any]:
     return found
 
 
-async def test_each_run_has_an_answer_of_its_own(house: House, api: Api) -> None:
-    worker = await house.publish()
-    [done] = await started(house, api, worker)
-    await house.execute([{"n": 1}])
-    first, second = await started(house, api, worker, 2)
+async def test_each_run_has_an_answer_of_its_own(app: App, api: Api) -> None:
+    worker = await app.publish()
+    [done] = await started(app, api, worker)
+    await app.execute([{"n": 1}])
+    first, second = await started(app, api, worker, 2)
     found = await act(api, "abort", runs=[first, done, NOWHERE, second, first])
     assert [(i["slug"], i["code"]) for i in found["list"]] == [
         (first, 0), (done, 70002), (NOWHERE, 70001), (second, 0),
     ]  # fmt: skip
     assert (found["done"], found["more"]) == (2, False)
     assert "already succeeded" in found["list"][1]["message"]
-    [waits] = await started(house, api, worker)
+    [waits] = await started(app, api, worker)
     found = await act(api, "delete", runs=[waits, done, first])
     assert [i["code"] for i in found["list"]] == [4000, 0, 0]
     assert found["list"][0]["message"] == "only a finished run can be deleted; abort it first"
     assert slugs(await listed(api)) == [waits, second]
 
 
-async def test_runs_are_rerun_once_for_one_key(house: House, api: Api) -> None:
-    made = await started(house, api, await house.publish(), 2)
+async def test_runs_are_rerun_once_for_one_key(app: App, api: Api) -> None:
+    made = await started(app, api, await app.publish(), 2)
     body = {"action": "rerun", "runs": made}
     headers = {"idempotency-key": "twice"}
     first = await api.post(BULK, body, headers=headers)
@@ -182,11 +182,11 @@ async def test_runs_are_rerun_once_for_one_key(house: House, api: Api) -> None:
     assert third["done"] == 2 and len(slugs(await listed(api))) == 6
 
 
-async def test_all_that_match_are_meant_and_nothing_else(house: House, api: Api) -> None:
-    worker = await house.publish()
-    failed = await started(house, api, worker, 3)
-    await house.execute([], Outcome.EXIT_CODE, "The Worker exited with code 1")
-    waits = await started(house, api, worker, 2)
+async def test_all_that_match_are_meant_and_nothing_else(app: App, api: Api) -> None:
+    worker = await app.publish()
+    failed = await started(app, api, worker, 3)
+    await app.execute([], Outcome.EXIT_CODE, "The Worker exited with code 1")
+    waits = await started(app, api, worker, 2)
     found = await act(api, "abort", all_matching=True, worker=worker.id)
     assert [i["slug"] for i in found["list"]] == waits and found["done"] == 2
     assert (await act(api, "abort", all_matching=True, state="failed"))["list"] == []
@@ -196,10 +196,10 @@ async def test_all_that_match_are_meant_and_nothing_else(house: House, api: Api)
 
 
 async def test_more_than_the_limit_is_said_and_left(
-    house: House, api: Api, monkeypatch: pytest.MonkeyPatch
+    app: App, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fyke.domain.runs.bulk.MOST_MATCHED", 2)
-    made = await started(house, api, await house.publish(), 3)
+    made = await started(app, api, await app.publish(), 3)
     found = await act(api, "abort", all_matching=True)
     assert [i["slug"] for i in found["list"]] == made[1:] and found["more"]
     assert not (await act(api, "abort", all_matching=True))["more"]
@@ -230,11 +230,11 @@ async def test_a_bare_id_means_one_run(api: Api) -> None:
     assert [each["slug"] for each in data["list"]] == [NOWHERE]
 
 
-async def test_the_reason_of_an_end_is_given_to_programs(house: House, api: Api) -> None:
-    worker = await house.publish()
-    [slug] = await started(house, api, worker)
+async def test_the_reason_of_an_end_is_given_to_programs(app: App, api: Api) -> None:
+    worker = await app.publish()
+    [slug] = await started(app, api, worker)
     reason = Reason.of(ReasonCode.TIMEOUT, seconds=60)
-    await house.execute([], Outcome.TIMEOUT, sentence(reason), reason=reason)
+    await app.execute([], Outcome.TIMEOUT, sentence(reason), reason=reason)
     [item] = (await listed(api, reason="timeout"))["list"]
     assert (item["slug"], item["reason_code"], item["reason_params"], item["error"]) == (
         slug, "timeout", {"seconds": 60}, sentence(reason),
@@ -256,11 +256,9 @@ async def test_a_reason_that_ends_no_run_is_refused_with_those_that_do(api: Api)
     fails(answer, 400, 4000, "reason: there is no reason 'plan_full'; use exit_code, signal,")
 
 
-async def test_a_run_of_an_older_release_has_its_sentence_and_no_hint(
-    house: House, api: Api
-) -> None:
-    [slug] = await started(house, api, await house.publish())
-    await house.execute([], Outcome.INSTALL_FAILED, "stored by an older release")
+async def test_a_run_of_an_older_release_has_its_sentence_and_no_hint(app: App, api: Api) -> None:
+    [slug] = await started(app, api, await app.publish())
+    await app.execute([], Outcome.INSTALL_FAILED, "stored by an older release")
     ended = (await api.get(f"{RUNS}/{slug}")).json()["data"]
     assert (ended["reason"], ended["reason_code"], ended["hint"]) == (
         "stored by an older release", "", None,

@@ -7,7 +7,7 @@ from typing import Any
 from fyke.wire.fyke.estimates import RunOptions
 from support.answers import data_as
 from support.api import Api, fails
-from support.house import House
+from support.app import App
 from support.matrix import INPUT
 
 AT = "/api/fyke/workers/owner~reader/run-options"
@@ -17,8 +17,8 @@ PLAIN = {
 }  # fmt: skip
 
 
-async def test_a_start_that_says_nothing_gets_them(house: House, api: Api) -> None:
-    worker = await house.publish("reader")
+async def test_a_start_that_says_nothing_gets_them(app: App, api: Api) -> None:
+    worker = await app.publish("reader")
     assert (await api.get(AT)).json()["data"] == PLAIN
     wanted = {
         "memory": 1000, "execute_limit_time_seconds": "60",
@@ -33,24 +33,24 @@ async def test_a_start_that_says_nothing_gets_them(house: House, api: Api) -> No
     after = (await api.ok("/api/v1/scraper/run", {"scraper_slug": worker.id, "input": INPUT}))[
         "run_slug"
     ]
-    runs = house.services.runs
-    old, new = [(await runs.get(house.owner, run)).run.limits for run in (before, after)]
+    runs = app.services.runs
+    old, new = [(await runs.get(app.owner, run)).run.limits for run in (before, after)]
     assert (old.memory_mb, old.max_charge_micros) == (512, 0), "what was started keeps its own"
     assert (new.memory_mb, new.timeout_s) == (1024, 60)
     assert (new.max_charge_micros, new.max_traffic_bytes) == (250_000, 2_000_000)
 
 
-async def test_the_next_version_takes_them_over(house: House, api: Api) -> None:
-    await house.publish("reader")
+async def test_the_next_version_takes_them_over(app: App, api: Api) -> None:
+    await app.publish("reader")
     await api.send("PUT", AT, json={"memory": 2048})
-    await house.publish("reader", main="print(2)\n")
-    versions = await house.services.workers.versions(house.owner, "owner/reader")
+    await app.publish("reader", main="print(2)\n")
+    versions = await app.services.workers.versions(app.owner, "owner/reader")
     assert [version.defaults.memory_mb for version in versions] == [2048, 2048]
     assert (await api.send("PUT", AT, json={})).json()["data"] == PLAIN, "what is left out is ours"
 
 
-async def test_they_follow_the_rules_of_a_start_and_are_the_owners(house: House, api: Api) -> None:
-    await house.publish("reader")
+async def test_they_follow_the_rules_of_a_start_and_are_the_owners(app: App, api: Api) -> None:
+    await app.publish("reader")
     for name, value, words in (
         ("memory", 20_000, "memory must be at most 16384"),
         ("max_total_charge", -1, "max_total_charge must be 0 (no limit)"),
@@ -59,5 +59,5 @@ async def test_they_follow_the_rules_of_a_start_and_are_the_owners(house: House,
         fails(await api.send("PUT", AT, json={name: value}), 400, 4000, words)
     for method in ("GET", "PUT"):
         more: dict[str, Any] = {"json": {}} if method == "PUT" else {}
-        answer = await api.send(method, AT, key=house.other_key, **more)
+        answer = await api.send(method, AT, key=app.other_key, **more)
         fails(answer, 401, 4010, "only the owner")

@@ -14,7 +14,7 @@ from fyke.model.results import AttemptBatch
 from fyke.model.run import Outcome
 from fyke.model.runner import AttemptUsage
 from support.api import Api, client, fails, start_body
-from support.house import House, open_house
+from support.app import App, open_app
 
 pytestmark = pytest.mark.anyio
 
@@ -26,17 +26,17 @@ async def data(api: Api, path: str, **more: object) -> dict[str, object]:
     return found
 
 
-async def test_a_failed_run_tells_its_cause_and_the_next_step(
-    api: Api, house: House, run_slug: str
+async def test_a_failed_run_states_its_cause_and_the_next_step(
+    api: Api, app: App, run_slug: str
 ) -> None:
     path = f"/api/fyke/runs/{run_slug}"
     waiting = await data(api, path)
     assert (waiting["state"], waiting["outcome"], waiting["hint"]) == ("ready", "", None)
-    for index, lease in enumerate(await house.begin()):
+    for index, lease in enumerate(await app.begin()):
         line = NewLogEntry(4, lease.attempt.number, "ModuleNotFoundError: No module named 'bs4'", 5)
         lines = [line] if index == 0 else []
-        await house.results.commit([AttemptBatch(run_slug, lease.attempt.id, log=lines)])
-        await house.end(lease, Outcome.EXIT_CODE, "The Worker exited with code 1")
+        await app.results.commit([AttemptBatch(run_slug, lease.attempt.id, log=lines)])
+        await app.end(lease, Outcome.EXIT_CODE, "The Worker exited with code 1")
     ended = await data(api, path)
     assert (ended["state"], ended["outcome"]) == ("failed", "exit_code")
     assert ended["reason"] == "The Worker exited with code 1"
@@ -49,8 +49,8 @@ async def test_a_failed_run_tells_its_cause_and_the_next_step(
     assert [one["content"] for one in errors] == [line.content]
 
 
-async def test_the_log_is_read_from_any_place(api: Api, house: House, run_slug: str) -> None:
-    await house.execute([{"n": 1}], log=[f"line {n}" for n in range(1, 31)])
+async def test_the_log_is_read_from_any_place(api: Api, app: App, run_slug: str) -> None:
+    await app.execute([{"n": 1}], log=[f"line {n}" for n in range(1, 31)])
     path = f"/api/fyke/runs/{run_slug}/log/page"
 
     async def positions(**asked: object) -> list[int]:
@@ -71,15 +71,15 @@ async def test_the_log_is_read_from_any_place(api: Api, house: House, run_slug: 
 
 
 async def test_a_hundred_thousand_lines_are_searched_in_one_request(
-    api: Api, house: House, run_slug: str
+    api: Api, app: App, run_slug: str
 ) -> None:
     """How long that takes is measured by ``bench/console_pages.py``."""
-    [lease, *_] = await house.begin()
+    [lease, *_] = await app.begin()
     lines = [
         NewLogEntry(2 if n % 1000 else 4, lease.attempt.number, f"GET /page/{n} took {n} ms", n)
         for n in range(1, 100_001)
     ]
-    await house.results.commit([AttemptBatch(run_slug, lease.attempt.id, log=lines)])
+    await app.results.commit([AttemptBatch(run_slug, lease.attempt.id, log=lines)])
     path = f"/api/fyke/runs/{run_slug}/log/page"
     found = await data(api, path, params={"search": "page/99999 ", "after": 0})
     assert [line["position"] for line in found["list"]] == [99_999]  # type: ignore[attr-defined]  # a list
@@ -90,20 +90,20 @@ async def test_a_hundred_thousand_lines_are_searched_in_one_request(
 
 async def test_use_is_a_curve_and_lines_that_add_up(tmp_path: Path, templates: Path) -> None:
     prices = Prices(Decimal("0.3"), Decimal("0.07"), Decimal("1.9"))
-    async with open_house(tmp_path, templates, prices=prices) as house:
-        await house.services.accounts.credit(
-            house.owner, house.owner.account_name, usd=Decimal(1000), traffic_mb=Decimal(0)
+    async with open_app(tmp_path, templates, prices=prices) as app:
+        await app.services.accounts.credit(
+            app.owner, app.owner.account_name, usd=Decimal(1000), traffic_mb=Decimal(0)
         )
-        async with client(house.app()) as http:
-            api = Api(http, house.owner_key)
-            worker = await house.publish()
+        async with client(app.asgi()) as http:
+            api = Api(http, app.owner_key)
+            worker = await app.publish()
             started = await api.ok("/api/v1/scraper/run", start_body(worker.id))
             run = started["run_slug"]
-            leases = await house.begin()
+            leases = await app.begin()
             used = AttemptUsage(12_345_678, 900, 5 * 2**20, 4 * 2**20, 3)
             stale = AttemptReport(leases[1].attempt, AttemptUsage(1, 1, 1, 1, 1))
             reports = [AttemptReport(leases[0].attempt, used), stale]
-            await house.attempts.report(reports, 15_000)
+            await app.attempts.report(reports, 15_000)
             path = f"/api/fyke/runs/{run}/usage"
             during = await data(api, path)
             samples = during["samples"]
@@ -113,7 +113,7 @@ async def test_use_is_a_curve_and_lines_that_add_up(tmp_path: Path, templates: P
                 "traffic": 12_345_679, "rows": 4,
             }  # fmt: skip
             for lease in leases:
-                await house.end(lease)
+                await app.end(lease)
             after = await data(api, path)
             lines = after["lines"]
             assert isinstance(lines, list)
@@ -123,10 +123,8 @@ async def test_use_is_a_curve_and_lines_that_add_up(tmp_path: Path, templates: P
             assert len(after["samples"]) > len(samples) - 1  # type: ignore[arg-type]  # a list
 
 
-async def test_subtasks_tell_their_input_and_attempts(
-    api: Api, house: House, run_slug: str
-) -> None:
-    await house.execute([{"n": 1}], Outcome.TIMEOUT, "too long")
+async def test_subtasks_show_their_input_and_attempts(api: Api, app: App, run_slug: str) -> None:
+    await app.execute([{"n": 1}], Outcome.TIMEOUT, "too long")
     found = await data(api, f"/api/fyke/runs/{run_slug}/subtasks", params={"limit": 1, "offset": 1})
     assert found["count"] == 2
     [second] = found["list"]  # type: ignore[misc]  # a list
@@ -138,7 +136,7 @@ async def test_subtasks_tell_their_input_and_attempts(
     )  # fmt: skip
 
 
-async def test_a_link_is_made_listed_and_revoked(api: Api, house: House, run_slug: str) -> None:
+async def test_a_link_is_made_listed_and_revoked(api: Api, app: App, run_slug: str) -> None:
     path = f"/api/fyke/runs/{run_slug}/shares"
     made = await api.ok(path, {"days": 3, "log": True})
     assert made["url"].startswith("http://127.0.0.1:8100/shared/")
@@ -146,11 +144,11 @@ async def test_a_link_is_made_listed_and_revoked(api: Api, house: House, run_slu
     assert made["expires_at"] - made["created_at"] == 3 * 24 * 3600
     assert (await data(api, path))["list"] == [made]
     token = made["url"].rpartition("/")[2]
-    assert (await house.services.shares.open(token)).run.id == run_slug
+    assert (await app.services.shares.open(token)).run.id == run_slug
     for days in (0, 366, -1):
         fails(await api.post(path, {"days": days}), 400, 4000, "days must be 1 to 365")
     fails(await api.send("DELETE", f"/api/fyke/shares/{run_slug}"), 404, 4040)
-    stranger = await api.send("DELETE", f"/api/fyke/shares/{made['id']}", key=house.other_key)
+    stranger = await api.send("DELETE", f"/api/fyke/shares/{made['id']}", key=app.other_key)
     fails(stranger, 404, 4040)
     gone = await api.send("DELETE", f"/api/fyke/shares/{made['id']}")
     assert gone.status_code == 200

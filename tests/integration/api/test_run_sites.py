@@ -11,23 +11,23 @@ from fyke.model.runner import AttemptUsage
 from fyke.wire.fyke.runs import SiteList
 from support.answers import data_as
 from support.api import Api, fails, start_body
-from support.house import SCHEMA, House
+from support.app import SCHEMA, App
 from support.projects import python_project
 
 
-async def test_sites_are_shown_as_reported_and_summed_at_the_end(house: House, api: Api) -> None:
+async def test_sites_are_shown_as_reported_and_summed_at_the_end(app: App, api: Api) -> None:
     declared = json.dumps({"egress": ["a.example"]})
     data = python_project("print(1)\n", schema=SCHEMA, **{"fyke.json": declared})
-    worker, _, _ = await house.services.workers.publish(house.owner, data, name="reader")
+    worker, _, _ = await app.services.workers.publish(app.owner, data, name="reader")
     run = (await api.ok("/api/v1/scraper/run", start_body(worker.id)))["run_slug"]
     at = f"/api/fyke/runs/{run}/sites"
     assert (await api.get(at)).json()["data"] == {"list": [], "egress": ["a.example"]}
 
-    first, second = await house.begin()
+    first, second = await app.begin()
     wanted = SiteTraffic("www.a.example", requests=2, bytes_up=10, bytes_down=200, failures=1)
     barred = SiteTraffic("b.example", refused=3)
     private = SiteTraffic("10.0.0.1", refused=1)
-    await house.attempts.report(
+    await app.attempts.report(
         [AttemptReport(first.attempt, AttemptUsage(), (wanted, barred))], 60_000
     )
     answer = await api.get(at)
@@ -40,15 +40,13 @@ async def test_sites_are_shown_as_reported_and_summed_at_the_end(house: House, a
         ("b.example", 3, "undeclared")
     ]
 
-    await house.attempts.ended(
+    await app.attempts.ended(
         first.attempt, SUCCESS, AttemptUsage(), actor="test", sites=(wanted, private)
     )
-    await house.attempts.ended(
-        second.attempt, SUCCESS, AttemptUsage(), actor="test", sites=(wanted,)
-    )
+    await app.attempts.ended(second.attempt, SUCCESS, AttemptUsage(), actor="test", sites=(wanted,))
     shown = (await api.get(at)).json()["data"]["list"]
     assert [(one["domain"], one["requests"], one["why"]) for one in shown] == [
         ("www.a.example", 4, ""),
         ("10.0.0.1", 0, "not_public"),
     ]
-    fails(await api.get(at, key=house.other_key), 404, 70001, "does not exist")
+    fails(await api.get(at, key=app.other_key), 404, 70001, "does not exist")

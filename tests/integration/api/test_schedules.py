@@ -11,16 +11,16 @@ import pytest
 from fyke.wire.fyke import schedules as wire
 from support.answers import reads_as
 from support.api import Api, fails
-from support.house import House
+from support.app import App
 
 pytestmark = pytest.mark.anyio
 
 WRAPPED = {"parameters": {"custom": {"urls": [{"url": "https://a.example"}]}}}
 
 
-async def a_task(house: House) -> str:
-    worker = await house.publish()
-    task = await house.services.tasks.create(house.owner, worker.id, "Daily", WRAPPED, None)
+async def a_task(app: App) -> str:
+    worker = await app.publish()
+    task = await app.services.tasks.create(app.owner, worker.id, "Daily", WRAPPED, None)
     return f"/api/fyke/tasks/{task.id}/schedule"
 
 
@@ -28,8 +28,8 @@ async def put(api: Api, path: str, **body: Any) -> Any:
     return await api.send("PUT", path, json=body)
 
 
-async def test_a_schedule_is_set_read_and_removed(house: House, api: Api) -> None:
-    path = await a_task(house)
+async def test_a_schedule_is_set_read_and_removed(app: App, api: Api) -> None:
+    path = await a_task(app)
     fails(await api.get(path), 404, 4040)
     set_to = await put(
         api, path, kind="cron", cron=" */15  8-18 * * 1-5", time_zone="America/New_York",
@@ -55,9 +55,9 @@ async def test_a_schedule_is_set_read_and_removed(house: House, api: Api) -> Non
 
 
 async def test_setting_replaces_all_and_keeps_the_time_of_an_unchanged_plan(
-    house: House, api: Api
+    app: App, api: Api
 ) -> None:
-    path = await a_task(house)
+    path = await a_task(app)
     first = (await put(api, path, kind="interval", every=3600)).json()["data"]
     again = (await put(api, path, kind="interval", every=3600, overlap="queue")).json()["data"]
     assert (again["next_at"], again["overlap"]) == (first["next_at"], "queue")
@@ -87,16 +87,16 @@ async def test_setting_replaces_all_and_keeps_the_time_of_an_unchanged_plan(
         ({"kind": "daily", "time": "09:00", "enabled": "maybe"}, ["enabled must be true"]),
     ],
 )
-async def test_what_cannot_be_honoured_is_refused(
-    house: House, api: Api, body: dict[str, Any], words: list[str]
+async def test_schedules_that_cannot_be_honoured_are_refused(
+    app: App, api: Api, body: dict[str, Any], words: list[str]
 ) -> None:
-    path = await a_task(house)
+    path = await a_task(app)
     fails(await put(api, path, **body), 400, 4000, *words)
     fails(await api.get(path), 404, 4040)
 
 
-async def test_the_next_times_of_a_saved_and_of_an_unsaved_schedule(house: House, api: Api) -> None:
-    path = await a_task(house)
+async def test_the_next_times_of_a_saved_and_of_an_unsaved_schedule(app: App, api: Api) -> None:
+    path = await a_task(app)
     fails(await api.get(f"{path}/next"), 404, 4040)
     query = "kind=monthly&day=31&time=10:00&time_zone=Europe/Berlin&count=12"
     answer = await api.get(f"{path}/next?{query}")
@@ -118,10 +118,8 @@ async def test_the_next_times_of_a_saved_and_of_an_unsaved_schedule(house: House
     fails(await api.get(f"{path}/next?kind=interval&every=5"), 400, 4000, "every")
 
 
-async def test_the_accounts_zone_moves_the_schedules_without_their_own(
-    house: House, api: Api
-) -> None:
-    path = await a_task(house)
+async def test_the_accounts_zone_moves_the_schedules_without_their_own(app: App, api: Api) -> None:
+    path = await a_task(app)
     before = (await put(api, path, kind="daily", time="12:00")).json()["data"]
     assert (before["time_zone"], before["zone_of_account"]) == ("UTC", True)
     zone = {"time_zone": "Asia/Kolkata"}
@@ -139,18 +137,18 @@ async def test_the_accounts_zone_moves_the_schedules_without_their_own(
         fails(answer, 400, 4000, "time_zone")
 
 
-async def test_another_accounts_schedule_looks_like_none(house: House, api: Api) -> None:
-    path = await a_task(house)
+async def test_another_accounts_schedule_looks_like_none(app: App, api: Api) -> None:
+    path = await a_task(app)
     await put(api, path, kind="daily", time="09:00")
     for method, tail, body in (
         ("GET", "", None), ("DELETE", "", None), ("PUT", "", {"kind": "daily", "time": "09:00"}),
         ("GET", "/next", None), ("GET", "/fires", None),
     ):  # fmt: skip
-        fails(await api.send(method, path + tail, json=body, key=house.other_key), 404, 60001)
+        fails(await api.send(method, path + tail, json=body, key=app.other_key), 404, 60001)
 
 
-async def test_a_schedule_without_a_past_has_no_fires(house: House, api: Api) -> None:
-    path = await a_task(house)
+async def test_a_schedule_without_a_past_has_no_fires(app: App, api: Api) -> None:
+    path = await a_task(app)
     fails(await api.get(f"{path}/fires"), 404, 4040)
     await put(api, path, kind="daily", time="09:00")
     data = (await api.get(f"{path}/fires")).json()["data"]

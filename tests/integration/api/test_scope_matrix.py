@@ -10,76 +10,74 @@ import pytest
 from fyke.api.envelope import V2_PREFIX
 from fyke.model.account import ALL_SCOPES, Scope
 from support.api import Api, client
-from support.estate import NOWHERE, Estate, archive, records
-from support.house import House
-from support.matrix import ENTRIES, Door
+from support.app import App
+from support.matrix import ENTRIES, Access
+from support.owned_objects import ABSENT_ID, OwnedObjects, archive, records
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def estate(house: House) -> AsyncIterator[Estate]:
-    async with client(house.app(guesses=100_000)) as http:
-        built = Estate(house, Api(http, house.owner_key), archive())
+async def objects(app: App) -> AsyncIterator[OwnedObjects]:
+    async with client(app.asgi(guesses=100_000)) as http:
+        built = OwnedObjects(app, Api(http, app.owner_key), archive())
         await built.build()
         yield built
 
 
-def scopes_of_routes(house: House) -> dict[str, frozenset[Scope]]:
+def scopes_of_routes(app: App) -> dict[str, frozenset[Scope]]:
     """The scopes of each operation, also by its other paths, and of HEAD beside GET."""
     return {
         f"{method} {path}": each.says.scopes
-        for each in house.app().operations
+        for each in app.asgi().operations
         for method in (("GET", "HEAD") if each.method == "GET" else (each.method,))
         for path in (each.path, *each.says.aliases)
     }
 
 
-async def keys(
-    house: House, kind: str, scopes: list[frozenset[Scope]]
-) -> dict[frozenset[Scope], str]:
-    accounts = house.services.accounts
+async def keys(app: App, kind: str, scopes: list[frozenset[Scope]]) -> dict[frozenset[Scope], str]:
+    accounts = app.services.accounts
     made = {}
     for number, each in enumerate(scopes):
-        new = await accounts.create_key(house.owner, f"{kind} {number}", scopes=each)
+        new = await accounts.create_key(app.owner, f"{kind} {number}", scopes=each)
         made[each] = new.key
     return made
 
 
 async def test_a_key_does_what_it_was_made_for_and_nothing_else(
-    estate: Estate, tmp_path: Path
+    objects: OwnedObjects, tmp_path: Path
 ) -> None:
-    closed = [route for route, entry in ENTRIES.items() if entry.door is not Door.PUBLIC]
-    declared = scopes_of_routes(estate.house)
+    closed = [route for route, entry in ENTRIES.items() if entry.access is not Access.PUBLIC]
+    declared = scopes_of_routes(objects.app)
     needed = {route: declared[route] for route in closed}
-    enough = await keys(estate.house, "enough", sorted(set(needed.values()), key=sorted))
-    lacking = await keys(estate.house, "lacking", [ALL_SCOPES - {scope} for scope in Scope])
+    enough = await keys(objects.app, "enough", sorted(set(needed.values()), key=sorted))
+    lacking = await keys(objects.app, "lacking", [ALL_SCOPES - {scope} for scope in Scope])
     for key in (*enough.values(), *lacking.values()):
-        await estate.api.get("/api/v2/workers", key=key)  # notes the first use
+        await objects.api.get("/api/v2/workers", key=key)  # notes the first use
     before = records(tmp_path)
     for route, scopes in needed.items():
         entry = ENTRIES[route]
         for missing in scopes:
             key = lacking[ALL_SCOPES - {missing}]
-            answer = await estate.ask(route, entry, estate.values(entry), key)
+            answer = await objects.ask(route, entry, objects.values(entry), key)
             assert answer.status_code == (403 if V2_PREFIX in route else 401), route
             assert not answer.content or f'the scope \\"{missing}\\"' in answer.text, route
     assert records(tmp_path) == before
     for route, scopes in needed.items():
         entry = ENTRIES[route]
-        absent = dict.fromkeys(entry.names, NOWHERE)
-        answer = await estate.ask(route, entry, absent, enough[scopes])
+        absent = dict.fromkeys(entry.names, ABSENT_ID)
+        answer = await objects.ask(route, entry, absent, enough[scopes])
         assert "scope" not in answer.text, route
 
 
-async def test_a_key_that_may_not_read_sees_what_everybody_sees(estate: Estate) -> None:
-    found = await keys(estate.house, "run", [frozenset({Scope.RUN})])
+async def test_a_key_without_the_read_scope_sees_what_is_public(objects: OwnedObjects) -> None:
+    found = await keys(objects.app, "run", [frozenset({Scope.RUN})])
     [key] = found.values()
     query = {"search": "hidden"}
 
     async def seen(with_key: str | None) -> object:
         headers = {"api-key": with_key} if with_key else {}
-        answer = await estate.api.http.get("/api/store", params=query, headers=headers)
+        answer = await objects.api.http.get("/api/store", params=query, headers=headers)
         return answer.json()["data"]
 
-    assert await seen(key) == await seen(None) != await seen(estate.house.owner_key)
+    assert await seen(key) == await seen(None) != await seen(objects.app.owner_key)

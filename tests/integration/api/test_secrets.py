@@ -21,7 +21,7 @@ from fyke.model.run import Origin
 from fyke.wire.fyke.secrets import WorkerSecret, WorkerSecretList
 from support.answers import reads_as
 from support.api import Api, fails
-from support.house import SECRET, House
+from support.app import SECRET, App
 from support.matrix import INPUT
 from support.projects import python_project
 
@@ -31,14 +31,14 @@ VALUE = "canary: p@ss wörd"
 AT = "/api/fyke/workers/owner~reader/secrets"
 
 
-def giving(house: House, master: bytes = SECRET, clock: Any = None) -> RunSecrets:
-    return RunSecrets(house.storage, Sealer(master), clock or SystemClock())
+def run_secrets(app: App, master: bytes = SECRET, clock: Any = None) -> RunSecrets:
+    return RunSecrets(app.storage, Sealer(master), clock or SystemClock())
 
 
-async def given_to(house: House, caller: Caller, worker_id: str, **more: Any) -> InjectedSecrets:
-    """What a run of the worker by this account gets."""
-    run = await house.services.runs.start(caller, _start(worker_id))
-    return await giving(house, **more).of(run)
+async def given_to(app: App, caller: Caller, worker_id: str, **more: Any) -> InjectedSecrets:
+    """Return the secrets that a run of the worker by this account gets."""
+    run = await app.services.runs.start(caller, _start(worker_id))
+    return await run_secrets(app, **more).of(run)
 
 
 def _start(worker_id: str) -> StartRequest:
@@ -55,14 +55,14 @@ def in_files(folder: Path, value: str) -> list[str]:
     return found
 
 
-async def test_it_is_set_listed_replaced_and_removed(house: House, api: Api) -> None:
-    await house.publish("reader")
+async def test_it_is_set_listed_replaced_and_removed(app: App, api: Api) -> None:
+    await app.publish("reader")
     assert (await api.get(AT)).json()["data"] == {"list": [], "needed": [], "missing": []}
     answer = await api.send("PUT", f"{AT}/LOGIN", json={"value": VALUE})
     reads_as(WorkerSecret, answer)
     item = answer.json()["data"]
     assert (item["name"], item["used_at"], item["readable"]) == ("LOGIN", 0, True)
-    assert item["set_by"] == house.owner.user_name and item["set_at"] > 1_700_000_000
+    assert item["set_by"] == app.owner.user_name and item["set_at"] > 1_700_000_000
     await api.send("PUT", f"{AT}/COOKIES", json={"value": "a=b; c=d"})
     await api.send("PUT", f"{AT}/LOGIN", json={"value": VALUE + "2"})
     listed = await api.get(AT)
@@ -73,23 +73,23 @@ async def test_it_is_set_listed_replaced_and_removed(house: House, api: Api) -> 
     assert [one["name"] for one in (await api.get(AT)).json()["data"]["list"]] == ["LOGIN"]
 
 
-async def test_no_answer_no_audit_entry_and_no_file_holds_a_value(
-    house: House, api: Api, tmp_path: Path
+async def test_no_answer_no_audit_entry_and_no_file_contains_a_value(
+    app: App, api: Api, tmp_path: Path
 ) -> None:
-    worker = await house.publish("reader")
+    worker = await app.publish("reader")
     seen = ""
     for name, value in (
         ("LOGIN", VALUE), ("LOGIN", VALUE + " changed"), ("PATH", VALUE), ("low", VALUE),
         ("LOGIN", VALUE + "\0"), ("LOGIN", VALUE * 2000), ("LOGIN", [VALUE]), ("LOGIN", None),
     ):  # fmt: skip
         seen += (await api.send("PUT", f"{AT}/{name}", json={"value": value})).text
-    await given_to(house, house.owner, worker.id)
+    await given_to(app, app.owner, worker.id)
     for path in (AT, "/api/fyke/audit", "/api/fyke/workers", "/api/fyke/catalog"):
         seen += (await api.get(path)).text
     seen += (await api.send("DELETE", f"{AT}/LOGIN")).text
     acts = (await api.get("/api/fyke/audit")).json()["data"]["list"]
-    told = [(a["action"], a["target"], a["detail"]) for a in acts if "secret" in a["action"]]
-    assert told == [
+    shown = [(a["action"], a["target"], a["detail"]) for a in acts if "secret" in a["action"]]
+    assert shown == [
         ("secret.delete", "owner/reader", "LOGIN"),
         ("secret.set", "owner/reader", "LOGIN, replaced"),
         ("secret.set", "owner/reader", "LOGIN"),
@@ -98,8 +98,8 @@ async def test_no_answer_no_audit_entry_and_no_file_holds_a_value(
     assert in_files(tmp_path, VALUE) == []
 
 
-async def test_the_rules_are_told(house: House, api: Api) -> None:
-    await house.publish("reader")
+async def test_refusals_name_the_rule(app: App, api: Api) -> None:
+    await app.publish("reader")
     for name, value, words in (
         ("login", VALUE, "1 to 64 characters"),
         ("LD_PRELOAD", VALUE, "put a word of your own before it"),
@@ -115,83 +115,85 @@ async def test_the_rules_are_told(house: House, api: Api) -> None:
     assert (await api.get(AT)).json()["data"] == {"list": [], "needed": [], "missing": []}
 
 
-async def test_there_are_at_most_fifty_for_a_worker(house: House) -> None:
-    first, second = await house.publish("reader"), await house.publish("second")
-    put = house.services.secrets.put
+async def test_there_are_at_most_fifty_for_a_worker(app: App) -> None:
+    first, second = await app.publish("reader"), await app.publish("second")
+    put = app.services.secrets.put
     for number in range(50):
-        await put(house.owner, first.id, f"S{number}", VALUE)
+        await put(app.owner, first.id, f"S{number}", VALUE)
     with pytest.raises(Refused, match="at most 50"):
-        await put(house.owner, first.id, "ONE_MORE", VALUE)
-    await put(house.owner, first.id, "S7", VALUE)
-    await put(house.owner, second.id, "ONE_MORE", VALUE)
-    await put(house.other, first.id, "ONE_MORE", VALUE)
+        await put(app.owner, first.id, "ONE_MORE", VALUE)
+    await put(app.owner, first.id, "S7", VALUE)
+    await put(app.owner, second.id, "ONE_MORE", VALUE)
+    await put(app.other, first.id, "ONE_MORE", VALUE)
 
 
-async def test_a_run_gets_those_of_its_account_for_its_worker_and_no_others(house: House) -> None:
+async def test_a_run_gets_those_of_its_account_for_its_worker_and_no_others(
+    app: App,
+) -> None:
     """Two accounts, each with a public worker and secrets for both: four kinds of runs."""
-    accounts = {"owner": house.owner, "other": house.other}
+    accounts = {"owner": app.owner, "other": app.other}
     workers = {
-        name: await house.publish(f"of-{name}", caller=caller) for name, caller in accounts.items()
+        name: await app.publish(f"of-{name}", caller=caller) for name, caller in accounts.items()
     }
     pairs = list(itertools.product(accounts, workers))
     for account, worker in pairs:
         for name in ("LOGIN", f"ONLY_{account}_{worker}".upper()):
             value = f"{name} of {account} for {worker}"
-            await house.services.secrets.put(accounts[account], workers[worker].id, name, value)
+            await app.services.secrets.put(accounts[account], workers[worker].id, name, value)
     for account, worker in pairs:
-        given = await given_to(house, accounts[account], workers[worker].id)
+        given = await given_to(app, accounts[account], workers[worker].id)
         assert given.environment == {
             name: f"{name} of {account} for {worker}"
             for name in ("LOGIN", f"ONLY_{account}_{worker}".upper())
         }
-    third = await house.publish("third")
-    assert (await given_to(house, house.owner, third.id)) == InjectedSecrets()
-    await house.services.secrets.remove(house.owner, workers["other"].id, "LOGIN")
-    given = await given_to(house, house.owner, workers["other"].id)
+    third = await app.publish("third")
+    assert (await given_to(app, app.owner, third.id)) == InjectedSecrets()
+    await app.services.secrets.remove(app.owner, workers["other"].id, "LOGIN")
+    given = await given_to(app, app.owner, workers["other"].id)
     assert list(given.environment) == ["ONLY_OWNER_OTHER"]
 
 
-async def test_a_row_that_is_moved_in_the_database_does_not_open(house: House) -> None:
-    first, second = await house.publish("reader"), await house.publish("second")
-    secrets, owner, other = house.services.secrets, house.owner, house.other
+async def test_a_row_that_is_moved_in_the_database_does_not_open(app: App) -> None:
+    first, second = await app.publish("reader"), await app.publish("second")
+    secrets, owner, other = app.services.secrets, app.owner, app.other
     await secrets.put(owner, first.id, "LOGIN", VALUE)
-    [mine] = await house.storage.read(lambda tx: tx.secrets.of(owner.account_id, first.id))
+    [mine] = await app.storage.read(lambda tx: tx.secrets.of(owner.account_id, first.id))
     for moved in (
         replace(mine, account_id=other.account_id),
         replace(mine, worker_id=second.id),
         replace(mine, name="RENAMED"),
     ):
-        await house.storage.write(lambda tx, moved=moved: tx.secrets.put(moved))
+        await app.storage.write(lambda tx, moved=moved: tx.secrets.put(moved))
     for caller, worker, name in ((other, first, "LOGIN"), (owner, second, "LOGIN")):
-        given = await given_to(house, caller, worker.id)
+        given = await given_to(app, caller, worker.id)
         assert (given.environment, given.lacking, given.masker) == ({}, (name,), None)
         [view] = (await secrets.look(caller, worker.id)).secrets
         assert not view.readable
-    given = await given_to(house, owner, first.id)
+    given = await given_to(app, owner, first.id)
     assert (given.environment, given.lacking) == ({"LOGIN": VALUE}, ("RENAMED",))
 
 
-async def test_without_its_key_an_installation_says_so_and_goes_on(house: House) -> None:
-    worker = await house.publish("reader")
-    await house.services.secrets.put(house.owner, worker.id, "LOGIN", VALUE)
-    given = await given_to(house, house.owner, worker.id, master=b"another" * 5)
+async def test_without_its_key_an_installation_says_so_and_goes_on(app: App) -> None:
+    worker = await app.publish("reader")
+    await app.services.secrets.put(app.owner, worker.id, "LOGIN", VALUE)
+    given = await given_to(app, app.owner, worker.id, master=b"another" * 5)
     assert (given.environment, given.lacking, given.masker) == ({}, ("LOGIN",), None)
-    restored = type(house.services.secrets)(house.storage, Sealer(b"another" * 5))
-    [view] = (await restored.look(house.owner, worker.id)).secrets
+    restored = type(app.services.secrets)(app.storage, Sealer(b"another" * 5))
+    [view] = (await restored.look(app.owner, worker.id)).secrets
     assert (view.name, view.readable) == ("LOGIN", False)
-    await restored.put(house.owner, worker.id, "LOGIN", VALUE)
-    assert (await given_to(house, house.owner, worker.id, master=b"another" * 5)).environment
+    await restored.put(app.owner, worker.id, "LOGIN", VALUE)
+    assert (await given_to(app, app.owner, worker.id, master=b"another" * 5)).environment
 
 
-async def test_use_is_noted_once_a_minute(house: House, api: Api) -> None:
-    worker = await house.publish("reader")
-    await house.services.secrets.put(house.owner, worker.id, "LOGIN", VALUE)
-    run = await house.services.runs.start(house.owner, _start(worker.id))
+async def test_use_is_noted_once_a_minute(app: App, api: Api) -> None:
+    worker = await app.publish("reader")
+    await app.services.secrets.put(app.owner, worker.id, "LOGIN", VALUE)
+    run = await app.services.runs.start(app.owner, _start(worker.id))
     clock = ManualClock(SystemClock().now_ms())
-    secrets = giving(house, clock=clock)
+    secrets = run_secrets(app, clock=clock)
 
     async def used() -> int:
-        return (await house.services.secrets.look(house.owner, worker.id)).secrets[0].used_at
+        return (await app.services.secrets.look(app.owner, worker.id)).secrets[0].used_at
 
     assert await used() == 0
     await secrets.of(run)
@@ -205,48 +207,50 @@ async def test_use_is_noted_once_a_minute(house: House, api: Api) -> None:
     assert (await api.get(AT)).json()["data"]["list"][0]["used_at"] > 0
 
 
-async def test_they_go_with_the_worker_and_can_go_without_it(house: House) -> None:
-    secrets = house.services.secrets
-    theirs = await house.publish("theirs", caller=house.other)
-    await secrets.put(house.owner, theirs.id, "LOGIN", VALUE)
-    await secrets.put(house.other, theirs.id, "LOGIN", VALUE)
-    await house.services.reviews.unshare(house.other, theirs.id)
+async def test_they_go_with_the_worker_and_can_go_without_it(app: App) -> None:
+    secrets = app.services.secrets
+    theirs = await app.publish("theirs", caller=app.other)
+    await secrets.put(app.owner, theirs.id, "LOGIN", VALUE)
+    await secrets.put(app.other, theirs.id, "LOGIN", VALUE)
+    await app.services.reviews.unshare(app.other, theirs.id)
     with pytest.raises(WorkerNotFound):
-        await secrets.put(house.owner, theirs.id, "SECOND", VALUE)
+        await secrets.put(app.owner, theirs.id, "SECOND", VALUE)
     for ref in (theirs.id, "other/theirs"):
-        assert [one.name for one in (await secrets.look(house.owner, ref)).secrets] == ["LOGIN"]
-    await secrets.remove(house.owner, "other/theirs", "LOGIN")
+        assert [one.name for one in (await secrets.look(app.owner, ref)).secrets] == ["LOGIN"]
+    await secrets.remove(app.owner, "other/theirs", "LOGIN")
     with pytest.raises(WorkerNotFound):
-        await secrets.look(house.owner, theirs.id)
-    await house.services.removal.delete(house.other, theirs.id)
-    left = await house.storage.read(lambda tx: tx.secrets.of(house.other.account_id, theirs.id))
+        await secrets.look(app.owner, theirs.id)
+    await app.services.removal.delete(app.other, theirs.id)
+    left = await app.storage.read(lambda tx: tx.secrets.of(app.other.account_id, theirs.id))
     assert left == []
 
 
-async def test_what_there_is_not_cannot_be_removed(house: House) -> None:
-    worker = await house.publish("reader")
-    await house.services.secrets.put(house.other, worker.id, "LOGIN", VALUE)
+async def test_a_missing_secret_cannot_be_removed(app: App) -> None:
+    worker = await app.publish("reader")
+    await app.services.secrets.put(app.other, worker.id, "LOGIN", VALUE)
     with pytest.raises(NotFound):
-        await house.services.secrets.remove(house.owner, worker.id, "LOGIN")
+        await app.services.secrets.remove(app.owner, worker.id, "LOGIN")
 
 
-async def test_what_a_version_needs_is_told_while_it_is_missing(house: House, api: Api) -> None:
+async def test_secrets_that_a_version_needs_are_named_while_they_are_missing(
+    app: App, api: Api
+) -> None:
     named = json.dumps({"secrets": ["LOGIN", "TOKEN"]})
     data = python_project("print(1)\n", **{"fyke.json": named})
-    worker, version, _ = await house.services.workers.publish(
-        house.owner, data, name="reader", title="Reader", public=True
+    worker, version, _ = await app.services.workers.publish(
+        app.owner, data, name="reader", title="Reader", public=True
     )
     assert version.secrets == ("LOGIN", "TOKEN")
 
     async def missing(key: str = "") -> list[str]:
-        told = (await api.get(AT, key=key)).json()["data"]
-        assert told["needed"] == ["LOGIN", "TOKEN"]
-        return list(told["missing"])
+        shown = (await api.get(AT, key=key)).json()["data"]
+        assert shown["needed"] == ["LOGIN", "TOKEN"]
+        return list(shown["missing"])
 
     assert await missing() == ["LOGIN", "TOKEN"]
-    await house.services.secrets.put(house.owner, worker.id, "TOKEN", VALUE)
-    await house.services.secrets.put(house.owner, worker.id, "MORE", VALUE)
+    await app.services.secrets.put(app.owner, worker.id, "TOKEN", VALUE)
+    await app.services.secrets.put(app.owner, worker.id, "MORE", VALUE)
     assert await missing() == ["LOGIN"]
-    assert await missing(house.other_key) == ["LOGIN", "TOKEN"]
-    elsewhere = type(house.services.secrets)(house.storage, Sealer(b"another" * 5))
-    assert (await elsewhere.look(house.owner, worker.id)).lacking == ("LOGIN", "TOKEN")
+    assert await missing(app.other_key) == ["LOGIN", "TOKEN"]
+    elsewhere = type(app.services.secrets)(app.storage, Sealer(b"another" * 5))
+    assert (await elsewhere.look(app.owner, worker.id)).lacking == ("LOGIN", "TOKEN")

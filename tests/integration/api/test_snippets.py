@@ -34,28 +34,28 @@ COMMANDS = {
 @pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory, templates: Path) -> Iterator[Served]:
     with served(tmp_path_factory.mktemp("served"), templates) as server:
-        server.do(server.house.publish())
+        server.do(server.app.publish())
         yield server
 
 
 async def newest_input(server: Served) -> Any:
-    house = server.house
-    _, found = await house.storage.read(
-        lambda tx: tx.runs.page(house.owner.account_id, RunFilter(), offset=0, limit=1)
+    app = server.app
+    _, found = await app.storage.read(
+        lambda tx: tx.runs.page(app.owner.account_id, RunFilter(), offset=0, limit=1)
     )
     return found[0].id, json.loads(found[0].input_json)
 
 
 def hold(live: Served, language: str, folder: Path, custom: dict[str, Any]) -> None:
     whole = {"parameters": {"system": {"memory": 1024}, "custom": custom}}
-    start = Start(live.base_url, live.house.owner.account_name, "reader", whole)
+    start = Start(live.base_url, live.app.owner.account_name, "reader", whole)
     name = next(each.file for each in LANGUAGES if each.id == language)
     (folder / name).write_text(snippet(language, start), encoding="utf-8")
     (folder / FILE).write_text(body_text(start), encoding="utf-8")
     done = subprocess.run(
         [*COMMANDS[language], name],
         cwd=folder,
-        env={**os.environ, "FYKE_KEY": live.house.owner_key},
+        env={**os.environ, "FYKE_KEY": live.app.owner_key},
         capture_output=True,
         timeout=110,
         check=False,

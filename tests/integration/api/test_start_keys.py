@@ -10,7 +10,7 @@ import pytest
 from fyke.api.media import SAMPLE_ULID
 from fyke.model.run import RunFilter
 from support.api import Api, fails, start_body
-from support.house import House
+from support.app import App
 
 pytestmark = pytest.mark.anyio
 
@@ -20,8 +20,8 @@ REPLAYED = "idempotency-replayed"
 NO_RUN = "01HFXXXXXXXXXXXXXXXXXXXXXX"
 
 
-async def runs_of(house: House) -> int:
-    count, _ = await house.services.runs.list(house.owner, RunFilter(), offset=0, limit=1)
+async def runs_of(app: App) -> int:
+    count, _ = await app.services.runs.list(app.owner, RunFilter(), offset=0, limit=1)
     return count
 
 
@@ -29,126 +29,124 @@ def body_v2(**more: Any) -> dict[str, Any]:
     return {"input": start_body("")["input"]} | more
 
 
-async def test_fifty_starts_at_once_with_one_key_are_one_run(house: House, api: Api) -> None:
-    worker = await house.publish()
+async def test_fifty_starts_at_once_with_one_key_are_one_run(app: App, api: Api) -> None:
+    worker = await app.publish()
     answers = await asyncio.gather(
         *(api.ok(RUN, start_body(worker.id), headers=KEY) for _ in range(50))
     )
     assert len({answer["run_slug"] for answer in answers}) == 1
-    assert await runs_of(house) == 1
+    assert await runs_of(app) == 1
 
 
-async def test_without_the_header_every_post_is_a_run(house: House, api: Api) -> None:
-    worker = await house.publish()
+async def test_without_the_header_every_post_is_a_run(app: App, api: Api) -> None:
+    worker = await app.publish()
     slugs = [(await api.ok(RUN, start_body(worker.id)))["run_slug"] for _ in range(2)]
     assert len(set(slugs)) == 2
 
 
-async def test_another_request_with_the_same_key_is_refused(house: House, api: Api) -> None:
-    worker = await house.publish()
+async def test_another_request_with_the_same_key_is_refused(app: App, api: Api) -> None:
+    worker = await app.publish()
     await api.ok(RUN, start_body(worker.id), headers=KEY)
     other = start_body(worker.id, is_async=False)
     fails(await api.post(RUN, other, headers=KEY), 409, 4000, "Idempotency-Key", "new key")
     path = f"/api/v2/workers/{worker.id}/runs"
     fails(await api.post(path, body_v2(), headers=KEY), 409, 11000, "Idempotency-Key")
-    assert await runs_of(house) == 1
+    assert await runs_of(app) == 1
 
 
-async def test_the_same_key_of_another_account_is_another_key(house: House, api: Api) -> None:
-    worker = await house.publish()
+async def test_the_same_key_of_another_account_is_another_key(app: App, api: Api) -> None:
+    worker = await app.publish()
     mine = await api.ok(RUN, start_body(worker.id), headers=KEY)
-    theirs = await api.ok(RUN, start_body(worker.id), headers=KEY, key=house.other_key)
+    theirs = await api.ok(RUN, start_body(worker.id), headers=KEY, key=app.other_key)
     assert mine != theirs
 
 
 @pytest.mark.parametrize(
     "text", ["", "k" * 256, "tab\tkey", "n\u00e9e".encode("latin-1"), "bell\x7f"], ids=repr
 )
-async def test_what_cannot_be_a_key_is_refused(house: House, api: Api, text: Any) -> None:
-    worker = await house.publish()
+async def test_invalid_start_keys_are_refused(app: App, api: Api, text: Any) -> None:
+    worker = await app.publish()
     headers = {"idempotency-key": text}
     fails(await api.post(RUN, start_body(worker.id), headers=headers), 400, 4000, "Idempotency-Key")
     path = f"/api/v2/workers/{worker.id}/runs"
     fails(await api.post(path, body_v2(), headers=headers), 422, 11000, "1 to 255 printable")
-    assert await runs_of(house) == 0
+    assert await runs_of(app) == 0
 
 
 @pytest.mark.parametrize(
     "text",
     ["<string>", "<uuid>", "string", "String", "{{key}}", "${KEY}", "$KEY", SAMPLE_ULID],
 )
-async def test_a_placeholder_of_a_generator_is_no_key(house: House, api: Api, text: str) -> None:
-    worker = await house.publish()
+async def test_a_placeholder_of_a_generator_is_no_key(app: App, api: Api, text: str) -> None:
+    worker = await app.publish()
     headers = {"idempotency-key": text}
     answer = await api.post(RUN, start_body(worker.id), headers=headers)
     fails(answer, 400, 4000, "Idempotency-Key", "placeholder", "leave the header out")
     path = f"/api/v2/workers/{worker.id}/runs"
     fails(await api.post(path, body_v2(), headers=headers), 422, 11000, "placeholder")
-    assert await runs_of(house) == 0
+    assert await runs_of(app) == 0
 
 
 @pytest.mark.parametrize("text", ["strings", "a<string>", "string 1", "{key}", "$5", "order $KEY"])
-async def test_a_key_that_only_contains_a_placeholder_is_one(
-    house: House, api: Api, text: str
-) -> None:
-    worker = await house.publish()
+async def test_a_key_that_only_contains_a_placeholder_is_one(app: App, api: Api, text: str) -> None:
+    worker = await app.publish()
     headers = {"idempotency-key": text}
     first = await api.ok(RUN, start_body(worker.id), headers=headers)
     assert await api.ok(RUN, start_body(worker.id), headers=headers) == first
 
 
-async def test_a_key_of_255_characters_is_one(house: House, api: Api) -> None:
-    worker = await house.publish()
+async def test_a_key_of_255_characters_is_one(app: App, api: Api) -> None:
+    worker = await app.publish()
     headers = {"idempotency-key": "~ " * 127 + "!"}
     first = await api.ok(RUN, start_body(worker.id), headers=headers)
     assert await api.ok(RUN, start_body(worker.id), headers=headers) == first
 
 
-async def test_a_refused_start_leaves_no_key(house: House, api: Api) -> None:
-    worker = await house.publish()
-    await house.withdraw(worker, "v1.0.1")
+async def test_a_refused_start_leaves_no_key(app: App, api: Api) -> None:
+    worker = await app.publish()
+    await app.withdraw(worker, "v1.0.1")
     body = start_body(worker.id)
     assert (await api.post(RUN, body, headers=KEY)).status_code == 400
-    await house.publish(main="print('second')\n")
+    await app.publish(main="print('second')\n")
     assert (await api.ok(RUN, body, headers=KEY))["run_slug"]
 
 
-async def test_a_retry_is_answered_even_when_the_worker_has_gone(house: House, api: Api) -> None:
-    worker = await house.publish()
+async def test_a_retry_is_answered_even_when_the_worker_has_gone(app: App, api: Api) -> None:
+    worker = await app.publish()
     body = start_body(worker.id, version="v1.0.1")
     first = await api.ok(RUN, body, headers=KEY)
-    await house.withdraw(worker, "v1.0.1")
+    await app.withdraw(worker, "v1.0.1")
     assert await api.ok(RUN, body, headers=KEY) == first
 
 
-async def test_a_retry_in_sync_mode_waits_on_the_same_run(house: House, api: Api) -> None:
-    worker = await house.publish()
+async def test_a_retry_in_sync_mode_waits_on_the_same_run(app: App, api: Api) -> None:
+    worker = await app.publish()
     body = start_body(worker.id, is_async=False)
     starts = [asyncio.create_task(api.ok(RUN, body, headers=KEY)) for _ in range(2)]
-    while not await runs_of(house):
+    while not await runs_of(app):
         await asyncio.sleep(0.01)
-    await house.execute([{"n": 1}])
+    await app.execute([{"n": 1}])
     first, second = await asyncio.gather(*starts)
     assert first["run_slug"] == second["run_slug"]
     assert first["status"] == second["status"] == 3
-    assert await runs_of(house) == 1
+    assert await runs_of(app) == 1
     assert (await api.ok(RUN, body, headers=KEY))["run_slug"] == first["run_slug"]
 
 
-async def test_a_deleted_run_is_not_quietly_started_again(house: House, api: Api) -> None:
-    worker = await house.publish()
+async def test_a_deleted_run_is_not_quietly_started_again(app: App, api: Api) -> None:
+    worker = await app.publish()
     slug = (await api.ok(RUN, start_body(worker.id), headers=KEY))["run_slug"]
-    await house.execute()
+    await app.execute()
     await api.send("DELETE", f"/api/fyke/runs/{slug}")
     answer = await api.post(RUN, start_body(worker.id), headers=KEY)
     fails(answer, 409, 4000, "Idempotency-Key", "deleted")
 
 
-async def test_reruns_and_tasks_take_a_key_too(house: House, api: Api) -> None:
-    worker = await house.publish()
+async def test_reruns_and_tasks_take_a_key_too(app: App, api: Api) -> None:
+    worker = await app.publish()
     slug = (await api.ok(RUN, start_body(worker.id)))["run_slug"]
-    task = await house.services.tasks.create(
-        house.owner, worker.id, "Daily", start_body("")["input"], version=None
+    task = await app.services.tasks.create(
+        app.owner, worker.id, "Daily", start_body("")["input"], version=None
     )
     for path, body in [
         ("/api/v1/rerun", {"run_slug": slug}),
@@ -159,16 +157,16 @@ async def test_reruns_and_tasks_take_a_key_too(house: House, api: Api) -> None:
         (f"/api/v2/workers/{worker.id}/runs", body_v2()),
     ]:
         headers = {"idempotency-key": path}
-        before = await runs_of(house)
+        before = await runs_of(app)
         first = await api.ok(path, body, headers=headers)
         assert await api.ok(path, body, headers=headers) == first, path
-        assert await runs_of(house) == before + 1, path
+        assert await runs_of(app) == before + 1, path
 
 
 async def test_a_key_may_be_used_again_after_a_day(
-    house: House, api: Api, monkeypatch: pytest.MonkeyPatch
+    app: App, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    worker = await house.publish()
+    worker = await app.publish()
     monkeypatch.setattr("fyke.domain.runs.start_keys.KEPT_MS", 0)
     first = await api.ok(RUN, start_body(worker.id), headers=KEY)
     again = await api.post(RUN, start_body(worker.id), headers=KEY)
@@ -176,11 +174,11 @@ async def test_a_key_may_be_used_again_after_a_day(
     assert REPLAYED not in again.headers
 
 
-async def test_a_repeated_answer_says_that_nothing_was_started(house: House, api: Api) -> None:
-    worker = await house.publish()
+async def test_a_repeated_answer_says_that_nothing_was_started(app: App, api: Api) -> None:
+    worker = await app.publish()
     slug = (await api.ok(RUN, start_body(worker.id)))["run_slug"]
-    task = await house.services.tasks.create(
-        house.owner, worker.id, "Daily", start_body("")["input"], version=None
+    task = await app.services.tasks.create(
+        app.owner, worker.id, "Daily", start_body("")["input"], version=None
     )
     for path, body in [
         (RUN, start_body(worker.id)),
@@ -205,17 +203,15 @@ async def test_a_repeated_answer_says_that_nothing_was_started(house: House, api
     assert (other.status_code, REPLAYED in other.headers) == (409, False)
 
 
-async def test_of_starts_at_once_all_but_one_say_that_they_are_repeats(
-    house: House, api: Api
-) -> None:
-    worker = await house.publish()
+async def test_of_starts_at_once_all_but_one_say_that_they_are_repeats(app: App, api: Api) -> None:
+    worker = await app.publish()
     starts = [api.post(RUN, start_body(worker.id), headers=KEY) for _ in range(20)]
     answers = await asyncio.gather(*starts)
     assert sum(REPLAYED in answer.headers for answer in answers) == 19
 
 
-async def test_many_reruns_are_a_repeat_when_all_of_them_are(house: House, api: Api) -> None:
-    worker = await house.publish()
+async def test_many_reruns_are_a_repeat_when_all_of_them_are(app: App, api: Api) -> None:
+    worker = await app.publish()
     path, more = "/api/fyke/runs/bulk", {"headers": KEY}
     slugs = [(await api.ok(RUN, start_body(worker.id)))["run_slug"] for _ in range(2)]
     body = {"action": "rerun", "runs": slugs}

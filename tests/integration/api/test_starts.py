@@ -11,15 +11,15 @@ import pytest
 from fyke.kit.ids import is_ulid
 from fyke.model.run import Outcome, RunState
 from support.api import Api, client, fails, start_body
-from support.house import House
+from support.app import App
 
 pytestmark = pytest.mark.anyio
 
 RUN = "/api/v1/scraper/run"
 
 
-async def test_an_async_start_answers_with_the_slug_only(house: House, api: Api) -> None:
-    worker = await house.publish()
+async def test_an_async_start_answers_with_the_slug_only(app: App, api: Api) -> None:
+    worker = await app.publish()
     answer = await api.post(RUN, start_body(worker.id, version="v1.0.1", is_async=True))
     slug = answer.json()["data"]["run_slug"]
     assert is_ulid(slug)
@@ -28,49 +28,47 @@ async def test_an_async_start_answers_with_the_slug_only(house: House, api: Api)
 
 
 @pytest.mark.parametrize("form", ["{id}", "owner/reader", "owner~reader", "owner%2Freader"])
-async def test_a_worker_is_found_by_every_form_of_its_name(
-    house: House, api: Api, form: str
-) -> None:
-    worker = await house.publish()
+async def test_a_worker_is_found_by_every_form_of_its_name(app: App, api: Api, form: str) -> None:
+    worker = await app.publish()
     data = await api.ok(RUN, start_body(form.format(id=worker.id)))
     assert is_ulid(data["run_slug"])
 
 
 @pytest.mark.parametrize("version", [None, "", "latest", "auto", "v1.0.1"])
-async def test_a_version_may_be_named_in_many_ways(
-    house: House, api: Api, version: str | None
-) -> None:
-    worker = await house.publish()
+async def test_a_version_may_be_named_in_many_ways(app: App, api: Api, version: str | None) -> None:
+    worker = await app.publish()
     run = await api.ok(RUN, start_body(worker.id, version=version))
     detail = await api.ok("/api/v1/run/detail", run)
     assert detail["version"] == "v1.0.1"
 
 
 @pytest.mark.parametrize("version", ["v9.9.9", 1, ["v1.0.1"], 1.5, True])
-async def test_an_unknown_version_is_told_the_newest(house: House, api: Api, version: Any) -> None:
-    worker = await house.publish()
+async def test_an_unknown_version_gets_an_error_that_names_the_newest(
+    app: App, api: Api, version: Any
+) -> None:
+    worker = await app.publish()
     answer = await api.post(RUN, start_body(worker.id, version=version))
     fails(answer, 400, 4000, "v1.0.1", "Invalid request parameters")
 
 
-async def test_a_withdrawn_version_may_not_run(house: House, api: Api) -> None:
-    worker = await house.publish()
-    await house.publish(main="print('second')\n")
-    await house.withdraw(worker, "v1.0.1")
+async def test_a_withdrawn_version_may_not_run(app: App, api: Api) -> None:
+    worker = await app.publish()
+    await app.publish(main="print('second')\n")
+    await app.withdraw(worker, "v1.0.1")
     answer = await api.post(RUN, start_body(worker.id, version="v1.0.1"))
     fails(answer, 400, 50003, "Worker version unavailable")
 
 
 @pytest.mark.parametrize("flag", [True, "true", 1, "1", 1.0, " TRUE ", None], ids=repr)
-async def test_is_async_is_read_liberally(house: House, api: Api, flag: Any) -> None:
-    worker = await house.publish()
+async def test_is_async_is_read_liberally(app: App, api: Api, flag: Any) -> None:
+    worker = await app.publish()
     data = await api.ok(RUN, start_body(worker.id, is_async=flag))
     assert list(data) == ["run_slug"]
 
 
 @pytest.mark.parametrize("flag", ["maybe", 2, [], {}, ""], ids=repr)
-async def test_is_async_must_be_a_boolean(house: House, api: Api, flag: Any) -> None:
-    worker = await house.publish()
+async def test_is_async_must_be_a_boolean(app: App, api: Api, flag: Any) -> None:
+    worker = await app.publish()
     answer = await api.post(RUN, start_body(worker.id, is_async=flag))
     fails(answer, 400, 4000, "is_async must be true or false")
 
@@ -97,17 +95,17 @@ async def test_fields_are_checked_before_anything_is_looked_up(
     fails(await api.post(RUN, body), 400, 4000, *words)
 
 
-async def test_an_unknown_worker_comes_before_its_input(house: House, api: Api) -> None:
-    await house.publish()
+async def test_an_unknown_worker_comes_before_its_input(app: App, api: Api) -> None:
+    await app.publish()
     for ref in ("01HFXXXXXXXXXXXXXXXXXXXXXX", "owner/nobody", "no worker", "../x", "a" * 5000):
         answer = await api.post(RUN, {"scraper_slug": ref, "input": {"parameters": 5}})
         fails(answer, 404, 50001, "Worker does not exist")
 
 
-async def test_a_private_worker_of_others_looks_like_none(house: House, api: Api) -> None:
-    worker = await house.publish(public=False)
-    foreign = await api.post(RUN, start_body(worker.id), key=house.other_key)
-    nowhere = await api.post(RUN, start_body("01HFXXXXXXXXXXXXXXXXXXXXXX"), key=house.other_key)
+async def test_a_private_worker_of_others_looks_like_none(app: App, api: Api) -> None:
+    worker = await app.publish(public=False)
+    foreign = await api.post(RUN, start_body(worker.id), key=app.other_key)
+    nowhere = await api.post(RUN, start_body("01HFXXXXXXXXXXXXXXXXXXXXXX"), key=app.other_key)
     assert fails(foreign, 404, 50001) == fails(nowhere, 404, 50001)
 
 
@@ -127,15 +125,15 @@ async def test_a_private_worker_of_others_looks_like_none(house: House, api: Api
     ],
 )
 async def test_input_is_checked_and_the_field_named(
-    house: House, api: Api, parameters: dict[str, Any], word: str
+    app: App, api: Api, parameters: dict[str, Any], word: str
 ) -> None:
-    worker = await house.publish()
+    worker = await app.publish()
     body = {"scraper_slug": worker.id, "input": {"parameters": parameters}}
     fails(await api.post(RUN, body), 400, 4000, word)
 
 
-async def test_flat_input_and_numbers_as_text_are_understood(house: House, api: Api) -> None:
-    worker = await house.publish()
+async def test_flat_input_and_numbers_as_text_are_understood(app: App, api: Api) -> None:
+    worker = await app.publish()
     flat = {"scraper_slug": worker.id, "input": {"urls": ["https://a.example"]}}
     assert (await api.ok(RUN, flat))["run_slug"]
     body = start_body(worker.id)
@@ -145,47 +143,47 @@ async def test_flat_input_and_numbers_as_text_are_understood(house: House, api: 
         "execute_limit_time_seconds": "60.0",
     }
     slug = (await api.ok(RUN, body))["run_slug"]
-    run = await house.storage.read(lambda tx: tx.runs.get(slug))
+    run = await app.storage.read(lambda tx: tx.runs.get(slug))
     assert run is not None
     assert (run.limits.cpus, run.limits.memory_mb, run.limits.timeout_s) == (0.25, 1024, 60)
 
 
-async def test_numbers_of_any_size_reach_the_worker_digit_for_digit(house: House, api: Api) -> None:
-    worker = await house.publish()
+async def test_numbers_of_any_size_reach_the_worker_digit_for_digit(app: App, api: Api) -> None:
+    worker = await app.publish()
     digits = "1234567890123456789012345678901234567890"
     custom = f'{{"urls":["a"],"big":9223372036854775808,"huge":{digits},"minus":-{digits},"f":1.5}}'
     body = f'{{"scraper_slug":"{worker.id}","input":{{"parameters":{{"custom":{custom}}}}}}}'
     answer = await api.send("POST", RUN, content=body.encode())
     slug = answer.json()["data"]["run_slug"]
-    leases = await house.begin()
+    leases = await app.begin()
     assert leases[0].run.id == slug
     assert f'"huge":{digits},"minus":-{digits},"f":1.5' in leases[0].subtask.input_json
     assert '"big":9223372036854775808' in leases[0].subtask.input_json
 
 
-async def test_egress_allow_is_for_the_operator(house: House, api: Api) -> None:
-    worker = await house.publish()
+async def test_egress_allow_is_for_the_operator(app: App, api: Api) -> None:
+    worker = await app.publish()
     body = start_body(worker.id)
     body["input"]["parameters"]["system"]["egress_allow"] = ["127.0.0.1:8080"]
     slug = (await api.ok(RUN, body))["run_slug"]
-    run = await house.storage.read(lambda tx: tx.runs.get(slug))
+    run = await app.storage.read(lambda tx: tx.runs.get(slug))
     assert run is not None
     assert run.egress_allow == ("127.0.0.1:8080",)
-    fails(await api.post(RUN, body, key=house.other_key), 401, 4010, "egress_allow")
+    fails(await api.post(RUN, body, key=app.other_key), 401, 4010, "egress_allow")
 
 
 # --- sync ----------------------------------------------------------------------------------
 
 
-async def test_a_sync_start_waits_for_the_rows(house: House, api: Api) -> None:
-    worker = await house.publish()
+async def test_a_sync_start_waits_for_the_rows(app: App, api: Api) -> None:
+    worker = await app.publish()
     body = start_body(worker.id, is_async="false", page_size="1", page_index=2.0)
     asked = asyncio.create_task(api.ok(RUN, body))
-    while not await house.storage.read(
-        lambda tx: tx.runs.page(house.owner.account_id, _all(), offset=0, limit=1)[1]
+    while not await app.storage.read(
+        lambda tx: tx.runs.page(app.owner.account_id, _all(), offset=0, limit=1)[1]
     ):
         await asyncio.sleep(0)
-    await house.execute([{"n": 1}, {"n": 2}, {"n": 3}])
+    await app.execute([{"n": 1}, {"n": 2}, {"n": 3}])
     data = await asked
     assert (data["run_status"], data["status"], data["error_message"]) == ("completed", 3, "")
     assert data["result_message"] == ""
@@ -201,32 +199,32 @@ def _all() -> Any:
     return RunFilter()
 
 
-async def test_a_failed_sync_run_is_still_a_success_of_the_request(house: House, api: Api) -> None:
-    worker = await house.publish()
+async def test_a_failed_sync_run_is_still_a_success_of_the_request(app: App, api: Api) -> None:
+    worker = await app.publish()
     asked = asyncio.create_task(api.ok(RUN, start_body(worker.id, is_async=False)))
-    while not (leases := await house.begin()):
+    while not (leases := await app.begin()):
         await asyncio.sleep(0.005)
     for lease in leases:
-        await house.end(lease, Outcome.TIMEOUT, "Timeout: the run went over its limit")
+        await app.end(lease, Outcome.TIMEOUT, "Timeout: the run went over its limit")
     data = await asked
     assert (data["run_status"], data["status"]) == ("completed", 4)
     assert "Timeout" in data["error_message"]
 
 
-async def test_when_the_wait_is_over_the_run_goes_on(house: House) -> None:
-    worker = await house.publish()
-    async with client(house.app(sync_wait_seconds=0.05)) as http:
-        api = Api(http, house.owner_key)
+async def test_when_the_wait_is_over_the_run_goes_on(app: App) -> None:
+    worker = await app.publish()
+    async with client(app.asgi(sync_wait_seconds=0.05)) as http:
+        api = Api(http, app.owner_key)
         data = await api.ok(RUN, start_body(worker.id, is_async=False))
         assert (data["run_status"], data["status"]) == ("running", 1)
         assert data["execution_end_timestamp"] == 0
-        await house.execute([{"n": 1}])
+        await app.execute([{"n": 1}])
         detail = await api.ok("/api/v1/run/detail", {"run_slug": data["run_slug"]})
         assert detail["status"] == 3
 
 
-async def test_a_client_that_leaves_does_not_end_the_run(house: House) -> None:
-    worker = await house.publish()
+async def test_a_client_that_leaves_does_not_end_the_run(app: App) -> None:
+    worker = await app.publish()
     body = json.dumps(start_body(worker.id, is_async=False)).encode()
     asked: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
     await asked.put({"type": "http.request", "body": body, "more_body": False})
@@ -241,20 +239,20 @@ async def test_a_client_that_leaves_does_not_end_the_run(house: House) -> None:
         "query_string": b"",
         "root_path": "",
         "client": ("127.0.0.1", 1),
-        "headers": [(b"host", b"localhost"), (b"api-key", house.owner_key.encode())],
+        "headers": [(b"host", b"localhost"), (b"api-key", app.owner_key.encode())],
     }
 
     async def send(message: Any) -> None:
         sent.append(message)
 
-    answering = asyncio.create_task(house.app()(scope, asked.get, send))
-    while not (leases := await house.begin()):
+    answering = asyncio.create_task(app.asgi()(scope, asked.get, send))
+    while not (leases := await app.begin()):
         await asyncio.sleep(0.005)
     await asked.put({"type": "http.disconnect"})
     await asyncio.wait_for(answering, 5)
     for lease in leases:
-        await house.end(lease)
-    run = await house.storage.read(lambda tx: tx.runs.get(leases[0].run.id))
+        await app.end(lease)
+    run = await app.storage.read(lambda tx: tx.runs.get(leases[0].run.id))
     assert run is not None
     assert run.state is RunState.SUCCEEDED
 
@@ -262,58 +260,58 @@ async def test_a_client_that_leaves_does_not_end_the_run(house: House) -> None:
 # --- tasks and reruns ----------------------------------------------------------------------
 
 
-async def _task(house: House) -> str:
-    worker = await house.publish()
+async def _task(app: App) -> str:
+    worker = await app.publish()
     body = start_body(worker.id)
-    task = await house.services.tasks.create(house.owner, worker.id, "Daily", body["input"], None)
+    task = await app.services.tasks.create(app.owner, worker.id, "Daily", body["input"], None)
     return task.id
 
 
-async def test_a_task_starts_with_its_own_input(house: House, api: Api) -> None:
-    slug = await _task(house)
+async def test_a_task_starts_with_its_own_input(app: App, api: Api) -> None:
+    slug = await _task(app)
     data = await api.ok("/api/v1/task/run", {"task_slug": slug})
-    run = await house.storage.read(lambda tx: tx.runs.get(data["run_slug"]))
+    run = await app.storage.read(lambda tx: tx.runs.get(data["run_slug"]))
     assert run is not None
     assert (run.task_id, run.subtasks) == (slug, 2)
 
 
-async def test_a_task_can_be_run_in_sync_mode(house: House) -> None:
-    slug = await _task(house)
-    async with client(house.app(sync_wait_seconds=0.02)) as http:
+async def test_a_task_can_be_run_in_sync_mode(app: App) -> None:
+    slug = await _task(app)
+    async with client(app.asgi(sync_wait_seconds=0.02)) as http:
         body = {"task_slug": slug, "is_async": 0}
-        data = await Api(http, house.owner_key).ok("/api/v1/task/run", body)
+        data = await Api(http, app.owner_key).ok("/api/v1/task/run", body)
     assert data["run_status"] == "running"
 
 
-async def test_unknown_and_foreign_tasks_look_alike(house: House, api: Api) -> None:
-    slug = await _task(house)
-    foreign = await api.post("/api/v1/task/run", {"task_slug": slug}, key=house.other_key)
+async def test_unknown_and_foreign_tasks_look_alike(app: App, api: Api) -> None:
+    slug = await _task(app)
+    foreign = await api.post("/api/v1/task/run", {"task_slug": slug}, key=app.other_key)
     nowhere = await api.post("/api/v1/task/run", {"task_slug": "01HFXXXXXXXXXXXXXXXXXXXXXX"})
     assert fails(foreign, 404, 60001, "Task does not exist") == nowhere.json()
     fails(await api.post("/api/v1/task/run", {}), 400, 4000, "task_slug is required")
 
 
-async def test_a_rerun_repeats_input_and_device(house: House, api: Api, run_slug: str) -> None:
+async def test_a_rerun_repeats_input_and_device(app: App, api: Api, run_slug: str) -> None:
     data = await api.ok("/api/v1/rerun", {"run_slug": run_slug})
     assert data["run_slug"] != run_slug
     first, second = [
-        await house.storage.read(lambda tx, s=slug: tx.runs.get(s))
+        await app.storage.read(lambda tx, s=slug: tx.runs.get(s))
         for slug in (run_slug, data["run_slug"])
     ]
     assert first and second
     assert (first.input_json, first.limits) == (second.input_json, second.limits)
 
 
-async def test_unknown_and_foreign_reruns_look_alike(house: House, api: Api, run_slug: str) -> None:
-    foreign = await api.post("/api/v1/rerun", {"run_slug": run_slug}, key=house.other_key)
+async def test_unknown_and_foreign_reruns_look_alike(app: App, api: Api, run_slug: str) -> None:
+    foreign = await api.post("/api/v1/rerun", {"run_slug": run_slug}, key=app.other_key)
     nowhere = await api.post("/api/v1/rerun", {"run_slug": "01HFXXXXXXXXXXXXXXXXXXXXXX"})
     assert fails(foreign, 404, 70001) == nowhere.json()
 
 
-async def test_the_strict_switch_demands_a_callback_url(house: House, run_slug: str) -> None:
-    slug = await _task(house)
-    async with client(house.app(require_callback_url=True)) as http:
-        api = Api(http, house.owner_key)
+async def test_the_strict_switch_demands_a_callback_url(app: App, run_slug: str) -> None:
+    slug = await _task(app)
+    async with client(app.asgi(require_callback_url=True)) as http:
+        api = Api(http, app.owner_key)
         for path, body in (
             ("/api/v1/task/run", {"task_slug": slug}),
             ("/api/v1/rerun", {"run_slug": run_slug}),

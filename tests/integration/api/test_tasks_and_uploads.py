@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from support.api import Api, fails
-from support.house import SCHEMA, House
+from support.app import SCHEMA, App
 from support.projects import python_project
 
 pytestmark = pytest.mark.anyio
@@ -15,9 +15,9 @@ INPUT = {"parameters": {"custom": {"urls": [{"url": "https://a.example"}]}}}
 GOOD = python_project("from sdk import CoreSDK\n", schema=SCHEMA)
 
 
-async def a_task(house: House, title: str = "Prices", **more: Any) -> str:
-    worker = await house.publish()
-    task = await house.services.tasks.create(house.owner, worker.id, title, INPUT, None)
+async def a_task(app: App, title: str = "Prices", **more: Any) -> str:
+    worker = await app.publish()
+    task = await app.services.tasks.create(app.owner, worker.id, title, INPUT, None)
     return task.id
 
 
@@ -26,8 +26,8 @@ async def data(answer: Any) -> Any:
     return answer.json()["data"]
 
 
-async def test_two_who_edit_one_task(house: House, api: Api) -> None:
-    task = await a_task(house)
+async def test_two_who_edit_one_task(app: App, api: Api) -> None:
+    task = await a_task(app)
     path = f"/api/fyke/tasks/{task}"
     seen = await data(await api.get(path))
     assert (seen["revision"], seen["fault"], seen["problems"]) == (0, "", [])
@@ -44,8 +44,8 @@ async def test_two_who_edit_one_task(house: House, api: Api) -> None:
     assert [each["slug"] for each in listed["list"]] == [copied["slug"]]
 
 
-async def test_two_who_edit_one_schedule(house: House, api: Api) -> None:
-    path = f"/api/fyke/tasks/{await a_task(house)}/schedule"
+async def test_two_who_edit_one_schedule(app: App, api: Api) -> None:
+    path = f"/api/fyke/tasks/{await a_task(app)}/schedule"
     plan = {"kind": "daily", "time": "08:00", "late": "skip", "revision": 0}
     first = await data(await api.send("PUT", path, json=plan))
     assert (first["revision"], first["late"]) == (1, "skip")
@@ -56,13 +56,13 @@ async def test_two_who_edit_one_schedule(house: House, api: Api) -> None:
     fails(await api.send("PUT", path, json=plan | {"late": "x"}), 400, 4000, "late must be one of")
 
 
-async def test_a_month_of_all_schedules_is_bounded(house: House, api: Api) -> None:
+async def test_a_month_of_all_schedules_is_bounded(app: App, api: Api) -> None:
     for title, plan in (
         ("Minutes", {"kind": "cron", "cron": "* * * * *"}),
         ("Seconds", {"kind": "interval", "every": 60}),
         ("Once", {"kind": "once", "date": "2031-02-03", "time": "09:15"}),
     ):
-        task = await a_task(house, title)
+        task = await a_task(app, title)
         await data(await api.send("PUT", f"/api/fyke/tasks/{task}/schedule", json=plan))
     listed = await data(await api.get("/api/fyke/schedules"))
     assert [each["title"] for each in listed["list"]][-1] == "Once"
@@ -79,12 +79,12 @@ async def test_a_month_of_all_schedules_is_bounded(house: House, api: Api) -> No
         fails(await api.get("/api/fyke/schedules/month", params={"month": wrong}), 400, 4000)
 
 
-async def test_an_upload_from_the_form_to_a_version(house: House, api: Api) -> None:
+async def test_an_upload_from_the_form_to_a_version(app: App, api: Api) -> None:
     files = {"scraper_file": ("prices.zip", GOOD)}
     sent = await api.send("POST", "/api/fyke/uploads", files=files, data={"name": "prices.zip"})
     made = await data(sent)
     path = f"/api/fyke/uploads/{made['id']}"
-    async for _seen in house.services.uploads.follow(house.owner, made["id"]):
+    async for _seen in app.services.uploads.follow(app.owner, made["id"]):
         pass
     seen = await data(await api.get(path))
     assert (seen["state"], seen["label"], seen["language"]) == ("ready", "prices.zip", "python")
@@ -100,9 +100,9 @@ async def test_an_upload_from_the_form_to_a_version(house: House, api: Api) -> N
     fails(git, 400, 4000, "SSH is not taken")
 
 
-async def test_sharing_without_a_review(house: House, api: Api) -> None:
-    """This house asks for none; ``tests/integration/review`` is where one is needed."""
-    worker = await house.publish("secret", public=False)
+async def test_sharing_without_a_review(app: App, api: Api) -> None:
+    """This installation asks for none; ``tests/integration/review`` is where one is needed."""
+    worker = await app.publish("secret", public=False)
     path = f"/api/fyke/workers/{worker.id}"
     assert await data(await api.post(f"{path}/share")) == {"public": True, "submission_id": ""}
     assert (await api.get("/api/scraper?slug=owner/secret", key=None)).status_code == 200

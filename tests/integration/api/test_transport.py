@@ -1,4 +1,4 @@
-"""Section 1 of the wire: methods, bodies, credentials, limits, hosts, and what errors tell."""
+"""Section 1 of the wire: methods, bodies, credentials, limits, hosts, and what errors say."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fyke.api.decode import MAX_BODY_BYTES
 from fyke.api.envelope import V2_PREFIX
 from fyke.model.billing import Prices
 from support.api import Api, client, fails, start_body
-from support.house import House, open_house
+from support.app import App, open_app
 
 pytestmark = pytest.mark.anyio
 
@@ -46,7 +46,7 @@ INFO = "/api/v1/account/info"
         "/healthz/",
     ],
 )
-async def test_an_unknown_path_is_told_in_json(api: Api, path: str) -> None:
+async def test_an_unknown_path_is_refused_in_json(api: Api, path: str) -> None:
     for method in ("GET", "POST"):
         second = path.startswith(V2_PREFIX)
         code, words = (11004, "not found") if second else (4040, "Resource not found")
@@ -70,7 +70,7 @@ async def test_an_unknown_path_is_told_in_json(api: Api, path: str) -> None:
         ("PATCH", "/api/fyke/uploads/git", "POST"),
     ],
 )
-async def test_a_wrong_method_is_told_in_json(
+async def test_a_wrong_method_is_refused_in_json(
     api: Api, method: str, path: str, allowed: str
 ) -> None:
     answer = await api.send(method, path, headers={"X-HTTP-Method-Override": "POST"})
@@ -122,7 +122,7 @@ async def test_the_body_is_json_whatever_its_type(
         b"\x00",
     ],
 )
-async def test_what_is_no_json_object_is_refused(api: Api, body: bytes) -> None:
+async def test_a_body_that_is_no_json_object_is_refused(api: Api, body: bytes) -> None:
     fails(await api.send("POST", DETAIL, content=body), 400, 4000, "Invalid request parameters")
 
 
@@ -169,13 +169,13 @@ async def test_a_compressed_body_is_refused(api: Api) -> None:
         {"authorization": "Bearer {key}", "api-key": "{key}"},
     ],
 )
-async def test_every_way_to_send_a_key(house: House, api: Api, headers: dict[str, str]) -> None:
-    given = {name: value.format(key=house.owner_key) for name, value in headers.items()}
+async def test_every_way_to_send_a_key(app: App, api: Api, headers: dict[str, str]) -> None:
+    given = {name: value.format(key=app.owner_key) for name, value in headers.items()}
     assert (await api.post(INFO, key=None, headers=given)).status_code == 200
 
 
-async def test_the_token_in_the_query_comes_last(house: House, api: Api) -> None:
-    path = f"{INFO}?token={house.owner_key}"
+async def test_the_token_in_the_query_comes_last(app: App, api: Api) -> None:
+    path = f"{INFO}?token={app.owner_key}"
     assert (await api.post(path, key=None)).status_code == 200
     fails(await api.post(path, key="wrong"), 401, 20001)
 
@@ -188,21 +188,21 @@ async def test_missing_and_wrong_keys(api: Api, key: str | None) -> None:
     fails(await api.post(INFO, key=None, headers=headers), 401, 20001, "Invalid API key")
 
 
-async def test_expired_and_revoked_keys(house: House, api: Api) -> None:
-    accounts = house.services.accounts
-    new = await accounts.create_key(house.owner, "brief")
+async def test_expired_and_revoked_keys(app: App, api: Api) -> None:
+    accounts = app.services.accounts
+    new = await accounts.create_key(app.owner, "brief")
     assert (await api.post(INFO, key=new.key)).status_code == 200
-    await accounts.revoke_key(house.owner, "brief")
+    await accounts.revoke_key(app.owner, "brief")
     fails(await api.post(INFO, key=new.key), 401, 20001)
 
-    key = await accounts.create_key(house.owner, "old", expires_at=4_000_000_000_000)
+    key = await accounts.create_key(app.owner, "old", expires_at=4_000_000_000_000)
 
     def expire(tx: Any) -> None:
         from sqlalchemy import text
 
         tx.runs._db.execute(text("UPDATE api_keys SET expires_at = 1 WHERE id = :i"), {"i": key.id})
 
-    await house.storage.write(expire)
+    await app.storage.write(expire)
     fails(await api.post(INFO, key=key.key), 401, 20002, "API key expired")
 
 
@@ -236,7 +236,7 @@ async def test_expired_and_revoked_keys(house: House, api: Api) -> None:
     ],
 )
 async def test_every_error_has_its_row(
-    house: House,
+    app: App,
     api: Api,
     monkeypatch: pytest.MonkeyPatch,
     error: Exception,
@@ -247,7 +247,7 @@ async def test_every_error_has_its_row(
     async def fail(*_: Any) -> None:
         raise error
 
-    monkeypatch.setattr(type(house.services.runs), "get", fail)
+    monkeypatch.setattr(type(app.services.runs), "get", fail)
     answer = await api.post(DETAIL, {"run_slug": "x"})
     expected = f'{{"code":{code},"message":"{text}","data":null}}'
     assert (answer.status_code, answer.text) == (status, expected)
@@ -257,20 +257,20 @@ async def test_every_error_has_its_row(
 # --- rate limits ---------------------------------------------------------------------------
 
 
-async def test_a_key_that_is_too_fast_is_told_when_to_come_back(house: House) -> None:
-    async with client(house.app(rate_limit=0.5, rate_burst=3)) as http:
-        api = Api(http, house.owner_key)
+async def test_a_key_over_its_rate_gets_a_retry_time(app: App) -> None:
+    async with client(app.asgi(rate_limit=0.5, rate_burst=3)) as http:
+        api = Api(http, app.owner_key)
         for _ in range(3):
             assert (await api.post(INFO)).status_code == 200
         answer = await api.post(INFO)
         fails(answer, 429, 4290)
         assert answer.headers["retry-after"] == "2"
-        assert (await api.post(INFO, key=house.other_key)).status_code == 200
+        assert (await api.post(INFO, key=app.other_key)).status_code == 200
         assert (await api.get("/api/store?search=x", key=None)).status_code == 200
 
 
-async def test_callers_without_a_key_share_the_limit_of_their_address(house: House) -> None:
-    async with client(house.app(rate_limit=0.01, rate_burst=2)) as http:
+async def test_callers_without_a_key_share_the_limit_of_their_address(app: App) -> None:
+    async with client(app.asgi(rate_limit=0.01, rate_burst=2)) as http:
         api = Api(http, "")
         for key in (None, "made-up-1"):
             assert (await api.get("/api/store?search=x", key=key)).status_code == 200
@@ -278,16 +278,16 @@ async def test_callers_without_a_key_share_the_limit_of_their_address(house: Hou
         fails(await api.get("/api/store?search=x", key="made-up-2"), 429, 4290)
 
 
-async def test_guessing_is_slowed_down_and_locks_nobody_out(house: House) -> None:
-    app = house.app(guesses=5, guesses_per_minute=10)
-    async with client(app) as http:
-        api = Api(http, house.owner_key)
+async def test_guessing_is_slowed_down_and_locks_no_user_out(app: App) -> None:
+    asgi = app.asgi(guesses=5, guesses_per_minute=10)
+    async with client(asgi) as http:
+        api = Api(http, app.owner_key)
         assert (await api.post(INFO)).status_code == 200
         seen = [(await api.post(INFO, key=f"scraper_api_{n:026d}")).status_code for n in range(50)]
         assert seen == [401] * 5 + [429] * 45
         assert (await api.post(INFO)).status_code == 200
-    async with client(app, peer="10.1.2.3") as http:
-        assert (await Api(http, house.other_key).post(INFO)).status_code == 200
+    async with client(asgi, peer="10.1.2.3") as http:
+        assert (await Api(http, app.other_key).post(INFO)).status_code == 200
 
 
 # --- host, proxies, CORS, ids --------------------------------------------------------------
@@ -318,7 +318,7 @@ async def test_guessing_is_slowed_down_and_locks_nobody_out(house: House) -> Non
         "%6cocalhost",
     ],
 )
-async def test_a_foreign_host_is_refused_before_routing(house: House, api: Api, host: str) -> None:
+async def test_a_foreign_host_is_refused_before_routing(app: App, api: Api, host: str) -> None:
     for path in ("/healthz", "/api/store?search=x", "/nothing"):
         answer = await api.get(path, headers={"host": host})
         fails(answer, 400, 4000, "FYKE_ALLOWED_HOSTS")
@@ -337,35 +337,33 @@ async def test_a_foreign_host_is_refused_before_routing(house: House, api: Api, 
         "192.168.1.5:8100",
     ],
 )
-async def test_our_own_names_are_let_in(house: House, host: str) -> None:
-    app = house.app(
+async def test_our_own_names_are_accepted(app: App, host: str) -> None:
+    asgi = app.asgi(
         host="192.168.1.5", public_url="https://fyke.example/", allowed_hosts=["api.fyke.example"]
     )
-    async with client(app) as http:
+    async with client(asgi) as http:
         answer = await Api(http, "").get("/healthz", headers={"host": host}, key=None)
     assert answer.status_code == 200
 
 
-async def _log_url(
-    house: House, run: str, peer: str, headers: dict[str, str], **config: Any
-) -> str:
-    async with client(house.app(**config), peer=peer) as http:
-        api = Api(http, house.owner_key)
+async def _log_url(app: App, run: str, peer: str, headers: dict[str, str], **config: Any) -> str:
+    async with client(app.asgi(**config), peer=peer) as http:
+        api = Api(http, app.owner_key)
         data = await api.ok("/api/v1/run/last/log", {"run_slug": run}, headers=headers)
     return str(data["all_logs_url"]).partition("/files/")[0]
 
 
 async def test_absolute_urls_follow_configuration_and_trusted_proxies_only(
-    house: House, run_slug: str
+    app: App, run_slug: str
 ) -> None:
     spoofed = {"x-forwarded-host": "evil.example", "x-forwarded-proto": "https"}
-    assert await _log_url(house, run_slug, "127.0.0.1", spoofed) == "http://127.0.0.1:8100"
+    assert await _log_url(app, run_slug, "127.0.0.1", spoofed) == "http://127.0.0.1:8100"
     public = {"public_url": "https://fyke.example"}
-    assert await _log_url(house, run_slug, "9.9.9.9", spoofed, **public) == "https://fyke.example"
+    assert await _log_url(app, run_slug, "9.9.9.9", spoofed, **public) == "https://fyke.example"
     proxied = {"x-forwarded-host": "in.example", "x-forwarded-proto": "https"}
     config = {"trusted_proxies": ["10.0.0.0/8"], "allowed_hosts": ["in.example"]}
-    assert await _log_url(house, run_slug, "10.2.3.4", proxied, **config) == "https://in.example"
-    assert await _log_url(house, run_slug, "11.2.3.4", proxied, **config) == "http://127.0.0.1:8100"
+    assert await _log_url(app, run_slug, "10.2.3.4", proxied, **config) == "https://in.example"
+    assert await _log_url(app, run_slug, "11.2.3.4", proxied, **config) == "http://127.0.0.1:8100"
 
 
 async def test_cors_lets_any_page_ask_but_sends_no_credentials(api: Api) -> None:
@@ -396,37 +394,37 @@ async def test_request_ids_are_ours_or_a_clean_one_of_the_client(api: Api) -> No
 # --- health --------------------------------------------------------------------------------
 
 
-async def test_health_tells_strangers_yes_or_no(house: House, api: Api) -> None:
+async def test_health_answers_strangers_with_yes_or_no(app: App, api: Api) -> None:
     assert (await api.get("/healthz", key=None)).text.endswith('"data":null}')
     fails(await api.get("/readyz", key=None), 503, 5000)
-    await house.beat()
+    await app.beat()
     assert (await api.get("/readyz", key=None)).status_code == 200
     assert set((await api.get("/version", key=None)).json()["data"]) == {"version"}
 
 
-async def test_a_closed_storage_is_unavailable_not_a_crash(house: House, api: Api) -> None:
-    await house.storage.close()
+async def test_a_closed_storage_is_unavailable_not_a_crash(app: App, api: Api) -> None:
+    await app.storage.close()
     fails(await api.get("/readyz", key=None), 503, 5000)
     fails(await api.post(INFO), 503, 5000)
 
 
-async def test_users_that_are_gone_or_disabled(house: House, api: Api) -> None:
+async def test_users_that_are_gone_or_disabled(app: App, api: Api) -> None:
     from sqlalchemy import text
 
     def change(sql: str) -> Any:
-        return lambda tx: tx.runs._db.execute(text(sql), {"i": house.other.user_id})
+        return lambda tx: tx.runs._db.execute(text(sql), {"i": app.other.user_id})
 
-    fresh = await house.services.accounts.create_key(house.other, "second")
-    await house.storage.write(change("UPDATE users SET disabled = 1 WHERE id = :i"))
+    fresh = await app.services.accounts.create_key(app.other, "second")
+    await app.storage.write(change("UPDATE users SET disabled = 1 WHERE id = :i"))
     fails(await api.post(INFO, key=fresh.key), 401, 10002, "User is disabled")
 
 
 async def test_a_key_in_the_query_reaches_no_log(
-    house: House, api: Api, monkeypatch: pytest.MonkeyPatch
+    app: App, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import structlog
 
-    canary = house.owner_key
+    canary = app.owner_key
     with structlog.testing.capture_logs() as logged:
         for path in (INFO, DETAIL, "/nothing", "/api/store", "/api/fyke/account"):
             for method in ("GET", "POST", "PUT"):
@@ -436,7 +434,7 @@ async def test_a_key_in_the_query_reaches_no_log(
         async def fail(*_: Any) -> None:
             raise RuntimeError("broken")
 
-        monkeypatch.setattr(type(house.services.runs), "get", fail)
+        monkeypatch.setattr(type(app.services.runs), "get", fail)
         await api.post(f"{DETAIL}?token={canary}", {"run_slug": "x"}, key=None)
     faults = [entry for entry in logged if entry["event"] == "unexpected fault"]
     assert len(faults) == 1
@@ -445,8 +443,8 @@ async def test_a_key_in_the_query_reaches_no_log(
     assert canary not in repr(logged)
 
 
-async def test_injected_text_is_data_and_nothing_else(house: House, api: Api) -> None:
-    await house.publish()
+async def test_injected_text_is_data_and_nothing_else(app: App, api: Api) -> None:
+    await app.publish()
     payloads = [
         "' OR '1'='1",
         '"; DROP TABLE runs;--',
@@ -513,10 +511,10 @@ async def test_injected_text_is_data_and_nothing_else(house: House, api: Api) ->
     assert (await api.get("/api/store?search=%25", key=None)).json()["data"]["scraper"] == []
 
 
-async def test_extra_fields_change_nothing(house: House, api: Api) -> None:
+async def test_extra_fields_change_nothing(app: App, api: Api) -> None:
     extra = {
         "balance": 10**9,
-        "account_id": house.other.account_id,
+        "account_id": app.other.account_id,
         "operator": True,
         "role": "owner",
         "origin": "web",
@@ -526,7 +524,7 @@ async def test_extra_fields_change_nothing(house: House, api: Api) -> None:
         "user_id": "x",
         "state": "succeeded",
     }
-    key = house.other_key
+    key = app.other_key
     await api.post("/api/v1/account/info", extra, key=key)
     made = (await api.post("/api/fyke/keys", {"name": "n", **extra}, key=key)).json()["data"]
     info = (await api.get("/api/fyke/account", key=made["key"])).json()["data"]
@@ -539,11 +537,11 @@ async def test_no_more_runs_start_than_the_balance_pays_for(
     folder = tmp_path / "paid"
     folder.mkdir()
     prices = Prices(Decimal(0), Decimal(0), Decimal(1), False)
-    async with open_house(folder, templates, prices=prices) as house:
-        await house.services.accounts.credit(house.owner, "other", Decimal(10), Decimal(0))
-        worker = await house.publish()
-        async with client(house.app()) as http:
-            api = Api(http, house.other_key)
+    async with open_app(folder, templates, prices=prices) as app:
+        await app.services.accounts.credit(app.owner, "other", Decimal(10), Decimal(0))
+        worker = await app.publish()
+        async with client(app.asgi()) as http:
+            api = Api(http, app.other_key)
             body = start_body(worker.id)
             body["input"]["parameters"]["system"]["max_total_charge"] = 1
             answers = await asyncio.gather(

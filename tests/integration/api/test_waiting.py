@@ -12,7 +12,7 @@ import pytest
 
 from fyke.model.run import RunFilter
 from support.api import Api, fails, start_body
-from support.house import House
+from support.app import App
 from support.served import serving
 
 pytestmark = pytest.mark.anyio
@@ -26,10 +26,10 @@ def detail(run: str) -> str:
 # --- wait -----------------------------------------------------------------------------------
 
 
-async def test_a_wait_is_over_when_the_run_is(house: House, api: Api, run_slug: str) -> None:
+async def test_a_wait_is_over_when_the_run_is(app: App, api: Api, run_slug: str) -> None:
     waiting = [asyncio.create_task(api.get(f"{detail(run_slug)}?wait=60")) for _ in range(5)]
     async with asyncio.timeout(FOREVER):
-        await house.execute([{"n": 1}])
+        await app.execute([{"n": 1}])
         answers = [await task for task in waiting]
     assert {answer.json()["data"]["status"] for answer in answers} == {"succeeded"}
 
@@ -40,8 +40,8 @@ async def test_a_wait_that_is_over_shows_the_run_as_it_is(api: Api, run_slug: st
     assert answer.json()["data"]["status"] == "ready"
 
 
-async def test_an_ended_run_is_not_waited_for(house: House, api: Api, run_slug: str) -> None:
-    await house.execute()
+async def test_an_ended_run_is_not_waited_for(app: App, api: Api, run_slug: str) -> None:
+    await app.execute()
     async with asyncio.timeout(10):
         for path in (detail(run_slug), "/api/v2/worker-runs/last"):
             answer = await api.get(f"{path}?wait=60")
@@ -53,20 +53,22 @@ async def test_a_wait_has_bounds(api: Api, run_slug: str, wait: str) -> None:
     fails(await api.get(f"{detail(run_slug)}?wait={wait}"), 422, 11000, "wait")
 
 
-async def test_somebody_elses_run_is_not_waited_for(house: House, api: Api, run_slug: str) -> None:
+async def test_a_run_of_another_account_is_not_waited_for(
+    app: App, api: Api, run_slug: str
+) -> None:
     async with asyncio.timeout(10):
-        answer = await api.get(f"{detail(run_slug)}?wait=60", key=house.other_key)
+        answer = await api.get(f"{detail(run_slug)}?wait=60", key=app.other_key)
     fails(answer, 404, 70001)
 
 
 # --- clients that leave ---------------------------------------------------------------------
 
 
-def request(house: House, method: str, path: str, body: Any = None) -> bytes:
+def request(app: App, method: str, path: str, body: Any = None) -> bytes:
     """The bytes of a request with the owner's key."""
     content = b"" if body is None else json.dumps(body).encode()
     head = (
-        f"{method} {path} HTTP/1.1\r\nhost: 127.0.0.1\r\napi-key: {house.owner_key}\r\n"
+        f"{method} {path} HTTP/1.1\r\nhost: 127.0.0.1\r\napi-key: {app.owner_key}\r\n"
         f"content-type: application/json\r\ncontent-length: {len(content)}\r\n\r\n"
     )
     return head.encode() + content
@@ -85,9 +87,9 @@ async def leave(url: str, data: bytes, count: int, waiting: Callable[[], Awaitab
         writer.transport.abort()
 
 
-async def what_is_there(house: House) -> tuple[set[asyncio.Task[Any]], int]:
+async def what_is_there(app: App) -> tuple[set[asyncio.Task[Any]], int]:
     """Tasks and sockets, those included that come with the first listener and stay."""
-    async with house.bell.listen():
+    async with app.signals.listen():
         return asyncio.all_tasks(), open_sockets()
 
 
@@ -111,61 +113,59 @@ def open_sockets() -> int:
     return found
 
 
-async def disconnects(house: House, count: int) -> None:
+async def disconnects(app: App, count: int) -> None:
     """Every start goes on without its client, and nothing is left of any of them."""
-    worker = await house.publish()
-    data = request(house, "POST", "/api/v1/scraper/run", start_body(worker.id, is_async=False))
-    async with serving(house) as url:
-        before, descriptors = await what_is_there(house)
+    worker = await app.publish()
+    data = request(app, "POST", "/api/v1/scraper/run", start_body(worker.id, is_async=False))
+    async with serving(app) as url:
+        before, descriptors = await what_is_there(app)
         for sent in range(25, count + 1, 25):
 
             async def all_started(sent: int = sent) -> bool:
-                return await number_of_runs(house) == sent
+                return await number_of_runs(app) == sent
 
             await leave(url, data, 25, all_started)
             await nothing_left(before, descriptors)
-    while leases := await house.begin():
+    while leases := await app.begin():
         for lease in leases:
-            await house.end(lease)
-    _, views = await house.services.runs.list(house.owner, RunFilter(), offset=0, limit=count)
+            await app.end(lease)
+    _, views = await app.services.runs.list(app.owner, RunFilter(), offset=0, limit=count)
     assert [view.run.state.value for view in views] == ["succeeded"] * count
 
 
-async def number_of_runs(house: House) -> int:
-    count, _ = await house.services.runs.list(house.owner, RunFilter(), offset=0, limit=1)
+async def number_of_runs(app: App) -> int:
+    count, _ = await app.services.runs.list(app.owner, RunFilter(), offset=0, limit=1)
     return count
 
 
-async def test_clients_that_leave_during_a_sync_start_leave_nothing(house: House) -> None:
-    await disconnects(house, 25)
+async def test_clients_that_leave_during_a_sync_start_leave_nothing(app: App) -> None:
+    await disconnects(app, 25)
 
 
 @pytest.mark.long
-async def test_a_thousand_clients_that_leave_during_a_sync_start(house: House) -> None:
-    await disconnects(house, 1000)
+async def test_a_thousand_clients_that_leave_during_a_sync_start(app: App) -> None:
+    await disconnects(app, 1000)
 
 
 @pytest.mark.parametrize("path", ["?wait=60", "/events"])
 async def test_clients_that_leave_a_wait_or_a_stream_leave_nothing(
-    house: House, run_slug: str, path: str
+    app: App, run_slug: str, path: str
 ) -> None:
-    async with serving(house) as url:
-        before, descriptors = await what_is_there(house)
+    async with serving(app) as url:
+        before, descriptors = await what_is_there(app)
 
         async def all_wait() -> bool:
             return len(asyncio.all_tasks() - before) >= 20  # one that watches and one that works
 
-        await leave(url, request(house, "GET", detail(run_slug) + path), 10, all_wait)
+        await leave(url, request(app, "GET", detail(run_slug) + path), 10, all_wait)
         await nothing_left(before, descriptors)
 
 
 # --- unchanged answers ----------------------------------------------------------------------
 
 
-async def test_what_has_not_changed_is_not_sent_again(
-    house: House, api: Api, run_slug: str
-) -> None:
-    await house.execute([{"n": 1}, {"n": 2}])
+async def test_unchanged_details_are_not_sent_again(app: App, api: Api, run_slug: str) -> None:
+    await app.execute([{"n": 1}, {"n": 2}])
     worker = (await api.get(detail(run_slug))).json()["data"]["scraper_slug"]
     for path in (
         detail(run_slug),
@@ -188,21 +188,21 @@ async def test_what_has_not_changed_is_not_sent_again(
         assert changed.json()["data"] == first.json()["data"]
 
 
-async def test_the_tag_changes_with_the_data(house: House, api: Api, run_slug: str) -> None:
+async def test_the_tag_changes_with_the_data(app: App, api: Api, run_slug: str) -> None:
     ready = await api.get(detail(run_slug))
     empty = await api.get(f"{detail(run_slug)}/result")
-    await house.execute([{"n": 1}])
+    await app.execute([{"n": 1}])
     for path, before in ((detail(run_slug), ready), (f"{detail(run_slug)}/result", empty)):
         after = await api.get(path, headers={"if-none-match": before.headers["etag"]})
         assert after.status_code == 200
         assert after.headers["etag"] != before.headers["etag"]
 
 
-async def test_an_error_has_no_tag_and_a_foreign_tag_opens_nothing(
-    house: House, api: Api, run_slug: str
+async def test_an_error_has_no_tag_and_a_foreign_tag_gives_no_access(
+    app: App, api: Api, run_slug: str
 ) -> None:
     tag = (await api.get(detail(run_slug))).headers["etag"]
-    answer = await api.get(detail(run_slug), key=house.other_key, headers={"if-none-match": tag})
+    answer = await api.get(detail(run_slug), key=app.other_key, headers={"if-none-match": tag})
     fails(answer, 404, 70001)
     assert "etag" not in answer.headers
 

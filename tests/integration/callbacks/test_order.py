@@ -15,7 +15,14 @@ from fyke.contracts.state import Transaction
 from fyke.model.callback import DeliveryFilter, DeliveryKind, DeliveryState
 from fyke.model.run import Run
 from fyke.notify.http import HttpNotifier
-from support.callback_trials import Bell, Counting, Office, SkippingClock, delivering, open_office
+from support.callback_trials import (
+    CallbackSender,
+    CountingNotifier,
+    LocalSignals,
+    SkippingClock,
+    delivering,
+    open_callback_sender,
+)
 from support.receivers import Receiver, Reply, listening
 
 pytestmark = pytest.mark.anyio
@@ -32,27 +39,27 @@ class Unreliable:
     async def post(self, url: str, body: bytes, headers: dict[str, str]) -> ReceiverResponse:
         if url.startswith("http://127."):
             return await self.http.post(url, body, headers)
-        told = json.loads(body)
+        payload = json.loads(body)
         # what is handled when the request comes, and what only when it is answered
-        self.heard[f"{url} comes"].append(told["run_status"])
+        self.heard[f"{url} comes"].append(payload["run_status"])
         await asyncio.sleep(self.chance.random() ** 3 * 0.1)
-        self.heard[f"{url} answered"].append(told["run_status"])
+        self.heard[f"{url} answered"].append(payload["run_status"])
         return ReceiverResponse(self.chance.choices([200, 500, 302, 0], [70, 15, 5, 10])[0])
 
 
-class Skipping(Bell):
+class Skipping(LocalSignals):
     """Skips the time in which nothing can happen: everything waits for a later try."""
 
     def __init__(self, clock: SkippingClock) -> None:
         super().__init__()
         self.clock = clock
         self.may_skip = asyncio.Event()
-        self.office: Office
-        self.notifier: Counting
+        self.sender: CallbackSender
+        self.notifier: CountingNotifier
 
     async def wait(self, topics: frozenset[str], timeout: float) -> frozenset[str]:
         if timeout > 1 and self.may_skip.is_set() and not self.notifier.active:
-            due = await self.office.due_in()
+            due = await self.sender.due_in()
             if due is not None and not self.notifier.active:
                 self.clock.skipped += due
                 return topics
@@ -62,7 +69,7 @@ class Skipping(Bell):
 async def trial(
     url: str, http: HttpNotifier, receiver: Receiver, total: int, real: int, *, seed: int
 ) -> None:
-    """``total`` runs, of which ``real`` are told of over HTTP."""
+    """``total`` runs, of which ``real`` are reported over HTTP."""
     chance, clock = random.Random(seed), SkippingClock()
     hosts = total // 3
     urls = [f"http://h{n % hosts}.example/{n}" for n in range(total - real)]
@@ -70,20 +77,20 @@ async def trial(
         replies = [Reply(chance.choice([200, 500])) for _ in range(3)]
         receiver.reply(f"/real-{n}", *replies)
         urls.append(receiver.url(f"/real-{n}"))
-    bell, unreliable = Skipping(clock), Unreliable(http, chance)
-    bell.notifier = Counting(unreliable)
-    async with open_office(url, bell.notify, clock) as office:
-        bell.office = office
-        runs = await office.runs(urls)
-        async with delivering(office.storage, bell.notifier, bell, clock):
-            await execute(office, runs, chance, clock, unreliable.heard)
-            bell.may_skip.set()
+    signals, unreliable = Skipping(clock), Unreliable(http, chance)
+    signals.notifier = CountingNotifier(unreliable)
+    async with open_callback_sender(url, signals.notify, clock) as sender:
+        signals.sender = sender
+        runs = await sender.runs(urls)
+        async with delivering(sender.storage, signals.notifier, signals, clock):
+            await execute(sender, runs, chance, clock, unreliable.heard)
+            signals.may_skip.set()
             async with asyncio.timeout(90):
-                while await unfinished(office):
+                while await unfinished(sender):
                     await asyncio.sleep(0.05)
         superseded = 0
         for run in runs:
-            found = await office.storage.read(lambda tx, run=run: tx.outbox.of_run(run.id))
+            found = await sender.storage.read(lambda tx, run=run: tx.outbox.of_run(run.id))
             states = {one.kind: one.state for one in found}
             assert states[DeliveryKind.TERMINAL] is DeliveryState.DELIVERED, found
             running = states[DeliveryKind.RUNNING]
@@ -103,7 +110,7 @@ async def trial(
 
 
 async def execute(
-    office: Office,
+    sender: CallbackSender,
     runs: list[Run],
     chance: random.Random,
     clock: SkippingClock,
@@ -114,16 +121,16 @@ async def execute(
 
     async def end(run: Run) -> None:
         await asyncio.sleep(chance.random() * 0.5)
-        await office.end(run)
+        await sender.end(run)
 
     async def short(run: Run) -> None:
         async with places:
-            await office.begin(run)
+            await sender.begin(run)
             await end(run)
 
     later = runs[::4]
     for n in range(0, len(later), 100):
-        await office.begin(*later[n : n + 100])
+        await sender.begin(*later[n : n + 100])
     await asyncio.gather(*(short(run) for n, run in enumerate(runs) if n % 4))
     clock.skipped += 6
     async with asyncio.timeout(60):
@@ -132,17 +139,17 @@ async def execute(
     await asyncio.gather(*(end(run) for run in later))
 
 
-async def unfinished(office: Office) -> bool:
+async def unfinished(sender: CallbackSender) -> bool:
     def pending(tx: Transaction) -> int:
         wanted = DeliveryFilter(DeliveryState.PENDING)
-        count, _ = tx.outbox.page(office.owner, wanted, offset=0, limit=1)
+        count, _ = tx.outbox.page(sender.owner, wanted, offset=0, limit=1)
         return count
 
-    return bool(await office.storage.read(pending))
+    return bool(await sender.storage.read(pending))
 
 
 def repeated(heard: dict[str, list[str]]) -> int:
-    """How many heard more than once that a run is running."""
+    """Return how many receivers got the start of a run more than once."""
     return sum(words.count("running") > 1 for words in list(heard.values()))
 
 

@@ -22,12 +22,12 @@ from fyke.notify.http import HttpNotifier
 from fyke.storage.signals.postgres import PostgresSignals
 from fyke.storage.sql.state.storage import open_storage
 from support.callback_trials import (
-    Bell,
-    Counting,
-    Office,
+    CallbackSender,
+    CountingNotifier,
+    LocalSignals,
     SkippingClock,
     delivering,
-    open_office,
+    open_callback_sender,
 )
 from support.callbacks import MASTER
 from support.receivers import listening
@@ -37,14 +37,14 @@ PROCESS = Path(__file__).parents[2] / "support" / "callback_process.py"
 A_SECOND = 10  # requests at most
 
 
-async def test_who_is_killed_before_it_notes_the_answer_leaves_a_copy_under_the_same_id(
+async def test_a_server_killed_before_it_records_the_answer_sends_a_copy_under_the_same_id(
     sqlite_url: str, http: HttpNotifier
 ) -> None:
     clock = SkippingClock()
     with listening() as receiver:
-        async with open_office(sqlite_url) as office:
-            [run] = await office.runs([receiver.url("/x")])
-            await office.end(run)
+        async with open_callback_sender(sqlite_url) as sender:
+            [run] = await sender.runs([receiver.url("/x")])
+            await sender.end(run)
         path = os.pathsep.join([str(PROCESS.parents[1]), *sys.path])
         killed = await asyncio.to_thread(
             subprocess.run, [sys.executable, str(PROCESS), sqlite_url],
@@ -52,14 +52,14 @@ async def test_who_is_killed_before_it_notes_the_answer_leaves_a_copy_under_the_
         )  # fmt: skip
         assert killed.returncode == -signal.SIGKILL
         assert len(receiver.wait("/x", 1, 0)) == 1
-        bell = Bell()
+        signals = LocalSignals()
         storage = open_storage(
-            sqlite_url, durable=False, notify=bell.notify, hiding=frozenset(), clock=clock.now_ms
+            sqlite_url, durable=False, notify=signals.notify, hiding=frozenset(), clock=clock.now_ms
         )
         [claimed] = await storage.read(lambda tx: tx.outbox.of_run(run.id))
         assert (claimed.state, claimed.tries) == (DeliveryState.PENDING, 0)
         clock.skipped = 61  # the claim has lapsed
-        async with delivering(storage, http, bell, clock):
+        async with delivering(storage, http, signals, clock):
             await asyncio.to_thread(receiver.wait, "/x", 2)
             async with asyncio.timeout(20):
                 while True:
@@ -75,36 +75,38 @@ async def test_who_is_killed_before_it_notes_the_answer_leaves_a_copy_under_the_
     assert Webhook(secret_for(MASTER, claimed.account_id)).verify(first.body, first.headers)
 
 
-async def settled(office: Office, total: int) -> None:
+async def settled(sender: CallbackSender, total: int) -> None:
     """Wait until every call is noted as taken: from then on none of them can be sent again."""
     taken = DeliveryFilter(DeliveryState.DELIVERED)
 
     def count(tx: Transaction) -> int:
-        return tx.outbox.page(office.owner, taken, offset=0, limit=1)[0]
+        return tx.outbox.page(sender.owner, taken, offset=0, limit=1)[0]
 
     async with asyncio.timeout(30):
-        while await office.storage.read(count) < total:
+        while await sender.storage.read(count) < total:
             await asyncio.sleep(0.01)
 
 
 async def two_servers(url: str, total: int) -> None:
     with listening() as receiver:
         notifiers = [HttpNotifier(AddressRules(["127.0.0.0/8"])) for _ in range(2)]
-        counting = [Counting(notifier) for notifier in notifiers]
-        bells = [PostgresSignals(url) for _ in range(2)]
-        async with open_office(url, bells[0].notify) as office:
-            other = open_storage(url, durable=False, notify=bells[1].notify, hiding=frozenset())
+        counting = [CountingNotifier(notifier) for notifier in notifiers]
+        all_signals = [PostgresSignals(url) for _ in range(2)]
+        async with open_callback_sender(url, all_signals[0].notify) as sender:
+            other = open_storage(
+                url, durable=False, notify=all_signals[1].notify, hiding=frozenset()
+            )
             clock = SystemClock()
-            runs = await office.runs([receiver.url("/x")] * total)
+            runs = await sender.runs([receiver.url("/x")] * total)
             async with (
-                delivering(office.storage, counting[0], bells[0], clock),
-                delivering(other, counting[1], bells[1], clock),
+                delivering(sender.storage, counting[0], all_signals[0], clock),
+                delivering(other, counting[1], all_signals[1], clock),
             ):
-                await office.end(*runs)
+                await sender.end(*runs)
                 came = await asyncio.to_thread(receiver.wait, "/x", total, 30 + total)
-                await settled(office, total)
+                await settled(sender, total)
             await other.close()
-        for each in (*bells, *notifiers):
+        for each in (*all_signals, *notifiers):
             each.close()
         came = receiver.at("/x")
     ids = Counter(one.headers["webhook-id"] for one in came)

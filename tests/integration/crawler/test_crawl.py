@@ -173,7 +173,7 @@ def test_a_start_url_that_moved_is_followed(python: Path, served: Site) -> None:
     assert served.paths().count("/robots.txt") == 2  # of both origins
 
 
-def test_told_to_stop_it_keeps_what_it_has(python: Path, served: Site) -> None:
+def test_it_keeps_its_results_when_it_is_stopped(python: Path, served: Site) -> None:
     served.put("/", page("Home", "/hangs", "/article"))
 
     def stop(process: subprocess.Popen[str]) -> None:

@@ -1,4 +1,4 @@
-"""What is read out of pages as they are written, and as nobody should write them."""
+"""Extraction from pages, well written ones and bad ones."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_of_a_page_made_to_fill_memory_only_the_beginning_is_read(python: Path) 
     program = """
 from crawler.extract import extract
 page = extract(b"<p>x" * 700_000, "http://site/")
-# not ru_maxrss, which a process inherits from whoever started it
+# not ru_maxrss, which a process inherits from its parent
 peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
 found = [len(page.text), int(peak.split()[1]) // 1024]
 """

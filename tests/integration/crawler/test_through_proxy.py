@@ -9,7 +9,7 @@ import pytest
 
 from fyke.contracts.egress import EgressGrant
 from support.crawled_site import Site
-from support.crawler import Ran, crawl
+from support.crawler import CrawlResult, crawl
 from support.egress import ATTEMPT, SECRET, client_and_process, listener, port_of
 
 pytestmark = pytest.mark.anyio
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 
 async def crawl_through(
     folder: Path, python: Path, served: Site, *allow: str, path: str = "/"
-) -> tuple[Ran, int]:
+) -> tuple[CrawlResult, int]:
     """The run, and the bytes that the proxy counted."""
     async with client_and_process(folder) as (egress, _):
         proxy = listener()

@@ -1,10 +1,10 @@
-"""What the meter says against an origin that counts, and against the packets on the wire."""
+"""The meter against an origin that counts, and against the packets on the wire."""
 
 from __future__ import annotations
 
 import pytest
 
-from support.closed_net import closed
+from support.closed_network import closed
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ def test_meter_origin_and_packets_agree_to_the_byte(connections: int, seed: int)
     assert found["packets"] > connections
 
 
-def test_what_is_cut_off_was_never_sent() -> None:
+def test_bytes_beyond_the_limit_were_never_sent() -> None:
     """With a limit, no byte went up that was not counted, and no counted byte came from nowhere."""
     limit = 5_000_001
     found = closed("support.captured_trials:counted", connections=40, seed=3, limit=limit)

@@ -1,4 +1,4 @@
-"""Ordinary clients in real boxes: not one line of proxy code, and SDK calls stay where they are."""
+"""Ordinary clients in real sandboxes: no proxy code of their own, and SDK calls stay local."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from fyke.kit.names import Resolver
 from fyke.model.worker import Language
 from fyke.runner.worker_env import worker_env
 from fyke.sdk.http2 import serve
-from integration.sandbox.boxes import ROOT, SPAWNERS, Site, drain
-from integration.sandbox.boxes import site as sandbox_site
+from integration.sandbox.sandboxes import ROOT, SPAWNERS, Site, drain
+from integration.sandbox.sandboxes import site as sandbox_site
 from support.packages import environment_of
 from support.sites import CountingSite, counting_site
 from support.tls_site import NAME, TlsSite, tls_site
@@ -36,8 +36,8 @@ MIB = 2**20
 
 
 @dataclass(frozen=True)
-class Told:
-    """What a Worker said of each of its ways, and what the other ends saw."""
+class Observed:
+    """What a Worker reported of each of its clients, and what the other ends saw."""
 
     said: dict[str, str]
     total: Traffic
@@ -48,8 +48,8 @@ class Told:
     browser_asked: list[str]
 
 
-class World:
-    """Boxes, an egress of this process, and the two sites that only the proxy can name."""
+class Setup:
+    """Sandboxes, an egress of this process, and the two sites that only the proxy can name."""
 
     def __init__(self, place: Site, plain: CountingSite, tls: TlsSite) -> None:
         self._place, self._plain, self._tls = place, plain, tls
@@ -64,7 +64,7 @@ class World:
         files: dict[str, str | bytes],
         language: Language,
         environment: Path | None = None,
-    ) -> Told:
+    ) -> Observed:
         """Run a Worker that prints one JSON object: how each of its ways went."""
         attempt = "01CLIENTS"
         calls: list[str] = []
@@ -77,20 +77,20 @@ class World:
         allow = tuple(f"{NAME}:{port}" for port in (self._plain.port, self._tls.port))
         egress = LocalEgress(resolver=Resolver(lambda name: ("127.0.0.1",)))
         files = files | {"site.pem": self._tls.certificate.read_bytes()}
-        box = await self._place.open(
+        sandbox = await self._place.open(
             files, language=language, environment=environment, memory=1024 * MIB, cpus=2.0
         )
-        sdk = await serve(box.listeners["sdk"], answer)
+        sdk = await serve(sandbox.listeners["sdk"], answer)
         try:
-            doors = [box.listeners["proxy"], box.listeners["proxy6000"]]
-            await egress.open(doors, EgressGrant(attempt, SECRET, "", allow))
+            listeners = [sandbox.listeners["proxy"], sandbox.listeners["proxy6000"]]
+            await egress.open(listeners, EgressGrant(attempt, SECRET, "", allow))
             for browser in ("cdp", "cdp80"):
-                if browser in box.listeners:
-                    listener = box.listeners[browser]
+                if browser in sandbox.listeners:
+                    listener = sandbox.listeners[browser]
                     await egress.refuse_browser(attempt, listener, lambda: asked.append("asked"))
-            await box.launch(worker_env(language, attempt, SECRET) | self._own_env())
-            out, err = await drain(box)
-            ended = await box.wait()
+            await sandbox.launch(worker_env(language, attempt, SECRET) | self._own_env())
+            out, err = await drain(sandbox)
+            ended = await sandbox.wait()
             total = await egress.close(attempt)
         finally:
             await sdk.close()
@@ -98,7 +98,7 @@ class World:
         assert (ended.code, ended.signal) == (0, 0), err
         sites = {site.domain: site for site in egress.sites(attempt)}
         said = json.loads(out.splitlines()[-1])
-        return Told(said, total, sites, self._plain, self._tls, calls, asked)
+        return Observed(said, total, sites, self._plain, self._tls, calls, asked)
 
     def _own_env(self) -> dict[str, str]:
         trusted = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
@@ -109,22 +109,22 @@ class World:
 
 
 @pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
+async def setup(tmp_path: Path) -> AsyncIterator[Setup]:
     async with sandbox_site(SPAWNERS[0]) as place, tls_site(tmp_path, TLS_BODY) as tls:
         with counting_site() as plain:
-            yield World(place, plain, tls)
+            yield Setup(place, plain, tls)
 
 
-def assert_all_went_well(told: Told, plain: int, tls: int) -> None:
+def assert_all_went_well(observed: Observed, plain: int, tls: int) -> None:
     """Every way got its whole body, through the proxy, which counted what the site counted."""
-    assert told.said == dict.fromkeys(told.said, "ok")
-    assert len(told.plain.requests) == plain
-    assert len(told.tls.requests) == tls
-    assert set(told.sites) == {NAME}
-    site = told.sites[NAME]
+    assert observed.said == dict.fromkeys(observed.said, "ok")
+    assert len(observed.plain.requests) == plain
+    assert len(observed.tls.requests) == tls
+    assert set(observed.sites) == {NAME}
+    site = observed.sites[NAME]
     assert (site.requests, site.failures, site.refused) == (plain + tls, 0, 0)
-    assert told.total == Traffic(site.bytes_up, site.bytes_down, plain + tls, 0)
-    assert site.bytes_up + site.bytes_down > told.plain.passed > plain * BODY
+    assert observed.total == Traffic(site.bytes_up, site.bytes_down, plain + tls, 0)
+    assert site.bytes_up + site.bytes_down > observed.plain.passed > plain * BODY
 
 
 PYTHON = """
@@ -158,8 +158,8 @@ if os.path.exists("/usr/bin/curl"):
     both("curl old name", curl("-x", f"socks5h://{auth}@proxy-inner.coreclaw.com:6000"))
     both("curl older name", curl("-x", f"http://{auth}@proxy-inner.cafescraper.com:6000"))
     # a program's own proxy, reached by a library that takes the one of the environment too
-    door = f"{auth}@{domain}"
-    both("curl twice", curl("--preproxy", f"socks5h://{door}", "-x", f"http://{door}"))
+    through = f"{auth}@{domain}"
+    both("curl twice", curl("--preproxy", f"socks5h://{through}", "-x", f"http://{through}"))
 LIBRARIES
 print(json.dumps(said))
 """
@@ -192,26 +192,26 @@ def python(libraries: str = "") -> dict[str, str | bytes]:
     return {"main.py": text.replace("LIBRARIES", libraries)}
 
 
-async def test_python_and_curl(world: World) -> None:
-    told = await world.execute(python(), Language.PYTHON)
-    ways = len(told.said) // 2
+async def test_python_and_curl(setup: Setup) -> None:
+    observed = await setup.execute(python(), Language.PYTHON)
+    ways = len(observed.said) // 2
     assert ways in (1, 7)  # curl may be missing on the machine
-    assert_all_went_well(told, ways, ways)
+    assert_all_went_well(observed, ways, ways)
 
 
 @pytest.mark.skipif(
     sys.version_info[:2] != tuple(map(int, os.readlink("/usr/bin/python3")[6:].split("."))),
-    reason="this environment is not for the Python of the boxes",
+    reason="this environment is not for the Python of the sandboxes",
 )
-async def test_python_libraries_and_grpc(world: World) -> None:
+async def test_python_libraries_and_grpc(setup: Setup) -> None:
     packages = environment_of(
-        world.environments / "python", ["requests", "httpx", "httpx2", "grpcio"]
+        setup.environments / "python", ["requests", "httpx", "httpx2", "grpcio"]
     )
-    told = await world.execute(python(LIBRARIES), Language.PYTHON, packages)
-    ways = (len(told.said) - 2) // 2
+    observed = await setup.execute(python(LIBRARIES), Language.PYTHON, packages)
+    ways = (len(observed.said) - 2) // 2
     assert ways >= 8
-    assert_all_went_well(told, ways, ways)
-    assert told.sdk_calls == ["/test.Sdk/Call"] * 2
+    assert_all_went_well(observed, ways, ways)
+    assert observed.sdk_calls == ["/test.Sdk/Call"] * 2
 
 
 BROWSER = """
@@ -232,13 +232,13 @@ print(json.dumps(said))
 """
 
 
-@pytest.mark.skipif(not ROOT, reason="only root can have port 80 of a box listened at")
-async def test_the_browser_s_old_names_say_that_there_is_none(world: World) -> None:
-    told = await world.execute({"main.py": BROWSER}, Language.PYTHON)
-    assert len(told.said) == 7
-    assert set(told.said.values()) == {"503 this Fyke has no browser\n"}
-    assert told.browser_asked
-    assert told.total == Traffic()
+@pytest.mark.skipif(not ROOT, reason="only root can have a listener at port 80 of a sandbox")
+async def test_the_browser_s_old_names_say_that_there_is_none(setup: Setup) -> None:
+    observed = await setup.execute({"main.py": BROWSER}, Language.PYTHON)
+    assert len(observed.said) == 7
+    assert set(observed.said.values()) == {"503 this Fyke has no browser\n"}
+    assert observed.browser_asked
+    assert observed.total == Traffic()
 
 
 NODE = """
@@ -307,36 +307,41 @@ def node(libraries: str = "") -> dict[str, str | bytes]:
     return {"main.js": text.replace("LIBRARIES", libraries)}
 
 
-def without_refusal(told: Told) -> Told:
-    """The one target that was meant to be refused, taken out of the books."""
-    sites = dict(told.sites)
+def without_refusal(observed: Observed) -> Observed:
+    """The same without the one target that was meant to be refused."""
+    sites = dict(observed.sites)
     assert sites.pop("10.0.0.1") == SiteTraffic("10.0.0.1", refused=1)
-    total = Traffic(told.total.up, told.total.down, told.total.connections, told.total.refused - 1)
-    return replace(told, total=total, sites=sites)
+    total = Traffic(
+        observed.total.up,
+        observed.total.down,
+        observed.total.connections,
+        observed.total.refused - 1,
+    )
+    return replace(observed, total=total, sites=sites)
 
 
 @pytest.mark.needs("node")
-async def test_node(world: World) -> None:
-    told = await world.execute(node(), Language.NODE)
-    assert_all_went_well(without_refusal(told), 2, 2)
+async def test_node(setup: Setup) -> None:
+    observed = await setup.execute(node(), Language.NODE)
+    assert_all_went_well(without_refusal(observed), 2, 2)
 
 
 @pytest.mark.long
 @pytest.mark.needs("npm")
 @pytest.mark.parametrize("axios", ["1.7.9", "latest"])
-async def test_node_libraries_and_grpc(world: World, axios: str) -> None:
+async def test_node_libraries_and_grpc(setup: Setup, axios: str) -> None:
     """Packages come from the registry that npm is configured for."""
     wanted = [f"axios@{axios}", "socks-proxy-agent@8", "https-proxy-agent@7", "@grpc/grpc-js@1"]
     command = ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", *wanted]
-    folder = world.environments / "node"
+    folder = setup.environments / "node"
     folder.mkdir()
     subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=300)
     modules = folder / "node_modules"
     subprocess.run(["chmod", "-R", "a+rX", str(modules)], check=True)
-    told = await world.execute(node(NODE_LIBRARIES), Language.NODE, modules)
-    assert len(told.said) == 4 + 2 + 10 + 2
-    assert_all_went_well(without_refusal(told), 7, 7)
-    assert told.sdk_calls == ["/test.Sdk/Call"] * 2
+    observed = await setup.execute(node(NODE_LIBRARIES), Language.NODE, modules)
+    assert len(observed.said) == 4 + 2 + 10 + 2
+    assert_all_went_well(without_refusal(observed), 7, 7)
+    assert observed.sdk_calls == ["/test.Sdk/Call"] * 2
 
 
 GO = """
@@ -386,12 +391,12 @@ func main() {
 
 @pytest.mark.long
 @pytest.mark.needs("go")
-async def test_go(world: World, tmp_path: Path) -> None:
+async def test_go(setup: Setup, tmp_path: Path) -> None:
     text = GO.replace("TLS_BODY", str(len(TLS_BODY))).replace(": BODY", f": {BODY}")
     (tmp_path / "main.go").write_text(text)
     command = ["go", "build", "-o", "main", "main.go"]
     settings = os.environ | {"CGO_ENABLED": "0", "GO111MODULE": "off"}
     subprocess.run(command, cwd=tmp_path, env=settings, check=True, capture_output=True)
     files: dict[str, str | bytes] = {"main": (tmp_path / "main").read_bytes()}
-    told = await world.execute(files, Language.GO)
-    assert_all_went_well(told, 3, 3)
+    observed = await setup.execute(files, Language.GO)
+    assert_all_went_well(observed, 3, 3)

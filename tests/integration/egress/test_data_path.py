@@ -38,7 +38,7 @@ pytestmark = pytest.mark.anyio
 LOOPBACK = ("127.0.0.0/8",)
 
 
-class Door:
+class OpenProxy:
     """A local proxy with one attempt open."""
 
     def __init__(self, egress: LocalEgress, port: int) -> None:
@@ -50,18 +50,18 @@ class Door:
         return self.egress.traffic(ATTEMPT)
 
 
-async def open_door(limit: int | None = None, limits: ProxyLimits | None = None) -> Door:
+async def open_proxy(limit: int | None = None, limits: ProxyLimits | None = None) -> OpenProxy:
     egress = LocalEgress(limits=limits)
     sock = listener()
     await egress.open([sock], EgressGrant(ATTEMPT, SECRET, "", LOOPBACK, limit))
     port = port_of(sock)
     sock.close()
-    return Door(egress, port)
+    return OpenProxy(egress, port)
 
 
 @pytest.fixture
-async def door() -> AsyncIterator[Door]:
-    opened = await open_door()
+async def proxy() -> AsyncIterator[OpenProxy]:
+    opened = await open_proxy()
     yield opened
     await opened.egress.stop()
 
@@ -85,12 +85,12 @@ class Counting:
             left -= step
 
 
-async def test_the_meter_agrees_with_the_origin_to_the_byte(door: Door) -> None:
+async def test_the_meter_agrees_with_the_origin_to_the_byte(proxy: OpenProxy) -> None:
     counting = Counting(1_234_567)
     async with Origin(counting) as origin:
 
         async def exchange(size: int) -> int:
-            code, reader, writer = await socks(door.port, "127.0.0.1", origin.port)
+            code, reader, writer = await socks(proxy.port, "127.0.0.1", origin.port)
             assert code == 0
             writer.write(os.urandom(size))
             writer.write_eof()
@@ -101,23 +101,23 @@ async def test_the_meter_agrees_with_the_origin_to_the_byte(door: Door) -> None:
         sizes = [1, 65_535, 65_536, 65_537, 777_777]
         got = await asyncio.gather(*(exchange(size) for size in sizes))
     assert got == [1_234_567] * 5
-    assert door.traffic == Traffic(sum(sizes), 5 * 1_234_567, 5, 0)
+    assert proxy.traffic == Traffic(sum(sizes), 5 * 1_234_567, 5, 0)
     assert (counting.received, counting.sent) == (sum(sizes), 5 * 1_234_567)
 
 
 @pytest.mark.parametrize("connections", [1, 50])
 async def test_the_cut_off_is_exact(connections: int) -> None:
     limit = 3_000_001
-    door = await open_door(limit)
+    proxy = await open_proxy(limit)
     tripped: list[str] = []
-    door.egress.on_trip = tripped.append
+    proxy.egress.on_trip = tripped.append
     received = 0
     sent = 0
 
     async def download(port: int) -> None:
         nonlocal received, sent
         try:
-            _, reader, writer = await socks(door.port, "127.0.0.1", port)
+            _, reader, writer = await socks(proxy.port, "127.0.0.1", port)
         except (ConnectionError, asyncio.IncompleteReadError):
             return
         writer.write(b"go\n")
@@ -132,46 +132,48 @@ async def test_the_cut_off_is_exact(connections: int) -> None:
     async with Origin(downloads(4_000_000)) as origin:
         await asyncio.gather(*(download(origin.port) for _ in range(connections)))
         await until(lambda: tripped == [ATTEMPT])
-    final = await door.egress.close(ATTEMPT)
+    final = await proxy.egress.close(ATTEMPT)
     assert final.total == limit
-    assert sum(site.bytes_up + site.bytes_down for site in door.egress.sites(ATTEMPT)) == limit
+    assert sum(site.bytes_up + site.bytes_down for site in proxy.egress.sites(ATTEMPT)) == limit
     assert final.down == received  # all that was counted arrived, and nothing else
     assert final.up <= sent
     assert tripped == [ATTEMPT]
-    await door.egress.stop()
+    await proxy.egress.stop()
 
 
 async def test_the_cut_off_of_an_upload_is_exact() -> None:
-    door = await open_door(1_000_000)
+    proxy = await open_proxy(1_000_000)
     counting = Counting(0)
     async with Origin(counting) as origin:
-        _, reader, writer = await socks(door.port, "127.0.0.1", origin.port)
+        _, reader, writer = await socks(proxy.port, "127.0.0.1", origin.port)
         writer.write(bytes(3_000_000))
         with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
             await reader.readexactly(1)
         await until(lambda: counting.received == 1_000_000)
         writer.transport.abort()
-    assert (await door.egress.close(ATTEMPT)).up == 1_000_000
-    await door.egress.stop()
+    assert (await proxy.egress.close(ATTEMPT)).up == 1_000_000
+    await proxy.egress.stop()
 
 
 async def test_early_bytes_count_against_the_limit() -> None:
-    door = await open_door(3)
+    proxy = await open_proxy(3)
     async with Origin(echo) as origin:
-        reader, writer = await connect(door.port)
+        reader, writer = await connect(proxy.port)
         writer.write(socks_hello() + socks_request("127.0.0.1", origin.port) + b"12345")
         assert await socks_code(reader) == 0
         assert await reader.read() == b""
         writer.close()
-    assert door.egress.tripped(ATTEMPT) and door.traffic.total == 3
-    await door.egress.stop()
+    assert proxy.egress.tripped(ATTEMPT) and proxy.traffic.total == 3
+    await proxy.egress.stop()
 
 
 # --- bugs that must not come back ------------------------------------------------------------
 
 
 @pytest.mark.parametrize("way", ["socks", "http"])
-async def test_a_server_that_speaks_first_never_overtakes_the_reply(door: Door, way: str) -> None:
+async def test_a_server_that_speaks_first_never_overtakes_the_reply(
+    proxy: OpenProxy, way: str
+) -> None:
     async def banner(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"220 hello\r\n")
         await reader.read()
@@ -179,43 +181,43 @@ async def test_a_server_that_speaks_first_never_overtakes_the_reply(door: Door, 
     async with Origin(banner) as origin:
         for _ in range(50):
             if way == "socks":
-                code, reader, writer = await socks(door.port, "127.0.0.1", origin.port)
+                code, reader, writer = await socks(proxy.port, "127.0.0.1", origin.port)
                 assert code == 0
             else:
                 status, _, reader, writer = await http_connect(
-                    door.port, f"127.0.0.1:{origin.port}"
+                    proxy.port, f"127.0.0.1:{origin.port}"
                 )
                 assert status == 200
             assert await reader.readline() == b"220 hello\r\n"
             writer.close()
 
 
-async def test_a_half_closed_connection_still_carries_the_answer(door: Door) -> None:
+async def test_a_half_closed_connection_still_carries_the_answer(proxy: OpenProxy) -> None:
     async def after_the_end(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         body = await reader.read()
         writer.write(body[::-1])
 
     async with Origin(after_the_end) as origin:
-        _, reader, writer = await socks(door.port, "127.0.0.1", origin.port)
+        _, reader, writer = await socks(proxy.port, "127.0.0.1", origin.port)
         writer.write(b"abc")
         writer.write_eof()
         assert await reader.read() == b"cba"
         writer.close()
-        links = door.egress._proxy._attempts[ATTEMPT].connections
+        links = proxy.egress._proxy._attempts[ATTEMPT].connections
         await until(lambda: not links)
     assert links == set()
 
 
-async def test_the_target_may_end_first_and_no_pair_is_left(door: Door) -> None:
+async def test_the_target_may_end_first_and_no_pair_is_left(proxy: OpenProxy) -> None:
     async def brief(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"bye")
         writer.write_eof()
         assert await reader.read() == b"thanks"
 
     async with Origin(brief) as origin:
-        links = door.egress._proxy._attempts[ATTEMPT].connections
+        links = proxy.egress._proxy._attempts[ATTEMPT].connections
         for _ in range(20):
-            _, reader, writer = await socks(door.port, "127.0.0.1", origin.port)
+            _, reader, writer = await socks(proxy.port, "127.0.0.1", origin.port)
             assert await reader.read() == b"bye"
             writer.write(b"thanks")
             writer.write_eof()
@@ -224,7 +226,7 @@ async def test_the_target_may_end_first_and_no_pair_is_left(door: Door) -> None:
     assert links == set()
 
 
-async def test_small_exchanges_do_not_wait_for_each_other(door: Door) -> None:
+async def test_small_exchanges_do_not_wait_for_each_other(proxy: OpenProxy) -> None:
     """Two writes and a read is the pattern that costs 40 ms each without TCP_NODELAY; how long
     it takes is measured by ``bench/egress.py``.
     """
@@ -236,14 +238,14 @@ async def test_small_exchanges_do_not_wait_for_each_other(door: Door) -> None:
             writer.write(b"second\n")
 
     async with Origin(two_lines) as origin:
-        _, reader, writer = await socks(door.port, "127.0.0.1", origin.port)
+        _, reader, writer = await socks(proxy.port, "127.0.0.1", origin.port)
         for _ in range(50):
             writer.write(b"one\n")
             await asyncio.sleep(0.0005)
             writer.write(b"two\n")
             assert await reader.readline() == b"first\n"
             assert await reader.readline() == b"second\n"
-        (link,) = door.egress._proxy._attempts[ATTEMPT].connections
+        (link,) = proxy.egress._proxy._attempts[ATTEMPT].connections
         for transport in (link.client, link.target):
             assert transport is not None
             sock = transport.get_extra_info("socket")
@@ -254,7 +256,7 @@ async def test_small_exchanges_do_not_wait_for_each_other(door: Door) -> None:
 # --- HTTP ------------------------------------------------------------------------------------
 
 
-async def test_absolute_form_carries_one_request(door: Door) -> None:
+async def test_absolute_form_carries_one_request(proxy: OpenProxy) -> None:
     seen: list[bytes] = []
 
     async def site(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -267,7 +269,7 @@ async def test_absolute_form_carries_one_request(door: Door) -> None:
         url = f"http://127.0.0.1:{origin.port}/path?q"
         head = f"POST {url} HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n"
         head += f"Proxy-Authorization: {basic()}\r\n\r\nbody"
-        reader, writer = await connect(door.port)
+        reader, writer = await connect(proxy.port)
         writer.write(head.encode())
         assert (await reader.readexactly(40)).endswith(b"\r\n\r\nok"[-2:])
         writer.write(head.replace("/path", "/other").encode())  # meant for another site
@@ -279,103 +281,103 @@ async def test_absolute_form_carries_one_request(door: Door) -> None:
     assert seen[1] == b""
 
 
-async def test_refusals_arrive_although_the_client_is_still_sending(door: Door) -> None:
+async def test_refusals_arrive_although_the_client_is_still_sending(proxy: OpenProxy) -> None:
     head = "POST http://10.0.0.1/ HTTP/1.1\r\nContent-Length: 4000000\r\n"
     head += f"Proxy-Authorization: {basic()}\r\n\r\n"
-    reader, writer = await connect(door.port)
+    reader, writer = await connect(proxy.port)
     writer.write(head.encode() + bytes(4_000_000))
     answer = await reader.read()
     assert answer.startswith(b"HTTP/1.1 403 ")
     writer.close()
 
 
-async def test_what_cannot_be_reached(door: Door) -> None:
+async def test_unreachable_targets_are_reported(proxy: OpenProxy) -> None:
     closed = socket.create_server(("127.0.0.1", 0))
     port = port_of(closed)
     closed.close()
-    code, _, writer = await socks(door.port, "127.0.0.1", port)
+    code, _, writer = await socks(proxy.port, "127.0.0.1", port)
     assert code == 5
     writer.close()
-    status, words, _, writer = await http_connect(door.port, f"127.0.0.1:{port}")
+    status, words, _, writer = await http_connect(proxy.port, f"127.0.0.1:{port}")
     assert status == 502 and b"refused" in words
     writer.close()
-    code, _, writer = await socks(door.port, "no-such-name.invalid", 80)
+    code, _, writer = await socks(proxy.port, "no-such-name.invalid", 80)
     assert code == 4
     writer.close()
-    status, words, _, writer = await http_connect(door.port, "no-such-name.invalid:80")
+    status, words, _, writer = await http_connect(proxy.port, "no-such-name.invalid:80")
     assert status == 502
     writer.close()
-    assert door.traffic == Traffic()
+    assert proxy.traffic == Traffic()
 
 
-async def test_bind_udp_and_mail_are_refused(door: Door) -> None:
+async def test_bind_udp_and_mail_are_refused(proxy: OpenProxy) -> None:
     for command in (2, 3):
-        reader, writer = await connect(door.port)
+        reader, writer = await connect(proxy.port)
         writer.write(socks_hello() + socks_request("127.0.0.1", 80, command))
         assert await socks_code(reader) == 7
         writer.close()
-    code, _, writer = await socks(door.port, "8.8.8.8", 25)
+    code, _, writer = await socks(proxy.port, "8.8.8.8", 25)
     assert code == 2
     writer.close()
-    assert door.traffic.refused == 3
+    assert proxy.traffic.refused == 3
 
 
 # --- bounds ----------------------------------------------------------------------------------
 
 
 async def test_links_are_bounded() -> None:
-    door = await open_door(limits=ProxyLimits(connections=3))
+    proxy = await open_proxy(limits=ProxyLimits(connections=3))
     async with Origin(echo) as origin:
-        held = [await socks(door.port, "127.0.0.1", origin.port) for _ in range(3)]
-        reader, writer = await connect(door.port)
+        held = [await socks(proxy.port, "127.0.0.1", origin.port) for _ in range(3)]
+        reader, writer = await connect(proxy.port)
         with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
             await reader.readexactly(1)
         writer.close()
         for _, _, writer in held:
             writer.close()
-    assert door.traffic == Traffic(0, 0, 3, 1)
-    await door.egress.stop()
+    assert proxy.traffic == Traffic(0, 0, 3, 1)
+    await proxy.egress.stop()
 
 
 async def test_silent_clients_and_silent_links_are_cut() -> None:
-    door = await open_door(limits=ProxyLimits(handshake_seconds=0.1, idle_seconds=0.3))
+    proxy = await open_proxy(limits=ProxyLimits(handshake_seconds=0.1, idle_seconds=0.3))
     async with Origin(echo) as origin:
-        reader, writer = await connect(door.port)
+        reader, writer = await connect(proxy.port)
         with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
             await reader.readexactly(1)
         writer.close()
-        _, reader, writer = await socks(door.port, "127.0.0.1", origin.port)
+        _, reader, writer = await socks(proxy.port, "127.0.0.1", origin.port)
         start = time.monotonic()
         with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
             await reader.readexactly(1)
         assert time.monotonic() - start > 0.2
         writer.close()
-    await door.egress.stop()
+    await proxy.egress.stop()
 
 
 async def test_a_client_that_does_not_read_stops_the_target() -> None:
-    """What we hold of a stalled link is bounded, whatever the target sends."""
-    door = await open_door()
+    """The buffer of a stalled connection is bounded, whatever the target sends."""
+    proxy = await open_proxy()
     async with Origin(downloads(200_000_000)) as origin:
-        _, _, writer = await socks(door.port, "127.0.0.1", origin.port)
+        _, _, writer = await socks(proxy.port, "127.0.0.1", origin.port)
         writer.transport.pause_reading()  # type: ignore[attr-defined]
         writer.write(b"go\n")
         before = -1
-        while before != door.traffic.down:
-            before = door.traffic.down
+        while before != proxy.traffic.down:
+            before = proxy.traffic.down
             await asyncio.sleep(0.2)
         assert 0 < before < 50_000_000  # the kernel's buffers, and one of ours
-        (link,) = door.egress._proxy._attempts[ATTEMPT].connections
+        (link,) = proxy.egress._proxy._attempts[ATTEMPT].connections
         assert link.client is not None
         assert link.client.get_write_buffer_size() <= 65536
         writer.transport.abort()
-    await door.egress.stop()
+    await proxy.egress.stop()
 
 
 async def test_one_attempt_cannot_use_what_another_was_given() -> None:
-    door = await open_door()
+    proxy = await open_proxy()
     other = listener()
-    await door.egress.open([other], replace(EgressGrant("01B", "another secret", ""), allow=()))
+    await proxy.egress.open([other], replace(EgressGrant("01B", "another secret", ""), allow=()))
     async with Origin(echo) as origin:
         code, _, writer = await socks(
             port_of(other), "127.0.0.1", origin.port, "01B", "another secret"
@@ -383,33 +385,33 @@ async def test_one_attempt_cannot_use_what_another_was_given() -> None:
         assert code == 2
         writer.close()
         assert origin.accepted == 0
-    await door.egress.stop()
+    await proxy.egress.stop()
 
 
 @pytest.mark.parametrize("replays", [100, pytest.param(1000, marks=pytest.mark.long)])
-async def test_replayed_credentials_open_nothing_after_the_end(replays: int) -> None:
+async def test_replayed_credentials_are_refused_after_the_end(replays: int) -> None:
     """The listener of another attempt, the same secret, after the end: refused every time."""
-    door = await open_door()
+    proxy = await open_proxy()
     other = listener()
-    await door.egress.open([other], EgressGrant("01B", "another secret", "", LOOPBACK))
-    await door.egress.close(ATTEMPT)
+    await proxy.egress.open([other], EgressGrant("01B", "another secret", "", LOOPBACK))
+    await proxy.egress.close(ATTEMPT)
     async with Origin(echo) as origin:
         for _ in range(replays):
             with pytest.raises(ConnectionRefusedError):
-                await connect(door.port)
+                await connect(proxy.port)
             reader, writer = await connect(port_of(other))
             writer.write(socks_hello())
             assert await reader.read() == b"\x05\x02\x01\x01"
             writer.close()
         assert origin.accepted == 0
-    await door.egress.stop()
+    await proxy.egress.stop()
 
 
 # --- noise -----------------------------------------------------------------------------------
 
 
-async def _throw(door: Door, data: bytes) -> bytes:
-    reader, writer = await connect(door.port)
+async def _throw(proxy: OpenProxy, data: bytes) -> bytes:
+    reader, writer = await connect(proxy.port)
     try:
         writer.write(data)
         writer.write_eof()
@@ -441,24 +443,26 @@ def test_noise_never_breaks_the_proxy(examples: int) -> None:
     failures: list[object] = []
     with asyncio.Runner() as runner:
 
-        async def start() -> tuple[Origin, Door]:
-            asyncio.get_running_loop().set_exception_handler(lambda _, what: failures.append(what))
-            return await Origin(echo).__aenter__(), await open_door()
+        async def start() -> tuple[Origin, OpenProxy]:
+            asyncio.get_running_loop().set_exception_handler(
+                lambda _, context: failures.append(context)
+            )
+            return await Origin(echo).__aenter__(), await open_proxy()
 
-        origin, door = runner.run(start())
+        origin, proxy = runner.run(start())
 
         @settings(max_examples=examples, deadline=None, database=None)
         @given(NOISE)
         def throw(data: bytes) -> None:
-            runner.run(_throw(door, data))
+            runner.run(_throw(proxy, data))
             assert origin.accepted == 0
 
         throw()
 
         async def still_alive() -> int:
-            code, _, writer = await socks(door.port, "127.0.0.1", origin.port)
+            code, _, writer = await socks(proxy.port, "127.0.0.1", origin.port)
             writer.close()
-            await door.egress.stop()
+            await proxy.egress.stop()
             return code
 
         assert runner.run(still_alive()) == 0
@@ -466,7 +470,7 @@ def test_noise_never_breaks_the_proxy(examples: int) -> None:
 
 
 @pytest.mark.parametrize("rounds", [30, pytest.param(1000, marks=pytest.mark.long)])
-async def test_what_a_site_says_passes_unread(door: Door, rounds: int) -> None:
+async def test_the_answer_of_a_site_passes_unread(proxy: OpenProxy, rounds: int) -> None:
     noise = [os.urandom(1 + os.urandom(1)[0] * 40) for _ in range(rounds)]
     left = iter(noise)
 
@@ -475,16 +479,16 @@ async def test_what_a_site_says_passes_unread(door: Door, rounds: int) -> None:
 
     async with Origin(site) as origin:
         for expected in noise:
-            _, reader, writer = await socks(door.port, "127.0.0.1", origin.port)
+            _, reader, writer = await socks(proxy.port, "127.0.0.1", origin.port)
             assert await reader.read() == expected
             writer.close()
 
 
-async def test_the_proxy_asked_for_itself_begins_again(door: Door) -> None:
+async def test_the_proxy_asked_for_itself_begins_again(proxy: OpenProxy) -> None:
     """A library takes the proxy of the environment through the one that its program brought."""
     async with Origin(echo) as origin:
-        reader, writer = await connect(door.port)
-        writer.write(socks_hello() + socks_request("127.0.0.1", door.port))
+        reader, writer = await connect(proxy.port)
+        writer.write(socks_hello() + socks_request("127.0.0.1", proxy.port))
         assert await socks_code(reader) == 0
         target = f"127.0.0.1:{origin.port}"
         writer.write(
@@ -494,22 +498,22 @@ async def test_the_proxy_asked_for_itself_begins_again(door: Door) -> None:
         writer.write(b"ping")
         assert await reader.readexactly(4) == b"ping"
         writer.close()
-    assert door.traffic == Traffic(4, 4, 1, 0)
-    assert [site.requests for site in door.egress.sites(ATTEMPT)] == [1]
+    assert proxy.traffic == Traffic(4, 4, 1, 0)
+    assert [site.requests for site in proxy.egress.sites(ATTEMPT)] == [1]
 
 
-async def test_inside_the_proxy_the_same_rules_hold(door: Door) -> None:
-    reader, writer = await connect(door.port)
-    writer.write(socks_hello() + socks_request("proxy-inner.coreclaw.com", door.port))
+async def test_inside_the_proxy_the_same_rules_apply(proxy: OpenProxy) -> None:
+    reader, writer = await connect(proxy.port)
+    writer.write(socks_hello() + socks_request("proxy-inner.coreclaw.com", proxy.port))
     assert await socks_code(reader) == 0
     writer.write(socks_hello(secret="guessed"))
     assert await reader.read() == b"\x05\x02\x01\x01"
     writer.close()
-    reader, writer = await connect(door.port)
+    reader, writer = await connect(proxy.port)
     for _ in range(2):
-        writer.write(socks_hello() + socks_request("127.0.0.1", door.port))
+        writer.write(socks_hello() + socks_request("127.0.0.1", proxy.port))
         assert await socks_code(reader) == 0
     writer.write(socks_hello() + socks_request("10.0.0.1", 80))
     assert await socks_code(reader) == 2
     writer.close()
-    assert door.traffic == Traffic(0, 0, 0, 2)
+    assert proxy.traffic == Traffic(0, 0, 0, 2)

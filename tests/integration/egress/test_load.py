@@ -1,4 +1,4 @@
-"""Many links at once: memory stays bounded, and random limits hold to the byte."""
+"""Many connections at once: memory stays bounded, and random limits are exact to the byte."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ async def test_endless_and_dripping_sites_cost_bounded_memory(tmp_path: Path, li
     assert final.connections == links
 
 
-async def test_names_that_nobody_answers_stall_no_other_run() -> None:
+async def test_names_without_an_answer_stall_no_other_run() -> None:
     go = threading.Event()
 
     def lookup(name: str) -> tuple[str, ...]:

@@ -61,7 +61,7 @@ async def asked(proxy: int, user: str) -> int:
 
 
 def counts(some: list[Upstream]) -> list[int]:
-    return [len(one.wishes) for one in some]
+    return [len(one.requests) for one in some]
 
 
 async def test_a_run_stays_with_one_proxy_and_runs_are_spread() -> None:
@@ -100,9 +100,9 @@ async def test_a_proxy_that_is_gone_is_left_out_and_comes_back(
     monkeypatch.setattr(pools, "_LAST_CHECK", 0.05)
     async with proxies(2) as (well, other):
         egress = region(f"{policy} {well.url('socks5')} {other.url('socks5')}")
-        doors = {f"run{n}": await opened(egress, f"run{n}") for n in range(8)}
+        ports = {f"run{n}": await opened(egress, f"run{n}") for n in range(8)}
         await other.__aexit__()
-        for run, proxy in doors.items():
+        for run, proxy in ports.items():
             assert await asked(proxy, run) == 0  # the other one is tried at once
         assert counts([well, other]) == [8, 0]
         [state] = [one for one in egress._proxy.proxies if one.why]
@@ -110,9 +110,9 @@ async def test_a_proxy_that_is_gone_is_left_out_and_comes_back(
         assert "refused" in state.why and state.seconds >= 0
         other._server = await asyncio.start_server(other._serve, "127.0.0.1", other.port)
         await until(lambda: not any(one.why for one in egress._proxy.proxies))
-        for run, proxy in doors.items():
+        for run, proxy in ports.items():
             assert await asked(proxy, run) == 0
-        assert other.wishes
+        assert other.requests
         await egress.stop()
 
 
@@ -168,7 +168,7 @@ async def test_a_session_in_the_user_name_is_filled_in(policy: str) -> None:
     assert len(set(words)) == (2 if policy == "sticky" else 3)
 
 
-async def begun(form: str, proxy: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def connected(form: str, proxy: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """A connection of the run to public.example, by one of the three forms."""
     if form == "socks":
         code, reader, writer = await socks(proxy, "public.example", 80, "run")
@@ -193,7 +193,7 @@ async def test_bytes_through_a_pool_are_counted_as_its_proxies_count_them(
         proxy = await opened(egress, "run")
 
         async def exchange(size: int) -> int:
-            reader, writer = await begun(form, proxy)
+            reader, writer = await connected(form, proxy)
             writer.write(bytes(size))
             writer.write_eof()
             got = len(await reader.read())

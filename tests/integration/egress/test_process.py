@@ -49,7 +49,7 @@ async def move(proxy: int, port: int, count: int) -> None:
     writer.close()
 
 
-async def test_killed_and_started_again_counters_and_limit_hold(tmp_path: Path) -> None:
+async def test_counters_and_limit_survive_a_kill_and_restart(tmp_path: Path) -> None:
     tripped: list[str] = []
     asked: list[int] = []
     async with client_and_process(tmp_path, LOOPBACK) as (client, process), Origin(echo) as origin:
@@ -212,7 +212,7 @@ async def test_the_socket_is_ours_alone(tmp_path: Path) -> None:
         assert client.traffic(ATTEMPT) == Traffic()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 async def test_another_uid_is_turned_away(tmp_path: Path) -> None:
     folder = Path("/tmp") / f"fyke-egress-{os.getpid()}"
     folder.mkdir(mode=0o755)

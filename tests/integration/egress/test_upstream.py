@@ -20,11 +20,11 @@ pytestmark = pytest.mark.anyio
 
 
 class Upstream:
-    """A SOCKS5 and HTTP proxy with a password; leads every wish to one origin and counts."""
+    """A SOCKS5 and HTTP proxy with a password; leads every request to one origin and counts."""
 
     def __init__(self, origin_port: int) -> None:
         self._origin = origin_port
-        self.wishes: list[str] = []
+        self.requests: list[str] = []
         self.up = self.down = 0
         self.answer = b""
         self.silent = False
@@ -70,7 +70,7 @@ class Upstream:
         host = await reader.readexactly(size)
         port = struct.unpack(">H", await reader.readexactly(2))[0]
         text = ".".join(map(str, host)) if kind == 1 else host.decode()
-        self.wishes.append(f"{text}:{port}")
+        self.requests.append(f"{text}:{port}")
         await self._relay(reader, writer, b"\x05\x00\x00\x01" + bytes(6))
 
     async def _http(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -79,7 +79,7 @@ class Upstream:
         if f"Proxy-Authorization: Basic {token}" not in head:
             writer.write(b"HTTP/1.1 407 No\r\n\r\n")
             return
-        self.wishes.append(head.split()[1])
+        self.requests.append(head.split()[1])
         await self._relay(reader, writer, b"HTTP/1.1 200 OK\r\nVia: x\r\n\r\n")
 
     async def _relay(
@@ -140,7 +140,7 @@ async def test_the_checked_address_is_sent_and_both_count_the_same(
         writer.write_eof()
         assert len(await reader.read()) == 100_000
         writer.close()
-    assert upstream.wishes == ["8.8.8.8:443"] * 5
+    assert upstream.requests == ["8.8.8.8:443"] * 5
     assert egress.traffic(ATTEMPT) == Traffic(500_000, 500_025, 5, 0)
     assert (upstream.up, upstream.down) == (500_000, 500_025)
     await egress.stop()
@@ -160,7 +160,7 @@ async def test_a_resolving_upstream_gets_the_name_but_nothing_of_the_inside(
     code, _, writer = await socks(proxy, "8.8.4.4", 80)
     assert code == 0
     writer.close()
-    assert upstream.wishes == ["only-there.example:80", "8.8.4.4:80"]
+    assert upstream.requests == ["only-there.example:80", "8.8.4.4:80"]
     await egress.stop()
 
 
@@ -169,7 +169,7 @@ async def test_another_region_goes_out_directly(upstream: Upstream) -> None:
     code, _, writer = await socks(proxy, "127.0.0.1", 80)
     assert code == 2
     writer.close()
-    assert upstream.wishes == []
+    assert upstream.requests == []
     await egress.stop()
 
 

@@ -1,4 +1,4 @@
-"""Go programs built from source, in a real box: what comes of it, and what cannot be done by it."""
+"""Go programs built from source, in a real sandbox: the results, and what a build cannot do."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fyke.domain.workers.elf import inspect_program
 from fyke.kit.ids import new_ulid
 from fyke.model.worker import Language, Version
 from fyke.sandbox.packages import environment_go
-from support.environments import Bench, bench
+from support.environments import Workspace, open_workspace
 from support.go_modules import NAME, VERSION, module_proxy
 from support.memory import a_version
 
@@ -39,19 +39,19 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="module")
-async def made() -> AsyncIterator[Bench]:
+async def made() -> AsyncIterator[Workspace]:
     """One for all, because what Go has compiled once is in the cache of the account."""
-    async with bench() as opened:
+    async with open_workspace() as opened:
         yield opened
         assert os.listdir(opened.place.work) == []
 
 
 def version() -> Version:
-    """Of content that nobody had before."""
+    """Of content that no build had before."""
     return replace(a_version("w"), language=Language.GO, digest=new_ulid())
 
 
-async def build(made: Bench, files: dict[str, str | bytes], **environ: str) -> Path:
+async def build(made: Workspace, files: dict[str, str | bytes], **environ: str) -> Path:
     environments = made.environments({"HOME": "/nonexistent", "GOPROXY": "off", **environ})
     built = await environments.ensure(version(), made.place.bundle(files))
     assert built.path is not None
@@ -64,7 +64,7 @@ def runs(program: Path) -> str:
     return done.stdout + done.stderr
 
 
-async def test_built_once_static_and_sealed(made: Bench) -> None:
+async def test_built_once_static_and_sealed(made: Workspace) -> None:
     asked = version()
     bundle = made.place.bundle({"main.go": HELLO, "go.mod": MODULE})
     environments = made.environments({"HOME": "/nonexistent"})
@@ -96,7 +96,7 @@ def named(monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 async def test_modules_come_from_the_proxy_that_is_configured_and_nowhere_else(
-    made: Bench, tmp_path: Path, named: str
+    made: Workspace, tmp_path: Path, named: str
 ) -> None:
     source = f'package main\n\nimport "{NAME}"\n\nfunc main() {{ println(greet.Greet()) }}\n'
     (tmp_path / "main.go").write_text(source)
@@ -149,8 +149,8 @@ async def test_modules_come_from_the_proxy_that_is_configured_and_nowhere_else(
         ),
     ],
 )
-async def test_what_cannot_be_built_is_told(
-    made: Bench, files: dict[str, str | bytes], words: str
+async def test_a_failed_build_is_reported(
+    made: Workspace, files: dict[str, str | bytes], words: str
 ) -> None:
     with pytest.raises(EnvironmentFailed) as caught:
         await build(made, {"main.go": HELLO, "go.mod": MODULE, **files})
@@ -158,7 +158,7 @@ async def test_what_cannot_be_built_is_told(
     assert words in f"{caught.value}\n{caught.value.log}"
 
 
-async def test_nothing_of_the_project_runs(made: Bench) -> None:
+async def test_nothing_of_the_project_runs(made: Workspace) -> None:
     files: dict[str, str | bytes] = {
         "main.go": "package main\n\n//go:generate touch /cache/ran\n\nfunc main() {}\n",
         "go.mod": MODULE,
@@ -171,14 +171,16 @@ async def test_nothing_of_the_project_runs(made: Bench) -> None:
     assert ran == []
 
 
-async def test_without_go_it_says_what_to_do(made: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_go_it_says_what_to_do(
+    made: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(environment_go, "_PATH", "/nonexistent")
     with pytest.raises(EnvironmentFailed, match=r"Go is not installed.*GOOS=linux"):
         await build(made, {"main.go": HELLO, "go.mod": MODULE})
 
 
 @pytest.mark.long
-async def test_the_project_that_the_command_writes(made: Bench) -> None:
+async def test_the_project_that_the_command_writes(made: Workspace) -> None:
     files: dict[str, str | bytes] = {
         path.relative_to(SDK).as_posix(): path.read_text()
         for path in SDK.rglob("*.*")

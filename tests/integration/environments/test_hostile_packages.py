@@ -26,7 +26,7 @@ from fyke.sandbox.packages import sealing
 from fyke.sandbox.process import processes
 from support import hostile_packages as hostile
 from support import npm_registry, package_index
-from support.environments import ACCOUNT, Bench, Installing, bench
+from support.environments import ACCOUNT, Installing, Workspace, open_workspace
 from support.memory import a_version
 from support.npm_registry import Registry, old_npm
 from support.package_index import Index, make_source
@@ -74,9 +74,9 @@ class Canary:
 
 @dataclass
 class Trial:
-    """One installation, whose second account knows what it gets when nobody does any harm."""
+    """One installation, whose second account knows what it gets without an attack."""
 
-    bench: Bench
+    workspace: Workspace
     canary: Canary
     index: Index
     registry: Registry
@@ -85,7 +85,7 @@ class Trial:
 
     @property
     def home(self) -> Path:
-        return self.bench.place.home
+        return self.workspace.place.home
 
     @property
     def places(self) -> dict[str, Any]:
@@ -103,12 +103,12 @@ class Trial:
             "HOME": str(self.home / "nobody"),
             "PIP_CONFIG_FILE": os.devnull,
         }
-        return self.bench.environments(environ, max_bytes=MOST, seconds=seconds)
+        return self.workspace.environments(environ, max_bytes=MOST, seconds=seconds)
 
     async def install(
         self, version: Any, folder: Path, builds: bool, seconds: float = 60
     ) -> Environment | EnvironmentFailed:
-        """What the first account gets of a hostile package."""
+        """Install a hostile package for the first account."""
         asking = replace(version, builds=builds)
         try:
             return await self.installing(seconds).ensure(asking, folder, ACCOUNT, builds)
@@ -116,7 +116,7 @@ class Trial:
             return error
 
     async def clean_seal(self, version: Any, account: str = OTHER) -> sealing.Seal:
-        """What the second account gets, installed anew with whatever caches there are."""
+        """Install for the second account anew, with the present caches, and return the seal."""
         wanted = replace(version, requirements="clean==1.0\n", worker_id="other")
         made = await self.installing().ensure(wanted, self.clean, account)
         assert made.path is not None
@@ -124,16 +124,16 @@ class Trial:
         shutil.rmtree(made.path.parent)
         return seen
 
-    def judge(self) -> None:
-        """Nothing was reached, nothing was told, nothing runs or lies where it must not."""
+    def check(self) -> None:
+        """Nothing was reached, nothing was sent, nothing runs or lies where it must not."""
         assert self.canary.asked == []
-        told = "\n".join([*self.index.asked, *self.registry.said])
-        assert hostile.SECRET not in told
-        assert "root:" not in told
+        sent = "\n".join([*self.index.asked, *self.registry.said])
+        assert hostile.SECRET not in sent
+        assert "root:" not in sent
         assert not (self.home / "ran").exists()
         assert (self.home / "state.db").read_text() == hostile.SECRET
         assert (self.cache / "kept").read_text() == hostile.SECRET
-        assert os.listdir(self.bench.place.work) == []
+        assert os.listdir(self.workspace.place.work) == []
         assert set(os.listdir(self.home)) == self.before["home"]
         escaped = [path for path in self.home.rglob("escaped*") if "evil" not in path.parts]
         assert escaped == []
@@ -166,7 +166,7 @@ async def trial(
         index.add_wheel("clean")
         registry.add("clean", "1.0.0")
         (tmp_path / "package.json").write_text(json.dumps({"dependencies": {"clean": "1.0.0"}}))
-        async with bench() as made:
+        async with open_workspace() as made:
             trial = Trial(made, canary, index, registry, tmp_path)
             (trial.home / "state.db").write_text(hostile.SECRET)
             (trial.home / "state.db").chmod(0o600)
@@ -196,7 +196,7 @@ def loot(made: Environment, name: str) -> str:
 
 
 @pytest.mark.parametrize("name", share(hostile.PYTHON_BUILDS, "database", "loopback"))
-async def test_what_a_build_tries(trial: Trial, name: str) -> None:
+async def test_attacks_by_a_build(trial: Trial, name: str) -> None:
     clean = await begin(trial, PYTHON)
     attack = hostile.PYTHON_BUILDS[name].format(**trial.places)
     trial.index.add(*make_source("evil", attack))
@@ -205,16 +205,16 @@ async def test_what_a_build_tries(trial: Trial, name: str) -> None:
     assert isinstance(refused, EnvironmentFailed)
     assert "ready-made wheel" in str(refused)
     made = await trial.install(version, trial.clean, builds=True)
-    if name not in ("cache_of_uv", "forks"):  # which may harm whoever does it
+    if name not in ("cache_of_uv", "forks"):  # which may harm the attacker's own build
         assert isinstance(made, Environment), (str(made), getattr(made, "log", ""))
         assert loot(made, "evil").startswith("denied: ")
-    trial.judge()
+    trial.check()
     assert await trial.clean_seal(PYTHON, ACCOUNT) == clean  # what it installs without builds
     assert await trial.clean_seal(PYTHON) == clean
 
 
 async def test_a_trial_would_notice(trial: Trial) -> None:
-    """The same ways of trying and of telling, at what a build may do."""
+    """The same tries and reports, with something that a build may do."""
     await begin(trial, PYTHON)
     attack = hostile.each("{index}/simple/clean/") + "\n"
     trial.index.add(*make_source("evil", attack.format(**trial.places)))
@@ -222,11 +222,11 @@ async def test_a_trial_would_notice(trial: Trial) -> None:
     made = await trial.install(version, trial.clean, builds=True)
     assert isinstance(made, Environment)
     assert "clean-1.0-py3-none-any.whl" in loot(made, "evil")
-    trial.judge()
+    trial.check()
 
 
 @pytest.mark.parametrize("name", share(hostile.PYTHON_REFUSED, "link_out"))
-async def test_what_a_build_leaves(trial: Trial, name: str) -> None:
+async def test_attacks_by_files_that_a_build_leaves(trial: Trial, name: str) -> None:
     clean = await begin(trial, PYTHON)
     attack, said = hostile.PYTHON_REFUSED[name]
     trial.index.add(*make_source("evil", attack.format(**trial.places)))
@@ -235,12 +235,12 @@ async def test_what_a_build_leaves(trial: Trial, name: str) -> None:
     made = await trial.install(version, trial.clean, builds=True, seconds=seconds)
     assert isinstance(made, EnvironmentFailed), "it was taken"
     assert re.search(said, str(made)), str(made)
-    trial.judge()
+    trial.check()
     assert await trial.clean_seal(PYTHON) == clean
 
 
 @pytest.mark.parametrize("name", share(hostile.WHEELS, "pth", "parent"))
-async def test_what_a_wheel_holds(trial: Trial, name: str) -> None:
+async def test_the_content_of_the_wheel(trial: Trial, name: str) -> None:
     clean = await begin(trial, PYTHON)
     content = hostile.WHEELS[name]("evil")
     trial.index.add("evil-1.0-py3-none-any.whl", content)
@@ -255,7 +255,7 @@ async def test_what_a_wheel_holds(trial: Trial, name: str) -> None:
             linked = stat.S_ISLNK(mode) and path.parent.name == "bin"
             assert linked or stat.S_ISREG(mode) or stat.S_ISDIR(mode), path
             assert not mode & 0o6000, path
-    trial.judge()
+    trial.check()
     assert await trial.clean_seal(PYTHON) == clean
 
 
@@ -278,7 +278,7 @@ async def test_an_index_page_that_leads_inside(trial: Trial, name: str) -> None:
     version = replace(PYTHON, requirements="evil\n")
     made = await trial.install(version, trial.clean, builds=False)
     assert isinstance(made, EnvironmentFailed)
-    trial.judge()
+    trial.check()
     assert await trial.clean_seal(PYTHON) == clean
 
 
@@ -293,7 +293,7 @@ def ask_for(trial: Trial, folder: Path, package: dict[str, Any]) -> Path:
 
 @NO_NPM
 @pytest.mark.parametrize("name", share(hostile.NODE_BUILDS, "loopback"))
-async def test_what_a_hook_tries(trial: Trial, tmp_path: Path, name: str) -> None:
+async def test_attacks_by_an_install_hook(trial: Trial, tmp_path: Path, name: str) -> None:
     clean = await begin(trial, NODE)
     hook = hostile.NODE_BUILDS[name].format(**trial.places)
     package = {"name": "evil", "version": "1.0.0", "scripts": {"postinstall": "node hook.js"}}
@@ -315,14 +315,16 @@ async def test_what_a_hook_tries(trial: Trial, tmp_path: Path, name: str) -> Non
     else:
         assert isinstance(made, Environment), (str(made), getattr(made, "log", ""))
         assert loot(made, "evil").startswith("denied")
-    trial.judge()
+    trial.check()
     assert await trial.clean_seal(NODE) == clean
 
 
 @NO_NPM
 @pytest.mark.parametrize("builds", [False, True])
 @pytest.mark.parametrize("name", share(hostile.NODE_TARBALLS))
-async def test_what_a_tarball_holds(trial: Trial, tmp_path: Path, name: str, builds: bool) -> None:
+async def test_the_content_of_the_tarball(
+    trial: Trial, tmp_path: Path, name: str, builds: bool
+) -> None:
     clean = await begin(trial, NODE)
     package = json.dumps({"name": "evil", "version": "1.0.0"})
     trial.registry.add("evil", "1.0.0")
@@ -336,13 +338,13 @@ async def test_what_a_tarball_holds(trial: Trial, tmp_path: Path, name: str, bui
     if isinstance(made, Environment):
         assert made.path is not None
         assert not any(path.is_symlink() or path.is_fifo() for path in made.path.rglob("*"))
-    trial.judge()
+    trial.check()
     assert await trial.clean_seal(NODE) == clean
 
 
 @NO_NPM
 @pytest.mark.parametrize("name", share([*hostile.NODE_PACKAGES, "tarball_elsewhere"], "hooks"))
-async def test_what_a_package_asks_for(trial: Trial, tmp_path: Path, name: str) -> None:
+async def test_attacks_by_a_package_manifest(trial: Trial, tmp_path: Path, name: str) -> None:
     clean = await begin(trial, NODE)
     fields = json.loads(
         json.dumps(hostile.NODE_PACKAGES.get(name, {}))
@@ -362,5 +364,5 @@ async def test_what_a_package_asks_for(trial: Trial, tmp_path: Path, name: str) 
     if isinstance(made, Environment):
         assert made.path is not None
         assert not any(path.is_symlink() for path in made.path.rglob("*"))
-    trial.judge()
+    trial.check()
     assert await trial.clean_seal(NODE) == clean

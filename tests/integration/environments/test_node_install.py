@@ -13,7 +13,7 @@ import pytest
 from fyke.contracts.execution import EnvironmentFailed
 from fyke.model.worker import Language, Version
 from fyke.sandbox.packages.environment_node import refuses_addresses
-from support.environments import Installing, bench
+from support.environments import Installing, open_workspace
 from support.memory import a_version
 from support.npm_registry import Registry, old_npm, served
 
@@ -37,7 +37,7 @@ def registry() -> Iterator[Registry]:
 
 @pytest.fixture
 async def environments(registry: Registry) -> AsyncIterator[Installing]:
-    async with bench() as made:
+    async with open_workspace() as made:
         home = str(made.place.home / "nobody")
         yield made.environments({"npm_config_registry": registry.url, "HOME": home})
         assert os.listdir(made.place.work) == []

@@ -16,9 +16,9 @@ import pytest
 from fyke.contracts.execution import Environment, EnvironmentFailed
 from fyke.model.worker import Language, Version
 from fyke.sandbox.packages.environment import LOG, SEAL
-from support.environments import Bench, Installing, bench
+from support.environments import Installing, Workspace, open_workspace
 from support.memory import a_version
-from support.wheels import make_shelf, make_wheel
+from support.wheels import make_wheel, make_wheel_folder
 
 pytestmark = [
     pytest.mark.anyio,
@@ -33,30 +33,30 @@ def version(requirements: str = "") -> Version:
 
 
 @pytest.fixture
-async def desk() -> AsyncIterator[Bench]:
-    async with bench() as made:
-        make_shelf(made.shelf)
+async def workspace() -> AsyncIterator[Workspace]:
+    async with open_workspace() as made:
+        make_wheel_folder(made.wheels)
         yield made
         assert os.listdir(made.place.work) == []
 
 
 @pytest.fixture
-def shelf(desk: Bench) -> Path:
-    return desk.shelf
+def wheels(workspace: Workspace) -> Path:
+    return workspace.wheels
 
 
 @pytest.fixture
-def root(desk: Bench) -> Path:
-    return desk.root
+def root(workspace: Workspace) -> Path:
+    return workspace.root
 
 
 @pytest.fixture
-def environments(desk: Bench) -> Installing:
-    return desk.offline()
+def environments(workspace: Workspace) -> Installing:
+    return workspace.offline()
 
 
 def run(environment: Environment, code: str) -> str:
-    """Run code in an environment, as a box would (only wheels of this test are in it)."""
+    """Run code in an environment, as a sandbox would (only wheels of this test are in it)."""
     assert environment.path is not None
     done = subprocess.run(
         [environment.path / "bin" / "python", "-I", "-c", code],
@@ -72,9 +72,9 @@ def site_of(environment: Environment) -> Path:
 
 
 async def test_requirements_and_base_set(
-    environments: Installing, shelf: Path, tmp_path: Path
+    environments: Installing, wheels: Path, tmp_path: Path
 ) -> None:
-    make_wheel(shelf, "tiny", "1.5")
+    make_wheel(wheels, "tiny", "1.5")
     made = await environments.ensure(version("tiny==1.5\n"), tmp_path)
     code = "import tiny, protobuf, grpc, sys; print(tiny.VALUE, sys.prefix)"
     assert run(made, code) == f"1.5 {made.path}"
@@ -85,14 +85,14 @@ async def test_requirements_and_base_set(
 
 
 async def test_a_named_base_package_keeps_its_version(
-    environments: Installing, shelf: Path, tmp_path: Path
+    environments: Installing, wheels: Path, tmp_path: Path
 ) -> None:
-    make_wheel(shelf, "protobuf", "5.0")
+    make_wheel(wheels, "protobuf", "5.0")
     made = await environments.ensure(version("ProtoBuf==5.0"), tmp_path)
     assert run(made, "import protobuf; print(protobuf.VALUE)") == "5.0"
 
 
-async def test_everybody_can_read_it(environments: Installing, tmp_path: Path) -> None:
+async def test_every_user_can_read_it(environments: Installing, tmp_path: Path) -> None:
     old = os.umask(0o077)
     try:
         made = await environments.ensure(version(), tmp_path)
@@ -108,10 +108,10 @@ async def test_everybody_can_read_it(environments: Installing, tmp_path: Path) -
 
 
 async def test_same_requirements_share_one_folder(
-    environments: Installing, shelf: Path, tmp_path: Path
+    environments: Installing, wheels: Path, tmp_path: Path
 ) -> None:
-    make_wheel(shelf, "one")
-    make_wheel(shelf, "two")
+    make_wheel(wheels, "one")
+    make_wheel(wheels, "two")
     first = await environments.ensure(version("one\ntwo\n"), tmp_path)
     again = await environments.ensure(version("# odd spelling\nTwo\n\nONE  # x"), tmp_path)
     other = await environments.ensure(version("one"), tmp_path)
@@ -119,8 +119,8 @@ async def test_same_requirements_share_one_folder(
     assert other.path != first.path
 
 
-async def test_builders_share_one_build(desk: Bench, tmp_path: Path, root: Path) -> None:
-    builders = [desk.offline() for _ in range(2)]
+async def test_builders_share_one_build(workspace: Workspace, tmp_path: Path, root: Path) -> None:
+    builders = [workspace.offline() for _ in range(2)]
     made = await asyncio.gather(*(builders[n % 2].ensure(version(), tmp_path) for n in range(4)))
     assert len({environment.path for environment in made}) == 1
     assert len({environment.log for environment in made}) == 1
@@ -129,7 +129,7 @@ async def test_builders_share_one_build(desk: Bench, tmp_path: Path, root: Path)
 
 
 async def test_a_pth_file_does_not_run(
-    environments: Installing, shelf: Path, tmp_path: Path
+    environments: Installing, wheels: Path, tmp_path: Path
 ) -> None:
     mark = tmp_path / "ran"
     attack = f"import os; os.system('touch {mark}')\n"
@@ -141,7 +141,7 @@ async def test_a_pth_file_does_not_run(
         "evil/__init__.py": attack,
         "conftest.py": attack,
     }
-    make_wheel(shelf, "evil", files=files)
+    make_wheel(wheels, "evil", files=files)
     made = await environments.ensure(version("evil"), tmp_path)
     assert (site_of(made) / "evil.pth").exists()
     assert (site_of(made) / "evil" / "__pycache__").is_dir()
@@ -152,7 +152,7 @@ async def test_a_pth_file_does_not_run(
 
 
 async def test_console_scripts_name_the_mounted_interpreter(
-    environments: Installing, shelf: Path, tmp_path: Path
+    environments: Installing, wheels: Path, tmp_path: Path
 ) -> None:
     info = "tool-99.0.dist-info"
     files = {
@@ -161,7 +161,7 @@ async def test_console_scripts_name_the_mounted_interpreter(
     }
     files["tool-99.0.data/scripts/pythonic"] = "#!python\nprint('x')\n"
     files["tool-99.0.data/scripts/shell"] = "#!/bin/sh\necho x\n"
-    make_wheel(shelf, "tool", files=files)
+    make_wheel(wheels, "tool", files=files)
     made = await environments.ensure(version("tool"), tmp_path)
     assert made.path is not None
     script = made.path / "bin" / "tool"
@@ -182,7 +182,7 @@ async def test_unresolvable(environments: Installing, tmp_path: Path, root: Path
 
 
 async def test_source_packages_are_not_built(
-    environments: Installing, shelf: Path, tmp_path: Path
+    environments: Installing, wheels: Path, tmp_path: Path
 ) -> None:
     mark = tmp_path / "built"
     source = tmp_path / "src" / "hook-1.0"
@@ -190,7 +190,7 @@ async def test_source_packages_are_not_built(
     (source / "setup.py").write_text(f"import os\nos.system('touch {mark}')\n")
     (source / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: hook\nVersion: 1.0\n")
     subprocess.run(
-        ["tar", "-czf", shelf / "hook-1.0.tar.gz", "-C", source.parent, "hook-1.0"], check=True
+        ["tar", "-czf", wheels / "hook-1.0.tar.gz", "-C", source.parent, "hook-1.0"], check=True
     )
     with pytest.raises(EnvironmentFailed, match="ready-made wheel"):
         await environments.ensure(version("hook"), tmp_path)
@@ -227,40 +227,40 @@ async def test_lines_that_are_not_honoured(
 
 
 async def test_a_direct_reference_inside_a_package(
-    environments: Installing, shelf: Path, tmp_path: Path
+    environments: Installing, wheels: Path, tmp_path: Path
 ) -> None:
     secret = tmp_path / "other"
     secret.mkdir()
     wheel = make_wheel(secret, "inner")
-    make_wheel(shelf, "outer", metadata=f"Requires-Dist: inner @ {wheel.as_uri()}\n")
+    make_wheel(wheels, "outer", metadata=f"Requires-Dist: inner @ {wheel.as_uri()}\n")
     with pytest.raises(EnvironmentFailed):
         await environments.ensure(version("outer"), tmp_path)
 
 
-async def test_too_large(desk: Bench, shelf: Path, tmp_path: Path, root: Path) -> None:
-    environments = desk.offline(max_bytes=400_000)
-    make_wheel(shelf, "big", files={"big.txt": "x" * 500_000})
+async def test_too_large(workspace: Workspace, wheels: Path, tmp_path: Path, root: Path) -> None:
+    environments = workspace.offline(max_bytes=400_000)
+    make_wheel(wheels, "big", files={"big.txt": "x" * 500_000})
     with pytest.raises(EnvironmentFailed, match="more than 400,000 bytes"):
         await environments.ensure(version("big"), tmp_path)
     assert [path.name for path in root.iterdir()] == [".locks"]
 
 
-async def test_hashes_are_checked(environments: Installing, shelf: Path, tmp_path: Path) -> None:
-    make_wheel(shelf, "signed")
+async def test_hashes_are_checked(environments: Installing, wheels: Path, tmp_path: Path) -> None:
+    make_wheel(wheels, "signed")
     with pytest.raises(EnvironmentFailed, match=r"(?i)hash"):
         await environments.ensure(version("signed==99.0 --hash=sha256:" + "0" * 64), tmp_path)
 
 
-async def test_what_is_locked_whole_is_shared_by_accounts(
-    environments: Installing, shelf: Path, tmp_path: Path
+async def test_fully_locked_environments_are_shared_by_accounts(
+    environments: Installing, wheels: Path, tmp_path: Path
 ) -> None:
-    make_wheel(shelf, "whole", metadata="Requires-Dist: part\n")
-    make_wheel(shelf, "part")
+    make_wheel(wheels, "whole", metadata="Requires-Dist: part\n")
+    make_wheel(wheels, "part")
     lines = {
         wheel.name.split("-")[0]: "{}=={} --hash=sha256:{}\n".format(
             *wheel.name.split("-")[:2], hashlib.sha256(wheel.read_bytes()).hexdigest()
         )
-        for wheel in shelf.iterdir()
+        for wheel in wheels.iterdir()
     }
     locked = version("".join(lines.values()))
     made = [await environments.ensure(locked, tmp_path, account) for account in ("ONE", "TWO")]
@@ -270,37 +270,37 @@ async def test_what_is_locked_whole_is_shared_by_accounts(
         await environments.ensure(version("".join(lines.values())), tmp_path)
 
 
-async def test_a_left_over_build_is_cleared(desk: Bench, tmp_path: Path) -> None:
-    first = await desk.offline().ensure(version(), tmp_path)
+async def test_a_left_over_build_is_cleared(workspace: Workspace, tmp_path: Path) -> None:
+    first = await workspace.offline().ensure(version(), tmp_path)
     assert first.path is not None
     home = first.path.parent
     half = home.parent / f".build-{home.name}"
     home.rename(half)
-    again = await desk.offline().ensure(version(), tmp_path)
+    again = await workspace.offline().ensure(version(), tmp_path)
     assert again.path == first.path
     assert not half.exists()
 
 
-@pytest.mark.parametrize("what", ["content", "added", "gone", "link", "mode", "seal"])
-async def test_what_was_changed_is_not_given_to_another_worker(
-    desk: Bench, tmp_path: Path, what: str
+@pytest.mark.parametrize("fault", ["content", "added", "gone", "link", "mode", "seal"])
+async def test_a_changed_environment_is_not_given_to_another_worker(
+    workspace: Workspace, tmp_path: Path, fault: str
 ) -> None:
-    environments = desk.offline()
+    environments = workspace.offline()
     first = await environments.ensure(version(), tmp_path)
     assert first.path is not None
     file = site_of(first) / "protobuf.py"
     before = file.read_text()
     file.chmod(0o644)
-    if what == "content":
+    if fault == "content":
         file.write_text(before.replace("6", "7"))
-    elif what == "added":
+    elif fault == "added":
         (file.parent / "new.pth").write_text("import os")
-    elif what == "gone":
+    elif fault == "gone":
         file.unlink()
-    elif what == "link":
+    elif fault == "link":
         file.unlink()
         file.symlink_to("/etc/passwd")
-    elif what == "mode":
+    elif fault == "mode":
         file.chmod(0o755)
     else:
         (first.path.parent / SEAL).unlink()
@@ -312,8 +312,10 @@ async def test_what_was_changed_is_not_given_to_another_worker(
     assert not file.is_symlink()
 
 
-async def test_a_worker_that_has_it_does_not_wait_for_a_look(desk: Bench, tmp_path: Path) -> None:
-    environments = desk.offline()
+async def test_a_worker_that_has_it_does_not_wait_for_a_look(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    environments = workspace.offline()
     first = await environments.ensure(version(), tmp_path)
     (site_of(first) / "protobuf.py").unlink()
     assert await environments.ensure(version(), tmp_path) == first
@@ -328,29 +330,29 @@ async def test_a_go_program_that_is_built_needs_nothing(
     assert not root.exists()
 
 
-async def test_an_interpreter_that_is_missing(desk: Bench, tmp_path: Path) -> None:
+async def test_an_interpreter_that_is_missing(workspace: Workspace, tmp_path: Path) -> None:
     with pytest.raises(EnvironmentFailed, match="/bin/false does not run"):
-        await desk.offline(python="/bin/false").ensure(version(), tmp_path)
+        await workspace.offline(python="/bin/false").ensure(version(), tmp_path)
 
 
-async def test_time_is_limited(desk: Bench, tmp_path: Path) -> None:
+async def test_time_is_limited(workspace: Workspace, tmp_path: Path) -> None:
     with pytest.raises(EnvironmentFailed, match=r"within 0\.001 seconds; ask for fewer"):
-        await desk.offline(seconds=0.001).ensure(version(), tmp_path)
-    assert [path.name for path in desk.root.iterdir()] == [".locks"]
+        await workspace.offline(seconds=0.001).ensure(version(), tmp_path)
+    assert [path.name for path in workspace.root.iterdir()] == [".locks"]
 
 
-async def test_stopping_kills_the_installer(desk: Bench, tmp_path: Path) -> None:
-    work = asyncio.create_task(desk.offline().ensure(version(), tmp_path))
-    while not os.listdir(desk.place.work):
+async def test_stopping_kills_the_installer(workspace: Workspace, tmp_path: Path) -> None:
+    work = asyncio.create_task(workspace.offline().ensure(version(), tmp_path))
+    while not os.listdir(workspace.place.work):
         await asyncio.sleep(0.005)
     work.cancel()
     with pytest.raises(asyncio.CancelledError):
         await work
-    assert (await desk.offline().ensure(version(), tmp_path)).path
+    assert (await workspace.offline().ensure(version(), tmp_path)).path
 
 
-async def test_from_the_registry(desk: Bench, tmp_path: Path) -> None:
-    environments = desk.environments(dict(os.environ))
+async def test_from_the_registry(workspace: Workspace, tmp_path: Path) -> None:
+    environments = workspace.environments(dict(os.environ))
     try:
         made = await environments.ensure(version("six\n"), tmp_path)
     except EnvironmentFailed as error:

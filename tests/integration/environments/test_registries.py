@@ -16,7 +16,7 @@ import pytest
 from fyke.contracts.execution import Environment, EnvironmentFailed
 from fyke.model.worker import Language
 from support import npm_registry, package_index
-from support.environments import Bench, bench
+from support.environments import Workspace, open_workspace
 from support.memory import a_version
 from support.npm_registry import Registry, old_npm
 from support.package_index import Index
@@ -32,8 +32,8 @@ NODE = a_version("w", language=Language.NODE)
 
 
 @pytest.fixture
-async def desk() -> AsyncIterator[Bench]:
-    async with bench() as made:
+async def workspace() -> AsyncIterator[Workspace]:
+    async with open_workspace() as made:
         yield made
         assert os.listdir(made.place.work) == []
 
@@ -46,53 +46,55 @@ def index() -> Iterator[Index]:
 
 
 @dataclass
-class Told:
-    """Environments of a machine that is told where packages are."""
+class Configured:
+    """Environments of a machine with settings that say where packages are."""
 
-    desk: Bench
+    workspace: Workspace
 
     async def install(
         self, *, version: Any = PYTHON, folder: Path = Path("/"), **settings: Any
     ) -> Environment:
         options = {name: settings.pop(name) for name in ("seconds", "upstream") if name in settings}
         environ = {
-            "HOME": str(self.desk.place.home / "nobody"),
+            "HOME": str(self.workspace.place.home / "nobody"),
             "PIP_CONFIG_FILE": os.devnull,
             **settings,
         }
-        made = self.desk.environments(environ, **options)
+        made = self.workspace.environments(environ, **options)
         return await made.ensure(version, folder, builds=version.builds)
 
 
 @pytest.fixture
-def told(desk: Bench) -> Told:
-    return Told(desk)
+def configured(workspace: Workspace) -> Configured:
+    return Configured(workspace)
 
 
-async def test_files_may_lie_where_the_registry_says(told: Told, index: Index) -> None:
+async def test_files_may_lie_where_the_registry_says(configured: Configured, index: Index) -> None:
     with package_index.served() as other:
         other.add_wheel("tiny")
         index.files_at = other.base
-        made = await told.install(UV_DEFAULT_INDEX=index.url)
+        made = await configured.install(UV_DEFAULT_INDEX=index.url)
         assert made.path is not None
         assert any("GET /files/tiny-1.0" in asked for asked in other.asked)
         assert not any("GET /files/" in asked for asked in index.asked)
 
 
-async def test_a_package_cannot_say_where_the_files_lie(told: Told, index: Index) -> None:
+async def test_a_package_cannot_say_where_the_files_lie(
+    configured: Configured, index: Index
+) -> None:
     with package_index.served() as other:
         other.add_wheel("tiny")
         index.pages["tiny"] = (
             f'<a href="{other.base}/files/tiny-1.0-py3-none-any.whl">tiny-1.0-py3-none-any.whl</a>'
         )
         with pytest.raises(EnvironmentFailed, match="could not be installed"):
-            await told.install(UV_DEFAULT_INDEX=index.url)
+            await configured.install(UV_DEFAULT_INDEX=index.url)
         assert other.asked == []
 
 
 @pytest.mark.parametrize("how", ["url", "netrc", "variables", "pip"])
 async def test_an_index_that_asks_for_a_login(
-    told: Told, index: Index, tmp_path: Path, how: str
+    configured: Configured, index: Index, tmp_path: Path, how: str
 ) -> None:
     index.login = "user:pass-word"
     inside = index.url.replace("://", "://user:pass-word@")
@@ -108,61 +110,65 @@ async def test_an_index_that_asks_for_a_login(
         },
         "pip": {"PIP_INDEX_URL": inside},
     }[how]
-    made = await told.install(**settings)
+    made = await configured.install(**settings)
     assert made.path is not None
     assert "pass-word" not in made.log
     for path in made.path.parent.rglob("*"):
         assert path.is_dir() or b"pass-word" not in path.read_bytes(), path
     building = replace(PYTHON, builds=True)
     with pytest.raises(EnvironmentFailed, match="would see the credentials of") as caught:
-        await told.install(version=building, **settings)
+        await configured.install(version=building, **settings)
     assert "pass-word" not in str(caught.value)
 
 
-async def test_a_registry_that_hangs(told: Told, index: Index) -> None:
+async def test_a_registry_that_hangs(configured: Configured, index: Index) -> None:
     with socket.socket() as deaf:
         deaf.bind(("127.0.0.1", 0))
         deaf.listen(8)
         url = f"http://127.0.0.1:{deaf.getsockname()[1]}/simple"
         loop = asyncio.get_running_loop()
-        begun = loop.time()
-        waiting = asyncio.create_task(told.install(UV_DEFAULT_INDEX=url, seconds=3))
-        made = await told.install(
+        started = loop.time()
+        waiting = asyncio.create_task(configured.install(UV_DEFAULT_INDEX=url, seconds=3))
+        made = await configured.install(
             UV_DEFAULT_INDEX=index.url, version=replace(PYTHON, requirements="")
         )
         assert made.path is not None
         with pytest.raises(EnvironmentFailed, match="within 3 seconds"):
             await waiting
-        assert loop.time() - begun < 20
+        assert loop.time() - started < 20
 
 
-async def test_a_registry_that_is_not_there(told: Told) -> None:
+async def test_a_registry_that_is_not_there(configured: Configured) -> None:
     with pytest.raises(EnvironmentFailed, match="could not be installed: ") as caught:
-        await told.install(UV_DEFAULT_INDEX="http://127.0.0.1:1/simple", UV_HTTP_RETRIES="0")
+        await configured.install(UV_DEFAULT_INDEX="http://127.0.0.1:1/simple", UV_HTTP_RETRIES="0")
     assert caught.value.log
 
 
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "all_proxy"])
 async def test_a_proxy_of_the_machine_must_be_the_one_of_the_egress(
-    told: Told, index: Index, name: str
+    configured: Configured, index: Index, name: str
 ) -> None:
     proxy = {name: "http://127.0.0.1:1"}
     with pytest.raises(EnvironmentFailed, match=f"{name} of this machine.*FYKE_EGRESS_UPSTREAMS"):
-        await told.install(UV_DEFAULT_INDEX=index.url, **proxy)
-    assert (await told.install(UV_DEFAULT_INDEX=index.url, NO_PROXY="127.0.0.1", **proxy)).path
+        await configured.install(UV_DEFAULT_INDEX=index.url, **proxy)
+    assert (
+        await configured.install(UV_DEFAULT_INDEX=index.url, NO_PROXY="127.0.0.1", **proxy)
+    ).path
 
 
 async def test_with_an_upstream_the_proxy_of_the_machine_is_no_matter(
-    told: Told, index: Index
+    configured: Configured, index: Index
 ) -> None:
-    made = await told.install(
+    made = await configured.install(
         UV_DEFAULT_INDEX=index.url, HTTP_PROXY="http://127.0.0.1:1", upstream=True
     )
     assert made.path is not None
 
 
 @pytest.mark.skipif(old_npm(), reason="this npm is missing or needs a lock file")
-async def test_scopes_of_npm_come_from_their_registry(told: Told, tmp_path: Path) -> None:
+async def test_scopes_of_npm_come_from_their_registry(
+    configured: Configured, tmp_path: Path
+) -> None:
     with (
         npm_registry.served(Registry()) as main,
         npm_registry.served(Registry()) as corp,
@@ -176,11 +182,11 @@ async def test_scopes_of_npm_come_from_their_registry(told: Told, tmp_path: Path
         package = {"dependencies": {"@corp/tool": "1.0.0"}}
         (tmp_path / "package.json").write_text(json.dumps(package))
         settings = {"npm_config_userconfig": str(tmp_path / ".npmrc")}
-        made = await told.install(version=NODE, folder=tmp_path, **settings)
+        made = await configured.install(version=NODE, folder=tmp_path, **settings)
         assert made.path is not None
         assert (made.path / "@corp" / "tool" / "index.js").exists()
         assert all("Bearer to-ken" in said for said in corp.said)
         assert not any("to-ken" in said for said in main.said)
         building = replace(NODE, builds=True)
         with pytest.raises(EnvironmentFailed, match="credentials of npm's configuration"):
-            await told.install(version=building, folder=tmp_path, **settings)
+            await configured.install(version=building, folder=tmp_path, **settings)

@@ -24,7 +24,7 @@ from fyke.errors import InvalidRequest
 from support.bombs import BOMBS, MAIN, MEMORY, SECONDS, zeros
 from support.zips import Entry, make_zip
 
-QUICK = ("many folders told", "many entries", "overlaps", "marks of an end")
+QUICK = ("many folders declared", "many entries", "overlaps", "marks of an end")
 
 
 def went_off(name: str, folder: Path) -> tuple[float, int]:
@@ -67,7 +67,7 @@ def folder_entries(count: int) -> list[Entry]:
     return [Entry(f"d{number}/", b"", 0, mode=0o040755) for number in range(count)]
 
 
-def test_what_is_just_within_and_just_beyond() -> None:
+def test_archives_at_the_limits() -> None:
     path = "/".join(["d" * 6] * 31 + ["f"])
     assert opened([MAIN, Entry("x" * 255), Entry("\u00e9" * 127), Entry(path)]) == 4
     for name in ("x" * 256, "\u00e9" * 128, f"d/{path}"):

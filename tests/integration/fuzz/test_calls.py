@@ -113,7 +113,7 @@ def test_no_call_crosses_over_and_none_breaks_it(
     fyke: Platform, calls: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     failures: list[object] = []
-    fyke.thread.loop.set_exception_handler(lambda _, what: failures.append(what))
+    fyke.thread.loop.set_exception_handler(lambda _, context: failures.append(context))
     port, _ = fyke.thread.run(fyke.attempt("hostile", b'{"mine":1}'))
     victim, _ = fyke.thread.run(fyke.attempt("victim", b'{"secret":"of the victim"}'))
     hostile = Hostile(calls)
@@ -130,8 +130,8 @@ def test_no_call_crosses_over_and_none_breaks_it(
     for where in (port, victim):
         client = H2Client(where)
         assert client.call("/coresdk.Result/PushData", message(b'{"still":1}')[5:])
-        told = client.call("/coresdk.Parameter/GetInputJSONString", b"")
-        assert (b"secret" in told) == (where == victim)
+        answer = client.call("/coresdk.Parameter/GetInputJSONString", b"")
+        assert (b"secret" in answer) == (where == victim)
         client.close()
     assert fyke.results.stored[-1][0] == "run-victim"
     assert all(server._open_streams == 0 for server in fyke.servers)

@@ -1,4 +1,4 @@
-"""What a runner that went mad could say to the egress process, with descriptors of any kind."""
+"""Messages of a broken runner to the egress process, with descriptors of any kind."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Runner:
         self.session = ControlSession(theirs, proxy, lambda _: self.ended.set())
 
     async def say(self, data: bytes, given: list[int]) -> bool:
-        """Whether it was answered; False when the other side hung up."""
+        """Return whether it was answered; False when the other side closed the connection."""
         loop = asyncio.get_running_loop()
         socket.send_fds(self._sock, [data], given)
         async with asyncio.timeout(10):
@@ -102,7 +102,7 @@ def open_descriptors() -> int:
 @pytest.mark.parametrize("count", [400, pytest.param(10_000, marks=pytest.mark.long)])
 async def test_no_message_breaks_it_or_leaks_a_descriptor(count: int) -> None:
     failures: list[object] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, what: failures.append(what))
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
     dice, proxy = random.Random(count), Proxy(AddressRules(), {})
     runner, hung_up = Runner(proxy), 0
     await runner.say(b"{}", [])

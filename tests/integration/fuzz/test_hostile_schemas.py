@@ -1,4 +1,4 @@
-"""Schemas that were written to harm whoever reads them."""
+"""Schemas that were written to harm their readers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def one(**field: Any) -> Any:
 
 
 def loop(levels: int, wide: int) -> Any:
-    """An object as deep and as wide as it is told."""
+    """An object of this depth and width."""
     value: Any = {"name": "x"}
     for _ in range(levels):
         value = {f"k{n}": value if n == 0 else n for n in range(wide)}

@@ -1,4 +1,4 @@
-"""The launcher of root, told nonsense by the one client that it lets in."""
+"""The launcher of root, with nonsense from the one client that it accepts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import socket
 
 import pytest
 
-from integration.sandbox.boxes import MIB, ROOT, SERVICE_UID, data_folder, launched
+from integration.sandbox.sandboxes import MIB, ROOT, SERVICE_UID, data_folder, launched
 
 pytestmark = [
     pytest.mark.anyio,

@@ -1,5 +1,5 @@
 """Addresses and repositories of attackers: nothing runs, nothing inside hears of it, no secret is
-repeated. git runs in a real box, over the real way out.
+repeated. git runs in a real sandbox, over the real egress.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from fyke.kit.addresses import AddressRules
 from fyke.kit.names import Resolver
 from fyke.model.upload import GitSource
 from fyke.sandbox.tools.runner import SandboxedTools
-from integration.sandbox.boxes import SPAWNERS, Site, site
+from integration.sandbox.sandboxes import SPAWNERS, Site, site
 from support.git_server import git_server
 from support.hostile_repositories import repositories
 from support.hostile_urls import NAMES, SECRET, urls
@@ -40,7 +40,7 @@ pytestmark = [
     pytest.mark.needs("bwrap", "git"),
 ]
 
-SECONDS = 30  # none holds a box longer than this
+SECONDS = 30  # none uses a sandbox longer than this
 SHARE = 5  # every fifth in the suite
 STEPS = [pytest.param(SHARE, id="share"), pytest.param(1, id="all", marks=pytest.mark.long)]
 FAITHFUL = {"filter", "substitution", "hooks", "replaced", "settings", "lfs", "bare-inside"}
@@ -83,18 +83,18 @@ def canary() -> Iterator[Canary]:
 
 
 class Watched:
-    """The boxes of a place; looks into each for what only a command could have made."""
+    """The sandboxes of a place; looks into each for files that only a command could have made."""
 
     def __init__(self, place: Site, rules: AddressRules, resolver: Resolver | None) -> None:
         self.egress = LocalEgress(rules, resolver=resolver)
         self._tools = SandboxedTools(place.work, place.spawner, self.egress)
-        self.boxes = 0
+        self.sandboxes = 0
         self.ran: list[str] = []
 
     @asynccontextmanager
     async def run(self, spec: ToolSpec) -> AsyncIterator[ToolRun]:
         async with self._tools.run(spec) as run:
-            self.boxes += 1
+            self.sandboxes += 1
             self.ran += [str(path) for path in run.work.rglob("RAN")]
             yield run
 
@@ -131,19 +131,21 @@ async def test_no_address_leads_anywhere(
     caplog.set_level(logging.DEBUG)
     tried = urls(canary.port)
     assert len(tried) >= 120
-    told: list[str] = []
+    messages: list[str] = []
     with capture_logs() as entries:
         async with watched(AddressRules(), resolver()) as (git, tools):
             for url in tried[::step]:
                 with pytest.raises((InvalidRequest, GitFailed)) as refused:
                     source = GitSource(url)
                     git.check(source)
-                    await git.fetch(source, told.append)
-                told.append(str(refused.value))
+                    await git.fetch(source, messages.append)
+                messages.append(str(refused.value))
     assert (tools.ran, canary.heard) == ([], 0)
-    said = "\n".join([*told, caplog.text, *map(str, entries)])
+    said = "\n".join([*messages, caplog.text, *map(str, entries)])
     assert SECRET not in said
-    assert tools.boxes <= 2, "all but the name that changes are refused before a box is put up"
+    assert tools.sandboxes <= 2, (
+        "all but the name that changes are refused before a sandbox is made"
+    )
 
 
 @pytest.mark.parametrize("field", ["ref", "folder"])
@@ -159,7 +161,7 @@ async def test_no_revision_or_folder_is_taken_for_an_option(field: str) -> None:
         "x/../y",
         "@{u}",
     ]
-    git = SystemGit(None, AddressRules())  # type: ignore[arg-type]  # no box is ever asked for
+    git = SystemGit(None, AddressRules())  # type: ignore[arg-type]  # no sandbox is ever asked for
     with contextlib.closing(git):
         for text in hostile:
             if field == "folder" and text in ("a b", "a..b"):
@@ -179,7 +181,7 @@ async def test_no_repository_has_anything_run(canary: Canary, step: int, tmp_pat
         async with watched(rules, certificates=server.certificate) as (git, tools):
             for name, make in list(made.items())[::step]:
                 make(server.root / name)
-                begun = time.monotonic()
+                started = time.monotonic()
                 try:
                     source = GitSource(f"{server.url}/{name}/.git", "main")
                     fetched = await git.fetch(source, lambda words: None)
@@ -187,18 +189,18 @@ async def test_no_repository_has_anything_run(canary: Canary, step: int, tmp_pat
                     outcomes[name] = f"refused: {refused}"
                 else:
                     outcomes[name] = read(fetched.archive)
-                took = time.monotonic() - begun
+                took = time.monotonic() - started
                 assert took < SECONDS, (name, took)
     print("\n".join(f"{name}: {outcome}" for name, outcome in outcomes.items()))
     assert (tools.ran, canary.heard) == ([], 0)
-    assert tools.boxes == len(outcomes)
+    assert tools.sandboxes == len(outcomes)
     assert not [path for path in tmp_path.rglob("RAN") if "repositories" not in path.parts]
     for name in FAITHFUL & outcomes.keys():
         assert outcomes[name].startswith("taken"), (name, outcomes[name])
 
 
 def read(archive: bytes) -> str:
-    """What becomes of an archive: it is read as any upload is."""
+    """Read an archive as any upload is read."""
     with zipfile.ZipFile(io.BytesIO(archive)) as opened:
         if "main.py" in opened.namelist():
             assert opened.read("main.py") in (

@@ -20,7 +20,7 @@ from fyke.git.process import GitLimits
 from fyke.kit.addresses import AddressRules
 from fyke.kit.names import Resolver
 from fyke.model.upload import GitSource
-from support.git_boxes import boxed_git
+from support.git_sandboxes import sandboxed_git
 from support.git_server import GitServer, commit, git, git_server, make_repository
 
 pytestmark = [pytest.mark.anyio, pytest.mark.needs("bwrap", "git")]
@@ -49,7 +49,7 @@ async def make(server: GitServer) -> AsyncIterator[Maker]:
 
     def maker(**more: Any) -> SystemGit:
         rules = more.pop("rules", AddressRules([f"localhost:{server.port}"]))
-        fetcher = boxed_git(rules, **({"certificates": server.certificate} | more))
+        fetcher = sandboxed_git(rules, **({"certificates": server.certificate} | more))
         made.append(fetcher)
         return fetcher
 
@@ -101,7 +101,7 @@ async def test_a_folder_of_the_repository(server: GitServer, make: Maker) -> Non
         ("absent", "", "no public repository at this address"),
     ],
 )
-async def test_what_is_not_there(
+async def test_missing_repositories_and_branches(
     server: GitServer, make: Maker, name: str, ref: str, words: str
 ) -> None:
     with pytest.raises(GitFailed, match=words):
@@ -120,7 +120,7 @@ async def test_an_inside_address_is_refused_unless_it_is_exempted(
     assert len(server.asked) == asked
 
 
-async def test_the_address_that_was_judged_is_the_one_that_is_dialled(
+async def test_the_address_that_was_checked_is_the_one_that_is_dialled(
     server: GitServer, make: Maker
 ) -> None:
     """The name leads nowhere by the system's resolver; what ours said is dialled."""
@@ -135,7 +135,9 @@ async def test_the_address_that_was_judged_is_the_one_that_is_dialled(
         await make(rules=AddressRules(), resolver=mixed).fetch(GitSource(url), print)
 
 
-async def test_a_certificate_that_nobody_vouches_for(server: GitServer, make: Maker) -> None:
+async def test_a_certificate_of_an_unknown_authority_is_refused(
+    server: GitServer, make: Maker
+) -> None:
     with pytest.raises(GitFailed, match="TLS: the certificate"):
         await make(certificates=None).fetch(GitSource(address(server)), print)
 

@@ -1,4 +1,4 @@
-"""A house in which versions of others than the operator wait for a review."""
+"""An app in which versions of others than the operator wait for a review."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from support.house import House, open_house
+from support.app import App, open_app
 
 
 @pytest.fixture
-async def house(tmp_path: Path, templates: Path) -> AsyncIterator[House]:
-    async with open_house(tmp_path, templates, review=True) as house:
-        yield house
+async def app(tmp_path: Path, templates: Path) -> AsyncIterator[App]:
+    async with open_app(tmp_path, templates, review=True) as app:
+        yield app

@@ -15,9 +15,9 @@ import pytest
 
 from fyke.cli.main import main
 from fyke.kit.addresses import AddressRules
-from support.git_boxes import boxed_git
+from support.app import SCHEMA
+from support.git_sandboxes import sandboxed_git
 from support.git_server import GitServer, git, git_server, make_repository
-from support.house import SCHEMA
 from support.projects import python_project
 from support.served import Served, served
 
@@ -29,7 +29,7 @@ DECLARED = json.dumps({"egress": ["example.com"]})
 
 @dataclass(frozen=True)
 class Typed:
-    """What came of a command."""
+    """The result of a command."""
 
     exit_code: int
     stdout: str
@@ -37,15 +37,15 @@ class Typed:
 
 
 @dataclass
-class Desk:
-    """Somebody who types commands, the server that they speak to, and a host of repositories."""
+class Terminal:
+    """A terminal for commands, the server that they call, and a host of repositories."""
 
     server: Served
     repositories: GitServer
 
     def type(self, *words: str) -> Typed:
         """``fyke worker push`` in this process, to its end."""
-        there = ["--url", self.server.base_url, "--key", self.server.house.other_key]
+        there = ["--url", self.server.base_url, "--key", self.server.app.other_key]
         out, err = io.StringIO(), io.StringIO()
         with (
             pytest.MonkeyPatch.context() as patch,
@@ -61,37 +61,37 @@ class Desk:
         return f"{self.repositories.url}/{name}/.git"
 
     def kept(self) -> int:
-        """How many uploads the server still keeps."""
-        house = self.server.house
-        page = house.services.uploads.page(house.other, offset=0, limit=1)
+        """Return how many uploads the server still keeps."""
+        app = self.server.app
+        page = app.services.uploads.page(app.other, offset=0, limit=1)
         return self.server.do(page)[0]
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory, templates: Path) -> Iterator[Desk]:
+def terminal(tmp_path_factory: pytest.TempPathFactory, templates: Path) -> Iterator[Terminal]:
     folder = tmp_path_factory.mktemp("pushed")
     with git_server(folder) as repositories:
         rules = AddressRules([f"localhost:{repositories.port}"])
-        fetching = boxed_git(rules, certificates=repositories.certificate)
+        fetching = sandboxed_git(rules, certificates=repositories.certificate)
         home = folder / "home"
         home.mkdir()
         with served(home, templates, git=fetching) as server:
-            yield Desk(server, repositories)
+            yield Terminal(server, repositories)
         fetching.close()
 
 
-def repository(desk: Desk, name: str, **files: str) -> Path:
+def repository(terminal: Terminal, name: str, **files: str) -> Path:
     data = python_project(MAIN, schema=SCHEMA, **files)
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         inside = {f"workers/it/{each}": archive.read(each) for each in archive.namelist()}
-    return make_repository(desk.repositories.root / name, inside)
+    return make_repository(terminal.repositories.root / name, inside)
 
 
-def test_a_branch_is_fetched_checked_and_published(desk: Desk) -> None:
-    folder = repository(desk, "prices", **{"fyke.json": DECLARED})
+def test_a_branch_is_fetched_checked_and_published(terminal: Terminal) -> None:
+    folder = repository(terminal, "prices", **{"fyke.json": DECLARED})
     git(folder, "branch", "release")
-    done = desk.type(
-        desk.url("prices"), "--ref", "release", "--folder", "workers/it", "--name", "prices",
+    done = terminal.type(
+        terminal.url("prices"), "--ref", "release", "--folder", "workers/it", "--name", "prices",
         "--title", "Prices", "--private",
     )  # fmt: skip
     assert done.exit_code == 0, done.stderr
@@ -100,15 +100,17 @@ def test_a_branch_is_fetched_checked_and_published(desk: Desk) -> None:
     assert steps[:2] == [["fetch", "passed:"], ["archive", "passed:"]]
     assert "declared passed: 1 domain" in done.stderr
     assert "warning: there is no README.md" in done.stderr
-    assert desk.kept() == 0
-    again = desk.type(desk.url("prices"), "--folder", "workers/it", "--name", "prices", "--json")
-    told = again.stdout.splitlines()[-1]  # before it stands what the server in this process logs
-    assert json.loads(told)["version"] == "v1.0.1", "the same content again"
+    assert terminal.kept() == 0
+    again = terminal.type(
+        terminal.url("prices"), "--folder", "workers/it", "--name", "prices", "--json"
+    )
+    printed = again.stdout.splitlines()[-1]  # before it stands what the server in this process logs
+    assert json.loads(printed)["version"] == "v1.0.1", "the same content again"
 
 
-def test_what_cannot_be_published_says_why_and_keeps_nothing(desk: Desk) -> None:
-    repository(desk, "broken", **{"fyke.json": '{"egress": ["https://example.com/"]}'})
-    there = desk.url("broken")
+def test_a_project_that_cannot_be_published_says_why_and_keeps_nothing(terminal: Terminal) -> None:
+    repository(terminal, "broken", **{"fyke.json": '{"egress": ["https://example.com/"]}'})
+    there = terminal.url("broken")
     for words, code, said in (
         ((there, "--folder", "workers/it"), 2, "fyke.json:1: error: egress[0]: domain"),
         ((there,), 2, "error: the project has no entry file"),
@@ -120,6 +122,6 @@ def test_what_cannot_be_published_says_why_and_keeps_nothing(desk: Desk) -> None
         ((there, "--description", "x"), 2, "--description is for a folder"),
         (("somewhere", "--ref", "main"), 2, "--ref and --folder are for a repository"),
     ):
-        done = desk.type(*words)
+        done = terminal.type(*words)
         assert (done.exit_code, said in done.stderr) == (code, True), (words, done.stderr)
-    assert desk.kept() == 0
+    assert terminal.kept() == 0

@@ -1,4 +1,4 @@
-"""What stands between a version of an account and everybody else."""
+"""The review that a version of an account needs before other accounts may use it."""
 
 from __future__ import annotations
 
@@ -20,52 +20,54 @@ from fyke.errors import (
 from fyke.model.account import Role
 from fyke.model.run import Origin
 from fyke.model.submission import SubmissionState
-from support.house import House
+from support.app import App
 from support.projects import python_project
 
 pytestmark = pytest.mark.anyio
 INPUT = {"parameters": {"custom": {"urls": [{"url": "https://a.example"}]}}}
 
 
-async def waiting(house: House) -> list[str]:
-    _, found = await house.services.reviews.page(house.owner, waiting=True, offset=0, limit=50)
+async def waiting(app: App) -> list[str]:
+    _, found = await app.services.reviews.page(app.owner, waiting=True, offset=0, limit=50)
     return [view.submission.id for view in found]
 
 
-async def the_one(house: House) -> str:
-    [submission] = await waiting(house)
+async def the_one(app: App) -> str:
+    [submission] = await waiting(app)
     return submission
 
 
 async def test_only_its_account_sees_what_waits_and_others_once_it_is_approved(
-    house: House,
+    app: App,
 ) -> None:
-    services = house.services
-    made = await house.publish("prices", caller=house.other)
+    services = app.services
+    made = await app.publish("prices", caller=app.other)
     assert (made.public, made.latest, made.latest_approved) == (False, "v1.0.1", "")
-    for caller in (None, replace(house.owner, operator=False)):
+    for caller in (None, replace(app.owner, operator=False)):
         with pytest.raises(WorkerNotFound):
             await services.workers.find(caller, made.path)
         assert await services.catalog.page(caller, "prices", offset=0, limit=5) == (0, [])
-    run = await services.runs.start(house.other, StartRequest(made.id, None, INPUT, "", Origin.API))
+    run = await services.runs.start(app.other, StartRequest(made.id, None, INPUT, "", Origin.API))
     assert run.version == "v1.0.1"
 
-    submission = await the_one(house)
-    decided = await services.reviews.approve(house.owner, submission, " fine ")
+    submission = await the_one(app)
+    decided = await services.reviews.approve(app.owner, submission, " fine ")
     assert (decided.state, decided.reply) == (SubmissionState.APPROVED, "fine")
     seen = await services.workers.find(None, made.path)
     assert (seen.public, seen.latest) == (True, "v1.0.1")
     assert [v.number for v in await services.workers.versions(None, made.id)] == ["v1.0.1"]
-    assert (await services.reviews.of_worker(house.other, made.id))[0].decided_by
+    assert (await services.reviews.of_worker(app.other, made.id))[0].decided_by
 
 
-async def test_others_keep_the_last_approved_version_while_a_newer_one_waits(house: House) -> None:
-    services = house.services
-    made = await house.publish("prices", caller=house.other)
-    await services.reviews.approve(house.owner, await the_one(house))
-    newer = await house.publish("prices", caller=house.other, main="print('two')\n")
+async def test_others_keep_the_last_approved_version_while_a_newer_one_waits(
+    app: App,
+) -> None:
+    services = app.services
+    made = await app.publish("prices", caller=app.other)
+    await services.reviews.approve(app.owner, await the_one(app))
+    newer = await app.publish("prices", caller=app.other, main="print('two')\n")
     assert (newer.latest, newer.latest_approved) == ("v1.0.2", "v1.0.1")
-    stranger = replace(house.owner, operator=False)
+    stranger = replace(app.owner, operator=False)
     seen = await services.workers.find(stranger, made.id)
     assert seen.latest == "v1.0.1"
     assert (await services.workers.version(stranger, seen)).number == "v1.0.1"
@@ -76,143 +78,143 @@ async def test_others_keep_the_last_approved_version_while_a_newer_one_waits(hou
     assert found.latest == "v1.0.1"
     run = await services.runs.start(stranger, StartRequest(made.id, None, INPUT, "", Origin.API))
     assert run.version == "v1.0.1"
-    own = await services.workers.find(house.other, made.id)
-    assert (await services.workers.version(house.other, own)).number == "v1.0.2"
+    own = await services.workers.find(app.other, made.id)
+    assert (await services.workers.version(app.other, own)).number == "v1.0.2"
 
 
-async def test_the_operator_publishes_directly_and_private_workers_need_nobody(
-    house: House,
+async def test_the_operator_publishes_directly_and_private_workers_need_no_review(
+    app: App,
 ) -> None:
-    mine = await house.publish("mine")
+    mine = await app.publish("mine")
     assert (mine.public, mine.latest_approved) == (True, "v1.0.1")
-    await house.publish("secret", caller=house.other, public=False)
-    assert await waiting(house) == []
+    await app.publish("secret", caller=app.other, public=False)
+    assert await waiting(app) == []
 
 
 async def test_a_returned_version_stays_with_its_account_and_may_be_asked_for_again(
-    house: House,
+    app: App,
 ) -> None:
-    reviews = house.services.reviews
-    made = await house.publish("prices", caller=house.other)
-    submission = await the_one(house)
+    reviews = app.services.reviews
+    made = await app.publish("prices", caller=app.other)
+    submission = await the_one(app)
     with pytest.raises(InvalidFields, match="say what is to be changed"):
-        await reviews.send_back(house.owner, submission, "  ")
-    await reviews.send_back(house.owner, submission, "Name the site in the README")
-    [told] = await reviews.of_worker(house.other, made.id)
-    assert (told.state, told.reply) == (SubmissionState.RETURNED, "Name the site in the README")
+        await reviews.send_back(app.owner, submission, "  ")
+    await reviews.send_back(app.owner, submission, "Name the site in the README")
+    [found] = await reviews.of_worker(app.other, made.id)
+    assert (found.state, found.reply) == (SubmissionState.RETURNED, "Name the site in the README")
     with pytest.raises(WorkerNotFound):
-        await house.services.workers.find(None, made.id)
-    again = await reviews.share(house.other, made.id, "", "It is in the title")
+        await app.services.workers.find(None, made.id)
+    again = await reviews.share(app.other, made.id, "", "It is in the title")
     assert again is not None and again.state is SubmissionState.WAITING
-    view = await reviews.get(house.owner, again.id)
+    view = await reviews.get(app.owner, again.id)
     assert (view.submission.note, view.version.number) == ("It is in the title", "v1.0.1")
 
 
-async def test_a_newer_version_takes_the_place_of_the_one_that_waits(house: House) -> None:
-    made = await house.publish("prices", caller=house.other)
-    first = await the_one(house)
-    await house.publish("prices", caller=house.other, main="print('two')\n")
-    second = await the_one(house)
+async def test_a_newer_version_replaces_the_one_that_waits(app: App) -> None:
+    made = await app.publish("prices", caller=app.other)
+    first = await the_one(app)
+    await app.publish("prices", caller=app.other, main="print('two')\n")
+    second = await the_one(app)
     assert first != second
     with pytest.raises(DecidedAlready, match="it was replaced"):
-        await house.services.reviews.approve(house.owner, first)
-    await house.services.reviews.take_back(house.other, made.id)
-    assert await waiting(house) == []
+        await app.services.reviews.approve(app.owner, first)
+    await app.services.reviews.take_back(app.other, made.id)
+    assert await waiting(app) == []
     with pytest.raises(NotFound, match="Nothing of this worker waits"):
-        await house.services.reviews.take_back(house.other, made.id)
+        await app.services.reviews.take_back(app.other, made.id)
 
 
-async def test_of_two_who_decide_one_is_told_who_was_first_and_when(house: House) -> None:
-    reviews = house.services.reviews
-    await house.publish("prices", caller=house.other)
-    submission = await the_one(house)
+async def test_of_two_decisions_the_second_learns_who_was_first_and_when(app: App) -> None:
+    reviews = app.services.reviews
+    await app.publish("prices", caller=app.other)
+    submission = await the_one(app)
     results = await asyncio.gather(
-        *(reviews.approve(house.owner, submission) for _ in range(4)),
-        *(reviews.send_back(house.owner, submission, "no") for _ in range(4)),
+        *(reviews.approve(app.owner, submission) for _ in range(4)),
+        *(reviews.send_back(app.owner, submission, "no") for _ in range(4)),
         return_exceptions=True,
     )
     late = [result for result in results if isinstance(result, DecidedAlready)]
     assert len(late) == 7
-    done = (await reviews.get(house.owner, submission)).submission
+    done = (await reviews.get(app.owner, submission)).submission
     assert all(each.submission == done for each in late)
     assert done.decided_at and done.decided_by
 
 
-async def test_the_content_of_an_approved_version_is_known(house: House) -> None:
-    made = await house.publish("prices", caller=house.other)
-    await house.services.reviews.approve(house.owner, await the_one(house))
-    await house.publish("prices", caller=house.other, main="print('two')\n")
-    await house.services.reviews.take_back(house.other, made.id)
-    back = await house.publish("prices", caller=house.other)
+async def test_the_content_of_an_approved_version_is_known(app: App) -> None:
+    made = await app.publish("prices", caller=app.other)
+    await app.services.reviews.approve(app.owner, await the_one(app))
+    await app.publish("prices", caller=app.other, main="print('two')\n")
+    await app.services.reviews.take_back(app.other, made.id)
+    back = await app.publish("prices", caller=app.other)
     assert (back.latest, back.latest_approved) == ("v1.0.3", "v1.0.3")
-    assert await waiting(house) == []
+    assert await waiting(app) == []
 
 
-async def test_a_worker_that_is_made_private_waits_no_more(house: House) -> None:
-    services = house.services
-    made = await house.publish("prices", caller=house.other)
-    await services.reviews.approve(house.owner, await the_one(house))
-    await house.publish("prices", caller=house.other, main="print('two')\n")
-    await services.reviews.unshare(house.other, made.id)
-    assert await waiting(house) == []
+async def test_a_worker_that_is_made_private_waits_no_more(app: App) -> None:
+    services = app.services
+    made = await app.publish("prices", caller=app.other)
+    await services.reviews.approve(app.owner, await the_one(app))
+    await app.publish("prices", caller=app.other, main="print('two')\n")
+    await services.reviews.unshare(app.other, made.id)
+    assert await waiting(app) == []
     with pytest.raises(WorkerNotFound):
         await services.workers.find(None, made.id)
-    assert await services.reviews.share(house.other, made.id, "v1.0.1") is None
+    assert await services.reviews.share(app.other, made.id, "v1.0.1") is None
     assert (await services.workers.find(None, made.id)).latest == "v1.0.1"
 
 
-async def test_a_withdrawn_version_cannot_be_approved(house: House) -> None:
-    made = await house.publish("prices", caller=house.other)
-    submission = await the_one(house)
-    await house.withdraw(made, "v1.0.1")
+async def test_a_withdrawn_version_cannot_be_approved(app: App) -> None:
+    made = await app.publish("prices", caller=app.other)
+    submission = await the_one(app)
+    await app.withdraw(made, "v1.0.1")
     with pytest.raises(VersionUnavailable, match=r"version v1\.0\.1 was withdrawn$"):
-        await house.services.reviews.approve(house.owner, submission)
-    await house.services.reviews.send_back(house.owner, submission, "you withdrew it")
+        await app.services.reviews.approve(app.owner, submission)
+    await app.services.reviews.send_back(app.owner, submission, "you withdrew it")
 
 
-async def test_the_reviewer_tries_it_out_and_sees_what_came_of_it(house: House) -> None:
-    services = house.services
-    made = await house.publish("prices", caller=house.other)
-    submission = await the_one(house)
-    assert (await services.workers.find(house.owner, made.id)).id == made.id
-    run = await services.reviews.sample(house.owner, submission, INPUT)
-    assert (run.account_id, run.origin) == (house.owner.account_id, Origin.TEST)
-    await house.execute([{"a": 1}])
-    view = await services.reviews.get(house.owner, submission)
+async def test_the_reviewer_tries_it_out_and_sees_what_came_of_it(app: App) -> None:
+    services = app.services
+    made = await app.publish("prices", caller=app.other)
+    submission = await the_one(app)
+    assert (await services.workers.find(app.owner, made.id)).id == made.id
+    run = await services.reviews.sample(app.owner, submission, INPUT)
+    assert (run.account_id, run.origin) == (app.owner.account_id, Origin.TEST)
+    await app.execute([{"a": 1}])
+    view = await services.reviews.get(app.owner, submission)
     assert view.submission.sample_run_id == run.id
     assert view.sample_state is not None and view.sample_state.value == "succeeded"
-    await services.reviews.send_back(house.owner, submission, "no")
+    await services.reviews.send_back(app.owner, submission, "no")
     with pytest.raises(DecidedAlready):
-        await services.reviews.sample(house.owner, submission, INPUT)
+        await services.reviews.sample(app.owner, submission, INPUT)
     with pytest.raises(WorkerNotFound):
-        await services.workers.find(house.owner, made.id)
+        await services.workers.find(app.owner, made.id)
 
 
-async def test_who_may_do_what(house: House) -> None:
-    reviews = house.services.reviews
-    made = await house.publish("prices", caller=house.other)
-    submission = await the_one(house)
+async def test_permissions_of_a_review(app: App) -> None:
+    reviews = app.services.reviews
+    made = await app.publish("prices", caller=app.other)
+    submission = await the_one(app)
     for call in (
-        reviews.approve(house.other, submission),
-        reviews.send_back(house.other, submission, "x"),
-        reviews.sample(house.other, submission, INPUT),
-        reviews.page(house.other, waiting=True, offset=0, limit=5),
-        reviews.approve(replace(house.owner, role=Role.VIEWER), submission),
-        reviews.share(replace(house.other, role=Role.VIEWER), made.id),
-        reviews.share(house.owner, made.id),
+        reviews.approve(app.other, submission),
+        reviews.send_back(app.other, submission, "x"),
+        reviews.sample(app.other, submission, INPUT),
+        reviews.page(app.other, waiting=True, offset=0, limit=5),
+        reviews.approve(replace(app.owner, role=Role.VIEWER), submission),
+        reviews.share(replace(app.other, role=Role.VIEWER), made.id),
+        reviews.share(app.owner, made.id),
     ):
         with pytest.raises(Forbidden):
             await call
-    assert (await reviews.get(house.other, submission)).submission.id == submission
-    stranger = replace(house.other, account_id=house.owner.account_id, operator=False)
+    assert (await reviews.get(app.other, submission)).submission.id == submission
+    stranger = replace(app.other, account_id=app.owner.account_id, operator=False)
     with pytest.raises(NotFound):
         await reviews.get(stranger, submission)
-    assert (await reviews.waiting(house.owner), await reviews.waiting(house.other)) == (1, 0)
+    assert (await reviews.waiting(app.owner), await reviews.waiting(app.other)) == (1, 0)
 
 
-async def test_publishing_says_that_it_waits(house: House) -> None:
-    _, version, findings = await house.services.workers.publish(
-        house.other, python_project("print(1)\n"), name="prices", public=True
+async def test_publishing_says_that_it_waits(app: App) -> None:
+    _, version, findings = await app.services.workers.publish(
+        app.other, python_project("print(1)\n"), name="prices", public=True
     )
-    [told] = [finding for finding in findings if finding.code == "review_waiting"]
-    assert version.number in told.message
+    [found] = [finding for finding in findings if finding.code == "review_waiting"]
+    assert version.number in found.message

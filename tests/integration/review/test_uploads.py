@@ -22,9 +22,9 @@ from fyke.model.run import Origin
 from fyke.model.upload import GitSource, StepState, Upload, UploadState
 from fyke.model.worker import VersionState
 from fyke.storage.blobs.filesystem import FilesystemBlobs
-from support.git_boxes import boxed_git
+from support.app import SCHEMA, App, open_app
+from support.git_sandboxes import sandboxed_git
 from support.git_server import git_server, make_repository
-from support.house import SCHEMA, House, open_house
 from support.projects import python_project
 
 pytestmark = [pytest.mark.anyio, pytest.mark.needs("git")]
@@ -33,9 +33,9 @@ GOOD = python_project(MAIN, schema=SCHEMA, output=[{"name": "title", "type": "st
 INPUT = {"parameters": {"custom": {"urls": [{"url": "https://a.example"}]}}}
 
 
-async def finished(house: House, upload: Upload, caller: Any = None) -> Upload:
+async def finished(app: App, upload: Upload, caller: Any = None) -> Upload:
     """The upload once it no longer moves."""
-    async for seen in house.services.uploads.follow(caller or house.other, upload.id):
+    async for seen in app.services.uploads.follow(caller or app.other, upload.id):
         last = seen
     return last
 
@@ -44,12 +44,12 @@ def states(upload: Upload) -> dict[str, StepState]:
     return {step.name: step.state for step in upload.steps}
 
 
-async def test_a_sound_project_passes_check_after_check(house: House) -> None:
-    uploads = house.services.uploads
-    begun = await uploads.add_zip(house.other, GOOD, "prices.zip")
-    assert begun.state is UploadState.QUEUED
-    assert set(states(begun).values()) == {StepState.WAITING}
-    seen = [upload async for upload in uploads.follow(house.other, begun.id)]
+async def test_a_sound_project_passes_check_after_check(app: App) -> None:
+    uploads = app.services.uploads
+    started = await uploads.add_zip(app.other, GOOD, "prices.zip")
+    assert started.state is UploadState.QUEUED
+    assert set(states(started).values()) == {StepState.WAITING}
+    seen = [upload async for upload in uploads.follow(app.other, started.id)]
     assert seen[-1].state is UploadState.READY
     assert len(seen) > 1
     assert set(states(seen[-1]).values()) == {StepState.PASSED, StepState.WARNED}
@@ -60,87 +60,85 @@ async def test_a_sound_project_passes_check_after_check(house: House) -> None:
     assert seen[-1].digest and seen[-1].input_schema
 
 
-async def test_what_is_wrong_names_file_line_rule_and_way_out(house: House) -> None:
+async def test_a_fault_names_file_line_rule_and_remedy(app: App) -> None:
     bad = python_project("x = (\n", schema={"properties": [{"type": "string"}]})
-    upload = await finished(
-        house, await house.services.uploads.add_zip(house.other, bad, "bad.zip")
-    )
+    upload = await finished(app, await app.services.uploads.add_zip(app.other, bad, "bad.zip"))
     assert upload.state is UploadState.FAULTY
     assert states(upload)["code"] is StepState.FAILED
     found = {finding.code: finding for finding in upload.findings}
     syntax = found["python_syntax"]
     assert (syntax.file, syntax.line) == ("main.py", 1)
     assert "syntax error" in syntax.message and syntax.remedy
-    assert "sdk_not_imported" not in found, "a program that cannot be read is told that alone"
+    assert "sdk_not_imported" not in found, "a program that cannot be read gets that finding alone"
     with pytest.raises(Refused, match="whose checks have passed"):
-        await house.services.uploads.publish(house.other, upload.id)
+        await app.services.uploads.publish(app.other, upload.id)
     with pytest.raises(Refused, match="whose checks have passed"):
-        await house.services.uploads.try_out(house.other, upload.id, INPUT)
+        await app.services.uploads.try_out(app.other, upload.id, INPUT)
 
 
-async def test_what_is_no_archive(house: House) -> None:
+async def test_a_file_that_is_no_archive_is_refused(app: App) -> None:
     upload = await finished(
-        house, await house.services.uploads.add_zip(house.other, b"no zip", "x\n.zip")
+        app, await app.services.uploads.add_zip(app.other, b"no zip", "x\n.zip")
     )
     assert (upload.state, upload.label) == (UploadState.FAULTY, "x.zip")
     assert states(upload)["archive"] is StepState.FAILED
     assert states(upload)["entry"] is StepState.SKIPPED
     assert upload.findings[0].code == "archive_unreadable"
     with pytest.raises(InvalidRequest, match="empty"):
-        await house.services.uploads.add_zip(house.other, b"", "x.zip")
+        await app.services.uploads.add_zip(app.other, b"", "x.zip")
 
 
-async def test_it_is_published_and_others_get_it_after_a_review(house: House) -> None:
-    uploads, reviews = house.services.uploads, house.services.reviews
-    upload = await finished(house, await uploads.add_zip(house.other, GOOD, "prices.zip"))
+async def test_it_is_published_and_others_get_it_after_a_review(app: App) -> None:
+    uploads, reviews = app.services.uploads, app.services.reviews
+    upload = await finished(app, await uploads.add_zip(app.other, GOOD, "prices.zip"))
     worker, version, findings = await uploads.publish(
-        house.other, upload.id, name="prices", title="Prices", public=True, note="please"
+        app.other, upload.id, name="prices", title="Prices", public=True, note="please"
     )
     assert (worker.path, worker.title, version.number) == ("other/prices", "Prices", "v1.0.1")
     assert "review_waiting" in {finding.code for finding in findings}
-    kept = await uploads.get(house.other, upload.id)
+    kept = await uploads.get(app.other, upload.id)
     assert (kept.state, kept.worker_id, kept.version) == (
         UploadState.PUBLISHED,
         worker.id,
         "v1.0.1",
     )
-    _, [view] = await reviews.page(house.owner, waiting=True, offset=0, limit=5)
+    _, [view] = await reviews.page(app.owner, waiting=True, offset=0, limit=5)
     assert view.submission.note == "please"
 
 
-async def test_a_trial_run_is_of_a_draft_that_only_its_account_sees(house: House) -> None:
-    services = house.services
-    upload = await finished(house, await services.uploads.add_zip(house.other, GOOD, "p.zip"))
-    run = await services.uploads.try_out(house.other, upload.id, INPUT, "prices")
+async def test_a_trial_run_is_of_a_draft_that_only_its_account_sees(app: App) -> None:
+    services = app.services
+    upload = await finished(app, await services.uploads.add_zip(app.other, GOOD, "p.zip"))
+    run = await services.uploads.try_out(app.other, upload.id, INPUT, "prices")
     assert (run.origin, run.version) == (Origin.TEST, "v1.0.1")
-    await house.execute([{"title": "x"}])
-    kept = await services.uploads.get(house.other, upload.id)
+    await app.execute([{"title": "x"}])
+    kept = await services.uploads.get(app.other, upload.id)
     assert (kept.test_run_id, kept.state) == (run.id, UploadState.READY)
-    worker = await services.workers.find(house.other, "other/prices")
+    worker = await services.workers.find(app.other, "other/prices")
     assert (worker.latest, worker.public) == ("", False)
-    [draft] = await services.workers.versions(house.other, worker.id)
+    [draft] = await services.workers.versions(app.other, worker.id)
     assert draft.state is VersionState.DRAFT
     with pytest.raises(UnknownVersion):
-        await services.workers.version(house.owner, worker, "v1.0.1")
-    again = await services.uploads.try_out(house.other, upload.id, INPUT, "prices")
+        await services.workers.version(app.owner, worker, "v1.0.1")
+    again = await services.uploads.try_out(app.other, upload.id, INPUT, "prices")
     assert again.version == "v1.0.1"  # the same content is the same draft
 
-    published, version, _ = await services.uploads.publish(house.other, upload.id, name="prices")
+    published, version, _ = await services.uploads.publish(app.other, upload.id, name="prices")
     assert (version.id, version.state) == (draft.id, VersionState.PUBLISHED)
     assert published.latest == "v1.0.1"
     started = await services.runs.start(
-        house.other, StartRequest(worker.id, None, INPUT, "", Origin.API)
+        app.other, StartRequest(worker.id, None, INPUT, "", Origin.API)
     )
     assert started.version == "v1.0.1"
 
 
-async def test_who_may_see_and_do_what(house: House) -> None:
-    uploads = house.services.uploads
-    upload = await finished(house, await uploads.add_zip(house.other, GOOD, "prices.zip"))
+async def test_permissions_of_uploads(app: App) -> None:
+    uploads = app.services.uploads
+    upload = await finished(app, await uploads.add_zip(app.other, GOOD, "prices.zip"))
     for ref in (upload.id, "01ARZ3NDEKTSV4RRFFQ69G5FAV", "x"):
         with pytest.raises(NotFound):
-            await uploads.get(house.owner, ref)
-    viewer = replace(house.other, role=Role.VIEWER)
+            await uploads.get(app.owner, ref)
+    viewer = replace(app.other, role=Role.VIEWER)
     assert (await uploads.get(viewer, upload.id)).id == upload.id
     for call in (
         uploads.add_zip(viewer, GOOD, "x.zip"),
@@ -151,8 +149,8 @@ async def test_who_may_see_and_do_what(house: House) -> None:
     ):
         with pytest.raises(Forbidden):
             await call
-    await uploads.remove(house.other, upload.id)
-    assert await uploads.page(house.other, offset=0, limit=5) == (0, [])
+    await uploads.remove(app.other, upload.id)
+    assert await uploads.page(app.other, offset=0, limit=5) == (0, [])
 
 
 class StuckGit:
@@ -180,77 +178,77 @@ class QuickGit(StuckGit):
         return Fetched(GOOD, "c" * 40)
 
 
-def server(house: House, tmp_path: Path, git: Any, **more: Any) -> Uploads:
+def server(app: App, tmp_path: Path, git: Any, **more: Any) -> Uploads:
     """The uploads as another server has them."""
-    blobs, services = FilesystemBlobs(tmp_path / "blobs"), house.services
-    return Uploads(house.storage, blobs, services.workers, services.runs, git, house.bell, **more)
+    blobs, services = FilesystemBlobs(tmp_path / "blobs"), app.services
+    return Uploads(app.storage, blobs, services.workers, services.runs, git, app.signals, **more)
 
 
 async def test_uploads_of_one_account_do_not_delay_those_of_another(
-    house: House, tmp_path: Path
+    app: App, tmp_path: Path
 ) -> None:
     git = StuckGit()
-    uploads = server(house, tmp_path, git)
+    uploads = server(app, tmp_path, git)
     for _ in range(3):
-        await uploads.add_git(house.other, GitSource("https://example.com/a"))
+        await uploads.add_git(app.other, GitSource("https://example.com/a"))
     await git.began.wait()
-    upload = await uploads.add_zip(house.owner, GOOD, "prices.zip")
+    upload = await uploads.add_zip(app.owner, GOOD, "prices.zip")
     async with asyncio.timeout(30):
-        async for seen in uploads.follow(house.owner, upload.id):
+        async for seen in uploads.follow(app.owner, upload.id):
             last = seen
     assert last.state is UploadState.READY
     await uploads.close()
 
 
-async def test_checks_end_at_their_deadline(house: House, tmp_path: Path) -> None:
-    uploads = server(house, tmp_path, QuickGit(), check_seconds=0)
-    upload = await uploads.add_zip(house.other, GOOD, "prices.zip")
-    last = await finished(house, upload)
+async def test_checks_end_at_their_deadline(app: App, tmp_path: Path) -> None:
+    uploads = server(app, tmp_path, QuickGit(), check_seconds=0)
+    upload = await uploads.add_zip(app.other, GOOD, "prices.zip")
+    last = await finished(app, upload)
     assert last.state is UploadState.FAILED
     assert "the checks took more than 0 s" in last.step("archive").note  # type: ignore[union-attr]
     await uploads.close()
 
 
-async def test_another_server_goes_on_where_one_has_ended(house: House, tmp_path: Path) -> None:
+async def test_another_server_goes_on_where_one_has_ended(app: App, tmp_path: Path) -> None:
     """The first server is stopped in the middle; its claim runs out; the next one finishes."""
 
     git = StuckGit()
-    first, second = server(house, tmp_path, git), server(house, tmp_path, QuickGit())
-    upload = await first.add_git(house.other, GitSource("https://example.com/a"))
+    first, second = server(app, tmp_path, git), server(app, tmp_path, QuickGit())
+    upload = await first.add_git(app.other, GitSource("https://example.com/a"))
     await git.began.wait()
-    await second.get(house.other, upload.id)  # the claim still holds: nothing happens
-    assert (await second.get(house.other, upload.id)).state is UploadState.WORKING
+    await second.get(app.other, upload.id)  # the claim is still valid: nothing happens
+    assert (await second.get(app.other, upload.id)).state is UploadState.WORKING
     await first.close()
 
     def expire(tx: Any) -> None:
         kept = tx.uploads.get(upload.id)
         tx.uploads.update(replace(kept, working_until=1))
 
-    await house.storage.write(expire)
-    async for seen in second.follow(house.other, upload.id):
+    await app.storage.write(expire)
+    async for seen in second.follow(app.other, upload.id):
         last = seen
     assert (last.state, last.git_commit) == (UploadState.READY, "c" * 40)
     await second.close()
 
 
 async def test_an_upload_that_is_removed_while_it_is_checked_leaves_nothing(
-    house: House, tmp_path: Path
+    app: App, tmp_path: Path
 ) -> None:
-    uploads = house.services.uploads
-    upload = await uploads.add_zip(house.other, GOOD, "prices.zip")
-    await uploads.remove(house.other, upload.id)
+    uploads = app.services.uploads
+    upload = await uploads.add_zip(app.other, GOOD, "prices.zip")
+    await uploads.remove(app.other, upload.id)
     await uploads.close()
     assert not await FilesystemBlobs(tmp_path / "blobs").exists(blob_name(upload.id))
 
 
-async def test_old_uploads_are_forgotten(house: House, tmp_path: Path) -> None:
-    uploads = house.services.uploads
-    upload = await finished(house, await uploads.add_zip(house.other, GOOD, "prices.zip"))
+async def test_old_uploads_are_forgotten(app: App, tmp_path: Path) -> None:
+    uploads = app.services.uploads
+    upload = await finished(app, await uploads.add_zip(app.other, GOOD, "prices.zip"))
     assert await uploads.forget_old() == 0
     old = replace(upload, id="01ARZ3NDEKTSV4RRFFQ69G5FAV", created_at=1)
-    await house.storage.write(lambda tx: tx.uploads.add(old))
+    await app.storage.write(lambda tx: tx.uploads.add(old))
     assert await uploads.forget_old() == 1
-    assert (await uploads.page(house.other, offset=0, limit=5))[0] == 1
+    assert (await uploads.page(app.other, offset=0, limit=5))[0] == 1
 
 
 async def test_from_a_repository_to_a_published_version(tmp_path: Path, templates: Path) -> None:
@@ -259,24 +257,24 @@ async def test_from_a_repository_to_a_published_version(tmp_path: Path, template
     with git_server(tmp_path) as server:
         make_repository(server.root / "prices", files)
         rules = AddressRules([f"localhost:{server.port}"])
-        git = boxed_git(rules, certificates=server.certificate)
+        git = sandboxed_git(rules, certificates=server.certificate)
         folder = tmp_path / "house"
         folder.mkdir()
-        async with open_house(folder, templates, git=git) as house:
-            uploads = house.services.uploads
+        async with open_app(folder, templates, git=git) as app:
+            uploads = app.services.uploads
             source = GitSource(f"{server.url}/prices/.git", "main")
-            upload = await finished(house, await uploads.add_git(house.other, source))
+            upload = await finished(app, await uploads.add_git(app.other, source))
             assert upload.state is UploadState.READY, upload.steps
             assert upload.step("fetch").note.startswith("commit ")  # type: ignore[union-attr]
-            _, version, _ = await uploads.publish(house.other, upload.id, name="prices")
+            _, version, _ = await uploads.publish(app.other, upload.id, name="prices")
             assert version.number == "v1.0.1"
 
             wrong = GitSource(f"{server.url}/prices/.git", "nowhere")
-            failed = await finished(house, await uploads.add_git(house.other, wrong))
+            failed = await finished(app, await uploads.add_git(app.other, wrong))
             assert failed.state is UploadState.FAILED
             assert "no branch, tag or commit 'nowhere'" in failed.step("fetch").note  # type: ignore[union-attr]
-            again = await finished(house, await uploads.again(house.other, failed.id))
+            again = await finished(app, await uploads.again(app.other, failed.id))
             assert again.state is UploadState.FAILED
             with pytest.raises(InvalidRequest, match="SSH is not taken"):
-                await uploads.add_git(house.other, GitSource("git@github.com:a/b"))
+                await uploads.add_git(app.other, GitSource("git@github.com:a/b"))
         git.close()

@@ -152,7 +152,7 @@ const PROGRAMS = {
   "the host name": ["/usr/bin/hostname", "evil"],
   "the clock": ["/usr/bin/date", "-s", "2001-01-01"],
   "the kernel's log": ["/usr/bin/dmesg"],
-  "a box in the box": ["/usr/bin/bwrap", "--ro-bind", "/", "/", "true"],
+  "a sandbox in the sandbox": ["/usr/bin/bwrap", "--ro-bind", "/", "/", "true"],
   "a block device": ["/usr/bin/mknod", "/tmp/disk", "b", "254", "0"],
   "a device of memory": ["/usr/bin/mknod", "/tmp/memory", "c", "1", "1"],
   "an interface": ["/usr/sbin/ip", "link", "add", "dummy0", "type", "dummy"],

@@ -1,7 +1,7 @@
-"""Tries to get out. Runs as a Worker inside a box and prints, as JSON, what each try met.
+"""Tries to get out. Runs as a Worker inside a sandbox and prints, as JSON, what each try met.
 
-Every probe names the errors that count as a refusal. ``PROBE_TARGETS`` holds what the machine
-outside put up to be found: ports, names, paths, pids; ``PROBE_CALLS`` the system call numbers.
+Every probe names the errors that count as a refusal. ``PROBE_TARGETS`` is what the machine
+outside offers to be found: ports, names, paths, pids; ``PROBE_CALLS`` the system call numbers.
 """
 
 from __future__ import annotations
@@ -508,7 +508,7 @@ def other_architecture() -> str:
     return "answered"
 
 
-# --- things that nobody thinks of
+# --- unusual ways
 
 
 @probe("write into what our files are mounted from", "Refused")
@@ -544,7 +544,7 @@ def pass_descriptors() -> str:
     return "another"
 
 
-@probe("claim to be somebody else over a socket", "EPERM", "EINVAL")
+@probe("claim to be another user over a socket", "EPERM", "EINVAL")
 def false_credentials() -> str:
     left, _ = socket.socketpair()
     claim = struct.pack("3i", 1, 0, 0)
@@ -564,7 +564,7 @@ add(
     "EINVAL",
 )
 add(
-    "priority of everybody",
+    "priority of all users",
     lambda: os.setpriority(os.PRIO_USER, 0, -20),
     "ESRCH",
     "EACCES",

@@ -1,4 +1,4 @@
-"""Every way out that we know is tried from inside, against canaries on the machine."""
+"""Every known escape is tried from inside, against canaries on the machine."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from fyke.kit.ids import new_ulid
 from fyke.model.worker import Language
 from fyke.sandbox.isolation import syscalls
 from fyke.sandbox.process import processes
-from integration.sandbox.boxes import MIB, SPAWNERS, Site, drain, line, site
-from zoo.herds import built
+from integration.sandbox.sandboxes import MIB, SPAWNERS, Site, drain, line, site
+from zoo.bundles import built
 
 pytestmark = [
     pytest.mark.anyio,
@@ -44,7 +44,7 @@ def numbers() -> dict[str, int]:
 
 @dataclass
 class Canaries:
-    """What the machine puts up to be found, and whether it was."""
+    """Targets that the machine offers to the probes, and whether they were reached."""
 
     targets: dict[str, Any]
     servers: list[socket.socket]
@@ -57,7 +57,7 @@ class Canaries:
 @contextlib.contextmanager
 def canaries(place: Site) -> Iterator[Canaries]:
     """A port on every address, one for datagrams, an abstract name, sockets with the names of
-    the platform's own, and files: one that everybody may use, one for its owner alone.
+    the platform's own, and files: one that every user may use, one for its owner alone.
     """
     with contextlib.ExitStack() as stack:
         tcp = stack.enter_context(socket.socket(socket.AF_INET6))
@@ -128,10 +128,13 @@ def probes(language: Language) -> dict[str, str | bytes]:
 @pytest.mark.parametrize("language", LEAST_PROBES)
 async def test_nothing_gets_out(place: Site, language: Language) -> None:
     with canaries(place) as canary:
-        box = await place.open(probes(language), language=language, memory=512 * MIB)
-        told = {"PROBE_TARGETS": json.dumps(canary.targets), "PROBE_CALLS": json.dumps(numbers())}
-        await box.launch(told)
-        out, err = await drain(box)
+        sandbox = await place.open(probes(language), language=language, memory=512 * MIB)
+        variables = {
+            "PROBE_TARGETS": json.dumps(canary.targets),
+            "PROBE_CALLS": json.dumps(numbers()),
+        }
+        await sandbox.launch(variables)
+        out, err = await drain(sandbox)
         assert out, err
         results = json.loads(out)
         assert len(results) >= LEAST_PROBES[language]
@@ -160,11 +163,11 @@ async def test_canaries_sing_when_touched(place: Site) -> None:
         assert Path(targets["paths"][0]).read_text() == "seen"
 
 
-async def test_boxes_do_not_see_each_other(place: Site) -> None:
+async def test_sandboxes_do_not_see_each_other(place: Site) -> None:
     victim_code = """
 import socket, time
 s = socket.socket(); s.bind(("127.0.0.1", 4444)); s.listen()
-a = socket.socket(socket.AF_UNIX); a.bind("\\0other-box"); a.listen()
+a = socket.socket(socket.AF_UNIX); a.bind("\\0other-sandbox"); a.listen()
 open("secret", "w").write("mine"); open("/tmp/secret", "w").write("mine")
 import os; os.chmod("/work", 0o777)
 print("up", flush=True)
@@ -181,7 +184,7 @@ def met(f):
     try: return f()
     except OSError as e: return type(e).__name__
 print(met(lambda: socket.create_connection(("127.0.0.1", 4444), 3)))
-print(met(lambda: socket.socket(socket.AF_UNIX).connect("\\0other-box")))
+print(met(lambda: socket.socket(socket.AF_UNIX).connect("\\0other-sandbox")))
 print(os.path.exists("/work/secret"), os.path.exists("/tmp/secret"))
 print(met(lambda: os.listdir({str(place.work / name)!r})))
 print([p for p in os.listdir("/proc") if p.isdigit()] == ["1", "2"])

@@ -15,7 +15,7 @@ from fyke.contracts.execution import Sandbox
 from fyke.kit.ids import new_ulid
 from fyke.sandbox.process import processes
 from fyke.sandbox.process.sandbox_process import HIDDEN_CHECKS
-from integration.sandbox.boxes import MIB, ROOT, SPAWNERS, Site, drain, line, site
+from integration.sandbox.sandboxes import MIB, ROOT, SPAWNERS, Site, drain, line, site
 
 pytestmark = [
     pytest.mark.anyio,
@@ -60,11 +60,11 @@ async def place(request: pytest.FixtureRequest) -> AsyncIterator[Site]:
         yield made
 
 
-async def ends(box: Sandbox, name: str, place: Site) -> float:
-    """Close the box; nothing of it may be left. Returns the seconds it took."""
-    begun = time.monotonic()
-    await box.close()
-    took = time.monotonic() - begun
+async def ends(sandbox: Sandbox, name: str, place: Site) -> float:
+    """Close the sandbox; nothing of it may be left. Returns the seconds it took."""
+    started = time.monotonic()
+    await sandbox.close()
+    took = time.monotonic() - started
     assert processes.with_work_folders(frozenset({name})) == {}
     assert name not in os.listdir(place.work)
     assert took < END_SECONDS
@@ -72,7 +72,7 @@ async def ends(box: Sandbox, name: str, place: Site) -> float:
 
 
 def quotas(name: str) -> list[str]:
-    """The cpu quota of a box's control group, in whichever kind of group; none without one."""
+    """The cpu quota of a sandbox's control group, in whichever kind of group; none without one."""
     root = Path("/sys/fs/cgroup")
     files = [*root.glob(f"**/{name}/cpu.cfs_quota_us"), *root.glob(f"**/{name}/cpu.max")]
     return [path.read_text().split()[0] for path in files]
@@ -81,56 +81,56 @@ def quotas(name: str) -> list[str]:
 async def test_the_cpu_quota_is_lifted_before_the_kill(place: Site) -> None:
     """Dying costs time of the processor, and who has little of it would die slowly."""
     name = new_ulid()
-    box = await place.open(SLEEP, name=name, cpus=0.125)
-    await box.launch({})
-    await line(box)
+    sandbox = await place.open(SLEEP, name=name, cpus=0.125)
+    await sandbox.launch({})
+    await line(sandbox)
     before = quotas(name)
-    await box.apply_cpu_limit()
+    await sandbox.apply_cpu_limit()
     during = quotas(name)
-    await box.kill()
+    await sandbox.kill()
     after = quotas(name)
     assert (set(before), set(during), set(after)) in (
         ({"-1"}, {"12500"}, {"-1"}),
         ({"max"}, {"12500"}, {"max"}),
         (set(), set(), set()),  # there is no group here
     )
-    await ends(box, name, place)
+    await ends(sandbox, name, place)
 
 
 @pytest.mark.parametrize("cpus", [1.0, 0.125])
 async def test_fork_bomb(place: Site, cpus: float) -> None:
     name = new_ulid()
-    box = await place.open(FORK_BOMB, name=name, processes=64, cpus=cpus)
-    await box.launch({})
-    assert await line(box) == "stopped 11"
-    await box.apply_cpu_limit()
+    sandbox = await place.open(FORK_BOMB, name=name, processes=64, cpus=cpus)
+    await sandbox.launch({})
+    assert await line(sandbox) == "stopped 11"
+    await sandbox.apply_cpu_limit()
     alive = processes.with_work_folders(frozenset({name}))[name]
     assert 8 < len(alive) <= 68
-    await ends(box, name, place)
+    await ends(sandbox, name, place)
 
 
 async def test_daemons_die_with_kill(place: Site) -> None:
     name = new_ulid()
-    box = await place.open(DAEMONS + "time.sleep(600)", name=name)
-    await box.launch({})
-    await line(box)
+    sandbox = await place.open(DAEMONS + "time.sleep(600)", name=name)
+    await sandbox.launch({})
+    await line(sandbox)
     async with asyncio.timeout(END_SECONDS):  # the last daemons may still be forking
         while len(processes.with_work_folders(frozenset({name})).get(name, [])) < 21:
             await asyncio.sleep(0.01)
-    await box.terminate()
-    await box.kill()
+    await sandbox.terminate()
+    await sandbox.kill()
     assert processes.with_work_folders(frozenset({name})) == {}
-    await ends(box, name, place)
+    await ends(sandbox, name, place)
 
 
 async def test_daemons_die_when_the_main_process_leaves(place: Site) -> None:
     name = new_ulid()
-    box = await place.open(DAEMONS, name=name)
-    await box.launch({})
-    await asyncio.wait_for(drain(box), END_SECONDS)
-    ended = await asyncio.wait_for(box.wait(), END_SECONDS)
+    sandbox = await place.open(DAEMONS, name=name)
+    await sandbox.launch({})
+    await asyncio.wait_for(drain(sandbox), END_SECONDS)
+    ended = await asyncio.wait_for(sandbox.wait(), END_SECONDS)
     assert (ended.code, ended.signal) == (0, 0)
-    await ends(box, name, place)
+    await ends(sandbox, name, place)
 
 
 async def test_stopped_processes_die_too(place: Site) -> None:
@@ -143,11 +143,11 @@ for _ in range(5):
 print("up", flush=True)
 os.kill(os.getpid(), signal.SIGSTOP)
 """
-    box = await place.open(code, name=name)
-    await box.launch({})
-    await line(box)
-    await ends(box, name, place)
-    assert (await box.wait()).signal == signal.SIGKILL
+    sandbox = await place.open(code, name=name)
+    await sandbox.launch({})
+    await line(sandbox)
+    await ends(sandbox, name, place)
+    assert (await sandbox.wait()).signal == signal.SIGKILL
 
 
 async def test_threads_count_as_processes(place: Site) -> None:
@@ -168,12 +168,12 @@ import os; os._exit(0)
 async def test_memory_hog_ends_and_says_why(place: Site) -> None:
     name = new_ulid()
     code = "x = []\nwhile True: x.append(bytearray(8 << 20))"
-    box = await place.open(code, name=name, memory=96 * MIB)
-    await box.launch({})
-    ended = await asyncio.wait_for(box.wait(), END_SECONDS)
+    sandbox = await place.open(code, name=name, memory=96 * MIB)
+    await sandbox.launch({})
+    ended = await asyncio.wait_for(sandbox.wait(), END_SECONDS)
     assert ended.out_of_memory
     assert ended.signal == signal.SIGKILL
-    await ends(box, name, place)
+    await ends(sandbox, name, place)
 
 
 FILL = """
@@ -211,7 +211,7 @@ async def test_a_file_is_bounded(place: Site) -> None:
 
 
 async def test_space_cannot_be_reserved_at_once(place: Site) -> None:
-    """A terabyte in a millisecond would fill the disk before anybody looks at it."""
+    """A terabyte in a millisecond would fill the disk before the next check."""
     code = """
 import ctypes, fcntl, os, struct
 libc = ctypes.CDLL(None, use_errno=True)
@@ -249,15 +249,15 @@ async def test_a_full_work_folder_is_seen_and_removed(place: Site, code: str) ->
     name = new_ulid()
     limit = 8 * MIB
     full = f"{code}\nprint('done', flush=True)\nimport time; time.sleep(600)"
-    box = await place.open(full, name=name, work_size=limit)
-    await box.launch({})
-    assert await line(box) == "done"
-    used = await box.usage()
+    sandbox = await place.open(full, name=name, work_size=limit)
+    await sandbox.launch({})
+    assert await line(sandbox) == "done"
+    used = await sandbox.usage()
     if place.launcher is not None and "chmod" in code:
         assert used.work_bytes >= 8 * MIB  # root sees through closed folders
     else:
         assert used.work_bytes > limit
-    await ends(box, name, place)
+    await ends(sandbox, name, place)
 
 
 HIDES = {
@@ -295,11 +295,11 @@ os.unlink("x"); os.unlink("y")
 @pytest.mark.parametrize("way", HIDES)
 async def test_files_that_are_held_in_other_ways_are_seen(place: Site, way: str) -> None:
     write = "import os\nfile = os.open('x', os.O_RDWR | os.O_CREAT)\nos.write(file, bytes(9 << 20))"
-    box = await place.open(f"{write}\n{HIDES[way]}\n{SLEEP}", work_size=8 * MIB)
-    await box.launch({})
-    assert await line(box) == "done"
-    async with asyncio.timeout(END_SECONDS):  # a program that has just begun is not mapped yet
-        while (await box.usage()).work_bytes <= 8 * MIB:
+    sandbox = await place.open(f"{write}\n{HIDES[way]}\n{SLEEP}", work_size=8 * MIB)
+    await sandbox.launch({})
+    assert await line(sandbox) == "done"
+    async with asyncio.timeout(END_SECONDS):  # a program that has just started is not mapped yet
+        while (await sandbox.usage()).work_bytes <= 8 * MIB:
             await asyncio.sleep(0.02)
 
 
@@ -312,19 +312,19 @@ left, right = socket.socketpair()
 socket.send_fds(left, [b"x"], [file])
 os.unlink("x"); os.close(file)
 """
-    box = await place.open(code + SLEEP, work_size=8 * MIB)
-    await box.launch({})
-    assert await line(box) == "done"
-    looks = [(await box.usage()).work_bytes for _ in range(HIDDEN_CHECKS)]
+    sandbox = await place.open(code + SLEEP, work_size=8 * MIB)
+    await sandbox.launch({})
+    assert await line(sandbox) == "done"
+    looks = [(await sandbox.usage()).work_bytes for _ in range(HIDDEN_CHECKS)]
     assert max(looks[:-1]) < 8 * MIB < looks[-1]
 
 
 async def test_a_modest_work_folder_is_below_its_limit(place: Site) -> None:
     code = "open('x', 'wb').write(bytes(2 << 20))\n" + SLEEP
-    box = await place.open(code, work_size=8 * MIB)
-    await box.launch({})
-    await line(box)
-    assert 2 * MIB <= (await box.usage()).work_bytes < 3 * MIB
+    sandbox = await place.open(code, work_size=8 * MIB)
+    await sandbox.launch({})
+    await line(sandbox)
+    assert 2 * MIB <= (await sandbox.usage()).work_bytes < 3 * MIB
 
 
 async def test_links_lead_nowhere_for_us(place: Site) -> None:
@@ -346,11 +346,11 @@ open('set-id', 'w').close(); os.chmod('set-id', 0o6755)
 print("done", flush=True)
 import time; time.sleep(600)
 """
-    box = await place.open(code, name=name)
-    await box.launch({})
-    assert await line(box) == "done"
-    assert (await box.usage()).work_bytes < MIB
-    await ends(box, name, place)
+    sandbox = await place.open(code, name=name)
+    await sandbox.launch({})
+    assert await line(sandbox) == "done"
+    assert (await sandbox.usage()).work_bytes < MIB
+    await ends(sandbox, name, place)
     assert (victim / "precious").read_text() == "x"
 
 
@@ -363,10 +363,10 @@ for i in range(3000):
 print("done", flush=True)
 import time; time.sleep(600)
 """
-    box = await place.open(code, name=name)
-    await box.launch({})
-    assert await line(box) == "done"
-    await ends(box, name, place)
+    sandbox = await place.open(code, name=name)
+    await sandbox.launch({})
+    assert await line(sandbox) == "done"
+    await ends(sandbox, name, place)
 
 
 async def test_odd_names_are_removed(place: Site) -> None:
@@ -383,25 +383,25 @@ os.mkdir('.moved-3'); open('.moved-3/x', 'w').close()
 print("done", flush=True)
 import time; time.sleep(600)
 """
-    box = await place.open(code, name=name)
-    await box.launch({})
-    assert await line(box) == "done"
-    await ends(box, name, place)
+    sandbox = await place.open(code, name=name)
+    await sandbox.launch({})
+    assert await line(sandbox) == "done"
+    await ends(sandbox, name, place)
 
 
 @pytest.mark.parametrize("count", [40, pytest.param(1000, marks=pytest.mark.long)])
 @pytest.mark.timeout(900)
-async def test_daemonising_runs_leave_nobody(place: Site, count: int) -> None:
+async def test_daemonising_runs_leave_no_process(place: Site, count: int) -> None:
     names = [new_ulid() for _ in range(count)]
     limit = asyncio.Semaphore(4)
 
     async def once(name: str) -> None:
         async with limit:
-            box = await place.open(DAEMONS, name=name)
-            await box.launch({})
-            await asyncio.wait_for(box.wait(), 60)
-            await ends(box, name, place)
-            for listener in box.listeners.values():
+            sandbox = await place.open(DAEMONS, name=name)
+            await sandbox.launch({})
+            await asyncio.wait_for(sandbox.wait(), 60)
+            await ends(sandbox, name, place)
+            for listener in sandbox.listeners.values():
                 listener.close()
 
     await asyncio.gather(*map(once, names))

@@ -12,7 +12,7 @@ import pytest
 from fyke.contracts.execution import SandboxExit
 from fyke.domain.workers import go_build
 from fyke.model.worker import Language
-from integration.sandbox.boxes import MIB, SPAWNERS, Site, drain, site
+from integration.sandbox.sandboxes import MIB, SPAWNERS, Site, drain, site
 
 pytestmark = [
     pytest.mark.needs("go", "node"),
@@ -35,12 +35,12 @@ async def place(request: pytest.FixtureRequest) -> AsyncIterator[Site]:
 async def run_node(
     place: Site, files: dict[str, str | bytes], environment: Path | None = None, memory: int = 512
 ) -> tuple[str, str, SandboxExit]:
-    box = await place.open(
+    sandbox = await place.open(
         files, language=Language.NODE, environment=environment, memory=memory * MIB
     )
-    await box.launch({})
-    out, err = await drain(box)
-    return out, err, await box.wait()
+    await sandbox.launch({})
+    out, err = await drain(sandbox)
+    return out, err, await sandbox.wait()
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ async def test_node_knows_how_much_memory_it_has(place: Site) -> None:
     assert 192 <= float(out) < 300, "the rest is for what is young"
 
 
-async def test_a_node_worker_that_keeps_too_much_is_told_apart(place: Site) -> None:
+async def test_a_node_worker_out_of_memory_is_recognised(place: Site) -> None:
     _, _, ended = await run_node(place, {"main.js": HOARDER}, memory=192)
     assert ended.out_of_memory
 
@@ -117,11 +117,11 @@ async def test_a_go_program_runs_whatever_its_mode_and_from_where_it_was_built(
     place: Site, tmp_path: Path
 ) -> None:
     built = program(tmp_path)
-    box = await place.open({"main": built}, language=Language.GO)  # the mode of a text file
-    await box.launch({})
-    assert await drain(box) == ("", "hello from Go\n")
+    sandbox = await place.open({"main": built}, language=Language.GO)  # the mode of a text file
+    await sandbox.launch({})
+    assert await drain(sandbox) == ("", "hello from Go\n")
     environment = place.bundle({"main": built})
     (environment / "main").chmod(0o755)
-    box = await place.open({"main.go": ""}, language=Language.GO, environment=environment)
-    await box.launch({})
-    assert await drain(box) == ("", "hello from Go\n")
+    sandbox = await place.open({"main.go": ""}, language=Language.GO, environment=environment)
+    await sandbox.launch({})
+    assert await drain(sandbox) == ("", "hello from Go\n")

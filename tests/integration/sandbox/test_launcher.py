@@ -1,4 +1,4 @@
-"""The launcher of root: whom it obeys, what it refuses, and that nothing outlives anybody."""
+"""The launcher of root: which client it obeys, what it refuses, and that no process outlives it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from fyke.sandbox.process.launcher import Launcher, serve
 from fyke.sandbox.process.launcher_client import LauncherClient, LauncherGone
 from fyke.sandbox.process.order import BadLaunchOrder
 from fyke.sandbox.process.spawner import DirectSpawner
-from integration.sandbox.boxes import (
+from integration.sandbox.sandboxes import (
     MIB,
     ROOT,
     SERVICE_UID,
@@ -60,7 +60,7 @@ async def place() -> AsyncIterator[Site]:
 
 
 def order(place: Site, **changes: Any) -> dict[str, Any]:
-    """An order that would be carried out, but for the changes."""
+    """An order that would be executed, but for the changes."""
     good = {
         "name": new_ulid(),
         "kind": "python",
@@ -75,25 +75,25 @@ def order(place: Site, **changes: Any) -> dict[str, Any]:
     return good | changes
 
 
-def boxes_of(names: set[str]) -> dict[str, list[int]]:
+def sandboxes_of(names: set[str]) -> dict[str, list[int]]:
     return processes.with_work_folders(frozenset(names))
 
 
 async def until(holds: Callable[[], bool], seconds: float = 10) -> float:
     """Wait for it; return how long it took. There is no event to wait for from outside."""
-    begun = time.monotonic()
+    started = time.monotonic()
     while not holds():
-        assert time.monotonic() < begun + seconds, "it did not come to pass"
+        assert time.monotonic() < started + seconds, "it did not come to pass"
         await asyncio.sleep(0.02)
-    return time.monotonic() - begun
+    return time.monotonic() - started
 
 
 async def running(place: Site, count: int = 1, code: str = DEAF) -> set[str]:
     names = {new_ulid() for _ in range(count)}
     for name in names:
-        box = await place.open(code, name=name)
-        await box.launch({})
-        await line(box)
+        sandbox = await place.open(code, name=name)
+        await sandbox.launch({})
+        await line(sandbox)
     return names
 
 
@@ -212,7 +212,7 @@ async def test_descriptors_that_come_with_a_request_are_dropped(place: Site) -> 
         assert len(os.listdir(folder)) == before
 
 
-async def test_boxes_of_another_connection_are_not_ours(place: Site) -> None:
+async def test_sandboxes_of_another_connection_are_not_ours(place: Site) -> None:
     (name,) = await running(place)
     other = await connect(place.home)
     for operation in ("wait", "usage", "cpu", "terminate", "kill", "close"):
@@ -221,10 +221,10 @@ async def test_boxes_of_another_connection_are_not_ours(place: Site) -> None:
     assert await other.sweep(frozenset()) == []
     await other.close()
     await asyncio.sleep(0.2)
-    assert boxes_of({name})
+    assert sandboxes_of({name})
 
 
-async def test_only_the_inspectors_box_is_looked_into(place: Site) -> None:
+async def test_only_the_inspectors_sandbox_is_inspected(place: Site) -> None:
     (name,) = await running(place)
     with pytest.raises(SandboxFault, match="only a running sandbox of the inspector"):
         await place.spawner.ask("look", name=name)  # type: ignore[attr-defined]
@@ -261,12 +261,12 @@ def test_users_with_an_account_are_skipped(tmp_path: Path) -> None:
 # --- users and folders
 
 
-async def test_every_box_has_a_user_of_its_own(place: Site) -> None:
+async def test_every_sandbox_has_a_user_of_its_own(place: Site) -> None:
     names = await running(place, 3)
     owners = {os.stat(place.work / name).st_uid for name in names}
     assert len(owners) == 3
     assert owners <= set(range(UID_BASE, UID_BASE + UID_COUNT))
-    for name, pids in boxes_of(names).items():
+    for name, pids in sandboxes_of(names).items():
         owner = os.stat(place.work / name).st_uid
         for pid in pids:
             with open(f"/proc/{pid}/status") as file:
@@ -288,21 +288,21 @@ async def test_a_work_folder_cannot_be_a_link(tmp_path: Path) -> None:
         Launcher(tmp_path, (SERVICE_UID, SERVICE_UID), range(UID_BASE, UID_BASE + 1))
 
 
-# --- nothing outlives anybody
+# --- no process outlives the launcher
 
 
-async def test_boxes_die_with_their_client(place: Site) -> None:
+async def test_sandboxes_end_with_their_client(place: Site) -> None:
     names = await running(place, 3)
-    assert set(boxes_of(names)) == names
+    assert set(sandboxes_of(names)) == names
     await place.spawner.close()  # type: ignore[attr-defined]
-    took = await until(lambda: not boxes_of(names) and os.listdir(place.work) == [])
+    took = await until(lambda: not sandboxes_of(names) and os.listdir(place.work) == [])
     assert took < 5
     with pytest.raises(LauncherGone):
-        await place.boxes[0].wait()
+        await place.sandboxes[0].wait()
 
 
 @pytest.mark.skipif(not others_can_run_us(), reason="this Python is closed to other users")
-async def test_boxes_die_when_the_client_is_killed(place: Site) -> None:
+async def test_sandboxes_end_when_the_client_is_killed(place: Site) -> None:
     name = new_ulid()
     code = (
         "import asyncio,json,sys;from pathlib import Path;"
@@ -326,25 +326,25 @@ async def test_boxes_die_when_the_client_is_killed(place: Site) -> None:
     )
     assert child.stdout is not None
     assert await asyncio.to_thread(child.stdout.readline) == b"open\n"
-    assert boxes_of({name})
+    assert sandboxes_of({name})
     child.kill()
     child.wait()
     child.stdout.close()
-    assert await until(lambda: not boxes_of({name}) and os.listdir(place.work) == []) < 5
+    assert await until(lambda: not sandboxes_of({name}) and os.listdir(place.work) == []) < 5
 
 
 async def test_nothing_survives_a_killed_launcher(place: Site) -> None:
     names = await running(place, 3)
-    waiting = asyncio.create_task(place.boxes[0].wait())
+    waiting = asyncio.create_task(place.sandboxes[0].wait())
     await asyncio.sleep(0)
     assert place.launcher is not None
     place.launcher.kill()
     place.launcher.wait()
-    assert await until(lambda: not boxes_of(names)) < 5
+    assert await until(lambda: not sandboxes_of(names)) < 5
     with pytest.raises(SandboxFault):
         await asyncio.wait_for(waiting, 5)
-    for box in place.boxes:
-        await box.close()
+    for sandbox in place.sandboxes:
+        await sandbox.close()
     assert set(os.listdir(place.work)) == names  # for the next launcher to clear away
     with launcher(place.home):
         assert os.listdir(place.work) == []
@@ -353,7 +353,7 @@ async def test_nothing_survives_a_killed_launcher(place: Site) -> None:
         again = Site(place.home, BubblewrapSandboxes(place.work, client), client)
         out, _, ended = await again.run("print('back')")
         assert (out, ended.code) == ("back\n", 0)
-        await again.boxes[0].close()
+        await again.sandboxes[0].close()
         await client.close()
 
 
@@ -362,7 +362,7 @@ async def test_an_orderly_end_leaves_nothing(place: Site) -> None:
     assert place.launcher is not None
     place.launcher.send_signal(signal.SIGTERM)
     assert await asyncio.to_thread(place.launcher.wait, 20) == 0
-    assert boxes_of(names) == {}
+    assert sandboxes_of(names) == {}
     assert os.listdir(place.work) == []
     assert detect(place.work).names() == []
     detect(place.work).close()
@@ -400,12 +400,12 @@ async def test_it_can_be_run_as_a_program_and_ends_with_its_parent() -> None:
         await until(path.exists, 20)
         client = await connect(home)
         names = await running(Site(home, BubblewrapSandboxes(home / "work", client), client))
-        assert boxes_of(names)
+        assert sandboxes_of(names)
         parent.kill()
         parent.wait()
         parent.stdout.close()
         await until(lambda: not os.path.exists(f"/proc/{pid}") or _is_zombie(pid))
-        assert boxes_of(names) == {}
+        assert sandboxes_of(names) == {}
         assert os.listdir(home / "work") == []
         await client.close()
         detect(home / "work").close()
@@ -419,7 +419,7 @@ def _is_zombie(pid: int) -> bool:
     return text.rsplit(")", 1)[1].split()[0] == "Z"
 
 
-async def test_an_opening_that_nobody_waits_for_is_taken_back(place: Site) -> None:
+async def test_an_opening_whose_caller_has_gone_is_undone(place: Site) -> None:
     client = place.spawner
     for _ in range(5):
         opening = asyncio.create_task(client.ask("open", **order(place)))  # type: ignore[attr-defined]
@@ -439,9 +439,9 @@ async def test_many_openings_and_endings_leak_no_descriptor(place: Site) -> None
     for _ in range(3):
         for _ in range(4):
             await place.run("print(1)")
-        for box in place.boxes:
-            await box.close()
-            for listener in box.listeners.values():
+        for sandbox in place.sandboxes:
+            await sandbox.close()
+            for listener in sandbox.listeners.values():
                 listener.close()
         gc.collect()  # sockets that earlier tests left to it would be counted here
         counts.append([len(os.listdir(folder)) for folder in folders])
@@ -453,7 +453,7 @@ def raw_connection(home: Path) -> Any:
 
 
 class _Raw:
-    """A connection as the service's user that sends whatever it is told."""
+    """A connection as the service's user that sends what it is given."""
 
     def __init__(self, home: Path) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)

@@ -1,4 +1,4 @@
-"""Take one wall away at a time: the inspection must notice every one, and then nothing may run."""
+"""Without one layer at a time: the inspection must notice each, and then nothing may run."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from fyke.sandbox.isolation import bubblewrap, inspection, seccomp, syscalls
 from fyke.sandbox.isolation.cgroups import NoGroups
 from fyke.sandbox.process import process_io
 from fyke.sandbox.process.spawner import DirectSpawner
-from integration.sandbox.boxes import ROOT, Site, data_folder
+from integration.sandbox.sandboxes import ROOT, Site, data_folder
 
 pytestmark = [
     pytest.mark.anyio,
-    pytest.mark.skipif(ROOT, reason="the walls of a plain user are taken away in its own process"),
+    pytest.mark.skipif(ROOT, reason="the isolation of a plain user is weakened in its own process"),
     pytest.mark.needs("bwrap"),
 ]
 
@@ -127,7 +127,7 @@ async def failed(place: Site) -> tuple[list[str], IsolationReport]:
 
 
 @pytest.mark.parametrize("layer", LAYERS)
-async def test_a_missing_wall_is_noticed(
+async def test_a_missing_layer_of_isolation_is_detected(
     place: Site, layer: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     change, check = LAYERS[layer]
@@ -198,35 +198,35 @@ async def test_core_files_are_noticed(place: Site, monkeypatch: pytest.MonkeyPat
     whole = IsolatedSandbox.process_limits
     own = str(int(resource.RLIMIT_CORE))
 
-    def without_core(box: IsolatedSandbox) -> list[tuple[str, str]]:
-        return [each for each in whole(box) if not each[1].startswith(f"{own}=")]
+    def without_core(sandbox: IsolatedSandbox) -> list[tuple[str, str]]:
+        return [each for each in whole(sandbox) if not each[1].startswith(f"{own}=")]
 
     monkeypatch.setattr(IsolatedSandbox, "process_limits", without_core)
     _, most = resource.getrlimit(resource.RLIMIT_CORE)
     noticed, report = await failed(place)
-    if most == 0:  # this machine forbids them to everybody
+    if most == 0:  # this machine forbids them to every user
         assert noticed == ["limits"]
     else:
         assert (report.level, noticed) == (Isolation.NONE, ["core files", "limits"]), report
 
 
 def without_rule(program: bytes, number: int) -> bytes:
-    """The filter, with one number let through right after the machine was checked."""
+    """The filter, with one number allowed right after the machine was checked."""
     at = 4 * 8  # the architecture's three steps, and loading the number
     hole = struct.pack("=HBBI", seccomp.JUMP_EQUAL, 0, 1, number)
     return program[:at] + hole + struct.pack("=HBBI", *seccomp.ALLOW) + program[at:]
 
 
 FILTERS: dict[str, tuple[str, Any, str]] = {
-    "ptrace let through": ("DENIED", "ptrace", "seccomp"),
-    "io_uring let through": ("DENIED", "io_uring_setup", "seccomp"),
-    "keyrings let through": ("DENIED", "keyctl", "seccomp"),
+    "ptrace allowed": ("DENIED", "ptrace", "seccomp"),
+    "io_uring allowed": ("DENIED", "io_uring_setup", "seccomp"),
+    "keyrings allowed": ("DENIED", "keyctl", "seccomp"),
     "namespaces by clone": ("CLONE_NEW_ANY", 0, "seccomp"),
     "typing into a terminal": ("TIOCSTI", 0x5413, "seccomp"),
     "raw sockets": ("PROTOCOLS", (0, 6, 1), "seccomp"),
     "the hypervisor's sockets": ("AF_UNIX", 40, "vsock"),
     "packet sockets": ("AF_UNIX", 17, "seccomp"),
-    "unknown calls let through": ("ENOSYS", 0, "seccomp"),
+    "unknown calls allowed": ("ENOSYS", 0, "seccomp"),
 }
 
 

@@ -1,4 +1,4 @@
-"""No packet leaves a box: everything on the wires of a machine of its own is listened to."""
+"""No packet leaves a sandbox: all traffic on the wires of a machine of its own is captured."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import pytest
 
 from fyke.model.worker import Language
-from integration.sandbox.boxes import MIB, ROOT, Site, data_folder, drain, launched
+from integration.sandbox.sandboxes import MIB, ROOT, Site, data_folder, drain, launched
 from integration.sandbox.test_escape import LEAST_PROBES, canaries, numbers, probes
 
 pytestmark = [
@@ -26,7 +26,7 @@ pytestmark = [
 
 ETH_P_ALL = 3
 CLONE_NEWNET = 0x40000000
-# a way out for everything: with a route for all addresses, whatever is sent appears on the wire
+# a route for all addresses: every packet that is sent appears on the wire
 WIRES = """
 ip link set lo up
 ip link add wire0 type veth peer name wire1
@@ -42,7 +42,7 @@ ip route add 224.0.0.0/4 dev wire0
 """
 
 
-class Net:
+class Network:
     """A network namespace of its own, held by a process that sleeps."""
 
     def __init__(self, pid: int) -> None:
@@ -58,7 +58,7 @@ class Net:
             if ctypes.CDLL(None, use_errno=True).setns(file.fileno(), CLONE_NEWNET) != 0:
                 raise OSError(ctypes.get_errno(), "setns")
 
-    def ear(self) -> socket.socket:
+    def sniffer(self) -> socket.socket:
         """Hears every packet on every interface, in and out."""
         made: list[socket.socket] = []
 
@@ -74,14 +74,14 @@ class Net:
 
 
 @pytest.fixture
-def net() -> Iterator[Net]:
+def net() -> Iterator[Network]:
     holder = subprocess.Popen(
         ["unshare", "--net", "/bin/sh", "-c", "echo up; exec sleep 300"], stdout=subprocess.PIPE
     )
     try:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"up\n"
-        made = Net(holder.pid)
+        made = Network(holder.pid)
         made.within(WIRES)
         yield made
     finally:
@@ -96,12 +96,12 @@ HOP_BY_HOP, ICMPV6 = 0, 58
 FIRST_OF_NEIGHBOURS = 130  # types of messages about neighbours and groups; an echo is 128
 
 
-def heard(ear: socket.socket) -> list[str]:
+def heard(sniffer: socket.socket) -> list[str]:
     """Every packet that waits, but those that the kernel sends by itself to know its neighbours."""
     found = []
     with contextlib.suppress(BlockingIOError):
         while True:
-            data, (interface, *_) = ear.recvfrom(65536)
+            data, (interface, *_) = sniffer.recvfrom(65536)
             if data[12:14] == IPV6:
                 by_itself = data[20] == ICMPV6 and data[54] >= FIRST_OF_NEIGHBOURS
                 if by_itself or data[20] == HOP_BY_HOP:
@@ -111,31 +111,34 @@ def heard(ear: socket.socket) -> list[str]:
 
 
 @pytest.mark.needs("node", "go")
-async def test_no_packet_is_sent_by_all_the_probes(net: Net) -> None:
-    with net.ear() as ear, data_folder() as home:
+async def test_no_packet_is_sent_by_all_the_probes(net: Network) -> None:
+    with net.sniffer() as sniffer, data_folder() as home:
         async with launched(home, prefix=("nsenter", f"--net={net.path}")) as place:
             for language, least in LEAST_PROBES.items():
                 tried = await _try(place, language)
                 assert tried >= least
-            assert heard(ear) == []
-            for box in place.boxes:
-                await box.close()
+            assert heard(sniffer) == []
+            for sandbox in place.sandboxes:
+                await sandbox.close()
 
 
 async def _try(place: Site, language: Language) -> int:
     with canaries(place) as canary:
-        box = await place.open(probes(language), language=language, memory=512 * MIB)
-        told = {"PROBE_TARGETS": json.dumps(canary.targets), "PROBE_CALLS": json.dumps(numbers())}
-        await box.launch(told)
-        out, err = await drain(box)
+        sandbox = await place.open(probes(language), language=language, memory=512 * MIB)
+        variables = {
+            "PROBE_TARGETS": json.dumps(canary.targets),
+            "PROBE_CALLS": json.dumps(numbers()),
+        }
+        await sandbox.launch(variables)
+        out, err = await drain(sandbox)
         assert out, err
-        for listener in box.listeners.values():
+        for listener in sandbox.listeners.values():
             listener.close()
         return len(json.loads(out))
 
 
-async def test_a_packet_would_be_heard(net: Net) -> None:
-    """The other test would prove nothing if its ear were deaf: the same tries, without a box."""
+async def test_a_packet_would_be_heard(net: Network) -> None:
+    """The other test would prove nothing with a deaf sniffer: the same tries, without a sandbox."""
     tries = """
 import socket
 for family, kind, address in (
@@ -150,11 +153,11 @@ with socket.socket() as client:
     client.setblocking(False)
     client.connect_ex(("192.0.2.1", 80))
 """
-    with net.ear() as ear:
+    with net.sniffer() as sniffer:
         words = ["setpriv", "--reuid", "12345", "--regid", "12345", "--clear-groups"]
         command = ["nsenter", f"--net={net.path}", *words, "/usr/bin/python3", "-I", "-c", tries]
         subprocess.run(command, check=True, cwd="/", env={"PATH": os.defpath})
-        packets = heard(ear)
+        packets = heard(sniffer)
         for words_of in ("c0000235", "e00000fb", "20010db8" + "0" * 20 + "0001", "c0000201"):
             assert any(words_of in packet for packet in packets), packets
         assert len(packets) >= 5

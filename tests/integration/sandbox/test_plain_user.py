@@ -18,13 +18,13 @@ import pytest
 
 from fyke.sandbox.isolation.cgroup_v1 import GroupsV1
 from fyke.sandbox.isolation.cgroups import detect
-from integration.sandbox.boxes import GROUPS_VARIABLE, PLAIN_UID, others_can_run_us
+from integration.sandbox.sandboxes import GROUPS_VARIABLE, PLAIN_UID, others_can_run_us
 
 TESTS = Path(__file__).parents[2]
 SUITES = (
     "contract/test_sandbox.py",
     "contract/test_environments.py",
-    pytest.param("contract/test_tool_boxes.py", marks=pytest.mark.long),
+    pytest.param("contract/test_tool_sandboxes.py", marks=pytest.mark.long),
     "integration/sandbox/test_hostile.py",
     "integration/sandbox/test_escape.py",
     "integration/sandbox/test_layers.py",

@@ -1,4 +1,4 @@
-"""Every system call number, called for real inside a box, each in a child of its own."""
+"""Every system call number, called for real inside a sandbox, each in a child of its own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from fyke.sandbox.isolation import syscalls
-from integration.sandbox.boxes import SPAWNERS, Site, drain, site
+from integration.sandbox.sandboxes import SPAWNERS, Site, drain, site
 from unit.sandbox.isolation.test_seccomp import run
 
 pytestmark = [
@@ -76,14 +76,14 @@ async def place(request: pytest.FixtureRequest) -> AsyncIterator[Site]:
 
 
 async def met(place: Site, numbers: list[int]) -> dict[int, int | None]:
-    box = await place.open(CALLER)
-    await box.launch({"NUMBERS": json.dumps(numbers)})
-    out, err = await drain(box)
+    sandbox = await place.open(CALLER)
+    await sandbox.launch({"NUMBERS": json.dumps(numbers)})
+    out, err = await drain(sandbox)
     assert out, err
     return {int(number): code for number, code in json.loads(out).items()}
 
 
-async def test_what_is_not_allowed_answers_as_the_table_says(place: Site) -> None:
+async def test_refused_calls_answer_as_the_table_says(place: Site) -> None:
     machine = platform.machine()
     allowed = set(syscalls.allowed(machine).values()) | set(syscalls.checked(machine).values())
     denied = set(syscalls.denied(machine).values())
@@ -97,7 +97,7 @@ async def test_what_is_not_allowed_answers_as_the_table_says(place: Site) -> Non
     assert len(answers) > 250
 
 
-async def test_what_is_allowed_reaches_the_kernel(place: Site) -> None:
+async def test_allowed_calls_reach_the_kernel(place: Site) -> None:
     """With senseless arguments the kernel answers anything, but not that there is no such call,
     unless it is older than the call.
     """
@@ -141,9 +141,9 @@ def argument_calls(machine: str) -> list[Call]:
 async def test_calls_whose_arguments_decide_answer_as_the_filter_says(place: Site) -> None:
     machine = platform.machine()
     calls = argument_calls(machine)
-    box = await place.open({"main.py": ARGUMENTS_CALLER, "calls.json": json.dumps(calls)})
-    await box.launch({})
-    out, err = await drain(box)
+    sandbox = await place.open({"main.py": ARGUMENTS_CALLER, "calls.json": json.dumps(calls)})
+    await sandbox.launch({})
+    out, err = await drain(sandbox)
     assert out, err
     answers = json.loads(out)
     assert len(answers) == len(calls) > 2000
@@ -160,10 +160,10 @@ async def test_calls_whose_arguments_decide_answer_as_the_filter_says(place: Sit
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="only there are numbers of x32")
-async def test_x32_numbers_do_not_exist_in_a_box(place: Site) -> None:
+async def test_x32_numbers_do_not_exist_in_a_sandbox(place: Site) -> None:
     bit = 0x40000000
     calls = [(bit + number, [-1] * 6) for number in range(HIGHEST + 1)]
-    box = await place.open({"main.py": ARGUMENTS_CALLER, "calls.json": json.dumps(calls)})
-    await box.launch({})
-    out, err = await drain(box)
+    sandbox = await place.open({"main.py": ARGUMENTS_CALLER, "calls.json": json.dumps(calls)})
+    await sandbox.launch({})
+    out, err = await drain(sandbox)
     assert set(json.loads(out)) == {errno.ENOSYS}, err

@@ -140,7 +140,7 @@ def test_a_row_is_acknowledged_only_after_the_commit(fyke: Platform) -> None:
     with channel(port) as way:
         push = sdk_pb2_grpc.ResultStub(way).PushData
         push(sdk_pb2.Data(jsonString="1"))
-        fyke.thread.loop.call_soon_threadsafe(fyke.results.gate.clear)
+        fyke.thread.loop.call_soon_threadsafe(fyke.results.unblocked.clear)
         waiting = push.future(sdk_pb2.Data(jsonString="2"))
         with pytest.raises(grpc.FutureTimeoutError):
             waiting.result(timeout=0.3)
@@ -148,7 +148,7 @@ def test_a_row_is_acknowledged_only_after_the_commit(fyke: Platform) -> None:
             push(sdk_pb2.Data(jsonString="3"), timeout=0.2)
         assert expired.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
         assert len(rows_of(fyke)) == 1
-        fyke.thread.loop.call_soon_threadsafe(fyke.results.gate.set)
+        fyke.thread.loop.call_soon_threadsafe(fyke.results.unblocked.set)
         assert waiting.result(timeout=10).code == 0
         # the call that was given up was on its way already: stored, and harmless
         assert push(sdk_pb2.Data(jsonString="4")).code == 0
@@ -156,7 +156,7 @@ def test_a_row_is_acknowledged_only_after_the_commit(fyke: Platform) -> None:
     assert fyke.servers[0]._open_streams == 0
 
 
-def test_a_closed_attempt_is_told_so(fyke: Platform) -> None:
+def test_a_closed_attempt_gets_an_error(fyke: Platform) -> None:
     port, attempt = fyke.thread.run(fyke.attempt())
     fyke.thread.run(attempt.close())
     with channel(port) as way:
@@ -165,7 +165,7 @@ def test_a_closed_attempt_is_told_so(fyke: Platform) -> None:
     assert "ended" in done.message
 
 
-def test_a_compressing_client_is_told_so(fyke: Platform) -> None:
+def test_compressed_calls_are_refused_with_a_reason(fyke: Platform) -> None:
     port, _ = fyke.thread.run(fyke.attempt())
     with channel(port) as way, pytest.raises(grpc.RpcError) as failed:
         sdk_pb2_grpc.ResultStub(way).PushData(

@@ -24,7 +24,7 @@ LANGUAGES = ["python", "node", "go"]
 
 @pytest.fixture(scope="module", params=LANGUAGES)
 def worker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """How a Worker of that language is started: its command, before address and scenario."""
+    """Return the command that starts a Worker of that language, before address and scenario."""
     folder = tmp_path_factory.mktemp(request.param)
     shutil.copytree(ROOT / "sdk" / request.param, folder, dirs_exist_ok=True)
     shutil.copytree(HERE, folder, dirs_exist_ok=True)
@@ -40,7 +40,7 @@ def worker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 def run(worker: list[str], port: int, scenario: str) -> Any:
-    """What the scenario printed; a proxy in the environment must not matter."""
+    """Return what the scenario printed; a proxy in the environment must have no effect."""
     done = subprocess.run(
         [*worker, f"127.0.0.1:{port}", scenario],
         env={"PATH": "/usr/local/bin:/usr/bin:/bin", "http_proxy": "http://127.0.0.1:9"},

@@ -108,8 +108,10 @@ print(set(codes))
 
 def test_a_call_that_is_interrupted_leaves_the_next_one_sound(fyke: Platform) -> None:
     port, _ = fyke.thread.run(fyke.attempt())
-    fyke.thread.loop.call_soon_threadsafe(fyke.results.gate.clear)
-    fyke.thread.loop.call_soon_threadsafe(fyke.thread.loop.call_later, 1.0, fyke.results.gate.set)
+    fyke.thread.loop.call_soon_threadsafe(fyke.results.unblocked.clear)
+    fyke.thread.loop.call_soon_threadsafe(
+        fyke.thread.loop.call_later, 1.0, fyke.results.unblocked.set
+    )
     done = run(
         port,
         """

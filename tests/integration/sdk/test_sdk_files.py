@@ -40,7 +40,7 @@ def test_no_generated_file_is_stale(generator: ModuleType) -> None:
     assert stale == [], "run script/sdk"
 
 
-def test_what_python_has_says_the_same_as_the_proto_file(generator: ModuleType) -> None:
+def test_the_python_stubs_agree_with_the_proto_file(generator: ModuleType) -> None:
     proto = generator.read_proto(generator.PROTO.read_text("utf-8"))
     made = sdk_pb2.DESCRIPTOR
     assert made.package == proto.package

@@ -31,7 +31,7 @@ def fyke(tmp_path: Path) -> Iterator[Platform]:
     thread.stop()
 
 
-def test_what_is_acknowledged_is_there(fyke: Platform) -> None:
+def test_acknowledged_rows_are_stored(fyke: Platform) -> None:
     ports = [fyke.thread.run(fyke.attempt(name)) for name in "ab"]
 
     def push(i: int) -> int:

@@ -1,4 +1,4 @@
-"""A house whose outbox is worked off, and a receiver that listens."""
+"""An app whose outbox is delivered, and a receiver that listens."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from fyke.kit.clock import SystemClock
 from fyke.notify.http import HttpNotifier
 from fyke.timers.alerts import AlertTimer
 from fyke.timers.callbacks import CallbackTimer
-from support.house import SECRET, House, open_house
+from support.app import SECRET, App, open_app
 from support.receivers import Receiver, listening
 
 
 @pytest.fixture
-async def house(tmp_path: Path, templates: Path) -> AsyncIterator[House]:
-    async with open_house(tmp_path, templates) as house:
-        await house.beat()
-        yield house
+async def app(tmp_path: Path, templates: Path) -> AsyncIterator[App]:
+    async with open_app(tmp_path, templates) as app:
+        await app.beat()
+        yield app
 
 
 @pytest.fixture
-async def working(house: House) -> AsyncIterator[House]:
+async def working(app: App) -> AsyncIterator[App]:
     """The timers of callbacks and alerts at work."""
     notifier = HttpNotifier(AddressRules(["127.0.0.0/8"]))
-    watch = AlertMonitor(house.storage, house.results)
+    watch = AlertMonitor(app.storage, app.results)
     timers = [
-        CallbackTimer(house.storage, notifier, house.bell, SystemClock(), SECRET, at_once=50),
-        AlertTimer(watch, house.bell, SystemClock()),
+        CallbackTimer(app.storage, notifier, app.signals, SystemClock(), SECRET, at_once=50),
+        AlertTimer(watch, app.signals, SystemClock()),
     ]
     tasks = [asyncio.create_task(timer.tick()) for timer in timers]
-    yield house
+    yield app
     for task in tasks:
         assert not task.done()
         task.cancel()

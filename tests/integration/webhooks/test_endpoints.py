@@ -15,7 +15,7 @@ from fyke.model.callback import DeliveryFilter, DeliveryState
 from fyke.model.run import Outcome
 from fyke.model.webhook import OLD_SECRET_MS
 from support.alerts import a_run
-from support.house import House
+from support.app import App
 from support.receivers import Received, Receiver, Reply
 
 pytestmark = pytest.mark.anyio
@@ -31,8 +31,8 @@ def verified(secret: str, received: Received) -> dict[str, Any]:
     return found
 
 
-async def test_an_endpoint_is_told_of_the_start_and_then_of_the_end(
-    working: House, receiver: Receiver
+async def test_an_endpoint_is_notified_of_the_start_and_then_of_the_end(
+    working: App, receiver: Receiver
 ) -> None:
     fields = EndpointFields("All", receiver.url("/all"), ("run.started", *ENDS))
     made = await working.services.webhooks.add(working.owner, fields)
@@ -57,7 +57,7 @@ async def test_an_endpoint_is_told_of_the_start_and_then_of_the_end(
 
 
 async def test_both_secrets_verify_for_a_day_after_a_rotation(
-    working: House, receiver: Receiver
+    working: App, receiver: Receiver
 ) -> None:
     webhooks = working.services.webhooks
     fields = EndpointFields("All", receiver.url("/x"), ENDS)
@@ -80,7 +80,7 @@ async def test_both_secrets_verify_for_a_day_after_a_rotation(
 
 
 async def test_a_failing_endpoint_is_flagged_and_a_new_address_takes_what_waits(
-    working: House, receiver: Receiver
+    working: App, receiver: Receiver
 ) -> None:
     webhooks, owner = working.services.webhooks, working.owner
     receiver.reply("/old", Reply(503))
@@ -104,16 +104,16 @@ async def test_a_failing_endpoint_is_flagged_and_a_new_address_takes_what_waits(
 
 
 async def test_an_endpoint_that_is_off_gets_nothing_and_can_be_caught_up(
-    house: House, receiver: Receiver
+    app: App, receiver: Receiver
 ) -> None:
     """Without the timers: what is written, given up, and written again."""
-    webhooks, callbacks, owner = house.services.webhooks, house.services.callbacks, house.owner
+    webhooks, callbacks, owner = app.services.webhooks, app.services.callbacks, app.owner
     fields = EndpointFields("One", receiver.url("/x"), ENDS)
     made = await webhooks.add(owner, fields)
     wanted = DeliveryFilter(endpoint_id=made.endpoint.id)
-    await a_run(house)
+    await a_run(app)
     await webhooks.change(owner, made.endpoint.id, replace(fields, enabled=False))
-    await a_run(house)
+    await a_run(app)
     count, found = await callbacks.page(owner, wanted, offset=0, limit=9)
     assert (count, found[0].delivery.state) == (1, DeliveryState.FAILED)
     assert "switched off" in found[0].delivery.last_error
@@ -128,8 +128,8 @@ async def test_an_endpoint_that_is_off_gets_nothing_and_can_be_caught_up(
         await callbacks.replay(owner, found[0].delivery.id)
 
 
-async def test_a_test_call_tells_its_steps(house: House, receiver: Receiver) -> None:
-    webhooks, owner = house.services.webhooks, house.owner
+async def test_a_test_call_reports_its_steps(app: App, receiver: Receiver) -> None:
+    webhooks, owner = app.services.webhooks, app.owner
     fields = EndpointFields("One", receiver.url("/x"), ENDS, enabled=False)
     made = await webhooks.add(owner, fields)
     receiver.reply("/x", Reply(200, text="thanks"), Reply(500, text="x" * 5000))
@@ -151,5 +151,5 @@ async def test_a_test_call_tells_its_steps(house: House, receiver: Receiver) -> 
     assert (trial.taken, trial.answer.status) == (False, 0)
     assert [(step.name, step.ok) for step in trial.steps] == [("resolve", True), ("connect", False)]
     assert "refused" in trial.steps[-1].detail
-    count, _ = await house.services.callbacks.page(owner, DeliveryFilter(), offset=0, limit=9)
+    count, _ = await app.services.callbacks.page(owner, DeliveryFilter(), offset=0, limit=9)
     assert count == 0

@@ -16,7 +16,7 @@ from fyke.kit.addresses import AddressRules
 from fyke.kit.clock import SystemClock
 from fyke.notify.http import HttpNotifier
 from fyke.storage.sql.state.schema import migrate
-from support.callback_trials import Bell, delivering, open_office
+from support.callback_trials import LocalSignals, delivering, open_callback_sender
 from support.callbacks import MASTER
 from support.receivers import Received, listening
 
@@ -28,22 +28,22 @@ HERE = Path(__file__).parent
 
 
 async def delivered(url: str) -> tuple[str, str, Received]:
-    """A callback as it came, the run that it tells of, and the secret that signs it."""
+    """A callback as it came, the run that it reports, and the secret that signs it."""
     migrate(url)
-    notifier, bell = HttpNotifier(AddressRules(["127.0.0.0/8"])), Bell()
+    notifier, signals = HttpNotifier(AddressRules(["127.0.0.0/8"])), LocalSignals()
     with listening() as receiver:
-        async with open_office(url, bell.notify) as office:
-            [run] = await office.runs([receiver.url("/x")])
-            async with delivering(office.storage, notifier, bell, SystemClock()):
-                await office.end(run)
+        async with open_callback_sender(url, signals.notify) as sender:
+            [run] = await sender.runs([receiver.url("/x")])
+            async with delivering(sender.storage, notifier, signals, SystemClock()):
+                await sender.end(run)
                 [came] = await asyncio.to_thread(receiver.wait, "/x")
-            secret = secret_for(MASTER, office.owner)
+            secret = secret_for(MASTER, sender.owner)
     notifier.close()
     return secret, run.id, came
 
 
 def verified(folder: Path, secret: str, messages: list[dict[str, Any]]) -> list[str]:
-    """What the library says to each message, with exactly the locked packages installed."""
+    """Return the library's verdict on each message, with exactly the locked packages installed."""
     for name in ("package.json", "package-lock.json", "verify.js"):
         shutil.copy(HERE / name, folder)
     install = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]

@@ -1,7 +1,7 @@
 """The receivers of the examples against the vector that Standard Webhooks publishes.
 
 Each is called as its program calls it: the vector must be taken, a changed body and a call that is
-six minutes old must not. Python and Node.js are held to it by the libraries themselves.
+six minutes old must not. Python and Node.js are checked by the libraries themselves.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ exit(isGenuine($secret, $headers, $body, (int) $now) ? 0 : 1);
 SHELL = 'source "$1"; is_genuine "$2" "$7" "$3" "$4" "$5" "$6"'
 
 
-def judged(*command: str) -> Verify:
+def verifier(*command: str) -> Verify:
     """``command`` with the parts of a call behind it says by its exit status what it thinks."""
 
     def verify(body: str, now: int) -> bool:
@@ -53,18 +53,18 @@ def judged(*command: str) -> Verify:
 
 
 def shell(folder: Path) -> Verify:
-    return judged("bash", "-c", SHELL, "-", str(EXAMPLES / "curl" / "verify.sh"))
+    return verifier("bash", "-c", SHELL, "-", str(EXAMPLES / "curl" / "verify.sh"))
 
 
 def php(folder: Path) -> Verify:
-    return judged("php", "-r", PHP, str(EXAMPLES / "php" / "verify.php"))
+    return verifier("php", "-r", PHP, str(EXAMPLES / "php" / "verify.php"))
 
 
 def java(folder: Path) -> Verify:
     (folder / "Vector.java").write_text(JAVA)
     sources = [str(EXAMPLES / "java" / "Run.java"), str(folder / "Vector.java")]
     subprocess.run(["javac", "--release", "11", "-d", str(folder), *sources], check=True)
-    return judged("java", "-cp", str(folder), "Vector")
+    return verifier("java", "-cp", str(folder), "Vector")
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def test_integers_keep_every_digit(digits: str) -> None:
         b'{"a":' + b"1" * 5000 + b"}",
     ],
 )
-def test_what_is_no_object_is_refused_with_a_reason(body: bytes) -> None:
+def test_a_value_that_is_no_object_is_refused_with_a_reason(body: bytes) -> None:
     with pytest.raises(InvalidRequest) as caught:
         parse_object(body)
     assert str(caught.value).startswith(("the body", "the JSON body"))
@@ -86,6 +86,6 @@ def _tree(depth: int) -> Any:
         b"[]{}" * 500_000,
     ],
 )
-def test_hostile_nesting_is_judged_quickly(body: bytes) -> None:
+def test_hostile_nesting_is_checked_quickly(body: bytes) -> None:
     with no_hang():
         too_deep(body, MAX_DEPTH)

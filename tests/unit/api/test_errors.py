@@ -115,7 +115,7 @@ def test_refusals_keep_their_status() -> None:
     assert json.loads(bytes(answer.body))["code"] == 4000
 
 
-def test_the_second_dialect_tells_shape_from_meaning() -> None:
+def test_v2_distinguishes_bad_shape_from_bad_meaning() -> None:
     shape = SECOND.answer(errors.InvalidFields("limit must be an integer"), "r")
     meaning = SECOND.answer(errors.InvalidRequest("keyword is required"), "r")
     assert (shape.status_code, meaning.status_code) == (422, 400)
@@ -127,7 +127,7 @@ def test_the_second_dialect_tells_shape_from_meaning() -> None:
     }
 
 
-def test_the_second_dialect_tells_no_key_from_a_bad_one() -> None:
+def test_v2_distinguishes_a_missing_key_from_a_bad_one() -> None:
     none, bad = SECOND.row(errors.MissingKey()), SECOND.row(errors.InvalidKey())
     assert (none.code, bad.code, none.status, bad.status) == (12001, 12002, 401, 401)
 

@@ -17,7 +17,7 @@ def _parts(url: str) -> tuple[str, str]:
     return token, name
 
 
-def test_a_link_says_what_it_was_told() -> None:
+def test_a_link_carries_the_values_it_was_made_with() -> None:
     url = LINKS.url(VISIT, EXPORT, "R", "f.csv", format="csv", keys=["a", "é"], safe=True)
     link = LINKS.read(*_parts(url))
     assert (link.purpose, link.run_id, link.format) == (EXPORT, "R", "csv")
@@ -25,7 +25,7 @@ def test_a_link_says_what_it_was_told() -> None:
 
 
 @pytest.mark.parametrize("token", ["", ".", "a.b.c", "x" * 5000, "é.é.é", "..", "W10.aaaaaa.x"])
-def test_what_we_did_not_sign_opens_nothing(token: str) -> None:
+def test_an_unsigned_token_is_refused(token: str) -> None:
     with pytest.raises(NotFound):
         LINKS.read(token, "f.csv")
 

@@ -64,7 +64,7 @@ def test_forwarded_headers_count_from_configured_peers_only() -> None:
 
 
 @pytest.mark.parametrize("value", ["", "nonsense", "1.2.3.4:80", "unknown, x"])
-def test_what_is_no_address_leaves_the_peer(value: str) -> None:
+def test_an_invalid_address_leaves_the_peer(value: str) -> None:
     network = _network(trusted_proxies=["10.0.0.1"])
     assert network.visit(_scope(peer="10.0.0.1", x_forwarded_for=value)).address == "10.0.0.1"
 

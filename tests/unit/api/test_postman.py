@@ -66,6 +66,6 @@ def test_a_request_has_its_path_its_parameters_and_its_body() -> None:
     assert request["body"]["raw"] == '{\n  "a": null\n}'
 
 
-def test_what_anybody_may_ask_is_sent_without_a_key() -> None:
+def test_public_requests_are_sent_without_a_key() -> None:
     assert request_at(1, 0, 0)["auth"] == {"type": "noauth"}
     assert "auth" not in request_at(0, 0, 0)

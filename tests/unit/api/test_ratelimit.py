@@ -45,60 +45,60 @@ def test_memory_is_bounded() -> None:
     assert len(buckets._buckets) == ratelimit.MAX_BUCKETS
 
 
-def told(buckets: TokenBuckets, key: str = "a", own_rate: float = 0) -> tuple[str, ...]:
+def fields_of(buckets: TokenBuckets, key: str = "a", own_rate: float = 0) -> tuple[str, ...]:
     """Policy and standing of ``key`` as they stand in an answer."""
     fields = buckets.fields(key, own_rate)
     assert [name for name, _ in fields] in ([b"ratelimit-policy", b"ratelimit"], [])
     return tuple(value.decode() for _, value in fields)
 
 
-def test_the_fields_tell_what_is_left_and_when_all_is_there_again() -> None:
+def test_the_fields_state_what_is_left_and_when_it_is_refilled() -> None:
     clock = ManualClock()
     buckets = TokenBuckets(2, 4, clock)
-    assert told(buckets) == ('"default";q=4;w=2', '"default";r=4;t=0')  # nothing was asked yet
+    assert fields_of(buckets) == ('"default";q=4;w=2', '"default";r=4;t=0')  # nothing was asked yet
     buckets.take("a")
-    assert told(buckets) == ('"default";q=4;w=2', '"default";r=3;t=1')
+    assert fields_of(buckets) == ('"default";q=4;w=2', '"default";r=3;t=1')
     for _ in range(5):
         buckets.take("a")
-    assert told(buckets) == ('"default";q=4;w=2', '"default";r=0;t=2')
-    assert told(buckets, "b")[1] == '"default";r=4;t=0'
+    assert fields_of(buckets) == ('"default";q=4;w=2', '"default";r=0;t=2')
+    assert fields_of(buckets, "b")[1] == '"default";r=4;t=0'
     clock.advance(0.75)
     assert buckets.take("a") == 0
-    assert told(buckets)[1] == '"default";r=0;t=2'  # half a request is none
+    assert fields_of(buckets)[1] == '"default";r=0;t=2'  # half a request is none
     clock.advance(3600)
     buckets.take("a")
-    assert told(buckets)[1] == '"default";r=3;t=1'
+    assert fields_of(buckets)[1] == '"default";r=3;t=1'
 
 
-def test_without_a_limit_there_is_nothing_to_tell() -> None:
-    assert told(TokenBuckets(0, 1, ManualClock())) == ()
+def test_without_a_limit_there_are_no_fields() -> None:
+    assert fields_of(TokenBuckets(0, 1, ManualClock())) == ()
 
 
 def test_a_key_with_its_own_rate_has_its_own_burst_and_policy() -> None:
     buckets = TokenBuckets(60, 120, ManualClock())
     assert [buckets.take("slow", 3) > 0 for _ in range(7)] == [False] * 6 + [True]
-    assert told(buckets, "slow", 3) == ('"default";q=6;w=2', '"default";r=0;t=2')
+    assert fields_of(buckets, "slow", 3) == ('"default";q=6;w=2', '"default";r=0;t=2')
     unlimited = TokenBuckets(0, 1, ManualClock())
     assert [unlimited.take("slow", 1) > 0 for _ in range(3)] == [False, False, True]
-    assert told(unlimited, "slow", 1) == ('"default";q=2;w=2', '"default";r=0;t=2')
+    assert fields_of(unlimited, "slow", 1) == ('"default";q=2;w=2', '"default";r=0;t=2')
 
 
-def test_servers_divide_a_limit_and_tell_their_part() -> None:
+def test_servers_divide_a_limit_and_report_their_share() -> None:
     share = RateShare()
     buckets = TokenBuckets(60, 120, ManualClock(), share)
     buckets.take("a")
     share.counted(4)
     buckets.take("a")
-    assert told(buckets) == ('"default";q=30;w=2', '"default";r=29;t=1')
-    assert told(buckets, "own", 8) == ('"default";q=4;w=2', '"default";r=4;t=0')
-    share.counted(0)  # a server that counts nobody still counts itself
-    assert told(buckets)[0] == '"default";q=120;w=2'
+    assert fields_of(buckets) == ('"default";q=30;w=2', '"default";r=29;t=1')
+    assert fields_of(buckets, "own", 8) == ('"default";q=4;w=2', '"default";r=4;t=0')
+    share.counted(0)  # a server that counts no other still counts itself
+    assert fields_of(buckets)[0] == '"default";q=120;w=2'
 
 
 def test_however_many_servers_share_each_still_lets_one_pass() -> None:
     clock, share = ManualClock(), RateShare(servers=10)
     buckets = TokenBuckets(1, 2, clock, share)
     assert (buckets.take("a"), buckets.take("a")) == (0, 10)
-    assert told(buckets) == ('"default";q=1;w=10', '"default";r=0;t=10')
+    assert fields_of(buckets) == ('"default";q=1;w=10', '"default";r=0;t=10')
     clock.advance(10)
     assert buckets.take("a") == 0

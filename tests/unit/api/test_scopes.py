@@ -10,7 +10,7 @@ import pytest
 from fyke.domain.accounts.scopes import ALL_SCOPES, Scope, read_scopes, scope_text
 from fyke.errors import InvalidRequest
 from support.api import operations
-from support.house import make_templates, open_house
+from support.app import make_templates, open_app
 
 pytestmark = pytest.mark.anyio
 
@@ -34,8 +34,8 @@ async def declared(tmp_path: Path) -> list[Any]:
     templates, home = tmp_path / "templates", tmp_path / "home"
     templates.mkdir()
     home.mkdir()
-    async with open_house(home, make_templates(templates)) as house:
-        return operations(house.app())
+    async with open_app(home, make_templates(templates)) as app:
+        return operations(app.asgi())
 
 
 async def test_every_operation_names_its_scopes(declared: list[Any]) -> None:

@@ -17,12 +17,12 @@ class Source:
     def __init__(self) -> None:
         self.value = 0
         self.reads = 0
-        self.gate = asyncio.Event()
+        self.unblocked = asyncio.Event()
 
     async def read(self) -> int:
         self.reads += 1
         seen = self.value
-        await self.gate.wait()
+        await self.unblocked.wait()
         return seen
 
 
@@ -31,7 +31,7 @@ async def _settle() -> None:
         await asyncio.sleep(0)
 
 
-async def test_whoever_comes_during_a_read_shares_the_next_one() -> None:
+async def test_callers_during_a_read_share_the_next_one() -> None:
     source, shared = Source(), SharedReads[int]()
     first = asyncio.create_task(shared.get("k", source.read))
     await _settle()
@@ -39,7 +39,7 @@ async def test_whoever_comes_during_a_read_shares_the_next_one() -> None:
     others = [asyncio.create_task(shared.get("k", source.read)) for _ in range(50)]
     await _settle()
     assert source.reads == 1
-    source.gate.set()
+    source.unblocked.set()
     assert await first == 0
     assert await asyncio.gather(*others) == [1] * 50
     assert source.reads == 2
@@ -51,11 +51,11 @@ async def test_keys_do_not_wait_for_each_other() -> None:
     asking = [asyncio.create_task(shared.get(n, source.read)) for n in range(5)]
     await _settle()
     assert source.reads == 5
-    source.gate.set()
+    source.unblocked.set()
     assert await asyncio.gather(*asking) == [0] * 5
 
 
-async def test_an_error_reaches_everybody_and_the_next_read_is_fresh() -> None:
+async def test_an_error_reaches_every_reader_and_the_next_read_is_fresh() -> None:
     shared = SharedReads[int]()
 
     async def fail() -> int:
@@ -80,7 +80,7 @@ async def test_one_that_gives_up_takes_nothing_from_the_others() -> None:
     asking[0].cancel()
     asking[1].cancel()
     await _settle()
-    source.gate.set()
+    source.unblocked.set()
     assert await asking[2] == 0
     await _settle()
     assert not shared._readings

@@ -1,4 +1,4 @@
-"""How much lies where, and that a look ends in time."""
+"""Sizes of folders and databases, measured within a time limit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fyke.settings import Settings
 from fyke.storage.sql.dialects import make_engine
 
 
-def test_what_files_hold(tmp_path: Path) -> None:
+def test_the_size_of_a_folder(tmp_path: Path) -> None:
     (tmp_path / "a" / "b").mkdir(parents=True)
     (tmp_path / "a" / "one").write_bytes(b"x" * 100)
     (tmp_path / "a" / "b" / "two").write_bytes(b"x" * 23)

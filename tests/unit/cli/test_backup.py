@@ -135,7 +135,7 @@ def rewritten(whole: bytes, change: str) -> bytes:
         ("name owner.key", "does not belong"),
     ],
 )
-def test_what_was_changed_is_named(
+def test_changed_files_are_named(
     settings: Settings, tmp_path: Path, change: str, word: str
 ) -> None:
     changed = rewritten(made(settings, "x.tgz"), change)
@@ -157,7 +157,7 @@ def test_a_database_that_is_damaged_is_not_put_in_place(
         restore(io.BytesIO(whole), "x.tgz", empty(tmp_path))
 
 
-def test_the_name_tells_the_compression() -> None:
+def test_the_name_determines_the_compression() -> None:
     for name in NAMES:
         check_suffix(Path(name))
     with pytest.raises(CommandFailed, match=r"\.tar\.gz") as caught:

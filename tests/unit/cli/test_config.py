@@ -11,7 +11,7 @@ from fyke.cli.main import app
 from fyke.settings import Settings
 
 
-def test_who_set_what(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_origin_of_each_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "config.toml").write_text('port = 9000\nhost = "::1"\n')
     monkeypatch.setenv("FYKE_PORT", "9001")
     settings = Settings(home=tmp_path)

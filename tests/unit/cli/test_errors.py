@@ -47,7 +47,7 @@ def test_every_answer_has_its_exit_code(
     assert (failed.code, str(failed).startswith(message)) == (expected, True)
 
 
-def test_a_missing_key_is_told_how_to_get_one() -> None:
+def test_a_request_without_a_key_learns_how_to_get_one() -> None:
     assert "--key" in str(failure_of(ApiError(401, 20001, "Invalid API key")))
     assert "--key" not in str(failure_of(ApiError(401, 4010, "Unauthorized access")))
 

@@ -1,4 +1,4 @@
-"""What the author's own Go is used for: the program comes into the archive, not into the folder."""
+"""Builds with the author's own Go: the program goes into the archive, not into the folder."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_the_same_source_is_the_same_version(folder: Path) -> None:
     assert first == second
 
 
-def test_what_the_compiler_says_is_told(folder: Path) -> None:
+def test_compiler_output_is_reported(folder: Path) -> None:
     (folder / "main.go").write_text("package main\nfunc main() { broken() }\n")
     with pytest.raises(CommandFailed, match=r"main.go:2:15: undefined: broken"):
         read_archive(folder)

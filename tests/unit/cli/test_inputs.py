@@ -42,7 +42,7 @@ def test_the_whole_object_of_the_api_is_taken_apart() -> None:
         ('{"parameters": {"system": 1, "custom": {}}}', "system"),
     ],
 )
-def test_what_is_wrong_is_named(given: str, word: str) -> None:
+def test_invalid_fields_are_named(given: str, word: str) -> None:
     with pytest.raises(CommandFailed, match=word) as caught:
         read_input(given)
     assert caught.value.code is Exit.USAGE

@@ -72,7 +72,7 @@ def test_wrong_usage_is_exit_status_2(arguments: list[str]) -> None:
     assert CliRunner().invoke(app, arguments).exit_code == 2
 
 
-def test_the_root_tells_the_exit_codes() -> None:
+def test_the_root_help_lists_the_exit_codes() -> None:
     text = get_command(app).help or ""
     for code in ("124", "130", "6 the server"):
         assert code in text

@@ -56,7 +56,7 @@ def test_no_color_is_honoured(narrow: None, monkeypatch: pytest.MonkeyPatch) -> 
     assert "\x1b[3" not in to.getvalue()
 
 
-def test_what_others_wrote_cannot_move_the_cursor(narrow: None) -> None:
+def test_text_of_others_cannot_move_the_cursor(narrow: None) -> None:
     evil = "a\x1b[2Jb\rc\u202ed"
     assert "\x1b" not in printable(evil)
     for to in (io.StringIO(), Terminal()):

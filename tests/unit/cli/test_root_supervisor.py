@@ -1,4 +1,4 @@
-"""What root does in folders that belong to somebody else."""
+"""Root's operations in folders that belong to another user."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fyke.app.folder import make_home
 from fyke.cli import root_supervisor as guard
 from fyke.settings import Settings
 
-ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="the guard runs as root only")
+ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="the root supervisor runs as root only")
 USER = pwd.struct_passwd(("somebody", "x", 12_346, 12_346, "", "/", ""))
 
 

@@ -126,7 +126,7 @@ def test_a_server_that_is_restarted_is_waited_for() -> None:
 @pytest.mark.parametrize(
     "error", [Unreachable("gone for good"), ApiError(404, 70001, "Run record does not exist")]
 )
-def test_what_does_not_pass_is_raised(error: Exception) -> None:
+def test_permanent_errors_are_raised(error: Exception) -> None:
     waiting, clock = watch(Client([error]))
     with pytest.raises(type(error)):
         waiting.until_end()

@@ -56,7 +56,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
         ([user("ada", "viewer", "invited")], ""),
     ],
 )
-def test_there_is_a_link_as_long_as_nobody_has_a_password(
+def test_there_is_a_link_while_no_user_has_a_password(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, found: list[UserItem], link: str
 ) -> None:
     monkeypatch.setattr(Client, "found", found)

@@ -29,7 +29,7 @@ def test_only_a_yes_goes_on(
         assert caught.value.code is Exit.FAILED
 
 
-def test_where_nobody_can_be_asked_it_must_be_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_terminal_the_choice_must_be_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
     with pytest.raises(CommandFailed, match="--yes") as caught:
         _ask("owner/hello")

@@ -1,4 +1,4 @@
-"""What the client makes of answers that are no answers, and of addresses."""
+"""The client's handling of invalid answers and of addresses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a browser is called in the list of sessions."""
+"""The names of browsers in the list of sessions."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def test_an_address_is_read_back_as_it_was_written(words: SearchTerms, columns: 
     assert read_back(f"/runs?{written.query()}").words == words
 
 
-def test_what_is_usual_is_not_in_the_address() -> None:
+def test_default_filters_are_not_in_the_address() -> None:
     assert ListAddress(SearchTerms()).path() == "/runs"
     assert ListAddress(SearchTerms(), everything=True).path() == "/runs?all=1"
     assert ListAddress(SearchTerms(since="2026-11-01")).path() == "/runs?from=2026-11-01"

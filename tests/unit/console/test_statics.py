@@ -1,4 +1,4 @@
-"""What pages are made of."""
+"""The static files of the pages."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import pytest
 from fyke.api.v1.errors import INTERNAL, INVALID, TABLE, UNKNOWN_PATH
 from fyke.api.v2.errors import TABLE_V2
 from fyke.api.wire_errors import WireError
-from support.house import make_templates, open_house
+from support.app import make_templates, open_app
 
 pytestmark = pytest.mark.anyio
 
@@ -28,8 +28,8 @@ async def app(tmp_path: Path) -> Any:
     templates, home = tmp_path / "templates", tmp_path / "home"
     templates.mkdir()
     home.mkdir()
-    async with open_house(home, make_templates(templates)) as house:
-        yield house.app()
+    async with open_app(home, make_templates(templates)) as app:
+        yield app.asgi()
 
 
 def sections() -> dict[str, str]:
@@ -47,7 +47,7 @@ def plain(text: str) -> str:
 
 
 def routes(app: Any) -> set[str]:
-    """What the document describes."""
+    """Return the routes that the document describes."""
     return {
         f"{method.upper()} {path}"
         for path, operations in app.openapi()["paths"].items()
@@ -101,7 +101,7 @@ async def test_every_field_is_named_in_the_section_of_its_operation(app: Any) ->
         "POST /api/v1/task/run": text,
         "POST /api/v2/workers/{workerId}/runs": text,
         "POST /api/v1/run/list": text,
-        # what a run shows, takes and gives is told once for a run by its id, once for the newest
+        # what a run shows, takes and gives is written once for a run by its id, once for the newest
         "GET /api/v2/worker-runs": text,
     }
     again = re.compile(r"/api/v2/.*(runs/last|/rerun)")
@@ -119,7 +119,7 @@ async def test_every_field_is_named_in_the_section_of_its_operation(app: Any) ->
     assert not missing
 
 
-async def test_every_request_header_is_told_in_one_place(app: Any) -> None:
+async def test_every_request_header_is_documented_in_one_place(app: Any) -> None:
     section = re.search(r"^## Request headers\n(.*?)^## ", both_pages(), re.MULTILINE | re.DOTALL)
     assert section is not None
     taken = {
@@ -129,9 +129,9 @@ async def test_every_request_header_is_told_in_one_place(app: Any) -> None:
         for parameter in operation.get("parameters", ())
         if parameter["in"] == "header"
     }
-    told = set(re.findall(r"^\| `([^`]+)` \|", section[1], re.MULTILINE))
-    assert {"Idempotency-Key", "If-None-Match", "Last-Event-ID"} <= told
-    assert taken - told <= {"Range", "If-Range"}  # of downloads, told with them
+    named = set(re.findall(r"^\| `([^`]+)` \|", section[1], re.MULTILINE))
+    assert {"Idempotency-Key", "If-None-Match", "Last-Event-ID"} <= named
+    assert taken - named <= {"Range", "If-Range"}  # of downloads, described with them
 
 
 @pytest.mark.parametrize(

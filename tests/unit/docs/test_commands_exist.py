@@ -40,7 +40,7 @@ def program() -> Any:
 
 
 def problem(command: str) -> str:
-    """What is wrong with a shown command, ``""`` for nothing."""
+    """Return the fault of a shown command, ``""`` for none."""
     at = program()
     words = words_of(command)
     while words and hasattr(at, "commands"):

@@ -1,4 +1,4 @@
-"""What the how-to pages show works: every outcome is explained, the code that is shown runs."""
+"""The how-to pages are true: every outcome is explained, the code that is shown runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the internals pages and decisions name exists: paths, modules, and what is in them."""
+"""Names in the internals pages and decisions exist: paths, modules, and their members."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def names_of(node: ast.stmt) -> list[str]:
 
 
 def exists(dotted: str) -> bool:
-    """Whether ``fyke.a.b``, ``fyke.a.b.Name`` or ``fyke.a.b.Name.member`` is there."""
+    """Return whether ``fyke.a.b``, ``fyke.a.b.Name`` or ``fyke.a.b.Name.member`` exists."""
     parts = dotted.split(".")
     for cut in range(len(parts), 0, -1):
         base = ROOT / "src" / Path(*parts[:cut])

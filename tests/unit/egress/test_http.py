@@ -101,7 +101,7 @@ def test_chunked_bodies_end_where_they_end(cut: int) -> None:
 @pytest.mark.parametrize(
     "data", [b"x\r\n", b"-5\r\n", b"\r\n", b"0x5\r\n", b"1" * 5000, b"f" * 20 + b"\n"]
 )
-def test_what_is_no_chunked_coding_is_not_passed_on(data: bytes) -> None:
+def test_invalid_chunked_coding_is_not_passed_on(data: bytes) -> None:
     passed, surplus = Body([("transfer-encoding", "chunked")]).take(data)
     assert passed == b"" and surplus
 

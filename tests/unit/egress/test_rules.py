@@ -71,11 +71,11 @@ async def test_unknown_names() -> None:
 
 
 async def test_lookups_are_paced_but_not_repeats() -> None:
-    judge = rules(pace=LookupPace(rate=0.0, burst=1.0))
-    await judge.addresses(Target("public.example", 80))
-    await judge.addresses(Target("public.example", 80))
+    target_rules = rules(pace=LookupPace(rate=0.0, burst=1.0))
+    await target_rules.addresses(Target("public.example", 80))
+    await target_rules.addresses(Target("public.example", 80))
     with pytest.raises(TargetRefused, match="slow down"):
-        await judge.addresses(Target("other.example", 80))
+        await target_rules.addresses(Target("other.example", 80))
 
 
 def test_the_pace_refills() -> None:
@@ -84,13 +84,13 @@ def test_the_pace_refills() -> None:
 
 
 def test_names_for_a_remote_resolver() -> None:
-    judge = rules("intra:80")
-    assert judge.remote_name(Target("a.example", 80)) == "a.example"
-    assert judge.remote_name(judge.parse(b"8.8.8.8", 80)) is None
-    assert judge.remote_name(Target("intra", 80)) == "intra"
+    target_rules = rules("intra:80")
+    assert target_rules.remote_name(Target("a.example", 80)) == "a.example"
+    assert target_rules.remote_name(target_rules.parse(b"8.8.8.8", 80)) is None
+    assert target_rules.remote_name(Target("intra", 80)) == "intra"
     for name in ("intra", "localhost", "a.localhost", "db.internal", "nas.local", "x.home.arpa"):
         with pytest.raises(TargetRefused, match="local name"):
-            judge.remote_name(Target(name, 81))
+            target_rules.remote_name(Target(name, 81))
 
 
 @pytest.mark.parametrize("port", [0, 65536, -1])

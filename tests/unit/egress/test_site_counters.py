@@ -1,4 +1,4 @@
-"""The book of sites: rows, the bound, and what another process finds."""
+"""The counters of sites: rows, the bound, and what another process finds."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ from fyke.egress.site_counters import MAX_SITES, SharedSiteCounters, SiteCounter
 
 
 def test_each_host_has_a_row_in_the_order_of_coming() -> None:
-    book = SiteCounters()
-    first = book.of("b.example")
+    counters = SiteCounters()
+    first = counters.of("b.example")
     first.connected()
     first.cells[UP] += 3
     first.cells[DOWN] += 2**40
-    book.of("a.example").failed()
-    book.of("b.example").refused()
-    assert book.read() == (
+    counters.of("a.example").failed()
+    counters.of("b.example").refused()
+    assert counters.read() == (
         SiteTraffic("b.example", 1, 3, 2**40, 0, 1),
         SiteTraffic("a.example", failures=1),
     )
 
 
 def test_beyond_200_hosts_all_are_others() -> None:
-    book = SiteCounters()
+    counters = SiteCounters()
     for number in range(MAX_SITES + 3):
-        book.of(f"{number}.example").connected()
-    found = book.read()
+        counters.of(f"{number}.example").connected()
+    found = counters.read()
     assert len(found) == MAX_SITES + 1
     assert found[-1] == SiteTraffic(OTHER_SITES, requests=3)
     assert all(site.requests == 1 for site in found[:-1])
 
 
 def test_the_longest_name_fits() -> None:
-    book = SiteCounters()
+    counters = SiteCounters()
     name = ".".join(["a" * 63] * 3 + ["b" * 61])
     assert len(name) == 253
-    book.of(name).connected()
-    assert book.read() == (SiteTraffic(name, requests=1),)
+    counters.of(name).connected()
+    assert counters.read() == (SiteTraffic(name, requests=1),)
 
 
 def test_the_next_process_goes_on_with_the_same_rows() -> None:
@@ -68,16 +68,16 @@ def test_memory_that_is_too_small_is_refused() -> None:
     os.close(descriptor)
 
 
-def test_the_books_of_the_last_attempts_stay_readable() -> None:
-    books = SharedSiteCounters()
+def test_the_counters_of_the_last_attempts_stay_readable() -> None:
+    shared = SharedSiteCounters()
     for number in range(300):
-        book = SiteCounters()
-        book.of("a.example").connected()
-        books.add(str(number), book)
-        assert books.read(str(number)) == (SiteTraffic("a.example", requests=1),)
-        books.end(str(number))
-    assert books.read("0") == ()
-    assert books.read("299") == (SiteTraffic("a.example", requests=1),)
-    books.add("never opened", SiteCounters())
-    books.drop("never opened")
-    assert books.read("never opened") == ()
+        counters = SiteCounters()
+        counters.of("a.example").connected()
+        shared.add(str(number), counters)
+        assert shared.read(str(number)) == (SiteTraffic("a.example", requests=1),)
+        shared.end(str(number))
+    assert shared.read("0") == ()
+    assert shared.read("299") == (SiteTraffic("a.example", requests=1),)
+    shared.add("never opened", SiteCounters())
+    shared.drop("never opened")
+    assert shared.read("never opened") == ()

@@ -1,4 +1,4 @@
-"""Sparing the sites: the account of one, and who waits for whom."""
+"""Throttling connections to sites: the state of one, and which connection waits for which."""
 
 from __future__ import annotations
 
@@ -84,74 +84,74 @@ def test_at_rest_is_what_may_be_forgotten() -> None:
 # --- who waits --------------------------------------------------------------------------------
 
 
-async def entered(guard: SiteThrottle, site: str, session: str, count: int) -> list[SiteVisit]:
-    return [await guard.enter(site, session) for _ in range(count)]
+async def entered(throttle: SiteThrottle, site: str, session: str, count: int) -> list[SiteVisit]:
+    return [await throttle.enter(site, session) for _ in range(count)]
 
 
-async def test_who_waits_is_let_in_when_somebody_leaves_and_runs_take_turns() -> None:
-    guard = SiteThrottle(ThrottleRules(connections=2, share=0, rate=1000))
-    first, second = await entered(guard, "a.example", "run 1", 2)
+async def test_a_waiting_connection_is_admitted_when_another_ends_and_runs_take_turns() -> None:
+    throttle = SiteThrottle(ThrottleRules(connections=2, share=0, rate=1000))
+    first, second = await entered(throttle, "a.example", "run 1", 2)
     order: list[str] = []
 
     async def wait(session: str) -> None:
-        visit = await guard.enter("a.example", session)
+        visit = await throttle.enter("a.example", session)
         order.append(session)
         visit.leave()
 
     waiting = [asyncio.create_task(wait(name)) for name in ("x", "x", "x", "y", "y", "z")]
     await asyncio.sleep(0)
     assert order == []
-    (await guard.enter("b.example", "x")).leave()  # another site does not wait
+    (await throttle.enter("b.example", "x")).leave()  # another site does not wait
     second.leave()
     await asyncio.gather(*waiting)
     assert order == ["x", "y", "z", "x", "y", "x"]
     first.leave()
     first.leave()  # again does nothing
-    assert len(await entered(guard, "a.example", "run 2", 2)) == 2
+    assert len(await entered(throttle, "a.example", "run 2", 2)) == 2
 
 
 async def test_waiting_in_vain_is_refused_with_the_reason() -> None:
     rules = ThrottleRules(connections=1, share=0, rate=0.5, patience=0.02)
-    guard = SiteThrottle(rules)
-    [visit] = await entered(guard, "a.example", "run", 1)
+    throttle = SiteThrottle(rules)
+    [visit] = await entered(throttle, "a.example", "run", 1)
     with pytest.raises(Throttled, match="1 connections to it are open, of all runs together"):
-        await guard.enter("a.example", "run")
+        await throttle.enter("a.example", "run")
     visit.leave()
-    (await guard.enter("a.example", "run")).leave()
+    (await throttle.enter("a.example", "run")).leave()
     with pytest.raises(Throttled, match=r"start 0\.5 connections a second"):
-        await guard.enter("a.example", "run")
-    [other] = await entered(guard, "b.example", "run", 1)
+        await throttle.enter("a.example", "run")
+    [other] = await entered(throttle, "b.example", "run", 1)
     other.answered(429)
     other.leave()
     with pytest.raises(
         Throttled, match=r"b\.example is being throttled: it answered 429 and is paused"
     ):
-        await guard.enter("b.example", "run")
+        await throttle.enter("b.example", "run")
 
 
 async def test_a_long_pause_is_said_at_once() -> None:
-    guard = SiteThrottle(ThrottleRules(first_pause=20, patience=10))
-    [visit] = await entered(guard, "a.example", "run", 1)
+    throttle = SiteThrottle(ThrottleRules(first_pause=20, patience=10))
+    [visit] = await entered(throttle, "a.example", "run", 1)
     visit.answered(503)
     before = time.monotonic()
     with pytest.raises(Throttled, match="answered 503 and is paused for 20 s more"):
-        await guard.enter("a.example", "run")
+        await throttle.enter("a.example", "run")
     assert time.monotonic() - before < 1
 
 
 async def test_a_short_pause_is_waited_for() -> None:
-    guard = SiteThrottle(ThrottleRules(first_pause=0.05))
-    [visit] = await entered(guard, "a.example", "run", 1)
+    throttle = SiteThrottle(ThrottleRules(first_pause=0.05))
+    [visit] = await entered(throttle, "a.example", "run", 1)
     visit.answered(429)
     before = time.monotonic()
-    await guard.enter("a.example", "run")
+    await throttle.enter("a.example", "run")
     assert time.monotonic() - before >= 0.045
 
 
-async def test_whoever_gives_up_takes_nobodys_place() -> None:
-    guard = SiteThrottle(ThrottleRules(connections=1, share=0))
-    [visit] = await entered(guard, "a.example", "run", 1)
-    gone = [asyncio.create_task(guard.enter("a.example", "run")) for _ in range(3)]
+async def test_a_caller_that_gives_up_takes_no_slot() -> None:
+    throttle = SiteThrottle(ThrottleRules(connections=1, share=0))
+    [visit] = await entered(throttle, "a.example", "run", 1)
+    gone = [asyncio.create_task(throttle.enter("a.example", "run")) for _ in range(3)]
     await asyncio.sleep(0)
     for task in gone[:2]:
         task.cancel()
@@ -161,13 +161,13 @@ async def test_whoever_gives_up_takes_nobodys_place() -> None:
     await asyncio.gather(gone[2], return_exceptions=True)
     assert gone[2].cancelled()
     async with asyncio.timeout(5):
-        await guard.enter("a.example", "run")
+        await throttle.enter("a.example", "run")
 
 
 async def test_sites_at_rest_are_forgotten() -> None:
-    guard = SiteThrottle(ThrottleRules(rate=1e9))
-    kept = await guard.enter("kept.example", "run")
+    throttle = SiteThrottle(ThrottleRules(rate=1e9))
+    kept = await throttle.enter("kept.example", "run")
     for number in range(5000):
-        (await guard.enter(f"{number}.example", "run")).leave()
-    assert len(guard) <= 2048
+        (await throttle.enter(f"{number}.example", "run")).leave()
+    assert len(throttle) <= 2048
     kept.leave()

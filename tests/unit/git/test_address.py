@@ -39,7 +39,7 @@ def test_an_address_is_spelled_in_one_way() -> None:
         ("https://github.com/" + "a" * 2000, "required"),
     ],
 )
-def test_what_is_not_taken(url: str, words: str) -> None:
+def test_addresses_that_are_refused(url: str, words: str) -> None:
     with pytest.raises(InvalidRequest, match=words):
         repository(url)
 

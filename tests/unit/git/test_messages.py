@@ -24,7 +24,7 @@ WANTED = GitRequest(repository("https://git.example:8443/a/b"), "main", "")
         ("", "git could not fetch it: no reason"),
     ],
 )
-def test_what_git_says_is_told_in_plain_words(said: str, words: str) -> None:
+def test_errors_of_git_are_reported_in_plain_words(said: str, words: str) -> None:
     assert words in explain(said, WANTED)
 
 
@@ -33,7 +33,7 @@ def test_a_short_commit_is_hinted_at() -> None:
     assert "all 40 characters" in explain("fatal: couldn't find remote ref abc1234", short)
 
 
-def test_the_way_out_is_told_host_and_port() -> None:
+def test_the_egress_gets_host_and_port() -> None:
     assert WANTED.where.target == "git.example:8443"
     assert repository("https://git.example/a").target == "git.example:443"
     assert repository("https://git.example/a").authority == "git.example"

@@ -52,7 +52,7 @@ def test_our_list_passes_nothing_that_the_library_knows_as_inside(address: IPv4A
 
 
 @given(st.ip_addresses(v=4))
-def test_an_embedded_address_is_judged_as_what_it_is(address: IPv4Address) -> None:
+def test_an_embedded_address_is_checked_as_the_address_it_contains(address: IPv4Address) -> None:
     mapped = IPv6Address(f"::ffff:{address}")
     assert is_public(mapped) == is_public(address)
     assert unwrap(mapped) == address

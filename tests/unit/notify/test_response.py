@@ -1,4 +1,4 @@
-"""How an answer begins, as text that can be shown."""
+"""The start of an answer, as text that can be shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ends an attempt: the first wish, and a sandbox that hangs."""
+"""What ends an attempt: the first request, and a sandbox that hangs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def test_the_first_reason_counts() -> None:
     assert stop.end == End(Outcome.TIMEOUT, "too long")
 
 
-async def test_work_that_nobody_wants_any_more_is_given_up() -> None:
+async def test_work_without_a_reader_is_given_up() -> None:
     stop = Stop()
     given_up = asyncio.Event()
 
@@ -47,7 +47,7 @@ async def test_work_that_nobody_wants_any_more_is_given_up() -> None:
     assert given_up.is_set()
 
 
-async def test_work_that_nobody_stops_is_waited_for() -> None:
+async def test_work_that_is_not_stopped_is_waited_for() -> None:
     async def work() -> int:
         return 7
 

@@ -27,7 +27,7 @@ def test_between_two_looks_the_mean_counts():
     assert meter.mb_ms == 100_000 + 300_000
 
 
-def test_what_ended_before_the_first_look_counts_with_its_peak():
+def test_a_process_that_ended_before_the_first_sample_counts_with_its_peak():
     meter = MemoryMeter(5.0)
     meter.end(5.5, 64 * MIB)
     assert meter.mb_ms == 64 * 500

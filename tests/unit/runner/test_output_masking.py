@@ -14,7 +14,7 @@ MASKER = Masker({"LOGIN": VALUE})
 
 
 def lines_of(text: str, sizes: list[int]) -> list[str]:
-    """What the log would get of a text that comes in pieces."""
+    """Return the log lines of a text that comes in pieces."""
     lines, found, at = OutputLines(MASKER.text, MASKER.longest), [], 0
     data = text.encode()
     for size in sizes:

@@ -23,7 +23,7 @@ class Silent:
     """An intake that stores nothing."""
 
     def log(self, *_args: Any, **_options: Any) -> None:
-        """Nobody reads it."""
+        """Accepts lines; no test reads them."""
 
     def masked(self, text: str) -> str:
         return text
@@ -58,7 +58,7 @@ def attempt_runner(**tools: Any) -> AttemptRunner:
     )
 
 
-async def test_a_success_is_told_again_until_the_state_takes_it() -> None:
+async def test_a_success_is_reported_again_until_the_state_accepts_it() -> None:
     attempts = Flaky()
     await attempt_runner(attempts=attempts)._finish(cast(Any, Silent()), End(Outcome.SUCCEEDED))
     assert attempts.outcomes == [Outcome.SUCCEEDED, Outcome.SUCCEEDED]
@@ -92,7 +92,7 @@ async def test_a_runner_whose_group_commit_has_ended_ends_too() -> None:
     assert isinstance(caught.value.__cause__, OSError)
 
 
-async def test_a_lease_that_cannot_be_carried_does_not_hold_up_the_others() -> None:
+async def test_a_lease_that_cannot_be_executed_does_not_delay_the_others() -> None:
     carried = []
 
     class Some(Runner):
@@ -113,7 +113,7 @@ async def test_a_lease_that_cannot_be_carried_does_not_hold_up_the_others() -> N
     assert carried == ["b", "c"]
 
 
-async def test_a_box_that_cannot_be_taken_down_does_not_change_the_end() -> None:
+async def test_a_sandbox_that_cannot_be_removed_does_not_change_the_end() -> None:
     closed = []
 
     class Stuck:

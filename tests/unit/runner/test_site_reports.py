@@ -24,7 +24,7 @@ def test_a_change_is_reported_once_and_not_at_once_again() -> None:
     assert reports.due(200) is None
 
 
-def test_what_did_not_arrive_is_due_again() -> None:
+def test_a_report_that_did_not_arrive_is_due_again() -> None:
     reports = SiteReports(lambda: (SiteTraffic("a.example"),))
     lost = reports.due(0)
     assert lost is not None

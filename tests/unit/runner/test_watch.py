@@ -30,7 +30,7 @@ class Silent:
         self.first_call = asyncio.Event()
 
     def log(self, *_args: Any, **_options: Any) -> None:
-        """Nobody reads it."""
+        """Accepts lines; no test reads them."""
 
     def masked(self, text: str) -> str:
         return text
@@ -40,7 +40,7 @@ class Silent:
 
 
 class Scripted:
-    """A box that ends when it is told to, as it is told to."""
+    """A sandbox that ends when and as the test says."""
 
     def __init__(self, exit: SandboxExit, *, stubborn: bool = False, used: int = 0) -> None:
         self._exit = exit
@@ -48,7 +48,7 @@ class Scripted:
         self._used = used
         self._over = asyncio.Event()
         self.limited = asyncio.Event()
-        self.told: list[str] = []
+        self.received: list[str] = []
 
     def end(self) -> None:
         self._over.set()
@@ -68,17 +68,17 @@ class Scripted:
         self.limited.set()
 
     async def terminate(self) -> None:
-        self.told.append("terminate")
+        self.received.append("terminate")
         if not self._stubborn:
             self.end()
 
     async def kill(self) -> None:
-        self.told.append("kill")
+        self.received.append("kill")
         self.end()
 
 
-def watching(box: Scripted, stop: Stop | None = None) -> ProcessWatch:
-    return ProcessWatch(cast(Any, box), cast(Any, Silent()), LIMITS, ROOM, stop or Stop())
+def watching(sandbox: Scripted, stop: Stop | None = None) -> ProcessWatch:
+    return ProcessWatch(cast(Any, sandbox), cast(Any, Silent()), LIMITS, ROOM, stop or Stop())
 
 
 async def test_a_worker_that_never_calls_leaves_no_task_behind(
@@ -107,31 +107,31 @@ async def test_a_worker_that_never_calls_leaves_no_task_behind(
     ],
 )
 async def test_its_own_ends(exit: SandboxExit, outcome: Outcome, words: str) -> None:
-    box = Scripted(exit)
-    asyncio.get_running_loop().call_soon(box.end)
-    over = watching(box)
+    sandbox = Scripted(exit)
+    asyncio.get_running_loop().call_soon(sandbox.end)
+    over = watching(sandbox)
     end = await over.until_end()
     assert end.outcome is outcome
     assert words in end.message
     assert over.usage.cpu_ms == 5
-    assert box.told == []
+    assert sandbox.received == []
 
 
-async def test_who_does_not_go_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_process_that_ignores_the_signal_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch, "TERM_GRACE_SECONDS", 0.01)
-    stop, box = Stop(), Scripted(SandboxExit(137, 9, False), stubborn=True)
+    stop, sandbox = Stop(), Scripted(SandboxExit(137, 9, False), stubborn=True)
     stop.ask(End(Outcome.ABORTED, "asked for"))
-    end = await watching(box, stop).until_end()
+    end = await watching(sandbox, stop).until_end()
     assert (end.outcome, end.message) == (Outcome.ABORTED, "asked for")
-    assert box.told == ["terminate", "kill"]
+    assert sandbox.received == ["terminate", "kill"]
 
 
-async def test_who_goes_over_the_disk_is_killed_without_grace(
+async def test_a_worker_over_its_disk_limit_is_killed_without_grace(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(watch, "QUICK_LOOK_SECONDS", 0.01)
-    box = Scripted(SandboxExit(137, 9, False), stubborn=True, used=1001)
+    sandbox = Scripted(SandboxExit(137, 9, False), stubborn=True, used=1001)
     async with asyncio.timeout(4):  # its grace would be five seconds
-        end = await watching(box).until_end()
+        end = await watching(sandbox).until_end()
     assert end.outcome is Outcome.DISK_CAP
-    assert box.told == ["terminate", "kill"]
+    assert sandbox.received == ["terminate", "kill"]

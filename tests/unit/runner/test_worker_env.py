@@ -1,4 +1,4 @@
-"""What leads a Worker's libraries to the proxy, and what must never go there."""
+"""The variables that lead a Worker's libraries to the proxy, and the targets that bypass it."""
 
 from __future__ import annotations
 

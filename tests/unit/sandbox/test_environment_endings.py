@@ -1,4 +1,4 @@
-"""How an installation that did not come to an end is told, whatever ended it."""
+"""How an installation that did not finish is reported, whatever ended it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CLIENT = PackageClient({"TOLD": "1"}, {".config/x": "y"}, ())
 
 @dataclass
 class Ended:
-    """A box whose tool has ended like this."""
+    """A sandbox whose tool has ended like this."""
 
     run_: ToolRun
     asked: list[ToolSpec] = field(default_factory=list)
@@ -35,8 +35,10 @@ class Ended:
         yield self.run_
 
 
-async def install(box: Ended, *, builds: bool = False, client: PackageClient = CLIENT) -> ToolRun:
-    package_installer = PackageInstaller(box, InstallLimits(7, 1000))
+async def install(
+    sandbox: Ended, *, builds: bool = False, client: PackageClient = CLIENT
+) -> ToolRun:
+    package_installer = PackageInstaller(sandbox, InstallLimits(7, 1000))
     terms = InstallTerms("01ARZ3", builds)
     async with package_installer.install(
         ToolKind.UV, terms, client, lambda one: one.url, ["tool"], {"in": "x"}, {"MORE": "2"}
@@ -53,7 +55,9 @@ async def install(box: Ended, *, builds: bool = False, client: PackageClient = C
         (ToolStop.TRAFFIC, "more to download than is allowed"),
     ],
 )
-async def test_what_stopped_it_is_said(tmp_path: Path, stopped: ToolStop, words: str) -> None:
+async def test_the_cause_of_a_stop_is_reported(
+    tmp_path: Path, stopped: ToolStop, words: str
+) -> None:
     with pytest.raises(EnvironmentFailed, match=words) as caught:
         await install(Ended(ToolRun(137, tmp_path, "so far", b"", stopped)))
     assert caught.value.log == "so far"
@@ -69,11 +73,11 @@ async def test_a_full_disk_inside_is_said(tmp_path: Path, words: str) -> None:
     assert (await install(Ended(ToolRun(0, tmp_path, words, b"")))).code == 0
 
 
-async def test_what_a_client_is_given(tmp_path: Path) -> None:
-    box = Ended(ToolRun(0, tmp_path, "", b""))
-    await install(box)
-    await install(box, builds=True)
-    plain, building = box.asked
+async def test_files_and_variables_of_a_package_client(tmp_path: Path) -> None:
+    sandbox = Ended(ToolRun(0, tmp_path, "", b""))
+    await install(sandbox)
+    await install(sandbox, builds=True)
+    plain, building = sandbox.asked
     assert plain.env == {"TOLD": "1", "MORE": "2"}
     assert plain.files == {".config/x": "y", "in": "x"}
     assert (plain.cache, building.cache) == ("01ARZ3-UV", "01ARZ3-UV-BUILDS")
@@ -91,10 +95,10 @@ async def test_a_full_disk_outside_is_said(tmp_path: Path, number: int) -> None:
             assert building.is_dir()
             raise OSError(number, os.strerror(number))
 
-    box = Ended(ToolRun(0, tmp_path, "", b""))
+    sandbox = Ended(ToolRun(0, tmp_path, "", b""))
     root = tmp_path / "envs"
     root.mkdir()
-    environments = UvEnvironments(root, box, environ={})
+    environments = UvEnvironments(root, sandbox, environ={})
     full = number != errno.EIO
     with pytest.raises(
         EnvironmentFailed if full else OSError, match="disk is full" if full else None

@@ -26,7 +26,7 @@ def tree(tmp_path: Path) -> Path:
     return folder
 
 
-def test_what_is_taken_is_plain_and_read_only(tree: Path) -> None:
+def test_sealed_files_are_regular_and_read_only(tree: Path) -> None:
     sealing.check(tree, MOST)
     made = sealing.seal(tree)
     modes = {

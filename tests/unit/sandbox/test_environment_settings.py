@@ -1,4 +1,4 @@
-"""What package clients are told, out of what the administrator of the machine has told them."""
+"""The settings of package clients, made from those of the administrator of the machine."""
 
 from __future__ import annotations
 
@@ -101,22 +101,22 @@ def test_the_more_personal_pip_setting_wins(tmp_path: Path) -> None:
     assert pip_settings(environ | {"PIP_CONFIG_FILE": os.devnull}) == {}
 
 
-@pytest.mark.parametrize("told", ["variable", "file"])
-def test_uv_settings_win_over_those_of_pip(tmp_path: Path, told: str) -> None:
+@pytest.mark.parametrize("source", ["variable", "file"])
+def test_uv_settings_win_over_those_of_pip(tmp_path: Path, source: str) -> None:
     environ = {"HOME": str(tmp_path), "PIP_INDEX_URL": "https://pip/"}
-    if told == "variable":
+    if source == "variable":
         environ["UV_INDEX_URL"] = "https://uv/"
     else:
         write(tmp_path / ".config/uv/uv.toml", "")
     client = uv(environ)
     assert "UV_DEFAULT_INDEX" not in client.env
-    assert urls(client) == (["https://uv/"] if told == "variable" else [DEFAULT])
+    assert urls(client) == (["https://uv/"] if source == "variable" else [DEFAULT])
 
 
 def test_files_of_uv_become_variables(tmp_path: Path) -> None:
     write(
         tmp_path / ".config/uv/uv.toml",
-        'native-tls = true\nindex-strategy = "unsafe-best-match"\nfind-links = ["/shelf"]\n'
+        'native-tls = true\nindex-strategy = "unsafe-best-match"\nfind-links = ["/wheels"]\n'
         '[[index]]\nname = "corp"\nurl = "https://corp/simple"\n'
         '[[index]]\nurl = "https://other/simple"\ndefault = true\n'
         '[[index]]\nname = "only"\nurl = "https://only/simple"\nexplicit = true\n'
@@ -130,7 +130,7 @@ def test_files_of_uv_become_variables(tmp_path: Path) -> None:
     assert client.env["UV_EXCLUDE_NEWER"] == "2026-01-01"
     assert client.env["UV_INDEX"] == "https://more/simple corp=https://corp/simple"
     assert urls(client) == ["https://more/simple", "https://corp/simple", "https://other/simple"]
-    assert find_links(environ) == [Path("/shelf")]
+    assert find_links(environ) == [Path("/wheels")]
     assert urls(uv(environ | {"UV_NO_CONFIG": "1"})) == [DEFAULT]
     named = write(tmp_path / "named.toml", 'index-url = "https://named/"')
     assert urls(uv(environ | {"UV_CONFIG_FILE": str(named)})) == ["https://named/"]
@@ -217,11 +217,11 @@ def test_offline(value: str, offline: bool) -> None:
 def npm(tmp_path: Path, rc: str = "", **settings: Any) -> PackageClient:
     file = write(tmp_path / ".npmrc", rc)
     known = {"registry": "https://r.invalid/", "userconfig": str(file), "strict-ssl": True}
-    told = json.loads(json.dumps(known | settings))
-    return read_npm({"HOME": str(tmp_path), "TOKEN": "t-1"}, told)
+    source = json.loads(json.dumps(known | settings))
+    return read_npm({"HOME": str(tmp_path), "TOKEN": "t-1"}, source)
 
 
-def test_npm_is_told_its_registries(tmp_path: Path) -> None:
+def test_npm_is_configured_with_its_registries(tmp_path: Path) -> None:
     scoped = {"@corp:registry": "https://corp.invalid/npm/", "@odd:registry": "file:///x"}
     client = npm(tmp_path, **scoped)
     assert urls(client) == ["https://r.invalid/", "https://corp.invalid/npm/"]

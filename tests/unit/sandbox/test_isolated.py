@@ -1,4 +1,4 @@
-"""A box whose walls cannot be taken down still gives up its descriptors."""
+"""A sandbox that cannot be removed still releases its descriptors."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from fyke.sandbox.process.sandbox_process import ProcessPipes
 pytestmark = pytest.mark.anyio
 
 
-async def test_close_gives_up_its_ends_although_the_walls_stay() -> None:
+async def test_close_releases_its_descriptors_although_the_namespaces_stay() -> None:
     control, other = socket.socketpair()
     listeners = [socket.socket() for _ in range(4)]
     (out, out_in), (err, err_in) = os.pipe(), os.pipe()
 
     async def close() -> None:
-        raise SandboxStartFailed("the box did not end")
+        raise SandboxStartFailed("the sandbox did not end")
 
     held = SimpleNamespace(ends=ProcessPipes(control, listeners, out, err), close=close)
-    box = IsolatedSandbox(cast(Any, held), cast(Any, None), SandboxLimits(1, 2**20, 2**20))
+    sandbox = IsolatedSandbox(cast(Any, held), cast(Any, None), SandboxLimits(1, 2**20, 2**20))
     with pytest.raises(SandboxFault):
-        await box.close()
+        await sandbox.close()
     assert control.fileno() == -1
     for descriptor in (out, err):
         with pytest.raises(OSError, match="Bad file descriptor"):

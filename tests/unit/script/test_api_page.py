@@ -155,7 +155,7 @@ def test_a_tag_without_an_operation_is_left_out() -> None:
     assert "Unused" not in api_page.text(DOCUMENT)
 
 
-def test_what_is_no_envelope_is_named_by_its_type() -> None:
+def test_an_answer_without_an_envelope_is_named_by_its_type() -> None:
     file = {"content": {"text/csv": {"schema": {"type": "string", "description": "All rows."}}}}
     document = {**DOCUMENT, "paths": {"/x": {"get": {**LISTS, "responses": {"200": file}}}}}
     assert "Answers `text/csv`: All rows." in section(document, "`GET /x`")

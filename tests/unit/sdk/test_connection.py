@@ -100,7 +100,7 @@ async def test_a_broken_rule_ends_the_connection(data: bytes, code: int) -> None
         + frame(0, 1, 1, BODY),
     ],
 )
-async def test_what_is_allowed_does_no_harm(data: bytes) -> None:
+async def test_allowed_frames_do_no_harm(data: bytes) -> None:
     connection, wire, server = connect()
     connection.data_received(START + data + call(11))
     await turns()

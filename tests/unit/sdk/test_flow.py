@@ -13,24 +13,24 @@ from fyke.sdk.flow import Admission, Pace
 pytestmark = pytest.mark.anyio
 
 
-def test_large_messages_are_let_in_in_order_and_within_the_limit() -> None:
-    admission, let_in = Admission(100), []
+def test_large_messages_are_admitted_in_order_and_within_the_limit() -> None:
+    admission, admitted = Admission(100), []
 
     def want(name: str, size: int, wanted: bool = True) -> None:
-        admission.request(size, lambda: let_in.append(name) is None and wanted)
+        admission.request(size, lambda: admitted.append(name) is None and wanted)
 
     want("a", 60)
     want("b", 60)
     want("gone", 30, wanted=False)
     want("c", 30)
-    assert let_in == ["a"]
+    assert admitted == ["a"]
     admission.release(60)
-    assert let_in == ["a", "b", "gone", "c"]
+    assert admitted == ["a", "b", "gone", "c"]
     want("huge", 500)
     admission.release(60)
-    assert let_in[-1] == "c"
+    assert admitted[-1] == "c"
     admission.release(30)
-    assert let_in[-1] == "huge"  # alone, even what is over the limit gets in
+    assert admitted[-1] == "huge"  # alone, even what is over the limit gets in
 
 
 async def test_a_turn_ends_and_the_next_one_comes() -> None:

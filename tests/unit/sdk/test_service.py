@@ -7,7 +7,7 @@ import pytest
 from fyke.errors import Conflict, Unavailable
 from fyke.sdk import messages, status
 from fyke.sdk.service import SdkService
-from support.held_results import HeldResults, running
+from support.blocking_results import BlockableResults, running
 
 pytestmark = pytest.mark.anyio
 
@@ -16,7 +16,7 @@ SUCCESS = messages.write_response(0, "success")
 
 @pytest.mark.parametrize("package", ["coresdk", "cafesdk"])
 async def test_methods_of_both_packages(package: str) -> None:
-    async with running(HeldResults()) as intake:
+    async with running(BlockableResults()) as intake:
         service = SdkService(await intake.open("r", "a", ""), b"")
         assert (
             await service.handle(f"/{package}.Parameter/GetInputJSONString", b"") == b"\x12\x02{}"
@@ -30,7 +30,7 @@ async def test_methods_of_both_packages(package: str) -> None:
 
 
 async def test_broken_text_in_a_log_line_is_replaced() -> None:
-    results = HeldResults()
+    results = BlockableResults()
     async with running(results) as intake:
         attempt = await intake.open("r", "a", "")
         await SdkService(attempt, b"").handle("/coresdk.Log/Info", b"\x0a\x03a\xffb")
@@ -39,7 +39,7 @@ async def test_broken_text_in_a_log_line_is_replaced() -> None:
 
 
 async def test_a_refusal_is_a_code_with_words() -> None:
-    async with running(HeldResults()) as intake:
+    async with running(BlockableResults()) as intake:
         service = SdkService(await intake.open("r", "a", ""), b"")
         deep = b"[" * 70 + b"]" * 70
         reply = await service.handle("/coresdk.Result/PushData", b"\x0a" + bytes([140, 1]) + deep)
@@ -51,7 +51,7 @@ async def test_a_refusal_is_a_code_with_words() -> None:
     ("error", "raised"), [(Unavailable("full"), status.ServiceUnavailable), (Conflict("no"), None)]
 )
 async def test_errors_of_the_store(error: Exception, raised: type[Exception] | None) -> None:
-    results = HeldResults()
+    results = BlockableResults()
     async with running(results) as intake:
         attempt = await intake.open("r", "a", "")
 

@@ -1,4 +1,4 @@
-"""Timers around callbacks: what is begun, given back, and forgotten."""
+"""Timers around callbacks: what is started, given back, and forgotten."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from fyke.domain.callbacks.slots import free_slots
 from fyke.model.callback import HOST_KEPT_MS, DeliveryKind, DeliveryState
 from fyke.timers.callback_hosts import CallbackHostTimer
 from fyke.timers.callbacks import STALE_SECONDS, CallbackTimer
-from support.callback_trials import Bell
-from support.callbacks import MASTER, Post, open_post
+from support.callback_trials import LocalSignals
+from support.callbacks import MASTER, Outbox, open_outbox
 from support.prepared import state_in
 
 pytestmark = pytest.mark.anyio
@@ -24,10 +24,10 @@ TERMINAL = DeliveryKind.TERMINAL
 
 
 @pytest.fixture
-async def post(tmp_path: Path) -> AsyncIterator[Post]:
+async def outbox(tmp_path: Path) -> AsyncIterator[Outbox]:
     url = state_in(tmp_path)
-    async with open_post(url) as post:
-        yield post
+    async with open_outbox(url) as outbox:
+        yield outbox
 
 
 class Notifier:
@@ -37,7 +37,7 @@ class Notifier:
         self.sent: list[str] = []
         self.fails = False
 
-    async def post(self, url: str, body: bytes, headers: dict[str, str]) -> ReceiverResponse:
+    async def outbox(self, url: str, body: bytes, headers: dict[str, str]) -> ReceiverResponse:
         self.sent.append(headers["webhook-id"])
         if self.fails:
             raise OSError("a fault")
@@ -45,7 +45,7 @@ class Notifier:
 
 
 @asynccontextmanager
-async def working(post: Post, timer: CallbackTimer) -> AsyncIterator[Callable[[Any], Any]]:
+async def working(outbox: Outbox, timer: CallbackTimer) -> AsyncIterator[Callable[[Any], Any]]:
     """The timer at work; yields a wait for a condition."""
     task = asyncio.create_task(timer.tick())
 
@@ -63,69 +63,69 @@ async def working(post: Post, timer: CallbackTimer) -> AsyncIterator[Callable[[A
             await task
 
 
-async def test_a_claim_that_waited_too_long_is_given_back_and_not_sent(post: Post) -> None:
-    run = await post.run()
-    await post.end(run)
-    claims: list[Any] = await post.do(
+async def test_a_claim_that_waited_too_long_is_given_back_and_not_sent(outbox: Outbox) -> None:
+    run = await outbox.run()
+    await outbox.end(run)
+    claims: list[Any] = await outbox.do(
         lambda tx: tx.outbox.claim(tx.now, free_slots(()), tx.now + 60_000)
     )
     notifier = Notifier()
-    timer = CallbackTimer(post.storage, notifier, Bell(), post.clock, MASTER)
-    since = post.clock.monotonic()
-    post.clock.advance(STALE_SECONDS + 1)
+    timer = CallbackTimer(outbox.storage, notifier, LocalSignals(), outbox.clock, MASTER)
+    since = outbox.clock.monotonic()
+    outbox.clock.advance(STALE_SECONDS + 1)
     await timer._deliver(claims[0], since)
     assert notifier.sent == []
-    found = (await post.of_run(run))[TERMINAL]
+    found = (await outbox.of_run(run))[TERMINAL]
     assert (found.state, found.tries, found.claimed_until) == (DeliveryState.PENDING, 0, 0)
-    assert (await post.claim()).id == found.id
+    assert (await outbox.claim()).id == found.id
 
 
-async def test_a_fault_of_ours_leaves_the_timer_at_work(post: Post) -> None:
-    first, second = await post.run(), await post.run("https://other.example/y")
+async def test_a_fault_of_ours_leaves_the_timer_at_work(outbox: Outbox) -> None:
+    first, second = await outbox.run(), await outbox.run("https://other.example/y")
     notifier = Notifier()
     notifier.fails = True
-    await post.end(first)
-    timer = CallbackTimer(post.storage, notifier, Bell(), post.clock, MASTER)
-    async with working(post, timer) as until:
+    await outbox.end(first)
+    timer = CallbackTimer(outbox.storage, notifier, LocalSignals(), outbox.clock, MASTER)
+    async with working(outbox, timer) as until:
 
         async def sent() -> bool:
             return len(notifier.sent) == 1
 
         async def delivered() -> bool:
-            return (await post.of_run(second))[TERMINAL].state is DeliveryState.DELIVERED
+            return (await outbox.of_run(second))[TERMINAL].state is DeliveryState.DELIVERED
 
         await until(sent)
         notifier.fails = False
-        await post.end(second)
+        await outbox.end(second)
         timer._signals.notify("outbox")
         await until(delivered)
-    left = (await post.of_run(first))[TERMINAL]
+    left = (await outbox.of_run(first))[TERMINAL]
     assert (left.state, left.tries) == (DeliveryState.PENDING, 0)
-    assert left.claimed_until > post.clock.now_ms()
+    assert left.claimed_until > outbox.clock.now_ms()
 
 
-async def test_idle_hosts_are_forgotten_after_a_day(post: Post) -> None:
-    timer = CallbackHostTimer(post.storage)
+async def test_idle_hosts_are_forgotten_after_a_day(outbox: Outbox) -> None:
+    timer = CallbackHostTimer(outbox.storage)
     for url in ("https://a.example/", "https://b.example/"):
-        await post.end(await post.run(url))
-    for claimed in await post.claims():
+        await outbox.end(await outbox.run(url))
+    for claimed in await outbox.claims():
         if claimed.host == "a.example":
-            await post.tried(claimed)
+            await outbox.tried(claimed)
 
     async def left() -> int:
         """Idle ones, by removing them all."""
-        return await post.do(lambda tx: tx.outbox.forget_hosts(tx.now + HOST_KEPT_MS))
+        return await outbox.do(lambda tx: tx.outbox.forget_hosts(tx.now + HOST_KEPT_MS))
 
-    post.clock.advance(HOST_KEPT_MS / 1000)
-    post.clock.advance(1)
+    outbox.clock.advance(HOST_KEPT_MS / 1000)
+    outbox.clock.advance(1)
     await timer.tick()
     assert await left() == 0
-    assert [one.host for one in await post.claims()] == ["b.example"]
+    assert [one.host for one in await outbox.claims()] == ["b.example"]
 
 
-async def test_hosts_of_less_than_a_day_are_kept(post: Post) -> None:
-    await post.end(await post.run())
-    await post.tried(await post.claim())
-    post.clock.advance(HOST_KEPT_MS / 1000)
-    await CallbackHostTimer(post.storage).tick()
-    assert await post.do(lambda tx: tx.outbox.forget_hosts(tx.now)) == 1
+async def test_hosts_of_less_than_a_day_are_kept(outbox: Outbox) -> None:
+    await outbox.end(await outbox.run())
+    await outbox.tried(await outbox.claim())
+    outbox.clock.advance(HOST_KEPT_MS / 1000)
+    await CallbackHostTimer(outbox.storage).tick()
+    assert await outbox.do(lambda tx: tx.outbox.forget_hosts(tx.now)) == 1

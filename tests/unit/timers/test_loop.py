@@ -36,7 +36,7 @@ async def test_a_timer_without_a_pause_does_not_fail_at_full_speed() -> None:
     assert timer.ticks == 1
 
 
-class Sometimes:
+class FailsOnce:
     """Fails first, then does well."""
 
     seconds = 0.0
@@ -52,9 +52,9 @@ class Sometimes:
             await asyncio.Event().wait()
 
 
-async def test_the_board_tells_how_each_timer_does(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_board_shows_the_state_of_each_timer(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = ManualClock(1000)
-    board, timer = TimerBoard(clock), Sometimes()
+    board, timer = TimerBoard(clock), FailsOnce()
     seen: list[TimerLine] = []
     rest = asyncio.sleep
 

@@ -1,4 +1,4 @@
-"""Which of what is old goes in one pass."""
+"""Which old runs are removed in one pass."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Old:
     write = read
 
 
-class Forgetting:
+class RemovedRuns:
     """Forgets a run of ``old``, as the service of runs does."""
 
     def __init__(self, old: Old) -> None:
@@ -61,7 +61,7 @@ def _ended_before(ended: dict[str, int], before: int) -> list[str]:
 
 
 def timer(old: Old, days: int) -> RetentionTimer:
-    return RetentionTimer(old, Forgetting(old), days)  # type: ignore[arg-type]  # only what it uses
+    return RetentionTimer(old, RemovedRuns(old), days)  # type: ignore[arg-type]  # only what it uses
 
 
 async def test_runs_and_queue_items_that_ended_before_the_kept_days_go() -> None:

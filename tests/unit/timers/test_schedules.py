@@ -15,7 +15,7 @@ from fyke.timers.signals import LONGEST_SLEEP, TIDY_SECONDS
 pytestmark = pytest.mark.anyio
 
 
-class Enough(Exception):
+class ScriptEnded(Exception):
     """The script is over."""
 
 
@@ -30,14 +30,14 @@ class Firing:
     async def work_off(self) -> RemainingFires:
         self.done.append("work")
         if not self.rests:
-            raise Enough
+            raise ScriptEnded
         return self.rests.pop(0)
 
     async def forget_old(self) -> None:
         self.done.append("tidy")
 
 
-class Bell:
+class LocalSignals:
     """Notes what is waited for; the clock goes on by as much."""
 
     def __init__(self, clock: ManualClock) -> None:
@@ -54,22 +54,22 @@ class Bell:
         await asyncio.sleep(0)
 
 
-async def run(*rests: RemainingFires) -> tuple[Firing, Bell]:
+async def run(*rests: RemainingFires) -> tuple[Firing, LocalSignals]:
     clock = ManualClock()
-    firing, bell = Firing(clock, *rests), Bell(clock)
-    timer = ScheduleTimer(firing, bell, clock)  # type: ignore[arg-type]
-    with pytest.raises(Enough):
+    firing, signals = Firing(clock, *rests), LocalSignals(clock)
+    timer = ScheduleTimer(firing, signals, clock)  # type: ignore[arg-type]
+    with pytest.raises(ScriptEnded):
         await timer.tick()
-    return firing, bell
+    return firing, signals
 
 
 async def test_it_sleeps_until_the_next_time_and_never_for_long() -> None:
-    _, bell = await run(
+    _, signals = await run(
         RemainingFires(1.5, frozenset()),
         RemainingFires(3600, frozenset()),
         RemainingFires(None, frozenset({"run:a"})),
     )
-    assert bell.waits == [
+    assert signals.waits == [
         (frozenset({SCHEDULES}), 1.5),
         (frozenset({SCHEDULES}), LONGEST_SLEEP),
         (frozenset({SCHEDULES, "run:a"}), LONGEST_SLEEP),

@@ -1,4 +1,4 @@
-"""Who counts as a server, and from when on the others have its share."""
+"""Which processes count as servers, and when the others take over a share."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Beats:
 
     clock: ManualClock
     at: dict[str, int] = field(default_factory=dict)
-    rings: list[str] = field(default_factory=list)
+    notified: list[str] = field(default_factory=list)
 
     @property
     def now(self) -> int:
@@ -48,18 +48,18 @@ class Beats:
         self.at = {server: at for server, at in self.at.items() if at >= since}
 
     def notify(self, topic: str) -> None:
-        self.rings.append(topic)
+        self.notified.append(topic)
 
     async def write(self, work: Callable[[Any], T]) -> T:
         return work(self)
 
 
 class Ended(Exception):
-    """The script of the bell is over."""
+    """The script of the signals is over."""
 
 
 @dataclass
-class Bell:
+class LocalSignals:
     """Lets so many waits pass, each as long as it was asked to last."""
 
     clock: ManualClock
@@ -67,7 +67,7 @@ class Bell:
     waits: list[tuple[frozenset[str], float]] = field(default_factory=list)
 
     @asynccontextmanager
-    async def listen(self) -> AsyncIterator[Bell]:
+    async def listen(self) -> AsyncIterator[LocalSignals]:
         yield self
 
     async def wait(self, topics: frozenset[str], timeout: float) -> None:
@@ -84,27 +84,27 @@ class Server:
     """One server with the limit of 60 requests a second that all of them share."""
 
     beats: Beats
-    bell: Bell
+    signals: LocalSignals
     share: RateShare = field(default_factory=RateShare)
 
     def __post_init__(self) -> None:
-        self.timer = ServerTimer(self.beats, self.bell, self.share.counted)  # type: ignore[arg-type]  # only what it uses
+        self.timer = ServerTimer(self.beats, self.signals, self.share.counted)  # type: ignore[arg-type]  # only what it uses
         self.buckets = TokenBuckets(60, 120, self.beats.clock, self.share)
 
     async def beat(self, times: int = 1) -> None:
         """Beat so often, with the usual pause in between."""
-        self.bell.passing = times - 1
+        self.signals.passing = times - 1
         with pytest.raises(Ended):
             await self.timer.tick()
 
     def allowed(self) -> int:
-        """How many requests pass at once after a pause that has filled the bucket."""
+        """Return how many requests pass at once after a pause that has filled the bucket."""
         return [self.buckets.take("key") for _ in range(200)].count(0)
 
 
 def two() -> tuple[Server, Server]:
     store = Beats(ManualClock())
-    first, second = (Server(store, Bell(store.clock)) for _ in range(2))
+    first, second = (Server(store, LocalSignals(store.clock)) for _ in range(2))
     return first, second
 
 
@@ -125,20 +125,20 @@ async def test_the_share_of_a_killed_server_goes_to_the_others_once_it_was_silen
     assert len(first.beats.at) == 1  # and nothing is left of it
 
 
-async def test_who_comes_and_who_goes_in_order_is_counted_at_the_next_ring() -> None:
+async def test_servers_that_start_and_stop_are_counted_at_the_next_signal() -> None:
     first, second = two()
     await first.timer.join()
-    assert (first.share.servers, first.beats.rings) == (1, [SERVERS])
+    assert (first.share.servers, first.beats.notified) == (1, [SERVERS])
     await second.timer.join()
-    assert (second.share.servers, first.beats.rings) == (2, [SERVERS] * 2)
+    assert (second.share.servers, first.beats.notified) == (2, [SERVERS] * 2)
     await first.beat()
     assert first.share.servers == 2
-    assert first.bell.waits == [(frozenset({SERVERS}), BEAT_SECONDS)]
+    assert first.signals.waits == [(frozenset({SERVERS}), BEAT_SECONDS)]
     await second.timer.leave()
-    assert first.beats.rings == [SERVERS] * 3
+    assert first.beats.notified == [SERVERS] * 3
     await first.beat()
     assert first.share.servers == 1
-    assert len(first.beats.rings) == 3  # an ordinary beat disturbs nobody
+    assert len(first.beats.notified) == 3  # an ordinary beat sends no signal
 
 
 async def test_a_server_that_comes_back_from_a_long_pause_is_counted_again() -> None:

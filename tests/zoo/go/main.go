@@ -1,4 +1,4 @@
-// Many animals in one Worker: the input names the one that runs.
+// Many behaviours in one Worker: the input names the one that runs.
 package main
 
 import (
@@ -13,8 +13,8 @@ type row = map[string]any
 
 var ctx = context.Background()
 
-// An animal returns the row that it ends with, nil for none.
-var animals = map[string]func() row{}
+// A behaviour returns the row that it ends with, nil for none.
+var behaviours = map[string]func() row{}
 
 func push(given row) error {
 	_, err := coresdk.Result.PushData(ctx, given)
@@ -23,8 +23,8 @@ func push(given row) error {
 
 func main() {
 	var given struct {
-		Animal string `json:"animal"`
-		Part   string `json:"part"`
+		Behaviour string `json:"behaviour"`
+		Part      string `json:"part"`
 	}
 	if len(os.Args) > 1 { // a child of one of them
 		children[os.Args[1]]()
@@ -33,12 +33,12 @@ func main() {
 	if err := coresdk.Parameter.GetInput(ctx, &given); err != nil {
 		panic(err)
 	}
-	animal, known := animals[given.Animal]
+	behaviour, known := behaviours[given.Behaviour]
 	if !known {
-		fmt.Fprintln(os.Stderr, "there is no", given.Animal)
+		fmt.Fprintln(os.Stderr, "there is no", given.Behaviour)
 		os.Exit(99)
 	}
-	if last := animal(); last != nil {
+	if last := behaviour(); last != nil {
 		if err := push(last); err != nil {
 			panic(err)
 		}

@@ -65,7 +65,7 @@ func fill(path string, most int) row {
 }
 
 func init() {
-	for name, animal := range map[string]func() row{
+	for name, behaviour := range map[string]func() row{
 		"eats_memory": func() row {
 			push(one)
 			for {
@@ -180,6 +180,6 @@ func init() {
 			return one
 		},
 	} {
-		animals[name] = animal
+		behaviours[name] = behaviour
 	}
 }

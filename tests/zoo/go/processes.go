@@ -40,7 +40,7 @@ var children = map[string]func(){
 }
 
 func init() {
-	for name, animal := range map[string]func() row{
+	for name, behaviour := range map[string]func() row{
 		"never_exits": func() row {
 			push(one)
 			time.Sleep(time.Hour)
@@ -169,7 +169,7 @@ func init() {
 			return row{"refused": nice == syscall.EACCES && fifo == syscall.EPERM}
 		},
 	} {
-		animals[name] = animal
+		behaviours[name] = behaviour
 	}
 }
 

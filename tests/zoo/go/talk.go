@@ -16,7 +16,7 @@ import (
 	coresdk "worker/GoSdk"
 )
 
-func tell(port string, words []byte) {
+func send(port string, words []byte) {
 	connection, err := net.DialTimeout("tcp", "127.0.0.1:"+port, 10*time.Second)
 	if err != nil {
 		return
@@ -54,7 +54,7 @@ func pushUntilFull(make func() row) row {
 }
 
 func init() {
-	for name, animal := range map[string]func() row{
+	for name, behaviour := range map[string]func() row{
 		"floods_the_log": func() row {
 			line := strings.Repeat("x", 1000)
 			for n := 0; n < 20_000; n++ {
@@ -93,8 +93,8 @@ func init() {
 			preface := []byte("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
 			garbage := append(preface, bytes.Repeat([]byte{255}, 65536)...)
 			for _, words := range [][]byte{make([]byte, 65536), garbage, []byte("GET / HTTP/1.1\r\n\r\n")} {
-				tell("20086", words)
-				tell("1080", words)
+				send("20086", words)
+				send("1080", words)
 			}
 			return one
 		},
@@ -105,7 +105,7 @@ func init() {
 				go func() {
 					defer waiting.Done()
 					for n := 0; n < 312; n++ {
-						tell("20086", []byte("PRI"))
+						send("20086", []byte("PRI"))
 					}
 				}()
 			}
@@ -149,6 +149,6 @@ func init() {
 			return row{"met": found}
 		},
 	} {
-		animals[name] = animal
+		behaviours[name] = behaviour
 	}
 }

@@ -1,11 +1,11 @@
-/** Many animals in one Worker: the input names the one that runs. */
+/** Many behaviours in one Worker: the input names the one that runs. */
 "use strict";
 
 const coresdk = require("./sdk");
-const animals = { ...require("./processes"), ...require("./matter"), ...require("./talk") };
+const behaviours = { ...require("./processes"), ...require("./matter"), ...require("./talk") };
 
 (async () => {
   const given = await coresdk.parameter.getInputJSONObject();
-  const row = await animals[given.animal]();
+  const row = await behaviours[given.behaviour]();
   if (row !== undefined) await coresdk.result.pushData(row);
 })();

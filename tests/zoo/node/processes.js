@@ -117,7 +117,7 @@ exports.throws_later = async () => {
 
 exports.rejects_unheard = async () => {
   await push();
-  Promise.reject(new RangeError("nobody listens"));
+  Promise.reject(new RangeError("no handler listens"));
   await forEver();
 };
 

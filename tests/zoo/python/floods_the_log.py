@@ -1,4 +1,4 @@
-"""Prints far more than anybody reads, through both doors."""
+"""Prints far more than is kept, to both streams."""
 
 import sys
 

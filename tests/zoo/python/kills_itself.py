@@ -1,4 +1,4 @@
-"""Is ended by a signal that nobody of us sent."""
+"""Is ended by a signal that the platform did not send."""
 
 import os
 import signal

@@ -181,7 +181,7 @@ def _probes(text: str) -> list[str]:
     """Pieces of the main text, spread over all of it."""
     pieces = [_squeeze(piece) for piece in _LINE_ENDS.split(text)]
     long = [piece for piece in pieces if len(piece) >= _LEAST_PROBE]
-    if sum(map(len, long)) * 2 < sum(map(len, pieces)):  # lists of words: take them as they are
+    if sum(map(len, long)) * 2 < sum(map(len, pieces)):  # only lists of words
         long = [piece for piece in pieces if len(piece) > 2]
     pieces = long
     step = max(1, len(pieces) // _PROBES)

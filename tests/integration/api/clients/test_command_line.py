@@ -13,8 +13,8 @@ import pytest
 
 from fyke.model.run import Outcome
 from support.api import Api
+from support.app import SCHEMA, App
 from support.dialects import Client, cli2, cli2_client
-from support.house import SCHEMA, House
 from support.projects import python_project
 
 pytestmark = pytest.mark.anyio
@@ -27,7 +27,7 @@ TASKS = "/api/v2/worker-tasks"
 
 
 def sent(**fields: Any) -> dict[str, Any]:
-    """What is null, undefined or an empty string never leaves it."""
+    """Null, undefined and empty strings are not sent."""
     return {name: value for name, value in fields.items() if value not in ("", None)}
 
 
@@ -36,9 +36,9 @@ def wrapped(custom: dict[str, Any]) -> dict[str, Any]:
     return custom if has else {"parameters": {"custom": custom}}
 
 
-async def test_it_shows_code_message_and_details_of_an_error(house: House, api: Api) -> None:
-    await house.publish()
-    cli = cli2_client(api.http, house.owner_key)
+async def test_it_shows_code_message_and_details_of_an_error(app: App, api: Api) -> None:
+    await app.publish()
+    cli = cli2_client(api.http, app.owner_key)
     with pytest.raises(AssertionError, match=r'^11000 invalid argument: .* required field "urls"'):
         await cli.post(f"{WORKER}/runs", {"input": wrapped({})})
     with pytest.raises(AssertionError, match=r"^11000 .*too\), limit must be 1 to 100"):
@@ -48,25 +48,25 @@ async def test_it_shows_code_message_and_details_of_an_error(house: House, api: 
         await stranger.get("/api/v2/users/account")
 
 
-async def test_it_asks_without_a_key_where_it_may(house: House, api: Api) -> None:
-    worker = await house.publish()
-    nobody = cli2_client(api.http, None)
-    store = await nobody.get("/api/v2/store?keyword=reader&offset=0&limit=20")
+async def test_it_asks_without_a_key_where_it_may(app: App, api: Api) -> None:
+    worker = await app.publish()
+    without_key = cli2_client(api.http, None)
+    store = await without_key.get("/api/v2/store?keyword=reader&offset=0&limit=20")
     assert [found["slug"] for found in store["scraper"]] == [worker.id]
-    assert {"code": "US", "name": "United States"} in (await nobody.get("/api/v2/proxy/region"))[
-        "list"
-    ]
-    schema = await nobody.get(f"{WORKER}/input-schema")
+    assert {"code": "US", "name": "United States"} in (
+        await without_key.get("/api/v2/proxy/region")
+    )["list"]
+    schema = await without_key.get(f"{WORKER}/input-schema")
     assert [field["name"] for field in schema["properties"]] == ["urls", "max_results"]
-    for cli in (nobody, cli2_client(api.http, house.owner_key)):  # the revisions differ here
+    for cli in (without_key, cli2_client(api.http, app.owner_key)):  # the revisions differ here
         page = await cli.get(f"{WORKER}/internal")
         assert page["title"] == "The reader"
         assert {"description", "categories", "version"} <= page.keys()
 
 
-async def test_it_prints_the_account_and_a_worker(house: House, api: Api) -> None:
-    await house.publish()
-    cli = cli2_client(api.http, house.owner_key)
+async def test_it_prints_the_account_and_a_worker(app: App, api: Api) -> None:
+    await app.publish()
+    cli = cli2_client(api.http, app.owner_key)
     account = await cli.get("/api/v2/users/account")
     assert (type(account["balance"]), type(account["balance_expiration_at"])) == (str, int)
     detail = await cli.get(WORKER)
@@ -75,9 +75,9 @@ async def test_it_prints_the_account_and_a_worker(house: House, api: Api) -> Non
     assert [found["path"] for found in mine["scraper"]] == ["owner~reader"]
 
 
-async def test_it_resolves_a_version_before_it_runs(house: House, api: Api) -> None:
-    await house.publish()
-    cli = cli2_client(api.http, house.owner_key)
+async def test_it_resolves_a_version_before_it_runs(app: App, api: Api) -> None:
+    await app.publish()
+    cli = cli2_client(api.http, app.owner_key)
     version = (await cli.get(WORKER))["version"]
     assert version
     body = sent(input=wrapped(CUSTOM), version=version, is_async=True, callback_url="", limit=None)
@@ -85,57 +85,57 @@ async def test_it_resolves_a_version_before_it_runs(house: House, api: Api) -> N
     assert (await cli.get(f"/api/v2/worker-runs/{run}"))["version"] == "v1.0.1"
 
 
-async def test_its_second_page_is_the_first_again(house: House, api: Api) -> None:
-    """It sends the number of the page less one: a known fault, which no server can mend."""
-    await house.publish()
-    cli = cli2_client(api.http, house.owner_key)
+async def test_its_second_page_is_the_first_again(app: App, api: Api) -> None:
+    """It sends the number of the page less one: a known fault, which no server can fix."""
+    await app.publish()
+    cli = cli2_client(api.http, app.owner_key)
     run = (await cli.post(f"{WORKER}/runs", {"input": WRAPPED}))["run_slug"]
-    await house.execute([{"n": n} for n in range(30)])
+    await app.execute([{"n": n} for n in range(30)])
     path = f"/api/v2/worker-runs/{run}/result"
     first, second, third = [await cli.get(f"{path}?offset={n}&limit=20") for n in (0, 1, 2)]
     assert first == second
     assert [row["n"] for row in third["list"]] == list(range(20, 30))
 
 
-async def test_it_waits_for_a_sync_run(house: House, api: Api) -> None:
-    await house.publish()
-    cli = cli2_client(api.http, house.owner_key)
+async def test_it_waits_for_a_sync_run(app: App, api: Api) -> None:
+    await app.publish()
+    cli = cli2_client(api.http, app.owner_key)
     body = {"input": WRAPPED, "version": "v1.0.1", "is_async": False}
     asked = asyncio.create_task(cli.post(f"{WORKER}/runs", body))
-    while not (leases := await house.begin()):
+    while not (leases := await app.begin()):
         await asyncio.sleep(0.005)
-    await house.push(leases[0], [{"n": 1}])
-    await house.end(leases[0])
+    await app.push(leases[0], [{"n": 1}])
+    await app.end(leases[0])
     data = await asked
     assert (data["run_status"], data["results"]["count"]) == ("succeeded", 1)
 
 
 @pytest.mark.parametrize("outcome", [Outcome.SUCCEEDED, Outcome.TIMEOUT])
-async def test_its_polling_ends_with_every_run(house: House, api: Api, outcome: Outcome) -> None:
-    worker = await house.publish()
-    cli = cli2_client(api.http, house.owner_key)
+async def test_its_polling_ends_with_every_run(app: App, api: Api, outcome: Outcome) -> None:
+    worker = await app.publish()
+    cli = cli2_client(api.http, app.owner_key)
     run = (await cli.post(f"/api/v2/workers/{worker.id}/runs", {"input": WRAPPED}))["run_slug"]
     path = f"/api/v2/worker-runs/{run}"
     terminal = {"succeeded", "failed", "aborting"}
     assert (await cli.get(path))["status"].lower() not in terminal
-    await house.execute([], outcome)
+    await app.execute([], outcome)
     assert (await cli.get(path))["status"].lower() in terminal
 
 
-async def test_it_exports_in_eight_formats(house: House, api: Api) -> None:
-    await house.publish()
-    cli = cli2_client(api.http, house.owner_key)
+async def test_it_exports_in_eight_formats(app: App, api: Api) -> None:
+    await app.publish()
+    cli = cli2_client(api.http, app.owner_key)
     run = (await cli.post(f"{WORKER}/runs", {"input": WRAPPED}))["run_slug"]
-    await house.execute([{"n": 1}])
+    await app.execute([{"n": 1}])
     for name in FORMATS:
         path = f"/api/v2/worker-runs/{run}/result/export?format={name}"
         file = await api.http.get((await cli.get(path))["download_url"])
         assert (file.status_code, len(file.content) > 3) == (200, True), name
 
 
-async def test_it_makes_lists_shows_and_runs_a_task(house: House, api: Api) -> None:
-    worker = await house.publish()
-    cli = cli2_client(api.http, house.owner_key)
+async def test_it_makes_lists_shows_and_runs_a_task(app: App, api: Api) -> None:
+    worker = await app.publish()
+    cli = cli2_client(api.http, app.owner_key)
     body = sent(
         worker_id="owner~reader", title="Daily", description="", input=wrapped(CUSTOM),
         version="", schedule_enabled=1, schedule_type=1, schedule_time="09:30",
@@ -156,18 +156,18 @@ async def test_it_makes_lists_shows_and_runs_a_task(house: House, api: Api) -> N
     shown = await cli.get(f"{TASKS}/{task}")
     assert (shown["title"], shown["schedule_enabled"]) == ("Weekly", 0)
     run = (await cli.post(f"{TASKS}/{task}/runs", {"is_async": True}))["run_slug"]
-    await house.execute([{"n": 1}])
+    await app.execute([{"n": 1}])
     assert (await cli.get(f"/api/v2/worker-runs/{run}"))["status"] == "succeeded"
     await cli("DELETE", f"{TASKS}/{task}")
     with pytest.raises(AssertionError, match=r"^60001 task does not exist"):
         await cli.get(f"{TASKS}/{task}")
 
 
-async def test_it_publishes_a_version(house: House, api: Api) -> None:
-    await house.publish()
+async def test_it_publishes_a_version(app: App, api: Api) -> None:
+    await app.publish()
     archive = python_project("print('second')\n", schema=SCHEMA)
     form = {"title": "", "description": "", "categories": "56"}
-    headers = {"authorization": f"Bearer {house.owner_key}"}
+    headers = {"authorization": f"Bearer {app.owner_key}"}
     answer = await api.http.post(
         f"{WORKER}/versions",
         files={"scraper_file": ("worker.zip", archive, "application/zip")},
@@ -185,14 +185,14 @@ async def test_it_publishes_a_version(house: House, api: Api) -> None:
     assert (await cli2_client(api.http, None).get(f"{WORKER}/internal"))["title"] == "Pages"
 
 
-async def test_its_abort_has_neither_body_nor_type(house: House, api: Api) -> None:
-    await house.publish()
-    cli = cli2_client(api.http, house.owner_key)
+async def test_its_abort_has_neither_body_nor_type(app: App, api: Api) -> None:
+    await app.publish()
+    cli = cli2_client(api.http, app.owner_key)
     run = (await cli.post(f"{WORKER}/runs", {"input": WRAPPED}))["run_slug"]
-    bare = Client(api.http, {"authorization": f"Bearer {house.owner_key}"}, cli2)
+    bare = Client(api.http, {"authorization": f"Bearer {app.owner_key}"}, cli2)
     assert await bare("POST", f"/api/v2/worker-runs/{run}/abort") is None
     # nor has a start or a rerun of a Worker that needs nothing, when all that it has is dropped
-    await house.publish("simple", schema={"description": "", "properties": []})
+    await app.publish("simple", schema={"description": "", "properties": []})
     assert (await bare("POST", "/api/v2/workers/owner~simple/runs"))["run_slug"]
     assert (await bare("POST", "/api/v2/workers/owner~simple/runs/last/rerun"))["run_slug"]
     assert await bare("POST", "/api/v2/workers/owner~simple/runs", json.dumps({}).encode())

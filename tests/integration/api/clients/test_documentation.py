@@ -1,4 +1,4 @@
-"""What the documentation's site does itself: its playground, its smoke script and its samples."""
+"""The requests of the documentation site: its playground, its smoke script and its samples."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 
 from fyke.model.run import Outcome
 from support.api import Api, client, start_body
+from support.app import App
 from support.dialects import Client, cli2
-from support.house import House
 
 pytestmark = pytest.mark.anyio
 
@@ -46,9 +46,9 @@ def words_of(default: list[Any]) -> list[str]:
 
 
 async def test_the_playground_builds_its_form_and_runs_from_another_site(
-    house: House, api: Api
+    app: App, api: Api
 ) -> None:
-    await house.publish(schema=SCHEMA)
+    await app.publish(schema=SCHEMA)
     path = "/api/v2/workers/owner~reader"
     schema = await api.http.get(f"{path}/input-schema", headers={"origin": SITE})
     assert schema.headers["access-control-allow-origin"] in ("*", SITE)
@@ -73,7 +73,7 @@ async def test_the_playground_builds_its_form_and_runs_from_another_site(
     started = await api.http.post(
         f"{path}/runs",
         json=RUN_BODY,
-        headers={"origin": SITE, "authorization": f"Bearer {house.owner_key}"},
+        headers={"origin": SITE, "authorization": f"Bearer {app.owner_key}"},
     )
     assert started.json()["data"]["run_slug"]
     assert started.headers["access-control-allow-origin"] in ("*", SITE)
@@ -85,14 +85,12 @@ async def test_the_playground_builds_its_form_and_runs_from_another_site(
 # --- the smoke script ----------------------------------------------------------------------
 
 
-async def test_the_smoke_script_reads_the_public_page_and_filters_tasks(
-    house: House, api: Api
-) -> None:
-    worker = await house.publish()
-    await house.publish("other")
+async def test_the_smoke_script_reads_the_public_page_and_filters_tasks(app: App, api: Api) -> None:
+    worker = await app.publish()
+    await app.publish("other")
     page = await api.http.get(f"/api/v2/workers/{worker.id}/internal")
     assert (page.status_code, page.json()["code"]) == (200, 0)
-    script = Client(api.http, {"authorization": f"Bearer {house.owner_key}"}, cli2)
+    script = Client(api.http, {"authorization": f"Bearer {app.owner_key}"}, cli2)
     for ref in ("owner~reader", "owner~other"):
         body = {"worker_id": ref, "title": ref, "input": RUN_BODY["input"]}
         await script.post("/api/v2/worker-tasks", body)
@@ -104,10 +102,10 @@ async def test_the_smoke_script_reads_the_public_page_and_filters_tasks(
 # --- the samples for v2 --------------------------------------------------------------------
 
 
-async def test_a_sample_checks_its_account_first(house: House, api: Api) -> None:
+async def test_a_sample_checks_its_account_first(app: App, api: Api) -> None:
     for headers in (
-        {"Authorization": f"Bearer {house.owner_key}"},
-        {"api-key": house.owner_key},
+        {"Authorization": f"Bearer {app.owner_key}"},
+        {"api-key": app.owner_key},
     ):
         answer = await api.http.get("/api/v2/users/account", headers=headers)
         assert answer.status_code == 200
@@ -115,12 +113,12 @@ async def test_a_sample_checks_its_account_first(house: House, api: Api) -> None
 
 
 async def test_a_sample_knows_every_word_on_its_way_and_raises_with_the_log(
-    house: House, api: Api
+    app: App, api: Api
 ) -> None:
-    """``ready`` and ``running`` go on, ``succeeded`` is well, ``failed`` and ``aborting`` make it
-    read the log; any other word, ``aborted`` too, is an error that it cannot explain."""
-    worker = await house.publish()
-    headers = {"Authorization": f"Bearer {house.owner_key}"}
+    """``ready`` and ``running`` go on, ``succeeded`` is the good end, ``failed`` and ``aborting``
+    make it read the log; any other word, ``aborted`` too, is an error that it cannot explain."""
+    worker = await app.publish()
+    headers = {"Authorization": f"Bearer {app.owner_key}"}
     base = "/api/v2/worker-runs"
 
     async def data(method: str, path: str, body: Any = None) -> Any:
@@ -137,12 +135,12 @@ async def test_a_sample_knows_every_word_on_its_way_and_raises_with_the_log(
         started = await data("POST", f"/api/v2/workers/{ref}/runs", RUN_BODY)
         run = started["run_slug"]
         assert (await data("GET", f"{base}/{run}"))["status"] == "ready"
-        [lease] = await house.begin()
+        [lease] = await app.begin()
         assert (await data("GET", f"{base}/{run}"))["status"] == "running"
-        await house.push(lease, [{"n": 1}], log=["why it ended"])
+        await app.push(lease, [{"n": 1}], log=["why it ended"])
         if ended is Outcome.ABORTED:
             await data("POST", f"{base}/{run}/abort")
-        await house.end(lease, ended, "a reason")
+        await app.end(lease, ended, "a reason")
         detail = await data("GET", f"{base}/{run}")
         assert (detail["status"], type(detail.get("err_msg", ""))) == (word, str)
         log = await data("GET", f"{base}/{run}/log")
@@ -152,13 +150,13 @@ async def test_a_sample_knows_every_word_on_its_way_and_raises_with_the_log(
             assert (results["count"], len(results["list"])) == (1, 1)
 
 
-async def test_a_sample_raises_before_it_reads_the_body_of_an_error(house: House, api: Api) -> None:
-    await house.publish()
+async def test_a_sample_raises_before_it_reads_the_body_of_an_error(app: App, api: Api) -> None:
+    await app.publish()
     path = "/api/v2/workers/owner~reader/runs"
     for headers, body, status in (
         ({"Authorization": "Bearer nonsense"}, RUN_BODY, 401),
-        ({"Authorization": f"Bearer {house.owner_key}"}, {"input": {}}, 400),
-        ({"Authorization": f"Bearer {house.owner_key}"}, RUN_BODY | {"limit": 0}, 422),
+        ({"Authorization": f"Bearer {app.owner_key}"}, {"input": {}}, 400),
+        ({"Authorization": f"Bearer {app.owner_key}"}, RUN_BODY | {"limit": 0}, 422),
     ):
         answer = await api.http.post(path, json=body, headers=headers)
         assert answer.status_code == status
@@ -169,17 +167,15 @@ async def test_a_sample_raises_before_it_reads_the_body_of_an_error(house: House
 OWN_LINE = re.compile(r'^\{"code":\d+,"message":"')
 
 
-async def test_no_error_is_a_redirect_or_a_page(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_no_error_is_a_redirect_or_a_page(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     """404, 405, 413, 429 and 500 of both versions are envelopes of their version."""
 
     async def fail(*_: Any) -> None:
         raise RuntimeError("boom")
 
     big = b'{"a":"' + b"x" * (11 * 2**20) + b'"}'
-    async with client(house.app()) as http:
-        monkeypatch.setattr(type(house.services.runs), "get", fail)
+    async with client(app.asgi()) as http:
+        monkeypatch.setattr(type(app.services.runs), "get", fail)
         for method, path, content, status in (
             ("GET", "/api/v1/nothing", None, 404),
             ("GET", "/api/v2/nothing", None, 404),
@@ -192,14 +188,14 @@ async def test_no_error_is_a_redirect_or_a_page(
             ("POST", "/api/v1/run/detail/", b"{}", 404),  # a slash more leads nowhere, not onward
             ("GET", "/api/v2/worker-runs/", None, 404),
         ):
-            headers = {"api-key": house.owner_key, "accept": "text/html"}
+            headers = {"api-key": app.owner_key, "accept": "text/html"}
             answer = await http.request(method, path, content=content, headers=headers)
             assert answer.status_code == status, (method, path, answer.text)
             check_envelope(path, answer)
-    async with client(house.app(rate_limit=0.01, rate_burst=1)) as http:
+    async with client(app.asgi(rate_limit=0.01, rate_burst=1)) as http:
         for path in ("/api/v1/account/info", "/api/v2/users/account", "/api/v2/users/account"):
             method = "POST" if "/v1/" in path else "GET"
-            answer = await http.request(method, path, headers={"api-key": house.owner_key})
+            answer = await http.request(method, path, headers={"api-key": app.owner_key})
         assert answer.status_code == 429
         check_envelope(path, answer)
 
@@ -213,11 +209,9 @@ def check_envelope(path: str, answer: Any) -> None:
     assert body["code"] != 0
 
 
-async def test_unknown_keys_missing_types_and_empty_bodies_are_taken(
-    house: House, api: Api
-) -> None:
-    worker = await house.publish(schema={"description": "", "properties": []})
-    headers = {"api-key": house.owner_key}
+async def test_unknown_keys_missing_types_and_empty_bodies_are_taken(app: App, api: Api) -> None:
+    worker = await app.publish(schema={"description": "", "properties": []})
+    headers = {"api-key": app.owner_key}
     extra = {"page_index": 1, "page_size": 10, "system_params": "{}", "no_such_key": [1]}
     first = start_body(worker.id) | extra
     for content in (json.dumps(first).encode(), b"\xef\xbb\xbf" + json.dumps(first).encode()):

@@ -11,8 +11,8 @@ from fyke.model.log import NewLogEntry
 from fyke.model.results import AttemptBatch, Header
 from fyke.model.run import Outcome
 from support.api import Api
+from support.app import App
 from support.dialects import Client, cli1_client
-from support.house import House
 
 pytestmark = pytest.mark.anyio
 
@@ -52,15 +52,15 @@ def moment(value: int) -> float:
     return value / 1000 if value > 10_000_000_000 else float(value)
 
 
-async def test_it_prints_the_account(house: House, api: Api) -> None:
-    data = await cli1_client(api.http, house.owner_key).post("/api/v1/account/info", {})
+async def test_it_prints_the_account(app: App, api: Api) -> None:
+    data = await cli1_client(api.http, app.owner_key).post("/api/v1/account/info", {})
     assert [type(data[name]) for name in ("balance", "traffic", "traffic_expiration_at")] == [
         str, int, int,
     ]  # fmt: skip
 
 
-async def test_it_finds_a_worker_and_reads_what_it_takes(house: House, api: Api) -> None:
-    worker = await house.publish()
+async def test_it_finds_a_worker_and_reads_what_it_takes(app: App, api: Api) -> None:
+    worker = await app.publish()
     cli = cli1_client(api.http, None)  # with the type of a body, and without a key
     [found] = (await cli.get("/api/store?search=reader&limit=10"))["scraper"]
     assert (found["slug"], found["title"]) == (worker.id, "The reader")
@@ -76,16 +76,16 @@ async def test_it_finds_a_worker_and_reads_what_it_takes(house: House, api: Api)
     ]
 
 
-async def test_it_runs_and_polls_to_a_success_and_reads_all_of_it(house: House, api: Api) -> None:
-    worker = await house.publish()
-    cli = cli1_client(api.http, house.owner_key)
+async def test_it_runs_and_polls_to_a_success_and_reads_all_of_it(app: App, api: Api) -> None:
+    worker = await app.publish()
+    cli = cli1_client(api.http, app.owner_key)
     run = await start(cli, worker.id, callback_url=URL)
     assert LABELS[await status_of(cli, run)] == "Ready"
-    [lease] = await house.begin()
+    [lease] = await app.begin()
     assert LABELS[await status_of(cli, run)] == "Running"
     rows = [{"n": n} for n in range(150)]
-    await house.push(lease, rows, [Header("N", "n", "integer")], ["hello"])
-    await house.end(lease)
+    await app.push(lease, rows, [Header("N", "n", "integer")], ["hello"])
+    await app.end(lease)
     detail = await cli.post("/api/v1/run/detail", {"run_slug": run})
     assert detail["status"] == 3
     assert (detail["err_msg"], detail["results"]) == ("", 150)
@@ -108,12 +108,12 @@ async def test_it_runs_and_polls_to_a_success_and_reads_all_of_it(house: House, 
 
 
 async def test_it_exports_in_its_two_formats_and_downloads_without_a_header(
-    house: House, api: Api
+    app: App, api: Api
 ) -> None:
-    worker = await house.publish()
-    cli = cli1_client(api.http, house.owner_key)
+    worker = await app.publish()
+    cli = cli1_client(api.http, app.owner_key)
     run = await start(cli, worker.id)
-    await house.execute([{"n": 1}, {"n": 2}])
+    await app.execute([{"n": 1}, {"n": 2}])
     for name, expected in (("csv", "n 1 2"), ("json", '[ {"n":1}, {"n":2} ]')):
         body = {"run_slug": run, "filter_keys": [], "format": name}
         url = (await cli.post("/api/v1/run/result/export", body))["download_url"]
@@ -121,9 +121,9 @@ async def test_it_exports_in_its_two_formats_and_downloads_without_a_header(
         assert (file.status_code, " ".join(file.text.split())) == (200, expected)
 
 
-async def test_it_lists_runs_and_keeps_a_status_of_zero(house: House, api: Api) -> None:
-    worker = await house.publish()
-    cli = cli1_client(api.http, house.owner_key)
+async def test_it_lists_runs_and_keeps_a_status_of_zero(app: App, api: Api) -> None:
+    worker = await app.publish()
+    cli = cli1_client(api.http, app.owner_key)
     run = await start(cli, worker.id)
     for more in ({"status": 0}, {"status": 1}, {"scraper_slug": worker.id}, {}):
         data = await cli.post("/api/v1/run/list", {"page_index": 1, "page_size": 20} | more)
@@ -134,17 +134,17 @@ async def test_it_lists_runs_and_keeps_a_status_of_zero(house: House, api: Api) 
     assert (await cli.post("/api/v1/run/list", {"status": 4}))["list"] == []
 
 
-async def test_it_reads_why_a_run_failed(house: House, api: Api) -> None:
-    worker = await house.publish()
-    cli = cli1_client(api.http, house.owner_key)
+async def test_it_reads_why_a_run_failed(app: App, api: Api) -> None:
+    worker = await app.publish()
+    cli = cli1_client(api.http, app.owner_key)
     run = await start(cli, worker.id)
-    [lease] = await house.begin()
+    [lease] = await app.begin()
     said = [
         NewLogEntry(kind, 1, f"line of type {kind}", 1_700_000_000_000) for kind in (1, 2, 3, 4)
     ]
     batch = AttemptBatch(lease.run.id, lease.attempt.id, [], None, said)
-    assert await house.results.commit([batch]) == [True]
-    await house.end(lease, Outcome.EXIT_CODE, "The Worker exited with code 3")
+    assert await app.results.commit([batch]) == [True]
+    await app.end(lease, Outcome.EXIT_CODE, "The Worker exited with code 3")
     detail = await cli.post("/api/v1/run/detail", {"run_slug": run})
     assert (LABELS[detail["status"]], detail["err_msg"]) == (
         "Failed", "The Worker exited with code 3",
@@ -154,51 +154,51 @@ async def test_it_reads_why_a_run_failed(house: House, api: Api) -> None:
     assert shown == ["line of type 3", "line of type 4"]
 
 
-async def test_an_abort_ends_its_polling(house: House, api: Api) -> None:
-    worker = await house.publish()
-    cli = cli1_client(api.http, house.owner_key)
+async def test_an_abort_ends_its_polling(app: App, api: Api) -> None:
+    worker = await app.publish()
+    cli = cli1_client(api.http, app.owner_key)
     run = await start(cli, worker.id)
-    [lease] = await house.begin()
+    [lease] = await app.begin()
     assert await cli.post("/api/v1/scraper/abort", {"run_slug": run}) is None
     assert LABELS[await status_of(cli, run)] == "Aborted"  # also while the Worker still stops
-    await house.end(lease, Outcome.ABORTED)
+    await app.end(lease, Outcome.ABORTED)
     assert LABELS[await status_of(cli, run)] == "Aborted"
 
 
-async def test_it_reruns_and_runs_tasks_with_a_callback(house: House, api: Api) -> None:
-    worker = await house.publish()
-    cli = cli1_client(api.http, house.owner_key)
-    task = await house.services.tasks.create(house.owner, worker.id, "Daily", INPUT, None)
+async def test_it_reruns_and_runs_tasks_with_a_callback(app: App, api: Api) -> None:
+    worker = await app.publish()
+    cli = cli1_client(api.http, app.owner_key)
+    task = await app.services.tasks.create(app.owner, worker.id, "Daily", INPUT, None)
     first = await cli.post("/api/v1/task/run", {"task_slug": task.id, "callback_url": URL})
     again = await cli.post("/api/v1/rerun", {"run_slug": first["run_slug"], "callback_url": URL})
     assert again["run_slug"] != first["run_slug"]
     for run in (first["run_slug"], again["run_slug"]):
-        stored = await house.storage.read(lambda tx, run=run: tx.runs.get(run))
+        stored = await app.storage.read(lambda tx, run=run: tx.runs.get(run))
         assert stored is not None
         assert stored.callback_url == URL
 
 
-async def test_it_may_run_by_path_and_wait_for_the_rows(house: House, api: Api) -> None:
-    await house.publish()
-    cli = cli1_client(api.http, house.owner_key)
+async def test_it_may_run_by_path_and_wait_for_the_rows(app: App, api: Api) -> None:
+    await app.publish()
+    cli = cli1_client(api.http, app.owner_key)
     assert await start(cli, "owner/reader")
-    await house.execute([])
+    await app.execute([])
     body = {"scraper_slug": "owner/reader", "version": "v1.0.1", "input": INPUT, "is_async": False}
     asked = asyncio.create_task(cli.post("/api/v1/scraper/run", body))
-    while not (leases := await house.begin()):
+    while not (leases := await app.begin()):
         await asyncio.sleep(0.005)
-    await house.push(leases[0], [{"n": 1}])
-    await house.end(leases[0])
+    await app.push(leases[0], [{"n": 1}])
+    await app.end(leases[0])
     data = await asked
     assert (data["run_status"], data["results"]["count"]) == ("completed", 1)
 
 
-async def test_it_shows_the_message_of_an_error(house: House, api: Api) -> None:
-    await house.publish()
+async def test_it_shows_the_message_of_an_error(app: App, api: Api) -> None:
+    await app.publish()
     stranger = cli1_client(api.http, "scraper_api_01KJXSR49GEMBEZZ5FZDPVNBWK")
     with pytest.raises(AssertionError, match="HTTP 401: Invalid API key"):
         await stranger.post("/api/v1/account/info", {})
-    cli = cli1_client(api.http, house.owner_key)
+    cli = cli1_client(api.http, app.owner_key)
     with pytest.raises(AssertionError, match="HTTP 404: Run record does not exist"):
         await cli.post("/api/v1/run/detail", {"run_slug": "01KJXSR49GEMBEZZ5FZDPVNBWK"})
     with pytest.raises(AssertionError, match=r'HTTP 400: .*required field "urls" is missing'):

@@ -11,7 +11,7 @@ import pytest
 
 from fyke.model.run import Outcome
 from support.api import Api, client, start_body
-from support.house import House
+from support.app import App
 
 pytestmark = pytest.mark.anyio
 
@@ -27,11 +27,11 @@ SCHEMA = {
 }  # fmt: skip
 
 
-async def test_the_retry_helper_loops_while_the_body_says_4290(house: House) -> None:
+async def test_the_retry_helper_loops_while_the_body_says_4290(app: App) -> None:
     """It reads the body of every answer, and waits 1, 2, 4, 8 and 16 of its units."""
     unit = 0.05
-    async with client(house.app(rate_limit=5, rate_burst=1)) as http:
-        headers = {"api-key": house.owner_key, "Content-Type": "application/json"}
+    async with client(app.asgi(rate_limit=5, rate_burst=1)) as http:
+        headers = {"api-key": app.owner_key, "Content-Type": "application/json"}
 
         async def ask() -> Any:
             return (await http.post("/api/v1/account/info", json={}, headers=headers)).json()
@@ -48,9 +48,9 @@ async def test_the_retry_helper_loops_while_the_body_says_4290(house: House) -> 
 
 
 async def test_the_schema_helper_needs_no_key_and_finds_what_is_required(
-    house: House, api: Api
+    app: App, api: Api
 ) -> None:
-    worker = await house.publish(schema=SCHEMA)
+    worker = await app.publish(schema=SCHEMA)
     answer = await api.http.get("/api/scraper", params={"slug": worker.id})
     properties = answer.json()["data"]["parameters"]["custom"]["properties"]
     custom = {p["name"]: p.get("default", []) for p in properties if p.get("required")}
@@ -65,13 +65,13 @@ async def test_the_schema_helper_needs_no_key_and_finds_what_is_required(
 CONTROL = re.compile(r"[\x00-\x1f]")
 
 
-async def loop(house: House, api: Api, run: str, asked: int) -> list[Any]:
+async def loop(app: App, api: Api, run: str, asked: int) -> list[Any]:
     """``jq .data.status`` until 3 or 4, at most ``asked`` times; control characters are stripped
     before, and five answers that do not parse would end it."""
     seen: list[Any] = []
     unreadable = 0
     while len(seen) < asked and unreadable < 5:
-        headers = {"api-key": house.owner_key}
+        headers = {"api-key": app.owner_key}
         answer = await api.http.post("/api/v1/run/detail", json={"run_slug": run}, headers=headers)
         try:
             seen.append(json.loads(CONTROL.sub("", answer.text))["data"]["status"])
@@ -84,26 +84,26 @@ async def loop(house: House, api: Api, run: str, asked: int) -> list[Any]:
 
 
 async def test_the_shell_loop_stops_at_success_and_failure_only(
-    house: House, api: Api, run_slug: str
+    app: App, api: Api, run_slug: str
 ) -> None:
-    assert await loop(house, api, run_slug, 2) == [1, 1]
-    await house.execute([], Outcome.EXIT_CODE, "bell \x07 escape \x1b line\nend")
-    assert await loop(house, api, run_slug, 9) == [4]
+    assert await loop(app, api, run_slug, 2) == [1, 1]
+    await app.execute([], Outcome.EXIT_CODE, "beep \x07 escape \x1b line\nend")
+    assert await loop(app, api, run_slug, 9) == [4]
     plain = await api.http.post(
-        "/api/v1/run/detail", json={"run_slug": run_slug}, headers={"api-key": house.owner_key}
+        "/api/v1/run/detail", json={"run_slug": run_slug}, headers={"api-key": app.owner_key}
     )
     assert CONTROL.search(plain.text) is None  # nothing was there to be stripped
     again = (await api.ok("/api/v1/rerun", {"run_slug": run_slug}))["run_slug"]
-    await house.execute([{"text": "bell \x07"}])
-    assert await loop(house, api, again, 9) == [3]
+    await app.execute([{"text": "beep \x07"}])
+    assert await loop(app, api, again, 9) == [3]
     gone = (await api.ok("/api/v1/rerun", {"run_slug": run_slug}))["run_slug"]
     await api.ok("/api/v1/scraper/abort", {"run_slug": gone})
-    assert await loop(house, api, gone, 3) == [5, 5, 5]  # a known fault of the loop
+    assert await loop(app, api, gone, 3) == [5, 5, 5]  # a known fault of the loop
 
 
-async def test_a_body_with_a_byte_order_mark_is_read(house: House, api: Api) -> None:
+async def test_a_body_with_a_byte_order_mark_is_read(app: App, api: Api) -> None:
     """``Out-File -Encoding utf8`` writes one; the guide sends such a file as it is."""
-    worker = await house.publish()
+    worker = await app.publish()
     content = json.dumps(start_body(worker.id), indent=4).replace("\n", "\r\n") + "\r\n"
     for path, text in (
         ("/api/v1/scraper/run", content),

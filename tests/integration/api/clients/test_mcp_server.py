@@ -17,8 +17,8 @@ from fyke import errors
 from fyke.api.v2.errors import TABLE_V2
 from fyke.model.run import Outcome
 from support.api import Api, client
+from support.app import App
 from support.dialects import mcp, mcp_client
-from support.house import House
 
 pytestmark = pytest.mark.anyio
 
@@ -45,9 +45,9 @@ def typed(answer: Any) -> dict[str, Any]:
     return body
 
 
-async def test_every_error_decodes_whoever_makes_it(house: House, api: Api) -> None:
-    await house.publish()
-    headers = {"authorization": f"Bearer {house.owner_key}"}
+async def test_every_error_decodes_from_every_stage(app: App, api: Api) -> None:
+    await app.publish()
+    headers = {"authorization": f"Bearer {app.owner_key}"}
     bad = {"input": {"parameters": {"custom": {"urls": 5, "max_results": "x"}}}}
     seen = []
     for method, path, content, code in (
@@ -76,18 +76,20 @@ async def test_every_error_decodes_whoever_makes_it(house: House, api: Api) -> N
 
 
 async def test_faults_and_limits_decode_too(
-    house: House, api: Api, monkeypatch: pytest.MonkeyPatch
+    app: App, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     raised: list[Exception] = []
 
     async def fail(*_: Any) -> None:
         raise raised[-1]
 
-    monkeypatch.setattr(type(house.services.runs), "get", fail)
-    headers = {"authorization": f"Bearer {house.owner_key}"}
-    # one of the faults that the log is told of stands for all of them
-    told = [kind("own words") for kind, row in TABLE_V2.items() if row.status not in (429, 500)]
-    for error in [*told, errors.RateLimited(3), RuntimeError("boom")]:
+    monkeypatch.setattr(type(app.services.runs), "get", fail)
+    headers = {"authorization": f"Bearer {app.owner_key}"}
+    # one of the faults that are logged stands for all of them
+    known_errors = [
+        kind("own words") for kind, row in TABLE_V2.items() if row.status not in (429, 500)
+    ]
+    for error in [*known_errors, errors.RateLimited(3), RuntimeError("boom")]:
         raised.append(error)
         answer = await api.http.get(f"/api/v2/worker-runs/{NOWHERE}", headers=headers)
         assert typed(answer)["code"] in KNOWN_CODES, error
@@ -97,11 +99,9 @@ def test_every_code_is_one_that_it_maps() -> None:
     assert {row.code for row in TABLE_V2.values()} <= KNOWN_CODES
 
 
-async def test_the_reason_is_in_the_message_which_is_all_that_it_shows(
-    house: House, api: Api
-) -> None:
-    await house.publish()
-    server = mcp_client(api.http, house)
+async def test_the_reason_is_in_the_message_which_is_all_that_it_shows(app: App, api: Api) -> None:
+    await app.publish()
+    server = mcp_client(api.http, app)
     with pytest.raises(AssertionError, match=r'^\[11000\] .*required field "urls" is missing'):
         await server.post(f"{PATH}/runs", RUN_BODY | {"input": {"parameters": {"custom": {}}}})
     with pytest.raises(AssertionError, match=r"^\[11000\] .*limit must be 1 to 100"):
@@ -113,26 +113,24 @@ async def test_the_reason_is_in_the_message_which_is_all_that_it_shows(
         mcp(stranger)
 
 
-async def test_raw_input_is_sent_as_it_is(house: House, api: Api) -> None:
-    await house.publish()
-    server = mcp_client(api.http, house)
+async def test_raw_input_is_sent_as_it_is(app: App, api: Api) -> None:
+    await app.publish()
+    server = mcp_client(api.http, app)
     for raw in (CUSTOM, {"parameters": {"custom": CUSTOM}}):
         assert (await server.post(f"{PATH}/runs", RUN_BODY | {"input": raw}))["run_slug"]
 
 
-async def test_both_forms_of_a_name_start_at_once_and_without_a_version(
-    house: House, api: Api
-) -> None:
-    worker = await house.publish()
-    server = mcp_client(api.http, house)
+async def test_both_forms_of_a_name_start_at_once_and_without_a_version(app: App, api: Api) -> None:
+    worker = await app.publish()
+    server = mcp_client(api.http, app)
     for ref in (worker.id, "owner~reader", quote("owner/reader", safe="")):
         started = await server.post(f"/api/v2/workers/{ref}/runs", RUN_BODY)
         assert re.fullmatch(r"[0-9A-Z]{26}", started.get("run_slug") or started["slug"])
 
 
-async def test_a_batch_reads_the_slug_of_each(house: House, api: Api) -> None:
-    await house.publish()
-    server = mcp_client(api.http, house)
+async def test_a_batch_reads_the_slug_of_each(app: App, api: Api) -> None:
+    await app.publish()
+    server = mcp_client(api.http, app)
     urls = [f"https://{n}.example" for n in range(3)]
     started = [
         await server.post(
@@ -144,11 +142,11 @@ async def test_a_batch_reads_the_slug_of_each(house: House, api: Api) -> None:
     assert len(set(runs)) == 3
 
 
-async def test_pages_are_numbers_of_pages_and_zero_is_the_first(house: House, api: Api) -> None:
-    await house.publish()
-    server = mcp_client(api.http, house)
+async def test_pages_are_numbers_of_pages_and_zero_is_the_first(app: App, api: Api) -> None:
+    await app.publish()
+    server = mcp_client(api.http, app)
     run = (await server.post(f"{PATH}/runs", RUN_BODY))["run_slug"]
-    await house.execute([{"n": n} for n in range(7)])
+    await app.execute([{"n": n} for n in range(7)])
     path = f"/api/v2/worker-runs/{run}/result"
     zero, one, two = [await server.get(f"{path}?offset={n}&limit=5") for n in (0, 1, 2)]
     assert zero == one
@@ -156,55 +154,55 @@ async def test_pages_are_numbers_of_pages_and_zero_is_the_first(house: House, ap
     assert (two["count"], two["page_index"], two["page_size"]) == (7, 2, 5)
 
 
-async def test_a_sync_run_and_an_export(house: House, api: Api) -> None:
-    await house.publish()
-    server = mcp_client(api.http, house)
+async def test_a_sync_run_and_an_export(app: App, api: Api) -> None:
+    await app.publish()
+    server = mcp_client(api.http, app)
     asked = asyncio.create_task(server.post(f"{PATH}/runs", RUN_BODY | {"is_async": False}))
-    while not (leases := await house.begin()):
+    while not (leases := await app.begin()):
         await asyncio.sleep(0.005)
-    await house.push(leases[0], [{"n": 1}])
-    await house.end(leases[0])
+    await app.push(leases[0], [{"n": 1}])
+    await app.end(leases[0])
     data = await asked
     assert (data["run_status"], data["results"]["count"]) == ("succeeded", 1)
     link = await server.get(f"/api/v2/worker-runs/{data['run_slug']}/result/export?format=csv")
     assert link["download_url"].startswith("http://")
 
 
-async def test_a_task_runs_with_the_body_of_a_run(house: House, api: Api) -> None:
-    await house.publish()
-    server = mcp_client(api.http, house)
+async def test_a_task_runs_with_the_body_of_a_run(app: App, api: Api) -> None:
+    await app.publish()
+    server = mcp_client(api.http, app)
     saved = {"worker_id": "owner/reader", "title": "Daily", "input": RUN_BODY["input"]}
     task = (await server.post("/api/v2/worker-tasks", saved))["slug"]
     body = {"is_async": True, "offset": 1, "limit": 20}
     run = (await server.post(f"/api/v2/worker-tasks/{task}/runs", body))["run_slug"]
-    await house.execute([{"n": 1}])
+    await app.execute([{"n": 1}])
     assert (await server.get(f"/api/v2/worker-runs/{run}"))["status"] == "succeeded"
     assert await server("DELETE", f"/api/v2/worker-tasks/{task}") is None
     with pytest.raises(AssertionError, match=r"^\[60001\]"):
         await server.get(f"/api/v2/worker-tasks/{task}")
 
 
-async def test_its_polling_ends_with_every_run(house: House) -> None:
-    await house.publish()
-    async with client(house.app(abort_grace_seconds=0)) as http:
-        server = mcp_client(http, house)
+async def test_its_polling_ends_with_every_run(app: App) -> None:
+    await app.publish()
+    async with client(app.asgi(abort_grace_seconds=0)) as http:
+        server = mcp_client(http, app)
         for outcome, word in (
             (Outcome.SUCCEEDED, "succeeded"),
             (Outcome.TIMEOUT, "failed"),
             (Outcome.ABORTED, "aborted"),
         ):
             run = (await server.post(f"{PATH}/runs", RUN_BODY))["run_slug"]
-            [lease] = await house.begin()
+            [lease] = await app.begin()
             if outcome is Outcome.ABORTED:
                 assert await server.post(f"/api/v2/worker-runs/{run}/abort", {}) is None
-            await house.end(lease, outcome, "said so")
+            await app.end(lease, outcome, "said so")
             detail = await server.get(f"/api/v2/worker-runs/{run}")
             assert (detail["status"], type(detail["err_msg"])) == (word, str)
 
 
-async def test_what_is_looked_at_of_the_catalog(house: House, api: Api) -> None:
-    worker = await house.publish()
-    server = mcp_client(api.http, house)
+async def test_fields_that_are_read_of_the_catalog(app: App, api: Api) -> None:
+    worker = await app.publish()
+    server = mcp_client(api.http, app)
     for path in ("/api/v2/store", "/api/v2/workers"):
         found = await server.get(f"{path}?keyword=reader&offset=1&limit=20")
         assert [each["slug"] for each in found["scraper"]] == [worker.id]

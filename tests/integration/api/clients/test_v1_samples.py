@@ -17,7 +17,7 @@ import pytest
 
 from fyke.model.run import Outcome
 from support.api import Api
-from support.house import House
+from support.app import App
 
 pytestmark = pytest.mark.anyio
 
@@ -27,12 +27,12 @@ ROWS = [{"n": 1, "status": "sold out", "code": 7}, {"n": 2, "count": 9}]
 
 
 class Failed(Exception):
-    """What a sample shows when it gives up."""
+    """The error that a sample shows when it gives up."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """What a sample takes from a page of rows; ``None`` where it does not look."""
+    """The members that a sample takes from a page of rows; ``None`` for those that it ignores."""
 
     count: int
     rows: int | None
@@ -103,7 +103,7 @@ def php_page(answer: httpx2.Response) -> Page:
 
 
 def go_int(value: Any) -> int:
-    """What Go leaves in an ``int``: zero, unless the number is written as a whole one."""
+    """The ``int`` that Go decodes: zero, unless the number is written as a whole one."""
     return value if type(value) is int else 0
 
 
@@ -215,32 +215,32 @@ class Caller:
 
 
 @pytest.fixture(params=SAMPLES)
-def caller(request: pytest.FixtureRequest, house: House, api: Api) -> Caller:
-    return Caller(api, SAMPLES[request.param], house.owner_key)
+def caller(request: pytest.FixtureRequest, app: App, api: Api) -> Caller:
+    return Caller(api, SAMPLES[request.param], app.owner_key)
 
 
-async def test_a_sample_starts_polls_and_reads(house: House, caller: Caller) -> None:
-    worker = await house.publish()
+async def test_a_sample_starts_polls_and_reads(app: App, caller: Caller) -> None:
+    worker = await app.publish()
     for ref in (worker.id, "owner/reader"):
         run = await caller.start(ref)
         assert re.fullmatch(r"[0-9A-HJKMNP-TV-Z]{26}", run)
         assert await caller.status(run) == 1
-        [lease] = await house.begin()
+        [lease] = await app.begin()
         assert await caller.status(run) == 2
-        await house.push(lease, ROWS)
-        await house.end(lease)
+        await app.push(lease, ROWS)
+        await app.end(lease)
         assert await caller.status(run) == 3
         page = await caller.page(run)
         assert page.count == 2
         assert (page.rows in (2, None), page.headers in (4, None)) == (True, True)
 
 
-async def test_a_sample_stops_at_every_end_and_is_told_what_is_wrong(
-    house: House, caller: Caller
+async def test_a_sample_stops_at_every_end_and_learns_what_is_wrong(
+    app: App, caller: Caller
 ) -> None:
-    await house.publish()
+    await app.publish()
     run = await caller.start("owner/reader")
-    await house.execute([], Outcome.EXIT_CODE, 'It said "status":3, and left')
+    await app.execute([], Outcome.EXIT_CODE, 'It said "status":3, and left')
     assert await caller.status(run) == 4  # whatever the reason says
     aborted = await caller.start("owner/reader")
     await caller.post("/api/v1/scraper/abort", {"run_slug": aborted})
@@ -255,9 +255,9 @@ async def test_a_sample_stops_at_every_end_and_is_told_what_is_wrong(
 
 @pytest.mark.parametrize("name", ["PHP", "Java"])
 async def test_a_sample_that_ignores_the_status_finds_the_code(
-    house: House, api: Api, name: str
+    app: App, api: Api, name: str
 ) -> None:
-    caller = Caller(api, SAMPLES[name], house.owner_key)
+    caller = Caller(api, SAMPLES[name], app.owner_key)
     with pytest.raises(Failed):
         await caller.page(NOWHERE)
     text = (await caller.post("/api/v1/run/detail", {"run_slug": NOWHERE})).text

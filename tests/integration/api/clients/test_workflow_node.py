@@ -16,8 +16,8 @@ import pytest
 from fyke.domain.callbacks.payload import payload
 from fyke.model.run import Outcome
 from support.api import Api, client
+from support.app import App
 from support.dialects import ARRAYS, Client, array_of, first_of, n8n, n8n_client
-from support.house import House
 
 pytestmark = pytest.mark.anyio
 
@@ -27,9 +27,9 @@ PATH = "/api/v2/workers/" + quote("owner/reader".replace("/", "~"), safe="")
 FILTERS = ("running", "succeeded", "failed", "aborted")
 
 
-async def test_its_four_headers_are_taken_everywhere(house: House, api: Api) -> None:
-    worker = await house.publish()
-    node = n8n_client(api.http, house.owner_key)
+async def test_its_four_headers_are_taken_everywhere(app: App, api: Api) -> None:
+    worker = await app.publish()
+    node = n8n_client(api.http, app.owner_key)
     for path in (
         "/api/v2/users/account",
         "/api/v2/store?offset=1&limit=100",
@@ -40,36 +40,36 @@ async def test_its_four_headers_are_taken_everywhere(house: House, api: Api) -> 
     assert (await node.get(f"/api/v2/workers/{worker.id}"))["slug"] == worker.id
 
 
-async def test_a_credential_is_tried_by_its_account(house: House, api: Api) -> None:
+async def test_a_credential_is_tried_by_its_account(app: App, api: Api) -> None:
     async def tried(**headers: str) -> tuple[int, int]:
         answer = await api.http.get("/api/v2/users/account", headers=headers)
         return answer.status_code, answer.json()["code"]
 
-    good, bad = house.owner_key, "scraper_api_01KJXSR49GEMBEZZ5FZDPVNBWK"
+    good, bad = app.owner_key, "scraper_api_01KJXSR49GEMBEZZ5FZDPVNBWK"
     both = {"api-key": good, "authorization": f"Bearer {good}"}
     assert await tried(**both) == (200, 0)
     assert await tried(**{"api-key": bad, "authorization": f"Bearer {bad}"}) == (401, 12002)
     assert await tried() == (401, 12001)
 
 
-async def test_an_error_brings_message_details_and_request(house: House, api: Api) -> None:
-    await house.publish()
-    node = n8n_client(api.http, house.owner_key)
+async def test_an_error_brings_message_details_and_request(app: App, api: Api) -> None:
+    await app.publish()
+    node = n8n_client(api.http, app.owner_key)
     with pytest.raises(AssertionError, match=r"urls.* \[.*urls.*\] \w{26}$"):
         await node.post(f"{PATH}/runs", {"input": {"parameters": {"custom": {}}}})
     with pytest.raises(AssertionError, match=r"^worker does not exist None \w{26}$"):
         await node.get("/api/v2/workers/owner~nobody")
 
 
-async def test_its_retries_get_through_a_limit(house: House) -> None:
+async def test_its_retries_get_through_a_limit(app: App) -> None:
     """GET only, at 429 and from 500 on, five times in all; its seconds are shortened here."""
-    async with client(house.app(rate_limit=5, rate_burst=1)) as http:
+    async with client(app.asgi(rate_limit=5, rate_burst=1)) as http:
         seen: list[int] = []
 
         async def get(path: str) -> Any:
             answer: httpx2.Response
             for attempt in range(5):
-                headers = {"api-key": house.owner_key}
+                headers = {"api-key": app.owner_key}
                 answer = await http.get(path, headers=headers)
                 seen.append(answer.status_code)
                 if answer.status_code != 429 and answer.status_code < 500:
@@ -84,9 +84,9 @@ async def test_its_retries_get_through_a_limit(house: House) -> None:
     assert seen[-1] == 200
 
 
-async def test_the_worker_picker_finds_workers_under_list(house: House, api: Api) -> None:
-    worker = await house.publish()
-    node = n8n_client(api.http, house.owner_key)
+async def test_the_worker_picker_finds_workers_under_list(app: App, api: Api) -> None:
+    worker = await app.publish()
+    node = n8n_client(api.http, app.owner_key)
     for path in ("/api/v2/workers", "/api/v2/store"):
         [found] = array_of(await node.get(f"{path}?offset=1&limit=100&keyword=read"))
         picked = first_of(found, "path", "slug", "worker_id", "id")
@@ -97,11 +97,9 @@ async def test_the_worker_picker_finds_workers_under_list(house: House, api: Api
         assert (await node.get(f"/api/v2/workers/{ref}"))["slug"] == worker.id
 
 
-async def test_no_answer_has_another_array_where_it_looks_for_entries(
-    house: House, api: Api
-) -> None:
-    await house.publish()
-    node = n8n_client(api.http, house.owner_key)
+async def test_no_answer_has_another_array_where_it_looks_for_entries(app: App, api: Api) -> None:
+    await app.publish()
+    node = n8n_client(api.http, app.owner_key)
     for path in ("/api/v2/workers", "/api/v2/store"):
         data = await node.get(path)
         arrays = [name for name in ARRAYS if isinstance(data.get(name), list)]
@@ -114,9 +112,9 @@ async def test_no_answer_has_another_array_where_it_looks_for_entries(
         assert array_of(data)[0]["queue_ref"] == ref
 
 
-async def test_the_task_picker_and_a_run_of_what_was_picked(house: House, api: Api) -> None:
-    worker = await house.publish()
-    node = n8n_client(api.http, house.owner_key)
+async def test_the_task_picker_and_a_run_of_what_was_picked(app: App, api: Api) -> None:
+    worker = await app.publish()
+    node = n8n_client(api.http, app.owner_key)
     body = {"worker_id": "owner~reader", "title": "Daily", "input": INPUT}
     made = (await node.post("/api/v2/worker-tasks", body))["slug"]
     query = f"offset=1&limit=100&worker_id={worker.id}"
@@ -124,14 +122,14 @@ async def test_the_task_picker_and_a_run_of_what_was_picked(house: House, api: A
     task = first_of(found, "worker_task_id", "task_id", "slug", "id")
     assert (task, found["title"]) == (made, "Daily")
     run = (await node.post(f"/api/v2/worker-tasks/{task}/runs", {"is_async": True}))["run_slug"]
-    await house.execute([{"n": 1}])
+    await app.execute([{"n": 1}])
     [listed] = array_of(await node.get("/api/v2/worker-runs?offset=1&limit=100"))
     assert first_of(listed, "run_id", "run_slug", "id") == run
 
 
-async def test_return_all_stops_at_a_short_page(house: House, api: Api) -> None:
-    worker = await house.publish()
-    node = n8n_client(api.http, house.owner_key)
+async def test_return_all_stops_at_a_short_page(app: App, api: Api) -> None:
+    worker = await app.publish()
+    node = n8n_client(api.http, app.owner_key)
     runs = [
         (await node.post(f"/api/v2/workers/{worker.id}/runs", {"input": INPUT}))["run_slug"]
         for _ in range(3)
@@ -145,50 +143,50 @@ async def test_return_all_stops_at_a_short_page(house: House, api: Api) -> None:
     assert seen == runs[::-1]
 
 
-async def test_it_sends_no_body_where_there_is_none(house: House, api: Api) -> None:
+async def test_it_sends_no_body_where_there_is_none(app: App, api: Api) -> None:
     """The type of a body is named all the same, in each of its requests."""
-    await house.publish()
-    await house.publish("simple", schema={"description": "", "properties": []})
-    node = n8n_client(api.http, house.owner_key)
+    await app.publish()
+    await app.publish("simple", schema={"description": "", "properties": []})
+    node = n8n_client(api.http, app.owner_key)
     run = (await node("POST", "/api/v2/workers/owner~simple/runs"))["run_slug"]
     assert (await node("POST", f"/api/v2/worker-runs/{run}/rerun"))["run_slug"]
     await node("POST", f"/api/v2/worker-runs/{run}/abort")
 
 
-async def test_a_finished_sync_answer_is_final_and_has_the_rows(house: House, api: Api) -> None:
-    await house.publish()
-    node = n8n_client(api.http, house.owner_key)
+async def test_a_finished_sync_answer_is_final_and_has_the_rows(app: App, api: Api) -> None:
+    await app.publish()
+    node = n8n_client(api.http, app.owner_key)
     body = {"input": INPUT, "is_async": False, "offset": 1, "limit": 20}
     asked = asyncio.create_task(node.post(f"{PATH}/runs", body))
-    while not (leases := await house.begin()):
+    while not (leases := await app.begin()):
         await asyncio.sleep(0.005)
-    await house.push(leases[0], [{"n": 1}])
-    await house.end(leases[0])
+    await app.push(leases[0], [{"n": 1}])
+    await app.end(leases[0])
     data = await asked
     assert data["run_status"] == "succeeded"
     assert not [name for name in ARRAYS if isinstance(data.get(name), list)]
     assert array_of(data["results"])[0]["n"] == 1
 
 
-async def test_its_polling_ends_with_every_run(house: House) -> None:
-    await house.publish()
-    async with client(house.app(abort_grace_seconds=0)) as http:
-        node = n8n_client(http, house.owner_key)
+async def test_its_polling_ends_with_every_run(app: App) -> None:
+    await app.publish()
+    async with client(app.asgi(abort_grace_seconds=0)) as http:
+        node = n8n_client(http, app.owner_key)
         for outcome in (Outcome.SUCCEEDED, Outcome.TIMEOUT, Outcome.ABORTED):
             run = (await node.post(f"{PATH}/runs", {"input": INPUT}))["run_slug"]
-            [lease] = await house.begin()
+            [lease] = await app.begin()
             if outcome is Outcome.ABORTED:
                 await node("POST", f"/api/v2/worker-runs/{run}/abort")
-            await house.end(lease, outcome, "said so")
+            await app.end(lease, outcome, "said so")
             detail = await node.get(f"/api/v2/worker-runs/{run}")
             assert first_of(detail, "run_status", "status") in ("succeeded", "failed", "aborted")
 
 
-async def test_the_workflows_fetch_a_file_without_a_key(house: House, api: Api) -> None:
-    await house.publish()
-    node = n8n_client(api.http, house.owner_key)
+async def test_the_workflows_fetch_a_file_without_a_key(app: App, api: Api) -> None:
+    await app.publish()
+    node = n8n_client(api.http, app.owner_key)
     run = (await node.post(f"{PATH}/runs", {"input": INPUT}))["run_slug"]
-    await house.execute([{"n": 1}])
+    await app.execute([{"n": 1}])
     for path in ("last/export", f"{run}/result/export"):
         for name, begins in (("xlsx", b"PK"), ("csv", b"n"), ("json", b"[")):
             link = await node.get(f"/api/v2/worker-runs/{path}?format={name}")
@@ -201,11 +199,11 @@ async def test_the_workflows_fetch_a_file_without_a_key(house: House, api: Api) 
 
 
 def triggered(body: bytes, wanted: tuple[str, ...] = FILTERS) -> dict[str, Any] | None:
-    """What a callback starts: nothing without its two fields, nothing for another status."""
-    told: dict[str, Any] = json.loads(body)
-    if not told.get("run_slug") or not told.get("run_status"):
+    """Return what a callback triggers: an error without its two fields, None for another status."""
+    payload: dict[str, Any] = json.loads(body)
+    if not payload.get("run_slug") or not payload.get("run_status"):
         raise AssertionError("refused")
-    return told if told["run_status"] in wanted else None
+    return payload if payload["run_status"] in wanted else None
 
 
 @pytest.mark.parametrize(
@@ -213,26 +211,26 @@ def triggered(body: bytes, wanted: tuple[str, ...] = FILTERS) -> dict[str, Any] 
     [(Outcome.SUCCEEDED, "succeeded"), (Outcome.TIMEOUT, "failed"), (Outcome.ABORTED, "aborted")],
 )
 async def test_the_trigger_takes_what_is_sent_at_each_end(
-    house: House, api: Api, outcome: Outcome, word: str
+    app: App, api: Api, outcome: Outcome, word: str
 ) -> None:
-    await house.publish()
-    node = n8n_client(api.http, house.owner_key)
+    await app.publish()
+    node = n8n_client(api.http, app.owner_key)
     url = {"callback_url": "https://hooks.example/webhook/x"}
     run = (await node.post(f"{PATH}/runs", {"input": INPUT} | url))["run_slug"]
-    [lease] = await house.begin()
-    await house.push(lease, [{"n": 1}, {"n": 2}])
+    [lease] = await app.begin()
+    await app.push(lease, [{"n": 1}, {"n": 2}])
     if outcome is Outcome.ABORTED:
         await node("POST", f"/api/v2/worker-runs/{run}/abort")
-    await house.end(lease, outcome)
-    stored = await house.storage.read(lambda tx: tx.runs.get(run))
+    await app.end(lease, outcome)
+    stored = await app.storage.read(lambda tx: tx.runs.get(run))
     assert stored is not None
     body = json.dumps(payload(stored)).encode()
-    told = triggered(body)
-    assert told is not None
-    assert (told["run_slug"], told["run_status"]) == (run, word)
+    callback = triggered(body)
+    assert callback is not None
+    assert (callback["run_slug"], callback["run_status"]) == (run, word)
     only = triggered(body, ("succeeded",))
     assert (only is not None) == (word == "succeeded")
     # the official workflow goes on with the run's id and reads its rows
-    reader = Client(api.http, {"authorization": f"Bearer {house.owner_key}"}, n8n)
-    rows = await reader.get(f"/api/v2/worker-runs/{told['run_id']}/result?offset=1&limit=100")
-    assert rows["count"] == told["result_count"]
+    reader = Client(api.http, {"authorization": f"Bearer {app.owner_key}"}, n8n)
+    rows = await reader.get(f"/api/v2/worker-runs/{callback['run_id']}/result?offset=1&limit=100")
+    assert rows["count"] == callback["result_count"]

@@ -1,4 +1,4 @@
-"""Regions, lists of workers and what one worker tells: every answer in full."""
+"""Regions, lists of workers and the detail of one worker: every answer in full."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fyke.wire import v1
 from fyke.wire.v2 import workers as answers
 from support.answers import reads_as
 from support.api import Api, fails
-from support.house import SCHEMA, House
+from support.app import SCHEMA, App
 
 pytestmark = pytest.mark.anyio
 
@@ -63,11 +63,11 @@ async def test_regions(api: Api, query: str) -> None:
 # --- lists ---------------------------------------------------------------------------------
 
 
-async def test_the_store_is_open_and_paged(house: House, api: Api) -> None:
-    made = [await house.publish(name) for name in ("one", "two", "three")]
-    hidden = await house.publish("hidden", public=False)
+async def test_the_store_is_open_and_paged(app: App, api: Api) -> None:
+    made = [await app.publish(name) for name in ("one", "two", "three")]
+    hidden = await app.publish("hidden", public=False)
     newest = [made[2], made[1], made[0]]
-    for key in (None, BAD_KEY, house.other_key):
+    for key in (None, BAD_KEY, app.other_key):
         answer = await api.get(STORE, key=key)
         assert data_of(answers.CatalogPage, answer) == listed(*newest)
     mine = data_of(answers.CatalogPage, await api.get(STORE))
@@ -85,8 +85,8 @@ async def test_the_store_is_open_and_paged(house: House, api: Api) -> None:
     assert clamped.json()["data"] == listed(*newest, size=100)
 
 
-async def test_a_keyword_is_looked_for_in_slug_path_and_title(house: House, api: Api) -> None:
-    worker, other = await house.publish("prices"), await house.publish("books")
+async def test_a_keyword_is_looked_for_in_slug_path_and_title(app: App, api: Api) -> None:
+    worker, other = await app.publish("prices"), await app.publish("books")
     for keyword in (worker.id, "owner/prices", "owner~prices", "PRICES", " the prices "):
         answer = await api.get(STORE, key=None, params={"keyword": keyword})
         assert answer.json()["data"] == listed(worker), keyword
@@ -96,14 +96,14 @@ async def test_a_keyword_is_looked_for_in_slug_path_and_title(house: House, api:
     assert nothing.json()["data"] == listed()
 
 
-async def test_ones_own_workers(house: House, api: Api) -> None:
-    public, private = await house.publish("one"), await house.publish("two", public=False)
-    foreign = await house.publish("three", caller=house.other)
-    bare = await house.publish("bare")
-    await house.withdraw(bare, "v1.0.1")
+async def test_ones_own_workers(app: App, api: Api) -> None:
+    public, private = await app.publish("one"), await app.publish("two", public=False)
+    foreign = await app.publish("three", caller=app.other)
+    bare = await app.publish("bare")
+    await app.withdraw(bare, "v1.0.1")
     found = data_of(answers.CatalogPage, await api.get(WORKERS))
     assert found == listed(bare, private, public)
-    theirs = await api.get(WORKERS, key=house.other_key)
+    theirs = await api.get(WORKERS, key=app.other_key)
     assert theirs.json()["data"] == listed(foreign)
     some = await api.get(f"{WORKERS}?keyword=owner~one&limit=5")
     assert some.json()["data"] == listed(public, size=5)
@@ -149,8 +149,8 @@ def detail_of(worker: Worker) -> dict[str, Any]:
 
 @pytest.mark.parametrize("form", ["{id}", "owner~reader", "owner%7Ereader", "owner/reader",
                                   "owner%2Freader"])  # fmt: skip
-async def test_a_worker_by_every_reference(house: House, api: Api, form: str) -> None:
-    worker = await house.publish()
+async def test_a_worker_by_every_reference(app: App, api: Api, form: str) -> None:
+    worker = await app.publish()
     path = f"{WORKERS}/{form.format(id=worker.id)}"
     assert data_of(answers.WorkerContract, await api.get(path)) == detail_of(worker)
     schema = await api.get(f"{path}/input-schema", key=None)
@@ -166,37 +166,37 @@ async def test_a_worker_by_every_reference(house: House, api: Api, form: str) ->
     }
 
 
-async def test_the_schema_is_what_was_published_digit_for_digit(house: House, api: Api) -> None:
+async def test_the_schema_is_what_was_published_digit_for_digit(app: App, api: Api) -> None:
     properties = [{"name": "n", "type": "integer", "default": 2**70}]
-    worker = await house.publish(schema={"properties": properties, "zz": 1, "a": [None]})
+    worker = await app.publish(schema={"properties": properties, "zz": 1, "a": [None]})
     answer = await api.get(f"{WORKERS}/{worker.id}/input-schema", key=None)
     assert str(2**70) in answer.text
     assert list(answer.json()["data"]["input_schema"]) == ["properties", "zz", "a"]
 
 
-async def test_a_private_worker_is_not_there_for_others(house: House, api: Api) -> None:
-    worker = await house.publish(public=False)
+async def test_a_private_worker_is_not_there_for_others(app: App, api: Api) -> None:
+    worker = await app.publish(public=False)
     for ref in (worker.id, "owner~reader"):
         for tail in ("", "/input-schema", "/internal"):
             path = f"{WORKERS}/{ref}{tail}"
             assert (await api.get(path)).status_code == 200
-            foreign = fails(await api.get(path, key=house.other_key), 404, 50001)
-            nowhere = await api.get(f"{WORKERS}/{NOWHERE}{tail}", key=house.other_key)
+            foreign = fails(await api.get(path, key=app.other_key), 404, 50001)
+            nowhere = await api.get(f"{WORKERS}/{NOWHERE}{tail}", key=app.other_key)
             assert foreign | {"request_id": ""} == nowhere.json() | {"request_id": ""}
             if ref != worker.id:  # by slug see test_private_workers.py
                 fails(await api.get(path, key=None), *((404, 50001) if tail else (401, 12001)))
 
 
 @pytest.mark.parametrize("ref", [NOWHERE, "owner~nothing", "reader", "a~b~c", "x" * 500])
-async def test_a_worker_that_is_not_there(house: House, api: Api, ref: str) -> None:
-    await house.publish()
+async def test_a_worker_that_is_not_there(app: App, api: Api, ref: str) -> None:
+    await app.publish()
     for tail in ("/input-schema", "/internal"):
         fails(await api.get(f"{WORKERS}/{ref}{tail}", key=None), 404, 50001)
 
 
-async def test_a_worker_without_a_version(house: House, api: Api) -> None:
-    worker = await house.publish()
-    await house.withdraw(worker, "v1.0.1")
+async def test_a_worker_without_a_version(app: App, api: Api) -> None:
+    worker = await app.publish()
+    await app.withdraw(worker, "v1.0.1")
     for tail in ("", "/input-schema"):
         fails(await api.get(f"{WORKERS}/{worker.id}{tail}"), 400, 50003, "no version is published")
     page = await api.get(f"{WORKERS}/{worker.id}/internal", key=None)

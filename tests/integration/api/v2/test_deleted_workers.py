@@ -9,7 +9,7 @@ import pytest
 from fyke.model.account import Role
 from fyke.model.worker import Worker
 from support.api import Api, fails, start_body
-from support.house import House
+from support.app import App
 
 from .test_catalog import WORKERS
 
@@ -22,15 +22,15 @@ async def delete(api: Api, ref: str, **more: Any) -> Any:
     return await api.send("DELETE", f"{OWN}/{ref}", **more)
 
 
-async def finished_run(house: House, api: Api, worker: Worker) -> str:
+async def finished_run(app: App, api: Api, worker: Worker) -> str:
     run = await api.ok("/api/v1/scraper/run", start_body(worker.id))
-    await house.execute([{"n": 1}], log=["hello"])
+    await app.execute([{"n": 1}], log=["hello"])
     return str(run["run_slug"])
 
 
-async def test_nothing_starts_of_it_any_more(house: House, api: Api) -> None:
-    worker = await house.publish()
-    run = await finished_run(house, api, worker)
+async def test_nothing_starts_of_it_any_more(app: App, api: Api) -> None:
+    worker = await app.publish()
+    run = await finished_run(app, api, worker)
     saved = {"worker_id": worker.id, "title": "Daily", "input": start_body(worker.id)["input"]}
     task = (await api.ok("/api/v2/worker-tasks", saved))["slug"]
     assert (await delete(api, worker.id)).json()["data"] == {"ended_runs": 0}
@@ -59,9 +59,9 @@ async def test_nothing_starts_of_it_any_more(house: House, api: Api) -> None:
         assert (await api.get(path)).json()["data"]["count"] == 0
 
 
-async def test_its_runs_stay_readable(house: House, api: Api) -> None:
-    worker = await house.publish()
-    run = await finished_run(house, api, worker)
+async def test_its_runs_stay_readable(app: App, api: Api) -> None:
+    worker = await app.publish()
+    run = await finished_run(app, api, worker)
     before = await api.ok("/api/v1/run/detail", {"run_slug": run})
     await delete(api, "owner~reader")
     assert await api.ok("/api/v1/run/detail", {"run_slug": run}) == before
@@ -82,8 +82,8 @@ async def test_its_runs_stay_readable(house: House, api: Api) -> None:
     fails(await api.post(f"{WORKERS}/{worker.id}/runs/last/rerun"), 404, 50001)
 
 
-async def test_its_tasks_are_found_by_its_id(house: House, api: Api) -> None:
-    worker, kept = await house.publish(), await house.publish("kept")
+async def test_its_tasks_are_found_by_its_id(app: App, api: Api) -> None:
+    worker, kept = await app.publish(), await app.publish("kept")
     saved = {"title": "Daily", "input": start_body(worker.id)["input"]}
     tasks = {
         made.id: (await api.ok("/api/v2/worker-tasks", saved | {"worker_id": made.id}))["slug"]
@@ -95,30 +95,30 @@ async def test_its_tasks_are_found_by_its_id(house: House, api: Api) -> None:
         assert [task["slug"] for task in listed.json()["data"]["list"]] == found
 
 
-async def test_what_waits_fails_and_what_runs_goes_on(house: House, api: Api) -> None:
-    worker = await house.publish()
+async def test_waiting_runs_fail_and_running_ones_go_on(app: App, api: Api) -> None:
+    worker = await app.publish()
     body = start_body(worker.id, callback_url="https://hooks.example/x")
     running = (await api.ok("/api/v1/scraper/run", body))["run_slug"]
-    leases = await house.begin()
+    leases = await app.begin()
     waiting = [(await api.ok("/api/v1/scraper/run", body))["run_slug"] for _ in range(3)]
     assert (await delete(api, worker.id)).json()["data"] == {"ended_runs": 3}
     for run in waiting:
         detail = await api.ok("/api/v1/run/detail", {"run_slug": run})
         assert (detail["status"], detail["usage"]) == (4, "0")
         assert detail["err_msg"].startswith("Worker version unavailable: the Worker was deleted")
-        told = (await api.get(f"/api/fyke/runs/{run}/deliveries")).json()["data"]["list"]
-        assert [delivery["state"] for delivery in told] == ["pending"]
+        deliveries = (await api.get(f"/api/fyke/runs/{run}/deliveries")).json()["data"]["list"]
+        assert [delivery["state"] for delivery in deliveries] == ["pending"]
     for lease in leases:
-        await house.end(lease)
+        await app.end(lease)
     assert (await api.ok("/api/v1/run/detail", {"run_slug": running}))["status"] == 3
-    assert await house.lease() == []
+    assert await app.lease() == []
 
 
-async def test_the_name_is_free_for_another_worker(house: House, api: Api) -> None:
-    old = await house.publish()
-    run = await finished_run(house, api, old)
+async def test_the_name_is_free_for_another_worker(app: App, api: Api) -> None:
+    old = await app.publish()
+    run = await finished_run(app, api, old)
     await delete(api, old.id)
-    young = await house.publish(main="print('again')\n")
+    young = await app.publish(main="print('again')\n")
     assert (young.path, young.latest) == (old.path, "v1.0.1")
     assert young.id != old.id
     detail = (await api.get(f"{WORKERS}/owner~reader")).json()["data"]
@@ -129,18 +129,16 @@ async def test_the_name_is_free_for_another_worker(house: House, api: Api) -> No
     fails(await api.get(f"{WORKERS}/{young.id}"), 404, 50001)
 
 
-async def test_only_the_owner_deletes_and_twice_is_once(house: House, api: Api) -> None:
-    public = await house.publish("shown")
-    hidden = await house.publish("hidden", public=False)
-    fails(await delete(api, public.id, key=house.other_key), 401, 4010, "only the owner")
-    fails(await delete(api, hidden.id, key=house.other_key), 404, 50001)
+async def test_only_the_owner_deletes_and_twice_is_once(app: App, api: Api) -> None:
+    public = await app.publish("shown")
+    hidden = await app.publish("hidden", public=False)
+    fails(await delete(api, public.id, key=app.other_key), 401, 4010, "only the owner")
+    fails(await delete(api, hidden.id, key=app.other_key), 404, 50001)
     fails(await delete(api, "owner~nothing"), 404, 50001)
-    viewer = house.owner.__class__(
-        house.owner.account_id, "owner", False, "u", "k", role=Role.VIEWER
-    )
+    viewer = app.owner.__class__(app.owner.account_id, "owner", False, "u", "k", role=Role.VIEWER)
     with pytest.raises(Exception, match="viewer"):
-        await house.services.removal.delete(viewer, public.id)
+        await app.services.removal.delete(viewer, public.id)
     for _ in range(2):
         assert (await delete(api, public.id)).json()["data"] == {"ended_runs": 0}
     fails(await delete(api, "owner~shown"), 404, 50001)  # a name no longer leads to it
-    fails(await delete(api, public.id, key=house.other_key), 404, 50001)
+    fails(await delete(api, public.id, key=app.other_key), 404, 50001)

@@ -15,7 +15,7 @@ from fyke.kit.clock import SystemClock
 from fyke.kit.ids import run_number
 from fyke.model.run import Outcome
 from support.api import client, fails, start_body
-from support.house import House
+from support.app import App
 from support.served import serving
 from support.streams import StreamReader
 
@@ -29,12 +29,12 @@ def no_last_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fyke.domain.runs.stream.LAST_LINE_MS", 0)
 
 
-async def started(house: House) -> str:
+async def started(app: App) -> str:
     """A run of two subtasks, waiting."""
-    worker = await house.publish()
-    async with client(house.app()) as http:
+    worker = await app.publish()
+    async with client(app.asgi()) as http:
         answer = await http.post(
-            "/api/v1/scraper/run", json=start_body(worker.id), headers={"api-key": house.owner_key}
+            "/api/v1/scraper/run", json=start_body(worker.id), headers={"api-key": app.owner_key}
         )
     return str(answer.json()["data"]["run_slug"])
 
@@ -43,22 +43,22 @@ def numbered(first: int, count: int) -> list[dict[str, Any]]:
     return [{"n": n} for n in range(first, first + count)]
 
 
-async def test_a_run_is_told_from_its_beginning_to_its_end(house: House) -> None:
-    run = await started(house)
-    async with serving(house) as url, asyncio.timeout(FOREVER):
-        reader = StreamReader(url, house.owner_key, run)
+async def test_a_run_is_streamed_from_start_to_end(app: App) -> None:
+    run = await started(app)
+    async with serving(app) as url, asyncio.timeout(FOREVER):
+        reader = StreamReader(url, app.owner_key, run)
         reading = asyncio.create_task(reader.read())
         while not reader.events:
             await asyncio.sleep(0.005)
-        leases = await house.begin()
+        leases = await app.begin()
         while "running" not in reader.statuses:
             await asyncio.sleep(0.005)
-        await house.push(leases[0], numbered(1, 3), log=["one", "two"])
+        await app.push(leases[0], numbered(1, 3), log=["one", "two"])
         while len(reader.rows) < 3:
             await asyncio.sleep(0.005)
-        await house.push(leases[1], numbered(4, 2))
+        await app.push(leases[1], numbered(4, 2))
         for lease in leases:
-            await house.end(lease)
+            await app.end(lease)
         await reading
     assert reader.statuses == ["ready", "running", "succeeded"]
     assert reader.rows == [(n, n) for n in range(1, 6)]
@@ -70,33 +70,33 @@ async def test_a_run_is_told_from_its_beginning_to_its_end(house: House) -> None
 
 
 async def test_the_line_that_is_written_after_the_end_comes_before_it(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fyke.domain.runs.stream.LAST_LINE_MS", 60_000)
-    run = await started(house)
-    leases = await house.begin()
-    await house.push(leases[0], [], log=["one"])
+    run = await started(app)
+    leases = await app.begin()
+    await app.push(leases[0], [], log=["one"])
     for lease in leases:
-        await house.end(lease)
-    async with serving(house) as url, asyncio.timeout(FOREVER):
-        reader = StreamReader(url, house.owner_key, run)
+        await app.end(lease)
+    async with serving(app) as url, asyncio.timeout(FOREVER):
+        reader = StreamReader(url, app.owner_key, run)
         reading = asyncio.create_task(reader.read())
         while len(reader.events) < 2:
             await asyncio.sleep(0.005)
         assert not reading.done()
         created = leases[0].run.created_at
         await Intake(
-            house.results, SystemClock(), lambda run: house.bell.notify(output_topic(run))
+            app.results, SystemClock(), lambda run: app.signals.notify(output_topic(run))
         ).say(run, run_number(created), "All subtasks have completed execution!")
         await reading
     assert [event.kind for event in reader.events] == ["status", "log", "log", "end"]
 
 
-async def test_an_ended_run_is_told_at_once_and_then_there_is_no_more(house: House) -> None:
-    run = await started(house)
-    await house.execute(numbered(1, 450), log=[f"line {n}" for n in range(450)])
-    async with serving(house) as url, asyncio.timeout(FOREVER):
-        reader = StreamReader(url, house.owner_key, run)
+async def test_an_ended_run_is_streamed_at_once_and_the_stream_ends(app: App) -> None:
+    run = await started(app)
+    await app.execute(numbered(1, 450), log=[f"line {n}" for n in range(450)])
+    async with serving(app) as url, asyncio.timeout(FOREVER):
+        reader = StreamReader(url, app.owner_key, run)
         await reader.read()
         assert [n for _, n in reader.rows] == list(range(1, 451))
         assert [text for _, text in reader.log] == [f"line {n}" for n in range(450)]
@@ -105,32 +105,32 @@ async def test_an_ended_run_is_told_at_once_and_then_there_is_no_more(house: Hou
         async with httpx2.AsyncClient(base_url=url) as http:
             answer = await http.get(
                 f"/api/v2/worker-runs/{run}/events",
-                headers={"api-key": house.owner_key, "last-event-id": reader.last_id},
+                headers={"api-key": app.owner_key, "last-event-id": reader.last_id},
             )
         assert (answer.status_code, answer.content) == (204, b"")
 
 
 async def test_dropped_connections_and_restarted_servers_lose_and_double_nothing(
-    house: House,
+    app: App,
 ) -> None:
-    run = await started(house)
+    run = await started(app)
     dice = random.Random(3)
-    leases = await house.begin()
+    leases = await app.begin()
 
     async def push_all() -> None:
         for first in range(1, 2001, 20):
             lines = [f"line {n}" for n in range(first, first + 20)]
-            await house.push(leases[first % 2], numbered(first, 20), log=lines)
+            await app.push(leases[first % 2], numbered(first, 20), log=lines)
             await asyncio.sleep(0.002)
         for lease in leases:
-            await house.end(lease)
+            await app.end(lease)
 
-    reader = StreamReader("", house.owner_key, run)
+    reader = StreamReader("", app.owner_key, run)
     pushing = asyncio.create_task(push_all())
     connections = 0
     async with asyncio.timeout(FOREVER):
         while not reader.of("end"):
-            async with serving(house) as reader.base_url:
+            async with serving(app) as reader.base_url:
                 for _ in range(3):  # dropped three times, then the server goes
                     connections += 1
                     await reader.read(events=dice.randint(1, 6))
@@ -143,58 +143,58 @@ async def test_dropped_connections_and_restarted_servers_lose_and_double_nothing
     assert reader.statuses in (["running", "succeeded"], ["running"])
 
 
-async def test_only_what_was_asked_for_comes(house: House) -> None:
-    run = await started(house)
-    await house.execute(numbered(1, 2), log=["one"])
-    async with serving(house) as url, asyncio.timeout(FOREVER):
+async def test_only_what_was_asked_for_comes(app: App) -> None:
+    run = await started(app)
+    await app.execute(numbered(1, 2), log=["one"])
+    async with serving(app) as url, asyncio.timeout(FOREVER):
         for kinds in ("status", "log", "rows", "rows, status"):
-            reader = StreamReader(url, house.owner_key, run)
+            reader = StreamReader(url, app.owner_key, run)
             await reader.read(kinds=kinds)
             wanted = {word.strip() for word in kinds.split(",")}
             assert {event.kind for event in reader.events} == wanted | {"end"}
 
 
-async def test_an_aborted_run_ends_as_aborted(house: House) -> None:
-    run = await started(house)
-    leases = await house.begin()
-    async with serving(house) as url, asyncio.timeout(FOREVER):
-        reader = StreamReader(url, house.owner_key, run)
+async def test_an_aborted_run_ends_as_aborted(app: App) -> None:
+    run = await started(app)
+    leases = await app.begin()
+    async with serving(app) as url, asyncio.timeout(FOREVER):
+        reader = StreamReader(url, app.owner_key, run)
         reading = asyncio.create_task(reader.read())
         while not reader.events:
             await asyncio.sleep(0.005)
-        await house.services.runs.abort(house.owner, run)
+        await app.services.runs.abort(app.owner, run)
         for lease in leases:
-            await house.end(lease, Outcome.ABORTED)
+            await app.end(lease, Outcome.ABORTED)
         await reading
     assert reader.events[-1].data["status"] == "aborted"
 
 
-async def test_a_deleted_run_ends_its_streams_without_an_end(house: House) -> None:
-    run = await started(house)
-    await house.begin()
-    async with serving(house) as url, asyncio.timeout(FOREVER):
-        reader = StreamReader(url, house.owner_key, run)
+async def test_a_deleted_run_ends_its_streams_without_an_end(app: App) -> None:
+    run = await started(app)
+    await app.begin()
+    async with serving(app) as url, asyncio.timeout(FOREVER):
+        reader = StreamReader(url, app.owner_key, run)
         reading = asyncio.create_task(reader.read())
         while not reader.events:
             await asyncio.sleep(0.005)
-        await house.services.runs.forget(run)
-        house.bell.notify(f"run:{run}")
+        await app.services.runs.forget(run)
+        app.signals.notify(f"run:{run}")
         await reading
         assert not reader.of("end")
 
 
-async def test_what_is_asked_wrongly_is_said_before_the_stream_begins(house: House) -> None:
-    run = await started(house)
+async def test_invalid_parameters_are_refused_before_the_stream_starts(app: App) -> None:
+    run = await started(app)
     path = f"/api/v2/worker-runs/{run}/events"
-    async with client(house.app()) as http:
+    async with client(app.asgi()) as http:
 
-        async def get(path: str, key: str = house.owner_key, **headers: str) -> Any:
+        async def get(path: str, key: str = app.owner_key, **headers: str) -> Any:
             return await http.get(path, headers={"api-key": key, **headers})
 
         fails(await get(f"{path}?kinds=status,cats"), 422, 11000, "kinds", "status, log, rows")
         fails(await get(f"{path}?last_event_id=7"), 422, 11000, "Last-Event-ID")
         fails(await get(path, **{"last-event-id": "1.2.sleeping"}), 422, 11000, "Last-Event-ID")
-        foreign = await get(path, key=house.other_key)
+        foreign = await get(path, key=app.other_key)
         nowhere = await get("/api/v2/worker-runs/01HFXXXXXXXXXXXXXXXXXXXXXX/events")
         fails(foreign, 404, 70001)
         fails(nowhere, 404, 70001)
@@ -202,23 +202,23 @@ async def test_what_is_asked_wrongly_is_said_before_the_stream_begins(house: Hou
 
 
 async def test_streams_per_key_are_limited_and_free_again_when_a_client_leaves(
-    house: House,
+    app: App,
 ) -> None:
-    run = await started(house)
-    async with serving(house) as url, asyncio.timeout(FOREVER):
-        readers = [StreamReader(url, house.owner_key, run) for _ in range(16)]
+    run = await started(app)
+    async with serving(app) as url, asyncio.timeout(FOREVER):
+        readers = [StreamReader(url, app.owner_key, run) for _ in range(16)]
         reading = [asyncio.create_task(reader.read()) for reader in readers]
         while not all(reader.events for reader in readers):
             await asyncio.sleep(0.005)
         async with httpx2.AsyncClient(base_url=url) as http:
-            path, headers = f"/api/v2/worker-runs/{run}/events", {"api-key": house.owner_key}
+            path, headers = f"/api/v2/worker-runs/{run}/events", {"api-key": app.owner_key}
             answer = await http.get(path, headers=headers)
             fails(answer, 429, 13000, "at most 16 event streams per key")
             assert answer.headers["retry-after"] == "5"
         for task in reading:
             task.cancel()
         await asyncio.gather(*reading, return_exceptions=True)
-        again = StreamReader(url, house.owner_key, run)
+        again = StreamReader(url, app.owner_key, run)
         while not again.events:
             try:
                 await again.read(events=1)
@@ -226,16 +226,16 @@ async def test_streams_per_key_are_limited_and_free_again_when_a_client_leaves(
                 await asyncio.sleep(0.01)
 
 
-async def test_a_server_that_stops_ends_its_streams_and_waits_at_once(house: House) -> None:
-    run = await started(house)
+async def test_a_server_that_stops_ends_its_streams_and_waits_at_once(app: App) -> None:
+    run = await started(app)
     before = asyncio.all_tasks()
     loop = asyncio.get_running_loop()
     async with httpx2.AsyncClient(timeout=60) as http, asyncio.timeout(FOREVER):
-        async with serving(house) as url:
-            reader = StreamReader(url, house.owner_key, run)
+        async with serving(app) as url:
+            reader = StreamReader(url, app.owner_key, run)
             reading = asyncio.create_task(reader.read())
             detail = f"{url}/api/v2/worker-runs/{run}?wait=60"
-            waiting = asyncio.create_task(http.get(detail, headers={"api-key": house.owner_key}))
+            waiting = asyncio.create_task(http.get(detail, headers={"api-key": app.owner_key}))
             while not reader.events:
                 await asyncio.sleep(0.005)
             stopped = loop.time()
@@ -246,17 +246,17 @@ async def test_a_server_that_stops_ends_its_streams_and_waits_at_once(house: Hou
 
 
 async def test_a_key_that_is_revoked_ends_its_streams(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fyke.api.v2.events.QUIET_SECONDS", 0.0)
-    run = await started(house)
-    async with serving(house) as url, asyncio.timeout(FOREVER):
-        key = await house.services.accounts.create_key(house.owner, "reader")
+    run = await started(app)
+    async with serving(app) as url, asyncio.timeout(FOREVER):
+        key = await app.services.accounts.create_key(app.owner, "reader")
         reader = StreamReader(url, key.key, run)
         reading = asyncio.create_task(reader.read())
         while not reader.events:
             await asyncio.sleep(0.005)
-        await house.services.accounts.revoke_key(house.owner, "reader")
-        house.bell.notify(f"run:{run}")
+        await app.services.accounts.revoke_key(app.owner, "reader")
+        app.signals.notify(f"run:{run}")
         await reading
         assert not reader.of("end")

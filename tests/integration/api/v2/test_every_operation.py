@@ -1,8 +1,8 @@
-"""Each of the 39 operations called for real, and the whole answer held to the published tables.
+"""Each of the 39 operations called for real; the whole answer is checked by the published tables.
 
 ``SHAPES`` says what an answer is made of: exactly these keys, exactly these JSON types. It is
 written from the contract and knows nothing of the models that the server documents itself with.
-A key with a question mark may be absent; a list holds at least one entry; a set holds the words
+A key with a question mark may be absent; a list has at least one entry; a set has the words
 that are allowed, a pattern the texts. An operation without an entry fails, here and in the served
 document.
 """
@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from support.api import Api, client
-from support.house import House
+from support.app import App
 
 pytestmark = pytest.mark.anyio
 
@@ -60,7 +60,7 @@ RESULTS = PAGE | {
 NO_RESULTS = PAGE | {"headers": (), "list": ()}
 STARTED = {"run_slug": str}
 WAITED = STARTED | {
-    "run_status": {"running"},  # nobody carries it out, and the wait is short
+    "run_status": {"running"},  # no runner executes it, and the wait is short
     "error_message": str,
     "result_message": str,
     "execution_start_timestamp": int,
@@ -214,17 +214,17 @@ def differences(shape: Any, value: Any, at: str) -> list[str]:
     return [] if right or (shape is None and value is None) else [f"{at} is {value!r}"]
 
 
-class Scene:
+class Setup:
     """A Worker, its newest run with rows and a log, a task and an item that waits."""
 
-    def __init__(self, house: House, api: Api) -> None:
-        self.house, self.api = house, api
+    def __init__(self, app: App, api: Api) -> None:
+        self.app, self.api = app, api
         self.named: dict[str, str] = {}
 
     async def set_up(self) -> None:
-        self.named["workerId"] = (await self.house.publish()).id
+        self.named["workerId"] = (await self.app.publish()).id
         await self.start()
-        await self.house.execute([{"n": 1}, {"n": 2}], log=["one", "two"])
+        await self.app.execute([{"n": 1}, {"n": 2}], log=["one", "two"])
 
     async def start(self) -> None:
         path = f"/api/v2/workers/{self.named['workerId']}/runs"
@@ -259,29 +259,27 @@ class Scene:
         assert differences(shape, body["data"], operation) == []
 
 
-async def test_every_operation_answers_with_its_table_and_nothing_else(
-    house: House, api: Api
-) -> None:
-    scene = Scene(house, api)
-    await scene.set_up()
+async def test_every_operation_answers_with_its_table_and_nothing_else(app: App, api: Api) -> None:
+    setup = Setup(app, api)
+    await setup.set_up()
     for operation, shape in SHAPES.items():
-        await scene.check(operation, shape)
+        await setup.check(operation, shape)
 
 
-async def test_every_start_that_waits_answers_with_the_union_of_both_forms(house: House) -> None:
-    async with client(house.app(sync_wait_seconds=0.001)) as http:
-        scene = Scene(house, Api(http, house.owner_key))
-        await scene.set_up()
-        await scene.call("createWorkerTask")
+async def test_every_start_that_waits_answers_with_the_union_of_both_forms(app: App) -> None:
+    async with client(app.asgi(sync_wait_seconds=0.001)) as http:
+        setup = Setup(app, Api(http, app.owner_key))
+        await setup.set_up()
+        await setup.call("createWorkerTask")
         for operation in SYNC:
-            await scene.check(operation, WAITED, is_async=False)
+            await setup.check(operation, WAITED, is_async=False)
 
 
-async def test_no_operation_is_left_out(house: House) -> None:
+async def test_no_operation_is_left_out(app: App) -> None:
     published = operations()
     assert len(published) == 39
     assert SHAPES.keys() == published.keys()
-    paths = house.app().openapi()["paths"]
+    paths = app.asgi().openapi()["paths"]
     served = {
         operation["operationId"]: f"{method.upper()} {path}"
         for path, methods in paths.items()
@@ -293,7 +291,7 @@ async def test_no_operation_is_left_out(house: House) -> None:
 def test_a_difference_is_seen() -> None:
     shape = {"a": int, "b?": [str], "c": {"x"}, "f?": NUMBER}
     assert differences(shape, {"a": 1, "c": "x"}, "d") == []
-    for value, told in (
+    for value, expected in (
         ({"a": True, "c": "x"}, "d.a is True"),
         ({"a": 1.0, "c": "x"}, "d.a is 1.0"),
         ({"a": None, "c": "x"}, "d.a is None"),
@@ -306,4 +304,4 @@ def test_a_difference_is_seen() -> None:
         ({"a": 1, "c": "x", "b": ["k", 2]}, "d.b[] is 2"),
         ([], "d is []"),
     ):
-        assert differences(shape, value, "d") == [told]
+        assert differences(shape, value, "d") == [expected]

@@ -15,8 +15,8 @@ import pytest
 
 from fyke.model.run import Outcome
 from support.api import Api, client
+from support.app import App
 from support.dialects import Client, array_of, cli2, cli2_client, mcp_client, n8n_client
-from support.house import House
 
 pytestmark = pytest.mark.anyio
 
@@ -27,14 +27,14 @@ CUSTOM = {"urls": [{"url": "https://a.example"}]}
 
 
 async def test_the_command_line_starts_polls_pages_exports_logs_and_reruns(
-    house: House, api: Api
+    app: App, api: Api
 ) -> None:
-    await house.publish()
-    cli = cli2_client(api.http, house.owner_key)
+    await app.publish()
+    cli = cli2_client(api.http, app.owner_key)
     body = {"input": {"parameters": {"custom": CUSTOM}}, "version": "v1.0.1", "is_async": True}
     run = (await cli.post("/api/v2/workers/owner~reader/runs", body))["run_slug"]
     assert (await cli.get(f"/api/v2/worker-runs/{run}"))["status"].lower() == "ready"
-    await house.execute([{"a": n} for n in range(3)], log=["hello"])
+    await app.execute([{"a": n} for n in range(3)], log=["hello"])
     detail = await cli.get(f"/api/v2/worker-runs/{run}")
     assert detail["status"].lower() in {"succeeded", "failed", "aborting"}
     # its page 1 is offset 0, and its last runs have no worker in their path
@@ -56,9 +56,9 @@ async def test_the_command_line_starts_polls_pages_exports_logs_and_reruns(
     assert again["run_slug"] != run
 
 
-async def test_the_command_line_sees_the_end_of_an_abort_at_once(house: House, api: Api) -> None:
-    await house.publish()
-    cli = cli2_client(api.http, house.owner_key)
+async def test_the_command_line_sees_the_end_of_an_abort_at_once(app: App, api: Api) -> None:
+    await app.publish()
+    cli = cli2_client(api.http, app.owner_key)
     body = {"input": CUSTOM, "is_async": True}  # its earlier revision sent the input flat
     run = (await cli.post("/api/v2/workers/owner~reader/runs", body))["run_slug"]
     await cli("POST", f"/api/v2/worker-runs/{run}/abort")  # without a body
@@ -71,9 +71,9 @@ async def test_the_command_line_sees_the_end_of_an_abort_at_once(house: House, a
 # --- the official server for language models ---------------------------------------------------
 
 
-async def test_the_mcp_server_runs_verifies_and_searches_a_log(house: House, api: Api) -> None:
-    await house.publish()
-    mcp = mcp_client(api.http, house)
+async def test_the_mcp_server_runs_verifies_and_searches_a_log(app: App, api: Api) -> None:
+    await app.publish()
+    mcp = mcp_client(api.http, app)
     worker = quote("owner/reader", safe="")
     body = {
         "input": {"parameters": {"custom": CUSTOM}},
@@ -83,7 +83,7 @@ async def test_the_mcp_server_runs_verifies_and_searches_a_log(house: House, api
     }
     started = await mcp.post(f"/api/v2/workers/{worker}/runs", body)
     run = started.get("run_slug") or started.get("slug")
-    await house.execute([{"url": "https://a.example", "title": "A"}], log=["found it", "no"])
+    await app.execute([{"url": "https://a.example", "title": "A"}], log=["found it", "no"])
     detail = await mcp.get(f"/api/v2/worker-runs/{run}")
     assert (detail["status"], type(detail["err_msg"])) == ("succeeded", str)
     rows = await mcp.get(f"/api/v2/worker-runs/{run}/result?offset=1&limit=5")
@@ -104,15 +104,15 @@ async def test_the_mcp_server_runs_verifies_and_searches_a_log(house: House, api
         )
 
 
-async def test_the_mcp_server_polls_an_abort_until_it_is_aborted(house: House) -> None:
-    await house.publish()
-    async with client(house.app(abort_grace_seconds=0)) as http:
-        mcp = mcp_client(http, house)
+async def test_the_mcp_server_polls_an_abort_until_it_is_aborted(app: App) -> None:
+    await app.publish()
+    async with client(app.asgi(abort_grace_seconds=0)) as http:
+        mcp = mcp_client(http, app)
         run = (await mcp.post("/api/v2/workers/owner~reader/runs", {"input": CUSTOM}))["run_slug"]
-        [lease] = await house.begin()
+        [lease] = await app.begin()
         assert await mcp.post(f"/api/v2/worker-runs/{run}/abort", {}) is None
         assert (await mcp.get(f"/api/v2/worker-runs/{run}"))["status"] == "aborting"
-        await house.end(lease, Outcome.ABORTED)
+        await app.end(lease, Outcome.ABORTED)
         assert (await mcp.get(f"/api/v2/worker-runs/{run}"))["status"] == "aborted"
         assert await mcp.post("/api/v2/worker-runs/last/abort", {}) is None
 
@@ -120,13 +120,13 @@ async def test_the_mcp_server_polls_an_abort_until_it_is_aborted(house: House) -
 # --- the official node of the workflow tool -----------------------------------------------------
 
 
-async def test_the_workflow_node_runs_waits_and_returns_all(house: House, api: Api) -> None:
-    await house.publish()
-    n8n = n8n_client(api.http, house.owner_key)
+async def test_the_workflow_node_runs_waits_and_returns_all(app: App, api: Api) -> None:
+    await app.publish()
+    n8n = n8n_client(api.http, app.owner_key)
     worker = quote("owner/reader".replace("/", "~"), safe="")
     body = {"input": {"parameters": {"custom": CUSTOM}}, "is_async": True}
     run = (await n8n.post(f"/api/v2/workers/{worker}/runs", body))["run_slug"]
-    await house.execute([{"n": n} for n in range(230)])
+    await app.execute([{"n": n} for n in range(230)])
     detail = await n8n.get(f"/api/v2/worker-runs/{run}")
     assert detail.get("run_status", detail["status"]) in ("succeeded", "failed", "aborted")
     everything: list[Any] = []
@@ -142,13 +142,11 @@ async def test_the_workflow_node_runs_waits_and_returns_all(house: House, api: A
     assert (await api.http.get(link["download_url"])).content[:2] == b"PK"
 
 
-async def test_the_workflow_node_picks_a_run_and_reads_why_it_failed(
-    house: House, api: Api
-) -> None:
-    await house.publish()
-    n8n = n8n_client(api.http, house.owner_key)
+async def test_the_workflow_node_picks_a_run_and_reads_why_it_failed(app: App, api: Api) -> None:
+    await app.publish()
+    n8n = n8n_client(api.http, app.owner_key)
     run = (await n8n.post("/api/v2/workers/owner~reader/runs", {"input": CUSTOM}))["run_slug"]
-    await house.execute([], Outcome.TIMEOUT, "Timeout: too long", log=["stopped here"])
+    await app.execute([], Outcome.TIMEOUT, "Timeout: too long", log=["stopped here"])
     [picked] = array_of(await n8n.get("/api/v2/worker-runs?offset=1&limit=100"))
     assert next(picked[n] for n in ("run_id", "run_slug", "id") if n in picked) == run
     assert next(picked[n] for n in ("run_status", "status") if n in picked) == "failed"
@@ -158,14 +156,14 @@ async def test_the_workflow_node_picks_a_run_and_reads_why_it_failed(
     assert "stopped here" in json.dumps(await n8n.get(f"/api/v2/worker-runs/{run}/log"))
 
 
-async def test_the_workflow_node_takes_a_sync_answer_as_final_or_polls_on(house: House) -> None:
-    await house.publish()
-    async with client(house.app(sync_wait_seconds=0.02)) as http:
-        n8n = n8n_client(http, house.owner_key)
+async def test_the_workflow_node_takes_a_sync_answer_as_final_or_polls_on(app: App) -> None:
+    await app.publish()
+    async with client(app.asgi(sync_wait_seconds=0.02)) as http:
+        n8n = n8n_client(http, app.owner_key)
         body = {"input": CUSTOM, "is_async": False, "offset": 1, "limit": 20}
         data = await n8n.post("/api/v2/workers/owner~reader/runs", body)
         assert data["run_status"] not in ("succeeded", "failed", "aborted")
-        await house.execute([])
+        await app.execute([])
         detail = await n8n.get(f"/api/v2/worker-runs/{data['run_slug']}")
         assert detail["status"] == "succeeded"
 
@@ -173,10 +171,10 @@ async def test_the_workflow_node_takes_a_sync_answer_as_final_or_polls_on(house:
 # --- the documented samples ---------------------------------------------------------------------
 
 
-async def test_the_samples_start_poll_and_read(house: House, api: Api) -> None:
+async def test_the_samples_start_poll_and_read(app: App, api: Api) -> None:
     """Python, Node.js, PHP and Go decode; Java takes texts apart and writes ~ as %7E."""
-    await house.publish()
-    headers = {"Authorization": f"Bearer {house.owner_key}", "Content-Type": "application/json"}
+    await app.publish()
+    headers = {"Authorization": f"Bearer {app.owner_key}", "Content-Type": "application/json"}
     worker = quote_plus("owner~reader").replace("~", "%7E")
     assert "%7E" in worker
     body = {
@@ -198,7 +196,7 @@ async def test_the_samples_start_poll_and_read(house: House, api: Api) -> None:
     path = f"/api/v2/worker-runs/{match[1]}"
     status = re.compile(r'"status"\s*:\s*"([^"]+)"')
     assert status.findall(await text("GET", path))[0] in ("ready", "running")
-    await house.execute([{"a": 1}])
+    await app.execute([{"a": 1}])
     detail = await text("GET", path)
     assert status.findall(detail)[0] == "succeeded"
     assert json.loads(detail)["request_id"]
@@ -210,12 +208,12 @@ async def test_the_samples_start_poll_and_read(house: House, api: Api) -> None:
 # --- the script that the documents are checked with ----------------------------------------------
 
 
-async def test_every_last_operation_works_after_one_run(house: House, api: Api) -> None:
-    await house.publish()
-    headers = {"authorization": f"Bearer {house.owner_key}"}
+async def test_every_last_operation_works_after_one_run(app: App, api: Api) -> None:
+    await app.publish()
+    headers = {"authorization": f"Bearer {app.owner_key}"}
     run = Client(api.http, headers, cli2)
     first = (await run.post("/api/v2/workers/owner~reader/runs", {"input": CUSTOM}))["run_slug"]
-    await house.execute([{"n": 1}])
+    await app.execute([{"n": 1}])
     for base in ("/api/v2/worker-runs/last", "/api/v2/workers/owner~reader/runs/last"):
         assert (await run.get(base))["status"] == "succeeded"
         assert (await run.get(f"{base}/log"))["all_logs_url"]
@@ -224,17 +222,17 @@ async def test_every_last_operation_works_after_one_run(house: House, api: Api) 
         ended = await api.http.request("POST", f"{base}/abort", headers=headers)
         assert (ended.status_code, ended.json()["code"]) == (400, 70002)
         assert (await run.post(f"{base}/rerun", {}))["run_slug"] != first
-        await house.execute([{"n": 1}])
+        await app.execute([{"n": 1}])
 
 
 async def test_after_an_abort_the_lifecycle_audit_sees_a_word_that_it_knows(
-    house: House, api: Api
+    app: App, api: Api
 ) -> None:
-    await house.publish()
-    run = Client(api.http, {"api-key": house.owner_key}, cli2)
+    await app.publish()
+    run = Client(api.http, {"api-key": app.owner_key}, cli2)
     started = await run.post("/api/v2/workers/owner~reader/runs", {"input": CUSTOM})
-    [lease] = await house.begin()
+    [lease] = await app.begin()
     await run.post(f"/api/v2/worker-runs/{started['run_slug']}/abort")
-    await house.end(lease, Outcome.ABORTED)
+    await app.end(lease, Outcome.ABORTED)
     detail = await run.get(f"/api/v2/worker-runs/{started['run_slug']}")
     assert detail["status"] in ("succeeded", "failed", "aborting")

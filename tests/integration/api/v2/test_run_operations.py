@@ -11,13 +11,13 @@ from fyke.model.run import Outcome, RunState
 from fyke.wire.v2.runs import WorkerRun, WorkerRunPage
 from support.answers import reads_as
 from support.api import Api, client, fails
-from support.house import House
+from support.app import App
 
 pytestmark = pytest.mark.anyio
 
 RUNS = "/api/v2/worker-runs"
 CUSTOM = {"urls": [{"url": "https://a.example"}]}
-NOBODY = "01HFXXXXXXXXXXXXXXXXXXXXXX"
+ABSENT = "01HFXXXXXXXXXXXXXXXXXXXXXX"
 
 
 async def start(api: Api, worker: str = "owner~reader", **body: Any) -> str:
@@ -49,19 +49,19 @@ def places(worker: str, run: str) -> list[str]:
     ]
 
 
-async def finished(house: House, api: Api) -> tuple[str, str]:
+async def finished(app: App, api: Api) -> tuple[str, str]:
     """A worker, and a run of it that has succeeded with two rows and a log."""
-    worker = await house.publish()
+    worker = await app.publish()
     run = await start(api)
-    await house.execute([{"a": 1}, {"a": 2}], log=["one", "two"])
+    await app.execute([{"a": 1}, {"a": 2}], log=["one", "two"])
     return worker.id, run
 
 
 async def test_a_run_has_all_fields_of_the_contract_wherever_it_is_asked_for(
-    house: House, api: Api
+    app: App, api: Api
 ) -> None:
-    worker, run = await finished(house, api)
-    stored = await house.storage.read(lambda tx: tx.runs.get(run))
+    worker, run = await finished(app, api)
+    stored = await app.storage.read(lambda tx: tx.runs.get(run))
     assert stored is not None
     expected = {
         "status": "succeeded",
@@ -84,26 +84,26 @@ async def test_a_run_has_all_fields_of_the_contract_wherever_it_is_asked_for(
         reads_as(WorkerRun, await api.get(path))
 
 
-async def test_status_is_a_string_and_the_first_of_its_name(house: House, api: Api) -> None:
+async def test_status_is_a_string_and_the_first_of_its_name(app: App, api: Api) -> None:
     """The documented Java sample searches the text of the answer."""
-    _, run = await finished(house, api)
+    _, run = await finished(app, api)
     text = (await api.get(f"{RUNS}/{run}")).text
     match = re.search(r'"status"\s*:\s*"([^"]*)"', text)
     assert match and match[1] == "succeeded"
     assert text.index('"status"') == match.start()
 
 
-async def test_a_failed_run_says_why_in_its_detail_and_in_the_list(house: House, api: Api) -> None:
-    await house.publish()
+async def test_a_failed_run_says_why_in_its_detail_and_in_the_list(app: App, api: Api) -> None:
+    await app.publish()
     run = await start(api)
-    await house.execute([], Outcome.EXIT_CODE, "The Worker exited with code 3")
+    await app.execute([], Outcome.EXIT_CODE, "The Worker exited with code 3")
     detail = await data(api, f"{RUNS}/{run}")
     assert (detail["status"], detail["err_msg"]) == ("failed", "The Worker exited with code 3")
     assert (await data(api, RUNS))["list"] == [detail]
 
 
 async def test_runs_of_v1_are_runs_of_v2_with_their_own_origin(
-    house: House, api: Api, run_slug: str
+    app: App, api: Api, run_slug: str
 ) -> None:
     detail = await data(api, f"{RUNS}/{run_slug}")
     assert (detail["origin"], detail["status"]) == ("api", "ready")
@@ -111,8 +111,8 @@ async def test_runs_of_v1_are_runs_of_v2_with_their_own_origin(
     assert (seen_in_v1["origin"], seen_in_v1["status"]) == ("api_v2", 1)
 
 
-async def test_without_a_run_there_is_no_last_one(house: House, api: Api) -> None:
-    worker = await house.publish()
+async def test_without_a_run_there_is_no_last_one(app: App, api: Api) -> None:
+    worker = await app.publish()
     for path in places(worker.id, "last")[1:]:
         for suffix in ("", "/log", "/result", "/export"):
             body = fails(await api.get(path + suffix), 404, 70001)
@@ -121,21 +121,21 @@ async def test_without_a_run_there_is_no_last_one(house: House, api: Api) -> Non
             fails(await api.post(path + suffix), 404, 70001)
 
 
-async def test_last_is_the_newest_of_the_account_and_of_the_worker(house: House, api: Api) -> None:
-    await house.publish()
-    await house.publish("other")
+async def test_last_is_the_newest_of_the_account_and_of_the_worker(app: App, api: Api) -> None:
+    await app.publish()
+    await app.publish("other")
     first = await start(api)
     second = await start(api, "owner~other")
     answer = await api.post(
-        "/api/v2/workers/owner~reader/runs", {"input": CUSTOM}, key=house.other_key
+        "/api/v2/workers/owner~reader/runs", {"input": CUSTOM}, key=app.other_key
     )
     foreign = answer.json()["data"]["run_slug"]
     assert (await data(api, f"{RUNS}/last"))["slug"] == second
     assert (await data(api, "/api/v2/workers/owner~reader/runs/last"))["slug"] == first
-    assert (await data(api, f"{RUNS}/last", key=house.other_key))["slug"] == foreign
+    assert (await data(api, f"{RUNS}/last", key=app.other_key))["slug"] == foreign
 
 
-async def test_a_foreign_run_looks_like_none(house: House, api: Api, run_slug: str) -> None:
+async def test_a_foreign_run_looks_like_none(app: App, api: Api, run_slug: str) -> None:
     for request in (
         "GET",
         "GET /log",
@@ -146,26 +146,26 @@ async def test_a_foreign_run_looks_like_none(house: House, api: Api, run_slug: s
     ):
         method, _, suffix = request.partition(" ")
         seen = []
-        for run in (run_slug, NOBODY, "no%20such%7Erun"):
-            answer = await api.send(method, f"{RUNS}/{run}{suffix}", key=house.other_key)
+        for run in (run_slug, ABSENT, "no%20such%7Erun"):
+            answer = await api.send(method, f"{RUNS}/{run}{suffix}", key=app.other_key)
             seen.append(fails(answer, 404, 70001) | {"request_id": ""})
         assert seen[0] == seen[1] == seen[2]
 
 
-async def test_an_unknown_worker_has_no_last_run(house: House, api: Api) -> None:
-    await house.publish("hidden", public=False)
-    for ref in (NOBODY, "owner~nobody", "reader", "owner~hidden"):
+async def test_an_unknown_worker_has_no_last_run(app: App, api: Api) -> None:
+    await app.publish("hidden", public=False)
+    for ref in (ABSENT, "owner~nobody", "reader", "owner~hidden"):
         path = f"/api/v2/workers/{ref}/runs/last"
-        fails(await api.get(path, key=house.other_key), 404, 50001, "worker does not exist")
+        fails(await api.get(path, key=app.other_key), 404, 50001, "worker does not exist")
 
 
 # --- list -----------------------------------------------------------------------------------
 
 
-async def test_the_list_has_every_page_newest_first(house: House, api: Api) -> None:
-    await house.publish()
+async def test_the_list_has_every_page_newest_first(app: App, api: Api) -> None:
+    await app.publish()
     runs = [await start(api) for _ in range(5)]
-    await start(Api(api.http, house.other_key))
+    await start(Api(api.http, app.other_key))
     whole = await data(api, RUNS)
     assert list(whole) == ["count", "list", "page_index", "page_size"]
     assert (whole["count"], whole["page_index"], whole["page_size"]) == (5, 1, 20)
@@ -180,17 +180,17 @@ async def test_the_list_has_every_page_newest_first(house: House, api: Api) -> N
     assert beyond == {"count": 5, "list": [], "page_index": 10**9, "page_size": 100}
 
 
-async def test_the_list_is_filtered_by_status_and_worker(house: House, api: Api) -> None:
-    await house.publish()
-    other = await house.publish("other")
+async def test_the_list_is_filtered_by_status_and_worker(app: App, api: Api) -> None:
+    await app.publish()
+    other = await app.publish("other")
     done = await start(api)
-    await house.execute([])
+    await app.execute([])
     failed = await start(api, other.id)
-    await house.execute([], Outcome.TIMEOUT, "Timeout")
+    await app.execute([], Outcome.TIMEOUT, "Timeout")
     gone = await start(api)
     await api.post(f"{RUNS}/{gone}/abort")
     stopping = await start(api)
-    await house.begin()
+    await app.begin()
     await api.post(f"{RUNS}/{stopping}/abort")
     waiting = await start(api)
 
@@ -211,7 +211,7 @@ async def test_the_list_is_filtered_by_status_and_worker(house: House, api: Api)
     for query in ("status=aborting", "status=aborted", "status=5"):
         assert await found(query) == [stopping, gone]
     assert await found("status=running") == []
-    for ref in ("typed%20text", "owner~nobody", NOBODY):
+    for ref in ("typed%20text", "owner~nobody", ABSENT):
         assert await found(f"worker_id={ref}") == []
 
 
@@ -221,10 +221,12 @@ async def test_an_unknown_status_is_refused_with_the_known_ones(api: Api) -> Non
         fails(await api.get(f"{RUNS}?status={status}"), 422, 11000, words)
 
 
-async def test_the_list_is_filtered_by_time_with_the_whole_last_day(house: House, api: Api) -> None:
-    await house.publish()
+async def test_the_list_is_filtered_by_time_including_the_whole_final_day(
+    app: App, api: Api
+) -> None:
+    await app.publish()
     run = await start(api)
-    stored = await house.storage.read(lambda tx: tx.runs.get(run))
+    stored = await app.storage.read(lambda tx: tx.runs.get(run))
     assert stored is not None
     made = stored.created_at // 1000
 
@@ -247,8 +249,8 @@ async def test_the_list_is_filtered_by_time_with_the_whole_last_day(house: House
 # --- abort ----------------------------------------------------------------------------------
 
 
-async def test_an_abort_has_no_data_and_may_be_repeated(house: House, api: Api) -> None:
-    worker, _ = await finished(house, api)
+async def test_an_abort_has_no_data_and_may_be_repeated(app: App, api: Api) -> None:
+    worker, _ = await finished(app, api)
     for index, path in enumerate(places(worker, "")):
         run = await start(api)
         place = path + run if index == 0 else path
@@ -260,19 +262,19 @@ async def test_an_abort_has_no_data_and_may_be_repeated(house: House, api: Api) 
 
 
 async def test_an_abort_is_aborting_until_the_worker_has_stopped_and_the_grace_is_over(
-    house: House, api: Api
+    app: App, api: Api
 ) -> None:
-    await house.publish()
+    await app.publish()
     run = await start(api)
-    [lease] = await house.begin()
-    async with client(house.app(abort_grace_seconds=0)) as http:
-        hasty = Api(http, house.owner_key)
+    [lease] = await app.begin()
+    async with client(app.asgi(abort_grace_seconds=0)) as http:
+        hasty = Api(http, app.owner_key)
         assert (await data(api, f"{RUNS}/{run}"))["status"] == "running"
         assert (await api.post(f"{RUNS}/{run}/abort")).status_code == 200
         for each in (api, hasty):
             detail = await data(each, f"{RUNS}/{run}")
             assert (detail["status"], detail["finished_at"]) == ("aborting", 0)
-        await house.end(lease, Outcome.ABORTED)
+        await app.end(lease, Outcome.ABORTED)
         assert (await data(api, f"{RUNS}/{run}"))["status"] == "aborting"
         assert (await data(hasty, f"{RUNS}/{run}"))["status"] == "aborted"
         [listed] = (await data(hasty, f"{RUNS}?status=aborting"))["list"]
@@ -281,18 +283,18 @@ async def test_an_abort_is_aborting_until_the_worker_has_stopped_and_the_grace_i
     assert (await api.ok("/api/v1/run/detail", {"run_slug": run}))["status"] == 5
 
 
-async def test_a_run_that_has_ended_cannot_be_aborted(house: House, api: Api) -> None:
-    await house.publish()
+async def test_a_run_that_has_ended_cannot_be_aborted(app: App, api: Api) -> None:
+    await app.publish()
     for outcome, word in ((Outcome.SUCCEEDED, "succeeded"), (Outcome.TIMEOUT, "failed")):
         run = await start(api)
-        await house.execute([], outcome)
+        await app.execute([], outcome)
         for path in (f"{RUNS}/{run}", f"{RUNS}/last", "/api/v2/workers/runs/last"):
             body = fails(await api.post(f"{path}/abort"), 400, 70002)
             assert body["message"] == f"run operation failed: the run has already {word}"
 
 
-async def test_an_abort_takes_any_small_body(house: House, api: Api) -> None:
-    await house.publish()
+async def test_an_abort_takes_any_small_body(app: App, api: Api) -> None:
+    await app.publish()
     for content, kind in (
         (b"", ""),
         (b"{}", "application/json"),
@@ -304,15 +306,15 @@ async def test_an_abort_takes_any_small_body(house: House, api: Api) -> None:
         headers = {"content-type": kind} if kind else {}
         answer = await api.send("POST", f"{RUNS}/{run}/abort", content=content, headers=headers)
         assert answer.status_code == 200, answer.text
-        stored = await house.storage.read(lambda tx, run=run: tx.runs.get(run))
+        stored = await app.storage.read(lambda tx, run=run: tx.runs.get(run))
         assert stored is not None and stored.state is RunState.ABORTED
 
 
 # --- log ------------------------------------------------------------------------------------
 
 
-async def test_a_log_has_objects_and_a_link_that_needs_no_key(house: House, api: Api) -> None:
-    worker, run = await finished(house, api)
+async def test_a_log_has_objects_and_a_link_that_needs_no_key(app: App, api: Api) -> None:
+    worker, run = await finished(app, api)
     for path in places(worker, run):
         log = await data(api, f"{path}/log")
         url = log.pop("all_logs_url")

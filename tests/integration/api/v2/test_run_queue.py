@@ -13,7 +13,7 @@ from fyke.model.account import Plan
 from fyke.model.billing import Prices
 from fyke.model.run import Origin, RunState
 from support.api import Api, client, fails
-from support.house import House, open_house
+from support.app import App, open_app
 
 pytestmark = pytest.mark.anyio
 
@@ -33,14 +33,14 @@ async def items(api: Api, **query: Any) -> Any:
     return answer.json()["data"]
 
 
-async def runs_of(house: House, account_id: str) -> int:
-    return await house.storage.read(lambda tx: tx.admission.open(account_id, 1000))
+async def runs_of(app: App, account_id: str) -> int:
+    return await app.storage.read(lambda tx: tx.admission.open(account_id, 1000))
 
 
 async def test_a_held_run_is_answered_with_its_reference_and_starts_nothing(
-    house: House, api: Api
+    app: App, api: Api
 ) -> None:
-    worker = await house.publish()
+    worker = await app.publish()
     answer = await api.post(f"/api/v2/workers/{worker.id}/queued-runs", BODY | {"is_async": False})
     assert answer.status_code == 200
     data = answer.json()["data"]
@@ -50,11 +50,11 @@ async def test_a_held_run_is_answered_with_its_reference_and_starts_nothing(
     released = {"queue_refs": [int(ref)]}  # for those who keep it as a number
     done = await api.ok("/api/v2/run-queue/items/release", released)
     assert done == {"results": [{"queue_ref": ref, "success": True}]}
-    assert await runs_of(house, house.owner.account_id) == 0
+    assert await runs_of(app, app.owner.account_id) == 0
 
 
-async def test_the_list_tells_all_of_an_item_before_and_after(house: House, api: Api) -> None:
-    worker = await house.publish()
+async def test_the_list_shows_all_of_an_item_before_and_after(app: App, api: Api) -> None:
+    worker = await app.publish()
     url = "http://8.8.8.8/hook"
     ref = await hold(api, worker.id, callback_url=url)
     listed = await items(api)
@@ -79,7 +79,7 @@ async def test_the_list_tells_all_of_an_item_before_and_after(house: House, api:
     done = await api.ok("/api/v2/run-queue/items/activate", {"queue_refs": [ref]})
     run_slug = done["results"][0]["run_slug"]
     assert done == {"results": [{"queue_ref": ref, "success": True, "run_slug": run_slug}]}
-    run = await house.storage.read(lambda tx: tx.runs.get(run_slug))
+    run = await app.storage.read(lambda tx: tx.runs.get(run_slug))
     assert run is not None
     assert (run.origin, run.callback_url, run.state) == (Origin.API_V2, url, RunState.READY)
     assert "a.example" in run.input_json
@@ -91,10 +91,8 @@ async def test_the_list_tells_all_of_an_item_before_and_after(house: House, api:
     assert after["ended_at"] >= created
 
 
-async def test_items_are_released_one_by_one_or_together_and_for_good(
-    house: House, api: Api
-) -> None:
-    worker = await house.publish()
+async def test_items_are_released_one_by_one_or_together_and_for_good(app: App, api: Api) -> None:
+    worker = await app.publish()
     refs = [await hold(api, worker.id) for _ in range(3)]
     one = await api.ok(f"/api/v2/run-queue/items/{refs[0]}/release", {"reason": "too late"})
     assert one == {"results": [{"queue_ref": refs[0], "success": True}]}
@@ -117,7 +115,7 @@ async def test_items_are_released_one_by_one_or_together_and_for_good(
     }  # fmt: skip
     reasons = {i["queue_ref"]: i["reason"] for i in (await items(api))["list"]}
     assert reasons == {refs[0]: "released: too late", refs[1]: "released", refs[2]: "released"}
-    assert await runs_of(house, house.owner.account_id) == 0
+    assert await runs_of(app, app.owner.account_id) == 0
 
 
 async def test_null_and_nothing_name_no_item(api: Api) -> None:
@@ -126,29 +124,29 @@ async def test_null_and_nothing_name_no_item(api: Api) -> None:
             assert await api.ok(f"/api/v2/run-queue/items/{path}", body) == {"results": []}
 
 
-async def test_items_of_another_account_are_answered_like_none(house: House, api: Api) -> None:
-    worker = await house.publish()
+async def test_items_of_another_account_are_answered_like_none(app: App, api: Api) -> None:
+    worker = await app.publish()
     ref = await hold(api, worker.id)
     absent = str(int(ref) + 1)
     for path in ("activate", "release"):
         done = await api.ok(
-            f"/api/v2/run-queue/items/{path}", {"queue_refs": [ref, absent]}, key=house.other_key
+            f"/api/v2/run-queue/items/{path}", {"queue_refs": [ref, absent]}, key=app.other_key
         )
         mine, none = done["results"]
         assert mine | {"queue_ref": absent} == none
         assert none == {"queue_ref": absent, "success": False, "error": UNKNOWN}
-    one = await api.ok(f"/api/v2/run-queue/items/{ref}/release", {}, key=house.other_key)
+    one = await api.ok(f"/api/v2/run-queue/items/{ref}/release", {}, key=app.other_key)
     assert one["results"][0]["error"] == UNKNOWN
     assert (await items(api, status="waiting"))["count"] == 1
-    listed = await api.get("/api/v2/run-queue/items", key=house.other_key)
+    listed = await api.get("/api/v2/run-queue/items", key=app.other_key)
     assert listed.json()["data"]["count"] == 0
 
 
 @pytest.mark.parametrize("verb", ["activate", "release"])
-async def test_what_is_no_number_of_an_item_is_answered_like_an_unknown_one(
-    house: House, api: Api, verb: str
+async def test_an_invalid_item_number_is_answered_like_an_unknown_one(
+    app: App, api: Api, verb: str
 ) -> None:
-    ref = await hold(api, (await house.publish()).id)
+    ref = await hold(api, (await app.publish()).id)
     texts = ["0", "-1", "1.5", f"0{ref}", f"+{ref}", "x", "", "01HF0000000000000000000000"]
     texts += ["\u0661", str(2**63 - 1), str(2**63), str(2**64 + int(ref)), "9" * 5000]
     path = f"/api/v2/run-queue/items/{verb}"
@@ -166,8 +164,8 @@ async def test_what_is_no_number_of_an_item_is_answered_like_an_unknown_one(
     assert (await items(api, status="waiting"))["count"] == 1
 
 
-async def test_a_bad_request_says_what_it_should_be(house: House, api: Api) -> None:
-    worker = await house.publish()
+async def test_a_bad_request_says_what_it_should_be(app: App, api: Api) -> None:
+    worker = await app.publish()
     many = {"queue_refs": [str(n) for n in range(101)]}
     fails(await api.post("/api/v2/run-queue/items/activate", many), 422, 11000, "queue_refs", "100")
     wrong = {"queue_refs": "abc"}
@@ -183,8 +181,8 @@ async def test_a_bad_request_says_what_it_should_be(house: House, api: Api) -> N
     fails(await api.post("/api/v2/workers/owner~none/queued-runs", BODY), 404, 50001)
 
 
-async def test_of_many_activations_at_once_one_makes_a_run(house: House, api: Api) -> None:
-    worker = await house.publish()
+async def test_of_many_activations_at_once_one_makes_a_run(app: App, api: Api) -> None:
+    worker = await app.publish()
     ref = await hold(api, worker.id)
     body = {"queue_refs": [ref, ref]}
     answers = await asyncio.gather(
@@ -193,38 +191,34 @@ async def test_of_many_activations_at_once_one_makes_a_run(house: House, api: Ap
     results = [result for answer in answers for result in answer["results"]]
     assert [result.get("error") for result in results].count(None) == 1
     assert {result.get("error") for result in results} == {None, NOT_WAITING}
-    assert await runs_of(house, house.owner.account_id) == 1
+    assert await runs_of(app, app.owner.account_id) == 1
 
 
-async def test_a_full_plan_leaves_an_item_waiting_until_there_is_room(
-    house: House, api: Api
-) -> None:
-    worker = await house.publish()
-    api.key = house.other_key
+async def test_a_full_plan_leaves_an_item_waiting_until_there_is_room(app: App, api: Api) -> None:
+    worker = await app.publish()
+    api.key = app.other_key
     refs = [await hold(api, worker.id) for _ in range(3)]
     done = await api.ok("/api/v2/run-queue/items/activate", {"queue_refs": refs})
     assert [result["success"] for result in done["results"]] == [True, True, False]
     assert "the plan free allows 2 runs at once" in done["results"][2]["error"]
     [item] = (await items(api, status="waiting"))["list"]
     assert item["reason"].startswith("waits for activation; the plan free allows 2 runs")
-    await house.execute()
+    await app.execute()
     [item] = (await items(api, status="waiting"))["list"]
     assert item["reason"] == "waits for activation"
     done = await api.ok("/api/v2/run-queue/items/activate", {"queue_refs": refs})
     assert [result["success"] for result in done["results"]] == [False, False, True]
 
 
-async def test_an_item_that_can_never_start_again_ends_with_the_reason(
-    house: House, api: Api
-) -> None:
-    gone, old = await house.publish("gone"), await house.publish("old")
+async def test_an_item_that_can_never_start_again_ends_with_the_reason(app: App, api: Api) -> None:
+    gone, old = await app.publish("gone"), await app.publish("old")
     first, second = await hold(api, gone.id), await hold(api, old.id)
-    await house.services.removal.delete(house.owner, gone.id)
-    [held] = await house.storage.read(
-        lambda tx: [i for i in tx.queue.page(house.owner.account_id, True, offset=0, limit=9)[1]
+    await app.services.removal.delete(app.owner, gone.id)
+    [held] = await app.storage.read(
+        lambda tx: [i for i in tx.queue.page(app.owner.account_id, True, offset=0, limit=9)[1]
                     if i.number == int(second)]
     )  # fmt: skip
-    await house.withdraw(old, held.version)
+    await app.withdraw(old, held.version)
     done = await api.ok("/api/v2/run-queue/items/activate", {"queue_refs": [first, second]})
     assert [result["success"] for result in done["results"]] == [False, False]
     listed = {i["queue_ref"]: i for i in (await items(api, status="inactive"))["list"]}
@@ -237,11 +231,11 @@ async def test_without_balance_a_run_is_refused_and_a_held_one_waits(
 ) -> None:
     prices = Prices(cpu_hour=Decimal(1))
     async with (
-        open_house(tmp_path, templates, prices=prices) as house,
-        client(house.app()) as http,
+        open_app(tmp_path, templates, prices=prices) as app,
+        client(app.asgi()) as http,
     ):
-        api = Api(http, house.owner_key)
-        worker = await house.publish()
+        api = Api(http, app.owner_key)
+        worker = await app.publish()
         fails(await api.post(f"/api/v2/workers/{worker.id}/runs", BODY), 400, 30001)
         ref = await hold(api, worker.id)
         [item] = (await items(api))["list"]
@@ -250,13 +244,13 @@ async def test_without_balance_a_run_is_refused_and_a_held_one_waits(
         assert (done["results"][0]["success"], (await items(api, status="waiting"))["count"]) == (
             False, 1,
         )  # fmt: skip
-        await house.services.accounts.credit(house.owner, "owner", Decimal(100), Decimal(0))
+        await app.services.accounts.credit(app.owner, "owner", Decimal(100), Decimal(0))
         done = await api.ok("/api/v2/run-queue/items/activate", {"queue_refs": [ref]})
         assert done["results"][0]["success"]
 
 
-async def test_the_same_key_holds_the_same_item(house: House, api: Api) -> None:
-    worker = await house.publish()
+async def test_the_same_key_refers_to_the_same_item(app: App, api: Api) -> None:
+    worker = await app.publish()
     path, headers = f"/api/v2/workers/{worker.id}/queued-runs", {"Idempotency-Key": "one"}
     refs = {(await api.ok(path, BODY, headers=headers))["queue_ref"] for _ in range(3)}
     assert len(refs) == 1
@@ -269,11 +263,11 @@ async def test_the_same_key_holds_the_same_item(house: House, api: Api) -> None:
     [(Plan.FREE, 40), pytest.param(Plan.PRO, 500, marks=pytest.mark.long)],
 )
 async def test_exactly_as_many_direct_starts_pass_as_the_plan_allows(
-    house: House, api: Api, plan: Plan, posts: int
+    app: App, api: Api, plan: Plan, posts: int
 ) -> None:
-    worker = await house.publish()
-    await house.services.accounts.set_plan(house.owner, "other", plan.value)
-    api.key = house.other_key
+    worker = await app.publish()
+    await app.services.accounts.set_plan(app.owner, "other", plan.value)
+    api.key = app.other_key
     path = f"/api/v2/workers/{worker.id}/runs"
     answers = await asyncio.gather(*(api.post(path, BODY) for _ in range(posts)))
     refused = [answer for answer in answers if answer.status_code != 200]
@@ -281,21 +275,19 @@ async def test_exactly_as_many_direct_starts_pass_as_the_plan_allows(
     fails(refused[0], 400, 30003, f"the plan {plan.value} allows {plan.most} runs at once")
     assert {answer.json()["code"] for answer in refused} == {30003}
     assert all(int(answer.headers["retry-after"]) > 0 for answer in refused)
-    assert await runs_of(house, house.other.account_id) == plan.most
-    entries = await house.storage.read(
-        lambda tx: tx.ledger.entries(house.other.account_id, limit=9)
-    )
+    assert await runs_of(app, app.other.account_id) == plan.most
+    entries = await app.storage.read(lambda tx: tx.ledger.entries(app.other.account_id, limit=9))
     assert entries == []
 
 
-async def test_starts_of_the_first_version_are_accepted_and_wait(house: House, api: Api) -> None:
-    worker = await house.publish()
-    api.key = house.other_key
+async def test_starts_of_the_first_version_are_accepted_and_wait(app: App, api: Api) -> None:
+    worker = await app.publish()
+    api.key = app.other_key
     start = {"scraper_slug": worker.id, "input": {"parameters": {"custom": BODY["input"]}}}
     slugs = [(await api.ok("/api/v1/scraper/run", start))["run_slug"] for _ in range(4)]
-    leases = await house.begin()
+    leases = await app.begin()
     assert {lease.run.id for lease in leases} == set(slugs[:2])
     last = await api.ok("/api/v1/run/detail", {"run_slug": slugs[3]})
     assert last["status"] == 1
-    await house.end(leases[0])
-    assert {lease.run.id for lease in await house.begin()} == {slugs[2]}
+    await app.end(leases[0])
+    assert {lease.run.id for lease in await app.begin()} == {slugs[2]}

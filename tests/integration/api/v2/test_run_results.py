@@ -9,7 +9,7 @@ import pytest
 
 from fyke.model.results import Header
 from support.api import Api, fails
-from support.house import House
+from support.app import App
 
 pytestmark = pytest.mark.anyio
 
@@ -23,11 +23,11 @@ FORMATS = ["csv", "json", "jsonl", "xlsx", "xls", "xml", "html", "rss"]
 
 
 @pytest.fixture
-async def run(house: House, api: Api) -> str:
+async def run(app: App, api: Api) -> str:
     """The newest run, with 25 rows and two columns that its Worker named."""
-    await house.publish()
+    await app.publish()
     answer = await api.post("/api/v2/workers/owner~reader/runs", {"input": CUSTOM})
-    await house.execute(ROWS, headers=HEADERS)
+    await app.execute(ROWS, headers=HEADERS)
     return str(answer.json()["data"]["run_slug"])
 
 

@@ -13,7 +13,7 @@ from fyke.model.run import Origin, Outcome, Run, RunState
 from fyke.wire.v2.runs import WorkerRunResult
 from support.answers import reads_as
 from support.api import Api, client, fails
-from support.house import House
+from support.app import App
 
 pytestmark = pytest.mark.anyio
 
@@ -23,14 +23,14 @@ CUSTOM = {"urls": [{"url": "https://a.example"}]}
 WRAPPED = {"parameters": {"custom": CUSTOM}}
 
 
-async def stored(house: House, run: str) -> Run:
-    found = await house.storage.read(lambda tx: tx.runs.get(run))
+async def stored(app: App, run: str) -> Run:
+    found = await app.storage.read(lambda tx: tx.runs.get(run))
     assert found is not None
     return found
 
 
-async def test_a_start_answers_at_once_with_the_run_only(house: House, api: Api) -> None:
-    await house.publish()
+async def test_a_start_answers_at_once_with_the_run_only(app: App, api: Api) -> None:
+    await app.publish()
     answer = await api.post(START, {"input": WRAPPED, "is_async": True, "offset": 1, "limit": 20})
     body = answer.json()
     assert is_ulid(body["data"]["run_slug"])
@@ -38,7 +38,7 @@ async def test_a_start_answers_at_once_with_the_run_only(house: House, api: Api)
         '{"code":0,"message":"success",'
         f'"request_id":"{body["request_id"]}","data":{{"run_slug":"{body["data"]["run_slug"]}"}}}}'
     )
-    run = await stored(house, body["data"]["run_slug"])
+    run = await stored(app, body["data"]["run_slug"])
     assert (run.origin, run.version, json.loads(run.input_json)) == (
         Origin.API_V2,
         "v1.0.1",
@@ -46,18 +46,16 @@ async def test_a_start_answers_at_once_with_the_run_only(house: House, api: Api)
     )
 
 
-async def test_a_worker_is_found_by_every_form_of_its_name(house: House, api: Api) -> None:
-    worker = await house.publish()
+async def test_a_worker_is_found_by_every_form_of_its_name(app: App, api: Api) -> None:
+    worker = await app.publish()
     forms = ["owner~reader", "owner%7Ereader", "owner/reader", "owner%2Freader", "owner%2freader"]
     for form in [worker.id, *forms]:
         answer = await api.post(f"/api/v2/workers/{form}/runs", {"input": CUSTOM})
         assert answer.status_code == 200, answer.text
 
 
-async def test_flat_input_is_the_workers_own_and_system_may_be_absent(
-    house: House, api: Api
-) -> None:
-    await house.publish()
+async def test_flat_input_is_the_workers_own_and_system_may_be_absent(app: App, api: Api) -> None:
+    await app.publish()
     inputs: list[dict[str, Any]] = [
         CUSTOM,
         WRAPPED,
@@ -66,21 +64,21 @@ async def test_flat_input_is_the_workers_own_and_system_may_be_absent(
     ]
     for given in inputs:
         answer = await api.post(START, {"input": given, "unknown": "key", "page_index": "x"})
-        run = await stored(house, answer.json()["data"]["run_slug"])
+        run = await stored(app, answer.json()["data"]["run_slug"])
         assert json.loads(run.input_json) == CUSTOM
 
 
-async def test_a_version_may_be_named_or_left_to_the_newest(house: House, api: Api) -> None:
-    await house.publish()
+async def test_a_version_may_be_named_or_left_to_the_newest(app: App, api: Api) -> None:
+    await app.publish()
     for version in (None, "", "latest", "v1.0.1"):
         answer = await api.post(START, {"input": CUSTOM, "version": version})
-        assert (await stored(house, answer.json()["data"]["run_slug"])).version == "v1.0.1"
+        assert (await stored(app, answer.json()["data"]["run_slug"])).version == "v1.0.1"
 
 
-async def test_a_version_that_is_not_there_is_told_the_newest(house: House, api: Api) -> None:
-    worker = await house.publish()
-    await house.publish(main="print('second')\n")
-    await house.withdraw(worker, "v1.0.1")
+async def test_a_missing_version_gets_an_error_that_names_the_newest(app: App, api: Api) -> None:
+    worker = await app.publish()
+    await app.publish(main="print('second')\n")
+    await app.withdraw(worker, "v1.0.1")
     unknown = await api.post(START, {"input": CUSTOM, "version": "v9.9.9"})
     body = fails(unknown, 400, 50003, "v1.0.2")
     assert body["message"].startswith("the worker version is not available: ")
@@ -88,8 +86,8 @@ async def test_a_version_that_is_not_there_is_told_the_newest(house: House, api:
     fails(withdrawn, 400, 50003, "v1.0.1 was withdrawn", "v1.0.2")
 
 
-async def test_a_missing_required_field_is_named(house: House, api: Api) -> None:
-    await house.publish()
+async def test_a_missing_required_field_is_named(app: App, api: Api) -> None:
+    await app.publish()
     bodies = [b"", b"{}", b"null", b'{"input":null}', b'{"input":{}}', b"\xef\xbb\xbf{}"]
     for content in bodies:
         body = fails(await api.send("POST", START, content=content), 400, 11000)
@@ -97,8 +95,8 @@ async def test_a_missing_required_field_is_named(house: House, api: Api) -> None
         assert body["details"] == [body["message"].removeprefix("invalid argument: ")]
 
 
-async def test_a_worker_without_required_fields_needs_no_body(house: House, api: Api) -> None:
-    await house.publish(schema={"description": "Nothing needed", "properties": []})
+async def test_a_worker_without_required_fields_needs_no_body(app: App, api: Api) -> None:
+    await app.publish(schema={"description": "Nothing needed", "properties": []})
     for content in (b"", b"{}", b"null", b'{"input":{"parameters":{"custom":{}}}}'):
         answer = await api.send("POST", START, content=content)
         assert answer.status_code == 200, answer.text
@@ -121,24 +119,24 @@ BAD_BODIES: list[tuple[dict[str, Any], int, str]] = [
 ]
 
 
-async def test_bad_bodies_name_the_field_and_start_nothing(house: House, api: Api) -> None:
-    await house.publish()
+async def test_bad_bodies_name_the_field_and_start_nothing(app: App, api: Api) -> None:
+    await app.publish()
     for body, status, words in BAD_BODIES:
         fails(await api.post(START, body), status, 11000, words)
     assert (await api.get(RUNS)).json()["data"]["count"] == 0
 
 
-async def test_a_body_that_is_not_json_is_refused(house: House, api: Api) -> None:
-    await house.publish()
+async def test_a_body_that_is_not_json_is_refused(app: App, api: Api) -> None:
+    await app.publish()
     for content in (b"{", b"[]", b"input=1", b'"x"'):
         fails(await api.send("POST", START, content=content), 400, 11000, "body")
 
 
-async def test_an_unknown_or_foreign_worker_is_none(house: House, api: Api) -> None:
-    await house.publish("hidden", public=False)
+async def test_an_unknown_or_foreign_worker_is_none(app: App, api: Api) -> None:
+    await app.publish("hidden", public=False)
     seen = []
     for ref in ("01HFXXXXXXXXXXXXXXXXXXXXXX", "owner~nobody", "reader", "owner~hidden"):
-        answer = await api.post(f"/api/v2/workers/{ref}/runs", {}, key=house.other_key)
+        answer = await api.post(f"/api/v2/workers/{ref}/runs", {}, key=app.other_key)
         seen.append(fails(answer, 404, 50001) | {"request_id": ""})
     assert all(body == seen[0] for body in seen)
     assert seen[0]["message"] == "worker does not exist"
@@ -147,24 +145,24 @@ async def test_an_unknown_or_foreign_worker_is_none(house: House, api: Api) -> N
 # --- sync mode ------------------------------------------------------------------------------
 
 
-async def _waiting(api: Api, house: House, path: str, body: dict[str, Any]) -> tuple[Any, Any]:
+async def _waiting(api: Api, app: App, path: str, body: dict[str, Any]) -> tuple[Any, Any]:
     """The request under way, and the leases of its run."""
     asked = asyncio.create_task(api.post(path, body))
-    while not (leases := await house.begin()):
+    while not (leases := await app.begin()):
         await asyncio.sleep(0.005)
     return asked, leases
 
 
-async def test_a_sync_start_answers_with_the_union_of_both_forms(house: House, api: Api) -> None:
-    await house.publish()
+async def test_a_sync_start_answers_with_the_union_of_both_forms(app: App, api: Api) -> None:
+    await app.publish()
     body = {"input": CUSTOM, "is_async": False, "offset": 2, "limit": 1}
-    asked, [lease] = await _waiting(api, house, START, body)
-    await house.push(lease, [{"n": 1}, {"n": 2}, {"n": 3}])
-    await house.end(lease)
+    asked, [lease] = await _waiting(api, app, START, body)
+    await app.push(lease, [{"n": 1}, {"n": 2}, {"n": 3}])
+    await app.end(lease)
     answer = await asked
     reads_as(WorkerRunResult, answer)
     data = answer.json()["data"]
-    run = await stored(house, data["run_slug"])
+    run = await stored(app, data["run_slug"])
     [row] = data["results"]["list"]
     assert data == {
         "run_slug": run.id,
@@ -187,17 +185,17 @@ async def test_a_sync_start_answers_with_the_union_of_both_forms(house: House, a
 
 
 @pytest.mark.parametrize("place", ["run", "last", "worker"])
-async def test_a_sync_rerun_answers_the_same_way(house: House, api: Api, place: str) -> None:
-    worker = await house.publish()
+async def test_a_sync_rerun_answers_the_same_way(app: App, api: Api, place: str) -> None:
+    worker = await app.publish()
     first = (await api.post(START, {"input": CUSTOM})).json()["data"]["run_slug"]
-    await house.execute([{"n": 1}])
+    await app.execute([{"n": 1}])
     path = {
         "run": f"{RUNS}/{first}/rerun",
         "last": f"{RUNS}/last/rerun",
         "worker": f"/api/v2/workers/{worker.id}/runs/last/rerun",
     }[place]
-    asked, [lease] = await _waiting(api, house, path, {"is_async": False, "limit": 5})
-    await house.end(lease, Outcome.TIMEOUT, "Timeout: the run went over its limit")
+    asked, [lease] = await _waiting(api, app, path, {"is_async": False, "limit": 5})
+    await app.end(lease, Outcome.TIMEOUT, "Timeout: the run went over its limit")
     answer = await asked
     assert answer.status_code == 200  # the request worked; the run did not
     reads_as(WorkerRunResult, answer)
@@ -208,32 +206,34 @@ async def test_a_sync_rerun_answers_the_same_way(house: House, api: Api, place: 
     assert (data["results"]["page_index"], data["results"]["page_size"]) == (1, 5)
 
 
-async def test_when_the_wait_is_over_the_run_is_told_as_running_and_goes_on(house: House) -> None:
-    await house.publish()
-    async with client(house.app(sync_wait_seconds=0.05)) as http:
-        api = Api(http, house.owner_key)
+async def test_after_the_wait_the_run_is_reported_as_running_and_continues(
+    app: App,
+) -> None:
+    await app.publish()
+    async with client(app.asgi(sync_wait_seconds=0.05)) as http:
+        api = Api(http, app.owner_key)
         answer = await api.post(START, {"input": CUSTOM, "is_async": False})
         reads_as(WorkerRunResult, answer)
         data = answer.json()["data"]
         assert (data["run_status"], data["is_finished"]) == ("running", False)
         assert (data["execution_start_timestamp"], data["execution_end_timestamp"]) == (0, 0)
-        await house.execute([{"n": 1}])
+        await app.execute([{"n": 1}])
         detail = (await api.get(f"{RUNS}/{data['run_slug']}")).json()["data"]
         assert detail["status"] == "succeeded"
 
 
-async def test_a_sync_start_that_is_aborted_says_so(house: House, api: Api) -> None:
-    await house.publish()
-    asked, [lease] = await _waiting(api, house, START, {"input": CUSTOM, "is_async": False})
+async def test_a_sync_start_that_is_aborted_says_so(app: App, api: Api) -> None:
+    await app.publish()
+    asked, [lease] = await _waiting(api, app, START, {"input": CUSTOM, "is_async": False})
     await api.post(f"{RUNS}/{lease.run.id}/abort")
-    await house.end(lease, Outcome.ABORTED)
+    await app.end(lease, Outcome.ABORTED)
     data = (await asked).json()["data"]
     assert (data["run_status"], data["is_finished"]) == ("aborting", True)
     assert data["error_message"] == "Aborted on request"
 
 
-async def test_a_client_that_leaves_does_not_end_the_run(house: House) -> None:
-    await house.publish()
+async def test_a_client_that_leaves_does_not_end_the_run(app: App) -> None:
+    await app.publish()
     asked: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
     body = json.dumps({"input": CUSTOM, "is_async": False}).encode()
     await asked.put({"type": "http.request", "body": body, "more_body": False})
@@ -247,32 +247,32 @@ async def test_a_client_that_leaves_does_not_end_the_run(house: House) -> None:
         "query_string": b"",
         "root_path": "",
         "client": ("127.0.0.1", 1),
-        "headers": [(b"host", b"localhost"), (b"api-key", house.owner_key.encode())],
+        "headers": [(b"host", b"localhost"), (b"api-key", app.owner_key.encode())],
     }
 
     async def send(_message: Any) -> None:
         return None
 
-    answering = asyncio.create_task(house.app()(scope, asked.get, send))
-    while not (leases := await house.begin()):
+    answering = asyncio.create_task(app.asgi()(scope, asked.get, send))
+    while not (leases := await app.begin()):
         await asyncio.sleep(0.005)
     await asked.put({"type": "http.disconnect"})
     await asyncio.wait_for(answering, 5)
-    await house.end(leases[0])
-    assert (await stored(house, leases[0].run.id)).state is RunState.SUCCEEDED
+    await app.end(leases[0])
+    assert (await stored(app, leases[0].run.id)).state is RunState.SUCCEEDED
 
 
 # --- reruns ---------------------------------------------------------------------------------
 
 
 async def test_a_rerun_repeats_worker_version_device_and_input_wherever_it_is_asked_for(
-    house: House, api: Api
+    app: App, api: Api
 ) -> None:
-    worker = await house.publish()
+    worker = await app.publish()
     system = {"memory": 1024, "execute_limit_time_seconds": 77, "proxy_region": "US"}
     body = {"input": {"parameters": {"custom": CUSTOM, "system": system}}}
     first = (await api.post(START, body)).json()["data"]["run_slug"]
-    source = await stored(house, first)
+    source = await stored(app, first)
     paths = [
         f"{RUNS}/{first}/rerun",
         f"{RUNS}/last/rerun",
@@ -286,7 +286,7 @@ async def test_a_rerun_repeats_worker_version_device_and_input_wherever_it_is_as
         data = answer.json()["data"]
         assert list(data) == ["run_slug"]
         runs.append(data["run_slug"])
-        again = await stored(house, data["run_slug"])
+        again = await stored(app, data["run_slug"])
         assert (again.worker_id, again.version, again.limits, again.region) == (
             source.worker_id,
             source.version,
@@ -305,7 +305,7 @@ async def test_a_rerun_needs_no_body(api: Api, run_slug: str) -> None:
 
 
 async def test_a_bad_rerun_names_the_field_and_starts_nothing(
-    house: House, api: Api, run_slug: str
+    app: App, api: Api, run_slug: str
 ) -> None:
     path = f"{RUNS}/{run_slug}/rerun"
     fails(await api.post(path, {"limit": 0}), 422, 11000, "limit must be 1 to 100")
@@ -314,20 +314,20 @@ async def test_a_bad_rerun_names_the_field_and_starts_nothing(
     assert (await api.get(RUNS)).json()["data"]["count"] == 1
 
 
-async def test_a_rerun_of_a_withdrawn_version_is_refused(house: House, api: Api) -> None:
-    worker = await house.publish()
+async def test_a_rerun_of_a_withdrawn_version_is_refused(app: App, api: Api) -> None:
+    worker = await app.publish()
     run = (await api.post(START, {"input": CUSTOM})).json()["data"]["run_slug"]
-    await house.withdraw(worker, "v1.0.1")
+    await app.withdraw(worker, "v1.0.1")
     fails(await api.post(f"{RUNS}/{run}/rerun"), 400, 50003, "v1.0.1 was withdrawn")
 
 
 async def test_a_rerun_of_a_deleted_worker_is_refused_and_its_runs_can_be_read(
-    house: House, api: Api
+    app: App, api: Api
 ) -> None:
-    worker = await house.publish()
+    worker = await app.publish()
     run = (await api.post(START, {"input": CUSTOM})).json()["data"]["run_slug"]
-    await house.execute([{"n": 1}])
-    await house.storage.write(lambda tx: tx.workers.mark_deleted(worker.id, tx.now))
+    await app.execute([{"n": 1}])
+    await app.storage.write(lambda tx: tx.workers.mark_deleted(worker.id, tx.now))
     for path in (f"{RUNS}/{run}", f"{RUNS}/last", f"/api/v2/workers/{worker.id}/runs/last"):
         fails(await api.post(f"{path}/rerun"), 404, 50001, "worker does not exist")
     assert (await api.get(f"{RUNS}/{run}")).json()["data"]["scraper_slug"] == worker.id

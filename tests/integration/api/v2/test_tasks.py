@@ -15,7 +15,7 @@ from fyke.wire.v2.runs import WorkerRunResult
 from fyke.wire.v2.tasks import SavedTaskInput, WorkerTask, WorkerTaskPage
 from support.answers import reads_as
 from support.api import Api, fails
-from support.house import House
+from support.app import App
 
 pytestmark = pytest.mark.anyio
 
@@ -56,8 +56,8 @@ async def shown(api: Api, slug: str) -> dict[str, Any]:
     return data
 
 
-async def test_a_task_tells_all_of_itself(house: House, api: Api) -> None:
-    worker = await house.publish()
+async def test_a_task_shows_all_of_its_members(app: App, api: Api) -> None:
+    worker = await app.publish()
     slug = await make(api, **SAMPLE)
     data = await shown(api, slug)
     moments = [data.pop(name) for name in ("last_modified_at", "created_at", "updated_at")]
@@ -82,11 +82,11 @@ async def test_a_task_tells_all_of_itself(house: House, api: Api) -> None:
 
 
 async def test_without_a_version_the_present_one_is_kept_and_latest_follows(
-    house: House, api: Api
+    app: App, api: Api
 ) -> None:
-    await house.publish()
+    await app.publish()
     kept, follows = await make(api), await make(api, version="latest")
-    await house.publish(main="print('two')\n")
+    await app.publish(main="print('two')\n")
     assert (await shown(api, kept))["version"] == "v1.0.1"
     assert (await shown(api, follows))["version"] == "latest"
     for slug, number in ((kept, "v1.0.1"), (follows, "v1.0.2")):
@@ -94,9 +94,9 @@ async def test_without_a_version_the_present_one_is_kept_and_latest_follows(
         assert (await api.get(f"/api/v2/worker-runs/{run}")).json()["data"]["version"] == number
 
 
-async def test_tasks_are_found_by_worker_title_and_slug(house: House, api: Api) -> None:
-    await house.publish()
-    await house.publish("other")
+async def test_tasks_are_found_by_worker_title_and_slug(app: App, api: Api) -> None:
+    await app.publish()
+    await app.publish("other")
     news = await make(api, title="Ärger im NEWS-Ticker")
     prices = await make(api, title="Prices", worker_id="owner~other")
 
@@ -118,8 +118,8 @@ async def test_tasks_are_found_by_worker_title_and_slug(house: House, api: Api) 
     assert (beyond["count"], beyond["list"]) == (2, [])
 
 
-async def test_an_update_keeps_what_it_does_not_name(house: House, api: Api) -> None:
-    await house.publish()
+async def test_an_update_keeps_what_it_does_not_name(app: App, api: Api) -> None:
+    await app.publish()
     slug = await make(api, description="first")
     await put(api, f"{TASKS}/{slug}", {"title": "Weekly"})
     data = await shown(api, slug)
@@ -131,8 +131,8 @@ async def test_an_update_keeps_what_it_does_not_name(house: House, api: Api) -> 
     fails(await put(api, f"{TASKS}/{slug}", {"title": "x" * 201}), 400, 11000, "title")
 
 
-async def test_a_schedule_is_built_up_by_updates(house: House, api: Api) -> None:
-    await house.publish()
+async def test_a_schedule_is_built_up_by_updates(app: App, api: Api) -> None:
+    await app.publish()
     slug = await make(api)
     path = f"{TASKS}/{slug}"
     for body in ({"schedule_type": 2}, {"schedule_time": "07:00"}, {"schedule_weekday": "3"}):
@@ -175,9 +175,9 @@ async def test_a_schedule_is_built_up_by_updates(house: House, api: Api) -> None
     ],
 )
 async def test_a_schedule_that_cannot_be_honoured_is_refused(
-    house: House, api: Api, members: dict[str, Any], status: int, words: list[str]
+    app: App, api: Api, members: dict[str, Any], status: int, words: list[str]
 ) -> None:
-    await house.publish()
+    await app.publish()
     body = {"worker_id": "owner~reader", "title": "t", "input": {}, "schedule_enabled": 1} | members
     fails(await api.post(TASKS, body), status, 11000, *words)
     assert (await api.get(TASKS)).json()["data"]["count"] == 0
@@ -186,8 +186,8 @@ async def test_a_schedule_that_cannot_be_honoured_is_refused(
     assert (await shown(api, slug))["schedule_type"] == 0
 
 
-async def test_the_input_is_kept_as_given_and_a_flat_one_is_wrapped(house: House, api: Api) -> None:
-    await house.publish()
+async def test_the_input_is_kept_as_given_and_a_flat_one_is_wrapped(app: App, api: Api) -> None:
+    await app.publish()
     slug = await make(api, input=CUSTOM)
 
     async def saved() -> dict[str, Any]:
@@ -197,7 +197,7 @@ async def test_the_input_is_kept_as_given_and_a_flat_one_is_wrapped(house: House
         return data
 
     assert await saved() == {"input": WRAPPED, "version": "v1.0.1"}
-    await house.publish(main="print('two')\n")
+    await app.publish(main="print('two')\n")
     path = f"{TASKS}/{slug}/input"
     await put(api, path, {"input": {"max_results": 12345678901234567890}})
     custom = {"max_results": 12345678901234567890}
@@ -211,8 +211,8 @@ async def test_the_input_is_kept_as_given_and_a_flat_one_is_wrapped(house: House
     fails(await put(api, path, {"input": [1]}), 422, 11000, "input must be an object")
 
 
-async def test_a_task_is_run_counted_and_says_its_last_run(house: House, api: Api) -> None:
-    await house.publish()
+async def test_a_task_is_run_counted_and_says_its_last_run(app: App, api: Api) -> None:
+    await app.publish()
     slug = await make(api)
     first = (await api.post(f"{TASKS}/{slug}/runs")).json()["data"]
     assert list(first) == ["run_slug"]
@@ -222,15 +222,15 @@ async def test_a_task_is_run_counted_and_says_its_last_run(house: House, api: Ap
     assert data["last_modified_at"] == data["created_at"]  # a run is no change of the task
 
 
-async def test_a_sync_run_answers_with_its_rows(house: House, api: Api) -> None:
-    await house.publish()
+async def test_a_sync_run_answers_with_its_rows(app: App, api: Api) -> None:
+    await app.publish()
     slug = await make(api)
     body = {"is_async": False, "limit": 1}
     asked = asyncio.create_task(api.post(f"{TASKS}/{slug}/runs", body))
-    while not (leases := await house.begin()):
+    while not (leases := await app.begin()):
         await asyncio.sleep(0)
-    await house.push(leases[0], [{"n": 1}, {"n": 2}])
-    await house.end(leases[0])
+    await app.push(leases[0], [{"n": 1}, {"n": 2}])
+    await app.end(leases[0])
     answer = await asked
     reads_as(WorkerRunResult, answer)
     data = answer.json()["data"]
@@ -238,8 +238,8 @@ async def test_a_sync_run_answers_with_its_rows(house: House, api: Api) -> None:
     assert (data["results"]["count"], len(data["results"]["list"])) == (2, 1)
 
 
-async def test_one_key_starts_a_task_once(house: House, api: Api) -> None:
-    await house.publish()
+async def test_one_key_starts_a_task_once(app: App, api: Api) -> None:
+    await app.publish()
     slug = await make(api)
     headers = {"Idempotency-Key": "k1"}
     runs = {
@@ -249,8 +249,8 @@ async def test_one_key_starts_a_task_once(house: House, api: Api) -> None:
     assert len(runs) == 1 and (await shown(api, slug))["run_times"] == 1
 
 
-async def test_an_input_that_no_longer_fits_names_its_field(house: House, api: Api) -> None:
-    await house.publish()
+async def test_an_input_that_no_longer_fits_names_its_field(app: App, api: Api) -> None:
+    await app.publish()
     slug = await make(api, version="latest")
     schema = {
         "description": "Stricter",
@@ -260,22 +260,22 @@ async def test_an_input_that_no_longer_fits_names_its_field(house: House, api: A
              "required": True},
         ],
     }  # fmt: skip
-    await house.publish(schema=schema)
+    await app.publish(schema=schema)
     answer = await api.post(f"{TASKS}/{slug}/runs")
     fails(answer, 400, 11000, "keyword")
     fails(await api.post("/api/v1/task/run", {"task_slug": slug}), 400, 4000, "keyword")
     assert (await shown(api, slug))["run_times"] == 0
 
 
-async def test_a_withdrawn_version_and_a_deleted_worker_are_said(house: House, api: Api) -> None:
-    worker = await house.publish()
+async def test_a_withdrawn_version_and_a_deleted_worker_are_said(app: App, api: Api) -> None:
+    worker = await app.publish()
     slug = await make(api)
-    await house.withdraw(worker, "v1.0.1")
+    await app.withdraw(worker, "v1.0.1")
     fails(await api.post(f"{TASKS}/{slug}/runs"), 400, 50003)
 
 
-async def test_a_deleted_task_is_gone_and_its_runs_stay(house: House, api: Api) -> None:
-    await house.publish()
+async def test_a_deleted_task_is_gone_and_its_runs_stay(app: App, api: Api) -> None:
+    await app.publish()
     slug = await make(api, **SAMPLE | {"schedule_enabled": 1})
     run = (await api.post(f"{TASKS}/{slug}/runs")).json()["data"]["run_slug"]
     answer = await api.send("DELETE", f"{TASKS}/{slug}")
@@ -284,15 +284,15 @@ async def test_a_deleted_task_is_gone_and_its_runs_stay(house: House, api: Api) 
     assert (await api.get(f"/api/v2/worker-runs/{run}")).status_code == 200
 
 
-async def test_another_accounts_task_looks_like_none(house: House, api: Api) -> None:
-    await house.publish()
+async def test_another_accounts_task_looks_like_none(app: App, api: Api) -> None:
+    await app.publish()
     slug = await make(api)
     for method, tail, body in (
         ("GET", "", None), ("PUT", "", {"title": "x"}), ("DELETE", "", None),
         ("GET", "/input", None), ("PUT", "/input", {"input": {}}), ("POST", "/runs", {}),
     ):  # fmt: skip
         answers = [
-            await api.send(method, f"{TASKS}/{ref}{tail}", json=body, key=house.other_key)
+            await api.send(method, f"{TASKS}/{ref}{tail}", json=body, key=app.other_key)
             for ref in (slug, new_ulid(), "nonsense")
         ]
         for answer in answers:
@@ -300,8 +300,8 @@ async def test_another_accounts_task_looks_like_none(house: House, api: Api) -> 
         assert len({a.json()["message"] for a in answers}) == 1
 
 
-async def test_what_is_wrong_is_named(house: House, api: Api) -> None:
-    await house.publish()
+async def test_invalid_fields_are_named(app: App, api: Api) -> None:
+    await app.publish()
     for body, status, code, word in (
         ({"title": "t", "input": {}}, 422, 11000, "worker_id is required"),
         ({"worker_id": "owner~reader", "input": {}}, 422, 11000, "title is required"),
@@ -313,17 +313,17 @@ async def test_what_is_wrong_is_named(house: House, api: Api) -> None:
     fails(await api.get(f"{TASKS}?limit=0"), 422, 11000, "limit")
 
 
-async def test_a_viewer_may_only_look(house: House, api: Api) -> None:
-    await house.publish()
+async def test_a_viewer_may_only_look(app: App, api: Api) -> None:
+    await app.publish()
     slug = await make(api)
-    viewer = replace(house.owner, role=Role.VIEWER)
-    tasks = house.services.tasks
+    viewer = replace(app.owner, role=Role.VIEWER)
+    tasks = app.services.tasks
     assert (await tasks.view(viewer, slug)).task.id == slug
     with pytest.raises(Forbidden):
         await tasks.update(viewer, slug, title="x")
     with pytest.raises(Forbidden):
         await tasks.set_input(viewer, slug, {}, None)
     with pytest.raises(Forbidden):
-        await house.services.schedules.delete(viewer, slug)
+        await app.services.schedules.delete(viewer, slug)
     with pytest.raises(Forbidden):
-        await house.services.schedules.set_account_zone(viewer, "Europe/Berlin")
+        await app.services.schedules.set_account_zone(viewer, "Europe/Berlin")

@@ -8,7 +8,7 @@ import pytest
 
 from fyke.wire.v2 import workers as answers
 from support.api import Api, fails, start_body
-from support.house import SCHEMA, House
+from support.app import SCHEMA, App
 from support.projects import python_project
 
 from .test_catalog import NOWHERE, WORKERS, data_of
@@ -38,7 +38,7 @@ async def page(api: Api, ref: str) -> dict[str, Any]:
     return found
 
 
-async def test_an_unknown_name_of_ones_own_becomes_a_worker(house: House, api: Api) -> None:
+async def test_an_unknown_name_of_ones_own_becomes_a_worker(app: App, api: Api) -> None:
     path = f"{WORKERS}/owner~prices/versions"
     data = data_of(answers.PublishedVersion, await send(api, path, data=FULL))
     slug = data["slug"]
@@ -63,7 +63,7 @@ async def test_an_unknown_name_of_ones_own_becomes_a_worker(house: House, api: A
     fails(await api.get(by_name, key=None), 404, 50001)  # private at first
 
 
-async def test_the_next_version_and_the_same_again(house: House, api: Api) -> None:
+async def test_the_next_version_and_the_same_again(app: App, api: Api) -> None:
     path = f"{WORKERS}/owner~prices/versions"
     slug = (await send(api, path, data=FULL)).json()["data"]["slug"]
     by_slug = f"{WORKERS}/{slug}/versions"
@@ -82,13 +82,13 @@ async def test_the_next_version_and_the_same_again(house: House, api: Api) -> No
     assert by_slash.json()["data"]["version"] == "v1.0.3"
 
 
-async def test_a_version_that_is_published_runs(house: House, api: Api) -> None:
+async def test_a_version_that_is_published_runs(app: App, api: Api) -> None:
     made = await send(api, f"{WORKERS}/owner~prices/versions")
     run = await api.ok("/api/v1/scraper/run", start_body(made.json()["data"]["slug"]))
     assert len(run["run_slug"]) == 26
 
 
-async def test_replacing_the_page(house: House, api: Api) -> None:
+async def test_replacing_the_page(app: App, api: Api) -> None:
     slug = (await send(api, f"{WORKERS}/owner~prices/versions", data=FULL)).json()["data"]["slug"]
     path = f"{WORKERS}/{slug}/versions/v1.0.1"
     answer = await send(api, path, None, "PUT", data={"title": "New"})
@@ -111,7 +111,7 @@ async def test_replacing_the_page(house: House, api: Api) -> None:
     assert (await page(api, slug))["title"] == "Prices"  # a worker always has one
 
 
-async def test_the_files_of_a_version_never_change(house: House, api: Api) -> None:
+async def test_the_files_of_a_version_never_change(app: App, api: Api) -> None:
     await send(api, f"{WORKERS}/owner~prices/versions", data=FULL)
     path = f"{WORKERS}/owner~prices/versions/v1.0.1"
     other = await send(api, path, SECOND, "PUT", data={"title": "Changed"})
@@ -139,13 +139,13 @@ async def test_the_files_of_a_version_never_change(house: House, api: Api) -> No
         ({"public": "perhaps"}, 422, ("public", "true or false")),
     ],
 )
-async def test_what_a_page_may_not_say(
-    house: House, api: Api, data: dict[str, Any], status: int, words: tuple[str, ...]
+async def test_invalid_fields_of_a_page_are_refused(
+    app: App, api: Api, data: dict[str, Any], status: int, words: tuple[str, ...]
 ) -> None:
-    await house.publish("prices")
+    await app.publish("prices")
     posted = await send(api, f"{WORKERS}/owner~prices/versions", SECOND, data=data)
     fails(posted, status, 11000, *words)
-    [version] = await house.services.workers.versions(house.owner, "owner/prices")
+    [version] = await app.services.workers.versions(app.owner, "owner/prices")
     assert version.number == "v1.0.1"
     if "public" not in data:
         path = f"{WORKERS}/owner~prices/versions/v1.0.1"
@@ -167,7 +167,7 @@ async def test_what_a_page_may_not_say(
         ({"files": {"scraper_file": ("a", FIRST), "b": ("b", b"2")}}, 400, "one file"),
     ],
 )
-async def test_bad_uploads_are_told_what_is_wrong(
+async def test_bad_uploads_get_errors_that_name_the_fault(
     api: Api, more: dict[str, Any], status: int, word: str
 ) -> None:
     answer = await api.send("POST", f"{WORKERS}/owner~prices/versions", **more)
@@ -183,9 +183,9 @@ async def test_a_project_with_errors_is_refused_with_all_of_them(api: Api) -> No
     assert files == {"input_schema.json", "requirements.txt"}
 
 
-async def test_workers_of_others_are_not_ones_own(house: House, api: Api) -> None:
-    public = await house.publish("shown", caller=house.other)
-    hidden = await house.publish("hidden", caller=house.other, public=False)
+async def test_workers_of_others_are_not_ones_own(app: App, api: Api) -> None:
+    public = await app.publish("shown", caller=app.other)
+    hidden = await app.publish("hidden", caller=app.other, public=False)
     for ref in (public.id, "other~shown"):
         fails(await send(api, f"{WORKERS}/{ref}/versions"), 403, 11000, "owner")
         put = await send(api, f"{WORKERS}/{ref}/versions/v1.0.1", None, "PUT")
@@ -198,11 +198,11 @@ async def test_workers_of_others_are_not_ones_own(house: House, api: Api) -> Non
     fails(await send(api, f"{WORKERS}/owner~x%21/versions"), 400, 11000, "name")
 
 
-async def test_versions_that_cannot_be_replaced(house: House, api: Api) -> None:
-    worker = await house.publish("prices")
+async def test_versions_that_cannot_be_replaced(app: App, api: Api) -> None:
+    worker = await app.publish("prices")
     unknown = await send(api, f"{WORKERS}/{worker.id}/versions/v9.9.9", None, "PUT")
     fails(unknown, 400, 50003, "v9.9.9", "the latest is v1.0.1")
-    await house.withdraw(worker, "v1.0.1")
+    await app.withdraw(worker, "v1.0.1")
     gone = await send(api, f"{WORKERS}/{worker.id}/versions/v1.0.1", None, "PUT")
     fails(gone, 400, 50003, "withdrawn")
     none = await send(api, f"{WORKERS}/{worker.id}/versions/latest", None, "PUT")

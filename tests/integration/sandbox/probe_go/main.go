@@ -1,6 +1,6 @@
 // Tries to get out, by raw system calls. Prints, as JSON, what each try met.
 //
-// Every probe names the errors that count as a refusal, as probe.py does. PROBE_CALLS holds the
+// Every probe names the errors that count as a refusal, as probe.py does. PROBE_CALLS are the
 // numbers of the system calls.
 package main
 
@@ -71,7 +71,7 @@ func call(name string, arguments ...uintptr) func() (any, error) {
 	}
 }
 
-// A clone that is let through makes a child, which has to leave at once.
+// A clone that is allowed makes a child, which has to leave at once.
 func clone(flags uintptr) func() (any, error) {
 	return func() (any, error) {
 		child, _, code := syscall.RawSyscall6(number("clone"), flags|uintptr(syscall.SIGCHLD), 0, 0, 0, 0, 0)

@@ -102,7 +102,7 @@ async def all_rows(results: SqlResults, run: str) -> list[Row]:
 
 
 async def settled_rows(results: SqlResults, run: str) -> list[Row]:
-    """What is there once the fence is up: PostgreSQL may still finish what the dead one sent."""
+    """Return the rows once the fence is set: PostgreSQL may finish a commit of the dead process."""
     owned = await results.close_attempt(run)
     found = await all_rows(results, run)
     assert len(found) == owned

@@ -30,7 +30,7 @@ SOCKET = ".s.PGSQL.5432"
 
 
 class Relay:
-    """Forwards bytes between a socket of its own and the server's, and cuts when told to.
+    """Forwards bytes between a socket of its own and the server's, and cuts on request.
 
     ``down`` refuses new lines; ``down_after_cut`` begins that with the cut.
     ``cut`` is ``before`` (a COMMIT does not reach the server), ``after`` (it does, but its
@@ -201,7 +201,7 @@ async def test_an_outage_is_unavailable_and_ends_by_itself(
 
 
 async def test_an_outage_while_committing_is_waited_out(results: SqlResults, relay: Relay) -> None:
-    """Nobody can say what became of the commit, so nothing is said until somebody can."""
+    """The fate of the commit is unknown, so nothing is reported until it is known."""
     await results.commit(rows(0))
     relay.cut, relay.down_after_cut = "after", True
     committing = asyncio.create_task(results.commit(rows(1)))

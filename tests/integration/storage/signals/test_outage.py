@@ -1,4 +1,4 @@
-"""Doorbells whose other side goes away: the database, or a listener killed with -9."""
+"""Signals whose other side goes away: the database, or a listener killed with -9."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from pathlib import Path
 from fyke.storage.signals.datagram import DatagramSignals
 
 async def main():
-    async with DatagramSignals(Path(sys.argv[1])).listen() as ear:
+    async with DatagramSignals(Path(sys.argv[1])).listen() as listener:
         print("listening", flush=True)
-        await ear.wait(frozenset({"never"}), 600)
+        await listener.wait(frozenset({"never"}), 600)
 
 asyncio.run(main())
 """
@@ -43,11 +43,11 @@ async def listening_backends(postgres: PostgresServer) -> int:
 async def test_both_connections_come_back_after_the_server_cut_them(
     postgres: PostgresServer, postgres_url: str
 ) -> None:
-    bell = PostgresSignals(postgres_url)
-    async with bell.listen() as ear:
+    signals = PostgresSignals(postgres_url)
+    async with signals.listen() as listener:
         for _ in range(3):
-            bell.notify("work")
-            assert await ear.wait(WORK, 10) == "work"
+            signals.notify("work")
+            assert await listener.wait(WORK, 10) == "work"
             with postgres.admin() as connection:
                 connection.execute(
                     "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
@@ -55,18 +55,18 @@ async def test_both_connections_come_back_after_the_server_cut_them(
                 )
             while not await listening_backends(postgres):
                 await asyncio.sleep(0.01)
-    bell.close()
+    signals.close()
 
 
-async def test_ringing_never_waits_for_a_database_that_is_away(tmp_path: Path) -> None:
-    bell = PostgresSignals(f"postgresql://nobody@/none?host={tmp_path}")
+async def test_notify_does_not_block_while_the_database_is_down(tmp_path: Path) -> None:
+    signals = PostgresSignals(f"postgresql://nobody@/none?host={tmp_path}")
     loop = asyncio.get_running_loop()
     start = loop.time()
     for number in range(10_000):
-        bell.notify(f"run:{number}")
+        signals.notify(f"run:{number}")
     assert loop.time() - start < 2
-    assert len(bell._outbox._kept) <= 4096
-    bell.close()
+    assert len(signals._outbox._kept) <= 4096
+    signals.close()
 
 
 async def test_a_listener_killed_with_9_is_cleared_away(tmp_path: Path) -> None:
@@ -81,10 +81,10 @@ async def test_a_listener_killed_with_9_is_cleared_away(tmp_path: Path) -> None:
     child.wait(30)
     child.stdout.close()
     assert socket.exists()
-    bell = DatagramSignals(folder)
-    async with bell.listen() as ear:
-        bell.notify("work")
-        assert await ear.wait(WORK, 10) == "work"
+    signals = DatagramSignals(folder)
+    async with signals.listen() as listener:
+        signals.notify("work")
+        assert await listener.wait(WORK, 10) == "work"
     assert not socket.exists()
-    bell.close()
+    signals.close()
     assert list(folder.iterdir()) == []

@@ -1,4 +1,4 @@
-"""What the served document says of a text's form is enough: a text of that form is taken."""
+"""The served document describes the form of texts completely: a text of that form is accepted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be done with a run exists in three places; a fourth is for old clients."""
+"""The operations on a run exist under three paths; a fourth is for old clients."""
 
 from __future__ import annotations
 

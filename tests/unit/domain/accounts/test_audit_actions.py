@@ -23,7 +23,7 @@ def test_the_console_has_words_for_every_act() -> None:
     assert len(set(audit_action_labels().values())) == len(AuditAction)
 
 
-def test_what_is_noted_is_bounded() -> None:
+def test_audit_details_are_bounded() -> None:
     caller = Caller("a", "acme", False, "u", "k", user_name="ada", address="::1")
     entry = action_of(caller, AuditAction.RUN_STARTED, "t" * 9999, "d" * 9999)
     assert (len(entry.target), len(entry.detail)) == (200, 500)

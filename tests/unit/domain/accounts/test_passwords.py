@@ -52,7 +52,7 @@ async def test_any_characters_are_taken_and_known_again(password: str) -> None:
         ("ownerownerown", "owner", "the user name"),
     ],
 )
-def test_what_others_would_guess_is_refused(password: str, name: str, rule: str) -> None:
+def test_guessable_passwords_are_refused(password: str, name: str, rule: str) -> None:
     with pytest.raises(InvalidRequest, match=f"^password: .*{rule}"):
         check_new(password, name)
 
@@ -62,7 +62,7 @@ def test_a_short_name_may_well_be_part_of_a_password() -> None:
     check_new("owner of nineteen fish", "owner")
 
 
-def test_what_is_called_common_would_pass_otherwise() -> None:
+def test_common_passwords_would_pass_the_other_rules() -> None:
     assert len(COMMON) > 100
     assert all(len(word) >= 10 and word == word.lower() for word in COMMON)
 
@@ -86,20 +86,20 @@ async def test_the_real_parameters_are_dear() -> None:
 
 
 class Slow:
-    """A hasher that waits until it is let go, and counts how many are at work."""
+    """A hasher that waits until it is released, and counts how many are at work."""
 
     def __init__(self) -> None:
         import threading
 
         self.most = self.now = 0
-        self.go = threading.Event()
+        self.release = threading.Event()
         self.lock = threading.Lock()
 
     def hash(self, password: bytes) -> str:
         with self.lock:
             self.now += 1
             self.most = max(self.most, self.now)
-        self.go.wait(10)
+        self.release.wait(10)
         with self.lock:
             self.now -= 1
         return "kept"
@@ -115,7 +115,7 @@ async def test_few_are_hashed_at_once_and_too_many_are_sent_away(
     await asyncio.sleep(0)
     with pytest.raises(RateLimited):
         await slow.hash("x")
-    hasher.go.set()
+    hasher.release.set()
     assert await asyncio.gather(*waiting) == ["kept"] * 6
     assert 1 <= hasher.most <= AT_ONCE
     assert await slow.hash("x") == "kept"

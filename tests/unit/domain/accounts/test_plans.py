@@ -7,7 +7,7 @@ from fyke.errors import InvalidRequest
 from fyke.model.account import Plan
 
 
-def test_how_many_runs_each_plan_lets_be_under_way() -> None:
+def test_how_many_active_runs_each_plan_allows() -> None:
     assert {plan.value: plan.most for plan in Plan} == {
         "free": 2,
         "starter": 5,

@@ -29,7 +29,7 @@ def test_some_are_free_and_then_one_at_a_time() -> None:
     tries.give_back("nobody")
 
 
-def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_memory_of_failures_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(throttle, "_REMEMBERED", 5)
     tries = SignInAttempts(Allowance(1, 10), ManualClock())
     for number in range(20):

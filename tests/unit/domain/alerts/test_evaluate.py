@@ -1,4 +1,4 @@
-"""What each kind of rule says of a run, and when it says nothing."""
+"""When each kind of rule raises an alert for a run, and with which sentence."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def usual(*rows: int, ms: int = 1000) -> list[PastRuns]:
     return [PastRuns(f"r{number}", results, ms) for number, results in enumerate(rows)]
 
 
-def test_a_failed_run_is_told_with_its_reason() -> None:
+def test_a_failed_run_is_reported_with_its_reason() -> None:
     failed = rule(RuleKind.FAILED)
     found = evaluate(failed, run(RunState.FAILED, err_msg="exit code\n 1"), Facts())
     assert found == "The run failed: exit code 1"
@@ -54,7 +54,7 @@ def test_a_rule_for_some_reasons_passes_over_the_others() -> None:
     assert evaluate(slow, run(RunState.FAILED, err_msg="of an older release"), Facts()) is None
 
 
-def test_zero_rows_are_told_of_runs_that_succeeded_only() -> None:
+def test_zero_rows_alerts_are_for_succeeded_runs_only() -> None:
     zero = rule(RuleKind.ZERO_ROWS)
     assert evaluate(zero, run(), Facts()) == "The run succeeded without rows"
     assert evaluate(zero, run(results=1), Facts()) is None
@@ -104,7 +104,7 @@ def test_a_missing_field() -> None:
     assert evaluate(none_allowed, run(), Facts(field=FieldFacts(1000, 0, 1000))) is None
 
 
-def test_a_budget_is_told_when_it_is_passed_whatever_became_of_the_run() -> None:
+def test_a_budget_alert_is_raised_for_any_outcome_of_the_run() -> None:
     budget = rule(RuleKind.BUDGET, usd_micros=10_000_000, traffic_bytes=5 * 10**6)
     spent = Spent("2026-11", 10_000_000, 5 * 10**6)
     assert evaluate(budget, run(), Facts(spent=spent)) is None

@@ -1,4 +1,4 @@
-"""What counts as missing, and how much of a run is looked at."""
+"""Which values count as missing, and how many rows of a run are checked."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NONE: frozenset[str] = frozenset()
         ('"\\u00a0x"', False),
     ],
 )  # fmt: skip
-def test_what_is_empty(text: str, empty: bool) -> None:
+def test_values_that_count_as_empty(text: str, empty: bool) -> None:
     assert is_empty(msgspec.Raw(text.encode())) is empty
 
 
@@ -67,7 +67,7 @@ async def test_large_rows_end_the_look(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (facts.missing, facts.rows) == (0, 200)
 
 
-async def test_what_is_no_object_lacks_the_field() -> None:
+async def test_a_row_that_is_no_object_lacks_the_field() -> None:
     results = MemoryResults()
     results.push("r", b"{broken", b'{"price":1}')
     assert (await count_fields(results, "r", NONE, {"price"}))["price"] == FieldFacts(2, 1, 2)

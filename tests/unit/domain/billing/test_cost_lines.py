@@ -43,7 +43,7 @@ def test_lines_add_up_to_what_was_charged(
     assert [line.kind for line in lines[:3]] == ["cpu", "memory", "traffic"]
 
 
-def test_what_was_paid_by_prices_that_are_gone_is_a_line_of_its_own() -> None:
+def test_charges_by_former_prices_are_a_line_of_their_own() -> None:
     lines = cost_lines(Prices(), LIMITS, [MeteredUsage(1000, 5)], 77)
     assert [(line.kind, line.micros) for line in lines] == [
         ("cpu", 0), ("memory", 0), ("traffic", 0), ("other", 77),

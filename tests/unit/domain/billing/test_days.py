@@ -50,12 +50,12 @@ def test_a_day_is_a_number_and_back() -> None:
 @pytest.mark.parametrize(
     "typed", ["24.11.2026", "2026-02-30", "20261124", "0001-01-01", "9999-12-31"]
 )
-def test_what_is_no_day_is_refused_with_its_field(typed: str) -> None:
+def test_an_invalid_day_is_refused_with_its_field(typed: str) -> None:
     with pytest.raises(InvalidRequest, match=r"until: .* is no day; write it as 2026-11-24"):
         day_named(typed, "until")
 
 
-def test_a_range_that_is_too_long_is_told_the_longest() -> None:
+def test_a_range_that_is_too_long_names_the_longest() -> None:
     first = date(2026, 1, 1)
     checked_range(first, date(2027, 1, 1))
     with pytest.raises(InvalidRequest, match="from 2026-01-01 it reaches to 2027-01-01"):

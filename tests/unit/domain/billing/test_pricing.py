@@ -64,7 +64,7 @@ def test_the_cap_on_the_charge_bounds_the_hold():
     )
 
 
-def test_capped_traffic_is_part_of_the_hold():
+def test_capped_traffic_is_part_of_the_reserved_amount():
     prices = Prices(traffic_gb=Decimal(1))
     assert hold(prices, limits(traffic=10**6), subtasks=3, available=0) == Hold(1000)
 
@@ -237,7 +237,7 @@ def test_usage_has_up_to_four_decimals_and_no_zeros_at_the_end(micros: int, text
     assert format_usage(micros) == text
 
 
-def test_an_unbounded_hold_covers_every_subtask_up_to_its_timeout():
+def test_an_unbounded_reservation_covers_every_subtask_up_to_its_timeout():
     prices = Prices(cpu_hour=Decimal("0.36"), traffic_gb=Decimal("1"))
     unbounded = hold(prices, limits(seconds=10), subtasks=3, available=100)
     assert unbounded == Hold(3000, SpendingBound.BALANCE)

@@ -54,7 +54,7 @@ def test_a_start_sets_money_aside_and_the_end_books_what_it_cost():
     assert {e.run_id for e in storage.tx.ledger.rows} == {run.id}
 
 
-def test_what_is_held_cannot_be_held_again():
+def test_a_reserved_amount_cannot_be_reserved_again():
     storage = MemoryStorage()
     account = add_account(storage, balance_micros=10_500_000)
     admitted = 0

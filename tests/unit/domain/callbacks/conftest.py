@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from support.callbacks import Post, open_post
+from support.callbacks import Outbox, open_outbox
 from support.prepared import state_in
 
 
 @pytest.fixture
-async def post(tmp_path: Path) -> AsyncIterator[Post]:
-    async with open_post(state_in(tmp_path)) as post:
-        yield post
+async def outbox(tmp_path: Path) -> AsyncIterator[Outbox]:
+    async with open_outbox(state_in(tmp_path)) as outbox:
+        yield outbox

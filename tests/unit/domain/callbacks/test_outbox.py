@@ -12,18 +12,18 @@ from fyke.domain.callbacks.outbox import SUPERSEDED
 from fyke.domain.callbacks.receivers import DISABLED
 from fyke.model.callback import DeliveryKind, DeliveryState, Receiver
 from fyke.model.run import Origin
-from support.callbacks import HOOK, RECEIVER, Post
+from support.callbacks import HOOK, RECEIVER, Outbox
 
 pytestmark = pytest.mark.anyio
 RUNNING, TERMINAL = DeliveryKind.RUNNING, DeliveryKind.TERMINAL
 
 
-async def test_a_run_of_v2_tells_that_it_runs_and_that_it_has_ended(post: Post) -> None:
-    run = await post.run()
-    await post.begin(run)
-    post.clock.advance(1)
-    await post.end(run)
-    found = await post.of_run(run)
+async def test_a_run_of_v2_reports_its_start_and_its_end(outbox: Outbox) -> None:
+    run = await outbox.run()
+    await outbox.begin(run)
+    outbox.clock.advance(1)
+    await outbox.end(run)
+    found = await outbox.of_run(run)
     assert set(found) == {RUNNING, TERMINAL}
     words = {kind: json.loads(one.payload)["run_status"] for kind, one in found.items()}
     assert words == {RUNNING: "running", TERMINAL: "succeeded"}
@@ -32,80 +32,84 @@ async def test_a_run_of_v2_tells_that_it_runs_and_that_it_has_ended(post: Post) 
         assert one.id.startswith("msg_")
         assert (one.state, one.tries, one.next_at) == (DeliveryState.PENDING, 0, one.created_at)
     assert found[RUNNING].id != found[TERMINAL].id
-    assert post.rings == [OUTBOX, OUTBOX]
+    assert outbox.notified == [OUTBOX, OUTBOX]
 
 
 @pytest.mark.parametrize("origin", [each for each in Origin if each is not Origin.API_V2])
-async def test_any_other_run_tells_only_of_its_end(post: Post, origin: Origin) -> None:
-    run = await post.run(origin=origin)
-    await post.begin(run)
-    assert await post.of_run(run) == {}
-    await post.end(run)
-    assert list(await post.of_run(run)) == [TERMINAL]
+async def test_any_other_run_reports_only_its_end(outbox: Outbox, origin: Origin) -> None:
+    run = await outbox.run(origin=origin)
+    await outbox.begin(run)
+    assert await outbox.of_run(run) == {}
+    await outbox.end(run)
+    assert list(await outbox.of_run(run)) == [TERMINAL]
 
 
-async def test_a_run_without_a_url_tells_nothing(post: Post) -> None:
-    run = await post.run(url="")
-    await post.begin(run)
-    await post.end(run)
-    assert await post.of_run(run) == {}
-    assert post.rings == []
+async def test_a_run_without_a_url_sends_nothing(outbox: Outbox) -> None:
+    run = await outbox.run(url="")
+    await outbox.begin(run)
+    await outbox.end(run)
+    assert await outbox.of_run(run) == {}
+    assert outbox.notified == []
 
 
-async def test_what_was_never_tried_goes_first_and_then_the_end(post: Post) -> None:
-    run = await post.run()
-    await post.begin(run)
-    await post.end(run)
-    first = await post.claim()
+async def test_an_untried_start_is_sent_first_and_then_the_end(outbox: Outbox) -> None:
+    run = await outbox.run()
+    await outbox.begin(run)
+    await outbox.end(run)
+    first = await outbox.claim()
     assert first.kind is RUNNING
-    post.clock.advance(10)
-    assert await post.claims() == []
-    await post.tried(first)
-    assert (await post.claim()).kind is TERMINAL
+    outbox.clock.advance(10)
+    assert await outbox.claims() == []
+    await outbox.tried(first)
+    assert (await outbox.claim()).kind is TERMINAL
 
 
 async def test_a_running_call_that_waits_for_another_try_is_given_up_at_the_end(
-    post: Post,
+    outbox: Outbox,
 ) -> None:
-    run = await post.run()
-    await post.begin(run)
-    await post.tried(await post.claim(), 500)
-    post.clock.advance(1)
-    before = (await post.of_run(run))[RUNNING]
-    await post.end(run)
-    found = await post.of_run(run)
+    run = await outbox.run()
+    await outbox.begin(run)
+    await outbox.tried(await outbox.claim(), 500)
+    outbox.clock.advance(1)
+    before = (await outbox.of_run(run))[RUNNING]
+    await outbox.end(run)
+    found = await outbox.of_run(run)
     assert found[RUNNING] == replace(
         before,
         state=DeliveryState.SUPERSEDED,
         last_error=SUPERSEDED,
-        ended_at=post.clock.now_ms(),
+        ended_at=outbox.clock.now_ms(),
     )
-    assert (await post.claim()).kind is TERMINAL
+    assert (await outbox.claim()).kind is TERMINAL
 
 
-async def test_a_running_call_on_its_way_is_waited_for_and_not_repeated(post: Post) -> None:
-    run = await post.run()
-    await post.begin(run)
-    await post.tried(await post.claim(), 500)
-    post.clock.advance(10)
-    again = await post.claim()
-    await post.end(run)
-    assert (await post.of_run(run))[RUNNING].state is DeliveryState.PENDING
-    assert await post.claims() == []
-    done = await post.tried(again, 0, "no answer within 15 s")
+async def test_a_running_call_on_its_way_is_waited_for_and_not_repeated(
+    outbox: Outbox,
+) -> None:
+    run = await outbox.run()
+    await outbox.begin(run)
+    await outbox.tried(await outbox.claim(), 500)
+    outbox.clock.advance(10)
+    again = await outbox.claim()
+    await outbox.end(run)
+    assert (await outbox.of_run(run))[RUNNING].state is DeliveryState.PENDING
+    assert await outbox.claims() == []
+    done = await outbox.tried(again, 0, "no answer within 15 s")
     assert done is not None
     assert (done.state, done.last_error) == (DeliveryState.SUPERSEDED, "no answer within 15 s")
-    post.clock.advance(1)
-    assert (await post.claim()).kind is TERMINAL
+    outbox.clock.advance(1)
+    assert (await outbox.claim()).kind is TERMINAL
 
 
-async def test_a_call_for_a_receiver_that_is_switched_off_is_noted_as_failed(post: Post) -> None:
-    off = Receiver(post.owner, RECEIVER, disabled_at=5)
-    await post.do(lambda tx: (tx.receivers.lock(post.owner, RECEIVER), tx.receivers.save(off)))
-    run = await post.run()
-    await post.begin(run)
-    await post.end(run)
-    for one in (await post.of_run(run)).values():
+async def test_a_call_for_a_receiver_that_is_switched_off_is_noted_as_failed(
+    outbox: Outbox,
+) -> None:
+    off = Receiver(outbox.owner, RECEIVER, disabled_at=5)
+    await outbox.do(lambda tx: (tx.receivers.lock(outbox.owner, RECEIVER), tx.receivers.save(off)))
+    run = await outbox.run()
+    await outbox.begin(run)
+    await outbox.end(run)
+    for one in (await outbox.of_run(run)).values():
         assert (one.state, one.last_error) == (DeliveryState.FAILED, DISABLED)
         assert (one.tries, one.ended_at) == (0, one.created_at)
-    assert await post.claims() == []
+    assert await outbox.claims() == []

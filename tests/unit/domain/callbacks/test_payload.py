@@ -51,8 +51,8 @@ def test_every_field_of_both_forms() -> None:
     ],
 )
 def test_words_and_numbers(state: RunState, word: str, number: int) -> None:
-    told = payload(replace(records.run("account", "worker"), state=state))
-    assert (told["run_status"], told["status"]) == (word, number)
+    body = payload(replace(records.run("account", "worker"), state=state))
+    assert (body["run_status"], body["status"]) == (word, number)
 
 
 def test_every_state_has_a_word() -> None:
@@ -66,8 +66,8 @@ def test_a_living_run_has_no_end_and_no_duration() -> None:
     run = replace(
         records.run("account", "worker"), state=RunState.RUNNING, started_at=5_000, finished_at=0
     )
-    told = payload(run)
-    assert (told["execution_end_timestamp"], told["running_duration"]) == (0, 0)
+    body = payload(run)
+    assert (body["execution_end_timestamp"], body["running_duration"]) == (0, 0)
     never = payload(
         replace(
             records.run("account", "worker"), state=RunState.FAILED, started_at=0, finished_at=9_000
@@ -77,10 +77,10 @@ def test_a_living_run_has_no_end_and_no_duration() -> None:
 
 
 def test_a_long_reason_stays_under_20_kb() -> None:
-    told = payload(replace(records.run("account", "worker"), err_msg="\U0001f41f" * 50_000))
-    assert len(told["error_message"]) == MAX_MESSAGE
-    assert len(json.dumps(told).encode()) < 40_000
-    assert len(json.dumps(told, ensure_ascii=False).encode()) < 20_000
+    body = payload(replace(records.run("account", "worker"), err_msg="\U0001f41f" * 50_000))
+    assert len(body["error_message"]) == MAX_MESSAGE
+    assert len(json.dumps(body).encode()) < 40_000
+    assert len(json.dumps(body, ensure_ascii=False).encode()) < 20_000
 
 
 @pytest.mark.parametrize("state", [s for s in RunState if s is not RunState.SUCCEEDED])

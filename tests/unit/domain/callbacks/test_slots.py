@@ -1,4 +1,4 @@
-"""Who may take the last places."""
+"""Which receivers may take the last slots."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def left(good: int, new: int, failing: int) -> dict[HostStatus, int]:
         ([NEW] * 30, left(0, 0, 0)),  # as after a change of the number
     ],
 )
-def test_what_is_left_when_so_many_are_taken(
+def test_free_slots_after_so_many_are_taken(
     taken: list[HostStatus], free: dict[HostStatus, int]
 ) -> None:
     assert free_slots(taken, 20) == free

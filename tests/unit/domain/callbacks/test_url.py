@@ -75,7 +75,7 @@ def test_odd_numbers_are_refused(host: str) -> None:
         RULES.check(f"http://{host}/")
 
 
-def test_the_way_out_that_is_named_works() -> None:
+def test_the_remedy_that_is_named_works() -> None:
     for target in ("localhost:8000", "127.0.0.1:8000", "[::1]:8000"):
         with pytest.raises(InvalidRequest) as error:
             RULES.check(f"http://{target}/")
@@ -114,7 +114,7 @@ def test_a_receiver_has_one_spelling(url: str, receiver: str) -> None:
 @pytest.mark.parametrize(
     "url", ["", "a.example", "ftp://a.example", "https://u@a.example", "http://a.example:22"]
 )
-def test_what_is_no_receiver_names_the_field(url: str) -> None:
+def test_an_invalid_receiver_names_the_field(url: str) -> None:
     with pytest.raises(InvalidRequest, match=r"^receiver: "):
         receiver_of(url, "receiver")
     with pytest.raises(InvalidRequest, match=r"^callback_url: "):

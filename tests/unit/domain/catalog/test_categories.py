@@ -1,4 +1,4 @@
-"""What the installation calls its categories."""
+"""The names of the installation's categories."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def test_a_mistyped_word_finds_its_name(text: str, first: str) -> None:
     assert nearest(text, NAMES)[:1] == [first]
 
 
-def test_what_is_far_off_is_not_proposed() -> None:
+def test_distant_names_are_not_proposed() -> None:
     assert nearest("zzzzqqq", NAMES) == []
     assert nearest("", NAMES) == []
     assert nearest("x" * 10_000, NAMES) == []

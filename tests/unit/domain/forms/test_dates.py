@@ -49,7 +49,7 @@ def test_reading(format: str, text: str, parts: dict[str, int] | None) -> None:
     tokens=st.lists(st.sampled_from(TOKENS), min_size=1, max_size=7, unique_by=lambda t: t[0]),
     separator=st.sampled_from(["-", "/", " ", "[at 5]", "."]),
 )
-def test_what_is_written_is_read_again(tokens: list[str], separator: str) -> None:
+def test_written_dates_are_read_again(tokens: list[str], separator: str) -> None:
     form = separator.join(tokens)
     moment = {"year": 2026, "month": 11, "day": 3, "hour": 4, "minute": 30, "second": 5}
     written = dates.write(moment, form)

@@ -1,4 +1,4 @@
-"""Every way of an input, there and back: it never changes what nobody changed."""
+"""Every conversion of an input, there and back: it never changes what the user did not."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ SYSTEMS = st.fixed_dictionaries(
 
 
 def _browser(pairs: list[tuple[str, str]]) -> FormPairs:
-    """As a browser sends it: line ends as CRLF, and no half of a pair, which no form can hold."""
+    """As a browser sends it: line ends as CRLF, and no half of a surrogate pair."""
     for _, text in pairs:
         text.encode()
         assert "\0" not in text
@@ -117,7 +117,7 @@ def test_json_comes_back_from_its_form(trial: tuple[str, Any]) -> None:
 
 @a_share
 @given(trials(), SYSTEMS)
-def test_what_is_given_stays_as_it_is(trial: tuple[str, Any], system: dict[str, Any]) -> None:
+def test_given_values_stay_unchanged(trial: tuple[str, Any], system: dict[str, Any]) -> None:
     _given(*trial, system)
 
 

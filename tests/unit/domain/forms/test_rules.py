@@ -81,7 +81,7 @@ def test_whole_numbers_keep_every_digit(text: str, value: Any) -> None:
         ("11", "at most 10"),
     ],
 )
-def test_what_is_no_such_number_is_refused_in_words(text: str, words: str) -> None:
+def test_an_invalid_number_is_refused_in_words(text: str, words: str) -> None:
     message = fault(form(item("number", "integer", minimum=1, maximum=10)), ("f:x", text))
     assert words in message
     assert message.startswith('field "x" must' if "large" not in words else 'field "x" is')
@@ -123,7 +123,7 @@ def test_the_type_of_a_choice_is_that_of_its_option(editor: str, token: str, val
     assert (found, type(found)) == (value, type(value))
 
 
-def test_what_is_no_option_is_refused_when_typed_and_kept_when_it_was_there() -> None:
+def test_an_unknown_option_is_refused_when_typed_and_kept_when_stored() -> None:
     made = form(item("select", "string", options=COLOURS))
     assert 'no option "green"' in fault(made, ("f:x", "green"))
     shown = to_pairs(made, Normalised({}, {"x": "green"}))
@@ -168,7 +168,7 @@ def test_dates_are_sent_as_the_schema_wants_them(
 
 
 @pytest.mark.parametrize("text", ["2026-02-30", "tomorrow", "24.11.2026", "2026-13-01"])
-def test_what_is_no_date_is_refused_with_a_sample(text: str) -> None:
+def test_an_invalid_date_is_refused_with_a_sample(text: str) -> None:
     made = form(item("datepicker", "string", format="DD/MM/YYYY"))
     assert "31/12/2026" in fault(made, ("f:x", text))
 
@@ -212,7 +212,7 @@ def test_both_shapes_of_a_list_are_kept(editor: str, default: list[Any], value: 
 @pytest.mark.parametrize(
     "value", [[1, 2], ["a", {"url": "b"}], [{"url": "a", "n": 1}], ["a\nb"], "text", {"a": 1}]
 )
-def test_what_a_list_cannot_show_is_carried_as_json(value: Any) -> None:
+def test_items_that_a_list_cannot_show_are_kept_as_json(value: Any) -> None:
     made = form(item("requestList", "array"))
     shown = to_pairs(made, Normalised({}, {"x": value}))
     assert json.loads(dict(shown)["f:x:json"]) == value
@@ -323,7 +323,7 @@ def test_required_fields_that_are_empty_are_named() -> None:
     assert 'required field "x" is missing or empty' in fault(made, ("f:x", ""))
 
 
-def test_what_is_not_an_input_is_told_apart() -> None:
+def test_a_value_that_is_not_an_input_is_one_error() -> None:
     for value in (None, [], "x", {}, {"parameters": 1}, {"parameters": {"custom": []}}):
         (error,) = normalise(form(), GivenInput(value), SystemDefaults()).errors
         assert error.path == ""
@@ -385,7 +385,7 @@ def test_every_editor_has_its_control(
         ("json", "string", ControlKind.LINE, "does not make"),
     ],
 )
-def test_what_does_not_fit_falls_back_by_its_type(
+def test_unsuitable_editors_fall_back_by_type(
     editor: str, type: str, kind: ControlKind, words: str
 ) -> None:
     field = form(item(editor, type)).fields["x"]

@@ -22,19 +22,19 @@ from fyke.model.run import RunState
 from fyke.model.runner import RunnerInfo
 from fyke.storage.sql.state.storage import SqlStorage, open_storage
 from support import records
-from support.installation import HouseProbe
+from support.installation import FixedProbe
 from support.memory import caller_of
 from support.prepared import state_in
 
 pytestmark = pytest.mark.anyio
 
 
-class Scene:
+class Setup:
     """An installation over a real database, with a clock that the test moves."""
 
     def __init__(self, storage: SqlStorage, clock: ManualClock) -> None:
         self.storage, self.clock = storage, clock
-        self.probe = HouseProbe(Prices())
+        self.probe = FixedProbe(Prices())
         self.operator = records.account(operator=True)
         self.boss = caller_of(self.operator)
         health = Health(storage, lambda: Disk(9, 10, 1), self.proxies)
@@ -45,19 +45,19 @@ class Scene:
 
 
 @pytest.fixture
-async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
+async def setup(tmp_path: Path) -> AsyncIterator[Setup]:
     url = state_in(tmp_path)
     clock = ManualClock(records.START)
     storage = open_storage(url, durable=False, notify=str, hiding=frozenset(), clock=clock.now_ms)
-    scene = Scene(storage, clock)
-    await storage.write(lambda tx: tx.accounts.add(scene.operator))
-    yield scene
+    setup = Setup(storage, clock)
+    await storage.write(lambda tx: tx.accounts.add(setup.operator))
+    yield setup
     await storage.close()
 
 
-async def test_nobody_but_the_operator(scene: Scene) -> None:
+async def test_only_the_operator(setup: Setup) -> None:
     other = caller_of(records.account())
-    installation = scene.installation
+    installation = setup.installation
     for ask in (installation.tariff, installation.egress_report, installation.settings):
         with pytest.raises(Forbidden):
             ask(other)
@@ -68,38 +68,38 @@ async def test_nobody_but_the_operator(scene: Scene) -> None:
     ):  # fmt: skip
         with pytest.raises(Forbidden):
             await asked
-    assert scene.probe.looks == []
+    assert setup.probe.looks == []
 
 
-async def test_plans_are_counted(scene: Scene) -> None:
-    await scene.storage.write(
+async def test_plans_are_counted(setup: Setup) -> None:
+    await setup.storage.write(
         lambda tx: [tx.accounts.add(records.account(plan=Plan.PRO)) for _ in range(2)]
     )
     found = {line.plan: (line.most, line.accounts) for line in
-             await scene.installation.plans(scene.boss)}  # fmt: skip
+             await setup.installation.plans(setup.boss)}  # fmt: skip
     assert found[Plan.PRO] == (10, 2)
     assert found[Plan.UNLIMITED] == (None, 1)
     assert list(found) == list(Plan)
 
 
-async def test_sizes_are_measured_once_a_minute(scene: Scene) -> None:
-    owner, worker = await scene.storage.write(records.seed)
-    await scene.storage.write(lambda tx: records.seed_run(tx, owner, worker))
-    reports = await asyncio.gather(*(scene.installation.storage(scene.boss) for _ in range(5)))
-    assert scene.probe.looks == ["storage"]
+async def test_sizes_are_measured_once_a_minute(setup: Setup) -> None:
+    owner, worker = await setup.storage.write(records.seed)
+    await setup.storage.write(lambda tx: records.seed_run(tx, owner, worker))
+    reports = await asyncio.gather(*(setup.installation.storage(setup.boss) for _ in range(5)))
+    assert setup.probe.looks == ["storage"]
     assert reports[0].runs == 1 and reports[0].used == sum(p.bytes for p in reports[0].parts)
-    scene.clock.advance(59)
-    await scene.installation.storage(scene.boss)
-    assert scene.probe.looks == ["storage"]
-    await scene.installation.storage(scene.boss, fresh=True)
-    scene.clock.advance(61)
-    await scene.installation.storage(scene.boss)
-    assert scene.probe.looks == ["storage"] * 3
+    setup.clock.advance(59)
+    await setup.installation.storage(setup.boss)
+    assert setup.probe.looks == ["storage"]
+    await setup.installation.storage(setup.boss, fresh=True)
+    setup.clock.advance(61)
+    await setup.installation.storage(setup.boss)
+    assert setup.probe.looks == ["storage"] * 3
 
 
-async def test_what_retention_would_remove(scene: Scene) -> None:
-    owner, worker = await scene.storage.write(records.seed)
-    now = scene.clock.now_ms()
+async def test_runs_that_retention_would_remove(setup: Setup) -> None:
+    owner, worker = await setup.storage.write(records.seed)
+    now = setup.clock.now_ms()
 
     def history(tx: Any) -> None:
         for days in (1, 5, 10, 40):
@@ -107,27 +107,27 @@ async def test_what_retention_would_remove(scene: Scene) -> None:
             records.seed_run(tx, owner, worker, 0, state=RunState.SUCCEEDED, finished_at=at)
         records.seed_run(tx, owner, worker)
 
-    await scene.storage.write(history)
-    ask = scene.installation.retention
-    found = await ask(scene.boss)
+    await setup.storage.write(history)
+    ask = setup.installation.retention
+    found = await ask(setup.boss)
     assert (found.setting, found.days, found.runs) == (0, 0, 0)
-    scene.probe.days = 30
-    found = await ask(scene.boss)
+    setup.probe.days = 30
+    found = await ask(setup.boss)
     assert (found.setting, found.days, found.runs) == (30, 30, 1)
-    found = await ask(scene.boss, 4)
+    found = await ask(setup.boss, 4)
     assert (found.runs, found.oldest_at, found.newest_at) == (
         3, now - 40 * DAY_MS, now - 5 * DAY_MS,
     )  # fmt: skip
-    assert (await ask(scene.boss, 0)).runs == 0
+    assert (await ask(setup.boss, 0)).runs == 0
     with pytest.raises(InvalidRequest, match="days: it must be 0 to 36500"):
-        await ask(scene.boss, -1)
-    assert await scene.storage.read(lambda tx: tx.installation.runs()) == 5
+        await ask(setup.boss, -1)
+    assert await setup.storage.read(lambda tx: tx.installation.runs()) == 5
 
 
-async def test_the_sandbox_of_each_runner_stands_beside_the_versions(scene: Scene) -> None:
+async def test_the_sandbox_of_each_runner_stands_beside_the_versions(setup: Setup) -> None:
     runner = RunnerInfo("r", "node-1", "no-limits", "no cgroups here", 2, 1024, records.START)
-    await scene.storage.write(lambda tx: tx.runs.put_runner(runner))
-    found = await scene.installation.versions(scene.boss)
+    await setup.storage.write(lambda tx: tx.runs.put_runner(runner))
+    found = await setup.installation.versions(setup.boss)
     last = found[-1]
     assert (last.name, last.version, last.note) == (
         "sandbox of node-1", "no-limits", "no cgroups here",
@@ -135,33 +135,33 @@ async def test_the_sandbox_of_each_runner_stands_beside_the_versions(scene: Scen
 
 
 async def test_a_card_that_hangs_says_so_in_time(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(service, "CARD_SECONDS", 0.05)
-    [check] = await scene.installation.card(scene.boss, "proxies")
+    [check] = await setup.installation.card(setup.boss, "proxies")
     assert (check.level, check.detail) == (Level.BAD, "no answer within 0.05 s")
 
     async def down() -> list[HealthCheck]:
         raise Unavailable("The database does not answer")
 
-    monkeypatch.setattr(scene.probe, "database", down)
-    [check] = await scene.installation.card(scene.boss, "database")
+    monkeypatch.setattr(setup.probe, "database", down)
+    [check] = await setup.installation.card(setup.boss, "database")
     assert (check.level, check.detail) == (Level.BAD, "The database does not answer")
     with pytest.raises(NotFound, match="There is no card 'nothing'; use one of database, disk"):
-        await scene.installation.card(scene.boss, "nothing")
+        await setup.installation.card(setup.boss, "nothing")
     for card in set(SettingGroup) - {SettingGroup.PROXIES}:
-        assert await scene.installation.card(scene.boss, card)
+        assert await setup.installation.card(setup.boss, card)
 
 
-async def test_timers_are_judged_by_how_long_they_fail(scene: Scene) -> None:
-    now = scene.clock.now_ms()
-    scene.probe.lines = [
+async def test_timers_are_rated_by_how_long_they_fail(setup: Setup) -> None:
+    now = setup.clock.now_ms()
+    setup.probe.lines = [
         TimerLine("a", now, 0, 0, 0, ""),
         TimerLine("b", 0, now - 1000, now, 1, "once"),
         TimerLine("c", 0, now - 10**7, now, 7, "often"),
         TimerLine("d", 0, 0, now, 2, "never well"),
     ]
-    found = await scene.installation.card(scene.boss, "timers")
+    found = await setup.installation.card(setup.boss, "timers")
     assert [(one.name, one.level.value) for one in found] == [
         ("a", "good"), ("b", "warning"), ("c", "bad"), ("d", "bad"),
     ]  # fmt: skip

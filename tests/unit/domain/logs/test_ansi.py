@@ -85,7 +85,7 @@ def test_addresses_are_links_to_what_they_show() -> None:
         "ftp://a.example",
     ],
 )
-def test_what_is_no_plain_address_is_no_link(text: str) -> None:
+def test_text_that_is_no_plain_address_is_no_link(text: str) -> None:
     assert linked(text) == [StyledSpan(text)]
 
 

@@ -12,7 +12,7 @@ from support.memory import MemoryResults, MemoryStorage, a_run, add_account, cal
 pytestmark = pytest.mark.anyio
 
 
-class Place:
+class Setup:
     """A log of which every tenth line is an error that says so."""
 
     def __init__(self, lines: int = 1000) -> None:
@@ -29,9 +29,9 @@ class Place:
         self.caller = caller_of(account)
 
     async def page(self, limit: int = 5, **more: object) -> LogPage:
-        place = LogPosition(more.pop("after", None), more.pop("before", None))  # type: ignore[arg-type]  # by name
+        setup = LogPosition(more.pop("after", None), more.pop("before", None))  # type: ignore[arg-type]  # by name
         wanted = LogFilter(**more)  # type: ignore[arg-type]  # by name
-        return await self.reading.page(self.caller, self.run.id, place, wanted, limit=limit)
+        return await self.reading.page(self.caller, self.run.id, setup, wanted, limit=limit)
 
 
 def positions(page: LogPage) -> list[int]:
@@ -39,39 +39,39 @@ def positions(page: LogPage) -> list[int]:
 
 
 async def test_without_a_place_it_is_the_end() -> None:
-    page = await Place().page()
+    page = await Setup().page()
     assert positions(page) == [996, 997, 998, 999, 1000]
     assert (page.count, page.reached, page.complete) == (1000, 996, False)
 
 
 async def test_pages_before_and_behind_a_position_meet_without_a_gap() -> None:
-    place = Place()
-    earlier = await place.page(before=996)
+    setup = Setup()
+    earlier = await setup.page(before=996)
     assert positions(earlier) == [991, 992, 993, 994, 995]
-    later = await place.page(after=995)
+    later = await setup.page(after=995)
     assert positions(later) == [996, 997, 998, 999, 1000]
     assert (later.reached, later.complete) == (1000, True)
-    first = await place.page(before=4)
+    first = await setup.page(before=4)
     assert (positions(first), first.reached, first.complete) == ([1, 2, 3], 1, True)
 
 
 async def test_places_outside_of_the_log_are_brought_to_its_ends() -> None:
-    place = Place(3)
-    assert positions(await place.page(after=-5)) == [1, 2, 3]
-    assert positions(await place.page(before=10**9)) == [1, 2, 3]
-    beyond = await place.page(after=10**9)
+    setup = Setup(3)
+    assert positions(await setup.page(after=-5)) == [1, 2, 3]
+    assert positions(await setup.page(before=10**9)) == [1, 2, 3]
+    beyond = await setup.page(after=10**9)
     assert (positions(beyond), beyond.reached, beyond.complete) == ([], 3, True)
-    nothing = await place.page(before=1)
+    nothing = await setup.page(before=1)
     assert (positions(nothing), nothing.complete) == ([], True)
 
 
 async def test_severity_and_text_choose_over_the_whole_log() -> None:
-    place = Place()
-    assert positions(await place.page(after=0, level=4, limit=3)) == [10, 20, 30]
-    assert positions(await place.page(level=4, limit=3)) == [980, 990, 1000]
-    found = await place.page(after=0, text="failed 99", limit=9)
+    setup = Setup()
+    assert positions(await setup.page(after=0, level=4, limit=3)) == [10, 20, 30]
+    assert positions(await setup.page(level=4, limit=3)) == [980, 990, 1000]
+    found = await setup.page(after=0, text="failed 99", limit=9)
     assert (positions(found), found.complete) == ([990], True)
-    assert positions(await place.page(after=30, level=4, text="ed 5", limit=2)) == [50, 500]
+    assert positions(await setup.page(after=30, level=4, text="ed 5", limit=2)) == [50, 500]
 
 
 async def test_a_look_that_takes_too_long_says_where_to_go_on(
@@ -79,47 +79,47 @@ async def test_a_look_that_takes_too_long_says_where_to_go_on(
 ) -> None:
     monkeypatch.setattr(reading, "_STEP", 100)
     monkeypatch.setattr(reading, "SECONDS", -1.0)
-    place = Place()
+    setup = Setup()
     met: list[int] = []
     at, looks = 0, 0
     while True:
-        page = await place.page(after=at, text="FAILED", limit=500)
+        page = await setup.page(after=at, text="FAILED", limit=500)
         met += positions(page)
         at, looks = page.reached, looks + 1
         if page.complete:
             break
     assert met == [*range(10, 1001, 10)]
     assert looks == 10
-    backward = await place.page(text="line 1", limit=500)
+    backward = await setup.page(text="line 1", limit=500)
     assert (positions(backward), backward.reached, backward.complete) == ([], 901, False)
 
 
 async def test_a_page_looks_at_no_more_than_it_shows() -> None:
-    place = Place()
-    await place.page(before=500, limit=7)
-    assert place.results.scanned == [(492, 499)]
+    setup = Setup()
+    await setup.page(before=500, limit=7)
+    assert setup.results.scanned == [(492, 499)]
 
 
 async def test_a_long_line_is_cut_and_can_be_had_whole() -> None:
-    place = Place(1)
+    setup = Setup(1)
     text = "x" * 2**20
-    place.results.log[place.run.id] = [LogEntry(1, 2, "1", text, 5)]
-    (line,) = (await place.page()).lines
+    setup.results.log[setup.run.id] = [LogEntry(1, 2, "1", text, 5)]
+    (line,) = (await setup.page()).lines
     assert (len(line.content), line.length, line.cut) == (reading.CUT, 2**20, True)
-    whole = await place.reading.line(place.caller, place.run.id, 1)
+    whole = await setup.reading.line(setup.caller, setup.run.id, 1)
     assert whole.content == text
     for position in (0, 2, -1):
         with pytest.raises(NotFound, match="has no line"):
-            await place.reading.line(place.caller, place.run.id, position)
+            await setup.reading.line(setup.caller, setup.run.id, position)
 
 
 async def test_another_accounts_log_does_not_exist_and_a_search_is_bounded() -> None:
-    place = Place()
-    stranger = caller_of(add_account(place.storage, "stranger"))
-    for ref in (place.run.id, new_ulid(), "nonsense"):
+    setup = Setup()
+    stranger = caller_of(add_account(setup.storage, "stranger"))
+    for ref in (setup.run.id, new_ulid(), "nonsense"):
         with pytest.raises(RunNotFound):
-            await place.reading.page(stranger, ref)
+            await setup.reading.page(stranger, ref)
         with pytest.raises(RunNotFound):
-            await place.reading.line(stranger, ref, 1)
+            await setup.reading.line(stranger, ref, 1)
     with pytest.raises(InvalidFields, match="search must have at most 1000"):
-        await place.page(text="x" * 1001)
+        await setup.page(text="x" * 1001)

@@ -1,4 +1,4 @@
-"""Acknowledged means stored, whatever happens in between; and nobody takes more than his share."""
+"""Acknowledged means stored, whatever happens in between; and no run takes more than its share."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from fyke.errors import StaleLease, Unavailable
 from fyke.model.log import LogType
 from fyke.model.results import Header
 from fyke.reasons import Reason, ReasonCode
-from support.held_results import HeldResults, running, turns
+from support.blocking_results import BlockableResults, running, turns
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def results() -> HeldResults:
-    return HeldResults()
+def results() -> BlockableResults:
+    return BlockableResults()
 
 
 @pytest.fixture(autouse=True)
@@ -30,51 +30,51 @@ def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(commit, "RETRY_CAP", 0.002)
 
 
-async def test_a_push_returns_only_after_the_commit(results: HeldResults) -> None:
+async def test_a_push_returns_only_after_the_commit(results: BlockableResults) -> None:
     async with running(results) as taking:
         attempt = await taking.open("run", "a", "7")
-        results.gate.clear()
+        results.unblocked.clear()
         push = asyncio.create_task(attempt.push(b'{"n":1}'))
         await results.committing.wait()
         await turns()
         assert not push.done()
         assert attempt.rows == 0
-        results.gate.set()
+        results.unblocked.set()
         await push
         assert attempt.rows == 1
         assert results.stored == [("run", "a", b'{"n":1}')]
 
 
-async def test_who_comes_during_a_commit_shares_the_next(results: HeldResults) -> None:
+async def test_batches_during_a_commit_share_the_next(results: BlockableResults) -> None:
     async with running(results) as taking:
         attempts = [await taking.open("run", name, name) for name in "abc"]
-        results.gate.clear()
+        results.unblocked.clear()
         first = asyncio.create_task(attempts[0].push(b"1"))
         await results.committing.wait()
         later = [asyncio.create_task(a.push(b"2")) for a in attempts for _ in range(5)]
         await turns()
-        results.gate.set()
+        results.unblocked.set()
         await asyncio.gather(first, *later)
         assert [[len(b.rows) for b in batches] for batches in results.batches] == [[1], [5, 5, 5]]
 
 
-async def test_a_flooding_attempt_gets_a_turn_and_not_more(results: HeldResults) -> None:
+async def test_a_flooding_attempt_gets_a_turn_and_not_more(results: BlockableResults) -> None:
     async with running(results) as taking:
         flood, quiet = await taking.open("r", "flood", ""), await taking.open("s", "quiet", "")
-        results.gate.clear()
+        results.unblocked.clear()
         pushes = [asyncio.create_task(flood.push(b"1")) for _ in range(3000)]
         await turns()
         pushes.append(asyncio.create_task(quiet.push(b"2")))
         await turns()
-        results.gate.set()
+        results.unblocked.set()
         await asyncio.gather(*pushes)
         sizes = [{b.attempt_id: len(b.rows) for b in batches} for batches in results.batches]
-        assert sizes[0] == {"flood": waiting.ROWS_A_TURN}  # nobody else was there yet
+        assert sizes[0] == {"flood": waiting.ROWS_A_TURN}  # no other run was there yet
         assert sizes[1] == {"flood": waiting.ROWS_IN_COMPANY, "quiet": 1}
         assert max(size["flood"] for size in sizes[1:]) == waiting.ROWS_IN_COMPANY
 
 
-async def test_alone_a_turn_is_longer(results: HeldResults) -> None:
+async def test_alone_a_turn_is_longer(results: BlockableResults) -> None:
     async with running(results) as taking:
         flood = await taking.open("r", "flood", "")
         await asyncio.gather(*(flood.push(b"1") for _ in range(3000)))
@@ -83,23 +83,23 @@ async def test_alone_a_turn_is_longer(results: HeldResults) -> None:
 
 
 async def test_large_rows_take_turns_too(
-    results: HeldResults, monkeypatch: pytest.MonkeyPatch
+    results: BlockableResults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(commit, "FLUSH_BYTES", 3 * 2**20)
     async with running(results) as taking:
         attempts = [await taking.open("r", str(i), "") for i in range(4)]
-        results.gate.clear()
+        results.unblocked.clear()
         row = json.dumps("x" * 1_500_000).encode()
         pushes = [asyncio.create_task(a.push(row)) for a in attempts for _ in range(3)]
         await asyncio.sleep(0.2)
-        results.gate.set()
+        results.unblocked.set()
         await asyncio.gather(*pushes)
         for batches in results.batches:
             assert sum(len(row.data) for b in batches for row in b.rows) < 7 * 2**20
         assert len(results.stored) == 12
 
 
-async def test_an_unavailable_store_is_waited_for(results: HeldResults) -> None:
+async def test_an_unavailable_store_is_waited_for(results: BlockableResults) -> None:
     results.failures = [Unavailable("disk full"), Unavailable("disk full")]
     async with running(results) as taking:
         attempt = await taking.open("run", "a", "")
@@ -109,20 +109,20 @@ async def test_an_unavailable_store_is_waited_for(results: HeldResults) -> None:
         assert await attempt.close() == 1
 
 
-async def test_one_broken_batch_does_not_hurt_the_others(results: HeldResults) -> None:
+async def test_one_broken_batch_does_not_hurt_the_others(results: BlockableResults) -> None:
     results.poison = "bad"
     async with running(results) as taking:
         bad, good = await taking.open("r", "bad", ""), await taking.open("r", "good", "")
-        results.gate.clear()
+        results.unblocked.clear()
         pushes = [asyncio.create_task(a.push(b"1")) for a in (bad, good, bad, good)]
         await turns()
-        results.gate.set()
+        results.unblocked.set()
         outcomes = await asyncio.gather(*pushes, return_exceptions=True)
         assert [type(outcome) for outcome in outcomes] == [ValueError, type(None)] * 2
         assert (bad.rows, good.rows) == (0, 2)
 
 
-async def test_a_fenced_attempt_is_refused(results: HeldResults) -> None:
+async def test_a_fenced_attempt_is_refused(results: BlockableResults) -> None:
     async with running(results) as taking:
         attempt = await taking.open("run", "a", "")
         results.closed.add("a")
@@ -131,10 +131,10 @@ async def test_a_fenced_attempt_is_refused(results: HeldResults) -> None:
         assert attempt.rows == 0
 
 
-async def test_close_stores_what_waits_and_then_takes_nothing(results: HeldResults) -> None:
+async def test_close_stores_what_waits_and_then_takes_nothing(results: BlockableResults) -> None:
     async with running(results) as taking:
         attempt = await taking.open("run", "a", "7")
-        results.gate.clear()
+        results.unblocked.clear()
         pushes = [asyncio.create_task(attempt.push(b"1")) for _ in range(600)]
         await turns()
         attempt.log(LogType.INFO, "last words")
@@ -143,7 +143,7 @@ async def test_close_stores_what_waits_and_then_takes_nothing(results: HeldResul
         with pytest.raises(StaleLease):
             await attempt.push(b"2")
         attempt.log(LogType.INFO, "too late")
-        results.gate.set()
+        results.unblocked.set()
         assert await closing == 600
         await asyncio.gather(*pushes)
         assert results.lines == ["last words"]
@@ -151,7 +151,7 @@ async def test_close_stores_what_waits_and_then_takes_nothing(results: HeldResul
             await attempt.set_headers([])
 
 
-async def test_a_close_that_is_given_up_refuses_what_waits(results: HeldResults) -> None:
+async def test_a_close_that_is_given_up_refuses_what_waits(results: BlockableResults) -> None:
     async with running(results) as taking:
         attempt = await taking.open("run", "a", "")
         results.failures = [Unavailable()] * 1000
@@ -164,10 +164,10 @@ async def test_a_close_that_is_given_up_refuses_what_waits(results: HeldResults)
         assert results.stored == []
 
 
-async def test_stopping_the_runner_acknowledges_nothing(results: HeldResults) -> None:
+async def test_stopping_the_runner_acknowledges_nothing(results: BlockableResults) -> None:
     async with running(results) as taking:
         attempt = await taking.open("run", "a", "")
-        results.gate.clear()
+        results.unblocked.clear()
         pushes = [asyncio.create_task(attempt.push(b"1")) for _ in range(300)]
         await results.committing.wait()
     # the commit under way was cut off, the rest never began
@@ -175,17 +175,17 @@ async def test_stopping_the_runner_acknowledges_nothing(results: HeldResults) ->
     assert {type(outcome) for outcome in outcomes} == {Unavailable}
 
 
-async def test_headers_the_last_call_counts(results: HeldResults) -> None:
+async def test_headers_the_last_call_counts(results: BlockableResults) -> None:
     async with running(results) as taking:
         attempt = await taking.open("run", "a", "")
-        results.gate.clear()
+        results.unblocked.clear()
         first = asyncio.create_task(attempt.set_headers([Header("A", "a", "text")]))
         await results.committing.wait()
         rest = [
             asyncio.create_task(attempt.set_headers([Header(key, key, "text")])) for key in "bc"
         ]
         await turns()
-        results.gate.set()
+        results.unblocked.set()
         await asyncio.gather(first, *rest)
         declared = [b.headers for batches in results.batches for b in batches]
         assert [headers[0].key for headers in declared if headers] == ["a", "c"]
@@ -193,7 +193,7 @@ async def test_headers_the_last_call_counts(results: HeldResults) -> None:
             await attempt.set_headers([Header("x" * 2**20, "key", "text")])
 
 
-async def test_first_call_is_noted_once(results: HeldResults) -> None:
+async def test_first_call_is_noted_once(results: BlockableResults) -> None:
     async with running(results) as taking:
         attempt = await taking.open("run", "a", "")
         assert attempt.first_call_at is None
@@ -208,8 +208,8 @@ async def test_first_call_is_noted_once(results: HeldResults) -> None:
 # --- caps --------------------------------------------------------------------------------
 
 
-async def test_the_cap_of_rows_is_exact_over_all_attempts(results: HeldResults) -> None:
-    told: list[tuple[str, Reason]] = []
+async def test_the_cap_of_rows_is_exact_over_all_attempts(results: BlockableResults) -> None:
+    reached: list[tuple[str, Reason]] = []
     cap = Reason.of(ReasonCode.ROW_CAP, max_rows=10)
     async with running(results) as taking:
         attempts = [
@@ -218,7 +218,7 @@ async def test_the_cap_of_rows_is_exact_over_all_attempts(results: HeldResults) 
                 name,
                 "",
                 OutputLimits(rows=10),
-                lambda reason, name=name: told.append((name, reason)),
+                lambda reason, name=name: reached.append((name, reason)),
             )
             for name in "ab"
         ]
@@ -228,20 +228,20 @@ async def test_the_cap_of_rows_is_exact_over_all_attempts(results: HeldResults) 
         refused = [outcome for outcome in outcomes if outcome is not None]
         assert len(refused) == 20
         assert all("10 rows" in str(outcome) for outcome in refused)
-        assert sorted(told, key=lambda each: each[0]) == [("a", cap), ("b", cap)]
+        assert sorted(reached, key=lambda each: each[0]) == [("a", cap), ("b", cap)]
         assert attempts[0].row_cap_reached == cap
         late = await taking.open(
-            "run", "c", "", on_row_cap=lambda reason: told.append(("c", reason))
+            "run", "c", "", on_row_cap=lambda reason: reached.append(("c", reason))
         )
         with pytest.raises(RowRefused, match="10 rows"):
             await late.push(b"1")
-        assert told[-1] == ("c", cap)
+        assert reached[-1] == ("c", cap)
 
 
 @pytest.mark.parametrize(
     ("limit", "words"), [(100, "100 bytes"), (2048, "2 KiB"), (2**20, "1 MiB"), (2**30, "1 GiB")]
 )
-async def test_the_cap_of_bytes(results: HeldResults, limit: int, words: str) -> None:
+async def test_the_cap_of_bytes(results: BlockableResults, limit: int, words: str) -> None:
     results.stored = [("run", "z", b"x" * (limit - 30))]
     async with running(results) as taking:
         attempt = await taking.open("run", "a", "", OutputLimits(row_bytes=limit))
@@ -250,7 +250,7 @@ async def test_the_cap_of_bytes(results: HeldResults, limit: int, words: str) ->
             await attempt.push(json.dumps({"a": "x" * 40}).encode())
 
 
-async def test_upserts_do_not_fill_a_run_that_they_do_not_grow(results: HeldResults) -> None:
+async def test_upserts_do_not_fill_a_run_that_they_do_not_grow(results: BlockableResults) -> None:
     async with running(results) as taking:
         attempt = await taking.open("run", "a", "", OutputLimits(rows=5))
 
@@ -268,7 +268,9 @@ async def test_upserts_do_not_fill_a_run_that_they_do_not_grow(results: HeldResu
         assert len(results.stored) == 5
 
 
-async def test_rows_of_earlier_attempts_count_and_refused_ones_do_not(results: HeldResults) -> None:
+async def test_rows_of_earlier_attempts_count_and_refused_ones_do_not(
+    results: BlockableResults,
+) -> None:
     results.stored = [("run", "old", b"{}")] * 3
     async with running(results) as taking:
         first = await taking.open("run", "a", "", OutputLimits(rows=5))
@@ -285,7 +287,7 @@ async def test_rows_of_earlier_attempts_count_and_refused_ones_do_not(results: H
 
 
 async def test_old_runs_are_forgotten(
-    results: HeldResults, monkeypatch: pytest.MonkeyPatch
+    results: BlockableResults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(intake, "REMEMBERED_RUNS", 3)
     async with running(results) as taking:
@@ -301,7 +303,7 @@ async def test_old_runs_are_forgotten(
 # --- log ---------------------------------------------------------------------------------
 
 
-async def test_log_lines_ride_along_with_a_row(results: HeldResults) -> None:
+async def test_log_lines_ride_along_with_a_row(results: BlockableResults) -> None:
     async with running(results) as taking:
         attempt = await taking.open("run", "a", "77")
         attempt.log(LogType.DEBUG, "one")
@@ -316,7 +318,7 @@ async def test_log_lines_ride_along_with_a_row(results: HeldResults) -> None:
         assert batch.log[0].timestamp == taking.clock.now_ms()
 
 
-async def test_log_lines_leave_by_themselves(results: HeldResults) -> None:
+async def test_log_lines_leave_by_themselves(results: BlockableResults) -> None:
     async with running(results) as taking:
         attempt = await taking.open("run", "a", "")
         attempt.log(LogType.INFO, "alone")
@@ -327,7 +329,7 @@ async def test_log_lines_leave_by_themselves(results: HeldResults) -> None:
         assert results.lines == ["alone", "flushed"]
 
 
-async def test_the_log_of_a_run_is_bounded_but_ours_is_not(results: HeldResults) -> None:
+async def test_the_log_of_a_run_is_bounded_but_ours_is_not(results: BlockableResults) -> None:
     async with running(results) as taking:
         attempt = await taking.open("run", "a", "")
         other = await taking.open("run", "b", "")
@@ -345,7 +347,7 @@ async def test_the_log_of_a_run_is_bounded_but_ours_is_not(results: HeldResults)
 
 
 @pytest.mark.parametrize("letter", ["x", "\u00e9", "\U0001f600"])
-async def test_a_long_line_is_cut_with_a_mark(results: HeldResults, letter: str) -> None:
+async def test_a_long_line_is_cut_with_a_mark(results: BlockableResults, letter: str) -> None:
     async with running(results) as taking:
         attempt = await taking.open("run", "a", "")
         attempt.log(LogType.INFO, letter * 200_000)
@@ -358,18 +360,18 @@ async def test_a_long_line_is_cut_with_a_mark(results: HeldResults, letter: str)
 
 
 async def test_a_log_that_comes_too_fast_is_dropped_and_said(
-    results: HeldResults, monkeypatch: pytest.MonkeyPatch
+    results: BlockableResults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(intake, "LOG_ROOM_SECONDS", 0.02)
     async with running(results) as taking:
         attempt = await taking.open("run", "a", "")
-        results.gate.clear()
+        results.unblocked.clear()
         for i in range(20_000):
             attempt.log(LogType.INFO, str(i))
         assert attempt.queue.log_lines == intake.LOG_HARD_LINES
         await attempt.log_room()  # gives up after a while: a Worker is never held for long
         assert attempt.queue.log_lines > intake.LOG_ROOM_LINES
-        results.gate.set()
+        results.unblocked.set()
         await attempt.log_room()
         assert attempt.queue.log_lines < intake.LOG_ROOM_LINES
         attempt.log(LogType.INFO, "after")
@@ -377,15 +379,15 @@ async def test_a_log_that_comes_too_fast_is_dropped_and_said(
         dropped = [line for line in results.lines if "dropped" in line]
         assert len(dropped) == 1
         assert results.lines[-1] == "after"
-        results.gate.clear()
+        results.unblocked.clear()
         for i in range(20_000):
             attempt.log(LogType.INFO, str(i))
-        results.gate.set()
+        results.unblocked.set()
         await attempt.close()
         assert "dropped" in results.lines[-1]
 
 
-async def test_warnings_of_rows_come_once_per_kind_and_run(results: HeldResults) -> None:
+async def test_warnings_of_rows_come_once_per_kind_and_run(results: BlockableResults) -> None:
     async with running(results) as taking:
         attempts = [await taking.open("run", name, "") for name in "ab"]
         for attempt in attempts:
@@ -395,7 +397,7 @@ async def test_warnings_of_rows_come_once_per_kind_and_run(results: HeldResults)
         assert sorted(results.lines) == sorted([rows.NOT_A_NUMBER, rows.BROKEN_TEXT])
 
 
-async def test_a_line_about_the_whole_run(results: HeldResults) -> None:
+async def test_a_line_about_the_whole_run(results: BlockableResults) -> None:
     async with running(results) as taking:
         results.failures = [Unavailable()]
         await taking.say("run", "123", "All done.")

@@ -14,19 +14,19 @@ from fyke.domain.secrets.masking import Masker
 from fyke.errors import StaleLease
 from fyke.model.log import LogType
 from fyke.model.results import UPSERT_KEY, UPSERT_VALUE, AttemptBatch, Header
-from support.held_results import HeldResults, running
+from support.blocking_results import BlockableResults, running
 
 pytestmark = pytest.mark.anyio
 
 VALUE = "canary: p@ss wörd"
 
 
-def batches_of(results: HeldResults) -> list[AttemptBatch]:
+def batches_of(results: BlockableResults) -> list[AttemptBatch]:
     return [batch for batches in results.batches for batch in batches]
 
 
 async def test_everything_that_is_stored_is_masked() -> None:
-    results = HeldResults()
+    results = BlockableResults()
     async with running(results) as taking:
         attempt = await taking.open("run", "a", "7")
         attempt.masker = Masker({"LOGIN": VALUE})
@@ -56,7 +56,7 @@ async def test_everything_that_is_stored_is_masked() -> None:
 
 
 @pytest.mark.parametrize("value", ["tiny-1", VALUE, "v" * 9000])
-def test_a_line_that_is_much_too_long_holds_no_beginning_of_a_secret(value: str) -> None:
+def test_a_line_that_is_much_too_long_contains_no_start_of_a_secret(value: str) -> None:
     masker = Masker({"LOGIN": value})
     for count in (1, 2, 3, 500, 5000):
         for shift in range(0, len(value) + 20, 1 + len(value) // 9):
@@ -70,7 +70,7 @@ def test_a_line_that_is_much_too_long_holds_no_beginning_of_a_secret(value: str)
 
 
 async def test_other_attempts_on_the_same_runner_keep_what_they_say() -> None:
-    results = HeldResults()
+    results = BlockableResults()
     async with running(results) as taking:
         mine, theirs = await taking.open("run", "a", ""), await taking.open("other", "b", "")
         mine.masker = Masker({"LOGIN": VALUE})
@@ -82,7 +82,7 @@ async def test_other_attempts_on_the_same_runner_keep_what_they_say() -> None:
 async def test_a_row_that_is_being_read_at_the_end_is_not_stored_unmasked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    results = HeldResults()
+    results = BlockableResults()
     monkeypatch.setattr(intake, "DECODE_IN_THREAD_BYTES", 1)
     async with running(results) as taking:
         attempt = await taking.open("run", "a", "")

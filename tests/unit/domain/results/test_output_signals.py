@@ -1,4 +1,4 @@
-"""Rings for followers: the first at once, then one for each pause in which something came."""
+"""Signals for followers: the first at once, then one for each pause in which output came."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fyke.domain.results.output_signals import OutputSignals
 pytestmark = pytest.mark.anyio
 
 
-class Bell:
+class LocalSignals:
     def __init__(self) -> None:
         self.notified: list[str] = []
         self.changed = asyncio.Event()
@@ -21,25 +21,25 @@ class Bell:
         self.changed.set()
 
 
-async def test_the_first_ring_leaves_at_once_and_the_rest_share_one() -> None:
-    bell = Bell()
-    rings = OutputSignals(bell, pause=0.02)  # type: ignore[arg-type]  # of a doorbell it only rings
+async def test_the_first_signal_leaves_at_once_and_the_rest_share_one() -> None:
+    signals = LocalSignals()
+    notified = OutputSignals(signals, pause=0.02)  # type: ignore[arg-type]  # only notify is used
     for _ in range(100):
-        rings.stored("a")
-    rings.stored("b")
-    assert bell.notified == ["output:a", "output:b"]
-    bell.changed.clear()
+        notified.stored("a")
+    notified.stored("b")
+    assert signals.notified == ["output:a", "output:b"]
+    signals.changed.clear()
     async with asyncio.timeout(5):
-        await bell.changed.wait()
-    assert bell.notified == ["output:a", "output:b", "output:a"]
+        await signals.changed.wait()
+    assert signals.notified == ["output:a", "output:b", "output:a"]
 
 
-async def test_a_run_that_rests_rings_at_once_again_and_is_forgotten() -> None:
-    bell = Bell()
-    rings = OutputSignals(bell, pause=0.0)  # type: ignore[arg-type]  # of a doorbell it only rings
-    rings.stored("a")
+async def test_an_idle_run_signals_at_once_again_and_is_forgotten() -> None:
+    signals = LocalSignals()
+    notified = OutputSignals(signals, pause=0.0)  # type: ignore[arg-type]  # only notify is used
+    notified.stored("a")
     async with asyncio.timeout(5):
-        while rings._resting:
+        while notified._resting:
             await asyncio.sleep(0)
-    rings.stored("a")
-    assert bell.notified == ["output:a", "output:a"]
+    notified.stored("a")
+    assert signals.notified == ["output:a", "output:a"]

@@ -54,7 +54,7 @@ def warnings(pushed: bytes | str) -> tuple[str, ...]:
         ('{"a":"NaN","b":"-Infinity"}', b'{"a":"NaN","b":"-Infinity"}'),
     ],
 )
-def test_what_is_stored(pushed: str, stored: bytes) -> None:
+def test_rows_as_they_are_stored(pushed: str, stored: bytes) -> None:
     assert data(pushed) == stored
     assert warnings(pushed) == ()
 

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.anyio
 SCHEMA = '[{"name":"title","type":"string","description":"Title"},{"name":"n","type":"integer"}]'
 
 
-class Place:
+class Setup:
     def __init__(self, rows: int = 0, schema: str = "") -> None:
         self.storage = MemoryStorage()
         self.rows = MemoryResults()
@@ -41,60 +41,60 @@ class Place:
 
 
 async def test_pages_are_numbered_from_one():
-    place = Place(rows=25)
-    page = await place.page(3, 10)
+    setup = Setup(rows=25)
+    page = await setup.page(3, 10)
     assert [json.loads(r.data)["i"] for r in page.rows] == [21, 22, 23, 24, 25]
     assert (page.count, page.page_index, page.page_size) == (25, 3, 10)
 
 
 @pytest.mark.parametrize("index", [1, 0, -5])
 async def test_lower_numbers_mean_the_first_page(index: int):
-    page = await Place(rows=25).page(index, 10)
+    page = await Setup(rows=25).page(index, 10)
     assert (page.page_index, page.rows[0].position, len(page.rows)) == (1, 1, 10)
 
 
 async def test_behind_the_end_there_are_no_rows_and_the_same_count():
-    page = await Place(rows=25).page(10**12, 1000)
+    page = await Setup(rows=25).page(10**12, 1000)
     assert (page.rows, page.count) == ([], 25)
     assert page.headers == [Header("i", "i", "integer")]
 
 
 async def test_a_run_without_rows():
-    page = await Place().page(1, 0)
+    page = await Setup().page(1, 0)
     assert (page.rows, page.count, page.headers, page.page_size) == ([], 0, [], 1)
 
 
 async def test_rows_of_hidden_attempts_are_neither_shown_nor_counted():
-    place = Place(rows=3)
-    place.rows.push(place.run.id, b'{"error":1}', attempt_id="failed")
-    place.storage.tx.runs.hidden[place.run.id] = frozenset({"failed"})
-    page = await place.page(1, 10)
+    setup = Setup(rows=3)
+    setup.rows.push(setup.run.id, b'{"error":1}', attempt_id="failed")
+    setup.storage.tx.runs.hidden[setup.run.id] = frozenset({"failed"})
+    page = await setup.page(1, 10)
     assert (page.count, len(page.rows)) == (3, 3)
     assert page.headers == [Header("i", "i", "integer")]
 
 
 async def test_another_accounts_run_does_not_exist():
-    place = Place(rows=1)
-    stranger = caller_of(add_account(place.storage, "stranger"))
-    for ref in (place.run.id, new_ulid(), "nonsense"):
+    setup = Setup(rows=1)
+    stranger = caller_of(add_account(setup.storage, "stranger"))
+    for ref in (setup.run.id, new_ulid(), "nonsense"):
         with pytest.raises(RunNotFound):
-            await place.results.page(stranger, ref, 1, 10)
+            await setup.results.page(stranger, ref, 1, 10)
         with pytest.raises(RunNotFound):
-            await place.results.source(stranger, ref)
+            await setup.results.source(stranger, ref)
     with pytest.raises(RunNotFound):
-        await place.results.source_of(new_ulid())
-    assert (await place.results.source_of(place.run.id)).run == place.run
+        await setup.results.source_of(new_ulid())
+    assert (await setup.results.source_of(setup.run.id)).run == setup.run
 
 
 async def test_columns_as_the_worker_named_them_win():
-    place = Place(rows=1, schema=SCHEMA)
-    place.rows.declared[place.run.id] = [Header("Number", "i", "integer")]
-    assert (await place.page(1, 10)).headers == [Header("Number", "i", "integer")]
+    setup = Setup(rows=1, schema=SCHEMA)
+    setup.rows.declared[setup.run.id] = [Header("Number", "i", "integer")]
+    assert (await setup.page(1, 10)).headers == [Header("Number", "i", "integer")]
 
 
 async def test_else_those_of_the_output_schema():
-    place = Place(rows=1, schema=SCHEMA)
-    assert (await place.page(1, 10)).headers == [
+    setup = Setup(rows=1, schema=SCHEMA)
+    assert (await setup.page(1, 10)).headers == [
         Header("Title", "title", "text"),
         Header("n", "n", "integer"),
     ]
@@ -102,52 +102,52 @@ async def test_else_those_of_the_output_schema():
 
 @pytest.mark.parametrize("schema", ["", "[]", "{broken", '{"a":1}'])
 async def test_else_those_that_the_first_rows_show(schema: str):
-    place = Place(rows=1, schema=schema)
-    assert (await place.page(1, 10)).headers == [Header("i", "i", "integer")]
+    setup = Setup(rows=1, schema=schema)
+    assert (await setup.page(1, 10)).headers == [Header("i", "i", "integer")]
 
 
 async def test_derived_columns_are_the_same_on_every_page():
-    place = Place(rows=99)
-    place.rows.push(place.run.id, b'{"seen":1}', b'{"unseen":1}')
+    setup = Setup(rows=99)
+    setup.rows.push(setup.run.id, b'{"seen":1}', b'{"unseen":1}')
     for index, size in ((1, 10), (2, 10), (1, 100), (1, 1000), (101, 1)):
-        page = await place.page(index, size)
+        page = await setup.page(index, size)
         assert [h.key for h in page.headers] == ["i", "seen"]
-    source = await place.results.source(place.caller, place.run.id)
-    assert [h.key for h in await place.results.headers_of(source)] == ["i", "seen"]
+    source = await setup.results.source(setup.caller, setup.run.id)
+    assert [h.key for h in await setup.results.headers_of(source)] == ["i", "seen"]
 
 
 async def test_the_first_page_is_not_read_twice_for_its_columns():
-    place = Place(rows=30)
-    await place.page(1, 100)
-    assert place.rows.limits == []
-    await place.page(1, 10)
-    assert place.rows.limits == [100]
+    setup = Setup(rows=30)
+    await setup.page(1, 100)
+    assert setup.rows.limits == []
+    await setup.page(1, 10)
+    assert setup.rows.limits == [100]
 
 
 async def test_the_version_may_be_gone():
-    place = Place(rows=1)
-    place.storage.tx.workers.version_rows.clear()
-    assert (await place.page(1, 10)).count == 1
+    setup = Setup(rows=1)
+    setup.storage.tx.workers.version_rows.clear()
+    assert (await setup.page(1, 10)).count == 1
 
 
 async def test_a_walk_meets_every_visible_row_once_in_order():
-    place = Place(rows=5000)
-    place.rows.push(place.run.id, b"{}", attempt_id="failed")
+    setup = Setup(rows=5000)
+    setup.rows.push(setup.run.id, b"{}", attempt_id="failed")
     walked = [
         row.position
-        async for chunk in place.results.walk(place.run.id, frozenset({"failed"}))
+        async for chunk in setup.results.walk(setup.run.id, frozenset({"failed"}))
         for row in chunk
     ]
     assert walked == list(range(1, 5001))
-    assert max(place.rows.limits) == 1024
+    assert max(setup.rows.limits) == 1024
 
 
 async def test_chunks_shrink_when_rows_are_large():
-    place = Place(rows=200)
-    place.rows.push(place.run.id, *[b'{"a":"%s"}' % (b"x" * 200_000)] * 300)
+    setup = Setup(rows=200)
+    setup.rows.push(setup.run.id, *[b'{"a":"%s"}' % (b"x" * 200_000)] * 300)
     sizes = [
         sum(len(row.data) for row in chunk)
-        async for chunk in place.results.walk(place.run.id, frozenset())
+        async for chunk in setup.results.walk(setup.run.id, frozenset())
     ]
-    assert place.rows.limits[-1] <= 5
+    assert setup.rows.limits[-1] <= 5
     assert max(sizes[3:]) < 2 * 2**20

@@ -1,4 +1,4 @@
-"""Which Workers a runner carries out, by its level."""
+"""Which Workers a runner executes, by its level."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_one_runner_that_carries_it_is_enough(
     assert said is None or said.params["detail"] == "no controller"
 
 
-def test_an_unsafe_runner_carries_out_everything() -> None:
+def test_an_unsafe_runner_executes_everything() -> None:
     assert refusal([runner("none", unsafe=True)], own=False) is None
 
 

@@ -1,4 +1,4 @@
-"""The table of a run's life, row by row, and what must hold for any sequence of events."""
+"""The table of a run's life, row by row, and what must be true for any sequence of events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What follows from a reason."""
+"""The outcome of each reason."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from support.memory import MemoryStorage, a_worker, add_account, caller_of
 
 ID = "01KJXSR49GEMBEZZ5FZDPVNBWK"
 DAY = 86_400_000
-# somebody else's that was public once, and of which there are runs
+# another account's that was public once, and of which there are runs
 GONE = a_worker("01OTHER", name="once")
 
 
@@ -112,7 +112,7 @@ def test_times_are_read_in_the_zone(typed: str, zone: str, expected: int) -> Non
 @pytest.mark.parametrize(
     "typed", ["0", "9" * 15, "-5", "24.11.2026", "2026-11-24T25:00", "9999-12-31T"]
 )
-def test_what_is_no_time_is_refused(typed: str) -> None:
+def test_an_invalid_time_is_refused(typed: str) -> None:
     with pytest.raises(InvalidRequest, match=r"until: .* is no time; write a day as"):
         moment(typed, "until", "UTC", whole_day=True)
 

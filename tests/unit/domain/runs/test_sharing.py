@@ -16,7 +16,7 @@ def test_a_token_names_its_share() -> None:
     assert len(token) == 59 and token.isascii()
 
 
-def test_whoever_changes_a_letter_has_no_token() -> None:
+def test_a_changed_letter_invalidates_the_token() -> None:
     token = token_of(MASTER, new_ulid())
     for index in range(len(token)):
         other = "A" if token[index] != "A" else "B"

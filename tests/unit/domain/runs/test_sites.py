@@ -23,7 +23,7 @@ def test_attempts_are_added_up_by_domain() -> None:
     )
 
 
-def test_no_more_than_so_many_are_told_apart_and_nothing_is_lost() -> None:
+def test_sites_over_the_limit_are_counted_together_and_nothing_is_lost() -> None:
     first = [site(f"{n}.example", requests=1) for n in range(MOST_SITES)]
     second = [site(f"x{n}.example", requests=1) for n in range(10)]
     other = [site(OTHER_SITES, requests=7), site("3.example", requests=1)]
@@ -56,7 +56,7 @@ def test_why_a_site_was_refused(
     assert line.barred is None
 
 
-def test_what_moved_most_comes_first() -> None:
+def test_sites_with_most_traffic_come_first() -> None:
     found = [
         site("b.example", requests=2),
         site("a.example", requests=2),

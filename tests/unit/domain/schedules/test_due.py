@@ -1,5 +1,5 @@
-"""Thirty days of a schedule of every minute, with a server that comes and goes, against an oracle
-that holds the whole list of times in its hands.
+"""Thirty days of a schedule of every minute, with a server that comes and goes, against a
+reference implementation that lists all times.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from fyke.model.schedule import ScheduleKind, ScheduleSpec
 MINUTE, DAY = 60_000, 86_400_000
 EVERY_MINUTE = ScheduleSpec(ScheduleKind.CRON, cron="* * * * *")
 
-# thirty days that hold a change of clocks, both kinds, in zones of both hemispheres
+# thirty days with a change of clocks, both kinds, in zones of both hemispheres
 MONTHS = [
     ("Europe/Berlin", "2026-03-10"),
     ("Europe/Berlin", "2026-10-10"),
@@ -37,7 +37,7 @@ PLANS = [
 
 
 def looks(rng: random.Random, start: int, end: int) -> list[int]:
-    """When somebody is there to look: mostly on time, sometimes away for minutes or for days."""
+    """When a server checks: mostly on time, sometimes away for minutes or for days."""
     moments, now = [], start
     while now < end:
         away = rng.random()
@@ -51,8 +51,8 @@ def looks(rng: random.Random, start: int, end: int) -> list[int]:
 
 
 def all_times(plan: ScheduleSpec, name: str, anchor: int, end: int) -> list[int]:
-    """Minute by minute, by what the clock on the wall shows; intervals by counting."""
-    from unit.domain.schedules.test_times import oracle_of_walls
+    """Minute by minute, by what the local clock shows; intervals by counting."""
+    from unit.domain.schedules.test_times import reference_times
 
     if plan.kind is ScheduleKind.INTERVAL:
         return list(range(anchor + plan.every_s * 1000, end, plan.every_s * 1000))
@@ -64,10 +64,12 @@ def all_times(plan: ScheduleSpec, name: str, anchor: int, end: int) -> list[int]
     if plan.cron == "* * * * *":
         return [t for t, _ in shown]
     if plan.cron.startswith("*/7"):
-        return [t for t, wall in shown if wall.minute % 7 == 0 and wall.hour <= 3]
+        return [t for t, shown_time in shown if shown_time.minute % 7 == 0 and shown_time.hour <= 3]
     minutes = (30,) if plan.kind is ScheduleKind.DAILY else (15, 45)
-    walls = {wall.replace(hour=2, minute=minute) for _, wall in shown for minute in minutes}
-    return oracle_of_walls(name, anchor, end, walls)
+    local_times = {
+        shown_time.replace(hour=2, minute=minute) for _, shown_time in shown for minute in minutes
+    }
+    return reference_times(name, anchor, end, local_times)
 
 
 def thirty_days(plan: ScheduleSpec, name: str, begin: str, seed: int) -> None:

@@ -41,7 +41,7 @@ def test_a_plan_keeps_only_what_its_kind_uses() -> None:
         (ScheduleSpec(ScheduleKind.INTERVAL), "every"),
     ],
 )
-def test_what_is_missing_is_named(plan: ScheduleSpec, field: str) -> None:
+def test_missing_members_are_named(plan: ScheduleSpec, field: str) -> None:
     with pytest.raises(InvalidRequest, match=f"^{field} is required"):
         check_complete(plan, OWN_NAMES)
 
@@ -61,7 +61,7 @@ def test_a_rule_that_never_fires_is_refused() -> None:
     assert first_time(never, "UTC", 0, NOW, OWN_NAMES)  # either of the two is enough for a day
 
 
-def is_judged(text: str) -> None:
+def check_cron(text: str) -> None:
     plan = ScheduleSpec(ScheduleKind.CRON, cron=text)
     try:
         check_members(plan, OWN_NAMES)
@@ -73,7 +73,7 @@ def is_judged(text: str) -> None:
 @examples(60)
 @given(st.text(st.characters(codec="ascii"), min_size=1, max_size=30))
 def test_no_text_breaks_the_check_of_a_cron_rule(text: str) -> None:
-    is_judged(text)
+    check_cron(text)
 
 
 fields = st.text("0123456789*,-/LWF#MONUEJAB", min_size=1, max_size=7)
@@ -82,7 +82,7 @@ fields = st.text("0123456789*,-/LWF#MONUEJAB", min_size=1, max_size=7)
 @examples(60)
 @given(st.tuples(fields, fields, fields, fields, fields))
 def test_no_five_fields_break_the_check_of_a_cron_rule(five: tuple[str, ...]) -> None:
-    is_judged(" ".join(five))
+    check_cron(" ".join(five))
 
 
 def plan(kind: ScheduleKind, **members: object) -> ScheduleSpec:

@@ -45,7 +45,7 @@ def between(plan: ScheduleSpec, name: str, start: int, end: int) -> list[int]:
     return list(takewhile(lambda t: t < end, times_after(plan, zone(name), start, start)))
 
 
-# --- a slow oracle: look at the clock on the wall every minute -------------------------------
+# --- a slow reference: look at the local clock every minute ----------------------------------
 
 
 def every_minute(name: str, start: int, end: int) -> list[tuple[int, datetime]]:
@@ -57,17 +57,17 @@ def every_minute(name: str, start: int, end: int) -> list[tuple[int, datetime]]:
     ]
 
 
-def oracle_of_walls(name: str, start: int, end: int, walls: set[datetime]) -> list[int]:
-    """Each time of ``walls`` when the clock first shows it, or anything later."""
+def reference_times(name: str, start: int, end: int, local_times: set[datetime]) -> list[int]:
+    """Each time of ``local_times`` when the clock first shows it, or anything later."""
     fires = []
     reached = every_minute(name, start - 3 * 60 * MINUTE, start + MINUTE)
-    high = max(wall for _, wall in reached)
-    for t, wall in every_minute(name, start + MINUTE, end):
-        if wall > high:
-            minutes = int((wall - high).total_seconds()) // 60
-            if any(high + timedelta(minutes=n) in walls for n in range(1, minutes + 1)):
+    high = max(shown_time for _, shown_time in reached)
+    for t, shown_time in every_minute(name, start + MINUTE, end):
+        if shown_time > high:
+            minutes = int((shown_time - high).total_seconds()) // 60
+            if any(high + timedelta(minutes=n) in local_times for n in range(1, minutes + 1)):
                 fires.append(t)
-            high = wall
+            high = shown_time
     return fires
 
 
@@ -81,7 +81,7 @@ def days_around(start: int, days: int) -> list[datetime]:
 @example(("Africa/Cairo", "2026-04-22"), 0, 30, 0, 0)
 @example(("Australia/Lord_Howe", "2026-10-02"), 2, 15, 0, 0)
 @example(("America/Santiago", "2026-09-04"), 0, 0, 7, 0)
-def test_days_and_times_agree_with_the_clock_on_the_wall(
+def test_days_and_times_agree_with_the_local_clock(
     place: tuple[str, str], hour: int, minute: int, weekday: int, day: int
 ) -> None:
     name, begin = place
@@ -100,8 +100,8 @@ def test_days_and_times_agree_with_the_clock_on_the_wall(
         monthly = date.day == day or (last and day > date.day)
         return date.isoweekday() == weekday if weekday else monthly if day else True
 
-    walls = {d.replace(hour=hour, minute=minute) for d in days_around(start, DAYS) if fits(d)}
-    assert between(plan, name, start, end) == oracle_of_walls(name, start, end, walls)
+    local_times = {d.replace(hour=hour, minute=minute) for d in days_around(start, DAYS) if fits(d)}
+    assert between(plan, name, start, end) == reference_times(name, start, end, local_times)
 
 
 numbers = st.sets(st.integers(0, 23), min_size=1, max_size=3)
@@ -109,20 +109,20 @@ numbers = st.sets(st.integers(0, 23), min_size=1, max_size=3)
 
 @examples(25)
 @given(places, st.sets(st.integers(0, 59), min_size=1, max_size=4), numbers)
-def test_a_cron_rule_with_fixed_times_agrees_with_the_clock_on_the_wall(
+def test_a_cron_rule_with_fixed_times_agrees_with_the_local_clock(
     place: tuple[str, str], minutes: set[int], hours: set[int]
 ) -> None:
     name, begin = place
     plan = ScheduleSpec(ScheduleKind.CRON, cron=f"{_list(minutes)} {_list(hours)} * * *")
     start = local(f"{begin}T00:00", name)
     end = start + DAYS * DAY
-    walls = {
+    local_times = {
         d.replace(hour=hour, minute=minute)
         for d in days_around(start, DAYS)
         for hour in hours
         for minute in minutes
     }
-    assert between(plan, name, start, end) == oracle_of_walls(name, start, end, walls)
+    assert between(plan, name, start, end) == reference_times(name, start, end, local_times)
 
 
 @examples(25)
@@ -139,10 +139,10 @@ def test_a_cron_rule_with_a_star_follows_real_time(
     end = start + DAYS * DAY
     expected = [
         t
-        for t, wall in every_minute(name, start + MINUTE, end)
-        if wall.minute % step == 0
-        and (hours is None or wall.hour in hours)
-        and (not week or wall.isoweekday() <= 5)
+        for t, shown_time in every_minute(name, start + MINUTE, end)
+        if shown_time.minute % step == 0
+        and (hours is None or shown_time.hour in hours)
+        and (not week or shown_time.isoweekday() <= 5)
     ]
     assert between(plan, name, start, end) == expected
 

@@ -1,4 +1,4 @@
-"""Values are found in every spelling and place, and what they are taken out of stays whole."""
+"""Values are found in every encoding and place, and the text around them stays whole."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_a_row_without_a_value_is_the_very_same() -> None:
         assert masker.row(row) is row
 
 
-def test_spellings_of_json_that_nobody_writes() -> None:
+def test_unusual_encodings_of_json() -> None:
     masker = Masker({"KEY": "hunter2/x"})
     odd = "".join(f"\\u{ord(c):04x}" for c in "hunter2/x")
     assert masker.row(b'{"' + odd.encode() + b'":"hunter2\\/x","n":1.50}') == (
@@ -151,7 +151,7 @@ def _texts(value: Any) -> list[str]:
 @given(SECRETS, PLAIN, st.booleans(), st.sampled_from(["{}", "x{}", '"{}"', "a\n{}\\"]))
 @example("xxxxxx", {"x": "xxxxxxxxx"}, True, "{}")
 @example('","":"', {}, True, "{}")
-def test_a_masked_row_is_valid_and_holds_no_value(
+def test_a_masked_row_is_valid_and_contains_no_value(
     secret: str, plain: Any, ascii: bool, around: str
 ) -> None:
     text = around.replace("{}", secret)
@@ -165,7 +165,7 @@ def test_a_masked_row_is_valid_and_holds_no_value(
 
 
 @given(SECRETS, st.text("ab\n*x", max_size=20), st.text("ab\n*x", max_size=20))
-def test_a_masked_text_holds_no_value(secret: str, before: str, after: str) -> None:
+def test_a_masked_text_contains_no_value(secret: str, before: str, after: str) -> None:
     masked = Masker({"N": secret}).text(before + secret + after)
     assert secret not in masked
     assert "***" in masked

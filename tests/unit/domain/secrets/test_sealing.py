@@ -49,7 +49,7 @@ def test_every_changed_bit_is_noticed() -> None:
 
 
 @pytest.mark.parametrize("sealed", ["", "####", "AAAA", "é"])
-def test_what_was_never_sealed_does_not_open(sealed: str) -> None:
+def test_unsealed_bytes_cannot_be_opened(sealed: str) -> None:
     with pytest.raises(UnsealError):
         SEALER.open(PLACE, sealed)
 

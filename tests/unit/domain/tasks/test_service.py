@@ -33,7 +33,7 @@ class Directory:
         return a_version(worker.id)
 
 
-class Place:
+class Setup:
     def __init__(self) -> None:
         self.storage = MemoryStorage()
         self.account = add_account(self.storage)
@@ -43,97 +43,97 @@ class Place:
 
 
 @pytest.fixture
-def place() -> Place:
-    return Place()
+def setup() -> Setup:
+    return Setup()
 
 
-async def test_a_task_keeps_its_input_as_given(place: Place):
-    task = await place.tasks.create(place.caller, "acme/prices", " Daily ", INPUT, "v1.0.1")
-    assert (task.title, task.version, task.worker_id) == ("Daily", "v1.0.1", place.worker.id)
+async def test_a_task_keeps_its_input_as_given(setup: Setup):
+    task = await setup.tasks.create(setup.caller, "acme/prices", " Daily ", INPUT, "v1.0.1")
+    assert (task.title, task.version, task.worker_id) == ("Daily", "v1.0.1", setup.worker.id)
     assert json.loads(task.input_json) == INPUT
     assert "12345678901234567890123" in task.input_json and "a&b" in task.input_json
-    assert task.created_at == place.storage.clock.now_ms()
-    assert await place.tasks.get(place.caller, task.id) == task
+    assert task.created_at == setup.storage.clock.now_ms()
+    assert await setup.tasks.get(setup.caller, task.id) == task
 
 
 @pytest.mark.parametrize("version", [None, "", "latest", "auto", " "])
-async def test_a_task_without_a_version_follows_its_worker(place: Place, version: str | None):
-    task = await place.tasks.create(place.caller, place.worker.id, "", {}, version)
+async def test_a_task_without_a_version_follows_its_worker(setup: Setup, version: str | None):
+    task = await setup.tasks.create(setup.caller, setup.worker.id, "", {}, version)
     assert (task.version, task.title) == ("", "Prices")
 
 
-async def test_worker_and_version_must_exist(place: Place):
+async def test_worker_and_version_must_exist(setup: Setup):
     with pytest.raises(WorkerNotFound):
-        await place.tasks.create(place.caller, "acme/other", "t", INPUT, None)
+        await setup.tasks.create(setup.caller, "acme/other", "t", INPUT, None)
     with pytest.raises(InvalidRequest, match=r"v1\.0\.1"):
-        await place.tasks.create(place.caller, place.worker.id, "t", INPUT, "v9.9.9")
+        await setup.tasks.create(setup.caller, setup.worker.id, "t", INPUT, "v9.9.9")
 
 
 @pytest.mark.parametrize(
     "input",
     [None, [], "x", 1, {"a": float("nan")}, {"a": float("inf")}, {"a": "\ud800"}, {"a": object()}],
 )
-async def test_an_input_that_is_no_plain_object_is_refused(place: Place, input: object):
+async def test_an_input_that_is_no_plain_object_is_refused(setup: Setup, input: object):
     with pytest.raises(InvalidRequest, match="input must be"):
-        await place.tasks.create(place.caller, place.worker.id, "t", input, None)
+        await setup.tasks.create(setup.caller, setup.worker.id, "t", input, None)
 
 
-async def test_an_input_that_is_too_large_is_refused(place: Place):
+async def test_an_input_that_is_too_large_is_refused(setup: Setup):
     with pytest.raises(InvalidRequest, match="at most 4,194,304 bytes"):
-        await place.tasks.create(place.caller, place.worker.id, "t", {"a": "x" * 2**22}, None)
+        await setup.tasks.create(setup.caller, setup.worker.id, "t", {"a": "x" * 2**22}, None)
 
 
 @pytest.mark.parametrize("title", ["x" * 201, "a\x00b", "two\nlines"])
-async def test_titles_follow_the_rule(place: Place, title: str):
+async def test_titles_follow_the_rule(setup: Setup, title: str):
     with pytest.raises(InvalidRequest, match="title"):
-        await place.tasks.create(place.caller, place.worker.id, title, {}, None)
+        await setup.tasks.create(setup.caller, setup.worker.id, title, {}, None)
 
 
-async def test_tasks_are_listed_newest_first_and_by_page(place: Place):
+async def test_tasks_are_listed_newest_first_and_by_page(setup: Setup):
     made = [
-        await place.tasks.create(place.caller, place.worker.id, f"t{i}", {}, None) for i in range(5)
+        await setup.tasks.create(setup.caller, setup.worker.id, f"t{i}", {}, None) for i in range(5)
     ]
-    count, page = await place.tasks.list(place.caller, offset=1, limit=2)
+    count, page = await setup.tasks.list(setup.caller, offset=1, limit=2)
     assert (count, [view.task for view in page]) == (5, [made[3], made[2]])
 
 
-async def test_another_accounts_task_does_not_exist(place: Place):
-    task = await place.tasks.create(place.caller, place.worker.id, "t", {}, None)
-    stranger = caller_of(add_account(place.storage, "stranger"))
-    for call in (place.tasks.get, place.tasks.delete):
+async def test_another_accounts_task_does_not_exist(setup: Setup):
+    task = await setup.tasks.create(setup.caller, setup.worker.id, "t", {}, None)
+    stranger = caller_of(add_account(setup.storage, "stranger"))
+    for call in (setup.tasks.get, setup.tasks.delete):
         for ref in (task.id, new_ulid(), "not-an-id"):
             with pytest.raises(TaskNotFound):
                 await call(stranger, ref)
-    assert await place.tasks.list(stranger, offset=0, limit=10) == (0, [])
+    assert await setup.tasks.list(stranger, offset=0, limit=10) == (0, [])
 
 
-async def test_an_update_changes_what_is_given(place: Place):
-    task = await place.tasks.create(place.caller, place.worker.id, "t", INPUT, "v1.0.1")
-    await place.tasks.update(place.caller, task.id, description="why")
-    await place.tasks.set_input(place.caller, task.id, {}, None)
-    changed = await place.tasks.get(place.caller, task.id)
+async def test_an_update_changes_what_is_given(setup: Setup):
+    task = await setup.tasks.create(setup.caller, setup.worker.id, "t", INPUT, "v1.0.1")
+    await setup.tasks.update(setup.caller, task.id, description="why")
+    await setup.tasks.set_input(setup.caller, task.id, {}, None)
+    changed = await setup.tasks.get(setup.caller, task.id)
     assert (changed.title, changed.description) == ("t", "why")
     assert (changed.input_json, changed.version) == ("{}", "v1.0.1")
-    await place.tasks.set_input(place.caller, task.id, {}, "latest")
-    assert (await place.tasks.get(place.caller, task.id)).version == ""
+    await setup.tasks.set_input(setup.caller, task.id, {}, "latest")
+    assert (await setup.tasks.get(setup.caller, task.id)).version == ""
 
 
-async def test_a_deleted_task_is_gone(place: Place):
-    task = await place.tasks.create(place.caller, place.worker.id, "t", {}, None)
-    await place.tasks.delete(place.caller, task.id)
+async def test_a_deleted_task_is_gone(setup: Setup):
+    task = await setup.tasks.create(setup.caller, setup.worker.id, "t", {}, None)
+    await setup.tasks.delete(setup.caller, task.id)
     with pytest.raises(TaskNotFound):
-        await place.tasks.get(place.caller, task.id)
+        await setup.tasks.get(setup.caller, task.id)
 
 
-async def test_viewers_may_look_only(place: Place):
-    task = await place.tasks.create(place.caller, place.worker.id, "t", {}, None)
-    viewer = caller_of(place.account, Role.VIEWER)
-    assert await place.tasks.get(viewer, task.id) == task
+async def test_viewers_may_look_only(setup: Setup):
+    task = await setup.tasks.create(setup.caller, setup.worker.id, "t", {}, None)
+    viewer = caller_of(setup.account, Role.VIEWER)
+    assert await setup.tasks.get(viewer, task.id) == task
     with pytest.raises(Forbidden):
-        await place.tasks.create(viewer, place.worker.id, "t", {}, None)
+        await setup.tasks.create(viewer, setup.worker.id, "t", {}, None)
     with pytest.raises(Forbidden):
-        await place.tasks.delete(viewer, task.id)
+        await setup.tasks.delete(viewer, task.id)
     with pytest.raises(Forbidden):
-        await place.tasks.update(viewer, task.id, title="x")
+        await setup.tasks.update(viewer, task.id, title="x")
     with pytest.raises(Forbidden):
-        await place.tasks.set_input(viewer, task.id, {}, None)
+        await setup.tasks.set_input(viewer, task.id, {}, None)

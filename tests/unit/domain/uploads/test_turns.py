@@ -1,4 +1,4 @@
-"""Turns: who gets the next one, and what becomes of those that are given up."""
+"""Turns: which account gets the next one, and how turns that are given up are released."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ async def test_an_account_has_one_turn_and_accounts_take_turns() -> None:
     assert work.started[5:] == ["b2"]
 
 
-async def test_what_is_cancelled_gives_its_turn_back() -> None:
+async def test_a_cancelled_upload_releases_its_turn() -> None:
     work = Work(Turns(1))
     await work.start("a1", "b1", "b2", "c1")
     await work.cancel("b1", "a1")

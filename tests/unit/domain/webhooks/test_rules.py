@@ -1,4 +1,4 @@
-"""What an endpoint may be; each refusal names the field."""
+"""Validation of endpoints; each refusal names the field."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ADDRESSES = CallbackRules(AddressRules(()))
 GOOD = EndpointFields("Operations", "https://hooks.example/x", ("run.failed", "run.started"))
 
 
-def test_what_is_good_comes_back_in_one_spelling() -> None:
+def test_valid_fields_are_normalised() -> None:
     spaced = replace(GOOD, name="  Operations  team ", url=" https://hooks.example/x ")
     found = checked(ADDRESSES, spaced)
     assert (found.name, found.url) == ("Operations team", "https://hooks.example/x")
@@ -43,7 +43,7 @@ def test_each_fault_names_field_and_rule(changes: dict[str, Any], sentence: str)
     assert caught.value.message.startswith(sentence)
 
 
-def test_all_faults_are_told_at_once() -> None:
+def test_all_faults_are_reported_at_once() -> None:
     with pytest.raises(InvalidRequest) as caught:
         checked(ADDRESSES, EndpointFields("", "x", ()))
     assert [text.partition(":")[0] for text in caught.value.details] == ["name", "url", "events"]

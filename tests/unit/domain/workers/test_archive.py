@@ -122,7 +122,7 @@ def check_refused(data: bytes, place: Path) -> str:
 @pytest.mark.parametrize("name", NAMES)
 def test_hostile_names(name: str, tmp_path: Path) -> None:
     message = check_refused(make_zip([MAIN, Entry(name)]), tmp_path)
-    assert message.count(";") >= 1  # the rule and the way out
+    assert message.count(";") >= 1  # the rule and the remedy
     assert message.isprintable()
 
 
@@ -158,12 +158,12 @@ def deflated(size: int) -> bytes:
     return block * (size >> 20) + squeeze.flush()
 
 
-def test_bomb_that_tells(tmp_path: Path) -> None:
+def test_bomb_with_a_true_size(tmp_path: Path) -> None:
     bomb = Entry("a", payload=deflated(600 << 20), size=600 << 20, crc=0)
     check_bomb(make_zip([MAIN, bomb]), tmp_path)
 
 
-def test_bomb_that_lies(tmp_path: Path) -> None:
+def test_bomb_with_a_false_size(tmp_path: Path) -> None:
     bomb = Entry("a", payload=deflated(600 << 20), size=10, crc=0)
     check_bomb(make_zip([MAIN, bomb]), tmp_path)
 
@@ -370,7 +370,7 @@ def test_unpack(tmp_path: Path) -> None:
     old = os.umask(0o077)
     try:
         unpack(data, tmp_path / "a" / "target")
-        unpack(data, tmp_path / "a" / "target")  # somebody was faster: theirs stays
+        unpack(data, tmp_path / "a" / "target")  # another process was faster: its files stay
     finally:
         os.umask(old)
     target = tmp_path / "a" / "target"

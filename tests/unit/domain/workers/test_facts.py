@@ -1,4 +1,4 @@
-"""What the end of a run says of its worker."""
+"""The facts about a worker that the end of a run provides."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def test_top_level_types(kind: str, words: str, good: list[Any], bad: list[Any])
         assert caught.value.message.startswith(f'field "X" must be {words}')
 
 
-def test_all_problems_are_told() -> None:
+def test_all_problems_are_reported() -> None:
     rules = schema(
         {"name": "a", "type": "array"},
         {"name": "b", "required": True},
@@ -68,7 +68,7 @@ def test_custom_must_be_an_object() -> None:
         validate_input(schema(), [1])  # type: ignore[arg-type]
 
 
-def test_what_the_original_lets_through() -> None:
+def test_input_that_the_original_accepts() -> None:
     rules = schema(
         {"name": "n", "type": "integer", "minimum": 1, "maximum": 3},
         {

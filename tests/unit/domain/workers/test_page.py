@@ -1,4 +1,4 @@
-"""What a page may say, and how what was said meets what is there."""
+"""Validation of a page, and how changes are merged with the stored page."""
 
 from __future__ import annotations
 
@@ -34,24 +34,24 @@ WRONG = [
 
 
 @pytest.mark.parametrize("change", SOUND)
-def test_what_may_be_said(change: PageChange) -> None:
+def test_valid_changes_of_a_page(change: PageChange) -> None:
     change.check()
     assert change.over(THERE).title
 
 
 @pytest.mark.parametrize(("change", "field"), WRONG)
-def test_what_may_not_is_named(change: PageChange, field: str) -> None:
+def test_invalid_changes_of_a_page_are_named(change: PageChange, field: str) -> None:
     with pytest.raises(InvalidFields, match=f"^{field} must"):
         change.check()
 
 
-def test_what_was_not_said_stays() -> None:
+def test_omitted_fields_stay() -> None:
     assert PageChange().over(THERE) == THERE
     assert PageChange("", "", (), "").over(THERE) == WorkerPage("Prices", "", (), "")
     said = PageChange("New", "Fresh", (9, 3, 9), "https://b.example/")
     assert said.over(THERE) == WorkerPage("New", "Fresh", (9, 3), "https://b.example/")
 
 
-def test_what_was_not_said_is_empty_when_it_is_all_of_the_page() -> None:
+def test_omitted_fields_are_empty_when_the_whole_page_is_given() -> None:
     assert PageChange().instead_of(THERE) == WorkerPage("Prices", "", (), "")
     assert PageChange("New", categories=(3,)).instead_of(THERE) == WorkerPage("New", "", (3,), "")

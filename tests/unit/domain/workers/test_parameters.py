@@ -96,7 +96,7 @@ def test_a_flat_object_is_the_workers_own_input() -> None:
     "raw",
     [None, [], "text", {}, {"parameters": []}, {"parameters": {}}, {"parameters": {"custom": 3}}],
 )
-def test_what_is_not_an_input_is_refused(raw: object) -> None:
+def test_a_value_that_is_not_an_input_is_refused(raw: object) -> None:
     with pytest.raises(InvalidRequest):
         read_input(raw, DEFAULTS)
 

@@ -76,7 +76,7 @@ def test_a_sound_python_project() -> None:
     assert len(project.digest) == 64
 
 
-def test_what_a_project_declares_is_read_and_errors_of_it_stop_it() -> None:
+def test_declarations_of_a_project_are_read_and_their_errors_stop_it() -> None:
     text = '{"egress": ["example.com"], "install": "build"}'
     project = read_project(archive(PYTHON | {"fyke.json": text}))
     assert (project.egress, project.builds) == (("example.com",), True)
@@ -229,7 +229,7 @@ def test_a_cut_program_table_is_no_interpreter() -> None:
         ),
     ],
 )
-def test_what_cannot_be_published(files: dict[str, str | bytes], words: str) -> None:
+def test_projects_that_cannot_be_published(files: dict[str, str | bytes], words: str) -> None:
     assert words in refusal(files)
 
 
@@ -266,7 +266,7 @@ def test_check_folder(tmp_path: Path) -> None:
     assert "symbolic link" in found[0].message
 
 
-def test_left_out_folders_are_told() -> None:
+def test_left_out_folders_are_reported() -> None:
     project = read_project(archive(PYTHON | {"build/x.js": "", "node_modules/a/b.js": ""}))
     assert codes(project.findings) == {"project_folder_left_out"}
     names = zipfile.ZipFile(io.BytesIO(project.bundle)).namelist()
@@ -274,8 +274,8 @@ def test_left_out_folders_are_told() -> None:
 
 
 def test_describe() -> None:
-    finding = Finding("error", "c", "f.json", 3, "is bad", "mend it")
-    assert describe(finding) == "f.json:3: is bad; mend it"
+    finding = Finding("error", "c", "f.json", 3, "is bad", "fix it")
+    assert describe(finding) == "f.json:3: is bad; fix it"
 
 
 @pytest.mark.parametrize(
@@ -303,7 +303,7 @@ def test_hostile_sources(source: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("entry", "text", "told"),
+    ("entry", "text", "reported"),
     [
         ("main.py", "from sdk import CoreSDK\n", False),
         ("main.py", "if True:\n    import sdk\n", False),
@@ -316,7 +316,7 @@ def test_hostile_sources(source: bytes) -> None:
         ("main.go", 'import "example.com/GoSdkish"', True),
     ],
 )
-def test_a_project_that_does_not_use_the_sdk_is_told(entry: str, text: str, told: bool) -> None:
+def test_a_project_without_the_sdk_is_reported(entry: str, text: str, reported: bool) -> None:
     files: dict[str, str | bytes] = {entry: text, "go.mod": "", "input_schema.json": SCHEMA}
     found = read_project(archive(files)).findings
-    assert ("sdk_not_imported" in {finding.code for finding in found}) == told
+    assert ("sdk_not_imported" in {finding.code for finding in found}) == reported

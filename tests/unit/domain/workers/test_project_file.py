@@ -22,7 +22,7 @@ from fyke.domain.workers.project_file import Declared, checked_domain, read
         ('{"secrets": ["B", "A_2", "B"]}', Declared(secrets=("B", "A_2"))),
     ],
 )
-def test_what_it_says(text: str, declared: Declared) -> None:
+def test_the_content_of_the_project_file(text: str, declared: Declared) -> None:
     assert read(text) == (declared, [])
 
 
@@ -54,14 +54,14 @@ def test_what_it_says(text: str, declared: Declared) -> None:
         ('{"install": true}', 'install must be "wheels" or "build"', 'write "wheels"'),
     ],
 )
-def test_what_stops_a_publication(text: str, message: str, remedy: str) -> None:
+def test_errors_that_stop_a_publication(text: str, message: str, remedy: str) -> None:
     declared, findings = read(text)
     assert [finding.severity for finding in findings] == ["error"]
     assert message in findings[0].message and remedy in findings[0].remedy
     assert findings[0].file == "fyke.json" and not declared.builds
 
 
-def test_a_list_that_cannot_be_read_opens_nothing() -> None:
+def test_an_unreadable_list_allows_nothing() -> None:
     assert read('{"egress": "example.com"}')[0].egress == ()
 
 

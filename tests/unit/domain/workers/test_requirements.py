@@ -25,7 +25,7 @@ from support.hangs import no_hang
         ("x\\", ["x"]),
     ],
 )
-def test_what_is_taken(text: str, lines: list[str]) -> None:
+def test_requirements_that_are_accepted(text: str, lines: list[str]) -> None:
     assert [requirement.text for requirement in parse(text)] == lines
 
 
@@ -43,7 +43,7 @@ def test_names_are_normalised() -> None:
      "/x", "x.whl", "x.tar.gz", "x==", "x=1", "x 1", "x[a", "x[;]", "$(x)", "x ; a@b", "!x",
      "x >1 $"],
 )  # fmt: skip
-def test_what_is_refused(line: str) -> None:
+def test_requirements_that_are_refused(line: str) -> None:
     with pytest.raises(BadRequirement) as caught:
         parse(f"good\n{line}")
     assert caught.value.line == 2

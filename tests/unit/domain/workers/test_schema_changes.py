@@ -1,4 +1,4 @@
-"""What changed between two schemas, field by field."""
+"""The changes between two schemas, field by field."""
 
 from __future__ import annotations
 

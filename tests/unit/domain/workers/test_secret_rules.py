@@ -41,7 +41,7 @@ def test_names_that_mean_something(name: str) -> None:
         check_name(name)
 
 
-def test_nothing_that_a_box_has_anyway_can_be_a_secret() -> None:
+def test_nothing_that_every_sandbox_has_can_be_a_secret() -> None:
     browsers = ("ChromeWs", "ChromeHttp", "LightpandaDomain", "CamoufoxDomain")
     for name in (*BASE_ENVIRONMENT, "PATH", "PROXY_DOMAIN", "PROXY_AUTH", *browsers):
         with pytest.raises(InvalidFields):

@@ -26,7 +26,7 @@ def has(options: list[str], *words: str) -> bool:
     return any(tuple(options[at : at + len(words)]) == words for at in range(len(options)))
 
 
-def test_every_wall_stands() -> None:
+def test_every_layer_of_isolation_is_effective() -> None:
     options, _ = build()
     for kind in ("user", "pid", "net", "ipc", "uts"):
         assert f"--unshare-{kind}" in options

@@ -1,4 +1,4 @@
-"""Looking at a process of ours from outside; a real box is looked at by the sandbox's tests."""
+"""Inspecting a process of ours from outside; the sandbox's tests inspect a real sandbox."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def sleeper() -> Iterator[int]:
         process.terminate()
 
 
-def test_what_a_process_gives_away_is_seen(sleeper: int) -> None:
+def test_the_visible_state_of_a_process_is_inspected(sleeper: int) -> None:
     seen = outside.inspect_host(sleeper, sleeper, [sleeper, os.getpid()])
     assert seen.environment == len(b"WORD=seen\0")
     assert seen.words == (sys.executable, "-I", "-c", SLEEPER)
@@ -37,8 +37,8 @@ def test_what_a_process_gives_away_is_seen(sleeper: int) -> None:
     assert not outside.inspect_host(sleeper, sleeper, []).grouped
 
 
-def test_what_is_not_in_a_box_does_not_count_as_closed(sleeper: int) -> None:
-    """Nobody enters the user namespace that he is in already."""
+def test_a_process_without_a_sandbox_does_not_count_as_isolated(sleeper: int) -> None:
+    """No process can enter the user namespace that it is in already."""
     assert outside.inspect_host(sleeper, sleeper, []).nesting == "setns: EINVAL"
 
 

@@ -1,4 +1,4 @@
-"""How what was seen becomes a level and a sentence; the looking itself needs a real box."""
+"""How findings become a level and a sentence; finding them needs a real sandbox."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from fyke.contracts.execution import Isolation
-from fyke.sandbox.isolation import bubblewrap, inspection, inspector
-from fyke.sandbox.isolation import checks as walls
+from fyke.sandbox.isolation import bubblewrap, checks, inspection, inspector
 from fyke.sandbox.isolation.cgroups import ALL_LIMITS
 from fyke.sandbox.isolation.checks import Check
 from fyke.sandbox.isolation.host_inspection import HostView
@@ -28,7 +27,7 @@ GOOD: dict[str, Any] = {
     "seccomp": "2",
     "no_new_privs": "1",
     "capabilities": ["0" * 16] * 5,
-    "calls": {name: walls.EXPECTED.get(name, "EPERM") for name in walls.samples("x86_64")},
+    "calls": {name: checks.EXPECTED.get(name, "EPERM") for name in checks.samples("x86_64")},
     "typing": "EPERM",
     "interfaces": ["lo"],
     "canary": "ECONNREFUSED",
@@ -52,17 +51,17 @@ GOOD: dict[str, Any] = {
 OUTSIDE = HostView(0, ("/usr/bin/bwrap", "--args", "9", "--", "/usr/bin/python3"), "ENOSPC", True)
 
 
-def judged(seen: dict[str, Any], outside: HostView = OUTSIDE, user: int = 30_000) -> list[Check]:
-    return walls.evaluate(GOOD | seen, outside, user, OURS, TMP_SIZE)
+def checks_of(seen: dict[str, Any], outside: HostView = OUTSIDE, user: int = 30_000) -> list[Check]:
+    return checks.evaluate(GOOD | seen, outside, user, OURS, TMP_SIZE)
 
 
 def failed(**seen: Any) -> list[str]:
-    return [name for name, passed, _ in judged(seen) if not passed]
+    return [name for name, passed, _ in checks_of(seen) if not passed]
 
 
-def test_all_walls_hold() -> None:
+def test_every_layer_of_isolation_is_effective() -> None:
     assert failed() == []
-    assert len(judged({})) >= 30
+    assert len(checks_of({})) >= 30
 
 
 def calls(**answers: str) -> dict[str, Any]:
@@ -70,14 +69,14 @@ def calls(**answers: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("seen", "wall"),
+    ("seen", "check"),
     [
         ({"uid": 0}, "user namespace"),
         ({"seccomp": "0"}, "seccomp"),
         ({"seccomp": "1"}, "seccomp"),
         *[
             (calls(**{name: "EFAULT"}), "seccomp")
-            for name in walls.samples("x86_64")
+            for name in checks.samples("x86_64")
             if name != "vsock"
         ],
         *[
@@ -111,18 +110,18 @@ def calls(**answers: str) -> dict[str, Any]:
         ({"core": -1}, "core files"),
     ],
 )
-def test_each_wall_is_judged(seen: dict[str, Any], wall: str) -> None:
-    assert failed(**seen) == [wall]
+def test_each_isolation_check_is_evaluated(seen: dict[str, Any], check: str) -> None:
+    assert failed(**seen) == [check]
 
 
 @pytest.mark.parametrize("kind", OURS)
-def test_a_shared_namespace_is_no_wall(kind: str) -> None:
+def test_a_shared_namespace_is_not_isolation(kind: str) -> None:
     [name] = failed(namespaces=GOOD["namespaces"] | {kind: OURS[kind]})
     assert "namespace" in name
 
 
 @pytest.mark.parametrize(
-    ("outside", "wall"),
+    ("outside", "check"),
     [
         (replace(OUTSIDE, nesting="done"), "nested user namespaces"),
         (replace(OUTSIDE, nesting="EPERM"), "nested user namespaces"),
@@ -132,30 +131,30 @@ def test_a_shared_namespace_is_no_wall(kind: str) -> None:
         (replace(OUTSIDE, words=("/usr/bin/bwrap", "--args", "9", "--x")), "options out of sight"),
     ],
 )
-def test_each_wall_that_is_seen_from_outside_is_judged(outside: HostView, wall: str) -> None:
-    assert [name for name, passed, _ in judged({}, outside) if not passed] == [wall]
+def test_each_isolation_check_from_outside_is_evaluated(outside: HostView, check: str) -> None:
+    assert [name for name, passed, _ in checks_of({}, outside) if not passed] == [check]
 
 
-def test_user_0_outside_is_no_wall() -> None:
-    assert [n for n, passed, _ in judged({}, user=0) if not passed] == ["unprivileged user"]
+def test_user_0_outside_is_not_isolation() -> None:
+    assert [n for n, passed, _ in checks_of({}, user=0) if not passed] == ["unprivileged user"]
 
 
 def test_every_sample_has_an_answer_of_the_filter() -> None:
-    assert set(walls.EXPECTED) <= set(walls.samples("x86_64"))
+    assert set(checks.EXPECTED) <= set(checks.samples("x86_64"))
     for machine in ("x86_64", "aarch64"):
-        for name, (number, arguments) in walls.samples(machine).items():
-            expected = walls.EXPECTED.get(name, "EPERM")
+        for name, (number, arguments) in checks.samples(machine).items():
+            expected = checks.EXPECTED.get(name, "EPERM")
             given = [value % 2**64 for value in arguments]
             assert verdict(machine, number, *given) == getattr(errno, expected), name
 
 
 def test_levels() -> None:
-    full = inspection._report([*judged({}), inspection._limits(ALL_LIMITS, "v2", "")])
+    full = inspection._report([*checks_of({}), inspection._limits(ALL_LIMITS, "v2", "")])
     assert (full.level, full.reason) == (Isolation.FULL, "all isolation checks passed")
-    soft = inspection._report([*judged({}), inspection._limits(frozenset({"pids"}), "v2", "")])
+    soft = inspection._report([*checks_of({}), inspection._limits(frozenset({"pids"}), "v2", "")])
     assert soft.level is Isolation.NO_LIMITS
     assert "no hard limit for cpu, memory" in soft.reason
-    broken = inspection._report([*judged({"uid": 0}), ("limits", False, "")])
+    broken = inspection._report([*checks_of({"uid": 0}), ("limits", False, "")])
     assert broken.level is Isolation.NONE
     assert broken.reason.startswith("user namespace")
 
@@ -168,7 +167,7 @@ def test_levels() -> None:
         ("kernel/unprivileged_userns_clone", "0", "kernel.unprivileged_userns_clone=1"),
     ],
 )
-def test_what_forbids_a_box_is_named(
+def test_the_cause_that_prevents_a_sandbox_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str, value: str, words: str
 ) -> None:
     (tmp_path / setting).parent.mkdir()

@@ -166,7 +166,7 @@ def test_no_typing_into_a_terminal(machine: str) -> None:
 
 @pytest.mark.parametrize("machine", MACHINES)
 def test_no_space_is_reserved_at_once(machine: str) -> None:
-    """It would fill the disk before anybody looks at it."""
+    """It would fill the disk before the next check."""
     number = syscalls.checked(machine)
     assert run(machine, number["fallocate"], 3, 0, 0, 2**40) == EOPNOTSUPP
     for request in (0x40305828, 0x4030582A, 0x40305839, 0x1_4030_5828):

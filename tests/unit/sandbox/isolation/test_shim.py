@@ -1,4 +1,4 @@
-"""The parts of the shim that need no walls: reading the job, copying the bundle."""
+"""The parts of the shim that need no isolation: reading the job, copying the bundle."""
 
 from __future__ import annotations
 

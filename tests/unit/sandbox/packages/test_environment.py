@@ -1,4 +1,4 @@
-"""What decides whether an environment is shared, and what uv and npm are told to do."""
+"""The digest by which environments are shared, and the arguments of uv and npm."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Work folders against hostile trees, without any box."""
+"""Work folders against hostile trees, without a sandbox."""
 
 from __future__ import annotations
 

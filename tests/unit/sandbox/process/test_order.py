@@ -1,4 +1,4 @@
-"""What the launcher reads from a client that it does not trust."""
+"""Launch orders of a client that the launcher does not trust."""
 
 from __future__ import annotations
 

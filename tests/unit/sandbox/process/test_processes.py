@@ -54,7 +54,7 @@ def test_files_without_a_name_are_found(tmp_path: Path) -> None:
     assert processes.unnamed_memory([os.getpid(), 2**22 + 1], device, 2**30).size == 0
 
 
-def test_more_than_anybody_looks_through_is_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_descriptors_count_as_too_much_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     assert processes.unnamed_memory([os.getpid()], 0, 2**30).size == 0
     monkeypatch.setattr(processes, "MOST_OPEN", 3)
     assert processes.unnamed_memory([os.getpid()], 0, 2**30).size > 2**30
@@ -73,5 +73,5 @@ def test_descriptors_that_lie_in_sockets_are_counted() -> None:
         assert processes.unnamed_memory([os.getpid()], 0, 2**30).in_flight == before
 
 
-def test_no_box_no_process() -> None:
+def test_without_a_sandbox_there_is_no_process() -> None:
     assert processes.with_work_folders(frozenset({"NONE"})) == {}

@@ -1,4 +1,4 @@
-"""What is peculiar to datagram sockets: files, dead listeners, long paths, full queues."""
+"""The peculiarities of datagram sockets: files, dead listeners, long paths, full queues."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def sockets(folder: Path) -> list[str]:
 
 async def test_the_folder_is_private_and_the_socket_goes_with_its_owner(tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    bell = DatagramSignals(folder)
+    signals = DatagramSignals(folder)
     assert folder.stat().st_mode & 0o777 == 0o700
-    async with bell.listen(), bell.listen():
+    async with signals.listen(), signals.listen():
         assert len(sockets(folder)) == 1
-    bell.close()
+    signals.close()
     assert sockets(folder) == []
 
 
@@ -33,58 +33,58 @@ async def test_a_dead_listener_is_removed_and_the_living_hear(tmp_path: Path) ->
     dead = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     dead.bind(str(tmp_path / "1-dead.socket"))
     dead.close()
-    bell = DatagramSignals(tmp_path)
-    async with bell.listen() as ear:
-        bell.notify("work")
-        assert await ear.wait(WORK, 10) == "work"
+    signals = DatagramSignals(tmp_path)
+    async with signals.listen() as listener:
+        signals.notify("work")
+        assert await listener.wait(WORK, 10) == "work"
     assert "1-dead.socket" not in sockets(tmp_path)
-    bell.close()
+    signals.close()
 
 
 async def test_a_very_long_folder_works(tmp_path: Path) -> None:
     folder = tmp_path / ("d" * 100) / ("e" * 100) / "run"
     one, two = DatagramSignals(folder), DatagramSignals(folder)
-    async with one.listen() as ear:
+    async with one.listen() as listener:
         two.notify("work")
-        assert await ear.wait(WORK, 10) == "work"
+        assert await listener.wait(WORK, 10) == "work"
     one.close()
     two.close()
     assert sockets(folder) == []
 
 
-async def test_a_stuck_listener_holds_up_nobody_and_loses_nothing(tmp_path: Path) -> None:
+async def test_a_stuck_listener_delays_no_other_and_loses_nothing(tmp_path: Path) -> None:
     stuck = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     stuck.bind(str(tmp_path / "0-stuck.socket"))
-    bell = DatagramSignals(tmp_path)
+    signals = DatagramSignals(tmp_path)
     topics = [f"run:{n}" for n in range(200)]
-    async with bell.listen() as ear:
+    async with signals.listen() as listener:
         for topic in topics * 3:
-            bell.notify(topic)
+            signals.notify(topic)
         heard: set[str | None] = set()
         while missing := frozenset(topics) - heard:
-            heard.add(await ear.wait(missing, 10))
+            heard.add(await listener.wait(missing, 10))
             assert None not in heard, f"{len(missing)} were never heard"
     stuck.settimeout(10)
     received = set()
     while len(received) < len(topics):
         received.add((await asyncio.to_thread(stuck.recv, 1024)).decode())
     assert received == set(topics)
-    bell.close()
+    signals.close()
     stuck.close()
 
 
 async def test_foreign_files_in_the_folder_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "egress.sock").write_text("not ours")
-    bell = DatagramSignals(tmp_path)
-    bell.notify("work")
+    signals = DatagramSignals(tmp_path)
+    signals.notify("work")
     assert (tmp_path / "egress.sock").read_text() == "not ours"
-    bell.close()
+    signals.close()
 
 
 async def test_a_vanished_folder_does_not_fail_the_ringer(tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    bell = DatagramSignals(folder)
+    signals = DatagramSignals(folder)
     folder.rmdir()
-    bell.notify("work")
+    signals.notify("work")
     assert not folder.exists()
-    bell.close()
+    signals.close()

@@ -1,4 +1,4 @@
-"""Ears without any transport."""
+"""Listeners without any transport."""
 
 from __future__ import annotations
 
@@ -14,53 +14,53 @@ pytestmark = pytest.mark.anyio
 BOTH = frozenset({"a", "b"})
 
 
-async def test_the_oldest_ring_comes_first() -> None:
-    ears = Listeners()
-    async with ears.listen() as ear:
-        ears.deliver(["b", "a", "b"])
-        assert [await ear.wait(BOTH, 0) for _ in range(3)] == ["a", "b", None]
+async def test_the_oldest_signal_comes_first() -> None:
+    listeners = Listeners()
+    async with listeners.listen() as listener:
+        listeners.deliver(["b", "a", "b"])
+        assert [await listener.wait(BOTH, 0) for _ in range(3)] == ["a", "b", None]
 
 
-async def test_an_ear_does_not_hear_the_past() -> None:
-    ears = Listeners()
-    ears.deliver(["a"])
-    async with ears.listen() as ear:
-        assert await ear.wait(BOTH, 0) is None
+async def test_a_listener_gets_no_earlier_signals() -> None:
+    listeners = Listeners()
+    listeners.deliver(["a"])
+    async with listeners.listen() as listener:
+        assert await listener.wait(BOTH, 0) is None
 
 
-async def test_a_ring_wakes_a_waiter_at_once() -> None:
-    ears = Listeners()
-    async with ears.listen() as ear:
-        waiting = asyncio.create_task(ear.wait(BOTH, 30))
+async def test_a_signal_wakes_a_waiter_at_once() -> None:
+    listeners = Listeners()
+    async with listeners.listen() as listener:
+        waiting = asyncio.create_task(listener.wait(BOTH, 30))
         await asyncio.sleep(0)
-        ears.deliver(["b"])
+        listeners.deliver(["b"])
         assert await asyncio.wait_for(waiting, 5) == "b"
 
 
 async def test_a_cancelled_waiter_leaves_nothing_behind() -> None:
-    ears = Listeners()
-    async with ears.listen() as ear:
-        waiting = asyncio.create_task(ear.wait(BOTH, 30))
+    listeners = Listeners()
+    async with listeners.listen() as listener:
+        waiting = asyncio.create_task(listener.wait(BOTH, 30))
         await asyncio.sleep(0)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
-    assert ears._waiting == {}
+    assert listeners._waiting == {}
 
 
 async def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_TOPICS", 10)
-    ears = Listeners()
-    async with ears.listen() as ear:
-        ears.deliver(f"t{n}" for n in range(100))
-        assert len(ears._newest) == 10
-        assert await ear.wait(frozenset({"t99"}), 0) == "t99"
+    listeners = Listeners()
+    async with listeners.listen() as listener:
+        listeners.deliver(f"t{n}" for n in range(100))
+        assert len(listeners._newest) == 10
+        assert await listener.wait(frozenset({"t99"}), 0) == "t99"
 
 
 def test_a_closed_loop_does_not_break_delivery() -> None:
-    ears = Listeners()
+    listeners = Listeners()
     loop = asyncio.new_event_loop()
-    ears.enter(BOTH, (loop, asyncio.Event()))
+    listeners.enter(BOTH, (loop, asyncio.Event()))
     loop.close()
-    ears.deliver(["a"])
-    assert list(ears._newest) == ["a"]
+    listeners.deliver(["a"])
+    assert list(listeners._newest) == ["a"]

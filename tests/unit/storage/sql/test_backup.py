@@ -57,7 +57,7 @@ def test_the_copy_is_one_state_while_a_writer_goes_on(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.part*")) and not list(tmp_path.glob("copy*-wal"))
 
 
-def test_a_database_that_nobody_has_open_is_copied_too(tmp_path: Path) -> None:
+def test_a_database_that_is_not_open_is_copied_too(tmp_path: Path) -> None:
     make(tmp_path / "state.db", 10).close()
     backup_sqlite(tmp_path / "state.db", tmp_path / "copy.db")
     copy = sqlite3.connect(tmp_path / "copy.db")

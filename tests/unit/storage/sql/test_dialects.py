@@ -53,7 +53,7 @@ def test_addresses_are_normalised(given: str, driver: str) -> None:
 
 
 @pytest.mark.parametrize("given", ["mysql://h/d", "state.db", "", "postgresql+asyncpg://h/d"])
-def test_other_databases_are_refused_with_the_way_out(given: str) -> None:
+def test_other_databases_are_refused_with_the_remedy(given: str) -> None:
     with pytest.raises(InvalidRequest, match="database_url must start with postgresql:// or"):
         normalise_url(given)
 

@@ -1,4 +1,4 @@
-"""What the drivers' errors mean."""
+"""The classification of the drivers' errors."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class _PostgresError(Exception):
         (ValueError("x"), False, False),
     ],
 )
-def test_what_errors_mean(error: Exception, retry: bool, down: bool) -> None:
+def test_driver_errors_are_classified(error: Exception, retry: bool, down: bool) -> None:
     assert (is_retryable(error), is_down(error)) == (retry, down)
 
 

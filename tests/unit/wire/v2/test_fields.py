@@ -1,4 +1,4 @@
-"""What v2 takes for a page, a filter, a moment, a format, and for one and several keys."""
+"""Values that v2 accepts for a page, a filter, a time, a format, and for one and several keys."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_pages_are_counted_from_one_and_capped(
         (StartWorker, {"callback_url": {}}, "callback_url must be a string"),
     ],
 )
-def test_what_is_out_of_range_is_named_with_its_rule(
+def test_a_value_out_of_range_is_named_with_its_rule(
     model: Any, given: dict[str, Any], sentence: str
 ) -> None:
     with pytest.raises(InvalidFields) as caught:

@@ -31,13 +31,13 @@ def test_of_a_damaged_one_the_beginning_counts() -> None:
     [
         (b"<html></html>", "its root is <html>"),
         (b"<urlset", "not well-formed"),
-        (b"nothing here", "holds no addresses"),
-        (b"", "holds no addresses"),
+        (b"nothing here", "contains no addresses"),
+        (b"", "contains no addresses"),
         (b"<!DOCTYPE x [<!ENTITY a 'b'>]><urlset>&a;</urlset>", "document type"),
         (b"\x1f\x8bdamaged", "gzip data is damaged"),
     ],
 )
-def test_what_is_no_sitemap_is_told(body: bytes, reason: str) -> None:
+def test_a_document_that_is_no_sitemap_is_reported(body: bytes, reason: str) -> None:
     with pytest.raises(BadSitemap, match=reason):
         parse(body)
 

@@ -45,7 +45,7 @@ async def test_values_keep_their_types(kind: str):
     assert {c: v for (r, c), v in sheet.items() if r == 2} == {2: 100000, 8: "late"}
 
 
-async def test_numbers_that_no_spreadsheet_holds_are_text(kind: str):
+async def test_numbers_that_no_spreadsheet_can_represent_are_text(kind: str):
     numbers = [
         "999999999999999",
         "-999999999999999",
@@ -85,7 +85,7 @@ async def test_texts_are_never_formulas_links_or_markup(kind: str):
     assert [sheet[row, 0] for row in range(1, len(texts) + 1)] == texts
 
 
-async def test_xlsx_holds_control_characters_and_no_links():
+async def test_xlsx_contains_control_characters_and_no_links():
     data = await exported("xlsx", rows_of({"=k": "a\x00\x1f\r\ufffe"}, {"=k": "http://a.example"}))
     sheet = read_xlsx(data)["Results"]
     assert sheet == {(0, 0): "=k", (1, 0): "a\x00\x1f\r\ufffe", (2, 0): "http://a.example"}

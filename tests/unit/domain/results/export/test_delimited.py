@@ -43,7 +43,7 @@ async def test_columns_are_in_the_order_given_and_ragged_rows_leave_gaps():
     assert await exported("csv", rows, headers("c", "a")) == b"c,a\r\n,\r\n3,2\r\n"
 
 
-async def test_an_empty_line_is_told_from_a_row_with_one_empty_cell():
+async def test_an_empty_line_differs_from_a_row_with_one_empty_cell():
     data = await exported("csv", rows_of({"a": ""}, {"a": None}))
     assert data == b'a\r\n""\r\n""\r\n'
     assert parse(data) == [["a"], [""], [""]]

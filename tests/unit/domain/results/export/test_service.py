@@ -31,7 +31,7 @@ pytestmark = pytest.mark.anyio
 SCHEMA = '[{"name":"title","type":"string"},{"name":"price","type":"number"}]'
 
 
-class Place:
+class Setup:
     def __init__(self, scratch=None) -> None:
         self.storage = MemoryStorage()
         self.rows = MemoryResults()
@@ -56,117 +56,117 @@ class Place:
         return b"".join([piece async for piece in export.body])
 
 
-async def test_an_export_holds_the_visible_rows_in_the_columns_of_the_run():
-    assert await Place().file("csv") == b"title,price,extra\r\na,1.50,\r\n,,true\r\n"
+async def test_an_export_contains_the_visible_rows_in_the_columns_of_the_run():
+    assert await Setup().file("csv") == b"title,price,extra\r\na,1.50,\r\n,,true\r\n"
 
 
 async def test_an_export_is_the_data_without_ids():
-    rows = json.loads(await Place().file("json"))
+    rows = json.loads(await Setup().file("json"))
     assert rows == [{"price": 1.5, "title": "a"}, {"extra": True}]
 
 
 async def test_chosen_keys():
     assert (
-        await Place().file("csv", ["extra", "nobody", "title"]) == b"extra,title\r\n,a\r\ntrue,\r\n"
+        await Setup().file("csv", ["extra", "nobody", "title"]) == b"extra,title\r\n,a\r\ntrue,\r\n"
     )
-    assert await Place().file("jsonl", ["price"]) == b'{"price":1.50}\n{}\n'
+    assert await Setup().file("jsonl", ["price"]) == b'{"price":1.50}\n{}\n'
 
 
 async def test_a_csv_for_spreadsheets():
-    place = Place()
-    place.rows.push(place.run.id, b'{"title":"=1"}')
-    data = await place.file("csv", ["title"], safe=True, bom=True)
+    setup = Setup()
+    setup.rows.push(setup.run.id, b'{"title":"=1"}')
+    data = await setup.file("csv", ["title"], safe=True, bom=True)
     assert data == b'\xef\xbb\xbftitle\r\na\r\n""\r\n\'=1\r\n'
 
 
 async def test_a_feed_names_the_worker_and_the_end_of_the_run():
-    place = Place()
-    ended = replace(place.run, finished_at=1773383784438)
-    place.storage.tx.runs.rows[place.run.id] = ended
-    root = ElementTree.fromstring(await place.file("rss", link="https://fyke.example/r"))
+    setup = Setup()
+    ended = replace(setup.run, finished_at=1773383784438)
+    setup.storage.tx.runs.rows[setup.run.id] = ended
+    root = ElementTree.fromstring(await setup.file("rss", link="https://fyke.example/r"))
     assert root.findtext("channel/title") == "Results of Prices"
     assert root.findtext("channel/lastBuildDate") == "Fri, 13 Mar 2026 06:36:24 GMT"
-    place.storage.tx.workers.rows.clear()
-    root = ElementTree.fromstring(await place.file("rss"))
+    setup.storage.tx.workers.rows.clear()
+    root = ElementTree.fromstring(await setup.file("rss"))
     assert root.findtext("channel/title") == "Results"
 
 
 async def test_a_workbook(tmp_path):
-    sheet = read_xlsx(await Place(tmp_path).file("xlsx"))["Results"]
+    sheet = read_xlsx(await Setup(tmp_path).file("xlsx"))["Results"]
     assert sheet[1, 0] == "a" and sheet[2, 2] is True
     assert list(tmp_path.iterdir()) == []
 
 
 async def test_an_export_dies_with_its_run():
-    place = Place()
-    place.storage.tx.runs.rows.clear()
+    setup = Setup()
+    setup.storage.tx.runs.rows.clear()
     with pytest.raises(RunNotFound):
-        await place.exports.open(place.run.id, FORMATS["csv"])
+        await setup.exports.open(setup.run.id, FORMATS["csv"])
 
 
 async def test_asking_for_an_export():
-    place = Place()
-    assert await place.exports.check(place.caller, place.run.id, "XLSX") == (FORMATS["xlsx"], [])
-    chosen, notes = await place.exports.check(place.caller, place.run.id, "xls")
+    setup = Setup()
+    assert await setup.exports.check(setup.caller, setup.run.id, "XLSX") == (FORMATS["xlsx"], [])
+    chosen, notes = await setup.exports.check(setup.caller, setup.run.id, "xls")
     assert chosen is FORMATS["xls"]
     assert [word in " ".join(notes) for word in ("65,536", "256", "32 MB", "32,767")] == [True] * 4
     with pytest.raises(InvalidRequest, match="format must be one of"):
-        await place.exports.check(place.caller, place.run.id, "pdf")
-    stranger = caller_of(add_account(place.storage, "stranger"))
-    for ref in (place.run.id, new_ulid(), "x"):
+        await setup.exports.check(setup.caller, setup.run.id, "pdf")
+    stranger = caller_of(add_account(setup.storage, "stranger"))
+    for ref in (setup.run.id, new_ulid(), "x"):
         with pytest.raises(RunNotFound):
-            await place.exports.check(stranger, ref, "csv")
+            await setup.exports.check(stranger, ref, "csv")
 
 
 async def test_a_run_too_large_for_xls_is_refused_when_asked_and_when_fetched(monkeypatch):
-    place = Place()
+    setup = Setup()
     monkeypatch.setattr(service, "XLS_MAX_BYTES", 2**20)
-    place.rows.push(place.run.id, b'{"a":"%s"}' % (b"x" * 2**20))
+    setup.rows.push(setup.run.id, b'{"a":"%s"}' % (b"x" * 2**20))
     with pytest.raises(InvalidRequest, match="choose xlsx"):
-        await place.exports.check(place.caller, place.run.id, "xls")
+        await setup.exports.check(setup.caller, setup.run.id, "xls")
     with pytest.raises(InvalidRequest, match="1 MB"):
-        await place.exports.open(place.run.id, FORMATS["xls"])
-    assert await place.exports.check(place.caller, place.run.id, "xlsx") == (FORMATS["xlsx"], [])
+        await setup.exports.open(setup.run.id, FORMATS["xls"])
+    assert await setup.exports.check(setup.caller, setup.run.id, "xlsx") == (FORMATS["xlsx"], [])
 
 
 @pytest.mark.parametrize("name", ["xlsx", "csv", "html"])
 async def test_a_run_too_wide_is_refused_when_asked(name: str):
-    place = Place()
-    place.rows.declared[place.run.id] = [Header("C", f"c{n}", "text") for n in range(16_385)]
+    setup = Setup()
+    setup.rows.declared[setup.run.id] = [Header("C", f"c{n}", "text") for n in range(16_385)]
     with pytest.raises(InvalidRequest, match="16,384 columns"):
-        await place.exports.check(place.caller, place.run.id, name)
-    assert await place.exports.check(place.caller, place.run.id, name, ["c1"]) == (
+        await setup.exports.check(setup.caller, setup.run.id, name)
+    assert await setup.exports.check(setup.caller, setup.run.id, name, ["c1"]) == (
         FORMATS[name],
         [],
     )
 
 
 async def test_sheets_are_announced(monkeypatch):
-    place = Place()
+    setup = Setup()
     monkeypatch.setattr(service, "XLSX_ROWS", 3)
-    place.rows.push(place.run.id, b"{}")
-    have = (await place.rows.totals(place.run.id, frozenset())).rows
-    _, notes = await place.exports.check(place.caller, place.run.id, "xlsx")
+    setup.rows.push(setup.run.id, b"{}")
+    have = (await setup.rows.totals(setup.run.id, frozenset())).rows
+    _, notes = await setup.exports.check(setup.caller, setup.run.id, "xlsx")
     assert notes == [
         f"xlsx allows 3 rows a sheet with the header; this file has {-(-have // 2)} sheets"
     ]
 
 
 async def test_the_mark_is_that_of_the_bytes():
-    place = Place()
+    setup = Setup()
     request = service.ExportRequest(FORMATS["csv"])
-    assert (await place.exports.plan(place.run.id, request)).mark == ""
-    place.storage.tx.runs.rows[place.run.id] = replace(
-        place.run, state=RunState.SUCCEEDED, finished_at=5
+    assert (await setup.exports.plan(setup.run.id, request)).mark == ""
+    setup.storage.tx.runs.rows[setup.run.id] = replace(
+        setup.run, state=RunState.SUCCEEDED, finished_at=5
     )
-    mark = (await place.exports.plan(place.run.id, request)).mark
-    assert mark == (await place.exports.plan(place.run.id, request)).mark != ""
+    mark = (await setup.exports.plan(setup.run.id, request)).mark
+    assert mark == (await setup.exports.plan(setup.run.id, request)).mark != ""
     for other in (
         replace(request, keys=("a",)),
         replace(request, safe=True),
         replace(request, query=query_of(sort="a")),
         replace(request, format=FORMATS["xml"]),
     ):
-        assert (await place.exports.plan(place.run.id, other)).mark != mark
-    place.rows.push(place.run.id, b"{}")
-    assert (await place.exports.plan(place.run.id, request)).mark != mark
+        assert (await setup.exports.plan(setup.run.id, other)).mark != mark
+    setup.rows.push(setup.run.id, b"{}")
+    assert (await setup.exports.plan(setup.run.id, request)).mark != mark

@@ -85,7 +85,7 @@ async def test_a_reader_gets_what_is_there_before_the_file_is_whole(spool: Spool
     assert (file.whole, file.size) == (True, 6)
 
 
-async def test_what_fails_fails_for_all_who_wait_and_is_tried_again(
+async def test_a_failure_reaches_all_waiters_and_is_tried_again(
     spool: Spool, tmp_path: Path
 ) -> None:
     async def broken() -> AsyncGenerator[bytes, None]:
@@ -157,7 +157,7 @@ async def test_a_file_goes_some_time_after_its_last_use(tmp_path: Path) -> None:
     await spool.close()
 
 
-async def test_an_account_makes_two_files_at_a_time_and_others_are_not_held_up(
+async def test_an_account_makes_two_files_at_a_time_and_others_are_not_delayed(
     spool: Spool,
 ) -> None:
     sources = [Source([b"x"], hold=0) for _ in range(3)]
@@ -170,7 +170,7 @@ async def test_an_account_makes_two_files_at_a_time_and_others_are_not_held_up(
     assert [await read(spool, file) for file in opened] == [b"x"] * 3
 
 
-async def test_what_a_dead_process_left_is_removed_and_a_living_one_is_let_be(
+async def test_remains_of_a_dead_process_are_removed_and_those_of_a_living_one_kept(
     spool: Spool, tmp_path: Path
 ) -> None:
     left = tmp_path / "downloads" / "01LEFT"

@@ -14,7 +14,7 @@ POSITION = st.integers(0, 2**32 - 1)
 
 
 @given(POSITION, POSITION, POSITION)
-def test_what_went_in_comes_out(position: int, offset: int, bound: int) -> None:
+def test_a_cursor_round_trips(position: int, offset: int, bound: int) -> None:
     cursor, choice = Cursor(position, offset, bound), FieldSelection(Sort("a"))
     text = encode(cursor, "R", choice)
     assert re.fullmatch("[A-Za-z0-9_-]+", text)

@@ -1,4 +1,4 @@
-"""Sorting and filtering against an oracle that was written apart from them."""
+"""Sorting and filtering against an independent reference implementation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fyke.domain.results.query.model import OPERATORS, FieldSelection, Filter, S
 from fyke.domain.results.query.orders import _Builder
 from fyke.domain.results.query.sorter import Sorter
 from fyke.model.results import Row
-from support import oracle
+from support import reference_order
 from support.examples import examples
 from support.exports import dump, rows_of
 
@@ -64,7 +64,7 @@ DIGITS = st.sampled_from(
         "123",
     ]
 )
-NUMBER = DIGITS.map(oracle.Number) | st.integers()
+NUMBER = DIGITS.map(reference_order.Number) | st.integers()
 VALUE = st.recursive(
     st.none() | st.booleans() | NUMBER | TEXT,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=2),
@@ -101,7 +101,10 @@ WANTED = st.sampled_from(
 
 
 def test_rows_of_the_oracle_are_what_it_reads() -> None:
-    assert oracle.text(oracle.load(b'{"a":[1.50,1e2,"x"]}')) == b'{"a":[1.50,1e2,"x"]}'
+    assert (
+        reference_order.text(reference_order.load(b'{"a":[1.50,1e2,"x"]}'))
+        == b'{"a":[1.50,1e2,"x"]}'
+    )
 
 
 def positions(rows: list[Row], choice: FieldSelection, scratch: Path | None = None) -> list[int]:
@@ -116,9 +119,9 @@ def positions(rows: list[Row], choice: FieldSelection, scratch: Path | None = No
 @examples(60, 400)
 @given(st.lists(ROW, min_size=1, max_size=12), FIELD, st.booleans())
 def test_the_order_is_that_of_the_oracle(values: list[dict], field: str, descending: bool) -> None:
-    rows = rows_of(*(oracle.text(value) for value in values))
+    rows = rows_of(*(reference_order.text(value) for value in values))
     found = positions(rows, FieldSelection(Sort(field, descending)))
-    assert found == oracle.ordered(rows, field, descending=descending)
+    assert found == reference_order.ordered(rows, field, descending=descending)
 
 
 @examples(100, 400)
@@ -127,9 +130,9 @@ def test_filters_mean_what_the_oracle_says(
     value: dict, field: str, operator: str, wanted: str
 ) -> None:
     wanted = "true" if operator == "exists" else wanted
-    data = oracle.text(value)
+    data = reference_order.text(value)
     found = matcher_of([Filter(field, operator, wanted)])(data)
-    assert found == oracle.meets(data, field, operator, wanted)
+    assert found == reference_order.meets(data, field, operator, wanted)
 
 
 def test_all_filters_must_be_met() -> None:
@@ -150,7 +153,7 @@ def test_keys_written_with_escapes_are_found() -> None:
 
 
 @pytest.mark.parametrize("descending", [False, True])
-def test_what_does_not_fit_at_once_is_merged_from_a_file(
+def test_orders_larger_than_memory_are_merged_from_a_file(
     tmp_path: Path, descending: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fyke.domain.results.query.sorter.STRETCH_RECORDS", 100)

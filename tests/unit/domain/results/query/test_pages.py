@@ -26,7 +26,7 @@ from support.memory import (
 pytestmark = pytest.mark.anyio
 
 
-class Place:
+class Setup:
     def __init__(self, rows: int = 0, *, ended: bool = True) -> None:
         self.storage, self.rows = MemoryStorage(), MemoryResults()
         account = add_account(self.storage)
@@ -56,47 +56,47 @@ def numbers(page: RowPage) -> list[int]:
     return [json.loads(row.data)["i"] for row in page.rows]
 
 
-async def walk(place: Place, query: Query = PLAIN, size: int = 10, pushes: int = 0) -> list[int]:
+async def walk(setup: Setup, query: Query = PLAIN, size: int = 10, pushes: int = 0) -> list[int]:
     found: list[int] = []
     cursor: str | None = "*"
     while cursor:
-        page = await place.page(query, cursor, size=size)
+        page = await setup.page(query, cursor, size=size)
         assert page.walking and len(page.rows) <= size
         found += numbers(page)
         cursor = page.next_cursor
-        place.push(pushes)
+        setup.push(pushes)
     return found
 
 
 async def test_a_walk_by_cursor_meets_every_row_once() -> None:
     for rows in (0, 1, 9, 10, 11, 30, 95):
-        assert await walk(Place(rows)) == list(range(1, rows + 1))
+        assert await walk(Setup(rows)) == list(range(1, rows + 1))
 
 
 async def test_a_page_without_a_cursor_has_none() -> None:
-    page = await Place(30).page(query_of(sort="i"))
+    page = await Setup(30).page(query_of(sort="i"))
     assert (page.walking, page.next_cursor) == (False, None)
 
 
 async def test_a_walk_of_a_running_run_can_always_go_on() -> None:
-    place = Place(5, ended=False)
-    page = await place.page(cursor="*")
+    setup = Setup(5, ended=False)
+    page = await setup.page(cursor="*")
     assert (numbers(page), page.count) == ([1, 2, 3, 4, 5], 5)
     assert page.next_cursor is not None
-    again = await place.page(cursor=page.next_cursor)
+    again = await setup.page(cursor=page.next_cursor)
     assert (again.rows, again.next_cursor) == ([], page.next_cursor)
-    place.push(3)
-    place.end()
-    last = await place.page(cursor=page.next_cursor)
+    setup.push(3)
+    setup.end()
+    last = await setup.page(cursor=page.next_cursor)
     assert (numbers(last), last.next_cursor) == ([6, 7, 8], None)
 
 
 async def test_sorted_pages_and_the_sorted_walk_are_one_order() -> None:
     query = query_of(sort="-m", filters=["i:gt:5"])
-    place = Place(50)
+    setup = Setup(50)
     expected = sorted(range(6, 51), key=lambda n: (-(n % 3), n))
-    assert await walk(place, query, size=7) == expected
-    pages = [await place.page(query, index=n, size=20) for n in (1, 2, 3, 4)]
+    assert await walk(setup, query, size=7) == expected
+    pages = [await setup.page(query, index=n, size=20) for n in (1, 2, 3, 4)]
     assert [n for page in pages for n in numbers(page)] == expected
     assert [(page.count, len(page.rows)) for page in pages] == [
         (45, 20),
@@ -108,64 +108,64 @@ async def test_sorted_pages_and_the_sorted_walk_are_one_order() -> None:
 
 @pytest.mark.parametrize("query", [query_of(sort="-i"), query_of(filters=["m:ne:0"])])
 async def test_rows_that_come_during_a_sorted_walk_move_none(query: Query) -> None:
-    place = Place(40, ended=False)
-    expected = numbers(await place.page(query, size=1000))
-    assert await walk(place, query, size=7, pushes=5) == expected
+    setup = Setup(40, ended=False)
+    expected = numbers(await setup.page(query, size=1000))
+    assert await walk(setup, query, size=7, pushes=5) == expected
 
 
 async def test_a_sorted_walk_goes_on_elsewhere_and_after_the_run_has_ended() -> None:
-    query, place = query_of(sort="-i"), Place(40, ended=False)
-    page = await place.page(query, "*", size=15)
-    place.push(20)
-    place.end()
-    place.results = RunResults(place.storage, place.rows)  # another server
+    query, setup = query_of(sort="-i"), Setup(40, ended=False)
+    page = await setup.page(query, "*", size=15)
+    setup.push(20)
+    setup.end()
+    setup.results = RunResults(setup.storage, setup.rows)  # another server
     assert page.next_cursor is not None
-    rest = await place.page(query, page.next_cursor, size=100)
+    rest = await setup.page(query, page.next_cursor, size=100)
     assert numbers(page) + numbers(rest) == list(range(40, 0, -1))
     assert rest.next_cursor is None
 
 
 async def test_rows_hidden_during_a_walk_make_it_lose_no_other() -> None:
-    query, place = query_of(sort="i"), Place(0, ended=False)
+    query, setup = query_of(sort="i"), Setup(0, ended=False)
     for n in range(1, 41):
-        place.rows.push(place.run.id, b'{"i":%d}' % n, attempt_id="bad" if n <= 9 else "good")
-    page = await place.page(query, "*", size=15)
-    place.storage.tx.runs.hidden_attempts = lambda run_id: frozenset({"bad"})
-    rest = await place.page(query, page.next_cursor or "", size=100)
+        setup.rows.push(setup.run.id, b'{"i":%d}' % n, attempt_id="bad" if n <= 9 else "good")
+    page = await setup.page(query, "*", size=15)
+    setup.storage.tx.runs.hidden_attempts = lambda run_id: frozenset({"bad"})
+    rest = await setup.page(query, page.next_cursor or "", size=100)
     assert numbers(rest) == list(range(16, 41))
 
 
 async def test_an_order_of_an_ended_run_is_worked_out_once(monkeypatch: Any) -> None:
-    place, query = Place(30), query_of(sort="i")
-    await asyncio.gather(*(place.page(query, index=n, size=3) for n in range(1, 9)))
-    reads = len(place.rows.limits)
-    await place.page(query, index=5, size=3)
-    assert len([limit for limit in place.rows.limits[reads:] if limit > 100]) == 0
+    setup, query = Setup(30), query_of(sort="i")
+    await asyncio.gather(*(setup.page(query, index=n, size=3) for n in range(1, 9)))
+    reads = len(setup.rows.limits)
+    await setup.page(query, index=5, size=3)
+    assert len([limit for limit in setup.rows.limits[reads:] if limit > 100]) == 0
 
 
 async def test_an_order_of_a_running_run_is_renewed(monkeypatch: pytest.MonkeyPatch) -> None:
-    place, query = Place(3, ended=False), query_of(sort="-i")
-    assert (await place.page(query)).count == 3
-    place.push(2)
-    assert (await place.page(query)).count == 3
+    setup, query = Setup(3, ended=False), query_of(sort="-i")
+    assert (await setup.page(query)).count == 3
+    setup.push(2)
+    assert (await setup.page(query)).count == 3
     monkeypatch.setattr(orders, "FRESH_SECONDS", -1.0)
-    assert (await place.page(query)).count == 5
+    assert (await setup.page(query)).count == 5
 
 
 async def test_orders_are_kept_within_a_bound() -> None:
-    place = Place(30)
-    kept = orders.RowOrders(place.results.walk, None, limit=65)
+    setup = Setup(30)
+    kept = orders.RowOrders(setup.results.walk, None, limit=65)
     for field in ("i", "m", "x", "i"):
         choice = query_of(sort=field).choice
-        wanted = orders.OrderRequest("A", place.run.id, frozenset(), choice, True)
+        wanted = orders.OrderRequest("A", setup.run.id, frozenset(), choice, True)
         assert len((await kept.get(wanted)).positions) == 30
     assert sum(len(order.positions) for order, _ in kept._kept.values()) == 60
 
 
 async def test_clean_rows_are_bare_and_the_count_is_over_all() -> None:
-    place = Place(0)
-    place.rows.push(place.run.id, b'{"i":1,"x":null}', b'{"x":""}', b'{"i":3}')
-    page = await place.page(query_of(clean=True))
+    setup = Setup(0)
+    setup.rows.push(setup.run.id, b'{"i":1,"x":null}', b'{"x":""}', b'{"i":3}')
+    page = await setup.page(query_of(clean=True))
     assert ([row.data for row in page.rows], page.count, page.bare) == (
         [b'{"i":1}', b'{"i":3}'],
         3,
@@ -174,22 +174,22 @@ async def test_clean_rows_are_bare_and_the_count_is_over_all() -> None:
 
 
 async def test_flattened_headers() -> None:
-    place = Place(0)
-    place.rows.push(place.run.id, b'{"a":{"b":1},"c":"x"}')
-    page = await place.page(query_of(flatten=True))
+    setup = Setup(0)
+    setup.rows.push(setup.run.id, b'{"a":{"b":1},"c":"x"}')
+    page = await setup.page(query_of(flatten=True))
     assert [(h.key, h.format) for h in page.headers] == [("a.b", "integer"), ("c", "text")]
 
 
 async def test_a_cursor_and_a_page_number_exclude_each_other() -> None:
     with pytest.raises(InvalidFields, match="cursor replaces the page number"):
-        await Place(5).page(cursor="*", index=2)
+        await Setup(5).page(cursor="*", index=2)
 
 
 async def test_a_stranger_finds_no_run() -> None:
-    place = Place(5)
-    place.caller = caller_of(add_account(place.storage, "stranger"))
+    setup = Setup(5)
+    setup.caller = caller_of(add_account(setup.storage, "stranger"))
     for query in (query_of(sort="i"), query_of(fields=["i"])):
         with pytest.raises(RunNotFound):
-            await place.page(query)
+            await setup.page(query)
     with pytest.raises(RunNotFound):
-        await place.page(cursor="*")
+        await setup.page(cursor="*")

@@ -21,9 +21,9 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 async def storage(tmp_path: Path) -> AsyncIterator[SqlStorage]:
     url = state_in(tmp_path)
-    rings: list[str] = []
+    notified: list[str] = []
     opened = open_storage(
-        url, durable=False, notify=rings.append, hiding=frozenset(), clock=lambda: 7
+        url, durable=False, notify=notified.append, hiding=frozenset(), clock=lambda: 7
     )
     yield opened
     await opened.close()

@@ -1,0 +1,150 @@
+"""What isolation costs: a program in a sandbox against the same program without one, and its end.
+
+    python bench/sandbox.py [--sandboxes 40]
+
+Makes sandboxes through the spawner that fits the rights of this process (as root through the
+launcher, which the benchmark starts), one after another, each used once. Prints, p50, p90, p99 in
+ms:
+
+* bare: from the start of ``/usr/bin/python3 -I -S`` to its first byte of output, no sandbox;
+* sandboxed: from the order of a sandbox to the first byte of the same program in it;
+* the share of the sandbox: the difference of each pair, taken one after the other;
+* its parts: making the sandbox, and from the launch to the first byte;
+* abort: from SIGTERM to nothing left (no process, no control group, no work folder), for a program
+  that ends by SIGTERM;
+* kill: the same from SIGKILL, for one that ignores SIGTERM and has 20 daemons.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from common import arguments, head, line, spread
+
+sys.path.insert(
+    0, str(Path(__file__).resolve().parent.parent / "tests" / "integration" / "sandbox")
+)
+
+from sandboxes import SPAWNERS, Site, version  # type: ignore[import-not-found]
+from sandboxes import site as site_of  # type: ignore[import-not-found]
+
+from fyke.contracts.execution import Environment, SandboxLimits, SandboxSpec
+from fyke.kit.ids import new_ulid
+from fyke.model.worker import Language
+
+HELLO = "import os; os.write(1, b'.'); os.read(0, 1)\n"
+PATIENT = """import os, time
+os.write(1, b'.')
+time.sleep(600)
+"""
+STUBBORN = """import os, signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+for _ in range(20):
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork():
+            os._exit(0)
+        time.sleep(600)
+os.write(1, b'.')
+time.sleep(600)
+"""
+
+
+def bare() -> float:
+    """Milliseconds to the first byte without a sandbox."""
+    began = time.perf_counter()
+    with subprocess.Popen(
+        ["/usr/bin/python3", "-I", "-S", "-c", HELLO],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        env={},
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.read(1)
+        took = time.perf_counter() - began
+    return took * 1000
+
+
+async def first_byte(sandbox) -> None:
+    async for _ in sandbox.output():
+        return
+
+
+async def sandboxed(site: Site, bundle: Path):
+    """A sandbox whose program has written its first byte, and the milliseconds of both parts."""
+    spec = SandboxSpec(
+        name=new_ulid(),
+        version=version(Language.PYTHON),
+        bundle=bundle,
+        environment=Environment(None, ""),
+        limits=SandboxLimits(cpus=1.0, memory=256 * 2**20),
+    )
+    began = time.perf_counter()
+    sandbox = await site.sandbox.open(spec)
+    site.sandboxes.append(sandbox)
+    up = time.perf_counter()
+    await sandbox.launch({})
+    await first_byte(sandbox)
+    return sandbox, (up - began) * 1000, (time.perf_counter() - up) * 1000
+
+
+async def ended(sandbox, end) -> float:
+    """Milliseconds from the order to end until nothing is left."""
+    began = time.perf_counter()
+    await end()
+    await sandbox.wait()
+    await sandbox.close()
+    return (time.perf_counter() - began) * 1000
+
+
+async def measure(site: Site, count: int) -> None:
+    hello, patient, stubborn = (
+        site.bundle({"main.py": code}) for code in (HELLO, PATIENT, STUBBORN)
+    )
+    for _ in range(3):
+        sandbox, _, _ = await sandboxed(site, hello)
+        await sandbox.close()
+    bares, ups, runs, shares = [], [], [], []
+    for _ in range(count):
+        without = bare()
+        sandbox, up, run = await sandboxed(site, hello)
+        await sandbox.close()
+        bares.append(without)
+        ups.append(up)
+        runs.append(run)
+        shares.append(up + run - without)
+    line("bare program to first byte", spread(bares))
+    line("sandboxed program to first byte", spread([a + b for a, b in zip(ups, runs, strict=True)]))
+    line("share of the sandbox", spread(shares))
+    line("  creation", spread(ups))
+    line("  launch to first byte", spread(runs))
+    aborts, kills = [], []
+    for _ in range(count):
+        sandbox, _, _ = await sandboxed(site, patient)
+        aborts.append(await ended(sandbox, sandbox.terminate))
+        sandbox, _, _ = await sandboxed(site, stubborn)
+        kills.append(await ended(sandbox, sandbox.kill))
+    line("SIGTERM to nothing left", spread(aborts))
+    line("SIGKILL to nothing left, 20 daemons", spread(kills))
+
+
+def main() -> int:
+    parser = arguments(__doc__)
+    parser.add_argument("--sandboxes", type=int, default=40)
+    options = parser.parse_args()
+    head("Isolation: its share of a start, and how soon nothing is left")
+
+    async def work() -> None:
+        async with site_of(SPAWNERS[0]) as site:
+            await measure(site, options.sandboxes)
+
+    asyncio.run(work())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

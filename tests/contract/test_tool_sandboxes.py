@@ -1,0 +1,297 @@
+"""The contract of ``ToolBox``, over every spawner that this user can have, with the real egress."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+import threading
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from fyke.contracts.execution import SandboxFault
+from fyke.contracts.tools import ToolAccess, ToolKind, ToolLimits, ToolSpec, ToolStop
+from fyke.egress.local import LocalEgress
+from fyke.sandbox.process import processes
+from fyke.sandbox.tools.runner import SandboxedTools
+from integration.sandbox.sandboxes import MIB, SPAWNERS, Site, site
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.needs("bwrap"),
+]
+
+PYTHON = "/usr/bin/python3"
+LIMITS = ToolLimits(seconds=30, memory=256 * MIB, work_size=64 * MIB)
+
+
+class ToolSetup:
+    """A tool sandbox on a data folder of its own."""
+
+    def __init__(self, place: Site, egress: LocalEgress) -> None:
+        self.place = place
+        self.tools = SandboxedTools(place.work, place.spawner, egress)
+
+    def spec(self, code: str, *, limits: ToolLimits = LIMITS, **options: Any) -> ToolSpec:
+        return ToolSpec(ToolKind.GIT, [PYTHON, "-I", "-c", code], limits, **options)
+
+    async def says(self, code: str, **options: Any) -> str:
+        async with self.tools.run(self.spec(code, **options)) as run:
+            assert (run.code, run.stopped) == (0, None), run.output
+            return run.output.strip()
+
+
+@pytest.fixture(params=SPAWNERS)
+async def workspace(request: pytest.FixtureRequest) -> AsyncIterator[ToolSetup]:
+    async with site(request.param) as place:
+        egress = LocalEgress(own=tuple)
+        yield ToolSetup(place, egress)
+        await egress.stop()
+        assert os.listdir(place.work) == []
+
+
+@contextmanager
+def origin() -> Iterator[tuple[int, list[str]]]:
+    """A web server on the machine's loopback: its port, and what it was asked for."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(200)
+            self.send_header("content-length", "5")
+            self.end_headers()
+            self.wfile.write(b"hello")
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield server.server_address[1], asked
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+async def test_visible_folders_and_files_left_behind(workspace: ToolSetup) -> None:
+    code = """
+import os, sys
+print(sorted(os.environ), os.getcwd(), os.getuid(), os.listdir("/cache"))
+print(open("given/name.txt").read(), file=sys.stderr)
+print(open("/bundle/in").read())
+try: open("/bundle/in", "w")
+except OSError as e: print(e.strerror)
+os.makedirs("out/deep"); open("out/deep/file", "w").write("made"); os.chmod("out", 0)
+"""
+    inputs = workspace.place.bundle({"in": "an input"})
+    spec = workspace.spec(
+        code, env={"GIVEN": "1"}, files={"given/name.txt": "a=b\nc\u00e4"}, inputs=inputs
+    )
+    async with workspace.tools.run(spec) as run:
+        assert (run.code, run.stopped) == (0, None), run.output
+        lines = run.output.splitlines()
+        seen = "['GIVEN', 'HOME', 'LANG', 'PATH', 'TMPDIR'] /work 1000 []"
+        assert seen in [line.replace("'LC_CTYPE', ", "") for line in lines]
+        assert {"a=b", "c\u00e4", "an input", "Read-only file system"} <= set(lines)
+        assert "c\u00e4" not in run.stdout.decode()
+        assert (run.work / "out").stat().st_mode & 0o777 == 0
+        (run.work / "out").chmod(0o700)
+        assert (run.work / "out" / "deep" / "file").read_text() == "made"
+    assert not run.work.exists()
+
+
+async def test_its_exit_code_is_reported(workspace: ToolSetup) -> None:
+    async with workspace.tools.run(workspace.spec("import sys; print('why'); sys.exit(3)")) as run:
+        assert (run.code, run.stopped, run.output, run.stdout) == (3, None, "why\n", b"why\n")
+
+
+async def test_output_is_bounded_and_without_credentials(workspace: ToolSetup) -> None:
+    code = "print('https://user:secret@host/x'); print('x' * 5_000_000); print('the end')"
+    async with workspace.tools.run(workspace.spec(code)) as run:
+        assert len(run.output) < 200_000
+        assert len(run.stdout) == MIB
+        assert run.output.startswith("https://***@host/x")
+        assert run.output.endswith("the end\n")
+
+
+async def test_time_is_limited(workspace: ToolSetup) -> None:
+    code = "import os, time\nif os.fork() == 0: os.setsid()\ntime.sleep(600)"
+    limits = replace(LIMITS, seconds=0.5)
+    async with workspace.tools.run(workspace.spec(code, limits=limits)) as run:
+        assert run.stopped is ToolStop.TIME
+        assert not processes.with_work_folders(frozenset({run.work.name}))
+
+
+async def test_memory_is_limited(workspace: ToolSetup) -> None:
+    code = "a = []\nwhile True: a.append(bytearray(1 << 20))"
+    limits = replace(LIMITS, memory=64 * MIB)
+    async with workspace.tools.run(workspace.spec(code, limits=limits)) as run:
+        assert run.stopped is ToolStop.MEMORY
+
+
+@pytest.mark.parametrize("where", ["/work", "/cache"])
+async def test_size_is_limited(workspace: ToolSetup, where: str) -> None:
+    code = f"""
+import time
+for number in range(40):
+    open("{where}/" + str(number), "wb").write(bytes(1 << 20))
+time.sleep(600)
+"""
+    limits = replace(LIMITS, work_size=32 * MIB)
+    async with workspace.tools.run(workspace.spec(code, limits=limits, cache="A")) as run:
+        assert run.stopped is ToolStop.SIZE
+
+
+async def test_a_folder_that_is_too_deep_is_not_taken(workspace: ToolSetup) -> None:
+    code = "import os\nfor _ in range(90):\n    os.mkdir('d'); os.chdir('d')"
+    async with workspace.tools.run(workspace.spec(code)) as run:
+        assert run.stopped in (ToolStop.SIZE, None)  # a plain user gets it as it is
+
+
+async def test_a_link_is_handed_over_as_a_link(workspace: ToolSetup, tmp_path: Any) -> None:
+    target = tmp_path / "theirs"
+    target.write_text("x")
+    before = target.stat()
+    code = f"import os; os.symlink({str(target)!r}, 'link'); os.symlink('/etc', 'etc')"
+    async with workspace.tools.run(workspace.spec(code)) as run:
+        assert stat.S_ISLNK((run.work / "link").lstat().st_mode)
+    after = target.stat()
+    assert (after.st_uid, after.st_mode) == (before.st_uid, before.st_mode)
+
+
+async def test_processes_that_it_leaves_are_killed(workspace: ToolSetup) -> None:
+    code = "import os, time\nif os.fork() == 0:\n    os.setsid(); os.close(1); os.close(2)\n"
+    async with workspace.tools.run(workspace.spec(code + "    time.sleep(600)")) as run:
+        assert (run.code, run.stopped) == (0, None)
+        assert not processes.with_work_folders(frozenset({run.work.name}))
+
+
+async def test_cancelling_kills_it(workspace: ToolSetup) -> None:
+    with origin() as (port, asked):
+        wanted = f"127.0.0.1:{port}"
+
+        async def hold() -> None:
+            code = get(f"http://{wanted}/") + "import time; time.sleep(600)"
+            async with workspace.tools.run(workspace.spec(code, access=reach(wanted))):
+                raise AssertionError("it does not end by itself")
+
+        work = asyncio.create_task(hold())
+        while not asked:
+            await asyncio.sleep(0.01)
+        (name,) = os.listdir(workspace.place.work)
+        work.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await work
+        assert os.listdir(workspace.place.work) == []
+        assert not processes.with_work_folders(frozenset({name}))
+
+
+# --- caches
+
+
+async def test_a_cache_is_found_again_under_its_name_alone(workspace: ToolSetup) -> None:
+    write = "open('/cache/x', 'w').write('kept')"
+    look = "import os; print(os.path.exists('/cache/x') and open('/cache/x').read())"
+    await workspace.says(write, cache="ONE")
+    assert await workspace.says(look, cache="ONE") == "kept"
+    assert await workspace.says(look, cache="TWO") == "False"
+    assert await workspace.says(look) == "False"
+    await workspace.says(write)
+    assert await workspace.says(look) == "False"
+
+
+async def test_a_cache_has_one_user_at_a_time(workspace: ToolSetup) -> None:
+    hold = "open('/cache/x', 'w').write('kept')\nimport os\nprint(sorted(os.listdir('/cache')))"
+    async with workspace.tools.run(workspace.spec(hold, cache="ONE")):
+        assert await workspace.says("import os; print(os.listdir('/cache'))", cache="ONE") == "[]"
+    assert await workspace.says("import os; print(os.listdir('/cache'))", cache="ONE") == "['x']"
+
+
+@pytest.mark.parametrize("name", ["../x", "a", "A/B", ".", "A" * 65])
+async def test_a_cache_is_a_plain_word(workspace: ToolSetup, name: str) -> None:
+    with pytest.raises(SandboxFault, match="cache"):
+        await workspace.says("pass", cache=name)
+
+
+async def test_a_cache_left_in_a_bad_way_can_be_used_again(workspace: ToolSetup) -> None:
+    code = """
+import os
+os.makedirs("/cache/closed/in"); os.symlink("/etc/passwd", "/cache/link")
+os.chmod("/cache/closed", 0); os.chmod("/cache", 0o500)
+"""
+    await workspace.says(code, cache="ONE")
+    look = "import os; print(sorted(os.listdir('/cache'))); open('/cache/new', 'w')"
+    assert await workspace.says(look, cache="ONE") in ("['closed', 'link']", "[]")
+
+
+# --- the egress
+
+GET = """
+import urllib.request
+for url in {urls!r}:
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer: print(answer.read().decode())
+    except OSError as error: print(getattr(error, "code", error))
+"""
+
+
+def get(*urls: str) -> str:
+    return GET.format(urls=urls)
+
+
+def reach(*targets: str, allow: Sequence[str] | None = None) -> ToolAccess:
+    return ToolAccess(targets, tuple(targets if allow is None else allow))
+
+
+async def test_only_its_targets_are_reached(workspace: ToolSetup) -> None:
+    with origin() as (port, asked), origin() as (other, unasked):
+        wanted = f"127.0.0.1:{port}"
+        urls = [f"http://{wanted}/a", f"http://127.0.0.1:{other}/b", "http://example.invalid/"]
+        code = get(*urls) + "import os; print(os.environ['no_proxy'] == '')"
+        said = await workspace.says(code, access=reach(wanted))
+        assert said.split() == ["hello", "403", "403", "True"]
+        assert (asked, unasked) == (["/a"], [])
+
+
+async def test_a_private_target_must_be_allowed(workspace: ToolSetup) -> None:
+    with origin() as (port, asked):
+        wanted = f"127.0.0.1:{port}"
+        assert (
+            await workspace.says(get(f"http://{wanted}/"), access=reach(wanted, allow=())) == "403"
+        )
+        assert asked == []
+
+
+async def test_without_a_reach_there_is_no_egress(workspace: ToolSetup) -> None:
+    code = """
+import socket
+for port in (1080, 6000, 9222, 20086):
+    try: socket.create_connection(("127.0.0.1", port), 5)
+    except OSError as e: print(e.errno)
+"""
+    assert (await workspace.says(code)).split() == ["111"] * 4
+
+
+async def test_too_much_traffic(workspace: ToolSetup) -> None:
+    with origin() as (port, _):
+        wanted = f"127.0.0.1:{port}"
+        code = get(*[f"http://{wanted}/"] * 50) + "raise SystemExit(1)"
+        limits = replace(LIMITS, traffic=4000)
+        async with workspace.tools.run(
+            workspace.spec(code, limits=limits, access=reach(wanted))
+        ) as run:
+            assert run.stopped is ToolStop.TRAFFIC
+
+
+async def test_a_bad_target_is_our_fault(workspace: ToolSetup) -> None:
+    with pytest.raises(SandboxFault, match="egress"):
+        await workspace.says("pass", access=reach("not a host"))

@@ -1,0 +1,240 @@
+"""The contract of users who sign in: names, sessions, links, preferences, the audit log, races."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from fyke.contracts.state import Transaction
+from fyke.domain.accounts.sessions import NewSession
+from fyke.errors import Conflict, LinkSpent, Refused
+from fyke.model.account import Role, Scope
+from fyke.model.audit import AuditAction, NewAudit
+from fyke.model.user import OneTimeLink, Preferences, Purpose, Session
+from support import records
+from support.auth import PASSWORD, Auth, open_auth
+
+pytestmark = pytest.mark.anyio
+State = Any
+
+
+@pytest.fixture
+async def auth(state_url: str) -> AsyncIterator[Auth]:
+    async with open_auth(state_url) as auth:
+        yield auth
+
+
+async def person(state: State, **changes: Any) -> str:
+    """The id of a user in an account of its own."""
+    account = records.account()
+    user = records.user(account.id, **changes)
+
+    def work(tx: Transaction) -> str:
+        tx.accounts.add(account)
+        tx.accounts.add_user(user)
+        return user.id
+
+    return str(await state.write(work))
+
+
+def session(user_id: str, **changes: Any) -> Session:
+    name = records.ordered_id()
+    base = Session(name, user_id, f"digest-{name}", 1, 1, 100, 0, "a browser", "192.0.2.1")
+    return replace(base, **changes)
+
+
+# --- users ----------------------------------------------------------------------------------
+
+
+async def test_a_name_belongs_to_one_user_of_the_installation(state: State) -> None:
+    user_id = await person(state, name="ada")
+    with pytest.raises(Conflict):
+        await person(state, name="ada")
+    found = await state.read(lambda tx: tx.accounts.user_by_name("ada"))
+    assert found.id == user_id
+    assert await state.read(lambda tx: tx.accounts.user_by_name("Ada")) is None
+
+
+async def test_a_user_is_changed_and_removed_with_all_that_opens_something(state: State) -> None:
+    user_id = await person(state, name="ada")
+    other = await person(state, name="ben")
+
+    def fill(tx: Transaction) -> None:
+        user = tx.accounts.user(user_id)
+        assert user is not None
+        changed = replace(user, role=Role.VIEWER, disabled=True, password_hash="h")
+        assert tx.accounts.change_user(changed)
+        tx.accounts.add_key(records.key(user.account_id, user_id=user_id, name="mine"))
+        tx.accounts.add_key(records.key(user.account_id, user_id=other, name="theirs"))
+        tx.sessions.add(session(user_id))
+        tx.links.put(OneTimeLink("d", Purpose.RESET, user_id, 1, 9))
+        tx.preferences.put(user_id, Preferences(theme="dark"))
+
+    await state.write(fill)
+    found = await state.read(lambda tx: tx.accounts.user(user_id))
+    assert (found.role, found.disabled, found.password_hash) == (Role.VIEWER, True, "h")
+    assert await state.write(lambda tx: tx.accounts.remove_user(user_id, 77))
+    assert not await state.write(lambda tx: tx.accounts.remove_user(user_id, 78))
+    assert not await state.write(lambda tx: tx.accounts.change_user(found))
+
+    def left(tx: Transaction) -> tuple[Any, ...]:
+        keys = {key.name: key.revoked_at for key in tx.accounts.keys(found.account_id)}
+        prefers = tx.preferences.get(user_id)
+        return keys, tx.sessions.of_user(user_id), tx.links.get("d"), prefers
+
+    assert await state.read(left) == ({"mine": 77, "theirs": 0}, [], None, Preferences())
+
+
+async def test_scopes_are_kept_with_a_key(state: State) -> None:
+    account = records.account()
+    key = records.key(account.id, scopes=frozenset({Scope.RUN, Scope.READ}))
+
+    def work(tx: Transaction) -> None:
+        tx.accounts.add(account)
+        tx.accounts.add_key(key)
+
+    await state.write(work)
+    assert await state.read(lambda tx: tx.accounts.key_by_digest(key.digest)) == key
+    assert await state.read(lambda tx: tx.accounts.keys(account.id)) == [key]
+
+
+# --- sessions and links ---------------------------------------------------------------------
+
+
+async def test_sessions_are_found_touched_ended_and_forgotten(state: State) -> None:
+    ada, ben = await person(state, name="ada"), await person(state, name="ben")
+    first, second = session(ada), session(ada, seen_at=5, expires_at=200)
+    bens = session(ben, expires_at=50)
+    await state.write(lambda tx: [tx.sessions.add(one) for one in (first, second, bens)])
+    assert await state.read(lambda tx: tx.sessions.by_digest(first.digest)) == first
+    assert await state.read(lambda tx: tx.sessions.by_digest("none")) is None
+    assert await state.read(lambda tx: tx.sessions.of_user(ada)) == [second, first]
+    assert await state.read(lambda tx: tx.sessions.last_seen([ada, ben, "x"])) == {ada: 5, ben: 1}
+    await state.write(lambda tx: tx.sessions.touch(first.id, 9))
+    assert (await state.read(lambda tx: tx.sessions.of_user(ada)))[0].id == first.id
+
+    def end(**which: str) -> Any:
+        return state.write(lambda tx: tx.sessions.end(ada, 11, **which))
+
+    assert await end(session_id=bens.id) == 0
+    assert await end(but=second.id) == 1
+    assert await end(session_id=second.id) == 1
+    assert await end() == 0
+    ended = await state.read(lambda tx: tx.sessions.of_user(ada))
+    assert [s.ended_at for s in ended] == [11, 11]
+    assert await state.write(lambda tx: tx.sessions.keep_newest(ada, 2)) == 0
+    more = session(ada, seen_at=1, expires_at=300)
+    await state.write(lambda tx: tx.sessions.add(more))
+    assert await state.write(lambda tx: tx.sessions.keep_newest(ada, 2)) == 1
+    assert await state.read(lambda tx: tx.sessions.by_digest(more.digest)) is None
+    assert await state.write(lambda tx: tx.sessions.remove_expired(100, 1)) == 1
+    assert await state.write(lambda tx: tx.sessions.remove_expired(100, 9)) == 1
+    assert await state.read(lambda tx: tx.sessions.of_user(ada)) == [replace(second, ended_at=11)]
+
+
+async def test_a_newer_link_ends_the_older_and_each_is_used_once(state: State) -> None:
+    ada, ben = await person(state, name="ada"), await person(state, name="ben")
+    old = OneTimeLink("old", Purpose.INVITE, ada, 1, 50)
+    new = OneTimeLink("new", Purpose.RESET, ada, 2, 50)
+    bens = OneTimeLink("bens", Purpose.RESET, ben, 2, 10)
+    await state.write(lambda tx: [tx.links.put(link) for link in (old, new, bens)])
+    assert await state.read(lambda tx: tx.links.get("old")) is None
+    assert await state.read(lambda tx: tx.links.of_user(ada)) == new
+
+    def use(digest: str, purpose: Purpose, now: int) -> Any:
+        return state.write(lambda tx: tx.links.use(digest, purpose, now))
+
+    assert await use("new", Purpose.INVITE, 20) is None
+    assert await use("new", Purpose.RESET, 50) is None
+    assert await use("new", Purpose.RESET, 49) == new
+    assert await use("new", Purpose.RESET, 49) is None
+    assert await state.write(lambda tx: tx.links.remove_expired(9)) == 0
+    assert await state.write(lambda tx: tx.links.remove_expired(10)) == 1
+
+
+async def test_two_who_use_one_link_at_once_get_one_password(auth: Auth) -> None:
+    link = await auth.users.link(auth.owner, "owner")
+
+    async def use(number: int) -> NewSession | Exception:
+        try:
+            return await auth.links.use(
+                Purpose.SETUP, link.token, f"secret of number {number}", "", ""
+            )
+        except LinkSpent as error:
+            return error
+
+    found = await asyncio.gather(*(use(number) for number in range(8)))
+    [won] = [number for number, one in enumerate(found) if isinstance(one, NewSession)]
+    await auth.enter("owner", f"secret of number {won}")
+    assert len(await auth.sessions.list(auth.owner)) == 2
+
+
+async def test_two_owners_who_remove_each_other_leave_one(auth: Auth) -> None:
+    await auth.set_up()
+    owner = await auth.caller(await auth.enter("owner"))
+    ada = await auth.caller(await auth.add("ada", "owner"))
+
+    async def remove(caller: Any, name: str) -> bool:
+        try:
+            await auth.users.remove(caller, name)
+        except Refused as error:
+            assert "last owner" in error.message
+            return False
+        return True
+
+    done = await asyncio.gather(remove(owner, "ada"), remove(ada, "owner"))
+    assert sorted(done) == [False, True]
+    left = await auth.users.list(auth.owner)
+    assert [item.user.role for item in left] == [Role.OWNER]
+
+
+# --- preferences and the log ----------------------------------------------------------------
+
+
+async def test_preferences_are_kept_whole(state: State) -> None:
+    ada = await person(state, name="ada")
+    assert await state.read(lambda tx: tx.preferences.get(ada)) == Preferences()
+    chosen = Preferences("zh-Hans", "dark", "Asia/Tokyo", "go", {"runs": "state=失败"})
+    for one in (Preferences(), chosen):
+        await state.write(lambda tx, one=one: tx.preferences.put(ada, one))
+        assert await state.read(lambda tx: tx.preferences.get(ada)) == one
+
+
+async def test_the_log_is_read_backwards_and_forgotten_from_its_end(state: State) -> None:
+    def add(tx: Transaction) -> None:
+        for number, account in enumerate("aabab"):
+            action = AuditAction.PLAN if number % 2 else AuditAction.ROLE
+            tx.audit.add(NewAudit(account, "u", "ada", "k", "", "::1", action, f"t{number}", "\0"))
+
+    await state.write(add)
+
+    def page(account: str, before: int = 0, limit: int = 9, action: str = "") -> Any:
+        return state.read(
+            lambda tx: tx.audit.page(account, before=before, limit=limit, action=action)
+        )
+
+    newest = await page("a")
+    assert [entry.target for entry in newest] == ["t3", "t1", "t0"]
+    assert newest[0].detail == "\ufffd" and newest[0].at > 1_700_000_000_000
+    assert [entry.target for entry in await page("a", newest[0].seq, 1)] == ["t1"]
+    assert [entry.target for entry in await page("a", action=AuditAction.ROLE)] == ["t0"]
+    assert await state.write(lambda tx: tx.audit.remove_before(newest[0].at, 9)) == 0
+    assert await state.write(lambda tx: tx.audit.remove_before(newest[0].at + 1, 2)) == 2
+    assert [entry.target for entry in await page("a")] == ["t3"]
+
+
+async def test_failed_actions_are_not_in_the_audit_log(auth: Auth) -> None:
+    with pytest.raises(Conflict):
+        await auth.accounts.add_account(auth.owner, "owner")
+    with pytest.raises(Conflict):
+        await auth.users.invite(auth.owner, "owner", "member")
+    assert await auth.audit.page(auth.owner) == []
+    await auth.add("ada", password=PASSWORD)
+    with pytest.raises(Conflict):
+        await auth.accounts.add_account(auth.owner, "ada")
+    acts = [entry.action for entry in await auth.audit.page(auth.owner)]
+    assert acts == [AuditAction.PASSWORD, AuditAction.INVITE]

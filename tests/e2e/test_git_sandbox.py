@@ -1,0 +1,54 @@
+"""Fetching from a repository in a Fyke that was really started: its server makes a sandbox, by the
+launcher of root and as a plain user, and git comes out at the host and nowhere else.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from support.booted import booted
+from support.git_server import git_server
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+
+UID = 30_000 + os.getpid() % 10_000  # of this run of the suite alone
+
+
+@pytest.mark.parametrize("uid", [None, UID], ids=["launcher", "plain"])
+def test_git_gets_as_far_as_the_certificate(tmp_path: Path, uid: int | None) -> None:
+    """The host's certificate is from an unknown authority: git refuses it."""
+    with (
+        git_server(tmp_path) as server,
+        booted(uid=uid, git_allow=f"localhost:{server.port}") as up,
+    ):
+
+        def ask(method: str, path: str, body: Any = None) -> Any:
+            headers = {"api-key": up.key}
+            address = f"{up.url}/api/fyke/uploads{path}"
+            answer = httpx2.request(method, address, headers=headers, json=body, timeout=30).json()
+            assert answer["code"] == 0, answer
+            return answer["data"]
+
+        upload = ask("POST", "/git", {"url": f"{server.url}/prices/.git"})
+
+        def look() -> Any:
+            found = ask("GET", f"/{upload['id']}")
+            return found if found["state"] == "failed" else None
+
+        found = up.wait_for(look, "the end of the fetch", 30)
+        [step] = [step for step in found["steps"] if step["name"] == "fetch"]
+        assert step["note"] == "TLS: the certificate of the host is not trusted here"
+        assert server.asked == []
+        private = ask("POST", "/git", {"url": "https://127.0.0.2/prices"})
+
+        def refused() -> Any:
+            found = ask("GET", f"/{private['id']}")
+            return found if found["state"] == "failed" else None
+
+        [step, *_] = up.wait_for(refused, "the refusal", 30)["steps"]
+        assert "not on the public internet" in step["note"]

@@ -1,0 +1,242 @@
+"""Rules over real runs: each alert is raised and sent once, also by servers that are killed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fyke.domain.alerts.monitor import MOST_TRIES, AlertMonitor
+from fyke.domain.alerts.rules import RuleFields
+from fyke.domain.webhooks.rules import EndpointFields
+from fyke.model.alert import Alert, AlertFilter
+from fyke.model.callback import DeliveryFilter
+from fyke.model.run import Outcome
+from support.alerts import a_run
+from support.app import App
+
+pytestmark = pytest.mark.anyio
+PROCESS = Path(__file__).parents[2] / "support" / "alert_process.py"
+ALL = AlertFilter()
+FAILED = RuleFields("Failed", "failed")
+
+
+async def found(app: App, *, look: bool = True, **wanted: Any) -> list[Alert]:
+    """The owner's alerts, oldest first, after a look at all that wait."""
+    if look:
+        assert await AlertMonitor(app.storage, app.results, mails=True).work_off() is None
+    _, alerts = await app.services.alerts.page(
+        app.owner, AlertFilter(**wanted), offset=0, limit=500
+    )
+    return alerts[::-1]
+
+
+async def test_each_rule_reports_the_runs_that_it_evaluates(app: App) -> None:
+    alerts, owner = app.services.alerts, app.owner
+    first, second = await app.publish("one"), await app.publish("two")
+    every = (await alerts.add_rule(owner, FAILED)).rule
+    zero = RuleFields("Empty", "zero_rows", worker=first.path)
+    of_worker = (await alerts.add_rule(owner, zero)).rule
+    off = (await alerts.add_rule(owner, replace(FAILED, name="Off", enabled=False))).rule
+    runs = [
+        await a_run(app, worker=first.id),
+        await a_run(app, rows=(), worker=first.id),
+        await a_run(app, rows=(), worker=second.id),
+        await a_run(app, Outcome.EXIT_CODE, worker=second.id),
+    ]
+    raised = [(one.rule_id, one.run_id) for one in await found(app)]
+    assert raised == [(of_worker.id, runs[1].id), (every.id, runs[3].id)]
+    assert await alerts.unread(owner) == 2
+    assert await alerts.unread(app.other) == 0
+    # what was looked at is not looked at again, and a rule that is switched on looks ahead only
+    await alerts.change_rule(owner, off.id, replace(FAILED, name="On"))
+    assert len(await found(app)) == 2
+    await a_run(app, Outcome.EXIT_CODE, worker=second.id)
+    assert [one.rule_name for one in await found(app)] == ["Empty", "Failed", "Failed", "On"]
+
+
+async def test_fewer_rows_and_missing_fields_are_seen_in_real_rows(app: App) -> None:
+    alerts, owner = app.services.alerts, app.owner
+    await alerts.add_rule(owner, RuleFields("Few", "fewer_rows", factor=0.5))
+    await alerts.add_rule(owner, RuleFields("Price", "missing_field", field="price", percent=20))
+    full = [{"price": n} for n in range(10)]
+    for _ in range(3):
+        await a_run(app, rows=full)
+    assert await found(app) == []
+    await a_run(app, rows=[*full[:4]])
+    some = await a_run(app, rows=[*full[:7], {"price": ""}, {"price": None}, {}])
+    last = await found(app)
+    assert [one.rule_name for one in last] == ["Few", "Price"]
+    assert last[0].sentence.startswith("Fewer rows than usual: 4, less than 50 % of 10")
+    assert last[1].run_id == some.id
+    assert "in 3 of 10 rows (30 %; 20 % are allowed)" in last[1].sentence
+
+
+async def test_a_budget_alert_is_raised_once_a_month(app: App) -> None:
+    alerts, owner = app.services.alerts, app.owner
+    fields = RuleFields("Traffic", "budget", budget_traffic_mb=Decimal("0.003"))
+    rule = (await alerts.add_rule(owner, fields)).rule
+    assert rule.traffic_bytes == 3000
+    runs = [await a_run(app) for _ in range(4)]  # of 2,048 bytes each
+    [alert] = await found(app)
+    assert (alert.rule_id, alert.run_id) == (rule.id, runs[0].id)
+    assert "of 0.003 MB of traffic are used" in alert.sentence
+    ahead = await alerts.preview(owner, fields)
+    assert (ahead.runs, ahead.traffic_bytes) == (0, 8192)
+    assert ahead.now is not None and ahead.now.sentence.endswith("of 0.003 MB of traffic are used")
+
+
+async def test_an_alert_goes_to_endpoints_and_addresses(app: App) -> None:
+    alerts, webhooks, owner = app.services.alerts, app.services.webhooks, app.owner
+
+    async def endpoint(name: str, *events: str, enabled: bool = True) -> str:
+        fields = EndpointFields(name, f"http://127.0.0.1:1024/{name}", events, enabled=enabled)
+        return (await webhooks.add(owner, fields)).endpoint.id
+
+    every = await endpoint("every", "alert.raised")
+    named = await endpoint("named", "run.aborted")
+    off = await endpoint("off", "alert.raised", enabled=False)
+    await endpoint("deaf", "run.aborted")
+    targets = (named, every, off)
+    await alerts.add_rule(
+        owner, replace(FAILED, endpoints=targets, emails=("ada@example.org", "bo@example.org"))
+    )
+    run = await a_run(app, Outcome.EXIT_CODE)
+    [alert] = await found(app)
+    _, sent = await app.services.callbacks.page(owner, DeliveryFilter(), offset=0, limit=99)
+    urls = sorted(one.delivery.url.rpartition("/")[2] for one in sent)
+    assert urls == ["every", "mailto:ada@example.org", "mailto:bo@example.org", "named"]
+    for one in sent:
+        assert (one.delivery.event, one.delivery.run_id) == ("alert.raised", run.id)
+        assert f'"alert_id":"{alert.id}"' in one.delivery.payload
+    _, of_named = await app.services.callbacks.page(
+        owner, DeliveryFilter(endpoint_id=named), offset=0, limit=9
+    )
+    assert len(of_named) == 1
+
+
+async def test_a_preview_looks_back_and_raises_nothing(app: App) -> None:
+    alerts, owner = app.services.alerts, app.owner
+    full = [{"price": n} for n in range(10)]
+    runs = [await a_run(app, rows=full) for _ in range(4)]
+    few = await a_run(app, rows=[{"price": None}] * 2)
+    bad = await a_run(app, Outcome.EXIT_CODE)
+    for fields, wanted in (
+        (FAILED, [bad.id]),
+        (RuleFields("Few", "fewer_rows", factor=0.5), [few.id]),
+        (RuleFields("Price", "missing_field", field="price", percent=50), [few.id]),
+        (RuleFields("Slow", "slower", factor=1000), []),
+        (RuleFields("Empty", "zero_rows"), []),
+    ):
+        seen = await alerts.preview(owner, fields)
+        assert (seen.runs, [one.run.id for one in seen.fired]) == (len(runs) + 2, wanted)
+    assert await found(app) == []
+
+
+async def test_a_run_that_cannot_be_evaluated_does_not_delay_the_others(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alerts, owner = app.services.alerts, app.owner
+    await alerts.add_rule(owner, replace(FAILED, name="All"))
+    await alerts.add_rule(owner, RuleFields("Price", "missing_field", field="price"))
+    broken = await a_run(app, rows=[{}])
+    fine = await a_run(app, Outcome.EXIT_CODE)
+    page = app.results.page
+
+    async def fails(run_id: str, *args: Any, **more: Any) -> Any:
+        if run_id == broken.id:
+            raise OSError("a fault")
+        return await page(run_id, *args, **more)
+
+    monkeypatch.setattr(app.results, "page", fails)
+    watch = AlertMonitor(app.storage, app.results)
+    pause = await watch.work_off()
+    assert pause is not None and 0 < pause <= 30
+    assert [one.run_id for one in await found(app, look=False)] == [fine.id]
+    for tries in range(2, MOST_TRIES + 1):
+        await app.storage.write(lambda tx, n=tries: tx.alerts.postpone_check(1, n - 1, 0))
+        pause = await watch.work_off()
+    assert pause is None
+    assert await app.storage.read(lambda tx: tx.alerts.next_check_at()) is None
+
+
+async def test_rules_that_change_during_the_look_count_as_they_are_then(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alerts, owner = app.services.alerts, app.owner
+    fields = RuleFields("Price", "missing_field", field="price", percent=50)
+    rule = (await alerts.add_rule(owner, fields)).rule
+    await a_run(app, rows=[{}, {"price": 1}, {"price": 1}])
+    totals, changed = app.results.totals, []
+
+    async def meanwhile(*args: Any, **more: Any) -> Any:
+        if not changed:
+            changed.append(await alerts.change_rule(owner, rule.id, replace(fields, percent=10)))
+        return await totals(*args, **more)
+
+    monkeypatch.setattr(app.results, "totals", meanwhile)
+    [alert] = await found(app)
+    assert "(33.3 %; 10 % are allowed)" in alert.sentence
+
+
+# --- killed ---------------------------------------------------------------------------------
+
+
+def kill_at(folder: Path, last: int) -> bool:
+    """Let a server look and die in its ``last`` transaction; whether it got as far as that."""
+    path = os.pathsep.join([str(PROCESS.parents[1]), *sys.path])
+    urls = [f"sqlite:///{folder / name}" for name in ("state.db", "rows.db")]
+    done = subprocess.run(
+        [sys.executable, str(PROCESS), *urls, str(last)],
+        env=os.environ | {"PYTHONPATH": path}, stdout=subprocess.DEVNULL, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode in (0, -signal.SIGKILL), done.returncode
+    return done.returncode != 0
+
+
+async def killed_servers(app: App, folder: Path, kills: int, runs: int) -> None:
+    alerts, owner = app.services.alerts, app.owner
+    fields = EndpointFields("All", "http://127.0.0.1:1024/x", ("alert.raised",))
+    await app.services.webhooks.add(owner, fields)
+    await alerts.add_rule(owner, FAILED)
+    await alerts.add_rule(owner, RuleFields("Price", "missing_field", field="price"))
+    ended = []
+    for number in range(runs):
+        outcome = Outcome.EXIT_CODE if number % 2 else Outcome.SUCCEEDED
+        ended.append((await a_run(app, outcome, rows=[{}])).id)
+    died = 0
+    for number in range(kills):
+        died += await asyncio.to_thread(kill_at, folder, 1 + number % 3)
+    assert died == kills
+    raised = await found(app)
+    assert [one.run_id for one in raised] == ended  # each once, in the order of their ends
+    count, _ = await app.services.callbacks.page(owner, DeliveryFilter(), offset=0, limit=1)
+    assert count == runs
+
+
+async def test_killed_servers_lose_and_double_nothing(app: App, tmp_path: Path) -> None:
+    await killed_servers(app, tmp_path, kills=3, runs=8)
+
+
+@pytest.mark.long
+async def test_fifty_killed_servers_lose_and_double_nothing(app: App, tmp_path: Path) -> None:
+    await killed_servers(app, tmp_path, kills=50, runs=120)
+
+
+async def test_several_servers_at_once_raise_each_alert_once(either: App) -> None:
+    alerts, owner = either.services.alerts, either.owner
+    await alerts.add_rule(owner, FAILED)
+    await alerts.add_rule(owner, RuleFields("Price", "missing_field", field="price"))
+    ended = [(await a_run(either, Outcome.EXIT_CODE)).id for _ in range(6)]
+    ended += [(await a_run(either, rows=[{}])).id for _ in range(2)]
+    watches = [AlertMonitor(either.storage, either.results) for _ in range(3)]
+    await asyncio.gather(*(watch.work_off() for watch in watches))
+    assert [one.run_id for one in await found(either)] == ended

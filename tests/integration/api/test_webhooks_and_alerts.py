@@ -1,0 +1,178 @@
+"""Webhooks, alert rules and alerts over the API: what is sent, refused, and answered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fyke.domain.alerts.monitor import AlertMonitor
+from fyke.domain.runs.outcome import end_of
+from fyke.model.run import Outcome
+from fyke.reasons import Reason, ReasonCode
+from support.alerts import a_run
+from support.api import Api, fails, start_body
+from support.app import App
+
+pytestmark = pytest.mark.anyio
+HOOKS, RULES, ALERTS = "/api/fyke/webhooks", "/api/fyke/alerts/rules", "/api/fyke/alerts"
+HOOK = {"name": "Ops", "url": "http://127.0.0.1:1024/x", "events": ["run.failed"]}
+
+
+async def ask(api: Api, path: str, **params: Any) -> Any:
+    answer = await api.get(path, params=params)
+    assert answer.status_code == 200, answer.text
+    return answer.json()["data"]
+
+
+async def test_a_webhook_lives_and_goes(api: Api) -> None:
+    made = await api.ok(HOOKS, HOOK)
+    assert set(made) == {"id", "name", "secret"} and made["secret"].startswith("whsec_")
+    found = await ask(api, f"{HOOKS}/{made['id']}")
+    assert (found["url"], found["events"], found["enabled"]) == (HOOK["url"], ["run.failed"], True)
+    assert "secret" not in found and found["old_secret_until"] == 0
+    changed = await api.send(
+        "PUT", f"{HOOKS}/{made['id']}", json=HOOK | {"events": "run.aborted", "enabled": "false"}
+    )
+    assert changed.json()["data"]["events"] == ["run.aborted"]
+    again = await api.ok(f"{HOOKS}/{made['id']}/rotate")
+    assert again["secret"] != made["secret"]
+    assert (await ask(api, f"{HOOKS}/{made['id']}"))["old_secret_until"] > 0
+    assert (await api.send("DELETE", f"{HOOKS}/{made['id']}")).status_code == 200
+    fails(await api.get(f"{HOOKS}/{made['id']}"), 404, 4040)
+    assert await ask(api, HOOKS) == {"list": []}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"name": ""}, ("name: it must have 1 to 80",)),
+        ({"url": "http://localhost/"}, ("url: localhost port 80", "FYKE_CALLBACK_ALLOW")),
+        ({"events": []}, ("events: choose at least one",)),
+        ({"events": ["run.done"]}, ("no event 'run.done'", "run.started")),
+        ({"events": [1]}, ("events must be a list of strings",)),
+        ({"events": {"a": 1}}, ("events must be a list of strings",)),
+        ({"name": None, "url": None}, ("name: ", "url: ")),
+    ],
+)
+async def test_invalid_webhooks_are_refused(
+    api: Api, change: dict[str, Any], words: tuple[str, ...]
+) -> None:
+    fails(await api.post(HOOKS, HOOK | change), 400, 4000, *words)
+
+
+async def test_a_name_is_taken_once_and_twenty_are_enough(api: Api) -> None:
+    await api.ok(HOOKS, HOOK)
+    fails(await api.post(HOOKS, HOOK), 409, 4000, "a webhook named 'Ops'")
+    for number in range(19):
+        await api.ok(HOOKS, HOOK | {"name": f"n{number}"})
+    fails(await api.post(HOOKS, HOOK | {"name": "more"}), 400, 4000, "at most 20 webhooks")
+
+
+async def test_a_delivery_shows_what_is_sent(app: App, api: Api) -> None:
+    await app.beat()
+    made = await api.ok(HOOKS, HOOK)
+    run = await a_run(app, Outcome.EXIT_CODE)
+    page = await ask(api, "/api/fyke/deliveries", webhook=made["id"])
+    [one] = page["list"]
+    assert (one["webhook"], one["event"], one["kind"]) == (made["id"], "run.failed", "terminal")
+    assert one["run_slug"] == run.id
+    found = await ask(api, f"/api/fyke/deliveries/{one['id']}")
+    assert found == one | {"body": found["body"]}
+    assert found["body"].startswith('{"type":"run.failed","timestamp":"')
+    assert (await ask(api, "/api/fyke/deliveries", webhook="other"))["count"] == 0
+    answer = await api.get(f"/api/fyke/deliveries/{one['id']}", key=app.other_key)
+    fails(answer, 404, 4040)
+
+
+async def test_a_rule_finds_and_its_alert_is_read(app: App, api: Api) -> None:
+    await app.beat()
+    rules = await ask(api, RULES)
+    assert (rules["list"], rules["mails"]) == ([], True)
+    rule = await api.ok(RULES, rules["example"])
+    assert (rule["kind"], rule["enabled"], rule["worker"]) == ("failed", True, "")
+    run = await a_run(app, Outcome.EXIT_CODE)
+    await AlertMonitor(app.storage, app.results).work_off()
+    page = await ask(api, ALERTS, unread=1)
+    [alert] = page["list"]
+    assert (page["count"], page["unread"], alert["rule_id"]) == (1, 1, rule["id"])
+    assert (alert["run_slug"], alert["sentence"]) == (run.id, "The run failed: it went wrong")
+    fails(await api.post(f"{ALERTS}/read"), 400, 4000, "ids: name the alerts")
+    assert await api.ok(f"{ALERTS}/read", {"ids": [alert["id"], "other"]}) == {"marked": 1}
+    assert await api.ok(f"{ALERTS}/read", {"all": True}) == {"marked": 0}
+    assert (await ask(api, ALERTS))["unread"] == 0
+    assert (await api.send("DELETE", f"{RULES}/{rule['id']}")).status_code == 200
+    assert (await ask(api, ALERTS))["count"] == 1
+
+
+async def test_rules_say_themselves_again(app: App, api: Api) -> None:
+    worker = await app.publish("reader")
+    hook = await api.ok(HOOKS, HOOK)
+    wanted = {
+        "name": "Spent", "kind": "budget", "worker": worker.path, "budget_usd": "12.5",
+        "budget_traffic_mb": 0.25, "endpoints": [hook["id"]], "emails": "ada@example.org",
+        "factor": 3, "field": "ignored",
+    }  # fmt: skip
+    rule = await api.ok(RULES, wanted)
+    assert (rule["worker"], rule["worker_path"]) == (worker.id, worker.path)
+    assert (rule["budget_usd"], rule["budget_traffic_mb"]) == ("12.5", "0.25")
+    assert (rule["endpoints"], rule["emails"]) == ([hook["id"]], ["ada@example.org"])
+    assert (rule["factor"], rule["field"]) == (0, "")  # of other kinds
+    change = {"name": "Few", "kind": "fewer_rows", "factor": 0.5}
+    changed = await api.send("PUT", f"{RULES}/{rule['id']}", json=change)
+    assert changed.json()["data"]["factor"] == 0.5
+    found = await ask(api, f"{RULES}/{rule['id']}")
+    assert (found["budget_usd"], found["worker"], found["created_at"]) == (
+        "0", "", rule["created_at"],
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"kind": "sometimes"}, ("kind: it must be one of failed,",)),
+        ({"name": " "}, ("name: it must have",)),
+        ({"kind": "fewer_rows"}, ("factor: it must be above 0", "0.5")),
+        ({"reasons": ["timeout", "late"]}, ("reasons: there is no reason 'late'", "timeout")),
+        ({"kind": "slower", "factor": 0.9}, ("factor: it must be 1 to 1000",)),
+        ({"kind": "missing_field", "percent": 100}, ("field: ", "percent: ")),
+        ({"kind": "budget"}, ("budget_usd: give an amount",)),
+        ({"worker": "no/body"}, ("worker: there is no worker 'no/body'",)),
+        ({"task": "01HFXXXXXXXXXXXXXXXXXXXXXX"}, ("task: there is no task",)),
+        ({"worker": "a/b", "task": "x"}, ("task: give a worker or a task, not both",)),
+        ({"endpoints": ["01HF"]}, ("endpoints: there is no webhook '01HF'",)),
+        ({"emails": ["ada@example.org\r\nBcc: eve@example.org"]}, ("emails: ", "not a mail")),
+        ({"emails": [f"a{n}@example.org" for n in range(11)]}, ("emails: at most 10",)),
+    ],
+)
+async def test_invalid_fields_of_a_rule_are_refused(
+    api: Api, change: dict[str, Any], words: tuple[str, ...]
+) -> None:
+    rule = {"name": "R", "kind": "failed"} | change
+    fails(await api.post(RULES, rule), 400, 4000, *words)
+    fails(await api.post(f"{RULES}/preview", rule), 400, 4000, *words)
+
+
+async def test_mail_addresses_need_a_mail_server(app: App, api: Api) -> None:
+    app.services.alerts.mails = False
+    rule = {"name": "R", "kind": "failed", "emails": ["ada@example.org"]}
+    fails(await api.post(RULES, rule), 400, 4000, "emails: ", "FYKE_SMTP_URL")
+    assert (await ask(api, RULES))["mails"] is False
+
+
+async def test_a_rule_keeps_the_reasons_that_it_is_for(app: App, api: Api) -> None:
+    await app.beat()
+    body = {"name": "Slow", "kind": "failed", "reasons": ["Timeout", "timeout", "out_of_memory"]}
+    rule = await api.ok(RULES, body)
+    assert rule["reasons"] == ["timeout", "out_of_memory"]
+    assert (await ask(api, f"{RULES}/{rule['id']}"))["reasons"] == rule["reasons"]
+    worker = await app.publish()
+    for code in (ReasonCode.SIGNAL, ReasonCode.TIMEOUT):
+        await api.ok("/api/v1/scraper/run", start_body(worker.id))
+        end = end_of(Reason(code))
+        await app.execute([], end.outcome, end.message, reason=end.reason)
+    await AlertMonitor(app.storage, app.results).work_off()
+    [alert] = (await ask(api, "/api/fyke/alerts"))["list"]
+    assert (alert["reason_code"], alert["kind"]) == ("timeout", "failed")
+    changed = await api.send("PUT", f"{RULES}/{rule['id']}", json=body | {"kind": "zero_rows"})
+    assert changed.json()["data"]["reasons"] == []

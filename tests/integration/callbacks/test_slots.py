@@ -1,0 +1,92 @@
+"""Receivers that hang, very many of them, and one that does not."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import pytest
+
+from fyke.domain.callbacks.slots import AT_ONCE
+from fyke.kit.clock import SystemClock
+from fyke.notify.http import HttpNotifier
+from support.callback_trials import CountingNotifier, LocalSignals, delivering, open_callback_sender
+
+pytestmark = pytest.mark.anyio
+WITHIN = 5.0  # seconds, for 95 of 100
+
+
+@dataclass
+class Receivers:
+    """Receivers behind one port of many loopback addresses; only ``/healthy`` is answered."""
+
+    port: int = 0
+    came: dict[str, float] = field(default_factory=dict)  # by path, monotonic seconds
+    hanging: int = 0
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def url(self, number: int, path: str) -> str:
+        return f"http://127.1.{number // 250}.{number % 250 + 1}:{self.port}{path}"
+
+    async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        path = (await reader.readuntil(b"\r\n\r\n")).split()[1].decode()
+        if path.startswith("/healthy"):
+            self.came[path] = time.monotonic()
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+        else:
+            self.hanging += 1
+            await self.over.wait()
+        writer.close()
+
+
+@asynccontextmanager
+async def receivers() -> AsyncIterator[Receivers]:
+    found = Receivers()
+    server = await asyncio.start_server(found.take, "0.0.0.0", 0, backlog=1000)
+    found.port = server.sockets[0].getsockname()[1]
+    try:
+        yield found
+    finally:
+        found.over.set()
+        server.close()
+
+
+async def trial(
+    url: str, http: HttpNotifier, *, hanging: int, healthy: int, every: float, at_once: int
+) -> None:
+    signals, notifier = LocalSignals(), CountingNotifier(http)
+    async with receivers() as there, open_callback_sender(url, signals.notify) as sender:
+        # two calls each, as many as go to one host at once
+        stuck = await sender.runs([there.url(n, "/hangs") for n in range(hanging)] * 2)
+        good = await sender.runs([there.url(hanging, f"/healthy-{n}") for n in range(healthy)])
+        ended: dict[str, float] = {}
+        async with delivering(sender.storage, notifier, signals, SystemClock(), at_once):
+            await sender.end(*stuck)
+            async with asyncio.timeout(60):
+                while there.hanging < 2 * hanging:
+                    await asyncio.sleep(0.02)
+            for n, run in enumerate(good):
+                ended[f"/healthy-{n}"] = time.monotonic()
+                await sender.end(run)
+                await asyncio.sleep(every)
+            async with asyncio.timeout(30):
+                while len(there.came) < healthy:
+                    await asyncio.sleep(0.02)
+    waited = sorted(there.came[path] - ended[path] for path in ended)
+    assert len(waited) == healthy
+    assert waited[(healthy * 95 + 99) // 100 - 1] < WITHIN, waited
+
+
+async def test_sixty_that_hang(sqlite_url: str, http: HttpNotifier) -> None:
+    await trial(sqlite_url, http, hanging=60, healthy=8, every=0.13, at_once=140)
+
+
+@pytest.mark.long
+async def test_a_thousand_that_hang(sqlite_url: str, http: HttpNotifier) -> None:
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # both ends are in this process
+    await trial(sqlite_url, http, hanging=1000, healthy=100, every=0.3, at_once=AT_ONCE)

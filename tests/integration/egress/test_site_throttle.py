@@ -1,0 +1,191 @@
+"""Throttling connections to sites on the real data path, over the runs of one proxy."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fyke.contracts.egress import EgressGrant
+from fyke.egress.local import LocalEgress
+from fyke.egress.throttle import ThrottleRules
+from support.egress import (
+    SECRET,
+    Handler,
+    Origin,
+    basic,
+    connect,
+    http_connect,
+    listener,
+    port_of,
+    socks,
+)
+
+pytestmark = pytest.mark.anyio
+
+
+async def proxy_port(egress: LocalEgress, name: str, *, guarded: bool = True) -> int:
+    """The proxy's port of one run's attempt."""
+    sock = listener()
+    grant = EgressGrant(name, SECRET, "", ("127.0.0.0/8",), session=name, guarded=guarded)
+    await egress.open([sock], grant)
+    return port_of(sock)
+
+
+def answers(*pieces: bytes) -> Handler:
+    """A site that reads a request's head and writes these pieces one by one."""
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(0.001)
+
+    return handler
+
+
+async def fetch(proxy: int, name: str, port: int, way: str) -> bytes:
+    """All that comes back for one request."""
+    target = f"127.0.0.1:{port}"
+    if way == "http":
+        reader, writer = await connect(proxy)
+        head = f"GET http://{target}/ HTTP/1.1\r\nProxy-Authorization: {basic(name)}\r\n\r\n"
+        writer.write(head.encode())
+    else:
+        code, reader, writer = await socks(proxy, "127.0.0.1", port, name)
+        if code:
+            writer.close()
+            return b"code %d" % code
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    try:
+        return await reader.read()
+    finally:
+        writer.close()
+
+
+@pytest.mark.parametrize("way", ["http", "socks"])
+@pytest.mark.parametrize("status", [b"429 Too Many Requests", b"503 Service Unavailable"])
+async def test_a_site_that_asks_for_a_rest_gets_one_from_all_runs(way: str, status: bytes) -> None:
+    egress = LocalEgress(throttle=ThrottleRules(first_pause=0.3))
+    words = b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\n\r\n"
+    pieces = [words[at : at + 1] for at in range(20)]
+    async with Origin(answers(*pieces, words[20:])) as tired:
+        one, two = await proxy_port(egress, "one"), await proxy_port(egress, "two")
+        assert await fetch(one, "one", tired.port, way) == words
+        before = time.monotonic()
+        assert await fetch(two, "two", tired.port, way) == words
+        assert time.monotonic() - before >= 0.25
+    await egress.stop()
+
+
+async def test_another_site_is_not_waited_for() -> None:
+    egress = LocalEgress(throttle=ThrottleRules(first_pause=20))
+    reports: list[tuple[str, str]] = []
+    egress.on_throttled = lambda attempt, why: reports.append((attempt, why))
+    async with (
+        Origin(answers(b"HTTP/1.1 429 Slow\r\n\r\n")) as tired,
+        Origin(answers(b"HTTP/1.0 200 OK\r\n\r\n")) as other,
+    ):
+        sock = listener()
+        allow = ("127.0.0.0/8", f"localhost:{other.port}")
+        await egress.open([sock], EgressGrant("run", SECRET, "", allow, session="run"))
+        await fetch(port_of(sock), "run", tired.port, "http")
+        refused = await fetch(port_of(sock), "run", tired.port, "http")
+        assert refused.startswith(b"HTTP/1.1 503 ") and b"\r\nRetry-After: 5\r\n" in refused
+        assert b"127.0.0.1 is being throttled: it answered 429 and is paused" in refused
+        code, _, writer = await socks(port_of(sock), "127.0.0.1", tired.port, "run")
+        assert code == 1
+        writer.close()
+        code, _, writer = await socks(port_of(sock), "localhost", other.port, "run")
+        assert code == 0
+        writer.close()
+    final = await egress.close("run")
+    throttled_site, free = egress.sites("run")
+    assert (throttled_site.domain, throttled_site.requests, throttled_site.refused) == (
+        "127.0.0.1",
+        1,
+        2,
+    )
+    assert (free.domain, free.requests, free.refused) == ("localhost", 1, 0)
+    assert final.refused == 2
+    [(attempt, why)] = reports  # once for the site
+    assert attempt == "run" and why.startswith("127.0.0.1 is being throttled: it answered 429")
+    await egress.stop()
+
+
+async def test_connections_at_once_are_bounded_over_all_runs_and_each_run_has_its_share() -> None:
+    egress = LocalEgress(throttle=ThrottleRules(connections=6, share=2, patience=0.05))
+    async with Origin(answers()) as origin:
+        one, two = await proxy_port(egress, "one"), await proxy_port(egress, "two")
+        target = f"127.0.0.1:{origin.port}"
+
+        async def opened(proxy: int, name: str) -> tuple[int, asyncio.StreamWriter]:
+            status, _, _, writer = await http_connect(proxy, target, basic(name))
+            return status, writer
+
+        held = [await opened(one, "one") for _ in range(7)]
+        assert [status for status, _ in held] == [200] * 6 + [503]
+        late = [await opened(two, "two") for _ in range(3)]
+        assert [status for status, _ in late] == [200, 200, 503]
+        for _, writer in held:
+            writer.close()
+        async with asyncio.timeout(10):
+            while (again := await opened(two, "two"))[0] != 200:
+                again[1].close()
+        for _, writer in (*late, again):
+            writer.close()
+    await egress.stop()
+
+
+async def test_an_unguarded_run_is_not_throttled() -> None:
+    egress = LocalEgress(throttle=ThrottleRules(first_pause=20))
+    async with Origin(answers(b"HTTP/1.1 429 Slow\r\n\r\n")) as tired:
+        free = await proxy_port(egress, "free", guarded=False)
+        for _ in range(3):
+            assert b" 429 " in await fetch(free, "free", tired.port, "http")
+    assert (await egress.close("free")).refused == 0
+    assert [site.requests for site in egress.sites("free")] == [3]
+    await egress.stop()
+
+
+async def passed_on(pieces: list[bytes], way: str) -> bytes:
+    """Return what a client receives when a site sends these pieces."""
+    egress = LocalEgress(throttle=ThrottleRules())
+    async with Origin(answers(*pieces)) as origin:
+        try:
+            return await fetch(await proxy_port(egress, "one"), "one", origin.port, way)
+        finally:
+            await egress.stop()
+
+
+beginnings = st.sampled_from(
+    [b"", b"HTTP/1.1 429 ", b"HTTP/1.1 4", b"HTTP/1.x", b"HTTP/2 429", b"HTTP/1.1 999", b"\x16\x03"]
+)
+
+
+def check_pass_through(beginning: bytes, pieces: list[bytes], way: str) -> None:
+    said = [beginning, *pieces]
+    assert asyncio.run(passed_on(said, way)) == b"".join(said)
+
+
+@given(beginnings, st.lists(st.binary(max_size=30), max_size=6), st.sampled_from(["http", "socks"]))
+@settings(max_examples=40, deadline=None)
+def test_the_answer_of_a_site_is_passed_on_unchanged(
+    beginning: bytes, pieces: list[bytes], way: str
+) -> None:
+    check_pass_through(beginning, pieces, way)
+
+
+@pytest.mark.long
+@given(
+    beginnings, st.lists(st.binary(max_size=3000), max_size=9), st.sampled_from(["http", "socks"])
+)
+@settings(max_examples=3000, deadline=None)
+def test_long_answers_of_a_site_are_passed_on_unchanged(
+    beginning: bytes, pieces: list[bytes], way: str
+) -> None:
+    check_pass_through(beginning, pieces, way)

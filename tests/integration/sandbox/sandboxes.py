@@ -1,0 +1,240 @@
+"""Shared by the sandbox's tests: data folders, bundles, specs, and spawners."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fyke.app.find_links import find_links_folders
+from fyke.contracts.execution import Environment, Sandbox, SandboxExit, SandboxLimits, SandboxSpec
+from fyke.kit.ids import new_ulid
+from fyke.model.worker import Language, SystemDefaults, Version, VersionState
+from fyke.sandbox.factory import BubblewrapSandboxes
+from fyke.sandbox.isolation.cgroup_files import ControlGroups
+from fyke.sandbox.isolation.cgroup_v1 import GroupsV1
+from fyke.sandbox.isolation.cgroups import NoGroups
+from fyke.sandbox.process.launcher_client import LauncherClient
+from fyke.sandbox.process.spawner import DirectSpawner, Spawner
+
+PLAIN_UID = 12345
+SERVICE_UID = 12346
+UID_BASE = 31_000
+UID_COUNT = 64
+MIB = 2**20
+GROUPS_VARIABLE = "FYKE_TEST_GROUPS"  # controller=path, comma-separated, handed to a plain user
+
+ROOT = os.geteuid() == 0
+SPAWNERS = ("launcher",) if ROOT else ("direct", "direct-soft")
+
+
+@dataclass
+class Site:
+    """One data folder and the sandbox on it."""
+
+    home: Path
+    sandbox: BubblewrapSandboxes
+    spawner: Spawner
+    launcher: subprocess.Popen[bytes] | None = None
+    sandboxes: list[Sandbox] = field(default_factory=list)
+
+    @property
+    def work(self) -> Path:
+        return self.home / "work"
+
+    def bundle(self, files: dict[str, str | bytes]) -> Path:
+        """An unpacked version that every user can read."""
+        folder = self.home / "cache" / "bundles" / new_ulid()
+        folder.mkdir(parents=True)
+        for name, content in files.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        subprocess.run(["chmod", "-R", "a+rX", str(folder)], check=True)
+        return folder
+
+    async def open(
+        self,
+        files: dict[str, str | bytes] | str,
+        *,
+        language: Language = Language.PYTHON,
+        name: str = "",
+        environment: Path | None = None,
+        **limits: float,
+    ) -> Sandbox:
+        """A sandbox with these files; a text is ``main.py``."""
+        given = {"main.py": files} if isinstance(files, str) else files
+        spec = SandboxSpec(
+            name=name or new_ulid(),
+            version=version(language),
+            bundle=self.bundle(dict(given)),
+            environment=Environment(environment, ""),
+            limits=SandboxLimits(**({"cpus": 1.0, "memory": 256 * MIB} | limits)),  # type: ignore[arg-type]
+        )
+        sandbox = await self.sandbox.open(spec)
+        self.sandboxes.append(sandbox)
+        return sandbox
+
+    async def run(self, code: str, **options: float) -> tuple[str, str, SandboxExit]:
+        """Run a Python Worker to its end: (stdout, stderr, exit)."""
+        sandbox = await self.open(code, **options)
+        await sandbox.launch({})
+        out, err = await drain(sandbox)
+        return out, err, await sandbox.wait()
+
+
+def others_can_run_us() -> bool:
+    """Return whether another user may execute this interpreter, which one below /root prevents."""
+    path = Path(sys.executable).resolve()
+    return all(folder.stat().st_mode & 0o001 for folder in (path, *path.parents))
+
+
+def version(language: Language) -> Version:
+    return Version(
+        id=new_ulid(),
+        worker_id=new_ulid(),
+        number="1.0.0",
+        digest="0" * 64,
+        language=language,
+        state=VersionState.PUBLISHED,
+        input_schema="{}",
+        output_schema="",
+        readme="",
+        requirements="",
+        defaults=SystemDefaults(),
+        created_at=0,
+    )
+
+
+async def drain(sandbox: Sandbox) -> tuple[str, str]:
+    said = {"stdout": b"", "stderr": b""}
+    async for stream, data in sandbox.output():
+        said[stream] += data
+    return said["stdout"].decode(), said["stderr"].decode()
+
+
+async def line(sandbox: Sandbox, seconds: float = 20) -> str:
+    """The first line of output."""
+    said = b""
+    async with asyncio.timeout(seconds):
+        async for _, data in sandbox.output():
+            said += data
+            if b"\n" in said:
+                break
+    return said.decode().splitlines()[0]
+
+
+@contextmanager
+def data_folder() -> Iterator[Path]:
+    """A data folder that other users can pass through, as an installation has it."""
+    home = Path(tempfile.mkdtemp(prefix="fyke-"))
+    home.chmod(0o711)
+    for part in ("cache", "cache/bundles", "run"):
+        (home / part).mkdir()
+    try:
+        yield home
+    finally:
+        shutil.rmtree(home)
+
+
+def handed_groups() -> ControlGroups:
+    """The groups that a test run by root gave to this plain user, if any."""
+    named = os.environ.get(GROUPS_VARIABLE, "")
+    if not named:
+        return NoGroups("this user was given none")
+    pairs = (entry.partition("=") for entry in named.split(","))
+    return GroupsV1({controller: Path(path) for controller, _, path in pairs})
+
+
+@asynccontextmanager
+async def site(kind: str, *, with_wheels: bool = False) -> AsyncIterator[Site]:
+    """A data folder with a sandbox over the spawner of that kind; nothing may stay behind.
+
+    ``with_wheels``: tools may read the machine's folders of wheels, and one that is made in it.
+    """
+    with data_folder() as home:
+        find_links = [home / "wheels", *find_links_folders(os.environ)] if with_wheels else []
+        for folder in find_links[:1]:
+            folder.mkdir(mode=0o755)
+        if kind == "launcher":
+            async with launched(home, find_links) as place:
+                yield place
+                await _leave(place)
+            return
+        groups = handed_groups() if kind == "direct" else NoGroups("left out by the test")
+        spawner = DirectSpawner(home / "work", groups, find_links)
+        place = Site(home, BubblewrapSandboxes(home / "work", spawner), spawner)
+        yield place
+        await _leave(place)
+        spawner.close()
+
+
+async def _leave(place: Site) -> None:
+    for sandbox in place.sandboxes:
+        await sandbox.close()
+        for listener in sandbox.listeners.values():
+            listener.close()
+    assert os.listdir(place.work) == []
+
+
+@asynccontextmanager
+async def launched(
+    home: Path, find_links: Sequence[Path] = (), prefix: Sequence[str] = ()
+) -> AsyncIterator[Site]:
+    """A launcher of root, and a client that connected as the service's user. ``prefix`` are words
+    of a program that becomes the launcher.
+    """
+    with launcher(home, find_links, prefix) as process:
+        client = await connect(home)
+        try:
+            yield Site(home, BubblewrapSandboxes(home / "work", client), client, process)
+        finally:
+            await client.close()
+
+
+async def connect(home: Path, uid: int = SERVICE_UID) -> LauncherClient:
+    client = LauncherClient(home / "run" / "launcher.sock")
+    os.setegid(uid)
+    os.seteuid(uid)
+    try:
+        await client.connect()
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+    return client
+
+
+@contextmanager
+def launcher(
+    home: Path, find_links: Sequence[Path] = (), prefix: Sequence[str] = ()
+) -> Iterator[subprocess.Popen[bytes]]:
+    code = (
+        "import os,sys;from pathlib import Path;from fyke.sandbox.process.launcher import serve;"
+        "home=Path(sys.argv[1]);"
+        "serve(home/'run'/'launcher.sock',home,*map(int,sys.argv[2:6]),"
+        "lambda:os.write(1,b'ready'),[Path(a) for a in sys.argv[6:]])"
+    )
+    numbers = (SERVICE_UID, SERVICE_UID, UID_BASE, UID_COUNT)
+    process = subprocess.Popen(
+        [*prefix, sys.executable, "-c", code, str(home), *map(str, (*numbers, *find_links))],
+        stdout=subprocess.PIPE,
+        env={"PYTHONPATH": os.pathsep.join(sys.path), "PATH": "/usr/bin"},
+    )
+    assert process.stdout is not None
+    try:
+        assert select.select([process.stdout], [], [], 20)[0], "the launcher is not ready"
+        assert process.stdout.read(5) == b"ready"
+        yield process
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(20)
+        process.stdout.close()

@@ -1,0 +1,109 @@
+"""Signing in over a real database, with a clock that is moved by hand and hashes that are quick."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from argon2 import PasswordHasher
+
+from fyke.domain.accounts.audit import AuditLog
+from fyke.domain.accounts.links import OneTimeLinks
+from fyke.domain.accounts.passwords import Passwords
+from fyke.domain.accounts.profiles import Profiles
+from fyke.domain.accounts.service import Accounts
+from fyke.domain.accounts.sessions import NewSession, Sessions
+from fyke.domain.accounts.users import Users
+from fyke.kit.clock import ManualClock
+from fyke.model.account import Caller, User
+from fyke.model.user import Purpose
+from fyke.storage.sql.state.storage import SqlStorage, open_storage
+
+PASSWORD = "a long enough secret"
+HOME = "192.0.2.1"
+AWAY = "203.0.113.9"
+
+
+class CountingPasswords(Passwords):
+    """Counts what was looked at: an unknown name must cost what a known one costs."""
+
+    def __init__(self) -> None:
+        super().__init__(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+        self.verified: list[bool] = []  # whether there was a hash
+
+    async def verify(self, kept: str, password: str) -> bool:
+        self.verified.append(bool(kept))
+        return await super().verify(kept, password)
+
+
+@dataclass
+class Auth:
+    """Everything around sign-in. ``owner`` comes with the local key."""
+
+    storage: SqlStorage
+    clock: ManualClock
+    passwords: CountingPasswords
+    accounts: Accounts
+    sessions: Sessions
+    links: OneTimeLinks
+    profiles: Profiles
+    users: Users
+    audit: AuditLog
+    owner: Caller
+    owner_key: str
+
+    async def user(self, name: str) -> User:
+        found = await self.storage.read(lambda tx: tx.accounts.user_by_name(name))
+        assert found is not None
+        return found
+
+    async def add(self, name: str, role: str = "member", password: str = PASSWORD) -> NewSession:
+        """A user who has chosen a password, with the session of having done so."""
+        _, link = await self.users.invite(self.owner, name, role)
+        return await self.links.use(Purpose.INVITE, link.token, password, "first", HOME)
+
+    async def set_up(self) -> NewSession:
+        """The owner, who has chosen a password."""
+        link = await self.users.link(self.owner, "owner")
+        return await self.links.use(Purpose.SETUP, link.token, PASSWORD, "first", HOME)
+
+    async def caller(self, session: NewSession) -> Caller:
+        return (await self.sessions.whose(session.token)).caller
+
+    async def enter(self, name: str, password: str = PASSWORD, address: str = HOME) -> NewSession:
+        return await self.sessions.sign_in(name, password, "a browser", address)
+
+    def other_process(self) -> Sessions:
+        """Sessions as another process has them."""
+        return Sessions(self.storage, self.clock, self.passwords)
+
+
+@asynccontextmanager
+async def open_auth(url: str) -> AsyncIterator[Auth]:
+    """Over the prepared, empty database at ``url``."""
+    clock = ManualClock()
+    storage = open_storage(
+        url, durable=False, notify=lambda topic: None, hiding=frozenset(), clock=clock.now_ms
+    )
+    passwords = CountingPasswords()
+    accounts = Accounts(storage, clock)
+    sessions = Sessions(storage, clock, passwords)
+    _, key = await accounts.bootstrap()
+    assert key is not None
+    try:
+        yield Auth(
+            storage,
+            clock,
+            passwords,
+            accounts,
+            sessions,
+            OneTimeLinks(storage, passwords, sessions),
+            Profiles(storage, clock, passwords, sessions),
+            Users(storage, accounts, sessions),
+            AuditLog(storage),
+            await accounts.authenticate(key),
+            key,
+        )
+    finally:
+        await storage.close()

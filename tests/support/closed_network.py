@@ -1,0 +1,122 @@
+"""An isolated network in which every address leads to this process.
+
+    python -m support.closed_network TRIAL '{"...": ...}'
+
+Run by ``closed`` under ``unshare``: the trial has a loopback interface and nothing else, the
+kernel takes every address of IPv4 and IPv6 for its own, and names are asked of ``127.0.0.53``.
+Whatever dials anything at all reaches a listener here, which notes the address that was dialled.
+The trial's result is printed as JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+NAMES_AT = "127.0.0.53"
+OWN = ("8.8.4.4", "2606:4700:4700::1001")  # public addresses of the machine in there
+_INSIDE = ["unshare", "--map-root-user", "--net", "--mount", "--kill-child", "--"]
+
+
+@cache
+def missing() -> str:
+    """Why there can be no such network here; empty when there can."""
+    if not shutil.which("unshare") or not shutil.which("ip", path="/usr/sbin:/sbin:/usr/bin"):
+        return "needs unshare and ip"
+    done = subprocess.run([*_INSIDE[:-2], "true"], capture_output=True, text=True)
+    return f"no network of one's own: {done.stderr.strip()}" if done.returncode else ""
+
+
+def closed(trial: str, timeout: float = 110, **options: object) -> Any:
+    """Return what the function ``trial`` (``module:name``) returns in there."""
+    if missing():
+        pytest.skip(missing())
+    command = [*_INSIDE, sys.executable, "-m", "support.closed_network", trial, json.dumps(options)]
+    path = os.pathsep.join(sys.path)
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        env=os.environ | {"PYTHONPATH": path},
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout)
+
+
+def _ip(*arguments: str) -> None:
+    subprocess.run(["ip", *arguments], check=True, env={"PATH": "/usr/sbin:/sbin:/usr/bin:/bin"})
+
+
+def _set_up(folder: Path) -> None:
+    _ip("link", "set", "lo", "up")
+    _ip("route", "add", "local", "0.0.0.0/0", "dev", "lo")
+    _ip("-6", "route", "add", "local", "::/0", "dev", "lo")
+    for address in OWN:
+        _ip("addr", "add", f"{address}/{128 if ':' in address else 32}", "dev", "lo")
+    servers = folder / "resolv.conf"
+    servers.write_text(f"nameserver {NAMES_AT}\noptions timeout:2 attempts:2\n")
+    place = Path("/etc/resolv.conf").resolve()
+    subprocess.run(["mount", "--bind", str(servers), str(place)], check=True)
+
+
+class Canary:
+    """Listens on some ports of every address there is and notes what was dialled.
+
+    ``redirects`` says which paths of a request are answered with another place to go to.
+    """
+
+    def __init__(self, *ports: int) -> None:
+        self.ports = ports
+        self.dialled: list[str] = []
+        self.redirects: dict[str, str] = {}
+        self._servers: list[asyncio.Server] = []
+
+    async def start(self) -> None:
+        for port in self.ports:
+            sock = socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True)
+            self._servers.append(await asyncio.start_server(self._called, sock=sock))
+
+    def but(self, *public: str) -> list[str]:
+        """The addresses that were dialled and are none of these."""
+        return [address for address in self.dialled if address not in public]
+
+    async def _called(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        address = writer.get_extra_info("sockname")[0].removeprefix("::ffff:")
+        self.dialled.append(address)
+        try:
+            async with asyncio.timeout(2):
+                head = await reader.readuntil(b"\r\n\r\n")
+            place = self.redirects.get(head.split()[1].decode("latin-1"))
+            status = f"302 Found\r\nLocation: {place}" if place else "200 OK"
+            ends = "Content-Length: 0\r\nConnection: close\r\n\r\n"
+            writer.write(f"HTTP/1.1 {status}\r\n{ends}".encode("latin-1"))
+            await writer.drain()
+        except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            pass
+        finally:
+            writer.close()
+
+
+def main() -> None:
+    module, _, name = sys.argv[1].partition(":")
+    with tempfile.TemporaryDirectory() as folder:
+        _set_up(Path(folder))
+        trial = getattr(importlib.import_module(module), name)
+        print(json.dumps(asyncio.run(trial(Path(folder), **json.loads(sys.argv[2])))))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""An account with records of every kind: see ``script/screenshots``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from fyke.contracts.state import Transaction
+from fyke.domain.runs.outcome import end_of
+from fyke.domain.runs.service import StartRequest
+from fyke.model.run import SUCCESS, Origin
+from fyke.model.runner import RunnerInfo
+from fyke.reasons import Reason, ReasonCode
+from support import all_editors
+from support.app import App
+from support.console_workers import add_versions
+from support.list_seed import seed_lists
+from support.run_seed import RichRun, seed_run
+from support.task_seed import seed_tasks
+from support.user_seed import seed_users
+from support.webhook_seed import seed_webhooks
+
+SITE = "https://example.org"
+
+
+@dataclass
+class SeededAccount:
+    """Names of the records, for the parameters of paths."""
+
+    worker: str = ""  # owner/name
+    runs: dict[str, str] = field(default_factory=dict)  # by state
+    versioned: str = ""  # a worker with several versions
+    places: str = ""  # a worker whose form has every editor
+
+    rich: RichRun | None = None
+    users: dict[str, str] = field(default_factory=dict)  # addresses
+    webhooks: dict[str, str] = field(default_factory=dict)  # addresses
+    tasks: dict[str, str] = field(default_factory=dict)  # addresses
+    lists: dict[str, str] = field(default_factory=dict)  # addresses
+
+    def addresses(self) -> dict[str, str]:
+        """For each page's path with parameters one address, and more where a state matters."""
+        return {
+            **self.users,
+            **self.webhooks,
+            **self.tasks,
+            **self.lists,
+            "/docs/{page}": "/docs/runWorker",
+            "/w/{owner}/{name}": f"/w/{self.places}",
+            "/w/{owner}/{name}/api": f"/w/{self.places}/api",
+            "/w/{owner}/{name} as JSON": f"/w/{self.places}?view=json",
+            "/w/{owner}/{name}/compare": f"/w/{self.versioned}/compare?before=v1.0.1&after=v1.0.3",
+            **{
+                f"/w/{{owner}}/{{name}}/{tab}": f"/w/{self.versioned}/{tab}"
+                for tab in ("readme", "versions", "changelog", "settings", "secrets")
+            },
+            **{
+                f"/w/{{owner}}/{{name}}/{tab}": f"/w/{self.worker}/{tab}"
+                for tab in ("output", "runs", "tasks", "schedules")
+            },
+            **(self.rich.addresses(self.runs) if self.rich else {}),
+        }
+
+
+async def seed(app: App) -> SeededAccount:
+    """Fill the owner's account."""
+    await app.beat()
+    await _second_runner(app)
+    seeded = SeededAccount()
+    worker = await app.publish("reader")
+    await app.publish("price-watch")
+    seeded.worker = worker.path
+    seeded.versioned = await add_versions(app)
+    await _keep_secrets(app, seeded.versioned)
+    seeded.rich = await seed_run(app, worker.id)
+    last_words = "ValueError: price not found on page 7"
+    ends = {
+        "succeeded": SUCCESS,
+        "empty": SUCCESS,
+        "failed": end_of(Reason.of(ReasonCode.EXIT_CODE, exit_code=1, last_words=last_words)),
+        "timeout": end_of(Reason.of(ReasonCode.TIMEOUT, seconds=30)),
+    }
+    for name, end in ends.items():
+        seeded.runs[name] = await start(app, worker.id)
+        rows = (
+            []
+            if name == "empty"
+            else [
+                {
+                    "url": f"{SITE}/{n}",
+                    "title": f"Page number {n}",
+                    "price": 9.5 + n,
+                    "ok": n % 3 > 0,
+                }
+                for n in range(60)
+            ]
+        )
+        log = [f"fetched {SITE}/{n} in {n * 7 % 90} ms" for n in range(80)]
+        await app.execute(rows, end.outcome, end.message, log=log, reason=end.reason)
+    seeded.runs["running"] = await start(app, worker.id)
+    for lease in await app.begin():
+        await app.push(lease, [{"url": SITE, "title": "A page"}], log=["started"])
+    seeded.runs["ready"] = await start(app, worker.id)
+    seeded.users = await seed_users(app)
+    seeded.webhooks = await seed_webhooks(app)
+    seeded.tasks = await seed_tasks(app, worker.id)
+    seeded.lists = await seed_lists(app, worker.id)
+    seeded.places = (await app.publish("places", schema=all_editors.SCHEMA)).path
+    return seeded
+
+
+async def _second_runner(app: App) -> None:
+    """One whose sandbox fails a check."""
+    checks = (
+        ("user namespace", True, "user 1000 inside"),
+        ("seccomp", True, "mode 2, every call answered as expected"),
+        ("network", True, "interfaces lo; the machine's loopback answered ECONNREFUSED"),
+        ("limits", False, "no hard limit for cpu, memory: memory.max is read-only"),
+    )
+    reason = f"{checks[3][0]}: {checks[3][2]}"
+    await app.storage.write(
+        lambda tx: tx.runs.put_runner(
+            RunnerInfo("second", "node-2", "no-limits", reason, 4, 8192, tx.now, checks)
+        )
+    )
+
+
+async def _keep_secrets(app: App, path: str) -> None:
+    """One of them from another installation."""
+    for name in ("SHOP_LOGIN", "SESSION_COOKIES", "OLD_TOKEN"):
+        await app.services.secrets.put(app.owner, path, name, "ada:a word of ada's")
+    worker = await app.services.workers.find(app.owner, path)
+
+    def work(tx: Transaction) -> None:
+        for one in tx.secrets.of(app.owner.account_id, worker.id):
+            if one.name == "OLD_TOKEN":
+                tx.secrets.put(replace(one, key_id="0" * 16))
+        tx.secrets.used(app.owner.account_id, worker.id, ["SHOP_LOGIN"], tx.now)
+
+    await app.storage.write(work)
+
+
+async def start(app: App, worker_id: str) -> str:
+    body = {
+        "parameters": {
+            "system": {},
+            "custom": {"urls": [{"url": f"{SITE}/a"}], "max_results": 20},
+        }
+    }
+    run = await app.services.runs.start(
+        app.owner, StartRequest(worker_id, None, body, "", Origin.WEB)
+    )
+    return run.id

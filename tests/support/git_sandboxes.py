@@ -1,0 +1,88 @@
+"""git as a server has it: in a real sandbox with a real egress, made anew for each fetch."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fyke.contracts.egress import EgressGrant
+from fyke.contracts.tools import ToolRun, ToolSpec
+from fyke.egress.local import LocalEgress
+from fyke.git.fetch import SystemGit
+from fyke.git.process import GitLimits
+from fyke.kit.addresses import AddressRules
+from fyke.kit.names import Resolver
+from fyke.sandbox.tools.runner import SandboxedTools
+from integration.sandbox.sandboxes import SPAWNERS, site
+
+
+class SandboxesOnDemand:
+    """Implements ``ToolBox``. Everything lives for one run only, so any loop may use it."""
+
+    def __init__(self, rules: AddressRules, resolver: Resolver | None = None) -> None:
+        self._rules = rules
+        self._resolver = resolver
+        self.seen: list[str] = []  # what the tools said
+
+    @asynccontextmanager
+    async def run(self, spec: ToolSpec) -> AsyncIterator[ToolRun]:
+        async with site(SPAWNERS[0]) as place:
+            egress = LocalEgress(self._rules, resolver=self._resolver)
+            try:
+                async with SandboxedTools(place.work, place.spawner, egress).run(spec) as run:
+                    self.seen.append(run.output)
+                    yield run
+            finally:
+                await egress.stop()
+
+
+def sandboxed_git(
+    rules: AddressRules,
+    *,
+    resolver: Resolver | None = None,
+    bounds: GitLimits | None = None,
+    certificates: Path | None = None,
+) -> SystemGit:
+    """``close`` it at the end."""
+    tools = SandboxesOnDemand(rules, resolver)
+    return SystemGit(tools, rules, resolver=resolver, bounds=bounds, certificates=certificates)
+
+
+class WithoutIsolation:
+    """Implements ``ToolBox`` where no sandbox can be made, such as inside a namespace: without
+    isolation, but with the real egress.
+    """
+
+    def __init__(self, rules: AddressRules, resolver: Resolver | None = None) -> None:
+        self._rules = rules
+        self._resolver = resolver
+
+    @asynccontextmanager
+    async def run(self, spec: ToolSpec) -> AsyncIterator[ToolRun]:
+        assert spec.access is not None
+        egress = LocalEgress(self._rules, resolver=self._resolver)
+        listener = socket.create_server(("127.0.0.1", 0))
+        grant = EgressGrant("TOOL-1", "secret", "", domains=spec.access.domains, guarded=False)
+        with tempfile.TemporaryDirectory() as folder:
+            for name, text in spec.files.items():
+                Path(folder, name).write_text(text)
+            await egress.open([listener], grant)
+            proxy = f"http://TOOL-1:secret@127.0.0.1:{listener.getsockname()[1]}"
+            env = {"PATH": "/usr/bin:/bin", "HOME": folder, "https_proxy": proxy, **spec.env}
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    *spec.command,
+                    cwd=folder,
+                    env=env,
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=asyncio.subprocess.PIPE,
+                )
+                said, _ = await process.communicate()
+                yield ToolRun(process.returncode or 0, Path(folder), said.decode(), said)
+            finally:
+                listener.close()
+                await egress.stop()

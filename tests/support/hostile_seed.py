@@ -1,0 +1,163 @@
+"""An account full of texts that try to be scripts, in every field that another user can write."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from fyke.domain.alerts.rules import RuleFields
+from fyke.domain.runs.service import StartRequest
+from fyke.domain.webhooks.rules import EndpointFields
+from fyke.domain.workers.page import PageChange
+from fyke.errors import FykeError
+from fyke.model.results import Header
+from fyke.model.run import Origin, Outcome
+from support.app import App
+from support.projects import python_project
+
+GROUP = 25  # texts in one run's rows and log
+TITLE = 200  # characters of a title
+
+
+@dataclass
+class Hostile:
+    """``taken`` counts the texts that a place has taken; a place may refuse what breaks its rule.
+
+    ``each`` are the pages of one text, ``packed`` those that show many.
+    """
+
+    taken: Counter[str] = field(default_factory=Counter)
+    each: list[str] = field(default_factory=list)
+    packed: list[str] = field(default_factory=list)
+
+    async def put(self, place: str, doing: Awaitable[Any]) -> Any:
+        try:
+            done = await doing
+        except FykeError:
+            return None
+        self.taken[place] += 1
+        return done
+
+
+async def fill(app: App, texts: Sequence[str]) -> Hostile:
+    """Put every text into every place of the owner's account."""
+    await app.beat()
+    found = Hostile()
+    for number, text in enumerate(texts):
+        await _worker(app, found, number, text)
+        await _account(app, found, text)
+    for at in range(0, len(texts), GROUP):
+        await _run(app, found, texts[at : at + GROUP])
+    found.packed += [
+        *(f"/store?page={n}" for n in range(1, 2 + len(texts) // 20)),
+        "/", "/runs", "/queue", "/tasks", "/schedules", "/dev/workers", "/usage", "/usage/ledger",
+        "/alerts", "/settings/keys", "/settings/webhooks", "/settings/users", "/settings/audit",
+        "/settings/account",
+    ]  # fmt: skip
+    return found
+
+
+async def _worker(app: App, found: Hostile, number: int, text: str) -> None:
+    """A worker all of whose words are the text, with a run that failed of it, and a task."""
+    short, workers = printable(text), app.services.workers
+    name = f"hostile-{number}"
+    published = await workers.publish(
+        app.owner, project(text), name=name, title="To be changed", public=True
+    )
+    found.taken.update(("readme", "changelog", "label", "option", "column", "file content"))
+    worker = published[0]
+    await found.put("title", workers.change_page(app.owner, worker.id, PageChange(title=short)))
+    change = PageChange(description=text)
+    await found.put("description", workers.change_page(app.owner, worker.id, change))
+    files = {"more.txt": "x", f"{text.replace('/', '_')[:80]}.txt": text}
+    again = project(text, **files)
+    await found.put(
+        "file name", workers.publish(app.owner, again, name=name, note=short, public=True)
+    )
+    await found.put("reason", workers.deprecate(app.owner, worker.id, "v1.0.1", short))
+    run = await _started(app, worker.id, text)
+    await app.execute(
+        [{"f": text, text: text, "in": {text: [text]}}], Outcome.EXIT_CODE, text, log=[text]
+    )
+    found.taken.update(("error", "input"))
+    where = f"/w/{worker.path}"
+    found.each += [where, f"{where}/readme", f"/runs/{run}"]
+    if number % 5 == 0:
+        found.packed += [
+            f"{where}/{tab}" for tab in ("output", "changelog", "versions", "settings", "tasks")
+        ]
+        found.packed.append(f"{where}/compare?before=v1.0.1&after=v1.0.2")
+    await found.put("task", _task(app, worker.id, text))
+
+
+def project(text: str, **files: str) -> bytes:
+    """A project whose words are the text; without NUL in README and CHANGELOG, which refuse it."""
+    field = {
+        "name": "f", "title": text, "description": text, "type": "string", "editor": "select",
+        "options": [{"label": text, "value": text}], "sectionCaption": text,
+        "sectionDescription": text, "default": text, "unit": text, "placeholder": text,
+    }  # fmt: skip
+    free = {"name": "g", "title": text, "type": "string", "editor": "textarea", "default": text}
+    schema = {"description": text, "properties": [field, free]}
+    plain = text.replace("\0", "")
+    words = {"README.md": plain, "CHANGELOG.md": plain, "notes.txt": text, **files}
+    column = {"name": "f", "type": "string", "description": text, "title": text}
+    return python_project("", schema=schema, output=[column], **words)
+
+
+async def _started(app: App, worker_id: str, text: str, **more: str) -> str:
+    body = {"parameters": {"system": {}, "custom": {"f": text, "g": text}}}
+    request = StartRequest(worker_id, None, body, "", Origin.WEB, **more)
+    return (await app.services.runs.start(app.owner, request)).id
+
+
+async def _task(app: App, worker_id: str, text: str) -> None:
+    body = {"parameters": {"system": {}, "custom": {"f": text, "g": text}}}
+    await app.services.tasks.create(
+        app.owner, worker_id, printable(text), body, None, description=text
+    )
+
+
+async def _account(app: App, found: Hostile, text: str) -> None:
+    """Everything that has a name."""
+    services, owner, short = app.services, app.owner, printable(text)
+    await found.put("key", services.accounts.create_key(owner, short))
+    await found.put("user", services.users.invite(owner, short, "viewer"))
+    await found.put("view", services.profiles.save_view(owner, "runs", f"error={short}"))
+    url = "https://93.184.216.34/" + short.replace(" ", "")
+    endpoint = EndpointFields(short, url, ("run.failed",), text)
+    await found.put("webhook", services.webhooks.add(owner, endpoint))
+    rule = RuleFields(short, "budget", budget_usd=Decimal(1))
+    await found.put("alert rule", services.alerts.add_rule(owner, rule))
+
+
+async def _run(app: App, found: Hostile, texts: Sequence[str]) -> None:
+    """One run with all the texts as rows, names of columns, labels and lines of its log."""
+    worker = await app.publish("plain")
+    body = {"parameters": {"system": {}, "custom": {"urls": [{"url": t} for t in texts]}}}
+    run = await app.services.runs.start(
+        app.owner, StartRequest(worker.id, None, body, "", Origin.WEB)
+    )
+    rows: list[dict[str, Any]] = [{"f": text, text: text, "in": {text: [text]}} for text in texts]
+    headers = [Header(text, text, "text") for text in texts]
+    await app.execute(rows, headers=headers, log=texts)
+    found.taken.update({"row": len(texts), "row key": len(texts), "log": len(texts)})
+    where = f"/runs/{run.id}"
+    found.packed += [
+        where, f"{where}?view=json", f"{where}?fields=all", f"{where}?view=record", f"{where}/log",
+        f"{where}/input", f"{where}/subtasks", f"{where}/events", f"{where}/export",
+        f"{where}/rows/1", f"{where}/share",
+    ]  # fmt: skip
+
+
+def printable(text: str) -> str:
+    """As much of the text as a title may have: one line that can be printed."""
+    return "".join(each for each in text if each.isprintable())[:TITLE]
+
+
+def lines(taken: Counter[str]) -> str:
+    return json.dumps(taken, indent=1)

@@ -1,0 +1,122 @@
+"""Three ways to use a page: with a mouse, with a keyboard alone, with a finger on a phone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from playwright.sync_api import Locator, Page, expect
+
+from support.browser import PHONE, WIDE
+
+STEPS = 250  # presses of Tab after which a user would give up
+# Whether the focus is on the element, or on another choice of the same group of radio buttons.
+_FOCUS = """(wanted) => {
+  const now = document.activeElement;
+  if (now === wanted) return 'there';
+  const group = (each) => each.type === 'radio' && each.form === wanted.form && each.name;
+  return group(now) && group(now) === group(wanted) ? 'beside' : '';
+}"""
+# What a focus that cannot be seen lacks (2.4.7, 2.4.11).
+_UNSEEN = """(each) => {
+  const area = each.getBoundingClientRect(), style = getComputedStyle(each);
+  if (!each.matches(':focus-visible')) return 'no :focus-visible';
+  if (area.bottom <= 0 || area.top >= innerHeight) return 'outside of the window';
+  const at = document.elementFromPoint(
+    Math.min(Math.max(area.left + area.width / 2, 0), innerWidth - 1),
+    Math.min(Math.max(area.top + Math.min(area.height / 2, 12), 0), innerHeight - 1),
+  );
+  const label = each.labels && [...each.labels].some((one) => one.contains(at));
+  if (at && !each.contains(at) && !at.contains(each) && !label) return 'covered by ' + at.outerHTML;
+  if (style.outlineStyle === 'none' || parseFloat(style.outlineWidth) < 2) return 'no outline';
+  return '';
+}"""
+
+
+class InputDevice(Protocol):
+    """Every method waits until the thing is there."""
+
+    name: str
+    page: Page
+
+    def press(self, thing: Locator) -> None:
+        """Use a link, a button, a choice."""
+
+    def write(self, thing: Locator, text: str) -> None:
+        """Replace the content of the field with the text."""
+
+    def attach(self, thing: Locator, file: Path) -> None:
+        """Choose a file."""
+
+
+class Mouse:
+    name = "mouse"
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+
+    def press(self, thing: Locator) -> None:
+        expect(thing).to_be_visible()  # which shows the page when it is not
+        thing.click()
+
+    def write(self, thing: Locator, text: str) -> None:
+        self.press(thing)
+        self.page.keyboard.press("Control+A")
+        self.page.keyboard.type(text)
+
+    def attach(self, thing: Locator, file: Path) -> None:
+        with self.page.expect_file_chooser() as chooser:
+            self.press(thing)
+        chooser.value.set_files(file)
+
+
+class Finger(Mouse):
+    name = "finger"
+
+    def press(self, thing: Locator) -> None:
+        expect(thing).to_be_visible()
+        thing.tap()
+
+
+class Keyboard:
+    """Nothing but keys: Tab to get somewhere, and what each kind of control listens to."""
+
+    name = "keyboard"
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+
+    def press(self, thing: Locator) -> None:
+        self.reach(thing)
+        kind = thing.evaluate("(each) => each.type || each.localName")
+        self.page.keyboard.press("Space" if kind in ("checkbox", "radio", "file") else "Enter")
+
+    def write(self, thing: Locator, text: str) -> None:
+        self.reach(thing)
+        self.page.keyboard.press("Control+A")
+        self.page.keyboard.type(text)
+
+    def attach(self, thing: Locator, file: Path) -> None:
+        with self.page.expect_file_chooser() as chooser:
+            self.press(thing)
+        chooser.value.set_files(file)
+
+    def reach(self, thing: Locator) -> None:
+        """Go there with Tab, and see where the focus is."""
+        expect(thing).to_be_visible()
+        for _ in range(STEPS):
+            found = thing.evaluate(_FOCUS)
+            if found == "there":
+                break
+            self.page.keyboard.press("ArrowDown" if found == "beside" else "Tab")
+        else:
+            raise AssertionError(f"{STEPS} times Tab do not lead to {thing}")
+        unseen = thing.evaluate(_UNSEEN)
+        assert not unseen, f"the focus on {thing} cannot be seen: {unseen}"
+
+
+INPUT_DEVICES: dict[str, tuple[type[Mouse] | type[Keyboard], dict[str, int], bool]] = {
+    "mouse": (Mouse, WIDE, False),
+    "keyboard": (Keyboard, WIDE, False),
+    "phone": (Finger, PHONE, True),
+}

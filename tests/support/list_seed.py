@@ -1,0 +1,52 @@
+"""Seed data for the lists, the queue and the usage pages: past days, money, held starts."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from fyke.domain.billing.days import local_day, number_of
+from fyke.domain.runs.service import StartRequest
+from fyke.model.billing import UsageKey, UsageSums
+from fyke.model.run import Origin
+from support.app import App
+
+DAYS = 60
+
+
+async def seed_lists(app: App, worker_id: str) -> dict[str, str]:
+    """Fill them; return addresses of what is more than one page's usual face."""
+    await app.services.accounts.credit(app.owner, "owner", Decimal("25"), Decimal(5000))
+    await app.storage.write(lambda tx: _past(tx, app.owner.account_id, worker_id))
+    for n in range(3):
+        custom = {"urls": [{"url": f"https://example.org/{n}"}], "max_results": 10 * n}
+        wanted = {"parameters": {"system": {}, "custom": custom}}
+        await app.services.queue.hold(
+            app.owner, StartRequest(worker_id, None, wanted, "", Origin.API_V2)
+        )
+    return {
+        "/overview/{card}": "/overview/day",
+        "runs, filtered": "/runs?state=failed&error=exit+code&col=origin&col=version&col=finished",
+        "runs, none": "/runs?error=nothing+like+it",
+        "runs, wrong": "/runs?run=OOO&from=soon",
+        "usage, months": "/usage?from=2026-01-01&until=2026-12-31&by=month&show=results&part=task",
+        "usage, too long": "/usage?from=2024-01-01&until=2026-01-01",
+        "ledger, all": "/usage/ledger?holds=1",
+    }
+
+
+def _past(tx: Any, account_id: str, worker_id: str) -> None:
+    today = local_day(tx.now, "UTC")
+    for back in range(1, DAYS):
+        runs = 4 + back * 7 % 11
+        sums = UsageSums(
+            runs=runs,
+            failed=back % 3,
+            results=runs * 37,
+            usage_micros=runs * 12_300,
+            traffic_bytes=runs * 1_700_000,
+            run_ms=runs * 95_000,
+        )
+        day = number_of(today - timedelta(days=back))
+        tx.usage.add(UsageKey(account_id, day, worker_id), sums)

@@ -1,0 +1,118 @@
+"""Two servers on one PostgreSQL behind one address, used like any booted platform."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import json
+import os
+import pwd
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+
+from support.booted import STOP_SECONDS, Booted, booted
+from support.postgres import PostgresServer, running_postgres
+from support.relay import Relay, relaying
+
+WANTED = "TEST_SERVERS"  # in the environment: 2 lets the tests of end to end run on two servers
+
+
+class BootedPair(Booted):
+    """``fyke up`` and beside it ``fyke serve --role server`` on the same data folder and database.
+
+    ``url`` is that of a relay which gives each connection to the next of the two; ``each`` are the
+    servers by themselves.
+    """
+
+    def __init__(self, folder: Path, *, uid: int | None = None, **settings: str) -> None:
+        super().__init__(folder, uid=uid, **settings)
+        self.each: tuple[str, str] = ("", "")
+        self.relay: Relay | None = None
+        self.second: subprocess.Popen[bytes] | None = None
+        self._opened = contextlib.ExitStack()
+
+    def start(self, *arguments: str) -> BootedPair:
+        super().start(*arguments)
+        first = self.url
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port = probe.getsockname()[1]
+        self.each = (first, f"http://127.0.0.1:{port}")
+        self.second = self._start_second(port)
+        self.wait_for(lambda: answers(self.each[1]), "the second server")
+        servers = [(str(at.hostname), int(at.port or 0)) for at in map(urlsplit, self.each)]
+        self.relay = self._opened.enter_context(relaying(servers))
+        self.url = self.relay.url
+        # what asks the data folder where the server is shall find both
+        named = self.home / "server.json"
+        named.write_text(json.dumps(json.loads(named.read_text()) | {"url": self.url}))
+        return self
+
+    def _start_second(self, port: int) -> subprocess.Popen[bytes]:
+        owner = self.home.stat().st_uid
+        identity: dict[str, Any] = {}
+        if os.geteuid() == 0:
+            user = pwd.getpwuid(owner)
+            identity = {"user": owner, "group": user.pw_gid, "extra_groups": []}
+        with self.log.open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "fyke.cli.main", "serve", "--role", "server",
+                 "--port", str(port)],
+                env=self.environment(), cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                start_new_session=True, **identity,
+            )  # fmt: skip
+
+    def stop(self) -> int:
+        self._opened.close()
+        second, self.second = self.second, None
+        if second is not None:
+            second.send_signal(signal.SIGTERM)
+            second.wait(STOP_SECONDS)
+        return super().stop()
+
+
+def answers(url: str) -> bool:
+    """Return whether a server says that it is ready."""
+    try:
+        return httpx2.get(f"{url}/readyz", timeout=2).status_code == 200
+    except httpx2.HTTPError:
+        return False
+
+
+_server: list[PostgresServer] = []
+
+
+def own_database() -> str:
+    """A new database that Fyke's service user may reach, on one server for this process."""
+    if not _server:
+        running = contextlib.ExitStack()
+        _server.append(running.enter_context(running_postgres()))
+        _server[0].socket_dir.chmod(0o711)
+        atexit.register(running.close)
+    return _server[0].new_database()
+
+
+@contextlib.contextmanager
+def booted_pair(**settings: str) -> Iterator[BootedPair]:
+    """Two servers on a database of their own."""
+    with booted(BootedPair, database_url=own_database(), **settings) as platform:
+        yield platform
+
+
+def two_servers_wanted() -> bool:
+    """Return whether this session uses two servers wherever a test takes any platform."""
+    return os.environ.get(WANTED) == "2"
+
+
+@contextlib.contextmanager
+def any_booted(**settings: str) -> Iterator[Booted]:
+    """One server, or two when the session asks for it; for tests that must not depend on it."""
+    with (booted_pair if two_servers_wanted() else booted)(**settings) as platform:
+        yield platform
