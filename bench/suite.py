@@ -19,7 +19,6 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
-from common import ROOT, arguments, head, line
 
 FOLDER = "SUITE_CPU"  # in the environment: where each process of pytest writes its lines
 COLLECTING = "collecting"
@@ -59,6 +58,8 @@ def lines(folder: Path) -> Iterator[tuple[str, float, float]]:
 
 
 def table(folder: Path, title: str, part: Callable[[str], str], top: int) -> None:
+    from common import line
+
     sums: dict[str, list[float]] = defaultdict(lambda: [0, 0, 0])
     for name, own, started in lines(folder):
         if name != COLLECTING:
@@ -73,6 +74,8 @@ def table(folder: Path, title: str, part: Callable[[str], str], top: int) -> Non
 
 
 def main() -> int:
+    from common import ROOT, arguments, head, line  # here: pytest reads this file too
+
     parser = arguments(__doc__)
     parser.add_argument("--top", type=int, default=20)
     parser.add_argument("pytest", nargs="*", help="arguments of pytest, after --")
