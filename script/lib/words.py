@@ -38,6 +38,7 @@ CLEAN: tuple[str, ...] = (
     "contributing",
     "docs/decisions",
     "docs/how-to",
+    "docs/reference",
     "examples/README.md",
     "examples/java",
     "script/lib",

@@ -151,6 +151,7 @@ def kill_and_convert_again(engine: Engine, url: str, after: float) -> bool:
     return process.returncode == -signal.SIGKILL
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(4))
 def test_a_killed_conversion_leaves_all_or_nothing(
     engine: Engine, database_url: str, number: int
