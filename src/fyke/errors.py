@@ -62,13 +62,17 @@ class Problem:
     remedy: str = ""
 
     @property
+    def text(self) -> str:
+        """Rule and remedy, for a place that names the field."""
+        return f"{self.rule}; {self.remedy}" if self.remedy else self.rule
+
+    @property
     def sentence(self) -> str:
-        """Field and rule: ``title must have ...``, or ``name: there is no ...``."""
-        text = f"{self.rule}; {self.remedy}" if self.remedy else self.rule
+        """Field and text: ``title must have ...``, or ``name: there is no ...``."""
         if not self.field:
-            return text
+            return self.text
         joint = " " if self.rule.startswith(_VERBS) else ": "
-        return f"{self.field}{joint}{text}"
+        return f"{self.field}{joint}{self.text}"
 
 
 class FykeError(Exception):

@@ -115,7 +115,7 @@ async def test_the_input_is_changed_by_the_form_and_as_json(app: App, owner: Vis
     bad = await owner.post(
         address, sent | {"title": " ", "description": "kept", "revision": "2"}, status=422
     )
-    assert "title must have 1 to 200 characters" in bad.text
+    assert "Must have 1 to 200 characters" in bad.text
     assert bad.value("description") == "kept"
 
 

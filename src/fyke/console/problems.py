@@ -19,6 +19,6 @@ def faults_of(error: FykeError, fields: Mapping[str, str], other: str = WHOLE) -
     found = {}
     for problem in error.problems:
         known = fields.get(problem.field)
-        text = problem.sentence if known is None else problem.rule
+        text = problem.sentence if known is None else problem.text
         found[known or other] = text[:1].upper() + text[1:]
     return found

@@ -203,7 +203,7 @@ def _top(page: RunListPage | None, address: ListAddress) -> str:
 
 def _faults(error: InvalidRequest) -> dict[str, str]:
     """Rules by the field that breaks each."""
-    return {problem.field: problem.rule for problem in error.problems}
+    return {problem.field: problem.text for problem in error.problems}
 
 
 def _done(action: BulkAction, answer: BulkAnswer) -> str:

@@ -109,7 +109,7 @@ class UsagePages:
             address=address,
             found=None,
             presets=_presets(None, await self._today(view)),
-            faults={problem.field: problem.rule},
+            faults={problem.field: problem.text},
             longest=longest,
         )
 
