@@ -13,7 +13,7 @@ from fyke.cli.context import ServerContext, group, server_command
 from fyke.cli.inputs import read_input
 from fyke.cli.output import data_of
 from fyke.cli.queue import report_waiting
-from fyke.cli.run_ended import report_ended
+from fyke.cli.run_ended import ending_data, ending_fields, report_ended
 from fyke.cli.run_watch import (
     RunWatch,
     WatchOptions,
@@ -157,16 +157,17 @@ def list_runs(
 
 @server_command(runs, "show")
 def show(server: ServerContext, run: RunArgument) -> None:
-    """State and figures of a run.
+    """State and figures of a run; why it failed, and what to do next.
 
     \b
     Examples:
       fyke run show 01JG...
       fyke run show 01JG... --json | jq -r .state
+      fyke run show 01JG... --json | jq -r .hint.next_step
     """
     detail, own = server.client.run(run), server.client.run_summary(run)
     if server.out.as_json:
-        server.out.json({**detail_data(detail), "hidden": own.hidden})
+        server.out.json({**detail_data(detail), "hidden": own.hidden, **ending_data(own)})
         return
     pairs: list[tuple[str, object]] = [
         ("run", detail.slug),
@@ -184,7 +185,7 @@ def show(server: ServerContext, run: RunArgument) -> None:
         pairs.insert(2, ("waits", why))
     if detail.err_msg:
         pairs.insert(2, ("reason", detail.err_msg))
-    server.out.fields(pairs)
+    server.out.fields([*pairs, *ending_fields(own)])
     if own.hidden:
         _report_hidden(server, run, own.hidden)
 

@@ -1,4 +1,4 @@
-"""Runs by the reason of their end."""
+"""Why runs ended: of one run with its hint, and runs listed by reason."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from fyke.cli.output import data_of
 
 if TYPE_CHECKING:
     from fyke.wire.fyke.run_lists import RunItemPage
+    from fyke.wire.fyke.runs import RunSummary
 
 
 def report_ended(server: ServerContext, found: RunItemPage) -> None:
@@ -32,3 +33,19 @@ def report_ended(server: ServerContext, found: RunItemPage) -> None:
             for run in found.items
         ],
     )
+
+
+def ending_data(run: RunSummary) -> dict[str, object]:
+    """The reason of the end and the hint, as the API gives them; no reason: ``""`` and null."""
+    data = data_of(run)
+    return {name: data[name] for name in ("reason_code", "reason_params", "hint")}
+
+
+def ending_fields(run: RunSummary) -> list[tuple[str, object]]:
+    """The same as named lines; none while the run is active."""
+    lines: list[tuple[str, object]] = []
+    if run.reason_code:
+        lines.append(("reason code", run.reason_code))
+    if run.hint is not None:
+        lines += [("likely cause", run.hint.cause), ("next step", run.hint.next_step)]
+    return lines
