@@ -15,7 +15,17 @@ from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, detail_sentence
 
 _HEAD = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[([^\[\]]*)\])?")
 _EXTRA = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_VERSION = re.compile(r"(===|==|~=|!=|<=|>=|<|>)[A-Za-z0-9_.*+!-]+")
+_RELEASE = r"v?(\d+!)?\d+(\.\d+)"  # a version as in PEP 440, with the other spellings it allows
+_SUFFIX = (
+    r"([-_.]?(alpha|a|beta|b|preview|pre|rc|c)[-_.]?\d*)?"
+    r"(-\d+|[-_.]?(post|rev|r)[-_.]?\d*)?([-_.]?dev[-_.]?\d*)?"
+)
+_LOCAL = r"(\+[a-z0-9]+([-_.][a-z0-9]+)*)?"
+_VERSION = re.compile(
+    rf"(==|!=){_RELEASE}*\.\*|(===?|!=){_RELEASE}*{_SUFFIX}{_LOCAL}"
+    rf"|~={_RELEASE}+{_SUFFIX}|[<>]=?{_RELEASE}*{_SUFFIX}",
+    re.IGNORECASE,
+)
 _MARKER = re.compile(r"[A-Za-z0-9_ .()<>=!~'\",*+-]+")
 _HASH = re.compile(r"\s--hash[= ](sha(?:256|384|512):[0-9a-fA-F]+)")
 _DROPPED = re.compile(r"--(prefer-binary|require-hashes|only-binary)([= ].*)?")

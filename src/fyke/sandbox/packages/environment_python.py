@@ -130,7 +130,7 @@ class PythonRecipe:
             ToolKind.UV, terms, client, _page, command, files, {"PYTHONDONTWRITEBYTECODE": "1"}
         ) as run:
             if run.code:
-                code = ReasonCode.PACKAGES_FAILED if terms.builds else ReasonCode.NO_READY_PACKAGE
+                code = code_of(run.output, builds=terms.builds)
                 reason = package_installer.failed(code, "uv", run.code, explain(run.output))
                 raise EnvironmentFailed(reason, run.output)
             await asyncio.to_thread(self._take, run.work / "out", content, run.output)
@@ -183,6 +183,13 @@ class PythonRecipe:
 def _page(registry: Registry) -> str:
     """The page of a package that Fyke itself uses."""
     return f"{registry.url.rstrip('/')}/{BASE_SET[0].name}/"
+
+
+def code_of(log: str, *, builds: bool) -> ReasonCode:
+    """Return the code for an error of uv, by its output. ``builds``: packages may be built."""
+    if "Couldn't parse requirement" in log:
+        return ReasonCode.BAD_REQUIREMENT
+    return ReasonCode.PACKAGES_FAILED if builds else ReasonCode.NO_READY_PACKAGE
 
 
 def explain(log: str) -> str:

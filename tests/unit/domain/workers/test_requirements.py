@@ -23,6 +23,9 @@ from support.hangs import no_hang
         ),
         ("--prefer-binary\n--require-hashes\n--only-binary=:all:\nx", ["x"]),
         ("x\\", ["x"]),
+        ("x===1.0,!=1.2.*", ["x===1.0,!=1.2.*"]),
+        ("x==v1!2.0RC1.post2.dev3+Local.1", ["x==v1!2.0RC1.post2.dev3+Local.1"]),
+        ("x==1.0-1,>=2.0_alpha", ["x==1.0-1,>=2.0_alpha"]),
     ],
 )
 def test_requirements_that_are_accepted(text: str, lines: list[str]) -> None:
@@ -41,7 +44,8 @@ def test_names_are_normalised() -> None:
     "line",
     ["-r x", "--index-url x", "-e .", "x @ https://h/x", "http://h/x", "file:x", "git+ssh://x", ".",
      "/x", "x.whl", "x.tar.gz", "x==", "x=1", "x 1", "x[a", "x[;]", "$(x)", "x ; a@b", "!x",
-     "x >1 $"],
+     "x >1 $", "x===banana", "x==1.x", "x>=1.*", "x~=latest", "x~=1", "x==1.0-beta-gamma",
+     "x<1+local", "x===1.*", "x==1.2a1.*"],
 )  # fmt: skip
 def test_requirements_that_are_refused(line: str) -> None:
     with pytest.raises(BadRequirement) as caught:

@@ -9,9 +9,15 @@ from typing import Any, cast
 import pytest
 
 from fyke.domain.workers.requirements import parse
+from fyke.reasons import ReasonCode
 from fyke.sandbox.packages.environment import _key
 from fyke.sandbox.packages.environment_node import BASE_SET, NodeRecipe, read_documents
-from fyke.sandbox.packages.environment_python import Interpreter, PythonRecipe, explain
+from fyke.sandbox.packages.environment_python import (
+    Interpreter,
+    PythonRecipe,
+    code_of,
+    explain,
+)
 from fyke.sandbox.packages.installer import InstallTerms
 
 INTERPRETER = Interpreter("CPython", "3.13.5", "linux-x86_64")
@@ -80,6 +86,15 @@ def test_caches_are_never_shared() -> None:
 def test_nothing_is_built_and_no_hook_runs_unless_asked() -> None:
     assert "--no-build" in python("six")._script_for("/usr/bin/python3", builds=False)
     assert "--no-build" not in python("six")._script_for("/usr/bin/python3", builds=True)
+
+
+def test_the_code_follows_from_the_output_of_uv() -> None:
+    invalid = "error: Couldn't parse requirement in `requirements.txt` at position 0"
+    missing = "No solution found when resolving dependencies"
+    for builds in (False, True):
+        assert code_of(invalid, builds=builds) is ReasonCode.BAD_REQUIREMENT
+    assert code_of(missing, builds=False) is ReasonCode.NO_READY_PACKAGE
+    assert code_of(missing, builds=True) is ReasonCode.PACKAGES_FAILED
 
 
 def test_explaining_what_uv_said() -> None:
