@@ -98,11 +98,11 @@ def _pages(first: Row, rows: Iterator[Row], keys: list[str]) -> Iterator[list[li
 
 
 def _keys(headers: list[Any], rows: list[Row]) -> list[str]:
-    """Declared columns; without any, those of the rows, but not the platform's own."""
-    if headers:
-        return [header.key for header in headers]
-    found = dict.fromkeys(key for row in rows for key in row)
-    return [key for key in found if not key.startswith("__coreclaw")] or list(found)
+    """Declared columns, then the other ones of the rows, but not the platform's own."""
+    declared = dict.fromkeys(header.key for header in headers)
+    found = declared | dict.fromkeys(key for row in rows for key in row)
+    shown = [key for key in found if key in declared or not key.startswith("__coreclaw")]
+    return shown or list(found)
 
 
 def _cells(row: Row, keys: list[str]) -> list[str]:

@@ -14,6 +14,7 @@ from fyke.console.pages.run_frame import AREA, RunFrame, RunFrames
 from fyke.console.view import View
 from fyke.domain.logs import ansi
 from fyke.domain.logs.reading import LogPosition, LogReading
+from fyke.domain.results.headers import with_undeclared
 from fyke.domain.results.query.model import OPERATORS
 from fyke.domain.results.service import RunResults
 from fyke.errors import InvalidRequest, NotFound
@@ -111,9 +112,10 @@ async def shown_rows(results: RunResults, view: View, frame: RunFrame) -> dict[s
         )
     except InvalidRequest as error:
         faults = _faults(error)
-    headers = page.headers if page else await results.headers_of(source)
-    columns = run_rows.columns_of(address, headers)
+    declared = page.headers if page else await results.headers_of(source)
     rows = page.rows if page else []
+    headers = await asyncio.to_thread(with_undeclared, declared, rows)
+    columns = run_rows.columns_of(address, headers)
     return {
         "address": address,
         "faults": faults,

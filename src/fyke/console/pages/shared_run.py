@@ -14,6 +14,7 @@ from fyke.console.view import View
 from fyke.domain.logs import ansi
 from fyke.domain.logs.reading import LogPosition, LogReading
 from fyke.domain.results.export.formats import FORMATS, file_name
+from fyke.domain.results.headers import with_undeclared
 from fyke.domain.results.service import RunResults
 from fyke.domain.runs.sharing import Shares
 from fyke.model.log import LogFilter
@@ -42,8 +43,10 @@ class SharedRunPages:
         size = run_rows.page_size(totals.rows, totals.row_bytes)
         rows, columns, log_page = [], [], None
         if shared.share.rows and not log:
-            columns = run_rows.columns_of(address, await self.results.headers_of(source))
+            declared = await self.results.headers_of(source)
             found = await self.results.plain_rows(source, address.page, size)
+            headers = await asyncio.to_thread(with_undeclared, declared, found)
+            columns = run_rows.columns_of(address, headers)
             rows = await asyncio.to_thread(run_rows.records, found, "table", columns)
         if log:
             before = run_log.read(view.query).before

@@ -7,7 +7,7 @@ the same in every answer. It reveals nothing about the row and gives no access.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -46,6 +46,12 @@ def headers_from_rows(rows: Iterable[Row]) -> list[Header]:
             if not formats.get(key):
                 formats[key] = _format_of(bytes(raw))
     return [Header(label=key, key=key, format=kind or "text") for key, kind in formats.items()]
+
+
+def with_undeclared(declared: Sequence[Header], rows: Iterable[Row]) -> list[Header]:
+    """The declared columns, then the further keys of ``rows`` in the order first seen."""
+    known = {header.key for header in declared}
+    return [*declared, *(one for one in headers_from_rows(rows) if one.key not in known)]
 
 
 def _format_of(token: bytes) -> str:

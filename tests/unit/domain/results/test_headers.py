@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from fyke.domain.results.headers import data_id, headers_from_rows, with_id
+from fyke.domain.results.headers import data_id, headers_from_rows, with_id, with_undeclared
 from fyke.model.results import Header, Row
 
 
@@ -52,3 +52,13 @@ def test_columns_are_derived_in_the_order_first_seen_by_type_of_value():
         Header("z", "z", "text"),
     ]
     assert headers_from_rows([]) == []
+
+
+def test_undeclared_keys_of_rows_follow_the_declared_columns() -> None:
+    declared = [Header("Name", "name", "text"), Header("Price", "price", "number")]
+    rows = [row(b'{"b":1,"name":"x"}'), row(b'{"a":"y"}')]
+    assert with_undeclared(declared, rows) == [
+        *declared,
+        Header("b", "b", "integer"),
+        Header("a", "a", "text"),
+    ]
