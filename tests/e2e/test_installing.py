@@ -73,7 +73,7 @@ def waiting(index: Index) -> int:
     return sum("/simple/slow/" in asked for asked in index.asked)
 
 
-@reaches(ReasonCode.INSTALL_TIMEOUT, HintCode.INSTALL_FAILED, ReasonCode.PREPARING)
+@reaches(ReasonCode.INSTALL_TIMEOUT, HintCode.INSTALL_TIMEOUT, ReasonCode.PREPARING)
 def test_the_queue_goes_on_beside_a_registry_that_hangs(configured: Booted, index: Index) -> None:
     hanging = configured.start_run(configured.push(HANGS, "installing-hangs"))
     configured.wait_for(lambda: waiting(index), "the index to be asked", 20)
@@ -159,6 +159,7 @@ def other(files: dict[str, str]) -> bytes:
 @reaches(
     ReasonCode.BUILDS_NOT_ALLOWED,
     HintCode.BUILDS_NOT_ALLOWED,
+    HintCode.INSTALL_FAILED,
     ReasonCode.NO_READY_PACKAGE,
     ReasonCode.PACKAGES_FAILED,
     ReasonCode.PACKAGES_REFUSED,
@@ -270,7 +271,12 @@ def test_a_machine_that_is_not_set_up(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 @ROOT_ONLY
 @pytest.mark.long
-@reaches(ReasonCode.INSTALL_LIMIT, ReasonCode.INSTALL_DISK_FULL, ReasonCode.DISK_FULL)
+@reaches(
+    ReasonCode.INSTALL_LIMIT,
+    HintCode.INSTALL_LIMIT,
+    ReasonCode.INSTALL_DISK_FULL,
+    ReasonCode.DISK_FULL,
+)
 def test_a_machine_that_has_no_room(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UV_DEFAULT_INDEX", index.url)
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)

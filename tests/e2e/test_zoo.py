@@ -61,7 +61,7 @@ ZOO = [
         FAILED,
         "The Worker was ended by signal 11",
         rows=0,
-        marks=(reaches(ReasonCode.SIGNAL, HintCode.SIGNAL),),
+        marks=(reaches(ReasonCode.SIGNAL, HintCode.CRASHED),),
     ),
     Behaviour(
         "never_exits",
@@ -156,6 +156,21 @@ def test_each_misbehaving_worker_of_a_list_ends_as_it_must(
         if behaviour.row is not None:
             assert listed[-1] == behaviour.row
     assert behaviour.log in platform.log_text(run)
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "hint"),
+    [
+        pytest.param("kills_itself_hard", HintCode.KILLED, marks=reaches(HintCode.KILLED)),
+        pytest.param("kills_all_it_can", HintCode.SIGNAL, marks=reaches(HintCode.SIGNAL)),
+    ],
+)
+def test_other_signals_have_hints_of_their_own(
+    platform: Booted, bundle: Callable[[str], str], behaviour: str, hint: HintCode
+) -> None:
+    run = platform.start_run(bundle("python"), {"behaviour": behaviour})
+    platform.ended(run)
+    assert platform.summary(run)["hint"]["code"] == hint
 
 
 def test_there_are_enough_of_each() -> None:

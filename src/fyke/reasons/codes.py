@@ -124,7 +124,9 @@ class HintCode(StrEnum):
     NO_ROWS = "no_rows"
     PARTLY_FAILED = "partly_failed"
     EXIT_CODE = "exit_code"
-    SIGNAL = "signal"
+    CRASHED = "crashed"  # a signal of native code that failed
+    KILLED = "killed"  # SIGKILL, not from the platform
+    SIGNAL = "signal"  # any other one
     OUT_OF_MEMORY = "out_of_memory"
     TIMEOUT = "timeout"
     ABORTED = "aborted"
@@ -134,6 +136,8 @@ class HintCode(StrEnum):
     ROW_CAP = "row_cap"
     DISK_CAP = "disk_cap"
     INSTALL_FAILED = "install_failed"
+    INSTALL_TIMEOUT = "install_timeout"
+    INSTALL_LIMIT = "install_limit"
     REQUIREMENT_REFUSED = "requirement_refused"  # by a rule of ours, not by the installer
     BUILDS_NOT_ALLOWED = "builds_not_allowed"
     INSTALLER_NOT_READY = "installer_not_ready"

@@ -352,12 +352,23 @@ HINTS: Mapping[HintCode, HintTexts] = {
         _("Read the last lines of its log; when they name a place in its code, that is where to "
           "look"),
     ),
+    HintCode.CRASHED: _hint(
+        _("Native code crashed: the Worker's runtime or one of its compiled libraries"),
+        _("Find the library in the last lines of the log, pin another version of it, and publish a "
+          "new version of the Worker"),
+    ),
+    HintCode.KILLED: _hint(
+        _("The Worker's program was killed from inside the Worker, or by the kernel because the "
+          "machine as a whole ran out of memory"),
+        _("Check whether the Worker kills its own processes; otherwise run it again, and when it "
+          "is killed again, ask the operator about the memory of the machine"),
+    ),
     HintCode.SIGNAL: _hint(
-        _("The Worker's program was ended from outside or crashed"),
-        _("Run it again with more memory; when it crashes again, its native libraries are suspect"),
+        _("The Worker's program was ended by a signal from inside the Worker or from the kernel"),
+        _("Check whether the Worker sends signals to its own processes"),
     ),
     HintCode.OUT_OF_MEMORY: _hint(
-        _("The Worker needed more memory than its device has"),
+        _("The Worker needed more memory than this run was given"),
         _("Run it again with more memory, or give it fewer pages at once"),
     ),
     HintCode.TIMEOUT: _hint(
@@ -387,12 +398,23 @@ HINTS: Mapping[HintCode, HintTexts] = {
     ),
     HintCode.DISK_CAP: _hint(
         _("The Worker's files took more space than a run has"),
-        _("Let the Worker delete what it has read, or give it fewer pages; its rows are kept"),
+        _("Change the Worker to delete files that it no longer needs, or give it fewer pages; its "
+          "rows are kept"),
     ),
     HintCode.INSTALL_FAILED: _hint(
         _("The Worker's dependencies could not be installed"),
         _("Read the installer's lines in the log; pin the version that it names, and publish a new "
           "version of the Worker"),
+    ),
+    HintCode.INSTALL_TIMEOUT: _hint(
+        _("Installing the Worker's dependencies took longer than it may"),
+        _("Ask for fewer or smaller packages and pin their versions; when the registry was slow, "
+          "run it again"),
+    ),
+    HintCode.INSTALL_LIMIT: _hint(
+        _("The Worker's dependencies need more disk, memory or traffic than an installation may "
+          "use"),
+        _("Ask for fewer or smaller packages, and publish a new version of the Worker"),
     ),
     HintCode.REQUIREMENT_REFUSED: _hint(
         _("The Worker asks for packages that are not accepted here"),
@@ -446,8 +468,9 @@ HINTS: Mapping[HintCode, HintTexts] = {
     ),
     HintCode.REFUSED_SITES: _hint(
         _("All sites that the Worker asked for were refused: %(sites)s"),
-        _("The tab Traffic says why. Addresses inside a network are never reached, unless the "
-          "operator opens one for a run; a site that is throttled answers again later"),
+        _("See fyke run sites RUN or the tab Traffic. Addresses inside a network are never "
+          "reached, unless the operator opens one for a run. A throttled site will respond again "
+          "later"),
     ),
     HintCode.MODULE_MISSING: _hint(
         _("The Worker imports a library that is not installed"),

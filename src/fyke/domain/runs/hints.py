@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from signal import SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGKILL, SIGSEGV, SIGTRAP
 
 from fyke.domain.runs.sites import SiteUsage
 from fyke.model.run import BlockedSite, Outcome, Run, RunState
-from fyke.reasons import Hint, HintCode, ReasonCode
+from fyke.reasons import Hint, HintCode, Reason, ReasonCode
 
 MOST_LINES = 10  # error lines that are looked at
 _MOST_CHARS = 4_000  # of each
+_CRASHES = frozenset({SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP})
 
 
 def hint(
@@ -27,10 +29,17 @@ def hint(
         return None
     if run.state is RunState.SUCCEEDED:
         return _of_success(run, rows, error_lines, sites)
-    by_code = Hint(BY_REASON[run.reason.code]) if run.reason else None
+    by_code = Hint(_by_reason(run.reason)) if run.reason else None
     if run.outcome in (Outcome.EXIT_CODE, Outcome.SIGNAL):
         return _from_traces(error_lines, sites) or by_code
     return by_code
+
+
+def _by_reason(reason: Reason) -> HintCode:
+    number = reason.params.get("signal")
+    if number in _CRASHES:
+        return HintCode.CRASHED
+    return HintCode.KILLED if number == SIGKILL else BY_REASON[reason.code]
 
 
 def _of_success(
@@ -87,8 +96,8 @@ BY_REASON: Mapping[ReasonCode, HintCode] = {
     ReasonCode.REGISTRY_LOOPBACK: HintCode.INSTALLER_NOT_READY,
     ReasonCode.REGISTRY_PROXY: HintCode.INSTALLER_NOT_READY,
     ReasonCode.REGISTRY_CREDENTIALS: HintCode.INSTALLER_NOT_READY,
-    ReasonCode.INSTALL_TIMEOUT: HintCode.INSTALL_FAILED,
-    ReasonCode.INSTALL_LIMIT: HintCode.INSTALL_FAILED,
+    ReasonCode.INSTALL_TIMEOUT: HintCode.INSTALL_TIMEOUT,
+    ReasonCode.INSTALL_LIMIT: HintCode.INSTALL_LIMIT,
     ReasonCode.INSTALL_DISK_FULL: HintCode.INSTALLER_NOT_READY,
     ReasonCode.ISOLATION_MISSING: HintCode.ISOLATION_REFUSED,
     ReasonCode.LIMITS_MISSING: HintCode.LIMITS_MISSING,

@@ -30,6 +30,20 @@ def test_every_bad_end_has_a_hint_of_its_code(code: ReasonCode) -> None:
     assert found == Hint(BY_REASON[code])
 
 
+@pytest.mark.parametrize(
+    ("signal", "code"),
+    [
+        (6, HintCode.CRASHED),
+        (9, HintCode.KILLED),
+        (11, HintCode.CRASHED),
+        (15, HintCode.SIGNAL),
+    ],
+)
+def test_signals_differ_in_their_hints(signal: int, code: HintCode) -> None:
+    run = replace(ended(ReasonCode.SIGNAL), reason=Reason(ReasonCode.SIGNAL, {"signal": signal}))
+    assert hint(run, 0, []) == Hint(code)
+
+
 @pytest.mark.parametrize("outcome", [o for o in Outcome if o is not Outcome.SUCCEEDED])
 def test_an_end_of_an_older_release_has_no_hint_by_code(outcome: Outcome) -> None:
     words = "could not be installed: ... has not allowed that for this Worker"
