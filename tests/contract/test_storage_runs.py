@@ -51,7 +51,8 @@ async def test_a_move_needs_the_state_it_expects(state: State) -> None:
     run = await seeded(state)
     started = replace(run, state=RunState.RUNNING, started_at=5, usage_micros=7, err_msg="x")
     assert await state.write(lambda tx: tx.runs.move(started, RunState.READY))
-    assert not await state.write(lambda tx: tx.runs.move(run, RunState.READY))
+    stale = await state.write(lambda tx: tx.runs.move(run, RunState.READY))
+    assert not stale, "rejected: wrong expected state"
     assert await state.read(lambda tx: tx.runs.get(run.id)) == started
     ghost = replace(run, id="nothing")
     assert not await state.write(lambda tx: tx.runs.move(ghost, RunState.READY))
@@ -66,8 +67,8 @@ async def test_events_keep_their_order(state: State) -> None:
 
 
 async def make_list(state: State) -> tuple[str, str, list[Run]]:
-    """Ten runs of one account, oldest first: states go round, every third has another worker."""
-    around = [RunState.READY, RunState.RUNNING, RunState.SUCCEEDED, RunState.FAILED]
+    """Ten runs of one account, oldest first: states cycle; every third run uses a second worker."""
+    states = [RunState.READY, RunState.RUNNING, RunState.SUCCEEDED, RunState.FAILED]
 
     def work(tx: Transaction) -> tuple[str, str, list[Run]]:
         owner, first = records.seed(tx)
@@ -76,7 +77,7 @@ async def make_list(state: State) -> tuple[str, str, list[Run]]:
         made = []
         for n in range(10):
             worker_id = second.id if n % 3 == 0 else first
-            changes: dict[str, Any] = {"state": around[n % 4], "created_at": 100 + n}
+            changes: dict[str, Any] = {"state": states[n % 4], "created_at": 100 + n}
             made.append(records.seed_run(tx, owner, worker_id, **changes))
         stranger, other = records.seed(tx)
         records.seed_run(tx, stranger, other)

@@ -15,7 +15,7 @@ from support.booted import Booted
 from support.projects import python_project, zoo
 
 PROBE = Path(__file__).parents[1] / "integration" / "sandbox" / "probe.py"
-LEAST = 200
+MIN_ATTACKS = 200
 STARTS = """
 import json, os, sys
 from sdk import CoreSDK
@@ -68,7 +68,7 @@ def test_a_worker_gets_at_nothing_of_the_platform_that_runs_it(platform: Booted)
         assert detail["status"] == 3, platform.log_text(run)
         [row] = platform.rows(run)
         results = row["results"]
-        assert len(results) >= LEAST
+        assert len(results) >= MIN_ATTACKS
         got_out = [f"{name}: {met}" for name, met, refusals in results if met not in refusals]
         assert not got_out, "\n".join(got_out)
         udp.setblocking(False)

@@ -1,6 +1,6 @@
-"""The examples in six languages, each with its real tool chain against a Fyke that limits it.
+"""The examples in six languages, each with its real tool chain, against a rate-limited Fyke.
 
-Two requests a second are so few that every example meets "too many requests" and has to wait.
+At two requests a second, every example gets "too many requests" and has to wait.
 """
 
 from __future__ import annotations
@@ -37,29 +37,31 @@ TEXT = 'caf\u00e9, "quoted" \\ \U0001f41f'
 
 
 @pytest.fixture(scope="module")
-def slow() -> Iterator[Booted]:
+def rate_limited() -> Iterator[Booted]:
     with any_booted(rate_limit="2", callback_allow="127.0.0.1/32") as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def worker(slow: Booted) -> str:
+def worker(rate_limited: Booted) -> str:
     def push() -> str:
         try:
-            return slow.push(python_project(PUSHES), "owner/example")  # one request
-        except ApiError:  # what the start itself asked for has used the limit up
+            return rate_limited.push(python_project(PUSHES), "owner/example")  # one request
+        except ApiError:  # startup requests used up the limit
             return ""
 
-    return str(slow.wait_for(push, "room for one more request"))
+    return str(rate_limited.wait_for(push, "room for one more request"))
 
 
 @pytest.fixture(scope="module")
-def secret(slow: Booted) -> str:
+def secret(rate_limited: Booted) -> str:
     def look() -> str | None:
-        answer = httpx2.get(f"{slow.url}/api/fyke/account", headers={"api-key": slow.key})
+        answer = httpx2.get(
+            f"{rate_limited.url}/api/fyke/account", headers={"api-key": rate_limited.key}
+        )
         return answer.json()["data"]["webhook_secret"] if answer.status_code == 200 else None
 
-    return str(slow.wait_for(look, "the secret"))
+    return str(rate_limited.wait_for(look, "the secret"))
 
 
 def free_port() -> int:
@@ -68,12 +70,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def run(command: list[str], folder: Path, slow: Booted, worker: str, secret: str) -> list[str]:
+def run(
+    command: list[str], folder: Path, rate_limited: Booted, worker: str, secret: str
+) -> list[str]:
     """Return what the example prints; it writes its export into ``folder``."""
     environment = {
         **os.environ,
-        "FYKE_URL": slow.url,
-        "FYKE_KEY": slow.key,
+        "FYKE_URL": rate_limited.url,
+        "FYKE_KEY": rate_limited.key,
         "FYKE_WORKER": worker,
         "FYKE_INPUT": json.dumps({"text": TEXT}),
         "FYKE_WEBHOOK_SECRET": secret,
@@ -147,9 +151,9 @@ def command(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 def test_an_example_runs_from_start_to_file(
-    command: list[str], slow: Booted, worker: str, secret: str, tmp_path: Path
+    command: list[str], rate_limited: Booted, worker: str, secret: str, tmp_path: Path
 ) -> None:
-    lines = run(command, tmp_path, slow, worker, secret)
+    lines = run(command, tmp_path, rate_limited, worker, secret)
     assert lines[0].startswith("started ")
     assert lines[1].startswith("succeeded after ")
     assert lines[2] == f"read {ROWS} rows"
@@ -162,7 +166,7 @@ def test_an_example_runs_from_start_to_file(
 
 
 def test_an_example_that_fails_says_why(
-    command: list[str], slow: Booted, secret: str, tmp_path: Path
+    command: list[str], rate_limited: Booted, secret: str, tmp_path: Path
 ) -> None:
     with pytest.raises(AssertionError, match="50001 Worker does not exist"):
-        run(command, tmp_path, slow, "owner/nobody", secret)
+        run(command, tmp_path, rate_limited, "owner/nobody", secret)

@@ -1,5 +1,5 @@
-"""Fetching from a repository in a Fyke that was really started: its server makes a sandbox, by the
-launcher of root and as a plain user, and git comes out at the host and nowhere else.
+"""Fetches over git through a booted Fyke, as root via the launcher and as a plain user; git reaches
+that host and nothing else.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from support.git_server import git_server
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 
-UID = 30_000 + os.getpid() % 10_000  # of this run of the suite alone
+UID = 30_000 + os.getpid() % 10_000  # unique to this test run
 
 
 @pytest.mark.parametrize("uid", [None, UID], ids=["launcher", "plain"])
@@ -42,7 +42,7 @@ def test_git_gets_as_far_as_the_certificate(tmp_path: Path, uid: int | None) -> 
 
         found = up.wait_for(look, "the end of the fetch", 30)
         [step] = [step for step in found["steps"] if step["name"] == "fetch"]
-        assert step["note"] == "TLS: the certificate of the host is not trusted here"
+        assert step["note"] == "TLS: the certificate of the host is not trusted by this machine"
         assert server.asked == []
         private = ask("POST", "/git", {"url": "https://127.0.0.2/prices"})
 

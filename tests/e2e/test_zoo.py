@@ -71,7 +71,7 @@ ZOO = [
         marks=(reaches(ReasonCode.TIMEOUT, HintCode.TIMEOUT),),
     ),
     Behaviour("ignores_sigterm", FAILED, TIMEOUT, system=SHORT),
-    Behaviour("forks_bombs", FAILED, TIMEOUT, OUT_OF_MEMORY, system=SHORT),
+    Behaviour("fork_bomb", FAILED, TIMEOUT, OUT_OF_MEMORY, system=SHORT),
     Behaviour("leaves_daemons", SUCCEEDED),
     Behaviour(
         "eats_memory",

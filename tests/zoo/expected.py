@@ -119,7 +119,7 @@ NODE = [
     stays("ignores_sigterm"),
     stays("stops_itself"),
     stays("blocks_its_loop"),
-    fails("forks_bombs", (TIMEOUT, OUT_OF_MEMORY), system=SHORT),
+    fails("fork_bomb", (TIMEOUT, OUT_OF_MEMORY), system=SHORT),
     fails("bombs_with_threads", (TIMEOUT, OUT_OF_MEMORY, CODE, SIGNAL), rows=-1, system=SHORT),
     well("leaves_daemons", quick=True),
     well("children_hold_the_output", quick=True),
@@ -175,7 +175,7 @@ GO = [
     stays("stops_itself"),
     stays("deadlocks"),
     # its runtime gives up when it gets no thread
-    fails("forks_bombs", (TIMEOUT, OUT_OF_MEMORY, f"{CODE} 2"), rows=-1, system=SHORT),
+    fails("fork_bomb", (TIMEOUT, OUT_OF_MEMORY, f"{CODE} 2"), rows=-1, system=SHORT),
     fails("bombs_with_threads", (TIMEOUT, f"{CODE} 2"), rows=-1, system=SHORT),
     well("makes_a_million_goroutines", seconds=60),
     well("leaves_daemons", quick=True),

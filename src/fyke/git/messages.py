@@ -19,7 +19,7 @@ _KNOWN = (
         "there is no public repository at this address; check it, or upload a ZIP",
     ),
     (r"error: 30|redirect", "the repository has moved; write the address that a browser ends at"),
-    (r"certificate", "TLS: the certificate of the host is not trusted here"),
+    (r"certificate", "TLS: the certificate of the host is not trusted by this machine"),
     (r"could not connect|failed to connect|connection", _GONE),
     (
         r"not a valid|not valid: is this a git repository",

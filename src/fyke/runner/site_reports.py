@@ -1,7 +1,7 @@
-"""When an attempt's traffic by site is worth a report: it has changed, and not just now.
+"""Reports an attempt's per-site traffic when it has changed, at most every five seconds.
 
-The counters of an attempt are a line each for up to 201 sites, and every report of them is a write
-to the database, so they go there every few seconds only. What is missed by that comes at the end.
+An attempt has counters for up to 201 sites, and each report of them is a database write. Changes
+after the last report are part of the report at the attempt's end.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ EVERY_SECONDS = 5.0
 
 
 class SiteReports:
-    """Of one attempt; ``look`` returns its counters as they are now."""
+    """The reports of one attempt; ``read_counters`` returns its current counters."""
 
-    def __init__(self, look: Callable[[], tuple[SiteTraffic, ...]]) -> None:
-        self._look = look
+    def __init__(self, read_counters: Callable[[], tuple[SiteTraffic, ...]]) -> None:
+        self._read_counters = read_counters
         self._confirmed: tuple[SiteTraffic, ...] = ()
-        self._next = 0.0  # by the clock of ``due``
+        self._next = 0.0  # seconds, on the clock of ``due``
 
     def due(self, now: float) -> tuple[SiteTraffic, ...] | None:
-        """What to report at ``now``, a monotonic clock in seconds; None when there is nothing."""
+        """Return what to report at ``now`` (monotonic seconds), or None."""
         if now < self._next:
             return None
-        sites = self._look()
+        sites = self._read_counters()
         if sites == self._confirmed:
             return None
         self._next = now + EVERY_SECONDS
         return sites
 
     def confirmed(self, sites: tuple[SiteTraffic, ...] | None) -> None:
-        """It has arrived; until then the same is due again, a little later."""
+        """Mark the report as delivered; until then it is retried."""
         if sites is not None:
             self._confirmed = sites

@@ -1,4 +1,4 @@
-"""Which tags of a client stand for the data that there is."""
+"""Which ETags sent by a client match the current one."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from fyke.api.etags import matches
 
 
 @pytest.mark.parametrize("given", ['W/"a"', '"a"', "*", ' "x" , W/"a"', " * "])
-def test_the_same_tag_is_found_weakly_and_among_others(given: str) -> None:
+def test_the_current_tag_matches_weakly_and_in_a_list(given: str) -> None:
     assert matches(given, 'W/"a"')
 
 
 @pytest.mark.parametrize("given", ["", "a", 'W/"b"', '"A"', 'W/"a', '"x","y"', "**"])
-def test_any_other_is_not(given: str) -> None:
+def test_other_tags_do_not_match(given: str) -> None:
     assert not matches(given, 'W/"a"')

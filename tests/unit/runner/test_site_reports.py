@@ -1,4 +1,4 @@
-"""Traffic by site is reported when it has changed, seldom, and again when it did not arrive."""
+"""Per-site traffic is reported when it has changed, at intervals, and retried until delivered."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from fyke.contracts.egress import SiteTraffic
 from fyke.runner.site_reports import EVERY_SECONDS, SiteReports
 
 
-def test_a_change_is_reported_once_and_not_at_once_again() -> None:
+def test_a_change_is_reported_once_and_not_before_the_interval_is_over() -> None:
     now: list[SiteTraffic] = []
     reports = SiteReports(lambda: tuple(now))
     assert reports.due(0) is None, "nothing yet"
@@ -24,7 +24,7 @@ def test_a_change_is_reported_once_and_not_at_once_again() -> None:
     assert reports.due(200) is None
 
 
-def test_a_report_that_did_not_arrive_is_due_again() -> None:
+def test_an_undelivered_report_is_retried() -> None:
     reports = SiteReports(lambda: (SiteTraffic("a.example"),))
     lost = reports.due(0)
     assert lost is not None

@@ -64,7 +64,7 @@ func init() {
 			<-make(chan int)
 			return nil
 		},
-		"forks_bombs": func() row {
+		"fork_bomb": func() row {
 			push(one)
 			for {
 				child("bombs").Start()

@@ -33,7 +33,7 @@ exports.blocks_its_loop = async () => {
   for (;;);
 };
 
-exports.forks_bombs = async () => {
+exports.fork_bomb = async () => {
   await push();
   const again = "for (;;) { try { require('child_process').spawn(process.execPath, ['-e',"
     + " process.env.AGAIN], { stdio: 'ignore' }).on('error', () => {}); } catch {} }";

@@ -1,4 +1,4 @@
-"""Encodes its rows itself, so that the SDK encodes them once more; and pushes what is no object."""
+"""Pushes rows it has already JSON-encoded, and values that are not objects."""
 
 import json
 

@@ -1,8 +1,8 @@
-"""What a log line says and how it wants to look, as a structure without power.
+"""Parses ANSI-styled log text into inert spans.
 
-Terminals obey escape sequences; a page must not. Colours and weights become names out of a fixed
-list, every other sequence and control character is dropped, and addresses of the web become links
-to exactly the text that is shown. The work is in proportion to the length of the text.
+Terminals obey escape sequences; a page must not. Colours and weights become names from a fixed
+list, every other sequence and control character is dropped, and web addresses become links to
+exactly the text that is shown. Parsing takes time proportional to the length of the text.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from fyke.domain.logs.text import clean
 
-MOST_LINK = 2_000  # characters; a longer address stays text
+MAX_LINK_LENGTH = 2_000  # characters; a longer address stays text
 
 _NAMES = ("black", "red", "green", "yellow", "blue", "magenta", "cyan", "white")
 _LEVELS = (0, 95, 135, 175, 215, 255)  # of the colour cube of 256-colour terminals
@@ -23,8 +23,8 @@ _RGB = (
     (92, 92, 255), (255, 0, 255), (0, 255, 255), (255, 255, 255),
 )  # fmt: skip
 
-# one sequence: of the CSI kind with its parameters and final character, of the OSC kind and its
-# relatives up to their end, or a short one; what has no end is taken to the end of the text
+# one sequence: CSI with its parameters and final character, OSC and similar strings up to their
+# terminator, or a two-character escape; an unterminated string extends to the end of the text
 _SEQUENCE = re.compile(
     r"(?:\x1b\[|\x9b)(?P<params>[0-?]*+)[ -/]*+(?P<final>[@-~]?)"
     r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*+(?:\x07|\x1b\\|\x9c|$|(?=\x1b))"
@@ -33,13 +33,13 @@ _SEQUENCE = re.compile(
 _LINK = re.compile(r"\bhttps?://[^\s<>\"'`\\^{|}]+", re.IGNORECASE)
 _TAIL = ".,;:!?)]}>'\""
 _PAIRS = {")": "(", "]": "[", "}": "{"}
-_USER = re.compile(r"https?://[^/?#]*@", re.IGNORECASE)  # names another host than it seems to
+_USER = re.compile(r"https?://[^/?#]*@", re.IGNORECASE)  # userinfo can disguise the real host
 
 
 @dataclass(frozen=True, slots=True)
 class StyledSpan:
-    """A stretch of text of one look. ``classes`` are names out of a fixed list. ``href`` is empty,
-    or the same as ``text``.
+    """Text of one style. ``classes`` are names from a fixed list. ``href`` is empty, or the same as
+    ``text``.
     """
 
     text: str
@@ -50,7 +50,7 @@ class StyledSpan:
 @dataclass(frozen=True, slots=True)
 class _AnsiState:
     colour: str = ""
-    ground: str = ""
+    background: str = ""
     bold: bool = False
     faint: bool = False
     italic: bool = False
@@ -58,7 +58,10 @@ class _AnsiState:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        found = [self.colour and f"ansi-{self.colour}", self.ground and f"ansi-on-{self.ground}"]
+        found = [
+            self.colour and f"ansi-{self.colour}",
+            self.background and f"ansi-on-{self.background}",
+        ]
         for name in ("bold", "faint", "italic", "underline"):
             found.append(f"ansi-{name}" if getattr(self, name) else "")
         return tuple(name for name in found if name)
@@ -68,52 +71,52 @@ _PLAIN = _AnsiState()
 
 
 def spans(text: str) -> list[StyledSpan]:
-    """The text in stretches, without control characters but tab and newline."""
+    """Split the text by style; of the control characters, only tab and newline remain."""
     found: list[StyledSpan] = []
-    look, begin = _PLAIN, 0
+    style, start = _PLAIN, 0
     for match in _SEQUENCE.finditer(text):
-        _add(found, text[begin : match.start()], look)
-        begin = match.end()
+        _add(found, text[start : match.start()], style)
+        start = match.end()
         if match["final"] == "m":
-            look = _after(look, match["params"])
-    _add(found, text[begin:], look)
+            style = _apply_sgr(style, match["params"])
+    _add(found, text[start:], style)
     return found
 
 
 def plain(text: str) -> str:
-    """The text alone."""
+    """Return the text without styles and control characters."""
     return clean(_SEQUENCE.sub("", text))
 
 
 def linked(text: str) -> list[StyledSpan]:
-    """Text without sequences, with the addresses in it as links."""
+    """Split text without escape sequences into plain text and links."""
     found: list[StyledSpan] = []
-    begin = 0
+    start = 0
     for match in _LINK.finditer(text):
-        if len(match[0]) > MOST_LINK or _USER.match(match[0]):
+        if len(match[0]) > MAX_LINK_LENGTH or _USER.match(match[0]):
             continue
         address = _trimmed(match[0])
         if address.endswith("//"):
             continue
-        if match.start() > begin:
-            found.append(StyledSpan(text[begin : match.start()]))
+        if match.start() > start:
+            found.append(StyledSpan(text[start : match.start()]))
         found.append(StyledSpan(address, href=address))
-        begin = match.start() + len(address)
-    if begin < len(text):
-        found.append(StyledSpan(text[begin:]))
+        start = match.start() + len(address)
+    if start < len(text):
+        found.append(StyledSpan(text[start:]))
     return found
 
 
-def _add(found: list[StyledSpan], text: str, look: _AnsiState) -> None:
+def _add(found: list[StyledSpan], text: str, style: _AnsiState) -> None:
     text = clean(text)
     if not text:
         return
-    classes = look.classes
+    classes = style.classes
     found += [replace(span, classes=classes) if classes else span for span in linked(text)]
 
 
 def _trimmed(address: str) -> str:
-    """Without what belongs to the sentence around it."""
+    """Remove trailing punctuation that belongs to the surrounding sentence."""
     while address and address[-1] in _TAIL:
         opening = _PAIRS.get(address[-1])
         if opening and address.count(opening) >= address.count(address[-1]):
@@ -122,34 +125,36 @@ def _trimmed(address: str) -> str:
     return address
 
 
-def _after(look: _AnsiState, params: str) -> _AnsiState:
-    """The look that a sequence of the kind "select graphic rendition" leads to."""
+def _apply_sgr(style: _AnsiState, params: str) -> _AnsiState:
+    """Apply a "select graphic rendition" sequence to ``style``."""
     codes = [int(part) if part.isdecimal() and len(part) < 4 else 0 for part in _parts(params)]
     while codes:
         code = codes.pop(0)
         if code in (38, 48):
             colour, codes = _extended(codes)
-            look = replace(look, colour=colour) if code == 38 else replace(look, ground=colour)
+            style = (
+                replace(style, colour=colour) if code == 38 else replace(style, background=colour)
+            )
         else:
-            look = _simple(look, code)
-    return look
+            style = _simple(style, code)
+    return style
 
 
 def _parts(params: str) -> list[str]:
     return params.replace(":", ";").split(";")[:64]
 
 
-def _simple(look: _AnsiState, code: int) -> _AnsiState:
+def _simple(style: _AnsiState, code: int) -> _AnsiState:
     if code == 0:
         return _PLAIN
     if code in _SWITCHES:
-        return replace(look, **_SWITCHES[code])  # type: ignore[arg-type]  # one value type each
+        return replace(style, **_SWITCHES[code])  # type: ignore[arg-type]  # one value type each
     for first, prefix in ((30, ""), (90, "bright-")):
         if first <= code < first + 8:
-            return replace(look, colour=prefix + _NAMES[code - first])
+            return replace(style, colour=prefix + _NAMES[code - first])
         if first + 10 <= code < first + 18:
-            return replace(look, ground=prefix + _NAMES[code - first - 10])
-    return look
+            return replace(style, background=prefix + _NAMES[code - first - 10])
+    return style
 
 
 _SWITCHES: dict[int, dict[str, str | bool]] = {
@@ -161,12 +166,12 @@ _SWITCHES: dict[int, dict[str, str | bool]] = {
     23: {"italic": False},
     24: {"underline": False},
     39: {"colour": ""},
-    49: {"ground": ""},
+    49: {"background": ""},
 }
 
 
 def _extended(codes: list[int]) -> tuple[str, list[int]]:
-    """The colour that the codes begin with, and the codes behind it."""
+    """Return the colour at the start of ``codes``, and the remaining codes."""
     if codes[:1] == [5] and len(codes) > 1:
         return _of_256(codes[1]), codes[2:]
     if codes[:1] == [2] and len(codes) > 3:
@@ -197,8 +202,8 @@ def _name(index: int) -> str:
 
 CLASSES = frozenset(
     [
-        f"ansi-{way}{bright}{name}"
-        for way in ("", "on-")
+        f"ansi-{layer}{bright}{name}"
+        for layer in ("", "on-")
         for bright in ("", "bright-")
         for name in _NAMES
     ]

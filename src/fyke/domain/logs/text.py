@@ -1,8 +1,8 @@
 """The full log as a text file that is safe to open in a terminal.
 
 One entry is one line that begins in the first column; further lines of its content are indented
-by a tab, so that no Worker can write a line that looks like an entry of its own making. What
-would move a cursor, colour a screen or turn the reading order around is taken out.
+by a tab, so that a Worker cannot forge a log entry. Escape sequences, control characters and
+bidirectional overrides are removed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from fyke.model.log import LogEntry
 
 _LEVELS = {1: "DEBUG", 2: "INFO", 3: "WARN", 4: "ERROR"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MAX_MS = 253_402_300_799_999  # the end of the year 9999, where ISO dates end
+_MAX_MS = 253_402_300_799_999  # the end of the year 9999, the last that ``datetime`` can represent
 
 _ESCAPES = re.compile(
     r"\x1b\[[0-?]*+[ -/]*+[@-~]"  # colours and cursor movements
@@ -24,7 +24,7 @@ _ESCAPES = re.compile(
 _LINE_ENDS = re.compile("\r\n?|\u2028|\u2029|\x85")
 _UNSAFE = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"  # C0 and C1 without tab and newline
-    "\u202a-\u202e\u2066-\u2069]"  # overrides of the reading order
+    "\u202a-\u202e\u2066-\u2069]"  # bidirectional overrides
 )
 
 
@@ -45,6 +45,6 @@ def render(entry: LogEntry) -> str:
 
 
 async def log_file(pages: AsyncIterator[list[LogEntry]]) -> AsyncGenerator[bytes, None]:
-    """Stream the file, one piece per page of entries."""
+    """Stream the file, one chunk per page of entries."""
     async for page in pages:
         yield "".join(map(render, page)).encode("utf-8", "replace")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fyke.domain.logs.ansi import CLASSES, MOST_LINK, StyledSpan, linked, plain, spans
+from fyke.domain.logs.ansi import CLASSES, MAX_LINK_LENGTH, StyledSpan, linked, plain, spans
 from support.hangs import no_hang
 
 
@@ -81,7 +81,7 @@ def test_addresses_are_links_to_what_they_show() -> None:
         "https://",
         "http://...",
         "https://bank.example@evil.example/",
-        "https://a.example/" + "x" * MOST_LINK,
+        "https://a.example/" + "x" * MAX_LINK_LENGTH,
         "ftp://a.example",
     ],
 )

@@ -1,4 +1,8 @@
-"""Processes, threads and signals."""
+"""Processes, threads and signals.
+
+``main.py`` calls the function that the input names and pushes the row that it returns. A function
+that does not return, because it never ends or ends the process, pushes its row itself first.
+"""
 
 import contextlib
 import ctypes
@@ -165,7 +169,7 @@ def starts_with_a_huge_environment():
 
 
 def forks_in_a_chain():
-    """Every process makes the next and exits; the last of them has no parent of ours."""
+    """Each process forks a child and exits, so the last one is orphaned."""
     push(n=1)
     for _ in range(5000):
         if os.fork():

@@ -1,4 +1,4 @@
-"""Forks as fast as it may, in every child again."""
+"""A fork bomb: every child forks as fast as it can."""
 
 import contextlib
 import os
