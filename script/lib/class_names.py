@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 SOURCE = "src/fyke"
-MOST = 20  # names in REASONS
+MAX_NAMES = 20  # names in REASONS
 WITHOUT_REASON = 0  # shared names without a reason
 
 # Each name that several classes may share, and why.
@@ -38,8 +38,8 @@ def faults(found: dict[str, list[str]], reasons: dict[str, str], without: int) -
     """Yield what is wrong with the names in ``found``; ``without`` reason may be this many."""
     for name in sorted(reasons.keys() - found.keys()):
         yield f"{name}: only one class has this name now; remove it from REASONS"
-    if len(reasons) > MOST:
-        yield f"{len(reasons)} names in REASONS; at most {MOST}, so rename some of these classes"
+    if len(reasons) > MAX_NAMES:
+        yield f"{len(reasons)} names in REASONS; at most {MAX_NAMES}, rename some classes"
     unexplained = [name for name in found if name not in reasons]
     if len(unexplained) > without:
         yield (

@@ -9,7 +9,7 @@ import pytest
 
 from fyke.contracts.egress import SiteTraffic
 from fyke.contracts.state import Transaction
-from fyke.domain.runs.sampling import MOST
+from fyke.domain.runs.sampling import MAX_POINTS
 from fyke.model.run import Outcome, SampleSpan, Share, UsageSample
 from fyke.model.runner import AttemptUsage, Capacity
 from support import records
@@ -130,4 +130,4 @@ async def test_a_link_is_revoked_once(state: State) -> None:
 
 
 def test_so_many_points_fit_into_one_statement() -> None:
-    assert MOST // 2 < 500  # thinning names them; SQLite takes 999 names at its oldest
+    assert MAX_POINTS // 2 < 500  # thinning names them; SQLite takes 999 names at its oldest

@@ -15,7 +15,7 @@ from typing import Any, get_args
 
 from fyke.api.members import Member, members_of
 from fyke.domain.workers.page import MAX_CATEGORIES, MAX_CATEGORY
-from fyke.model.queue import MOST_AT_ONCE
+from fyke.model.queue import MAX_ITEMS_PER_REQUEST
 from fyke.snippets.render import IDS
 from fyke.wire import fields, rows, v1
 from fyke.wire.fyke import forms, schedules, workers
@@ -144,7 +144,7 @@ ACCEPTED: dict[Callable[..., Any], Schema] = {
     queue.to_queue_refs: {
         "type": "array",
         "items": {"type": ["string", "integer"]},
-        "maxItems": MOST_AT_ONCE,
+        "maxItems": MAX_ITEMS_PER_REQUEST,
     },
     tasks.to_task_input: OBJECT,
     tasks.to_time: {"type": "string", "pattern": rf"^\s*({TIME})?\s*$"},

@@ -24,7 +24,7 @@ from fyke.cli.local_work import REQUEST, RESULT, do
 if TYPE_CHECKING:
     from fyke.settings import Settings
 
-MOST = 16
+MAX_FOLDERS = 16
 
 
 @contextlib.contextmanager
@@ -33,7 +33,7 @@ def local_folder(settings: Settings) -> Iterator[Settings]:
     base = settings.home / "local"
     _make(settings.home)
     _make(base)
-    for number in range(MOST):
+    for number in range(MAX_FOLDERS):
         with (base / f"{number}.lock").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -44,7 +44,7 @@ def local_folder(settings: Settings) -> Iterator[Settings]:
             update = {"home": home, "database_url": "", "durability": "process"}
             yield settings.model_copy(update=update)
             return
-    raise CommandFailed(f"{MOST} local runs are at work already; wait for one to end")
+    raise CommandFailed(f"{MAX_FOLDERS} local runs are at work already; wait for one to end")
 
 
 def _make(folder: Path) -> None:

@@ -29,8 +29,8 @@ STYLES = {
     "no-limits": "yellow",
 }
 FLEXIBLE = frozenset({"title", "description", "detail", "reason", "url", "message"})
-NARROWEST = 10  # of a column that is shortened
-WIDEST_PLAIN = 60  # a column of a streamed table never pads its cells beyond this
+MIN_COLUMN_WIDTH = 10  # of a column that is shortened
+MAX_COLUMN_WIDTH = 60  # a column of a streamed table never pads its cells beyond this
 
 
 def data_of(value: Any) -> Any:
@@ -205,7 +205,7 @@ def fitting_widths(titles: Sequence[str], rows: list[list[str]], room: int) -> l
     too_much = sum(widths) + 2 * (len(widths) - 1) - room
     flexible = [index for index, title in enumerate(titles) if title in FLEXIBLE]
     for index in sorted(flexible, key=lambda index: -widths[index]):
-        cut = max(0, min(too_much, widths[index] - NARROWEST))
+        cut = max(0, min(too_much, widths[index] - MIN_COLUMN_WIDTH))
         widths[index] -= cut
         too_much -= cut
     return widths
@@ -229,5 +229,5 @@ def plain_row(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 def column_widths(rows: list[list[str]]) -> list[int]:
     return [
-        min(WIDEST_PLAIN, max(len(row[index]) for row in rows)) for index in range(len(rows[0]))
+        min(MAX_COLUMN_WIDTH, max(len(row[index]) for row in rows)) for index in range(len(rows[0]))
     ]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from fyke.client.models import Row
 
 FORMATS = ("csv", "json", "jsonl", "xlsx", "xls", "xml", "html", "rss")
-WIDEST_CELL = 48  # of a row on the screen; JSON and exports cut nothing
+MAX_CELL_WIDTH = 48  # of a row on the screen; JSON and exports cut nothing
 CHUNK = 500
 
 
@@ -111,7 +111,7 @@ def _cells(row: Row, keys: list[str]) -> list[str]:
 
 def _cell(value: Any) -> str:
     text = printable(value if isinstance(value, str) else to_json(value))
-    return text if len(text) <= WIDEST_CELL else text[: WIDEST_CELL - 3] + "..."
+    return text if len(text) <= MAX_CELL_WIDTH else text[: MAX_CELL_WIDTH - 3] + "..."
 
 
 @server_command(runs, "export")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 FIRST_PAUSE = 0.1
-LONGEST_PAUSE = 1.0
+MAX_PAUSE = 1.0
 PATIENCE_SECONDS = 60.0  # with a server that does not answer
 LAST_WORDS_SECONDS = 2.0  # the summary is written just after the run has ended
 LAST_WORDS = "All subtasks have completed execution!"
@@ -121,7 +121,7 @@ class RunWatch:
                 left = None if self._seconds is None else began + self._seconds - self._clock()
                 if left is not None and left <= 0:
                     raise self._too_long(detail)
-                pause = FIRST_PAUSE if news else min(LONGEST_PAUSE, pause * 1.5)
+                pause = FIRST_PAUSE if news else min(MAX_PAUSE, pause * 1.5)
                 self._sleep(pause if left is None else min(pause, left))
         except KeyboardInterrupt:
             self._live.clear()
@@ -175,11 +175,11 @@ class RunWatch:
             except Unreachable:
                 if self._clock() > deadline:
                     raise
-                pause = LONGEST_PAUSE
+                pause = MAX_PAUSE
             except ApiError as error:
                 if error.status not in (429, 503) or self._clock() > deadline:
                     raise
-                pause = float(error.retry_after or LONGEST_PAUSE)
+                pause = float(error.retry_after or MAX_PAUSE)
             self._live.show("waiting for the server")
             self._sleep(pause)
 

@@ -18,7 +18,7 @@ secrets = group("Secrets: values that a Worker needs and that cannot be read bac
 Name = Annotated[
     str, typer.Argument(help="Of the variable that runs get, such as SHOP_LOGIN.", metavar="NAME")
 ]
-MOST_READ = 2**20  # characters; the server takes far fewer, and says so better
+MAX_READ_CHARS = 2**20  # characters; the server takes far fewer, and says so better
 
 
 @server_command(secrets, "list")
@@ -92,7 +92,7 @@ def _value(name: str) -> str:
         )
         return typed
     try:
-        text = sys.stdin.buffer.read(4 * MOST_READ).decode()
+        text = sys.stdin.buffer.read(4 * MAX_READ_CHARS).decode()
     except UnicodeDecodeError:
         raise CommandFailed(
             "the value is not UTF-8 text; encode binary data as base64", Exit.USAGE

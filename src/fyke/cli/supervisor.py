@@ -23,7 +23,7 @@ from fyke.kit.backoff import delay
 log = structlog.get_logger()
 
 STABLE_SECONDS = 10.0
-LONGEST_PAUSE = 5.0
+MAX_PAUSE = 5.0
 STOP_SECONDS = 10.0
 IDLE_END_SECONDS = 2.0  # a runner that carries nothing has ended by then
 
@@ -75,7 +75,7 @@ class Supervisor:
             if self._stopping:
                 return
             role.failures = 1 if loop.time() - began > STABLE_SECONDS else role.failures + 1
-            pause = delay(role.failures, base=0.2, cap=LONGEST_PAUSE)
+            pause = delay(role.failures, base=0.2, cap=MAX_PAUSE)
             log.error("role_ended", role=role.name, code=code, again_in=round(pause, 2))
             await asyncio.sleep(pause)
 

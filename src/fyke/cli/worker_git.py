@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from fyke.wire.fyke.uploads import PublishedUpload, UploadItem
 
 FIRST_PAUSE = 0.1
-LONGEST_PAUSE = 1.0
+MAX_PAUSE = 1.0
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|[A-Za-z0-9._-]+@[A-Za-z0-9.-]+:")
 
 
@@ -97,7 +97,7 @@ class _Progress:
             while upload.state.moving:
                 self._print(upload)
                 self._sleep(pause)
-                pause = min(LONGEST_PAUSE, pause * 1.5)
+                pause = min(MAX_PAUSE, pause * 1.5)
                 upload = self._server.client.upload(upload.id)
             self._print(upload)
             return upload

@@ -22,7 +22,7 @@ _SYSTEMS = (
     ("Mac OS X", "macOS"),
     ("Linux", "Linux"),
 )
-_MOST = 60
+_MAX_CHARS = 60
 
 
 def browser_name(agent: str) -> str:
@@ -31,4 +31,4 @@ def browser_name(agent: str) -> str:
     system = next((name for mark, name in _SYSTEMS if mark in agent), "")
     if browser and system:
         return _("%(browser)s on %(system)s") % {"browser": browser, "system": system}
-    return browser or agent[:_MOST] or _("Unknown program")
+    return browser or agent[:_MAX_CHARS] or _("Unknown program")

@@ -6,14 +6,14 @@ from decimal import Decimal, InvalidOperation
 
 from fyke.console.texts import gettext as _
 
-_LONGEST = 40
+_MAX_CHARS = 40
 
 
 def dollars(text: str) -> Decimal | None:
     """US dollars; empty text is 0; None when the text is not an amount."""
     typed = text.strip().replace(",", ".") or "0"
     try:
-        amount = Decimal(typed) if len(typed) <= _LONGEST else None
+        amount = Decimal(typed) if len(typed) <= _MAX_CHARS else None
     except InvalidOperation:
         return None
     return amount if amount is not None and amount.is_finite() and amount >= 0 else None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 HEIGHT = 100.0  # of the drawing, in units that the page stretches
 STEP = 10.0  # from one bar to the next
 WIDTH = 8.0  # of a bar
-LEAST = 1.5  # height of what is small but not nothing
+MIN_HEIGHT = 1.5  # height of what is small but not nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,6 @@ def chart_of(points: Sequence[tuple[str, int, str]]) -> Chart:
 
 
 def _bar(number: int, share: float, label: str, shown: str) -> Bar:
-    height = max(LEAST, share * HEIGHT) if share else 0.0
+    height = max(MIN_HEIGHT, share * HEIGHT) if share else 0.0
     x = number * STEP + (STEP - WIDTH) / 2
     return Bar(round(x, 2), round(HEIGHT - height, 2), round(height, 2), label, shown)

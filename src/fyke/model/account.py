@@ -30,10 +30,10 @@ class Plan(StrEnum):
     @property
     def most(self) -> int | None:
         """How many runs may run at once, None for as many as there is capacity for."""
-        return _MOST[self]
+        return _MAX_RUNS[self]
 
 
-_MOST: dict[Plan, int | None] = {
+_MAX_RUNS: dict[Plan, int | None] = {
     Plan.FREE: 2,
     Plan.STARTER: 5,
     Plan.PRO: 10,

@@ -7,14 +7,14 @@ from enum import StrEnum
 
 from fyke.reasons import Reason, ReasonCode
 
-MOST_RULES = 50  # of one account
-MOST_TARGETS = 10  # endpoints, and mail addresses, of one rule
+MAX_RULES = 50  # of one account
+MAX_TARGETS = 10  # endpoints, and mail addresses, of one rule
 MAX_NAME = 80
 MAX_FIELD = 200
 USUAL_RUNS = 20  # the last succeeded runs that say what is usual
-FEWEST_USUAL = 3  # with fewer there is no usual, and no alert
+MIN_PREVIOUS_RUNS = 3  # with fewer there is no usual, and no alert
 KEPT_MS = 90 * 24 * 3600 * 1000  # how long an alert is listed
-UNREAD_MOST = 100  # unread alerts are counted up to this
+MAX_UNREAD_COUNT = 100  # unread alerts are counted up to this
 
 
 class RuleKind(StrEnum):

@@ -9,7 +9,7 @@ from enum import StrEnum
 from fyke.model.account import Plan
 from fyke.model.billing import Prices
 
-MOST_COUNTED = 100_000  # runs counted for a preview of retention
+MAX_COUNTED = 100_000  # runs counted for a preview of retention
 
 
 class SettingGroup(StrEnum):
@@ -96,7 +96,7 @@ class StorageReport:
 class Retention:
     """What would be removed with ``days``; 0 days keep everything.
 
-    ``runs`` is counted up to ``MOST_COUNTED``; ``oldest_at`` and ``newest_at`` (ms) are the ends of
+    ``runs`` is counted up to ``MAX_COUNTED``; ``oldest_at`` and ``newest_at`` (ms) are the ends of
     the first and the last of them.
     """
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from fyke.reasons import Reason
 
-MOST_AT_ONCE = 100  # items of one request
+MAX_ITEMS_PER_REQUEST = 100  # items of one request
 
 
 @dataclass(frozen=True, slots=True)

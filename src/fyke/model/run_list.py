@@ -8,8 +8,8 @@ from enum import StrEnum
 from fyke.model.run import Origin, Outcome, RunState
 from fyke.reasons import Reason, ReasonCode
 
-MOST_NAMED = 100  # runs of one request that names them
-MOST_MATCHED = 500  # runs of one request that means all that match
+MAX_NAMED = 100  # runs of one request that names them
+MAX_MATCHED = 500  # runs of one request that means all that match
 
 
 class BulkAction(StrEnum):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-MOST_ENDPOINTS = 20  # of one account
+MAX_ENDPOINTS = 20  # of one account
 MAX_NAME = 80
 MAX_DESCRIPTION = 500
 OLD_SECRET_MS = 24 * 3600 * 1000  # how long a replaced secret still signs beside the new one

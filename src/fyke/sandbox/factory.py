@@ -14,7 +14,7 @@ from fyke.sandbox.process.process_io import SandboxStartFailed
 from fyke.sandbox.process.spawner import Spawner
 from fyke.sandbox.tools.runner import SandboxedTools
 
-LEAST_ROOM = 64 * 2**20  # bytes on the disk of the work folders, to unpack a Worker
+MIN_FREE_BYTES = 64 * 2**20  # bytes on the disk of the work folders, to unpack a Worker
 
 
 class BubblewrapSandboxes:
@@ -46,9 +46,9 @@ class BubblewrapSandboxes:
         except BadLaunchOrder as error:
             raise SandboxFault(str(error)) from error
         free = shutil.disk_usage(self._work_dir).free
-        if free < LEAST_ROOM:
+        if free < MIN_FREE_BYTES:
             raise SandboxFault(
-                f"{free} bytes are free in {self._work_dir}, a sandbox needs {LEAST_ROOM}: "
+                f"{free} bytes are free in {self._work_dir}, a sandbox needs {MIN_FREE_BYTES}: "
                 "free some disk space"
             )
         return IsolatedSandbox(await self._spawner.start(order), order, limits)

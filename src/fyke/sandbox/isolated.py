@@ -21,7 +21,7 @@ from fyke.sandbox.process.spawner import SpawnedSandbox
 
 LISTENER_NAMES = ("sdk", "proxy", "cdp", "proxy6000", "cdp80")
 CHUNK = 65536
-HIGHEST_SIGNAL = 64
+MAX_SIGNAL = 64
 OWN_COUNT_SINCE = (5, 14)  # Linux counts processes per user namespace
 
 GO_PROGRAM = f"{WORK_AT}/main"
@@ -137,7 +137,7 @@ class IsolatedSandbox:
         signal = ended.status - 128
         return SandboxExit(
             code=ended.status,
-            signal=signal if 0 < signal <= HIGHEST_SIGNAL else 0,
+            signal=signal if 0 < signal <= MAX_SIGNAL else 0,
             out_of_memory=ended.out_of_memory,
         )
 

@@ -25,8 +25,8 @@ log = structlog.get_logger()
 
 CLAIM_MS = 60_000
 STALE_SECONDS = 30.0  # a claim this old is not sent any more: it may lapse meanwhile
-LONGEST_SLEEP = 30.0
-SHORTEST_SLEEP = 0.01  # another server may be about to commit what it has claimed
+MAX_SLEEP = 30.0
+MIN_SLEEP = 0.01  # another server may be about to commit what it has claimed
 
 Sending = dict[asyncio.Task[None], HostStatus]
 
@@ -87,21 +87,21 @@ class CallbackTimer:
 
     async def _rest(self, listener: Listener, sending: Sending) -> None:
         """Wait for the signal, for the next delivery to be due, or for one to be done."""
-        pause = max(SHORTEST_SLEEP, await self._seconds_to_next(sending))
+        pause = max(MIN_SLEEP, await self._seconds_to_next(sending))
         notified = asyncio.create_task(listener.wait(frozenset({OUTBOX}), pause))
         await asyncio.wait({notified, *sending}, return_when=asyncio.FIRST_COMPLETED)
         notified.cancel()
         await asyncio.gather(notified, return_exceptions=True)
 
     async def _seconds_to_next(self, sending: Sending) -> float:
-        """How long there is nothing to claim, at most ``LONGEST_SLEEP``."""
+        """How long there is nothing to claim, at most ``MAX_SLEEP``."""
         free = free_slots(sending.values(), self._at_once)
 
         def work(tx: Transaction) -> float:
             due = tx.outbox.next_due(tx.now, free)
-            return LONGEST_SLEEP if due is None else max(0, due - tx.now) / 1000
+            return MAX_SLEEP if due is None else max(0, due - tx.now) / 1000
 
-        return min(LONGEST_SLEEP, await self._storage.read(work))
+        return min(MAX_SLEEP, await self._storage.read(work))
 
     async def _deliver(self, claim: Claim, since: float) -> None:
         delivery = claim.delivery

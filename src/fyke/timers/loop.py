@@ -17,7 +17,7 @@ from fyke.telemetry.logging import redact
 
 log = structlog.get_logger()
 
-MOST_REASON = 200
+MAX_REASON_CHARS = 200
 _WORD = re.compile(r"[A-Z][a-z0-9]*")
 FAILURE_SECONDS = 1.0  # the shortest pause after a failed pass, also of a timer without pauses
 
@@ -65,7 +65,7 @@ class TimerBoard:
 def _reason(error: Exception) -> str:
     """One line, without secrets that a driver may have put into it."""
     first = (str(error).splitlines() or [""])[0]
-    return redact(first[:MOST_REASON]) or type(error).__name__
+    return redact(first[:MAX_REASON_CHARS]) or type(error).__name__
 
 
 async def run_timers(timers: Sequence[Timer], board: TimerBoard | None = None) -> None:

@@ -8,8 +8,8 @@ from fyke.contracts.signals import Signals
 from fyke.kit.clock import Clock
 
 # A clock that jumps, or a signal that is lost, delays no more than this.
-LONGEST_SLEEP = 30.0
-SHORTEST_SLEEP = 0.05
+MAX_SLEEP = 30.0
+MIN_SLEEP = 0.05
 TIDY_SECONDS = 3600.0
 
 
@@ -39,8 +39,8 @@ class SignalTimer(ABC):
             while True:
                 rest, topics = await self.work_off()
                 await self._tidy()
-                pause = LONGEST_SLEEP if rest is None else min(LONGEST_SLEEP, rest)
-                await listener.wait(topics, max(SHORTEST_SLEEP, pause))
+                pause = MAX_SLEEP if rest is None else min(MAX_SLEEP, rest)
+                await listener.wait(topics, max(MIN_SLEEP, pause))
 
     async def _tidy(self) -> None:
         now = self._clock.monotonic()

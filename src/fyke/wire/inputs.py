@@ -8,7 +8,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from fyke.wire.fields import Described, Reads, Request, to_object
 
-_MOST = 10**12
+_MAX_LIMIT = 10**12
 
 
 Cpus = Annotated[float, Meta(gt=0, le=64, description="cores; absent: as goes with the memory")]
@@ -16,8 +16,8 @@ Memory = Annotated[
     Literal[512, 1024, 2048, 4096, 8192, 16384], Meta(description="MB for each subtask")
 ]
 TimeLimit = Annotated[int, Meta(ge=0, le=604_800, description="0 = the worker's own limit")]
-ChargeLimit = Annotated[float, Meta(ge=0, le=_MOST, description="US dollars, 0 = no limit")]
-TrafficLimit = Annotated[float, Meta(ge=0, le=_MOST, description="MB, 0 = no limit")]
+ChargeLimit = Annotated[float, Meta(ge=0, le=_MAX_LIMIT, description="US dollars, 0 = no limit")]
+TrafficLimit = Annotated[float, Meta(ge=0, le=_MAX_LIMIT, description="MB, 0 = no limit")]
 
 
 class SystemSettings(Request):

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from fyke.domain.accounts.sessions import IDLE_MS, LONGEST_MS
+from fyke.domain.accounts.sessions import IDLE_MS, MAX_LIFETIME_MS
 from fyke.errors import (
     InvalidRequest,
     LinkSpent,
@@ -117,7 +117,7 @@ async def test_a_session_lasts_while_it_is_used_and_thirty_days_at_most(
     auth.clock.advance(0.2 * DAY)
     with pytest.raises(SessionEnded):
         await auth.sessions.whose(used.token)
-    assert (IDLE_MS, LONGEST_MS) == (7 * DAY * 1000, 30 * DAY * 1000)
+    assert (IDLE_MS, MAX_LIFETIME_MS) == (7 * DAY * 1000, 30 * DAY * 1000)
 
 
 async def test_the_last_use_is_noted_once_a_minute(auth: Auth) -> None:

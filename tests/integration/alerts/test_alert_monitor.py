@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.alerts.monitor import MOST_TRIES, AlertMonitor
+from fyke.domain.alerts.monitor import MAX_TRIES, AlertMonitor
 from fyke.domain.alerts.rules import RuleFields
 from fyke.domain.webhooks.rules import EndpointFields
 from fyke.model.alert import Alert, AlertFilter
@@ -161,7 +161,7 @@ async def test_a_run_that_cannot_be_evaluated_does_not_delay_the_others(
     pause = await watch.work_off()
     assert pause is not None and 0 < pause <= 30
     assert [one.run_id for one in await found(app, look=False)] == [fine.id]
-    for tries in range(2, MOST_TRIES + 1):
+    for tries in range(2, MAX_TRIES + 1):
         await app.storage.write(lambda tx, n=tries: tx.alerts.postpone_check(1, n - 1, 0))
         pause = await watch.work_off()
     assert pause is None

@@ -198,7 +198,7 @@ async def test_all_that_match_are_meant_and_nothing_else(app: App, api: Api) -> 
 async def test_more_than_the_limit_is_said_and_left(
     app: App, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fyke.domain.runs.bulk.MOST_MATCHED", 2)
+    monkeypatch.setattr("fyke.domain.runs.bulk.MAX_MATCHED", 2)
     made = await started(app, api, await app.publish(), 3)
     found = await act(api, "abort", all_matching=True)
     assert [i["slug"] for i in found["list"]] == made[1:] and found["more"]

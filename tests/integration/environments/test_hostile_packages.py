@@ -40,7 +40,7 @@ pytestmark = [
 OTHER = "01ARZ3NDEKTSV4RRFFQ69G5FAW"
 PYTHON = a_version("w", language=Language.PYTHON)
 NODE = a_version("w", language=Language.NODE)
-MOST = 100 * 2**20
+MAX_BYTES = 100 * 2**20
 NO_NPM = pytest.mark.skipif(old_npm(), reason="this npm is missing or needs a lock file")
 
 
@@ -103,7 +103,7 @@ class Trial:
             "HOME": str(self.home / "nobody"),
             "PIP_CONFIG_FILE": os.devnull,
         }
-        return self.workspace.environments(environ, max_bytes=MOST, seconds=seconds)
+        return self.workspace.environments(environ, max_bytes=MAX_BYTES, seconds=seconds)
 
     async def install(
         self, version: Any, folder: Path, builds: bool, seconds: float = 60

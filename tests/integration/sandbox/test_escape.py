@@ -28,7 +28,7 @@ pytestmark = [
 ]
 
 HERE = Path(__file__).parent
-LEAST_PROBES = {Language.PYTHON: 200, Language.NODE: 100, Language.GO: 150}
+MIN_PROBES = {Language.PYTHON: 200, Language.NODE: 100, Language.GO: 150}
 
 
 @pytest.fixture(params=SPAWNERS)
@@ -125,7 +125,7 @@ def probes(language: Language) -> dict[str, str | bytes]:
 
 
 @pytest.mark.needs("{language}")
-@pytest.mark.parametrize("language", LEAST_PROBES)
+@pytest.mark.parametrize("language", MIN_PROBES)
 async def test_nothing_gets_out(place: Site, language: Language) -> None:
     with canaries(place) as canary:
         sandbox = await place.open(probes(language), language=language, memory=512 * MIB)
@@ -137,7 +137,7 @@ async def test_nothing_gets_out(place: Site, language: Language) -> None:
         out, err = await drain(sandbox)
         assert out, err
         results = json.loads(out)
-        assert len(results) >= LEAST_PROBES[language]
+        assert len(results) >= MIN_PROBES[language]
         assert len({name for name, _, _ in results}) == len(results)
         got_out = [f"{name}: {met}" for name, met, refusals in results if met not in refusals]
         assert not got_out, "\n".join(got_out)

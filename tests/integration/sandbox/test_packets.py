@@ -15,7 +15,7 @@ import pytest
 
 from fyke.model.worker import Language
 from integration.sandbox.sandboxes import MIB, ROOT, Site, data_folder, drain, launched
-from integration.sandbox.test_escape import LEAST_PROBES, canaries, numbers, probes
+from integration.sandbox.test_escape import MIN_PROBES, canaries, numbers, probes
 
 pytestmark = [
     pytest.mark.anyio,
@@ -114,7 +114,7 @@ def heard(sniffer: socket.socket) -> list[str]:
 async def test_no_packet_is_sent_by_all_the_probes(net: Network) -> None:
     with net.sniffer() as sniffer, data_folder() as home:
         async with launched(home, prefix=("nsenter", f"--net={net.path}")) as place:
-            for language, least in LEAST_PROBES.items():
+            for language, least in MIN_PROBES.items():
                 tried = await _try(place, language)
                 assert tried >= least
             assert heard(sniffer) == []

@@ -18,7 +18,7 @@ pytestmark = [
     pytest.mark.needs("bwrap"),
 ]
 
-HIGHEST = 600
+MAX_NUMBER = 600
 # what would end or stop the child before it can answer, rather than return
 SILENT = {"exit", "exit_group", "pause", "rt_sigreturn", "rt_sigsuspend", "vfork", "fork", "clone"}
 
@@ -87,7 +87,7 @@ async def test_refused_calls_answer_as_the_table_says(place: Site) -> None:
     machine = platform.machine()
     allowed = set(syscalls.allowed(machine).values()) | set(syscalls.checked(machine).values())
     denied = set(syscalls.denied(machine).values())
-    answers = await met(place, sorted(set(range(HIGHEST + 1)) - allowed))
+    answers = await met(place, sorted(set(range(MAX_NUMBER + 1)) - allowed))
     wrong = {
         number: code
         for number, code in answers.items()
@@ -162,7 +162,7 @@ async def test_calls_whose_arguments_decide_answer_as_the_filter_says(place: Sit
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="only there are numbers of x32")
 async def test_x32_numbers_do_not_exist_in_a_sandbox(place: Site) -> None:
     bit = 0x40000000
-    calls = [(bit + number, [-1] * 6) for number in range(HIGHEST + 1)]
+    calls = [(bit + number, [-1] * 6) for number in range(MAX_NUMBER + 1)]
     sandbox = await place.open({"main.py": ARGUMENTS_CALLER, "calls.json": json.dumps(calls)})
     await sandbox.launch({})
     out, err = await drain(sandbox)

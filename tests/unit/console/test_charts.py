@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fyke.console.charts import HEIGHT, LEAST, STEP, chart_of
+from fyke.console.charts import HEIGHT, MIN_HEIGHT, STEP, chart_of
 
 
 def test_bars_share_the_height_of_the_largest() -> None:
@@ -25,5 +25,5 @@ def test_every_bar_stays_inside_and_what_is_small_can_be_seen(values: list[int])
     chart = chart_of([(str(n), value, str(value)) for n, value in enumerate(values)])
     for bar, value in zip(chart.bars, values, strict=True):
         assert 0 <= bar.y <= HEIGHT and 0 <= bar.height <= HEIGHT
-        assert bar.height >= LEAST if value else bar.height == 0
+        assert bar.height >= MIN_HEIGHT if value else bar.height == 0
         assert 0 <= bar.x < chart.width

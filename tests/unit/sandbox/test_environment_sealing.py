@@ -12,7 +12,7 @@ import pytest
 
 from fyke.sandbox.packages import sealing
 
-MOST = 10**6
+MAX_BYTES = 10**6
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def tree(tmp_path: Path) -> Path:
 
 
 def test_sealed_files_are_regular_and_read_only(tree: Path) -> None:
-    sealing.check(tree, MOST)
+    sealing.check(tree, MAX_BYTES)
     made = sealing.seal(tree)
     modes = {
         str(path.relative_to(tree)): oct(stat.S_IMODE(path.lstat().st_mode))
@@ -47,7 +47,7 @@ def test_folders_that_were_closed_are_opened(tree: Path) -> None:
     (tree / "pkg" / "deep").chmod(0)
     (tree / "pkg").chmod(0)
     tree.chmod(0)
-    sealing.check(tree, MOST)
+    sealing.check(tree, MAX_BYTES)
     assert sealing.seal(tree).files == 4
 
 
@@ -63,7 +63,7 @@ def test_folders_that_were_closed_are_opened(tree: Path) -> None:
 def test_nothing_but_files_and_folders(tree: Path, make: Callable[[Path], object]) -> None:
     make(tree / "pkg" / "odd")
     with pytest.raises(sealing.BadTree, match="'odd'"):
-        sealing.check(tree, MOST)
+        sealing.check(tree, MAX_BYTES)
 
 
 def test_a_link_in_the_place_of_the_folder_is_not_followed(tree: Path, tmp_path: Path) -> None:
@@ -71,9 +71,9 @@ def test_a_link_in_the_place_of_the_folder_is_not_followed(tree: Path, tmp_path:
     other.mkdir(mode=0o700)
     (tmp_path / "link").symlink_to(other)
     with pytest.raises(sealing.BadTree):
-        sealing.check(tmp_path / "link", MOST)
+        sealing.check(tmp_path / "link", MAX_BYTES)
     with pytest.raises(sealing.BadTree, match="no files"):
-        sealing.check(tmp_path / "none", MOST)
+        sealing.check(tmp_path / "none", MAX_BYTES)
     assert stat.S_IMODE(other.stat().st_mode) == 0o700
 
 
@@ -81,23 +81,23 @@ def test_too_much_is_not_taken(tree: Path, tmp_path: Path, monkeypatch: pytest.M
     (tree / "sparse").touch()
     os.truncate(tree / "sparse", 10**12)
     with pytest.raises(sealing.BadTree, match=r"1,000,000 bytes"):
-        sealing.check(tree, MOST)
+        sealing.check(tree, MAX_BYTES)
     (tree / "sparse").unlink()
     monkeypatch.setattr(sealing, "MAX_FILES", 3)
     with pytest.raises(sealing.BadTree, match="3 files"):
-        sealing.check(tree, MOST)
+        sealing.check(tree, MAX_BYTES)
     monkeypatch.undo()
     deep = tree
     for _ in range(sealing.MAX_DEPTH + 2):
         deep /= "d"
     deep.mkdir(parents=True)
     with pytest.raises(sealing.BadTree, match="too deep"):
-        sealing.check(tree, MOST)
+        sealing.check(tree, MAX_BYTES)
 
 
 def test_names_of_bytes_are_known_again(tree: Path) -> None:
     (tree / os.fsdecode(b"\xff\xfe")).write_text("x")
-    sealing.check(tree, MOST)
+    sealing.check(tree, MAX_BYTES)
     assert sealing.seal(tree) == sealing.read_tree(tree)
 
 

@@ -98,7 +98,7 @@ def test_a_cache_that_has_grown_is_replaced_by_an_empty_one(
     assert first is not None
     (first.path / "big").write_bytes(bytes(100_000))
     caches.leave(first)
-    monkeypatch.setattr(tool_caches, "MOST_BYTES", 50_000)
+    monkeypatch.setattr(tool_caches, "MAX_BYTES", 50_000)
     second = caches.take("A", None)
     assert second is not None and list(second.path.iterdir()) == []
     caches.leave(second)

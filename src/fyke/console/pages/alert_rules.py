@@ -27,8 +27,8 @@ from fyke.model.billing import MICROS
 AREA = "/alerts"
 RULES = "/alerts/rules"
 SMALL = 2**16
-MOST_TASKS = 200  # that are offered to choose from
-MOST_WORKERS = 20
+MAX_TASKS = 200  # that are offered to choose from
+MAX_WORKERS = 20
 _MEGABYTE = 10**6
 _KINDS = tuple(kind.value for kind in RuleKind)
 _FACTOR = {RuleKind.FEWER_ROWS.value: "share", RuleKind.SLOWER.value: "multiple"}
@@ -136,7 +136,7 @@ class AlertRulePages:
         rule: Rule | None = None,
         looked: RulePreview | None = None,
     ) -> Response:
-        _count, tasks = await self.tasks.list(view.caller, offset=0, limit=MOST_TASKS)
+        _count, tasks = await self.tasks.list(view.caller, offset=0, limit=MAX_TASKS)
         return view.page(
             "alerts/form.html",
             status=422 if faults else 200,
@@ -149,7 +149,7 @@ class AlertRulePages:
             reasons=reasons.choices(),
             hooks=[found.endpoint for found in await self.webhooks.list(view.caller)],
             tasks=[(each.task.id, each.task.title) for each in tasks],
-            workers=await self.overview.recent_workers(view.caller, MOST_WORKERS),
+            workers=await self.overview.recent_workers(view.caller, MAX_WORKERS),
             mails=self.alerts.mails,
         )
 

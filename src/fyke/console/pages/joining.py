@@ -15,7 +15,7 @@ from fyke.domain.accounts.links import OneTimeLinks, OpenLink
 from fyke.errors import InvalidRequest, LinkSpent, RateLimited
 from fyke.model.user import Purpose
 
-_MOST_TOKEN = 200
+_MAX_TOKEN = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class JoiningPages:
 
     def _show(self, purpose: Purpose) -> Callable[[View], Awaitable[Response]]:
         async def show(view: View) -> Response:
-            token = view.query.get("token", "")[:_MOST_TOKEN]
+            token = view.query.get("token", "")[:_MAX_TOKEN]
             try:
                 behind = await self.links.look(purpose, token)
             except LinkSpent as error:
@@ -48,7 +48,7 @@ class JoiningPages:
 
     def _use(self, purpose: Purpose) -> Callable[[View], Awaitable[Response]]:
         async def use(view: View) -> Response:
-            token = view.form.get("token")[:_MOST_TOKEN]
+            token = view.form.get("token")[:_MAX_TOKEN]
             agent = view.request.headers.get("user-agent", "")
             try:
                 behind = await self.links.look(purpose, token)

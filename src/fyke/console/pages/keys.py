@@ -19,7 +19,7 @@ from fyke.errors import Conflict, Forbidden, InvalidRequest, NotFound
 from fyke.model.account import ApiKey, Scope
 
 AREA = "/settings/keys"
-MOST_ENDED = 50
+MAX_ENDED = 50
 _FIELDS = {
     "name": "name",
     "expires_at": "expires",
@@ -50,7 +50,7 @@ class KeyPages:
             "settings/keys.html",
             area=AREA,
             living=living,
-            ended=[key for key in reversed(keys) if key not in living][:MOST_ENDED],
+            ended=[key for key in reversed(keys) if key not in living][:MAX_ENDED],
             names={item.user.id: item.user.name for item in users},
             may_revoke=lambda key: _may_revoke(view, key),
         )

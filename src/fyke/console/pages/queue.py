@@ -21,7 +21,7 @@ from fyke.domain.queue.board import PAGE, QueueBoard, QueueBoardView
 from fyke.domain.queue.service import ItemResult, RunQueue
 from fyke.domain.queue.stream import QueueStream
 from fyke.domain.runs.search import place_of
-from fyke.model.queue import MOST_AT_ONCE
+from fyke.model.queue import MAX_ITEMS_PER_REQUEST
 
 AREA = "/queue"
 _PLACE = re.compile(r"\d{1,12}(-\d{1,12}){0,200}")
@@ -115,7 +115,7 @@ class QueuePages:
     async def _act(
         self, view: View, act: Callable[[list[str]], Awaitable[list[ItemResult]]], done: str
     ) -> Response:
-        refs = list(dict.fromkeys(view.form.all("item")))[:MOST_AT_ONCE]
+        refs = list(dict.fromkeys(view.form.all("item")))[:MAX_ITEMS_PER_REQUEST]
         if not refs:
             return view.go(AREA, _("No items selected."), "warn")
         results = await act(refs)

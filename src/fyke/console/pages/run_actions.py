@@ -13,7 +13,7 @@ from fyke.console.view import View
 from fyke.domain.callbacks.service import Callbacks
 from fyke.domain.runs.rerun import rerun_input
 from fyke.domain.runs.service import Runs
-from fyke.domain.runs.sharing import MOST_DAYS, Shares
+from fyke.domain.runs.sharing import MAX_DAYS, Shares
 from fyke.domain.tasks.service import Tasks
 from fyke.errors import InvalidRequest
 from fyke.model.run import Origin
@@ -96,6 +96,6 @@ class RunActionPages:
             shares=[(share, f"{view.visit.origin}/shared/{token}") for share, token in found],
             faults=faults,
             typed=typed,
-            most_days=MOST_DAYS,
+            most_days=MAX_DAYS,
             days=SHARE_DAYS,
         )

@@ -25,7 +25,7 @@ from fyke.domain.runs.lists import RunListPage, RunLists
 from fyke.domain.runs.search import place_of
 from fyke.errors import InvalidRequest
 from fyke.model.run import Origin
-from fyke.model.run_list import MOST_MATCHED, BulkAction, RunSearch
+from fyke.model.run_list import MAX_MATCHED, BulkAction, RunSearch
 
 AREA = "/runs"
 VIEW = "runs"  # what the saved filters of this page are called among the preferences
@@ -78,7 +78,7 @@ class RunListPages:
             open_ids=[] if page is None else _open_ids(page),
             top=_top(page, address),
             newer_prefix=NEWER,
-            most_matched=MOST_MATCHED,
+            most_matched=MAX_MATCHED,
         )
         if view.wants_part:
             response.headers["hx-push-url"] = address.path(address.cursor)
@@ -185,7 +185,7 @@ class RunListPages:
             page=page,
             run_ids=run_ids,
             matching=matching,
-            most_matched=MOST_MATCHED,
+            most_matched=MAX_MATCHED,
         )
 
 

@@ -42,7 +42,7 @@ from fyke.errors import RateLimited, RunNotFound
 from fyke.model.log import LogEntry, LogExcerpt
 from fyke.model.run import RunState
 
-MOST_BEHIND = 2_000  # lines; what is further behind is left out, with a mark
+MAX_LINES_BEHIND = 2_000  # lines; what is further behind is left out, with a mark
 FIGURES_SECONDS = 1.0
 USE_SECONDS = 5.0
 QUIET_SECONDS = 15.0
@@ -161,7 +161,7 @@ class _Stream:
 
     async def _behind(self, place: StreamCursor) -> bool:
         count = await self._around.reading.count_of(self._run_id)
-        return count - place.log > MOST_BEHIND
+        return count - place.log > MAX_LINES_BEHIND
 
     async def _skipped(self, place: StreamCursor) -> tuple[StreamCursor, str]:
         """A reader that is too far behind resumes near the end; a mark names the skipped lines."""

@@ -14,7 +14,7 @@ from fyke.console.page import ConsolePage
 from fyke.console.pages.run_frame import AREA, RunFrame, RunFrames
 from fyke.console.view import View
 from fyke.domain.logs import ansi
-from fyke.domain.logs.reading import MOST_TEXT, LogPage, LogPosition, LogReading
+from fyke.domain.logs.reading import MAX_TEXT, LogPage, LogPosition, LogReading
 from fyke.domain.logs.service import RunLogs
 from fyke.errors import NotFound
 from fyke.model.log import LogFilter, LogType
@@ -69,7 +69,7 @@ def read(query: QueryParams) -> LogAddress:
     level = _number(query, "level") or LogType.DEBUG
     return LogAddress(
         level=min(max(level, LogType.DEBUG), LogType.ERROR),
-        search=query.get("search", "")[:MOST_TEXT],
+        search=query.get("search", "")[:MAX_TEXT],
         after=_number(query, "after"),
         before=_number(query, "before"),
         line=_number(query, "line") or 0,

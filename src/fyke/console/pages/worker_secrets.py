@@ -15,7 +15,7 @@ from fyke.console.problems import faults_of
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
 from fyke.domain.secrets.service import WorkerSecrets
-from fyke.domain.workers.secret_rules import MOST_SECRETS
+from fyke.domain.workers.secret_rules import MAX_SECRETS
 from fyke.errors import InvalidRequest, NotFound, Refused
 
 AREA = "/store"
@@ -77,5 +77,5 @@ class WorkerSecretPages:
             kept=await self.secrets.look(view.caller, frame.worker.id),
             name=name,
             faults=faults,
-            most=MOST_SECRETS,
+            most=MAX_SECRETS,
         )

@@ -12,7 +12,7 @@ from fyke.errors import InvalidRequest
 from fyke.model.account import Caller
 from fyke.model.audit import AuditAction, AuditEntry
 
-MOST_ENTRIES = 200
+MAX_ENTRIES = 200
 KEEP_DAYS = 365  # where the installation does not say
 
 
@@ -54,8 +54,8 @@ class AuditLog:
         of one ``action`` only. Raises ``Forbidden``, ``InvalidRequest``.
         """
         require_owner(caller, "Reading the audit log")
-        if not 1 <= limit <= MOST_ENTRIES:
-            raise InvalidRequest(f"must be 1 to {MOST_ENTRIES}", field="limit")
+        if not 1 <= limit <= MAX_ENTRIES:
+            raise InvalidRequest(f"must be 1 to {MAX_ENTRIES}", field="limit")
         if before < 0:
             raise InvalidRequest("must be the number of an entry, or 0", field="before")
         if action and action not in set(AuditAction):

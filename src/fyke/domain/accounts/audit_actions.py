@@ -5,7 +5,7 @@ from __future__ import annotations
 from fyke.model.account import Caller, User
 from fyke.model.audit import AuditAction, NewAudit
 
-MOST_ADDRESS = 64  # characters
+MAX_ADDRESS_CHARS = 64  # characters
 
 
 def action_of(
@@ -35,7 +35,7 @@ def action_by(
         user_name=user.name,
         key_id="",
         session_id=session_id,
-        address=address[:MOST_ADDRESS],
+        address=address[:MAX_ADDRESS_CHARS],
         action=action,
         target=user.name,
         detail=detail,
@@ -52,7 +52,7 @@ def failed_sign_in(account_id: str, address: str, user: User | None) -> NewAudit
         user_name="",
         key_id="",
         session_id="",
-        address=address[:MOST_ADDRESS],
+        address=address[:MAX_ADDRESS_CHARS],
         action=AuditAction.SIGN_IN_FAILED,
         target=user.name if user else "",
         detail="" if user else "no user has this name",

@@ -19,16 +19,16 @@ from fyke.errors import InvalidRequest, RateLimited
 
 T = TypeVar("T")
 
-SHORTEST = 10
-LONGEST = 1024
+MIN_LENGTH = 10
+MAX_LENGTH = 1024
 AT_ONCE = 2
-MOST_WAITING = 64
+MAX_WAITING = 64
 _DIFFERENT = 4  # characters, at the least
 _BESIDES_NAME = 6  # characters, when the name is left out
 
 
 class Passwords:
-    """Hashes and verifies, ``AT_ONCE`` at a time; beyond ``MOST_WAITING`` requests are refused."""
+    """Hashes and verifies, ``AT_ONCE`` at a time; beyond ``MAX_WAITING`` requests are refused."""
 
     def __init__(self, hasher: PasswordHasher | None = None) -> None:
         self._hasher = hasher or PasswordHasher()
@@ -44,8 +44,8 @@ class Passwords:
         """Whether the password matches the hash ``kept``. Without a hash the answer is no after
         the same time, so that the time does not reveal which users exist.
         """
-        matches = await self._turn(self._verify, kept, _bytes(password[: LONGEST + 1]))
-        return matches and bool(kept) and len(password) <= LONGEST
+        matches = await self._turn(self._verify, kept, _bytes(password[: MAX_LENGTH + 1]))
+        return matches and bool(kept) and len(password) <= MAX_LENGTH
 
     def is_dated(self, kept: str) -> bool:
         """Whether a hash was made with other parameters than the present ones."""
@@ -60,7 +60,7 @@ class Passwords:
             return False
 
     async def _turn(self, work: Callable[..., T], *args: object) -> T:
-        if self._waiting >= MOST_WAITING:
+        if self._waiting >= MAX_WAITING:
             raise RateLimited(5, "Too many people are signing in; try again in 5 seconds")
         self._waiting += 1
         try:
@@ -74,12 +74,12 @@ def check_new(password: str, user_name: str, field: str = "password") -> None:
     """Raise ``InvalidRequest`` for a password that is easy to guess; all characters are allowed.
     The message starts with ``field``.
     """
-    if len(password) < SHORTEST:
+    if len(password) < MIN_LENGTH:
         raise InvalidRequest(
-            f"{len(password)} characters are too few; use at least {SHORTEST}", field=field
+            f"{len(password)} characters are too few; use at least {MIN_LENGTH}", field=field
         )
-    if len(password) > LONGEST:
-        raise InvalidRequest(f"at most {LONGEST} characters are possible", field=field)
+    if len(password) > MAX_LENGTH:
+        raise InvalidRequest(f"at most {MAX_LENGTH} characters are possible", field=field)
     plain = _normal(password).casefold()
     if len(set(plain)) < _DIFFERENT:
         raise InvalidRequest(

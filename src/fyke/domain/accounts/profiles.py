@@ -22,9 +22,9 @@ from fyke.model.user import Preferences
 LANGUAGES = ("en", "zh-Hans")
 THEMES = ("system", "light", "dark")
 SNIPPETS = ("curl", "python", "node", "java", "php", "go")
-MOST_VIEWS = 50
-_MOST_VIEW_NAME = 64
-_MOST_VIEW = 2000
+MAX_VIEWS = 50
+_MAX_VIEW_NAME = 64
+_MAX_VIEW = 2000
 
 Work = Callable[[Transaction], Preferences]
 
@@ -84,21 +84,21 @@ class Profiles:
         """Save ``query`` as the initial filter of the page ``page``; an empty one removes it.
         Raises ``InvalidRequest`` when name, query or number of views are too large.
         """
-        if not page or len(page) > _MOST_VIEW_NAME or not page.isprintable():
+        if not page or len(page) > _MAX_VIEW_NAME or not page.isprintable():
             raise InvalidRequest(
-                f"a name has 1 to {_MOST_VIEW_NAME} printable characters", field="view"
+                f"a name has 1 to {_MAX_VIEW_NAME} printable characters", field="view"
             )
-        if len(query) > _MOST_VIEW:
-            raise InvalidRequest(f"a query has at most {_MOST_VIEW} characters", field="view")
+        if len(query) > _MAX_VIEW:
+            raise InvalidRequest(f"a query has at most {_MAX_VIEW} characters", field="view")
 
         def work(tx: Transaction) -> Preferences:
             before = tx.preferences.get(caller.user_id)
             views = {name: kept for name, kept in before.views.items() if name != page}
             if query:
                 views[page] = query
-            if len(views) > MOST_VIEWS:
+            if len(views) > MAX_VIEWS:
                 raise InvalidRequest(
-                    f"at most {MOST_VIEWS} can be saved; reset another one", field="view"
+                    f"at most {MAX_VIEWS} can be saved; reset another one", field="view"
                 )
             chosen = replace(before, views=views)
             _put(tx, caller, chosen)

@@ -47,7 +47,7 @@ CACHE_SECONDS = 1.0
 _CACHE_ENTRIES = 4096
 _TOUCH_EVERY_MS = 60_000
 _MB = 1_000_000
-_MOST = 10**18  # in millionths of a dollar, and in bytes: far above use, far below 64 bits
+_MAX_AMOUNT = 10**18  # in millionths of a dollar, and in bytes: far above use, far below 64 bits
 
 _ACCOUNT_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,38}")
 
@@ -196,7 +196,10 @@ class Accounts:
 
         def work(tx: Transaction) -> Account:
             account = _named(tx, name)
-            if account.balance_micros + micros > _MOST or account.traffic_bytes + traffic > _MOST:
+            if (
+                account.balance_micros + micros > _MAX_AMOUNT
+                or account.traffic_bytes + traffic > _MAX_AMOUNT
+            ):
                 raise InvalidRequest("usd, traffic_mb: this is more than an account can have")
             tx.ledger.append(
                 LedgerEntry(
@@ -460,9 +463,9 @@ def _key_name(name: str) -> str:
 
 
 def _units(amount: Decimal, per: int, field: str, least: str) -> int:
-    if not amount.is_finite() or amount < 0 or amount > _MOST // per:
+    if not amount.is_finite() or amount < 0 or amount > _MAX_AMOUNT // per:
         raise InvalidRequest(
-            f"must be 0 or a positive number of at most {_MOST // per}", field=field
+            f"must be 0 or a positive number of at most {_MAX_AMOUNT // per}", field=field
         )
     units = amount * per
     if units != units.to_integral_value():

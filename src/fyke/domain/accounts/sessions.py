@@ -2,7 +2,7 @@
 
 A session is found by the digest of its token. As with keys, a positive answer is remembered for at
 most a second, which is also the longest that an ended session can still be of use in another
-process. A session ends ``IDLE_MS`` after its last use, and ``LONGEST_MS`` after sign-in at the
+process. A session ends ``IDLE_MS`` after its last use, and ``MAX_LIFETIME_MS`` after sign-in at the
 latest.
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.accounts.audit import record
-from fyke.domain.accounts.audit_actions import MOST_ADDRESS, action_by, failed_sign_in
+from fyke.domain.accounts.audit_actions import MAX_ADDRESS_CHARS, action_by, failed_sign_in
 from fyke.domain.accounts.passwords import Passwords
 from fyke.domain.accounts.throttle import (
     OF_NAME_FROM_STRANGERS,
@@ -33,13 +33,13 @@ from fyke.model.user import Preferences, Session
 
 DAY_MS = 86_400_000
 IDLE_MS = 7 * DAY_MS
-LONGEST_MS = 30 * DAY_MS
-MOST_SESSIONS = 100  # of one user, ended ones among them; beyond, the longest unused go
+MAX_LIFETIME_MS = 30 * DAY_MS
+MAX_SESSIONS = 100  # of one user, ended ones among them; beyond, the longest unused go
 CACHE_SECONDS = 1.0
 _CACHE_ENTRIES = 4096
 _TOUCH_EVERY_MS = 60_000
-_MOST_NAME = 64
-_MOST_AGENT = 300
+_MAX_NAME = 64
+_MAX_AGENT = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class Sessions:
         Raises ``SignInFailed`` for a wrong name or password alike, ``UserDisabled`` only with the
         right password, ``RateLimited`` after too many tries.
         """
-        wanted = name.strip().lower()[: _MOST_NAME + 1]
+        wanted = name.strip().lower()[: _MAX_NAME + 1]
         tried = await self._admit(wanted, network_of(address))
         user = await self._storage.read(lambda tx: tx.accounts.user_by_name(wanted))
         matches = await self._passwords.verify(user.password_hash if user else "", password)
@@ -239,13 +239,13 @@ def add_session(tx: Transaction, user: User, agent: str, address: str) -> NewSes
         digest=token_digest(token),
         created_at=tx.now,
         seen_at=tx.now,
-        expires_at=tx.now + LONGEST_MS,
+        expires_at=tx.now + MAX_LIFETIME_MS,
         ended_at=0,
-        agent=agent[:_MOST_AGENT],
-        address=address[:MOST_ADDRESS],
+        agent=agent[:_MAX_AGENT],
+        address=address[:MAX_ADDRESS_CHARS],
     )
     tx.sessions.add(session)
-    tx.sessions.keep_newest(user.id, MOST_SESSIONS)
+    tx.sessions.keep_newest(user.id, MAX_SESSIONS)
     return NewSession(session.id, user, session.expires_at, token)
 
 

@@ -15,7 +15,7 @@ from fyke.model.account import Account, Caller
 from fyke.model.audit import AuditAction
 from fyke.model.billing import MICROS, Prices
 
-_MOST = 10**18  # micros: far above use, far below 64 bits
+_MAX_MICROS = 10**18  # micros: far above use, far below 64 bits
 _SETTING = "Changing the caps of an account"
 
 
@@ -99,7 +99,7 @@ def _micros(field: str, amount: Decimal | None) -> int | None:
     if amount is None:
         return None
     micros = amount * MICROS if amount.is_finite() else Decimal(-1)
-    if micros < 0 or micros > _MOST or micros != int(micros):
+    if micros < 0 or micros > _MAX_MICROS or micros != int(micros):
         raise InvalidRequest(
             "must be 0 (no cap) or a number of US dollars, not finer than a millionth", field=field
         )

@@ -24,7 +24,7 @@ from fyke.model.account import Caller, Role, User
 from fyke.model.audit import AuditAction
 from fyke.model.user import Purpose
 
-MOST_USERS = 1000
+MAX_USERS = 1000
 _NAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,63}")
 
 
@@ -76,8 +76,8 @@ class Users:
 
         def work(tx: Transaction) -> tuple[User, NewLink]:
             target = _account_id(tx, caller, account)
-            if len(tx.accounts.users(target)) >= MOST_USERS:
-                raise Refused(f"An account has at most {MOST_USERS} users; remove some first")
+            if len(tx.accounts.users(target)) >= MAX_USERS:
+                raise Refused(f"An account has at most {MAX_USERS} users; remove some first")
             if tx.accounts.user_by_name(wanted) is not None:
                 raise Conflict(f'"{wanted}" is a user already; choose another name', field="name")
             user = User(new_ulid(), target, wanted, chosen, False, "", tx.now)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from fyke.model.alert import FEWEST_USUAL, FieldFacts, PastRuns, Rule, RuleKind, Spent
+from fyke.model.alert import MIN_PREVIOUS_RUNS, FieldFacts, PastRuns, Rule, RuleKind, Spent
 from fyke.model.run import Run, RunState
 from fyke.reasons import Reason, ReasonCode, sentence
 
@@ -67,7 +67,7 @@ def _failed(rule: Rule, run: Run) -> RuleMatch | None:
 
 
 def _fewer(rule: Rule, run: Run, usual: Sequence[PastRuns]) -> Reason | None:
-    if len(usual) < FEWEST_USUAL:
+    if len(usual) < MIN_PREVIOUS_RUNS:
         return None
     middle = median(past.results for past in usual)
     if run.results >= middle * rule.factor:
@@ -82,7 +82,7 @@ def _fewer(rule: Rule, run: Run, usual: Sequence[PastRuns]) -> Reason | None:
 
 
 def _slower(rule: Rule, run: Run, usual: Sequence[PastRuns]) -> Reason | None:
-    if len(usual) < FEWEST_USUAL:
+    if len(usual) < MIN_PREVIOUS_RUNS:
         return None
     middle = median(past.duration_ms for past in usual)
     took = max(0, run.finished_at - run.started_at)

@@ -14,8 +14,8 @@ from fyke.contracts.results import Results
 from fyke.model.alert import FieldFacts
 from fyke.model.results import Row
 
-MOST_ROWS = 10_000  # of one run
-MOST_BYTES = 64 * 2**20
+MAX_ROWS = 10_000  # of one run
+MAX_BYTES = 64 * 2**20
 PARTS = 20
 FIRST_CHUNK = 16  # a row may have 8 MB; the chunks after it follow the size of the rows
 CHUNK_BYTES = 2**20
@@ -59,12 +59,12 @@ async def count_fields(
     run_id: str,
     hidden: frozenset[str],
     fields: Collection[str],
-    most: int = MOST_ROWS,
+    most: int = MAX_ROWS,
 ) -> dict[str, FieldFacts]:
     """Count each field in at most ``most`` visible rows of the run."""
     total = (await results.totals(run_id, hidden)).rows
     parts = 1 if total <= most else PARTS
-    count, left = FieldCount(fields), MOST_BYTES
+    count, left = FieldCount(fields), MAX_BYTES
     for part in range(parts):
         left = await _part(
             results, run_id, hidden, count,

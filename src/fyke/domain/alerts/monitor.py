@@ -26,7 +26,7 @@ from fyke.model.run import Run, RunState
 
 log = structlog.get_logger()
 
-MOST_TRIES = 5  # of a run that cannot be evaluated, before it is dropped
+MAX_TRIES = 5  # of a run that cannot be evaluated, before it is dropped
 AGAIN_MS = 30_000
 FORGET_BATCH = 1000
 
@@ -97,7 +97,7 @@ class AlertMonitor:
 
     async def _postpone(self, check: AlertCheck) -> None:
         def work(tx: Transaction) -> None:
-            if check.tries + 1 >= MOST_TRIES:
+            if check.tries + 1 >= MAX_TRIES:
                 tx.alerts.drop_check(check.seq)
             else:
                 tx.alerts.postpone_check(check.seq, check.tries + 1, tx.now + AGAIN_MS)

@@ -12,14 +12,14 @@ from fyke.domain.access import own_task
 from fyke.domain.workers.lookup import find_worker
 from fyke.errors import InvalidRequest, Problem, TaskNotFound, WorkerNotFound
 from fyke.model.account import Caller
-from fyke.model.alert import MAX_FIELD, MAX_NAME, MOST_TARGETS, Rule, RuleKind
+from fyke.model.alert import MAX_FIELD, MAX_NAME, MAX_TARGETS, Rule, RuleKind
 from fyke.model.billing import MICROS
 from fyke.reasons.codes import ENDS
 
 MAX_EMAIL = 254
 MAX_FACTOR = 1000
-MOST_USD = Decimal(10**9)
-MOST_MB = Decimal(10**12)
+MAX_USD = Decimal(10**9)
+MAX_MB = Decimal(10**12)
 _MEGABYTE = 10**6
 # what every mail server accepts; it also keeps line breaks out of the headers
 _EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
@@ -169,10 +169,10 @@ def _missing(rule: Rule, wanted: RuleFields, faults: list[Problem]) -> Rule:
 
 def _budget(rule: Rule, wanted: RuleFields, faults: list[Problem]) -> Rule:
     usd, megabytes = wanted.budget_usd, wanted.budget_traffic_mb
-    if not 0 <= usd <= MOST_USD:
-        faults.append(Problem(f"it must be 0 to {MOST_USD}", "budget_usd"))
-    if not 0 <= megabytes <= MOST_MB:
-        faults.append(Problem(f"it must be 0 to {MOST_MB}", "budget_traffic_mb"))
+    if not 0 <= usd <= MAX_USD:
+        faults.append(Problem(f"it must be 0 to {MAX_USD}", "budget_usd"))
+    if not 0 <= megabytes <= MAX_MB:
+        faults.append(Problem(f"it must be 0 to {MAX_MB}", "budget_traffic_mb"))
     if not usd and not megabytes:
         faults.append(
             Problem("give an amount above 0 here, in budget_traffic_mb, or in both", "budget_usd")
@@ -190,8 +190,8 @@ _MEMBERS: dict[RuleKind, Callable[[Rule, RuleFields, list[Problem]], Rule]] = {
 
 
 def _endpoint_faults(tx: Transaction, caller: Caller, wanted: RuleFields) -> Iterator[Problem]:
-    if len(wanted.endpoints) > MOST_TARGETS:
-        yield Problem(f"at most {MOST_TARGETS}", "endpoints")
+    if len(wanted.endpoints) > MAX_TARGETS:
+        yield Problem(f"at most {MAX_TARGETS}", "endpoints")
         return
     mine = {endpoint.id for endpoint in tx.webhooks.of_account(caller.account_id)}
     strange = [name for name in wanted.endpoints if name not in mine]
@@ -204,8 +204,8 @@ def _email_faults(wanted: RuleFields, *, mails: bool) -> Iterator[Problem]:
         yield Problem(
             "this installation has no mail server; its operator can set FYKE_SMTP_URL", "emails"
         )
-    elif len(wanted.emails) > MOST_TARGETS:
-        yield Problem(f"at most {MOST_TARGETS}", "emails")
+    elif len(wanted.emails) > MAX_TARGETS:
+        yield Problem(f"at most {MAX_TARGETS}", "emails")
     else:
         for address in wanted.emails:
             text = address.strip()

@@ -15,10 +15,10 @@ from fyke.domain.alerts.rules import RuleFields, checked
 from fyke.errors import InvalidRequest, NotFound, Refused
 from fyke.kit.ids import new_ulid
 from fyke.model.account import Caller
-from fyke.model.alert import MOST_RULES, UNREAD_MOST, Alert, AlertFilter, Rule, RuleKind
+from fyke.model.alert import MAX_RULES, MAX_UNREAD_COUNT, Alert, AlertFilter, Rule, RuleKind
 from fyke.model.audit import AuditAction
 
-MOST_MARKED = 1000  # alerts that are marked as read by one request
+MAX_MARKED = 1000  # alerts that are marked as read by one request
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +51,18 @@ class Alerts:
         )
 
     async def unread(self, caller: Caller) -> int:
-        """How many are unread; ``UNREAD_MOST`` stands for that many or more."""
-        return await self._storage.read(lambda tx: tx.alerts.unread(caller.account_id, UNREAD_MOST))
+        """How many are unread; ``MAX_UNREAD_COUNT`` stands for that many or more."""
+        return await self._storage.read(
+            lambda tx: tx.alerts.unread(caller.account_id, MAX_UNREAD_COUNT)
+        )
 
     async def mark_read(self, caller: Caller, alert_ids: Collection[str] | None) -> int:
         """Mark some as read, or all with None; return how many were unread. Raises ``Forbidden``,
         and ``InvalidRequest`` for too many at once. Names that are not the caller's are left out.
         """
         require_editor(caller, "Marking alerts as read")
-        if alert_ids is not None and len(alert_ids) > MOST_MARKED:
-            raise InvalidRequest(f"at most {MOST_MARKED} at once", field="ids")
+        if alert_ids is not None and len(alert_ids) > MAX_MARKED:
+            raise InvalidRequest(f"at most {MAX_MARKED} at once", field="ids")
         return await self._storage.write(
             lambda tx: tx.alerts.mark_read(caller.account_id, alert_ids, tx.now)
         )
@@ -85,9 +87,9 @@ class Alerts:
         rule_id = new_ulid()
 
         def work(tx: Transaction) -> RuleView:
-            if len(tx.alerts.rules(caller.account_id)) >= MOST_RULES:
+            if len(tx.alerts.rules(caller.account_id)) >= MAX_RULES:
                 raise Refused(
-                    f"An account has at most {MOST_RULES} alert rules; remove one that is not used"
+                    f"An account has at most {MAX_RULES} alert rules; remove one that is not used"
                 )
             blank = _blank(rule_id, caller, tx.now)
             rule = checked(tx, caller, wanted, blank, mails=self.mails)

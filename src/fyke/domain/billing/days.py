@@ -15,7 +15,7 @@ from fyke.errors import InvalidRequest
 from fyke.model.billing import UsageKey, UsageSums
 from fyke.model.run import Run, RunState
 
-MOST_DAYS = 366  # of one question
+MAX_DAYS = 366  # of one question
 _YEARS = 1990, 2200
 
 
@@ -92,7 +92,7 @@ def day_named(text: str, field: str) -> date:
 
 
 def checked_range(first: date, last: date) -> None:
-    """Raise ``InvalidRequest`` unless ``last`` comes at most ``MOST_DAYS`` days from ``first``;
+    """Raise ``InvalidRequest`` unless ``last`` comes at most ``MAX_DAYS`` days from ``first``;
     the message names the longest range from the same beginning.
     """
     if last < first:
@@ -100,14 +100,14 @@ def checked_range(first: date, last: date) -> None:
     longest = longest_from(first)
     if last > longest:
         raise InvalidRequest(
-            f"a range has at most {MOST_DAYS} days; from {first} it reaches to {longest}",
+            f"a range has at most {MAX_DAYS} days; from {first} it reaches to {longest}",
             field="until",
         )
 
 
 def longest_from(first: date) -> date:
     """The last day of the longest range that begins on ``first``."""
-    return first + timedelta(days=MOST_DAYS - 1)
+    return first + timedelta(days=MAX_DAYS - 1)
 
 
 def days_between(first: date, last: date) -> list[date]:

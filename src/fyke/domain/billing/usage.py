@@ -21,8 +21,8 @@ from fyke.kit.sheets import csv_lines, exact_usd, guarded, iso_time
 from fyke.model.account import Account, Caller
 from fyke.model.billing import EntryKind, LedgerEntry, LedgerFilter, UsageDimension, UsageSums
 
-MOST_PARTS = 100  # workers, tasks or keys that are listed one by one
-MOST_ENTRIES = 200  # of one page of the ledger
+MAX_PARTS = 100  # workers, tasks or keys that are listed one by one
+MAX_ENTRIES = 200  # of one page of the ledger
 CHUNK = 1000  # entries at a time where all of them are wanted
 LEDGER_COLUMNS = ("id", "at", "kind", "usd", "traffic_bytes", "run", "note")
 
@@ -116,7 +116,7 @@ class UsageReports:
         return UsageView(account, period, step, total, _bars(period, step, days))
 
     async def split(
-        self, caller: Caller, period: Period, part: UsageDimension, most: int = MOST_PARTS
+        self, caller: Caller, period: Period, part: UsageDimension, most: int = MAX_PARTS
     ) -> UsageSplit:
         """The same sums, by worker, task or key."""
         first, last = number_of(period.first), number_of(period.last)
@@ -148,7 +148,7 @@ class UsageReports:
         self, caller: Caller, filter: LedgerFilter, *, cursor: str = "", size: int = 50
     ) -> LedgerPage:
         """One page of the ledger. Raises ``InvalidRequest`` for an invalid cursor."""
-        size = max(1, min(size, MOST_ENTRIES))
+        size = max(1, min(size, MAX_ENTRIES))
         found = await self._storage.read(
             lambda tx: tx.ledger.page(caller.account_id, filter, cursor.strip(), size + 1)
         )

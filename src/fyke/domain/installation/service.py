@@ -18,7 +18,7 @@ from fyke.kit.clock import Clock
 from fyke.model.account import Caller, Plan
 from fyke.model.health import HealthCheck, Level
 from fyke.model.installation import (
-    MOST_COUNTED,
+    MAX_COUNTED,
     Component,
     EgressReport,
     PlanLine,
@@ -35,7 +35,7 @@ CARD_SECONDS = 3.0  # then a card says that it got no answer
 STORAGE_SECONDS = 60.0  # how long a look at the disk counts
 COMPONENTS_SECONDS = 600.0
 LATE_MS = 5 * 60 * 1000  # a timer that failed and has not recovered for so long is bad
-MOST_DAYS = 36_500
+MAX_DAYS = 36_500
 DAY_MS = 24 * 3600 * 1000
 
 T = TypeVar("T")
@@ -110,14 +110,14 @@ class Installation:
         require_operator(caller, "Reading retention")
         setting = self._probe.keep_days()
         wanted = setting if days is None else days
-        if not 0 <= wanted <= MOST_DAYS:
-            raise InvalidRequest(f"it must be 0 to {MOST_DAYS}; 0 keeps everything", field="days")
+        if not 0 <= wanted <= MAX_DAYS:
+            raise InvalidRequest(f"it must be 0 to {MAX_DAYS}; 0 keeps everything", field="days")
 
         def work(tx: Transaction) -> Retention:
             if not wanted:
                 return Retention(setting, 0, 0, 0, 0)
             before = tx.now - wanted * DAY_MS
-            return Retention(setting, wanted, *tx.installation.removable(before, MOST_COUNTED))
+            return Retention(setting, wanted, *tx.installation.removable(before, MAX_COUNTED))
 
         return await self._storage.read(work)
 

@@ -17,8 +17,8 @@ from fyke.errors import InvalidFields, NotFound
 from fyke.model.account import Caller
 from fyke.model.log import LogEntry, LogExcerpt, LogFilter
 
-MOST_LINES = 1_000
-MOST_TEXT = 1_000  # characters that may be searched for
+MAX_LINES = 1_000
+MAX_TEXT = 1_000  # characters that may be searched for
 CUT = 2_000  # characters of a line that a page shows
 SECONDS = 0.25
 _STEP = 20_000  # entries that one statement looks at when only some are wanted
@@ -61,7 +61,7 @@ class LogReading:
         place: LogPosition = LogPosition(),
         wanted: LogFilter = LogFilter(),  # noqa: B008 - frozen
         *,
-        limit: int = MOST_LINES,
+        limit: int = MAX_LINES,
         cut: int = CUT,
     ) -> LogPage:
         """Raises ``RunNotFound``, also for another account's run, and ``InvalidFields``."""
@@ -74,13 +74,13 @@ class LogReading:
         place: LogPosition,
         wanted: LogFilter,
         *,
-        limit: int = MOST_LINES,
+        limit: int = MAX_LINES,
         cut: int = CUT,
     ) -> LogPage:
         """As ``page``, for requests that are already authorised."""
-        if len(wanted.text) > MOST_TEXT:
-            raise InvalidFields(f"must have at most {MOST_TEXT} characters", field="search")
-        limit = min(max(limit, 1), MOST_LINES)
+        if len(wanted.text) > MAX_TEXT:
+            raise InvalidFields(f"must have at most {MAX_TEXT} characters", field="search")
+        limit = min(max(limit, 1), MAX_LINES)
         count = await self._results.log_count(run_id)
         look = _LogScan(self._results, run_id, wanted, limit, cut)
         if place.after is not None:

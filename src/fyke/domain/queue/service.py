@@ -47,7 +47,7 @@ from fyke.reasons import Reason, ReasonCode, sentence
 
 NOT_WAITING = Reason(ReasonCode.ITEM_NOT_WAITING)
 UNKNOWN = Reason(ReasonCode.ITEM_UNKNOWN)
-MOST_WAITING = 10_000  # of one account
+MAX_WAITING = 10_000  # of one account
 LAST_NUMBER = 2**63 - 1
 
 _NUMBER = re.compile(r"[1-9][0-9]{0,18}")
@@ -140,8 +140,8 @@ class RunQueue:
             return _still_there(tx, earlier)
         refuse_deleted(tx, item.worker_id)
         waiting, _ = tx.queue.page(caller.account_id, True, offset=0, limit=1)
-        if waiting >= MOST_WAITING:
-            raise Refused(Reason.of(ReasonCode.QUEUE_FULL, most=MOST_WAITING))
+        if waiting >= MAX_WAITING:
+            raise Refused(Reason.of(ReasonCode.QUEUE_FULL, most=MAX_WAITING))
         reason = self._too_poor(tx, run)
         text = sentence(reason) if reason else ""
         dated = replace(item, reason=reason, reason_text=text, created_at=tx.now)

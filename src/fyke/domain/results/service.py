@@ -30,7 +30,7 @@ from fyke.model.run import Run
 
 SAMPLE_ROWS = 100  # looked at when columns must be derived from rows
 _FIRST_CHUNK = 64
-_MOST_ROWS = 1024
+_MAX_ROWS = 1024
 _CHUNK_BYTES = 2**20
 
 
@@ -309,4 +309,4 @@ def _next_limit(rows: list[Row], limit: int) -> int:
     """Follow the size of the rows: shrink at once, grow by doubling, so that a run whose rows
     become large never fills the memory."""
     average = max(1, sum(len(row.data) for row in rows) // len(rows))
-    return max(1, min(_CHUNK_BYTES // average, limit * 2, _MOST_ROWS))
+    return max(1, min(_CHUNK_BYTES // average, limit * 2, _MAX_ROWS))

@@ -12,9 +12,9 @@ from fyke.domain.workers.bundles import Bundles
 from fyke.errors import VersionUnavailable
 from fyke.model.account import Caller
 
-MOST_FILES = 30
-MOST_TEXT = 64 * 1024  # bytes of one file
-MOST_IN_ALL = 512 * 1024
+MAX_FILES = 30
+MAX_TEXT = 64 * 1024  # bytes of one file
+MAX_TOTAL_BYTES = 512 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +43,17 @@ class SubmissionFiles:
 
 def _shown(archive: Archive) -> tuple[list[ShownFile], int]:
     files = sorted(archive.files, key=lambda file: (file.path not in ENTRY_FILES, file.path))
-    left, found = MOST_IN_ALL, []
-    for file in files[:MOST_FILES]:
-        text = _text(file) if file.size <= min(MOST_TEXT, left) else None
+    left, found = MAX_TOTAL_BYTES, []
+    for file in files[:MAX_FILES]:
+        text = _text(file) if file.size <= min(MAX_TEXT, left) else None
         left -= len(text or "")
         found.append(ShownFile(file.path, file.size, text))
-    return found, max(0, len(files) - MOST_FILES)
+    return found, max(0, len(files) - MAX_FILES)
 
 
 def _text(file: ProjectFile) -> str | None:
     try:
-        text = file.read(MOST_TEXT).decode("utf-8")
+        text = file.read(MAX_TEXT).decode("utf-8")
     except UnicodeDecodeError:
         return None
     return None if "\0" in text else text

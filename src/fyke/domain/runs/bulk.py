@@ -16,7 +16,7 @@ from fyke.domain.runs.start_keys import StartKey
 from fyke.errors import FykeError, InvalidRequest, Unavailable
 from fyke.model.account import Caller
 from fyke.model.run import TERMINAL_STATES, Origin, RunState
-from fyke.model.run_list import MOST_MATCHED, MOST_NAMED, BulkAction, RunSearch
+from fyke.model.run_list import MAX_MATCHED, MAX_NAMED, BulkAction, RunSearch
 
 _LABELS = {
     BulkAction.ABORT: "Aborting runs",
@@ -78,9 +78,9 @@ class RunBulk:
             raise InvalidRequest(
                 "name at least one run, or all that match with all_matching", field="runs"
             )
-        if len(wanted) > MOST_NAMED:
+        if len(wanted) > MAX_NAMED:
             raise InvalidRequest(
-                f"at most {MOST_NAMED} runs may be named at once, and {len(wanted)} are; "
+                f"at most {MAX_NAMED} runs may be named at once, and {len(wanted)} are; "
                 "send several requests, or use all_matching",
                 field="runs",
             )
@@ -97,7 +97,7 @@ class RunBulk:
         key: StartKey | None = None,
     ) -> BulkAnswer:
         """Do it to all that match and that it makes sense for (an abort: to what is not over), up
-        to ``MOST_MATCHED``, the oldest of those first. Raises ``Forbidden``.
+        to ``MAX_MATCHED``, the oldest of those first. Raises ``Forbidden``.
         """
         require_editor(caller, _LABELS[action])
         meant = tuple(s for s in search.states or tuple(RunState) if s in _MEANT[action])
@@ -106,7 +106,7 @@ class RunBulk:
         narrowed = search
         if set(meant) != set(RunState):
             narrowed = replace(search, states=meant)
-        run_ids, more = await self._lists.ids(caller, narrowed, MOST_MATCHED)
+        run_ids, more = await self._lists.ids(caller, narrowed, MAX_MATCHED)
         run_ids.reverse()
         results = await self._each(caller, action, run_ids, origin, callback_url, key)
         return BulkAnswer(results, more)

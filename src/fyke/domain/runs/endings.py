@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fyke.domain.logs.reading import LogPosition, LogReading
-from fyke.domain.runs.hints import MOST_LINES, hint
+from fyke.domain.runs.hints import MAX_LINES, hint
 from fyke.domain.runs.service import RunView
 from fyke.domain.runs.sites import RunSites
 from fyke.model.log import LogExcerpt, LogFilter, LogType
@@ -36,7 +36,7 @@ class RunEndings:
         if run.state is RunState.SUCCEEDED and view.results:
             return RunEnding(hint(run, view.results, []), [])
         page = await self._logs.page_of(
-            run.id, LogPosition(), LogFilter(level=LogType.ERROR), limit=MOST_LINES
+            run.id, LogPosition(), LogFilter(level=LogType.ERROR), limit=MAX_LINES
         )
         said = [line.content for line in page.lines]
         return RunEnding(hint(run, view.results, said, await self._sites.seen(run)), page.lines)

@@ -16,7 +16,7 @@ from fyke.model.billing import Prices
 from fyke.model.run import PastRun, RunLimits
 
 NEEDED = 10  # with fewer runs there is nothing to go by
-MOST = 200  # the last ones that are taken
+MAX_SAMPLES = 200  # the last ones that are taken
 LOOKED_AT = 400  # the last ones of the worker among which they are looked for
 
 
@@ -57,10 +57,10 @@ class Basis:
 
 def basis(past: Sequence[PastRun], version: str) -> Basis:
     """Choose among the last runs of a worker, newest first."""
-    same = [run for run in past if run.version == version][:MOST]
+    same = [run for run in past if run.version == version][:MAX_SAMPLES]
     if len(same) >= NEEDED or len(same) == len(past):
         return Basis(same, of_version=True)
-    return Basis(past[:MOST], of_version=False)
+    return Basis(past[:MAX_SAMPLES], of_version=False)
 
 
 def estimate(

@@ -14,8 +14,8 @@ from fyke.domain.runs.sites import SiteUsage
 from fyke.model.run import BlockedSite, Outcome, Run, RunState
 from fyke.reasons import Hint, HintCode, Reason, ReasonCode
 
-MOST_LINES = 10  # error lines that are looked at
-_MOST_CHARS = 4_000  # of each
+MAX_LINES = 10  # error lines that are looked at
+_MAX_CHARS = 4_000  # of each
 _CRASHES = frozenset({SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP})
 
 
@@ -62,9 +62,9 @@ def _from_traces(lines: Sequence[str], sites: Sequence[SiteUsage]) -> Hint | Non
 
 def _from_lines(lines: Sequence[str]) -> Hint | None:
     """The hint of the newest line with a known message."""
-    for line in reversed(lines[-MOST_LINES:]):
+    for line in reversed(lines[-MAX_LINES:]):
         for pattern, code in _BY_WORDS:
-            if pattern.search(line[:_MOST_CHARS]):
+            if pattern.search(line[:_MAX_CHARS]):
                 return Hint(code)
     return None
 

@@ -14,13 +14,13 @@ from fyke.model.run_list import ListCursor, RunSearch
 BUSY_SWEEP = 2.0  # seconds; the figures of active runs grow without a notification
 QUIET_SWEEP = 5.0
 TOGETHER = 0.3  # changes within so many seconds are sent together
-MOST_NEW = 99
+MAX_NEW = 99
 
 
 @dataclass(frozen=True, slots=True)
 class ListUpdate:
     """Rows that changed since they were sent, ids of removed runs, and how many newer runs match
-    (up to ``MOST_NEW``). An update without changes is a sign of life.
+    (up to ``MAX_NEW``). An update without changes is a sign of life.
     """
 
     rows: list[RunRow]
@@ -46,7 +46,7 @@ class ListStream:
         async with self._signals.listen() as listener:
             while True:
                 rows = await self._lists.rows(caller, open_ids)
-                fresh = await self._lists.newer(caller, search, top, MOST_NEW) if top else 0
+                fresh = await self._lists.newer(caller, search, top, MAX_NEW) if top else 0
                 changed = [row for row in rows if sent.get(row.line.id) != _figures(row)]
                 sent |= {row.line.id: _figures(row) for row in rows}
                 found = {row.line.id for row in rows}

@@ -16,10 +16,10 @@ from fyke.model.run import RunState
 from fyke.model.run_list import ListCursor, ListWalk, RunLine, RunSearch
 from fyke.model.worker import Worker
 
-MOST_ROWS = 200  # of one page
-COUNTED = 1000  # runs are counted up to here where no counter knows
-DEEPEST = 10_000  # runs before a page that is asked for by number
-CHUNK = 500  # runs at a time where all of them are wanted
+MAX_PAGE_SIZE = 200  # of one page
+COUNT_LIMIT = 1000  # runs are counted up to here where no counter knows
+MAX_OFFSET = 10_000  # runs before a page that is asked for by number
+BATCH_SIZE = 500  # runs at a time where all of them are wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +114,9 @@ class RunLists:
         """The page of this number. Raises ``InvalidRequest`` for a number that is too high."""
         size = _checked(size)
         before = (max(1, number) - 1) * size
-        if before > DEEPEST:
+        if before > MAX_OFFSET:
             raise InvalidRequest(
-                f"pages by number reach {DEEPEST:,} runs back; go on with next_cursor, "
+                f"pages by number reach {MAX_OFFSET:,} runs back; go on with next_cursor, "
                 "or narrow the search down by time",
                 field="page_index",
             )
@@ -146,24 +146,24 @@ class RunLists:
 
     async def rows(self, caller: Caller, run_ids: Sequence[str]) -> list[RunRow]:
         """These runs as they are now, in this order; deleted ones are left out."""
-        wanted = list(dict.fromkeys(run_ids))[:MOST_ROWS]
+        wanted = list(dict.fromkeys(run_ids))[:MAX_PAGE_SIZE]
         return await self._rows(caller, wanted)
 
-    async def ids(self, caller: Caller, search: RunSearch, most: int) -> tuple[list[str], bool]:
-        """Ids of up to ``most`` runs that match, newest first, and whether there may be more."""
+    async def ids(self, caller: Caller, search: RunSearch, limit: int) -> tuple[list[str], bool]:
+        """Ids of up to ``limit`` runs that match, newest first, and whether there may be more."""
 
         def work(tx: Transaction) -> ListWalk:
-            return tx.run_lists.walk(caller.account_id, search, None, limit=most + 1)
+            return tx.run_lists.walk(caller.account_id, search, None, limit=limit + 1)
 
         walked = await self._storage.read(work)
-        more = len(walked.places) > most or walked.stopped is not None
-        return [place.run_id for place in walked.places[:most]], more
+        more = len(walked.places) > limit or walked.stopped is not None
+        return [place.run_id for place in walked.places[:limit]], more
 
-    async def newer(self, caller: Caller, search: RunSearch, top: ListCursor, most: int) -> int:
-        """How many runs that match have come since ``top``, counted up to ``most``."""
+    async def newer(self, caller: Caller, search: RunSearch, top: ListCursor, limit: int) -> int:
+        """How many runs that match have come since ``top``, counted up to ``limit``."""
 
         def work(tx: Transaction) -> int:
-            walked = tx.run_lists.walk(caller.account_id, search, top, limit=most, newer=True)
+            walked = tx.run_lists.walk(caller.account_id, search, top, limit=limit, newer=True)
             return len(walked.places)
 
         return await self._storage.read(work)
@@ -174,13 +174,13 @@ class RunLists:
         while True:
 
             def work(tx: Transaction, start: ListCursor | None = place) -> ListWalk:
-                return tx.run_lists.walk(caller.account_id, search, start, limit=CHUNK)
+                return tx.run_lists.walk(caller.account_id, search, start, limit=BATCH_SIZE)
 
             walked = await self._storage.read(work)
             if walked.places:
                 yield await self._rows(caller, [found.run_id for found in walked.places])
             place = walked.stopped
-            if place is None and len(walked.places) == CHUNK:
+            if place is None and len(walked.places) == BATCH_SIZE:
                 place = walked.places[-1]
             if place is None:
                 return
@@ -212,7 +212,7 @@ def account_zone(tx: Transaction, caller: Caller) -> str:
 
 
 def _checked(size: int) -> int:
-    return max(1, min(size, MOST_ROWS))
+    return max(1, min(size, MAX_PAGE_SIZE))
 
 
 def _numbered(
@@ -223,7 +223,7 @@ def _numbered(
     limit = before + size + 1
     counting = total is None
     if counting:
-        limit = max(limit, COUNTED + 1)
+        limit = max(limit, COUNT_LIMIT + 1)
     walked = tx.run_lists.walk(account_id, search, None, limit=limit)
     places = walked.places[before : before + size]
     rest = len(walked.places) > before + size

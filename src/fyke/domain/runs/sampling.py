@@ -1,6 +1,6 @@
 """The points of a run's usage curve, added in the transactions in which its runners report.
 
-A run of a minute and one of a week have about as many: at ``MOST`` points every second one is
+A run of a minute and one of a week have about as many: at ``MAX_POINTS`` points every second one is
 dropped, and from then on they are taken further apart. Only a report with a valid token adds a
 point; the points are deleted with their run.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 from fyke.contracts.state import Transaction
 from fyke.model.run import SampleSpan
 
-MOST = 300
+MAX_POINTS = 300
 APART_MS = 900  # slightly less than the second between two reports, which varies
 _PARTS = 200  # the least distance of a new point, as a part of the whole span
 
@@ -28,7 +28,7 @@ def note(tx: Transaction, run_id: str) -> None:
     if not due(span, tx.now):
         return
     tx.samples.add(tx.samples.measure(run_id, tx.now))
-    if span.count + 1 >= MOST:
+    if span.count + 1 >= MAX_POINTS:
         tx.samples.thin(run_id)
 
 

@@ -13,7 +13,7 @@ from fyke.model.run_list import ListCursor
 
 _PLACE = re.compile(r"([0-9]{1,15})-([0-9A-Z]{26})")
 _RUN_ID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{0,25}")
-MOST_ERROR_CHARS = 200
+MAX_ERROR_CHARS = 200
 
 
 def place_of(text: str) -> ListCursor:
@@ -41,6 +41,6 @@ def run_id_part(text: str) -> str:
 def error_part(text: str) -> str:
     """``text`` as a part of an error message. Raise ``InvalidRequest`` when it is too long."""
     part = text.strip()
-    if len(part) > MOST_ERROR_CHARS:
-        raise InvalidRequest(f"must be at most {MOST_ERROR_CHARS} characters", field="error")
+    if len(part) > MAX_ERROR_CHARS:
+        raise InvalidRequest(f"must be at most {MAX_ERROR_CHARS} characters", field="error")
     return part

@@ -22,8 +22,8 @@ from fyke.model.account import Caller
 from fyke.model.audit import AuditAction
 from fyke.model.run import Run, Share
 
-MOST_DAYS = 365
-MOST_SHARES = 50  # of one run
+MAX_DAYS = 365
+MAX_SHARES = 50  # of one run
 _DAY_MS = 24 * 3600 * 1000
 _SIGNATURE_BYTES = 24
 
@@ -54,15 +54,15 @@ class Shares:
         the run has too many of them.
         """
         require_editor(caller, "Sharing runs")
-        if not 1 <= days <= MOST_DAYS:
-            raise InvalidFields(f"must be 1 to {MOST_DAYS}", field="days")
+        if not 1 <= days <= MAX_DAYS:
+            raise InvalidFields(f"must be 1 to {MAX_DAYS}", field="days")
 
         def work(tx: Transaction) -> Share:
             own_run(tx, caller, run_id)
             valid = [one for one in tx.shares.of_run(run_id) if one.valid(tx.now)]
-            if len(valid) >= MOST_SHARES:
+            if len(valid) >= MAX_SHARES:
                 raise Refused(
-                    f"A run has at most {MOST_SHARES} share links; revoke one that is not needed"
+                    f"A run has at most {MAX_SHARES} share links; revoke one that is not needed"
                 )
             share = Share(
                 id=new_ulid(),

@@ -19,7 +19,7 @@ from fyke.kit.hostports import BadHost, Host, parse_host
 from fyke.model.account import Caller
 from fyke.model.run import BlockedSite, Run
 
-MOST_SITES = 200  # listed for a run; the rest is ``OTHER_SITES``
+MAX_SITES = 200  # listed for a run; the rest is ``OTHER_SITES``
 _NUMBERS = tuple(field.name for field in fields(SiteTraffic) if field.name != "domain")
 
 
@@ -83,10 +83,10 @@ def fold(
 
 
 def summed(known: Iterable[SiteTraffic], more: Iterable[SiteTraffic]) -> tuple[SiteTraffic, ...]:
-    """Both together, by domain; at most ``MOST_SITES`` and the rest. Those known come first."""
+    """Both together, by domain; at most ``MAX_SITES`` and the rest. Those known come first."""
     found: dict[str, SiteTraffic] = {}
     for site in (*known, *more):
-        room = len(found.keys() - {OTHER_SITES}) < MOST_SITES
+        room = len(found.keys() - {OTHER_SITES}) < MAX_SITES
         name = site.domain if site.domain in found or room else OTHER_SITES
         found[name] = _plus(found.get(name) or SiteTraffic(name), site)
     return tuple(found.values())

@@ -10,7 +10,7 @@ from fyke.domain.runs.summary import summary_of_text
 from fyke.model.account import Caller
 from fyke.model.run import Attempt, Subtask
 
-MOST_PARTS = 100  # of one page
+MAX_PARTS = 100  # of one page
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class SubtaskReader:
         self, caller: Caller, run_id: str, *, offset: int, limit: int
     ) -> tuple[int, list[SubtaskView]]:
         """How many there are, and one page by ordinal. Raises ``RunNotFound``."""
-        limit = min(max(limit, 1), MOST_PARTS)
+        limit = min(max(limit, 1), MAX_PARTS)
 
         def work(tx: Transaction) -> tuple[int, list[Subtask], list[Attempt]]:
             run = own_run(tx, caller, run_id)

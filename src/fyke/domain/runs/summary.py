@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-MOST_CHARS = 200  # of a summary
-MOST_VALUE_CHARS = 60  # of one value in it
-MOST_INPUT_CHARS = 65_536  # of an input that is read for its summary
-_MOST_BITS = 256  # of a number that is written out
+MAX_CHARS = 200  # of a summary
+MAX_VALUE_CHARS = 60  # of one value in it
+MAX_INPUT_CHARS = 65_536  # of an input that is read for its summary
+_MAX_BITS = 256  # of a number that is written out
 _LOOKED_AT = 50  # fields; more do not fit into the line anyway
 
 _SPACE = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
@@ -18,27 +18,27 @@ _MARK = "\u2026"
 
 
 def summarise(custom: Mapping[str, Any], titles: Mapping[str, str]) -> str:
-    """One line of at most ``MOST_CHARS`` characters, such as ``Pages: https://a.example (+2);
+    """One line of at most ``MAX_CHARS`` characters, such as ``Pages: https://a.example (+2);
     Depth: 3``. Fields come in the order of ``titles`` (name to title), then all others; those that
     are empty are left out. Of a list its first entry is shown and how many more there are.
     """
     parts: list[str] = []
-    left = MOST_CHARS
+    left = MAX_CHARS
     for name in _in_order(custom, titles):
         shown = _value(custom[name])
         if not shown:
             continue
-        part = f"{_line(titles.get(name) or name, MOST_VALUE_CHARS)}: {shown}"
+        part = f"{_line(titles.get(name) or name, MAX_VALUE_CHARS)}: {shown}"
         parts.append(part)
         left -= len(part) + 2
         if left <= 0:
             break
-    return _cut("; ".join(parts), MOST_CHARS)
+    return _cut("; ".join(parts), MAX_CHARS)
 
 
 def summary_of_text(input_json: str) -> str:
     """The same for a stored input, without titles; for a long one only its size."""
-    if len(input_json) > MOST_INPUT_CHARS:
+    if len(input_json) > MAX_INPUT_CHARS:
         return f"input of {len(input_json) / 1e6:.1f} MB"
     try:
         custom = json.loads(input_json or "{}")
@@ -49,7 +49,7 @@ def summary_of_text(input_json: str) -> str:
 
 def summary_of_start(input_json: str) -> str:
     """The same for the object of a start request, whose ``parameters`` are the input."""
-    if len(input_json) > MOST_INPUT_CHARS:
+    if len(input_json) > MAX_INPUT_CHARS:
         return f"input of {len(input_json) / 1e6:.1f} MB"
     try:
         whole = json.loads(input_json)
@@ -78,11 +78,11 @@ def _value(value: object) -> str:
         case dict():
             return _member(value)
         case str():
-            return _line(value, MOST_VALUE_CHARS)
-        case int() if value.bit_length() > _MOST_BITS:
+            return _line(value, MAX_VALUE_CHARS)
+        case int() if value.bit_length() > _MAX_BITS:
             return "a very large number"  # Python refuses to write it out from some size on
         case _:
-            return _cut(str(value), MOST_VALUE_CHARS)
+            return _cut(str(value), MAX_VALUE_CHARS)
 
 
 def _first(values: list[Any]) -> str:
@@ -97,14 +97,14 @@ def _member(value: Mapping[str, Any]) -> str:
     """
     for name in ("url", "string"):
         if isinstance(value.get(name), str) and value[name]:
-            return _line(value[name], MOST_VALUE_CHARS)
+            return _line(value[name], MAX_VALUE_CHARS)
     for name in list(value)[:_LOOKED_AT]:
         inner = value[name]
         # deeper values are not shown in one line
         shown = "{\u2026}" if isinstance(inner, dict | list) and inner else _value(inner)
         if shown:
             more = len(value) - 1
-            text = _cut(f"{_line(name, 30)}={shown}", MOST_VALUE_CHARS)
+            text = _cut(f"{_line(name, 30)}={shown}", MAX_VALUE_CHARS)
             return f"{text} (+{more})" if more else text
     return ""
 

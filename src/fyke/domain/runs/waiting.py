@@ -14,8 +14,8 @@ from fyke.model.run_list import ListCursor, RunSearch
 from fyke.model.runner import RunnerInfo, RunnerLoad
 from fyke.reasons import Reason, ReasonCode
 
-MOST_AHEAD = 1000  # subtasks are counted up to here
-MOST_LISTED = 100  # runs of one answer
+MAX_AHEAD = 1000  # subtasks are counted up to here
+MAX_LISTED = 100  # runs of one answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +37,15 @@ class WaitReasons:
         return await self._storage.read(lambda tx: _QueueView(tx).at(own_run(tx, caller, run_id)))
 
     async def reasons(self, caller: Caller) -> list[WaitReason]:
-        """For the account's runs that have not started, newest first, at most ``MOST_LISTED``."""
+        """For the account's runs that have not started, newest first, at most ``MAX_LISTED``."""
 
         def work(tx: Transaction) -> list[WaitReason]:
-            return _reasons(tx, tx.admission.ready(caller.account_id, MOST_LISTED))
+            return _reasons(tx, tx.admission.ready(caller.account_id, MAX_LISTED))
 
         return await self._storage.read(work)
 
     async def in_order(
-        self, caller: Caller, start: ListCursor | None = None, most: int = MOST_LISTED
+        self, caller: Caller, start: ListCursor | None = None, most: int = MAX_LISTED
     ) -> tuple[list[WaitReason], ListCursor | None]:
         """The same in the order in which they start, the oldest first, after the cursor ``start``;
         and the next cursor, None at the end.
@@ -106,7 +106,7 @@ class _QueueView:
         if not self._runners:
             return Reason(ReasonCode.NO_RUNNER)
         room = _room(run, self._runners, self._taken)
-        ahead = self._tx.admission.ahead(run.id, MOST_AHEAD)
+        ahead = self._tx.admission.ahead(run.id, MAX_AHEAD)
         if ahead:
             return Reason.of(ReasonCode.QUEUE, ahead=ahead, **room)
         return Reason.of(ReasonCode.ROOM, **room)

@@ -17,8 +17,8 @@ from fyke.model.schedule import Schedule, ScheduleKind
 from fyke.model.task import Task
 from fyke.model.worker import Worker
 
-MOST_SHOWN = 30  # schedules in one month, those that fire next
-MOST_A_DAY = 3  # times of one schedule that a day names one by one
+MAX_SHOWN = 30  # schedules in one month, those that fire next
+MAX_TIMES_PER_DAY = 3  # times of one schedule that a day names one by one
 FIRST_YEAR, LAST_YEAR = 2000, 9000
 
 
@@ -83,7 +83,7 @@ class ScheduleCalendar:
         check_zone(zone_name, "time_zone")
 
         def work(tx: Transaction) -> tuple[int, list[ScheduleLine], str, int]:
-            count, lines = _page(tx, caller, offset=0, limit=MOST_SHOWN)
+            count, lines = _page(tx, caller, offset=0, limit=MAX_SHOWN)
             return count, lines, zone_name or _account(tx, caller).time_zone, tx.now
 
         count, lines, name, now = await self._storage.read(work)
@@ -148,7 +148,7 @@ def _of_month(line: ScheduleLine, edges: list[int], now: int) -> Iterator[tuple[
             index += 1
         end = edges[index + 1]
         times: list[int] = []
-        while at < end and len(times) < MOST_A_DAY:
+        while at < end and len(times) < MAX_TIMES_PER_DAY:
             times.append(at)
             at = next(ahead, last)
         more = at < end

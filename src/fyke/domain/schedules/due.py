@@ -14,7 +14,7 @@ from fyke.model.schedule import ScheduleKind, ScheduleSpec
 
 LATE_MS = 3_600_000
 SOON_MS = 60_000  # as late as a time may be and still be on time
-MOST_COUNTED = 100_000
+MAX_COUNTED = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +33,14 @@ def due_fires(
     plan: ScheduleSpec, tz: ZoneInfo, anchor_at: int, next_at: int, now: int, late_ms: int = LATE_MS
 ) -> Due:
     """What to do at ``now`` with a schedule that was due at ``next_at``. Counting ends at
-    ``MOST_COUNTED``, which a schedule of every minute reaches after ten weeks.
+    ``MAX_COUNTED``, which a schedule of every minute reaches after ten weeks.
     """
     recent, following = _recent(plan, tz, anchor_at, next_at, now, late_ms)
     until = recent[0] if recent else now + 1
     missed = _count(plan, tz, anchor_at, next_at, until) + max(0, len(recent) - 1)
     return Due(
         fire_at=recent[-1] if recent else 0,
-        missed=min(missed, MOST_COUNTED),
+        missed=min(missed, MAX_COUNTED),
         first_missed=next_at if missed else 0,
         next_at=following,
     )
@@ -71,7 +71,7 @@ def _count(plan: ScheduleSpec, tz: ZoneInfo, anchor_at: int, next_at: int, until
         return 1 + max(0, -((following - until) // (plan.every_s * SECOND)))
     count = 1
     for moment in times_after(plan, tz, anchor_at, next_at):
-        if moment >= until or count >= MOST_COUNTED:
+        if moment >= until or count >= MAX_COUNTED:
             break
         count += 1
     return count

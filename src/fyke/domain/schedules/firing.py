@@ -30,7 +30,7 @@ from fyke.model.schedule import Fire, FireState, LatePolicy, OverlapPolicy, Sche
 log = structlog.get_logger()
 
 AT_ONCE = 50  # schedules looked at in one read
-MOST_HELD = 500  # one for each task at most, so there are never many
+MAX_HELD = 500  # one for each task at most, so there are never many
 AGAIN_SECONDS = 10.0  # after a start that failed for a reason of ours
 KEEP_MS = 90 * 24 * 3600 * 1000  # how long it is remembered what came of a time
 MAX_REASON = 500
@@ -302,7 +302,7 @@ def _failures(tx: Transaction, schedule: Schedule) -> int:
 
 def _held(tx: Transaction) -> list[HeldFire]:
     found = []
-    for fire in tx.schedules.waiting(MOST_HELD):
+    for fire in tx.schedules.waiting(MAX_HELD):
         schedule = tx.schedules.get(fire.task_id)
         account = tx.accounts.get(schedule.account_id) if schedule else None
         if account is not None:

@@ -13,8 +13,8 @@ from fyke.domain.schedules.times import first_after, zone, zone_names
 from fyke.errors import InvalidRequest
 from fyke.model.schedule import ScheduleKind, ScheduleSpec
 
-SHORTEST_S = 60
-LONGEST_S = 366 * 24 * 3600
+MIN_INTERVAL_S = 60
+MAX_INTERVAL_S = 366 * 24 * 3600
 MAX_CRON = 100
 
 _TIME = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]")
@@ -119,9 +119,10 @@ def _check_day(value: int, field: str) -> None:
 
 
 def _check_every(value: int, field: str) -> None:
-    if not SHORTEST_S <= value <= LONGEST_S:
+    if not MIN_INTERVAL_S <= value <= MAX_INTERVAL_S:
         raise InvalidRequest(
-            f"must be {SHORTEST_S} to {LONGEST_S} seconds (a minute to a year)", field=field
+            f"must be {MIN_INTERVAL_S} to {MAX_INTERVAL_S} seconds (a minute to a year)",
+            field=field,
         )
 
 

@@ -25,7 +25,7 @@ from fyke.model.account import Account, Caller
 from fyke.model.audit import AuditAction
 from fyke.model.schedule import DEFAULT_ZONE, Fire, Schedule, ScheduleSpec
 
-MOST_TIMES = 100
+MAX_TIMES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +132,8 @@ class Schedules:
         """The next ``count`` times of a task's schedule, or of ``plan`` instead. A schedule that is
         off counts as switched on now.
         """
-        if not 1 <= count <= MOST_TIMES:
-            raise InvalidRequest(f"must be 1 to {MOST_TIMES}", field="count")
+        if not 1 <= count <= MAX_TIMES:
+            raise InvalidRequest(f"must be 1 to {MAX_TIMES}", field="count")
 
         def work(tx: Transaction) -> tuple[Schedule | None, Account, int]:
             task = own_task(tx, caller, task_id)

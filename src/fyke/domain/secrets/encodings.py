@@ -14,10 +14,10 @@ import re
 from collections.abc import Callable, Iterator
 from urllib.parse import quote, quote_plus
 
-from fyke.domain.workers.secret_rules import LEAST_VALUE
+from fyke.domain.workers.secret_rules import MIN_VALUE_CHARS
 
 # Each encoding costs a search through all output, so their number is limited.
-MOST_LINES = 40
+MAX_LINES = 40
 
 _LINE_ENDS = re.compile(r"[\r\n\u2028\u2029\x85\x0b\x0c]+")
 _PERCENT = re.compile(r"%[0-9A-F]{2}")
@@ -27,10 +27,10 @@ def encodings(value: str) -> set[str]:
     """All texts to search for, each at least as long as the shortest allowed value. The longest
     lines of a value of several lines are searched for as well, because a log has single lines.
     """
-    found = set(sorted({line.strip() for line in _LINE_ENDS.split(value)}, key=len)[-MOST_LINES:])
+    found = set(sorted({line.strip() for line in _LINE_ENDS.split(value)}, key=len)[-MAX_LINES:])
     for whole in {value, value.strip()}:
         found |= {whole, *_escaped(whole), *_encoded(whole.encode())}
-    return {each for each in found if len(each) >= LEAST_VALUE}
+    return {each for each in found if len(each) >= MIN_VALUE_CHARS}
 
 
 def _escaped(text: str) -> Iterator[str]:

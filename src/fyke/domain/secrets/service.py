@@ -8,7 +8,7 @@ from fyke.domain.accounts.rights import require_editor
 from fyke.domain.secrets.inject import secret_location
 from fyke.domain.secrets.sealing import Sealer, UnsealError
 from fyke.domain.workers.lookup import find_worker, referred_worker, seen_by
-from fyke.domain.workers.secret_rules import MOST_SECRETS, check_name, check_value
+from fyke.domain.workers.secret_rules import MAX_SECRETS, check_name, check_value
 from fyke.errors import NotFound, Refused, WorkerNotFound
 from fyke.model.account import Caller
 from fyke.model.audit import AuditAction
@@ -53,9 +53,9 @@ class WorkerSecrets:
             tx.accounts.lock(caller.account_id)  # concurrent requests must not exceed the limit
             its = find_worker(tx, caller, worker.id)
             kept = {one.name: one for one in tx.secrets.of(caller.account_id, its.id)}
-            if name not in kept and len(kept) >= MOST_SECRETS:
+            if name not in kept and len(kept) >= MAX_SECRETS:
                 raise Refused(
-                    f"An account keeps at most {MOST_SECRETS} secrets for a worker; "
+                    f"An account keeps at most {MAX_SECRETS} secrets for a worker; "
                     "remove one that is not used"
                 )
             secret = SealedSecret(

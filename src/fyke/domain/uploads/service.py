@@ -47,7 +47,7 @@ CLAIM_MS = 20_000  # how long a claim is valid without renewal
 RENEW_SECONDS = 5.0
 AT_ONCE = 2  # checked at the same time by one server, one of an account
 CHECK_SECONDS = 120.0  # that the checks of one upload may take
-MOST = 100  # that one account may keep
+MAX_UPLOADS = 100  # that one account may keep
 KEEP_MS = 14 * 24 * 3600 * 1000
 _UPLOADING = "Uploading workers"
 
@@ -160,8 +160,8 @@ class Uploads:
 
     async def _refuse_many(self, caller: Caller) -> None:
         count, _ = await self.page(caller, offset=0, limit=1)
-        if count >= MOST:
-            raise Refused(f"your account keeps {count} uploads, at most {MOST}; remove some")
+        if count >= MAX_UPLOADS:
+            raise Refused(f"your account keeps {count} uploads, at most {MAX_UPLOADS}; remove some")
 
     async def _begin(self, upload: Upload) -> Upload:
         def work(tx: Transaction) -> Upload:

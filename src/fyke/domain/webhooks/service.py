@@ -22,7 +22,7 @@ from fyke.kit.ids import new_ulid
 from fyke.model.account import Caller
 from fyke.model.audit import AuditAction
 from fyke.model.callback import Receiver
-from fyke.model.webhook import MOST_ENDPOINTS, OLD_SECRET_MS, Endpoint, WebhookEvent
+from fyke.model.webhook import MAX_ENDPOINTS, OLD_SECRET_MS, Endpoint, WebhookEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +102,9 @@ class Webhooks:
         endpoint_id, salt = new_ulid(), new_ulid()
 
         def work(tx: Transaction) -> Endpoint:
-            if len(tx.webhooks.of_account(caller.account_id)) >= MOST_ENDPOINTS:
+            if len(tx.webhooks.of_account(caller.account_id)) >= MAX_ENDPOINTS:
                 raise Refused(
-                    f"An account has at most {MOST_ENDPOINTS} webhooks; remove one that is not used"
+                    f"An account has at most {MAX_ENDPOINTS} webhooks; remove one that is not used"
                 )
             endpoint = Endpoint(
                 id=endpoint_id,

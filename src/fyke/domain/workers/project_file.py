@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from fyke.domain.workers import jsontext
 from fyke.domain.workers.schema_report import ERROR, SchemaReport
-from fyke.domain.workers.secret_rules import MOST_SECRETS, check_name
+from fyke.domain.workers.secret_rules import MAX_SECRETS, check_name
 from fyke.errors import InvalidFields
 from fyke.kit.domains import MAX_DOMAINS, BadDomain, Domain
 from fyke.model.worker import Finding
@@ -116,8 +116,8 @@ def _add_domain(found: dict[str, None], index: int, text: object, report: Schema
 
 def _secrets(document: dict[str, object], report: SchemaReport) -> tuple[str, ...]:
     wanted = document.get(SECRETS, [])
-    if not isinstance(wanted, list) or len(wanted) > MOST_SECRETS:
-        message = f"{SECRETS} must be a list of at most {MOST_SECRETS} names"
+    if not isinstance(wanted, list) or len(wanted) > MAX_SECRETS:
+        message = f"{SECRETS} must be a list of at most {MAX_SECRETS} names"
         report.add("secrets_invalid", (SECRETS,), message, 'write ["SHOP_LOGIN"]')
         return ()
     found: dict[str, None] = {}

@@ -12,9 +12,9 @@ import re
 
 from fyke.errors import InvalidFields
 
-MOST_SECRETS = 50  # of one account for one worker
-LEAST_VALUE = 6  # characters
-MOST_VALUE = 16 * 1024  # bytes of UTF-8
+MAX_SECRETS = 50  # of one account for one worker
+MIN_VALUE_CHARS = 6  # characters
+MAX_VALUE_BYTES = 16 * 1024  # bytes of UTF-8
 
 NAME_RULE = "1 to 64 characters out of A-Z, 0-9 and _, beginning with a letter"
 _NAME = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
@@ -56,9 +56,9 @@ def _reserved(name: str) -> bool:
 
 def check_value(value: str) -> str:
     """Return the value. Raise ``InvalidFields``; its message never contains the value."""
-    if len(value) < LEAST_VALUE or len(value.strip()) < LEAST_VALUE:
+    if len(value) < MIN_VALUE_CHARS or len(value.strip()) < MIN_VALUE_CHARS:
         raise InvalidFields(
-            f"must have at least {LEAST_VALUE} characters; a shorter one also stands in "
+            f"must have at least {MIN_VALUE_CHARS} characters; a shorter one also stands in "
             "ordinary text, so that it could not be masked. Pass what is so short as input instead",
             field="value",
         )
@@ -72,9 +72,9 @@ def check_value(value: str) -> str:
         raise InvalidFields(
             "must be valid Unicode text; encode binary data as base64", field="value"
         ) from None
-    if size > MOST_VALUE:
+    if size > MAX_VALUE_BYTES:
         raise InvalidFields(
-            f"has {size:,} bytes and may have at most {MOST_VALUE:,}; "
+            f"has {size:,} bytes and may have at most {MAX_VALUE_BYTES:,}; "
             "divide it over several secrets, or keep only what the Worker needs",
             field="value",
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 PERIOD_US = 100_000
-LEAST_QUOTA_US = 1_000
+MIN_QUOTA_US = 1_000
 WANTED = ("cpu", "memory", "pids")
 
 
@@ -79,7 +79,7 @@ def number(text: str) -> int:
 
 
 def quota(cpus: float) -> int:
-    return max(LEAST_QUOTA_US, int(cpus * PERIOD_US))
+    return max(MIN_QUOTA_US, int(cpus * PERIOD_US))
 
 
 def pids(path: Path) -> list[int]:

@@ -21,7 +21,7 @@ from fyke.sandbox.isolation.cgroup_files import (
 )
 
 SHARES = 1024  # the default of the kernel, here the share of one core
-LEAST_SHARES = 2
+MIN_SHARES = 2
 
 
 def detect_v1(own: dict[str, Path], parent: str, reasons: list[str]) -> ControlGroups | None:
@@ -82,7 +82,7 @@ class GroupV1:
         most = -1 if cpus is None else quota(cpus)
         put(self.paths["cpu"] / "cpu.cfs_quota_us", str(most))
         share = 1 if cpus is None else cpus
-        put(self.paths["cpu"] / "cpu.shares", str(max(LEAST_SHARES, int(SHARES * share))))
+        put(self.paths["cpu"] / "cpu.shares", str(max(MIN_SHARES, int(SHARES * share))))
 
     def out_of_memory(self) -> bool:
         return field(get(self.paths["memory"] / "memory.oom_control"), "oom_kill") > 0

@@ -25,7 +25,7 @@ from fyke.sandbox.isolation.cgroup_files import (
 
 OWN_LEAF = "fyke-platform"
 WEIGHT = 100  # the default of the kernel, here the weight of one core
-MOST_WEIGHT = 10_000
+MAX_WEIGHT = 10_000
 
 
 def detect_v2(own: Path, parent: str, reasons: list[str]) -> ControlGroups | None:
@@ -108,7 +108,7 @@ class GroupV2:
         most = "max" if cpus is None else str(quota(cpus))
         put(self.path / "cpu.max", f"{most} {PERIOD_US}")
         share = 1 if cpus is None else cpus
-        put(self.path / "cpu.weight", str(min(MOST_WEIGHT, max(1, int(WEIGHT * share)))))
+        put(self.path / "cpu.weight", str(min(MAX_WEIGHT, max(1, int(WEIGHT * share)))))
 
     def out_of_memory(self) -> bool:
         return field(get(self.path / "memory.events"), "oom_kill") > 0

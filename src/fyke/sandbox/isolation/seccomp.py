@@ -48,7 +48,7 @@ ARGUMENT = (16, 24, 32, 40, 48, 56)
 
 LOAD = 0x20
 JUMP_EQUAL = 0x15
-JUMP_AT_LEAST = 0x35
+JUMP_IF_GREATER_OR_EQUAL = 0x35
 JUMP_ANY_BIT = 0x45
 RETURN = 0x06
 
@@ -88,7 +88,7 @@ def _prologue(machine: str) -> list[Instruction]:
         (LOAD, 0, 0, NUMBER),
     ]
     if machine == "x86_64":
-        steps += [(JUMP_AT_LEAST, 0, 1, X32_BIT), _fail(ENOSYS)]
+        steps += [(JUMP_IF_GREATER_OR_EQUAL, 0, 1, X32_BIT), _fail(ENOSYS)]
     return steps
 
 
@@ -167,6 +167,6 @@ def _walk(verdicts: dict[int, Instruction]) -> list[Instruction]:
     for number in range(1, max(verdicts) + 2):
         verdict = verdicts.get(number, _fail(ENOSYS))
         if verdict != current:
-            steps += [(JUMP_AT_LEAST, 1, 0, number), current]
+            steps += [(JUMP_IF_GREATER_OR_EQUAL, 1, 0, number), current]
             current = verdict
     return [*steps, current]

@@ -20,8 +20,8 @@ from pathlib import Path
 
 BLOCK = 512  # the unit of st_blocks, whatever the file system
 ENTRY_BYTES = 4096  # the least that a file counts for: empty ones use disk space too
-DEEPEST = 64
-MOST_ENTRIES = 1_000_000  # of a tree that changes its owner
+MAX_DEPTH = 64
+MAX_ENTRIES = 1_000_000  # of a tree that changes its owner
 FEW = 32  # below this many names threads cost more than they save
 REMOVERS = 16  # how many names are removed at once
 BATCH = 512
@@ -139,15 +139,15 @@ def change_tree_owner(top: int, owner: int, group: int) -> None:
                 continue
             folder, name = stack[-1], pending[-1].pop()
             seen += 1
-            if seen > MOST_ENTRIES:
-                raise OwnershipFailed(f"more than {MOST_ENTRIES:,} files and folders")
+            if seen > MAX_ENTRIES:
+                raise OwnershipFailed(f"more than {MAX_ENTRIES:,} files and folders")
             info = os.stat(name, dir_fd=folder, follow_symlinks=False)
             if info.st_uid not in users:
                 raise OwnershipFailed(f"it contains a file of user {info.st_uid}")
             os.chown(name, owner, group, dir_fd=folder, follow_symlinks=False)
             if stat.S_ISDIR(info.st_mode):
-                if len(stack) >= DEEPEST:
-                    raise OwnershipFailed(f"more than {DEEPEST} nested folders")
+                if len(stack) >= MAX_DEPTH:
+                    raise OwnershipFailed(f"more than {MAX_DEPTH} nested folders")
                 child = os.open(name, _FOLDER, dir_fd=folder)
                 stack.append(child)
                 pending.append(os.listdir(child))  # noqa: PTH208
@@ -172,7 +172,7 @@ def measure_tree(top: int, limit: int) -> int:
                 if total > limit:
                     return total
                 if stat.S_ISDIR(info.st_mode):
-                    if len(stack) >= DEEPEST:
+                    if len(stack) >= MAX_DEPTH:
                         return limit + 1
                     child = _open_below(folder, name)
                     if child is None:

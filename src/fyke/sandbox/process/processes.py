@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROC = Path("/proc")
-MOST_OPEN = 200_000  # descriptors and mappings of one sandbox that are examined
+MAX_OPEN = 200_000  # descriptors and mappings of one sandbox that are examined
 _TICK_MS = 1000 // os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -66,14 +66,14 @@ def unnamed_memory(pids: Iterable[int], device: int, limit: int) -> UnnamedMemor
     descriptors of each thread, because threads may have tables of their own, and by mappings.
 
     They use disk space and no walk through folders finds them. Stops once ``limit`` is passed.
-    More than ``MOST_OPEN`` of them count as passing it.
+    More than ``MAX_OPEN`` of them count as passing it.
     """
     seen: set[int] = set()
     size = in_flight = looked = 0
     for folder in _folders_of_open(pids):
         for name, info in _open_files(folder):
             looked += 1
-            if looked > MOST_OPEN:
+            if looked > MAX_OPEN:
                 return UnnamedMemory(limit + 1, in_flight)
             if info.st_ino in seen:
                 continue

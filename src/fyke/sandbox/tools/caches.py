@@ -15,7 +15,7 @@ from pathlib import Path
 
 from fyke.sandbox.process.folders import OwnershipFailed, change_tree_owner, empty, measure_tree
 
-MOST_BYTES = 4 * 2**30  # a larger cache is emptied
+MAX_BYTES = 4 * 2**30  # a larger cache is emptied
 KEPT_SECONDS = 30 * 86_400.0
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -66,7 +66,7 @@ class ToolCaches:
 
     def _prepare(self, folder: int, uid: int | None) -> None:
         os.fchmod(folder, 0o700)  # its last user may have closed it
-        if measure_tree(folder, MOST_BYTES) > MOST_BYTES:
+        if measure_tree(folder, MAX_BYTES) > MAX_BYTES:
             empty(folder)
         if uid is not None and os.fstat(folder).st_uid != uid:
             try:

@@ -21,7 +21,7 @@ from fyke.sandbox.process.order import BadLaunchOrder, LaunchOrder, check_name, 
 from fyke.sandbox.process.spawner import Spawner
 from fyke.sandbox.tools.output import ToolOutput
 
-LEAST_ROOM = 64 * 2**20
+MIN_FREE_BYTES = 64 * 2**20
 PROXY = "127.0.0.1:1080"
 HOME, SCRATCH = f"{WORK_AT}/.home", f"{WORK_AT}/.tmp"
 PREFIX = "TOOL-"
@@ -50,9 +50,9 @@ class SandboxedTools:
         order = _order(spec)
         limits = _sandbox_limits(spec.limits)
         free = shutil.disk_usage(self._work_dir).free
-        if free < LEAST_ROOM:
+        if free < MIN_FREE_BYTES:
             raise SandboxFault(
-                f"{free} bytes are free in {self._work_dir}, a sandbox needs {LEAST_ROOM}: "
+                f"{free} bytes are free in {self._work_dir}, a sandbox needs {MIN_FREE_BYTES}: "
                 "free some space"
             )
         sandbox = IsolatedSandbox(await self._spawner.start(order), order, limits)

@@ -25,7 +25,7 @@ import structlog
 
 from fyke.storage.signals.listeners import MAX_TOPICS, Listeners, TopicListener
 
-_LONGEST_PATH = 107  # bytes, without the closing zero (sockaddr_un)
+_MAX_PATH_BYTES = 107  # bytes, without the closing zero (sockaddr_un)
 _SUFFIX = ".socket"
 _DEAD = (ConnectionRefusedError, FileNotFoundError)
 MAX_TOPIC_BYTES = 1024
@@ -87,13 +87,13 @@ class _Folder:
         self.path = path
         self._prefix = str(path)
         self._descriptor = -1
-        if len(os.fsencode(self._prefix)) + 1 + 40 > _LONGEST_PATH:
+        if len(os.fsencode(self._prefix)) + 1 + 40 > _MAX_PATH_BYTES:
             self._descriptor = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
             self._prefix = f"/proc/self/fd/{self._descriptor}"
             if not Path(self._prefix).is_dir():
                 raise OSError(
                     f"the path of the folder {path} is longer than a socket address allows "
-                    f"({_LONGEST_PATH} bytes) and /proc is not mounted; use a shorter data folder"
+                    f"({_MAX_PATH_BYTES} bytes) and /proc is not mounted; use a shorter data folder"
                 )
 
     def address(self, name: str) -> str:

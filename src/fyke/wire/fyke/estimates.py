@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta
 
-from fyke.domain.runs.estimate import MOST, NEEDED
+from fyke.domain.runs.estimate import MAX_SAMPLES, NEEDED
 from fyke.kit.sheets import exact_usd
 from fyke.wire.common import Count, ExactUsd, UnixSeconds
 from fyke.wire.fields import Answer, Decimal, Described, Integer, Request, Text
@@ -76,7 +76,7 @@ class EstimateReport(Answer):
     version: str
     enough: Annotated[bool, Meta(description="whether there are enough earlier runs")]
     needed: Annotated[int, Meta(description="how many are enough")]
-    runs: Annotated[int, Meta(ge=0, le=MOST, description="earlier runs that were counted")]
+    runs: Annotated[int, Meta(ge=0, le=MAX_SAMPLES, description="earlier runs that were counted")]
     of_version: Annotated[bool, Meta(description="they are of this version, else of all")]
     oldest_at: UnixSeconds
     newest_at: UnixSeconds

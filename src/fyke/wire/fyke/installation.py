@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta, field
 
-from fyke.domain.installation.service import MOST_DAYS
+from fyke.domain.installation.service import MAX_DAYS
 from fyke.model.account import Plan
-from fyke.model.installation import MOST_COUNTED
+from fyke.model.installation import MAX_COUNTED
 from fyke.wire.common import Count, Items, TimeOrNever
 from fyke.wire.fields import Answer, Boolean, Integer, Request
 from fyke.wire.units import seconds
@@ -35,7 +35,7 @@ class StorageQuery(Request):
 
 class RetentionQuery(Request):
     days: (
-        Annotated[Integer, Meta(ge=0, le=MOST_DAYS, description="instead of the setting")] | None
+        Annotated[Integer, Meta(ge=0, le=MAX_DAYS, description="instead of the setting")] | None
     ) = None
 
 
@@ -135,7 +135,7 @@ class RetentionPreview(Answer):
     keep_days: Annotated[Count, Meta(description="the setting, 0 = everything is kept")]
     days: Annotated[Count, Meta(description="what was asked for")]
     runs: Annotated[
-        int, Meta(ge=0, le=MOST_COUNTED, description="that would be removed, counted up to here")
+        int, Meta(ge=0, le=MAX_COUNTED, description="that would be removed, counted up to here")
     ]
     oldest_at: TimeOrNever
     newest_at: TimeOrNever

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta, field
 
-from fyke.domain.accounts.audit import MOST_ENTRIES
+from fyke.domain.accounts.audit import MAX_ENTRIES
 from fyke.domain.accounts.profiles import LANGUAGES, SNIPPETS, THEMES
 from fyke.model.audit import AuditAction
 from fyke.wire.common import Count, Items, TimeOrNever, words
@@ -36,7 +36,7 @@ class ViewToSave(Request):
 
 class AuditQuery(Request):
     before: Annotated[Integer, Meta(ge=0, description="`next` of the last answer")] = 0
-    limit: Annotated[Integer, Meta(ge=1, le=MOST_ENTRIES, description="entries of a page")] = 50
+    limit: Annotated[Integer, Meta(ge=1, le=MAX_ENTRIES, description="entries of a page")] = 50
     action: Annotated[Text, words(["", *AuditAction], "empty = all")] = ""
 
 

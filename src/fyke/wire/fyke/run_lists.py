@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, get_args
 from msgspec import Meta, field
 
 from fyke.domain.billing.pricing import format_usage
-from fyke.domain.runs.search import MOST_ERROR_CHARS
-from fyke.model.run_list import MOST_MATCHED, MOST_NAMED, BulkAction
+from fyke.domain.runs.search import MAX_ERROR_CHARS
+from fyke.model.run_list import MAX_MATCHED, MAX_NAMED, BulkAction
 from fyke.wire.common import EXAMPLE_ID, Count, OriginWord, UnixSeconds, Usd
 from fyke.wire.fields import (
     Answer,
@@ -68,7 +68,7 @@ class RunSearchFields(Request):
     error: Annotated[
         str,
         Meta(
-            max_length=MOST_ERROR_CHARS,
+            max_length=MAX_ERROR_CHARS,
             description="part of the error message",
             examples=["timed out"],
         ),
@@ -94,13 +94,13 @@ class RunListQuery(RunSearchFields):
 class BulkRequest(RunSearchFields, kw_only=True):
     action: Annotated[BulkAction, Reads(ToChoice(BulkAction))]
     runs: Annotated[
-        tuple[str, ...], Meta(max_length=MOST_NAMED, description="ids"), Reads(to_names)
+        tuple[str, ...], Meta(max_length=MAX_NAMED, description="ids"), Reads(to_names)
     ] = ()
     all_matching: Annotated[
         Boolean,
         Meta(
             description="instead of `runs`: all that the other members describe, "
-            f"{MOST_MATCHED} at most"
+            f"{MAX_MATCHED} at most"
         ),
     ] = False
     callback_url: Annotated[Text, Meta(description="of the runs that a rerun starts")] = ""

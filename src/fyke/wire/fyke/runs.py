@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 from msgspec import Meta, field
 
 from fyke.domain.billing.pricing import format_usage
-from fyke.domain.runs.sharing import MOST_DAYS
-from fyke.domain.runs.subtask_reader import MOST_PARTS
+from fyke.domain.runs.sharing import MAX_DAYS
+from fyke.domain.runs.subtask_reader import MAX_PARTS
 from fyke.kit.sheets import exact_usd
 from fyke.model.billing import gb_seconds
 from fyke.model.run import BlockedSite, Outcome, SubtaskState
@@ -50,13 +50,13 @@ _WAITS = [
 
 class SubtaskQuery(Request):
     offset: Annotated[Integer, Meta(ge=0, description="number of the first one, from 0")] = 0
-    limit: Annotated[Integer, Meta(ge=1, le=MOST_PARTS, description="subtasks of a page")] = (
-        MOST_PARTS
+    limit: Annotated[Integer, Meta(ge=1, le=MAX_PARTS, description="subtasks of a page")] = (
+        MAX_PARTS
     )
 
 
 class ShareToCreate(Request):
-    days: Annotated[Integer, Meta(ge=1, le=MOST_DAYS, description="how long the link works")] = 7
+    days: Annotated[Integer, Meta(ge=1, le=MAX_DAYS, description="how long the link works")] = 7
     rows: Annotated[Boolean, Meta(description="whether the link shows the rows")] = True
     log: Annotated[Boolean, Meta(description="whether the link shows the log")] = False
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta, field
 
-from fyke.domain.schedules.rules import LONGEST_S, MAX_CRON, SHORTEST_S
-from fyke.domain.schedules.service import MOST_TIMES
+from fyke.domain.schedules.rules import MAX_CRON, MAX_INTERVAL_S, MIN_INTERVAL_S
+from fyke.domain.schedules.service import MAX_TIMES
 from fyke.domain.schedules.times import zone
 from fyke.model.schedule import FireState, LatePolicy, OverlapPolicy, ScheduleKind, ScheduleSpec
 from fyke.wire.common import Count, Page
@@ -76,7 +76,8 @@ class TimingFields(Request):
         str, Meta(max_length=MAX_CRON, description="five fields: cron"), Reads(to_text)
     ] = ""
     every: Annotated[
-        Integer, Meta(ge=0, le=LONGEST_S, description=f"seconds, from {SHORTEST_S}: interval")
+        Integer,
+        Meta(ge=0, le=MAX_INTERVAL_S, description=f"seconds, from {MIN_INTERVAL_S}: interval"),
     ] = 0
     time_zone: Annotated[Text, Meta(description="IANA name; empty = the account's")] = ""
 
@@ -121,7 +122,7 @@ class TimesQuery(TimingFields, kw_only=True):
         Described(ScheduleKind),
         Reads(ToChoice(ScheduleKind, optional=True)),
     ] = None
-    count: Annotated[Integer, Meta(ge=1, le=MOST_TIMES)] = 10
+    count: Annotated[Integer, Meta(ge=1, le=MAX_TIMES)] = 10
 
 
 class TimeZone(Request):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import Meta, field
 
-from fyke.domain.billing.days import MOST_DAYS
+from fyke.domain.billing.days import MAX_DAYS
 from fyke.domain.billing.pricing import format_balance
 from fyke.domain.billing.usage import UsageStep
 from fyke.kit.sheets import exact_usd
@@ -40,7 +40,7 @@ class PeriodQuery(Request):
     ] = field(default="", name="from")
     until: Annotated[
         Text,
-        Meta(description=f"the day it ends with, at most {MOST_DAYS} days in all; empty = today"),
+        Meta(description=f"the day it ends with, at most {MAX_DAYS} days in all; empty = today"),
     ] = ""
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import UNSET, Meta, UnsetType, field
 
-from fyke.model.queue import MOST_AT_ONCE
+from fyke.model.queue import MAX_ITEMS_PER_REQUEST
 from fyke.reasons import sentence
 from fyke.wire.common import Count, UnixSeconds
 from fyke.wire.fields import Answer, Described, FieldError, Reads, Request, to_text
@@ -40,8 +40,8 @@ def to_queue_refs(value: object) -> list[str]:
         isinstance(item, bool) or not isinstance(item, str | int) for item in value
     ):
         raise FieldError("must be a list of strings")
-    if len(value) > MOST_AT_ONCE:
-        raise FieldError(f"must name at most {MOST_AT_ONCE} items")
+    if len(value) > MAX_ITEMS_PER_REQUEST:
+        raise FieldError(f"must name at most {MAX_ITEMS_PER_REQUEST} items")
     return [str(item).strip() for item in value]
 
 
@@ -55,7 +55,9 @@ def to_reason(value: object) -> str:
 
 QueueRefs = Annotated[
     list[str],
-    Described(Annotated[list[str], Meta(max_length=MOST_AT_ONCE)] | None),  # null as published
+    Described(
+        Annotated[list[str], Meta(max_length=MAX_ITEMS_PER_REQUEST)] | None
+    ),  # null as published
     Reads(to_queue_refs),
 ]
 Reason = Annotated[

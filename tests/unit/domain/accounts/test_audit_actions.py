@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fyke.console.audit_labels import audit_action_labels
-from fyke.domain.accounts.audit_actions import MOST_ADDRESS, action_of
+from fyke.domain.accounts.audit_actions import MAX_ADDRESS_CHARS, action_of
 from fyke.model.account import Caller
 from fyke.model.audit import AuditAction
 
@@ -28,4 +28,4 @@ def test_audit_details_are_bounded() -> None:
     entry = action_of(caller, AuditAction.RUN_STARTED, "t" * 9999, "d" * 9999)
     assert (len(entry.target), len(entry.detail)) == (200, 500)
     assert (entry.user_name, entry.key_id, entry.address) == ("ada", "k", "::1")
-    assert len("ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255%eth0") <= MOST_ADDRESS
+    assert len("ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255%eth0") <= MAX_ADDRESS_CHARS

@@ -108,7 +108,7 @@ class Slow:
 async def test_few_are_hashed_at_once_and_too_many_are_sent_away(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(passwords, "MOST_WAITING", 6)
+    monkeypatch.setattr(passwords, "MAX_WAITING", 6)
     hasher = Slow()
     slow = Passwords(hasher)  # type: ignore[arg-type]
     waiting = [asyncio.create_task(slow.hash("x")) for _ in range(6)]

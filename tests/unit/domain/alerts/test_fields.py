@@ -59,7 +59,7 @@ async def test_a_large_run_is_looked_at_evenly() -> None:
 
 
 async def test_large_rows_end_the_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fields, "MOST_BYTES", 100_000)
+    monkeypatch.setattr(fields, "MAX_BYTES", 100_000)
     results = MemoryResults()
     results.push("r", *(json.dumps({"text": "x" * 10_000}).encode() for _ in range(200)))
     facts = (await count_fields(results, "r", NONE, {"text"}))["text"]

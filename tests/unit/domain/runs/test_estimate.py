@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fyke.domain.billing.pricing import charge
-from fyke.domain.runs.estimate import MOST, NEEDED, Basis, Estimate, Spread, basis, estimate
+from fyke.domain.runs.estimate import MAX_SAMPLES, NEEDED, Basis, Estimate, Spread, basis, estimate
 from fyke.model.billing import Prices
 from fyke.model.run import PastRun, RunLimits
 
@@ -44,7 +44,7 @@ def test_a_version_of_its_own_counts_where_it_has_enough_runs():
     assert basis(mixed, "1.0.0") == Basis(mixed, of_version=False)
     assert basis(new[1:], "1.0.0") == Basis(new[1:], of_version=True)
     assert basis([], "1.0.0") == Basis([], of_version=True)
-    assert len(basis([past()] * 900, "1.0.0").runs) == MOST
+    assert len(basis([past()] * 900, "1.0.0").runs) == MAX_SAMPLES
 
 
 def test_half_of_the_runs_stay_within_one_figure_and_nineteen_in_twenty_within_the_other():

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from fyke.domain.runs.sampling import MOST, due
+from fyke.domain.runs.sampling import MAX_POINTS, due
 from fyke.model.run import SampleSpan
 
 
@@ -21,9 +21,9 @@ def test_a_run_of_any_length_has_a_bounded_number_of_points() -> None:
             span = SampleSpan(len(times), times[0], times[-1]) if times else SampleSpan()
             if due(span, now):
                 times.append(now)
-                if len(times) >= MOST:
+                if len(times) >= MAX_POINTS:
                     del times[1::2]
             most = max(most, len(times))
-        assert most <= MOST
-        assert len(times) > MOST // 4
+        assert most <= MAX_POINTS
+        assert len(times) > MAX_POINTS // 4
         assert seconds * 1000 - times[-1] < seconds * 10 + 2000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fyke.contracts.egress import OTHER_SITES, SiteTraffic
-from fyke.domain.runs.sites import MOST_SITES, _lines, summed
+from fyke.domain.runs.sites import MAX_SITES, _lines, summed
 from fyke.model.run import BlockedSite
 
 
@@ -24,14 +24,14 @@ def test_attempts_are_added_up_by_domain() -> None:
 
 
 def test_sites_over_the_limit_are_counted_together_and_nothing_is_lost() -> None:
-    first = [site(f"{n}.example", requests=1) for n in range(MOST_SITES)]
+    first = [site(f"{n}.example", requests=1) for n in range(MAX_SITES)]
     second = [site(f"x{n}.example", requests=1) for n in range(10)]
     other = [site(OTHER_SITES, requests=7), site("3.example", requests=1)]
     found = summed(summed(first, second), other)
-    assert len(found) == MOST_SITES + 1
+    assert len(found) == MAX_SITES + 1
     assert {one.domain: one.requests for one in found}[OTHER_SITES] == 17
-    assert sum(one.requests for one in found) == MOST_SITES + 10 + 8
-    assert len(summed([site(OTHER_SITES, requests=1)], first)) == MOST_SITES + 1
+    assert sum(one.requests for one in found) == MAX_SITES + 10 + 8
+    assert len(summed([site(OTHER_SITES, requests=1)], first)) == MAX_SITES + 1
 
 
 @pytest.mark.parametrize(

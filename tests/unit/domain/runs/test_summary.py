@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fyke.domain.runs.summary import (
-    MOST_CHARS,
-    MOST_INPUT_CHARS,
+    MAX_CHARS,
+    MAX_INPUT_CHARS,
     summarise,
     summary_of_start,
     summary_of_text,
@@ -40,7 +40,7 @@ def test_an_input_becomes_one_line(custom: dict[str, Any], expected: str) -> Non
 
 def test_a_long_input_is_cut() -> None:
     long = summarise({f"field{n}": "v" * 500 for n in range(900)}, {})
-    assert len(long) == MOST_CHARS and long.startswith("field0: vvv") and long.endswith("\u2026")
+    assert len(long) == MAX_CHARS and long.startswith("field0: vvv") and long.endswith("\u2026")
 
 
 VALUES = st.recursive(
@@ -55,14 +55,14 @@ def test_whatever_the_input_is_the_line_is_one_and_short(
     custom: dict[str, Any], titles: dict[str, str]
 ) -> None:
     line = summarise(custom, titles)
-    assert len(line) <= MOST_CHARS
+    assert len(line) <= MAX_CHARS
     assert not any(ord(char) < 32 or 127 <= ord(char) < 160 for char in line)
 
 
 def test_stored_inputs_are_read_as_far_as_they_are_short() -> None:
     assert summary_of_text('{"n": 1}') == "n: 1"
     assert summary_of_text("") == summary_of_text("[1]") == summary_of_text("{broken") == ""
-    large = json.dumps({"n": "x" * MOST_INPUT_CHARS * 20})
+    large = json.dumps({"n": "x" * MAX_INPUT_CHARS * 20})
     assert summary_of_text(large) == summary_of_start(large) == "input of 1.3 MB"
     started = '{"parameters": {"system": {}, "custom": {"n": 1}}}'
     assert summary_of_start(started) == "n: 1"

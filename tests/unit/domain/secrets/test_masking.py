@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fyke.domain.results.rows import decode_row
-from fyke.domain.secrets.encodings import MOST_LINES, encodings
+from fyke.domain.secrets.encodings import MAX_LINES, encodings
 from fyke.domain.secrets.masking import Masker
 from fyke.domain.workers.secret_rules import check_value
 from fyke.errors import InvalidFields
@@ -93,7 +93,7 @@ def test_lines_of_a_value_are_masked_one_by_one() -> None:
 
 def test_a_value_of_very_many_lines_does_not_make_very_many_searches() -> None:
     value = "\n".join(f"{n:07}" + "x" * (n % 50) for n in range(1500))
-    assert len(encodings(value)) < MOST_LINES + 30
+    assert len(encodings(value)) < MAX_LINES + 30
     masker = Masker({"KEY": value})
     longest = max(value.split("\n"), key=len)
     assert masker.text(longest) == "***KEY***" and masker.text(value) == "***KEY***"

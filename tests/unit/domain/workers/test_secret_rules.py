@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fyke.domain.workers.secret_rules import MOST_VALUE, check_name, check_value
+from fyke.domain.workers.secret_rules import MAX_VALUE_BYTES, check_name, check_value
 from fyke.errors import InvalidFields
 from fyke.sandbox.isolated import BASE_ENVIRONMENT
 
@@ -48,7 +48,7 @@ def test_nothing_that_every_sandbox_has_can_be_a_secret() -> None:
             check_name(name)
 
 
-@pytest.mark.parametrize("value", ["sixsix", "ünïcöd", "with\nlines", "x" * MOST_VALUE])
+@pytest.mark.parametrize("value", ["sixsix", "ünïcöd", "with\nlines", "x" * MAX_VALUE_BYTES])
 def test_values_that_are_taken(value: str) -> None:
     assert check_value(value) == value
 
@@ -60,8 +60,8 @@ def test_values_that_are_taken(value: str) -> None:
         ("tiny5", "could not be masked"),
         ("     tiny5      ", "could not be masked"),
         ("nul\0inside", "NUL"),
-        ("x" * (MOST_VALUE + 1), "16,385 bytes"),
-        ("ü" * (MOST_VALUE // 2 + 1), "16,386 bytes"),
+        ("x" * (MAX_VALUE_BYTES + 1), "16,385 bytes"),
+        ("ü" * (MAX_VALUE_BYTES // 2 + 1), "16,386 bytes"),
         ("half \ud800 a pair", "Unicode"),
     ],
 )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fyke.sandbox.process.folders import DEEPEST, ENTRY_BYTES, WorkFolders
+from fyke.sandbox.process.folders import ENTRY_BYTES, MAX_DEPTH, WorkFolders
 
 LIMIT = 2**30
 
@@ -57,7 +57,7 @@ def test_measure_stops_once_the_limit_is_passed(folders: WorkFolders) -> None:
 
 def test_too_deep_counts_as_too_much(folders: WorkFolders) -> None:
     path = folders.create("A", None)
-    for _ in range(DEEPEST - 1):
+    for _ in range(MAX_DEPTH - 1):
         path = path / "d"
         path.mkdir()
     assert folders.measure("A", LIMIT) < LIMIT

@@ -56,7 +56,7 @@ def test_files_without_a_name_are_found(tmp_path: Path) -> None:
 
 def test_too_many_descriptors_count_as_too_much_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     assert processes.unnamed_memory([os.getpid()], 0, 2**30).size == 0
-    monkeypatch.setattr(processes, "MOST_OPEN", 3)
+    monkeypatch.setattr(processes, "MAX_OPEN", 3)
     assert processes.unnamed_memory([os.getpid()], 0, 2**30).size > 2**30
 
 

@@ -1,7 +1,7 @@
 // A table of the run form: rows are added and taken out, and whatever is pasted fills its cells.
 
 const NUMBER = "__row__";
-const MOST_ROWS = 500; // drawn at once; more go into the paste field, which the server reads
+const MAX_ROWS = 500; // drawn at once; more go into the paste field, which the server reads
 
 class FormRows extends HTMLElement {
   connectedCallback() {
@@ -64,7 +64,7 @@ class FormRows extends HTMLElement {
     if (!/[\n\t]/.test(text)) return;
     event.preventDefault();
     const lines = readCells(text);
-    if (lines.length > MOST_ROWS) {
+    if (lines.length > MAX_ROWS) {
       this.leave(text);
       return;
     }

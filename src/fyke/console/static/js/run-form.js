@@ -5,7 +5,7 @@ import "./form-json.js";
 import "./form-rows.js";
 import { announce } from "./app.js";
 
-const MOST_LINES = 200; // a longer list stays text, which is faster to work with
+const MAX_LINES = 200; // a longer list stays text, which is faster to work with
 
 /** Notify the form of a change that was not typed. */
 export function changed(element) {
@@ -26,11 +26,11 @@ class FormList extends HTMLElement {
     this.lines.addEventListener("paste", (event) => this.paste(event));
     this.lines.addEventListener("click", (event) => this.drop(event));
     const count = this.area.value.split("\n").length;
-    this.show(count <= MOST_LINES && !this.area.matches("[aria-invalid]"));
+    this.show(count <= MAX_LINES && !this.area.matches("[aria-invalid]"));
   }
 
   show(asLines) {
-    if (asLines && this.area.value.split("\n").length > MOST_LINES) {
+    if (asLines && this.area.value.split("\n").length > MAX_LINES) {
       asLines = false;
       announce(this.words[0]);
     }
@@ -117,7 +117,7 @@ class FormList extends HTMLElement {
     const all = before.map((each) => each.value);
     all.splice(at, 1, ...lines);
     this.area.value = all.join("\n");
-    if (all.length > MOST_LINES) this.show(false);
+    if (all.length > MAX_LINES) this.show(false);
     else {
       this.draw();
       this.inputs()[Math.min(at + lines.length - 1, this.inputs().length - 1)]?.focus();

@@ -1,6 +1,6 @@
 // The stream of a run's page: says when it is interrupted, and gives up after a while.
 
-const MOST_FAILURES = 8;
+const MAX_FAILURES = 8;
 const FINAL = new Set([401, 403, 404, 410]);
 
 class RunLive extends HTMLElement {
@@ -18,7 +18,7 @@ class RunLive extends HTMLElement {
     });
     this.addEventListener("htmx:sse:error", (event) => {
       this.failures += 1;
-      if (this.failures >= MOST_FAILURES || FINAL.has(event.detail?.status)) this.stop();
+      if (this.failures >= MAX_FAILURES || FINAL.has(event.detail?.status)) this.stop();
     });
     this.addEventListener("htmx:sse:close", (event) => {
       if (event.detail?.reason === "message") this.say("");
@@ -28,7 +28,7 @@ class RunLive extends HTMLElement {
     this.addEventListener("htmx:error", () => {
       if (this.begun || this.off) return;
       this.failures += 1;
-      if (this.failures >= MOST_FAILURES) this.stop();
+      if (this.failures >= MAX_FAILURES) this.stop();
       else this.say(this.dataset.reconnecting);
     });
     this.addEventListener("htmx:response:error", () => {

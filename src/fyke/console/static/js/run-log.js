@@ -1,6 +1,6 @@
 // A log that grows: follows its end, keeps every line once, and keeps no more than a page can show.
 
-const MOST = 2000; // lines in the page
+const MAX_LINES = 2000; // lines in the page
 const ROOM = 1500; // with more, earlier lines come on a page of their own
 const SAY_EVERY = 5000; // ms between two announcements
 
@@ -91,7 +91,7 @@ class RunLog extends HTMLElement {
   }
 
   trim() {
-    const over = this.lines.childElementCount - MOST;
+    const over = this.lines.childElementCount - MAX_LINES;
     if (over <= 0) return;
     for (let i = 0; i < over; i += 1) this.lines.firstElementChild.remove();
     const line = this.lines.querySelector("[data-position]");

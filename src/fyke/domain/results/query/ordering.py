@@ -23,7 +23,7 @@ TEXT_BYTES = 512
 
 _text = msgspec.json.Decoder(str).decode
 _INVERT = bytes(range(255, -1, -1))
-_FARTHEST = 2**62  # powers of ten beyond it are all alike
+_MAX_EXPONENT = 2**62  # powers of ten beyond it are all alike
 _RANKS = {b"[": b"\x50", b"{": b"\x60", b"n": b"\x10", b"f": b"\x20", b"t": b"\x21"}
 
 
@@ -51,7 +51,7 @@ def number_key(token: bytes) -> bytes:
         return b"\x01"
     if exponent:
         power += _integer(exponent)
-    power = min(max(power, -_FARTHEST), _FARTHEST) + _FARTHEST
+    power = min(max(power, -_MAX_EXPONENT), _MAX_EXPONENT) + _MAX_EXPONENT
     key = power.to_bytes(8, "big") + digits + b"\x00"
     return b"\x00" + key.translate(_INVERT) if negative else b"\x02" + key
 
@@ -59,5 +59,5 @@ def number_key(token: bytes) -> bytes:
 def _integer(exponent: bytes) -> int:
     """An exponent may itself have more digits than Python converts."""
     digits = exponent.lstrip(b"+-").lstrip(b"0")
-    size = int(digits) if 0 < len(digits) <= 18 else (_FARTHEST if digits else 0)
+    size = int(digits) if 0 < len(digits) <= 18 else (_MAX_EXPONENT if digits else 0)
     return -size if exponent[:1] == b"-" else size

@@ -102,7 +102,7 @@ callback_hosts = Table(
     text_column("standing"),
 )
 
-MOST_CLAIMS = 32  # in one transaction, so that it stays short
+MAX_CLAIMS = 32  # in one transaction, so that it stays short
 
 # as literal text, because a partial index is used only where the database sees its condition
 PENDING = deliveries.c.state == literal_column("'pending'")
@@ -137,7 +137,7 @@ class Claims(SqlStore):
             for host in sorted(self._hosts(now), key=lambda host: host.ready_at)
             if host.ready_at <= now and take_slot(left, host.standing)
         ]
-        chosen = sorted(ready[:MOST_CLAIMS], key=lambda host: host.name)
+        chosen = sorted(ready[:MAX_CLAIMS], key=lambda host: host.name)
         found = [(host, self._claim_one(host, now, claim_until)) for host in chosen]
         return [Claim(delivery, host.standing) for host, delivery in found if delivery is not None]
 

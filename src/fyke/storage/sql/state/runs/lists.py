@@ -18,7 +18,7 @@ from typing import Any
 
 from sqlalchemy import Connection, case, func, literal_column, select, text
 
-from fyke.domain.runs.summary import MOST_INPUT_CHARS
+from fyke.domain.runs.summary import MAX_INPUT_CHARS
 from fyke.model.run import RunFilter, RunState
 from fyke.model.run_list import ListCursor, ListWalk, RunLine, RunSearch
 from fyke.storage.sql.dialects import is_sqlite, to_storable_text
@@ -40,7 +40,7 @@ _TIMES = frozenset({"created_from", "created_until"})
 _COUNTED = frozenset({"states", "worker_id"})
 _INPUT = case(
     (
-        (runs.c.summary == "") & (func.length(runs.c.input_json) <= MOST_INPUT_CHARS),
+        (runs.c.summary == "") & (func.length(runs.c.input_json) <= MAX_INPUT_CHARS),
         runs.c.input_json,
     ),
     else_=literal_column("''"),
