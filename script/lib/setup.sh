@@ -1,4 +1,4 @@
-# Shared by script/up, script/test and script/lint: system packages, uv, the program. Sourced, not run.
+# Shared by the commands in script/: system packages, uv, the program. Sourced, not run.
 #
 # Everything comes from the package clients as this machine has them configured; no address of a
 # registry stands here or in the requirement files, whose hashes say what may be installed.
