@@ -159,7 +159,7 @@ def test_a_new_version_is_pushed_run_and_deleted(cli: Cli, tmp_path: Path) -> No
 def test_the_store(cli: Cli, hello: Path) -> None:
     assert "owner/hello" in cli.run("store", "search", "hello")[0]
     assert cli.json("store", "search", "hello", "--limit", 1)[0]["path"] == "owner/hello"
-    assert cli.run("store", "search", "no such thing")[1] == "Nothing there.\n"
+    assert cli.run("store", "search", "no such thing")[1] == "Nothing found.\n"
 
 
 def test_a_run_for_people_and_for_programs(cli: Cli, ended: str, tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
-"""Where the output of a command goes, and in which dress.
+"""Where the output of a command goes, and how it is formatted.
 
-Data goes to standard output, talk to standard error. On a terminal people get a table; in a pipe
-the same as plain aligned text, never cut; with ``--json`` programs get JSON. What Workers and
-other users wrote is cleaned of control characters before a terminal sees it.
+Data goes to standard output, messages to standard error. A terminal gets a styled table; a pipe
+gets the same as plain aligned text, never shortened; ``--json`` prints JSON. Text written by
+Workers and other users is cleaned of control characters before it reaches a terminal.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ STYLES = {
     "no-limits": "yellow",
 }
 FLEXIBLE = frozenset({"title", "description", "detail", "reason", "url", "message"})
-MIN_COLUMN_WIDTH = 10  # of a column that is shortened
-MAX_COLUMN_WIDTH = 60  # a column of a streamed table never pads its cells beyond this
+MIN_COLUMN_WIDTH = 10  # of a shortened column
+MAX_COLUMN_WIDTH = 60  # of the padding in a streamed table
 
 
 def data_of(value: Any) -> Any:
@@ -52,11 +52,11 @@ class Output:
 
     @property
     def on_terminal(self) -> bool:
-        """Whether people look at the data as it comes."""
+        """Whether standard output is a terminal."""
         return self._stdout.isatty()
 
     @property
-    def talk_on_terminal(self) -> bool:
+    def messages_on_terminal(self) -> bool:
         """Whether standard error can show a line that changes."""
         return self._stderr.isatty() and os.environ.get("TERM") != "dumb"
 
@@ -80,10 +80,10 @@ class Output:
             self.raw(text)
 
     def table(self, titles: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-        """Rows under titles; says so when there are none."""
+        """Rows under titles, or a message when there are none."""
         cells = [[printable(str(cell)) for cell in row] for row in rows]
         if not cells:
-            self.say("Nothing there.")
+            self.say("Nothing found.")
         elif self.on_terminal:
             self._styled_table(titles, cells)
         else:
@@ -114,7 +114,7 @@ class Output:
             for row in page:
                 self.raw(plain_row(row, widths))
 
-    # --- talk -----------------------------------------------------------------------------
+    # --- messages -------------------------------------------------------------------------
 
     def say(self, text: str) -> None:
         """Write a message for the user to standard error."""
@@ -147,7 +147,7 @@ class LiveLine:
     """One line on standard error that changes, on a terminal; nothing elsewhere."""
 
     def __init__(self, out: Output, stream: TextIO | None = None) -> None:
-        self._active = out.talk_on_terminal and not out.as_json
+        self._active = out.messages_on_terminal and not out.as_json
         self._stream = stream or sys.stderr
         self._text = ""
 
@@ -173,12 +173,12 @@ def _terminal_width() -> int:
 
 
 def to_json(value: Any) -> str:
-    """Compact enough to pipe, readable enough to look at; integers of any size survive."""
+    """JSON on one line, with non-ASCII characters as they are and integers of any size."""
     return json.dumps(value, ensure_ascii=False)
 
 
 def printable(text: str, *, keep_lines: bool = False) -> str:
-    """``text`` without what would move a cursor or turn the reading order around."""
+    """``text`` without control characters and bidirectional overrides."""
     from fyke.domain.logs.text import clean
 
     text = clean(text)
@@ -194,8 +194,8 @@ def plain_table(titles: Sequence[str], rows: list[list[str]]) -> Iterator[str]:
 
 
 def fitting_widths(titles: Sequence[str], rows: list[list[str]], room: int) -> list[int]:
-    """Columns as wide as their cells. Where that is more than ``room``, columns of sentences are
-    shortened; ids and figures never are, because what is cut cannot be copied."""
+    """Columns as wide as their cells. If that exceeds ``room``, columns of sentences are
+    shortened; ids and figures never are, because they must remain copyable."""
     from rich.cells import cell_len
 
     widths = [

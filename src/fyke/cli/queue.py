@@ -1,4 +1,4 @@
-"""``fyke queue``: starts that wait in the run queue until a user activates them."""
+"""``fyke queue``: list, activate and release the starts in the run queue."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 queue = group("Run queue: list, activate or release the starts in it.")
 
-Refs = Annotated[list[str], typer.Argument(help="References of items.", metavar="REF...")]
+Refs = Annotated[list[str], typer.Argument(help="Queue references.", metavar="REF...")]
 
 
 class ItemStatus(StrEnum):
@@ -30,11 +30,11 @@ class ItemStatus(StrEnum):
 @server_command(queue, "list")
 def list_items(
     server: ServerContext,
-    status: Annotated[ItemStatus | None, typer.Option("--status", help="Only these.")] = None,
+    status: Annotated[ItemStatus | None, typer.Option("--status", help="Only items in this state; inactive: started or released.")] = None,
     page: Annotated[int, typer.Option("--page", min=1)] = 1,
     size: Annotated[int, typer.Option("--size", min=1, max=100)] = 20,
 ) -> None:
-    """List the items of the queue, those already started or released too, newest first.
+    """List queue items, newest first, including started and released ones.
 
     \b
     Examples:
@@ -76,9 +76,9 @@ def activate(server: ServerContext, refs: Refs) -> None:
 def release(
     server: ServerContext,
     refs: Refs,
-    reason: Annotated[str, typer.Option("--reason", help="Why.", metavar="TEXT")] = "",
+    reason: Annotated[str, typer.Option("--reason", help="Reason, stored with the items.", metavar="TEXT")] = "",
 ) -> None:
-    """Remove items from the queue for good; exit status 5 when one was no longer in it.
+    """Remove items from the queue permanently; exit status 5 when one was no longer in it.
 
     \b
     Examples:

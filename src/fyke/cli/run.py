@@ -1,4 +1,4 @@
-"""``fyke run``: start runs, look at them, end them."""
+"""``fyke run``: start, inspect and end runs."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def start(
     timeout_seconds: options.WaitSecondsOption = None,
     queued: options.QueuedOption = False,
 ) -> None:
-    """Start a run of a Worker; writes the run's slug, or with --queued what fyke queue takes.
+    """Start a run of a Worker; writes the run's slug, or with --queued the queue reference.
 
     \b
     Examples:
@@ -93,8 +93,8 @@ def start(
 @server_command(runs, "list")
 def list_runs(
     server: ServerContext,
-    status: Annotated[Status | None, typer.Option("--status", help="Only these.")] = None,
-    worker: Annotated[str, typer.Option("--worker", help="Only of this Worker.")] = "",
+    status: Annotated[Status | None, typer.Option("--status", help="Only runs in this state.")] = None,
+    worker: Annotated[str, typer.Option("--worker", help="Only runs of this Worker.")] = "",
     reason: Annotated[
         str,
         typer.Option(
@@ -206,10 +206,10 @@ def log(
     server: ServerContext,
     run: RunArgument,
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on until the run has ended.")
+        bool, typer.Option("--follow", "-f", help="Continue until the run has ended.")
     ] = False,
 ) -> None:
-    """The log of a run, all of it. With --json one object a line.
+    """The whole log of a run. With --json one object per line.
 
     \b
     Examples:
@@ -231,7 +231,7 @@ def log(
 
 @server_command(runs, "events")
 def events(server: ServerContext, run: RunArgument) -> None:
-    """What happened to a run, in order, and what became of its callback.
+    """The events of a run in order, and the deliveries of its callback.
 
     \b
     Examples:
@@ -314,7 +314,7 @@ def rerun(
 
 @server_command(runs, "delete")
 def delete(server: ServerContext, run: RunArgument) -> None:
-    """Forget a finished run with its rows and its log.
+    """Delete a finished run with its rows and its log.
 
     \b
     Examples:
@@ -324,4 +324,4 @@ def delete(server: ServerContext, run: RunArgument) -> None:
     if server.out.as_json:
         server.out.json({"deleted": run})
     else:
-        server.out.say(f"The run {run} is gone, with its rows and its log.")
+        server.out.say(f"The run {run} was deleted, with its rows and its log.")

@@ -72,7 +72,7 @@ def _all(server: ServerContext, run: str, as_lines: bool, failed_rows: bool) -> 
         headers = server.client.results(run, 1, 1, failed_rows=failed_rows).headers
         first = next(rows, None)
         if first is None:
-            server.out.say("Nothing there.")
+            server.out.say("Nothing found.")
             return
         keys = _keys(headers, [first])
         server.out.stream(keys, _pages(first, rows, keys))

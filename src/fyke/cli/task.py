@@ -169,7 +169,7 @@ def delete(server: ServerContext, task: Slug) -> None:
     if server.out.as_json:
         server.out.json({"deleted": task})
     else:
-        server.out.say(f"The task {task} is gone; its runs are still there.")
+        server.out.say(f"The task {task} was deleted; its runs were kept.")
 
 
 @server_command(tasks, "run")

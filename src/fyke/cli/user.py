@@ -129,7 +129,7 @@ def enable(server: ServerContext, name: Name, account: AccountOption = "") -> No
 
 @server_command(users, "remove")
 def remove(server: ServerContext, name: Name, account: AccountOption = "") -> None:
-    """Remove a user for good, with sessions and keys. What they made stays.
+    """Remove a user permanently, with sessions and keys. What they made stays.
 
     \b
     Examples:
@@ -139,7 +139,7 @@ def remove(server: ServerContext, name: Name, account: AccountOption = "") -> No
     if server.out.as_json:
         server.out.json({"removed": name})
     else:
-        server.out.say(f"{name} is gone, and so are the keys.")
+        server.out.say(f"{name} was removed, and the keys were revoked.")
 
 
 def _show(server: ServerContext, user: AccountUser, sentence: str) -> None:

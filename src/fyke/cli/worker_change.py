@@ -111,7 +111,7 @@ def delete(
     worker: Ref,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Delete a Worker of yours for good. Its past runs, their rows and logs stay.
+    """Delete a Worker of yours permanently. Its past runs, their rows and logs stay.
 
     Runs that have started continue to their end; runs that still wait fail with a reason. Its
     tasks stay but cannot be started. The name is free for a new Worker.
@@ -135,8 +135,8 @@ def _ask(worker: str) -> None:
     """Return when the user agrees; raise ``CommandFailed`` when not, or without a terminal."""
     if not sys.stdin.isatty():
         raise CommandFailed(
-            f"{worker} would be deleted for good; without a terminal, confirm it with --yes",
+            f"{worker} would be deleted permanently; without a terminal, confirm it with --yes",
             Exit.USAGE,
         )
-    if not typer.confirm(f"Delete {worker} for good?", err=True):
+    if not typer.confirm(f"Delete {worker} permanently?", err=True):
         raise CommandFailed(f"{worker} stays as it is.")

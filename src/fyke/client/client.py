@@ -219,7 +219,7 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
         return self._wire.post(f"{QUEUE}/activate", queue_wire.QueueResults, body).results
 
     def release(self, refs: Sequence[str], reason: str = "") -> list[queue_wire.QueueResult]:
-        """Release waiting items for good, without a start; a result for each."""
+        """Remove waiting items permanently, without starting them; a result for each."""
         body = queue_wire.QueueRelease([*refs], reason)
         return self._wire.post(f"{QUEUE}/release", queue_wire.QueueResults, body).results
 

@@ -11,7 +11,7 @@ MAX_ITEMS_PER_REQUEST = 100  # items of one request
 
 @dataclass(frozen=True, slots=True)
 class QueuedStart:
-    """A start that is held. Once it has been activated or released it waits no more, for good.
+    """A start in the run queue. Activating or releasing it ends its wait permanently.
 
     ``number`` is its name outside, 1 and up, given when it is stored and never again; ``id`` is its
     name inside, which can be known before. ``input_json`` is the whole object with ``parameters``;

@@ -70,7 +70,7 @@ def test_text_of_others_cannot_move_the_cursor(narrow: None) -> None:
 def test_an_empty_table_is_said_to_be_empty() -> None:
     to, talk = io.StringIO(), io.StringIO()
     Output(False, to, talk).table(("a",), [])
-    assert (to.getvalue(), talk.getvalue()) == ("", "Nothing there.\n")
+    assert (to.getvalue(), talk.getvalue()) == ("", "Nothing found.\n")
 
 
 def test_json_is_one_line_and_keeps_large_numbers() -> None:

@@ -72,7 +72,7 @@ class UserRoutes:
 
     @delete(USER, scope=Scope.ADMIN, errors=(Forbidden, NotFound, Refused))
     async def remove_user(self, call: Call, name: Name, wanted: OfAccount) -> None:
-        """Remove a user for good.
+        """Remove a user permanently.
 
         Sessions and links end and keys are revoked; what the user created stays.
         """

@@ -57,14 +57,14 @@ class QueueRoutes:
     async def activate_run_queue_items(
         self, call: Call, wanted: wire.QueueActivation
     ) -> wire.QueueResults:
-        """Start waiting items, each on its own."""
+        """Start queued items, each independently of the others."""
         return wire.QueueResults.of(await self.queue.activate(call.caller, wanted.queue_refs))
 
     @post(f"{ITEMS}/release", scope=Scope.RUN, errors=(Forbidden,))
     async def release_run_queue_items(
         self, call: Call, wanted: wire.QueueRelease
     ) -> wire.QueueResults:
-        """Release waiting items for good, without a start."""
+        """Remove waiting items permanently, without starting them."""
         refs, reason = wanted.queue_refs, wanted.reason
         return wire.QueueResults.of(await self.queue.release(call.caller, refs, reason))
 
@@ -72,7 +72,7 @@ class QueueRoutes:
     async def release_run_queue_item(
         self, call: Call, queue_id: Name, wanted: wire.ReleaseReason
     ) -> wire.QueueResults:
-        """Release one waiting item for good, without a start."""
+        """Remove one waiting item permanently, without starting it."""
         return wire.QueueResults.of(
             await self.queue.release(call.caller, [queue_id], wanted.reason)
         )

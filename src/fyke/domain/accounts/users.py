@@ -154,7 +154,7 @@ class Users:
         return await self._change(caller, name, account, "Enabling users", change)
 
     async def remove(self, caller: Caller, name: str, *, account: str | None = None) -> User:
-        """Remove a user for good: sessions and links end, keys are revoked. What they made stays
+        """Remove a user permanently: sessions and links end, keys are revoked. What they made stays
         with the account. Raises as ``disable``.
         """
 

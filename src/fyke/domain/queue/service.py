@@ -240,7 +240,7 @@ class RunQueue:
         return ItemResult(ref, reason if still else NOT_WAITING)
 
     async def release(self, caller: Caller, refs: list[str], reason: str) -> list[ItemResult]:
-        """Let each item go, for good; a result for each ref, in order."""
+        """Remove each item permanently; a result for each ref, in order."""
         require_editor(caller, "Releasing queued runs")
         why = Reason.of(ReasonCode.RELEASED, note=reason)
 

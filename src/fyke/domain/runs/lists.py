@@ -16,10 +16,10 @@ from fyke.model.run import RunState
 from fyke.model.run_list import ListCursor, ListWalk, RunLine, RunSearch
 from fyke.model.worker import Worker
 
-MAX_PAGE_SIZE = 200  # of one page
-COUNT_LIMIT = 1000  # runs are counted up to here where no counter knows
-MAX_OFFSET = 10_000  # runs before a page that is asked for by number
-BATCH_SIZE = 500  # runs at a time where all of them are wanted
+MAX_PAGE_SIZE = 200
+COUNT_LIMIT = 1000  # of counting where there is no stored counter
+MAX_OFFSET = 10_000  # of a page requested by number
+BATCH_SIZE = 500  # when reading all runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +44,17 @@ class RunRow:
 
     @property
     def duration_ms(self) -> int:
-        """From its first process to its end, or until now; 0 before."""
+        """From the start of its first process to its end, or until now; 0 before the start."""
         end = self.line.finished_at or self.now
         return max(0, end - self.line.started_at) if self.line.started_at else 0
 
 
 @dataclass(frozen=True, slots=True)
 class RunListPage:
-    """One page, newest first. ``total`` is how many match in all, None when that was not counted;
-    with ``at_least`` counting stopped there. ``next`` and ``previous`` are the cursors of older and
-    newer ones. ``looked_back_to`` (ms) says that the search stopped there, at its limit for one
-    request: ``next`` continues from there.
+    """One page, newest first. ``total`` is the number of matches, None when not counted; with
+    ``at_least`` counting stopped there. ``next`` and ``previous`` are the cursors of the older and
+    newer pages. ``looked_back_to`` (ms) is where the search stopped at its limit for one request;
+    ``next`` continues from there.
     """
 
     rows: list[RunRow]
@@ -99,7 +99,7 @@ class RunLists:
         )
 
     async def choices(self, caller: Caller) -> FilterChoices:
-        """The workers that the account has runs of, by path."""
+        """The workers of the account's runs, by path."""
 
         def work(tx: Transaction) -> list[Worker]:
             found = (tx.workers.get(ref) for ref in tx.run_lists.workers(caller.account_id))
@@ -116,8 +116,8 @@ class RunLists:
         before = (max(1, number) - 1) * size
         if before > MAX_OFFSET:
             raise InvalidRequest(
-                f"pages by number reach {MAX_OFFSET:,} runs back; go on with next_cursor, "
-                "or narrow the search down by time",
+                f"pages by number reach {MAX_OFFSET:,} runs back; continue with next_cursor, "
+                "or narrow the search by time",
                 field="page_index",
             )
         return await self._shown(
@@ -133,8 +133,8 @@ class RunLists:
         size: int = 50,
         newer: bool = False,
     ) -> RunListPage:
-        """The page after the cursor ``place``: of older runs, or of the ``newer`` ones next to it.
-        When less than a page is newer, that is the first page.
+        """The page of older runs after the cursor ``place``, or with ``newer`` the page before it.
+        If less than a full page is newer, returns the first page.
         """
         size = _checked(size)
         found = await self._shown(
@@ -160,7 +160,7 @@ class RunLists:
         return [place.run_id for place in walked.places[:limit]], more
 
     async def newer(self, caller: Caller, search: RunSearch, top: ListCursor, limit: int) -> int:
-        """How many runs that match have come since ``top``, counted up to ``limit``."""
+        """How many matching runs are newer than ``top``, counted up to ``limit``."""
 
         def work(tx: Transaction) -> int:
             walked = tx.run_lists.walk(caller.account_id, search, top, limit=limit, newer=True)
@@ -169,7 +169,7 @@ class RunLists:
         return await self._storage.read(work)
 
     async def all_rows(self, caller: Caller, search: RunSearch) -> AsyncIterator[list[RunRow]]:
-        """All matching runs, newest first, some at a time, without a limit."""
+        """All matching runs, newest first, in batches, without a limit."""
         place: ListCursor | None = None
         while True:
 
