@@ -30,7 +30,10 @@ class ItemStatus(StrEnum):
 @server_command(queue, "list")
 def list_items(
     server: ServerContext,
-    status: Annotated[ItemStatus | None, typer.Option("--status", help="Only items in this state; inactive: started or released.")] = None,
+    status: Annotated[
+        ItemStatus | None,
+        typer.Option("--status", help="Only items in this state; inactive: started or released."),
+    ] = None,
     page: Annotated[int, typer.Option("--page", min=1)] = 1,
     size: Annotated[int, typer.Option("--size", min=1, max=100)] = 20,
 ) -> None:
@@ -76,7 +79,9 @@ def activate(server: ServerContext, refs: Refs) -> None:
 def release(
     server: ServerContext,
     refs: Refs,
-    reason: Annotated[str, typer.Option("--reason", help="Reason, stored with the items.", metavar="TEXT")] = "",
+    reason: Annotated[
+        str, typer.Option("--reason", help="Reason, stored with the items.", metavar="TEXT")
+    ] = "",
 ) -> None:
     """Remove items from the queue permanently; exit status 5 when one was no longer in it.
 

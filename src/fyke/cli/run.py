@@ -93,7 +93,9 @@ def start(
 @server_command(runs, "list")
 def list_runs(
     server: ServerContext,
-    status: Annotated[Status | None, typer.Option("--status", help="Only runs in this state.")] = None,
+    status: Annotated[
+        Status | None, typer.Option("--status", help="Only runs in this state.")
+    ] = None,
     worker: Annotated[str, typer.Option("--worker", help="Only runs of this Worker.")] = "",
     reason: Annotated[
         str,

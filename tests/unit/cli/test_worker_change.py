@@ -21,7 +21,7 @@ def test_only_a_yes_goes_on(
 ) -> None:
     monkeypatch.setattr(sys, "stdin", Terminal("y\n"))
     assert _ask("owner/hello") is None
-    assert "Delete owner/hello for good?" in capsys.readouterr().err
+    assert "Delete owner/hello permanently?" in capsys.readouterr().err
     for answer in ("n\n", "\n"):
         monkeypatch.setattr(sys, "stdin", Terminal(answer))
         with pytest.raises(CommandFailed, match="owner/hello stays as it is") as caught:

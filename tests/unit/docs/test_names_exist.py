@@ -20,7 +20,9 @@ FICTITIOUS = {  # files that a recipe makes as its example
 }
 SPAN = re.compile(r"`([^`\n]+)`")
 MODULE = re.compile(r"(?:fyke|support)(?:\.\w+)+")
-FILE = re.compile(r"(?:src|tests|docs|proto|bench|script|workers|sdk|contributing|old-migrations)/[\w./-]+")
+FILE = re.compile(
+    r"(?:src|tests|docs|proto|bench|script|workers|sdk|contributing|old-migrations)/[\w./-]+"
+)
 SUFFIXES = ("md", "py", "toml", "db", "key", "log", "json")
 
 
