@@ -15,6 +15,7 @@ import msgspec
 from starlette.responses import Response
 
 V2_PREFIX = "/api/v2/"
+OWN_PREFIX = "/api/fyke/"
 
 NULL = b"null"  # the ``data`` of an answer that has none
 

@@ -1,14 +1,17 @@
 """Reading the members of a request by the rules of its type, see ``fyke.wire.fields``.
 
-Members are looked up by name, and by their other names in order; ``null`` is the same as absent,
-unknown members are ignored. All that is wrong is reported at once.
+Members are looked up by name, and by their other names in order; ``null`` is the same as absent.
+Unknown members are ignored, but not in the bodies of our own operations. All that is wrong is
+reported at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cache
+from itertools import islice
 from typing import Any, TypeVar, get_args, get_type_hints
 
 import msgspec
@@ -17,6 +20,10 @@ from fyke.errors import InvalidFields
 from fyke.wire.fields import Also, FieldError, Reads, Request
 
 R = TypeVar("R", bound=Request)
+
+# Limits of what is said of unknown members: a body may have a million of them.
+_MOST_UNKNOWN = 10
+_LONGEST_NAME = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +89,30 @@ def read_members(
     return found
 
 
-def decode(shape: type[R], given: Mapping[str, Any]) -> R:
-    """``given`` as ``shape``; raise ``InvalidFields`` with one sentence for each problem."""
-    problems: list[str] = []
-    values = read_members(members_of(shape), given, problems)
+def unknown_members(members: Sequence[Member], given: Mapping[str, Any]) -> list[str]:
+    """A sentence for each name in ``given`` that no member has, 10 at most."""
+    names = [name for member in members for name in member.names]
+    unknown = islice((name for name in given if name not in names), _MOST_UNKNOWN)
+    return [f"{name[:_LONGEST_NAME]}: {_remedy(name, names)}" for name in unknown]
+
+
+def _remedy(name: str, names: Sequence[str]) -> str:
+    if not names:
+        return "there is no such member; send an empty body"
+    near = get_close_matches(name, names, 1) if len(name) <= _LONGEST_NAME else []
+    if near:
+        return f"there is no such member; did you mean {near[0]}?"
+    return f"there is no such member; possible are {', '.join(names)}"
+
+
+def decode(shape: type[R], given: Mapping[str, Any], *, strict: bool = False) -> R:
+    """``given`` as ``shape``; ``strict``: without unknown members.
+
+    Raise ``InvalidFields`` with one sentence for each problem.
+    """
+    members = members_of(shape)
+    problems = unknown_members(members, given) if strict else []
+    values = read_members(members, given, problems)
     refuse(problems)
     return shape(**values)
 

@@ -18,9 +18,9 @@ from fyke.api import etags
 from fyke.api.auth import AccessControl
 from fyke.api.call import Call
 from fyke.api.decode import parse_object, read_body
-from fyke.api.envelope import NULL, JsonBytes, dialect_of, encode
+from fyke.api.envelope import NULL, OWN_PREFIX, JsonBytes, dialect_of, encode
 from fyke.api.errors import request_id
-from fyke.api.members import Member, members_of, read_members, refuse
+from fyke.api.members import Member, members_of, read_members, refuse, unknown_members
 from fyke.api.network import Visit
 from fyke.api.routes import (
     Declaration,
@@ -63,6 +63,11 @@ class Operation:
     @property
     def public(self) -> bool:
         return self.says.public
+
+    @cached_property
+    def strict(self) -> bool:
+        """Whether unknown members of the body are refused; v1 and v2 ignore them."""
+        return self.says.reads_json and self.path.startswith(OWN_PREFIX)
 
     @cached_property
     def texts(self) -> tuple[str, str]:
@@ -148,7 +153,7 @@ class Operation:
         return etags.validate(request, data, whole) if self.says.validated else whole
 
     def _arguments(self, given: Mapping[str, Any], path: Mapping[str, Any]) -> dict[str, Any]:
-        problems: list[str] = []
+        problems = unknown_members(self._members, given) if self.strict else []
         values = read_members(self._members, given, problems)
         arguments = read_members(self.path_members, path, problems)
         refuse(problems)

@@ -25,9 +25,9 @@ _MAX_FIELDS = 64
 S = TypeVar("S", bound=Shape)
 
 
-async def read_form(request: Request, shape: type[S]) -> S:
+async def read_form(request: Request, shape: type[S], *, strict: bool = False) -> S:
     """The form in the body as ``shape``; of a repeated field the first counts, unless ``shape``
-    marks it as repeated. A file is ``bytes``.
+    marks it as repeated. A file is ``bytes``. ``strict``: unknown fields are refused.
 
     Raise ``Refusal`` for a body that is too large or too slow, ``InvalidRequest`` for one that is
     no form, ``InvalidFields`` for its fields.
@@ -41,7 +41,7 @@ async def read_form(request: Request, shape: type[S]) -> S:
     repeated = frozenset(name for each in members_of(shape) if each.repeated for name in each.names)
     form = await _parsed(request)
     try:
-        return decode(shape, await _values(form, repeated))
+        return decode(shape, await _values(form, repeated), strict=strict)
     finally:
         await form.close()
 

@@ -54,7 +54,7 @@ def create(
         name, account=account, expires_at=expires_at, rate_limit=rate_limit, scopes=scope or ()
     )
     if server.out.as_json:
-        server.out.json({"id": made.id, "name": made.name, "key": made.key})
+        server.out.json(data_of(made))
         return
     server.out.raw(made.key)
     server.out.say("Keep it: it is not shown again.")

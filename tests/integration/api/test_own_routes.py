@@ -102,6 +102,12 @@ async def test_keys(app: App, api: Api) -> None:
     made = data_as(accounts.CreatedKey, await api.post("/api/fyke/keys", {"name": "ci"}))
     listed = data_as(accounts.KeyItems, await api.get("/api/fyke/keys"))["list"]
     assert {k["name"] for k in listed} == {"local", "ci"}
+    [kept] = [key for key in listed if key["name"] == "ci"]
+    assert {name: made[name] for name in ("scopes", "expires_at")} == {
+        "scopes": ["read", "run", "write", "admin"],
+        "expires_at": 0,
+    }
+    assert (kept["scopes"], kept["expires_at"]) == (made["scopes"], made["expires_at"])
     assert made["key"] not in str(listed)
     assert (await api.post("/api/v1/account/info", key=made["key"])).status_code == 200
     fails(await api.send("DELETE", f"/api/fyke/keys/{made['id']}", key=app.other_key), 404, 4040)
@@ -113,6 +119,39 @@ async def test_keys(app: App, api: Api) -> None:
     assert other.status_code == 200
     taken = await api.post("/api/fyke/keys", {"name": "y", "account": "owner"}, key=app.other_key)
     fails(taken, 401, 4010)
+
+
+@pytest.mark.parametrize(
+    ("body", "problems"),
+    [
+        (
+            {"scope": "read", "expires_in": 90},
+            [
+                "scope: there is no such member; did you mean scopes?",
+                "expires_in: there is no such member; did you mean expires_at?",
+            ],
+        ),
+        (
+            {"scopes": []},
+            ["scopes must name some of read, run, write, admin; leave it out for all of them"],
+        ),
+    ],
+)
+async def test_a_misspelt_restriction_makes_no_key(
+    api: Api, body: dict[str, Any], problems: list[str]
+) -> None:
+    answer = await api.post("/api/fyke/keys", {"name": "x", **body})
+    fails(answer, 400, 4000)
+    assert answer.json()["details"] == problems
+    listed = data_as(accounts.KeyItems, await api.get("/api/fyke/keys"))["list"]
+    assert {key["name"] for key in listed} == {"local"}
+
+
+async def test_an_operation_without_members_refuses_them(app: App, api: Api) -> None:
+    await app.publish()
+    path = f"{WORKERS}/owner~reader/unshare"
+    fails(await api.post(path, {"now": True}), 400, 4000, "now: there is no such member")
+    assert (await api.post(path, {})).status_code == 200
 
 
 async def test_behind_a_run(app: App, api: Api, run_slug: str) -> None:

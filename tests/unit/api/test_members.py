@@ -113,3 +113,29 @@ def test_all_problems_are_reported_at_once() -> None:
 def test_unknown_fields_are_never_bound() -> None:
     read = decode(Everything, {"integer": 1, "operator": True, "__class__": 1, "model_config": 1})
     assert set(asdict(read)) == set(Everything.__struct_fields__)
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ("integr", "integr: there is no such member; did you mean integer?"),
+        ("pageSize", "pageSize: there is no such member; did you mean page_size?"),
+        (
+            "zzz",
+            "zzz: there is no such member; possible are integer, flag, number, text, name, object, "
+            "page_index, page_size",
+        ),
+    ],
+)
+def test_a_strict_body_refuses_unknown_members(given: str, problem: str) -> None:
+    for value in (1, None):
+        with pytest.raises(InvalidRequest) as caught:
+            decode(Everything, {"integer": 1, given: value}, strict=True)
+        assert caught.value.details == [problem]
+
+
+def test_what_is_said_of_unknown_members_is_limited() -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        decode(Everything, {f"{'x' * 10**5}{n}": n for n in range(1000)}, strict=True)
+    assert len(caught.value.details) == 10
+    assert len(caught.value.message) < 2500

@@ -128,7 +128,10 @@ def _body(operation: Operation, components: Schema) -> Schema:
         return {}
     shape = operation.takes[1]
     properties, required = member_schemas(shape, components)
-    components[shape.__name__] = object_schema(properties, required, own_text(shape))
+    described = object_schema(properties, required, own_text(shape))
+    components[shape.__name__] = described | (
+        {"additionalProperties": False} if operation.strict else {}
+    )
     schema = {"$ref": f"#/components/schemas/{shape.__name__}"}
     return {"required": bool(required), "content": {_JSON: {"schema": schema}}}
 

@@ -42,7 +42,7 @@ class UploadRoutes:
 
         The checks continue after the answer. An account has at most 100 uploads.
         """
-        form = await read_form(call.request, wire.ZipUpload)
+        form = await read_form(call.request, wire.ZipUpload, strict=True)
         found = await self.uploads.add_zip(call.caller, form.scraper_file, form.name)
         return wire.UploadItem.of(found)
 

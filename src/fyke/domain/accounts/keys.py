@@ -13,7 +13,10 @@ import secrets
 from dataclasses import dataclass, field
 
 from fyke.kit.ids import CROCKFORD, random_crockford
-from fyke.model.account import KEY_PREFIX
+from fyke.model.account import KEY_PREFIX, Scope
+
+MAX_KEY_NAME = 64  # characters
+MAX_RATE = 100_000  # requests a second of one key
 
 _KEY = re.compile(re.escape(KEY_PREFIX) + f"[0-7][{CROCKFORD}]{{25}}")
 _SHOWN = len(KEY_PREFIX) + 4
@@ -25,6 +28,8 @@ class NewKey:
 
     id: str
     name: str
+    expires_at: int  # 0 = never
+    scopes: frozenset[Scope]
     key: str = field(repr=False)
 
 

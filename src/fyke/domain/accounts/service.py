@@ -15,7 +15,15 @@ from decimal import Decimal
 from fyke.contracts.signals import WORK
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.accounts.audit import record_for
-from fyke.domain.accounts.keys import NewKey, digest, generate, has_key_form, shown_prefix
+from fyke.domain.accounts.keys import (
+    MAX_KEY_NAME,
+    MAX_RATE,
+    NewKey,
+    digest,
+    generate,
+    has_key_form,
+    shown_prefix,
+)
 from fyke.domain.accounts.plans import plan_named
 from fyke.domain.accounts.rights import require_editor, require_operator, require_scope
 from fyke.domain.accounts.scopes import scope_text
@@ -41,7 +49,6 @@ OPERATOR_NAME = "owner"
 LOCAL_KEY_NAME = "local"
 FIRST_KEY_NAME = "first"
 
-MAX_RATE = 100_000  # requests a second of one key
 
 CACHE_SECONDS = 1.0
 _CACHE_ENTRIES = 4096
@@ -421,7 +428,7 @@ def _add_key(
         scopes=scopes,
     )
     tx.accounts.add_key(stored)
-    return NewKey(stored.id, name, key)
+    return NewKey(stored.id, name, expires_at, scopes, key)
 
 
 def _named(tx: Transaction, name: str) -> Account:
@@ -455,8 +462,10 @@ def _owner_of(tx: Transaction, account_id: str) -> str:
 
 def _key_name(name: str) -> str:
     wanted = name.strip()
-    if not wanted or len(wanted) > 64 or not wanted.isprintable():
-        raise InvalidRequest("a key needs a name of 1 to 64 printable characters", field="name")
+    if not wanted or len(wanted) > MAX_KEY_NAME or not wanted.isprintable():
+        raise InvalidRequest(
+            f"a key needs a name of 1 to {MAX_KEY_NAME} printable characters", field="name"
+        )
     if is_ulid(wanted):
         raise InvalidRequest("a key cannot be named like an id; choose another name", field="name")
     return wanted

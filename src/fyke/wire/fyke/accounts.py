@@ -6,13 +6,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import Meta
 
-from fyke.domain.accounts.scopes import read_scopes, scope_text
+from fyke.domain.accounts.keys import MAX_KEY_NAME, MAX_RATE
+from fyke.domain.accounts.scopes import read_scopes
 from fyke.domain.billing.pricing import format_balance
 from fyke.errors import InvalidRequest
 from fyke.kit.decimals import millionths
 from fyke.model.account import Plan, Scope
 from fyke.wire.common import Items, TimeOrNever, Usd
-from fyke.wire.fields import Answer, Decimal, Described, Integer, Name, Request, Text, Texts
+from fyke.wire.fields import (
+    Answer,
+    Decimal,
+    Described,
+    FieldError,
+    Integer,
+    Name,
+    Reads,
+    Request,
+    Text,
+    to_name,
+    to_texts,
+)
 from fyke.wire.units import MAX_SECONDS, seconds
 
 if TYPE_CHECKING:
@@ -48,14 +61,32 @@ class PlanChange(Request):
     plan: Annotated[Name, Described(Plan)]
 
 
+def to_scopes(value: object) -> list[str]:
+    """Names of scopes, at least one: an empty list must not mean all of them."""
+    names = to_texts(value)
+    if not names:
+        raise FieldError(f"must name some of {', '.join(Scope)}; leave it out for all of them")
+    return names
+
+
 class KeyToCreate(Request):
-    name: Annotated[Name, Meta(description="what the key is for")]
+    name: Annotated[
+        str,
+        Reads(to_name),
+        Meta(min_length=1, max_length=MAX_KEY_NAME, description="what the key is for"),
+    ]
     account: AccountName = ""
     expires_at: Annotated[Integer, Meta(ge=0, le=MAX_SECONDS, description="0 = never")] = 0
     rate_limit: Annotated[
-        Integer, Meta(description="requests a second; 0 = the server's setting")
+        Integer,
+        Meta(ge=0, le=MAX_RATE, description="requests a second; 0 = the server's setting"),
     ] = 0
-    scopes: Annotated[Texts, Described(list[Scope])] = []
+    scopes: Annotated[
+        list[str],
+        Reads(to_scopes),
+        Described(Annotated[list[Scope], Meta(min_length=1)]),
+        Meta(description="what the key may be used for, at least one; absent: all of them"),
+    ] = []
 
     @property
     def checked_scopes(self) -> frozenset[Scope]:
@@ -140,10 +171,12 @@ class CreatedKey(Answer):
     id: str
     name: str
     key: Annotated[str, Meta(description="its text, in this answer only")]
+    expires_at: TimeOrNever
+    scopes: list[Scope]
 
     @classmethod
     def of(cls, key: NewKey) -> CreatedKey:
-        return cls(key.id, key.name, key.key)
+        return cls(key.id, key.name, key.key, seconds(key.expires_at), _ordered(key.scopes))
 
     def __repr__(self) -> str:  # without the key, which must not get into a log
         return f"CreatedKey(id={self.id!r}, name={self.name!r})"
@@ -177,10 +210,14 @@ class KeyItem(Answer):
             revoked_at=seconds(key.revoked_at),
             last_used_at=seconds(key.last_used_at),
             rate_limit=key.rate_limit,
-            scopes=[Scope(word) for word in scope_text(key.scopes).split()],
+            scopes=_ordered(key.scopes),
             user_id=key.user_id,
         )
 
 
 class KeyItems(Items[KeyItem]):
     pass
+
+
+def _ordered(scopes: frozenset[Scope]) -> list[Scope]:
+    return [scope for scope in Scope if scope in scopes]
