@@ -30,9 +30,9 @@ FOREIGN = (
 
 
 @pytest.fixture
-async def objects(asgi: App) -> AsyncIterator[OwnedObjects]:
-    async with client(asgi.asgi(guesses=100_000)) as http:
-        built = OwnedObjects(asgi, Api(http, asgi.owner_key), archive())
+async def objects(app: App) -> AsyncIterator[OwnedObjects]:
+    async with client(app.asgi(guesses=100_000)) as http:
+        built = OwnedObjects(app, Api(http, app.owner_key), archive())
         await built.build()
         yield built
 
@@ -54,17 +54,17 @@ def _outcome(answer: Any) -> tuple[int, int]:
     return answer.status_code, answer.json()["code"] if answer.content else 0
 
 
-async def test_every_route_has_an_entry_and_every_entry_a_route(asgi: App) -> None:
-    routes = _routes(asgi.asgi())
+async def test_every_route_has_an_entry_and_every_entry_a_route(app: App) -> None:
+    routes = _routes(app.asgi())
     assert sorted(routes - ENTRIES.keys()) == [], "add these to tests/support/matrix.py"
     assert sorted(ENTRIES.keys() - routes) == []
 
 
-async def test_routes_without_a_key_are_those_declared_public(asgi: App) -> None:
+async def test_routes_without_a_key_are_those_declared_public(app: App) -> None:
     named = {
         r for r, e in ENTRIES.items() if e.access is Access.PUBLIC and not r.startswith("HEAD")
     }
-    assert named == {" ".join(one) for one in public_routes(asgi.asgi())}
+    assert named == {" ".join(one) for one in public_routes(app.asgi())}
 
 
 async def test_the_owner_is_admitted_everywhere(objects: OwnedObjects) -> None:
