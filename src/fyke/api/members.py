@@ -22,8 +22,8 @@ from fyke.wire.fields import Also, FieldError, Reads, Request
 R = TypeVar("R", bound=Request)
 
 # Limits of what is said of unknown members: a body may have a million of them.
-_MOST_UNKNOWN = 10
-_LONGEST_NAME = 64
+_MAX_UNKNOWN = 10
+_MAX_NAME = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +92,14 @@ def read_members(
 def unknown_members(members: Sequence[Member], given: Mapping[str, Any]) -> list[str]:
     """A sentence for each name in ``given`` that no member has, 10 at most."""
     names = [name for member in members for name in member.names]
-    unknown = islice((name for name in given if name not in names), _MOST_UNKNOWN)
-    return [f"{name[:_LONGEST_NAME]}: {_remedy(name, names)}" for name in unknown]
+    unknown = islice((name for name in given if name not in names), _MAX_UNKNOWN)
+    return [f"{name[:_MAX_NAME]}: {_remedy(name, names)}" for name in unknown]
 
 
 def _remedy(name: str, names: Sequence[str]) -> str:
     if not names:
         return "there is no such member; send an empty body"
-    near = get_close_matches(name, names, 1) if len(name) <= _LONGEST_NAME else []
+    near = get_close_matches(name, names, 1) if len(name) <= _MAX_NAME else []
     if near:
         return f"there is no such member; did you mean {near[0]}?"
     return f"there is no such member; possible are {', '.join(names)}"

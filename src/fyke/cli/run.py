@@ -117,12 +117,17 @@ def list_runs(
       fyke run list --reason timeout,out_of_memory
       fyke run list --size 100 --json | jq -r '.list[].slug'
     """
+    from fyke.model.run_list import MAX_LISTED
     from fyke.wire.v1 import STATUS_WORDS
 
     if reason:
+        if size > MAX_LISTED:
+            raise typer.BadParameter(
+                f"with --reason it is at most {MAX_LISTED}; --page shows more", param_hint="--size"
+            )
         state = status.value if status else ""
         ended = server.client.runs_that_ended(
-            reason, state=state, worker=worker, page_index=page, page_size=min(size, 200)
+            reason, state=state, worker=worker, page_index=page, page_size=size
         )
         report_ended(server, ended)
         return

@@ -8,6 +8,7 @@ from enum import StrEnum
 from fyke.model.run import Origin, Outcome, RunState
 from fyke.reasons import Reason, ReasonCode
 
+MAX_LISTED = 200  # runs of one page
 MAX_NAMED = 100  # runs of one request that names them
 MAX_MATCHED = 500  # runs of one request that means all that match
 

@@ -176,12 +176,12 @@ def to_page_index(value: object) -> int:
     return min(max(to_integer(value), 1), MAX_PAGE_INDEX)
 
 
-def to_page_size(default: int) -> Callable[[object], int]:
-    """A rule for page sizes: below 1 means ``default``, above the maximum means the maximum."""
+def to_page_size(default: int, maximum: int = MAX_PAGE_SIZE) -> Callable[[object], int]:
+    """A rule for page sizes: below 1 means ``default``, above ``maximum`` means that."""
 
     def rule(value: object) -> int:
         size = to_integer(value)
-        return default if size < 1 else min(size, MAX_PAGE_SIZE)
+        return default if size < 1 else min(size, maximum)
 
     return rule
 

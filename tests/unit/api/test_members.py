@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import asdict
 
+from fyke.api.docs.schemas import member_schemas
 from fyke.api.members import decode
 from fyke.errors import InvalidRequest
 from fyke.wire.fields import (
@@ -20,6 +21,8 @@ from fyke.wire.fields import (
     Request,
     Text,
 )
+from fyke.wire.fyke.run_lists import RunListQuery
+from fyke.wire.fyke.usage import LedgerPageQuery
 
 
 class Everything(Request):
@@ -108,6 +111,14 @@ def test_all_problems_are_reported_at_once() -> None:
     with pytest.raises(InvalidRequest) as caught:
         decode(Everything, {"integer": "x", "flag": "y", "unknown": object()})
     assert len(caught.value.details) == 2
+
+
+@pytest.mark.parametrize("shape", [RunListQuery, LedgerPageQuery])
+def test_lists_of_two_hundred_say_so(shape: type[RunListQuery | LedgerPageQuery]) -> None:
+    read = [decode(shape, {"page_size": size}).page_size for size in (0, 200, 1000)]
+    assert read == [20, 200, 200]
+    members, _ = member_schemas(shape, {})
+    assert members["page_size"]["maximum"] == 200
 
 
 def test_unknown_fields_are_never_bound() -> None:

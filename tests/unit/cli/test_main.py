@@ -63,6 +63,7 @@ def test_help_loads_nothing_heavy() -> None:
     [
         ["run", "start"],
         ["run", "list", "--status", "odd"],
+        ["run", "list", "--reason", "timeout", "--size", "201"],
         ["run", "results", "x", "--size", "0"],
         ["nonsense"],
         ["key", "create"],

@@ -13,7 +13,7 @@ from fyke.api.errors import table_of
 from fyke.api.routes import get, post
 from fyke.domain.runs.bulk import BulkResult, RunBulk
 from fyke.domain.runs.list_export import csv_of
-from fyke.domain.runs.lists import MAX_PAGE_SIZE, RunListPage, RunLists
+from fyke.domain.runs.lists import RunListPage, RunLists
 from fyke.domain.runs.search import place_of
 from fyke.domain.runs.search_terms import SearchTerms
 from fyke.errors import Forbidden, InvalidRequest
@@ -45,7 +45,7 @@ class RunListRoutes:
         it reached, and `next_cursor` continues there.
         """
         search = await self.lists.search(call.caller, _terms(wanted))
-        size = min(wanted.page_size, MAX_PAGE_SIZE)
+        size = wanted.page_size
         cursor = wanted.cursor.strip()
         if cursor:
             newer, place = cursor.startswith(NEWER), place_of(cursor.removeprefix(NEWER))

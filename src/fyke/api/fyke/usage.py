@@ -10,7 +10,7 @@ from starlette.responses import Response
 from fyke.api.call import Call
 from fyke.api.csv_files import CSV_MEDIA, csv_file
 from fyke.api.routes import get
-from fyke.domain.billing.usage import MAX_ENTRIES, UsageReports
+from fyke.domain.billing.usage import UsageReports
 from fyke.model.account import Caller, Scope
 from fyke.model.billing import LedgerFilter
 from fyke.wire.fyke import usage as wire
@@ -48,8 +48,9 @@ class UsageRoutes:
         With `holds` also what was put on hold at a start and released at the end.
         """
         entries = await self._filter(call.caller, wanted)
-        size = min(wanted.page_size, MAX_ENTRIES)
-        page = await self.usage.ledger(call.caller, entries, cursor=wanted.cursor, size=size)
+        page = await self.usage.ledger(
+            call.caller, entries, cursor=wanted.cursor, size=wanted.page_size
+        )
         return wire.LedgerList.of(page)
 
     @get("/api/fyke/ledger/export", scope=Scope.READ, produces=(CSV_MEDIA,))

@@ -13,10 +13,9 @@ from fyke.domain.runs.transitions import Rules, charged
 from fyke.errors import InvalidRequest
 from fyke.model.account import Caller
 from fyke.model.run import RunState
-from fyke.model.run_list import ListCursor, ListWalk, RunLine, RunSearch
+from fyke.model.run_list import MAX_LISTED, ListCursor, ListWalk, RunLine, RunSearch
 from fyke.model.worker import Worker
 
-MAX_PAGE_SIZE = 200
 COUNT_LIMIT = 1000  # of counting where there is no stored counter
 MAX_OFFSET = 10_000  # of a page requested by number
 BATCH_SIZE = 500  # when reading all runs
@@ -146,7 +145,7 @@ class RunLists:
 
     async def rows(self, caller: Caller, run_ids: Sequence[str]) -> list[RunRow]:
         """These runs as they are now, in this order; deleted ones are left out."""
-        wanted = list(dict.fromkeys(run_ids))[:MAX_PAGE_SIZE]
+        wanted = list(dict.fromkeys(run_ids))[:MAX_LISTED]
         return await self._rows(caller, wanted)
 
     async def ids(self, caller: Caller, search: RunSearch, limit: int) -> tuple[list[str], bool]:
@@ -212,7 +211,7 @@ def account_zone(tx: Transaction, caller: Caller) -> str:
 
 
 def _checked(size: int) -> int:
-    return max(1, min(size, MAX_PAGE_SIZE))
+    return max(1, min(size, MAX_LISTED))
 
 
 def _numbered(

@@ -8,18 +8,18 @@ from msgspec import Meta, field
 
 from fyke.domain.billing.pricing import format_usage
 from fyke.domain.runs.search import MAX_ERROR_CHARS
-from fyke.model.run_list import MAX_MATCHED, MAX_NAMED, BulkAction
+from fyke.model.run_list import MAX_LISTED, MAX_MATCHED, MAX_NAMED, BulkAction
 from fyke.wire.common import EXAMPLE_ID, Count, OriginWord, UnixSeconds, Usd
 from fyke.wire.fields import (
     Answer,
     Boolean,
     PageIndex,
-    PageSize20,
     Reads,
     Request,
     Text,
     ToChoice,
     to_names,
+    to_page_size,
     to_text,
 )
 from fyke.wire.fyke.runs import Bytes, OutcomeText, ReasonText
@@ -88,7 +88,11 @@ class RunListQuery(RunSearchFields):
         ),
     ] = ""
     page_index: PageIndex = 1
-    page_size: PageSize20 = 20
+    page_size: Annotated[
+        int,
+        Meta(ge=1, le=MAX_LISTED, description="entries on a page"),
+        Reads(to_page_size(20, MAX_LISTED)),
+    ] = 20
 
 
 class BulkRequest(RunSearchFields, kw_only=True):

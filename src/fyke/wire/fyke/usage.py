@@ -8,18 +8,18 @@ from msgspec import Meta, field
 
 from fyke.domain.billing.days import MAX_DAYS
 from fyke.domain.billing.pricing import format_balance
-from fyke.domain.billing.usage import UsageStep
+from fyke.domain.billing.usage import MAX_ENTRIES, UsageStep
 from fyke.kit.sheets import exact_usd
 from fyke.model.billing import EntryKind, UsageDimension, gb_seconds
 from fyke.wire.common import EXAMPLE_ID, Count, ExactUsd, Usd
 from fyke.wire.fields import (
     Answer,
     Boolean,
-    PageSize20,
     Reads,
     Request,
     Text,
     ToChoice,
+    to_page_size,
 )
 from fyke.wire.fyke.runs import GbSeconds
 from fyke.wire.units import seconds
@@ -62,7 +62,11 @@ class LedgerPageQuery(LedgerQuery):
     cursor: Annotated[
         Text, Meta(description="`next_cursor` of the last answer", examples=[EXAMPLE_ID])
     ] = ""
-    page_size: PageSize20 = 20
+    page_size: Annotated[
+        int,
+        Meta(ge=1, le=MAX_ENTRIES, description="entries on a page"),
+        Reads(to_page_size(20, MAX_ENTRIES)),
+    ] = 20
 
 
 # --- answers -------------------------------------------------------------------------------
