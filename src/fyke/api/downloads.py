@@ -18,15 +18,14 @@ from starlette.types import Receive, Scope, Send
 
 from fyke.api.etags import matches
 from fyke.api.ranges import Unsatisfiable, still, stretch
+from fyke.api.transport import EXPOSED
 from fyke.domain.results.export.spool import Make, NoRoom, Spool, SpoolFile
 
 _HEADERS = {
     "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
     "cache-control": "private, no-store",
     "x-content-type-options": "nosniff",
-    "access-control-expose-headers": (
-        "x-request-id, retry-after, accept-ranges, content-range, content-disposition, etag"
-    ),
+    "access-control-expose-headers": f"{EXPOSED}, accept-ranges, content-range",
 }
 # A file of at most so many bytes is sent with its length at the first download, too.
 _LENGTH_WITHIN = 2**20

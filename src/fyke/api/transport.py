@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fyke.api.auth import RATE_FIELDS
-from fyke.api.errors import REQUEST_ID, Refusal, table_for
+from fyke.api.errors import ERROR_HEADER, REASON_HEADER, REQUEST_ID, Refusal, table_for
 from fyke.api.network import Network, header
 from fyke.kit.ids import new_ulid
 
@@ -33,13 +33,23 @@ _PREFLIGHT = {
     ),
     "access-control-max-age": "600",
 }
+# Headers of an answer that scripts of other sites may read.
+EXPOSED = ", ".join(
+    (
+        "x-request-id",
+        "retry-after",
+        "etag",
+        "ratelimit",
+        "ratelimit-policy",
+        "content-disposition",
+        "idempotency-replayed",
+        ERROR_HEADER,
+        REASON_HEADER,
+    )
+)
 _FOR_OTHER_SITES = (
     (b"access-control-allow-origin", b"*"),
-    (
-        b"access-control-expose-headers",
-        b"x-request-id, retry-after, etag, ratelimit, ratelimit-policy, content-disposition, "
-        b"idempotency-replayed",
-    ),
+    (b"access-control-expose-headers", EXPOSED.encode()),
 )
 _EVERY_ANSWER = (
     (b"x-content-type-options", b"nosniff"),

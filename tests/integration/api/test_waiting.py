@@ -221,3 +221,7 @@ async def test_a_browser_on_another_site_may_use_all_of_it(api: Api) -> None:
     answer = await api.get("/api/v2/users/account")
     exposed = answer.headers["access-control-expose-headers"].split(", ")
     assert {"etag", "retry-after", "ratelimit", "idempotency-replayed"} <= set(exposed)
+    refused = await api.get("/api/v2/worker-runs?limit=x")
+    assert {"x-fyke-error", "x-fyke-reason"} <= set(exposed)
+    assert "x-fyke-error" in refused.headers
+    assert refused.headers["access-control-expose-headers"].split(", ") == exposed
