@@ -25,6 +25,7 @@ from fyke.api.transport import request_id_for
 MAX_HEAD_BYTES = 64 * 1024
 MAX_HEADERS = 100
 HEAD_SECONDS = 10.0
+_TOO_LONG = f"the head must be at most {MAX_HEAD_BYTES // 1024} KiB"
 
 _OFFER = b"upgrade:"
 _OFFER_LINE = re.compile(rb"(?<=\n)upgrade:", re.IGNORECASE)
@@ -45,6 +46,7 @@ class LimitedProtocol(StallProtocol):
     _held = b""  # the end of a piece that may become an offer with the next one
     _before = b""  # the last three bytes of the head so far
     _line = b""  # the beginning of the head; the parser gives no path that it refuses
+    _refused = ""  # why the parser was stopped
     _head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -64,7 +66,7 @@ class LimitedProtocol(StallProtocol):
         if self._in_head and not self.transport.is_closing():
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES:
-                self.send_400_response(f"the head must be at most {MAX_HEAD_BYTES // 1024} KiB")
+                self.send_400_response(_TOO_LONG)
 
     def _without_offer(self, data: bytes) -> bytes:
         """``data`` with the field that offers another protocol renamed, so that it is ignored."""
@@ -89,10 +91,20 @@ class LimitedProtocol(StallProtocol):
         self.scope[CLOSING] = self._closing  # type: ignore[literal-required]  # a key of our own
         self._begin_head()
 
+    def on_url(self, url: bytes) -> None:
+        super().on_url(url)
+        if len(self.url) >= MAX_HEAD_BYTES - 1:
+            self._refuse(_TOO_LONG)
+
     def on_header(self, name: bytes, value: bytes) -> None:
         if len(self.headers) >= MAX_HEADERS:
-            raise ValueError("too many header fields")  # the parser answers 400
+            self._refuse(f"the head must have at most {MAX_HEADERS} fields")
         super().on_header(name, value)
+
+    def _refuse(self, why: str) -> None:
+        """Stop the parser, which then answers 400."""
+        self._refused = why
+        raise ValueError(why)
 
     def on_headers_complete(self) -> None:
         self._in_head = self._head_next = False
@@ -109,7 +121,8 @@ class LimitedProtocol(StallProtocol):
         found = _PATH.match(self._line)
         path = unquote_to_bytes(found[1]).decode("latin-1") if found else ""
         request_id = request_id_for({"headers": self.headers or []})
-        answer = table_of(path).refusal(Refusal(400, msg.rstrip(".")), request_id)
+        text = self._refused or msg.rstrip(".")
+        answer = table_of(path).refusal(Refusal(400, text), request_id)
         fields = [
             *answer.raw_headers,
             (b"x-request-id", request_id.encode()),

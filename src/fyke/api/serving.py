@@ -11,7 +11,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 from starlette.types import Receive, Scope, Send
 
 from fyke.api import etags
@@ -22,6 +22,7 @@ from fyke.api.envelope import NULL, OWN_PREFIX, JsonBytes, dialect_of, encode
 from fyke.api.errors import request_id
 from fyke.api.members import Member, members_of, read_members, refuse, unknown_members
 from fyke.api.network import Visit
+from fyke.api.placeholders import explained
 from fyke.api.routes import (
     Declaration,
     DeclarationError,
@@ -35,6 +36,7 @@ from fyke.api.start_keys import start_key
 from fyke.api.transport import VISIT
 from fyke.domain.accounts.rights import require_scope
 from fyke.domain.runs.start_keys import REPLAYED
+from fyke.errors import NotFound
 from fyke.model.account import Caller
 from fyke.wire.fields import Answer
 from fyke.wire.fields import Request as Shape
@@ -143,7 +145,11 @@ class Operation:
         given = parse_object(raw) if self.says.reads_json else query(request, self._repeated)
         arguments = self._arguments(given, request.path_params)
         key = start_key(request, raw) if self.says.starts else None
-        answer = await self.handler(Call(request, visit, caller, key), **arguments)
+        try:
+            answer = await self.handler(Call(request, visit, caller, key), **arguments)
+        except NotFound as error:
+            error.details = error.details or explained({**request.path_params, **given})
+            raise
         if isinstance(answer, Response):
             return answer
         data = _data(answer)
@@ -215,12 +221,24 @@ def mount(app: Starlette, operations: Sequence[Operation], access: AccessControl
     routes.extend(_routes(operations, access, hot=False))
 
 
+class _Route(Route):
+    """Leaves paths of other operations without parameters to those, also with a wrong method."""
+
+    exact: frozenset[str] = frozenset()
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        return (Match.NONE, {}) if scope["path"] in self.exact else super().matches(scope)
+
+
 def _routes(
-    operations: Iterable[Operation], access: AccessControl, *, hot: bool
+    operations: Sequence[Operation], access: AccessControl, *, hot: bool
 ) -> Iterable[Route]:
+    exact = {each.path for each in operations if not each.says.path_names}
     for each in operations:
         if each.says.hot is hot:
-            route = Route(each.path, _Endpoint(each, access), methods=[each.method])
+            route = _Route(each.path, _Endpoint(each, access), methods=[each.method])
+            if each.says.path_names:
+                route.exact = frozenset(filter(route.path_regex.match, exact))
             if not hot and route.methods:
                 route.methods.discard("HEAD")
             yield route

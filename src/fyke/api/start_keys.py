@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import re
 
 from starlette.requests import Request
 
-from fyke.api.media import SAMPLE_ULID, RequestHeader
+from fyke.api.media import RequestHeader
 from fyke.api.network import header
+from fyke.api.placeholders import is_placeholder
 from fyke.domain.runs.start_keys import HEADER, StartKey
 from fyke.errors import InvalidFields
 
 MAX_CHARS = 255
-# What generated requests carry until a value is chosen: <string>, {{key}}, ${KEY}, string.
-_PLACEHOLDER = re.compile(r"<[^<>]*>|\{\{[^{}]*\}\}|\$\{?[A-Za-z_]+\}?|string", re.IGNORECASE)
 DESCRIBED = RequestHeader(
     f"1 to {MAX_CHARS} printable characters. For 24 hours the same key with the same request means "
     "the same start: nothing is started again, and the answer is about the run of the first time.",
@@ -33,7 +31,7 @@ def start_key(request: Request, body: bytes) -> StartKey | None:
         return None
     if not 1 <= len(text) <= MAX_CHARS or not (text.isascii() and text.isprintable()):
         raise InvalidFields(f"{HEADER} must be 1 to {MAX_CHARS} printable ASCII characters")
-    if _PLACEHOLDER.fullmatch(text.strip()) or text.strip() == SAMPLE_ULID:
+    if is_placeholder(text):
         raise InvalidFields(
             f"{HEADER}: {text.strip()} is a placeholder, which every request made from the same "
             "template carries, so the second start would be the first one again; "

@@ -92,9 +92,13 @@ def to_status(value: object) -> int:
             return 0
         if word in STATUS_NAMES:
             return STATUS_NAMES[word]
-    number = to_integer(value)
+    try:
+        number = to_integer(value)
+    except FieldError:
+        number = -1
     if not 0 <= number <= 5:
-        raise FieldError("must be 0 (all) to 5")
+        numbers = ", ".join(f"{number} ({word})" for number, word in STATUS_WORDS.items())
+        raise FieldError(f"must be one of 0 (all), {numbers}, or one of these words")
     return number
 
 

@@ -53,6 +53,26 @@ def test_malformed_requests_get_an_envelope(server: Served, request_bytes: bytes
     assert json.loads(body)["code"] == 4000
 
 
+@pytest.mark.parametrize(
+    ("head", "limit"),
+    [
+        (b"GET /healthz?x=" + b"x" * 70_000 + b" HTTP/1.1\r\n", "the head must be at most 64 KiB"),
+        (b"GET /healthz HTTP/1.1\r\nx: " + b"y" * 300_000, "the head must be at most 64 KiB"),
+        (
+            b"GET /healthz HTTP/1.1\r\n" + b"x: y\r\n" * 101 + b"\r\n",
+            "the head must have at most 100 fields",
+        ),
+    ],
+)
+def test_a_head_beyond_a_limit_is_refused_with_the_limit(
+    server: Served, head: bytes, limit: str
+) -> None:
+    with _connect(server) as connection:
+        connection.sendall(head)
+        answer = _all(connection).partition(b"\r\n\r\n")[2]
+    assert json.loads(answer)["details"] == [limit]
+
+
 BAD_LENGTH = b" HTTP/1.1\r\nHost: localhost\r\nx-request-id: mine-1\r\nContent-Length: x\r\n\r\n"
 
 

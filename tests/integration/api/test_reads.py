@@ -291,3 +291,12 @@ async def test_the_account_needs_no_body(api: Api, body: bytes) -> None:
         "traffic": 0,
         "traffic_expiration_at": 0,
     }
+
+
+@pytest.mark.parametrize("status", ["finished", 6, -1, 1.5])
+async def test_a_wrong_status_names_those_that_exist(api: Api, status: Any) -> None:
+    body = fails(await api.post("/api/v1/run/list", {"status": status}), 400, 4000)
+    assert body["details"] == [
+        "status must be one of 0 (all), 1 (ready), 2 (running), 3 (succeeded), 4 (failed), "
+        "5 (aborted), or one of these words"
+    ]

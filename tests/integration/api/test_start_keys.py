@@ -222,3 +222,17 @@ async def test_many_reruns_are_a_repeat_when_all_of_them_are(app: App, api: Api)
     slugs.append((await api.ok(RUN, start_body(worker.id)))["run_slug"])
     other = await api.post(path, {"action": "rerun", "runs": slugs}, **more)
     assert (other.json()["data"]["done"], REPLAYED in other.headers) == (1, False)
+
+
+@pytest.mark.parametrize("text", ["<string>", " {{worker}} ", SAMPLE_ULID])
+async def test_a_placeholder_in_place_of_an_id_is_explained(api: Api, text: str) -> None:
+    advice = f"{text.strip()} is a placeholder; put the real value in its place"
+    body = fails(await api.post(RUN, start_body(text)), 404, 50001)
+    assert body["details"] == [f"scraper_slug: {advice}"]
+    body = fails(await api.post("/api/v1/run/detail", {"run_slug": text}), 404, 70001)
+    assert body["details"] == [f"run_slug: {advice}"]
+    body = fails(await api.get(f"/api/v2/worker-runs/{text.strip()}"), 404, 70001)
+    assert body["details"] == [f"runId: {advice}"]
+    assert "details" not in fails(
+        await api.post("/api/v1/run/detail", {"run_slug": NO_RUN}), 404, 70001
+    )

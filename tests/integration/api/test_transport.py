@@ -65,6 +65,8 @@ async def test_an_unknown_path_is_refused_in_json(api: Api, path: str) -> None:
         # a concrete path, not the templated one beside it: "export" is no run's id
         ("PATCH", "/api/fyke/alerts/rules/preview", "POST"),
         ("PATCH", "/api/fyke/runs/bulk", "POST"),
+        ("GET", "/api/fyke/runs/bulk", "POST"),
+        ("DELETE", "/api/fyke/uploads/git", "POST"),
         ("PATCH", "/api/fyke/runs/export", "GET"),
         ("PATCH", "/api/fyke/runs/x", "DELETE, GET"),
         ("PATCH", "/api/fyke/uploads/git", "POST"),
@@ -185,7 +187,10 @@ async def test_the_token_in_the_query_comes_last(app: App, api: Api) -> None:
 )
 async def test_missing_and_wrong_keys(api: Api, key: str | None) -> None:
     headers = {"authorization": f"Bearer {key}".encode()} if key else {}
-    fails(await api.post(INFO, key=None, headers=headers), 401, 20001, "Invalid API key")
+    body = fails(await api.post(INFO, key=None, headers=headers), 401, 20001)
+    assert body["message"] == "Invalid API key"
+    advice = {} if key else {"details": ["send the key in the header api-key"]}
+    assert {name: body[name] for name in body if name == "details"} == advice
 
 
 async def test_expired_and_revoked_keys(app: App, api: Api) -> None:
@@ -526,8 +531,8 @@ async def test_extra_fields_change_nothing(app: App, api: Api) -> None:
     }
     key = app.other_key
     await api.post("/api/v1/account/info", extra, key=key)
-    made = (await api.post("/api/fyke/keys", {"name": "n", **extra}, key=key)).json()["data"]
-    info = (await api.get("/api/fyke/account", key=made["key"])).json()["data"]
+    fails(await api.post("/api/fyke/keys", {"name": "n", **extra}, key=key), 400, 4000, *extra)
+    info = (await api.get("/api/fyke/account", key=key)).json()["data"]
     assert (info["name"], info["operator"], info["balance"]) == ("other", False, "0.00")
 
 

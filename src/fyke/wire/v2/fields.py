@@ -66,9 +66,12 @@ def to_status_filter(value: object) -> str:
 
 def to_seconds(value: object) -> int:
     """A time in Unix seconds."""
-    number = to_integer(value)
+    try:
+        number = to_integer(value)
+    except FieldError:  # also for digits that no time has
+        number = -1
     if not 0 <= number <= MAX_SECONDS:
-        raise FieldError(f"must be Unix seconds, 0 to {MAX_SECONDS}")
+        raise FieldError(f"must be Unix seconds, an integer from 0 to {MAX_SECONDS}")
     return number
 
 

@@ -1,0 +1,28 @@
+"""Values that stand in generated requests until a real one is chosen."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from fyke.api.media import SAMPLE_ULID
+
+_MAX_CHARS = 64  # characters
+# <string>, {{key}}, ${KEY}, string
+_FORM = re.compile(r"<[^<>]*>|\{\{[^{}]*\}\}|\$\{?[A-Za-z_]+\}?|string", re.IGNORECASE)
+
+
+def is_placeholder(text: str) -> bool:
+    """Whether ``text`` is one, also with spaces around it."""
+    text = text.strip()
+    return len(text) <= _MAX_CHARS and (text == SAMPLE_ULID or _FORM.fullmatch(text) is not None)
+
+
+def explained(given: Mapping[str, Any]) -> list[str]:
+    """A sentence for each placeholder among the members ``given``."""
+    return [
+        f"{name}: {value.strip()} is a placeholder; put the real value in its place"
+        for name, value in given.items()
+        if isinstance(value, str) and is_placeholder(value)
+    ]
