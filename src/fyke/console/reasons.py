@@ -66,7 +66,9 @@ def next_step_of(hint: Hint) -> str:
 def said(error: FykeError) -> str:
     """What an error says, by its reason where it has one."""
     text = text_of(error.reason)
-    return text[:1].upper() + text[1:] if text else error.message
+    if text:
+        return text[:1].upper() + text[1:]
+    return gettext(error.message) if error.message in NOT_FOUND else error.message
 
 
 def choices() -> list[tuple[str, str]]:
@@ -80,10 +82,13 @@ def name_of(code: ReasonCode) -> str:
 
 
 def _(message: str) -> str:
-    """Mark for translation; ``name_of`` translates."""
+    """Mark for translation; ``name_of`` and ``said`` translate."""
     return message
 
 
+NOT_FOUND = frozenset({
+    _("The run does not exist"), _("The task does not exist"), _("The Worker does not exist"),
+})  # fmt: skip
 _NAMES = {
     ReasonCode.EXIT_CODE: _("Exit code"),
     ReasonCode.SIGNAL: _("Signal"),

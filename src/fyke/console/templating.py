@@ -27,7 +27,7 @@ def make_environment(statics: Statics) -> Environment:
         extensions=["jinja2.ext.i18n", "jinja2.ext.do"],
     )
     environment.install_gettext_callables(  # type: ignore[attr-defined]  # from its i18n extension
-        texts.gettext, texts.ngettext, newstyle=True
+        texts.gettext, texts.ngettext, newstyle=True, pgettext=texts.pgettext
     )
     environment.globals.update(
         icon=icon,

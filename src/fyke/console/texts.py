@@ -79,6 +79,11 @@ def gettext(message: str) -> str:
     return _catalogue(current().locale).gettext(message)
 
 
+def pgettext(context: str, message: str) -> str:
+    """``message`` in the current language, where it has several meanings."""
+    return str(_catalogue(current().locale).pgettext(context, message))
+
+
 def ngettext(singular: str, plural: str, n: int) -> str:
     """The form of the message that fits ``n``."""
     return _catalogue(current().locale).ngettext(singular, plural, n)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from fyke.console.texts import ENGLISH, LANGUAGES, choose, current, gettext, speak
+from fyke.console.reasons import said
+from fyke.console.texts import ENGLISH, LANGUAGES, choose, current, gettext, pgettext, speak
+from fyke.errors import RunNotFound, TaskNotFound, WorkerNotFound
 
 CHINESE = LANGUAGES[1]
 
@@ -33,6 +35,21 @@ def test_a_language_holds_for_its_context_only() -> None:
         assert gettext("Overview") == "概览"
         assert current() == CHINESE
     assert gettext("Overview") == "Overview"
+
+
+def test_a_text_of_several_meanings_is_chosen_by_context() -> None:
+    with speak(CHINESE):
+        assert pgettext("row filter", "Condition") == "条件"
+        assert gettext("Condition") == "通知条件"
+    assert pgettext("row filter", "Condition") == "Condition"
+
+
+def test_a_page_names_what_is_not_found_in_its_language() -> None:
+    with speak(CHINESE):
+        for kind in (RunNotFound, TaskNotFound, WorkerNotFound):
+            assert said(kind()) != kind.default
+            assert said(kind()) == gettext(kind.default)
+    assert said(RunNotFound()) == "The run does not exist"
 
 
 def test_an_unknown_text_stays_as_it_is() -> None:
