@@ -7,14 +7,16 @@ as the platform, restarts the launcher when it dies, and ends it with the platfo
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import pwd
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Event
 from types import FrameType
 
 from fyke.app.find_links import find_links_folders
@@ -46,13 +48,10 @@ def supervise_as_root(settings: Settings, arguments: list[str]) -> int:
         env=_environment(settings, user),
         process_group=0,
     )
-    _pass_signals_on(child)
+    stopping = _pass_signals_on(child)
     try:
-        while child.poll() is None:
-            if launcher.poll() is not None:
-                print("fyke: the launcher ended; starting it again", file=sys.stderr)
-                launcher = _start_launcher(settings, user)
-            _sleep_until_one_ends({child.pid, launcher.pid})
+        start = functools.partial(_start_launcher, settings, user)
+        launcher = _until_child_ends(child, launcher, start, stopping)
         return child.returncode if child.returncode >= 0 else 128 - child.returncode
     finally:
         if child.poll() is None:
@@ -60,6 +59,21 @@ def supervise_as_root(settings: Settings, arguments: list[str]) -> int:
             child.wait(60)
         launcher.terminate()
         launcher.wait(10)
+
+
+def _until_child_ends(
+    child: subprocess.Popen[bytes],
+    launcher: subprocess.Popen[bytes],
+    start: Callable[[], subprocess.Popen[bytes]],
+    stopping: Event,
+) -> subprocess.Popen[bytes]:
+    """Return the launcher in use; ``start`` replaces one that ends before a stop was asked for."""
+    while child.poll() is None:
+        if launcher.poll() is not None and not stopping.is_set():
+            print("fyke: the launcher ended; starting it again", file=sys.stderr)
+            launcher = start()
+        _sleep_until_one_ends({child.pid, launcher.pid})
+    return launcher
 
 
 def _sleep_until_one_ends(ours: set[int]) -> None:
@@ -182,11 +196,16 @@ def _environment(settings: Settings, user: pwd.struct_passwd) -> dict[str, str]:
     }
 
 
-def _pass_signals_on(child: subprocess.Popen[bytes]) -> None:
-    """The child has a process group of its own: Ctrl-C reaches it only by us, and so only once."""
+def _pass_signals_on(child: subprocess.Popen[bytes]) -> Event:
+    """Return what is set by the first signal. The child has a process group of its own: Ctrl-C
+    reaches it only by us, and so only once.
+    """
+    stopping = Event()
 
     def forward(number: int, frame: FrameType | None) -> None:
+        stopping.set()
         child.send_signal(signal.SIGTERM)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, forward)
+    return stopping

@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -74,3 +75,27 @@ def test_a_child_knows_its_parent_by_number(parent: str, status: int) -> None:
     code = f"import os; from fyke.cli.supervisor import die_with_parent as d; d({parent})"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
     assert ended.returncode == status, ended.stderr
+
+
+@pytest.mark.parametrize("stops", [False, True])
+def test_a_launcher_that_ends_is_replaced_unless_all_stops(stops: bool) -> None:
+    """The child ends when the last copy of the pipe's end is closed, so after the launcher did."""
+    reading, writing = os.pipe()
+    child = subprocess.Popen(["cat"], stdin=reading)
+    launcher = subprocess.Popen(["true"], pass_fds=[writing])
+    os.close(reading)
+    started: list[subprocess.Popen[bytes]] = []
+    stopping = Event()
+    if stops:
+        stopping.set()
+        os.close(writing)
+
+    def start() -> subprocess.Popen[bytes]:
+        started.append(subprocess.Popen(["cat"], stdin=subprocess.PIPE))
+        os.close(writing)
+        return started[-1]
+
+    found = guard._until_child_ends(child, launcher, start, stopping)
+    found.communicate()
+    assert started == ([] if stops else [found])
+    assert child.returncode == 0
