@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from fyke.cli.errors import CommandFailed, Exit
+from fyke.cli.errors import CommandFailed, Exit, name_missing
 from fyke.cli.output import Output
 
 if TYPE_CHECKING:
@@ -191,6 +191,9 @@ def server_command(group: typer.Typer, name: str) -> Callable[[F], F]:
             server = ServerContext(*(given.pop(name) for name, _, _ in _COMMON))
             try:
                 function(server, **given)
+            except Exception as error:
+                name_missing(error, given)
+                raise
             finally:
                 server.close()
 

@@ -5,6 +5,8 @@ The one place where an error becomes an exit code. Nothing heavy is imported unt
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
@@ -49,6 +51,19 @@ _BY_STATUS = {
     429: Exit.CONFLICT,
     503: Exit.UNREACHABLE,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class _Missing:
+    arguments: tuple[str, ...]  # of commands, that name the thing
+    listing: str
+
+
+_MISSING = {
+    50001: _Missing(("worker", "ref"), "fyke worker list"),
+    60001: _Missing(("task",), "fyke task list"),
+    70001: _Missing(("run",), "fyke run list"),
+}
 _INVALID = (4000, 11000)  # of v1 and v2
 
 
@@ -89,7 +104,20 @@ def failure_of(error: Exception) -> CommandFailed | None:
     return None
 
 
+def name_missing(error: Exception, given: Mapping[str, object]) -> None:
+    """Add to an answer that a Worker, a task or a run does not exist which one was asked for.
+
+    ``given``: the arguments of the command.
+    """
+    missing = _MISSING.get(getattr(error, "code", 0))
+    name = next((given[key] for key in missing.arguments if given.get(key)), "") if missing else ""
+    if name:
+        error.message = f"{error.message}: {name}"  # type: ignore[attr-defined]  # an ApiError
+
+
 def _sentence(error: ApiError) -> str:
+    if error.code in _MISSING:
+        return f'{error.message}. "{_MISSING[error.code].listing}" lists those that you may see'
     if error.status == 401 and error.code != 4010:
         return (
             f"{error.message}. Give the key of this server with --key or FYKE_KEY; "

@@ -45,6 +45,7 @@ def new(
         return
     for name in files:
         out.raw(str(path / name))
+    _report_name(out, path)
     out.say(f"Next: fyke worker run {path}")
 
 
@@ -149,6 +150,8 @@ def _push_files(
         description=description,
         public=public,
     )
+    if own_name and not name:
+        _report_name(server.out, project)
     for finding in published.findings:
         server.out.say(describe(finding))
     return published
@@ -161,8 +164,6 @@ def read_archive(project: Path) -> tuple[bytes, str]:
     """
     from fyke.cli.go_project import program_of
     from fyke.domain.workers.archive import pack
-    from fyke.domain.workers.naming import name_from_title
-    from fyke.errors import InvalidRequest
 
     if project.is_file():
         return project.read_bytes(), ""
@@ -170,10 +171,25 @@ def read_archive(project: Path) -> tuple[bytes, str]:
         raise CommandFailed(f"{project}: there is no such folder or file", Exit.NOT_FOUND)
     with program_of(project) as program:
         archive = pack(project, program)
+    return archive, name_of(project)
+
+
+def name_of(project: Path) -> str:
+    """The name of a Worker that a folder suggests, ``""`` where it suggests none."""
+    from fyke.domain.workers.naming import name_from_title
+    from fyke.errors import InvalidRequest
+
     try:
-        return archive, name_from_title(project.resolve().name)
+        return name_from_title(project.resolve().name)
     except InvalidRequest:
-        return archive, ""
+        return ""
+
+
+def _report_name(out: Output, project: Path) -> None:
+    """Say so where the Worker is named otherwise than its folder."""
+    folder, name = project.resolve().name, name_of(project)
+    if name and name != folder:
+        out.say(f"The name of the Worker is {name}; fyke worker push --name chooses another.")
 
 
 def titled_name(archive: bytes, title: str) -> str:

@@ -157,7 +157,7 @@ class ProcessWatch:
             self._memory.sample(time.monotonic(), self.usage.memory)
             used = self.usage.work_bytes
             if used > most:
-                self._stop.ask(end_of(Reason.of(ReasonCode.DISK_CAP, limit_mb=most / 2**20)))
+                self._stop.ask(end_of(Reason.of(ReasonCode.DISK_CAP, limit_mb=most // 2**20)))
                 self._disk_full.set()
             by_next = used + max(0, used - before) / pause * LOOK_SECONDS
             pause = QUICK_LOOK_SECONDS if by_next > most else LOOK_SECONDS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fyke import errors
-from fyke.cli.errors import CommandFailed, Exit, exit_code, failure_of
+from fyke.cli.errors import CommandFailed, Exit, exit_code, failure_of, name_missing
 from fyke.client import ApiError, Unreachable
 
 ANSWERS = [
@@ -50,6 +50,32 @@ def test_every_answer_has_its_exit_code(
 def test_a_request_without_a_key_learns_how_to_get_one() -> None:
     assert "--key" in str(failure_of(ApiError(401, 20001, "Invalid API key")))
     assert "--key" not in str(failure_of(ApiError(401, 4010, "Unauthorized access")))
+
+
+@pytest.mark.parametrize(
+    ("code", "given", "words"),
+    [
+        (50001, {"worker": "owner/x", "input": None}, ("not exist: owner/x.", "fyke worker list")),
+        (50001, {"ref": "owner/x"}, ("not exist: owner/x.", "fyke worker list")),
+        (60001, {"task": "T1"}, ("not exist: T1.", "fyke task list")),
+        (70001, {"run": "R1"}, ("not exist: R1.", "fyke run list")),
+        (70001, {}, ("not exist.", "fyke run list")),
+    ],
+)
+def test_what_does_not_exist_is_named_with_the_way_to_find_it(
+    code: int, given: dict[str, object], words: tuple[str, str]
+) -> None:
+    error = ApiError(404, code, "It does not exist")
+    name_missing(error, given)
+    for word in words:
+        assert word in str(failure_of(error))
+
+
+def test_other_errors_are_left_alone() -> None:
+    error = ApiError(400, 4000, "Invalid request parameters")
+    name_missing(error, {"run": "R1"})
+    name_missing(KeyError("x"), {"run": "R1"})
+    assert error.message == "Invalid request parameters"
 
 
 def test_several_problems_come_one_a_line() -> None:

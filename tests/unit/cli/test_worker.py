@@ -86,3 +86,12 @@ def test_an_archive_is_taken_as_it_is(tmp_path: Path) -> None:
     with pytest.raises(CommandFailed) as caught:
         read_archive(tmp_path / "nowhere")
     assert caught.value.code is Exit.NOT_FOUND
+
+
+@pytest.mark.parametrize(("folder", "said"), [("Bad Name", True), ("good-name", False)])
+def test_a_new_project_says_how_its_worker_will_be_named(
+    tmp_path: Path, folder: str, said: bool
+) -> None:
+    result = CliRunner().invoke(app, ["worker", "new", str(tmp_path / folder)])
+    assert result.exit_code == 0
+    assert ("The name of the Worker is bad-name" in result.stderr) is said

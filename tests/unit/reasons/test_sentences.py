@@ -55,7 +55,7 @@ def test_values_are_shown_by_their_units() -> None:
     assert "the cap of 0.4 USD" in sentence(cap)
     rows = Reason.of(ReasonCode.ROW_CAP, max_rows=1_000_000)
     assert sentence(rows).endswith("limit of 1,000,000 rows")
-    assert sentence(Reason.of(ReasonCode.DISK_CAP, limit_mb=64.0)).endswith("over 64 MB")
+    assert sentence(Reason.of(ReasonCode.DISK_CAP, limit_mb=64)).endswith("over 64 MB")
     assert sentence(Reason.of(ReasonCode.TRAFFIC_CAP, traffic_bytes=97)).endswith(
         "of 0.000097 MB was reached"
     )

@@ -17,7 +17,7 @@ from fyke.runner.watch import ProcessWatch
 pytestmark = pytest.mark.anyio
 
 LIMITS = RunLimits(1.0, 512, 60, 0, 0)
-ROOM = SandboxLimits(cpus=1.0, memory=2**29, work_size=1000)
+ROOM = SandboxLimits(cpus=1.0, memory=2**29, work_size=2**20)
 
 
 class Silent:
@@ -130,8 +130,9 @@ async def test_a_worker_over_its_disk_limit_is_killed_without_grace(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(watch, "QUICK_LOOK_SECONDS", 0.01)
-    sandbox = Scripted(SandboxExit(137, 9, False), stubborn=True, used=1001)
+    sandbox = Scripted(SandboxExit(137, 9, False), stubborn=True, used=2**20 + 1)
     async with asyncio.timeout(4):  # its grace would be five seconds
         end = await watching(sandbox).until_end()
     assert end.outcome is Outcome.DISK_CAP
+    assert end.reason.params == {"limit_mb": 1} and isinstance(end.reason.params["limit_mb"], int)
     assert sandbox.received == ["terminate", "kill"]
