@@ -13,7 +13,7 @@ from fyke.cli.context import ServerContext, group, server_command
 from fyke.cli.inputs import read_input
 from fyke.cli.output import data_of
 from fyke.cli.queue import report_waiting
-from fyke.cli.run_ended import ending_data, ending_fields, report_ended
+from fyke.cli.run_ended import ending_data, ending_fields, report_ended, worker_paths
 from fyke.cli.run_watch import (
     RunWatch,
     WatchOptions,
@@ -120,14 +120,14 @@ def list_runs(
     from fyke.model.run_list import MAX_LISTED
     from fyke.wire.v1 import STATUS_WORDS
 
+    state = status.value if status else ""
     if reason:
         if size > MAX_LISTED:
             raise typer.BadParameter(
                 f"with --reason it is at most {MAX_LISTED}; --page shows more", param_hint="--size"
             )
-        state = status.value if status else ""
-        ended = server.client.runs_that_ended(
-            reason, state=state, worker=worker, page_index=page, page_size=size
+        ended = server.client.search_runs(
+            reason=reason, state=state, worker=worker, page_index=page, page_size=size
         )
         report_ended(server, ended)
         return
@@ -137,8 +137,16 @@ def list_runs(
         shown = [detail_data(run) for run in found.items]
         server.out.json({**data_of(found), "list": shown})
         return
+    paths = worker_paths(
+        lambda index, most: server.client.search_runs(
+            state=state, worker=worker, page_index=index, page_size=most
+        ),
+        (page - 1) * size,
+        len(found.items),
+        size,
+    )
     server.out.table(
-        ("run", "state", "rows", "traffic", "took", "started", "title"),
+        ("run", "state", "rows", "traffic", "took", "started", "worker"),
         [
             (
                 run.slug,
@@ -147,7 +155,7 @@ def list_runs(
                 formatting.size(run.traffic),
                 formatting.span(run.duration),
                 formatting.when(run.started_at),
-                run.scraper_title,
+                paths.get(run.slug) or run.scraper_title,
             )
             for run in found.items
         ],

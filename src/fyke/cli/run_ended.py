@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from fyke.cli import formatting
@@ -33,6 +34,22 @@ def report_ended(server: ServerContext, found: RunItemPage) -> None:
             for run in found.items
         ],
     )
+
+
+def worker_paths(
+    page_of: Callable[[int, int], RunItemPage], first: int, count: int, size: int
+) -> dict[str, str]:
+    """The paths of the Workers of ``count`` runs behind the newest ``first`` ones, by run. A run
+    that began meanwhile moves the list, so one may be missing. ``page_of``: by number and size.
+    """
+    from fyke.model.run_list import MAX_LISTED
+
+    found: dict[str, str] = {}
+    size = min(size, MAX_LISTED)
+    pages = range(first // size + 1, (first + count - 1) // size + 2)
+    for index in pages if count else ():
+        found |= {run.slug: run.worker for run in page_of(index, size).items}
+    return found
 
 
 def ending_data(run: RunSummary) -> dict[str, object]:

@@ -150,16 +150,16 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
         wanted = v1.RunList(page_index, page_size, status, worker)
         return self._wire.post("/api/v1/run/list", v1.RunPage, wanted)
 
-    def runs_that_ended(
+    def search_runs(
         self,
-        reason: str,
         *,
+        reason: str = "",
         state: str = "",
         worker: str = "",
         page_index: int = 1,
         page_size: int = 20,
     ) -> RunItemPage:
-        """Runs by why they ended: one or several codes of a reason, commas between."""
+        """Runs, newest first. ``reason``: why they ended, one or several codes, commas between."""
         query = {"reason": reason, "state": state, "worker": worker}
         pages = {"page_index": str(page_index), "page_size": str(page_size)}
         return self._wire.get("/api/fyke/runs", RunItemPage, query | pages)
