@@ -18,7 +18,7 @@ from fyke.domain.workers.page import MAX_CATEGORIES, MAX_CATEGORY
 from fyke.model.queue import MAX_ITEMS_PER_REQUEST
 from fyke.snippets.render import IDS
 from fyke.wire import fields, rows, v1
-from fyke.wire.fyke import forms, schedules, workers
+from fyke.wire.fyke import accounts, forms, schedules, workers
 from fyke.wire.rows import FormatName
 from fyke.wire.units import MAX_SECONDS
 from fyke.wire.v2 import fields as v2
@@ -151,6 +151,7 @@ ACCEPTED: dict[Callable[..., Any], Schema] = {
     tasks.to_date: {
         "anyOf": [{"type": "string", "format": "date"}, {"type": "string", "pattern": r"^\s*$"}]
     },
+    accounts.to_scopes: {"type": "array", "items": TEXT, "minItems": 1},
     forms.to_pairs: {
         "type": "array",
         "items": {"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 2},
@@ -166,7 +167,7 @@ ACCEPTED: dict[Callable[..., Any], Schema] = {
 }
 # rules that a function makes, by its name, each with what it is given
 MADE: dict[str, Callable[..., Schema]] = {
-    "to_page_size": lambda default: INTEGER,
+    "to_page_size": lambda default, maximum: INTEGER,
     "to_number_up_to": lambda most: up_to(most),
 }
 
@@ -183,7 +184,10 @@ def tolerant(document: Mapping[str, Any], operations: Iterable[Any]) -> Schema:
         for parameter in described.get("parameters", ()):
             _open_parameter(parameter, [*members, *operation.path_members])
         if "requestBody" in described and operation.says.reads_json:
-            described["requestBody"] = _open_body(described["requestBody"], members)
+            body = _open_body(described["requestBody"], members)
+            if operation.strict:
+                body["content"]["application/json"]["schema"]["additionalProperties"] = False
+            described["requestBody"] = body
     for schema in whole["components"]["schemas"].values():
         if "properties" in schema:
             schema.setdefault("additionalProperties", False)
