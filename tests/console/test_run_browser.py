@@ -175,7 +175,7 @@ def test_a_reader_at_work_in_the_rows_is_asked_at_the_end(live: LiveRun, browser
         page.goto(f"/runs/{run}")
         page.wait_for_selector("#r-40")
         page.mouse.wheel(0, 300)
-        page.wait_for_function("document.scrollingElement.scrollTop > 0")
+        expect(page.locator("html")).not_to_have_js_property("scrollTop", 0)
         expect(page.locator("run-live[data-live]")).to_be_attached()
         live.push(2)
         live.end()

@@ -100,9 +100,9 @@ def test_a_new_installation_has_the_tables_that_the_stores_declare(
 def test_every_older_revision_is_known_and_in_the_wheel() -> None:
     known = {one for one in revisions(CHAIN) if SchemaVersion(one, "s0001", False).before_releases}
     assert known == set(revisions(CHAIN)) and len(known) == 19
-    wheel = tomllib.loads((CHAIN.parent / "pyproject.toml").read_text())["tool"]["hatch"]["build"][
-        "targets"
-    ]
+    wheel = tomllib.loads((PROCESS.parents[2] / "pyproject.toml").read_text())["tool"]["hatch"][
+        "build"
+    ]["targets"]
     assert wheel["wheel"]["force-include"][CHAIN.name] == f"fyke/assets/{CHAIN.name}"
 
 

@@ -92,7 +92,8 @@ def test_nothing_runs_where_isolation_is_incomplete() -> None:
         body = {"scraper_slug": slug, "input": {"parameters": {"system": {}, "custom": {}}}}
         answer = platform.raw("/api/v1/scraper/run", body).json()
         assert answer["code"] == 50002
-        assert f"the sandbox on this machine is at level none: {LAYER[1]}: " in answer["message"]
+        refused = f"at level none, because the isolation check '{LAYER[1]}' failed: "
+        assert refused in answer["message"]
         assert platform.call("/api/v1/run/list")["count"] == 0
         run = platform.start_over_isolation(slug)  # then its runner refuses it
         assert platform.ended(run)["results"] == 0

@@ -239,7 +239,7 @@ def test_a_month_over_its_budget_raises_an_alert(priced: Booted, waits: str) -> 
     guest.credit("10", "10")
     rule = {"name": "Budget", "kind": "budget", "budget_usd": "0.000001"}
     priced.call("/api/fyke/alerts/rules", rule, key=guest.key)
-    guest.ended(guest.start(waits))
+    guest.ended(guest.start(waits, execute_limit_time_seconds=20))
     found = priced.wait_for(lambda: priced.alerts(key=guest.key), "the alert")
     params = found["budget_exceeded"]["reason_params"]
     assert params["used_micros"] > params["budget_micros"] == 1

@@ -118,7 +118,8 @@ def test_a_worker_of_another_account_is_refused_at_the_start(plain: Booted) -> N
         assert message.startswith("Worker execution failed")
         assert "level no-limits" in message
         assert "fyke doctor" in message
-        assert _level(plain)["reason"] in message
+        check, _, found = _level(plain)["reason"].partition(": ")
+        assert f"because the isolation check '{check}' failed: {found}" in message
         assert plain.call("/api/v1/run/list", {"scraper_slug": slug}, key=who)["count"] == 0
     # the operator's public Worker runs for the guest
     own = plain.push(zoo("upserts"), "plain-public", public=True)

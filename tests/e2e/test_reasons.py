@@ -216,7 +216,7 @@ def test_what_rules_find_in_runs(platform: Booted) -> None:
         "failed": {},
         "zero_rows": {},
         "fewer_rows": {"factor": "0.5"},
-        "slower": {"factor": "1"},
+        "slower": {"factor": "3"},
         "missing_field": {"field": "title", "percent": "0"},
     }.items():
         platform.call("/api/fyke/alerts/rules", {"name": kind, "kind": kind, "worker": slug} | more)
@@ -277,11 +277,11 @@ def test_a_full_run_queue(platform: Booted) -> None:
     ref = hold(platform, slug, key)
     platform.change_state(
         "INSERT INTO queue_items (id, account_id, worker_id, version, input_json, callback_url,"
-        " waiting, reason_text, run_id, created_at, ended_at)"
+        " waiting, reason_code, reason_params, reason_text, run_id, created_at, ended_at)"
         " WITH RECURSIVE counted(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM counted"
         " WHERE n < 9999)"
         " SELECT id || '-' || n, account_id, worker_id, version, input_json, callback_url,"
-        " waiting, '', '', created_at, 0 FROM queue_items, counted WHERE number = ?",
+        " waiting, '', '', '', '', created_at, 0 FROM queue_items, counted WHERE number = ?",
         int(ref),
     )
     body = {"input": {"parameters": {"system": {}, "custom": {}}}}

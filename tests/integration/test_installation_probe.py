@@ -45,7 +45,7 @@ async def test_the_probe_reports_what_is_there(
         report = await probe.storage()
         sizes = {part.name: part.bytes for part in report.parts}
         assert sizes["state"] > 100_000 and sizes["rows"] > 10_000 and report.measured_at == 7
-        found = {component.name: component for component in await probe.pieces()}
+        found = {component.name: component for component in await probe.components()}
         assert found["SQLite"].version.startswith("3.")
         assert found["tables of state"].note == found["tables of rows"].note == "the newest"
         assert found["uv"].version.startswith("uv ")

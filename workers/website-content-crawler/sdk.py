@@ -298,8 +298,8 @@ def _without_padding(flags: int, payload: bytes) -> bytes:
 def _literals(block: bytes) -> dict[bytes, bytes]:
     """The header fields that are written out in full.
 
-    The platform writes them so. Some fields of another server may be missing here: the reply says
-    whether a call succeeded, and they would only explain a failure.
+    The platform writes so. Of another server's fields some may be missing here: whether a call
+    succeeded is in its reply, and those fields would only say in words why it did not.
     """
     fields = {}
     at = 0

@@ -331,7 +331,9 @@ async def test_a_go_program_that_is_built_needs_nothing(
 
 
 async def test_an_interpreter_that_is_missing(workspace: Workspace, tmp_path: Path) -> None:
-    with pytest.raises(EnvironmentFailed, match="/bin/false does not run"):
+    with pytest.raises(
+        EnvironmentFailed, match="/bin/false is not installed on this machine, or does not answer"
+    ):
         await workspace.offline(python="/bin/false").ensure(version(), tmp_path)
 
 

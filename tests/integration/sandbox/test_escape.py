@@ -204,5 +204,5 @@ for pid in {[pid for pid in pids if pid > 4]}:
     assert len(pids) == 2
     if place.launcher is not None:  # signals, keyrings and files are apart by user, too
         owners = {os.stat(f"/proc/{pid}").st_uid for pid in pids}
-        mine = (await place.open("import time; time.sleep(600)"))._held.user  # type: ignore[attr-defined]
+        mine = (await place.open("import time; time.sleep(600)"))._spawned.user  # type: ignore[attr-defined]
         assert {mine}.isdisjoint(owners)

@@ -37,7 +37,7 @@ class Notifier:
         self.sent: list[str] = []
         self.fails = False
 
-    async def outbox(self, url: str, body: bytes, headers: dict[str, str]) -> ReceiverResponse:
+    async def post(self, url: str, body: bytes, headers: dict[str, str]) -> ReceiverResponse:
         self.sent.append(headers["webhook-id"])
         if self.fails:
             raise OSError("a fault")

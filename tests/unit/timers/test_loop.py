@@ -72,8 +72,8 @@ async def test_the_board_shows_the_state_of_each_timer(monkeypatch: pytest.Monke
     await asyncio.gather(running, return_exceptions=True)
     error = "postgresql://fyke:***@db is away"
     assert seen == [
-        TimerLine("sometimes", 0, 0, 1000, 1, error),
-        TimerLine("sometimes", 0, 2000, 1000, 0, ""),
+        TimerLine("fails once", 0, 0, 1000, 1, error),
+        TimerLine("fails once", 0, 2000, 1000, 0, ""),
     ]
     [last] = board.lines()
     assert (last.busy_since, last.done_at) == (3000, 2000)
