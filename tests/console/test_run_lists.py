@@ -276,7 +276,7 @@ async def test_a_search_that_gave_up_says_how_far_it_looked(
     await app.execute([], Outcome.TIMEOUT, "Timeout: needle")
     await started(app, worker, 4)
     await app.execute([], Outcome.TIMEOUT, "Timeout")
-    monkeypatch.setattr("fyke.storage.sql.state.runs.lists.ERRORS_LOOKED_AT", 2)
+    monkeypatch.setattr("fyke.storage.sql.state.runs.lists.ERROR_SCAN_LIMIT", 2)
     page, steps = await owner.get("/runs?error=needle"), 0
     while oldest not in listed(page):
         assert "The search covered part of the history" in page.text

@@ -136,8 +136,8 @@ async def test_a_walk_stops_where_it_has_looked_at_enough_and_goes_on_from_there
     state: State, monkeypatch: pytest.MonkeyPatch, error: str
 ) -> None:
     owner, workers, made = await fill(state)
-    monkeypatch.setattr(run_lists, "LOOKED_AT", 20)
-    monkeypatch.setattr(run_lists, "ERRORS_LOOKED_AT", 5)
+    monkeypatch.setattr(run_lists, "SCAN_LIMIT", 20)
+    monkeypatch.setattr(run_lists, "ERROR_SCAN_LIMIT", 5)
     search = RunSearch(version="1.0.0", worker_id=workers[1], error=error)
     first = await state.read(lambda tx: tx.run_lists.walk(owner, search, None, limit=50))
     with_error = [run for run in made if run.err_msg]
@@ -227,11 +227,11 @@ async def test_no_walk_reads_a_whole_table(state: State) -> None:
         for index, search in plans.items():
             for start in (None, place):
                 query = run_lists._Query(connection, owner, search, start, newer=False)
-                statement = query.places(query.ways(), None)
+                statement = query.places(query.scans(), None)
                 explain = (
                     "EXPLAIN QUERY PLAN " if connection.dialect.name == "sqlite" else "EXPLAIN "
                 )
-                found = connection.execute(text(explain + statement), query.values | {"most": 5})
+                found = connection.execute(text(explain + statement), query.values | {"limit": 5})
                 query_plan = " ".join(str(value) for row in found for value in row)
                 if connection.dialect.name == "sqlite":
                     assert f"INDEX {index}" in query_plan, query_plan

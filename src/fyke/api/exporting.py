@@ -13,6 +13,7 @@ from fyke.domain.results.export.formats import file_name
 from fyke.domain.results.export.service import Exports
 from fyke.domain.results.query.model import PLAIN, Query, written
 from fyke.errors import InvalidRequest
+from fyke.reasons import detail_sentence
 from fyke.wire.rows import Download
 
 # The keys travel in the link, and a link has to fit into a request line.
@@ -63,4 +64,4 @@ class ExportLinks:
             bom=bom,
             query=query,
         )
-        return Download(url, notes or UNSET)
+        return Download(url, [detail_sentence(note) for note in notes] or UNSET)

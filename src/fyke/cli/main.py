@@ -1,6 +1,6 @@
 """The command ``fyke``: all commands, their errors, their exit codes.
 
-Commands import what they need when they run, so that ``fyke --help`` answers at once.
+Commands import what they need when they run, so that ``fyke --help`` is fast.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ app.add_typer(config, name="config")
 
 
 def show_version(asked: bool) -> None:
-    """Print versions and leave."""
+    """Print versions and exit."""
     if asked:
         from fyke.cli.about import versions
 
@@ -83,7 +83,7 @@ def root(
     Examples:
       fyke up                                    the whole platform on this machine
       fyke worker new hello                      a Worker of your own
-      fyke run start owner/hello --wait          a run, waited for
+      fyke run start owner/hello --wait          a run, with its outcome
       fyke run results RUN                       its rows
 
     Exit status: 0 success, 1 the run failed or any other error, 2 wrong usage, 3 not found,
@@ -97,7 +97,7 @@ def main() -> None:
     try:
         app()
     except BrokenPipeError:
-        # The reader has closed the pipe, so nothing may be written any more, not even at exit.
+        # The reader has closed the pipe: write nothing more, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(Exit.FAILED)
     except KeyboardInterrupt:

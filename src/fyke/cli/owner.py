@@ -1,6 +1,6 @@
-"""Working on a data folder as the user who owns it, also when root asks for it.
+"""Work on a data folder as the user who owns it, even when started as root.
 
-A file that root leaves behind in a data folder could not be written by the platform afterwards.
+The platform could not write to files that root left in its data folder.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from fyke.cli.errors import CommandFailed
 
 
 def owner_of(home: Path, service_user: str) -> tuple[int, int]:
-    """(user, group) that the data folder belongs to, or will."""
+    """Return the (uid, gid) that the data folder belongs to, or will."""
     if home.exists() and home.stat().st_uid != 0:
         return home.stat().st_uid, home.stat().st_gid
     try:
@@ -30,7 +30,7 @@ def owner_of(home: Path, service_user: str) -> tuple[int, int]:
 
 @contextlib.contextmanager
 def as_owner(home: Path, service_user: str) -> Iterator[None]:
-    """Touch files as the owner of the data folder; nothing changes for a plain user."""
+    """Act as the owner of the data folder if started as root; no effect otherwise."""
     if os.geteuid() != 0:
         yield
         return

@@ -1,7 +1,7 @@
 """Started as root: give the data folder to the service user, start the launcher, drop root.
 
-This supervisor opens no network connection and reads nothing that comes from one. It lives as long
-as the platform, restarts the launcher when it dies, and ends it with the platform.
+This supervisor opens no network connection and reads no data from the network. It runs as long
+as the platform, restarts the launcher when it dies, and stops it with the platform.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def supervise_as_root(settings: Settings, arguments: list[str]) -> int:
         env=_environment(settings, user),
         process_group=0,
     )
-    stopping = _pass_signals_on(child)
+    stopping = _forward_signals(child)
     try:
         start = functools.partial(_start_launcher, settings, user)
         launcher = _until_child_ends(child, launcher, start, stopping)
@@ -77,8 +77,8 @@ def _until_child_ends(
 
 
 def _sleep_until_one_ends(ours: set[int]) -> None:
-    """As the first process of a container we are also given orphans; those are buried here, or
-    the next sleep would end at once, and the next.
+    """As process 1 of a container, this process also inherits orphans. They are reaped here,
+    because otherwise every later wait would return at once.
     """
     ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
     if ended is not None and ended.si_pid not in ours:
@@ -100,29 +100,29 @@ def _service_user(settings: Settings) -> pwd.struct_passwd:
 
 
 def _check_program_is_readable() -> None:
-    """A user who has dropped root cannot enter root's home; say so before anything fails."""
+    """The service user cannot enter root's home directory; report it before anything fails."""
     for path in (Path(sys.executable), Path(__file__)):
         for folder in path.resolve().parents:
             if not folder.stat().st_mode & 0o001:
                 raise CommandFailed(
                     f"As root, Fyke must be installed where other users may read it; {folder} "
-                    "is closed to them. script/up installs it to /opt/fyke."
+                    "is not readable by them. script/up installs it to /opt/fyke."
                 )
 
 
 def _own_home(settings: Settings, user: pwd.struct_passwd) -> None:
-    """Give the data folder to the service user, who must be able to pass through its parents."""
+    """Give the data folder to the service user, who must be able to traverse its parents."""
     home = settings.home
     for folder in reversed(home.absolute().parents):
         if not folder.exists():
             folder.mkdir()
-            folder.chmod(0o755)  # our umask would close it to the user who must pass it
+            folder.chmod(0o755)  # the umask could make it inaccessible to the service user
     home.mkdir(exist_ok=True)
     for folder in home.absolute().parents:
         if not folder.stat().st_mode & 0o001:
             raise CommandFailed(
                 f"The data folder {home} lies below {folder}, which the user "
-                f"{user.pw_name} may not pass. Choose another one with --home."
+                f"{user.pw_name} cannot enter. Choose another one with --home."
             )
     if home.stat().st_uid != user.pw_uid:
         os.chown(home, user.pw_uid, user.pw_gid)
@@ -131,8 +131,8 @@ def _own_home(settings: Settings, user: pwd.struct_passwd) -> None:
 
 @contextlib.contextmanager
 def _as_user(user: pwd.struct_passwd) -> Iterator[None]:
-    """Work in the service user's own folder with that user's rights: a name in it may be a link
-    to anything by now, and root would follow it and give the target away.
+    """Work in the service user's folder with that user's rights: a name in it may have become a
+    link, and root would follow it and change the owner of its target.
     """
     os.setegid(user.pw_gid)
     os.seteuid(user.pw_uid)
@@ -196,9 +196,9 @@ def _environment(settings: Settings, user: pwd.struct_passwd) -> dict[str, str]:
     }
 
 
-def _pass_signals_on(child: subprocess.Popen[bytes]) -> Event:
-    """Return what is set by the first signal. The child has a process group of its own: Ctrl-C
-    reaches it only by us, and so only once.
+def _forward_signals(child: subprocess.Popen[bytes]) -> Event:
+    """Forward signals to the child; return an event that the first one sets. The child has its own
+    process group, so Ctrl-C reaches it only once.
     """
     stopping = Event()
 

@@ -1,4 +1,4 @@
-"""``fyke run results`` and ``fyke run export``: the rows of a run, here or as a file."""
+"""``fyke run results`` and ``fyke run export``: the rows of a run, on the terminal or as a file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from fyke.client.models import Row
 
 FORMATS = ("csv", "json", "jsonl", "xlsx", "xls", "xml", "html", "rss")
-MAX_CELL_WIDTH = 48  # of a row on the screen; JSON and exports cut nothing
+MAX_CELL_WIDTH = 48  # in a table; JSON and exports are never shortened
 CHUNK = 500
 
 
@@ -35,7 +35,7 @@ def results(
     all_rows: Annotated[bool, typer.Option("--all", help="All rows instead of a page.")] = False,
     failed_rows: FailedRowsOption = False,
     as_lines: Annotated[
-        bool, typer.Option("--jsonl", help="One JSON object a line, rows only.")
+        bool, typer.Option("--jsonl", help="One JSON object per line, rows only.")
     ] = False,
 ) -> None:
     """The rows of a run. With --json a page with its columns; with --all an array of all rows.
@@ -79,7 +79,7 @@ def _all(server: ServerContext, run: str, as_lines: bool, failed_rows: bool) -> 
 
 
 def _array(server: ServerContext, rows: Iterator[Row]) -> None:
-    """A JSON array, written row by row: it may be larger than the memory."""
+    """A JSON array, written row by row: it may not fit in memory."""
     before = "["
     for row in rows:
         sys.stdout.write(before + to_json(row))
@@ -119,17 +119,19 @@ def export(
     server: ServerContext,
     run: RunArgument,
     format: Annotated[
-        str, typer.Option("--format", help=", ".join(FORMATS) + "; else as FILE ends.")
+        str, typer.Option("--format", help=", ".join(FORMATS) + "; default: by the suffix of FILE.")
     ] = "",
     output: Annotated[
         str,
-        typer.Option("--output", "-o", help="Where to; - is standard output.", metavar="FILE|-"),
+        typer.Option(
+            "--output", "-o", help="File to write; - is standard output.", metavar="FILE|-"
+        ),
     ] = "",
     keys: Annotated[
         str, typer.Option("--keys", help="Only these columns, in this order.", metavar="A,B")
     ] = "",
     safe: Annotated[
-        bool, typer.Option("--safe", help="csv: guard cells that a spreadsheet would calculate.")
+        bool, typer.Option("--safe", help="csv: escape cells that a spreadsheet would evaluate.")
     ] = False,
     bom: Annotated[bool, typer.Option("--bom", help="csv: begin with a byte order mark.")] = False,
     failed_rows: FailedRowsOption = False,
@@ -166,7 +168,7 @@ def _format(format: str, output: str) -> str:
 
 
 def _to_stdout(server: ServerContext, link: str) -> None:
-    """By way of a file, so that a broken connection does not look like a short export."""
+    """Through a file, so that a broken connection does not look like a short export."""
     with tempfile.TemporaryDirectory(prefix="fyke-") as folder:
         path = Path(folder) / "export"
         server.client.download(link, path)

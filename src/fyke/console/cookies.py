@@ -1,7 +1,8 @@
-"""The cookies of the console: the session, what the visitor prefers, and one notice.
+"""The cookies of the console: the session, the visitor's preferences, and one notice.
 
-Only the session's is a secret. Language, theme and zone are cookies so that pages
-without a session (sign-in, setup) use them too; a user's own preferences come first.
+Only the session cookie is secret. Language, theme and time zone are cookies so that pages
+without a session (sign-in, setup) use them too; a signed-in user's own preferences take
+precedence.
 """
 
 from __future__ import annotations
@@ -31,21 +32,21 @@ Tone = Literal["good", "warn", "bad"]
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A sentence for the next page: what has just been done."""
+    """A message for the next page about the action just taken."""
 
     text: str
     tone: Tone = "good"
 
 
 def session_token(request: Request, visit: Visit) -> str:
-    """The token as sent, "" without one. Over TLS only the cookie that is bound to this host."""
+    """The token as sent, or "". Over TLS only the cookie that is bound to this host counts."""
     name = SECURE_SESSION if _secure(visit) else SESSION
     token = request.cookies.get(name, "")
     return token if len(token) <= _MAX_TOKEN else ""
 
 
 def set_session(response: Response, visit: Visit, token: str) -> None:
-    """Let the browser keep the session."""
+    """Set the session cookie."""
     response.set_cookie(
         SECURE_SESSION if _secure(visit) else SESSION,
         token,
@@ -58,13 +59,13 @@ def set_session(response: Response, visit: Visit, token: str) -> None:
 
 
 def drop_session(response: Response, visit: Visit) -> None:
-    """Make the browser forget it."""
+    """Delete the session cookie."""
     name = SECURE_SESSION if _secure(visit) else SESSION
     response.delete_cookie(name, path="/", secure=_secure(visit), httponly=True, samesite="lax")
 
 
 def set_preference(response: Response, visit: Visit, name: str, value: str) -> None:
-    """Keep what the visitor prefers; an empty value forgets it."""
+    """Store a preference; an empty value deletes it."""
     if not value:
         response.delete_cookie(name, path="/")
         return

@@ -1,8 +1,8 @@
-"""Keeping other sites from sending forms with the session of a visitor.
+"""Protection against cross-site request forgery.
 
-A browser says where a request comes from in ``Sec-Fetch-Site`` and ``Origin``, which no page can
-forge. An unsafe request needs at least one of them, and whatever is there must say that it comes
-from us; together with a ``SameSite`` cookie this needs no token in every form.
+Browsers name the origin of a request in ``Sec-Fetch-Site`` and ``Origin``, which no page can forge.
+An unsafe request needs at least one of them, and each that is present must match this server.
+Together with a ``SameSite`` cookie, this makes tokens in forms unnecessary.
 """
 
 from __future__ import annotations
@@ -25,6 +25,6 @@ def refuse_foreign(scope: Scope, own_origin: str) -> None:
         raise Forbidden(f"The request does not say which page it comes from; {_REMEDY}")
     if site is not None and site != "same-origin":
         raise Forbidden(f"The request comes from another site; {_REMEDY}")
-    # The scheme is left out: behind a proxy that ends TLS we see another one than the browser.
+    # The scheme is not compared: behind a proxy that terminates TLS it differs from the browser's.
     if origin is not None and urlsplit(origin).netloc != urlsplit(own_origin).netloc:
         raise Forbidden(f"The request comes from another site; {_REMEDY}")

@@ -12,7 +12,7 @@ Tab = tuple[str, str, int | None]
 
 
 def tabs_for(view: View) -> list[Tab]:
-    """What this caller may open: address, text, and no count."""
+    """The tabs that the caller may open: address, text, no count."""
     found: list[Tab] = [
         ("/settings/account", _("Account"), None),
         ("/settings/users", _("Users"), None),

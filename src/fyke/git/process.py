@@ -19,8 +19,8 @@ _PYTHON = "/usr/bin/python3"
 _ROOM = 64 * 2**20  # for what git writes besides the repository and its files
 _READER, _ASK, _CERTIFICATES = "reader.py", "ask.json", "certificates.pem"
 
-# For every command. Features that a server might request (another host, a bundle, an alternate) are
-# off, and so are those of a repository (hooks, submodules, attributes).
+# For every command: disable features that a server could request (another host, a bundle, an
+# alternate) and those that a repository could (hooks, submodules, attributes).
 SETTINGS = (
     "protocol.allow=never",
     "protocol.https.allow=always",
@@ -60,7 +60,7 @@ _ENVIRONMENT = {
 
 @dataclass(frozen=True, slots=True)
 class GitLimits:
-    """What one fetch may use: seconds, and bytes that come from the host."""
+    """Limits of one fetch: seconds, and bytes received from the host."""
 
     seconds: float = 120.0
     folder: int = 200 * 2**20
@@ -76,8 +76,8 @@ class GitRequest:
 
 
 def spec(program: str, wanted: GitRequest, bounds: GitLimits, certificates: str = "") -> ToolSpec:
-    """Return the order for the sandbox. ``certificates`` are the authorities to trust, the
-    system's when empty. Nothing else of this machine is passed in.
+    """Return the specification for the sandbox. ``certificates`` are the trusted authorities, the
+    system's if empty. Nothing else from this machine is passed in.
     """
     settings = list(SETTINGS)
     files = {_READER: resources.files("fyke.git").joinpath(_READER).read_text("utf-8")}

@@ -1,9 +1,9 @@
-"""Host names and ports as strangers write them, checked byte by byte before anything else.
+"""Parses untrusted host names and ports strictly, before anything else sees them.
 
-Everything that later reads a host (the resolver, the upstream proxy, a TLS library) has its own
-idea of odd forms: ``0177.0.0.1``, a NUL, a full-width digit, a zone id. Here a host becomes either
-an address or a plain lower-case name of letters, digits, hyphens and dots, or it is refused, so
-that there is one reading of it only.
+Everything that later reads a host (the resolver, the upstream proxy, a TLS library) interprets odd
+forms differently: ``0177.0.0.1``, a NUL, a full-width digit, a zone id. Here a host becomes either
+an address or a lower-case name of letters, digits, hyphens and dots, or it is refused, so that it
+has only one interpretation.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def parse_host(text: str | bytes) -> Host:
     host = _plain(text)
     if host.startswith("["):
         if not host.endswith("]"):
-            raise BadHost("the host has a bracket that is not closed")
+            raise BadHost("the host has an unclosed bracket")
         return _ipv6(host[1:-1])
     if ":" in host:
         return _ipv6(host)
@@ -47,7 +47,7 @@ def parse_port(text: str) -> int:
 
 
 def split_host_port(text: str, default_port: int | None = None) -> tuple[str, int]:
-    """Cut ``host:port`` or ``[v6]:port``; the host is not checked yet."""
+    """Split ``host:port`` or ``[v6]:port``; the host is not checked yet."""
     host, colon, port = text.rpartition(":")
     if not colon or text.endswith("]"):
         if default_port is None:

@@ -89,7 +89,7 @@ ENDS = tuple(ReasonCode)[: tuple(ReasonCode).index(ReasonCode.VERSION_MISSING) +
 
 
 class DetailCode(StrEnum):
-    """Which rule of an installation was broken."""
+    """Which rule of an installation was broken, and what the format of an export allows."""
 
     # --- requirements.txt, package.json and the lock file
     FILE_TOO_LARGE = "file_too_large"
@@ -116,6 +116,11 @@ class DetailCode(StrEnum):
 
     # --- a program that was built
     SHARED_LIBRARIES = "shared_libraries"
+
+    # --- a file of rows
+    SHEET_ROWS = "sheet_rows"
+    SHEET_COLUMNS = "sheet_columns"
+    CELL_LENGTH = "cell_length"
 
 
 class HintCode(StrEnum):

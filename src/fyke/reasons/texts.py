@@ -323,6 +323,18 @@ DETAILS: Mapping[DetailCode, DetailTexts] = {
         _("a package replaced a folder with another file"), _("remove the package"),
     ),
     DetailCode.SHARED_LIBRARIES: _detail(_("it needs shared libraries")),
+    DetailCode.SHEET_ROWS: DetailTexts((
+        _("%(format)s allows %(sheet_rows)s rows a sheet with the header; this file has "
+          "%(sheets)s sheets"),
+        _("%(format)s allows %(sheet_rows)s rows a sheet with the header; this file has 1 sheet"),
+    )),
+    DetailCode.SHEET_COLUMNS: _detail(
+        _("%(format)s allows %(max_columns)s columns and %(max_mb)s MB of rows"),
+        _("a larger export is refused, choose xlsx or csv for it"),
+    ),
+    DetailCode.CELL_LENGTH: _detail(
+        _("a cell has at most %(max_characters)s characters; longer texts are cut, with a mark"),
+    ),
 }  # fmt: skip
 
 

@@ -1,5 +1,5 @@
-"""Forgetting runs that are older than the setting says: record, rows, logs, all of it; and what
-was in the run queue until before that.
+"""Deletes finished runs that are older than the setting allows, with their rows and logs, and
+equally old queue items that were started or released.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ BATCH = 100
 
 
 class RetentionTimer:
-    """One pass removes a batch of finished runs that are past ``keep_days``."""
+    """Each pass deletes a batch of runs that finished more than ``keep_days`` ago."""
 
     seconds = 60.0
 

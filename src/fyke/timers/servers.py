@@ -1,7 +1,7 @@
 """Counts the servers that share a database, so that they can share the rate limits.
 
-Each sends a heartbeat and counts the others; a server that starts or stops signals, and the others
-count at once. A killed one is counted for ``SILENCE_MS`` more.
+Each sends a heartbeat and counts the others. A server that starts or stops sends a signal, and the
+others count again at once. A killed server is counted for another ``SILENCE_MS``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ SILENCE_MS = 15_000
 
 
 class ServerTimer:
-    """One server among the others. ``counted`` is called with the number of servers."""
+    """The heartbeat of one server. ``counted`` is called with the number of servers."""
 
     seconds = 0.0
 
@@ -28,11 +28,11 @@ class ServerTimer:
         self._id = new_ulid()
 
     async def join(self) -> None:
-        """Be counted, and count, before the first request is answered."""
+        """Send the first heartbeat and count the servers; called before the first request."""
         await self._beat(notify=True)
 
     async def leave(self) -> None:
-        """Give this server's share to the others."""
+        """Sign off, so that the others can use this server's share."""
 
         def work(tx: Transaction) -> None:
             tx.servers.drop(self._id)
@@ -41,7 +41,7 @@ class ServerTimer:
         await self._storage.write(work)
 
     async def tick(self) -> None:
-        """Beat until cancelled, at once when a server has come or gone."""
+        """Send heartbeats until cancelled, at once when a server starts or stops."""
         async with self._signals.listen() as listener:
             while True:
                 await self._beat(notify=False)

@@ -40,14 +40,14 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="module")
 async def made() -> AsyncIterator[Workspace]:
-    """One for all, because what Go has compiled once is in the cache of the account."""
+    """Shared by all tests, because the account's cache has what Go compiled before."""
     async with open_workspace() as opened:
         yield opened
         assert os.listdir(opened.place.work) == []
 
 
 def version() -> Version:
-    """Of content that no build had before."""
+    """A version whose content was never built before."""
     return replace(a_version("w"), language=Language.GO, digest=new_ulid())
 
 
@@ -83,7 +83,7 @@ async def test_built_once_static_and_sealed(made: Workspace) -> None:
 
 @pytest.fixture
 def named(monkeypatch: pytest.MonkeyPatch) -> str:
-    """A name of this machine: Go uses no proxy for what it takes for its own loopback."""
+    """A name for this machine that is not loopback: Go bypasses proxies for loopback names."""
     ask = socket.getaddrinfo
 
     def answer(host: Any, *rest: Any, **more: Any) -> Any:

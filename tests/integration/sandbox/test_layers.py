@@ -1,4 +1,4 @@
-"""Without one layer at a time: the inspection must notice each, and then nothing may run."""
+"""Removes one layer of isolation at a time: the inspection must detect it and refuse every run."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ async def place() -> AsyncIterator[Site]:
 
 
 def without(*words: str) -> Callable[[Options], Options]:
-    """Leave out these neighbouring words."""
-    return instead(words, ())
+    """Remove these adjacent options."""
+    return replaced(words, ())
 
 
-def instead(old: tuple[str, ...], new: tuple[str, ...]) -> Callable[[Options], Options]:
+def replaced(old: tuple[str, ...], new: tuple[str, ...]) -> Callable[[Options], Options]:
     def change(options: Options) -> Options:
         spots = [at for at in range(len(options)) if tuple(options[at : at + len(old)]) == old]
         assert len(spots) == 1, f"{old} stands {len(spots)} times in the options"
@@ -52,13 +52,13 @@ def instead(old: tuple[str, ...], new: tuple[str, ...]) -> Callable[[Options], O
     return change
 
 
-def seccomp_option(options: Options) -> Options:
+def without_seccomp(options: Options) -> Options:
     at = options.index("--seccomp")
     return options[:at] + options[at + 2 :]
 
 
-def also(*words: str) -> Callable[[Options], Options]:
-    """One more thing inside; before the root is closed."""
+def added(*words: str) -> Callable[[Options], Options]:
+    """Add options before the root becomes read-only."""
 
     def change(options: Options) -> Options:
         at = options.index("--seccomp")
@@ -90,15 +90,15 @@ LAYERS = {
     ),
     "host name": (without("--hostname", "worker"), "host name"),
     "cgroup namespace": (without("--unshare-cgroup-try"), "cgroup namespace"),
-    "capabilities": (instead(("--cap-drop", "ALL"), ("--cap-add", "ALL")), "capabilities"),
-    "user map": (instead(("--uid", "1000"), ("--uid", "77")), "user namespace"),
+    "capabilities": (replaced(("--cap-drop", "ALL"), ("--cap-add", "ALL")), "capabilities"),
+    "user map": (replaced(("--uid", "1000"), ("--uid", "77")), "user namespace"),
     "no nested user namespaces": (
         without("--disable-userns", "--assert-userns-disabled"),
         "nested user namespaces",
     ),
     "no nested user namespaces, but asserted": (without("--disable-userns"), "box"),
-    "seccomp": (seccomp_option, "seccomp"),
-    "seccomp, by the hypervisor's socket": (seccomp_option, "vsock"),
+    "seccomp": (without_seccomp, "seccomp"),
+    "seccomp, by the hypervisor's socket": (without_seccomp, "vsock"),
     "cover of process 1": (
         without("--tmpfs", "/proc/1", "--remount-ro", "/proc/1"),
         "process 1",
@@ -106,18 +106,18 @@ LAYERS = {
     "new session": (without("--new-session"), "session"),
     "read-only root": (without("--remount-ro", "/"), "read-only system"),
     "read-only /usr": (
-        instead(("--ro-bind", "/usr", "/usr"), ("--bind", "/usr", "/usr")),
+        replaced(("--ro-bind", "/usr", "/usr"), ("--bind", "/usr", "/usr")),
         "read-only system",
     ),
     "read-only /dev": (without("--remount-ro", "/dev"), "read-only system"),
-    "one more writable place": (also("--tmpfs", "/run/more"), "read-only system"),
-    "a folder of the machine": (also("--ro-bind", "/var", "/var"), "files of the machine"),
-    "the whole machine": (also("--ro-bind", "/", "/host"), "files of the machine"),
-    "devices of the machine": (also("--dev-bind", "/dev", "/run/dev"), "no devices"),
+    "one more writable place": (added("--tmpfs", "/run/more"), "read-only system"),
+    "a folder of the machine": (added("--ro-bind", "/var", "/var"), "files of the machine"),
+    "the whole machine": (added("--ro-bind", "/", "/host"), "files of the machine"),
+    "devices of the machine": (added("--dev-bind", "/dev", "/run/dev"), "no devices"),
     "size of /dev/shm": (without(*SHM), "memory file systems"),
     "size of /tmp": (without(*TMP), "memory file systems"),
-    "fresh /proc": (instead(("--proc", "/proc"), ("--tmpfs", "/proc")), "box"),
-    "/proc of the machine": (instead(("--proc", "/proc"), ("--bind", "/proc", "/proc")), "proc"),
+    "fresh /proc": (replaced(("--proc", "/proc"), ("--tmpfs", "/proc")), "box"),
+    "/proc of the machine": (replaced(("--proc", "/proc"), ("--bind", "/proc", "/proc")), "proc"),
 }
 
 
@@ -133,9 +133,9 @@ async def test_a_missing_layer_of_isolation_is_detected(
     change, check = LAYERS[layer]
     whole = bubblewrap.arguments
     monkeypatch.setattr(bubblewrap, "arguments", lambda *given: change(whole(*given)))
-    noticed, report = await failed(place)
+    detected, report = await failed(place)
     assert report.level is Isolation.NONE
-    assert check in noticed, report
+    assert check in detected, report
     assert report.reason
 
 
@@ -143,7 +143,7 @@ Popen = Callable[..., "subprocess.Popen[bytes]"]
 
 
 def popen_with(change: Callable[[list[str], dict[str, Any]], list[str]]) -> Popen:
-    """``subprocess.Popen`` for bubblewrap alone, whose words and options may be changed."""
+    """``subprocess.Popen`` that changes the arguments and options of bubblewrap only."""
 
     def start(words: list[str], **options: Any) -> subprocess.Popen[bytes]:
         if words[0] == bubblewrap.PROGRAM and "--args" in words:
@@ -159,7 +159,7 @@ def with_environment(words: list[str], options: dict[str, Any]) -> list[str]:
     return words
 
 
-def with_words_in_sight(words: list[str], options: dict[str, Any]) -> list[str]:
+def with_visible_arguments(words: list[str], options: dict[str, Any]) -> list[str]:
     number = int(words[2])
     listed = os.pread(number, 2**20, 0).rstrip(b"\0").decode().split("\0")
     return [words[0], *listed, *words[3:]]
@@ -173,28 +173,28 @@ def with_a_descriptor(words: list[str], options: dict[str, Any]) -> list[str]:
 
 STARTS = {
     "empty environment": (with_environment, "environment of process 1"),
-    "options through a descriptor": (with_words_in_sight, "options out of sight"),
+    "options through a descriptor": (with_visible_arguments, "options out of sight"),
     "no descriptor passed on": (with_a_descriptor, "descriptors"),
 }
 
 
 @pytest.mark.parametrize("layer", STARTS)
-async def test_a_start_that_gives_something_away_is_noticed(
+async def test_a_start_that_leaks_something_is_detected(
     place: Site, layer: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     change, check = STARTS[layer]
     monkeypatch.setattr(process_io.subprocess, "Popen", popen_with(change))
-    noticed, report = await failed(place)
-    assert (report.level, check in noticed) == (Isolation.NONE, True), report
+    detected, report = await failed(place)
+    assert (report.level, check in detected) == (Isolation.NONE, True), report
 
 
-async def test_a_name_server_is_noticed(place: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_name_server_is_detected(place: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(bubblewrap.ETC, "resolv.conf", "nameserver 192.0.2.53\n")
-    noticed, report = await failed(place)
-    assert (report.level, noticed) == (Isolation.NONE, ["no name server", "limits"])
+    detected, report = await failed(place)
+    assert (report.level, detected) == (Isolation.NONE, ["no name server", "limits"])
 
 
-async def test_core_files_are_noticed(place: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_core_files_are_detected(place: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = IsolatedSandbox.process_limits
     own = str(int(resource.RLIMIT_CORE))
 
@@ -203,15 +203,15 @@ async def test_core_files_are_noticed(place: Site, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(IsolatedSandbox, "process_limits", without_core)
     _, most = resource.getrlimit(resource.RLIMIT_CORE)
-    noticed, report = await failed(place)
+    detected, report = await failed(place)
     if most == 0:  # this machine forbids them to every user
-        assert noticed == ["limits"]
+        assert detected == ["limits"]
     else:
-        assert (report.level, noticed) == (Isolation.NONE, ["core files", "limits"]), report
+        assert (report.level, detected) == (Isolation.NONE, ["core files", "limits"]), report
 
 
 def without_rule(program: bytes, number: int) -> bytes:
-    """The filter, with one number allowed right after the machine was checked."""
+    """The filter, with one call number allowed right after the check of the architecture."""
     at = 4 * 8  # the architecture's three steps, and loading the number
     hole = struct.pack("=HBBI", seccomp.JUMP_EQUAL, 0, 1, number)
     return program[:at] + hole + struct.pack("=HBBI", *seccomp.ALLOW) + program[at:]
@@ -231,7 +231,7 @@ FILTERS: dict[str, tuple[str, Any, str]] = {
 
 
 @pytest.mark.parametrize("layer", FILTERS)
-async def test_a_hole_in_the_filter_is_noticed(
+async def test_a_hole_in_the_filter_is_detected(
     place: Site, layer: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name, value, check = FILTERS[layer]
@@ -241,19 +241,19 @@ async def test_a_hole_in_the_filter_is_noticed(
         monkeypatch.setattr(seccomp, "program", lambda machine=None: program)
     else:
         monkeypatch.setattr(seccomp, name, value)
-    noticed, report = await failed(place)
+    detected, report = await failed(place)
     assert report.level is Isolation.NONE
-    assert check in noticed, report
+    assert check in detected, report
 
 
-async def test_a_filter_that_denies_nothing_is_noticed(
+async def test_a_filter_that_denies_nothing_is_detected(
     place: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     allow = struct.pack("=HBBI", *seccomp.ALLOW)
     monkeypatch.setattr(seccomp, "program", lambda machine=None: allow)
-    noticed, report = await failed(place)
+    detected, report = await failed(place)
     assert report.level is Isolation.NONE
-    assert {"seccomp", "vsock"} & set(noticed)
+    assert {"seccomp", "vsock"} & set(detected)
     assert report.reason.startswith("seccomp: mode 2, request_key answered")
 
 

@@ -1,4 +1,4 @@
-"""Every system call number, called for real inside a sandbox, each in a child of its own."""
+"""Makes every system call by number inside a real sandbox, each in its own child process."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ pytestmark = [
 ]
 
 MAX_NUMBER = 600
-# what would end or stop the child before it can answer, rather than return
+# calls that end or suspend the child instead of returning
 SILENT = {"exit", "exit_group", "pause", "rt_sigreturn", "rt_sigsuspend", "vfork", "fork", "clone"}
 
-# uretprobe and uprobe: newer kernels let them past every filter, and answer only their own traps
+# uretprobe and uprobe: newer kernels exempt them from filters and accept them only from own traps
 UNFILTERED = {335, 336} if platform.machine() == "x86_64" else set()
 
 CALLER = """
@@ -49,7 +49,7 @@ print(json.dumps(met))
 """
 
 
-# each call in this process itself; what it opens is closed again, a child leaves at once
+# makes each call in this process; closes new descriptors, and a forked child exits at once
 ARGUMENTS_CALLER = """
 import ctypes, json, os
 libc = ctypes.CDLL(None, use_errno=True)
@@ -83,7 +83,7 @@ async def met(place: Site, numbers: list[int]) -> dict[int, int | None]:
     return {int(number): code for number, code in json.loads(out).items()}
 
 
-async def test_refused_calls_answer_as_the_table_says(place: Site) -> None:
+async def test_refused_calls_return_the_error_of_the_table(place: Site) -> None:
     machine = platform.machine()
     allowed = set(syscalls.allowed(machine).values()) | set(syscalls.checked(machine).values())
     denied = set(syscalls.denied(machine).values())
@@ -98,8 +98,8 @@ async def test_refused_calls_answer_as_the_table_says(place: Site) -> None:
 
 
 async def test_allowed_calls_reach_the_kernel(place: Site) -> None:
-    """With senseless arguments the kernel answers anything, but not that there is no such call,
-    unless it is older than the call.
+    """With invalid arguments the kernel may return any error but ENOSYS, unless it is older than
+    the call.
     """
     allowed = {
         name: number
@@ -109,7 +109,7 @@ async def test_allowed_calls_reach_the_kernel(place: Site) -> None:
     answers = await met(place, sorted(allowed.values()))
     absent = {name for name, number in allowed.items() if answers[number] == errno.ENOSYS}
     known_absent = {"epoll_ctl_old", "epoll_wait_old", "get_thread_area", "set_thread_area"}
-    known_absent.add("futex")  # an operation that it does not know is answered the same
+    known_absent.add("futex")  # an unknown operation also returns ENOSYS
     newer = {"setxattrat", "getxattrat", "listxattrat", "removexattrat", "memfd_secret"}
     assert absent <= known_absent | newer | {"map_shadow_stack", "mq_open", "futex_requeue"}
 
@@ -118,9 +118,9 @@ Call = tuple[int, list[int | str]]
 
 
 def argument_calls(machine: str) -> list[Call]:
-    """Calls whose arguments decide: what each rule of the filter looks at, from all sides."""
+    """Calls that the filter decides by their arguments, on both sides of each rule."""
     number = syscalls.checked(machine)
-    high = 1 << 33  # of an argument, the filter and the kernel see the low half
+    high = 1 << 33  # the filter and the kernel use only the low half of the argument
     calls: list[Call] = []
     for family in range(64):
         for protocol in (0, 1, 2, 6, 15, 16, 17, 58, 132, 136, 255, 262):
@@ -138,7 +138,7 @@ def argument_calls(machine: str) -> list[Call]:
     return calls
 
 
-async def test_calls_whose_arguments_decide_answer_as_the_filter_says(place: Site) -> None:
+async def test_calls_decided_by_arguments_return_what_the_filter_says(place: Site) -> None:
     machine = platform.machine()
     calls = argument_calls(machine)
     sandbox = await place.open({"main.py": ARGUMENTS_CALLER, "calls.json": json.dumps(calls)})
@@ -159,7 +159,7 @@ async def test_calls_whose_arguments_decide_answer_as_the_filter_says(place: Sit
     assert refused > 1500
 
 
-@pytest.mark.skipif(platform.machine() != "x86_64", reason="only there are numbers of x32")
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="x32 exists on x86_64 only")
 async def test_x32_numbers_do_not_exist_in_a_sandbox(place: Site) -> None:
     bit = 0x40000000
     calls = [(bit + number, [-1] * 6) for number in range(MAX_NUMBER + 1)]

@@ -1,4 +1,4 @@
-"""The resolver's cache, its bounds, and what it never asks."""
+"""The resolver's cache and its limits, and names it never looks up."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fyke.kit.names import Resolver, Unresolvable, system_lookup
 pytestmark = pytest.mark.anyio
 
 
-async def test_answers_are_kept_for_a_while() -> None:
+async def test_answers_are_cached() -> None:
     asked: list[str] = []
 
     def lookup(name: str) -> tuple[str, ...]:
@@ -24,14 +24,14 @@ async def test_answers_are_kept_for_a_while() -> None:
     assert await resolver.resolve("a.example") == ("8.8.8.8",)
     assert asked == ["a.example"]
     resolver.close()
-    forgetful = Resolver(lookup, keep=0)
-    await forgetful.resolve("a.example")
-    await forgetful.resolve("a.example")
+    uncached = Resolver(lookup, keep=0)
+    await uncached.resolve("a.example")
+    await uncached.resolve("a.example")
     assert len(asked) == 3
-    forgetful.close()
+    uncached.close()
 
 
-async def test_questions_at_the_same_time_are_asked_once() -> None:
+async def test_concurrent_lookups_of_a_name_are_made_once() -> None:
     asked: list[str] = []
     go = threading.Event()
 
@@ -49,7 +49,7 @@ async def test_questions_at_the_same_time_are_asked_once() -> None:
     resolver.close()
 
 
-async def test_failures_and_silence() -> None:
+async def test_failures_and_timeouts() -> None:
     silent = threading.Event()
 
     def lookup(name: str) -> tuple[str, ...]:
@@ -67,7 +67,7 @@ async def test_failures_and_silence() -> None:
     resolver.close()
 
 
-async def test_localhost_is_never_asked() -> None:
+async def test_localhost_is_never_looked_up() -> None:
     def lookup(name: str) -> tuple[str, ...]:
         raise AssertionError(name)
 
@@ -77,7 +77,7 @@ async def test_localhost_is_never_asked() -> None:
     resolver.close()
 
 
-async def test_the_cache_has_a_bound() -> None:
+async def test_the_cache_is_bounded() -> None:
     resolver = Resolver(lambda name: ("8.8.8.8",), size=3)
     for number in range(10):
         await resolver.resolve(f"n{number}.example")
@@ -87,11 +87,11 @@ async def test_the_cache_has_a_bound() -> None:
     resolver.close()
 
 
-def test_the_system_answers_for_the_loopback_name() -> None:
+def test_the_system_resolves_localhost() -> None:
     assert "127.0.0.1" in system_lookup("localhost")
 
 
-async def test_one_asker_has_few_questions_open_however_early_it_gives_up() -> None:
+async def test_a_client_has_few_lookups_open_even_after_they_time_out() -> None:
     go = threading.Event()
     lock = threading.Lock()
     open_now = most = 0
@@ -110,7 +110,7 @@ async def test_one_asker_has_few_questions_open_however_early_it_gives_up() -> N
 
     resolver = Resolver(lookup, threads=6, timeout=0.05)
     slots = asyncio.Semaphore(4)
-    for _ in range(2):  # the second time the first questions are still open
+    for _ in range(2):  # the second time, the first lookups are still open
         asked = [resolver.resolve(f"slow{number}.example", slots) for number in range(30)]
         found = await asyncio.gather(*asked, return_exceptions=True)
         assert all(isinstance(one, Unresolvable) for one in found)

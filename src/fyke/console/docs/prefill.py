@@ -1,4 +1,4 @@
-"""Prefills a playground with the reader's own objects, so that it works at once."""
+"""Prefills a playground with the user's own objects, so that its requests work unedited."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from fyke.model.worker import Worker
 
 @dataclass(frozen=True, slots=True)
 class OwnObjects:
-    """The reader's objects; "" keeps the sample."""
+    """The user's objects; "" keeps the sample."""
 
     worker_id: str = ""
     worker_path: str = ""
@@ -58,15 +58,15 @@ def _own(tx: Transaction, caller: Caller, worker: Worker | None) -> OwnObjects:
 
 
 def first_input(schema_text: str) -> dict[str, Any]:
-    """What a form of this schema would send untouched: its defaults, and least values of what
-    is required and has none.
+    """What an unedited form of this schema sends: the defaults, and minimal values for required
+    fields without one.
     """
     try:
         document = loads(schema_text)
     except BadJson:
         return {}
     items = document.get("properties", []) if isinstance(document, dict) else []
-    least: dict[str, Any] = {
+    minimal: dict[str, Any] = {
         "string": "text", "integer": 1, "number": 1, "boolean": False, "array": [], "object": {},
     }  # fmt: skip
     found: dict[str, Any] = {}
@@ -76,12 +76,12 @@ def first_input(schema_text: str) -> dict[str, Any]:
         if item.get("default") is not None:
             found[item["name"]] = item["default"]
         elif item.get("required") is True:
-            found[item["name"]] = least.get(type_of(item), "text")
+            found[item["name"]] = minimal.get(type_of(item), "text")
     return found
 
 
 def filled(page: OperationPage, own: OwnObjects) -> OperationPage:
-    """The page with the reader's own names in parameters and body."""
+    """The page with the user's own objects in parameters and body."""
     swaps = {
         BY_NAME["workerId"]: own.worker_path,
         BY_NAME["scraper_slug"]: own.worker_id,

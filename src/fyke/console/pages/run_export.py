@@ -11,6 +11,7 @@ from fyke.api.files import EXPORT, Links
 from fyke.console.page import ConsolePage
 from fyke.console.pages import run_rows
 from fyke.console.pages.run_frame import AREA, RunFrames
+from fyke.console.texts import gettext
 from fyke.console.view import View
 from fyke.domain.results.export.columns import check_number
 from fyke.domain.results.export.formats import FORMATS, file_name
@@ -18,6 +19,7 @@ from fyke.domain.results.export.service import Exports
 from fyke.domain.results.query.model import query_of
 from fyke.domain.results.service import RunResults
 from fyke.errors import InvalidRequest
+from fyke.reasons import detail_sentence
 
 LISTED = 200  # fields that can be selected by checkbox
 
@@ -55,9 +57,8 @@ class RunExportPages:
             try:
                 if headers:
                     check_number(kind, len(headers))
-                _format, limits[name] = await self.exports.check(
-                    view.caller, run_id, name, keys, failed
-                )
+                _format, notes = await self.exports.check(view.caller, run_id, name, keys, failed)
+                limits[name] = [detail_sentence(note, gettext) for note in notes]
             except InvalidRequest as error:
                 refused[name] = error.message
         return view.page_or_part(

@@ -236,27 +236,27 @@ class RunListStore(Protocol):
         limit: int,
         newer: bool = False,
     ) -> ListWalk:
-        """Up to ``limit`` runs behind ``start`` (None = from the end), newest first; with
-        ``newer`` those that were created after it, oldest first. One call looks at no more runs
-        than ``LOOKED_AT`` (``ERRORS_LOOKED_AT`` when it searches in messages); ``stopped`` of the
-        result says where it ended before it had looked at all of them.
+        """Up to ``limit`` runs older than ``start`` (None = from the newest), newest first; with
+        ``newer`` those that were created after it, oldest first. One call scans at most
+        ``SCAN_LIMIT`` runs (``ERROR_SCAN_LIMIT`` for a search in messages). When it stops there,
+        ``stopped`` of the result says where.
         """
         ...
 
     def total(self, account_id: str, search: RunSearch) -> int | None:
-        """How many there are, None when they would have to be looked at one by one."""
+        """The number of matches; None when there is no counter for this search."""
         ...
 
     def lines(self, account_id: str, run_ids: Collection[str]) -> dict[str, RunLine]:
-        """By id; those that are gone or another account's are left out."""
+        """By id; deleted runs and those of other accounts are left out."""
         ...
 
     def workers(self, account_id: str) -> list[str]:
-        """Ids of the workers of which the account has runs."""
+        """Ids of the workers of the account's runs."""
         ...
 
     def recent_workers(self, account_id: str, runs: int) -> list[str]:
-        """Ids of the workers of its newest ``runs`` runs, the one that was used last first."""
+        """Ids of the workers of the account's newest ``runs`` runs, last used first."""
         ...
 
     def states_since(self, account_id: str, created_from: int) -> dict[RunState, int]:

@@ -22,7 +22,7 @@ _GB = 10**9
 
 @dataclass(frozen=True, slots=True)
 class SplitPreview:
-    """How an input would be split. ``subtasks`` is 0 when ``problem`` says why it cannot be."""
+    """How an input would be split. ``subtasks`` is 0 when it cannot be; ``problem`` says why."""
 
     subtasks: int
     problem: str = ""
@@ -33,9 +33,10 @@ class SplitPreview:
 class Quote:
     """Money in millionths of a US dollar. Without prices all of it is 0 and ``priced`` is false.
 
-    ``hour`` is what an hour of one subtask costs, ``gigabyte`` a GB of traffic; ``most`` bounds the
-    whole run, None when nothing does, and ``bound`` says what that comes from. ``missing`` is what
-    the balance lacks for the hold. ``spent``: nothing is left of the account's month.
+    ``hour`` is the price of an hour of one subtask, ``gigabyte`` that of a GB of traffic. ``most``
+    is the maximum cost of the whole run, None when unlimited, and ``bound`` the limit it comes
+    from. ``missing`` is what the balance lacks for the hold. ``spent``: the account's monthly cap
+    is used up.
     """
 
     priced: bool = False
@@ -48,14 +49,14 @@ class Quote:
 
 
 def split_preview(
-    form: RunForm, value: Normalised, defaults: SystemDefaults, most_subtasks: int
+    form: RunForm, value: Normalised, defaults: SystemDefaults, max_subtasks: int
 ) -> SplitPreview:
     """Return how an input without errors would be split."""
     if value.errors:
         return SplitPreview(0, "the input has faults")
     try:
         limits = read_input(value.input, defaults).limits
-        parts = split(form.schema, value.custom, limit=most_subtasks)
+        parts = split(form.schema, value.custom, limit=max_subtasks)
     except InvalidRequest as error:
         return SplitPreview(0, error.message)
     return SplitPreview(len(parts), limits=limits)
@@ -64,7 +65,7 @@ def split_preview(
 def quote(
     prices: Prices, found: SplitPreview, account: Account, month: SpendingMonth | None = None
 ) -> Quote:
-    """Return what a run may cost the account; ``month`` when that has a cap."""
+    """Return what a run may cost the account; ``month`` if the account has a monthly cap."""
     limits = found.limits
     if not prices.any() or limits is None:
         return Quote(priced=prices.any())

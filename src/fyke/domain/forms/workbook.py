@@ -1,8 +1,8 @@
-"""The first sheet of an XLSX file, or the one of a name, as text.
+"""The cells of the first or a named sheet of an XLSX file, as text.
 
-Read with the standard library, because only the cells of a workbook are needed: a ZIP whose parts
-are inflated up to a limit, and XML without document type or entities. Formulas are not computed;
-their last values are in the file.
+The standard library suffices, because only cell values are needed: a ZIP whose parts are inflated
+up to a limit, and XML without a document type or entities. Formulas are not evaluated; the file
+contains their last values.
 """
 
 from __future__ import annotations
@@ -25,9 +25,8 @@ _STEP = 2**16
 _CELL = re.compile(r"([A-Z]{1,3})([0-9]{1,7})")
 _DATE_IDS = frozenset({*range(14, 23), *range(45, 48)})
 _QUOTED = re.compile(r'"[^"]*"|\[[^\]]*\]|\\.')
-_DAY_ZERO = datetime(
-    1899, 12, 30
-)  # what spreadsheets count days from, with their leap year of 1900
+# day 0 of spreadsheet dates; they treat 1900 as a leap year
+_DAY_ZERO = datetime(1899, 12, 30)
 
 Attributes = dict[str, str]
 Start = Callable[[str, Attributes], None]
@@ -44,7 +43,7 @@ def read_workbook(data: bytes, sheet: str = "") -> Table:
 
 
 class _Workbook:
-    """The parts of a workbook that are needed to read a sheet."""
+    """The parts of a workbook needed to read a sheet."""
 
     def __init__(self, archive: zipfile.ZipFile) -> None:
         self._archive = archive
@@ -65,7 +64,7 @@ class _Workbook:
         return bounded(reader.rows())
 
     def _sheets(self) -> dict[str, str]:
-        """The path of each sheet by its name, in order."""
+        """The path of each sheet by name, in order."""
         targets: dict[str, str] = {}
         sheets: dict[str, str] = {}
 
@@ -101,7 +100,7 @@ class _Workbook:
         return strings
 
     def _dates(self) -> list[bool]:
-        """Of each style of cells whether it shows a number as a date."""
+        """For each cell style, whether it shows numbers as dates."""
         formats: dict[str, bool] = {}
         styles: list[bool] = []
         inside = [False]
@@ -126,7 +125,7 @@ class _Workbook:
     def _parse(
         self, path: str, start: Start | None = None, end: End | None = None, optional: bool = False
     ) -> None:
-        """Hand elements on by their names without prefixes, texts with the end of their element."""
+        """Call ``start`` and ``end`` for each element, by local name; ``end`` gets its text too."""
         if path not in self._names:
             if optional:
                 return

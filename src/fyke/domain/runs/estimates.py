@@ -36,7 +36,7 @@ class Estimates:
     def __init__(self, storage: Storage, rules: Rules) -> None:
         self._storage = storage
         self._prices = rules.prices
-        self._most_subtasks = rules.max_subtasks
+        self._max_subtasks = rules.max_subtasks
 
     async def of(
         self,
@@ -51,10 +51,8 @@ class Estimates:
 
         Raises ``WorkerNotFound``, ``UnknownVersion``, ``VersionUnavailable``, ``InvalidRequest``.
         """
-        if not 0 <= subtasks <= self._most_subtasks:
-            raise InvalidRequest(
-                f"must be 0 (as before) to {self._most_subtasks}", field="subtasks"
-            )
+        if not 0 <= subtasks <= self._max_subtasks:
+            raise InvalidRequest(f"must be 0 (as before) to {self._max_subtasks}", field="subtasks")
 
         def work(tx: Transaction) -> EstimateRequest:
             worker = find_worker(tx, caller, ref)

@@ -1,4 +1,4 @@
-"""How a Go Worker is built, the same by hand, by the command line and on a runner."""
+"""How a Go Worker is built: by hand, by the CLI and by a runner alike."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ MODULE = "go.mod"
 
 # The same source gives the same program: no path, no time and no commit of the builder in it.
 ARGUMENTS = ("-trimpath", "-buildvcs=false", "-ldflags=-s -w")
-# CGO_ENABLED=0 makes it static, and keeps C compilers with their flags out of it;
-# GOTOOLCHAIN=local builds with the Go that is here or not at all.
+# CGO_ENABLED=0 makes it static and runs no C compiler, whose flags a package could set;
+# GOTOOLCHAIN=local uses the installed Go and downloads no other one.
 VARIABLES = {"CGO_ENABLED": "0", "GOOS": "linux", "GOTOOLCHAIN": "local", "GOWORK": "off"}
 
 BY_HAND = f"CGO_ENABLED=0 GOOS=linux GOARCH={ARCHITECTURE} go build -trimpath -o {PROGRAM} ."
 
 
 def command(target: str, architecture: str = ARCHITECTURE) -> tuple[list[str], dict[str, str]]:
-    """(the command that builds the package in its folder, what it needs in the environment)."""
+    """Return the command that builds the package in its folder, and its environment variables."""
     return ["go", "build", *ARGUMENTS, "-o", target, "."], VARIABLES | {"GOARCH": architecture}

@@ -1,9 +1,10 @@
-"""``input_schema.json``: what a Worker asks for, read leniently. The wire shows the text itself.
+"""``input_schema.json``: the input that a Worker declares, parsed leniently. The API returns the
+original text.
 
-Reading refuses only what makes the schema unusable: text that is no JSON, a root that is no
-object, no ``properties`` array, a field without a name or with the name of another. All else that
-the documents demand is optional here, because published Workers live without it; remarks about
-it come from ``input_findings.check``.
+Parsing rejects only what makes the schema unusable: invalid JSON, a root that is not an object, a
+missing ``properties`` array, a field without a name or with a duplicate one. Everything else that
+the specification requires is optional here, because published Workers omit it;
+``input_findings.check`` reports it.
 """
 
 from __future__ import annotations
@@ -48,11 +49,11 @@ class InputField:
 
 @dataclass(frozen=True, slots=True)
 class InputSchema:
-    """A schema that was accepted: what the checks and the cutting of an input ask for.
+    """An accepted schema: what validating and splitting an input needs.
 
     ``split_fields`` and ``remove_fields`` are the trimmed names of ``concurrency``;
-    ``legacy_split_field`` is the trimmed ``b``. ``limits`` of ``concurrency`` would cap what is
-    charged in advance per item; nothing is charged so.
+    ``legacy_split_field`` is the trimmed ``b``. ``limits`` of ``concurrency`` is ignored: it would
+    cap an advance charge per item, and there is none.
     """
 
     fields: tuple[InputField, ...]
@@ -75,7 +76,7 @@ def parse(text: str) -> InputSchema:
     if not isinstance(properties, list):
         raise InvalidRequest(f'{FILE}: properties must be an array; add "properties": []')
     fields = tuple(_field(item, index) for index, item in enumerate(properties))
-    _refuse_doubles(fields)
+    _refuse_duplicates(fields)
     concurrency = document.get("concurrency")
     rules = concurrency if isinstance(concurrency, dict) else {}
     split_fields = names(rules.get("fields"))
@@ -91,7 +92,7 @@ def parse(text: str) -> InputSchema:
 
 
 def names(value: object) -> tuple[str, ...]:
-    """Return the trimmed non-blank strings of an array, each once, in order."""
+    """Return the distinct, trimmed, non-blank strings of an array, in order."""
     items = value if isinstance(value, list) else []
     trimmed = (item.strip() for item in items if isinstance(item, str))
     return tuple(dict.fromkeys(name for name in trimmed if name))
@@ -149,7 +150,7 @@ def _field(item: object, index: int) -> InputField:
     )
 
 
-def _refuse_doubles(fields: tuple[InputField, ...]) -> None:
+def _refuse_duplicates(fields: tuple[InputField, ...]) -> None:
     seen: set[str] = set()
     for field in fields:
         if field.name in seen:

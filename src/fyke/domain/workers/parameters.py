@@ -1,7 +1,7 @@
 """Parses the ``input`` of a start: device, limits, region, and the Worker's own object.
 
-As liberal as the contract: every member of ``system`` may be missing, numbers may come as text, a
-flat object without ``parameters`` is the Worker's own input.
+As lenient as the API: every member of ``system`` may be missing, numbers may be strings, and a flat
+object without ``parameters`` is the Worker's own input.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from fyke.model.run import RunLimits
 from fyke.model.worker import SystemDefaults
 
 DEVICES: dict[int, float] = {512: 0.125, 1024: 0.25, 2048: 0.5, 4096: 1, 8192: 2, 16384: 4}
-MIN_CPUS = 0.01  # the least that a sandbox can enforce
+MIN_CPUS = 0.01  # the minimum that a sandbox can enforce
 MAX_CPUS = 64.0
 MAX_SECONDS = 7 * 24 * 3600
 _REGION = re.compile(r"[A-Z]{2}")
@@ -184,7 +184,7 @@ def _megabytes(system: dict[str, Any], field: str, default: int) -> int:
 def _region(system: dict[str, Any], custom: dict[str, Any]) -> str:
     value = _given(system, "proxy_region")
     if value is None:
-        # An older client puts it beside the Worker's own fields; only a real code counts there.
+        # Older clients send it beside the Worker's own fields; there only a valid code counts.
         value = custom.get("proxy_region")
         if not isinstance(value, str) or not _REGION.fullmatch(value):
             return ""

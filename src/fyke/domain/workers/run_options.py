@@ -28,7 +28,7 @@ class DefaultRunOptions:
         self._storage = storage
 
     async def of(self, caller: Caller, ref: str) -> SystemDefaults:
-        """The options of an own worker. Raise ``Forbidden``, ``WorkerNotFound``."""
+        """The options of a worker that the caller owns. Raise ``Forbidden``, ``WorkerNotFound``."""
 
         def work(tx: Transaction) -> SystemDefaults:
             worker = find_own_worker(tx, caller, ref, "see its default run options")
@@ -40,12 +40,11 @@ class DefaultRunOptions:
     async def change(
         self, caller: Caller, ref: str, wanted: Mapping[str, object]
     ) -> SystemDefaults:
-        """Set all of them: ``wanted`` has members of ``NAMES`` as a start has them (MB, seconds,
-        USD, MB; 0 of the last two = no limit), and what is missing, None or ``""`` becomes what
-        Fyke takes by itself.
+        """Replace all options. ``wanted`` has members of ``NAMES`` in the units of a start (MB,
+        seconds, USD, MB; 0 of the last two = no limit); a member that is missing, None or ``""``
+        is reset to Fyke's own default.
 
-        Raise ``InvalidFields`` for the first that breaks its rule, ``Forbidden``,
-        ``WorkerNotFound``.
+        Raise ``InvalidFields`` for the first invalid one, ``Forbidden``, ``WorkerNotFound``.
         """
         require_editor(caller, "Changing workers")
         for message in faults(wanted).values():
@@ -68,7 +67,7 @@ class DefaultRunOptions:
 
 
 def faults(wanted: Mapping[str, object]) -> dict[str, str]:
-    """Return the errors of a start by name; each sentence begins with the name."""
+    """Return the validation errors by option; each sentence begins with the name."""
     found = {}
     for name in NAMES:
         try:

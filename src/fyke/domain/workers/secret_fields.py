@@ -1,8 +1,8 @@
-"""Which fields of an input schema ask for a secret, and the schema without what they contain.
+"""Finds the fields of an input schema that ask for a secret, and removes their values.
 
-A schema has no mark of its own for secrets, so a field counts as one by its name or title, by an
+Schemas have no standard mark for secrets. A field counts as secret by its name or title, by an
 editor or format for passwords, by a secret that the version declares, or by a default that is an
-address with a password. A wrong guess costs a default in a form, nothing else.
+address with a password. A false positive only costs the default in a form.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _KEYS = frozenset(
         "access", "account", "api", "auth", "client", "encryption", "license", "master",
         "private", "secret", "service", "signing", "ssh", "webhook",
     }
-)  # fmt: skip  # such a key is a secret, a search key is none
+)  # fmt: skip  # an API key is a secret, a search key is not
 _CHINESE = ("密码", "口令", "密钥", "秘钥", "令牌", "凭证", "凭据", "验证码")
 _MARKS = ("secret", "isSecret", "sensitive", "writeOnly")
 _VALUES = ("default", "prefill", "value", "example", "examples", "placeholder")
@@ -34,8 +34,8 @@ _USER_INFO = re.compile(r"://[^\s/@]*:[^\s/@]*@")
 
 
 def without_secret_defaults(document: dict[str, Any], declared: tuple[str, ...]) -> dict[str, Any]:
-    """A copy of an input schema whose secret fields keep no value. ``declared``: names of secrets
-    that the version asks its account to set. What is not a list of objects stays as it is.
+    """Return a copy of an input schema without the values of secret fields. ``declared``: names of
+    secrets that the version asks its account to set. Malformed properties stay unchanged.
     """
     secrets = {name.casefold() for name in declared}
     properties = document.get("properties")
@@ -81,7 +81,7 @@ def _asks_secret(item: Any, declared: set[str]) -> bool:
 
 
 def names_secret(text: str) -> bool:
-    """Whether a name or title is that of a secret: ``apiKey``, ``Login token``, ``密码``."""
+    """Whether a name or title suggests a secret: ``apiKey``, ``Login token``, ``密码``."""
     words = [word.casefold() for word in _WORD.findall(text)]
     if _WORDS.intersection(words):
         return True
@@ -91,7 +91,7 @@ def names_secret(text: str) -> bool:
 
 
 def _contains_secret(value: Any, hidden: set[str]) -> bool:
-    """Whether a default has a member of a secret's name, or an address with a password."""
+    """Whether a default has a member named like a secret, or an address with a password."""
     return any(
         _USER_INFO.search(text) if plain else text.casefold() in hidden or names_secret(text)
         for text, plain in _texts(value)
@@ -99,7 +99,7 @@ def _contains_secret(value: Any, hidden: set[str]) -> bool:
 
 
 def _texts(value: Any) -> Iterator[tuple[str, bool]]:
-    """Every text in a JSON value, with whether it is a value and not the name of a member."""
+    """Every string in a JSON value, and whether it is a value rather than a member name."""
     level = [value]
     while level:
         item = level.pop()

@@ -1,4 +1,4 @@
-"""Tasks with schedule, last result and what is wrong with them."""
+"""Tasks with their schedule, last result and problems."""
 
 from __future__ import annotations
 
@@ -26,9 +26,12 @@ class TaskQuery(PageQuery):
 
 
 class TaskEditFields(Request):
-    """A member that is absent stays as it is."""
+    """Members that are absent stay unchanged."""
 
-    revision: Annotated[Integer, Meta(description="as it was read: another one is refused")]
+    revision: Annotated[
+        Integer,
+        Meta(description="the revision that was read; refused if the task has changed since"),
+    ]
     title: Text | None = None
     description: Text | None = None
     version: (

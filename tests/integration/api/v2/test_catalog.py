@@ -85,7 +85,7 @@ async def test_the_store_is_open_and_paged(app: App, api: Api) -> None:
     assert clamped.json()["data"] == listed(*newest, size=100)
 
 
-async def test_a_keyword_is_looked_for_in_slug_path_and_title(app: App, api: Api) -> None:
+async def test_a_keyword_matches_slug_path_and_title(app: App, api: Api) -> None:
     worker, other = await app.publish("prices"), await app.publish("books")
     for keyword in (worker.id, "owner/prices", "owner~prices", "PRICES", " the prices "):
         answer = await api.get(STORE, key=None, params={"keyword": keyword})

@@ -1,3 +1,5 @@
+"""Parsing of ANSI-styled log text."""
+
 from __future__ import annotations
 
 import re
@@ -10,7 +12,7 @@ from fyke.domain.logs.ansi import CLASSES, MAX_LINK_LENGTH, StyledSpan, linked, 
 from support.hangs import no_hang
 
 
-def test_text_without_sequences_is_one_stretch() -> None:
+def test_text_without_sequences_is_one_span() -> None:
     assert spans("just words\n\tand more") == [StyledSpan("just words\n\tand more")]
     assert spans("") == []
 
@@ -58,7 +60,7 @@ def test_everything_else_is_dropped(sequence: str) -> None:
 
 
 @pytest.mark.parametrize("end", ["\x1b[31", "\x1b]0;never ends", "\x1b", "\x9b3", "\x1bPx"])
-def test_a_sequence_that_was_cut_off_leaves_nothing(end: str) -> None:
+def test_an_unterminated_sequence_is_dropped(end: str) -> None:
     assert spans("word" + end) == [StyledSpan("word")]
 
 
@@ -85,11 +87,11 @@ def test_addresses_are_links_to_what_they_show() -> None:
         "ftp://a.example",
     ],
 )
-def test_text_that_is_no_plain_address_is_no_link(text: str) -> None:
+def test_other_text_is_not_linked(text: str) -> None:
     assert linked(text) == [StyledSpan(text)]
 
 
-def test_a_colour_within_an_address_parts_it() -> None:
+def test_a_colour_inside_an_address_ends_the_link() -> None:
     found = spans("\x1b[32mhttps://a.example/\x1b[0mpath")
     assert found == [
         StyledSpan("https://a.example/", ("ansi-green",), "https://a.example/"),
@@ -98,7 +100,7 @@ def test_a_colour_within_an_address_parts_it() -> None:
 
 
 @given(st.text(alphabet="\x1b\x9b[];0123mH?<>&\"' a\x07\x9d\x00:/htps.@()\n\t\u202e", max_size=300))
-def test_no_text_gets_power(text: str) -> None:
+def test_spans_of_any_text_are_inert(text: str) -> None:
     found = spans(text)
     for span in found:
         assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", span.text)
@@ -107,7 +109,7 @@ def test_no_text_gets_power(text: str) -> None:
     assert "".join(span.text for span in found) == plain(text)
 
 
-def test_hostile_text_takes_time_in_proportion() -> None:
+def test_hostile_text_takes_linear_time() -> None:
     for unit in ("\x1b[", "\x1b]", "\x1b[31mx", "http://", "http://a)", "\x1b[1;2;3;"):
         text = unit * (2**18 // len(unit))
         with no_hang():

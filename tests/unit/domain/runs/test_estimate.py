@@ -30,14 +30,14 @@ def made(runs: list[PastRun], limits: RunLimits = DEVICE, subtasks: int = 0) -> 
     return found
 
 
-def test_too_few_runs_say_nothing():
+def test_too_few_runs_give_no_estimate():
     few = basis([past()] * (NEEDED - 1), "1.0.0")
     assert not few.enough
     assert estimate(PRICES, few, DEVICE) is None
     assert basis([past()] * NEEDED, "1.0.0").enough
 
 
-def test_a_version_of_its_own_counts_where_it_has_enough_runs():
+def test_only_runs_of_the_version_count_if_there_are_enough():
     old, new = [past(version="0.9.0")] * 30, [past()] * NEEDED
     assert basis([*new, *old], "1.0.0") == Basis(new, of_version=True)
     mixed = [*new[1:], *old]
@@ -47,7 +47,7 @@ def test_a_version_of_its_own_counts_where_it_has_enough_runs():
     assert len(basis([past()] * 900, "1.0.0").runs) == MAX_SAMPLES
 
 
-def test_half_of_the_runs_stay_within_one_figure_and_nineteen_in_twenty_within_the_other():
+def test_the_figures_are_the_50th_and_95th_percentile():
     runs = [past(wall_ms=n * 1000, traffic_bytes=n) for n in range(1, 101)]
     random.Random(1).shuffle(runs)
     found = made(runs)
@@ -55,7 +55,7 @@ def test_half_of_the_runs_stay_within_one_figure_and_nineteen_in_twenty_within_t
     assert made([past()] * 10).time == Spread(10_000, 10_000)
 
 
-def test_the_charge_is_that_of_the_wanted_device_at_the_prices_of_now():
+def test_the_charge_uses_the_requested_device_and_current_prices():
     device = RunLimits(1.0, 4096, 1800, 0, 0)
     exact = charge(PRICES, device, milliseconds=9_000, traffic_bytes=10**6)
     assert made([past()] * 10, device).charge == Spread(exact, exact)
@@ -70,7 +70,7 @@ def test_fewer_cores_take_as_long_as_the_cpu_time_needs():
     assert made(hard, RunLimits(4.0, 16384, 1800, 0, 0)).time == Spread(10_000, 10_000)
 
 
-def test_subtasks_take_as_much_each_as_before():
+def test_each_subtask_takes_as_much_as_before():
     runs = [past(subtasks=4, wall_ms=20_000, busy_ms=40_000, traffic_bytes=8_000)] * 10
     assert made(runs, subtasks=4) == made(runs)
     twice = made(runs, subtasks=8)
@@ -78,7 +78,7 @@ def test_subtasks_take_as_much_each_as_before():
     assert abs(twice.charge.p50 - 2 * made(runs).charge.p50) <= 1
 
 
-def test_limits_cut_off_what_goes_beyond_them():
+def test_limits_cap_the_estimate():
     runs = [past(wall_ms=100_000, busy_ms=100_000, cpu_ms=0)] * 10
     limits = RunLimits(0.5, 2048, 25, 7, 500_000)
     found = made(runs, limits)

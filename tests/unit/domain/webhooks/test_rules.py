@@ -37,13 +37,13 @@ def test_valid_fields_are_normalised() -> None:
         ({"description": "x" * 501}, "description: it must have at most 500"),
     ],
 )
-def test_each_fault_names_field_and_rule(changes: dict[str, Any], sentence: str) -> None:
+def test_each_error_names_field_and_rule(changes: dict[str, Any], sentence: str) -> None:
     with pytest.raises(InvalidRequest, match="^" + sentence[:20]) as caught:
         checked(ADDRESSES, replace(GOOD, **changes))
     assert caught.value.message.startswith(sentence)
 
 
-def test_all_faults_are_reported_at_once() -> None:
+def test_all_errors_are_reported_at_once() -> None:
     with pytest.raises(InvalidRequest) as caught:
         checked(ADDRESSES, EndpointFields("", "x", ()))
     assert [text.partition(":")[0] for text in caught.value.details] == ["name", "url", "events"]

@@ -1,4 +1,4 @@
-"""The words of v2 for where a run stands."""
+"""The status words of v2."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ END = 1_000_000
         (RunState.FAILED, "failed"),
     ],
 )
-def test_every_state_has_a_word_that_no_time_changes(state: RunState, word: str) -> None:
+def test_the_word_of_a_state_does_not_depend_on_the_time(state: RunState, word: str) -> None:
     run = records.run("a", "w", state=state, finished_at=END)
     assert {status_word(run, END + later, 30_000) for later in (0, 29_999, 10**9)} == {word}
 
@@ -35,12 +35,10 @@ def test_every_state_has_a_word_that_no_time_changes(state: RunState, word: str)
         (30_000, 30_000, "aborted"),
         (10**9, 30_000, "aborted"),
         (0, 0, "aborted"),
-        (-5, 0, "aborting"),  # a clock that was set back
+        (-5, 0, "aborting"),  # the clock was set back
     ],
 )
-def test_aborting_becomes_aborted_when_the_grace_has_passed(
-    later: int, grace: int, word: str
-) -> None:
+def test_aborting_becomes_aborted_after_the_grace_period(later: int, grace: int, word: str) -> None:
     run = records.run("a", "w", state=RunState.ABORTED, finished_at=END)
     assert status_word(run, END + later, grace) == word
 

@@ -1,3 +1,5 @@
+"""Which addresses a crawl may visit."""
+
 from __future__ import annotations
 
 from crawler.scope import DOMAIN, HOST, PREFIX, Scope
@@ -38,7 +40,7 @@ def test_include_narrows() -> None:
     assert not made.allows("https://example.com/shop")
 
 
-def test_a_start_that_moved_takes_its_folder_along() -> None:
+def test_a_redirected_start_url_moves_its_prefix() -> None:
     made = scope(PREFIX, "http://example.com/docs/")
     assert made.move_root("http://example.com/docs/", "https://www.example.com/docs/en/")
     assert made.allows("https://www.example.com/docs/de/")

@@ -31,6 +31,7 @@ from fyke.errors import InvalidRequest
 from fyke.kit.clock import Clock
 from fyke.model.account import Caller
 from fyke.model.results import Header, RunTotals
+from fyke.reasons import Detail, DetailCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +83,9 @@ class Exports:
         format: str | None,
         filter_keys: Sequence[str] = (),
         query: Query = PLAIN,
-    ) -> tuple[ExportFormat, list[str]]:
+    ) -> tuple[ExportFormat, list[Detail]]:
         """Whether the caller may export this run so; return the format for the link, and what a
-        person should know about the file beforehand, in sentences.
+        person should know about the file beforehand.
 
         Raises ``RunNotFound``, also for another account's run, and ``InvalidRequest`` for an
         unknown format and for a run that is too large for it.
@@ -168,27 +169,24 @@ class Exports:
         return totals.rows
 
 
-def _notes(format: ExportFormat, rows: int) -> list[str]:
+def _notes(format: ExportFormat, rows: int) -> list[Detail]:
     """The limits of xls, always, because they are low; those of xlsx when they matter."""
     if format.name == "xls":
+        columns = {"max_columns": format.max_columns, "max_mb": XLS_MAX_BYTES // 2**20}
         return [
-            f"xls allows {XLS_ROWS:,} rows a sheet with the header; this file has "
-            f"{_sheets(rows, XLS_ROWS)}",
-            f"xls allows {format.max_columns} columns and {XLS_MAX_BYTES // 2**20} MB of rows; "
-            "a larger export is refused, choose xlsx or csv for it",
-            f"a cell has at most {CELL_CHARACTERS:,} characters; longer texts are cut, with a mark",
+            _sheets(format.name, rows, XLS_ROWS),
+            Detail.of(DetailCode.SHEET_COLUMNS, format=format.name, **columns),
+            Detail.of(DetailCode.CELL_LENGTH, max_characters=f"{CELL_CHARACTERS:,}"),
         ]
     if format.name == "xlsx" and rows >= XLSX_ROWS:
-        return [
-            f"xlsx allows {XLSX_ROWS:,} rows a sheet with the header; this file has "
-            f"{_sheets(rows, XLSX_ROWS)}"
-        ]
+        return [_sheets(format.name, rows, XLSX_ROWS)]
     return []
 
 
-def _sheets(rows: int, sheet_rows: int) -> str:
+def _sheets(format: str, rows: int, sheet_rows: int) -> Detail:
     count = max(1, -(-rows // (sheet_rows - 1)))
-    return f"{count} sheet{'s' if count > 1 else ''}"
+    more = count if count > 1 else None
+    return Detail.of(DetailCode.SHEET_ROWS, format=format, sheet_rows=sheet_rows, sheets=more)
 
 
 def _mark(source: RunRows, request: ExportRequest, meta: ExportMeta, totals: RunTotals) -> str:

@@ -1,10 +1,10 @@
 """One transaction over all of the state.
 
-On SQLite a writing transaction has the database to itself. On PostgreSQL it runs as READ
-COMMITTED, and a caller that decides from what it has read takes ``accounts.lock`` or ``runs.lock``
-before; every other write is guarded by what it expects to find. The order is: the key of a
-start, a run, then its attempts and subtasks, then the account. ``RunCounts``, then what was used
-on a day and then the facts of workers come last.
+On SQLite a writing transaction has exclusive access to the database. On PostgreSQL it runs as READ
+COMMITTED. A caller whose decision depends on what it reads takes ``accounts.lock`` or ``runs.lock``
+first; every other write states the values that it expects. The lock order is: the key of a start,
+a run, its attempts and subtasks, the account, and last ``RunCounts``, daily usage and the facts of
+workers.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ from fyke.storage.sql.state.workers import SqlWorkerFacts, SqlWorkers
 
 S = TypeVar("S")
 
-# These collect what they are given and write it once, at the end of the transaction, in this order.
+# These collect changes and write them once, at the end of the transaction, in this order.
 _WRITTEN_LAST = ("_counts", "usage", "worker_facts")
 
 
@@ -136,15 +136,15 @@ class SqlTransaction:
 
     @cached_property
     def now(self) -> int:
-        """Asked for once, so that all of one transaction happens at one time."""
+        """Read once, so that everything in one transaction has the same time."""
         return self._clock() if self._clock else now_ms(self.connection)
 
     def notify(self, topic: str) -> None:
         self._topics[topic] = None
 
     def finish(self) -> tuple[str, ...]:
-        """Write what was collected, and return the topics to notify after the commit, each once,
-        in order.
+        """Write the collected changes; return the topics to notify after the commit, without
+        duplicates, in order.
         """
         used = vars(self)
         for name in _WRITTEN_LAST:

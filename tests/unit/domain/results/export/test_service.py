@@ -15,6 +15,7 @@ from fyke.errors import InvalidRequest, RunNotFound
 from fyke.kit.ids import new_ulid
 from fyke.model.results import Header
 from fyke.model.run import RunState
+from fyke.reasons import detail_sentence
 from support.memory import (
     MemoryResults,
     MemoryStorage,
@@ -109,7 +110,8 @@ async def test_asking_for_an_export():
     assert await setup.exports.check(setup.caller, setup.run.id, "XLSX") == (FORMATS["xlsx"], [])
     chosen, notes = await setup.exports.check(setup.caller, setup.run.id, "xls")
     assert chosen is FORMATS["xls"]
-    assert [word in " ".join(notes) for word in ("65,536", "256", "32 MB", "32,767")] == [True] * 4
+    text = " ".join(map(detail_sentence, notes))
+    assert [word in text for word in ("65,536", "256", "32 MB", "32,767")] == [True] * 4
     with pytest.raises(InvalidRequest, match="format must be one of"):
         await setup.exports.check(setup.caller, setup.run.id, "pdf")
     stranger = caller_of(add_account(setup.storage, "stranger"))
@@ -147,7 +149,7 @@ async def test_sheets_are_announced(monkeypatch):
     setup.rows.push(setup.run.id, b"{}")
     have = (await setup.rows.totals(setup.run.id, frozenset())).rows
     _, notes = await setup.exports.check(setup.caller, setup.run.id, "xlsx")
-    assert notes == [
+    assert list(map(detail_sentence, notes)) == [
         f"xlsx allows 3 rows a sheet with the header; this file has {-(-have // 2)} sheets"
     ]
 
@@ -170,3 +172,15 @@ async def test_the_mark_is_that_of_the_bytes():
         assert (await setup.exports.plan(setup.run.id, other)).mark != mark
     setup.rows.push(setup.run.id, b"{}")
     assert (await setup.exports.plan(setup.run.id, request)).mark != mark
+
+
+async def test_the_limits_of_xls_are_always_announced() -> None:
+    setup = Setup()
+    setup.rows.push(setup.run.id, b"{}")
+    _, notes = await setup.exports.check(setup.caller, setup.run.id, "xls")
+    assert list(map(detail_sentence, notes)) == [
+        "xls allows 65,536 rows a sheet with the header; this file has 1 sheet",
+        f"xls allows 256 columns and {service.XLS_MAX_BYTES // 2**20} MB of rows; "
+        "a larger export is refused, choose xlsx or csv for it",
+        "a cell has at most 32,767 characters; longer texts are cut, with a mark",
+    ]

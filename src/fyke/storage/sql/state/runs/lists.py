@@ -1,13 +1,12 @@
-"""Walking through the runs of an account, whatever is asked of them.
+"""Lists of an account's runs, with any combination of filters.
 
-One question costs the same with a million past runs as with a thousand. What is asked decides the
-index: states alone, a worker alone or a task alone have one in the wanted order, of which no more
-is read than is shown. Everything else, in any combination, is answered from one index that has
-all the columns that can be asked for, so that a run that does not match costs a fraction of a
-microsecond; a search in error messages has to read the runs that have one. Both stop after so many
-and say where.
+A query costs the same with a million past runs as with a thousand. The filters decide the index. A
+filter by states alone, worker alone or task alone has an index in list order, of which only the
+page is read. Every other combination scans one index that covers all columns of the filters, so
+that a run that does not match costs a fraction of a microsecond. A search in error messages reads
+the runs that have one. Both scans stop at a limit and return where.
 
-The statements are text, because on SQLite they name the index to take.
+The statements are text, because on SQLite they name the index to use.
 """
 
 from __future__ import annotations
@@ -26,9 +25,9 @@ from fyke.storage.sql.state.records import SqlStore, record
 from fyke.storage.sql.state.runs.counts import RunCounts
 from fyke.storage.sql.state.runs.tables import run_counts, runs
 
-LOOKED_AT = 100_000  # runs, in an index
+SCAN_LIMIT = 100_000  # runs, in an index
 ID_CHARS = 26
-ERRORS_LOOKED_AT = 10_000  # runs, of which the message is read
+ERROR_SCAN_LIMIT = 10_000  # runs whose message is read
 
 _NEWEST = "ix_runs_account_id_created_at_id_and_facts"
 _BY_STATE = "ix_runs_account_id_state_created_at_id"
@@ -55,14 +54,14 @@ _LINE = [
 
 
 @dataclass(frozen=True, slots=True)
-class _Direction:
-    """One index to walk along, with conditions that its entries meet by themselves (``own``) and
-    those that have to be looked at (``other``).
+class _IndexScan:
+    """A scan of one index: the conditions that the index answers (``indexed``), and those that
+    are checked for each entry (``checked``).
     """
 
     index: str
-    own: list[str]
-    other: list[str]
+    indexed: list[str]
+    checked: list[str]
 
 
 class SqlRunLists(SqlStore):
@@ -84,20 +83,24 @@ class SqlRunLists(SqlStore):
         newer: bool = False,
     ) -> ListWalk:
         query = _Query(self._db, account_id, search, start, newer=newer)
-        ways = query.ways()
+        scans = query.scans()
         stopped = None
-        if any(way.other for way in ways):
-            stopped = self._horizon(account_id, query, ways[0])
-        found = self._db.execute(text(query.places(ways, stopped)), query.values | {"most": limit})
+        if any(scan.checked for scan in scans):
+            stopped = self._horizon(account_id, query, scans[0])
+        found = self._db.execute(
+            text(query.places(scans, stopped)), query.values | {"limit": limit}
+        )
         places = [ListCursor(int(at), run_id) for at, run_id in found]
         return ListWalk(places, None if len(places) == limit else stopped)
 
-    def _horizon(self, account_id: str, query: _Query, way: _Direction) -> ListCursor | None:
-        """The last run that is looked at, None when all of them can be."""
-        most = ERRORS_LOOKED_AT if way.index == _BY_ERROR else LOOKED_AT
-        if self._counts.total(account_id, RunFilter()) <= most:
+    def _horizon(self, account_id: str, query: _Query, scan: _IndexScan) -> ListCursor | None:
+        """The last run that may be scanned; None when all may."""
+        limit = ERROR_SCAN_LIMIT if scan.index == _BY_ERROR else SCAN_LIMIT
+        if self._counts.total(account_id, RunFilter()) <= limit:
             return None
-        row = self._db.execute(text(query.horizon(way)), query.values | {"skip": most - 1}).first()
+        row = self._db.execute(
+            text(query.horizon(scan)), query.values | {"skip": limit - 1}
+        ).first()
         return None if row is None else ListCursor(int(row[0]), row[1])
 
     def total(self, account_id: str, search: RunSearch) -> int | None:
@@ -106,12 +109,12 @@ class SqlRunLists(SqlStore):
         known = RunFilter(states=search.states, worker_id=search.worker_id or None)
         return self._counts.total(account_id, known)
 
-    # --- what is shown of them -------------------------------------------------------------
+    # --- lines of runs ---------------------------------------------------------------------
 
     def lines(self, account_id: str, run_ids: Collection[str]) -> dict[str, RunLine]:
         if not run_ids:
             return {}
-        # whose they are is looked at here: a database might begin with all runs of the account
+        # the account is compared here: in SQL, a database might start from all its runs
         query = select(*_LINE).where(
             runs.c.id.in_([to_storable_text(run_id) for run_id in run_ids])
         )
@@ -126,13 +129,13 @@ class SqlRunLists(SqlStore):
     def recent_workers(self, account_id: str, runs: int) -> list[str]:
         latest = (
             f"SELECT worker_id, created_at FROM runs{self._by(_NEWEST)}"  # noqa: S608 - our own words
-            " WHERE account_id = :account ORDER BY created_at DESC, id DESC LIMIT :most"
+            " WHERE account_id = :account ORDER BY created_at DESC, id DESC LIMIT :limit"
         )
         query = (
             f"SELECT worker_id FROM ({latest}) AS latest"  # noqa: S608 - our own words
             " GROUP BY worker_id ORDER BY max(created_at) DESC, worker_id"
         )
-        found = self._db.execute(text(query), {"account": account_id, "most": runs})
+        found = self._db.execute(text(query), {"account": account_id, "limit": runs})
         return list(found.scalars())
 
     def states_since(self, account_id: str, created_from: int) -> dict[RunState, int]:
@@ -158,7 +161,7 @@ class SqlRunLists(SqlStore):
 
 
 class _Query:
-    """The statements of one walk, and the values that they name."""
+    """The statements of one walk, and their bound values."""
 
     def __init__(
         self,
@@ -188,24 +191,24 @@ class _Query:
             self._range.append("created_at < :created_until")
             self.values["created_until"] = search.created_until
 
-    def ways(self) -> list[_Direction]:
-        asked = self._search.filters - _TIMES
+    def scans(self) -> list[_IndexScan]:
+        filters = self._search.filters - _TIMES
         if len(self._search.run_id) == ID_CHARS:
             self.values["whole_id"] = self._search.run_id
-            return [_Direction(_BY_ID, ["id = :whole_id"], self._others())]
-        if "error" in asked:
-            return [_Direction(_BY_ERROR, ["err_msg <> ''"], self._others())]
-        if asked == {"states"}:
+            return [_IndexScan(_BY_ID, ["id = :whole_id"], self._checked())]
+        if "error" in filters:
+            return [_IndexScan(_BY_ERROR, ["err_msg <> ''"], self._checked())]
+        if filters == {"states"}:
             # no index gives the order over several states, so each one's newest are merged
             states = dict.fromkeys(self._search.states)
-            return [_Direction(_BY_STATE, self._one_of("state", (s,), f"s{s}"), []) for s in states]
-        if asked == {"worker_id"}:
-            return [_Direction(_BY_WORKER, self._equals("worker_id"), [])]
-        if asked == {"task_id"}:
-            return [_Direction(_BY_TASK, ["task_id <> ''", *self._equals("task_id")], [])]
-        return [_Direction(_NEWEST, [], self._others())]
+            return [_IndexScan(_BY_STATE, self._one_of("state", (s,), f"s{s}"), []) for s in states]
+        if filters == {"worker_id"}:
+            return [_IndexScan(_BY_WORKER, self._equals("worker_id"), [])]
+        if filters == {"task_id"}:
+            return [_IndexScan(_BY_TASK, ["task_id <> ''", *self._equals("task_id")], [])]
+        return [_IndexScan(_NEWEST, [], self._checked())]
 
-    def _others(self) -> list[str]:
+    def _checked(self) -> list[str]:
         search = self._search
         found = [
             *self._one_of("state", search.states, "state"),
@@ -237,22 +240,22 @@ class _Query:
         self.values[column] = to_storable_text(value)
         return [f"{column} = :{column}"]
 
-    def horizon(self, way: _Direction) -> str:
-        return f"{self._select(way.index, way.own)} LIMIT 1 OFFSET :skip"
+    def horizon(self, scan: _IndexScan) -> str:
+        return f"{self._select(scan.index, scan.indexed)} LIMIT 1 OFFSET :skip"
 
-    def places(self, ways: list[_Direction], stopped: ListCursor | None) -> str:
+    def places(self, scans: list[_IndexScan], stopped: ListCursor | None) -> str:
         inside = []
         if stopped is not None:
             inside = [f"(created_at, id) {self._within} (:stop_at, :stop_id)"]
             self.values |= {"stop_at": stopped.created_at, "stop_id": stopped.run_id}
         parts = [
-            f"{self._select(way.index, [*way.own, *inside, *way.other])} LIMIT :most"
-            for way in ways
+            f"{self._select(scan.index, [*scan.indexed, *inside, *scan.checked])} LIMIT :limit"
+            for scan in scans
         ]
         if len(parts) == 1:
             return parts[0]
         merged = " UNION ALL ".join(f"SELECT * FROM ({p}) AS w{n}" for n, p in enumerate(parts))  # noqa: S608 - our own words
-        return f"{merged} ORDER BY created_at {self._order}, id {self._order} LIMIT :most"
+        return f"{merged} ORDER BY created_at {self._order}, id {self._order} LIMIT :limit"
 
     def _select(self, index: str, conditions: list[str]) -> str:
         by = f" INDEXED BY {index}" if self._sqlite and index else ""
