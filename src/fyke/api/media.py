@@ -28,6 +28,7 @@ class RequestHeader:
 
     text: str
     pattern: str = ""
+    example: str = ""
 
     @property
     def schema(self) -> dict[str, str]:

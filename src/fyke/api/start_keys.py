@@ -17,6 +17,7 @@ DESCRIBED = RequestHeader(
     f"1 to {MAX_CHARS} printable characters. For 24 hours the same key with the same request means "
     "the same start: nothing is started again, and the answer is about the run of the first time.",
     f"^[!-~][ -~]{{0,{MAX_CHARS - 1}}}$",  # spaces around it are none of it
+    "order-4711",
 )
 
 

@@ -15,6 +15,7 @@ RUNNER = "newman@6"
 
 
 @pytest.mark.long
+@pytest.mark.needs("npm")
 def test_every_request_of_the_collection_is_sent_and_answered(
     tmp_path: Path, templates: Path
 ) -> None:

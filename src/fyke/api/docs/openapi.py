@@ -117,7 +117,7 @@ def _header(name: str, header: RequestHeader) -> Schema:
         "required": False,
         "description": header.text,
         "schema": header.schema,
-    }
+    } | ({"example": header.example} if header.example else {})
 
 
 def _body(operation: Operation, components: Schema) -> Schema:
