@@ -418,7 +418,7 @@ def test_accounts_and_keys(cli: Cli) -> None:
     assert "webhook secret" in cli.run("account", "show", env=own)[0]
     assert "operator" in cli.run("account", "list", code=4, env=own)[1]
     key = cli.json("key", "create", "ci", "--account", "marketing", "--expires", 30)
-    assert set(key) == {"id", "name", "key"}
+    assert set(key) == {"id", "name", "key", "scopes", "expires_at"}
     assert cli.json("account", "show", "--key", key["key"])["name"] == "marketing"
     assert "ci" in cli.run("key", "list", "--account", "marketing")[0]
     cli.run("key", "create", "ci", "--account", "marketing", code=5)
