@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from fyke.contracts.results import Results
 from fyke.contracts.signals import WORK, Signals, run_topic
@@ -46,8 +46,15 @@ from fyke.reasons import Reason, ReasonCode
 
 _STARTING = "Starting runs"
 
-# worker, usage in micros, traffic in bytes, attempts whose rows are hidden, the moment
-Figures = tuple[Worker | None, int, int, frozenset[str], int]
+
+class _Figures(NamedTuple):
+    """What belongs to a run and is not in its record, at the moment ``now``."""
+
+    worker: Worker | None
+    usage_micros: int
+    traffic_bytes: int
+    hidden_attempts: frozenset[str]
+    now: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,7 +308,7 @@ class Runs:
         if not is_ulid(run_id):
             raise RunNotFound
 
-        def work(tx: Transaction) -> tuple[Run, Figures]:
+        def work(tx: Transaction) -> tuple[Run, _Figures]:
             run = tx.runs.get(run_id)
             if run is None or run.account_id != caller.account_id:
                 raise RunNotFound
@@ -328,7 +335,7 @@ class Runs:
     ) -> tuple[int, list[RunView]]:
         """Total count and one page, newest first."""
 
-        def work(tx: Transaction) -> tuple[int, list[tuple[Run, Figures]]]:
+        def work(tx: Transaction) -> tuple[int, list[tuple[Run, _Figures]]]:
             count, runs = tx.runs.page(caller.account_id, filter, offset=offset, limit=limit)
             return count, [(run, self._figures(tx, run)) for run in runs]
 
@@ -341,12 +348,12 @@ class Runs:
             raise RunNotFound
         return run
 
-    def _figures(self, tx: Transaction, run: Run) -> Figures:
+    def _figures(self, tx: Transaction, run: Run) -> _Figures:
         """The figures of a run, from the same transaction as the run."""
         worker = tx.workers.get(run.worker_id)
         if run.state.terminal:
-            return worker, run.usage_micros, run.traffic_bytes, frozenset(), tx.now
-        return (
+            return _Figures(worker, run.usage_micros, run.traffic_bytes, frozenset(), tx.now)
+        return _Figures(
             worker,
             charged(tx, self._rules, run),
             tx.runs.usage(run.id).traffic_bytes,
@@ -354,14 +361,15 @@ class Runs:
             tx.now,
         )
 
-    async def _view(self, run: Run, figures: Figures) -> RunView:
-        worker, usage, traffic, hidden, now = figures
-        if worker is None:
+    async def _view(self, run: Run, figures: _Figures) -> RunView:
+        if figures.worker is None:
             raise RunNotFound
         rows = run.results
         if not run.state.terminal:
-            rows = (await self._results.totals(run.id, hidden)).rows
-        return RunView(run, worker, rows, usage, traffic, now)
+            rows = (await self._results.totals(run.id, figures.hidden_attempts)).rows
+        return RunView(
+            run, figures.worker, rows, figures.usage_micros, figures.traffic_bytes, figures.now
+        )
 
     async def abort(self, caller: Caller, run_id: str) -> Run:
         """Abort a run. Succeeds again when it is ending already; raises ``RunNotAbortable`` when it
