@@ -74,7 +74,7 @@ class AccessControl:
         digest = _digest(key) if key else ""
         self._spend(scope, digest or limiter_key(address))
         if key is None:
-            raise MissingKey(details=["send the key in the header api-key"])
+            raise MissingKey
         return await self._authenticate(key, digest, address)
 
     async def recognise(self, scope: Scope, address: str) -> Caller | None:

@@ -41,4 +41,4 @@ def test_the_digest_is_sha256_and_the_prefix_gives_little_away():
 
 def test_the_text_of_a_new_key_stays_out_of_its_printed_form():
     key = generate()
-    assert key not in repr(NewKey("id", "name", key))
+    assert key not in repr(NewKey("id", "name", 0, frozenset(), key))

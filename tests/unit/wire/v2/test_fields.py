@@ -54,7 +54,7 @@ def test_pages_are_counted_from_one_and_capped(
         (
             RunFilterFields,
             {"start_time": "-1"},
-            "start_time must be Unix seconds, 0 to 253402300799",
+            "start_time must be Unix seconds, an integer from 0 to 253402300799",
         ),
         (RunFilterFields, {"end_time": "1785542400000"}, "end_time must be Unix seconds"),
         (
