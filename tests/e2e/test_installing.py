@@ -52,15 +52,17 @@ def registry() -> Iterator[Registry]:
 @pytest.fixture(scope="module")
 def configured(index: Index, registry: Registry) -> Iterator[Booted]:
     """A platform whose package clients are set to these registries."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("UV_DEFAULT_INDEX", index.url)
-        patch.setenv("PIP_CONFIG_FILE", os.devnull)
-        patch.delenv("PIP_FIND_LINKS", raising=False)
-        patch.setenv("npm_config_registry", registry.url)
-        patch.setenv("GOPROXY", "http://127.0.0.1:9")
-        room = {"runner_cpus": "4", "runner_memory_mb": "2048"}
-        with booted(install_seconds=str(SECONDS), **room) as running:
-            yield running
+    room = {"runner_cpus": "4", "runner_memory_mb": "2048"}
+    with ExitStack() as running:
+        # only while it starts: a platform that other tests share may start later in this process
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("UV_DEFAULT_INDEX", index.url)
+            patch.setenv("PIP_CONFIG_FILE", os.devnull)
+            patch.delenv("PIP_FIND_LINKS", raising=False)
+            patch.setenv("npm_config_registry", registry.url)
+            patch.setenv("GOPROXY", "http://127.0.0.1:9")
+            made = running.enter_context(booted(install_seconds=str(SECONDS), **room))
+        yield made
 
 
 def tools(platform: Booted) -> list[str]:
