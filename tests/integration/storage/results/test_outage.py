@@ -20,7 +20,7 @@ from fyke.errors import Unavailable
 from fyke.model.results import AttemptBatch, PushedRow
 from fyke.storage.sql.results.migrate import migrate_results
 from fyke.storage.sql.results.store import SqlResults, open_results
-from support.postgres import PostgresServer
+from support.postgres import PostgresServer, running_postgres
 
 pytestmark = pytest.mark.anyio
 
@@ -236,3 +236,40 @@ async def test_a_backend_killed_by_the_server_is_no_loss(
                 "WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
             )
     assert await stored(results) == list(range(10))
+
+
+@pytest.mark.needs("postgres")
+async def test_a_transaction_number_that_is_given_out_again_settles_nothing() -> None:
+    """A server that crashes forgets the numbers of transactions that it had not written yet, and
+    gives them to others after its start.
+    """
+    with (
+        running_postgres() as server,
+        tempfile.TemporaryDirectory(prefix="relay", dir="/tmp") as folder,
+    ):
+        with server.admin() as connection:  # so that a crash forgets what was not committed
+            connection.execute("ALTER SYSTEM SET wal_writer_delay = '10s'")
+            connection.execute("SELECT pg_reload_conf()")
+        url = server.new_database()
+        migrate_results(url)
+        relay = Relay(Path(folder), server.socket_dir)
+        lines = await relay.start()
+        results = open_results(url.replace(str(server.socket_dir), folder), durable=True)
+        await results.open_attempt(RUN, "a")
+        assert await results.commit(rows(0)) == [True]
+        relay.cut, relay.down_after_cut = "before", True
+        committing = asyncio.create_task(results.commit(rows(1)))
+        async with asyncio.timeout(10):
+            while not relay.cuts:
+                await asyncio.sleep(0.01)
+        await asyncio.to_thread(server.stop)
+        await asyncio.to_thread(server.start)
+        with server.admin() as connection:  # 20 committed transactions of others
+            for _ in range(20):
+                connection.execute("SELECT pg_current_xact_id()")
+        relay.down = False
+        assert await asyncio.wait_for(committing, 30) == [True]
+        assert await stored(results) == [0, 1]
+        await results.close()
+        lines.close()
+        relay.drop()

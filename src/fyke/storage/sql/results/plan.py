@@ -68,6 +68,7 @@ class CommitPlan:
     ) -> None:
         """Take the batch. ``known`` has every row its upserts may meet, and learns new ones."""
         self.runs[run.number] = run
+        self._growth(attempt)  # also of a batch without rows: ``Driver.settle`` looks for it
         if any(row.upsert_key for row in batch.rows):
             self._upsert(batch.rows, run, attempt, known)
         elif batch.rows:

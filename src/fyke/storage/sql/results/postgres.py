@@ -15,7 +15,12 @@ from fyke.errors import Unavailable
 from fyke.storage.sql.results.drivers import InDoubt, Params, RetryWrite, insert_statement
 
 _COPY_FROM = 8  # from this many rows on a COPY is quicker than pipelined INSERTs
-_SETTLE = "SELECT pg_xact_status(%s::xid8)"
+# A server that crashes forgets numbers of transactions that it had not written, and gives them out
+# again. Each of our commits updates an attempt, so a row with the number shows that it was ours.
+_SETTLE = """
+    SELECT pg_xact_status(%s::xid8),
+           EXISTS (SELECT FROM results_attempts WHERE xmin = (%s::xid8)::xid)
+"""
 
 
 @cache
@@ -99,14 +104,14 @@ class PostgresDriver:
 
     def settle(self, transaction: str) -> bool | None:
         try:
-            row = self._connection.execute(_SETTLE, (transaction,)).fetchone()
+            row = self._connection.execute(_SETTLE, (transaction, transaction)).fetchone()
         except errors.InvalidParameterValue:
             return False  # a number from the future: this server never saw it
         finally:
             with contextlib.suppress(psycopg.Error):
                 self._connection.rollback()
-        status = row[0] if row else None
-        return None if status == "in progress" else status == "committed"
+        status, ours = row or (None, False)
+        return None if status == "in progress" else status == "committed" and ours
 
     def translate(self, error: BaseException) -> BaseException:
         if isinstance(error, errors.SerializationFailure | errors.DeadlockDetected):
