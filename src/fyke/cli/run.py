@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,7 +13,8 @@ from fyke.cli.context import ServerContext, group, server_command
 from fyke.cli.inputs import read_input
 from fyke.cli.output import data_of
 from fyke.cli.queue import report_waiting
-from fyke.cli.run_ended import ending_data, ending_fields, report_ended, worker_paths
+from fyke.cli.run_ended import ending_data, ending_fields
+from fyke.cli.run_lists import report_ended, report_runs
 from fyke.cli.run_watch import (
     RunWatch,
     WatchOptions,
@@ -22,6 +23,9 @@ from fyke.cli.run_watch import (
     report_start,
     summary,
 )
+
+if TYPE_CHECKING:
+    from fyke.wire.fyke.run_lists import RunItemPage
 
 runs = group("Runs: start, watch and end them.")
 
@@ -117,57 +121,22 @@ def list_runs(
       fyke run list --reason timeout,out_of_memory
       fyke run list --size 100 --json | jq -r '.list[].slug'
     """
-    from fyke.model.run_list import MAX_LISTED
     from fyke.wire.v1 import STATUS_WORDS
 
     state = status.value if status else ""
+
+    def search(**page: int) -> RunItemPage:
+        return server.client.search_runs(reason=reason, state=state, worker=worker, **page)
+
     if reason:
-        if size > MAX_LISTED:
-            raise typer.BadParameter(
-                f"with --reason it is at most {MAX_LISTED}; --page shows more", param_hint="--size"
-            )
-        ended = server.client.search_runs(
-            reason=reason, state=state, worker=worker, page_index=page, page_size=size
-        )
-        report_ended(server, ended)
-        return
-    number = next((n for n, name in STATUS_WORDS.items() if status and name == status.value), 0)
-    found = server.client.runs(status=number, worker=worker, page_index=page, page_size=size)
-    if server.out.as_json:
+        report_ended(server, search, page, size)
+    elif server.out.as_json:
+        number = next((n for n, name in STATUS_WORDS.items() if name == state), 0)
+        found = server.client.runs(status=number, worker=worker, page_index=page, page_size=size)
         shown = [detail_data(run) for run in found.items]
         server.out.json({**data_of(found), "list": shown})
-        return
-    paths = worker_paths(
-        lambda index, most: server.client.search_runs(
-            state=state, worker=worker, page_index=index, page_size=most
-        ),
-        (page - 1) * size,
-        len(found.items),
-        size,
-    )
-    server.out.table(
-        ("run", "state", "rows", "traffic", "took", "started", "worker"),
-        [
-            (
-                run.slug,
-                run.status_name,
-                run.results,
-                formatting.size(run.traffic),
-                formatting.span(run.duration),
-                formatting.when(run.started_at),
-                paths.get(run.slug) or run.scraper_title,
-            )
-            for run in found.items
-        ],
-    )
-    if any(run.status_name == Status.READY for run in found.items):
-        listed = {run.slug for run in found.items}
-        for waiting in server.client.waiting_runs():
-            if waiting.slug in listed:
-                server.out.say(f"{waiting.slug} waits: {waiting.reason}")
-    shown_so_far = (page - 1) * size + len(found.items)
-    if found.items and found.count > shown_so_far:
-        server.out.say(f"{shown_so_far} of {found.count}; --page {page + 1} shows more.")
+    else:
+        report_runs(server, search, page, size)
 
 
 @server_command(runs, "show")

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import Any
-
 import msgspec
-import pytest
 
-from fyke.cli.run_ended import ending_data, ending_fields, worker_paths
+from fyke.cli.run_ended import ending_data, ending_fields
 from fyke.reasons import Hint, HintCode, ReasonCode
 from fyke.wire.fyke.runs import HintItem, RunSummary
 
@@ -55,30 +51,3 @@ def test_a_run_without_a_reason_has_no_lines_but_the_same_members() -> None:
     run = summary("", None)
     assert ending_fields(run) == []
     assert ending_data(run) == {"reason_code": "", "reason_params": {}, "hint": None}
-
-
-@pytest.mark.parametrize(
-    ("first", "count", "size", "asked"),
-    [
-        (0, 0, 20, []),
-        (20, 5, 20, [(2, 20)]),
-        (0, 1000, 1000, [(1, 200), (2, 200), (3, 200), (4, 200), (5, 200)]),
-        (300, 300, 300, [(2, 200), (3, 200)]),
-    ],
-)
-def test_paths_are_read_of_the_pages_that_have_the_runs(
-    first: int, count: int, size: int, asked: list[tuple[int, int]]
-) -> None:
-    calls: list[tuple[int, int]] = []
-
-    def page_of(index: int, most: int) -> Any:
-        calls.append((index, most))
-        numbers = range((index - 1) * most, index * most)
-        return SimpleNamespace(
-            items=[SimpleNamespace(slug=str(n), worker=f"o/{n}") for n in numbers]
-        )
-
-    paths = worker_paths(page_of, first, count, size)
-    assert calls == asked
-    assert {str(n) for n in range(first, first + count)} <= paths.keys()
-    assert all(path == f"o/{slug}" for slug, path in paths.items())
