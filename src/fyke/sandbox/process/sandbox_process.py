@@ -123,12 +123,11 @@ class SandboxProcess:
             folders.remove(order.name)
             raise SandboxStartFailed(f"cannot make the control group: {error}") from error
         sandbox = cls(order, folders, group)
-        try:
+        async with contextlib.AsyncExitStack() as undo:
+            undo.push_async_callback(sandbox._remove_all)
             layout = await asyncio.to_thread(sandbox._lay_out, work, uid, places)
-            await sandbox._spawn(layout, uid)
-        except BaseException:
-            await sandbox._undo()
-            raise
+            await sandbox._spawn(layout, uid, undo)
+            undo.pop_all()
         return sandbox
 
     def _lay_out(self, work: Path, uid: int | None, places: ToolPaths) -> bubblewrap.Layout:
@@ -149,13 +148,17 @@ class SandboxProcess:
             order.kind, work, order.bundle, order.environment, order.tmp_size, cache, extras
         )
 
-    async def _spawn(self, layout: bubblewrap.Layout, uid: int | None) -> None:
+    async def _spawn(
+        self, layout: bubblewrap.Layout, uid: int | None, undo: contextlib.AsyncExitStack
+    ) -> None:
+        """Start the processes. What was made is registered with ``undo``."""
         # in the thread of the loop, because the sandbox dies with the thread that made it
         ours, theirs = socket.socketpair()
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         ours.setblocking(False)
         out, err = os.pipe2(os.O_CLOEXEC), os.pipe2(os.O_CLOEXEC)
         self.ends = ProcessPipes(ours, [], out[0], err[0])
+        undo.callback(close_pipes, self.ends)
         try:
             self._process = process_io.popen(layout, theirs, out[1], err[1], uid)
         except (OSError, ValueError) as error:
@@ -165,9 +168,13 @@ class SandboxProcess:
             os.close(out[1])
             os.close(err[1])
         self._exited = process_io.watch_exit(self._process)
+        undo.push_async_callback(self._kill)
         pid = await self._receive_ready()
         first = processes.parent(pid)
-        self._main, self._first = os.pidfd_open(pid), os.pidfd_open(first)
+        self._main = os.pidfd_open(pid)
+        undo.callback(os.close, self._main)
+        self._first = os.pidfd_open(first)
+        undo.callback(os.close, self._first)
         self._pids = (first, pid)
         if uid is not None:
             self._listen_below(pid)
@@ -210,16 +217,9 @@ class SandboxProcess:
             return message or f"{bubblewrap.PROGRAM} ended without an error message"
         return "no error message"
 
-    async def _undo(self) -> None:
-        if hasattr(self, "ends"):
-            close_pipes(self.ends)
-        for name in ("_main", "_first"):
-            if hasattr(self, name):
-                os.close(getattr(self, name))
-        if hasattr(self, "_exited"):
-            self._process.kill()
-            await self._exited
-        await self._remove_all()
+    async def _kill(self) -> None:
+        self._process.kill()
+        await self._exited
 
     # --- running
 
