@@ -1,0 +1,63 @@
+"""Reading and writing the files of the kernel, on plain files."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from fyke.sandbox.isolation import cgroup_files as files
+
+
+@pytest.mark.parametrize(
+    ("cpus", "microseconds"),
+    [(1, 100_000), (0.5, 50_000), (0.015, 1_500), (0.01, 1_000), (0.001, 1_000), (0, 1_000)],
+)
+def test_a_quota_is_never_below_what_the_kernel_accepts(cpus: float, microseconds: int) -> None:
+    assert files.quota(cpus) == microseconds
+
+
+def test_a_field_is_found_by_its_whole_name() -> None:
+    text = "oom 7\noom_kill 3\noom_kill_group 1\n"
+    assert files.field(text, "oom_kill") == 3
+    assert files.field(text, "kill") == 0
+    assert files.field("", "oom_kill") == 0
+
+
+@pytest.mark.parametrize(("text", "value"), [("12\n", 12), ("max\n", 0), ("", 0), ("-1", 0)])
+def test_no_limit_and_no_file_count_as_zero(text: str, value: int) -> None:
+    assert files.number(text) == value
+
+
+def test_a_file_that_is_missing_reads_as_empty(tmp_path: Path) -> None:
+    assert files.get(tmp_path / "none") == ""
+    assert files.pids(tmp_path) == []
+    assert files.subfolders(tmp_path / "none") == set()
+
+
+def test_a_write_that_is_refused_is_reported(tmp_path: Path) -> None:
+    assert files.put(tmp_path / "limit", "9")
+    assert files.get(tmp_path / "limit") == "9"
+    assert not files.put(tmp_path, "9")
+
+
+def test_only_folders_are_groups(tmp_path: Path) -> None:
+    (tmp_path / "A").mkdir()
+    (tmp_path / "cgroup.procs").touch()
+    assert files.subfolders(tmp_path) == {"A"}
+
+
+def test_killing_goes_on_after_a_process_that_has_ended() -> None:
+    gone = subprocess.Popen(["/bin/true"])
+    gone.wait()
+    with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE) as running:
+        files.kill_each([gone.pid, running.pid])
+        assert running.wait() == -9
+
+
+def test_removing_tells_what_is_gone_from_what_is_in_use(tmp_path: Path) -> None:
+    (tmp_path / "used" / "child").mkdir(parents=True)
+    assert not files.remove(tmp_path / "used")
+    assert files.remove(tmp_path / "used" / "child")
+    assert files.remove(tmp_path / "used" / "child")

@@ -1,0 +1,113 @@
+"""Control groups v1 over a tree of plain files that looks like the kernel's."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from fyke.sandbox.isolation import cgroup_v1
+from fyke.sandbox.isolation.cgroup_v1 import GroupV1, detect_v1
+from fyke.sandbox.isolation.cgroups import ALL_LIMITS, detect
+
+
+def v1(tmp_path: Path, root: str = "/") -> Path:
+    rows, places = [], []
+    for number, controllers in enumerate(("cpu,cpuacct", "memory", "pids"), 30):
+        mount = tmp_path / controllers.replace(",", "-")
+        (mount / "own").mkdir(parents=True)
+        rows.append(f"{number} 20 0:26 {root} {mount} rw - cgroup cgroup rw,{controllers}")
+        places.append(f"{number}:{controllers}:{root.rstrip('/')}/own")
+    proc = tmp_path / "proc"
+    proc.mkdir()
+    (proc / "mountinfo").write_text("\n".join(rows) + "\n")
+    (proc / "cgroup").write_text("\n".join(places) + "\n")
+    return proc
+
+
+@pytest.mark.parametrize("root", ["/", "/docker/abc"])
+def test_v1_below_the_own_group_of_each_controller(tmp_path: Path, root: str) -> None:
+    groups = detect(tmp_path / "work", v1(tmp_path, root))
+    assert groups.kind == "v1"
+    group = groups.create("BOX", 2**26, 12)
+    assert isinstance(group, GroupV1)
+    assert group.enforced == ALL_LIMITS
+    assert not group.ends_as_one
+    assert group.paths["memory"].parent.parent == tmp_path / "memory" / "own"
+    assert group.paths["cpu"] == group.paths["cpuacct"]
+    assert (group.paths["memory"] / "memory.limit_in_bytes").read_text() == "67108864"
+    assert (group.paths["memory"] / "memory.memsw.limit_in_bytes").read_text() == "67108864"
+    assert (group.paths["pids"] / "pids.max").read_text() == "12"
+    group.limit_cpu(0.5)
+    assert (group.paths["cpu"] / "cpu.cfs_quota_us").read_text() == "50000"
+    assert (group.paths["cpu"] / "cpu.shares").read_text() == "512"
+    group.limit_cpu(None)
+    assert (group.paths["cpu"] / "cpu.cfs_quota_us").read_text() == "-1"
+    assert (group.paths["cpu"] / "cpu.shares").read_text() == "1024"
+    (group.paths["cpuacct"] / "cpuacct.usage").write_text("2500000000\n")
+    (group.paths["memory"] / "memory.max_usage_in_bytes").write_text("99\n")
+    (group.paths["memory"] / "memory.oom_control").write_text("under_oom 0\noom_kill 1\n")
+    (group.paths["memory"] / "memory.usage_in_bytes").write_text("77\n")
+    assert (group.cpu_ms(), group.memory_peak(), group.memory_now()) == (2500, 99, 77)
+    assert group.out_of_memory()
+
+
+def test_the_smallest_share_of_a_core_is_one_that_the_kernel_accepts(tmp_path: Path) -> None:
+    group = detect(tmp_path / "work", v1(tmp_path)).create("BOX", 2**26, 12)
+    assert isinstance(group, GroupV1)
+    group.limit_cpu(0.001)
+    assert (group.paths["cpu"] / "cpu.cfs_quota_us").read_text() == "1000"
+    assert (group.paths["cpu"] / "cpu.shares").read_text() == "2"
+
+
+def test_detection_leaves_no_folder_behind(tmp_path: Path) -> None:
+    groups = detect(tmp_path / "work", v1(tmp_path))
+    left = [path for path in tmp_path.rglob("fyke-*") if path.is_dir()]
+    assert (groups.kind, groups.names(), left) == ("v1", [], [])
+
+
+def test_a_tree_that_cannot_be_written_is_a_reason(tmp_path: Path) -> None:
+    (tmp_path / "memory").touch()
+    reasons: list[str] = []
+    assert detect_v1({"memory": tmp_path / "memory"}, "fyke-1", reasons) is None
+    assert reasons == [
+        f"control groups v1: {tmp_path}/memory/fyke-1 cannot be made (Not a directory)"
+    ]
+
+
+def test_a_limit_that_the_kernel_refuses_is_not_enforced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    groups = detect(tmp_path / "work", v1(tmp_path))
+    monkeypatch.setattr(cgroup_v1, "put", lambda path, text: path.name != "pids.max")
+    assert groups.create("BOX", 2**26, 12).enforced == {"cpu", "memory"}
+
+
+def test_a_process_enters_every_tree_once(tmp_path: Path) -> None:
+    group = detect(tmp_path / "work", v1(tmp_path)).create("BOX", 2**26, 12)
+    assert isinstance(group, GroupV1)
+    group.add(os.getpid())
+    for controller in ("cpu", "memory", "pids"):
+        entered = (group.paths[controller] / "cgroup.procs").read_text()
+        assert entered == str(os.getpid()), controller
+    assert group.processes() == [os.getpid()]
+
+
+def test_a_group_is_removed_only_when_every_tree_is_empty(tmp_path: Path) -> None:
+    groups = detect(tmp_path / "work", v1(tmp_path))
+    group = groups.create("BOX", 2**26, 12)
+    assert isinstance(group, GroupV1)
+    assert not group.remove()  # the kernel refuses while a process is inside, as a full folder does
+    for path in set(group.paths.values()):
+        for file in path.iterdir():
+            file.unlink()
+    assert group.remove()
+    assert groups.names() == []
+    assert group.remove()  # again, and there is nothing left
+    groups.close()
+    assert not list(tmp_path.rglob("fyke-*"))
+
+
+def test_a_group_without_accounting_reports_no_cpu_time(tmp_path: Path) -> None:
+    assert GroupV1({"cpu": tmp_path}, frozenset()).cpu_ms() == 0

@@ -1,0 +1,145 @@
+"""How what was observed of a sandbox is evaluated; observing it needs a real sandbox."""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from fyke.sandbox.isolation import bubblewrap, checks, inspector
+from fyke.sandbox.isolation.checks import Check
+from fyke.sandbox.isolation.host_inspection import HostView
+from unit.sandbox.isolation.test_seccomp import run as verdict
+
+OURS = {kind: f"{kind}:[1]" for kind in inspector.NAMESPACES}
+TMP_SIZE = 64 * 2**20
+GOOD: dict[str, Any] = {
+    "uid": 1000,
+    "namespaces": {kind: f"{kind}:[2]" for kind in OURS},
+    "host_name": "worker",
+    "session": 1,
+    "terminal": "ENXIO",
+    "seccomp": "2",
+    "no_new_privs": "1",
+    "capabilities": ["0" * 16] * 5,
+    "calls": {name: checks.EXPECTED.get(name, "EPERM") for name in checks.samples("x86_64")},
+    "typing": "EPERM",
+    "interfaces": ["lo"],
+    "canary": "ECONNREFUSED",
+    "resolver": "",
+    "processes": [1, 2],
+    "first_process": "ENOENT",
+    "first_process_shows": [],
+    "writable": [],
+    "root": ["usr", "lib", "bin", "etc", "proc", "dev", "tmp", "run", "work"],
+    "mounts": [
+        ("/", ["ro", "nosuid", "nodev"]),
+        ("/work", ["rw", "nosuid", "nodev"]),
+        ("/dev", ["ro", "nosuid", "nodev"]),
+        ("/dev/null", ["rw", "nosuid"]),
+    ],
+    "sizes": {"/tmp": TMP_SIZE, "/dev/shm": bubblewrap.DEV_SHM_BYTES},
+    "descriptors": {"0": "/dev/null", "1": "pipe:[1]", "2": "pipe:[2]"},
+    "environment": ["PATH", "HOME", "FYKE_CALLS"],
+    "core": 0,
+}
+OUTSIDE = HostView(0, ("/usr/bin/bwrap", "--args", "9", "--", "/usr/bin/python3"), "ENOSPC", True)
+
+
+def checks_of(seen: dict[str, Any], outside: HostView = OUTSIDE, user: int = 30_000) -> list[Check]:
+    return checks.evaluate(GOOD | seen, outside, user, OURS, TMP_SIZE)
+
+
+def failed(**seen: Any) -> list[str]:
+    return [name for name, passed, _ in checks_of(seen) if not passed]
+
+
+def test_every_layer_of_isolation_is_effective() -> None:
+    assert failed() == []
+    assert len(checks_of({})) >= 30
+
+
+def calls(**answers: str) -> dict[str, Any]:
+    return {"calls": GOOD["calls"] | answers}
+
+
+@pytest.mark.parametrize(
+    ("seen", "check"),
+    [
+        ({"uid": 0}, "user namespace"),
+        ({"seccomp": "0"}, "seccomp"),
+        ({"seccomp": "1"}, "seccomp"),
+        *[
+            (calls(**{name: "EFAULT"}), "seccomp")
+            for name in checks.samples("x86_64")
+            if name != "vsock"
+        ],
+        *[
+            (calls(**{name: "done"}), "seccomp")
+            for name in ("unshare", "clone of a user namespace")
+        ],
+        ({"typing": "ENOTTY"}, "seccomp"),
+        (calls(vsock="done"), "vsock"),
+        (calls(vsock="EPERM"), "vsock"),
+        ({"interfaces": ["lo", "eth0"]}, "network"),
+        ({"canary": "connected"}, "network"),
+        ({"resolver": "nameserver 192.0.2.1"}, "no name server"),
+        ({"processes": list(range(1, 90))}, "proc"),
+        ({"first_process": "opened"}, "process 1"),
+        ({"first_process_shows": ["environ"]}, "process 1"),
+        ({"capabilities": ["0" * 16] * 4 + ["000001ffffffffff"]}, "capabilities"),
+        ({"no_new_privs": "0"}, "no new privileges"),
+        ({"writable": ["/dev"]}, "read-only system"),
+        ({"mounts": [("/usr", ["rw", "nosuid", "nodev"])]}, "read-only system"),
+        ({"mounts": [("/usr", ["ro", "nodev"])]}, "no set-id"),
+        ({"mounts": [("/usr", ["ro", "nosuid"])]}, "no devices"),
+        ({"root": [*GOOD["root"], "home"]}, "files of the machine"),
+        ({"sizes": GOOD["sizes"] | {"/tmp": 2**40}}, "memory file systems"),
+        ({"sizes": GOOD["sizes"] | {"/dev/shm": 0}}, "memory file systems"),
+        ({"session": 0}, "session"),
+        ({"terminal": "opened"}, "session"),
+        ({"host_name": "db-1.example"}, "host name"),
+        ({"descriptors": GOOD["descriptors"] | {"0": "/dev/pts/1"}}, "descriptors"),
+        ({"descriptors": GOOD["descriptors"] | {"7": "socket:[9]"}}, "descriptors"),
+        ({"environment": ["PATH", "AWS_SECRET_ACCESS_KEY"]}, "environment"),
+        ({"core": -1}, "core files"),
+    ],
+)
+def test_each_isolation_check_is_evaluated(seen: dict[str, Any], check: str) -> None:
+    assert failed(**seen) == [check]
+
+
+@pytest.mark.parametrize("kind", OURS)
+def test_a_shared_namespace_is_not_isolation(kind: str) -> None:
+    [name] = failed(namespaces=GOOD["namespaces"] | {kind: OURS[kind]})
+    assert "namespace" in name
+
+
+@pytest.mark.parametrize(
+    ("outside", "check"),
+    [
+        (replace(OUTSIDE, nesting="done"), "nested user namespaces"),
+        (replace(OUTSIDE, nesting="EPERM"), "nested user namespaces"),
+        (replace(OUTSIDE, nesting="setns: EINVAL"), "nested user namespaces"),
+        (replace(OUTSIDE, environment=812), "environment of process 1"),
+        (replace(OUTSIDE, words=("/usr/bin/bwrap", "--bind", "/srv")), "options out of sight"),
+        (replace(OUTSIDE, words=("/usr/bin/bwrap", "--args", "9", "--x")), "options out of sight"),
+    ],
+)
+def test_each_isolation_check_from_outside_is_evaluated(outside: HostView, check: str) -> None:
+    assert [name for name, passed, _ in checks_of({}, outside) if not passed] == [check]
+
+
+def test_user_0_outside_is_not_isolation() -> None:
+    assert [n for n, passed, _ in checks_of({}, user=0) if not passed] == ["unprivileged user"]
+
+
+def test_every_sample_has_an_answer_of_the_filter() -> None:
+    assert set(checks.EXPECTED) <= set(checks.samples("x86_64"))
+    for machine in ("x86_64", "aarch64"):
+        for name, (number, arguments) in checks.samples(machine).items():
+            expected = checks.EXPECTED.get(name, "EPERM")
+            given = [value % 2**64 for value in arguments]
+            assert verdict(machine, number, *given) == getattr(errno, expected), name
