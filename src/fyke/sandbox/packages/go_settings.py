@@ -12,7 +12,8 @@ from fyke.sandbox.packages.package_client import (
     Registry,
     certificates,
     is_web,
-    netrc_for,
+    netrc_logins,
+    netrc_text,
     outer_proxy,
 )
 
@@ -34,7 +35,7 @@ def read_go(environ: Mapping[str, str], settings: Mapping[str, str]) -> PackageC
     urls = list(dict.fromkeys([*proxies, *([address] if proxies and address else [])]))
     registries = tuple(map(Registry, urls))
     tls, files = certificates(environ)
-    netrc = netrc_for(environ, [registry.host for registry in registries])
+    logins = netrc_logins(environ, [registry.host for registry in registries])
     env = tls | {
         "GOENV": "off",
         "GOPROXY": ",".join(proxies) or "off",
@@ -44,8 +45,8 @@ def read_go(environ: Mapping[str, str], settings: Mapping[str, str]) -> PackageC
         "GOVCS": "*:off",
         "GOTELEMETRY": "off",
     }
-    if netrc:
-        files[NETRC_FILE] = netrc
+    if logins:
+        files[NETRC_FILE] = netrc_text(logins)
         env["NETRC"] = f"/work/{NETRC_FILE}"
     return PackageClient(
         env=env,

@@ -106,15 +106,16 @@ def _logins(
         for name, value in _LOGIN.findall(
             read_text(Path(str(settings.get(key) or "/nonexistent")))
         ):
-            place = name.rpartition(":")[0].rstrip("/")
-            if any(_place(url).startswith(place) for url in urls):
+            if any(_is_below(url, name.rpartition(":")[0]) for url in urls):
                 found[name] = expanded(value.strip("\"'"), environ)
     return found
 
 
-def _place(url: str) -> str:
+def _is_below(url: str, place: str) -> bool:
+    """Whether the credentials of ``place``, such as ``//host/folder/``, are for this registry."""
     parts = urlsplit(url)
-    return f"//{parts.netloc.rpartition('@')[2]}{parts.path}"
+    own = f"//{parts.netloc.rpartition('@')[2]}{parts.path}".rstrip("/") + "/"
+    return own.startswith(place.rstrip("/") + "/")
 
 
 def _authority(settings: Mapping[str, Any]) -> tuple[str, str]:
@@ -130,7 +131,7 @@ def _authority(settings: Mapping[str, Any]) -> tuple[str, str]:
 def _headers(url: str, logins: Mapping[str, str]) -> dict[str, str]:
     for name, value in logins.items():
         place, _, kind = name.rpartition(":")
-        if not _place(url).startswith(place.rstrip("/")):
+        if not _is_below(url, place):
             continue
         if kind == "_authToken":
             return {"Authorization": f"Bearer {value}"}

@@ -82,40 +82,46 @@ def read_text(path: Path) -> str:
 
 def certificates(environ: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
     """Variables and files that make the administrator's CA certificates known in the sandbox."""
-    texts: list[str] = []
-    for name in ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"):
-        path = environ.get(name, "")
-        if path.startswith(SEEN_INSIDE):
-            continue
-        if path:
-            texts.append(read_text(Path(path)))
-    for folder in filter(None, environ.get("SSL_CERT_DIR", "").split(":")):
-        if not folder.startswith(SEEN_INSIDE) and Path(folder).is_dir():
-            texts += [read_text(file) for file in sorted(Path(folder).iterdir())]
     env = {
         name: environ[name]
         for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS")
         if environ.get(name, "").startswith(SEEN_INSIDE)
     }
-    found = "".join(text for text in texts if "-----BEGIN CERTIFICATE-----" in text)
+    roots = _certificates_in(environ.get("SSL_CERT_FILE", ""))
+    for folder in filter(None, environ.get("SSL_CERT_DIR", "").split(":")):
+        if not folder.startswith(SEEN_INSIDE) and Path(folder).is_dir():
+            roots += "".join(_certificates_in(str(file)) for file in sorted(Path(folder).iterdir()))
+    found = roots + _certificates_in(environ.get("NODE_EXTRA_CA_CERTS", ""))
     if not found:
         return env, {}
-    named = f"/work/{CA_FILE}"
-    return env | {"SSL_CERT_FILE": named, "NODE_EXTRA_CA_CERTS": named}, {CA_FILE: found}
+    env["NODE_EXTRA_CA_CERTS"] = f"/work/{CA_FILE}"
+    if roots:  # unlike Node.js, uv and Go trust nothing but what this names
+        env["SSL_CERT_FILE"] = f"/work/{CA_FILE}"
+    return env, {CA_FILE: found}
 
 
-def netrc_for(environ: Mapping[str, str], hosts: Iterable[str]) -> str:
-    """The lines of the administrator's netrc file for these hosts."""
+def _certificates_in(path: str) -> str:
+    """The content of a file of certificates, "" for one that the sandbox has itself."""
+    text = "" if not path or path.startswith(SEEN_INSIDE) else read_text(Path(path))
+    return text if "-----BEGIN CERTIFICATE-----" in text else ""
+
+
+def netrc_logins(environ: Mapping[str, str], hosts: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Host to user and password for these hosts, from the administrator's netrc file."""
     path = Path(environ.get("NETRC") or Path(environ.get("HOME", "/nonexistent"), ".netrc"))
     try:
         entries = netrc.netrc(str(path)).hosts
     except (OSError, netrc.NetrcParseError, UnicodeDecodeError):
-        return ""
-    lines = [
-        f"machine {host} login {entries[host][0]} password {entries[host][2]}\n"
-        for host in dict.fromkeys(hosts)
-        if host in entries
-    ]
+        return {}
+    return {host: (entries[host][0], entries[host][2]) for host in hosts if host in entries}
+
+
+def netrc_text(logins: Mapping[str, tuple[str, str]]) -> str:
+    """The content of a netrc file with these logins."""
+    lines = []
+    for host, (user, password) in logins.items():
+        words = {"machine": host, "login": user, "password": password}
+        lines.append(" ".join(f"{word} {value}" for word, value in words.items() if value) + "\n")
     return "".join(lines)
 
 

@@ -19,7 +19,8 @@ from fyke.sandbox.packages.package_client import (
     basic,
     certificates,
     is_web,
-    netrc_for,
+    netrc_logins,
+    netrc_text,
     outer_proxy,
     read_text,
 )
@@ -63,11 +64,11 @@ def read_uv(environ: Mapping[str, str], default: str) -> PackageClient:
         named.append(("", default))
     urls = [url for _, url in named] + [place for place in _links(env) if is_web(place)]
     tls, files = certificates({**environ, **env})
-    lines = netrc_for(environ, [urlsplit(url).hostname or "" for url in urls])
+    logins = netrc_logins(environ, [urlsplit(url).hostname or "" for url in urls])
     secrets = [f"the index {urlsplit(url).hostname}" for url in urls if basic(url)]
     secrets += [name for name in env if name.startswith("UV_INDEX_") and _is_login(name)]
-    if lines:
-        files[NETRC_FILE] = lines
+    if logins:
+        files[NETRC_FILE] = netrc_text(logins)
         tls["NETRC"] = f"/work/{NETRC_FILE}"
         secrets.append("the netrc file")
     client = read_text(Path(environ["SSL_CLIENT_CERT"])) if environ.get("SSL_CLIENT_CERT") else ""
@@ -75,7 +76,7 @@ def read_uv(environ: Mapping[str, str], default: str) -> PackageClient:
         files[CLIENT_CERTIFICATE] = client
         tls["SSL_CLIENT_CERT"] = f"/work/{CLIENT_CERTIFICATE}"
         secrets.append("SSL_CLIENT_CERT")
-    registries = tuple(Registry(url, _headers(name, url, env, lines)) for name, url in named)
+    registries = tuple(Registry(url, _headers(name, url, env, logins)) for name, url in named)
     registries += tuple(Registry(place) for place in _links(env) if is_web(place))
     env.pop("SSL_CERT_FILE", None)
     return PackageClient(
@@ -204,7 +205,9 @@ def _is_login(name: str) -> bool:
     return name.endswith(("_USERNAME", "_PASSWORD"))
 
 
-def _headers(name: str, url: str, env: Mapping[str, str], netrc_lines: str) -> dict[str, str]:
+def _headers(
+    name: str, url: str, env: Mapping[str, str], logins: Mapping[str, tuple[str, str]]
+) -> dict[str, str]:
     """The headers with the credentials for an index."""
     login = basic(url)
     if login is None and name:
@@ -212,11 +215,7 @@ def _headers(name: str, url: str, env: Mapping[str, str], netrc_lines: str) -> d
         user = env.get(f"UV_INDEX_{word}_USERNAME", "")
         password = env.get(f"UV_INDEX_{word}_PASSWORD", "")
         login = (user, password) if user or password else None
-    if login is None:
-        for line in netrc_lines.splitlines():
-            words = line.split()
-            if words[1] == urlsplit(url).hostname:
-                login = words[3], words[5]
+    login = login or logins.get(urlsplit(url).hostname or "")
     if login is None:
         return {}
     token = base64.b64encode(f"{login[0]}:{login[1]}".encode()).decode()
