@@ -241,9 +241,12 @@ def _read(path: Path, limit: int) -> str | None:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
+    if not stat.S_ISREG(os.fstat(handle).st_mode):  # such as a folder with this name
+        os.close(handle)
+        return None
     with os.fdopen(handle, "rb") as file:
         data = file.read(limit + 1)
-        if len(data) > limit or not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        if len(data) > limit:
             detail = Detail.of(DetailCode.FILE_TOO_LARGE, max_bytes=limit)
             raise BadRequirement(detail, file=path.name)
     try:

@@ -160,18 +160,21 @@ def _cpus(builds: bool) -> float:
 
 
 async def ask(command: Sequence[str | Path], env: Mapping[str, str]) -> tuple[int, str]:
-    """Exit code and standard output of a program of the machine.
+    """Exit code and standard output of a program of the machine; -1 when it cannot be started.
 
     It runs outside of every sandbox, without access to files of a Worker.
     """
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        cwd="/",
-        env={"PATH": SYSTEM_PATH, "HOME": "/nonexistent", **env},
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            cwd="/",
+            env={"PATH": SYSTEM_PATH, "HOME": "/nonexistent", **env},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+    except OSError:
+        return -1, ""
     try:
         async with asyncio.timeout(_ASK_SECONDS):
             out, _ = await process.communicate()

@@ -8,9 +8,11 @@ the standard library, because a sandbox has nothing else.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import sys
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 from urllib.request import Request, urlopen
@@ -29,18 +31,29 @@ def links(document: Any) -> list[str]:
     """The addresses of files in the JSON of either kind of registry."""
     if not isinstance(document, dict):
         return []
-    found = [entry.get("url") for entry in document.get("files") or [] if isinstance(entry, dict)]
-    for version in (document.get("versions") or {}).values() if "dist-tags" in document else ():
-        found.append((version.get("dist") or {}).get("tarball"))
+    found = [entry.get("url") for entry in _objects(document.get("files"))]
+    if "dist-tags" in document:
+        versions = _objects(document.get("versions"))
+        found += [dist.get("tarball") for dist in _objects([one.get("dist") for one in versions])]
     return [link for link in found if isinstance(link, str)]
 
 
+def _objects(value: Any) -> list[dict[str, Any]]:
+    """The objects in a JSON array or object; none in anything else."""
+    members = value.values() if isinstance(value, dict) else value
+    return (
+        [one for one in members if isinstance(one, dict)] if isinstance(members, Iterable) else []
+    )
+
+
 def registry_locations(base: str, addresses: list[str]) -> list[list[Any]]:
+    """The ``[scheme, host, port]`` of each; addresses that cannot be parsed are left out."""
     found: dict[tuple[str, str, int], None] = {}
     for address in addresses:
-        parts = urlsplit(urljoin(base, address))
-        if parts.scheme in PORTS and parts.hostname:
-            found[(parts.scheme, parts.hostname, parts.port or PORTS[parts.scheme])] = None
+        with contextlib.suppress(ValueError):
+            parts = urlsplit(urljoin(base, address))
+            if parts.scheme in PORTS and parts.hostname:
+                found[(parts.scheme, parts.hostname, parts.port or PORTS[parts.scheme])] = None
     return [list(place) for place in found][:20]
 
 
@@ -51,9 +64,10 @@ def probe_registry(url: str, headers: dict[str, str]) -> list[list[Any]] | None:
         with urlopen(Request(plain, headers={"Accept": ACCEPT, **headers}), timeout=SECONDS) as got:  # noqa: S310
             content = got.read(MAX_PAGE)
         try:
-            return registry_locations(plain, links(json.loads(content)))
-        except ValueError:
-            return registry_locations(plain, [link.decode() for link in HREF.findall(content)])
+            found = links(json.loads(content))
+        except (ValueError, RecursionError):
+            found = [link.decode("utf-8", "replace") for link in HREF.findall(content)]
+        return registry_locations(plain, found)
     except (OSError, ValueError) as error:
         sys.stderr.write(f"{parts.hostname}: {error}\n")
         return None
