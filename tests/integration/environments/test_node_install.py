@@ -12,7 +12,6 @@ import pytest
 
 from fyke.contracts.execution import EnvironmentFailed
 from fyke.model.worker import Language, Version
-from fyke.sandbox.packages.environment_node import refuses_addresses
 from support.environments import Installing, open_workspace
 from support.memory import a_version
 from support.npm_registry import Registry, old_npm, served
@@ -55,13 +54,6 @@ def write(bundle: Path, name: str, document: dict[str, Any]) -> None:
 
 
 OLD_NPM = old_npm()
-
-
-@pytest.mark.parametrize(
-    ("version", "enough"), [("11.19.1", True), ("12.0.0", True), ("9.2.0", False), ("", False)]
-)
-def test_which_npm_keeps_to_the_registry(version: str, enough: bool) -> None:
-    assert refuses_addresses(version) is enough
 
 
 @pytest.mark.skipif(OLD_NPM, reason="this npm needs a lock file")

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import errno
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
 from fyke.contracts.execution import EnvironmentFailed
 from fyke.contracts.tools import ToolKind, ToolRun, ToolSpec, ToolStop
-from fyke.sandbox.packages.environment import UvEnvironments
-from fyke.sandbox.packages.installer import InstallLimits, InstallTerms, PackageInstaller
+from fyke.reasons import ReasonCode, sentence
+from fyke.sandbox.packages import installer
+from fyke.sandbox.packages.installer import InstallLimits, InstallTerms, PackageInstaller, ask
 from fyke.sandbox.packages.package_client import PackageClient
 
 pytestmark = pytest.mark.anyio
@@ -36,9 +35,13 @@ class Ended:
 
 
 async def install(
-    sandbox: Ended, *, builds: bool = False, client: PackageClient = CLIENT
+    sandbox: Ended,
+    *,
+    builds: bool = False,
+    client: PackageClient = CLIENT,
+    upstream: bool = False,
 ) -> ToolRun:
-    package_installer = PackageInstaller(sandbox, InstallLimits(7, 1000))
+    package_installer = PackageInstaller(sandbox, InstallLimits(7, 1000), upstream=upstream)
     terms = InstallTerms("01ARZ3", builds)
     async with package_installer.install(
         ToolKind.UV, terms, client, lambda one: one.url, ["tool"], {"in": "x"}, {"MORE": "2"}
@@ -85,23 +88,86 @@ async def test_files_and_variables_of_a_package_client(tmp_path: Path) -> None:
     assert building.limits.cpus <= plain.limits.cpus
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
-async def test_a_full_disk_outside_is_said(tmp_path: Path, number: int) -> None:
-    class Full:
-        inputs = ("x",)
-        locked = True
+# --- what is refused before anything runs
 
-        async def install(self, building: Path, content: Path, terms: InstallTerms) -> str:
-            assert building.is_dir()
-            raise OSError(number, os.strerror(number))
 
+async def test_packages_that_run_code_never_see_a_credential(tmp_path: Path) -> None:
     sandbox = Ended(ToolRun(0, tmp_path, "", b""))
-    root = tmp_path / "envs"
-    root.mkdir()
-    environments = UvEnvironments(root, sandbox, environ={})
-    full = number != errno.EIO
-    with pytest.raises(
-        EnvironmentFailed if full else OSError, match="disk is full" if full else None
-    ):
-        await environments._build("k", Full(), InstallTerms("A", builds=False), "w")
-    assert list(root.iterdir()) == []
+    client = PackageClient({}, {}, (), secrets=("the netrc file",))
+    with pytest.raises(EnvironmentFailed, match="the netrc file") as caught:
+        await install(sandbox, builds=True, client=client)
+    assert caught.value.reason.code is ReasonCode.REGISTRY_CREDENTIALS
+    assert sandbox.asked == []
+    assert (await install(sandbox, client=client)).code == 0
+
+
+async def test_a_proxy_of_the_machine_is_refused_where_it_would_be_passed_by(
+    tmp_path: Path,
+) -> None:
+    sandbox = Ended(ToolRun(0, tmp_path, "", b""))
+    client = PackageClient({}, {}, (), proxy="HTTPS_PROXY")
+    with pytest.raises(EnvironmentFailed, match="HTTPS_PROXY") as caught:
+        await install(sandbox, client=client)
+    assert caught.value.reason.code is ReasonCode.REGISTRY_PROXY
+    assert (await install(sandbox, client=replace(client, offline=True))).code == 0
+    assert (await install(sandbox, client=client, upstream=True)).code == 0
+
+
+# --- the reason, and the result
+
+
+def test_the_words_of_an_installer_come_first_and_its_code_else() -> None:
+    made_by = PackageInstaller(Ended(ToolRun(0, Path(), "", b"")), InstallLimits(7, 1000))
+    said = made_by.failed(ReasonCode.BUILD_FAILED, "go", 2, "main.go:3: undefined: x")
+    assert "main.go:3: undefined: x" in sentence(said)
+    silent = made_by.failed(ReasonCode.BUILD_FAILED, "go", 2, "")
+    assert "go ended with code 2" in sentence(silent)
+
+
+@pytest.mark.parametrize("made", ["link", "large", "missing"])
+def test_a_result_that_is_not_accepted_says_why(tmp_path: Path, made: str) -> None:
+    made_by = PackageInstaller(Ended(ToolRun(0, tmp_path, "", b"")), InstallLimits(7, 10_000))
+    out = tmp_path / "out"
+    if made != "missing":
+        out.mkdir()
+    if made == "link":
+        (out / "x").symlink_to("/etc/passwd")
+    if made == "large":
+        (out / "x").write_bytes(bytes(20_000))
+    words = {"link": "'x'", "large": "10,000 bytes", "missing": "no files"}[made]
+    with pytest.raises(EnvironmentFailed, match=words) as caught:
+        made_by.check_tree(out, "the log")
+    assert caught.value.reason.code is ReasonCode.PACKAGES_REFUSED
+    assert caught.value.log == "the log"
+
+
+def test_a_link_above_the_result_is_not_followed(tmp_path: Path) -> None:
+    made_by = PackageInstaller(Ended(ToolRun(0, tmp_path, "", b"")), InstallLimits(7, 10_000))
+    (tmp_path / "real" / "node_modules").mkdir(parents=True)
+    (tmp_path / "out").symlink_to(tmp_path / "real")
+    inside = tmp_path / "out" / "node_modules"
+    made_by.check_tree(inside, "")
+    with pytest.raises(EnvironmentFailed):
+        made_by.check_tree(inside, "", within=tmp_path / "out")
+
+
+# --- asking a program of the machine
+
+
+async def test_a_program_is_asked_without_the_variables_of_the_platform(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("FYKE_SECRET", "s")
+    code, said = await ask(["/usr/bin/env"], {"MORE": "1"})
+    assert code == 0
+    assert {line.partition("=")[0] for line in said.splitlines()} == {"PATH", "HOME", "MORE"}
+
+
+async def test_a_program_that_fails_or_is_missing_has_a_code(tmp_path: Path) -> None:
+    assert await ask(["/bin/sh", "-c", "echo so; echo no >&2; exit 3"], {}) == (3, "so\n")
+    assert await ask([tmp_path / "none"], {}) == (-1, "")
+
+
+async def test_a_program_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(installer, "_ASK_SECONDS", 0.05)
+    assert await ask(["/bin/sleep", "600"], {}) == (-1, "")

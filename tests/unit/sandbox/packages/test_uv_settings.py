@@ -1,18 +1,14 @@
-"""The settings of package clients, made from those of the administrator of the machine."""
+"""The settings of uv, made from those of the administrator of the machine."""
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from fyke.sandbox.packages.npm_settings import NPMRC, asking_environment, read_npm
 from fyke.sandbox.packages.package_client import CA_FILE, NETRC_FILE, PackageClient
-from fyke.sandbox.packages.pip_settings import pip_settings
-from fyke.sandbox.packages.uv_settings import find_links, read_uv
+from fyke.sandbox.packages.uv_settings import CLIENT_CERTIFICATE, find_links, read_uv
 
 DEFAULT = "https://default.invalid/simple"
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nx\n"
@@ -51,21 +47,6 @@ def test_only_client_settings_are_passed() -> None:
     assert client.env == {"UV_FIND_LINKS": "/l", "UV_EXCLUDE_NEWER": "2026-01-01"} | own
     assert (client.files, client.secrets, client.offline) == ({}, (), False)
     assert urls(client) == [DEFAULT]
-    asked = asking_environment(
-        environ
-        | {
-            "NPM_CONFIG_REGISTRY": "http://r",
-            "npm_config_@a-b:registry": "http://s",
-            "npm_config_script_shell": "x",
-            "npm_config_ignore_scripts": "false",
-            "HOME": "/h",
-        }
-    )
-    assert asked == {
-        "HOME": "/h",
-        "npm_config_registry": "http://r",
-        "npm_config_@a-b:registry": "http://s",
-    }
 
 
 def test_pip_settings_are_translated(tmp_path: Path) -> None:
@@ -83,22 +64,6 @@ def test_pip_settings_are_translated(tmp_path: Path) -> None:
     assert urls(client) == ["https://a", "https://b", "https://index/simple"]
     environ = {"HOME": str(tmp_path), "XDG_CONFIG_DIRS": "/nonexistent"}
     assert find_links(environ) == [Path("/one"), Path("/two")]
-
-
-def test_the_more_personal_pip_setting_wins(tmp_path: Path) -> None:
-    write(tmp_path / "xdg/pip/pip.conf", "[global]\nindex-url = site\nfind-links = site\n")
-    write(tmp_path / ".pip/pip.conf", "[global]\nindex-url = user\n")
-    write(tmp_path / "named.conf", "[global]\nindex-url = named\n")
-    write(tmp_path / "broken.conf", "no section")
-    environ = {"HOME": str(tmp_path), "XDG_CONFIG_DIRS": str(tmp_path / "xdg")}
-    assert pip_settings(environ)["index-url"] == "user"
-    assert pip_settings(environ)["find-links"] == "site"
-    named = environ | {"PIP_CONFIG_FILE": str(tmp_path / "named.conf")}
-    assert pip_settings(named)["index-url"] == "named"
-    assert pip_settings(named | {"PIP_INDEX_URL": "env"})["index-url"] == "env"
-    broken = environ | {"PIP_CONFIG_FILE": str(tmp_path / "broken.conf")}
-    assert pip_settings(broken)["index-url"] == "user"
-    assert pip_settings(environ | {"PIP_CONFIG_FILE": os.devnull}) == {}
 
 
 @pytest.mark.parametrize("source", ["variable", "file"])
@@ -134,9 +99,6 @@ def test_files_of_uv_become_variables(tmp_path: Path) -> None:
     assert urls(uv(environ | {"UV_NO_CONFIG": "1"})) == [DEFAULT]
     named = write(tmp_path / "named.toml", 'index-url = "https://named/"')
     assert urls(uv(environ | {"UV_CONFIG_FILE": str(named)})) == ["https://named/"]
-
-
-# --- credentials, authorities, proxies
 
 
 @pytest.mark.parametrize(
@@ -211,53 +173,46 @@ def test_offline(value: str, offline: bool) -> None:
     assert uv({"UV_OFFLINE": value}).offline is offline
 
 
-# --- npm
+def test_a_netrc_without_a_user_still_gives_its_password(tmp_path: Path) -> None:
+    file = write(tmp_path / "netrc", "machine corp.invalid password token\n")
+    client = uv({"NETRC": str(file), "UV_INDEX_URL": "https://corp.invalid/simple"})
+    assert client.files[NETRC_FILE] == "machine corp.invalid password token\n"
+    assert client.registries[0].headers == {"Authorization": "Basic OnRva2Vu"}
 
 
-def npm(tmp_path: Path, rc: str = "", **settings: Any) -> PackageClient:
-    file = write(tmp_path / ".npmrc", rc)
-    known = {"registry": "https://r.invalid/", "userconfig": str(file), "strict-ssl": True}
-    source = json.loads(json.dumps(known | settings))
-    return read_npm({"HOME": str(tmp_path), "TOKEN": "t-1"}, source)
+def test_the_login_in_an_address_wins_over_that_of_the_netrc(tmp_path: Path) -> None:
+    file = write(tmp_path / "netrc", "machine corp.invalid login other password other\n")
+    address = "https://user:pass@corp.invalid/simple"
+    client = uv({"NETRC": str(file), "UV_INDEX_URL": address})
+    assert client.registries[0].headers == {"Authorization": "Basic dXNlcjpwYXNz"}
 
 
-def test_npm_is_configured_with_its_registries(tmp_path: Path) -> None:
-    scoped = {"@corp:registry": "https://corp.invalid/npm/", "@odd:registry": "file:///x"}
-    client = npm(tmp_path, **scoped)
-    assert urls(client) == ["https://r.invalid/", "https://corp.invalid/npm/"]
-    assert client.files[NPMRC].splitlines() == [
-        "registry=https://r.invalid/",
-        "@corp:registry=https://corp.invalid/npm/",
-    ]
-    assert client.env["npm_config_userconfig"] == f"/work/{NPMRC}"
-    assert client.secrets == ()
+def test_a_client_certificate_is_a_secret_that_travels_by_content(tmp_path: Path) -> None:
+    key = write(tmp_path / "client.pem", "-----BEGIN PRIVATE KEY-----")
+    client = uv({"SSL_CLIENT_CERT": str(key)})
+    assert client.files[CLIENT_CERTIFICATE] == "-----BEGIN PRIVATE KEY-----"
+    assert client.env["SSL_CLIENT_CERT"] == f"/work/{CLIENT_CERTIFICATE}"
+    assert uv({"SSL_CLIENT_CERT": str(tmp_path / "none")}).secrets == ()
 
 
-def test_credentials_of_npm_are_for_their_registry_alone(tmp_path: Path) -> None:
-    rc = (
-        "//r.invalid/:_authToken=${TOKEN}\n//other.invalid/:_authToken=no\n"
-        "//corp.invalid/npm/:username=user\n//corp.invalid/npm/:_password=cGFzcw==\n"
-        "script-shell=/bin/evil\nemail=me@example.com\n"
+def test_an_index_is_searched_once_and_keeps_its_first_name() -> None:
+    client = uv(
+        {
+            "UV_INDEX": "corp=https://corp.invalid/simple https://corp.invalid/simple not-a-url",
+            "UV_EXTRA_INDEX_URL": "https://more.invalid/?a=b",
+            "UV_DEFAULT_INDEX": "https://corp.invalid/simple",
+        }
     )
-    client = npm(tmp_path, rc, **{"@corp:registry": "https://corp.invalid/npm/"})
-    lines = client.files[NPMRC].splitlines()
-    assert "//r.invalid/:_authToken=t-1" in lines
-    assert "//corp.invalid/npm/:_password=cGFzcw==" in lines
-    assert not any("other" in line or "shell" in line or "email" in line for line in lines)
-    assert client.secrets == ("npm's configuration",)
-    assert [registry.headers for registry in client.registries] == [
-        {"Authorization": "Bearer t-1"},
-        {"Authorization": "Basic dXNlcjpwYXNz"},
-    ]
+    assert urls(client) == ["https://corp.invalid/simple", "https://more.invalid/?a=b"]
 
 
-def test_authorities_and_proxies_of_npm(tmp_path: Path) -> None:
-    file = write(tmp_path / "ca.pem", CERTIFICATE)
-    client = npm(tmp_path, cafile=str(file))
-    assert client.files[CA_FILE].strip() == CERTIFICATE.strip()
-    assert f"cafile=/work/{CA_FILE}" in client.files[NPMRC]
-    system = "/etc/ssl/certs/ca-certificates.crt"
-    client = npm(tmp_path, cafile=system, **{"strict-ssl": False, "offline": True})
-    assert {f"cafile={system}", "strict-ssl=false"} <= set(client.files[NPMRC].splitlines())
-    assert (client.offline, client.proxy) == (True, "")
-    assert npm(tmp_path, **{"https-proxy": "http://p:1"}).proxy == "https-proxy"
+def test_wheels_are_folders_or_pages() -> None:
+    environ = {"UV_FIND_LINKS": "/a, file:///b%20c ,https://pages.invalid/", "HOME": "/nonexistent"}
+    assert find_links(environ) == [Path("/a"), Path("/b c")]
+    assert urls(uv(environ)) == [DEFAULT, "https://pages.invalid/"]
+
+
+def test_a_file_that_is_no_toml_counts_as_none(tmp_path: Path) -> None:
+    write(tmp_path / ".config/uv/uv.toml", "index-url = ")
+    environ = {"HOME": str(tmp_path), "PIP_INDEX_URL": "https://pip.invalid/"}
+    assert urls(uv(environ)) == ["https://pip.invalid/"]

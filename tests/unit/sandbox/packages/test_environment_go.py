@@ -1,0 +1,116 @@
+"""Recipes of Go programs: when modules are needed, and which program is accepted."""
+
+from __future__ import annotations
+
+import platform
+import struct
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from fyke.contracts.execution import EnvironmentFailed
+from fyke.model.worker import Language
+from fyke.reasons import ReasonCode
+from fyke.sandbox.packages.environment_go import (
+    GoInstaller,
+    GoRecipe,
+    _explain,
+    _needs_modules,
+    _refuse_loopback,
+)
+from fyke.sandbox.packages.installer import InstallLimits, PackageInstaller
+from fyke.sandbox.packages.package_client import PackageClient, Registry
+from support.memory import a_version
+
+MACHINE = {"x86_64": 62, "aarch64": 183}[platform.machine()]
+
+
+def recipe(bundle: Path) -> GoRecipe:
+    installer = PackageInstaller(cast(Any, None), InstallLimits(7, 10_000))
+    return GoRecipe(GoInstaller(installer, {}), "go1.24", "digest", bundle)
+
+
+def elf(*, interpreter: bool = False) -> bytes:
+    """The header of an executable for this machine, with one program header."""
+    ident = b"\x7fELF\x02\x01"
+    head = struct.pack("<16sHHIQQQIHHHHHH", ident, 2, MACHINE, 1, 0, 64, 0, 0, 64, 56, 1, 0, 0, 0)
+    return head + struct.pack("<I52x", 3 if interpreter else 1)
+
+
+@pytest.mark.parametrize(
+    ("module", "needed"),
+    [
+        ("module worker\n\ngo 1.24\n", False),
+        ("module worker\nrequire example.test/x v1.0.0\n", True),
+        ("module worker\nrequire (\n\texample.test/x v1.0.0\n)\n", True),
+        ("module worker\n  replace example.test/x => ./x\n", True),
+        ("module worker\n// require example.test/x v1.0.0\n", False),
+        ("module requirement\n", False),
+    ],
+)
+def test_a_project_needs_modules_when_its_module_file_names_them(
+    tmp_path: Path, module: str, needed: bool
+) -> None:
+    (tmp_path / "go.mod").write_text(module)
+    assert _needs_modules(tmp_path) is needed
+    (tmp_path / "vendor").mkdir()
+    (tmp_path / "vendor" / "modules.txt").touch()
+    assert not _needs_modules(tmp_path)
+
+
+@pytest.mark.parametrize("url", ["http://localhost:1", "http://127.8.0.1", "http://[::1]:1"])
+def test_a_module_proxy_on_loopback_is_refused(url: str) -> None:
+    with pytest.raises(EnvironmentFailed) as caught:
+        _refuse_loopback(PackageClient({}, {}, (Registry("https://a.invalid"), Registry(url))))
+    assert caught.value.reason.code is ReasonCode.REGISTRY_LOOPBACK
+    _refuse_loopback(PackageClient({}, {}, (Registry("https://128.0.0.1"),)))
+
+
+@pytest.mark.anyio
+async def test_a_project_with_a_program_is_not_built(tmp_path: Path) -> None:
+    (tmp_path / "main").touch()
+    version = a_version("w", language=Language.GO)
+    assert await GoInstaller(cast(Any, None), {}).recipe(version, tmp_path) is None
+
+
+def test_another_compiler_or_another_source_is_another_environment(tmp_path: Path) -> None:
+    installer = GoInstaller(cast(Any, None), {})
+    inputs = {
+        tuple(GoRecipe(installer, go, digest, tmp_path).inputs)
+        for go in ("go1.24", "go1.25")
+        for digest in ("a", "b")
+    }
+    assert len(inputs) == 4
+
+
+def test_a_static_program_of_this_machine_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "main").write_bytes(elf())
+    recipe(tmp_path)._take(tmp_path / "out", tmp_path / "content", "")
+    assert (tmp_path / "content" / "main").read_bytes() == elf()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"#!/bin/sh\n", "a script"),
+        (elf(interpreter=True), "shared libraries"),
+        (elf()[:20], "64-bit"),
+    ],
+)
+def test_a_program_that_no_sandbox_can_run_is_refused(
+    tmp_path: Path, content: bytes, words: str
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "main").write_bytes(content)
+    with pytest.raises(EnvironmentFailed, match=words) as caught:
+        recipe(tmp_path)._take(tmp_path / "out", tmp_path / "content", "the log")
+    assert (caught.value.reason.code, caught.value.log) == (ReasonCode.BUILD_FAILED, "the log")
+    assert not (tmp_path / "content").exists()
+
+
+def test_explaining_what_go_said() -> None:
+    log = "# worker\ngo: downloading example.test/x v1.0.0\n./main.go:3:15: undefined: broken\n"
+    assert _explain(log) == "./main.go:3:15: undefined: broken"
+    assert len(_explain("x" * 1000)) == 500

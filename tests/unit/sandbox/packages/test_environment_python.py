@@ -1,0 +1,143 @@
+"""Recipes of Python environments: requirements, the script, and what is laid around packages."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from fyke.contracts.execution import EnvironmentFailed
+from fyke.domain.workers.requirements import parse
+from fyke.reasons import ReasonCode
+from fyke.sandbox.packages.environment_python import (
+    Interpreter,
+    PythonInstaller,
+    PythonRecipe,
+    _move_scripts,
+    code_of,
+    explain,
+)
+
+INTERPRETER = Interpreter("CPython", "3.13.5", "linux-x86_64")
+HASH = "--hash=sha256:" + "a" * 64
+BASE = f"protobuf==6.31.1 {HASH}\ngrpcio==1.80.0 {HASH}\n"
+
+
+def python(text: str) -> PythonRecipe:
+    return PythonRecipe(cast(Any, None), INTERPRETER, parse(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "locked"),
+    [
+        ("", True),
+        (f"{BASE}six==1.17.0 {HASH}\n", True),
+        ("six\n", False),
+        ("six==1.17.0\n", False),
+        (f"six==1.17.0 {HASH}\n", False),  # what the base set brings is not named
+        (f"{BASE}six==1.17.0\n", False),
+    ],
+)
+def test_which_requirements_decide_every_byte(text: str, locked: bool) -> None:
+    assert python(text).locked is locked
+
+
+def test_nothing_is_built_and_no_hook_runs_unless_asked() -> None:
+    assert "--no-build" in python("six")._script_for("/usr/bin/python3", builds=False)
+    assert "--no-build" not in python("six")._script_for("/usr/bin/python3", builds=True)
+
+
+def test_hashes_are_required_only_where_every_package_has_one() -> None:
+    complete = python(f"{BASE}six==1.17.0 {HASH}\n")
+    assert "--require-hashes" in complete._script_for("/usr/bin/python3", builds=False)
+    part = python(f"six==1.17.0 {HASH}\n")
+    assert "--require-hashes" not in part._script_for("/usr/bin/python3", builds=False)
+
+
+def test_the_base_set_is_added_unless_the_project_names_it() -> None:
+    assert python("").inputs[4:] == ("grpcio>=1.80.0", "protobuf>=6.31.1")
+    assert python("Protobuf==6.32.0\nsix").inputs[4:] == (
+        "grpcio>=1.80.0",
+        "protobuf==6.32.0",
+        "six",
+    )
+
+
+def test_the_code_follows_from_the_output_of_uv() -> None:
+    invalid = "error: Couldn't parse requirement in `requirements.txt` at position 0"
+    missing = "No solution found when resolving dependencies"
+    for builds in (False, True):
+        assert code_of(invalid, builds=builds) is ReasonCode.BAD_REQUIREMENT
+    assert code_of(missing, builds=False) is ReasonCode.NO_READY_PACKAGE
+    assert code_of(missing, builds=True) is ReasonCode.PACKAGES_FAILED
+
+
+def test_explaining_what_uv_said() -> None:
+    lines = ("Using Python 3", "  \u00d7 No solution found when", "  \u2502 resolving:")
+    log = "\n".join((*lines, "  \u2570\u2500\u25b6 Because x was not found"))
+    assert explain(log) == "No solution found when resolving: Because x was not found"
+    assert explain("something\nelse") == "something else"
+    assert len(explain("error: " + "x" * 1000)) == 500
+
+
+@pytest.mark.anyio
+async def test_a_line_that_is_refused_is_the_reason() -> None:
+    installer = PythonInstaller(cast(Any, None), {}, "/usr/bin/python3")
+    with pytest.raises(EnvironmentFailed, match=r"requirements\.txt line 2") as caught:
+        await installer.recipe("six\n--index-url https://x\n")
+    assert caught.value.reason.code is ReasonCode.BAD_REQUIREMENT
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("content", [None, "echo two words", "exit 1"])
+async def test_an_interpreter_that_does_not_answer_is_named(
+    tmp_path: Path, content: str | None
+) -> None:
+    python = tmp_path / "python3"
+    if content is not None:
+        python.write_text(f"#!/bin/sh\n{content}\n")
+        python.chmod(0o755)
+    with pytest.raises(EnvironmentFailed, match=str(python)) as caught:
+        await PythonInstaller(cast(Any, None), {}, str(python)).recipe("six\n")
+    assert caught.value.reason.code is ReasonCode.INSTALLER_MISSING
+
+
+def test_an_environment_names_the_interpreter_of_the_sandboxes(tmp_path: Path) -> None:
+    recipe = PythonRecipe(
+        PythonInstaller(cast(Any, None), {}, "/usr/bin/python3"), INTERPRETER, parse("")
+    )
+    recipe._lay_out(tmp_path)
+    assert (tmp_path / "bin" / "python3").readlink() == Path("/usr/bin/python3")
+    assert (tmp_path / "pyvenv.cfg").read_text().splitlines() == [
+        "home = /usr/bin",
+        "include-system-site-packages = false",
+        "version = 3.13.5",
+    ]
+    assert INTERPRETER.folder == "lib/python3.13/site-packages"
+
+
+def test_console_scripts_run_on_the_interpreter_as_it_is_mounted(tmp_path: Path) -> None:
+    source, target = tmp_path / "site" / "bin", tmp_path / "bin"
+    source.mkdir(parents=True)
+    target.mkdir()
+    (source / "tool").write_text("#!/usr/bin/python3.13 -E\nimport x\n")
+    (source / "shell").write_text("#!/bin/sh\ntrue\n")
+    (source / "python3").write_text("not the interpreter")
+    (target / "python3").symlink_to("/nowhere")
+    (source / "data").mkdir()
+    _move_scripts(source, target)
+    assert (target / "tool").read_text() == "#!/env/bin/python\nimport x\n"
+    assert (target / "shell").read_text() == "#!/bin/sh\ntrue\n"
+    assert stat.S_IMODE((target / "tool").stat().st_mode) == 0o755
+    assert (target / "python3").readlink() == Path("/nowhere")
+    assert sorted(path.name for path in source.iterdir()) == ["data", "python3"]
+
+
+def test_a_package_that_is_called_bin_stays_one(tmp_path: Path) -> None:
+    (tmp_path / "site" / "bin").mkdir(parents=True)
+    (tmp_path / "site" / "bin" / "__init__.py").touch()
+    _move_scripts(tmp_path / "site" / "bin", tmp_path)
+    _move_scripts(tmp_path / "none", tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["site"]

@@ -1,0 +1,77 @@
+"""The settings of Go, made from those of the administrator of the machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fyke.sandbox.packages.go_settings import asking_environment, read_go
+from fyke.sandbox.packages.package_client import NETRC_FILE, PackageClient
+
+PROXY = "https://proxy.invalid"
+
+
+def go(environ: dict[str, str] | None = None, **settings: str) -> PackageClient:
+    return read_go({"HOME": "/nonexistent"} | (environ or {}), settings)
+
+
+def urls(client: PackageClient) -> list[str]:
+    return [registry.url for registry in client.registries]
+
+
+def test_only_module_proxies_on_the_web_are_used() -> None:
+    client = go(GOPROXY=f"{PROXY},file:///srv/modules|http://b.invalid|direct", GOSUMDB="off")
+    assert client.env["GOPROXY"] == f"{PROXY},http://b.invalid"
+    assert urls(client) == [PROXY, "http://b.invalid"]
+    assert (client.env["GOVCS"], client.env["GONOPROXY"], client.offline) == (
+        "*:off",
+        "none",
+        False,
+    )
+
+
+@pytest.mark.parametrize("setting", ["off", "direct", "", "file:///srv/modules,direct"])
+def test_without_a_module_proxy_go_is_offline(setting: str) -> None:
+    client = go(GOPROXY=setting, GOSUMDB="sum.golang.org")
+    assert (client.env["GOPROXY"], client.registries, client.offline) == ("off", (), True)
+
+
+@pytest.mark.parametrize(
+    ("setting", "kept", "address"),
+    [
+        ("sum.golang.org", "sum.golang.org", "https://sum.golang.org"),
+        ("sum.corp+033de0ae+Ac4z", "sum.corp+033de0ae+Ac4z", "https://sum.corp"),
+        (
+            "sum.corp http://mirror.invalid/db",
+            "sum.corp http://mirror.invalid/db",
+            "http://mirror.invalid/db",
+        ),
+        ("off", "off", None),
+        ("", "off", None),
+        ("sum.corp file:///srv/sums", "off", None),
+    ],
+)
+def test_the_checksum_database_is_one_more_registry(
+    setting: str, kept: str, address: str | None
+) -> None:
+    client = go(GOPROXY=PROXY, GOSUMDB=setting)
+    assert client.env["GOSUMDB"] == kept
+    assert urls(client) == [PROXY, *([address] if address else [])]
+
+
+def test_go_is_asked_with_its_own_settings_only() -> None:
+    environ = {"GOPROXY": "off", "GOENV": "/x", "GOFLAGS": "-toolexec=evil", "PATH": "/evil"}
+    assert asking_environment(environ) == {"GOPROXY": "off", "GOENV": "/x"}
+
+
+def test_logins_and_proxies_of_the_machine_are_found(tmp_path: Path) -> None:
+    (tmp_path / ".netrc").write_text(
+        "machine proxy.invalid login user password pass\nmachine bank login me password rich\n"
+    )
+    environ = {"HOME": str(tmp_path), "HTTPS_PROXY": "http://p"}
+    client = go(environ, GOPROXY=PROXY, GOSUMDB="off")
+    assert client.files == {NETRC_FILE: "machine proxy.invalid login user password pass\n"}
+    assert client.env["NETRC"] == f"/work/{NETRC_FILE}"
+    assert client.proxy == "HTTPS_PROXY"
+    assert "NETRC" not in go(environ, GOPROXY="https://other.invalid").env

@@ -1,0 +1,121 @@
+"""Where a registry says that its files are; the registry is a real server on loopback."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+import pytest
+
+from fyke.sandbox.packages.registry_probe import links, probe_registry, registry_locations
+
+BASE = "https://base.invalid/simple/protobuf/"
+
+
+@contextmanager
+def page(content: bytes, status: int = 200) -> Iterator[tuple[int, list[str | None]]]:
+    """A server with one page: its port, and the ``Authorization`` of each request."""
+    seen: list[str | None] = []
+
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen.append(self.headers["Authorization"])
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+        thread = Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield server.server_port, seen
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_files_of_an_index_are_where_its_page_says() -> None:
+    document = {"files": [{"url": "https://files.invalid:8443/a.whl"}, {"url": "../b.whl"}, {}]}
+    assert links(document) == ["https://files.invalid:8443/a.whl", "../b.whl"]
+    assert registry_locations(BASE, links(document)) == [
+        ["https", "files.invalid", 8443],
+        ["https", "base.invalid", 443],
+    ]
+
+
+def test_files_of_npm_are_where_each_version_says() -> None:
+    versions = {"1.0.0": {"dist": {"tarball": "http://npm.invalid/a.tgz"}}, "1.0.1": {}}
+    assert links({"dist-tags": {}, "versions": versions}) == ["http://npm.invalid/a.tgz"]
+    assert links({"versions": versions}) == []  # an index names its versions in a list
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        [],
+        "text",
+        {"files": 5},
+        {"files": ["a"]},
+        {"files": [{"url": 5}]},
+        {"dist-tags": {}, "versions": ["1.0.0"]},
+        {"dist-tags": {}, "versions": {"1.0.0": "text", "1.0.1": {"dist": "text"}}},
+    ],
+)
+def test_a_document_of_another_shape_has_no_links(document: object) -> None:
+    assert links(document) == []
+
+
+def test_addresses_that_cannot_be_used_do_not_hide_the_others() -> None:
+    addresses = ["http://[broken", "http://a.invalid:99999/", "ftp://b.invalid/", "mailto:x"]
+    assert registry_locations(BASE, [*addresses, "//c.invalid/x"]) == [["https", "c.invalid", 443]]
+
+
+def test_each_place_is_named_once_and_at_most_twenty_are() -> None:
+    assert registry_locations(BASE, ["a", "b", "/c"]) == [["https", "base.invalid", 443]]
+    many = [f"https://{number}.invalid/" for number in range(30)]
+    assert registry_locations(BASE, many) == [
+        ["https", f"{number}.invalid", 443] for number in range(20)
+    ]
+
+
+def test_a_page_of_html_is_read_too() -> None:
+    content = (
+        b"<A class=x HREF = \"https://one.invalid/a.whl#sha256=0\">a</a><a href='\xff/b'>b</a>"
+    )
+    with page(content) as (port, _):
+        assert probe_registry(f"http://127.0.0.1:{port}/simple/", {}) == [
+            ["https", "one.invalid", 443],
+            ["http", "127.0.0.1", port],
+        ]
+
+
+def test_a_login_in_the_address_is_not_sent_but_the_headers_are() -> None:
+    document = json.dumps({"files": [{"url": "/a.whl"}]}).encode()
+    with page(document) as (port, seen):
+        address = f"http://user:pass@127.0.0.1:{port}/simple/"
+        assert probe_registry(address, {"Authorization": "Basic x"}) == [
+            ["http", "127.0.0.1", port]
+        ]
+        probe_registry(address, {})
+    assert seen == ["Basic x", None]
+
+
+def test_a_page_that_cannot_be_read_is_null(capsys: pytest.CaptureFixture[str]) -> None:
+    with page(b"no such package", status=404) as (port, _):
+        address = f"http://user:secret@127.0.0.1:{port}/"
+        assert probe_registry(address, {}) is None
+    assert probe_registry(address, {}) is None  # and nothing listens any more
+    said = capsys.readouterr().err
+    assert "127.0.0.1: HTTP Error 404" in said
+    assert "secret" not in said
+
+
+def test_a_page_that_is_neither_json_nor_html_has_no_places() -> None:
+    with page(b"[" * 200_000) as (port, _):
+        assert probe_registry(f"http://127.0.0.1:{port}/", {}) == []
