@@ -25,8 +25,8 @@ _STEP = 2**16
 _CELL = re.compile(r"([A-Z]{1,3})([0-9]{1,7})")
 _DATE_IDS = frozenset({*range(14, 23), *range(45, 48)})
 _QUOTED = re.compile(r'"[^"]*"|\[[^\]]*\]|\\.')
-# day 0 of spreadsheet dates; they treat 1900 as a leap year
-_DAY_ZERO = datetime(1899, 12, 30)
+# day 0 of spreadsheet dates; they treat 1900 as a leap year, or count from 1904
+_DAY_ZERO, _DAY_ZERO_1904 = datetime(1899, 12, 30), datetime(1904, 1, 1)
 
 Attributes = dict[str, str]
 Start = Callable[[str, Attributes], None]
@@ -48,6 +48,7 @@ class _Workbook:
     def __init__(self, archive: zipfile.ZipFile) -> None:
         self._archive = archive
         self._names = frozenset(archive.namelist())
+        self._day_zero = _DAY_ZERO
         if len(self._names) > MAX_PARTS:
             raise refuse(f"has more than {MAX_PARTS:,} parts; save the sheet alone as XLSX or CSV")
 
@@ -59,7 +60,7 @@ class _Workbook:
         if name not in sheets:
             known = ", ".join(list(sheets)[:10])
             raise refuse(f'has no sheet "{name[:80]}"; there are: {known}')
-        reader = _SheetReader(self._strings(), self._dates())
+        reader = _SheetReader(self._strings(), self._dates(), self._day_zero)
         self._parse(sheets[name], reader.start, reader.end)
         return bounded(reader.rows())
 
@@ -75,6 +76,8 @@ class _Workbook:
                 targets[found.get("Id", "")] = path
 
         def entry(tag: str, found: Attributes) -> None:
+            if tag == "workbookPr" and found.get("date1904") in ("1", "true"):
+                self._day_zero = _DAY_ZERO_1904
             path = targets.get(found.get("id", ""), "")
             if tag == "sheet" and path in self._names:
                 sheets.setdefault(found.get("name", ""), path)
@@ -90,6 +93,8 @@ class _Workbook:
         def end(tag: str, text: str) -> None:
             if tag == "t":
                 pieces.append(text)
+            elif tag == "rPh":  # its text says how the piece before it is pronounced
+                del pieces[-1:]
             elif tag == "si":
                 strings.append("".join(pieces))
                 pieces.clear()
@@ -113,7 +118,7 @@ class _Workbook:
                 inside[0] = True
             elif tag == "xf" and inside[0]:
                 number = found.get("numFmtId", "0")
-                known = number.isdecimal() and int(number) in _DATE_IDS
+                known = _index(number) in _DATE_IDS
                 styles.append(formats.get(number, known))
 
         def end(tag: str, text: str) -> None:
@@ -178,9 +183,10 @@ def _no_doctype(*_: object) -> None:
 class _SheetReader:
     """Collects the cells of a sheet."""
 
-    def __init__(self, strings: list[str], dates: list[bool]) -> None:
+    def __init__(self, strings: list[str], dates: list[bool], day_zero: datetime) -> None:
         self._strings = strings
         self._dates = dates
+        self._day_zero = day_zero
         self._rows: dict[int, dict[int, str]] = {}
         self._row = 0
         self._column = 0
@@ -191,8 +197,8 @@ class _SheetReader:
 
     def start(self, tag: str, found: Attributes) -> None:
         if tag == "row":
-            number = found.get("r", "")
-            self._row = int(number) if number.isdecimal() else self._row + 1
+            number = _index(found.get("r", ""))
+            self._row = self._row + 1 if number is None else number
             self._column = 0
         elif tag == "c":
             place = _CELL.fullmatch(found.get("r", ""))
@@ -203,6 +209,8 @@ class _SheetReader:
     def end(self, tag: str, text: str) -> None:
         if tag in ("v", "t"):
             self._value.append(text)
+        elif tag == "rPh":
+            del self._value[-1:]
         elif tag == "c" and self._value:
             if self._column > MAX_COLUMNS:
                 rule = f"more than {MAX_COLUMNS} columns; leave out those not needed"
@@ -218,20 +226,25 @@ class _SheetReader:
 
     def _shown(self, value: str) -> str:
         if self._type == "s":
-            known = value.isdecimal() and int(value) < len(self._strings)
-            return self._strings[int(value)] if known else ""
+            place = _index(value)
+            if place is None or place >= len(self._strings):
+                return ""
+            return self._strings[place]
         if self._type == "b":
             return "true" if value == "1" else "false"
-        if self._type == "n" and self._style.isdecimal():
-            style = int(self._style)
-            if style < len(self._dates) and self._dates[style]:
-                return _date(value)
-        return value
+        style = _index(self._style) if self._type == "n" else None
+        dated = style is not None and style < len(self._dates) and self._dates[style]
+        return _date(value, self._day_zero) if dated else value
 
     def rows(self) -> Iterator[tuple[int, list[str]]]:
         for number in sorted(self._rows):
             cells = self._rows[number]
             yield number, [cells.get(column, "") for column in range(1, max(cells) + 1)]
+
+
+def _index(text: str) -> int | None:
+    """A whole number of a usual length, None for any other text."""
+    return int(text) if text.isdecimal() and len(text) <= 9 else None
 
 
 def _column_number(letters: str) -> int:
@@ -241,10 +254,10 @@ def _column_number(letters: str) -> int:
     return number
 
 
-def _date(value: str) -> str:
+def _date(value: str, day_zero: datetime) -> str:
     """A spreadsheet's day number as a date, with the time when there is one."""
     try:
-        moment = _DAY_ZERO + timedelta(days=float(value))
+        moment = day_zero + timedelta(days=float(value))
     except (ValueError, OverflowError):
         return value
     moment = (moment + timedelta(milliseconds=500)).replace(microsecond=0)

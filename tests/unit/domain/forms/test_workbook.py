@@ -1,0 +1,148 @@
+"""Cells of XLSX files as text, and how a damaged or hostile file is refused."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from datetime import datetime
+
+import pytest
+import xlsxwriter
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fyke.domain.forms import workbook
+from fyke.domain.forms.workbook import read_workbook
+from fyke.errors import FykeError
+from support.examples import examples
+from support.xlsx import book, book_with, hand_made
+
+PLAIN = st.text(st.characters(codec="utf-8", exclude_categories=("C",)), min_size=1, max_size=20)
+BOMB = b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "aaaa">]><sst><si><t>&a;</t></si></sst>'
+
+
+def test_a_workbook_is_read_as_text() -> None:
+    data = book(
+        ["url", "depth"], ["a", 1], ["b", 2.5], [12345678901, True], ["", ""],
+        [datetime(2026, 11, 24), datetime(2026, 11, 24, 8, 30)], ["=1+1", "x"],
+    )  # fmt: skip
+    table = read_workbook(data)
+    assert table.rows[:4] == [["url", "depth"], ["a", "1"], ["b", "2.5"], ["12345678901", "true"]]
+    assert table.rows[4] == ["2026-11-24", "2026-11-24 08:30:00"]
+    assert table.lines == [1, 2, 3, 4, 6, 7]
+    assert read_workbook(data, "Second").rows == [["other"]]
+
+
+@examples(20)
+@given(st.lists(st.lists(PLAIN, min_size=1, max_size=4), min_size=1, max_size=5))
+def test_every_text_of_a_workbook_comes_back(rows: list[list[str]]) -> None:
+    out = io.BytesIO()
+    with xlsxwriter.Workbook(out, {"in_memory": True, "strings_to_urls": False}) as made:
+        sheet = made.add_worksheet()
+        for r, row in enumerate(rows):
+            for c, text in enumerate(row):
+                sheet.write_string(r, c, text)
+    wanted = [row for row in rows if any(text.strip() for text in row)]
+    assert read_workbook(out.getvalue()).rows == wanted
+
+
+def test_dates_count_from_the_day_that_the_workbook_says() -> None:
+    data = book([datetime(2026, 11, 24)], date_1904=True)
+    assert read_workbook(data).rows == [["2026-11-24"]]
+
+
+def test_only_numbers_with_a_format_of_dates_are_dates() -> None:
+    styles = (
+        '<numFmts><numFmt numFmtId="170" formatCode="0.0 &quot;days&quot;"/>'
+        '<numFmt numFmtId="171" formatCode="[Red]yy\\-mm"/></numFmts><cellStyleXfs><xf/>'
+        '</cellStyleXfs><cellXfs><xf numFmtId="14"/><xf numFmtId="170"/><xf numFmtId="171"/>'
+        '<xf numFmtId="1"/></cellXfs><cellStyles><xf numFmtId="14"/></cellStyles>'
+    )
+    cells = "".join(f'<c s="{style}"><v>46350</v></c>' for style in ("0", "1", "2", "3", "4", ""))
+    rows = f'<row>{cells}<c s="0"><v>many</v></c><c s="0"><v>9e99</v></c></row>'
+    assert read_workbook(hand_made(rows, styles=styles)).rows == [
+        ["2026-11-24", "46350", "2026-11-24", "46350", "46350", "46350", "many", "9e99"]
+    ]
+
+
+def test_cells_and_rows_have_their_places_or_follow_the_one_before() -> None:
+    rows = (
+        '<row r="3"><c r="B3"><v>1</v></c><c><v>2</v></c></row><row><c r="AA4"><v>x</v></c></row>'
+        '<row r="2"><c/><c t="b"><v>0</v></c></row>'
+    )
+    table = read_workbook(hand_made(rows))
+    assert table.rows == [["", "false"], ["", "1", "2"], [*[""] * 26, "x"]]
+    assert table.lines == [2, 3, 4]
+
+
+def test_the_pieces_of_a_text_are_joined_without_its_pronunciation() -> None:
+    strings = (
+        "<si><r><t>\u6771</t></r><r><t>\u4eac</t></r><rPh><t>\u30c8\u30a6</t></rPh></si>"
+        "<si><t>b</t></si>"
+    )
+    rows = (
+        '<row><c t="s"><v>0</v></c><c t="s"><v>1</v></c><c t="s"><v>2</v></c>'
+        '<c t="inlineStr"><is><t>\u4eac</t><rPh><t>\u30c8</t></rPh></is></c></row>'
+    )
+    assert read_workbook(hand_made(rows, strings)).rows == [["\u6771\u4eac", "b", "", "\u4eac"]]
+
+
+def test_a_sheet_whose_part_is_missing_is_not_there() -> None:
+    data = hand_made("<row><c><v>1</v></c></row>")
+    assert read_workbook(data).rows == [["1"]]
+    with pytest.raises(FykeError, match=r'no sheet "Gone"; there are: A$'):
+        read_workbook(data, "Gone")
+
+
+def test_a_number_with_thousands_of_digits_is_no_place() -> None:
+    long = "9" * 5000
+    row = f'<row r="{long}"><c t="s"><v>{long}</v></c><c s="{long}"><v>1</v></c></row>'
+    table = read_workbook(hand_made(row, strings="<si><t>a</t></si>"))
+    assert (table.rows, table.lines) == ([["", "1"]], [1])
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"PK\x03\x04 and so on", "is damaged or no XLSX workbook; save it again"),
+        (book_with(sharedStrings_xml=BOMB), "document type or an entity"),
+        (book_with(sheet1_xml=b"<worksheet><row>"), "sheet1.xml is no XML"),
+        (book_with(workbook_xml=b"<workbook/>"), "has no sheet; save it again"),
+        (
+            hand_made('<row r="7"><c r="GS7"><v>1</v></c></row>'),
+            "line 7 of the file: more",
+        ),
+    ],
+    ids=["no ZIP", "entity", "no XML", "no sheet", "columns"],
+)
+def test_a_workbook_that_cannot_be_read_says_why(data: bytes, words: str) -> None:
+    with pytest.raises(FykeError) as refused:
+        read_workbook(data)
+    assert words in refused.value.message
+
+
+def test_a_zip_of_other_files_is_no_workbook() -> None:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("main.py", "")
+    with pytest.raises(FykeError, match="is no XLSX workbook; save it again as XLSX or as CSV"):
+        read_workbook(out.getvalue())
+
+
+def test_no_part_is_inflated_beyond_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workbook, "MAX_PART", 2**20)
+    data = book_with(sharedStrings_xml=b" " * (2**20 + 1))
+    assert len(data) < 20_000
+    with pytest.raises(FykeError, match="more than 1 MiB in one part"):
+        read_workbook(data)
+
+
+def test_texts_and_their_sum_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workbook, "MAX_STRINGS", 2)
+    row = '<row><c t="s"><v>0</v></c></row>'
+    assert read_workbook(hand_made(row, "<si><t>a</t></si>" * 2)).rows == [["a"]]
+    with pytest.raises(FykeError, match="more than 2 texts; split it"):
+        read_workbook(hand_made(row, "<si><t>a</t></si>" * 3))
+    monkeypatch.setattr(workbook, "MAX_PART", 3000)
+    with pytest.raises(FykeError, match="too much text; save the columns that are needed"):
+        read_workbook(hand_made(row * 40, f"<si><t>{'x' * 99}</t></si>"))
