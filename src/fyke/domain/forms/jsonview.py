@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any, NoReturn
 
+from fyke.domain.workers.jsontext import MAX_DIGITS
+
 MAX_TEXT = 8 * 2**20
 MAX_DEPTH = 64
 
@@ -55,20 +57,23 @@ def read_json(text: str) -> Any:
         ) from None
     except RecursionError:
         raise _too_deep() from None
-    except ValueError as error:
-        raise JsonViewError(str(error)) from None
+    except JsonViewError:
+        raise
+    except ValueError:  # the only other one: a whole number with too many digits
+        rule = f"a number has more than {MAX_DIGITS:,} digits; shorten it, or write it as text"
+        raise JsonViewError(rule) from None
     _check(value)
     return value
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON value; write null or a number")
+    raise JsonViewError(f"{name} is no JSON value; write null or a number")
 
 
 def _finite(digits: str) -> float:
     number = float(digits)
     if number in (float("inf"), float("-inf")):
-        raise ValueError(f"the number {digits[:20]} is too large; give a smaller one")
+        raise JsonViewError(f"the number {digits[:20]} is too large; give a smaller one")
     return number
 
 
@@ -78,7 +83,7 @@ def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         seen: set[str] = set()
         for key, _ in pairs:
             if key in seen:
-                raise ValueError(
+                raise JsonViewError(
                     f'the key "{key[:80]}" stands twice in one object; take one of them out'
                 )
             seen.add(key)

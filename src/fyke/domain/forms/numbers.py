@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 import re
 
-MAX_DIGITS = 4300  # more than that no part of the way takes as a number
+from fyke.domain.workers.jsontext import MAX_DIGITS
 
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")

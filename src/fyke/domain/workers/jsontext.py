@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 MAX_BYTES = 500_000
 MAX_DEPTH = 32
 MAX_NODES = 20_000
+MAX_DIGITS = 4300  # of a whole number; Python reads no longer one
 
 Path = tuple[str | int, ...]
 
@@ -59,8 +60,11 @@ def loads(text: str) -> Any:
         raise BadJson(f"{error.msg} (column {error.colno})", error.lineno) from None
     except RecursionError:
         raise BadJson(f"values are nested deeper than {MAX_DEPTH} levels") from None
-    except ValueError as error:
-        raise BadJson(str(error)) from None
+    except BadJson:
+        raise
+    except ValueError:  # the only other one: a whole number with too many digits
+        rule = f"a number has more than {MAX_DIGITS:,} digits"
+        raise BadJson(rule, remedy="shorten it, or write it as text") from None
     _measure(value)
     if _HALF_PAIR.search(text):
         _refuse_half_pairs(value)
@@ -68,7 +72,7 @@ def loads(text: str) -> Any:
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a JSON value")
+    raise BadJson(f"{name} is not a JSON value")
 
 
 def _refuse_half_pairs(value: Any) -> None:

@@ -1,0 +1,37 @@
+"""Forms of schemas, and what they make of the pairs that a browser sends. The field is ``x``."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from fyke.domain.forms.describe import describe
+from fyke.domain.forms.model import RunForm
+from fyke.domain.forms.normalise import FormPairs, Normalised, normalise
+
+COLOURS = [{"label": "Red", "value": "red"}, {"label": "Blue", "value": "blue"}]
+SIZES = [{"label": "One", "value": 1}, {"label": "The text 1", "value": "1"}, 2.5, True, None]
+
+
+def form(*properties: dict[str, Any], **root: Any) -> RunForm:
+    return describe(json.dumps({"properties": list(properties), **root}))
+
+
+def item(editor: str, type: str, **more: Any) -> dict[str, Any]:
+    return {"name": "x", "editor": editor, "type": type, **more}
+
+
+def sent(made: RunForm, *pairs: tuple[str, str]) -> Normalised:
+    return normalise(made, FormPairs(pairs))
+
+
+def typed(made: RunForm, text: str) -> Any:
+    read = sent(made, ("f:x", text))
+    assert not read.errors, read.errors
+    return read.custom.get("x", "absent")
+
+
+def fault(made: RunForm, *pairs: tuple[str, str]) -> str:
+    read = sent(made, *pairs)
+    (error,) = read.errors
+    return error.message
