@@ -1,0 +1,177 @@
+"""Values that a control cannot show or would change, and rows of a table."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from fyke.domain.forms import codec
+from fyke.domain.forms.codec import decode, encode
+from fyke.domain.forms.controls import Read
+from fyke.domain.forms.model import ABSENT, FormField, RunForm
+from fyke.domain.forms.normalise import Normalised, start_value, to_pairs
+from fyke.domain.forms.rows import SHOWN_ROWS
+from fyke.domain.forms.tables import MAX_COLUMNS
+from support.forms import COLOURS, fault, form, item, sent, typed
+
+
+def test_a_number_that_was_there_may_stay_beyond_its_bounds() -> None:
+    made = form(item("number", "integer", maximum=10))
+    shown = to_pairs(made, Normalised({}, {"x": 99}))
+    assert not sent(made, *shown).errors
+    changed = [(name, "98" if name == "f:x" else text) for name, text in shown]
+    assert "at most 10" in fault(made, *changed)
+
+
+def test_lines_of_a_text_end_as_they_do_everywhere() -> None:
+    assert typed(form(item("textarea", "string")), "a\r\nb\r\n") == "a\nb\n"
+
+
+def test_an_unknown_option_is_refused_when_typed_and_kept_when_stored() -> None:
+    made = form(item("select", "string", options=COLOURS))
+    assert 'no option "green"' in fault(made, ("f:x", "green"))
+    shown = to_pairs(made, Normalised({}, {"x": "green"}))
+    assert sent(made, *shown) == Normalised({}, {"x": "green"})
+
+
+def test_a_date_that_was_written_otherwise_stays_as_it_is() -> None:
+    made = form(item("datepicker", "string", format="DD/MM/YYYY", default="2026-11-24"))
+    shown = to_pairs(made, Normalised({}, start_value(made)))
+    assert ("f:x", "2026-11-24") in shown
+    assert sent(made, *shown).custom == {"x": "2026-11-24"}
+
+
+@pytest.mark.parametrize(
+    "value", [[1, 2], ["a", {"url": "b"}], [{"url": "a", "n": 1}], ["a\nb"], "text", {"a": 1}]
+)
+def test_items_that_a_list_cannot_show_are_kept_as_json(value: Any) -> None:
+    made = form(item("requestList", "array"))
+    shown = to_pairs(made, Normalised({}, {"x": value}))
+    assert json.loads(dict(shown)["f:x:json"]) == value
+    assert sent(made, *shown).custom == {"x": value}
+
+
+TABLE = item(
+    "requestListSource",
+    "array",
+    param_list=[
+        {"param": "url", "title": "Address", "required": True},
+        {"param": "depth", "title": "Depth", "type": "integer", "editor": "number"},
+        {"param": "deep", "title": "Deep", "type": "boolean", "editor": "switch"},
+    ],
+)
+
+
+def test_rows_have_typed_cells_and_blank_ones_are_left_out() -> None:
+    made = form(TABLE)
+    pairs = [
+        ("f:x:0.url", "a"), ("f:x:0.depth", "2"), ("f:x:0.deep", "true"),
+        ("f:x:1.url", ""), ("f:x:1.depth", ""),
+        ("f:x:7.url", "b"),
+    ]  # fmt: skip
+    rows = [{"url": "a", "depth": 2, "deep": True}, {"url": "b", "deep": False}]
+    assert sent(made, *pairs).custom == {"x": rows}
+
+
+def test_a_fault_in_a_row_names_row_and_column() -> None:
+    read = sent(form(TABLE), ("f:x:0.depth", "2"), ("f:x:1.url", "b"), ("f:x:1.depth", "1,5"))
+    assert [(e.row, e.column) for e in read.errors] == [(1, "url"), (2, "depth")]
+    assert read.errors[0].message == (
+        'field "x", row 1, "Address" is required; fill it in or take the row out'
+    )
+
+
+def test_pasted_columns_become_rows_with_and_without_titles() -> None:
+    made = form(TABLE)
+    rows = [{"url": "a", "depth": 1, "deep": False}, {"url": "b", "depth": 2, "deep": True}]
+    assert sent(made, ("f:x:paste", "a\t1\r\nb\t2\ttrue\r\n")).custom == {"x": rows}
+    assert sent(made, ("f:x:paste", "Depth\turl\tdeep\n1\ta\t\n2\tb\ttrue\n")).custom == {"x": rows}
+    after = sent(made, ("f:x:0.url", "first"), ("f:x:paste", "a\t1"))
+    assert [row["url"] for row in after.custom["x"]] == ["first", "a"]
+
+
+# --- a field without its form ------------------------------------------------------------------
+
+
+def field(made: RunForm) -> FormField:
+    return made.fields["x"]
+
+
+LINE = field(form(item("input", "string")))
+SPAN = field(form(item("datepicker", "string", format="YYYY-MM-DD|relative")))
+ROWS = field(form(TABLE))
+
+
+@pytest.mark.parametrize("value", [None, ABSENT, "", "a", "a\nb", 5, ["a"]])
+def test_a_field_comes_back_as_it_was(value: Any) -> None:
+    sent = encode(LINE, value)
+    assert decode(LINE, sent).value == value
+    assert ("json" in sent) == (value in ("a\nb", 5, ["a"]))
+
+
+def test_a_value_that_its_control_returns_is_sent_alone() -> None:
+    assert encode(LINE, "a") == {"": ["a"]}
+    assert encode(LINE, ABSENT) == {}
+    assert encode(LINE, None) == {"was": ["null"]}
+    default = field(form(item("input", "string", default="Fyke")))
+    assert encode(default, ABSENT) == {"was": ["-"]}
+
+
+def test_the_value_from_before_is_meant_only_while_the_control_is_unchanged() -> None:
+    assert decode(LINE, {"": [""], "was": ["null"]}).value is None
+    assert decode(LINE, {"": ["b"], "was": ["null"]}).value == "b"
+    assert decode(LINE, {"": ["b"], "was": ["{"]}).value == "b"
+    assert decode(LINE, {"": ["b"], "was": ["5"]}).value == "b"  # no line shows 5
+    unit = {"": [""], "amount": [""], "unit": ["days"], "was": ["null"]}
+    assert decode(SPAN, unit).value is None  # a unit alone changes nothing
+
+
+def test_json_has_precedence_over_the_control() -> None:
+    assert decode(LINE, {"": ["a"], "json": ["[1]"], "was": ["null"]}).value == [1]
+    found = decode(LINE, {"": ["a"], "json": ["[1"]})
+    assert found.value == "[1"
+    assert found.problems[0].rule.startswith("is not valid JSON: line 1")
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        "text",
+        ["a"],
+        [{"url": "a", "other": 1}],
+        [{"url": "a\nb"}],
+        [{"url": str(n)} for n in range(SHOWN_ROWS + 1)],
+    ],
+    ids=["no list", "no rows", "unknown column", "unshown cell", "too many"],
+)
+def test_rows_that_the_table_cannot_show_are_sent_as_json(rows: Any) -> None:
+    sent = encode(ROWS, rows)
+    assert list(sent) == ["json"]
+    assert decode(ROWS, sent).value == rows
+
+
+def test_rows_come_back_with_the_members_that_they_have() -> None:
+    rows = [{"url": "a"}, {"url": "b", "depth": None, "deep": False}, {"url": "c", "deep": True}]
+    sent = encode(ROWS, rows)
+    assert "json" not in sent
+    assert decode(ROWS, sent).value == rows
+
+
+def test_a_blank_row_has_no_problems_and_a_bad_paste_has_one() -> None:
+    assert decode(ROWS, {"0.depth": [""], "1.deep": [""]}) == Read([])
+    wide = "\t".join("x" * (MAX_COLUMNS + 1))
+    found = decode(ROWS, {"paste": [wide], "0.url": ["a"]})
+    assert found.value == [{"url": "a", "deep": False}]
+    assert [problem.message for problem in found.problems] == [
+        'field "x": line 1 of the paste: more than 200 columns; leave out those not needed'
+    ]
+
+
+def test_more_rows_than_allowed_are_one_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(codec, "MAX_ROWS", 2)
+    sent = {f"{n}.depth": ["x"] for n in range(2)}
+    assert len(decode(ROWS, sent).problems) == 4  # of each row its depth and the missing url
+    (problem,) = decode(ROWS, {**sent, "2.url": ["a"]}).problems
+    assert problem.rule.startswith("must have at most 2 rows; give the rest as JSON")

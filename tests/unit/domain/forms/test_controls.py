@@ -1,0 +1,289 @@
+"""The rules of each control, one by one: what is typed, and what is sent for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fyke.domain.forms.controls import READ, SHOW, Posted, Read, is_lossless, one_line, order_of
+from fyke.domain.forms.model import ABSENT, FormField
+from fyke.domain.forms.normalise import Normalised, to_pairs
+from support.forms import COLOURS, SIZES, fault, form, item, sent, typed
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("12", 12),
+        ("-0012", -12),
+        (" 7 ", 7),
+        ("12345678901234567890123", 12345678901234567890123),
+        ("5.0", 5.0),
+        ("1e3", 1000.0),
+        ("", "absent"),
+        ("  ", "absent"),
+    ],
+)
+def test_whole_numbers_keep_every_digit(text: str, value: Any) -> None:
+    found = typed(form(item("number", "integer")), text)
+    assert (found, type(found)) == (value, type(value))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("1,5", "without commas"),
+        ("1,000", "without commas"),
+        ("2.5", "has decimals"),
+        ("ten", "use digits only"),
+        ("٣", "use digits only"),
+        ("1e999", "too large"),
+        ("9" * 5000, "at most 4,300 digits"),
+        ("0", "at least 1"),
+        ("11", "at most 10"),
+    ],
+)
+def test_an_invalid_number_is_refused_in_words(text: str, words: str) -> None:
+    message = fault(form(item("number", "integer", minimum=1, maximum=10)), ("f:x", text))
+    assert words in message
+    assert message.startswith('field "x" must' if "large" not in words else 'field "x" is')
+
+
+@pytest.mark.parametrize("editor", ["input", "textarea"])
+def test_text_is_never_trimmed(editor: str) -> None:
+    assert typed(form(item(editor, "string")), "  a\t ") == "  a\t "
+
+
+def test_an_emptied_default_says_none_and_an_untouched_field_says_nothing() -> None:
+    made = form(item("input", "string", default="Fyke"))
+    assert typed(made, "") == ""
+    assert typed(form(item("input", "string")), "") == "absent"
+    was_null = to_pairs(made, Normalised({}, {"x": None}))
+    assert sent(made, *was_null).custom == {"x": None}
+
+
+@pytest.mark.parametrize(
+    ("token", "value"),
+    [("1", 1), ('"1"', "1"), ("2.5", 2.5), ("true", True), ("null", None), ("One", 1)],
+)
+@pytest.mark.parametrize("editor", ["select", "radio"])
+def test_the_type_of_a_choice_is_that_of_its_option(editor: str, token: str, value: Any) -> None:
+    made = form({"name": "x", "editor": editor, "options": SIZES, "type": "number"})
+    found = sent(made, ("f:x", token)).custom["x"]
+    assert (found, type(found)) == (value, type(value))
+
+
+def test_the_order_of_a_choice_is_kept() -> None:
+    for editor, more in (("checkbox", {}), ("select", {"multiple": True})):
+        made = form(item(editor, "array", options=COLOURS, **more))
+        pairs = [("f:x", "red"), ("f:x", "blue"), ("f:x:order", '["blue","red"]')]
+        assert sent(made, *pairs).custom["x"] == ["blue", "red"]
+        assert sent(made, *pairs[:2]).custom["x"] == ["red", "blue"]
+        assert sent(made, pairs[0], ("f:x:order", "[1,")).custom["x"] == ["red"]
+
+
+def test_nothing_ticked_is_an_empty_list_and_unticked_is_false() -> None:
+    assert sent(form(item("checkbox", "array", options=COLOURS))).custom == {"x": []}
+    assert sent(form(item("switch", "boolean"))).custom == {"x": False}
+    assert typed(form(item("switch", "boolean")), "true") is True
+
+
+@pytest.mark.parametrize(
+    ("formats", "typing", "value"),
+    [
+        ({}, "2026-11-24", "2026-11-24"),
+        ({"format": "DD/MM/YYYY"}, "2026-11-24", "24/11/2026"),
+        ({"format": "DD/MM/YYYY"}, "24/11/2026", "24/11/2026"),
+        ({"format": "DD/MM/YYYY", "valueFormat": "YYYYMMDD"}, "24/11/2026", "20261124"),
+        ({"format": "D.M.YYYY"}, "2026-03-04", "4.3.2026"),
+        ({"format": "%d-%m-%Y"}, "2026-11-24", "24-11-2026"),
+        ({"format": "yyyy/MM/dd"}, "2026-11-24", "2026/11/24"),
+        ({"format": "YYYY-MM-DD HH:mm:ss"}, "2026-11-24T08:30", "2026-11-24 08:30:00"),
+        ({"format": "[on] DD/MM/YYYY"}, "2026-11-24", "on 24/11/2026"),
+        ({"format": "YYYY-MM"}, "2026-11", "2026-11"),
+        ({"format": "x"}, "anything", "anything"),
+    ],
+)
+def test_dates_are_sent_as_the_schema_wants_them(
+    formats: dict[str, str], typing: str, value: str
+) -> None:
+    assert typed(form(item("datepicker", "string", **formats)), typing) == value
+
+
+@pytest.mark.parametrize("text", ["2026-02-30", "tomorrow", "24.11.2026", "2026-13-01"])
+def test_an_invalid_date_is_refused_with_a_sample(text: str) -> None:
+    made = form(item("datepicker", "string", format="DD/MM/YYYY"))
+    assert "31/12/2026" in fault(made, ("f:x", text))
+
+
+def test_a_date_may_be_a_span_where_the_schema_allows_it() -> None:
+    made = form(item("datepicker", "string", format="DD/MM/YYYY|relative"))
+    assert sent(made, ("f:x:amount", "7"), ("f:x:unit", "days")).custom == {"x": "7 days"}
+    assert dict(to_pairs(made, Normalised({}, {"x": "7 days"})))["f:x:amount"] == "7"
+    assert "whole number" in fault(made, ("f:x:amount", "1,5"), ("f:x:unit", "days"))
+    both = ("f:x", "2026-11-24"), ("f:x:amount", "7"), ("f:x:unit", "days")
+    assert "both a date and a span" in fault(made, *both)
+    fixed = form(item("datepicker", "string"))
+    assert sent(fixed, ("f:x:amount", "7")).custom == {}
+
+
+@pytest.mark.parametrize(
+    ("editor", "default", "value"),
+    [
+        ("requestList", [], [{"url": "a"}, {"url": " b "}]),
+        ("requestList", ["q"], ["a", " b "]),
+        ("stringList", [], ["a", " b "]),
+        ("stringList", [{"keyword": "q"}], [{"keyword": "a"}, {"keyword": " b "}]),
+    ],
+)
+def test_both_shapes_of_a_list_are_kept(editor: str, default: list[Any], value: Any) -> None:
+    made = form(item(editor, "array", default=default))
+    assert typed(made, "a\r\n\r\n b \r\n") == value
+    for other in (["x", "y"], [{"k": "x"}]):
+        shown = to_pairs(made, Normalised({}, {"x": other}))
+        assert "f:x:json" not in dict(shown)
+        assert sent(made, *shown).custom == {"x": other}
+
+
+# --- one control at a time ---------------------------------------------------------------------
+
+
+def control(editor: str, type: str, **more: Any) -> FormField:
+    return form(item(editor, type, **more)).fields["x"]
+
+
+def shows(field: FormField, value: Any) -> Posted | None:
+    return SHOW[field.kind](field, value)
+
+
+def reads(field: FormField, **posted: str) -> Read:
+    """The value of the control is ``value``, other suffixes have their own name."""
+    texts = {"" if name == "value" else name: [text] for name, text in posted.items()}
+    return READ[field.kind](field, texts)
+
+
+@pytest.mark.parametrize("text", ["a\rb", "a\0", "\ud800"])
+def test_text_that_a_browser_would_change_is_not_shown(text: str) -> None:
+    for editor in ("input", "textarea"):
+        assert shows(control(editor, "string"), text) is None
+    assert shows(control("stringList", "array"), [text]) is None
+    assert shows(control("select", "string", options=COLOURS), text) is None
+    assert not is_lossless(text)
+
+
+def test_only_a_control_of_several_lines_shows_several() -> None:
+    assert shows(control("textarea", "string"), "a\nb") == {"": ["a\nb"]}
+    assert shows(control("input", "string"), "a\nb") is None
+    assert shows(control("input", "string"), 5) is None
+    assert one_line("名前 😀")
+
+
+def test_a_number_is_shown_with_its_digits_and_a_text_only_to_be_corrected() -> None:
+    field = control("number", "integer")
+    assert shows(field, 12345678901234567890123) == {"": ["12345678901234567890123"]}
+    assert shows(control("number", "number"), 2.5) == {"": ["2.5"]}
+    assert shows(field, "ten") == {"": ["ten"]}
+    for value in ("12", " ", True, [1]):  # would come back as something else
+        assert shows(field, value) is None
+
+
+def test_an_invalid_number_stays_as_typed() -> None:
+    found = reads(control("number", "integer", maximum=10), value="1,5")
+    assert found.value == "1,5"
+    assert found.problems[0].path == "custom.x"
+    assert reads(control("number", "integer", maximum=10), value="11").value == 11
+
+
+def test_values_that_are_chosen_twice_are_no_choice() -> None:
+    field = control("checkbox", "array", options=COLOURS)
+    assert shows(field, ["blue", "red"]) == {"": ["blue", "red"], "order": ['["blue","red"]']}
+    assert shows(field, ["red", "red"]) is None
+    assert shows(field, "red") is None
+
+
+def test_choices_beyond_the_hint_come_in_the_order_of_the_schema() -> None:
+    field = control("checkbox", "array", options=["a", "b", "c"])
+    sent = {"": ["new", "c", "a", "b", ""], "order": ['["b","gone"]']}
+    found = READ[field.kind](field, sent)
+    assert found.value == ["b", "a", "c", "new"]
+    assert [problem.rule for problem in found.problems] == [
+        'has no option "new"; choose one of the list'
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [("", []), ('["b","a"]', ["b", "a"]), ("[1", []), ('{"a":1}', []), ('["a",1,"a",null]', ["a"])],
+)
+def test_any_text_is_a_hint_or_none(text: str, tokens: list[str]) -> None:
+    assert list(order_of(text)) == tokens
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("true", True), ("on", True), ("1", True), (" TRUE ", True), ("", False), ("off", False)],
+)
+def test_a_switch_is_on_in_the_words_of_clients(text: str, value: bool) -> None:
+    assert reads(control("switch", "boolean"), value=text).value is value
+
+
+def test_a_switch_shows_true_and_false_alone() -> None:
+    field = control("switch", "boolean")
+    assert (shows(field, True), shows(field, False)) == ({"": ["true"]}, {})
+    assert shows(field, "true") is None
+    assert shows(field, 1) is None
+
+
+@pytest.mark.parametrize(
+    ("sent", "value", "valid"),
+    [
+        ({"amount": " 7 ", "unit": "weeks"}, "7 weeks", True),
+        ({"amount": "7"}, "7 days", True),
+        ({"amount": "999999999", "unit": "days"}, "999999999 days", True),
+        ({"amount": "1000000000", "unit": "days"}, "1000000000 days", False),
+        ({"amount": "-1", "unit": "days"}, "-1 days", False),
+        ({"amount": "٣", "unit": "days"}, "٣ days", False),
+        ({"amount": "7", "unit": "moons"}, "7 moons", False),
+    ],
+)
+def test_a_span_is_a_number_and_a_unit(sent: dict[str, str], value: str, valid: bool) -> None:
+    found = reads(control("datepicker", "string", format="YYYY-MM-DD|relative"), **sent)
+    assert found.value == value
+    assert (found.problems == ()) == valid
+
+
+def test_a_date_is_shown_in_its_control_and_any_other_text_is_not() -> None:
+    field = control("datepicker", "string", format="DD/MM/YYYY")
+    assert shows(field, "24/11/2026") == {"": ["2026-11-24"]}
+    assert shows(field, "2026-11-24") == {"": ["2026-11-24"]}
+    for value in ("tomorrow", "", 20261124, "7 days"):
+        assert shows(field, value) is None
+    assert shows(control("datepicker", "string", format="x"), "any") == {"": ["any"]}
+
+
+@pytest.mark.parametrize(
+    ("value", "sent"),
+    [
+        ([], {"": [""], "key": ["url"]}),
+        (["a"], {"": ["a"], "key": [""]}),
+        ([{"keyword": "a"}, {"keyword": "b"}], {"": ["a\nb"], "key": ["keyword"]}),
+        ([{"a": "1"}, {"b": "1"}], None),
+        ([{"": "1"}], None),
+        ([{}], None),
+        (["a", ""], None),
+        ([["a"]], None),
+        ("a", None),
+    ],
+)
+def test_a_list_is_shown_as_lines_when_its_items_are_alike(value: Any, sent: Posted | None) -> None:
+    assert shows(control("requestList", "array"), value) == sent
+
+
+def test_json_without_text_is_no_value_and_bad_json_stays_as_typed() -> None:
+    field = control("json", "object")
+    assert reads(field, value=" \n").value is ABSENT
+    found = reads(field, value="{\n")
+    assert found.value == "{\n"
+    (problem,) = found.problems
+    assert (problem.line, problem.line_column) == (2, 1)
