@@ -10,7 +10,7 @@ import pytest
 from fyke.domain.workers import output_schema
 from fyke.domain.workers.input_findings import BLOCKING, check
 from fyke.domain.workers.input_schema import parse
-from fyke.domain.workers.jsontext import BadJson, Lines, decode_text, loads
+from fyke.domain.workers.jsontext import Lines
 from fyke.domain.workers.schema_report import MAX_FINDINGS
 from fyke.errors import InvalidRequest
 from support.hangs import no_hang
@@ -298,62 +298,3 @@ def test_hostile_schemas_are_answered_quickly(text: str) -> None:
             assert any(finding.severity == "error" for finding in found)
         output_schema.check(text)
     assert sum(len(finding.message) for finding in found) < 16_000 * 320
-
-
-def test_json_text() -> None:
-    assert loads('\ufeff{"a": 123456789012345678901234567890}') == {
-        "a": 123456789012345678901234567890
-    }
-    assert decode_text(b"\xef\xbb\xbfx") == "x"
-    with pytest.raises(BadJson) as caught:
-        decode_text(b"a\n\xff")
-    assert caught.value.line == 2
-    assert loads('"\\ud83d\\ude00"') == "\U0001f600"
-
-
-# --- output schema -----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("code", "document"),
-    [
-        ("output_schema_root_invalid", {}),
-        ("output_column_invalid", [1]),
-        ("output_column_missing_name", [{"type": "string"}]),
-        ("output_column_duplicate_name", [{"name": "a", "type": "string"}] * 2),
-        ("output_column_missing_type", [{"name": "a"}]),
-        ("output_column_unsupported_type", [{"name": "a", "type": "date"}]),
-        ("output_column_unsupported_type", [{"name": "a", "type": ["x"]}]),
-    ],
-)
-def test_output_codes(code: str, document: Any) -> None:
-    found = output_schema.check(json.dumps(document, indent=1))
-    assert [finding.code for finding in found] == [code]
-    assert (found[0].severity == "error") == (code == "output_schema_root_invalid")
-
-
-def test_output_headers() -> None:
-    text = json.dumps(
-        [
-            {"name": "s", "type": "string", "description": "Text"},
-            *({"name": kind, "type": kind} for kind in ("number", "integer", "boolean", "array")),
-            {"name": "object", "type": "object"},
-            {"name": "d", "type": "date"},
-            {"name": "n"},
-            {"name": "s", "type": "number"},
-            {"type": "string"},
-            1,
-        ]
-    )
-    made = [(header.label, header.key, header.format) for header in output_schema.headers(text)]
-    assert made == [
-        ("Text", "s", "text"),
-        *((kind, kind, kind) for kind in ("number", "integer", "boolean", "array", "object")),
-        ("d", "d", "date"),
-        ("n", "n", "text"),
-    ]
-    assert output_schema.headers("") == []
-    for bad in ("{", "{}"):
-        with pytest.raises(InvalidRequest, match=r"output_schema\.json"):
-            output_schema.headers(bad)
-    assert output_schema.check("[\n{")[0].line == 2
