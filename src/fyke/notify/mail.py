@@ -22,6 +22,7 @@ from fyke.kit.mail_servers import MailServer
 
 SECONDS = 20.0  # for each answer of the server
 AT_ONCE = 4
+NOT_SMTP = "its answer is not SMTP; check the host and port"
 
 
 class SmtpMailer:
@@ -69,6 +70,8 @@ class SmtpMailer:
             code, text = next(iter(error.recipients.values()))
             return ReceiverResponse(code, reply=_text(text))
         except smtplib.SMTPResponseException as error:
+            if error.smtp_code < 0:  # the library's code for a line without one
+                return ReceiverResponse(0, f"mail server: {NOT_SMTP}")
             return ReceiverResponse(error.smtp_code, reply=_text(error.smtp_error))
         except (OSError, smtplib.SMTPException, ValueError) as error:
             return ReceiverResponse(0, f"mail server: {_reason(error)}")

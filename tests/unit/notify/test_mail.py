@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import email
 import email.policy
 from contextlib import closing
@@ -12,7 +13,6 @@ import pytest
 from fyke.contracts.delivery import ReceiverResponse
 from fyke.kit.mail_servers import MailServer, parse_server
 from fyke.notify.mail import SmtpMailer, compose
-from fyke.notify.router import NO_MAIL, NotifierRouter
 from support.authority import make_authority, server_context, trusting_context
 from support.mail_servers import Mailbox, mailing
 
@@ -96,30 +96,37 @@ def test_nothing_in_an_alert_breaks_out_of_a_header() -> None:
     assert message["subject"] == "[Fyke] a Bcc: eve@example.org x"
 
 
-async def test_each_message_goes_its_way() -> None:
-    class Web:
-        async def post(self, url: str, body: bytes, headers: dict[str, str]) -> ReceiverResponse:
-            return ReceiverResponse(204)
-
-    assert await NotifierRouter(Web(), None).post(
-        "https://a.example/", b"", {}
-    ) == ReceiverResponse(204)
-    assert await NotifierRouter(Web(), None).post(TO, b"", {}) == ReceiverResponse(0, NO_MAIL)
-    async with mailing(Mailbox()) as mailbox:
-        with closing(SmtpMailer(at(mailbox), SENDER)) as mailer:
-            assert await NotifierRouter(Web(), mailer).post(TO, ALERT, HEADERS) == ReceiverResponse(
-                250
-            )
-
-
 @pytest.mark.parametrize(
-    "url", ["", "http://a.example", "smtp://", "smtp://a.example:x", "smtp://a:99999", "a.example"]
-)
-def test_a_server_that_does_not_speak_smtp(url: str) -> None:
-    with pytest.raises(ValueError, match="must"):
-        parse_server(url)
+    ("reply", "status", "words"),
+    [(b"", 0, "unexpectedly closed"), (b"\xff\xfe\r\n", 0, "is not SMTP; check the host and port"),
+     (b"x" * 9000, 500, "Line too long")],
+)  # fmt: skip
+async def test_a_server_that_does_not_speak_smtp_is_a_failure_with_words(
+    reply: bytes, status: int, words: str
+) -> None:
+    async def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(reply)
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    with closing(SmtpMailer(parse_server(f"smtp://127.0.0.1:{port}"), SENDER)) as mailer:
+        found = await mailer.post(TO, ALERT, HEADERS)
+    server.close()
+    assert found.status == status and words in found.error + found.reply
 
 
-def test_ports_that_are_not_named() -> None:
-    assert parse_server("smtp://a.example").port == 587
-    assert parse_server("smtps://a.example").port == 465
+def test_without_an_address_of_this_installation_a_mail_has_no_links() -> None:
+    data = {"rule": "few rows", "sentence": "4 rows", "run_slug": "R", "worker_slug": "W"}
+    bare = compose(SENDER, "ada@example.org", "msg_1", {"data": data}, "").get_content()
+    assert bare.splitlines() == ["4 rows", "", "Run: R", "Worker: W"]
+    linked = compose(SENDER, "ada@example.org", "msg_1", {"data": data}, "https://fyke.example")
+    assert linked.get_content().splitlines()[-2:] == [
+        "https://fyke.example/runs/R",
+        "https://fyke.example/alerts",
+    ]
+
+
+def test_a_long_name_of_a_rule_is_cut_in_the_subject() -> None:
+    message = compose(SENDER, "ada@example.org", "msg_1", {"data": {"rule": "x" * 500}}, "")
+    assert message["subject"] == ("[Fyke] " + "x" * 500)[:200]

@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+from contextlib import closing
+
+import pytest
+
+from fyke.contracts.delivery import ReceiverResponse
+from fyke.kit.mail_servers import parse_server
+from fyke.notify.mail import SmtpMailer
+from fyke.notify.router import NO_MAIL, NotifierRouter
+from support.mail_servers import Mailbox, mailing
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_each_message_goes_its_way() -> None:
+    class Web:
+        async def post(self, url: str, body: bytes, headers: dict[str, str]) -> ReceiverResponse:
+            return ReceiverResponse(204)
+
+    web, mail, taken = "https://a.example/", "mailto:ada@example.org", ReceiverResponse(250)
+    router = NotifierRouter(Web(), None)
+    assert await router.post(web, b"", {}) == ReceiverResponse(204)
+    assert await router.post(mail, b"", {}) == ReceiverResponse(0, NO_MAIL)
+    async with mailing(Mailbox()) as mailbox:
+        server = parse_server(f"smtp://127.0.0.1:{mailbox.port}")
+        with closing(SmtpMailer(server, "Fyke <fyke@example.org>")) as mailer:
+            assert await NotifierRouter(Web(), mailer).post(mail, b"{}", {}) == taken
