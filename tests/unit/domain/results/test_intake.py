@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from fyke.domain.results import caps, commit, intake, rows, waiting
+from fyke.domain.results import caps, commit, intake, rows
 from fyke.domain.results.caps import OutputLimits
 from fyke.domain.results.rows import RowRefused
 from fyke.errors import StaleLease, Unavailable
@@ -43,83 +43,6 @@ async def test_a_push_returns_only_after_the_commit(results: BlockableResults) -
         await push
         assert attempt.rows == 1
         assert results.stored == [("run", "a", b'{"n":1}')]
-
-
-async def test_batches_during_a_commit_share_the_next(results: BlockableResults) -> None:
-    async with running(results) as taking:
-        attempts = [await taking.open("run", name, name) for name in "abc"]
-        results.unblocked.clear()
-        first = asyncio.create_task(attempts[0].push(b"1"))
-        await results.committing.wait()
-        later = [asyncio.create_task(a.push(b"2")) for a in attempts for _ in range(5)]
-        await turns()
-        results.unblocked.set()
-        await asyncio.gather(first, *later)
-        assert [[len(b.rows) for b in batches] for batches in results.batches] == [[1], [5, 5, 5]]
-
-
-async def test_a_flooding_attempt_gets_a_turn_and_not_more(results: BlockableResults) -> None:
-    async with running(results) as taking:
-        flood, quiet = await taking.open("r", "flood", ""), await taking.open("s", "quiet", "")
-        results.unblocked.clear()
-        pushes = [asyncio.create_task(flood.push(b"1")) for _ in range(3000)]
-        await turns()
-        pushes.append(asyncio.create_task(quiet.push(b"2")))
-        await turns()
-        results.unblocked.set()
-        await asyncio.gather(*pushes)
-        sizes = [{b.attempt_id: len(b.rows) for b in batches} for batches in results.batches]
-        assert sizes[0] == {"flood": waiting.ROWS_A_TURN}  # no other run was there yet
-        assert sizes[1] == {"flood": waiting.ROWS_IN_COMPANY, "quiet": 1}
-        assert max(size["flood"] for size in sizes[1:]) == waiting.ROWS_IN_COMPANY
-
-
-async def test_alone_a_turn_is_longer(results: BlockableResults) -> None:
-    async with running(results) as taking:
-        flood = await taking.open("r", "flood", "")
-        await asyncio.gather(*(flood.push(b"1") for _ in range(3000)))
-        sizes = [len(batch.rows) for (batch,) in results.batches]
-        assert max(sizes) == waiting.ROWS_A_TURN
-
-
-async def test_large_rows_take_turns_too(
-    results: BlockableResults, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(commit, "FLUSH_BYTES", 3 * 2**20)
-    async with running(results) as taking:
-        attempts = [await taking.open("r", str(i), "") for i in range(4)]
-        results.unblocked.clear()
-        row = json.dumps("x" * 1_500_000).encode()
-        pushes = [asyncio.create_task(a.push(row)) for a in attempts for _ in range(3)]
-        await asyncio.sleep(0.2)
-        results.unblocked.set()
-        await asyncio.gather(*pushes)
-        for batches in results.batches:
-            assert sum(len(row.data) for b in batches for row in b.rows) < 7 * 2**20
-        assert len(results.stored) == 12
-
-
-async def test_an_unavailable_store_is_waited_for(results: BlockableResults) -> None:
-    results.failures = [Unavailable("disk full"), Unavailable("disk full")]
-    async with running(results) as taking:
-        attempt = await taking.open("run", "a", "")
-        await attempt.push(b"1")
-        assert len(results.stored) == 1
-        results.failures = [Unavailable()]
-        assert await attempt.close() == 1
-
-
-async def test_one_broken_batch_does_not_hurt_the_others(results: BlockableResults) -> None:
-    results.poison = "bad"
-    async with running(results) as taking:
-        bad, good = await taking.open("r", "bad", ""), await taking.open("r", "good", "")
-        results.unblocked.clear()
-        pushes = [asyncio.create_task(a.push(b"1")) for a in (bad, good, bad, good)]
-        await turns()
-        results.unblocked.set()
-        outcomes = await asyncio.gather(*pushes, return_exceptions=True)
-        assert [type(outcome) for outcome in outcomes] == [ValueError, type(None)] * 2
-        assert (bad.rows, good.rows) == (0, 2)
 
 
 async def test_a_fenced_attempt_is_refused(results: BlockableResults) -> None:
@@ -162,17 +85,6 @@ async def test_a_close_that_is_given_up_refuses_what_waits(results: BlockableRes
         with pytest.raises(StaleLease):
             await push
         assert results.stored == []
-
-
-async def test_stopping_the_runner_acknowledges_nothing(results: BlockableResults) -> None:
-    async with running(results) as taking:
-        attempt = await taking.open("run", "a", "")
-        results.unblocked.clear()
-        pushes = [asyncio.create_task(attempt.push(b"1")) for _ in range(300)]
-        await results.committing.wait()
-    # the commit under way was cut off, the rest never began
-    outcomes = await asyncio.gather(*pushes, return_exceptions=True)
-    assert {type(outcome) for outcome in outcomes} == {Unavailable}
 
 
 async def test_headers_the_last_call_counts(results: BlockableResults) -> None:

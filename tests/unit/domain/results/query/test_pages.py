@@ -152,16 +152,6 @@ async def test_an_order_of_a_running_run_is_renewed(monkeypatch: pytest.MonkeyPa
     assert (await setup.page(query)).count == 5
 
 
-async def test_orders_are_kept_within_a_bound() -> None:
-    setup = Setup(30)
-    kept = orders.RowOrders(setup.results.walk, None, limit=65)
-    for field in ("i", "m", "x", "i"):
-        choice = query_of(sort=field).choice
-        wanted = orders.OrderRequest("A", setup.run.id, frozenset(), choice, True)
-        assert len((await kept.get(wanted)).positions) == 30
-    assert sum(len(order.positions) for order, _ in kept._kept.values()) == 60
-
-
 async def test_clean_rows_are_bare_and_the_count_is_over_all() -> None:
     setup = Setup(0)
     setup.rows.push(setup.run.id, b'{"i":1,"x":null}', b'{"x":""}', b'{"i":3}')

@@ -1,4 +1,4 @@
-"""The runner's reports and ends when the state is away or something unforeseen happens."""
+"""The runner's loops when the state is away or something unforeseen happens."""
 
 from __future__ import annotations
 
@@ -8,60 +8,12 @@ from typing import Any, cast
 
 import pytest
 
-from fyke.contracts.execution import SandboxFault
 from fyke.domain.runs.attempts import RunnerOrders
 from fyke.errors import Unavailable
-from fyke.model.run import End, Outcome
 from fyke.runner import loop
-from fyke.runner.attempt import AttemptRunner
 from fyke.runner.loop import Runner
 
 pytestmark = pytest.mark.anyio
-
-
-class Silent:
-    """An intake that stores nothing."""
-
-    def log(self, *_args: Any, **_options: Any) -> None:
-        """Accepts lines; no test reads them."""
-
-    def masked(self, text: str) -> str:
-        return text
-
-    async def close(self) -> int:
-        return 3
-
-
-class Flaky:
-    """Ends an attempt only at the second try."""
-
-    def __init__(self) -> None:
-        self.outcomes: list[Outcome] = []
-
-    async def ended(self, _attempt: Any, end: End, *_rest: Any, **_more: Any) -> None:
-        self.outcomes.append(end.outcome)
-        if len(self.outcomes) == 1:
-            raise Unavailable("the disk is full")
-
-
-def attempt_runner(**tools: Any) -> AttemptRunner:
-    lease = SimpleNamespace(
-        attempt=SimpleNamespace(id="A", number="1", runner_id="R"), run=SimpleNamespace(id="X")
-    )
-    egress = SimpleNamespace(traffic=lambda _id: SimpleNamespace(total=0), sites=lambda _id: ())
-    return AttemptRunner(
-        cast(Any, lease),
-        cast(Any, None),
-        cast(Any, None),
-        True,
-        cast(Any, SimpleNamespace(egress=egress, **tools)),
-    )
-
-
-async def test_a_success_is_reported_again_until_the_state_accepts_it() -> None:
-    attempts = Flaky()
-    await attempt_runner(attempts=attempts)._finish(cast(Any, Silent()), End(Outcome.SUCCEEDED))
-    assert attempts.outcomes == [Outcome.SUCCEEDED, Outcome.SUCCEEDED]
 
 
 async def test_a_report_that_fails_in_any_way_does_not_end_the_runner() -> None:
@@ -111,20 +63,6 @@ async def test_a_lease_that_cannot_be_executed_does_not_delay_the_others() -> No
 
     await Some()._fill_room()
     assert carried == ["b", "c"]
-
-
-async def test_a_sandbox_that_cannot_be_removed_does_not_change_the_end() -> None:
-    closed = []
-
-    class Stuck:
-        async def close(self) -> None:
-            closed.append(True)
-            raise SandboxFault("busy")
-
-    attempt_runner = object.__new__(AttemptRunner)
-    attempt_runner.attempt = cast(Any, SimpleNamespace(id="a"))
-    await attempt_runner._take_down(cast(Any, Stuck()))
-    assert closed == [True]
 
 
 async def test_the_next_report_comes_when_a_charge_will_have_reached_its_cap(

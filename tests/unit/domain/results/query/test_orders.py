@@ -1,0 +1,122 @@
+"""Orders of a run's rows: worked out once, shared, bounded, kept while they are true."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+
+from fyke.domain.results.query import orders, sorter
+from fyke.domain.results.query.model import query_of
+from fyke.domain.results.query.orders import OrderRequest, RowOrders
+from fyke.errors import Unavailable
+from fyke.model.results import Row
+from support.exports import rows_of
+
+pytestmark = pytest.mark.anyio
+
+
+class Rows:
+    """The rows of a run in pages; ``walks`` counts how often they were read."""
+
+    def __init__(self, *numbers: int, page: int = 3) -> None:
+        self.rows = rows_of(*({"n": n} for n in numbers))
+        self.page = page
+        self.walks = 0
+        self.pages = 0
+
+    async def walk(self, run_id: str, hidden: frozenset[str]) -> AsyncGenerator[list[Row], None]:
+        self.walks += 1
+        for at in range(0, len(self.rows), self.page):
+            self.pages += 1
+            yield self.rows[at : at + self.page]
+
+
+def request(sort: str = "", *filters: str, ended: bool = True, bound: int = 0) -> OrderRequest:
+    choice = query_of(sort=sort, filters=filters).choice
+    return OrderRequest("account", "run", frozenset(), choice, ended, bound)
+
+
+async def test_without_a_sort_the_rows_that_meet_the_filters_keep_their_order() -> None:
+    order = await RowOrders(Rows(3, 1, 2, 5, 4).walk, None).get(request("", "n:gt:2"))
+    assert (list(order.positions), order.bound) == ([1, 4, 5], 5)
+
+
+async def test_rows_without_the_field_come_last_in_both_directions() -> None:
+    rows = Rows(3, 1, 2)
+    rows.rows = rows_of({"n": 3}, {"x": 0}, {"n": 1}, {"x": 0}, {"n": None})
+    made = RowOrders(rows.walk, None)
+    assert list((await made.get(request("n"))).positions) == [5, 3, 1, 2, 4]
+    assert list((await made.get(request("-n"))).positions) == [1, 3, 5, 2, 4]
+
+
+@pytest.mark.parametrize(("bound", "pages"), [(3, 2), (4, 2), (6, 3), (7, 3)])
+async def test_a_bound_leaves_out_what_came_later_and_reads_no_further(
+    bound: int, pages: int
+) -> None:
+    rows = Rows(7, 6, 5, 4, 3, 2, 1)
+    order = await RowOrders(rows.walk, None).get(request("n", bound=bound))
+    assert list(order.positions) == list(range(bound, 0, -1))
+    assert (order.bound, rows.pages) == (bound, pages)
+
+
+async def test_requests_for_one_order_share_its_computation() -> None:
+    rows = Rows(2, 1)
+    made = RowOrders(rows.walk, None)
+    found = await asyncio.gather(*(made.get(request("n")) for _ in range(5)))
+    assert rows.walks == 1 and all(each is found[0] for each in found)
+    await made.get(request("-n"))
+    assert rows.walks == 2
+
+
+async def test_a_request_that_is_given_up_leaves_the_others_their_order() -> None:
+    made = RowOrders(Rows(2, 1).walk, None)
+    gone, kept = (asyncio.create_task(made.get(request("n"))) for _ in range(2))
+    await asyncio.sleep(0)
+    gone.cancel()
+    assert list((await kept).positions) == [2, 1]
+
+
+async def test_an_order_is_kept_for_ever_once_its_run_has_ended_or_a_cursor_names_its_bound(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows = Rows(2, 1)
+    made = RowOrders(rows.walk, None)
+    ended, active = request("n"), request("n", ended=False)
+    await made.get(ended)
+    await made.get(active)
+    await made.get(active)
+    assert rows.walks == 2
+    monkeypatch.setattr(orders, "FRESH_SECONDS", -1.0)
+    await made.get(ended)
+    await made.get(request("n", ended=False, bound=2))
+    assert rows.walks == 2
+    await made.get(active)
+    assert rows.walks == 3
+
+
+async def test_orders_are_kept_within_a_limit_and_the_last_one_always() -> None:
+    rows = Rows(*range(30), page=10)
+    made = RowOrders(rows.walk, None, limit=65)
+    for field in ("n", "-n", "x", "n"):
+        assert len((await made.get(request(field))).positions) == 30
+    assert sum(len(order.positions) for order, _ in made._kept.values()) == made._count == 60
+    small = RowOrders(rows.walk, None, limit=1)
+    await small.get(request("n"))
+    before = rows.walks
+    await small.get(request("n", bound=30))
+    assert rows.walks == before
+
+
+async def test_a_disk_that_fails_is_said_and_the_next_request_tries_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sorter, "STRETCH_RECORDS", 1)
+    scratch = tmp_path / "scratch"
+    made = RowOrders(Rows(2, 1).walk, scratch)
+    with pytest.raises(Unavailable, match="could not be sorted: No such file or directory"):
+        await made.get(request("n"))
+    scratch.mkdir()
+    assert list((await made.get(request("n"))).positions) == [2, 1]

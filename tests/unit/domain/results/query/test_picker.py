@@ -1,0 +1,40 @@
+"""Members of a row by name or by path."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from fyke.domain.results.query.picker import Picker
+
+ROW = b'{"a":{"b":{"c":1.50},"n":null},"a.b":"whole","l":[{"x":1}],"t":"text"}'
+
+
+@pytest.mark.parametrize(
+    ("field", "token"),
+    [("t", b'"text"'), ("a.b", b'"whole"'), ("a.b.c", b"1.50"), ("a.n", b"null"),
+     ("a.n.x", None), ("a.x", None), ("t.x", None), ("l.0", None), ("l.x", None), ("x", None)],
+)  # fmt: skip
+def test_a_field_is_a_whole_name_or_the_way_into_objects(field: str, token: bytes | None) -> None:
+    assert Picker([field])(ROW) == [token]
+
+
+def test_each_field_has_its_place_also_when_one_is_asked_for_twice() -> None:
+    assert Picker(["t", "x", "t", "a.b.c"])(ROW) == [b'"text"', None, b'"text"', b"1.50"]
+
+
+def test_a_name_written_with_escapes_is_the_same_name() -> None:
+    assert Picker(["price"])(b'{"pri\\u0063e":2}') == [b"2"]
+
+
+@pytest.mark.parametrize("name", ['"', "\\", "\n", 'a"b'])
+def test_names_that_json_escapes_are_found_beside_plain_ones(name: str) -> None:
+    row = json.dumps({name: {"x": 1}, "plain": 2}).encode()
+    assert Picker([f"{name}.x", "plain"])(row) == [b"1", b"2"]
+
+
+def test_names_of_python_are_fields_like_others() -> None:
+    assert Picker(["class", "m0", "__init__", "self"])(
+        b'{"self":4,"__init__":3,"m0":2,"class":1}'
+    ) == [b"1", b"2", b"3", b"4"]

@@ -1,0 +1,174 @@
+"""The group commit: turns, outages of the store, broken batches, and the end of the runner."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from fyke.domain.results import commit, waiting
+from fyke.domain.results.commit import GroupCommit, retry_while_unavailable
+from fyke.domain.results.waiting import WaitingQueue
+from fyke.errors import StaleLease, Unavailable
+from fyke.model.results import PushedRow
+from support.blocking_results import BlockableResults, running, turns
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def results() -> BlockableResults:
+    return BlockableResults()
+
+
+@pytest.fixture(autouse=True)
+def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commit, "RETRY_BASE", 0.001)
+    monkeypatch.setattr(commit, "RETRY_CAP", 0.002)
+
+
+async def test_batches_during_a_commit_share_the_next(results: BlockableResults) -> None:
+    async with running(results) as taking:
+        attempts = [await taking.open("run", name, name) for name in "abc"]
+        results.unblocked.clear()
+        first = asyncio.create_task(attempts[0].push(b"1"))
+        await results.committing.wait()
+        later = [asyncio.create_task(a.push(b"2")) for a in attempts for _ in range(5)]
+        await turns()
+        results.unblocked.set()
+        await asyncio.gather(first, *later)
+        assert [[len(b.rows) for b in batches] for batches in results.batches] == [[1], [5, 5, 5]]
+
+
+async def test_a_flooding_attempt_gets_a_turn_and_not_more(results: BlockableResults) -> None:
+    async with running(results) as taking:
+        flood, quiet = await taking.open("r", "flood", ""), await taking.open("s", "quiet", "")
+        results.unblocked.clear()
+        pushes = [asyncio.create_task(flood.push(b"1")) for _ in range(3000)]
+        await turns()
+        pushes.append(asyncio.create_task(quiet.push(b"2")))
+        await turns()
+        results.unblocked.set()
+        await asyncio.gather(*pushes)
+        sizes = [{b.attempt_id: len(b.rows) for b in batches} for batches in results.batches]
+        assert sizes[0] == {"flood": waiting.ROWS_A_TURN}  # no other run was there yet
+        assert sizes[1] == {"flood": waiting.ROWS_IN_COMPANY, "quiet": 1}
+        assert max(size["flood"] for size in sizes[1:]) == waiting.ROWS_IN_COMPANY
+
+
+async def test_alone_a_turn_is_longer(results: BlockableResults) -> None:
+    async with running(results) as taking:
+        flood = await taking.open("r", "flood", "")
+        await asyncio.gather(*(flood.push(b"1") for _ in range(3000)))
+        sizes = [len(batch.rows) for (batch,) in results.batches]
+        assert max(sizes) == waiting.ROWS_A_TURN
+
+
+async def test_large_rows_take_turns_too(
+    results: BlockableResults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commit, "FLUSH_BYTES", 3 * 2**20)
+    async with running(results) as taking:
+        attempts = [await taking.open("r", str(i), "") for i in range(4)]
+        results.unblocked.clear()
+        row = json.dumps("x" * 1_500_000).encode()
+        pushes = [asyncio.create_task(a.push(row)) for a in attempts for _ in range(3)]
+        await asyncio.sleep(0.2)
+        results.unblocked.set()
+        await asyncio.gather(*pushes)
+        for batches in results.batches:
+            assert sum(len(row.data) for b in batches for row in b.rows) < 7 * 2**20
+        assert len(results.stored) == 12
+
+
+async def test_an_unavailable_store_is_waited_for(results: BlockableResults) -> None:
+    results.failures = [Unavailable("disk full"), Unavailable("disk full")]
+    async with running(results) as taking:
+        attempt = await taking.open("run", "a", "")
+        await attempt.push(b"1")
+        assert len(results.stored) == 1
+        results.failures = [Unavailable()]
+        assert await attempt.close() == 1
+
+
+async def test_one_broken_batch_does_not_hurt_the_others(results: BlockableResults) -> None:
+    results.poison = "bad"
+    async with running(results) as taking:
+        bad, good = await taking.open("r", "bad", ""), await taking.open("r", "good", "")
+        results.unblocked.clear()
+        pushes = [asyncio.create_task(a.push(b"1")) for a in (bad, good, bad, good)]
+        await turns()
+        results.unblocked.set()
+        outcomes = await asyncio.gather(*pushes, return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [ValueError, type(None)] * 2
+        assert (bad.rows, good.rows) == (0, 2)
+
+
+async def test_stopping_the_runner_acknowledges_nothing(results: BlockableResults) -> None:
+    async with running(results) as taking:
+        attempt = await taking.open("run", "a", "")
+        results.unblocked.clear()
+        pushes = [asyncio.create_task(attempt.push(b"1")) for _ in range(300)]
+        await results.committing.wait()
+    # the commit under way was cut off, the rest never began
+    outcomes = await asyncio.gather(*pushes, return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {Unavailable}
+
+
+async def test_what_is_given_up_during_an_outage_is_refused_and_the_rest_is_stored(
+    results: BlockableResults,
+) -> None:
+    results.failures = [Unavailable("disk full")] * 3
+    committing = GroupCommit(results)  # type: ignore[arg-type]
+    kept, gone = WaitingQueue("r", "kept"), WaitingQueue("r", "gone")
+    stored = [queue.put_row(PushedRow(b"1")) for queue in (kept, gone)]
+    for queue in (kept, gone):
+        committing.notify(queue)
+    flush = asyncio.create_task(committing._flush())
+    await results.committing.wait()
+    gone.discard(StaleLease())
+    await flush
+    assert stored[0].done() and stored[0].exception() is None
+    assert isinstance(stored[1].exception(), StaleLease)
+    assert results.stored == [("r", "kept", b"1")]
+    assert kept.idle and gone.idle
+
+
+async def test_only_runs_whose_rows_were_taken_are_announced(results: BlockableResults) -> None:
+    announced: list[str] = []
+    committing = GroupCommit(results, announced.append)  # type: ignore[arg-type]
+    results.closed.add("fenced")
+    queues = [WaitingQueue("one", "a"), WaitingQueue("two", "fenced")]
+    stored = [queue.put_row(PushedRow(b"1")) for queue in queues]
+    for queue in queues:
+        committing.notify(queue)
+    await committing._flush()
+    assert announced == ["one"]
+    assert isinstance(stored[1].exception(), StaleLease)
+
+
+async def test_nothing_is_committed_while_it_is_held(results: BlockableResults) -> None:
+    async with running(results) as taking:
+        attempt = await taking.open("run", "a", "")
+        async with taking.group.hold:
+            push = asyncio.create_task(attempt.push(b"1"))
+            await turns()
+            assert results.batches == []
+        await push
+        assert len(results.batches) == 1
+
+
+async def test_work_is_repeated_while_the_store_is_away_and_not_for_another_error() -> None:
+    failures: list[Exception] = [Unavailable(), Unavailable()]
+
+    async def work() -> int:
+        if failures:
+            raise failures.pop()
+        return 7
+
+    assert await retry_while_unavailable(work) == 7
+    failures += [Unavailable(), ValueError("no outage")]
+    with pytest.raises(ValueError, match="no outage"):
+        await retry_while_unavailable(work)
+    assert len(failures) == 1

@@ -1,0 +1,209 @@
+"""Running one attempt: which isolation is enough, and how each failure ends it."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from fyke.contracts.egress import SiteTraffic, Traffic
+from fyke.contracts.execution import EnvironmentFailed, Isolation, IsolationReport, SandboxFault
+from fyke.domain.results import commit
+from fyke.domain.secrets.masking import Masker
+from fyke.errors import StaleLease, Unavailable
+from fyke.model.log import LogType
+from fyke.model.run import Attempt, End, Outcome, Subtask, SubtaskState
+from fyke.model.runner import Lease
+from fyke.reasons import Reason, ReasonCode
+from fyke.runner.attempt import AttemptDependencies, AttemptRunner
+from fyke.runner.endings import StartRefused
+from support.blocking_results import BlockableResults, running
+from support.memory import a_run, a_version, a_worker
+
+pytestmark = pytest.mark.anyio
+FULL = IsolationReport(Isolation.FULL, "", ())
+
+
+class Ended:
+    """What the state was told of the end; the first time it may be away."""
+
+    def __init__(self, *, fail_first: bool = False) -> None:
+        self.ends: list[End] = []
+        self.sites: list[tuple[SiteTraffic, ...]] = []
+        self._failing = fail_first
+
+    async def ended(self, _attempt: Attempt, end: End, _usage: Any, **more: Any) -> None:
+        self.ends.append(end)
+        self.sites.append(more["sites"])
+        if self._failing:
+            self._failing = False
+            raise Unavailable("the disk is full")
+
+
+class Bundles:
+    async def ensure(self, _version: Any) -> None:
+        return None
+
+
+class Failing:
+    """Environments that always fail in this way."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    async def ensure(self, *_args: Any) -> Any:
+        raise self._error
+
+
+def runner(*, own: bool = True, isolation: IsolationReport = FULL, **tools: Any) -> AttemptRunner:
+    run = a_run("account")
+    attempt = Attempt("A", run.id, 0, "7", "R", 1, 0, None, "", 0, 0, 0, 0, 0, 0)
+    lease = Lease(attempt, Subtask(run.id, 0, "7", "{}", SubtaskState.RUNNING, None, ""), run)
+    egress = SimpleNamespace(
+        traffic=lambda _id: Traffic(), sites=lambda _id: tools.get("sites", ())
+    )
+    known = {"egress": egress, "bundles": Bundles(), "isolation": isolation, "unsafe": False}
+    worker = a_worker("account")
+    dependencies = cast(AttemptDependencies, SimpleNamespace(**(known | tools)))
+    return AttemptRunner(lease, worker, a_version(worker.id), own, dependencies)
+
+
+@pytest.fixture
+def results() -> BlockableResults:
+    return BlockableResults()
+
+
+def kinds(results: BlockableResults) -> list[int]:
+    return [entry.type for batches in results.batches for b in batches for entry in b.log]
+
+
+# --- isolation -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("level", "own", "unsafe", "warned"),
+    [(Isolation.FULL, False, False, ""), (Isolation.NO_LIMITS, True, False, "cannot limit cpu"),
+     (Isolation.NONE, False, True, "FYKE_UNSAFE is set")],
+)  # fmt: skip
+async def test_an_incomplete_isolation_that_is_allowed_is_a_warning_in_the_log(
+    results: BlockableResults, level: Isolation, own: bool, unsafe: bool, warned: str
+) -> None:
+    report = IsolationReport(level, "no cgroup", ())
+    async with running(results) as intake:
+        taking = await intake.open("run", "A", "7")
+        runner(own=own, isolation=report, unsafe=unsafe)._check_isolation(taking)
+        await taking.flush()
+    assert len(results.lines) == bool(warned)
+    assert all(warned in line and "no cgroup" in line for line in results.lines)
+
+
+@pytest.mark.parametrize(
+    ("level", "own", "code"),
+    [(Isolation.NO_LIMITS, False, ReasonCode.LIMITS_MISSING),
+     (Isolation.NONE, True, ReasonCode.ISOLATION_MISSING),
+     (Isolation.NONE, False, ReasonCode.ISOLATION_MISSING)],
+)  # fmt: skip
+async def test_any_other_is_refused_with_the_check_that_failed(
+    results: BlockableResults, level: Isolation, own: bool, code: ReasonCode
+) -> None:
+    report = IsolationReport(level, "bad", (("user", True, "ok"), ("cgroup", False, "read-only")))
+    async with running(results) as intake:
+        taking = await intake.open("run", "A", "7")
+        with pytest.raises(StartRefused) as refused:
+            runner(own=own, isolation=report)._check_isolation(taking)
+    reason = refused.value.end.reason
+    assert reason is not None and reason.code is code
+    assert (reason.params["check"], reason.params["seen"]) == ("cgroup", "read-only")
+
+
+# --- ends ----------------------------------------------------------------------------------
+
+
+async def execute(results: BlockableResults, error: Exception) -> End:
+    """The end of an attempt whose environment fails with ``error``."""
+    ended = Ended()
+    async with running(results) as intake:
+        tools = {"intake": intake, "attempts": ended, "environments": Failing(error)}
+        await runner(**tools).execute()
+    (end,) = ended.ends
+    return end
+
+
+async def test_a_failed_installation_ends_with_its_reason_and_shows_its_log(
+    results: BlockableResults,
+) -> None:
+    reason = Reason(ReasonCode.INSTALLER_MISSING)
+    end = await execute(results, EnvironmentFailed(reason, "no matching distribution"))
+    assert end.reason == reason and end.outcome is not Outcome.SUCCEEDED
+    preparing, output, failed = results.lines
+    assert (output, kinds(results)[1]) == ("no matching distribution", LogType.ERROR)
+    assert preparing.endswith("Preparing the execution environment.") and end.message in failed
+
+
+async def test_a_lease_that_was_lost_ends_as_such(results: BlockableResults) -> None:
+    end = await execute(results, StaleLease())
+    assert end.reason == Reason(ReasonCode.RUNNER_LOST)
+
+
+async def test_a_fault_of_the_platform_ends_the_attempt_and_says_what_it_was(
+    results: BlockableResults,
+) -> None:
+    end = await execute(results, ValueError("a bug"))
+    assert end.outcome is Outcome.INTERNAL
+    assert end.reason == Reason.of(ReasonCode.INTERNAL, detail="a bug")
+
+
+async def test_a_stop_during_the_preparation_is_the_end_and_the_first_one_counts(
+    results: BlockableResults,
+) -> None:
+    ended = Ended()
+    async with running(results) as intake:
+
+        class Slow:
+            async def ensure(self, *_args: Any) -> Any:
+                one.stop(End(Outcome.ABORTED, "aborted"))
+                one.stop(End(Outcome.TIMEOUT, "too late"))
+                await asyncio.Event().wait()
+
+        one = runner(intake=intake, attempts=ended, environments=Slow())
+        await one.execute()
+    assert ended.ends == [End(Outcome.ABORTED, "aborted")]
+
+
+async def test_a_success_is_reported_again_until_the_state_accepts_it(
+    results: BlockableResults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commit, "RETRY_BASE", 0.001)
+    ended = Ended(fail_first=True)
+    async with running(results) as intake:
+        taking = await intake.open("run", "A", "7")
+        await runner(attempts=ended)._finish(taking, End(Outcome.SUCCEEDED))
+    assert [end.outcome for end in ended.ends] == [Outcome.SUCCEEDED, Outcome.SUCCEEDED]
+
+
+async def test_secrets_are_masked_in_the_end_and_in_the_names_of_sites(
+    results: BlockableResults,
+) -> None:
+    ended = Ended()
+    sites = (SiteTraffic("hunter2secret.example", 1),)
+    async with running(results) as intake:
+        taking = await intake.open("run", "A", "7")
+        one = runner(attempts=ended, sites=sites)
+        one._masker = taking.masker = Masker({"TOKEN": "hunter2secret"})
+        await one._finish(taking, End(Outcome.EXIT_CODE, "exit 1: hunter2secret"))
+    assert "hunter2secret" not in f"{ended.ends} {ended.sites} {results.lines}"
+    assert ended.ends[0].message.startswith("exit 1: ")
+
+
+async def test_a_sandbox_that_cannot_be_removed_does_not_change_the_end() -> None:
+    closed = []
+
+    class Stuck:
+        async def close(self) -> None:
+            closed.append(True)
+            raise SandboxFault("busy")
+
+    await runner()._take_down(cast(Any, Stuck()))
+    assert closed == [True]
