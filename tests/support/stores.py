@@ -6,19 +6,30 @@ each statement anew, which takes longer than most tests.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Engine, event
 
+from fyke.contracts.state import Transaction
 from fyke.domain.runs.outcome import HIDING
+from fyke.kit.clock import ManualClock
+from fyke.model.account import Caller, Role
+from fyke.model.run import Run
+from fyke.model.runner import Capacity, Lease
 from fyke.storage.sql.dialects import make_engine
 from fyke.storage.sql.results import store as results_store
 from fyke.storage.sql.results.store import SqlResults
 from fyke.storage.sql.state import storage as state_storage
 from fyke.storage.sql.state.storage import SqlStorage
+from support import records
+from support.prepared import rows_in, state_in
+
+T = TypeVar("T")
+ROOM = Capacity(cpus=100, memory_mb=10**6, slots=100)
 
 
 class _Engine:
@@ -51,7 +62,7 @@ def _engine(file: Path, pool_size: int, *, reading: bool = False) -> Iterator[En
 
 @contextmanager
 def sqlite_stores(
-    folder: Path, notify: Callable[[str], None]
+    folder: Path, notify: Callable[[str], None], clock: Callable[[], int] | None = None
 ) -> Iterator[tuple[SqlStorage, SqlResults]]:
     """The state and the rows in ``folder``, which has both databases; close both before the end."""
     readers = state_storage.READERS
@@ -60,6 +71,63 @@ def sqlite_stores(
         reading = stack.enter_context(_engine(folder / "state.db", readers, reading=True))
         rows = stack.enter_context(_engine(folder / "rows.db", results_store.READERS + 1))
         storage = SqlStorage(
-            writing, reading, writers=1, readers=readers, notify=notify, hiding=HIDING
+            writing, reading, writers=1, readers=readers, notify=notify, hiding=HIDING, clock=clock
         )
         yield storage, SqlResults(rows)
+
+
+@dataclass
+class Stores:
+    """Both stores with a clock that the test moves, one account with a worker, and the topics that
+    were notified.
+    """
+
+    storage: SqlStorage
+    results: SqlResults
+    clock: ManualClock
+    notified: list[str]
+    account: str = ""
+    worker: str = ""
+
+    @property
+    def caller(self) -> Caller:
+        return Caller(self.account, "acme", False, "u", "k", Role.OWNER)
+
+    async def write(self, work: Callable[[Transaction], T]) -> T:
+        return await self.storage.write(work)
+
+    async def read(self, work: Callable[[Transaction], T]) -> T:
+        return await self.storage.read(work)
+
+    async def run(self, parts: int = 1, **changes: Any) -> Run:
+        """A run of the account that waits."""
+        changes = {"created_at": self.clock.now_ms()} | changes
+        return await self.write(
+            lambda tx: records.seed_run(tx, self.account, self.worker, parts, **changes)
+        )
+
+    async def lease(self, runner: str = "r1") -> list[Lease]:
+        """Everything that waits, to one runner."""
+        return await self.write(lambda tx: tx.runs.lease(runner, ROOM, tx.now + 60_000))
+
+    async def stored(self, run: Run) -> Run:
+        found = await self.read(lambda tx: tx.runs.get(run.id))
+        assert found is not None
+        return found
+
+
+@asynccontextmanager
+async def open_stores(folder: Path) -> AsyncIterator[Stores]:
+    """New databases in ``folder``."""
+    state_in(folder)
+    rows_in(folder)
+    clock, notified = ManualClock(), list[str]()
+    with sqlite_stores(folder, notified.append, clock.now_ms) as (storage, results):
+        try:
+            stores = Stores(storage, results, clock, notified)
+            stores.account, stores.worker = await stores.write(records.seed)
+            notified.clear()
+            yield stores
+        finally:
+            await storage.close()
+            await results.close()

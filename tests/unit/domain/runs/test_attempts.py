@@ -1,0 +1,168 @@
+"""What a runner reports of attempts and is told to do, and how they end."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from fyke.domain.runs.attempts import AttemptReport, Attempts
+from fyke.domain.runs.outcome import HIDING
+from fyke.domain.runs.transitions import Rules
+from fyke.errors import StaleLease
+from fyke.model.billing import Prices
+from fyke.model.run import End, Outcome, Run, RunLimits, RunState
+from fyke.model.runner import AttemptUsage, Lease, RunnerInfo
+from support.stores import Stores
+
+pytestmark = pytest.mark.anyio
+LEASE = 60_000
+CAPPED = RunLimits(1, 512, 1800, 0, 1000)  # bytes of traffic
+EXIT = End(Outcome.EXIT_CODE, "exit 1")
+
+
+class Setup:
+    def __init__(self, stores: Stores, prices: Prices | None = None) -> None:
+        self.stores = stores
+        self.attempts = Attempts(
+            stores.storage, stores.results, Rules(prices or Prices(), HIDING, 1000, "")
+        )
+
+    async def start(self, parts: int = 1, **changes: object) -> tuple[Run, list[Lease]]:
+        run = await self.stores.run(parts, **changes)
+        leases = await self.stores.lease()
+        for lease in leases:
+            await self.stores.results.open_attempt(run.id, lease.attempt.id)
+            await self.attempts.started(lease.attempt)
+        return run, leases
+
+    async def report(self, *each: tuple[Lease, int]):
+        """Each lease with its bytes so far."""
+        reports = [
+            AttemptReport(lease.attempt, AttemptUsage(traffic_bytes=count)) for lease, count in each
+        ]
+        return await self.attempts.report(reports, LEASE)
+
+    async def end(self, lease: Lease, end: End, **usage: int) -> Run | None:
+        return await self.attempts.ended(lease.attempt, end, AttemptUsage(**usage), actor="test")
+
+
+@pytest.fixture
+def setup(stores: Stores) -> Setup:
+    return Setup(stores)
+
+
+async def test_traffic_may_reach_the_cap_of_a_run_and_not_exceed_it(setup: Setup) -> None:
+    run, [one, other] = await setup.start(2, limits=CAPPED)
+    assert (await setup.report((one, 500), (other, 500))).stop == {}
+    stop = (await setup.report((one, 501), (other, 500))).stop
+    assert set(stop) == {one.attempt.id, other.attempt.id}
+    assert {end.outcome for end in stop.values()} == {Outcome.TRAFFIC_CAP}
+    assert (await setup.stores.stored(run)).state is RunState.ENDING
+
+
+async def test_without_a_cap_any_traffic_is_allowed(setup: Setup) -> None:
+    _, [one] = await setup.start(limits=RunLimits(1, 512, 1800, 0, 0))
+    assert (await setup.report((one, 2**50))).stop == {}
+
+
+async def test_a_run_that_is_being_stopped_tells_each_later_report_why(setup: Setup) -> None:
+    run, [one, other] = await setup.start(2)
+    why = End(Outcome.ROW_CAP, "full")
+    await setup.attempts.limit_reached(one.attempt, why)
+    await setup.attempts.limit_reached(other.attempt, End(Outcome.TRAFFIC_CAP, "too late"))
+    assert (await setup.report((other, 0))).stop == {other.attempt.id: why}
+    await setup.end(one, why)
+    await setup.end(other, why)
+    ended = await setup.stores.stored(run)
+    assert (ended.state, ended.outcome, ended.err_msg) == (RunState.FAILED, Outcome.ROW_CAP, "full")
+
+
+async def test_a_limit_that_is_seen_after_the_end_changes_nothing(setup: Setup) -> None:
+    run, [one] = await setup.start()
+    ended = await setup.end(one, End(Outcome.SUCCEEDED))
+    await setup.attempts.limit_reached(one.attempt, End(Outcome.ROW_CAP))
+    await setup.stores.write(lambda tx: tx.runs.delete(run.id))
+    assert ended is not None and ended.state is RunState.SUCCEEDED
+    await setup.attempts.limit_reached(one.attempt, End(Outcome.ROW_CAP))
+
+
+async def test_short_subtasks_cannot_use_more_together_than_the_run_may(setup: Setup) -> None:
+    run, [one, other] = await setup.start(2, limits=CAPPED)
+    await setup.end(one, End(Outcome.SUCCEEDED), traffic_bytes=600)
+    await setup.end(other, End(Outcome.SUCCEEDED), traffic_bytes=600)
+    ended = await setup.stores.stored(run)
+    assert (ended.state, ended.outcome) == (RunState.FAILED, Outcome.TRAFFIC_CAP)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "state", "message"),
+    [(("exit_code", "signal"), RunState.FAILED, "exit_code"),
+     (("succeeded", "signal"), RunState.SUCCEEDED, ""),
+     (("exit_code", "succeeded"), RunState.SUCCEEDED, "")],
+)  # fmt: skip
+async def test_one_subtask_that_succeeds_is_a_success_and_otherwise_the_first_says_why(
+    setup: Setup, outcomes: tuple[str, ...], state: RunState, message: str
+) -> None:
+    run, leases = await setup.start(2)
+    for lease in reversed(leases):  # the first by number, whichever ended first
+        outcome = Outcome(outcomes[lease.attempt.ordinal])
+        await setup.end(lease, End(outcome, outcome.value))
+    ended = await setup.stores.stored(run)
+    assert (ended.state, ended.err_msg) == (state, message)
+
+
+async def test_an_attempt_that_was_given_up_can_neither_start_nor_report_nor_end(
+    setup: Setup,
+) -> None:
+    run, [one] = await setup.start()
+    setup.stores.clock.advance(61)
+    assert await setup.attempts.end_lost() == 1
+    with pytest.raises(StaleLease):
+        await setup.attempts.started(one.attempt)
+    orders = await setup.report((one, 5))
+    assert (orders.lost, orders.stop, orders.again_ms) == ({one.attempt.id}, {}, None)
+    assert await setup.end(one, End(Outcome.SUCCEEDED)) is None
+    assert (await setup.stores.stored(run)).outcome is Outcome.RUNNER_LOST
+
+
+async def test_a_report_renews_the_lease_and_what_was_used_is_known_after_a_loss(
+    setup: Setup,
+) -> None:
+    run, [one] = await setup.start()
+    setup.stores.clock.advance(59)
+    await setup.report((one, 77))
+    setup.stores.clock.advance(59)
+    assert await setup.attempts.end_lost() == 0
+    setup.stores.clock.advance(2)
+    assert await setup.attempts.end_lost() == 1
+    assert (await setup.stores.stored(run)).traffic_bytes == 77
+
+
+async def test_a_runner_that_starts_again_ends_what_its_predecessors_on_the_node_left(
+    setup: Setup,
+) -> None:
+    for name, node in (("before", "a"), ("new", "a"), ("elsewhere", "b")):
+        runner = RunnerInfo(name, node, "full", "", 8, 1024, setup.stores.clock.now_ms())
+        await setup.stores.write(lambda tx, runner=runner: tx.runs.put_runner(runner))
+    runs = {}
+    for name in ("before", "new", "elsewhere"):
+        runs[name] = await setup.stores.run()
+        await setup.stores.lease(name)
+    assert await setup.attempts.end_lost(of_node="a", except_runner="new") == 1
+    lost = [name for name, run in runs.items() if (await setup.stores.stored(run)).state.terminal]
+    assert lost == ["before"]
+
+
+async def test_the_next_look_is_when_the_first_of_the_runs_has_used_up_its_money(
+    stores: Stores,
+) -> None:
+    setup = Setup(stores, Prices(cpu_hour=Decimal(3600)))  # a dollar a second
+    limits = RunLimits(1, 512, 1800, 0, 0)
+    _, [one] = await setup.start(limits=limits, hold_micros=60_000_000)
+    _, [other] = await setup.start(limits=limits, hold_micros=20_000_000)
+    _, [free] = await setup.start(limits=limits)
+    assert (await setup.report((one, 0), (other, 0), (free, 0))).again_ms == 20_000
+    stores.clock.advance(15)
+    assert (await setup.report((one, 0), (other, 0))).again_ms == 5_000
+    assert (await setup.report((free, 0))).again_ms is None

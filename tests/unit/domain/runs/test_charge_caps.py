@@ -1,0 +1,127 @@
+"""When the charge of a run ends it, to the millionth and to the millisecond."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from fyke.domain.billing.days import note_end
+from fyke.domain.runs.attempts import Attempts
+from fyke.domain.runs.charge_caps import AS_HELD, charge_cap_reached, until_used_up
+from fyke.domain.runs.outcome import HIDING
+from fyke.domain.runs.transitions import Rules
+from fyke.model.billing import EntryKind, Prices
+from fyke.model.run import Run, RunLimits, RunState, SpendingBound
+from fyke.reasons import Reason, ReasonCode
+from support import records
+from support.stores import Stores
+
+pytestmark = pytest.mark.anyio
+USD = 1_000_000
+RULES = Rules(Prices(cpu_hour=Decimal(3600)), HIDING, 1000, "")  # a dollar a second and core
+FREE = Rules(Prices(), HIDING, 1000, "")
+LIMITS = RunLimits(1, 512, 1800, 0, 0)
+
+
+async def started(stores: Stores, parts: int = 1, hold: int = 100 * USD, **changes: object) -> Run:
+    """A run that begins to cost money now; the money is held."""
+    changes = {"limits": LIMITS, "hold_micros": hold} | changes
+    run = await stores.run(parts, **changes)
+    await stores.write(
+        lambda tx: tx.ledger.append(records.entry(stores.account, EntryKind.HOLD, -hold))
+    )
+    for lease in await stores.lease():
+        await Attempts(stores.storage, stores.results, RULES).started(lease.attempt)
+    return await stores.stored(run)
+
+
+async def reached(stores: Stores, run: Run, rules: Rules = RULES) -> Reason | None:
+    return await stores.read(lambda tx: charge_cap_reached(tx, rules, run))
+
+
+async def caps(stores: Stores, *, run: int = 0, month: int = 0) -> None:
+    await stores.write(
+        lambda tx: tx.accounts.set_caps(stores.account, run_cap_micros=run, month_cap_micros=month)
+    )
+
+
+@pytest.mark.parametrize("bound", list(SpendingBound))
+async def test_the_reason_says_what_the_held_money_came_from(
+    stores: Stores, bound: SpendingBound
+) -> None:
+    run = await started(stores, hold=10 * USD, bound=bound)
+    stores.clock.advance(9.999)
+    assert await reached(stores, run) is None
+    stores.clock.advance(0.001)
+    assert await reached(stores, run) == Reason.of(AS_HELD[bound], limit_micros=10 * USD)
+
+
+async def test_a_run_for_which_nothing_was_held_is_never_ended(stores: Stores) -> None:
+    run = await started(stores, hold=0)
+    await caps(stores, run=1, month=1)
+    stores.clock.advance(1000)
+    assert await reached(stores, run) is None
+    assert await stores.read(lambda tx: until_used_up(tx, RULES, run)) is None
+
+
+async def test_a_cap_for_each_run_that_was_lowered_ends_one_that_has_cost_as_much(
+    stores: Stores,
+) -> None:
+    run = await started(stores)
+    stores.clock.advance(7)
+    await caps(stores, run=7 * USD + 1)
+    assert await reached(stores, run) is None
+    await caps(stores, run=7 * USD)
+    assert await reached(stores, run) == Reason.of(
+        ReasonCode.ACCOUNT_RUN_CAP, lowered_to_micros=7 * USD
+    )
+
+
+async def test_a_cap_of_the_month_counts_what_is_spent_and_what_all_runs_cost_by_now(
+    stores: Stores,
+) -> None:
+    past = records.run(
+        stores.account, stores.worker, state=RunState.SUCCEEDED, usage_micros=5 * USD
+    )
+    await stores.write(lambda tx: note_end(tx, past))
+    run, _ = await started(stores), await started(stores, hold=2 * USD)
+    stores.clock.advance(10)  # the one costs 10, the other 2, as much as was held for it
+    await caps(stores, month=17 * USD + 1)
+    assert await reached(stores, run) is None
+    await caps(stores, month=17 * USD)
+    assert await reached(stores, run) == Reason.of(
+        ReasonCode.ACCOUNT_MONTH_CAP, lowered_to_micros=17 * USD
+    )
+
+
+async def test_a_month_that_has_room_for_all_that_is_held_ends_nothing(stores: Stores) -> None:
+    run = await started(stores, hold=20 * USD)
+    await caps(stores, month=20 * USD)
+    stores.clock.advance(19.999)
+    assert await reached(stores, run) is None
+
+
+async def test_running_attempts_use_up_money_together_and_those_that_wait_do_not(
+    stores: Stores,
+) -> None:
+    run = await started(stores, 3, hold=90 * USD)
+    assert await stores.read(lambda tx: until_used_up(tx, RULES, run)) == 30_000
+    stores.clock.advance(10)
+    assert await stores.read(lambda tx: until_used_up(tx, RULES, run)) == 20_000
+    stores.clock.advance(50)
+    assert await stores.read(lambda tx: until_used_up(tx, RULES, run)) == 0
+    waiting = await stores.run(hold_micros=USD, limits=LIMITS)
+    assert await stores.read(lambda tx: until_used_up(tx, RULES, waiting)) is None
+
+
+async def test_where_time_is_free_no_time_uses_money_up(stores: Stores) -> None:
+    run = await started(stores)
+    traffic_only = Rules(Prices(traffic_gb=Decimal(1)), HIDING, 1000, "")
+    for rules in (FREE, traffic_only):
+        assert await stores.read(lambda tx, rules=rules: until_used_up(tx, rules, run)) is None
+
+
+async def test_a_part_of_a_millisecond_is_rounded_up(stores: Stores) -> None:
+    run = await started(stores, hold=1)
+    assert await stores.read(lambda tx: until_used_up(tx, RULES, run)) == 1
