@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,14 +17,12 @@ from fyke.contracts.state import Transaction
 from fyke.domain.schedules.editing import ScheduleEdit, change_schedule
 from fyke.domain.schedules.firing import KEEP_MS, Firing
 from fyke.domain.schedules.rules import OWN_NAMES
-from fyke.errors import TaskNotFound, Unavailable, VersionUnavailable
+from fyke.errors import VersionUnavailable
 from fyke.kit.clock import ManualClock
-from fyke.model.account import Caller
 from fyke.model.run import Origin, Run, RunState
 from fyke.model.schedule import (
     Fire,
     FireState,
-    LatePolicy,
     OverlapPolicy,
     Schedule,
     ScheduleKind,
@@ -33,6 +31,7 @@ from fyke.model.schedule import (
 from fyke.model.task import Task
 from fyke.storage.sql.state.storage import SqlStorage, open_storage
 from support import records
+from support.schedules import ScheduledTask, Starts
 
 pytestmark = pytest.mark.anyio
 
@@ -42,122 +41,27 @@ EVERY_MINUTE = ScheduleEdit(enabled=True, kind=ScheduleKind.CRON, cron="* * * * 
 
 
 @dataclass
-class Starts:
-    """The runs service as firing sees it: it writes a run with what is to be done along."""
+class Setup(ScheduledTask):
+    """A task in a state, and servers that run its schedule: each with connections of its own."""
 
-    storage: SqlStorage
-    error: Exception | None = None
-    before_commit: Callable[[], None] = lambda: None
-
-    async def start_task(
-        self,
-        caller: Caller,
-        task_ref: str,
-        callback_url: str,
-        origin: Origin,
-        *,
-        also: Callable[[Transaction, Run], None] | None = None,
-    ) -> Run:
-        if self.error is not None:
-            raise self.error
-
-        def work(tx: Transaction) -> Run:
-            task = tx.tasks.get(task_ref)
-            if task is None:
-                raise TaskNotFound
-            run = records.run(
-                caller.account_id, task.worker_id, task_id=task.id, origin=origin, subtasks=0,
-                created_at=tx.now,
-            )  # fmt: skip
-            tx.runs.add(run, [])
-            tx.tasks.note_run(task.id, run.id)
-            assert also is not None
-            also(tx, run)
-            return run
-
-        return await self.storage.write(work)
-
-
-@dataclass
-class Server:
-    """One server's timer: its own connections, the common clock."""
-
-    storage: SqlStorage
-    starts: Starts
-    firing: Firing
-
-
-@dataclass
-class Setup:
-    """A task in a state with a manual clock, and servers that run its schedule."""
-
-    url: str
-    clock: ManualClock
-    servers: list[Server] = field(default_factory=list)
-    task: Task = field(default_factory=lambda: records.task("", ""))
-
-    @property
-    def storage(self) -> SqlStorage:
-        return self.servers[0].storage
-
-    @property
-    def firing(self) -> Firing:
-        return self.servers[0].firing
+    url: str = ""
+    servers: list[Firing] = field(default_factory=list)
 
     def add_server(self) -> None:
-        storage = open_storage(
-            self.url, durable=False, notify=str, hiding=frozenset(), clock=self.clock.now_ms
-        )
-        starts = Starts(storage)
-        self.servers.append(Server(storage, starts, Firing(storage, starts, self.clock)))
+        self.servers.append(server(self.url, self.clock)[2])
 
-    async def schedule(self, change: ScheduleEdit) -> Schedule:
-        def work(tx: Transaction) -> Schedule:
-            change_schedule(tx, self.task, change, OWN_NAMES)
-            found = tx.schedules.get(self.task.id)
-            assert found is not None
-            return found
 
-        return await self.storage.write(work)
-
-    async def now(self) -> Schedule:
-        found = await self.storage.read(lambda tx: tx.schedules.get(self.task.id))
-        assert found is not None
-        return found
-
-    async def fires(self) -> list[Fire]:
-        """Oldest planned time first."""
-        everything = {"offset": 0, "limit": 100_000}
-        _, found = await self.storage.read(
-            lambda tx: tx.schedules.fires(self.task.id, **everything)
-        )
-        return found[::-1]
-
-    async def runs(self) -> list[Run]:
-        from fyke.model.run import RunFilter
-
-        _, found = await self.storage.read(
-            lambda tx: tx.runs.page(self.task.account_id, RunFilter(), offset=0, limit=100_000)
-        )
-        return found[::-1]
-
-    async def end(self, run_id: str, state: RunState = RunState.SUCCEEDED) -> None:
-        def work(tx: Transaction) -> None:
-            run = tx.runs.get(run_id)
-            assert run is not None
-            ended = replace(run, state=state, finished_at=tx.now)
-            assert tx.runs.move(ended, run.state)
-
-        await self.storage.write(work)
-
-    def at(self, moment: int) -> None:
-        self.clock.advance((moment - self.clock.now_ms()) / 1000)
+def server(url: str, clock: ManualClock) -> tuple[SqlStorage, Starts, Firing]:
+    storage = open_storage(url, durable=False, notify=str, hiding=frozenset(), clock=clock.now_ms)
+    starts = Starts(storage)
+    return storage, starts, Firing(storage, starts, clock)
 
 
 @pytest.fixture
 async def setup(state_url: str) -> AsyncIterator[Setup]:
-    made = Setup(state_url, ManualClock(START))
-    made.add_server()
+    clock = ManualClock(START)
+    storage, starts, firing = server(state_url, clock)
+    made = Setup(clock, storage, starts, firing, url=state_url, servers=[firing])
 
     def work(tx: Transaction) -> Task:
         task = records.task(*records.seed(tx))
@@ -166,8 +70,8 @@ async def setup(state_url: str) -> AsyncIterator[Setup]:
 
     made.task = await made.storage.write(work)
     yield made
-    for server in made.servers:
-        await server.storage.close()
+    for each in made.servers:
+        await each.storage.close()  # type: ignore[attr-defined]
 
 
 async def test_a_stored_schedule_is_read_back(setup: Setup) -> None:
@@ -211,113 +115,6 @@ async def test_a_time_that_has_come_starts_a_run_and_moves_the_schedule_on(setup
     assert task is not None and (task.run_times, task.last_run_id) == (1, run.id)
 
 
-async def test_the_latest_missed_time_within_an_hour_is_made_up_for(setup: Setup) -> None:
-    await setup.schedule(ScheduleEdit(enabled=True, kind=ScheduleKind.CRON, cron="0 * * * *"))
-    setup.at(START + 5 * HOUR + 20 * MINUTE)
-    await setup.firing.work_off()
-    fires = await setup.fires()
-    assert [(f.planned_at - START, f.state, f.count) for f in fires] == [
-        (HOUR, FireState.MISSED, 4), (5 * HOUR, FireState.STARTED, 1),
-    ]  # fmt: skip
-    assert (await setup.now()).missed == 4 and len(await setup.runs()) == 1
-
-
-async def test_times_missed_by_more_than_an_hour_are_only_counted(setup: Setup) -> None:
-    await setup.schedule(ScheduleEdit(enabled=True, kind=ScheduleKind.DAILY, time="06:00"))
-    setup.at(START + 3 * DAY)
-    await setup.firing.work_off()
-    schedule = await setup.now()
-    assert (schedule.missed, schedule.next_at) == (3, START + 3 * DAY + 6 * HOUR)
-    assert await setup.runs() == []
-
-
-async def test_a_schedule_that_fires_once_is_off_afterwards(setup: Setup) -> None:
-    await setup.schedule(
-        ScheduleEdit(enabled=True, kind=ScheduleKind.ONCE, date="2026-01-01", time="00:01")
-    )
-    setup.clock.advance(61)
-    assert (await setup.firing.work_off()).seconds is None
-    schedule = await setup.now()
-    assert (schedule.enabled, schedule.next_at, len(await setup.runs())) == (False, 0, 1)
-
-
-async def test_a_refused_start_is_recorded_and_the_schedule_goes_on(setup: Setup) -> None:
-    await setup.schedule(EVERY_MINUTE)
-    setup.servers[0].starts.error = VersionUnavailable("Worker version unavailable: v1 is gone")
-    setup.clock.advance(60)
-    await setup.firing.work_off()
-    [fire] = await setup.fires()
-    assert (fire.state, fire.reason) == (
-        FireState.REFUSED,
-        "Worker version unavailable: v1 is gone",
-    )
-    assert (await setup.now()).last_error == fire.reason
-    setup.servers[0].starts.error = None
-    setup.clock.advance(60)
-    await setup.firing.work_off()
-    assert (await setup.now()).last_error == "" and len(await setup.runs()) == 1
-
-
-async def test_while_a_part_is_down_the_time_is_tried_again(setup: Setup) -> None:
-    await setup.schedule(EVERY_MINUTE)
-    setup.servers[0].starts.error = Unavailable("The disk is nearly full")
-    setup.clock.advance(60)
-    assert (await setup.firing.work_off()).seconds == 10
-    assert await setup.fires() == []
-    setup.servers[0].starts.error = None
-    await setup.firing.work_off()
-    assert await setup.fires() == []  # not at once again
-    setup.clock.advance(10)
-    await setup.firing.work_off()
-    [fire] = await setup.fires()
-    assert (fire.planned_at, fire.state) == (START + MINUTE, FireState.STARTED)
-
-
-async def test_one_that_fails_does_not_delay_the_others(setup: Setup) -> None:
-    await setup.schedule(EVERY_MINUTE)
-
-    def work(tx: Transaction) -> Task:
-        task = records.task(setup.task.account_id, setup.task.worker_id)
-        tx.tasks.add(task)
-        change_schedule(tx, task, EVERY_MINUTE, OWN_NAMES)
-        return task
-
-    other = await setup.storage.write(work)
-    original = setup.servers[0].starts.start_task
-
-    async def start(caller: Any, task_ref: str, *rest: Any, **more: Any) -> Run:
-        if task_ref == setup.task.id:
-            raise ZeroDivisionError
-        return await original(caller, task_ref, *rest, **more)
-
-    setup.servers[0].starts.start_task = start  # type: ignore[method-assign]
-    setup.clock.advance(60)
-    await setup.firing.work_off()
-    assert [run.task_id for run in await setup.runs()] == [other.id]
-
-
-async def test_skip_starts_nothing_while_a_run_is_not_over(setup: Setup) -> None:
-    await setup.schedule(replace(EVERY_MINUTE, overlap=OverlapPolicy.SKIP))
-    for _ in range(3):
-        setup.clock.advance(60)
-        await setup.firing.work_off()
-    [run] = await setup.runs()
-    assert [f.state for f in await setup.fires()] == [FireState.STARTED] + [FireState.SKIPPED] * 2
-    assert run.id in (await setup.fires())[1].reason
-    await setup.end(run.id)
-    setup.clock.advance(60)
-    await setup.firing.work_off()
-    assert len(await setup.runs()) == 2
-
-
-async def test_allow_starts_another_run_beside(setup: Setup) -> None:
-    await setup.schedule(EVERY_MINUTE)
-    for _ in range(3):
-        setup.clock.advance(60)
-        await setup.firing.work_off()
-    assert len(await setup.runs()) == 3
-
-
 async def test_the_policy_queue_delays_one_run_until_the_previous_one_has_ended(
     setup: Setup,
 ) -> None:
@@ -337,32 +134,13 @@ async def test_the_policy_queue_delays_one_run_until_the_previous_one_has_ended(
     assert (await setup.now()).last_fired_at == START + 2 * MINUTE
 
 
-async def test_a_single_time_may_wait_too_and_switching_off_ends_the_wait(setup: Setup) -> None:
-    await setup.schedule(EVERY_MINUTE)
-    setup.clock.advance(60)
-    await setup.firing.work_off()
-    [first] = await setup.runs()
-    once = ScheduleEdit(
-        True, ScheduleKind.ONCE, "00:02", date="2026-01-01", overlap=OverlapPolicy.QUEUE
-    )
-    await setup.schedule(once)
-    setup.clock.advance(60)
-    await setup.firing.work_off()
-    assert (await setup.fires())[-1].state is FireState.WAITING
-    await setup.schedule(ScheduleEdit(enabled=False))
-    assert (await setup.fires())[-1].state is FireState.SKIPPED
-    await setup.end(first.id)
-    await setup.firing.work_off()
-    assert len(await setup.runs()) == 1
-
-
 async def test_a_held_run_that_is_refused_says_why(setup: Setup) -> None:
     await setup.schedule(replace(EVERY_MINUTE, overlap=OverlapPolicy.QUEUE))
     for _ in range(2):
         setup.clock.advance(60)
         await setup.firing.work_off()
     await setup.end((await setup.runs())[0].id)
-    setup.servers[0].starts.error = VersionUnavailable("gone")
+    setup.starts.error = VersionUnavailable("gone")
     await setup.firing.work_off()
     assert [(f.state, f.reason) for f in await setup.fires()][1] == (FireState.REFUSED, "gone")
     assert (await setup.now()).last_error == "gone"
@@ -383,14 +161,14 @@ async def test_a_change_in_between_takes_the_fire_back(setup: Setup) -> None:
     """A server that has read the schedule before it was changed starts nothing of the old one."""
     await setup.schedule(EVERY_MINUTE)
     setup.clock.advance(60)
-    original = setup.servers[0].starts.start_task
+    original = setup.starts.start_task
 
     async def start(*given: Any, **more: Any) -> Run:
-        setup.servers[0].starts.start_task = original  # type: ignore[method-assign]
+        setup.starts.start_task = original  # type: ignore[method-assign]
         await setup.schedule(ScheduleEdit(kind=ScheduleKind.DAILY, time="12:00"))
         return await original(*given, **more)
 
-    setup.servers[0].starts.start_task = start  # type: ignore[method-assign]
+    setup.starts.start_task = start  # type: ignore[method-assign]
     await setup.firing.work_off()
     assert (await setup.runs(), await setup.fires()) == ([], [])
     assert (await setup.now()).next_at == START + 12 * HOUR
@@ -401,7 +179,7 @@ async def races(setup: Setup, count: int) -> None:
     await setup.schedule(EVERY_MINUTE)
     for _ in range(count):
         setup.clock.advance(60)
-        await asyncio.gather(*(server.firing.work_off() for server in setup.servers))
+        await asyncio.gather(*(firing.work_off() for firing in setup.servers))
     runs, fires = await setup.runs(), await setup.fires()
     assert [f.planned_at for f in fires] == [START + n * MINUTE for n in range(1, count + 1)]
     assert {f.state for f in fires} == {FireState.STARTED}
@@ -471,43 +249,6 @@ async def test_a_schedule_whose_runs_keep_failing_pauses_and_resumes(setup: Setu
     assert len(await setup.runs()) == 3
     again = await setup.schedule(ScheduleEdit(enabled=True))
     assert (again.enabled, again.failures, again.paused_at, again.last_error) == (True, 0, 0, "")
-
-
-async def test_one_success_begins_the_count_anew(setup: Setup) -> None:
-    setup.firing.pause_after = 2
-    await setup.schedule(EVERY_MINUTE)
-    for state in (RunState.FAILED, RunState.SUCCEEDED, RunState.FAILED, RunState.ABORTED) * 2:
-        setup.clock.advance(60)
-        await setup.firing.work_off()
-        await setup.end((await setup.runs())[-1].id, state)
-    assert len(await setup.runs()) == 8
-    assert (await setup.now()).enabled
-
-
-async def test_refused_starts_count_as_failures(setup: Setup) -> None:
-    setup.firing.pause_after = 2
-    await setup.schedule(EVERY_MINUTE)
-    setup.servers[0].starts.error = VersionUnavailable("no money")
-    for _ in range(3):
-        setup.clock.advance(60)
-        await setup.firing.work_off()
-    paused = await setup.now()
-    assert (paused.enabled, paused.failures) == (False, 2)
-    assert "the last one: no money" in paused.last_error
-    assert [fire.state for fire in await setup.fires()] == [FireState.REFUSED] * 2
-
-
-async def test_a_schedule_that_wants_no_late_runs_skips_what_was_missed(setup: Setup) -> None:
-    await setup.schedule(
-        ScheduleEdit(True, ScheduleKind.INTERVAL, every_s=600, late=LatePolicy.SKIP)
-    )
-    setup.clock.advance(600 + 300)  # five minutes late
-    await setup.firing.work_off()
-    assert await setup.runs() == []
-    assert [(fire.state, fire.count) for fire in await setup.fires()] == [(FireState.MISSED, 1)]
-    setup.clock.advance(300)  # on time again
-    await setup.firing.work_off()
-    assert len(await setup.runs()) == 1
 
 
 async def test_the_schedules_of_an_account_the_next_first(setup: Setup) -> None:

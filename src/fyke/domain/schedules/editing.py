@@ -78,16 +78,16 @@ def change_schedule(tx: Transaction, task: Task, wanted: ScheduleEdit, names: Na
     )
     tx.schedules.put(_planned(tx, before, after, account, names))
     if not after.enabled:
-        _release_waiting(tx, task)
+        skip_waiting(tx, task.id, "switched off while it waited")
     tx.notify(SCHEDULES)
 
 
-def _release_waiting(tx: Transaction, task: Task) -> None:
-    waiting = tx.schedules.waiting_of(task.id)
+def skip_waiting(tx: Transaction, task_id: str, reason: str) -> None:
+    """End the wait of a planned time for the end of another run, without a run."""
+    waiting = tx.schedules.waiting_of(task_id)
     if waiting is not None:
-        reason = "switched off while it waited"
-        state = FireState.SKIPPED
-        tx.schedules.settle(replace(waiting, state=state, reason=reason, at=tx.now))
+        skipped = replace(waiting, state=FireState.SKIPPED, reason=reason, at=tx.now)
+        tx.schedules.settle(skipped)
 
 
 def _plan(before: ScheduleSpec, kind: ScheduleKind, wanted: ScheduleEdit) -> ScheduleSpec:

@@ -19,7 +19,7 @@ import structlog
 from fyke.contracts.signals import run_topic
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.schedules.due import LATE_MS, SOON_MS, Due, due_fires
-from fyke.domain.schedules.editing import zone_of
+from fyke.domain.schedules.editing import skip_waiting, zone_of
 from fyke.domain.schedules.times import zone
 from fyke.errors import FykeError, Unavailable
 from fyke.kit.clock import Clock
@@ -189,7 +189,8 @@ class Firing:
         except Unavailable:
             raise
         except FykeError as error:
-            await self._note(schedule, due, FireState.REFUSED, _reason(error))
+            counted = replace(schedule, failures=item.failures)
+            await self._note(counted, due, FireState.REFUSED, _reason(error))
             log.info("schedule_refused", task=schedule.task_id, reason=error.message)
         else:
             log.info("schedule_fired", task=schedule.task_id, run=run.id, planned=due.fire_at)
@@ -258,9 +259,8 @@ class Firing:
         def also(tx: Transaction, run: Run) -> None:
             _refuse_overlap(tx, fire.task_id, run)
             started = replace(fire, state=FireState.STARTED, run_id=run.id, reason="", at=tx.now)
-            if not tx.schedules.settle(started):
+            if not _settle(tx, started):
                 raise FireOvertaken
-            _remember(tx, fire.task_id, fired_at=fire.planned_at, error="")
 
         try:
             await self._start_task(held.account, fire.task_id, also)
@@ -273,9 +273,7 @@ class Firing:
 
     async def _refuse(self, fire: Fire, reason: str) -> None:
         def work(tx: Transaction) -> None:
-            refused = replace(fire, state=FireState.REFUSED, reason=reason, at=tx.now)
-            if tx.schedules.settle(refused):
-                _remember(tx, fire.task_id, fired_at=0, error=reason)
+            _settle(tx, replace(fire, state=FireState.REFUSED, reason=reason, at=tx.now))
 
         await self.storage.write(work)
 
@@ -292,10 +290,12 @@ def _due(tx: Transaction) -> list[DueItem]:
 
 
 def _failures(tx: Transaction, schedule: Schedule) -> int:
-    """Failures in a row, including the last run."""
+    """Failures in a row, including the last run since the schedule was switched on. With an error
+    that run is counted already: a start was refused after it.
+    """
     last = tx.schedules.last_started(schedule.task_id)
-    run = tx.runs.get(last.run_id) if last else None
-    if run is None or not run.state.terminal:
+    run = tx.runs.get(last.run_id) if last and last.at >= schedule.anchor_at else None
+    if schedule.last_error or run is None or not run.state.terminal:
         return schedule.failures
     return schedule.failures + 1 if run.state is RunState.FAILED else 0
 
@@ -342,6 +342,8 @@ def _advance(
     )
     if not tx.schedules.advance(before, after):
         return False
+    if paused_at:
+        skip_waiting(tx, before.task_id, refused)
     if due.missed:
         reason = "no server was running in time to start a run"
         missed = _fire(before, due.first_missed, FireState.MISSED, tx.now, reason=reason)
@@ -349,17 +351,22 @@ def _advance(
     return True
 
 
-def _remember(tx: Transaction, task_id: str, *, fired_at: int, error: str) -> None:
-    """Record the result of a waiting fire; ``fired_at`` 0 keeps the present value."""
-    schedule = tx.schedules.lock(task_id)
+def _settle(tx: Transaction, fire: Fire) -> bool:
+    """Record the result of a fire that waited, started or refused; False when it no longer does."""
+    schedule = tx.schedules.lock(fire.task_id)
+    failures = _failures(tx, schedule) if schedule else 0
+    if not tx.schedules.settle(fire):
+        return False
     if schedule is not None:
+        refused = fire.state is FireState.REFUSED
         noted = replace(
             schedule,
-            last_error=error,
-            last_fired_at=fired_at or schedule.last_fired_at,
-            failures=schedule.failures + 1 if error else schedule.failures,
+            last_error=fire.reason,
+            last_fired_at=schedule.last_fired_at if refused else fire.planned_at,
+            failures=failures + refused,
         )
         tx.schedules.advance(schedule, noted)
+    return True
 
 
 def _fire(
