@@ -11,8 +11,9 @@ import pytest
 
 from fyke.contracts.state import Transaction
 from fyke.model.run import Outcome
+from fyke.storage.sql.results.store import SqlResults, open_results
 from fyke.storage.sql.state.storage import SqlStorage, open_storage
-from support.prepared import state_in
+from support.prepared import rows_in, state_in
 
 T = TypeVar("T")
 DIALECTS = ["sqlite", "postgresql"]
@@ -68,3 +69,27 @@ async def state(state_url: str) -> AsyncIterator[State]:
     storage = open_storage(state_url, durable=False, notify=notified.append, hiding=HIDING)
     yield State(state_url, storage, notified)
     await storage.close()
+
+
+@pytest.fixture(params=DIALECTS)
+def results_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database with the tables of the results and no rows, once per dialect."""
+    if request.param == "sqlite":
+        return rows_in(tmp_path)
+    url: str = request.getfixturevalue("postgres_results_url")
+    return url
+
+
+@pytest.fixture
+async def results(results_url: str) -> AsyncIterator[SqlResults]:
+    store = open_results(results_url, durable=False)
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+async def second(results_url: str) -> AsyncIterator[SqlResults]:
+    """Another process's view of the same database."""
+    store = open_results(results_url, durable=False)
+    yield store
+    await store.close()

@@ -1,0 +1,276 @@
+"""The contract of ``Results``: totals, pages, orders, looking into the log."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fyke.domain.results.query.model import query_of
+from fyke.domain.results.query.orders import OrderRequest
+from fyke.domain.results.service import RunResults
+from fyke.model.log import LogFilter, NewLogEntry
+from fyke.model.results import AttemptBatch, Header, PushedRow, Row, RunTotals
+from fyke.storage.sql.results import read, write
+from fyke.storage.sql.results.drivers import Driver
+from fyke.storage.sql.results.store import SqlResults
+from support import reference_order
+from support.memory import MemoryStorage
+from support.rows import NONE, RUN, everything, numbers, plain
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_totals_count_rows_and_bytes_of_what_is_visible(results: SqlResults) -> None:
+    for attempt, data in (("a", b'{"n":1}'), ("b", b'{"n":"four"}')):
+        await results.open_attempt(RUN, attempt)
+        await results.commit([AttemptBatch(RUN, attempt, [PushedRow(data)])])
+    assert await results.totals(RUN, NONE) == RunTotals(2, 7 + 12)
+    assert await results.totals(RUN, frozenset({"a", "unknown"})) == RunTotals(1, 12)
+    assert await results.totals(RUN, frozenset({"a", "b"})) == RunTotals(0, 0)
+
+
+async def test_an_unknown_run_is_empty_everywhere(results: SqlResults) -> None:
+    assert await results.totals("?", frozenset({"x"})) == RunTotals(0, 0)
+    assert await results.page("?", frozenset({"x"}), offset=0, limit=5) == []
+    assert await results.rows_after("?", NONE, position=0, limit=5) == []
+    assert await results.headers("?") == []
+    assert await results.log_tail("?", 5) == []
+    assert await results.log_after("?", 0, 5) == []
+
+
+# --- pages ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def mixed(results: SqlResults) -> SqlResults:
+    """3,000 rows of three attempts, interleaved."""
+    for attempt in "abc":
+        await results.open_attempt(RUN, attempt)
+    for start in range(0, 3000, 100):
+        await results.commit(
+            [
+                AttemptBatch(RUN, "abc"[n % 3], plain(*range(n, min(n + 7, start + 100))))
+                for n in range(start, start + 100, 7)
+            ]
+        )
+    return results
+
+
+@pytest.mark.parametrize("shallow", [0, read.SHALLOW])
+@pytest.mark.parametrize("closed", [True, False])
+@pytest.mark.parametrize("hidden", [NONE, frozenset("b"), frozenset("ac"), frozenset({"none"})])
+async def test_pages_at_any_depth_agree_with_the_walk(
+    mixed: SqlResults,
+    hidden: frozenset[str],
+    closed: bool,
+    shallow: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(read, "SHALLOW", shallow)
+    if closed:
+        for attempt in hidden:
+            await mixed.close_attempt(attempt)
+    walked = await everything(mixed, hidden=hidden)
+    assert {row.attempt_id for row in walked} == set("abc") - hidden
+    assert numbers(walked) == sorted(numbers(walked))
+    assert (await mixed.totals(RUN, hidden)).rows == len(walked)
+    for offset in (0, 1, 99, 100, 777, len(walked) - 1, len(walked), 2**40):
+        page = await mixed.page(RUN, hidden, offset=offset, limit=50)
+        assert page == walked[offset : offset + 50]
+
+
+async def test_pages_follow_a_run_that_grows(
+    mixed: SqlResults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hidden or not, closed or not: rows that were read before must not delay the next page."""
+    monkeypatch.setattr(read, "SHALLOW", 0)
+    hidden = frozenset("ab")
+    await mixed.close_attempt("a")
+    for turn in range(3):
+        visible = (await mixed.totals(RUN, hidden)).rows
+        page = await mixed.page(RUN, hidden, offset=visible - 2, limit=50)
+        assert numbers(page)[-1] == (await everything(mixed, hidden=hidden))[-1].position - 1
+        assert len(page) == 2
+        growing = [
+            AttemptBatch(RUN, name, plain(3000 + 2 * turn + n)) for n, name in enumerate("bc")
+        ]
+        assert await mixed.commit(growing) == [True, True]
+    await mixed.close_attempt("b")
+    walked = await everything(mixed, hidden=hidden)
+    assert await mixed.page(RUN, hidden, offset=900, limit=200) == walked[900:1100]
+
+
+async def test_limits_are_exact(mixed: SqlResults) -> None:
+    assert await mixed.page(RUN, NONE, offset=5, limit=0) == []
+    assert numbers(await mixed.page(RUN, NONE, offset=5, limit=1)) == [5]
+    assert numbers(await mixed.rows_after(RUN, NONE, position=2999, limit=5)) == [2999]
+    assert await mixed.rows_after(RUN, NONE, position=3000, limit=5) == []
+
+
+async def test_a_thousand_hidden_attempts_are_no_trouble(mixed: SqlResults) -> None:
+    hidden = frozenset({"a", *(f"gone-{n}" for n in range(3000))})
+    walked = await everything(mixed, hidden=hidden)
+    assert {row.attempt_id for row in walked} == {"b", "c"}
+
+
+async def test_readers_do_not_wait_for_a_writer(mixed: SqlResults) -> None:
+    """A commit that is still under way is neither seen nor waited for."""
+    entered, leave = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def slow(driver: Driver) -> None:
+        write.commit(driver, [AttemptBatch(RUN, "a", plain(3000))])
+        loop.call_soon_threadsafe(entered.set)
+        asyncio.run_coroutine_threadsafe(leave.wait(), loop).result(30)
+
+    writing = asyncio.create_task(mixed._write(slow))
+    await entered.wait()
+    assert (await mixed.totals(RUN, NONE)).rows == 3000
+    assert len(await everything(mixed)) == 3000
+    leave.set()
+    await writing
+    assert (await mixed.totals(RUN, NONE)).rows == 3001
+
+
+async def test_rows_at_positions_come_as_they_are_named(results: SqlResults) -> None:
+    await results.open_attempt(RUN, "A")
+    await results.commit([AttemptBatch(RUN, "A", plain(*range(1, 2001)))])
+    assert numbers(await results.rows_at(RUN, [7, 2000, 1, 5000])) == [7, 2000, 1]
+    assert await results.rows_at(RUN, []) == []
+    assert await results.rows_at("01OTHER", [1]) == []
+    many = [p * 7919 % 2000 + 1 for p in range(1024)]
+    assert numbers(await results.rows_at(RUN, many)) == many
+
+
+# --- headers --------------------------------------------------------------------------------
+
+
+async def test_headers_are_merged_by_key_in_order_of_opening(results: SqlResults) -> None:
+    for attempt in ("z", "a"):
+        await results.open_attempt(RUN, attempt)
+    late = AttemptBatch(RUN, "a", headers=[Header("Second", "k", "x"), Header("Only", "o", "text")])
+    early = AttemptBatch(RUN, "z", headers=[Header("First", "k", "text")])
+    await results.commit([late])
+    await results.commit([early])
+    assert await results.headers(RUN) == [
+        Header("First", "k", "text"), Header("Only", "o", "text"),
+    ]  # fmt: skip
+
+
+# --- orders ---------------------------------------------------------------------------------
+MIXED = [
+    *(json.dumps({"v": value}) for value in ("a", "B", "é", "", "Z", "z", "10", "9", "\u0000")),
+    *(f'{{"v":{number}}}' for number in ("10", "9", "1e1", "9.5", "-1", "-1.0", "1e-400", "2e300")),
+    *(f'{{"v":{other}}}' for other in ("null", "true", "false", "[1]", "[]", "{}", '{"a":1}')),
+    '{"w":1}',
+]
+
+
+@pytest.mark.parametrize("sort", ["v", "-v", "w", "v.a"])
+async def test_sorted_rows_have_one_order_on_every_database(
+    results: SqlResults, tmp_path: Path, sort: str
+) -> None:
+    chance = random.Random(11)
+    texts = [chance.choice(MIXED).encode() for _ in range(700)]
+    await results.open_attempt(RUN, "A")
+    await results.commit([AttemptBatch(RUN, "A", [PushedRow(text) for text in texts])])
+    rows = [Row(RUN, position, "A", text) for position, text in enumerate(texts, 1)]
+    reading = RunResults(MemoryStorage(), results, tmp_path)
+    for filters in ((), ("v:ge:9", "v:ne:true"), ("v:contains:1",)):
+        choice = query_of(sort=sort, filters=filters).choice
+        order = await reading._orders.get(OrderRequest("A", RUN, NONE, choice, True))
+        kept = [
+            row
+            for row in rows
+            if all(
+                reference_order.meets(row.data, f.field, f.operator, f.value)
+                for f in choice.filters
+            )
+        ]
+        expected = reference_order.ordered(kept, sort.removeprefix("-"), descending=sort[0] == "-")
+        assert list(order.positions) == expected
+
+
+# --- looking into the log -------------------------------------------------------------------
+
+
+async def logged(results: SqlResults, *lines: tuple[int, str]) -> None:
+    await results.open_attempt(RUN, "a")
+    entries = [NewLogEntry(level, "1", text, 5) for level, text in lines]
+    assert await results.commit([AttemptBatch(RUN, "a", log=entries)]) == [True]
+
+
+async def scanned(results: SqlResults, wanted: LogFilter, **more: Any) -> list[int]:
+    place = {"low": 0, "high": 10**6, "limit": 100, "cut": 50} | more
+    return [line.position for line in await results.log_scan(RUN, wanted, **place)]
+
+
+async def test_a_scan_keeps_to_its_stretch_and_to_one_end_of_it(results: SqlResults) -> None:
+    await logged(results, *((2, f"line {n}") for n in range(1, 10)))
+    await results.open_attempt("another", "z")
+    await results.commit([AttemptBatch("another", "z", log=[NewLogEntry(2, "1", "line x", 5)])])
+    every = LogFilter()
+    assert await results.log_count(RUN) == 9
+    assert await results.log_count("unknown") == 0
+    assert await scanned(results, every, low=2, high=6) == [3, 4, 5, 6]
+    assert await scanned(results, every, low=2, high=6, limit=2) == [3, 4]
+    assert await scanned(results, every, low=2, high=6, limit=2, newest=True) == [5, 6]
+    assert await scanned(results, every, low=9) == []
+    assert await results.log_scan("unknown", every, low=0, high=9, limit=9, cut=9) == []
+
+
+async def test_a_scan_asks_for_severity_and_text(results: SqlResults) -> None:
+    await logged(
+        results,
+        (1, "debug"),
+        (2, "Got 100% of a_b"),
+        (4, "got 100 percent of axb"),
+        (3, "STRASSE straße \u0130"),
+        (2, "what! a [bracket] and a back\\slash"),
+    )
+    assert await scanned(results, LogFilter(level=3)) == [3, 4]
+    assert await scanned(results, LogFilter(text="GOT 100")) == [2, 3]
+    assert await scanned(results, LogFilter(level=4, text="got")) == [3]
+    for text, found in {
+        "100%": [2],
+        "a_b": [2],
+        "%": [2],
+        "t!": [5],
+        "[b": [5],
+        "k\\s": [5],
+        "stra\u00dfe": [4],
+        "STRA\u00dfE": [4],
+        "\u00c4": [],
+        "nothing": [],
+        "'; --": [],
+    }.items():
+        assert await scanned(results, LogFilter(text=text)) == found, text
+
+
+async def test_the_store_and_a_follower_want_the_same_lines(results: SqlResults) -> None:
+    dice = random.Random(7)
+    letters = "aAbB%_!\\ßÄä'\" \u0130i"
+    lines = [
+        (dice.randint(1, 4), "".join(dice.choices(letters, k=dice.randint(0, 6))))
+        for _ in range(300)
+    ]
+    await logged(results, *lines)
+    entries = await results.log_after(RUN, 0, 1000)
+    for _ in range(60):
+        text = "".join(dice.choices(letters, k=dice.randint(1, 2)))
+        wanted = LogFilter(dice.randint(1, 4), text)
+        expected = [entry.position for entry in entries if wanted.wants(entry)]
+        assert await scanned(results, wanted, limit=1000) == expected, wanted
+
+
+async def test_a_scan_cuts_long_values_and_states_their_length(results: SqlResults) -> None:
+    await logged(results, (2, "\u00e9" * 2**20), (2, "short"))
+    long, short = await results.log_scan(RUN, LogFilter(), low=0, high=9, limit=9, cut=10)
+    assert (long.content, long.length, long.cut) == ("\u00e9" * 10, 2**20, True)
+    assert (short.content, short.length, short.cut) == ("short", 5, False)
+    assert (long.type, long.group, long.timestamp) == (2, "1", 5)

@@ -1,0 +1,118 @@
+"""What one commit writes: positions, merged upserts, sums of attempts."""
+
+from __future__ import annotations
+
+import pytest
+
+from fyke.model.log import NewLogEntry
+from fyke.model.results import AttemptBatch, Header, PushedRow
+from fyke.storage.sql.results import plan as module
+from fyke.storage.sql.results.merge import digest
+from fyke.storage.sql.results.plan import (
+    CommitPlan,
+    Growth,
+    RowState,
+    StoredRow,
+    check,
+    upsert_marks,
+)
+from fyke.storage.sql.results.tables import key, position_of
+
+A, B = 11, 12  # numbers of attempts
+
+
+def batch(*rows: PushedRow, **more: object) -> AttemptBatch:
+    return AttemptBatch("run", "a", list(rows), **more)
+
+
+def upsert(data: bytes, value: str = "1") -> PushedRow:
+    return PushedRow(data, "id", value)
+
+
+def test_rows_go_on_behind_those_of_the_run_whichever_attempt_pushes() -> None:
+    plan, run = CommitPlan(), RowState(number=3, rows=40, log_entries=0)
+    plan.add(batch(PushedRow(b"{}"), PushedRow(b'{"n":1}')), run, A, {})
+    plan.add(batch(PushedRow(b"[]")), run, B, {})
+    assert plan.rows == [
+        (key(3, 41), A, b"{}"), (key(3, 42), A, b'{"n":1}'), (key(3, 43), B, b"[]"),
+    ]  # fmt: skip
+    assert plan.growth == {A: Growth(2, 9), B: Growth(1, 2)}
+    assert run.rows == 43
+    assert plan.upserts == []
+
+
+def test_an_attempt_without_rows_is_in_the_growth() -> None:
+    plan = CommitPlan()
+    plan.add(batch(), RowState(3, 0, 0), A, {})
+    assert plan.growth == {A: Growth(0, 0)}
+    assert plan.headers == {}
+
+
+def test_an_upsert_of_a_stored_row_changes_that_row_and_the_sums_of_its_attempt() -> None:
+    plan, run = CommitPlan(), RowState(3, 1, 0)
+    known = {(3, digest("id", "1")): StoredRow(key(3, 1), B, b'{"long":"xxxxxx"}')}
+    plan.add(batch(upsert(b'{"long":1}')), run, A, known)
+    plan.add(batch(upsert(b'{"new":2}')), run, A, known)
+    assert plan.rows == []
+    assert plan.merged == {key(3, 1): b'{"long":1,"new":2}'}
+    assert plan.growth == {A: Growth(0, 0), B: Growth(0, 1)}
+    assert run.rows == 1
+
+
+def test_an_upsert_of_a_row_of_the_same_commit_is_merged_before_it_is_written() -> None:
+    plan, run, known = CommitPlan(), RowState(3, 0, 0), dict[tuple[int, bytes], StoredRow]()
+    plan.add(batch(PushedRow(b"[]"), upsert(b'{"a":1}'), upsert(b'{"b":2}')), run, A, known)
+    plan.add(batch(upsert(b'{"c":3}')), run, B, known)
+    assert plan.rows == [(key(3, 1), A, b"[]"), (key(3, 2), A, b'{"a":1,"b":2,"c":3}')]
+    assert plan.merged == {}
+    assert plan.upserts == [(3, digest("id", "1"), key(3, 2))]
+    assert plan.growth[A] == Growth(2, 2 + len(b'{"a":1,"b":2,"c":3}'))
+
+
+def test_the_same_key_in_another_run_is_another_row() -> None:
+    plan, known = CommitPlan(), dict[tuple[int, bytes], StoredRow]()
+    plan.add(batch(upsert(b'{"a":1}')), RowState(3, 0, 0), A, known)
+    plan.add(batch(upsert(b'{"a":2}')), RowState(4, 0, 0), B, known)
+    assert [data for _, _, data in plan.rows] == [b'{"a":1}', b'{"a":2}']
+    assert [run for run, _, _ in plan.upserts] == [3, 4]
+
+
+def test_log_lines_have_positions_of_their_own_and_storable_text() -> None:
+    plan, run = CommitPlan(), RowState(3, 40, 7)
+    plan.add(
+        batch(log=[NewLogEntry(2, "g\0", "\ud800", 5), NewLogEntry(4, "", "b", 6)]), run, A, {}
+    )
+    assert plan.log == [(key(3, 8), 2, "g\ufffd", "\ufffd", 5), (key(3, 9), 4, "", "b", 6)]
+    assert [position_of(line[0]) for line in plan.log] == [8, 9]
+    assert (run.rows, run.log_entries) == (40, 9)
+
+
+def test_the_last_declaration_counts_and_an_empty_one_is_a_declaration() -> None:
+    plan, run = CommitPlan(), RowState(3, 0, 0)
+    plan.add(batch(headers=[Header("T\0", "k", "text")]), run, A, {})
+    assert plan.headers == {A: b'[["T\xef\xbf\xbd","k","text"]]'}
+    plan.add(batch(), run, A, {})
+    assert plan.headers == {A: b'[["T\xef\xbf\xbd","k","text"]]'}
+    plan.add(batch(headers=[]), run, A, {})
+    assert plan.headers == {A: b"[]"}
+
+
+def test_each_mark_is_asked_for_once_in_its_run() -> None:
+    one, two = RowState(3, 0, 0), RowState(4, 0, 0)
+    rows = batch(upsert(b"{}", "x"), PushedRow(b"{}"), upsert(b"{}", "y"), upsert(b"{}", "x"))
+    assert upsert_marks([(rows, one), (batch(PushedRow(b"{}")), two)]) == {
+        3: [digest("id", "x"), digest("id", "y")]
+    }
+
+
+@pytest.mark.parametrize("kind", [0, 5, -1])
+def test_a_log_type_that_does_not_exist_is_refused_with_those_that_do(kind: int) -> None:
+    with pytest.raises(ValueError, match=rf"1 \(debug\).*4 \(error\), not {kind}$"):
+        check(batch(log=[NewLogEntry(1, "", "", 0), NewLogEntry(kind, "", "", 0)]))
+
+
+def test_a_batch_has_no_more_rows_than_a_run_has_positions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LAST_POSITION", 2)
+    check(batch(PushedRow(b"{}"), PushedRow(b"{}"), log=[NewLogEntry(4, "", "", 0)]))
+    with pytest.raises(ValueError, match="at most 2 rows, not 3"):
+        check(batch(*[PushedRow(b"{}")] * 3))
