@@ -1,4 +1,4 @@
-"""The contract of the state: transactions, accounts, workers, tasks, money, outbox, text."""
+"""The contract of the state: transactions, workers, tasks, text."""
 
 from __future__ import annotations
 
@@ -13,11 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy.exc import DBAPIError
 
 from fyke.contracts.state import Transaction
-from fyke.domain.callbacks.slots import free_slots
 from fyke.errors import Conflict, WorkerNotFound
-from fyke.model.account import Account
-from fyke.model.billing import EntryKind
-from fyke.model.callback import DeliveryState
 from fyke.model.worker import VersionState, Worker, WorkerPage
 from support import records
 from support.examples import examples
@@ -97,65 +93,6 @@ async def test_a_read_sees_one_state_while_others_write(state: State) -> None:
 
     assert await state.read(work) == (0, 0)
     assert len(await state.read(lambda tx: tx.accounts.all())) == 1
-
-
-# --- accounts -------------------------------------------------------------------------------
-
-
-async def test_accounts_are_found_by_name_and_by_role(state: State) -> None:
-    operator, other = records.account(operator=True), records.account()
-    assert await state.read(lambda tx: tx.accounts.operator()) is None
-    await state.write(lambda tx: [tx.accounts.add(a) for a in (operator, other)])
-
-    def look(tx: Transaction) -> list[Account | None]:
-        found = tx.accounts.by_name(other.name), tx.accounts.operator(), tx.accounts.by_name("x")
-        return [*found, *tx.accounts.all()]
-
-    assert await state.read(look) == [other, operator, None, operator, other]
-    assert await state.write(lambda tx: tx.accounts.lock(other.id)) == other
-    assert await state.write(lambda tx: tx.accounts.lock("nobody")) is None
-
-
-async def test_a_name_is_taken_once_and_there_is_one_operator(state: State) -> None:
-    account = records.account(operator=True)
-    await state.write(lambda tx: tx.accounts.add(account))
-    with pytest.raises(Conflict, match="taken"):
-        await state.write(lambda tx: tx.accounts.add(records.account(name=account.name)))
-    with pytest.raises(Conflict, match="operator"):
-        await state.write(lambda tx: tx.accounts.add(records.account(operator=True)))
-
-
-async def test_users(state: State) -> None:
-    owner = records.account()
-    ada = records.user(owner.id)
-    bob = records.user(owner.id, name="bob", disabled=True)
-    await state.write(lambda tx: tx.accounts.add(owner))
-    await state.write(lambda tx: [tx.accounts.add_user(u) for u in (ada, bob)])
-    assert await state.read(lambda tx: tx.accounts.user(bob.id)) == bob
-    assert await state.read(lambda tx: tx.accounts.user("nobody")) is None
-    assert await state.read(lambda tx: tx.accounts.users(owner.id)) == [ada, bob]
-    with pytest.raises(Conflict, match=ada.name):
-        await state.write(lambda tx: tx.accounts.add_user(records.user(owner.id, name=ada.name)))
-
-
-async def test_keys_are_revoked_once_by_id_or_name_within_their_account(state: State) -> None:
-    owner, stranger = records.account(), records.account()
-    first, second = records.key(owner.id), records.key(owner.id, name="laptop")
-    await state.write(lambda tx: [tx.accounts.add(a) for a in (owner, stranger)])
-    await state.write(lambda tx: [tx.accounts.add_key(k) for k in (first, second)])
-    assert await state.read(lambda tx: tx.accounts.key_by_digest(first.digest)) == first
-    assert await state.read(lambda tx: tx.accounts.key_by_digest("none")) is None
-
-    def revoke(account_id: str, key_id: str) -> Any:
-        return state.write(lambda tx: tx.accounts.revoke_key(account_id, key_id, 77))
-
-    assert not await revoke(stranger.id, first.id)
-    assert await revoke(owner.id, first.id)
-    assert not await revoke(owner.id, first.id)
-    assert await revoke(owner.id, "laptop")
-    await state.write(lambda tx: tx.accounts.touch_key(second.id, 99))
-    keys = await state.read(lambda tx: tx.accounts.keys(owner.id))
-    assert keys == [replace(first, revoked_at=77), replace(second, revoked_at=77, last_used_at=99)]
 
 
 # --- workers --------------------------------------------------------------------------------
@@ -365,81 +302,23 @@ async def test_tasks_come_in_pages_newest_first(state: State) -> None:
     assert (await state.read(lambda tx: tx.tasks.of_account("x", offset=0, limit=2))) == (0, [])
 
 
-# --- ledger ---------------------------------------------------------------------------------
+async def test_a_task_is_changed_by_one_after_the_other(state: State) -> None:
+    owner, worker = await state.write(records.seed)
+    task = records.task(owner, worker)
+    await state.write(lambda tx: tx.tasks.add(task))
 
+    def change(tx: Transaction) -> bool:
+        current = tx.tasks.lock(task.id)
+        assert current is not None
+        if current.revision:
+            return False
+        return tx.tasks.update(replace(current, revision=1, title="Changed"))
 
-async def test_ledger_moves_the_columns(state: State) -> None:
-    owner, _ = await state.write(records.seed)
-    entries = [
-        records.entry(owner, EntryKind.CREDIT, 1_000, 500),
-        records.entry(owner, EntryKind.HOLD, -300),
-        records.entry(owner, EntryKind.RELEASE, 300),
-        records.entry(owner, EntryKind.USAGE, -120, -40),
-        records.entry(owner, EntryKind.HOLD, -50),
-    ]
-    await state.write(lambda tx: [tx.ledger.append(e) for e in entries])
-    account = await state.read(lambda tx: tx.accounts.get(owner))
-    assert (account.balance_micros, account.held_micros, account.traffic_bytes) == (880, 50, 460)
-    assert await state.read(lambda tx: tx.ledger.sums(owner)) == (880, 50, 460)
-    assert await state.read(lambda tx: tx.ledger.entries(owner, limit=2)) == entries[:2:-1]
-    assert await state.read(lambda tx: tx.ledger.sums("nobody")) == (0, 0, 0)
-
-
-amounts = st.integers(min_value=-(2**40), max_value=2**40)
-movements = st.lists(st.tuples(st.sampled_from(EntryKind), amounts, amounts), max_size=30)
-
-
-@examples(25, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(moves=movements)
-async def test_ledger_sums_always_equal_the_columns(
-    state: State, moves: list[tuple[EntryKind, int, int]]
-) -> None:
-    owner, _ = await state.write(records.seed)
-
-    def work(tx: Transaction) -> tuple[Account | None, tuple[int, int, int]]:
-        for kind, usd, traffic in moves:
-            tx.ledger.append(records.entry(owner, kind, usd, traffic))
-        return tx.accounts.get(owner), tx.ledger.sums(owner)
-
-    account, sums = await state.write(work)
-    assert sums == (account.balance_micros, account.held_micros, account.traffic_bytes)
-
-
-# --- outbox ---------------------------------------------------------------------------------
-
-
-async def test_due_deliveries_are_claimed_once(state: State) -> None:
-    owner, worker_id = await state.write(records.seed)
-    run = await state.write(lambda tx: records.seed_run(tx, owner, worker_id))
-    made = [
-        records.delivery(
-            owner, run.id, next_at=at, created_at=at, receiver=f"http://h{at}.example:80"
-        )
-        for at in (30, 10, 20)
-    ]
-    done = records.delivery(owner, run.id, state=DeliveryState.DELIVERED, next_at=1, created_at=1)
-
-    async def claimed(now: int, until: int) -> list[str]:
-        free = free_slots(())
-        found = await state.write(lambda tx: tx.outbox.claim(now, free, until))
-        return [one.delivery.id for one in found]
-
-    await state.write(lambda tx: [tx.outbox.add(d) for d in (*made, done)])
-    assert await state.read(lambda tx: tx.outbox.next_due(5, free_slots(()))) == 10
-    assert await claimed(25, 500) == [made[1].id, made[2].id]
-    assert await claimed(25, 500) == []
-    assert await claimed(100, 500) == [made[0].id]
-    assert await state.read(lambda tx: tx.outbox.next_due(200, free_slots(()))) == 500
-    ended = replace(
-        made[0], state=DeliveryState.FAILED, tries=9, last_status=410, last_error="gone"
-    )
-    await state.write(lambda tx: tx.outbox.save(ended))
-    assert (await state.read(lambda tx: tx.outbox.of_run(run.id)))[-1] == ended
-    assert len(await claimed(900, 950)) == 2
-
-
-async def test_nothing_is_due_when_nothing_is_pending(state: State) -> None:
-    assert await state.read(lambda tx: tx.outbox.next_due(0, free_slots(()))) is None
+    done = await asyncio.gather(*(state.write(change) for _ in range(6)))
+    assert sorted(done) == [False] * 5 + [True]
+    kept = await state.read(lambda tx: tx.tasks.get(task.id))
+    assert (kept.title, kept.revision) == ("Changed", 1)
+    assert await state.write(lambda tx: tx.tasks.lock("nobody")) is None
 
 
 # --- text -----------------------------------------------------------------------------------

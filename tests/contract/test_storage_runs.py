@@ -1,4 +1,4 @@
-"""The contract of the state: runs, subtasks, attempts, leases, runners."""
+"""The contract of the state: runs, subtasks, attempts, runners."""
 
 from __future__ import annotations
 
@@ -10,29 +10,16 @@ from sqlalchemy import text
 
 from fyke.contracts.state import Transaction
 from fyke.model.run import Attempt, End, Outcome, Run, RunFilter, RunState, SubtaskState
-from fyke.model.runner import AttemptUsage, Capacity, RunnerInfo
+from fyke.model.runner import AttemptUsage, RunnerInfo
 from fyke.reasons import Reason, ReasonCode
 from fyke.storage.sql.state.check import check
 from fyke.storage.sql.state.storage import open_storage
 from support import records
+from support.leases import WIDE, leased, seeded
 
 pytestmark = pytest.mark.anyio
 State = Any
 CODE_1 = Reason.of(ReasonCode.EXIT_CODE, exit_code=1, last_words="no more")
-WIDE = Capacity(cpus=64, memory_mb=2**20, slots=100)
-
-
-async def seeded(state: State, parts: int = 1, /, **changes: Any) -> Run:
-    def work(tx: Transaction) -> Run:
-        owner, worker_id = records.seed(tx)
-        return records.seed_run(tx, owner, worker_id, parts, **changes)
-
-    run: Run = await state.write(work)
-    return run
-
-
-async def leased(state: State, room: Capacity = WIDE, runner: str = "r1", until: int = 100) -> Any:
-    return await state.write(lambda tx: tx.runs.lease(runner, room, until))
 
 
 # --- runs -----------------------------------------------------------------------------------
@@ -184,7 +171,7 @@ async def test_finished_runs_by_age(state: State) -> None:
     assert await state.read(lambda tx: tx.runs.finished_before(40, 1)) == [made[1].id]
 
 
-# --- subtasks and leases --------------------------------------------------------------------
+# --- subtasks --------------------------------------------------------------------
 
 
 async def test_a_subtask_ends_once(state: State) -> None:
@@ -205,54 +192,6 @@ async def test_a_subtask_ends_once(state: State) -> None:
     assert (first.state, first.outcome) == (SubtaskState.RUNNING, None)
     assert (second.state, second.outcome, second.err_msg) == ("ended", Outcome.TIMEOUT, "why")
     assert (third.state, third.outcome, third.err_msg) == ("ended", Outcome.ABORTED, "stopped")
-
-
-async def test_leases_go_oldest_run_first_then_by_ordinal(state: State) -> None:
-    first = await seeded(state, 2)
-    second = await seeded(state, 2)
-    got = await leased(state, replace(WIDE, slots=3), "r7", 1234)
-    assert [(x.run, x.subtask.ordinal) for x in got] == [(first, 0), (first, 1), (second, 0)]
-    attempt = got[2].attempt
-    assert (attempt.runner_id, attempt.token, attempt.lease_until) == ("r7", 1, 1234)
-    assert (attempt.run_id, attempt.ordinal, attempt.outcome) == (second.id, 0, None)
-    assert attempt.number == got[2].subtask.number
-    assert got[2].subtask.state is SubtaskState.RUNNING
-    assert await state.read(lambda tx: tx.runs.attempt(attempt.id)) == attempt
-    assert len({x.attempt.id for x in got}) == 3
-    assert [x.subtask.ordinal for x in await leased(state)] == [1]
-    assert await leased(state) == []
-    assert check(state.storage.engine) == []
-
-
-@pytest.mark.parametrize(
-    "room, expected",
-    [
-        (Capacity(cpus=0.9, memory_mb=9000, slots=9), 3),
-        (Capacity(cpus=9, memory_mb=400, slots=9), 2),
-        (Capacity(cpus=9, memory_mb=9000, slots=1), 1),
-        (Capacity(cpus=9, memory_mb=9000, slots=0), 0),
-        (Capacity(cpus=0.29, memory_mb=9000, slots=9), 0),
-    ],
-)
-async def test_leases_honour_the_room(state: State, room: Capacity, expected: int) -> None:
-    await seeded(state, 5, cpus=0.3, memory_mb=200)
-    assert len(await leased(state, room)) == expected
-
-
-async def test_a_large_run_is_not_passed_over(state: State) -> None:
-    await seeded(state, 1, cpus=0.5)
-    large = await seeded(state, 1, cpus=4)
-    await seeded(state, 1, cpus=0.5)
-    assert len(await leased(state, Capacity(2, 10_000, 10))) == 1
-    assert await leased(state, Capacity(1.5, 10_000, 10)) == []
-    assert [x.run.id for x in await leased(state, Capacity(4, 10_000, 10))] == [large.id]
-
-
-@pytest.mark.parametrize("blocked", [s for s in RunState if s not in ("ready", "running")])
-async def test_only_runs_that_may_start_are_leased(state: State, blocked: RunState) -> None:
-    await seeded(state, 2, state=blocked)
-    running = await seeded(state, 1, state=RunState.RUNNING)
-    assert [x.run.id for x in await leased(state)] == [running.id]
 
 
 # --- attempts -------------------------------------------------------------------------------

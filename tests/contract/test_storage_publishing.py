@@ -1,4 +1,4 @@
-"""The contract of the state: versions that wait for a review, uploads, tasks that two change."""
+"""The contract of the state: versions that wait for a review, and uploads."""
 
 from __future__ import annotations
 
@@ -185,22 +185,3 @@ async def test_one_server_works_on_an_upload_until_its_claim_runs_out(state: Sta
     done = replace(made, state=UploadState.READY)
     await state.write(lambda tx: tx.uploads.update(done))
     assert await claim(10_000) is None
-
-
-async def test_a_task_is_changed_by_one_after_the_other(state: State) -> None:
-    owner, worker = await state.write(records.seed)
-    task = records.task(owner, worker)
-    await state.write(lambda tx: tx.tasks.add(task))
-
-    def change(tx: Transaction) -> bool:
-        current = tx.tasks.lock(task.id)
-        assert current is not None
-        if current.revision:
-            return False
-        return tx.tasks.update(replace(current, revision=1, title="Changed"))
-
-    done = await asyncio.gather(*(state.write(change) for _ in range(6)))
-    assert sorted(done) == [False] * 5 + [True]
-    kept = await state.read(lambda tx: tx.tasks.get(task.id))
-    assert (kept.title, kept.revision) == ("Changed", 1)
-    assert await state.write(lambda tx: tx.tasks.lock("nobody")) is None

@@ -1,0 +1,183 @@
+"""The contract of the outbox: which delivery is claimed, its pace and order."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from sqlalchemy import delete
+
+from fyke.domain.callbacks.slots import free_slots
+from fyke.model.callback import (
+    IN_FLIGHT,
+    PACE_MS,
+    Claim,
+    Delivery,
+    DeliveryKind,
+    DeliveryState,
+    HostStatus,
+)
+from fyke.storage.sql.state.claims import callback_hosts
+from support import records
+
+pytestmark = pytest.mark.anyio
+State = Any
+FREE = free_slots(())
+
+
+async def a_run(state: State) -> tuple[str, str]:
+    owner, worker_id = await state.write(records.seed)
+    run = await state.write(lambda tx: records.seed_run(tx, owner, worker_id))
+    return owner, run.id
+
+
+async def added(state: State, *made: Delivery) -> None:
+    await state.write(lambda tx: [tx.outbox.add(one) for one in made])
+
+
+async def claimed(state: State, now: int, until: int = 10**6) -> list[Delivery]:
+    found: list[Claim] = await state.write(lambda tx: tx.outbox.claim(now, dict(FREE), until))
+    return [one.delivery for one in found]
+
+
+async def test_due_deliveries_are_claimed_once(state: State) -> None:
+    owner, worker_id = await state.write(records.seed)
+    run = await state.write(lambda tx: records.seed_run(tx, owner, worker_id))
+    made = [
+        records.delivery(
+            owner, run.id, next_at=at, created_at=at, receiver=f"http://h{at}.example:80"
+        )
+        for at in (30, 10, 20)
+    ]
+    done = records.delivery(owner, run.id, state=DeliveryState.DELIVERED, next_at=1, created_at=1)
+
+    async def claimed(now: int, until: int) -> list[str]:
+        free = free_slots(())
+        found = await state.write(lambda tx: tx.outbox.claim(now, free, until))
+        return [one.delivery.id for one in found]
+
+    await state.write(lambda tx: [tx.outbox.add(d) for d in (*made, done)])
+    assert await state.read(lambda tx: tx.outbox.next_due(5, free_slots(()))) == 10
+    assert await claimed(25, 500) == [made[1].id, made[2].id]
+    assert await claimed(25, 500) == []
+    assert await claimed(100, 500) == [made[0].id]
+    assert await state.read(lambda tx: tx.outbox.next_due(200, free_slots(()))) == 500
+    ended = replace(
+        made[0], state=DeliveryState.FAILED, tries=9, last_status=410, last_error="gone"
+    )
+    await state.write(lambda tx: tx.outbox.save(ended))
+    assert (await state.read(lambda tx: tx.outbox.of_run(run.id)))[-1] == ended
+    assert len(await claimed(900, 950)) == 2
+
+
+async def test_nothing_is_due_when_nothing_is_pending(state: State) -> None:
+    assert await state.read(lambda tx: tx.outbox.next_due(0, free_slots(()))) is None
+
+
+async def test_a_host_is_paced_and_has_two_in_flight(state: State) -> None:
+    owner, run = await a_run(state)
+    hook = "http://a.example:80"
+    made = [records.delivery(owner, run, receiver=hook, next_at=at) for at in (1, 2, 3, 4)]
+    await added(state, *made)
+    assert [one.id for one in await claimed(state, 10)] == [made[0].id]
+    assert await claimed(state, 10 + PACE_MS - 1) == []
+    assert await state.read(lambda tx: tx.outbox.next_due(20, FREE)) == 10 + PACE_MS
+    assert [one.id for one in await claimed(state, 10 + PACE_MS)] == [made[1].id]
+    assert await claimed(state, 5000) == []
+    assert await state.read(lambda tx: tx.outbox.next_due(5000, FREE)) is None
+    ended = replace(made[0], state=DeliveryState.DELIVERED, claimed_until=0)
+    await state.write(lambda tx: tx.outbox.save(ended))
+    assert [one.id for one in await claimed(state, 5000)] == [made[2].id]
+
+
+async def test_a_claim_lapses(state: State) -> None:
+    owner, run = await a_run(state)
+    await added(state, records.delivery(owner, run, receiver="http://a.example:80", next_at=1))
+    (first,) = await claimed(state, 10, until=500)
+    assert first.claimed_until == 500
+    assert await claimed(state, 499, until=900) == []
+    (again,) = await claimed(state, 500, until=1000)
+    assert (again.id, again.claimed_until) == (first.id, 1000)
+
+
+async def test_the_terminal_call_waits_for_the_running_one_of_its_run(state: State) -> None:
+    owner, run = await a_run(state)
+    # of different hosts, so that nothing but the order delays it
+    started = records.delivery(
+        owner, run, kind=DeliveryKind.RUNNING, receiver="http://a.example:80", next_at=1
+    )
+    over = records.delivery(owner, run, receiver="http://b.example:80", next_at=1)
+    await added(state, over, started)
+    assert [one.id for one in await claimed(state, 10)] == [started.id]
+    assert await claimed(state, 9000) == []
+    assert await state.read(lambda tx: tx.outbox.has_terminal(run))
+    assert (await state.write(lambda tx: tx.outbox.lock_running(run))).id == started.id
+    done = replace(started, state=DeliveryState.DELIVERED)
+    await state.write(lambda tx: tx.outbox.save(done))
+    assert await state.write(lambda tx: tx.outbox.lock_running(run)) is None
+    assert [one.id for one in await claimed(state, 9000)] == [over.id]
+
+
+async def test_many_claimers_never_take_more_than_the_host_may(state: State) -> None:
+    owner, run = await a_run(state)
+    hook = "http://a.example:80"
+    await added(state, *(records.delivery(owner, run, receiver=hook, next_at=1) for _ in range(9)))
+    found = await asyncio.gather(*(claimed(state, 10) for _ in range(8)))
+    assert sum(map(len, found)) == 1
+    later = await asyncio.gather(*(claimed(state, 10_000 + PACE_MS * n) for n in range(8)))
+    assert sum(map(len, later)) == IN_FLIGHT - 1
+
+
+async def test_failing_hosts_leave_places_to_the_others(state: State) -> None:
+    owner, run = await a_run(state)
+    hooks = [f"http://{name}.example:80" for name in ("bad", "good", "new")]
+    await added(state, *(records.delivery(owner, run, receiver=h, next_at=1) for h in hooks))
+    await state.write(lambda tx: tx.outbox.set_standing("bad.example", HostStatus.FAILING))
+    await state.write(lambda tx: tx.outbox.set_standing("good.example", HostStatus.GOOD))
+    free = {HostStatus.GOOD: 1, HostStatus.NEW: 0, HostStatus.FAILING: 0}
+    (only,) = await state.write(lambda tx: tx.outbox.claim(10, dict(free), 500))
+    assert (only.delivery.host, only.standing) == ("good.example", HostStatus.GOOD)
+    none = dict.fromkeys(HostStatus, 0)
+    assert await state.read(lambda tx: tx.outbox.next_due(10, none)) is None
+    assert len(await claimed(state, 10)) == 2
+
+
+async def test_ports_of_one_host_share_its_pace(state: State) -> None:
+    owner, run = await a_run(state)
+    hooks = [f"{scheme}://a.example:{port}" for scheme, port in (("http", 80), ("https", 443))]
+    made = [records.delivery(owner, run, receiver=h, next_at=n) for n, h in enumerate(hooks)]
+    await added(state, *made)
+    assert [one.id for one in await claimed(state, 10)] == [made[0].id]
+    assert await claimed(state, 10 + PACE_MS - 1) == []
+    assert [one.id for one in await claimed(state, 10 + PACE_MS)] == [made[1].id]
+
+
+async def test_idle_hosts_are_forgotten_and_found_again(state: State) -> None:
+    owner, run = await a_run(state)
+    hooks = [f"http://{name}.example:80" for name in ("idle", "lately", "waiting")]
+    made = [records.delivery(owner, run, receiver=h, next_at=1) for h in hooks]
+    await added(state, *made)
+    assert len(await claimed(state, 10)) == 3
+    gone = [replace(one, state=DeliveryState.FAILED, claimed_until=0) for one in made[:2]]
+    await state.write(lambda tx: [tx.outbox.save(one) for one in gone])
+    assert await state.write(lambda tx: tx.outbox.forget_hosts(10 + PACE_MS)) == 0
+    await added(state, records.delivery(owner, run, receiver=hooks[1], next_at=500))
+    assert len(await claimed(state, 500)) == 1
+    assert await state.write(lambda tx: tx.outbox.forget_hosts(600)) == 1
+    await added(state, records.delivery(owner, run, receiver=hooks[0], next_at=700))
+    assert [one.host for one in await claimed(state, 700)] == ["idle.example"]
+
+
+async def test_a_host_that_was_forgotten_while_a_call_was_added_is_claimed(state: State) -> None:
+    owner, run = await a_run(state)
+    await added(state, records.delivery(owner, run, receiver="http://a.example:80", next_at=1))
+
+    def lose(tx: Any) -> None:
+        tx.outbox._db.execute(delete(callback_hosts))
+
+    await state.write(lose)
+    assert await state.read(lambda tx: tx.outbox.next_due(5, FREE)) == 1
+    assert [one.host for one in await claimed(state, 10)] == ["a.example"]
+    assert await claimed(state, 10 + PACE_MS - 1) == []
