@@ -111,7 +111,7 @@ def _scope(page: OperationPage, request: PlaygroundRequest, caller: Caller, host
         if not value and each.place == "path":
             raise InvalidRequest(f"{each.name}: this part of the address cannot be left out")
         if each.place == "path":
-            path = path.replace("{" + each.name + "}", quote(value, safe="~/"))
+            path = path.replace("{" + each.name + "}", value)
         elif value and each.place == "query":
             query.append((each.name, value))
         elif value and each.place == "header":
@@ -125,7 +125,7 @@ def _scope(page: OperationPage, request: PlaygroundRequest, caller: Caller, host
         "method": page.method,
         "scheme": "http",
         "path": path,
-        "raw_path": path.encode(),
+        "raw_path": quote(path, safe="~/").encode(),
         "query_string": urlencode(query).encode(),
         "root_path": "",
         "headers": headers,
