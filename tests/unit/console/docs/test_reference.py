@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from fyke.console.docs.plain import curl, index_markdown, operation_markdown
 from fyke.console.docs.reference import read, type_of
 
 DOCUMENT: dict[str, Any] = {
@@ -112,21 +111,3 @@ def test_types_are_words() -> None:
         "list of string or null"
     )
     assert type_of({"const": 0}, {}) == "0"
-
-
-def test_the_markdown_page_holds_fields_examples_and_every_answer() -> None:
-    text = operation_markdown(read(DOCUMENT).by_id["runWorker"], "http://here")
-    for wanted in ("`input.urls[].url`", "### 404", '"run_slug": "A"', "| `workerId` | path |"):
-        assert wanted in text
-
-
-def test_a_quote_in_an_example_does_not_end_the_command() -> None:
-    line = curl(read(DOCUMENT).by_id["runWorker"], "http://here")
-    assert "it'\\''s" in line
-    assert line.startswith("curl -X POST 'http://here/api/v2/workers/owner~reader/runs'")
-
-
-def test_the_index_for_programs_names_every_operation_once() -> None:
-    text = index_markdown(read(DOCUMENT), "http://here")
-    for name in ("runWorker", "getFile"):
-        assert text.count(f"http://here/docs/{name}.md") == 1

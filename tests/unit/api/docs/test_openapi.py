@@ -1,0 +1,163 @@
+"""Operations as OpenAPI: parameters, bodies, envelopes, and the codes of each status."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from starlette.responses import Response
+
+from fyke.api.call import Call
+from fyke.api.docs.openapi import describe
+from fyke.api.media import Media
+from fyke.api.routes import PUBLIC, get, post
+from fyke.api.serving import operations_of
+from fyke.errors import RunNotFound
+from fyke.model.account import Scope
+from fyke.wire import v1
+from fyke.wire.fields import Name
+from fyke.wire.v2.fields import PageRequest
+
+JSON = "application/json"
+
+
+class Routes:
+    tag: ClassVar[str] = "Runs"
+
+    @post("/api/v1/things/{thingId:run}", scope=Scope.RUN, starts=True, errors=(RunNotFound,))
+    async def start_thing(self, call: Call, wanted: v1.RunRef, thing_id: Name) -> v1.RunStarted:
+        """Start a thing.
+
+        At once.
+        """
+
+    @get("/api/v2/things", scope=PUBLIC, validated=True)
+    async def list_things(
+        self, call: Call, wanted: PageRequest
+    ) -> v1.RunDetail | v1.RunStarted | None:
+        """All things."""
+
+    @post("/api/fyke/things", scope=Scope.WRITE)
+    async def make_thing(self, call: Call, wanted: v1.RunRef) -> None:
+        """Make a thing."""
+
+    @post(
+        "/api/fyke/files",
+        scope=Scope.WRITE,
+        consumes=(Media("text/csv", {"type": "string"}, "a,b"),),
+        produces=(Media("image/png", {"type": "string"}),),
+        statuses={204: "Nothing to say"},
+        headers={"x-digest": "of the file"},
+    )
+    async def put_file(self, call: Call) -> Response:
+        """Send a file."""
+
+    @get("/internal", scope=PUBLIC, documented=False)
+    async def internal(self, call: Call) -> None:
+        """For monitors."""
+
+
+PATHS, COMPONENTS = describe(operations_of(Routes()))
+START = PATHS["/api/v1/things/{thingId}"]["post"]
+LIST = PATHS["/api/v2/things"]["get"]
+MAKE = PATHS["/api/fyke/things"]["post"]
+FILE = PATHS["/api/fyke/files"]["post"]
+
+
+def parameters(operation: dict[str, Any]) -> list[tuple[str, str, bool]]:
+    return [(each["name"], each["in"], each["required"]) for each in operation["parameters"]]
+
+
+def data_of(operation: dict[str, Any]) -> tuple[str, Any]:
+    """The name of the envelope, and the schema of its data."""
+    schema = operation["responses"]["200"]["content"][JSON]["schema"]
+    name = schema["$ref"].rpartition("/")[2]
+    return name, COMPONENTS[name]["properties"]["data"]
+
+
+def test_operations_that_are_not_documented_are_left_out() -> None:
+    assert list(PATHS) == [
+        "/api/v1/things/{thingId}", "/api/v2/things", "/api/fyke/things", "/api/fyke/files",
+    ]  # fmt: skip
+
+
+def test_the_docstring_is_summary_and_description() -> None:
+    assert (START["summary"], START["description"]) == ("Start a thing", "At once.")
+    assert "description" not in LIST
+    assert (START["operationId"], START["tags"]) == ("startThing", ["Runs"])
+
+
+def test_a_shape_is_the_body_of_a_post_and_the_query_of_a_get() -> None:
+    assert parameters(START) == [
+        ("thingId", "path", True), ("Idempotency-Key", "header", False),
+    ]  # fmt: skip
+    body = START["requestBody"]
+    assert body["required"] is True
+    assert body["content"][JSON]["schema"] == {"$ref": "#/components/schemas/RunRef"}
+    assert COMPONENTS["RunRef"]["required"] == ["run_slug"]
+    assert parameters(LIST) == [
+        ("offset", "query", False), ("limit", "query", False), ("If-None-Match", "header", False),
+    ]  # fmt: skip
+    assert "requestBody" not in LIST
+
+
+def test_the_default_of_a_parameter_is_in_its_schema_and_its_text_beside_it() -> None:
+    [offset] = [each for each in LIST["parameters"] if each["name"] == "offset"]
+    assert offset["schema"]["default"] == 1
+    assert "description" not in offset["schema"]
+
+
+def test_unknown_members_are_refused_in_our_own_api_only() -> None:
+    [only] = describe(operations_of(Routes())[2:3])[0].values()
+    assert only == PATHS["/api/fyke/things"]
+    own = describe(operations_of(Routes())[2:3])[1]["RunRef"]
+    published = describe(operations_of(Routes())[:1])[1]["RunRef"]
+    assert own["additionalProperties"] is False
+    assert "additionalProperties" not in published
+
+
+def test_an_envelope_is_named_after_its_data_and_its_version() -> None:
+    assert data_of(START) == ("RunStartedResponse", {"$ref": "#/components/schemas/RunStarted"})
+    name, data = data_of(LIST)
+    assert name == "RunDetailOrRunStartedResponseV2"
+    assert data == {
+        "anyOf": [
+            {"$ref": "#/components/schemas/RunDetail"}, {"$ref": "#/components/schemas/RunStarted"},
+        ]
+    }  # fmt: skip
+    assert data_of(MAKE) == ("EmptyResponse", {"type": "null"})
+    assert "request_id" in COMPONENTS[name]["properties"]
+    assert "request_id" not in COMPONENTS["EmptyResponse"]["properties"]
+
+
+def test_every_code_of_a_status_has_its_text_and_an_example() -> None:
+    refused = START["responses"]["401"]
+    codes = {"10001", "10002", "20001", "20002"}
+    assert {part.split()[0] for part in refused["description"].split("; ")} == codes
+    shown = refused["content"][JSON]["examples"]
+    assert {str(each["value"]["code"]) for each in shown.values()} == codes
+    assert all(set(each["value"]) == {"code", "message", "data"} for each in shown.values())
+    second = LIST["responses"]["401"]["content"][JSON]
+    assert second["schema"] == {"$ref": "#/components/schemas/FailureV2"}
+    assert all("request_id" in each["value"] for each in second["examples"].values())
+
+
+def test_an_operation_has_the_statuses_of_what_it_does() -> None:
+    assert "409" in START["responses"], "two starts with one key may meet"
+    assert "409" not in MAKE["responses"]
+    assert "404" in START["responses"]
+    assert "404" not in MAKE["responses"]
+    assert {"408", "413", "415"} <= MAKE["responses"].keys()
+    assert {"408", "413", "415"} <= FILE["responses"].keys()
+    assert not {"408", "413", "415"} & LIST["responses"].keys()
+    assert "304" in LIST["responses"]
+    assert "304" not in MAKE["responses"]
+
+
+def test_bodies_that_are_no_envelope_are_described_as_declared() -> None:
+    csv = {"schema": {"type": "string"}, "example": "a,b"}
+    assert FILE["requestBody"] == {"required": True, "content": {"text/csv": csv}}
+    assert FILE["responses"]["200"]["content"] == {"image/png": {"schema": {"type": "string"}}}
+    assert FILE["responses"]["204"] == {"description": "Nothing to say"}
+    [digest] = FILE["parameters"]
+    assert (digest["name"], digest["description"]) == ("x-digest", "of the file")
+    assert digest["schema"] == {"type": "string"}
