@@ -1,0 +1,297 @@
+"""Answering an operation: who may call, what is taken, how it is routed."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, ClassVar
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match
+
+from fyke.api.auth import INSIDE, AccessControl
+from fyke.api.call import Call
+from fyke.api.ratelimit import TokenBuckets
+from fyke.api.routes import PUBLIC, DeclarationError, Json, get, post, put
+from fyke.api.serving import Operation, mount, operations_of, query
+from fyke.api.transport import VISIT
+from fyke.errors import InvalidFields, InvalidKey, MissingKey, RunNotFound, ScopeMissing
+from fyke.kit.clock import ManualClock
+from fyke.model.account import Caller, Role, Scope
+from fyke.wire import v1
+from fyke.wire.fields import Name
+from fyke.wire.v2.fields import PageRequest
+from support.views import VISIT as PEER
+from support.views import scope_of
+
+pytestmark = pytest.mark.anyio
+
+
+def caller_with(*scopes: Scope) -> Caller:
+    return Caller("a", "acme", False, "u", "k", Role.MEMBER, scopes=frozenset(scopes))
+
+
+READER, WRITER = caller_with(Scope.READ), caller_with(Scope.READ, Scope.WRITE)
+
+
+class Routes:
+    tag: ClassVar[str] = "Runs"
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+
+    @get("/api/v1/things/{thingId}", scope=Scope.READ, validated=True)
+    async def get_thing(self, call: Call, thing_id: Name) -> v1.RunRef | None:
+        """One thing."""
+        self.calls.append(call)
+        if thing_id != "x":
+            raise RunNotFound
+        return None
+
+    @post("/api/v1/things", scope=Scope.WRITE, starts=True)
+    async def make_thing(self, call: Call, wanted: v1.RunRef) -> Json[v1.RunStarted]:
+        """Make a thing."""
+        self.calls.append(call)
+        if call.start_key is not None:
+            call.start_key.replayed = call.start_key.text == "again"
+        return Json(v1.RunStarted(wanted.run_slug))
+
+    @post("/api/fyke/things", scope=frozenset({Scope.WRITE, Scope.ADMIN}))
+    async def make_ours(self, call: Call, wanted: v1.RunRef) -> v1.RunStarted:
+        """Make a thing of ours."""
+        return v1.RunStarted(wanted.run_slug)
+
+    @get("/api/v2/store", scope=PUBLIC)
+    async def list_store(self, call: Call, wanted: PageRequest) -> Response:
+        """All Workers."""
+        self.calls.append(call)
+        return Response(f"{wanted.offset}")
+
+
+class Keys:
+    """The accounts behind the two keys."""
+
+    async def authenticate(self, key_text: str) -> Caller:
+        if key_text not in ("reader", "writer"):
+            raise InvalidKey
+        return READER if key_text == "reader" else WRITER
+
+
+@pytest.fixture
+def access() -> AccessControl:
+    clock = ManualClock()
+    return AccessControl(Keys(), TokenBuckets(0, 1, clock), TokenBuckets(0, 1, clock))
+
+
+@pytest.fixture
+def routes() -> Routes:
+    return Routes()
+
+
+def operation(routes: Routes, name: str) -> Operation:
+    return next(each for each in operations_of(routes) if each.id == name)
+
+
+def request(
+    method: str,
+    path: str,
+    *,
+    key: str = "",
+    body: Any = None,
+    parameters: dict[str, str] | None = None,
+    **more: Any,
+) -> Request:
+    headers = ({"api-key": key} if key else {}) | more.pop("headers", {})
+    scope = scope_of(method, path, more.pop("query", ()), headers)
+    scope |= {VISIT: PEER, "path_params": parameters or {}}
+
+    async def receive() -> Any:
+        sent = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return {"type": "http.request", "body": sent, "more_body": False}
+
+    return Request(scope, receive)
+
+
+async def test_an_operation_that_is_not_public_needs_a_key_of_its_scope(
+    routes: Routes, access: AccessControl
+) -> None:
+    make = operation(routes, "makeThing")
+    body = {"run_slug": "x"}
+    with pytest.raises(MissingKey):
+        await make.respond(request("POST", "/api/v1/things", body=body), access)
+    with pytest.raises(ScopeMissing, match="write"):
+        await make.respond(request("POST", "/api/v1/things", key="reader", body=body), access)
+    assert routes.calls == []
+    answer = await make.respond(request("POST", "/api/v1/things", key="writer", body=body), access)
+    assert json.loads(answer.body)["data"] == {"run_slug": "x"}
+
+
+async def test_every_scope_of_an_operation_is_needed(routes: Routes, access: AccessControl) -> None:
+    ours = operation(routes, "makeOurs")
+    with pytest.raises(ScopeMissing, match="admin"):
+        await ours.respond(request("POST", "/api/fyke/things", key="writer", body={}), access)
+
+
+async def test_the_credentials_are_asked_before_the_body_is_read(
+    routes: Routes, access: AccessControl
+) -> None:
+    with pytest.raises(MissingKey):
+        await operation(routes, "makeThing").respond(
+            request("POST", "/api/v1/things", body=b"{"), access
+        )
+
+
+async def test_the_address_of_a_caller_is_kept_where_something_changes(
+    routes: Routes, access: AccessControl
+) -> None:
+    body = {"run_slug": "x"}
+    await operation(routes, "makeThing").respond(
+        request("POST", "/api/v1/things", key="writer", body=body), access
+    )
+    await operation(routes, "getThing").respond(
+        request("GET", "/api/v1/things/x", key="reader", parameters={"thingId": "x"}), access
+    )
+    assert [call.caller.address for call in routes.calls] == [PEER.address, ""]
+
+
+async def test_a_public_operation_knows_a_caller_whose_key_may_read(
+    routes: Routes, access: AccessControl
+) -> None:
+    store = operation(routes, "listStore")
+    for key in ("reader", "wrong", ""):
+        await store.respond(request("GET", "/api/v2/store", key=key), access)
+    inside = request("GET", "/api/v2/store")
+    inside.scope[INSIDE] = caller_with(Scope.RUN)
+    await store.respond(inside, access)
+    assert [call.known_caller for call in routes.calls] == [READER, None, None, None]
+
+
+async def test_all_problems_of_a_body_are_answered_at_once(
+    routes: Routes, access: AccessControl
+) -> None:
+    asked = request("POST", "/api/fyke/things", body={"colour": "red"})
+    asked.scope[INSIDE] = caller_with(Scope.WRITE, Scope.ADMIN)
+    with pytest.raises(InvalidFields) as refused:
+        await operation(routes, "makeOurs").respond(asked, access)
+    found = " ".join(refused.value.details or ())
+    assert "colour" in found and "run_slug" in found
+
+
+async def test_unknown_members_are_ignored_in_the_published_versions(
+    routes: Routes, access: AccessControl
+) -> None:
+    body = {"run_slug": "x", "colour": "red"}
+    answer = await operation(routes, "makeThing").respond(
+        request("POST", "/api/v1/things", key="writer", body=body), access
+    )
+    assert answer.status_code == 200
+
+
+async def test_the_answer_to_a_repeated_start_says_so(
+    routes: Routes, access: AccessControl
+) -> None:
+    make = operation(routes, "makeThing")
+
+    async def replayed(headers: dict[str, str]) -> str | None:
+        asked = request(
+            "POST", "/api/v1/things", key="writer", body={"run_slug": "x"}, headers=headers
+        )
+        return (await make.respond(asked, access)).headers.get("idempotency-replayed")
+
+    assert await replayed({"idempotency-key": "again"}) == "true"
+    assert await replayed({"idempotency-key": "first"}) is None
+    assert await replayed({}) is None
+
+
+async def test_data_that_a_client_has_is_not_sent_again(
+    routes: Routes, access: AccessControl
+) -> None:
+    found = operation(routes, "getThing")
+
+    async def ask(**headers: str) -> Response:
+        asked = request(
+            "GET", "/api/v1/things/x", key="reader", parameters={"thingId": "x"}, headers=headers
+        )
+        return await found.respond(asked, access)
+
+    first = await ask()
+    again = await ask(**{"if-none-match": first.headers["etag"]})
+    assert json.loads(first.body)["data"] is None
+    assert (again.status_code, again.body) == (304, b"")
+
+
+@pytest.mark.parametrize(
+    ("name", "details"),
+    [
+        ("gone", []),
+        ("{{thing}}", ["thingId: {{thing}} is a placeholder; put the real value in its place"]),
+    ],
+)
+async def test_a_placeholder_that_is_not_found_is_explained(
+    routes: Routes, access: AccessControl, name: str, details: list[str]
+) -> None:
+    asked = request("GET", "/x", key="reader", parameters={"thingId": name})
+    with pytest.raises(RunNotFound) as missing:
+        await operation(routes, "getThing").respond(asked, access)
+    assert list(missing.value.details or ()) == details
+
+
+def test_the_first_value_of_a_name_counts_and_all_of_a_repeated_one() -> None:
+    asked = request("GET", "/", query=[("a", "1"), ("b", "2"), ("a", "3"), ("b", "4"), ("c", "")])
+    assert query(asked, frozenset({"b"})) == {"a": "1", "b": ["2", "4"], "c": ""}
+    assert query(request("GET", "/"), frozenset({"b"})) == {}
+
+
+def test_an_operation_takes_one_shape() -> None:
+    class Two:
+        @post("/x", scope=Scope.WRITE, tag="Runs")
+        async def x(self, call: Call, one: v1.RunRef, two: PageRequest) -> None:
+            """Something."""
+
+    [found] = operations_of(Two())
+    with pytest.raises(DeclarationError, match="x must take one shape, not 2"):
+        _ = found.takes
+
+
+class Mounted:
+    tag: ClassVar[str] = "Runs"
+
+    @get("/runs/{runId}", scope=Scope.READ)
+    async def one(self, call: Call, run_id: Name) -> None:
+        """One run."""
+
+    @put("/runs/last", scope=Scope.WRITE)
+    async def last(self, call: Call) -> None:
+        """The last run."""
+
+    @get("/rows/{runId}", scope=Scope.READ, hot=True, aliases=("/runs/rows",))
+    async def rows(self, call: Call, run_id: Name) -> None:
+        """Its rows."""
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "found"),
+    [
+        ("GET", "/runs/x", "one"),
+        ("PUT", "/runs/last", "last"),
+        ("GET", "/runs/last", None),  # not the run whose id is "last"
+        ("GET", "/runs/rows", "rows"),
+        ("GET", "/rows/x", "rows"),
+        ("HEAD", "/rows/x", "rows"),
+        ("HEAD", "/runs/x", None),
+    ],
+)
+def test_a_request_leads_to_the_operation_whose_path_is_spelled_out(
+    access: AccessControl, method: str, path: str, found: str | None
+) -> None:
+    app = Starlette()
+    mount(app, operations_of(Mounted()), access)
+    scope = {**scope_of(method, path), "root_path": ""}
+    matched = [
+        route.endpoint._operation.id
+        for route in app.router.routes
+        if route.matches(scope)[0] is Match.FULL
+    ]
+    assert matched[:1] == ([found] if found else [])

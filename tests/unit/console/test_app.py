@@ -1,0 +1,271 @@
+"""What a request of the console passes before its page, and what its answer then is."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.responses import Response
+
+from fyke.api.errors import REQUEST_ID
+from fyke.api.transport import PAGE, VISIT
+from fyke.console.app import Console, ConsoleConfig
+from fyke.console.cookies import LANGUAGE, SESSION, THEME, ZONE
+from fyke.console.page import ConsolePage
+from fyke.console.statics import Statics
+from fyke.console.view import View
+from fyke.domain.accounts.passwords import Passwords
+from fyke.domain.accounts.sessions import Sessions, SignedIn
+from fyke.errors import Unavailable
+from fyke.kit.clock import ManualClock
+from fyke.model.user import Purpose
+from support import records
+from support.auth import PASSWORD, Auth, open_auth
+from support.memory import MemoryStorage
+from support.prepared import state_in
+from support.views import VISIT as PEER
+from support.views import scope_of
+
+pytestmark = pytest.mark.anyio
+
+STATICS = Statics()
+OWN_ORIGIN = {"origin": PEER.origin}
+
+
+class Pages:
+    """Some pages, and the views that reached them."""
+
+    def __init__(self) -> None:
+        self.views: list[View] = []
+        self.counted = 0
+        self.text = "short"
+
+    async def show(self, view: View) -> Response:
+        self.views.append(view)
+        return Response(self.text, media_type="text/html")
+
+    async def cookie(self, view: View) -> Response:
+        response = Response(self.text, media_type="text/html")
+        response.set_cookie("a", "b")
+        return response
+
+    async def fail(self, view: View) -> Response:
+        raise ZeroDivisionError
+
+    async def tallies(self, signed_in: SignedIn) -> Mapping[str, int]:
+        self.counted += 1
+        return {"runs": 3}
+
+    def all(self) -> list[ConsolePage]:
+        return [
+            ConsolePage("GET", "/login", self.show),
+            ConsolePage("GET", "/runs", self.show),
+            ConsolePage("GET", "/runs/{id}", self.show, part=True),
+            ConsolePage("POST", "/runs/{id}", self.show, form_bytes=100),
+            ConsolePage("DELETE", "/runs/{id}", self.show, form_bytes=0),
+            ConsolePage("GET", "/admin", self.show, operator=True),
+            ConsolePage("GET", "/setup", self.cookie),
+            ConsolePage("GET", "/invite", self.fail),
+        ]
+
+
+class Browser:
+    """Sends requests to the console, with the session that it has."""
+
+    def __init__(self, console: Console, token: str = "") -> None:
+        self.console = console
+        self.token = token
+
+    async def ask(
+        self,
+        path: str,
+        method: str = "GET",
+        body: bytes = b"",
+        cookies: Mapping[str, str] | None = None,
+        **headers: str,
+    ) -> Response:
+        sent = {SESSION: self.token, **(cookies or {})}
+        crumbs = "; ".join(f"{name}={value}" for name, value in sent.items() if value)
+        headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        scope = scope_of(method, path, (), headers | ({"cookie": crumbs} if crumbs else {}))
+        scope |= {VISIT: PEER, REQUEST_ID: "01REQUEST"}
+        answer: dict[str, Any] = {}
+
+        async def receive() -> Any:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def send(message: Any) -> None:
+            answer.update(message)
+
+        await self.console(scope, receive, send)
+        assert scope[PAGE] is True
+        response = Response(answer["body"], answer["status"])
+        response.raw_headers = list(answer["headers"])
+        return response
+
+
+@pytest.fixture
+async def auth(tmp_path: Path) -> AsyncIterator[Auth]:
+    async with open_auth(state_in(tmp_path)) as auth:
+        yield auth
+
+
+@pytest.fixture
+def pages() -> Pages:
+    return Pages()
+
+
+def console_of(pages: Pages, sessions: Sessions, clock: ManualClock) -> Console:
+    config = ConsoleConfig(b"s" * 32, rate_limit=2)
+    return Console(sessions, pages.all(), config, STATICS, pages.tallies, clock)
+
+
+@pytest.fixture
+def guest(pages: Pages) -> Browser:
+    clock = ManualClock()
+    sessions = Sessions(MemoryStorage(clock), clock, Passwords())
+    return Browser(console_of(pages, sessions, clock))
+
+
+@pytest.fixture
+async def owner(pages: Pages, auth: Auth) -> Browser:
+    console = console_of(pages, auth.sessions, auth.clock)
+    return Browser(console, (await auth.set_up()).token)
+
+
+async def test_a_page_that_is_not_public_leads_to_the_sign_in(guest: Browser, pages: Pages) -> None:
+    away = await guest.ask("/runs")
+    assert (away.status_code, away.headers["location"]) == (303, "/login?next=%2Fruns")
+    assert (await guest.ask("/login")).status_code == 200
+    assert [view.path for view in pages.views] == ["/login"]
+
+
+async def test_a_session_that_is_none_is_no_session(owner: Browser, pages: Pages) -> None:
+    away = await Browser(owner.console, "made-up").ask("/runs")
+    assert away.status_code == 303
+    assert pages.views == []
+
+
+async def test_a_signed_in_user_gets_the_page_with_the_tallies(
+    owner: Browser, pages: Pages
+) -> None:
+    assert (await owner.ask("/runs")).status_code == 200
+    assert pages.views[0].caller.user_name == "owner"
+    assert pages.views[0].tallies == {"runs": 3}
+    await owner.ask("/runs/x")
+    assert pages.counted == 1, "a part of a page shows no side bar"
+    assert pages.views[1].param("id") == "x"
+
+
+async def test_no_page_of_a_path_is_404_and_another_method_is_named(guest: Browser) -> None:
+    assert (await guest.ask("/nothing")).status_code == 404
+    wrong = await guest.ask("/runs/x", "PUT")
+    assert wrong.status_code == 405
+    assert b"this address takes DELETE, GET, POST" in wrong.body
+
+
+async def test_a_form_of_another_site_is_refused_before_it_is_read(
+    owner: Browser, pages: Pages
+) -> None:
+    for headers in ({}, {"origin": "https://evil.example"}):
+        refused = await owner.ask("/runs/x", "POST", b"a=1", **headers)
+        assert refused.status_code == 403
+    assert pages.views == []
+    await owner.ask("/runs/x", "POST", b"a=1", **OWN_ORIGIN)
+    assert pages.views[0].form.get("a") == "1"
+
+
+async def test_a_form_has_the_size_of_its_page(owner: Browser, pages: Pages) -> None:
+    large = await owner.ask("/runs/x", "POST", b"a=" + b"1" * 99, **OWN_ORIGIN)
+    assert large.status_code == 413
+    assert (await owner.ask("/runs/x", "DELETE", b"a=1", **OWN_ORIGIN)).status_code == 200
+    assert pages.views[0].form.pairs == [], "its handler reads it"
+
+
+async def test_a_page_of_the_operator_is_forbidden_to_other_accounts(
+    owner: Browser, auth: Auth, pages: Pages
+) -> None:
+    account, user = records.account(), records.user("", name="ada")
+    user = replace(user, account_id=account.id)
+    await auth.storage.write(lambda tx: (tx.accounts.add(account), tx.accounts.add_user(user)))
+    link = await auth.users.link(replace(auth.owner, account_id=account.id), "ada")
+    session = await auth.links.use(Purpose.INVITE, link.token, PASSWORD, "a browser", "192.0.2.7")
+    other = Browser(owner.console, session.token)
+    assert (await other.ask("/runs")).status_code == 200
+    assert (await other.ask("/admin")).status_code == 403
+    assert (await owner.ask("/admin")).status_code == 200
+
+
+async def test_a_session_has_a_limit_of_its_own_and_the_guests_of_an_address_one(
+    owner: Browser, auth: Auth
+) -> None:
+    guest = Browser(owner.console)
+    answers = [await owner.ask("/runs") for _ in range(5)]
+    assert [each.status_code for each in answers] == [200] * 4 + [429]
+    assert answers[-1].headers["retry-after"] == "1"
+    assert (await guest.ask("/login")).status_code == 200
+    auth.clock.advance(1)
+    assert (await owner.ask("/runs")).status_code == 200
+
+
+async def test_a_page_that_fails_is_a_page_of_the_error(guest: Browser) -> None:
+    failed = await guest.ask("/invite")
+    assert failed.status_code == 500
+    assert b"01REQUEST" in failed.body
+
+
+async def test_sessions_that_cannot_be_looked_up_are_an_error_and_no_sign_out(
+    owner: Browser, auth: Auth, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def down(*_: object) -> SignedIn:
+        raise Unavailable
+
+    monkeypatch.setattr(auth.sessions, "whose", down)
+    assert (await owner.ask("/runs")).status_code == 503
+
+
+async def test_the_choices_of_the_user_count_and_then_those_of_the_browser(
+    owner: Browser, auth: Auth, pages: Pages
+) -> None:
+    guest = Browser(owner.console)
+    cookies = {LANGUAGE: "zh-Hans", THEME: "dark", ZONE: "Asia/Tokyo"}
+    await guest.ask("/login", cookies=cookies)
+    await guest.ask("/login", cookies={THEME: "<b>", ZONE: "Nowhere"}, accept_language="zh")
+    user = await auth.user("owner")
+    caller = replace(auth.owner, user_id=user.id)
+    await auth.profiles.prefer(
+        caller, language="en", theme="light", time_zone="Europe/Berlin", snippets=""
+    )
+    auth.clock.advance(2)
+    await owner.ask("/runs", cookies=cookies)
+    seen = [(v.language.tag, v.theme, str(v.zone)) for v in pages.views]
+    assert seen == [
+        ("zh-Hans", "dark", "Asia/Tokyo"), ("zh-Hans", "", "UTC"), ("en", "light", "Europe/Berlin"),
+    ]  # fmt: skip
+
+
+async def test_a_long_page_is_compressed_for_a_browser_that_can(
+    guest: Browser, pages: Pages
+) -> None:
+    pages.text = "x" * 2000
+    small = await guest.ask("/login", accept_encoding="gzip, br")
+    assert small.headers["content-encoding"] == "gzip"
+    assert gzip.decompress(bytes(small.body)) == b"x" * 2000
+    assert small.headers["content-length"] == str(len(small.body))
+    assert "content-encoding" not in (await guest.ask("/login", accept_encoding="br")).headers
+    pages.text = "x" * 1000
+    assert "content-encoding" not in (await guest.ask("/login", accept_encoding="gzip")).headers
+
+
+async def test_an_answer_that_sets_a_cookie_is_not_compressed(guest: Browser, pages: Pages) -> None:
+    pages.text = "x" * 2000
+    assert "content-encoding" not in (await guest.ask("/setup", accept_encoding="gzip")).headers
+
+
+def test_a_path_leads_to_a_page_with_any_method(guest: Browser) -> None:
+    assert guest.console.has("/runs/x")
+    assert not guest.console.has("/runs/x/y")

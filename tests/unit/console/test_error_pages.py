@@ -1,0 +1,104 @@
+"""Errors as pages: status, sentence and remedy, and where the page or its panel goes."""
+
+from __future__ import annotations
+
+import pytest
+
+from fyke import errors
+from fyke.api.errors import Refusal
+from fyke.console.error_pages import page_error_of, respond
+from support.views import view_of
+
+BUSY = "Fyke is busy or starting"
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "text"),
+    [
+        (errors.RunNotFound(), 404, "run"),
+        (errors.InvalidFields("must be a number", field="days"), 422, "days must be a number"),
+        (errors.Forbidden("This page is for the operator"), 403, "This page is for the operator"),
+        (errors.Conflict("The name is taken"), 409, "The name is taken"),
+        (Refusal(413, "a form of this page may have 5 bytes"), 413, "may have 5 bytes"),
+    ],
+)
+def test_what_a_user_can_change_is_said(error: Exception, status: int, text: str) -> None:
+    found = page_error_of(error)
+    assert text in found.text
+    assert found.title and found.remedy
+    if status != 422:
+        assert found.status == status
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (errors.NotFound(), 404),
+        (errors.Unavailable("The database at db.internal is down"), 503),
+        (ZeroDivisionError("secret"), 500),
+    ],
+)
+def test_what_is_for_the_log_only_is_not_on_the_page(error: Exception, status: int) -> None:
+    found = page_error_of(error)
+    assert (found.status, found.text) == (status, "")
+
+
+def test_an_internal_error_names_the_way_to_its_cause() -> None:
+    assert "request ID" in page_error_of(ZeroDivisionError()).remedy
+    assert "request ID" not in page_error_of(errors.Unavailable()).remedy
+
+
+def test_a_status_without_words_of_its_own_still_has_some() -> None:
+    found = page_error_of(Refusal(418, "short and stout"))
+    assert found.title == "Something went wrong in Fyke"
+    assert found.remedy.startswith("Go back")
+
+
+def test_a_limit_says_when_to_come_again() -> None:
+    answer = respond(view_of("/runs"), errors.RateLimited(7))
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "7")
+    text = bytes(answer.body).decode()
+    assert "Try again in 7 seconds." in text
+    assert 'href="/runs"' in text
+
+
+def test_a_page_that_is_busy_comes_again_by_itself() -> None:
+    text = bytes(respond(view_of("/runs"), errors.Unavailable()).body).decode()
+    assert BUSY in text
+    assert 'data-reload="3"' in text
+    assert "This page retries automatically." in text
+
+
+def test_a_part_that_is_busy_is_tried_again_by_hand_in_its_place() -> None:
+    answer = respond(view_of("/runs", headers={"hx-request": "true"}), errors.Unavailable())
+    text = bytes(answer.body).decode()
+    assert text.lstrip().startswith("<section")
+    assert "data-reload" not in text
+    assert "Wait a moment and try again." in text
+    assert "hx-retarget" not in answer.headers
+
+
+def test_a_form_is_never_sent_again_by_itself() -> None:
+    text = bytes(respond(view_of("/runs", method="POST"), errors.Unavailable()).body).decode()
+    assert "data-reload" not in text
+    assert 'href="/runs"' not in text
+    assert "Wait a moment and try again." in text
+
+
+def test_the_error_of_a_form_sent_by_htmx_stands_beside_what_was_typed() -> None:
+    view = view_of("/runs", method="POST", headers={"hx-request": "true"})
+    answer = respond(view, errors.Conflict("The name is taken"))
+    assert answer.headers["hx-retarget"] == "#notices"
+    text = bytes(answer.body).decode()
+    assert "<h2" in text and "<h1" not in text
+    assert "The name is taken" in text
+
+
+def test_the_text_of_an_error_is_no_markup() -> None:
+    text = bytes(respond(view_of(), errors.Conflict("<script>")).body).decode()
+    assert "<script>" not in text
+    assert "&lt;script&gt;" in text
+
+
+def test_the_page_names_the_request_for_the_log() -> None:
+    assert "01REQUEST" in bytes(respond(view_of(), ZeroDivisionError()).body).decode()
