@@ -1,48 +1,17 @@
-"""Tasks and schedules in the console: the lists, one of them, and two who change it at once."""
+"""Tasks and schedules in the console: the lists, one task, the calendar."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import Any
 
-import pytest
-
-from fyke.domain.schedules.editing import ScheduleEdit
-from fyke.domain.tasks.service import TaskEdit
 from fyke.kit.ids import new_ulid
 from fyke.model.account import Role, User
 from fyke.model.run import Outcome
-from fyke.model.schedule import Schedule, ScheduleKind
-from fyke.model.task import Task
+from fyke.model.schedule import Schedule
 from support.app import App
-from support.pages import Page, Visitor, visitor
-
-INPUT = {"parameters": {"custom": {"urls": [{"url": "https://a.example/"}], "max_results": 3}}}
-
-
-async def a_task(app: App, title: str = "Prices", **more: Any) -> Task:
-    worker = await app.publish("reader")
-    return await app.services.tasks.create(app.owner, worker.id, title, INPUT, None, **more)
-
-
-async def scheduled(app: App, title: str = "Prices") -> Task:
-    return await a_task(
-        app, title, schedule=ScheduleEdit(enabled=True, kind=ScheduleKind.DAILY, time="09:30")
-    )
-
-
-def fields(page: Page) -> dict[str, str]:
-    """What a browser would send of the form of an input, as it stands."""
-    found = {}
-    for control in page.all("//form[@id='run-form']//*[@name]"):
-        name = control.get("name")
-        if control.tag == "button" or control.get("type") == "file":
-            continue
-        if control.get("type") in ("checkbox", "radio") and control.get("checked") is None:
-            continue
-        found[name] = page.value(name)
-    return found
+from support.pages import Visitor, visitor
+from support.task_pages import scheduled
 
 
 async def test_an_empty_list_says_what_a_task_is(owner: Visitor) -> None:
@@ -89,156 +58,6 @@ async def test_a_copy_has_its_schedule_off(app: App, owner: Visitor) -> None:
     assert (view.schedule.enabled, view.schedule.plan.time) == (False, "09:30")
     await owner.post(f"/tasks/{copy}/delete")
     await owner.get(f"/tasks/{copy}", status=404)
-
-
-async def test_the_input_is_changed_by_the_form_and_as_json(app: App, owner: Visitor) -> None:
-    task = await a_task(app)
-    address = f"/tasks/{task.id}/edit"
-    page = await owner.get(address)
-    sent = fields(page) | {"title": "Renamed", "do": "save"}
-    assert sent["revision"] == "0"
-    await owner.post(address, sent)
-    kept = await app.services.tasks.get(app.owner, task.id)
-    assert (kept.title, kept.revision) == ("Renamed", 1)
-    assert json.loads(kept.input_json)["parameters"]["custom"] == INPUT["parameters"]["custom"]
-
-    page = await owner.get(address)
-    page = await owner.post(address, fields(page) | {"do": "json"}, status=200)
-    sent = fields(page) | {"json_text": '{"urls": [{"url": "https://b.example/"}]}', "do": "save"}
-    await owner.post(address, sent)
-    kept = await app.services.tasks.get(app.owner, task.id)
-    assert "b.example" in kept.input_json
-
-    bad = await owner.post(address, sent | {"json_text": "{", "revision": "2"}, status=422)
-    assert bad.value("json_text") == "{"
-    assert "One value is not valid" in bad.text
-    bad = await owner.post(
-        address, sent | {"title": " ", "description": "kept", "revision": "2"}, status=422
-    )
-    assert "Must have 1 to 200 characters" in bad.text
-    assert bad.value("description") == "kept"
-
-
-async def test_the_second_of_two_editors_sees_both_values_and_loses_nothing(
-    app: App, owner: Visitor
-) -> None:
-    task = await a_task(app)
-    address = f"/tasks/{task.id}/edit"
-    sent = fields(await owner.get(address)) | {"title": "Mine", "do": "save"}
-    await app.services.tasks.edit(app.owner, task.id, TaskEdit(title="Theirs"), 0)
-    page = await owner.post(address, sent, status=409)
-    assert "Another user changed this task" in page.text
-    row = page.one("//th[.='Title']/parent::tr")
-    assert [cell.text_content() for cell in row.xpath("td")] == ["Theirs", "Mine"]
-    assert page.value("title") == "Mine"
-    assert (await app.services.tasks.get(app.owner, task.id)).title == "Theirs"
-    await owner.post(address, fields(page) | {"do": "save"})  # now with both in sight
-    assert (await app.services.tasks.get(app.owner, task.id)).title == "Mine"
-
-
-async def test_an_invalid_saved_input_is_marked_and_fixed(app: App, owner: Visitor) -> None:
-    task = await a_task(app)
-    worker = await app.publish(
-        "reader", schema={"properties": [{"name": "city", "type": "string", "required": True}]}
-    )
-    page = await owner.get(f"/tasks/{task.id}")
-    assert "The saved input is no longer valid" in page.text
-    assert 'required field "city"' in page.text
-    fixed = await app.services.tasks.create(app.owner, worker.id, "Fixed", INPUT, "v1.0.1")
-    await app.withdraw(worker, "v1.0.1")
-    page = await owner.get(f"/tasks/{fixed.id}")
-    assert "version of this task is not available" in page.text
-    assert "version not available" in (await owner.get("/tasks")).text
-    await owner.post(f"/tasks/{fixed.id}/latest")
-    assert (await app.services.tasks.get(app.owner, fixed.id)).version == ""
-    await app.services.removal.delete(app.owner, worker.id)
-    assert (
-        "The Worker of this task is not available" in (await owner.get(f"/tasks/{fixed.id}")).text
-    )
-    address = f"/tasks/{fixed.id}/edit"
-    await owner.post(address, fields(await owner.get(address)) | {"title": "Old", "do": "save"})
-    assert (await app.services.tasks.get(app.owner, fixed.id)).title == "Old"
-
-
-SCHEDULE = {
-    "kind": "weekly",
-    "time": "07:15",
-    "weekday": "3",
-    "day": "1",
-    "time_zone": "Europe/Berlin",
-    "overlap": "queue",
-    "late": "skip",
-    "enabled": "on",
-    "revision": "0",
-}
-
-
-async def test_a_schedule_is_made_seen_ahead_and_removed(app: App, owner: Visitor) -> None:
-    task = await a_task(app)
-    address = f"/tasks/{task.id}/schedule"
-    page = await owner.get(address)
-    assert len(page.all("//*[@id='ahead']//li")) == 10
-    query = "kind=weekly&time=07:15&weekday=3&time_zone=Asia/Tokyo"
-    part = await owner.get(f"{address}/ahead?{query}", part=True)
-    assert "Asia/Tokyo" in part.text
-    assert len(part.all("//li")) == 10
-    part = await owner.get(f"{address}/ahead?kind=cron&cron=0+9+*+*+8", part=True)
-    assert "day-of-week" in part.text
-    await owner.post(address, SCHEDULE)
-    view = await app.services.schedules.get(app.owner, task.id)
-    assert (view.schedule.plan.weekday, view.schedule.overlap.value, view.schedule.late.value) == (
-        3,
-        "queue",
-        "skip",
-    )
-    assert "every Wednesday at 07:15" in (await owner.get("/schedules")).text
-    await owner.post(f"/tasks/{task.id}/switch", {"on": "0", "back": "/schedules"})
-    assert "off" in (await owner.get("/schedules")).text
-    await owner.post(f"{address}/delete")
-    assert "No schedules" in (await owner.get("/schedules")).text
-
-
-@pytest.mark.parametrize(
-    ("wrong", "name", "words"),
-    [
-        ({"kind": "cron", "cron": "61 * * * *"}, "cron", "minute"),
-        ({"kind": "cron", "cron": "* *"}, "cron", "five fields"),
-        ({"kind": "daily", "time": "25:00"}, "time", "not a time"),
-        ({"kind": "once", "date": "2001-01-01"}, "date", "in the past"),
-        ({"kind": "interval", "every": "x"}, "every", "whole number"),
-        ({"kind": "interval", "every": "1", "unit": "seconds"}, "every", "60 to"),
-        ({"kind": "daily", "time_zone": "Mars/Base"}, "time_zone", "not a time zone"),
-        ({"kind": "never"}, "kind", "must be one of"),
-    ],
-)
-async def test_a_bad_schedule_says_which_field_and_why(
-    app: App, owner: Visitor, wrong: dict[str, str], name: str, words: str
-) -> None:
-    task = await a_task(app)
-    page = await owner.post(f"/tasks/{task.id}/schedule", SCHEDULE | wrong, status=422)
-    link = page.one("//*[@id='faults']//a")
-    assert link.get("href") == f"#f-{name}"
-    assert words in link.text_content()
-    if name != "kind":
-        assert page.value(name) == wrong.get(name, SCHEDULE.get(name))
-
-
-async def test_two_who_change_a_schedule(app: App, owner: Visitor) -> None:
-    task = await scheduled(app)
-    address = f"/tasks/{task.id}/schedule"
-    old = page_revision(await owner.get(address))
-    await app.services.schedules.put(
-        app.owner, task.id, ScheduleEdit(enabled=True, kind=ScheduleKind.DAILY, time="11:00")
-    )
-    page = await owner.post(address, SCHEDULE | {"revision": old}, status=409)
-    assert "Saved schedule: every day at 11:00" in page.text
-    assert page.value("time") == "07:15"
-    await owner.post(address, SCHEDULE | {"revision": page_revision(page)})
-    assert "every Wednesday" in (await owner.get(f"/tasks/{task.id}")).text
-
-
-def page_revision(page: Page) -> str:
-    return page.value("revision")
 
 
 async def test_a_paused_schedule_says_so_and_resumes(app: App, owner: Visitor) -> None:

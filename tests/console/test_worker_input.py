@@ -17,9 +17,9 @@ from fyke.model.run import RunFilter
 from support import all_editors
 from support.app import App
 from support.pages import Page, Visitor, stranger, visitor
+from support.run_forms import PLACES, sent
 
 pytestmark = pytest.mark.anyio
-PLACES = "/w/owner/places"
 READER = "/w/owner/reader"
 DEFAULTS = {p["name"]: p["default"] for p in all_editors.SCHEMA["properties"] if "default" in p}
 
@@ -27,29 +27,6 @@ DEFAULTS = {p["name"]: p["default"] for p in all_editors.SCHEMA["properties"] if
 @pytest.fixture
 async def places(app: App) -> str:
     return (await app.publish("places", schema=all_editors.SCHEMA)).id
-
-
-def sent(page: Page, **changed: Any) -> dict[str, Any]:
-    """What a browser sends for the form as it stands; ``changed`` by the name of the control."""
-    found: dict[str, list[str]] = {}
-    for control in page.all("//form[@id='run-form']//*[@name]"):
-        name, kind = control.get("name"), control.get("type", "")
-        inside = control.xpath("ancestor::template")
-        if inside or name in ("do",) or kind == "file":
-            continue
-        if kind in ("checkbox", "radio") and control.get("checked") is None:
-            continue
-        if control.tag == "select":
-            chosen = control.xpath("option[@selected]") or control.xpath("option")[:1]
-            text = chosen[0].get("value", "")
-        elif control.tag == "textarea":
-            text = (control.text or "").removeprefix("\n").replace("\n", "\r\n")
-        else:
-            text = control.get("value", "on" if kind == "checkbox" else "")
-        found.setdefault(name, []).append(text)
-    for name, value in changed.items():
-        found[name] = value if isinstance(value, list) else [value]
-    return found
 
 
 async def press(visitor: Visitor, page: Page, do: str, status: int = 200, **changed: Any) -> Page:
@@ -375,29 +352,7 @@ async def test_an_input_of_a_version_that_is_gone_is_for_the_newest(
     assert "This version cannot run" in named.text
 
 
-# --- the API tab -----------------------------------------------------------------------------
-
-
-async def test_the_programs_are_for_this_very_input(app: App, owner: Visitor, places: str) -> None:
-    page = await owner.get(PLACES)
-    body = {**sent(page, **{"f:city": "it's"}), "do": "api"}
-    shown = await owner.post(f"{PLACES}/api", body, status=200)
-    assert "it\\u0027s" in shown.one("//*[@id='program-text']").text
-    assert "FYKE_KEY" in shown.text
-    assert app.owner_key not in shown.raw
-    form = {
-        "whole": "1", "view": "json", "language": "curl", "do": "language:python",
-        "json_text": shown.value("json_text"),
-    }  # fmt: skip
-    python = await owner.post(f"{PLACES}/api", form, part=True, status=200)
-    assert "urllib.request" in python.raw
-    kept = await owner.get(f"{PLACES}/api")
-    assert "urllib.request" in kept.raw
-    form |= {"json_text": '{"keywords": 1}', "do": "update"}
-    wrong = await owner.post(f"{PLACES}/api", form, part=True, status=200)
-    assert "would be refused" in wrong.text
-    assert "must be an array" in wrong.text
-    assert await owner.get(f"{PLACES}/api?language=go")
+# --- formatting ------------------------------------------------------------------------------
 
 
 async def test_json_is_formatted_without_a_change_of_digits(

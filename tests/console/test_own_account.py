@@ -1,0 +1,70 @@
+"""The settings of the user and the account: preferences, password, sessions, saved views."""
+
+from __future__ import annotations
+
+import pytest
+
+from fyke.model.user import Purpose
+from support.app import App
+from support.pages import Visitor, visitor
+
+PASSWORD = "a long enough secret"
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_preferences_are_saved_and_count_at_once(owner: Visitor) -> None:
+    form = {"language": "zh-Hans", "theme": "dark", "time_zone": "Asia/Tokyo", "snippets": "go"}
+    assert (await owner.post("/settings/account/preferences", form)).location
+    page = await owner.get("/settings/account")
+    assert page.one("/html").get("lang") == "zh-Hans"
+    assert page.one("/html").get("data-theme") == "dark"
+    assert {name: page.value(name) for name in form} == form
+    bad = await owner.post(
+        "/settings/account/preferences", form | {"time_zone": "Mars/<b>"}, status=422
+    )
+    assert bad.value("time_zone") == "Mars/<b>"
+    assert bad.one("//p[@id='f-time_zone-fault']") is not None
+
+
+async def test_a_new_password_ends_the_other_sessions_and_keeps_this_one(app: App) -> None:
+    link = await app.services.users.link(app.owner, "owner")
+    await app.services.links.use(Purpose.SETUP, link.token, PASSWORD, "a test", "127.0.0.1")
+    async with visitor(app) as here, visitor(app) as there:
+        wrong = {"old": "not this one", "new": "another long secret"}
+        page = await here.post("/settings/account/password", wrong, status=422)
+        assert "This is not your password" in page.one("//p[@id='f-old-fault']/span").text
+        weak = await here.post(
+            "/settings/account/password", {"old": PASSWORD, "new": "password123"}, status=422
+        )
+        assert "tried first" in weak.one("//p[@id='f-new-fault']/span").text
+        await there.get("/settings/account")
+        await here.post(
+            "/settings/account/password", {"old": PASSWORD, "new": "another long secret"}
+        )
+        assert "This is the only session" in (await here.get("/settings/account")).text
+        gone = await there.get("/settings/account", status=303)
+        assert gone.location.startswith("/login")
+
+
+async def test_sessions_are_listed_and_ended(app: App) -> None:
+    async with visitor(app) as here, visitor(app) as there:
+        page = await here.get("/settings/account")
+        assert "This session" in page.text
+        [end] = page.all("//section[@aria-labelledby='sessions']//td//form")
+        assert (await here.post(end.get("action"))).location == "/settings/account"
+        await there.get("/settings/account", status=303)
+        late = await here.post(end.get("action"))
+        assert late.location == "/settings/account"
+    async with visitor(app) as here, visitor(app) as there, visitor(app) as third:
+        await here.post("/settings/account/sessions/others/end")
+        for one in (there, third):
+            await one.get("/settings/account", status=303)
+        await here.get("/settings/account")
+
+
+async def test_a_saved_view_can_be_forgotten(app: App, owner: Visitor) -> None:
+    await app.services.profiles.save_view(app.owner, "runs", "state=failed")
+    assert "state=failed" in (await owner.get("/settings/account")).text
+    await owner.post("/settings/account/views/forget", {"name": "runs"})
+    assert "state=failed" not in (await owner.get("/settings/account")).text

@@ -1,0 +1,52 @@
+"""The export of a run: the form with the limits of each format, and the file."""
+
+from __future__ import annotations
+
+from fyke.model.results import Header
+from support.app import App
+from support.pages import Visitor, stranger
+from support.run_pages import finished
+
+
+async def test_an_export_is_asked_for_with_its_limits_and_fetched(app: App, owner: Visitor) -> None:
+    rows = [{"b": "=1+1", "a": {"x": 1}, "c": ""}]
+    run = await finished(app, rows, headers=[Header("B", "b", "text"), Header("A", "a", "text")])
+    page = await owner.get(f"/runs/{run}/export")
+    assert len(page.all("//input[@name='format']")) == 8
+    assert "65,536 rows a sheet" in page.text
+    assert page.one("//input[@name='safe']").get("checked") is not None
+    asked = f"/runs/{run}/export/file?format=csv&key=a&key=b&safe=1"
+    away = await owner.get(asked, status=303)
+    assert (await owner.http.get(away.location)).text == 'a,b\r\n"{""x"":1}",\'=1+1\r\n'
+    flat = await owner.get(f"/runs/{run}/export/file?format=json&flatten=1&clean=1", status=303)
+    assert (await owner.http.get(flat.location)).json() == [{"b": "=1+1", "a.x": 1}]
+    wrong = await owner.get(f"/runs/{run}/export/file?format=doc", status=422)
+    assert "format must be one of" in wrong.text
+
+
+async def test_an_export_has_the_name_that_was_wanted_and_a_link_to_hand_on(
+    app: App, owner: Visitor
+) -> None:
+    run = await finished(app, [{"b": 1}])
+    at = f"/runs/{run}/export/file?format=csv&name="
+    away = await owner.get(f"{at}prices-2026.csv", status=303)
+    file = await owner.http.get(away.location)
+    assert "prices-2026.csv" in file.headers["content-disposition"]
+    wrong = await owner.get(f"{at}../etc", status=422)
+    assert wrong.one("//*[@id='faults']//a").get("href") == "#f-name"
+    assert wrong.value("name") == "../etc"
+    page = await owner.get(f"{at}mine&do=link")
+    link = page.one("//button[@aria-label='Copy link']").get("data-copy")
+    assert link.endswith("/mine.csv") and "for 15 min" in page.text
+    async with stranger(app) as guest:
+        assert (await guest.http.get(link)).text == "b\r\n1\r\n"
+
+
+async def test_a_format_that_is_too_small_for_the_run_is_marked(app: App, owner: Visitor) -> None:
+    run = await finished(app, [{f"c{n}": n for n in range(300)}])
+    page = await owner.get(f"/runs/{run}/export")
+    old = page.one("//input[@name='format' and @value='xls']")
+    assert old.get("disabled") is not None
+    assert "at most 256 columns" in page.text
+    assert page.all("//textarea[@name='keys']")
+    assert page.one("//input[@name='format' and @value='xlsx']").get("disabled") is None

@@ -1,0 +1,32 @@
+"""The form of a run as a browser sends it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from support.pages import Page
+
+PLACES = "/w/owner/places"
+
+
+def sent(page: Page, **changed: Any) -> dict[str, Any]:
+    """What a browser sends for the form as it stands; ``changed`` by the name of the control."""
+    found: dict[str, list[str]] = {}
+    for control in page.all("//form[@id='run-form']//*[@name]"):
+        name, kind = control.get("name"), control.get("type", "")
+        inside = control.xpath("ancestor::template")
+        if inside or name in ("do",) or kind == "file":
+            continue
+        if kind in ("checkbox", "radio") and control.get("checked") is None:
+            continue
+        if control.tag == "select":
+            chosen = control.xpath("option[@selected]") or control.xpath("option")[:1]
+            text = chosen[0].get("value", "")
+        elif control.tag == "textarea":
+            text = (control.text or "").removeprefix("\n").replace("\n", "\r\n")
+        else:
+            text = control.get("value", "on" if kind == "checkbox" else "")
+        found.setdefault(name, []).append(text)
+    for name, value in changed.items():
+        found[name] = value if isinstance(value, list) else [value]
+    return found
