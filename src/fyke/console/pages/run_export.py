@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from starlette.datastructures import QueryParams
 from starlette.responses import RedirectResponse, Response
 
 from fyke.api.exporting import MAX_KEYS_CHARS
@@ -16,7 +17,7 @@ from fyke.console.view import View
 from fyke.domain.results.export.columns import check_number
 from fyke.domain.results.export.formats import FORMATS, file_name
 from fyke.domain.results.export.service import Exports
-from fyke.domain.results.query.model import query_of
+from fyke.domain.results.query.model import Query, query_of
 from fyke.domain.results.service import RunResults
 from fyke.errors import InvalidRequest
 from fyke.reasons import detail_sentence
@@ -84,22 +85,8 @@ class RunExportPages:
         """Redirects to the file, or back to the form with the reason when it cannot be made."""
         asked = view.query
         run_id = view.param("id")
-        keys = [key for key in asked.getlist("key") if key]
-        keys += [one.strip() for one in asked.get("keys", "").splitlines() if one.strip()]
         try:
-            if sum(map(len, keys)) > MAX_KEYS_CHARS:
-                raise InvalidRequest(
-                    f"the names of fields have at most {MAX_KEYS_CHARS} characters in all; "
-                    "select no field to export all",
-                    field="key",
-                )
-            query = query_of(
-                clean=asked.get("clean") == "1",
-                flatten=asked.get("flatten") == "1",
-                sort=asked.get("sort", ""),
-                filters=[one for one in asked.getlist("filter") if one],
-                failed_rows=asked.get("failed") == "1",
-            )
+            keys, query = keys_of(asked), rows_of(asked)
             chosen, _notes = await self.exports.check(
                 view.caller, run_id, asked.get("format"), keys, query
             )
@@ -123,3 +110,29 @@ class RunExportPages:
         if asked.get("do") == "link":
             return await self._form(view, {}, url)
         return RedirectResponse(url, status_code=303)
+
+
+def keys_of(asked: QueryParams) -> list[str]:
+    """The fields that were selected, then those typed one on a line; none for all. Raises
+    ``InvalidRequest``.
+    """
+    keys = [key for key in asked.getlist("key") if key]
+    keys += [one.strip() for one in asked.get("keys", "").splitlines() if one.strip()]
+    if sum(map(len, keys)) > MAX_KEYS_CHARS:
+        raise InvalidRequest(
+            f"the names of fields have at most {MAX_KEYS_CHARS} characters in all; "
+            "select no field to export all",
+            field="key",
+        )
+    return keys
+
+
+def rows_of(asked: QueryParams) -> Query:
+    """The rows that are asked for, and in which form. Raises ``InvalidFields``."""
+    return query_of(
+        clean=asked.get("clean") == "1",
+        flatten=asked.get("flatten") == "1",
+        sort=asked.get("sort", ""),
+        filters=[one for one in asked.getlist("filter") if one],
+        failed_rows=asked.get("failed") == "1",
+    )

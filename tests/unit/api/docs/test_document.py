@@ -38,7 +38,7 @@ class Routes:
 
     @get("/healthz", scope=PUBLIC, tag="Health")
     async def health(self, call: Call) -> None:
-        """Whether all is well."""
+        """Whether the server is healthy."""
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,125 @@
+"""Schedules as sentences and as the fields of a form."""
+
+from __future__ import annotations
+
+import pytest
+
+from fyke.console.forms import PostedForm
+from fyke.console.pages.task_schedule import (
+    TypedSchedule,
+    change_of,
+    error_of,
+    every_in,
+    schedule_label,
+    schedule_spec_of,
+    typed_in,
+    typed_of,
+)
+from fyke.errors import InvalidFields, InvalidRequest
+from fyke.model.schedule import LatePolicy, OverlapPolicy, Schedule, ScheduleKind, ScheduleSpec
+
+TYPED = {"kind": "daily", "time": "07:15", "overlap": "skip", "late": "start"}
+
+
+def schedule(plan: ScheduleSpec) -> Schedule:
+    return Schedule("task", "account", plan, OverlapPolicy.SKIP, False, 0, 0, 0, "", 0, 3, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("plan", "label"),
+    [
+        (ScheduleSpec(ScheduleKind.DAILY, time="09:00"), "every day at 09:00"),
+        (ScheduleSpec(ScheduleKind.WEEKLY, time="09:00", weekday=1), "every Monday at 09:00"),
+        (ScheduleSpec(ScheduleKind.WEEKLY, time="09:00", weekday=7), "every Sunday at 09:00"),
+        (ScheduleSpec(ScheduleKind.WEEKLY, time="09:00"), "every ? at 09:00"),
+        (
+            ScheduleSpec(ScheduleKind.MONTHLY, time="09:00", day=31),
+            "on day 31 of each month at 09:00",
+        ),
+        (
+            ScheduleSpec(ScheduleKind.ONCE, time="09:00", date="2027-01-02"),
+            "once, on 2027-01-02 at 09:00",
+        ),
+        (ScheduleSpec(ScheduleKind.CRON, cron="0 9 * * *"), "cron 0 9 * * *"),
+        (ScheduleSpec(ScheduleKind.INTERVAL, every_s=7200), "every 2 hours"),
+        (ScheduleSpec(ScheduleKind.INTERVAL, every_s=90), "every 90 seconds"),
+    ],
+)
+def test_a_schedule_is_said_in_one_sentence(plan: ScheduleSpec, label: str) -> None:
+    assert schedule_label(plan) == label
+
+
+@pytest.mark.parametrize(
+    ("seconds", "found"),
+    [
+        (86_400, (1, "days")), (90_000, (25, "hours")), (60, (1, "minutes")), (61, (61, "seconds")),
+        (0, (0, "hours")),
+    ],
+)  # fmt: skip
+def test_an_interval_is_shown_in_the_largest_unit_that_divides_it(
+    seconds: int, found: tuple[int, str]
+) -> None:
+    assert every_in(seconds) == found
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        ScheduleSpec(ScheduleKind.WEEKLY, time="23:59", weekday=3, day=1, time_zone="Asia/Tokyo"),
+        ScheduleSpec(ScheduleKind.MONTHLY, time="00:00", weekday=1, day=31),
+        ScheduleSpec(ScheduleKind.ONCE, time="09:00", date="2027-01-02", weekday=1, day=1),
+        ScheduleSpec(ScheduleKind.CRON, cron="0 9 * * 1", time="09:00", weekday=1, day=1),
+        ScheduleSpec(ScheduleKind.INTERVAL, every_s=5400, time="09:00", weekday=1, day=1),
+    ],
+)
+def test_a_schedule_comes_back_from_its_form_as_it_was(plan: ScheduleSpec) -> None:
+    typed = typed_of(schedule(plan))
+    assert schedule_spec_of(typed) == plan
+    assert typed.enabled is False
+    assert change_of(typed).overlap is OverlapPolicy.SKIP
+
+
+def test_the_form_of_a_new_schedule_can_be_saved_as_it_is() -> None:
+    change = change_of(typed_of(None))
+    assert (change.kind, change.time, change.enabled) == (ScheduleKind.DAILY, "09:00", True)
+    assert (change.overlap, change.late) == (OverlapPolicy.SKIP, LatePolicy.START)
+
+
+def test_what_was_typed_is_read_without_spaces_around_it() -> None:
+    cron = {"kind": "cron", "cron": " 0  9 * *  * ", "time_zone": " Asia/Tokyo "}
+    typed = TYPED | cron | {"every": " 5 ", "unit": "minutes", "enabled": "on"}
+    change = change_of(typed_in(PostedForm(list(typed.items()))))
+    assert (change.cron, change.every_s, change.time_zone) == ("0 9 * * *", 300, "Asia/Tokyo")
+    assert change.enabled is True
+    assert typed_in(PostedForm(list(TYPED.items()))).enabled is False
+
+
+def test_seconds_that_a_browser_adds_to_a_time_are_left_out() -> None:
+    assert schedule_spec_of(TypedSchedule({**TYPED, "time": "07:15:00"})).time == "07:15"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field", "rule"),
+    [
+        ({"kind": "hourly"}, "kind", "must be one of daily, weekly"),
+        ({"kind": ""}, "kind", "must be one of"),
+        ({"overlap": "maybe"}, "overlap", "must be one of skip"),
+        ({"late": ""}, "late", "must be one of"),
+        ({"every": "1.5"}, "every", "must be a whole number"),
+        ({"day": "-1"}, "day", "must be a whole number"),
+        ({"weekday": "1" * 10}, "weekday", "must be a whole number"),
+    ],
+)
+def test_an_error_stands_at_the_field_that_it_is_about(
+    wrong: dict[str, str], field: str, rule: str
+) -> None:
+    with pytest.raises(InvalidFields) as refused:
+        change_of(TypedSchedule({**TYPED, **wrong}))
+    [(place, sentence)] = error_of(refused.value).items()
+    assert place == field
+    assert sentence.startswith(f"{field} {rule}")
+
+
+def test_an_error_of_no_field_of_the_form_stands_at_its_first() -> None:
+    error = InvalidRequest("a task has at most one schedule", field="task_id")
+    assert list(error_of(error)) == ["kind"]

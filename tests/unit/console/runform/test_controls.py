@@ -1,0 +1,123 @@
+"""The controls of a form: names, choices, rows, and where an error stands."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from fyke.console.runform.controls import BLANK_ROWS, Control, groups, ids_of, options
+from fyke.domain.forms.describe import describe
+from fyke.domain.forms.model import InputError
+from fyke.domain.forms.pairs import Sent, shown
+from support import all_editors
+
+FORM = describe(json.dumps(all_editors.SCHEMA))
+
+
+def controls(
+    custom: dict[str, Any] | None = None, *errors: InputError, sent: Sent | None = None
+) -> dict[str, Control]:
+    sent = sent or shown(FORM, custom or {}, {})
+    found = [each for group in groups(FORM, sent, errors) for each in group.controls]
+    return {each.field.name: each for each in found}
+
+
+def test_the_section_of_an_error_is_open() -> None:
+    found = groups(FORM, Sent(), [InputError("custom.sort", "must be 1 or 2")])
+    sections = [(each.caption, each.open) for each in found]
+    assert sections[:2] == [("", False), ("What to keep", True)]
+    assert sum(len(each.controls) for each in found) == len(FORM.fields)
+
+
+def test_an_error_leads_to_the_id_of_its_control() -> None:
+    found = controls({}, InputError("custom.city", "is too long"))
+    assert len(found["city"].faults) == 1
+    assert not found["sort"].faults
+    ids = ids_of(FORM)
+    assert ids["custom.city"] == found["city"].id
+    [memory] = [each for each in options(Sent(), []) if each.field.name == "memory"]
+    assert (ids["system.memory"], memory.name) == (memory.id, "s:memory")
+
+
+def test_a_value_that_the_control_cannot_show_is_shown_as_json() -> None:
+    made = controls({"max_results": {"a": [1]}})["max_results"]
+    assert (made.mode, json.loads(made.text)) == ("json", {"a": [1]})
+    assert made.extra == {"json": ("f:max_results:json", "")}
+
+
+def test_a_value_that_would_not_come_back_goes_along() -> None:
+    made = controls({"city": None})["city"]
+    assert made.extra["was"] == ("f:city:was", "null")
+    assert "was" not in controls({"city": "Graz"})["city"].extra
+
+
+def test_choices_are_in_the_order_of_the_schema_and_the_chosen_in_that_of_choice() -> None:
+    made = controls({"parts": ["reviews", "hours"]})["parts"]
+    assert [choice.label for choice in made.choices] == ["Opening hours", "Reviews", "Photos"]
+    assert made.chosen_words == "Reviews, Opening hours"
+    assert made.extra["order"][0] == "f:parts:order"
+
+
+def test_a_choice_that_the_schema_no_longer_has_is_kept_and_marked() -> None:
+    made = controls(sent=Sent(custom={"parts": {"": ["hours", "gone", "gone"]}}))["parts"]
+    last = made.choices[-1]
+    assert (last.label, last.chosen, last.declared) == ("gone", True, False)
+    assert [choice.label for choice in made.picked] == ["Opening hours", "gone"]
+
+
+def test_long_selects_are_searched_by_a_label_that_is_unique() -> None:
+    assert controls()["country"].searched
+    assert not controls()["language"].searched
+    assert controls({"country": "de"})["country"].chosen_label == "Germany"
+    twice = describe(
+        json.dumps(
+            {
+                "properties": [
+                    {
+                        "name": "city",
+                        "type": "string",
+                        "editor": "select",
+                        "options": [
+                            {"label": "Graz", "value": "at"},
+                            {"label": "Graz", "value": "us"},
+                        ],
+                    }
+                ]
+            }
+        )
+    )
+    [group] = groups(twice, shown(twice, {"city": "us"}, {}), [])
+    assert group.controls[0].chosen_label == "us"
+
+
+def test_a_list_says_which_key_its_items_have() -> None:
+    assert controls({"keywords": [{"keyword": "tea"}]})["keywords"].extra["key"][1] == "keyword"
+    made = controls(sent=Sent(custom={"keywords": {"": ["tea"]}}))["keywords"]
+    assert made.extra["key"] == ("f:keywords:key", FORM.fields["keywords"].item_key)
+
+
+def test_line_ends_of_a_browser_are_plain_ones() -> None:
+    made = controls(sent=Sent(custom={"keywords": {"": ["a\r\nb"], "key": [""]}}))["keywords"]
+    assert made.text == "a\nb"
+
+
+def test_an_empty_table_has_blank_rows_and_a_filled_one_one_more() -> None:
+    assert len(controls()["places"].rows) == BLANK_ROWS
+    made = controls({"places": [{"url": "https://a.example"}]})["places"]
+    assert len(made.rows) == 2
+    assert made.rows[0][0].text == "https://a.example"
+    assert made.rows[0][0].name == "f:places:0.url"
+    assert made.blank[0].name == "f:places:__row__.url"
+
+
+def test_the_error_of_a_cell_stands_in_the_row_that_it_counts() -> None:
+    """Rows that say nothing are not counted."""
+    cells = {"0.url": ["https://a.example"], "1.url": [""], "2.url": ["x"], "2.depth": ["deep"]}
+    wrong = InputError("custom.places", "must be a number", row=2, column="depth")
+    made = controls({}, wrong, sent=Sent(custom={"places": cells}))["places"]
+    faulty = [[cell.field.name for cell in row if cell.faults] for row in made.rows]
+    assert faulty[:3] == [[], [], ["depth"]]
+    [depth] = [cell for cell in made.rows[2] if cell.field.name == "depth"]
+    assert made.cells[2, "depth"] == depth.id
+    assert made.faults == [], "an error of a cell is not repeated at the table"
+    assert (3, "depth") not in made.cells

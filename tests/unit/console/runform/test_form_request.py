@@ -1,0 +1,69 @@
+"""The request of a form: what was pressed, what was sent, and more room in a table."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from fyke.console.forms import PostedForm
+from fyke.console.runform.form_request import FormRequest, read
+from fyke.domain.forms.describe import describe
+from fyke.domain.forms.normalise import FormPairs, JsonText
+from support import all_editors
+
+FORM = describe(json.dumps(all_editors.SCHEMA))
+PLACES = FORM.fields["places"]
+
+
+def request(*pairs: tuple[str, str]) -> FormRequest:
+    return read(PostedForm(pairs))
+
+
+def test_the_pressed_button_says_what_to_do_and_to_which_field() -> None:
+    found = request(("do", "rows:places:old"))
+    assert (found.act, found.subject) == ("rows", "places:old")
+    assert (request(("do", "start")).act, request(("do", "start")).subject) == ("start", "")
+    assert request().act == "redraw"
+
+
+@pytest.mark.parametrize(
+    ("do", "was", "shown"),
+    [
+        ("start", "form", "form"),
+        ("start", "json", "json"),
+        ("json", "form", "json"),
+        ("form", "json", "form"),
+        ("start", "<b>", "form"),
+    ],
+)
+def test_a_button_may_ask_for_the_other_view(do: str, was: str, shown: str) -> None:
+    assert request(("do", do), ("view", was)).view == shown
+
+
+def test_only_what_belongs_to_the_input_is_input() -> None:
+    own = (("f:city", "Graz"), ("s:memory", "512"), ("f", "{}"), ("json_text", "{}"))
+    found = request(*own, ("fx", "1"), ("task_title", " T "), ("version", " v1.0.1 "))
+    assert found.pairs == own
+    assert (found.title, found.version) == ("T", "v1.0.1")
+
+
+def test_the_input_is_that_of_the_view_on_the_page() -> None:
+    pairs = (("json_text", '{"a":\r\n1}'), ("f:city", "Graz"))
+    assert request(("view", "json"), *pairs).raw == JsonText('{"a":\n1}', pairs)
+    assert request(("view", "form"), ("do", "json"), *pairs).raw == FormPairs(pairs)
+
+
+def test_a_paste_field_with_nothing_but_space_was_not_pasted() -> None:
+    assert not request(("f:places:paste", " \r\n")).pasted
+    assert request(("f:places:paste", "a\tb")).pasted
+
+
+def test_new_rows_come_behind_the_last_one_and_are_empty() -> None:
+    old = ("f:places:0.url", "https://a.example"), ("f:places:7.url", ""), ("f:places:paste", "")
+    found = request(*old).with_rows(PLACES, 2)
+    assert found.pairs[:3] == old
+    names = [f"f:places:{row}.{column.name}" for row in (8, 9) for column in PLACES.columns]
+    assert found.pairs[3:] == tuple((name, "") for name in names)
+    first = request().with_rows(PLACES, 1).pairs
+    assert {name.partition(".")[0] for name, _ in first} == {"f:places:0"}
