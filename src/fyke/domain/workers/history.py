@@ -7,8 +7,8 @@ visible to the worker's own account and to the operator, who reviews them.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from fyke.contracts.blobs import Blobs
 from fyke.contracts.state import Storage, Transaction
@@ -106,13 +106,14 @@ class VersionHistory:
         return VersionComparison(worker, old, new, _changes(old, new), declared, files)
 
     async def changelog(self, caller: Caller | None, ref: str) -> Changelog:
-        """What has changed, newest first. Raise ``WorkerNotFound``."""
+        """What has changed, newest first. Raise ``WorkerNotFound``, ``VersionUnavailable`` when
+        the files of the latest version are gone.
+        """
         worker, found = await self._storage.read(lambda tx: _seen(tx, caller, ref))
         listed = [v for v in found if v.state is not VersionState.DRAFT]
-        earlier: Sequence[Version | None] = [*listed[1:], None]
         steps = tuple(
-            HistoryStep(v, _changes(e, v) if e else (), first=e is None)
-            for v, e in list(zip(listed, earlier, strict=True))[:MAX_STEPS]
+            HistoryStep(v, _changes(earlier, v) if earlier else (), first=earlier is None)
+            for v, earlier in zip_longest(listed[:MAX_STEPS], listed[1 : MAX_STEPS + 1])
         )
         latest = next((v for v in found if v.number == worker.latest), None)
         return Changelog(worker, await self._text(latest) if latest else "", steps)

@@ -1,0 +1,177 @@
+"""The versions of a worker: which of them are listed for whom, compared, and in the changelog."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fyke.domain.workers import history as module
+from fyke.domain.workers.bundles import bundle_name
+from fyke.domain.workers.declared_changes import DeclaredKind
+from fyke.domain.workers.history import VersionHistory
+from fyke.errors import UnknownVersion, VersionUnavailable, WorkerNotFound
+from fyke.model.account import Caller
+from fyke.model.worker import Version, VersionFacts, VersionState, Worker
+from fyke.storage.blobs.filesystem import FilesystemBlobs
+from support.published import ALICE, BOB, OPERATOR, PublishedState
+from support.zips import Entry, make_zip
+
+pytestmark = pytest.mark.anyio
+
+
+class Setup:
+    def __init__(self, state: PublishedState, folder: Path) -> None:
+        self.state = state
+        self.blobs = FilesystemBlobs(folder / "blobs", durable=False)
+        self.history = VersionHistory(state.storage, self.blobs)
+
+    async def version(
+        self, worker: Worker, number: str, files: dict[str, bytes] | None = None, **changes: Any
+    ) -> Version:
+        """A version with its bundle."""
+        made = await self.state.version(worker, number, **changes)
+        entries = [Entry(name, data) for name, data in (files or {"main.py": b""}).items()]
+        await self.blobs.put(bundle_name(made.digest), make_zip(entries))
+        return made
+
+    async def numbers(self, caller: Caller | None, worker: Worker) -> list[str]:
+        _, entries = await self.history.list(caller, worker.id)
+        return [entry.version.number for entry in entries]
+
+
+@pytest.fixture
+def setup(state: PublishedState, tmp_path: Path) -> Setup:
+    return Setup(state, tmp_path)
+
+
+def schema(*names: str) -> str:
+    return json.dumps({"properties": [{"name": name, "type": "string"} for name in names]})
+
+
+async def test_others_see_the_versions_that_they_may_run(setup: Setup) -> None:
+    worker = await setup.state.worker(public=True)
+    await setup.version(worker, "v1.0.1")
+    await setup.version(worker, "v1.0.2", approved=False)
+    await setup.version(worker, "v1.0.3", state=VersionState.DRAFT)
+    await setup.state.withdraw(worker, "v1.0.1")
+    for caller in (ALICE, OPERATOR):
+        assert await setup.numbers(caller, worker) == ["v1.0.3", "v1.0.2", "v1.0.1"]
+    for caller in (BOB, None):
+        assert await setup.numbers(caller, worker) == ["v1.0.1"]
+    hidden = await setup.state.worker("hidden")
+    with pytest.raises(WorkerNotFound):
+        await setup.numbers(BOB, hidden)
+
+
+async def test_the_latest_is_the_one_that_the_reader_would_run(setup: Setup) -> None:
+    worker = await setup.state.worker(public=True)
+    first = await setup.version(worker, "v1.0.1")
+    await setup.version(worker, "v1.0.2", approved=False)
+    facts = VersionFacts(7)
+    await setup.state.do("worker_facts.add_version", first.id, facts)
+    for caller, latest in ((ALICE, "v1.0.2"), (BOB, "v1.0.1")):
+        _, entries = await setup.history.list(caller, worker.id)
+        assert [entry.version.number for entry in entries if entry.latest] == [latest]
+        assert {entry.version.number: entry.facts for entry in entries}["v1.0.1"] == facts
+    _, entries = await setup.history.list(ALICE, worker.id)
+    assert entries[0].facts is None
+
+
+async def test_files_are_compared_for_the_account_and_the_operator_only(setup: Setup) -> None:
+    worker = await setup.state.worker(public=True)
+    await setup.version(worker, "v1.0.1", {"main.py": b"a\n"}, input_schema=schema("a"))
+    await setup.version(
+        worker, "v1.0.2", {"main.py": b"b\n"}, input_schema=schema("a", "b"), egress=("x.org",)
+    )
+    for caller, files in ((ALICE, True), (OPERATOR, True), (BOB, False), (None, False)):
+        found = await setup.history.compare(caller, worker.id, "v1.0.1", "v1.0.2")
+        assert (found.before.number, found.after.number) == ("v1.0.1", "v1.0.2")
+        assert [change.field for change in found.schema] == ["b"]
+        assert [change.kind for change in found.declared] == [DeclaredKind.CLOSED]
+        assert (found.files is not None) is files
+    back = await setup.history.compare(ALICE, worker.id, "v1.0.2", "v1.0.1")
+    assert [change.kind for change in back.declared] == [DeclaredKind.OPENED]
+    assert back.files is not None
+    assert [file.path for file in back.files.files] == ["main.py"]
+
+
+async def test_what_cannot_be_compared_is_named(setup: Setup) -> None:
+    worker = await setup.state.worker(public=True)
+    await setup.version(worker, "v1.0.1")
+    await setup.version(worker, "v1.0.2", approved=False)
+    with pytest.raises(UnknownVersion, match=r"'v1\.0\.2' .*; the latest is v1\.0\.1"):
+        await setup.history.compare(BOB, worker.id, "v1.0.1", "v1.0.2")
+    await setup.blobs.delete(bundle_name("v1.0.1"))
+    with pytest.raises(VersionUnavailable, match=r"v1\.0\.1"):
+        await setup.history.compare(ALICE, worker.id, "v1.0.1", "v1.0.2")
+    assert (await setup.history.compare(BOB, worker.id, "v1.0.1", "v1.0.1")).schema == ()
+
+
+async def test_a_step_of_the_changelog_is_what_changed_since_the_one_before(setup: Setup) -> None:
+    worker = await setup.state.worker(public=True)
+    await setup.version(worker, "v1.0.1", input_schema=schema("a"))
+    await setup.version(worker, "v1.0.2", input_schema=schema("a", "b"), approved=False)
+    await setup.version(worker, "v1.0.3", input_schema=schema(), state=VersionState.DRAFT)
+    await setup.version(worker, "v1.0.4", input_schema=schema("a", "b", "c"))
+
+    async def steps(caller: Caller | None) -> list[tuple[str, list[str], bool]]:
+        found = await setup.history.changelog(caller, worker.id)
+        return [
+            (step.version.number, [change.field for change in step.changes], step.first)
+            for step in found.steps
+        ]
+
+    assert await steps(ALICE) == [
+        ("v1.0.4", ["c"], False),
+        ("v1.0.2", ["b"], False),
+        ("v1.0.1", [], True),
+    ]
+    assert await steps(BOB) == [("v1.0.4", ["b", "c"], False), ("v1.0.1", [], True)]
+
+
+async def test_the_changelog_of_a_worker_that_was_only_tested_is_empty(setup: Setup) -> None:
+    worker = await setup.state.worker()
+    assert (await setup.history.changelog(ALICE, worker.id)).steps == ()
+    await setup.version(worker, "v1.0.1", state=VersionState.DRAFT)
+    found = await setup.history.changelog(ALICE, worker.id)
+    assert (found.steps, found.text) == ((), "")
+
+
+async def test_the_changelog_is_cut_to_its_newest_steps(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_STEPS", 2)
+    worker = await setup.state.worker()
+    for number in (1, 2, 3):
+        await setup.version(worker, f"v1.0.{number}")
+    found = await setup.history.changelog(ALICE, worker.id)
+    assert [step.version.number for step in found.steps] == ["v1.0.3", "v1.0.2"]
+    assert not any(step.first for step in found.steps)  # there is one before them
+
+
+async def test_the_words_of_the_author_are_those_of_the_latest_version(setup: Setup) -> None:
+    worker = await setup.state.worker(public=True)
+    await setup.version(worker, "v1.0.1", {"ChangeLog.MD": b"\xef\xbb\xbf# One\xff"})
+    await setup.version(worker, "v1.0.2", {"CHANGELOG.md": b"# Two"}, approved=False)
+    assert (await setup.history.changelog(ALICE, worker.id)).text == "# Two"
+    assert (await setup.history.changelog(None, worker.id)).text == "# One\ufffd"
+    await setup.version(worker, "v1.0.3", {"main.py": b"", "docs/CHANGELOG.md": b"# Three"})
+    assert (await setup.history.changelog(None, worker.id)).text == ""
+
+
+async def test_words_are_read_once_for_each_content_and_few_are_kept(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_KEPT", 1)
+    one, two = await setup.state.worker("one"), await setup.state.worker("two")
+    await setup.version(one, "v1.0.1", {"CHANGELOG.md": b"# One"}, digest="one")
+    await setup.version(two, "v1.0.1", {"CHANGELOG.md": b"# Two"}, digest="two")
+    assert (await setup.history.changelog(ALICE, one.id)).text == "# One"
+    await setup.blobs.delete(bundle_name("one"))
+    assert (await setup.history.changelog(ALICE, one.id)).text == "# One"
+    assert (await setup.history.changelog(ALICE, two.id)).text == "# Two"
+    with pytest.raises(VersionUnavailable):
+        await setup.history.changelog(ALICE, one.id)
