@@ -1,0 +1,219 @@
+"""The transaction behind a publication: which worker and version it writes, and for whom."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from fyke.domain.workers.page import PageChange
+from fyke.domain.workers.publication import (
+    Published,
+    PublishRequest,
+    drafting,
+    make_private,
+    publication,
+)
+from fyke.errors import WorkerNotFound
+from fyke.kit.clock import ManualClock
+from fyke.kit.ids import new_ulid
+from fyke.model.account import Caller
+from fyke.model.audit import AuditAction
+from fyke.model.submission import SubmissionState
+from fyke.model.worker import (
+    Finding,
+    Language,
+    Project,
+    SystemDefaults,
+    VersionFacts,
+    VersionState,
+)
+from support.published import ALICE, OPERATOR, PublishedState
+
+pytestmark = pytest.mark.anyio
+
+NAMED = PublishRequest("quotes")
+FINDING = Finding("warning", "c", "main.py", 1, "m", "r")
+
+
+def project(content: str, **changes: Any) -> Project:
+    made = Project(
+        language=Language.PYTHON,
+        bundle=content.encode(),
+        digest=content,
+        input_schema='{"properties": []}',
+        output_schema="",
+        readme="",
+        requirements="",
+        title="Quotes",
+        description="Finds them",
+        findings=[FINDING],
+    )
+    return replace(made, **changes)
+
+
+async def publish(
+    state: PublishedState,
+    content: str,
+    request: PublishRequest = NAMED,
+    *,
+    by: Caller = ALICE,
+    review: bool = False,
+    **changes: Any,
+) -> Published:
+    made = project(content, **changes)
+    return await state.write(publication(by, made, request, ManualClock(), review=review))
+
+
+async def draft(state: PublishedState, content: str) -> Published:
+    return await state.write(drafting(ALICE, project(content), NAMED, ManualClock()))
+
+
+async def numbers(state: PublishedState, worker_id: str) -> list[str]:
+    return [version.number for version in await state.do("workers.versions", worker_id)]
+
+
+async def test_the_first_publication_makes_a_private_worker_with_the_page_of_its_project(
+    state: PublishedState,
+) -> None:
+    done = await publish(state, "a", egress=("example.org",), builds=True, secrets=("KEY",))
+    assert (done.worker.path, done.worker.title) == ("alice/quotes", "Quotes")
+    assert (done.worker.description, done.worker.public) == ("Finds them", False)
+    assert (done.version.number, done.worker.latest) == ("v1.0.1", "v1.0.1")
+    assert (done.version.state, done.version.approved) == (VersionState.PUBLISHED, True)
+    assert (done.version.egress, done.version.builds) == (("example.org",), True)
+    assert done.version.secrets == ("KEY",)
+    assert done.waiting is None
+    facts = await state.do("worker_facts.of_versions", done.worker.id)
+    assert facts == {"v1.0.1": VersionFacts(1, (FINDING,))}
+    entries = await state.do("audit.page", ALICE.account_id, before=0, limit=9, action="")
+    assert [(entry.action, entry.target, entry.detail) for entry in entries] == [
+        (AuditAction.PUBLISHED, "alice/quotes", "v1.0.1")
+    ]
+
+
+async def test_a_project_without_a_title_is_called_by_its_name_and_keeps_an_earlier_page(
+    state: PublishedState,
+) -> None:
+    done = await publish(state, "a", title="", description="")
+    assert (done.worker.title, done.worker.description) == ("quotes", "")
+    await publish(state, "b", title="Two", description="Better")
+    done = await publish(state, "c", title="", description="")
+    assert (done.worker.title, done.worker.description) == ("Two", "Better")
+    page = PageChange("Mine", "", categories=(3,))
+    done = await publish(state, "d", PublishRequest("quotes", page=page))
+    assert (done.worker.title, done.worker.description, done.worker.categories) == (
+        "Mine", "", (3,)
+    )  # fmt: skip
+
+
+async def test_the_content_of_the_latest_version_makes_no_new_one(state: PublishedState) -> None:
+    first = await publish(state, "a")
+    again = await publish(state, "a", title="New title")
+    assert again.version == first.version
+    assert again.worker.title == "New title"
+    await publish(state, "b")
+    back = await publish(state, "a")  # not the latest any more
+    assert await numbers(state, first.worker.id) == ["v1.0.3", "v1.0.2", "v1.0.1"]
+    assert back.version.number == "v1.0.3"
+
+
+async def test_a_new_version_has_the_run_options_of_the_one_before(state: PublishedState) -> None:
+    first = await publish(state, "a")
+    assert first.version.defaults == SystemDefaults()
+    options = SystemDefaults(memory_mb=2048, timeout_s=60)
+    await state.do("workers.set_defaults", first.worker.id, options)
+    assert (await publish(state, "b")).version.defaults == options
+
+
+async def test_a_worker_may_be_named_by_its_id_unless_it_is_gone(state: PublishedState) -> None:
+    first = await publish(state, "a")
+    by_id = PublishRequest("other name", worker_id=first.worker.id)
+    assert (await publish(state, "b", by_id)).worker.path == "alice/quotes"
+    await state.do("workers.mark_deleted", first.worker.id, 5)
+    for worker_id in (first.worker.id, new_ulid()):
+        with pytest.raises(WorkerNotFound):
+            await publish(state, "c", PublishRequest("quotes", worker_id=worker_id))
+
+
+async def test_whether_it_is_public_stays_unless_it_is_said(state: PublishedState) -> None:
+    assert not (await publish(state, "a")).worker.public
+    assert (await publish(state, "b", PublishRequest("quotes", public=True))).worker.public
+    assert (await publish(state, "c")).worker.public
+    assert not (await publish(state, "d", PublishRequest("quotes", public=False))).worker.public
+
+
+async def test_with_a_review_others_keep_the_approved_version(state: PublishedState) -> None:
+    asked = PublishRequest("quotes", public=True, note="Please")
+    first = await publish(state, "a", asked, review=True)
+    assert first.waiting is not None
+    assert (first.waiting.version, first.waiting.note) == ("v1.0.1", "Please")
+    assert (first.worker.public, first.version.approved) == (False, False)
+    await state.do("workers.approve", first.worker.id, "v1.0.1")
+    same = await publish(state, "a", asked, review=True)
+    assert (same.waiting, same.worker.public) == (None, True)
+    second = await publish(state, "b", review=True)  # it is public by now
+    assert second.waiting is not None
+    assert (second.worker.latest, second.worker.latest_approved) == ("v1.0.2", "v1.0.1")
+
+
+async def test_a_private_worker_and_the_operator_need_no_review(state: PublishedState) -> None:
+    assert (await publish(state, "a", review=True)).waiting is None
+    done = await publish(state, "a", PublishRequest("own", public=True), by=OPERATOR, review=True)
+    assert (done.waiting, done.worker.public, done.version.approved) == (None, True, True)
+
+
+async def test_what_waits_is_taken_back_with_a_private_worker(state: PublishedState) -> None:
+    first = await publish(state, "a", PublishRequest("quotes", public=True), review=True)
+    assert first.waiting is not None
+    await publish(state, "b", PublishRequest("quotes", public=False), review=True)
+    ended = await state.do("submissions.get", first.waiting.id)
+    assert ended.state is SubmissionState.TAKEN_BACK
+    shown = await publish(state, "a", PublishRequest("own", public=True))
+    await state.write(lambda tx: make_private(tx, shown.worker))
+    assert not (await state.do("workers.get", shown.worker.id)).public
+
+
+async def test_a_draft_is_a_version_of_its_own_account_only(state: PublishedState) -> None:
+    made = await draft(state, "a")
+    assert (made.version.state, made.version.approved) == (VersionState.DRAFT, False)
+    kept = await state.do("workers.get", made.worker.id)
+    assert (kept.latest, kept.public) == ("", False)
+    again = await draft(state, "a")
+    assert again.version.id == made.version.id
+    other = await draft(state, "b")
+    assert (other.worker.id, other.version.number) == (made.worker.id, "v1.0.2")
+
+
+async def test_a_draft_of_known_content_is_that_version_unless_it_was_withdrawn(
+    state: PublishedState,
+) -> None:
+    done = await publish(state, "a")
+    await publish(state, "b")
+    assert (await draft(state, "a")).version.number == "v1.0.1"
+    await state.withdraw(done.worker, "v1.0.1")
+    assert (await draft(state, "a")).version.number == "v1.0.3"
+
+
+async def test_publishing_the_newest_draft_keeps_its_number(state: PublishedState) -> None:
+    await draft(state, "a")
+    made = await draft(state, "b")
+    done = await publish(state, "b")
+    assert (done.version.id, done.version.state) == (made.version.id, VersionState.PUBLISHED)
+    assert done.worker.latest == "v1.0.2"
+    older = await publish(state, "a")  # a draft that is not the newest is written anew
+    assert older.version.number == "v1.0.3"
+    assert older.worker.latest == "v1.0.3"
+
+
+async def test_a_published_draft_is_for_all_where_no_review_is_required(
+    state: PublishedState,
+) -> None:
+    await draft(state, "a")
+    done = await publish(state, "a", PublishRequest("quotes", public=True))
+    assert (done.version.approved, done.worker.latest_approved) == (True, "v1.0.1")
+    await draft(state, "b")
+    waits = await publish(state, "b", review=True)
+    assert waits.waiting is not None
+    assert waits.version.approved is False
