@@ -112,6 +112,9 @@ class LauncherClient:
         try:
             self._send(packet)
             return await answer
+        except SandboxFault:
+            self._waiting.pop(number, None)
+            raise
         except asyncio.CancelledError:
             if operation == "open":
                 answer = asyncio.get_running_loop().create_future()
