@@ -8,7 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from fyke.sandbox.process.folders import ENTRY_BYTES, MAX_DEPTH, WorkFolders
+from fyke.sandbox.process.folders import (
+    ENTRY_BYTES,
+    MAX_DEPTH,
+    OwnershipFailed,
+    WorkFolders,
+    change_tree_owner,
+)
 
 LIMIT = 2**30
 
@@ -113,3 +119,12 @@ def test_measure_opens_no_more_than_it_closes(folders: WorkFolders) -> None:
     for limit in (LIMIT, 3 * ENTRY_BYTES, ENTRY_BYTES):
         folders.measure("A", limit)
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives folders away")
+def test_giving_stops_at_a_depth(tmp_path: Path) -> None:
+    tmp_path.joinpath(*["d"] * 80).mkdir(parents=True)
+    top = os.open(tmp_path, os.O_RDONLY)
+    with pytest.raises(OwnershipFailed, match="nested folders"):
+        change_tree_owner(top, 31_000, 31_000)
+    os.close(top)

@@ -1,0 +1,216 @@
+"""The client of the launcher over a real socket; the test answers in the place of the launcher."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fyke.contracts.execution import SandboxFault
+from fyke.sandbox.process.launcher_client import PACKET, LauncherClient, LauncherGone
+from fyke.sandbox.process.order import LaunchOrder
+from fyke.sandbox.process.sandbox_process import ProcessExit, ProcessUsage, close_pipes
+
+pytestmark = pytest.mark.anyio
+
+ORDER = LaunchOrder("A", "go", None, None, 1, 2**26, 8, 2**20, 2**20)
+
+
+class Launcher:
+    """The other end of the socket."""
+
+    def __init__(self, path: Path) -> None:
+        self.server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
+        self.server.bind(str(path))
+        self.server.listen()
+        self.connection: socket.socket | None = None
+
+    async def request(self) -> dict[str, Any]:
+        loop = asyncio.get_running_loop()
+        if self.connection is None:
+            self.connection, _ = await loop.sock_accept(self.server)
+            self.connection.setblocking(False)
+        return dict(json.loads(await loop.sock_recv(self.connection, PACKET)))
+
+    def answer(
+        self, request: dict[str, Any], descriptors: Sequence[int] = (), **message: Any
+    ) -> None:
+        assert self.connection is not None
+        packet = json.dumps({"id": request["id"], **message}).encode()
+        socket.send_fds(self.connection, [packet], list(descriptors))
+
+    def leave(self) -> None:
+        if self.connection is not None:
+            self.connection.close()
+        self.connection = None
+
+
+@pytest.fixture
+async def launcher(tmp_path: Path) -> AsyncIterator[Launcher]:
+    made = Launcher(tmp_path / "socket")
+    yield made
+    made.leave()
+    made.server.close()
+
+
+@pytest.fixture
+async def client(tmp_path: Path, launcher: Launcher) -> AsyncIterator[LauncherClient]:
+    made = LauncherClient(tmp_path / "socket", patience=0)
+    yield made
+    await made.close()
+
+
+def pipes() -> tuple[list[int], int]:
+    """Seven descriptors for a sandbox, and the end that shows when the first is closed."""
+    ours, theirs = socket.socketpair()
+    rest = [socket.socket().detach() for _ in range(4)]
+    out = os.open("/dev/null", os.O_RDONLY)
+    return [theirs.detach(), *rest, out, os.dup(out)], ours.detach()
+
+
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+async def opened(client: LauncherClient, launcher: Launcher) -> Any:
+    """A sandbox that the launcher has started."""
+    starting = asyncio.create_task(client.start(ORDER))
+    request = await launcher.request()
+    assert (request["op"], request["name"]) == ("open", "A")
+    numbers, other = pipes()
+    launcher.answer(request, numbers, result={"user": 31_000, "enforced": ["cpu"]})
+    for number in (*numbers, other):
+        os.close(number)
+    return await starting
+
+
+async def test_each_request_gets_its_own_answer(client: LauncherClient, launcher: Launcher) -> None:
+    limits = asyncio.create_task(client.limits())
+    first = await launcher.request()
+    sweep = asyncio.create_task(client.sweep(frozenset({"B", "A"})))
+    second = await launcher.request()
+    assert (second["op"], second["living"]) == ("sweep", ["A", "B"])
+    launcher.answer(second, result=["C"])
+    launcher.answer(first, result=["v1", "no v2"])
+    assert await sweep == ["C"]
+    assert await limits == ("v1", "no v2")
+
+
+async def test_an_error_of_the_launcher_is_a_fault(
+    client: LauncherClient, launcher: Launcher
+) -> None:
+    limits = asyncio.create_task(client.limits())
+    launcher.answer(await launcher.request(), error="name A: you have no such sandbox")
+    with pytest.raises(SandboxFault, match="no such sandbox"):
+        await limits
+
+
+async def test_without_a_launcher_the_socket_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SandboxFault, match=f"no launcher at {tmp_path}/none"):
+        await LauncherClient(tmp_path / "none", patience=0).limits()
+
+
+async def test_a_launcher_that_is_being_started_is_waited_for(tmp_path: Path) -> None:
+    client = LauncherClient(tmp_path / "late", patience=10)
+    asking = asyncio.create_task(client.limits())
+    await asyncio.sleep(0)
+    late = Launcher(tmp_path / "late")
+    late.answer(await late.request(), result=["v2", ""])
+    assert await asking == ("v2", "")
+    await client.close()
+    late.leave()
+    late.server.close()
+
+
+async def test_a_launcher_that_ends_takes_its_sandboxes_with_it(
+    client: LauncherClient, launcher: Launcher
+) -> None:
+    sandbox = await opened(client, launcher)
+    waiting = asyncio.create_task(sandbox.wait())
+    await launcher.request()
+    launcher.leave()
+    with pytest.raises(LauncherGone):
+        await waiting
+    limits = asyncio.create_task(client.limits())  # connects again
+    launcher.answer(await launcher.request(), result=["v2", ""])
+    assert await limits == ("v2", "")
+    with pytest.raises(LauncherGone):  # a new launcher never gets its name
+        await sandbox.kill()
+    await sandbox.close()
+    assert await sandbox.usage() == ProcessUsage()
+    close_pipes(sandbox.ends)
+
+
+async def test_a_sandbox_that_is_cancelled_while_it_starts_is_closed(
+    client: LauncherClient, launcher: Launcher
+) -> None:
+    starting = asyncio.create_task(client.start(ORDER))
+    request = await launcher.request()
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    before = descriptors()
+    numbers, other = pipes()
+    launcher.answer(request, numbers, result={"user": 1, "enforced": []})
+    for number in (*numbers, other):
+        os.close(number)
+    closing = await launcher.request()
+    assert (closing["op"], closing["name"]) == ("close", "A")
+    launcher.answer(closing, result={})
+    await asyncio.sleep(0)
+    assert descriptors() == before
+
+
+async def test_descriptors_of_an_answer_that_is_not_awaited_are_closed(
+    client: LauncherClient, launcher: Launcher
+) -> None:
+    limits = asyncio.create_task(client.limits())
+    request = await launcher.request()
+    limits.cancel()
+    await asyncio.gather(limits, return_exceptions=True)
+    before = descriptors()
+    launcher.answer(request, [0, 1], result=[])
+    sweep = asyncio.create_task(client.sweep(frozenset()))
+    launcher.answer(await launcher.request(), result=[])
+    await sweep
+    assert descriptors() == before
+
+
+async def test_a_request_that_no_packet_takes_is_refused_and_forgotten(
+    client: LauncherClient, launcher: Launcher
+) -> None:
+    living = frozenset(f"{number:064}" for number in range(PACKET // 64))
+    with pytest.raises(SandboxFault, match="cannot be sent"):
+        await client.sweep(living)
+    assert client._waiting == {}
+
+
+async def test_the_end_of_a_sandbox_is_asked_for_once(
+    client: LauncherClient, launcher: Launcher
+) -> None:
+    sandbox = await opened(client, launcher)
+    assert (sandbox.user, sandbox.enforced) == (31_000, frozenset({"cpu"}))
+    both = [asyncio.create_task(sandbox.wait()) for _ in range(2)]
+    request = await launcher.request()
+    launcher.answer(request, result=[137, True])
+    assert await asyncio.gather(*both) == [ProcessExit(137, True)] * 2
+    closing = asyncio.create_task(sandbox.close())
+    request = await launcher.request()
+    assert request["op"] == "close"  # and no second wait before it
+    launcher.answer(request, result={"usage": [5, 6, 7, 0], "exit": [137, True]})
+    await closing
+    # from here on it is known, and another sandbox may have the name
+    await sandbox.kill()
+    await sandbox.terminate()
+    await sandbox.close()
+    assert await sandbox.usage() == ProcessUsage(5, 6, 7, 0)
+    limits = asyncio.create_task(client.limits())
+    assert (await launcher.request())["op"] == "limits"
+    limits.cancel()
+    close_pipes(sandbox.ends)

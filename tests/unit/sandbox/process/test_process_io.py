@@ -1,0 +1,84 @@
+"""Descriptors, credentials and the end of a process, on real ones."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+
+import pytest
+
+from fyke.sandbox.process import process_io
+from fyke.sandbox.process.process_io import SandboxStartFailed
+
+pytestmark = pytest.mark.anyio
+
+
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+def test_the_kernel_vouches_for_who_sends_descriptors() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        socket.send_fds(theirs, [b"x"], [0, 1])
+        numbers, credentials = process_io.receive(ours)
+        assert credentials == (os.getpid(), os.getuid(), os.getgid())
+        assert [os.get_inheritable(number) for number in numbers] == [False, False]
+        for number in numbers:
+            os.close(number)
+
+
+def test_a_sender_that_has_ended_sent_nothing() -> None:
+    ours, theirs = socket.socketpair()
+    with ours:
+        theirs.close()
+        assert process_io.receive(ours) == ([], None)
+
+
+def test_a_file_in_memory_is_read_from_its_beginning_and_not_inherited() -> None:
+    number = process_io._memory_file(b"content")
+    assert os.read(number, 100) == b"content"
+    assert not os.get_inheritable(number)
+    os.close(number)
+
+
+@pytest.mark.parametrize(("script", "status"), [("exit 3", 3), ("kill -9 $$", -9)])
+async def test_the_end_of_a_process_is_its_status(script: str, status: int) -> None:
+    before = descriptors()
+    process = subprocess.Popen(["/bin/sh", "-c", script])
+    assert await process_io.watch_exit(process) == status
+    assert descriptors() == before
+
+
+async def test_a_waiter_that_was_cancelled_does_not_stop_the_end() -> None:
+    before = descriptors()
+    process = subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE)
+    exited = process_io.watch_exit(process)
+    exited.cancel()
+    again = process_io.watch_exit(process)
+    process.communicate()
+    assert await again == 0
+    assert descriptors() == before
+
+
+async def test_waiting_for_a_descriptor_leaves_none_behind() -> None:
+    reading, writing = os.pipe()
+    before = descriptors()
+    with pytest.raises(SandboxStartFailed, match="did not end within 0 s"):
+        await process_io.ended(reading, 0.01)
+    waiting = asyncio.create_task(process_io.ended(reading, 10))
+    await asyncio.sleep(0)
+    os.close(writing)
+    await waiting
+    assert descriptors() == before - 1
+    os.close(reading)
+
+
+async def test_a_future_is_resolved_once() -> None:
+    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    process_io.resolve(future)
+    process_io.resolve(future)
+    assert future.done()

@@ -1,0 +1,259 @@
+"""Starting, measuring and ending one sandbox, with one plain process in the place of its inside."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fyke.sandbox.isolation import bubblewrap
+from fyke.sandbox.isolation.cgroup_v2 import GroupsV2, GroupV2
+from fyke.sandbox.isolation.cgroups import NoGroups
+from fyke.sandbox.process import process_io, sandbox_process
+from fyke.sandbox.process.folders import WorkFolders
+from fyke.sandbox.process.order import LaunchOrder
+from fyke.sandbox.process.process_io import SandboxStartFailed
+from fyke.sandbox.process.sandbox_process import (
+    HIDDEN_CHECKS,
+    ProcessExit,
+    SandboxProcess,
+    remove_group,
+)
+from fyke.sandbox.tools.places import ToolPaths
+
+pytestmark = pytest.mark.anyio
+
+UID = 31_000 if os.geteuid() == 0 else None
+ORDER = LaunchOrder("A", "go", None, None, 1, 2**26, 8, 2**20, 2**20)
+TOOL = replace(ORDER, kind="npm")
+GROUPS = NoGroups("none here")
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Iterator[WorkFolders]:
+    made = WorkFolders(tmp_path / "work")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Iterator[ToolPaths]:
+    made = ToolPaths.at(tmp_path)
+    yield made
+    made.caches.close()
+
+
+def running(folders: WorkFolders, order: LaunchOrder = ORDER, **more: Any) -> SandboxProcess:
+    """A sandbox whose only process waits for the end of its input."""
+    if order.name not in folders.names():
+        folders.create(order.name, None)
+    sandbox = SandboxProcess(order, folders, more.get("group") or GROUPS.create("A", 1, 1))
+    process = subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE)
+    sandbox._process = process
+    sandbox._first, sandbox._main = os.pidfd_open(process.pid), os.pidfd_open(process.pid)
+    sandbox._exited = process_io.watch_exit(process)
+    return sandbox
+
+
+# --- start
+
+
+async def test_no_sandbox_runs_as_root(folders: WorkFolders, places: ToolPaths) -> None:
+    with pytest.raises(SandboxStartFailed, match="never runs as user 0"):
+        await SandboxProcess.start(ORDER, folders, GROUPS, 0, places)
+    assert folders.names() == []
+
+
+async def test_a_name_in_use_keeps_its_folder(folders: WorkFolders, places: ToolPaths) -> None:
+    folders.create("A", None)
+    with pytest.raises(SandboxStartFailed, match="cannot make the work folder"):
+        await SandboxProcess.start(ORDER, folders, GROUPS, UID or os.geteuid(), places)
+    assert folders.names() == ["A"]
+
+
+async def test_without_its_control_group_no_folder_stays(
+    tmp_path: Path, folders: WorkFolders, places: ToolPaths
+) -> None:
+    groups = GroupsV2(tmp_path / "none" / "fyke")
+    with pytest.raises(SandboxStartFailed, match="cannot make the control group"):
+        await SandboxProcess.start(ORDER, folders, groups, UID or os.geteuid(), places)
+    assert folders.names() == []
+
+
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [
+        ("/nonexistent/bwrap", "cannot start /nonexistent/bwrap"),
+        ("/bin/false", "the sandbox did not start: /bin/false ended without an error message"),
+        ("/bin/ls", "the sandbox did not start: /bin/ls: .*--args"),
+    ],
+)
+async def test_a_start_that_fails_gives_the_cause_and_leaves_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+    folders: WorkFolders,
+    places: ToolPaths,
+    program: str,
+    words: str,
+) -> None:
+    monkeypatch.setattr(bubblewrap, "PROGRAM", program)
+    await asyncio.to_thread(int)  # its thread keeps descriptors of its own
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(SandboxStartFailed, match=words):
+        await SandboxProcess.start(ORDER, folders, GROUPS, UID or os.geteuid(), places)
+    assert folders.names() == []
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_tool_gets_its_cache_or_one_for_this_run(folders: WorkFolders, places: ToolPaths) -> None:
+    """The second sandbox does not wait for the cache, and its downloads count as its work."""
+    layouts = []
+    sandboxes = []
+    for name, cache in (("A", "ONE-NPM"), ("B", "ONE-NPM"), ("C", "")):
+        order = replace(TOOL, name=name, cache=cache)
+        work = folders.create(name, None)
+        sandbox = SandboxProcess(order, folders, GROUPS.create(name, 1, 1))
+        layouts.append(sandbox._lay_out(work, None, places))
+        sandboxes.append(sandbox)
+    assert [layout.cache for layout in layouts] == [
+        places.caches.root / "ONE-NPM",
+        folders.root / "B" / ".cache",
+        folders.root / "C" / ".cache",
+    ]
+    assert sandboxes[0]._cache is not None
+    places.caches.leave(sandboxes[0]._cache)
+
+
+def test_a_worker_gets_no_cache(folders: WorkFolders, places: ToolPaths) -> None:
+    sandbox = SandboxProcess(ORDER, folders, GROUPS.create("A", 1, 1))
+    layout = sandbox._lay_out(folders.create("A", None), None, places)
+    assert (layout.cache, layout.extras) == (None, ())
+
+
+# --- running
+
+
+async def test_only_the_inspector_is_inspected(folders: WorkFolders) -> None:
+    sandbox = running(folders)
+    with pytest.raises(SandboxStartFailed, match="only a running sandbox of the inspector"):
+        await sandbox.look()
+    await sandbox.close()
+
+
+async def test_a_signal_is_reported_as_a_shell_does(tmp_path: Path, folders: WorkFolders) -> None:
+    group = GroupV2(tmp_path, frozenset({"memory"}))
+    sandbox = running(folders, group=group)
+    await sandbox.terminate()
+    assert await sandbox.wait() == ProcessExit(128 + 15, False)
+    (tmp_path / "memory.events").write_text("oom_kill 1\n")
+    assert (await sandbox.wait()).out_of_memory
+    sandbox.group = GROUPS.create("A", 1, 1)
+    await sandbox.close()
+
+
+async def test_memory_is_watched_where_the_kernel_limits_nothing(folders: WorkFolders) -> None:
+    sandbox = running(folders, replace(ORDER, memory=1))
+    await sandbox._watch_memory()
+    assert await sandbox.wait() == ProcessExit(128 + 9, True)
+    assert (await sandbox.usage()).memory_peak > 0
+    await sandbox.close()
+
+
+async def test_the_work_of_a_tool_is_its_folder_and_its_cache(
+    folders: WorkFolders, places: ToolPaths
+) -> None:
+    sandbox = running(folders, replace(TOOL, cache="ONE-NPM"))
+    (folders.root / "A" / "file").write_bytes(bytes(100_000))
+    alone = (await sandbox.usage()).work_bytes
+    sandbox._cache = places.cache_of(sandbox.order, None)
+    assert sandbox._cache is not None
+    (sandbox._cache.path / "file").write_bytes(bytes(200_000))
+    both = (await sandbox.usage()).work_bytes
+    assert 100_000 <= alone < 150_000
+    assert both >= alone + 200_000
+    await sandbox.close()
+    assert places.cache_of(replace(TOOL, cache="ONE-NPM"), None) is not None  # free again
+
+
+async def test_files_that_are_hidden_at_every_check_count_as_too_much(
+    tmp_path: Path, folders: WorkFolders
+) -> None:
+    group = GroupV2(tmp_path, frozenset({"memory"}))
+    sandbox = running(folders, group=group)
+    (tmp_path / "cgroup.procs").write_text(str(os.getpid()))
+    left, right = socket.socketpair()
+    with left, right:
+        socket.send_fds(left, [b"x"], [0])
+        seen = [sandbox._work_bytes() for _ in range(HIDDEN_CHECKS - 1)]
+        assert max(seen) <= ORDER.work_size
+        for number in socket.recv_fds(right, 1, 8)[1]:
+            os.close(number)
+        assert sandbox._work_bytes() <= ORDER.work_size  # it was only on its way
+        socket.send_fds(left, [b"x"], [0])
+        seen = [sandbox._work_bytes() for _ in range(HIDDEN_CHECKS)]
+        assert seen[-1] == ORDER.work_size + 1
+    sandbox.group = GROUPS.create("A", 1, 1)
+    await sandbox.close()
+
+
+# --- end
+
+
+async def test_after_the_end_the_last_figures_stay(folders: WorkFolders) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    sandbox = running(folders)
+    (folders.root / "A" / "file").write_bytes(bytes(100_000))
+    await asyncio.gather(sandbox.close(), sandbox.close())
+    assert folders.names() == []
+    assert (await sandbox.usage()).work_bytes >= 100_000
+    assert await sandbox.wait() == ProcessExit(128 + 9, False)
+    await sandbox.kill()
+    await sandbox.terminate()
+    await sandbox.close()
+    assert sandbox._process.stdin is not None
+    sandbox._process.stdin.close()
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+async def test_a_tool_that_is_released_has_ended_and_its_folder_stays(folders: WorkFolders) -> None:
+    sandbox = running(folders)
+    assert await sandbox.release(None) == ""
+    assert sandbox._process.poll() == -9
+    assert folders.names() == ["A"]
+    await sandbox.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives folders away")
+async def test_a_folder_that_cannot_change_its_owner_is_a_reason(folders: WorkFolders) -> None:
+    sandbox = running(folders)
+    folders.root.joinpath("A", *["d"] * 80).mkdir(parents=True)
+    assert "nested folders" in await sandbox.release((31_000, 31_000))
+    await sandbox.close()
+
+
+async def test_a_group_is_removed_once_its_processes_have_left(tmp_path: Path) -> None:
+    (tmp_path / "A").mkdir()
+    group = GroupV2(tmp_path / "A", frozenset())
+    (group.path / "cgroup.procs").touch()
+    removing = asyncio.create_task(remove_group(group))
+    while not (group.path / "cgroup.kill").exists():  # it was asked to end them first
+        await asyncio.sleep(0)
+    for file in group.path.iterdir():
+        file.unlink()
+    await removing
+    assert not group.path.exists()
+
+
+async def test_processes_that_do_not_leave_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cgroup.procs").write_text(f"{2**22 + 1} {2**22 + 2}")
+    monkeypatch.setattr(sandbox_process, "END_SECONDS", 0)
+    with pytest.raises(SandboxStartFailed, match=r"processes .*4194305, 4194306.* do not leave"):
+        await remove_group(GroupV2(tmp_path, frozenset()))
