@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from fyke.app.components import ask
 from fyke.app.measuring import folder_size, measure
 from fyke.errors import Unavailable
 from fyke.settings import Settings
@@ -47,9 +46,3 @@ def test_the_whole_of_a_data_folder(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="cannot be read"):
         measure(Settings(home=tmp_path / "absent"), engine, 5)
     engine.dispose()
-
-
-def test_programs_that_are_not_there_say_nothing() -> None:
-    assert ask("/bin/echo", "one", "two") == "one two"
-    assert ask("/bin/false") == ""
-    assert ask("/nowhere/at/all") == ""

@@ -54,7 +54,7 @@ def test_killing_goes_on_after_a_process_that_has_ended() -> None:
         assert running.wait() == -9
 
 
-def test_removing_tells_what_is_gone_from_what_is_in_use(tmp_path: Path) -> None:
+def test_removing_distinguishes_what_is_gone_from_what_is_in_use(tmp_path: Path) -> None:
     (tmp_path / "used" / "child").mkdir(parents=True)
     assert not files.remove(tmp_path / "used")
     assert files.remove(tmp_path / "used" / "child")

@@ -1,0 +1,103 @@
+"""What the commands of callbacks show."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from fyke.cli.callback import enable, list_deliveries, of_run, receivers, replay
+from fyke.model.callback import DeliveryKind, DeliveryState
+from fyke.wire.fyke.callbacks import DeliveryAttemptItem, DeliveryItem, ReceiverItem
+from support.scripted import ScriptedServer
+
+SENT = DeliveryItem(
+    id="msg_1",
+    run_slug="R1",
+    kind=DeliveryKind(next(iter(DeliveryKind))),
+    webhook="",
+    event="",
+    url="https://a.example/hook",
+    receiver="https://a.example:443",
+    state=DeliveryState.FAILED,
+    tries=2,
+    next_at=0,
+    last_status=500,
+    last_error="the body was too long",
+    created_at=1,
+    ended_at=2,
+    attempts=[],
+)
+TRIES = [
+    DeliveryAttemptItem(1_700_000_000_000, 500, "", 12, "oops"),
+    DeliveryAttemptItem(1_700_000_060_000, 0, "timed out", 10_000, ""),
+]
+
+
+def cells(line: str) -> list[str]:
+    return [cell for cell in line.split("  ") if cell]
+
+
+def test_each_callback_shows_its_last_try() -> None:
+    silent = msgspec.structs.replace(SENT, last_status=0, last_error="timed out")
+    untried = msgspec.structs.replace(SENT, last_status=0, last_error="", tries=0)
+    server = ScriptedServer(account_deliveries=[SENT, silent, untried])
+    list_deliveries(server, "failed", "a.example", 3)  # type: ignore[arg-type]
+    assert server.client.calls == [
+        ("account_deliveries", {"state": "failed", "host": "a.example", "page": 3})
+    ]
+    lines = server.data.splitlines()
+    assert len(lines) == 4  # and no table of tries
+    assert "500 the body was too long" in lines[1]
+    assert "  timed out" in lines[2]
+    assert "0" not in cells(lines[2])
+
+
+def test_tries_are_a_table_of_their_own() -> None:
+    server = ScriptedServer(deliveries=[SENT, msgspec.structs.replace(SENT, attempts=TRIES)])
+    of_run(server, "R1")  # type: ignore[arg-type]
+    _, _, _, title, first, second = server.data.splitlines()
+    assert title.split() == ["CALLBACK", "TRIED", "STATUS", "ERROR", "MS"]
+    assert first.split()[-2:] == ["500", "12"]
+    assert second.split()[-4:] == ["-", "timed", "out", "10000"]
+
+
+def test_json_has_every_member_and_no_table() -> None:
+    server = ScriptedServer(
+        as_json=True, deliveries=[msgspec.structs.replace(SENT, attempts=TRIES)]
+    )
+    of_run(server, "R1")  # type: ignore[arg-type]
+    [found] = json.loads(server.data)
+    assert found["attempts"][0]["reply"] == "oops"
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_callback_that_is_sent_again_keeps_its_id(as_json: bool) -> None:
+    server = ScriptedServer(as_json=as_json, replay_delivery=SENT)
+    replay(server, "msg_1")  # type: ignore[arg-type]
+    if as_json:
+        assert json.loads(server.data)["id"] == "msg_1"
+    else:
+        assert server.data == ""
+        assert "msg_1 is on its way to https://a.example/hook" in server.messages
+
+
+def test_receivers_say_whether_they_are_used() -> None:
+    def receiver(name: str, **more: Any) -> ReceiverItem:
+        values = {"disabled": False, "disabled_at": 0, "failing_since": 0} | more
+        return ReceiverItem(receiver=name, **values, last_success_at=0, last_failure_at=0)
+
+    server = ScriptedServer(receivers=[receiver("https://a:443", disabled=True), receiver("b")])
+    receivers(server)  # type: ignore[arg-type]
+    _, first, second = server.data.splitlines()
+    assert first.split() == ["https://a:443", "no", "-", "-"]
+    assert second.split() == ["b", "yes", "-", "-"]
+
+
+def test_a_receiver_that_is_used_again_must_be_replayed() -> None:
+    again = ReceiverItem("https://a:443", False, 0, 0, 0, 0)
+    server = ScriptedServer(enable_receiver=again)
+    enable(server, "https://a")  # type: ignore[arg-type]
+    assert server.messages.startswith("https://a:443 is used again. Replay")

@@ -1,0 +1,227 @@
+"""What the doctor reports of each part of a machine, and the remedy."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+from collections import namedtuple
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+import fyke.client
+from fyke.cli import doctor
+from fyke.cli.context import Location
+from fyke.cli.doctor import FAILED, LIMITS_REMEDY, OK, SANDBOX_REMEDY, WARNING, Line
+from fyke.cli.main import app
+from fyke.client import ApiError
+from fyke.settings import Settings
+from fyke.wire.fyke.overview import RunnerItem
+from support.prepared import rows_in, state_in
+
+Usage = namedtuple("Usage", "total used free")
+SERVER = doctor._Running(Location("http://127.0.0.1:8100", "k"), True)
+
+
+def program(file: Path, text: str) -> str:
+    file.write_text(f"#!/bin/sh\n{text}\n")
+    file.chmod(0o755)
+    return str(file)
+
+
+@pytest.mark.parametrize(
+    ("text", "state", "detail"),
+    [
+        ("echo Python 3.11.2", OK, "Python 3.11.2"),
+        ("echo Python 3.14.0rc1", OK, "Python 3.14.0rc1"),
+        ("echo Python 3.9.18", FAILED, "Python 3.9.18"),
+        ("exit 1", FAILED, "is missing"),
+    ],
+)
+def test_workers_need_python_3_11(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, state: str, detail: str
+) -> None:
+    monkeypatch.setattr(doctor, "PYTHON", program(tmp_path / "python3", text))
+    line = doctor._workers_python()
+    assert (line.state, line.detail[-len(detail) :]) == (state, detail)
+    assert "install Python 3.11 or newer" in line.remedy
+
+
+def test_a_data_folder_is_private_and_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "will be made" in doctor._folder(tmp_path / "none").detail
+    tmp_path.chmod(0o711)
+    assert doctor._folder(tmp_path) == Line("data folder", OK, str(tmp_path))
+    tmp_path.chmod(0o755)
+    line = doctor._folder(tmp_path)
+    assert (line.state, line.remedy) == (WARNING, f"chmod 711 {tmp_path}")
+    tmp_path.chmod(0o711)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    line = doctor._folder(tmp_path)
+    assert (line.state, "--home" in line.remedy) == (FAILED, True)
+
+
+@pytest.mark.parametrize(
+    ("free", "state"),
+    [
+        (2 * 10**9, OK),
+        (2 * 10**9 - 1, WARNING),
+        (200 * 10**6, WARNING),
+        (200 * 10**6 - 1, FAILED),
+    ],
+)
+def test_the_disk_is_measured_where_the_folder_will_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, state: str
+) -> None:
+    asked: list[Path] = []
+    monkeypatch.setattr(
+        shutil, "disk_usage", lambda path: asked.append(path) or Usage(10**12, 0, free)
+    )
+    assert doctor._disk(tmp_path / "a" / "b").state == state
+    assert asked == [tmp_path]
+
+
+def test_a_program_that_is_only_sometimes_needed_is_no_failure() -> None:
+    line = doctor._program("fyke-no-such-program", "only needed for this test")
+    assert (line.state, line.detail) == (OK, "not there; only needed for this test")
+
+
+# --- the server
+
+
+def test_a_port_is_free_or_taken(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, host="127.0.0.1", port=0)
+    assert "is free" in doctor._port(settings, None).detail
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        line = doctor._port(settings.model_copy(update={"port": port}), None)
+    assert (line.state, "--port or FYKE_PORT" in line.remedy) == (FAILED, True)
+    assert f"127.0.0.1:{port} is taken" in line.detail
+
+
+def test_a_server_without_a_runner_is_a_failure(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    assert doctor._port(settings, SERVER).state == OK
+    line = doctor._port(settings, doctor._Running(SERVER.location, False))
+    assert (line.state, line.detail) == (
+        FAILED,
+        "http://127.0.0.1:8100 answers, but no runner is alive",
+    )
+
+
+# --- the database
+
+
+def test_a_database_is_new_current_old_or_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    [line] = doctor._database(Settings(home=tmp_path / "none"))
+    assert line.detail == "SQLite, will be made at the first start"
+    [line] = doctor._database(Settings(home=tmp_path))
+    assert (line.state, line.detail) == (OK, "SQLite, will be made at the first start")
+    state_in(tmp_path)
+    [line] = doctor._database(Settings(home=tmp_path))
+    assert (line.state, line.detail[-8:]) == (WARNING, "and none")
+    assert "fyke db migrate" in line.remedy
+    (tmp_path / "rows.db").unlink(missing_ok=True)
+    rows_in(tmp_path)
+    [line] = doctor._database(Settings(home=tmp_path))
+    assert (line.state, line.remedy) == (OK, "")
+    (tmp_path / "state.db").write_bytes(b"no database" * 1000)
+    [line] = doctor._database(Settings(home=tmp_path))
+    assert (line.state, "FYKE_DATABASE_URL" in line.remedy) == (FAILED, True)
+
+
+# --- isolation
+
+
+class Client:
+    """A server that has these runners."""
+
+    answer: Any = ()
+
+    def __init__(self, *_: Any, **__: Any) -> None: ...
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def runners(self) -> Any:
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+def runner(isolation: str) -> RunnerItem:
+    return RunnerItem(isolation[:2], "node", isolation, f"it is {isolation}", 1, 1, 1, [], False)
+
+
+@pytest.mark.parametrize(
+    ("levels", "worst", "remedies"),
+    [
+        (["full"], "full", [SANDBOX_REMEDY]),
+        (["full", "no-limits"], "no-limits", [SANDBOX_REMEDY, LIMITS_REMEDY]),
+        (["no-limits", "none", "full"], "none", [LIMITS_REMEDY, SANDBOX_REMEDY, SANDBOX_REMEDY]),
+        (["full", "unheard-of"], "unheard-of", [SANDBOX_REMEDY, SANDBOX_REMEDY]),
+    ],
+)
+def test_the_worst_runner_decides(
+    monkeypatch: pytest.MonkeyPatch, levels: list[str], worst: str, remedies: list[str]
+) -> None:
+    monkeypatch.setattr(fyke.client, "FykeClient", Client)
+    monkeypatch.setattr(Client, "answer", [runner(level) for level in levels])
+    reported = doctor._reported(SERVER)
+    assert reported is not None
+    level, reason, lines = reported
+    assert (level, reason) == (worst, f"it is {worst}")
+    assert [line.state for line in lines] == [OK if level == "full" else FAILED for level in levels]
+    assert [line.remedy for line in lines] == remedies
+
+
+@pytest.mark.parametrize("answer", [[], ApiError(403, 403, "not for you")])
+def test_without_a_report_the_doctor_looks_itself(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, answer: Any
+) -> None:
+    monkeypatch.setattr(fyke.client, "FykeClient", Client)
+    monkeypatch.setattr(Client, "answer", answer)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    checks = [["limits", False, "no hard limit"], ["seccomp", True, "mode 2"]]
+    seen = {"level": "no-limits", "reason": "limits", "checks": checks}
+    monkeypatch.setattr(doctor, "_probe", lambda settings: seen)
+    assert doctor._isolation(Settings(home=tmp_path), SERVER) == (
+        "no-limits",
+        "limits",
+        [
+            Line("limits", FAILED, "no hard limit", LIMITS_REMEDY),
+            Line("seccomp", OK, "mode 2", SANDBOX_REMEDY),
+        ],
+    )
+
+
+@pytest.mark.parametrize(("level", "code"), [("full", 0), ("no-limits", 1), ("none", 1)])
+def test_only_a_complete_sandbox_is_exit_status_0(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, level: str, code: int
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(doctor, "_machine", lambda settings: iter([Line("uv", OK, "uv 1", "x")]))
+    monkeypatch.setattr(
+        doctor, "_isolation", lambda *_: (level, "why", [Line("limits", WARNING, "w", "do this")])
+    )
+    arguments = ["doctor", "--home", str(tmp_path)]
+    monkeypatch.setenv("FYKE_PORT", "0")
+    answer = CliRunner().invoke(app, [*arguments, "--json"])
+    found = json.loads(answer.stdout)
+    assert (answer.exit_code, found["ok"], found["level"]) == (code, code == 0, level)
+    remedies = {check["name"]: check["remedy"] for check in found["checks"]}
+    assert (remedies["uv"], remedies["limits"]) == ("", "do this")  # none for what is ok
+    said = CliRunner().invoke(app, arguments).stdout
+    assert "-> do this" in said and "-> x" not in said
+    assert said.splitlines()[-1] == f"Sandbox: {level}"

@@ -1,0 +1,129 @@
+"""What the commands of runs show and send; waiting and following are in ``test_run_watch``."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+import typer
+
+from fyke.cli.run import Status, abort, events, list_runs, log, show, start
+from fyke.client import RunRequest
+from fyke.reasons import ReasonCode
+from fyke.wire.fyke.run_logs import LogItem
+from fyke.wire.fyke.runs import RunEventItem, WaitingRun
+from fyke.wire.v1 import RunDetail
+from support.scripted import ScriptedServer, Turns
+from unit.cli.test_callback import SENT
+from unit.cli.test_run_ended import summary
+
+READY, FAILED = 1, 4
+SUMMARY = summary("", None)
+
+
+def detail(status: int, err_msg: str = "") -> RunDetail:
+    return RunDetail(
+        status, err_msg, "R1", "Reader", "W1", 3, "0.5", 0, 0, 65, "api", 1500, "v1.0.1"
+    )
+
+
+def run(command: Any, *arguments: Any, as_json: bool = False, **answers: Any) -> ScriptedServer:
+    server = ScriptedServer(as_json, **answers)
+    command(server, *arguments)
+    return server
+
+
+def test_a_start_sends_the_input_with_the_limits_that_were_named() -> None:
+    server = ScriptedServer(start="R1")
+    given = '{"parameters": {"system": {"memory": 256}, "custom": {"a": 1}}}'
+    start(server, "owner/reader", given, "v1.0.1", timeout=60, callback="https://c")  # type: ignore[arg-type]
+    limits = {"memory": 256, "execute_limit_time_seconds": 60}
+    assert server.client.calls == [
+        ("start", RunRequest("owner/reader", {"a": 1}, limits, "v1.0.1", "https://c"))
+    ]
+    assert server.data == "R1\n"
+
+
+@pytest.mark.parametrize("more", [{"wait": True}, {"follow": True}, {"timeout_seconds": 0.0}])
+def test_a_queued_start_is_nothing_to_wait_for(more: dict[str, Any]) -> None:
+    server: Any = ScriptedServer(hold="22")
+    with pytest.raises(typer.BadParameter, match="leave out --wait, --follow"):
+        start(server, "owner/reader", queued=True, **more)
+    assert server.client.calls == []
+    start(server, "owner/reader", queued=True)
+    assert server.data == "22\n"
+
+
+def test_a_run_that_waits_says_why() -> None:
+    waits = WaitingRun("R1", "x", "all runners are busy", {})
+    fields = run(show, "R1", run=detail(READY), run_summary=SUMMARY, waiting=waits).fields
+    assert fields["waits"] == "all runners are busy"
+    assert (fields["rows"], fields["traffic"], fields["took"]) == ("3", "1.5 kB", "1 m 05 s")
+
+
+def test_a_run_that_has_ended_is_not_asked_why_it_waits() -> None:
+    own = summary(ReasonCode.OUT_OF_MEMORY.value, None)
+    server = run(show, "R1", run=detail(FAILED, "out of memory"), run_summary=own)
+    assert [call[0] for call in server.client.calls] == ["run", "run_summary"]
+    assert (server.fields["reason"], server.fields["reason code"]) == (
+        "out of memory",
+        "out_of_memory",
+    )
+
+
+@pytest.mark.parametrize(("count", "words"), [(1, "1 row is stored"), (2, "2 rows are stored")])
+def test_hidden_rows_come_with_the_commands_that_show_them(count: int, words: str) -> None:
+    own = msgspec.structs.replace(SUMMARY, hidden=count)
+    server = run(show, "R1", run=detail(FAILED), run_summary=own)
+    assert words in server.messages
+    assert "fyke run results R1" in server.messages
+    data = json.loads(run(show, "R1", as_json=True, run=detail(FAILED), run_summary=own).data)
+    assert (data["state"], data["hidden"], data["hint"]) == ("failed", count, None)
+
+
+def test_a_log_is_read_to_its_end() -> None:
+    lines = [LogItem(n, 2, "7", f"line {n}", 1_700_000_000_000) for n in (1, 2, 3)]
+    server = ScriptedServer(True, log_after=Turns([lines[:2], lines[2:], []]))
+    log(server, "R1", False)  # type: ignore[arg-type]
+    assert [json.loads(line)["content"] for line in server.data.splitlines()] == [
+        "line 1",
+        "line 2",
+        "line 3",
+    ]
+    assert [call[2] for call in server.client.calls] == [0, 2, 3]
+
+
+def test_the_list_is_filtered_by_the_number_of_the_state() -> None:
+    class Page(msgspec.Struct):
+        count: int
+        items: list[RunDetail] = msgspec.field(name="list")
+
+    server = ScriptedServer(True, runs=Page(1, [detail(FAILED)]))
+    list_runs(server, Status.FAILED, "owner/reader", "", 2, 50)  # type: ignore[arg-type]
+    asked = {"status": 4, "worker": "owner/reader", "page_index": 2, "page_size": 50}
+    assert server.client.calls == [("runs", asked)]
+    assert json.loads(server.data)["list"][0]["state"] == "failed"
+    server = ScriptedServer(True, runs=Page(0, []))
+    list_runs(server, None, "", "", 1, 20)  # type: ignore[arg-type]
+    assert server.client.calls[0][1]["status"] == 0
+
+
+def test_events_have_a_second_table_only_with_a_callback() -> None:
+    event = RunEventItem(1_700_000_000_000, "created", "", "ready", "api", "", "", {})
+    server = run(events, "R1", events=[event], deliveries=[])
+    assert len(server.data.splitlines()) == 2
+    silent = msgspec.structs.replace(SENT, last_status=0, last_error="timed out")
+    server = run(events, "R1", events=[event], deliveries=[SENT, silent])
+    lines = server.data.splitlines()
+    assert len(lines) == 2 + 1 + 3
+    assert lines[-1].endswith("timed out")
+    data = json.loads(run(events, "R1", as_json=True, events=[event], deliveries=[SENT]).data)
+    assert (len(data["events"]), len(data["deliveries"])) == (1, 1)
+
+
+def test_an_abort_is_asked_for_and_reported() -> None:
+    server = run(abort, "R1", abort=None)
+    assert (server.client.calls, server.data) == ([("abort", "R1")], "")
+    assert json.loads(run(abort, "R1", as_json=True, abort=None).data) == {"aborted": "R1"}

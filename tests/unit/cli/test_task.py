@@ -1,0 +1,116 @@
+"""What the commands of tasks show and send."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+import typer
+
+from fyke.cli.task import create, delete, list_tasks, show, update
+from fyke.client import TaskRequest
+from fyke.wire.v2.tasks import WorkerTask, WorkerTaskPage
+from support.scripted import ScriptedServer
+
+TASK = WorkerTask(
+    slug="T1",
+    title="Docs",
+    description="",
+    version="latest",
+    worker_id="W1",
+    worker_slug="W1",
+    worker_path="owner~reader",
+    worker_title="Reader",
+    input={"parameters": {"custom": {"urls": ["https://a.example"]}}},
+    run_times=3,
+    last_run_slug="",
+    last_modified_at=1,
+    created_at=0,
+    updated_at=1,
+    schedule_enabled=0,
+    schedule_type=0,
+)
+DAILY = msgspec.structs.replace(
+    TASK, schedule_enabled=1, schedule_type=1, schedule_kind="daily", schedule_next_at=1_700_000_000
+)
+WHOLE = {"parameters": {"system": {}, "custom": {"a": 1}}}
+
+
+def run(command: Any, *arguments: Any, as_json: bool = False, **answers: Any) -> ScriptedServer:
+    server = ScriptedServer(as_json, **answers)
+    command(server, *arguments)
+    return server
+
+
+def test_a_new_task_writes_its_slug_and_how_to_run_it() -> None:
+    server = run(create, "owner/reader", '{"a": 1}', "Docs", "latest", "", create_task="T1")
+    assert server.client.calls == [
+        ("create_task", TaskRequest("owner/reader", WHOLE, "Docs", "latest", ""))
+    ]
+    assert (server.data, server.messages) == ("T1\n", 'Run it with "fyke task run T1".\n')
+
+
+def test_a_task_without_a_schedule_says_none() -> None:
+    fields = run(show, "T1", task=TASK).fields
+    assert (fields["worker"], fields["last run"]) == ("owner/reader", "never")
+    assert (fields["schedule"], fields["next run"], fields["last error"]) == ("none", "-", "-")
+    assert json.loads(fields["input"]) == TASK.input
+
+
+def test_a_schedule_says_when_it_runs_and_why_it_did_not() -> None:
+    failing = msgspec.structs.replace(DAILY, schedule_last_error="the balance is used up")
+    fields = run(show, "T1", task=failing).fields
+    assert fields["schedule"] == "daily"
+    assert fields["next run"].startswith("2023-11-1")
+    assert fields["last error"] == "the balance is used up"
+    paused = msgspec.structs.replace(DAILY, schedule_enabled=0, schedule_next_at=msgspec.UNSET)
+    fields = run(show, "T1", task=paused).fields
+    assert (fields["schedule"], fields["next run"]) == ("daily, off", "-")
+
+
+def test_a_list_has_paths_as_people_write_them() -> None:
+    page = WorkerTaskPage(count=1, items=[TASK], page_index=1, page_size=20)
+    server = run(list_tasks, 2, 50, "docs", tasks=page)
+    assert server.client.calls == [("tasks", 2, 50, "docs")]
+    assert server.data.splitlines()[1].split() == ["T1", "Docs", "owner/reader", "latest", "3", "-"]
+
+
+def test_a_change_of_nothing_is_refused() -> None:
+    with pytest.raises(typer.BadParameter, match="--title, --description, --input, --version"):
+        run(update, "T1", None, None, "", None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "calls"),
+    [
+        (
+            (None, "", "", None),
+            [("update_task", "T1", {"title": "", "description": None})],
+        ),
+        (('{"a": 1}', None, "", None), [("set_task_input", "T1", WHOLE, "")]),
+        (
+            (None, None, "v1.0.2", None),
+            [("task", "T1"), ("set_task_input", "T1", TASK.input, "v1.0.2")],
+        ),
+        (
+            ('{"a": 1}', None, "v1.0.2", "What"),
+            [
+                ("update_task", "T1", {"title": None, "description": "What"}),
+                ("set_task_input", "T1", WHOLE, "v1.0.2"),
+            ],
+        ),
+    ],
+)
+def test_only_what_is_given_changes(
+    arguments: tuple[str | None, ...], calls: list[tuple[Any, ...]]
+) -> None:
+    server = run(update, "T1", *arguments, update_task=None, set_task_input=None, task=TASK)
+    assert server.client.calls == calls
+    assert server.messages == "The task T1 was changed.\n"
+
+
+def test_deleting_keeps_the_runs_and_says_so() -> None:
+    assert "its runs were kept" in run(delete, "T1", delete_task=None).messages
+    assert json.loads(run(delete, "T1", as_json=True, delete_task=None).data) == {"deleted": "T1"}

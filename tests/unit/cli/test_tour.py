@@ -1,0 +1,136 @@
+"""The tour: what it prints, what it takes for success, and how it stops; e2e does it for real."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from fyke.cli import tour
+from fyke.cli.errors import CommandFailed, Exit
+from fyke.cli.tour import WORKER, Tour, rows_in
+from fyke.settings import Settings
+
+KEY = "scraper_api_SECRET"
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Callable[..., Tour]:
+    (tmp_path / "owner.key").write_text(f"{KEY}\n")
+
+    def made(*answers: Any) -> Tour:
+        """A tour whose requests get these answers in turn; the last one stays."""
+        left = list(answers)
+
+        def answer(request: httpx2.Request) -> httpx2.Response:
+            data = left.pop(0) if len(left) > 1 else left[0]
+            return httpx2.Response(200, json={"code": 0, "message": "ok", "data": data} | data)
+
+        made_tour = Tour(Settings(home=tmp_path), "http://127.0.0.1:8100", None)
+        made_tour._http.close()
+        made_tour._http = httpx2.Client(
+            base_url="http://127.0.0.1:8100", transport=httpx2.MockTransport(answer)
+        )
+        return made_tour
+
+    return made
+
+
+def detail(status: int, **more: Any) -> dict[str, Any]:
+    return {"status": status, "results": 0, "traffic": 0, "err_msg": ""} | more
+
+
+@pytest.mark.parametrize(
+    ("content", "format", "rows"),
+    [
+        ("[]", "json", 0),
+        ('[{"a": 1}, {"a": 2}]', "json", 2),
+        ("", "csv", 0),
+        ("a,b\r\n", "csv", 0),
+        ('a,b\r\n1,"two\r\nlines"\r\n3,4\r\n', "csv", 2),
+    ],
+)
+def test_rows_of_an_export_are_counted(content: str, format: str, rows: int) -> None:
+    assert rows_in(content, format) == rows
+
+
+@pytest.mark.parametrize(
+    ("status", "rows", "exported", "code"),
+    [
+        (3, 2, [2, 2], Exit.OK),
+        (3, 0, [0, 0], Exit.FAILED),
+        (3, 2, [2, 1], Exit.FAILED),
+        (3, 2, [1, 2], Exit.FAILED),
+        (4, 2, [2, 2], Exit.FAILED),
+        (5, 2, [2, 2], Exit.FAILED),
+    ],
+)
+def test_the_job_is_done_when_rows_came_and_both_exports_have_them(
+    make: Callable[..., Tour], status: int, rows: int, exported: list[int], code: Exit
+) -> None:
+    assert make({})._verdict(status, rows, exported) == code
+
+
+def test_a_request_can_be_copied_and_does_not_show_the_key(
+    make: Callable[..., Tour], capsys: pytest.CaptureFixture[str]
+) -> None:
+    make({"count": 1, "list": [{"url": "u", "status": 200, "title": None}]})._page("R1")
+    line = capsys.readouterr().out
+    assert "$ curl -sS http://127.0.0.1:8100/api/v1/run/result/list" in line
+    assert '\'{"run_slug": "R1", "page_index": 1, "page_size": 5}\'' in line
+    assert "owner.key" in line and KEY not in line
+
+
+def test_a_worker_of_another_name_is_not_taken(make: Callable[..., Tour]) -> None:
+    other = {"slug": "W1", "path": "a/b", "title": "t", "name": f"{WORKER}-2"}
+    with pytest.raises(CommandFailed, match="not in the catalog") as caught:
+        make({"scraper": [other]})._find_worker()
+    assert caught.value.code is Exit.NOT_FOUND
+    right = other | {"slug": "W2", "name": WORKER}
+    assert make({"scraper": [other, right]})._find_worker() == "W2"
+
+
+def test_an_error_of_the_server_ends_the_tour(make: Callable[..., Tour]) -> None:
+    error = {"code": 11000, "message": "invalid argument", "details": ["a", "b"], "data": None}
+    with pytest.raises(CommandFailed, match="11000 invalid argument a; b"):
+        make(error)._balance()
+
+
+def test_only_the_address_of_the_tour_is_opened(make: Callable[..., Tour]) -> None:
+    sent: list[dict[str, Any]] = []
+    touring = make({"run_slug": "R1"})
+    touring._post = lambda path, body: sent.append(body) or {"run_slug": "R1"}  # type: ignore[method-assign,func-returns-value]
+    touring._start("W1", "http://127.0.0.1:9/", ["127.0.0.1:9"])
+    touring._start("W1", "https://a.example/", [])
+    systems = [body["input"]["parameters"]["system"] for body in sent]
+    assert systems[0]["egress_allow"] == ["127.0.0.1:9"]
+    assert "egress_allow" not in systems[1]
+
+
+def test_polling_ends_with_the_run(
+    make: Callable[..., Tour],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(tour, "POLL_SECONDS", 0)
+    running = detail(2, results=1)
+    assert make(detail(1), running, running, detail(4, err_msg="why"))._poll("R1") == 4
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert lines[-4:] == [
+        "waiting, 0 rows, 0 bytes of traffic",
+        "running, 1 rows, 0 bytes of traffic",
+        "failed, 0 rows, 0 bytes of traffic",
+        "why",
+    ]
+
+
+def test_a_run_that_does_not_end_ends_the_tour(
+    make: Callable[..., Tour], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tour, "RUN_SECONDS", -1)
+    with pytest.raises(CommandFailed, match="did not end") as caught:
+        make(detail(2))._poll("R1")
+    assert caught.value.code is Exit.TIMEOUT

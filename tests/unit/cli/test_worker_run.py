@@ -1,0 +1,112 @@
+"""How a local run is reported; running one needs a sandbox."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fyke.cli.errors import CommandFailed, Exit
+from fyke.cli.local_folder import Job
+from fyke.cli.local_work import OUTPUT
+from fyke.cli.output import Output
+from fyke.cli.worker_run import _format, _report
+
+ROWS = b'{"a": 1}\n{"a": "\xc3\xa9"}\n'
+RESULT: dict[str, Any] = {
+    "state": "succeeded",
+    "err_msg": "",
+    "results": 2,
+    "hidden": 0,
+    "subtasks": 1,
+    "subtasks_failed": 0,
+    "traffic": 1500,
+    "duration": 65,
+    "code": 0,
+}
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Iterator[Job]:
+    with Job(tmp_path) as made:
+        made.write(OUTPUT, ROWS)
+        yield made
+
+
+def report(job: Job, output: Path | None = None, as_json: bool = False, **changes: Any) -> str:
+    """What goes to standard error."""
+    messages = io.StringIO()
+    _report(Output(as_json, None, messages), RESULT | changes, job, output)
+    return messages.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("output", "format"),
+    [(None, "jsonl"), ("rows.CSV", "csv"), ("a.b.xlsx", "xlsx"), ("rows.json", "json")],
+)
+def test_the_name_of_the_file_decides_the_format(output: str | None, format: str) -> None:
+    assert _format(None if output is None else Path(output)) == format
+
+
+@pytest.mark.parametrize("name", ["rows", "rows.pdf", ".csv", "rows."])
+def test_another_name_is_refused_before_anything_runs(name: str) -> None:
+    with pytest.raises(CommandFailed, match=r"must end in one of \.csv") as caught:
+        _format(Path(name))
+    assert caught.value.code is Exit.USAGE
+
+
+def test_rows_go_to_standard_output_and_figures_to_standard_error(
+    job: Job, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    assert report(job) == "succeeded (2 rows, 1.5 kB, 1 m 05 s)\n"
+    assert capsysbinary.readouterr().out == ROWS
+
+
+def test_a_file_gets_the_rows_and_standard_output_nothing(
+    job: Job, capsysbinary: pytest.CaptureFixture[bytes], tmp_path: Path
+) -> None:
+    said = report(job, tmp_path / "rows.jsonl")
+    assert (tmp_path / "rows.jsonl").read_bytes() == ROWS
+    assert said.endswith(f"Rows are in {tmp_path / 'rows.jsonl'}.\n")
+    assert capsysbinary.readouterr().out == b""
+
+
+def test_failed_parts_and_hidden_rows_are_reported(
+    job: Job, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    changes = {"state": "failed", "err_msg": "out of memory", "results": 1, "hidden": 1}
+    said = report(job, subtasks=3, subtasks_failed=2, **changes)
+    assert said.splitlines() == [
+        "failed (1 row, 1.5 kB, 1 m 05 s): out of memory",
+        "2 of 3 parts of the input failed.",
+        "1 row of what failed left out; FYKE_FAILED_ROWS=keep shows them.",
+    ]
+    assert "parts" not in report(job, subtasks=1, subtasks_failed=1)
+
+
+def test_json_is_one_object_with_the_rows(
+    job: Job, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    assert report(job, as_json=True) == ""
+    found = json.loads(capsysbinary.readouterr().out)
+    assert found["rows"] == [{"a": 1}, {"a": "\u00e9"}]
+    assert (found["state"], "code" in found) == ("succeeded", False)
+
+
+def test_json_without_a_row_is_valid(job: Job, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    job.write(OUTPUT, b"")
+    report(job, as_json=True)
+    assert json.loads(capsysbinary.readouterr().out)["rows"] == []
+
+
+def test_json_names_the_file_instead_of_the_rows(
+    job: Job, capsysbinary: pytest.CaptureFixture[bytes], tmp_path: Path
+) -> None:
+    report(job, tmp_path / "rows.csv", as_json=True)
+    found = json.loads(capsysbinary.readouterr().out)
+    assert (found["output"], "rows" in found) == (str(tmp_path / "rows.csv"), False)
+    assert (tmp_path / "rows.csv").read_bytes() == ROWS
