@@ -56,7 +56,10 @@ def test_the_page_has_fields_examples_and_every_answer() -> None:
 def test_a_cell_stays_one_cell_on_one_line() -> None:
     text = operation_markdown(START, "http://here")
     assert "| `wait` | query | integer | no | Seconds \\| none. At most 60. |" in text
-    assert "| `workerId` | path | string | yes | Which one. |" in text
+    assert (
+        "| field | in | type | required | |\n| --- | --- | --- | --- | --- |\n"
+        "| `workerId` | path | string | yes | Which one. |\n"
+    ) in text
 
 
 def test_parts_that_an_operation_does_not_have_have_no_heading() -> None:

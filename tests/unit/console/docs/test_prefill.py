@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fyke.api.docs.samples import BY_NAME
-from fyke.console.docs.prefill import OwnObjects, filled, first_input
+from fyke.console.docs.prefill import OwnObjects, _own, filled, first_input
 from fyke.console.docs.reference import OperationPage, ReferenceField
+from fyke.model.account import Caller
+from fyke.storage.sql.dialects import for_writing, make_engine
+from fyke.storage.sql.state.transaction import SqlTransaction
+from support import records
+from support.prepared import state_in
 
 OWN = OwnObjects("01WORKER", "acme~prices", {"urls": ["x"]}, "01RUN", "01TASK")
 
@@ -59,6 +66,36 @@ def test_an_unedited_form_sends_defaults_and_the_least_that_is_required() -> Non
 )
 def test_a_schema_that_says_nothing_gives_no_input(text: str) -> None:
     assert first_input(text) == {}
+
+
+@pytest.fixture
+def tx(tmp_path: Path) -> Iterator[SqlTransaction]:
+    engine = make_engine(state_in(tmp_path), durable=False)
+    with for_writing(engine).connect() as connection, connection.begin():
+        yield SqlTransaction(connection, hiding=frozenset())
+    engine.dispose()
+
+
+def test_the_latest_objects_of_the_account_are_taken_and_none_of_others(tx: SqlTransaction) -> None:
+    owner, worker_id = records.seed(tx)
+    stranger, foreign = records.seed(tx)
+    schema = '{"properties":[{"name":"a","type":"integer","default":3}]}'
+    worker = records.worker(owner, owner="acme", name="prices")
+    tx.workers.add(worker)
+    tx.workers.add_version(records.version(worker.id, input_schema=schema))
+    worker = tx.workers.get(worker.id)
+    runs = [records.seed_run(tx, owner, worker_id, created_at=n) for n in (1, 2)]
+    tasks = [records.task(owner, worker_id, created_at=n) for n in (1, 2)]
+    for task in (*tasks, records.task(stranger, foreign, created_at=3)):
+        tx.tasks.add(task)
+    records.seed_run(tx, stranger, foreign, created_at=3)
+    assert _own(tx, Caller(owner, "acme", False, "u", ""), worker) == OwnObjects(
+        worker.id, "acme~prices", {"a": 3}, runs[1].id, tasks[1].id
+    )
+
+
+def test_an_account_without_anything_keeps_the_samples(tx: SqlTransaction) -> None:
+    assert _own(tx, Caller("nothing", "acme", False, "u", ""), None) == OwnObjects()
 
 
 def test_ids_of_samples_become_those_of_the_user_wherever_they_stand() -> None:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import msgspec
 import pytest
+from sqlalchemy import create_engine, text
 
 from fyke.model.account import Role, User
 from fyke.model.run import Outcome, RunEvent, Subtask
 from fyke.reasons import Reason, ReasonCode
-from fyke.storage.sql.state.records import columns, reason_values, record
+from fyke.storage.sql.state.records import columns, many, one, reason_values, record
 from support import records
+
+
+@dataclass(frozen=True)
+class Day:
+    day: str
+    runs: int
+
 
 CODE_1 = Reason.of(ReasonCode.EXIT_CODE, exit_code=1, last_words="ça, “no” more")
 
@@ -65,3 +73,15 @@ def test_a_row_of_another_release_has_no_reason(code: str) -> None:
 def test_a_reason_without_parameters_is_a_reason() -> None:
     row = {**columns(records.event("run")), "reason_code": "exit_code", "reason_params": ""}
     assert record(row, RunEvent).reason == Reason(ReasonCode.EXIT_CODE, {})
+
+
+def test_a_query_gives_the_first_record_all_of_them_or_none() -> None:
+    engine = create_engine("sqlite://")
+    rows = text("SELECT 'a' AS day, 1 AS runs UNION SELECT 'b', 2 ORDER BY 1")
+    with engine.connect() as connection:
+        assert one(connection.execute(rows), Day) == Day("a", 1)
+        assert many(connection.execute(rows), Day) == [Day("a", 1), Day("b", 2)]
+        nothing = text("SELECT 'a' AS day, 1 AS runs WHERE 0")
+        assert one(connection.execute(nothing), Day) is None
+        assert many(connection.execute(nothing), Day) == []
+    engine.dispose()
