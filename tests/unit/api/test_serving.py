@@ -23,6 +23,7 @@ from fyke.model.account import Caller, Role, Scope
 from fyke.wire import v1
 from fyke.wire.fields import Name
 from fyke.wire.v2.fields import PageRequest
+from fyke.wire.v2.workers import PageForm
 from support.views import VISIT as PEER
 from support.views import scope_of
 
@@ -242,6 +243,41 @@ def test_the_first_value_of_a_name_counts_and_all_of_a_repeated_one() -> None:
     asked = request("GET", "/", query=[("a", "1"), ("b", "2"), ("a", "3"), ("b", "4"), ("c", "")])
     assert query(asked, frozenset({"b"})) == {"a": "1", "b": ["2", "4"], "c": ""}
     assert query(request("GET", "/"), frozenset({"b"})) == {}
+
+
+def test_the_shapes_of_an_answer_are_those_that_are_no_response_and_no_null() -> None:
+    class Answers:
+        tag = "Runs"
+
+        @get("/a", scope=Scope.READ)
+        async def either(self, call: Call) -> v1.RunRef | Json[v1.RunStarted] | None:
+            """Either."""
+
+        @get("/b", scope=Scope.READ)
+        async def file(self, call: Call) -> Response:
+            """A file."""
+
+        @get("/c", scope=Scope.READ)
+        async def one(self, call: Call) -> Json[v1.RunStarted]:
+            """One."""
+
+        @get("/d", scope=Scope.READ)
+        async def nothing(self, call: Call) -> None:
+            """Nothing."""
+
+    answers = {each.id: each.answers for each in operations_of(Answers())}
+    assert answers == {
+        "either": (v1.RunRef, v1.RunStarted), "file": (), "one": (v1.RunStarted,), "nothing": (),
+    }  # fmt: skip
+
+
+def test_the_members_that_may_be_repeated_are_those_of_its_shape() -> None:
+    class Search:
+        @get("/x", scope=Scope.READ, tag="Runs")
+        async def x(self, call: Call, wanted: PageForm) -> None:
+            """Something."""
+
+    assert operations_of(Search())[0]._repeated == {"categories"}
 
 
 def test_an_operation_takes_one_shape() -> None:

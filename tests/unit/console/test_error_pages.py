@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from structlog.testing import capture_logs
 
 from fyke import errors
 from fyke.api.errors import Refusal
@@ -102,3 +103,12 @@ def test_the_text_of_an_error_is_no_markup() -> None:
 
 def test_the_page_names_the_request_for_the_log() -> None:
     assert "01REQUEST" in bytes(respond(view_of(), ZeroDivisionError()).body).decode()
+
+
+def test_only_an_error_of_ours_is_in_the_log() -> None:
+    with capture_logs() as logged:
+        respond(view_of(), errors.Conflict("The name is taken"))
+        respond(view_of(), ZeroDivisionError())
+    assert [(each["key"], each["request_id"]) for each in logged] == [
+        ("ZeroDivisionError", "01REQUEST")
+    ]

@@ -51,6 +51,10 @@ class Routes:
     async def put_file(self, call: Call) -> Response:
         """Send a file."""
 
+    @get("/api/v1/thing", scope=Scope.READ)
+    async def find_thing(self, call: Call, wanted: v1.RunRef) -> None:
+        """Find a thing."""
+
     @get("/internal", scope=PUBLIC, documented=False)
     async def internal(self, call: Call) -> None:
         """For monitors."""
@@ -77,6 +81,7 @@ def data_of(operation: dict[str, Any]) -> tuple[str, Any]:
 def test_operations_that_are_not_documented_are_left_out() -> None:
     assert list(PATHS) == [
         "/api/v1/things/{thingId}", "/api/v2/things", "/api/fyke/things", "/api/fyke/files",
+        "/api/v1/thing",
     ]  # fmt: skip
 
 
@@ -103,7 +108,15 @@ def test_a_shape_is_the_body_of_a_post_and_the_query_of_a_get() -> None:
 def test_the_default_of_a_parameter_is_in_its_schema_and_its_text_beside_it() -> None:
     [offset] = [each for each in LIST["parameters"] if each["name"] == "offset"]
     assert offset["schema"]["default"] == 1
-    assert "description" not in offset["schema"]
+    [run] = PATHS["/api/v1/thing"]["get"]["parameters"]
+    assert (run["name"], run["description"]) == ("run_slug", "id of a run")
+    assert "description" not in run["schema"]
+    assert "description" not in START["parameters"][0]
+
+
+def test_a_header_shows_an_example_where_it_has_one() -> None:
+    assert START["parameters"][1]["example"] == "order-4711"
+    assert "example" not in LIST["parameters"][-1]
 
 
 def test_unknown_members_are_refused_in_our_own_api_only() -> None:
