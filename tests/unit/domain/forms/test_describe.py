@@ -38,6 +38,7 @@ def test_groups_begin_where_the_caption_stands() -> None:
         ("number", "number", {}, ControlKind.NUMBER),
         ("select", "string", {"options": COLOURS}, ControlKind.SELECT),
         ("select", "string", {"options": COLOURS, "multiple": True}, ControlKind.MULTISELECT),
+        ("select", "array", {"options": COLOURS}, ControlKind.MULTISELECT),
         ("radio", "integer", {"options": SIZES}, ControlKind.RADIO),
         ("checkbox", "array", {"options": COLOURS}, ControlKind.CHECKBOXES),
         ("switch", "boolean", {}, ControlKind.SWITCH),

@@ -27,6 +27,7 @@ PLAIN = "pack with plain paths such as folder/file.py"
         "a/..b/c...d",
         "a b/c (1).txt",
         "文件/é.py",
+        "①\ufb01.txt",
         "x" * MAX_PATH_BYTES,
         "é" * (MAX_PATH_BYTES // 2),
         "/".join("d" * MAX_DEPTH) + "/",

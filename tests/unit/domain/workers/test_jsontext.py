@@ -122,5 +122,5 @@ def test_every_part_has_its_line_or_that_of_what_contains_it(
 
 
 def test_deeper_values_have_the_line_of_the_deepest_known_one() -> None:
-    assert Lines(TEXT).of("e", 0, 0, 0, 0) == 8
-    assert Lines(TEXT, depth=3).of("e", 0, 0, 0, 0) == 7
+    assert Lines(TEXT, depth=5).of("e", 0, 0, 0, 0) == 8
+    assert Lines(TEXT, depth=4).of("e", 0, 0, 0, 0) == 7
