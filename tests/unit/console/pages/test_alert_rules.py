@@ -29,7 +29,7 @@ def typed(*more: tuple[str, str], kind: str = "failed") -> tuple[RuleFields, dic
     "rule",
     [
         RULE,
-        replace(RULE, kind=RuleKind.FEWER_ROWS, factor=0.5, reasons=(), enabled=False),
+        replace(RULE, kind=RuleKind.FEWER_ROWS, factor=0.25, reasons=(), enabled=False),
         replace(RULE, kind=RuleKind.SLOWER, factor=2.5, reasons=()),
         replace(RULE, kind=RuleKind.MISSING_FIELD, field="price", percent=12.5, reasons=()),
         replace(RULE, kind=RuleKind.BUDGET, usd_micros=1_500_000, traffic_bytes=2_500_000),

@@ -73,6 +73,11 @@ def test_json_that_cannot_be_read_has_no_other_view() -> None:
     assert work.focus, "the error is why nothing changed"
 
 
+def test_an_empty_input_can_be_read() -> None:
+    asked = action(("do", "form"), ("view", "json"), ("json_text", "{}"))
+    assert page_with_errors(FormReply(asked, afresh=True)).view == "form"
+
+
 def test_controls_of_another_version_are_drawn_anew_with_the_input_they_stood_for() -> None:
     asked = action(("do", "start"), ("f:town", "Graz"), ("version", "v1.0.1"), moved=True)
     asked = replace(asked, checked=Checked(Normalised({}, {"city": "Graz", "old": 1}), OUTLOOK))

@@ -65,6 +65,19 @@ def test_a_choice_that_the_schema_no_longer_has_is_kept_and_marked() -> None:
     assert [choice.label for choice in made.picked] == ["Opening hours", "gone"]
 
 
+def test_a_number_that_is_no_choice_is_named_by_its_digits() -> None:
+    made = controls(sent=Sent(custom={"sort": {"": ["7"]}}))["sort"]
+    assert made.choices[-1].label == "7"
+
+
+def test_only_a_table_can_be_pasted_into_and_only_a_list_has_a_key() -> None:
+    further = {name: set(made.extra) - {"was"} for name, made in controls().items()}
+    assert further["places"] == {"paste"}
+    assert further["keywords"] == {"key"}
+    assert further["parts"] == further["countries"] == {"order"}
+    assert further["city"] == further["sort"] == set()
+
+
 def test_long_selects_are_searched_by_a_label_that_is_unique() -> None:
     assert controls()["country"].searched
     assert not controls()["language"].searched

@@ -68,6 +68,11 @@ async def test_a_json_text_that_cannot_be_read_stays_as_typed_in_its_view() -> N
         assert form.work.json_wrong and form.work.focus
 
 
+async def test_an_empty_json_object_has_the_other_view() -> None:
+    form, only_looked = await posted(("do", "form"), ("view", "json"), ("json_text", "{}"))
+    assert (only_looked, form.work.view) == (True, "form")
+
+
 async def test_a_fault_keeps_what_was_typed_and_takes_the_focus() -> None:
     form, _ = await posted(("do", "save"), ("f:max_results", "many"), ("f:keywords", "tea"))
     assert form.faulty and form.work.focus
