@@ -48,7 +48,7 @@ class ToolCaches:
         """Take the cache for one user alone; None while another sandbox uses it."""
         with contextlib.suppress(FileExistsError):
             os.mkdir(name, 0o700, dir_fd=self._fd)
-        folder = os.open(name, _FOLDER, dir_fd=self._fd)
+        folder = self._open(name)
         try:
             fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -64,8 +64,15 @@ class ToolCaches:
             raise
         return TakenCache(self.root / name, folder)
 
+    def _open(self, name: str) -> int:
+        try:
+            return os.open(name, _FOLDER, dir_fd=self._fd)
+        except PermissionError:  # its last user may have closed it, even to itself
+            os.chmod(name, 0o700, dir_fd=self._fd)
+            return os.open(name, _FOLDER, dir_fd=self._fd)
+
     def _prepare(self, folder: int, uid: int | None) -> None:
-        os.fchmod(folder, 0o700)  # its last user may have closed it
+        os.fchmod(folder, 0o700)  # root opens a closed folder without an error
         if measure_tree(folder, MAX_BYTES) > MAX_BYTES:
             empty(folder)
         if uid is not None and os.fstat(folder).st_uid != uid:

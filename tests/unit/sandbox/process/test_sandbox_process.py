@@ -74,7 +74,7 @@ async def test_no_sandbox_runs_as_root(folders: WorkFolders, places: ToolPaths) 
 async def test_a_name_in_use_keeps_its_folder(folders: WorkFolders, places: ToolPaths) -> None:
     folders.create("A", None)
     with pytest.raises(SandboxStartFailed, match="cannot make the work folder"):
-        await SandboxProcess.start(ORDER, folders, GROUPS, UID or os.geteuid(), places)
+        await SandboxProcess.start(ORDER, folders, GROUPS, UID, places)
     assert folders.names() == ["A"]
 
 
@@ -83,7 +83,7 @@ async def test_without_its_control_group_no_folder_stays(
 ) -> None:
     groups = GroupsV2(tmp_path / "none" / "fyke")
     with pytest.raises(SandboxStartFailed, match="cannot make the control group"):
-        await SandboxProcess.start(ORDER, folders, groups, UID or os.geteuid(), places)
+        await SandboxProcess.start(ORDER, folders, groups, UID, places)
     assert folders.names() == []
 
 
@@ -106,7 +106,7 @@ async def test_a_start_that_fails_gives_the_cause_and_leaves_nothing(
     await asyncio.to_thread(int)  # its thread keeps descriptors of its own
     before = len(os.listdir("/proc/self/fd"))
     with pytest.raises(SandboxStartFailed, match=words):
-        await SandboxProcess.start(ORDER, folders, GROUPS, UID or os.geteuid(), places)
+        await SandboxProcess.start(ORDER, folders, GROUPS, UID, places)
     assert folders.names() == []
     assert len(os.listdir("/proc/self/fd")) == before
 
