@@ -50,6 +50,8 @@ async def socks_greet(sock: socket.socket, user: str, password: str) -> None:
         await _send(sock, bytes((1, len(name))) + name + bytes((len(word),)) + word)
         if (await _receive(sock, 2))[1] != 0:
             raise UpstreamDown("it does not take our user and password")
+    elif method != _NO_LOGIN and _PASSWORD in methods:
+        raise UpstreamDown("it wants another kind of login than user and password")
     elif method != _NO_LOGIN:
         raise UpstreamDown("it asks for a login that is not set")
 

@@ -1,0 +1,64 @@
+"""Reading a repository with git itself, in the folder of the test."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fyke.git.reader import Reader, blobs
+from support.git_server import git, make_repository
+
+pytestmark = pytest.mark.needs("git")
+Read = Callable[..., str]
+
+
+@pytest.fixture
+def read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Read:
+    """Reads a repository of two files, one in a folder, with other limits or names when given."""
+    repository = tmp_path / "prices"
+    make_repository(repository, {"main.py": "print(1)\n", "sub/other.py": "print(22)\n"})
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+
+    def reading(**changes: Any) -> str:
+        ask = {
+            "git": "git", "settings": ["protocol.file.allow=always"], "url": str(repository),
+            "ref": "HEAD", "folder": "", "list": 10_000, "most": 1000,
+        }  # fmt: skip
+        return Reader(ask | changes).read()
+
+    return reading
+
+
+def test_the_commit_its_files_and_their_contents_are_read(read: Read, tmp_path: Path) -> None:
+    commit = read()
+    assert commit == git(tmp_path / "prices", "rev-parse", "HEAD").strip()
+    assert len(blobs(Path("out/listing").read_bytes())) == 2
+    assert b"print(1)" in Path("out/objects").read_bytes()
+    assert not list(Path("repository").rglob("*.py"))
+
+
+def test_a_folder_is_read_alone_and_too_many_bytes_are_not_read_at_all(read: Read) -> None:
+    read(folder="sub", most=9)
+    assert b"other.py" in Path("out/listing").read_bytes()
+    assert not Path("out/objects").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "step"),
+    [({"ref": "no-such-branch"}, "fetch"), ({"url": "/no/such/place"}, "fetch"),
+     ({"folder": "no-such-folder"}, "ls-tree"), ({"list": 20}, "list")],
+)  # fmt: skip
+def test_the_step_that_failed_is_named(
+    read: Read, capsys: pytest.CaptureFixture[str], changes: dict[str, Any], step: str
+) -> None:
+    with pytest.raises(SystemExit):
+        read(**changes)
+    said = json.loads(capsys.readouterr().out)
+    assert said["step"] == step
+    assert bool(said["said"]) == (step == "fetch")
