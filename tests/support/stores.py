@@ -14,12 +14,19 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Engine, event
 
+from fyke.contracts.signals import Signals
 from fyke.contracts.state import Transaction
+from fyke.domain.callbacks.url import CallbackRules
 from fyke.domain.runs.outcome import HIDING
+from fyke.domain.runs.service import Runs
+from fyke.domain.runs.transitions import Rules
+from fyke.domain.workers.service import Workers
+from fyke.kit.addresses import AddressRules
 from fyke.kit.clock import ManualClock
 from fyke.model.account import Caller, Role
 from fyke.model.run import Run
 from fyke.model.runner import Capacity, Lease
+from fyke.storage.blobs.filesystem import FilesystemBlobs
 from fyke.storage.sql.dialects import make_engine
 from fyke.storage.sql.results import store as results_store
 from fyke.storage.sql.results.store import SqlResults
@@ -109,6 +116,12 @@ class Stores:
     async def lease(self, runner: str = "r1") -> list[Lease]:
         """Everything that waits, to one runner."""
         return await self.write(lambda tx: tx.runs.lease(runner, ROOM, tx.now + 60_000))
+
+    def runs(self, folder: Path, rules: Rules, signals: Signals) -> Runs:
+        """The service of runs over these stores, with what is published in ``folder``."""
+        workers = Workers(self.storage, FilesystemBlobs(folder, durable=False), self.clock)
+        callbacks = CallbackRules(AddressRules(()))
+        return Runs(self.storage, self.results, workers, signals, rules, callbacks)
 
     async def stored(self, run: Run) -> Run:
         found = await self.read(lambda tx: tx.runs.get(run.id))

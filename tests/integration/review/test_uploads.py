@@ -56,7 +56,7 @@ async def test_a_sound_project_passes_check_after_check(app: App) -> None:
     assert seen[-1].steps[0].name == "archive"
     notes = {step.name: step.note for step in seen[-1].steps}
     assert notes["entry"] == "main.py"
-    assert notes["schemas"] == "2 input fields, 1 output columns"
+    assert notes["schemas"] == "2 input fields, 1 output column"
     assert seen[-1].digest and seen[-1].input_schema
 
 

@@ -141,23 +141,26 @@ def _entry(reader: ProjectReader) -> str:
 def _schemas(reader: ProjectReader) -> str:
     fields = len(input_schema.parse(reader.input_schema).fields) if reader.input_schema else 0
     columns = len(output_schema.headers(reader.output_schema))
-    return f"{fields} input fields, {columns} output columns"
+    return f"{_counted(fields, 'input field')}, {_counted(columns, 'output column')}"
 
 
 def _dependencies(reader: ProjectReader) -> str:
     if reader.language is not Language.PYTHON:
         return ""
-    count = len(requirements.parse(reader.requirements))
-    return f"{count} package{'' if count == 1 else 's'}"
+    return _counted(len(requirements.parse(reader.requirements)), "package")
 
 
 def _declared(reader: ProjectReader) -> str:
     egress, said = reader.declared.egress, []
     if egress is not None:
-        said.append(f"{len(egress)} domain{'' if len(egress) == 1 else 's'}")
+        said.append(_counted(len(egress), "domain"))
     if reader.declared.builds:
         said.append("asks for builds")
     return ", ".join(said)
+
+
+def _counted(count: int, name: str) -> str:
+    return f"{count} {name}{'' if count == 1 else 's'}"
 
 
 _NOTES: dict[str, Callable[[ProjectReader], str]] = {

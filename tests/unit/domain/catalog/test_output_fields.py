@@ -1,0 +1,132 @@
+"""The columns of a worker: those of its schema beside those of the account's last run."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from fyke.domain.catalog.output_fields import SAMPLE, OutputField, OutputFields, WorkerOutputFields
+from fyke.domain.results.service import RunResults
+from fyke.errors import RunNotFound
+from fyke.model.account import Caller
+from fyke.model.results import AttemptBatch, PushedRow
+from fyke.model.run import Run
+from fyke.model.worker import Version
+from support import records
+from support.stores import Stores
+
+pytestmark = pytest.mark.anyio
+
+
+class Setup:
+    def __init__(self, stores: Stores) -> None:
+        self.stores = stores
+        self.results = RunResults(stores.storage, stores.results)
+
+    async def push(self, *rows: dict[str, Any], **changes: Any) -> Run:
+        run = await self.stores.run(**changes)
+        await self.stores.results.open_attempt(run.id, f"attempt of {run.id}")
+        pushed = [PushedRow(json.dumps(row).encode()) for row in rows]
+        await self.stores.results.commit([AttemptBatch(run.id, f"attempt of {run.id}", pushed)])
+        return run
+
+    async def of(self, schema: str | None, caller: Caller | None = None) -> WorkerOutputFields:
+        worker = await self.stores.read(lambda tx: tx.workers.get(self.stores.worker))
+        assert worker is not None
+        version: Version | None = None
+        if schema is not None:
+            version = records.version(worker.id, output_schema=schema)
+        fields = OutputFields(self.stores.storage, self.results)
+        return await fields.of(caller or self.stores.caller, worker, version)
+
+
+@pytest.fixture
+def setup(stores: Stores) -> Setup:
+    return Setup(stores)
+
+
+SCHEMA = json.dumps(
+    [
+        {"name": "title", "description": "The title", "type": "string"},
+        {"name": "price", "type": "number"},
+    ]
+)
+
+
+def marks(found: WorkerOutputFields) -> list[tuple[str, bool, bool]]:
+    return [(field.key, field.declared, field.seen) for field in found.fields]
+
+
+async def test_declared_columns_come_first_and_then_what_the_rows_have_beside_them(
+    setup: Setup,
+) -> None:
+    run = await setup.push({"extra": 1, "title": "x"}, {"title": None, "more": [1]})
+    found = await setup.of(SCHEMA)
+    assert marks(found) == [
+        ("title", True, True), ("price", True, False), ("extra", False, True),
+        ("more", False, True),
+    ]  # fmt: skip
+    assert (found.run_id, found.problem, found.strays) == (run.id, "", True)
+    assert found.fields[0].label == "The title"  # in the words of the schema
+    assert found.fields[3] == OutputField("more", "more", "array", declared=False, seen=True)
+
+
+async def test_schema_and_run_may_agree_or_there_may_be_no_run_to_compare(setup: Setup) -> None:
+    alone = await setup.of(SCHEMA)
+    assert (alone.run_id, alone.strays, len(alone.fields)) == ("", False, 2)
+    await setup.push()
+    assert (await setup.of(SCHEMA)).run_id == ""  # it has no rows
+    await setup.push({"price": 1, "title": "x"})
+    both = await setup.of(SCHEMA)
+    assert both.run_id and not both.strays
+
+
+@pytest.mark.parametrize("schema", [None, ""])
+async def test_without_a_schema_the_columns_are_those_of_the_run(
+    setup: Setup, schema: str | None
+) -> None:
+    await setup.push({"a": 1})
+    found = await setup.of(schema)
+    assert (marks(found), found.problem) == ([("a", False, True)], "")
+
+
+async def test_an_unusable_schema_is_a_problem_and_hides_no_column_of_the_run(
+    setup: Setup,
+) -> None:
+    await setup.push({"a": 1})
+    found = await setup.of("{not json")
+    assert marks(found) == [("a", False, True)]
+    assert found.problem
+
+
+async def test_only_the_first_rows_of_the_newest_run_are_looked_at(setup: Setup) -> None:
+    await setup.push({"old": 1}, created_at=records.START)
+    await setup.push(*[{"n": 1}] * SAMPLE, {"late": 1}, created_at=records.START + 1)
+    assert marks(await setup.of(None)) == [("n", False, True)]
+
+
+async def test_runs_of_other_accounts_are_never_read(setup: Setup) -> None:
+    await setup.push({"secret": 1})
+    stranger = records.account()
+    await setup.stores.write(lambda tx: tx.accounts.add(stranger))
+    found = await setup.of("", replace(setup.stores.caller, account_id=stranger.id))
+    assert found == WorkerOutputFields(())
+
+
+async def test_a_run_that_is_deleted_meanwhile_is_no_error(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = await setup.push({"a": 1})
+    page = setup.results.page
+
+    async def late(*given: Any) -> Any:
+        await setup.stores.write(lambda tx: tx.runs.delete(run.id))
+        with pytest.raises(RunNotFound):
+            await page(*given)
+        return await page(*given)
+
+    monkeypatch.setattr(setup.results, "page", late)
+    assert await setup.of("") == WorkerOutputFields(())

@@ -1,0 +1,138 @@
+"""Tasks in a list: why each can no longer run as saved."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from fyke.domain.tasks.board import TaskBoard, TaskCheck, TaskFault
+from fyke.errors import TaskNotFound
+from fyke.model.task import Task
+from fyke.model.worker import VersionState
+from support import records
+from support.stores import Stores
+
+pytestmark = pytest.mark.anyio
+SCHEMA = {
+    "b": "url",
+    "properties": [{"name": "url", "type": "string", "editor": "input", "required": True}],
+}
+INPUT = {"parameters": {"custom": {"url": "https://a.example"}}}
+
+
+class Setup:
+    def __init__(self, stores: Stores) -> None:
+        self.stores = stores
+        self.board = TaskBoard(stores.storage)
+
+    async def version(self, number: str = "v1.0.1", **changes: Any) -> None:
+        changes = {"input_schema": json.dumps(SCHEMA)} | changes
+        version = records.version(self.stores.worker, number, **changes)
+        await self.stores.write(lambda tx: tx.workers.add_version(version))
+
+    async def task(self, **changes: Any) -> Task:
+        task = records.task(self.stores.account, self.stores.worker)
+        task = replace(task, **({"input_json": json.dumps(INPUT)} | changes))
+        await self.stores.write(lambda tx: tx.tasks.add(task))
+        return task
+
+    async def check(self, task: Task) -> TaskCheck:
+        return await self.board.check(self.stores.caller, task.id)
+
+    async def fault(self, task: Task) -> TaskFault | None:
+        """The same in the list and at the task itself."""
+        found = (await self.check(task)).line
+        _, lines = await self.board.page(self.stores.caller, offset=0, limit=9)
+        [listed] = [line for line in lines if line.task.id == task.id]
+        assert (listed.fault, listed.latest) == (found.fault, found.latest)
+        return found.fault
+
+
+@pytest.fixture
+def setup(stores: Stores) -> Setup:
+    return Setup(stores)
+
+
+async def test_a_task_that_can_run_has_its_version_and_no_fault(setup: Setup) -> None:
+    await setup.version()
+    await setup.version("v1.0.2")
+    for wanted, number in (("", "v1.0.2"), ("v1.0.1", "v1.0.1")):
+        checked = await setup.check(await setup.task(version=wanted))
+        assert checked.version is not None and checked.version.number == number
+        assert (checked.line.fault, checked.problems) == (None, ())
+        assert checked.line.latest == "v1.0.2"
+
+
+async def test_a_worker_that_is_gone_is_still_named(setup: Setup) -> None:
+    await setup.version()
+    task = await setup.task()
+    await setup.stores.write(lambda tx: tx.workers.mark_deleted(setup.stores.worker, 5))
+    assert await setup.fault(task) is TaskFault.WORKER_GONE
+    checked = await setup.check(task)
+    assert checked.version is None and checked.line.worker is not None
+
+
+async def test_a_worker_of_others_that_became_private_is_gone_too(setup: Setup) -> None:
+    other = records.account()
+    worker = records.worker(other.id, public=False)
+
+    def work(tx) -> None:
+        tx.accounts.add(other)
+        tx.workers.add(worker)
+
+    await setup.stores.write(work)
+    assert await setup.fault(await setup.task(worker_id=worker.id)) is TaskFault.WORKER_GONE
+
+
+async def test_a_fixed_version_may_be_withdrawn_and_the_newest_may_be_none(setup: Setup) -> None:
+    following = await setup.task()
+    assert await setup.fault(following) is TaskFault.NO_VERSION
+    await setup.version("v1.0.1")
+    await setup.version("v1.0.2")
+    fixed, unknown = await setup.task(version="v1.0.1"), await setup.task(version="v9.9.9")
+    await setup.stores.write(
+        lambda tx: tx.workers.set_version_state(
+            setup.stores.worker, "v1.0.1", VersionState.WITHDRAWN
+        )
+    )
+    assert await setup.fault(fixed) is TaskFault.VERSION_GONE
+    assert await setup.fault(unknown) is TaskFault.VERSION_GONE
+    assert await setup.fault(following) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [('{"parameters":{"custom":{}}}', "url"), ('{"parameters":{"custom":{"url":5}}}', "url"),
+     ('{"parameters":5}', ""), ("[]", "")],
+)  # fmt: skip
+async def test_an_input_that_the_schema_no_longer_accepts_is_explained(
+    setup: Setup, text: str, field: str
+) -> None:
+    await setup.version()
+    checked = await setup.check(await setup.task(input_json=text))
+    assert checked.line.fault is TaskFault.INPUT and checked.version is not None
+    [(name, sentence)] = checked.problems
+    assert name == field and sentence
+
+
+async def test_a_list_has_the_last_run_and_the_count_of_all(setup: Setup) -> None:
+    run = await setup.stores.run()
+    ran = await setup.task(last_run_id=run.id, title="ran")
+    await setup.task(last_run_id=records.ordered_id(), title="its run was deleted")
+    count, lines = await setup.board.page(setup.stores.caller, offset=0, limit=1)
+    assert (count, [line.task.title for line in lines]) == (2, ["its run was deleted"])
+    assert lines[0].last_run is None
+    _, [found] = await setup.board.page(setup.stores.caller, offset=0, limit=9, keyword="RAN")
+    assert (found.task.id, found.last_run) == (ran.id, run)
+    assert (await setup.board.page(setup.stores.caller, offset=0, limit=9, worker_id="x"))[0] == 0
+
+
+async def test_a_task_of_another_account_does_not_exist(setup: Setup) -> None:
+    task = await setup.task()
+    stranger = replace(setup.stores.caller, account_id=records.ordered_id())
+    for ref in (task.id, "no-id", records.ordered_id()):
+        with pytest.raises(TaskNotFound):
+            await setup.board.check(stranger, ref)
