@@ -19,7 +19,7 @@ import pytest
 
 from fyke.app.folder import make_home
 from fyke.app.runtime import open_runtime
-from fyke.app.server import make_runs, make_workers
+from fyke.app.services import make_runs, make_workers
 from fyke.app.state import migrate_all
 from fyke.domain.accounts.service import Accounts
 from fyke.kit.clock import SystemClock
@@ -30,7 +30,7 @@ from support.app import SCHEMA
 from support.postgres import running_postgres
 from support.projects import python_project
 
-pytestmark = [pytest.mark.anyio, pytest.mark.long]
+pytestmark = [pytest.mark.anyio, pytest.mark.long, pytest.mark.needs("postgres")]
 POSTS = 1000
 
 

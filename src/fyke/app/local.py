@@ -17,7 +17,7 @@ from fyke.app.egress import inside_addresses, throttle_rules
 from fyke.app.folder import make_home
 from fyke.app.runner import make_runner, open_sandbox
 from fyke.app.runtime import Runtime, open_runtime
-from fyke.app.server import make_runs, make_workers
+from fyke.app.services import make_runs, make_workers
 from fyke.app.state import migrate_all
 from fyke.contracts.execution import IsolationReport
 from fyke.domain.accounts.service import Accounts

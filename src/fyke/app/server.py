@@ -13,19 +13,19 @@ import uvicorn
 from fyke.api.app import ApiConfig, add_pages, build_app
 from fyke.api.protocol import LimitedProtocol
 from fyke.api.ratelimit import RateShare
-from fyke.app.folder import disk_shortage, master_secret
+from fyke.app.folder import master_secret
 from fyke.app.git import open_git
 from fyke.app.health import ProxyProbe, disk
 from fyke.app.outgoing import Outgoing, open_outgoing
 from fyke.app.probe import ServerProbe
 from fyke.app.runtime import Runtime, open_runtime
+from fyke.app.services import callback_rules, make_runs, make_workers
 from fyke.console.api_client import ApiClient
 from fyke.console.app import ConsoleConfig
 from fyke.console.compose import build_console
 from fyke.contracts.git import Git
 from fyke.domain.alerts.monitor import AlertMonitor
 from fyke.domain.callbacks.slots import AT_ONCE
-from fyke.domain.callbacks.url import CallbackRules
 from fyke.domain.catalog.categories import DEFAULT, Categories
 from fyke.domain.health import Health
 from fyke.domain.results.export.spool import Spool
@@ -33,12 +33,9 @@ from fyke.domain.runs.attempts import Attempts
 from fyke.domain.runs.service import Runs
 from fyke.domain.schedules.firing import Firing
 from fyke.domain.services import Foundations, Services
-from fyke.domain.workers.service import Workers
 from fyke.errors import Unavailable
-from fyke.kit.addresses import AddressRules
 from fyke.kit.clock import SystemClock
 from fyke.kit.descriptors import raise_limit
-from fyke.kit.interfaces import own_addresses
 from fyke.model.account import Plan
 from fyke.settings import Settings
 from fyke.timers.access import AccessTimer
@@ -149,27 +146,6 @@ def _open_files() -> int:
     return AT_ONCE * 2 if most == resource.RLIM_INFINITY else most
 
 
-def make_workers(runtime: Runtime) -> Workers:
-    review = runtime.settings.review == "required"
-    return Workers(runtime.storage, runtime.blobs, SystemClock(), review=review)
-
-
-def make_runs(runtime: Runtime) -> Runs:
-    return Runs(
-        runtime.storage,
-        runtime.results,
-        make_workers(runtime),
-        runtime.signals,
-        runtime.rules,
-        _addresses(runtime),
-        lambda: disk_shortage(runtime.settings),
-    )
-
-
-def _addresses(runtime: Runtime) -> CallbackRules:
-    return CallbackRules(AddressRules(runtime.settings.callback_allow, own_addresses()))
-
-
 def _foundations(
     runtime: Runtime, git: Git, spool: Spool, outgoing: Outgoing, timer_board: TimerBoard
 ) -> Foundations:
@@ -191,7 +167,7 @@ def _foundations(
         clock=SystemClock(),
         master_secret=master_secret(settings),
         scratch=settings.scratch_dir,
-        hooks=_addresses(runtime),
+        hooks=callback_rules(runtime),
         categories=Categories(settings.categories or DEFAULT),
         default_plan=Plan(settings.default_plan),
         rate_limit=settings.rate_limit,

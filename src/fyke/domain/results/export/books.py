@@ -13,11 +13,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
-
-from xlsxwriter import Workbook
-from xlsxwriter.worksheet import Worksheet
 
 from fyke.domain.results.export.values import Number, Value, read_row
 from fyke.model.results import Header, Row
@@ -58,14 +56,19 @@ def cell_number(value: int | Number) -> Decimal | str:
     return str(value) if vanished or abs(number) == float("inf") else exact
 
 
-class _PlainSheet(Worksheet):  # type: ignore[misc]
+@cache
+def _plain_sheet() -> type:
     """In constant memory XlsxWriter takes any text of the form ``<r>...</r>`` for its own rich
     text and writes it unescaped, so a scraped text could put cells and formulas into the file.
     This platform writes no rich text: such text is text.
     """
+    from xlsxwriter.worksheet import Worksheet
 
-    def _xml_rich_inline_string(self, string: str, attributes: Any = ()) -> None:
-        self._xml_inline_string(string, False, list(attributes))
+    class PlainSheet(Worksheet):  # type: ignore[misc]
+        def _xml_rich_inline_string(self, string: str, attributes: Any = ()) -> None:
+            self._xml_inline_string(string, False, list(attributes))
+
+    return PlainSheet
 
 
 class XlsxBook:
@@ -74,6 +77,8 @@ class XlsxBook:
     def __init__(
         self, path: Path, columns: list[Header], *, at: int = 0, sheet_rows: int = XLSX_ROWS
     ) -> None:
+        from xlsxwriter import Workbook  # slow to import; most processes write no workbook
+
         options = {"constant_memory": True, "tmpdir": str(path.parent), "use_zip64": True}
         self._book = Workbook(str(path), options)
         # the time of the run and not of the writing, so that the same rows give the same bytes
@@ -86,7 +91,7 @@ class XlsxBook:
 
     def _begin_sheet(self) -> None:
         self._sheets += 1
-        self._sheet = self._book.add_worksheet(_sheet_name(self._sheets), _PlainSheet)
+        self._sheet = self._book.add_worksheet(_sheet_name(self._sheets), _plain_sheet())
         self._sheet.freeze_panes(1, 0)
         for column, key in enumerate(self._keys):
             self._sheet.write_string(0, column, _header_text(key), self._bold)
