@@ -75,3 +75,10 @@ def test_nothing_needs_a_looser_content_policy(template: str) -> None:
     ):
         assert banned not in source, banned
     assert not re.search(r"<script(?![^>]*\bsrc=)", source)
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_no_line_is_too_long_to_read(template: str) -> None:
+    spoken = re.compile(r'{{ _\("(?:[^"\\]|\\.)*"\) }}')  # a text is one line, however long
+    lines = spoken.sub("", (FOLDER / template).read_text(encoding="utf-8")).splitlines()
+    assert [line for line in lines if len(line) > 200] == []
