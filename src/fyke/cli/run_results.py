@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
@@ -17,11 +17,12 @@ from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.output import data_of, printable, to_json
 from fyke.cli.run import RunArgument, runs
 from fyke.cli.run_options import FailedRowsOption
+from fyke.model.results import FormatName
 
 if TYPE_CHECKING:
     from fyke.client.models import Row
 
-FORMATS = ("csv", "json", "jsonl", "xlsx", "xls", "xml", "html", "rss")
+FORMATS = get_args(FormatName)
 MAX_CELL_WIDTH = 48  # in a table; JSON and exports are never shortened
 CHUNK = 500
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType, field
@@ -68,7 +68,6 @@ class RowQuery(Request):
     ] = False
 
 
-FormatName = Literal["csv", "json", "jsonl", "xlsx", "xls", "xml", "html", "rss"]
 Cursor = Annotated[Text, Meta(description="`*` to begin, then `next_cursor` of the last answer")]
 Guarded = Annotated[
     Boolean, Meta(description="csv: guard cells that a spreadsheet would calculate")

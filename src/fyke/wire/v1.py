@@ -9,6 +9,7 @@ from msgspec import Meta, field
 from fyke.domain.billing.pricing import format_balance, format_usage
 from fyke.domain.callbacks.payload import NUMBERS
 from fyke.domain.workers.parameters import DEVICES
+from fyke.model.results import FormatName
 from fyke.model.run import Origin
 from fyke.reasons import ReasonCode
 from fyke.wire.common import Count, OriginWord, Ulid, UnixSeconds, Usd
@@ -30,7 +31,7 @@ from fyke.wire.fields import (
     to_text,
 )
 from fyke.wire.inputs import StartInput
-from fyke.wire.rows import ByteOrderMark, Cursor, FormatName, Guarded, ResultPage, RowQuery
+from fyke.wire.rows import ByteOrderMark, Cursor, Guarded, ResultPage, RowQuery
 from fyke.wire.units import megabytes, seconds, usd
 
 if TYPE_CHECKING:

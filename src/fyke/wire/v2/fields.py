@@ -10,6 +10,7 @@ from typing import Annotated, Literal, get_args
 
 from msgspec import Meta
 
+from fyke.model.results import FormatName
 from fyke.wire.fields import (
     MAX_PAGE_INDEX,
     Boolean,
@@ -23,7 +24,7 @@ from fyke.wire.fields import (
     to_text,
 )
 from fyke.wire.inputs import StartInput
-from fyke.wire.rows import ByteOrderMark, Cursor, FormatName, Guarded, RowQuery
+from fyke.wire.rows import ByteOrderMark, Cursor, Guarded, RowQuery
 from fyke.wire.units import MAX_SECONDS
 from fyke.wire.v2.status import FILTERS, NUMBER_FILTERS, StatusName
 

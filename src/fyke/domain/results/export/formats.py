@@ -26,7 +26,7 @@ from fyke.domain.results.export.markup import HtmlWriter, XmlWriter
 from fyke.domain.results.export.meta import ExportMeta
 from fyke.domain.results.export.rss import RssWriter
 from fyke.errors import InvalidRequest, Unavailable
-from fyke.model.results import Header, Row
+from fyke.model.results import FormatName, Header, Row
 
 _BLOCK = 256 * 1024
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -37,7 +37,7 @@ MAX_COLUMNS = 16_384
 class ExportFormat:
     """``max_columns`` is 0 for formats without a table, which need not know their columns."""
 
-    name: str
+    name: FormatName
     suffix: str
     content_type: str
     max_columns: int = 0

@@ -4,6 +4,7 @@ import os
 import re
 import tracemalloc
 from collections.abc import AsyncIterator
+from typing import get_args
 
 import pytest
 
@@ -11,7 +12,7 @@ from fyke.domain.results.export import formats
 from fyke.domain.results.export.formats import FORMATS, file_name, format_named, write
 from fyke.domain.results.export.meta import ExportMeta
 from fyke.errors import InvalidRequest, Unavailable
-from fyke.model.results import Row
+from fyke.model.results import FormatName, Row
 from support.exports import RUN, exported, headers, in_pages, rows_of
 
 pytestmark = pytest.mark.anyio
@@ -21,6 +22,7 @@ META = ExportMeta(RUN, "Prices", 0)
 
 def test_there_are_the_eight_formats_of_the_contract():
     assert list(FORMATS) == ["csv", "json", "jsonl", "xlsx", "xls", "xml", "html", "rss"]
+    assert list(FORMATS) == list(get_args(FormatName))
     assert all(name == each.name == each.suffix for name, each in FORMATS.items())
     assert all("/" in each.content_type for each in FORMATS.values())
 
