@@ -76,7 +76,7 @@ async def test_a_test_call_shows_its_steps(owner: Visitor, receiver: Receiver) -
     here, secret = await a_webhook(owner, receiver.url("/x"))
     receiver.reply("/x", Reply(200, text="thanks <b>a lot</b>"), Reply(404, text="no"))
     page = await owner.post(f"{here}/test", status=200)
-    steps = [each.text_content() for each in page.all("//ol/li//p[@class='strong']")]
+    steps = [each.text_content().strip() for each in page.all("//ol/li//p[@class='strong']")]
     assert steps == ["Name resolved", "Connected", "Sent", "Response received"]
     assert "thanks <b>a lot</b>" in page.one("//section[@id='trial']").text_content()
     [message] = receiver.at("/x")
