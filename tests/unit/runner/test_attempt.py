@@ -27,7 +27,7 @@ FULL = IsolationReport(Isolation.FULL, "", ())
 
 
 class Ended:
-    """What the state was told of the end; the first time it may be away."""
+    """The end as the state has it; the first time it may be away."""
 
     def __init__(self, *, fail_first: bool = False) -> None:
         self.ends: list[End] = []

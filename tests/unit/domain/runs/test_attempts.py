@@ -1,4 +1,4 @@
-"""What a runner reports of attempts and is told to do, and how they end."""
+"""What a runner reports of attempts and is asked to do, and how they end."""
 
 from __future__ import annotations
 
@@ -66,7 +66,9 @@ async def test_without_a_cap_any_traffic_is_allowed(setup: Setup) -> None:
     assert (await setup.report((one, 2**50))).stop == {}
 
 
-async def test_a_run_that_is_being_stopped_tells_each_later_report_why(setup: Setup) -> None:
+async def test_a_run_that_is_being_stopped_answers_each_later_report_with_the_reason(
+    setup: Setup,
+) -> None:
     run, [one, other] = await setup.start(2)
     why = End(Outcome.ROW_CAP, "full")
     await setup.attempts.limit_reached(one.attempt, why)

@@ -155,7 +155,7 @@ async def test_a_month_says_how_many_schedules_it_leaves_out(
     assert len(planned(await setup.month())[10]) == 3
 
 
-async def test_another_account_sees_nothing_of_it_and_a_removed_one_is_told_so(
+async def test_another_account_sees_nothing_of_it_and_a_removed_one_is_an_error(
     setup: Setup,
 ) -> None:
     await setup.task("noon", daily("12:00"))

@@ -102,7 +102,7 @@ async def test_an_archive_that_cannot_be_read_is_faulty_with_one_finding() -> No
     assert states(found) == {UNPACK: StepState.FAILED} | dict.fromkeys(CHECKS, StepState.SKIPPED)
 
 
-async def test_one_check_that_fails_does_not_spare_the_user_the_others() -> None:
+async def test_after_a_check_that_fails_the_others_are_made() -> None:
     data = python_project(
         "print(1\n", requirements="requests===\n", **{"input_schema.json": "{not json"}
     )
