@@ -79,7 +79,7 @@ async def test_output_fields_distinguish_schema_and_rows(app: App, owner: Visito
     columns = [{"name": "url", "type": "string", "description": "Address"}, {"name": "gone"}]
     worker = await app.publish("reader", output=columns)
     page = await owner.get("/w/owner/reader/output")
-    assert page.all("//tbody/tr[1]/td[5]")[0].text_content() == "not run yet"
+    assert page.all("//tbody/tr[1]/td[5]")[0].text_content().strip() == "not run yet"
     await start(app, worker.id)
     await app.execute([{"url": "a", "extra": 1}], headers=[Header("A", "url", "text")])
     page = await owner.get("/w/owner/reader/output")
