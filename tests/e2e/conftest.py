@@ -30,32 +30,18 @@ def platform() -> Iterator[Booted]:
 
 
 @pytest.fixture(scope="session")
-def strict() -> Iterator[Booted]:
-    """A platform with the settings that an operator may tighten: a public name, callbacks
-    demanded, a short wait in sync mode, links that soon end, and rows of failures kept.
-    """
-    with any_booted(
-        public_url="https://fyke.example/scraping/",
-        require_callback_url="true",
-        callback_allow="127.0.0.1/32",
-        sync_wait_seconds="1",
-        abort_grace_seconds="2",
-        download_seconds="2",
-        failed_rows="keep",
-        max_subtasks="5",
-    ) as running:
-        yield running
-
-
-@pytest.fixture(scope="session")
 def breakable() -> Iterator[Booted]:
-    with booted(callback_allow="127.0.0.1/32") as running:
+    with booted(callback_allow="127.0.0.1/32", keep_days="1", drain_seconds="1") as running:
         yield running
 
 
 @pytest.fixture
 def own_platform(breakable: Booted) -> Booted:
-    """A platform that a test may break as long as it comes back by itself; it is whole again."""
+    """A platform that a test may break or stop; it is whole again. It keeps runs for a day and
+    waits a second for Workers when it is stopped.
+    """
+    if breakable.process is None:
+        breakable.start()
     for role in ("server", "runner", "egress"):
         breakable.role(role)
     breakable.wait_for(lambda: answers(breakable.url), "an answer")

@@ -20,9 +20,10 @@ import pytest
 from fyke.cli.shipped import setup_link
 from fyke.reasons import HintCode, ReasonCode
 from fyke.settings import Settings
-from support.booted import Booted, booted
+from support.booted import Booted
 from support.projects import python_project, zoo
 from support.reasons import reaches
+from support.two_servers import answers
 
 FAILED, SUCCEEDED, ABORTED = 4, 3, 5
 LAUNCHER = "fyke.sandbox.process.launcher"
@@ -48,18 +49,11 @@ def test_killing_the_server_stops_no_worker_and_loses_no_row(own_platform: Boote
     own_platform.wait_for(lambda: own_platform.detail(run)["results"] > 0, "the first row")
     before = own_platform.role("runner")
     own_platform.kill_role("server")
-    own_platform.wait_for(lambda: _answers(own_platform), "the server's return", 10)
+    own_platform.wait_for(lambda: answers(own_platform.url), "the server's return", 10)
     detail = own_platform.ended(run)
     assert detail["status"] == SUCCEEDED, detail
     assert [row["n"] for row in own_platform.rows(run)] == list(range(PUSHED_ROWS))
     assert own_platform.role("runner") == before
-
-
-def _answers(platform: Booted) -> bool:
-    try:
-        return httpx2.get(f"{platform.url}/readyz", timeout=2).status_code == 200
-    except httpx2.HTTPError:
-        return False
 
 
 @reaches(ReasonCode.RUNNER_LOST, HintCode.RUNNER_LOST)
@@ -156,40 +150,21 @@ def test_the_launcher_is_started_again_and_what_it_carried_ends_with_a_reason(
     assert own_platform.ended(again)["status"] == SUCCEEDED
 
 
-@pytest.fixture(scope="module")
-def killed_platform() -> Iterator[Booted]:
-    """A platform that tests kill as a whole; the last one leaves it dead."""
-    with booted() as platform:
-        yield platform
-
-
-def test_nothing_outlives_the_supervisor(killed_platform: Booted) -> None:
-    run = killed_platform.start_run(killed_platform.push(zoo("pushes_for_ever"), "pushes-for-ever"))
-    killed_platform.wait_for(lambda: killed_platform.detail(run)["results"] > 0, "a row")
-    everything = killed_platform.tree()
-    os.kill(_parent(killed_platform.role("runner")), signal.SIGKILL)
+def test_nothing_outlives_the_supervisor(own_platform: Booted) -> None:
+    run = own_platform.start_run(own_platform.push(zoo("pushes_for_ever"), "pushes-for-ever"))
+    own_platform.wait_for(lambda: own_platform.detail(run)["results"] > 0, "a row")
+    everything = own_platform.tree()
+    os.kill(_parent(own_platform.role("runner")), signal.SIGKILL)
     gone = "the end of all processes"
-    killed_platform.process, process = None, killed_platform.process
+    own_platform.process, process = None, own_platform.process
     assert process is not None
-    killed_platform.wait_for(lambda: not [p for p in everything if _alive(p)], gone, 20)
+    own_platform.wait_for(lambda: not [p for p in everything if _alive(p)], gone, 20)
     process.wait(10)
-    killed_platform.start()
-    detail = killed_platform.ended(run)
+    own_platform.start()
+    detail = own_platform.ended(run)
     assert detail["status"] == FAILED
     assert detail["err_msg"]  # of runner and launcher, whichever ended first
-    assert len(killed_platform.rows(run)) == detail["results"] > 0
-
-
-@ROOT_ONLY
-def test_no_process_outlives_the_root_supervisor(killed_platform: Booted) -> None:
-    everything = killed_platform.tree()
-    process, killed_platform.process = killed_platform.process, None
-    assert process is not None
-    process.kill()
-    process.wait(10)
-    gone = "the end of all processes"
-    killed_platform.wait_for(lambda: not [p for p in everything if _alive(p)], gone, 20)
-    assert not [p for p in everything if _alive(p)]
+    assert len(own_platform.rows(run)) == detail["results"] > 0
 
 
 def _alive(pid: int) -> bool:
@@ -211,7 +186,7 @@ def test_a_data_folder_is_used_by_one_platform_at_a_time(own_platform: Booted) -
     )
     assert result.returncode == 5
     assert "already running" in result.stderr
-    assert _answers(own_platform)
+    assert answers(own_platform.url)
     # and took nothing away that the one at work will need again
     own_platform.kill_role("runner")
     run = own_platform.start_run(own_platform.push(zoo("upserts"), "upserts"))
@@ -252,19 +227,18 @@ def test_abort_of_waiting_and_of_running_runs(own_platform: Booted) -> None:
 
 
 @reaches(ReasonCode.PLATFORM_STOPPED)
-def test_ctrl_c_drains_and_a_running_worker_ends_with_the_reason() -> None:
-    with booted(drain_seconds="1") as platform:
-        slug = platform.push(zoo("pushes_for_ever"), "pushes-for-ever")
-        run = platform.start_run(slug)
-        platform.wait_for(lambda: platform.detail(run)["results"] > 0, "a row")
-        [first] = _setup_tokens(platform)
-        assert platform.stop() == 0
-        platform.start()
-        detail = platform.ended(run)
-        assert detail["status"] == FAILED
-        assert platform.summary(run)["reason_code"] == "platform_stopped"
-        assert len(platform.rows(run)) == detail["results"] > 0
-        _set_up(platform, first)
+def test_ctrl_c_drains_and_a_running_worker_ends_with_the_reason(own_platform: Booted) -> None:
+    slug = own_platform.push(zoo("pushes_for_ever"), "pushes-for-ever")
+    run = own_platform.start_run(slug)
+    own_platform.wait_for(lambda: own_platform.detail(run)["results"] > 0, "a row")
+    before = own_platform.wait_for(lambda: _setup_tokens(own_platform), "the link")
+    assert own_platform.stop() == 0
+    own_platform.start()
+    detail = own_platform.ended(run)
+    assert detail["status"] == FAILED
+    assert own_platform.summary(run)["reason_code"] == "platform_stopped"
+    assert len(own_platform.rows(run)) == detail["results"] > 0
+    _set_up(own_platform, before)
 
 
 def _setup_tokens(platform: Booted) -> list[str]:
@@ -273,69 +247,64 @@ def _setup_tokens(platform: Booted) -> list[str]:
     return pattern.findall(platform.log.read_text(errors="replace"))
 
 
-def _set_up(platform: Booted, stale: str) -> None:
+def _set_up(platform: Booted, stale: list[str]) -> None:
     """Each start makes a new link; the session of who used it outlives the server's process."""
-    [_, token] = platform.wait_for(
-        lambda: _setup_tokens(platform)[1:] and _setup_tokens(platform), "another link"
-    )
+    [token] = platform.wait_for(lambda: _setup_tokens(platform)[len(stale) :], "another link")
     with httpx2.Client(base_url=platform.url, headers={"origin": platform.url}) as browser:
-        assert browser.get("/setup", params={"token": stale}).status_code == 404
+        assert browser.get("/setup", params={"token": stale[-1]}).status_code == 404
         form = {"token": token, "password": "a long enough secret"}
         answer = browser.post("/setup", data=form)
         assert (answer.status_code, answer.headers["location"]) == (303, "/welcome")
         assert str(platform.home) in browser.get("/welcome").text
         assert browser.post("/setup", data=form).status_code == 404
         platform.kill_role("server")
-        platform.wait_for(lambda: _answers(platform), "an answer")
+        platform.wait_for(lambda: answers(platform.url), "an answer")
         assert browser.get("/settings/account").status_code == 200
     settings = Settings(home=platform.home)
     assert setup_link(settings, platform.url) == ""
 
 
-def test_old_runs_are_forgotten_with_all_that_is_theirs() -> None:
-    with booted(keep_days="1") as platform:
-        slug = platform.push(zoo("upserts"), "upserts")
-        old, young = platform.start_run(slug), platform.start_run(slug)
-        platform.ended(old)
-        platform.ended(young)
-        with sqlite3.connect(platform.home / "state.db", timeout=30) as state:
-            state.execute(
-                "UPDATE runs SET finished_at = finished_at - 86500000 WHERE id = ?", (old,)
-            )
-        state.close()
-        platform.kill_role("server")  # a new one looks at once
-        platform.wait_for(
-            lambda: (
-                _answers(platform)
-                and platform.raw("/api/v1/run/detail", {"run_slug": old}).status_code == 404
-            ),
-            "the old run to be forgotten",
-            20,
-        )
-        assert platform.raw("/api/v1/run/detail", {"run_slug": old}).json()["code"] == 70001
-        assert platform.detail(young)["results"] == 2
-        with sqlite3.connect(platform.home / "rows.db", timeout=30) as rows:
-            tables = [
-                name
-                for (name,) in rows.execute("SELECT name FROM sqlite_master WHERE type='table'")
-            ]
-            for table in tables:
-                columns = [column[1] for column in rows.execute(f"PRAGMA table_info({table})")]
-                if "run_id" in columns:
-                    query = f"SELECT count(*) FROM {table} WHERE run_id = ?"
-                    assert rows.execute(query, (old,)).fetchone() == (0,), table
-        rows.close()
+def test_old_runs_are_forgotten_with_all_that_is_theirs(own_platform: Booted) -> None:
+    slug = own_platform.push(zoo("upserts"), "upserts")
+    old, young = own_platform.start_run(slug), own_platform.start_run(slug)
+    own_platform.ended(old)
+    own_platform.ended(young)
+    with sqlite3.connect(own_platform.home / "state.db", timeout=30) as state:
+        state.execute("UPDATE runs SET finished_at = finished_at - 86500000 WHERE id = ?", (old,))
+    state.close()
+    own_platform.kill_role("server")  # a new one looks at once
+    own_platform.wait_for(
+        lambda: (
+            answers(own_platform.url)
+            and own_platform.raw("/api/v1/run/detail", {"run_slug": old}).status_code == 404
+        ),
+        "the old run to be forgotten",
+        20,
+    )
+    assert own_platform.raw("/api/v1/run/detail", {"run_slug": old}).json()["code"] == 70001
+    assert own_platform.detail(young)["results"] == 2
+    with sqlite3.connect(own_platform.home / "rows.db", timeout=30) as rows:
+        tables = [
+            name for (name,) in rows.execute("SELECT name FROM sqlite_master WHERE type='table'")
+        ]
+        for table in tables:
+            columns = [column[1] for column in rows.execute(f"PRAGMA table_info({table})")]
+            if "run_id" in columns:
+                query = f"SELECT count(*) FROM {table} WHERE run_id = ?"
+                assert rows.execute(query, (old,)).fetchone() == (0,), table
+    rows.close()
 
 
-def test_a_disk_that_is_nearly_full_takes_no_new_run_and_says_so() -> None:
-    with booted(disk_floor_mb=str(10**9)) as platform:
-        slug = platform.push(zoo("upserts"), "upserts")
-        body = {"scraper_slug": slug, "input": {"parameters": {"custom": {}}}}
-        answer = platform.raw("/api/v1/scraper/run", body)
-        assert answer.status_code == 503
-        assert answer.json()["code"] == 5000
-        assert "FYKE_DISK_FLOOR_MB" in answer.text
-        assert platform.call("/api/v1/run/list")["count"] == 0
+@ROOT_ONLY
+def test_no_process_outlives_the_root_supervisor(own_platform: Booted) -> None:
+    everything = own_platform.tree()
+    process, own_platform.process = own_platform.process, None
+    assert process is not None
+    process.kill()
+    process.wait(10)
+    gone = "the end of all processes"
+    own_platform.wait_for(lambda: not [p for p in everything if _alive(p)], gone, 20)
+    assert not [p for p in everything if _alive(p)]
 
 
 # --- starts that must be refused -----------------------------------------------------------

@@ -320,40 +320,18 @@ def test_the_names_of_this_machine_are_taken(platform: Booted) -> None:
         assert _raw_request(platform, f"Host: {host}")[0] == 200
 
 
-def _links(platform: Booted, run: str, **headers: str) -> list[str]:
-    body = {"run_slug": run, "format": "csv"}
-    export = platform.call("/api/v1/run/result/export", body, headers=headers)
-    log = platform.call("/api/v1/run/last/log", {"run_slug": run}, headers=headers)
-    return [export["download_url"], log["all_logs_url"]]
-
-
 def test_links_are_absolute_and_believe_no_header_of_a_stranger(platform: Booted) -> None:
     run = platform.start_run(platform.push(zoo("upserts"), "links"))
     platform.ended(run)
     forged = {"x-forwarded-host": "evil.example", "x-forwarded-proto": "https",
               "forwarded": "host=evil.example"}  # fmt: skip
-    for link in (*_links(platform, run), *_links(platform, run, **forged)):
+    for link in (*platform.links(run), *platform.links(run, **forged)):
         assert link.startswith(f"{platform.url}/files/")
         answer = httpx2.get(link, follow_redirects=False)
         assert answer.status_code == 200
         assert answer.content
-    changed = _links(platform, run)[0].replace("/files/", "/files/A")
+    changed = platform.links(run)[0].replace("/files/", "/files/A")
     assert httpx2.get(changed).status_code == 404
-
-
-def test_links_carry_the_public_name_and_end_in_time(strict: Booted) -> None:
-    run = strict.start_run(strict.push(zoo("upserts"), "links"))
-    strict.ended(run)
-    public = "https://fyke.example/scraping"
-    for which in (0, 1):
-        link = _links(strict, run, **{"x-forwarded-host": "evil.example"})[which]
-        assert link.startswith(f"{public}/files/")
-        local = link.replace(public, strict.url)
-        assert httpx2.get(local).status_code == 200
-        named = httpx2.get(local, headers={"host": "fyke.example"})
-        assert named.status_code == 200
-        strict.wait_for(lambda at=local: httpx2.get(at).status_code == 404, "the link's end", 10)
-        assert httpx2.get(local).json()["code"] == 4040
 
 
 def test_a_run_of_another_account_looks_like_none(platform: Booted) -> None:

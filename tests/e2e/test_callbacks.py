@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from support.booted import Booted
 from support.projects import python_project, zoo
 from support.receivers import Received, Receiver, Reply, listening
+from support.two_servers import answers
 
 SUCCEEDED, FAILED, ABORTED = 3, 4, 5
 FIELDS = {
@@ -41,11 +42,7 @@ def start(platform: Booted, slug: str, url: str, **system: Any) -> str:
 
 
 def deliveries(platform: Booted, run: str) -> list[dict[str, Any]]:
-    answer = httpx2.get(
-        f"{platform.url}/api/fyke/runs/{run}/deliveries", headers={"api-key": platform.key}
-    ).json()
-    assert answer["code"] == 0, answer
-    found: list[dict[str, Any]] = answer["data"]["list"]
+    found: list[dict[str, Any]] = platform.read(f"/api/fyke/runs/{run}/deliveries")["list"]
     return found
 
 
@@ -335,7 +332,7 @@ def test_a_server_that_is_killed_before_the_delivery(
         os.kill(supervisor, signal.SIGCONT)
     [received] = receiver.wait("/later", seconds=30)
     assert (received.data["run_slug"], received.data["results"]) == (run, 1)
-    own_platform.wait_for(_answers(own_platform), "the server's return", 20)
+    own_platform.wait_for(lambda: answers(own_platform.url), "the server's return", 20)
     assert delivered(own_platform, run)["tries"] == 1
     assert len(receiver.at("/later")) == 1
 
@@ -354,13 +351,3 @@ def test_a_server_that_is_killed_while_it_delivers(
     assert first.headers["webhook-id"] == second.headers["webhook-id"]
     assert first.body == second.body
     assert delivered(own_platform, run)["last_status"] == 200
-
-
-def _answers(platform: Booted) -> Callable[[], bool]:
-    def ask() -> bool:
-        try:
-            return httpx2.get(f"{platform.url}/readyz", timeout=2).status_code == 200
-        except httpx2.HTTPError:
-            return False
-
-    return ask

@@ -498,7 +498,7 @@ def test_a_worker_runs_without_the_server(cli: Cli, hello: Path, tmp_path: Path)
     assert (ended["state"], ended["results"], ended["output"]) == ("succeeded", 1, str(file))
     assert file.read_text().startswith("url,status")
     assert 'field "urls"' in cli.process("worker", "run", hello, "-i", '{"urls": 5}', code=2)[1]
-    assert "--output" in cli.process("worker", "run", hello, "-o", "x.doc", code=2)[1]
+    assert "--output" in cli.run("worker", "run", hello, "-o", "x.doc", code=2)[1]
 
 
 def test_a_local_run_that_fails_says_so(cli: Cli, hello: Path, tmp_path: Path) -> None:
@@ -512,15 +512,15 @@ def test_a_local_run_that_fails_says_so(cli: Cli, hello: Path, tmp_path: Path) -
     assert (kept["state"], len(kept["rows"])) == ("failed", 1)
 
 
-def test_a_local_run_reaches_only_what_its_project_declares(cli: Cli, tmp_path: Path) -> None:
+def test_a_local_run_gets_only_what_its_project_declares(cli: Cli, tmp_path: Path) -> None:
+    """Sites, and dependencies that run code when they are installed, which needs consent too."""
     archive = tmp_path / "declared.zip"
     there = ("-i", '{"url": "http://undeclared.example/"}')
-    archive.write_bytes(zoo("fetches", **{"fyke.json": '{"egress": ["example.com"]}'}))
-    out, _ = cli.process("worker", "run", archive, *there)
-    assert "403" in json.loads(out)["error"]
-    archive.write_bytes(zoo("fetches", **{"fyke.json": '{"install": "build"}'}))
+    declared = '{"egress": ["example.com"], "install": "build"}'
+    archive.write_bytes(zoo("fetches", **{"fyke.json": declared}))
     assert "has not allowed that" in cli.process("worker", "run", archive, *there, code=1)[1]
-    _, err = cli.process("worker", "run", archive, *there, "--allow-builds")
+    out, err = cli.process("worker", "run", archive, *there, "--allow-builds")
+    assert "403" in json.loads(out)["error"]
     assert "succeeded (1 row" in err
 
 
@@ -566,11 +566,11 @@ def test_a_plain_user_needs_no_root(cli: Cli, hello: Path, trial: Path) -> None:
         "cwd": "/",
         "env": {"HOME": str(home), "FYKE_HOME": str(home / ".fyke")},
     }
-    out, err = cli.process("worker", "run", project, **me)
-    assert json.loads(out)["url"] == "https://example.com/"
+    rows = home / "rows.jsonl"
+    err = cli.process("worker", "run", project, "--output", rows, **me)[1]
+    assert json.loads(rows.read_text())["url"] == "https://example.com/"
     assert "cannot limit cpu and memory hard" in err
-    cli.process("worker", "run", project, "--output", home / "rows.csv", **me)
-    assert (home / "rows.csv").stat().st_mode & 0o777 == 0o644
+    assert rows.stat().st_mode & 0o777 == 0o644
     seen = cli.process_json("doctor", code=1, **me)
     assert seen["level"] == "no-limits"
     wrong = [check for check in seen["checks"] if check["state"] != "ok"]
@@ -581,9 +581,9 @@ def test_a_plain_user_needs_no_root(cli: Cli, hello: Path, trial: Path) -> None:
 
 
 def test_settings_are_shown(cli: Cli) -> None:
-    values = cli.process_json("config", "show", "--origin")
+    values = cli.json("config", "show", "--origin")
     assert values["work_mb"] == {"value": 64, "origin": "environment (FYKE_WORK_MB)"}
-    assert "durability" in cli.process("config", "show")[0]
+    assert "durability" in cli.run("config", "show")[0]
 
 
 def test_versions(cli: Cli) -> None:
@@ -593,26 +593,26 @@ def test_versions(cli: Cli) -> None:
 
 
 def test_a_backup_becomes_a_platform_of_its_own(cli: Cli, ended: str, trial: Path) -> None:
-    assert cli.process("db", "check")[1] == "No problems found.\n"
-    assert cli.process_json("db", "check") == {"ok": True, "findings": []}
+    assert cli.run("db", "check")[1] == "No problems found.\n"
+    assert cli.json("db", "check") == {"ok": True, "findings": []}
     file = trial / "fyke.tar.zst"
     assert cli.process("db", "backup", file)[0] == f"{file}\n"
     assert file.stat().st_mode & 0o777 == 0o600
-    assert "exists already" in cli.process("db", "backup", file, code=5)[1]
-    assert cli.process_json("db", "backup", trial / "again.tar.gz")["database"] == "sqlite"
+    assert "exists already" in cli.run("db", "backup", file, code=5)[1]
+    assert cli.json("db", "backup", trial / "again.tar.gz")["database"] == "sqlite"
     with booted(start=False) as other:
         other.home = trial / "restored"
         assert Cli(other).process_json("db", "restore", file, "--home", other.home)["files"] > 3
-        assert "not empty" in cli.process("db", "restore", file, "--home", other.home, code=5)[1]
-        assert Cli(other).process_json("db", "migrate") == {"state": NEWEST_STATE, "rows": "r0001"}
-        assert "no conversion" in Cli(other).process("db", "convert", code=5)[1]
+        assert "not empty" in cli.run("db", "restore", file, "--home", other.home, code=5)[1]
+        assert Cli(other).json("db", "migrate") == {"state": NEWEST_STATE, "rows": "r0001"}
+        assert "no conversion" in Cli(other).run("db", "convert", code=5)[1]
         other.start()
         assert other.detail(ended)["status"] == 3
         assert other.rows(ended) == cli.platform.rows(ended)
         again = Cli(other).json("run", "rerun", ended, "--wait")
         assert again["state"] == "succeeded"
         other.stop()
-        assert Cli(other).process_json("db", "check")["ok"] is True
+        assert Cli(other).json("db", "check")["ok"] is True
 
 
 def test_every_command_is_tried() -> None:

@@ -21,7 +21,7 @@ from support.booted import Booted
 from support.browser import Watch, chromium, tab
 from support.input_devices import INPUT_DEVICES, InputDevice
 from support.projects import python_project
-from support.two_servers import BootedPair, any_booted
+from support.two_servers import BootedPair
 
 PASSWORD = "corn flower blue"
 ROWS = 6
@@ -59,11 +59,11 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def home() -> Iterator[Booted]:
-    with any_booted() as running:
-        running.push(python_project(SAYS, schema=SCHEMA, output=COLUMNS), "town-crier", public=True)
-        running.push(python_project(SAYS, schema=SCHEMA), "whisperer", public=True)
-        yield running
+def home(platform: Booted) -> Booted:
+    """The platform of the session: no other test sets the password of its owner."""
+    platform.push(python_project(SAYS, schema=SCHEMA, output=COLUMNS), "town-crier", public=True)
+    platform.push(python_project(SAYS, schema=SCHEMA), "whisperer", public=True)
+    return platform
 
 
 @dataclass
@@ -115,7 +115,13 @@ def sign_in(home: Booted, page: Page, hand: InputDevice) -> None:
     page.wait_for_url(re.compile(r"/(welcome)?$"))
 
 
-@pytest.fixture(scope="module", params=INPUT_DEVICES)
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(name, marks=() if name == "keyboard" else pytest.mark.long)
+        for name in INPUT_DEVICES
+    ],
+)
 def visit(request: pytest.FixtureRequest, browser: Browser, home: Booted) -> Iterator[ConsoleUser]:
     kind, size, phone = INPUT_DEVICES[request.param]
     touch = {"has_touch": True, "is_mobile": True} if phone else {}

@@ -8,7 +8,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import pytest
 
 from support.booted import booted
@@ -19,35 +18,31 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become 
 UID = 30_000 + os.getpid() % 10_000  # unique to this test run
 
 
-@pytest.mark.parametrize("uid", [None, UID], ids=["launcher", "plain"])
+@pytest.mark.parametrize(
+    "uid",
+    [pytest.param(None, id="launcher"), pytest.param(UID, id="plain", marks=pytest.mark.long)],
+)
 def test_git_gets_as_far_as_the_certificate(tmp_path: Path, uid: int | None) -> None:
     """The host's certificate is from an unknown authority: git refuses it."""
     with (
         git_server(tmp_path) as server,
         booted(uid=uid, git_allow=f"localhost:{server.port}") as up,
     ):
-
-        def ask(method: str, path: str, body: Any = None) -> Any:
-            headers = {"api-key": up.key}
-            address = f"{up.url}/api/fyke/uploads{path}"
-            answer = httpx2.request(method, address, headers=headers, json=body, timeout=30).json()
-            assert answer["code"] == 0, answer
-            return answer["data"]
-
-        upload = ask("POST", "/git", {"url": f"{server.url}/prices/.git"})
+        uploads = "/api/fyke/uploads"
+        upload = up.call(f"{uploads}/git", {"url": f"{server.url}/prices/.git"})
 
         def look() -> Any:
-            found = ask("GET", f"/{upload['id']}")
+            found = up.read(f"{uploads}/{upload['id']}")
             return found if found["state"] == "failed" else None
 
         found = up.wait_for(look, "the end of the fetch", 30)
         [step] = [step for step in found["steps"] if step["name"] == "fetch"]
         assert step["note"] == "TLS: the certificate of the host is not trusted by this machine"
         assert server.asked == []
-        private = ask("POST", "/git", {"url": "https://127.0.0.2/prices"})
+        private = up.call(f"{uploads}/git", {"url": "https://127.0.0.2/prices"})
 
         def refused() -> Any:
-            found = ask("GET", f"/{private['id']}")
+            found = up.read(f"{uploads}/{private['id']}")
             return found if found["state"] == "failed" else None
 
         [step, *_] = up.wait_for(refused, "the refusal", 30)["steps"]

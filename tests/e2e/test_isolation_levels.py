@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import httpx2
 import pytest
 
 from fyke.reasons import HintCode, ReasonCode
@@ -76,9 +75,8 @@ def _started_over(script: Path, settings: dict[str, str]) -> Iterator[Booted]:
 
 
 def runner_of(platform: Booted) -> dict[str, str]:
-    answer = httpx2.get(f"{platform.url}/api/fyke/runners", headers={"api-key": platform.key})
-    [runner] = answer.json()["data"]["list"]
-    found: dict[str, str] = runner
+    found: dict[str, str]
+    [found] = platform.read("/api/fyke/runners")["list"]
     return found
 
 

@@ -40,8 +40,7 @@ class Guest:
 
     @property
     def account(self) -> dict[str, Any]:
-        answer = httpx2.get(f"{self.platform.url}/api/fyke/account", headers={"api-key": self.key})
-        found: dict[str, Any] = answer.json()["data"]
+        found: dict[str, Any] = self.platform.read("/api/fyke/account", key=self.key)
         return found
 
     @property
@@ -65,8 +64,7 @@ class Guest:
 
     def until_limit(self, run: str) -> int:
         """Milliseconds from the start of the Worker to the moment when a limit was noticed."""
-        url = f"{self.platform.url}/api/fyke/runs/{run}/events"
-        events = httpx2.get(url, headers={"api-key": self.key}).json()["data"]["list"]
+        events = self.platform.read(f"/api/fyke/runs/{run}/events", key=self.key)["list"]
         at = {event["kind"]: event["timestamp"] for event in events}
         return int(at["LimitReached"] - at["AttemptStarted"])
 
@@ -130,8 +128,7 @@ def test_a_run_reserves_its_maximum_and_pays_what_it_used(priced: Booted, waits:
     assert 2 * PER_SECOND <= usage < 6 * PER_SECOND
     assert guest.account["held"] == "0.00"
     assert abs(guest.balance - (50 - usage)) <= Decimal("0.0001")
-    use = httpx2.get(f"{priced.url}/api/fyke/runs/{run}/usage", headers={"api-key": guest.key})
-    used = use.json()["data"]
+    used = priced.read(f"/api/fyke/runs/{run}/usage", key=guest.key)
     assert sum(Decimal(line["cost"]) for line in used["lines"]) == Decimal(used["usage"])
     assert abs(Decimal(used["usage"]) - usage) <= Decimal("0.0001")
     first, *_, last = used["samples"]  # from the start to the end, by way of a report
@@ -205,6 +202,7 @@ def test_caps_of_the_account_stop_new_and_running_work(
     assert detail["status"] == SUCCEEDED
 
 
+@pytest.mark.long
 @reaches(ReasonCode.BALANCE_USED_UP, HintCode.BALANCE_USED_UP)
 def test_a_run_ends_when_it_has_cost_all_that_was_free() -> None:
     """Where traffic has a price and no cap, all that the account has free is held."""
@@ -263,8 +261,7 @@ def test_every_subtask_counts_in_hold_and_cost(priced: Booted) -> None:
 
 def test_traffic_is_counted_down_by_what_passed(priced: Booted) -> None:
     """Only the operator may reach the site of this test, so it is the operator who pays."""
-    operator = httpx2.get(f"{priced.url}/api/fyke/account", headers={"api-key": priced.key})
-    name = operator.json()["data"]["name"]
+    name = priced.read("/api/fyke/account")["name"]
     priced.call(f"/api/fyke/accounts/{name}/credit", {"usd": "1000", "traffic_mb": "2"})
     before = priced.call("/api/v1/account/info")["traffic"]
     slug = priced.push(zoo("fetches"), "money-fetches")

@@ -21,6 +21,7 @@ from support.older_database import add, make_old
 
 STOP = "Stop every Fyke that uses it, back it up, and convert it with"
 REMEDY = "fyke db convert"
+UNCHANGED = "before release 0.1.0 of Fyke and was not changed"
 DATABASES = ("state.db", "state.db-wal", "rows.db")
 
 
@@ -56,7 +57,7 @@ def digests(home: Path) -> dict[str, str]:
 
 
 def test_an_older_folder_is_refused_untouched_and_then_converted(old: Booted) -> None:
-    cli, identity = Cli(old), plain(old)
+    cli, identity, user = Cli(old), plain(old), old.uid
     before = digests(old.home)
     assert (old.home / "state.db-wal").stat().st_size > 0
     for refused in (
@@ -64,30 +65,31 @@ def test_an_older_folder_is_refused_untouched_and_then_converted(old: Booted) ->
         ("serve", "--role", "server", "--port", "0"),
         ("serve", "--role", "runner"),
         ("serve", "--role", "egress"),
-        ("db", "migrate"),
     ):
         err = cli.process(*refused, code=1, **identity)[1]
-        assert f"before release 0.1.0 of Fyke and was not changed. {STOP}: {REMEDY}" in err
+        assert f"{UNCHANGED}. {STOP}: {REMEDY}" in err
         assert digests(old.home) == before
-    assert REMEDY in cli.process("db", "check", code=1, **identity)[0]
+    assert f"{UNCHANGED}. {STOP}: {REMEDY}" in cli.run("db", "migrate", code=1, user=user)[1]
+    assert digests(old.home) == before
+    assert REMEDY in cli.run("db", "check", code=1, user=user)[0]
     looked = cli.start("doctor", **identity)
     assert REMEDY in looked.communicate()[0]
     assert digests(old.home) == before
 
     copy = old.folder / "before.tar.gz"
-    cli.process("db", "backup", copy, **identity)
+    cli.run("db", "backup", copy, user=user)
     with tarfile.open(copy) as archive:
         assert b'"0018"' in archive.extractfile("manifest.json").read()  # type: ignore[union-attr]
     restored = old.folder / "restored"
-    cli.process("db", "restore", copy, "--home", restored, **identity)
+    cli.run("db", "restore", copy, "--home", restored, user=user)
 
     for home in (old.home, restored):
-        found = cli.process_json("db", "convert", "--home", home, **identity)
+        found = cli.json("db", "convert", "--home", home, user=user)
         assert found["rows"] == "r0001" and found["state"].startswith("s")
-        assert cli.process_json("db", "check", "--home", home, **identity)["ok"] is True
-    assert "no conversion" in cli.process("db", "convert", code=5, **identity)[1]
+        assert cli.json("db", "check", "--home", home, user=user)["ok"] is True
+    assert "no conversion" in cli.run("db", "convert", code=5, user=user)[1]
     old.start()
-    assert "already running" in cli.process("db", "convert", code=5, **identity)[1]
+    assert "already running" in cli.run("db", "convert", code=5, user=user)[1]
     names = [account["name"] for account in old.read("/api/fyke/accounts")["list"]]
     assert sorted(names) == ["first", "owner"]
 

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import pytest
 
 from fyke.reasons import HintCode, ReasonCode
@@ -59,9 +58,8 @@ def _processes_of(uid: int) -> set[int]:
 
 
 def _level(platform: Booted) -> dict[str, Any]:
-    answer = httpx2.get(f"{platform.url}/api/fyke/runners", headers={"api-key": platform.key})
-    [runner] = answer.json()["data"]["list"]
-    found: dict[str, Any] = runner
+    found: dict[str, Any]
+    [found] = platform.read("/api/fyke/runners")["list"]
     return found
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx2
 
-from support.booted import Booted
+from support.booted import TLS, Booted
 from support.projects import python_project
 
 TASKS = "/api/v2/worker-tasks"
@@ -18,7 +18,8 @@ MAIN = "from sdk import CoreSDK\nCoreSDK.Result.push_data({'n': 1})\n"
 
 def send(platform: Booted, method: str, path: str, body: Any = None) -> Any:
     headers = {"api-key": platform.key}
-    answer = httpx2.request(method, platform.url + path, json=body, headers=headers, timeout=30)
+    url = platform.url + path
+    answer = httpx2.request(method, url, json=body, headers=headers, timeout=30, verify=TLS)
     assert answer.json()["code"] == 0, answer.text
     return answer.json()["data"]
 

@@ -11,7 +11,7 @@ import pytest
 
 from fyke.reasons import HintCode
 from support.booted import Booted
-from support.projects import python_project
+from support.projects import python_project, zoo
 from support.reasons import reaches
 
 SUCCEEDED, FAILED, ABORTED = 3, 4, 5
@@ -19,21 +19,6 @@ ECHOES = """
 from sdk import CoreSDK
 
 CoreSDK.Result.push_data({"given": CoreSDK.Parameter.get_input_json_str()})
-"""
-BEHAVES = """
-import sys
-import time
-from sdk import CoreSDK
-
-word = CoreSDK.Parameter.get_input_json_dict()["words"][0]
-CoreSDK.Result.push_data({"word": word})
-if not word.startswith("slow"):
-    CoreSDK.Result.upsert_data({"id": "shared", word: True}, "id")
-if word.startswith("bad"):
-    print("cannot read " + word, file=sys.stderr)
-    sys.exit(7)
-if word.startswith("slow"):
-    time.sleep(60)
 """
 
 
@@ -114,10 +99,21 @@ CUTS: list[tuple[str, dict[str, Any], dict[str, Any], list[dict[str, Any]]]] = [
         ],
     ),
 ]
+# The rules are also tested without a platform, in tests/unit/domain/runs/test_split.py.
+ORDINARY = (
+    "preferred fields, the removed one goes",
+    "objects are merged over the rest",
+    "b, with plain items",
+    "big numbers are cut with all their digits",
+)
 
 
 @pytest.mark.parametrize(
-    ("schema", "custom", "parts"), [c[1:] for c in CUTS], ids=[c[0] for c in CUTS]
+    ("schema", "custom", "parts"),
+    [
+        pytest.param(*cut, id=name, marks=() if name in ORDINARY else pytest.mark.long)
+        for name, *cut in CUTS
+    ],
 )
 def test_every_part_reaches_a_worker_of_its_own(
     platform: Booted, schema: dict[str, Any], custom: dict[str, Any], parts: list[dict[str, Any]]
@@ -159,8 +155,7 @@ def test_an_input_that_cannot_be_cut_starts_nothing(
 
 
 def behaving_worker(platform: Booted) -> str:
-    project = python_project(BEHAVES, schema=splitting("words"))
-    return platform.push(project, "split-behaves")
+    return platform.push(zoo("fails_by_word", schema=splitting("words")), "split-behaves")
 
 
 @reaches(HintCode.PARTLY_FAILED)
@@ -227,24 +222,6 @@ def test_an_abort_ends_what_runs_and_starts_nothing_more(platform: Booted) -> No
     started = {e["group"] for e in _log(platform, run) if e["content"].endswith(" - Running...")}
     assert 0 < len(started) < len(words)
     assert len(platform.rows(run)) == detail["results"]
-
-
-def test_rows_of_failures_stay_where_the_operator_says_keep(strict: Booted) -> None:
-    run = strict.start_run(behaving_worker(strict), {"words": ["one", "bad-two"]})
-    detail = strict.ended(run)
-    assert detail["status"] == SUCCEEDED
-    assert {row["word"] for row in strict.rows(run) if "word" in row} == {"one", "bad-two"}
-    assert detail["results"] == len(strict.rows(run)) == 3
-
-
-def test_the_operators_limit_of_subtasks_is_the_one_that_counts(strict: Booted) -> None:
-    body = {
-        "scraper_slug": behaving_worker(strict),
-        "input": {"parameters": {"custom": {"words": list("abcdef")}}},
-    }
-    answer = strict.raw("/api/v1/scraper/run", body)
-    assert answer.status_code == 400
-    assert "concurrency_num (6) exceeds limit (5)" in answer.json()["message"]
 
 
 def _log(platform: Booted, run: str) -> list[dict[str, Any]]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from collections.abc import Iterator
 
 import pytest
 
-from support.booted import PLAIN_UID, booted
+from support.booted import PLAIN_UID, Booted, booted
 from support.projects import python_project
 
 SUCCEEDED = 3
@@ -25,31 +26,49 @@ CoreSDK.Result.push_data({"n": 2})
 )
 
 
-@pytest.fixture
-def ignored_sigint() -> Iterator[None]:
-    """As a shell without job control leaves it to what it starts with "&"."""
+@pytest.fixture(scope="module")
+def own() -> Iterator[Booted]:
+    """A platform that the tests start and stop."""
+    with booted(start=False) as platform:
+        yield platform
+
+
+@contextlib.contextmanager
+def in_the_background() -> Iterator[None]:
+    """As a shell without job control leaves SIGINT to what it starts with "&"."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.parametrize("uid", [None, pytest.param(PLAIN_UID, marks=ROOT_ONLY)])
-def test_started_in_the_background_it_ends_by_sigint_and_by_sigterm(
-    uid: int | None, ignored_sigint: None
-) -> None:
-    with booted(uid=uid) as platform:
-        assert platform.stop(signal.SIGINT) == 0
-        platform.start()
-        assert platform.stop(signal.SIGTERM) == 0
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @ROOT_ONLY
-def test_ctrl_c_in_a_terminal_lets_a_worker_finish() -> None:
-    with booted() as platform:
-        run = platform.start_run(platform.push(SOON_DONE, "soon-done"))
-        platform.wait_for(lambda: platform.detail(run)["results"] > 0, "a row")
-        assert platform.stop(signal.SIGINT, group=True) == 0
-        assert "the launcher ended" not in platform.log.read_text()
+def test_ctrl_c_in_a_terminal_lets_a_worker_finish(own: Booted) -> None:
+    own.start()
+    run = own.start_run(own.push(SOON_DONE, "soon-done"))
+    own.wait_for(lambda: own.detail(run)["results"] > 0, "a row")
+    assert own.stop(signal.SIGINT, group=True) == 0
+    assert "the launcher ended" not in own.log.read_text()
+    with in_the_background():
+        own.start()  # the next test stops it
+    detail = own.detail(run)
+    assert (detail["status"], detail["results"]) == (SUCCEEDED, 2), detail["err_msg"]
+
+
+def test_started_in_the_background_it_ends_by_sigint_and_by_sigterm(own: Booted) -> None:
+    with in_the_background():
+        if own.process is None:
+            own.start()
+        assert own.stop(signal.SIGINT) == 0
+        own.start()
+        assert own.stop(signal.SIGTERM) == 0
+
+
+@ROOT_ONLY
+@pytest.mark.long
+def test_a_plain_users_ends_by_sigint_and_by_sigterm_too() -> None:
+    with in_the_background(), booted(uid=PLAIN_UID) as platform:
+        assert platform.stop(signal.SIGINT) == 0
         platform.start()
-        detail = platform.detail(run)
-        assert (detail["status"], detail["results"]) == (SUCCEEDED, 2), detail["err_msg"]
+        assert platform.stop(signal.SIGTERM) == 0

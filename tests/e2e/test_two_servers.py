@@ -16,6 +16,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from support.booted import TLS
 from support.projects import python_project, zoo
 from support.receivers import Receiver, listening
 from support.two_servers import WANTED, BootedPair, answers, booted_pair
@@ -72,6 +73,7 @@ def send(
         json=body,
         headers={"api-key": pair.key, **headers},
         timeout=60,
+        verify=TLS,
     )
 
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import time
-from dataclasses import dataclass
-from typing import Any
 
 import httpx2
-import pytest
 
 from support.booted import Booted
-from support.projects import python_project, zoo
+from support.projects import python_project
+from support.v2_client import V2Client
 
 READER = """
 from sdk import CoreSDK
@@ -26,36 +23,6 @@ SCHEMA = {
     "properties": [{"name": "urls", "type": "array", "editor": "stringList", "required": True}],
 }
 URLS = ["https://a.example/?q=1&r=2", "https://b.example/ü", "https://c.example/"]
-
-
-@dataclass(frozen=True)
-class V2Client:
-    """A caller of v2 with the key that its documents prefer."""
-
-    platform: Booted
-
-    def answer(self, method: str, path: str, body: Any = None) -> Any:
-        headers = {"authorization": f"Bearer {self.platform.key}"}
-        content = None if body is None else json.dumps(body).encode()
-        return httpx2.request(
-            method,
-            f"{self.platform.url}/api/v2{path}",
-            headers=headers,
-            content=content,
-            timeout=60,
-        )
-
-    def data(self, method: str, path: str, body: Any = None) -> Any:
-        answer = self.answer(method, path, body)
-        assert (answer.status_code, answer.json()["code"]) == (200, 0), answer.text
-        return answer.json()["data"]
-
-    def until(self, run: str, *words: str) -> Any:
-        def look() -> Any:
-            detail = self.data("GET", f"/worker-runs/{run}")
-            return detail if detail["status"] in words else None
-
-        return self.platform.wait_for(look, f"{run} to be {' or '.join(words)}", 60)
 
 
 def reader(platform: Booted, name: str) -> str:
@@ -100,23 +67,3 @@ def test_a_sync_run_and_a_sync_rerun_bring_their_rows(platform: Booted) -> None:
         assert data["execution_start_timestamp"] <= data["execution_end_timestamp"]
         assert [row["price"] for row in data["results"]["list"]] == [0.5, 1.5]
         assert (data["results"]["count"], data["results"]["page_size"]) == (3, 2)
-
-
-@pytest.mark.parametrize("place", ["run", "last"])
-def test_an_aborted_run_is_aborting_and_then_aborted(strict: Booted, place: str) -> None:
-    """The platform of this test says ``aborting`` for two seconds, and waits one in sync mode."""
-    v2 = V2Client(strict)
-    name = f"v2-endless-{place}"
-    strict.push(zoo("never_exits"), name)
-    data = v2.data("POST", f"/workers/owner~{name}/runs", {"is_async": False})
-    run = data["run_slug"]
-    assert (data["run_status"], data["is_finished"]) == ("running", False)
-    v2.until(run, "running")
-    path = f"/worker-runs/{run}" if place == "run" else f"/workers/owner~{name}/runs/last"
-    for _ in range(2):
-        assert v2.data("POST", f"{path}/abort") is None
-        assert v2.data("GET", path)["status"] == "aborting"
-    ended = v2.until(run, "aborted", "succeeded", "failed")
-    assert (ended["status"], ended["err_msg"]) == ("aborted", "Aborted on request")
-    assert time.time() >= ended["finished_at"] + 2  # both are of this machine's clock
-    assert v2.data("GET", "/worker-runs?status=aborting&limit=1")["list"][0]["slug"] == run

@@ -6,7 +6,6 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import httpx2
 import pytest
@@ -47,12 +46,6 @@ def mail_box() -> Iterator[Mailbox]:
         thread.join(10)
 
 
-def ask(platform: Booted, path: str) -> Any:
-    answer = httpx2.get(f"{platform.url}{path}", headers={"api-key": platform.key}).json()
-    assert answer["code"] == 0, answer
-    return answer["data"]
-
-
 def test_an_endpoint_is_notified_and_the_installation_is_healthy(
     platform: Booted, receiver: Receiver
 ) -> None:
@@ -71,7 +64,7 @@ def test_an_alert_is_sent_by_mail(receiver: Receiver) -> None:
         with booted(**settings) as platform:
             run = run_and_receive(platform, receiver, "ada@example.org")
             platform.wait_for(lambda: mailbox.messages, "the mail")
-            page = ask(platform, "/api/fyke/alerts")
+            page = platform.read("/api/fyke/alerts")
             assert (page["count"], page["unread"], page["list"][0]["run_slug"]) == (1, 1, run)
     [(sender, to, text)] = mailbox.messages
     assert (sender, to) == ("fyke@example.org", ["ada@example.org"])
@@ -93,7 +86,7 @@ def run_and_receive(platform: Booted, receiver: Receiver, *emails: str) -> str:
         run = str(platform.call("/api/v1/scraper/run", body)["run_slug"])
         came = receiver.wait("/ops", 4)
         platform.wait_for(
-            lambda: ask(platform, f"/api/fyke/webhooks/{hook['id']}")["last_status"] == 200,
+            lambda: platform.read(f"/api/fyke/webhooks/{hook['id']}")["last_status"] == 200,
             "the note of the answer",
         )
     finally:
@@ -114,16 +107,16 @@ def remove(platform: Booted, path: str) -> None:
 def assert_healthy(platform: Booted) -> None:
     """What the operator sees of a platform that has executed a run."""
     for card in CARDS:
-        checks = ask(platform, f"/api/fyke/installation/health/{card}")["list"]
+        checks = platform.read(f"/api/fyke/installation/health/{card}")["list"]
         levels = {check["level"] for check in checks}
         wanted = {"good", "warning"} if card in ("runners", "disk") else {"good"}
         assert levels <= wanted, checks
-    timers = ask(platform, "/api/fyke/installation/health/timers")["list"]
+    timers = platform.read("/api/fyke/installation/health/timers")["list"]
     assert {"alert", "callback", "lease", "schedule"} <= {check["name"] for check in timers}
-    storage = ask(platform, "/api/fyke/installation/storage")
+    storage = platform.read("/api/fyke/installation/storage")
     assert storage["runs"] >= 1 and storage["used"] > 0 and storage["free"] > 0
-    settings = ask(platform, "/api/fyke/installation/settings")["list"]
+    settings = platform.read("/api/fyke/installation/settings")["list"]
     origins = {one["name"]: one["origin"] for one in settings}
     assert origins["callback_allow"].startswith(("environment", "file"))
-    names = {piece["name"] for piece in ask(platform, "/api/fyke/installation/versions")["list"]}
+    names = {piece["name"] for piece in platform.read("/api/fyke/installation/versions")["list"]}
     assert {"Fyke", "tables of state", "uv", "bubblewrap"} <= names

@@ -9,6 +9,7 @@ import secrets
 import shutil
 import signal
 import sqlite3
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -28,6 +29,8 @@ from support import reasons
 START_SECONDS = 60.0
 STOP_SECONDS = 60.0
 PLAIN_UID = 12_345
+# Platforms speak plain HTTP. A context for each request would be most of what asking costs.
+TLS = ssl.create_default_context()
 
 Platform = TypeVar("Platform", bound="Booted")
 
@@ -83,17 +86,21 @@ class Booted:
     def wait_for(
         self, condition: Callable[[], Any], name: str, seconds: float = START_SECONDS
     ) -> Any:
-        """Poll until ``condition`` is true; fail with the platform's log when it stays false."""
-        deadline = time.monotonic() + seconds
+        """Poll until ``condition`` is true; fail with the platform's log when it stays false.
+
+        The longer it takes, the less often it is asked, so that a wait is at most a tenth longer.
+        """
+        began = time.monotonic()
         while True:
             value = condition()
             if value:
                 return value
             if self.process is not None and self.process.poll() is not None and name != "the end":
                 raise AssertionError(f"fyke up ended while waiting for {name}:\n{self.tail()}")
-            if time.monotonic() > deadline:
+            waited = time.monotonic() - began
+            if waited > seconds:
                 raise AssertionError(f"waited {seconds:g} s for {name}:\n{self.tail()}")
-            time.sleep(0.05)
+            time.sleep(min(0.02 + waited / 10, 0.25))
 
     def tail(self, lines: int = 60) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
@@ -161,8 +168,7 @@ class Booted:
 
     def isolation(self) -> str:
         """The level at which Workers run here: ``full``, or ``no-limits`` without cgroups."""
-        answer = httpx2.get(f"{self.url}/api/fyke/runners", headers={"api-key": self.key})
-        [runner] = answer.json()["data"]["list"]
+        [runner] = self.read("/api/fyke/runners")["list"]
         return str(runner["isolation"])
 
     # --- requests -----------------------------------------------------------------------
@@ -184,14 +190,15 @@ class Booted:
             kwargs["json"] = {} if body is None else body
         method = kwargs.pop("method", "POST")
         url = f"{self.url}{path}"
-        answer = httpx2.request(method, url, headers=headers, timeout=timeout, **kwargs)
+        answer = httpx2.request(method, url, headers=headers, timeout=timeout, verify=TLS, **kwargs)
         reasons.note_reason(answer.headers.get(REASON_HEADER, ""))
         return answer
 
     def read(self, path: str, *, key: str | None = None) -> Any:
         """GET and return ``data``; fail on any other code than 0."""
         headers = {"api-key": self.key if key is None else key}
-        answer = httpx2.get(f"{self.url}{path}", headers=headers, timeout=60).json()
+        url = f"{self.url}{path}"
+        answer = httpx2.get(url, headers=headers, timeout=60, verify=TLS).json()
         assert answer["code"] == 0, answer
         return answer["data"]
 
@@ -304,10 +311,17 @@ class Booted:
         with contextlib.closing(sqlite3.connect(self.home / "state.db", timeout=30)) as lite, lite:
             lite.execute(statement, values)
 
+    def links(self, run: str, **headers: str) -> list[str]:
+        """The links to an export and to the log of a run, asked for with these headers."""
+        body = {"run_slug": run, "format": "csv"}
+        export = self.call("/api/v1/run/result/export", body, headers=headers)
+        log = self.call("/api/v1/run/last/log", {"run_slug": run}, headers=headers)
+        return [export["download_url"], log["all_logs_url"]]
+
     def log_text(self, run: str) -> str:
         """The whole log as the download link gives it."""
         url = self.call("/api/v1/run/last/log", {"run_slug": run})["all_logs_url"]
-        return httpx2.get(url, timeout=60).text
+        return httpx2.get(url, timeout=60, verify=TLS).text
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 from unittest.mock import patch
 
@@ -53,11 +54,13 @@ class Cli:
         code: int = 0,
         stdin: str = "",
         env: dict[str, str] | None = None,
+        user: int | None = None,
     ) -> tuple[str, str]:
-        """The same without a process of its own."""
+        """The same without a process of its own; as root with the rights of ``user``."""
         streams = [io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in "oe"]
         out, err = streams
         with (
+            rights_of(user),
             patch.dict(os.environ, self.platform.environment() | (env or {}), clear=True),
             patch.object(sys, "argv", ["fyke", *map(str, arguments)]),
             patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode()), "utf-8")),
@@ -76,11 +79,32 @@ class Cli:
         return json.loads(self.process(*arguments, "--json", **more)[0])
 
 
+@contextlib.contextmanager
+def rights_of(user: int | None) -> Iterator[None]:
+    """Work as that user, group and no other group; None changes nothing."""
+    if user is None:
+        yield
+        return
+    group, groups = os.getegid(), os.getgroups()
+    os.setgroups([])
+    os.setegid(user)
+    os.seteuid(user)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(group)
+        os.setgroups(groups)
+
+
 def _status() -> int:
+    mask = os.umask(0o022)
     try:
         main()
     except SystemExit as end:
         return int(end.code or 0)
+    finally:
+        os.umask(mask)  # some commands change it
     return 0
 
 

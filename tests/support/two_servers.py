@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from support.booted import STOP_SECONDS, Booted, booted
+from support.booted import STOP_SECONDS, TLS, Booted, booted
 from support.postgres import PostgresServer, running_postgres
 from support.relay import Relay, relaying
 
@@ -81,7 +81,7 @@ class BootedPair(Booted):
 def answers(url: str) -> bool:
     """Return whether a server says that it is ready."""
     try:
-        return httpx2.get(f"{url}/readyz", timeout=2).status_code == 200
+        return httpx2.get(f"{url}/readyz", timeout=2, verify=TLS).status_code == 200
     except httpx2.HTTPError:
         return False
 
