@@ -1,14 +1,16 @@
 """Change the pure rules one operator, constant or argument at a time; the unit tests must notice.
 
-    python bench/mutants.py [--processes 2] [--again] [MODULE ...]
+    python bench/mutants.py [--processes 2] [--again | --survivors] [MODULE ...]
 
-A module is a path below ``src/fyke``; without one, all of ``RULES``. Stop at any moment with
-Ctrl-C: mutants that were tried stay tried, and what is known is in ``docs/mutants.toml``, with the
-commit. A module whose source and tests are those of a complete record there is not tried again, on
-whatever machine that was; ``--again`` tries it again. Survivors keep the reason that was written
-beside them as long as their change is the same. Ends with 1 when fewer than 90 % were killed or a
-survivor has no reason. Needs ``mutmut``, which nothing else of Fyke needs and which is therefore in
-no requirements file: ``uv pip install mutmut`` into the environment of the tests.
+A module is a path below ``src/fyke``; without one, all of ``RULES``. Each is tried with the test
+file of its name alone, one module after another. Stop at any moment with Ctrl-C: mutants that were
+tried stay tried, and what is known is in ``docs/mutants.toml``, with the commit. A module whose
+source and tests are those of a complete record there is not tried again, on whatever machine that
+was; ``--again`` tries it again. ``--survivors`` tries only those mutants again that the last
+sitting on this machine left alive, after tests were added for them. Survivors keep the reason that
+was written beside them as long as their change is the same. Ends with 1 when fewer than 90 % were
+killed or a survivor has no reason. Needs ``mutmut``, which nothing else of Fyke needs and which is
+therefore in no requirements file: ``uv pip install mutmut`` into the environment of the tests.
 """
 
 from __future__ import annotations
@@ -21,7 +23,6 @@ import os
 import subprocess
 import sys
 import tomllib
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -29,33 +30,39 @@ ROOT = Path(__file__).resolve().parent.parent
 RECORDS = ROOT / "docs" / "mutants.toml"
 WORK = ROOT / ".mutants"  # mutmut's copy of the tree and its verdicts
 AIM = 0.9
-RULES = {
-    "domain/billing/caps.py": "unit/domain/billing",
-    "domain/billing/pricing.py": "unit/domain/billing",
-    "domain/callbacks/payload.py": "unit/domain/callbacks",
-    "domain/callbacks/schedule.py": "unit/domain/callbacks",
-    "domain/callbacks/signing.py": "unit/domain/callbacks",
-    "domain/callbacks/url.py": "unit/domain/callbacks",
-    "domain/runs/lifecycle.py": "unit/domain/runs",
-    "domain/runs/outcome.py": "unit/domain/runs",
-    "domain/runs/split.py": "unit/domain/runs",
-    "domain/schedules/due.py": "unit/domain/schedules",
-    "domain/schedules/rules.py": "unit/domain/schedules",
-    "domain/schedules/times.py": "unit/domain/schedules",
-    "domain/workers/input_schema.py": "unit/domain/workers",
-    "domain/workers/input_values.py": "unit/domain/workers",
-    "domain/workers/parameters.py": "unit/domain/workers",
-    "egress/rules.py": "unit/egress",
-}
+RULES = (
+    "domain/billing/caps.py",
+    "domain/billing/pricing.py",
+    "domain/callbacks/payload.py",
+    "domain/callbacks/schedule.py",
+    "domain/callbacks/signing.py",
+    "domain/callbacks/url.py",
+    "domain/runs/lifecycle.py",
+    "domain/runs/outcome.py",
+    "domain/runs/split.py",
+    "domain/schedules/due.py",
+    "domain/schedules/rules.py",
+    "domain/schedules/times.py",
+    "domain/workers/input_schema.py",
+    "domain/workers/input_values.py",
+    "domain/workers/parameters.py",
+    "egress/rules.py",
+)
 KILLED = (1, 3, 24, -24, 36, 152, 255)  # a test failed, or the mutant ran out of its time
 SETTINGS = """\
 [tool.mutmut]
 source_paths = ["src"]
-only_mutate = {modules}
+only_mutate = ["src/fyke/{module}"]
 also_copy = ["script"]
 track_dependencies = false
 pytest_add_cli_args = ["-p", "no:cacheprovider", "-p", "no:xdist", "-m", "not long"]
-pytest_add_cli_args_test_selection = {tests}
+pytest_add_cli_args_test_selection = ["{test}"]
+"""
+SHOW = """
+import json, sys
+from mutmut.mutation.diff_apply import get_diff_for_mutant
+path, *mutants = sys.argv[1:]
+print(json.dumps({each: get_diff_for_mutant(each, path=path) for each in mutants}))
 """
 
 
@@ -85,24 +92,26 @@ def main() -> int:
     )
     parser.add_argument("modules", nargs="*", metavar="MODULE")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--again", action="store_true", help="also what is recorded as complete")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--again", action="store_true", help="also what is recorded as complete")
+    which.add_argument("--survivors", action="store_true", help="only what was left alive")
     options = parser.parse_args()
     if importlib.util.find_spec("mutmut") is None:
         print(f"mutmut is not installed: uv pip install --python {sys.executable} mutmut")
         return 2
-    if unknown := set(options.modules) - RULES.keys():
+    if unknown := set(options.modules) - set(RULES):
         parser.error(f"not among the rules: {', '.join(sorted(unknown))}")
     records = read_records()
-    wanted = [
-        module
-        for module in options.modules or RULES
-        if options.again or not complete(records.get(module), module)
-    ]
-    if wanted:
-        try_mutants(wanted, options.processes)
-        for module in wanted:
-            records[module] = record(module, records.get(module))
+    for module in options.modules or RULES:
+        if complete(records.get(module), module) and not options.again:
+            continue
+        prepare(module, options.again, options.survivors)
+        stopped = try_mutants(options.processes)
+        records = read_records()  # a reason may have been written meanwhile
+        records[module] = record(module, records.get(module))
         write_records(records)
+        if stopped:
+            break
     return report(records)
 
 
@@ -111,46 +120,78 @@ def complete(known: Record | None, module: str) -> bool:
 
 
 def digest(module: str) -> str:
-    tests = sorted((ROOT / "tests" / RULES[module]).rglob("*.py"))
-    files = [ROOT / "src/fyke" / module, *tests]
+    files = [ROOT / "src/fyke" / module, ROOT / test_of(module)]
     return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 
-def try_mutants(modules: Sequence[str], processes: int) -> None:
+def test_of(module: str) -> str:
+    path = Path("tests/unit", module)
+    return str(path.with_name(f"test_{path.name}"))
+
+
+def prepare(module: str, again: bool, survivors: bool) -> None:
+    """Set mutmut up for ``module``, and drop verdicts that other tests gave."""
     WORK.mkdir(exist_ok=True)
     for name in ("src", "tests", "script"):
         if not (WORK / name).is_symlink():
             (WORK / name).symlink_to(ROOT / name)
-    tests = sorted({f"tests/{RULES[module]}" for module in modules})
-    paths = [f"src/fyke/{module}" for module in modules]
     project = (ROOT / "pyproject.toml").read_text()
-    settings = SETTINGS.format(modules=json.dumps(paths), tests=json.dumps(tests))
+    settings = SETTINGS.format(module=module, test=test_of(module))
     (WORK / "pyproject.toml").write_text(f"{project}\n{settings}")
+    # so that mutmut writes the mutants again, and finds again which tests reach them
+    (WORK / f"mutants/src/fyke/{module}").unlink(missing_ok=True)
+    (WORK / "mutants/mutmut-stats.json").unlink(missing_ok=True)
+    meta, before = meta_of(module), tried_with(module)
+    if meta.exists():
+        same = before.exists() and before.read_text() == digest(module)
+        if survivors:
+            found = json.loads(meta.read_text())
+            codes = found["exit_code_by_key"]
+            found["exit_code_by_key"] = {m: c if c in KILLED else None for m, c in codes.items()}
+            meta.write_text(json.dumps(found))
+        elif again or not same:
+            meta.unlink()
+    before.parent.mkdir(parents=True, exist_ok=True)
+    before.write_text(digest(module))
+
+
+def meta_of(module: str) -> Path:
+    """Where mutmut writes its verdicts about ``module``."""
+    return WORK / f"mutants/src/fyke/{module}.meta"
+
+
+def tried_with(module: str) -> Path:
+    """Where the digest is that was tried: files may be edited meanwhile."""
+    return meta_of(module).with_suffix(".digest")
+
+
+def try_mutants(processes: int) -> bool:
+    """Run mutmut; whether it was stopped."""
     mutmut = Path(sys.executable).with_name("mutmut")
     command = [mutmut, "run", "--max-children", str(processes)]
     # few examples of each property, and no deadline: counting the calls of a test makes it slow
     child = subprocess.Popen(command, cwd=WORK, env={**os.environ, "TEST_EXAMPLES": "few"})
+    stopped = False
     try:
         code = child.wait()
     except KeyboardInterrupt:  # mutmut was sent it too, and saves what it knows
-        code = child.wait()
+        code, stopped = child.wait(), True
     if code > 0:
         sys.exit(f"mutmut ended with {code}")
+    return stopped
 
 
 def record(module: str, before: Record | None) -> Record:
     """What mutmut knows of ``module`` now; reasons come from ``before``."""
-    found = json.loads((WORK / f"mutants/src/fyke/{module}.meta").read_text())["exit_code_by_key"]
+    found = json.loads(meta_of(module).read_text())["exit_code_by_key"]
     reasons = {s.change: s.reason for s in before.survivors} if before else {}
-    survivors = []
-    for mutant, code in sorted(found.items()):
-        if code is not None and code not in KILLED:
-            change = change_of(mutant)
-            survivors.append(Survivor(mutant, change, reasons.get(change, "")))
+    alive = [m for m, code in sorted(found.items()) if code is not None and code not in KILLED]
+    changes = changes_of(module, alive)
+    survivors = [Survivor(m, changes[m], reasons.get(changes[m], "")) for m in alive]
     return Record(
         module=module,
         commit=git("rev-parse", "--short", "HEAD"),
-        digest=digest(module),
+        digest=tried_with(module).read_text(),
         mutants=len(found),
         killed=sum(code in KILLED for code in found.values()),
         untried=sum(code is None for code in found.values()),
@@ -158,14 +199,23 @@ def record(module: str, before: Record | None) -> Record:
     )
 
 
-def change_of(mutant: str) -> str:
-    """The changed lines of ``mutant``, with ``-`` and ``+`` before them."""
-    mutmut = Path(sys.executable).with_name("mutmut")
-    shown = subprocess.run(
-        [mutmut, "show", mutant], cwd=WORK, capture_output=True, text=True, check=True
-    ).stdout.splitlines()
-    lines = [line for line in shown if line[:1] in "+-" and line[:3] not in ("---", "+++")]
-    return "\n".join(" ".join([line[0], line[1:].strip()]) for line in lines)
+def changes_of(module: str, mutants: list[str]) -> dict[str, str]:
+    """The changed lines of each mutant, with ``-`` and ``+`` before them."""
+    found = subprocess.run(
+        [sys.executable, "-c", SHOW, f"src/fyke/{module}", *mutants],
+        cwd=WORK,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    return {mutant: changed_lines(diff) for mutant, diff in json.loads(found).items()}
+
+
+def changed_lines(diff: str) -> str:
+    lines = [line for line in diff.splitlines() if line[:1] in "+-"]
+    return "\n".join(
+        f"{line[0]} {line[1:].strip()}" for line in lines if line[:3] not in ("---", "+++")
+    )
 
 
 def git(*words: str) -> str:

@@ -130,7 +130,7 @@ def _base(custom: Custom, fields: tuple[str, ...], removed: frozenset[str]) -> C
 def _part(base: Custom, name: str, item: Any) -> Custom:
     part = dict(base)
     if isinstance(item, dict):
-        part.pop(name, None)
+        del part[name]
         part.update(item)
     else:
         part[name] = [item]

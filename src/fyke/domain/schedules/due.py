@@ -36,7 +36,7 @@ def due_fires(
     ``MAX_COUNTED``, which a schedule of every minute reaches after ten weeks.
     """
     recent, following = _recent(plan, tz, anchor_at, next_at, now, late_ms)
-    until = recent[0] if recent else now + 1
+    until = recent[0] if recent else now
     missed = _count(plan, tz, anchor_at, next_at, until) + max(0, len(recent) - 1)
     return Due(
         fire_at=recent[-1] if recent else 0,

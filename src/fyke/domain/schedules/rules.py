@@ -137,8 +137,8 @@ def _check_cron(value: str, field: str) -> None:
         )
     try:
         CronSim(value, datetime(2000, 1, 1))
-    except (CronSimError, ValueError) as error:
-        part = str(error).removeprefix("Bad ") or "one of its fields"
+    except CronSimError as error:
+        part = str(error).removeprefix("Bad ")
         raise InvalidRequest(f'"{value}" has a mistake in its field {part}', field=field) from None
 
 

@@ -1,4 +1,4 @@
-"""Whether a run may start in a month that has a cap."""
+"""What is spent of a month, and whether a run may start in one that has a cap."""
 
 from __future__ import annotations
 
@@ -6,9 +6,17 @@ from datetime import date
 
 import pytest
 
-from fyke.domain.billing.caps import SpendingMonth, refuse_beyond_month
+from fyke.domain.billing.caps import (
+    SpendingMonth,
+    current_month,
+    month_of,
+    refuse_beyond_month,
+)
 from fyke.errors import CapReached
+from fyke.kit.clock import ManualClock
+from fyke.model.billing import UsageKey, UsageSums
 from fyke.reasons import Reason, ReasonCode
+from support.memory import MemoryStorage, add_account
 
 
 def month(*, cap: int = 100, spent: int = 0, held: int = 0) -> SpendingMonth:
@@ -42,3 +50,38 @@ def test_nothing_starts_when_nothing_is_left(spent: int, held: int) -> None:
         next="2027-01-01",
         zone="Europe/Berlin",
     )
+
+
+NOON = 1_793_448_000_000  # 2026-10-31 12:00 UTC
+EVENING = NOON + 11 * 3_600_000  # the next month in Berlin
+
+
+def used(storage: MemoryStorage, account_id: str, day: int, micros: int) -> None:
+    storage.tx.usage.add(UsageKey(account_id, day), UsageSums(usage_micros=micros))
+
+
+@pytest.mark.parametrize(
+    ("zone", "first", "spent"),
+    [("UTC", date(2026, 10, 1), 7), ("Europe/Berlin", date(2026, 11, 1), 0)],
+)
+def test_the_month_is_that_of_the_accounts_time_zone(zone: str, first: date, spent: int) -> None:
+    storage = MemoryStorage(ManualClock(EVENING))
+    account = add_account(storage, month_cap_micros=100, held_micros=20, time_zone=zone)
+    used(storage, account.id, 20261031, 7)
+    assert current_month(storage.tx, account) == SpendingMonth(first, zone, 100, spent, 20)
+
+
+def test_a_month_counts_the_accounts_own_days_from_the_first_to_today() -> None:
+    storage = MemoryStorage(ManualClock(NOON))
+    account, other = add_account(storage), add_account(storage, "other")
+    for day, micros in ((20260930, 1), (20261001, 10), (20261031, 100), (20261101, 1000)):
+        used(storage, account.id, day, micros)
+    used(storage, other.id, 20261015, 10_000)
+    assert current_month(storage.tx, account).spent == 110
+
+
+def test_only_an_account_with_a_cap_has_a_month_to_watch() -> None:
+    storage = MemoryStorage(ManualClock(NOON))
+    capped, free = add_account(storage, month_cap_micros=5), add_account(storage, "free")
+    assert month_of(storage.tx, capped) == SpendingMonth(date(2026, 10, 1), "UTC", 5, 0, 0)
+    assert month_of(storage.tx, free) is None

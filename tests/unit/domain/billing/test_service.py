@@ -7,12 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fyke.domain.billing.caps import current_month
 from fyke.domain.billing.days import local_day, number_of
 from fyke.domain.billing.pricing import Hold
 from fyke.domain.billing.service import place_hold, settle
 from fyke.errors import CapReached, InsufficientBalance, InsufficientTraffic, Refused, UserMissing
-from fyke.kit.clock import ManualClock
 from fyke.kit.ids import new_ulid
 from fyke.model.account import Account
 from fyke.model.billing import EntryKind, LedgerEntry, Prices, UsageKey, UsageSums
@@ -101,18 +99,6 @@ def test_a_month_with_a_cap_is_spent_and_set_aside_up_to_it_and_no_further():
     spend(storage, account, 900_000)
     third = started(storage, PRICED, a_run(account.id, limits=HOUR, subtasks=2))
     assert (third.hold_micros, third.bound) == (1_100_000, SpendingBound.MONTH)
-
-
-def test_the_month_is_that_of_the_accounts_time_zone():
-    clock = ManualClock(1_793_487_600_000)  # 2026-10-31 23:00 UTC: the next month in Berlin
-    for zone, spent in (("UTC", 7), ("Europe/Berlin", 0)):
-        storage = MemoryStorage(clock)
-        account = add_account(storage, month_cap_micros=100, time_zone=zone)
-        key = UsageKey(account.id, 20261031)
-        storage.tx.usage.add(key, UsageSums(usage_micros=7))
-        month = current_month(storage.tx, account)
-        assert (month.spent, month.left) == (spent, 100 - spent)
-    assert (str(month.first), str(month.next)) == ("2026-11-01", "2026-12-01")
 
 
 def test_a_cap_for_one_run_bounds_what_it_holds():

@@ -112,8 +112,12 @@ def test_a_receiver_has_one_spelling(url: str, receiver: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["", "a.example", "ftp://a.example", "https://u@a.example", "http://a.example:22"]
-)
+    "url",
+    [
+        "", "a.example", "ftp://a.example", "https://u@a.example", "http://a.example:22",
+        "http://:80",
+    ],
+)  # fmt: skip
 def test_an_invalid_receiver_names_the_field(url: str) -> None:
     with pytest.raises(InvalidRequest, match=r"^receiver: "):
         receiver_of(url, "receiver")

@@ -128,3 +128,14 @@ def test_a_limit_stops_what_is_alive(state: RunState) -> None:
     assert advance(state, CAP) == Transition(
         RunState.ENDING, CAP.end, (Instruction.END_WAITING, Instruction.STOP_ATTEMPTS)
     )
+
+
+def test_a_limit_with_nothing_alive_ends_the_run_at_once() -> None:
+    assert advance(RunState.READY, LimitReached(0, CAP.end)) == Transition(
+        RunState.FAILED, CAP.end, (Instruction.END_WAITING, Instruction.FINISH)
+    )
+
+
+@pytest.mark.parametrize(("last", "after"), [(GOOD, RunState.SUCCEEDED), (BAD, RunState.FAILED)])
+def test_the_last_subtask_settles_the_run(last: SubtaskEnded, after: RunState) -> None:
+    assert advance(RunState.RUNNING, last) == Transition(after, last.end, (Instruction.FINISH,))

@@ -270,6 +270,8 @@ def test_an_item_that_is_a_list_says_something() -> None:
 def test_removed_fields_stay_where_nothing_is_preferred() -> None:
     only_removed = schema(["a", "b2"], ["a"])
     assert split(only_removed, {"a": [1], "b2": []}) == [{"a": [1], "b2": [""]}]
+    both_removed = schema(["a", "b2"], ["a", "b2"])
+    assert split(both_removed, {"a": [1], "b2": []}) == [{"a": [1], "b2": [""]}]
 
 
 def test_plain_values_are_not_cut() -> None:

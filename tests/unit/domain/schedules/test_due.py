@@ -177,3 +177,20 @@ def test_missed_intervals_are_counted_in_whole_ones() -> None:
     due = due_fires(every, zone("UTC"), 0, 90_000, 90_000 * 1000 + 1, late_ms=MINUTE)
     assert due == Due(90_000 * 1000, 999, 90_000, 90_000 * 1001)
     assert isinstance(due.missed, int)
+
+
+def test_an_interval_of_hours_that_was_missed_once_counts_once() -> None:
+    every = ScheduleSpec(ScheduleKind.INTERVAL, every_s=7200)
+    step = 7_200_000
+    assert due_fires(every, zone("UTC"), 0, step, step + LATE_MS + 1) == Due(0, 1, step, 2 * step)
+
+
+def test_a_daily_time_of_an_hour_ago_is_made_up_for_after_days_away() -> None:
+    planned = at("2026-03-10T02:30")
+    today, tomorrow = planned + 3 * DAY, planned + 4 * DAY
+    assert due_fires(DAILY, zone("UTC"), 0, planned, today + LATE_MS) == Due(
+        today, 3, planned, tomorrow
+    )
+    assert due_fires(DAILY, zone("UTC"), 0, planned, today + LATE_MS + 1) == Due(
+        0, 4, planned, tomorrow
+    )
