@@ -116,7 +116,7 @@ def _month_days(wanted: int, start: date) -> Iterator[date]:
 
 def _local(moment: int, tz: ZoneInfo) -> datetime:
     """The naive local time at ``moment``."""
-    return datetime.fromtimestamp(moment / SECOND, tz).replace(tzinfo=None, microsecond=0, fold=0)
+    return datetime.fromtimestamp(moment / SECOND, tz).replace(tzinfo=None)
 
 
 def _in_order(wall_times: Iterator[datetime], tz: ZoneInfo, *, real_time: bool) -> Iterator[int]:
@@ -133,11 +133,7 @@ def _in_order(wall_times: Iterator[datetime], tz: ZoneInfo, *, real_time: bool) 
             if moment != last:
                 yield moment
                 last = moment
-    while waiting:
-        moment = heapq.heappop(waiting)
-        if moment != last:
-            yield moment
-            last = moment
+    yield from sorted(waiting)
 
 
 def _moments(wall_time: datetime, tz: ZoneInfo, *, real_time: bool) -> tuple[int, tuple[int, ...]]:

@@ -115,8 +115,7 @@ def type_of(item: dict[str, Any]) -> str:
         return declared
     if declared is not None:
         return ""
-    editor = text_of(item.get("editor"))
-    fallback = _EDITOR_TYPES.get(editor, "")
+    fallback = _EDITOR_TYPES.get(text_of(item.get("editor")))
     default = item.get("default")
     if fallback == "string" and default is not None:
         return json_type(default)

@@ -257,3 +257,54 @@ def test_the_last_year_is_used_to_its_end(rule: ScheduleSpec) -> None:
     last = int(datetime(9998, 12, 31, 9, tzinfo=UTC).timestamp()) * 1000
     assert list(times_after(rule, zone("UTC"), 0, start)) == [last]
     assert first_after(rule, zone("UTC"), 0, last) == 0
+
+
+@pytest.mark.parametrize(
+    ("cron", "name", "after", "expected"),
+    [
+        ("*/30 2 * * *", "Europe/Berlin", "2026-10-25T00:00",
+         ["10-25 02:00+0200", "10-25 02:30+0200", "10-25 02:00+0100", "10-25 02:30+0100"]),
+        ("30 * * * *", "Europe/Berlin", "2026-10-25T02:00",
+         ["10-25 02:30+0200", "10-25 02:30+0100", "10-25 03:30+0100"]),
+        ("*/30 2 * * *", "Europe/Berlin", "2026-03-29T00:00",
+         ["03-30 02:00+0200", "03-30 02:30+0200"]),
+        ("*/30 * * * *", "Europe/London", "2026-10-25T01:40",
+         ["10-25 01:00+0000", "10-25 01:30+0000", "10-25 02:00+0000"]),
+        ("*/30 * * * *", "America/New_York", "2026-11-01T01:40",
+         ["11-01 01:00-0500", "11-01 01:30-0500", "11-01 02:00-0500"]),
+    ],
+)  # fmt: skip
+def test_a_star_in_minute_or_hour_follows_real_time(
+    cron: str, name: str, after: str, expected: list[str]
+) -> None:
+    plan = ScheduleSpec(ScheduleKind.CRON, cron=cron)
+    assert shown(plan, name, after, len(expected)) == expected
+
+
+@pytest.mark.parametrize("minute", range(60))
+def test_every_time_in_a_gap_is_the_second_after_it(minute: int) -> None:
+    plan = ScheduleSpec(ScheduleKind.DAILY, time=f"02:{minute:02}")
+    found = first_after(plan, zone("Europe/Berlin"), 0, local("2026-03-29T00:00", "Europe/Berlin"))
+    assert found == _moment("2026-03-29T03:00+02:00")
+    assert isinstance(found, int)
+
+
+def test_the_first_time_is_that_of_the_zone() -> None:
+    plan = ScheduleSpec(ScheduleKind.DAILY, time="09:00")
+    found = first_after(plan, zone("Asia/Tokyo"), 0, _moment("2026-01-01T00:30+00:00"))
+    assert found == _moment("2026-01-02T00:00+00:00")
+
+
+def test_an_interval_goes_on_in_equal_steps() -> None:
+    plan = ScheduleSpec(ScheduleKind.INTERVAL, every_s=90)
+    found = list(islice(times_after(plan, zone("UTC"), 1000, 1000), 3))
+    assert found == [91_000, 181_000, 271_000]
+
+
+def test_the_second_passes_of_the_last_year_are_not_lost() -> None:
+    berlin = zone("Europe/Berlin")
+    plan = ScheduleSpec(ScheduleKind.CRON, cron="*/30 2 25 10 *")
+    start = local("9998-10-01T00:00", "Europe/Berlin")
+    first = _moment("9998-10-25T02:00+02:00")
+    half = 30 * MINUTE
+    assert list(times_after(plan, berlin, 0, start)) == [first + n * half for n in range(4)]

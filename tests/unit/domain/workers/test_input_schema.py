@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.workers.input_schema import InputField, InputSchema, json_type, parse, type_of
+from fyke.domain.workers.input_schema import (
+    InputField,
+    InputSchema,
+    is_number,
+    json_type,
+    param_name,
+    parse,
+    type_of,
+)
 from fyke.errors import InvalidRequest
 
 
@@ -50,10 +58,8 @@ def test_text_that_is_no_json_names_the_line() -> None:
 
 def test_a_mistake_without_a_line_names_none() -> None:
     with pytest.raises(InvalidRequest) as error:
-        parse("[" * 100_000)
-    assert error.value.details
-    assert error.value.details[0].startswith("input_schema.json: ")
-    assert "line" not in error.value.details[0].partition(": ")[2][:5]
+        parse(" " * 500_001)
+    assert error.value.details == ["input_schema.json: the file is larger than 500,000 bytes"]
 
 
 def test_everything_that_a_run_needs_is_read() -> None:
@@ -113,3 +119,24 @@ def test_a_type_is_declared_or_follows_from_editor_and_default(
 )  # fmt: skip
 def test_the_type_of_a_value(value: object, type: str) -> None:
     assert json_type(value) == type
+
+
+@pytest.mark.parametrize(
+    ("value", "number"), [(0, True), (1.5, True), (True, False), ("1", False), (None, False)]
+)
+def test_a_boolean_is_no_number(value: object, number: bool) -> None:
+    assert is_number(value) is number
+
+
+@pytest.mark.parametrize(
+    ("item", "name"),
+    [
+        ({"param": " url ", "name": "other"}, "url"),
+        ({"param": " ", "name": " url "}, "url"),
+        ({"name": "url"}, "url"),
+        ({"param": 7}, ""),
+        ("url", ""),
+    ],
+)
+def test_an_entry_of_a_list_is_named_by_param_or_its_alias(item: object, name: str) -> None:
+    assert param_name(item) == name
