@@ -85,6 +85,7 @@ class FykeError(Exception):
 
     key = "error"
     default = "Internal error"
+    logged = True  # where it is answered with a status from 500 on
 
     def __init__(
         self,

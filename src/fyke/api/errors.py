@@ -164,7 +164,7 @@ async def on_fyke_error(request: Request, error: Exception) -> JsonBytes:
     """Exception handler for the whole tree."""
     assert isinstance(error, errors.FykeError)  # noqa: S101 - registered for this class only
     table = table_for(request.scope)
-    if table.row(error).status >= 500:
+    if table.row(error).status >= 500 and error.logged:
         log.error("request failed", key=error.key, request_id=request_id(request), exc_info=error)
     return table.answer(error, request_id(request))
 

@@ -13,6 +13,12 @@ from fyke.errors import Unavailable
 from fyke.wire.health import ProductVersion
 
 
+class NotReady(Unavailable):
+    """No runner is alive, as while the platform starts. It is not logged: monitors ask again."""
+
+    logged = False
+
+
 @dataclass(frozen=True, slots=True)
 class HealthRoutes:
     tag: ClassVar[str] = "Health"
@@ -27,7 +33,7 @@ class HealthRoutes:
     async def is_ready(self, call: Call) -> None:
         """The storage answers and a runner is alive."""
         if not await self.overview.a_runner_is_alive():
-            raise Unavailable
+            raise NotReady
 
     @get("/version", scope=PUBLIC)
     async def get_version(self, call: Call) -> ProductVersion:

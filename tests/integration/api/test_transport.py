@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from fyke import errors
 from fyke.api.decode import MAX_BODY_BYTES
@@ -400,7 +401,10 @@ async def test_request_ids_are_ours_or_a_clean_one_of_the_client(api: Api) -> No
 
 async def test_health_answers_strangers_with_yes_or_no(app: App, api: Api) -> None:
     assert (await api.get("/healthz", key=None)).text.endswith('"data":null}')
-    fails(await api.get("/readyz", key=None), 503, 5000)
+    with structlog.testing.capture_logs() as logged:
+        fails(await api.get("/readyz", key=None), 503, 5000)
+    # a start asks until there is a runner
+    assert [entry for entry in logged if entry["log_level"] not in ("debug", "info")] == []
     await app.beat()
     assert (await api.get("/readyz", key=None)).status_code == 200
     assert set((await api.get("/version", key=None)).json()["data"]) == {"version"}
@@ -426,7 +430,6 @@ async def test_users_that_are_gone_or_disabled(app: App, api: Api) -> None:
 async def test_a_key_in_the_query_reaches_no_log(
     app: App, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import structlog
 
     canary = app.owner_key
     with structlog.testing.capture_logs() as logged:
