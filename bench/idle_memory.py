@@ -35,7 +35,8 @@ def memory(pid: int) -> tuple[float, float]:
 def name_of(command: list[str]) -> str:
     if "--role" in command:
         return command[command.index("--role") + 1]
-    return "launcher" if "fyke.sandbox.process.launcher" in command else "supervisor"
+    modules = {"fyke.sandbox.process.launcher": "launcher", "fyke.cli.preload": "preload"}
+    return next((name for module, name in modules.items() if module in command), "supervisor")
 
 
 def report(running, when: str) -> None:

@@ -1,0 +1,60 @@
+"""What a start of the whole platform costs: time until "Fyke is running", CPU time, idle memory.
+
+    python bench/boot.py [--times 3] [--settle 5]
+
+Each time boots a platform on a new folder. CPU time is that of all its processes, the ended ones
+included; memory is the PSS of every living process after some seconds of rest, as in
+``idle_memory.py``.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+from common import arguments, compile_program, head, line
+from idle_memory import memory, name_of
+
+from support.booted import Booted, booted
+
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process and of the children that it has waited for."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / TICKS
+
+
+def processes(running: Booted) -> dict[int, str]:
+    assert running.process is not None
+    found = {pid: name_of(command) for pid, command in running.tree().items()}
+    return found | {running.process.pid: "root supervisor" if os.geteuid() == 0 else "supervisor"}
+
+
+def main() -> int:
+    parser = arguments(__doc__)
+    parser.add_argument("--times", type=int, default=3)
+    parser.add_argument("--settle", type=float, default=5, help="seconds of rest before memory")
+    options = parser.parse_args()
+    head("Start of the whole platform")
+    compile_program()
+    for _ in range(options.times):
+        with booted(start=False) as running:
+            began = time.monotonic()
+            running.start()
+            elapsed = time.monotonic() - began
+            time.sleep(options.settle)
+            named = processes(running)
+            spent = sum(map(cpu_seconds, named))
+            line("start", f"elapsed {elapsed:5.2f} s  CPU {spent:5.2f} s")
+            pss = {name: memory(pid)[0] for pid, name in named.items()}
+            each = ", ".join(f"{name} {size:.1f}" for name, size in pss.items())
+            line("idle", f"PSS {sum(pss.values()):6.1f} MiB ({each})")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
