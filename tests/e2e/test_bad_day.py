@@ -27,6 +27,7 @@ from support.two_servers import answers
 
 FAILED, SUCCEEDED, ABORTED = 4, 3, 5
 LAUNCHER = "fyke.sandbox.process.launcher"
+PRELOAD = "fyke.cli.preload"
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root has a launcher")
 PUSHED_ROWS = 400
 PUSHES_AND_SAYS = f"""
@@ -125,6 +126,24 @@ def test_a_run_survives_the_death_of_the_egress(own_platform: Booted) -> None:
     own_platform.kill_role("egress")
     assert own_platform.ended(run)["status"] == SUCCEEDED
     assert len(own_platform.rows(run)) == 2
+
+
+def test_roles_outlive_the_preload_process_and_the_next_one_starts_them_again(
+    own_platform: Booted,
+) -> None:
+    def running(module: str) -> list[int]:
+        return [pid for pid, command in own_platform.tree().items() if module in command]
+
+    roles = {name: own_platform.role(name) for name in ("server", "runner", "egress")}
+    [preload] = running(PRELOAD)
+    os.kill(preload, signal.SIGKILL)
+    own_platform.wait_for(lambda: set(running(PRELOAD)) - {preload}, "another preload process")
+    for name in ("egress", "runner"):
+        own_platform.kill_role(name)
+        own_platform.wait_for(lambda name=name: own_platform.role(name) != roles[name], name)
+    assert own_platform.role("server") == roles["server"]
+    run = own_platform.start_run(own_platform.push(zoo("upserts"), "upserts"))
+    assert own_platform.ended(run)["status"] == SUCCEEDED
 
 
 @ROOT_ONLY

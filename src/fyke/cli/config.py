@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from fyke.cli.context import HomeOption, JsonOption, group, load_settings
+from fyke.cli.context import HomeOption, JsonOption, group
 from fyke.cli.output import Output
+from fyke.cli.settings import load_settings
 
 config = group("Settings in effect, and where each value comes from.")
 

@@ -23,7 +23,6 @@ from fyke.cli.output import Output
 
 if TYPE_CHECKING:
     from fyke.client import FykeClient
-    from fyke.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., None])
 
@@ -41,23 +40,6 @@ KeyOption = Annotated[
     str | None,
     typer.Option("--key", help="Your API key (else FYKE_KEY).", metavar="KEY"),
 ]
-
-
-def load_settings(**flags: Any) -> Settings:
-    """Build the settings; flags that were not given do not count."""
-    from pydantic import ValidationError
-
-    from fyke.settings import Settings
-
-    given = {name: value for name, value in flags.items() if value is not None}
-    if "home" in given:
-        given["home"] = Path(given["home"]).expanduser().absolute()
-    try:
-        return Settings(**given)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        name = ".".join(str(part) for part in problem["loc"])
-        raise CommandFailed(f"setting {name}: {problem['msg']}", Exit.USAGE) from None
 
 
 # --- where the server is -------------------------------------------------------------------

@@ -11,9 +11,10 @@ from typing import IO, TYPE_CHECKING, Annotated
 import typer
 
 from fyke.cli import formatting
-from fyke.cli.context import HomeOption, JsonOption, group, load_settings
+from fyke.cli.context import HomeOption, JsonOption, group
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.output import Output
+from fyke.cli.settings import load_settings
 
 if TYPE_CHECKING:
     from fyke.app.upkeep import Tables

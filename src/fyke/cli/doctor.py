@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from fyke.cli import formatting
-from fyke.cli.context import HomeOption, JsonOption, Location, load_settings, locate
+from fyke.cli.context import HomeOption, JsonOption, Location, locate
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.output import Output
+from fyke.cli.settings import load_settings
 
 if TYPE_CHECKING:
     from fyke.settings import Settings

@@ -5,7 +5,9 @@ The one place where an error becomes an exit code. Nothing heavy is imported unt
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING
@@ -65,6 +67,24 @@ _MISSING = {
     70001: _Missing(("run",), "fyke run list"),
 }
 _INVALID = (4000, 11000)  # of v1 and v2
+
+
+def run_command(command: Callable[[], object]) -> None:
+    """Run ``command``; every known error becomes one sentence and its exit code."""
+    try:
+        command()
+    except BrokenPipeError:
+        # The reader has closed the pipe: write nothing more, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(Exit.FAILED)
+    except KeyboardInterrupt:
+        sys.exit(Exit.INTERRUPTED)
+    except Exception as error:
+        failed = failure_of(error)
+        if failed is None:
+            raise
+        print(f"fyke: {failed}", file=sys.stderr)
+        sys.exit(failed.code)
 
 
 def exit_code(status: int, code: int, key: str) -> Exit:

@@ -3,7 +3,6 @@ says what to do."""
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import fcntl
 import ipaddress
@@ -22,14 +21,17 @@ def unwritable(settings: Settings, error: OSError) -> CommandFailed:
     )
 
 
-def lock_home(settings: Settings) -> None:
-    """Let one ``fyke up`` at a time work in a data folder; held until this process ends."""
+def lock_home(settings: Settings) -> int:
+    """Let one ``fyke up`` at a time work in a data folder, until the returned descriptor is
+    closed.
+    """
     descriptor = os.open(settings.run_dir / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
         raise _held(settings) from None
+    return descriptor
 
 
 def refuse_if_locked(settings: Settings) -> None:
@@ -79,6 +81,8 @@ def check_exposure(settings: Settings) -> None:
     """Refuse an address that others can reach while the owner has no password."""
     if _is_loopback(settings.host):
         return
+    import asyncio
+
     from fyke.app.state import owner_has_password
 
     if not asyncio.run(owner_has_password(settings)):

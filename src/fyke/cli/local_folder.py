@@ -99,6 +99,7 @@ def do_job(settings: Settings, job: Job, request: dict[str, Any]) -> int:
         return do(job.folder)
     import pwd
 
+    from fyke.cli.root_start import root_orders
     from fyke.cli.root_supervisor import supervise_as_root
 
     try:
@@ -108,6 +109,5 @@ def do_job(settings: Settings, job: Job, request: dict[str, Any]) -> int:
             f'There is no system user "{settings.service_user}"; script/up makes it'
         ) from None
     job.hand_over(user.pw_uid, user.pw_gid)
-    return supervise_as_root(
-        settings, ["local-work", str(job.folder), "--parent", str(os.getpid())]
-    )
+    arguments = ["local-work", str(job.folder), "--parent", str(os.getpid())]
+    return supervise_as_root(*root_orders(settings, arguments))

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fyke.cli.context import load_settings
 from fyke.cli.errors import Exit, failure_of
 from fyke.cli.run_watch import log_line
+from fyke.cli.settings import load_settings
 
 if TYPE_CHECKING:
     from fyke.model.log import LogEntry
@@ -29,9 +29,9 @@ def local_work(
     folder: Annotated[Path, typer.Argument()], parent: Annotated[int, typer.Option(hidden=True)]
 ) -> None:
     """Process a local request. Started by other commands, not by users."""
-    from fyke.cli.supervisor import die_with_parent
+    from fyke.kit.prctl import end_with_parent
 
-    die_with_parent(parent)
+    end_with_parent(parent)
     sys.exit(do(folder))
 
 

@@ -5,8 +5,6 @@ Commands import what they need when they run, so that ``fyke --help`` is fast.
 
 from __future__ import annotations
 
-import os
-import sys
 from typing import Annotated
 
 import typer
@@ -22,7 +20,7 @@ from fyke.cli.callback import callbacks
 from fyke.cli.config import config
 from fyke.cli.db import db
 from fyke.cli.doctor import doctor
-from fyke.cli.errors import CommandFailed, Exit, failure_of
+from fyke.cli.errors import run_command
 from fyke.cli.key import keys
 from fyke.cli.local_work import local_work
 from fyke.cli.queue import queue
@@ -94,20 +92,7 @@ def root(
 
 def main() -> None:
     """Run the command line; every known error is one sentence and its exit code."""
-    try:
-        app()
-    except BrokenPipeError:
-        # The reader has closed the pipe: write nothing more, not even at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(Exit.FAILED)
-    except KeyboardInterrupt:
-        sys.exit(Exit.INTERRUPTED)
-    except Exception as error:
-        failed: CommandFailed | None = failure_of(error)
-        if failed is None:
-            raise
-        print(f"fyke: {failed}", file=sys.stderr)
-        sys.exit(failed.code)
+    run_command(app)
 
 
 if __name__ == "__main__":

@@ -7,23 +7,17 @@ and connections that arrive meanwhile wait instead of being refused.
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import socket
 import sys
-from asyncio.subprocess import Process
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import IO
+from typing import Any
 
-import structlog
-
+from fyke.cli.children import Child, Children
+from fyke.cli.preload_client import MAX_PAUSE, STABLE_SECONDS, ForkFailed, PreloadClient
+from fyke.cli.supervisor_log import SupervisorLog
 from fyke.kit.backoff import delay
 
-log = structlog.get_logger()
-
-STABLE_SECONDS = 10.0
-MAX_PAUSE = 5.0
 STOP_SECONDS = 10.0
 IDLE_END_SECONDS = 2.0  # a runner that carries nothing has ended by then
 
@@ -33,76 +27,65 @@ class SupervisedRole:
     """One child process and how often it has failed in a row."""
 
     name: str
-    arguments: tuple[str, ...] = ()
-    pass_fds: tuple[int, ...] = ()
-    process: Process | None = None
+    descriptors: tuple[int, ...] = ()
+    process: Child | None = None
     failures: int = 0
     keeper: asyncio.Task[None] | None = field(default=None, repr=False)
 
 
 class Supervisor:
-    """Starts ``fyke serve --role NAME`` for every role and restarts any that ends by itself."""
+    """Has every role forked from one preload process and restarts any that ends by itself."""
 
-    def __init__(
-        self, environment: Mapping[str, str], listener: socket.socket, log_to: IO[bytes] | None
-    ) -> None:
-        """``log_to`` takes what the roles log; None leaves it on our own standard error."""
-        self._environment = dict(environment)
+    def __init__(self, listener: int, log_to: int, log_level: str) -> None:
+        """Needs a running loop. Descriptors: the server gets ``listener``, and every role logs to
+        ``log_to``.
+        """
         self._log_to = log_to
+        self._log = SupervisorLog(log_level)
+        self._preload = PreloadClient(Children(), self._log)
         self._roles = [
             SupervisedRole("egress"),
             SupervisedRole("runner"),
-            SupervisedRole("server", ("--fd", str(listener.fileno())), (listener.fileno(),)),
+            SupervisedRole("server", (listener,)),
         ]
         self._stopping = False
+        self._preload.start()
+
+    async def do(self, task: str, **details: Any) -> int:
+        """Have a process do ``task`` once; return its exit status. Raises ``ForkFailed``."""
+        process = await self._preload.fork(task, sys.stderr.fileno(), **details)
+        try:
+            return await process.wait()
+        finally:
+            process.send_signal(signal.SIGTERM)
 
     def start(self) -> None:
         """Start every role; each has a keeper that restarts it."""
         for role in self._roles:
             role.keeper = asyncio.create_task(self._keep(role))
 
-    def processes(self) -> dict[str, int]:
-        """Names and process ids of the roles that run now."""
-        return {r.name: r.process.pid for r in self._roles if r.process is not None}
-
     async def _keep(self, role: SupervisedRole) -> None:
         loop = asyncio.get_running_loop()
         while not self._stopping:
             began = loop.time()
-            role.process = await self._spawn(role)
-            code = await role.process.wait()
+            try:
+                role.process = await self._preload.fork(role.name, self._log_to, *role.descriptors)
+                code: int | str = await role.process.wait()
+            except ForkFailed as error:
+                code = str(error)
             role.process = None
             if self._stopping:
                 return
             role.failures = 1 if loop.time() - began > STABLE_SECONDS else role.failures + 1
             pause = delay(role.failures, base=0.2, cap=MAX_PAUSE)
-            log.error("role_ended", role=role.name, code=code, again_in=round(pause, 2))
+            self._log.error("role_ended", role=role.name, code=code, again_in=round(pause, 2))
             await asyncio.sleep(pause)
-
-    async def _spawn(self, role: SupervisedRole) -> Process:
-        # A session of its own: Ctrl-C in the terminal reaches the supervisor alone, which then
-        # ends the roles in order.
-        return await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "fyke.cli.main",
-            "serve",
-            "--role",
-            role.name,
-            "--parent",
-            str(os.getpid()),
-            *role.arguments,
-            env=self._environment,
-            pass_fds=role.pass_fds,
-            stdin=asyncio.subprocess.DEVNULL,
-            stderr=self._log_to,
-            start_new_session=True,
-        )
 
     async def drain(self, seconds: float, hurry: asyncio.Event, say: Callable[[str], None]) -> None:
         """End the roles in order. The runner may finish what it carries within ``seconds``, or
         until ``hurry`` is set; then it ends its attempts with a stated reason."""
         self._stopping = True
+        await self._preload.stop()
         by_name = {role.name: role for role in self._roles}
         await self._end_runner(by_name["runner"], seconds, hurry, say)
         for name in ("server", "egress"):
@@ -139,21 +122,6 @@ class Supervisor:
         try:
             await asyncio.wait_for(process.wait(), STOP_SECONDS)
         except TimeoutError:
-            log.error("role_killed", role=role.name)
+            self._log.error("role_killed", role=role.name)
             process.kill()
             await process.wait()
-
-
-def die_with_parent(parent: int) -> None:
-    """Ask the kernel to end this process when its parent dies, whatever killed the parent.
-
-    ``parent`` is the pid of the one who started us: in a container that may well be 1, which
-    elsewhere would mean that it is gone already.
-    """
-    import ctypes
-
-    pr_set_pdeathsig = 1
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(pr_set_pdeathsig, signal.SIGTERM, 0, 0, 0)
-    if os.getppid() != parent:
-        raise SystemExit("the supervisor is gone")

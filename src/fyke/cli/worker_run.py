@@ -12,10 +12,11 @@ import typer
 
 from fyke.cli import formatting
 from fyke.cli import run_options as options
-from fyke.cli.context import HomeOption, JsonOption, load_settings
+from fyke.cli.context import HomeOption, JsonOption
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.inputs import read_input
 from fyke.cli.output import Output
+from fyke.cli.settings import load_settings
 from fyke.cli.worker import read_archive, workers
 
 if TYPE_CHECKING:

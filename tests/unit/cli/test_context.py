@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from fyke.cli.context import Location, data_folder, load_settings, locate
+from fyke.cli.context import Location, data_folder, locate
 from fyke.cli.errors import CommandFailed, Exit
+from fyke.cli.settings import load_settings
 
 LOCAL = "http://127.0.0.1:8100"
 

@@ -15,8 +15,7 @@ from threading import Event
 
 import pytest
 
-from fyke.app.folder import make_home
-from fyke.cli import root_supervisor as guard
+from fyke.cli import root_start, root_supervisor
 from fyke.settings import Settings
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="the root supervisor runs as root only")
@@ -42,39 +41,28 @@ def test_a_link_in_place_of_the_run_folder_gives_nothing_away(open_folder: Path)
     os.chown(home, USER.pw_uid, USER.pw_gid)
     (home / "run").symlink_to(victim)
     with pytest.raises(PermissionError):
-        guard._start_launcher(Settings(home=home), USER)
+        root_supervisor.start_launcher(root_start._orders(Settings(home=home), USER, [], []))
     assert (victim.stat().st_uid, victim.stat().st_mode & 0o777) == (0, 0o700)
     assert list(victim.iterdir()) == []
     assert os.geteuid() == 0
 
 
-@ROOT_ONLY
-def test_missing_folders_above_the_data_folder_let_the_user_through(open_folder: Path) -> None:
-    home = open_folder / "a" / "b" / "home"
-    guard._own_home(Settings(home=home), USER)
-    assert home.stat().st_uid == USER.pw_uid
-    assert home.parent.stat().st_mode & 0o777 == 0o755
-
-
-def test_projects_in_the_cache_cannot_be_listed_by_others(open_folder: Path) -> None:
-    settings = Settings(home=open_folder / "home")
-    make_home(settings)
-    for folder in (settings.home / "cache", settings.bundles_dir):
-        assert folder.stat().st_mode & 0o777 == 0o711
-
-
 def test_an_adopted_orphan_is_buried() -> None:
     orphan = subprocess.Popen([sys.executable, "-c", ""])
-    guard._sleep_until_one_ends({-1})
+    root_supervisor.sleep_until_one_ends({-1})
     with contextlib.suppress(ChildProcessError):
         pytest.fail(f"still there: {os.waitpid(orphan.pid, os.WNOHANG)}")
 
 
-@pytest.mark.parametrize(("parent", "status"), [("os.getppid()", 0), ("1", 1)])
-def test_a_child_knows_its_parent_by_number(parent: str, status: int) -> None:
-    code = f"import os; from fyke.cli.supervisor import die_with_parent as d; d({parent})"
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
-    assert ended.returncode == status, ended.stderr
+def test_it_imports_only_the_standard_library() -> None:
+    code = "import sys, fyke.cli.root_supervisor; print(*sys.modules)"
+    command = [sys.executable, "-S", "-c", code]
+    source = str(Path(root_supervisor.__file__).parents[2])
+    modules = subprocess.run(
+        command, env={"PYTHONPATH": source}, capture_output=True, text=True, check=True
+    ).stdout.split()
+    own = {name for name in modules if name.partition(".")[0] == "fyke"}
+    assert own == {"fyke", "fyke.cli", "fyke.cli.root_supervisor", "fyke.cli.handover"}
 
 
 @pytest.mark.parametrize("stops", [False, True])
@@ -95,7 +83,7 @@ def test_a_launcher_that_ends_is_replaced_unless_all_stops(stops: bool) -> None:
         os.close(writing)
         return started[-1]
 
-    found = guard._until_child_ends(child, launcher, start, stopping)
+    found = root_supervisor.until_child_ends(child, launcher, start, stopping)
     found.communicate()
     assert started == ([] if stops else [found])
     assert child.returncode == 0

@@ -1,0 +1,180 @@
+"""The preload process: it imports once what all roles need, and forks each role from itself.
+
+``python -m fyke.cli.preload --parent PID --control FD``, started by the supervisor. It runs no
+event loop and no thread, opens no file and reads no setting: whatever it had would be in every
+role. One request is one packet on the control socket, ``{"task": ...}`` with the standard error
+of the new process and its other descriptors; the answer is ``{"pid"}`` or ``{"error"}``.
+
+A forked process becomes a child of the supervisor, not of this one: it is forked twice, and the
+supervisor adopts orphans. So it outlives the preload process, and the supervisor sees its end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import os
+import socket
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from fyke.cli.errors import run_command
+from fyke.kit.prctl import end_with_parent, rename_process
+
+if TYPE_CHECKING:
+    from fyke.settings import Settings
+
+PACKET = 4096
+MAX_DESCRIPTORS = 2
+PREPARE, FIRST_JOB = "prepare", "first-job"
+
+
+@dataclass(frozen=True, slots=True)
+class ForkOrder:
+    """What a forked process is for, and the descriptors that are its own."""
+
+    task: str
+    details: dict[str, Any] = field(default_factory=dict)
+    descriptors: tuple[int, ...] = ()
+
+
+def main() -> None:
+    """Fork until the supervisor closes the socket; in each forked process, run its order."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--parent", type=int, required=True)
+    parser.add_argument("--control", type=int, required=True)
+    options = parser.parse_args()
+    end_with_parent(options.parent)
+    gc.disable()  # a collection would leave holes in pages, which every role would then fill apart
+    preload()
+    gc.freeze()
+    with socket.socket(fileno=options.control) as control:
+        control.set_inheritable(False)
+        order = serve(control, options.parent)
+    if order is not None:
+        gc.enable()
+        run_command(lambda: run(order))
+
+
+def preload() -> None:
+    """Import the modules of all roles. None of them starts a thread or opens anything by that."""
+    import uvloop  # noqa: F401
+
+    import fyke.app.egress
+    import fyke.app.prepare
+    import fyke.app.runner
+    import fyke.app.server  # noqa: F401
+
+
+def serve(control: socket.socket, supervisor: int) -> ForkOrder | None:
+    """Fork a process for each request. Returns the order in every new process, None in this one
+    when the supervisor has closed ``control``.
+    """
+    while True:
+        data, descriptors, _, _ = socket.recv_fds(control, PACKET, MAX_DESCRIPTORS)
+        if not data:
+            return None
+        request = json.loads(data)
+        order = ForkOrder(request.pop("task"), request, tuple(descriptors))
+        try:
+            pid = _fork_twice()
+        except OSError as error:
+            control.send(json.dumps({"error": f"cannot fork: {error}"}).encode())
+        else:
+            if not pid:
+                _begin(order, supervisor)
+                return order
+            control.send(json.dumps({"pid": pid}).encode())
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _fork_twice() -> int:
+    """Fork a process that is the supervisor's child; return its pid, and 0 in the new process.
+
+    The new process returns when the one between has ended, so that it has its final parent.
+    """
+    go_read, go_write = os.pipe()
+    pid_read, pid_write = os.pipe()
+    between = os.fork()
+    if not between:
+        _fork_again(pid_write)
+        os.close(go_write)
+        os.close(pid_read)
+        with os.fdopen(go_read, "rb") as go:
+            if not go.read():
+                os._exit(1)  # the preload process has ended meanwhile
+        return 0
+    os.close(go_read)
+    os.close(pid_write)
+    with os.fdopen(pid_read, "rb") as answer, os.fdopen(go_write, "wb") as go:
+        pid = int(answer.read() or 0)
+        os.waitpid(between, 0)
+        if not pid:
+            raise BlockingIOError("the machine allows no more processes")
+        go.write(b"g")
+    return pid
+
+
+def _fork_again(pid_write: int) -> None:
+    """Report the pid of another process and end; return in that process."""
+    try:
+        pid = os.fork()
+    except OSError:
+        os._exit(1)
+    if pid:
+        os.write(pid_write, str(pid).encode())
+        os._exit(0)
+    os.close(pid_write)
+
+
+def _begin(order: ForkOrder, supervisor: int) -> None:
+    """Make a forked process one of its own: session, parent, standard error, name."""
+    os.setsid()
+    end_with_parent(supervisor)
+    os.dup2(order.descriptors[0], sys.stderr.fileno())
+    os.close(order.descriptors[0])
+    for descriptor in order.descriptors[1:]:
+        os.set_inheritable(descriptor, False)
+    words = ("up",) if order.task in (PREPARE, FIRST_JOB) else ("serve", "--role")
+    rename_process(["fyke", *words, order.task])
+
+
+def run(order: ForkOrder) -> None:
+    """Run the task of ``order`` with the settings of the environment. Raises ``SystemExit``."""
+    from fyke.cli.settings import load_settings
+    from fyke.telemetry.logging import configure
+
+    settings = load_settings()
+    if order.task == PREPARE:
+        _prepare(settings, **order.details)
+    elif order.task == FIRST_JOB:
+        from fyke.cli.first_job import first_job
+
+        sys.exit(first_job(settings, **order.details))
+    else:
+        from fyke.app.roles import RoleName, run_role
+
+        role = RoleName(order.task)
+        configure(role.value, settings.log_level)
+        listener = socket.socket(fileno=order.descriptors[1]) if order.descriptors[1:] else None
+        run_role(role, settings, listener)
+
+
+def _prepare(settings: Settings, base: str, supervisor: int) -> None:
+    """Schema and first account; then say in the data folder where the platform is."""
+    from fyke.app.folder import write_private
+    from fyke.app.prepare import prepare
+    from fyke.cli.listening import check_exposure
+    from fyke.telemetry.logging import configure
+
+    configure(PREPARE, settings.log_level)
+    prepare(settings)
+    check_exposure(settings)
+    write_private(settings.server_file, json.dumps({"url": base, "pid": supervisor}))
+
+
+if __name__ == "__main__":
+    main()

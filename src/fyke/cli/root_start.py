@@ -1,0 +1,126 @@
+"""Started as root: give the data folder to the service user, then go on as the root supervisor.
+
+What runs afterwards is ``fyke.cli.root_supervisor``.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import NoReturn
+
+from fyke.app.find_links import find_links_folders
+from fyke.cli.errors import CommandFailed
+from fyke.cli.handover import continue_as
+from fyke.cli.listening import refuse_if_locked, unwritable
+from fyke.cli.root_supervisor import RootOrders, as_user
+from fyke.settings import Settings
+
+
+def start_as_root(settings: Settings, arguments: list[str]) -> NoReturn:
+    """Run ``fyke ARGUMENTS`` as the service user beside a launcher, and end with its exit status.
+
+    Raises ``CommandFailed`` where that cannot be.
+    """
+    orders, environment = root_orders(settings, arguments)
+    continue_as("fyke.cli.root_supervisor", asdict(orders), environment)
+
+
+def root_orders(settings: Settings, arguments: list[str]) -> tuple[RootOrders, dict[str, str]]:
+    """Give the data folder to the service user; return what the root supervisor has to do, and the
+    environment of ``fyke ARGUMENTS``. Raises ``CommandFailed``.
+    """
+    user = _service_user(settings)
+    _check_program_is_readable()
+    try:
+        _own_home(settings, user)
+    except OSError as error:
+        raise unwritable(settings, error) from None
+    environment = _environment(settings, user)
+    with as_user(user.pw_uid, user.pw_gid):
+        refuse_if_locked(settings)  # a second launcher would replace the one in use
+        find_links = find_links_folders(environment)
+    return _orders(settings, user, find_links, arguments), environment
+
+
+def _service_user(settings: Settings) -> pwd.struct_passwd:
+    try:
+        user = pwd.getpwnam(settings.service_user)
+    except KeyError:
+        raise CommandFailed(
+            f'There is no system user "{settings.service_user}". Make one with\n'
+            f"  useradd --system --user-group --shell /usr/sbin/nologin {settings.service_user}\n"
+            "or name another with FYKE_SERVICE_USER."
+        ) from None
+    if user.pw_uid == 0:
+        raise CommandFailed("FYKE_SERVICE_USER must not be root")
+    return user
+
+
+def _check_program_is_readable() -> None:
+    """The service user cannot enter root's home directory; report it before anything fails."""
+    for path in (Path(sys.executable), Path(__file__)):
+        for folder in path.resolve().parents:
+            if not folder.stat().st_mode & 0o001:
+                raise CommandFailed(
+                    f"As root, Fyke must be installed where other users may read it; {folder} "
+                    "is not readable by them. script/up installs it to /opt/fyke."
+                )
+
+
+def _own_home(settings: Settings, user: pwd.struct_passwd) -> None:
+    """Give the data folder to the service user, who must be able to traverse its parents."""
+    home = settings.home
+    for folder in reversed(home.absolute().parents):
+        if not folder.exists():
+            folder.mkdir()
+            folder.chmod(0o755)  # the umask could make it inaccessible to the service user
+    home.mkdir(exist_ok=True)
+    for folder in home.absolute().parents:
+        if not folder.stat().st_mode & 0o001:
+            raise CommandFailed(
+                f"The data folder {home} lies below {folder}, which the user "
+                f"{user.pw_name} cannot enter. Choose another one with --home."
+            )
+    if home.stat().st_uid != user.pw_uid:
+        os.chown(home, user.pw_uid, user.pw_gid)
+    home.chmod(0o711)
+
+
+def _orders(
+    settings: Settings, user: pwd.struct_passwd, find_links: list[Path], arguments: list[str]
+) -> RootOrders:
+    launcher = [
+        *(sys.executable, "-I", "-m", "fyke.sandbox.process.launcher"),
+        *("--socket", str(settings.launcher_socket)),
+        *("--home", str(settings.home)),
+        *("--uid", str(user.pw_uid)),
+        *("--gid", str(user.pw_gid)),
+        *("--uid-base", str(settings.attempt_uid_base)),
+        *("--uid-count", str(settings.attempt_uids)),
+        *(word for folder in find_links for word in ("--find-links", str(folder))),
+    ]
+    return RootOrders(
+        uid=user.pw_uid,
+        gid=user.pw_gid,
+        run_dir=str(settings.run_dir),
+        launcher_socket=str(settings.launcher_socket),
+        launcher=launcher,
+        supervisor=[sys.executable, "-m", "fyke.cli.main", *arguments],
+    )
+
+
+def _environment(settings: Settings, user: pwd.struct_passwd) -> dict[str, str]:
+    keep = {
+        k: v for k, v in os.environ.items() if k not in ("HOME", "USER", "LOGNAME", "SUDO_USER")
+    }
+    return {
+        **keep,
+        "HOME": str(settings.home),
+        "USER": user.pw_name,
+        "FYKE_HOME": str(settings.home),
+        "FYKE_LAUNCHER": "1",
+    }

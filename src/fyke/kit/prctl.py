@@ -1,0 +1,52 @@
+"""What Linux lets a process ask for itself: its end with its parent, orphans, its name."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+_ARGUMENTS_START, _ARGUMENTS_END = 45, 46  # of /proc/PID/stat behind the name, see proc(5)
+_NAME_BYTES = 15
+
+
+def end_with_parent(parent: int) -> None:
+    """Ask the kernel to send SIGTERM to this process when its parent dies, whatever killed it.
+
+    ``parent`` is the pid of the parent that is meant: in a container that may well be 1, which
+    elsewhere would mean that it is gone already. Raises ``SystemExit`` when it is.
+    """
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:
+        raise SystemExit("the supervisor is gone")
+
+
+def adopt_orphans() -> None:
+    """Become the parent of every descendant whose own parent ends."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def rename_process(words: Sequence[str]) -> None:
+    """Show ``words`` as the command line of this process, and their first and last as its name.
+
+    They are written over the arguments the process was started with, and cut to their length.
+    """
+    fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+    start, end = int(fields[_ARGUMENTS_START]), int(fields[_ARGUMENTS_END])
+    if start and end > start:
+        text = "\0".join(words).encode()[: end - start - 1]
+        ctypes.memset(start, 0, end - start)
+        ctypes.memmove(start, text, len(text))
+    name = f"{words[0]}-{words[-1]}".encode()[:_NAME_BYTES]
+    Path("/proc/self/comm").write_bytes(name)
+
+
+def _prctl(option: int, value: int) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(option, value, 0, 0, 0):
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error))

@@ -1,0 +1,28 @@
+"""Runs the scenarios of ``preload_process.py``."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+PROGRAM = [sys.executable, str(HERE / "preload_process.py")]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(HERE.parent)}
+
+
+def seen(scenario: str) -> Any:
+    done = subprocess.run(
+        [*PROGRAM, scenario],
+        env=ENVIRONMENT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)

@@ -1,0 +1,163 @@
+"""A supervisor and its preload process, without the roles: what is forked reports on itself.
+
+``python preload_process.py SCENARIO`` runs one of the scenarios below as supervisor and prints
+what was seen, as JSON. The preload process is this same program with the options of the real one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import signal
+import socket
+import sys
+import uuid
+from pathlib import Path
+from typing import Any
+
+from fyke.cli import preload_client
+from fyke.cli.children import Child, Children
+from fyke.cli.preload import serve
+from fyke.cli.preload_client import ForkFailed, PreloadClient
+
+preload_client.PROGRAM = (sys.executable, __file__)
+
+
+class Log:
+    """Counts how often the preload process ended by itself."""
+
+    def __init__(self) -> None:
+        self.ended = 0
+
+    def error(self, event: str, **values: object) -> None:
+        self.ended += 1
+
+
+def fork_reporters(parent: int, control: int) -> None:
+    """The preload process: what is forked reports on itself, then does its task."""
+    with socket.socket(fileno=control) as orders:
+        orders.set_inheritable(False)
+        order = serve(orders, parent)
+    if order is None:
+        return
+    report = {
+        "task": order.task,
+        "details": order.details,
+        "pid": os.getpid(),
+        "parent": os.getppid(),
+        "session": os.getsid(0),
+        "command": Path("/proc/self/cmdline").read_bytes().rstrip(b"\0").decode().split("\0"),
+        "name": Path("/proc/self/comm").read_text().strip(),
+        "open": sorted(int(name) for name in os.listdir("/proc/self/fd"))[:-1],
+        "random": [random.random(), str(uuid.uuid4())],
+    }
+    print(json.dumps(report), file=sys.stderr, flush=True)
+    if order.task == "exits":
+        sys.exit(int(order.details["code"]))
+    signal.pause()
+
+
+class Supervising:
+    """A client, and the reports of what it has had forked."""
+
+    def __init__(self) -> None:
+        self.log = Log()
+        self.client = PreloadClient(Children(), self.log)  # type: ignore[arg-type]
+        self.client.start()
+
+    async def fork(self, task: str, *descriptors: int, **details: Any) -> tuple[Child, Any]:
+        reading, writing = os.pipe()
+        try:
+            child = await self.client.fork(task, writing, *descriptors, **details)
+        finally:
+            os.close(writing)
+        with os.fdopen(reading) as reports:
+            return child, json.loads(await asyncio.to_thread(reports.readline))
+
+
+async def of_its_own() -> Any:
+    """Two processes, the second with a descriptor; one exits, the other is killed."""
+    here = Supervising()
+    first, one = await here.fork("exits", code=7)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        second, two = await here.fork("waits", listener.fileno())
+    status = await first.wait()
+    second.kill()
+    return {
+        "supervisor": os.getpid(),
+        "reports": [one, two],
+        "statuses": [status, await second.wait()],
+        "pids": [first.pid, second.pid],
+    }
+
+
+async def preload_killed() -> Any:
+    """The preload process dies; what it had forked lives, and the next one forks again."""
+    here = Supervising()
+    child, before = await here.fork("waits")
+    first = here.client.process
+    assert first is not None
+    first.kill()
+    await first.wait()
+    refused = 0
+    while True:
+        try:
+            second, after = await here.fork("waits")
+            break
+        except ForkFailed:
+            refused += 1
+            await asyncio.sleep(0.05)
+    alive = child.returncode is None and os.waitpid(child.pid, os.WNOHANG) == (0, 0)
+    child.send_signal(signal.SIGTERM)
+    second.send_signal(signal.SIGTERM)
+    statuses = [await child.wait(), await second.wait()]
+    return {
+        "alive": alive,
+        "parents": [before["parent"], after["parent"]],
+        "supervisor": os.getpid(),
+        "ended": here.log.ended,
+        "statuses": statuses,
+    }
+
+
+async def stopped() -> Any:
+    """After a stop nothing can be forked, and what runs goes on."""
+    here = Supervising()
+    child, _ = await here.fork("waits")
+    await here.client.stop()
+    try:
+        await here.client.fork("waits", 2)
+    except ForkFailed as error:
+        refused = str(error)
+    alive = child.returncode is None
+    child.kill()
+    return {"alive": alive, "refused": refused, "status": await child.wait()}
+
+
+async def until_killed() -> Any:
+    """Print the processes there are, and wait to be killed."""
+    here = Supervising()
+    child, _ = await here.fork("waits")
+    assert here.client.process is not None
+    print(json.dumps([child.pid, here.client.process.pid]), flush=True)
+    await asyncio.Event().wait()
+
+
+def main() -> None:
+    if sys.argv[1].startswith("--"):
+        parser = argparse.ArgumentParser()
+        parser.add_argument("--parent", type=int)
+        parser.add_argument("--control", type=int)
+        options = parser.parse_args()
+        fork_reporters(options.parent, options.control)
+        return
+    scenarios = [of_its_own, preload_killed, stopped, until_killed]
+    [scenario] = [one for one in scenarios if one.__name__ == sys.argv[1]]
+    print(json.dumps(asyncio.run(scenario())))
+
+
+if __name__ == "__main__":
+    main()

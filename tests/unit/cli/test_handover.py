@@ -1,0 +1,50 @@
+"""A program that goes on as another one in the same process."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+FIRST = """
+import os
+from fyke.cli.handover import continue_as
+descriptor = os.open("kept", os.O_RDWR | os.O_CREAT)
+os.open("closed", os.O_RDWR | os.O_CREAT)
+known = {"pid": os.getpid(), "descriptor": descriptor, "text": "x" * 10_000}
+continue_as("second", known, {**os.environ, "SAID": "yes"}, descriptor)
+"""
+SECOND = """
+import json, os
+from fyke.cli.handover import handed_over
+known = handed_over()
+opened = []
+for name in os.listdir("/proc/self/fd"):
+    try:
+        opened.append(os.path.basename(os.readlink(f"/proc/self/fd/{name}")))
+    except FileNotFoundError:
+        pass
+same = known["pid"] == os.getpid()
+print(json.dumps([same, len(known["text"]), "kept" in opened, "closed" in opened]))
+print(os.environ["SAID"])
+"""
+
+
+def test_it_keeps_its_number_and_what_it_was_told_to_keep(tmp_path: Path) -> None:
+    (tmp_path / "modules").mkdir()
+    (tmp_path / "modules" / "second.py").write_text(SECOND)
+    (tmp_path / "second.py").write_text("raise SystemExit('from the working folder')")
+    done = subprocess.run(
+        [sys.executable, "-c", FIRST],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "modules")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found, environment = done.stdout.splitlines()
+    assert json.loads(found) == [True, 10_000, True, False]
+    assert environment == "yes"

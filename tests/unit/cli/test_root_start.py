@@ -1,0 +1,94 @@
+"""What root prepares before it goes on as the root supervisor."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fyke.app.folder import make_home
+from fyke.cli import root_start
+from fyke.cli.errors import CommandFailed
+from fyke.settings import Settings
+
+ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="the root supervisor runs as root only")
+USER = pwd.struct_passwd(("service", "x", 12_346, 12_346, "", "/", ""))
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that other users may pass."""
+    folder = Path(tempfile.mkdtemp(prefix="fyke-root-"))
+    folder.chmod(0o711)
+    before = os.umask(0o077)
+    yield folder
+    os.umask(before)
+    shutil.rmtree(folder)
+
+
+@ROOT_ONLY
+def test_missing_folders_above_the_data_folder_let_the_user_through(open_folder: Path) -> None:
+    home = open_folder / "a" / "b" / "home"
+    root_start._own_home(Settings(home=home), USER)
+    assert home.stat().st_uid == USER.pw_uid
+    assert home.parent.stat().st_mode & 0o777 == 0o755
+
+
+@ROOT_ONLY
+def test_a_folder_that_the_user_cannot_reach_is_refused(open_folder: Path) -> None:
+    closed = open_folder / "closed"
+    closed.mkdir(mode=0o700)
+    with pytest.raises(CommandFailed, match=f"lies below {closed}.*service cannot enter"):
+        root_start._own_home(Settings(home=closed / "home"), USER)
+
+
+def test_projects_in_the_cache_cannot_be_listed_by_others(open_folder: Path) -> None:
+    settings = Settings(home=open_folder / "home")
+    make_home(settings)
+    for folder in (settings.home / "cache", settings.bundles_dir):
+        assert folder.stat().st_mode & 0o777 == 0o711
+
+
+def test_a_service_user_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, service_user="no-such-user")
+    with pytest.raises(CommandFailed, match=r'no system user "no-such-user"\. Make one'):
+        root_start._service_user(settings)
+
+
+def test_root_is_no_service_user(tmp_path: Path) -> None:
+    with pytest.raises(CommandFailed, match="must not be root"):
+        root_start._service_user(Settings(home=tmp_path, service_user="root"))
+
+
+def test_the_orders_name_the_user_and_both_commands(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, attempt_uid_base=40_000, attempt_uids=16)
+    orders = root_start._orders(settings, USER, [Path("/wheels")], ["up", "--port", "0"])
+    assert (orders.uid, orders.gid) == (USER.pw_uid, USER.pw_gid)
+    assert orders.supervisor[-3:] == ["up", "--port", "0"]
+    options = dict(zip(orders.launcher[4::2], orders.launcher[5::2], strict=True))
+    assert options == {
+        "--socket": orders.launcher_socket,
+        "--home": str(tmp_path),
+        "--uid": "12346",
+        "--gid": "12346",
+        "--uid-base": "40000",
+        "--uid-count": "16",
+        "--find-links": "/wheels",
+    }
+
+
+def test_the_service_user_gets_the_environment_without_roots_own_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SUDO_USER", "admin")
+    monkeypatch.setenv("LOGNAME", "root")
+    monkeypatch.setenv("FYKE_LOG_LEVEL", "debug")
+    environment = root_start._environment(Settings(home=tmp_path), USER)
+    assert (environment["HOME"], environment["USER"]) == (str(tmp_path), "service")
+    assert (environment["FYKE_LAUNCHER"], environment["FYKE_LOG_LEVEL"]) == ("1", "debug")
+    assert not {"SUDO_USER", "LOGNAME"} & set(environment)

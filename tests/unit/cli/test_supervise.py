@@ -1,0 +1,38 @@
+"""What the supervisor's program does by itself; the suite of the platform starts the whole."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+
+import pytest
+
+from fyke.cli import supervise
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_second_signal_is_a_hurry(number: signal.Signals) -> None:
+    async def work() -> None:
+        asked, hurry = supervise._on_signals()
+        os.kill(os.getpid(), number)
+        await asyncio.wait_for(asked.wait(), 10)
+        assert not hurry.is_set()
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.wait_for(hurry.wait(), 10)
+
+    asyncio.run(work())
+
+
+@pytest.mark.parametrize(("host", "shown"), [("127.0.0.1", "127.0.0.1"), ("::1", "[::1]")])
+def test_the_address_of_a_listening_socket(host: str, shown: str) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, 0), family=family) as listener:
+        base = supervise._base(listener.fileno())
+        assert base == f"http://{shown}:{listener.getsockname()[1]}"
+
+
+@pytest.mark.parametrize(("code", "status"), [(0, 0), (3, 3), (-15, 143)])
+def test_the_end_of_a_process_is_counted_as_a_shell_does(code: int, status: int) -> None:
+    assert supervise._status(code) == status

@@ -1,0 +1,64 @@
+"""What a process asks of the kernel for itself, each in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+RENAMED = """
+import json
+from pathlib import Path
+from fyke.kit.prctl import rename_process
+rename_process({words})
+command = Path("/proc/self/cmdline").read_bytes().rstrip(b"\\0").decode().split("\\0")
+print(json.dumps([command, Path("/proc/self/comm").read_text().strip()]))
+"""
+ADOPTS = """
+import os
+from fyke.kit.prctl import adopt_orphans
+adopt_orphans()
+reading, writing = os.pipe()
+if not os.fork():
+    if not os.fork():
+        os.close(writing)
+        os.read(reading, 1)
+        os._exit(7)
+    os._exit(0)
+os.wait()
+os.close(writing)
+print(os.waitstatus_to_exitcode(os.wait()[1]))
+"""
+
+
+def seen(code: str) -> Any:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize(("parent", "status"), [("os.getppid()", 0), ("1", 1)])
+def test_a_child_knows_its_parent_by_number(parent: str, status: int) -> None:
+    code = f"import os; from fyke.kit.prctl import end_with_parent as d; d({parent})"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert ended.returncode == status, ended.stderr
+
+
+def test_a_process_shows_the_words_it_was_given() -> None:
+    assert seen(RENAMED.format(words=["fyke", "serve", "server"])) == [
+        ["fyke", "serve", "server"],
+        "fyke-server",
+    ]
+
+
+def test_more_words_than_it_was_started_with_are_cut() -> None:
+    [[word], name] = seen(RENAMED.format(words='["x" * 10_000]'))
+    assert set(word) == {"x"}
+    assert 0 < len(word) < 10_000
+    assert len(name) == 15
+
+
+def test_an_orphan_is_adopted_with_its_exit_status() -> None:
+    assert seen(ADOPTS) == 7
