@@ -186,6 +186,27 @@ async def test_few_lookups_of_an_attempt_are_open_at_once() -> None:
     assert most == OPEN_QUESTIONS
 
 
+async def test_names_without_an_answer_do_not_delay_another_attempt() -> None:
+    answered = threading.Event()
+
+    def lookup(name: str) -> tuple[str, ...]:
+        if name != "quick.example":
+            answered.wait(30)
+        return ("8.8.8.8",)
+
+    resolver = Resolver(lookup, threads=OPEN_QUESTIONS + 1, timeout=5)
+    one, other = (TargetRules(AddressRules(), resolver, LookupPace()) for _ in range(2))
+    names = [Target(f"n{n}.example", 80) for n in range(3 * OPEN_QUESTIONS)]
+    waiting = [asyncio.ensure_future(one.addresses(name)) for name in names]
+    await asyncio.sleep(0)  # each of them asks, or waits for its turn
+    try:
+        assert await other.addresses(Target("quick.example", 80)) == ["8.8.8.8"]
+    finally:
+        answered.set()
+        await asyncio.gather(*waiting)
+        resolver.close()
+
+
 def test_a_local_name_is_forbidden() -> None:
     with pytest.raises(TargetRefused) as error:
         rules().remote_name(Target("db.internal", 80))
@@ -198,7 +219,7 @@ def test_the_pace_admits_a_burst_and_then_its_rate(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("fyke.egress.rules.time.monotonic", lambda: now)
     pace = LookupPace()
     assert [pace.admit() for _ in range(101)] == [True] * 100 + [False]
-    now += 0.5
-    assert [pace.admit() for _ in range(11)] == [True] * 10 + [False]
+    now += 1
+    assert [pace.admit() for _ in range(21)] == [True] * 20 + [False]
     now += 3600
     assert sum(pace.admit() for _ in range(200)) == 100
