@@ -20,7 +20,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from functools import partial
+from functools import cache, partial
 from typing import Any, Final, Generic, TypedDict, TypeVar, Unpack
 
 from starlette.responses import Response
@@ -175,7 +175,12 @@ def declared(owner: object) -> list[tuple[Declaration, Callable[..., Any]]]:
 
 def texts_of(handler: Callable[..., Any], declared: Declaration) -> tuple[str, str]:
     """Summary and description, from the docstring of the handler."""
-    text = inspect.cleandoc(handler.__doc__ or "").replace("{run}", declared.subject)
+    return _texts(handler.__doc__ or "", declared.subject)
+
+
+@cache
+def _texts(docstring: str, subject: str) -> tuple[str, str]:
+    text = inspect.cleandoc(docstring).replace("{run}", subject)
     summary, _, description = text.partition("\n\n")
     return " ".join(summary.split()).rstrip("."), " ".join(description.split())
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -78,7 +79,7 @@ class Operation:
 
     @cached_property
     def _hints(self) -> dict[str, Any]:
-        return get_type_hints(self.handler, include_extras=True)
+        return _hints_of(getattr(self.handler, "__func__", self.handler))
 
     @cached_property
     def path_members(self) -> tuple[Member, ...]:
@@ -169,6 +170,11 @@ class Operation:
         return arguments
 
 
+@cache
+def _hints_of(function: Callable[..., Any]) -> dict[str, Any]:
+    return get_type_hints(function, include_extras=True)
+
+
 def _data(answer: Answer | Json[Any] | None) -> bytes:
     if answer is None:
         return NULL
@@ -230,15 +236,20 @@ class _Route(Route):
         return (Match.NONE, {}) if scope["path"] in self.exact else super().matches(scope)
 
 
+@cache
+def _matching(path: re.Pattern[str], paths: frozenset[str]) -> frozenset[str]:
+    return frozenset(filter(path.match, paths))
+
+
 def _routes(
     operations: Sequence[Operation], access: AccessControl, *, hot: bool
 ) -> Iterable[Route]:
-    exact = {each.path for each in operations if not each.says.path_names}
+    exact = frozenset(each.path for each in operations if not each.says.path_names)
     for each in operations:
         if each.says.hot is hot:
             route = _Route(each.path, _Endpoint(each, access), methods=[each.method])
             if each.says.path_names:
-                route.exact = frozenset(filter(route.path_regex.match, exact))
+                route.exact = _matching(route.path_regex, exact)
             if not hot and route.methods:
                 route.methods.discard("HEAD")
             yield route
