@@ -11,9 +11,10 @@ import pytest
 
 from fyke.contracts.state import Transaction
 from fyke.model.run import Outcome
-from fyke.storage.sql.results.store import SqlResults, open_results
-from fyke.storage.sql.state.storage import SqlStorage, open_storage
+from fyke.storage.sql.results.store import SqlResults
+from fyke.storage.sql.state.storage import SqlStorage
 from support.prepared import rows_in, state_in
+from support.stores import open_rows, open_state
 
 T = TypeVar("T")
 DIALECTS = ["sqlite", "postgresql"]
@@ -66,9 +67,8 @@ class State:
 @pytest.fixture
 async def state(state_url: str) -> AsyncIterator[State]:
     notified: list[str] = []
-    storage = open_storage(state_url, durable=False, notify=notified.append, hiding=HIDING)
-    yield State(state_url, storage, notified)
-    await storage.close()
+    async with open_state(state_url, notified.append, hiding=HIDING) as storage:
+        yield State(state_url, storage, notified)
 
 
 @pytest.fixture(params=DIALECTS)
@@ -82,14 +82,12 @@ def results_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 async def results(results_url: str) -> AsyncIterator[SqlResults]:
-    store = open_results(results_url, durable=False)
-    yield store
-    await store.close()
+    async with open_rows(results_url) as store:
+        yield store
 
 
 @pytest.fixture
 async def second(results_url: str) -> AsyncIterator[SqlResults]:
     """Another process's view of the same database."""
-    store = open_results(results_url, durable=False)
-    yield store
-    await store.close()
+    async with open_rows(results_url) as store:
+        yield store

@@ -204,6 +204,7 @@ def test_the_bounds_are_those_of_the_contract() -> None:
     assert (http.CONNECT_SECONDS, http.TOTAL_SECONDS, http.MAX_READ) == (5.0, 15.0, 65536)
 
 
+@pytest.mark.slow
 async def test_two_at_once_and_ten_a_second() -> None:
     async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(0.05)

@@ -61,6 +61,7 @@ def content(engine: Engine) -> str:
     return json.dumps(rows, sort_keys=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("revision", ["0001", "0009", "head"])
 def test_an_older_database_is_refused_untouched(engine: Engine, revision: str) -> None:
     make_old(engine, revision)
@@ -75,6 +76,7 @@ def test_an_older_database_is_refused_untouched(engine: Engine, revision: str) -
     assert (content(engine), shape(engine)) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("revision", ["0001", "0012", "head"])
 def test_what_is_converted_has_the_tables_of_a_new_installation(
     engine: Engine, fresh: Engine, revision: str
@@ -242,6 +244,7 @@ def test_runs_that_have_ended_get_the_sums_of_their_attempts(engine: Engine) -> 
     assert {(row["memory_mb_ms"], row["bound"]) for row in found.values()} == {(0, "most")}
 
 
+@pytest.mark.slow
 def test_past_runs_are_counted_for_their_worker(engine: Engine) -> None:
     choose = ["succeeded", "exit_code", "aborted", "internal"]
     outcomes = [random.Random(n).choice(choose) for n in range(50)]

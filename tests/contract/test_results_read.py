@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import random
 from pathlib import Path
@@ -61,27 +62,21 @@ async def mixed(results: SqlResults) -> SqlResults:
     return results
 
 
-@pytest.mark.parametrize("shallow", [0, read.SHALLOW])
-@pytest.mark.parametrize("closed", [True, False])
 @pytest.mark.parametrize("hidden", [NONE, frozenset("b"), frozenset("ac"), frozenset({"none"})])
 async def test_pages_at_any_depth_agree_with_the_walk(
-    mixed: SqlResults,
-    hidden: frozenset[str],
-    closed: bool,
-    shallow: int,
-    monkeypatch: pytest.MonkeyPatch,
+    mixed: SqlResults, hidden: frozenset[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(read, "SHALLOW", shallow)
-    if closed:
-        for attempt in hidden:
+    for closed, shallow in itertools.product((False, True), (0, read.SHALLOW)):
+        monkeypatch.setattr(read, "SHALLOW", shallow)
+        for attempt in hidden if closed else ():
             await mixed.close_attempt(attempt)
-    walked = await everything(mixed, hidden=hidden)
-    assert {row.attempt_id for row in walked} == set("abc") - hidden
-    assert numbers(walked) == sorted(numbers(walked))
-    assert (await mixed.totals(RUN, hidden)).rows == len(walked)
-    for offset in (0, 1, 99, 100, 777, len(walked) - 1, len(walked), 2**40):
-        page = await mixed.page(RUN, hidden, offset=offset, limit=50)
-        assert page == walked[offset : offset + 50]
+        walked = await everything(mixed, hidden=hidden)
+        assert {row.attempt_id for row in walked} == set("abc") - hidden
+        assert numbers(walked) == sorted(numbers(walked))
+        assert (await mixed.totals(RUN, hidden)).rows == len(walked)
+        for offset in (0, 1, 99, 100, 777, len(walked) - 1, len(walked), 2**40):
+            page = await mixed.page(RUN, hidden, offset=offset, limit=50)
+            assert page == walked[offset : offset + 50], (closed, shallow)
 
 
 async def test_pages_follow_a_run_that_grows(

@@ -25,10 +25,10 @@ from fyke.model.results import AttemptBatch, PushedRow
 from fyke.model.run import SUCCESS, End, Outcome, Run, RunLimits, RunState, SpendingBound
 from fyke.model.runner import AttemptUsage, Capacity, Lease
 from fyke.storage.sql.results.migrate import migrate_results
-from fyke.storage.sql.results.store import SqlResults, open_results
-from fyke.storage.sql.state.storage import open_storage
+from fyke.storage.sql.results.store import SqlResults
 from support.prepared import rows_in
 from support.records import entry, seed, seed_run
+from support.stores import open_rows, open_state
 
 pytestmark = pytest.mark.anyio
 
@@ -119,13 +119,10 @@ class Setup:
 async def setup(state_url: str, tmp_path: Path) -> AsyncIterator[Setup]:
     url = rows_in(tmp_path) if state_url.startswith("sqlite") else state_url
     migrate_results(url)
-    made = Setup(None, open_results(url, durable=False))
-    made.storage = open_storage(
-        state_url, durable=False, notify=made.notified.append, hiding=HIDING
-    )
-    yield made
-    await made.storage.close()
-    await made.results.close()
+    async with open_rows(url) as results:
+        made = Setup(None, results)
+        async with open_state(state_url, made.notified.append, hiding=HIDING) as made.storage:
+            yield made
 
 
 async def test_the_last_subtask_ends_the_run_and_counts_the_rows(setup: Setup) -> None:
@@ -191,6 +188,7 @@ async def race_abort(setup: Setup, rng: random.Random) -> RunState:
     return now.state
 
 
+@pytest.mark.slow
 async def test_abort_and_finish_have_one_winner(setup: Setup) -> None:
     rng = random.Random(21)
     ends = [await race_abort(setup, rng) for _ in range(40)]

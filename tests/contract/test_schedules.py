@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -29,9 +30,10 @@ from fyke.model.schedule import (
     ScheduleSpec,
 )
 from fyke.model.task import Task
-from fyke.storage.sql.state.storage import SqlStorage, open_storage
+from fyke.storage.sql.state.storage import SqlStorage
 from support import records
 from support.schedules import ScheduledTask, Starts
+from support.stores import open_state
 
 pytestmark = pytest.mark.anyio
 
@@ -45,14 +47,18 @@ class Setup(ScheduledTask):
     """A task in a state, and servers that run its schedule: each with connections of its own."""
 
     url: str = ""
+    stores: AsyncExitStack = field(default_factory=AsyncExitStack)
     servers: list[Firing] = field(default_factory=list)
 
-    def add_server(self) -> None:
-        self.servers.append(server(self.url, self.clock)[2])
+    async def add_server(self) -> None:
+        _, _, firing = await server(self.stores, self.url, self.clock)
+        self.servers.append(firing)
 
 
-def server(url: str, clock: ManualClock) -> tuple[SqlStorage, Starts, Firing]:
-    storage = open_storage(url, durable=False, notify=str, hiding=frozenset(), clock=clock.now_ms)
+async def server(
+    stores: AsyncExitStack, url: str, clock: ManualClock
+) -> tuple[SqlStorage, Starts, Firing]:
+    storage = await stores.enter_async_context(open_state(url, clock=clock.now_ms))
     starts = Starts(storage)
     return storage, starts, Firing(storage, starts, clock)
 
@@ -60,18 +66,17 @@ def server(url: str, clock: ManualClock) -> tuple[SqlStorage, Starts, Firing]:
 @pytest.fixture
 async def setup(state_url: str) -> AsyncIterator[Setup]:
     clock = ManualClock(START)
-    storage, starts, firing = server(state_url, clock)
-    made = Setup(clock, storage, starts, firing, url=state_url, servers=[firing])
 
     def work(tx: Transaction) -> Task:
         task = records.task(*records.seed(tx))
         tx.tasks.add(task)
         return task
 
-    made.task = await made.storage.write(work)
-    yield made
-    for each in made.servers:
-        await each.storage.close()  # type: ignore[attr-defined]
+    async with AsyncExitStack() as stores:
+        storage, starts, firing = await server(stores, state_url, clock)
+        made = Setup(clock, storage, starts, firing, url=state_url, stores=stores, servers=[firing])
+        made.task = await made.storage.write(work)
+        yield made
 
 
 async def test_a_stored_schedule_is_read_back(setup: Setup) -> None:
@@ -175,7 +180,7 @@ async def test_a_change_in_between_takes_the_fire_back(setup: Setup) -> None:
 
 
 async def races(setup: Setup, count: int) -> None:
-    setup.add_server()
+    await setup.add_server()
     await setup.schedule(EVERY_MINUTE)
     for _ in range(count):
         setup.clock.advance(60)

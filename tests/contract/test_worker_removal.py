@@ -87,6 +87,7 @@ async def test_subtasks_that_have_not_started_end_and_the_rest_goes_on(state: St
     assert await removal.delete(caller, worker_id) == 0
 
 
+@pytest.mark.slow
 async def test_more_runs_than_one_transaction_ends(state: State) -> None:
     caller, worker_id = await make(state)
     await state.write(lambda tx: [start(tx, caller, worker_id) for _ in range(230)])

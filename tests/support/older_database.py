@@ -2,18 +2,40 @@
 
 from __future__ import annotations
 
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, MetaData, Table, insert
 
 from fyke.kit.assets import assets
-from fyke.storage.sql.dialects import for_writing
+from fyke.storage.sql.dialects import for_writing, make_engine, sqlite_file, sqlite_url
 
 CHAIN = assets() / "old-migrations"
 
 
 def make_old(engine: Engine, revision: str = "head") -> None:
     """Create the tables as they were at a revision from before that release."""
+    file = sqlite_file(engine)
+    if file is None or file.exists():
+        _upgrade(engine, revision)
+    else:
+        file.write_bytes(_old_file(revision))
+
+
+@cache
+def _old_file(revision: str) -> bytes:
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "state.db"
+        engine = make_engine(sqlite_url(file), durable=False, pool_size=1)
+        _upgrade(engine, revision)
+        engine.dispose()
+        return file.read_bytes()
+
+
+def _upgrade(engine: Engine, revision: str) -> None:
     config = Config()
     config.set_main_option("script_location", str(CHAIN))
     config.set_main_option("path_separator", "os")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, event, make_url
 
 from fyke.contracts.signals import Signals
 from fyke.contracts.state import Transaction
@@ -36,11 +36,12 @@ from support import records
 from support.prepared import rows_in, state_in
 
 T = TypeVar("T")
+SQLITE = "sqlite:///"
 ROOM = Capacity(cpus=100, memory_mb=10**6, slots=100)
 
 
 class _Engine:
-    """An engine whose connections are to ``file``, as of now."""
+    """An engine whose connections are to ``file``, as of now; so is its URL while it is used."""
 
     def __init__(self, pool_size: int, reading: bool) -> None:
         self.file = ""
@@ -52,6 +53,10 @@ class _Engine:
         def connect(_dialect: Any, _record: Any, arguments: list[Any], _named: Any) -> None:
             arguments[0] = self.file
 
+        @event.listens_for(self.engine, "connect")
+        def set_up(connection: Any, _record: Any) -> None:
+            connection.execute("PRAGMA synchronous=OFF")  # a loss of power is not the subject
+
 
 _free: dict[tuple[int, bool], list[_Engine]] = {}
 
@@ -61,7 +66,7 @@ def _engine(file: Path, pool_size: int, *, reading: bool = False) -> Iterator[En
     """For the length of the block. The store that has it closes the connections."""
     free = _free.setdefault((pool_size, reading), [])
     made = free.pop() if free else _Engine(pool_size, reading)
-    made.file = str(file)
+    made.file, made.engine.url = str(file), make_url(f"{SQLITE}{file}")
     yield made.engine
     made.engine.dispose()
     free.append(made)
@@ -72,15 +77,68 @@ def sqlite_stores(
     folder: Path, notify: Callable[[str], None], clock: Callable[[], int] | None = None
 ) -> Iterator[tuple[SqlStorage, SqlResults]]:
     """The state and the rows in ``folder``, which has both databases; close both before the end."""
-    readers = state_storage.READERS
     with ExitStack() as stack:
-        writing = stack.enter_context(_engine(folder / "state.db", 1))
-        reading = stack.enter_context(_engine(folder / "state.db", readers, reading=True))
-        rows = stack.enter_context(_engine(folder / "rows.db", results_store.READERS + 1))
-        storage = SqlStorage(
-            writing, reading, writers=1, readers=readers, notify=notify, hiding=HIDING, clock=clock
+        yield (
+            stack.enter_context(_sqlite_state(folder / "state.db", notify, HIDING, clock)),
+            stack.enter_context(_sqlite_rows(folder / "rows.db")),
         )
-        yield storage, SqlResults(rows)
+
+
+@contextmanager
+def _sqlite_state(
+    file: Path,
+    notify: Callable[[str], None],
+    hiding: frozenset[str],
+    clock: Callable[[], int] | None,
+) -> Iterator[SqlStorage]:
+    readers = state_storage.READERS
+    with _engine(file, 1) as writing, _engine(file, readers, reading=True) as reading:
+        yield SqlStorage(
+            writing, reading, writers=1, readers=readers, notify=notify, hiding=hiding, clock=clock
+        )
+
+
+@contextmanager
+def _sqlite_rows(file: Path) -> Iterator[SqlResults]:
+    with _engine(file, results_store.READERS + 1) as rows:
+        yield SqlResults(rows)
+
+
+@asynccontextmanager
+async def open_state(
+    url: str,
+    notify: Callable[[str], None] = str,
+    *,
+    hiding: frozenset[str] = frozenset(),
+    clock: Callable[[], int] | None = None,
+) -> AsyncIterator[SqlStorage]:
+    """The storage at ``url``, which has its tables."""
+    with ExitStack() as stack:
+        if url.startswith(SQLITE):
+            file = Path(url.removeprefix(SQLITE))
+            storage = stack.enter_context(_sqlite_state(file, notify, hiding, clock))
+        else:
+            storage = state_storage.open_storage(
+                url, durable=False, notify=notify, hiding=hiding, clock=clock
+            )
+        try:
+            yield storage
+        finally:
+            await storage.close()
+
+
+@asynccontextmanager
+async def open_rows(url: str) -> AsyncIterator[SqlResults]:
+    """The results at ``url``, which has its tables."""
+    with ExitStack() as stack:
+        if url.startswith(SQLITE):
+            store = stack.enter_context(_sqlite_rows(Path(url.removeprefix(SQLITE))))
+        else:
+            store = results_store.open_results(url, durable=False)
+        try:
+            yield store
+        finally:
+            await store.close()
 
 
 @dataclass

@@ -20,11 +20,12 @@ from fyke.model.health import Disk, HealthCheck, Level
 from fyke.model.installation import SettingGroup, TimerLine
 from fyke.model.run import RunState
 from fyke.model.runner import RunnerInfo
-from fyke.storage.sql.state.storage import SqlStorage, open_storage
+from fyke.storage.sql.state.storage import SqlStorage
 from support import records
 from support.installation import FixedProbe
 from support.memory import caller_of
 from support.prepared import state_in
+from support.stores import open_state
 
 pytestmark = pytest.mark.anyio
 
@@ -48,11 +49,10 @@ class Setup:
 async def setup(tmp_path: Path) -> AsyncIterator[Setup]:
     url = state_in(tmp_path)
     clock = ManualClock(records.START)
-    storage = open_storage(url, durable=False, notify=str, hiding=frozenset(), clock=clock.now_ms)
-    setup = Setup(storage, clock)
-    await storage.write(lambda tx: tx.accounts.add(setup.operator))
-    yield setup
-    await storage.close()
+    async with open_state(url, clock=clock.now_ms) as storage:
+        setup = Setup(storage, clock)
+        await storage.write(lambda tx: tx.accounts.add(setup.operator))
+        yield setup
 
 
 async def test_only_the_operator(setup: Setup) -> None:

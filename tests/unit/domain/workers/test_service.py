@@ -21,8 +21,8 @@ from fyke.kit.ids import new_ulid
 from fyke.model.account import Account, Caller, Role
 from fyke.model.worker import Language, VersionState
 from fyke.storage.blobs.filesystem import FilesystemBlobs
-from fyke.storage.sql.state.storage import open_storage
 from support.prepared import state_in
+from support.stores import open_state
 
 pytestmark = pytest.mark.anyio
 
@@ -55,12 +55,11 @@ async def add_account(storage: Storage, name: str) -> Caller:
 @pytest.fixture
 async def setup(tmp_path: Path) -> AsyncIterator[Setup]:
     url = state_in(tmp_path)
-    storage = open_storage(url, durable=False, notify=lambda _: None, hiding=frozenset())
-    blobs = FilesystemBlobs(tmp_path / "blobs")
-    workers = Workers(storage, blobs, ManualClock())
-    alice, bob = await add_account(storage, "alice"), await add_account(storage, "bob")
-    yield Setup(storage, blobs, workers, Catalog(storage), alice, bob)
-    await storage.close()
+    async with open_state(url) as storage:
+        blobs = FilesystemBlobs(tmp_path / "blobs", durable=False)
+        workers = Workers(storage, blobs, ManualClock())
+        alice, bob = await add_account(storage, "alice"), await add_account(storage, "bob")
+        yield Setup(storage, blobs, workers, Catalog(storage), alice, bob)
 
 
 async def test_publish_makes_worker_version_and_blob(setup: Setup) -> None:
