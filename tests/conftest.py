@@ -69,6 +69,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection(session: pytest.Session) -> None:
     from support import examples  # noqa: F401  # loads the profile of hypothesis
 
+    gc.disable()  # what is collected stays; pytest_runtestloop enables it
+
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     if not config.getoption("fast"):
@@ -105,6 +107,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
         # imported modules and collected tests stay until the end: the collector can skip them
         gc.collect()
         gc.freeze()
+        gc.enable()
         return None
     named = ["tools"] if any(map(needs_of, session.items)) else []
     print("packages:", *named, *missing_packages(session.items))

@@ -10,16 +10,17 @@ from typing import Any
 from hypothesis import settings
 
 WANTED = os.environ.get("TEST_EXAMPLES", "")  # ``few``, ``all``, or empty for the share
-FEW = 10
-
-if WANTED == "few":  # where a property names no number
-    settings.register_profile("few", max_examples=2 * FEW, deadline=None)
-    settings.load_profile("few")
+FEW = 5
+# where a property names no number
+settings.register_profile("few", max_examples=2 * FEW, deadline=None)
+settings.register_profile("share", max_examples=40, deadline=None)
+settings.register_profile("all", max_examples=100, deadline=None)
+settings.load_profile(WANTED or "share")
 
 
 def examples(share: int, whole: int = 0, **more: Any) -> settings:
     """Settings for ``@given``, with no limit of time for one example unless ``more`` has one.
     Without ``whole`` the share is all.
     """
-    count = {"few": min(share, max(FEW, share // 6)), "all": whole or share}.get(WANTED, share)
+    count = {"few": min(share, max(FEW, share // 12)), "all": whole or share}.get(WANTED, share)
     return settings(**{"max_examples": count, "deadline": None, **more})

@@ -87,6 +87,7 @@ def installed(tool: str) -> bool:
     return TOOLS[tool].installed()
 
 
+@cache
 def needs_of(item: pytest.Item) -> frozenset[str]:
     """The names in ``TOOLS`` of what a collected test needs."""
     call = getattr(item, "callspec", None)

@@ -82,6 +82,7 @@ class Answer:
         connection.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", FORMATS)
 def test_a_file_can_be_asked_for_in_parts(server: Served, format: str) -> None:
     url = link(server, a_run(server), format)
@@ -143,6 +144,7 @@ def test_the_log_of_an_ended_run_has_ranges_too(server: Served) -> None:
     assert (part.status, part.body) == (206, whole.body[1000:])
 
 
+@pytest.mark.slow
 def test_a_file_that_is_made_again_has_the_same_bytes(server: Served) -> None:
     run = a_run(server)
     links = {name: link(server, run, name, sort="-price") for name in FORMATS}
@@ -188,6 +190,7 @@ def test_a_dropped_first_download_leaves_the_file_for_the_second(server: Served)
     assert [row["n"] for row in json.loads(started + rest.body)] == list(range(3000))
 
 
+@pytest.mark.slow
 def test_a_client_that_takes_nothing_is_cut_and_a_slow_one_is_not(
     server: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -73,6 +73,7 @@ def _same_secret(text: str, key: str) -> bool:
     return key in text or key[-12:] in text
 
 
+@pytest.mark.slow
 async def test_no_answer_and_no_line_of_the_log_repeats_a_key(
     objects: OwnedObjects, logged: Callable[[], str]
 ) -> None:
@@ -89,6 +90,7 @@ async def test_no_answer_and_no_line_of_the_log_repeats_a_key(
     assert asked > len(ENTRIES) * 2 * len(SENT) * 0.9  # every request has left its line
 
 
+@pytest.mark.slow
 async def test_faults_repeat_no_key_either(
     objects: OwnedObjects, logged: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

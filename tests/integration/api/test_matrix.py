@@ -136,6 +136,7 @@ async def test_public_routes_do_not_care_for_bad_keys(objects: OwnedObjects) -> 
     assert asked > 200
 
 
+@pytest.mark.slow
 async def test_objects_of_other_accounts_look_like_missing_ones(
     objects: OwnedObjects, tmp_path: Path
 ) -> None:

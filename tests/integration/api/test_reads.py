@@ -40,6 +40,7 @@ async def test_nothing_found_is_an_empty_list(api: Api) -> None:
     assert answer.text == '{"code":0,"message":"success","data":{"scraper":[]}}'
 
 
+@pytest.mark.common_app
 @pytest.mark.parametrize(
     "query",
     [
@@ -213,6 +214,7 @@ async def test_lists_are_filtered_and_paged(
     assert (data["count"], len(data["list"])) == (count, listed)
 
 
+@pytest.mark.common_app
 @pytest.mark.parametrize("status", [6, -1, "done", 1.5, [], True])
 async def test_a_status_outside_the_table_is_refused(api: Api, status: Any) -> None:
     fails(await api.post("/api/v1/run/list", {"status": status}), 400, 4000, "status must be")
@@ -282,6 +284,7 @@ async def test_the_log_shows_its_last_lines(app: App, api: Api, run_slug: str) -
     assert "\\u001b" in answer.text
 
 
+@pytest.mark.common_app
 @pytest.mark.parametrize("body", [b"", b"{}", b"null", b"  ", b"\xef\xbb\xbf{}"])
 async def test_the_account_needs_no_body(api: Api, body: bytes) -> None:
     answer = await api.send("POST", "/api/v1/account/info", content=body)
@@ -293,6 +296,7 @@ async def test_the_account_needs_no_body(api: Api, body: bytes) -> None:
     }
 
 
+@pytest.mark.common_app
 @pytest.mark.parametrize("status", ["finished", 6, -1, 1.5])
 async def test_a_wrong_status_names_those_that_exist(api: Api, status: Any) -> None:
     body = fails(await api.post("/api/v1/run/list", {"status": status}), 400, 4000)

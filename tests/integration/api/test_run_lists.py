@@ -205,6 +205,7 @@ async def test_more_than_the_limit_is_said_and_left(
     assert not (await act(api, "abort", all_matching=True))["more"]
 
 
+@pytest.mark.common_app
 @pytest.mark.parametrize(
     ("body", "words"),
     [

@@ -61,6 +61,7 @@ async def test_the_same_key_of_another_account_is_another_key(app: App, api: Api
     assert mine != theirs
 
 
+@pytest.mark.common_app
 @pytest.mark.parametrize(
     "text", ["", "k" * 256, "tab\tkey", "n\u00e9e".encode("latin-1"), "bell\x7f"], ids=repr
 )
@@ -224,6 +225,7 @@ async def test_many_reruns_are_a_repeat_when_all_of_them_are(app: App, api: Api)
     assert (other.json()["data"]["done"], REPLAYED in other.headers) == (1, False)
 
 
+@pytest.mark.common_app
 @pytest.mark.parametrize("text", ["<string>", " {{worker}} ", SAMPLE_ULID])
 async def test_a_placeholder_in_place_of_an_id_is_explained(api: Api, text: str) -> None:
     advice = f"{text.strip()} is a placeholder; put the real value in its place"

@@ -42,6 +42,7 @@ async def test_a_version_may_be_named_in_many_ways(app: App, api: Api, version: 
     assert detail["version"] == "v1.0.1"
 
 
+@pytest.mark.common_app
 @pytest.mark.parametrize("version", ["v9.9.9", 1, ["v1.0.1"], 1.5, True])
 async def test_an_unknown_version_gets_an_error_that_names_the_newest(
     app: App, api: Api, version: Any
@@ -66,6 +67,7 @@ async def test_is_async_is_read_liberally(app: App, api: Api, flag: Any) -> None
     assert list(data) == ["run_slug"]
 
 
+@pytest.mark.common_app
 @pytest.mark.parametrize("flag", ["maybe", 2, [], {}, ""], ids=repr)
 async def test_is_async_must_be_a_boolean(app: App, api: Api, flag: Any) -> None:
     worker = await app.publish()
@@ -73,6 +75,7 @@ async def test_is_async_must_be_a_boolean(app: App, api: Api, flag: Any) -> None
     fails(answer, 400, 4000, "is_async must be true or false")
 
 
+@pytest.mark.common_app
 @pytest.mark.parametrize(
     ("body", "words"),
     [
@@ -109,6 +112,7 @@ async def test_a_private_worker_of_others_looks_like_none(app: App, api: Api) ->
     assert fails(foreign, 404, 50001) == fails(nowhere, 404, 50001)
 
 
+@pytest.mark.common_app
 @pytest.mark.parametrize(
     ("parameters", "word"),
     [

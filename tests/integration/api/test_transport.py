@@ -27,6 +27,7 @@ INFO = "/api/v1/account/info"
 # --- path and method -----------------------------------------------------------------------
 
 
+@pytest.mark.common_app
 @pytest.mark.parametrize(
     "path",
     [
@@ -54,6 +55,7 @@ async def test_an_unknown_path_is_refused_in_json(api: Api, path: str) -> None:
         fails(await api.send(method, path), 404, code, words)
 
 
+@pytest.mark.common_app
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
@@ -104,6 +106,7 @@ async def test_the_body_is_json_whatever_its_type(
     assert answer.json()["data"]["slug"] == run_slug
 
 
+@pytest.mark.common_app
 @pytest.mark.parametrize(
     "body",
     [
@@ -159,6 +162,7 @@ async def test_a_compressed_body_is_refused(api: Api) -> None:
 # --- credentials ---------------------------------------------------------------------------
 
 
+@pytest.mark.common_app
 @pytest.mark.parametrize(
     "headers",
     [
@@ -183,6 +187,7 @@ async def test_the_token_in_the_query_comes_last(app: App, api: Api) -> None:
     fails(await api.post(path, key="wrong"), 401, 20001)
 
 
+@pytest.mark.common_app
 @pytest.mark.parametrize(
     "key", [None, "x", "scraper_api_01KJXSR49GEMBEZZ5FZDPVNBWK", "é" * 20, "k" * 9000, "' OR 1=1"]
 )
@@ -214,6 +219,7 @@ async def test_expired_and_revoked_keys(app: App, api: Api) -> None:
 # --- the error table -----------------------------------------------------------------------
 
 
+@pytest.mark.common_app
 @pytest.mark.parametrize(
     ("error", "status", "code", "text"),
     [
@@ -298,6 +304,7 @@ async def test_guessing_is_slowed_down_and_locks_no_user_out(app: App) -> None:
 # --- host, proxies, CORS, ids --------------------------------------------------------------
 
 
+@pytest.mark.common_app
 @pytest.mark.parametrize(
     "host",
     [

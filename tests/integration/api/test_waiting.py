@@ -138,6 +138,7 @@ async def number_of_runs(app: App) -> int:
     return count
 
 
+@pytest.mark.slow
 async def test_clients_that_leave_during_a_sync_start_leave_nothing(app: App) -> None:
     await disconnects(app, 25)
 

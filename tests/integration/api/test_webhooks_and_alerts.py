@@ -43,6 +43,7 @@ async def test_a_webhook_lives_and_goes(api: Api) -> None:
     assert await ask(api, HOOKS) == {"list": []}
 
 
+@pytest.mark.common_app
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -127,6 +128,7 @@ async def test_rules_say_themselves_again(app: App, api: Api) -> None:
     )  # fmt: skip
 
 
+@pytest.mark.common_app
 @pytest.mark.parametrize(
     ("change", "words"),
     [

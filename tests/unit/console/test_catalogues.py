@@ -7,6 +7,8 @@ import pytest
 from fyke.console.texts import ENGLISH, LANGUAGES
 from support.catalogues import catalogue, missing, texts
 
+pytestmark = pytest.mark.slow  # reads every module and template
+
 
 @pytest.mark.parametrize("locale", [each.locale for each in LANGUAGES if each is not ENGLISH])
 def test_every_text_is_translated_with_its_placeholders(locale: str) -> None:

@@ -51,6 +51,7 @@ def listed(*workers: Worker, count: int | None = None, page: int = 1, size: int 
 # --- regions -------------------------------------------------------------------------------
 
 
+@pytest.mark.common_app
 @pytest.mark.parametrize("query", ["", "?language=en", "?language=zh", "?language=klingon"])
 async def test_regions(api: Api, query: str) -> None:
     answer = await api.get(f"/api/v2/proxy/region{query}", key=None)
@@ -111,6 +112,7 @@ async def test_ones_own_workers(app: App, api: Api) -> None:
     fails(await api.get(WORKERS, key=BAD_KEY), 401, 12002)
 
 
+@pytest.mark.common_app
 @pytest.mark.parametrize(
     ("query", "field"),
     [
@@ -187,6 +189,7 @@ async def test_a_private_worker_is_not_there_for_others(app: App, api: Api) -> N
                 fails(await api.get(path, key=None), *((404, 50001) if tail else (401, 12001)))
 
 
+@pytest.mark.common_app
 @pytest.mark.parametrize("ref", [NOWHERE, "owner~nothing", "reader", "a~b~c", "x" * 500])
 async def test_a_worker_that_is_not_there(app: App, api: Api, ref: str) -> None:
     await app.publish()

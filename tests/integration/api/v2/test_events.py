@@ -110,6 +110,7 @@ async def test_an_ended_run_is_streamed_at_once_and_the_stream_ends(app: App) ->
         assert (answer.status_code, answer.content) == (204, b"")
 
 
+@pytest.mark.slow
 async def test_dropped_connections_and_restarted_servers_lose_and_double_nothing(
     app: App,
 ) -> None:

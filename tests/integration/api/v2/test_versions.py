@@ -152,6 +152,7 @@ async def test_invalid_fields_of_a_page_are_refused(
         fails(await send(api, path, None, "PUT", data=data), status, 11000, *words)
 
 
+@pytest.mark.common_app
 @pytest.mark.parametrize(
     ("more", "status", "word"),
     [

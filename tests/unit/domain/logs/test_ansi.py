@@ -109,6 +109,7 @@ def test_spans_of_any_text_are_inert(text: str) -> None:
     assert "".join(span.text for span in found) == plain(text)
 
 
+@pytest.mark.slow
 def test_hostile_text_takes_linear_time() -> None:
     for unit in ("\x1b[", "\x1b]", "\x1b[31mx", "http://", "http://a)", "\x1b[1;2;3;"):
         text = unit * (2**18 // len(unit))

@@ -100,6 +100,7 @@ def thirty_days(plan: ScheduleSpec, name: str, begin: str, seed: int) -> None:
     assert (fired, missed) == (expected, passed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "begin"), MONTHS[:2])
 def test_thirty_days_with_a_server_that_comes_and_goes(name: str, begin: str) -> None:
     thirty_days(EVERY_MINUTE, name, begin, seed=7)

@@ -71,6 +71,7 @@ async def peak_of(name: str, count: int) -> int:
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["csv", "json", "jsonl", "html", "xml", "rss"])
 async def test_memory_does_not_grow_with_the_rows(name: str):
     await peak_of(name, 1000)
@@ -86,6 +87,7 @@ async def test_memory_does_not_grow_with_a_hundred_thousand_rows(name: str):
     assert large < small * 1.2 + 2**20
 
 
+@pytest.mark.slow
 async def test_memory_of_a_workbook_does_not_grow_with_the_rows():
     await peak_of("xlsx", 1000)
     small, large = await peak_of("xlsx", 1_000), await peak_of("xlsx", 6_000)
