@@ -21,6 +21,7 @@ from collections import OrderedDict
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from pathlib import Path
+from typing import BinaryIO
 from weakref import WeakValueDictionary
 
 from fyke.errors import Unavailable
@@ -115,7 +116,7 @@ class Spool:
         file.readers += 1
         try:
             await file.until(begin + 1)
-            with await asyncio.to_thread(file.path.open, "rb") as source:
+            with await _opened(file) as source:
                 at = begin
                 while end is None or at < end:
                     await file.until(at + 1)
@@ -227,6 +228,15 @@ def _locked(folder: Path) -> int:
         os.close(descriptor)
         return -1
     return descriptor
+
+
+async def _opened(file: SpoolFile) -> BinaryIO:
+    """Open it for reading. Raises what made it fail when it was removed for that just before."""
+    try:
+        return await asyncio.to_thread(file.path.open, "rb")
+    except FileNotFoundError:
+        await file.until()
+        raise
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

@@ -59,6 +59,17 @@ def files(folder: Path) -> list[Path]:
     return [path for path in folder.glob("downloads/*/*") if path.name != "lock"]
 
 
+async def test_a_file_that_is_removed_before_it_is_opened_says_why(spool: Spool) -> None:
+    source = Source([b"abc", b"x" * 20_000], hold=1)
+    file = await spool.open("m", "A", source.make)
+    await file.until(3)
+    file.path.unlink()
+    reading = asyncio.create_task(read(spool, file))
+    source.go.set()
+    with pytest.raises(NoRoom):
+        await reading
+
+
 async def test_many_readers_share_one_making(spool: Spool) -> None:
     source = Source([b"abc", b"def"], hold=1)
     first = await spool.open("m", "A", source.make)
