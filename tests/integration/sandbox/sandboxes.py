@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 import select
 import shutil
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,6 +32,9 @@ UID_BASE = 31_000
 UID_COUNT = 64
 MIB = 2**20
 GROUPS_VARIABLE = "FYKE_TEST_GROUPS"  # controller=path, comma-separated, handed to a plain user
+
+_LEAVE_SECONDS = 10
+_KEPT = ("run", "work", "tool-caches")  # of the data folder: the launcher has them open
 
 ROOT = os.geteuid() == 0
 SPAWNERS = ("launcher",) if ROOT else ("direct", "direct-soft")
@@ -160,39 +164,34 @@ async def site(kind: str, *, with_wheels: bool = False) -> AsyncIterator[Site]:
 
     ``with_wheels``: tools may read the machine's folders of wheels, and one that is made in it.
     """
-    with data_folder() as home:
-        find_links = [home / "wheels", *find_links_folders(os.environ)] if with_wheels else []
-        for folder in find_links[:1]:
-            folder.mkdir(mode=0o755)
-        if kind == "launcher":
-            async with launched(home, find_links) as place:
-                yield place
-                await _leave(place)
-            return
-        groups = handed_groups() if kind == "direct" else NoGroups("left out by the test")
-        spawner = DirectSpawner(home / "work", groups, find_links)
-        place = Site(home, BubblewrapSandboxes(home / "work", spawner), spawner)
+    more = find_links_folders(os.environ) if with_wheels else []
+    async with used_launcher(more) if kind == "launcher" else _direct(kind, more) as place:
+        if with_wheels:
+            (place.home / "wheels").mkdir(mode=0o755)
         yield place
-        await _leave(place)
-        spawner.close()
-
-
-async def _leave(place: Site) -> None:
-    for sandbox in place.sandboxes:
-        await sandbox.close()
-        for listener in sandbox.listeners.values():
-            listener.close()
-    assert os.listdir(place.work) == []
+        for sandbox in place.sandboxes:
+            await sandbox.close()
+            for listener in sandbox.listeners.values():
+                listener.close()
+        assert os.listdir(place.work) == []
 
 
 @asynccontextmanager
-async def launched(
-    home: Path, find_links: Sequence[Path] = (), prefix: Sequence[str] = ()
-) -> AsyncIterator[Site]:
+async def _direct(kind: str, more: Sequence[Path]) -> AsyncIterator[Site]:
+    """The direct spawner, with the control groups of this user or without any."""
+    with data_folder() as home:
+        groups = handed_groups() if kind == "direct" else NoGroups("left out by the test")
+        spawner = DirectSpawner(home / "work", groups, [home / "wheels", *more])
+        yield Site(home, BubblewrapSandboxes(home / "work", spawner), spawner)
+        spawner.close()
+
+
+@asynccontextmanager
+async def launched(home: Path, prefix: Sequence[str] = ()) -> AsyncIterator[Site]:
     """A launcher of root, and a client that connected as the service's user. ``prefix`` are words
     of a program that becomes the launcher.
     """
-    with launcher(home, find_links, prefix) as process:
+    with launcher(home, prefix=prefix) as process:
         client = await connect(home)
         try:
             yield Site(home, BubblewrapSandboxes(home / "work", client), client, process)
@@ -238,3 +237,74 @@ def launcher(
             process.terminate()
             process.wait(20)
         process.stdout.close()
+
+
+class _Started:
+    """A launcher on a data folder of its own."""
+
+    def __init__(self, more: Sequence[Path]) -> None:
+        with ExitStack() as stack:
+            self.home = stack.enter_context(data_folder())
+            self.process = stack.enter_context(launcher(self.home, [self.home / "wheels", *more]))
+            self._end = stack.pop_all()
+        self._mode = (self.home / "run").stat().st_mode
+        atexit.register(self.close)
+
+    def close(self) -> None:
+        atexit.unregister(self.close)
+        self._end.close()
+
+    async def emptied(self) -> bool:
+        """Leave the data folder as it was at the start; return whether that was possible. The
+        launcher removes what belonged to its client.
+        """
+        try:
+            async with asyncio.timeout(_LEAVE_SECONDS):
+                while self.process.poll() is None and os.listdir(self.home / "work"):
+                    await asyncio.sleep(0.01)
+        except TimeoutError:
+            return False
+        if self.process.poll() is not None:
+            return False
+        for entry in self.home.iterdir():
+            if entry.name not in _KEPT:
+                _remove(entry)
+        for entry in (self.home / "tool-caches").iterdir():
+            _remove(entry)
+        (self.home / "cache" / "bundles").mkdir(parents=True)
+        (self.home / "run").chmod(self._mode)
+        return True
+
+
+def _remove(entry: Path) -> None:
+    if entry.is_dir() and not entry.is_symlink():
+        shutil.rmtree(entry)
+    else:
+        entry.unlink()
+
+
+_free: dict[tuple[Path, ...], list[_Started]] = {}
+
+
+@asynccontextmanager
+async def used_launcher(more: Sequence[Path] = ()) -> AsyncIterator[Site]:
+    """A launcher that one test after another uses, as to start one takes as long as a sandbox. Its
+    tools may read the folder ``wheels`` of its data folder, and ``more``. One that was ended, or
+    has work left, is not used again.
+    """
+    free = _free.setdefault(tuple(more), [])
+    started = free.pop() if free else _Started(more)
+    client = await connect(started.home)
+    try:
+        yield Site(
+            started.home,
+            BubblewrapSandboxes(started.home / "work", client),
+            client,
+            started.process,
+        )
+    finally:
+        await client.close()
+        if await started.emptied():
+            free.append(started)
+        else:
+            started.close()

@@ -36,10 +36,10 @@ from integration.sandbox.sandboxes import (
     Site,
     connect,
     data_folder,
-    launched,
     launcher,
     line,
     others_can_run_us,
+    used_launcher,
 )
 
 pytestmark = [
@@ -54,9 +54,8 @@ DEAF = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + SLEEP
 
 @pytest.fixture
 async def place() -> AsyncIterator[Site]:
-    with data_folder() as home:
-        async with launched(home) as made:
-            yield made
+    async with used_launcher() as made:
+        yield made
 
 
 def order(place: Site, **changes: Any) -> dict[str, Any]:

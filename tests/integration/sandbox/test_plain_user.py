@@ -21,13 +21,25 @@ from fyke.sandbox.isolation.cgroups import detect
 from integration.sandbox.sandboxes import GROUPS_VARIABLE, PLAIN_UID, others_can_run_us
 
 TESTS = Path(__file__).parents[2]
-SUITES = (
+HOSTILE, ENVIRONMENTS = "integration/sandbox/test_hostile.py", "contract/test_environments.py"
+SUITES = (HOSTILE, ENVIRONMENTS, "contract/test_tool_sandboxes.py")
+# What differs most without the launcher: isolation, users, groups, and the end of a sandbox.
+SHARE = (
     "contract/test_sandbox.py",
-    "contract/test_environments.py",
-    pytest.param("contract/test_tool_sandboxes.py", marks=pytest.mark.long),
-    "integration/sandbox/test_hostile.py",
     "integration/sandbox/test_escape.py",
     "integration/sandbox/test_layers.py",
+    f"{ENVIRONMENTS}::test_built_once_and_kept",
+    *(
+        f"{HOSTILE}::{name}"
+        for name in (
+            "test_the_cpu_quota_is_lifted_before_the_kill",
+            "test_fork_bomb",
+            "test_daemons_die_with_kill",
+            "test_memory_hog_ends_and_says_why",
+            "test_a_full_work_folder_is_seen_and_removed",
+            "test_odd_names_are_removed",
+        )
+    ),
 )
 
 pytestmark = [
@@ -67,12 +79,18 @@ def open_checkout() -> Iterator[Path]:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("suite", SUITES)
-def test_as_a_plain_user(suite: str, delegated: str, open_checkout: Path) -> None:
+@pytest.mark.parametrize(
+    "suites",
+    [
+        pytest.param(SHARE, id="share"),
+        *(pytest.param((suite,), id=suite, marks=pytest.mark.long) for suite in SUITES),
+    ],
+)
+def test_as_a_plain_user(suites: tuple[str, ...], delegated: str, open_checkout: Path) -> None:
     ended = subprocess.run(
         [
             *(sys.executable, "-B", "-m", "pytest", "-p", "no:cacheprovider", "-m", "not long"),
-            str(open_checkout / "tests" / suite),
+            *(str(open_checkout / "tests" / suite) for suite in suites),
         ],
         user=PLAIN_UID,
         group=PLAIN_UID,
