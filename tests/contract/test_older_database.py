@@ -30,6 +30,7 @@ from support.schema_shape import shape
 PROCESS = Path(__file__).parent.parent / "support" / "state_process.py"
 BERLIN_MIDNIGHT = 1_793_487_600_000  # 2026-11-01 there
 DAY = 86_400_000
+LONG = [pytest.param(number, marks=pytest.mark.long) for number in (2, 3)]
 
 
 @pytest.fixture
@@ -154,7 +155,7 @@ def kill_and_convert_again(engine: Engine, url: str, after: float) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", range(4))
+@pytest.mark.parametrize("number", [0, 1, *LONG])
 def test_a_killed_conversion_leaves_all_or_nothing(
     engine: Engine, database_url: str, number: int
 ) -> None:

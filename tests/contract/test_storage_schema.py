@@ -38,6 +38,7 @@ from support import records
 pytestmark = pytest.mark.anyio
 State = Any
 PROCESS = Path(__file__).parent.parent / "support" / "state_process.py"
+LONG = [pytest.param(number, marks=pytest.mark.long) for number in (2, 3)]
 
 
 @contextlib.contextmanager
@@ -136,7 +137,7 @@ def kill_and_start_again(url: str, after: float) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", range(4))
+@pytest.mark.parametrize("number", [0, 1, *LONG])
 def test_a_killed_migration_leaves_all_or_nothing(database_url: str, number: int) -> None:
     after = random.Random(number).uniform(0.0, 0.15)
     killed = kill_and_start_again(database_url, after)
