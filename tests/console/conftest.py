@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -32,10 +33,19 @@ async def guest(app: App) -> AsyncIterator[Visitor]:
         yield someone
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """While it is open no other event loop may run in this thread: a module that uses it has no
-    ``async`` tests, and lets ``support/served.py`` keep the services in another thread.
-    """
+@pytest.fixture(scope="session")
+def one_browser() -> Iterator[Browser]:
     with chromium() as found:
+        asyncio._set_running_loop(None)
         yield found
+        asyncio._set_running_loop(found._loop)
+
+
+@pytest.fixture(scope="module")
+def browser(one_browser: Browser) -> Iterator[Browser]:
+    """One for all modules. While a module uses it no other event loop may run in this thread: it
+    has no ``async`` tests, and lets ``support/served.py`` keep the services in another thread.
+    """
+    asyncio._set_running_loop(one_browser._loop)
+    yield one_browser
+    asyncio._set_running_loop(None)

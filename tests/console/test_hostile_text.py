@@ -46,7 +46,7 @@ _FOUND = """() => {
   }
   return bad;
 }"""
-SHARE = 12
+SHARE = 6
 PLACES = {
     "readme", "title", "description", "label", "option", "column", "changelog", "file name",
     "file content", "reason", "error", "input", "task", "row", "row key", "log", "key", "view",

@@ -51,7 +51,9 @@ def _go_grpc() -> bool:
 
 TOOLS = {
     "bwrap": Tool("bubblewrap", ("bwrap",)),
-    "chromium": Tool("chromium", ("chromium", "chromium-browser")),
+    "chromium": Tool(
+        "chromium-headless-shell", ("chromium-headless-shell", "chromium", "chromium-browser")
+    ),
     "curl": Tool("curl", ("curl",)),
     "git": Tool("git", ("git",)),
     "go": Tool("golang-go", ("go",)),

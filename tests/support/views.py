@@ -14,7 +14,7 @@ from fyke.api.network import Visit
 from fyke.api.transport import REQUEST_ID
 from fyke.console.cookies import Notices
 from fyke.console.forms import PostedForm
-from fyke.console.statics import Statics
+from fyke.console.statics import package_statics
 from fyke.console.templating import make_environment
 from fyke.console.texts import ENGLISH
 from fyke.console.view import View, ViewContext
@@ -29,7 +29,7 @@ VISIT = Visit("192.0.2.1", "http://here:8000")
 @cache
 def environment() -> Environment:
     """The templates, loaded once."""
-    return make_environment(Statics())
+    return make_environment(package_statics())
 
 
 def scope_of(

@@ -55,7 +55,7 @@ from fyke.console.pages import (
 )
 from fyke.console.pages.run_frame import RunFrames
 from fyke.console.pages.worker_frame import WorkerFrames
-from fyke.console.statics import Statics
+from fyke.console.statics import Statics, package_statics
 from fyke.domain.accounts.sessions import SignedIn
 from fyke.domain.services import Services
 from fyke.errors import Unavailable
@@ -68,7 +68,7 @@ def build_console(
     services: Services, config: ConsoleConfig, api: ApiClient, clock: Clock | None = None
 ) -> Console:
     """The console over these services, and beside ``api``, which it documents."""
-    statics = Statics()
+    statics = package_statics()
     return Console(
         services.sessions,
         all_pages(services, config, statics, api),

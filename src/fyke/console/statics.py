@@ -51,6 +51,12 @@ class Statics:
         return await content.answer(request, FOREVER)
 
 
+@cache
+def package_statics() -> Statics:
+    """The files of this package; every console of a process has the same."""
+    return Statics()
+
+
 def _walk(folder: Traversable, prefix: str = "") -> list[tuple[str, bytes]]:
     found: list[tuple[str, bytes]] = []
     for each in folder.iterdir():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -16,8 +16,11 @@ from fyke.console.markdown import to_html
 from fyke.console.statics import Statics, icon_shape
 
 
+@cache
 def make_environment(statics: Statics) -> Environment:
-    """The one environment; what is about a visitor comes with each rendering (see ``view.py``)."""
+    """The one environment for these files, which compiles each template once; what is about a
+    visitor comes with each rendering (see ``view.py``).
+    """
     environment = Environment(
         loader=PackageLoader("fyke.console", "templates"),
         autoescape=True,

@@ -16,7 +16,7 @@ from fyke.api.transport import PAGE, VISIT
 from fyke.console.app import Console, ConsoleConfig
 from fyke.console.cookies import LANGUAGE, SESSION, THEME, ZONE
 from fyke.console.page import ConsolePage
-from fyke.console.statics import Statics
+from fyke.console.statics import package_statics
 from fyke.console.view import View
 from fyke.domain.accounts.passwords import Passwords
 from fyke.domain.accounts.sessions import Sessions, SignedIn
@@ -32,7 +32,7 @@ from support.views import scope_of
 
 pytestmark = pytest.mark.anyio
 
-STATICS = Statics()
+STATICS = package_statics()
 OWN_ORIGIN = {"origin": PEER.origin}
 
 
