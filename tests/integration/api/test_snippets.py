@@ -67,7 +67,7 @@ def hold(live: Served, language: str, folder: Path, custom: dict[str, Any]) -> N
 
 
 @pytest.mark.needs("{language}")
-@pytest.mark.parametrize("language", ["curl", "python", "node", "php"])
+@pytest.mark.parametrize("language", ["curl", "python", "node"])
 def test_the_program_starts_the_very_input(live: Served, language: str, tmp_path: Path) -> None:
     hold(live, language, tmp_path, CUSTOM)
 

@@ -157,9 +157,9 @@ def in_order(words: list[str]) -> list[str]:
     return sorted(words, key=["running", "succeeded"].index)
 
 
-async def test_two_hundred_runs(sqlite_url: str, http: HttpNotifier) -> None:
+async def test_a_hundred_runs(sqlite_url: str, http: HttpNotifier) -> None:
     with listening() as receiver:
-        await trial(sqlite_url, http, receiver, 200, 6, seed=0)
+        await trial(sqlite_url, http, receiver, 100, 6, seed=0)
 
 
 @pytest.mark.long

@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from support.crawled_site import GERMAN, PROSE
 from support.crawler import evaluate
 
@@ -78,15 +80,21 @@ def test_encodings(python: Path) -> None:
     assert [page["text"] for page in found] == ["Größe"] * 7 + [russian.strip()]
 
 
-def test_of_a_page_made_to_fill_memory_only_the_beginning_is_read(python: Path) -> None:
+@pytest.mark.parametrize("share", [0.1, pytest.param(1, marks=pytest.mark.long)])
+def test_of_a_page_made_to_fill_memory_only_the_beginning_is_read(
+    python: Path, share: float
+) -> None:
+    """With that share of the limits; the whole take 8 seconds."""
     program = """
-from crawler.extract import extract
-page = extract(b"<p>x" * 700_000, "http://site/")
+from crawler import extract
+for name in ("MAX_READ", "MAX_CONTENT"):
+    setattr(extract, name, tuple(int(most * given) for most in getattr(extract, name)))
+page = extract.extract(b"<p>x" * 700_000, "http://site/")
 # not ru_maxrss, which a process inherits from its parent
 peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
 found = [len(page.text), int(peak.split()[1]) // 1024]
 """
-    characters, megabytes = evaluate(python, program, None)
+    characters, megabytes = evaluate(python, program, share)
     assert characters > 10_000
     assert megabytes < 400
 

@@ -71,8 +71,8 @@ def java(folder: Path) -> Verify:
     "language",
     [
         pytest.param(shell, marks=pytest.mark.needs("openssl")),
-        pytest.param(php, marks=pytest.mark.needs("php")),
-        pytest.param(java, marks=pytest.mark.needs("java")),
+        pytest.param(php, marks=[pytest.mark.needs("php"), pytest.mark.long]),
+        pytest.param(java, marks=[pytest.mark.needs("java"), pytest.mark.long]),
     ],
 )
 def test_a_receiver_takes_the_vector_and_nothing_else(

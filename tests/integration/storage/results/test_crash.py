@@ -130,23 +130,14 @@ async def check_run(results: SqlResults, run: str, acknowledged: int) -> None:
     assert (await results.totals(run, NONE)).rows == len(rows)
 
 
-@pytest.mark.timeout(300)
-async def test_twenty_kills_on_sqlite(tmp_path: Path) -> None:
-    await check_kills(f"sqlite:///{tmp_path / 'rows.db'}", 20)
+FEW_OR_MANY = [5, pytest.param(200, marks=[pytest.mark.long, pytest.mark.timeout(1800)])]
 
 
-@pytest.mark.timeout(300)
-async def test_twenty_kills_on_postgresql(postgres_url: str) -> None:
-    await check_kills(postgres_url, 20)
+@pytest.mark.parametrize("kills", FEW_OR_MANY)
+async def test_kills_on_sqlite(tmp_path: Path, kills: int) -> None:
+    await check_kills(f"sqlite:///{tmp_path / 'rows.db'}", kills)
 
 
-@pytest.mark.long
-@pytest.mark.timeout(1800)
-async def test_two_hundred_kills_on_sqlite(tmp_path: Path) -> None:
-    await check_kills(f"sqlite:///{tmp_path / 'rows.db'}", 200)
-
-
-@pytest.mark.long
-@pytest.mark.timeout(1800)
-async def test_two_hundred_kills_on_postgresql(postgres_url: str) -> None:
-    await check_kills(postgres_url, 200)
+@pytest.mark.parametrize("kills", FEW_OR_MANY)
+async def test_kills_on_postgresql(postgres_url: str, kills: int) -> None:
+    await check_kills(postgres_url, kills)
