@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from support.app import make_templates
-from support.axe import COLOURS, sideways, violations
+from support.axe import COLOURS, SOURCE, sideways, violations
 from support.browser import WIDE, tab
 from support.console_seed import SeededAccount, seed
 from support.pages import sign_in
@@ -92,6 +92,7 @@ def looked_at(browser: Browser, seen: Seen) -> Iterator[Page]:
     with tab(
         browser, seen.server.base_url, seen.token, bypass_csp=True, reduced_motion="reduce"
     ) as (page, watch):
+        page.add_init_script(path=SOURCE)  # sent once, and not to each page anew
         yield page
     assert watch.errors == watch.foreign == watch.dialogs == []
 
@@ -182,6 +183,7 @@ def test_no_page_of_an_error_breaks_a_rule(browser: Browser, full: Seen, theme: 
         browser, full.server.base_url, full.token, dark=theme == "dark", bypass_csp=True,
         reduced_motion="reduce",
     ) as (page, _):  # fmt: skip
+        page.add_init_script(path=SOURCE)
         page.add_init_script(_LEAVES)
         for address in lost:
             answer = page.goto(address)
