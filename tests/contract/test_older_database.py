@@ -63,7 +63,7 @@ def content(engine: Engine) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("revision", ["0001", "0009", "head"])
+@pytest.mark.parametrize("revision", ["0001", pytest.param("0009", marks=pytest.mark.long), "head"])
 def test_an_older_database_is_refused_untouched(engine: Engine, revision: str) -> None:
     make_old(engine, revision)
     with for_writing(engine).begin() as connection:
@@ -78,7 +78,7 @@ def test_an_older_database_is_refused_untouched(engine: Engine, revision: str) -
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("revision", ["0001", "0012", "head"])
+@pytest.mark.parametrize("revision", ["0001", pytest.param("0012", marks=pytest.mark.long), "head"])
 def test_what_is_converted_has_the_tables_of_a_new_installation(
     engine: Engine, fresh: Engine, revision: str
 ) -> None:

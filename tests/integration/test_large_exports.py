@@ -68,7 +68,7 @@ def some(tmp_path_factory: pytest.TempPathFactory) -> str:
 )
 def test_five_times_the_rows_take_no_more_memory(some: str, name: str, sort: str) -> None:
     found = export(some, LARGE, name, sort)
-    assert found["bytes"] > MIB
+    assert found["bytes"] > MIB // 2
     assert found["grown"] < 16 * MIB  # held in memory as objects the rows would take 50
 
 

@@ -389,7 +389,7 @@ import time; time.sleep(600)
     await ends(sandbox, name, place)
 
 
-@pytest.mark.parametrize("count", [40, pytest.param(1000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("count", [20, pytest.param(1000, marks=pytest.mark.long)])
 @pytest.mark.timeout(900)
 async def test_daemonising_runs_leave_no_process(place: Site, count: int) -> None:
     names = [new_ulid() for _ in range(count)]
