@@ -24,7 +24,6 @@ from fyke.model.billing import EntryKind, Prices
 from fyke.model.results import AttemptBatch, PushedRow
 from fyke.model.run import SUCCESS, End, Outcome, Run, RunLimits, RunState, SpendingBound
 from fyke.model.runner import AttemptUsage, Capacity, Lease
-from fyke.storage.sql.results.migrate import migrate_results
 from fyke.storage.sql.results.store import SqlResults
 from support.prepared import rows_in
 from support.records import entry, seed, seed_run
@@ -116,9 +115,13 @@ class Setup:
 
 
 @pytest.fixture
-async def setup(state_url: str, tmp_path: Path) -> AsyncIterator[Setup]:
-    url = rows_in(tmp_path) if state_url.startswith("sqlite") else state_url
-    migrate_results(url)
+async def setup(
+    request: pytest.FixtureRequest, state_url: str, tmp_path: Path
+) -> AsyncIterator[Setup]:
+    if state_url.startswith("sqlite"):
+        url = rows_in(tmp_path)
+    else:  # a database of its own: one whose schema was changed is not used again
+        url = request.getfixturevalue("postgres_results_url")
     async with open_rows(url) as results:
         made = Setup(None, results)
         async with open_state(state_url, made.notified.append, hiding=HIDING) as made.storage:
