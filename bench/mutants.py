@@ -188,10 +188,13 @@ def try_mutants(processes: int) -> bool:
 def record(module: str, before: Record | None) -> Record:
     """What mutmut knows of ``module`` now; reasons come from ``before``."""
     found = json.loads(meta_of(module).read_text())["exit_code_by_key"]
-    reasons = {s.change: s.reason for s in before.survivors} if before else {}
+    known = before.survivors if before else []
+    reasons = {s.change: s.reason for s in known}
     alive = [m for m, code in sorted(found.items()) if code is not None and code not in KILLED]
     changes = changes_of(module, alive)
     survivors = [Survivor(m, changes[m], reasons.get(changes[m], "")) for m in alive]
+    # one that is not tried yet keeps its reason, for when it is
+    survivors += [s for s in known if s.reason and found.get(s.mutant, 0) is None]
     return Record(
         module=module,
         commit=git("rev-parse", "--short", "HEAD"),
