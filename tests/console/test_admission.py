@@ -43,19 +43,19 @@ async def test_signing_in_leads_to_this_server_only(
     assert (await guest.post("/login", form)).location == "/"
 
 
-async def test_a_form_that_comes_after_the_session_has_ended_is_held_until_sign_in(
+async def test_a_form_sent_after_the_session_has_expired_is_returned_after_sign_in(
     guest: Visitor, password: str
 ) -> None:
     typed = {"title": "  two\r\nlines <b>", "again": ["1", "2"]}
-    held = await guest.post("/logout", typed, status=401)
-    assert "Your input is kept" in held.text
+    returned = await guest.post("/logout", typed, status=401)
+    assert "Your input is kept" in returned.text
     carried = {
         control.get("name"): (control.text or "").removeprefix("\n")
-        for control in held.all("//textarea")
+        for control in returned.all("//textarea")
     }
     # a browser reads a line break of any kind as one, and sends it as CR and LF again
-    assert carried == {"held.title": "  two\nlines <b>", "held.again": "2"}
-    form = {"name": "owner", "password": password, "held_path": "/logout", **carried}
+    assert carried == {"pending.title": "  two\nlines <b>", "pending.again": "2"}
+    form = {"name": "owner", "password": password, "pending_path": "/logout", **carried}
     ready = await guest.post("/login", form, status=200)
     assert ready.one("//form").get("action") == "/logout"
     assert [control.get("name") for control in ready.all("//textarea")] == ["title", "again"]

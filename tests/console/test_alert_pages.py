@@ -55,11 +55,11 @@ async def test_alerts_are_read_one_by_one_and_all_at_once(app: App, owner: Visit
 async def test_every_kind_of_rule_is_said_kept_and_shown_again(app: App, owner: Visitor) -> None:
     worker = await app.publish("reader")
     forms = {
-        "failed": ({}, "a run failed"),
+        "failed": ({}, "a run fails"),
         "zero_rows": ({"worker": worker.path}, "a run succeeds without rows"),
-        "fewer_rows": ({"share": "40"}, "a run has fewer than 40 % of the usual rows"),
+        "fewer_rows": ({"share": "40"}, "a run has fewer than 40% of the usual rows"),
         "slower": ({"multiple": "2,5"}, "a run takes more than 2.5 times as long as usual"),
-        "missing_field": ({"field": "price", "percent": "7.5"}, "in more than 7.5 % of the rows"),
+        "missing_field": ({"field": "price", "percent": "7.5"}, "in more than 7.5% of the rows"),
         "budget": ({"usd": "12.5", "megabytes": "3"}, "a month costs more than $12.50, a month"),
     }
     for kind, (more, sentence) in forms.items():

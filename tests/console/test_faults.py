@@ -62,7 +62,7 @@ async def test_a_form_that_fails_stays_as_it_is(
         assert note.one("//h2").text_content() == BUSY
         assert "Wait a moment and try again." in note.text
     page = await owner.post("/w/owner/reader", {"do": "start"}, status=503)
-    assert not page.all("//*[@data-reload]"), "a form is not sent again behind one's back"
+    assert not page.all("//*[@data-reload]"), "a form is never sent again automatically"
 
 
 async def test_a_database_that_is_back_is_used_at_once(

@@ -93,7 +93,7 @@ def test_rows_keep_up_and_what_is_chosen_stays_chosen(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Also over the ends of streams, after which the browser comes back."""
-    monkeypatch.setattr("fyke.console.pages.run_lists.STREAM_NEWS", 2)
+    monkeypatch.setattr("fyke.console.pages.run_lists.MAX_UPDATES", 2)
     clear(server)
     run = start(server, worker)
     with tab(browser, server.base_url, token) as (page, watch):

@@ -99,26 +99,26 @@ async def test_without_balance_an_item_waits_and_leads_to_the_usage(poor: App) -
 
 async def test_items_that_leave_the_queue_are_streamed(app: App) -> None:
     first, second = await hold(app, await app.publish(), 2)
-    following: QueueStream = app.services.queue_following
-    events = following.follow(app.owner)
-    news = await anext(events)
-    assert news.board is not None and news.board.held == 2 and not news.gone
+    stream: QueueStream = app.services.queue_stream
+    events = stream.follow(app.owner)
+    update = await anext(events)
+    assert update.board is not None and update.board.held == 2 and not update.gone
     [result] = await app.services.queue.activate(app.owner, [first])
-    while (news := await anext(events)).board is None:
+    while (update := await anext(events)).board is None:
         pass
-    assert [listed.item.number for listed in news.board.items] == [int(second)]
-    assert news.held_moved and news.board.waiting == 1
-    [gone] = news.gone
+    assert [listed.item.number for listed in update.board.items] == [int(second)]
+    assert update.held_moved and update.board.waiting == 1
+    [gone] = update.gone
     assert gone.run_id == result.run_id and "activated as run" in gone.reason_text
 
 
 async def test_items_that_left_before_the_stream_are_streamed_too(app: App) -> None:
     first, second = await hold(app, await app.publish(), 2)
     await app.services.queue.activate(app.owner, [first])
-    following: QueueStream = app.services.queue_following
-    news = await anext(following.follow(app.owner, shown=[int(first), int(second)]))
-    assert news.held_moved and [item.number for item in news.gone] == [int(first)]
-    unchanged = await anext(following.follow(app.owner, shown=[int(second)]))
+    stream: QueueStream = app.services.queue_stream
+    update = await anext(stream.follow(app.owner, shown=[int(first), int(second)]))
+    assert update.held_moved and [item.number for item in update.gone] == [int(first)]
+    unchanged = await anext(stream.follow(app.owner, shown=[int(second)]))
     assert not unchanged.held_moved and not unchanged.gone
 
 

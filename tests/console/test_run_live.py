@@ -77,7 +77,7 @@ def place_of(message: str) -> str:
 
 
 def until_line(messages: Iterator[str], last: int) -> tuple[list[int], str]:
-    """The lines that come up to one, and the place behind the message that has it."""
+    """The lines up to the one that is found, and the id of the message that contains it."""
     found: list[int] = []
     for message in messages:
         found += map(int, LINE.findall(message))

@@ -262,8 +262,10 @@ async def test_a_session_that_ended_keeps_the_form(app: App, places: str) -> Non
     body = {**sent(page, **{"f:city": "Graz <3"}), "do": "start"}
     async with stranger(app) as someone:
         asked = await someone.post(PLACES, body, status=401)
-        held = {c.get("name"): c for c in asked.all("//*[starts-with(@name,'held.')]")}
-        assert "Graz <3" in (held["held.f:city"].text or held["held.f:city"].get("value"))
+        pending = {c.get("name"): c for c in asked.all("//*[starts-with(@name,'pending.')]")}
+        assert "Graz <3" in (
+            pending["pending.f:city"].text or pending["pending.f:city"].get("value")
+        )
         part = await someone.post(PLACES, body, status=401, part=True)
         assert part.answer.headers["hx-retarget"] == "#notices"
 

@@ -70,7 +70,7 @@ async def test_a_form_that_waits_for_a_sign_in_does_not_contain_it(app: App) -> 
         typed = {"name": "LOGIN", "value": VALUE, "lines": VALUE}
         held = await guest.post(AT, typed, status=401)
         assert "canary" not in held.raw
-        assert [each.get("name") for each in held.all("//textarea")] == ["held.name"]
+        assert [each.get("name") for each in held.all("//textarea")] == ["pending.name"]
         passwords = {"old": VALUE, "new": VALUE}
         held = await guest.post("/settings/account/password", passwords, status=401)
         assert "canary" not in held.raw

@@ -119,7 +119,7 @@ async def test_a_broken_output_schema_has_a_decent_page(app: App, owner: Visitor
 async def test_runs_tasks_and_schedules_are_listed(app: App, owner: Visitor) -> None:
     worker = await app.publish("reader")
     assert "Not run yet" in (await owner.get("/w/owner/reader/runs")).text
-    assert "No saved inputs" in (await owner.get("/w/owner/reader/tasks")).text
+    assert "No tasks yet" in (await owner.get("/w/owner/reader/tasks")).text
     assert "No schedules" in (await owner.get("/w/owner/reader/schedules")).text
     run_id = await start(app, worker.id)
     await app.execute([{"a": 1}], Outcome.EXIT_CODE, "<b>it broke</b>")

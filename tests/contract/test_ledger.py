@@ -122,7 +122,7 @@ async def test_runs_that_are_killed_while_they_settle_leave_no_difference(
     dice = random.Random(goal)
     killed = 0
     for number in range(10 * kills):
-        # each life ends somewhere within its share, so that kills are spread over all runs
+        # each life ends somewhere within its share, so that kills are spread across all runs
         share = goal if killed >= kills else goal * (killed + 1) // kills
         last = 0 if killed >= kills else dice.randint(1, 5 * goal // kills)
         if run_until_killed(state_url, rows, number, share, last):

@@ -1,4 +1,4 @@
-"""Questions over all accounts, on both databases."""
+"""Questions across all accounts, on both databases."""
 
 from __future__ import annotations
 

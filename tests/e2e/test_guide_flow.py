@@ -185,7 +185,7 @@ def test_the_guides_schema_helper_finds_names_required_and_defaults(reader: Read
 
 
 def test_a_body_that_powershell_wrote_to_a_file(reader: Reader) -> None:
-    """``Out-File -Encoding utf8`` puts a byte order mark in front and CRLF behind."""
+    """``Out-File -Encoding utf8`` puts a byte order mark in front and CRLF at the end."""
     body = {
         "scraper_slug": reader.slug,
         "version": "v1.0.1",
@@ -250,7 +250,7 @@ def test_the_regions_are_public(reader: Reader) -> None:
 
 
 def _digits_after(text: str, key: str) -> int:
-    """How the Java sample reads a number: the digits right behind the first ``"key":``."""
+    """How the Java sample reads a number: the digits right after the first ``"key":``."""
     start = text.index(f'"{key}":') + len(key) + 3
     end = start
     while text[end].isdigit():

@@ -173,7 +173,7 @@ def test_a_cap_on_the_charge_stops_the_run_with_its_reason(priced: Booted, forev
     assert guest.account["held"] == "0.00"
     assert guest.balance == Decimal("9.6")
     took = guest.until_limit(run)
-    assert 0 <= took - int(Decimal("0.4") / PER_SECOND * 1000) <= 1000  # ms behind the cap
+    assert 0 <= took - int(Decimal("0.4") / PER_SECOND * 1000) <= 1000  # ms after the cap
 
 
 @reaches(ReasonCode.ACCOUNT_RUN_CAP, ReasonCode.ACCOUNT_MONTH_CAP, ReasonCode.MONTH_CAP_REACHED)

@@ -220,7 +220,7 @@ def test_a_stream_goes_on_at_the_other_server(pair: BootedPair) -> None:
 
 
 def _some_events(pair: BootedPair, at: str, run: str, last: str, rows: list[int], most: int) -> str:
-    """Read events from ``at`` behind the event ``last`` until ``most`` rows came or the end; the
+    """Read events from ``at`` after the event ``last`` until ``most`` rows or the end; the
     rows are added to ``rows``, the id of the last event is returned."""
     headers = {"api-key": pair.key} | ({"last-event-id": last} if last else {})
     enough = len(rows) + most

@@ -1,4 +1,4 @@
-"""A connection of the SDK service with no socket behind it, and what a client writes to it."""
+"""A connection of the SDK service without a socket, and what a client writes to it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The API behind a real uvicorn on loopback, in a thread with an event loop of its own."""
+"""The API in a real uvicorn on loopback, in a thread with an event loop of its own."""
 
 from __future__ import annotations
 

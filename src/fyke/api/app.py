@@ -245,7 +245,7 @@ def _routes_v2(services: Services, config: ApiConfig, clock: Clock, links: Links
         v2_versions.VersionRoutes(services.workers),
         v2_starts.StartRoutes(services.runs, scopes, start_answers),
         v2_runs.RunRoutes(services.runs, services.workers, services.logs, links, grace, scopes),
-        v2_events.EventRoutes(services.runs, services.following, services.accounts),
+        v2_events.EventRoutes(services.runs, services.run_streams, services.accounts),
         v2_queue.QueueRoutes(services.queue),
         v2_results.ResultRoutes(services.results, ExportLinks(services.exports, links), scopes),
         v2_tasks.TaskRoutes(services.tasks, services.runs, services.workers, start_answers),

@@ -17,7 +17,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from fyke.api.etags import matches
-from fyke.api.ranges import Unsatisfiable, still, stretch
+from fyke.api.ranges import Unsatisfiable, byte_range, is_current
 from fyke.api.transport import EXPOSED
 from fyke.domain.results.export.spool import Make, NoRoom, Spool, SpoolFile
 
@@ -62,10 +62,10 @@ class Downloads:
             return await self._passing(request, wanted)
         file = await self._spool.open(wanted.mark, wanted.account_id, wanted.make)
         given = request.headers.get("range") if request.method == "GET" else None
-        if not still(request.headers.get("if-range"), wanted.tag):
+        if not is_current(request.headers.get("if-range"), wanted.tag):
             given = None
         try:
-            # Where a stretch ends, and how long the whole is, is known only at its end.
+            # The end of a range and the size of the file are known only once it is written.
             await file.until(None if given or request.method == "HEAD" else _LENGTH_WITHIN)
         except NoRoom:
             return await self._passing(request, wanted)
@@ -76,7 +76,7 @@ class Downloads:
     ) -> Response:
         headers = _headers(wanted, ranges=True) | {"etag": wanted.tag}
         try:
-            part = stretch(given, file.size) if file.whole else None
+            part = byte_range(given, file.size) if file.whole else None
         except Unsatisfiable:
             headers = {"content-range": f"bytes */{file.size}", "etag": wanted.tag}
             return Response(status_code=416, headers=headers)

@@ -2,7 +2,7 @@
 
 Everything under ``/api/v2/`` speaks the second dialect, all else the first. In both, ``code`` comes
 first, then ``message``, and there are no spaces: old clients search the bytes for ``"code":`` and
-read the digits behind it, so order and compactness are part of the contract and are made here by
+read the digits after it, so order and compactness are part of the contract and are made here by
 hand, not left to an encoder's options.
 """
 

@@ -5,7 +5,7 @@ size, a number of fields and a time, so that a slow or endless client costs one 
 Pass the class as ``http=`` to ``uvicorn.Config``.
 
 An offer to go on in another protocol is not taken, and must not be seen by the parser, which would
-drop the body behind it: Java's own client makes such an offer (h2c) with its first request.
+drop the body after it: Java's own client makes such an offer (h2c) with its first request.
 
 Long answers get two things from here: a client that reads nothing for a minute is disconnected
 (``stalled.py``), and when the server is asked to stop, the event in the scope is set.

@@ -1,22 +1,22 @@
-"""Reading ``Range`` and ``If-Range`` (RFC 9110, 14 and 13.1.5): one stretch of bytes or none."""
+"""Reading ``Range`` and ``If-Range`` (RFC 9110, 14 and 13.1.5): one range of bytes or none."""
 
 from __future__ import annotations
 
 import re
 
 _ONE = re.compile(r"bytes\s*=\s*(?P<first>[0-9]*)\s*-\s*(?P<last>[0-9]*)\s*", re.IGNORECASE)
-_DIGITS = 18  # no file has more bytes than such a number says
+_DIGITS = 18  # no file has that many bytes
 
 
 class Unsatisfiable(Exception):
-    """The stretch lies wholly behind the end."""
+    """The range starts after the end."""
 
 
-def stretch(given: str | None, size: int) -> tuple[int, int] | None:
-    """Begin and end (not included) of what is asked for of ``size`` bytes.
+def byte_range(given: str | None, size: int) -> tuple[int, int] | None:
+    """Start and end (exclusive) of the requested part of ``size`` bytes.
 
-    None when there is nothing to heed: no range, several, another unit, or one that is malformed;
-    then the whole is the right answer. Raises ``Unsatisfiable``.
+    None when the header is to be ignored and the whole file sent: no range, several, another unit,
+    or a malformed one. Raises ``Unsatisfiable``.
     """
     match = _ONE.fullmatch(given.strip()) if given else None
     if match is None:
@@ -37,9 +37,9 @@ def stretch(given: str | None, size: int) -> tuple[int, int] | None:
     return begin, min(end, size)
 
 
-def still(if_range: str | None, tag: str) -> bool:
-    """Whether a range may be answered: only for the same bytes that the client has a part of. A
-    date or a weak tag does not identify them."""
+def is_current(if_range: str | None, tag: str) -> bool:
+    """Whether a range may be sent: only when the client's part is of the same bytes. A date or a
+    weak tag does not identify them."""
     return if_range is None or if_range.strip() == tag
 
 

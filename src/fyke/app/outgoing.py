@@ -1,4 +1,4 @@
-"""Sending messages: callbacks and webhooks over HTTP, mails by the mail server."""
+"""Sending messages: callbacks and webhooks over HTTP, email over SMTP."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ def report_runs(server: ServerContext, search: Search, page: int, size: int) -> 
 
 
 def items_of(search: Search, first: int, count: int) -> tuple[list[RunItem], bool]:
-    """``count`` runs behind the newest ``first`` ones, and whether there are more. The server lists
+    """``count`` runs after the newest ``first`` ones, and whether there are more. The server lists
     a limited number at once.
     """
     from fyke.model.run_list import MAX_LISTED

@@ -1,7 +1,7 @@
 """Waiting for a run and following its log.
 
-The log is read by position, so every line is shown exactly once. A server that restarts meanwhile
-costs a pause and no more: runs are executed by the runner, not by the server.
+The log is read by position, so every line is shown exactly once. A restart of the server only
+causes a pause: the runner executes the run, not the server.
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ T = TypeVar("T")
 
 FIRST_PAUSE = 0.1
 MAX_PAUSE = 1.0
-PATIENCE_SECONDS = 60.0  # with a server that does not answer
-LAST_WORDS_SECONDS = 2.0  # the summary is written just after the run has ended
-LAST_WORDS = "All subtasks have completed execution!"
+RETRY_SECONDS = 60.0  # how long an unavailable server is retried
+SUMMARY_SECONDS = 2.0  # the summary is written just after the run has ended
+SUMMARY_LINE = "All subtasks have completed execution!"
 LEVELS = {1: "DEBUG", 2: "INFO", 3: "WARN", 4: "ERROR"}
 STYLES = {1: "dim", 3: "yellow", 4: "red"}
 
 
 @dataclass(frozen=True, slots=True)
 class WatchOptions:
-    """What was asked for beside the start. ``seconds`` is the most to wait, None for no limit."""
+    """How to follow a started run. ``seconds`` is the longest wait, None for no limit."""
 
     wait: bool
     follow: bool
     seconds: float | None
 
 
-def report_start(server: ServerContext, run: str, watching: WatchOptions) -> None:
-    """Say which run was started; wait for it when that was asked for."""
-    if not watching.wait and not watching.follow:
+def report_start(server: ServerContext, run: str, options: WatchOptions) -> None:
+    """Print which run was started; wait for it when requested."""
+    if not options.wait and not options.follow:
         if server.out.as_json:
             server.out.json({"slug": run})
             return
@@ -52,8 +52,8 @@ def report_start(server: ServerContext, run: str, watching: WatchOptions) -> Non
         return
     if not server.out.as_json:
         server.out.raw(run)
-    on_log = log_to_stderr(server) if watching.follow else None
-    detail = RunWatch(server, run, watching.seconds, on_log).until_end()
+    on_log = log_to_stderr(server) if options.follow else None
+    detail = RunWatch(server, run, options.seconds, on_log).until_end()
     if server.out.as_json:
         server.out.json(detail_data(detail))
     else:
@@ -62,13 +62,13 @@ def report_start(server: ServerContext, run: str, watching: WatchOptions) -> Non
 
 
 def exit_with(detail: RunDetail) -> None:
-    """Leave with status 1 unless the run succeeded."""
+    """Exit with status 1 unless the run succeeded."""
     if detail.status_name != "succeeded":
         raise SystemExit(int(Exit.FAILED))
 
 
 def detail_data(detail: RunDetail) -> dict[str, object]:
-    """The run as the API gives it, and its state in words."""
+    """The run as the API returns it, and the name of its state."""
     return {**data_of(detail), "state": detail.status_name}
 
 
@@ -80,8 +80,8 @@ def summary(detail: RunDetail) -> str:
             formatting.span(detail.duration),
         ]
     )
-    why = f": {detail.err_msg}" if detail.err_msg else ""
-    return f"{detail.status_name} ({figures}){why}"
+    reason = f": {detail.err_msg}" if detail.err_msg else ""
+    return f"{detail.status_name} ({figures}){reason}"
 
 
 class RunWatch:
@@ -105,35 +105,35 @@ class RunWatch:
         self._sleep = sleep
         self._live = LiveLine(server.out)
         self._position = 0
-        self._said_all = False
+        self._has_summary = False
 
     def until_end(self) -> RunDetail:
-        """Return the run as it ended. Raise ``CommandFailed`` (124) when the time is over."""
+        """Return the ended run. Raise ``CommandFailed`` (exit status 124) on timeout."""
         began, pause = self._clock(), FIRST_PAUSE
         try:
             while True:
-                detail = self._patiently(lambda: self._server.client.run(self._run))
-                news = self._read_log()
+                detail = self._retry(lambda: self._server.client.run(self._run))
+                has_new = self._read_log()
                 if detail.ended:
-                    self._last_words()
+                    self._read_summary()
                     return detail
                 self._live.show(f"{summary(detail)}  {self._run}")
                 left = None if self._seconds is None else began + self._seconds - self._clock()
                 if left is not None and left <= 0:
-                    raise self._too_long(detail)
-                pause = FIRST_PAUSE if news else min(MAX_PAUSE, pause * 1.5)
+                    raise self._timeout(detail)
+                pause = FIRST_PAUSE if has_new else min(MAX_PAUSE, pause * 1.5)
                 self._sleep(pause if left is None else min(pause, left))
         except KeyboardInterrupt:
             self._live.clear()
-            self._server.out.say(f'The run goes on; "fyke run abort {self._run}" ends it.')
+            self._server.out.say(f'The run continues; stop it with "fyke run abort {self._run}".')
             raise
         finally:
             self._live.clear()
 
-    def _too_long(self, detail: RunDetail) -> CommandFailed:
+    def _timeout(self, detail: RunDetail) -> CommandFailed:
         return CommandFailed(
             f"The run {self._run} is still {detail.status_name} after {self._seconds:g} s; "
-            "it goes on",
+            "it continues",
             Exit.TIMEOUT,
         )
 
@@ -143,35 +143,35 @@ class RunWatch:
         """Pass on every new line of the log; return whether there was one."""
         if self._on_log is None:
             return False
-        news = False
-        while entries := self._patiently(
+        has_new = False
+        while entries := self._retry(
             lambda: self._server.client.log_after(self._run, self._position)
         ):
             self._live.clear()
             for entry in entries:
                 self._on_log(entry)
-                self._said_all = self._said_all or LAST_WORDS in entry.content
+                self._has_summary = self._has_summary or SUMMARY_LINE in entry.content
             self._position = entries[-1].position
-            news = True
-        return news
+            has_new = True
+        return has_new
 
-    def _last_words(self) -> None:
+    def _read_summary(self) -> None:
         if self._on_log is None or self._position == 0:
             return  # no subtask was started, so no last line follows
-        deadline = self._clock() + LAST_WORDS_SECONDS
-        while not self._said_all and self._clock() < deadline:
+        deadline = self._clock() + SUMMARY_SECONDS
+        while not self._has_summary and self._clock() < deadline:
             if not self._read_log():
                 self._sleep(FIRST_PAUSE)
 
-    # --- a server that is away for a moment -------------------------------------------------
+    # --- a server that is unavailable for a moment ------------------------------------------
 
-    def _patiently(self, ask: Callable[[], T]) -> T:
+    def _retry(self, request: Callable[[], T]) -> T:
         from fyke.client import ApiError, Unreachable
 
-        deadline = self._clock() + PATIENCE_SECONDS
+        deadline = self._clock() + RETRY_SECONDS
         while True:
             try:
-                return ask()
+                return request()
             except Unreachable:
                 if self._clock() > deadline:
                     raise
@@ -188,7 +188,7 @@ class RunWatch:
 
 
 def log_line(entry: LogItem | LogEntry, *, short: bool) -> str:
-    """One entry as text; ``short`` for a terminal, where the day and the subtask are noise."""
+    """One entry as text; ``short`` for a terminal, where date and subtask are left out."""
     from fyke.domain.logs.text import clean, render
     from fyke.model.log import LogEntry as Stored
 

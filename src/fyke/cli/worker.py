@@ -110,9 +110,9 @@ def push(
       fyke worker push prices.zip --name prices --public --json
       fyke worker push https://example.com/owner/workers --ref v1.2 --folder prices
     """
-    from fyke.cli.worker_git import GitPush, is_address, push_git
+    from fyke.cli.worker_git import GitPush, is_git_url, push_git
 
-    if is_address(project):
+    if is_git_url(project):
         if description is not None:
             raise CommandFailed(
                 "--description is for a folder or a ZIP; a repository brings its own", Exit.USAGE

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 FIRST_PAUSE = 0.1
 MAX_PAUSE = 1.0
-_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|[A-Za-z0-9._-]+@[A-Za-z0-9.-]+:")
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|[A-Za-z0-9._-]+@[A-Za-z0-9.-]+:")
 
 
-def is_address(project: str) -> bool:
-    """Whether this names a repository somewhere, and no folder or file here."""
-    return _ADDRESS.match(project) is not None
+def is_git_url(project: str) -> bool:
+    """Whether this is the URL of a repository rather than a local path."""
+    return _URL.match(project) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,23 +40,23 @@ class GitPush:
 
 
 def push_git(
-    server: ServerContext, wanted: GitPush, *, sleep: Callable[[float], None] = time.sleep
+    server: ServerContext, push: GitPush, *, sleep: Callable[[float], None] = time.sleep
 ) -> PublishedUpload:
-    """Have it fetched, checked and published; print every step and every finding.
+    """Have the server fetch, check and publish a repository; print each step and each finding.
 
-    The server keeps only what was published. Raise ``CommandFailed``.
+    An upload that is not published is removed. Raise ``CommandFailed``.
     """
-    upload = server.client.upload_git(wanted.url, wanted.ref, wanted.folder)
+    upload = server.client.upload_git(push.url, push.ref, push.folder)
     try:
-        upload = _Progress(server, sleep).until_still(upload)
+        upload = _Progress(server, sleep).wait(upload)
         for finding in upload.findings:
             server.out.say(describe(finding))
-        _refuse(upload)
+        _require_publishable(upload)
         published = server.client.publish_upload(
-            upload.id, name=wanted.name, title=wanted.title, public=wanted.public
+            upload.id, name=push.name, title=push.title, public=push.public
         )
     finally:
-        _forget(server, upload.id)
+        _remove(server, upload.id)
     reported = {(f.code, f.file, f.line) for f in upload.findings}
     for finding in published.findings:
         if (finding.code, finding.file, finding.line) not in reported:
@@ -64,21 +64,21 @@ def push_git(
     return published
 
 
-def _refuse(upload: UploadItem) -> None:
-    """Raise for an upload that cannot be published, with the reason."""
+def _require_publishable(upload: UploadItem) -> None:
+    """Raise ``CommandFailed`` with the reason for an upload that cannot be published."""
     if upload.state == "faulty":
         errors = sum(finding.severity == "error" for finding in upload.findings)
         raise CommandFailed(verdict(errors, len(upload.findings) - errors), Exit.USAGE)
     if upload.state != "ready":
-        broken = next((step for step in upload.steps if step.state == "failed"), None)
-        why = f"{broken.name}: {broken.note}" if broken else upload.state
-        raise CommandFailed(f"{upload.label} was not fetched: {why}")
+        failed = next((step for step in upload.steps if step.state == "failed"), None)
+        reason = f"{failed.name}: {failed.note}" if failed else upload.state
+        raise CommandFailed(f"{upload.label} was not fetched: {reason}")
 
 
-def _forget(server: ServerContext, upload: str) -> None:
+def _remove(server: ServerContext, upload: str) -> None:
     from fyke.client import ClientError
 
-    with contextlib.suppress(ClientError):  # it is forgotten after two weeks anyway
+    with contextlib.suppress(ClientError):  # the server removes it after two weeks anyway
         server.client.remove_upload(upload)
 
 
@@ -91,10 +91,10 @@ class _Progress:
         self._live = LiveLine(server.out)
         self._printed: set[str] = set()
 
-    def until_still(self, upload: UploadItem) -> UploadItem:
+    def wait(self, upload: UploadItem) -> UploadItem:
         pause = FIRST_PAUSE
         try:
-            while upload.state.moving:
+            while upload.state.in_progress:
                 self._print(upload)
                 self._sleep(pause)
                 pause = min(MAX_PAUSE, pause * 1.5)
@@ -113,5 +113,5 @@ class _Progress:
             note = f": {step.note}" if step.note else ""
             self._server.out.say(f"{step.name} {step.state}{note}")
         running = [step.name for step in upload.steps if step.state == "running"]
-        if upload.state.moving:
+        if upload.state.in_progress:
             self._live.show(f"{running[0] if running else 'waiting'} ...")

@@ -224,7 +224,7 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
         return self._wire.post(f"{QUEUE}/release", queue_wire.QueueResults, body).results
 
     def log_after(self, run: str, position: int = 0, limit: int = 1000) -> list[LogItem]:
-        """Entries of the log behind ``position``, in order; empty when there are none yet."""
+        """Entries of the log after ``position``, in order; empty when there are none yet."""
         query = {"after": str(position), "limit": str(limit)}
         return self._wire.get(f"/api/fyke/runs/{segment(run)}/log", LogPart, query).items
 

@@ -30,7 +30,7 @@ class Connection:
         self.base_url = base_url.rstrip("/")
         self._headers = {"authorization": f"Bearer {key}"} if key else {}
         self._timeout = timeout
-        # A proxy of the environment is for the web; a server on this machine is not behind it.
+        # Proxy variables are for the web; a server on this machine is not reached through them.
         self._http = httpx2.Client(
             timeout=timeout, trust_env=not _is_loopback(self.base_url), transport=transport
         )

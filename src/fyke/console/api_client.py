@@ -1,4 +1,4 @@
-"""The REST API as the console sees it: an application to be asked, and its description."""
+"""The REST API for the console: the application to call, and its OpenAPI document."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from starlette.types import ASGIApp
 
 @dataclass(frozen=True, slots=True)
 class ApiClient:
-    """``document`` makes the OpenAPI document, which takes a second the first time."""
+    """``document`` builds the OpenAPI document, which takes about a second the first time."""
 
     app: ASGIApp
     document: Callable[[], Mapping[str, Any]]

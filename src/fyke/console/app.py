@@ -32,7 +32,7 @@ from fyke.kit.clock import Clock, SystemClock
 _COMPRESS_FROM = 1024
 THEMES = ("light", "dark")
 
-Tallies = Callable[[SignedIn], Awaitable[Mapping[str, int]]]
+SidebarCounts = Callable[[SignedIn], Awaitable[Mapping[str, int]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class ConsoleConfig:
 
 
 class Console:
-    """The pages, behind one check of limit, origin, session and role."""
+    """The pages; each request first passes the checks of limit, origin, session and role."""
 
     def __init__(
         self,
@@ -53,12 +53,12 @@ class Console:
         pages: Sequence[ConsolePage],
         config: ConsoleConfig,
         statics: Statics,
-        tallies: Tallies,
+        sidebar_counts: SidebarCounts,
         clock: Clock | None = None,
     ) -> None:
         self.pages = tuple(pages)
         self._sessions = sessions
-        self._tallies = tallies
+        self._sidebar_counts = sidebar_counts
         clock = clock or SystemClock()
         self._around = ViewContext(
             environment=make_environment(statics),
@@ -112,7 +112,7 @@ class Console:
         if page.operator and not view.caller.operator:
             raise Forbidden("This page is for the operator of the installation")
         if view.signed_in is not None and not page.part:
-            view.tallies = await self._tallies(view.signed_in)
+            view.sidebar_counts = await self._sidebar_counts(view.signed_in)
         if page.unsafe and page.form_bytes:
             view.form = await read_form(view.request, page.form_bytes)
         response = await page.handler(view)

@@ -1,4 +1,4 @@
-"""Builds the console from the services of the domain: the one list of its pages."""
+"""Builds the console from the domain services; the only list of its pages."""
 
 from __future__ import annotations
 
@@ -67,14 +67,14 @@ FILE_SECONDS = 900  # validity of a link to a file
 def build_console(
     services: Services, config: ConsoleConfig, api: ApiClient, clock: Clock | None = None
 ) -> Console:
-    """The console over these services, and beside ``api``, which it documents."""
+    """Build the console on the services; ``api`` is the API that it documents."""
     statics = package_statics()
     return Console(
         services.sessions,
         all_pages(services, config, statics, api),
         config,
         statics,
-        partial(_tallies, services),
+        partial(_sidebar_counts, services),
         clock,
     )
 
@@ -82,7 +82,7 @@ def build_console(
 def all_pages(
     services: Services, config: ConsoleConfig, statics: Statics, api: ApiClient
 ) -> list[ConsolePage]:
-    """Every page there is. A path that is spelled out stands before one with a parameter."""
+    """All pages. A literal path comes before one with a parameter that would match it."""
     return [
         *access.AccessPages(services.sessions).pages(),
         *joining.JoiningPages(services.links, config.data_folder).pages(),
@@ -115,10 +115,10 @@ def all_pages(
             services.uploads, services.workers, services.runs, services.reviews
         ).pages(),
         *review.ReviewPages(services.reviews, services.history, services.submission_files).pages(),
-        *queue.QueuePages(services.queue, services.board, services.queue_following).pages(),
+        *queue.QueuePages(services.queue, services.board, services.queue_stream).pages(),
         *usage.UsagePages(services.usage).pages(),
         *run_lists.RunListPages(
-            services.lists, services.list_following, services.bulk, services.profiles
+            services.lists, services.list_stream, services.bulk, services.profiles
         ).pages(),
         *_run_pages(services, config),
         *_notification_pages(services),
@@ -129,7 +129,7 @@ def all_pages(
 
 
 def _run_pages(services: Services, config: ConsoleConfig) -> list[ConsolePage]:
-    """The pages of one run, and the one that a share link opens."""
+    """The pages of one run, and its page for visitors with a share link."""
     reading, results = services.log_pages, services.results
     frames = RunFrames(services.runs, services.endings, services.waiting, services.parts, results)
     links = Links(config.master_secret, FILE_SECONDS)
@@ -137,7 +137,7 @@ def _run_pages(services: Services, config: ConsoleConfig) -> list[ConsolePage]:
         *run_export.RunExportPages(frames, results, services.exports, links, FILE_SECONDS).pages(),
         *run_log.RunLogPages(frames, reading, services.logs, links).pages(),
         *run_live.RunLivePages(
-            frames, services.following, reading, services.uses, services.run_sites, results
+            frames, services.run_streams, reading, services.uses, services.run_sites, results
         ).pages(),
         *run_traffic.RunTrafficPages(frames, services.run_sites).pages(),
         *run_details.RunDetailPages(
@@ -212,8 +212,8 @@ def _worker_pages(services: Services) -> list[ConsolePage]:
     ]
 
 
-async def _tallies(services: Services, signed_in: SignedIn) -> Mapping[str, int]:
-    """The small figures of the side bar; a page is shown without them rather than not at all."""
+async def _sidebar_counts(services: Services, signed_in: SignedIn) -> Mapping[str, int]:
+    """Counts for the sidebar; empty when the state is unavailable, so that the page still loads."""
     caller = signed_in.caller
     with suppress(Unavailable):
         return {

@@ -17,7 +17,7 @@ class NavigationEntry:
     icon: str
     operator: bool = False
     editor: bool = False
-    tally: str = ""  # which figure stands beside it
+    counter: str = ""  # the key of the count shown next to it
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ GROUPS = (
         _("Account"),
         (
             NavigationEntry("/usage", _("Usage"), "chart-column"),
-            NavigationEntry("/alerts", _("Alerts"), "bell", tally="alerts"),
+            NavigationEntry("/alerts", _("Alerts"), "bell", counter="alerts"),
             NavigationEntry("/settings/keys", _("API keys"), "key-round"),
             NavigationEntry("/settings/webhooks", _("Webhooks"), "webhook"),
             NavigationEntry("/settings/account", _("Settings"), "settings"),
@@ -65,7 +65,7 @@ GROUPS = (
         _("Installation"),
         (
             NavigationEntry(
-                "/admin/review", _("Review"), "shield-check", operator=True, tally="review"
+                "/admin/review", _("Review"), "shield-check", operator=True, counter="review"
             ),
             NavigationEntry("/admin", _("Admin"), "server", operator=True),
         ),

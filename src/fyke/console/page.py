@@ -45,7 +45,7 @@ class ConsolePage:
     ``area`` is the path of the entry in the side bar that it belongs to. ``operator``: only for
     the account that runs this installation. ``form_bytes`` bounds the form of an unsafe method,
     which is read before the handler runs; 0 leaves the body to the handler, which must bound it
-    itself. ``part``: never a whole page, only a piece of one or a file. ``withheld``: fields of its
+    itself. ``part``: never a whole page, only a piece of one or a file. ``excluded``: fields of its
     form that no page may contain, not even while the user signs in again.
     """
 
@@ -56,7 +56,7 @@ class ConsolePage:
     operator: bool = False
     form_bytes: int = FORM_BYTES
     part: bool = False
-    withheld: frozenset[str] = frozenset()
+    excluded: frozenset[str] = frozenset()
 
     @property
     def public(self) -> bool:

@@ -1,8 +1,8 @@
-"""Going on after a session has ended: nothing that was typed is lost.
+"""Signing in after a session has expired, without losing a submitted form.
 
-A form that arrives without a session is shown back inside the sign-in form, as text in hidden
-fields, but for what the page withholds, such as passwords. After signing in the visitor sends it
-with one click: never by itself, because what it does may be no longer wanted.
+A form that arrives without a session is returned in hidden fields of the sign-in form, except for
+the fields that its page excludes, such as passwords. After signing in, the user submits it with one
+click. It is never submitted automatically, because the user may no longer want it.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from fyke.console.forms import read_form
 from fyke.console.page import ConsolePage
 from fyke.console.view import View, own_address
 
-HELD_PATH = "held_path"
-HELD_PREFIX = "held."
+PENDING_PATH = "pending_path"
+PENDING_PREFIX = "pending."
 
 
 async def ask_to_sign_in(view: View, page: ConsolePage) -> Response:
     """The response to a request without a session."""
     back = quote(view.address, safe="")
     if view.request.headers.get("hx-request") == "true":
-        # The page stays as it is, with all that was typed; a note says where to sign in.
+        # The page keeps everything that was typed; a notice links to the sign-in page.
         headers = {"hx-retarget": "#notices", "hx-reswap": "innerHTML"}
         return view.part("faults/signed_out.html", "panel", status=401, headers=headers)
     if not page.unsafe:
@@ -35,23 +35,23 @@ async def ask_to_sign_in(view: View, page: ConsolePage) -> Response:
         name="",
         next=view.path,
         fault="",
-        held_path=view.address,
-        held=[pair for pair in form.pairs if pair[0] not in page.withheld] if form else [],
-        held_files=bool(form and form.files) or form is None,
+        pending_path=view.address,
+        pending=[pair for pair in form.pairs if pair[0] not in page.excluded] if form else [],
+        pending_files=bool(form and form.files) or form is None,
     )
 
 
 def pending_request_of(view: View) -> tuple[str, list[tuple[str, str]]]:
-    """(path, pairs) of the form that the sign-in form carries; an empty path without one."""
-    path = view.form.get(HELD_PATH)
+    """(path, pairs) of the form inside the sign-in form; the path is empty when there is none."""
+    path = view.form.get(PENDING_PATH)
     pairs = [
-        (name.removeprefix(HELD_PREFIX), value)
+        (name.removeprefix(PENDING_PREFIX), value)
         for name, value in view.form.pairs
-        if name.startswith(HELD_PREFIX)
+        if name.startswith(PENDING_PREFIX)
     ]
     return (own_address(path), pairs) if path else ("", [])
 
 
 def resume(view: View, path: str, pairs: list[tuple[str, str]]) -> Response:
-    """The page with the form, ready to be sent."""
+    """The page with the form, ready to submit."""
     return view.page("access/resume.html", path=path, pairs=pairs)

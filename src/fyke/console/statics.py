@@ -1,6 +1,6 @@
 """Style, behaviour, icons and libraries of the console: files of this package.
 
-All lie below one digest over all of them, so that an address changes when any file does, modules
+All lie below one digest of all of them, so that an address changes when any file does, modules
 can name each other relatively, and a browser may keep everything for ever. The style sheets are
 served as one file, in the order of their names.
 """

@@ -66,7 +66,7 @@ class View:
     theme: str
     form: PostedForm
     around: ViewContext
-    tallies: Mapping[str, int] = field(default_factory=dict)
+    sidebar_counts: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def caller(self) -> Caller:
@@ -176,7 +176,7 @@ class View:
             "preferences": signed_in.preferences if signed_in else None,
             "may_edit": self.may_edit,
             "groups": list(groups_for(signed_in.caller, self.around.pages)) if signed_in else [],
-            "tallies": self.tallies,
+            "sidebar_counts": self.sidebar_counts,
             "notice": notice,
             "now": self.around.clock.now_ms(),
             "zone": self.zone,

@@ -45,7 +45,7 @@ class Results(Protocol):
     async def rows_after(
         self, run_id: str, hidden: frozenset[str], *, position: int, limit: int
     ) -> list[Row]:
-        """Visible rows behind ``position``: the way to walk all of them at constant cost."""
+        """Visible rows after ``position``: the way to walk all of them at constant cost."""
         ...
 
     async def rows_at(self, run_id: str, positions: Sequence[int]) -> list[Row]:
@@ -73,7 +73,7 @@ class Results(Protocol):
         cut: int,
         newest: bool = False,
     ) -> list[LogExcerpt]:
-        """At most ``limit`` wanted entries of the positions behind ``low`` up to ``high``, in
+        """At most ``limit`` wanted entries at positions after ``low`` up to ``high``, in
         order: the first of them, or with ``newest`` the last. Contents have at most ``cut``
         characters. The work is in proportion to ``high - low``.
         """

@@ -147,9 +147,9 @@ class Services:
         self.uploads = Uploads(storage, on.blobs, self.workers, self.runs, on.git, on.signals)
         self.reviews = Reviews(storage, self.runs, required=on.review)
         self.submission_files = SubmissionFiles(on.blobs)
-        self.list_following = ListStream(self.lists, on.signals)
+        self.list_stream = ListStream(self.lists, on.signals)
         self.bulk = RunBulk(self.runs, self.lists)
-        self.queue_following = QueueStream(self.board, self.queue)
+        self.queue_stream = QueueStream(self.board, self.queue)
         self.usage = UsageReports(storage)
         self.spending = Spending(storage, rules.prices)
         self.estimates = Estimates(storage, rules)
@@ -166,4 +166,4 @@ class Services:
         self.endings = RunEndings(self.log_pages, self.run_sites)
         self.shares = Shares(storage, on.master_secret)
         self.spool = on.spool
-        self.following = RunStreams(storage, on.results, self.runs, on.signals)
+        self.run_streams = RunStreams(storage, on.results, self.runs, on.signals)

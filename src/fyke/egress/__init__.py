@@ -11,7 +11,7 @@ Terms of this package:
 * the **proxy** has an **attempt proxy** for each attempt, which has a **proxied connection** for
   each connection: the only file that moves the users' bytes;
 * a **pool** is the proxies of one region, and the **throttle** limits the rate of connections to
-  each site, over all attempts;
+  each site, across all attempts;
 * the **control channel** is how a runner opens and closes attempts in the egress process
   (``messages``, ``channel``, ``control``, ``process``), and ``client`` is the runner's end of it.
   ``local`` is the same proxy in the runner's own process.

@@ -88,7 +88,7 @@ class Handshake(Protocol):
 
 
 class Credentials:
-    """Name and secret of one attempt. The name may carry options behind ``-`` or ``;``, as
+    """Name and secret of one attempt. The name may have options after ``-`` or ``;``, as
     clients of commercial proxies write them; ``session`` is used, the others are ignored.
     Compared in constant time. ``passwordless``: HTTP needs neither, since the socket identifies the
     attempt; old clients of package registries cannot send them.

@@ -33,7 +33,7 @@ def make_shared(size: int = SHARED_SIZE) -> int:
 
 
 def map_shared(descriptor: int) -> memoryview:
-    """Return the counters behind a descriptor. Raise ``ValueError`` when it is too small."""
+    """Return the counters of a descriptor. Raise ``ValueError`` when it is too small."""
     if os.fstat(descriptor).st_size < SHARED_SIZE:
         raise ValueError("the counters' memory is too small")
     return memoryview(mmap.mmap(descriptor, SHARED_SIZE)).cast("Q")[:CELLS]

@@ -1,4 +1,4 @@
-"""Which targets an attempt may reach: host form, port, and every address behind the name.
+"""Which targets an attempt may reach: host form, port, and every address of the name.
 
 Ports: mail submission and relay (25, 465, 587) are refused, because a proxy that allows
 them becomes a source of spam; an allow entry with the port opens one. Every other port is open,

@@ -23,7 +23,7 @@ TABLE_SIZE = (MAX_SITES + 1) * _ROW_SIZE  # the last row is for all others
 SHARED_SIZE = meter.SHARED_SIZE + TABLE_SIZE
 _REMEMBERED = 256
 
-REQUESTS, FAILURES, REFUSED = 2, 3, 4  # behind meter.UP and meter.DOWN
+REQUESTS, FAILURES, REFUSED = 2, 3, 4  # after meter.UP and meter.DOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ class SiteCounters:
 
 
 def map_sites(descriptor: int) -> SiteCounters:
-    """Map the table behind a descriptor. Raise ``ValueError`` when the memory is too small."""
+    """Map the table of a descriptor. Raise ``ValueError`` when the memory is too small."""
     if os.fstat(descriptor).st_size < SHARED_SIZE:
         raise ValueError("the counters' memory is too small")
     memory = memoryview(mmap.mmap(descriptor, SHARED_SIZE))

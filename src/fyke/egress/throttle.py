@@ -1,4 +1,4 @@
-"""Throttles connections to sites: their rate and number, over all runs of this process.
+"""Throttles connections to sites: their rate and number, across all runs of this process.
 
 A site is a host name. New connections to it start at a bounded rate, a bounded number of them is
 open at once, and when it answers 429 or 503 none start for a while, twice as long each time.
@@ -60,8 +60,8 @@ class SiteRate:
     def wait(self, now: float) -> float:
         """Seconds until the rate and the pause allow the next connection."""
         self._refill(now)
-        behind = (1 - self._stock) / self._rules.rate if self._stock < 1 else 0.0
-        return max(behind, self.pause(now))
+        wait = (1 - self._stock) / self._rules.rate if self._stock < 1 else 0.0
+        return max(wait, self.pause(now))
 
     def pause(self, now: float) -> float:
         """Seconds left of the site's pause."""

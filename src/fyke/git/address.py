@@ -96,7 +96,7 @@ def _host(netloc: str) -> Host:
 def _path(path: str) -> str:
     steps = path.split("/")
     if not _PATH.fullmatch(path) or path == "/" or ".." in steps or "\\" in path:
-        raise InvalidRequest(f"must name a repository behind the host, {_EXAMPLE}", field="url")
+        raise InvalidRequest(f"must name a repository after the host, {_EXAMPLE}", field="url")
     return path
 
 

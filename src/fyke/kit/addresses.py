@@ -55,7 +55,7 @@ _ISATAP = frozenset({0x00005EFE, 0x02005EFE})
 
 
 def unwrap(address: Address) -> Address:
-    """Return the IPv4 address behind an IPv4-mapped one, everything else unchanged."""
+    """Return the IPv4 address of an IPv4-mapped one, everything else unchanged."""
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         return address.ipv4_mapped
     return address

@@ -1,7 +1,7 @@
 """A list of domains that may be reached, as a version declares it.
 
 Forms: ``example.com`` is this name and all below it, ``*.example.com`` only those below, an
-address is itself; each at every port, or at one with ``:port`` behind it (``[v6]:port``).
+address is itself; each at every port, or at one with ``:port`` after it (``[v6]:port``).
 Upper case, a dot at the end and international names read as everywhere else (``hostports``).
 """
 

@@ -1,6 +1,6 @@
 """The addresses of this machine's own interfaces, asked from the kernel.
 
-A public address of ours is still inside: behind it listen the services of this very machine.
+A public address of ours is still inside: the services of this machine listen on it.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ def exact_usd(micros: int) -> str:
     return f"{sign}{whole}.{rest:06d}"
 
 
-# What begins a formula, also in its full-width forms, also behind blanks and quotes; and the
+# What starts a formula, even in full-width form or after blanks and quotes; and the
 # control characters with which a spreadsheet may begin a new cell.
 _FORMULA = re.compile(
     "[\\s\"'\\x00\\ufeff\\u200b]*[=+\\-@\uff1d\uff0b\uff0d\uff20\u2212]|[\t\r\n\x00]"

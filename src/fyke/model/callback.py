@@ -10,7 +10,7 @@ PACE_MS = 125
 earlier ones may be sent in it: never more than 10 requests a second, however slowly a name is
 resolved and however many servers send.
 """
-IN_FLIGHT = 2  # to one host at once, over all servers
+IN_FLIGHT = 2  # to one host at once, across all servers
 KEPT_TRIES = 50  # of one delivery, the latest
 HOST_KEPT_MS = 24 * 3600 * 1000  # facts about a host without waiting deliveries
 

@@ -60,7 +60,7 @@ class AttemptBatch:
 
 @dataclass(frozen=True, slots=True)
 class RunTotals:
-    """The visible rows of a run and their bytes, over all its attempts."""
+    """The visible rows of a run and their bytes, across all its attempts."""
 
     rows: int
     row_bytes: int

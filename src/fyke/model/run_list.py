@@ -49,7 +49,7 @@ class RunSearch:
 
 @dataclass(frozen=True, slots=True, order=True)
 class ListCursor:
-    """Where a walk goes on: behind this run, on the way that it came."""
+    """Where a walk continues: after this run, in the same direction."""
 
     created_at: int  # ms
     run_id: str

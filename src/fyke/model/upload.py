@@ -30,7 +30,7 @@ class UploadState(StrEnum):
     PUBLISHED = "published"
 
     @property
-    def moving(self) -> bool:
+    def in_progress(self) -> bool:
         """Whether checks are waiting or running."""
         return self in (UploadState.QUEUED, UploadState.WORKING)
 

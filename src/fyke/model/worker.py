@@ -13,7 +13,7 @@ GOOD = "+"  # how a run that succeeded is noted, see ``WorkerFacts.recent``
 
 @dataclass(frozen=True, slots=True)
 class WorkerFacts:
-    """Figures of all ended runs of a worker, over all accounts. ``runs`` also counts those whose
+    """Figures of all ended runs of a worker, across all accounts. ``runs`` also counts those whose
     end says nothing about the worker; ``recent`` has a ``+`` or ``-`` for each of the last other
     ones, newest last.
     """

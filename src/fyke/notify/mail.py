@@ -1,7 +1,7 @@
-"""Mails by the installation's own server: one message, one connection, in a thread.
+"""Email through the installation's SMTP server: one connection per message, in a small thread pool.
 
-The standard library's client blocks, and so does resolving a name; with a small pool a
-server that hangs does not delay the calls to other receivers.
+The standard library's client blocks, and so does name resolution. In threads of their own, a server
+that hangs does not delay deliveries to other receivers.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from fyke.contracts.delivery import ReceiverResponse
 from fyke.domain.callbacks.url import MAIL
 from fyke.kit.mail_servers import MailServer
 
-SECONDS = 20.0  # for each answer of the server
-AT_ONCE = 4
-NOT_SMTP = "its answer is not SMTP; check the host and port"
+SECONDS = 20.0  # the timeout of each server response
+MAX_THREADS = 4
+NOT_SMTP = "the response is not SMTP; check the host and port"
 
 
 class SmtpMailer:
     """Implements ``contracts.Notifier`` for ``mailto:`` addresses. ``close`` it at the end.
 
-    ``sender`` is who writes; ``base_url`` is what links in mails begin with, ``""`` for none. A
-    status is the server's own: 250 for a message that it took. A password is never sent in the
-    clear.
+    ``sender`` is the From address; ``base_url`` is the prefix of links in messages, ``""`` for no
+    links. The status of a response is the server's own: 250 for an accepted message. A password is
+    never sent in the clear.
     """
 
     def __init__(
@@ -44,10 +44,10 @@ class SmtpMailer:
         self._sender = sender
         self._base_url = base_url.rstrip("/")
         self._context = context or ssl.create_default_context()
-        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="mail")
+        self._threads = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="mail")
 
     def close(self) -> None:
-        """Give up the threads; a message that is on its way is not waited for."""
+        """Stop the threads without waiting for messages in progress."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def post(self, url: str, body: bytes, headers: dict[str, str]) -> ReceiverResponse:
@@ -70,7 +70,7 @@ class SmtpMailer:
             code, text = next(iter(error.recipients.values()))
             return ReceiverResponse(code, reply=_text(text))
         except smtplib.SMTPResponseException as error:
-            if error.smtp_code < 0:  # the library's code for a line without one
+            if error.smtp_code < 0:  # smtplib uses -1 for a line without a code
                 return ReceiverResponse(0, f"mail server: {NOT_SMTP}")
             return ReceiverResponse(error.smtp_code, reply=_text(error.smtp_error))
         except (OSError, smtplib.SMTPException, ValueError) as error:
@@ -78,10 +78,10 @@ class SmtpMailer:
         return ReceiverResponse(250)
 
     def _connection(self) -> smtplib.SMTP:
-        where, port = self._server.host, self._server.port
+        host, port = self._server.host, self._server.port
         if self._server.secure:
-            return smtplib.SMTP_SSL(where, port, timeout=SECONDS, context=self._context)
-        return smtplib.SMTP(where, port, timeout=SECONDS)
+            return smtplib.SMTP_SSL(host, port, timeout=SECONDS, context=self._context)
+        return smtplib.SMTP(host, port, timeout=SECONDS)
 
     def _secure(self, connection: smtplib.SMTP) -> None:
         connection.ehlo_or_helo_if_needed()
@@ -90,14 +90,14 @@ class SmtpMailer:
         if not self._server.user:
             return
         if not isinstance(connection.sock, ssl.SSLSocket):
-            raise ValueError("it offers no TLS, and a password is never sent in the clear")
+            raise ValueError("no TLS is offered, and a password is never sent in the clear")
         connection.login(self._server.user, self._server.password)
 
 
 def compose(
     sender: str, to: str, message_id: str, payload: dict[str, Any], base_url: str
 ) -> EmailMessage:
-    """Compose the mail of an alert; ``payload`` is the message as webhooks get it."""
+    """Compose the message for an alert; ``payload`` is the same as for webhooks."""
     data: dict[str, Any] = payload.get("data", {})
     sentence = str(data.get("sentence", ""))
     message = EmailMessage()
@@ -120,8 +120,8 @@ def _line(text: str) -> str:
     return " ".join(text.split())[:200]
 
 
-def _text(said: bytes | str) -> str:
-    return said.decode("utf-8", "replace")[:1000] if isinstance(said, bytes) else said[:1000]
+def _text(reply: bytes | str) -> str:
+    return reply.decode("utf-8", "replace")[:1000] if isinstance(reply, bytes) else reply[:1000]
 
 
 def _reason(error: Exception) -> str:

@@ -55,7 +55,7 @@ def check_name(name: str, translate: Translate = english) -> str:
 
 
 def cause(hint: Hint, translate: Translate = english) -> str:
-    """What lies behind the end, in one sentence without a full stop."""
+    """The cause of the end, in one sentence without a full stop."""
     return _filled(HINTS[hint.code].cause, hint.params, translate)
 
 

@@ -5,7 +5,7 @@ from the start. A larger one has its length in its first five bytes and is admit
 the large messages of the attempt together stay under a limit; else it waits its turn.
 
 ``Pace`` bounds time, in three ways. Work is counted in units of about five microseconds, and in
-one turn of the event loop an attempt gets ``TURN_UNITS`` over all its connections, then the others
+one turn of the event loop an attempt gets ``TURN_UNITS`` for all its connections, then the others
 are read. Frames that complete no call (PING, SETTINGS, resets) also draw on a budget. And the time
 that the work took is measured: while other attempts are active, one may take ``SHARE`` of the
 loop's time, so that a new call mostly finds the loop idle. An attempt over the budget or the share
@@ -83,7 +83,7 @@ class ConnectionGroup:
 
 
 class Pace:
-    """Turns, the budget of useless frames and the share of time, over all connections of one
+    """Turns, the budget of useless frames and the share of time, across all connections of one
     attempt.
     """
 

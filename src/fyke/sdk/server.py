@@ -13,7 +13,7 @@ from fyke.sdk.flow import Admission, Pace
 Handler = Callable[[str, bytes], Awaitable[bytes]]
 
 MAX_CONNECTIONS = 32
-MAX_OPEN_STREAMS = 2000  # over all connections of the attempt
+MAX_OPEN_STREAMS = 2000  # across all connections of the attempt
 
 
 class ServedConnection(Protocol):

@@ -294,7 +294,7 @@ class EgressSettings(BaseModel):
     """The region of a run that names none."""
 
     site_guard: bool = Field(default=True, examples=["off"])
-    """Whether connections to each site are throttled, over all runs of this machine. A site is a
+    """Whether connections to each site are throttled, across all runs of this machine. A site is a
     host name. New connections to it are limited in rate (``site_rate``) and number
     (``site_connections``, of which each run is guaranteed four). When the site answers 429 or
     503, no connection starts for one second, then two, four, up to ``site_pause_seconds``. A
@@ -306,12 +306,12 @@ class EgressSettings(BaseModel):
     site_rate: Annotated[float, Unit("connections a second")] = Field(
         default=50, gt=0, examples=["10"]
     )
-    """How fast new connections to one host name start, over all runs. After a pause, as many as
+    """How fast new connections to one host name start, across all runs. After a pause, as many as
     in four seconds may start at once.
     """
 
     site_connections: int = Field(default=200, ge=1, examples=["50"])
-    """How many connections to one host name may be open at the same time, over all runs."""
+    """How many connections to one host name may be open at the same time, across all runs."""
 
     site_pause_seconds: Annotated[float, SECONDS] = Field(default=30, ge=0, examples=["120"])
     """The longest pause for a site that answers 429 or 503. 0: such answers cause no pause."""

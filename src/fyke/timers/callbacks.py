@@ -1,4 +1,4 @@
-"""Delivers callbacks, webhooks and mails from the outbox until accepted or the schedule ends.
+"""Delivers callbacks, webhooks and email from the outbox until accepted or the schedule ends.
 
 A delivery is claimed before it is sent: a second server skips it, and when this server dies in
 between, the claim lapses and the delivery is sent again under the same id.

@@ -224,22 +224,22 @@ async def test_only_ones_own_sessions_can_be_ended(auth: Auth) -> None:
 # --- links ----------------------------------------------------------------------------------
 
 
-async def test_a_link_says_what_is_behind_it_and_dies_with_its_time(
+async def test_a_link_shows_its_user_and_expires(
     auth: Auth,
 ) -> None:
     _, link = await auth.users.invite(auth.owner, "ada", "viewer")
-    behind = await auth.links.look(Purpose.INVITE, link.token)
-    assert (behind.user_name, behind.account_name, behind.role) == ("ada", "owner", Role.VIEWER)
+    opened = await auth.links.read(Purpose.INVITE, link.token)
+    assert (opened.user_name, opened.account_name, opened.role) == ("ada", "owner", Role.VIEWER)
     assert link.path == f"/invite?token={link.token}" and link.token not in repr(link)
     with pytest.raises(LinkSpent):
-        await auth.links.look(Purpose.RESET, link.token)
+        await auth.links.read(Purpose.RESET, link.token)
     with pytest.raises(InvalidRequest, match="too few"):
         await auth.links.use(Purpose.INVITE, link.token, "short", "b", HOME)
     auth.clock.advance(3 * DAY - 1)
-    await auth.links.look(Purpose.INVITE, link.token)
+    await auth.links.read(Purpose.INVITE, link.token)
     auth.clock.advance(1)
     with pytest.raises(LinkSpent):
-        await auth.links.look(Purpose.INVITE, link.token)
+        await auth.links.read(Purpose.INVITE, link.token)
     with pytest.raises(LinkSpent):
         await auth.links.use(Purpose.INVITE, link.token, PASSWORD, "b", HOME)
 
@@ -265,7 +265,7 @@ async def test_the_link_of_a_disabled_user_is_spent(auth: Auth) -> None:
     _, link = await auth.users.invite(auth.owner, "ada", "member")
     await auth.users.disable(auth.owner, "ada")
     with pytest.raises(LinkSpent):
-        await auth.links.look(Purpose.INVITE, link.token)
+        await auth.links.read(Purpose.INVITE, link.token)
     with pytest.raises(UserDisabled):
         await auth.users.link(auth.owner, "ada")
 

@@ -1,4 +1,4 @@
-"""The list of runs over all of history, and acts on many runs."""
+"""The list of runs across all of history, and acts on many runs."""
 
 from __future__ import annotations
 

@@ -167,7 +167,7 @@ async def test_a_row_that_is_moved_in_the_database_does_not_open(app: App) -> No
     for caller, worker, name in ((other, first, "LOGIN"), (owner, second, "LOGIN")):
         given = await given_to(app, caller, worker.id)
         assert (given.environment, given.lacking, given.masker) == ({}, (name,), None)
-        [view] = (await secrets.look(caller, worker.id)).secrets
+        [view] = (await secrets.read(caller, worker.id)).secrets
         assert not view.readable
     given = await given_to(app, owner, first.id)
     assert (given.environment, given.lacking) == ({"LOGIN": VALUE}, ("RENAMED",))
@@ -179,7 +179,7 @@ async def test_without_its_key_an_installation_says_so_and_goes_on(app: App) -> 
     given = await given_to(app, app.owner, worker.id, master=b"another" * 5)
     assert (given.environment, given.lacking, given.masker) == ({}, ("LOGIN",), None)
     restored = type(app.services.secrets)(app.storage, Sealer(b"another" * 5))
-    [view] = (await restored.look(app.owner, worker.id)).secrets
+    [view] = (await restored.read(app.owner, worker.id)).secrets
     assert (view.name, view.readable) == ("LOGIN", False)
     await restored.put(app.owner, worker.id, "LOGIN", VALUE)
     assert (await given_to(app, app.owner, worker.id, master=b"another" * 5)).environment
@@ -193,7 +193,7 @@ async def test_use_is_noted_once_a_minute(app: App, api: Api) -> None:
     secrets = run_secrets(app, clock=clock)
 
     async def used() -> int:
-        return (await app.services.secrets.look(app.owner, worker.id)).secrets[0].used_at
+        return (await app.services.secrets.read(app.owner, worker.id)).secrets[0].used_at
 
     assert await used() == 0
     await secrets.of(run)
@@ -216,10 +216,10 @@ async def test_they_go_with_the_worker_and_can_go_without_it(app: App) -> None:
     with pytest.raises(WorkerNotFound):
         await secrets.put(app.owner, theirs.id, "SECOND", VALUE)
     for ref in (theirs.id, "other/theirs"):
-        assert [one.name for one in (await secrets.look(app.owner, ref)).secrets] == ["LOGIN"]
+        assert [one.name for one in (await secrets.read(app.owner, ref)).secrets] == ["LOGIN"]
     await secrets.remove(app.owner, "other/theirs", "LOGIN")
     with pytest.raises(WorkerNotFound):
-        await secrets.look(app.owner, theirs.id)
+        await secrets.read(app.owner, theirs.id)
     await app.services.removal.delete(app.other, theirs.id)
     left = await app.storage.read(lambda tx: tx.secrets.of(app.other.account_id, theirs.id))
     assert left == []
@@ -253,4 +253,4 @@ async def test_secrets_that_a_version_needs_are_named_while_they_are_missing(
     assert await missing() == ["LOGIN"]
     assert await missing(app.other_key) == ["LOGIN", "TOKEN"]
     elsewhere = type(app.services.secrets)(app.storage, Sealer(b"another" * 5))
-    assert (await elsewhere.look(app.owner, worker.id)).lacking == ("LOGIN", "TOKEN")
+    assert (await elsewhere.read(app.owner, worker.id)).lacking == ("LOGIN", "TOKEN")

@@ -215,7 +215,7 @@ async def test_sandboxes_of_another_connection_are_not_ours(place: Site) -> None
     (name,) = await running(place)
     other = await connect(place.home)
     for operation in ("wait", "usage", "cpu", "terminate", "kill", "close"):
-        with pytest.raises(SandboxFault, match="you have no such sandbox"):
+        with pytest.raises(SandboxFault, match="this client has no such sandbox"):
             await other.ask(operation, name=name)
     assert await other.sweep(frozenset()) == []
     await other.close()
@@ -226,7 +226,7 @@ async def test_sandboxes_of_another_connection_are_not_ours(place: Site) -> None
 async def test_only_the_inspectors_sandbox_is_inspected(place: Site) -> None:
     (name,) = await running(place)
     with pytest.raises(SandboxFault, match="only a running sandbox of the inspector"):
-        await place.spawner.ask("look", name=name)  # type: ignore[attr-defined]
+        await place.spawner.ask("observe", name=name)  # type: ignore[attr-defined]
     report = await place.sandbox.probe()
     assert report.level is not Isolation.NONE, report
 

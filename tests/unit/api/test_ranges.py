@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from fyke.api.ranges import Unsatisfiable, still, stretch
+from fyke.api.ranges import Unsatisfiable, byte_range, is_current
 
 
 @pytest.mark.parametrize(
@@ -26,8 +26,8 @@ from fyke.api.ranges import Unsatisfiable, still, stretch
         ("bytes 0-1", None),
     ],
 )
-def test_stretches(given: str | None, found: tuple[int, int] | None) -> None:
-    assert stretch(given, 100) == found
+def test_byte_ranges(given: str | None, found: tuple[int, int] | None) -> None:
+    assert byte_range(given, 100) == found
 
 
 @pytest.mark.parametrize(
@@ -41,12 +41,12 @@ def test_stretches(given: str | None, found: tuple[int, int] | None) -> None:
         ("bytes=" + "9" * 5000 + "-", 100),
     ],
 )
-def test_a_stretch_behind_the_end_is_refused(given: str, size: int) -> None:
+def test_a_range_after_the_end_is_refused(given: str, size: int) -> None:
     with pytest.raises(Unsatisfiable):
-        stretch(given, size)
+        byte_range(given, size)
 
 
-def test_if_range_takes_the_very_tag_and_nothing_else() -> None:
-    assert still(None, '"a"') and still(' "a" ', '"a"')
+def test_if_range_accepts_only_the_same_tag() -> None:
+    assert is_current(None, '"a"') and is_current(' "a" ', '"a"')
     for other in ('"b"', 'W/"a"', "*", "Tue, 24 Nov 2026 19:00:00 GMT", '"a", "b"'):
-        assert not still(other, '"a"')
+        assert not is_current(other, '"a"')

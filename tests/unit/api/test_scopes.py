@@ -60,5 +60,7 @@ def test_scopes_are_read_and_written_as_words() -> None:
     assert read_scopes(["Read", " run "]) == {Scope.READ, Scope.RUN}
     assert read_scopes([]) == ALL_SCOPES
     assert scope_text(ALL_SCOPES) == "read run write admin"
-    with pytest.raises(InvalidRequest, match=r"^scopes: there is no scope 'all'; use some of read"):
+    with pytest.raises(
+        InvalidRequest, match=r"^scopes: unknown scope 'all'; use one or more of read"
+    ):
         read_scopes(["all"])

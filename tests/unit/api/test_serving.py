@@ -72,7 +72,7 @@ class Routes:
 
 
 class Keys:
-    """The accounts behind the two keys."""
+    """The accounts of the two keys."""
 
     async def authenticate(self, key_text: str) -> Caller:
         if key_text not in ("reader", "writer"):

@@ -10,7 +10,7 @@ import pytest
 
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.output import Output
-from fyke.cli.run_watch import LAST_WORDS, RunWatch, log_line, summary
+from fyke.cli.run_watch import SUMMARY_LINE, RunWatch, log_line, summary
 from fyke.client import ApiError, Unreachable
 from fyke.wire.fyke.run_logs import LogItem
 from fyke.wire.v1 import RunDetail
@@ -87,7 +87,7 @@ def test_every_line_comes_once_and_the_last_one_too() -> None:
     def log() -> list[LogItem]:
         """Grows while it is read; the summary comes some reads after the run has ended."""
         ended = client.details[0].ended
-        last = f"{LAST_WORDS} Total 1" if len(stored) == 12 and ended else ""
+        last = f"{SUMMARY_LINE} Total 1" if len(stored) == 12 and ended else ""
         if len(stored) < 12 or last:
             stored.append(entry(len(stored) + 1, last))
         return stored
@@ -97,7 +97,7 @@ def test_every_line_comes_once_and_the_last_one_too() -> None:
     waiting, _ = watch(client, on_log=seen.append)
     waiting.until_end()
     assert [e.position for e in seen] == list(range(1, 14))
-    assert LAST_WORDS in seen[-1].content
+    assert SUMMARY_LINE in seen[-1].content
 
 
 def test_a_run_without_a_log_is_not_waited_for() -> None:

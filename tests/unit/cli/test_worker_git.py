@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from fyke.cli.errors import CommandFailed, Exit
-from fyke.cli.worker_git import FIRST_PAUSE, MAX_PAUSE, GitPush, is_address, push_git
+from fyke.cli.worker_git import FIRST_PAUSE, MAX_PAUSE, GitPush, is_git_url, push_git
 from fyke.client import ApiError
 from fyke.model.upload import StepState, UploadSource, UploadState
 from fyke.wire.findings import ProjectFinding
@@ -66,7 +66,7 @@ def push(server: Any, pauses: list[float] | None = None, **wanted: Any) -> Publi
     ],
 )
 def test_an_address_is_distinguished_from_a_folder(project: str, address: bool) -> None:
-    assert is_address(project) is address
+    assert is_git_url(project) is address
 
 
 def test_each_step_is_printed_once_as_it_ends() -> None:

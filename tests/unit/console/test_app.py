@@ -56,7 +56,7 @@ class Pages:
     async def fail(self, view: View) -> Response:
         raise ZeroDivisionError
 
-    async def tallies(self, signed_in: SignedIn) -> Mapping[str, int]:
+    async def sidebar_counts(self, signed_in: SignedIn) -> Mapping[str, int]:
         self.counted += 1
         return {"runs": 3}
 
@@ -121,7 +121,7 @@ def pages() -> Pages:
 
 def console_of(pages: Pages, sessions: Sessions, clock: ManualClock) -> Console:
     config = ConsoleConfig(b"s" * 32, rate_limit=2)
-    return Console(sessions, pages.all(), config, STATICS, pages.tallies, clock)
+    return Console(sessions, pages.all(), config, STATICS, pages.sidebar_counts, clock)
 
 
 @pytest.fixture
@@ -150,12 +150,12 @@ async def test_a_session_that_is_none_is_no_session(owner: Browser, pages: Pages
     assert pages.views == []
 
 
-async def test_a_signed_in_user_gets_the_page_with_the_tallies(
+async def test_a_signed_in_user_gets_the_page_with_the_counts_of_the_sidebar(
     owner: Browser, pages: Pages
 ) -> None:
     assert (await owner.ask("/runs")).status_code == 200
     assert pages.views[0].caller.user_name == "owner"
-    assert pages.views[0].tallies == {"runs": 3}
+    assert pages.views[0].sidebar_counts == {"runs": 3}
     await owner.ask("/runs/x")
     assert pages.counted == 1, "a part of a page shows no side bar"
     assert pages.views[1].param("id") == "x"

@@ -1,4 +1,4 @@
-"""Each runtime dependency has its reason on the page, and the page names no other."""
+"""docs/dependencies.md gives a reason for each runtime dependency, and lists no others."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ def name_of(requirement: str) -> str:
 
 def declared() -> set[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    extras = [one for group in project["optional-dependencies"].values() for one in group]
+    extras = [
+        requirement for group in project["optional-dependencies"].values() for requirement in group
+    ]
     return {name_of(requirement) for requirement in [*project["dependencies"], *extras]}
 
 

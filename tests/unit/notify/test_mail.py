@@ -1,4 +1,4 @@
-"""Mails to a real mail server: plain, with TLS, with a password, refused, and not there."""
+"""Email to a real SMTP server: plain, with TLS, with a password, refused, and unreachable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lists of runs over all of history, and one action on many runs."""
+"""Lists of runs across all of history, and one action on many runs."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class RunListRoutes:
 
     @get(PATH, scope=Scope.READ)
     async def search_runs(self, call: Call, wanted: wire.RunListQuery) -> wire.RunItemPage:
-        """Runs of the account, newest first, searched over all of history.
+        """Runs of the account, newest first, searched across all of history.
 
         Page numbers reach 10,000 runs back; cursors have no limit. `count` is exact unless
         `count_is_minimum` is true, and null where it was not counted. A filter that few runs match

@@ -1,4 +1,4 @@
-"""The log of a run: followed by position, or read page by page."""
+"""Routes that read the log of a run: the lines after a position, or in pages."""
 
 from __future__ import annotations
 
@@ -27,29 +27,29 @@ class RunLogRoutes:
     pages: LogReading
 
     @get(LOG, scope=Scope.READ, errors=(RunNotFound,))
-    async def read_run_log(self, call: Call, slug: RunSlug, wanted: wire.LogQuery) -> wire.LogPart:
-        """Entries of a run's log behind a position, in order.
+    async def read_run_log(self, call: Call, slug: RunSlug, query: wire.LogQuery) -> wire.LogPart:
+        """Entries of a run's log after a position, in order.
 
-        To follow a log, ask again with the last position that came.
+        To follow a log, repeat the request with the position of the last entry received.
         """
-        limit = min(max(wanted.limit, 1), wire.MAX_LOG_ENTRIES)
-        found = await self.logs.after(call.caller, slug, max(wanted.after, 0), limit)
+        limit = min(max(query.limit, 1), wire.MAX_LOG_ENTRIES)
+        found = await self.logs.after(call.caller, slug, max(query.after, 0), limit)
         return wire.LogPart([wire.LogItem.of(entry) for entry in found])
 
     @get(f"{LOG}/page", scope=Scope.READ, errors=(RunNotFound,))
     async def read_run_log_page(
-        self, call: Call, slug: RunSlug, wanted: wire.LogPageQuery
+        self, call: Call, slug: RunSlug, query: wire.LogPageQuery
     ) -> wire.LogLinePage:
-        """A page of a run's log, by severity and text.
+        """A page of a run's log, filtered by severity and text.
 
-        Behind `after`, before `before`, or without either the last entries. A search that takes too
-        long stops: ask again from `reached`.
+        Entries after `after` or before `before`; with neither, the last entries. A search that
+        takes too long stops early: continue from `reached`.
         """
-        place = LogPosition(_position(wanted.after), _position(wanted.before))
-        if place.after is not None and place.before is not None:
-            raise InvalidFields("after and before exclude each other; send one of them")
+        position = LogPosition(_position(query.after), _position(query.before))
+        if position.after is not None and position.before is not None:
+            raise InvalidFields("send either after or before, not both")
         page = await self.pages.page(
-            call.caller, slug, place, LogFilter(wanted.level, wanted.search), limit=wanted.limit
+            call.caller, slug, position, LogFilter(query.level, query.search), limit=query.limit
         )
         return wire.LogLinePage.of(page)
 

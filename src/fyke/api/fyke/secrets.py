@@ -25,7 +25,7 @@ class SecretRoutes:
     @get(PATH, scope=Scope.ADMIN, errors=(WorkerNotFound,))
     async def list_worker_secrets(self, call: Call, slug: Name) -> WorkerSecretList:
         """The names of the secrets that the account keeps for a worker."""
-        return WorkerSecretList.of(await self.secrets.look(call.caller, slug))
+        return WorkerSecretList.of(await self.secrets.read(call.caller, slug))
 
     @put(f"{PATH}/{{name}}", scope=Scope.ADMIN, errors=(WorkerNotFound, Forbidden, Refused))
     async def set_worker_secret(

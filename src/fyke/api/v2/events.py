@@ -1,8 +1,8 @@
-"""A run as a stream of server-sent events: its state, its log and its rows as they come.
+"""A run as a stream of server-sent events: its state, its log and its rows as they are written.
 
-The id of an event is the cursor after it, so a client that reconnects with the last one continues
-exactly there; the server remembers nothing for it. The last event is ``end``. A client that
-reconnects with its id gets 204, which makes a browser stop reconnecting.
+The id of an event is the cursor after it, so a client that reconnects with the last id continues
+exactly there; the server keeps no state for it. The last event is ``end``. A client that reconnects
+with its id gets 204, which makes a browser stop reconnecting.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ QUIET_SECONDS = 15.0  # after this long without an event a comment shows that th
 RETRY_MS = 2_000
 END = "end"
 
-_PLACE = re.compile(r"(\d{1,12})\.(\d{1,12})\.([a-z]+|-)")
+_CURSOR = re.compile(r"(\d{1,12})\.(\d{1,12})\.([a-z]+|-)")
 _STATES = {state.value: state for state in RunState} | {"-": None}
 
 
@@ -50,7 +50,7 @@ class EventRoutes:
     tag: ClassVar[str] = "Runs"
 
     runs: Runs
-    following: RunStreams
+    streams: RunStreams
     accounts: Authenticator
     open: Counter[str] = field(default_factory=Counter)  # key to its streams
 
@@ -59,25 +59,25 @@ class EventRoutes:
         scope=Scope.READ,
         errors=(RunNotFound,),
         produces=(Media("text/event-stream", example=_SAMPLE),),
-        statuses={204: "The `end` has been sent already; there is no more"},
-        headers={"Last-Event-ID": "the id of the last event that came"},
+        statuses={204: "The `end` has already been sent; nothing follows"},
+        headers={"Last-Event-ID": "the id of the last event received"},
     )
     async def stream_worker_run(self, call: Call, run_id: RunId, wanted: EventQuery) -> Response:
-        """State, log and rows of a run as they come, as server-sent events.
+        """State, log and rows of a run as they are written, as server-sent events.
 
         Events `status` (the run), `log`, `rows` (both with positions) and, last, `end` (the run).
-        Send the id of the last one that came to go on behind it.
+        To resume, send the id of the last event received.
         """
-        place = _place(header(call.request.scope, b"last-event-id") or wanted.last_event_id)
+        cursor = _cursor(header(call.request.scope, b"last-event-id") or wanted.last_event_id)
         await self.runs.get(call.caller, run_id)
-        if place is None:
+        if cursor is None:
             return Response(status_code=204)
         key = call.caller.key_id
         if self.open[key] >= STREAMS_PER_KEY:
             raise RateLimited(5, f"at most {STREAMS_PER_KEY} event streams per key; close one")
         self.open[key] += 1
         chosen = _chosen(wanted.kinds or EVENT_KINDS)
-        return EventStream(self._events(call, run_id, chosen, place), lambda: self._closed(key))
+        return EventStream(self._events(call, run_id, chosen, cursor), lambda: self._closed(key))
 
     def _closed(self, key: str) -> None:
         self.open[key] -= 1
@@ -85,15 +85,15 @@ class EventRoutes:
             del self.open[key]
 
     async def _events(
-        self, call: Call, run_id: str, chosen: StreamFilter, place: StreamCursor
+        self, call: Call, run_id: str, chosen: StreamFilter, cursor: StreamCursor
     ) -> AsyncGenerator[bytes, None]:
         """Ends with the run, when the run is deleted, and when the key is no longer valid."""
         key_text = credential(call.request.scope) or ""
         yield b"retry: %d\n\n" % RETRY_MS
         sent = asked = monotonic()
-        async with self.following.follow(call.caller, run_id, place, chosen) as follower:
-            while (news := await follower.next()) is not None:
-                message = _message(news)
+        async with self.streams.follow(call.caller, run_id, cursor, chosen) as follower:
+            while (update := await follower.next()) is not None:
+                message = _message(update)
                 now = monotonic()
                 if now - asked >= QUIET_SECONDS:
                     asked = now
@@ -104,7 +104,7 @@ class EventRoutes:
                 if message is not None:
                     yield message
                     sent = monotonic()
-                if news.ended:
+                if update.ended:
                     return
 
     async def _still_admitted(self, key_text: str) -> bool:
@@ -119,11 +119,11 @@ def _chosen(kinds: Sequence[str]) -> StreamFilter:
     return StreamFilter(state="status" in kinds, log="log" in kinds, rows="rows" in kinds)
 
 
-def _place(text: str) -> StreamCursor | None:
-    """The place that an event's id names; None when that was the end. Raises ``InvalidFields``."""
+def _cursor(text: str) -> StreamCursor | None:
+    """The cursor in an event's id; None after the ``end``. Raises ``InvalidFields``."""
     if not text:
         return StreamCursor()
-    found = _PLACE.fullmatch(text.strip())
+    found = _CURSOR.fullmatch(text.strip())
     if found is not None and found[3] == END:
         return None
     if found is None or found[3] not in _STATES:
@@ -131,16 +131,18 @@ def _place(text: str) -> StreamCursor | None:
     return StreamCursor(int(found[1]), int(found[2]), _STATES[found[3]])
 
 
-def _message(news: RunUpdate) -> bytes | None:
-    state = END if news.ended else (news.place.state or "-")
-    place = f"{news.place.log}.{news.place.row}.{state}"
-    if news.view is not None:
-        # no grace here: after the end of the stream the run must have ended
-        return event(END if news.ended else "status", place, encode(WorkerRun.of(news.view, 0)))
-    if news.log:
-        return event("log", place, encode({"list": news.log}))
-    if news.rows:
-        return event("rows", place, b'{"list":[' + b",".join(map(_row, news.rows)) + b"]}")
+def _message(update: RunUpdate) -> bytes | None:
+    state = END if update.ended else (update.cursor.state or "-")
+    cursor = f"{update.cursor.log}.{update.cursor.row}.{state}"
+    if update.view is not None:
+        # without a grace period: once the stream has ended, so must the run
+        return event(
+            END if update.ended else "status", cursor, encode(WorkerRun.of(update.view, 0))
+        )
+    if update.log:
+        return event("log", cursor, encode({"list": update.log}))
+    if update.rows:
+        return event("rows", cursor, b'{"list":[' + b",".join(map(_row, update.rows)) + b"]}")
     return None
 
 

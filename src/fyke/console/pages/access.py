@@ -13,7 +13,7 @@ from fyke.console.view import View, own_address
 from fyke.domain.accounts.sessions import Sessions
 from fyke.errors import RateLimited, Unauthenticated
 
-HELD_FORM_BYTES = 12 * 2**20  # a whole run form may be held while its sender signs in again
+PENDING_FORM_BYTES = 12 * 2**20  # a whole run form, returned after signing in again
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class AccessPages:
     def pages(self) -> list[ConsolePage]:
         return [
             ConsolePage("GET", "/login", self.show),
-            ConsolePage("POST", "/login", self.sign_in, form_bytes=HELD_FORM_BYTES),
+            ConsolePage("POST", "/login", self.sign_in, form_bytes=PENDING_FORM_BYTES),
             ConsolePage("POST", "/logout", self.sign_out),
         ]
 
@@ -66,7 +66,7 @@ class AccessPages:
             name=name,
             next=next or own_address(view.form.get("next", "/")),
             fault=fault,
-            held_path=path,
-            held=pairs,
-            held_files=False,
+            pending_path=path,
+            pending=pairs,
+            pending_files=False,
         )

@@ -39,10 +39,10 @@ class JoiningPages:
         async def show(view: View) -> Response:
             token = view.query.get("token", "")[:_MAX_TOKEN]
             try:
-                behind = await self.links.look(purpose, token)
+                link = await self.links.read(purpose, token)
             except LinkSpent as error:
                 return _spent(view, purpose, error)
-            return self._form(view, purpose, behind, token, {})
+            return self._form(view, purpose, link, token, {})
 
         return show
 
@@ -51,7 +51,7 @@ class JoiningPages:
             token = view.form.get("token")[:_MAX_TOKEN]
             agent = view.request.headers.get("user-agent", "")
             try:
-                behind = await self.links.look(purpose, token)
+                link = await self.links.read(purpose, token)
                 new = await self.links.use(
                     purpose, token, view.form.get("password"), agent, view.visit.address
                 )
@@ -59,7 +59,7 @@ class JoiningPages:
                 return _spent(view, purpose, error)
             except (InvalidRequest, RateLimited) as error:
                 faults = faults_of(error, {"password": "password"})
-                return self._form(view, purpose, behind, token, faults, status=422)
+                return self._form(view, purpose, link, token, faults, status=422)
             response = view.go("/welcome" if purpose is Purpose.SETUP else "/")
             cookies.set_session(response, view.visit, new.token)
             return response
@@ -70,7 +70,7 @@ class JoiningPages:
         self,
         view: View,
         purpose: Purpose,
-        behind: OpenLink,
+        link: OpenLink,
         token: str,
         faults: dict[str, str],
         *,
@@ -80,7 +80,7 @@ class JoiningPages:
             "access/password.html",
             status=status,
             purpose=purpose.value,
-            behind=behind,
+            link=link,
             token=token,
             faults=faults,
             data_folder=self.data_folder if purpose is Purpose.SETUP else "",

@@ -46,7 +46,7 @@ class OwnAccountPages:
                 f"{PATH}/password",
                 self.change_password,
                 area=AREA,
-                withheld=frozenset({"old", "new"}),
+                excluded=frozenset({"old", "new"}),
             ),
             ConsolePage("POST", f"{PATH}/time-zone", self.set_zone, area=AREA),
             ConsolePage("POST", f"{PATH}/caps", self.set_caps, area=AREA),

@@ -25,7 +25,7 @@ from fyke.model.queue import MAX_ITEMS_PER_REQUEST
 
 AREA = "/queue"
 _PLACE = re.compile(r"\d{1,12}(-\d{1,12}){0,200}")
-STREAM_NEWS = 60  # after so many the browser comes back, and is asked for its session again
+MAX_UPDATES = 60  # then the browser reconnects, and its session is checked again
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class QueueAddress:
 class QueuePages:
     queue: RunQueue
     board: QueueBoard
-    following: QueueStream
+    stream: QueueStream
 
     def pages(self) -> list[ConsolePage]:
         return [
@@ -68,7 +68,7 @@ class QueuePages:
 
     async def _look(self, view: View, address: QueueAddress) -> QueueBoardView:
         start = place_of(address.after) if address.after else None
-        return await self.board.look(
+        return await self.board.read(
             view.caller, start=start, number=address.page, oldest_first=address.oldest_first
         )
 
@@ -76,7 +76,7 @@ class QueuePages:
         """Both lists whenever one of them has changed."""
         address = _read(view)
         start = place_of(address.after) if address.after else None
-        news = self.following.follow(
+        updates = self.stream.follow(
             view.caller,
             start=start,
             number=address.page,
@@ -86,17 +86,17 @@ class QueuePages:
 
         async def source() -> AsyncGenerator[bytes, None]:
             sent = 0
-            async for each in news:
+            async for update in updates:
                 sent += 1
-                if sent > STREAM_NEWS:
+                if sent > MAX_UPDATES:
                     return
-                if each.board is None:
+                if update.board is None:
                     yield live.comment()
                     continue
                 with speak(view.language):
-                    values = _values(view, address, each.board)
-                    html = view.text_of("queue/news.html", "news", news=each, **values)
-                yield live.message(html, place_in(each.board))
+                    values = _values(view, address, update.board)
+                    html = view.text_of("queue/update.html", "update", update=update, **values)
+                yield live.message(html, place_in(update.board))
 
         return EventStream(source(), lambda: None)
 

@@ -51,7 +51,7 @@ class RunExportPages:
         headers = await self.results.headers_of(source)
         limits: dict[str, list[str]] = {}
         refused: dict[str, str] = {}
-        # of a named field, so that no format goes over all rows for its columns; what only rows
+        # of a named field, so that no format reads all rows for its columns; what only rows
         # know is found when the file is made
         keys = [headers[0].key] if headers else []
         for name, kind in FORMATS.items():

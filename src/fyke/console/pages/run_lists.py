@@ -30,13 +30,13 @@ from fyke.model.run_list import MAX_MATCHED, BulkAction, RunSearch
 AREA = "/runs"
 VIEW = "runs"  # what the saved filters of this page are called among the preferences
 SIZE = 50
-STREAM_NEWS = 60  # after so many the browser comes back, and is asked for its session again
+MAX_UPDATES = 60  # then the browser reconnects, and its session is checked again
 
 
 @dataclass(frozen=True, slots=True)
 class RunListPages:
     lists: RunLists
-    following: ListStream
+    stream: ListStream
     bulk: RunBulk
     profiles: Profiles
 
@@ -104,19 +104,21 @@ class RunListPages:
         top = view.query.get("top", "")
         place = place_of(top) if top else None
         run_ids = view.query.getlist("run_id")[:SIZE]
-        news = self.following.follow(view.caller, search, run_ids, place)
+        updates = self.stream.follow(view.caller, search, run_ids, place)
 
         async def source() -> AsyncGenerator[bytes, None]:
             sent = 0
-            async for each in news:
+            async for update in updates:
                 sent += 1
-                if sent > STREAM_NEWS:
+                if sent > MAX_UPDATES:
                     return
-                if not (each.rows or each.gone or each.fresh):
+                if not (update.rows or update.gone or update.fresh):
                     yield live.comment()
                     continue
                 with speak(view.language):
-                    html = view.text_of("runs/news.html", "news", news=each, address=address)
+                    html = view.text_of(
+                        "runs/update.html", "update", update=update, address=address
+                    )
                 yield live.message(html)
 
         return EventStream(source(), lambda: None)

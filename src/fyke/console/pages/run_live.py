@@ -1,11 +1,11 @@
 """The stream of a run's page: changed figures, new log lines, the number of rows.
 
-The id of a message is the place in the log, the state that was sent and the number of rows that
-the page shows, so a browser that reconnects, to this server or to one that was started since,
-continues where it was: nothing is left out and nothing comes twice. A client that is further behind
-than a page can show is moved to the end and informed.
+The id of a message is the position in the log, the last state sent and the number of rows that the
+page shows, so a browser that reconnects, to this server or to another one, continues where it was:
+nothing is skipped and nothing is sent twice. A client that is further behind than a page can show
+is moved to the end, with a note.
 
-Rows never move under the reader. A page without any gets the first ones as soon as they are there;
+Rows never move under the reader. A page without rows gets the first ones as soon as they exist;
 later ones are announced.
 """
 
@@ -42,21 +42,21 @@ from fyke.errors import RateLimited, RunNotFound
 from fyke.model.log import LogEntry, LogExcerpt
 from fyke.model.run import RunState
 
-MAX_LINES_BEHIND = 2_000  # lines; what is further behind is left out, with a mark
+MAX_LINES_BEHIND = 2_000  # lines; a reader further behind skips lines, with a mark
 FIGURES_SECONDS = 1.0
 USE_SECONDS = 5.0
 QUIET_SECONDS = 15.0
-STREAM_SECONDS = 600.0  # then the browser comes back, and is asked for its session again
+STREAM_SECONDS = 600.0  # then the browser reconnects, and its session is checked again
 STREAMS_PER_SESSION = 30
 
-_PLACE = re.compile(r"(\d{1,10})\.([a-z]{1,12}|-)\.(\d{1,12})")
+_CURSOR = re.compile(r"(\d{1,10})\.([a-z]{1,12}|-)\.(\d{1,12})")
 _STATES = {"-": None} | {state.value: state for state in RunState}
 
 
 @dataclass(frozen=True, slots=True)
 class RunLivePages:
     frames: RunFrames
-    following: RunStreams
+    streams: RunStreams
     reading: LogReading
     uses: RunUsages
     sites: RunSites
@@ -70,7 +70,7 @@ class RunLivePages:
         frame = await self.frames.of(view)
         tab = view.query.get("tab", "other")
         run_id = frame.view.run.id
-        place = _place(view)
+        cursor = _cursor(view)
         session = view.signed_in.session_id if view.signed_in else ""
         if self.open.get(session, 0) >= STREAMS_PER_SESSION:
             raise RateLimited(5)
@@ -82,13 +82,13 @@ class RunLivePages:
             if not self.open[session]:
                 del self.open[session]
 
-        return EventStream(stream.messages(place), closed)
+        return EventStream(stream.messages(cursor), closed)
 
 
-def _place(view: View) -> StreamCursor:
+def _cursor(view: View) -> StreamCursor:
     """The position of the browser: the last update sent, or the end of its page."""
     text = header(view.request.scope, b"last-event-id") or ""
-    found = _PLACE.fullmatch(text)
+    found = _CURSOR.fullmatch(text)
     if found is not None and found[2] in _STATES:
         return StreamCursor(int(found[1]), int(found[3]), _STATES[found[2]])
     given, seen = view.query.get("place", ""), view.query.get("seen", "")
@@ -102,9 +102,9 @@ class _Stream:
     """One open page."""
 
     def __init__(
-        self, around: RunLivePages, view: View, tab: str, address: LogAddress, run_id: str
+        self, pages: RunLivePages, view: View, tab: str, address: LogAddress, run_id: str
     ) -> None:
-        self._around = around
+        self._pages = pages
         self._view = view
         self._tab = tab
         self._address = address
@@ -113,101 +113,101 @@ class _Stream:
         self._figures_at = self._use_at = 0.0
         self._last_sent = monotonic()
 
-    async def messages(self, place: StreamCursor) -> AsyncGenerator[bytes, None]:
+    async def messages(self, cursor: StreamCursor) -> AsyncGenerator[bytes, None]:
         until = monotonic() + STREAM_SECONDS
-        self._seen = place.row
-        at: StreamCursor | None = place
+        self._seen = cursor.row
+        at: StreamCursor | None = cursor
         while at is not None and monotonic() < until:
             at, gap = await self._skipped(at)
             if gap:
                 yield self._message(gap, at)
-            following = self._followed(at, until)
+            messages = self._follow(at, until)
             at = None
-            async with aclosing(following):
-                async for behind, piece in following:
-                    yield piece
-                    at = behind
+            async with aclosing(messages):
+                async for after, message in messages:
+                    yield message
+                    at = after
 
-    async def _followed(
-        self, place: StreamCursor, until: float
+    async def _follow(
+        self, cursor: StreamCursor, until: float
     ) -> AsyncGenerator[tuple[StreamCursor | None, bytes], None]:
-        """Messages with the place behind each; ends when too much is left out, with the place to
-        go on from, and with None at the end of all.
+        """Messages, each with the cursor after it. Ends when the reader is too far behind, with the
+        cursor to continue from, and otherwise with None.
         """
-        kinds = StreamFilter(state=True, log=self._tab == "log", rows=False)
+        selection = StreamFilter(state=True, log=self._tab == "log", rows=False)
         caller = self._view.caller
-        async with self._around.following.follow(caller, self._run_id, place, kinds) as follower:
+        async with self._pages.streams.follow(caller, self._run_id, cursor, selection) as follower:
             while monotonic() < until:
                 began = monotonic()
-                news = await follower.next()
-                html = None if news is None else await self._unless_gone(news)
-                if news is None or html is None:
+                update = await follower.next()
+                html = None if update is None else await self._html_unless_deleted(update)
+                if update is None or html is None:
                     yield None, self._gone() + live.END
                     return
                 if html:
-                    yield news.place, self._message(html, news.place)
+                    yield update.cursor, self._message(html, update.cursor)
                     self._last_sent = monotonic()
                 elif monotonic() - self._last_sent > QUIET_SECONDS:
-                    yield news.place, live.comment()
+                    yield update.cursor, live.comment()
                     self._last_sent = monotonic()
-                if news.ended:
+                if update.ended:
                     yield None, live.END
                     return
-                if len(news.log) >= live.MAX_LINES and await self._behind(news.place):
+                if len(update.log) >= live.MAX_LINES and await self._too_far_behind(update.cursor):
                     return
-                # updates within this interval are sent together; signals meanwhile are kept
+                # updates within this interval are sent together; no signal is lost meanwhile
                 await asyncio.sleep(max(0.0, live.BATCH_SECONDS - (monotonic() - began)))
         yield None, live.comment()
 
-    async def _behind(self, place: StreamCursor) -> bool:
-        count = await self._around.reading.count_of(self._run_id)
-        return count - place.log > MAX_LINES_BEHIND
+    async def _too_far_behind(self, cursor: StreamCursor) -> bool:
+        count = await self._pages.reading.count_of(self._run_id)
+        return count - cursor.log > MAX_LINES_BEHIND
 
-    async def _skipped(self, place: StreamCursor) -> tuple[StreamCursor, str]:
+    async def _skipped(self, cursor: StreamCursor) -> tuple[StreamCursor, str]:
         """A reader that is too far behind resumes near the end; a mark names the skipped lines."""
-        if self._tab != "log" or not await self._behind(place):
-            return place, ""
-        count = await self._around.reading.count_of(self._run_id)
+        if self._tab != "log" or not await self._too_far_behind(cursor):
+            return cursor, ""
+        count = await self._pages.reading.count_of(self._run_id)
         reached = count - live.MAX_LINES
-        html = self._part("gap", first=place.log + 1, last=reached, address=self._address)
-        return StreamCursor(reached, place.row, place.state), live.partial(
+        html = self._part("gap", first=cursor.log + 1, last=reached, address=self._address)
+        return StreamCursor(reached, cursor.row, cursor.state), live.partial(
             "#log-lines", "beforeend", html
         )
 
-    async def _unless_gone(self, news: RunUpdate) -> str | None:
+    async def _html_unless_deleted(self, update: RunUpdate) -> str | None:
         try:
-            return await self._html(news)
-        except RunNotFound:  # deleted since the news came
+            return await self._html(update)
+        except RunNotFound:  # deleted since the update was sent
             return None
 
-    async def _html(self, news: RunUpdate) -> str:
+    async def _html(self, update: RunUpdate) -> str:
         html = ""
-        if news.log:
-            html += self._lines(news.log)
-        elif news.view is None:
+        if update.log:
+            html += self._lines(update.log)
+        elif update.view is None:
             # figures are throttled; the last change must not wait for another one
             await asyncio.sleep(max(0.0, self._figures_at + FIGURES_SECONDS - monotonic()))
         now = monotonic()
-        if news.view is not None or now - self._figures_at >= FIGURES_SECONDS:
+        if update.view is not None or now - self._figures_at >= FIGURES_SECONDS:
             self._figures_at = now
-            html += await self._strip(full=news.view is not None)
-        if self._tab == "usage" and (news.ended or now - self._use_at >= USE_SECONDS):
+            html += await self._strip(full=update.view is not None)
+        if self._tab == "usage" and (update.ended or now - self._use_at >= USE_SECONDS):
             self._use_at = now
             html += await self._use()
-        if self._tab == "traffic" and (news.ended or now - self._use_at >= USE_SECONDS):
+        if self._tab == "traffic" and (update.ended or now - self._use_at >= USE_SECONDS):
             self._use_at = now
             html += await self._traffic()
         return html
 
     async def _use(self) -> str:
-        frame = await self._around.frames.of(self._view)
-        use = await self._around.uses.of_run(self._view.caller, self._run_id)
+        frame = await self._pages.frames.of(self._view)
+        use = await self._pages.uses.of_run(self._view.caller, self._run_id)
         text = self._text("run/usage.html", "use", frame=frame, use=use)
         return live.partial("#use", "outerHTML", text)
 
     async def _traffic(self) -> str:
-        frame = await self._around.frames.of(self._view)
-        found = await self._around.sites.of_run(self._view.caller, self._run_id)
+        frame = await self._pages.frames.of(self._view)
+        found = await self._pages.sites.of_run(self._view.caller, self._run_id)
         shown = ShownSite(found, SiteOrder.read(self._view.query))
         text = self._text("run/traffic.html", "traffic", frame=frame, shown=shown)
         return live.partial("#traffic", "outerHTML", text)
@@ -225,8 +225,8 @@ class _Stream:
         return live.partial("#log-lines", "beforeend", html)
 
     async def _strip(self, *, full: bool) -> str:
-        """The figures; with a new state also the actions and the outcome."""
-        frame = await self._around.frames.of(self._view)
+        """The figures; with a new state, the actions and the outcome too."""
+        frame = await self._pages.frames.of(self._view)
         text = self._text("run/frame.html", "figures", frame=frame)
         html = live.partial("#run-figures", "outerHTML", text)
         with speak(self._view.language):
@@ -244,13 +244,13 @@ class _Stream:
         return html + live.partial("#run-ending", "outerHTML", ending)
 
     async def _rows(self, frame: RunFrame) -> str:
-        """The first rows of all where the page has none; how many have come since."""
+        """The first rows when the page has none; then the number of rows written since."""
         html = ""
         there = frame.view.results
         if run_rows.read(self._view.query).failed:
             there += frame.hidden
         if not self._seen and there:
-            values = await shown_rows(self._around.results, self._view, frame)
+            values = await shown_rows(self._pages.results, self._view, frame)
             self._seen = values["total"]
             text = self._text("run/output.html", "shown_rows", frame=frame, **values)
             html = live.partial("#run-rows", "innerHTML", text)
@@ -270,6 +270,6 @@ class _Stream:
         with speak(self._view.language):
             return self._view.text_of(template, block, **values)
 
-    def _message(self, html: str, place: StreamCursor) -> bytes:
-        state = place.state.value if place.state else "-"
-        return live.message(html, f"{place.log}.{state}.{self._seen}")
+    def _message(self, html: str, cursor: StreamCursor) -> bytes:
+        state = cursor.state.value if cursor.state else "-"
+        return live.message(html, f"{cursor.log}.{state}.{self._seen}")

@@ -82,7 +82,7 @@ class WorkerFrames:
         entry, worker = around.entry, around.entry.worker
         own = worker.account_id == view.caller.account_id
         base = address_of(worker)
-        tallies = {"/runs": around.runs or None, "/tasks": around.tasks or None}
+        counts = {"/runs": around.runs or None, "/tasks": around.tasks or None}
         shown = [each for each in TABS if own or not each.own]
         home = "/dev/workers" if own and "/dev/workers" in view.around.pages else "/store"
         return WorkerFrame(
@@ -93,9 +93,7 @@ class WorkerFrames:
             base=base,
             current=base + tab,
             tab=next((gettext(each.label) for each in shown if each.path == tab), ""),
-            tabs=[
-                (base + each.path, gettext(each.label), tallies.get(each.path)) for each in shown
-            ],
+            tabs=[(base + each.path, gettext(each.label), counts.get(each.path)) for each in shown],
             notice=around.notice,
             latest=around.latest,
             area=home,

@@ -34,7 +34,7 @@ class WorkerSecretPages:
         at = f"/w/{{owner}}/{{name}}{TAB}"
         return [
             ConsolePage("GET", at, self.show, area=AREA),
-            ConsolePage("POST", at, self.put, area=AREA, form_bytes=FORM_BYTES, withheld=VALUES),
+            ConsolePage("POST", at, self.put, area=AREA, form_bytes=FORM_BYTES, excluded=VALUES),
             ConsolePage(
                 "POST", f"{at}/{{secret}}/remove", self.remove, area=AREA, form_bytes=2**16
             ),
@@ -74,7 +74,7 @@ class WorkerSecretPages:
             "workers/secrets.html",
             status=422 if faults else 200,
             frame=frame,
-            kept=await self.secrets.look(view.caller, frame.worker.id),
+            kept=await self.secrets.read(view.caller, frame.worker.id),
             name=name,
             faults=faults,
             most=MAX_SECRETS,

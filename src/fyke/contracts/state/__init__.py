@@ -48,7 +48,7 @@ T = TypeVar("T")
 
 
 class Transaction(Protocol):
-    """One transaction over all of the state. Notifications leave after the commit, never before."""
+    """One transaction on the whole state. Notifications leave after the commit, never before."""
 
     @property
     def now(self) -> int:

@@ -184,7 +184,7 @@ class LedgerStore(Protocol):
     def page(
         self, account_id: str, filter: LedgerFilter, after: str, limit: int
     ) -> list[LedgerEntry] | None:
-        """Up to ``limit`` entries, newest first, behind the one with the id ``after`` (``""`` =
+        """Up to ``limit`` entries, newest first, after the one with the id ``after`` (``""`` =
         from the newest); None when the account has no such entry.
         """
         ...

@@ -342,7 +342,7 @@ class ServerStore(Protocol):
 
 
 class InstallationStore(Protocol):
-    """Questions over all accounts."""
+    """Questions across all accounts."""
 
     def removable(self, before: int, most: int) -> tuple[int, int, int]:
         """How many runs ended before that, counted up to ``most``, and when the first and the last

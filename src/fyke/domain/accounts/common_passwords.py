@@ -1,8 +1,8 @@
-"""The most common passwords that are long enough, in lower case."""
+"""The most common passwords that meet the minimum length, in lower case; they are refused."""
 
 from __future__ import annotations
 
-_TRIED_FIRST = """
+_PASSWORDS = """
     1234567890 0123456789 12345678910 123456789a 1234567891 0987654321 1122334455 123123123123
     9876543210 1q2w3e4r5t 1q2w3e4r5t6y 1qaz2wsx3edc qwertyuiop qwertyuiop123 qwerty1234
     qwerty12345 qwerty123456 qwertyuiop1 asdfghjkl1 asdfghjkl123 zxcvbnm123 qazwsxedcr qazwsxedc1
@@ -21,4 +21,4 @@ _TRIED_FIRST = """
     facebook123 correcthorsebatterystaple
 """
 
-COMMON = frozenset([*_TRIED_FIRST.split(), "correct horse battery staple"])
+COMMON = frozenset([*_PASSWORDS.split(), "correct horse battery staple"])

@@ -56,10 +56,10 @@ class OneTimeLinks:
         self._passwords = passwords
         self._sessions = sessions
 
-    async def look(self, purpose: Purpose, token: str) -> OpenLink:
+    async def read(self, purpose: Purpose, token: str) -> OpenLink:
         """Read a link without using it. Raises ``LinkSpent``."""
-        wanted = token_digest(token)
-        return await self._storage.read(lambda tx: _open(tx, purpose, wanted))
+        digest = token_digest(token)
+        return await self._storage.read(lambda tx: _open(tx, purpose, digest))
 
     async def use(
         self, purpose: Purpose, token: str, password: str, agent: str, address: str
@@ -69,13 +69,13 @@ class OneTimeLinks:
         Raises ``InvalidRequest`` for a weak password, after which the link is still valid, and
         ``LinkSpent``, also for the second of two concurrent uses.
         """
-        wanted = token_digest(token)
-        behind = await self._storage.read(lambda tx: _open(tx, purpose, wanted))
-        check_new(password, behind.user_name)
+        digest = token_digest(token)
+        opened = await self._storage.read(lambda tx: _open(tx, purpose, digest))
+        check_new(password, opened.user_name)
         kept = await self._passwords.hash(password)
 
         def work(tx: Transaction) -> NewSession:
-            link = tx.links.use(wanted, purpose, tx.now)
+            link = tx.links.use(digest, purpose, tx.now)
             user = tx.accounts.user(link.user_id) if link else None
             if user is None or user.disabled:
                 raise LinkSpent
@@ -113,8 +113,8 @@ def set_password(tx: Transaction, user: User, kept: str, agent: str, address: st
     return add_session(tx, changed, agent, address)
 
 
-def _open(tx: Transaction, purpose: Purpose, wanted: str) -> OpenLink:
-    link = tx.links.get(wanted)
+def _open(tx: Transaction, purpose: Purpose, digest: str) -> OpenLink:
+    link = tx.links.get(digest)
     if link is None or link.purpose is not purpose or link.expires_at <= tx.now:
         raise LinkSpent
     user = tx.accounts.user(link.user_id)

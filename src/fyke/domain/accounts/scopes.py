@@ -1,4 +1,4 @@
-"""Scopes: what a key may be used for, within what its user may do."""
+"""Scopes: what a key may be used for, within the permissions of its user."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fyke.model.account import ALL_SCOPES, Scope
 
 
 def read_scopes(names: Iterable[str]) -> frozenset[Scope]:
-    """The scopes of these names; all of them for none. Raise ``InvalidRequest``."""
+    """Parse the names of scopes; no names stand for all scopes. Raise ``InvalidRequest``."""
     found = set()
     for name in names:
         try:
@@ -17,12 +17,12 @@ def read_scopes(names: Iterable[str]) -> frozenset[Scope]:
         except ValueError:
             offered = ", ".join(Scope)
             raise InvalidRequest(
-                f"there is no scope {name[:40]!r}; use some of {offered}", field="scopes"
+                f"unknown scope {name[:40]!r}; use one or more of {offered}", field="scopes"
             ) from None
     return frozenset(found) or ALL_SCOPES
 
 
 def scope_text(scopes: Iterable[Scope]) -> str:
-    """The scopes as words, always in the same order."""
-    held = frozenset(scopes)
-    return " ".join(scope.value for scope in Scope if scope in held)
+    """The names of the scopes, separated by spaces, always in the same order."""
+    included = frozenset(scopes)
+    return " ".join(scope.value for scope in Scope if scope in included)

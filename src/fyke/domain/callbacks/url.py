@@ -1,6 +1,6 @@
 """Which callback URLs are accepted. Checked at start, and once more before each delivery.
 
-At start only the URL itself can be checked; the addresses behind a name are checked at delivery,
+At start only the URL itself can be checked; the addresses of a host are checked at delivery,
 when a connection is made.
 """
 
@@ -109,7 +109,7 @@ def _port(parts: SplitResult) -> int:
         raise _refused("the port must be a number from 1 to 65535") from error
     if port is None:
         if parts.netloc.endswith(":"):
-            raise _refused("the port behind the colon is missing")
+            raise _refused("the port after the colon is missing")
         return _DEFAULT_PORTS[parts.scheme]
     if port not in (80, 443) and not 1024 <= port <= 65535:
         raise _refused(f"port {port} is not accepted; use 80, 443 or one from 1024 to 65535")

@@ -6,16 +6,16 @@ import re
 from collections.abc import Iterable
 from difflib import SequenceMatcher
 
-MAX_TEXT = 60  # characters that are compared; time grows with their square
-_ENOUGH = 0.6
+MAX_TEXT = 60  # characters compared; the time grows with their square
+_MIN_RATIO = 0.6
 _WORDS = re.compile(r"\w+")
 
 
 def nearest(text: str, names: Iterable[tuple[str, str]], limit: int = 3) -> list[str]:
     """Return the keys of the ``(key, name)`` pairs closest to ``text``, best first.
 
-    A name is as close as the closest of the whole name and its words, so that one mistyped word
-    finds a long title.
+    The whole name and each of its words are compared, and the closest counts, so that a single
+    mistyped word still finds a long title.
     """
     wanted = text.casefold().strip()[:MAX_TEXT]
     matcher = SequenceMatcher(None, b=wanted, autojunk=False)
@@ -24,7 +24,7 @@ def nearest(text: str, names: Iterable[tuple[str, str]], limit: int = 3) -> list
         folded = name.casefold()[: 2 * MAX_TEXT]
         parts = {folded, *_WORDS.findall(folded)}
         score = max((_score(matcher, part[:MAX_TEXT]) for part in parts), default=0.0)
-        if score >= _ENOUGH:
+        if score >= _MIN_RATIO:
             scored[key] = max(score, scored.get(key, 0.0))
     return sorted(scored, key=lambda key: -scored[key])[:limit]
 
@@ -32,6 +32,6 @@ def nearest(text: str, names: Iterable[tuple[str, str]], limit: int = 3) -> list
 def _score(matcher: SequenceMatcher[str], part: str) -> float:
     """Check cheap bounds first, because most names are not similar."""
     matcher.set_seq1(part)
-    if matcher.real_quick_ratio() < _ENOUGH or matcher.quick_ratio() < _ENOUGH:
+    if matcher.real_quick_ratio() < _MIN_RATIO or matcher.quick_ratio() < _MIN_RATIO:
         return 0.0
     return matcher.ratio()

@@ -15,8 +15,8 @@ _HINTS = {
         "a key in double quotes is expected here; take out a comma at the end, "
         'or write the key as "key"'
     ),
-    "Illegal trailing comma before end of object": "take out the comma behind the last value",
-    "Illegal trailing comma before end of array": "take out the comma behind the last value",
+    "Illegal trailing comma before end of object": "remove the comma after the last value",
+    "Illegal trailing comma before end of array": "remove the comma after the last value",
     "Expecting ',' delimiter": "a comma is missing between two values, or a bracket is open",
     "Expecting ':' delimiter": "a colon is missing between a key and its value",
     "Expecting value": (

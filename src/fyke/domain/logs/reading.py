@@ -1,8 +1,7 @@
-"""Looking at the log of a run from any place: a page before or behind a position, by severity and
-by text, over all of it and on the server.
+"""Reads the log of a run in pages before or after any position, filtered by severity and text.
 
-A look is bounded in lines, in characters of each line, and in time: what could not be looked at in
-``SECONDS`` is left to the next look, which goes on at the place that the answer names.
+A page is bounded in lines, in characters of each line, and in time: a search stops after
+``SECONDS``, and the next one continues from the position that its page names.
 """
 
 from __future__ import annotations
@@ -21,16 +20,15 @@ MAX_LINES = 1_000
 MAX_TEXT = 1_000  # characters that may be searched for
 CUT = 2_000  # characters of a line that a page shows
 SECONDS = 0.25
-_STEP = 20_000  # entries that one statement looks at when only some are wanted
+_STEP = 20_000  # entries that one statement scans when a filter is set
 
 
 @dataclass(frozen=True, slots=True)
 class LogPage:
     """Lines in order of position.
 
-    ``count``: entries of the whole log at that time. ``reached``: the place to go on from, in the
-    direction of the look: what lies between it and the place asked for has been looked at.
-    ``complete``: nothing is left in that direction, for now.
+    ``count``: entries of the whole log at that time. ``reached``: the position to continue from in
+    the direction of the scan. ``complete``: nothing is left in that direction, for now.
     """
 
     lines: list[LogExcerpt]
@@ -41,14 +39,14 @@ class LogPage:
 
 @dataclass(frozen=True, slots=True)
 class LogPosition:
-    """Where to look: behind ``after``, or before ``before``, or with neither at the end."""
+    """Where a page is: after ``after``, or before ``before``; with neither, at the end."""
 
     after: int | None = None
     before: int | None = None
 
 
 class LogReading:
-    """The logs of all runs by pages, each seen only by its own account."""
+    """The logs of all runs in pages; an account reads only its own."""
 
     def __init__(self, storage: Storage, results: Results) -> None:
         self._storage = storage
@@ -58,38 +56,38 @@ class LogReading:
         self,
         caller: Caller,
         run_id: str,
-        place: LogPosition = LogPosition(),
-        wanted: LogFilter = LogFilter(),  # noqa: B008 - frozen
+        position: LogPosition = LogPosition(),
+        log_filter: LogFilter = LogFilter(),  # noqa: B008 - frozen
         *,
         limit: int = MAX_LINES,
         cut: int = CUT,
     ) -> LogPage:
         """Raises ``RunNotFound``, also for another account's run, and ``InvalidFields``."""
         await self._storage.read(lambda tx: own_run(tx, caller, run_id))
-        return await self.page_of(run_id, place, wanted, limit=limit, cut=cut)
+        return await self.page_of(run_id, position, log_filter, limit=limit, cut=cut)
 
     async def page_of(
         self,
         run_id: str,
-        place: LogPosition,
-        wanted: LogFilter,
+        position: LogPosition,
+        log_filter: LogFilter,
         *,
         limit: int = MAX_LINES,
         cut: int = CUT,
     ) -> LogPage:
         """As ``page``, for requests that are already authorised."""
-        if len(wanted.text) > MAX_TEXT:
+        if len(log_filter.text) > MAX_TEXT:
             raise InvalidFields(f"must have at most {MAX_TEXT} characters", field="search")
         limit = min(max(limit, 1), MAX_LINES)
         count = await self._results.log_count(run_id)
-        look = _LogScan(self._results, run_id, wanted, limit, cut)
-        if place.after is not None:
-            return await look.forward(min(max(place.after, 0), count), count)
-        before = count + 1 if place.before is None else min(max(place.before, 1), count + 1)
-        return await look.backward(before, count)
+        scan = _LogScan(self._results, run_id, log_filter, limit, cut)
+        if position.after is not None:
+            return await scan.forward(min(max(position.after, 0), count), count)
+        before = count + 1 if position.before is None else min(max(position.before, 1), count + 1)
+        return await scan.backward(before, count)
 
     async def count_of(self, run_id: str) -> int:
-        """How many entries there are, which is also the position of the last one."""
+        """The number of entries, which is also the position of the last one."""
         return await self._results.log_count(run_id)
 
     async def line(self, caller: Caller, run_id: str, position: int) -> LogEntry:
@@ -108,22 +106,22 @@ class LogReading:
 
 
 class _LogScan:
-    """One look, in steps of which each is one statement."""
+    """One scan, in steps of one statement each."""
 
     def __init__(
-        self, results: Results, run_id: str, wanted: LogFilter, limit: int, cut: int
+        self, results: Results, run_id: str, log_filter: LogFilter, limit: int, cut: int
     ) -> None:
         self._results = results
         self._run_id = run_id
-        self._wanted = wanted
+        self._filter = log_filter
         self._limit = limit
         self._cut = cut
         self._until = time.monotonic() + SECONDS
 
     @property
     def _step(self) -> int:
-        """Where every line is wanted, no more need be looked at than are shown."""
-        return self._limit if self._wanted.plain else _STEP
+        """Without a filter, a step need not scan more entries than the page shows."""
+        return self._limit if self._filter.plain else _STEP
 
     async def forward(self, low: int, count: int) -> LogPage:
         lines: list[LogExcerpt] = []
@@ -156,7 +154,7 @@ class _LogScan:
     async def _scan(self, low: int, high: int, have: int, *, newest: bool) -> list[LogExcerpt]:
         return await self._results.log_scan(
             self._run_id,
-            self._wanted,
+            self._filter,
             low=low,
             high=high,
             limit=self._limit - have,

@@ -65,7 +65,7 @@ class QueueBoard:
         self._waiting = waiting
         self._lists = lists
 
-    async def look(
+    async def read(
         self,
         caller: Caller,
         *,
@@ -74,7 +74,7 @@ class QueueBoard:
         oldest_first: bool = False,
         size: int = PAGE,
     ) -> QueueBoardView:
-        """Runs that wait behind ``start``, in the order in which they begin, and the page
+        """Runs that wait after ``start``, in the order in which they start, and the page
         ``number`` of what is held.
         """
         slots, waiting = await self._storage.read(lambda tx: _counts(tx, caller))

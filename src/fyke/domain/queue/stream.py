@@ -12,13 +12,13 @@ from fyke.model.account import Caller
 from fyke.model.queue import QueuedStart
 from fyke.model.run_list import ListCursor
 
-SWEEP = 2.0  # seconds; not every change of a position in the queue is notified
+POLL_SECONDS = 2.0  # not every change of a position in the queue is notified
 
 
 @dataclass(frozen=True, slots=True)
 class QueueUpdate:
-    """The board as it is now, None when it is as last sent. ``held_moved``: the items of the queue
-    have changed. ``gone`` are items that have left it, with their new state.
+    """The current board, None when it has not changed. ``held_moved``: the items of the queue have
+    changed. ``gone``: the items that have left it, with their new state.
     """
 
     board: QueueBoardView | None
@@ -27,7 +27,7 @@ class QueueUpdate:
 
 
 class QueueStream:
-    """Follows the queues of accounts, each for its reader."""
+    """Sends the updates of the queue boards of accounts."""
 
     def __init__(self, board: QueueBoard, queue: RunQueue) -> None:
         self._board = board
@@ -43,27 +43,27 @@ class QueueStream:
         shown: Sequence[int] | None = None,
     ) -> AsyncIterator[QueueUpdate]:
         """Endless updates, starting with the board itself. ``shown`` are the numbers of the items
-        that the client shows already, so that changes before the stream started are sent too.
+        that the client already shows; changes since then are sent too.
         """
         sent: tuple[object, ...] = ()
         held: tuple[object, ...] | None = None
         while True:
-            board = await self._board.look(
+            board = await self._board.read(
                 caller, start=start, number=number, oldest_first=oldest_first
             )
             now = [listed.item.number for listed in board.items]
             if held is None:
-                moved = shown is not None and list(shown) != now
+                changed = shown is not None and list(shown) != now
             else:
-                moved = _held(board) != held
-            if moved or _content_of(board) != sent:
+                changed = _held(board) != held
+            if changed or _content_of(board) != sent:
                 left = [str(number) for number in shown or () if number not in now]
                 gone = await self._queue.ended(caller, left)
                 sent, held, shown = _content_of(board), _held(board), now
-                yield QueueUpdate(board, moved, gone)
+                yield QueueUpdate(board, changed, gone)
             else:
                 yield QueueUpdate(None, False, [])
-            await asyncio.sleep(SWEEP)
+            await asyncio.sleep(POLL_SECONDS)
 
 
 def _content_of(board: QueueBoardView) -> tuple[object, ...]:
@@ -71,7 +71,7 @@ def _content_of(board: QueueBoardView) -> tuple[object, ...]:
         board.slots,
         board.waiting,
         board.held,
-        tuple((one.row.line.id, one.reason) for one in board.runs),
+        tuple((run.row.line.id, run.reason) for run in board.runs),
     )
 
 

@@ -1,4 +1,4 @@
-"""The row and byte caps of one run, counted over all its attempts on this runner.
+"""The row and byte caps of one run, counted across all its attempts on this runner.
 
 Rows are counted before they are stored, so the cap is exact to the row with any number of
 concurrent pushes. Only upserts make the count too high (they may have replaced a row): when such a

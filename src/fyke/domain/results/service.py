@@ -36,7 +36,7 @@ _CHUNK_BYTES = 2**20
 
 @dataclass(frozen=True, slots=True)
 class RowPage:
-    """One page of visible rows; ``count`` is over all pages.
+    """One page of visible rows; ``count`` is across all pages.
 
     ``walking``: asked for with a cursor; ``next_cursor`` then leads on, None when there are no
     more. ``bare``: the rows are to be shown without the platform's id.

@@ -11,16 +11,16 @@ from fyke.domain.runs.lists import RunLists, RunRow
 from fyke.model.account import Caller
 from fyke.model.run_list import ListCursor, RunSearch
 
-BUSY_SWEEP = 2.0  # seconds; the figures of active runs grow without a notification
-QUIET_SWEEP = 5.0
-TOGETHER = 0.3  # changes within so many seconds are sent together
+ACTIVE_POLL_SECONDS = 2.0  # the figures of active runs grow without a notification
+IDLE_POLL_SECONDS = 5.0
+BATCH_SECONDS = 0.3  # changes within this time are sent together
 MAX_NEW = 99
 
 
 @dataclass(frozen=True, slots=True)
 class ListUpdate:
     """Rows that changed since they were sent, ids of removed runs, and how many newer runs match
-    (up to ``MAX_NEW``). An update without changes is a sign of life.
+    (up to ``MAX_NEW``). An update without changes is a keep-alive.
     """
 
     rows: list[RunRow]
@@ -56,8 +56,8 @@ class ListStream:
                 topics = frozenset(
                     topic for ref in open_ids for topic in (run_topic(ref), output_topic(ref))
                 )
-                await listener.wait(topics, BUSY_SWEEP if open_ids else QUIET_SWEEP)
-                await asyncio.sleep(TOGETHER)
+                await listener.wait(topics, ACTIVE_POLL_SECONDS if open_ids else IDLE_POLL_SECONDS)
+                await asyncio.sleep(BATCH_SECONDS)
 
 
 def _figures(row: RunRow) -> tuple[object, ...]:

@@ -115,7 +115,7 @@ class Shares:
         return await self._storage.write(work)
 
     async def open(self, token: str) -> SharedRun:
-        """The run behind a link. Raises the same ``NotFound`` for every invalid link: forged,
+        """The run of a link. Raises the same ``NotFound`` for every invalid link: forged,
         expired, revoked, or of a deleted run.
         """
         share_id = share_id_in(self._master, token)

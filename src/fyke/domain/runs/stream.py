@@ -1,11 +1,11 @@
-"""Following a run: its state, log and rows as they come, from any cursor on.
+"""Streams a run: its state, log and rows as they are written, starting at any cursor.
 
 A cursor has the positions of the last log line and row that were sent, and the last state.
-Positions only rise and are read in order, so a reader that resumes from a cursor gets everything
-exactly once, also over another connection or from another server.
+Positions only rise and are read in order, so a reader that resumes from a cursor receives
+everything exactly once, even over another connection or from another server.
 
 An update is bounded in lines and bytes and read only on demand: a slow reader delays the next read,
-and no memory grows.
+and memory use stays bounded.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from fyke.model.log import LogEntry
 from fyke.model.results import Row
 from fyke.model.run import Run, RunState
 
-SWEEP = 5.0  # seconds; the longest delay by a lost notification
-PIECE_LINES = 200
-PIECE_BYTES = 2**20
+POLL_SECONDS = 5.0  # the longest delay after a lost notification
+MAX_LINES = 200
+MAX_BYTES = 2**20
 FIRST_ROWS = 16
-# The line about the whole run is written just after its end. A run that ended earlier has it, or
+# The summary line is written just after the run has ended. A run that ended longer ago has it or
 # will never get it.
-LAST_LINE_MS = 3_000
+SUMMARY_LINE_MS = 3_000
 
 
 @dataclass(frozen=True, slots=True)
 class StreamCursor:
-    """How far a stream was read: 0 and None before the first."""
+    """The position of a reader: 0 and None before the first update."""
 
     log: int = 0
     row: int = 0
@@ -56,10 +56,10 @@ class StreamFilter:
 @dataclass(frozen=True, slots=True)
 class RunUpdate:
     """New output and the cursor after it: a state with the run's figures, some lines, some rows,
-    the end, or nothing, as a sign of life.
+    the end, or nothing, as a keep-alive.
     """
 
-    place: StreamCursor
+    cursor: StreamCursor
     view: RunView | None = None
     log: tuple[LogEntry, ...] = ()
     rows: tuple[Row, ...] = ()
@@ -77,12 +77,19 @@ class RunStreams:
 
     @asynccontextmanager
     async def follow(
-        self, caller: Caller, run_id: str, place: StreamCursor, kinds: StreamFilter
+        self, caller: Caller, run_id: str, cursor: StreamCursor, selection: StreamFilter
     ) -> AsyncIterator[RunStream]:
         """Follow a run: the stream listens for its signals while the context is open."""
         async with self._signals.listen() as listener:
             yield RunStream(
-                self._storage, self._results, self._runs, listener, caller, run_id, place, kinds
+                self._storage,
+                self._results,
+                self._runs,
+                listener,
+                caller,
+                run_id,
+                cursor,
+                selection,
             )
 
 
@@ -97,8 +104,8 @@ class RunStream:
         listener: Listener,
         caller: Caller,
         run_id: str,
-        place: StreamCursor,
-        kinds: StreamFilter,
+        cursor: StreamCursor,
+        selection: StreamFilter,
     ) -> None:
         self._storage = storage
         self._results = results
@@ -106,34 +113,34 @@ class RunStream:
         self._listener = listener
         self._caller = caller
         self._run_id = run_id
-        self._place = place
-        self._kinds = kinds
+        self._cursor = cursor
+        self._selection = selection
         self._topics = frozenset({run_topic(run_id), output_topic(run_id)})
         self._rows_first = False
         self._row_limit = FIRST_ROWS
-        self._said_all = False
+        self._summary_sent = False
 
     async def next(self) -> RunUpdate | None:
-        """The next update, None when the run was deleted or is not the caller's. Not to be called
+        """The next update, None when the run was deleted or is not the caller's. Do not call it
         after the end.
         """
         try:
-            run, hidden, now = await self._look()
-            if self._kinds.state and _shown_state(run.state) is not self._place.state:
+            run, hidden, now = await self._read_state()
+            if self._selection.state and _shown_state(run.state) is not self._cursor.state:
                 return await self._state()
-            news = await self._output(run, hidden)
-            if news is not None:
-                return news
+            update = await self._output(run, hidden)
+            if update is not None:
+                return update
             if run.state.terminal and self._complete(run, now):
                 view = await self._runs.get(self._caller, self._run_id)
-                return RunUpdate(self._place, view=view, ended=True)
+                return RunUpdate(self._cursor, view=view, ended=True)
         except RunNotFound:
             return None
-        await self._listener.wait(self._topics, 1.0 if run.state.terminal else SWEEP)
-        return RunUpdate(self._place)
+        await self._listener.wait(self._topics, 1.0 if run.state.terminal else POLL_SECONDS)
+        return RunUpdate(self._cursor)
 
-    async def _look(self) -> tuple[Run, frozenset[str], int]:
-        """Read the state before the output, so that all output from before an end is read."""
+    async def _read_state(self) -> tuple[Run, frozenset[str], int]:
+        """Read the state before the output, so that no output from before the end is missed."""
 
         def work(tx: Transaction) -> tuple[Run, frozenset[str], int]:
             run = own_run(tx, self._caller, self._run_id)
@@ -143,43 +150,43 @@ class RunStream:
 
     async def _state(self) -> RunUpdate:
         view = await self._runs.get(self._caller, self._run_id)
-        self._place = replace(self._place, state=_shown_state(view.run.state))
-        return RunUpdate(self._place, view=view)
+        self._cursor = replace(self._cursor, state=_shown_state(view.run.state))
+        return RunUpdate(self._cursor, view=view)
 
     async def _output(self, run: Run, hidden: frozenset[str]) -> RunUpdate | None:
-        """Lines and rows alternate, so that a flood of one does not delay the other."""
+        """Alternate between lines and rows, so that a flood of one does not delay the other."""
         rows_first, self._rows_first = self._rows_first, not self._rows_first
         if rows_first:
             return await self._rows(hidden) or await self._log(run)
         return await self._log(run) or await self._rows(hidden)
 
     async def _log(self, run: Run) -> RunUpdate | None:
-        if not self._kinds.log:
+        if not self._selection.log:
             return None
-        entries = await self._results.log_after(self._run_id, self._place.log, PIECE_LINES)
+        entries = await self._results.log_after(self._run_id, self._cursor.log, MAX_LINES)
         if not entries:
             return None
-        self._said_all = entries[-1].group == run_number(run.created_at)
-        self._place = replace(self._place, log=entries[-1].position)
-        return RunUpdate(self._place, log=tuple(entries))
+        self._summary_sent = entries[-1].group == run_number(run.created_at)
+        self._cursor = replace(self._cursor, log=entries[-1].position)
+        return RunUpdate(self._cursor, log=tuple(entries))
 
     async def _rows(self, hidden: frozenset[str]) -> RunUpdate | None:
-        if not self._kinds.rows:
+        if not self._selection.rows:
             return None
         rows = await self._results.rows_after(
-            self._run_id, hidden, position=self._place.row, limit=self._row_limit
+            self._run_id, hidden, position=self._cursor.row, limit=self._row_limit
         )
         if not rows:
             return None
         self._row_limit = _next_limit(rows, self._row_limit)
-        self._place = replace(self._place, row=rows[-1].position)
-        return RunUpdate(self._place, rows=tuple(rows))
+        self._cursor = replace(self._cursor, row=rows[-1].position)
+        return RunUpdate(self._cursor, rows=tuple(rows))
 
     def _complete(self, run: Run, now: int) -> bool:
-        """Whether no more output can follow for an ended run whose output was read."""
-        if not self._kinds.log or self._said_all or self._place.log == 0:
+        """Whether an ended run whose output has been read can write no more."""
+        if not self._selection.log or self._summary_sent or self._cursor.log == 0:
             return True
-        return now - run.finished_at >= LAST_LINE_MS
+        return now - run.finished_at >= SUMMARY_LINE_MS
 
 
 def _shown_state(state: RunState) -> RunState:
@@ -188,6 +195,6 @@ def _shown_state(state: RunState) -> RunState:
 
 
 def _next_limit(rows: list[Row], limit: int) -> int:
-    """Follow the size of the rows: shrink at once, grow by doubling."""
+    """Adapt to the size of the rows: shrink immediately, grow by doubling."""
     average = max(1, sum(len(row.data) for row in rows) // len(rows))
-    return max(1, min(PIECE_BYTES // average, limit * 2, PIECE_LINES))
+    return max(1, min(MAX_BYTES // average, limit * 2, MAX_LINES))

@@ -23,7 +23,7 @@ class WorkerSecrets:
         self._storage = storage
         self._sealer = sealer
 
-    async def look(self, caller: Caller, ref: str, number: str = "") -> StoredSecret:
+    async def read(self, caller: Caller, ref: str, number: str = "") -> StoredSecret:
         """The secrets that the caller's account has for a worker, and those that a version needs
         (the newest without a number). Raise ``WorkerNotFound``.
         """

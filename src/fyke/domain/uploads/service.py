@@ -136,7 +136,7 @@ class Uploads:
 
         def work(tx: Transaction) -> Upload:
             upload = _own(tx, caller, upload_id)
-            if upload.state.moving or upload.state is UploadState.PUBLISHED:
+            if upload.state.in_progress or upload.state is UploadState.PUBLISHED:
                 raise Refused(f"this upload is {upload.state.value}; upload anew instead")
             fresh = replace(
                 upload,
@@ -178,7 +178,7 @@ class Uploads:
     async def get(self, caller: Caller, upload_id: str) -> Upload:
         """The upload and its progress. Raise ``NotFound``, also for another account's."""
         upload, now = await self._storage.read(lambda tx: (_own(tx, caller, upload_id), tx.now))
-        if upload.state.moving and upload.working_until < now:
+        if upload.state.in_progress and upload.working_until < now:
             self._go_on(upload)
         return upload
 
@@ -196,7 +196,7 @@ class Uploads:
                 upload = await self.get(caller, upload_id)
                 if upload != seen:
                     yield upload
-                if not upload.state.moving:
+                if not upload.state.in_progress:
                     return
                 seen = upload
                 await listener.wait(frozenset({upload_topic(upload_id)}), 2.0)
@@ -400,7 +400,7 @@ class _Work:
 
     async def _report(self, upload: Upload) -> None:
         def work(tx: Transaction) -> Upload:
-            until = tx.now + CLAIM_MS if upload.state.moving else 0
+            until = tx.now + CLAIM_MS if upload.state.in_progress else 0
             dated = replace(upload, updated_at=tx.now, working_until=until)
             if not tx.uploads.update(dated):
                 raise _Gone

@@ -247,7 +247,7 @@ def _raw_chunks(data: bytes, entry: ZipEntry) -> Iterator[bytes]:
                 yield inflater.decompress(waiting, _CHUNK)
                 waiting = inflater.unconsumed_tail
             if inflater.eof and (inflater.unused_data or at + _CHUNK < len(view)):
-                raise refuse(entry.name, "there are bytes behind its end", remedy)
+                raise refuse(entry.name, "it contains bytes after its end", remedy)
         while not inflater.eof and (chunk := inflater.decompress(b"", _CHUNK)):
             yield chunk
     except zlib.error:

@@ -1,4 +1,4 @@
-"""Figures of a worker's runs over all accounts, without data of any account.
+"""Figures of a worker's runs across all accounts, without data of any account.
 
 They are updated in the transaction that ends a run and never computed from the history, so that a
 page of the catalog costs the same after a million runs. A deleted run stays counted.

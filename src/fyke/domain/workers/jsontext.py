@@ -21,7 +21,7 @@ MAX_DIGITS = 4300  # of a whole number; Python reads no longer one
 
 Path = tuple[str | int, ...]
 
-# the C reader of one JSON string: (text, index behind the quote, strict) -> (value, end)
+# the C reader of one JSON string: (text, index after the quote, strict) -> (value, end)
 _scan_string: Callable[[str, int, bool], tuple[str, int]] = decoder.scanstring  # type: ignore[attr-defined]
 
 _HALF_PAIR = re.compile(r"\\u[dD][89abcdefABCDEF]")

@@ -1,4 +1,4 @@
-"""Writing a worker and its next version: the transaction behind every publication."""
+"""Writes a worker and its next version: the transaction of every publication."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The files of a new Python Worker, beside the SDK: small enough to read, useful enough to keep.
-
-What is the same in every language is here too.
-"""
+"""The files of a new Python Worker without the SDK, and the texts shared by all languages."""
 
 from __future__ import annotations
 
@@ -21,8 +18,8 @@ TITLE = re.compile(rb"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 
 
 def make_opener():
-    """All requests go through the platform's proxy, the only network access of the sandbox: also
-    those to your own machine, for which urllib would otherwise use none.
+    """All requests go through the platform's proxy, the only network access of the sandbox, even
+    those to your own machine, which urllib would otherwise send directly.
     """
     os.environ.pop("no_proxy", None)
     os.environ.pop("NO_PROXY", None)
@@ -33,7 +30,7 @@ def make_opener():
 
 
 def fetch(opener, url):
-    """One row: what the page answered, or why it did not."""
+    """Return the row of one page, with the error when it could not be fetched."""
     row = {"url": url, "status": 0, "title": "", "bytes": 0, "error": ""}
     try:
         with opener.open(url, timeout=30) as response:
@@ -100,11 +97,11 @@ Fetches web pages and stores one row for each: status, title, size, and the erro
 
 ## Input
 
-| field | what |
+| field | meaning |
 | --- | --- |
 | `urls` | the pages to fetch, as `{{"url": "https://..."}}` |
 
-## Working on it
+## Development
 
 ```sh
 fyke worker run . --input '{{"urls": [{{"url": "https://example.com/"}}]}}'
@@ -115,18 +112,18 @@ fyke worker push .
 {about}"""
 
 ABOUT = """\
-`main.py` is the Worker. `input_schema.json` says what it asks for, `output_schema.json` which
-columns it pushes, `requirements.txt` what it needs from the package index. The three `sdk` files
-are its way to the platform; leave them as they are.
+`main.py` is the Worker. `input_schema.json` defines the fields of its input, `output_schema.json`
+the columns of its rows; `requirements.txt` lists its dependencies. The three `sdk` files connect it
+to the platform; do not edit them.
 """
 
 REQUIREMENTS = """\
-# One package a line, such as selectolax==1.0.2. The SDK's own packages are always there.
+# One package per line, such as selectolax==1.0.2. The packages of the SDK are always installed.
 """
 
 
 def readme(title: str, about: str) -> str:
-    """The text of README.md; ``about`` says which file is for what."""
+    """The text of README.md; ``about`` describes the files."""
     return README.format(title=title, about=about)
 
 

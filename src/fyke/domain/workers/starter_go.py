@@ -1,4 +1,4 @@
-"""The files of a new Go Worker, beside the SDK: the same Worker as Python's."""
+"""The files of a new Go Worker without the SDK; it does the same as the Python one."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ func (p *Page) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, (*plain)(p))
 }
 
-// Row is what is stored of a page: what it answered, or why it did not.
+// Row is the stored result of one page, with the error when it could not be fetched.
 type Row struct {
 	URL    string `json:"url"`
 	Status int    `json:"status"`
@@ -118,11 +118,11 @@ func main() {
 """
 
 ABOUT = """\
-`main.go` is the Worker. `input_schema.json` says what it asks for, `output_schema.json` which
-columns it pushes, `go.mod` and `go.sum` which modules it needs. The folder `GoSdk` is its way to
-the platform; leave it as it is.
+`main.go` is the Worker. `input_schema.json` defines the fields of its input, `output_schema.json`
+the columns of its rows; `go.mod` and `go.sum` list its dependencies. The folder `GoSdk` connects it
+to the platform; do not edit it.
 
-What runs is the program `main`. The commands above build it when Go is installed. By hand:
+The platform runs the program `main`. The commands above build it when Go is installed. By hand:
 
 ```sh
 {build}
@@ -131,7 +131,7 @@ What runs is the program `main`. The commands above build it when Go is installe
 
 
 def files(title: str, build: str) -> dict[str, str]:
-    """Name to content. ``build`` is the command that makes ``main``."""
+    """Name to content. ``build`` is the command that builds ``main``."""
     return {
         "main.go": MAIN,
         "input_schema.json": INPUT_SCHEMA,

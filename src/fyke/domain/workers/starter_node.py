@@ -1,4 +1,4 @@
-"""The files of a new Node.js Worker, beside the SDK: the same Worker as Python's."""
+"""The files of a new Node.js Worker without the SDK; it does the same as the Python one."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ const coresdk = require("./sdk");
 
 const DEFAULT_URLS = [{ url: "https://example.com/" }];
 const TITLE = /<title[^>]*>([^]*?)<\\/title>/i;
-const NAMED = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'", nbsp: " " };
+const ENTITIES = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'", nbsp: " " };
 
-function readable(text) {
+function toText(text) {
   const plain = text.replace(/&(#x?)?(\\w+);/g, (whole, number, name) => {
-    if (!number) return NAMED[name] ?? whole;
+    if (!number) return ENTITIES[name] ?? whole;
     const code = parseInt(name, number === "#" ? 10 : 16);
     return code > 0 && code <= 0x10ffff ? String.fromCodePoint(code) : whole;
   });
@@ -34,12 +34,13 @@ async function connect(target) {
   const site = `${target.hostname}:${target.port || (target.protocol === "https:" ? 443 : 80)}`;
   const auth = Buffer.from(process.env.PROXY_AUTH ?? "").toString("base64");
   const headers = { "proxy-authorization": `Basic ${auth}` };
-  const asked = http.request({ host, port, method: "CONNECT", path: site, headers });
-  asked.end();
-  const [answer, socket] = await once(asked, "connect");
-  if (answer.statusCode === 200) return socket;
+  const request = http.request({ host, port, method: "CONNECT", path: site, headers });
+  request.end();
+  const [response, socket] = await once(request, "connect");
+  if (response.statusCode === 200) return socket;
   socket.destroy();
-  throw new Error(`the proxy did not reach ${site}: ${answer.statusCode} ${answer.statusMessage}`);
+  const reason = `${response.statusCode} ${response.statusMessage}`;
+  throw new Error(`the proxy did not reach ${site}: ${reason}`);
 }
 
 async function get(url, redirects = 5) {
@@ -48,26 +49,26 @@ async function get(url, redirects = 5) {
   const [client, createConnection] = target.protocol === "https:"
     ? [https, () => tls.connect({ socket, servername: target.hostname })]
     : [http, () => socket];
-  const asked = client.get(target, { createConnection, signal: AbortSignal.timeout(30000) });
-  const [answer] = await once(asked, "response");
-  const { statusCode: status, headers: { location } } = answer;
+  const request = client.get(target, { createConnection, signal: AbortSignal.timeout(30000) });
+  const [response] = await once(request, "response");
+  const { statusCode: status, headers: { location } } = response;
   if (status >= 300 && status < 400 && location && redirects > 0) {
-    answer.destroy();
+    response.destroy();
     return get(new URL(location, target), redirects - 1);
   }
   const parts = [];
-  for await (const part of answer) parts.push(part);
+  for await (const part of response) parts.push(part);
   return { status, body: Buffer.concat(parts) };
 }
 
-// One row: what the page answered, or why it did not.
+// Returns the row of one page, with the error when it could not be fetched.
 async function visit(url) {
   const row = { url, status: 0, title: "", bytes: 0, error: "" };
   try {
     const { status, body } = await get(url);
     row.status = status;
     row.bytes = body.length;
-    row.title = readable(TITLE.exec(body.toString())?.[1] ?? "");
+    row.title = toText(TITLE.exec(body.toString())?.[1] ?? "");
   } catch (error) {
     row.error = error.message;
   }
@@ -113,10 +114,10 @@ LOCK = """\
 """
 
 ABOUT = """\
-`main.js` is the Worker. `input_schema.json` says what it asks for, `output_schema.json` which
-columns it pushes, `package.json` and `package-lock.json` what it needs from the package registry
-(`npm install NAME` writes both). The files named `sdk` are its way to the platform; leave them as
-they are.
+`main.js` is the Worker. `input_schema.json` defines the fields of its input, `output_schema.json`
+the columns of its rows; `package.json` and `package-lock.json` list its dependencies
+(`npm install NAME` writes both). The files named `sdk` connect it to the platform; do not edit
+them.
 """
 
 

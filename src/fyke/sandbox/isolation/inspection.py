@@ -84,7 +84,7 @@ async def _observe(spawner: Spawner) -> tuple[Seen, HostView, SpawnedSandbox]:
         spawned = await spawner.start(order)
         sandbox = IsolatedSandbox(spawned, order, LIMITS)
         try:
-            host = await spawned.look()
+            host = await spawned.observe()
             return await _ask(sandbox, port), host, spawned
         finally:
             await sandbox.close()

@@ -93,7 +93,7 @@ def _prologue(machine: str) -> list[Instruction]:
 
 
 def _checked(machine: str) -> list[Instruction]:
-    """Each block stands behind one comparison that skips it whole, and ends in a verdict."""
+    """Each block follows one comparison that skips it, and ends in a verdict."""
     blocks = {
         "clone": _clone(),
         "clone3": [_fail(ENOSYS)],

@@ -1,4 +1,4 @@
-"""Removes the remains of sandboxes after a crash: processes, then control groups, then folders."""
+"""Removes what sandboxes leave behind in a crash: processes, then control groups, then folders."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from fyke.sandbox.process.process_io import SandboxStartFailed
 from fyke.sandbox.process.sandbox_process import END_SECONDS, remove_group
 
 
-async def remove_remains(
+async def remove_stale(
     folders: WorkFolders, groups: ControlGroups, keep: frozenset[str]
 ) -> list[str]:
     """Remove every sandbox whose name is not in ``keep``; return the names, sorted."""
     names = frozenset(folders.names()) | frozenset(groups.names())
-    over = names - keep
-    if not over:
+    stale = names - keep
+    if not stale:
         return []
-    await _end_processes(over)
-    for name in sorted(over):
+    await _end_processes(stale)
+    for name in sorted(stale):
         group = groups.find(name)
         group.kill()
         await remove_group(group)
         await asyncio.to_thread(folders.remove, name)
-    return sorted(over)
+    return sorted(stale)
 
 
 async def _end_processes(names: frozenset[str]) -> None:

@@ -1,12 +1,12 @@
-"""The launcher: the only program of an installation that keeps root, to run sandboxes as users.
+"""The launcher: the only program of an installation that keeps root, to switch users for sandboxes.
 
-It makes work folders and control groups, spawns every sandbox as a user of its own, and passes the
+It creates work folders and control groups, spawns each sandbox as a separate user, and passes the
 sandbox's sockets and pipes to its client. It parses no network traffic and opens no database. Its
 client, the runner, has dropped root; every request is checked here (``order.parse``), and the
 launcher itself builds the arguments of bubblewrap.
 
 One message is one packet of JSON on a Unix socket: ``{"id", "op", ...}`` is answered by
-``{"id", "result"}`` or ``{"id", "error"}``. Only the service's user is admitted. A sandbox
+``{"id", "result"}`` or ``{"id", "error"}``. Only the service's user may connect. A sandbox
 belongs to the connection that opened it: when that ends, its sandboxes are killed and removed. When
 the launcher ends for any reason, the kernel ends its sandboxes.
 """
@@ -34,13 +34,13 @@ from fyke.sandbox.process.folders import WorkFolders
 from fyke.sandbox.process.order import BadLaunchOrder, check_name, parse
 from fyke.sandbox.process.process_io import SandboxStartFailed
 from fyke.sandbox.process.sandbox_process import ProcessUsage, SandboxProcess, close_pipes
-from fyke.sandbox.tools.places import ToolPaths
+from fyke.sandbox.tools.tool_paths import ToolPaths
 
 PACKET = 65536
 BACKLOG = 16
 PR_SET_PDEATHSIG = 1
 Message = dict[str, Any]
-Answer = tuple[Any, list[int]]  # the result, and descriptors that go with it
+Answer = tuple[Any, list[int]]  # the result, and the descriptors to send with it
 
 
 def serve(
@@ -56,7 +56,7 @@ def serve(
     """Serve until SIGTERM or SIGINT. ``ready`` is called once clients can connect.
 
     ``find_links`` are the folders of wheels that tools may read.
-    Sandboxes get the users ``uid_base`` to ``uid_base + uid_count - 1`` without an account.
+    Sandboxes use the users ``uid_base`` to ``uid_base + uid_count - 1`` that have no account.
     Raise ``ValueError`` for a range that contains user 0 or the service's own.
     """
     users = range(uid_base, uid_base + uid_count)
@@ -85,7 +85,7 @@ class Launcher:
         self.folders = WorkFolders(data_folder / "work")
         self.groups = detect(data_folder / "work")
         self.sandboxes: dict[str, SandboxProcess] = {}
-        self.places = ToolPaths.at(data_folder, find_links)
+        self.tool_paths = ToolPaths.at(data_folder, find_links)
         self.service = service
         self._users = users
         self._taken: dict[str, int] = {}
@@ -96,8 +96,8 @@ class Launcher:
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        await cleanup.remove_remains(self.folders, self.groups, frozenset())
-        await asyncio.to_thread(self.places.caches.clear)
+        await cleanup.remove_stale(self.folders, self.groups, frozenset())
+        await asyncio.to_thread(self.tool_paths.caches.clear)
         with _listen(socket_path) as server:
             loop.add_reader(server, self._accept, server)
             ready()
@@ -123,7 +123,7 @@ class Launcher:
     def take_user(self, name: str) -> int:
         """Take a user without an account and without a sandbox. Raise ``BadLaunchOrder``."""
         if name in self._taken:
-            raise BadLaunchOrder(f"name {name}: there is such a sandbox already")
+            raise BadLaunchOrder(f"name {name}: a sandbox of this name already exists")
         taken = set(self._taken.values())
         for uid in self._users:
             if uid not in taken and not _has_account(uid):
@@ -147,16 +147,16 @@ class LauncherPeer:
     def __init__(self, launcher: Launcher, connection: socket.socket) -> None:
         self._launcher = launcher
         self._connection = connection
-        self._own: set[str] = set()
+        self._owned: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._gone = False
+        self._closed = False
         self._leaving: asyncio.Task[None] | None = None
         self._operations: dict[str, Callable[[Message], Awaitable[Answer]]] = {
             "open": self._open,
             "wait": self._wait,
             "usage": self._usage,
             "cpu": self._cpu,
-            "look": self._look,
+            "observe": self._observe,
             "terminate": self._terminate,
             "kill": self._kill,
             "release": self._release,
@@ -174,11 +174,11 @@ class LauncherPeer:
         except OSError:
             packet = b""
         if packet:
-            self._do(self._answer(packet))
+            self._start(self._answer(packet))
         else:
-            self._do(self.leave())
+            self._start(self.leave())
 
-    def _do(self, work: Any) -> None:
+    def _start(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -190,10 +190,10 @@ class LauncherPeer:
         await asyncio.shield(self._leaving)
 
     async def _leave(self) -> None:
-        self._gone = True
+        self._closed = True
         asyncio.get_running_loop().remove_reader(self._connection)
         self._connection.close()
-        await asyncio.gather(*map(self._end, list(self._own)), return_exceptions=True)
+        await asyncio.gather(*map(self._end, list(self._owned)), return_exceptions=True)
         self._launcher.forget(self)
 
     async def _answer(self, packet: bytes) -> None:
@@ -207,23 +207,23 @@ class LauncherPeer:
         except (BadLaunchOrder, SandboxStartFailed, OSError) as error:
             answer = {"id": number, "error": str(error)}
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            answer = {"id": number, "error": f"not understood: {error!r:.200}"}
+            answer = {"id": number, "error": f"invalid message: {error!r:.200}"}
         self._send(json.dumps(answer).encode(), descriptors)
 
     def _send(self, packet: bytes, descriptors: list[int]) -> None:
         try:
-            if not self._gone:
+            if not self._closed:
                 socket.send_fds(self._connection, [packet], descriptors)
-        except OSError:  # it does not read, or is gone: end its sandboxes
-            self._do(self.leave())
+        except OSError:  # the client does not read, or has disconnected: end its sandboxes
+            self._start(self.leave())
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
 
     def _sandbox(self, message: Message) -> SandboxProcess:
         name = check_name(message.get("name"))
-        if name not in self._own or name not in self._launcher.sandboxes:
-            raise BadLaunchOrder(f"name {name}: you have no such sandbox")
+        if name not in self._owned or name not in self._launcher.sandboxes:
+            raise BadLaunchOrder(f"name {name}: this client has no such sandbox")
         return self._launcher.sandboxes[name]
 
     async def _open(self, message: Message) -> Answer:
@@ -232,17 +232,17 @@ class LauncherPeer:
         uid = launcher.take_user(order.name)
         try:
             sandbox = await SandboxProcess.start(
-                order, launcher.folders, launcher.groups, uid, launcher.places
+                order, launcher.folders, launcher.groups, uid, launcher.tool_paths
             )
         except BaseException:
             launcher.free_user(order.name)
             raise
         launcher.sandboxes[order.name] = sandbox
-        self._own.add(order.name)
-        if self._gone:
+        self._owned.add(order.name)
+        if self._closed:
             close_pipes(sandbox.ends)
             await self._end(order.name)
-            raise SandboxStartFailed("the client left")
+            raise SandboxStartFailed("the client has disconnected")
         ends = sandbox.ends
         descriptors = [ends.control.detach(), *(s.detach() for s in ends.listeners)]
         descriptors += [ends.stdout, ends.stderr]
@@ -254,14 +254,14 @@ class LauncherPeer:
 
     async def _usage(self, message: Message) -> Answer:
         used = await self._sandbox(message).usage()
-        return _figures(used), []
+        return _to_list(used), []
 
     async def _cpu(self, message: Message) -> Answer:
         await self._sandbox(message).limit_cpu()
         return None, []
 
-    async def _look(self, message: Message) -> Answer:
-        return (await self._sandbox(message).look()).to_message(), []
+    async def _observe(self, message: Message) -> Answer:
+        return (await self._sandbox(message).observe()).to_message(), []
 
     async def _terminate(self, message: Message) -> Answer:
         await self._sandbox(message).terminate()
@@ -275,7 +275,7 @@ class LauncherPeer:
         sandbox = self._sandbox(message)
         if not sandbox.order.is_tool:
             raise BadLaunchOrder(
-                f"name {sandbox.order.name}: only the work folder of a tool is released"
+                f"name {sandbox.order.name}: only the work folder of a tool can be released"
             )
         return await sandbox.release(self._launcher.service), []
 
@@ -283,7 +283,7 @@ class LauncherPeer:
         sandbox = self._sandbox(message)
         await self._end(sandbox.order.name)
         used, ended = await sandbox.usage(), await sandbox.wait()
-        return {"usage": _figures(used), "exit": [ended.status, ended.out_of_memory]}, []
+        return {"usage": _to_list(used), "exit": [ended.status, ended.out_of_memory]}, []
 
     async def _end(self, name: str) -> None:
         launcher = self._launcher
@@ -292,13 +292,13 @@ class LauncherPeer:
             await sandbox.close()
             launcher.sandboxes.pop(name, None)
             launcher.free_user(name)
-        self._own.discard(name)
+        self._owned.discard(name)
 
     async def _sweep(self, message: Message) -> Answer:
         living = frozenset(map(check_name, message["living"]))
         launcher = self._launcher
         keep = living | launcher.busy()
-        return await cleanup.remove_remains(launcher.folders, launcher.groups, keep), []
+        return await cleanup.remove_stale(launcher.folders, launcher.groups, keep), []
 
     async def _limits(self, message: Message) -> Answer:
         return [self._launcher.groups.kind, self._launcher.groups.reason], []
@@ -323,8 +323,8 @@ def _listen(path: Path) -> socket.socket:
     return server
 
 
-def _figures(used: ProcessUsage) -> list[int]:
-    """In the order of the record's members, as the client reads them."""
+def _to_list(used: ProcessUsage) -> list[int]:
+    """The fields of ``ProcessUsage`` in the order in which the client reads them."""
     return [used.cpu_ms, used.memory_peak, used.work_bytes, used.memory]
 
 
@@ -337,7 +337,7 @@ def _has_account(uid: int) -> bool:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """``python -I -m fyke.sandbox.process.launcher``: serve, and end together with the parent."""
+    """``python -I -m fyke.sandbox.process.launcher``: serve until the parent process ends."""
     parser = argparse.ArgumentParser(prog="fyke.sandbox.process.launcher", description=main.__doc__)
     parser.add_argument("--socket", type=Path, required=True)
     parser.add_argument("--home", type=Path, required=True, help="the data folder")

@@ -234,8 +234,8 @@ class RemoteSandboxProcess:
     async def limit_cpu(self) -> None:
         await self._line.ask("cpu")
 
-    async def look(self) -> HostView:
-        return HostView.of_message(await self._line.ask("look"))
+    async def observe(self) -> HostView:
+        return HostView.of_message(await self._line.ask("observe"))
 
     async def terminate(self) -> None:
         if self._closing is None:

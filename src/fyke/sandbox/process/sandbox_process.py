@@ -27,7 +27,7 @@ from fyke.sandbox.process.folders import OwnershipFailed, WorkFolders
 from fyke.sandbox.process.order import LaunchOrder
 from fyke.sandbox.process.process_io import SandboxStartFailed
 from fyke.sandbox.tools.caches import TakenCache, ToolCaches
-from fyke.sandbox.tools.places import ToolPaths
+from fyke.sandbox.tools.tool_paths import ToolPaths
 
 START_SECONDS = 20.0
 GRACE_SECONDS = 2.0  # for bubblewrap to report after process 1 was killed
@@ -103,7 +103,7 @@ class SandboxProcess:
         folders: WorkFolders,
         groups: ControlGroups,
         uid: int | None,
-        places: ToolPaths,
+        tool_paths: ToolPaths,
     ) -> SandboxProcess:
         """Start the sandbox and wait for the shim. ``uid`` is the user to become, for root.
 
@@ -125,23 +125,23 @@ class SandboxProcess:
         sandbox = cls(order, folders, group)
         async with contextlib.AsyncExitStack() as undo:
             undo.push_async_callback(sandbox._remove_all)
-            layout = await asyncio.to_thread(sandbox._lay_out, work, uid, places)
+            layout = await asyncio.to_thread(sandbox._lay_out, work, uid, tool_paths)
             await sandbox._spawn(layout, uid, undo)
             undo.pop_all()
         return sandbox
 
-    def _lay_out(self, work: Path, uid: int | None, places: ToolPaths) -> bubblewrap.Layout:
+    def _lay_out(self, work: Path, uid: int | None, tool_paths: ToolPaths) -> bubblewrap.Layout:
         order = self.order
         cache: Path | None = None
         extras: tuple[tuple[Path, str], ...] = ()
         if order.is_tool:
             try:
-                self._cache = places.cache_of(order, uid)
+                self._cache = tool_paths.cache_of(order, uid)
                 if self._cache is not None:
                     cache = self._cache.path
                 else:
                     cache = self._folders.make_inside(order.name, PASSING_CACHE, uid)
-                extras = places.extras_of(order)
+                extras = tool_paths.extras_of(order)
             except OSError as error:
                 raise SandboxStartFailed(f"cannot make the folders of a tool: {error}") from error
         return bubblewrap.Layout(
@@ -237,7 +237,7 @@ class SandboxProcess:
     async def limit_cpu(self) -> None:
         self.group.limit_cpu(self.order.cpus)
 
-    async def look(self) -> HostView:
+    async def observe(self) -> HostView:
         """Return what only the host sees. Raise ``SandboxStartFailed`` for any sandbox but the
         inspector's: no process of ours enters the namespaces of a Worker.
         """

@@ -25,7 +25,7 @@ from fyke.sandbox.process.sandbox_process import (
     ProcessUsage,
     SandboxProcess,
 )
-from fyke.sandbox.tools.places import ToolPaths
+from fyke.sandbox.tools.tool_paths import ToolPaths
 
 
 class SpawnedSandbox(Protocol):
@@ -39,7 +39,7 @@ class SpawnedSandbox(Protocol):
     async def wait(self) -> ProcessExit: ...
     async def usage(self) -> ProcessUsage: ...
     async def limit_cpu(self) -> None: ...
-    async def look(self) -> HostView: ...
+    async def observe(self) -> HostView: ...
     async def terminate(self) -> None: ...
     async def kill(self) -> None: ...
     async def release(self) -> str:
@@ -80,13 +80,13 @@ class DirectSpawner:
             raise SandboxFault("user 0 spawns sandboxes through the launcher only")
         self._folders = WorkFolders(work_dir.absolute())
         self._groups = groups or detect(work_dir)
-        self._places = ToolPaths.at(work_dir.absolute().parent, find_links)
+        self._tool_paths = ToolPaths.at(work_dir.absolute().parent, find_links)
         self._running: dict[str, SandboxProcess] = {}
 
     async def start(self, order: LaunchOrder) -> SpawnedSandbox:
         try:
             sandbox = await SandboxProcess.start(
-                order, self._folders, self._groups, None, self._places
+                order, self._folders, self._groups, None, self._tool_paths
             )
         except SandboxStartFailed as error:
             raise SandboxFault(str(error)) from error
@@ -97,7 +97,7 @@ class DirectSpawner:
         return self._groups.kind, self._groups.reason
 
     async def sweep(self, living: frozenset[str]) -> list[str]:
-        return await cleanup.remove_remains(
+        return await cleanup.remove_stale(
             self._folders, self._groups, living | self._running.keys()
         )
 
@@ -105,7 +105,7 @@ class DirectSpawner:
         """Release the folders and groups; only once all sandboxes are closed."""
         self._groups.close()
         self._folders.close()
-        self._places.caches.close()
+        self._tool_paths.caches.close()
 
 
 class _Registered:
@@ -117,7 +117,7 @@ class _Registered:
         self.wait = sandbox.wait
         self.usage = sandbox.usage
         self.limit_cpu = sandbox.limit_cpu
-        self.look = sandbox.look
+        self.observe = sandbox.observe
         self.terminate = sandbox.terminate
         self.kill = sandbox.kill
         self._sandbox = sandbox

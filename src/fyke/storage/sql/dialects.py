@@ -85,7 +85,7 @@ def sqlite_url(file: Path) -> str:
 
 
 def sqlite_file(engine: Engine) -> Path | None:
-    """Return the file behind the engine, None when it is not SQLite."""
+    """Return the database file of the engine, None when it is not SQLite."""
     if not is_sqlite(engine):
         return None
     return Path(engine.url.database or "")

@@ -1,4 +1,4 @@
-"""Lists of runs over all of history, and one action on many runs."""
+"""Lists of runs across all of history, and one action on many runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The log of a run: behind a position, or a page of it by severity and text."""
+"""The log of a run: the entries after a position, or a page filtered by severity and text."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class LogQuery(Request):
 
 
 class LogPageQuery(Request):
-    after: Annotated[Integer, Meta(ge=0, description="entries behind this position")] | None = None
+    after: Annotated[Integer, Meta(ge=0, description="entries after this position")] | None = None
     before: Annotated[Integer, Meta(ge=0, description="entries before this position")] | None = None
     level: Annotated[
         Integer,

@@ -130,7 +130,7 @@ def go_page(answer: httpx2.Response) -> Page:
 
 
 def java_digits(text: str, key: str) -> int:
-    """The digits right behind the first ``"key":``; a blank or a sign would make it fail."""
+    """The digits right after the first ``"key":``; a blank or a sign would make it fail."""
     start = text.index(f'"{key}":') + len(key) + 3
     digits = re.compile(r"\d*").match(text, start)
     assert digits is not None

@@ -26,7 +26,7 @@ FOREVER = 30
 @pytest.fixture(autouse=True)
 def no_last_line(monkeypatch: pytest.MonkeyPatch) -> None:
     """The stand-in for a runner says nothing about the whole run after its end."""
-    monkeypatch.setattr("fyke.domain.runs.stream.LAST_LINE_MS", 0)
+    monkeypatch.setattr("fyke.domain.runs.stream.SUMMARY_LINE_MS", 0)
 
 
 async def started(app: App) -> str:
@@ -72,7 +72,7 @@ async def test_a_run_is_streamed_from_start_to_end(app: App) -> None:
 async def test_the_line_that_is_written_after_the_end_comes_before_it(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fyke.domain.runs.stream.LAST_LINE_MS", 60_000)
+    monkeypatch.setattr("fyke.domain.runs.stream.SUMMARY_LINE_MS", 60_000)
     run = await started(app)
     leases = await app.begin()
     await app.push(leases[0], [], log=["one"])

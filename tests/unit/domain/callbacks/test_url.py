@@ -143,7 +143,7 @@ def test_an_invalid_receiver_names_the_field(url: str) -> None:
          "path and query must be ASCII; encode other characters with %"),
         ("http://a.example:x/", "the port must be a number from 1 to 65535"),
         ("http://a.example:65536/", "the port must be a number from 1 to 65535"),
-        ("http://a.example:/", "the port behind the colon is missing"),
+        ("http://a.example:/", "the port after the colon is missing"),
         ("http://a.example:22/", "port 22 is not accepted; use 80, 443 or one from 1024 to 65535"),
     ],
 )  # fmt: skip

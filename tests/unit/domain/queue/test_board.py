@@ -73,12 +73,12 @@ async def test_runs_wait_in_the_order_in_which_they_begin_page_by_page(
 ) -> None:
     made = [await stores.run(created_at=records.START + n) for n in range(5)]
     await stores.run(state=RunState.RUNNING)
-    first = await board.look(stores.caller, size=3)
+    first = await board.read(stores.caller, size=3)
     assert [(row.position, row.row.line.id) for row in first.runs] == [
         (n, run.id) for n, run in enumerate(made[:3], 1)
     ]
     assert (first.waiting, first.next is not None) == (5, True)
-    rest = await board.look(stores.caller, size=3, start=first.next)
+    rest = await board.read(stores.caller, size=3, start=first.next)
     assert [row.row.line.id for row in rest.runs] == [run.id for run in made[3:]]
     assert rest.next is None
     assert all(row.reason.reason is not None for row in first.runs + rest.runs)
@@ -98,7 +98,7 @@ async def test_what_is_held_has_pages_of_its_own(stores: Stores, board: QueueBoa
     for number, oldest_first, expected in (
         (1, False, [ids[2], ids[1]]), (2, False, [ids[0]]), (1, True, ids[:2]), (3, True, []),
     ):  # fmt: skip
-        found = await board.look(stores.caller, size=2, number=number, oldest_first=oldest_first)
+        found = await board.read(stores.caller, size=2, number=number, oldest_first=oldest_first)
         assert (found.held, [one.item.id for one in found.items]) == (3, expected)
 
 
@@ -108,6 +108,6 @@ async def test_another_account_sees_none_of_it(stores: Stores, board: QueueBoard
     await stores.lease("r1")
     await stores.run()
     stranger = replace(stores.caller, account_id=records.ordered_id())
-    found = await board.look(stranger)
+    found = await board.read(stranger)
     assert (found.waiting, found.runs, found.slots.busy, found.slots.most) == (0, [], 0, None)
     assert found.slots.runners == 1

@@ -51,7 +51,7 @@ async def test_everything_that_is_stored_is_masked() -> None:
     assert (header.label, header.key) == ("of ***LOGIN***", "k ***LOGIN***")
     lines = [line.content for batch in found for line in batch.log]
     assert lines[0] == "signed in with ***LOGIN***" and lines[2] == "ours about ***LOGIN***"
-    assert lines[1].startswith("xxx"), "cut behind the mask"
+    assert lines[1].startswith("xxx"), "cut after the mask"
     assert "canary" not in repr((stored, header, lines))
 
 

@@ -28,7 +28,7 @@ RULES = Rules(Prices(), HIDING, 1000, "")
 
 @pytest.fixture
 def signals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DatagramSignals]:
-    monkeypatch.setattr(module, "TOGETHER", 0)
+    monkeypatch.setattr(module, "BATCH_SECONDS", 0)
     with closing(DatagramSignals(tmp_path / "bell")) as made:
         yield made
 
@@ -54,7 +54,7 @@ async def move(stores: Stores, run: Run, state: RunState) -> None:
 async def test_first_come_all_and_then_those_that_have_changed(
     stores: Stores, signals: DatagramSignals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "BUSY_SWEEP", 60.0)
+    monkeypatch.setattr(module, "ACTIVE_POLL_SECONDS", 60.0)
     one, other = await stores.run(), await stores.run()
     updates = follow(stores, signals, one, other, one)
     assert ids(await anext(updates)) == [one.id, other.id]
@@ -69,8 +69,8 @@ async def test_first_come_all_and_then_those_that_have_changed(
 async def test_a_run_that_has_ended_is_sent_once_more_and_a_deleted_one_is_gone_once(
     stores: Stores, signals: DatagramSignals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "BUSY_SWEEP", 0.0)
-    monkeypatch.setattr(module, "QUIET_SWEEP", 0.0)
+    monkeypatch.setattr(module, "ACTIVE_POLL_SECONDS", 0.0)
+    monkeypatch.setattr(module, "IDLE_POLL_SECONDS", 0.0)
     one, other = await stores.run(), await stores.run()
     updates = follow(stores, signals, one, other)
     await anext(updates)
@@ -86,7 +86,7 @@ async def test_a_run_that_has_ended_is_sent_once_more_and_a_deleted_one_is_gone_
 async def test_a_running_run_is_sent_when_another_second_has_passed(
     stores: Stores, signals: DatagramSignals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "BUSY_SWEEP", 0.0)
+    monkeypatch.setattr(module, "ACTIVE_POLL_SECONDS", 0.0)
     run = await stores.run(state=RunState.RUNNING, started_at=stores.clock.now_ms())
     updates = follow(stores, signals, run)
     await anext(updates)
@@ -99,7 +99,7 @@ async def test_a_running_run_is_sent_when_another_second_has_passed(
 async def test_newer_runs_are_counted_up_to_a_limit_and_only_where_that_is_wanted(
     stores: Stores, signals: DatagramSignals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "QUIET_SWEEP", 0.0)
+    monkeypatch.setattr(module, "IDLE_POLL_SECONDS", 0.0)
     monkeypatch.setattr(module, "MAX_NEW", 2)
     old = await stores.run(created_at=records.START, state=RunState.FAILED)
     top = ListCursor(old.created_at, old.id)

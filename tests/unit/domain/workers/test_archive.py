@@ -83,7 +83,7 @@ BROKEN: list[tuple[str, list[Entry], End | None]] = [
     ("wrong checksum", [Entry("a", crc=1)], None),
     ("no deflate stream", [Entry("a", payload=b"\xff\xff\xff")], None),
     ("cut deflate stream", [Entry("a", payload=zlib.compress(b"x" * 50)[2:6])], None),
-    ("bytes behind the stream", [Entry("a", payload=Entry("a").data() + b"junk")], None),
+    ("bytes after the stream", [Entry("a", payload=Entry("a").data() + b"junk")], None),
     ("zip64 size", [Entry("a", size=0xFFFFFFFF, extra=ZIP64)], None),
     ("broken local zip64", [Entry("a", packed=None, local_size=0xFFFFFFFF)], None),
     ("entry on another disk", [Entry("a", disk=1)], None),

@@ -1,4 +1,4 @@
-"""The transaction behind a publication: which worker and version it writes, and for whom."""
+"""The transaction of a publication: which worker and version it writes, and for whom."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from support.published import ALICE, OPERATOR, PublishedState
 
 pytestmark = pytest.mark.anyio
 
-NAMED = PublishRequest("quotes")
+REQUEST = PublishRequest("quotes")
 FINDING = Finding("warning", "c", "main.py", 1, "m", "r")
 
 
@@ -56,7 +56,7 @@ def project(content: str, **changes: Any) -> Project:
 async def publish(
     state: PublishedState,
     content: str,
-    request: PublishRequest = NAMED,
+    request: PublishRequest = REQUEST,
     *,
     by: Caller = ALICE,
     review: bool = False,
@@ -67,7 +67,7 @@ async def publish(
 
 
 async def draft(state: PublishedState, content: str) -> Published:
-    return await state.write(drafting(ALICE, project(content), NAMED, ManualClock()))
+    return await state.write(drafting(ALICE, project(content), REQUEST, ManualClock()))
 
 
 async def numbers(state: PublishedState, worker_id: str) -> list[str]:
@@ -93,7 +93,7 @@ async def test_the_first_publication_makes_a_private_worker_with_the_page_of_its
     ]
 
 
-async def test_a_project_without_a_title_is_called_by_its_name_and_keeps_an_earlier_page(
+async def test_a_project_without_a_title_gets_its_name_as_title_or_keeps_the_earlier_page(
     state: PublishedState,
 ) -> None:
     done = await publish(state, "a", title="", description="")
@@ -108,13 +108,15 @@ async def test_a_project_without_a_title_is_called_by_its_name_and_keeps_an_earl
     )  # fmt: skip
 
 
-async def test_the_content_of_the_latest_version_makes_no_new_one(state: PublishedState) -> None:
+async def test_publishing_the_content_of_the_latest_version_creates_no_version(
+    state: PublishedState,
+) -> None:
     first = await publish(state, "a")
     again = await publish(state, "a", title="New title")
     assert again.version == first.version
     assert again.worker.title == "New title"
     await publish(state, "b")
-    back = await publish(state, "a")  # not the latest any more
+    back = await publish(state, "a")  # no longer the latest
     assert await numbers(state, first.worker.id) == ["v1.0.3", "v1.0.2", "v1.0.1"]
     assert back.version.number == "v1.0.3"
 
@@ -127,7 +129,7 @@ async def test_a_new_version_has_the_run_options_of_the_one_before(state: Publis
     assert (await publish(state, "b")).version.defaults == options
 
 
-async def test_a_worker_may_be_named_by_its_id_unless_it_is_gone(state: PublishedState) -> None:
+async def test_a_worker_may_be_named_by_its_id_unless_it_is_deleted(state: PublishedState) -> None:
     first = await publish(state, "a")
     by_id = PublishRequest("other name", worker_id=first.worker.id)
     assert (await publish(state, "b", by_id)).worker.path == "alice/quotes"
@@ -137,23 +139,23 @@ async def test_a_worker_may_be_named_by_its_id_unless_it_is_gone(state: Publishe
             await publish(state, "c", PublishRequest("quotes", worker_id=worker_id))
 
 
-async def test_whether_it_is_public_stays_unless_it_is_said(state: PublishedState) -> None:
+async def test_visibility_is_unchanged_unless_the_request_sets_it(state: PublishedState) -> None:
     assert not (await publish(state, "a")).worker.public
     assert (await publish(state, "b", PublishRequest("quotes", public=True))).worker.public
     assert (await publish(state, "c")).worker.public
     assert not (await publish(state, "d", PublishRequest("quotes", public=False))).worker.public
 
 
-async def test_with_a_review_others_keep_the_approved_version(state: PublishedState) -> None:
-    asked = PublishRequest("quotes", public=True, note="Please")
-    first = await publish(state, "a", asked, review=True)
+async def test_with_review_other_accounts_keep_the_approved_version(state: PublishedState) -> None:
+    request = PublishRequest("quotes", public=True, note="Please")
+    first = await publish(state, "a", request, review=True)
     assert first.waiting is not None
     assert (first.waiting.version, first.waiting.note) == ("v1.0.1", "Please")
     assert (first.worker.public, first.version.approved) == (False, False)
     await state.do("workers.approve", first.worker.id, "v1.0.1")
-    same = await publish(state, "a", asked, review=True)
+    same = await publish(state, "a", request, review=True)
     assert (same.waiting, same.worker.public) == (None, True)
-    second = await publish(state, "b", review=True)  # it is public by now
+    second = await publish(state, "b", review=True)  # the worker is public by now
     assert second.waiting is not None
     assert (second.worker.latest, second.worker.latest_approved) == ("v1.0.2", "v1.0.1")
 
@@ -164,7 +166,7 @@ async def test_a_private_worker_and_the_operator_need_no_review(state: Published
     assert (done.waiting, done.worker.public, done.version.approved) == (None, True, True)
 
 
-async def test_what_waits_is_taken_back_with_a_private_worker(state: PublishedState) -> None:
+async def test_making_a_worker_private_withdraws_its_submission(state: PublishedState) -> None:
     first = await publish(state, "a", PublishRequest("quotes", public=True), review=True)
     assert first.waiting is not None
     await publish(state, "b", PublishRequest("quotes", public=False), review=True)
@@ -175,7 +177,7 @@ async def test_what_waits_is_taken_back_with_a_private_worker(state: PublishedSt
     assert not (await state.do("workers.get", shown.worker.id)).public
 
 
-async def test_a_draft_is_a_version_of_its_own_account_only(state: PublishedState) -> None:
+async def test_only_its_own_account_sees_a_draft(state: PublishedState) -> None:
     made = await draft(state, "a")
     assert (made.version.state, made.version.approved) == (VersionState.DRAFT, False)
     kept = await state.do("workers.get", made.worker.id)
@@ -202,12 +204,12 @@ async def test_publishing_the_newest_draft_keeps_its_number(state: PublishedStat
     done = await publish(state, "b")
     assert (done.version.id, done.version.state) == (made.version.id, VersionState.PUBLISHED)
     assert done.worker.latest == "v1.0.2"
-    older = await publish(state, "a")  # a draft that is not the newest is written anew
+    older = await publish(state, "a")  # a draft that is not the newest becomes a new version
     assert older.version.number == "v1.0.3"
     assert older.worker.latest == "v1.0.3"
 
 
-async def test_a_published_draft_is_for_all_where_no_review_is_required(
+async def test_a_published_draft_is_available_to_all_accounts_without_review(
     state: PublishedState,
 ) -> None:
     await draft(state, "a")

@@ -106,7 +106,7 @@ async def test_an_error_of_the_launcher_is_a_fault(
     client: LauncherClient, launcher: Launcher
 ) -> None:
     limits = asyncio.create_task(client.limits())
-    launcher.answer(await launcher.request(), error="name A: you have no such sandbox")
+    launcher.answer(await launcher.request(), error="name A: this client has no such sandbox")
     with pytest.raises(SandboxFault, match="no such sandbox"):
         await limits
 

@@ -26,7 +26,7 @@ from fyke.sandbox.process.sandbox_process import (
     SandboxProcess,
     remove_group,
 )
-from fyke.sandbox.tools.places import ToolPaths
+from fyke.sandbox.tools.tool_paths import ToolPaths
 
 pytestmark = pytest.mark.anyio
 
@@ -44,7 +44,7 @@ def folders(tmp_path: Path) -> Iterator[WorkFolders]:
 
 
 @pytest.fixture
-def places(tmp_path: Path) -> Iterator[ToolPaths]:
+def tool_paths(tmp_path: Path) -> Iterator[ToolPaths]:
     made = ToolPaths.at(tmp_path)
     yield made
     made.caches.close()
@@ -65,25 +65,25 @@ def running(folders: WorkFolders, order: LaunchOrder = ORDER, **more: Any) -> Sa
 # --- start
 
 
-async def test_no_sandbox_runs_as_root(folders: WorkFolders, places: ToolPaths) -> None:
+async def test_no_sandbox_runs_as_root(folders: WorkFolders, tool_paths: ToolPaths) -> None:
     with pytest.raises(SandboxStartFailed, match="never runs as user 0"):
-        await SandboxProcess.start(ORDER, folders, GROUPS, 0, places)
+        await SandboxProcess.start(ORDER, folders, GROUPS, 0, tool_paths)
     assert folders.names() == []
 
 
-async def test_a_name_in_use_keeps_its_folder(folders: WorkFolders, places: ToolPaths) -> None:
+async def test_a_name_in_use_keeps_its_folder(folders: WorkFolders, tool_paths: ToolPaths) -> None:
     folders.create("A", None)
     with pytest.raises(SandboxStartFailed, match="cannot make the work folder"):
-        await SandboxProcess.start(ORDER, folders, GROUPS, UID, places)
+        await SandboxProcess.start(ORDER, folders, GROUPS, UID, tool_paths)
     assert folders.names() == ["A"]
 
 
 async def test_without_its_control_group_no_folder_stays(
-    tmp_path: Path, folders: WorkFolders, places: ToolPaths
+    tmp_path: Path, folders: WorkFolders, tool_paths: ToolPaths
 ) -> None:
     groups = GroupsV2(tmp_path / "none" / "fyke")
     with pytest.raises(SandboxStartFailed, match="cannot make the control group"):
-        await SandboxProcess.start(ORDER, folders, groups, UID, places)
+        await SandboxProcess.start(ORDER, folders, groups, UID, tool_paths)
     assert folders.names() == []
 
 
@@ -98,7 +98,7 @@ async def test_without_its_control_group_no_folder_stays(
 async def test_a_start_that_fails_gives_the_cause_and_leaves_nothing(
     monkeypatch: pytest.MonkeyPatch,
     folders: WorkFolders,
-    places: ToolPaths,
+    tool_paths: ToolPaths,
     program: str,
     words: str,
 ) -> None:
@@ -106,12 +106,14 @@ async def test_a_start_that_fails_gives_the_cause_and_leaves_nothing(
     await asyncio.to_thread(int)  # its thread keeps descriptors of its own
     before = len(os.listdir("/proc/self/fd"))
     with pytest.raises(SandboxStartFailed, match=words):
-        await SandboxProcess.start(ORDER, folders, GROUPS, UID, places)
+        await SandboxProcess.start(ORDER, folders, GROUPS, UID, tool_paths)
     assert folders.names() == []
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-def test_a_tool_gets_its_cache_or_one_for_this_run(folders: WorkFolders, places: ToolPaths) -> None:
+def test_a_tool_gets_its_cache_or_one_for_this_run(
+    folders: WorkFolders, tool_paths: ToolPaths
+) -> None:
     """The second sandbox does not wait for the cache, and its downloads count as its work."""
     layouts = []
     sandboxes = []
@@ -119,20 +121,20 @@ def test_a_tool_gets_its_cache_or_one_for_this_run(folders: WorkFolders, places:
         order = replace(TOOL, name=name, cache=cache)
         work = folders.create(name, None)
         sandbox = SandboxProcess(order, folders, GROUPS.create(name, 1, 1))
-        layouts.append(sandbox._lay_out(work, None, places))
+        layouts.append(sandbox._lay_out(work, None, tool_paths))
         sandboxes.append(sandbox)
     assert [layout.cache for layout in layouts] == [
-        places.caches.root / "ONE-NPM",
+        tool_paths.caches.root / "ONE-NPM",
         folders.root / "B" / ".cache",
         folders.root / "C" / ".cache",
     ]
     assert sandboxes[0]._cache is not None
-    places.caches.leave(sandboxes[0]._cache)
+    tool_paths.caches.leave(sandboxes[0]._cache)
 
 
-def test_a_worker_gets_no_cache(folders: WorkFolders, places: ToolPaths) -> None:
+def test_a_worker_gets_no_cache(folders: WorkFolders, tool_paths: ToolPaths) -> None:
     sandbox = SandboxProcess(ORDER, folders, GROUPS.create("A", 1, 1))
-    layout = sandbox._lay_out(folders.create("A", None), None, places)
+    layout = sandbox._lay_out(folders.create("A", None), None, tool_paths)
     assert (layout.cache, layout.extras) == (None, ())
 
 
@@ -142,7 +144,7 @@ def test_a_worker_gets_no_cache(folders: WorkFolders, places: ToolPaths) -> None
 async def test_only_the_inspector_is_inspected(folders: WorkFolders) -> None:
     sandbox = running(folders)
     with pytest.raises(SandboxStartFailed, match="only a running sandbox of the inspector"):
-        await sandbox.look()
+        await sandbox.observe()
     await sandbox.close()
 
 
@@ -166,19 +168,19 @@ async def test_memory_is_watched_where_the_kernel_limits_nothing(folders: WorkFo
 
 
 async def test_the_work_of_a_tool_is_its_folder_and_its_cache(
-    folders: WorkFolders, places: ToolPaths
+    folders: WorkFolders, tool_paths: ToolPaths
 ) -> None:
     sandbox = running(folders, replace(TOOL, cache="ONE-NPM"))
     (folders.root / "A" / "file").write_bytes(bytes(100_000))
     alone = (await sandbox.usage()).work_bytes
-    sandbox._cache = places.cache_of(sandbox.order, None)
+    sandbox._cache = tool_paths.cache_of(sandbox.order, None)
     assert sandbox._cache is not None
     (sandbox._cache.path / "file").write_bytes(bytes(200_000))
     both = (await sandbox.usage()).work_bytes
     assert 100_000 <= alone < 150_000
     assert both >= alone + 200_000
     await sandbox.close()
-    assert places.cache_of(replace(TOOL, cache="ONE-NPM"), None) is not None  # free again
+    assert tool_paths.cache_of(replace(TOOL, cache="ONE-NPM"), None) is not None  # free again
 
 
 async def test_files_that_are_hidden_at_every_check_count_as_too_much(

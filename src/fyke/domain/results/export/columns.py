@@ -29,7 +29,7 @@ async def choose_columns(
 
     ``filter_keys`` chooses and orders; keys that neither a header nor a row knows are ignored,
     and when that leaves none it is as if none had been given. Without it, a table has the headers
-    and behind them the further keys of rows in the order first seen. Raises ``InvalidRequest``
+    followed by the further keys of rows in the order first seen. Raises ``InvalidRequest``
     when the format does not allow so many.
     """
     wanted = list(dict.fromkeys(key for key in filter_keys if key))

@@ -95,7 +95,7 @@ class Exports:
         rows = await self._check_size(wanted, source)
         if wanted.name == "xls":
             # so few columns that an ordinary run may have more, and so few rows that looking is
-            # quick: refuse here and not behind the link
+            # quick: refuse here rather than when the link is opened
             await self._columns(source, ExportRequest(wanted, tuple(filter_keys), query))
         elif wanted.max_columns and not filter_keys:
             # further columns that only rows know are counted when the file is made

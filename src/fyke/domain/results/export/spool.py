@@ -5,7 +5,7 @@ gives the same bytes, also after a restart and from another server, which writes
 slow reader delays no other and keeps no transaction open. The folder belongs to this process and is
 locked, so that folders of dead processes are recognised.
 
-Disk is bounded: by ``limit_bytes`` over all files, by ``floor_bytes`` that stay free on the disk,
+Disk is bounded: by ``limit_bytes`` across all files, by ``floor_bytes`` that stay free on the disk,
 and by ``keep_seconds`` after the last use. Where there is no room a file is refused (``NoRoom``).
 """
 

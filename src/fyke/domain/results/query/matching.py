@@ -62,7 +62,7 @@ class _MatchedValue:
         return bool(self.word) and token == self.word
 
     def compare(self, token: bytes) -> int | None:
-        """Whether the stored value is before (-1), at (0) or behind this one; None: neither."""
+        """Whether the stored value is before (-1), equal (0) or after this one; None: neither."""
         if token[:1] == b'"':
             own = _text(token)
             return (own > self.text) - (own < self.text)

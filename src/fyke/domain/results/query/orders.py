@@ -26,7 +26,7 @@ from fyke.domain.results.query.sorter import Sorter
 from fyke.errors import Unavailable
 from fyke.model.results import Row
 
-MAX_KEPT = 4_000_000  # positions over all orders: 16 MB
+MAX_KEPT = 4_000_000  # positions across all orders: 16 MB
 FRESH_SECONDS = 10.0
 AT_ONCE = 2
 
@@ -168,7 +168,7 @@ class _Builder:
 
 
 class _Sorted:
-    """Rows with the field go into a sorter, those without come behind them."""
+    """Rows with the field go into a sorter; those without it follow."""
 
     def __init__(self, sort: Sort, scratch: Path | None) -> None:
         self._sorter = Sorter(descending=sort.descending, scratch=scratch)

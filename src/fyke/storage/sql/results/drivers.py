@@ -1,4 +1,4 @@
-"""The two drivers behind one small face, for statements too hot for anything in between.
+"""One small interface to the two database drivers, for statements on the hot path.
 
 Statements are written once with ``?``; no statement has a question mark or percent sign
 otherwise. Connections come from the engine of ``dialects``, which sets them up, and are then

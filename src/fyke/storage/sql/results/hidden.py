@@ -12,7 +12,7 @@ from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
-MAX_KEPT = 4_000_000  # positions over all entries: 16 MB
+MAX_KEPT = 4_000_000  # positions across all entries: 16 MB
 
 Key = tuple[int, ...]
 
@@ -50,7 +50,7 @@ class HiddenPositions:
 
 
 def start_of(hidden: Sequence[int], offset: int) -> int:
-    """The position behind which the visible rows from ``offset`` on lie.
+    """The position after which the visible rows from ``offset`` on start.
 
     Before the hidden position number ``j`` there are ``hidden[j] - 1 - j`` visible ones; that
     never falls with ``j``, so the hidden ones to step over can be found by halving.

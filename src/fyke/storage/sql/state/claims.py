@@ -1,4 +1,4 @@
-"""Which deliveries go out now: the claim, exact over all servers that share the database.
+"""Which deliveries go out now: the claim, exact across all servers that share the database.
 
 Claims of one host meet at its row: moving its ``next_at`` locks it until the commit, and open
 requests are counted after that. Hosts are locked in one order, which rules out a deadlock.

@@ -1,4 +1,4 @@
-"""The installation: its servers and runners, and questions over all accounts."""
+"""The installation: its servers and runners, and questions across all accounts."""
 
 from __future__ import annotations
 

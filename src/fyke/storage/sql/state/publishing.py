@@ -137,7 +137,7 @@ class SqlSubmissions(SqlStore):
 
 
 _FIXED = frozenset({"id", "account_id", "source", "created_at"})
-_MOVING = tuple(state.value for state in UploadState if state.moving)
+_IN_PROGRESS = tuple(state.value for state in UploadState if state.in_progress)
 
 
 def _values(upload: Upload) -> dict[str, Any]:
@@ -175,7 +175,7 @@ class SqlUploads(SqlStore):
     def claim(self, upload_id: str, now: int, until: int) -> Upload | None:
         change = update(uploads).where(
             uploads.c.id == upload_id,
-            uploads.c.state.in_(_MOVING),
+            uploads.c.state.in_(_IN_PROGRESS),
             uploads.c.working_until < now,
         )
         taken = {"working_until": until, "state": UploadState.WORKING.value}

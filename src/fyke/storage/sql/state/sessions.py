@@ -116,7 +116,7 @@ class SqlSessions(SqlStore):
     def keep_newest(self, user_id: str, count: int) -> int:
         mine = select(sessions.c.id).where(sessions.c.user_id == user_id)
         order = sessions.c.seen_at.desc(), sessions.c.id.desc()
-        # SQLite takes an offset only behind a limit
+        # SQLite accepts an offset only after a limit
         older = mine.order_by(*order).limit(10_000).offset(count)
         return self._db.execute(delete(sessions).where(sessions.c.id.in_(older))).rowcount
 

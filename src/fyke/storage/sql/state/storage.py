@@ -1,4 +1,4 @@
-"""The state behind ``contracts.Storage``: threads, retries, and signals after the commit.
+"""Implements ``contracts.Storage``: threads, retries, and signals after the commit.
 
 SQLite takes one writer at a time, so there is one writing thread and writers wait in a queue
 instead of in the driver; readers have a small pool of their own and never wait for the writer.

@@ -1,4 +1,4 @@
-"""One transaction over all of the state.
+"""One transaction on the whole state.
 
 On SQLite a writing transaction has exclusive access to the database. On PostgreSQL it runs as READ
 COMMITTED. A caller whose decision depends on what it reads takes ``accounts.lock`` or ``runs.lock``

@@ -361,7 +361,7 @@ class SqlWorkers(SqlStore):
             raise WorkerNotFound()
 
     def _set_latest(self, worker_id: str) -> None:
-        # sorted as text a published one comes behind a deprecated one
+        # sorted as text, a published one comes after a deprecated one
         in_use = [str(VersionState.PUBLISHED), str(VersionState.DEPRECATED)]
         newest = (
             select(versions.c.number)

@@ -113,7 +113,7 @@ async def test_orders_are_kept_within_a_limit_and_the_last_one_always() -> None:
 async def test_a_disk_that_fails_is_said_and_the_next_request_tries_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sorter, "STRETCH_RECORDS", 1)
+    monkeypatch.setattr(sorter, "CHUNK_RECORDS", 1)
     scratch = tmp_path / "scratch"
     made = RowOrders(Rows(2, 1).walk, scratch)
     with pytest.raises(Unavailable, match="could not be sorted: No such file or directory"):

@@ -1,4 +1,4 @@
-"""A transaction builds what is used and writes what was collected, once and in order."""
+"""A transaction creates stores on first use and writes collected counts once, in a fixed order."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def written(connection: Connection) -> list[str]:
     return found
 
 
-def test_only_the_stores_that_are_used_are_built(connection: Connection) -> None:
+def test_stores_are_created_on_first_use(connection: Connection) -> None:
     tx = SqlTransaction(connection, hiding=frozenset())
     fresh = set(vars(tx))
 
@@ -49,7 +49,7 @@ def test_only_the_stores_that_are_used_are_built(connection: Connection) -> None
     assert tx.accounts is accounts
 
 
-def test_counts_usage_and_facts_are_written_last_in_this_order(
+def test_counts_then_usage_then_facts_are_written_last(
     connection: Connection, written: list[str]
 ) -> None:
     tx = SqlTransaction(connection, hiding=frozenset())
@@ -68,7 +68,7 @@ def test_counts_usage_and_facts_are_written_last_in_this_order(
     assert written == ["runs", "subtasks", "run_counts", "usage_days", "worker_facts"]
 
 
-def test_each_topic_is_notified_once_in_the_order_of_the_first(connection: Connection) -> None:
+def test_each_topic_is_notified_once_in_the_order_of_first_use(connection: Connection) -> None:
     tx = SqlTransaction(connection, hiding=frozenset())
     for topic in ("b", "a", "b"):
         tx.notify(topic)

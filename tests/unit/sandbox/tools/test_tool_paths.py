@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fyke.sandbox.process.order import LaunchOrder
-from fyke.sandbox.tools.places import ToolPaths, fit_find_links
+from fyke.sandbox.tools.tool_paths import ToolPaths, fit_find_links
 
 ROOT = os.geteuid() == 0
 
@@ -30,16 +30,16 @@ def test_places_that_are_never_mounted(path: str) -> None:
 def test_only_uv_brings_something_along(tmp_path: Path) -> None:
     wheels = tmp_path / "wheels"
     wheels.mkdir()
-    places = ToolPaths.at(tmp_path, [wheels, wheels, tmp_path / "none"])
+    tool_paths = ToolPaths.at(tmp_path, [wheels, wheels, tmp_path / "none"])
     order = LaunchOrder("A", "uv", None, None, 1, 2**26, 8, 2**20, 2**20)
-    uv, *rest = places.extras_of(order)
+    uv, *rest = tool_paths.extras_of(order)
     assert uv[1] == "/run/fyke/uv" and uv[0].is_file()
     # root mounts nothing that some user cannot read, and the folder of a test is closed
     assert rest == ([] if ROOT else [(wheels, str(wheels))])
     for kind in ("npm", "git", "go-build", "python"):
         other = LaunchOrder("A", kind, None, None, 1, 2**26, 8, 2**20, 2**20)
-        assert places.extras_of(other) == ()
-    places.caches.close()
+        assert tool_paths.extras_of(other) == ()
+    tool_paths.caches.close()
 
 
 @pytest.fixture
@@ -58,25 +58,25 @@ def test_root_mounts_only_what_every_user_can_read(
     tmp_path: Path, wheels: Path, mode: int, mounted: bool
 ) -> None:
     wheels.chmod(mode)
-    places = ToolPaths.at(tmp_path, [wheels])
-    assert ((wheels, str(wheels)) in places.extras_of(order("uv"))) is mounted
-    places.caches.close()
+    tool_paths = ToolPaths.at(tmp_path, [wheels])
+    assert ((wheels, str(wheels)) in tool_paths.extras_of(order("uv"))) is mounted
+    tool_paths.caches.close()
 
 
 def test_a_folder_of_wheels_is_mounted_once_and_as_a_folder(tmp_path: Path, wheels: Path) -> None:
     file = wheels / "file"
     file.touch()
     assert fit_find_links([wheels, file, wheels]) == (wheels, file)
-    places = ToolPaths.at(tmp_path, [wheels, file])
-    assert places.extras_of(order("uv"))[1:] == ((wheels, str(wheels)),)
-    places.caches.close()
+    tool_paths = ToolPaths.at(tmp_path, [wheels, file])
+    assert tool_paths.extras_of(order("uv"))[1:] == ((wheels, str(wheels)),)
+    tool_paths.caches.close()
 
 
 def test_a_tool_takes_the_cache_that_its_order_names(tmp_path: Path) -> None:
-    places = ToolPaths.at(tmp_path)
-    assert places.cache_of(order("uv"), None) is None
-    taken = places.cache_of(order("uv", "A-UV"), None)
+    tool_paths = ToolPaths.at(tmp_path)
+    assert tool_paths.cache_of(order("uv"), None) is None
+    taken = tool_paths.cache_of(order("uv", "A-UV"), None)
     assert taken is not None and taken.path == tmp_path / "tool-caches" / "A-UV"
-    assert places.cache_of(order("uv", "A-UV"), None) is None  # another sandbox uses it
-    places.caches.leave(taken)
-    places.caches.close()
+    assert tool_paths.cache_of(order("uv", "A-UV"), None) is None  # another sandbox uses it
+    tool_paths.caches.leave(taken)
+    tool_paths.caches.close()
