@@ -84,7 +84,7 @@ async def test_the_configuration_is_shown_without_passwords(owner: Visitor) -> N
     page = await owner.get("/admin/plans")
     assert "All prices are 0" in page.text and "default for new accounts" in page.text
     page = await owner.get("/admin/versions")
-    assert "not there; only for Node.js" in page.text
+    assert "not found; only for Node.js" in page.text
 
 
 async def test_storage_and_what_retention_would_remove(app: App, owner: Visitor) -> None:

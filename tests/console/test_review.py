@@ -63,7 +63,7 @@ async def test_a_newer_version_is_compared_and_returned_with_a_note(
     assert "other accounts currently use v1.0.1" in page.text
     assert page.one("//ins").text_content().endswith("print('two')")
     page = await owner.post(f"{address}/decide", {"decision": "return", "reply": " "}, status=422)
-    assert "say what is to be changed" in page.text
+    assert "describe what to change" in page.text
     await owner.post(f"{address}/decide", {"decision": "return", "reply": "No, because"})
     [review, _] = await app.services.reviews.of_worker(app.other, "other/prices")
     assert (review.state.value, review.reply) == ("returned", "No, because")

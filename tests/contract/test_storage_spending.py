@@ -1,4 +1,4 @@
-"""The contract of what estimates and caps read and write, on both databases."""
+"""The storage contract for estimates and caps, on both databases."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def test_caps_are_written_and_read(state: State) -> None:
     assert await state.write(lambda tx: tx.accounts.lock(owner)) == account
 
 
-async def test_limits_and_sums_of_a_run_are_kept(state: State) -> None:
+async def test_limits_and_totals_of_a_run_are_stored(state: State) -> None:
     owner, worker = await state.write(records.seed)
     run = records.run(owner, worker, hold_micros=5, bound=SpendingBound.MONTH)
     await state.write(lambda tx: tx.runs.add(run, []))
@@ -38,7 +38,7 @@ async def test_limits_and_sums_of_a_run_are_kept(state: State) -> None:
     assert await state.read(lambda tx: tx.runs.get(run.id)) == ended
 
 
-async def test_the_last_runs_that_did_their_work_are_the_past(state: State) -> None:
+async def test_only_runs_that_succeeded_or_timed_out_count_for_estimates(state: State) -> None:
     owner, worker = await state.write(records.seed)
     stranger, foreign = await state.write(records.seed)
     outcomes = [

@@ -1,4 +1,4 @@
-"""The contract of ``ToolBox``, over every spawner that this user can have, with the real egress."""
+"""The contract of ``ToolBox`` with each spawner available to this user, and the real egress."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ class ToolSetup:
     """A tool sandbox on a data folder of its own."""
 
     def __init__(self, place: Site, egress: LocalEgress) -> None:
-        self.place = place
+        self.site = place
         self.tools = SandboxedTools(place.work, place.spawner, egress)
 
     def spec(self, code: str, *, limits: ToolLimits = LIMITS, **options: Any) -> ToolSpec:
         return ToolSpec(ToolKind.GIT, [PYTHON, "-I", "-c", code], limits, **options)
 
-    async def says(self, code: str, **options: Any) -> str:
+    async def output_of(self, code: str, **options: Any) -> str:
         async with self.tools.run(self.spec(code, **options)) as run:
             assert (run.code, run.stopped) == (0, None), run.output
             return run.output.strip()
@@ -57,12 +57,12 @@ async def workspace(request: pytest.FixtureRequest) -> AsyncIterator[ToolSetup]:
 
 @contextmanager
 def origin() -> Iterator[tuple[int, list[str]]]:
-    """A web server on the machine's loopback: its port, and what it was asked for."""
-    asked: list[str] = []
+    """A web server on the machine's loopback: its port, and the paths of its requests."""
+    requested: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            asked.append(self.path)
+            requested.append(self.path)
             self.send_response(200)
             self.send_header("content-length", "5")
             self.end_headers()
@@ -75,7 +75,7 @@ def origin() -> Iterator[tuple[int, list[str]]]:
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
-        yield server.server_address[1], asked
+        yield server.server_address[1], requested
     finally:
         server.shutdown()
         thread.join()
@@ -92,7 +92,7 @@ try: open("/bundle/in", "w")
 except OSError as e: print(e.strerror)
 os.makedirs("out/deep"); open("out/deep/file", "w").write("made"); os.chmod("out", 0)
 """
-    inputs = workspace.place.bundle({"in": "an input"})
+    inputs = workspace.site.bundle({"in": "an input"})
     spec = workspace.spec(
         code, env={"GIVEN": "1"}, files={"given/name.txt": "a=b\nc\u00e4"}, inputs=inputs
     )
@@ -109,12 +109,12 @@ os.makedirs("out/deep"); open("out/deep/file", "w").write("made"); os.chmod("out
     assert not run.work.exists()
 
 
-async def test_its_exit_code_is_reported(workspace: ToolSetup) -> None:
+async def test_the_exit_code_of_a_tool_is_reported(workspace: ToolSetup) -> None:
     async with workspace.tools.run(workspace.spec("import sys; print('why'); sys.exit(3)")) as run:
         assert (run.code, run.stopped, run.output, run.stdout) == (3, None, "why\n", b"why\n")
 
 
-async def test_output_is_bounded_and_without_credentials(workspace: ToolSetup) -> None:
+async def test_output_is_bounded_and_credentials_are_masked(workspace: ToolSetup) -> None:
     code = "print('https://user:secret@host/x'); print('x' * 5_000_000); print('the end')"
     async with workspace.tools.run(workspace.spec(code)) as run:
         assert len(run.output) < 200_000
@@ -151,13 +151,15 @@ time.sleep(600)
         assert run.stopped is ToolStop.SIZE
 
 
-async def test_a_folder_that_is_too_deep_is_not_taken(workspace: ToolSetup) -> None:
+async def test_a_work_folder_that_is_too_deep_is_refused(workspace: ToolSetup) -> None:
     code = "import os\nfor _ in range(90):\n    os.mkdir('d'); os.chdir('d')"
     async with workspace.tools.run(workspace.spec(code)) as run:
-        assert run.stopped in (ToolStop.SIZE, None)  # a plain user gets it as it is
+        assert run.stopped in (ToolStop.SIZE, None)  # without root the folder is not checked
 
 
-async def test_a_link_is_handed_over_as_a_link(workspace: ToolSetup, tmp_path: Any) -> None:
+async def test_a_symbolic_link_in_the_work_folder_is_not_followed(
+    workspace: ToolSetup, tmp_path: Any
+) -> None:
     target = tmp_path / "theirs"
     target.write_text("x")
     before = target.stat()
@@ -168,69 +170,73 @@ async def test_a_link_is_handed_over_as_a_link(workspace: ToolSetup, tmp_path: A
     assert (after.st_uid, after.st_mode) == (before.st_uid, before.st_mode)
 
 
-async def test_processes_that_it_leaves_are_killed(workspace: ToolSetup) -> None:
+async def test_processes_left_by_a_tool_are_killed(workspace: ToolSetup) -> None:
     code = "import os, time\nif os.fork() == 0:\n    os.setsid(); os.close(1); os.close(2)\n"
     async with workspace.tools.run(workspace.spec(code + "    time.sleep(600)")) as run:
         assert (run.code, run.stopped) == (0, None)
         assert not processes.with_work_folders(frozenset({run.work.name}))
 
 
-async def test_cancelling_kills_it(workspace: ToolSetup) -> None:
-    with origin() as (port, asked):
-        wanted = f"127.0.0.1:{port}"
+async def test_cancelling_kills_the_tool(workspace: ToolSetup) -> None:
+    with origin() as (port, requested):
+        target = f"127.0.0.1:{port}"
 
         async def hold() -> None:
-            code = get(f"http://{wanted}/") + "import time; time.sleep(600)"
-            async with workspace.tools.run(workspace.spec(code, access=reach(wanted))):
-                raise AssertionError("it does not end by itself")
+            code = get(f"http://{target}/") + "import time; time.sleep(600)"
+            async with workspace.tools.run(workspace.spec(code, access=access_to(target))):
+                raise AssertionError("the tool does not end on its own")
 
         work = asyncio.create_task(hold())
-        while not asked:
+        while not requested:
             await asyncio.sleep(0.01)
-        (name,) = os.listdir(workspace.place.work)
+        (name,) = os.listdir(workspace.site.work)
         work.cancel()
         with pytest.raises(asyncio.CancelledError):
             await work
-        assert os.listdir(workspace.place.work) == []
+        assert os.listdir(workspace.site.work) == []
         assert not processes.with_work_folders(frozenset({name}))
 
 
 # --- caches
 
 
-async def test_a_cache_is_found_again_under_its_name_alone(workspace: ToolSetup) -> None:
+async def test_a_cache_persists_under_its_own_name_only(workspace: ToolSetup) -> None:
     write = "open('/cache/x', 'w').write('kept')"
     look = "import os; print(os.path.exists('/cache/x') and open('/cache/x').read())"
-    await workspace.says(write, cache="ONE")
-    assert await workspace.says(look, cache="ONE") == "kept"
-    assert await workspace.says(look, cache="TWO") == "False"
-    assert await workspace.says(look) == "False"
-    await workspace.says(write)
-    assert await workspace.says(look) == "False"
+    await workspace.output_of(write, cache="ONE")
+    assert await workspace.output_of(look, cache="ONE") == "kept"
+    assert await workspace.output_of(look, cache="TWO") == "False"
+    assert await workspace.output_of(look) == "False"
+    await workspace.output_of(write)
+    assert await workspace.output_of(look) == "False"
 
 
 async def test_a_cache_has_one_user_at_a_time(workspace: ToolSetup) -> None:
     hold = "open('/cache/x', 'w').write('kept')\nimport os\nprint(sorted(os.listdir('/cache')))"
     async with workspace.tools.run(workspace.spec(hold, cache="ONE")):
-        assert await workspace.says("import os; print(os.listdir('/cache'))", cache="ONE") == "[]"
-    assert await workspace.says("import os; print(os.listdir('/cache'))", cache="ONE") == "['x']"
+        assert (
+            await workspace.output_of("import os; print(os.listdir('/cache'))", cache="ONE") == "[]"
+        )
+    assert (
+        await workspace.output_of("import os; print(os.listdir('/cache'))", cache="ONE") == "['x']"
+    )
 
 
 @pytest.mark.parametrize("name", ["../x", "a", "A/B", ".", "A" * 65])
-async def test_a_cache_is_a_plain_word(workspace: ToolSetup, name: str) -> None:
+async def test_invalid_cache_names_are_refused(workspace: ToolSetup, name: str) -> None:
     with pytest.raises(SandboxFault, match="cache"):
-        await workspace.says("pass", cache=name)
+        await workspace.output_of("pass", cache=name)
 
 
-async def test_a_cache_left_in_a_bad_way_can_be_used_again(workspace: ToolSetup) -> None:
+async def test_a_cache_with_broken_permissions_can_be_used_again(workspace: ToolSetup) -> None:
     code = """
 import os
 os.makedirs("/cache/closed/in"); os.symlink("/etc/passwd", "/cache/link")
 os.chmod("/cache/closed", 0); os.chmod("/cache", 0o500)
 """
-    await workspace.says(code, cache="ONE")
+    await workspace.output_of(code, cache="ONE")
     look = "import os; print(sorted(os.listdir('/cache'))); open('/cache/new', 'w')"
-    assert await workspace.says(look, cache="ONE") in ("['closed', 'link']", "[]")
+    assert await workspace.output_of(look, cache="ONE") in ("['closed', 'link']", "[]")
 
 
 # --- the egress
@@ -248,50 +254,51 @@ def get(*urls: str) -> str:
     return GET.format(urls=urls)
 
 
-def reach(*targets: str, allow: Sequence[str] | None = None) -> ToolAccess:
+def access_to(*targets: str, allow: Sequence[str] | None = None) -> ToolAccess:
     return ToolAccess(targets, tuple(targets if allow is None else allow))
 
 
-async def test_only_its_targets_are_reached(workspace: ToolSetup) -> None:
-    with origin() as (port, asked), origin() as (other, unasked):
-        wanted = f"127.0.0.1:{port}"
-        urls = [f"http://{wanted}/a", f"http://127.0.0.1:{other}/b", "http://example.invalid/"]
+async def test_a_tool_reaches_only_its_targets(workspace: ToolSetup) -> None:
+    with origin() as (port, requested), origin() as (other, other_requested):
+        target = f"127.0.0.1:{port}"
+        urls = [f"http://{target}/a", f"http://127.0.0.1:{other}/b", "http://example.invalid/"]
         code = get(*urls) + "import os; print(os.environ['no_proxy'] == '')"
-        said = await workspace.says(code, access=reach(wanted))
-        assert said.split() == ["hello", "403", "403", "True"]
-        assert (asked, unasked) == (["/a"], [])
+        output = await workspace.output_of(code, access=access_to(target))
+        assert output.split() == ["hello", "403", "403", "True"]
+        assert (requested, other_requested) == (["/a"], [])
 
 
 async def test_a_private_target_must_be_allowed(workspace: ToolSetup) -> None:
-    with origin() as (port, asked):
-        wanted = f"127.0.0.1:{port}"
+    with origin() as (port, requested):
+        target = f"127.0.0.1:{port}"
         assert (
-            await workspace.says(get(f"http://{wanted}/"), access=reach(wanted, allow=())) == "403"
+            await workspace.output_of(get(f"http://{target}/"), access=access_to(target, allow=()))
+            == "403"
         )
-        assert asked == []
+        assert requested == []
 
 
-async def test_without_a_reach_there_is_no_egress(workspace: ToolSetup) -> None:
+async def test_a_tool_without_access_has_no_egress(workspace: ToolSetup) -> None:
     code = """
 import socket
 for port in (1080, 6000, 9222, 20086):
     try: socket.create_connection(("127.0.0.1", port), 5)
     except OSError as e: print(e.errno)
 """
-    assert (await workspace.says(code)).split() == ["111"] * 4
+    assert (await workspace.output_of(code)).split() == ["111"] * 4
 
 
-async def test_too_much_traffic(workspace: ToolSetup) -> None:
+async def test_traffic_is_limited(workspace: ToolSetup) -> None:
     with origin() as (port, _):
-        wanted = f"127.0.0.1:{port}"
-        code = get(*[f"http://{wanted}/"] * 50) + "raise SystemExit(1)"
+        target = f"127.0.0.1:{port}"
+        code = get(*[f"http://{target}/"] * 50) + "raise SystemExit(1)"
         limits = replace(LIMITS, traffic=4000)
         async with workspace.tools.run(
-            workspace.spec(code, limits=limits, access=reach(wanted))
+            workspace.spec(code, limits=limits, access=access_to(target))
         ) as run:
             assert run.stopped is ToolStop.TRAFFIC
 
 
-async def test_a_bad_target_is_our_fault(workspace: ToolSetup) -> None:
+async def test_an_invalid_target_is_a_fault_of_the_platform(workspace: ToolSetup) -> None:
     with pytest.raises(SandboxFault, match="egress"):
-        await workspace.says("pass", access=reach("not a host"))
+        await workspace.output_of("pass", access=access_to("not a host"))

@@ -69,7 +69,7 @@ class FixedProbe:
 
     async def components(self) -> Sequence[Component]:
         self.looks.append("pieces")
-        return [Component("Fyke", "1.0.0"), Component("node", "", "not there; only for Node.js")]
+        return [Component("Fyke", "1.0.0"), Component("node", "", "not found; only for Node.js")]
 
     async def database(self) -> Sequence[HealthCheck]:
         return [HealthCheck("database", Level.GOOD, "SQLite answers")]

@@ -1,4 +1,4 @@
-"""Which codes a test reaches through the real platform, and proof that it did."""
+"""Declares the reason codes that a test obtains from the real platform, and checks that it did."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _seen: set[Code] = set()
 
 
 def reaches(*codes: Code) -> pytest.MarkDecorator:
-    """The test gets each of these codes from a running platform; it fails where it does not."""
+    """The test must obtain each of these codes from a running platform, or it fails."""
     return getattr(pytest.mark, MARK)(*codes)  # type: ignore[no-any-return]
 
 
@@ -28,20 +28,20 @@ def begin() -> None:
 
 
 def note_reason(code: str) -> None:
-    """An answer of the platform has this code."""
+    """Record the code of a response of the platform."""
     if code:
         _seen.add(ReasonCode(code))
 
 
 def note_summary(summary: dict[str, Any]) -> None:
-    """An answer of ``GET /api/fyke/runs/{slug}``."""
+    """Record the codes of a response of ``GET /api/fyke/runs/{slug}``."""
     note_reason(summary["reason_code"])
     if summary["hint"]:
         _seen.add(HintCode(summary["hint"]["code"]))
 
 
 def note_text(text: str, codes: Iterable[ReasonCode]) -> None:
-    """A text of the run queue, whose published items have no room for a code."""
+    """Record the codes of a text of the run queue, whose published items have no field for one."""
     for part in text.split("; "):
         _seen.update(code for code in codes if any(_is(part, form) for form in SENTENCES[code]))
 
@@ -52,6 +52,6 @@ def _is(text: str, form: str) -> bool:
 
 
 def missing(item: pytest.Item) -> list[str]:
-    """Codes that the test has promised and not seen."""
-    wanted = {code for mark in item.iter_markers(MARK) for code in mark.args}
-    return sorted(f"{type(code).__name__}.{code.name}" for code in wanted - _seen)
+    """The declared codes that the test has not obtained."""
+    declared = {code for mark in item.iter_markers(MARK) for code in mark.args}
+    return sorted(f"{type(code).__name__}.{code.name}" for code in declared - _seen)

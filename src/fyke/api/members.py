@@ -98,11 +98,11 @@ def unknown_members(members: Sequence[Member], given: Mapping[str, Any]) -> list
 
 def _remedy(name: str, names: Sequence[str]) -> str:
     if not names:
-        return "there is no such member; send an empty body"
+        return "unknown member; send an empty body"
     near = get_close_matches(name, names, 1) if len(name) <= _MAX_NAME else []
     if near:
-        return f"there is no such member; did you mean {near[0]}?"
-    return f"there is no such member; possible are {', '.join(names)}"
+        return f"unknown member; did you mean {near[0]}?"
+    return f"unknown member; the members are {', '.join(names)}"
 
 
 def decode(shape: type[R], given: Mapping[str, Any], *, strict: bool = False) -> R:

@@ -62,7 +62,7 @@ def _programs() -> Iterator[Component]:
     with ThreadPoolExecutor(len(asked)) as threads:
         answers = threads.map(lambda one: ask(*one[1]), asked)
         for (name, _, use), answer in zip(asked, answers, strict=True):
-            yield Component(name, answer, use if answer else f"not there; {use}")
+            yield Component(name, answer, use if answer else f"not found; {use}")
 
 
 def ask(*command: str) -> str:

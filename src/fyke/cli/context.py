@@ -1,8 +1,8 @@
-"""What commands need before they can do anything: the settings, the right server, its key.
+"""The context of commands: the settings, and the server with its key.
 
-On the machine of the installation no option is needed: the data folder records the server's URL and
-contains its credential, readable by the folder's owner only. The credential is never sent to
-another address than the one recorded in the same folder.
+On the installation's own machine no option is needed: the data folder records the server's URL and
+contains a key, readable only by the owner of the folder. That key is only ever sent to the URL that
+is recorded in the same folder.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ KeyOption = Annotated[
 ]
 
 
-# --- where the server is -------------------------------------------------------------------
+# --- the server and its key ----------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def locate(
     environment: Mapping[str, str],
     system_home: Path = Path("/var/lib/fyke"),
 ) -> Location:
-    """The server to speak to. Raise ``CommandFailed`` when there is none to be found."""
+    """The server to use. Raise ``CommandFailed`` when none is found."""
     url = url or environment.get("FYKE_URL", "")
     key = key or environment.get("FYKE_KEY", "")
     folder = data_folder(home, environment, system_home)
@@ -74,8 +74,8 @@ def locate(
     local = _local_url(folder)
     if not local:
         raise CommandFailed(
-            f"Fyke is not running on this machine (there is no server.json in {folder}). Start "
-            "it with fyke up, or name a server elsewhere with --url or FYKE_URL",
+            f"Fyke is not running on this machine ({folder} has no server.json). Start "
+            "it with fyke up, or name another server with --url or FYKE_URL",
             Exit.UNREACHABLE,
         )
     return Location(local, key or _local_key(folder, needed=True))
@@ -84,8 +84,8 @@ def locate(
 def data_folder(
     home: str | None, environment: Mapping[str, str], system_home: Path = Path("/var/lib/fyke")
 ) -> Path:
-    """The data folder that is meant: named, else one's own, else the system's when only that
-    one has a server that we may look up."""
+    """The data folder: the named one; the system's for root, or when only that one has a running
+    server that this user may use; else the user's own."""
     named = home or environment.get("FYKE_HOME")
     if named:
         return Path(named).expanduser().absolute()
@@ -114,24 +114,24 @@ def _local_key(folder: Path, *, needed: bool = False) -> str:
             return ""
         raise CommandFailed(
             f"The key of this installation cannot be read ({file}: {error.strerror}). Use the "
-            "user that Fyke runs as, or root, or give a key of your own with --key or FYKE_KEY",
+            "user that Fyke runs as, or root, or pass your own key with --key or FYKE_KEY",
             Exit.AUTH,
         ) from None
 
 
-# --- commands that speak to it ---------------------------------------------------------------
+# --- commands that use the server -------------------------------------------------------------
 
 
 class ServerContext:
-    """What a command gets that speaks to a server: the client, and a place for its output."""
+    """The client and the output of a command that uses a server."""
 
     def __init__(self, url: str | None, key: str | None, home: str | None, as_json: bool) -> None:
         self.out = Output(as_json)
-        self._asked = (url, key, home)
+        self._options = (url, key, home)
 
     @functools.cached_property
     def location(self) -> Location:
-        return locate(*self._asked, os.environ)
+        return locate(*self._options, os.environ)
 
     @functools.cached_property
     def client(self) -> FykeClient:
@@ -153,8 +153,8 @@ _COMMON: tuple[tuple[str, Any, Any], ...] = (
 
 
 def server_command(group: typer.Typer, name: str) -> Callable[[F], F]:
-    """Register a command of ``group`` that takes a ``ServerContext`` first and, on the command
-    line, ``--url``, ``--key``, ``--home`` and ``--json`` beside its own options."""
+    """Register a command of ``group`` whose function takes a ``ServerContext`` first; its options
+    ``--url``, ``--key``, ``--home`` and ``--json`` are added."""
 
     def decorate(function: F) -> F:
         signature = inspect.signature(function, eval_str=True)

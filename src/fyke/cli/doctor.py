@@ -29,7 +29,7 @@ LOW_DISK = 2 * 10**9
 NO_DISK = 200 * 10**6
 OK, WARNING, FAILED = "ok", "warning", "failed"
 LIMITS_REMEDY = (
-    "start Fyke as root (script/up), or by a systemd unit with Delegate=yes; until then only the "
+    "start Fyke as root (script/up), or from a systemd unit with Delegate=yes; until then only the "
     "operator's own Workers run"
 )
 SANDBOX_REMEDY = "fix what this line reports; until then no Worker runs here"
@@ -37,7 +37,7 @@ SANDBOX_REMEDY = "fix what this line reports; until then no Worker runs here"
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """The result of one check. ``remedy`` says how to fix it, empty when the state is ok."""
+    """The result of one check. ``remedy`` is how to fix it, ignored when the state is ok."""
 
     name: str
     state: str
@@ -96,9 +96,9 @@ def _machine(settings: Settings) -> Iterator[Line]:
 
 
 def _workers_python() -> Line:
-    """Workers run on the system's own interpreter, whatever Fyke runs on."""
+    """Workers run on the interpreter of the system, whichever one Fyke runs on."""
     name, remedy = "python for Workers", f"install Python 3.11 or newer as {PYTHON}"
-    answer = _ask(PYTHON, "--version")
+    answer = _first_line(PYTHON, "--version")
     if not answer:
         return Line(name, FAILED, f"{PYTHON} is missing", remedy)
     version = tuple(int(part) for part in answer.split()[-1].split(".")[:2] if part.isdigit())
@@ -107,7 +107,7 @@ def _workers_python() -> Line:
 
 def _folder(home: Path) -> Line:
     if not home.exists():
-        return Line("data folder", OK, f"{home} will be made at the first start")
+        return Line("data folder", OK, f"{home} will be created at the first start")
     if home.stat().st_mode & 0o044:
         return Line("data folder", WARNING, f"{home} can be read by others", f"chmod 711 {home}")
     if os.geteuid() != 0 and not os.access(home, os.W_OK):
@@ -125,27 +125,29 @@ def _disk(home: Path) -> Line:
     free = shutil.disk_usage(existing).free
     detail = f"{formatting.size(free)} free at {existing}"
     state = FAILED if free < NO_DISK else WARNING if free < LOW_DISK else OK
-    return Line("disk", state, detail, "make room: rows, logs and dependencies lie there")
+    return Line(
+        "disk", state, detail, "free some space: rows, logs and dependencies are stored there"
+    )
 
 
 def _uv() -> Line:
     from uv import find_uv_bin
 
     try:
-        answer = _ask(find_uv_bin(), "--version")
+        answer = _first_line(find_uv_bin(), "--version")
     except FileNotFoundError:
         answer = ""
-    remedy = "install Fyke anew with script/up: it installs the dependencies of Workers"
+    remedy = "reinstall Fyke with script/up; uv installs the dependencies of Workers"
     return Line("uv", OK if answer else FAILED, answer or "missing", remedy)
 
 
 def _program(name: str, use: str) -> Line:
-    answer = _ask(name, "--version")
-    return Line(name, OK, answer or f"not there; {use}")
+    answer = _first_line(name, "--version")
+    return Line(name, OK, answer or f"not found; {use}")
 
 
-def _ask(*command: str) -> str:
-    """The first line that a program says, ``""`` when it does not run."""
+def _first_line(*command: str) -> str:
+    """The first line that a program prints, ``""`` when it cannot be run."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
     except (OSError, subprocess.TimeoutExpired):
@@ -158,7 +160,7 @@ def _ask(*command: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Running:
-    """The platform of this data folder, when it answers."""
+    """The running platform of this data folder."""
 
     location: Location
     ready: bool
@@ -182,7 +184,7 @@ def _port(settings: Settings, server: _Running | None) -> Line:
             "server",
             OK if server.ready else FAILED,
             f"{server.location.url} {answer}",
-            'the log of "fyke up" says why the runner does not come up',
+            'see the log of "fyke up" for the reason why the runner does not start',
         )
     where = f"{settings.host}:{settings.port}"
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
@@ -191,7 +193,9 @@ def _port(settings: Settings, server: _Running | None) -> Line:
         try:
             probe.bind((settings.host, settings.port))
         except OSError as error:
-            remedy = "choose another one with --port or FYKE_PORT, or stop that program"
+            remedy = (
+                "choose another port with --port or FYKE_PORT, or stop the program that uses it"
+            )
             return Line("server", FAILED, f"{where} is taken: {error.strerror}", remedy)
     return Line("server", OK, f'not running, {where} is free; "fyke up" starts it')
 
@@ -205,7 +209,7 @@ def _database(settings: Settings) -> Iterator[Line]:
     from fyke.errors import FykeError
 
     kind = "PostgreSQL" if settings.database_url else "SQLite"
-    first = Line("database", OK, f"{kind}, will be made at the first start")
+    first = Line("database", OK, f"{kind}, will be created at the first start")
     if not settings.home.exists():
         yield first
         return
@@ -241,7 +245,7 @@ def _isolation(settings: Settings, server: _Running | None) -> tuple[str, str, l
 
 
 def _reported(server: _Running) -> tuple[str, str, list[Line]] | None:
-    """What the runners of the running platform found when they started."""
+    """The checks of the runners, made when they started; None when there are none."""
     from fyke.client import ClientError, FykeClient
 
     try:
@@ -266,7 +270,7 @@ def _reported(server: _Running) -> tuple[str, str, list[Line]] | None:
 
 
 def _probe(settings: Settings) -> dict[str, Any]:
-    """Start a real sandbox, as the user who starts those of Workers."""
+    """Start a real sandbox, as the same user as the sandboxes of Workers."""
     from fyke.cli.local_folder import Job, do_job, local_folder
 
     with local_folder(settings) as local, Job(local.home.parent) as job:

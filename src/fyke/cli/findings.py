@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 def describe(finding: Finding | ProjectFinding) -> str:
     """One line per finding, as compilers write them."""
-    where = ":".join(str(part) for part in (finding.file, finding.line) if part)
-    place = f"{where}: " if where else ""
-    return f"{place}{finding.severity}: {finding.message}; {finding.remedy} [{finding.code}]"
+    location = ":".join(str(part) for part in (finding.file, finding.line) if part)
+    prefix = f"{location}: " if location else ""
+    return f"{prefix}{finding.severity}: {finding.message}; {finding.remedy} [{finding.code}]"
 
 
 def verdict(errors: int, warnings: int) -> str:

@@ -1,4 +1,4 @@
-"""Which way a message goes: to an address on the web, or by mail."""
+"""Routes a message to the sender for its address: HTTP or email."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ NO_MAIL = "this installation has no mail server; its operator can set FYKE_SMTP_
 
 
 class NotifierRouter:
-    """Implements ``contracts.Notifier`` over one for each way; ``mail`` None = there is none."""
+    """Implements ``contracts.Notifier`` with one for each kind; ``mail`` is None without email."""
 
     def __init__(self, web: Notifier, mail: Notifier | None) -> None:
         self._web = web

@@ -91,7 +91,7 @@ async def test_faults_are_part_of_the_answer(app: App, api: Api, places: str) ->
         ("custom.max_results", 0, ""),
         ("custom.places", 1, "url"),
     ]
-    assert (found["subtasks"], found["problem"]) == (0, "the input has faults")
+    assert (found["subtasks"], found["problem"]) == (0, "the input has errors")
     found = await normalised(api, json_text='{\n"keywords": 1}')
     assert [(e["path"], e["line"]) for e in found["errors"]] == [("custom.keywords", 2)]
     found = await normalised(api, json_text="{,}")

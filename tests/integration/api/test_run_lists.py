@@ -102,7 +102,7 @@ async def test_every_filter_is_answered_by_the_server(app: App, api: Api) -> Non
 
 async def test_a_wrong_filter_says_which_and_what_to_write(api: Api) -> None:
     answer = await api.get(RUNS, params={"state": "done", "from": "yesterday"})
-    body = fails(answer, 400, 4000, "state: there is no state 'done'", "2026-11-24")
+    body = fails(answer, 400, 4000, "state: unknown state 'done'", "2026-11-24")
     assert len(body["details"]) == 2
     fails(await api.get(RUNS, params={"cursor": "x"}), 400, 4000, "cursor: use next_cursor")
     deep = {"page_index": 102, "page_size": 100}
@@ -219,7 +219,7 @@ async def test_more_than_the_limit_is_said_and_left(
         ({"action": "abort", "runs": [NOWHERE], "all_matching": True}, "not both"),
         ({"action": "abort", "runs": [1]}, "runs must be a list of strings"),
         ({"action": "abort", "runs": " "}, "runs: name at least one run"),
-        ({"action": "abort", "all_matching": True, "state": "x"}, "state: there is no state"),
+        ({"action": "abort", "all_matching": True, "state": "x"}, "state: unknown state"),
     ],
 )
 async def test_a_bad_request_changes_nothing(api: Api, body: dict[str, Any], words: str) -> None:
@@ -254,7 +254,7 @@ async def test_the_reason_of_an_end_is_given_to_programs(app: App, api: Api) -> 
 
 async def test_a_reason_that_ends_no_run_is_refused_with_those_that_do(api: Api) -> None:
     answer = await api.get(RUNS, params={"reason": "plan_full"})
-    fails(answer, 400, 4000, "reason: there is no reason 'plan_full'; use exit_code, signal,")
+    fails(answer, 400, 4000, "reason: unknown reason 'plan_full'; use exit_code, signal,")
 
 
 async def test_a_run_of_an_older_release_has_its_sentence_and_no_hint(app: App, api: Api) -> None:

@@ -97,7 +97,7 @@ async def test_a_returned_version_stays_with_its_account_and_may_be_asked_for_ag
     reviews = app.services.reviews
     made = await app.publish("prices", caller=app.other)
     submission = await the_one(app)
-    with pytest.raises(InvalidFields, match="say what is to be changed"):
+    with pytest.raises(InvalidFields, match="describe what to change"):
         await reviews.send_back(app.owner, submission, "  ")
     await reviews.send_back(app.owner, submission, "Name the site in the README")
     [found] = await reviews.of_worker(app.other, made.id)
@@ -120,7 +120,7 @@ async def test_a_newer_version_replaces_the_one_that_waits(app: App) -> None:
         await app.services.reviews.approve(app.owner, first)
     await app.services.reviews.take_back(app.other, made.id)
     assert await waiting(app) == []
-    with pytest.raises(NotFound, match="Nothing of this worker waits"):
+    with pytest.raises(NotFound, match="No version of this worker is waiting"):
         await app.services.reviews.take_back(app.other, made.id)
 
 

@@ -129,11 +129,11 @@ def test_unknown_fields_are_never_bound() -> None:
 @pytest.mark.parametrize(
     ("given", "problem"),
     [
-        ("integr", "integr: there is no such member; did you mean integer?"),
-        ("pageSize", "pageSize: there is no such member; did you mean page_size?"),
+        ("integr", "integr: unknown member; did you mean integer?"),
+        ("pageSize", "pageSize: unknown member; did you mean page_size?"),
         (
             "zzz",
-            "zzz: there is no such member; possible are integer, flag, number, text, name, object, "
+            "zzz: unknown member; the members are integer, flag, number, text, name, object, "
             "page_index, page_size",
         ),
     ],

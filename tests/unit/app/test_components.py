@@ -79,7 +79,7 @@ def test_a_missing_program_says_what_it_is_for(
     with engine_of(tmp_path) as engine:
         found = {each.name: each for each in components(Settings(home=tmp_path), engine)}
     assert found["there"] == Component("there", "1.2", "used")
-    assert found["absent"] == Component("absent", "", "not there; only for tests")
+    assert found["absent"] == Component("absent", "", "not found; only for tests")
     assert found["uv"].version.startswith("uv ")
     assert found["Fyke"].version
 

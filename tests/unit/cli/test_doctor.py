@@ -89,7 +89,7 @@ def test_the_disk_is_measured_where_the_folder_will_be(
 
 def test_a_program_that_is_only_sometimes_needed_is_no_failure() -> None:
     line = doctor._program("fyke-no-such-program", "only needed for this test")
-    assert (line.state, line.detail) == (OK, "not there; only needed for this test")
+    assert (line.state, line.detail) == (OK, "not found; only needed for this test")
 
 
 # --- the server
@@ -123,9 +123,9 @@ def test_a_database_is_new_current_old_or_damaged(
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     [line] = doctor._database(Settings(home=tmp_path / "none"))
-    assert line.detail == "SQLite, will be made at the first start"
+    assert line.detail == "SQLite, will be created at the first start"
     [line] = doctor._database(Settings(home=tmp_path))
-    assert (line.state, line.detail) == (OK, "SQLite, will be made at the first start")
+    assert (line.state, line.detail) == (OK, "SQLite, will be created at the first start")
     state_in(tmp_path)
     [line] = doctor._database(Settings(home=tmp_path))
     assert (line.state, line.detail[-8:]) == (WARNING, "and none")

@@ -44,33 +44,33 @@ def test_mail_ports_are_closed_unless_opened(port: int) -> None:
 
 
 @pytest.mark.parametrize(("host", "port"), [(b"a_b", 80), (b"127.1", 80), (b"a.example", 0)])
-def test_bad_forms_are_forbidden(host: bytes, port: int) -> None:
+def test_malformed_targets_are_forbidden(host: bytes, port: int) -> None:
     with pytest.raises(TargetRefused) as error:
         rules().parse(host, port)
     assert refusal(error) is ProxyRefusal.FORBIDDEN
     assert "\n" not in error.value.reason
 
 
-async def test_public_names_give_a_few_addresses() -> None:
+async def test_a_public_name_gives_at_most_four_addresses() -> None:
     assert await rules().addresses(Target("public.example", 443)) == list(
         ANSWERS["public.example"][:4]
     )
 
 
 @pytest.mark.parametrize("name", ["inside.example", "mixed.example", "localhost", "x.localhost"])
-async def test_names_that_lead_inside(name: str) -> None:
+async def test_names_with_internal_addresses_are_forbidden(name: str) -> None:
     with pytest.raises(TargetRefused) as error:
         await rules().addresses(Target(name, 80))
     assert refusal(error) is ProxyRefusal.FORBIDDEN
 
 
-async def test_unknown_names() -> None:
+async def test_unknown_names_are_unresolvable() -> None:
     with pytest.raises(TargetRefused) as error:
         await rules().addresses(Target("none.example", 80))
     assert refusal(error) is ProxyRefusal.UNRESOLVABLE
 
 
-async def test_lookups_are_paced_but_not_repeats() -> None:
+async def test_only_the_first_lookup_of_a_name_counts_against_the_pace() -> None:
     target_rules = rules(pace=LookupPace(rate=0.0, burst=1.0))
     await target_rules.addresses(Target("public.example", 80))
     await target_rules.addresses(Target("public.example", 80))
@@ -83,7 +83,7 @@ def test_the_pace_refills() -> None:
     assert all(pace.admit() for _ in range(100))
 
 
-def test_names_for_a_remote_resolver() -> None:
+def test_only_public_or_allowed_names_go_to_a_remote_resolver() -> None:
     target_rules = rules("intra:80")
     assert target_rules.remote_name(Target("a.example", 80)) == "a.example"
     assert target_rules.remote_name(target_rules.parse(b"8.8.8.8", 80)) is None
@@ -94,7 +94,7 @@ def test_names_for_a_remote_resolver() -> None:
 
 
 @pytest.mark.parametrize("port", [0, 65536, -1])
-def test_a_port_outside_its_range_is_named(port: int) -> None:
+def test_a_port_out_of_range_is_forbidden(port: int) -> None:
     with pytest.raises(TargetRefused) as error:
         rules().parse(b"a.example", port)
     assert error.value.reason == "the port must be from 1 to 65535"
@@ -115,12 +115,12 @@ def test_a_target_is_parsed(host: bytes, port: int, parsed: Host) -> None:
     assert rules().parse(host, port) == Target(parsed, port)
 
 
-def test_a_bad_host_is_refused_with_its_rule() -> None:
+def test_the_refusal_of_a_host_states_the_rule() -> None:
     with pytest.raises(TargetRefused, match="four decimal numbers"):
         rules().parse(b"127.1", 80)
 
 
-def test_a_closed_port_is_a_refusal_by_rule() -> None:
+def test_a_mail_port_is_forbidden() -> None:
     with pytest.raises(TargetRefused) as error:
         rules().admit(Target("public.example", 25))
     assert error.value.reason == "port 25 is for mail and closed here"
@@ -142,7 +142,7 @@ def test_only_declared_domains_are_admitted() -> None:
     rules().admit(Target("b.example", 80))
 
 
-async def test_an_inner_address_is_refused_with_the_setting_that_exempts_it() -> None:
+async def test_the_refusal_of_an_internal_address_names_the_setting() -> None:
     with pytest.raises(TargetRefused) as error:
         await rules().addresses(Target("inside.example", 80))
     assert error.value.reason == (
@@ -164,7 +164,7 @@ async def test_a_lookup_beyond_the_pace_is_unresolvable() -> None:
     assert refusal(error) is ProxyRefusal.UNRESOLVABLE
 
 
-async def test_few_lookups_of_an_attempt_are_open_at_once() -> None:
+async def test_concurrent_lookups_of_an_attempt_are_limited() -> None:
     lock, all_open = threading.Lock(), threading.Barrier(OPEN_QUESTIONS, timeout=10)
     open_now = most = 0
 

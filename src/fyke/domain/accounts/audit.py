@@ -60,7 +60,7 @@ class AuditLog:
             raise InvalidRequest("must be the number of an entry, or 0", field="before")
         if action and action not in set(AuditAction):
             raise InvalidRequest(
-                f"there is no act {action[:40]!r}; use one of {', '.join(AuditAction)}",
+                f"unknown action {action[:40]!r}; use one of {', '.join(AuditAction)}",
                 field="action",
             )
         return await self._storage.read(

@@ -17,5 +17,5 @@ def plan_named(name: str) -> Plan:
     except ValueError:
         names = ", ".join(Plan)
         raise InvalidRequest(
-            f"there is no plan {name[:40]!r}; use one of {names}", field="plan"
+            f"unknown plan {name[:40]!r}; use one of {names}", field="plan"
         ) from None

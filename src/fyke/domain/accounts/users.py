@@ -209,7 +209,7 @@ def role_named(name: str) -> Role:
     except ValueError:
         offered = ", ".join(Role)
         raise InvalidRequest(
-            f"there is no role {name[:40]!r}; use one of {offered}", field="role"
+            f"unknown role {name[:40]!r}; use one of {offered}", field="role"
         ) from None
 
 

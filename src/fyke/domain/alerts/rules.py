@@ -121,11 +121,9 @@ def _scope(
             return "", own_task(tx, caller, task).id
         return (find_worker(tx, caller, worker).id, "") if worker else ("", "")
     except WorkerNotFound:
-        faults.append(
-            Problem(f"there is no worker {worker[:80]!r}; leave it empty for all", "worker")
-        )
+        faults.append(Problem(f"unknown worker {worker[:80]!r}; leave it empty for all", "worker"))
     except TaskNotFound:
-        faults.append(Problem(f"there is no task {task[:80]!r}; leave it empty for all", "task"))
+        faults.append(Problem(f"unknown task {task[:80]!r}; leave it empty for all", "task"))
     return "", ""
 
 
@@ -135,7 +133,7 @@ def _failed(rule: Rule, wanted: RuleFields, faults: list[Problem]) -> Rule:
     strange = [word for word in named if word not in known]
     if strange:
         text = (
-            f"there is no reason {strange[0][:40]!r}; use one or several of "
+            f"unknown reason {strange[0][:40]!r}; use one or more of "
             f"{', '.join(known)}, or none for every failure"
         )
         faults.append(Problem(text, "reasons"))
@@ -196,7 +194,7 @@ def _endpoint_faults(tx: Transaction, caller: Caller, wanted: RuleFields) -> Ite
     mine = {endpoint.id for endpoint in tx.webhooks.of_account(caller.account_id)}
     strange = [name for name in wanted.endpoints if name not in mine]
     if strange:
-        yield Problem(f"there is no webhook {strange[0][:40]!r}", "endpoints")
+        yield Problem(f"unknown webhook {strange[0][:40]!r}", "endpoints")
 
 
 def _email_faults(wanted: RuleFields, *, mails: bool) -> Iterator[Problem]:

@@ -13,14 +13,14 @@ from fyke.errors import Problem
 
 
 class Absent(Enum):
-    """The value of a field that is missing in the input, as opposed to null."""
+    """The value of a field that is missing from the input, as opposed to null."""
 
     ABSENT = "absent"
 
 
 ABSENT: Final = Absent.ABSENT
 
-FormSource = Literal["run", "task", "saved", "schema"]  # where a first input comes from
+FormSource = Literal["run", "task", "saved", "schema"]  # the source of the initial input
 
 
 class ControlKind(StrEnum):
@@ -46,7 +46,7 @@ CHOICES = frozenset({ControlKind.SELECT, ControlKind.RADIO}) | MANY
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One choice. ``token`` is what its control sends; the value has its type from the schema."""
+    """One choice. A control submits ``token``; ``value`` has its type from the schema."""
 
     label: str
     value: Any
@@ -55,10 +55,10 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class FormField:
-    """One property, or one column of a list of rows, ready to be shown.
+    """One property, or one column of a list of rows, prepared for display.
 
     ``item_key`` is the key of the items of a list of one-key objects, ``""`` for plain text.
-    ``notes`` are for the Worker's developer: what of the schema could not be shown as it says.
+    ``notes`` inform the Worker's developer of parts of the schema that the form cannot represent.
     """
 
     name: str
@@ -81,7 +81,7 @@ class FormField:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Fields under one caption; the caption is ``""`` for those ahead of the first one."""
+    """Fields under one caption, which is ``""`` for the fields before the first caption."""
 
     caption: str
     description: str
@@ -90,7 +90,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class RunForm:
-    """A schema as a form. ``broken`` says why there are no fields: then only JSON can be given."""
+    """A schema as a form. ``broken`` is the reason why it has no fields and only takes JSON."""
 
     description: str
     sections: tuple[Section, ...]
@@ -102,12 +102,12 @@ class RunForm:
 
 @dataclass(frozen=True, slots=True)
 class InputError:
-    """One problem: where, and which rule with its remedy, worded to follow the subject.
+    """One problem: its position, and the rule with the remedy, worded to follow the subject.
 
     ``path`` is ``custom.NAME``, ``system.NAME`` or ``""`` for the input as a whole. ``row`` is
     1-based, 0 = none; ``column`` and ``title`` name a cell of the row. ``line`` and
-    ``line_column`` are places in a JSON text or a file, 1-based, 0 = unknown. ``subject`` names the
-    field to clients without a form. ``missing``: a required field without a value.
+    ``line_column`` are the position in a JSON text or a file, 1-based, 0 = unknown. ``subject``
+    names the field to clients without a form. ``missing``: a required field without a value.
     """
 
     path: str
@@ -123,11 +123,11 @@ class InputError:
     @property
     def message(self) -> str:
         """The sentence, with the subject and the cell."""
-        place = ""
+        cell = ""
         if self.row:
-            place = f", line {self.line}" if self.line else f", row {self.row}"
-            place += f', "{self.title}"'
-        return Problem(self.rule, self.subject + place).sentence
+            cell = f", line {self.line}" if self.line else f", row {self.row}"
+            cell += f', "{self.title}"'
+        return Problem(self.rule, self.subject + cell).sentence
 
 
 def named_field(name: str) -> str:
@@ -141,7 +141,7 @@ def dump(value: Any) -> str:
 
 
 def pretty(value: Any) -> str:
-    """Return JSON for people: indented, with all characters as they are."""
+    """Return readable JSON: indented, without escapes for non-ASCII characters."""
     return json.dumps(value, ensure_ascii=False, indent=2)
 
 

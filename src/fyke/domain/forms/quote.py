@@ -22,7 +22,7 @@ _GB = 10**9
 
 @dataclass(frozen=True, slots=True)
 class SplitPreview:
-    """How an input would be split. ``subtasks`` is 0 when it cannot be; ``problem`` says why."""
+    """The split of an input. Without one, ``subtasks`` is 0 and ``problem`` the reason."""
 
     subtasks: int
     problem: str = ""
@@ -34,9 +34,9 @@ class Quote:
     """Money in millionths of a US dollar. Without prices all of it is 0 and ``priced`` is false.
 
     ``hour`` is the price of an hour of one subtask, ``gigabyte`` that of a GB of traffic. ``most``
-    is the maximum cost of the whole run, None when unlimited, and ``bound`` the limit it comes
-    from. ``missing`` is what the balance lacks for the hold. ``spent``: the account's monthly cap
-    is used up.
+    is the maximum cost of the whole run, None when unlimited, and ``bound`` the limit that sets it.
+    ``missing`` is the amount that the balance is short of the hold. ``spent``: the account's
+    monthly cap is used up.
     """
 
     priced: bool = False
@@ -53,7 +53,7 @@ def split_preview(
 ) -> SplitPreview:
     """Return how an input without errors would be split."""
     if value.errors:
-        return SplitPreview(0, "the input has faults")
+        return SplitPreview(0, "the input has errors")
     try:
         limits = read_input(value.input, defaults).limits
         parts = split(form.schema, value.custom, limit=max_subtasks)
@@ -65,7 +65,7 @@ def split_preview(
 def quote(
     prices: Prices, found: SplitPreview, account: Account, month: SpendingMonth | None = None
 ) -> Quote:
-    """Return what a run may cost the account; ``month`` if the account has a monthly cap."""
+    """Return the possible cost of a run; ``month`` is None without a monthly cap."""
     limits = found.limits
     if not prices.any() or limits is None:
         return Quote(priced=prices.any())

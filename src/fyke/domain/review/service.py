@@ -27,31 +27,31 @@ _REVIEWING = "Reviewing"
 
 
 class ReviewStarter(Protocol):
-    """What a review needs of the runs service."""
+    """The part of the runs service that a review needs."""
 
     async def start(self, caller: Caller, request: StartRequest) -> Run: ...
 
 
 @dataclass(frozen=True, slots=True)
 class SubmissionView:
-    """A submission with what it is about. ``base`` is the version that others have now."""
+    """A submission with its worker and version. ``base`` is what other accounts use now."""
 
     submission: Submission
     worker: Worker
     version: Version
     base: Version | None
     findings: tuple[Finding, ...]
-    sample_state: RunState | None  # of the reviewer's last run of it
+    sample_state: RunState | None  # of the reviewer's last run of the version
 
 
 class DecidedAlready(Conflict):
-    """Another reviewer decided first; ``submission`` says who and when."""
+    """Another reviewer has decided; ``submission`` contains who and when."""
 
     key = "decided_already"
 
     def __init__(self, submission: Submission) -> None:
         super().__init__(
-            f"version {submission.version} is not waiting any more: it was "
+            f"version {submission.version} is no longer waiting: it was "
             f"{submission.state.value.replace('_', ' ')}"
             + (f" by {submission.decided_by}" if submission.decided_by else "")
         )
@@ -59,7 +59,7 @@ class DecidedAlready(Conflict):
 
 
 class Reviews:
-    """Asking for a review, and deciding. ``required`` is the rule of the installation."""
+    """Submits versions for review, and decides. ``required`` is the rule of the installation."""
 
     def __init__(self, storage: Storage, runs: ReviewStarter, *, required: bool = True) -> None:
         self._storage = storage
@@ -67,7 +67,7 @@ class Reviews:
         self._required = required
 
     def needed_by(self, caller: Caller) -> bool:
-        """Whether others get a version of this caller only after a review."""
+        """Whether other accounts can use a version of this caller only after a review."""
         return self._required and not caller.operator
 
     # --- the account's side ----------------------------------------------------------------
@@ -89,16 +89,18 @@ class Reviews:
             if version.state is VersionState.DRAFT:
                 reason = Reason.of(ReasonCode.VERSION_DRAFT, number=version.number)
                 raise VersionUnavailable(reason)
-            asked = share(tx, worker, version, required=self.needed_by(caller), note=note.strip())
+            submission = share(
+                tx, worker, version, required=self.needed_by(caller), note=note.strip()
+            )
             record(
                 tx, caller, AuditAction.PUBLISHED, worker.path, f"{version.number} for all accounts"
             )
-            return asked
+            return submission
 
         return await self._storage.write(work)
 
     async def unshare(self, caller: Caller, ref: str) -> None:
-        """Let only the own account see and run the worker; what waits of it is taken back."""
+        """Make the worker private; its waiting submission is withdrawn."""
         require_editor(caller, _PUBLISHING)
 
         def work(tx: Transaction) -> None:
@@ -109,18 +111,18 @@ class Reviews:
         await self._storage.write(work)
 
     async def take_back(self, caller: Caller, ref: str) -> None:
-        """Ask for no review any more. Raises ``NotFound`` when nothing of the worker waits."""
+        """Withdraw the worker's waiting submission. Raises ``NotFound`` when there is none."""
         require_editor(caller, _PUBLISHING)
 
         def work(tx: Transaction) -> None:
             worker = find_own_worker(tx, caller, ref, "take its submission back")
             if not take_back(tx, worker.id, SubmissionState.TAKEN_BACK):
-                raise NotFound("Nothing of this worker waits for a review")
+                raise NotFound("No version of this worker is waiting for a review")
 
         await self._storage.write(work)
 
     async def of_worker(self, caller: Caller, ref: str, limit: int = 50) -> list[Submission]:
-        """What became of the versions of the caller's worker, newest first."""
+        """The submissions of the caller's worker, newest first."""
 
         def work(tx: Transaction) -> list[Submission]:
             worker = find_own_worker(tx, caller, ref, "see its reviews")
@@ -133,7 +135,7 @@ class Reviews:
     async def page(
         self, caller: Caller, *, waiting: bool, offset: int, limit: int
     ) -> tuple[int, list[SubmissionView]]:
-        """Total count and one page: what waits, oldest first, or what no longer does."""
+        """Total count and one page: the waiting submissions, oldest first, or the decided ones."""
         require_operator(caller, _REVIEWING)
         states = [s for s in SubmissionState if (s is SubmissionState.WAITING) == waiting]
 
@@ -145,7 +147,7 @@ class Reviews:
         return await self._storage.read(work)
 
     async def waiting(self, caller: Caller) -> int:
-        """How many submissions wait; 0 for callers that do not review them."""
+        """The number of waiting submissions; 0 for callers who do not review them."""
         if not caller.operator:
             return 0
         count, _ = await self._storage.read(
@@ -154,12 +156,12 @@ class Reviews:
         return count
 
     async def get(self, caller: Caller, submission_id: str) -> SubmissionView:
-        """For the reviewer and the account it is of. Raises ``NotFound``."""
+        """Readable by the reviewer and the submitting account. Raises ``NotFound``."""
         return await self._storage.read(lambda tx: _seen(tx, caller, submission_id))
 
     async def approve(self, caller: Caller, submission_id: str, reply: str = "") -> Submission:
-        """Let all accounts see and run it. Raises ``DecidedAlready``, ``NotFound``, ``Forbidden``,
-        and ``VersionUnavailable`` when it was withdrawn in the meantime.
+        """Allow all accounts to see and run the version. Raises ``DecidedAlready``, ``NotFound``,
+        ``Forbidden``, and ``VersionUnavailable`` when it was withdrawn in the meantime.
         """
 
         def publish(tx: Transaction, view: SubmissionView) -> None:
@@ -174,7 +176,7 @@ class Reviews:
     async def send_back(self, caller: Caller, submission_id: str, reply: str) -> Submission:
         """Return it with a note, which must not be blank. Raises as ``approve`` does."""
         if not reply.strip():
-            raise InvalidFields("is required: say what is to be changed", field="reply")
+            raise InvalidFields("is required: describe what to change", field="reply")
         return await self._decide(
             caller, submission_id, SubmissionState.RETURNED, reply, lambda tx, view: None
         )
@@ -212,7 +214,7 @@ class Reviews:
         return await self._storage.write(work)
 
     async def sample(self, caller: Caller, submission_id: str, input: object) -> Run:
-        """Run what waits, on the reviewer's own account. Raises as a start does."""
+        """Run the waiting version on the reviewer's own account. Raises as a start does."""
         require_operator(caller, _REVIEWING)
         view = await self.get(caller, submission_id)
         if view.submission.state is not SubmissionState.WAITING:

@@ -95,7 +95,7 @@ def _states(text: str) -> tuple[RunState, ...]:
     for word in _split(text):
         if word not in STATE_WORDS:
             raise InvalidRequest(
-                f"there is no state {word[:40]!r}; use {', '.join(STATE_WORDS)}", field="state"
+                f"unknown state {word[:40]!r}; use {', '.join(STATE_WORDS)}", field="state"
             )
         found |= dict.fromkeys(STATE_WORDS[word])
     return tuple(found)
@@ -107,7 +107,7 @@ def _words(field: str, text: str, kind: Iterable[_Word]) -> tuple[_Word, ...]:
     for word in _split(text):
         if word not in known:
             raise InvalidRequest(
-                f"there is no {field} {word[:40]!r}; use {', '.join(known)}", field=field
+                f"unknown {field} {word[:40]!r}; use {', '.join(known)}", field=field
             )
         found[known[word]] = None
     return tuple(found)
@@ -132,7 +132,7 @@ def _worker(tx: Transaction, caller: Caller, text: str) -> str:
     found = next(named, "")
     if not found:
         raise InvalidRequest(
-            "there is no such worker; use its id, or its path such as acme/prices", field="worker"
+            "unknown worker; use its id, or its path such as acme/prices", field="worker"
         )
     return found
 

@@ -26,6 +26,6 @@ def test_a_plan_is_named_in_capitals_or_small_letters(name: str) -> None:
 def test_an_unknown_plan_is_refused_with_those_there_are(name: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
         plan_named(name)
-    assert refused.value.message.startswith("plan: there is no plan ")
+    assert refused.value.message.startswith("plan: unknown plan ")
     assert refused.value.message.endswith("use one of free, starter, pro, business, unlimited")
     assert len(refused.value.message) < 150  # whatever was sent

@@ -65,7 +65,7 @@ def test_words_become_a_search() -> None:
 def test_a_worker_that_is_not_to_be_seen_any_more_is_found_by_its_runs() -> None:
     assert understood(worker=GONE.id).worker_id == GONE.id
     assert understood(worker="acme~once").worker_id == GONE.id
-    with pytest.raises(InvalidFields, match="worker: there is no such worker"):
+    with pytest.raises(InvalidFields, match="worker: unknown worker"):
         understood(worker="01KJXSR49GEMBEZZ5FZDPVNBWZ")
 
 

@@ -1,4 +1,4 @@
-"""``fyke.json``: what is taken, what is remarked upon, what stops a publication."""
+"""``fyke.json``: what is accepted, what is a warning, what prevents a publication."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from fyke.domain.workers.project_file import Declared, checked_domain, read
         ('{"secrets": ["B", "A_2", "B"]}', Declared(secrets=("B", "A_2"))),
     ],
 )
-def test_the_content_of_the_project_file(text: str, declared: Declared) -> None:
+def test_valid_project_files(text: str, declared: Declared) -> None:
     assert read(text) == (declared, [])
 
 
@@ -54,14 +54,14 @@ def test_the_content_of_the_project_file(text: str, declared: Declared) -> None:
         ('{"install": true}', 'install must be "wheels" or "build"', 'write "wheels"'),
     ],
 )
-def test_errors_that_stop_a_publication(text: str, message: str, remedy: str) -> None:
+def test_errors_that_prevent_a_publication(text: str, message: str, remedy: str) -> None:
     declared, findings = read(text)
     assert [finding.severity for finding in findings] == ["error"]
     assert message in findings[0].message and remedy in findings[0].remedy
     assert findings[0].file == "fyke.json" and not declared.builds
 
 
-def test_an_unreadable_list_allows_nothing() -> None:
+def test_an_invalid_list_of_domains_allows_no_domain() -> None:
     assert read('{"egress": "example.com"}')[0].egress == ()
 
 
@@ -70,7 +70,7 @@ def test_too_many_domains_are_refused() -> None:
     assert "at most 100" in read(f'{{"egress": [{domains}]}}')[1][0].message
 
 
-def test_unknown_keys_and_repeated_domains_are_remarked_upon_with_their_line() -> None:
+def test_unknown_keys_and_repeated_domains_are_warnings_with_their_line() -> None:
     text = '{\n"egres": ["a.example"],\n"egress": ["a.example",\n"A.example"]\n}'
     declared, findings = read(text)
     assert declared.egress == ("a.example",)
@@ -80,6 +80,6 @@ def test_unknown_keys_and_repeated_domains_are_remarked_upon_with_their_line() -
     ]
 
 
-def test_a_checked_domain_stays_as_it_is() -> None:
+def test_checking_a_checked_domain_changes_nothing() -> None:
     for domain in ("example.com", "*.example.org", "*.xn--bcher-kva.example"):
         assert checked_domain(domain) == domain

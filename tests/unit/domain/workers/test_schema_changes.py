@@ -32,7 +32,7 @@ BASE = {"name": "n", "type": "string", "editor": "input"}
         ({"description": "other words"}, None, False),
     ],
 )
-def test_a_changed_field_is_said_in_words(
+def test_a_changed_field_is_described_in_a_sentence(
     after: dict[str, Any], text: str | None, breaking: bool
 ) -> None:
     found = between([BASE], [BASE | after])
@@ -40,7 +40,7 @@ def test_a_changed_field_is_said_in_words(
     assert any(change.breaking for change in found) == breaking
 
 
-def test_fields_come_and_go() -> None:
+def test_added_removed_and_optional_fields() -> None:
     found = between([BASE], [{"name": "m", "type": "array", "required": True}])
     assert [(c.kind, c.field, c.breaking) for c in found] == [
         (ChangeKind.REMOVED, "n", True),
@@ -66,7 +66,7 @@ def test_columns_are_compared_too() -> None:
 
 
 @pytest.mark.parametrize("broken", ["{", "[]", '{"properties": 3}', '{"properties": [1, {}]}'])
-def test_a_broken_schema_counts_as_one_without_fields(broken: str) -> None:
+def test_an_invalid_schema_is_treated_as_having_no_fields(broken: str) -> None:
     assert schema_changes((broken, "{"), (broken, "nonsense")) == ()
     [change] = schema_changes((broken, ""), (inputs(BASE), ""))
     assert change.kind is ChangeKind.ADDED

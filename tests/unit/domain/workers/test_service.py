@@ -1,3 +1,5 @@
+"""The workers service: publishing, versions, pages, and which accounts see what."""
+
 from __future__ import annotations
 
 import asyncio
@@ -62,7 +64,7 @@ async def setup(tmp_path: Path) -> AsyncIterator[Setup]:
         yield Setup(storage, blobs, workers, Catalog(storage), alice, bob)
 
 
-async def test_publish_makes_worker_version_and_blob(setup: Setup) -> None:
+async def test_publishing_creates_worker_version_and_blob(setup: Setup) -> None:
     worker, version, findings = await setup.workers.publish(setup.alice, project())
     assert (worker.path, worker.title) == ("alice/quote-finder", "Quote Finder")
     assert worker.description == "Finds quotes."
@@ -76,7 +78,7 @@ async def test_publish_makes_worker_version_and_blob(setup: Setup) -> None:
     assert await setup.workers.version(setup.alice, worker) == version
 
 
-async def test_same_content_is_the_same_version(setup: Setup) -> None:
+async def test_publishing_the_same_content_returns_the_same_version(setup: Setup) -> None:
     worker, first, _ = await setup.workers.publish(setup.alice, project())
     again, same, _ = await setup.workers.publish(
         setup.alice, project(), name="quote-finder", title="New", public=True
@@ -93,7 +95,7 @@ async def test_same_content_is_the_same_version(setup: Setup) -> None:
     assert numbers == ["v1.0.2", "v1.0.1"]
 
 
-async def test_a_given_field_has_precedence(setup: Setup) -> None:
+async def test_fields_of_the_request_take_precedence(setup: Setup) -> None:
     worker, _, _ = await setup.workers.publish(
         setup.alice,
         project(description="schema"),
@@ -107,7 +109,7 @@ async def test_a_given_field_has_precedence(setup: Setup) -> None:
     assert (other.name, other.title) == ("plain-one", "plain-one")
 
 
-async def test_publishing_at_the_same_time(setup: Setup) -> None:
+async def test_concurrent_publications_get_different_numbers(setup: Setup) -> None:
     made = await asyncio.gather(
         *(setup.workers.publish(setup.alice, project(f"print({n})")) for n in range(6))
     )
@@ -115,7 +117,7 @@ async def test_publishing_at_the_same_time(setup: Setup) -> None:
     assert len({worker.id for worker, _, _ in made}) == 1
 
 
-async def test_bad_publications(setup: Setup) -> None:
+async def test_invalid_publications_are_refused(setup: Setup) -> None:
     with pytest.raises(InvalidRequest, match="name"):
         await setup.workers.publish(setup.alice, project(), name="a/b")
     with pytest.raises(InvalidRequest, match="name"):
@@ -130,7 +132,7 @@ async def test_bad_publications(setup: Setup) -> None:
         await setup.workers.find(setup.alice, "alice/quote-finder")
 
 
-async def test_find_by_every_form(setup: Setup) -> None:
+async def test_a_worker_is_found_by_every_form_of_reference(setup: Setup) -> None:
     worker, _, _ = await setup.workers.publish(setup.alice, project(), public=True)
     path = "alice{}quote-finder"
     for ref in (worker.id, *(path.format(sign) for sign in ("/", "~", "%2F", "%2f", "%7E"))):
@@ -148,7 +150,7 @@ async def test_find_by_every_form(setup: Setup) -> None:
             await setup.workers.find(setup.alice, ref)
 
 
-async def test_private_workers_of_others_do_not_exist(setup: Setup) -> None:
+async def test_private_workers_of_other_accounts_are_not_found(setup: Setup) -> None:
     worker, _, _ = await setup.workers.publish(setup.alice, project())
     for caller in (None, setup.bob):
         for ref in (worker.id, worker.path):
@@ -162,7 +164,7 @@ async def test_private_workers_of_others_do_not_exist(setup: Setup) -> None:
     assert same_name.path == "bob/quote-finder"
 
 
-async def test_choosing_a_version(setup: Setup) -> None:
+async def test_a_version_is_found_by_number_or_as_the_latest(setup: Setup) -> None:
     worker, first, _ = await setup.workers.publish(setup.alice, project())
     _, second, _ = await setup.workers.publish(setup.alice, project("print(2)"))
     for number in (None, "", "latest", "auto", "v1.0.2"):
@@ -170,16 +172,16 @@ async def test_choosing_a_version(setup: Setup) -> None:
     assert await setup.workers.version(setup.alice, worker, "v1.0.1") == first
     with pytest.raises(InvalidRequest, match=r"v9 *.*the latest is v1\.0\.2"):
         await setup.workers.version(setup.alice, worker, "v9")
-    ghost = replace(worker, id=new_ulid())
+    deleted = replace(worker, id=new_ulid())
     with pytest.raises(WorkerNotFound):
-        await setup.workers.version(setup.alice, ghost)
+        await setup.workers.version(setup.alice, deleted)
 
 
-async def test_withdrawing(setup: Setup) -> None:
+async def test_withdrawn_versions_are_not_found(setup: Setup) -> None:
     worker, _, _ = await setup.workers.publish(setup.alice, project(), public=True)
     await setup.workers.publish(setup.alice, project("print(2)"))
-    gone = await setup.workers.withdraw(setup.alice, worker.path, "v1.0.2")
-    assert gone.state == VersionState.WITHDRAWN
+    withdrawn = await setup.workers.withdraw(setup.alice, worker.path, "v1.0.2")
+    assert withdrawn.state == VersionState.WITHDRAWN
     assert (await setup.workers.version(setup.alice, worker)).number == "v1.0.1"
     with pytest.raises(VersionUnavailable, match=r"v1\.0\.2 was withdrawn; the latest is v1\.0\.1"):
         await setup.workers.version(setup.alice, worker, "v1.0.2")
@@ -197,7 +199,7 @@ async def test_withdrawing(setup: Setup) -> None:
         await setup.workers.withdraw(setup.bob, worker.id, "v1.0.1")
 
 
-async def test_publishing_at_a_reference(setup: Setup) -> None:
+async def test_publishing_to_an_id_or_a_path(setup: Setup) -> None:
     worker, first, _ = await setup.workers.publish_at(
         setup.alice, "alice~Quote Finder", project(), PageChange(categories=(5,)), public=True
     )
@@ -227,7 +229,7 @@ async def test_publishing_at_a_reference(setup: Setup) -> None:
         await setup.workers.publish_at(viewer, worker.id, project(), PageChange())
 
 
-async def test_replacing_a_page(setup: Setup) -> None:
+async def test_a_page_is_replaced_but_not_the_files(setup: Setup) -> None:
     worker, _, _ = await setup.workers.publish(setup.alice, project(), public=True)
     changed = await setup.workers.replace_page(
         setup.alice, worker.path, "v1.0.1", PageChange("New", categories=(9,)), project()
@@ -251,7 +253,7 @@ async def test_replacing_a_page(setup: Setup) -> None:
     )
 
 
-async def test_restoring_a_version(setup: Setup) -> None:
+async def test_a_withdrawn_version_is_restored(setup: Setup) -> None:
     worker, first, _ = await setup.workers.publish(setup.alice, project())
     await setup.workers.withdraw(setup.alice, worker.id, "v1.0.1")
     assert await setup.workers.restore(setup.alice, worker.id, "v1.0.1") == first
@@ -271,7 +273,7 @@ async def test_lists_are_paged(setup: Setup) -> None:
     assert (count, len(found)) == (3, 1)
 
 
-async def test_catalog(setup: Setup) -> None:
+async def test_the_catalog_shows_public_workers_and_those_of_the_caller(setup: Setup) -> None:
     shown, _, _ = await setup.workers.publish(setup.alice, project(), public=True)
     hidden, _, _ = await setup.workers.publish(setup.alice, project(), name="quote-hidden")
     for caller, ids in (
