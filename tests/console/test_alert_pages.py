@@ -89,9 +89,9 @@ async def test_errors_stand_at_their_field(app: App, owner: Visitor) -> None:
     assert "Enter a number" in (await faults(kind="slower", multiple="twice"))["multiple"]
     assert set(await faults(kind="missing_field", field=" ", percent="100")) == {"field", "percent"}
     assert "above 0" in (await faults(kind="budget"))["usd"]
-    assert "no worker 'a/b'" in (await faults(kind="failed", worker="a/b"))["worker"]
+    assert "Unknown worker 'a/b'" in (await faults(kind="failed", worker="a/b"))["worker"]
     assert "not a mail address" in (await faults(kind="failed", emails="ada"))["emails"]
-    assert "no webhook" in (await faults(kind="failed", endpoints="x"))["endpoints"]
+    assert "Unknown webhook" in (await faults(kind="failed", endpoints="x"))["endpoints"]
 
 
 async def test_a_preview_saves_nothing(app: App, owner: Visitor) -> None:

@@ -29,7 +29,7 @@ document.addEventListener('securitypolicyviolation', (event) => {
   window.stopped.push(event.violatedDirective + ' ' + event.blockedURI + ' ' + event.sourceFile);
 });
 """
-# Traces of a foreign script, also of one that waits for a click.
+# Traces of a foreign script, including one that waits for a click.
 _FOUND = """() => {
   const bad = [...window.stopped];
   if (window.hit !== undefined) bad.push('window.hit is set');

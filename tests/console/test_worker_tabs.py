@@ -1,4 +1,4 @@
-"""The tabs of a Worker, also with hostile content."""
+"""The tabs of a Worker, even with hostile content."""
 
 from __future__ import annotations
 

@@ -333,6 +333,6 @@ async def test_any_text_is_kept_but_for_what_postgres_cannot_store(state: State,
     await state.write(lambda tx: tx.tasks.add(task))
     kept = await state.read(lambda tx: tx.tasks.get(task.id))
     assert (kept.title, kept.input_json) == (expected, expected)
-    # asking with such a text is no error either, also where statements go straight to the driver
+    # asking with such a text is no error either, even where statements go straight to the driver
     assert await state.read(lambda tx: tx.accounts.key_by_digest(text)) is None
     assert await state.read(lambda tx: tx.runs.get(text)) is None

@@ -474,7 +474,7 @@ def test_users_and_what_their_keys_may(cli: Cli) -> None:
     assert 'the scope "admin"' in cli.run("user", "list", code=4, env=own)[1]
     listed = {each["name"]: each["scopes"] for each in cli.json("key", "list")}
     assert listed["looks"] == ["read", "run"]
-    assert "no scope 'all'" in cli.run("key", "create", "x", "--scope", "all", code=2)[1]
+    assert "unknown scope 'all'" in cli.run("key", "create", "x", "--scope", "all", code=2)[1]
 
 
 def test_no_key_a_wrong_key_no_server(cli: Cli, tmp_path: Path) -> None:

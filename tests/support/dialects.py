@@ -55,7 +55,7 @@ def cli1(answer: Answer) -> Any:
 
 
 def cli1_client(http: Any, key: str | None) -> Client:
-    """It names the type of its body on every request, also where there is none."""
+    """It names the type of its body on every request, even where there is none."""
     headers = {"content-type": "application/json"} | ({} if key is None else {"api-key": key})
     return Client(http, headers, cli1)
 
@@ -99,7 +99,7 @@ def n8n(answer: Answer) -> Any:
 
 
 def n8n_client(http: Any, key: str) -> Client:
-    """All four headers on every request, also on those that are public or have no body."""
+    """All four headers on every request, including on those that are public or have no body."""
     headers = {
         "accept": "application/json",
         "content-type": "application/json",

@@ -39,7 +39,7 @@ class ExportLinks:
         """An absolute address for a file of the caller's run, and where the
         limits of the format matter, notes about them. ``safe`` and ``bom`` are for csv.
 
-        Raises ``RunNotFound``, also for another account's run, and ``InvalidRequest`` for an
+        Raises ``RunNotFound``, including for another account's run, and ``InvalidRequest`` for an
         unknown format, for too many keys and for a run that is too large for the format.
         """
         if sum(map(len, filter_keys)) > MAX_KEYS_CHARS:

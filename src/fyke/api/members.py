@@ -52,7 +52,7 @@ class Member:
 
 
 def marks_of(annotation: Any) -> Sequence[Any]:
-    """What ``Annotated`` says of a type, also of one that may be absent."""
+    """What ``Annotated`` says of a type, even of one that may be absent."""
     if hasattr(annotation, "__metadata__"):
         return tuple(annotation.__metadata__)
     return [mark for choice in get_args(annotation) for mark in getattr(choice, "__metadata__", ())]

@@ -14,7 +14,7 @@ _FORM = re.compile(r"<[^<>]*>|\{\{[^{}]*\}\}|\$\{?[A-Za-z_]+\}?|string", re.IGNO
 
 
 def is_placeholder(text: str) -> bool:
-    """Whether ``text`` is one, also with spaces around it."""
+    """Whether ``text`` is one, even with spaces around it."""
     text = text.strip()
     return len(text) <= _MAX_CHARS and (text == SAMPLE_ULID or _FORM.fullmatch(text) is not None)
 

@@ -228,7 +228,7 @@ def mount(app: Starlette, operations: Sequence[Operation], access: AccessControl
 
 
 class _Route(Route):
-    """Leaves paths of other operations without parameters to those, also with a wrong method."""
+    """Leaves paths of other operations without parameters to those, even with a wrong method."""
 
     exact: frozenset[str] = frozenset()
 

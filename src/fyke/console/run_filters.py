@@ -30,7 +30,7 @@ class ListAddress:
     words: SearchTerms
     columns: tuple[str, ...] = USUAL
     cursor: str = ""
-    everything: bool = False  # asked for without any filter, also of those that are saved
+    everything: bool = False  # requested without any filter, even the saved ones
 
     @property
     def filtered(self) -> bool:

@@ -20,7 +20,7 @@ def existing_run(tx: Transaction, run_id: str) -> Run:
 
 
 def own_run(tx: Transaction, caller: Caller, run_id: str) -> Run:
-    """Raises ``RunNotFound``, also for another account's run, in the same words."""
+    """Raises ``RunNotFound``, including for another account's run, in the same words."""
     run = existing_run(tx, run_id)
     if run.account_id != caller.account_id:
         raise RunNotFound
@@ -28,7 +28,7 @@ def own_run(tx: Transaction, caller: Caller, run_id: str) -> Run:
 
 
 def own_task(tx: Transaction, caller: Caller, task_id: str) -> Task:
-    """The caller's task. Raises ``TaskNotFound``, also for another account's."""
+    """The caller's task. Raises ``TaskNotFound``, including for another account's."""
     return _theirs(tx.tasks.get(task_id) if is_ulid(task_id) else None, caller)
 
 
@@ -46,7 +46,7 @@ def _theirs(task: Task | None, caller: Caller) -> Task:
 def own_endpoint(
     tx: Transaction, caller: Caller, endpoint_id: str, *, lock: bool = False
 ) -> Endpoint:
-    """Raises ``NotFound``, also for another account's endpoint, in the same words."""
+    """Raises ``NotFound``, including for another account's endpoint, in the same words."""
     found = tx.webhooks.lock(endpoint_id) if lock else tx.webhooks.get(endpoint_id)
     if found is None or found.account_id != caller.account_id:
         raise NotFound("Webhook does not exist")

@@ -41,7 +41,7 @@ def parse_server(url: str) -> MailServer:
 
 
 def check_sender(sender: str) -> str:
-    """Return ``sender``. Raise ``ValueError`` unless it is a mail address, also with a name."""
+    """Return ``sender``. Raise ``ValueError`` unless it is an address, with an optional name."""
     address = parseaddr(sender)[1]
     local, _, domain = address.rpartition("@")
     if not local or not domain or any(char in sender for char in "\r\n"):

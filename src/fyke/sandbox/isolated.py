@@ -165,7 +165,7 @@ class IsolatedSandbox:
             self._close_ends()
 
     def _close_ends(self) -> None:
-        """Close the descriptors, also when the sandbox could not be removed."""
+        """Close the descriptors, even when the sandbox could not be removed."""
         if self._closed:
             return
         self._closed = True

@@ -19,7 +19,7 @@ log = structlog.get_logger()
 
 MAX_REASON_CHARS = 200
 _WORD = re.compile(r"[A-Z][a-z0-9]*")
-FAILURE_SECONDS = 1.0  # the shortest pause after a failed pass, also of a timer without pauses
+FAILURE_SECONDS = 1.0  # the shortest pause after a failed pass, even for a timer without pauses
 
 
 class Timer(Protocol):

@@ -86,7 +86,7 @@ STATUS_NAMES: dict[str, int] = {
 
 
 def to_status(value: object) -> int:
-    """A number from 0 (all) to 5, also by its name; empty is all."""
+    """A number from 0 (all) to 5, or its name; empty is all."""
     if isinstance(value, str):
         word = value.strip().lower()
         if not word:

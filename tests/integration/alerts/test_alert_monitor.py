@@ -1,4 +1,4 @@
-"""Rules over real runs: each alert is raised and sent once, also by servers that are killed."""
+"""Rules over real runs: each alert is raised and sent once, even when servers are killed."""
 
 from __future__ import annotations
 

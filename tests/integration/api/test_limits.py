@@ -1,4 +1,4 @@
-"""Rate limits on the wire, also of two servers on one database; what runs wait for, in words."""
+"""Rate limits on the wire, with one and two servers on a database, and reasons why runs wait."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ async def objects(app: App) -> AsyncIterator[OwnedObjects]:
 
 
 def scopes_of_routes(app: App) -> dict[str, frozenset[Scope]]:
-    """The scopes of each operation, also by its other paths, and of HEAD beside GET."""
+    """The scopes of each operation, including by its other paths, and of HEAD beside GET."""
     return {
         f"{method} {path}": each.says.scopes
         for each in app.asgi().operations

@@ -54,7 +54,7 @@ def test_workers_need_python_3_11(
 def test_a_data_folder_is_private_and_can_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert "will be made" in doctor._folder(tmp_path / "none").detail
+    assert "will be created" in doctor._folder(tmp_path / "none").detail
     tmp_path.chmod(0o711)
     assert doctor._folder(tmp_path) == Line("data folder", OK, str(tmp_path))
     tmp_path.chmod(0o755)

@@ -1,4 +1,4 @@
-"""Whole messages with their descriptors, also when the other end is slow or gone."""
+"""Whole messages with their descriptors, even when the other end is slow or gone."""
 
 from __future__ import annotations
 

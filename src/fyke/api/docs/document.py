@@ -189,7 +189,7 @@ def _describe_headers(operation: Document) -> None:
 
 
 def _reached(paths: Document, components: Document) -> Document:
-    """The components that ``paths`` refer to, also through one another."""
+    """The components that ``paths`` refer to, even through one another."""
     names: set[str] = set()
     found = _references(paths)
     while found - names:

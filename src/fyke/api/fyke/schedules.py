@@ -44,7 +44,7 @@ class ScheduleRoutes:
 
     @post(f"{PATH}/resume", scope=Scope.WRITE, errors=(TaskNotFound, NotFound, Forbidden))
     async def resume_task_schedule(self, call: Call, slug: Name) -> wire.TaskSchedule:
-        """Switch a schedule on, also one that failures have paused.
+        """Switch a schedule on, even one that failures have paused.
 
         The count of failures starts at 0 again.
         """
@@ -69,7 +69,7 @@ class ScheduleRoutes:
     async def next_task_times(
         self, call: Call, slug: Name, wanted: wire.TimesQuery
     ) -> wire.NextTimes:
-        """The next times of a schedule, also of one that is not saved.
+        """The next times of a schedule, even of one that is not saved.
 
         With `kind` and its members: of that schedule, without saving it. A saved schedule that is
         off is treated as if it were switched on now.

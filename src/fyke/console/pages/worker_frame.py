@@ -75,7 +75,7 @@ class WorkerFrames:
     async def of(self, view: View, tab: str) -> WorkerFrame:
         """The frame of the worker that the path names, with the tab of this path open.
 
-        Raise ``WorkerNotFound``, also for what the caller may not see.
+        Raise ``WorkerNotFound``, including for workers that the caller may not see.
         """
         ref = f"{view.param('owner')}/{view.param('name')}"
         around = await self.catalog.view(view.caller, ref)

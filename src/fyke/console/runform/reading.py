@@ -1,4 +1,4 @@
-"""The initial input of a form, and reading a submitted one, also after a version change."""
+"""The initial input of a form, and reading a submitted one, even after a version change."""
 
 from __future__ import annotations
 

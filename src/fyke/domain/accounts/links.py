@@ -67,7 +67,7 @@ class OneTimeLinks:
         """Set the password and sign in; all other sessions of the user end, and so does the link.
 
         Raises ``InvalidRequest`` for a weak password, after which the link is still valid, and
-        ``LinkSpent``, also for the second of two concurrent uses.
+        ``LinkSpent``, including for the second of two concurrent uses.
         """
         digest = token_digest(token)
         opened = await self._storage.read(lambda tx: _open(tx, purpose, digest))

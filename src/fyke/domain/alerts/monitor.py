@@ -1,4 +1,4 @@
-"""Evaluates runs that have ended: each once, in their order, also when a server is killed.
+"""Evaluates runs that have ended: each once, in their order, even when a server is killed.
 
 A check is written with the end of the run. It is deleted in the transaction that writes the
 alerts, so a server that dies in between leaves it for the next one; of two servers that evaluate

@@ -137,7 +137,7 @@ class Alerts:
 
 
 def own_rule(tx: Transaction, caller: Caller, rule_id: str, *, lock: bool = False) -> Rule:
-    """Raises ``NotFound``, also for another account's rule, in the same words."""
+    """Raises ``NotFound``, including for another account's rule, in the same words."""
     found = tx.alerts.lock_rule(rule_id) if lock else tx.alerts.rule(rule_id)
     if found is None or found.account_id != caller.account_id:
         raise NotFound("Alert rule does not exist")

@@ -43,8 +43,8 @@ class CostLine:
 def cost_lines(
     prices: Prices, limits: RunLimits, attempts: Sequence[MeteredUsage], usage_micros: int
 ) -> list[CostLine]:
-    """Lines that add up to ``usage_micros``; one for each item, also free ones. When prices have
-    changed since, the lines are in proportion to the present ones; when all are 0 now, the cost is
+    """Lines that add up to ``usage_micros``; one for each item, even free ones. When prices have
+    changed since, the lines are in proportion to the current ones; when all are 0 now, the cost is
     one line ``other``.
     """
     hours = Fraction(sum(a.milliseconds for a in attempts), _MS_PER_HOUR)

@@ -142,8 +142,8 @@ class RunForms:
         return Checked(value, outlook)
 
     async def past_form(self, caller: Caller, ref: str, number: str) -> RunForm | None:
-        """The form of any version that the caller could see once, also a withdrawn one, to read
-        what was filled in at that time.
+        """The form of any version that the caller could ever see, even a withdrawn one, to show an
+        earlier input.
         """
 
         def work(tx: Transaction) -> RunForm | None:

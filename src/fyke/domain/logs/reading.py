@@ -62,7 +62,7 @@ class LogReading:
         limit: int = MAX_LINES,
         cut: int = CUT,
     ) -> LogPage:
-        """Raises ``RunNotFound``, also for another account's run, and ``InvalidFields``."""
+        """Raises ``RunNotFound``, including for another account's run, and ``InvalidFields``."""
         await self._storage.read(lambda tx: own_run(tx, caller, run_id))
         return await self.page_of(run_id, position, log_filter, limit=limit, cut=cut)
 

@@ -85,7 +85,7 @@ class RunResults:
         bound is the caller's to set. Behind the end ``rows`` is empty and ``count`` the same.
         With a ``cursor`` (``*`` to begin, then ``next_cursor`` of the page before) there are no
         page numbers, and rows that come meanwhile move none of the others.
-        Raises ``RunNotFound``, also for another account's run, and ``InvalidFields``.
+        Raises ``RunNotFound``, including for another account's run, and ``InvalidFields``.
         """
         if query.plain and not cursor:
             return await self._plain_page(caller, run_id, page_index, page_size)

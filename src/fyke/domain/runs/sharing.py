@@ -99,7 +99,7 @@ class Shares:
     async def revoke(self, caller: Caller, share_id: str) -> Share:
         """Revoke a link; no error when it was revoked before.
 
-        Raises ``Forbidden`` for viewers and ``NotFound``, also for another account's.
+        Raises ``Forbidden`` for viewers and ``NotFound``, including for another account's.
         """
         require_editor(caller, "Revoking share links")
 

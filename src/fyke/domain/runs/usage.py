@@ -36,7 +36,7 @@ class RunUsages:
         self._rules = rules
 
     async def of_run(self, caller: Caller, run_id: str) -> RunUsage:
-        """Raises ``RunNotFound``, also for another account's run."""
+        """Raises ``RunNotFound``, including for another account's run."""
 
         def work(tx: Transaction) -> RunUsage:
             run = own_run(tx, caller, run_id)

@@ -116,7 +116,7 @@ def _new(tx: Transaction, task: Task, plan: ScheduleSpec) -> Schedule:
 def _planned(
     tx: Transaction, before: Schedule | None, after: Schedule, account: Account, names: Names
 ) -> Schedule:
-    """``after`` with its next time. An unchanged schedule keeps its time, also if it is due."""
+    """``after`` with its next time. An unchanged schedule keeps its time, even if it is due."""
     if not after.enabled:
         return replace(after, next_at=0)
     if before is not None and before.enabled and before.plan == after.plan:

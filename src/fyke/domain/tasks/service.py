@@ -125,7 +125,7 @@ class Tasks:
         return (await self._workers.version(caller, worker, number)).number
 
     async def get(self, caller: Caller, task_id: str) -> Task:
-        """Raises ``TaskNotFound``, also for another account's task."""
+        """Raises ``TaskNotFound``, including for another account's task."""
         return await self._storage.read(lambda tx: own_task(tx, caller, task_id))
 
     async def view(self, caller: Caller, task_id: str) -> TaskView:

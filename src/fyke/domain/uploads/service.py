@@ -176,7 +176,7 @@ class Uploads:
     # --- looking ---------------------------------------------------------------------------
 
     async def get(self, caller: Caller, upload_id: str) -> Upload:
-        """The upload and its progress. Raise ``NotFound``, also for another account's."""
+        """The upload and its progress. Raise ``NotFound``, including for another account's."""
         upload, now = await self._storage.read(lambda tx: (_own(tx, caller, upload_id), tx.now))
         if upload.state.in_progress and upload.working_until < now:
             self._go_on(upload)

@@ -169,7 +169,7 @@ def _too_much(size: int) -> InvalidRequest:
 
 
 def _refuse_collisions(names: Iterable[str]) -> None:
-    """Refuse names that are equal on some file system, also those of parent folders, and too many
+    """Refuse names, even of parent folders, that are equal on some file system, and too many
     folders.
     """
     spelled: dict[str, str] = {}

@@ -1,7 +1,7 @@
 """The permission of a worker's dependencies to run code during installation.
 
-A version asks for it in its ``fyke.json``. The operator allows it for a worker, also for a private
-one; until then its dependencies are not built.
+A version requests it in its ``fyke.json``. The operator allows it for a worker, public or private;
+until then its dependencies are not built.
 """
 
 from __future__ import annotations

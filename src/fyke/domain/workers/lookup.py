@@ -103,7 +103,7 @@ def unknown_version(worker: Worker, number: str) -> UnknownVersion:
 
 
 def referred_worker(tx: Transaction, ref: str) -> Worker | None:
-    """The worker of an id or path, also a deleted one by its id, without regard to the caller."""
+    """The worker of an id or path, even a deleted one by its id, without regard to the caller."""
     if is_ulid(ref):
         return tx.workers.get(ref)
     owner, name = split_path(ref)

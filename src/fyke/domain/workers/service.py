@@ -175,7 +175,7 @@ class Workers:
     async def find(self, caller: Caller | None, ref: str) -> Worker:
         """Return the worker of an id, ``owner/name`` or ``owner~name``, also percent-encoded.
 
-        Raise ``WorkerNotFound``, also for private workers of other accounts and deleted ones.
+        Raise ``WorkerNotFound``, including for private workers of other accounts and deleted ones.
         """
         return await self._storage.read(lambda tx: find_worker(tx, caller, ref))
 

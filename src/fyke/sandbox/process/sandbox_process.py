@@ -341,7 +341,7 @@ class SandboxProcess:
         return ""
 
     async def close(self) -> None:
-        """Kill what is left; remove cgroup and folder. Safe to repeat, also at the same time."""
+        """Kill what is left; remove cgroup and folder. Safe to repeat, even concurrently."""
         if self._closing is None:
             self._final = await self.usage()
         if self._closing is None:

@@ -309,7 +309,7 @@ def migration_lock(engine: Engine, name: str = "state") -> Iterator[None]:
     """Keep every other process from migrating the same database under this ``name`` meanwhile.
 
     PostgreSQL: a session's advisory lock. SQLite: ``flock`` on a file beside the database. Both
-    end with their holder, also when it is killed.
+    end with their holder, even when it is killed.
     """
     file = sqlite_file(engine)
     if file is not None:

@@ -84,8 +84,7 @@ class InputToCheck(OfVersion):
     input: Annotated[Any, Described(RunInput), Meta(description="as a start takes it")] = None
     form: Pairs | None = None
     json_text: (
-        Annotated[str, Reads(to_long_text), Meta(description="JSON text, also with mistakes")]
-        | None
+        Annotated[str, Reads(to_long_text), Meta(description="JSON text, even if invalid")] | None
     ) = None
 
     @property

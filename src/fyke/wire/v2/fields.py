@@ -56,7 +56,7 @@ def to_limit(value: object) -> int:
 
 
 def to_status_filter(value: object) -> str:
-    """A key of ``FILTERS``, also from a number of v1."""
+    """A key of ``FILTERS``; a number of v1 is converted."""
     word = str(value).strip().lower()
     if word in FILTERS:
         return word

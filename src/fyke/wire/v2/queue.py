@@ -35,7 +35,7 @@ def to_queue_status(value: object) -> str:
 
 
 def to_queue_refs(value: object) -> list[str]:
-    """References as text, also from numbers."""
+    """References as text; numbers are converted."""
     if not isinstance(value, list) or any(
         isinstance(item, bool) or not isinstance(item, str | int) for item in value
     ):

@@ -63,7 +63,7 @@ async def test_first_come_all_and_then_those_that_have_changed(
     update = await anext(updates)
     assert (ids(update), update.gone) == ([other.id], [])
     signals.notify(output_topic(one.id))
-    assert ids(await anext(updates)) == []  # nothing of it has changed: a sign of life
+    assert ids(await anext(updates)) == []  # nothing has changed: a keep-alive
 
 
 async def test_a_run_that_has_ended_is_sent_once_more_and_a_deleted_one_is_gone_once(

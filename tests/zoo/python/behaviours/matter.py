@@ -190,7 +190,7 @@ def leaves_links():
 
 
 def eats_memory_by_files():
-    """Memory file systems count as memory, also when another process wrote them."""
+    """Memory file systems count as memory, even when another process wrote them."""
     push(ROW)
     for number in range(100):
         _fill(f"/dev/shm/{number}", 64 * MIB)

@@ -197,7 +197,7 @@ document.addEventListener("keydown", (event) => {
   start.click();
 });
 
-// a link of the summary goes to its control, also when that is hidden in a closed section or list
+// a link of the summary goes to its control, even when that is hidden in a closed section or list
 document.addEventListener("click", (event) => {
   const link = event.target.closest("#faults a[href^='#']");
   const target = link && document.getElementById(link.hash.slice(1));

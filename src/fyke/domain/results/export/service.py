@@ -87,7 +87,7 @@ class Exports:
         """Whether the caller may export this run so; return the format for the link, and what a
         person should know about the file beforehand.
 
-        Raises ``RunNotFound``, also for another account's run, and ``InvalidRequest`` for an
+        Raises ``RunNotFound``, including for another account's run, and ``InvalidRequest`` for an
         unknown format and for a run that is too large for it.
         """
         wanted = format_named(format)

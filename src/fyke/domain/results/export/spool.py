@@ -1,7 +1,7 @@
 """Files that are being downloaded: written once, at full speed, and read by any number of clients.
 
 A file is stored under a mark that covers everything its bytes depend on, so the same mark always
-gives the same bytes, also after a restart and from another server, which writes the file again. A
+gives the same bytes, even after a restart and from another server, which writes the file again. A
 slow reader delays no other and keeps no transaction open. The folder belongs to this process and is
 locked, so that folders of dead processes are recognised.
 

@@ -41,7 +41,7 @@ def encode(cursor: Cursor, run_id: str, choice: FieldSelection) -> str:
 
 
 def decode(text: str, run_id: str, choice: FieldSelection) -> Cursor:
-    """Read it back. Raises ``InvalidFields``, also for the cursor of another run or order."""
+    """Read it back. Raises ``InvalidFields``, including for the cursor of another run or order."""
     try:
         data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         mark, *numbers = _decode(data)

@@ -41,7 +41,7 @@ def hide(driver: Driver, run_id: str) -> None:
 
 
 def hidden_runs(driver: Driver) -> list[HiddenRun]:
-    """All runs out of sight, also those an earlier deletion did not finish."""
+    """All runs out of sight, including those an earlier deletion did not finish."""
     found = driver.query(
         "SELECT number, rows, log_entries FROM results_runs WHERE run_id IS NULL ORDER BY number"
     )

@@ -39,7 +39,7 @@ accounts = Table(
     UniqueConstraint("name"),
 )
 
-# at most one account operates the installation, also when two processes start at once
+# at most one account operates the installation, even when two processes start at once
 partial_index(
     "uq_accounts_operator",
     accounts.c.operator,

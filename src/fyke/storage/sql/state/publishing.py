@@ -39,7 +39,7 @@ submissions = Table(
     Index(None, "worker_id", "created_at", "id"),
     Index(None, "state", "created_at", "id"),
 )
-# of one worker one version waits at a time, also when two ask at once
+# of one worker one version waits at a time, even when two ask at once
 partial_index(
     "uq_submissions_waiting",
     submissions.c.worker_id,
