@@ -91,7 +91,7 @@ class Downloads:
         return Stream(self._spool.read(file, *part), 206, headers, wanted.content_type)
 
     async def _all(self, wanted: FileDownload, file: SpoolFile) -> AsyncGenerator[bytes, None]:
-        """The file as far as it could be kept, the rest as it is made once more."""
+        """The stored part of the file, then the rest, which is generated again."""
         sent = 0
         try:
             async with aclosing(self._spool.read(file)) as pieces:

@@ -28,7 +28,7 @@ _PROGRAMS = (
 
 
 def components(settings: Settings, engine: Engine) -> list[Component]:
-    """The product, what it runs on, its databases, and the programs that it calls."""
+    """Fyke, the software it runs on, its databases, and the programs that it calls."""
     return [
         Component("Fyke", __version__),
         Component("python", platform.python_version(), platform.python_implementation()),

@@ -44,7 +44,7 @@ def _file(path: Path) -> dict[str, Any]:
 
 
 def shown(value: Any) -> Any:
-    """A value as JSON knows it, secrets masked."""
+    """A value in JSON types, with secrets masked."""
     if isinstance(value, str):
         return redact(value)
     if isinstance(value, tuple | list):

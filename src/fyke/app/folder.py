@@ -1,4 +1,4 @@
-"""The data folder: what lies in it, and who may read it. Only the standard library."""
+"""The data folder: its content, and who may read it. Only the standard library."""
 
 from __future__ import annotations
 

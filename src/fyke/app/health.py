@@ -24,7 +24,7 @@ def disk(settings: Settings) -> Disk:
 
 
 class ProxyProbe:
-    """Opens a connection to the proxy of each region, and says nothing of their passwords."""
+    """Opens a connection to the proxy of each region; never reports their passwords."""
 
     def __init__(self, upstreams: dict[str, str]) -> None:
         self._upstreams = upstreams

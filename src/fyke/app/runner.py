@@ -66,7 +66,7 @@ def _has_upstream(settings: Settings) -> bool:
 
 
 def identity(settings: Settings) -> Identity:
-    """Id and capacity of this runner; 0 in the settings means what the machine has."""
+    """Id and capacity of this runner; 0 in the settings means the capacity of the machine."""
     return Identity(
         id=new_ulid(),
         node=settings.node_file.read_text().strip(),

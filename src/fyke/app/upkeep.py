@@ -41,7 +41,7 @@ class Tables:
 
 
 def schema_heads() -> tuple[str, str]:
-    """The newest revisions that this program knows: of the state, of the rows."""
+    """The newest revisions of this program: of the state, of the rows."""
     state, results = (
         revisions(Path(package.__path__[0]) / "migrations")[-1]
         for package in (fyke.storage.sql.state, fyke.storage.sql.results)

@@ -150,7 +150,7 @@ def caps(
         str, typer.Option("--account", help="Another account. For the operator.", metavar="NAME")
     ] = "",
 ) -> None:
-    """Show or set what the account lets itself spend. For its owners.
+    """Show or set the spending caps of the account. For its owners.
 
     \b
     Examples:

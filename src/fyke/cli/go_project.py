@@ -53,6 +53,6 @@ def _build(folder: Path, program: Path) -> None:
 
 
 def _architecture() -> str:
-    """What the author says, else this machine's where it is one that Workers run on."""
+    """The author's choice, else that of this machine if Workers can run on it."""
     named = os.environ.get("GOARCH", "")
     return named or (ARCHITECTURE if sys.platform == "linux" else "amd64")

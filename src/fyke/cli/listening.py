@@ -1,5 +1,4 @@
-"""What stands between a command and a running server: folder, port, exposure. Each complaint
-says what to do."""
+"""Checks before a server starts: folder, port, exposure. Each error includes the remedy."""
 
 from __future__ import annotations
 

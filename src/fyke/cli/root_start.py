@@ -1,4 +1,4 @@
-"""Started as root: give the data folder to the service user, then go on as the root supervisor.
+"""Started as root: give the data folder to the service user, then continue as the root supervisor.
 
 What runs afterwards is ``fyke.cli.root_supervisor``.
 """

@@ -1,6 +1,6 @@
 """The supervisor's program, from the prepared folder and the open port to the end of the platform.
 
-``fyke up`` goes on as this one. It imports little, because it lives as long as the platform: what
+``fyke up`` becomes this program. It imports little, because it lives as long as the platform: what
 needs more is done by processes that are forked from the preload process.
 """
 
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 async def supervise(supervised: Supervised) -> int:
-    """Run the platform until a signal, or until the tour that was asked for has ended."""
+    """Run the platform until a signal, or until the requested tour has ended."""
     asked, hurry = _on_signals()
     supervisor = Supervisor(supervised.listener, supervised.log_to, supervised.log_level)
     once = supervised.first["once"]

@@ -82,7 +82,7 @@ class Supervisor:
             await asyncio.sleep(pause)
 
     async def drain(self, seconds: float, hurry: asyncio.Event, say: Callable[[str], None]) -> None:
-        """End the roles in order. The runner may finish what it carries within ``seconds``, or
+        """End the roles in order. The runner may finish its attempts within ``seconds``, or
         until ``hurry`` is set; then it ends its attempts with a stated reason."""
         self._stopping = True
         await self._preload.stop()

@@ -134,7 +134,7 @@ def update(
         str | None, typer.Option("--description", help="A new description.")
     ] = None,
 ) -> None:
-    """Change a task; what is not given stays as it is.
+    """Change a task; omitted options leave their values unchanged.
 
     \b
     Examples:

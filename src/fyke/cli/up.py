@@ -56,7 +56,7 @@ def up(
 
 
 def _supervise(settings: Settings, first: dict[str, Any]) -> NoReturn:
-    """Make data folder, lock and port ready, each with a clear complaint; go on as supervisor."""
+    """Prepare data folder, lock and port, with a clear error for each; continue as supervisor."""
     from fyke.app.folder import make_home
     from fyke.cli.handover import continue_as
     from fyke.cli.listening import listen, lock_home, unwritable

@@ -51,7 +51,7 @@ def new(
 
 @workers.command("check")
 def check(folder: Folder, as_json: JsonOption = False) -> None:
-    """Say what is wrong with a project: file, line, rule, remedy. Exit status 1 for errors.
+    """Check a project; print file, line, rule and remedy of each problem. Exit status 1 for errors.
 
     \b
     Examples:

@@ -77,7 +77,7 @@ def builds(
 
 @server_command(workers, "withdraw")
 def withdraw(server: ServerContext, worker: Ref, version: VersionArgument) -> None:
-    """Take a version out of use. Runs of it that are on their way go on.
+    """Take a version out of use. Its active runs continue.
 
     \b
     Examples:

@@ -1,4 +1,5 @@
-"""``fyke worker estimate``: what a run would probably take, from the account's earlier ones."""
+"""``fyke worker estimate``: the probable time, traffic and cost of a run, from the account's
+earlier runs."""
 
 from __future__ import annotations
 
@@ -32,7 +33,7 @@ def estimate(
     max_charge: options.MaxChargeOption = None,
     max_traffic: options.MaxTrafficOption = None,
 ) -> None:
-    """Say what a run would probably take: time, traffic, cost, by your account's last runs.
+    """Estimate time, traffic and cost of a run from your account's last runs.
 
     \b
     Examples:

@@ -13,7 +13,7 @@ MIN_HEIGHT = 1.5  # height of what is small but not nothing
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One bar: its place, and what it says of itself."""
+    """One bar: its position and its description."""
 
     x: float
     y: float

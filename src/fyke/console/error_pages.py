@@ -26,7 +26,7 @@ _TABLE = table_of("/api/v2/")
 
 @dataclass(frozen=True, slots=True)
 class PageError:
-    """What a page of an error says."""
+    """The content of an error page."""
 
     status: int
     title: str
@@ -54,7 +54,7 @@ def page_error_of(error: Exception) -> PageError:
 
 
 def respond(view: View, error: Exception) -> Response:
-    """The page, or the panel when only a part was asked for."""
+    """The page, or the panel when only a part was requested."""
     fault = page_error_of(error)
     if fault.status >= 500:
         key = getattr(error, "key", type(error).__name__)

@@ -35,14 +35,14 @@ class PostedForm:
         return any(key == name for key, _ in self.pairs)
 
     def number(self, name: str, default: int = 0) -> int | None:
-        """The whole number that was typed, ``default`` for nothing, None for what is none."""
+        """The whole number that was typed, ``default`` when empty, None when invalid."""
         text = self.get(name).strip()
         if not text:
             return default
         return int(text) if text.lstrip("+-").isdecimal() and len(text) < 20 else None
 
     def values(self) -> dict[str, str]:
-        """The first value of each name: what a page that found faults shows again."""
+        """The first value of each name, for a page that is shown again with errors."""
         found: dict[str, str] = {}
         for name, value in self.pairs:
             found.setdefault(name, value)

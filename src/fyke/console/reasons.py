@@ -64,7 +64,7 @@ def next_step_of(hint: Hint) -> str:
 
 
 def said(error: FykeError) -> str:
-    """What an error says, by its reason where it has one."""
+    """The text of an error, from its reason where it has one."""
     text = text_of(error.reason)
     if text:
         return text[:1].upper() + text[1:]

@@ -25,7 +25,7 @@ _FIELDS = tuple(field.name for field in fields(SearchTerms))
 
 @dataclass(frozen=True, slots=True)
 class ListAddress:
-    """What the address says: the words of the search, which columns, and where in the list."""
+    """The content of the address: search words, columns, and the position in the list."""
 
     words: SearchTerms
     columns: tuple[str, ...] = USUAL

@@ -38,7 +38,7 @@ class Statics:
         self._files = {path: Content(text, _type(path)) for path, text in found.items()}
 
     def address(self, path: str) -> str:
-        """Where the file is served; raise ``KeyError`` for a name that is not there."""
+        """The path of a file; raise ``KeyError`` for an unknown name."""
         if path not in self._files:
             raise KeyError(f"there is no static file {path}")
         return f"/static/{self.digest}/{path}"

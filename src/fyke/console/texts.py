@@ -42,7 +42,7 @@ def language_named(tag: str) -> ConsoleLanguage | None:
 
 
 def choose(preferred: str, accepted: str) -> ConsoleLanguage:
-    """The language for a visitor: what they chose, else what their browser asks for."""
+    """The language for a visitor: the chosen one, else that of the browser."""
     chosen = language_named(preferred)
     if chosen is not None:
         return chosen
@@ -70,7 +70,7 @@ def current() -> ConsoleLanguage:
 
 
 def locale() -> Locale:
-    """The current language as Babel knows it, for dates and numbers."""
+    """The current language as a Babel locale, for dates and numbers."""
     return _locale(current().locale)
 
 

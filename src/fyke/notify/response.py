@@ -1,4 +1,4 @@
-"""How the answer of a receiver begins, as text that can be shown."""
+"""The start of a receiver's response, as printable text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
 def response_start(head: bytes, body: bytes) -> str:
-    """The first ``KEPT_CHARACTERS`` of ``body``; what is no UTF-8 or no text becomes U+FFFD."""
+    """The first ``KEPT_CHARACTERS`` of ``body``; invalid UTF-8 and control characters become
+    U+FFFD."""
     data = _joined(body) if _CHUNKED.search(head) else body
     text = data[:KEPT_BYTES].decode("utf-8", "replace")[:KEPT_CHARACTERS]
     return _CONTROL.sub("\ufffd", text.replace("\r\n", "\n")).strip()

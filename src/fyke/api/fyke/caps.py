@@ -30,9 +30,9 @@ class CapRoutes:
 
     @put(PATH, scope=Scope.ADMIN, errors=(Forbidden,))
     async def change_caps(self, call: Call, wanted: wire.CapsToChange) -> wire.CapsReport:
-        """Change what a run may cost, and a month.
+        """Change the cost caps of a run and of a month.
 
-        For users with the role owner. Caps apply from the next start on; an active run is stopped
+        For users with the role owner. Caps apply to later starts; an active run is stopped
         when it exceeds them.
         """
         return wire.CapsReport.of(await self.spending.change(call.caller, _change(wanted)))

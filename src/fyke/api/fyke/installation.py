@@ -53,7 +53,7 @@ class InstallationRoutes:
 
     @get(f"{PATH}/storage", scope=Scope.ADMIN, errors=(Forbidden,))
     async def get_storage(self, call: Call, wanted: wire.StorageQuery) -> wire.StorageSizes:
-        """What is stored, and what is free.
+        """Used and free storage.
 
         For the operator. The figures are at most a minute old.
         """
@@ -73,7 +73,7 @@ class InstallationRoutes:
 
     @get(f"{PATH}/versions", scope=Scope.ADMIN, errors=(Forbidden,))
     async def list_components(self, call: Call) -> wire.ComponentList:
-        """The versions of the product and of what it runs on.
+        """The versions of Fyke and of the software it runs on.
 
         For the operator.
         """

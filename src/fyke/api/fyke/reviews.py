@@ -1,4 +1,4 @@
-"""Publishing a worker for all accounts, and deciding on what was submitted for that."""
+"""Submitting workers for publication to all accounts, and reviewing the submissions."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class ReviewRoutes:
     async def list_submissions(
         self, call: Call, wanted: wire.SubmissionQuery
     ) -> wire.SubmissionPage:
-        """What waits for a review, oldest first, or what was decided."""
+        """Submissions: the waiting ones, oldest first, or the decided ones."""
         count, found = await self.reviews.page(
             call.caller, waiting=wanted.waiting, offset=wanted.offset, limit=wanted.page_size
         )

@@ -67,7 +67,7 @@ class RunRoutes:
 
     @get("/api/fyke/waiting-runs", scope=Scope.READ)
     async def list_waiting_runs(self, call: Call) -> wire.WaitingRunList:
-        """Runs that have not started, newest first, with what they wait for.
+        """Runs that have not started, newest first, with the reason why they wait.
 
         At most 100.
         """

@@ -27,7 +27,7 @@ class TaskBoardRoutes:
 
     @get(PATH, scope=Scope.READ)
     async def list_task_board(self, call: Call, wanted: wire.TaskQuery) -> wire.TaskLinePage:
-        """Tasks with schedule, next run, last result, and what is wrong with them."""
+        """Tasks with schedule, next run, last result and problems."""
         count, found = await self.board.page(
             call.caller,
             offset=wanted.offset,

@@ -73,7 +73,7 @@ class UploadRoutes:
 
     @delete(UPLOAD, scope=Scope.WRITE, errors=(NotFound, Forbidden))
     async def delete_upload(self, call: Call, id: Name) -> None:
-        """Delete an upload; what was published of it stays."""
+        """Delete an upload; versions published from it stay."""
         await self.uploads.remove(call.caller, id)
 
     @post(f"{UPLOAD}/again", scope=Scope.WRITE, errors=_REFUSED)

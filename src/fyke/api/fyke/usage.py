@@ -45,7 +45,7 @@ class UsageRoutes:
     async def list_ledger(self, call: Call, wanted: wire.LedgerPageQuery) -> wire.LedgerList:
         """Movements of money and traffic, newest first.
 
-        With `holds` also what was put on hold at a start and released at the end.
+        With `holds`, the amounts held at a start and released at the end are included.
         """
         entries = await self._filter(call.caller, wanted)
         page = await self.usage.ledger(

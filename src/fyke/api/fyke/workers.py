@@ -1,4 +1,4 @@
-"""The account's workers, the catalog and favourites, and what the page of a worker says."""
+"""The account's workers, the catalog and favourites, and the page of a worker."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class WorkerRoutes:
     async def change_worker_page(
         self, call: Call, slug: WorkerId, wanted: wire.WorkerPageChange
     ) -> wire.CatalogItem:
-        """Change what the page of a worker says.
+        """Change the page of a worker.
 
         What is absent stays; so does a title that is sent empty.
         """

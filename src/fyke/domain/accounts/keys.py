@@ -44,7 +44,7 @@ def has_key_form(text: str) -> bool:
 
 
 def digest(key: str) -> str:
-    """Return what is stored of a key: 64 lower-case hex digits."""
+    """Return the stored digest of a key: 64 lower-case hex digits."""
     return hashlib.sha256(key.encode()).hexdigest()
 
 

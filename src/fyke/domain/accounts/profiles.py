@@ -109,7 +109,7 @@ class Profiles:
     async def change_password(
         self, caller: Caller, old: str, new: str, agent: str, address: str
     ) -> NewSession:
-        """Set a new password, and begin a new session in place of all there were.
+        """Set a new password, and start a new session that replaces all others.
 
         Raises ``InvalidRequest`` that names the field ``old`` or ``new``, ``RateLimited`` after too
         many wrong ones, ``Conflict`` when it was changed at the same time.

@@ -228,7 +228,7 @@ class Accounts:
         return await self._storage.write(work)
 
     async def set_plan(self, caller: Caller, name: str, plan: str) -> Account:
-        """Put the named account on the named plan. What is under way goes on in any case.
+        """Put the named account on the named plan. Active runs continue in any case.
 
         Raises ``Forbidden``, ``NotFound``, ``InvalidRequest`` for an unknown plan.
         """

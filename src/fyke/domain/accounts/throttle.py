@@ -74,7 +74,7 @@ def network_of(address: str) -> str:
 
 
 def refuse(seconds: float, scope: str) -> RateLimited:
-    """The error that says when to come back."""
+    """The error with the time of the next allowed attempt."""
     whole = max(1, math.ceil(seconds))
     if whole < 120:
         when = f"{whole} second{'' if whole == 1 else 's'}"

@@ -12,5 +12,5 @@ def new_token() -> str:
 
 
 def token_digest(token: str) -> str:
-    """Return what is stored of a token: 64 lower-case hex digits."""
+    """Return the stored digest of a token: 64 lower-case hex digits."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()

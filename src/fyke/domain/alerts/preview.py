@@ -19,7 +19,7 @@ PREVIEW_ROWS = 500  # of each run, when the rule looks at a field
 
 @dataclass(frozen=True, slots=True)
 class PreviewedAlert:
-    """A run that would have raised an alert, and what the rule finds in it."""
+    """A run that would have raised an alert, and the finding of the rule."""
 
     run: Run
     match: RuleMatch

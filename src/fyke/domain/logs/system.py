@@ -31,7 +31,7 @@ def failed(number: str, reason: str, last_lines: list[str], at: int) -> NewLogEn
 
 
 def warning(number: str, text: str, at: int) -> NewLogEntry:
-    """Something the Worker's author should know although the run goes on."""
+    """A warning for the Worker's author; the run continues."""
     return subtask_line(number, text, at, LogType.WARN)
 
 

@@ -44,7 +44,7 @@ class WaitingRow:
 
 @dataclass(frozen=True, slots=True)
 class QueueBoardView:
-    """``next`` is where the runs that wait go on, None at the end."""
+    """``next`` is the cursor of the next page of waiting runs, None at the end."""
 
     slots: Slots
     waiting: int

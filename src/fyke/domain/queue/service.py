@@ -65,7 +65,7 @@ class NotWaiting(Refused):
 
 @dataclass(frozen=True, slots=True)
 class ItemResult:
-    """What became of one item that was named. ``error`` is None when it worked."""
+    """The outcome for one of the named items. ``error`` is None when it worked."""
 
     ref: str
     error: Reason | None = None
@@ -184,7 +184,7 @@ class RunQueue:
         return await self._storage.read(work)
 
     async def ended(self, caller: Caller, refs: list[str]) -> list[QueuedStart]:
-        """Those of these items that wait no more, with what became of them."""
+        """Those of these items that no longer wait, with their outcome."""
 
         def work(tx: Transaction) -> list[QueuedStart]:
             found = (_own(tx, caller, ref) for ref in refs)

@@ -81,7 +81,7 @@ def _carried_over(
 ) -> tuple[int, int, int]:
     """Scale time, traffic and charge of an earlier run.
 
-    Everything grows with the number of subtasks, because as many as before run in parallel. On
+    Everything grows with the number of subtasks, because the same number runs in parallel. On
     fewer cores the time is at least what the CPU time requires; more cores are not assumed to be
     faster. The result is cut at the limits.
     """
