@@ -107,7 +107,7 @@ def test_the_pause_between_questions_has_a_limit() -> None:
     assert max(pauses) == pauses[-1] == MAX_PAUSE
 
 
-def test_what_was_asked_for_is_published_and_nothing_is_kept() -> None:
+def test_a_repository_is_published_as_requested_and_its_upload_removed() -> None:
     server = ScriptedServer(upload_git=READY, publish_upload=PUBLISHED, remove_upload=None)
     assert push(server, ref="v2", folder="sub", name="mine", public=False) == PUBLISHED
     assert server.client.calls == [

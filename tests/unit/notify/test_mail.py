@@ -37,7 +37,7 @@ def at(mailbox: Mailbox, scheme: str = "smtp", login: str = "") -> MailServer:
     return parse_server(f"{scheme}://{login}127.0.0.1:{mailbox.port}")
 
 
-async def test_a_mail_says_what_the_alert_says() -> None:
+async def test_a_message_contains_the_text_of_the_alert() -> None:
     async with mailing(Mailbox()) as mailbox:
         with closing(SmtpMailer(at(mailbox), SENDER, "https://fyke.example/")) as mailer:
             assert await mailer.post(TO, ALERT, HEADERS) == ReceiverResponse(250)

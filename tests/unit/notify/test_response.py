@@ -23,5 +23,5 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nServer: x\r\nTransfer-Encoding: gzip, Chunked\r\n
         (CHUNKED, b"no chunk", ""),
     ],
 )
-def test_how_it_begins(head: bytes, body: bytes, text: str) -> None:
+def test_the_start_of_a_response_is_readable_text(head: bytes, body: bytes, text: str) -> None:
     assert response_start(head, body) == text

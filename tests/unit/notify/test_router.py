@@ -13,7 +13,7 @@ from support.mail_servers import Mailbox, mailing
 pytestmark = pytest.mark.anyio
 
 
-async def test_each_message_goes_its_way() -> None:
+async def test_messages_are_routed_by_address() -> None:
     class Web:
         async def post(self, url: str, body: bytes, headers: dict[str, str]) -> ReceiverResponse:
             return ReceiverResponse(204)

@@ -12,7 +12,7 @@ def test_a_key_has_the_documented_form_and_never_repeats():
     assert all(has_key_form(k) for k in keys)
 
 
-def test_every_character_of_a_key_is_drawn_from_all_that_it_may_be():
+def test_every_character_of_a_key_is_drawn_from_the_whole_alphabet():
     keys = [generate()[len("scraper_api_") :] for _ in range(3000)]
     assert len({k[0] for k in keys}) == 8
     assert all(len({k[i] for k in keys}) == 32 for i in range(1, 26))

@@ -79,7 +79,7 @@ async def test_only_the_given_preferences_change_and_an_empty_text_is_a_choice(
     [("language", "de", '"zh-Hans"'), ("theme", "", '"system"'), ("snippets", "perl", '"curl"'),
      ("time_zone", "Berlin", "Europe/Berlin"), ("time_zone", "../etc/passwd", "Europe/Berlin")],
 )  # fmt: skip
-async def test_what_is_not_offered_is_refused_with_what_is(
+async def test_unknown_choices_are_refused_with_the_valid_ones(
     setup: Setup, field: str, value: str, offered: str
 ) -> None:
     with pytest.raises(InvalidRequest) as refused:

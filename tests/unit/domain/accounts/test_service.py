@@ -62,13 +62,13 @@ async def test_the_first_start_makes_the_operator_and_one_key(setup: Setup):
     assert (key.name, key.digest) == ("local", digest(setup.key))
 
 
-async def test_later_starts_make_nothing(setup: Setup):
+async def test_later_starts_create_nothing(setup: Setup):
     again, key = await setup.accounts.bootstrap()
     assert (again, key) == (setup.operator_account, None)
     assert len(setup.storage.tx.accounts.key_rows) == 1
 
 
-async def test_a_second_server_that_starts_at_the_same_moment_takes_what_is_there():
+async def test_a_second_server_that_starts_at_the_same_moment_uses_the_existing_account():
     storage = MemoryStorage()
     accounts = Accounts(storage, storage.clock)
     real_write = storage.write
@@ -149,7 +149,7 @@ async def test_a_key_ends_at_its_time_even_if_it_was_just_used(setup: Setup):
         await setup.accounts.authenticate(made.key)
 
 
-async def test_users_that_are_disabled_or_gone(setup: Setup):
+async def test_disabled_and_deleted_users_are_refused(setup: Setup):
     setup.change_user(setup.operator, disabled=True)
     setup.clock.advance(1.0)
     with pytest.raises(UserDisabled):
@@ -315,7 +315,7 @@ async def test_a_key_cannot_expire_in_the_past(setup: Setup):
         await setup.accounts.create_key(setup.operator, "k", expires_at=setup.clock.now_ms())
 
 
-async def test_revoking_what_is_not_there(setup: Setup):
+async def test_revoking_an_unknown_or_revoked_key_is_refused(setup: Setup):
     account, key = await setup.accounts.add_account(setup.operator, "acme")
     with pytest.raises(NotFound, match="no living key"):
         await setup.accounts.revoke_key(setup.operator, key.id)  # another account's

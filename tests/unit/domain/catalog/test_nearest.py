@@ -30,6 +30,6 @@ def test_distant_names_are_not_proposed() -> None:
     assert nearest("x" * 10_000, NAMES) == []
 
 
-def test_no_more_than_asked_for_and_each_once() -> None:
+def test_at_most_limit_keys_and_each_once() -> None:
     assert nearest("price", NAMES * 3, limit=1) == ["3"]
     assert nearest("price", [("a", "price"), ("b", "prices")]) == ["a", "b"]

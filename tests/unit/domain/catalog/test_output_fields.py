@@ -60,7 +60,7 @@ def marks(found: WorkerOutputFields) -> list[tuple[str, bool, bool]]:
     return [(field.key, field.declared, field.seen) for field in found.fields]
 
 
-async def test_declared_columns_come_first_and_then_what_the_rows_have_beside_them(
+async def test_declared_columns_come_first_then_the_other_fields_of_the_rows(
     setup: Setup,
 ) -> None:
     run = await setup.push({"extra": 1, "title": "x"}, {"title": None, "more": [1]})

@@ -64,7 +64,7 @@ def test_an_unterminated_sequence_is_dropped(end: str) -> None:
     assert spans("word" + end) == [StyledSpan("word")]
 
 
-def test_addresses_are_links_to_what_they_show() -> None:
+def test_addresses_become_links_to_themselves() -> None:
     text = "see https://a.example/b?c=1&d=(e). Or (http://x.example:8080/y), done"
     found = linked(text)
     assert [span.text for span in found if span.href] == [

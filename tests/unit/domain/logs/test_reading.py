@@ -38,13 +38,13 @@ def positions(page: LogPage) -> list[int]:
     return [line.position for line in page.lines]
 
 
-async def test_without_a_place_it_is_the_end() -> None:
+async def test_without_a_position_the_page_is_the_last_one() -> None:
     page = await Setup().page()
     assert positions(page) == [996, 997, 998, 999, 1000]
     assert (page.count, page.reached, page.complete) == (1000, 996, False)
 
 
-async def test_pages_before_and_behind_a_position_meet_without_a_gap() -> None:
+async def test_pages_before_and_after_a_position_have_no_gap() -> None:
     setup = Setup()
     earlier = await setup.page(before=996)
     assert positions(earlier) == [991, 992, 993, 994, 995]
@@ -55,7 +55,7 @@ async def test_pages_before_and_behind_a_position_meet_without_a_gap() -> None:
     assert (positions(first), first.reached, first.complete) == ([1, 2, 3], 1, True)
 
 
-async def test_places_outside_of_the_log_are_brought_to_its_ends() -> None:
+async def test_positions_outside_the_log_are_clamped_to_its_ends() -> None:
     setup = Setup(3)
     assert positions(await setup.page(after=-5)) == [1, 2, 3]
     assert positions(await setup.page(before=10**9)) == [1, 2, 3]
@@ -74,7 +74,7 @@ async def test_severity_and_text_choose_over_the_whole_log() -> None:
     assert positions(await setup.page(after=30, level=4, text="ed 5", limit=2)) == [50, 500]
 
 
-async def test_a_look_that_takes_too_long_says_where_to_go_on(
+async def test_a_scan_that_takes_too_long_names_the_position_to_continue_from(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(reading, "_STEP", 100)
@@ -94,7 +94,7 @@ async def test_a_look_that_takes_too_long_says_where_to_go_on(
     assert (positions(backward), backward.reached, backward.complete) == ([], 901, False)
 
 
-async def test_a_page_looks_at_no_more_than_it_shows() -> None:
+async def test_a_page_without_a_filter_scans_only_the_lines_that_it_shows() -> None:
     setup = Setup()
     await setup.page(before=500, limit=7)
     assert setup.results.scanned == [(492, 499)]

@@ -116,7 +116,7 @@ async def test_stopping_the_runner_acknowledges_nothing(results: BlockableResult
     assert {type(outcome) for outcome in outcomes} == {Unavailable}
 
 
-async def test_what_is_given_up_during_an_outage_is_refused_and_the_rest_is_stored(
+async def test_rows_cancelled_during_an_outage_are_refused_and_the_rest_is_stored(
     results: BlockableResults,
 ) -> None:
     results.failures = [Unavailable("disk full")] * 3

@@ -54,7 +54,7 @@ async def test_a_fenced_attempt_is_refused(results: BlockableResults) -> None:
         assert attempt.rows == 0
 
 
-async def test_close_stores_what_waits_and_then_takes_nothing(results: BlockableResults) -> None:
+async def test_close_stores_waiting_rows_and_accepts_no_more(results: BlockableResults) -> None:
     async with running(results) as taking:
         attempt = await taking.open("run", "a", "7")
         results.unblocked.clear()
@@ -74,7 +74,7 @@ async def test_close_stores_what_waits_and_then_takes_nothing(results: Blockable
             await attempt.set_headers([])
 
 
-async def test_a_close_that_is_given_up_refuses_what_waits(results: BlockableResults) -> None:
+async def test_a_cancelled_close_refuses_the_waiting_rows(results: BlockableResults) -> None:
     async with running(results) as taking:
         attempt = await taking.open("run", "a", "")
         results.failures = [Unavailable()] * 1000
@@ -271,7 +271,7 @@ async def test_a_long_line_is_cut_with_a_mark(results: BlockableResults, letter:
         assert whole == letter * (16384 // len(letter.encode()))
 
 
-async def test_a_log_that_comes_too_fast_is_dropped_and_said(
+async def test_a_log_that_is_too_fast_is_dropped_with_a_notice(
     results: BlockableResults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(intake, "LOG_ROOM_SECONDS", 0.02)

@@ -71,7 +71,7 @@ def test_a_line_that_is_much_too_long_contains_no_start_of_a_secret(value: str) 
             assert not set(masked.removesuffix(LINE_CUT)) & set(value) - set(".*LOGIN y")
 
 
-async def test_other_attempts_on_the_same_runner_keep_what_they_say() -> None:
+async def test_secrets_of_one_attempt_are_not_masked_in_others() -> None:
     results = BlockableResults()
     async with running(results) as taking:
         mine, theirs = await taking.open("run", "a", ""), await taking.open("other", "b", "")

@@ -53,7 +53,7 @@ async def test_lower_numbers_mean_the_first_page(index: int):
     assert (page.page_index, page.rows[0].position, len(page.rows)) == (1, 1, 10)
 
 
-async def test_behind_the_end_there_are_no_rows_and_the_same_count():
+async def test_a_page_after_the_end_has_no_rows_and_the_same_count():
     page = await Setup(rows=25).page(10**12, 1000)
     assert (page.rows, page.count) == ([], 25)
     assert page.headers == [Header("i", "i", "integer")]
@@ -124,7 +124,7 @@ async def test_the_first_page_is_not_read_twice_for_its_columns():
     assert setup.rows.limits == [100]
 
 
-async def test_the_version_may_be_gone():
+async def test_rows_are_readable_without_their_version():
     setup = Setup(rows=1)
     setup.storage.tx.workers.version_rows.clear()
     assert (await setup.page(1, 10)).count == 1

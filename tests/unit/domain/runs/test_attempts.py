@@ -128,7 +128,7 @@ async def test_an_attempt_that_was_given_up_can_neither_start_nor_report_nor_end
     assert (await setup.stores.stored(run)).outcome is Outcome.RUNNER_LOST
 
 
-async def test_a_report_renews_the_lease_and_what_was_used_is_known_after_a_loss(
+async def test_a_report_renews_the_lease_and_its_usage_survives_a_lost_runner(
     setup: Setup,
 ) -> None:
     run, [one] = await setup.start()

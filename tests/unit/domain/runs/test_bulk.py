@@ -88,7 +88,7 @@ async def test_none_or_too_many_named_runs_are_refused(setup: Setup) -> None:
 
 
 @pytest.mark.parametrize("action", list(BulkAction))
-async def test_a_viewer_may_do_none_of_it(setup: Setup, action: BulkAction) -> None:
+async def test_viewers_may_not_change_runs(setup: Setup, action: BulkAction) -> None:
     viewer = replace(setup.stores.caller, role=Role.VIEWER)
     with pytest.raises(Forbidden):
         await setup.bulk.named(viewer, action, ["x"], Origin.API)
@@ -112,7 +112,7 @@ async def test_all_that_match_are_those_that_the_action_makes_sense_for(setup: S
     assert none == BulkAnswer([])
 
 
-async def test_beyond_the_limit_it_says_that_there_are_more_and_begins_with_the_oldest(
+async def test_beyond_the_limit_the_oldest_are_processed_and_more_is_reported(
     setup: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "MAX_MATCHED", 2)
@@ -150,7 +150,7 @@ async def test_with_a_key_each_run_is_started_again_once(setup: Setup) -> None:
     assert errors(other) == [Conflict, Conflict]
 
 
-async def test_while_the_store_is_down_it_is_asked_once(
+async def test_an_unavailable_store_is_called_only_once(
     setup: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []

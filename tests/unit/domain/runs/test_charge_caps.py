@@ -47,7 +47,7 @@ async def caps(stores: Stores, *, run: int = 0, month: int = 0) -> None:
 
 
 @pytest.mark.parametrize("bound", list(SpendingBound))
-async def test_the_reason_says_what_the_held_money_came_from(
+async def test_the_reason_names_the_limit_that_set_the_hold(
     stores: Stores, bound: SpendingBound
 ) -> None:
     run = await started(stores, hold=10 * USD, bound=bound)

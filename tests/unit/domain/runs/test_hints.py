@@ -51,7 +51,7 @@ def test_an_end_of_an_older_release_has_no_hint_by_code(outcome: Outcome) -> Non
     assert hint(old, 3, []) is None
 
 
-def test_nothing_is_said_of_runs_that_are_well_or_under_way() -> None:
+def test_successful_and_active_runs_have_no_hint() -> None:
     assert hint(ended(None), 5, ["HTTP 403"]) is None
     assert hint(replace(a_run("acme"), state=RunState.RUNNING), 0, ["HTTP 403"]) is None
 
@@ -73,7 +73,7 @@ def test_a_run_without_rows_is_explained_by_its_error_lines(line: str, code: str
     assert found is not None and found.code == code
 
 
-def test_the_newest_line_that_says_something_counts() -> None:
+def test_the_newest_line_with_a_known_cause_counts() -> None:
     lines = ["No module named 'x'", "HTTP 404", "Traceback"]
     found = hint(ended(ReasonCode.EXIT_CODE), 0, lines)
     assert found is not None and found.code == "page_missing"

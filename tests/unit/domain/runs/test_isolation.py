@@ -26,9 +26,7 @@ def runner(level: str, *, unsafe: bool = False) -> RunnerInfo:
         (("no-limits", "full"), False, False),
     ],
 )
-def test_one_runner_that_carries_it_is_enough(
-    levels: tuple[str, ...], own: bool, refused: bool
-) -> None:
+def test_one_suitable_runner_is_enough(levels: tuple[str, ...], own: bool, refused: bool) -> None:
     said = refusal([runner(level) for level in levels], own=own)
     code = {"none": ReasonCode.ISOLATION_MISSING, "no-limits": ReasonCode.LIMITS_MISSING}
     assert (said.code if said else None) == (code[levels[0]] if refused else None)
@@ -39,7 +37,7 @@ def test_an_unsafe_runner_executes_everything() -> None:
     assert refusal([runner("none", unsafe=True)], own=False) is None
 
 
-def test_only_what_asks_for_builds_needs_leave() -> None:
+def test_only_versions_with_builds_need_permission() -> None:
     worker = a_worker("acme")
     asking = a_version(worker.id, builds=True)
     assert refusal_of_builds(worker, asking) == Reason(ReasonCode.BUILDS_NOT_ALLOWED)

@@ -65,7 +65,7 @@ def test_a_finished_run_cannot_be_aborted(state: RunState) -> None:
         advance(state, AbortRequested(0))
 
 
-def test_an_abort_ends_what_waits_and_stops_what_runs() -> None:
+def test_an_abort_ends_waiting_subtasks_and_stops_running_ones() -> None:
     assert advance(RunState.RUNNING, AbortRequested(2)).instructions == (
         Instruction.END_WAITING,
         Instruction.STOP_ATTEMPTS,
@@ -124,13 +124,13 @@ def test_the_first_attempt_marks_the_start() -> None:
 
 
 @pytest.mark.parametrize("state", [RunState.READY, RunState.RUNNING])
-def test_a_limit_stops_what_is_alive(state: RunState) -> None:
+def test_a_limit_stops_active_attempts(state: RunState) -> None:
     assert advance(state, CAP) == Transition(
         RunState.ENDING, CAP.end, (Instruction.END_WAITING, Instruction.STOP_ATTEMPTS)
     )
 
 
-def test_a_limit_with_nothing_alive_ends_the_run_at_once() -> None:
+def test_a_limit_without_active_attempts_ends_the_run_immediately() -> None:
     assert advance(RunState.READY, LimitReached(0, CAP.end)) == Transition(
         RunState.FAILED, CAP.end, (Instruction.END_WAITING, Instruction.FINISH)
     )

@@ -30,7 +30,7 @@ def understood(zone: str = "UTC", **words: str) -> RunSearch:
     return search_of(tx, caller_of(account), SearchTerms(**words), zone)
 
 
-def test_nothing_typed_is_everything() -> None:
+def test_an_empty_search_matches_all_runs() -> None:
     assert understood() == RunSearch()
     assert understood(state=" , ", error="  ", run=" ") == RunSearch()
 

@@ -262,7 +262,7 @@ def test_without_fields_the_input_is_whole(custom: dict[str, Any]) -> None:
     assert parts[0] is not custom
 
 
-def test_an_item_that_is_a_list_says_something() -> None:
+def test_an_item_that_is_a_list_is_not_empty() -> None:
     assert not is_empty([])
     assert not is_empty([[]])
 

@@ -61,7 +61,9 @@ async def test_of_two_events_on_one_state_the_second_changes_nothing(stores: Sto
     assert len(await stores.read(lambda tx: tx.runs.events(run.id))) == 1
 
 
-async def test_an_abort_ends_what_waits_at_once_and_has_the_rest_stopped(stores: Stores) -> None:
+async def test_an_abort_ends_waiting_subtasks_immediately_and_stops_the_rest(
+    stores: Stores,
+) -> None:
     run = await stores.run(2)
     moved = await change(stores, run, AbortRequested(alive=1))
     assert moved is not None and (moved.state, moved.finished_at) == (RunState.ABORTING, 0)

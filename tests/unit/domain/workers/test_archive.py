@@ -421,7 +421,7 @@ def test_pack_is_deterministic(tmp_path: Path) -> None:
     assert len(digests) == 1
 
 
-def test_pack_refuses_what_is_no_file(tmp_path: Path) -> None:
+def test_pack_refuses_anything_but_files(tmp_path: Path) -> None:
     (tmp_path / "main.py").write_text("")
     link = tmp_path / "link"
     link.symlink_to(tmp_path)

@@ -125,7 +125,7 @@ def test_binary_and_large_files_are_named_without_lines() -> None:
     ]
 
 
-def test_a_file_that_only_became_executable_says_so() -> None:
+def test_a_file_that_only_became_executable_is_reported() -> None:
     def archived(mode: int) -> bytes:
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w") as archive:

@@ -41,7 +41,7 @@ def defaults(schema: dict[str, Any]) -> dict[str, str]:
     return {item["name"]: item["default"] for item in schema["properties"] if "default" in item}
 
 
-async def test_those_who_see_a_worker_get_all_of_it(state: PublishedState) -> None:
+async def test_callers_who_may_see_a_worker_get_the_full_description(state: PublishedState) -> None:
     shown, hidden = await described(state, public=True), await described(state, name="hidden")
     pages = WorkerDescriptions(state.storage)
     asked = ((None, shown.id), (None, shown.path), (BOB, shown.id), (ALICE, hidden.path))

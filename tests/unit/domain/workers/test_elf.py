@@ -65,7 +65,9 @@ def test_a_program_for_another_system_is_named(head: bytes, kind: str) -> None:
         (program()[:63], "not a 64-bit little-endian executable"),
     ],
 )
-def test_a_program_that_cannot_run_here_says_why(head: bytes, problem: str) -> None:
+def test_a_program_that_cannot_run_here_is_refused_with_the_reason(
+    head: bytes, problem: str
+) -> None:
     found, dynamic = inspect_program(head)
     assert found.endswith(problem)
     assert not dynamic

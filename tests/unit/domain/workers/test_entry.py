@@ -24,7 +24,7 @@ def entries(*files: str, package: str = "") -> list[EntryPoint]:
         ("index.js", Language.NODE),
     ],
 )
-def test_the_usual_file_says_the_language(file: str, language: Language) -> None:
+def test_the_entry_file_determines_the_language(file: str, language: Language) -> None:
     assert entries(file, "README.md") == [EntryPoint(language, file)]
 
 

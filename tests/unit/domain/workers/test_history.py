@@ -98,7 +98,7 @@ async def test_files_are_compared_for_the_account_and_the_operator_only(setup: S
     assert [file.path for file in back.files.files] == ["main.py"]
 
 
-async def test_what_cannot_be_compared_is_named(setup: Setup) -> None:
+async def test_unavailable_versions_cannot_be_compared(setup: Setup) -> None:
     worker = await setup.state.worker(public=True)
     await setup.version(worker, "v1.0.1")
     await setup.version(worker, "v1.0.2", approved=False)

@@ -167,7 +167,7 @@ def test_every_code(code: str, document: Any) -> None:
 
 
 @pytest.mark.parametrize(("code", "document"), CASES)
-def test_errors_are_what_parse_refuses(code: str, document: Any) -> None:
+def test_errors_are_found_exactly_where_parse_refuses(code: str, document: Any) -> None:
     text = json.dumps(document)
     if any(finding.severity == "error" for finding in check(text)):
         with pytest.raises(InvalidRequest):

@@ -42,7 +42,7 @@ from fyke.errors import InvalidRequest
         ),
     ],
 )
-def test_what_is_unusable_is_refused_with_the_remedy(text: str, message: str) -> None:
+def test_unusable_schemas_are_refused_with_the_remedy(text: str, message: str) -> None:
     with pytest.raises(InvalidRequest) as error:
         parse(text)
     assert error.value.message == message

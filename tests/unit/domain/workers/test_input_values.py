@@ -115,7 +115,7 @@ def test_unknown_type_takes_anything() -> None:
     assert matches("odd", object())
 
 
-def test_what_is_no_object_is_refused_with_the_form() -> None:
+def test_an_input_that_is_not_an_object_is_refused_with_the_expected_form() -> None:
     with pytest.raises(InvalidRequest) as error:
         validate_input(parse('{"properties": []}'), [])  # type: ignore[arg-type]
     assert error.value.message == (

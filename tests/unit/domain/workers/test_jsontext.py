@@ -78,7 +78,7 @@ def test_a_slip_has_its_line_and_column() -> None:
 
 
 @pytest.mark.parametrize("text", ['"\\ud800"', '{"\\uDFFF": 1}', '["\\ude00\\ud83d"]'])
-def test_half_of_a_pair_is_refused_wherever_it_is(text: str) -> None:
+def test_a_lone_surrogate_is_refused_anywhere(text: str) -> None:
     with pytest.raises(BadJson, match="one half of a pair; write the character itself"):
         loads(text)
     assert loads('"\\\\ud800"') == "\\ud800"  # a backslash and letters

@@ -118,7 +118,7 @@ async def test_the_newest_version_has_several_names(state: PublishedState) -> No
     assert (await state.read(find_version, ALICE, worker.id, "v1.0.1")).number == "v1.0.1"
 
 
-async def test_others_run_approved_versions_only_and_the_reviewer_what_waits(
+async def test_other_accounts_run_approved_versions_only_and_the_reviewer_waiting_ones(
     state: PublishedState,
 ) -> None:
     worker = await state.worker(public=True)
@@ -148,7 +148,7 @@ async def test_an_unknown_version_names_the_one_to_take(state: PublishedState) -
         await state.read(find_version, ALICE, worker.id, "9" * 99)
 
 
-async def test_a_withdrawn_version_says_why_to_those_who_could_run_it(
+async def test_a_withdrawn_version_is_refused_with_the_reason_for_accounts_that_could_run_it(
     state: PublishedState,
 ) -> None:
     worker = await state.worker(public=True)

@@ -92,7 +92,7 @@ def test_every_finding_has_the_line_of_its_column() -> None:
     ]
 
 
-def test_a_schema_that_cannot_be_read_says_where_and_what_to_do() -> None:
+def test_an_unreadable_schema_is_refused_with_position_and_remedy() -> None:
     with pytest.raises(InvalidRequest, match=r"^output_schema\.json is not a valid json: line 2: "):
         output_schema.headers("[\n{")
     with pytest.raises(InvalidRequest, match=r"json: the file is larger than 500,000 bytes$"):

@@ -131,7 +131,7 @@ SYSTEM = "input.parameters.system"
         ({"parameters": {"custom": 3}}, "custom parameters must contain a single JSON object"),
     ],
 )
-def test_a_refused_input_says_what_is_expected(raw: object, message: str) -> None:
+def test_a_refused_input_is_answered_with_the_expected_form(raw: object, message: str) -> None:
     with pytest.raises(InvalidRequest) as error:
         read_input(raw, DEFAULTS)
     assert error.value.message == message

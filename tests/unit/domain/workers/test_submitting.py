@@ -44,7 +44,7 @@ async def test_without_a_review_every_published_version_is_for_all(state: Publis
     assert await public(state, worker)
 
 
-async def test_with_a_review_nothing_changes_for_others_before_it(state: PublishedState) -> None:
+async def test_before_a_review_nothing_changes_for_other_accounts(state: PublishedState) -> None:
     worker = await state.worker()
     version = await state.version(worker, approved=False)
     waiting = await shared(state, worker, version, review=True, note="Please")
@@ -93,7 +93,7 @@ async def test_an_approved_version_makes_its_worker_public_again(state: Publishe
     assert await public(state, worker)
 
 
-async def test_only_what_waits_can_be_taken_back(state: PublishedState) -> None:
+async def test_only_waiting_submissions_can_be_withdrawn(state: PublishedState) -> None:
     worker = await state.worker()
     taken = SubmissionState.TAKEN_BACK
     assert not await state.write(lambda tx: take_back(tx, worker.id, taken))
@@ -105,7 +105,7 @@ async def test_only_what_waits_can_be_taken_back(state: PublishedState) -> None:
     assert not await state.write(lambda tx: take_back(tx, worker.id, taken))
 
 
-async def test_a_finding_says_that_a_version_waits(state: PublishedState) -> None:
+async def test_a_waiting_version_has_a_finding(state: PublishedState) -> None:
     finding = waiting_finding(await state.submit(await state.worker(), "v1.0.7"))
     assert (finding.severity, finding.code) == ("warning", "review_waiting")
     assert finding.message.startswith("version v1.0.7 waits for a review;")

@@ -54,7 +54,7 @@ def test_only_a_file_with_the_bit_is_executable() -> None:
     assert (folder.executable, plain.executable) == (False, False)
 
 
-def test_what_is_left_out_still_needs_a_valid_name() -> None:
+def test_skipped_entries_still_need_a_valid_name() -> None:
     cache = Entry("node_modules/a", mode=0o120777)  # a link that nothing unpacks
     assert [entry.name for entry in read(cache, MAIN)] == ["main.py"]
     assert "'../node_modules/a'" in refused(Entry("../node_modules/a"), MAIN)
@@ -147,7 +147,7 @@ def test_the_end_record_agrees_with_the_directory(end: End, rule: str | None) ->
         assert message == f"the archive is damaged or not a plain ZIP: {rule}; {AGAIN}"
 
 
-def test_nothing_is_no_archive() -> None:
+def test_empty_bytes_are_not_an_archive() -> None:
     for data, rule in ((b"", "it is empty"), (b"PK\x05\x06", "no end record, or more than one")):
         with pytest.raises(InvalidRequest, match=rule):
             read_directory(data, 100)

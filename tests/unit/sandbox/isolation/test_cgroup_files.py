@@ -48,13 +48,13 @@ def test_only_folders_are_groups(tmp_path: Path) -> None:
     assert files.subfolders(tmp_path) == {"A"}
 
 
-def test_killing_goes_on_after_a_process_that_has_ended() -> None:
+def test_killing_continues_after_a_process_that_has_ended() -> None:
     with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE) as running:
         files.kill_each([2**22 + 1, running.pid])
         assert running.wait() == -9
 
 
-def test_removing_distinguishes_what_is_gone_from_what_is_in_use(tmp_path: Path) -> None:
+def test_removing_distinguishes_missing_groups_from_busy_ones(tmp_path: Path) -> None:
     (tmp_path / "used" / "child").mkdir(parents=True)
     assert not files.remove(tmp_path / "used")
     assert files.remove(tmp_path / "used" / "child")

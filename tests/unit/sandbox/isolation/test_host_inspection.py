@@ -42,11 +42,11 @@ def test_a_process_without_a_sandbox_does_not_count_as_isolated(sleeper: int) ->
     assert outside.inspect_host(sleeper, sleeper, []).nesting == "setns: EINVAL"
 
 
-def test_a_process_that_is_gone_is_an_error() -> None:
+def test_an_ended_process_is_an_error() -> None:
     with pytest.raises(OSError):
         outside.inspect_host(2**22 + 1, 2**22 + 1, [])
 
 
-def test_it_crosses_to_the_launchers_client_unchanged() -> None:
+def test_a_host_view_round_trips_through_a_message() -> None:
     seen = HostView(3, ("a", "b"), "ENOSPC", True)
     assert HostView.of_message(seen.to_message() | {"words": ["a", "b"]}) == seen

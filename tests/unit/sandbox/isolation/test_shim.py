@@ -81,7 +81,7 @@ def test_the_copy_has_its_own_bytes_and_plain_modes(tmp_path: Path) -> None:
     assert {(target / name).stat().st_nlink for name in ("tool", "twin", "empty")} == {1}
 
 
-def test_it_imports_nothing_slow() -> None:
+def test_the_shim_imports_nothing_slow() -> None:
     """Each of these would add milliseconds to every start."""
     code = (
         "import sys; sys.argv=['x']; import runpy; before=set(sys.modules)\n"

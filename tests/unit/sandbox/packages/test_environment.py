@@ -35,7 +35,7 @@ def test_caches_are_never_shared() -> None:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
-async def test_a_full_disk_outside_is_said(tmp_path: Path, number: int) -> None:
+async def test_a_full_disk_of_the_host_is_reported(tmp_path: Path, number: int) -> None:
     class Full:
         inputs = ("x",)
         locked = True

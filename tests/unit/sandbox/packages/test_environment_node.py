@@ -216,7 +216,7 @@ def test_the_order_of_members_makes_no_other_environment(tmp_path: Path) -> None
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(("said", "version"), [("9.2.0", "9.2.0"), ("", "?")])
-async def test_an_old_npm_is_refused_with_what_helps(
+async def test_an_old_npm_is_refused_with_the_remedy(
     tmp_path: Path, said: str, version: str
 ) -> None:
     npm = tmp_path / "npm"

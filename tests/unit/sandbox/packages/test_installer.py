@@ -70,7 +70,7 @@ async def test_the_cause_of_a_stop_is_reported(
     "words",
     ["No space left on device (os error 28)", "npm error code ENOSPC", "Disk quota exceeded"],
 )
-async def test_a_full_disk_inside_is_said(tmp_path: Path, words: str) -> None:
+async def test_a_full_disk_inside_the_sandbox_is_reported(tmp_path: Path, words: str) -> None:
     with pytest.raises(EnvironmentFailed, match="the disk is full; make room"):
         await install(Ended(ToolRun(2, tmp_path, f"error: {words}", b"")))
     assert (await install(Ended(ToolRun(0, tmp_path, words, b"")))).code == 0
@@ -125,7 +125,7 @@ def test_the_words_of_an_installer_come_first_and_its_code_else() -> None:
 
 
 @pytest.mark.parametrize("made", ["link", "large", "missing"])
-def test_a_result_that_is_not_accepted_says_why(tmp_path: Path, made: str) -> None:
+def test_a_rejected_result_is_reported_with_the_reason(tmp_path: Path, made: str) -> None:
     made_by = PackageInstaller(Ended(ToolRun(0, tmp_path, "", b"")), InstallLimits(7, 10_000))
     out = tmp_path / "out"
     if made != "missing":

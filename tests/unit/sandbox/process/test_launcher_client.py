@@ -191,9 +191,7 @@ async def test_a_request_that_no_packet_takes_is_refused_and_forgotten(
     assert client._waiting == {}
 
 
-async def test_the_end_of_a_sandbox_is_asked_for_once(
-    client: LauncherClient, launcher: Launcher
-) -> None:
+async def test_a_sandbox_is_closed_only_once(client: LauncherClient, launcher: Launcher) -> None:
     sandbox = await opened(client, launcher)
     assert (sandbox.user, sandbox.enforced) == (31_000, frozenset({"cpu"}))
     both = [asyncio.create_task(sandbox.wait()) for _ in range(2)]

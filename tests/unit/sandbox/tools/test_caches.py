@@ -130,7 +130,7 @@ def test_a_link_in_the_place_of_a_cache_is_not_followed(caches: ToolCaches, tmp_
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-def test_taking_a_cache_makes_it_young_again(caches: ToolCaches) -> None:
+def test_taking_a_cache_resets_its_age(caches: ToolCaches) -> None:
     for name in ("A", "B"):
         taken = caches.take(name, None)
         assert taken is not None

@@ -24,7 +24,7 @@ def make(file: Path, rows: int) -> sqlite3.Connection:
     return connection
 
 
-def test_the_copy_is_one_state_while_a_writer_goes_on(tmp_path: Path) -> None:
+def test_the_copy_is_consistent_while_a_writer_continues(tmp_path: Path) -> None:
     source = make(tmp_path / "state.db", 5000)
     stop, wrote = threading.Event(), threading.Event()
 
@@ -65,7 +65,7 @@ def test_a_database_that_is_not_open_is_copied_too(tmp_path: Path) -> None:
     copy.close()
 
 
-def test_nothing_is_overwritten_and_nothing_is_made_up(tmp_path: Path) -> None:
+def test_no_file_is_overwritten_and_a_missing_database_is_an_error(tmp_path: Path) -> None:
     make(tmp_path / "state.db", 1).close()
     with pytest.raises(InvalidRequest, match="There is no database"):
         backup_sqlite(tmp_path / "none.db", tmp_path / "copy.db")

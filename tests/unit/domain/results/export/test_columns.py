@@ -64,7 +64,7 @@ async def test_looking_stops_when_all_are_found():
     assert walk.seen == 2
 
 
-async def test_when_no_key_is_known_it_is_as_if_none_had_been_given():
+async def test_a_choice_of_unknown_keys_only_selects_all_columns():
     assert await chosen("json", ["a"], ["nobody"]) is None
     assert await chosen("csv", ["a"], ["nobody"]) == ["a", "z", "b", "y", "x"]
 

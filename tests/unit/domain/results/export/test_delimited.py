@@ -49,7 +49,7 @@ async def test_an_empty_line_differs_from_a_row_with_one_empty_cell():
     assert parse(data) == [["a"], [""], [""]]
 
 
-async def test_without_rows_there_is_a_header_and_without_columns_nothing():
+async def test_without_rows_only_the_header_is_written_and_without_columns_nothing():
     assert await exported("csv", [], headers("a", "b")) == b"a,b\r\n"
     assert await exported("csv", []) == b""
     assert await exported("csv", rows_of({}, {})) == b""

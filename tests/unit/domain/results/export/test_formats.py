@@ -38,7 +38,7 @@ def test_an_unknown_format_is_refused_with_the_list():
 
 
 @pytest.mark.parametrize("name", list(FORMATS))
-def test_file_names_are_fresh_and_say_what_they_are(name: str):
+def test_file_names_are_unique_and_have_the_extension_of_the_format(name: str):
     made = file_name(FORMATS[name])
     uuid = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
     assert re.fullmatch(rf"exported_result_{name}_{uuid}\.{name}", made)

@@ -140,6 +140,6 @@ async def test_scraped_markup_is_text_in_html(payload: str):
     assert {t.lstrip("/") for t in table.tags} <= allowed | {"tr", "td", "th"}
 
 
-async def test_html_drops_what_it_cannot_represent():
+async def test_html_drops_characters_that_it_cannot_represent():
     data = await exported("html", rows_of({"a": "x\x00y\x1b"}))
     assert b"<td>xy</td>" in data

@@ -25,7 +25,7 @@ async def test_a_feed_is_a_channel_with_the_required_members():
     assert channel.findall("item") == []
 
 
-async def test_without_a_place_to_show_it_the_link_names_the_run():
+async def test_without_a_public_address_the_link_names_the_run():
     assert (await feed()).findtext("channel/link") == f"urn:fyke:run:{RUN}"
 
 

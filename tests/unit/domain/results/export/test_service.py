@@ -120,7 +120,7 @@ async def test_asking_for_an_export():
             await setup.exports.check(stranger, ref, "csv")
 
 
-async def test_a_run_too_large_for_xls_is_refused_when_asked_and_when_fetched(monkeypatch):
+async def test_a_run_too_large_for_xls_is_refused_at_the_request_and_at_the_download(monkeypatch):
     setup = Setup()
     monkeypatch.setattr(service, "XLS_MAX_BYTES", 2**20)
     setup.rows.push(setup.run.id, b'{"a":"%s"}' % (b"x" * 2**20))
@@ -132,7 +132,7 @@ async def test_a_run_too_large_for_xls_is_refused_when_asked_and_when_fetched(mo
 
 
 @pytest.mark.parametrize("name", ["xlsx", "csv", "html"])
-async def test_a_run_too_wide_is_refused_when_asked(name: str):
+async def test_a_run_with_too_many_columns_is_refused_at_the_request(name: str):
     setup = Setup()
     setup.rows.declared[setup.run.id] = [Header("C", f"c{n}", "text") for n in range(16_385)]
     with pytest.raises(InvalidRequest, match="16,384 columns"):

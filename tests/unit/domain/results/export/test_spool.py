@@ -84,7 +84,7 @@ async def test_many_readers_share_one_making(spool: Spool) -> None:
     assert await read(spool, first, 6) == b""
 
 
-async def test_a_reader_gets_what_is_there_before_the_file_is_whole(spool: Spool) -> None:
+async def test_a_reader_gets_the_written_part_before_the_file_is_complete(spool: Spool) -> None:
     source = Source([b"abc", b"def"], hold=1)
     file = await spool.open("m", "A", source.make)
     pieces = spool.read(file)
@@ -198,7 +198,7 @@ async def test_remains_of_a_dead_process_are_removed_and_those_of_a_living_one_k
     assert await read(spool, file) == b"x"
 
 
-async def test_closing_stops_what_is_being_made(spool: Spool, tmp_path: Path) -> None:
+async def test_closing_stops_files_in_progress(spool: Spool, tmp_path: Path) -> None:
     source = Source([b"x", b"y"], hold=1)
     file = await spool.open("a", "A", source.make)
     await file.until(1)

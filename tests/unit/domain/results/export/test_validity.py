@@ -62,7 +62,7 @@ async def test_whatever_was_scraped_xml_and_rss_are_valid(values: list[dict[str,
     validated(ITEMS, await exported("xml", rows))
 
 
-async def test_the_validator_refuses_what_is_no_feed() -> None:
+async def test_the_validator_refuses_other_xml_than_a_feed() -> None:
     whole = await exported("rss", rows_of(*NASTY))
     for wrong in (
         whole.replace(b' version="2.0"', b""),

@@ -19,7 +19,7 @@ def meets(data: bytes, operator: str, value: str = "") -> bool:
 
 @examples(100, 400)
 @given(ROW, FIELD, st.sampled_from(OPERATORS), WANTED)
-def test_filters_mean_what_the_oracle_says(
+def test_filters_match_the_same_rows_as_the_oracle(
     value: dict, field: str, operator: str, wanted: str
 ) -> None:
     wanted = "true" if operator == "exists" else wanted

@@ -44,7 +44,7 @@ def test_filters_that_are_understood(text: str, found: Filter) -> None:
         ("x" * 257 + ":eq:1", "256 characters"),
     ],
 )
-def test_filters_that_are_not_say_what_is_wrong(text: str, words: str) -> None:
+def test_invalid_filters_are_refused_with_the_reason(text: str, words: str) -> None:
     with pytest.raises(InvalidFields, match=r"^filter") as caught:
         filter_of(text)
     assert words in caught.value.message

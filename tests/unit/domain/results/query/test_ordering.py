@@ -58,7 +58,7 @@ def test_kinds_follow_one_another_and_each_has_its_own_order() -> None:
     assert keys == sorted(keys) and len(set(keys)) == len(keys)
 
 
-def test_no_key_begins_another_one_so_that_positions_can_follow_it() -> None:
+def test_no_key_is_a_prefix_of_another() -> None:
     tokens = [b'"a"', b'"a\\u0000"', b'"a\\u0000\\u0000"', b'"ab"', b"1", b"12", b"120", b"-1",
               b"-12", b"[]", b"[1]", b"null", b"true"]  # fmt: skip
     keys = [sort_key(token) for token in tokens]

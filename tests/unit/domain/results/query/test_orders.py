@@ -53,9 +53,7 @@ async def test_rows_without_the_field_come_last_in_both_directions() -> None:
 
 
 @pytest.mark.parametrize(("bound", "pages"), [(3, 2), (4, 2), (6, 3), (7, 3)])
-async def test_a_bound_leaves_out_what_came_later_and_reads_no_further(
-    bound: int, pages: int
-) -> None:
+async def test_an_upper_bound_excludes_later_rows_and_ends_the_read(bound: int, pages: int) -> None:
     rows = Rows(7, 6, 5, 4, 3, 2, 1)
     order = await RowOrders(rows.walk, None).get(request("n", bound=bound))
     assert list(order.positions) == list(range(bound, 0, -1))
@@ -110,7 +108,7 @@ async def test_orders_are_kept_within_a_limit_and_the_last_one_always() -> None:
     assert rows.walks == before
 
 
-async def test_a_disk_that_fails_is_said_and_the_next_request_tries_again(
+async def test_a_disk_failure_is_reported_and_the_next_request_tries_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sorter, "CHUNK_RECORDS", 1)

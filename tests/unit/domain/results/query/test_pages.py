@@ -113,7 +113,7 @@ async def test_rows_that_come_during_a_sorted_walk_move_none(query: Query) -> No
     assert await walk(setup, query, size=7, pushes=5) == expected
 
 
-async def test_a_sorted_walk_goes_on_elsewhere_and_after_the_run_has_ended() -> None:
+async def test_a_sorted_walk_continues_on_another_server_and_after_the_end_of_the_run() -> None:
     query, setup = query_of(sort="-i"), Setup(40, ended=False)
     page = await setup.page(query, "*", size=15)
     setup.push(20)
@@ -125,7 +125,7 @@ async def test_a_sorted_walk_goes_on_elsewhere_and_after_the_run_has_ended() -> 
     assert rest.next_cursor is None
 
 
-async def test_rows_hidden_during_a_walk_make_it_lose_no_other() -> None:
+async def test_rows_hidden_during_a_walk_do_not_affect_other_rows() -> None:
     query, setup = query_of(sort="i"), Setup(0, ended=False)
     for n in range(1, 41):
         setup.rows.push(setup.run.id, b'{"i":%d}' % n, attempt_id="bad" if n <= 9 else "good")

@@ -16,11 +16,11 @@ ROW = b'{"a":{"b":{"c":1.50},"n":null},"a.b":"whole","l":[{"x":1}],"t":"text"}'
     [("t", b'"text"'), ("a.b", b'"whole"'), ("a.b.c", b"1.50"), ("a.n", b"null"),
      ("a.n.x", None), ("a.x", None), ("t.x", None), ("l.0", None), ("l.x", None), ("x", None)],
 )  # fmt: skip
-def test_a_field_is_a_whole_name_or_the_way_into_objects(field: str, token: bytes | None) -> None:
+def test_a_field_is_a_name_or_a_path_into_objects(field: str, token: bytes | None) -> None:
     assert Picker([field])(ROW) == [token]
 
 
-def test_each_field_has_its_place_also_when_one_is_asked_for_twice() -> None:
+def test_each_field_keeps_its_position_even_when_requested_twice() -> None:
     assert Picker(["t", "x", "t", "a.b.c"])(ROW) == [b'"text"', None, b'"text"', b"1.50"]
 
 

@@ -53,7 +53,7 @@ def test_escaped_lone_surrogates_survive(stored: bytes, pushed: bytes, merged: b
 
 
 @given(objects, objects)
-def test_merge_is_what_dictionaries_do(
+def test_merge_behaves_like_dict_update(
     stored: dict[str, object], pushed: dict[str, object]
 ) -> None:
     merged = merge(json.dumps(stored).encode(), json.dumps(pushed).encode())

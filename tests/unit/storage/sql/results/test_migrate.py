@@ -60,7 +60,7 @@ def test_many_may_start_at_once(tmp_path: Path) -> None:
     assert "results_rows" in tables(file)
 
 
-def test_a_newer_database_is_refused_in_words(tmp_path: Path) -> None:
+def test_a_newer_database_is_refused_with_the_reason(tmp_path: Path) -> None:
     file = tmp_path / "rows.db"
     migrate_results(f"sqlite:///{file}")
     with sqlite3.connect(file) as connection:

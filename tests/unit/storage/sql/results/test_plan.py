@@ -29,7 +29,7 @@ def upsert(data: bytes, value: str = "1") -> PushedRow:
     return PushedRow(data, "id", value)
 
 
-def test_rows_go_on_behind_those_of_the_run_whichever_attempt_pushes() -> None:
+def test_rows_continue_the_positions_of_the_run_for_every_attempt() -> None:
     plan, run = CommitPlan(), RowState(number=3, rows=40, log_entries=0)
     plan.add(batch(PushedRow(b"{}"), PushedRow(b'{"n":1}')), run, A, {})
     plan.add(batch(PushedRow(b"[]")), run, B, {})
@@ -97,7 +97,7 @@ def test_the_last_declaration_counts_and_an_empty_one_is_a_declaration() -> None
     assert plan.headers == {A: b"[]"}
 
 
-def test_each_mark_is_asked_for_once_in_its_run() -> None:
+def test_each_mark_is_looked_up_once_per_run() -> None:
     one, two = RowState(3, 0, 0), RowState(4, 0, 0)
     rows = batch(upsert(b"{}", "x"), PushedRow(b"{}"), upsert(b"{}", "y"), upsert(b"{}", "x"))
     assert upsert_marks([(rows, one), (batch(PushedRow(b"{}")), two)]) == {
