@@ -96,7 +96,7 @@ class ApiConfig:
 
 
 class Pages(Protocol):
-    """The console, as far as the REST API knows of it."""
+    """The interface of the console that the REST API needs."""
 
     def has(self, path: str) -> bool: ...
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...

@@ -117,7 +117,7 @@ class AccessControl:
             raise RateLimited(math.ceil(wait))
 
     def _spend(self, scope: Scope, key: str) -> None:
-        """Count the request, and leave for the answer what it says of the limit."""
+        """Count the request, and store the rate-limit headers for the response."""
         own_rate = self._good.get(key, 0)
         wait = self._requests.take(key, own_rate)
         scope[RATE_FIELDS] = self._requests.fields(key, own_rate)

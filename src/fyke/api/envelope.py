@@ -1,4 +1,4 @@
-"""The shapes of an answer: what stands around ``data``, in the dialect of the path that was asked.
+"""The shapes of an answer: the members around ``data``, in the dialect of the requested path.
 
 Everything under ``/api/v2/`` speaks the second dialect, all else the first. In both, ``code`` comes
 first, then ``message``, and there are no spaces: old clients search the bytes for ``"code":`` and

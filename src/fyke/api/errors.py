@@ -1,7 +1,7 @@
 """The one place where an error becomes an answer, in both dialects.
 
 The text starts with the published words of the dialect's table, so that a client that knows the
-platform recognises them, and goes on with the domain's own sentence. ``details`` carries the bare
+platform recognises them, and continues with the domain's own sentence. ``details`` carries the bare
 sentences, one per problem. The key of the error and the code of its reason, where there is one,
 are in headers.
 """

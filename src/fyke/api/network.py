@@ -90,7 +90,8 @@ class Network:
         return any(parsed in network for network in self._proxies)
 
     def _client_behind(self, peer: str, forwarded: str | None) -> str:
-        """The nearest address that is not a proxy of ours; what lies further is hearsay."""
+        """The nearest address that is not one of our proxies; addresses beyond it cannot be
+        trusted."""
         address = peer
         for hop in reversed((forwarded or "").split(",")):
             hop = hop.strip()

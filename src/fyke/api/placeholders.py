@@ -1,4 +1,4 @@
-"""Values that stand in generated requests until a real one is chosen."""
+"""Placeholder values in generated requests, to be replaced by real ones."""
 
 from __future__ import annotations
 

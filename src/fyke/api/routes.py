@@ -65,7 +65,7 @@ class DeclarationError(Exception):
 
 
 class Options(TypedDict, total=False):
-    """What a decorator may say besides method, path and scope.
+    """The options of a decorator besides method, path and scope.
 
     ``id`` and ``tag`` stand for the name of the function and the tag of its class; ``subject``
     stands for ``{run}`` in the docstring. ``errors``: those that not every operation has.
@@ -125,7 +125,7 @@ class Declaration:
 
     @property
     def reads_json(self) -> bool:
-        """Whether what it takes is a JSON body."""
+        """Whether the operation takes a JSON body."""
         return self.method in ("POST", "PUT", "PATCH") and not self.consumes
 
     @property

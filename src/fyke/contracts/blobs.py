@@ -9,7 +9,7 @@ class Blobs(Protocol):
     """Immutable bytes by name. A missing name is the builtin ``FileNotFoundError`` everywhere."""
 
     async def put(self, name: str, data: bytes) -> None:
-        """Durable and whole, or not there at all. Writing the same name again is harmless."""
+        """Durable and complete, or absent. Writing the same name again is harmless."""
         ...
 
     async def get(self, name: str) -> bytes: ...

@@ -29,7 +29,7 @@ class EgressGrant:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """Bytes through the proxy, both ways, and what became of the connections."""
+    """Bytes through the proxy in both directions, and connections by outcome."""
 
     up: int = 0
     down: int = 0

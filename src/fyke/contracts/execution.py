@@ -101,7 +101,7 @@ class SandboxSpec:
 
 @dataclass(frozen=True, slots=True)
 class SandboxExit:
-    """How the Worker's main process ended. ``signal`` is 0 when it exited by itself."""
+    """How the Worker's main process ended. ``signal`` is 0 when it exited on its own."""
 
     code: int
     signal: int

@@ -1,4 +1,4 @@
-"""The installation as the operator sees it: facts that only the server's own process knows."""
+"""The installation as the operator sees it: facts that only the server process can report."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ class ToolSpec:
 
 
 class ToolStop(StrEnum):
-    """What ended a tool that did not end by itself."""
+    """Why a tool was stopped."""
 
     TIME = "time"
     MEMORY = "memory"

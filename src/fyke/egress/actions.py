@@ -31,7 +31,7 @@ class ProxyRefusal(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Bytes for the client; the conversation goes on."""
+    """Bytes for the client; the conversation continues."""
 
     data: bytes
 

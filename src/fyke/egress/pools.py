@@ -82,7 +82,7 @@ class Pool:
 
     @classmethod
     def parse(cls, region: str, text: str, resolver: Resolver) -> Pool:
-        """Raise ``ValueError`` that says what is wrong, without repeating a password."""
+        """Raise ``ValueError`` with the problem, without repeating a password."""
         policy, urls = split(text)
         upstreams = [Upstream.parse(url) for url in urls]
         if not upstreams:

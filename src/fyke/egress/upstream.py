@@ -45,7 +45,7 @@ class Upstream:
 
     @classmethod
     def parse(cls, url: str) -> Upstream:
-        """Raise ``ValueError`` that says what is wrong, without repeating the password."""
+        """Raise ``ValueError`` with the problem, without repeating the password."""
         parts = urlsplit(url)
         if parts.scheme not in _SCHEMES:
             raise ValueError("an upstream must be a socks5://, socks5h:// or http:// URL")

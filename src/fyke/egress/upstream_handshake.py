@@ -31,7 +31,7 @@ _HTTP_ANY = re.compile(r"HTTP/1\.[01] \d\d\d")
 
 
 class UpstreamDown(Exception):
-    """The proxy itself does not work: not there, not one of these, or not for us."""
+    """The proxy itself fails: unreachable, of another protocol, or refusing us."""
 
 
 class UpstreamFailed(Exception):

@@ -62,7 +62,8 @@ def unwrap(address: Address) -> Address:
 
 
 def is_public(address: Address) -> bool:
-    """Whether the address lies on the public internet, for an embedded one the address in it."""
+    """Whether the address is on the public internet; for one that embeds another, whether that
+    is."""
     address = unwrap(address)
     if isinstance(address, IPv4Address):
         return not any(address in network for network in _DENIED_V4)

@@ -1,4 +1,4 @@
-"""Where the files lie that ship beside the program: the SDK of Workers, whole Workers, and the
+"""The paths of files that ship with the program: the SDK of Workers, whole Workers, and the
 migrations from before the first release.
 """
 

@@ -6,7 +6,7 @@ MAX_NAME = 40
 
 
 def parse_category(entry: str) -> tuple[int, str]:
-    """Return number and name. Raise ``ValueError`` that says what is asked for."""
+    """Return number and name. Raise ``ValueError`` with the expected form."""
     number, _, name = (part.strip() for part in entry.partition(":"))
     sound = number.isascii() and number.isdecimal() and len(number) < 10 and int(number) > 0
     if not sound or not name or len(name) > MAX_NAME:

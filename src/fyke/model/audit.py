@@ -55,9 +55,10 @@ class AuditAction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NewAudit:
-    """An entry on its way into the log; the log gives it a number and the time.
+    """An entry to be written to the log; the log gives it a number and the time.
 
-    ``user_name`` is kept with the entry, because it must still be readable when the user is gone.
+    ``user_name`` is kept with the entry, because it must still be readable when the user has been
+    deleted.
     """
 
     account_id: str

@@ -16,7 +16,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class HealthCheck:
-    """One thing that was looked at. ``remedy`` says what to do unless it is good."""
+    """One check. ``remedy`` is what to do, unless the level is good."""
 
     name: str
     level: Level

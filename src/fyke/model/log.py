@@ -17,7 +17,7 @@ class LogType(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class NewLogEntry:
-    """A log line on its way in. ``type``: 1 debug, 2 info, 3 warn, 4 error."""
+    """A log line to be stored. ``type``: 1 debug, 2 info, 3 warn, 4 error."""
 
     type: int
     group: str

@@ -1,6 +1,6 @@
 """Running one attempt: prepare, launch, watch, stop, collect.
 
-The Worker knows three sockets and nothing of the platform. Whatever ends it, the order is the
+The Worker has three sockets and no other access to the platform. Whatever ends it, the order is the
 same: the process is gone, its output is read to the end, what it pushed is on disk, the rows are
 fenced off, and only then does the state say that it ended.
 """

@@ -1,4 +1,4 @@
-"""Watching a Worker that runs: what it prints, what it uses, and the ways that it can end."""
+"""Watches a running Worker: its output, its usage, and everything that can end it."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class ProcessWatch:
     async def _stop_ladder(self, exited: asyncio.Task[SandboxExit]) -> None:
         """SIGTERM, five seconds, then everything at once. The output is read all the while.
 
-        Who has filled the disk gets no time to go on filling it.
+        A Worker that has filled the disk is killed without the delay.
         """
         await self._sandbox.terminate()
         full = asyncio.create_task(self._disk_full.wait())

@@ -118,7 +118,7 @@ class SdkConnection(asyncio.Protocol):
             self._work()
 
     def pause_writing(self) -> None:
-        """The client does not read what it asked for: do not read what it asks next."""
+        """The client does not read its responses: stop reading its requests."""
         self._sender.writable = False
         self.transport.pause_reading()
 
@@ -405,7 +405,7 @@ class SdkConnection(asyncio.Protocol):
         self._server.close_stream()
 
     def _end(self, code: int, reason: str) -> None:
-        """GOAWAY, and no more."""
+        """Send GOAWAY, then nothing."""
         self._ended = True
         self._cancel_work()
         self._sender.put(frames.goaway(self._last_stream, code, reason))

@@ -138,7 +138,7 @@ class Pace:
         self._debt += seconds
 
     def pause(self) -> float:
-        """Seconds until reading may go on; 0 when it may now."""
+        """Seconds until reading may continue; 0 for now."""
         return max(self._pause_of_budget(), self._pause_of_share())
 
     def _pause_of_share(self) -> float:

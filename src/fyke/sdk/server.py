@@ -25,7 +25,7 @@ class ServedConnection(Protocol):
 
 
 class SdkServer:
-    """The service of one attempt: its connections, and what they share."""
+    """The service of one attempt: its connections and their shared state."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, handler: Handler) -> None:
         self.loop = loop

@@ -1,4 +1,5 @@
-"""Runs timers side by side, each at its own pace; a failing one is logged and goes on."""
+"""Runs timers concurrently, each at its own interval; a failure is logged and the timer
+continues."""
 
 from __future__ import annotations
 

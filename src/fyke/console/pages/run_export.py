@@ -128,7 +128,7 @@ def keys_of(asked: QueryParams) -> list[str]:
 
 
 def rows_of(asked: QueryParams) -> Query:
-    """The rows that are asked for, and in which form. Raises ``InvalidFields``."""
+    """The requested rows and their form. Raises ``InvalidFields``."""
     return query_of(
         clean=asked.get("clean") == "1",
         flatten=asked.get("flatten") == "1",

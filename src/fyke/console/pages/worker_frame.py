@@ -68,7 +68,7 @@ def address_of(worker: Worker) -> str:
 
 @dataclass(frozen=True, slots=True)
 class WorkerFrames:
-    """Makes the frame of a worker's page from what the catalog knows."""
+    """Builds the frame of a worker's page from the catalog."""
 
     catalog: Catalog
 

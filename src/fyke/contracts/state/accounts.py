@@ -146,7 +146,7 @@ class InputDefaultStore(Protocol):
 
     def get(self, user_id: str, worker_id: str) -> str | None: ...
     def put(self, user_id: str, worker_id: str, input_json: str, at: int) -> None:
-        """Add it, or replace the one that is there."""
+        """Add it, or replace the existing one."""
         ...
 
     def remove(self, user_id: str, worker_id: str) -> bool:

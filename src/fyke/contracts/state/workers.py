@@ -40,7 +40,7 @@ class WorkerStore(Protocol):
         ...
 
     def mark_deleted(self, worker_id: str, at: int) -> bool:
-        """Take it out of every list and search; ``get`` still knows it. False when it was deleted
+        """Take it out of every list and search; ``get`` still returns it. False when it was deleted
         before.
         """
         ...

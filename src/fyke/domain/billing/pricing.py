@@ -42,7 +42,7 @@ def most(prices: Prices, limits: RunLimits, *, subtasks: int) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Money to set aside for a run, and what it comes from."""
+    """The amount to hold for a run, and the limit that sets it."""
 
     micros: int
     bound: SpendingBound = SpendingBound.MOST

@@ -25,7 +25,7 @@ Pairs = list[tuple[str, str]]
 
 @dataclass(slots=True)
 class Sent:
-    """The pairs of a form, grouped by what they belong to."""
+    """The pairs of a form, grouped by field."""
 
     custom: dict[str, Posted] = field(default_factory=dict)
     system: dict[str, Posted] = field(default_factory=dict)

@@ -38,8 +38,8 @@ _CHUNK_BYTES = 2**20
 class RowPage:
     """One page of visible rows; ``count`` is across all pages.
 
-    ``walking``: asked for with a cursor; ``next_cursor`` then leads on, None when there are no
-    more. ``bare``: the rows are to be shown without the platform's id.
+    ``walking``: requested with a cursor; ``next_cursor`` is then that of the next page, None on
+    the last one. ``bare``: the rows are to be shown without the platform's id.
     """
 
     count: int
@@ -287,7 +287,7 @@ class RunResults:
 
 
 def _after(order: RowOrder, at: Cursor) -> int:
-    """Where an order goes on after the row that the walk met last. Rows that were hidden in the
+    """Where an order continues after the last row of the walk. Rows that were hidden in the
     meantime may have moved it."""
     offset = min(at.offset, len(order.positions))
     if offset and order.positions[offset - 1] != at.position:

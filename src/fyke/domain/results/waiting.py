@@ -63,7 +63,7 @@ class WaitingQueue:
 
     @property
     def empty(self) -> bool:
-        """Nothing waits; something may still be on its way to the disk."""
+        """Nothing waits; a commit may still be in progress."""
         return not self._rows and not self._log and not self._headers_stored
 
     @property

@@ -1,1 +1,1 @@
-"""Schedules: when a saved task runs by itself."""
+"""Schedules: when a saved task is run automatically."""

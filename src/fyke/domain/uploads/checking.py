@@ -1,4 +1,4 @@
-"""The checks of an upload, one after the other, each with its result.
+"""The checks of an upload, run in order, each with its result.
 
 They are the checks of every publication; here each is reported by itself, so that the user sees the
 progress, and what is wrong before the rest is done.

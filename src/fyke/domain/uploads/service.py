@@ -356,7 +356,7 @@ class _Work:
             await asyncio.gather(renewing, return_exceptions=True)
 
     async def _check(self, data: bytes) -> None:
-        """A check that runs over the deadline goes on in its thread until it reads the archive
+        """A check that exceeds the deadline continues in its thread until it reads the archive
         again, which is closed by then.
         """
         try:

@@ -78,7 +78,7 @@ class Archive:
 def open_archive(data: bytes, *, max_packed: int = MAX_PACKED) -> Iterator[Archive]:
     """Inflate a ZIP to a temporary file and offer its files until the context ends.
 
-    A single folder around the whole project is taken off when the entry file lies in it. Raise
+    A single folder around the whole project is stripped when it contains the entry file. Raise
     ``InvalidRequest`` that names the entry, the rule and the remedy.
     """
     if len(data) > max_packed:

@@ -34,7 +34,7 @@ class FileChange(StrEnum):
 
 
 class LineChange(StrEnum):
-    """What happened to a line. A gap stands for unchanged lines that are not shown."""
+    """What happened to a line. A gap replaces unchanged lines that are not shown."""
 
     SAME = "same"
     ADDED = "added"
@@ -54,8 +54,8 @@ class OmittedFile(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DiffLine:
-    """One line. Numbers are 1-based, 0 where the line is not in that version; of a gap ``before``
-    is how many lines it stands for.
+    """One line. Numbers are 1-based, 0 where the line is not in that version; for a gap ``before``
+    is the number of its lines.
     """
 
     change: LineChange

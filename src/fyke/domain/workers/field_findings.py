@@ -132,7 +132,8 @@ def _check_section(item: Item, path: Path, report: SchemaReport) -> None:
 
 
 def check_bounds(item: Item, path: Path, prefix: str, report: SchemaReport) -> None:
-    """Note bounds that are no numbers, cross each other, or stand at a field without numbers."""
+    """Report bounds that are not numbers, contradict each other, or belong to a field without
+    numbers."""
     name = item.get("name") or item.get("param")
     minimum, maximum = item.get("minimum"), item.get("maximum")
     code = f"{prefix}_numeric_bound_invalid"

@@ -52,7 +52,7 @@ class VersionComparison:
 
 @dataclass(frozen=True, slots=True)
 class HistoryStep:
-    """One version with what it changed in the schemas; ``first`` when there is none before it."""
+    """One version with its schema changes; ``first``: it has no predecessor."""
 
     version: Version
     changes: tuple[SchemaChange, ...]

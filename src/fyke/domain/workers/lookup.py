@@ -127,7 +127,7 @@ def _visible(tx: Transaction, worker: Worker, caller: Caller | None) -> bool:
 
 
 def _open_to(tx: Transaction, worker: Worker, version: Version, caller: Caller | None) -> bool:
-    """Whether it is there for the caller: approved, the caller's own, or to be reviewed."""
+    """Whether the caller may use it: approved, the caller's own, or to be reviewed."""
     if owns(worker, caller):
         return True
     if version.state is VersionState.DRAFT:

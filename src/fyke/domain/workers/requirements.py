@@ -104,7 +104,7 @@ def _requirement(number: int, line: str) -> Requirement:
 
 
 def _normalise(line: str) -> str | None:
-    """Return ``name[extras]versions ; marker`` in one spelling, None when it is not that.
+    """Return ``name[extras]versions ; marker`` in canonical form, None when invalid.
 
     In steps rather than by one expression: spaces may stand almost everywhere, and an expression
     that allows for it takes exponential time on a line made for it.

@@ -1,6 +1,6 @@
 """Publishing workers and finding them again.
 
-A version never changes: its bundle lies in the blobs under its digest before the version is
+A version never changes: its bundle is stored in the blobs under its digest before the version is
 written, and publishing the same content again gives the version that is there. What a worker's
 page says belongs to the worker and may change at any time.
 """

@@ -1,6 +1,6 @@
 """Blobs as plain files under one folder.
 
-A blob is whole or not there at all: it is written to a temporary file beside the others, flushed,
+A blob is complete or absent: it is written to a temporary file beside the others, flushed,
 renamed over its name, and then the folder is flushed, because a rename that is only in memory is
 lost with the power. Temporary files live in a folder of their own, so that the files
 left by a crash can be recognised and removed.

@@ -1,4 +1,4 @@
-"""JSON and JSON lines: the stored rows as they are, put one after the other.
+"""JSON and JSON lines: the stored rows, unchanged, one after the other.
 
 Without a choice of columns no row is even parsed. With one, the members are cut out of the row as
 they stand, so that numbers keep their digits here too. Rows carry no id: an export is the data.

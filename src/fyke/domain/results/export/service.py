@@ -36,7 +36,7 @@ from fyke.reasons import Detail, DetailCode
 
 @dataclass(frozen=True, slots=True)
 class ExportFile:
-    """A file on its way. ``body`` must be read to its end or closed (``aclose``)."""
+    """A file that is being sent. ``body`` must be read to its end or closed (``aclose``)."""
 
     content_type: str
     body: AsyncGenerator[bytes, None]

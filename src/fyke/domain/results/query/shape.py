@@ -27,7 +27,7 @@ _Members = Mapping[str, Any]  # msgspec.Raw, bytes of JSON, or such a mapping ag
 
 
 class Shape:
-    """Gives rows the form that was asked for."""
+    """Converts rows to the requested form."""
 
     def __init__(self, form: RowForm) -> None:
         self._form = form
@@ -82,7 +82,7 @@ class Shape:
 
 
 def _put(chosen: dict[str, Any], parts: list[str], token: bytes) -> None:
-    """Put the value where it was; what is there as a whole already has it."""
+    """Put the value at its path, unless a whole object there already contains it."""
     for part in parts[:-1]:
         chosen = chosen.setdefault(part, {})
         if not isinstance(chosen, dict):

@@ -19,7 +19,7 @@ _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],:]', re.DOTALL)
 
 
 def digest(key: str, value: str) -> bytes:
-    """Sixteen bytes that stand for an upsert key and value; by text alone, ``1`` is not ``1.0``."""
+    """Sixteen bytes that identify an upsert key and value by text: ``1`` is not ``1.0``."""
     raw_key = key.encode("utf-8", "surrogatepass")
     hasher = hashlib.blake2b(len(raw_key).to_bytes(8, "big"), digest_size=DIGEST_BYTES)
     hasher.update(raw_key)

@@ -146,7 +146,7 @@ class Claims(SqlStore):
         return min(ready, default=None)
 
     def _hosts(self, now: int) -> Iterator[_Host]:
-        """Those for which something waits and that may have one more on its way."""
+        """The hosts with waiting deliveries that may have another request in flight."""
         busy = self._on_their_way(now)
         waiting = (
             select(deliveries.c.host, func.min(deliveries.c.next_at).label("due_at"))

@@ -53,7 +53,7 @@ class SqlServers(SqlStore):
 
 
 class RunnerTable(SqlStore):
-    """The part of ``RunStore`` that knows runners."""
+    """The part of ``RunStore`` for runners."""
 
     def put_runner(self, runner: RunnerInfo) -> None:
         values = columns(runner) | {"checks": json.dumps(runner.checks)}

@@ -1,4 +1,4 @@
-"""Callbacks on their way, what came of each try, and how their receivers behave."""
+"""Pending callbacks, the result of each attempt, and the behaviour of their receivers."""
 
 from __future__ import annotations
 

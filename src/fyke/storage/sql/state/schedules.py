@@ -1,4 +1,4 @@
-"""Schedules, and what came of their times."""
+"""Schedules, and the outcome of each planned time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How migrations of the state make tables: columns alike on both databases, names by rule.
+"""How migrations of the state create tables: columns alike on both databases, names by rule.
 
 Released migrations use it, so what it makes never changes.
 """

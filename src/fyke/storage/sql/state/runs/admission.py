@@ -1,4 +1,4 @@
-"""What stands between a run and its start: plans, other runs, older work, the load."""
+"""What can delay the start of a run: plans, other runs, older work, the load."""
 
 from __future__ import annotations
 
@@ -120,11 +120,11 @@ class PlanCapacity:
 
     @property
     def full(self) -> list[str]:
-        """Accounts of which no more runs may start."""
+        """Accounts whose runs may not start at present."""
         return sorted(account for account, left in self._left.items() if left <= 0)
 
     def started_of(self, full: Collection[str]) -> list[str]:
-        """Runs of these accounts that go on all the same."""
+        """Runs of these accounts that may continue nevertheless."""
         return sorted(run for run, account in self._started.items() if account in full)
 
     def permit(self, waiting: Iterable[Item]) -> list[Item]:

@@ -22,7 +22,7 @@ _ENDING = (
 
 
 class AttemptTable(SqlStore):
-    """The part of ``RunStore`` that knows attempts."""
+    """The part of ``RunStore`` for attempts."""
 
     _hiding: frozenset[str]
 

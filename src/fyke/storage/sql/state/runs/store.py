@@ -53,7 +53,7 @@ _WAITING = text("state = 'waiting'")
 
 
 class SubtaskTable(SqlStore):
-    """The part of ``RunStore`` that knows subtasks."""
+    """The part of ``RunStore`` for subtasks."""
 
     def subtasks(self, run_id: str) -> list[Subtask]:
         query = select(subtasks).where(subtasks.c.run_id == run_id)
