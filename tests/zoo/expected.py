@@ -142,7 +142,7 @@ NODE = [
     hides("requires_what_is_not_there", f"{CODE} 1", quick=True),
     fails("eats_memory", OUT_OF_MEMORY),
     fails("eats_memory_slowly", OUT_OF_MEMORY),
-    fails("eats_its_heap", (OUT_OF_MEMORY, f"{SIGNAL} 6", f"{CODE} 134"), rows=-1),
+    fails("eats_its_heap", (OUT_OF_MEMORY, f"{SIGNAL} 6", f"{CODE} 134"), rows=-1, seconds=60),
     fails("eats_memory_in_a_child", OUT_OF_MEMORY),
     fails("fills_the_disk", DISK),
     well("fills_tmp", row=NONE_LEFT, quick=True),

@@ -39,7 +39,7 @@ def server(tmp_path: Path, templates: Path) -> Iterator[Served]:
 
 def call(server: Served, path: str, body: Any) -> Any:
     where = urlsplit(server.base_url)
-    connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=30)
+    connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=120)
     headers = {"api-key": server.app.owner_key, "content-type": "application/json"}
     connection.request("POST", path, json.dumps(body), headers)
     answer = json.loads(connection.getresponse().read())
@@ -72,7 +72,7 @@ def link(server: Served, run: str, format: str, **more: Any) -> str:
 class Answer:
     def __init__(self, url: str, method: str = "GET", **headers: str) -> None:
         where = urlsplit(url)
-        connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=30)
+        connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=120)
         names = {name.replace("_", "-"): value for name, value in headers.items()}
         connection.request(method, where.path, headers=names)
         answer = connection.getresponse()
@@ -172,7 +172,7 @@ def test_curl_goes_on_where_a_connection_broke(server: Served, tmp_path: Path) -
 def take_and_drop(url: str, size: int) -> bytes:
     """The first bytes of a body; then the connection is reset."""
     where = urlsplit(url)
-    connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=30)
+    connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=120)
     connection.request("GET", where.path)
     taken = connection.getresponse().read(size)
     assert connection.sock is not None
