@@ -136,7 +136,9 @@ async def count_refused(state: State, caller: Caller, worker_id: str) -> int:
     return len(refused)
 
 
-@pytest.mark.parametrize("times", [6, pytest.param(500, marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "times", [6, pytest.param(500, marks=[pytest.mark.long, pytest.mark.timeout(600)])]
+)
 async def test_no_run_is_left_waiting_in_either_order(state: State, times: int) -> None:
     chance = random.Random(32)
     for _ in range(times):

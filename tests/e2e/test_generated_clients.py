@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -42,8 +43,11 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
 
 def run(*command: str | Path, folder: Path) -> str:
-    """Run a command in ``folder``; return what it writes."""
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
+    """Run a command in ``folder``, with the programs beside it on PATH; return what it writes."""
+    beside = {"PATH": f"{Path(command[0]).parent}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, timeout=300, env=os.environ | beside
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 

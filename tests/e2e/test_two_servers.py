@@ -19,7 +19,8 @@ import pytest
 from support.booted import TLS
 from support.projects import python_project, zoo
 from support.receivers import Receiver, listening
-from support.two_servers import WANTED, BootedPair, answers, booted_pair
+from support.tools import SERVERS
+from support.two_servers import BootedPair, answers, booted_pair
 
 pytestmark = pytest.mark.needs("postgres")
 
@@ -293,7 +294,7 @@ def test_the_suite_of_end_to_end_passes_on_two_servers() -> None:
     ended = subprocess.run(
         [sys.executable, "-m", "pytest", "tests/e2e", "-m", "not long", *left_out],
         cwd=ROOT,
-        env={**os.environ, WANTED: "2"},
+        env={**os.environ, SERVERS: "2"},
         capture_output=True,
         text=True,
         timeout=2300,

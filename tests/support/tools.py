@@ -8,6 +8,7 @@ install what the selected tests need, and no more.
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -84,6 +85,14 @@ OF_FOLDERS = {
 }
 
 
+SERVERS = "TEST_SERVERS"  # in the environment: 2 lets the tests of end to end run on two servers
+
+
+def two_servers_wanted() -> bool:
+    """Return whether this session uses two servers wherever a test takes any platform."""
+    return os.environ.get(SERVERS) == "2"
+
+
 @cache
 def installed(tool: str) -> bool:
     return TOOLS[tool].installed()
@@ -102,6 +111,8 @@ def needs_of(item: pytest.Item) -> frozenset[str]:
         name.format_map(parameters) for mark in item.iter_markers("needs") for name in mark.args
     }
     found |= {tool for start, tool in OF_FOLDERS.items() if item.nodeid.startswith(start)}
+    if two_servers_wanted() and item.nodeid.startswith("tests/e2e/"):
+        found.add("postgres")
     for name in getattr(item, "fixturenames", ()):
         found |= set(OF_FIXTURES.get(name, ()))
     if any(value in ("postgres", "postgresql") for value in parameters.values()):

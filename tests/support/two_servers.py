@@ -21,8 +21,7 @@ import httpx2
 from support.booted import STOP_SECONDS, TLS, Booted, booted
 from support.postgres import PostgresServer, running_postgres
 from support.relay import Relay, relaying
-
-WANTED = "TEST_SERVERS"  # in the environment: 2 lets the tests of end to end run on two servers
+from support.tools import two_servers_wanted
 
 
 class BootedPair(Booted):
@@ -104,11 +103,6 @@ def booted_pair(**settings: str) -> Iterator[BootedPair]:
     """Two servers on a database of their own."""
     with booted(BootedPair, database_url=own_database(), **settings) as platform:
         yield platform
-
-
-def two_servers_wanted() -> bool:
-    """Return whether this session uses two servers wherever a test takes any platform."""
-    return os.environ.get(WANTED) == "2"
 
 
 @contextlib.contextmanager

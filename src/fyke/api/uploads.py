@@ -27,7 +27,8 @@ S = TypeVar("S", bound=Shape)
 
 async def read_form(request: Request, shape: type[S], *, strict: bool = False) -> S:
     """The form in the body as ``shape``; of a repeated field the first counts, unless ``shape``
-    marks it as repeated. A file is ``bytes``. ``strict``: unknown fields are refused.
+    marks it as repeated. A file is ``bytes``. ``strict``: unknown fields are refused, and so are
+    repeated ones.
 
     Raise ``Refusal`` for a body that is too large or too slow, ``InvalidRequest`` for one that is
     no form, ``InvalidFields`` for its fields.
@@ -41,7 +42,7 @@ async def read_form(request: Request, shape: type[S], *, strict: bool = False) -
     repeated = frozenset(name for each in members_of(shape) if each.repeated for name in each.names)
     form = await _parsed(request)
     try:
-        return decode(shape, await _values(form, repeated), strict=strict)
+        return decode(shape, await _values(form, repeated, strict), strict=strict)
     finally:
         await form.close()
 
@@ -66,12 +67,14 @@ async def _parsed(request: Request) -> FormData:
         ) from None
 
 
-async def _values(form: FormData, lists: frozenset[str]) -> dict[str, Any]:
+async def _values(form: FormData, lists: frozenset[str], strict: bool) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in form.multi_items():
         content = await _content(value)
         if name in lists:
             found.setdefault(name, []).append(content)
+        elif strict and name in found:
+            raise InvalidFields("is given more than once", field=name, remedy="send it once")
         else:
             found.setdefault(name, content)
     return found

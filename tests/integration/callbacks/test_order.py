@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 import pytest
@@ -26,6 +26,7 @@ from support.callback_trials import (
 from support.receivers import Receiver, Reply, listening
 
 pytestmark = pytest.mark.anyio
+MAX_FAILURES = 8  # of one call; it is given up after ten, as one in 170,000 would be by chance
 
 
 @dataclass
@@ -35,6 +36,7 @@ class Unreliable:
     http: HttpNotifier
     chance: random.Random
     heard: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    failures: Counter[str] = field(default_factory=Counter)
 
     async def post(self, url: str, body: bytes, headers: dict[str, str]) -> ReceiverResponse:
         if url.startswith("http://127."):
@@ -44,7 +46,10 @@ class Unreliable:
         self.heard[f"{url} comes"].append(payload["run_status"])
         await asyncio.sleep(self.chance.random() ** 3 * 0.1)
         self.heard[f"{url} answered"].append(payload["run_status"])
-        return ReceiverResponse(self.chance.choices([200, 500, 302, 0], [70, 15, 5, 10])[0])
+        status = self.chance.choices([200, 500, 302, 0], [70, 15, 5, 10])[0]
+        call = f"{url} {payload['run_status']}"
+        self.failures[call] += status != 200
+        return ReceiverResponse(status if self.failures[call] <= MAX_FAILURES else 200)
 
 
 class Skipping(LocalSignals):
