@@ -74,7 +74,7 @@ async def test_figures_are_those_of_all_accounts_and_nothing_else(app: App, owne
     page = await owner.get("/store")
     assert titles(page)[0] == "The maps", "the most used comes first"
     card = page.all("//li[contains(@class,'store-card')]")[0].text_content()
-    assert "75 % succeeded" in card and "5 runs" in card and "last successful run" in card
+    assert "75% succeeded" in card and "5 runs" in card and "last successful run" in card
     async with visitor(app, app.other.user_id) as other:
         runs = await other.get("/w/other/maps/runs")
         assert len(runs.all("//tbody/tr")) == 1, "runs of others are guest's business"

@@ -5,9 +5,7 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-import fyke
-
-SOURCE = Path(fyke.__file__).parent
+SOURCE = Path(__file__).parents[2] / "src" / "fyke"
 TESTS = Path(__file__).parent.parent
 BRANCHES = (ast.If, ast.IfExp, ast.For, ast.AsyncFor, ast.While, ast.match_case, ast.BoolOp,
             ast.comprehension, ast.ExceptHandler)  # fmt: skip

@@ -65,7 +65,7 @@ async def test_the_log_is_read_from_any_place(api: Api, app: App, run_slug: str)
     assert await positions(search="LINE 2", after=0) == [2, *range(20, 30)]
     assert await positions(level=4) == []
     both = await api.get(path, params={"after": 1, "before": 2})
-    fails(both, 400, 4000, "after and before")
+    fails(both, 400, 4000, "either after or before")
     line = await data(api, f"/api/fyke/runs/{run_slug}/log/lines/7")
     assert (line["content"], line["length"]) == ("line 7", 6)
     fails(await api.get(f"/api/fyke/runs/{run_slug}/log/lines/31"), 404, 4040)
