@@ -8,6 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+import fyke
+
+PROGRAM = str(Path(fyke.__file__).parents[1])  # it may not be installed
+
 FIRST = """
 import os
 from fyke.cli.handover import continue_as
@@ -32,6 +38,7 @@ print(os.environ["SAID"])
 """
 
 
+@pytest.mark.slow
 def test_it_keeps_its_number_and_what_it_was_told_to_keep(tmp_path: Path) -> None:
     (tmp_path / "modules").mkdir()
     (tmp_path / "modules" / "second.py").write_text(SECOND)
@@ -39,7 +46,7 @@ def test_it_keeps_its_number_and_what_it_was_told_to_keep(tmp_path: Path) -> Non
     done = subprocess.run(
         [sys.executable, "-c", FIRST],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(tmp_path / "modules")},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join((str(tmp_path / "modules"), PROGRAM))},
         capture_output=True,
         text=True,
         check=False,
