@@ -21,22 +21,21 @@ DIALECTS = ["sqlite", "postgresql"]
 HIDING = frozenset({Outcome.EXIT_CODE.value, Outcome.SIGNAL.value})
 
 
+def url_of(request: pytest.FixtureRequest, sqlite: Callable[[], str], postgresql: str) -> str:
+    """The URL that ``sqlite`` makes, or that of the fixture ``postgresql``."""
+    return sqlite() if request.param == "sqlite" else str(request.getfixturevalue(postgresql))
+
+
 @pytest.fixture(params=DIALECTS)
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty database, once per dialect."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'state.db'}"
-    url: str = request.getfixturevalue("postgres_url")
-    return url
+    return url_of(request, lambda: f"sqlite:///{tmp_path / 'state.db'}", "postgres_url")
 
 
 @pytest.fixture(params=DIALECTS)
 def state_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of a database with the newest tables and nothing in them, once per dialect."""
-    if request.param == "sqlite":
-        return state_in(tmp_path)
-    url: str = request.getfixturevalue("postgres_state_url")
-    return url
+    return url_of(request, lambda: state_in(tmp_path), "postgres_state_url")
 
 
 @pytest.fixture
@@ -74,10 +73,7 @@ async def state(state_url: str) -> AsyncIterator[State]:
 @pytest.fixture(params=DIALECTS)
 def results_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of a database with the tables of the results and no rows, once per dialect."""
-    if request.param == "sqlite":
-        return rows_in(tmp_path)
-    url: str = request.getfixturevalue("postgres_results_url")
-    return url
+    return url_of(request, lambda: rows_in(tmp_path), "postgres_results_url")
 
 
 @pytest.fixture
