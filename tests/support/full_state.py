@@ -87,13 +87,11 @@ def _of_worker(tx: Transaction, account: str, user: str, worker: str) -> None:
     tx.input_defaults.put(user, worker, '{"url": "https://example.com/é"}', AT)
     tx.secrets.put(SealedSecret(account, worker, "TOKEN", "k1", "c2VhbGVk", "ada", AT))
     steps = (UploadStep("read"),)
-    blank = dict.fromkeys(("git_url", "git_ref", "git_folder", "git_commit"), "")
     tx.uploads.add(
         Upload(
-            "U1", account, next(iter(UploadSource)), UploadState.WORKING, "titles.zip", **blank,
-            size=99, steps=steps, findings=(FINDING,), digest="d", language="python", title="T",
-            description="", input_schema="{}", output_schema="", worker_id=worker,
-            version="1.0.0", test_run_id="", working_until=0, created_at=AT, updated_at=AT,
+            "U1", account, next(iter(UploadSource)), UploadState.WORKING, "titles.zip", steps,
+            size=99, findings=(FINDING,), digest="d", language="python", title="T",
+            input_schema="{}", worker_id=worker, version="1.0.0", created_at=AT, updated_at=AT,
             egress=("example.com",),
         )
     )  # fmt: skip

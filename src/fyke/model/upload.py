@@ -80,25 +80,25 @@ class Upload:
     source: UploadSource
     state: UploadState
     label: str  # file name or address, for display
-    git_url: str
-    git_ref: str
-    git_folder: str
-    git_commit: str
-    size: int  # bytes of the archive
     steps: tuple[UploadStep, ...]
-    findings: tuple[Finding, ...]
-    digest: str
-    language: str
-    title: str
-    description: str
-    input_schema: str
-    output_schema: str
-    worker_id: str  # of the worker that it was published or tried out as
-    version: str
-    test_run_id: str
-    working_until: int
-    created_at: int
-    updated_at: int
+    git_url: str = ""
+    git_ref: str = ""
+    git_folder: str = ""
+    git_commit: str = ""
+    size: int = 0  # bytes of the archive
+    findings: tuple[Finding, ...] = ()
+    digest: str = ""
+    language: str = ""
+    title: str = ""
+    description: str = ""
+    input_schema: str = ""
+    output_schema: str = ""
+    worker_id: str = ""  # of the worker that it was published or tried out as
+    version: str = ""
+    test_run_id: str = ""
+    working_until: int = 0
+    created_at: int = 0
+    updated_at: int = 0
     egress: tuple[str, ...] | None = None  # as in ``Version``, once it is ready
     builds: bool = False
 

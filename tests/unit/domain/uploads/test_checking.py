@@ -28,10 +28,7 @@ SCHEMA = {
 
 
 def upload(source: UploadSource = UploadSource.ZIP) -> Upload:
-    return Upload(
-        "U", "A", source, UploadState.WORKING, "prices.zip", "", "", "", "", 0,
-        first_steps(source), (), "", "", "", "", "", "", "", "", "", 0, 0, 0,
-    )  # fmt: skip
+    return Upload("U", "A", source, UploadState.WORKING, "prices.zip", first_steps(source))
 
 
 async def check(data: bytes) -> tuple[Upload, list[Upload]]:
