@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Self
 
 import httpx2
-import msgspec
 
 from fyke.client import models
 from fyke.client.connection import Connection, segment
@@ -18,6 +17,7 @@ from fyke.client.publishing import PublishingCalls
 from fyke.client.secrets import SecretCalls
 from fyke.client.tasks import TaskCalls
 from fyke.client.users import UserCalls
+from fyke.kit.typed import convert
 from fyke.wire import rows, v1
 from fyke.wire.fields import Request
 from fyke.wire.fyke.accounts import (
@@ -328,7 +328,7 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
             files={"scraper_file": ("worker.zip", archive, "application/zip")},
         )
         path = str(data["path"]).replace("~", "/")
-        return msgspec.convert(data | {"path": path}, PublishedUpload)
+        return convert(data | {"path": path}, PublishedUpload)
 
     def own_workers(self) -> list[OwnWorker]:
         return self._wire.get("/api/fyke/workers", OwnWorkerList).items

@@ -13,6 +13,7 @@ import httpx2
 import msgspec
 
 from fyke.client.errors import ApiError, Unreachable
+from fyke.kit.typed import decode
 from fyke.wire.fields import Request
 
 T = TypeVar("T")
@@ -69,7 +70,7 @@ class Connection:
 
     def _read(self, into: type[T], data: bytes) -> T:
         try:
-            return msgspec.json.decode(data, type=into)
+            return decode(data, into)
         except msgspec.ValidationError as error:
             raise Unreachable(
                 f"{self.base_url} answered what this client does not know ({error}); "
@@ -136,7 +137,7 @@ class _Envelope(msgspec.Struct):
 
 def _data(status: int, headers: Mapping[str, str], content: bytes, source: str) -> bytes:
     try:
-        answer = msgspec.json.decode(content, type=_Envelope)
+        answer = decode(content, _Envelope)
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise Unreachable(f"{source} answered {status}, but not as a Fyke server does") from None
     if status == 200 and answer.code == 0:

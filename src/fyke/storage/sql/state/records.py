@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 from sqlalchemy import Connection, CursorResult, Result
 
+from fyke.kit.typed import convert
 from fyke.reasons import Reason, ReasonCode
 
 T = TypeVar("T")
@@ -66,7 +67,7 @@ def record(row: Mapping[Any, Any], model: type[T]) -> T:
     values = {str(name): value for name, value in row.items()}
     if "reason_code" in values:
         values = with_reason(values)
-    return msgspec.convert(values, model, strict=False)
+    return convert(values, model, strict=False)
 
 
 def one(result: Result[Any], model: type[T]) -> T | None:

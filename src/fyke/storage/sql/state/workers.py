@@ -6,7 +6,6 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
-import msgspec
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -27,6 +26,7 @@ from sqlalchemy import (
 
 from fyke.domain.workers.facts import BAD, RECENT
 from fyke.errors import Conflict, WorkerNotFound
+from fyke.kit.typed import decode
 from fyke.model.worker import (
     GOOD,
     Finding,
@@ -439,8 +439,6 @@ class SqlWorkerFacts(SqlStore):
             .where(versions.c.worker_id == worker_id)
         )
         return {
-            row.number: VersionFacts(
-                row.size, tuple(msgspec.json.decode(row.findings, type=list[Finding]))
-            )
+            row.number: VersionFacts(row.size, tuple(decode(row.findings, list[Finding])))
             for row in self._db.execute(query)
         }

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
-import msgspec
 from sqlalchemy import BigInteger, Column, Connection, Double, Index, Table, select
 
+from fyke.kit.typed import convert
 from fyke.model.run import Run, RunLimits
 from fyke.storage.sql.state.columns import (
     metadata,
@@ -223,7 +223,7 @@ def run_of(row: Mapping[Any, Any]) -> Run:
     values["limits"] = {name: values[name] for name in _LIMITS}
     allow = values["egress_allow"]
     values["egress_allow"] = () if allow == "[]" else json.loads(allow)
-    return msgspec.convert(values, Run, strict=False)
+    return convert(values, Run, strict=False)
 
 
 def run_columns(run: Run) -> dict[str, Any]:

@@ -1,0 +1,39 @@
+"""Typed decoding by msgspec that is safe on first use by several threads.
+
+msgspec collects what it knows of a dataclass or a Struct when it is first decoded into, and keeps it
+with the class before it is complete. A second thread that decodes into the class at that moment reads
+a null pointer, and the process ends with a segmentation fault (msgspec 0.22). So the first use of each
+type happens here, one at a time. Decoders that a module makes when it is imported need none of this.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+_ready: set[Any] = set()
+_lock = threading.Lock()
+
+
+def convert(value: object, into: type[T], *, strict: bool = True) -> T:
+    """Do what ``msgspec.convert`` does; raise ``msgspec.ValidationError``."""
+    if into not in _ready:
+        _prepare(into)
+    return msgspec.convert(value, into, strict=strict)  # noqa: TID251
+
+
+def decode(data: bytes | str, into: type[T]) -> T:
+    """Do what ``msgspec.json.decode`` does; raise ``msgspec.DecodeError``."""
+    if into not in _ready:
+        _prepare(into)
+    return msgspec.json.decode(data, type=into)
+
+
+def _prepare(into: Any) -> None:
+    with _lock:
+        msgspec.json.Decoder(into)
+        _ready.add(into)
