@@ -1,9 +1,10 @@
 """Typed decoding by msgspec that is safe on first use by several threads.
 
-msgspec collects what it knows of a dataclass or a Struct when it first decodes into it, and keeps that
-with the class before it is complete. A second thread that decodes into the class meanwhile reads a
-null pointer, and the process ends with a segmentation fault (msgspec 0.22). So the first use of
-each type happens here, one at a time. Decoders made while a module is imported need none of this.
+msgspec collects what it knows of a dataclass or a Struct when it first decodes into it, and keeps
+that with the class before it is complete. A second thread that decodes into the class meanwhile
+reads a null pointer, and the process ends with a segmentation fault (msgspec 0.22). So the first
+use of each type happens here, one at a time. Decoders made while a module is imported need none
+of this.
 """
 
 from __future__ import annotations
