@@ -43,7 +43,7 @@ def detail_sentence(detail: Detail, translate: Translate = english) -> str:
     return translate(RULE_AND_REMEDY) % parts if parts["remedy"] else parts["rule"]
 
 
-def detailed(code: ReasonCode, detail: Detail, **params: Value | None) -> Reason:
+def reason_with_detail(code: ReasonCode, detail: Detail, **params: Value | None) -> Reason:
     """A reason that says ``detail``, which is stored as a code and as its English sentence."""
     text = detail_sentence(detail)
     return Reason.of(code, **params, **detail.params, detail_code=detail.code.value, detail=text)

@@ -14,8 +14,8 @@ from fyke.reasons import (
     cause,
     check_name,
     detail_sentence,
-    detailed,
     next_step,
+    reason_with_detail,
     remedy_of,
     rule_of,
     sentence,
@@ -76,7 +76,7 @@ def test_a_detail_has_a_rule_and_perhaps_a_remedy(code: DetailCode) -> None:
 
 def test_a_detail_is_translated_inside_the_sentence() -> None:
     detail = Detail.of(DetailCode.OPTION_REFUSED, option="-r")
-    reason = detailed(ReasonCode.BAD_REQUIREMENT, detail, file="requirements.txt", line=3)
+    reason = reason_with_detail(ReasonCode.BAD_REQUIREMENT, detail, file="requirements.txt", line=3)
     assert reason.params["detail"] == detail_sentence(detail)
     chinese = {
         "The dependencies could not be installed: %(file)s line %(line)s: %(detail)s": (

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 
 from fyke.domain.workers import jsontext
-from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, detail_sentence, detailed
+from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, detail_sentence, reason_with_detail
 
 _HEAD = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[([^\[\]]*)\])?")
 _EXTRA = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -44,7 +44,7 @@ class BadRequirement(ValueError):
     @property
     def reason(self) -> Reason:
         """The end of a run whose file is not accepted."""
-        return detailed(
+        return reason_with_detail(
             ReasonCode.BAD_REQUIREMENT, self.detail, file=self.file, line=self.line or None
         )
 

@@ -18,7 +18,7 @@ from fyke.contracts.tools import CACHE_AT, INPUTS_AT, WORK_AT, ToolKind
 from fyke.domain.workers import go_build
 from fyke.domain.workers.elf import inspect_program
 from fyke.model.worker import Version
-from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, detailed
+from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, reason_with_detail
 from fyke.sandbox.packages import sealing
 from fyke.sandbox.packages.go_settings import ASKED, asking_environment, read_go
 from fyke.sandbox.packages.installer import SYSTEM_PATH, InstallTerms, PackageInstaller, ask
@@ -124,7 +124,7 @@ class GoRecipe:
             raise EnvironmentFailed(Reason.of(ReasonCode.BUILD_FAILED, detail=problem), said)
         if is_dynamic:
             detail = Detail(DetailCode.SHARED_LIBRARIES)
-            raise EnvironmentFailed(detailed(ReasonCode.BUILD_FAILED, detail), said)
+            raise EnvironmentFailed(reason_with_detail(ReasonCode.BUILD_FAILED, detail), said)
         sealing.take(out, content)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from fyke.contracts.execution import EnvironmentFailed
 from fyke.contracts.tools import ToolKind, ToolLimits, ToolRun, ToolRunner, ToolSpec, ToolStop
-from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, detailed
+from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, reason_with_detail
 from fyke.sandbox.packages import sealing
 from fyke.sandbox.packages.package_client import PackageClient
 from fyke.sandbox.packages.registries import PageOf, Registries
@@ -133,7 +133,7 @@ class PackageInstaller:
         if said:
             return Reason.of(code, detail=said)
         detail = Detail.of(DetailCode.TOOL_EXIT, program=program, exit_code=exit_code)
-        return detailed(code, detail)
+        return reason_with_detail(code, detail)
 
     def check_tree(self, folder: Path, log: str, within: Path | None = None) -> None:
         """Raise ``EnvironmentFailed`` for a result that is not accepted. ``within`` is its parent
@@ -149,7 +149,7 @@ class PackageInstaller:
             if isinstance(error, OSError):
                 reason = Reason.of(ReasonCode.PACKAGES_REFUSED, detail=str(error))
             else:
-                reason = detailed(ReasonCode.PACKAGES_REFUSED, error.detail)
+                reason = reason_with_detail(ReasonCode.PACKAGES_REFUSED, error.detail)
             raise EnvironmentFailed(reason, log) from None
 
 
