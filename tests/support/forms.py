@@ -7,7 +7,7 @@ from typing import Any
 
 from fyke.domain.forms.describe import describe
 from fyke.domain.forms.model import RunForm
-from fyke.domain.forms.normalise import FormPairs, Normalised, normalise
+from fyke.domain.forms.normalise import FormPairs, NormalisedInput, normalise
 
 COLOURS = [{"label": "Red", "value": "red"}, {"label": "Blue", "value": "blue"}]
 SIZES = [{"label": "One", "value": 1}, {"label": "The text 1", "value": "1"}, 2.5, True, None]
@@ -21,7 +21,7 @@ def item(editor: str, type: str, **more: Any) -> dict[str, Any]:
     return {"name": "x", "editor": editor, "type": type, **more}
 
 
-def sent(made: RunForm, *pairs: tuple[str, str]) -> Normalised:
+def sent(made: RunForm, *pairs: tuple[str, str]) -> NormalisedInput:
     return normalise(made, FormPairs(pairs))
 
 

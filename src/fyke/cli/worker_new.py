@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from fyke.cli.errors import CommandFailed, Exit
-from fyke.domain.workers.templates import FIRST, new_project
+from fyke.domain.workers.templates import DEFAULT_TEMPLATES, new_project
 from fyke.kit.assets import assets
 from fyke.model.worker import Language
 
-LANGUAGES = tuple(language.value for language in FIRST)
+LANGUAGES = tuple(language.value for language in DEFAULT_TEMPLATES)
 
 
 def write_project(path: Path, language: str) -> list[str]:
@@ -20,7 +20,7 @@ def write_project(path: Path, language: str) -> list[str]:
         )
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise CommandFailed(f"{path} is there already; name a new folder", Exit.CONFLICT)
-    project = new_project(_title(path), assets(), FIRST[Language(language)])
+    project = new_project(_title(path), assets(), DEFAULT_TEMPLATES[Language(language)])
     path.mkdir(parents=True, exist_ok=True)
     for name, text in project.items():
         (path / name).parent.mkdir(exist_ok=True)

@@ -12,7 +12,7 @@ from fyke.model.billing import Prices
 MAX_COUNTED = 100_000  # runs counted for a preview of retention
 
 
-class SettingGroup(StrEnum):
+class HealthCard(StrEnum):
     """The parts of health, each checked separately, so that a hanging check delays no other."""
 
     DATABASE = "database"

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from fyke.domain.forms.describe import describe
-from fyke.domain.forms.normalise import Normalised, start_value, to_pairs
+from fyke.domain.forms.normalise import NormalisedInput, start_value, to_pairs
 from fyke.domain.workers import input_findings, input_schema, output_schema
 from fyke.domain.workers.input_values import problems
 from fyke.errors import InvalidRequest
@@ -109,7 +109,7 @@ def read(text: str) -> bool:
     """Everything that the platform does with a schema; whether it can be used."""
     findings = input_findings.check(text)
     form = describe.__wrapped__(text)
-    to_pairs(form, Normalised({}, start_value(form)))
+    to_pairs(form, NormalisedInput({}, start_value(form)))
     output_schema.check(text)
     try:
         schema = input_schema.parse(text)

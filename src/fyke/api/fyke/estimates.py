@@ -47,7 +47,7 @@ class EstimateRoutes:
     @get(OPTIONS, scope=Scope.READ, errors=(WorkerNotFound, Forbidden))
     async def read_run_options(self, call: Call, slug: WorkerId) -> wire.RunOptions:
         """The default run options of an own worker."""
-        return wire.RunOptions.of(await self.options.of(call.caller, slug))
+        return wire.RunOptions.of(await self.options.get(call.caller, slug))
 
     @put(OPTIONS, scope=Scope.WRITE, errors=(WorkerNotFound, Forbidden))
     async def change_run_options(

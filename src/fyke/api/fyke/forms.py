@@ -59,7 +59,7 @@ class FormRoutes:
 
         That of a run or a task, the one that the caller has saved, or the defaults of the schema.
         """
-        found = await self.forms.begin(
+        found = await self.forms.initial_input(
             call.caller, slug, from_run=wanted.from_run, task=wanted.task, version=wanted.version
         )
         return wire.InitialInput.of(found)

@@ -65,12 +65,12 @@ class WorkerRoutes:
         """The columns of a worker's rows, as declared and as last seen."""
         worker = await self.workers.find(call.caller, slug)
         version = await self.workers.version(call.caller, worker)
-        return wire.OutputColumnList.of(await self.output_fields.of(call.caller, worker, version))
+        return wire.OutputColumnList.of(await self.output_fields.get(call.caller, worker, version))
 
     @get(f"{WORKER}/builds", scope=Scope.READ, errors=(WorkerNotFound, Forbidden))
     async def read_builds(self, call: Call, slug: WorkerId) -> wire.BuildsAllowed:
         """Whether dependencies of a worker may run code while they are installed."""
-        return wire.BuildsAllowed.of(*await self.builds.of(call.caller, slug))
+        return wire.BuildsAllowed.of(*await self.builds.get(call.caller, slug))
 
     @put(f"{WORKER}/builds", scope=Scope.ADMIN, errors=(WorkerNotFound, Forbidden))
     async def allow_builds(
@@ -81,7 +81,7 @@ class WorkerRoutes:
         For the operator. What has been built stays in use.
         """
         await self.builds.allow(call.caller, slug, allowed=wanted.allowed)
-        return wire.BuildsAllowed.of(*await self.builds.of(call.caller, slug))
+        return wire.BuildsAllowed.of(*await self.builds.get(call.caller, slug))
 
     @get("/api/fyke/catalog", scope=Scope.READ)
     async def browse_catalog(self, call: Call, wanted: wire.CatalogSearch) -> wire.CatalogList:

@@ -58,7 +58,7 @@ class RunRoutes:
         return v1.RunPage(count, [v1.RunDetail.of(view) for view in found], index, size)
 
     async def _worker_id(self, call: Call, ref: str) -> str | None:
-        return (await self.workers.of_runs(call.caller, ref)).id if ref else None
+        return (await self.workers.find_including_deleted(call.caller, ref)).id if ref else None
 
     @post("/api/v1/scraper/abort", scope=Scope.RUN, errors=(RunNotFound, RunNotAbortable))
     async def abort_run_v1(self, call: Call, wanted: v1.RunRef) -> None:

@@ -39,7 +39,7 @@ class RunScopes:
         if run_id:
             return run_id
         if worker_id:
-            worker = await self.workers.of_runs(call.caller, worker_id)
+            worker = await self.workers.find_including_deleted(call.caller, worker_id)
             return await self.runs.newest(call.caller, worker.id)
         return await self.runs.newest(call.caller)
 

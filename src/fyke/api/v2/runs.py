@@ -63,7 +63,7 @@ class RunRoutes:
         return WorkerRunPage(count, items, wanted.offset, wanted.limit)
 
     async def _worker_id(self, call: Call, ref: str) -> str | None:
-        return (await self.workers.of_runs(call.caller, ref)).id if ref else None
+        return (await self.workers.find_including_deleted(call.caller, ref)).id if ref else None
 
     @in_all_scopes(
         "GET",

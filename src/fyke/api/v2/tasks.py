@@ -56,7 +56,9 @@ class TaskRoutes:
         """The account's tasks, newest first."""
         try:
             ref = wanted.worker_id.strip()
-            worker_id = (await self.workers.of_runs(call.caller, ref)).id if ref else ""
+            worker_id = (
+                (await self.workers.find_including_deleted(call.caller, ref)).id if ref else ""
+            )
         except WorkerNotFound:  # a filter that fits nothing is no error
             return wire.WorkerTaskPage(0, [], wanted.offset, wanted.limit)
         count, views = await self.tasks.list(

@@ -21,12 +21,12 @@ from fyke.domain.installation.service import Installation
 from fyke.errors import Conflict, InvalidRequest, NotFound
 from fyke.model.account import Plan
 from fyke.model.health import HealthCheck, Level
-from fyke.model.installation import Retention, SettingGroup
+from fyke.model.installation import HealthCard, Retention
 
 AREA = "/admin"
 PATIENCE = 0.15  # seconds that the page waits for its cards; a later one loads by itself
 SMALL = 2**16
-_CARDS = tuple(card.value for card in SettingGroup)
+_CARDS = tuple(card.value for card in HealthCard)
 
 log = structlog.get_logger("fyke.console")
 

@@ -113,7 +113,7 @@ class ReviewPages:
         shown: list[ShownFile] = []
         left = 0
         if compared is None and not fault:
-            shown, left = await self.files.of(view.caller, found)
+            shown, left = await self.files.list(view.caller, found)
         asked = more.pop("asked", None) or plain.begin(
             found.version.input_schema, f"{base}/sample", own=True
         )

@@ -17,8 +17,8 @@ from fyke.console.view import View
 from fyke.domain.accounts.profiles import Profiles
 from fyke.domain.accounts.service import Accounts
 from fyke.domain.forms.model import pretty
-from fyke.domain.forms.normalise import GivenInput, JsonText, Raw
-from fyke.domain.forms.service import Checked, FormView, RunForms
+from fyke.domain.forms.normalise import GivenInput, JsonText, RawInput
+from fyke.domain.forms.service import FormView, InputCheck, RunForms
 from fyke.errors import Forbidden, UnknownVersion, VersionUnavailable
 from fyke.model.account import Role
 from fyke.snippets.render import IDS, KEY, LANGUAGES, MAX_INLINE, Start, body_text, snippet
@@ -59,7 +59,7 @@ class WorkerApiPages:
         frame = await self.frames.of(view, "/api")
         wanted = request.subject if request.act == "language" else view.form.get("language")
         language = await self._language(view, wanted)
-        raw: Raw = _whole(request)
+        raw: RawInput = _whole(request)
         if not view.form.get("whole"):
             found = await read_input(self.forms, view.caller, frame.worker.id, request)
             raw = request.raw if not found.moved else GivenInput(found.checked.value.input)
@@ -76,7 +76,7 @@ class WorkerApiPages:
         self,
         view: View,
         frame: WorkerFrame,
-        raw: Raw,
+        raw: RawInput,
         language: str,
         version: str,
         callback_url: str,
@@ -120,11 +120,13 @@ class WorkerApiPages:
             return True
 
 
-def _whole(request: FormRequest) -> Raw:
+def _whole(request: FormRequest) -> RawInput:
     return JsonText(request.json_text.replace("\r\n", "\n"))
 
 
-def _start(view: View, form: FormView, checked: Checked, version: str, callback_url: str) -> Start:
+def _start(
+    view: View, form: FormView, checked: InputCheck, version: str, callback_url: str
+) -> Start:
     worker = form.worker
     return Start(
         view.visit.origin, worker.owner, worker.name, checked.value.input, version, callback_url

@@ -27,7 +27,7 @@ from fyke.domain.forms.importing import ImportChoice
 from fyke.domain.forms.jsonview import JsonViewError, read_json
 from fyke.domain.forms.model import InputError, pretty
 from fyke.domain.forms.normalise import GivenInput
-from fyke.domain.forms.service import Checked, FormStart, FormView, RunForms
+from fyke.domain.forms.service import FormStart, FormView, InputCheck, RunForms
 from fyke.domain.runs.service import Runs, StartRequest
 from fyke.domain.secrets.service import WorkerSecrets
 from fyke.domain.tasks.service import Tasks
@@ -199,7 +199,7 @@ class WorkerInputPages:
         frame: WorkerFrame,
         form: FormView,
         work: FormContext,
-        checked: Checked,
+        checked: InputCheck,
         *,
         status: int = 200,
     ) -> Response:

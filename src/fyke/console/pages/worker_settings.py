@@ -177,7 +177,7 @@ class WorkerSettingPages:
             waiting=waiting,
             last=submissions[0] if submissions else None,
             reviewed=self.reviews.needed_by(view.caller),
-            options=options or _shown(await self.run_options.of(view.caller, frame.worker.id)),
+            options=options or _shown(await self.run_options.get(view.caller, frame.worker.id)),
             sizes=DEVICES,
         )
 

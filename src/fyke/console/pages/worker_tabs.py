@@ -50,7 +50,7 @@ class WorkerTabPages:
 
     async def output(self, view: View) -> Response:
         frame = await self.frames.of(view, "/output")
-        found = await self.output_fields.of(
+        found = await self.output_fields.get(
             view.caller, frame.worker, await self._latest(view, frame)
         )
         return view.page("workers/output.html", frame=frame, found=found)

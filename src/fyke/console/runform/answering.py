@@ -9,7 +9,7 @@ from fyke.console.runform.context import FormContext, form_context_of
 from fyke.console.runform.form_request import FORM_VIEW, JSON_VIEW, REDRAW, FormRequest
 from fyke.domain.forms.model import InputError
 from fyke.domain.forms.pairs import group_by_field
-from fyke.domain.forms.service import Checked, FormView
+from fyke.domain.forms.service import FormView, InputCheck
 
 # the new focus, because the pressed button has been replaced
 _LAND = {FORM_VIEW: "view", JSON_VIEW: "view", REDRAW: "version"}
@@ -22,7 +22,7 @@ class FormAction:
     frame: WorkerFrame
     form: FormView
     request: FormRequest
-    checked: Checked
+    checked: InputCheck
     moved: bool = False  # the controls that were sent are those of another version
 
     @property

@@ -14,8 +14,8 @@ from fyke.console.runform.labels import named
 from fyke.console.texts import gettext as _
 from fyke.domain.forms.codec import encode
 from fyke.domain.forms.model import ABSENT, ControlKind, InputError, RunForm, pretty
-from fyke.domain.forms.normalise import Normalised
-from fyke.domain.forms.pairs import Sent, shown
+from fyke.domain.forms.normalise import NormalisedInput
+from fyke.domain.forms.pairs import FormContent, shown
 from fyke.domain.forms.rows import SHOWN_ROWS, rows_of
 from fyke.domain.forms.system import FIELDS
 from fyke.domain.workers.parameters import read_input
@@ -56,11 +56,11 @@ class FormContext:
 
 def form_context_of(
     form: RunForm,
-    value: Normalised,
+    value: NormalisedInput,
     defaults: SystemDefaults,
     view: str = FORM_VIEW,
     *,
-    sent: Sent | None = None,
+    sent: FormContent | None = None,
     json_text: str = "",
     errors: Iterable[InputError] = (),
 ) -> FormContext:
@@ -85,7 +85,7 @@ def form_context_of(
     return made
 
 
-def _small(form: RunForm, sent: Sent, value: Normalised) -> Sent:
+def _small(form: RunForm, sent: FormContent, value: NormalisedInput) -> FormContent:
     """The typed input, with tables that are too large to draw replaced by their value."""
     for name, posted in sent.custom.items():
         each = form.fields.get(name)

@@ -10,9 +10,16 @@ from fyke.console.runform.labels import rule
 from fyke.domain.forms import dates
 from fyke.domain.forms.choices import token_of, value_of
 from fyke.domain.forms.codec import JSON, PASTE, WAS
-from fyke.domain.forms.controls import AMOUNT, KEY, ORDER, UNIT, Posted, first, order_of
-from fyke.domain.forms.model import CHOICES, MANY, ControlKind, FormField, InputError, RunForm
-from fyke.domain.forms.pairs import SYSTEM, Sent, control
+from fyke.domain.forms.controls import AMOUNT, KEY, ORDER, UNIT, PostedTexts, first, order_of
+from fyke.domain.forms.model import (
+    CHOICES,
+    MULTIPLE_CHOICES,
+    ControlKind,
+    FormField,
+    InputError,
+    RunForm,
+)
+from fyke.domain.forms.pairs import SYSTEM, FormContent, control
 from fyke.domain.forms.rows import cell_name, rows_of
 from fyke.domain.forms.system import FIELDS
 
@@ -86,7 +93,7 @@ class FieldGroup:
 Faults = Mapping[str, list[InputError]]
 
 
-def groups(form: RunForm, sent: Sent, errors: Iterable[InputError]) -> list[FieldGroup]:
+def groups(form: RunForm, sent: FormContent, errors: Iterable[InputError]) -> list[FieldGroup]:
     """The sections with their controls as ``sent`` fills them."""
     faults = by_path(errors)
     ids = {name: f"x{number}" for number, name in enumerate(form.fields)}
@@ -102,7 +109,7 @@ def groups(form: RunForm, sent: Sent, errors: Iterable[InputError]) -> list[Fiel
     return found
 
 
-def options(sent: Sent, errors: Iterable[InputError]) -> list[Control]:
+def options(sent: FormContent, errors: Iterable[InputError]) -> list[Control]:
     """The run options."""
     faults = by_path(errors)
     return [
@@ -132,7 +139,7 @@ def ids_of(form: RunForm) -> dict[str, str]:
 
 
 def _control(
-    field: FormField, id: str, name: str, posted: Posted, errors: Iterable[InputError]
+    field: FormField, id: str, name: str, posted: PostedTexts, errors: Iterable[InputError]
 ) -> Control:
     posted = {suffix: [t.replace("\r\n", "\n") for t in texts] for suffix, texts in posted.items()}
     made = Control(field, id, name, field.kind.value, text=first(posted))
@@ -159,7 +166,7 @@ def _control(
 
 
 def _helpers(field: FormField) -> tuple[str, ...]:
-    if field.kind in MANY:
+    if field.kind in MULTIPLE_CHOICES:
         return (ORDER,)
     if field.kind is ControlKind.LIST:
         return (KEY,)
@@ -168,7 +175,7 @@ def _helpers(field: FormField) -> tuple[str, ...]:
     return (AMOUNT, UNIT) if field.date and field.date.relative else ()
 
 
-def _choices(field: FormField, posted: Posted) -> list[ControlChoice]:
+def _choices(field: FormField, posted: PostedTexts) -> list[ControlChoice]:
     ticked = [text for text in posted.get("", []) if text]
     found = [
         ControlChoice(option.token, option.label, option.token in ticked)
@@ -187,7 +194,7 @@ def _words(token: str) -> str:
     return value if isinstance(value, str) else token_of(value)
 
 
-def _fill_rows(made: Control, posted: Posted, errors: list[InputError]) -> None:
+def _fill_rows(made: Control, posted: PostedTexts, errors: list[InputError]) -> None:
     field = made.field
     rows = rows_of(field, posted)
     shown = rows + [{}] * (1 if rows else BLANK_ROWS)
@@ -204,7 +211,7 @@ def _fill_rows(made: Control, posted: Posted, errors: list[InputError]) -> None:
 
 
 def _row(
-    made: Control, index: str, cells: Mapping[str, Posted], errors: list[InputError]
+    made: Control, index: str, cells: Mapping[str, PostedTexts], errors: list[InputError]
 ) -> list[Control]:
     return [
         _control(

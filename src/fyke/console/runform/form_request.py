@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from fyke.console.forms import PostedForm as Sent
 from fyke.domain.forms.codec import PASTE
 from fyke.domain.forms.model import FormField
-from fyke.domain.forms.normalise import FormPairs, JsonText, Raw
+from fyke.domain.forms.normalise import FormPairs, JsonText, RawInput
 from fyke.domain.forms.pairs import control, group_by_field
 from fyke.domain.forms.rows import cell_name
 
@@ -42,7 +42,7 @@ class FormRequest:
         return next((text for name, text in self.pairs if name == "json_text"), "")
 
     @property
-    def raw(self) -> Raw:
+    def raw(self) -> RawInput:
         """The submitted input, of the view on the page."""
         if self.was_view == JSON_VIEW:
             return JsonText(self.json_text.replace("\r\n", "\n"), self.pairs)

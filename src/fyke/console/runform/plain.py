@@ -18,7 +18,7 @@ from fyke.console.texts import ngettext
 from fyke.domain.forms.describe import describe
 from fyke.domain.forms.importing import ImportChoice, import_file
 from fyke.domain.forms.model import InputError, RunForm
-from fyke.domain.forms.normalise import GivenInput, Normalised, normalise, start_value
+from fyke.domain.forms.normalise import GivenInput, NormalisedInput, normalise, start_value
 from fyke.domain.forms.pairs import group_by_field
 from fyke.errors import InvalidRequest
 from fyke.model.worker import SystemDefaults
@@ -40,7 +40,7 @@ class InputForm:
 
     frame: Base
     form: RunForm
-    value: Normalised
+    value: NormalisedInput
     work: FormContext = field(repr=False)
 
     @property
@@ -87,7 +87,7 @@ async def sent(schema: str, address: str, pairs: SentForm) -> tuple[InputForm, b
 
 
 def _as_typed(
-    form: RunForm, request: FormRequest, value: Normalised, more: tuple[InputError, ...] = ()
+    form: RunForm, request: FormRequest, value: NormalisedInput, more: tuple[InputError, ...] = ()
 ) -> FormContext:
     return form_context_of(
         form,
@@ -101,7 +101,7 @@ def _as_typed(
 
 
 async def _imported(
-    form: RunForm, request: FormRequest, value: Normalised, pairs: SentForm
+    form: RunForm, request: FormRequest, value: NormalisedInput, pairs: SentForm
 ) -> FormContext:
     """The form with the entries of a file added to a list."""
     names = list(form.fields)
@@ -129,7 +129,9 @@ async def _imported(
     return work
 
 
-def _refused(form: RunForm, request: FormRequest, value: Normalised, fault: str) -> FormContext:
+def _refused(
+    form: RunForm, request: FormRequest, value: NormalisedInput, fault: str
+) -> FormContext:
     work = _as_typed(form, request, value, (InputError(f"custom.{request.subject}", fault),))
     work.focus = True
     return work

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fyke.console.runform.form_request import FORM_VIEW, FormRequest
 from fyke.console.view import View
 from fyke.domain.forms.normalise import GivenInput
-from fyke.domain.forms.service import Checked, FormStart, FormView, RunForms
+from fyke.domain.forms.service import FormStart, FormView, InputCheck, RunForms
 from fyke.errors import UnknownVersion, VersionUnavailable
 from fyke.model.account import Caller
 
@@ -19,7 +19,7 @@ class FormInput:
     """
 
     form: FormView
-    checked: Checked
+    checked: InputCheck
     moved: bool
 
 
@@ -28,7 +28,7 @@ async def begin(view: View, forms: RunForms, worker_id: str) -> FormStart:
 
     Raises ``VersionUnavailable``, ``UnknownVersion``, and ``NotFound`` for what is of others.
     """
-    return await forms.begin(
+    return await forms.initial_input(
         view.caller,
         worker_id,
         from_run=view.query.get("from_run", ""),

@@ -39,7 +39,7 @@ class WorkerOutputFields:
     problem: str = ""
 
     @property
-    def strays(self) -> bool:
+    def mismatch(self) -> bool:
         """Whether schema and run disagree."""
         return bool(self.run_id) and any(f.declared != f.seen for f in self.fields)
 
@@ -51,7 +51,7 @@ class OutputFields:
         self._storage = storage
         self._results = results
 
-    async def of(
+    async def get(
         self, caller: Caller, worker: Worker, version: Version | None
     ) -> WorkerOutputFields:
         """The columns of ``version``, next to those of the account's newest run of the worker.

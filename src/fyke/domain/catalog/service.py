@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.catalog.categories import Categories
 from fyke.domain.catalog.nearest import nearest
-from fyke.domain.workers.lookup import find_worker, seen_by
+from fyke.domain.workers.lookup import find_worker, view_for
 from fyke.errors import InvalidRequest, WorkerNotFound
 from fyke.model.account import Caller
 from fyke.model.run import RunFilter
@@ -121,7 +121,7 @@ class Catalog:
                 text.strip(), account_id=account_id, offset=offset, limit=limit
             )
         )
-        return total, [seen_by(worker, caller) for worker in found]
+        return total, [view_for(worker, caller) for worker in found]
 
     async def browse(self, caller: Caller, query: CatalogQuery) -> CatalogListing:
         """One page of the catalog with figures, counts of categories, and similar names when
@@ -242,7 +242,7 @@ def _entries(tx: Transaction, caller: Caller, workers: Sequence[Worker]) -> list
     facts = tx.worker_facts.of_workers([worker.id for worker in workers])
     marked = frozenset(tx.favourites.of_user(caller.user_id))
     return [
-        CatalogEntry(seen_by(worker, caller), facts.get(worker.id, NO_FACTS), worker.id in marked)
+        CatalogEntry(view_for(worker, caller), facts.get(worker.id, NO_FACTS), worker.id in marked)
         for worker in workers
     ]
 
@@ -251,7 +251,7 @@ def _best_known(tx: Transaction, caller: Caller) -> list[Worker]:
     _, found = tx.workers.search(
         "", account_id=caller.account_id, offset=0, limit=_LOOKED_AT, order=WorkerOrder.USED
     )
-    return [seen_by(worker, caller) for worker in found]
+    return [view_for(worker, caller) for worker in found]
 
 
 def _proposals(text: str, workers: list[Worker]) -> list[Worker]:

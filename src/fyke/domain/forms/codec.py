@@ -12,7 +12,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from fyke.domain.forms.controls import READ, SHOW, UNIT, Posted, Read, first, read_json_text
+from fyke.domain.forms.controls import (
+    READ,
+    SHOW,
+    UNIT,
+    PostedTexts,
+    ReadValue,
+    first,
+    read_json_text,
+)
 from fyke.domain.forms.jsonview import JsonViewError, read_json
 from fyke.domain.forms.model import (
     ABSENT,
@@ -32,7 +40,7 @@ JSON, WAS, PASTE = "json", "was", "paste"
 _ABSENT = "-"
 
 
-def encode(field: FormField, value: Any) -> Posted:
+def encode(field: FormField, value: Any) -> PostedTexts:
     """Return what the field's control sends for a value."""
     shown = _show(field, value)
     if shown is None:
@@ -43,7 +51,7 @@ def encode(field: FormField, value: Any) -> Posted:
     return shown
 
 
-def decode(field: FormField, posted: Posted) -> Read:
+def decode(field: FormField, posted: PostedTexts) -> ReadValue:
     """Decode what a control of the form, or another client, has sent."""
     posted = {suffix: [t.replace("\r\n", "\n") for t in texts] for suffix, texts in posted.items()}
     if JSON in posted:
@@ -56,23 +64,23 @@ def decode(field: FormField, posted: Posted) -> Read:
     return _read(field, posted)
 
 
-def _kept(field: FormField, was: str, posted: Posted) -> Read | None:
+def _kept(field: FormField, was: str, posted: PostedTexts) -> ReadValue | None:
     """The value under ``was``, if the control came back unchanged."""
     try:
         value = ABSENT if was == _ABSENT else read_json(was)
     except JsonViewError:
         return None
     shown = _show(field, value)
-    return Read(value) if shown is not None and _said(shown) == _said(posted) else None
+    return ReadValue(value) if shown is not None and _said(shown) == _said(posted) else None
 
 
-def _said(posted: Posted) -> Posted:
+def _said(posted: PostedTexts) -> PostedTexts:
     """What was sent, without empty texts and without the hints for display."""
     said = {suffix: [text for text in texts if text] for suffix, texts in posted.items()}
     return {s: t for s, t in said.items() if t and s != UNIT and not s.endswith(f":{UNIT}")}
 
 
-def _show(field: FormField, value: Any) -> Posted | None:
+def _show(field: FormField, value: Any) -> PostedTexts | None:
     if value is ABSENT or value is None:
         return {}
     if field.kind is ControlKind.TABLE:
@@ -80,7 +88,7 @@ def _show(field: FormField, value: Any) -> Posted | None:
     return SHOW[field.kind](field, value)
 
 
-def _read(field: FormField, posted: Posted) -> Read:
+def _read(field: FormField, posted: PostedTexts) -> ReadValue:
     return (
         _read_table(field, posted)
         if field.kind is ControlKind.TABLE
@@ -91,11 +99,11 @@ def _read(field: FormField, posted: Posted) -> Read:
 # --- rows ------------------------------------------------------------------------------------
 
 
-def _show_table(field: FormField, value: Any) -> Posted | None:
+def _show_table(field: FormField, value: Any) -> PostedTexts | None:
     columns = {column.name: column for column in field.columns}
     if not isinstance(value, list) or len(value) > SHOWN_ROWS:
         return None
-    shown: Posted = {}
+    shown: PostedTexts = {}
     for row, item in enumerate(value):
         if not isinstance(item, dict) or not item.keys() <= columns.keys():
             return None
@@ -107,7 +115,7 @@ def _show_table(field: FormField, value: Any) -> Posted | None:
     return shown
 
 
-def _read_table(field: FormField, posted: Posted) -> Read:
+def _read_table(field: FormField, posted: PostedTexts) -> ReadValue:
     values: list[dict[str, Any]] = []
     problems: list[InputError] = []
     paste = first(posted, PASTE)
@@ -125,7 +133,7 @@ def _read_table(field: FormField, posted: Posted) -> Read:
     if len(values) > MAX_ROWS:
         rule = f"must have at most {MAX_ROWS:,} rows; give the rest as JSON or in another run"
         problems = [_field_error(field, rule)]
-    return Read(values, tuple(problems))
+    return ReadValue(values, tuple(problems))
 
 
 def _blank(value: Any) -> bool:
@@ -133,7 +141,7 @@ def _blank(value: Any) -> bool:
 
 
 def _read_row(
-    field: FormField, cells: dict[str, Posted], number: int
+    field: FormField, cells: dict[str, PostedTexts], number: int
 ) -> tuple[dict[str, Any], list[InputError]]:
     row: dict[str, Any] = {}
     problems: list[InputError] = []

@@ -1,8 +1,8 @@
 """Converts a value to what its control sends, and back.
 
-A control sends ``Posted``: texts by a suffix, ``""`` for the value itself. ``show`` returns what a
-control of this kind sends for a value, None when it cannot show it; ``read`` is the inverse. Values
-that a control cannot represent are handled by ``codec``.
+A control sends ``PostedTexts``: texts by suffix, under ``""`` the value itself. The functions in
+``SHOW`` return what a control of their kind sends for a value, None when it cannot show the value;
+those in ``READ`` are the inverse. ``codec`` handles the values that a control cannot show.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from fyke.domain.forms.model import (
 from fyke.domain.forms.numbers import NotANumber, read_number, within
 from fyke.domain.workers.date_formats import DEFAULT
 
-Posted = dict[str, list[str]]
+PostedTexts = dict[str, list[str]]
 ORDER = "order"
 KEY = "key"
 AMOUNT, UNIT = "amount", "unit"
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class ReadValue:
     """A value read from a control, and its errors. A value that cannot be parsed stays as typed."""
 
     value: Any
@@ -69,19 +69,19 @@ def _empty(field: FormField) -> Any:
 # --- text and numbers ------------------------------------------------------------------------
 
 
-def _show_line(field: FormField, value: Any) -> Posted | None:
+def _show_line(field: FormField, value: Any) -> PostedTexts | None:
     return {"": [value]} if one_line(value) else None
 
 
-def _show_text(field: FormField, value: Any) -> Posted | None:
+def _show_text(field: FormField, value: Any) -> PostedTexts | None:
     return {"": [value]} if is_lossless(value) else None
 
 
-def _read_text(field: FormField, posted: Posted) -> Read:
-    return Read(first(posted) or _empty(field))
+def _read_text(field: FormField, posted: PostedTexts) -> ReadValue:
+    return ReadValue(first(posted) or _empty(field))
 
 
-def _show_number(field: FormField, value: Any) -> Posted | None:
+def _show_number(field: FormField, value: Any) -> PostedTexts | None:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return {"": [dump(value)]}
     if not one_line(value) or not value.strip():
@@ -93,40 +93,40 @@ def _show_number(field: FormField, value: Any) -> Posted | None:
     return None
 
 
-def _read_number(field: FormField, posted: Posted) -> Read:
+def _read_number(field: FormField, posted: PostedTexts) -> ReadValue:
     text = first(posted)
     if not text.strip():
-        return Read(ABSENT)
+        return ReadValue(ABSENT)
     try:
         number = read_number(text, whole=field.type == "integer")
     except NotANumber as rule:
-        return Read(text, _wrong(field, str(rule)))
+        return ReadValue(text, _wrong(field, str(rule)))
     broken = within(number, field.minimum, field.maximum)
-    return Read(number, _wrong(field, broken) if broken else ())
+    return ReadValue(number, _wrong(field, broken) if broken else ())
 
 
 # --- choices ---------------------------------------------------------------------------------
 
 
-def _show_choice(field: FormField, value: Any) -> Posted | None:
+def _show_choice(field: FormField, value: Any) -> PostedTexts | None:
     return {"": [choices.token_of(value)]} if is_lossless(choices.token_of(value)) else None
 
 
-def _read_choice(field: FormField, posted: Posted) -> Read:
+def _read_choice(field: FormField, posted: PostedTexts) -> ReadValue:
     text = first(posted)
     if not text:
-        return Read(ABSENT)
+        return ReadValue(ABSENT)
     known = choices.index(field.options)
     if text in known:
-        return Read(known[text])
-    return Read(choices.value_of(text), _undeclared(field, text))
+        return ReadValue(known[text])
+    return ReadValue(choices.value_of(text), _undeclared(field, text))
 
 
 def _undeclared(field: FormField, text: str) -> tuple[InputError, ...]:
     return _wrong(field, f'has no option "{text[:80]}"; choose one of the list')
 
 
-def _show_choices(field: FormField, value: Any) -> Posted | None:
+def _show_choices(field: FormField, value: Any) -> PostedTexts | None:
     if not isinstance(value, list):
         return None
     tokens = [choices.token_of(item) for item in value]
@@ -135,7 +135,7 @@ def _show_choices(field: FormField, value: Any) -> Posted | None:
     return {"": tokens, ORDER: [dump(tokens)]}
 
 
-def _read_choices(field: FormField, posted: Posted) -> Read:
+def _read_choices(field: FormField, posted: PostedTexts) -> ReadValue:
     ticked = dict.fromkeys(text for text in posted.get("", ()) if text)
     hint = order_of(first(posted, ORDER))
     declared = dict.fromkeys(option.token for option in field.options)
@@ -149,7 +149,7 @@ def _read_choices(field: FormField, posted: Posted) -> Read:
         values.append(known[text] if text in known else choices.value_of(text))
         if text not in known:
             problems.extend(_undeclared(field, text))
-    return Read(values, tuple(problems))
+    return ReadValue(values, tuple(problems))
 
 
 def order_of(text: str) -> dict[str, None]:
@@ -165,15 +165,15 @@ def order_of(text: str) -> dict[str, None]:
 # --- switch and date -------------------------------------------------------------------------
 
 
-def _show_switch(field: FormField, value: Any) -> Posted | None:
+def _show_switch(field: FormField, value: Any) -> PostedTexts | None:
     return ({"": ["true"]} if value else {}) if isinstance(value, bool) else None
 
 
-def _read_switch(field: FormField, posted: Posted) -> Read:
-    return Read(first(posted).strip().lower() in ("true", "on", "1"))
+def _read_switch(field: FormField, posted: PostedTexts) -> ReadValue:
+    return ReadValue(first(posted).strip().lower() in ("true", "on", "1"))
 
 
-def _show_date(field: FormField, value: Any) -> Posted | None:
+def _show_date(field: FormField, value: Any) -> PostedTexts | None:
     rule = field.date
     if rule is None or not one_line(value) or not value:
         return None
@@ -186,29 +186,29 @@ def _show_date(field: FormField, value: Any) -> Posted | None:
     return {"": [dates.write_control(parts, rule.control)]} if parts else None
 
 
-def _read_date(field: FormField, posted: Posted) -> Read:
+def _read_date(field: FormField, posted: PostedTexts) -> ReadValue:
     rule, text = field.date, first(posted)
     amount, unit = first(posted, AMOUNT), first(posted, UNIT)
     if rule is None or rule.control == "text":
-        return Read(text or _empty(field))
+        return ReadValue(text or _empty(field))
     if amount.strip() and rule.relative:
         return _read_span(field, text, amount.strip(), unit)
     if not text.strip():
-        return Read(_empty(field))
+        return ReadValue(_empty(field))
     parts = dates.read_control(text.strip(), rule.control) or _date_parts(text.strip(), rule)
     if parts is None:
-        return Read(text, _wrong(field, f"must be a date such as {_sample(rule)}"))
-    return Read(dates.write(parts, rule.sent))
+        return ReadValue(text, _wrong(field, f"must be a date such as {_sample(rule)}"))
+    return ReadValue(dates.write(parts, rule.sent))
 
 
-def _read_span(field: FormField, date: str, amount: str, unit: str) -> Read:
+def _read_span(field: FormField, date: str, amount: str, unit: str) -> ReadValue:
     unit = unit or "days"
     if date.strip():
-        return Read(f"{amount} {unit}", _wrong(field, "has both a date and a span; empty one"))
+        return ReadValue(f"{amount} {unit}", _wrong(field, "has both a date and a span; empty one"))
     if not (amount.isascii() and amount.isdecimal()) or len(amount) > 9 or unit not in dates.UNITS:
         rule = "must be a whole number of minutes, hours, days, weeks, months or years"
-        return Read(f"{amount} {unit}", _wrong(field, rule))
-    return Read(f"{amount} {unit}")
+        return ReadValue(f"{amount} {unit}", _wrong(field, rule))
+    return ReadValue(f"{amount} {unit}")
 
 
 def _date_parts(text: str, rule: dates.DateRule) -> dates.Parts | None:
@@ -228,7 +228,7 @@ def _sample(rule: dates.DateRule) -> str:
 # --- lists and JSON --------------------------------------------------------------------------
 
 
-def _show_list(field: FormField, value: Any) -> Posted | None:
+def _show_list(field: FormField, value: Any) -> PostedTexts | None:
     if not isinstance(value, list):
         return None
     key = _shared_key(value) if value else field.item_key
@@ -250,33 +250,33 @@ def _shared_key(items: list[Any]) -> str | None:
     return key if key and alike and one_line(key) else None
 
 
-def _read_list(field: FormField, posted: Posted) -> Read:
+def _read_list(field: FormField, posted: PostedTexts) -> ReadValue:
     key = first(posted, KEY) if KEY in posted else field.item_key
     lines = [line for text in posted.get("", ()) for line in text.split("\n") if line]
-    return Read([{key: line} for line in lines] if key else lines)
+    return ReadValue([{key: line} for line in lines] if key else lines)
 
 
-def _show_json(field: FormField, value: Any) -> Posted | None:
+def _show_json(field: FormField, value: Any) -> PostedTexts | None:
     return {"": [pretty(value)]}
 
 
-def _read_json(field: FormField, posted: Posted) -> Read:
+def _read_json(field: FormField, posted: PostedTexts) -> ReadValue:
     return read_json_text(field, first(posted))
 
 
-def read_json_text(field: FormField, text: str) -> Read:
+def read_json_text(field: FormField, text: str) -> ReadValue:
     """Read a field that is given as JSON."""
     if not text.strip():
-        return Read(ABSENT)
+        return ReadValue(ABSENT)
     try:
-        return Read(read_json(text))
+        return ReadValue(read_json(text))
     except JsonViewError as bad:
         rule = f"is not valid JSON: {bad}"
-        return Read(text, _wrong(field, rule, line=bad.line, line_column=bad.column))
+        return ReadValue(text, _wrong(field, rule, line=bad.line, line_column=bad.column))
 
 
-Show = Callable[[FormField, Any], Posted | None]
-Reader = Callable[[FormField, Posted], Read]
+Show = Callable[[FormField, Any], PostedTexts | None]
+Reader = Callable[[FormField, PostedTexts], ReadValue]
 
 SHOW: dict[ControlKind, Show] = {
     ControlKind.LINE: _show_line,

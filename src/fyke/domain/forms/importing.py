@@ -1,6 +1,6 @@
 """Fills a list of the form from a file, or from cells copied from a spreadsheet.
 
-Imported rows follow the same rules as typed ones, with the line of the file in every error.
+ImportResult rows follow the same rules as typed ones, with the line of the file in every error.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class ImportChoice:
 
 
 @dataclass(frozen=True, slots=True)
-class Imported:
+class ImportResult:
     """The value for the field, and its errors. ``header``: the first row had titles."""
 
     value: list[Any]
@@ -54,17 +54,17 @@ def read_file(name: str, data: bytes, sheet: str = "") -> Table:
     return read_text_file(data, delimited=name.lower().endswith(".csv"))
 
 
-def import_file(field: FormField, name: str, data: bytes, choice: ImportChoice) -> Imported:
+def import_file(field: FormField, name: str, data: bytes, choice: ImportChoice) -> ImportResult:
     """Return the file as a value of the field. Raise ``InvalidRequest``, ``InvalidFields``."""
     return import_table(field, read_file(name, data, choice.sheet), choice.column)
 
 
-def import_text(field: FormField, text: str) -> Imported:
+def import_text(field: FormField, text: str) -> ImportResult:
     """Return pasted lines as a value of the field."""
     return import_table(field, pasted(text), "")
 
 
-def import_table(field: FormField, table: Table, column: str) -> Imported:
+def import_table(field: FormField, table: Table, column: str) -> ImportResult:
     """Return the cells as a value of a list or of a table of the form."""
     if field.kind is ControlKind.LIST:
         return _import_list(field, table, column)
@@ -73,7 +73,7 @@ def import_table(field: FormField, table: Table, column: str) -> Imported:
     raise InvalidFields(f'field "{field.name}" is no list; only lists are filled from a file')
 
 
-def _import_list(field: FormField, table: Table, column: str) -> Imported:
+def _import_list(field: FormField, table: Table, column: str) -> ImportResult:
     titles = [cell.strip() for cell in table.rows[0]] if table.rows else []
     index, header = _column(field, titles, column)
     rows = table.rows[1:] if header else table.rows
@@ -83,7 +83,7 @@ def _import_list(field: FormField, table: Table, column: str) -> Imported:
         raise InvalidFields(
             f"the file has nothing in column {index + 1}; choose another", field="column"
         )
-    return Imported([{field.item_key: x} for x in lines] if field.item_key else lines, header)
+    return ImportResult([{field.item_key: x} for x in lines] if field.item_key else lines, header)
 
 
 def _column(field: FormField, titles: list[str], wanted: str) -> tuple[int, bool]:
@@ -104,11 +104,11 @@ def _column(field: FormField, titles: list[str], wanted: str) -> tuple[int, bool
     )
 
 
-def _import_rows(field: FormField, table: Table) -> Imported:
+def _import_rows(field: FormField, table: Table) -> ImportResult:
     found = cells_of(field, table)
     read = decode(field, found.cells)
     errors = tuple(_with_line(error, found.lines) for error in read.problems)
-    return Imported(read.value, found.header, errors)
+    return ImportResult(read.value, found.header, errors)
 
 
 def _with_line(error: InputError, lines: list[int]) -> InputError:

@@ -40,8 +40,8 @@ class ControlKind(StrEnum):
     JSON = "json"
 
 
-MANY = frozenset({ControlKind.MULTISELECT, ControlKind.CHECKBOXES})
-CHOICES = frozenset({ControlKind.SELECT, ControlKind.RADIO}) | MANY
+MULTIPLE_CHOICES = frozenset({ControlKind.MULTISELECT, ControlKind.CHECKBOXES})
+CHOICES = frozenset({ControlKind.SELECT, ControlKind.RADIO}) | MULTIPLE_CHOICES
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """The one path to a run's input, from any source.
 
-A form, the text of the JSON view, the body of a request, a saved task, the input of a past run, a
-snippet: each is a ``Raw`` of its kind, and all give the same ``Normalised``. As on the original
-platform, values stay unchanged: nothing is filled in, trimmed, sorted or rounded.
+A form, the text of the JSON view, the body of a request, a saved task, the input of a past run and
+a snippet are each a kind of ``RawInput``, and ``normalise`` makes a ``NormalisedInput`` of all of
+them. As on the original platform, values stay unchanged: nothing is filled in, trimmed, sorted or
+rounded.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 from fyke.domain.forms.codec import decode
 from fyke.domain.forms.jsonview import JsonViewError, read_json
 from fyke.domain.forms.model import ABSENT, ControlKind, FormField, InputError, RunForm
-from fyke.domain.forms.pairs import Pairs, Sent, group_by_field, shown
+from fyke.domain.forms.pairs import FormContent, Pairs, group_by_field, shown
 from fyke.domain.forms.pairs import pairs as sent_pairs
 from fyke.domain.forms.system import check_system, read_system
 from fyke.domain.workers.input_values import problems
@@ -52,11 +53,11 @@ class GivenInput:
     value: object
 
 
-Raw = FormPairs | JsonText | GivenInput
+RawInput = FormPairs | JsonText | GivenInput
 
 
 @dataclass(frozen=True, slots=True)
-class Normalised:
+class NormalisedInput:
     """The input and its errors; without errors it can be started.
 
     With errors, ``custom`` has the values that could be read, and other texts as typed.
@@ -72,7 +73,9 @@ class Normalised:
         return {"parameters": {"system": self.system, "custom": self.custom}}
 
 
-def normalise(form: RunForm, raw: Raw, defaults: SystemDefaults | None = None) -> Normalised:
+def normalise(
+    form: RunForm, raw: RawInput, defaults: SystemDefaults | None = None
+) -> NormalisedInput:
     """Return the input of ``raw``. Never raises: problems are in ``errors``."""
     if isinstance(raw, FormPairs):
         found = _from_form(form, raw)
@@ -83,7 +86,7 @@ def normalise(form: RunForm, raw: Raw, defaults: SystemDefaults | None = None) -
     return _checked(form, found, raw, defaults or SystemDefaults())
 
 
-def to_pairs(form: RunForm, value: Normalised) -> Pairs:
+def to_pairs(form: RunForm, value: NormalisedInput) -> Pairs:
     """Return the pairs that a form with this input sends: the inverse of ``normalise``."""
     return sent_pairs(shown(form, value.custom, value.system))
 
@@ -104,11 +107,11 @@ def _untouched(field: FormField) -> Any:
     return decode(field, {}).value if field.kind is not ControlKind.JSON else ABSENT
 
 
-def _from_form(form: RunForm, raw: FormPairs) -> Normalised:
+def _from_form(form: RunForm, raw: FormPairs) -> NormalisedInput:
     pairs = list(raw.pairs)
     if len(pairs) > MAX_PAIRS:
         message = f"the form has more than {MAX_PAIRS:,} values; give the input as JSON"
-        return Normalised({}, {}, (InputError("", message),))
+        return NormalisedInput({}, {}, (InputError("", message),))
     sent = group_by_field(pairs)
     custom: dict[str, Any] = {}
     errors: list[InputError] = []
@@ -119,10 +122,10 @@ def _from_form(form: RunForm, raw: FormPairs) -> Normalised:
         errors += read.problems
     rest, wrong = _rest(sent.custom_rest)
     system, broken = _system(sent)
-    return Normalised(system, {**custom, **rest}, (*errors, *wrong, *broken))
+    return NormalisedInput(system, {**custom, **rest}, (*errors, *wrong, *broken))
 
 
-def _system(sent: Sent) -> tuple[dict[str, Any], list[InputError]]:
+def _system(sent: FormContent) -> tuple[dict[str, Any], list[InputError]]:
     system, errors = read_system(sent.system)
     rest, wrong = _rest(sent.system_rest)
     return {**system, **rest}, errors + wrong
@@ -139,23 +142,27 @@ def _rest(text: str) -> tuple[dict[str, Any], list[InputError]]:
     return value, []
 
 
-def _from_text(form: RunForm, raw: JsonText) -> Normalised:
+def _from_text(form: RunForm, raw: JsonText) -> NormalisedInput:
     system, broken = _system(group_by_field(raw.system))
     if not raw.text.strip():
         message = "the JSON is empty; write {} for an input without values"
-        return Normalised(system, {}, (InputError("", message), *broken))
+        return NormalisedInput(system, {}, (InputError("", message), *broken))
     try:
         value = read_json(raw.text)
     except JsonViewError as bad:
         error = InputError("", f"the JSON is not valid: {bad}", 0, "", bad.line, bad.column)
-        return Normalised(system, {}, (error, *broken))
+        return NormalisedInput(system, {}, (error, *broken))
     if not isinstance(value, dict):
         message = 'the input must be a JSON object; write it in braces, as in {"field": 1}'
-        return Normalised(system, {}, (InputError("", message), *broken))
+        return NormalisedInput(system, {}, (InputError("", message), *broken))
     if is_whole(form, value):
         whole = _from_value(value)
-        return whole if whole.system else Normalised(system, whole.custom, (*whole.errors, *broken))
-    return Normalised(system, value, tuple(broken))
+        return (
+            whole
+            if whole.system
+            else NormalisedInput(system, whole.custom, (*whole.errors, *broken))
+        )
+    return NormalisedInput(system, value, tuple(broken))
 
 
 def is_whole(form: RunForm, value: dict[str, Any]) -> bool:
@@ -170,15 +177,17 @@ def is_whole(form: RunForm, value: dict[str, Any]) -> bool:
     )
 
 
-def _from_value(value: object) -> Normalised:
+def _from_value(value: object) -> NormalisedInput:
     try:
         system, custom = parts(value)
     except InvalidRequest as error:
-        return Normalised({}, {}, (InputError("", error.message),))
-    return Normalised(system, custom)
+        return NormalisedInput({}, {}, (InputError("", error.message),))
+    return NormalisedInput(system, custom)
 
 
-def _checked(form: RunForm, found: Normalised, raw: Raw, defaults: SystemDefaults) -> Normalised:
+def _checked(
+    form: RunForm, found: NormalisedInput, raw: RawInput, defaults: SystemDefaults
+) -> NormalisedInput:
     errors = list(found.errors)
     if any(not error.path for error in errors) and not found.custom:
         return found
@@ -191,7 +200,7 @@ def _checked(form: RunForm, found: Normalised, raw: Raw, defaults: SystemDefault
                 InputError(
                     path,
                     problem.rule,
-                    line=lines.of(problem.name),
+                    line=lines.line_of(problem.name),
                     subject=problem.subject,
                     missing=problem.missing,
                 )
@@ -199,13 +208,13 @@ def _checked(form: RunForm, found: Normalised, raw: Raw, defaults: SystemDefault
     for error in check_system(found.system, defaults):
         if error.path not in known:
             errors.append(error)
-    return Normalised(found.system, found.custom, tuple(errors))
+    return NormalisedInput(found.system, found.custom, tuple(errors))
 
 
 class _Positions:
     """The lines of fields in the text of the JSON view; 0 for other sources."""
 
-    def __init__(self, form: RunForm, raw: Raw) -> None:
+    def __init__(self, form: RunForm, raw: RawInput) -> None:
         self._lines: Lines | None = None
         self._head: tuple[str, ...] = ()
         if isinstance(raw, JsonText) and len(raw.text) <= _MAX_LINES_TEXT:
@@ -213,5 +222,5 @@ class _Positions:
             whole = is_whole(form, read_json(raw.text))
             self._head = ("parameters", "custom") if whole else ()
 
-    def of(self, name: str) -> int:
-        return self._lines.of(*self._head, name) if self._lines else 0
+    def line_of(self, name: str) -> int:
+        return self._lines.line_of(*self._head, name) if self._lines else 0

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fyke.domain.forms.codec import encode
-from fyke.domain.forms.controls import Posted
+from fyke.domain.forms.controls import PostedTexts
 from fyke.domain.forms.model import ABSENT, RunForm, dump
 from fyke.domain.forms.rows import quoted, unquoted
 from fyke.domain.forms.system import FIELDS
@@ -24,11 +24,11 @@ Pairs = list[tuple[str, str]]
 
 
 @dataclass(slots=True)
-class Sent:
+class FormContent:
     """The pairs of a form, grouped by field."""
 
-    custom: dict[str, Posted] = field(default_factory=dict)
-    system: dict[str, Posted] = field(default_factory=dict)
+    custom: dict[str, PostedTexts] = field(default_factory=dict)
+    system: dict[str, PostedTexts] = field(default_factory=dict)
     custom_rest: str = ""
     system_rest: str = ""
 
@@ -38,9 +38,9 @@ def control(name: str, suffix: str = "", part: str = CUSTOM) -> str:
     return f"{part}:{quoted(name)}" + (f":{suffix}" if suffix else "")
 
 
-def group_by_field(pairs: Iterable[tuple[str, str]]) -> Sent:
+def group_by_field(pairs: Iterable[tuple[str, str]]) -> FormContent:
     """Return the pairs by field; those of other forms on the page are left out."""
-    sent = Sent()
+    sent = FormContent()
     for name, text in pairs:
         part, _, rest = name.partition(":")
         if part not in (CUSTOM, SYSTEM):
@@ -57,9 +57,9 @@ def group_by_field(pairs: Iterable[tuple[str, str]]) -> Sent:
     return sent
 
 
-def shown(form: RunForm, custom: dict[str, Any], system: dict[str, Any]) -> Sent:
+def shown(form: RunForm, custom: dict[str, Any], system: dict[str, Any]) -> FormContent:
     """Return the content of the form's controls for an input."""
-    sent = Sent()
+    sent = FormContent()
     for name, each in form.fields.items():
         sent.custom[name] = encode(each, custom.get(name, ABSENT))
     for name, each in FIELDS.items():
@@ -74,7 +74,7 @@ def _rest(values: dict[str, Any], fields: dict[str, Any]) -> str:
     return dump(rest) if rest else ""
 
 
-def pairs(sent: Sent) -> Pairs:
+def pairs(sent: FormContent) -> Pairs:
     """Return the pairs that a browser sends for a form with this content."""
     found: Pairs = [(CUSTOM, sent.custom_rest), (SYSTEM, sent.system_rest)]
     for part, fields in ((CUSTOM, sent.custom), (SYSTEM, sent.system)):

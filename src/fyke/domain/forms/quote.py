@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from fyke.domain.billing.caps import SpendingMonth
 from fyke.domain.billing.pricing import charge, hold
 from fyke.domain.forms.model import RunForm
-from fyke.domain.forms.normalise import Normalised
+from fyke.domain.forms.normalise import NormalisedInput
 from fyke.domain.runs.split import split
 from fyke.domain.workers.parameters import read_input
 from fyke.errors import InvalidRequest
@@ -31,25 +31,26 @@ class SplitPreview:
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """Money in millionths of a US dollar. Without prices all of it is 0 and ``priced`` is false.
+    """The possible cost of a run, in millionths of a US dollar. Without prices all amounts are 0
+    and ``priced`` is false.
 
-    ``hour`` is the price of an hour of one subtask, ``gigabyte`` that of a GB of traffic. ``most``
-    is the maximum cost of the whole run, None when unlimited, and ``bound`` the limit that sets it.
-    ``missing`` is the amount that the balance is short of the hold. ``spent``: the account's
-    monthly cap is used up.
+    ``hour`` is the price of one hour of one subtask, ``gigabyte`` that of 1 GB of traffic. ``most``
+    is the maximum cost of the run, None when unlimited, and ``bound`` the limit that sets it.
+    ``shortfall`` is the amount by which the balance is below the hold. ``cap_reached``: the
+    account's monthly cap is used up.
     """
 
     priced: bool = False
     hour: int = 0
     gigabyte: int = 0
     most: int | None = 0
-    missing: int = 0
+    shortfall: int = 0
     bound: SpendingBound = SpendingBound.MOST
-    spent: bool = False
+    cap_reached: bool = False
 
 
 def split_preview(
-    form: RunForm, value: Normalised, defaults: SystemDefaults, max_subtasks: int
+    form: RunForm, value: NormalisedInput, defaults: SystemDefaults, max_subtasks: int
 ) -> SplitPreview:
     """Return how an input without errors would be split."""
     if value.errors:
@@ -84,7 +85,7 @@ def quote(
         hour=charge(prices, limits, milliseconds=_HOUR_MS, traffic_bytes=0),
         gigabyte=charge(free, limits, milliseconds=0, traffic_bytes=_GB),
         most=None if held.bound is SpendingBound.BALANCE else held.micros,
-        missing=max(0, held.micros - available),
+        shortfall=max(0, held.micros - available),
         bound=held.bound,
-        spent=month is not None and month.left <= 0,
+        cap_reached=month is not None and month.left <= 0,
     )

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
-from fyke.domain.forms.controls import Posted
+from fyke.domain.forms.controls import PostedTexts
 from fyke.domain.forms.model import FormField
 from fyke.domain.forms.tables import Table
 
@@ -31,9 +31,9 @@ def cell_name(row: int | str, column: str, suffix: str = "") -> str:
     return f"{row}.{quoted(column)}" + (f":{suffix}" if suffix else "")
 
 
-def rows_of(field: FormField, posted: Posted) -> list[dict[str, Posted]]:
+def rows_of(field: FormField, posted: PostedTexts) -> list[dict[str, PostedTexts]]:
     """Return the rows that were sent, each as a mapping from column names to cells."""
-    rows: dict[int, dict[str, Posted]] = {}
+    rows: dict[int, dict[str, PostedTexts]] = {}
     names = {column.name for column in field.columns}
     for suffix, texts in posted.items():
         match = _CELL.fullmatch(suffix)
@@ -48,7 +48,7 @@ def rows_of(field: FormField, posted: Posted) -> list[dict[str, Posted]]:
 class Cells:
     """Imported rows as a form would send them. ``lines``: the line of each row in its source."""
 
-    cells: Posted
+    cells: PostedTexts
     lines: list[int]
     header: bool
 

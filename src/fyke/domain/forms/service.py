@@ -13,9 +13,9 @@ from fyke.domain.access import own_task
 from fyke.domain.accounts.rights import require_editor
 from fyke.domain.billing.caps import SpendingMonth, month_of
 from fyke.domain.forms.describe import describe
-from fyke.domain.forms.importing import ImportChoice, Imported, import_file
+from fyke.domain.forms.importing import ImportChoice, ImportResult, import_file
 from fyke.domain.forms.model import ControlKind, FormSource, RunForm, dump
-from fyke.domain.forms.normalise import Normalised, Raw, normalise, start_value
+from fyke.domain.forms.normalise import NormalisedInput, RawInput, normalise, start_value
 from fyke.domain.forms.quote import Quote, SplitPreview, quote, split_preview
 from fyke.domain.runs.admission import beyond_plan
 from fyke.domain.runs.estimate import Basis, Estimate, estimate
@@ -59,7 +59,7 @@ class FormStart:
     ``ref`` the id of the run or task; ``version`` ``""`` for the newest.
     """
 
-    value: Normalised
+    value: NormalisedInput
     source: FormSource
     ref: str = ""
     title: str = ""
@@ -68,7 +68,7 @@ class FormStart:
 
 
 @dataclass(frozen=True, slots=True)
-class Recent:
+class PastInput:
     """A past input, as a list shows it. ``at`` is ms."""
 
     run_id: str
@@ -79,7 +79,7 @@ class Recent:
 
 
 @dataclass(frozen=True, slots=True)
-class StartOutlook:
+class StartPreview:
     """The preview of a start at this moment. ``waits`` says what it would wait for; ``most_runs``
     is 0 without a limit. ``estimate``: the probable usage by earlier runs, None when there are too
     few or the input has errors. ``refused`` says why a run would not be executed at all.
@@ -100,11 +100,11 @@ class StartOutlook:
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class InputCheck:
     """A normalised input, and the preview of its start."""
 
-    value: Normalised
-    outlook: StartOutlook
+    value: NormalisedInput
+    outlook: StartPreview
 
 
 class RunForms:
@@ -121,7 +121,7 @@ class RunForms:
         """
         return await self._read(lambda tx: _open(tx, caller, ref, number))
 
-    async def check(self, caller: Caller, view: FormView, raw: Raw) -> Checked:
+    async def check(self, caller: Caller, view: FormView, raw: RawInput) -> InputCheck:
         """Check the input of ``raw``. Never refuses one: its errors are in the answer."""
         value, found = await asyncio.to_thread(self._plan, view, raw)
         standing = await self._read(lambda tx: _standing(tx, caller, view))
@@ -129,7 +129,7 @@ class RunForms:
         made = None
         if found.limits is not None:
             made = estimate(prices, standing.basis, found.limits, subtasks=found.subtasks)
-        outlook = StartOutlook(
+        outlook = StartPreview(
             plan=found,
             quote=quote(prices, found, account, standing.month),
             account_plan=account.plan,
@@ -139,7 +139,7 @@ class RunForms:
             estimate=made,
             refused=standing.refused,
         )
-        return Checked(value, outlook)
+        return InputCheck(value, outlook)
 
     async def past_form(self, caller: Caller, ref: str, number: str) -> RunForm | None:
         """The form of any version that the caller could ever see, even a withdrawn one, to show an
@@ -154,16 +154,16 @@ class RunForms:
 
         return await self._read(work)
 
-    async def read(self, form: RunForm, raw: Raw) -> Normalised:
+    async def read(self, form: RunForm, raw: RawInput) -> NormalisedInput:
         """The input of ``raw`` for a form, with its errors."""
         return await asyncio.to_thread(normalise, form, raw)
 
-    def _plan(self, view: FormView, raw: Raw) -> tuple[Normalised, SplitPreview]:
+    def _plan(self, view: FormView, raw: RawInput) -> tuple[NormalisedInput, SplitPreview]:
         defaults = view.version.defaults
         value = normalise(view.form, raw, defaults)
         return value, split_preview(view.form, value, defaults, self._rules.max_subtasks)
 
-    async def begin(
+    async def initial_input(
         self, caller: Caller, ref: str, *, from_run: str = "", task: str = "", version: str = ""
     ) -> FormStart:
         """The initial input of a worker's form: from a run, from a task, the caller's own default,
@@ -180,18 +180,18 @@ class RunForms:
             saved = tx.input_defaults.get(caller.user_id, worker.id)
             if saved is not None:
                 return FormStart(_taken_apart(json.loads(saved)), "saved")
-            return FormStart(Normalised({}, {}), "schema")
+            return FormStart(NormalisedInput({}, {}), "schema")
 
         found = await self._read(work)
         if found.source != "schema":
             return found
         untouched = start_value((await self.open(caller, ref, version)).form)
-        return FormStart(Normalised({}, untouched), "schema")
+        return FormStart(NormalisedInput({}, untouched), "schema")
 
-    async def recent(self, caller: Caller, ref: str) -> list[Recent]:
+    async def recent(self, caller: Caller, ref: str) -> list[PastInput]:
         """The inputs of the account's last runs of the worker, newest first."""
 
-        def work(tx: Transaction) -> list[Recent]:
+        def work(tx: Transaction) -> list[PastInput]:
             worker = find_worker(tx, caller, ref)
             its = RunFilter(worker_id=worker.id)
             _, found = tx.runs.page(caller.account_id, its, offset=0, limit=RECENT)
@@ -199,7 +199,7 @@ class RunForms:
 
         return await self._read(work)
 
-    async def save_default(self, caller: Caller, ref: str, value: Normalised) -> None:
+    async def save_default(self, caller: Caller, ref: str, value: NormalisedInput) -> None:
         """Save an input as the caller's default for this worker's form, even with errors. Raises
         ``Forbidden``, ``WorkerNotFound``, ``InvalidRequest`` for one that is too large.
         """
@@ -231,7 +231,7 @@ class RunForms:
 
     async def import_file(
         self, view: FormView, field: str, name: str, data: bytes, choice: ImportChoice
-    ) -> tuple[str, Imported]:
+    ) -> tuple[str, ImportResult]:
         """The name of the field, and a file as its value; without a name the form's only list.
 
         Raises ``InvalidRequest``, ``InvalidFields``.
@@ -297,7 +297,7 @@ def _from_run(tx: Transaction, caller: Caller, worker: Worker, run_id: str) -> F
     return FormStart(value, "run", run.id, "", run.version, run.callback_url)
 
 
-def _without_defaults(tx: Transaction, run: Run) -> Normalised:
+def _without_defaults(tx: Transaction, run: Run) -> NormalisedInput:
     """The input of a run, without the options that are the defaults of its version."""
     value = _taken_apart(rerun_input(run))
     version = tx.workers.version(run.worker_id, run.version)
@@ -307,7 +307,7 @@ def _without_defaults(tx: Transaction, run: Run) -> Normalised:
         rest = {key: each for key, each in value.system.items() if key != name}
         given = read_input({"parameters": {"system": rest, "custom": {}}}, defaults)
         if given.limits == wanted and given.region == run.region and name != "egress_allow":
-            value = Normalised(rest, value.custom)
+            value = NormalisedInput(rest, value.custom)
     return value
 
 
@@ -321,13 +321,13 @@ def _from_task(tx: Transaction, caller: Caller, worker: Worker, task_id: str) ->
     return FormStart(value, "task", task.id, task.title, task.version)
 
 
-def _taken_apart(saved: object) -> Normalised:
+def _taken_apart(saved: object) -> NormalisedInput:
     try:
-        return Normalised(*parts(saved))
+        return NormalisedInput(*parts(saved))
     except InvalidRequest:  # a task may have an input that no start would accept
-        return Normalised({}, saved if isinstance(saved, dict) else {})
+        return NormalisedInput({}, saved if isinstance(saved, dict) else {})
 
 
-def _recent(run: Run) -> Recent:
+def _recent(run: Run) -> PastInput:
     summary = run.summary or summary_of_text(run.input_json)
-    return Recent(run.id, run.state, run.version, summary, run.created_at)
+    return PastInput(run.id, run.state, run.version, summary, run.created_at)

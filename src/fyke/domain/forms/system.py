@@ -7,7 +7,7 @@ from typing import Any
 
 from fyke.domain.forms.choices import token_of
 from fyke.domain.forms.codec import decode
-from fyke.domain.forms.controls import Posted
+from fyke.domain.forms.controls import PostedTexts
 from fyke.domain.forms.model import ABSENT, ControlKind, FormField, InputError, Option
 from fyke.domain.workers.parameters import DEVICES, read_input
 from fyke.errors import InvalidRequest
@@ -56,7 +56,7 @@ FIELDS: dict[str, FormField] = {
 }
 
 
-def read_system(sent: dict[str, Posted]) -> tuple[dict[str, Any], list[InputError]]:
+def read_system(sent: dict[str, PostedTexts]) -> tuple[dict[str, Any], list[InputError]]:
     """Return the options that a form has sent, and the errors of those that could not be read."""
     values: dict[str, Any] = {}
     problems: list[InputError] = []

@@ -21,9 +21,9 @@ from fyke.model.installation import (
     MAX_COUNTED,
     Component,
     EgressReport,
+    HealthCard,
     PlanLine,
     Retention,
-    SettingGroup,
     SettingLine,
     StorageReport,
     Tariff,
@@ -41,7 +41,7 @@ DAY_MS = 24 * 3600 * 1000
 T = TypeVar("T")
 
 
-class RetentionView(Generic[T]):
+class CachedReport(Generic[T]):
     """What was found out counts for a while, and several who ask at once share one look."""
 
     def __init__(self, look: Callable[[], Awaitable[T]], seconds: float, clock: Clock) -> None:
@@ -71,8 +71,8 @@ class Installation:
         self._probe = probe
         self._health = health
         self._clock = clock
-        self._stored = RetentionView(probe.storage, STORAGE_SECONDS, clock)
-        self._components = RetentionView(probe.components, COMPONENTS_SECONDS, clock)
+        self._stored = CachedReport(probe.storage, STORAGE_SECONDS, clock)
+        self._components = CachedReport(probe.components, COMPONENTS_SECONDS, clock)
 
     async def plans(self, caller: Caller) -> list[PlanLine]:
         """Every plan, smallest first."""
@@ -146,29 +146,29 @@ class Installation:
         except FykeError as error:
             return [HealthCheck(card.value, Level.BAD, error.message)]
 
-    async def _card(self, caller: Caller, card: SettingGroup) -> list[HealthCheck]:
+    async def _card(self, caller: Caller, card: HealthCard) -> list[HealthCheck]:
         match card:
-            case SettingGroup.DATABASE:
+            case HealthCard.DATABASE:
                 return list(await self._probe.database())
-            case SettingGroup.DISK:
+            case HealthCard.DISK:
                 return await self._health.disk(caller)
-            case SettingGroup.RUNNERS:
+            case HealthCard.RUNNERS:
                 return await self._health.sandboxes(caller)
-            case SettingGroup.EGRESS:
+            case HealthCard.EGRESS:
                 return list(await self._probe.egress())
-            case SettingGroup.PROXIES:
+            case HealthCard.PROXIES:
                 return await self._health.proxies(caller)
-            case SettingGroup.TIMERS:
+            case HealthCard.TIMERS:
                 now = self._clock.now_ms()
                 return [_of_timer(line, now) for line in self._probe.timers()]
 
 
-def _card(name: str) -> SettingGroup:
+def _card(name: str) -> HealthCard:
     try:
-        return SettingGroup(name.strip().lower())
+        return HealthCard(name.strip().lower())
     except ValueError:
         raise NotFound(
-            f"There is no card {name[:40]!r}; use one of {', '.join(SettingGroup)}"
+            f"There is no card {name[:40]!r}; use one of {', '.join(HealthCard)}"
         ) from None
 
 

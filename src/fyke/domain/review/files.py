@@ -32,7 +32,7 @@ class SubmissionFiles:
     def __init__(self, blobs: Blobs) -> None:
         self._bundles = Bundles(blobs)
 
-    async def of(self, caller: Caller, view: SubmissionView) -> tuple[list[ShownFile], int]:
+    async def list(self, caller: Caller, view: SubmissionView) -> tuple[list[ShownFile], int]:
         """The files, the entry first, and how many more there are. Raise ``Forbidden``."""
         require_operator(caller, "Reading what was submitted")
         try:

@@ -12,7 +12,7 @@ from typing import TypeVar
 from fyke.contracts.state import Transaction
 from fyke.domain.billing.days import starts_at, zone_of
 from fyke.domain.runs.search import error_part, run_id_part
-from fyke.domain.workers.lookup import find_past_worker
+from fyke.domain.workers.lookup import find_worker_including_deleted
 from fyke.errors import InvalidFields, InvalidRequest, Problem, WorkerNotFound
 from fyke.kit.ids import is_ulid
 from fyke.model.account import Caller
@@ -126,7 +126,7 @@ def _worker(tx: Transaction, caller: Caller, text: str) -> str:
     if ref in used:
         return ref
     with contextlib.suppress(WorkerNotFound):
-        return find_past_worker(tx, caller, ref).id
+        return find_worker_including_deleted(tx, caller, ref).id
     past = (tx.workers.get(worker_id) for worker_id in used)
     named = (worker.id for worker in past if worker and worker.path == ref.replace("~", "/", 1))
     found = next(named, "")

@@ -7,7 +7,7 @@ from fyke.domain.accounts.audit import record
 from fyke.domain.accounts.rights import require_editor
 from fyke.domain.secrets.inject import secret_location
 from fyke.domain.secrets.sealing import Sealer, UnsealError
-from fyke.domain.workers.lookup import find_worker, referred_worker, seen_by
+from fyke.domain.workers.lookup import find_worker, resolve_worker, view_for
 from fyke.domain.workers.secret_rules import MAX_SECRETS, check_name, check_value
 from fyke.errors import NotFound, Refused, WorkerNotFound
 from fyke.model.account import Caller
@@ -29,7 +29,7 @@ class WorkerSecrets:
         """
 
         def work(tx: Transaction) -> tuple[list[SealedSecret], tuple[str, ...]]:
-            worker = seen_by(_worker(tx, caller, ref), caller)
+            worker = view_for(_worker(tx, caller, ref), caller)
             version = tx.workers.version(worker.id, number or worker.latest)
             kept = tx.secrets.of(caller.account_id, worker.id)
             return kept, version.secrets if version else ()
@@ -121,7 +121,7 @@ def _worker(tx: Transaction, caller: Caller, ref: str) -> Worker:
     try:
         return find_worker(tx, caller, ref)
     except WorkerNotFound:
-        worker = referred_worker(tx, ref.strip())
+        worker = resolve_worker(tx, ref.strip())
         if worker is None or not tx.secrets.of(caller.account_id, worker.id):
             raise
         return worker

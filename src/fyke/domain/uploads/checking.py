@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from fyke.domain.workers import input_schema, output_schema, requirements
 from fyke.domain.workers.archive import Archive, open_archive
-from fyke.domain.workers.project import ProjectReader, made_project
+from fyke.domain.workers.project import ProjectReader, build_project
 from fyke.domain.workers.schema_report import ERROR
 from fyke.errors import FykeError, InvalidRequest, Problem
 from fyke.model.upload import (
@@ -109,7 +109,7 @@ def _unreadable(problem: Problem) -> Finding:
 
 def _ended(upload: Upload, reader: ProjectReader, archive: Archive) -> Upload:
     try:
-        project = made_project(reader, archive)
+        project = build_project(reader, archive)
     except InvalidRequest:
         return replace(upload, state=UploadState.FAULTY)
     return replace(

@@ -96,15 +96,15 @@ def open_archive(data: bytes, *, max_packed: int = MAX_PACKED) -> Iterator[Archi
         yield _archive(_spool(data, entries, spool))
 
 
-def pack(folder: Path, instead: Mapping[str, Path] | None = None) -> bytes:
+def pack(folder: Path, replacements: Mapping[str, Path] | None = None) -> bytes:
     """Return the project in ``folder`` as a bundle in canonical form. Raise ``InvalidRequest``.
 
-    Caches, logs and build products are left out; links and special files are refused. ``instead``:
-    files that replace those in the folder, by their name in the project.
+    Caches, logs and build products are left out; links and special files are refused.
+    ``replacements``: files to pack instead of those in the folder, by path in the project.
     """
     files: list[ProjectFile] = []
     total = 0
-    other = instead or {}
+    other = replacements or {}
     found = [(path, name) for path, name in _walk(folder) if name not in other]
     for path, name in [*found, *((path, name) for name, path in other.items())]:
         state = path.lstat()

@@ -25,7 +25,7 @@ class Builds:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
-    async def of(self, caller: Caller, ref: str) -> tuple[Worker, list[Version]]:
+    async def get(self, caller: Caller, ref: str) -> tuple[Worker, list[Version]]:
         """The worker, and those of its versions that ask for builds, newest first; for its own
         account and the operator. Raise ``WorkerNotFound``, ``Forbidden``.
         """

@@ -42,10 +42,10 @@ class LineChange(StrEnum):
     GAP = "gap"
 
 
-class OmittedFile(StrEnum):
+class OmissionReason(StrEnum):
     """Why the lines of a file are not shown, or not all of them."""
 
-    NO = ""
+    NONE = ""
     BINARY = "binary"
     LARGE = "large"
     CUT = "cut"
@@ -73,7 +73,7 @@ class FileDiff:
     size_before: int
     size_after: int
     lines: tuple[DiffLine, ...] = ()
-    hidden: OmittedFile = OmittedFile.NO
+    hidden: OmissionReason = OmissionReason.NONE
 
     @property
     def added(self) -> int:
@@ -139,36 +139,36 @@ def _diff(path: str, old: ProjectFile | None, new: ProjectFile | None, budget: _
         change = FileChange.ADDED if old is None else FileChange.REMOVED
     sizes = old.size if old else 0, new.size if new else 0
     if old and new and _same_content(old, new):
-        return FileDiff(path, change, *sizes, hidden=OmittedFile.MODE)
+        return FileDiff(path, change, *sizes, hidden=OmissionReason.MODE)
     texts = _text(old), _text(new)
-    hidden = next((text for text in texts if isinstance(text, OmittedFile)), None)
+    hidden = next((text for text in texts if isinstance(text, OmissionReason)), None)
     if hidden is not None:
         return FileDiff(path, change, *sizes, hidden=hidden)
     if budget.lines <= 0:
-        return FileDiff(path, change, *sizes, hidden=OmittedFile.CUT)
-    lines = diff_lines(*(text for text in texts if not isinstance(text, OmittedFile)))
+        return FileDiff(path, change, *sizes, hidden=OmissionReason.CUT)
+    lines = diff_lines(*(text for text in texts if not isinstance(text, OmissionReason)))
     shown = lines[: budget.lines]
     budget.lines -= len(shown)
-    cut = OmittedFile.CUT if len(shown) < len(lines) else OmittedFile.NO
+    cut = OmissionReason.CUT if len(shown) < len(lines) else OmissionReason.NONE
     return FileDiff(path, change, *sizes, lines=tuple(shown), hidden=cut)
 
 
-def _text(file: ProjectFile | None) -> list[str] | OmittedFile:
+def _text(file: ProjectFile | None) -> list[str] | OmissionReason:
     """The lines of a text file, or why they are not compared."""
     if file is None:
         return []
     if file.size > MAX_TEXT:
-        return OmittedFile.LARGE
+        return OmissionReason.LARGE
     data = file.read(file.size)
     if b"\0" in data:
-        return OmittedFile.BINARY
+        return OmissionReason.BINARY
     try:
         lines = data.decode("utf-8-sig").split("\n")
     except UnicodeDecodeError:
-        return OmittedFile.BINARY
+        return OmissionReason.BINARY
     if lines[-1] == "":
         lines.pop()
-    return lines if len(lines) <= MAX_LINES else OmittedFile.LARGE
+    return lines if len(lines) <= MAX_LINES else OmissionReason.LARGE
 
 
 def diff_lines(old: Sequence[str], new: Sequence[str]) -> list[DiffLine]:

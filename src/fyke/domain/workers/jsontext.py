@@ -111,7 +111,7 @@ class Lines:
         self._offsets: dict[Path, int] = {}
         self._decoder = json.JSONDecoder()
 
-    def of(self, *path: str | int) -> int:
+    def line_of(self, *path: str | int) -> int:
         """Line of the value at ``path``, or of its nearest ancestor that exists."""
         if self._ends is None:
             self._ends = [m.start() for m in re.finditer("\n", self._text)]

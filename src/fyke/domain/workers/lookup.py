@@ -22,18 +22,18 @@ NEWEST = frozenset({"", "latest", "auto"})
 
 def find_worker(tx: Transaction, caller: Caller | None, ref: str) -> Worker:
     """Return the worker of an id, ``owner/name`` or ``owner~name``. Raise ``WorkerNotFound``."""
-    worker = find_past_worker(tx, caller, ref)
+    worker = find_worker_including_deleted(tx, caller, ref)
     if worker.deleted_at:
         raise WorkerNotFound
     return worker
 
 
-def find_past_worker(tx: Transaction, caller: Caller | None, ref: str) -> Worker:
+def find_worker_including_deleted(tx: Transaction, caller: Caller | None, ref: str) -> Worker:
     """The same, but also a deleted worker when its id is given: its runs stay readable."""
-    worker = referred_worker(tx, ref.strip())
+    worker = resolve_worker(tx, ref.strip())
     if worker is None or not _visible(tx, worker, caller):
         raise WorkerNotFound
-    return seen_by(worker, caller)
+    return view_for(worker, caller)
 
 
 def find_own_worker(tx: Transaction, caller: Caller, ref: str, action: str) -> Worker:
@@ -49,7 +49,7 @@ def find_own_worker(tx: Transaction, caller: Caller, ref: str, action: str) -> W
 
 def find_any_worker(tx: Transaction, ref: str) -> Worker:
     """A worker of any account that is not deleted, for decisions of the operator about it."""
-    worker = referred_worker(tx, ref.strip())
+    worker = resolve_worker(tx, ref.strip())
     if worker is None or worker.deleted_at:
         raise WorkerNotFound
     return worker
@@ -67,7 +67,7 @@ def find_version(
     worker = tx.workers.get(worker_id)
     if worker is None or worker.deleted_at:
         raise WorkerNotFound
-    worker = seen_by(worker, caller)
+    worker = view_for(worker, caller)
     wanted = (number or "").strip()
     if wanted in NEWEST:
         wanted = worker.latest
@@ -102,7 +102,7 @@ def unknown_version(worker: Worker, number: str) -> UnknownVersion:
     )
 
 
-def referred_worker(tx: Transaction, ref: str) -> Worker | None:
+def resolve_worker(tx: Transaction, ref: str) -> Worker | None:
     """The worker of an id or path, even a deleted one by its id, without regard to the caller."""
     if is_ulid(ref):
         return tx.workers.get(ref)
@@ -115,7 +115,7 @@ def owns(worker: Worker, caller: Caller | None) -> bool:
     return caller is not None and caller.account_id == worker.account_id
 
 
-def seen_by(worker: Worker, caller: Caller | None) -> Worker:
+def view_for(worker: Worker, caller: Caller | None) -> Worker:
     """The worker as the caller sees it: for others its newest version is an approved one."""
     return worker if owns(worker, caller) else replace(worker, latest=worker.latest_approved)
 

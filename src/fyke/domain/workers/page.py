@@ -35,23 +35,23 @@ class PageChange:
         if self.icon:
             _check_icon(self.icon)
 
-    def over(self, page: WorkerPage) -> WorkerPage:
+    def applied_to(self, page: WorkerPage) -> WorkerPage:
         """Return ``page`` with the changes. A worker always has a title: ``""`` keeps it."""
         return WorkerPage(
             title=self.title or page.title,
             description=page.description if self.description is None else self.description,
-            categories=page.categories if self.categories is None else once(self.categories),
+            categories=page.categories if self.categories is None else distinct(self.categories),
             icon=page.icon if self.icon is None else self.icon,
         )
 
-    def instead_of(self, page: WorkerPage) -> WorkerPage:
+    def replacing(self, page: WorkerPage) -> WorkerPage:
         """Return the page with these fields only: those not given are empty."""
         return PageChange(
             self.title, self.description or "", self.categories or (), self.icon or ""
-        ).over(page)
+        ).applied_to(page)
 
 
-def once(numbers: Iterable[int]) -> tuple[int, ...]:
+def distinct(numbers: Iterable[int]) -> tuple[int, ...]:
     """Return the numbers in their order, each one once."""
     return tuple(dict.fromkeys(numbers))
 

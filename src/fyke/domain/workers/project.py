@@ -58,10 +58,10 @@ def read_project(data: bytes) -> Project:
     with open_archive(data) as archive:
         reader = ProjectReader(archive)
         reader.read_all()
-        return made_project(reader, archive)
+        return build_project(reader, archive)
 
 
-def made_project(reader: ProjectReader, archive: Archive) -> Project:
+def build_project(reader: ProjectReader, archive: Archive) -> Project:
     """Build the project that a reader has read. Raise ``InvalidRequest`` as ``read_project``."""
     errors = [finding for finding in reader.findings if finding.severity == ERROR]
     if errors or reader.language is None:
@@ -86,13 +86,13 @@ def made_project(reader: ProjectReader, archive: Archive) -> Project:
     )
 
 
-def check_folder(folder: Path, instead: Mapping[str, Path] | None = None) -> list[Finding]:
+def check_folder(folder: Path, replacements: Mapping[str, Path] | None = None) -> list[Finding]:
     """Return all findings about the project in a folder; errors would stop its publishing.
 
-    ``instead`` as ``pack`` takes it.
+    ``replacements`` as ``pack`` takes it.
     """
     try:
-        data = pack(folder, instead)
+        data = pack(folder, replacements)
         with open_archive(data) as archive:
             reader = ProjectReader(archive)
             reader.read_all()
@@ -151,7 +151,7 @@ class ProjectReader:
         self.language: Language | None = None
         self.entry = ""
         self.input_schema = self.output_schema = self.readme = self.requirements = ""
-        self.declared = project_file.Declared()
+        self.declared = project_file.Declarations()
 
     def read_all(self) -> None:
         """Run all checks."""
@@ -335,7 +335,7 @@ class ProjectReader:
             if path.endswith(suffixes) and not path.startswith(("sdk", "GoSdk/"))
         ]
         for path in own[: sdk_use.MAX_FILES]:
-            yield self._files[path].read(sdk_use.MAX_LOOKED_AT).decode("utf-8", "replace")
+            yield self._files[path].read(sdk_use.MAX_INSPECTED_BYTES).decode("utf-8", "replace")
 
     def _check_sources(self) -> None:
         left = MAX_SOURCES

@@ -32,7 +32,7 @@ _BLOCKING = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Declared:
+class Declarations:
     """What the file says. ``egress``: domains in lower case as ``checked_domain`` gives them, None
     when every public site may be reached; ``builds``: its dependencies run code when installed.
     """
@@ -42,7 +42,7 @@ class Declared:
     secrets: tuple[str, ...] = ()  # their names
 
 
-def read(text: str) -> tuple[Declared, list[Finding]]:
+def read(text: str) -> tuple[Declarations, list[Finding]]:
     """Parse a ``fyke.json``; return its declarations and all findings, in order of line. An invalid
     member is an error among the findings, and is ignored.
     """
@@ -51,19 +51,19 @@ def read(text: str) -> tuple[Declared, list[Finding]]:
     except jsontext.BadJson as error:
         message = f"{FILE} is not a valid json: {error}"
         remedy = "correct the JSON at this line, or remove the file"
-        return Declared(), [
+        return Declarations(), [
             Finding(ERROR, "project_file_root_invalid", FILE, error.line, message, remedy)
         ]
     report = SchemaReport(FILE, text, _BLOCKING)
     if not isinstance(document, dict):
         message = f"the root of {FILE} must be an object"
         report.add("project_file_root_invalid", (), message, f"write {_EXAMPLE}")
-        return Declared(), report.finish()
+        return Declarations(), report.finish()
     for key in document:
         if key not in _KEYS:
             message = f'unknown key "{key}", which has no effect'
             report.add("project_key_unknown", (key,), message, f"use {', '.join(_KEYS)}")
-    declared = Declared(
+    declared = Declarations(
         _egress(document, report), _builds(document, report), _secrets(document, report)
     )
     return declared, report.finish()

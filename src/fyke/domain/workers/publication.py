@@ -41,7 +41,7 @@ class PublishRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class PublishResult:
     """The result of a publication. ``waiting``: others get the version once it is approved."""
 
     worker: Worker
@@ -49,9 +49,9 @@ class Published:
     waiting: Submission | None = None
 
 
-def publication(
+def publish_transaction(
     caller: Caller, project: Project, request: PublishRequest, clock: Clock, *, review: bool
-) -> Callable[[Transaction], Published]:
+) -> Callable[[Transaction], PublishResult]:
     """Return the transaction that writes the worker and its next version.
 
     The same content as the latest version's is that version, and a draft with this content is
@@ -61,7 +61,7 @@ def publication(
     """
     free = caller.operator or not review
 
-    def work(tx: Transaction) -> Published:
+    def work(tx: Transaction) -> PublishResult:
         worker, version = _written(tx, caller, project, request, clock, free=free)
         for_all = worker.public if request.public is None else request.public
         waiting = None
@@ -73,19 +73,19 @@ def publication(
         kept = tx.workers.version(worker.id, version.number)
         if found is None or kept is None:
             raise WorkerNotFound
-        return Published(found, kept, waiting)
+        return PublishResult(found, kept, waiting)
 
     return work
 
 
-def drafting(
+def draft_transaction(
     caller: Caller, project: Project, request: PublishRequest, clock: Clock
-) -> Callable[[Transaction], Published]:
+) -> Callable[[Transaction], PublishResult]:
     """Return the transaction that writes the project as a draft, for a test by its owner. An
     existing version with the same content is used instead.
     """
 
-    def work(tx: Transaction) -> Published:
+    def work(tx: Transaction) -> PublishResult:
         worker = _target(tx, caller, request)
         if worker is None:
             worker = _new_worker(caller, project, request, clock.now_ms())
@@ -93,12 +93,12 @@ def drafting(
         known = tx.workers.versions(worker.id)
         for version in known:
             if version.digest == project.digest and version.state is not VersionState.WITHDRAWN:
-                return Published(worker, version)
+                return PublishResult(worker, version)
         number = next_number([version.number for version in known])
         draft = _new_version(worker, project, number, clock.now_ms(), known)
         draft = replace(draft, state=VersionState.DRAFT)
         _add(tx, draft, project)
-        return Published(worker, draft)
+        return PublishResult(worker, draft)
 
     return work
 
@@ -166,11 +166,11 @@ def _new_worker(caller: Caller, project: Project, request: PublishRequest, now: 
         name=request.name,
         title="",
         description="",
-        public=False,  # see ``publication``
+        public=False,  # see ``publish_transaction``
         created_at=now,
         latest="",
     )
-    return with_page(blank, request.page.over(suggested))
+    return with_page(blank, request.page.applied_to(suggested))
 
 
 def _changed(worker: Worker, project: Project, request: PublishRequest) -> Worker:
@@ -179,7 +179,7 @@ def _changed(worker: Worker, project: Project, request: PublishRequest) -> Worke
         title=project.title or worker.title,
         description=project.description or worker.description,
     )
-    return with_page(worker, request.page.over(suggested))
+    return with_page(worker, request.page.applied_to(suggested))
 
 
 def with_page(worker: Worker, page: WorkerPage) -> Worker:

@@ -27,7 +27,7 @@ class DefaultRunOptions:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
-    async def of(self, caller: Caller, ref: str) -> SystemDefaults:
+    async def get(self, caller: Caller, ref: str) -> SystemDefaults:
         """The options of a worker that the caller owns. Raise ``Forbidden``, ``WorkerNotFound``."""
 
         def work(tx: Transaction) -> SystemDefaults:

@@ -44,7 +44,7 @@ class SchemaReport:
         if self.full and (severity == WARNING or len(self.findings) >= 2 * MAX_FINDINGS):
             self._dropped = True
             return
-        line = self._lines.of(*path)
+        line = self._lines.line_of(*path)
         finding = Finding(severity, code, self._file, line, shortened(message), remedy)
         self.findings.append(finding)
 

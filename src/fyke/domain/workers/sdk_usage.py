@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from fyke.domain.workers.schema_report import WARNING
 from fyke.model.worker import Finding, Language
 
-MAX_LOOKED_AT = 64 * 1024  # bytes of a file
+MAX_INSPECTED_BYTES = 64 * 1024  # bytes of a file
 MAX_FILES = 50
 SUFFIXES = {
     Language.PYTHON: (".py",),

@@ -19,9 +19,9 @@ from fyke.domain.accounts.rights import require_editor
 from fyke.domain.workers.bundles import Bundles, bundle_name
 from fyke.domain.workers.lookup import (
     find_own_worker,
-    find_past_worker,
     find_version,
     find_worker,
+    find_worker_including_deleted,
     owns,
     unknown_version,
 )
@@ -29,10 +29,10 @@ from fyke.domain.workers.naming import checked_name, name_from_title, split_path
 from fyke.domain.workers.page import PageChange, checked_notice
 from fyke.domain.workers.project import read_project
 from fyke.domain.workers.publication import (
-    Published,
     PublishRequest,
-    drafting,
-    publication,
+    PublishResult,
+    draft_transaction,
+    publish_transaction,
     with_page,
 )
 from fyke.domain.workers.submitting import waiting_finding
@@ -89,7 +89,7 @@ class Workers:
             caller, data, PublishRequest(given, page=page, public=public, note=note)
         )
 
-    async def draft(self, caller: Caller, data: bytes, *, name: str = "") -> Published:
+    async def draft(self, caller: Caller, data: bytes, *, name: str = "") -> PublishResult:
         """Write the ZIP ``data`` as a draft of the caller's worker ``name``, for a trial run of
         its own account. Raise ``InvalidRequest`` with all errors of the project, ``Forbidden``.
         """
@@ -97,7 +97,7 @@ class Workers:
         project = await asyncio.to_thread(read_project, data)
         request = PublishRequest(checked_name(name) if name else name_from_title(project.title))
         await self._blobs.put(bundle_name(project.digest), project.bundle)
-        return await self._write(drafting(caller, project, request, self._clock))
+        return await self._write(draft_transaction(caller, project, request, self._clock))
 
     async def publish_at(
         self, caller: Caller, ref: str, data: bytes, page: PageChange, *, public: bool | None = None
@@ -132,7 +132,7 @@ class Workers:
             request = replace(request, name=name_from_title(request.page.title or project.title))
         await self._blobs.put(bundle_name(project.digest), project.bundle)
         done = await self._write(
-            publication(caller, project, request, self._clock, review=self._review)
+            publish_transaction(caller, project, request, self._clock, review=self._review)
         )
         waiting = [waiting_finding(done.waiting)] if done.waiting else []
         return done.worker, done.version, [*project.findings, *waiting]
@@ -165,7 +165,7 @@ class Workers:
                     f"scraper_file differs from version {version.number}, and a version never "
                     "changes; publish the new files as a new version with POST"
                 )
-            changed = with_page(worker, page.instead_of(worker.page))
+            changed = with_page(worker, page.replacing(worker.page))
             tx.workers.update(worker.id, changed.page, public=worker.public)
             record(tx, caller, AuditAction.WORKER_CHANGED, f"{worker.owner}/{worker.name}")
             return changed
@@ -179,9 +179,9 @@ class Workers:
         """
         return await self._storage.read(lambda tx: find_worker(tx, caller, ref))
 
-    async def of_runs(self, caller: Caller, ref: str) -> Worker:
+    async def find_including_deleted(self, caller: Caller, ref: str) -> Worker:
         """Return the worker of runs or tasks: also a deleted one, by its id."""
-        return await self._storage.read(lambda tx: find_past_worker(tx, caller, ref))
+        return await self._storage.read(lambda tx: find_worker_including_deleted(tx, caller, ref))
 
     async def own_page(
         self, caller: Caller, text: str, *, offset: int, limit: int
@@ -247,7 +247,7 @@ class Workers:
 
         def work(tx: Transaction) -> Worker:
             worker = find_own_worker(tx, caller, ref, "change its page")
-            changed = with_page(worker, page.over(worker.page))
+            changed = with_page(worker, page.applied_to(worker.page))
             tx.workers.update(worker.id, changed.page, public=worker.public)
             record(tx, caller, AuditAction.WORKER_CHANGED, f"{worker.owner}/{worker.name}")
             return changed

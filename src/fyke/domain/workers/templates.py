@@ -14,7 +14,7 @@ from fyke.domain.workers.archive import ProjectFile, normalise, pack
 from fyke.errors import NotFound
 from fyke.model.worker import Language
 
-SHIPPED = "website-content-crawler"
+SHIPPED_WORKER = "website-content-crawler"
 
 _SOURCES = frozenset({".py", ".js", ".ts", ".go", ".mod"})
 
@@ -55,14 +55,14 @@ TEMPLATES = (
         "Reads a JSON API page by page and stores its items.",
     ),
     Template(
-        SHIPPED,
+        SHIPPED_WORKER,
         Language.PYTHON,
         "Website crawler",
         "The whole crawler that ships with Fyke, to be changed to your needs.",
     ),
 )
 
-FIRST = {
+DEFAULT_TEMPLATES = {
     Language.PYTHON: "page-titles",
     Language.NODE: "page-titles-node",
     Language.GO: "page-titles-go",
@@ -94,8 +94,8 @@ def template_archive(name: str, assets: Path) -> bytes:
     template = next((each for each in TEMPLATES if each.name == name), None)
     if template is None:
         raise NotFound
-    if name == SHIPPED:
-        return pack(assets / "workers" / SHIPPED)
+    if name == SHIPPED_WORKER:
+        return pack(assets / "workers" / SHIPPED_WORKER)
     written = new_project(template.title, assets, name)
     return normalise(_file(path, text.encode()) for path, text in written.items())
 

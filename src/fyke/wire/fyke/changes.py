@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta
 
-from fyke.domain.workers.compare import FileChange, LineChange, OmittedFile
+from fyke.domain.workers.compare import FileChange, LineChange, OmissionReason
 from fyke.domain.workers.declared_changes import DeclaredKind
 from fyke.domain.workers.schema_changes import ChangeKind, SchemaSide
 from fyke.wire.common import Count
@@ -78,7 +78,7 @@ class FileDiffItem(Answer):
     size_before: Count
     size_after: Count
     lines: list[DiffLineItem]
-    hidden: Annotated[OmittedFile, Meta(description="why lines are missing, or empty")]
+    hidden: Annotated[OmissionReason, Meta(description="why lines are missing, or empty")]
 
     @classmethod
     def of(cls, file: FileDiff) -> FileDiffItem:

@@ -10,7 +10,7 @@ from msgspec.structs import asdict
 
 from fyke.domain.billing.pricing import format_usage
 from fyke.domain.forms.model import ABSENT, ControlKind, FormSource
-from fyke.domain.forms.normalise import MAX_PAIRS, FormPairs, GivenInput, JsonText, Raw
+from fyke.domain.forms.normalise import MAX_PAIRS, FormPairs, GivenInput, JsonText, RawInput
 from fyke.domain.forms.pairs import control
 from fyke.errors import InvalidFields
 from fyke.model.account import Plan
@@ -23,11 +23,11 @@ from fyke.wire.inputs import RunInput
 from fyke.wire.units import seconds
 
 if TYPE_CHECKING:
-    from fyke.domain.forms.importing import Imported
+    from fyke.domain.forms.importing import ImportResult
     from fyke.domain.forms.model import FormField, InputError, Section
-    from fyke.domain.forms.normalise import Normalised
+    from fyke.domain.forms.normalise import NormalisedInput
     from fyke.domain.forms.quote import Quote
-    from fyke.domain.forms.service import Checked, FormStart, FormView, Recent
+    from fyke.domain.forms.service import FormStart, FormView, InputCheck, PastInput
 
 
 # --- requests ------------------------------------------------------------------------------
@@ -88,9 +88,9 @@ class InputToCheck(OfVersion):
     ) = None
 
     @property
-    def raw(self) -> Raw:
+    def raw(self) -> RawInput:
         """What was given. Raise ``InvalidFields`` unless it is exactly one."""
-        found: list[Raw] = []
+        found: list[RawInput] = []
         if self.input is not None:
             found.append(GivenInput(self.input))
         if self.form is not None:
@@ -240,7 +240,7 @@ class StartQuote(Answer):
             hour=format_usage(quote.hour),
             gigabyte=format_usage(quote.gigabyte),
             most=None if quote.most is None else format_usage(quote.most),
-            missing=format_usage(quote.missing),
+            missing=format_usage(quote.shortfall),
         )
 
 
@@ -249,7 +249,7 @@ class SavedInput(Answer):
     errors: list[InputFault]
 
     @classmethod
-    def of(cls, value: Normalised) -> SavedInput:
+    def of(cls, value: NormalisedInput) -> SavedInput:
         return cls(value.input, InputFault.all_of(value.errors))
 
 
@@ -264,7 +264,7 @@ class CheckedInput(SavedInput):
     refused: Annotated[str, Meta(description="why no run would be executed; empty: it would")]
 
     @classmethod
-    def checked(cls, found: Checked) -> CheckedInput:
+    def checked(cls, found: InputCheck) -> CheckedInput:
         outlook = found.outlook
         return cls(
             **asdict(SavedInput.of(found.value)),
@@ -286,7 +286,7 @@ class ImportedValue(Answer):
     errors: list[InputFault]
 
     @classmethod
-    def of(cls, field: str, found: Imported) -> ImportedValue:
+    def of(cls, field: str, found: ImportResult) -> ImportedValue:
         return cls(field, found.value, found.header, InputFault.all_of(found.errors))
 
 
@@ -298,7 +298,7 @@ class RecentInput(Answer):
     created_at: TimeOrNever
 
     @classmethod
-    def of(cls, found: Recent) -> RecentInput:
+    def of(cls, found: PastInput) -> RecentInput:
         return cls(found.run_id, found.state, found.version, found.summary, seconds(found.at))
 
 
@@ -334,7 +334,7 @@ class StartSnippet(Answer):
     errors: list[InputFault]
 
     @classmethod
-    def of(cls, language: str, start: Start, value: Normalised) -> StartSnippet:
+    def of(cls, language: str, start: Start, value: NormalisedInput) -> StartSnippet:
         file = next(each.file for each in LANGUAGES if each.id == language)
         text, body = snippet(language, start), body_text(start)
         return cls(language, file, text, body, InputFault.all_of(value.errors))

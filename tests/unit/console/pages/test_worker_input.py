@@ -6,12 +6,12 @@ import pytest
 
 from fyke.console.pages.worker_input import _source
 from fyke.domain.forms.model import FormSource
-from fyke.domain.forms.normalise import Normalised
+from fyke.domain.forms.normalise import NormalisedInput
 from fyke.domain.forms.service import FormStart
 
 
 def source(kind: FormSource, gone: str = "") -> str:
-    return _source(FormStart(Normalised({}, {}), kind, title="Prices"), gone)
+    return _source(FormStart(NormalisedInput({}, {}), kind, title="Prices"), gone)
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from fyke.console.runform.context import FormContext
 from fyke.console.runform.form_request import read
 from fyke.domain.forms.describe import describe
 from fyke.domain.forms.model import InputError
-from fyke.domain.forms.normalise import Normalised, normalise
-from fyke.domain.forms.service import Checked, FormView
+from fyke.domain.forms.normalise import NormalisedInput, normalise
+from fyke.domain.forms.service import FormView, InputCheck
 from support.memory import a_version, a_worker
 
 FORM = describe(
@@ -36,7 +36,7 @@ def action(*pairs: tuple[str, str], moved: bool = False) -> FormAction:
     request = read(PostedForm(pairs))
     worker = a_worker("acme")
     view = FormView(worker, a_version(worker.id), FORM, ("v1.0.1",))
-    checked = Checked(normalise(FORM, request.raw), OUTLOOK)
+    checked = InputCheck(normalise(FORM, request.raw), OUTLOOK)
     return FormAction(FRAME, view, request, checked, moved)
 
 
@@ -80,7 +80,9 @@ def test_an_empty_input_can_be_read() -> None:
 
 def test_controls_of_another_version_are_drawn_anew_with_the_input_they_stood_for() -> None:
     asked = action(("do", "start"), ("f:town", "Graz"), ("version", "v1.0.1"), moved=True)
-    asked = replace(asked, checked=Checked(Normalised({}, {"city": "Graz", "old": 1}), OUTLOOK))
+    asked = replace(
+        asked, checked=InputCheck(NormalisedInput({}, {"city": "Graz", "old": 1}), OUTLOOK)
+    )
     work = page_with_errors(FormReply(asked))
     assert control(work, "city") == "Graz"
     assert json.loads(work.rest) == {"old": 1}

@@ -8,14 +8,14 @@ from typing import Any
 from fyke.console.runform.controls import BLANK_ROWS, Control, groups, ids_of, options
 from fyke.domain.forms.describe import describe
 from fyke.domain.forms.model import InputError
-from fyke.domain.forms.pairs import Sent, shown
+from fyke.domain.forms.pairs import FormContent, shown
 from support import all_editors
 
 FORM = describe(json.dumps(all_editors.SCHEMA))
 
 
 def controls(
-    custom: dict[str, Any] | None = None, *errors: InputError, sent: Sent | None = None
+    custom: dict[str, Any] | None = None, *errors: InputError, sent: FormContent | None = None
 ) -> dict[str, Control]:
     sent = sent or shown(FORM, custom or {}, {})
     found = [each for group in groups(FORM, sent, errors) for each in group.controls]
@@ -23,7 +23,7 @@ def controls(
 
 
 def test_the_section_of_an_error_is_open() -> None:
-    found = groups(FORM, Sent(), [InputError("custom.sort", "must be 1 or 2")])
+    found = groups(FORM, FormContent(), [InputError("custom.sort", "must be 1 or 2")])
     sections = [(each.caption, each.open) for each in found]
     assert sections[:2] == [("", False), ("What to keep", True)]
     assert sum(len(each.controls) for each in found) == len(FORM.fields)
@@ -35,7 +35,7 @@ def test_an_error_leads_to_the_id_of_its_control() -> None:
     assert not found["sort"].faults
     ids = ids_of(FORM)
     assert ids["custom.city"] == found["city"].id
-    [memory] = [each for each in options(Sent(), []) if each.field.name == "memory"]
+    [memory] = [each for each in options(FormContent(), []) if each.field.name == "memory"]
     assert (ids["system.memory"], memory.name) == (memory.id, "s:memory")
 
 
@@ -59,14 +59,14 @@ def test_choices_are_in_the_order_of_the_schema_and_the_chosen_in_that_of_choice
 
 
 def test_a_choice_that_the_schema_no_longer_has_is_kept_and_marked() -> None:
-    made = controls(sent=Sent(custom={"parts": {"": ["hours", "gone", "gone"]}}))["parts"]
+    made = controls(sent=FormContent(custom={"parts": {"": ["hours", "gone", "gone"]}}))["parts"]
     last = made.choices[-1]
     assert (last.label, last.chosen, last.declared) == ("gone", True, False)
     assert [choice.label for choice in made.picked] == ["Opening hours", "gone"]
 
 
 def test_a_number_that_is_no_choice_is_named_by_its_digits() -> None:
-    made = controls(sent=Sent(custom={"sort": {"": ["7"]}}))["sort"]
+    made = controls(sent=FormContent(custom={"sort": {"": ["7"]}}))["sort"]
     assert made.choices[-1].label == "7"
 
 
@@ -105,12 +105,14 @@ def test_long_selects_are_searched_by_a_label_that_is_unique() -> None:
 
 def test_a_list_says_which_key_its_items_have() -> None:
     assert controls({"keywords": [{"keyword": "tea"}]})["keywords"].extra["key"][1] == "keyword"
-    made = controls(sent=Sent(custom={"keywords": {"": ["tea"]}}))["keywords"]
+    made = controls(sent=FormContent(custom={"keywords": {"": ["tea"]}}))["keywords"]
     assert made.extra["key"] == ("f:keywords:key", FORM.fields["keywords"].item_key)
 
 
 def test_line_ends_of_a_browser_are_plain_ones() -> None:
-    made = controls(sent=Sent(custom={"keywords": {"": ["a\r\nb"], "key": [""]}}))["keywords"]
+    made = controls(sent=FormContent(custom={"keywords": {"": ["a\r\nb"], "key": [""]}}))[
+        "keywords"
+    ]
     assert made.text == "a\nb"
 
 
@@ -127,7 +129,7 @@ def test_the_error_of_a_cell_stands_in_the_row_that_it_counts() -> None:
     """Rows that say nothing are not counted."""
     cells = {"0.url": ["https://a.example"], "1.url": [""], "2.url": ["x"], "2.depth": ["deep"]}
     wrong = InputError("custom.places", "must be a number", row=2, column="depth")
-    made = controls({}, wrong, sent=Sent(custom={"places": cells}))["places"]
+    made = controls({}, wrong, sent=FormContent(custom={"places": cells}))["places"]
     faulty = [[cell.field.name for cell in row if cell.faults] for row in made.rows]
     assert faulty[:3] == [[], [], ["depth"]]
     [depth] = [cell for cell in made.rows[2] if cell.field.name == "depth"]

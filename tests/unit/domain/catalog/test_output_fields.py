@@ -40,7 +40,7 @@ class Setup:
         if schema is not None:
             version = records.version(worker.id, output_schema=schema)
         fields = OutputFields(self.stores.storage, self.results)
-        return await fields.of(caller or self.stores.caller, worker, version)
+        return await fields.get(caller or self.stores.caller, worker, version)
 
 
 @pytest.fixture
@@ -69,19 +69,19 @@ async def test_declared_columns_come_first_then_the_other_fields_of_the_rows(
         ("title", True, True), ("price", True, False), ("extra", False, True),
         ("more", False, True),
     ]  # fmt: skip
-    assert (found.run_id, found.problem, found.strays) == (run.id, "", True)
+    assert (found.run_id, found.problem, found.mismatch) == (run.id, "", True)
     assert found.fields[0].label == "The title"  # in the words of the schema
     assert found.fields[3] == OutputField("more", "more", "array", declared=False, seen=True)
 
 
 async def test_schema_and_run_may_agree_or_there_may_be_no_run_to_compare(setup: Setup) -> None:
     alone = await setup.of(SCHEMA)
-    assert (alone.run_id, alone.strays, len(alone.fields)) == ("", False, 2)
+    assert (alone.run_id, alone.mismatch, len(alone.fields)) == ("", False, 2)
     await setup.push()
     assert (await setup.of(SCHEMA)).run_id == ""  # it has no rows
     await setup.push({"price": 1, "title": "x"})
     both = await setup.of(SCHEMA)
-    assert both.run_id and not both.strays
+    assert both.run_id and not both.mismatch
 
 
 @pytest.mark.parametrize("schema", [None, ""])

@@ -9,9 +9,9 @@ import pytest
 
 from fyke.domain.forms import codec
 from fyke.domain.forms.codec import decode, encode
-from fyke.domain.forms.controls import Read
+from fyke.domain.forms.controls import ReadValue
 from fyke.domain.forms.model import ABSENT, FormField, RunForm
-from fyke.domain.forms.normalise import Normalised, start_value, to_pairs
+from fyke.domain.forms.normalise import NormalisedInput, start_value, to_pairs
 from fyke.domain.forms.rows import SHOWN_ROWS
 from fyke.domain.forms.tables import MAX_COLUMNS
 from support.forms import COLOURS, fault, form, item, sent, typed
@@ -19,7 +19,7 @@ from support.forms import COLOURS, fault, form, item, sent, typed
 
 def test_a_number_that_was_there_may_stay_beyond_its_bounds() -> None:
     made = form(item("number", "integer", maximum=10))
-    shown = to_pairs(made, Normalised({}, {"x": 99}))
+    shown = to_pairs(made, NormalisedInput({}, {"x": 99}))
     assert not sent(made, *shown).errors
     changed = [(name, "98" if name == "f:x" else text) for name, text in shown]
     assert "at most 10" in fault(made, *changed)
@@ -32,13 +32,13 @@ def test_lines_of_a_text_end_as_they_do_everywhere() -> None:
 def test_an_unknown_option_is_refused_when_typed_and_kept_when_stored() -> None:
     made = form(item("select", "string", options=COLOURS))
     assert 'no option "green"' in fault(made, ("f:x", "green"))
-    shown = to_pairs(made, Normalised({}, {"x": "green"}))
-    assert sent(made, *shown) == Normalised({}, {"x": "green"})
+    shown = to_pairs(made, NormalisedInput({}, {"x": "green"}))
+    assert sent(made, *shown) == NormalisedInput({}, {"x": "green"})
 
 
 def test_a_date_that_was_written_otherwise_stays_as_it_is() -> None:
     made = form(item("datepicker", "string", format="DD/MM/YYYY", default="2026-11-24"))
-    shown = to_pairs(made, Normalised({}, start_value(made)))
+    shown = to_pairs(made, NormalisedInput({}, start_value(made)))
     assert ("f:x", "2026-11-24") in shown
     assert sent(made, *shown).custom == {"x": "2026-11-24"}
 
@@ -48,7 +48,7 @@ def test_a_date_that_was_written_otherwise_stays_as_it_is() -> None:
 )
 def test_items_that_a_list_cannot_show_are_kept_as_json(value: Any) -> None:
     made = form(item("requestList", "array"))
-    shown = to_pairs(made, Normalised({}, {"x": value}))
+    shown = to_pairs(made, NormalisedInput({}, {"x": value}))
     assert json.loads(dict(shown)["f:x:json"]) == value
     assert sent(made, *shown).custom == {"x": value}
 
@@ -160,7 +160,7 @@ def test_rows_come_back_with_the_members_that_they_have() -> None:
 
 
 def test_a_blank_row_has_no_problems_and_a_bad_paste_has_one() -> None:
-    assert decode(ROWS, {"0.depth": [""], "1.deep": [""]}) == Read([])
+    assert decode(ROWS, {"0.depth": [""], "1.deep": [""]}) == ReadValue([])
     wide = "\t".join("x" * (MAX_COLUMNS + 1))
     found = decode(ROWS, {"paste": [wide], "0.url": ["a"]})
     assert found.value == [{"url": "a", "deep": False}]

@@ -6,9 +6,17 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.forms.controls import READ, SHOW, Posted, Read, is_lossless, one_line, order_of
+from fyke.domain.forms.controls import (
+    READ,
+    SHOW,
+    PostedTexts,
+    ReadValue,
+    is_lossless,
+    one_line,
+    order_of,
+)
 from fyke.domain.forms.model import ABSENT, FormField
-from fyke.domain.forms.normalise import Normalised, to_pairs
+from fyke.domain.forms.normalise import NormalisedInput, to_pairs
 from support.forms import COLOURS, SIZES, fault, form, item, sent, typed
 
 
@@ -59,7 +67,7 @@ def test_an_emptied_default_says_none_and_an_untouched_field_says_nothing() -> N
     made = form(item("input", "string", default="Fyke"))
     assert typed(made, "") == ""
     assert typed(form(item("input", "string")), "") == "absent"
-    was_null = to_pairs(made, Normalised({}, {"x": None}))
+    was_null = to_pairs(made, NormalisedInput({}, {"x": None}))
     assert sent(made, *was_null).custom == {"x": None}
 
 
@@ -120,7 +128,7 @@ def test_an_invalid_date_is_refused_with_a_sample(text: str) -> None:
 def test_a_date_may_be_a_span_where_the_schema_allows_it() -> None:
     made = form(item("datepicker", "string", format="DD/MM/YYYY|relative"))
     assert sent(made, ("f:x:amount", "7"), ("f:x:unit", "days")).custom == {"x": "7 days"}
-    assert dict(to_pairs(made, Normalised({}, {"x": "7 days"})))["f:x:amount"] == "7"
+    assert dict(to_pairs(made, NormalisedInput({}, {"x": "7 days"})))["f:x:amount"] == "7"
     assert "whole number" in fault(made, ("f:x:amount", "1,5"), ("f:x:unit", "days"))
     both = ("f:x", "2026-11-24"), ("f:x:amount", "7"), ("f:x:unit", "days")
     assert "both a date and a span" in fault(made, *both)
@@ -141,7 +149,7 @@ def test_both_shapes_of_a_list_are_kept(editor: str, default: list[Any], value: 
     made = form(item(editor, "array", default=default))
     assert typed(made, "a\r\n\r\n b \r\n") == value
     for other in (["x", "y"], [{"k": "x"}]):
-        shown = to_pairs(made, Normalised({}, {"x": other}))
+        shown = to_pairs(made, NormalisedInput({}, {"x": other}))
         assert "f:x:json" not in dict(shown)
         assert sent(made, *shown).custom == {"x": other}
 
@@ -153,11 +161,11 @@ def control(editor: str, type: str, **more: Any) -> FormField:
     return form(item(editor, type, **more)).fields["x"]
 
 
-def shows(field: FormField, value: Any) -> Posted | None:
+def shows(field: FormField, value: Any) -> PostedTexts | None:
     return SHOW[field.kind](field, value)
 
 
-def reads(field: FormField, **posted: str) -> Read:
+def reads(field: FormField, **posted: str) -> ReadValue:
     """The value of the control is ``value``, other suffixes have their own name."""
     texts = {"" if name == "value" else name: [text] for name, text in posted.items()}
     return READ[field.kind](field, texts)
@@ -276,7 +284,9 @@ def test_a_date_is_shown_in_its_control_and_any_other_text_is_not() -> None:
         ("a", None),
     ],
 )
-def test_a_list_is_shown_as_lines_when_its_items_are_alike(value: Any, sent: Posted | None) -> None:
+def test_a_list_is_shown_as_lines_when_its_items_are_alike(
+    value: Any, sent: PostedTexts | None
+) -> None:
     assert shows(control("requestList", "array"), value) == sent
 
 

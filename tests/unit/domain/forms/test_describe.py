@@ -10,7 +10,7 @@ from fyke.domain.forms.describe import MAX_COLUMNS, MAX_FIELDS, describe
 from fyke.domain.forms.model import ABSENT, ControlKind
 from fyke.domain.forms.normalise import (
     JsonText,
-    Normalised,
+    NormalisedInput,
     normalise,
     to_pairs,
 )
@@ -94,14 +94,14 @@ def test_a_broken_schema_says_why_and_takes_json(text: str, words: str) -> None:
     made = describe(text)
     assert words in made.broken
     assert made.sections == ()
-    assert normalise(made, JsonText('{"a": 1}')) == Normalised({}, {"a": 1})
+    assert normalise(made, JsonText('{"a": 1}')) == NormalisedInput({}, {"a": 1})
 
 
 def test_a_schema_may_have_more_fields_than_the_form_shows() -> None:
     made = form(*({"name": f"n{n}", "type": "string"} for n in range(MAX_FIELDS + 1)))
     assert f"only the first {MAX_FIELDS}" in made.notes[0]
     custom = {f"n{MAX_FIELDS}": "kept"}
-    assert sent(made, *to_pairs(made, Normalised({}, custom))).custom == custom
+    assert sent(made, *to_pairs(made, NormalisedInput({}, custom))).custom == custom
 
 
 def test_the_words_of_a_section_may_follow_its_caption_once() -> None:

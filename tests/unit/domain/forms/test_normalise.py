@@ -11,7 +11,7 @@ from fyke.domain.forms import normalise as module
 from fyke.domain.forms.normalise import (
     GivenInput,
     JsonText,
-    Normalised,
+    NormalisedInput,
     is_whole,
     normalise,
     start_value,
@@ -23,11 +23,13 @@ from support.forms import fault, form, item, sent
 def test_the_json_view_takes_the_own_object_and_the_whole() -> None:
     made = form(item("number", "integer"))
     system = [("s:memory", "1024")]
-    assert normalise(made, JsonText('{"x": 1}', system)) == Normalised({"memory": 1024}, {"x": 1})
+    assert normalise(made, JsonText('{"x": 1}', system)) == NormalisedInput(
+        {"memory": 1024}, {"x": 1}
+    )
     whole = '{"parameters": {"system": {"memory": 2048}, "custom": {"x": 1}}}'
-    assert normalise(made, JsonText(whole, system)) == Normalised({"memory": 2048}, {"x": 1})
+    assert normalise(made, JsonText(whole, system)) == NormalisedInput({"memory": 2048}, {"x": 1})
     bare = '{"parameters": {"custom": {"x": 1}}}'
-    assert normalise(made, JsonText(bare, system)) == Normalised({"memory": 1024}, {"x": 1})
+    assert normalise(made, JsonText(bare, system)) == NormalisedInput({"memory": 1024}, {"x": 1})
     own = form({"name": "parameters", "type": "object", "editor": "json"})
     assert normalise(own, JsonText(bare)).custom == json.loads(bare)
 
@@ -74,7 +76,7 @@ def test_a_value_that_is_not_an_input_is_one_error() -> None:
 def test_a_form_sends_the_members_that_it_does_not_show_as_well() -> None:
     made = form(item("number", "integer"))
     read = sent(made, ("f:x", "1"), ("f", '{"more": [2]}'), ("s", '{"cpus": 1}'))
-    assert read == Normalised({"cpus": 1}, {"x": 1, "more": [2]})
+    assert read == NormalisedInput({"cpus": 1}, {"x": 1, "more": [2]})
     assert read.input == {"parameters": {"system": {"cpus": 1}, "custom": {"x": 1, "more": [2]}}}
     for rest, words in (("{", "are no valid JSON: line 1"), ("[1]", "must be a JSON object")):
         for part in ("f", "s"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fyke.domain.forms.pairs import Sent, control, group_by_field, pairs, shown
+from fyke.domain.forms.pairs import FormContent, control, group_by_field, pairs, shown
 from support.forms import form
 
 NAMES = ["url", "a:b", "a.b c", "50%", "名前", "json", "\ud800"]
@@ -14,7 +14,7 @@ NAMES = ["url", "a:b", "a.b c", "50%", "名前", "json", "\ud800"]
 def test_every_name_of_a_field_is_found_again(name: str) -> None:
     sent = [(control(name), "1"), (control(name, "json"), "2"), (control(name, part="s"), "3")]
     assert all(name.count(":") <= 2 for name, _ in sent)
-    assert group_by_field(sent) == Sent(
+    assert group_by_field(sent) == FormContent(
         custom={name: {"": ["1"], "json": ["2"]}}, system={name: {"": ["3"]}}
     )
 
@@ -31,7 +31,7 @@ def test_texts_of_one_control_stay_in_order() -> None:
 
 def test_the_rest_of_each_part_is_apart_and_other_controls_are_left_out() -> None:
     sent = [("f", '{"a":1}'), ("s", '{"cpus":1}'), ("csrf", "x"), ("fx", "y"), ("g:x", "z")]
-    assert group_by_field(sent) == Sent(custom_rest='{"a":1}', system_rest='{"cpus":1}')
+    assert group_by_field(sent) == FormContent(custom_rest='{"a":1}', system_rest='{"cpus":1}')
 
 
 def test_a_form_sends_all_of_an_input() -> None:

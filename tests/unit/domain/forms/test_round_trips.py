@@ -15,7 +15,7 @@ from fyke.domain.forms.normalise import (
     FormPairs,
     GivenInput,
     JsonText,
-    Normalised,
+    NormalisedInput,
     normalise,
     start_value,
     to_pairs,
@@ -64,7 +64,7 @@ def _valid(schema: str, custom: dict[str, Any]) -> bool:
 
 def _value_form_value(schema: str, custom: dict[str, Any], system: dict[str, Any]) -> None:
     form = describe(schema)
-    back = normalise(form, _browser(to_pairs(form, Normalised(system, custom))))
+    back = normalise(form, _browser(to_pairs(form, NormalisedInput(system, custom))))
     assert same(back.custom, custom)
     assert same(back.system, system)
     blamed = {error.path for error in back.errors if not error.path.startswith("system.")}
@@ -74,7 +74,7 @@ def _value_form_value(schema: str, custom: dict[str, Any], system: dict[str, Any
 
 def _form_value_form(schema: str, custom: dict[str, Any]) -> None:
     form = describe(schema)
-    typed = to_pairs(form, Normalised({}, custom))
+    typed = to_pairs(form, NormalisedInput({}, custom))
     once = normalise(form, FormPairs(typed))
     again = to_pairs(form, once)
     assert group_by_field(again).custom == group_by_field(typed).custom
@@ -137,7 +137,7 @@ def test_all_ways_of_thousands_of_inputs(trial: tuple[str, Any], system: dict[st
 def test_the_start_value_is_what_its_form_sends(trial: tuple[str, Any]) -> None:
     form = describe(trial[0])
     value = start_value(form)
-    back = normalise(form, _browser(to_pairs(form, Normalised({}, value))))
+    back = normalise(form, _browser(to_pairs(form, NormalisedInput({}, value))))
     assert same(back.custom, value)
 
 
@@ -150,7 +150,7 @@ def test_any_text_in_any_control_is_accepted_or_reported(
     form = describe(trial[0])
     pairs = [
         (name, data.draw(TEXTS) if data.draw(st.booleans()) else text)
-        for name, text in to_pairs(form, Normalised({}, trial[1]))
+        for name, text in to_pairs(form, NormalisedInput({}, trial[1]))
     ]
     read = normalise(form, FormPairs([*pairs, *more]))
     json.dumps(read.input, allow_nan=False)

@@ -17,7 +17,7 @@ from fyke.kit.clock import ManualClock
 from fyke.model.account import Plan
 from fyke.model.billing import Prices
 from fyke.model.health import Disk, HealthCheck, Level
-from fyke.model.installation import SettingGroup, TimerLine
+from fyke.model.installation import HealthCard, TimerLine
 from fyke.model.run import RunState
 from fyke.model.runner import RunnerInfo
 from fyke.storage.sql.state.storage import SqlStorage
@@ -149,7 +149,7 @@ async def test_a_card_that_hangs_says_so_in_time(
     assert (check.level, check.detail) == (Level.BAD, "The database does not answer")
     with pytest.raises(NotFound, match="There is no card 'nothing'; use one of database, disk"):
         await setup.installation.card(setup.boss, "nothing")
-    for card in set(SettingGroup) - {SettingGroup.PROXIES}:
+    for card in set(HealthCard) - {HealthCard.PROXIES}:
         assert await setup.installation.card(setup.boss, card)
 
 

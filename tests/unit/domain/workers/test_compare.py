@@ -18,7 +18,7 @@ from fyke.domain.workers.compare import (
     DiffLine,
     FileChange,
     LineChange,
-    OmittedFile,
+    OmissionReason,
     compare,
     diff_lines,
 )
@@ -119,9 +119,9 @@ def test_binary_and_large_files_are_named_without_lines() -> None:
     large = b"a\n" * (module.MAX_TEXT // 2 + 1)
     found = compared({"a.bin": b"\0one", "big.txt": large}, {"a.bin": b"\0two", "new.bin": b"\xff"})
     assert [(file.path, file.hidden, file.lines) for file in found.files] == [
-        ("a.bin", OmittedFile.BINARY, ()),
-        ("big.txt", OmittedFile.LARGE, ()),
-        ("new.bin", OmittedFile.BINARY, ()),
+        ("a.bin", OmissionReason.BINARY, ()),
+        ("big.txt", OmissionReason.LARGE, ()),
+        ("new.bin", OmissionReason.BINARY, ()),
     ]
 
 
@@ -137,7 +137,7 @@ def test_a_file_that_only_became_executable_is_reported() -> None:
 
     with open_archive(archived(0o644)) as old, open_archive(archived(0o755)) as new:
         [file] = compare(old, new).files
-    assert (file.change, file.hidden, file.lines) == (FileChange.CHANGED, OmittedFile.MODE, ())
+    assert (file.change, file.hidden, file.lines) == (FileChange.CHANGED, OmissionReason.MODE, ())
 
 
 def test_files_and_lines_are_bounded_and_the_rest_is_counted() -> None:
@@ -145,5 +145,5 @@ def test_files_and_lines_are_bounded_and_the_rest_is_counted() -> None:
     found = compared({}, many)
     assert (len(found.files), found.more) == (MAX_FILES, 5)
     assert sum(len(file.lines) for file in found.files) == MAX_SHOWN
-    assert found.files[-1].hidden is OmittedFile.CUT
+    assert found.files[-1].hidden is OmissionReason.CUT
     assert (found.files[0].added, found.files[0].removed) == (50, 0)

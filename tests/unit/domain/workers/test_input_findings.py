@@ -247,7 +247,7 @@ def test_lines_point_at_the_place() -> None:
     assert lines["input_property_missing_title"] == 3
     assert lines["input_property_missing_name"] == 6
     assert lines["input_schema_b_missing_property"] == 8
-    assert Lines(text).of("properties", 0, "nothing", "deep") == 3
+    assert Lines(text).line_of("properties", 0, "nothing", "deep") == 3
     assert check('{\n "properties": [\n}')[0].line == 3
 
 

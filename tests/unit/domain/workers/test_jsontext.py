@@ -117,10 +117,10 @@ def test_every_part_has_its_line_or_that_of_what_contains_it(
     path: tuple[str | int, ...], line: int
 ) -> None:
     loads(TEXT)
-    assert Lines(TEXT).of(*path) == line
-    assert Lines("\ufeff\n" + TEXT).of(*path) == line + 1
+    assert Lines(TEXT).line_of(*path) == line
+    assert Lines("\ufeff\n" + TEXT).line_of(*path) == line + 1
 
 
 def test_deeper_values_have_the_line_of_the_deepest_known_one() -> None:
-    assert Lines(TEXT, depth=5).of("e", 0, 0, 0, 0) == 8
-    assert Lines(TEXT, depth=4).of("e", 0, 0, 0, 0) == 7
+    assert Lines(TEXT, depth=5).line_of("e", 0, 0, 0, 0) == 8
+    assert Lines(TEXT, depth=4).line_of("e", 0, 0, 0, 0) == 7

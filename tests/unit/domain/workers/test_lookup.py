@@ -7,9 +7,9 @@ import pytest
 from fyke.domain.workers.lookup import (
     find_any_worker,
     find_own_worker,
-    find_past_worker,
     find_version,
     find_worker,
+    find_worker_including_deleted,
     refuse_deleted,
 )
 from fyke.errors import Forbidden, UnknownVersion, VersionUnavailable, WorkerNotFound
@@ -88,9 +88,9 @@ async def test_a_deleted_worker_is_only_found_for_its_past_runs(state: Published
     await state.read(refuse_deleted, worker.id)
     await state.do("workers.mark_deleted", worker.id, 5)
     assert await seen(state, worker.id) == []
-    assert (await state.read(find_past_worker, BOB, worker.id)).deleted_at == 5
+    assert (await state.read(find_worker_including_deleted, BOB, worker.id)).deleted_at == 5
     for find, *arguments in (
-        (find_past_worker, BOB, worker.path),
+        (find_worker_including_deleted, BOB, worker.path),
         (find_any_worker, worker.id),
         (find_version, ALICE, worker.id, "v1.0.1"),
         (refuse_deleted, worker.id),

@@ -36,7 +36,7 @@ WRONG = [
 @pytest.mark.parametrize("change", SOUND)
 def test_valid_changes_of_a_page(change: PageChange) -> None:
     change.check()
-    assert change.over(THERE).title
+    assert change.applied_to(THERE).title
 
 
 @pytest.mark.parametrize(("change", "field"), WRONG)
@@ -46,12 +46,12 @@ def test_invalid_changes_of_a_page_are_named(change: PageChange, field: str) -> 
 
 
 def test_omitted_fields_stay() -> None:
-    assert PageChange().over(THERE) == THERE
-    assert PageChange("", "", (), "").over(THERE) == WorkerPage("Prices", "", (), "")
+    assert PageChange().applied_to(THERE) == THERE
+    assert PageChange("", "", (), "").applied_to(THERE) == WorkerPage("Prices", "", (), "")
     said = PageChange("New", "Fresh", (9, 3, 9), "https://b.example/")
-    assert said.over(THERE) == WorkerPage("New", "Fresh", (9, 3), "https://b.example/")
+    assert said.applied_to(THERE) == WorkerPage("New", "Fresh", (9, 3), "https://b.example/")
 
 
 def test_omitted_fields_are_empty_when_the_whole_page_is_given() -> None:
-    assert PageChange().instead_of(THERE) == WorkerPage("Prices", "", (), "")
-    assert PageChange("New", categories=(3,)).instead_of(THERE) == WorkerPage("New", "", (3,), "")
+    assert PageChange().replacing(THERE) == WorkerPage("Prices", "", (), "")
+    assert PageChange("New", categories=(3,)).replacing(THERE) == WorkerPage("New", "", (3,), "")

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import pytest
 
-from fyke.domain.workers.project_file import Declared, checked_domain, read
+from fyke.domain.workers.project_file import Declarations, checked_domain, read
 
 
 @pytest.mark.parametrize(
     ("text", "declared"),
     [
-        ("{}", Declared()),
-        ('{"egress": []}', Declared(())),
+        ("{}", Declarations()),
+        ('{"egress": []}', Declarations(())),
         (
             '{"egress": ["Example.COM", "*.example.org.", "192.0.2.1:443"], "install": "wheels"}',
-            Declared(("example.com", "*.example.org", "192.0.2.1:443")),
+            Declarations(("example.com", "*.example.org", "192.0.2.1:443")),
         ),
-        ('{"egress": ["bücher.example"]}', Declared(("xn--bcher-kva.example",))),
-        ('{"install": "build"}', Declared(None, builds=True)),
-        ('{"secrets": []}', Declared()),
-        ('{"secrets": ["B", "A_2", "B"]}', Declared(secrets=("B", "A_2"))),
+        ('{"egress": ["bücher.example"]}', Declarations(("xn--bcher-kva.example",))),
+        ('{"install": "build"}', Declarations(None, builds=True)),
+        ('{"secrets": []}', Declarations()),
+        ('{"secrets": ["B", "A_2", "B"]}', Declarations(secrets=("B", "A_2"))),
     ],
 )
-def test_valid_project_files(text: str, declared: Declared) -> None:
+def test_valid_project_files(text: str, declared: Declarations) -> None:
     assert read(text) == (declared, [])
 
 

@@ -9,11 +9,11 @@ import pytest
 
 from fyke.domain.workers.page import PageChange
 from fyke.domain.workers.publication import (
-    Published,
     PublishRequest,
-    drafting,
+    PublishResult,
+    draft_transaction,
     make_private,
-    publication,
+    publish_transaction,
 )
 from fyke.errors import WorkerNotFound
 from fyke.kit.clock import ManualClock
@@ -61,13 +61,13 @@ async def publish(
     by: Caller = ALICE,
     review: bool = False,
     **changes: Any,
-) -> Published:
+) -> PublishResult:
     made = project(content, **changes)
-    return await state.write(publication(by, made, request, ManualClock(), review=review))
+    return await state.write(publish_transaction(by, made, request, ManualClock(), review=review))
 
 
-async def draft(state: PublishedState, content: str) -> Published:
-    return await state.write(drafting(ALICE, project(content), REQUEST, ManualClock()))
+async def draft(state: PublishedState, content: str) -> PublishResult:
+    return await state.write(draft_transaction(ALICE, project(content), REQUEST, ManualClock()))
 
 
 async def numbers(state: PublishedState, worker_id: str) -> list[str]:
