@@ -169,8 +169,9 @@ def _answer(operation: Operation, shapes: Shapes) -> Iterator[str]:
     if all("$ref" in each and not shapes.is_shared(each) for each in choices):
         for each in choices:
             inner = shapes.resolve(each)
-            if described(inner):
-                yield f"{described(inner)}.\n"
+            meaning = described(inner)
+            if meaning and meaning != operation.says["summary"].rstrip("."):
+                yield f"{meaning}.\n"
             yield from shapes.members("answers", inner)
     else:
         yield f"Answers {' or '.join(map(shapes.type_of, choices))}.\n"

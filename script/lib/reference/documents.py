@@ -1,7 +1,8 @@
-"""The OpenAPI document of our own operations, as the server answers it."""
+"""The OpenAPI documents, as the server answers them."""
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from fyke.api.app import ApiConfig, build_app
@@ -16,11 +17,12 @@ class Nothing:
         return self
 
 
-def own_operations() -> Document:
-    """The whole document without the operations of v1 and v2."""
+@cache
+def documents() -> dict[str, Document]:
+    """The documents of ``v1``, of ``v2``, and of ``own`` operations, which are in neither."""
     services: Any = Nothing()
-    documents = build_app(services, ApiConfig(master_secret=b"")).documents
-    whole: Document = documents.of()
-    others = documents.of("v1")["paths"].keys() | documents.of("v2")["paths"].keys()
+    served = build_app(services, ApiConfig(master_secret=b"")).documents
+    v1, v2, whole = served.of("v1"), served.of("v2"), served.of()
+    others = v1["paths"].keys() | v2["paths"].keys()
     paths = {path: item for path, item in whole["paths"].items() if path not in others}
-    return {**whole, "paths": paths}
+    return {"v1": v1, "v2": v2, "own": {**whole, "paths": paths}}

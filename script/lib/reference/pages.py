@@ -12,13 +12,15 @@ from pathlib import Path
 import api_page
 import cli_page
 import settings_page
-from documents import own_operations
+from documents import documents
 from markdown import ROOT
 
 FOLDER = ROOT / "docs" / "reference"
 MARK = "<!-- The rest of this page is written by script/docs. Edit the source, not this page. -->\n"
 PAGES: dict[str, Callable[[], str]] = {
-    "api-fyke.md": lambda: api_page.text(own_operations()),
+    "api.md": lambda: api_page.text(documents()["v1"]),
+    "api-v2.md": lambda: api_page.text(documents()["v2"]),
+    "api-fyke.md": lambda: api_page.text(documents()["own"]),
     "cli.md": cli_page.text,
     "settings.md": settings_page.text,
 }

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from markdown import table
+from markdown import paragraphs, table
 
 Schema = dict[str, Any]
 REFERENCE = "#/components/schemas/"
@@ -54,8 +54,7 @@ class Shapes:
             if "enum" in schema:  # listed where it is used
                 continue
             yield f"### {title(name)}\n"
-            if schema.get("description"):
-                yield f"{' '.join(schema['description'].split())}\n"
+            yield from (f"{each}\n" for each in paragraphs(schema.get("description", "")))
             yield from self.members("member", schema)
 
     def members(self, head: str, schema: Schema) -> Iterator[str]:
@@ -102,10 +101,10 @@ class Shapes:
             return f"`{schema['const']}`"
         if "enum" in schema:
             return ", ".join(f"`{each}`" if each != "" else "empty" for each in schema["enum"])
-        choices = _choices(schema)
+        choices = [each for each in _choices(schema) if each.get("maxLength") != 0]  # or empty
         if len(choices) != 1:
             return " or ".join(dict.fromkeys(map(self.type_of, choices)))
-        return self._plain(choices[0])
+        return self._plain({"type": schema.get("type", "any"), **choices[0]})
 
     def _plain(self, schema: Schema) -> str:
         kind = schema.get("type", "any")

@@ -121,12 +121,18 @@ IsAsync = Annotated[Boolean, Meta(description="false: the answer waits for the e
 
 
 class StoreSearch(Request):
-    search: Annotated[Name, Also("keyword", "query")]
-    limit: Annotated[Integer, Meta(ge=1, le=100)] = 10
+    search: Annotated[
+        Name,
+        Also("keyword", "query"),
+        Meta(description="a part of slug, path, title or description; not blank"),
+    ]
+    limit: Annotated[Integer, Meta(ge=1, le=100, description="workers in the answer")] = 10
 
 
 class WorkerRef(Request):
-    slug: Annotated[Name, Also("scraper_slug"), Meta(description="id, owner/name or owner~name")]
+    slug: Annotated[
+        Name, Also("scraper_slug"), Meta(description="id, `owner~name` or `owner/name`")
+    ]
 
 
 class RegionList(Request):
@@ -140,7 +146,7 @@ class RunRef(Request):
 class StartRun(Request):
     """With ``is_async`` false the page is the part of the rows that the answer carries."""
 
-    scraper_slug: Annotated[Name, Meta(description="id, owner/name or owner~name of a worker")]
+    scraper_slug: Annotated[Name, Meta(description="id, `owner~name` or `owner/name` of a worker")]
     input: StartInput
     version: Annotated[
         Any, Described(str), Meta(description="`latest`, empty or absent: the newest version")
@@ -187,7 +193,7 @@ class Export(RowQuery, kw_only=True):
     filter_keys: Annotated[
         list[str], Reads(to_keys), Meta(description="column keys; unknown ones are ignored")
     ] = []
-    format: Annotated[Text, Described(FormatName)] = "csv"
+    format: Annotated[Text, Described(FormatName), Meta(description="of the file")] = "csv"
     safe: Guarded = False
     bom: ByteOrderMark = False
 
@@ -238,14 +244,16 @@ class SystemParameters(Answer):
 
 class WorkerParameters(Answer):
     system: SystemParameters
-    custom: Annotated[dict[str, Any], Meta(description="the worker's input schema")]
+    custom: Annotated[
+        dict[str, Any], Meta(description="the worker's input schema, as it was published")
+    ]
 
 
 class WorkerDetail(Answer):
     """The newest version of a worker with what a start needs to know."""
 
-    version: str
-    readme: str
+    version: Annotated[str, Meta(description="the newest that may run")]
+    readme: Annotated[str, Meta(description="Markdown")]
     parameters: WorkerParameters
     slug: Ulid
     title: str
@@ -286,13 +294,16 @@ class SyncResult(Answer):
     """The answer to a start with ``is_async`` false: the run, ended or not, and its rows."""
 
     run_slug: Ulid
-    run_status: Literal["running", "completed"]
+    run_status: Annotated[
+        Literal["running", "completed"],
+        Meta(description="`running` when the wait was over before the run"),
+    ]
     status: StatusNumber
-    error_message: str
-    result_message: str
-    execution_start_timestamp: Annotated[int, Meta(description="ms")]
-    execution_end_timestamp: Annotated[int, Meta(description="ms, 0 while running")]
-    running_duration: Annotated[int, Meta(ge=0, description="seconds, with preparation")]
+    error_message: Annotated[str, Meta(description="why the run failed, else empty")]
+    result_message: Annotated[str, Meta(description="empty")]
+    execution_start_timestamp: Annotated[int, Meta(description="Unix milliseconds")]
+    execution_end_timestamp: Annotated[int, Meta(description="Unix milliseconds, 0 while running")]
+    running_duration: Annotated[int, Meta(ge=0, description="seconds since the run was accepted")]
     results: ResultPage
 
     @classmethod
@@ -313,21 +324,22 @@ class SyncResult(Answer):
 
 
 class RunDetail(Answer):
-    """``status`` is first: clients search the bytes for it."""
+    """A run and its figures."""
 
+    # the first member, because clients search the bytes of the answer for it
     status: StatusNumber
     err_msg: Annotated[str, Meta(description="why the run failed, else empty")]
     slug: Ulid
     scraper_title: str
     scraper_slug: Ulid
-    results: Annotated[Count, Meta(description="rows")]
+    results: Annotated[Count, Meta(description="rows so far, without hidden ones")]
     usage: Usd
     started_at: UnixSeconds
     finished_at: UnixSeconds
-    duration: Annotated[Count, Meta(description="seconds")]
+    duration: Annotated[Count, Meta(description="seconds, 0 until the run has ended")]
     origin: OriginWord
-    traffic: Annotated[Count, Meta(description="bytes")]
-    version: str
+    traffic: Annotated[Count, Meta(description="bytes through the proxy, both ways")]
+    version: Annotated[str, Meta(description="the version that runs or ran")]
 
     @classmethod
     def of(cls, view: RunView) -> RunDetail:
@@ -367,9 +379,9 @@ class RunPage(Answer):
 
 class LogLine(Answer):
     type: LogSeverity
-    group: str
+    group: Annotated[str, Meta(description="number of the subtask")]
     content: str
-    timestamp: Annotated[Count, Meta(description="ms")]
+    timestamp: Annotated[Count, Meta(description="Unix milliseconds")]
 
     @classmethod
     def of(cls, entry: LogEntry) -> LogLine:

@@ -25,14 +25,23 @@ class CatalogRoutes:
 
     @get("/api/store", scope=PUBLIC)
     async def search_store_v1(self, call: Call, wanted: v1.StoreSearch) -> v1.Store:
-        """Search the store for workers."""
+        """Search the store for workers.
+
+        Empty when nothing matches. With a key also the private workers of its account are searched.
+        """
         limit = min(max(wanted.limit, 1), 100)
         found = await self.catalog.search(call.known_caller, wanted.search, limit)
         return v1.Store([v1.StoreWorker.of(worker) for worker in found])
 
     @get("/api/scraper", scope=PUBLIC, errors=(WorkerNotFound, VersionUnavailable))
     async def get_worker_v1(self, call: Call, wanted: v1.WorkerRef) -> v1.WorkerDetail:
-        """Newest version, input schema and defaults of a worker."""
+        """Newest version, input schema and defaults of a worker.
+
+        For a private worker that is named by its slug without a key, `readme` is empty, `system`
+        has the defaults of the platform, and `custom` has no defaults of secret fields. The setting
+        `schema_by_slug` refuses such requests. Without a key, `details` of a 404 say what to send
+        if the worker is private.
+        """
         return v1.WorkerDetail.of(await self.descriptions.newest(call.known_caller, wanted.slug))
 
     @get("/api/proxy/region", scope=PUBLIC)

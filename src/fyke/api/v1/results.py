@@ -26,7 +26,12 @@ class ResultRoutes:
 
     @post("/api/v1/run/result/list", scope=Scope.READ, errors=(RunNotFound,), hot=True)
     async def list_results_v1(self, call: Call, wanted: v1.ResultList) -> Json[rows.ResultPage]:
-        """A page of a run's rows; it may still be running."""
+        """A page of a run's rows; it may still be running.
+
+        Rows are the objects that the Worker pushed, numbers digit for digit, with
+        `__coreclaw_data_id__` at their end. Behind the last page `list` is empty and `count` the
+        same. Filters, sorting and cursors are explained in docs/reference/rows.md.
+        """
         caller, run = call.caller, wanted.run_slug
         index, size = wanted.page_index, wanted.page_size
         query, cursor = query_in(wanted), wanted.cursor.strip()
@@ -41,7 +46,8 @@ class ResultRoutes:
     async def export_results_v1(self, call: Call, wanted: v1.Export) -> rows.Download:
         """A temporary link to a file with a run's rows.
 
-        Unknown `filter_keys` are ignored.
+        The file is made when it is fetched, from the rows as they are then. Rows that do not fit
+        into an xls file are refused.
         """
         return await self.exports.answer(
             call,

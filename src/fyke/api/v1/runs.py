@@ -43,7 +43,10 @@ class RunRoutes:
 
     @post("/api/v1/run/list", scope=Scope.READ)
     async def list_runs_v1(self, call: Call, wanted: v1.RunList) -> v1.RunPage:
-        """Runs of the account, newest first."""
+        """Runs of the account, newest first.
+
+        An unknown worker has no runs; it is not an error.
+        """
         index, size = wanted.page_index, wanted.page_size
         try:
             worker_id = await self._worker_id(call, wanted.scraper_slug.strip())
@@ -62,12 +65,16 @@ class RunRoutes:
 
     @post("/api/v1/scraper/abort", scope=Scope.RUN, errors=(RunNotFound, RunNotAbortable))
     async def abort_run_v1(self, call: Call, wanted: v1.RunRef) -> None:
-        """Stop a run."""
+        """Stop a run.
+
+        A waiting run is aborted at once. The Worker of an active run gets SIGTERM and, five seconds
+        later, SIGKILL. Its rows stay. Aborting an aborted run succeeds again.
+        """
         await self.runs.abort(call.caller, wanted.run_slug)
 
     @post("/api/v1/run/last/log", scope=Scope.READ, errors=(RunNotFound,))
     async def get_run_log_v1(self, call: Call, wanted: v1.RunRef) -> v1.LogTail:
-        """Last lines of a run's log, and a link to all of it."""
+        """The last 200 lines of a run's log, oldest first, and a link to all of it."""
         run = wanted.run_slug
         entries, rows = await self.logs.tail(call.caller, run, LOG_LINES)
         url = self.links.url(call.visit, LOG, run, f"all_log_{run}.txt")

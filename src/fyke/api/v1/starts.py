@@ -49,7 +49,8 @@ class StartRoutes:
         """Start a run of a worker.
 
         With `is_async` false the answer waits for the end of the run and carries a window of its
-        rows; when the wait is over the run goes on, to be polled by its `run_slug`.
+        rows; when the wait is over the run goes on, to be polled by its `run_slug`. The error for
+        an unknown version names the newest.
         """
         callback_url = read_callback(wanted.callback_url, required=False)
         request = StartRequest(
@@ -85,7 +86,10 @@ class StartRoutes:
 
     @post("/api/v1/rerun", scope=Scope.RUN, errors=(RunNotFound, *_REFUSALS), starts=True)
     async def rerun_v1(self, call: Call, wanted: v1.Rerun) -> v1.RunStarted:
-        """Start a run with the worker, version and input of an earlier run."""
+        """Start a run with the worker, version, device and input of an earlier run.
+
+        The callback of the earlier run is not inherited.
+        """
         callback_url = read_callback(wanted.callback_url, required=self.require_callback_url)
         run = await self.runs.rerun(
             call.caller, wanted.run_slug, callback_url, Origin.API, key=call.start_key

@@ -36,7 +36,10 @@ class CatalogRoutes:
 
     @get("/api/v2/store", scope=PUBLIC)
     async def list_store(self, call: Call, wanted: wire.WorkerSearch) -> wire.CatalogPage:
-        """Published workers, newest first."""
+        """Published workers, newest first.
+
+        With a key also the private workers of its account.
+        """
         skipped = (wanted.offset - 1) * wanted.limit
         count, found = await self.catalog.page(
             call.known_caller, wanted.keyword, offset=skipped, limit=wanted.limit
@@ -45,7 +48,10 @@ class CatalogRoutes:
 
     @get("/api/v2/workers", scope=Scope.READ, tag="Workers")
     async def list_workers(self, call: Call, wanted: wire.WorkerSearch) -> wire.CatalogPage:
-        """The account's own workers, newest first."""
+        """The account's own workers, newest first.
+
+        Private ones and those without a version are among them.
+        """
         skipped = (wanted.offset - 1) * wanted.limit
         count, found = await self.workers.own_page(
             call.caller, wanted.keyword, offset=skipped, limit=wanted.limit
@@ -62,12 +68,20 @@ class CatalogRoutes:
     async def get_worker_input_schema(
         self, call: Call, worker_id: WorkerId
     ) -> wire.WorkerInputSchema:
-        """What a worker takes."""
+        """What a worker takes.
+
+        Without a key it also answers for a private worker that is named by its slug, without the
+        defaults of secret fields, unless the setting `schema_by_slug` refuses that. By its name
+        such a worker is answered with 404, and `details` say what would help.
+        """
         schema = (await self.descriptions.newest(call.known_caller, worker_id)).schema
         return wire.WorkerInputSchema(schema, schema.get("properties", []))
 
     @get(f"{_ONE}/internal", scope=PUBLIC, errors=(WorkerNotFound,))
     async def get_worker_internal(self, call: Call, worker_id: WorkerId) -> wire.WorkerPublicPage:
-        """The page of a worker, as its publisher wrote it."""
+        """The page of a worker, as its publisher wrote it.
+
+        Private workers are answered as by `input-schema`.
+        """
         worker = await self.descriptions.page(call.known_caller, worker_id)
         return wire.WorkerPublicPage.of(worker)

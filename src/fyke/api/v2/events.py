@@ -66,7 +66,8 @@ class EventRoutes:
         """State, log and rows of a run as they are written, as server-sent events.
 
         Events `status` (the run), `log`, `rows` (both with positions) and, last, `end` (the run).
-        To resume, send the id of the last event received.
+        To resume, send the id of the last event received; that of `end` is answered with 204. A key
+        may have 16 streams open at one server.
         """
         cursor = _cursor(header(call.request.scope, b"last-event-id") or wanted.last_event_id)
         await self.runs.get(call.caller, run_id)

@@ -35,8 +35,8 @@ class QueueRoutes:
     ) -> wire.QueuedRun:
         """Put a start of a worker into the queue until it is activated.
 
-        Checked like a start, but for balance and plan. `is_async`, `limit` and `offset` have no
-        effect.
+        Checked like a start, except for balance and plan. The version is pinned. `is_async`,
+        `limit` and `offset` have no effect. At most 10,000 items of an account may wait.
         """
         request = start_request(worker_id, wanted, call.start_key)
         return wire.QueuedRun.of(await self.queue.hold(call.caller, request))
@@ -57,7 +57,11 @@ class QueueRoutes:
     async def activate_run_queue_items(
         self, call: Call, wanted: wire.QueueActivation
     ) -> wire.QueueResults:
-        """Start queued items, each independently of the others."""
+        """Start queued items, each independently of the others.
+
+        An item whose run is refused for lack of balance or by the plan continues to wait. One whose
+        worker was deleted or whose version was withdrawn becomes `inactive`.
+        """
         return wire.QueueResults.of(await self.queue.activate(call.caller, wanted.queue_refs))
 
     @post(f"{ITEMS}/release", scope=Scope.RUN, errors=(Forbidden,))

@@ -37,7 +37,11 @@ class ResultRoutes:
     async def list_results(
         self, call: Call, wanted: ResultQuery, run_id: RunId = "", worker_id: WorkerId = ""
     ) -> Json[ResultPage]:
-        """A page of the rows of {run}; it may still be running."""
+        """A page of the rows of {run}; it may still be running.
+
+        Behind the last page `list` is empty. Filters, sorting and cursors are explained in
+        docs/reference/rows.md.
+        """
         caller, run_id = call.caller, await self.scopes.find(call, run_id, worker_id)
         index, size = wanted.offset, wanted.limit
         query, cursor = query_in(wanted), wanted.cursor.strip()
@@ -60,7 +64,8 @@ class ResultRoutes:
     ) -> Download:
         """A temporary link to a file with the rows of {run}.
 
-        Unknown `filter_keys` are ignored.
+        The file is made when it is fetched, from the rows as they are then. Rows that do not fit
+        into an xls file are refused.
         """
         return await self.exports.answer(
             call,

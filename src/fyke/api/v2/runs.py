@@ -42,7 +42,10 @@ class RunRoutes:
 
     @get("/api/v2/worker-runs", scope=Scope.READ)
     async def list_worker_runs(self, call: Call, wanted: RunFilterFields) -> WorkerRunPage:
-        """Runs of the account, newest first."""
+        """Runs of the account, newest first.
+
+        An unknown worker has no runs; it is not an error. Behind the last page `list` is empty.
+        """
         until = _until(wanted)
         try:
             worker_id = await self._worker_id(call, wanted.worker_id.strip())
@@ -78,7 +81,8 @@ class RunRoutes:
     ) -> Json[WorkerRun]:
         """State and figures of {run}.
 
-        With `wait` the answer comes when the run has ended, or after it.
+        With `wait` the answer comes as soon as the run has ended, or after that time, as the run is
+        then. A server that is stopped answers at once.
         """
         caller = call.caller
         run_id = await self.scopes.find(call, run_id, worker_id)
@@ -99,7 +103,10 @@ class RunRoutes:
         errors=(RunNotAbortable, Forbidden),
     )
     async def abort_run(self, call: Call, run_id: RunId = "", worker_id: WorkerId = "") -> None:
-        """Stop {run}."""
+        """Stop {run}.
+
+        Succeeds again for a run that is being aborted or was.
+        """
         run_id = await self.scopes.find(call, run_id, worker_id)
         await self.runs.abort(call.caller, run_id)
 
@@ -110,7 +117,7 @@ class RunRoutes:
         scope=Scope.READ,
     )
     async def get_log(self, call: Call, run_id: RunId = "", worker_id: WorkerId = "") -> LogTail:
-        """Last lines of the log of {run}, and a link to all of it."""
+        """The last 200 lines of the log of {run}, oldest first, and a link to all of it."""
         run_id = await self.scopes.find(call, run_id, worker_id)
         entries, rows = await self.logs.tail(call.caller, run_id, LOG_LINES)
         url = self.links.url(call.visit, LOG, run_id, f"all_log_{run_id}.txt")

@@ -99,7 +99,7 @@ class StartRoutes:
     async def rerun(
         self, call: Call, wanted: StartOptions, run_id: RunId = "", worker_id: WorkerId = ""
     ) -> WorkerRunResult | WorkerRunStarted:
-        """Start anew with the worker, version and input of {run}.
+        """Start anew with the worker, version, device and input of {run}.
 
         With `is_async` false the answer waits for the end of the run and carries a page of its
         rows; when the wait is over the run goes on, to be polled by its `run_slug`.

@@ -73,7 +73,10 @@ class TaskRoutes:
 
     @post(TASKS, scope=Scope.WRITE, errors=(WorkerNotFound, VersionUnavailable, Forbidden))
     async def create_worker_task(self, call: Call, wanted: wire.NewTask) -> wire.TaskCreated:
-        """Save an input for a worker, with a schedule if wanted."""
+        """Save an input for a worker, and a schedule if one is given.
+
+        Whether the input fits the worker is checked at each start.
+        """
         task = await self.tasks.create(
             call.caller,
             wanted.worker_id,

@@ -32,8 +32,9 @@ class VersionRoutes:
     async def publish_worker_version(self, call: Call, worker_id: WorkerId) -> PublishedVersion:
         """Publish a project as the next version of a worker.
 
-        An unknown `owner~name` of one's own becomes a new worker. The same files as those of the
-        newest version are that version.
+        An unknown `owner~name` of the caller becomes a new worker, private unless `public` is true.
+        The same files as those of the newest version are that version: nothing is published, and
+        the other fields count.
         """
         form = await read_form(call.request, NewVersion)
         public = None if form.public is UNSET else form.public
@@ -49,8 +50,9 @@ class VersionRoutes:
         consumes=(Media(FORM_TYPE, form=ReplacedVersion),),
     )
     async def replace_worker_version(self, call: Call, worker_id: WorkerId, version: Name) -> None:
-        """Replace what the page of a worker says.
+        """Replace the whole page of a worker.
 
+        What is absent becomes empty, except the title, which stays.
         The files of a version never change: `scraper_file` may be left out, and other files than
         those of the version are refused.
         """

@@ -207,7 +207,10 @@ class ResultExport(RowQuery):
         tuple[str, ...],
         Reads(to_column_keys, repeated=True),
         Described(str),
-        Meta(description="column keys with commas between them, or the parameter several times"),
+        Meta(
+            description="column keys with commas between them, or the parameter several times; "
+            "unknown ones are ignored"
+        ),
     ] = ()
     safe: Guarded = False
     bom: ByteOrderMark = False

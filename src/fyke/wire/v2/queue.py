@@ -148,9 +148,11 @@ class QueuePage(Answer):
 class QueueResult(Answer):
     """The result for one item."""
 
-    queue_ref: Annotated[str, Meta(description="as it was named")]
+    queue_ref: Annotated[str, Meta(description="as in the request")]
     success: bool
-    error: Annotated[str, Meta(description="why not; only without success")] | UnsetType = UNSET
+    error: Annotated[str, Meta(description="why it failed; only without success")] | UnsetType = (
+        UNSET
+    )
     run_slug: Annotated[str, Meta(description="only of an activation")] | UnsetType = UNSET
 
     @classmethod

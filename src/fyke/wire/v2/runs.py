@@ -22,22 +22,23 @@ if TYPE_CHECKING:
 
 
 class WorkerRun(Answer):
-    """``status`` is first: clients search the bytes for it."""
+    """A run and its figures."""
 
+    # the first member, because clients search the bytes of the answer for it
     status: StatusWord
     err_msg: Annotated[str, Meta(description="why the run failed, else empty")]
     slug: Ulid
     run_slug: Ulid
     scraper_slug: Ulid
     scraper_title: str
-    version: str
-    results: Annotated[Count, Meta(description="rows")]
+    version: Annotated[str, Meta(description="the version that runs or ran, never `latest`")]
+    results: Annotated[Count, Meta(description="rows so far, without hidden ones")]
     usage: Usd
-    traffic: Annotated[Count, Meta(description="bytes")]
+    traffic: Annotated[Count, Meta(description="bytes through the proxy, both ways")]
     origin: OriginWord
     started_at: UnixSeconds
     finished_at: UnixSeconds
-    duration: Annotated[Count, Meta(description="seconds")]
+    duration: Annotated[Count, Meta(description="seconds, 0 until the run has ended")]
 
     @classmethod
     def of(cls, view: RunView, grace: int) -> WorkerRun:
@@ -78,11 +79,11 @@ class WorkerRunResult(Answer):
 
     run_slug: Ulid
     run_status: StatusWord
-    error_message: str
-    result_message: str
+    error_message: Annotated[str, Meta(description="why the run failed, else empty")]
+    result_message: Annotated[str, Meta(description="empty")]
     execution_start_timestamp: UnixSeconds
     execution_end_timestamp: UnixSeconds
-    running_duration: Annotated[Count, Meta(description="seconds, with preparation")]
+    running_duration: Annotated[Count, Meta(description="seconds since the run was accepted")]
     is_finished: bool
     results: ResultPage
 

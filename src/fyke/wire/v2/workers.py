@@ -84,10 +84,15 @@ class PageForm(Request):
     """What the page of a worker says; a field that is absent stays as it is."""
 
     title: (
-        Annotated[Title, Meta(description="empty: the heading of README.md, else as it is")]
+        Annotated[
+            Title, Meta(description="empty or absent: the heading of README.md, else as it is")
+        ]
         | UnsetType
     ) = UNSET
-    description: Description | UnsetType = UNSET
+    description: (
+        Annotated[Description, Meta(description="absent: from the project, else as it is")]
+        | UnsetType
+    ) = UNSET
     categories: Categories | UnsetType = UNSET
     icon: Annotated[Icon, Meta(description="http or https URL of a picture")] | UnsetType = UNSET
 
@@ -102,7 +107,7 @@ class PageForm(Request):
 
 
 class NewVersion(PageForm, kw_only=True):
-    scraper_file: Archive
+    scraper_file: Annotated[Archive, Meta(description="the ZIP of the project, at most 50 MiB")]
     public: (
         Annotated[Boolean, Meta(description="whether others may find and run the worker")]
         | UnsetType
