@@ -15,7 +15,7 @@ RULES = "/alerts/rules"
 
 
 async def looked(app: App) -> None:
-    await AlertMonitor(app.storage, app.results).work_off()
+    await AlertMonitor(app.storage, app.results).process_pending()
 
 
 async def test_an_example_is_one_button_away(app: App, owner: Visitor) -> None:

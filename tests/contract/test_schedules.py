@@ -105,10 +105,10 @@ async def test_a_stored_schedule_is_read_back(setup: Setup) -> None:
 
 async def test_a_time_that_has_come_starts_a_run_and_moves_the_schedule_on(setup: Setup) -> None:
     await setup.schedule(EVERY_MINUTE)
-    assert (await setup.firing.work_off()).seconds == 60
+    assert (await setup.firing.process_pending()).seconds == 60
     assert await setup.runs() == []
     setup.clock.advance(60)
-    assert (await setup.firing.work_off()).seconds == 60
+    assert (await setup.firing.process_pending()).seconds == 60
     [run] = await setup.runs()
     assert (run.origin, run.task_id) == (Origin.SCHEDULE, setup.task.id)
     [fire] = await setup.fires()
@@ -126,14 +126,14 @@ async def test_the_policy_queue_delays_one_run_until_the_previous_one_has_ended(
     await setup.schedule(replace(EVERY_MINUTE, overlap=OverlapPolicy.QUEUE))
     for _ in range(3):
         setup.clock.advance(60)
-        rest = await setup.firing.work_off()
+        rest = await setup.firing.process_pending()
     [first] = await setup.runs()
     assert [f.state for f in await setup.fires()] == [
         FireState.STARTED, FireState.WAITING, FireState.SKIPPED,
     ]  # fmt: skip
     assert rest.topics == {run_topic(first.id)}
     await setup.end(first.id)
-    await setup.firing.work_off()
+    await setup.firing.process_pending()
     assert [f.state for f in await setup.fires()][1] is FireState.STARTED
     assert [f.run_id for f in await setup.fires()][1] == (await setup.runs())[1].id
     assert (await setup.now()).last_fired_at == START + 2 * MINUTE
@@ -143,10 +143,10 @@ async def test_a_held_run_that_is_refused_says_why(setup: Setup) -> None:
     await setup.schedule(replace(EVERY_MINUTE, overlap=OverlapPolicy.QUEUE))
     for _ in range(2):
         setup.clock.advance(60)
-        await setup.firing.work_off()
+        await setup.firing.process_pending()
     await setup.end((await setup.runs())[0].id)
     setup.starts.error = VersionUnavailable("gone")
-    await setup.firing.work_off()
+    await setup.firing.process_pending()
     assert [(f.state, f.reason) for f in await setup.fires()][1] == (FireState.REFUSED, "gone")
     assert (await setup.now()).last_error == "gone"
 
@@ -154,7 +154,7 @@ async def test_a_held_run_that_is_refused_says_why(setup: Setup) -> None:
 async def test_records_are_forgotten_after_a_while(setup: Setup) -> None:
     await setup.schedule(EVERY_MINUTE)
     setup.clock.advance(60)
-    await setup.firing.work_off()
+    await setup.firing.process_pending()
     await setup.firing.forget_old()
     assert len(await setup.fires()) == 1
     setup.clock.advance(KEEP_MS / 1000 + 1)
@@ -174,7 +174,7 @@ async def test_a_change_in_between_takes_the_fire_back(setup: Setup) -> None:
         return await original(*given, **more)
 
     setup.starts.start_task = start  # type: ignore[method-assign]
-    await setup.firing.work_off()
+    await setup.firing.process_pending()
     assert (await setup.runs(), await setup.fires()) == ([], [])
     assert (await setup.now()).next_at == START + 12 * HOUR
 
@@ -184,7 +184,7 @@ async def races(setup: Setup, count: int) -> None:
     await setup.schedule(EVERY_MINUTE)
     for _ in range(count):
         setup.clock.advance(60)
-        await asyncio.gather(*(firing.work_off() for firing in setup.servers))
+        await asyncio.gather(*(firing.process_pending() for firing in setup.servers))
     runs, fires = await setup.runs(), await setup.fires()
     assert [f.planned_at for f in fires] == [START + n * MINUTE for n in range(1, count + 1)]
     assert {f.state for f in fires} == {FireState.STARTED}
@@ -212,7 +212,7 @@ async def jumps(setup: Setup, count: int, seed: int) -> None:
         if rng.random() < 0.3:  # planned anew by the clock of this moment
             await setup.schedule(ScheduleEdit(enabled=False))
             await setup.schedule(ScheduleEdit(enabled=True))
-        await setup.firing.work_off()
+        await setup.firing.process_pending()
     fires = await setup.fires()
     started = [f for f in fires if f.state is FireState.STARTED]
     assert len({f.planned_at for f in fires}) == len(fires)
@@ -238,11 +238,11 @@ async def test_a_schedule_whose_runs_keep_failing_pauses_and_resumes(setup: Setu
     await setup.schedule(EVERY_MINUTE)
     for _ in range(3):
         setup.clock.advance(60)
-        await setup.firing.work_off()
+        await setup.firing.process_pending()
         await setup.end((await setup.runs())[-1].id, RunState.FAILED)
     assert (await setup.now()).failures == 2  # the third is counted when its time comes
     setup.clock.advance(60)
-    await setup.firing.work_off()
+    await setup.firing.process_pending()
     paused = await setup.now()
     assert (paused.enabled, paused.next_at, paused.failures) == (False, 0, 3)
     assert paused.paused_at == setup.clock.now_ms()
@@ -250,7 +250,7 @@ async def test_a_schedule_whose_runs_keep_failing_pauses_and_resumes(setup: Setu
     assert len(await setup.runs()) == 3
     assert (await setup.fires())[-1].state is FireState.SKIPPED
     setup.clock.advance(600)
-    await setup.firing.work_off()
+    await setup.firing.process_pending()
     assert len(await setup.runs()) == 3
     again = await setup.schedule(ScheduleEdit(enabled=True))
     assert (again.enabled, again.failures, again.paused_at, again.last_error) == (True, 0, 0, "")
@@ -283,6 +283,6 @@ async def test_the_schedules_of_an_account_the_next_first(setup: Setup) -> None:
     ) == (0, [])
     assert await setup.storage.read(lambda tx: tx.schedules.last_started(setup.task.id)) is None
     setup.clock.advance(60)
-    await setup.firing.work_off()
+    await setup.firing.process_pending()
     last = await setup.storage.read(lambda tx: tx.schedules.last_started(setup.task.id))
     assert last is not None and last.run_id == (await setup.runs())[0].id

@@ -47,7 +47,7 @@ class Fatal:
 
 async def main(state: str, rows: str, last: int) -> None:
     results = open_results(rows, durable=False)
-    await AlertMonitor(Fatal(state, last), results).work_off()
+    await AlertMonitor(Fatal(state, last), results).process_pending()
 
 
 if __name__ == "__main__":

@@ -69,7 +69,7 @@ class Auth:
         return await self.links.use(Purpose.SETUP, link.token, PASSWORD, "first", HOME)
 
     async def caller(self, session: NewSession) -> Caller:
-        return (await self.sessions.whose(session.token)).caller
+        return (await self.sessions.authenticate(session.token)).caller
 
     async def enter(self, name: str, password: str = PASSWORD, address: str = HOME) -> NewSession:
         return await self.sessions.sign_in(name, password, "a browser", address)

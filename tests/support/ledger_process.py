@@ -18,7 +18,7 @@ from decimal import Decimal
 from typing import TypeVar
 
 from fyke.contracts.state import Transaction
-from fyke.domain.billing.days import note_credit
+from fyke.domain.billing.days import add_credit
 from fyke.domain.billing.service import place_hold
 from fyke.domain.runs.attempts import AttemptReport, Attempts
 from fyke.domain.runs.lifecycle import AbortRequested
@@ -137,7 +137,7 @@ class RandomRuns:
         micros = self._dice.randint(1, 10**9)
         credit = records.entry(account.id, EntryKind.CREDIT, micros, 10**12)
         tx.ledger.append(replace(credit, id=new_ulid(), at=tx.now))
-        note_credit(tx, account.id, micros)
+        add_credit(tx, account.id, micros)
 
     async def _report(self, leases: list[Lease]) -> None:
         reports = [AttemptReport(lease.attempt, self._usage()) for lease in leases]

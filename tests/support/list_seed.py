@@ -6,7 +6,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from fyke.domain.billing.days import local_day, number_of
+from fyke.domain.billing.days import day_number, local_day
 from fyke.domain.runs.service import StartRequest
 from fyke.model.billing import UsageKey, UsageSums
 from fyke.model.run import Origin
@@ -48,5 +48,5 @@ def _past(tx: Any, account_id: str, worker_id: str) -> None:
             traffic_bytes=runs * 1_700_000,
             run_ms=runs * 95_000,
         )
-        day = number_of(today - timedelta(days=back))
+        day = day_number(today - timedelta(days=back))
         tx.usage.add(UsageKey(account_id, day, worker_id), sums)

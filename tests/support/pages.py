@@ -124,4 +124,4 @@ async def sign_in(sessions: Sessions, app: App, user_id: str | None = None) -> s
     wanted = user_id or app.owner.user_id
     user = await app.storage.read(lambda tx: tx.accounts.user(wanted))
     assert user is not None
-    return (await sessions.begin(user, "a test", "127.0.0.1")).token
+    return (await sessions.start(user, "a test", "127.0.0.1")).token

@@ -37,8 +37,8 @@ async def seed_users(app: App) -> dict[str, str]:
             continue
     user = await app.storage.read(lambda tx: tx.accounts.user(owner.user_id))
     assert user is not None
-    await services.sessions.begin(user, PHONE, "203.0.113.9")
-    await services.sessions.begin(user, FIREFOX, "2001:db8:12:34:56:78:9a:bc")
+    await services.sessions.start(user, PHONE, "203.0.113.9")
+    await services.sessions.start(user, FIREFOX, "2001:db8:12:34:56:78:9a:bc")
     await services.profiles.save_view(owner, "runs", "state=failed&worker=owner%2Freader")
     return {
         "/settings/users/{name}": "/settings/users/ben",

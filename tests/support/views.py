@@ -18,7 +18,7 @@ from fyke.console.statics import package_statics
 from fyke.console.templating import make_environment
 from fyke.console.texts import ENGLISH
 from fyke.console.view import View, ViewContext
-from fyke.domain.accounts.sessions import SignedIn
+from fyke.domain.accounts.sessions import SignedInUser
 from fyke.kit.clock import ManualClock
 
 Pairs = Sequence[tuple[str, str]]
@@ -56,7 +56,7 @@ def view_of(
     form: Pairs = (),
     headers: Mapping[str, str] | None = None,
     parameters: Mapping[str, str] | None = None,
-    signed_in: SignedIn | None = None,
+    signed_in: SignedInUser | None = None,
 ) -> View:
     """A request of a guest, or of the user that is signed in, in English and UTC."""
     scope = scope_of(method, path, query, headers)

@@ -49,7 +49,7 @@ async def seed_webhooks(app: App) -> dict[str, str]:
     )
     await a_run(app, Outcome.EXIT_CODE)
     await a_run(app, rows=[{"price": None, "name": "a"}, {"name": "b"}])
-    await AlertMonitor(app.storage, app.results).work_off()
+    await AlertMonitor(app.storage, app.results).process_pending()
     first = (await alerts.page(owner, AlertFilter(), offset=0, limit=1))[1][0]
     await alerts.mark_read(owner, [first.id])
     await _try_all(app)

@@ -32,7 +32,7 @@ class HealthRoutes:
     @get("/readyz", scope=PUBLIC, errors=(Unavailable,))
     async def is_ready(self, call: Call) -> None:
         """The storage answers and a runner is alive."""
-        if not await self.overview.a_runner_is_alive():
+        if not await self.overview.has_active_runner():
             raise NotReady
 
     @get("/version", scope=PUBLIC)

@@ -25,14 +25,14 @@ from fyke.console.statics import Statics
 from fyke.console.templating import make_environment
 from fyke.console.texts import choose, speak
 from fyke.console.view import View, ViewContext
-from fyke.domain.accounts.sessions import Sessions, SignedIn
+from fyke.domain.accounts.sessions import Sessions, SignedInUser
 from fyke.errors import Forbidden, FykeError, NotFound, RateLimited, Unauthenticated
 from fyke.kit.clock import Clock, SystemClock
 
 _COMPRESS_FROM = 1024
 THEMES = ("light", "dark")
 
-SidebarCounts = Callable[[SignedIn], Awaitable[Mapping[str, int]]]
+SidebarCounts = Callable[[SignedInUser], Awaitable[Mapping[str, int]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ class Console:
     async def _is_over(self, token: str) -> bool:
         """Whether the session has ended; its streams then stop."""
         try:
-            await self._sessions.whose(token)
+            await self._sessions.authenticate(token)
         except Unauthenticated:
             return True
         return False
@@ -150,16 +150,16 @@ class Console:
         if wait > 0:
             raise RateLimited(int(wait) + 1)
 
-    async def _whose(self, request: Request, visit: Visit) -> SignedIn | None:
+    async def _whose(self, request: Request, visit: Visit) -> SignedInUser | None:
         token = cookies.session_token(request, visit)
         if not token:
             return None
         try:
-            return await self._sessions.whose(token, visit.address)
+            return await self._sessions.authenticate(token, visit.address)
         except Unauthenticated:
             return None
 
-    def _view(self, request: Request, visit: Visit, signed_in: SignedIn | None) -> View:
+    def _view(self, request: Request, visit: Visit, signed_in: SignedInUser | None) -> View:
         own = signed_in.preferences if signed_in else None
         sent = request.cookies
         theme = own.theme if own and own.theme in THEMES else sent.get(cookies.THEME, "")

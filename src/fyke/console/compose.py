@@ -56,7 +56,7 @@ from fyke.console.pages import (
 from fyke.console.pages.run_frame import RunFrames
 from fyke.console.pages.worker_frame import WorkerFrames
 from fyke.console.statics import Statics, package_statics
-from fyke.domain.accounts.sessions import SignedIn
+from fyke.domain.accounts.sessions import SignedInUser
 from fyke.domain.services import Services
 from fyke.errors import Unavailable
 from fyke.kit.clock import Clock
@@ -212,7 +212,7 @@ def _worker_pages(services: Services) -> list[ConsolePage]:
     ]
 
 
-async def _sidebar_counts(services: Services, signed_in: SignedIn) -> Mapping[str, int]:
+async def _sidebar_counts(services: Services, signed_in: SignedInUser) -> Mapping[str, int]:
     """Counts for the sidebar; empty when the state is unavailable, so that the page still loads."""
     caller = signed_in.caller
     with suppress(Unavailable):

@@ -20,7 +20,7 @@ from fyke.console.forms import PostedForm
 from fyke.console.navigation import groups_for
 from fyke.console.templating import render, render_block
 from fyke.console.texts import ConsoleLanguage
-from fyke.domain.accounts.sessions import SignedIn
+from fyke.domain.accounts.sessions import SignedInUser
 from fyke.errors import MissingKey
 from fyke.kit.clock import Clock
 from fyke.model.account import Caller, Role
@@ -59,7 +59,7 @@ class View:
 
     request: Request
     visit: Visit
-    signed_in: SignedIn | None
+    signed_in: SignedInUser | None
     language: ConsoleLanguage
     zone: tzinfo
     zone_name: str

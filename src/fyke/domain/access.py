@@ -20,7 +20,7 @@ def existing_run(tx: Transaction, run_id: str) -> Run:
 
 
 def own_run(tx: Transaction, caller: Caller, run_id: str) -> Run:
-    """Raises ``RunNotFound``, including for another account's run, in the same words."""
+    """Raises ``RunNotFound``, for another account's run as well."""
     run = existing_run(tx, run_id)
     if run.account_id != caller.account_id:
         raise RunNotFound
@@ -28,16 +28,16 @@ def own_run(tx: Transaction, caller: Caller, run_id: str) -> Run:
 
 
 def own_task(tx: Transaction, caller: Caller, task_id: str) -> Task:
-    """The caller's task. Raises ``TaskNotFound``, including for another account's."""
-    return _theirs(tx.tasks.get(task_id) if is_ulid(task_id) else None, caller)
+    """The caller's task. Raises ``TaskNotFound``, for another account's task as well."""
+    return _check_owner(tx.tasks.get(task_id) if is_ulid(task_id) else None, caller)
 
 
-def own_task_to_change(tx: Transaction, caller: Caller, task_id: str) -> Task:
-    """The same, locked against other changes until this transaction ends."""
-    return _theirs(tx.tasks.lock(task_id) if is_ulid(task_id) else None, caller)
+def lock_own_task(tx: Transaction, caller: Caller, task_id: str) -> Task:
+    """Like ``own_task``, locked against other changes until this transaction ends."""
+    return _check_owner(tx.tasks.lock(task_id) if is_ulid(task_id) else None, caller)
 
 
-def _theirs(task: Task | None, caller: Caller) -> Task:
+def _check_owner(task: Task | None, caller: Caller) -> Task:
     if task is None or task.account_id != caller.account_id:
         raise TaskNotFound
     return task
@@ -46,8 +46,8 @@ def _theirs(task: Task | None, caller: Caller) -> Task:
 def own_endpoint(
     tx: Transaction, caller: Caller, endpoint_id: str, *, lock: bool = False
 ) -> Endpoint:
-    """Raises ``NotFound``, including for another account's endpoint, in the same words."""
-    found = tx.webhooks.lock(endpoint_id) if lock else tx.webhooks.get(endpoint_id)
-    if found is None or found.account_id != caller.account_id:
+    """Raises ``NotFound``, for another account's endpoint as well."""
+    endpoint = tx.webhooks.lock(endpoint_id) if lock else tx.webhooks.get(endpoint_id)
+    if endpoint is None or endpoint.account_id != caller.account_id:
         raise NotFound("Webhook does not exist")
-    return found
+    return endpoint

@@ -12,7 +12,7 @@ from fyke.model.account import Caller
 from fyke.model.health import Disk, HealthCheck, Level, ProxyReport
 from fyke.model.runner import RunnerInfo
 
-LOW_DISK = 4  # times the floor below which no run is taken
+LOW_DISK = 4  # times the floor below which no run starts
 
 
 class Health:
@@ -38,55 +38,54 @@ class Health:
 
     async def disk(self, caller: Caller) -> list[HealthCheck]:
         """Free space on the disk of the data folder. Raises ``Forbidden``."""
-        require_operator(caller, "Looking at the disk")
+        require_operator(caller, "Checking the disk")
         try:
             disk = self._disk()
         except OSError as error:
-            detail = f"the data folder cannot be looked at: {error.strerror or error}"
-            return [HealthCheck("disk", Level.BAD, detail, "look at it with fyke doctor")]
+            detail = f"the data folder cannot be read: {error.strerror or error}"
+            return [HealthCheck("disk", Level.BAD, detail, "check it with fyke doctor")]
         detail = f"{_gib(disk.free)} of {_gib(disk.total)} are free"
-        if disk.free < disk.floor:
-            detail += f"; below {_gib(disk.floor)} no run is taken"
-            return [HealthCheck("disk", Level.BAD, detail, "free some space: delete old runs")]
-        if disk.free < disk.floor * LOW_DISK:
-            detail += f"; below {_gib(disk.floor)} no run is taken"
+        if disk.free >= disk.floor * LOW_DISK:
+            return [HealthCheck("disk", Level.GOOD, detail)]
+        detail += f"; below {_gib(disk.floor)} no run starts"
+        if disk.free >= disk.floor:
             return [HealthCheck("disk", Level.WARNING, detail, "free some space soon")]
-        return [HealthCheck("disk", Level.GOOD, detail)]
+        return [HealthCheck("disk", Level.BAD, detail, "free some space: delete old runs")]
 
     async def sandboxes(self, caller: Caller) -> list[HealthCheck]:
-        """The active runners, and how complete their isolation is. Raises ``Forbidden``."""
-        require_operator(caller, "Looking at sandboxes")
+        """The active runners, with their level of isolation. Raises ``Forbidden``."""
+        require_operator(caller, "Checking sandboxes")
         runners = await self._storage.read(lambda tx: tx.runs.runners(tx.now - RUNNER_SILENCE_MS))
         if not runners:
             remedy = "start one with fyke up; until then runs wait"
             return [HealthCheck("runner", Level.BAD, "no runner is alive", remedy)]
-        return [_of_runner(runner) for runner in runners]
+        return [_runner_check(runner) for runner in runners]
 
     async def proxies(self, caller: Caller) -> list[HealthCheck]:
         """The proxies of the regions, none when there are no regions. Raises ``Forbidden``."""
-        require_operator(caller, "Looking at proxies")
-        return [_of_proxy(report) for report in await self._proxies()]
+        require_operator(caller, "Checking proxies")
+        return [_proxy_check(report) for report in await self._proxies()]
 
 
-def _of_runner(runner: RunnerInfo) -> HealthCheck:
+def _runner_check(runner: RunnerInfo) -> HealthCheck:
     name = f"runner {runner.node}"
-    room = f"{runner.cpus:g} cores, {runner.memory_mb} MB"
+    capacity = f"{runner.cpus:g} cores, {runner.memory_mb} MB"
     if runner.isolation == Isolation.FULL.value:
-        return HealthCheck(name, Level.GOOD, f"the sandbox is complete; {room}")
+        return HealthCheck(name, Level.GOOD, f"the sandbox is complete; {capacity}")
     why = f" ({runner.reason})" if runner.reason else ""
     if runner.isolation == Isolation.NO_LIMITS.value:
-        detail = f"the sandbox has no limits on cpu and memory{why}; {room}"
+        detail = f"the sandbox has no limits on cpu and memory{why}; {capacity}"
         return HealthCheck(
             name, Level.WARNING, detail, "only your own Workers run; see fyke doctor"
         )
-    return HealthCheck(name, Level.BAD, f"there is no sandbox{why}; {room}", "see fyke doctor")
+    return HealthCheck(name, Level.BAD, f"there is no sandbox{why}; {capacity}", "see fyke doctor")
 
 
-def _of_proxy(report: ProxyReport) -> HealthCheck:
+def _proxy_check(report: ProxyReport) -> HealthCheck:
     name = f"proxy {'of other regions' if report.region == '*' else report.region}"
     if report.error:
         detail = f"{report.host} does not answer: {report.error}"
-        remedy = "runs in this region reach nothing; look at the setting egress_upstreams"
+        remedy = "runs in this region cannot reach the web; check the setting egress_upstreams"
         return HealthCheck(name, Level.BAD, detail, remedy)
     return HealthCheck(name, Level.GOOD, f"{report.host} answers in {report.milliseconds} ms")
 

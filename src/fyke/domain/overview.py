@@ -15,20 +15,20 @@ from fyke.model.task import Task
 from fyke.model.worker import Worker
 
 DAY_MS = 86_400_000
-RECENT_RUNS = 200  # of which the workers count as recently used
+RECENT_RUNS = 200  # the newest runs, whose workers count as recently used
 _BUSY = (RunState.RUNNING, RunState.ENDING, RunState.ABORTING)
 
 
 @dataclass(frozen=True, slots=True)
 class RunsNow:
-    """How many runs of the account are active, wait for capacity, and are in the run queue;
-    ``ever`` is the total number.
+    """How many runs of the account are active (``busy``), wait for capacity (``waiting``), and are
+    in the run queue (``held``); ``total`` counts all of them and all that have ended.
     """
 
     busy: int
     waiting: int
     held: int
-    ever: int
+    total: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class LastDay:
 
 @dataclass(frozen=True, slots=True)
 class UpcomingRun:
-    """A schedule that will fire, with its task and the worker of that."""
+    """A schedule that will fire, with its task and worker (None when deleted)."""
 
     schedule: Schedule
     task: Task
@@ -59,17 +59,17 @@ class Overview:
 
     async def workers(self, caller: Caller) -> list[Worker]:
         """The account's own workers, public and private, by path."""
-        found = await self._storage.read(lambda tx: tx.workers.of_account(caller.account_id))
-        return sorted(found, key=lambda worker: worker.path)
+        workers = await self._storage.read(lambda tx: tx.workers.of_account(caller.account_id))
+        return sorted(workers, key=lambda worker: worker.path)
 
     async def runners(self, caller: Caller) -> list[RunnerInfo]:
         """The active runners, for the operator. Raises ``Forbidden``."""
         require_operator(caller, "Listing runners")
-        return await self._storage.read(_alive)
+        return await self._storage.read(_active_runners)
 
-    async def a_runner_is_alive(self) -> bool:
+    async def has_active_runner(self) -> bool:
         """Raises ``Unavailable`` when the storage does not answer."""
-        return bool(await self._storage.read(_alive))
+        return bool(await self._storage.read(_active_runners))
 
     async def now(self, caller: Caller) -> RunsNow:
         """From counters that are updated with each run."""
@@ -81,7 +81,7 @@ class Overview:
                 busy=sum(states.get(state, 0) for state in _BUSY),
                 waiting=states.get(RunState.READY, 0),
                 held=held,
-                ever=sum(states.values()),
+                total=sum(states.values()),
             )
 
         return await self._storage.read(work)
@@ -102,29 +102,29 @@ class Overview:
 
         return await self._storage.read(work)
 
-    async def next_runs(self, caller: Caller, most: int) -> list[UpcomingRun]:
+    async def next_runs(self, caller: Caller, limit: int) -> list[UpcomingRun]:
         """The next starts by schedules, the earliest first."""
 
         def work(tx: Transaction) -> list[UpcomingRun]:
-            found = []
-            for schedule in tx.schedules.coming(caller.account_id, most):
+            upcoming = []
+            for schedule in tx.schedules.coming(caller.account_id, limit):
                 task = tx.tasks.get(schedule.task_id)
                 if task is not None:
-                    found.append(UpcomingRun(schedule, task, tx.workers.get(task.worker_id)))
-            return found
+                    upcoming.append(UpcomingRun(schedule, task, tx.workers.get(task.worker_id)))
+            return upcoming
 
         return await self._storage.read(work)
 
-    async def recent_workers(self, caller: Caller, most: int) -> list[Worker]:
+    async def recent_workers(self, caller: Caller, limit: int) -> list[Worker]:
         """The workers of the newest runs that still exist, the last used first."""
 
         def work(tx: Transaction) -> list[Worker]:
             refs = tx.run_lists.recent_workers(caller.account_id, RECENT_RUNS)
-            found = (tx.workers.get(ref) for ref in refs)
-            return [worker for worker in found if worker and not worker.deleted_at][:most]
+            workers = (tx.workers.get(ref) for ref in refs)
+            return [worker for worker in workers if worker and not worker.deleted_at][:limit]
 
         return await self._storage.read(work)
 
 
-def _alive(tx: Transaction) -> list[RunnerInfo]:
+def _active_runners(tx: Transaction) -> list[RunnerInfo]:
     return tx.runs.runners(tx.now - RUNNER_SILENCE_MS)

@@ -92,7 +92,7 @@ class AlertCheck:
 
 @dataclass(frozen=True, slots=True)
 class PastRuns:
-    """An earlier run, as far as it matters for what is usual."""
+    """The figures of an earlier run that the usual ones are computed from."""
 
     run_id: str
     results: int
@@ -101,16 +101,16 @@ class PastRuns:
 
 @dataclass(frozen=True, slots=True)
 class FieldFacts:
-    """What was seen of one field: ``missing`` of ``looked_at`` rows lack it, of ``rows`` in all."""
+    """How many of the ``checked_rows`` lack the field, of ``rows`` rows in total."""
 
-    looked_at: int
+    checked_rows: int
     missing: int
     rows: int
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
-    """What was used in a calendar month so far."""
+class MonthUsage:
+    """The usage in a calendar month so far."""
 
     month: str  # YYYY-MM
     usd_micros: int

@@ -19,8 +19,8 @@ class AlertTimer(SignalTimer):
         super().__init__(signals, clock)
         self._watch = watch
 
-    async def work_off(self) -> tuple[float | None, frozenset[str]]:
-        return await self._watch.work_off(), frozenset({ALERTS})
+    async def process_pending(self) -> tuple[float | None, frozenset[str]]:
+        return await self._watch.process_pending(), frozenset({ALERTS})
 
     async def tidy(self) -> None:
         if removed := await self._watch.forget_old():

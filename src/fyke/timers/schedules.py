@@ -15,8 +15,8 @@ class ScheduleTimer(SignalTimer):
         super().__init__(signals, clock)
         self._firing = firing
 
-    async def work_off(self) -> tuple[float | None, frozenset[str]]:
-        rest = await self._firing.work_off()
+    async def process_pending(self) -> tuple[float | None, frozenset[str]]:
+        rest = await self._firing.process_pending()
         return rest.seconds, rest.topics | {SCHEDULES}
 
     async def tidy(self) -> None:

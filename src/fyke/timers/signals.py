@@ -24,7 +24,7 @@ class SignalTimer(ABC):
         self._tidied: float | None = None
 
     @abstractmethod
-    async def work_off(self) -> tuple[float | None, frozenset[str]]:
+    async def process_pending(self) -> tuple[float | None, frozenset[str]]:
         """Do what is due; return the seconds until more is (None: not known), and the
         signals that may come before that.
         """
@@ -37,7 +37,7 @@ class SignalTimer(ABC):
         """Work until cancelled. Listens before the first query, so that no signal is lost."""
         async with self._signals.listen() as listener:
             while True:
-                rest, topics = await self.work_off()
+                rest, topics = await self.process_pending()
                 await self._tidy()
                 pause = MAX_SLEEP if rest is None else min(MAX_SLEEP, rest)
                 await listener.wait(topics, max(MIN_SLEEP, pause))

@@ -34,12 +34,12 @@ DAY = 86_400
 async def test_a_session_says_who_it_is_and_no_token_is_stored(auth: Auth) -> None:
     first = await auth.set_up()
     new = await auth.enter(" OWNER ")
-    found = await auth.sessions.whose(new.token, AWAY)
+    found = await auth.sessions.authenticate(new.token, AWAY)
     assert (found.caller.account_id, found.caller.user_name) == (auth.owner.account_id, "owner")
     assert (found.caller.role, found.caller.operator) == (Role.OWNER, True)
     assert (found.caller.key_id, found.caller.session_id) == ("", found.session_id)
     assert found.caller.address == AWAY
-    assert (await auth.sessions.whose(new.token)).caller.address == ""
+    assert (await auth.sessions.authenticate(new.token)).caller.address == ""
     assert new.token not in repr(new) and "argon2" not in repr(new)
     stored = await auth.storage.read(lambda tx: tx.sessions.of_user(found.user.id))
     for token in (first.token, new.token):
@@ -77,11 +77,11 @@ async def test_only_who_knows_the_password_learns_that_a_user_is_disabled(
     with pytest.raises(UserDisabled):
         await auth.enter("ada")
     with pytest.raises(SessionEnded):
-        await auth.sessions.whose(session.token)
+        await auth.sessions.authenticate(session.token)
     await auth.users.enable(auth.owner, "ada")
     await auth.enter("ada")
     with pytest.raises(SessionEnded):
-        await auth.sessions.whose(session.token)
+        await auth.sessions.authenticate(session.token)
 
 
 async def test_a_hash_with_dated_parameters_is_made_anew_at_sign_in(
@@ -95,7 +95,7 @@ async def test_a_hash_with_dated_parameters_is_made_anew_at_sign_in(
     await auth.storage.write(lambda tx: tx.accounts.change_user(replace(user, password_hash=dated)))
     await auth.enter("owner")
     kept = (await auth.user("owner")).password_hash
-    assert kept != dated and not auth.passwords.is_dated(kept)
+    assert kept != dated and not auth.passwords.needs_rehash(kept)
     await auth.enter("owner")
 
 
@@ -109,14 +109,14 @@ async def test_a_session_lasts_while_it_is_used_and_thirty_days_at_most(
     used, left = await auth.enter("owner"), await auth.enter("owner")
     for _ in range(4):
         auth.clock.advance(6.9 * DAY)
-        await auth.sessions.whose(used.token)
+        await auth.sessions.authenticate(used.token)
     with pytest.raises(SessionEnded):
-        await auth.sessions.whose(left.token)
+        await auth.sessions.authenticate(left.token)
     auth.clock.advance(2.3 * DAY)
-    await auth.sessions.whose(used.token)
+    await auth.sessions.authenticate(used.token)
     auth.clock.advance(0.2 * DAY)
     with pytest.raises(SessionEnded):
-        await auth.sessions.whose(used.token)
+        await auth.sessions.authenticate(used.token)
     assert (IDLE_MS, MAX_LIFETIME_MS) == (7 * DAY * 1000, 30 * DAY * 1000)
 
 
@@ -128,10 +128,10 @@ async def test_the_last_use_is_noted_once_a_minute(auth: Auth) -> None:
 
     first = await seen()
     auth.clock.advance(59)
-    await auth.sessions.whose(new.token)
+    await auth.sessions.authenticate(new.token)
     assert await seen() == first
     auth.clock.advance(2)
-    await auth.sessions.whose(new.token)
+    await auth.sessions.authenticate(new.token)
     assert await seen() == first + 61_000
 
 
@@ -148,7 +148,7 @@ async def test_a_session_ended_elsewhere_is_valid_for_a_second_at_most(
     await other.whose(new.token)
     await auth.sessions.sign_out(new.token)
     with pytest.raises(SessionEnded):
-        await auth.sessions.whose(new.token)
+        await auth.sessions.authenticate(new.token)
     await other.whose(new.token)
     auth.clock.advance(1)
     with pytest.raises(SessionEnded):
@@ -158,7 +158,7 @@ async def test_a_session_ended_elsewhere_is_valid_for_a_second_at_most(
 @pytest.mark.parametrize("token", ["", "x", "x" * 43, "x" * 10_000, "ä\ud800"])
 async def test_an_invalid_token_belongs_to_no_session(auth: Auth, token: str) -> None:
     with pytest.raises(SessionEnded):
-        await auth.sessions.whose(token)
+        await auth.sessions.authenticate(token)
     await auth.sessions.sign_out(token)
 
 
@@ -172,8 +172,8 @@ async def test_a_new_password_ends_all_sessions_but_a_new_one(auth: Auth) -> Non
     made = await auth.profiles.change_password(caller, PASSWORD, "another secret", "b", HOME)
     for gone in (first, second):
         with pytest.raises(SessionEnded):
-            await auth.sessions.whose(gone.token)
-    assert (await auth.sessions.whose(made.token)).user.name == "owner"
+            await auth.sessions.authenticate(gone.token)
+    assert (await auth.sessions.authenticate(made.token)).user.name == "owner"
     with pytest.raises(SignInFailed):
         await auth.enter("owner")
     await auth.enter("owner", "another secret")
@@ -200,7 +200,7 @@ async def test_removing_a_user_ends_sessions_and_keys(auth: Auth) -> None:
     await auth.accounts.authenticate(key.key)
     await auth.users.remove(auth.owner, "ada")
     with pytest.raises(SessionEnded):
-        await auth.sessions.whose(session.token)
+        await auth.sessions.authenticate(session.token)
     with pytest.raises(Exception, match="The API key is not valid") as caught:
         await auth.accounts.authenticate(key.key)
     assert not isinstance(caught.value, UserMissing)
@@ -217,8 +217,8 @@ async def test_only_ones_own_sessions_can_be_ended(auth: Auth) -> None:
     more = await auth.enter("ada")
     assert await auth.sessions.revoke_others(adas, adas.session_id) == 1
     with pytest.raises(SessionEnded):
-        await auth.sessions.whose(more.token)
-    await auth.sessions.whose(owners.token)
+        await auth.sessions.authenticate(more.token)
+    await auth.sessions.authenticate(owners.token)
 
 
 # --- links ----------------------------------------------------------------------------------
@@ -258,7 +258,7 @@ async def test_links_are_for_setup_until_there_is_a_password_and_then_for_a_rese
     await auth.enter("owner")  # the old one works until the link is used
     await auth.links.use(Purpose.RESET, third.token, "another secret", "b", HOME)
     with pytest.raises(SessionEnded):
-        await auth.sessions.whose(session.token)
+        await auth.sessions.authenticate(session.token)
 
 
 async def test_the_link_of_a_disabled_user_is_spent(auth: Auth) -> None:
@@ -283,7 +283,7 @@ async def test_guessing_one_name_slows_down_and_says_when_to_try_again(
     with pytest.raises(RateLimited) as caught:
         await auth.enter("owner", PASSWORD, AWAY)
     assert caught.value.retry_after == 30
-    assert caught.value.message == "Too many tries for this user; try again in 30 seconds"
+    assert caught.value.message == "Too many attempts for this user; try again in 30 seconds"
     auth.clock.advance(30)
     await auth.enter("owner", PASSWORD, AWAY)
 

@@ -144,14 +144,14 @@ async def test_preferences_change_one_by_one_and_count_at_once(auth: Auth) -> No
     session = await auth.add("ada")
     caller = await auth.caller(session)
     assert await auth.profiles.preferences(caller) == Preferences()
-    await auth.profiles.prefer(caller, theme="dark", language="zh-Hans")
-    await auth.profiles.prefer(caller, time_zone="Asia/Tokyo")
+    await auth.profiles.change_preferences(caller, theme="dark", language="zh-Hans")
+    await auth.profiles.change_preferences(caller, time_zone="Asia/Tokyo")
     await auth.profiles.save_view(caller, "runs", "state=failed")
     expected = Preferences("zh-Hans", "dark", "Asia/Tokyo", "", {"runs": "state=failed"})
-    assert (await auth.sessions.whose(session.token)).preferences == expected
+    assert (await auth.sessions.authenticate(session.token)).preferences == expected
     assert await auth.profiles.preferences(auth.owner) == Preferences()
     await auth.profiles.save_view(caller, "runs", "")
-    assert (await auth.profiles.prefer(caller, language="")).views == {}
+    assert (await auth.profiles.change_preferences(caller, language="")).views == {}
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ async def test_preferences_change_one_by_one_and_count_at_once(auth: Auth) -> No
 )
 async def test_preferences_are_what_is_offered(auth: Auth, field: str, value: str) -> None:
     with pytest.raises(InvalidRequest, match=f"^{field}: "):
-        await auth.profiles.prefer(auth.owner, **{field: value})
+        await auth.profiles.change_preferences(auth.owner, **{field: value})
 
 
 async def test_saved_views_are_bounded(auth: Auth) -> None:

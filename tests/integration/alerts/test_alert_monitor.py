@@ -32,7 +32,7 @@ FAILED = RuleFields("Failed", "failed")
 async def found(app: App, *, look: bool = True, **wanted: Any) -> list[Alert]:
     """The owner's alerts, oldest first, after a look at all that wait."""
     if look:
-        assert await AlertMonitor(app.storage, app.results, mails=True).work_off() is None
+        assert await AlertMonitor(app.storage, app.results, mails=True).process_pending() is None
     _, alerts = await app.services.alerts.page(
         app.owner, AlertFilter(**wanted), offset=0, limit=500
     )
@@ -158,12 +158,12 @@ async def test_a_run_that_cannot_be_evaluated_does_not_delay_the_others(
 
     monkeypatch.setattr(app.results, "page", fails)
     watch = AlertMonitor(app.storage, app.results)
-    pause = await watch.work_off()
+    pause = await watch.process_pending()
     assert pause is not None and 0 < pause <= 30
     assert [one.run_id for one in await found(app, look=False)] == [fine.id]
     for tries in range(2, MAX_TRIES + 1):
         await app.storage.write(lambda tx, n=tries: tx.alerts.postpone_check(1, n - 1, 0))
-        pause = await watch.work_off()
+        pause = await watch.process_pending()
     assert pause is None
     assert await app.storage.read(lambda tx: tx.alerts.next_check_at()) is None
 
@@ -238,5 +238,5 @@ async def test_several_servers_at_once_raise_each_alert_once(either: App) -> Non
     ended = [(await a_run(either, Outcome.EXIT_CODE)).id for _ in range(6)]
     ended += [(await a_run(either, rows=[{}])).id for _ in range(2)]
     watches = [AlertMonitor(either.storage, either.results) for _ in range(3)]
-    await asyncio.gather(*(watch.work_off() for watch in watches))
+    await asyncio.gather(*(watch.process_pending() for watch in watches))
     assert [one.run_id for one in await found(either)] == ended

@@ -91,7 +91,7 @@ async def test_further_parts_are_summed_up(priced: App, priced_api: Api) -> None
     from fyke.model.billing import UsageDimension
 
     whole = await usage.split(caller, period, UsageDimension.KEY)
-    short = await usage.split(caller, period, UsageDimension.KEY, most=1)
+    short = await usage.split(caller, period, UsageDimension.KEY, limit=1)
     assert short.others and short.parts == whole.parts[:1]
     rest = whole.parts[1].sums
     for one in whole.parts[2:]:
@@ -119,7 +119,7 @@ async def test_periods_are_limited_to_a_year_and_say_so(priced_api: Api) -> None
         "2026-01-15", "2026-03-02", "UTC",
     )  # fmt: skip
     too_long = await priced_api.get("/api/fyke/usage?from=2025-01-01&until=2026-01-02")
-    fails(too_long, 400, 4000, "until", "at most 366 days", "reaches to 2026-01-01")
+    fails(too_long, 400, 4000, "until", "at most 366 days", "use 2026-01-01 or earlier")
     for query in ("from=x", "until=2026-02-30", "from=2026-02-02&until=2026-02-01", "by=hour"):
         fails(await priced_api.get(f"/api/fyke/usage?{query}"), 400, 4000, query.split("=")[0])
     fails(await priced_api.get("/api/fyke/usage/parts?by=day"), 400, 4000, "worker, task, key")

@@ -93,7 +93,7 @@ async def test_a_rule_finds_and_its_alert_is_read(app: App, api: Api) -> None:
     rule = await api.ok(RULES, rules["example"])
     assert (rule["kind"], rule["enabled"], rule["worker"]) == ("failed", True, "")
     run = await a_run(app, Outcome.EXIT_CODE)
-    await AlertMonitor(app.storage, app.results).work_off()
+    await AlertMonitor(app.storage, app.results).process_pending()
     page = await ask(api, ALERTS, unread=1)
     [alert] = page["list"]
     assert (page["count"], page["unread"], alert["rule_id"]) == (1, 1, rule["id"])
@@ -173,7 +173,7 @@ async def test_a_rule_keeps_the_reasons_that_it_is_for(app: App, api: Api) -> No
         await api.ok("/api/v1/scraper/run", start_body(worker.id))
         end = end_of(Reason(code))
         await app.execute([], end.outcome, end.message, reason=end.reason)
-    await AlertMonitor(app.storage, app.results).work_off()
+    await AlertMonitor(app.storage, app.results).process_pending()
     [alert] = (await ask(api, "/api/fyke/alerts"))["list"]
     assert (alert["reason_code"], alert["kind"]) == ("timeout", "failed")
     changed = await api.send("PUT", f"{RULES}/{rule['id']}", json=body | {"kind": "zero_rows"})

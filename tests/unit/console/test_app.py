@@ -19,7 +19,7 @@ from fyke.console.page import ConsolePage
 from fyke.console.statics import package_statics
 from fyke.console.view import View
 from fyke.domain.accounts.passwords import Passwords
-from fyke.domain.accounts.sessions import Sessions, SignedIn
+from fyke.domain.accounts.sessions import Sessions, SignedInUser
 from fyke.errors import Unavailable
 from fyke.kit.clock import ManualClock
 from fyke.model.user import Purpose
@@ -56,7 +56,7 @@ class Pages:
     async def fail(self, view: View) -> Response:
         raise ZeroDivisionError
 
-    async def sidebar_counts(self, signed_in: SignedIn) -> Mapping[str, int]:
+    async def sidebar_counts(self, signed_in: SignedInUser) -> Mapping[str, int]:
         self.counted += 1
         return {"runs": 3}
 
@@ -221,10 +221,10 @@ async def test_a_page_that_fails_is_a_page_of_the_error(guest: Browser) -> None:
 async def test_sessions_that_cannot_be_looked_up_are_an_error_and_no_sign_out(
     owner: Browser, auth: Auth, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def down(*_: object) -> SignedIn:
+    async def down(*_: object) -> SignedInUser:
         raise Unavailable
 
-    monkeypatch.setattr(auth.sessions, "whose", down)
+    monkeypatch.setattr(auth.sessions, "authenticate", down)
     assert (await owner.ask("/runs")).status_code == 503
 
 
@@ -237,7 +237,7 @@ async def test_the_choices_of_the_user_count_and_then_those_of_the_browser(
     await guest.ask("/login", cookies={THEME: "<b>", ZONE: "Nowhere"}, accept_language="zh")
     user = await auth.user("owner")
     caller = replace(auth.owner, user_id=user.id)
-    await auth.profiles.prefer(
+    await auth.profiles.change_preferences(
         caller, language="en", theme="light", time_zone="Europe/Berlin", snippets=""
     )
     auth.clock.advance(2)

@@ -27,7 +27,7 @@ class Firing:
         self.rests = list(rests)
         self.done: list[str] = []
 
-    async def work_off(self) -> RemainingFires:
+    async def process_pending(self) -> RemainingFires:
         self.done.append("work")
         if not self.rests:
             raise ScriptEnded

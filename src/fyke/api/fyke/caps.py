@@ -26,7 +26,7 @@ class CapRoutes:
     @get(PATH, scope=Scope.ADMIN)
     async def get_caps(self, call: Call) -> wire.CapsReport:
         """The caps of the account, and what it has spent this month."""
-        return wire.CapsReport.of(await self.spending.standing(call.caller))
+        return wire.CapsReport.of(await self.spending.status(call.caller))
 
     @put(PATH, scope=Scope.ADMIN, errors=(Forbidden,))
     async def change_caps(self, call: Call, wanted: wire.CapsToChange) -> wire.CapsReport:

@@ -39,7 +39,7 @@ class OverviewRoutes:
             most=slots.most or 0,
             waiting=now.waiting,
             held=now.held,
-            runs=now.ever,
+            runs=now.total,
             day_succeeded=day.succeeded,
             day_failed=day.failed,
             day_aborted=day.aborted,

@@ -57,7 +57,7 @@ class ProfileRoutes:
         self, call: Call, wanted: wire.PreferencesToChange
     ) -> wire.UserPreferences:
         """Change preferences for the console."""
-        chosen = await self.profiles.prefer(
+        chosen = await self.profiles.change_preferences(
             call.caller,
             language=wanted.language,
             theme=wanted.theme,

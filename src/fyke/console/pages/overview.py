@@ -102,9 +102,9 @@ class OverviewPages:
             )
 
     async def _ever(self, view: View) -> bool:
-        """Whether the account ever had a run; true when that is not known."""
+        """Whether the account has ever had a run; true when that is not known."""
         try:
-            return (await self.overview.now(view.caller)).ever > 0
+            return (await self.overview.now(view.caller)).total > 0
         except FykeError:
             return True
 

@@ -61,7 +61,7 @@ class OwnAccountPages:
         typed = {name: view.form.get(name) for name in ("language", "theme", "snippets")}
         zone = view.form.get("time_zone").strip()
         try:
-            chosen = await self.profiles.prefer(view.caller, **typed, time_zone=zone)
+            chosen = await self.profiles.change_preferences(view.caller, **typed, time_zone=zone)
         except InvalidRequest as error:
             fields = {name: name for name in (*typed, "time_zone")}
             return await self._page(view, faults_of(error, fields), typed | {"time_zone": zone})
@@ -131,7 +131,7 @@ class OwnAccountPages:
     ) -> Response:
         chosen = await self.profiles.preferences(view.caller)
         account = await self.accounts.get(view.caller)
-        spending = await self.spending.standing(view.caller)
+        spending = await self.spending.status(view.caller)
         values: dict[str, Any] = {
             "language": chosen.language,
             "theme": chosen.theme,

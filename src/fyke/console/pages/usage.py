@@ -14,7 +14,7 @@ from fyke.console.charts import Chart, chart_of
 from fyke.console.page import ConsolePage
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
-from fyke.domain.billing.days import MAX_DAYS, day_named, longest_from
+from fyke.domain.billing.days import MAX_DAYS, longest_range_end, parse_day
 from fyke.domain.billing.usage import Period, UsageReports, UsageStep, UsageView
 from fyke.errors import InvalidRequest
 from fyke.model.billing import UsageDimension, UsageSums
@@ -97,11 +97,11 @@ class UsagePages:
         [problem] = error.problems
         longest = ""
         try:
-            first, last = day_named(address.since, "from"), day_named(address.until, "until")
+            first, last = parse_day(address.since, "from"), parse_day(address.until, "until")
         except InvalidRequest:
             first = last = date.min
         if (last - first).days >= MAX_DAYS:
-            longest = address.path(until=longest_from(first).isoformat())
+            longest = address.path(until=longest_range_end(first).isoformat())
         return view.page(
             "usage/page.html",
             area=AREA,

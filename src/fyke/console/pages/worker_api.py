@@ -69,7 +69,7 @@ class WorkerApiPages:
         """The chosen language, which is saved for the user, or the saved one."""
         kept = (await self.profiles.preferences(view.caller)).snippets
         if wanted in IDS and wanted != kept:
-            await self.profiles.prefer(view.caller, snippets=wanted)
+            await self.profiles.change_preferences(view.caller, snippets=wanted)
         return wanted if wanted in IDS else kept or IDS[0]
 
     async def _page(

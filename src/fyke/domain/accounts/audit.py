@@ -13,7 +13,7 @@ from fyke.model.account import Caller
 from fyke.model.audit import AuditAction, AuditEntry
 
 MAX_ENTRIES = 200
-KEEP_DAYS = 365  # where the installation does not say
+KEEP_DAYS = 365  # by default
 
 
 def record(
@@ -36,8 +36,8 @@ def record_for(
     """
     if account_id != caller.account_id:
         by = f"by the account {caller.account_name}"
-        both = f"{detail}; {by}" if detail else by
-        tx.audit.add(action_of(caller, action, target, both, account_id=account_id))
+        full_detail = f"{detail}; {by}" if detail else by
+        tx.audit.add(action_of(caller, action, target, full_detail, account_id=account_id))
     record(tx, caller, action, target, detail)
 
 

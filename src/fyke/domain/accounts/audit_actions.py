@@ -1,11 +1,11 @@
-"""The entries of the audit log: user, action, time, object and address."""
+"""Creates entries of the audit log."""
 
 from __future__ import annotations
 
 from fyke.model.account import Caller, User
 from fyke.model.audit import AuditAction, NewAudit
 
-MAX_ADDRESS_CHARS = 64  # characters
+MAX_ADDRESS_CHARS = 64
 
 
 def action_of(

@@ -1,8 +1,8 @@
-"""API keys: made here, shown once, kept only as a digest.
+"""API keys: generated here, shown once, stored only as a digest.
 
-A key carries 128 random bits, so a plain SHA-256 is enough: there is nothing to guess, and the
-lookup stays one indexed read. The text after the prefix has the form of a ULID because clients
-of the original know keys in that form; unlike a ULID it contains no time.
+A key has 128 random bits, so a plain SHA-256 is enough: it cannot be guessed, and the lookup stays
+one indexed read. The text after the prefix has the form of a ULID, which existing clients expect;
+unlike a ULID it contains no time.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MAX_KEY_NAME = 64  # characters
 MAX_RATE = 100_000  # requests a second of one key
 
 _KEY = re.compile(re.escape(KEY_PREFIX) + f"[0-7][{CROCKFORD}]{{25}}")
-_SHOWN = len(KEY_PREFIX) + 4
+_SHOWN_CHARS = len(KEY_PREFIX) + 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,4 +50,4 @@ def digest(key: str) -> str:
 
 def shown_prefix(key: str) -> str:
     """Return the part of a key that lists show, so that users recognise their keys."""
-    return key[:_SHOWN]
+    return key[:_SHOWN_CHARS]

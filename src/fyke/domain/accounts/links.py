@@ -64,34 +64,34 @@ class OneTimeLinks:
     async def use(
         self, purpose: Purpose, token: str, password: str, agent: str, address: str
     ) -> NewSession:
-        """Set the password and sign in; all other sessions of the user end, and so does the link.
+        """Set the password and sign in. All other sessions of the user end; the link is used up.
 
         Raises ``InvalidRequest`` for a weak password, after which the link is still valid, and
         ``LinkSpent``, including for the second of two concurrent uses.
         """
         digest = token_digest(token)
-        opened = await self._storage.read(lambda tx: _open(tx, purpose, digest))
-        check_new(password, opened.user_name)
-        kept = await self._passwords.hash(password)
+        link_page = await self._storage.read(lambda tx: _open(tx, purpose, digest))
+        check_new(password, link_page.user_name)
+        password_hash = await self._passwords.hash(password)
 
         def work(tx: Transaction) -> NewSession:
             link = tx.links.use(digest, purpose, tx.now)
             user = tx.accounts.user(link.user_id) if link else None
             if user is None or user.disabled:
                 raise LinkSpent
-            made = set_password(tx, user, kept, agent, address)
+            session = set_password(tx, user, password_hash, agent, address)
             tx.audit.add(
-                action_by(user, AuditAction.PASSWORD, address, made.id, f"by a link: {purpose}")
+                action_by(user, AuditAction.PASSWORD, address, session.id, f"by a link: {purpose}")
             )
-            return made
+            return session
 
-        made = await self._storage.write(work)
+        session = await self._storage.write(work)
         self._sessions.forget()
-        return made
+        return session
 
 
 def add_link(tx: Transaction, user: User, purpose: Purpose) -> NewLink:
-    """Store a new link for ``user``, whose older one ends."""
+    """Store a new link for ``user`` in place of an older one."""
     token = new_token()
     link = OneTimeLink(
         digest=token_digest(token),
@@ -104,9 +104,11 @@ def add_link(tx: Transaction, user: User, purpose: Purpose) -> NewLink:
     return NewLink(purpose, user.name, link.expires_at, token)
 
 
-def set_password(tx: Transaction, user: User, kept: str, agent: str, address: str) -> NewSession:
-    """Store the hash of a new password, end all sessions of the user, and begin one."""
-    changed = replace(user, password_hash=kept)
+def set_password(
+    tx: Transaction, user: User, password_hash: str, agent: str, address: str
+) -> NewSession:
+    """Store the hash of a new password, end all sessions of the user, and start one."""
+    changed = replace(user, password_hash=password_hash)
     tx.accounts.change_user(changed)
     tx.links.remove_of_user(user.id)
     tx.sessions.end(user.id, tx.now)

@@ -1,4 +1,4 @@
-"""Passwords: the rules for a new one, and the hashes that are kept instead.
+"""Passwords: the rules for a new one, and the hashes that are stored instead.
 
 Hashing takes tens of milliseconds and 64 MiB on purpose. It runs in threads, few at once, so that
 a flood of sign-ins cannot block the event loop or exhaust the memory of a server.
@@ -21,50 +21,54 @@ T = TypeVar("T")
 
 MIN_LENGTH = 10
 MAX_LENGTH = 1024
-AT_ONCE = 2
+MAX_CONCURRENT = 2
 MAX_WAITING = 64
-_DIFFERENT = 4  # characters, at the least
-_BESIDES_NAME = 6  # characters, when the name is left out
+_MIN_DISTINCT = 4  # different characters
+_MIN_BESIDES_NAME = 6  # characters that are not part of the user name
 
 
 class Passwords:
-    """Hashes and verifies, ``AT_ONCE`` at a time; beyond ``MAX_WAITING`` requests are refused."""
+    """Hashes and verifies, ``MAX_CONCURRENT`` at a time. Raises ``RateLimited`` when
+    ``MAX_WAITING`` requests are waiting.
+    """
 
     def __init__(self, hasher: PasswordHasher | None = None) -> None:
         self._hasher = hasher or PasswordHasher()
-        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._slots = asyncio.Semaphore(MAX_CONCURRENT)
         self._waiting = 0
         self._unknown_hash = ""
 
     async def hash(self, password: str) -> str:
         """Hash a password that ``check_new`` has accepted."""
-        return await self._turn(self._hasher.hash, _bytes(password))
+        return await self._run_in_thread(self._hasher.hash, _bytes(password))
 
-    async def verify(self, kept: str, password: str) -> bool:
-        """Whether the password matches the hash ``kept``. Without a hash the answer is no after
-        the same time, so that the time does not reveal which users exist.
+    async def verify(self, stored_hash: str, password: str) -> bool:
+        """Whether the password matches the hash. For an empty hash the result is False after the
+        same time, so that response times do not reveal which users exist.
         """
-        matches = await self._turn(self._verify, kept, _bytes(password[: MAX_LENGTH + 1]))
-        return matches and bool(kept) and len(password) <= MAX_LENGTH
+        matches = await self._run_in_thread(
+            self._verify, stored_hash, _bytes(password[: MAX_LENGTH + 1])
+        )
+        return matches and bool(stored_hash) and len(password) <= MAX_LENGTH
 
-    def is_dated(self, kept: str) -> bool:
-        """Whether a hash was made with other parameters than the present ones."""
-        return self._hasher.check_needs_rehash(kept)
+    def needs_rehash(self, stored_hash: str) -> bool:
+        """Whether a hash was made with other parameters than the present ones are."""
+        return self._hasher.check_needs_rehash(stored_hash)
 
-    def _verify(self, kept: str, password: bytes) -> bool:
-        if not kept and not self._unknown_hash:
+    def _verify(self, stored_hash: str, password: bytes) -> bool:
+        if not stored_hash and not self._unknown_hash:
             self._unknown_hash = self._hasher.hash(b"no user has this password")
         try:
-            return self._hasher.verify(kept or self._unknown_hash, password)
+            return self._hasher.verify(stored_hash or self._unknown_hash, password)
         except (VerificationError, InvalidHashError):
             return False
 
-    async def _turn(self, work: Callable[..., T], *args: object) -> T:
+    async def _run_in_thread(self, work: Callable[..., T], *args: object) -> T:
         if self._waiting >= MAX_WAITING:
             raise RateLimited(5, "Too many people are signing in; try again in 5 seconds")
         self._waiting += 1
         try:
-            async with self._turns:
+            async with self._slots:
                 return await asyncio.to_thread(work, *args)
         finally:
             self._waiting -= 1
@@ -80,27 +84,28 @@ def check_new(password: str, user_name: str, field: str = "password") -> None:
         )
     if len(password) > MAX_LENGTH:
         raise InvalidRequest(f"at most {MAX_LENGTH} characters are possible", field=field)
-    plain = _normal(password).casefold()
-    if len(set(plain)) < _DIFFERENT:
+    plain = _normalize(password).casefold()
+    if len(set(plain)) < _MIN_DISTINCT:
         raise InvalidRequest(
-            f"use at least {_DIFFERENT} different characters; a few words in a row are "
-            "good, for example",
+            f"use at least {_MIN_DISTINCT} different characters; for example, a few words",
             field=field,
         )
     if plain in COMMON:
         raise InvalidRequest(
             "this is one of the passwords that are tried first; choose another one", field=field
         )
-    if user_name and len(plain.replace(user_name.casefold(), "")) < min(_BESIDES_NAME, len(plain)):
+    besides_name = plain.replace(user_name.casefold(), "") if user_name else plain
+    if len(besides_name) < min(_MIN_BESIDES_NAME, len(plain)):
         raise InvalidRequest(
-            "it is hardly more than the user name; choose something of its own", field=field
+            "it is hardly more than the user name; choose one that does not contain the name",
+            field=field,
         )
 
 
-def _normal(password: str) -> str:
-    """The same form for characters that keyboards compose in different ways."""
+def _normalize(password: str) -> str:
+    """One form for characters that keyboards compose in different ways."""
     return unicodedata.normalize("NFC", password)
 
 
 def _bytes(password: str) -> bytes:
-    return _normal(password).encode("utf-8", "surrogatepass")
+    return _normalize(password).encode("utf-8", "surrogatepass")

@@ -10,8 +10,8 @@ from fyke.errors import InvalidRequest
 from fyke.model.account import Plan
 
 
-def plan_named(name: str) -> Plan:
-    """The plan of this name, in capitals or small letters. Raise ``InvalidRequest``."""
+def parse_plan(name: str) -> Plan:
+    """The plan of this name, in upper or lower case. Raise ``InvalidRequest``."""
     try:
         return Plan(name.strip().lower())
     except ValueError:

@@ -26,11 +26,11 @@ MAX_VIEWS = 50
 _MAX_VIEW_NAME = 64
 _MAX_VIEW = 2000
 
-Work = Callable[[Transaction], Preferences]
+_Work = Callable[[Transaction], Preferences]
 
 
 class Profiles:
-    """The caller's own user."""
+    """The preferences and the password of the caller's user."""
 
     def __init__(
         self, storage: Storage, clock: Clock, passwords: Passwords, sessions: Sessions
@@ -38,13 +38,13 @@ class Profiles:
         self._storage = storage
         self._passwords = passwords
         self._sessions = sessions
-        self._tries = SignInAttempts(OF_NAME_IN_NETWORK, clock)
+        self._attempts = SignInAttempts(OF_NAME_IN_NETWORK, clock)
 
     async def preferences(self, caller: Caller) -> Preferences:
         """The preferences of the caller's user, or the defaults."""
         return await self._storage.read(lambda tx: tx.preferences.get(caller.user_id))
 
-    async def prefer(
+    async def change_preferences(
         self,
         caller: Caller,
         *,
@@ -53,7 +53,7 @@ class Profiles:
         time_zone: str | None = None,
         snippets: str | None = None,
     ) -> Preferences:
-        """Change the given preferences; an empty text means the browser's. Raises
+        """Change the preferences that are not None; an empty text means the browser's. Raises
         ``InvalidRequest``.
         """
         _one_of("language", language, ("", *LANGUAGES))
@@ -61,22 +61,22 @@ class Profiles:
         _one_of("snippets", snippets, ("", *SNIPPETS))
         if time_zone and time_zone not in zone_names():
             raise InvalidRequest(
-                f'"{time_zone[:60]}" is not a time zone; use an IANA name such as '
-                "Europe/Berlin, or nothing for the browser's own",
+                f'"{time_zone[:60]}" is not a time zone; use an IANA name, for example '
+                "Europe/Berlin, or leave it empty for the browser's",
                 field="time_zone",
             )
 
         def work(tx: Transaction) -> Preferences:
-            before = tx.preferences.get(caller.user_id)
-            chosen = replace(
-                before,
-                language=before.language if language is None else language,
-                theme=before.theme if theme is None else theme,
-                time_zone=before.time_zone if time_zone is None else time_zone,
-                snippets=before.snippets if snippets is None else snippets,
+            current = tx.preferences.get(caller.user_id)
+            preferences = replace(
+                current,
+                language=current.language if language is None else language,
+                theme=current.theme if theme is None else theme,
+                time_zone=current.time_zone if time_zone is None else time_zone,
+                snippets=current.snippets if snippets is None else snippets,
             )
-            _put(tx, caller, chosen)
-            return chosen
+            _put(tx, caller, preferences)
+            return preferences
 
         return await self._change(work)
 
@@ -92,17 +92,17 @@ class Profiles:
             raise InvalidRequest(f"a query has at most {_MAX_VIEW} characters", field="view")
 
         def work(tx: Transaction) -> Preferences:
-            before = tx.preferences.get(caller.user_id)
-            views = {name: kept for name, kept in before.views.items() if name != page}
+            current = tx.preferences.get(caller.user_id)
+            views = {name: view for name, view in current.views.items() if name != page}
             if query:
                 views[page] = query
             if len(views) > MAX_VIEWS:
                 raise InvalidRequest(
-                    f"at most {MAX_VIEWS} can be saved; reset another one", field="view"
+                    f"at most {MAX_VIEWS} views can be saved; reset another one", field="view"
                 )
-            chosen = replace(before, views=views)
-            _put(tx, caller, chosen)
-            return chosen
+            preferences = replace(current, views=views)
+            _put(tx, caller, preferences)
+            return preferences
 
         return await self._change(work)
 
@@ -111,12 +111,12 @@ class Profiles:
     ) -> NewSession:
         """Set a new password, and start a new session that replaces all others.
 
-        Raises ``InvalidRequest`` that names the field ``old`` or ``new``, ``RateLimited`` after too
-        many wrong ones, ``Conflict`` when it was changed at the same time.
+        Raises ``InvalidRequest`` for the field ``old`` or ``new``, ``RateLimited`` after too many
+        wrong passwords, ``Conflict`` when the password was changed at the same time.
         """
-        if wait := self._tries.wait(caller.user_id):
+        if wait := self._attempts.wait(caller.user_id):
             raise refuse(wait, "with a wrong password")
-        self._tries.take(caller.user_id)
+        self._attempts.take(caller.user_id)
         user = await self._storage.read(lambda tx: tx.accounts.user(caller.user_id))
         if user is None:
             raise UserMissing
@@ -124,28 +124,28 @@ class Profiles:
             raise InvalidRequest(
                 "this is not your password; ask for a link if you forgot it", field="old"
             )
-        self._tries.forget(caller.user_id)
+        self._attempts.forget(caller.user_id)
         check_new(new, user.name, "new")
         if new == old:
-            raise InvalidRequest("this is the password you have; choose another one", field="new")
-        kept = await self._passwords.hash(new)
+            raise InvalidRequest("this is your present password; choose another one", field="new")
+        password_hash = await self._passwords.hash(new)
 
         def work(tx: Transaction) -> NewSession:
-            now_is = tx.accounts.user(user.id)
-            if now_is is None or now_is.password_hash != user.password_hash:
+            current = tx.accounts.user(user.id)
+            if current is None or current.password_hash != user.password_hash:
                 raise Conflict("The password was changed at the same time; sign in again")
-            made = set_password(tx, now_is, kept, agent, address)
-            tx.audit.add(action_by(now_is, AuditAction.PASSWORD, address, made.id))
-            return made
+            session = set_password(tx, current, password_hash, agent, address)
+            tx.audit.add(action_by(current, AuditAction.PASSWORD, address, session.id))
+            return session
 
-        made = await self._storage.write(work)
+        session = await self._storage.write(work)
         self._sessions.forget()
-        return made
+        return session
 
-    async def _change(self, work: Work) -> Preferences:
-        chosen = await self._storage.write(work)
+    async def _change(self, work: _Work) -> Preferences:
+        preferences = await self._storage.write(work)
         self._sessions.forget()
-        return chosen
+        return preferences
 
 
 @cache
@@ -154,13 +154,13 @@ def zone_names() -> tuple[str, ...]:
     return tuple(sorted(available_timezones()))
 
 
-def _put(tx: Transaction, caller: Caller, chosen: Preferences) -> None:
+def _put(tx: Transaction, caller: Caller, preferences: Preferences) -> None:
     if tx.accounts.user(caller.user_id) is None:
         raise UserMissing
-    tx.preferences.put(caller.user_id, chosen)
+    tx.preferences.put(caller.user_id, preferences)
 
 
 def _one_of(field: str, value: str | None, allowed: tuple[str, ...]) -> None:
     if value is not None and value not in allowed:
-        named = ", ".join(f'"{one}"' for one in allowed)
-        raise InvalidRequest(f'"{value[:40]}" is not offered; use one of {named}', field=field)
+        options = ", ".join(f'"{option}"' for option in allowed)
+        raise InvalidRequest(f'unknown value "{value[:40]}"; use one of {options}', field=field)

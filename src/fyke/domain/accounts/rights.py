@@ -1,4 +1,4 @@
-"""Checks of roles and scopes that several services need, beside ownership."""
+"""Checks of roles and scopes."""
 
 from __future__ import annotations
 

@@ -10,16 +10,16 @@ from fyke.model.account import ALL_SCOPES, Scope
 
 def read_scopes(names: Iterable[str]) -> frozenset[Scope]:
     """Parse the names of scopes; no names stand for all scopes. Raise ``InvalidRequest``."""
-    found = set()
+    scopes = set()
     for name in names:
         try:
-            found.add(Scope(name.strip().lower()))
+            scopes.add(Scope(name.strip().lower()))
         except ValueError:
-            offered = ", ".join(Scope)
+            options = ", ".join(Scope)
             raise InvalidRequest(
-                f"unknown scope {name[:40]!r}; use one or more of {offered}", field="scopes"
+                f"unknown scope {name[:40]!r}; use one or more of {options}", field="scopes"
             ) from None
-    return frozenset(found) or ALL_SCOPES
+    return frozenset(scopes) or ALL_SCOPES
 
 
 def scope_text(scopes: Iterable[Scope]) -> str:

@@ -1,8 +1,8 @@
-"""Accounts and their keys: who is asking, who may ask, and what they have.
+"""Accounts and their keys: authentication, creation, credits and plans.
 
-A key is found by its digest and then compared in constant time, so neither the database nor the
-clock gives it away. A positive answer is remembered for at most a second, which is also the
-longest that a revoked key can still be of use in another process.
+A key is looked up by its digest and then compared in constant time, so neither the database nor
+response times reveal it. A valid key is cached for at most a second, which is also the longest that
+a revoked key can still be used in another process.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from fyke.domain.accounts.keys import (
     has_key_form,
     shown_prefix,
 )
-from fyke.domain.accounts.plans import plan_named
+from fyke.domain.accounts.plans import parse_plan
 from fyke.domain.accounts.rights import require_editor, require_operator, require_scope
 from fyke.domain.accounts.scopes import scope_text
-from fyke.domain.billing.days import note_credit
+from fyke.domain.billing.days import add_credit
 from fyke.errors import (
     Conflict,
     ExpiredKey,
@@ -49,23 +49,22 @@ OPERATOR_NAME = "owner"
 LOCAL_KEY_NAME = "local"
 FIRST_KEY_NAME = "first"
 
-
 CACHE_SECONDS = 1.0
 _CACHE_ENTRIES = 4096
 _TOUCH_EVERY_MS = 60_000
 _MB = 1_000_000
-_MAX_AMOUNT = 10**18  # in millionths of a dollar, and in bytes: far above use, far below 64 bits
+_MAX_AMOUNT = 10**18  # millionths of a dollar, or bytes; it fits into 64 bits
 
 _ACCOUNT_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,38}")
 
 
 @dataclass(frozen=True, slots=True)
-class _KnownKey:
+class _CachedKey:
     """A key that was valid at the last check."""
 
     caller: Caller
-    expires_at: int
-    until: float
+    expires_at: int  # ms, 0 = never
+    until: float  # monotonic seconds
 
 
 class Accounts:
@@ -79,16 +78,16 @@ class Accounts:
         default_plan: Plan = Plan.FREE,
         rate_limit: int = 0,
     ) -> None:
-        """``default_plan`` is that of every further account; ``rate_limit`` is what a key may do in
-        a second when it has no limit of its own, 0 = unlimited.
+        """``default_plan`` is the plan of new accounts; ``rate_limit`` is the requests a second of
+        a key that has no limit of its own, 0 = unlimited.
         """
         self._storage = storage
         self._clock = clock
         self._default_plan = default_plan
         self._rate_limit = rate_limit
-        self._known: dict[str, _KnownKey] = {}
+        self._cache: dict[str, _CachedKey] = {}
 
-    # --- who is asking ---------------------------------------------------------------------
+    # --- authentication --------------------------------------------------------------------
 
     async def authenticate(self, key_text: str) -> Caller:
         """Return the caller of a key. Raises ``InvalidKey`` (unknown or revoked), ``ExpiredKey``,
@@ -96,30 +95,30 @@ class Accounts:
         """
         if not has_key_form(key_text):
             raise InvalidKey
-        wanted = digest(key_text)
-        known = self._known.get(wanted)
-        if known is not None and self._still_good(known):
-            return known.caller
-        caller, key, now = await self._storage.read(lambda tx: _look_up(tx, wanted))
+        key_digest = digest(key_text)
+        cached = self._cache.get(key_digest)
+        if cached is not None and self._is_fresh(cached):
+            return cached.caller
+        caller, key, now = await self._storage.read(lambda tx: _look_up(tx, key_digest))
         if now - key.last_used_at >= _TOUCH_EVERY_MS:
             await self._touch(key.id)
-        self._remember(wanted, caller, key.expires_at)
+        self._remember(key_digest, caller, key.expires_at)
         return caller
 
     def forget(self) -> None:
         """Drop the cached keys, because a user or a role changed."""
-        self._known.clear()
+        self._cache.clear()
 
-    def _still_good(self, known: _KnownKey) -> bool:
-        if self._clock.monotonic() >= known.until:
+    def _is_fresh(self, cached: _CachedKey) -> bool:
+        if self._clock.monotonic() >= cached.until:
             return False
-        return known.expires_at == 0 or self._clock.now_ms() < known.expires_at
+        return cached.expires_at == 0 or self._clock.now_ms() < cached.expires_at
 
-    def _remember(self, wanted: str, caller: Caller, expires_at: int) -> None:
-        if len(self._known) >= _CACHE_ENTRIES:
-            self._known.clear()
+    def _remember(self, key_digest: str, caller: Caller, expires_at: int) -> None:
+        if len(self._cache) >= _CACHE_ENTRIES:
+            self._cache.clear()
         until = self._clock.monotonic() + CACHE_SECONDS
-        self._known[wanted] = _KnownKey(caller, expires_at, until)
+        self._cache[key_digest] = _CachedKey(caller, expires_at, until)
 
     async def _touch(self, key_id: str) -> None:
         try:
@@ -131,7 +130,9 @@ class Accounts:
     # --- accounts --------------------------------------------------------------------------
 
     async def bootstrap(self) -> tuple[Account, str | None]:
-        """Return the operator's account; on the first start make it, and return its key too."""
+        """Return the operator's account. The first start creates it, and returns its key as well;
+        later the key is None.
+        """
         key = generate()
 
         def work(tx: Transaction) -> tuple[Account, str | None]:
@@ -150,7 +151,7 @@ class Accounts:
             return await self._storage.write(work)
 
     async def add_account(self, caller: Caller, name: str) -> tuple[Account, NewKey]:
-        """Make an account with one user of the same name and a first key.
+        """Create an account with one user of the same name and a first key.
 
         Raises ``Forbidden``, ``InvalidRequest`` for the name, ``Conflict`` when it is taken.
         """
@@ -196,13 +197,13 @@ class Accounts:
         """
         require_operator(caller, "Crediting accounts")
         require_editor(caller, "Crediting accounts")
-        micros = _units(usd, MICROS, "usd", "a millionth of a dollar")
-        traffic = _units(traffic_mb, _MB, "traffic_mb", "one byte")
+        micros = _to_units(usd, MICROS, "usd", "a millionth of a dollar")
+        traffic = _to_units(traffic_mb, _MB, "traffic_mb", "one byte")
         if micros == 0 and traffic == 0:
             raise InvalidRequest("usd, traffic_mb: at least one of them must be above 0")
 
         def work(tx: Transaction) -> Account:
-            account = _named(tx, name)
+            account = _account_named(tx, name)
             if (
                 account.balance_micros + micros > _MAX_AMOUNT
                 or account.traffic_bytes + traffic > _MAX_AMOUNT
@@ -220,7 +221,7 @@ class Accounts:
                     note=f"credited by {caller.account_name}",
                 )
             )
-            note_credit(tx, account.id, micros)
+            add_credit(tx, account.id, micros)
             amounts = f"{usd} USD, {traffic_mb} MB"
             record_for(tx, account.id, caller, AuditAction.CREDITED, account.name, amounts)
             return tx.accounts.get(account.id) or account
@@ -228,20 +229,20 @@ class Accounts:
         return await self._storage.write(work)
 
     async def set_plan(self, caller: Caller, name: str, plan: str) -> Account:
-        """Put the named account on the named plan. Active runs continue in any case.
+        """Change the plan of the named account. Active runs continue in any case.
 
         Raises ``Forbidden``, ``NotFound``, ``InvalidRequest`` for an unknown plan.
         """
         require_operator(caller, "Changing plans")
         require_editor(caller, "Changing plans")
-        wanted = plan_named(plan)
+        new_plan = parse_plan(plan)
 
         def work(tx: Transaction) -> Account:
-            account = _named(tx, name)
-            tx.accounts.set_plan(account.id, wanted)
-            change = f"{account.plan} to {wanted}"
+            account = _account_named(tx, name)
+            tx.accounts.set_plan(account.id, new_plan)
+            change = f"{account.plan} to {new_plan}"
             record_for(tx, account.id, caller, AuditAction.PLAN, account.name, change)
-            tx.notify(WORK)  # what the old plan has held may begin now
+            tx.notify(WORK)  # runs that waited because of the old plan may start now
             return tx.accounts.get(account.id) or account
 
         return await self._storage.write(work)
@@ -258,16 +259,16 @@ class Accounts:
         rate_limit: int = 0,
         scopes: frozenset[Scope] = ALL_SCOPES,
     ) -> NewKey:
-        """Make a key for the caller's account, or (operator only) for the one named.
+        """Create a key for the caller's account, or (operator only) for the account named.
 
         ``expires_at`` is in ms since the epoch, 0 = never; ``rate_limit`` in requests a second, 0 =
-        as the installation says, and only the operator may grant more than that. ``scopes`` may be
-        none but the caller's own. The key's text is in the answer and nowhere else afterwards.
-        Raises ``Forbidden``, ``NotFound``, ``InvalidRequest``, ``Conflict`` when a living key of
-        the account has this name.
+        the installation's limit, and only the operator may grant more than that. ``scopes`` must be
+        among the caller's own. The text of the key is only in the result and is not stored. Raises
+        ``Forbidden``, ``NotFound``, ``InvalidRequest``, ``Conflict`` when a valid key of the
+        account has this name.
         """
         require_editor(caller, "Creating keys")
-        wanted = _key_name(name)
+        key_name = _key_name(name)
         self._check_rate(caller, rate_limit)
         for scope in sorted(scopes):
             require_scope(caller, scope)
@@ -279,14 +280,14 @@ class Accounts:
                 raise InvalidRequest(
                     "must lie in the future; leave it out for never", field="expires_at"
                 )
-            if any(k.name == wanted and not k.revoked_at for k in tx.accounts.keys(target)):
+            if any(k.name == key_name and not k.revoked_at for k in tx.accounts.keys(target)):
                 raise Conflict(
-                    f'a key named "{wanted}" exists already; revoke it or choose another name',
+                    f'a key named "{key_name}" exists already; revoke it or choose another name',
                     field="name",
                 )
-            made = _add_key(tx, target, user_id, wanted, key, expires_at, rate_limit, scopes)
-            record_for(tx, target, caller, AuditAction.KEY_CREATED, wanted, scope_text(scopes))
-            return made
+            new_key = _add_key(tx, target, user_id, key_name, key, expires_at, rate_limit, scopes)
+            record_for(tx, target, caller, AuditAction.KEY_CREATED, key_name, scope_text(scopes))
+            return new_key
 
         return await self._storage.write(work)
 
@@ -300,7 +301,7 @@ class Accounts:
             )
 
     async def list_keys(self, caller: Caller, *, account: str | None = None) -> list[ApiKey]:
-        """The keys of the caller's account, or (operator only) of the one named."""
+        """The keys of the caller's account, or (operator only) of the account named."""
 
         def work(tx: Transaction) -> list[ApiKey]:
             return tx.accounts.keys(_account_id(tx, caller, account))
@@ -316,23 +317,23 @@ class Accounts:
 
         def work(tx: Transaction) -> None:
             target = _account_id(tx, caller, account)
-            living = [
+            matches = [
                 k
                 for k in tx.accounts.keys(target)
                 if not k.revoked_at and id_or_name in (k.id, k.name)
             ]
-            if not living:
-                raise NotFound(f'There is no living key "{id_or_name[:60]}"; list the keys to see')
-            if caller.role is not Role.OWNER and living[0].user_id != caller.user_id:
+            if not matches:
+                raise NotFound(f'There is no valid key "{id_or_name[:60]}"; list the keys to see')
+            if caller.role is not Role.OWNER and matches[0].user_id != caller.user_id:
                 raise Forbidden("Only the account's owner may revoke the keys of other users")
-            tx.accounts.revoke_key(target, living[0].id, tx.now)
-            record_for(tx, target, caller, AuditAction.KEY_REVOKED, living[0].name)
+            tx.accounts.revoke_key(target, matches[0].id, tx.now)
+            record_for(tx, target, caller, AuditAction.KEY_REVOKED, matches[0].name)
 
         await self._storage.write(work)
-        self._known.clear()
+        self._cache.clear()
 
     async def create_local_key(self, account_id: str) -> NewKey:
-        """Replace the key of the data folder when its file was lost; the old key is revoked."""
+        """Replace the local key after its file was lost; the old key is revoked."""
         key = generate()
 
         def work(tx: Transaction) -> NewKey:
@@ -342,14 +343,14 @@ class Accounts:
                     tx.accounts.revoke_key(account_id, old.id, tx.now)
             return _add_key(tx, account_id, user_id, LOCAL_KEY_NAME, key)
 
-        made = await self._storage.write(work)
-        self._known.clear()
-        return made
+        new_key = await self._storage.write(work)
+        self._cache.clear()
+        return new_key
 
 
-def _look_up(tx: Transaction, wanted: str) -> tuple[Caller, ApiKey, int]:
-    key = tx.accounts.key_by_digest(wanted)
-    if key is None or not hmac.compare_digest(key.digest, wanted) or key.revoked_at:
+def _look_up(tx: Transaction, key_digest: str) -> tuple[Caller, ApiKey, int]:
+    key = tx.accounts.key_by_digest(key_digest)
+    if key is None or not hmac.compare_digest(key.digest, key_digest) or key.revoked_at:
         raise InvalidKey
     if key.expires_at and key.expires_at <= tx.now:
         raise ExpiredKey
@@ -431,7 +432,7 @@ def _add_key(
     return NewKey(stored.id, name, expires_at, scopes, key)
 
 
-def _named(tx: Transaction, name: str) -> Account:
+def _account_named(tx: Transaction, name: str) -> Account:
     account = tx.accounts.by_name(name)
     if account is None:
         raise NotFound(f'There is no account "{name[:60]}"; list the accounts to see')
@@ -442,7 +443,7 @@ def _account_id(tx: Transaction, caller: Caller, account: str | None) -> str:
     if account is None or account == caller.account_name:
         return caller.account_id
     require_operator(caller, "Managing the keys of another account")
-    return _named(tx, account).id
+    return _account_named(tx, account).id
 
 
 def _target(tx: Transaction, caller: Caller, account: str | None) -> tuple[str, str]:
@@ -461,17 +462,17 @@ def _owner_of(tx: Transaction, account_id: str) -> str:
 
 
 def _key_name(name: str) -> str:
-    wanted = name.strip()
-    if not wanted or len(wanted) > MAX_KEY_NAME or not wanted.isprintable():
+    key_name = name.strip()
+    if not key_name or len(key_name) > MAX_KEY_NAME or not key_name.isprintable():
         raise InvalidRequest(
             f"a key needs a name of 1 to {MAX_KEY_NAME} printable characters", field="name"
         )
-    if is_ulid(wanted):
+    if is_ulid(key_name):
         raise InvalidRequest("a key cannot be named like an id; choose another name", field="name")
-    return wanted
+    return key_name
 
 
-def _units(amount: Decimal, per: int, field: str, least: str) -> int:
+def _to_units(amount: Decimal, per: int, field: str, least: str) -> int:
     if not amount.is_finite() or amount < 0 or amount > _MAX_AMOUNT // per:
         raise InvalidRequest(
             f"must be 0 or a positive number of at most {_MAX_AMOUNT // per}", field=field

@@ -1,9 +1,8 @@
 """Signing in and out, and finding the session of a request.
 
-A session is found by the digest of its token. As with keys, a positive answer is remembered for at
-most a second, which is also the longest that an ended session can still be of use in another
-process. A session ends ``IDLE_MS`` after its last use, and ``MAX_LIFETIME_MS`` after sign-in at the
-latest.
+A session is looked up by the digest of its token. As with keys, a valid one is cached for at most a
+second, which is also the longest that an ended session can still be used in another process. A
+session ends ``IDLE_MS`` after its last use, and ``MAX_LIFETIME_MS`` after sign-in at the latest.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ from fyke.model.user import Preferences, Session
 DAY_MS = 86_400_000
 IDLE_MS = 7 * DAY_MS
 MAX_LIFETIME_MS = 30 * DAY_MS
-MAX_SESSIONS = 100  # of one user, ended ones among them; beyond, the longest unused go
+MAX_SESSIONS = 100  # of one user, including ended ones; then the least recently used are removed
 CACHE_SECONDS = 1.0
 _CACHE_ENTRIES = 4096
 _TOUCH_EVERY_MS = 60_000
@@ -53,7 +52,7 @@ class NewSession:
 
 
 @dataclass(frozen=True, slots=True)
-class SignedIn:
+class SignedInUser:
     """The user of a session."""
 
     caller: Caller
@@ -63,9 +62,9 @@ class SignedIn:
 
 
 @dataclass(frozen=True, slots=True)
-class _KnownSession:
-    signed_in: SignedIn
-    until: float
+class _CachedSession:
+    signed_in: SignedInUser
+    until: float  # monotonic seconds
 
 
 class Sessions:
@@ -75,72 +74,76 @@ class Sessions:
         self._storage = storage
         self._clock = clock
         self._passwords = passwords
-        self._known: dict[str, _KnownSession] = {}
-        self._of_network = SignInAttempts(OF_NETWORK, clock)
-        self._of_name_here = SignInAttempts(OF_NAME_IN_NETWORK, clock)
-        self._of_name_elsewhere = SignInAttempts(OF_NAME_FROM_STRANGERS, clock)
+        self._cache: dict[str, _CachedSession] = {}
+        self._by_network = SignInAttempts(OF_NETWORK, clock)
+        self._by_name_and_network = SignInAttempts(OF_NAME_IN_NETWORK, clock)
+        self._by_name = SignInAttempts(OF_NAME_FROM_STRANGERS, clock)
 
     async def sign_in(self, name: str, password: str, agent: str, address: str) -> NewSession:
-        """Begin a session. ``agent`` and ``address`` are shown in the list of sessions.
+        """Start a session. ``agent`` and ``address`` are shown in the list of sessions.
 
-        Raises ``SignInFailed`` for a wrong name or password alike, ``UserDisabled`` only with the
-        right password, ``RateLimited`` after too many tries.
+        Raises ``SignInFailed`` for a wrong name and for a wrong password, ``UserDisabled`` only
+        with the right password, ``RateLimited`` after too many attempts.
         """
-        wanted = name.strip().lower()[: _MAX_NAME + 1]
-        tried = await self._admit(wanted, network_of(address))
-        user = await self._storage.read(lambda tx: tx.accounts.user_by_name(wanted))
+        user_name = name.strip().lower()[: _MAX_NAME + 1]
+        counted = await self._admit(user_name, network_of(address))
+        user = await self._storage.read(lambda tx: tx.accounts.user_by_name(user_name))
         matches = await self._passwords.verify(user.password_hash if user else "", password)
         if user is None or not matches:
-            await self._storage.write(lambda tx: _note_failure(tx, user, address))
+            await self._storage.write(lambda tx: _record_failure(tx, user, address))
             raise SignInFailed
-        self._succeeded(tried)
+        self._refund(counted)
         if user.disabled:
             raise UserDisabled
-        return await self.begin(user, agent, address, renewed=await self._renewed(user, password))
+        new_hash = await self._new_hash(user, password)
+        return await self.start(user, agent, address, new_hash=new_hash)
 
-    async def begin(self, user: User, agent: str, address: str, *, renewed: str = "") -> NewSession:
-        """Begin a session for a user who has just shown the password, whose hash may be made anew.
+    async def start(
+        self, user: User, agent: str, address: str, *, new_hash: str = ""
+    ) -> NewSession:
+        """Start a session for a user whose password has been verified, and store ``new_hash``, if
+        any, in place of the old hash of the same password.
 
         Raises ``SignInFailed`` when the password was changed in the meantime.
         """
 
         def work(tx: Transaction) -> NewSession:
-            now_is = tx.accounts.user(user.id)
-            if now_is is None or now_is.disabled or now_is.password_hash != user.password_hash:
+            current = tx.accounts.user(user.id)
+            if current is None or current.disabled or current.password_hash != user.password_hash:
                 raise SignInFailed
-            if renewed:
-                tx.accounts.change_user(replace(now_is, password_hash=renewed))
-            made = add_session(tx, user, agent, address)
-            tx.audit.add(action_by(user, AuditAction.SIGN_IN, address, made.id))
-            return made
+            if new_hash:
+                tx.accounts.change_user(replace(current, password_hash=new_hash))
+            session = add_session(tx, user, agent, address)
+            tx.audit.add(action_by(user, AuditAction.SIGN_IN, address, session.id))
+            return session
 
         return await self._storage.write(work)
 
-    async def whose(self, token: str, address: str = "") -> SignedIn:
+    async def authenticate(self, token: str, address: str = "") -> SignedInUser:
         """The user of this token. ``address`` is recorded in the audit log with their actions.
         Raises ``SessionEnded`` or ``UserDisabled``.
         """
-        found = await self._whose(token_digest(token))
-        return replace(found, caller=replace(found.caller, address=address)) if address else found
+        user = await self._authenticate(token_digest(token))
+        return replace(user, caller=replace(user.caller, address=address)) if address else user
 
-    async def _whose(self, wanted: str) -> SignedIn:
-        known = self._known.get(wanted)
-        if known is not None and self._clock.monotonic() < known.until:
-            return known.signed_in
-        found, touch = await self._storage.read(lambda tx: _look_up(tx, wanted))
+    async def _authenticate(self, digest: str) -> SignedInUser:
+        cached = self._cache.get(digest)
+        if cached is not None and self._clock.monotonic() < cached.until:
+            return cached.signed_in
+        signed_in, touch = await self._storage.read(lambda tx: _look_up(tx, digest))
         if touch:
-            await self._touch(found.session_id)
-        if len(self._known) >= _CACHE_ENTRIES:
-            self._known.clear()
-        self._known[wanted] = _KnownSession(found, self._clock.monotonic() + CACHE_SECONDS)
-        return found
+            await self._touch(signed_in.session_id)
+        if len(self._cache) >= _CACHE_ENTRIES:
+            self._cache.clear()
+        self._cache[digest] = _CachedSession(signed_in, self._clock.monotonic() + CACHE_SECONDS)
+        return signed_in
 
     async def sign_out(self, token: str, address: str = "") -> None:
-        """End the session of this token; nothing when it has ended already."""
-        wanted = token_digest(token)
+        """End the session of this token, unless it has ended already."""
+        digest = token_digest(token)
 
         def work(tx: Transaction) -> None:
-            session = tx.sessions.by_digest(wanted)
+            session = tx.sessions.by_digest(digest)
             if session is None or session.ended_at:
                 return
             tx.sessions.end(session.user_id, tx.now, session_id=session.id)
@@ -155,13 +158,13 @@ class Sessions:
         """The valid sessions of the caller's user, the last used first."""
 
         def work(tx: Transaction) -> list[Session]:
-            return [s for s in tx.sessions.of_user(caller.user_id) if is_living(s, tx.now)]
+            return [s for s in tx.sessions.of_user(caller.user_id) if is_valid(s, tx.now)]
 
         return await self._storage.read(work)
 
     async def revoke(self, caller: Caller, session_id: str) -> None:
-        """End a session of the caller's user. Raises ``NotFound`` for an ended one and another
-        user's.
+        """End a session of the caller's user. Raises ``NotFound`` for an ended session and for
+        another user's.
         """
 
         def work(tx: Transaction) -> None:
@@ -189,36 +192,40 @@ class Sessions:
 
     def forget(self) -> None:
         """Drop the cached sessions, because a session, role or preference changed."""
-        self._known.clear()
+        self._cache.clear()
 
     async def _admit(self, name: str, network: str) -> tuple[str, str, str]:
-        """Count this try. Raises ``RateLimited`` when there were too many before it."""
+        """Count this attempt; return the keys that it was counted under: network, name in network,
+        and name (empty from a network that the user is known in). Raises ``RateLimited`` after too
+        many attempts.
+        """
         here = f"{name}@{network}"
         for tries, key, scope in (
-            (self._of_network, network, "from this address"),
-            (self._of_name_here, here, "for this user"),
+            (self._by_network, network, "from this address"),
+            (self._by_name_and_network, here, "for this user"),
         ):
             if wait := tries.wait(key):
                 raise refuse(wait, scope)
         stranger = name
-        if wait := self._of_name_elsewhere.wait(name):
+        if wait := self._by_name.wait(name):
             if not await self._storage.read(lambda tx: _is_known_in(tx, name, network)):
                 raise refuse(wait, "for this user")
             stranger = ""
-        self._of_network.take(network)
-        self._of_name_here.take(here)
+        self._by_network.take(network)
+        self._by_name_and_network.take(here)
         if stranger:
-            self._of_name_elsewhere.take(stranger)
+            self._by_name.take(stranger)
         return network, here, stranger
 
-    def _succeeded(self, tried: tuple[str, str, str]) -> None:
-        network, here, stranger = tried
-        self._of_network.give_back(network)
-        self._of_name_here.forget(here)
-        self._of_name_elsewhere.give_back(stranger)
+    def _refund(self, counted: tuple[str, str, str]) -> None:
+        network, here, stranger = counted
+        self._by_network.refund(network)
+        self._by_name_and_network.forget(here)
+        self._by_name.refund(stranger)
 
-    async def _renewed(self, user: User, password: str) -> str:
-        if not self._passwords.is_dated(user.password_hash):
+    async def _new_hash(self, user: User, password: str) -> str:
+        """The hash of the password with the present parameters, empty when it has these."""
+        if not self._passwords.needs_rehash(user.password_hash):
             return ""
         return await self._passwords.hash(password)
 
@@ -249,17 +256,17 @@ def add_session(tx: Transaction, user: User, agent: str, address: str) -> NewSes
     return NewSession(session.id, user, session.expires_at, token)
 
 
-def is_living(session: Session, now: int) -> bool:
+def is_valid(session: Session, now: int) -> bool:
     """Whether the session is still valid."""
     return not session.ended_at and now < min(session.expires_at, session.seen_at + IDLE_MS)
 
 
-def _look_up(tx: Transaction, wanted: str) -> tuple[SignedIn, bool]:
-    """Find the session, and whether its last use has to be stored."""
-    session = tx.sessions.by_digest(wanted)
-    if session is None or not hmac.compare_digest(session.digest, wanted):
+def _look_up(tx: Transaction, digest: str) -> tuple[SignedInUser, bool]:
+    """The user of the session, and whether the time of its last use has to be stored."""
+    session = tx.sessions.by_digest(digest)
+    if session is None or not hmac.compare_digest(session.digest, digest):
         raise SessionEnded
-    if not is_living(session, tx.now):
+    if not is_valid(session, tx.now):
         raise SessionEnded
     user = tx.accounts.user(session.user_id)
     account = tx.accounts.get(user.account_id) if user else None
@@ -277,20 +284,20 @@ def _look_up(tx: Transaction, wanted: str) -> tuple[SignedIn, bool]:
         user_name=user.name,
         session_id=session.id,
     )
-    signed_in = SignedIn(caller, user, session.id, tx.preferences.get(user.id))
+    signed_in = SignedInUser(caller, user, session.id, tx.preferences.get(user.id))
     return signed_in, tx.now - session.seen_at >= _TOUCH_EVERY_MS
 
 
 def _is_known_in(tx: Transaction, name: str, network: str) -> bool:
-    """Whether this user has signed in from this network within a month."""
+    """Whether this user has a stored session from this network."""
     user = tx.accounts.user_by_name(name)
     if user is None:
         return False
     return any(network_of(s.address) == network for s in tx.sessions.of_user(user.id))
 
 
-def _note_failure(tx: Transaction, user: User | None, address: str) -> None:
-    """Record it for the account of the user whose name was given, or else for the operator."""
+def _record_failure(tx: Transaction, user: User | None, address: str) -> None:
+    """Record a failed sign-in in the user's account, or in the operator's for an unknown user."""
     operator = tx.accounts.operator()
     account_id = user.account_id if user else operator.id if operator else ""
     tx.audit.add(failed_sign_in(account_id, address, user))

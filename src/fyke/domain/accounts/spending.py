@@ -15,8 +15,8 @@ from fyke.model.account import Account, Caller
 from fyke.model.audit import AuditAction
 from fyke.model.billing import MICROS, Prices
 
-_MAX_MICROS = 10**18  # micros: far above use, far below 64 bits
-_SETTING = "Changing the caps of an account"
+_MAX_MICROS = 10**18  # it fits into 64 bits
+_ACTION = "Changing the caps of an account"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,63 +32,63 @@ class SpendingStatus:
 
 @dataclass(frozen=True, slots=True)
 class CapChange:
-    """US dollars; 0 = no cap, None = as it is."""
+    """US dollars; 0 = no cap, None = unchanged."""
 
     run: Decimal | None = None
     month: Decimal | None = None
 
 
 class Spending:
-    """The caps of every account."""
+    """Reads and changes the caps of accounts."""
 
     def __init__(self, storage: Storage, prices: Prices) -> None:
         self._storage = storage
         self._priced = prices.any()
 
-    async def standing(self, caller: Caller) -> SpendingStatus:
+    async def status(self, caller: Caller) -> SpendingStatus:
         """The status of the caller's own account."""
-        return await self._storage.read(lambda tx: self._standing(tx, _own(tx, caller)))
+        return await self._storage.read(lambda tx: self._status(tx, _own_account(tx, caller)))
 
     async def change(
-        self, caller: Caller, wanted: CapChange, *, account: str | None = None
+        self, caller: Caller, caps: CapChange, *, account: str | None = None
     ) -> SpendingStatus:
-        """Change the caps of the caller's own account, or (operator only) of the one named.
+        """Change the caps of the caller's own account, or (operator only) of the account named.
 
         They apply from the next start on, and to active runs from their next report on. Raises
         ``Forbidden``, ``NotFound``, and ``InvalidRequest`` for an amount that is negative or finer
         than a millionth.
         """
         if account is None:
-            require_owner(caller, _SETTING)
+            require_owner(caller, _ACTION)
         else:
             require_operator(caller, "Changing the caps of other accounts")
-            require_editor(caller, _SETTING)
-        run, month = _micros("run_cap", wanted.run), _micros("month_cap", wanted.month)
+            require_editor(caller, _ACTION)
+        run, month = _micros("run_cap", caps.run), _micros("month_cap", caps.month)
 
         def work(tx: Transaction) -> SpendingStatus:
-            found = _own(tx, caller) if account is None else _named(tx, account)
-            before = tx.accounts.lock(found.id) or found
+            target = _own_account(tx, caller) if account is None else _account_named(tx, account)
+            before = tx.accounts.lock(target.id) or target
             new_run = before.run_cap_micros if run is None else run
             new_month = before.month_cap_micros if month is None else month
             tx.accounts.set_caps(before.id, run_cap_micros=new_run, month_cap_micros=new_month)
-            note = f"run_cap {_words(new_run)}, month_cap {_words(new_month)}"
+            note = f"run_cap {_format_cap(new_run)}, month_cap {_format_cap(new_month)}"
             record_for(tx, before.id, caller, AuditAction.CAPS, before.name, note)
-            return self._standing(tx, tx.accounts.get(before.id) or before)
+            return self._status(tx, tx.accounts.get(before.id) or before)
 
         return await self._storage.write(work)
 
-    def _standing(self, tx: Transaction, account: Account) -> SpendingStatus:
+    def _status(self, tx: Transaction, account: Account) -> SpendingStatus:
         return SpendingStatus(account, current_month(tx, account), self._priced)
 
 
-def _own(tx: Transaction, caller: Caller) -> Account:
+def _own_account(tx: Transaction, caller: Caller) -> Account:
     account = tx.accounts.get(caller.account_id)
     if account is None:
         raise UserMissing
     return account
 
 
-def _named(tx: Transaction, name: str) -> Account:
+def _account_named(tx: Transaction, name: str) -> Account:
     account = tx.accounts.by_name(name)
     if account is None:
         raise NotFound(f'There is no account named "{name[:60]}"')
@@ -106,5 +106,5 @@ def _micros(field: str, amount: Decimal | None) -> int | None:
     return int(micros)
 
 
-def _words(micros: int) -> str:
+def _format_cap(micros: int) -> str:
     return f"{millionths(micros)} USD" if micros else "none"

@@ -1,8 +1,8 @@
 """The limits of failed sign-ins.
 
-Failed tries are counted three times: per network, per network and name, and per name for networks
-that the user has never signed in from. Only the last count can be used up by attackers, and it does
-not apply to networks that the user is known in: so no user is locked out by others.
+Failed attempts are counted three times: per network, per network and name, and per name for
+networks that the user has never signed in from. An attacker elsewhere can use up only the last
+count, which does not apply to networks that the user is known in: so others cannot lock a user out.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from fyke.errors import RateLimited
 from fyke.kit.clock import Clock
 
-_REMEMBERED = 20_000
+_MAX_KEYS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """``free`` tries at once, and then one more every ``seconds``."""
+    """``free`` attempts at once, and then one more every ``seconds``."""
 
     free: int
     seconds: float
@@ -32,34 +32,35 @@ OF_NAME_FROM_STRANGERS = Allowance(60, 10)
 
 
 class SignInAttempts:
-    """Tries per key under one allowance; in memory, for this process."""
+    """Attempts per key under one allowance; in memory, for this process."""
 
     def __init__(self, allowance: Allowance, clock: Clock) -> None:
         self._allowance = allowance
         self._clock = clock
-        self._paid: OrderedDict[str, float] = OrderedDict()  # key to when all is forgotten
+        # by key: the monotonic seconds at which the whole allowance is available again
+        self._free_at: OrderedDict[str, float] = OrderedDict()
 
     def wait(self, key: str) -> float:
         """Seconds until this key may try again, 0 for now."""
-        debt = self._paid.get(key, 0.0) - self._clock.monotonic()
+        debt = self._free_at.get(key, 0.0) - self._clock.monotonic()
         return max(0.0, debt - (self._allowance.free - 1) * self._allowance.seconds)
 
     def take(self, key: str) -> None:
-        """Count a try before it is known how it ends, so that many at once count as many."""
+        """Count an attempt before its outcome is known, so that concurrent ones all count."""
         now = self._clock.monotonic()
-        self._paid[key] = max(now, self._paid.get(key, now)) + self._allowance.seconds
-        self._paid.move_to_end(key)
-        while len(self._paid) > _REMEMBERED:
-            self._paid.popitem(last=False)
+        self._free_at[key] = max(now, self._free_at.get(key, now)) + self._allowance.seconds
+        self._free_at.move_to_end(key)
+        while len(self._free_at) > _MAX_KEYS:
+            self._free_at.popitem(last=False)
 
-    def give_back(self, key: str) -> None:
-        """Do not count a try that succeeded."""
-        if key in self._paid:
-            self._paid[key] -= self._allowance.seconds
+    def refund(self, key: str) -> None:
+        """Undo ``take`` for an attempt that succeeded."""
+        if key in self._free_at:
+            self._free_at[key] -= self._allowance.seconds
 
     def forget(self, key: str) -> None:
-        """Forget all tries of this key."""
-        self._paid.pop(key, None)
+        """Forget all attempts of this key."""
+        self._free_at.pop(key, None)
 
 
 def network_of(address: str) -> str:
@@ -80,4 +81,4 @@ def refuse(seconds: float, scope: str) -> RateLimited:
         when = f"{whole} second{'' if whole == 1 else 's'}"
     else:
         when = f"{math.ceil(whole / 60)} minutes"
-    return RateLimited(whole, f"Too many tries {scope}; try again in {when}")
+    return RateLimited(whole, f"Too many attempts {scope}; try again in {when}")

@@ -1,8 +1,8 @@
 """The users of an account, managed by its owners.
 
-An account always keeps an owner who can sign in: the last one can neither be removed, nor
-disabled, nor given another role. Each change takes the account first, so that two owners who
-remove each other at the same moment do so one after the other.
+An account always has an owner who can sign in: the last one cannot be removed, disabled or given
+another role. Each change locks the account first, so that two owners who remove each other at the
+same moment do so one after the other.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,63}")
 
 @dataclass(frozen=True, slots=True)
 class UserEntry:
-    """A user as the list shows them; times in milliseconds, 0 = never or none."""
+    """A user in the list; times in milliseconds, 0 = never or none."""
 
     user: User
     seen_at: int
-    link: Purpose | None  # the link that waits to be used
+    link: Purpose | None  # of the link that is not used yet
     link_expires_at: int
 
     @property
     def state(self) -> Literal["active", "invited", "disabled"]:
-        """``disabled``, ``invited`` for one who never chose a password, or ``active``."""
+        """``invited`` means that the user has not chosen a password yet."""
         if self.user.disabled:
             return "disabled"
         return "active" if self.user.password_hash else "invited"
 
 
 class Users:
-    """The users of the caller's account, or (operator only) of the one named."""
+    """The users of the caller's account, or (operator only) of the account named."""
 
     def __init__(self, storage: Storage, accounts: Accounts, sessions: Sessions) -> None:
         self._storage = storage
@@ -54,35 +54,37 @@ class Users:
         self._sessions = sessions
 
     async def list(self, caller: Caller, *, account: str | None = None) -> list[UserEntry]:
-        """The users in order of creation; every user of an account may see them."""
+        """The users in order of creation; any role may read them."""
 
         def work(tx: Transaction) -> list[UserEntry]:
             users = tx.accounts.users(_account_id(tx, caller, account))
-            seen = tx.sessions.last_seen([user.id for user in users])
-            return [_item(tx, user, seen.get(user.id, 0)) for user in users]
+            last_seen = tx.sessions.last_seen([user.id for user in users])
+            return [_entry(tx, user, last_seen.get(user.id, 0)) for user in users]
 
         return await self._storage.read(work)
 
     async def invite(
         self, caller: Caller, name: str, role: str, *, account: str | None = None
     ) -> tuple[User, NewLink]:
-        """Add a user without a password, and make the link with which they choose one.
+        """Add a user without a password, and create the link with which they choose one.
 
         Raises ``Forbidden``, ``InvalidRequest``, ``Conflict`` when any user of the installation
         has this name.
         """
         require_owner(caller, "Inviting users")
-        wanted, chosen = user_name(name), role_named(role)
+        normalized, new_role = user_name(name), parse_role(role)
 
         def work(tx: Transaction) -> tuple[User, NewLink]:
             target = _account_id(tx, caller, account)
             if len(tx.accounts.users(target)) >= MAX_USERS:
                 raise Refused(f"An account has at most {MAX_USERS} users; remove some first")
-            if tx.accounts.user_by_name(wanted) is not None:
-                raise Conflict(f'"{wanted}" is a user already; choose another name', field="name")
-            user = User(new_ulid(), target, wanted, chosen, False, "", tx.now)
+            if tx.accounts.user_by_name(normalized) is not None:
+                raise Conflict(
+                    f'"{normalized}" is a user already; choose another name', field="name"
+                )
+            user = User(new_ulid(), target, normalized, new_role, False, "", tx.now)
             tx.accounts.add_user(user)
-            record_for(tx, target, caller, AuditAction.INVITE, wanted, f"as {chosen}")
+            record_for(tx, target, caller, AuditAction.INVITE, normalized, f"as {new_role}")
             return user, add_link(tx, user, Purpose.INVITE)
 
         return await self._storage.write(work)
@@ -93,7 +95,7 @@ class Users:
 
         Raises ``Forbidden``, ``NotFound``, ``UserDisabled``.
         """
-        require_owner(caller, "Making links for users")
+        require_owner(caller, "Creating links for users")
 
         def work(tx: Transaction) -> NewLink:
             user = tx.accounts.user_by_name(name.strip().lower())
@@ -109,24 +111,24 @@ class Users:
     async def change_role(
         self, caller: Caller, name: str, role: str, *, account: str | None = None
     ) -> User:
-        """Give a user another role, which counts from their next request on.
+        """Change the role of a user, from their next request on.
 
         Raises ``Forbidden``, ``NotFound``, ``InvalidRequest``, ``Refused`` for the last owner.
         """
-        chosen = role_named(role)
+        new_role = parse_role(role)
 
         def change(tx: Transaction, user: User) -> User:
-            if user.role is Role.OWNER and chosen is not Role.OWNER:
+            if user.role is Role.OWNER and new_role is not Role.OWNER:
                 _keep_an_owner(tx, user, "given another role")
-            changed = replace(user, role=chosen)
+            changed = replace(user, role=new_role)
             tx.accounts.change_user(changed)
-            _note(tx, caller, user, AuditAction.ROLE, f"{user.role} to {chosen}")
+            _record(tx, caller, user, AuditAction.ROLE, f"{user.role} to {new_role}")
             return changed
 
         return await self._change(caller, name, account, "Changing roles", change)
 
     async def disable(self, caller: Caller, name: str, *, account: str | None = None) -> User:
-        """Refuse a user's keys and sessions, which end; their keys come back with ``enable``.
+        """Disable a user: their sessions end, and their keys do not work until ``enable``.
 
         Raises ``Forbidden``, ``NotFound``, ``Refused`` for the last owner.
         """
@@ -137,18 +139,18 @@ class Users:
             tx.accounts.change_user(changed)
             tx.sessions.end(user.id, tx.now)
             tx.links.remove_of_user(user.id)
-            _note(tx, caller, user, AuditAction.DISABLE)
+            _record(tx, caller, user, AuditAction.DISABLE)
             return changed
 
         return await self._change(caller, name, account, "Disabling users", change)
 
     async def enable(self, caller: Caller, name: str, *, account: str | None = None) -> User:
-        """Let a disabled user in again, with the password they had. Raises as ``disable``."""
+        """Enable a disabled user, with the same password. Raises as ``disable``."""
 
         def change(tx: Transaction, user: User) -> User:
             changed = replace(user, disabled=False)
             tx.accounts.change_user(changed)
-            _note(tx, caller, user, AuditAction.ENABLE)
+            _record(tx, caller, user, AuditAction.ENABLE)
             return changed
 
         return await self._change(caller, name, account, "Enabling users", change)
@@ -160,7 +162,7 @@ class Users:
 
         def change(tx: Transaction, user: User) -> User:
             _keep_an_owner(tx, user, "removed")
-            _note(tx, caller, user, AuditAction.REMOVE)
+            _record(tx, caller, user, AuditAction.REMOVE)
             tx.accounts.remove_user(user.id, tx.now)
             return user
 
@@ -184,32 +186,32 @@ class Users:
                 raise _no_user(name)
             return change(tx, user)
 
-        done = await self._storage.write(work)
+        user = await self._storage.write(work)
         self._sessions.forget()
         self._accounts.forget()
-        return done
+        return user
 
 
 def user_name(name: str) -> str:
     """The name as stored, in lower case. Raise ``InvalidRequest``."""
-    wanted = name.strip().lower()
-    if not _NAME.fullmatch(wanted):
+    normalized = name.strip().lower()
+    if not _NAME.fullmatch(normalized):
         raise InvalidRequest(
             f'"{name[:60]}" cannot name a user; use 1 to 64 letters of a to z, digits and '
-            ". _ @ + -, beginning with a letter or digit; a mail address will do",
+            ". _ @ + -, beginning with a letter or digit, for example a mail address",
             field="name",
         )
-    return wanted
+    return normalized
 
 
-def role_named(name: str) -> Role:
+def parse_role(name: str) -> Role:
     """The role of this name. Raise ``InvalidRequest``."""
     try:
         return Role(name.strip().lower())
     except ValueError:
-        offered = ", ".join(Role)
+        options = ", ".join(Role)
         raise InvalidRequest(
-            f"unknown role {name[:40]!r}; use one of {offered}", field="role"
+            f"unknown role {name[:40]!r}; use one of {options}", field="role"
         ) from None
 
 
@@ -237,14 +239,14 @@ def _purpose(tx: Transaction, user: User) -> Purpose:
     return Purpose.SETUP if alone else Purpose.INVITE
 
 
-def _item(tx: Transaction, user: User, seen_at: int) -> UserEntry:
+def _entry(tx: Transaction, user: User, seen_at: int) -> UserEntry:
     link = tx.links.of_user(user.id)
     if link is None or link.expires_at <= tx.now:
         return UserEntry(user, seen_at, None, 0)
     return UserEntry(user, seen_at, link.purpose, link.expires_at)
 
 
-def _note(
+def _record(
     tx: Transaction, caller: Caller, user: User, action: AuditAction, detail: str = ""
 ) -> None:
     record_for(tx, user.account_id, caller, action, user.name, detail)

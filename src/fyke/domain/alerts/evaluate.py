@@ -1,4 +1,4 @@
-"""Whether a run that has ended raises an alert: pure, a match or nothing."""
+"""Evaluates an alert rule for a run that has ended; pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from fyke.model.alert import MIN_PREVIOUS_RUNS, FieldFacts, PastRuns, Rule, RuleKind, Spent
+from fyke.model.alert import MIN_PREVIOUS_RUNS, FieldFacts, MonthUsage, PastRuns, Rule, RuleKind
 from fyke.model.run import Run, RunState
 from fyke.reasons import Reason, ReasonCode, sentence
 
@@ -16,17 +16,17 @@ USUAL_KINDS = frozenset({RuleKind.FEWER_ROWS, RuleKind.SLOWER})
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """The facts that some kinds of rules need beside the run."""
+    """The facts that some kinds of rules need in addition to the run."""
 
-    usual: Sequence[PastRuns] = ()
+    usual: Sequence[PastRuns] = ()  # the previous runs
     field: FieldFacts | None = None
-    spent: Spent | None = None
+    month: MonthUsage | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RuleMatch:
-    """What is wrong with a run, in one English sentence, and as a reason; of a failed run that is
-    the reason of its end, None for one of an older release.
+    """What is wrong with a run, as one English sentence and as a reason. For a failed run it is the
+    reason of the failure, None when the run is of an older release.
     """
 
     sentence: str
@@ -34,7 +34,7 @@ class RuleMatch:
 
 
 def evaluate(rule: Rule, run: Run, facts: Facts) -> RuleMatch | None:
-    """What ``rule`` finds in ``run``, None when there is nothing to report."""
+    """The match of ``rule`` in ``run``, None when there is nothing to report."""
     if rule.kind is RuleKind.FAILED:
         return _failed(rule, run) if run.state is RunState.FAILED else None
     reason = _reason(rule, run, facts)
@@ -43,7 +43,7 @@ def evaluate(rule: Rule, run: Run, facts: Facts) -> RuleMatch | None:
 
 def _reason(rule: Rule, run: Run, facts: Facts) -> Reason | None:
     if rule.kind is RuleKind.BUDGET:
-        return _over_budget(rule, facts.spent) if facts.spent else None
+        return _over_budget(rule, facts.month) if facts.month else None
     if run.state is not RunState.SUCCEEDED:
         return None
     match rule.kind:
@@ -62,21 +62,21 @@ def _failed(rule: Rule, run: Run) -> RuleMatch | None:
     """A run of an older release has no code: only a rule without reasons matches it."""
     if rule.reasons and (run.reason is None or run.reason.code not in rule.reasons):
         return None
-    why = " ".join(run.err_msg.split())[:MAX_REASON]
-    return RuleMatch(f"The run failed: {why or 'no reason was given'}", run.reason)
+    message = " ".join(run.err_msg.split())[:MAX_REASON]
+    return RuleMatch(f"The run failed: {message or 'no reason was given'}", run.reason)
 
 
 def _fewer(rule: Rule, run: Run, usual: Sequence[PastRuns]) -> Reason | None:
     if len(usual) < MIN_PREVIOUS_RUNS:
         return None
-    middle = median(past.results for past in usual)
-    if run.results >= middle * rule.factor:
+    usual_rows = median(past.results for past in usual)
+    if run.results >= usual_rows * rule.factor:
         return None
     return Reason.of(
         ReasonCode.FEWER_ROWS,
         rows=run.results,
         share_percent=rule.factor * 100,
-        usual_rows=middle,
+        usual_rows=usual_rows,
         runs=len(usual),
     )
 
@@ -84,39 +84,41 @@ def _fewer(rule: Rule, run: Run, usual: Sequence[PastRuns]) -> Reason | None:
 def _slower(rule: Rule, run: Run, usual: Sequence[PastRuns]) -> Reason | None:
     if len(usual) < MIN_PREVIOUS_RUNS:
         return None
-    middle = median(past.duration_ms for past in usual)
-    took = max(0, run.finished_at - run.started_at)
-    if took <= middle * rule.factor:
+    usual_ms = median(past.duration_ms for past in usual)
+    duration_ms = max(0, run.finished_at - run.started_at)
+    if duration_ms <= usual_ms * rule.factor:
         return None
     return Reason.of(
         ReasonCode.SLOWER,
-        duration_ms=took,
+        duration_ms=duration_ms,
         factor=rule.factor,
-        usual_ms=round(middle),
+        usual_ms=round(usual_ms),
         runs=len(usual),
     )
 
 
-def _missing(rule: Rule, seen: FieldFacts) -> Reason | None:
-    if not seen.looked_at or seen.missing * 100 <= rule.percent * seen.looked_at:
+def _missing(rule: Rule, facts: FieldFacts) -> Reason | None:
+    if not facts.checked_rows or facts.missing * 100 <= rule.percent * facts.checked_rows:
         return None
     return Reason.of(
         ReasonCode.FIELD_MISSING,
         field=rule.field,
-        missing_rows=seen.missing,
-        checked_rows=seen.looked_at,
-        rows=None if seen.looked_at == seen.rows else seen.rows,
-        share_percent=seen.missing * 100 / seen.looked_at,
+        missing_rows=facts.missing,
+        checked_rows=facts.checked_rows,
+        rows=None if facts.checked_rows == facts.rows else facts.rows,
+        share_percent=facts.missing * 100 / facts.checked_rows,
         allowed_percent=rule.percent,
     )
 
 
-def _over_budget(rule: Rule, spent: Spent) -> Reason | None:
+def _over_budget(rule: Rule, month: MonthUsage) -> Reason | None:
     """Only the amounts of the budgets that are exceeded are among the parameters."""
-    over: dict[str, int] = {}
-    if rule.usd_micros and spent.usd_micros > rule.usd_micros:
-        over |= {"used_micros": spent.usd_micros, "budget_micros": rule.usd_micros}
-    if rule.traffic_bytes and spent.traffic_bytes > rule.traffic_bytes:
-        over["used_traffic_bytes"] = spent.traffic_bytes
-        over["budget_traffic_bytes"] = rule.traffic_bytes
-    return Reason.of(ReasonCode.BUDGET_EXCEEDED, month=spent.month, **over) if over else None
+    exceeded: dict[str, int] = {}
+    if rule.usd_micros and month.usd_micros > rule.usd_micros:
+        exceeded |= {"used_micros": month.usd_micros, "budget_micros": rule.usd_micros}
+    if rule.traffic_bytes and month.traffic_bytes > rule.traffic_bytes:
+        exceeded["used_traffic_bytes"] = month.traffic_bytes
+        exceeded["budget_traffic_bytes"] = rule.traffic_bytes
+    return (
+        Reason.of(ReasonCode.BUDGET_EXCEEDED, month=month.month, **exceeded) if exceeded else None
+    )

@@ -1,6 +1,6 @@
 """Counts how many rows of a run lack a field, in a bounded number of rows.
 
-Of a run with more rows, evenly distributed parts are read.
+When a run has more rows, evenly distributed parts of them are read.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from fyke.model.results import Row
 MAX_ROWS = 10_000  # of one run
 MAX_BYTES = 64 * 2**20
 PARTS = 20
-FIRST_CHUNK = 16  # a row may have 8 MB; the chunks after it follow the size of the rows
+FIRST_CHUNK = 16  # a row may have 8 MB; the size of later chunks follows the size of the rows
 CHUNK_BYTES = 2**20
 CHUNK_ROWS = 512
 
@@ -59,16 +59,16 @@ async def count_fields(
     run_id: str,
     hidden: frozenset[str],
     fields: Collection[str],
-    most: int = MAX_ROWS,
+    max_rows: int = MAX_ROWS,
 ) -> dict[str, FieldFacts]:
-    """Count each field in at most ``most`` visible rows of the run."""
+    """Count each field in at most ``max_rows`` visible rows of the run."""
     total = (await results.totals(run_id, hidden)).rows
-    parts = 1 if total <= most else PARTS
-    count, left = FieldCount(fields), MAX_BYTES
+    parts = 1 if total <= max_rows else PARTS
+    count, bytes_left = FieldCount(fields), MAX_BYTES
     for part in range(parts):
-        left = await _part(
+        bytes_left = await _count_part(
             results, run_id, hidden, count,
-            begin=total * part // parts, rows=most // parts, bytes_left=left,
+            begin=total * part // parts, rows=max_rows // parts, bytes_left=bytes_left,
         )  # fmt: skip
     return {
         name: FieldFacts(count.rows, missing, max(total, count.rows))
@@ -76,7 +76,7 @@ async def count_fields(
     }
 
 
-async def _part(
+async def _count_part(
     results: Results,
     run_id: str,
     hidden: frozenset[str],
@@ -86,14 +86,14 @@ async def _part(
     rows: int,
     bytes_left: int,
 ) -> int:
-    """Read ``rows`` visible rows from ``begin`` on; return the remaining number of bytes."""
+    """Count ``rows`` visible rows from ``begin`` on; return the remaining number of bytes."""
     end, chunk = begin + rows, FIRST_CHUNK
     while begin < end and bytes_left > 0:
-        found = await results.page(run_id, hidden, offset=begin, limit=min(chunk, end - begin))
-        if not found:
+        page = await results.page(run_id, hidden, offset=begin, limit=min(chunk, end - begin))
+        if not page:
             break
-        await asyncio.to_thread(count.add, found)
-        size = sum(len(row.data) for row in found)
-        begin, bytes_left = begin + len(found), bytes_left - size
-        chunk = max(1, min(CHUNK_BYTES * len(found) // max(1, size), chunk * 4, CHUNK_ROWS))
+        await asyncio.to_thread(count.add, page)
+        size = sum(len(row.data) for row in page)
+        begin, bytes_left = begin + len(page), bytes_left - size
+        chunk = max(1, min(CHUNK_BYTES * len(page) // max(1, size), chunk * 4, CHUNK_ROWS))
     return bytes_left

@@ -17,7 +17,7 @@ from fyke.contracts.results import Results
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.alerts.evaluate import USUAL_KINDS, Facts, RuleMatch, evaluate
 from fyke.domain.alerts.fields import count_fields
-from fyke.domain.alerts.months import spent_in_month
+from fyke.domain.alerts.months import month_usage
 from fyke.domain.alerts.outbox import raise_alert
 from fyke.errors import Unavailable
 from fyke.kit.ids import new_ulid
@@ -26,14 +26,14 @@ from fyke.model.run import Run, RunState
 
 log = structlog.get_logger()
 
-MAX_TRIES = 5  # of a run that cannot be evaluated, before it is dropped
-AGAIN_MS = 30_000
+MAX_TRIES = 5  # evaluations of one run that may fail before its check is dropped
+RETRY_MS = 30_000
 FORGET_BATCH = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """A run that waits, and the rules for it."""
+    """A run with a pending check, and the rules for it."""
 
     check: AlertCheck
     run: Run
@@ -49,22 +49,22 @@ class AlertMonitor:
         self._results = results
         self._mails = mails
 
-    async def work_off(self) -> float | None:
-        """Process all pending checks; return seconds until one may be retried, None when none is
-        left. Raises ``Unavailable``.
+    async def process_pending(self) -> float | None:
+        """Process all pending checks; return the seconds until the next retry, None when no check
+        is left. Raises ``Unavailable``.
         """
-        while (case := await self._storage.read(_next)) is not None:
+        while (case := await self._storage.read(_next_case)) is not None:
             if isinstance(case, AlertCheck):
                 await self._drop(case)
                 continue
             try:
-                await self._look_at(case)
+                await self._evaluate(case)
             except Unavailable:
                 raise
             except Exception:
                 log.exception("alert_check_failed", run=case.run.id)
                 await self._postpone(case.check)
-        return await self._storage.read(_pause)
+        return await self._storage.read(_seconds_to_retry)
 
     async def forget_old(self) -> int:
         """Remove old alerts; return how many."""
@@ -72,7 +72,7 @@ class AlertMonitor:
             lambda tx: tx.alerts.forget_alerts(tx.now - KEPT_MS, FORGET_BATCH)
         )
 
-    async def _look_at(self, case: _Case) -> None:
+    async def _evaluate(self, case: _Case) -> None:
         fields = await self._fields(case)
 
         def work(tx: Transaction) -> list[Alert]:
@@ -81,16 +81,16 @@ class AlertMonitor:
             if _rules(tx, case.run) != case.rules:
                 return []  # still pending, and evaluated again with the present rules
             tx.alerts.drop_check(case.check.seq)
-            return _raised(tx, case, fields, mails=self._mails)
+            return _raise_alerts(tx, case, fields, mails=self._mails)
 
         for alert in await self._storage.write(work):
             log.info("alert", rule=alert.rule_id, run=alert.run_id, kind=alert.kind.value)
 
     async def _fields(self, case: _Case) -> Mapping[str, FieldFacts]:
-        wanted = {rule.field for rule in case.rules if rule.kind is RuleKind.MISSING_FIELD}
-        if not wanted or case.run.state is not RunState.SUCCEEDED:
+        names = {rule.field for rule in case.rules if rule.kind is RuleKind.MISSING_FIELD}
+        if not names or case.run.state is not RunState.SUCCEEDED:
             return {}
-        return await count_fields(self._results, case.run.id, case.hidden, wanted)
+        return await count_fields(self._results, case.run.id, case.hidden, names)
 
     async def _drop(self, check: AlertCheck) -> None:
         await self._storage.write(lambda tx: tx.alerts.drop_check(check.seq))
@@ -100,24 +100,24 @@ class AlertMonitor:
             if check.tries + 1 >= MAX_TRIES:
                 tx.alerts.drop_check(check.seq)
             else:
-                tx.alerts.postpone_check(check.seq, check.tries + 1, tx.now + AGAIN_MS)
+                tx.alerts.postpone_check(check.seq, check.tries + 1, tx.now + RETRY_MS)
 
         await self._storage.write(work)
 
 
 def facts_of(tx: Transaction, rule: Rule, run: Run, fields: Mapping[str, FieldFacts]) -> Facts:
-    """What ``rule`` needs to know to evaluate ``run``."""
+    """The facts that are needed to evaluate ``rule`` for ``run``."""
     if rule.kind in USUAL_KINDS:
         return Facts(usual=tx.alerts.usual(run, of_task=bool(rule.task_id), limit=USUAL_RUNS))
     if rule.kind is RuleKind.MISSING_FIELD:
         return Facts(field=fields.get(rule.field))
     if rule.kind is RuleKind.BUDGET:
-        return Facts(spent=spent_in_month(tx, rule, run.finished_at))
+        return Facts(month=month_usage(tx, rule, run.finished_at))
     return Facts()
 
 
-def _next(tx: Transaction) -> _Case | AlertCheck | None:
-    """The next run with its rules; a bare ``AlertCheck`` when no rule is for it any more."""
+def _next_case(tx: Transaction) -> _Case | AlertCheck | None:
+    """The next run with its rules; only the ``AlertCheck`` when no rule applies to it any more."""
     check = tx.alerts.next_check(tx.now)
     if check is None:
         return None
@@ -132,21 +132,21 @@ def _rules(tx: Transaction, run: Run) -> list[Rule]:
     return [rule for rule in tx.alerts.rules_for(run) if rule.since <= run.finished_at]
 
 
-def _raised(
+def _raise_alerts(
     tx: Transaction, case: _Case, fields: Mapping[str, FieldFacts], *, mails: bool
 ) -> list[Alert]:
-    found = []
+    alerts = []
     for rule in case.rules:
         facts = facts_of(tx, rule, case.run, fields)
         match = evaluate(rule, case.run, facts)
         if match is None:
             continue
-        if facts.spent is not None and not tx.alerts.claim_month(rule.id, facts.spent.month):
+        if facts.month is not None and not tx.alerts.claim_month(rule.id, facts.month.month):
             continue  # a budget raises one alert a month
         alert = _alert(rule, case.run, match, tx.now)
         if raise_alert(tx, rule, alert, mails=mails):
-            found.append(alert)
-    return found
+            alerts.append(alert)
+    return alerts
 
 
 def _alert(rule: Rule, run: Run, match: RuleMatch, now: int) -> Alert:
@@ -165,6 +165,6 @@ def _alert(rule: Rule, run: Run, match: RuleMatch, now: int) -> Alert:
     )
 
 
-def _pause(tx: Transaction) -> float | None:
+def _seconds_to_retry(tx: Transaction) -> float | None:
     at = tx.alerts.next_check_at()
     return None if at is None else max(0, at - tx.now) / 1000

@@ -1,4 +1,4 @@
-"""Queues ended runs for the rules, and the messages of alerts for delivery."""
+"""Queues ended runs for evaluation, and the messages of alerts for delivery."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from fyke.contracts.signals import ALERTS
 from fyke.contracts.state import Transaction
-from fyke.domain.callbacks.outbox import put
+from fyke.domain.callbacks.outbox import add_delivery
 from fyke.domain.callbacks.url import MAIL
 from fyke.domain.webhooks.messages import message
 from fyke.domain.webhooks.outbox import send
@@ -26,21 +26,21 @@ def queue_rule_checks(tx: Transaction, run: Run) -> None:
 
 
 def raise_alert(tx: Transaction, rule: Rule, alert: Alert, *, mails: bool) -> bool:
-    """List the alert and queue its messages: to endpoints that subscribe to every alert, to those
+    """Store the alert and queue its messages: to endpoints that subscribe to all alerts, to those
     of the rule, and, with a mail server, to the rule's addresses. False when it was raised before.
     """
     if not tx.alerts.add_alert(alert):
         return False
     event = WebhookEvent.ALERT_RAISED
     body = message(event, tx.now, alert_data(alert))
-    endpoints = {one.id: one for one in tx.webhooks.listening(alert.account_id, event)}
-    for name in rule.endpoints:
-        endpoint = tx.webhooks.get(name)
+    endpoints = {each.id: each for each in tx.webhooks.listening(alert.account_id, event)}
+    for endpoint_id in rule.endpoints:
+        endpoint = tx.webhooks.get(endpoint_id)
         if endpoint is not None and endpoint.enabled:
-            endpoints[name] = endpoint
+            endpoints[endpoint_id] = endpoint
     send(tx, endpoints.values(), alert.run_id, DeliveryKind.ALERT, event, body)
     for address in rule.emails if mails else ():
-        put(
+        add_delivery(
             tx,
             account_id=alert.account_id,
             run_id=alert.run_id,

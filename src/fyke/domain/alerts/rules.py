@@ -27,10 +27,11 @@ _EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Z
 
 @dataclass(frozen=True, slots=True)
 class RuleFields:
-    """What a request says about a rule; members that its kind does not know are left out.
+    """The members of a request for a rule; those that its kind does not have are ignored.
 
     ``worker`` is an id or path, ``task`` an id. ``factor`` is a share for ``fewer_rows`` and a
-    multiple for ``slower``; ``percent`` of rows may lack ``field``; ``reasons`` are codes of ends.
+    multiple for ``slower``; ``percent`` of rows may lack ``field``; ``reasons`` are the codes of
+    failures.
     """
 
     name: str
@@ -51,44 +52,40 @@ class RuleFields:
 EXAMPLE = RuleFields(name="A run has failed", kind=RuleKind.FAILED.value)
 
 
-def checked(
-    tx: Transaction, caller: Caller, wanted: RuleFields, blank: Rule, *, mails: bool
+def validate_rule(
+    tx: Transaction, caller: Caller, fields: RuleFields, base: Rule, *, mails: bool
 ) -> Rule:
-    """``blank`` (id, times) with what ``wanted`` says. Raise ``InvalidRequest`` with each
-    problem.
+    """``base`` (id, times) with the values of ``fields``. Raise ``InvalidRequest`` with all
+    problems.
     """
-    faults: list[Problem] = []
-
-    def keep(found: Iterator[Problem]) -> None:
-        faults.extend(found)
-
-    name = " ".join(wanted.name.split())
+    problems: list[Problem] = []
+    name = " ".join(fields.name.split())
     if not 1 <= len(name) <= MAX_NAME:
-        faults.append(Problem(f"it must have 1 to {MAX_NAME} characters", "name"))
-    kind = _kind(wanted.kind, faults)
-    worker_id, task_id = _scope(tx, caller, wanted, faults)
-    keep(_endpoint_faults(tx, caller, wanted))
-    keep(_email_faults(wanted, mails=mails))
+        problems.append(Problem(f"it must have 1 to {MAX_NAME} characters", "name"))
+    kind = _kind(fields.kind, problems)
+    worker_id, task_id = _scope(tx, caller, fields, problems)
+    problems.extend(_endpoint_problems(tx, caller, fields))
+    problems.extend(_email_problems(fields, mails=mails))
     rule = replace(
-        blank,
+        base,
         name=name,
         worker_id=worker_id,
         task_id=task_id,
-        endpoints=tuple(dict.fromkeys(wanted.endpoints)),
-        emails=tuple(dict.fromkeys(address.strip() for address in wanted.emails)),
-        enabled=wanted.enabled,
+        endpoints=tuple(dict.fromkeys(fields.endpoints)),
+        emails=tuple(dict.fromkeys(address.strip() for address in fields.emails)),
+        enabled=fields.enabled,
     )
     if kind is not None:
-        rule = _bare(rule, kind)
-        member = _MEMBERS.get(kind)
-        rule = member(rule, wanted, faults) if member else rule
-    if faults:
-        raise InvalidRequest.of(faults)
+        rule = _without_members(rule, kind)
+        set_members = _SET_MEMBERS.get(kind)
+        rule = set_members(rule, fields, problems) if set_members else rule
+    if problems:
+        raise InvalidRequest.of(problems)
     return rule
 
 
-def _bare(rule: Rule, kind: RuleKind) -> Rule:
-    """The rule as one of ``kind``, without the members of any kind."""
+def _without_members(rule: Rule, kind: RuleKind) -> Rule:
+    """The rule as one of ``kind``, with all members of kinds at their defaults."""
     return replace(
         rule,
         kind=kind,
@@ -101,84 +98,88 @@ def _bare(rule: Rule, kind: RuleKind) -> Rule:
     )
 
 
-def _kind(word: str, faults: list[Problem]) -> RuleKind | None:
+def _kind(name: str, problems: list[Problem]) -> RuleKind | None:
     try:
-        return RuleKind(word.strip().lower())
+        return RuleKind(name.strip().lower())
     except ValueError:
-        faults.append(Problem(f"it must be one of {', '.join(RuleKind)}", "kind"))
+        problems.append(Problem(f"it must be one of {', '.join(RuleKind)}", "kind"))
         return None
 
 
 def _scope(
-    tx: Transaction, caller: Caller, wanted: RuleFields, faults: list[Problem]
+    tx: Transaction, caller: Caller, fields: RuleFields, problems: list[Problem]
 ) -> tuple[str, str]:
-    worker, task = wanted.worker.strip(), wanted.task.strip()
+    worker, task = fields.worker.strip(), fields.task.strip()
     if worker and task:
-        faults.append(Problem("give a worker or a task, not both", "task"))
+        problems.append(Problem("name a worker or a task, not both", "task"))
         return "", ""
     try:
         if task:
             return "", own_task(tx, caller, task).id
         return (find_worker(tx, caller, worker).id, "") if worker else ("", "")
     except WorkerNotFound:
-        faults.append(Problem(f"unknown worker {worker[:80]!r}; leave it empty for all", "worker"))
+        problems.append(
+            Problem(f"unknown worker {worker[:80]!r}; leave it empty for all", "worker")
+        )
     except TaskNotFound:
-        faults.append(Problem(f"unknown task {task[:80]!r}; leave it empty for all", "task"))
+        problems.append(Problem(f"unknown task {task[:80]!r}; leave it empty for all", "task"))
     return "", ""
 
 
-def _failed(rule: Rule, wanted: RuleFields, faults: list[Problem]) -> Rule:
-    known = {code.value: code for code in ENDS}
-    named = list(dict.fromkeys(word for text in wanted.reasons if (word := text.strip().lower())))
-    strange = [word for word in named if word not in known]
-    if strange:
+def _failed(rule: Rule, fields: RuleFields, problems: list[Problem]) -> Rule:
+    codes = {code.value: code for code in ENDS}
+    names = list(dict.fromkeys(word for text in fields.reasons if (word := text.strip().lower())))
+    unknown = [word for word in names if word not in codes]
+    if unknown:
         text = (
-            f"unknown reason {strange[0][:40]!r}; use one or more of "
-            f"{', '.join(known)}, or none for every failure"
+            f"unknown reason {unknown[0][:40]!r}; use one or more of "
+            f"{', '.join(codes)}, or none for every failure"
         )
-        faults.append(Problem(text, "reasons"))
-    return replace(rule, reasons=tuple(known[word] for word in named if word in known))
+        problems.append(Problem(text, "reasons"))
+    return replace(rule, reasons=tuple(codes[word] for word in names if word in codes))
 
 
-def _fewer(rule: Rule, wanted: RuleFields, faults: list[Problem]) -> Rule:
-    if not 0 < wanted.factor <= 1:
-        faults.append(
-            Problem("it must be above 0 and at most 1, such as 0.5 for half of the usual", "factor")
+def _fewer(rule: Rule, fields: RuleFields, problems: list[Problem]) -> Rule:
+    if not 0 < fields.factor <= 1:
+        problems.append(
+            Problem("it must be above 0 and at most 1; 0.5 is half of the usual rows", "factor")
         )
-    return replace(rule, factor=wanted.factor)
+    return replace(rule, factor=fields.factor)
 
 
-def _slower(rule: Rule, wanted: RuleFields, faults: list[Problem]) -> Rule:
-    if not 1 <= wanted.factor <= MAX_FACTOR:
-        faults.append(
-            Problem(f"it must be 1 to {MAX_FACTOR}, such as 2 for twice the usual time", "factor")
+def _slower(rule: Rule, fields: RuleFields, problems: list[Problem]) -> Rule:
+    if not 1 <= fields.factor <= MAX_FACTOR:
+        problems.append(
+            Problem(f"it must be 1 to {MAX_FACTOR}; 2 is twice the usual time", "factor")
         )
-    return replace(rule, factor=wanted.factor)
+    return replace(rule, factor=fields.factor)
 
 
-def _missing(rule: Rule, wanted: RuleFields, faults: list[Problem]) -> Rule:
-    field = wanted.field.strip()
+def _missing(rule: Rule, fields: RuleFields, problems: list[Problem]) -> Rule:
+    field = fields.field.strip()
     if not 1 <= len(field) <= MAX_FIELD:
-        faults.append(Problem(f"name the output field, with 1 to {MAX_FIELD} characters", "field"))
-    if not 0 <= wanted.percent < 100:
-        faults.append(Problem("it must be 0 or more and less than 100", "percent"))
-    return replace(rule, field=field, percent=wanted.percent)
+        problems.append(
+            Problem(f"name the output field, with 1 to {MAX_FIELD} characters", "field")
+        )
+    if not 0 <= fields.percent < 100:
+        problems.append(Problem("it must be 0 or more and less than 100", "percent"))
+    return replace(rule, field=field, percent=fields.percent)
 
 
-def _budget(rule: Rule, wanted: RuleFields, faults: list[Problem]) -> Rule:
-    usd, megabytes = wanted.budget_usd, wanted.budget_traffic_mb
+def _budget(rule: Rule, fields: RuleFields, problems: list[Problem]) -> Rule:
+    usd, megabytes = fields.budget_usd, fields.budget_traffic_mb
     if not 0 <= usd <= MAX_USD:
-        faults.append(Problem(f"it must be 0 to {MAX_USD}", "budget_usd"))
+        problems.append(Problem(f"it must be 0 to {MAX_USD}", "budget_usd"))
     if not 0 <= megabytes <= MAX_MB:
-        faults.append(Problem(f"it must be 0 to {MAX_MB}", "budget_traffic_mb"))
+        problems.append(Problem(f"it must be 0 to {MAX_MB}", "budget_traffic_mb"))
     if not usd and not megabytes:
-        faults.append(
+        problems.append(
             Problem("give an amount above 0 here, in budget_traffic_mb, or in both", "budget_usd")
         )
     return replace(rule, usd_micros=int(usd * MICROS), traffic_bytes=int(megabytes * _MEGABYTE))
 
 
-_MEMBERS: dict[RuleKind, Callable[[Rule, RuleFields, list[Problem]], Rule]] = {
+_SET_MEMBERS: dict[RuleKind, Callable[[Rule, RuleFields, list[Problem]], Rule]] = {
     RuleKind.FAILED: _failed,
     RuleKind.FEWER_ROWS: _fewer,
     RuleKind.SLOWER: _slower,
@@ -187,27 +188,27 @@ _MEMBERS: dict[RuleKind, Callable[[Rule, RuleFields, list[Problem]], Rule]] = {
 }
 
 
-def _endpoint_faults(tx: Transaction, caller: Caller, wanted: RuleFields) -> Iterator[Problem]:
-    if len(wanted.endpoints) > MAX_TARGETS:
-        yield Problem(f"at most {MAX_TARGETS}", "endpoints")
+def _endpoint_problems(tx: Transaction, caller: Caller, fields: RuleFields) -> Iterator[Problem]:
+    if len(fields.endpoints) > MAX_TARGETS:
+        yield Problem(f"at most {MAX_TARGETS} are possible", "endpoints")
         return
-    mine = {endpoint.id for endpoint in tx.webhooks.of_account(caller.account_id)}
-    strange = [name for name in wanted.endpoints if name not in mine]
-    if strange:
-        yield Problem(f"unknown webhook {strange[0][:40]!r}", "endpoints")
+    account_endpoints = {endpoint.id for endpoint in tx.webhooks.of_account(caller.account_id)}
+    unknown = [name for name in fields.endpoints if name not in account_endpoints]
+    if unknown:
+        yield Problem(f"unknown webhook {unknown[0][:40]!r}", "endpoints")
 
 
-def _email_faults(wanted: RuleFields, *, mails: bool) -> Iterator[Problem]:
-    if wanted.emails and not mails:
+def _email_problems(fields: RuleFields, *, mails: bool) -> Iterator[Problem]:
+    if fields.emails and not mails:
         yield Problem(
             "this installation has no mail server; its operator can set FYKE_SMTP_URL", "emails"
         )
-    elif len(wanted.emails) > MAX_TARGETS:
-        yield Problem(f"at most {MAX_TARGETS}", "emails")
+    elif len(fields.emails) > MAX_TARGETS:
+        yield Problem(f"at most {MAX_TARGETS} are possible", "emails")
     else:
-        for address in wanted.emails:
+        for address in fields.emails:
             text = address.strip()
             if len(text) > MAX_EMAIL or not _EMAIL.fullmatch(text):
                 yield Problem(
-                    f"{text[:80]!r} is not a mail address such as ada@example.org", "emails"
+                    f"{text[:80]!r} is not a mail address; write one like ada@example.org", "emails"
                 )

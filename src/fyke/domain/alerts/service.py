@@ -11,7 +11,7 @@ from fyke.contracts.state import Storage, Transaction
 from fyke.domain.accounts.audit import record
 from fyke.domain.accounts.rights import require_editor
 from fyke.domain.alerts.preview import RulePreview, preview
-from fyke.domain.alerts.rules import RuleFields, checked
+from fyke.domain.alerts.rules import RuleFields, validate_rule
 from fyke.errors import InvalidRequest, NotFound, Refused
 from fyke.kit.ids import new_ulid
 from fyke.model.account import Caller
@@ -23,7 +23,7 @@ MAX_MARKED = 1000  # alerts that are marked as read by one request
 
 @dataclass(frozen=True, slots=True)
 class RuleView:
-    """A rule, and the names of its worker and task (empty when deleted or about all)."""
+    """A rule, and the names of its worker and task (empty when deleted or not restricted)."""
 
     rule: Rule
     worker_path: str
@@ -31,8 +31,8 @@ class RuleView:
 
 
 class Alerts:
-    """The alerts and rules of all accounts, each seen only by its own. ``mails``: whether the
-    installation has a mail server, so that a rule may name mail addresses.
+    """The alerts and rules of all accounts; each account can read only its own. ``mails``: whether
+    the installation has a mail server, so that a rule may name mail addresses.
     """
 
     def __init__(self, storage: Storage, results: Results, *, mails: bool = False) -> None:
@@ -43,11 +43,11 @@ class Alerts:
     # --- alerts ----------------------------------------------------------------------------
 
     async def page(
-        self, caller: Caller, wanted: AlertFilter, *, offset: int, limit: int
+        self, caller: Caller, filter: AlertFilter, *, offset: int, limit: int
     ) -> tuple[int, list[Alert]]:
         """Total count, and one page, newest first."""
         return await self._storage.read(
-            lambda tx: tx.alerts.alerts(caller.account_id, wanted, offset=offset, limit=limit)
+            lambda tx: tx.alerts.alerts(caller.account_id, filter, offset=offset, limit=limit)
         )
 
     async def unread(self, caller: Caller) -> int:
@@ -57,8 +57,8 @@ class Alerts:
         )
 
     async def mark_read(self, caller: Caller, alert_ids: Collection[str] | None) -> int:
-        """Mark some as read, or all with None; return how many were unread. Raises ``Forbidden``,
-        and ``InvalidRequest`` for too many at once. Names that are not the caller's are left out.
+        """Mark the named alerts as read, or all with None; return how many were unread. Ids of
+        other accounts are ignored. Raises ``Forbidden``, ``InvalidRequest`` for too many at once.
         """
         require_editor(caller, "Marking alerts as read")
         if alert_ids is not None and len(alert_ids) > MAX_MARKED:
@@ -79,7 +79,7 @@ class Alerts:
         """Raises ``NotFound``."""
         return await self._storage.read(lambda tx: _view(tx, own_rule(tx, caller, rule_id)))
 
-    async def add_rule(self, caller: Caller, wanted: RuleFields) -> RuleView:
+    async def add_rule(self, caller: Caller, fields: RuleFields) -> RuleView:
         """Add a rule, which applies to runs that end from now on. Raises ``InvalidRequest``,
         ``Refused`` when the account has the maximum, ``Forbidden``.
         """
@@ -92,15 +92,15 @@ class Alerts:
                     f"An account has at most {MAX_RULES} alert rules; remove one that is not used"
                 )
             blank = _blank(rule_id, caller, tx.now)
-            rule = checked(tx, caller, wanted, blank, mails=self.mails)
+            rule = validate_rule(tx, caller, fields, blank, mails=self.mails)
             tx.alerts.add_rule(rule)
             record(tx, caller, AuditAction.RULE_ADDED, rule.name, rule.kind.value)
             return _view(tx, rule)
 
         return await self._storage.write(work)
 
-    async def change_rule(self, caller: Caller, rule_id: str, wanted: RuleFields) -> RuleView:
-        """Replace a rule. One that was off applies to runs that end from now on. Raises
+    async def change_rule(self, caller: Caller, rule_id: str, fields: RuleFields) -> RuleView:
+        """Replace a rule. A rule that was disabled applies to runs that end from now on. Raises
         ``NotFound``, ``InvalidRequest``, ``Forbidden``.
         """
         require_editor(caller, "Changing alert rules")
@@ -109,7 +109,7 @@ class Alerts:
             before = own_rule(tx, caller, rule_id, lock=True)
             since = before.since if before.enabled else tx.now
             blank = replace(before, since=since, updated_at=tx.now)
-            after = checked(tx, caller, wanted, blank, mails=self.mails)
+            after = validate_rule(tx, caller, fields, blank, mails=self.mails)
             tx.alerts.save_rule(after)
             record(tx, caller, AuditAction.RULE_CHANGED, after.name, after.kind.value)
             return _view(tx, after)
@@ -127,21 +127,21 @@ class Alerts:
 
         await self._storage.write(work)
 
-    async def preview(self, caller: Caller, wanted: RuleFields) -> RulePreview:
-        """Preview such a rule with the last runs. Raises ``InvalidRequest``."""
+    async def preview(self, caller: Caller, fields: RuleFields) -> RulePreview:
+        """Evaluate a rule that is not stored for the last runs. Raises ``InvalidRequest``."""
 
         def work(tx: Transaction) -> Rule:
-            return checked(tx, caller, wanted, _blank("", caller, tx.now), mails=self.mails)
+            return validate_rule(tx, caller, fields, _blank("", caller, tx.now), mails=self.mails)
 
         return await preview(self._storage, self._results, await self._storage.read(work))
 
 
 def own_rule(tx: Transaction, caller: Caller, rule_id: str, *, lock: bool = False) -> Rule:
-    """Raises ``NotFound``, including for another account's rule, in the same words."""
-    found = tx.alerts.lock_rule(rule_id) if lock else tx.alerts.rule(rule_id)
-    if found is None or found.account_id != caller.account_id:
+    """Raises ``NotFound``, for another account's rule as well."""
+    rule = tx.alerts.lock_rule(rule_id) if lock else tx.alerts.rule(rule_id)
+    if rule is None or rule.account_id != caller.account_id:
         raise NotFound("Alert rule does not exist")
-    return found
+    return rule
 
 
 def _view(tx: Transaction, rule: Rule) -> RuleView:

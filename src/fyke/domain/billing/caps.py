@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from fyke.contracts.state import Transaction
-from fyke.domain.billing.days import local_day, number_of
+from fyke.domain.billing.days import day_number, local_day
 from fyke.errors import CapReached
 from fyke.model.account import Account
 from fyke.reasons import Reason, ReasonCode
@@ -31,7 +31,7 @@ class SpendingMonth:
 
     @property
     def left(self) -> int:
-        """What may still be set aside; below 0 after the cap was lowered."""
+        """The amount that may still be held; below 0 after the cap was lowered."""
         return self.cap - self.spent - self.held
 
     @property
@@ -41,22 +41,22 @@ class SpendingMonth:
 
 
 def month_of(tx: Transaction, account: Account) -> SpendingMonth | None:
-    """The present month of an account that has a cap on it, else None."""
+    """The present month of an account that has a monthly cap, else None."""
     return current_month(tx, account) if account.month_cap_micros else None
 
 
 def current_month(tx: Transaction, account: Account) -> SpendingMonth:
-    """The present month, whether it has a cap (then 0) or not."""
+    """The present month; its ``cap`` is 0 when there is none."""
     today = local_day(tx.now, account.time_zone)
     first = today.replace(day=1)
-    days = tx.usage.days(account.id, number_of(first), number_of(today))
+    days = tx.usage.days(account.id, day_number(first), day_number(today))
     spent = sum(sums.usage_micros for sums in days.values())
     return SpendingMonth(
         first, account.time_zone, account.month_cap_micros, spent, account.held_micros
     )
 
 
-def refuse_beyond_month(month: SpendingMonth) -> None:
+def check_month_cap(month: SpendingMonth) -> None:
     """Raise ``CapReached`` when nothing is left of a month that has a cap."""
     if month.left > 0:
         return

@@ -1,7 +1,7 @@
 """The cost of a run by item: CPU, memory and traffic. The lines add up to the millionth.
 
-Each attempt is charged as a whole and rounded once. So the sum is distributed in proportion to the
-cost of each item, by the largest remainders.
+Each attempt is charged as a whole and rounded once. So the total is distributed over the items in
+proportion to their costs, by the largest remainders.
 """
 
 from __future__ import annotations
@@ -43,30 +43,30 @@ class CostLine:
 def cost_lines(
     prices: Prices, limits: RunLimits, attempts: Sequence[MeteredUsage], usage_micros: int
 ) -> list[CostLine]:
-    """Lines that add up to ``usage_micros``; one for each item, even free ones. When prices have
-    changed since, the lines are in proportion to the current ones; when all are 0 now, the cost is
-    one line ``other``.
+    """Lines that add up to ``usage_micros``; one for each item, even free ones. After a change of
+    prices the lines are in proportion to the present ones; when all of these are 0, the cost is one
+    line ``other``.
     """
     hours = Fraction(sum(a.milliseconds for a in attempts), _MS_PER_HOUR)
     traffic = Fraction(sum(a.traffic_bytes for a in attempts), GB)
-    things = (
+    items = (
         ("cpu", hours * Fraction(str(limits.cpus)), "core-hours", prices.cpu_hour),
         ("memory", hours * limits.memory_mb / 1024, "GB-hours", prices.memory_gb_hour),
         ("traffic", traffic, "GB", prices.traffic_gb),
     )
-    costs = [quantity * Fraction(price) for _, quantity, _, price in things]
+    costs = [quantity * Fraction(price) for _, quantity, _, price in items]
     if usage_micros and not sum(costs):
-        parts, rest = [0, 0, 0], usage_micros
+        shares, rest = [0, 0, 0], usage_micros
     else:
-        parts, rest = _shared_out(usage_micros, costs), 0
+        shares, rest = _distribute(usage_micros, costs), 0
     lines = [
         CostLine(kind, _decimal(quantity), unit, price, micros)
-        for (kind, quantity, unit, price), micros in zip(things, parts, strict=True)
+        for (kind, quantity, unit, price), micros in zip(items, shares, strict=True)
     ]
     return [*lines, CostLine("other", Decimal(0), "", Decimal(0), rest)] if rest else lines
 
 
-def _shared_out(total: int, weights: Sequence[Fraction]) -> list[int]:
+def _distribute(total: int, weights: Sequence[Fraction]) -> list[int]:
     """``total`` in whole parts in proportion to ``weights``, by the largest remainders."""
     whole = sum(weights)
     if not whole:

@@ -1,4 +1,4 @@
-"""Computes the cost of a run: decimal prices in, whole millionths of a dollar out. Pure.
+"""Computes the cost of a run from decimal prices, in whole millionths of a dollar. Pure.
 
 Sums are computed with fractions and rounded once, at the end, so that rounding errors do not add
 up. With all prices zero (the default) all results are zero.
@@ -21,7 +21,7 @@ _PLACES = Decimal("0.0001")
 
 
 def charge(prices: Prices, limits: RunLimits, *, milliseconds: int, traffic_bytes: int) -> int:
-    """Cost in micros of one attempt: its device for so long, and its traffic."""
+    """Cost in micros of one attempt: the time of its device, and its traffic."""
     if not prices.any():
         return 0
     cost = _time_cost(prices, limits, milliseconds) + _traffic_cost(prices, traffic_bytes)
@@ -29,8 +29,8 @@ def charge(prices: Prices, limits: RunLimits, *, milliseconds: int, traffic_byte
 
 
 def most(prices: Prices, limits: RunLimits, *, subtasks: int) -> int | None:
-    """The most that a run can use, in micros: every subtask up to its timeout, the traffic up to
-    its cap. None when traffic costs money and has no cap: then nothing bounds it.
+    """The highest possible cost of a run in micros: each subtask up to its timeout, the traffic up
+    to its cap. None when traffic costs money and has no cap.
     """
     bound = math.ceil(_time_cost(prices, limits, limits.timeout_s * 1000)) * subtasks
     if not prices.traffic_gb:
@@ -57,13 +57,14 @@ def hold(
     run_cap: int = 0,
     month_left: int | None = None,
 ) -> Hold:
-    """What to set aside before the start, so that parallel starts cannot spend money twice, and
-    what the charge ends at.
+    """The amount to hold before the start, so that concurrent starts cannot spend the same money
+    twice. The run is never charged more.
 
-    It is the most that the run can use, or less: what ``max_charge_micros`` says, the account's
-    ``run_cap`` (0 = none), or what is left of its month (None = no cap; at least one millionth is
-    held). A run that nothing bounds and that has no cap of its own holds no more than is
-    ``available``, and at least one millionth, so that an empty account cannot start it.
+    It is the lowest of: the highest possible cost of the run, its ``max_charge_micros``, the
+    account's ``run_cap`` (0 = none), and ``month_left`` (None = no cap; at least one millionth is
+    held). A run without a highest cost and without ``max_charge_micros`` holds no more than is
+    ``available``, or the cost of its time when that is more; at least one millionth, so that an
+    empty account cannot start it.
     """
     if not prices.any():
         return Hold(0)
@@ -74,12 +75,12 @@ def hold(
     bounds = [bound for bound in bounds if bound.micros]
     if month_left is not None:
         bounds.append(Hold(max(1, month_left), SpendingBound.MONTH))
-    worst = most(prices, limits, subtasks=subtasks)
-    if worst is not None:
-        bounds.append(Hold(worst))
+    highest = most(prices, limits, subtasks=subtasks)
+    if highest is not None:
+        bounds.append(Hold(highest))
     elif not limits.max_charge_micros:
-        least = math.ceil(_time_cost(prices, limits, limits.timeout_s * 1000)) * subtasks
-        bounds.append(Hold(max(least, available, 1), SpendingBound.BALANCE))
+        time_cost = math.ceil(_time_cost(prices, limits, limits.timeout_s * 1000)) * subtasks
+        bounds.append(Hold(max(time_cost, available, 1), SpendingBound.BALANCE))
     return min(bounds, key=lambda bound: bound.micros)
 
 
@@ -99,7 +100,7 @@ def _time_cost(prices: Prices, limits: RunLimits, milliseconds: int) -> Fraction
     return _per_millisecond(prices, limits.cpus, limits.memory_mb) * milliseconds
 
 
-@lru_cache(maxsize=256)  # a living run is priced again at every look at it
+@lru_cache(maxsize=256)  # an active run is priced again whenever it is read
 def _per_millisecond(prices: Prices, cpus: float, memory_mb: int) -> Fraction:
     cores = Fraction(str(cpus))  # by its decimal form: 0.1 means a tenth
     per_hour = Fraction(prices.cpu_hour) * cores

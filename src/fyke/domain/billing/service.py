@@ -1,14 +1,14 @@
-"""Money around a run: set aside at its start, settled at its end, both inside the transaction
-that starts or ends it.
+"""Reserves money at the start of a run and settles it at the end, in the transaction that starts or
+ends the run.
 
-So a run never exists without its reserved amount, or is ended without its charge, and the loser of
-a race for the end books nothing. Entries without an amount are not written.
+So a run never exists without its reserved amount or ends without its charge, and the loser of a
+race for the end books nothing. Entries without an amount are not written.
 """
 
 from __future__ import annotations
 
 from fyke.contracts.state import Transaction
-from fyke.domain.billing.caps import month_of, refuse_beyond_month
+from fyke.domain.billing.caps import check_month_cap, month_of
 from fyke.domain.billing.pricing import Hold, hold
 from fyke.errors import InsufficientBalance, InsufficientTraffic, UserMissing
 from fyke.kit.ids import new_ulid
@@ -19,26 +19,26 @@ from fyke.reasons import Reason, ReasonCode
 
 
 def place_hold(tx: Transaction, prices: Prices, run: Run) -> Hold:
-    """Set aside what ``run`` may cost and return it; the caller stores it in the run.
+    """Reserve the possible cost of ``run``; the caller stores the result in the run.
 
     Raises ``CapReached``, ``InsufficientBalance`` or ``InsufficientTraffic``; then nothing was
     changed.
     """
     if not prices.any() and not prices.traffic_quota:
         return Hold(0)
-    found = needed(tx, prices, run, tx.accounts.lock(run.account_id))
-    if found.micros:
-        _append(tx, run, EntryKind.HOLD, usd=-found.micros)
-    return found
+    placed = required_hold(tx, prices, run, tx.accounts.lock(run.account_id))
+    if placed.micros:
+        _append(tx, run, EntryKind.HOLD, usd=-placed.micros)
+    return placed
 
 
-def needed(tx: Transaction, prices: Prices, run: Run, account: Account | None) -> Hold:
-    """What ``place_hold`` would set aside; raises what it would raise, and changes nothing."""
+def required_hold(tx: Transaction, prices: Prices, run: Run, account: Account | None) -> Hold:
+    """The amount that ``place_hold`` would reserve. Raises the same errors, changes nothing."""
     if account is None:
         raise UserMissing
     available = account.balance_micros - account.held_micros
     month = month_of(tx, account) if prices.any() else None
-    found = hold(
+    required = hold(
         prices,
         run.limits,
         subtasks=run.subtasks,
@@ -47,20 +47,19 @@ def needed(tx: Transaction, prices: Prices, run: Run, account: Account | None) -
         month_left=month.left if month else None,
     )
     if month:
-        refuse_beyond_month(month)
-    if found.micros > 0 and available < found.micros:
-        raise InsufficientBalance(_too_little(found.micros, available))
+        check_month_cap(month)
+    if required.micros > 0 and available < required.micros:
+        raise InsufficientBalance(_balance_too_low(required.micros, available))
     if prices.traffic_quota and _traffic_left(account, tx.now) <= 0:
         raise InsufficientTraffic(Reason(ReasonCode.TRAFFIC_QUOTA))
-    return found
+    return required
 
 
 def settle(tx: Transaction, prices: Prices, run: Run) -> None:
-    """Release the reserved amount of ``run`` and book its final ``usage_micros`` and
-    ``traffic_bytes``.
+    """Release the reserved amount of ``run``, and book its final ``usage_micros`` and ``traffic_bytes``.
 
-    Must be called in the transaction that makes the run terminal, after that has been won.
-    Traffic is counted down only where accounts have a quota of it.
+    Must be called in the transaction that ends the run, once no other can end it. Traffic is
+    deducted only where accounts have a traffic quota.
     """
     if run.hold_micros:
         _append(tx, run, EntryKind.RELEASE, usd=run.hold_micros)
@@ -74,7 +73,7 @@ def _traffic_left(account: Account, now: int) -> int:
     return 0 if expired else account.traffic_bytes
 
 
-def _too_little(amount: int, available: int) -> Reason:
+def _balance_too_low(amount: int, available: int) -> Reason:
     return Reason.of(
         ReasonCode.BALANCE_TOO_LOW, needed_micros=amount, free_micros=max(0, available)
     )

@@ -1,4 +1,4 @@
-"""The usage of an account, in sums that are updated with each run, and its ledger."""
+"""The usage of an account, from sums that are updated with each run, and its ledger."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from enum import StrEnum
 
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.billing.days import (
-    checked_range,
-    day_named,
+    check_range,
+    day_number,
+    day_start_ms,
     days_between,
     local_day,
-    number_of,
-    starts_at,
+    parse_day,
 )
 from fyke.errors import InvalidRequest, UserMissing
 from fyke.kit.sheets import csv_lines, exact_usd, guarded, iso_time
@@ -23,12 +23,12 @@ from fyke.model.billing import EntryKind, LedgerEntry, LedgerFilter, UsageDimens
 
 MAX_PARTS = 100  # workers, tasks or keys that are listed one by one
 MAX_ENTRIES = 200  # of one page of the ledger
-CHUNK = 1000  # entries at a time where all of them are wanted
+CHUNK = 1000  # entries that an export reads at a time
 LEDGER_COLUMNS = ("id", "at", "kind", "usd", "traffic_bytes", "run", "note")
 
 
 class UsageStep(StrEnum):
-    """The width of a bar."""
+    """The time span of a bar."""
 
     DAY = "day"
     MONTH = "month"
@@ -56,8 +56,8 @@ class UsageView:
 
 @dataclass(frozen=True, slots=True)
 class DimensionSums:
-    """The sums of one worker, task or key. ``name`` is empty when it was deleted or there is none
-    (then ``ref`` is empty too).
+    """The sums of one worker, task or key. ``name`` is empty when that was deleted; ``ref`` and
+    ``name`` are empty for the runs without any.
     """
 
     ref: str
@@ -67,7 +67,7 @@ class DimensionSums:
 
 @dataclass(frozen=True, slots=True)
 class UsageSplit:
-    """The parts, the most expensive first; ``rest`` is the sum of the others, ``others`` says
+    """The parts, the most expensive first; ``rest`` is the sum of the others, and ``others`` is
     whether there are any.
     """
 
@@ -91,20 +91,19 @@ class UsageReports:
         self._storage = storage
 
     async def period(self, caller: Caller, since: str = "", until: str = "") -> Period:
-        """Parse the first and last day, such as ``2026-11-01`` and ``2026-11-24``; by default the
-        first of the month and today. Raises ``InvalidRequest``, which for a range that is too long
-        names the longest one.
+        """Parse the first and last day, for example ``2026-11-01`` and ``2026-11-24``; by default
+        the first of the month and today. Raises ``InvalidRequest``.
         """
         account, now = await self._storage.read(lambda tx: (_account(tx, caller), tx.now))
         today = local_day(now, account.time_zone)
-        last = day_named(until, "until") if until.strip() else today
-        first = day_named(since, "from") if since.strip() else last.replace(day=1)
-        checked_range(first, last)
+        last = parse_day(until, "until") if until.strip() else today
+        first = parse_day(since, "from") if since.strip() else last.replace(day=1)
+        check_range(first, last)
         return Period(first, last, account.time_zone)
 
     async def view(self, caller: Caller, period: Period, step: UsageStep) -> UsageView:
         """Sums of the period, in total and by day or month."""
-        first, last = number_of(period.first), number_of(period.last)
+        first, last = day_number(period.first), day_number(period.last)
 
         def work(tx: Transaction) -> tuple[Account, dict[int, UsageSums]]:
             return _account(tx, caller), tx.usage.days(caller.account_id, first, last)
@@ -116,33 +115,37 @@ class UsageReports:
         return UsageView(account, period, step, total, _bars(period, step, days))
 
     async def split(
-        self, caller: Caller, period: Period, part: UsageDimension, most: int = MAX_PARTS
+        self, caller: Caller, period: Period, part: UsageDimension, limit: int = MAX_PARTS
     ) -> UsageSplit:
-        """The same sums, by worker, task or key."""
-        first, last = number_of(period.first), number_of(period.last)
+        """The sums of the period by worker, task or key."""
+        first, last = day_number(period.first), day_number(period.last)
 
         def work(tx: Transaction) -> UsageSplit:
-            # one more than is shown, to know whether there are others
-            found = tx.usage.parts(caller.account_id, first, last, part, most + 1)
-            shown, rest = found[:most], UsageSums()
-            if len(found) > most:
+            # one more than is listed, to know whether there are others
+            found = tx.usage.parts(caller.account_id, first, last, part, limit + 1)
+            listed, rest = found[:limit], UsageSums()
+            others = len(found) > limit
+            if others:
                 for sums in tx.usage.days(caller.account_id, first, last).values():
                     rest = rest + sums
-                for _, sums in shown:
+                for _, sums in listed:
                     rest = rest - sums
             names = _Names(tx, caller.account_id, part)
-            parts = [DimensionSums(ref, names.of(ref), sums) for ref, sums in shown]
-            return UsageSplit(parts, rest, len(found) > most)
+            parts = [DimensionSums(ref, names.of(ref), sums) for ref, sums in listed]
+            return UsageSplit(parts, rest, others)
 
         return await self._storage.read(work)
 
     def ledger_filter(self, period: Period | None, *, holds: bool) -> LedgerFilter:
-        """Entries of the period (None: of all time), with money set aside or without."""
+        """The entries of the period (None = of all time). ``holds``: include reserved and released
+        amounts.
+        """
         kinds = () if holds else (EntryKind.CREDIT, EntryKind.USAGE)
         if period is None:
             return LedgerFilter(kinds)
-        since = starts_at(period.first, period.zone)
-        return LedgerFilter(kinds, since, _behind(period))
+        since = day_start_ms(period.first, period.zone)
+        until = day_start_ms(period.last + timedelta(days=1), period.zone)
+        return LedgerFilter(kinds, since, until)
 
     async def ledger(
         self, caller: Caller, filter: LedgerFilter, *, cursor: str = "", size: int = 50
@@ -158,19 +161,19 @@ class UsageReports:
         return LedgerPage(entries, entries[-1].id if len(found) > size else "")
 
     async def ledger_csv(self, caller: Caller, filter: LedgerFilter) -> AsyncIterator[bytes]:
-        """Stream all entries as CSV, newest first. Dollars have every digit."""
+        """Stream all entries as CSV, newest first. Dollars are exact to the millionth."""
         yield csv_lines([list(LEDGER_COLUMNS)])
         after = ""
         while True:
 
-            def work(tx: Transaction, place: str = after) -> list[LedgerEntry] | None:
-                return tx.ledger.page(caller.account_id, filter, place, CHUNK)
+            def work(tx: Transaction, cursor: str = after) -> list[LedgerEntry] | None:
+                return tx.ledger.page(caller.account_id, filter, cursor, CHUNK)
 
-            found = await self._storage.read(work)
-            if not found:
+            entries = await self._storage.read(work)
+            if not entries:
                 return
-            yield csv_lines([_cells(entry) for entry in found])
-            after = found[-1].id
+            yield csv_lines([_cells(entry) for entry in entries])
+            after = entries[-1].id
 
 
 class _Names:
@@ -209,13 +212,8 @@ def _bars(
     bars: dict[date, UsageSums] = {}
     for day in days_between(period.first, period.last):
         start = day if step is UsageStep.DAY else day.replace(day=1)
-        bars[start] = bars.get(start, UsageSums()) + days.get(number_of(day), UsageSums())
+        bars[start] = bars.get(start, UsageSums()) + days.get(day_number(day), UsageSums())
     return list(bars.items())
-
-
-def _behind(period: Period) -> int:
-    """The first moment after the period."""
-    return starts_at(period.last + timedelta(days=1), period.zone)
 
 
 def _cells(entry: LedgerEntry) -> list[str]:

@@ -1,11 +1,11 @@
 """The outbox: a callback is written in the transaction of the change that it reports, and sent
 until it is accepted.
 
-The callback that a run is running is never sent after the one that it has ended:
+The running callback of a run is never sent after its terminal callback:
 
-* the terminal call is not claimed while the running one is pending (``OutboxStore.claim``);
-* a running call that has failed is not tried again once the run has ended. It is superseded here
-  when it waits for another try, or in ``record`` when it is on its way.
+* the terminal callback is not claimed while the running one is pending (``OutboxStore.claim``);
+* a running callback that has failed is not retried once the run has ended. It is superseded here
+  when it waits for a retry, or in ``record`` when it is being sent.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SUPERSEDED = "the run has ended"
 
 
 def enqueue_running(tx: Transaction, run: Run) -> None:
-    """Write the callback that ``run`` is running, if it was started on v2 with a callback URL."""
+    """Write the running callback of ``run``, if it was started on v2 with a callback URL."""
     if run.callback_url and run.origin is Origin.API_V2:
         _enqueue(tx, run, DeliveryKind.RUNNING)
 
@@ -40,8 +40,8 @@ def enqueue_terminal(tx: Transaction, run: Run) -> None:
 
 
 def give_up_running(tx: Transaction, run_id: str, endpoint_id: str = "") -> None:
-    """Stop sending that a run is running when it has ended: to its callback URL, or to an endpoint
-    that gets the end as well.
+    """Supersede the running callback of an ended run, if it waits for a retry: to its callback URL,
+    or to the endpoint of this id.
     """
     running = tx.outbox.lock_running(run_id, endpoint_id)
     if running is not None and running.tries and not running.claimed_until:
@@ -49,7 +49,7 @@ def give_up_running(tx: Transaction, run_id: str, endpoint_id: str = "") -> None
 
 
 def superseded(running: Delivery, now: int) -> Delivery:
-    """The callback that an ended run is running, marked as superseded."""
+    """The running callback of an ended run, marked as superseded."""
     return replace(
         running,
         state=DeliveryState.SUPERSEDED,
@@ -60,7 +60,7 @@ def superseded(running: Delivery, now: int) -> Delivery:
 
 
 def _enqueue(tx: Transaction, run: Run, kind: DeliveryKind) -> None:
-    put(
+    add_delivery(
         tx,
         account_id=run.account_id,
         run_id=run.id,
@@ -70,7 +70,7 @@ def _enqueue(tx: Transaction, run: Run, kind: DeliveryKind) -> None:
     )
 
 
-def put(
+def add_delivery(
     tx: Transaction,
     *,
     account_id: str,
@@ -81,12 +81,12 @@ def put(
     endpoint_id: str = "",
     event: str = "",
 ) -> None:
-    """Write one message into this transaction; for a receiver that is switched off it has failed
-    already. ``endpoint_id`` and ``event`` are empty for the callback URL of a run.
+    """Queue one message. For a receiver that is switched off it is stored as failed.
+    ``endpoint_id`` and ``event`` are empty for the callback URL of a run.
     """
     receiver = receiver_of(url)
-    known = tx.receivers.get(account_id, receiver)
-    refused = known is not None and known.disabled_at > 0
+    status = tx.receivers.get(account_id, receiver)
+    refused = status is not None and status.disabled_at > 0
     tx.outbox.add(
         Delivery(
             id=f"msg_{new_ulid()}",

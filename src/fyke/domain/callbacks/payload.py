@@ -1,8 +1,8 @@
 """The payload of a callback: the members of both wire forms, for all known receivers.
 
 Receivers of the first form read ``status``, ``results`` and ``usage``; those of the second read
-``run_status`` and the rest and refuse a payload without it. ``run_id`` repeats the slug, because an
-official template reads it as the run's name. Rows are never included.
+``run_status`` and the rest, and refuse a payload without ``run_status``. ``run_id`` repeats the
+slug, because an official template shows it as the run's name. Rows are never included.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from fyke.model.run import Run, RunState
 
 MAX_MESSAGE = 2000  # characters: the whole payload stays far under 20 kB
 
-_WORDS = {
+_NAMES = {
     RunState.READY: "running",
     RunState.RUNNING: "running",
     RunState.ENDING: "running",
@@ -23,7 +23,7 @@ _WORDS = {
     RunState.FAILED: "failed",
     RunState.ABORTED: "aborted",
 }
-NUMBERS: dict[RunState, Literal[1, 2, 3, 4, 5]] = {  # API v1 answers with the same
+NUMBERS: dict[RunState, Literal[1, 2, 3, 4, 5]] = {  # API v1 responds with the same
     RunState.READY: 1,
     RunState.RUNNING: 2,
     RunState.ENDING: 2,
@@ -60,7 +60,7 @@ def payload(run: Run) -> Payload:
         status=NUMBERS[run.state],
         results=run.results,
         usage=format_usage(run.usage_micros),
-        run_status=_WORDS[run.state],
+        run_status=_NAMES[run.state],
         error_message=run.err_msg[:MAX_MESSAGE],
         execution_start_timestamp=start,
         execution_end_timestamp=end,

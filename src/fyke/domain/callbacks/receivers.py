@@ -1,4 +1,4 @@
-"""When a receiver is switched off: five days of failures without one success."""
+"""Switches off a receiver after five days of failures without one success."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ DISABLED = (
 )
 
 
-def after_attempt(receiver: Receiver, *, taken: bool, now: int) -> Receiver:
-    """Return the receiver after one more try; ``taken`` says whether the answer was a 2xx."""
-    if taken:
+def after_attempt(receiver: Receiver, *, accepted: bool, now: int) -> Receiver:
+    """Return the receiver after one more attempt; ``accepted``: whether the response was a 2xx."""
+    if accepted:
         return replace(receiver, failing_since=0, disabled_at=0, last_success_at=now)
     since = receiver.failing_since or now
-    over = now - since >= DISABLE_AFTER_MS
+    disable = now - since >= DISABLE_AFTER_MS
     return replace(
         receiver,
         failing_since=since,
         last_failure_at=now,
-        disabled_at=receiver.disabled_at or (now if over else 0),
+        disabled_at=receiver.disabled_at or (now if disable else 0),
     )
 
 
-def enabled(receiver: Receiver) -> Receiver:
-    """Return the receiver, enabled and without failures: it has five days again."""
+def enable_receiver(receiver: Receiver) -> Receiver:
+    """Return the receiver, enabled and without failures: the five days start anew."""
     return replace(receiver, failing_since=0, disabled_at=0)

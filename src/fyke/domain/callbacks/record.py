@@ -1,4 +1,4 @@
-"""Records the result of a try with all its consequences, in one transaction."""
+"""Records the response to a delivery with all its consequences, in one transaction."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fyke.model.callback import (
     Receiver,
 )
 
-CROWDED_MS = 1_000
+BUSY_RETRY_MS = 1_000  # after the sender had no free connection to the host
 ENDPOINT_OFF = "the webhook was switched off or removed"
 GONE = 410
 
@@ -27,20 +27,18 @@ GONE = 410
 def record(
     tx: Transaction, claimed: Delivery, answer: ReceiverResponse, *, at: int, duration_ms: int
 ) -> Delivery | None:
-    """Record the try that started at ``at`` and return the changed delivery. None when the claim
-    has expired and another server has it: then the result of that server counts.
+    """Record the attempt that started at ``at`` (ms) and return the changed delivery. None when the
+    claim has expired and another server has it: then the result of that server counts.
     """
     stored = tx.outbox.lock(claimed.id)
     if stored is None or stored.claimed_until != claimed.claimed_until:
         return None
     if not answer.sent:
-        return release(tx, stored, tx.now + CROWDED_MS)
-    tried_now = DeliveryAttempt(
-        stored.id, at, answer.status, answer.error, duration_ms, answer.reply
-    )
-    tx.outbox.add_try(tried_now)
-    taken = 200 <= answer.status < 300
-    receiver = _noted(tx, stored, taken=taken)
+        return release(tx, stored, tx.now + BUSY_RETRY_MS)
+    attempt = DeliveryAttempt(stored.id, at, answer.status, answer.error, duration_ms, answer.reply)
+    tx.outbox.add_try(attempt)
+    accepted = 200 <= answer.status < 300
+    receiver = _update_receiver(tx, stored, accepted=accepted)
     tried = replace(
         stored,
         tries=stored.tries + 1,
@@ -48,60 +46,62 @@ def record(
         last_error=answer.error,
         claimed_until=0,
     )
-    done = _after(tx, tried, receiver, taken=taken)
-    tx.outbox.save(done)
+    updated = _next_state(tx, tried, receiver, accepted=accepted)
+    tx.outbox.save(updated)
     if receiver.disabled_at == tx.now:
         tx.outbox.fail_pending(receiver.account_id, receiver.receiver, DISABLED, tx.now)
     if stored.endpoint_id:
-        tx.webhooks.note_try(stored.endpoint_id, tried_now, taken=taken)
-        _settle_with_endpoint(tx, done)
-    return done
+        tx.webhooks.note_try(stored.endpoint_id, attempt, taken=accepted)
+        _settle_with_endpoint(tx, updated)
+    return updated
 
 
-def _settle_with_endpoint(tx: Transaction, done: Delivery) -> None:
-    """The endpoint may have been changed or removed during the try."""
-    if done.state is not DeliveryState.PENDING:
+def _settle_with_endpoint(tx: Transaction, delivery: Delivery) -> None:
+    """The endpoint may have been changed or removed during the attempt."""
+    if delivery.state is not DeliveryState.PENDING:
         return
-    endpoint = tx.webhooks.get(done.endpoint_id)
+    endpoint = tx.webhooks.get(delivery.endpoint_id)
     if endpoint is None or not endpoint.enabled:
-        tx.outbox.fail_pending_of(done.endpoint_id, ENDPOINT_OFF, tx.now)
-    elif endpoint.url != done.url:
+        tx.outbox.fail_pending_of(delivery.endpoint_id, ENDPOINT_OFF, tx.now)
+    elif endpoint.url != delivery.url:
         redirect(tx, endpoint.id, endpoint.url)
 
 
 def redirect(tx: Transaction, endpoint_id: str, url: str) -> None:
-    """Send the waiting deliveries of an endpoint to ``url``; those being sent follow after their
-    try.
+    """Send the pending deliveries of an endpoint to ``url``. One that is being sent is redirected
+    when its attempt has failed.
     """
     tx.outbox.redirect(endpoint_id, url, receiver_of(url), tx.now)
 
 
 def release(tx: Transaction, claimed: Delivery, next_at: int) -> Delivery | None:
-    """Give a claim back without a try."""
+    """Release a claim without an attempt. None when another server has it."""
     stored = tx.outbox.lock(claimed.id)
     if stored is None or stored.claimed_until != claimed.claimed_until:
         return None
-    free = replace(stored, next_at=next_at, claimed_until=0)
-    tx.outbox.save(free)
-    return free
+    released = replace(stored, next_at=next_at, claimed_until=0)
+    tx.outbox.save(released)
+    return released
 
 
-def _noted(tx: Transaction, tried: Delivery, *, taken: bool) -> Receiver:
-    tx.outbox.set_standing(tried.host, HostStatus.GOOD if taken else HostStatus.FAILING)
-    before = tx.receivers.lock(tried.account_id, tried.receiver)
-    after = after_attempt(before, taken=taken, now=tx.now)
+def _update_receiver(tx: Transaction, delivery: Delivery, *, accepted: bool) -> Receiver:
+    tx.outbox.set_standing(delivery.host, HostStatus.GOOD if accepted else HostStatus.FAILING)
+    before = tx.receivers.lock(delivery.account_id, delivery.receiver)
+    after = after_attempt(before, accepted=accepted, now=tx.now)
     tx.receivers.save(after)
     return after
 
 
-def _after(tx: Transaction, tried: Delivery, receiver: Receiver, *, taken: bool) -> Delivery:
-    if taken:
-        return replace(tried, state=DeliveryState.DELIVERED, ended_at=tx.now)
-    running = tried.kind is DeliveryKind.RUNNING
-    if running and tx.outbox.has_terminal(tried.run_id, tried.endpoint_id):
-        return superseded(tried, tx.now)
-    failed = replace(tried, state=DeliveryState.FAILED, ended_at=tx.now)
+def _next_state(
+    tx: Transaction, delivery: Delivery, receiver: Receiver, *, accepted: bool
+) -> Delivery:
+    if accepted:
+        return replace(delivery, state=DeliveryState.DELIVERED, ended_at=tx.now)
+    running = delivery.kind is DeliveryKind.RUNNING
+    if running and tx.outbox.has_terminal(delivery.run_id, delivery.endpoint_id):
+        return superseded(delivery, tx.now)
+    failed = replace(delivery, state=DeliveryState.FAILED, ended_at=tx.now)
     if receiver.disabled_at:
-        return replace(failed, last_error=tried.last_error or DISABLED)
-    wait = None if tried.last_status == GONE else next_delay(tried.tries)
-    return failed if wait is None else replace(tried, next_at=tx.now + int(wait * 1000))
+        return replace(failed, last_error=delivery.last_error or DISABLED)
+    wait = None if delivery.last_status == GONE else next_delay(delivery.tries)
+    return failed if wait is None else replace(delivery, next_at=tx.now + int(wait * 1000))

@@ -26,8 +26,8 @@ JITTER = 0.1  # relative variation of a wait, so that retries are spread
 def next_delay(tries: int) -> float | None:
     """Seconds to wait after ``tries`` failed tries; None after the last one."""
     if tries < 1:
-        raise ValueError("next_delay is asked after a try, so tries is at least 1")
+        raise ValueError(f"tries must be at least 1, got {tries}")
     if tries > len(WAITS):
         return None
-    spread = random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - spread, not secrecy
+    spread = random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - not for secrets
     return WAITS[tries - 1] * spread

@@ -8,7 +8,7 @@ from fyke.contracts.signals import OUTBOX
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.access import own_run
 from fyke.domain.accounts.rights import require_editor
-from fyke.domain.callbacks.receivers import DISABLED, enabled
+from fyke.domain.callbacks.receivers import DISABLED, enable_receiver
 from fyke.domain.callbacks.record import redirect
 from fyke.domain.callbacks.url import receiver_of
 from fyke.errors import DeliveryNotFound, NotFound, Refused
@@ -26,14 +26,14 @@ from fyke.model.webhook import Endpoint
 
 @dataclass(frozen=True, slots=True)
 class LoggedDelivery:
-    """A delivery with its tries, oldest first."""
+    """A delivery with its attempts, oldest first."""
 
     delivery: Delivery
     tries: list[DeliveryAttempt]
 
 
 class Callbacks:
-    """The callbacks of all accounts, each seen only by its own."""
+    """The callbacks of all accounts; each account can read only its own."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
@@ -47,13 +47,15 @@ class Callbacks:
         return await self._storage.read(work)
 
     async def page(
-        self, caller: Caller, wanted: DeliveryFilter, *, offset: int, limit: int
+        self, caller: Caller, filter: DeliveryFilter, *, offset: int, limit: int
     ) -> tuple[int, list[LoggedDelivery]]:
         """Total count, and one page, newest first."""
 
         def work(tx: Transaction) -> tuple[int, list[LoggedDelivery]]:
-            count, found = tx.outbox.page(caller.account_id, wanted, offset=offset, limit=limit)
-            return count, _logged(tx, found)
+            count, deliveries = tx.outbox.page(
+                caller.account_id, filter, offset=offset, limit=limit
+            )
+            return count, _logged(tx, deliveries)
 
         return await self._storage.read(work)
 
@@ -61,46 +63,48 @@ class Callbacks:
         """Raises ``DeliveryNotFound``."""
 
         def work(tx: Transaction) -> LoggedDelivery:
-            found = tx.outbox.get(delivery_id)
-            if found is None or found.account_id != caller.account_id:
+            delivery = tx.outbox.get(delivery_id)
+            if delivery is None or delivery.account_id != caller.account_id:
                 raise DeliveryNotFound
-            return _logged(tx, [found])[0]
+            return _logged(tx, [delivery])[0]
 
         return await self._storage.read(work)
 
     async def replay(self, caller: Caller, delivery_id: str) -> LoggedDelivery:
-        """Send it again, under the same id and with a schedule of its own.
+        """Send a delivery again, under the same id and with a new retry schedule.
 
-        To a webhook it goes at the address that this has now. Raises ``DeliveryNotFound``, and
-        ``Refused`` while it is being sent, for a receiver or a webhook that is switched off or
-        gone, and for a running call of a run that has ended.
+        A delivery to a webhook goes to the present URL of the webhook. Raises ``DeliveryNotFound``,
+        and ``Refused`` while it is being sent, when the receiver or webhook is switched off or
+        removed, and for the running callback of a run that has ended.
         """
         require_editor(caller, "Replaying callbacks")
 
         def work(tx: Transaction) -> LoggedDelivery:
-            found = tx.outbox.lock(delivery_id)
-            if found is None or found.account_id != caller.account_id:
+            delivery = tx.outbox.lock(delivery_id)
+            if delivery is None or delivery.account_id != caller.account_id:
                 raise DeliveryNotFound
-            endpoint = _endpoint(tx, found)
-            _check_replay(tx, found, endpoint.url if endpoint else found.url)
-            again = replace(found, state=DeliveryState.PENDING, tries=0, next_at=tx.now, ended_at=0)
-            tx.outbox.save(again)
-            if endpoint is not None and endpoint.url != found.url:
+            endpoint = _endpoint(tx, delivery)
+            _check_replay(tx, delivery, endpoint.url if endpoint else delivery.url)
+            pending = replace(
+                delivery, state=DeliveryState.PENDING, tries=0, next_at=tx.now, ended_at=0
+            )
+            tx.outbox.save(pending)
+            if endpoint is not None and endpoint.url != delivery.url:
                 redirect(tx, endpoint.id, endpoint.url)
-                again = tx.outbox.get(again.id) or again
+                pending = tx.outbox.get(pending.id) or pending
             tx.notify(OUTBOX)
-            return _logged(tx, [again])[0]
+            return _logged(tx, [pending])[0]
 
         return await self._storage.write(work)
 
     async def receivers(self, caller: Caller) -> list[Receiver]:
-        """All receivers that were called, disabled ones first."""
-        found = await self._storage.read(lambda tx: tx.receivers.of_account(caller.account_id))
-        return sorted(found, key=lambda one: (not one.disabled_at, one.receiver))
+        """All receivers of the account, disabled ones first."""
+        receivers = await self._storage.read(lambda tx: tx.receivers.of_account(caller.account_id))
+        return sorted(receivers, key=lambda receiver: (not receiver.disabled_at, receiver.receiver))
 
     async def enable(self, caller: Caller, url: str) -> Receiver:
-        """Use a receiver again; ``url`` may be any of its URLs. What failed meanwhile can be
-        replayed. Raises ``NotFound``, and ``InvalidRequest`` for what is no URL.
+        """Enable a receiver; ``url`` may be any of its URLs. Deliveries that have failed meanwhile
+        can be replayed. Raises ``NotFound``, and ``InvalidRequest`` for an invalid URL.
         """
         require_editor(caller, "Enabling receivers")
         name = receiver_of(url, "receiver")
@@ -108,18 +112,18 @@ class Callbacks:
         def work(tx: Transaction) -> Receiver:
             if tx.receivers.get(caller.account_id, name) is None:
                 raise NotFound(f"No callback was ever sent to {name}")
-            again = enabled(tx.receivers.lock(caller.account_id, name))
-            tx.receivers.save(again)
-            return again
+            receiver = enable_receiver(tx.receivers.lock(caller.account_id, name))
+            tx.receivers.save(receiver)
+            return receiver
 
         return await self._storage.write(work)
 
 
-def _endpoint(tx: Transaction, found: Delivery) -> Endpoint | None:
-    """The webhook that it is for, None for a callback or a mail. Raises ``Refused``."""
-    if not found.endpoint_id:
+def _endpoint(tx: Transaction, delivery: Delivery) -> Endpoint | None:
+    """The webhook of a delivery, None for a callback or a mail. Raises ``Refused``."""
+    if not delivery.endpoint_id:
         return None
-    endpoint = tx.webhooks.get(found.endpoint_id)
+    endpoint = tx.webhooks.get(delivery.endpoint_id)
     if endpoint is None:
         raise Refused("The webhook that this was for has been removed")
     if not endpoint.enabled:
@@ -127,21 +131,21 @@ def _endpoint(tx: Transaction, found: Delivery) -> Endpoint | None:
     return endpoint
 
 
-def _check_replay(tx: Transaction, found: Delivery, url: str) -> None:
-    if found.claimed_until > tx.now and found.state is DeliveryState.PENDING:
-        raise Refused("The callback is being sent at this moment; look again in a few seconds")
-    running = found.kind is DeliveryKind.RUNNING
-    if running and tx.outbox.has_terminal(found.run_id, found.endpoint_id):
+def _check_replay(tx: Transaction, delivery: Delivery, url: str) -> None:
+    if delivery.claimed_until > tx.now and delivery.state is DeliveryState.PENDING:
+        raise Refused("The callback is being sent at this moment; try again in a few seconds")
+    running = delivery.kind is DeliveryKind.RUNNING
+    if running and tx.outbox.has_terminal(delivery.run_id, delivery.endpoint_id):
         raise Refused(
             "This callback says that the run is running, and the run has ended; "
             "replay the callback about the end"
         )
     name = receiver_of(url)
-    receiver = tx.receivers.get(found.account_id, name)
+    receiver = tx.receivers.get(delivery.account_id, name)
     if receiver is not None and receiver.disabled_at:
         raise Refused(f"{name}: {DISABLED}")
 
 
-def _logged(tx: Transaction, found: list[Delivery]) -> list[LoggedDelivery]:
-    tries = tx.outbox.tries_of([delivery.id for delivery in found])
-    return [LoggedDelivery(delivery, tries.get(delivery.id, [])) for delivery in found]
+def _logged(tx: Transaction, deliveries: list[Delivery]) -> list[LoggedDelivery]:
+    tries = tx.outbox.tries_of([delivery.id for delivery in deliveries])
+    return [LoggedDelivery(delivery, tries.get(delivery.id, [])) for delivery in deliveries]

@@ -1,8 +1,8 @@
-"""Which deliveries may take the last slots of a server that sends callbacks.
+"""The slots of a server that sends callbacks, by the status of the host.
 
-Every delivery in flight occupies a slot, a hanging one for 15 seconds. Failing receivers may take
-half of the slots, new ones nine tenths, and those whose last try succeeded all of them: however
-many hang, the others are served.
+Every delivery in flight occupies a slot, a hanging one for 15 seconds. Failing hosts may take half
+of the slots, failing and new ones together nine tenths, and hosts whose last attempt succeeded all
+of them: however many hang, the others are served.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from collections.abc import Iterable
 
 from fyke.model.callback import HostStatus
 
-AT_ONCE = 2560  # more than a thousand new hosts can take, with two calls each
+AT_ONCE = 2560  # a thousand new hosts with two deliveries each fit into nine tenths of it
 
 
-def free_slots(taken: Iterable[HostStatus], at_once: int = AT_ONCE) -> dict[HostStatus, int]:
-    """How many more deliveries to hosts of each status may start while ``taken`` are in flight."""
-    held = Counter(taken)
-    failing = held[HostStatus.FAILING]
-    unproven = failing + held[HostStatus.NEW]
-    free = at_once - unproven - held[HostStatus.GOOD]
+def free_slots(in_flight: Iterable[HostStatus], at_once: int = AT_ONCE) -> dict[HostStatus, int]:
+    """How many deliveries to hosts of each status may start in addition to ``in_flight``."""
+    counts = Counter(in_flight)
+    failing = counts[HostStatus.FAILING]
+    unproven = failing + counts[HostStatus.NEW]
+    free = at_once - unproven - counts[HostStatus.GOOD]
     new = min(free, at_once * 9 // 10 - unproven)
     return {
         HostStatus.GOOD: max(0, free),
@@ -29,13 +29,14 @@ def free_slots(taken: Iterable[HostStatus], at_once: int = AT_ONCE) -> dict[Host
     }
 
 
-def take_slot(free: dict[HostStatus, int], standing: HostStatus) -> bool:
-    """Take a slot of ``standing`` from ``free``; False when there is none."""
-    if free[standing] <= 0:
+def take_slot(free: dict[HostStatus, int], status: HostStatus) -> bool:
+    """Take a slot of ``status`` from ``free``; False when there is none."""
+    if free[status] <= 0:
         return False
     order = (HostStatus.GOOD, HostStatus.NEW, HostStatus.FAILING)
-    for each in order[: order.index(standing) + 1]:
+    for each in order[: order.index(status) + 1]:
         free[each] -= 1
-    for narrow, wide in zip(order[1:], order, strict=False):
-        free[narrow] = min(free[narrow], free[wide])
+    # a lower status never has more slots than a higher one
+    for lower, higher in zip(order[1:], order, strict=False):
+        free[lower] = min(free[lower], free[higher])
     return True

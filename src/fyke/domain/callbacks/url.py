@@ -1,6 +1,6 @@
-"""Which callback URLs are accepted. Checked at start, and once more before each delivery.
+"""Checks callback URLs at the start of a run, and again before each delivery.
 
-At start only the URL itself can be checked; the addresses of a host are checked at delivery,
+At the start only the URL itself can be checked; the addresses of a host are checked at delivery,
 when a connection is made.
 """
 
@@ -14,19 +14,19 @@ from fyke.kit.addresses import AddressRules
 from fyke.kit.hostports import BadHost, Host, is_localhost, parse_host
 
 MAX_URL = 2048
-MAIL = "mailto:"  # what the address of a mail begins with; it goes by the installation's server
+MAIL = "mailto:"  # scheme of mail addresses, to which the installation's mail server sends
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _SETTING = "FYKE_CALLBACK_ALLOW"
 
 
 @dataclass(frozen=True, slots=True)
 class CallbackUrl:
-    """A checked URL in the parts that a delivery needs."""
+    """The parts of a checked URL that a delivery needs."""
 
     secure: bool
     host: Host
     port: int
-    target: str  # path and query, as the request line says it
+    target: str  # path and query, as in the request line
 
     @property
     def authority(self) -> str:
@@ -37,7 +37,7 @@ class CallbackUrl:
 
 
 class CallbackRules:
-    """Checks callback URLs; exempt are the targets that ``addresses`` allows."""
+    """Checks callback URLs. ``addresses`` may allow targets that are not on the public internet."""
 
     def __init__(self, addresses: AddressRules) -> None:
         self._addresses = addresses
@@ -48,11 +48,11 @@ class CallbackRules:
         try:
             host = parse_host(parts.hostname or "")
         except BadHost as error:
-            raise _refused(str(error)) from error
+            raise _invalid(str(error)) from error
         port = _port(parts)
-        if self._is_inside(host, port):
+        if self._is_private(host, port):
             entry = f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"
-            raise _refused(
+            raise _invalid(
                 f"{host} port {port} is not on the public internet; "
                 f"the operator can exempt it with {_SETTING}={entry}"
             )
@@ -61,15 +61,15 @@ class CallbackRules:
             target += f"?{parts.query}"
         return CallbackUrl(parts.scheme == "https", host, port, target)
 
-    def _is_inside(self, host: Host, port: int) -> bool:
+    def _is_private(self, host: Host, port: int) -> bool:
         if isinstance(host, str):
             return is_localhost(host) and not self._addresses.check_name(host, port)
         return not self._addresses.check(host, port)
 
 
 def receiver_of(url: str, field: str = "callback_url") -> str:
-    """Return ``scheme://host:port``, in one spelling. Raise ``InvalidRequest`` for what is no URL
-    of a receiver, naming ``field``. Every mail address is a receiver of its own.
+    """Return ``scheme://host:port``, normalized. Raise ``InvalidRequest`` for ``field`` when the
+    URL is invalid. Every mail address is a receiver of its own.
     """
     if url.startswith(MAIL):
         return f"mailto://{url.removeprefix(MAIL)}:25"
@@ -86,19 +86,19 @@ def receiver_of(url: str, field: str = "callback_url") -> str:
 
 def _split(url: str) -> SplitResult:
     if not url or len(url) > MAX_URL:
-        raise _refused(f"it must have 1 to {MAX_URL} characters")
+        raise _invalid(f"it must have 1 to {MAX_URL} characters")
     if any(not "!" <= char <= "~" for char in url.replace("\\", " ") if char.isascii()):
-        raise _refused("it contains a space, a backslash or a control character; encode it with %")
+        raise _invalid("it contains a space, a backslash or a control character; encode it with %")
     try:
         parts = urlsplit(url)
     except ValueError as error:
-        raise _refused("it is not a well-formed URL") from error
+        raise _invalid("it is not a well-formed URL") from error
     if parts.scheme not in _DEFAULT_PORTS or not parts.netloc:
-        raise _refused("it must be absolute and start with http:// or https://")
+        raise _invalid("it must be absolute and start with http:// or https://")
     if "@" in parts.netloc:
-        raise _refused("it must not carry a user name or password; use a random path instead")
+        raise _invalid("it must not carry a user name or password; use a random path instead")
     if not (parts.path + parts.query).isascii():
-        raise _refused("path and query must be ASCII; encode other characters with %")
+        raise _invalid("path and query must be ASCII; encode other characters with %")
     return parts
 
 
@@ -106,15 +106,15 @@ def _port(parts: SplitResult) -> int:
     try:
         port = parts.port
     except ValueError as error:
-        raise _refused("the port must be a number from 1 to 65535") from error
+        raise _invalid("the port must be a number from 1 to 65535") from error
     if port is None:
         if parts.netloc.endswith(":"):
-            raise _refused("the port after the colon is missing")
+            raise _invalid("the port after the colon is missing")
         return _DEFAULT_PORTS[parts.scheme]
     if port not in (80, 443) and not 1024 <= port <= 65535:
-        raise _refused(f"port {port} is not accepted; use 80, 443 or one from 1024 to 65535")
+        raise _invalid(f"port {port} is not accepted; use 80, 443 or one from 1024 to 65535")
     return port
 
 
-def _refused(rule: str) -> InvalidRequest:
+def _invalid(rule: str) -> InvalidRequest:
     return InvalidRequest(rule, field="callback_url")

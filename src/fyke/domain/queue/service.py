@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.accounts.audit import record
 from fyke.domain.accounts.rights import require_editor
-from fyke.domain.billing.service import needed
+from fyke.domain.billing.service import required_hold
 from fyke.domain.runs.admission import beyond_plan
 from fyke.domain.runs.service import Runs, StartRequest
 from fyke.domain.runs.start_keys import StartKind, claim, known, start_is_gone
@@ -153,7 +153,7 @@ class RunQueue:
         if not self._prices.any() and not self._prices.traffic_quota:
             return None
         try:
-            needed(tx, self._prices, run, tx.accounts.get(run.account_id))
+            required_hold(tx, self._prices, run, tx.accounts.get(run.account_id))
         except (InsufficientBalance, InsufficientTraffic) as error:
             return _reason_of(error)
         return None

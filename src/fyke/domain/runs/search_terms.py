@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import TypeVar
 
 from fyke.contracts.state import Transaction
-from fyke.domain.billing.days import starts_at, zone_of
+from fyke.domain.billing.days import day_start_ms, zone_of
 from fyke.domain.runs.search import error_part, run_id_part
 from fyke.domain.workers.lookup import find_worker_including_deleted
 from fyke.errors import InvalidFields, InvalidRequest, Problem, WorkerNotFound
@@ -169,7 +169,7 @@ def _moment(typed: str, zone: str, *, whole_day: bool) -> int:
         return int(typed[:15]) * 1000
     if len(typed) in (8, 10):
         day = date.fromisoformat(typed)
-        return starts_at(day + timedelta(days=1) if whole_day else day, zone)
+        return day_start_ms(day + timedelta(days=1) if whole_day else day, zone)
     at = datetime.fromisoformat(typed)
     if at.tzinfo is None:
         at = at.replace(tzinfo=zone_of(zone))

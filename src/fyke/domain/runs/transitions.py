@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from fyke.contracts.signals import STOP, WORK, run_topic
 from fyke.contracts.state import Transaction
 from fyke.domain.alerts.outbox import queue_rule_checks
-from fyke.domain.billing.days import note_end
+from fyke.domain.billing.days import add_run_usage
 from fyke.domain.billing.pricing import charge
 from fyke.domain.billing.service import settle
 from fyke.domain.callbacks.outbox import enqueue_running, enqueue_terminal
@@ -133,7 +133,7 @@ def _apply(tx: Transaction, rules: Rules, run: Run, step: Transition) -> None:
             tx.notify(run_topic(run.id))
         elif instruction is Instruction.FINISH:
             settle(tx, rules.prices, run)
-            note_end(tx, run)
+            add_run_usage(tx, run)
             tx.worker_facts.note_end(run.worker_id, verdict(run.outcome), tx.now)
             enqueue_terminal(tx, run)
             queue_run_event(tx, run)

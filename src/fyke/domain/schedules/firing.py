@@ -98,7 +98,7 @@ class Firing:
     pause_after: int = 0  # failures in a row, 0 = it goes on whatever happens
     _not_before: dict[str, float] = field(default_factory=dict)  # by task, monotonic
 
-    async def work_off(self) -> RemainingFires:
+    async def process_pending(self) -> RemainingFires:
         """Process everything that is due now, and the fires that waited for another run."""
         while True:
             due = [i for i in await self.storage.read(_due) if self._may_try(i.schedule.task_id)]

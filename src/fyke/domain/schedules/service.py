@@ -7,7 +7,7 @@ from itertools import islice
 
 from fyke.contracts.signals import SCHEDULES
 from fyke.contracts.state import Storage, Transaction
-from fyke.domain.access import own_task, own_task_to_change
+from fyke.domain.access import lock_own_task, own_task
 from fyke.domain.accounts.audit import record
 from fyke.domain.accounts.rights import require_editor
 from fyke.domain.schedules.editing import ScheduleEdit, change_schedule, zone_of
@@ -86,7 +86,7 @@ class Schedules:
             raise InvalidRequest("is required", field="kind")
 
         def work(tx: Transaction) -> ScheduleView:
-            task = own_task_to_change(tx, caller, task_id)
+            task = lock_own_task(tx, caller, task_id)
             if revision is not None:
                 _refuse_changed(tx, caller, task_id, revision)
             change_schedule(tx, task, wanted, OWN_NAMES)

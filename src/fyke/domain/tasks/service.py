@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from fyke.contracts.state import Storage, Transaction
-from fyke.domain.access import own_task, own_task_to_change
+from fyke.domain.access import lock_own_task, own_task
 from fyke.domain.accounts.rights import require_editor
 from fyke.domain.schedules.editing import ScheduleEdit, change_schedule, copied
 from fyke.domain.schedules.rules import OWN_NAMES, Names
@@ -168,7 +168,7 @@ class Tasks:
         edit = TaskEdit(title, description)
 
         def work(tx: Transaction) -> None:
-            changed = _edited(tx, own_task_to_change(tx, caller, task_id), edit, None)
+            changed = _edited(tx, lock_own_task(tx, caller, task_id), edit, None)
             _save(tx, changed)
             if schedule is not None:
                 change_schedule(tx, changed, schedule, names)
@@ -204,7 +204,7 @@ class Tasks:
             number = await self._number(caller, worker, edit.version)
 
         def work(tx: Transaction) -> Task:
-            task = own_task_to_change(tx, caller, task_id)
+            task = lock_own_task(tx, caller, task_id)
             if revision is not None and task.revision != revision:
                 raise EditedMeanwhile(task)
             changed = _edited(tx, task, edit, number)

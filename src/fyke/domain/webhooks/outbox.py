@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from fyke.contracts.state import Transaction
-from fyke.domain.callbacks.outbox import give_up_running, put
+from fyke.domain.callbacks.outbox import add_delivery, give_up_running
 from fyke.domain.webhooks.messages import event_of, message, run_data
 from fyke.model.callback import DeliveryKind
 from fyke.model.run import Run
@@ -36,7 +36,7 @@ def send(
 ) -> None:
     """One delivery of ``body`` for each endpoint."""
     for endpoint in endpoints:
-        put(
+        add_delivery(
             tx,
             account_id=endpoint.account_id,
             run_id=run_id,

@@ -12,7 +12,7 @@ import pytest
 from fyke.console.pages.run_frame import RunFrame
 from fyke.console.pages.run_output import RunOutputPages, shown_rows
 from fyke.console.view import View
-from fyke.domain.accounts.sessions import SignedIn
+from fyke.domain.accounts.sessions import SignedInUser
 from fyke.domain.results.service import RunResults
 from fyke.domain.runs.service import RunView
 from fyke.errors import NotFound, RunNotFound
@@ -48,7 +48,7 @@ class Setup:
         self.results = RunResults(storage, self.rows, folder)
         self.rows.push(self.run.id, *rows)
         user = records.user(account.id)
-        self.signed_in = SignedIn(caller_of(account), user, "session", Preferences())
+        self.signed_in = SignedInUser(caller_of(account), user, "session", Preferences())
         # neither the frame nor the log is asked for a single row
         self.pages = RunOutputPages(cast(Any, None), self.results, cast(Any, None))
 

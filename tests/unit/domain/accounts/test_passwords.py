@@ -9,7 +9,7 @@ from argon2 import PasswordHasher
 
 from fyke.domain.accounts import passwords
 from fyke.domain.accounts.common_passwords import COMMON
-from fyke.domain.accounts.passwords import AT_ONCE, Passwords, check_new
+from fyke.domain.accounts.passwords import MAX_CONCURRENT, Passwords, check_new
 from fyke.errors import InvalidRequest, RateLimited
 
 pytestmark = pytest.mark.anyio
@@ -82,7 +82,9 @@ async def test_without_a_hash_one_is_made_and_the_answer_is_no() -> None:
 async def test_the_real_parameters_are_dear() -> None:
     found = PasswordHasher()
     assert (found.memory_cost, found.time_cost) >= (65536, 3)
-    assert Passwords().is_dated(QUICK.hash("x")) and not Passwords(QUICK).is_dated(QUICK.hash("x"))
+    assert Passwords().needs_rehash(QUICK.hash("x")) and not Passwords(QUICK).needs_rehash(
+        QUICK.hash("x")
+    )
 
 
 class Slow:
@@ -117,5 +119,5 @@ async def test_few_are_hashed_at_once_and_too_many_are_sent_away(
         await slow.hash("x")
     hasher.release.set()
     assert await asyncio.gather(*waiting) == ["kept"] * 6
-    assert 1 <= hasher.most <= AT_ONCE
+    assert 1 <= hasher.most <= MAX_CONCURRENT
     assert await slow.hash("x") == "kept"

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from fyke.domain.accounts.plans import plan_named
+from fyke.domain.accounts.plans import parse_plan
 from fyke.errors import InvalidRequest
 from fyke.model.account import Plan
 
@@ -19,13 +19,13 @@ def test_how_many_active_runs_each_plan_allows() -> None:
 
 @pytest.mark.parametrize("name", ["pro", "PRO", " Pro\n"])
 def test_a_plan_is_named_in_capitals_or_small_letters(name: str) -> None:
-    assert plan_named(name) is Plan.PRO
+    assert parse_plan(name) is Plan.PRO
 
 
 @pytest.mark.parametrize("name", ["", "professional", "free, pro", "x" * 1000])
 def test_an_unknown_plan_is_refused_with_those_there_are(name: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
-        plan_named(name)
+        parse_plan(name)
     assert refused.value.message.startswith("plan: unknown plan ")
     assert refused.value.message.endswith("use one of free, starter, pro, business, unlimited")
     assert len(refused.value.message) < 150  # whatever was sent

@@ -64,13 +64,15 @@ async def setup(stores: Stores) -> Setup:
 async def test_only_the_given_preferences_change_and_an_empty_text_is_a_choice(
     setup: Setup,
 ) -> None:
-    prefer = setup.profiles.prefer
-    await prefer(setup.caller, language="zh-Hans", theme="dark", time_zone="Europe/Berlin")
-    await prefer(setup.caller, language="", snippets="go")
+    change = setup.profiles.change_preferences
+    await change_preferences(
+        setup.caller, language="zh-Hans", theme="dark", time_zone="Europe/Berlin"
+    )
+    await change(setup.caller, language="", snippets="go")
     found = await setup.profiles.preferences(setup.caller)
     chosen = (found.language, found.theme, found.time_zone, found.snippets)
     assert chosen == ("", "dark", "Europe/Berlin", "go")
-    await prefer(setup.caller, time_zone="")
+    await change(setup.caller, time_zone="")
     assert (await setup.profiles.preferences(setup.caller)).time_zone == ""
 
 
@@ -83,7 +85,9 @@ async def test_unknown_choices_are_refused_with_the_valid_ones(
     setup: Setup, field: str, value: str, offered: str
 ) -> None:
     with pytest.raises(InvalidRequest) as refused:
-        await setup.profiles.prefer(setup.caller, **({"theme": "dark"} | {field: value}))
+        await setup.profiles.change_preferences(
+            setup.caller, **({"theme": "dark"} | {field: value})
+        )
     [problem] = refused.value.problems
     assert (problem.field, offered in refused.value.message) == (field, True)
     assert (await setup.profiles.preferences(setup.caller)).theme == "system"
@@ -91,7 +95,7 @@ async def test_unknown_choices_are_refused_with_the_valid_ones(
 
 async def test_a_user_that_was_removed_has_no_preferences_to_change(setup: Setup) -> None:
     with pytest.raises(UserMissing):
-        await setup.profiles.prefer(setup.stranger, theme="dark")
+        await setup.profiles.change_preferences(setup.stranger, theme="dark")
     with pytest.raises(UserMissing):
         await setup.profiles.save_view(setup.stranger, "runs", "state=failed")
 
@@ -136,7 +140,7 @@ async def test_beyond_the_last_view_only_another_one_is_refused(
     monkeypatch.setattr(module, "MAX_VIEWS", 2)
     for page in ("a", "b", "b"):
         await setup.profiles.save_view(setup.caller, page, "q")
-    with pytest.raises(InvalidRequest, match="at most 2 can be saved; reset another one"):
+    with pytest.raises(InvalidRequest, match="at most 2 views can be saved; reset another one"):
         await setup.profiles.save_view(setup.caller, "c", "q")
     await setup.profiles.save_view(setup.caller, "a", "")
     assert set((await setup.profiles.save_view(setup.caller, "c", "q")).views) == {"b", "c"}
@@ -151,7 +155,7 @@ async def change(setup: Setup, old: str, new: str):
 
 @pytest.mark.parametrize(
     ("old", "new", "field", "words"),
-    [("wrong horse battery", NEW, "old", "not your password"), (OLD, OLD, "new", "you have"),
+    [("wrong horse battery", NEW, "old", "not your password"), (OLD, OLD, "new", "present password"),
      (OLD, "short", "new", "too few"), ("", NEW, "old", "not your password")],
 )  # fmt: skip
 async def test_a_refusal_names_the_field_and_changes_nothing(
@@ -167,8 +171,8 @@ async def test_a_new_password_ends_all_sessions_but_the_new_one(setup: Setup) ->
     before = await setup.sessions.sign_in("ada", OLD, "Safari", "192.0.2.1")
     made = await change(setup, OLD, NEW)
     with pytest.raises(SessionEnded):
-        await setup.sessions.whose(before.token)
-    assert (await setup.sessions.whose(made.token)).user.name == "ada"
+        await setup.sessions.authenticate(before.token)
+    assert (await setup.sessions.authenticate(made.token)).user.name == "ada"
     await setup.sessions.sign_in("ada", NEW, "", "")
     entries = await setup.stores.read(
         lambda tx: tx.audit.page(setup.stores.account, before=2**60, limit=9, action="")

@@ -178,7 +178,7 @@ async def test_reading_works_when_nothing_can_be_written(setup: Setup):
 async def test_remembered_keys_do_not_pile_up(setup: Setup):
     for i in range(5000):
         setup.accounts._remember(str(i), setup.operator, 0)
-    assert len(setup.accounts._known) <= 4096
+    assert len(setup.accounts._cache) <= 4096
 
 
 # --- accounts ------------------------------------------------------------------------------
@@ -317,7 +317,7 @@ async def test_a_key_cannot_expire_in_the_past(setup: Setup):
 
 async def test_revoking_an_unknown_or_revoked_key_is_refused(setup: Setup):
     account, key = await setup.accounts.add_account(setup.operator, "acme")
-    with pytest.raises(NotFound, match="no living key"):
+    with pytest.raises(NotFound, match="no valid key"):
         await setup.accounts.revoke_key(setup.operator, key.id)  # another account's
     await setup.accounts.revoke_key(caller_of(account), key.id)
     with pytest.raises(NotFound):

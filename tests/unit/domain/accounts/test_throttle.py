@@ -21,16 +21,16 @@ def test_some_are_free_and_then_one_at_a_time() -> None:
     assert tries.wait("a") == 0
     tries.take("a")
     assert tries.wait("a") == 10
-    tries.give_back("a")
+    tries.refund("a")
     assert tries.wait("a") == 0
     tries.take("a")
     tries.forget("a")
     assert tries.wait("a") == 0
-    tries.give_back("nobody")
+    tries.refund("nobody")
 
 
 def test_the_memory_of_failures_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(throttle, "_REMEMBERED", 5)
+    monkeypatch.setattr(throttle, "_MAX_KEYS", 5)
     tries = SignInAttempts(Allowance(1, 10), ManualClock())
     for number in range(20):
         tries.take(str(number))
@@ -50,5 +50,5 @@ def test_a_subscriber_has_an_address_or_a_network_of_version_6() -> None:
 )
 def test_a_refusal_says_when_to_come_back(seconds: float, text: str, after: int) -> None:
     error = refuse(seconds, "for this user")
-    assert error.message == f"Too many tries for this user; try again {text}"
+    assert error.message == f"Too many attempts for this user; try again {text}"
     assert error.retry_after == after

@@ -7,7 +7,7 @@ from typing import Any
 
 from fyke.domain.alerts.evaluate import Facts, RuleMatch
 from fyke.domain.alerts.evaluate import evaluate as find
-from fyke.model.alert import FieldFacts, PastRuns, Rule, RuleKind, Spent
+from fyke.model.alert import FieldFacts, MonthUsage, PastRuns, Rule, RuleKind
 from fyke.model.run import Run, RunState
 from fyke.reasons import Reason, ReasonCode
 from support import records
@@ -106,24 +106,24 @@ def test_a_missing_field() -> None:
 
 def test_a_budget_alert_is_raised_for_any_outcome_of_the_run() -> None:
     budget = rule(RuleKind.BUDGET, usd_micros=10_000_000, traffic_bytes=5 * 10**6)
-    spent = Spent("2026-11", 10_000_000, 5 * 10**6)
-    assert evaluate(budget, run(), Facts(spent=spent)) is None
+    month = MonthUsage("2026-11", 10_000_000, 5 * 10**6)
+    assert evaluate(budget, run(), Facts(month=month)) is None
     found = evaluate(
-        budget, run(RunState.FAILED), Facts(spent=replace(spent, usd_micros=12_400_000))
+        budget, run(RunState.FAILED), Facts(month=replace(month, usd_micros=12_400_000))
     )
     assert found == "The budget for 2026-11 is exceeded: 12.4 of 10 USD are used"
-    both = replace(spent, usd_micros=12_400_000, traffic_bytes=5_500_001)
-    found = evaluate(budget, run(), Facts(spent=both))
+    both = replace(month, usd_micros=12_400_000, traffic_bytes=5_500_001)
+    found = evaluate(budget, run(), Facts(month=both))
     assert found == (
         "The budget for 2026-11 is exceeded: 12.4 of 10 USD and 5.500001 of 5 MB of traffic are "
         "used"
     )
-    only_traffic = replace(spent, traffic_bytes=6 * 10**6)
-    assert evaluate(budget, run(), Facts(spent=only_traffic)) == (
+    only_traffic = replace(month, traffic_bytes=6 * 10**6)
+    assert evaluate(budget, run(), Facts(month=only_traffic)) == (
         "The budget for 2026-11 is exceeded: 6 of 5 MB of traffic are used"
     )
     only_usd = replace(budget, traffic_bytes=0)
-    assert evaluate(only_usd, run(), Facts(spent=replace(spent, traffic_bytes=10**12))) is None
+    assert evaluate(only_usd, run(), Facts(month=replace(month, traffic_bytes=10**12))) is None
 
 
 def test_a_finding_carries_its_reason() -> None:

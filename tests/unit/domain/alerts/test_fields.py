@@ -28,12 +28,12 @@ def test_values_that_count_as_empty(text: str, empty: bool) -> None:
     assert is_empty(msgspec.Raw(text.encode())) is empty
 
 
-async def test_every_row_of_a_small_run_is_looked_at() -> None:
+async def test_every_row_of_a_small_run_is_checked() -> None:
     results = MemoryResults()
     rows = [{"price": 1, "name": "a"}, {"price": None, "name": ""}, {"name": "b"}, {"price": [1]}]
     results.push("r", *(json.dumps(row).encode() for row in rows))
-    found = await count_fields(results, "r", NONE, {"price", "name", "absent"})
-    assert found == {
+    facts = await count_fields(results, "r", NONE, {"price", "name", "absent"})
+    assert facts == {
         "price": FieldFacts(4, 2, 4),
         "name": FieldFacts(4, 2, 4),
         "absent": FieldFacts(4, 4, 4),
@@ -43,31 +43,31 @@ async def test_every_row_of_a_small_run_is_looked_at() -> None:
 
 async def test_hidden_rows_do_not_count() -> None:
     results = MemoryResults()
-    results.push("r", b'{"price":1}', attempt_id="kept")
+    results.push("r", b'{"price":1}', attempt_id="visible")
     results.push("r", b"{}", attempt_id="failed")
-    found = await count_fields(results, "r", frozenset({"failed"}), {"price"})
-    assert found["price"] == FieldFacts(1, 0, 1)
+    facts = await count_fields(results, "r", frozenset({"failed"}), {"price"})
+    assert facts["price"] == FieldFacts(1, 0, 1)
 
 
-async def test_a_large_run_is_looked_at_evenly() -> None:
+async def test_the_checked_rows_of_a_large_run_are_evenly_distributed() -> None:
     results = MemoryResults()
     # the second half lacks the field: rows from the front alone would show nothing
     rows = [{"price": 1} if number < 5000 else {} for number in range(10_000)]
     results.push("r", *(json.dumps(row).encode() for row in rows))
-    facts = (await count_fields(results, "r", NONE, {"price"}, most=400))["price"]
-    assert (facts.looked_at, facts.missing, facts.rows) == (400, 200, 10_000)
+    facts = (await count_fields(results, "r", NONE, {"price"}, max_rows=400))["price"]
+    assert (facts.checked_rows, facts.missing, facts.rows) == (400, 200, 10_000)
 
 
-async def test_large_rows_end_the_look(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_check_ends_at_a_number_of_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fields, "MAX_BYTES", 100_000)
     results = MemoryResults()
     results.push("r", *(json.dumps({"text": "x" * 10_000}).encode() for _ in range(200)))
     facts = (await count_fields(results, "r", NONE, {"text"}))["text"]
-    assert 10 <= facts.looked_at <= 10 + fields.FIRST_CHUNK
+    assert 10 <= facts.checked_rows <= 10 + fields.FIRST_CHUNK
     assert (facts.missing, facts.rows) == (0, 200)
 
 
-async def test_a_row_that_is_no_object_lacks_the_field() -> None:
+async def test_a_row_that_is_not_an_object_lacks_the_field() -> None:
     results = MemoryResults()
     results.push("r", b"{broken", b'{"price":1}')
     assert (await count_fields(results, "r", NONE, {"price"}))["price"] == FieldFacts(2, 1, 2)

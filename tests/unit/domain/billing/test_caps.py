@@ -8,9 +8,9 @@ import pytest
 
 from fyke.domain.billing.caps import (
     SpendingMonth,
+    check_month_cap,
     current_month,
     month_of,
-    refuse_beyond_month,
 )
 from fyke.errors import CapReached
 from fyke.kit.clock import ManualClock
@@ -34,13 +34,13 @@ def test_the_next_month_begins_on_its_first_day() -> None:
 
 
 def test_the_last_millionth_can_be_spent() -> None:
-    refuse_beyond_month(month(spent=99))
+    check_month_cap(month(spent=99))
 
 
 @pytest.mark.parametrize(("spent", "held"), [(60, 40), (100, 0), (150, 0)])
 def test_nothing_starts_when_nothing_is_left(spent: int, held: int) -> None:
     with pytest.raises(CapReached) as error:
-        refuse_beyond_month(month(spent=spent, held=held))
+        check_month_cap(month(spent=spent, held=held))
     assert error.value.reason == Reason.of(
         ReasonCode.MONTH_CAP_REACHED,
         month="2026-12",

@@ -5,13 +5,13 @@ from datetime import date
 import pytest
 
 from fyke.domain.billing.days import (
-    checked_range,
-    day_named,
-    day_of,
+    check_range,
+    day_from_number,
+    day_number,
+    day_start_ms,
     days_between,
     local_day,
-    number_of,
-    starts_at,
+    parse_day,
 )
 from fyke.errors import InvalidRequest
 
@@ -32,8 +32,8 @@ def test_a_day_is_that_of_the_zone(zone: str, expected: date) -> None:
 def test_days_begin_where_clocks_change_too() -> None:
     hours = [
         (
-            starts_at(date(2026, m, d + 1), "Europe/Berlin")
-            - starts_at(date(2026, m, d), "Europe/Berlin")
+            day_start_ms(date(2026, m, d + 1), "Europe/Berlin")
+            - day_start_ms(date(2026, m, d), "Europe/Berlin")
         )
         / 3_600_000
         for m, d in ((3, 29), (10, 25), (6, 1))
@@ -42,24 +42,24 @@ def test_days_begin_where_clocks_change_too() -> None:
 
 
 def test_a_day_is_a_number_and_back() -> None:
-    assert number_of(date(2026, 1, 9)) == 20260109
-    assert day_of(20260109) == date(2026, 1, 9)
-    assert day_named(" 2026-11-24 ", "from") == date(2026, 11, 24)
+    assert day_number(date(2026, 1, 9)) == 20260109
+    assert day_from_number(20260109) == date(2026, 1, 9)
+    assert parse_day(" 2026-11-24 ", "from") == date(2026, 11, 24)
 
 
 @pytest.mark.parametrize(
     "typed", ["24.11.2026", "2026-02-30", "20261124", "0001-01-01", "9999-12-31"]
 )
 def test_an_invalid_day_is_refused_with_its_field(typed: str) -> None:
-    with pytest.raises(InvalidRequest, match=r"until: .* is no day; write it as 2026-11-24"):
-        day_named(typed, "until")
+    with pytest.raises(InvalidRequest, match=r"until: .* is not a date; write it as 2026-11-24"):
+        parse_day(typed, "until")
 
 
 def test_a_range_that_is_too_long_names_the_longest() -> None:
     first = date(2026, 1, 1)
-    checked_range(first, date(2027, 1, 1))
-    with pytest.raises(InvalidRequest, match="from 2026-01-01 it reaches to 2027-01-01"):
-        checked_range(first, date(2027, 1, 2))
-    with pytest.raises(InvalidRequest, match="until: 2025-12-31 lies before from"):
-        checked_range(first, date(2025, 12, 31))
+    check_range(first, date(2027, 1, 1))
+    with pytest.raises(InvalidRequest, match="from 2026-01-01 use 2027-01-01 or earlier"):
+        check_range(first, date(2027, 1, 2))
+    with pytest.raises(InvalidRequest, match="until: 2025-12-31 is before from"):
+        check_range(first, date(2025, 12, 31))
     assert days_between(first, date(2026, 1, 3)) == [date(2026, 1, n) for n in (1, 2, 3)]

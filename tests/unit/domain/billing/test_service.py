@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fyke.domain.billing.days import local_day, number_of
+from fyke.domain.billing.days import day_number, local_day
 from fyke.domain.billing.pricing import Hold
 from fyke.domain.billing.service import place_hold, settle
 from fyke.errors import CapReached, InsufficientBalance, InsufficientTraffic, Refused, UserMissing
@@ -77,7 +77,7 @@ def test_a_refused_start_costs_nothing_and_says_what_to_do():
 def spend(storage: MemoryStorage, account: Account, micros: int, days_ago: int = 0) -> None:
     """A run of the account has ended and cost that."""
     at = storage.clock.now_ms() - days_ago * 86_400_000
-    key = UsageKey(account.id, number_of(local_day(at, account.time_zone)))
+    key = UsageKey(account.id, day_number(local_day(at, account.time_zone)))
     storage.tx.usage.add(key, UsageSums(usage_micros=micros))
 
 

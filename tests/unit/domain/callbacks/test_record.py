@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from fyke.domain.callbacks.receivers import DISABLED
-from fyke.domain.callbacks.record import CROWDED_MS, release
+from fyke.domain.callbacks.record import BUSY_RETRY_MS, release
 from fyke.domain.callbacks.schedule import JITTER, WAITS
 from fyke.model.callback import DeliveryAttempt, DeliveryKind, DeliveryState, Receiver
 from support.callbacks import CLAIM_MS, RECEIVER, Outbox
@@ -73,7 +73,7 @@ async def test_a_try_that_yielded_does_not_count(outbox: Outbox) -> None:
     await outbox.end(run)
     claimed = await outbox.claim()
     done = await outbox.tried(claimed, 0, "too many", sent=False)
-    assert done == replace(claimed, next_at=outbox.clock.now_ms() + CROWDED_MS, claimed_until=0)
+    assert done == replace(claimed, next_at=outbox.clock.now_ms() + BUSY_RETRY_MS, claimed_until=0)
     assert await outbox.storage.read(lambda tx: tx.outbox.tries_of([claimed.id])) == {}
     assert await outbox.receiver() is None
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from fyke.domain.billing.days import note_end
+from fyke.domain.billing.days import add_run_usage
 from fyke.domain.runs.attempts import Attempts
 from fyke.domain.runs.charge_caps import AS_HELD, charge_cap_reached, until_used_up
 from fyke.domain.runs.outcome import HIDING
@@ -84,7 +84,7 @@ async def test_a_cap_of_the_month_counts_what_is_spent_and_what_all_runs_cost_by
     past = records.run(
         stores.account, stores.worker, state=RunState.SUCCEEDED, usage_micros=5 * USD
     )
-    await stores.write(lambda tx: note_end(tx, past))
+    await stores.write(lambda tx: add_run_usage(tx, past))
     run, _ = await started(stores), await started(stores, hold=2 * USD)
     stores.clock.advance(10)  # the one costs 10, the other 2, as much as was held for it
     await caps(stores, month=17 * USD + 1)

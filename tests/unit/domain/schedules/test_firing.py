@@ -40,7 +40,7 @@ async def setup(stores: Stores) -> ScheduledTask:
 async def test_the_latest_missed_time_within_an_hour_is_made_up_for(setup: ScheduledTask) -> None:
     await setup.schedule(ScheduleEdit(enabled=True, kind=ScheduleKind.CRON, cron="0 * * * *"))
     setup.at(START + 5 * HOUR + 20 * MINUTE)
-    await setup.firing.work_off()
+    await setup.firing.process_pending()
     fires = await setup.fires()
     assert [(f.planned_at - START, f.state, f.count) for f in fires] == [
         (HOUR, FireState.MISSED, 4), (5 * HOUR, FireState.STARTED, 1),
@@ -51,7 +51,7 @@ async def test_the_latest_missed_time_within_an_hour_is_made_up_for(setup: Sched
 async def test_times_missed_by_more_than_an_hour_are_only_counted(setup: ScheduledTask) -> None:
     await setup.schedule(ScheduleEdit(enabled=True, kind=ScheduleKind.DAILY, time="06:00"))
     setup.at(START + 3 * DAY)
-    await setup.firing.work_off()
+    await setup.firing.process_pending()
     schedule = await setup.now()
     assert (schedule.missed, schedule.next_at) == (3, START + 3 * DAY + 6 * HOUR)
     assert await setup.runs() == []
@@ -62,7 +62,7 @@ async def test_a_schedule_that_fires_once_is_off_afterwards(setup: ScheduledTask
         ScheduleEdit(enabled=True, kind=ScheduleKind.ONCE, date="2026-01-01", time="00:01")
     )
     setup.clock.advance(61)
-    assert (await setup.firing.work_off()).seconds is None
+    assert (await setup.firing.process_pending()).seconds is None
     schedule = await setup.now()
     assert (schedule.enabled, schedule.next_at, len(await setup.runs())) == (False, 0, 1)
 
@@ -71,7 +71,7 @@ async def test_a_refused_start_is_recorded_and_the_schedule_goes_on(setup: Sched
     await setup.schedule(EVERY_MINUTE)
     setup.starts.error = VersionUnavailable("Worker version unavailable: v1 is gone")
     setup.clock.advance(60)
-    await setup.firing.work_off()
+    await setup.firing.process_pending()
     [fire] = await setup.fires()
     assert (fire.state, fire.reason) == (
         FireState.REFUSED,
@@ -80,7 +80,7 @@ async def test_a_refused_start_is_recorded_and_the_schedule_goes_on(setup: Sched
     assert (await setup.now()).last_error == fire.reason
     setup.starts.error = None
     setup.clock.advance(60)
-    await setup.firing.work_off()
+    await setup.firing.process_pending()
     assert (await setup.now()).last_error == "" and len(await setup.runs()) == 1
 
 
@@ -88,13 +88,13 @@ async def test_while_a_part_is_down_the_time_is_tried_again(setup: ScheduledTask
     await setup.schedule(EVERY_MINUTE)
     setup.starts.error = Unavailable("The disk is nearly full")
     setup.clock.advance(60)
-    assert (await setup.firing.work_off()).seconds == 10
+    assert (await setup.firing.process_pending()).seconds == 10
     assert await setup.fires() == []
     setup.starts.error = None
-    await setup.firing.work_off()
+    await setup.firing.process_pending()
     assert await setup.fires() == []  # not at once again
     setup.clock.advance(10)
-    await setup.firing.work_off()
+    await setup.firing.process_pending()
     [fire] = await setup.fires()
     assert (fire.planned_at, fire.state) == (START + MINUTE, FireState.STARTED)
 
@@ -118,7 +118,7 @@ async def test_one_that_fails_does_not_delay_the_others(setup: ScheduledTask) ->
 
     setup.starts.start_task = start  # type: ignore[method-assign]
     setup.clock.advance(60)
-    await setup.firing.work_off()
+    await setup.firing.process_pending()
     assert [run.task_id for run in await setup.runs()] == [other.id]
 
 
@@ -126,13 +126,13 @@ async def test_skip_starts_nothing_while_a_run_is_not_over(setup: ScheduledTask)
     await setup.schedule(replace(EVERY_MINUTE, overlap=OverlapPolicy.SKIP))
     for _ in range(3):
         setup.clock.advance(60)
-        await setup.firing.work_off()
+        await setup.firing.process_pending()
     [run] = await setup.runs()
     assert [f.state for f in await setup.fires()] == [FireState.STARTED] + [FireState.SKIPPED] * 2
     assert run.id in (await setup.fires())[1].reason
     await setup.end(run.id)
     setup.clock.advance(60)
-    await setup.firing.work_off()
+    await setup.firing.process_pending()
     assert len(await setup.runs()) == 2
 
 
@@ -140,7 +140,7 @@ async def test_allow_starts_another_run_beside(setup: ScheduledTask) -> None:
     await setup.schedule(EVERY_MINUTE)
     for _ in range(3):
         setup.clock.advance(60)
-        await setup.firing.work_off()
+        await setup.firing.process_pending()
     assert len(await setup.runs()) == 3
 
 
@@ -149,19 +149,19 @@ async def test_a_single_time_may_wait_too_and_switching_off_ends_the_wait(
 ) -> None:
     await setup.schedule(EVERY_MINUTE)
     setup.clock.advance(60)
-    await setup.firing.work_off()
+    await setup.firing.process_pending()
     [first] = await setup.runs()
     once = ScheduleEdit(
         True, ScheduleKind.ONCE, "00:02", date="2026-01-01", overlap=OverlapPolicy.QUEUE
     )
     await setup.schedule(once)
     setup.clock.advance(60)
-    await setup.firing.work_off()
+    await setup.firing.process_pending()
     assert (await setup.fires())[-1].state is FireState.WAITING
     await setup.schedule(ScheduleEdit(enabled=False))
     assert (await setup.fires())[-1].state is FireState.SKIPPED
     await setup.end(first.id)
-    await setup.firing.work_off()
+    await setup.firing.process_pending()
     assert len(await setup.runs()) == 1
 
 
@@ -170,7 +170,7 @@ async def test_one_success_begins_the_count_anew(setup: ScheduledTask) -> None:
     await setup.schedule(EVERY_MINUTE)
     for state in (RunState.FAILED, RunState.SUCCEEDED, RunState.FAILED, RunState.ABORTED) * 2:
         setup.clock.advance(60)
-        await setup.firing.work_off()
+        await setup.firing.process_pending()
         await setup.end((await setup.runs())[-1].id, state)
     assert len(await setup.runs()) == 8
     assert (await setup.now()).enabled
@@ -182,7 +182,7 @@ async def test_refused_starts_count_as_failures(setup: ScheduledTask) -> None:
     setup.starts.error = VersionUnavailable("no money")
     for _ in range(3):
         setup.clock.advance(60)
-        await setup.firing.work_off()
+        await setup.firing.process_pending()
     paused = await setup.now()
     assert (paused.enabled, paused.failures) == (False, 2)
     assert "the last one: no money" in paused.last_error
@@ -196,11 +196,11 @@ async def test_a_schedule_that_wants_no_late_runs_skips_what_was_missed(
         ScheduleEdit(True, ScheduleKind.INTERVAL, every_s=600, late=LatePolicy.SKIP)
     )
     setup.clock.advance(600 + 300)  # five minutes late
-    await setup.firing.work_off()
+    await setup.firing.process_pending()
     assert await setup.runs() == []
     assert [(fire.state, fire.count) for fire in await setup.fires()] == [(FireState.MISSED, 1)]
     setup.clock.advance(300)  # on time again
-    await setup.firing.work_off()
+    await setup.firing.process_pending()
     assert len(await setup.runs()) == 1
 
 
@@ -209,7 +209,7 @@ async def test_a_schedule_that_wants_no_late_runs_skips_what_was_missed(
 
 async def minute(setup: ScheduledTask) -> None:
     setup.clock.advance(60)
-    await setup.firing.work_off()
+    await setup.firing.process_pending()
 
 
 async def test_runs_that_waited_for_one_another_count_like_others(setup: ScheduledTask) -> None:
@@ -221,7 +221,7 @@ async def test_runs_that_waited_for_one_another_count_like_others(setup: Schedul
         if not (await setup.now()).enabled:
             break
         await setup.end((await setup.runs())[-1].id, RunState.FAILED)
-        await setup.firing.work_off()
+        await setup.firing.process_pending()
     paused = await setup.now()
     assert (paused.enabled, paused.failures) == (False, 3)
     assert "paused after 3 failures in a row" in paused.last_error
@@ -236,7 +236,7 @@ async def test_a_pause_ends_the_wait_of_a_time_that_has_come(setup: ScheduledTas
     assert (await setup.fires())[-1].state is FireState.WAITING
     setup.clock.advance(60)
     await setup.end(run.id, RunState.FAILED)
-    await setup.firing.work_off()  # the next time comes before the wait is over
+    await setup.firing.process_pending()  # the next time comes before the wait is over
     assert not (await setup.now()).enabled
     assert FireState.WAITING not in {fire.state for fire in await setup.fires()}
     await minute(setup)
