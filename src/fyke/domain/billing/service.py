@@ -56,7 +56,7 @@ def required_hold(tx: Transaction, prices: Prices, run: Run, account: Account | 
 
 
 def settle(tx: Transaction, prices: Prices, run: Run) -> None:
-    """Release the reserved amount of ``run``, and book its final ``usage_micros`` and ``traffic_bytes``.
+    """Release the reserved amount of ``run``, and book its final cost and traffic.
 
     Must be called in the transaction that ends the run, once no other can end it. Traffic is
     deducted only where accounts have a traffic quota.

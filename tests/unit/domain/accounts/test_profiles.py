@@ -65,9 +65,7 @@ async def test_only_the_given_preferences_change_and_an_empty_text_is_a_choice(
     setup: Setup,
 ) -> None:
     change = setup.profiles.change_preferences
-    await change_preferences(
-        setup.caller, language="zh-Hans", theme="dark", time_zone="Europe/Berlin"
-    )
+    await change(setup.caller, language="zh-Hans", theme="dark", time_zone="Europe/Berlin")
     await change(setup.caller, language="", snippets="go")
     found = await setup.profiles.preferences(setup.caller)
     chosen = (found.language, found.theme, found.time_zone, found.snippets)
@@ -155,7 +153,7 @@ async def change(setup: Setup, old: str, new: str):
 
 @pytest.mark.parametrize(
     ("old", "new", "field", "words"),
-    [("wrong horse battery", NEW, "old", "not your password"), (OLD, OLD, "new", "present password"),
+    [("wrong horse battery", NEW, "old", "not your password"), (OLD, OLD, "new", "your present"),
      (OLD, "short", "new", "too few"), ("", NEW, "old", "not your password")],
 )  # fmt: skip
 async def test_a_refusal_names_the_field_and_changes_nothing(
