@@ -258,7 +258,7 @@ def test_a_run_that_is_deleted_while_its_page_is_open(live: LiveRun, browser: Br
         page.goto(f"/runs/{run}/usage")
         # the element itself has no layout: its parts are shown only with content
         page.wait_for_selector("run-live[data-live]", state="attached")
-        live.server.do(live.server.app.services.runs.forget(run))
+        live.server.do(live.server.app.services.runs.remove(run))
         expect(page.locator("#run-ending")).to_contain_text("This run was deleted")
 
 

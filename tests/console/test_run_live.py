@@ -130,7 +130,7 @@ def test_a_run_that_is_deleted_meanwhile_says_so_and_ends(live: LiveRun) -> None
     assert "run-figures" in next(messages)
     live.server.do(live.server.app.push(lease, [{"n": 1}, {"n": 2}, {"n": 3}]))
     assert "2 new rows" in next(messages)
-    live.server.do(live.server.app.services.runs.forget(run))
+    live.server.do(live.server.app.services.runs.remove(run))
     rest = list(messages)
     assert "This run was deleted" in rest[-2]
     assert rest[-1] == "event: end\ndata: end"

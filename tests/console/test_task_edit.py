@@ -125,7 +125,7 @@ async def test_a_schedule_is_made_seen_ahead_and_removed(app: App, owner: Visito
     assert "day-of-week" in part.text
     await owner.post(address, SCHEDULE)
     view = await app.services.schedules.get(app.owner, task.id)
-    assert (view.schedule.plan.weekday, view.schedule.overlap.value, view.schedule.late.value) == (
+    assert (view.schedule.spec.weekday, view.schedule.overlap.value, view.schedule.late.value) == (
         3,
         "queue",
         "skip",

@@ -55,7 +55,7 @@ async def test_a_copy_has_its_schedule_off(app: App, owner: Visitor) -> None:
     assert page.value("title") == "Prices (copy)"
     copy = made.location.split("/")[2]
     view = await app.services.schedules.get(app.owner, copy)
-    assert (view.schedule.enabled, view.schedule.plan.time) == (False, "09:30")
+    assert (view.schedule.enabled, view.schedule.spec.time) == (False, "09:30")
     await owner.post(f"/tasks/{copy}/delete")
     await owner.get(f"/tasks/{copy}", status=404)
 

@@ -12,7 +12,7 @@ import pytest
 
 from fyke.contracts.delivery import Notifier, ReceiverResponse
 from fyke.kit.addresses import AddressRules
-from fyke.kit.names import Resolver
+from fyke.kit.resolver import Resolver
 from fyke.notify import http
 from fyke.notify.host_limiter import HostRateLimiter
 from fyke.notify.http import HttpNotifier

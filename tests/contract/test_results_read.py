@@ -259,7 +259,7 @@ async def test_the_store_and_a_follower_want_the_same_lines(results: SqlResults)
     for _ in range(60):
         text = "".join(dice.choices(letters, k=dice.randint(1, 2)))
         wanted = LogFilter(dice.randint(1, 4), text)
-        expected = [entry.position for entry in entries if wanted.wants(entry)]
+        expected = [entry.position for entry in entries if wanted.matches(entry)]
         assert await scanned(results, wanted, limit=1000) == expected, wanted
 
 

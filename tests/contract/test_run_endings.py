@@ -358,7 +358,7 @@ async def test_a_run_without_reports_has_no_curve(setup: Setup) -> None:
 async def sites_of(setup: Setup, run: Run) -> tuple[list[Any], list[Any]]:
     """(sums of what has ended, what lives) as stored."""
     return await setup.storage.read(
-        lambda tx: ([*tx.sites.of_run(run.id)], tx.sites.living(run.id))
+        lambda tx: ([*tx.sites.of_run(run.id)], tx.sites.reported(run.id))
     )
 
 

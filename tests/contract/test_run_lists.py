@@ -112,8 +112,8 @@ async def walk_all(
         step = await state.read(
             lambda tx, at=start: tx.run_lists.walk(owner, search, at, limit=7, newer=newer)
         )
-        found += step.places
-        start = step.stopped or (step.places[-1] if len(step.places) == 7 else None)
+        found += step.cursors
+        start = step.stopped or (step.cursors[-1] if len(step.cursors) == 7 else None)
         if start is None:
             return found
 
@@ -143,7 +143,7 @@ async def test_a_walk_stops_where_it_has_looked_at_enough_and_goes_on_from_there
     with_error = [run for run in made if run.err_msg]
     looked_at = newest_first(with_error if error else made)[: 5 if error else 20]
     assert first.stopped == looked_at[-1]
-    assert set(first.places) < set(looked_at)
+    assert set(first.cursors) < set(looked_at)
     expected = newest_first(run for run in made if meets(run, search))
     for newer in (False, True):
         found = await walk_all(state, owner, search, newer)
@@ -227,7 +227,7 @@ async def test_no_walk_reads_a_whole_table(state: State) -> None:
         for index, search in plans.items():
             for start in (None, place):
                 query = run_lists._Query(connection, owner, search, start, newer=False)
-                statement = query.places(query.scans(), None)
+                statement = query.page(query.scans(), None)
                 explain = (
                     "EXPLAIN QUERY PLAN " if connection.dialect.name == "sqlite" else "EXPLAIN "
                 )

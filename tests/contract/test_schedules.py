@@ -92,7 +92,7 @@ async def test_a_stored_schedule_is_read_back(setup: Setup) -> None:
             overlap=OverlapPolicy.SKIP,
         )
     )
-    assert (made.plan, made.overlap, made.enabled) == (plan, OverlapPolicy.SKIP, True)
+    assert (made.spec, made.overlap, made.enabled) == (plan, OverlapPolicy.SKIP, True)
     assert await setup.storage.read(lambda tx: tx.schedules.of_tasks([setup.task.id, "x"])) == {
         setup.task.id: made
     }
@@ -155,10 +155,10 @@ async def test_records_are_forgotten_after_a_while(setup: Setup) -> None:
     await setup.schedule(EVERY_MINUTE)
     setup.clock.advance(60)
     await setup.firing.process_pending()
-    await setup.firing.forget_old()
+    await setup.firing.remove_old()
     assert len(await setup.fires()) == 1
     setup.clock.advance(KEEP_MS / 1000 + 1)
-    await setup.firing.forget_old()
+    await setup.firing.remove_old()
     assert await setup.fires() == []
 
 

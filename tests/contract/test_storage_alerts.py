@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fyke.contracts.state import Transaction
-from fyke.model.alert import AlertFilter, PastRuns, RuleKind
+from fyke.model.alert import AlertFilter, PreviousRun, RuleKind
 from fyke.model.billing import UsageKey, UsageSums
 from fyke.model.run import Run, RunState
 from fyke.storage.sql.dialects import for_reading
@@ -114,7 +114,7 @@ async def test_the_usual_value_of_a_run(state: State) -> None:
     found = await state.read(lambda tx: tx.alerts.usual(evaluated, of_task=False, limit=20))
     # the newest first, none that ended later, and at the same moment those with a smaller id
     assert len(found) == 20
-    assert found[0] == PastRuns(made[24].id, 124, 10_000)
+    assert found[0] == PreviousRun(made[24].id, 124, 10_000)
     assert [past.results for past in found[:4]] == [124, 123, 7, 122]
     of_task = replace(evaluated, task_id="t1", finished_at=125)
     found = await state.read(lambda tx: tx.alerts.usual(of_task, of_task=True, limit=20))
@@ -160,7 +160,7 @@ async def test_runs_that_a_budget_counts(state: State) -> None:
         (a_rule(owner, task_id="t1"), (10, 3)),
         (a_rule("nobody"), (0, 0)),
     ):
-        found = await state.read(lambda tx, r=rule: tx.alerts.used(r, 20261101, 20261131))
+        found = await state.read(lambda tx, r=rule: tx.alerts.usage_of(r, 20261101, 20261131))
         assert found == wanted
 
 
@@ -207,8 +207,8 @@ async def test_old_alerts_are_forgotten_a_batch_at_a_time(state: State) -> None:
     owner, _ = await seeded(state)
     rule = a_rule(owner)
     await state.write(lambda tx: [tx.alerts.add_alert(an_alert(rule, at=at)) for at in range(6)])
-    assert await state.write(lambda tx: tx.alerts.forget_alerts(4, 3)) == 3
-    assert await state.write(lambda tx: tx.alerts.forget_alerts(4, 3)) == 1
+    assert await state.write(lambda tx: tx.alerts.remove_alerts(4, 3)) == 3
+    assert await state.write(lambda tx: tx.alerts.remove_alerts(4, 3)) == 1
     count, page = await state.read(lambda tx: tx.alerts.alerts(owner, ALL, offset=0, limit=9))
     assert (count, [one.at for one in page]) == (2, [5, 4])
 

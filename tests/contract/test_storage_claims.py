@@ -134,11 +134,11 @@ async def test_failing_hosts_leave_places_to_the_others(state: State) -> None:
     owner, run = await a_run(state)
     hooks = [f"http://{name}.example:80" for name in ("bad", "good", "new")]
     await added(state, *(records.delivery(owner, run, receiver=h, next_at=1) for h in hooks))
-    await state.write(lambda tx: tx.outbox.set_standing("bad.example", HostStatus.FAILING))
-    await state.write(lambda tx: tx.outbox.set_standing("good.example", HostStatus.GOOD))
+    await state.write(lambda tx: tx.outbox.set_host_status("bad.example", HostStatus.FAILING))
+    await state.write(lambda tx: tx.outbox.set_host_status("good.example", HostStatus.GOOD))
     free = {HostStatus.GOOD: 1, HostStatus.NEW: 0, HostStatus.FAILING: 0}
     (only,) = await state.write(lambda tx: tx.outbox.claim(10, dict(free), 500))
-    assert (only.delivery.host, only.standing) == ("good.example", HostStatus.GOOD)
+    assert (only.delivery.host, only.host_status) == ("good.example", HostStatus.GOOD)
     none = dict.fromkeys(HostStatus, 0)
     assert await state.read(lambda tx: tx.outbox.next_due(10, none)) is None
     assert len(await claimed(state, 10)) == 2
@@ -162,10 +162,10 @@ async def test_idle_hosts_are_forgotten_and_found_again(state: State) -> None:
     assert len(await claimed(state, 10)) == 3
     gone = [replace(one, state=DeliveryState.FAILED, claimed_until=0) for one in made[:2]]
     await state.write(lambda tx: [tx.outbox.save(one) for one in gone])
-    assert await state.write(lambda tx: tx.outbox.forget_hosts(10 + PACE_MS)) == 0
+    assert await state.write(lambda tx: tx.outbox.remove_idle_hosts(10 + PACE_MS)) == 0
     await added(state, records.delivery(owner, run, receiver=hooks[1], next_at=500))
     assert len(await claimed(state, 500)) == 1
-    assert await state.write(lambda tx: tx.outbox.forget_hosts(600)) == 1
+    assert await state.write(lambda tx: tx.outbox.remove_idle_hosts(600)) == 1
     await added(state, records.delivery(owner, run, receiver=hooks[0], next_at=700))
     assert [one.host for one in await claimed(state, 700)] == ["idle.example"]
 

@@ -132,7 +132,7 @@ async def test_the_end_of_a_run_wakes_the_runners_where_a_plan_may_delay_others(
 ) -> None:
     _, [first, second, _] = await state.write(seeded(plan, [1, 1, 1]))
     rules = Rules(Prices(), frozenset(), max_subtasks=10, default_region="")
-    woken = plan.most is not None
+    woken = plan.max_runs is not None
 
     def moved(event: Event, run: Run) -> Any:
         return lambda tx: apply(tx, rules, run, event, "test")
@@ -248,10 +248,10 @@ async def test_an_item_of_the_queue_ends_once_however_many_want_it(state: State)
     assert await state.read(lambda tx: tx.queue.page(owner, True, offset=0, limit=9)) == (0, [])
     waiting = replace(item, id=records.ordered_id())
     await state.write(lambda tx: tx.queue.add(waiting))
-    assert await state.write(lambda tx: tx.queue.forget(9, 5)) == 0
-    assert await state.write(lambda tx: tx.queue.forget(10, 5)) == 1
+    assert await state.write(lambda tx: tx.queue.remove_ended(9, 5)) == 0
+    assert await state.write(lambda tx: tx.queue.remove_ended(10, 5)) == 1
     assert await state.read(lambda tx: tx.queue.get(item.id)) is None
-    assert await state.read(lambda tx: tx.queue.numbered(number)) is None
+    assert await state.read(lambda tx: tx.queue.by_number(number)) is None
 
 
 async def test_numbers_of_the_queue_grow_and_are_never_given_again(state: State) -> None:
@@ -265,24 +265,24 @@ async def test_numbers_of_the_queue_grow_and_are_never_given_again(state: State)
         for storage in (state.storage, other, state.storage):
             item = replace(first, id=records.ordered_id())
             numbers.append(await storage.write(lambda tx, item=item: tx.queue.add(item)))
-            found = await state.read(lambda tx: tx.queue.numbered(numbers[-1]))
+            found = await state.read(lambda tx: tx.queue.by_number(numbers[-1]))
             assert found == replace(item, number=numbers[-1])
             assert await state.read(lambda tx, item=item: tx.queue.get(item.id)) == found
             # the last one goes, and its number with it
             await storage.write(lambda tx, item=item: tx.queue.end(item.id, 9, GONE))
-            assert await storage.write(lambda tx: tx.queue.forget(10, 5)) == 1
+            assert await storage.write(lambda tx: tx.queue.remove_ended(10, 5)) == 1
     finally:
         await other.close()
     assert 0 < numbers[0] < numbers[1] < numbers[2]
-    assert await state.read(lambda tx: tx.queue.numbered(2**63 - 1)) is None
+    assert await state.read(lambda tx: tx.queue.by_number(2**63 - 1)) is None
 
 
 async def test_servers_are_counted_by_their_last_sign_of_life(state: State) -> None:
     for server, at in (("a", 100), ("b", 200), ("a", 300)):
-        await state.write(lambda tx, server=server, at=at: tx.servers.beat(server, at))
-    assert await state.read(lambda tx: tx.servers.living(200)) == 2
-    assert await state.read(lambda tx: tx.servers.living(201)) == 1
+        await state.write(lambda tx, server=server, at=at: tx.servers.heartbeat(server, at))
+    assert await state.read(lambda tx: tx.servers.count_active(200)) == 2
+    assert await state.read(lambda tx: tx.servers.count_active(201)) == 1
     await state.write(lambda tx: tx.servers.drop_silent(201))
-    assert await state.read(lambda tx: tx.servers.living(0)) == 1
+    assert await state.read(lambda tx: tx.servers.count_active(0)) == 1
     await state.write(lambda tx: tx.servers.drop("a"))
-    assert await state.read(lambda tx: tx.servers.living(0)) == 0
+    assert await state.read(lambda tx: tx.servers.count_active(0)) == 0

@@ -79,7 +79,7 @@ async def test_many_threads_lease_each_subtask_once(state: State) -> None:
 
     totals = await asyncio.gather(*(drain(others[n % 3], f"r{n}") for n in range(6)))
     assert sum(totals) == 200
-    assert len(await state.read(lambda tx: tx.runs.living_attempts())) == 200
+    assert len(await state.read(lambda tx: tx.runs.active_attempts())) == 200
     for storage in others[1:]:
         await storage.close()
 

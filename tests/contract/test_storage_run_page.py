@@ -77,12 +77,12 @@ async def test_sites_are_reported_taken_and_put(state: State) -> None:
         tx.sites.report(first.attempt.id, run.id, two)
         tx.sites.report(first.attempt.id, run.id, one)
         tx.sites.report(second.attempt.id, run.id, two)
-        return tx.sites.living(run.id)
+        return tx.sites.reported(run.id)
 
     assert {*await state.write(report)} == {one, two}
     assert await state.write(lambda tx: tx.sites.take(first.attempt.id)) == one
     assert await state.write(lambda tx: tx.sites.take(first.attempt.id)) == ()
-    assert await state.read(lambda tx: tx.sites.living(run.id)) == [two]
+    assert await state.read(lambda tx: tx.sites.reported(run.id)) == [two]
 
     def put(tx: Transaction) -> None:
         for site in (*two, *one, SiteTraffic("c.example", 7)):
@@ -93,7 +93,7 @@ async def test_sites_are_reported_taken_and_put(state: State) -> None:
     assert found == (one[1], one[0], SiteTraffic("c.example", 7))
     await state.write(lambda tx: tx.runs.delete(run.id))
     assert await state.read(lambda tx: tx.sites.of_run(run.id)) == ()
-    assert await state.read(lambda tx: tx.sites.living(run.id)) == []
+    assert await state.read(lambda tx: tx.sites.reported(run.id)) == []
 
 
 async def test_points_and_links_go_with_their_run(state: State) -> None:

@@ -275,9 +275,9 @@ async def test_living_and_expired_attempts(state: State) -> None:
     async def ids(work: Any) -> set[str]:
         return {attempt.id for attempt in await state.read(work)}
 
-    assert await ids(lambda tx: tx.runs.living_attempts()) == {a.id for a in order}
-    assert await ids(lambda tx: tx.runs.living_attempts("r2")) == {order[2].id}
-    assert await ids(lambda tx: tx.runs.living_attempts("r3")) == set()
+    assert await ids(lambda tx: tx.runs.active_attempts()) == {a.id for a in order}
+    assert await ids(lambda tx: tx.runs.active_attempts("r2")) == {order[2].id}
+    assert await ids(lambda tx: tx.runs.active_attempts("r3")) == set()
     expired = await state.read(lambda tx: tx.runs.expired_attempts(250))
     assert expired == [order[2], order[1]]
     every = await state.read(lambda tx: tx.runs.attempts(first.run.id))

@@ -66,7 +66,7 @@ async def test_use_is_noted_for_those_that_were_given_and_never_goes_back(state:
     await state.write(lambda tx: [tx.secrets.put(one) for one in made])
 
     def use(names: list[str], at: int) -> Any:
-        return lambda tx: tx.secrets.used(owners[0], workers[0], names, at)
+        return lambda tx: tx.secrets.note_use(owners[0], workers[0], names, at)
 
     await state.write(use(["A", "B", "GONE"], 5000))
     await state.write(use(["A"], 4000))

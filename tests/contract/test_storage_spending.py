@@ -72,7 +72,7 @@ async def test_only_runs_that_succeeded_or_timed_out_count_for_estimates(state: 
     expected = [
         PastRun(f"1.0.{n}", 0.25, n, 10, n, 2, 3, records.START + n * 1000 + 11) for n in (6, 2, 0)
     ]
-    assert await state.read(lambda tx: tx.runs.past(owner, worker, 100)) == expected
-    assert await state.read(lambda tx: tx.runs.past(owner, worker, 5)) == expected[:2]
-    assert await state.read(lambda tx: tx.runs.past(owner, worker, 1)) == expected[:1]
-    assert await state.read(lambda tx: tx.runs.past(stranger, worker, 9)) == []
+    assert await state.read(lambda tx: tx.runs.past_runs(owner, worker, 100)) == expected
+    assert await state.read(lambda tx: tx.runs.past_runs(owner, worker, 5)) == expected[:2]
+    assert await state.read(lambda tx: tx.runs.past_runs(owner, worker, 1)) == expected[:1]
+    assert await state.read(lambda tx: tx.runs.past_runs(stranger, worker, 9)) == []

@@ -121,7 +121,7 @@ async def test_sessions_are_found_touched_ended_and_forgotten(state: State) -> N
         return state.write(lambda tx: tx.sessions.end(ada, 11, **which))
 
     assert await end(session_id=bens.id) == 0
-    assert await end(but=second.id) == 1
+    assert await end(except_id=second.id) == 1
     assert await end(session_id=second.id) == 1
     assert await end() == 0
     ended = await state.read(lambda tx: tx.sessions.of_user(ada))

@@ -134,7 +134,7 @@ async def _keep_secrets(app: App, path: str) -> None:
         for one in tx.secrets.of(app.owner.account_id, worker.id):
             if one.name == "OLD_TOKEN":
                 tx.secrets.put(replace(one, key_id="0" * 16))
-        tx.secrets.used(app.owner.account_id, worker.id, ["SHOP_LOGIN"], tx.now)
+        tx.secrets.note_use(app.owner.account_id, worker.id, ["SHOP_LOGIN"], tx.now)
 
     await app.storage.write(work)
 

@@ -65,7 +65,7 @@ def fill(tx: Transaction) -> None:
     _starts(tx, owner.id, worker.id, ended.id)
     _callbacks(tx, owner.id, ended.id)
     _alerts(tx, owner.id, ended)
-    tx.servers.beat("server-a", AT)
+    tx.servers.heartbeat("server-a", AT)
     tx.runs.put_runner(
         RunnerInfo("runner-a", "node", "full", "", 2.0, 2048, AT, (("user", True, "ok"),))
     )
@@ -202,7 +202,7 @@ def read(tx: Transaction) -> None:
     assert not tx.alerts.claim_month("R1", "2023-11")
     [alert] = tx.alerts.alerts(account, AlertFilter(), offset=0, limit=9)[1]
     assert alert.reason == REASON
-    assert tx.servers.living(AT) == 1 and tx.runs.runners(AT)[0].checks
+    assert tx.servers.count_active(AT) == 1 and tx.runs.runners(AT)[0].checks
     assert tx.ledger.sums(account) == (960, 0, 1950)
     assert tx.usage.days(account, DAY, DAY)[DAY].results == 6
     assert tx.usage.parts(account, DAY, DAY, UsageDimension.TASK, 9)
@@ -222,7 +222,7 @@ def _read_of_worker(tx: Transaction, account: str, user: str, worker: str) -> No
     assert tx.submissions.waiting_of(worker)
     [task] = tx.tasks.of_account(account, offset=0, limit=9)[1]
     schedule = tx.schedules.get(task.id)
-    assert schedule is not None and schedule.plan.cron == "5 4 * * 1"
+    assert schedule is not None and schedule.spec.cron == "5 4 * * 1"
     assert tx.schedules.fires(task.id, offset=0, limit=9)[0] == 1
 
 
@@ -234,7 +234,7 @@ def _read_runs(tx: Transaction, account: str, worker: str) -> None:
     assert [len(tx.runs.attempts(run.id)) for run in (running, ended)] == [1, 2]
     assert REASON in [event.reason for event in tx.runs.events(ended.id)]
     assert tx.samples.of_run(ended.id) and tx.sites.of_run(ended.id)
-    assert tx.sites.living(running.id) and tx.shares.get("H1")
+    assert tx.sites.reported(running.id) and tx.shares.get("H1")
     assert tx.run_lists.total(account, RunSearch(worker_id=worker)) == 2
     assert tx.start_keys.get(account, "key-1")
     item = tx.queue.get("Q1")

@@ -15,7 +15,7 @@ from fyke.egress.local import LocalEgress
 from fyke.git.fetch import SystemGit
 from fyke.git.process import GitLimits
 from fyke.kit.addresses import AddressRules
-from fyke.kit.names import Resolver
+from fyke.kit.resolver import Resolver
 from fyke.sandbox.tools.runner import SandboxedTools
 from integration.sandbox.sandboxes import SPAWNERS, site
 

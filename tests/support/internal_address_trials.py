@@ -20,7 +20,7 @@ from fyke.errors import InvalidRequest
 from fyke.git.fetch import SystemGit
 from fyke.kit.addresses import AddressRules
 from fyke.kit.interfaces import own_addresses
-from fyke.kit.names import Resolver
+from fyke.kit.resolver import Resolver
 from fyke.model.upload import GitSource
 from fyke.notify.host_limiter import HostRateLimiter
 from fyke.notify.http import HttpNotifier

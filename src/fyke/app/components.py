@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from uv import find_uv_bin
 
 from fyke import __version__
-from fyke.app.upkeep import versions
+from fyke.app.maintenance import versions
 from fyke.errors import Unavailable
 from fyke.model.installation import Component
 from fyke.settings import Settings

@@ -54,7 +54,7 @@ def shown(value: Any) -> Any:
     return value if isinstance(value, bool | int | float) else str(value)
 
 
-def in_words(value: Any) -> str:
+def format_value(value: Any) -> str:
     """What ``shown`` gave, as one line; ``-`` for nothing."""
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "-"

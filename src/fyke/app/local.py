@@ -43,7 +43,7 @@ FORGOTTEN = ("state.db*", "rows.db*", "blobs", "run/bell", "scratch", "cache/bun
 
 
 @dataclass(frozen=True, slots=True)
-class LocalEnd:
+class LocalRunResult:
     """How the run ended. ``hidden`` rows belong to subtasks that failed."""
 
     run: Run
@@ -57,7 +57,7 @@ async def probe(settings: Settings) -> IsolationReport:
     return await open_sandbox(settings).probe()
 
 
-async def run_here(
+async def run_locally(
     settings: Settings,
     archive: bytes,
     input: dict[str, Any],
@@ -66,7 +66,7 @@ async def run_here(
     output: Path,
     on_log: Callable[[LogEntry], None],
     builds: bool = False,
-) -> LocalEnd:
+) -> LocalRunResult:
     """Publish ``archive`` in the folder ``settings.home``, run it with ``input`` (the whole
     object with ``parameters``) until its end, and write the visible rows to ``output``.
 
@@ -91,7 +91,7 @@ async def run_here(
             ended = await runtime.storage.read(lambda tx: tx.runs.get(run.id)) or run
             await _write(runtime, ended, format, output)
             every = await runtime.results.totals(run.id, frozenset())
-            return LocalEnd(ended, every.rows - ended.results, asked.is_set())
+            return LocalRunResult(ended, every.rows - ended.results, asked.is_set())
     finally:
         _forget(settings.home)
 

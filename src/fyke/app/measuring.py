@@ -11,7 +11,7 @@ from pathlib import Path
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from fyke.app.upkeep import ROWS, STATE
+from fyke.app.maintenance import ROWS, STATE
 from fyke.errors import Unavailable
 from fyke.model.installation import StorageReport, StoredPart
 from fyke.settings import Settings

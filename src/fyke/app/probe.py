@@ -10,7 +10,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from fyke.app.components import components
-from fyke.app.configuration import in_words, origins_of, shown
+from fyke.app.configuration import format_value, origins_of, shown
 from fyke.app.measuring import measure
 from fyke.app.runtime import Runtime
 from fyke.egress.channel import PeerRefused
@@ -59,7 +59,7 @@ class ServerProbe:
 
     def settings(self) -> Sequence[SettingLine]:
         return [
-            SettingLine(name, in_words(shown(getattr(self._settings, name))), origin)
+            SettingLine(name, format_value(shown(getattr(self._settings, name))), origin)
             for name, origin in self._origins.items()
         ]
 

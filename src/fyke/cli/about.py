@@ -8,7 +8,7 @@ import sys
 def versions() -> str:
     """One line."""
     from fyke import __version__
-    from fyke.app.upkeep import schema_heads
+    from fyke.app.maintenance import schema_heads
 
     state, results = schema_heads()
     python = sys.version.split()[0]

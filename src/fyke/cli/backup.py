@@ -61,7 +61,7 @@ def compressed(file: IO[bytes], name: str, mode: str) -> Any:
 def write_backup(settings: Settings, file: IO[bytes], name: str) -> dict[str, Any]:
     """Write everything to ``file``; return the manifest."""
     from fyke import __version__
-    from fyke.app.upkeep import copied_database, schema_heads, versions
+    from fyke.app.maintenance import database_copy, schema_heads, versions
 
     writer = _ArchiveWriter()
     schema = schema_heads() if settings.database_url else versions(settings).revisions
@@ -71,7 +71,7 @@ def write_backup(settings: Settings, file: IO[bytes], name: str) -> dict[str, An
             with ExitStack() as stack:
                 copies = [
                     stack.enter_context(
-                        copied_database(settings.home / database, settings.scratch_dir)
+                        database_copy(settings.home / database, settings.scratch_dir)
                     )
                     for database in DATABASES
                 ]
@@ -210,10 +210,10 @@ def _compare(found: dict[str, dict[str, Any]], manifest: dict[str, Any]) -> None
 
 
 def _check_databases(folder: Path, manifest: dict[str, Any]) -> None:
-    from fyke.app.upkeep import damage
+    from fyke.app.maintenance import find_damage
 
     for database in DATABASES if manifest["database"] == "sqlite" else ():
-        problems = damage(folder / database)
+        problems = find_damage(folder / database)
         if problems:
             raise _damaged(f"{database}: {problems[0]}")
 

@@ -17,7 +17,7 @@ from fyke.cli.output import Output
 from fyke.cli.settings import load_settings
 
 if TYPE_CHECKING:
-    from fyke.app.upkeep import Tables
+    from fyke.app.maintenance import TableVersions
     from fyke.settings import Settings
 
 db = group("The database of this installation: up to date, whole, copied.")
@@ -38,7 +38,7 @@ def migrate(home: HomeOption = None, as_json: JsonOption = False) -> None:
       fyke db migrate
       FYKE_DATABASE_URL=postgresql://fyke@db/fyke fyke db migrate --json
     """
-    from fyke.app import upkeep
+    from fyke.app import maintenance
     from fyke.app.folder import make_home
     from fyke.cli.owner import as_owner, owner_of
 
@@ -50,11 +50,11 @@ def migrate(home: HomeOption = None, as_json: JsonOption = False) -> None:
     os.umask(0o077)
     with as_owner(settings.home, settings.service_user):
         make_home(settings)
-        tables = upkeep.migrate(settings)
+        tables = maintenance.migrate(settings)
     _show(tables, as_json)
 
 
-def _show(tables: Tables, as_json: bool) -> None:
+def _show(tables: TableVersions, as_json: bool) -> None:
     out, found = Output(as_json), {"state": tables.state.current, "rows": tables.rows.current}
     if as_json:
         out.json(found)
@@ -73,7 +73,7 @@ def convert(home: HomeOption = None, as_json: JsonOption = False) -> None:
       fyke db backup before.tar.zst && fyke db convert && fyke db check
       FYKE_DATABASE_URL=postgresql://fyke@db/fyke fyke db convert --json
     """
-    from fyke.app import upkeep
+    from fyke.app import maintenance
     from fyke.cli.listening import refuse_if_locked
     from fyke.cli.owner import as_owner
 
@@ -81,7 +81,7 @@ def convert(home: HomeOption = None, as_json: JsonOption = False) -> None:
     os.umask(0o077)
     with as_owner(settings.home, settings.service_user):
         refuse_if_locked(settings)
-        tables = upkeep.convert(settings)
+        tables = maintenance.convert(settings)
     _show(tables, as_json)
 
 
@@ -96,12 +96,12 @@ def check(home: HomeOption = None, as_json: JsonOption = False) -> None:
       fyke db check
       fyke db check --home /var/lib/fyke --json
     """
-    from fyke.app import upkeep
+    from fyke.app import maintenance
     from fyke.cli.owner import as_owner
 
     settings = _existing(home)
     with as_owner(settings.home, settings.service_user):
-        findings = upkeep.check(settings)
+        findings = maintenance.check(settings)
     out = Output(as_json)
     if as_json:
         out.json({"ok": not findings, "findings": findings})

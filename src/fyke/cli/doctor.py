@@ -204,7 +204,7 @@ def _port(settings: Settings, server: _Running | None) -> Line:
 
 
 def _database(settings: Settings) -> Iterator[Line]:
-    from fyke.app import upkeep
+    from fyke.app import maintenance
     from fyke.cli.owner import as_owner
     from fyke.errors import FykeError
 
@@ -215,7 +215,7 @@ def _database(settings: Settings) -> Iterator[Line]:
         return
     try:
         with as_owner(settings.home, settings.service_user):
-            found = upkeep.versions(settings)
+            found = maintenance.versions(settings)
     except (FykeError, CommandFailed, OSError) as error:
         remedy = "start the database, or correct FYKE_DATABASE_URL"
         yield Line("database", FAILED, f"{kind}: {error}", remedy)

@@ -71,10 +71,10 @@ def _probe(settings: Settings) -> dict[str, Any]:
 
 
 def _run(settings: Settings, folder: Path, request: dict[str, Any]) -> dict[str, Any]:
-    from fyke.app.local import run_here
+    from fyke.app.local import run_locally
 
     end = asyncio.run(
-        run_here(
+        run_locally(
             settings,
             (folder / PROJECT).read_bytes(),
             request["input"],

@@ -79,7 +79,7 @@ class Egress(Protocol):
         ...
 
     async def refuse_browser(
-        self, attempt_id: str, listener: socket.socket, asked: Callable[[], None]
+        self, attempt_id: str, listener: socket.socket, on_connection: Callable[[], None]
     ) -> None:
         """Answer every connection on the listener with 503 "this Fyke has no browser" until the
         attempt is closed, and call ``asked`` once, at the first of them. Comes after ``open``, once

@@ -10,7 +10,7 @@ from fyke.model.upload import GitSource
 
 
 @dataclass(frozen=True, slots=True)
-class Fetched:
+class FetchedProject:
     """A project as an untrusted ZIP archive, and the commit that it is from."""
 
     archive: bytes
@@ -28,11 +28,11 @@ class Git(Protocol):
         """Raise ``InvalidRequest``, naming the field, for a source that is never fetched."""
         ...
 
-    async def missing(self) -> str:
+    async def unavailable_reason(self) -> str:
         """Return why nothing can be fetched on this machine, or ``""``."""
         ...
 
-    async def fetch(self, source: GitSource, on_progress: Callable[[str], None]) -> Fetched:
+    async def fetch(self, source: GitSource, on_progress: Callable[[str], None]) -> FetchedProject:
         """``on_progress`` gets each step in words. Raise ``InvalidRequest`` for an address, a
         revision or a folder that is not accepted, ``GitFailed`` when it cannot be fetched.
         """

@@ -64,7 +64,7 @@ class _Attempt:
     cells: memoryview
     listeners: list[socket.socket]
     browsers: list[socket.socket] = field(default_factory=list)
-    asked: list[Callable[[], None]] = field(default_factory=list)
+    browser_callbacks: list[Callable[[], None]] = field(default_factory=list)
     opened: bool = False
     trip_reported: bool = False
 
@@ -190,14 +190,14 @@ class EgressClient:
         attempt.opened = True
 
     async def refuse_browser(
-        self, attempt_id: str, listener: socket.socket, asked: Callable[[], None]
+        self, attempt_id: str, listener: socket.socket, on_connection: Callable[[], None]
     ) -> None:
         attempt = self._attempts.get(attempt_id)
         if attempt is None:
             raise ValueError(f"attempt {attempt_id} has no egress")
         browser = listener.dup()
         try:
-            attempt.asked.append(asked)
+            attempt.browser_callbacks.append(on_connection)
             await self._insist(lambda line: self._send_browser(line, attempt_id, browser))
         except BaseException:
             browser.close()
@@ -281,9 +281,9 @@ class EgressClient:
         elif isinstance(notice, SiteThrottled):
             self.on_throttled(notice.attempt_id, notice.why)
         else:
-            waiting, attempt.asked = attempt.asked, []
-            for asked in waiting:
-                asked()
+            callbacks, attempt.browser_callbacks = attempt.browser_callbacks, []
+            for on_connection in callbacks:
+                on_connection()
 
     def _report_trip(self, attempt: _Attempt) -> None:
         if not attempt.trip_reported:

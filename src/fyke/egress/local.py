@@ -12,7 +12,7 @@ from fyke.egress.site_counters import SharedSiteCounters
 from fyke.egress.throttle import ThrottleRules
 from fyke.kit.addresses import AddressRules
 from fyke.kit.interfaces import own_addresses
-from fyke.kit.names import Resolver
+from fyke.kit.resolver import Resolver
 
 
 def _ignore_trip(attempt_id: str) -> None:
@@ -65,11 +65,11 @@ class LocalEgress:
         self._site_counters.add(grant.attempt_id, counters.sites)
 
     async def refuse_browser(
-        self, attempt_id: str, listener: socket.socket, asked: Callable[[], None]
+        self, attempt_id: str, listener: socket.socket, on_connection: Callable[[], None]
     ) -> None:
         copy = listener.dup()
         try:
-            await self._proxy.refuse_browser(attempt_id, copy, asked)
+            await self._proxy.refuse_browser(attempt_id, copy, on_connection)
         except BaseException:
             copy.close()
             raise

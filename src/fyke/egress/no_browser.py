@@ -22,11 +22,11 @@ _SECONDS = 5.0
 
 
 class NoBrowser:
-    """Answers on one listener; ``asked`` is called once, at the first connection."""
+    """Answers on one listener; ``on_connection`` is called once, at the first connection."""
 
-    def __init__(self, listener: socket.socket, asked: Callable[[], None]) -> None:
+    def __init__(self, listener: socket.socket, on_connection: Callable[[], None]) -> None:
         self._listener = listener
-        self._asked: Callable[[], None] | None = asked
+        self._on_connection: Callable[[], None] | None = on_connection
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -48,8 +48,8 @@ class NoBrowser:
             task.cancel()
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._asked is not None:
-            report, self._asked = self._asked, None
+        if self._on_connection is not None:
+            report, self._on_connection = self._on_connection, None
             report()
         if len(self._tasks) >= _MAX_CONNECTIONS:
             writer.transport.abort()

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 
 from fyke.egress.upstream import Upstream, UpstreamDown, UpstreamFailed
 from fyke.kit.backoff import delay
-from fyke.kit.names import Resolver
+from fyke.kit.resolver import Resolver
 
 _log = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from fyke.egress.proxy import Proxy
 from fyke.egress.throttle import ThrottleRules
 from fyke.kit.addresses import AddressRules
 from fyke.kit.descriptors import raise_limit
-from fyke.kit.names import Resolver
+from fyke.kit.resolver import Resolver
 
 _log = logging.getLogger(__name__)
 

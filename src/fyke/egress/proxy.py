@@ -22,7 +22,7 @@ from fyke.egress.throttle import SiteThrottle, ThrottleRules
 from fyke.kit.addresses import AddressRules
 from fyke.kit.domains import Domains
 from fyke.kit.interfaces import own_addresses
-from fyke.kit.names import Resolver
+from fyke.kit.resolver import Resolver
 
 _SWEEPS_PER_IDLE = 10
 
@@ -97,12 +97,12 @@ class Proxy:
         return counters
 
     async def refuse_browser(
-        self, attempt_id: str, listener: socket.socket, asked: Callable[[], None]
+        self, attempt_id: str, listener: socket.socket, on_connection: Callable[[], None]
     ) -> None:
         """Answer 503 on the listener, which is ours from now on, until the attempt is closed."""
         if attempt_id not in self._attempts:
             raise ValueError(f"attempt {attempt_id} has no egress")
-        browser = NoBrowser(listener, asked)
+        browser = NoBrowser(listener, on_connection)
         self._browsers.setdefault(attempt_id, []).append(browser)
         await browser.start()
 

@@ -18,7 +18,7 @@ from fyke.egress.actions import ProxyRefusal
 from fyke.kit.addresses import AddressRules, unwrap
 from fyke.kit.domains import Domains
 from fyke.kit.hostports import Address, BadHost, Host, is_localhost, parse_host
-from fyke.kit.names import Resolver, Unresolvable
+from fyke.kit.resolver import Resolver, Unresolvable
 
 MAIL_PORTS = frozenset({25, 465, 587})
 LOCAL_SUFFIXES = (".local", ".internal", ".lan", ".home", ".corp", ".intranet", ".home.arpa")

@@ -23,7 +23,7 @@ from fyke.egress.upstream_handshake import (
     socks_connect,
     socks_greet,
 )
-from fyke.kit.names import Resolver, Unresolvable
+from fyke.kit.resolver import Resolver, Unresolvable
 
 __all__ = ["Upstream", "UpstreamDown", "UpstreamFailed"]
 

@@ -23,7 +23,7 @@ from pathlib import Path
 import structlog
 
 from fyke.contracts.execution import SandboxFault
-from fyke.contracts.git import Fetched, GitFailed
+from fyke.contracts.git import FetchedProject, GitFailed
 from fyke.contracts.tools import ToolRun, ToolRunner, ToolStop
 from fyke.domain.workers.archive import MAX_ENTRIES
 from fyke.errors import InvalidRequest
@@ -40,7 +40,7 @@ from fyke.git.process import (
     spec,
 )
 from fyke.kit.addresses import AddressRules
-from fyke.kit.names import Resolver, Unresolvable
+from fyke.kit.resolver import Resolver, Unresolvable
 from fyke.model.upload import GitSource
 
 OLDEST = (2, 37)  # the first that knows all the settings that it is given
@@ -95,7 +95,7 @@ class SystemGit:
         checked_ref(source)
         checked_folder(source)
 
-    async def missing(self) -> str:
+    async def unavailable_reason(self) -> str:
         program = shutil.which("git", path=PATH)
         if program is None:
             return "git is not installed on the server; upload a ZIP, or install git there"
@@ -105,9 +105,9 @@ class SystemGit:
             return f"git on the server is older than {wanted}; upload a ZIP, or upgrade git there"
         return ""
 
-    async def fetch(self, source: GitSource, on_progress: OnProgress) -> Fetched:
+    async def fetch(self, source: GitSource, on_progress: OnProgress) -> FetchedProject:
         wanted = GitRequest(repository(source.url), checked_ref(source), checked_folder(source))
-        missing = await self.missing()
+        missing = await self.unavailable_reason()
         program = shutil.which("git", path=PATH)
         if missing or program is None:
             raise GitFailed(missing)
@@ -194,7 +194,7 @@ async def _version(program: str) -> bytes:
         return b""
 
 
-async def _project(run: ToolRun, commit: str, on_progress: OnProgress) -> Fetched:
+async def _project(run: ToolRun, commit: str, on_progress: OnProgress) -> FetchedProject:
     files = _files(await asyncio.to_thread(_left, run.work, LISTING, MAX_LIST), on_progress)
     on_progress(f"reading {len(files)} files of {commit[:12]}")
     total = sum(file.size for file in files)
@@ -205,7 +205,7 @@ async def _project(run: ToolRun, commit: str, on_progress: OnProgress) -> Fetche
         )
     most = total + len(files) * _ROOM
     objects = await asyncio.to_thread(_left, run.work, OBJECTS, most)
-    return Fetched(await asyncio.to_thread(_archive, files, objects), commit)
+    return FetchedProject(await asyncio.to_thread(_archive, files, objects), commit)
 
 
 def _left(work: Path, name: str, most: int) -> bytes:

@@ -28,7 +28,7 @@ class Plan(StrEnum):
     UNLIMITED = "unlimited"
 
     @property
-    def most(self) -> int | None:
+    def max_runs(self) -> int | None:
         """How many runs may run at once, None for as many as there is capacity for."""
         return _MAX_RUNS[self]
 

@@ -91,7 +91,7 @@ class AlertCheck:
 
 
 @dataclass(frozen=True, slots=True)
-class PastRuns:
+class PreviousRun:
     """The figures of an earlier run that the usual ones are computed from."""
 
     run_id: str

@@ -78,7 +78,7 @@ class Claim:
     """A delivery that this server sends, and the status of its host when it was claimed."""
 
     delivery: Delivery
-    standing: HostStatus
+    host_status: HostStatus
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ class PlanLine:
     """A plan, how many runs it allows at once (None = no limit), and how many accounts have it."""
 
     plan: Plan
-    most: int | None
+    max_runs: int | None
     accounts: int
 
 

@@ -64,10 +64,10 @@ class LogFilter:
     text: str = ""
 
     @property
-    def plain(self) -> bool:
+    def matches_all(self) -> bool:
         return self.level <= LogType.DEBUG and not self.text
 
-    def wants(self, entry: LogEntry | LogExcerpt) -> bool:
+    def matches(self, entry: LogEntry | LogExcerpt) -> bool:
         """Whether a line matches, by the same rule as the store applies."""
         if entry.type < self.level:
             return False

@@ -98,5 +98,5 @@ class ListWalk:
     was enough for one question; None when it found what was wanted, or came to the end.
     """
 
-    places: list[ListCursor]
+    cursors: list[ListCursor]
     stopped: ListCursor | None = None

@@ -68,7 +68,7 @@ class Schedule:
 
     task_id: str
     account_id: str
-    plan: ScheduleSpec
+    spec: ScheduleSpec
     overlap: OverlapPolicy
     enabled: bool
     anchor_at: int  # from where an interval counts

@@ -35,16 +35,16 @@ class SecretView:
 
 
 @dataclass(frozen=True, slots=True)
-class StoredSecret:
+class WorkerSecretsView:
     """What an account keeps for a worker, by name; ``named`` are those that a version of it says
     it needs.
     """
 
     secrets: tuple[SecretView, ...]
-    named: tuple[str, ...]
+    declared: tuple[str, ...]
 
     @property
-    def lacking(self) -> tuple[str, ...]:
+    def missing(self) -> tuple[str, ...]:
         """Those that the version needs and would not get."""
         there = {one.name for one in self.secrets if one.readable}
-        return tuple(name for name in self.named if name not in there)
+        return tuple(name for name in self.declared if name not in there)

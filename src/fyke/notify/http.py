@@ -20,7 +20,7 @@ from fyke.contracts.delivery import DeliveryStep, ReceiverResponse
 from fyke.domain.callbacks.url import CallbackRules, CallbackUrl
 from fyke.errors import InvalidRequest
 from fyke.kit.addresses import AddressRules
-from fyke.kit.names import Resolver, Unresolvable
+from fyke.kit.resolver import Resolver, Unresolvable
 from fyke.notify.host_limiter import HostRateLimiter
 from fyke.notify.response import KEPT_BYTES, response_start
 from fyke.notify.trace import Trace

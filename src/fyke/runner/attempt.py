@@ -250,10 +250,10 @@ class AttemptRunner:
         """
         given = await self._deps.secrets.of(self.lease.run)
         self._masker = intake.masker = given.masker
-        for name in given.lacking:
+        for name in given.unreadable:
             self._note(intake, UNREADABLE.format(name=name))
         for name in self._version.secrets:
-            if name not in given.environment and name not in given.lacking:
+            if name not in given.environment and name not in given.unreadable:
                 self._note(intake, NOT_SET.format(name=name))
         return given.environment
 

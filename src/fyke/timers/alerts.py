@@ -23,5 +23,5 @@ class AlertTimer(SignalTimer):
         return await self._watch.process_pending(), frozenset({ALERTS})
 
     async def tidy(self) -> None:
-        if removed := await self._watch.forget_old():
+        if removed := await self._watch.remove_old():
             log.info("old_alerts_removed", count=removed)

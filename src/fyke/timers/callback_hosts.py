@@ -20,7 +20,7 @@ class CallbackHostTimer:
 
     async def tick(self) -> None:
         removed = await self._storage.write(
-            lambda tx: tx.outbox.forget_hosts(tx.now - HOST_KEPT_MS)
+            lambda tx: tx.outbox.remove_idle_hosts(tx.now - HOST_KEPT_MS)
         )
         if removed:
             log.info("idle_callback_hosts_removed", count=removed)

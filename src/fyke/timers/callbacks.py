@@ -78,7 +78,7 @@ class CallbackTimer:
             if not claims:
                 return
             for claim in claims:
-                sending[asyncio.create_task(self._deliver(claim, since))] = claim.standing
+                sending[asyncio.create_task(self._deliver(claim, since))] = claim.host_status
 
     async def _claim(self, free: dict[HostStatus, int]) -> list[Claim]:
         return await self._storage.write(

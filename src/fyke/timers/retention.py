@@ -30,7 +30,7 @@ class RetentionTimer:
             lambda tx: tx.runs.finished_before(tx.now - self._keep_ms, BATCH)
         )
         for run_id in old:
-            await self._runs.forget(run_id)
+            await self._runs.remove(run_id)
         if old:
             log.info("old_runs_removed", count=len(old))
-        await self._storage.write(lambda tx: tx.queue.forget(tx.now - self._keep_ms, BATCH))
+        await self._storage.write(lambda tx: tx.queue.remove_ended(tx.now - self._keep_ms, BATCH))

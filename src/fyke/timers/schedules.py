@@ -20,4 +20,4 @@ class ScheduleTimer(SignalTimer):
         return rest.seconds, rest.topics | {SCHEDULES}
 
     async def tidy(self) -> None:
-        await self._firing.forget_old()
+        await self._firing.remove_old()

@@ -51,9 +51,9 @@ class ServerTimer:
         def work(tx: Transaction) -> int:
             since = tx.now - SILENCE_MS
             tx.servers.drop_silent(since)
-            tx.servers.beat(self._id, tx.now)
+            tx.servers.heartbeat(self._id, tx.now)
             if notify:
                 tx.notify(SERVERS)
-            return tx.servers.living(since)
+            return tx.servers.count_active(since)
 
         self._counted(await self._storage.write(work))

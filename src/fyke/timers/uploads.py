@@ -18,5 +18,5 @@ class UploadTimer:
         self._uploads = uploads
 
     async def tick(self) -> None:
-        while removed := await self._uploads.forget_old():
+        while removed := await self._uploads.remove_old():
             log.info("old_uploads_removed", count=removed)

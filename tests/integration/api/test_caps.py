@@ -85,7 +85,7 @@ async def test_only_owners_and_the_operator_set_caps(priced: App, priced_api: Ap
 
 async def use(app: App, traffic: int) -> dict[str, Any]:
     """The runner's answer when every living attempt has used so many bytes."""
-    living = await app.storage.read(lambda tx: tx.runs.living_attempts())
+    living = await app.storage.read(lambda tx: tx.runs.active_attempts())
     reports = [AttemptReport(attempt, AttemptUsage(traffic_bytes=traffic)) for attempt in living]
     return dict((await app.attempts.report(reports, 15_000)).stop)
 

@@ -166,18 +166,18 @@ async def test_a_row_that_is_moved_in_the_database_does_not_open(app: App) -> No
         await app.storage.write(lambda tx, moved=moved: tx.secrets.put(moved))
     for caller, worker, name in ((other, first, "LOGIN"), (owner, second, "LOGIN")):
         given = await given_to(app, caller, worker.id)
-        assert (given.environment, given.lacking, given.masker) == ({}, (name,), None)
+        assert (given.environment, given.unreadable, given.masker) == ({}, (name,), None)
         [view] = (await secrets.read(caller, worker.id)).secrets
         assert not view.readable
     given = await given_to(app, owner, first.id)
-    assert (given.environment, given.lacking) == ({"LOGIN": VALUE}, ("RENAMED",))
+    assert (given.environment, given.unreadable) == ({"LOGIN": VALUE}, ("RENAMED",))
 
 
 async def test_without_its_key_an_installation_says_so_and_goes_on(app: App) -> None:
     worker = await app.publish("reader")
     await app.services.secrets.put(app.owner, worker.id, "LOGIN", VALUE)
     given = await given_to(app, app.owner, worker.id, master=b"another" * 5)
-    assert (given.environment, given.lacking, given.masker) == ({}, ("LOGIN",), None)
+    assert (given.environment, given.unreadable, given.masker) == ({}, ("LOGIN",), None)
     restored = type(app.services.secrets)(app.storage, Sealer(b"another" * 5))
     [view] = (await restored.read(app.owner, worker.id)).secrets
     assert (view.name, view.readable) == ("LOGIN", False)
@@ -253,4 +253,4 @@ async def test_secrets_that_a_version_needs_are_named_while_they_are_missing(
     assert await missing() == ["LOGIN"]
     assert await missing(app.other_key) == ["LOGIN", "TOKEN"]
     elsewhere = type(app.services.secrets)(app.storage, Sealer(b"another" * 5))
-    assert (await elsewhere.read(app.owner, worker.id)).lacking == ("LOGIN", "TOKEN")
+    assert (await elsewhere.read(app.owner, worker.id)).missing == ("LOGIN", "TOKEN")

@@ -14,7 +14,7 @@ import pytest
 
 from fyke.contracts.egress import EgressGrant, SiteTraffic, Traffic
 from fyke.egress.local import LocalEgress
-from fyke.kit.names import Resolver
+from fyke.kit.resolver import Resolver
 from fyke.model.worker import Language
 from fyke.runner.worker_env import worker_env
 from fyke.sdk.http2 import serve

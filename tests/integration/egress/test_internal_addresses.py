@@ -13,7 +13,7 @@ import pytest
 from fyke.contracts.egress import EgressGrant
 from fyke.egress.local import LocalEgress
 from fyke.kit.addresses import AddressRules
-from fyke.kit.names import Resolver
+from fyke.kit.resolver import Resolver
 from support.closed_network import closed
 from support.egress import (
     ATTEMPT,

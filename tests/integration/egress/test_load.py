@@ -14,7 +14,7 @@ import pytest
 from fyke.contracts.egress import EgressGrant
 from fyke.egress.local import LocalEgress
 from fyke.kit.addresses import AddressRules
-from fyke.kit.names import Resolver
+from fyke.kit.resolver import Resolver
 from support.egress import (
     ATTEMPT,
     SECRET,

@@ -15,7 +15,7 @@ from fyke.egress import pools
 from fyke.egress.live_check import check_live
 from fyke.egress.local import LocalEgress
 from fyke.kit.addresses import AddressRules
-from fyke.kit.names import Resolver
+from fyke.kit.resolver import Resolver
 from integration.egress.test_upstream import Upstream, greet
 from support.egress import (
     SECRET,

@@ -13,7 +13,7 @@ from fyke.contracts.egress import EgressGrant, Traffic
 from fyke.egress.limits import ProxyLimits
 from fyke.egress.local import LocalEgress
 from fyke.kit.addresses import AddressRules
-from fyke.kit.names import Resolver
+from fyke.kit.resolver import Resolver
 from support.egress import ATTEMPT, SECRET, Origin, echo, http_connect, listener, port_of, socks
 
 pytestmark = pytest.mark.anyio

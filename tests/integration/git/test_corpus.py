@@ -27,7 +27,7 @@ from fyke.errors import InvalidRequest
 from fyke.git.fetch import SystemGit
 from fyke.git.process import GitLimits
 from fyke.kit.addresses import AddressRules
-from fyke.kit.names import Resolver
+from fyke.kit.resolver import Resolver
 from fyke.model.upload import GitSource
 from fyke.sandbox.tools.runner import SandboxedTools
 from integration.sandbox.sandboxes import SPAWNERS, Site, site

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from fyke.contracts.git import Fetched, GitFailed
+from fyke.contracts.git import FetchedProject, GitFailed
 from fyke.domain.workers.project import read_project
 from fyke.errors import InvalidRequest
 from fyke.git.fetch import SystemGit
 from fyke.git.process import GitLimits
 from fyke.kit.addresses import AddressRules
-from fyke.kit.names import Resolver
+from fyke.kit.resolver import Resolver
 from fyke.model.upload import GitSource
 from support.git_sandboxes import sandboxed_git
 from support.git_server import GitServer, commit, git, git_server, make_repository
@@ -58,7 +58,7 @@ async def make(server: GitServer) -> AsyncIterator[Maker]:
         each.close()
 
 
-def names(fetched: Fetched) -> dict[str, bytes]:
+def names(fetched: FetchedProject) -> dict[str, bytes]:
     with zipfile.ZipFile(io.BytesIO(fetched.archive)) as archive:
         return {name: archive.read(name) for name in archive.namelist()}
 
@@ -225,6 +225,6 @@ async def test_a_machine_without_git(
 ) -> None:
     monkeypatch.setattr("fyke.git.fetch.PATH", "/nowhere")
     fetcher = make()
-    assert "not installed" in await fetcher.missing()
+    assert "not installed" in await fetcher.unavailable_reason()
     with pytest.raises(GitFailed, match="upload a ZIP"):
         await fetcher.fetch(GitSource(address(server)), print)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from fyke.contracts.git import Fetched, GitFailed
+from fyke.contracts.git import FetchedProject, GitFailed
 from fyke.domain.runs.service import StartRequest
 from fyke.domain.uploads.service import Uploads, blob_name
 from fyke.errors import Forbidden, InvalidRequest, NotFound, Refused, UnknownVersion
@@ -162,10 +162,10 @@ class StuckGit:
     def check(self, source: GitSource) -> None:
         pass
 
-    async def missing(self) -> str:
+    async def unavailable_reason(self) -> str:
         return ""
 
-    async def fetch(self, source: GitSource, said: Callable[[str], None]) -> Fetched:
+    async def fetch(self, source: GitSource, said: Callable[[str], None]) -> FetchedProject:
         self.began.set()
         await asyncio.Event().wait()
         raise GitFailed("never")
@@ -174,8 +174,8 @@ class StuckGit:
 class QuickGit(StuckGit):
     """Each repository is the sound project."""
 
-    async def fetch(self, source: GitSource, said: Callable[[str], None]) -> Fetched:
-        return Fetched(GOOD, "c" * 40)
+    async def fetch(self, source: GitSource, said: Callable[[str], None]) -> FetchedProject:
+        return FetchedProject(GOOD, "c" * 40)
 
 
 def server(app: App, tmp_path: Path, git: Any, **more: Any) -> Uploads:
@@ -244,10 +244,10 @@ async def test_an_upload_that_is_removed_while_it_is_checked_leaves_nothing(
 async def test_old_uploads_are_forgotten(app: App, tmp_path: Path) -> None:
     uploads = app.services.uploads
     upload = await finished(app, await uploads.add_zip(app.other, GOOD, "prices.zip"))
-    assert await uploads.forget_old() == 0
+    assert await uploads.remove_old() == 0
     old = replace(upload, id="01ARZ3NDEKTSV4RRFFQ69G5FAV", created_at=1)
     await app.storage.write(lambda tx: tx.uploads.add(old))
-    assert await uploads.forget_old() == 1
+    assert await uploads.remove_old() == 1
     assert (await uploads.page(app.other, offset=0, limit=5))[0] == 1
 
 

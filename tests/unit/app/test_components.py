@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 
 from fyke.app import components as module
 from fyke.app.components import ask, components
-from fyke.app.upkeep import schema_heads
+from fyke.app.maintenance import schema_heads
 from fyke.model.installation import Component
 from fyke.settings import Settings
 from fyke.storage.sql.dialects import make_engine

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fyke.app.configuration import in_words, origins_of, shown
+from fyke.app.configuration import format_value, origins_of, shown
 from fyke.errors import InvalidRequest
 from fyke.settings import Settings
 
@@ -30,4 +30,4 @@ def test_the_password_of_the_mail_server_is_masked() -> None:
     ],
 )  # fmt: skip
 def test_values_in_words(value: object, words: str) -> None:
-    assert in_words(value) == words
+    assert format_value(value) == words

@@ -149,10 +149,10 @@ def test_changed_files_are_named(
 def test_a_database_that_is_damaged_is_not_put_in_place(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from fyke.app import upkeep
+    from fyke.app import maintenance
 
     whole = made(settings, "x.tgz")
-    monkeypatch.setattr(upkeep, "damage", lambda file: ["page 3 is torn"])
+    monkeypatch.setattr(maintenance, "find_damage", lambda file: ["page 3 is torn"])
     with pytest.raises(CommandFailed, match=r"state\.db: page 3"):
         restore(io.BytesIO(whole), "x.tgz", empty(tmp_path))
 

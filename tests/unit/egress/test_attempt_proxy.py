@@ -16,7 +16,7 @@ from fyke.egress.meter import DOWN, Meter
 from fyke.egress.rules import LookupPace, TargetRules
 from fyke.egress.site_counters import SiteCounters
 from fyke.kit.addresses import AddressRules
-from fyke.kit.names import Resolver
+from fyke.kit.resolver import Resolver
 from support.egress import connect, listener, port_of
 
 pytestmark = pytest.mark.anyio

@@ -13,7 +13,7 @@ from fyke.egress.dialer import Dialer
 from fyke.egress.pools import Pool, PoolSession
 from fyke.egress.rules import LookupPace, Target, TargetRefused, TargetRules
 from fyke.kit.addresses import AddressRules
-from fyke.kit.names import Resolver
+from fyke.kit.resolver import Resolver
 from support.egress import listener, port_of, until
 
 pytestmark = pytest.mark.anyio

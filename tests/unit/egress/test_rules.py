@@ -13,7 +13,7 @@ from fyke.egress.rules import OPEN_QUESTIONS, LookupPace, Target, TargetRefused,
 from fyke.kit.addresses import AddressRules
 from fyke.kit.domains import Domains
 from fyke.kit.hostports import Host
-from fyke.kit.names import Resolver
+from fyke.kit.resolver import Resolver
 
 pytestmark = pytest.mark.anyio
 

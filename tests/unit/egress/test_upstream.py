@@ -9,7 +9,7 @@ import pytest
 from fyke.egress.actions import Credentials
 from fyke.egress.pools import Pool, Pools, PoolSession
 from fyke.egress.upstream import Upstream
-from fyke.kit.names import Resolver
+from fyke.kit.resolver import Resolver
 
 RESOLVER = Resolver(lambda name: ())
 THREE = "socks5://a.example:1 socks5://b.example:2 socks5://c.example:3"

@@ -114,7 +114,7 @@ async def test_idle_hosts_are_forgotten_after_a_day(outbox: Outbox) -> None:
 
     async def left() -> int:
         """Idle ones, by removing them all."""
-        return await outbox.do(lambda tx: tx.outbox.forget_hosts(tx.now + HOST_KEPT_MS))
+        return await outbox.do(lambda tx: tx.outbox.remove_idle_hosts(tx.now + HOST_KEPT_MS))
 
     outbox.clock.advance(HOST_KEPT_MS / 1000)
     outbox.clock.advance(1)
@@ -128,4 +128,4 @@ async def test_hosts_of_less_than_a_day_are_kept(outbox: Outbox) -> None:
     await outbox.tried(await outbox.claim())
     outbox.clock.advance(HOST_KEPT_MS / 1000)
     await CallbackHostTimer(outbox.storage).tick()
-    assert await outbox.do(lambda tx: tx.outbox.forget_hosts(tx.now)) == 1
+    assert await outbox.do(lambda tx: tx.outbox.remove_idle_hosts(tx.now)) == 1

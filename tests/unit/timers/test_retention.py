@@ -34,7 +34,7 @@ class Old:
     def finished_before(self, before: int, limit: int) -> list[str]:
         return _ended_before(self.ended_runs, before)[:limit]
 
-    def forget(self, before: int, limit: int) -> int:
+    def remove_ended(self, before: int, limit: int) -> int:
         old = _ended_before(self.items, before)[:limit]
         for item in old:
             del self.items[item]
@@ -52,7 +52,7 @@ class RemovedRuns:
     def __init__(self, old: Old) -> None:
         self._old = old
 
-    async def forget(self, run_id: str) -> None:
+    async def remove(self, run_id: str) -> None:
         del self._old.ended_runs[run_id]
 
 

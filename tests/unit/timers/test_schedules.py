@@ -33,7 +33,7 @@ class Firing:
             raise ScriptEnded
         return self.rests.pop(0)
 
-    async def forget_old(self) -> None:
+    async def remove_old(self) -> None:
         self.done.append("tidy")
 
 

@@ -35,10 +35,10 @@ class Beats:
     def servers(self) -> Beats:
         return self
 
-    def beat(self, server_id: str, now: int) -> None:
+    def heartbeat(self, server_id: str, now: int) -> None:
         self.at[server_id] = now
 
-    def living(self, since: int) -> int:
+    def count_active(self, since: int) -> int:
         return sum(at >= since for at in self.at.values())
 
     def drop(self, server_id: str) -> None:

@@ -217,7 +217,7 @@ class _Stream:
         lines = [
             LogExcerpt(e.position, e.type, e.group, e.content[:CUT], e.timestamp, len(e.content))
             for e in entries
-            if wanted.wants(e)
+            if wanted.matches(e)
         ]
         if not lines:
             return ""

@@ -79,7 +79,7 @@ def typed_of(schedule: Schedule | None) -> TypedSchedule:
     if schedule is None:
         values = {"kind": "daily", "time": "09:00", "weekday": "1", "day": "1", "unit": "hours"}
         return TypedSchedule({**_NOTHING, **values, "overlap": "skip", "late": "start"})
-    plan = schedule.plan
+    plan = schedule.spec
     count, unit = every_in(plan.every_s)
     return TypedSchedule(
         {

@@ -226,7 +226,7 @@ class WorkerInputPages:
         worker, version = form.worker, form.version
         if not version.secrets:
             return ()
-        return (await self.secrets.read(view.caller, worker.id, version.number)).lacking
+        return (await self.secrets.read(view.caller, worker.id, version.number)).missing
 
     async def outlook(self, view: View) -> Response:
         """The estimate of a start, updated while the user types."""

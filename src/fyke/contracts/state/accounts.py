@@ -86,7 +86,7 @@ class SessionStore(Protocol):
         """Note the last use; callers do so at most once a minute per session."""
         ...
 
-    def end(self, user_id: str, at: int, *, session_id: str = "", but: str = "") -> int:
+    def end(self, user_id: str, at: int, *, session_id: str = "", except_id: str = "") -> int:
         """End the living sessions of a user, or the one named, all ``but`` one; return how many."""
         ...
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Protocol
 
-from fyke.model.alert import Alert, AlertCheck, AlertFilter, PastRuns, Rule
+from fyke.model.alert import Alert, AlertCheck, AlertFilter, PreviousRun, Rule
 from fyke.model.callback import (
     Claim,
     Delivery,
@@ -72,12 +72,12 @@ class OutboxStore(Protocol):
         """
         ...
 
-    def next_of(self, endpoint_ids: Collection[str]) -> dict[str, int]:
+    def next_tries(self, endpoint_ids: Collection[str]) -> dict[str, int]:
         """When each of the endpoints is tried next; those without one waiting are left out."""
         ...
 
-    def set_standing(self, host: str, standing: HostStatus) -> None: ...
-    def forget_hosts(self, idle_since: int) -> int:
+    def set_host_status(self, host: str, status: HostStatus) -> None: ...
+    def remove_idle_hosts(self, idle_since: int) -> int:
         """Remove hosts without a waiting delivery that were not sent to since; return how many."""
         ...
 
@@ -191,7 +191,7 @@ class AlertStore(Protocol):
     def postpone_check(self, seq: int, tries: int, not_before: int) -> None: ...
     def drop_check(self, seq: int) -> None: ...
 
-    def usual(self, run: Run, *, of_task: bool, limit: int) -> list[PastRuns]:
+    def usual(self, run: Run, *, of_task: bool, limit: int) -> list[PreviousRun]:
         """The last succeeded runs of the account that finished before ``run``, newest first: of
         its worker, or of its task.
         """
@@ -201,7 +201,7 @@ class AlertStore(Protocol):
         """Newest first; of a task, of a worker, or of all when both are empty."""
         ...
 
-    def used(self, rule: Rule, first: int, last: int) -> tuple[int, int]:
+    def usage_of(self, rule: Rule, first: int, last: int) -> tuple[int, int]:
         """Micros and bytes of what the rule looks at, from day ``first`` (20261101) to ``last``."""
         ...
 
@@ -228,6 +228,6 @@ class AlertStore(Protocol):
         """None = all of them; return how many were unread."""
         ...
 
-    def forget_alerts(self, before: int, limit: int) -> int:
+    def remove_alerts(self, before: int, limit: int) -> int:
         """Remove those raised before that, at most ``limit``; return how many."""
         ...

@@ -94,7 +94,7 @@ class RunStore(Protocol):
         """Those of the subtasks from ordinal ``first`` to ``last``, in the same order."""
         ...
 
-    def living_attempts(self, runner_id: str | None = None) -> list[Attempt]:
+    def active_attempts(self, runner_id: str | None = None) -> list[Attempt]:
         """Attempts without an outcome, of one runner or of all."""
         ...
 
@@ -124,7 +124,7 @@ class RunStore(Protocol):
         """Sums over the attempts of the run; memory is the highest."""
         ...
 
-    def past(self, account_id: str, worker_id: str, within: int) -> list[PastRun]:
+    def past_runs(self, account_id: str, worker_id: str, within: int) -> list[PastRun]:
         """Those among the account's last ``within`` runs of the worker that succeeded or reached
         their time limit, newest first.
         """
@@ -173,7 +173,7 @@ class QueueStore(Protocol):
         ...
 
     def get(self, item_id: str) -> QueuedStart | None: ...
-    def numbered(self, number: int) -> QueuedStart | None: ...
+    def by_number(self, number: int) -> QueuedStart | None: ...
     def page(
         self,
         account_id: str,
@@ -196,7 +196,7 @@ class QueueStore(Protocol):
         """End its waiting. Of several concurrent callers one gets True."""
         ...
 
-    def forget(self, before: int, limit: int) -> int:
+    def remove_ended(self, before: int, limit: int) -> int:
         """Remove items that stopped waiting before that, at most ``limit``; return how many."""
         ...
 
@@ -297,7 +297,7 @@ class SiteStore(Protocol):
         """Remove and return what an attempt reported last; empty when there is none."""
         ...
 
-    def living(self, run_id: str) -> list[tuple[SiteTraffic, ...]]:
+    def reported(self, run_id: str) -> list[tuple[SiteTraffic, ...]]:
         """What was reported and not taken yet, by attempt."""
         ...
 
@@ -327,11 +327,11 @@ class ShareStore(Protocol):
 class ServerStore(Protocol):
     """The servers that share this state."""
 
-    def beat(self, server_id: str, now: int) -> None:
+    def heartbeat(self, server_id: str, now: int) -> None:
         """Note that it is alive."""
         ...
 
-    def living(self, since: int) -> int:
+    def count_active(self, since: int) -> int:
         """How many have sent a heartbeat since then."""
         ...
 

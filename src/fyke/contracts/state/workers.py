@@ -150,7 +150,7 @@ class SecretStore(Protocol):
         """Those of all accounts."""
         ...
 
-    def used(self, account_id: str, worker_id: str, names: Sequence[str], at: int) -> None:
+    def note_use(self, account_id: str, worker_id: str, names: Sequence[str], at: int) -> None:
         """Note that a run received them at ``at``; never goes back."""
         ...
 
@@ -310,6 +310,6 @@ class ScheduleStore(Protocol):
         """Write the result of a waiting fire; False when it no longer waits."""
         ...
 
-    def forget_fires(self, before: int) -> int:
+    def remove_fires(self, before: int) -> int:
         """Remove records written before that, all but the waiting ones; return how many."""
         ...

@@ -179,7 +179,7 @@ class Sessions:
         """End all other sessions of the caller's user; return how many."""
 
         def work(tx: Transaction) -> int:
-            count = tx.sessions.end(caller.user_id, tx.now, but=session_id)
+            count = tx.sessions.end(caller.user_id, tx.now, except_id=session_id)
             if count:
                 record(
                     tx, caller, AuditAction.SESSIONS_REVOKED, caller.user_name, f"{count} others"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from fyke.model.alert import MIN_PREVIOUS_RUNS, FieldFacts, MonthUsage, PastRuns, Rule, RuleKind
+from fyke.model.alert import MIN_PREVIOUS_RUNS, FieldFacts, MonthUsage, PreviousRun, Rule, RuleKind
 from fyke.model.run import Run, RunState
 from fyke.reasons import Reason, ReasonCode, sentence
 
@@ -18,7 +18,7 @@ USUAL_KINDS = frozenset({RuleKind.FEWER_ROWS, RuleKind.SLOWER})
 class Facts:
     """The facts that some kinds of rules need in addition to the run."""
 
-    usual: Sequence[PastRuns] = ()  # the previous runs
+    usual: Sequence[PreviousRun] = ()  # the previous runs
     field: FieldFacts | None = None
     month: MonthUsage | None = None
 
@@ -66,7 +66,7 @@ def _failed(rule: Rule, run: Run) -> RuleMatch | None:
     return RuleMatch(f"The run failed: {message or 'no reason was given'}", run.reason)
 
 
-def _fewer(rule: Rule, run: Run, usual: Sequence[PastRuns]) -> Reason | None:
+def _fewer(rule: Rule, run: Run, usual: Sequence[PreviousRun]) -> Reason | None:
     if len(usual) < MIN_PREVIOUS_RUNS:
         return None
     usual_rows = median(past.results for past in usual)
@@ -81,7 +81,7 @@ def _fewer(rule: Rule, run: Run, usual: Sequence[PastRuns]) -> Reason | None:
     )
 
 
-def _slower(rule: Rule, run: Run, usual: Sequence[PastRuns]) -> Reason | None:
+def _slower(rule: Rule, run: Run, usual: Sequence[PreviousRun]) -> Reason | None:
     if len(usual) < MIN_PREVIOUS_RUNS:
         return None
     usual_ms = median(past.duration_ms for past in usual)

@@ -66,10 +66,10 @@ class AlertMonitor:
                 await self._postpone(case.check)
         return await self._storage.read(_seconds_to_retry)
 
-    async def forget_old(self) -> int:
+    async def remove_old(self) -> int:
         """Remove old alerts; return how many."""
         return await self._storage.write(
-            lambda tx: tx.alerts.forget_alerts(tx.now - KEPT_MS, FORGET_BATCH)
+            lambda tx: tx.alerts.remove_alerts(tx.now - KEPT_MS, FORGET_BATCH)
         )
 
     async def _evaluate(self, case: _Case) -> None:

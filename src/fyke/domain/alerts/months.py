@@ -16,5 +16,5 @@ def month_usage(tx: Transaction, rule: Rule, at: int) -> MonthUsage:
     name = account.time_zone if account and account.time_zone else DEFAULT_ZONE
     day = datetime.fromtimestamp(at / 1000, zone(name))
     first = day.year * 10_000 + day.month * 100
-    usd, traffic = tx.alerts.used(rule, first + 1, first + 31)
+    usd, traffic = tx.alerts.usage_of(rule, first + 1, first + 31)
     return MonthUsage(f"{day:%Y-%m}", usd, traffic)

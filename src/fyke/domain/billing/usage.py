@@ -17,7 +17,7 @@ from fyke.domain.billing.days import (
     parse_day,
 )
 from fyke.errors import InvalidRequest, UserMissing
-from fyke.kit.sheets import csv_lines, exact_usd, guarded, iso_time
+from fyke.kit.spreadsheets import csv_lines, escape_formula, exact_usd, iso_time
 from fyke.model.account import Account, Caller
 from fyke.model.billing import EntryKind, LedgerEntry, LedgerFilter, UsageDimension, UsageSums
 
@@ -224,5 +224,5 @@ def _cells(entry: LedgerEntry) -> list[str]:
         exact_usd(entry.usd_micros),
         str(entry.traffic_bytes),
         entry.run_id,
-        guarded(entry.note),
+        escape_formula(entry.note),
     ]

@@ -85,7 +85,7 @@ def release(tx: Transaction, claimed: Delivery, next_at: int) -> Delivery | None
 
 
 def _update_receiver(tx: Transaction, delivery: Delivery, *, accepted: bool) -> Receiver:
-    tx.outbox.set_standing(delivery.host, HostStatus.GOOD if accepted else HostStatus.FAILING)
+    tx.outbox.set_host_status(delivery.host, HostStatus.GOOD if accepted else HostStatus.FAILING)
     before = tx.receivers.lock(delivery.account_id, delivery.receiver)
     after = after_attempt(before, accepted=accepted, now=tx.now)
     tx.receivers.save(after)

@@ -96,7 +96,7 @@ class StartPreview:
 
     @property
     def most_runs(self) -> int:
-        return self.account_plan.most or 0
+        return self.account_plan.max_runs or 0
 
 
 @dataclass(frozen=True, slots=True)

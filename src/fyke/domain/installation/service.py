@@ -79,7 +79,7 @@ class Installation:
         require_operator(caller, "Listing plans")
         accounts = await self._storage.read(lambda tx: tx.accounts.all())
         count = Counter(account.plan for account in accounts)
-        return [PlanLine(plan, plan.most, count[plan]) for plan in Plan]
+        return [PlanLine(plan, plan.max_runs, count[plan]) for plan in Plan]
 
     def tariff(self, caller: Caller) -> Tariff:
         """Prices and limits as the settings say."""

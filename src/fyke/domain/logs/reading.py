@@ -121,7 +121,7 @@ class _LogScan:
     @property
     def _step(self) -> int:
         """Without a filter, a step need not scan more entries than the page shows."""
-        return self._limit if self._filter.plain else _STEP
+        return self._limit if self._filter.matches_all else _STEP
 
     async def forward(self, low: int, count: int) -> LogPage:
         lines: list[LogExcerpt] = []

@@ -105,7 +105,7 @@ def _counts(tx: Transaction, caller: Caller) -> tuple[Slots, int]:
     loads = [load for load in tx.admission.loads() if load.runner_id in alive]
     slots = Slots(
         busy=len(tx.admission.under_way(caller.account_id)),
-        most=account.plan.most if account else None,
+        most=account.plan.max_runs if account else None,
         runners=len(runners),
         cpus=round(sum(runner.cpus for runner in runners), 3),
         cpus_taken=round(sum(load.cpus for load in loads), 3),

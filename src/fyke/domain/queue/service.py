@@ -261,7 +261,7 @@ def _release(tx: Transaction, caller: Caller, ref: str, why: Reason) -> ItemResu
 def _own(tx: Transaction, caller: Caller, ref: str) -> QueuedStart | None:
     if not _NUMBER.fullmatch(ref) or int(ref) > LAST_NUMBER:
         return None
-    item = tx.queue.numbered(int(ref))
+    item = tx.queue.by_number(int(ref))
     return item if item is not None and item.account_id == caller.account_id else None
 
 

@@ -199,7 +199,7 @@ class Attempts:
             if of_node is None:
                 return tx.runs.expired_attempts(tx.now)
             mates = {r.id for r in tx.runs.runners(0) if r.node == of_node} - {except_runner}
-            return [a for a in tx.runs.living_attempts() if a.runner_id in mates]
+            return [a for a in tx.runs.active_attempts() if a.runner_id in mates]
 
         lost = await self._storage.read(find)
         for attempt in lost:

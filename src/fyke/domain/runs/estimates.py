@@ -68,4 +68,4 @@ class Estimates:
 
 def basis_of(tx: Transaction, account_id: str, worker_id: str, version: str) -> Basis:
     """The basis of an estimate for a version, from at most the last ``LOOKED_AT`` runs."""
-    return basis(tx.runs.past(account_id, worker_id, LOOKED_AT), version)
+    return basis(tx.runs.past_runs(account_id, worker_id, LOOKED_AT), version)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from fyke.domain.runs.lists import RunRow
-from fyke.kit.sheets import csv_lines, exact_usd, guarded, iso_time
+from fyke.kit.spreadsheets import csv_lines, escape_formula, exact_usd, iso_time
 
 COLUMNS = (
     "run", "worker", "version", "task", "origin", "state", "outcome", "reason_code", "error",
@@ -26,15 +26,15 @@ def _cells(row: RunRow) -> list[str]:
     line = row.line
     return [
         line.id,
-        guarded(row.worker.path if row.worker else line.worker_id),
-        guarded(line.version),
-        guarded(row.task_title or line.task_id),
+        escape_formula(row.worker.path if row.worker else line.worker_id),
+        escape_formula(line.version),
+        escape_formula(row.task_title or line.task_id),
         line.origin.value,
         row.shown_state.value,
         line.outcome.value if line.outcome else "",
         line.reason.code.value if line.reason else "",
-        guarded(line.err_msg),
-        guarded(row.summary),
+        escape_formula(line.err_msg),
+        escape_formula(row.summary),
         str(row.results),
         exact_usd(row.usage_micros),
         str(row.traffic_bytes),

@@ -155,15 +155,15 @@ class RunLists:
             return tx.run_lists.walk(caller.account_id, search, None, limit=limit + 1)
 
         walked = await self._storage.read(work)
-        more = len(walked.places) > limit or walked.stopped is not None
-        return [place.run_id for place in walked.places[:limit]], more
+        more = len(walked.cursors) > limit or walked.stopped is not None
+        return [place.run_id for place in walked.cursors[:limit]], more
 
     async def newer(self, caller: Caller, search: RunSearch, top: ListCursor, limit: int) -> int:
         """How many matching runs are newer than ``top``, counted up to ``limit``."""
 
         def work(tx: Transaction) -> int:
             walked = tx.run_lists.walk(caller.account_id, search, top, limit=limit, newer=True)
-            return len(walked.places)
+            return len(walked.cursors)
 
         return await self._storage.read(work)
 
@@ -176,11 +176,11 @@ class RunLists:
                 return tx.run_lists.walk(caller.account_id, search, start, limit=BATCH_SIZE)
 
             walked = await self._storage.read(work)
-            if walked.places:
-                yield await self._rows(caller, [found.run_id for found in walked.places])
+            if walked.cursors:
+                yield await self._rows(caller, [found.run_id for found in walked.cursors])
             place = walked.stopped
-            if place is None and len(walked.places) == BATCH_SIZE:
-                place = walked.places[-1]
+            if place is None and len(walked.cursors) == BATCH_SIZE:
+                place = walked.cursors[-1]
             if place is None:
                 return
 
@@ -224,15 +224,15 @@ def _numbered(
     if counting:
         limit = max(limit, COUNT_LIMIT + 1)
     walked = tx.run_lists.walk(account_id, search, None, limit=limit)
-    places = walked.places[before : before + size]
-    rest = len(walked.places) > before + size
+    places = walked.cursors[before : before + size]
+    rest = len(walked.cursors) > before + size
     stopped = None if rest else walked.stopped
     if counting:
-        total = len(walked.places) - (len(walked.places) == limit)
+        total = len(walked.cursors) - (len(walked.cursors) == limit)
     return _Found(
         places=places,
         total=total,
-        at_least=counting and (len(walked.places) == limit or walked.stopped is not None),
+        at_least=counting and (len(walked.cursors) == limit or walked.stopped is not None),
         next=places[-1] if rest and places else stopped,
         previous=places[0] if before and places else None,
         looked_back_to=stopped.created_at if stopped else 0,
@@ -250,7 +250,7 @@ def _beyond(
 ) -> _Found:
     total = tx.run_lists.total(account_id, search)
     walked = tx.run_lists.walk(account_id, search, place, limit=size + 1, newer=newer)
-    places, rest = walked.places[:size], len(walked.places) > size
+    places, rest = walked.cursors[:size], len(walked.cursors) > size
     further = places[-1] if rest else walked.stopped
     if newer:
         places.reverse()

@@ -402,9 +402,9 @@ class Runs:
         run = await self._owned(caller, run_id)
         if not run.state.terminal:
             raise Refused(Reason(ReasonCode.RUN_NOT_ENDED))
-        await self.forget(run_id, by=caller)
+        await self.remove(run_id, by=caller)
 
-    async def forget(self, run_id: str, *, by: Caller | None = None) -> None:
+    async def remove(self, run_id: str, *, by: Caller | None = None) -> None:
         """Remove rows and logs first, then the record that names them. ``by`` is None when the
         run is removed for its age.
         """

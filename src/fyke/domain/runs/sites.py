@@ -61,7 +61,7 @@ class RunSites:
 def _traffic(tx: Transaction, run: Run) -> RunTraffic:
     version = tx.workers.version(run.worker_id, run.version)
     declared = version.egress if version else None
-    living = [site for sites in tx.sites.living(run.id) for site in sites]
+    living = [site for sites in tx.sites.reported(run.id) for site in sites]
     found = summed(tx.sites.of_run(run.id), living)
     return RunTraffic(run, declared, _lines(found, declared))
 

@@ -145,5 +145,5 @@ def _apply(tx: Transaction, rules: Rules, run: Run, step: Transition) -> None:
 def _let_others_begin(tx: Transaction, run: Run) -> None:
     """Notify the runners when another run of the account may start after the end of ``run``."""
     account = tx.accounts.get(run.account_id)
-    if account is not None and account.plan.most is not None:
+    if account is not None and account.plan.max_runs is not None:
         tx.notify(WORK)

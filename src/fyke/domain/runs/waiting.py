@@ -55,8 +55,8 @@ class WaitReasons:
             walked = tx.run_lists.walk(
                 caller.account_id, _NOT_STARTED, start, limit=most + 1, newer=True
             )
-            places = walked.places[:most]
-            following = places[-1] if len(walked.places) > most else None
+            places = walked.cursors[:most]
+            following = places[-1] if len(walked.cursors) > most else None
             return _reasons(tx, [place.run_id for place in places]), following
 
         return await self._storage.read(work)
@@ -115,7 +115,7 @@ class _QueueView:
 def _full(tx: Transaction, account_id: str) -> Reason | None:
     """Why no other run of the account may start now."""
     account = tx.accounts.get(account_id)
-    most = account.plan.most if account else None
+    most = account.plan.max_runs if account else None
     if account is None or most is None or len(tx.admission.under_way(account_id)) < most:
         return None
     return Reason.of(ReasonCode.PLAN, plan=account.plan.value, most=most)

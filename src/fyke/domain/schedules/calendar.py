@@ -161,6 +161,6 @@ def _of_month(line: ScheduleLine, edges: list[int], now: int) -> Iterator[tuple[
 def _from(line: ScheduleLine, start: int) -> Iterator[int]:
     """The planned times from ``start`` on."""
     schedule = line.schedule
-    if schedule.plan.kind is ScheduleKind.ONCE:
+    if schedule.spec.kind is ScheduleKind.ONCE:
         return iter([schedule.next_at] if schedule.next_at >= start else [])
-    return times_after(schedule.plan, zone(line.time_zone), schedule.anchor_at, start - 1)
+    return times_after(schedule.spec, zone(line.time_zone), schedule.anchor_at, start - 1)

@@ -53,7 +53,7 @@ def change_schedule(tx: Transaction, task: Task, wanted: ScheduleEdit, names: Na
     members must be valid. Raises ``InvalidRequest`` for an invalid schedule.
     """
     before = tx.schedules.lock(task.id)
-    kind = wanted.kind or (before.plan.kind if before else None)
+    kind = wanted.kind or (before.spec.kind if before else None)
     if kind is None:
         if wanted.enabled:
             raise InvalidRequest(
@@ -61,15 +61,15 @@ def change_schedule(tx: Transaction, task: Task, wanted: ScheduleEdit, names: Na
                 field=names["kind"],
             )
         return
-    plan = _plan(before.plan if before else ScheduleSpec(kind), kind, wanted)
-    check_members(plan, names)
+    spec = _plan(before.spec if before else ScheduleSpec(kind), kind, wanted)
+    check_members(spec, names)
     account = tx.accounts.get(task.account_id)
     if account is None:
         raise UserMissing
-    base = before or _new(tx, task, plan)
+    base = before or _new(tx, task, spec)
     after = replace(
         base,
-        plan=plan,
+        spec=spec,
         overlap=wanted.overlap or base.overlap,
         late=wanted.late or base.late,
         enabled=base.enabled if wanted.enabled is None else wanted.enabled,
@@ -95,11 +95,11 @@ def _plan(before: ScheduleSpec, kind: ScheduleKind, wanted: ScheduleEdit) -> Sch
     return only_its_own(replace(before, kind=kind, **given))
 
 
-def _new(tx: Transaction, task: Task, plan: ScheduleSpec) -> Schedule:
+def _new(tx: Transaction, task: Task, spec: ScheduleSpec) -> Schedule:
     return Schedule(
         task_id=task.id,
         account_id=task.account_id,
-        plan=plan,
+        spec=spec,
         overlap=OverlapPolicy.ALLOW,
         enabled=False,
         anchor_at=0,
@@ -119,12 +119,12 @@ def _planned(
     """``after`` with its next time. An unchanged schedule keeps its time, even if it is due."""
     if not after.enabled:
         return replace(after, next_at=0)
-    if before is not None and before.enabled and before.plan == after.plan:
+    if before is not None and before.enabled and before.spec == after.spec:
         return after
-    check_complete(after.plan, names)
+    check_complete(after.spec, names)
     started = replace(after, anchor_at=tx.now, last_error="", failures=0, paused_at=0)
     zone = zone_of(started, account)
-    return replace(started, next_at=first_time(started.plan, zone, tx.now, tx.now, names))
+    return replace(started, next_at=first_time(started.spec, zone, tx.now, tx.now, names))
 
 
 def copied(schedule: Schedule, task_id: str, now: int) -> Schedule:
@@ -147,4 +147,4 @@ def copied(schedule: Schedule, task_id: str, now: int) -> Schedule:
 
 def zone_of(schedule: Schedule, account: Account) -> str:
     """The name of the zone of the schedule's times."""
-    return schedule.plan.time_zone or account.time_zone or DEFAULT_ZONE
+    return schedule.spec.time_zone or account.time_zone or DEFAULT_ZONE

@@ -112,9 +112,9 @@ class Firing:
                 await self._try(one.fire.task_id, self._release(one))
         return await self._rest(held)
 
-    async def forget_old(self) -> None:
+    async def remove_old(self) -> None:
         """Remove old records."""
-        await self.storage.write(lambda tx: tx.schedules.forget_fires(tx.now - KEEP_MS))
+        await self.storage.write(lambda tx: tx.schedules.remove_fires(tx.now - KEEP_MS))
 
     # --- one after the other ---------------------------------------------------------------
 
@@ -152,7 +152,7 @@ class Firing:
         # may count many times after a long downtime, so not in the event loop
         due = await asyncio.to_thread(
             due_fires,
-            schedule.plan,
+            schedule.spec,
             tz,
             schedule.anchor_at,
             schedule.next_at,

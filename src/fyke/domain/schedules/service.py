@@ -93,7 +93,7 @@ class Schedules:
             made = tx.schedules.get(task.id)
             if made is None:
                 raise NotFound
-            check_complete(made.plan, OWN_NAMES)
+            check_complete(made.spec, OWN_NAMES)
             return ScheduleView(made, zone_of(made, _account(tx, caller)))
 
         return await self._storage.write(work)
@@ -151,9 +151,9 @@ class Schedules:
             raise NotFound
         name = zone_of(schedule, account)
         if not schedule.enabled:
-            check_complete(schedule.plan, OWN_NAMES)
-            return UpcomingTimes(name, _ahead(schedule.plan, name, now, now, count))
-        following = _ahead(schedule.plan, name, schedule.anchor_at, schedule.next_at, count - 1)
+            check_complete(schedule.spec, OWN_NAMES)
+            return UpcomingTimes(name, _ahead(schedule.spec, name, now, now, count))
+        following = _ahead(schedule.spec, name, schedule.anchor_at, schedule.next_at, count - 1)
         return UpcomingTimes(name, [schedule.next_at, *following])
 
     async def fires(
@@ -214,7 +214,7 @@ def _ahead(plan: ScheduleSpec, name: str, anchor_at: int, after: int, count: int
 
 def _in_zone(schedule: Schedule, name: str, now: int) -> Schedule:
     """The schedule in another zone; it is off when its only time has passed there."""
-    following = first_after(schedule.plan, zone(name), schedule.anchor_at, now)
+    following = first_after(schedule.spec, zone(name), schedule.anchor_at, now)
     return replace(
         schedule, next_at=following, enabled=bool(following), revision=schedule.revision + 1
     )

@@ -25,13 +25,13 @@ NOT_SET = (
 
 @dataclass(frozen=True, slots=True)
 class InjectedSecrets:
-    """The secrets of one attempt. ``masker`` is None when there is nothing to mask; ``lacking`` are
-    the names of those that could not be decrypted.
+    """The secrets of one attempt. ``masker`` is None when there is nothing to mask; ``unreadable``
+    are the names of those that could not be decrypted.
     """
 
     environment: dict[str, str] = field(default_factory=dict, repr=False)
     masker: Masker | None = None
-    lacking: tuple[str, ...] = ()
+    unreadable: tuple[str, ...] = ()
 
 
 class RunSecrets:
@@ -48,18 +48,18 @@ class RunSecrets:
         kept = await self._storage.read(lambda tx: tx.secrets.of(account, worker))
         if not kept:
             return InjectedSecrets()
-        values, lacking = self._open(kept)
+        values, unreadable = self._open(kept)
         await self._note_use([one for one in kept if one.name in values])
-        return InjectedSecrets(values, Masker(values) if values else None, tuple(lacking))
+        return InjectedSecrets(values, Masker(values) if values else None, tuple(unreadable))
 
     def _open(self, kept: list[SealedSecret]) -> tuple[dict[str, str], list[str]]:
-        values, lacking = {}, []
+        values, unreadable = {}, []
         for one in kept:
             try:
                 values[one.name] = self._sealer.open(secret_location(one), one.sealed)
             except UnsealError:
-                lacking.append(one.name)
-        return values, lacking
+                unreadable.append(one.name)
+        return values, unreadable
 
     async def _note_use(self, given: list[SealedSecret]) -> None:
         since = self._clock.now_ms() - USED_EVERY_MS
@@ -69,7 +69,7 @@ class RunSecrets:
         account, worker = given[0].account_id, given[0].worker_id
 
         def work(tx: Transaction) -> None:
-            tx.secrets.used(account, worker, names, tx.now)
+            tx.secrets.note_use(account, worker, names, tx.now)
 
         await self._storage.write(work)
 

@@ -12,7 +12,7 @@ from fyke.domain.workers.secret_rules import MAX_SECRETS, check_name, check_valu
 from fyke.errors import NotFound, Refused, WorkerNotFound
 from fyke.model.account import Caller
 from fyke.model.audit import AuditAction
-from fyke.model.secret import SealedSecret, SecretView, StoredSecret
+from fyke.model.secret import SealedSecret, SecretView, WorkerSecretsView
 from fyke.model.worker import Worker
 
 
@@ -23,7 +23,7 @@ class WorkerSecrets:
         self._storage = storage
         self._sealer = sealer
 
-    async def read(self, caller: Caller, ref: str, number: str = "") -> StoredSecret:
+    async def read(self, caller: Caller, ref: str, number: str = "") -> WorkerSecretsView:
         """The secrets that the caller's account has for a worker, and those that a version needs
         (the newest without a number). Raise ``WorkerNotFound``.
         """
@@ -35,7 +35,7 @@ class WorkerSecrets:
             return kept, version.secrets if version else ()
 
         kept, named = await self._storage.read(work)
-        return StoredSecret(tuple(self._view(one) for one in kept), named)
+        return WorkerSecretsView(tuple(self._view(one) for one in kept), named)
 
     async def put(self, caller: Caller, ref: str, name: str, value: str) -> SecretView:
         """Set a secret, or replace its value. Runs that start their Worker from now on get it.

@@ -128,7 +128,7 @@ class Uploads:
 
     async def without_git(self) -> str:
         """Why no repository can be fetched here, or ``""``."""
-        return await self._git.missing()
+        return await self._git.unavailable_reason()
 
     async def again(self, caller: Caller, upload_id: str) -> Upload:
         """Repeat all steps, after a failure or to fetch a newer commit."""
@@ -212,7 +212,7 @@ class Uploads:
         await self._storage.write(work)
         await self._drop(upload_id)
 
-    async def forget_old(self) -> int:
+    async def remove_old(self) -> int:
         """Remove uploads that were not published for two weeks; return how many."""
         old = await self._storage.read(lambda tx: tx.uploads.older_than(tx.now - KEEP_MS, 100))
         for upload in old:

@@ -220,7 +220,7 @@ def _events(fields: EndpointFields) -> tuple[WebhookEvent, ...]:
 
 
 def _views(tx: Transaction, endpoints: list[Endpoint]) -> list[EndpointView]:
-    following = tx.outbox.next_of([endpoint.id for endpoint in endpoints])
+    following = tx.outbox.next_tries([endpoint.id for endpoint in endpoints])
     return [
         EndpointView(
             endpoint,

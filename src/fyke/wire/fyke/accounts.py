@@ -157,7 +157,7 @@ def _members(account: Account) -> dict[str, Any]:
         "time_zone": account.time_zone,
         "created_at": seconds(account.created_at),
         "plan": account.plan,
-        "most_runs": account.plan.most or 0,
+        "most_runs": account.plan.max_runs or 0,
         "run_cap": millionths(account.run_cap_micros),
         "month_cap": millionths(account.month_cap_micros),
     }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from msgspec import Meta
 
 from fyke.domain.runs.estimate import MAX_SAMPLES, NEEDED
-from fyke.kit.sheets import exact_usd
+from fyke.kit.spreadsheets import exact_usd
 from fyke.wire.common import Count, ExactUsd, UnixSeconds
 from fyke.wire.fields import Answer, Decimal, Described, Integer, Request, Text
 from fyke.wire.inputs import ChargeLimit, Cpus, Memory, TimeLimit, TrafficLimit

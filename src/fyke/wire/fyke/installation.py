@@ -49,7 +49,7 @@ class PlanItem(Answer):
 
     @classmethod
     def of(cls, line: PlanLine) -> PlanItem:
-        return cls(line.plan, line.most or 0, line.accounts)
+        return cls(line.plan, line.max_runs or 0, line.accounts)
 
 
 class PlanList(Items[PlanItem]):

@@ -10,7 +10,7 @@ from msgspec import Meta, field
 from fyke.domain.billing.pricing import format_usage
 from fyke.domain.runs.sharing import MAX_DAYS
 from fyke.domain.runs.subtask_reader import MAX_PARTS
-from fyke.kit.sheets import exact_usd
+from fyke.kit.spreadsheets import exact_usd
 from fyke.model.billing import gb_seconds
 from fyke.model.run import BlockedSite, Outcome, SubtaskState
 from fyke.reasons import HintCode, ReasonCode, cause, next_step, sentence

@@ -170,7 +170,7 @@ class TaskSchedule(Answer):
 
     @classmethod
     def of(cls, view: ScheduleView) -> TaskSchedule:
-        schedule, plan = view.schedule, view.schedule.plan
+        schedule, plan = view.schedule, view.schedule.spec
         return cls(
             kind=plan.kind,
             time=plan.time,
@@ -259,7 +259,7 @@ class ScheduleLineItem(Answer):
             task_slug=line.task.id,
             title=line.task.title,
             worker_path=line.worker.path if line.worker else "",
-            kind=schedule.plan.kind,
+            kind=schedule.spec.kind,
             time_zone=line.time_zone,
             enabled=schedule.enabled,
             next_at=seconds(schedule.next_at),

@@ -12,7 +12,7 @@ from fyke.wire.fields import Answer, Request, Text
 from fyke.wire.units import seconds
 
 if TYPE_CHECKING:
-    from fyke.model.secret import SecretView, StoredSecret
+    from fyke.model.secret import SecretView, WorkerSecretsView
 
 
 class SecretValue(Request):
@@ -51,9 +51,9 @@ class WorkerSecretList(Answer):
     ]
 
     @classmethod
-    def of(cls, found: StoredSecret) -> WorkerSecretList:
+    def of(cls, found: WorkerSecretsView) -> WorkerSecretList:
         return cls(
             [WorkerSecret.of(secret) for secret in found.secrets],
-            list(found.named),
-            list(found.lacking),
+            list(found.declared),
+            list(found.missing),
         )

@@ -84,7 +84,7 @@ def _members(line: TaskLine) -> dict[str, Any]:
         "run_times": task.run_times,
         "last_run_slug": task.last_run_id,
         "last_run_state": line.last_run.state if line.last_run else "",
-        "schedule_kind": schedule.plan.kind if schedule else "",
+        "schedule_kind": schedule.spec.kind if schedule else "",
         "schedule_enabled": schedule.enabled if schedule else False,
         "next_at": seconds(schedule.next_at) if schedule else 0,
         "paused_at": seconds(schedule.paused_at) if schedule else 0,

@@ -9,7 +9,7 @@ from msgspec import Meta, field
 from fyke.domain.billing.days import MAX_DAYS
 from fyke.domain.billing.pricing import format_balance
 from fyke.domain.billing.usage import MAX_ENTRIES, UsageStep
-from fyke.kit.sheets import exact_usd
+from fyke.kit.spreadsheets import exact_usd
 from fyke.model.billing import EntryKind, UsageDimension, gb_seconds
 from fyke.wire.common import EXAMPLE_ID, Count, ExactUsd, Usd
 from fyke.wire.fields import (

@@ -228,7 +228,7 @@ def _schedule(schedule: Schedule | None) -> dict[str, Any]:
     """
     if schedule is None:
         return {"schedule_enabled": 0, "schedule_type": 0}
-    plan = schedule.plan
+    plan = schedule.spec
     return {
         "schedule_enabled": int(schedule.enabled),
         "schedule_type": _NUMBERS.get(plan.kind, 0),

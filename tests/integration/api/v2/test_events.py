@@ -178,7 +178,7 @@ async def test_a_deleted_run_ends_its_streams_without_an_end(app: App) -> None:
         reading = asyncio.create_task(reader.read())
         while not reader.events:
             await asyncio.sleep(0.005)
-        await app.services.runs.forget(run)
+        await app.services.runs.remove(run)
         app.signals.notify(f"run:{run}")
         await reading
         assert not reader.of("end")

@@ -271,11 +271,11 @@ async def test_exactly_as_many_direct_starts_pass_as_the_plan_allows(
     path = f"/api/v2/workers/{worker.id}/runs"
     answers = await asyncio.gather(*(api.post(path, BODY) for _ in range(posts)))
     refused = [answer for answer in answers if answer.status_code != 200]
-    assert len(answers) - len(refused) == plan.most
-    fails(refused[0], 400, 30003, f"the plan {plan.value} allows {plan.most} runs at once")
+    assert len(answers) - len(refused) == plan.max_runs
+    fails(refused[0], 400, 30003, f"the plan {plan.value} allows {plan.max_runs} runs at once")
     assert {answer.json()["code"] for answer in refused} == {30003}
     assert all(int(answer.headers["retry-after"]) > 0 for answer in refused)
-    assert await runs_of(app, app.other.account_id) == plan.most
+    assert await runs_of(app, app.other.account_id) == plan.max_runs
     entries = await app.storage.read(lambda tx: tx.ledger.entries(app.other.account_id, limit=9))
     assert entries == []
 

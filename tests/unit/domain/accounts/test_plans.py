@@ -8,7 +8,7 @@ from fyke.model.account import Plan
 
 
 def test_how_many_active_runs_each_plan_allows() -> None:
-    assert {plan.value: plan.most for plan in Plan} == {
+    assert {plan.value: plan.max_runs for plan in Plan} == {
         "free": 2,
         "starter": 5,
         "pro": 10,

@@ -7,7 +7,7 @@ from typing import Any
 
 from fyke.domain.alerts.evaluate import Facts, RuleMatch
 from fyke.domain.alerts.evaluate import evaluate as find
-from fyke.model.alert import FieldFacts, MonthUsage, PastRuns, Rule, RuleKind
+from fyke.model.alert import FieldFacts, MonthUsage, PreviousRun, Rule, RuleKind
 from fyke.model.run import Run, RunState
 from fyke.reasons import Reason, ReasonCode
 from support import records
@@ -31,8 +31,8 @@ def rule(kind: RuleKind, **changes: Any) -> Rule:
     return a_rule("acc", kind=kind, **changes)
 
 
-def usual(*rows: int, ms: int = 1000) -> list[PastRuns]:
-    return [PastRuns(f"r{number}", results, ms) for number, results in enumerate(rows)]
+def usual(*rows: int, ms: int = 1000) -> list[PreviousRun]:
+    return [PreviousRun(f"r{number}", results, ms) for number, results in enumerate(rows)]
 
 
 def test_a_failed_run_is_reported_with_its_reason() -> None:

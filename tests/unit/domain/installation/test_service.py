@@ -75,7 +75,7 @@ async def test_plans_are_counted(setup: Setup) -> None:
     await setup.storage.write(
         lambda tx: [tx.accounts.add(records.account(plan=Plan.PRO)) for _ in range(2)]
     )
-    found = {line.plan: (line.most, line.accounts) for line in
+    found = {line.plan: (line.max_runs, line.accounts) for line in
              await setup.installation.plans(setup.boss)}  # fmt: skip
     assert found[Plan.PRO] == (10, 2)
     assert found[Plan.UNLIMITED] == (None, 1)

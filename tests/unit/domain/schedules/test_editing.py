@@ -78,7 +78,7 @@ async def test_what_is_not_given_stays_and_what_another_kind_needs_goes(setup: S
     await setup.change(replace(DAILY, time_zone="Asia/Tokyo", overlap=OverlapPolicy.SKIP))
     found = await setup.change(ScheduleEdit(kind=ScheduleKind.WEEKLY, weekday=3, day=31))
     assert found is not None
-    assert found.plan == ScheduleSpec(
+    assert found.spec == ScheduleSpec(
         ScheduleKind.WEEKLY, time="09:00", weekday=3, time_zone="Asia/Tokyo"
     )
     assert (found.overlap, found.late, found.enabled) == (
@@ -86,7 +86,7 @@ async def test_what_is_not_given_stays_and_what_another_kind_needs_goes(setup: S
     )  # fmt: skip
     cron = await setup.change(ScheduleEdit(kind=ScheduleKind.CRON, cron="0 0 * * *", time_zone=""))
     assert cron is not None
-    assert cron.plan == ScheduleSpec(ScheduleKind.CRON, cron="0 0 * * *")
+    assert cron.spec == ScheduleSpec(ScheduleKind.CRON, cron="0 0 * * *")
 
 
 async def test_while_it_is_off_it_may_be_incomplete_and_not_invalid(setup: Setup) -> None:
@@ -156,7 +156,7 @@ async def test_a_copy_has_the_rule_and_none_of_the_history(setup: Setup) -> None
     assert made is not None
     used = replace(made, missed=3, last_error="x", last_fired_at=7, failures=2, paused_at=9)
     copy = copied(used, "other", START + 5)
-    assert (copy.plan, copy.late, copy.overlap) == (made.plan, LatePolicy.SKIP, made.overlap)
+    assert (copy.spec, copy.late, copy.overlap) == (made.spec, LatePolicy.SKIP, made.overlap)
     assert not any(
         (copy.enabled, copy.next_at, copy.missed, copy.last_error, copy.last_fired_at,
          copy.revision, copy.failures, copy.paused_at)
@@ -169,7 +169,7 @@ def test_a_zone_is_the_schedules_the_accounts_or_utc() -> None:
         "t", "a", ScheduleSpec(ScheduleKind.DAILY, time_zone="Asia/Tokyo"), OverlapPolicy.ALLOW,
         True, 0, 0, 0, "", 0, 0, 0, 0,
     )  # fmt: skip
-    without = replace(schedule, plan=ScheduleSpec(ScheduleKind.DAILY))
+    without = replace(schedule, spec=ScheduleSpec(ScheduleKind.DAILY))
     account = records.account(time_zone="Europe/Berlin")
     assert zone_of(schedule, account) == "Asia/Tokyo"
     assert zone_of(without, account) == "Europe/Berlin"

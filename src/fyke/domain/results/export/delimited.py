@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 from fyke.domain.results.export.meta import ExportMeta
 from fyke.domain.results.export.values import Number, Value, read_row, text_of
-from fyke.kit.sheets import guarded
+from fyke.kit.spreadsheets import escape_formula
 from fyke.model.results import Header, Row
 
 
@@ -28,7 +28,7 @@ class CsvWriter:
     def head(self) -> bytes:
         if not self._keys:
             return self._bom
-        keys = [guarded(key) for key in self._keys] if self._safe else self._keys
+        keys = [escape_formula(key) for key in self._keys] if self._safe else self._keys
         return self._bom + _lines([keys])
 
     def page(self, rows: list[Row]) -> bytes:
@@ -47,7 +47,7 @@ class CsvWriter:
 def _safe_text(value: Value) -> str:
     text = text_of(value)
     if isinstance(value, str) and not isinstance(value, Number):
-        return guarded(text)
+        return escape_formula(text)
     return text
 
 

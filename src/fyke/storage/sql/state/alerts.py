@@ -27,7 +27,7 @@ from sqlalchemy import (
     update,
 )
 
-from fyke.model.alert import Alert, AlertCheck, AlertFilter, PastRuns, Rule
+from fyke.model.alert import Alert, AlertCheck, AlertFilter, PreviousRun, Rule
 from fyke.model.billing import UsageDimension
 from fyke.model.run import TERMINAL_STATES, Run, RunState
 from fyke.storage.sql.dialects import insert_new
@@ -193,10 +193,10 @@ class SqlAlerts(SqlStore):
     def drop_check(self, seq: int) -> None:
         self._db.execute(delete(alert_checks).where(alert_checks.c.seq == seq))
 
-    def usual(self, run: Run, *, of_task: bool, limit: int) -> list[PastRuns]:
+    def usual(self, run: Run, *, of_task: bool, limit: int) -> list[PreviousRun]:
         found = self._db.execute(usual_query(run, of_task=of_task, limit=limit))
         return [
-            PastRuns(str(name), int(results), max(0, finished - started))
+            PreviousRun(str(name), int(results), max(0, finished - started))
             for name, results, started, finished in found
         ]
 
@@ -204,7 +204,7 @@ class SqlAlerts(SqlStore):
         rows = self._db.execute(ended_query(account_id, worker_id, task_id, limit)).mappings()
         return [run_of(row) for row in rows]
 
-    def used(self, rule: Rule, first: int, last: int) -> tuple[int, int]:
+    def usage_of(self, rule: Rule, first: int, last: int) -> tuple[int, int]:
         if rule.task_id:
             part, ref = UsageDimension.TASK.value, rule.task_id
         elif rule.worker_id:
@@ -257,7 +257,7 @@ class SqlAlerts(SqlStore):
             change = change.where(alerts.c.id.in_(sorted(alert_ids)))
         return self._db.execute(change.values(read_at=at)).rowcount
 
-    def forget_alerts(self, before: int, limit: int) -> int:
+    def remove_alerts(self, before: int, limit: int) -> int:
         old = select(alerts.c.id).where(alerts.c.at < before).order_by(alerts.c.at).limit(limit)
         return self._db.execute(delete(alerts).where(alerts.c.id.in_(old))).rowcount
 

@@ -123,7 +123,7 @@ _FREE = ~and_(
 class _Host:
     name: str
     ready_at: int  # when its earliest delivery is due and its pace allows it
-    standing: HostStatus
+    status: HostStatus
     known: bool  # False when its row was removed while a delivery was being added
 
 
@@ -135,14 +135,14 @@ class Claims(SqlStore):
         ready = [
             host
             for host in sorted(self._hosts(now), key=lambda host: host.ready_at)
-            if host.ready_at <= now and take_slot(left, host.standing)
+            if host.ready_at <= now and take_slot(left, host.status)
         ]
         chosen = sorted(ready[:MAX_CLAIMS], key=lambda host: host.name)
         found = [(host, self._claim_one(host, now, claim_until)) for host in chosen]
-        return [Claim(delivery, host.standing) for host, delivery in found if delivery is not None]
+        return [Claim(delivery, host.status) for host, delivery in found if delivery is not None]
 
     def next_due(self, now: int, free: dict[HostStatus, int]) -> int | None:
-        ready = (host.ready_at for host in self._hosts(now) if free[host.standing] > 0)
+        ready = (host.ready_at for host in self._hosts(now) if free[host.status] > 0)
         return min(ready, default=None)
 
     def _hosts(self, now: int) -> Iterator[_Host]:

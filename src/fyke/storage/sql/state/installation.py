@@ -37,11 +37,11 @@ runners = Table(
 class SqlServers(SqlStore):
     """Implements ``ServerStore``."""
 
-    def beat(self, server_id: str, now: int) -> None:
+    def heartbeat(self, server_id: str, now: int) -> None:
         values = {"id": server_id, "heartbeat_at": now}
         self._db.execute(upsert(self._db, servers, values, key=("id",)))
 
-    def living(self, since: int) -> int:
+    def count_active(self, since: int) -> int:
         query = select(func.count()).select_from(servers).where(servers.c.heartbeat_at >= since)
         return self._db.execute(query).scalar_one()
 

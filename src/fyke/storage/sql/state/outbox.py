@@ -145,7 +145,7 @@ class SqlOutbox(Claims):
             self._know(host)
         return count
 
-    def next_of(self, endpoint_ids: Collection[str]) -> dict[str, int]:
+    def next_tries(self, endpoint_ids: Collection[str]) -> dict[str, int]:
         query = (
             select(deliveries.c.endpoint_id, func.min(deliveries.c.next_at))
             .where(PENDING, _OF_ENDPOINT, deliveries.c.endpoint_id.in_(sorted(endpoint_ids)))
@@ -153,13 +153,13 @@ class SqlOutbox(Claims):
         )
         return {str(name): int(at) for name, at in self._db.execute(query)}
 
-    def set_standing(self, host: str, standing: HostStatus) -> None:
+    def set_host_status(self, host: str, status: HostStatus) -> None:
         statement = update(callback_hosts).where(
-            callback_hosts.c.host == host, callback_hosts.c.standing != standing.value
+            callback_hosts.c.host == host, callback_hosts.c.standing != status.value
         )
-        self._db.execute(statement.values(standing=standing.value))
+        self._db.execute(statement.values(standing=status.value))
 
-    def forget_hosts(self, idle_since: int) -> int:
+    def remove_idle_hosts(self, idle_since: int) -> int:
         waiting = exists().where(deliveries.c.host == callback_hosts.c.host, PENDING)
         old = delete(callback_hosts).where(callback_hosts.c.next_at < idle_since, ~waiting)
         return self._db.execute(old).rowcount

@@ -85,7 +85,7 @@ partial_index(
     where="state = 'waiting'",
 )
 
-_PLAN = tuple(field.name for field in fields(ScheduleSpec))
+_SPEC = tuple(field.name for field in fields(ScheduleSpec))
 _OUTCOME = (
     "enabled",
     "next_at",
@@ -102,7 +102,7 @@ _WAITING = schedule_fires.c.state == literal_column("'waiting'")
 
 def _schedule(row: Mapping[Any, Any] | Row[Any]) -> Schedule:
     values: dict[str, Any] = dict(row)
-    values["plan"] = {name: values[name] for name in _PLAN}
+    values["spec"] = {name: values[name] for name in _SPEC}
     return record(values, Schedule)
 
 
@@ -111,7 +111,7 @@ class SqlSchedules(SqlStore):
 
     def put(self, schedule: Schedule) -> None:
         values = columns(schedule)
-        values |= values.pop("plan")
+        values |= values.pop("spec")
         self._db.execute(upsert(self._db, schedules, values, key=("task_id",)))
 
     def get(self, task_id: str) -> Schedule | None:
@@ -213,7 +213,7 @@ class SqlSchedules(SqlStore):
         done = self._db.execute(update(schedule_fires).where(*it).values(**values))
         return was_applied(done)
 
-    def forget_fires(self, before: int) -> int:
+    def remove_fires(self, before: int) -> int:
         old = schedule_fires.c.at < before
         done = self._db.execute(delete(schedule_fires).where(old, ~_WAITING))
         return done.rowcount

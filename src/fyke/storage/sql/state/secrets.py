@@ -45,7 +45,7 @@ class SqlSecrets(SqlStore):
     def remove_of_worker(self, worker_id: str) -> None:
         self._db.execute(delete(secrets).where(secrets.c.worker_id == worker_id))
 
-    def used(self, account_id: str, worker_id: str, names: Sequence[str], at: int) -> None:
+    def note_use(self, account_id: str, worker_id: str, names: Sequence[str], at: int) -> None:
         its = (*_of(account_id, worker_id), secrets.c.name.in_(names), secrets.c.used_at < at)
         self._db.execute(update(secrets).where(*its).values(used_at=at))
 

@@ -105,12 +105,12 @@ class SqlSessions(SqlStore):
     def touch(self, session_id: str, at: int) -> None:
         self._db.execute(update(sessions).where(sessions.c.id == session_id).values(seen_at=at))
 
-    def end(self, user_id: str, at: int, *, session_id: str = "", but: str = "") -> int:
+    def end(self, user_id: str, at: int, *, session_id: str = "", except_id: str = "") -> int:
         chosen = and_(sessions.c.user_id == user_id, sessions.c.ended_at == 0)
         if session_id:
             chosen = and_(chosen, sessions.c.id == session_id)
-        if but:
-            chosen = and_(chosen, sessions.c.id != but)
+        if except_id:
+            chosen = and_(chosen, sessions.c.id != except_id)
         return self._db.execute(update(sessions).where(chosen).values(ended_at=at)).rowcount
 
     def keep_newest(self, user_id: str, count: int) -> int:

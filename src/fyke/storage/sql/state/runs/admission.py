@@ -172,7 +172,7 @@ class PlanCapacity:
         )
         plans = {account: Plan(name) for account, name in found}
         self._plans |= plans
-        limited = [account for account, plan in plans.items() if plan.most is not None]
+        limited = [account for account, plan in plans.items() if plan.max_runs is not None]
         if fresh:
             own = {(account, run) for run, account in self._taken.items() if account in limited}
             self._count(limited, own.union(self._under_way(limited)))
@@ -193,7 +193,7 @@ class PlanCapacity:
 
     def _count(self, owners: Iterable[str], under_way: Iterable[tuple[str, str]]) -> None:
         for account in owners:
-            self._left[account] = self._plans[account].most or 0
+            self._left[account] = self._plans[account].max_runs or 0
         for account, run_id in under_way:
             self._left[account] -= 1
             self._started[run_id] = account

@@ -41,7 +41,7 @@ class AttemptTable(SqlStore):
         order = attempts.c.ordinal, attempts.c.id
         return many(self._db.execute(query.order_by(*order)), Attempt)
 
-    def living_attempts(self, runner_id: str | None = None) -> list[Attempt]:
+    def active_attempts(self, runner_id: str | None = None) -> list[Attempt]:
         query = select(attempts).where(_LIVING)
         if runner_id is not None:
             query = query.where(attempts.c.runner_id == runner_id)

@@ -87,9 +87,7 @@ class SqlRunLists(SqlStore):
         stopped = None
         if any(scan.checked for scan in scans):
             stopped = self._horizon(account_id, query, scans[0])
-        found = self._db.execute(
-            text(query.places(scans, stopped)), query.values | {"limit": limit}
-        )
+        found = self._db.execute(text(query.page(scans, stopped)), query.values | {"limit": limit})
         places = [ListCursor(int(at), run_id) for at, run_id in found]
         return ListWalk(places, None if len(places) == limit else stopped)
 
@@ -243,7 +241,7 @@ class _Query:
     def horizon(self, scan: _IndexScan) -> str:
         return f"{self._select(scan.index, scan.indexed)} LIMIT 1 OFFSET :skip"
 
-    def places(self, scans: list[_IndexScan], stopped: ListCursor | None) -> str:
+    def page(self, scans: list[_IndexScan], stopped: ListCursor | None) -> str:
         inside = []
         if stopped is not None:
             inside = [f"(created_at, id) {self._within} (:stop_at, :stop_id)"]

@@ -118,7 +118,7 @@ class SqlSites(SqlStore):
         self._db.execute(delete(attempt_sites).where(mine))
         return _decode(text)
 
-    def living(self, run_id: str) -> list[tuple[SiteTraffic, ...]]:
+    def reported(self, run_id: str) -> list[tuple[SiteTraffic, ...]]:
         query = select(attempt_sites.c.sites).where(attempt_sites.c.run_id == run_id)
         texts = self._db.execute(query.order_by(attempt_sites.c.attempt_id)).scalars()
         return [_decode(text) for text in texts]

@@ -132,7 +132,7 @@ class SqlQueue(SqlStore):
     def get(self, item_id: str) -> QueuedStart | None:
         return self._one(queue_items.c.id == item_id)
 
-    def numbered(self, number: int) -> QueuedStart | None:
+    def by_number(self, number: int) -> QueuedStart | None:
         return self._one(queue_items.c.number == number)
 
     def _one(self, condition: ColumnElement[bool]) -> QueuedStart | None:
@@ -169,7 +169,7 @@ class SqlQueue(SqlStore):
         still = update(queue_items).where(queue_items.c.id == item_id, queue_items.c.waiting)
         return was_applied(self._db.execute(still.values(**values)))
 
-    def forget(self, before: int, limit: int) -> int:
+    def remove_ended(self, before: int, limit: int) -> int:
         old = (
             select(queue_items.c.id)
             .where(_ENDED, queue_items.c.ended_at < before)

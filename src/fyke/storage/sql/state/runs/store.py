@@ -181,7 +181,7 @@ class SqlRuns(SubtaskTable, AttemptTable, LeaseTable, RunnerTable):
             self._db.execute(delete(runs).where(runs.c.id == run_id))
             self._counts.add(run.account_id, run.worker_id, run.state, -1)
 
-    def past(self, account_id: str, worker_id: str, within: int) -> list[PastRun]:
+    def past_runs(self, account_id: str, worker_id: str, within: int) -> list[PastRun]:
         return many(self._db.execute(past_query(account_id, worker_id, within)), PastRun)
 
     def finished_before(self, at: int, limit: int) -> list[str]:

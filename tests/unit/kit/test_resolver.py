@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from fyke.kit.names import Resolver, Unresolvable, system_lookup
+from fyke.kit.resolver import Resolver, Unresolvable, system_lookup
 
 pytestmark = pytest.mark.anyio
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from fyke.app.upkeep import (
-    Tables,
+from fyke.app.maintenance import (
+    TableVersions,
     check,
-    copied_database,
-    damage,
+    database_copy,
+    find_damage,
     migrate,
     schema_heads,
     versions,
@@ -33,12 +33,12 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def test_one_set_of_tables_that_is_behind_needs_a_remedy() -> None:
-    assert Tables(NEWEST, NEWEST).remedy == ""
-    assert Tables(NEWEST, OLDER).revisions == ("s0002", "s0001")
-    for tables in (Tables(OLDER, NEWEST), Tables(NEWEST, OLDER)):
+    assert TableVersions(NEWEST, NEWEST).remedy == ""
+    assert TableVersions(NEWEST, OLDER).revisions == ("s0002", "s0001")
+    for tables in (TableVersions(OLDER, NEWEST), TableVersions(NEWEST, OLDER)):
         assert tables.remedy.startswith("this program wants s0002 and s0002: run fyke db migrate")
     old = SchemaVersion("0019", "s0002", False)
-    assert "fyke db convert" in Tables(old, NEWEST).remedy
+    assert "fyke db convert" in TableVersions(old, NEWEST).remedy
 
 
 def test_a_new_database_has_the_newest_revisions(settings: Settings) -> None:
@@ -84,8 +84,8 @@ def test_a_torn_page_is_found(tmp_path: Path, whole: bool) -> None:
         with file.open("r+b") as opened:
             opened.seek(3 * 4096)
             opened.write(bytes(2000))
-    assert (damage(file) == []) is whole
-    assert damage(tmp_path / "none.db") == ["the file is missing"]
+    assert (find_damage(file) == []) is whole
+    assert find_damage(tmp_path / "none.db") == ["the file is missing"]
     assert not (tmp_path / "none.db").exists()
 
 
@@ -93,10 +93,10 @@ def test_a_copy_is_whole_and_removed_afterwards(settings: Settings, tmp_path: Pa
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     (scratch / "copy-of-state.db").write_text("of one that was killed")
-    with copied_database(settings.home / "state.db", scratch) as copy:
-        assert damage(copy) == []
+    with database_copy(settings.home / "state.db", scratch) as copy:
+        assert find_damage(copy) == []
     assert list(scratch.iterdir()) == []
-    with pytest.raises(ZeroDivisionError), copied_database(settings.home / "rows.db", scratch):
+    with pytest.raises(ZeroDivisionError), database_copy(settings.home / "rows.db", scratch):
         raise ZeroDivisionError
     assert list(scratch.iterdir()) == []
 

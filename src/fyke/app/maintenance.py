@@ -21,7 +21,7 @@ STATE, ROWS = "state.db", "rows.db"
 
 
 @dataclass(frozen=True, slots=True)
-class Tables:
+class TableVersions:
     """The versions of both sets of tables."""
 
     state: SchemaVersion
@@ -49,7 +49,7 @@ def schema_heads() -> tuple[str, str]:
     return state, results
 
 
-def migrate(settings: Settings) -> Tables:
+def migrate(settings: Settings) -> TableVersions:
     """Bring all tables up to date and return their versions. Raises ``FykeError``."""
     from fyke.app.state import migrate_all
 
@@ -57,7 +57,7 @@ def migrate(settings: Settings) -> Tables:
     return versions(settings)
 
 
-def convert(settings: Settings) -> Tables:
+def convert(settings: Settings) -> TableVersions:
     """Convert tables from before release 0.1.0 and bring all up to date. Raises ``FykeError``."""
     from fyke.app.state import addresses
     from fyke.kit.assets import assets
@@ -67,7 +67,7 @@ def convert(settings: Settings) -> Tables:
     return migrate(settings)
 
 
-def versions(settings: Settings) -> Tables:
+def versions(settings: Settings) -> TableVersions:
     """The versions of the tables. Changes nothing; raises ``Unavailable``."""
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -78,7 +78,7 @@ def versions(settings: Settings) -> Tables:
 
     where = addresses(settings)
     try:
-        return Tables(_version(STATE, where.state), _version(RESULTS, where.results))
+        return TableVersions(_version(STATE, where.state), _version(RESULTS, where.results))
     except SQLAlchemyError as error:
         raise Unavailable(f"The database cannot be reached: {_first_line(error)}") from error
 
@@ -110,11 +110,11 @@ def check(settings: Settings) -> list[str]:
     finally:
         engine.dispose()
     if not settings.database_url:
-        found += [f"{ROWS} is damaged: {text}" for text in damage(settings.home / ROWS)]
+        found += [f"{ROWS} is damaged: {text}" for text in find_damage(settings.home / ROWS)]
     return found
 
 
-def damage(file: Path) -> list[str]:
+def find_damage(file: Path) -> list[str]:
     """The faults that SQLite finds in a database file."""
     if not file.exists():
         return ["the file is missing"]
@@ -133,7 +133,7 @@ def _first_line(error: Exception) -> str:
 
 
 @contextlib.contextmanager
-def copied_database(source: Path, scratch: Path) -> Iterator[Path]:
+def database_copy(source: Path, scratch: Path) -> Iterator[Path]:
     """Yield a consistent copy of a SQLite file in use, then remove it. Raises ``FykeError``."""
     from fyke.storage.sql.backup import backup_sqlite
 

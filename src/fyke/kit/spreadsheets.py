@@ -37,6 +37,6 @@ _FORMULA = re.compile(
 )
 
 
-def guarded(text: str) -> str:
+def escape_formula(text: str) -> str:
     """Return the text so that no spreadsheet takes it for a formula."""
     return "'" + text if _FORMULA.match(text) else text
