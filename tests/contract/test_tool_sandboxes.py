@@ -1,4 +1,4 @@
-"""The contract of ``ToolBox`` with each spawner available to this user, and the real egress."""
+"""The contract of ``ToolRunner`` with each spawner available to this user, and the real egress."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from integration.sandbox.sandboxes import SPAWNERS, site
 
 
 class SandboxesOnDemand:
-    """Implements ``ToolBox``. Everything lives for one run only, so any loop may use it."""
+    """Implements ``ToolRunner``. Everything lives for one run only, so any loop may use it."""
 
     def __init__(self, rules: AddressRules, resolver: Resolver | None = None) -> None:
         self._rules = rules
@@ -53,7 +53,7 @@ def sandboxed_git(
 
 
 class WithoutIsolation:
-    """Implements ``ToolBox`` where no sandbox can be made, such as inside a namespace: without
+    """Implements ``ToolRunner`` where no sandbox can be made, such as inside a namespace: without
     isolation, but with the real egress.
     """
 

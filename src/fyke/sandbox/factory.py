@@ -18,7 +18,7 @@ MIN_FREE_BYTES = 64 * 2**20  # bytes on the disk of the work folders, to unpack 
 
 
 class BubblewrapSandboxes:
-    """Implements ``Sandboxes`` over the spawner that fits the rights of this process."""
+    """Implements ``Sandboxes`` with a ``Spawner``."""
 
     def __init__(self, work_dir: Path, spawner: Spawner) -> None:
         """``work_dir`` is where the spawner creates work folders; its free space is checked."""

@@ -22,7 +22,7 @@ from fyke.sandbox.process.spawner import SpawnedSandbox
 LISTENER_NAMES = ("sdk", "proxy", "cdp", "proxy6000", "cdp80")
 CHUNK = 65536
 MAX_SIGNAL = 64
-OWN_COUNT_SINCE = (5, 14)  # Linux counts processes per user namespace
+NAMESPACED_COUNT_SINCE = (5, 14)  # Linux counts processes per user namespace
 
 GO_PROGRAM = f"{WORK_AT}/main"
 
@@ -65,26 +65,26 @@ class IsolatedSandbox:
         return self._listeners
 
     async def launch(self, env: dict[str, str]) -> None:
-        """Returns when the Worker's program is running. Raise ``SandboxFault`` when the work
+        """Return when the Worker's program is running. Raise ``SandboxFault`` when the work
         folder cannot be prepared; a program that cannot be executed ends with 126 or 127.
         """
-        await self.give_job(self._job(env))
+        await self.send_job(self._job(env))
 
-    async def give_job(self, job: list[tuple[str, str]]) -> None:
-        """As ``launch``, for any job that the shim understands."""
+    async def send_job(self, job: list[tuple[str, str]]) -> None:
+        """Send any job to the shim; otherwise as ``launch``."""
         control = self._spawned.ends.control
         loop = asyncio.get_running_loop()
         try:
             await loop.sock_sendall(control, _encode(job))
-            words = await loop.sock_recv(control, 4096)
+            message = await loop.sock_recv(control, 4096)
         except OSError as error:
             raise SandboxFault(
                 f"the sandbox ended before its Worker was launched: {error}"
             ) from error
         finally:
             control.close()
-        if words:
-            raise SandboxFault(words.decode(errors="replace"))
+        if message:
+            raise SandboxFault(message.decode(errors="replace"))
 
     def _job(self, env: dict[str, str]) -> list[tuple[str, str]]:
         order = self._order
@@ -98,7 +98,7 @@ class IsolatedSandbox:
         return job + [("a", argument) for argument in _command(order)]
 
     def process_limits(self) -> list[tuple[str, str]]:
-        """The limits that the shim sets on itself, as a part of a job."""
+        """The entries of a job that set resource limits on the shim and so on the Worker."""
         limits: dict[int, int] = {
             resource.RLIMIT_CORE: 0,
             resource.RLIMIT_NOFILE: self._limits.open_files,
@@ -127,40 +127,40 @@ class IsolatedSandbox:
                 self._close_streams()
 
     async def apply_cpu_limit(self) -> None:
-        await _ours(self._spawned.limit_cpu())
+        await _convert_faults(self._spawned.limit_cpu())
 
     async def wait(self) -> SandboxExit:
         """A status above 128 is read as a signal; as in a shell, a program that itself exits with
         128 + n looks the same.
         """
-        ended = await _ours(self._spawned.wait())
-        signal = ended.status - 128
+        process_exit = await _convert_faults(self._spawned.wait())
+        signal = process_exit.status - 128
         return SandboxExit(
-            code=ended.status,
+            code=process_exit.status,
             signal=signal if 0 < signal <= MAX_SIGNAL else 0,
-            out_of_memory=ended.out_of_memory,
+            out_of_memory=process_exit.out_of_memory,
         )
 
     async def usage(self) -> SandboxUsage:
-        seen = await _ours(self._spawned.usage())
-        return SandboxUsage(seen.cpu_ms, seen.memory_peak, seen.work_bytes, seen.memory)
+        usage = await _convert_faults(self._spawned.usage())
+        return SandboxUsage(usage.cpu_ms, usage.memory_peak, usage.work_bytes, usage.memory)
 
     async def terminate(self) -> None:
-        await _ours(self._spawned.terminate())
+        await _convert_faults(self._spawned.terminate())
 
     async def kill(self) -> None:
-        await _ours(self._spawned.kill())
+        await _convert_faults(self._spawned.kill())
 
     async def release(self) -> str:
         """End a tool and make its work folder readable for this process. Return why that is not
         possible (the folder is too large or too deep), or ``""``.
         """
-        return await _ours(self._spawned.release())
+        return await _convert_faults(self._spawned.release())
 
     async def close(self) -> None:
-        """Processes that have a copy of a listener go on serving it."""
+        """End the sandbox and close its listeners; copies in other processes stay open."""
         try:
-            await _ours(self._spawned.close())
+            await _convert_faults(self._spawned.close())
         finally:
             self._close_ends()
 
@@ -184,7 +184,8 @@ class IsolatedSandbox:
         os.close(descriptor)
 
 
-async def _ours(step: Awaitable[T]) -> T:
+async def _convert_faults(step: Awaitable[T]) -> T:
+    """Await ``step``; raise its ``SandboxStartFailed`` as ``SandboxFault``."""
     try:
         return await step
     except SandboxStartFailed as error:
@@ -192,8 +193,8 @@ async def _ours(step: Awaitable[T]) -> T:
 
 
 def _environment(order: LaunchOrder) -> dict[str, str]:
-    own = order.kind == "python" and order.environment is not None
-    path = {"PATH": f"/env/bin:{SYSTEM_PATH}" if own else SYSTEM_PATH}
+    has_scripts = order.kind == "python" and order.environment is not None
+    path = {"PATH": f"/env/bin:{SYSTEM_PATH}" if has_scripts else SYSTEM_PATH}
     node = {"NODE_OPTIONS": _node_options(order)} if order.kind == "node" else {}
     return BASE_ENVIRONMENT | path | node
 
@@ -227,7 +228,10 @@ def _node_entry(bundle: Path | None) -> str:
 
 
 def _encode(job: list[tuple[str, str]]) -> bytes:
-    """A length of four bytes, then NUL-separated items. Raise ``ValueError`` for a NUL inside."""
+    """Four bytes of length, big-endian, then items ``kind:text`` with NUL between them.
+
+    Raise ``ValueError`` for a NUL in a text.
+    """
     for kind, text in job:
         if "\0" in text:
             raise ValueError(f"a NUL character in {kind}:{text!r:.80}")
@@ -237,25 +241,25 @@ def _encode(job: list[tuple[str, str]]) -> bytes:
 
 def _counts_per_namespace() -> bool:
     major, minor = platform.release().split(".")[:2]
-    return (int(major), int("".join(c for c in minor if c.isdigit()))) >= OWN_COUNT_SINCE
+    return (int(major), int("".join(c for c in minor if c.isdigit()))) >= NAMESPACED_COUNT_SINCE
 
 
 async def _readable(descriptors: list[int]) -> list[int]:
-    """Wait for at least one that can be read or has ended; return all of those."""
+    """Wait until a descriptor is readable or at its end; return all that are."""
     loop = asyncio.get_running_loop()
     ready: list[int] = []
-    some: asyncio.Future[None] = loop.create_future()
+    first_ready: asyncio.Future[None] = loop.create_future()
 
-    def note(descriptor: int) -> None:
+    def mark_ready(descriptor: int) -> None:
         ready.append(descriptor)
         loop.remove_reader(descriptor)
-        if not some.done():
-            some.set_result(None)
+        if not first_ready.done():
+            first_ready.set_result(None)
 
     for descriptor in descriptors:
-        loop.add_reader(descriptor, note, descriptor)
+        loop.add_reader(descriptor, mark_ready, descriptor)
     try:
-        await some
+        await first_ready
     finally:
         for descriptor in descriptors:
             loop.remove_reader(descriptor)

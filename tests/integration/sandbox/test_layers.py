@@ -254,7 +254,7 @@ async def test_a_filter_that_denies_nothing_is_detected(
     detected, report = await failed(place)
     assert report.level is Isolation.NONE
     assert {"seccomp", "vsock"} & set(detected)
-    assert report.reason.startswith("seccomp: mode 2, request_key answered")
+    assert report.reason.startswith("seccomp: mode 2, request_key returned")
 
 
 async def test_missing_limits_are_named(place: Site) -> None:
@@ -273,7 +273,7 @@ async def test_a_missing_program_says_what_to_install(
 
 
 async def test_an_old_program_is_named(place: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bubblewrap, "OLDEST", (99, 0, 0))
+    monkeypatch.setattr(bubblewrap, "MIN_VERSION", (99, 0, 0))
     report = await place.sandbox.probe()
     assert report.level is Isolation.NONE
     assert "99.0.0 is needed" in report.reason

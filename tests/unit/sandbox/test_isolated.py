@@ -1,4 +1,4 @@
-"""A sandbox that cannot be removed still releases its descriptors."""
+"""A sandbox that cannot be removed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fyke.sandbox.process.sandbox_process import ProcessPipes
 pytestmark = pytest.mark.anyio
 
 
-async def test_close_releases_its_descriptors_although_the_namespaces_stay() -> None:
+async def test_close_closes_the_descriptors_when_the_sandbox_does_not_end() -> None:
     control, other = socket.socketpair()
     listeners = [socket.socket() for _ in range(4)]
     (out, out_in), (err, err_in) = os.pipe(), os.pipe()
@@ -25,8 +25,8 @@ async def test_close_releases_its_descriptors_although_the_namespaces_stay() -> 
     async def close() -> None:
         raise SandboxStartFailed("the sandbox did not end")
 
-    held = SimpleNamespace(ends=ProcessPipes(control, listeners, out, err), close=close)
-    sandbox = IsolatedSandbox(cast(Any, held), cast(Any, None), SandboxLimits(1, 2**20, 2**20))
+    spawned = SimpleNamespace(ends=ProcessPipes(control, listeners, out, err), close=close)
+    sandbox = IsolatedSandbox(cast(Any, spawned), cast(Any, None), SandboxLimits(1, 2**20, 2**20))
     with pytest.raises(SandboxFault):
         await sandbox.close()
     assert control.fileno() == -1

@@ -1,1 +1,1 @@
-"""The isolation of one sandbox: namespaces, system calls, limits, and the checks of all three."""
+"""The isolation of a sandbox: namespaces, system calls, limits, and checks of all three."""

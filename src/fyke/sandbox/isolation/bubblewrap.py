@@ -1,12 +1,12 @@
-"""The isolation of a sandbox as an argument list for bubblewrap, in one place.
+"""The isolation of a sandbox as an argument list for bubblewrap.
 
-A test fails without any of these lines:
+For each of these lines there is a test that fails without it:
 
 * ``--cap-drop ALL`` and ``--disable-userns``: no capability, and no way to get one by nesting.
 * ``--new-session`` and ``--die-with-parent``: no access to our terminal, no process outlives us.
-* ``/proc`` and ``/dev`` are fresh ones; ``--remount-ro /dev``, or it would be a writable memory
-  file system of half the machine's memory, outside every limit.
-* ``/proc/1`` is covered: process 1 is bubblewrap's own and has no filter, and its memory could be
+* ``/proc`` and ``/dev`` are new mounts. ``/dev`` is remounted read-only, because it would otherwise
+  be a writable memory file system of half the machine's memory, outside every limit.
+* ``/proc/1`` is covered: process 1 is bubblewrap itself and has no filter, and its memory could be
   written through ``/proc/1/mem``, which no rule against ``ptrace`` forbids.
 * ``/etc`` contains only what programs need to resolve ``localhost`` and check certificates.
   ``resolv.conf`` is empty: names are resolved by the proxy.
@@ -26,7 +26,7 @@ from pathlib import Path
 
 PROGRAM = "/usr/bin/bwrap"
 INTERPRETER = "/usr/bin/python3"
-OLDEST = (0, 8, 0)  # the first with --disable-userns
+MIN_VERSION = (0, 8, 0)  # the first with --disable-userns
 
 INNER_ID = 1000
 DEV_SHM_BYTES = 16 * 2**20
@@ -43,7 +43,7 @@ ETC = {
     "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
     "resolv.conf": "",
 }
-# certificates and the like; never all of /etc/ssl, which contains private keys
+# certificates and lookup files; never all of /etc/ssl, which contains private keys
 ETC_OF_HOST = (
     "/etc/alternatives",
     "/etc/ca-certificates",
@@ -68,7 +68,7 @@ CACHE_AT = "/cache"
 @dataclass(frozen=True, slots=True)
 class Layout:
     """The mounts of one sandbox. ``kind`` is one of ``order.KINDS``; ``extras`` are the folders and
-    programs that a kind of tool needs, with the path of each inside.
+    programs that a kind of tool needs, each with its path in the sandbox. ``tmp_size`` in bytes.
     """
 
     kind: str
@@ -81,12 +81,14 @@ class Layout:
 
 
 def arguments(layout: Layout, data: Callable[[bytes], int], seccomp: int) -> list[str]:
-    """The options, without the command. ``data`` turns bytes into an inheritable descriptor."""
+    """The options, without the command. ``data`` returns an inheritable descriptor of the bytes
+    that it gets; ``seccomp`` is the descriptor of the filter.
+    """
     return [
         *_namespaces(),
         *_system(layout.tmp_size),
         *_etc(data),
-        *_own(layout, data),
+        *_mounts(layout, data),
         *("--seccomp", str(seccomp)),
         *("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/work"),
     ]
@@ -118,7 +120,7 @@ def _system(tmp_size: int) -> list[str]:
 
 
 def _usr_links() -> list[str]:
-    """/bin, /lib and so on, as the machine has them: links into /usr, or folders of their own."""
+    """/bin, /lib and so on as on the machine: links into /usr, or separate folders."""
     options: list[str] = []
     for name in USR_LINKS:
         path = Path("/", name)
@@ -138,7 +140,7 @@ def _etc(data: Callable[[bytes], int]) -> list[str]:
     return options
 
 
-def _own(layout: Layout, data: Callable[[bytes], int]) -> list[str]:
+def _mounts(layout: Layout, data: Callable[[bytes], int]) -> list[str]:
     options = ["--ro-bind-data", str(data(_source("shim.py"))), "/run/fyke/shim.py"]
     if layout.kind == "probe":
         options += ["--ro-bind-data", str(data(_source("inspector.py"))), PROBE_AT]
@@ -151,11 +153,13 @@ def _own(layout: Layout, data: Callable[[bytes], int]) -> list[str]:
         options += ["--ro-bind", os.fspath(layout.environment), ENVIRONMENT_AT[layout.kind]]
     if layout.cache is not None:
         options += ["--bind", os.fspath(layout.cache), CACHE_AT]
-    for source, place in layout.extras:
-        options += ["--ro-bind", os.fspath(source), place]
+    for source, target in layout.extras:
+        options += ["--ro-bind", os.fspath(source), target]
     return options
 
 
 def _source(name: str) -> bytes:
-    """A program of ours for the inside, by content: the sandbox's user cannot open our folder."""
+    """The content of a program that runs inside. It is passed as data, because the sandbox's user
+    cannot read this folder.
+    """
     return resources.files(__package__).joinpath(name).read_bytes()

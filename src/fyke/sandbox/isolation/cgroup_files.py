@@ -1,4 +1,4 @@
-"""The interface of control groups, and file access that both kinds share."""
+"""The interface of control groups, and access to their files for both versions."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Protocol
 
 PERIOD_US = 100_000
 MIN_QUOTA_US = 1_000
-WANTED = ("cpu", "memory", "pids")
+CONTROLLERS = ("cpu", "memory", "pids")
 
 
 class ControlGroup(Protocol):
-    """The limits of one sandbox. ``enforced`` names those that took effect."""
+    """The limits of one sandbox. ``enforced`` names the controllers whose limit was accepted."""
 
     enforced: frozenset[str]
-    ends_as_one: bool  # whether the kernel ends all processes when memory runs out
+    oom_kills_all: bool  # whether the kernel ends all processes when memory runs out
 
     def add(self, pid: int) -> None: ...
     def limit_cpu(self, cpus: float | None) -> None:
         """Set quota and weight in proportion, so that many small sandboxes at full load do not slow
-        down one that has asked for more. None lifts the limit.
+        down a larger one. None lifts the limit.
         """
         ...
 
@@ -38,20 +38,21 @@ class ControlGroup(Protocol):
 
 
 class ControlGroups(Protocol):
-    """Makes the groups of all sandboxes. ``kind`` is ``v2``, ``v1`` or ``none``."""
+    """Creates the groups of all sandboxes. ``kind`` is ``v2``, ``v1`` or ``none``."""
 
     kind: str
-    reason: str  # why there is no better kind
+    reason: str  # why no better kind is available, or ""
 
     def create(self, name: str, memory: int, processes: int) -> ControlGroup: ...
     def find(self, name: str) -> ControlGroup: ...
     def names(self) -> list[str]: ...
     def close(self) -> None:
-        """Remove the common group unless a sandbox runs; the next ``create`` makes it again."""
+        """Remove the common group unless a sandbox runs; the next ``create`` restores it."""
         ...
 
 
-def put(path: Path, text: str) -> bool:
+def write_file(path: Path, text: str) -> bool:
+    """Return whether the kernel accepted ``text``."""
     try:
         path.write_text(text)
     except OSError:
@@ -59,14 +60,16 @@ def put(path: Path, text: str) -> bool:
     return True
 
 
-def get(path: Path) -> str:
+def read_file(path: Path) -> str:
+    """Return the content, or "" when the file cannot be read."""
     try:
         return path.read_text()
     except OSError:
         return ""
 
 
-def field(text: str, name: str) -> int:
+def field_value(text: str, name: str) -> int:
+    """The number on the line ``name NUMBER``; 0 when there is none."""
     for line in text.splitlines():
         key, _, value = line.partition(" ")
         if key == name:
@@ -74,16 +77,18 @@ def field(text: str, name: str) -> int:
     return 0
 
 
-def number(text: str) -> int:
+def parse_number(text: str) -> int:
+    """0 for ``max`` and for an empty text."""
     return int(text) if text.strip().isdigit() else 0
 
 
 def quota(cpus: float) -> int:
+    """Microseconds of CPU time per ``PERIOD_US``."""
     return max(MIN_QUOTA_US, int(cpus * PERIOD_US))
 
 
 def pids(path: Path) -> list[int]:
-    return [int(word) for word in get(path / "cgroup.procs").split()]
+    return [int(word) for word in read_file(path / "cgroup.procs").split()]
 
 
 def kill_each(pids: list[int]) -> None:
@@ -100,6 +105,7 @@ def subfolders(path: Path) -> set[str]:
 
 
 def remove(path: Path) -> bool:
+    """Return whether the folder no longer exists."""
     try:
         path.rmdir()
     except FileNotFoundError:

@@ -9,29 +9,29 @@ from fyke.sandbox.isolation.cgroup_files import (
     PERIOD_US,
     ControlGroup,
     ControlGroups,
-    field,
-    get,
+    field_value,
     kill_each,
-    number,
+    parse_number,
     pids,
-    put,
     quota,
+    read_file,
     remove,
     subfolders,
+    write_file,
 )
 
 SHARES = 1024  # the default of the kernel, here the share of one core
 MIN_SHARES = 2
 
 
-def detect_v1(own: dict[str, Path], parent: str, reasons: list[str]) -> ControlGroups | None:
-    bases = {name: path / parent for name, path in own.items()}
+def detect_v1(cgroup: dict[str, Path], parent: str, reasons: list[str]) -> ControlGroups | None:
+    bases = {name: path / parent for name, path in cgroup.items()}
     try:
         for base in bases.values():
             base.mkdir(exist_ok=True)
-            remove(base)  # made again for the first sandbox; detection leaves nothing behind
+            remove(base)  # the first sandbox creates it again; detection leaves nothing behind
     except OSError as error:
-        reasons.append(f"control groups v1: {error.filename} cannot be made ({error.strerror})")
+        reasons.append(f"control groups v1: {error.filename} cannot be created ({error.strerror})")
         return None
     return GroupsV1(bases)
 
@@ -47,13 +47,13 @@ class GroupsV1:
         paths = {controller: base / name for controller, base in self._bases.items()}
         for path in dict.fromkeys(paths.values()):  # controllers may share one folder
             path.mkdir(parents=True)
-        took = {
-            "cpu": put(paths["cpu"] / "cpu.cfs_period_us", str(PERIOD_US)),
-            "memory": put(paths["memory"] / "memory.limit_in_bytes", str(memory)),
-            "pids": put(paths["pids"] / "pids.max", str(processes)),
+        applied = {
+            "cpu": write_file(paths["cpu"] / "cpu.cfs_period_us", str(PERIOD_US)),
+            "memory": write_file(paths["memory"] / "memory.limit_in_bytes", str(memory)),
+            "pids": write_file(paths["pids"] / "pids.max", str(processes)),
         }
-        put(paths["memory"] / "memory.memsw.limit_in_bytes", str(memory))
-        return GroupV1(paths, frozenset(name for name, ok in took.items() if ok))
+        write_file(paths["memory"] / "memory.memsw.limit_in_bytes", str(memory))
+        return GroupV1(paths, frozenset(name for name, ok in applied.items() if ok))
 
     def find(self, name: str) -> ControlGroup:
         return GroupV1({c: base / name for c, base in self._bases.items()}, frozenset())
@@ -68,34 +68,34 @@ class GroupsV1:
 
 @dataclass(slots=True)
 class GroupV1:
-    """v1 ends only the largest process when memory runs out, so the spawner has to watch."""
+    """When memory runs out, v1 kills only the largest process; the spawner kills the others."""
 
     paths: dict[str, Path]
     enforced: frozenset[str]
-    ends_as_one: bool = False
+    oom_kills_all: bool = False
 
     def add(self, pid: int) -> None:
         for path in dict.fromkeys(self.paths.values()):
             (path / "cgroup.procs").write_text(str(pid))
 
     def limit_cpu(self, cpus: float | None) -> None:
-        most = -1 if cpus is None else quota(cpus)
-        put(self.paths["cpu"] / "cpu.cfs_quota_us", str(most))
+        limit = -1 if cpus is None else quota(cpus)
+        write_file(self.paths["cpu"] / "cpu.cfs_quota_us", str(limit))
         share = 1 if cpus is None else cpus
-        put(self.paths["cpu"] / "cpu.shares", str(max(MIN_SHARES, int(SHARES * share))))
+        write_file(self.paths["cpu"] / "cpu.shares", str(max(MIN_SHARES, int(SHARES * share))))
 
     def out_of_memory(self) -> bool:
-        return field(get(self.paths["memory"] / "memory.oom_control"), "oom_kill") > 0
+        return field_value(read_file(self.paths["memory"] / "memory.oom_control"), "oom_kill") > 0
 
     def cpu_ms(self) -> int:
         path = self.paths.get("cpuacct")
-        return 0 if path is None else number(get(path / "cpuacct.usage")) // 1_000_000
+        return 0 if path is None else parse_number(read_file(path / "cpuacct.usage")) // 1_000_000
 
     def memory_peak(self) -> int:
-        return number(get(self.paths["memory"] / "memory.max_usage_in_bytes"))
+        return parse_number(read_file(self.paths["memory"] / "memory.max_usage_in_bytes"))
 
     def memory_now(self) -> int:
-        return number(get(self.paths["memory"] / "memory.usage_in_bytes"))
+        return parse_number(read_file(self.paths["memory"] / "memory.usage_in_bytes"))
 
     def processes(self) -> list[int]:
         return pids(self.paths["pids"])
@@ -104,5 +104,5 @@ class GroupV1:
         kill_each(self.processes())
 
     def remove(self) -> bool:
-        left = [path for path in dict.fromkeys(self.paths.values()) if not remove(path)]
-        return not left
+        busy = [path for path in dict.fromkeys(self.paths.values()) if not remove(path)]
+        return not busy

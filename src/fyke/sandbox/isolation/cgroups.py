@@ -1,8 +1,7 @@
 """Hard limits through control groups, of the best kind that this machine offers.
 
-In order: a writable part of the v2 tree (delegated by the service manager), else the v1 trees
-when they are writable (root), else nothing, and then only the limits that a process
-sets on itself apply. Everything is done by writing files; a library would add nothing to that.
+In order: a writable part of the v2 tree (delegated by the service manager); the v1 trees when they
+are writable (root); otherwise none, and only the limits that a process sets on itself apply.
 
 All sandboxes of one installation are in one group named after its work folder, so that clean-up
 never touches the sandboxes of another installation on the same machine.
@@ -15,26 +14,30 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from fyke.sandbox.isolation.cgroup_files import WANTED, ControlGroup, ControlGroups
+from fyke.sandbox.isolation.cgroup_files import CONTROLLERS, ControlGroup, ControlGroups
 from fyke.sandbox.isolation.cgroup_v1 import detect_v1
 from fyke.sandbox.isolation.cgroup_v2 import detect_v2
 
-ALL_LIMITS = frozenset(WANTED)
+ALL_LIMITS = frozenset(CONTROLLERS)
 
 
 def detect(scope: Path, proc: Path = Path("/proc/self")) -> ControlGroups:
-    """Find the best kind that works here. ``scope`` is the work folder of this installation."""
+    """Return the best kind that works here. ``scope`` is the work folder of this installation."""
     parent = "fyke-" + hashlib.sha256(os.fsencode(scope.absolute())).hexdigest()[:12]
     mounts = _mounts((proc / "mountinfo").read_text())
-    places = _places((proc / "cgroup").read_text())
+    cgroup_paths = _cgroup_paths((proc / "cgroup").read_text())
     reasons: list[str] = []
-    if "" in mounts and "" in places:
-        found = detect_v2(_join(mounts[""], places[""]), parent, reasons)
+    if "" in mounts and "" in cgroup_paths:
+        found = detect_v2(_join(mounts[""], cgroup_paths[""]), parent, reasons)
         if found is not None:
             return found
-    if all(name in mounts and name in places for name in WANTED):
+    if all(name in mounts and name in cgroup_paths for name in CONTROLLERS):
         found_v1 = detect_v1(
-            {c: _join(mounts[c], places[c]) for c in (*WANTED, "cpuacct") if c in mounts},
+            {
+                c: _join(mounts[c], cgroup_paths[c])
+                for c in (*CONTROLLERS, "cpuacct")
+                if c in mounts
+            },
             parent,
             reasons,
         )
@@ -44,7 +47,7 @@ def detect(scope: Path, proc: Path = Path("/proc/self")) -> ControlGroups:
 
 
 def _mounts(mountinfo: str) -> dict[str, tuple[Path, str]]:
-    """Controller (``""`` for v2) to its mount point and the part of the tree mounted there."""
+    """By controller (``""`` for v2): the mount point, and the part of the tree mounted there."""
     found: dict[str, tuple[Path, str]] = {}
     for line in mountinfo.splitlines():
         left, _, right = line.partition(" - ")
@@ -58,8 +61,8 @@ def _mounts(mountinfo: str) -> dict[str, tuple[Path, str]]:
     return found
 
 
-def _places(cgroup: str) -> dict[str, str]:
-    """Controller (``""`` for v2) to the path of this process in that tree."""
+def _cgroup_paths(cgroup: str) -> dict[str, str]:
+    """By controller (``""`` for v2): the path of this process's group in that tree."""
     found: dict[str, str] = {}
     for line in cgroup.splitlines():
         _, controllers, path = line.split(":", 2)
@@ -96,7 +99,7 @@ class NoGroups:
 @dataclass(slots=True)
 class NoGroup:
     enforced: frozenset[str] = frozenset()
-    ends_as_one: bool = False
+    oom_kills_all: bool = False
 
     def add(self, pid: int) -> None:
         return None

@@ -1,7 +1,6 @@
-"""The isolation checks: evaluates what was observed of a sandbox.
+"""The isolation checks: evaluates what the inspector and the host observed of a sandbox.
 
-One entry for each layer of isolation: its name, whether it works, and what was observed. A layer
-without a check here could be missing unnoticed.
+There is one check for each layer of isolation; a layer without a check could be missing unnoticed.
 """
 
 from __future__ import annotations
@@ -13,8 +12,8 @@ from typing import Any
 from fyke.sandbox.isolation import bubblewrap, syscalls
 from fyke.sandbox.isolation.host_inspection import HostView
 
-Check = tuple[str, bool, str]
-Seen = dict[str, Any]
+Check = tuple[str, bool, str]  # the layer, whether it is effective, and what was observed
+InsideView = dict[str, Any]  # what the inspector prints
 
 NO_CAPABILITY = "0000000000000000"
 HOST_NAME = "worker"
@@ -32,14 +31,14 @@ WRITABLE = {"/work", "/tmp", "/dev/shm", "/dev/pts", "/proc"}  # noqa: S108 - in
 DEVICES = {f"/dev/{name}" for name in ("null", "zero", "full", "random", "urandom", "tty")}
 ROOT = {"usr", "etc", "proc", "dev", "tmp", "run", "work", "env", "node_modules"}
 ROOT |= set(bubblewrap.USR_LINKS)
-OWN_WORDS = {"PATH", "HOME", "LANG", "LC_CTYPE", "TMPDIR", "PYTHONUNBUFFERED"}
-PLAIN_OPTIONS = [bubblewrap.PROGRAM, "--args"]
-STANDARD = {"0", "1", "2"}
+VARIABLES = {"PATH", "HOME", "LANG", "LC_CTYPE", "TMPDIR", "PYTHONUNBUFFERED"}
+VISIBLE_COMMAND = [bubblewrap.PROGRAM, "--args"]
+STANDARD_STREAMS = {"0", "1", "2"}
 
 
 def samples(machine: str | None = None) -> dict[str, tuple[int, list[int]]]:
-    """System calls to try inside: name to number and arguments. With the filter they answer as in
-    ``EXPECTED``; without it the kernel answers otherwise, as far as it has the call.
+    """System calls to try inside: name to number and arguments. With the filter they fail as in
+    ``EXPECTED``, or with EPERM; without it the kernel returns something else.
     """
     name = machine or platform.machine()
     number = syscalls.denied(name) | syscalls.checked(name)
@@ -75,47 +74,47 @@ EXPECTED = {
 
 
 def evaluate(
-    seen: Seen, host: HostView, user: int, namespaces: dict[str, str], tmp_size: int
+    inside: InsideView, host: HostView, user: int, namespaces: dict[str, str], tmp_size: int
 ) -> list[Check]:
-    """``seen`` is what the inspector prints, ``user`` the host's user of the processes inside,
-    ``namespaces`` are our own, ``tmp_size`` is the expected size of /tmp in bytes.
+    """``user`` is the host's user of the processes inside, ``namespaces`` are those of this
+    process, ``tmp_size`` is the expected size of /tmp in bytes.
     """
     return [
-        *_users(seen, host, user),
-        *_calls(seen),
-        *_spaces(seen, namespaces),
-        *_network(seen),
-        *_processes(seen, host),
-        *_files(seen, tmp_size),
+        *_users(inside, host, user),
+        *_calls(inside),
+        *_namespaces(inside, namespaces),
+        *_network(inside),
+        *_processes(inside, host),
+        *_files(inside, tmp_size),
     ]
 
 
-def _users(seen: Seen, host: HostView, user: int) -> Iterator[Check]:
-    yield "user namespace", seen["uid"] == bubblewrap.INNER_ID, f"user {seen['uid']} inside"
+def _users(inside: InsideView, host: HostView, user: int) -> Iterator[Check]:
+    yield "user namespace", inside["uid"] == bubblewrap.INNER_ID, f"user {inside['uid']} inside"
     yield "unprivileged user", user > 0, f"user {user} outside"
-    words = f"making one answered {host.nesting}"
-    yield "nested user namespaces", host.nesting == "ENOSPC", words
-    sets = seen["capabilities"]
-    none = all(value == NO_CAPABILITY for value in sets)
-    yield "capabilities", none, f"sets {' '.join(map(str, sets))}"
-    yield "no new privileges", seen["no_new_privs"] == "1", f"flag {seen['no_new_privs']}"
+    detail = f"creating one returned {host.nesting}"
+    yield "nested user namespaces", host.nesting == "ENOSPC", detail
+    sets = inside["capabilities"]
+    are_empty = all(value == NO_CAPABILITY for value in sets)
+    yield "capabilities", are_empty, f"sets {' '.join(map(str, sets))}"
+    yield "no new privileges", inside["no_new_privs"] == "1", f"flag {inside['no_new_privs']}"
 
 
-def _calls(seen: Seen) -> Iterator[Check]:
+def _calls(inside: InsideView) -> Iterator[Check]:
     wrong = [
-        f"{name} answered {answer}"
-        for name, answer in seen["calls"].items()
+        f"{name} returned {answer}"
+        for name, answer in inside["calls"].items()
         if answer != EXPECTED.get(name, "EPERM") and name != "vsock"
     ]
-    if seen["typing"] != "EPERM":
-        wrong.append(f"typing into a terminal answered {seen['typing']}")
-    words = f"mode {seen['seccomp']}, {'; '.join(wrong) or 'every call answered as expected'}"
-    yield "seccomp", seen["seccomp"] == "2" and not wrong, words
-    vsock = seen["calls"]["vsock"]
-    yield "vsock", vsock == EXPECTED["vsock"], f"a socket to the hypervisor answered {vsock}"
+    if inside["typing"] != "EPERM":
+        wrong.append(f"typing into a terminal returned {inside['typing']}")
+    detail = f"mode {inside['seccomp']}, {'; '.join(wrong) or 'every call returned as expected'}"
+    yield "seccomp", inside["seccomp"] == "2" and not wrong, detail
+    vsock = inside["calls"]["vsock"]
+    yield "vsock", vsock == EXPECTED["vsock"], f"a socket to the hypervisor returned {vsock}"
 
 
-def _spaces(seen: Seen, namespaces: dict[str, str]) -> Iterator[Check]:
+def _namespaces(inside: InsideView, namespaces: dict[str, str]) -> Iterator[Check]:
     names = {
         "user": "own user namespace",
         "mnt": "mount namespace",
@@ -126,65 +125,76 @@ def _spaces(seen: Seen, namespaces: dict[str, str]) -> Iterator[Check]:
         "cgroup": "cgroup namespace",
     }
     for kind, name in names.items():
-        inside = seen["namespaces"][kind]
-        shared = inside == namespaces[kind]
-        yield name, not shared, f"{inside}, {'the same as' if shared else 'not'} the machine's"
-    yield "host name", seen["host_name"] == HOST_NAME, f"{seen['host_name']!r:.80}"
+        identity = inside["namespaces"][kind]
+        shared = identity == namespaces[kind]
+        yield name, not shared, f"{identity}, {'the same as' if shared else 'not'} the machine's"
+    yield "host name", inside["host_name"] == HOST_NAME, f"{inside['host_name']!r:.80}"
 
 
-def _network(seen: Seen) -> Iterator[Check]:
-    alone = seen["interfaces"] == ["lo"] and seen["canary"] == "ECONNREFUSED"
-    words = (
-        f"interfaces {', '.join(seen['interfaces'])}; the machine's loopback answered "
-        f"{seen['canary']}"
+def _network(inside: InsideView) -> Iterator[Check]:
+    is_isolated = inside["interfaces"] == ["lo"] and inside["canary"] == "ECONNREFUSED"
+    detail = (
+        f"interfaces {', '.join(inside['interfaces'])}; connecting to the machine's loopback "
+        f"returned {inside['canary']}"
     )
-    yield "network", alone, words
-    named = seen["resolver"].strip()
-    yield "no name server", not named, f"resolv.conf says {named!r:.80}"
+    yield "network", is_isolated, detail
+    resolver = inside["resolver"].strip()
+    yield "no name server", not resolver, f"resolv.conf contains {resolver!r:.80}"
 
 
-def _processes(seen: Seen, host: HostView) -> Iterator[Check]:
-    ids = seen["processes"]
+def _processes(inside: InsideView, host: HostView) -> Iterator[Check]:
+    ids = inside["processes"]
     yield "proc", len(ids) <= 3 and 1 in ids, f"{len(ids)} processes visible"
-    shown = seen["first_process_shows"]
-    covered = seen["first_process"] != "opened" and not shown
-    words = f"opening its memory answered {seen['first_process']}, {len(shown)} files visible"
-    yield "process 1", covered, words
+    shown = inside["first_process_shows"]
+    covered = inside["first_process"] != "opened" and not shown
+    detail = f"opening its memory returned {inside['first_process']}, {len(shown)} files visible"
+    yield "process 1", covered, detail
     size = host.environment
     yield "environment of process 1", size == 0, f"{size} bytes"
-    plain = list(host.words[:2]) == PLAIN_OPTIONS and host.words[3:4] == ("--",)
-    yield "options out of sight", plain, f"process 1 is called {' '.join(host.words)!r:.200}"
-    apart = seen["session"] > 0 and seen["terminal"] != "opened"
-    words = f"session {seen['session']}, opening the terminal answered {seen['terminal']}"
-    yield "session", apart, words
-    found = seen["descriptors"]
-    extra = {number: to for number, to in found.items() if number not in STANDARD}
-    nothing = found.get("0") == "/dev/null"
-    yield "descriptors", nothing and not extra, f"standard input {found.get('0')}, others {extra}"
-    foreign = [n for n in seen["environment"] if n not in OWN_WORDS and not n.startswith("FYKE_")]
-    yield "environment", not foreign, f"not ours: {', '.join(foreign) or 'nothing'}"
-    yield "core files", seen["core"] == 0, f"limit {seen['core']}"
+    line = host.command_line
+    is_hidden = list(line[:2]) == VISIBLE_COMMAND and line[3:4] == ("--",)
+    yield "options out of sight", is_hidden, f"process 1 is {' '.join(line)!r:.200}"
+    is_separate = inside["session"] > 0 and inside["terminal"] != "opened"
+    detail = f"session {inside['session']}, opening the terminal returned {inside['terminal']}"
+    yield "session", is_separate, detail
+    found = inside["descriptors"]
+    extra = {number: to for number, to in found.items() if number not in STANDARD_STREAMS}
+    reads_null = found.get("0") == "/dev/null"
+    yield (
+        "descriptors",
+        reads_null and not extra,
+        f"standard input {found.get('0')}, others {extra}",
+    )
+    unexpected = [
+        n for n in inside["environment"] if n not in VARIABLES and not n.startswith("FYKE_")
+    ]
+    yield "environment", not unexpected, f"not expected: {', '.join(unexpected) or 'none'}"
+    yield "core files", inside["core"] == 0, f"limit {inside['core']}"
 
 
-def _files(seen: Seen, tmp_size: int) -> Iterator[Check]:
-    open_places = [
+def _files(inside: InsideView, tmp_size: int) -> Iterator[Check]:
+    writable = [
         point
-        for point, options in seen["mounts"]
+        for point, options in inside["mounts"]
         if "ro" not in options and point not in WRITABLE | DEVICES
     ]
-    open_places += [path for path in seen["writable"] if path not in open_places]
-    words = f"writable: {', '.join(open_places) or 'nothing'}"
-    yield "read-only system", not open_places, words
-    set_id = [point for point, options in seen["mounts"] if "nosuid" not in options]
-    yield "no set-id", not set_id, f"set-id programs work in {', '.join(set_id) or 'no place'}"
+    writable += [path for path in inside["writable"] if path not in writable]
+    detail = f"writable: {', '.join(writable) or 'none'}"
+    yield "read-only system", not writable, detail
+    set_id = [point for point, options in inside["mounts"] if "nosuid" not in options]
+    yield (
+        "no set-id",
+        not set_id,
+        f"mounts that allow set-id programs: {', '.join(set_id) or 'none'}",
+    )
     devices = [
         point
-        for point, options in seen["mounts"]
+        for point, options in inside["mounts"]
         if "nodev" not in options and point not in DEVICES | {"/dev/pts"}
     ]
-    yield "no devices", not devices, f"devices work in {', '.join(devices) or 'no place'}"
-    foreign = sorted(set(seen["root"]) - ROOT)
-    yield "files of the machine", not foreign, f"also visible: {', '.join(foreign) or 'nothing'}"
-    wanted = {"/tmp": tmp_size, "/dev/shm": bubblewrap.DEV_SHM_BYTES}  # noqa: S108
-    words = ", ".join(f"{path} has {size} bytes" for path, size in seen["sizes"].items())
-    yield "memory file systems", seen["sizes"] == wanted, words
+    yield "no devices", not devices, f"mounts that allow devices: {', '.join(devices) or 'none'}"
+    unexpected = sorted(set(inside["root"]) - ROOT)
+    yield "files of the machine", not unexpected, f"not expected: {', '.join(unexpected) or 'none'}"
+    expected = {"/tmp": tmp_size, "/dev/shm": bubblewrap.DEV_SHM_BYTES}  # noqa: S108
+    detail = ", ".join(f"{path} has {size} bytes" for path, size in inside["sizes"].items())
+    yield "memory file systems", inside["sizes"] == expected, detail

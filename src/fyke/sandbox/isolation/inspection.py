@@ -19,7 +19,7 @@ from fyke.contracts.execution import Isolation, IsolationReport, SandboxFault, S
 from fyke.sandbox.isolated import IsolatedSandbox
 from fyke.sandbox.isolation import bubblewrap, checks, inspector
 from fyke.sandbox.isolation.cgroups import ALL_LIMITS
-from fyke.sandbox.isolation.checks import Check, Seen
+from fyke.sandbox.isolation.checks import Check, InsideView
 from fyke.sandbox.isolation.host_inspection import HostView
 from fyke.sandbox.process.order import LaunchOrder
 from fyke.sandbox.process.spawner import SpawnedSandbox, Spawner
@@ -33,18 +33,20 @@ LIMITS_CHECK = "limits"
 
 
 async def inspect(spawner: Spawner) -> IsolationReport:
-    """Start a sandbox, inspect it, end it. Never raises for what the machine lacks."""
+    """Start a sandbox, inspect it, end it. A machine without support for sandboxes is a report of
+    level ``none``, not an exception.
+    """
     program = _program()
     if not program[1]:
         return _report([program])
     try:
-        seen, host, spawned = await _observe(spawner)
+        inside, host, spawned = await _observe(spawner)
     except SandboxFault as fault:
         return _report([program, (SANDBOX_CHECK, False, _explain_failure(str(fault)))])
     kind, reason = await spawner.limits()
     ours = inspector.namespaces()
-    results = checks.evaluate(seen, host, spawned.user, ours, LIMITS.tmp_size)
-    enforced = spawned.enforced if host.grouped else frozenset()
+    results = checks.evaluate(inside, host, spawned.user, ours, LIMITS.tmp_size)
+    enforced = spawned.enforced if host.in_cgroup else frozenset()
     return _report([program, *results, _limits(enforced, kind, reason)])
 
 
@@ -61,13 +63,13 @@ def _program() -> Check:
     ).stdout.strip()
     found = re.search(r"(\d+)\.(\d+)\.(\d+)", answer)
     version = tuple(int(part) for part in found.groups()) if found else (0,)
-    oldest = ".".join(map(str, bubblewrap.OLDEST))
-    if version < bubblewrap.OLDEST:
-        return PROGRAM, False, f"{answer or 'unknown version'} is too old; {oldest} is needed"
+    minimum = ".".join(map(str, bubblewrap.MIN_VERSION))
+    if version < bubblewrap.MIN_VERSION:
+        return PROGRAM, False, f"{answer or 'unknown version'} is too old; {minimum} is needed"
     return PROGRAM, True, answer
 
 
-async def _observe(spawner: Spawner) -> tuple[Seen, HostView, SpawnedSandbox]:
+async def _observe(spawner: Spawner) -> tuple[InsideView, HostView, SpawnedSandbox]:
     """Return what the inspector and the host observed, and the sandbox, which has ended by then."""
     order = LaunchOrder(
         name=f"PROBE-{secrets.token_hex(8).upper()}",
@@ -85,29 +87,31 @@ async def _observe(spawner: Spawner) -> tuple[Seen, HostView, SpawnedSandbox]:
         sandbox = IsolatedSandbox(spawned, order, LIMITS)
         try:
             host = await spawned.observe()
-            return await _ask(sandbox, port), host, spawned
+            return await _run_inspector(sandbox, port), host, spawned
         finally:
             await sandbox.close()
 
 
-async def _ask(sandbox: IsolatedSandbox, port: int) -> Seen:
+async def _run_inspector(sandbox: IsolatedSandbox, port: int) -> InsideView:
     variables = {"FYKE_CANARY_PORT": str(port), "FYKE_CALLS": json.dumps(checks.samples())}
     await sandbox.launch(variables)
     printed: dict[str, bytes] = {"stdout": b"", "stderr": b""}
     async for stream, data in sandbox.output():
         printed[stream] += data
-    ended = await sandbox.wait()
+    exit_status = await sandbox.wait()
     try:
-        seen: Seen = json.loads(printed["stdout"])
+        view: InsideView = json.loads(printed["stdout"])
     except ValueError as error:
         message = printed["stderr"].decode(errors="replace").strip()[-300:]
-        raise SandboxFault(f"the inspector ended with {ended.code}: {message}") from error
-    return seen
+        raise SandboxFault(
+            f"the inspector ended with code {exit_status.code}: {message}"
+        ) from error
+    return view
 
 
 @contextlib.contextmanager
 def _canary() -> Iterator[int]:
-    """A port on the machine's own loopback that no sandbox may reach."""
+    """A listening port on the machine's loopback that no sandbox may reach."""
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen(1)
@@ -118,15 +122,15 @@ def _limits(enforced: frozenset[str], kind: str, reason: str) -> Check:
     if enforced >= ALL_LIMITS:
         return LIMITS_CHECK, True, f"cpu, memory and pids by control groups {kind}"
     missing = ", ".join(sorted(ALL_LIMITS - enforced))
-    why = reason or f"control groups {kind} do not take them"
-    return LIMITS_CHECK, False, f"no hard limit for {missing}: {why}"
+    cause = reason or f"control groups {kind} did not accept the limit"
+    return LIMITS_CHECK, False, f"no hard limit for {missing}: {cause}"
 
 
 def _explain_failure(message: str) -> str:
     """Add the cause and the remedy to the message, where the system's settings show them."""
     if _setting(SETTINGS / "kernel/apparmor_restrict_unprivileged_userns") == "1":
         return (
-            f"{message}. AppArmor forbids user namespaces to plain programs: load the profile "
+            f"{message}. AppArmor forbids user namespaces to this program: load the profile "
             "bwrap-userns-restrict (apt install apparmor-profiles, copy "
             "/usr/share/apparmor/extra-profiles/bwrap-userns-restrict to /etc/apparmor.d/, then "
             "apparmor_parser -r on it)"
@@ -137,7 +141,7 @@ def _explain_failure(message: str) -> str:
         return f"{message}. Set sysctl kernel.unprivileged_userns_clone=1"
     if "proc" in message:
         return (
-            f"{message}. A masked /proc forbids a new one: in Docker use "
+            f"{message}. A masked /proc prevents a new mount of it: in Docker use "
             "--security-opt systempaths=unconfined and a seccomp profile that allows namespaces"
         )
     return message
@@ -150,11 +154,11 @@ def _setting(path: Path) -> str:
         return ""
 
 
-def _report(found: list[Check]) -> IsolationReport:
-    failed = [check for check in found if not check[1]]
+def _report(results: list[Check]) -> IsolationReport:
+    failed = [check for check in results if not check[1]]
     if not failed:
-        return IsolationReport(Isolation.FULL, "all isolation checks passed", tuple(found))
+        return IsolationReport(Isolation.FULL, "all isolation checks passed", tuple(results))
     limits_only = all(name == LIMITS_CHECK for name, _, _ in failed)
     level = Isolation.NO_LIMITS if limits_only else Isolation.NONE
-    name, _, seen = failed[0]
-    return IsolationReport(level, f"{name}: {seen}", tuple(found))
+    name, _, detail = failed[0]
+    return IsolationReport(level, f"{name}: {detail}", tuple(results))

@@ -1,4 +1,4 @@
-"""Observes the isolation from inside and prints the result as one line of JSON.
+"""Observes the isolation from inside a sandbox and prints the result as one line of JSON.
 
 Runs in a sandbox of kind ``probe`` on the machine's own Python, with the standard library only.
 ``FYKE_CANARY_PORT`` is a port that listens on the machine's loopback, ``FYKE_CALLS`` are calls to
@@ -15,7 +15,7 @@ import os
 import resource
 import socket
 
-OPEN_AT_START = {  # read before anything of our own is open
+OPEN_AT_START = {  # read before this program opens anything
     name: os.readlink(f"/proc/self/fd/{name}")  # noqa: PTH115
     for name in os.listdir("/proc/self/fd")  # noqa: PTH208
     if os.path.lexists(f"/proc/self/fd/{name}")
@@ -30,12 +30,12 @@ def text(path: str) -> str:
 
 
 def namespaces() -> dict[str, str]:
-    """The number of each namespace that we are in."""
+    """By kind: the identity of the namespace of this process, as ``KIND:[NUMBER]``."""
     return {name: os.readlink(f"/proc/self/ns/{name}") for name in NAMESPACES}  # noqa: PTH115
 
 
 def status() -> dict[str, str]:
-    """The fields of our own /proc/self/status."""
+    """The fields of /proc/self/status."""
     lines = text("/proc/self/status").splitlines()
     return {name: rest.strip() for name, _, rest in (line.partition(":") for line in lines)}
 
@@ -50,16 +50,18 @@ def calls() -> dict[str, str]:
 
 
 def call(libc: ctypes.CDLL, number: int, arguments: list[int]) -> str:
-    own = os.getpid()
+    pid = os.getpid()
     padded = [ctypes.c_long(value) for value in (*arguments, *[0] * (6 - len(arguments)))]
     result = libc.syscall(ctypes.c_long(number), *padded)
-    if os.getpid() != own:  # it was a clone, and nothing stopped it
+    if os.getpid() != pid:  # the call was a clone that succeeded, and this is the child
         os._exit(0)
     return "done" if result >= 0 else errno.errorcode.get(ctypes.get_errno(), "?")
 
 
-def typing() -> str:
-    """Type into a terminal; where there is none, an unfiltered kernel answers ENOTTY."""
+def type_into_terminal() -> str:
+    """Type into a terminal; return the name of the error, or ``done``. Without a filter and
+    without a terminal the error is ENOTTY.
+    """
     try:
         fcntl.ioctl(0, TIOCSTI, b"x")
     except OSError as error:
@@ -68,14 +70,14 @@ def typing() -> str:
 
 
 def canary() -> str:
-    """Connect to the machine's loopback; return the name of the error, or ``connected``."""
+    """Connect to the port on the machine's loopback; return the error's name or ``connected``."""
     with socket.socket() as client:
         client.settimeout(2)
         code = client.connect_ex(("127.0.0.1", int(os.environ["FYKE_CANARY_PORT"])))
     return "connected" if code == 0 else errno.errorcode.get(code, str(code))
 
 
-def opening(path: str, flags: int) -> str:
+def try_open(path: str, flags: int) -> str:
     """Open a path; return the name of the error, or ``opened``."""
     try:
         os.close(os.open(path, flags | os.O_NOCTTY))
@@ -89,49 +91,46 @@ def name_of(error: OSError) -> str:
 
 
 def writable() -> list[str]:
-    """Places outside of the work folder and the two temporary ones that can be written to."""
-    found = []
-    for folder in ("/", "/usr", "/etc", "/dev", "/run", "/proc/sys/kernel/core_pattern"):
-        if os.access(folder, os.W_OK):
-            found.append(folder)
-    return found
+    """Paths that must be read-only but can be written to."""
+    paths = ("/", "/usr", "/etc", "/dev", "/run", "/proc/sys/kernel/core_pattern")
+    return [path for path in paths if os.access(path, os.W_OK)]
 
 
 def mounts() -> list[tuple[str, list[str]]]:
-    """Every mount: where it is, and its options."""
+    """The path and the options of every mount."""
     lines = (line.split() for line in text("/proc/self/mountinfo").splitlines())
-    return [(words[4], words[5].split(",")) for words in lines]
+    return [(fields[4], fields[5].split(",")) for fields in lines]
 
 
 def sizes() -> dict[str, int]:
     """Sizes of the memory file systems in bytes."""
     found = {}
     for folder in ("/tmp", "/dev/shm"):  # noqa: S108 - inside the sandbox
-        seen = os.statvfs(folder)
-        found[folder] = seen.f_blocks * seen.f_frsize
+        state = os.statvfs(folder)
+        found[folder] = state.f_blocks * state.f_frsize
     return found
 
 
 def main() -> None:
-    own = status()
-    seen = {
+    fields = status()
+    view = {
         "uid": os.getuid(),
         "namespaces": namespaces(),
         "host_name": os.uname().nodename,
         "session": os.getsid(0),
-        "terminal": opening("/dev/tty", os.O_RDWR),
-        "seccomp": own.get("Seccomp"),
-        "no_new_privs": own.get("NoNewPrivs"),
+        "terminal": try_open("/dev/tty", os.O_RDWR),
+        "seccomp": fields.get("Seccomp"),
+        "no_new_privs": fields.get("NoNewPrivs"),
         "capabilities": [
-            own.get(name) for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
+            fields.get(name) for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
         ],
         "calls": calls(),
-        "typing": typing(),
+        "typing": type_into_terminal(),
         "interfaces": [name for _, name in socket.if_nameindex()],
         "canary": canary(),
         "resolver": text("/etc/resolv.conf"),
         "processes": [int(name) for name in os.listdir("/proc") if name.isdigit()],  # noqa: PTH208
-        "first_process": opening("/proc/1/mem", os.O_RDWR),
+        "first_process": try_open("/proc/1/mem", os.O_RDWR),
         "first_process_shows": os.listdir("/proc/1"),  # noqa: PTH208
         "writable": writable(),
         "root": os.listdir("/"),  # noqa: PTH208
@@ -141,7 +140,7 @@ def main() -> None:
         "environment": sorted(os.environ),
         "core": resource.getrlimit(resource.RLIMIT_CORE)[1],
     }
-    print(json.dumps(seen), flush=True)
+    print(json.dumps(view), flush=True)
 
 
 if __name__ == "__main__":

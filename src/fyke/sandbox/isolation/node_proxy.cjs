@@ -1,7 +1,7 @@
 // Loaded into every Node.js Worker before its own code (NODE_OPTIONS=--require). Node's http, https
-// and fetch do not use a proxy by default, and the usual variables would break Workers that pass an
-// agent of their own, because older axios versions prefer the variables to the agent. So only the
-// defaults are replaced: an agent or a dispatcher that the Worker passes is used.
+// and fetch use no proxy by default, and the usual variables would break Workers that pass their own
+// agent, because older axios versions prefer the variables to the agent. So only the defaults are
+// replaced; an agent or a dispatcher that the Worker passes is used.
 "use strict";
 
 const http = require("node:http");
@@ -19,13 +19,13 @@ function isInside(host) {
   return name === "localhost" || name.endsWith(".localhost") || name === "::1" || /^127\./.test(name);
 }
 
-/** Opens a tunnel and calls back with its socket, or with an error that has the proxy's reason. */
+/** Opens a tunnel; calls done(error) with the proxy's reason, or done(null, socket). */
 function tunnel(host, port, done) {
   const at = domain.lastIndexOf(":");
   const socket = net.connect({ host: domain.slice(0, at), port: Number(domain.slice(at + 1)) });
   const target = `${net.isIPv6(host) ? `[${host}]` : host}:${port}`;
   const token = Buffer.from(auth).toString("base64");
-  let heard = Buffer.alloc(0);
+  let response = Buffer.alloc(0);
 
   const finish = (error) => {
     socket.removeListener("readable", read);
@@ -34,21 +34,21 @@ function tunnel(host, port, done) {
     if (error) socket.destroy();
     done(error || null, error ? undefined : socket);
   };
-  const refused = () => {
-    const [head, body = ""] = heard.toString("latin1").split("\r\n\r\n");
-    const words = body.trim() || head.split("\r\n")[0] || "it hung up";
-    const error = new Error(`the proxy of this sandbox did not reach ${target}: ${words}`);
+  const refusal = () => {
+    const [head, body = ""] = response.toString("latin1").split("\r\n\r\n");
+    const detail = body.trim() || head.split("\r\n")[0] || "it closed the connection";
+    const error = new Error(`the proxy of this sandbox did not reach ${target}: ${detail}`);
     error.code = "ECONNREFUSED";
     return error;
   };
-  const ended = () => finish(refused());
+  const ended = () => finish(refusal());
   const read = () => {
-    for (let part; (part = socket.read()) !== null; ) heard = Buffer.concat([heard, part]);
-    const end = heard.indexOf("\r\n\r\n");
+    for (let part; (part = socket.read()) !== null; ) response = Buffer.concat([response, part]);
+    const end = response.indexOf("\r\n\r\n");
     if (end < 0) {
-      if (heard.length > MAX_HEAD) finish(refused());
-    } else if (/^HTTP\/1\.[01] 200 /.test(heard.toString("latin1", 0, 13))) {
-      const early = heard.subarray(end + 4);
+      if (response.length > MAX_HEAD) finish(refusal());
+    } else if (/^HTTP\/1\.[01] 200 /.test(response.toString("latin1", 0, 13))) {
+      const early = response.subarray(end + 4);
       finish();
       if (early.length) socket.unshift(early);
     }
@@ -59,8 +59,8 @@ function tunnel(host, port, done) {
   socket.write(`CONNECT ${target} HTTP/1.1\r\nHost: ${target}\r\nProxy-Authorization: Basic ${token}\r\n\r\n`);
 }
 
-/** An agent class like ``Base`` whose connections go through the tunnel. */
-function through(Base) {
+/** A subclass of an agent class whose connections go through the tunnel. */
+function tunnelAgent(Base) {
   return class extends Base {
     createConnection(options, done) {
       if (options.socketPath || isInside(options.host)) return super.createConnection(options, done);
@@ -73,7 +73,7 @@ function through(Base) {
   };
 }
 
-/** What fetch connects with. */
+/** The connect function of the dispatcher that fetch uses. */
 function dial(options, done) {
   const { hostname, protocol } = options;
   const port = Number(options.port) || (protocol === "https:" ? 443 : 80);
@@ -97,31 +97,33 @@ function dial(options, done) {
   });
 }
 
-/** Whether a dispatcher is the one that fetch makes for itself: an Agent nobody gave a way. */
+/** Whether it is the dispatcher that fetch creates by default: an Agent without a connect option. */
 function isDefault(dispatcher) {
   if (!dispatcher || dispatcher.constructor.name !== "Agent") return false;
   const key = Object.getOwnPropertySymbols(dispatcher).find((one) => one.description === "options");
   return key !== undefined && !dispatcher[key].connect;
 }
 
-/** Loading fetch takes a while, so its dispatcher is replaced when it is first asked for. */
+/** Replaces the dispatcher of fetch on the first call, because loading fetch takes time. */
 function wrapFetch() {
   const original = globalThis.fetch;
   let ready = false;
   globalThis.fetch = function fetch(input, init = undefined) {
     if (!ready) {
       ready = true;
-      original("data:,").catch(() => {}); // loads it, and so makes its dispatcher
-      const made = globalThis[DISPATCHER];
-      if (isDefault(made)) globalThis[DISPATCHER] = new made.constructor({ connect: dial });
+      original("data:,").catch(() => {}); // loads fetch, which creates its dispatcher
+      const dispatcher = globalThis[DISPATCHER];
+      if (isDefault(dispatcher)) {
+        globalThis[DISPATCHER] = new dispatcher.constructor({ connect: dial });
+      }
     }
     return original(input, init);
   };
 }
 
 if (auth && domain) {
-  http.globalAgent = new (through(http.Agent))(http.globalAgent.options);
-  https.globalAgent = new (through(https.Agent))(https.globalAgent.options);
+  http.globalAgent = new (tunnelAgent(http.Agent))(http.globalAgent.options);
+  https.globalAgent = new (tunnelAgent(https.Agent))(https.globalAgent.options);
   if (typeof globalThis.fetch === "function") wrapFetch();
   require("node:module").syncBuiltinESMExports();
 }

@@ -1,23 +1,24 @@
 """The seccomp filter of a sandbox, as bytes for ``bwrap --seccomp FD``, in pure Python.
 
-An allow-list: a deny-list would allow every call that is newer than itself. The program
-walks the call numbers in ascending order, one comparison for each stretch of numbers with the
-same verdict. Length costs nothing: the kernel remembers the verdict of every number whose rule
-does not look at arguments.
+It is an allow-list: a deny-list would allow every call that is newer than itself. The program
+compares the call number with ascending bounds, one comparison for each range of numbers with the
+same verdict. Its length has no cost: the kernel caches the verdict of every number whose rule does
+not read arguments.
 
-Rules that look at arguments:
+Rules that read arguments:
 
-* ``clone`` with any flag that makes a namespace: EPERM. ``clone3`` keeps its flags in memory, out
-  of a filter's sight: ENOSYS, upon which C libraries and Go fall back to ``clone``.
-* ``fallocate``, and the ``ioctl`` numbers that do the same: not supported here (EOPNOTSUPP), upon
-  which C libraries write zeros instead. It takes terabytes of disk within milliseconds, before
-  a measurement of the work folder could notice.
+* ``clone`` with any flag that creates a namespace: EPERM. ``clone3`` keeps its flags in memory,
+  which a filter cannot read: ENOSYS, so C libraries and Go fall back to ``clone``.
+* ``fallocate``, and the ``ioctl`` numbers that do the same: EOPNOTSUPP, so C libraries write zeros
+  instead. It allocates terabytes of disk within milliseconds, before a measurement of the work
+  folder could notice.
 * ``ioctl`` TIOCSTI and TIOCLINUX, which type into a terminal: EPERM.
 * ``socket`` and ``socketpair``: Unix, IPv4 and IPv6 with the protocols TCP and UDP, and route
-  netlink (Node.js and Go list interfaces with it). Everything else does not exist. VSOCK matters
-  most: no network namespace confines it. IPv6 stays because gRPC connects by dual-stack sockets.
+  netlink (Node.js and Go list interfaces with it). Every other family and protocol is reported as
+  not supported. VSOCK matters most: no network namespace confines it. IPv6 is allowed because gRPC
+  connects by dual-stack sockets.
 
-A call by the rules of another architecture ends the process; the x32 numbers do not exist.
+A call for another architecture kills the process; the x32 numbers fail with ENOSYS.
 """
 
 from __future__ import annotations
@@ -40,8 +41,8 @@ RETURN_KILL = 0x80000000
 AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 X32_BIT = 0x40000000
 
-# offsets into what the kernel shows to a filter; only the low half of an argument is looked at,
-# because the kernel itself takes these arguments as 32-bit numbers
+# offsets into the struct that a filter reads; only the low half of an argument is read, because the
+# kernel itself takes these arguments as 32-bit numbers
 NUMBER = 0
 ARCHITECTURE = 4
 ARGUMENT = (16, 24, 32, 40, 48, 56)
@@ -67,7 +68,7 @@ ALLOW: Instruction = (RETURN, 0, 0, RETURN_ALLOW)
 def program(machine: str | None = None) -> bytes:
     """Return the filter for ``machine`` (``x86_64`` or ``aarch64``, default: this machine's).
 
-    Raise ``ValueError`` for a machine whose call numbers are not known here.
+    Raise ``ValueError`` for any other machine.
     """
     name = machine or platform.machine()
     if name not in AUDIT_ARCH:
@@ -161,7 +162,7 @@ def _verdicts(machine: str) -> dict[int, Instruction]:
 
 
 def _walk(verdicts: dict[int, Instruction]) -> list[Instruction]:
-    """One comparison for each stretch of numbers that share a verdict; gaps do not exist."""
+    """One comparison for each range of numbers with the same verdict; ENOSYS without one."""
     steps: list[Instruction] = []
     current = verdicts.get(0, _fail(ENOSYS))
     for number in range(1, max(verdicts) + 2):

@@ -1,13 +1,12 @@
 """The first process inside a sandbox; it becomes the Worker.
 
-Runs as ``/usr/bin/python3 -I -B -S shim.py CONTROL_FD`` on whatever Python the machine has, so it
-is one file of plain standard library, and it imports only what is compiled into the interpreter
-(so no pathlib): that halves the time to start. While it waits, no code of a Worker's author has
-run.
+Runs as ``/usr/bin/python3 -I -B -S shim.py CONTROL_FD`` on any version of Python that the machine
+has. So it is one file, and it imports only modules that are compiled into the interpreter (no
+pathlib), which halves the time to start. Until it executes the Worker, no code of the Worker runs.
 
 1. Bind the fixed ports on the loopback of this network namespace and pass the listening sockets
-   out. A socket stays in the namespace that it was made in, so the platform serves from outside.
-2. Wait for the job. End when the platform closes the control socket instead.
+   out. A socket stays in the namespace that it was created in, so the platform serves from outside.
+2. Wait for the job, or end when the platform closes the control socket.
 3. Copy the bundle to the work folder, set limits, execute the Worker. The control socket closes
    on exec, which means success to the platform; a message on it means failure.
 """
@@ -34,8 +33,8 @@ def listen(port: int) -> _socket.socket:
     return server
 
 
-def offer(control: _socket.socket) -> None:
-    """Pass the listeners out; our own copies close."""
+def send_listeners(control: _socket.socket) -> None:
+    """Send the listeners to the platform and close our copies."""
     servers = [listen(port) for port in PORTS]
     numbers = b"".join(server.fileno().to_bytes(4, sys.byteorder) for server in servers)
     control.sendmsg([b"ready"], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, numbers)])
@@ -44,7 +43,9 @@ def offer(control: _socket.socket) -> None:
 
 
 def read_job(control: _socket.socket) -> list[tuple[str, str]]:
-    """The job: a length, then NUL-separated items ``kind:text``. Empty when called off."""
+    """The items of the job, as ``_encode`` in ``isolated`` writes them; empty when the platform
+    has closed the socket.
+    """
     data = bytearray()
     while len(data) < LENGTH_BYTES or len(data) < LENGTH_BYTES + int.from_bytes(data[:4], "big"):
         part = control.recv(1 << 16)
@@ -56,7 +57,7 @@ def read_job(control: _socket.socket) -> list[tuple[str, str]]:
 
 
 def copy_file(source: str, target: str, executable: bool) -> None:
-    """Real bytes, never a link: the Worker may write to its copy."""
+    """Copy the content; never a hard link, because the Worker may write to its copy."""
     mode = 0o755 if executable else 0o644
     reader = os.open(source, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     writer = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
@@ -67,13 +68,13 @@ def copy_file(source: str, target: str, executable: bool) -> None:
 
 
 def copy_tree(source: str, target: str) -> None:
-    """Folders and regular files; nothing else can be in a bundle, and nothing else is taken."""
+    """Copy folders and regular files; anything else is skipped, and no bundle contains it."""
     pending = [(source, target)]
     while pending:
-        here, there = pending.pop()
-        with os.scandir(here) as entries:
+        folder, copy = pending.pop()
+        with os.scandir(folder) as entries:
             for entry in entries:
-                path = f"{there}/{entry.name}"
+                path = f"{copy}/{entry.name}"
                 if entry.is_dir(follow_symlinks=False):
                     os.mkdir(path, 0o755)  # noqa: PTH102
                     pending.append((entry.path, path))
@@ -83,10 +84,10 @@ def copy_tree(source: str, target: str) -> None:
 
 
 def write_file(path: str, text: str) -> None:
-    """A file of a tool's, with the folders above it."""
-    above = path.rpartition("/")[0]
-    if above:
-        os.makedirs(above, 0o755, exist_ok=True)  # noqa: PTH103
+    """Create a file of a tool, and its parent folders."""
+    parent = path.rpartition("/")[0]
+    if parent:
+        os.makedirs(parent, 0o755, exist_ok=True)  # noqa: PTH103
     target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     content = memoryview(os.fsencode(text))
     while content:
@@ -95,7 +96,7 @@ def write_file(path: str, text: str) -> None:
 
 
 def prepare(job: list[tuple[str, str]]) -> None:
-    """Work folder, standard input, limits: all that may fail for reasons of ours."""
+    """Set up the work folder, standard input and limits. A failure here is the platform's."""
     import resource
 
     os.umask(0o022)
@@ -117,14 +118,18 @@ def prepare(job: list[tuple[str, str]]) -> None:
 
 
 def default_signals() -> None:
-    """What is ignored stays so over exec: SIGPIPE and SIGXFSZ by Python, SIGHUP by ``nohup``."""
+    """Restore ignored signals, which exec would keep: SIGPIPE and SIGXFSZ are ignored by Python,
+    SIGHUP by ``nohup``.
+    """
     for number in set(range(1, _signal.NSIG)) - {_signal.SIGKILL, _signal.SIGSTOP}:
         if _signal.getsignal(number) == _signal.SIG_IGN:
             _signal.signal(number, _signal.SIG_DFL)
 
 
-def become(job: list[tuple[str, str]]) -> None:
-    """Execute the Worker. What cannot be executed is the Worker's own fault and said there."""
+def execute(job: list[tuple[str, str]]) -> None:
+    """Execute the Worker. A program that cannot be executed is the Worker's fault, so the message
+    goes to its standard error.
+    """
     arguments = [text for kind, text in job if kind == "a"]
     environment = dict(text.split("=", 1) for kind, text in job if kind == "e")
     default_signals()
@@ -138,7 +143,7 @@ def become(job: list[tuple[str, str]]) -> None:
 def main() -> None:
     control = _socket.socket(fileno=int(sys.argv[1]))
     os.set_inheritable(control.fileno(), False)
-    offer(control)
+    send_listeners(control)
     job = read_job(control)
     if not job:
         os._exit(0)
@@ -147,7 +152,7 @@ def main() -> None:
     except (OSError, ValueError) as error:
         control.send(f"cannot prepare the work folder: {error}".encode())
         os._exit(1)
-    become(job)
+    execute(job)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """The system calls a Worker may make, by name and number.
 
-Three sets. *Allowed* is what container engines allow by default, less what is denied here.
-*Denied* fails with EPERM, so that a program sees a refusal and not an old kernel. *Checked* calls
-depend on their arguments. A number in none of the sets, and so every call newer than this page,
-does not exist for a Worker (ENOSYS).
+Three sets. *Allowed* calls are those that container engines allow by default, except the denied
+ones. *Denied* calls fail with EPERM, so that a program sees a refusal and not an old kernel.
+*Checked* calls depend on their arguments. Every other number fails with ENOSYS, including those of
+calls that are newer than these tables.
 
 Each entry is ``name:x86-64:aarch64``; ``-`` means that the machine has no such call.
 """
@@ -93,13 +93,13 @@ clone:56:220 clone3:435:435 fallocate:285:47 ioctl:16:29 socket:41:198 socketpai
 
 
 def _column(table: str, machine: str) -> dict[str, int]:
-    at = {"x86_64": 1, "aarch64": 2}[machine]
+    column = {"x86_64": 1, "aarch64": 2}[machine]
     rows = (entry.split(":") for entry in table.split())
-    return {row[0]: int(row[at]) for row in rows if row[at] != "-"}
+    return {row[0]: int(row[column]) for row in rows if row[column] != "-"}
 
 
 def allowed(machine: str) -> dict[str, int]:
-    """Name to number of every call that is allowed whatever its arguments."""
+    """Name to number of every call that is allowed with any arguments."""
     return _column(_ALLOWED, machine)
 
 
@@ -109,5 +109,5 @@ def denied(machine: str) -> dict[str, int]:
 
 
 def checked(machine: str) -> dict[str, int]:
-    """Name to number of the calls whose arguments decide."""
+    """Name to number of the calls whose verdict depends on their arguments."""
     return _column(_CHECKED, machine)

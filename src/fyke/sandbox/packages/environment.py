@@ -5,14 +5,13 @@ platform, the normalised requirements, the platform's base set), so two Workers 
 dependencies share a folder. Across accounts they share it only where the key determines every byte;
 otherwise, and whenever packages run code during installation, the account is part of the key.
 
-A tool in its own sandbox installs the packages. Its result is checked, taken over, and sealed by a
+A tool in a separate sandbox installs the packages. Its result is checked, moved, and sealed by a
 digest that is verified before another Worker gets the environment.
 """
 
 from __future__ import annotations
 
 import asyncio
-import errno
 import fcntl
 import hashlib
 import json
@@ -36,6 +35,7 @@ from fyke.sandbox.packages.environment_node import NodeInstaller
 from fyke.sandbox.packages.environment_python import PythonInstaller
 from fyke.sandbox.packages.installer import (
     DISK_FULL,
+    DISK_FULL_ERRORS,
     InstallLimits,
     InstallTerms,
     LockOutOfStep,
@@ -50,13 +50,12 @@ LOG = "install.log"
 SEAL = "seal.json"
 
 _LOCK_WAIT = 0.05  # seconds between two tries to take a lock
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class Recipe(Protocol):
-    """How to install the dependencies of one version: ``inputs`` determine the key, ``install``
-    fills a folder. ``locked`` says whether the inputs determine every byte, ``warning`` is for the
-    log of runs. ``fallback`` is used when the lock file does not match.
+    """How to install the dependencies of one version. ``inputs`` determine the key; ``locked`` is
+    whether they determine every byte. ``warning`` is for the log of runs, ``fallback`` the recipe
+    for a lock file that does not match.
     """
 
     inputs: Sequence[str]
@@ -78,8 +77,8 @@ class UvEnvironments:
 
     Environments are stored in ``root``, on the file system of the work folders. ``python`` is the
     interpreter in sandboxes, ``seconds`` the time limit of one installer, ``environ`` the source of
-    the package clients' settings. Packages are fetched through ``region``; ``upstream`` says
-    whether it has a proxy.
+    the package clients' settings. Packages are fetched through ``region``; ``upstream`` is whether
+    it has a proxy.
     """
 
     def __init__(
@@ -102,7 +101,7 @@ class UvEnvironments:
         self._python = PythonInstaller(package_installer, settings, python)
         self._node = NodeInstaller(package_installer, settings)
         self._go = GoInstaller(package_installer, settings)
-        self._trusted: set[tuple[str, str]] = set()  # keys, and the workers that used them
+        self._trusted: set[tuple[str, str]] = set()  # key and Worker with a verified seal
 
     async def ensure(
         self, version: Version, bundle: Path, account_id: str, builds_allowed: bool
@@ -113,7 +112,8 @@ class UvEnvironments:
         ``builds_allowed`` whether packages may run code during installation. Raise
         ``EnvironmentFailed``.
         """
-        builds = version.builds and version.language != Language.GO  # a Go build runs no code
+        # building Go runs no code of the project
+        builds = version.builds and version.language != Language.GO
         if builds and not builds_allowed:
             raise EnvironmentFailed(Reason(ReasonCode.BUILDS_NOT_ALLOWED))
         recipe = await self._recipe(version, bundle)
@@ -124,52 +124,54 @@ class UvEnvironments:
         if found is not None:
             return found
         try:
-            return await self._make(recipe, terms, version.worker_id)
+            return await self._find_or_build(recipe, terms, version.worker_id)
         except LockOutOfStep:
             if recipe.fallback is None:
                 raise
-            return await self._make(recipe.fallback, terms, version.worker_id)
+            return await self._find_or_build(recipe.fallback, terms, version.worker_id)
 
     async def _find(
         self, recipe: Recipe, terms: InstallTerms, worker_id: str
     ) -> Environment | None:
-        """Find the environment of a recipe, or of its fallback when the recipe failed before."""
+        """Return the existing environment of a recipe or of its fallback."""
         for each in (recipe, recipe.fallback):
             if each is not None:
                 key = _key(each, terms)
-                found = await asyncio.to_thread(self._finished, key, worker_id)
+                found = await asyncio.to_thread(self._existing, key, worker_id)
                 if found is not None:
                     return replace(found, warning=each.warning)
         return None
 
-    async def _make(self, recipe: Recipe, terms: InstallTerms, worker_id: str) -> Environment:
+    async def _find_or_build(
+        self, recipe: Recipe, terms: InstallTerms, worker_id: str
+    ) -> Environment:
         key = _key(recipe, terms)
         self._prepare_root()
         async with self._locked(key):
-            found = await asyncio.to_thread(self._finished, key, worker_id)
-            made = found or await self._build(key, recipe, terms, worker_id)
-        return replace(made, warning=recipe.warning)
+            found = await asyncio.to_thread(self._existing, key, worker_id)
+            environment = found or await self._build(key, recipe, terms, worker_id)
+        return replace(environment, warning=recipe.warning)
 
     async def _recipe(self, version: Version, bundle: Path) -> Recipe | None:
-        """None when the project contains everything that it needs."""
+        """None when the project needs no environment."""
         if version.language == Language.PYTHON:
             return await self._python.recipe(version.requirements)
         if version.language == Language.NODE:
             return await self._node.recipe(bundle)
         return await self._go.recipe(version, bundle)
 
-    def _finished(self, key: str, worker_id: str) -> Environment | None:
+    def _existing(self, key: str, worker_id: str) -> Environment | None:
         """Return an existing environment whose content still matches its seal."""
-        home = self._root / key
-        made = sealing.read(home / SEAL)
-        if made is None or not (home / CONTENT).is_dir():
+        folder = self._root / key
+        seal = sealing.read(folder / SEAL)
+        if seal is None or not (folder / CONTENT).is_dir():
             return None
         if (key, worker_id) not in self._trusted:
-            if sealing.read_tree(home / CONTENT) != made:
+            if sealing.read_tree(folder / CONTENT) != seal:
                 log.error("environment_changed", key=key)
                 return None
             self._trusted.add((key, worker_id))
-        return Environment(home / CONTENT, (home / LOG).read_text("utf-8"))
+        return Environment(folder / CONTENT, (folder / LOG).read_text("utf-8"))
 
     def _prepare_root(self) -> None:
         for folder in (self._root, self._root / ".locks"):
@@ -198,32 +200,32 @@ class UvEnvironments:
         self, key: str, recipe: Recipe, terms: InstallTerms, worker_id: str
     ) -> Environment:
         building = self._root / f".build-{key}"
-        said = ""
+        output = ""
         try:
             await asyncio.to_thread(_make_empty, building)
-            said = await recipe.install(building, building / CONTENT, terms)
-            await asyncio.to_thread(_seal, building, said)
-            await asyncio.to_thread(self._put, building, key)
+            output = await recipe.install(building, building / CONTENT, terms)
+            await asyncio.to_thread(_seal, building, output)
+            await asyncio.to_thread(self._replace, building, key)
         except OSError as error:
-            if error.errno not in _NO_ROOM:
+            if error.errno not in DISK_FULL_ERRORS:
                 raise
-            raise EnvironmentFailed(DISK_FULL, said) from None
+            raise EnvironmentFailed(DISK_FULL, output) from None
         finally:
             await asyncio.to_thread(shutil.rmtree, building, True)
         self._trusted.add((key, worker_id))
-        return Environment(self._root / key / CONTENT, said)
+        return Environment(self._root / key / CONTENT, output)
 
-    def _put(self, building: Path, key: str) -> None:
-        """Move a new environment into place, instead of one that was changed. Running sandboxes
-        keep the old one.
+    def _replace(self, building: Path, key: str) -> None:
+        """Move a new environment to its folder and remove one that was changed there. Running
+        sandboxes keep the files of the old one.
         """
-        home = self._root / key
-        if home.exists():
+        folder = self._root / key
+        if folder.exists():
             aside = self._root / f".changed-{key}"
             shutil.rmtree(aside, ignore_errors=True)
-            home.rename(aside)
+            folder.rename(aside)
             shutil.rmtree(aside, ignore_errors=True)
-        building.rename(home)
+        building.rename(folder)
 
 
 def _key(recipe: Recipe, terms: InstallTerms) -> str:
@@ -235,13 +237,13 @@ def _key(recipe: Recipe, terms: InstallTerms) -> str:
     return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
 
 
-def _seal(building: Path, said: str) -> None:
-    """Keep only content, seal and log, readable for all users."""
+def _seal(building: Path, output: str) -> None:
+    """Seal the content; keep only content, seal and log, readable for all users."""
     for child in building.iterdir():
         if child.name != CONTENT:
             shutil.rmtree(child) if child.is_dir() else child.unlink()
     sealing.write(building / SEAL, sealing.seal(building / CONTENT))
-    (building / LOG).write_text(said, "utf-8")
+    (building / LOG).write_text(output, "utf-8")
     (building / LOG).chmod(0o644)
     building.chmod(0o755)
 

@@ -1,7 +1,7 @@
-"""Go programs that a project brings only as source: built in a sandbox of their own.
+"""Builds Go programs that a project contains only as source, in a separate sandbox.
 
-The compiler runs nothing that it reads: without cgo no other program takes part, nothing is
-generated, and no toolchain is fetched. The sandbox covers what is not known.
+The compiler runs no code of the project: without cgo no other program is started, no generator
+runs, and no toolchain is fetched. The sandbox limits what a defect of the compiler could do.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from fyke.domain.workers.elf import inspect_program
 from fyke.model.worker import Version
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, reason_with_detail
 from fyke.sandbox.packages import sealing
-from fyke.sandbox.packages.go_settings import ASKED, asking_environment, read_go
-from fyke.sandbox.packages.installer import SYSTEM_PATH, InstallTerms, PackageInstaller, ask
+from fyke.sandbox.packages.go_settings import QUERIED, query_environment, read_go
+from fyke.sandbox.packages.installer import SYSTEM_PATH, InstallTerms, PackageInstaller, run_program
 from fyke.sandbox.packages.package_client import PackageClient, Registry
 
-_PATH = f"{SYSTEM_PATH}:/usr/local/go/bin:/usr/lib/go/bin"  # mounted in the sandbox too
+_PATH = f"{SYSTEM_PATH}:/usr/local/go/bin:/usr/lib/go/bin"  # all are mounted in the sandbox
 _MAX_MODULE = 2**20
 _OUT = "out"
 _SCRIPT = f'mkdir {WORK_AT}/{_OUT} && cd {INPUTS_AT} && exec "$@"'
@@ -37,7 +37,7 @@ _FOLDERS = {
 
 
 class GoInstaller:
-    """Makes recipes for projects without a program; knows Go and its settings."""
+    """Makes recipes for projects without a program; runs Go to read its version and settings."""
 
     def __init__(self, package_installer: PackageInstaller, environ: Mapping[str, str]) -> None:
         self.package_installer = package_installer
@@ -52,10 +52,10 @@ class GoInstaller:
 
     async def _go_version(self) -> str:
         if not self._version:
-            code, said = await ask([self.program(), "version"], {"GOTOOLCHAIN": "local"})
+            code, output = await run_program([self.program(), "version"], {"GOTOOLCHAIN": "local"})
             if code:
-                raise EnvironmentFailed(_missing(), said)
-            self._version = said.strip()
+                raise EnvironmentFailed(_missing(), output)
+            self._version = output.strip()
         return self._version
 
     def program(self) -> str:
@@ -66,15 +66,15 @@ class GoInstaller:
         return program
 
     async def client(self) -> PackageClient:
-        """The settings of Go, most of them as ``go env`` prints them."""
-        env = asking_environment(self._environ) | {"GOTOOLCHAIN": "local"}
-        code, said = await ask([self.program(), "env", "-json", *ASKED], env)
+        """The settings of Go, most of them from ``go env``."""
+        env = query_environment(self._environ) | {"GOTOOLCHAIN": "local"}
+        code, output = await run_program([self.program(), "env", "-json", *QUERIED], env)
         try:
-            settings = json.loads(said) if code == 0 else None
+            settings = json.loads(output) if code == 0 else None
         except ValueError:
             settings = None
         if not isinstance(settings, dict):
-            raise EnvironmentFailed(_missing(), said)
+            raise EnvironmentFailed(_missing(), output)
         return await asyncio.to_thread(read_go, self._environ, settings)
 
 
@@ -91,16 +91,16 @@ class GoRecipe:
         self.inputs: Sequence[str] = ("go", go, digest, *go_build.ARGUMENTS)
 
     async def install(self, building: Path, content: Path, terms: InstallTerms) -> str:
-        """Build in a sandbox and take the program."""
+        """Build in a sandbox; move the program to ``content``."""
         client = await self._client()
         command, variables = go_build.command(f"{WORK_AT}/{_OUT}/{go_build.PROGRAM}")
         line = ["/bin/sh", "-c", _SCRIPT, "sh", self._installer.program(), *command[1:]]
         package_installer, env = self._installer.package_installer, _FOLDERS | variables
         async with package_installer.install(
-            ToolKind.GO_BUILD, terms, client, _page, line, {}, env, inputs=self._bundle
+            ToolKind.GO_BUILD, terms, client, _sample_page, line, {}, env, inputs=self._bundle
         ) as run:
             if run.code:
-                reason = package_installer.failed(
+                reason = package_installer.failure_reason(
                     ReasonCode.BUILD_FAILED, "go", run.code, _explain(run.output)
                 )
                 raise EnvironmentFailed(reason, run.output)
@@ -108,23 +108,23 @@ class GoRecipe:
             return run.output
 
     async def _client(self) -> PackageClient:
-        """Offline when the project needs no module: then no registry has to be known."""
+        """The settings of Go; offline when the project needs no module."""
         client = await self._installer.client()
         if await asyncio.to_thread(_needs_modules, self._bundle):
             _refuse_loopback(client)
             return client
         return PackageClient(env=client.env, files=client.files, registries=(), offline=True)
 
-    def _take(self, out: Path, content: Path, said: str) -> None:
-        self._installer.package_installer.check_tree(out, said)
+    def _take(self, out: Path, content: Path, output: str) -> None:
+        self._installer.package_installer.check_tree(out, output)
         program = out / go_build.PROGRAM
         with program.open("rb") as file:
             problem, is_dynamic = inspect_program(file.read(64 * 1024))
         if problem:
-            raise EnvironmentFailed(Reason.of(ReasonCode.BUILD_FAILED, detail=problem), said)
+            raise EnvironmentFailed(Reason.of(ReasonCode.BUILD_FAILED, detail=problem), output)
         if is_dynamic:
             detail = Detail(DetailCode.SHARED_LIBRARIES)
-            raise EnvironmentFailed(reason_with_detail(ReasonCode.BUILD_FAILED, detail), said)
+            raise EnvironmentFailed(reason_with_detail(ReasonCode.BUILD_FAILED, detail), output)
         sealing.take(out, content)
 
 
@@ -146,12 +146,12 @@ def _needs_modules(bundle: Path) -> bool:
     return re.search(r"^\s*(require|replace)\b", text, re.MULTILINE) is not None
 
 
-def _page(registry: Registry) -> str:
-    """The page of a module that Fyke itself uses; a module proxy has its files beside it."""
+def _sample_page(registry: Registry) -> str:
+    """The page of a module that Fyke itself uses. A module proxy serves files on its own host."""
     return f"{registry.url.rstrip('/')}/google.golang.org/grpc/@v/list"
 
 
-def _explain(said: str) -> str:
-    lines = [line.strip() for line in said.splitlines()]
+def _explain(output: str) -> str:
+    lines = [line.strip() for line in output.splitlines()]
     useful = [line for line in lines if line and not line.startswith(("#", "go: downloading"))]
     return " ".join(useful[:6])[:500]

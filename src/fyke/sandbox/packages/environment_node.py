@@ -1,8 +1,8 @@
-"""Node.js environments: npm installs what ``package.json`` asks for, inside a sandbox of its own.
+"""Node.js environments: npm installs the dependencies of ``package.json`` in a separate sandbox.
 
-npm sees a cleaned copy of the project's two files: no scripts, no workspaces, and a lock file
-without addresses, so that every package comes from the registry that npm is configured for, and
-the hashes of the lock file are still checked.
+npm gets a cleaned copy of the project's two files: no scripts, no workspaces, and a lock file
+without addresses. So every package comes from the registries that npm is configured for, and the
+hashes of the lock file are still checked.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from fyke.sandbox.packages.installer import (
     InstallTerms,
     LockOutOfStep,
     PackageInstaller,
-    ask,
+    run_program,
 )
-from fyke.sandbox.packages.npm_settings import asking_environment, read_npm
+from fyke.sandbox.packages.npm_settings import query_environment, read_npm
 from fyke.sandbox.packages.package_client import PackageClient, Registry
 
 BASE_SET = {"@grpc/grpc-js": "^1.13.4", "google-protobuf": "^4.0.0"}
@@ -39,7 +39,7 @@ _MAX_PACKAGE = 512 * 1024
 _MAX_LOCK = 8 * 2**20
 _LOCKS = ("npm-shrinkwrap.json", "package-lock.json")
 _DEPENDENCIES = ("dependencies", "optionalDependencies", "peerDependencies")
-_PLACE = re.compile(r"(/?node_modules/(@[A-Za-z0-9_~-][\w.~-]*/)?[A-Za-z0-9_~-][\w.~-]*)+")
+_PACKAGE_PATH = re.compile(r"(/?node_modules/(@[A-Za-z0-9_~-][\w.~-]*/)?[A-Za-z0-9_~-][\w.~-]*)+")
 _SETTINGS = {
     "npm_config_git": "/bin/false",
     "npm_config_allow_git": "none",
@@ -50,7 +50,7 @@ _SETTINGS = {
 _HEADERS = Path("/usr/include/node")  # of the Node.js in sandboxes
 
 SAFE_NPM = 11
-_OUT_OF_STEP = "`npm ci` can only install packages when"  # npm's own words
+_OUT_OF_STEP = "`npm ci` can only install packages when"  # the beginning of npm's message
 _RUN_INSTALL = "run npm install and publish both files again"
 _RESOLVED = (
     "The lock file is out of step with package.json, so missing versions were chosen during "
@@ -61,13 +61,13 @@ Document = dict[str, Any]
 
 
 def refuses_addresses(npm_version: str) -> bool:
-    """Whether this npm knows the settings that restrict it to the registry."""
+    """Whether this npm has the settings that restrict it to the registry."""
     major = npm_version.partition(".")[0]
     return major.isdigit() and int(major) >= SAFE_NPM
 
 
 class NodeInstaller:
-    """Makes recipes from ``package.json``; knows npm and its settings."""
+    """Makes recipes from ``package.json``; runs npm to read its version and settings."""
 
     def __init__(self, package_installer: PackageInstaller, environ: Mapping[str, str]) -> None:
         self.package_installer = package_installer
@@ -86,19 +86,19 @@ class NodeInstaller:
     async def _node_version(self) -> str:
         if not self._version:
             node = shutil.which("node", path=SYSTEM_PATH)
-            code, said = (1, "") if node is None else await ask([node, "--version"], {})
+            code, output = (1, "") if node is None else await run_program([node, "--version"], {})
             if code:
                 reason = Reason.of(ReasonCode.INSTALLER_MISSING, program="Node.js")
-                raise EnvironmentFailed(reason, said)
-            self._version = f"{said.strip()} {os.uname().sysname} {os.uname().machine}"
+                raise EnvironmentFailed(reason, output)
+            self._version = f"{output.strip()} {os.uname().sysname} {os.uname().machine}"
         return self._version
 
     async def check_npm(self, npm: str, *, stale_lock: bool) -> None:
-        """Without a complete lock file npm fetches every address that the metadata of a package
-        names; only newer versions have a setting against it.
+        """Raise ``EnvironmentFailed`` for an npm that fetches every address in the metadata of a
+        package; without a complete lock file only newer versions can be restricted.
         """
-        _, said = await ask([npm, "--version"], {})
-        version = said.strip()
+        _, output = await run_program([npm, "--version"], {})
+        version = output.strip()
         if not refuses_addresses(version):
             raise EnvironmentFailed(
                 Reason.of(
@@ -110,20 +110,20 @@ class NodeInstaller:
             )
 
     async def client(self, npm: str) -> PackageClient:
-        """The settings of npm, most of them as npm prints them."""
+        """The settings of npm, most of them from ``npm config list``."""
         if self._settings is None:
-            env = asking_environment(self._environ)
-            _, said = await ask([npm, "config", "list", "--json"], env)
+            env = query_environment(self._environ)
+            _, output = await run_program([npm, "config", "list", "--json"], env)
             try:
-                self._settings = json.loads(said)
+                self._settings = json.loads(output)
             except ValueError:
                 reason = Reason.of(ReasonCode.INSTALLER_MISSING, program="npm")
-                raise EnvironmentFailed(reason, said) from None
+                raise EnvironmentFailed(reason, output) from None
         return await asyncio.to_thread(read_npm, self._environ, self._settings or {})
 
 
 class NodeRecipe:
-    """The packages of one ``package.json``, with or without a lock file. ``resolve``: the lock
+    """The packages of one ``package.json``, with or without a lock file. With ``resolve`` the lock
     file does not match, and npm chooses the missing versions.
     """
 
@@ -143,20 +143,22 @@ class NodeRecipe:
             NodeRecipe(installer, version, package, lock, resolve=True) if self._exact else None
         )
         self._package = json.dumps(package, sort_keys=True)
-        asked = {name for section in _DEPENDENCIES for name in package.get(section) or {}}
-        self._own = not asked <= set(BASE_SET)
+        names = {name for section in _DEPENDENCIES for name in package.get(section) or {}}
+        self._has_own_packages = not names <= set(BASE_SET)
         self._lock = "" if lock is None else json.dumps(lock, sort_keys=True)
-        plain = lock is None and package.get("dependencies") == BASE_SET and set(package) <= _PLAIN
-        self.locked = plain or (lock is not None and not resolve and _has_all_hashes(lock))
+        only_base = (
+            lock is None and package.get("dependencies") == BASE_SET and set(package) <= _BASE_KEYS
+        )
+        self.locked = only_base or (lock is not None and not resolve and _has_all_hashes(lock))
         resolved = ("resolved",) if resolve else ()
         self.inputs: Sequence[str] = ("node", version, self._package, self._lock, *resolved)
 
     async def install(self, building: Path, content: Path, terms: InstallTerms) -> str:
-        """Install in a sandbox and take the result."""
+        """Install in a sandbox; move the packages to ``content``."""
         npm = shutil.which("npm", path=SYSTEM_PATH)
         if npm is None:
             raise EnvironmentFailed(Reason.of(ReasonCode.INSTALLER_MISSING, program="npm"))
-        if not self._exact and self._own:
+        if not self._exact and self._has_own_packages:
             await self._installer.check_npm(npm, stale_lock=bool(self._lock))
         files = {"out/package.json": self._package}
         if self._lock:
@@ -168,10 +170,10 @@ class NodeRecipe:
         client = await self._installer.client(npm)
         package_installer = self._installer.package_installer
         async with package_installer.install(
-            ToolKind.NPM, terms, client, _page, command, files, env
+            ToolKind.NPM, terms, client, _sample_page, command, files, env
         ) as run:
             if run.code:
-                reason = self._installer.package_installer.failed(
+                reason = self._installer.package_installer.failure_reason(
                     ReasonCode.PACKAGES_FAILED, "npm", run.code, _explain(run.output)
                 )
                 stale = self._exact and _OUT_OF_STEP in run.output
@@ -186,7 +188,7 @@ class NodeRecipe:
             "--cache", f"{CACHE_AT}/npm",
             *([] if builds else ["--ignore-scripts", "--no-bin-links"]),
         ]  # fmt: skip
-        # the links are only needed while scripts run; no link is taken over
+        # links are needed only while scripts run; an environment contains no link
         clean = "find node_modules -type d -name .bin -prune -exec rm -rf {} +" if builds else ":"
         return f"cd out\nmkdir -p node_modules\n{shlex.join(command)} || exit $?\n{clean}"
 
@@ -196,22 +198,22 @@ class NodeRecipe:
         sealing.take(modules, content)
 
 
-_PLAIN = {"name", "version", "private", "dependencies"}
+_BASE_KEYS = {"name", "version", "private", "dependencies"}
 
 
 def _build_settings() -> dict[str, str]:
     settings = {"npm_config_dangerously_allow_all_scripts": "true"}
-    if _HEADERS.is_dir():  # else a build would download them from a site that is no registry
+    if _HEADERS.is_dir():  # otherwise a build downloads them from a site that is not a registry
         settings["npm_config_nodedir"] = str(_HEADERS.parent.parent)
     return settings
 
 
 def _has_all_hashes(lock: Document) -> bool:
     """Whether the lock file has a hash of every package."""
-    return all(entry.get("integrity") for place, entry in lock["packages"].items() if place)
+    return all(entry.get("integrity") for path, entry in lock["packages"].items() if path)
 
 
-def _page(registry: Registry) -> str:
+def _sample_page(registry: Registry) -> str:
     """The page of a package that Fyke itself uses."""
     return f"{registry.url.rstrip('/')}/google-protobuf"
 
@@ -227,7 +229,7 @@ def read_documents(bundle: Path) -> tuple[Document, Document | None]:
     for section in sections:
         if source.get(section):
             package[section] = source[section]
-            _check_versions(source[section])
+            _check_versions("package.json", section, source[section])
     if source.get("overrides"):
         _check_overrides(source["overrides"])
         package["overrides"] = source["overrides"]
@@ -241,7 +243,7 @@ def _read(path: Path, limit: int) -> str | None:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
-    if not stat.S_ISREG(os.fstat(handle).st_mode):  # such as a folder with this name
+    if not stat.S_ISREG(os.fstat(handle).st_mode):  # for example a folder
         os.close(handle)
         return None
     with os.fdopen(handle, "rb") as file:
@@ -271,7 +273,7 @@ def _lock(bundle: Path) -> Document | None:
     packages = document.get("packages") if isinstance(document, dict) else None
     if not isinstance(packages, dict):
         return None
-    clean = {place: _locked_package(name, place, entry) for place, entry in packages.items()}
+    clean = {path: _locked_package(name, path, entry) for path, entry in packages.items()}
     clean[""] = clean.get("", {}) | {"name": "worker", "version": "1.0.0"}
     return {
         "name": "worker",
@@ -282,37 +284,37 @@ def _lock(bundle: Path) -> Document | None:
     }
 
 
-def _locked_package(file: str, place: str, entry: object) -> Document:
+def _locked_package(file: str, path: str, entry: object) -> Document:
     if not isinstance(entry, dict) or entry.get("link"):
-        raise _bad(file, DetailCode.LOCKED_LINK, place)
-    if place and not _PLACE.fullmatch(place):
-        raise _bad(file, DetailCode.LOCKED_OUTSIDE, place)
+        raise _bad(file, DetailCode.LOCKED_LINK, path)
+    if path and not _PACKAGE_PATH.fullmatch(path):
+        raise _bad(file, DetailCode.LOCKED_OUTSIDE, path)
     resolved = entry.get("resolved")
     if isinstance(resolved, str) and not resolved.startswith(("https://", "http://")):
-        raise _bad(file, DetailCode.LOCKED_ADDRESS, place, resolved[:60])
-    if place:
-        check_registry_version(place, entry.get("version", ""))
+        raise _bad(file, DetailCode.LOCKED_ADDRESS, path, resolved[:60])
+    if path:
+        check_registry_version(path, entry.get("version", ""))
     for section in (*_DEPENDENCIES, "devDependencies"):
         if entry.get(section):
-            _check_versions(entry[section])
+            _check_versions(file, section, entry[section])
     dropped = ("resolved", "hasInstallScript", "workspaces")
     return {key: value for key, value in entry.items() if key not in dropped}
 
 
-def _check_versions(section: object) -> None:
-    if not isinstance(section, dict):
-        detail = Detail.of(DetailCode.SECTION_NOT_OBJECT, section="dependencies")
-        raise BadRequirement(detail, file="package.json")
-    for name, version in section.items():
+def _check_versions(file: str, section: str, versions: object) -> None:
+    if not isinstance(versions, dict):
+        detail = Detail.of(DetailCode.SECTION_NOT_OBJECT, section=section)
+        raise BadRequirement(detail, file=file)
+    for name, version in versions.items():
         check_registry_version(name, version)
 
 
 def _check_overrides(value: object) -> None:
-    waiting = [("overrides", value)]
-    while waiting:
-        name, item = waiting.pop()
+    pending = [("overrides", value)]
+    while pending:
+        name, item = pending.pop()
         if isinstance(item, dict):
-            waiting.extend(item.items())
+            pending.extend(item.items())
         elif not (isinstance(item, str) and re.fullmatch(r"\$[\w@/.-]+", item)):
             check_registry_version(name, item)
 
@@ -323,5 +325,5 @@ def _explain(log: str) -> str:
     return " ".join(useful[:6])[:500]
 
 
-def _bad(file: str, code: DetailCode, place: str, address: str = "") -> BadRequirement:
-    return BadRequirement(Detail.of(code, package=place[:80], address=address), file=file)
+def _bad(file: str, code: DetailCode, path: str, address: str = "") -> BadRequirement:
+    return BadRequirement(Detail.of(code, package=path[:80], address=address), file=file)

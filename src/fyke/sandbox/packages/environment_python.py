@@ -1,9 +1,8 @@
-"""Python environments: uv installs for the interpreter of the sandboxes, inside a
-sandbox of its own.
+"""Python environments: uv installs packages for the sandboxes' interpreter in a separate sandbox.
 
 uv installs into a plain folder, and the virtual environment is created around it outside of the
-sandbox. So uv only runs the plain system interpreter, never one that loads the new packages: a
-package may contain ``.pth`` files, which run code in every interpreter that finds them.
+sandbox. So uv runs only the system interpreter, never one that loads the new packages: a package
+may contain ``.pth`` files, which run code in every interpreter that finds them.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from fyke.contracts.tools import CACHE_AT, UV_AT, WORK_AT, ToolKind
 from fyke.domain.workers.requirements import BadRequirement, Requirement, parse
 from fyke.reasons import Reason, ReasonCode
 from fyke.sandbox.packages import sealing
-from fyke.sandbox.packages.installer import InstallTerms, PackageInstaller, ask
+from fyke.sandbox.packages.installer import InstallTerms, PackageInstaller, run_program
 from fyke.sandbox.packages.package_client import PackageClient, Registry
 from fyke.sandbox.packages.uv_settings import read_uv
 
@@ -57,7 +56,7 @@ class Interpreter:
 
 
 class PythonInstaller:
-    """Makes recipes from requirements; knows uv and the interpreter."""
+    """Makes recipes from requirements; runs uv and the interpreter to read their settings."""
 
     def __init__(
         self, package_installer: PackageInstaller, environ: Mapping[str, str], python: str
@@ -65,32 +64,34 @@ class PythonInstaller:
         self.package_installer = package_installer
         self.python = python
         self._environ = environ
-        self._known: Interpreter | None = None
+        self._cached_interpreter: Interpreter | None = None
         self._default: str | None = None
 
     async def recipe(self, requirements: str) -> PythonRecipe:
         """Raise ``EnvironmentFailed`` for unsupported lines."""
         try:
-            wanted = parse(requirements)
+            parsed = parse(requirements)
         except BadRequirement as error:
             raise EnvironmentFailed(error.reason, str(error)) from None
-        return PythonRecipe(self, await self._interpreter(), wanted)
+        return PythonRecipe(self, await self._interpreter(), parsed)
 
     async def _interpreter(self) -> Interpreter:
-        if self._known is None:
-            code, said = await ask([self.python, "-I", "-S", "-c", _PROBE], {})
-            words = said.split()
-            if code or len(words) != 3:
+        if self._cached_interpreter is None:
+            code, output = await run_program([self.python, "-I", "-S", "-c", _PROBE], {})
+            fields = output.split()
+            if code or len(fields) != 3:
                 reason = Reason.of(ReasonCode.INSTALLER_MISSING, program=self.python)
-                raise EnvironmentFailed(reason, said)
-            self._known = Interpreter(*words)
-        return self._known
+                raise EnvironmentFailed(reason, output)
+            self._cached_interpreter = Interpreter(*fields)
+        return self._cached_interpreter
 
     async def client(self) -> PackageClient:
         """The settings of uv; its default index is read from its help text."""
         if self._default is None:
-            _, said = await ask([find_uv_bin(), "pip", "install", "--help"], {"NO_COLOR": "1"})
-            found = _DEFAULT_INDEX.search(said)
+            _, output = await run_program(
+                [find_uv_bin(), "pip", "install", "--help"], {"NO_COLOR": "1"}
+            )
+            found = _DEFAULT_INDEX.search(output)
             self._default = found[1] if found else ""
         return await asyncio.to_thread(read_uv, self._environ, self._default)
 
@@ -102,16 +103,19 @@ class PythonRecipe:
     fallback = None
 
     def __init__(
-        self, installer: PythonInstaller, interpreter: Interpreter, wanted: Sequence[Requirement]
+        self,
+        installer: PythonInstaller,
+        interpreter: Interpreter,
+        requirements: Sequence[Requirement],
     ) -> None:
         self._installer = installer
         self._interpreter = interpreter
-        named = {requirement.name for requirement in wanted}
-        base = [one for one in BASE_SET if one.name not in named]
-        self._lines = sorted({requirement.text for requirement in (*wanted, *base)})
-        hashed = all("--hash=" in requirement.text for requirement in wanted)
-        self._complete = bool(wanted) and hashed and not base
-        self.locked = not wanted or self._complete
+        names = {requirement.name for requirement in requirements}
+        base = [requirement for requirement in BASE_SET if requirement.name not in names]
+        self._lines = sorted({requirement.text for requirement in (*requirements, *base)})
+        all_have_hashes = all("--hash=" in requirement.text for requirement in requirements)
+        self._complete = bool(requirements) and all_have_hashes and not base
+        self.locked = not requirements or self._complete
         self.inputs: Sequence[str] = (
             "python",
             interpreter.implementation,
@@ -121,24 +125,30 @@ class PythonRecipe:
         )
 
     async def install(self, building: Path, content: Path, terms: InstallTerms) -> str:
-        """Install in a sandbox, take the result, and lay a virtual environment around it."""
+        """Install in a sandbox; make a virtual environment of the packages in ``content``."""
         files = {"requirements.txt": "".join(f"{line}\n" for line in self._lines)}
         client = await self._installer.client()
         package_installer = self._installer.package_installer
-        command = ["/bin/sh", "-c", self._script_for(self._installer.python, builds=terms.builds)]
+        command = ["/bin/sh", "-c", self._script(self._installer.python, builds=terms.builds)]
         async with package_installer.install(
-            ToolKind.UV, terms, client, _page, command, files, {"PYTHONDONTWRITEBYTECODE": "1"}
+            ToolKind.UV,
+            terms,
+            client,
+            _sample_page,
+            command,
+            files,
+            {"PYTHONDONTWRITEBYTECODE": "1"},
         ) as run:
             if run.code:
                 code = code_of(run.output, builds=terms.builds)
-                reason = package_installer.failed(code, "uv", run.code, explain(run.output))
+                reason = package_installer.failure_reason(code, "uv", run.code, explain(run.output))
                 raise EnvironmentFailed(reason, run.output)
             await asyncio.to_thread(self._take, run.work / "out", content, run.output)
             return run.output
 
-    def _script_for(self, python: str, *, builds: bool) -> str:
+    def _script(self, python: str, *, builds: bool) -> str:
         """Install, then write bytecode without importing any package: no site, no user, no current
-        folder. Files that do not compile are normal (templates, other Python versions).
+        folder. Files that do not compile are ignored (templates, other Python versions).
         """
         command = [
             UV_AT, "pip", "install",
@@ -149,13 +159,16 @@ class PythonRecipe:
             *([] if builds else ["--no-build"]),
             *(["--require-hashes"] if self._complete else []),
         ]  # fmt: skip
-        compiling = [
+        compile_command = [
             python, "-I", "-S", "-m", "compileall", "-q", "-o", "0",
             "-s", _OUT, "-p", f"{MOUNTED_AT}/{self._interpreter.folder}",
             "--invalidation-mode", "unchecked-hash", _OUT,
         ]  # fmt: skip
-        # ``exit`` ends the shell, so no code of a package keeps running
-        return f"{shlex.join(command)} || exit $?\n{shlex.join(compiling)} >/dev/null 2>&1\nexit 0"
+        return (
+            f"{shlex.join(command)} || exit $?\n"
+            f"{shlex.join(compile_command)} >/dev/null 2>&1\n"
+            "exit 0"
+        )
 
     def _take(self, out: Path, content: Path, log: str) -> None:
         self._installer.package_installer.check_tree(out, log)
@@ -164,10 +177,10 @@ class PythonRecipe:
         sealing.take(out, site)
         if (site / ".lock").is_file():  # left by uv in its target folder
             (site / ".lock").unlink()
-        self._lay_out(content)
+        self._create_environment(content)
         _move_scripts(site / "bin", content / "bin")
 
-    def _lay_out(self, content: Path) -> None:
+    def _create_environment(self, content: Path) -> None:
         (content / "bin").mkdir()
         major = self._interpreter.version.split(".")[0]
         for name in ("python", f"python{major}"):
@@ -180,13 +193,13 @@ class PythonRecipe:
         (content / "pyvenv.cfg").write_text("".join(f"{line}\n" for line in lines), "utf-8")
 
 
-def _page(registry: Registry) -> str:
+def _sample_page(registry: Registry) -> str:
     """The page of a package that Fyke itself uses."""
     return f"{registry.url.rstrip('/')}/{BASE_SET[0].name}/"
 
 
 def code_of(log: str, *, builds: bool) -> ReasonCode:
-    """Return the code for an error of uv, by its output. ``builds``: packages may be built."""
+    """Return the code for uv's output after an error. ``builds``: packages may be built."""
     if "Couldn't parse requirement" in log:
         return ReasonCode.BAD_REQUIREMENT
     return ReasonCode.PACKAGES_FAILED if builds else ReasonCode.NO_READY_PACKAGE
@@ -204,7 +217,7 @@ def explain(log: str) -> str:
 
 
 def _move_scripts(source: Path, target: Path) -> None:
-    """Move console scripts to where ``PATH`` finds them, and name the interpreter as mounted."""
+    """Move console scripts to the folder in ``PATH``, with the mounted interpreter as shebang."""
     if not source.is_dir() or (source / "__init__.py").exists():
         return
     for path in sorted(source.iterdir()):

@@ -1,4 +1,4 @@
-"""The settings of Go about the source of modules, as the administrator has made them."""
+"""The administrator's settings of Go about the source of modules."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from fyke.sandbox.packages.package_client import (
     is_web,
     netrc_logins,
     netrc_text,
-    outer_proxy,
+    proxy_variable,
 )
 
-ASKED = ("GOPROXY", "GOSUMDB", "GONOSUMDB")
+QUERIED = ("GOPROXY", "GOSUMDB", "GONOSUMDB")
 
 
-def asking_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables with which Go is asked for its settings, which may be in a file of its own."""
-    names = ("HOME", "XDG_CONFIG_HOME", "GOENV", "GOPRIVATE", *ASKED)
+def query_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment for ``go env``, which reads variables and Go's own file."""
+    names = ("HOME", "XDG_CONFIG_HOME", "GOENV", "GOPRIVATE", *QUERIED)
     return {name: environ[name] for name in names if name in environ}
 
 
@@ -31,7 +31,7 @@ def read_go(environ: Mapping[str, str], settings: Mapping[str, str]) -> PackageC
     folders, and no direct access to version control.
     """
     proxies = [each for each in re.split("[,|]", settings.get("GOPROXY", "")) if is_web(each)]
-    sums, address = _sums(settings.get("GOSUMDB", ""))
+    database, address = _checksum_database(settings.get("GOSUMDB", ""))
     urls = list(dict.fromkeys([*proxies, *([address] if proxies and address else [])]))
     registries = tuple(map(Registry, urls))
     tls, files = certificates(environ)
@@ -39,7 +39,7 @@ def read_go(environ: Mapping[str, str], settings: Mapping[str, str]) -> PackageC
     env = tls | {
         "GOENV": "off",
         "GOPROXY": ",".join(proxies) or "off",
-        "GOSUMDB": sums,
+        "GOSUMDB": database,
         "GONOSUMDB": settings.get("GONOSUMDB", ""),
         "GONOPROXY": "none",
         "GOVCS": "*:off",
@@ -52,13 +52,13 @@ def read_go(environ: Mapping[str, str], settings: Mapping[str, str]) -> PackageC
         env=env,
         files=files,
         registries=registries,
-        proxy=outer_proxy(environ, registries),
+        proxy=proxy_variable(environ, registries),
         offline=not proxies,
     )
 
 
-def _sums(setting: str) -> tuple[str, str]:
-    """The checksum database in Go's own form, and its address: "off" and "" for none."""
+def _checksum_database(setting: str) -> tuple[str, str]:
+    """The checksum database as Go writes it, and its address; "off" and "" for none."""
     words = setting.split()
     if not words or words[0] == "off":
         return "off", ""

@@ -1,4 +1,4 @@
-"""Runs a package client in a sandbox of its own, and gives the reason when it failed."""
+"""Runs a package client in a separate sandbox, and finds the reason when it failed."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 MEMORY = 3 * 2**30
 PROCESSES = 256
 ROOM_FACTOR = 3  # space for downloads and unpacked files, as a multiple of the result
-NO_ROOM = ("No space left on device", "ENOSPC", "Disk quota exceeded")
+DISK_FULL_TEXTS = ("No space left on device", "ENOSPC", "Disk quota exceeded")
 
-NO_ROOM_NUMBERS = frozenset({errno.ENOSPC, errno.EDQUOT})
+DISK_FULL_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT})
 
-_ASK_SECONDS = 30.0
+_PROGRAM_SECONDS = 30.0
 
 
 class LockOutOfStep(EnvironmentFailed):
@@ -36,28 +36,28 @@ class LockOutOfStep(EnvironmentFailed):
 
 @dataclass(frozen=True, slots=True)
 class InstallTerms:
-    """The account that packages are installed for, and whether they may run code meanwhile."""
+    """The account that packages are installed for, and whether they may run code."""
 
     account_id: str
     builds: bool
 
     def cache(self, client: str) -> str:
-        """The download cache of this account. Packages that run code have a cache of their own:
-        environments made from the other one may be shared between accounts.
+        """The name of this account's download cache. Packages that run code use a separate one,
+        because environments from the other one may be shared between accounts.
         """
         return f"{self.account_id.upper()}-{client}{'-BUILDS' if self.builds else ''}"
 
 
 @dataclass(frozen=True, slots=True)
 class InstallLimits:
-    """Seconds for one installer, and bytes of its result."""
+    """Seconds for one installation, and bytes of its result."""
 
     seconds: float
     max_bytes: int
 
 
 class PackageInstaller:
-    """Runs package clients. ``upstream``: whether the operator's proxy is used for every target."""
+    """Runs package clients. ``upstream``: whether the operator's proxy serves every target."""
 
     def __init__(
         self, tools: ToolRunner, limits: InstallLimits, *, region: str = "", upstream: bool = False
@@ -79,19 +79,19 @@ class PackageInstaller:
         env: Mapping[str, str],
         inputs: Path | None = None,
     ) -> AsyncIterator[ToolRun]:
-        """Run an installer and keep its files meanwhile. Raise ``EnvironmentFailed``, but not for
-        the code that it ended with. ``inputs``: a folder that it reads.
+        """Run an installer; its files exist until the context ends. ``inputs``: a folder that it
+        reads. Raise ``EnvironmentFailed``, but not for an exit code of the installer.
         """
         self._check(terms, client)
         limits = self.limits
         started = asyncio.get_running_loop().time()
         access = await self._registries.access(client, page_of, limits.seconds)
-        left = limits.seconds - (asyncio.get_running_loop().time() - started)
+        remaining = limits.seconds - (asyncio.get_running_loop().time() - started)
         spec = ToolSpec(
             kind,
             command,
             ToolLimits(
-                seconds=max(left, 0.01),
+                seconds=max(remaining, 0.01),
                 cpus=_cpus(terms.builds),
                 memory=MEMORY,
                 processes=PROCESSES,
@@ -106,8 +106,8 @@ class PackageInstaller:
         )
         async with self._tools.run(spec) as run:
             if run.stopped is not None:
-                raise EnvironmentFailed(self._why(run.stopped), run.output)
-            if run.code and any(word in run.output for word in NO_ROOM):
+                raise EnvironmentFailed(self._stop_reason(run.stopped), run.output)
+            if run.code and any(text in run.output for text in DISK_FULL_TEXTS):
                 raise EnvironmentFailed(DISK_FULL, run.output)
             yield run
 
@@ -119,7 +119,7 @@ class PackageInstaller:
         if client.proxy and not self._upstream and not client.offline:
             raise EnvironmentFailed(Reason.of(ReasonCode.REGISTRY_PROXY, setting=client.proxy))
 
-    def _why(self, stopped: ToolStop) -> Reason:
+    def _stop_reason(self, stopped: ToolStop) -> Reason:
         seconds, most = self.limits.seconds, self.limits.max_bytes
         return {
             ToolStop.TIME: Reason.of(ReasonCode.INSTALL_TIMEOUT, seconds=seconds),
@@ -128,23 +128,23 @@ class PackageInstaller:
             ToolStop.TRAFFIC: Reason(ReasonCode.INSTALL_LIMIT),
         }[stopped]
 
-    def failed(self, code: ReasonCode, program: str, exit_code: int, said: str) -> Reason:
-        """The reason for an installer that ended with an error. ``said``: its own words for it."""
-        if said:
-            return Reason.of(code, detail=said)
+    def failure_reason(self, code: ReasonCode, program: str, exit_code: int, output: str) -> Reason:
+        """The reason for an installer that failed. ``output`` is its explanation, or ""."""
+        if output:
+            return Reason.of(code, detail=output)
         detail = Detail.of(DetailCode.TOOL_EXIT, program=program, exit_code=exit_code)
         return reason_with_detail(code, detail)
 
     def check_tree(self, folder: Path, log: str, within: Path | None = None) -> None:
-        """Raise ``EnvironmentFailed`` for a result that is not accepted. ``within`` is its parent
-        folder, when that is untrusted too.
+        """Raise ``EnvironmentFailed`` for a result that is not accepted. ``within`` is the parent
+        folder, when that is untrusted as well.
         """
         try:
             if within is not None:
                 sealing.open_folder(within)
             sealing.check(folder, self.limits.max_bytes)
         except (sealing.BadTree, OSError) as error:
-            if isinstance(error, OSError) and error.errno in NO_ROOM_NUMBERS:
+            if isinstance(error, OSError) and error.errno in DISK_FULL_ERRORS:
                 raise
             if isinstance(error, OSError):
                 reason = Reason.of(ReasonCode.PACKAGES_REFUSED, detail=str(error))
@@ -155,14 +155,13 @@ class PackageInstaller:
 
 def _cpus(builds: bool) -> float:
     """Half of the CPUs when packages are built, so that Workers keep the other half."""
-    every = float(os.cpu_count() or 1)
-    return max(1.0, every / 2) if builds else every
+    count = float(os.cpu_count() or 1)
+    return max(1.0, count / 2) if builds else count
 
 
-async def ask(command: Sequence[str | Path], env: Mapping[str, str]) -> tuple[int, str]:
-    """Exit code and standard output of a program of the machine; -1 when it cannot be started.
-
-    It runs outside of every sandbox, without access to files of a Worker.
+async def run_program(command: Sequence[str | Path], env: Mapping[str, str]) -> tuple[int, str]:
+    """Run a program of the machine, outside of every sandbox and without access to a Worker's
+    files. Return exit code and standard output; -1 and "" when it cannot be started or hangs.
     """
     try:
         process = await asyncio.create_subprocess_exec(
@@ -176,7 +175,7 @@ async def ask(command: Sequence[str | Path], env: Mapping[str, str]) -> tuple[in
     except OSError:
         return -1, ""
     try:
-        async with asyncio.timeout(_ASK_SECONDS):
+        async with asyncio.timeout(_PROGRAM_SECONDS):
             out, _ = await process.communicate()
             return process.returncode or 0, out.decode("utf-8", "replace")
     except TimeoutError:

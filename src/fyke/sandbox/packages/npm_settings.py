@@ -1,4 +1,4 @@
-"""The settings of npm as npm reports them, and its credentials, read from its own files."""
+"""The settings of npm, as npm reports them, and its credentials, read from npm's files."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from urllib.parse import urlsplit
 from fyke.sandbox.packages.package_client import (
     CA_FILE,
     CONFIG,
-    SEEN_INSIDE,
+    MOUNTED_PREFIXES,
     PackageClient,
     Registry,
-    basic,
     certificates,
-    expanded,
+    expand_variables,
     is_web,
-    outer_proxy,
+    proxy_variable,
     read_text,
+    url_credentials,
 )
 
 NPMRC = f"{CONFIG}/npmrc"
@@ -44,22 +44,22 @@ _LOGIN = re.compile(
 )
 
 
-def asking_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables with which npm is asked for its settings."""
+def query_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment for ``npm config list``."""
     env = {"HOME": environ.get("HOME", "/nonexistent")}
     for name, value in environ.items():
         if not name.lower().startswith("npm_config_"):
             continue
-        word = name.lower().removeprefix("npm_config_")
-        if word.replace("-", "_") in PASSED:
-            env[f"npm_config_{word.replace('-', '_')}"] = value
-        elif word.endswith(":registry"):
-            env[f"npm_config_{word}"] = value
+        setting = name.lower().removeprefix("npm_config_")
+        if setting.replace("-", "_") in PASSED:
+            env[f"npm_config_{setting.replace('-', '_')}"] = value
+        elif setting.endswith(":registry"):
+            env[f"npm_config_{setting}"] = value
     return env
 
 
 def read_npm(environ: Mapping[str, str], settings: Mapping[str, Any]) -> PackageClient:
-    """``settings`` is what ``npm config list --json`` says."""
+    """``settings`` is the output of ``npm config list --json``."""
     scoped = {
         key: str(value)
         for key, value in settings.items()
@@ -79,10 +79,10 @@ def read_npm(environ: Mapping[str, str], settings: Mapping[str, Any]) -> Package
     if cafile:
         lines.append(f"cafile={cafile}")
     registries = tuple(Registry(url, _headers(url, logins)) for url in urls)
-    secrets = [f"the registry {urlsplit(url).hostname}" for url in urls if basic(url)]
+    secrets = [f"the registry {urlsplit(url).hostname}" for url in urls if url_credentials(url)]
     if logins:
         secrets.append("npm's configuration")
-    proxied = [key for key in ("https-proxy", "proxy") if settings.get(key)]
+    proxy_keys = [key for key in ("https-proxy", "proxy") if settings.get(key)]
     return PackageClient(
         env=tls
         | {
@@ -92,7 +92,7 @@ def read_npm(environ: Mapping[str, str], settings: Mapping[str, Any]) -> Package
         files=files | {NPMRC: "".join(f"{line}\n" for line in lines)},
         registries=registries,
         secrets=tuple(secrets),
-        proxy=proxied[0] if proxied else outer_proxy(environ, registries),
+        proxy=proxy_keys[0] if proxy_keys else proxy_variable(environ, registries),
         offline=settings.get("offline") is True,
     )
 
@@ -100,29 +100,28 @@ def read_npm(environ: Mapping[str, str], settings: Mapping[str, Any]) -> Package
 def _logins(
     environ: Mapping[str, str], settings: Mapping[str, Any], urls: list[str]
 ) -> dict[str, str]:
-    """Npm's credentials for these registries, which npm itself does not report."""
+    """The credentials for these registries, which npm does not report."""
     found: dict[str, str] = {}
     for key in ("globalconfig", "userconfig"):
-        for name, value in _LOGIN.findall(
-            read_text(Path(str(settings.get(key) or "/nonexistent")))
-        ):
-            if any(_is_below(url, name.rpartition(":")[0]) for url in urls):
-                found[name] = expanded(value.strip("\"'"), environ)
+        text = read_text(Path(str(settings.get(key) or "/nonexistent")))
+        for name, value in _LOGIN.findall(text):
+            if any(_is_in_scope(url, name.rpartition(":")[0]) for url in urls):
+                found[name] = expand_variables(value.strip("\"'"), environ)
     return found
 
 
-def _is_below(url: str, place: str) -> bool:
-    """Whether the credentials of ``place``, such as ``//host/folder/``, are for this registry."""
+def _is_in_scope(url: str, scope: str) -> bool:
+    """Whether the credentials of ``scope`` (``//host/folder/``) are for this registry."""
     parts = urlsplit(url)
-    own = f"//{parts.netloc.rpartition('@')[2]}{parts.path}".rstrip("/") + "/"
-    return own.startswith(place.rstrip("/") + "/")
+    registry = f"//{parts.netloc.rpartition('@')[2]}{parts.path}".rstrip("/") + "/"
+    return registry.startswith(scope.rstrip("/") + "/")
 
 
 def _authority(settings: Mapping[str, Any]) -> tuple[str, str]:
-    """The path of the CA file in the sandbox, and its content when it has to be put there."""
+    """The path of the CA file in the sandbox, and its content; "" where it is mounted already."""
     cafile, inline = str(settings.get("cafile") or ""), settings.get("ca")
     content = "\n".join(map(str, inline)) if isinstance(inline, list) else str(inline or "")
-    if cafile.startswith(SEEN_INSIDE) and not content:
+    if cafile.startswith(MOUNTED_PREFIXES) and not content:
         return cafile, ""
     content += "\n" + read_text(Path(cafile)) if cafile else ""
     return (f"/work/{CA_FILE}", content) if content.strip() else ("", "")
@@ -130,15 +129,15 @@ def _authority(settings: Mapping[str, Any]) -> tuple[str, str]:
 
 def _headers(url: str, logins: Mapping[str, str]) -> dict[str, str]:
     for name, value in logins.items():
-        place, _, kind = name.rpartition(":")
-        if not _is_below(url, place):
+        scope, _, kind = name.rpartition(":")
+        if not _is_in_scope(url, scope):
             continue
         if kind == "_authToken":
             return {"Authorization": f"Bearer {value}"}
         if kind == "_auth":
             return {"Authorization": f"Basic {value}"}
-        password = logins.get(f"{place}:_password", "")
-        user = logins.get(f"{place}:username", "")
+        password = logins.get(f"{scope}:_password", "")
+        user = logins.get(f"{scope}:username", "")
         try:
             plain = base64.b64decode(password).decode("utf-8", "replace")
         except ValueError:

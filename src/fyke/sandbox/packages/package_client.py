@@ -1,6 +1,6 @@
-"""The settings of a package client, as the administrator of the machine has made them.
+"""The administrator's settings of a package client.
 
-The client runs inside a sandbox, without the administrator's files. So its settings are read here,
+The client runs inside a sandbox, without the administrator's files. So its settings are read
 outside, and passed as variables and as the content of files.
 """
 
@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 CONFIG = ".config"  # in the work folder of the sandbox
 CA_FILE, NETRC_FILE = f"{CONFIG}/ca.pem", f"{CONFIG}/netrc"
-SEEN_INSIDE = ("/etc/ssl/certs/", "/etc/pki/tls/certs/", "/etc/pki/ca-trust/", "/usr/")
+MOUNTED_PREFIXES = ("/etc/ssl/certs/", "/etc/pki/tls/certs/", "/etc/pki/ca-trust/", "/usr/")
 MAX_FILE = 4 * 2**20
 
 _PORTS = {"http": 80, "https": 443}
@@ -41,9 +41,10 @@ class Registry:
 
 @dataclass(frozen=True, slots=True)
 class PackageClient:
-    """``secrets`` names the settings that contain credentials.
+    """The variables and files of a client: name to value, path to content.
 
-    ``proxy`` names a setting by which the client would use a proxy; "" is none.
+    ``secrets`` names the settings that contain credentials, ``proxy`` a setting by which the client
+    would use a proxy; "" is none.
     """
 
     env: Mapping[str, str]
@@ -55,7 +56,7 @@ class PackageClient:
 
 
 def is_web(url: str) -> bool:
-    """Whether it is a web address that can be parsed."""
+    """Whether it is a valid address with http or https."""
     try:
         parts = urlsplit(url)
         return parts.scheme in _PORTS and bool(parts.hostname) and (parts.port or 1) > 0
@@ -63,7 +64,7 @@ def is_web(url: str) -> bool:
         return False
 
 
-def basic(url: str) -> tuple[str, str] | None:
+def url_credentials(url: str) -> tuple[str, str] | None:
     """User and password of a URL, None when it has none."""
     parts = urlsplit(url)
     if parts.username is None and parts.password is None:
@@ -81,28 +82,28 @@ def read_text(path: Path) -> str:
 
 
 def certificates(environ: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-    """Variables and files that make the administrator's CA certificates known in the sandbox."""
+    """Variables and files with the administrator's CA certificates, for the sandbox."""
     env = {
         name: environ[name]
         for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS")
-        if environ.get(name, "").startswith(SEEN_INSIDE)
+        if environ.get(name, "").startswith(MOUNTED_PREFIXES)
     }
     roots = _certificates_in(environ.get("SSL_CERT_FILE", ""))
     for folder in filter(None, environ.get("SSL_CERT_DIR", "").split(":")):
-        if not folder.startswith(SEEN_INSIDE) and Path(folder).is_dir():
+        if not folder.startswith(MOUNTED_PREFIXES) and Path(folder).is_dir():
             roots += "".join(_certificates_in(str(file)) for file in sorted(Path(folder).iterdir()))
     found = roots + _certificates_in(environ.get("NODE_EXTRA_CA_CERTS", ""))
     if not found:
         return env, {}
     env["NODE_EXTRA_CA_CERTS"] = f"/work/{CA_FILE}"
-    if roots:  # unlike Node.js, uv and Go trust nothing but what this names
+    if roots:  # unlike Node.js, uv and Go trust only the certificates in this file
         env["SSL_CERT_FILE"] = f"/work/{CA_FILE}"
     return env, {CA_FILE: found}
 
 
 def _certificates_in(path: str) -> str:
-    """The content of a file of certificates, "" for one that the sandbox has itself."""
-    text = "" if not path or path.startswith(SEEN_INSIDE) else read_text(Path(path))
+    """The content of a file of certificates; "" for one that is mounted in the sandbox."""
+    text = "" if not path or path.startswith(MOUNTED_PREFIXES) else read_text(Path(path))
     return text if "-----BEGIN CERTIFICATE-----" in text else ""
 
 
@@ -120,33 +121,33 @@ def netrc_text(logins: Mapping[str, tuple[str, str]]) -> str:
     """The content of a netrc file with these logins."""
     lines = []
     for host, (user, password) in logins.items():
-        words = {"machine": host, "login": user, "password": password}
-        lines.append(" ".join(f"{word} {value}" for word, value in words.items() if value) + "\n")
+        tokens = {"machine": host, "login": user, "password": password}
+        lines.append(" ".join(f"{key} {value}" for key, value in tokens.items() if value) + "\n")
     return "".join(lines)
 
 
-def outer_proxy(environ: Mapping[str, str], registries: Iterable[Registry]) -> str:
-    """The variable by which a client would use a proxy for one of these, or ""."""
-    given = {name: value for name, value in environ.items() if name.lower() in _PROXIES and value}
+def proxy_variable(environ: Mapping[str, str], registries: Iterable[Registry]) -> str:
+    """The variable by which a client would use a proxy for one of these registries, or ""."""
+    proxies = {name: value for name, value in environ.items() if name.lower() in _PROXIES and value}
     no_proxy = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
     for registry in registries:
         scheme = urlsplit(registry.url).scheme
-        for name in given:
-            meant = name.lower() in (f"{scheme}_proxy", "all_proxy")
-            if meant and not _excepted(registry.host, no_proxy):
+        for name in proxies:
+            applies = name.lower() in (f"{scheme}_proxy", "all_proxy")
+            if applies and not _bypasses_proxy(registry.host, no_proxy):
                 return name
     return ""
 
 
-def _excepted(host: str, no_proxy: str) -> bool:
+def _bypasses_proxy(host: str, no_proxy: str) -> bool:
     """Whether ``no_proxy`` names the host, or a domain above it."""
-    for word in no_proxy.lower().split(","):
-        name = word.strip().lstrip(".")
+    for entry in no_proxy.lower().split(","):
+        name = entry.strip().lstrip(".")
         if name == "*" or (name and (host == name or host.endswith(f".{name}"))):
             return True
     return False
 
 
-def expanded(text: str, environ: Mapping[str, str]) -> str:
-    """``${NAME}`` as the client itself would read it."""
+def expand_variables(text: str, environ: Mapping[str, str]) -> str:
+    """Replace ``${NAME}`` with the value of a variable that is set."""
     return re.sub(r"\$\{(\w+)\}", lambda found: environ.get(found[1], found[0]), text)

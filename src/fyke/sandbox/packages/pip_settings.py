@@ -1,4 +1,4 @@
-"""pip's settings, from its files and variables: uv does not read them by itself."""
+"""pip's settings, from its files and variables, because uv does not read them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _KEYS = ("index-url", "extra-index-url", "find-links", "cert", "trusted-host")
 
 
 def pip_settings(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return pip's settings from its files and variables; the more personal one wins."""
+    """Return pip's settings: a variable overrides a file, a user's file the machine's."""
     home = Path(environ.get("HOME", "/nonexistent"))
     folders = environ.get("XDG_CONFIG_DIRS") or "/etc/xdg"
     config = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")

@@ -2,7 +2,7 @@
 
 The files of a registry may be on another host. That host is read from the registry's page of a
 package that Fyke itself uses, because neither the author of a Worker nor the publisher of another
-package can choose the links on it.
+package can choose the links on that page.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from fyke.kit.hostports import Host, parse_host
 from fyke.kit.interfaces import own_addresses
 from fyke.sandbox.packages.package_client import PackageClient, Registry
 
-KNOWN_SECONDS = 3600.0
+CACHE_SECONDS = 3600.0
 _LIMITS = ToolLimits(seconds=60, memory=512 * 2**20, work_size=64 * 2**20)
 _PYTHON = "/usr/bin/python3"
 
@@ -32,7 +32,7 @@ PageOf = Callable[[Registry], str]
 
 @dataclass(frozen=True, slots=True)
 class RegistryLocation:
-    """A host and a port, in one spelling."""
+    """A host and a port, normalized."""
 
     host: Host
     port: int
@@ -48,49 +48,57 @@ class Registries:
     def __init__(self, tools: ToolRunner, region: str) -> None:
         self._tools = tools
         self._region = region
-        self._known: dict[str, tuple[float, list[RegistryLocation]]] = {}
+        self._cache: dict[str, tuple[float, list[RegistryLocation]]] = {}
 
     async def access(
         self, client: PackageClient, page_of: PageOf, seconds: float
     ) -> ToolAccess | None:
-        """The only targets of this client; None when it is configured to stay offline. Asking the
-        registries takes at most ``seconds``.
+        """The targets that this client may reach; None when it is offline. Probing the registries
+        takes at most ``seconds``.
         """
         if client.offline or not client.registries:
             return None
-        own = {place: registry for registry in client.registries if (place := _place(registry))}
-        await self._learn(client, page_of, seconds)
-        domains, allow = list(own), await _inside(own)
-        for place, registry in own.items():
-            for other in self._known.get(registry.url, (0.0, []))[1]:
+        by_location = {
+            location: registry
+            for registry in client.registries
+            if (location := _location(registry))
+        }
+        await self._probe(client, page_of, seconds)
+        domains, allow = list(by_location), await _private(by_location)
+        for location, registry in by_location.items():
+            for other in self._cache.get(registry.url, (0.0, []))[1]:
                 if other in domains:
                     continue
                 domains.append(other)
-                if await _same_inside(place, other):
+                if await _shares_private_address(location, other):
                     allow.append(other)
         return ToolAccess(tuple(map(str, domains)), tuple(map(str, allow)), self._region)
 
-    async def _learn(self, client: PackageClient, page_of: PageOf, seconds: float) -> None:
+    async def _probe(self, client: PackageClient, page_of: PageOf, seconds: float) -> None:
         now = time.monotonic()
         unknown = [
             registry
             for registry in client.registries
-            if self._known.get(registry.url, (-KNOWN_SECONDS, []))[0] <= now - KNOWN_SECONDS
+            if self._cache.get(registry.url, (-CACHE_SECONDS, []))[0] <= now - CACHE_SECONDS
         ]
         if not unknown:
             return
-        own = {place: registry for registry in unknown if (place := _place(registry))}
-        access = ToolAccess(tuple(map(str, own)), tuple(map(str, await _inside(own))), self._region)
-        asked = [{"url": page_of(one), "headers": dict(one.headers)} for one in unknown]
-        answers = await self._ask(client, access, asked, seconds)
+        by_location = {
+            location: registry for registry in unknown if (location := _location(registry))
+        }
+        access = ToolAccess(
+            tuple(map(str, by_location)), tuple(map(str, await _private(by_location))), self._region
+        )
+        pages = [{"url": page_of(one), "headers": dict(one.headers)} for one in unknown]
+        answers = await self._ask(client, access, pages, seconds)
         for registry, found in zip(unknown, answers, strict=False):
             if found is not None:
-                self._known[registry.url] = (now, _places(found))
+                self._cache[registry.url] = (now, _parse_locations(found))
 
     async def _ask(
-        self, client: PackageClient, access: ToolAccess, asked: list[dict[str, Any]], seconds: float
+        self, client: PackageClient, access: ToolAccess, pages: list[dict[str, Any]], seconds: float
     ) -> list[Any]:
-        """Ask the registries. An empty answer after a failure: the installer will report why."""
+        """Probe the registries. Return [] after a failure, which the installer will report."""
         source = resources.files(__package__).joinpath("registry_probe.py").read_text("utf-8")
         tls = {
             name: value
@@ -98,11 +106,11 @@ class Registries:
             if name in ("SSL_CERT_FILE", "SSL_CERT_DIR")
         }
         spec = ToolSpec(
-            ToolKind.NPM,  # the kind that mounts nothing beside the system
+            ToolKind.NPM,  # the kind without additional mounts
             [_PYTHON, "-I", "-B", "registry_probe.py", "ask.json"],
             replace(_LIMITS, seconds=min(seconds, _LIMITS.seconds)),
             env=tls,
-            files=dict(client.files) | {"registry_probe.py": source, "ask.json": json.dumps(asked)},
+            files=dict(client.files) | {"registry_probe.py": source, "ask.json": json.dumps(pages)},
             access=access,
         )
         async with self._tools.run(spec) as run:
@@ -113,41 +121,41 @@ class Registries:
         return answers if isinstance(answers, list) else []
 
 
-def _place(registry: Registry) -> RegistryLocation | None:
+def _location(registry: Registry) -> RegistryLocation | None:
     try:
         return RegistryLocation(parse_host(registry.host), registry.port)
     except ValueError:
         return None
 
 
-def _places(found: object) -> list[RegistryLocation]:
-    """The valid targets among those that a registry named."""
-    places: list[RegistryLocation] = []
+def _parse_locations(found: object) -> list[RegistryLocation]:
+    """The valid locations among those that the probe found, at most 20."""
+    locations: list[RegistryLocation] = []
     for entry in found if isinstance(found, list) else []:
         try:
             _, host, port = entry
-            place = RegistryLocation(parse_host(str(host)), int(port))
+            location = RegistryLocation(parse_host(str(host)), int(port))
         except (TypeError, ValueError):
             continue
-        if 1 <= place.port <= 65535 and place not in places:
-            places.append(place)
-    return places[:20]
+        if 1 <= location.port <= 65535 and location not in locations:
+            locations.append(location)
+    return locations[:20]
 
 
-async def _inside(places: Iterable[RegistryLocation]) -> list[RegistryLocation]:
-    """The places that the administrator configured although they are not public."""
+async def _private(locations: Iterable[RegistryLocation]) -> list[RegistryLocation]:
+    """The locations with addresses that are not public; the administrator has configured them."""
     rules = AddressRules((), own_addresses())
     return [
-        place
-        for place in places
-        if (answers := await _addresses(place.host))
-        and not rules.select(place.host, answers, place.port)
+        location
+        for location in locations
+        if (answers := await _addresses(location.host))
+        and not rules.select(location.host, answers, location.port)
     ]
 
 
-async def _same_inside(registry: RegistryLocation, other: RegistryLocation) -> bool:
-    """Whether a private place has the address of its registry: a page may name no other one."""
-    if not await _inside([other]):
+async def _shares_private_address(registry: RegistryLocation, other: RegistryLocation) -> bool:
+    """Whether a private location has the address of its registry; a page may link to no other."""
+    if not await _private([other]):
         return False
     theirs = set(await _addresses(other.host))
     return bool(theirs) and theirs <= set(await _addresses(registry.host))

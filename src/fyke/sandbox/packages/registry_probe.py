@@ -1,9 +1,9 @@
-"""Asks registries where their files are. Runs inside a sandbox, before any installer.
+"""Finds the hosts of a registry's files. Runs inside a sandbox, before any installer.
 
-``python3 -I registry_probe.py FILE``: FILE is a JSON array of ``{"url", "headers"}``, the pages of
-one package each. The answer on standard output is an array of the same length: the
-``[scheme, host, port]`` of the links on that page, or null when it could not be read. It uses only
-the standard library, because a sandbox has nothing else.
+``python3 -I registry_probe.py FILE``: FILE is a JSON array of ``{"url", "headers"}``, each the page
+of one package. It prints an array of the same length: the ``[scheme, host, port]`` of the links on
+each page, or null when the page could not be read. It uses only the standard library, because a
+sandbox has nothing else.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ HREF = re.compile(rb"""<a\s[^>]*?href\s*=\s*["']([^"'#\s]+)""", re.IGNORECASE)
 
 
 def links(document: Any) -> list[str]:
-    """The addresses of files in the JSON of either kind of registry."""
+    """The addresses of files in the JSON of a Python index or an npm registry."""
     if not isinstance(document, dict):
         return []
     found = [entry.get("url") for entry in _objects(document.get("files"))]
@@ -47,22 +47,23 @@ def _objects(value: Any) -> list[dict[str, Any]]:
 
 
 def registry_locations(base: str, addresses: list[str]) -> list[list[Any]]:
-    """The ``[scheme, host, port]`` of each; addresses that cannot be parsed are left out."""
+    """The distinct ``[scheme, host, port]`` of valid addresses, at most 20."""
     found: dict[tuple[str, str, int], None] = {}
     for address in addresses:
         with contextlib.suppress(ValueError):
             parts = urlsplit(urljoin(base, address))
             if parts.scheme in PORTS and parts.hostname:
                 found[(parts.scheme, parts.hostname, parts.port or PORTS[parts.scheme])] = None
-    return [list(place) for place in found][:20]
+    return [list(location) for location in found][:20]
 
 
 def probe_registry(url: str, headers: dict[str, str]) -> list[list[Any]] | None:
     parts = urlsplit(url)
     plain = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
     try:
-        with urlopen(Request(plain, headers={"Accept": ACCEPT, **headers}), timeout=SECONDS) as got:  # noqa: S310
-            content = got.read(MAX_PAGE)
+        request = Request(plain, headers={"Accept": ACCEPT, **headers})  # noqa: S310
+        with urlopen(request, timeout=SECONDS) as response:  # noqa: S310
+            content = response.read(MAX_PAGE)
         try:
             found = links(json.loads(content))
         except (ValueError, RecursionError):
@@ -74,5 +75,7 @@ def probe_registry(url: str, headers: dict[str, str]) -> list[list[Any]] | None:
 
 
 if __name__ == "__main__":
-    with open(sys.argv[1]) as ask:  # noqa: PTH123
-        print(json.dumps([probe_registry(page["url"], page["headers"]) for page in json.load(ask)]))
+    with open(sys.argv[1]) as file:  # noqa: PTH123
+        print(
+            json.dumps([probe_registry(page["url"], page["headers"]) for page in json.load(file)])
+        )

@@ -1,7 +1,7 @@
-"""Takes the files of an installer and seals them.
+"""Checks, moves and seals the files of an installer.
 
-Only files and folders are taken. They get plain modes, and a digest over every path and every
-byte, which is stored beside them and checked again before another Worker gets them.
+Only files and folders are accepted. They get plain modes, and a digest over every path and byte,
+which is stored beside them and verified before another Worker gets them.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Seal:
 
 
 def check(folder: Path, max_bytes: int) -> None:
-    """Raise ``BadTree`` for anything but files and folders, or for too much of them.
+    """Raise ``BadTree`` for anything but files and folders, or for too many or too large ones.
 
     No other process may use the folder. Folders without read permission get it.
     """
@@ -50,10 +50,10 @@ def check(folder: Path, max_bytes: int) -> None:
     open_folder(folder)
     stack = [(folder, 0, "")]
     while stack:
-        above, depth, name = stack.pop()
+        parent, depth, name = stack.pop()
         if depth > MAX_DEPTH or len(name) > MAX_PATH:
             raise BadTree(DetailCode.FILES_TOO_DEEP)
-        for entry in os.scandir(above):
+        for entry in os.scandir(parent):
             state = entry.stat(follow_symlinks=False)
             files += 1
             if stat.S_ISDIR(state.st_mode):
@@ -71,7 +71,7 @@ def check(folder: Path, max_bytes: int) -> None:
 
 
 def open_folder(folder: Path) -> None:
-    """Make a folder readable. Raise ``BadTree`` when it is none."""
+    """Make a folder readable. Raise ``BadTree`` when it is not a folder."""
     try:
         mode = folder.lstat().st_mode
     except FileNotFoundError:
@@ -123,20 +123,20 @@ def read_tree(folder: Path) -> Seal:
 
 
 def _walk(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    """Yield everything below, in an order that does not depend on the file system."""
+    """Yield every path below, in an order that does not depend on the file system."""
     pending = [folder]
     while pending:
-        above = pending.pop()
-        for entry in sorted(os.scandir(above), key=lambda one: os.fsencode(one.name)):
+        parent = pending.pop()
+        for entry in sorted(os.scandir(parent), key=lambda one: os.fsencode(one.name)):
             state = entry.stat(follow_symlinks=False)
             yield Path(entry.path), state
             if stat.S_ISDIR(state.st_mode):
                 pending.append(Path(entry.path))
 
 
-def write(file: Path, made: Seal) -> None:
+def write(file: Path, value: Seal) -> None:
     """Store a seal."""
-    file.write_text(json.dumps(asdict(made)), "utf-8")
+    file.write_text(json.dumps(asdict(value)), "utf-8")
     file.chmod(0o444)
 
 

@@ -1,4 +1,4 @@
-"""The settings of uv: its own variables and files, and pip's where it has none.
+"""The settings of uv: its variables and files, and pip's where it has none.
 
 All become variables, because uv inside a sandbox reads no file of the machine.
 """
@@ -16,13 +16,13 @@ from fyke.sandbox.packages.package_client import (
     NETRC_FILE,
     PackageClient,
     Registry,
-    basic,
     certificates,
     is_web,
     netrc_logins,
     netrc_text,
-    outer_proxy,
+    proxy_variable,
     read_text,
+    url_credentials,
 )
 from fyke.sandbox.packages.pip_settings import pip_settings
 
@@ -48,24 +48,24 @@ _FROM_FILE = {
     "offline": "UV_OFFLINE",
     "exclude-newer": "UV_EXCLUDE_NEWER",
 }
-_NO = ("", "0", "false", "no", "off")
+_FALSE = ("", "0", "false", "no", "off")
 
 
 def find_links(environ: Mapping[str, str]) -> list[Path]:
     """The folders of wheels on this machine that uv is configured to use."""
-    return [Path(place) for place in _links(_variables(environ)) if not is_web(place)]
+    return [Path(entry) for entry in _links(_variables(environ)) if not is_web(entry)]
 
 
 def read_uv(environ: Mapping[str, str], default: str) -> PackageClient:
     """``default`` is the index that uv uses when none is configured."""
     env = _variables(environ)
-    named = _named(env)
+    indexes = _indexes(env)
     if not env.get("UV_DEFAULT_INDEX") and not env.get("UV_INDEX_URL") and is_web(default):
-        named.append(("", default))
-    urls = [url for _, url in named] + [place for place in _links(env) if is_web(place)]
+        indexes.append(("", default))
+    urls = [url for _, url in indexes] + [entry for entry in _links(env) if is_web(entry)]
     tls, files = certificates({**environ, **env})
     logins = netrc_logins(environ, [urlsplit(url).hostname or "" for url in urls])
-    secrets = [f"the index {urlsplit(url).hostname}" for url in urls if basic(url)]
+    secrets = [f"the index {urlsplit(url).hostname}" for url in urls if url_credentials(url)]
     secrets += [name for name in env if name.startswith("UV_INDEX_") and _is_login(name)]
     if logins:
         files[NETRC_FILE] = netrc_text(logins)
@@ -76,21 +76,21 @@ def read_uv(environ: Mapping[str, str], default: str) -> PackageClient:
         files[CLIENT_CERTIFICATE] = client
         tls["SSL_CLIENT_CERT"] = f"/work/{CLIENT_CERTIFICATE}"
         secrets.append("SSL_CLIENT_CERT")
-    registries = tuple(Registry(url, _headers(name, url, env, logins)) for name, url in named)
-    registries += tuple(Registry(place) for place in _links(env) if is_web(place))
+    registries = tuple(Registry(url, _headers(name, url, env, logins)) for name, url in indexes)
+    registries += tuple(Registry(entry) for entry in _links(env) if is_web(entry))
     env.pop("SSL_CERT_FILE", None)
     return PackageClient(
         env={**env, **tls, "UV_NO_CONFIG": "1", "UV_KEYRING_PROVIDER": "disabled"},
         files=files,
         registries=registries,
         secrets=tuple(dict.fromkeys(secrets)),
-        proxy=outer_proxy(environ, registries),
-        offline=env.get("UV_OFFLINE", "").lower() not in _NO,
+        proxy=proxy_variable(environ, registries),
+        offline=env.get("UV_OFFLINE", "").lower() not in _FALSE,
     )
 
 
 def _variables(environ: Mapping[str, str]) -> dict[str, str]:
-    """Uv's variables, completed from its files, or from pip's settings when it has no file."""
+    """The variables of uv, completed from its files, or from pip's settings without a file."""
     env = {
         name: value
         for name, value in environ.items()
@@ -99,16 +99,16 @@ def _variables(environ: Mapping[str, str]) -> dict[str, str]:
     }
     env |= {name: value for name, value in environ.items() if name.startswith("UV_DEFAULT_INDEX")}
     env |= {name: value for name, value in environ.items() if name.startswith("UV_INDEX")}
-    written = _from_files(environ)
-    for name, value in (_from_pip(environ, env) if written is None else written).items():
+    from_files = _from_files(environ)
+    for name, value in (_from_pip(environ, env) if from_files is None else from_files).items():
         env.setdefault(name, value)
     cert = environ.get("SSL_CERT_FILE") or pip_settings(environ).get("cert", "")
     return env | ({"SSL_CERT_FILE": cert} if cert else {})
 
 
 def _from_files(environ: Mapping[str, str]) -> dict[str, str] | None:
-    """None when uv has no file of its own. The personal file takes precedence over the machine's,
-    key by key; so does the table ``pip`` over the keys above it.
+    """None when uv has no file. A user's file overrides the machine's key by key, and the table
+    ``pip`` overrides the keys outside of it.
     """
     merged: dict[str, Any] = {}
     found = False
@@ -120,22 +120,23 @@ def _from_files(environ: Mapping[str, str]) -> dict[str, str] | None:
         found = True
         part = document.get("pip")
         merged |= document | (part if isinstance(part, dict) else {})
-    return _worded(merged) if found else None
+    return _to_variables(merged) if found else None
 
 
 def _files(environ: Mapping[str, str]) -> list[Path]:
-    """Uv's files, the most personal first."""
-    if environ.get("UV_NO_CONFIG", "").lower() not in _NO:
+    """The files of uv, the user's first."""
+    if environ.get("UV_NO_CONFIG", "").lower() not in _FALSE:
         return []
     if environ.get("UV_CONFIG_FILE"):
         return [Path(environ["UV_CONFIG_FILE"])]
     home = environ.get("HOME", "/nonexistent")
     folders = (environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(":")
-    places = [environ.get("XDG_CONFIG_HOME") or f"{home}/.config", *filter(None, folders), "/etc"]
-    return [Path(place, "uv", "uv.toml") for place in places]
+    parents = [environ.get("XDG_CONFIG_HOME") or f"{home}/.config", *filter(None, folders), "/etc"]
+    return [Path(parent, "uv", "uv.toml") for parent in parents]
 
 
-def _worded(document: Mapping[str, Any]) -> dict[str, str]:
+def _to_variables(document: Mapping[str, Any]) -> dict[str, str]:
+    """The keys of uv.toml as variables of uv."""
     env = {
         variable: str(document[key]).lower() if document[key] in (True, False) else document[key]
         for key, variable in _FROM_FILE.items()
@@ -161,11 +162,11 @@ def _worded(document: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _from_pip(environ: Mapping[str, str], env: Mapping[str, str]) -> dict[str, str]:
-    """Pip's settings as uv's variables, unless uv has an index of its own."""
+    """Pip's settings as variables of uv, unless uv has an index."""
     if any(env.get(name) for name in _INDEXES[:3]):
         return {}
     settings = pip_settings(environ)
-    words = {
+    variables = {
         "index-url": ("UV_DEFAULT_INDEX", " "),
         "extra-index-url": ("UV_INDEX", " "),
         "find-links": ("UV_FIND_LINKS", ","),
@@ -173,19 +174,19 @@ def _from_pip(environ: Mapping[str, str], env: Mapping[str, str]) -> dict[str, s
     }
     return {
         name: separator.join(settings[key].split())
-        for key, (name, separator) in words.items()
+        for key, (name, separator) in variables.items()
         if settings.get(key, "").split()
     }
 
 
-def _named(env: Mapping[str, str]) -> list[tuple[str, str]]:
-    """The indexes in the order of the search, each with its name or ""."""
+def _indexes(env: Mapping[str, str]) -> list[tuple[str, str]]:
+    """The name ("" for none) and the address of each index, in search order."""
     found: list[tuple[str, str]] = []
     for variable in ("UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX_URL"):
-        for word in env.get(variable, "").split():
-            name, separator, url = word.partition("=")
+        for entry in env.get(variable, "").split():
+            name, separator, url = entry.partition("=")
             if not separator or "://" in name:
-                name, url = "", word
+                name, url = "", entry
             if is_web(url) and url not in [known for _, known in found]:
                 found.append((name, url))
     return found
@@ -193,11 +194,11 @@ def _named(env: Mapping[str, str]) -> list[tuple[str, str]]:
 
 def _links(env: Mapping[str, str]) -> list[str]:
     """Folders and pages of ``UV_FIND_LINKS``."""
-    places = [place.strip() for place in env.get("UV_FIND_LINKS", "").split(",")]
+    entries = [entry.strip() for entry in env.get("UV_FIND_LINKS", "").split(",")]
     return [
-        unquote(urlsplit(place).path) if place.startswith("file://") else place
-        for place in places
-        if place
+        unquote(urlsplit(entry).path) if entry.startswith("file://") else entry
+        for entry in entries
+        if entry
     ]
 
 
@@ -209,11 +210,11 @@ def _headers(
     name: str, url: str, env: Mapping[str, str], logins: Mapping[str, tuple[str, str]]
 ) -> dict[str, str]:
     """The headers with the credentials for an index."""
-    login = basic(url)
+    login = url_credentials(url)
     if login is None and name:
-        word = name.upper().replace("-", "_").replace(".", "_")
-        user = env.get(f"UV_INDEX_{word}_USERNAME", "")
-        password = env.get(f"UV_INDEX_{word}_PASSWORD", "")
+        part = name.upper().replace("-", "_").replace(".", "_")
+        user = env.get(f"UV_INDEX_{part}_USERNAME", "")
+        password = env.get(f"UV_INDEX_{part}_PASSWORD", "")
         login = (user, password) if user or password else None
     login = login or logins.get(urlsplit(url).hostname or "")
     if login is None:

@@ -1,1 +1,1 @@
-"""Starting, watching and ending the processes of a sandbox."""
+"""Starts, monitors and ends the processes of a sandbox."""

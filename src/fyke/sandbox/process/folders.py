@@ -1,8 +1,8 @@
-"""Work folders: made, measured and removed without following any link that a Worker made.
+"""Creates, measures and removes work folders without following a link that a Worker created.
 
-Every operation is relative to an open descriptor and refuses links, so that no name that a Worker
-makes, and no folder that it swaps meanwhile, leads outside. Trees may be deeper than the longest
-path, and contain folders that their owner made unreadable.
+Every operation is relative to an open descriptor and refuses links, so that neither a name that a
+Worker chose nor a folder that it replaced meanwhile leads outside. Trees may be deeper than the
+longest path, and contain folders that their owner made unreadable.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-BLOCK = 512  # the unit of st_blocks, whatever the file system
+BLOCK = 512  # bytes, the unit of st_blocks on every file system
 ENTRY_BYTES = 4096  # the least that a file counts for: empty ones use disk space too
 MAX_DEPTH = 64
 MAX_ENTRIES = 1_000_000  # of a tree that changes its owner
-FEW = 32  # below this many names threads cost more than they save
+MIN_PARALLEL = 32  # with fewer names threads cost more time than they save
 REMOVERS = 16  # how many names are removed at once
 BATCH = 512
 
@@ -36,12 +36,12 @@ class WorkFolders:
         root.mkdir(mode=0o711, parents=True, exist_ok=True)
         self.root = root
         self._fd = os.open(root, _FOLDER)
-        if os.geteuid() == 0:  # another user who owns it could swap it
+        if os.geteuid() == 0:  # another user who owns it could replace it
             os.fchown(self._fd, 0, 0)
         os.fchmod(self._fd, 0o711)
 
     def create(self, name: str, uid: int | None) -> Path:
-        """Make the folder, for that user alone. Raise ``FileExistsError``."""
+        """Create the folder, for that user alone. Raise ``FileExistsError``."""
         os.mkdir(name, 0o700, dir_fd=self._fd)
         if uid is not None:
             folder = os.open(name, _FOLDER, dir_fd=self._fd)
@@ -59,8 +59,8 @@ class WorkFolders:
     def measure(self, name: str, limit: int) -> int:
         """Bytes on disk; the walk ends once ``limit`` is passed.
 
-        A folder that is too deep or closed to us counts as passing it, because a Worker that
-        hides its files there would otherwise be without a limit.
+        A folder that is too deep or unreadable counts as larger than ``limit``, because a Worker
+        that hides its files there would otherwise be without a limit.
         """
         try:
             top = os.open(name, _FOLDER, dir_fd=self._fd)
@@ -81,16 +81,16 @@ class WorkFolders:
         finally:
             os.close(top)
 
-    def make_inside(self, name: str, inner: str, uid: int | None) -> Path:
-        """Make a subfolder for the same user, before anything runs in the folder."""
+    def create_subfolder(self, name: str, subfolder: str, uid: int | None) -> Path:
+        """Create a subfolder for the same user, before anything runs in the folder."""
         top = os.open(name, _FOLDER, dir_fd=self._fd)
         try:
-            os.mkdir(inner, 0o700, dir_fd=top)
+            os.mkdir(subfolder, 0o700, dir_fd=top)
             if uid is not None:
-                os.chown(inner, uid, uid, dir_fd=top, follow_symlinks=False)
+                os.chown(subfolder, uid, uid, dir_fd=top, follow_symlinks=False)
         finally:
             os.close(top)
-        return self.root / name / inner
+        return self.root / name / subfolder
 
     @property
     def device(self) -> int:
@@ -98,9 +98,9 @@ class WorkFolders:
         return os.fstat(self._fd).st_dev
 
     def remove(self, name: str) -> None:
-        """Remove the folder with all that is in it. Only once its processes are dead."""
+        """Remove the folder with its content; only after its processes have ended."""
         try:
-            os.chmod(name, 0o700, dir_fd=self._fd)  # its owner may have closed it even to itself
+            os.chmod(name, 0o700, dir_fd=self._fd)  # its owner may have made it unreadable
             top = os.open(name, _FOLDER, dir_fd=self._fd)
         except FileNotFoundError:
             return
@@ -128,7 +128,7 @@ def change_tree_owner(top: int, owner: int, group: int) -> None:
     users = (os.fstat(top).st_uid, owner)
     os.fchown(top, owner, group)
     os.fchmod(top, 0o700)
-    seen = 0
+    count = 0
     stack = [os.dup(top)]
     pending: list[list[str]] = [os.listdir(top)]
     try:
@@ -138,8 +138,8 @@ def change_tree_owner(top: int, owner: int, group: int) -> None:
                 pending.pop()
                 continue
             folder, name = stack[-1], pending[-1].pop()
-            seen += 1
-            if seen > MAX_ENTRIES:
+            count += 1
+            if count > MAX_ENTRIES:
                 raise OwnershipFailed(f"more than {MAX_ENTRIES:,} files and folders")
             info = os.stat(name, dir_fd=folder, follow_symlinks=False)
             if info.st_uid not in users:
@@ -157,6 +157,7 @@ def change_tree_owner(top: int, owner: int, group: int) -> None:
 
 
 def measure_tree(top: int, limit: int) -> int:
+    """Bytes on disk below ``top``, see ``WorkFolders.measure``."""
     total = 0
     stack = [(os.dup(top), iter(os.listdir(top)))]
     try:
@@ -187,7 +188,9 @@ def measure_tree(top: int, limit: int) -> int:
 
 
 def _open_below(folder: int, name: str) -> int | None:
-    """The subfolder; None when it is closed to us. A name swapped meanwhile is simply gone."""
+    """Open a subfolder; None when it is unreadable. Raise ``FileNotFoundError`` when it is no
+    longer a folder.
+    """
     try:
         return os.open(name, _FOLDER, dir_fd=folder)
     except PermissionError:
@@ -199,13 +202,13 @@ def _open_below(folder: int, name: str) -> int | None:
 
 
 def empty(top: int) -> None:
-    """Remove everything below ``top`` with two open folders, however deep the tree is.
+    """Remove everything below ``top``, at any depth, with at most two folders open.
 
-    A folder that is not empty is moved up to the top and emptied there, so no step ever goes
-    more than one level down. Many are removed at once: on a disk with online discard one removal
-    takes milliseconds, and a Worker may have made hundreds of thousands of files.
+    A subfolder that contains folders is emptied by moving those up to ``top``, so no step goes more
+    than one level down. Names are removed in parallel: on a disk with online discard one removal
+    takes milliseconds, and a Worker may have created hundreds of thousands of files.
     """
-    fresh = _fresh_names()
+    fresh_names = _fresh_names()
     with ThreadPoolExecutor(REMOVERS) as pool:
         while names := os.listdir(top):
             pending = deque(names)
@@ -213,14 +216,16 @@ def empty(top: int) -> None:
             while pending:
                 name = pending.popleft()
                 if _is_folder(top, name):
-                    pending += _clear_folder(pool, top, name, fresh)
+                    pending += _clear_folder(pool, top, name, fresh_names)
                 emptied.append(name)
                 if len(emptied) >= BATCH or not pending:
                     _remove_all(pool, top, emptied)
                     emptied = []
 
 
-def _clear_folder(pool: ThreadPoolExecutor, top: int, name: str, fresh: Iterator[str]) -> list[str]:
+def _clear_folder(
+    pool: ThreadPoolExecutor, top: int, name: str, fresh_names: Iterator[str]
+) -> list[str]:
     """Empty the folder ``name``; return the names that its subfolders now have in ``top``."""
     os.chmod(name, 0o700, dir_fd=top)
     folder = os.open(name, _FOLDER, dir_fd=top)
@@ -229,7 +234,7 @@ def _clear_folder(pool: ThreadPoolExecutor, top: int, name: str, fresh: Iterator
         raised: list[str] = []
         for entry in os.listdir(folder):  # noqa: PTH208
             if _is_folder(folder, entry):
-                raised.append(_raise_subfolder(folder, top, entry, fresh))
+                raised.append(_raise_subfolder(folder, top, entry, fresh_names))
             else:
                 files.append(entry)
         _remove_all(pool, folder, files)
@@ -238,15 +243,15 @@ def _clear_folder(pool: ThreadPoolExecutor, top: int, name: str, fresh: Iterator
         os.close(folder)
 
 
-def _raise_subfolder(folder: int, top: int, name: str, fresh: Iterator[str]) -> str:
+def _raise_subfolder(folder: int, top: int, name: str, fresh_names: Iterator[str]) -> str:
     os.chmod(name, 0o700, dir_fd=folder)  # moving a folder writes to it
-    moved = next(fresh)
+    moved = next(fresh_names)
     os.rename(name, moved, src_dir_fd=folder, dst_dir_fd=top)
     return moved
 
 
 def _fresh_names() -> Iterator[str]:
-    """Names that no Worker can have taken: a folder moved onto an empty one would replace it."""
+    """Names that no Worker can have used: a folder moved onto an empty one would replace it."""
     token = secrets.token_hex(16)
     return (f".moved-{token}-{number}" for number in itertools.count(1))
 
@@ -262,7 +267,7 @@ def _remove_all(pool: ThreadPoolExecutor, folder: int, names: list[str]) -> None
 
     for at in range(0, len(names), BATCH):
         batch = names[at : at + BATCH]
-        if len(batch) < FEW:
+        if len(batch) < MIN_PARALLEL:
             for name in batch:
                 remove(name)
         else:

@@ -1,4 +1,4 @@
-"""The launcher: the only program of an installation that keeps root, to switch users for sandboxes.
+"""The launcher: the only program that keeps root, in order to switch users for sandboxes.
 
 It creates work folders and control groups, spawns each sandbox as a separate user, and passes the
 sandbox's sockets and pipes to its client. It parses no network traffic and opens no database. Its
@@ -40,7 +40,7 @@ PACKET = 65536
 BACKLOG = 16
 PR_SET_PDEATHSIG = 1
 Message = dict[str, Any]
-Answer = tuple[Any, list[int]]  # the result, and the descriptors to send with it
+Answer = tuple[Any, list[int]]  # the result, and the descriptors that are sent with it
 
 
 def serve(
@@ -65,8 +65,8 @@ def serve(
             f"users {uid_base} to {users.stop - 1} for sandboxes: must include neither 0 nor the "
             f"service's own user {service_uid}; choose another range"
         )
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))
     launcher = Launcher(data_folder.absolute(), (service_uid, service_gid), users, find_links)
     asyncio.run(launcher.run(socket_path, ready))
 
@@ -121,7 +121,7 @@ class Launcher:
         self._clients.discard(client)
 
     def take_user(self, name: str) -> int:
-        """Take a user without an account and without a sandbox. Raise ``BadLaunchOrder``."""
+        """Reserve a user that has no account and no sandbox. Raise ``BadLaunchOrder``."""
         if name in self._taken:
             raise BadLaunchOrder(f"name {name}: a sandbox of this name already exists")
         taken = set(self._taken.values())
@@ -249,12 +249,12 @@ class LauncherPeer:
         return {"user": sandbox.user, "enforced": sorted(sandbox.enforced)}, descriptors
 
     async def _wait(self, message: Message) -> Answer:
-        ended = await self._sandbox(message).wait()
-        return [ended.status, ended.out_of_memory], []
+        process_exit = await self._sandbox(message).wait()
+        return [process_exit.status, process_exit.out_of_memory], []
 
     async def _usage(self, message: Message) -> Answer:
-        used = await self._sandbox(message).usage()
-        return _to_list(used), []
+        usage = await self._sandbox(message).usage()
+        return _to_list(usage), []
 
     async def _cpu(self, message: Message) -> Answer:
         await self._sandbox(message).limit_cpu()
@@ -282,8 +282,9 @@ class LauncherPeer:
     async def _close(self, message: Message) -> Answer:
         sandbox = self._sandbox(message)
         await self._end(sandbox.order.name)
-        used, ended = await sandbox.usage(), await sandbox.wait()
-        return {"usage": _to_list(used), "exit": [ended.status, ended.out_of_memory]}, []
+        usage, process_exit = await sandbox.usage(), await sandbox.wait()
+        exit_fields = [process_exit.status, process_exit.out_of_memory]
+        return {"usage": _to_list(usage), "exit": exit_fields}, []
 
     async def _end(self, name: str) -> None:
         launcher = self._launcher
@@ -305,27 +306,27 @@ class LauncherPeer:
 
 
 def _listen(path: Path) -> socket.socket:
-    """Listen on a path that every user may connect to, because changing the owner of a path in
-    another user's folder can be turned against root. Access is decided by the credentials of the
-    peer, which the kernel vouches for.
+    """Listen on a path that every user may connect to: changing the owner of a path in another
+    user's folder could be abused against root. Access is decided by the peer's credentials, which
+    come from the kernel.
     """
     server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     server.setblocking(False)
-    fresh = path.with_name(path.name + ".new")
-    fresh.unlink(missing_ok=True)
-    before = os.umask(0)
+    temporary = path.with_name(path.name + ".new")
+    temporary.unlink(missing_ok=True)
+    previous_umask = os.umask(0)
     try:
-        server.bind(os.fspath(fresh))
+        server.bind(os.fspath(temporary))
     finally:
-        os.umask(before)
+        os.umask(previous_umask)
     server.listen(BACKLOG)
-    fresh.replace(path)  # from here on clients can connect
+    temporary.replace(path)  # from here on clients can connect
     return server
 
 
-def _to_list(used: ProcessUsage) -> list[int]:
+def _to_list(usage: ProcessUsage) -> list[int]:
     """The fields of ``ProcessUsage`` in the order in which the client reads them."""
-    return [used.cpu_ms, used.memory_peak, used.work_bytes, used.memory]
+    return [usage.cpu_ms, usage.memory_peak, usage.work_bytes, usage.memory]
 
 
 def _has_account(uid: int) -> bool:
@@ -344,17 +345,17 @@ def main(arguments: list[str] | None = None) -> None:
     for name in ("--uid", "--gid", "--uid-base", "--uid-count"):
         parser.add_argument(name, type=int, required=True)
     parser.add_argument("--find-links", type=Path, action="append", default=[])
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     serve(
-        given.socket,
-        given.home,
-        given.uid,
-        given.gid,
-        given.uid_base,
-        given.uid_count,
+        options.socket,
+        options.home,
+        options.uid,
+        options.gid,
+        options.uid_base,
+        options.uid_count,
         lambda: None,
-        given.find_links,
+        options.find_links,
     )
 
 

@@ -1,8 +1,8 @@
 """``LauncherClient``: the spawner of a process that has dropped root.
 
-The connection is made on first use, and again after the launcher was restarted. When it breaks,
-every sandbox of ours has ended: either the launcher noticed and killed them, or it died itself and
-the kernel did.
+It connects on first use, and again after the launcher was restarted. When the connection breaks,
+all sandboxes opened over it have ended: the launcher kills them, or the kernel does when the
+launcher itself ended.
 """
 
 from __future__ import annotations
@@ -29,26 +29,26 @@ DESCRIPTORS = LISTENERS + 3
 
 
 class LauncherGone(SandboxFault):
-    """The connection broke; the sandboxes opened over it have ended."""
+    """The connection is closed; the sandboxes opened over it have ended."""
 
 
 class LauncherClient:
     """Implements ``Spawner`` over the launcher's socket."""
 
     def __init__(self, socket_path: Path, *, patience: float = 15.0) -> None:
-        """``patience`` is how many seconds a launcher that is being started again may take."""
+        """``patience`` is how many seconds a restart of the launcher may take."""
         self._path = socket_path
         self._patience = patience
         self._connection: socket.socket | None = None
         self._connecting = asyncio.Lock()
-        self._session = 0  # counts connections; a sandbox keeps the number of its own
+        self._session = 0  # counts connections; a sandbox keeps the number of its connection
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[tuple[Any, list[int]]]] = {}
 
     async def connect(self) -> None:
-        """Connect unless connected, waiting for a launcher that is being started again.
+        """Connect unless connected; wait for a launcher that is restarting.
 
-        Raise ``SandboxFault`` when none answers in time.
+        Raise ``SandboxFault`` when it does not listen in time.
         """
         async with self._connecting:
             if self._connection is not None:
@@ -78,8 +78,8 @@ class LauncherClient:
         return connection
 
     async def close(self) -> None:
-        """Disconnect; the launcher ends the sandboxes still open."""
-        self._lose("the connection was closed")
+        """Disconnect; the launcher then ends the sandboxes that are still open."""
+        self._disconnect("the connection was closed")
 
     async def start(self, order: LaunchOrder) -> SpawnedSandbox:
         result, numbers = await self.ask("open", **order.to_message())
@@ -87,11 +87,11 @@ class LauncherClient:
         ends = ProcessPipes(
             socket.socket(fileno=control), [socket.socket(fileno=n) for n in listeners], out, err
         )
-        session = SandboxLine(self, self._session, order.name)
-        return RemoteSandboxProcess(session, ends, result["user"], frozenset(result["enforced"]))
+        channel = SandboxChannel(self, self._session, order.name)
+        return RemoteSandboxProcess(channel, ends, result["user"], frozenset(result["enforced"]))
 
     def alive(self, session: int) -> bool:
-        """Whether that connection is still open, and so the sandboxes opened over it alive."""
+        """Whether that connection is still open, so that its sandboxes still exist."""
         return self._connection is not None and self._session == session
 
     async def limits(self) -> tuple[str, str]:
@@ -103,7 +103,7 @@ class LauncherClient:
         return list(names)
 
     async def ask(self, operation: str, **fields: Any) -> tuple[Any, list[int]]:
-        """One request and its answer. Raise ``SandboxFault``."""
+        """Send a request; return the result and the descriptors. Raise ``SandboxFault``."""
         await self.connect()
         number = next(self._numbers)
         answer: asyncio.Future[tuple[Any, list[int]]] = asyncio.get_running_loop().create_future()
@@ -118,7 +118,7 @@ class LauncherClient:
         except asyncio.CancelledError:
             if operation == "open":
                 answer = asyncio.get_running_loop().create_future()
-                answer.add_done_callback(lambda late: self._discard(late, fields["name"]))
+                answer.add_done_callback(lambda reply: self._discard(reply, fields["name"]))
                 self._waiting[number] = answer
             raise
         finally:
@@ -131,13 +131,13 @@ class LauncherClient:
         try:
             self._connection.send(packet)
         except OSError as error:
-            self._lose(f"the launcher cannot be reached: {error}")
+            self._disconnect(f"the launcher cannot be reached: {error}")
 
-    def _discard(self, late: asyncio.Future[tuple[Any, list[int]]], name: str) -> None:
+    def _discard(self, reply: asyncio.Future[tuple[Any, list[int]]], name: str) -> None:
         """Close a sandbox whose caller was cancelled before it started."""
-        if late.cancelled() or late.exception() is not None:
+        if reply.cancelled() or reply.exception() is not None:
             return
-        for number in late.result()[1]:
+        for number in reply.result()[1]:
             os.close(number)
         with contextlib.suppress(SandboxFault):
             self._send(
@@ -153,7 +153,7 @@ class LauncherClient:
         except OSError:
             packet, ancillary = b"", []
         if not packet:
-            self._lose("the launcher has ended")
+            self._disconnect("the launcher has ended")
             return
         numbers = [
             number
@@ -173,7 +173,7 @@ class LauncherClient:
         else:
             answer.set_result((message["result"], numbers))
 
-    def _lose(self, why: str) -> None:
+    def _disconnect(self, reason: str) -> None:
         if self._connection is not None:
             asyncio.get_running_loop().remove_reader(self._connection)
             self._connection.close()
@@ -181,10 +181,10 @@ class LauncherClient:
         waiting, self._waiting = self._waiting, {}
         for answer in waiting.values():
             if not answer.done():
-                answer.set_exception(LauncherGone(why))
+                answer.set_exception(LauncherGone(reason))
 
 
-class SandboxLine:
+class SandboxChannel:
     """Requests about one sandbox, only over the connection that it was opened over."""
 
     def __init__(self, client: LauncherClient, session: int, name: str) -> None:
@@ -203,14 +203,14 @@ class RemoteSandboxProcess:
     """A sandbox that the launcher runs for us."""
 
     def __init__(
-        self, line: SandboxLine, ends: ProcessPipes, user: int, enforced: frozenset[str]
+        self, channel: SandboxChannel, ends: ProcessPipes, user: int, enforced: frozenset[str]
     ) -> None:
         self.ends = ends
         self.user = user
         self.enforced = enforced
-        self._line = line
+        self._channel = channel
         self._exit: ProcessExit | None = None
-        self._usage: ProcessUsage | None = None  # the last one, once closed
+        self._usage: ProcessUsage | None = None  # set by ``close``
         self._waiting: asyncio.Task[ProcessExit] | None = None
         self._closing: asyncio.Task[None] | None = None
 
@@ -222,41 +222,41 @@ class RemoteSandboxProcess:
         return await asyncio.shield(self._waiting)
 
     async def _ask_exit(self) -> ProcessExit:
-        status, out_of_memory = await self._line.ask("wait")
+        status, out_of_memory = await self._channel.ask("wait")
         self._exit = ProcessExit(status, out_of_memory)
         return self._exit
 
     async def usage(self) -> ProcessUsage:
         if self._usage is not None:
             return self._usage
-        return ProcessUsage(*await self._line.ask("usage"))
+        return ProcessUsage(*await self._channel.ask("usage"))
 
     async def limit_cpu(self) -> None:
-        await self._line.ask("cpu")
+        await self._channel.ask("cpu")
 
     async def observe(self) -> HostView:
-        return HostView.of_message(await self._line.ask("observe"))
+        return HostView.of_message(await self._channel.ask("observe"))
 
     async def terminate(self) -> None:
         if self._closing is None:
-            await self._line.ask("terminate")
+            await self._channel.ask("terminate")
 
     async def kill(self) -> None:
         if self._closing is None:
-            await self._line.ask("kill")
+            await self._channel.ask("kill")
 
     async def release(self) -> str:
-        return str(await self._line.ask("release"))
+        return str(await self._channel.ask("release"))
 
     async def close(self) -> None:
-        """Also when the launcher is gone: then there is nothing left to close."""
+        """Close the sandbox. Without a launcher it has ended already."""
         if self._closing is None:
             self._closing = asyncio.create_task(self._close())
         await asyncio.shield(self._closing)
 
     async def _close(self) -> None:
         try:
-            last = await self._line.ask("close")
+            last = await self._channel.ask("close")
         except LauncherGone:
             self._usage = self._usage or ProcessUsage()
             return

@@ -1,8 +1,8 @@
 """A listening socket inside a sandbox on a port that no process in the sandbox may bind.
 
 Ports below 1024 need a capability over the sandbox's network, which belongs to the outer of two
-user namespaces; no process in the sandbox has it. Root on the host does: a thread of its own enters
-the network namespace, makes the socket, and ends. The socket stays in that namespace.
+user namespaces; no process in the sandbox has it. Root on the host has: a separate thread enters
+the network namespace, creates the socket, and ends. The socket stays in that namespace.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ def listen_in(pid: int, port: int) -> socket.socket:
 
     Blocks for a fraction of a millisecond. Needs root on the host.
     """
-    made: list[socket.socket] = []
-    problems: list[OSError] = []
+    results: list[socket.socket | OSError] = []
 
-    def enter() -> None:
+    def run() -> None:
         try:
             _enter_network_of(pid)
-            made.append(_listening(port))
+            results.append(_listen(port))
         except OSError as error:
-            problems.append(error)
+            results.append(error)
 
-    thread = threading.Thread(target=enter)  # what a thread has entered ends with it
+    thread = threading.Thread(target=run)  # only this thread changes its namespace
     thread.start()
     thread.join()
-    if problems:
-        raise problems[0]
-    return made[0]
+    [result] = results
+    if isinstance(result, OSError):
+        raise result
+    return result
 
 
 def _enter_network_of(pid: int) -> None:
@@ -49,7 +49,7 @@ def _enter_network_of(pid: int) -> None:
         os.close(namespace)
 
 
-def _listening(port: int) -> socket.socket:
+def _listen(port: int) -> socket.socket:
     server = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-TOOL_KINDS = ("uv", "npm", "git", "go-build")  # one of our own tools; see ``tools.py``
+TOOL_KINDS = ("uv", "npm", "git", "go-build")  # see ``contracts/tools.py``
 KINDS = ("python", "node", "go", "probe", *TOOL_KINDS)
 NAME = re.compile(r"[A-Z0-9-]{1,64}")
-MOUNTABLE = "cache"  # the folder of the data folder that bundles and environments live in
+MOUNTABLE = "cache"  # the part of the data folder that contains bundles and environments
 
 MEMORY = (4 * 2**20, 2**46)
 PROCESSES = (1, 2**20)
@@ -29,10 +29,8 @@ class BadLaunchOrder(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class LaunchOrder:
-    """One sandbox to start. Sizes in bytes; ``environment`` is None when there is none.
-
-    ``cache`` names a persistent folder that a tool may write besides its work folder; "" for
-    none.
+    """One sandbox to start. Sizes are in bytes. ``cache`` names a persistent folder that a tool may
+    write to besides its work folder; "" for none.
     """
 
     name: str
@@ -101,7 +99,7 @@ def parse(message: dict[str, Any], data_folder: Path) -> LaunchOrder:
 
 
 def parse_cache(name: object, kind: str) -> str:
-    """Check the name of a folder that the launcher has made; never a path."""
+    """Check the name of a cache; "" is none. Raise ``BadLaunchOrder``."""
     if name == "":
         return ""
     if kind not in TOOL_KINDS:
@@ -129,11 +127,11 @@ def _cpus(value: object) -> float:
 
 
 def _folder(message: dict[str, Any], field: str, data_folder: Path) -> Path | None:
-    """A folder inside of the data folder's cache, named without a link or "..".
+    """A folder below ``MOUNTABLE``, named without a link or "..".
 
-    Links are refused so that a mistake gets a clear error. A client that swaps a folder for a link
-    after this check gains nothing: the mount is read-only and made with the rights of the
-    sandbox's own user, who can open only what all users can.
+    Links are refused so that a mistake gets a clear error. A client that replaces a folder with a
+    link after this check gains nothing: the mount is read-only and has the rights of the sandbox's
+    user, who can open only what all users can.
     """
     value = message.get(field)
     if value is None:

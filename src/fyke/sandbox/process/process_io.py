@@ -1,7 +1,6 @@
-"""Starts bubblewrap and talks to it: descriptors, credentials, the end of a process.
+"""Starts bubblewrap, receives its descriptors and credentials, and waits for its end.
 
-Everything is event driven. A process is referred to by a descriptor, never by a pid, which another
-process could get after it.
+Processes are identified by descriptors, because a pid may be reused after its process has ended.
 """
 
 from __future__ import annotations
@@ -23,21 +22,21 @@ def popen(
     layout: bubblewrap.Layout, control: socket.socket, out: int, err: int, uid: int | None
 ) -> subprocess.Popen[bytes]:
     """Start bubblewrap with an empty environment, its options hidden from the process list."""
-    passed: list[int] = []
+    descriptors: list[int] = []
 
     def data(content: bytes) -> int:
-        passed.append(_memory_file(content))
-        return passed[-1]
+        descriptors.append(_memory_file(content))
+        return descriptors[-1]
 
     try:
         options = bubblewrap.arguments(layout, data, data(seccomp.program()))
-        listed = data(b"".join(os.fsencode(option) + b"\0" for option in options))
+        options_fd = data(b"".join(os.fsencode(option) + b"\0" for option in options))
         return subprocess.Popen(
             [
-                *(bubblewrap.PROGRAM, "--args", str(listed), "--"),
+                *(bubblewrap.PROGRAM, "--args", str(options_fd), "--"),
                 *bubblewrap.command(control.fileno()),
             ],
-            pass_fds=[*passed, control.fileno()],
+            pass_fds=[*descriptors, control.fileno()],
             env={},
             cwd="/",
             stdin=subprocess.DEVNULL,
@@ -48,7 +47,7 @@ def popen(
             extra_groups=None if uid is None else [],
         )
     finally:
-        for number in passed:
+        for number in descriptors:
             os.close(number)
 
 
@@ -60,7 +59,7 @@ def _memory_file(content: bytes) -> int:
 
 
 def receive(control: socket.socket) -> tuple[list[int], tuple[int, int, int] | None]:
-    """Descriptors and the sender's (pid, uid, gid), as the kernel vouches for them."""
+    """Receive descriptors, and (pid, uid, gid) of the sender from the kernel; None without."""
     numbers: list[int] = []
     credentials = None
     _, ancillary, _, _ = control.recvmsg(64, 256, socket.MSG_CMSG_CLOEXEC)
@@ -78,29 +77,32 @@ def resolve(future: asyncio.Future[None]) -> None:
 
 
 def watch_exit(process: subprocess.Popen[bytes]) -> asyncio.Future[int]:
-    """Return a future of the exit status; a process's descriptor is readable once it ended."""
+    """Return a future of the exit status."""
     loop = asyncio.get_running_loop()
     exited: asyncio.Future[int] = loop.create_future()
     descriptor = os.pidfd_open(process.pid)
 
-    def ended() -> None:
+    def set_status() -> None:
         loop.remove_reader(descriptor)
         os.close(descriptor)
         status = process.wait()
         if not exited.done():
             exited.set_result(status)
 
-    loop.add_reader(descriptor, ended)
+    loop.add_reader(descriptor, set_status)  # readable once the process has ended
     return exited
 
 
-async def ended(descriptor: int, timeout: float) -> None:
+async def wait_until_ended(descriptor: int, timeout: float) -> None:
+    """Wait for the process of ``descriptor``. Raise ``SandboxStartFailed`` after ``timeout``
+    seconds.
+    """
     loop = asyncio.get_running_loop()
-    over: asyncio.Future[None] = loop.create_future()
+    readable: asyncio.Future[None] = loop.create_future()
     copy = os.dup(descriptor)
-    loop.add_reader(copy, resolve, over)
+    loop.add_reader(copy, resolve, readable)
     try:
-        await asyncio.wait_for(over, timeout)
+        await asyncio.wait_for(readable, timeout)
     except TimeoutError as error:
         raise SandboxStartFailed(f"the sandbox did not end within {timeout:.0f} s") from error
     finally:

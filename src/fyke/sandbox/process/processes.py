@@ -16,7 +16,7 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 @dataclass(frozen=True, slots=True)
 class TreeUsage:
-    """Sums over a process and all its descendants. Reaped children count for the time."""
+    """Sums over a process and its descendants: milliseconds, with reaped children, and bytes."""
 
     cpu_ms: int
     memory: int
@@ -24,15 +24,15 @@ class TreeUsage:
 
 
 def parent(pid: int) -> int:
-    """The parent's pid. Raise ``ProcessLookupError`` when the process is gone."""
+    """The parent's pid. Raise ``ProcessLookupError`` when the process has ended."""
     return int(_stat(pid)[1])
 
 
 def tree_usage(root: int) -> TreeUsage:
-    """What ``root`` and everything below it use now."""
+    """The current usage of ``root`` and its descendants."""
     stats: dict[int, list[str]] = {}
     children: dict[int, list[int]] = {}
-    for pid in _all():
+    for pid in _all_pids():
         try:
             stats[pid] = _stat(pid)
         except ProcessLookupError:
@@ -53,7 +53,7 @@ def tree_usage(root: int) -> TreeUsage:
 
 @dataclass(frozen=True, slots=True)
 class UnnamedMemory:
-    """``size`` is the bytes of files without a name, ``in_flight`` the number of descriptors
+    """``size`` is the bytes of open files without a name, ``in_flight`` the number of descriptors
     queued in sockets, whose files cannot be examined.
     """
 
@@ -62,18 +62,18 @@ class UnnamedMemory:
 
 
 def unnamed_memory(pids: Iterable[int], device: int, limit: int) -> UnnamedMemory:
-    """Sum up the files without a name on that file system that these processes keep open: by the
-    descriptors of each thread, because threads may have tables of their own, and by mappings.
+    """Measure the files without a name on file system ``device`` that these processes have open.
 
-    They use disk space and no walk through folders finds them. Stops once ``limit`` is passed.
-    More than ``MAX_OPEN`` of them count as passing it.
+    They use disk space, but a walk through folders does not find them. Examined are the mappings of
+    each process and the descriptors of each thread, because threads may have separate tables. The
+    walk ends once ``limit`` bytes are exceeded; more than ``MAX_OPEN`` entries count as exceeding.
     """
     seen: set[int] = set()
-    size = in_flight = looked = 0
-    for folder in _folders_of_open(pids):
+    size = in_flight = examined = 0
+    for folder in _descriptor_folders(pids):
         for name, info in _open_files(folder):
-            looked += 1
-            if looked > MAX_OPEN:
+            examined += 1
+            if examined > MAX_OPEN:
                 return UnnamedMemory(limit + 1, in_flight)
             if info.st_ino in seen:
                 continue
@@ -88,7 +88,7 @@ def unnamed_memory(pids: Iterable[int], device: int, limit: int) -> UnnamedMemor
     return UnnamedMemory(size, in_flight)
 
 
-def _folders_of_open(pids: Iterable[int]) -> Iterator[str]:
+def _descriptor_folders(pids: Iterable[int]) -> Iterator[str]:
     for pid in pids:
         yield f"{PROC}/{pid}/map_files"  # readable by root only
         try:
@@ -100,15 +100,17 @@ def _folders_of_open(pids: Iterable[int]) -> Iterator[str]:
 
 
 def _open_files(folder: str) -> Iterator[tuple[str, os.stat_result]]:
-    """Plain strings and one open folder: there may be a hundred thousand of them."""
+    """Yield the name and the state of each entry. Strings and one open folder instead of ``Path``,
+    because there may be 100,000 entries.
+    """
     try:
-        opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError:
         return
     try:
-        for name in os.listdir(opened):  # noqa: PTH208 - names alone
+        for name in os.listdir(descriptor):  # noqa: PTH208 - names alone
             try:
-                info = os.stat(name, dir_fd=opened)
+                info = os.stat(name, dir_fd=descriptor)
             except PermissionError:
                 return  # mappings are readable by root only
             except OSError:
@@ -117,11 +119,11 @@ def _open_files(folder: str) -> Iterator[tuple[str, os.stat_result]]:
     except OSError:
         return  # the process has ended meanwhile
     finally:
-        os.close(opened)
+        os.close(descriptor)
 
 
 def _in_flight(folder: str, name: str) -> int:
-    """How many descriptors wait in the queue of a Unix socket, as newer kernels report it."""
+    """The number of descriptors queued in a Unix socket; 0 where the kernel does not report it."""
     try:
         text = Path(f"{folder}info/{name}").read_text()
     except OSError:
@@ -134,13 +136,12 @@ def _in_flight(folder: str, name: str) -> int:
 
 
 def with_work_folders(names: frozenset[str]) -> dict[str, list[int]]:
-    """Processes whose /work is a folder of one of these names: sandboxes, as the
-    host sees them.
+    """By name of a work folder: the pids of processes that have it mounted at /work.
 
     Sandbox names are unique, so the last part of the mounted path identifies one.
     """
     found: dict[str, list[int]] = {}
-    for pid in _all():
+    for pid in _all_pids():
         try:
             text = (PROC / str(pid) / "mountinfo").read_text()
         except OSError:
@@ -153,12 +154,12 @@ def with_work_folders(names: frozenset[str]) -> dict[str, list[int]]:
     return found
 
 
-def _all() -> list[int]:
+def _all_pids() -> list[int]:
     return [int(entry) for entry in os.listdir(PROC) if entry.isdigit()]  # noqa: PTH208 - names alone
 
 
 def _stat(pid: int) -> list[str]:
-    """The fields after the name, which may itself contain blanks and brackets: state is first."""
+    """The fields from the state on, after the name, which may contain spaces and parentheses."""
     try:
         text = (PROC / str(pid) / "stat").read_text()
     except OSError as error:

@@ -1,11 +1,11 @@
-"""One running sandbox, as the process that spawned it sees it.
+"""One running sandbox, in the process that spawned it.
 
-The same code runs inside the runner of a plain user and inside the launcher of root. It imports
-only the standard library and the pure parts of this package.
+The same code runs in the runner (as an ordinary user) and in the launcher (as root). It imports
+only the standard library and modules of this package that do the same.
 
 How a sandbox ends: process 1 of its namespace is killed, and the kernel then kills every process
 inside, fork bombs and daemons included; process 1 counts as ended only when all others have.
-A sandbox whose CPU is limited would end slowly, so the limit is lifted first.
+A sandbox with a small CPU limit would end slowly, so the limit is lifted first.
 """
 
 from __future__ import annotations
@@ -26,36 +26,36 @@ from fyke.sandbox.process import low_port, process_io, processes
 from fyke.sandbox.process.folders import OwnershipFailed, WorkFolders
 from fyke.sandbox.process.order import LaunchOrder
 from fyke.sandbox.process.process_io import SandboxStartFailed
-from fyke.sandbox.tools.caches import TakenCache, ToolCaches
+from fyke.sandbox.tools.caches import LockedCache, ToolCaches
 from fyke.sandbox.tools.tool_paths import ToolPaths
 
 START_SECONDS = 20.0
 GRACE_SECONDS = 2.0  # for bubblewrap to report after process 1 was killed
 END_SECONDS = 10.0
 MEMORY_WATCH_SECONDS = 0.5
-SOFT_WATCH_SECONDS = 0.2  # where only this watch enforces the limit
+SOFT_WATCH_SECONDS = 0.2  # where nothing but this watch enforces the limit
 LISTENERS = 4  # of the shim
 BROWSER_PORT = 80
-# A descriptor queued in a socket hides its file from us. Programs receive the descriptors passed to
-# them at once; where some are queued at every check, one a second, files are being hidden.
+# The file of a descriptor that is queued in a socket cannot be examined. Programs receive
+# descriptors at once; if some are queued at every check, one a second, files are being hidden.
 HIDDEN_CHECKS = 5
 OWN_PROCESSES = 1  # process 1 of the namespace counts towards the limit
-PASSING_CACHE = ".cache"  # of a tool without a persistent cache; in its work folder
+TEMPORARY_CACHE = ".cache"  # of a tool without a persistent cache; in its work folder
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessUsage:
-    """Milliseconds and bytes."""
+    """``memory`` is the current usage. All but ``cpu_ms`` in bytes."""
 
     cpu_ms: int = 0
     memory_peak: int = 0
     work_bytes: int = 0
-    memory: int = 0  # now
+    memory: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessExit:
-    """``status`` as bubblewrap reports it: 128 and more is a signal."""
+    """``status`` as bubblewrap reports it: 128 + n is signal n."""
 
     status: int
     out_of_memory: bool
@@ -63,7 +63,7 @@ class ProcessExit:
 
 @dataclass(slots=True)
 class ProcessPipes:
-    """Our ends of a new sandbox. The receiver closes them."""
+    """Our ends of the sockets and pipes of a new sandbox. The receiver closes them."""
 
     control: socket.socket
     listeners: list[socket.socket]
@@ -81,17 +81,17 @@ class SandboxProcess:
         self.group = group
         self._folders = folders
         self._process: subprocess.Popen[bytes]
-        self._main: int  # descriptors of processes
-        self._first: int
-        self._pids: tuple[int, int]  # of the same, to read only: a pid may be reused
+        self._main: int  # descriptor of the process that became the Worker
+        self._first: int  # descriptor of process 1 of the namespace
+        self._pids: tuple[int, int]  # of first and main; never to signal, a pid may be reused
         self._exited: asyncio.Future[int]
         self._watcher: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
         self._soft_peak = 0
         self._soft_cpu = 0
-        self._memory_passed = False
+        self._memory_exceeded = False
         self._final = ProcessUsage()
-        self._cache: TakenCache | None = None
+        self._cache: LockedCache | None = None
         self._hidden_checks = 0
 
     # --- start
@@ -105,32 +105,32 @@ class SandboxProcess:
         uid: int | None,
         tool_paths: ToolPaths,
     ) -> SandboxProcess:
-        """Start the sandbox and wait for the shim. ``uid`` is the user to become, for root.
+        """Start the sandbox and wait for the shim. ``uid`` is the user to switch to; only root can.
 
-        Raise ``SandboxStartFailed``; nothing is left behind then.
+        Raise ``SandboxStartFailed`` after removing everything that was created.
         """
         if (os.geteuid() if uid is None else uid) == 0:
             raise SandboxStartFailed(
-                "a sandbox never runs as user 0: its files under /proc/sys would be open"
+                "a sandbox never runs as user 0, which could write to /proc/sys"
             )
         try:
             work = folders.create(order.name, uid)
         except OSError as error:
-            raise SandboxStartFailed(f"cannot make the work folder: {error}") from error
+            raise SandboxStartFailed(f"cannot create the work folder: {error}") from error
         try:
             group = groups.create(order.name, order.memory, order.processes + OWN_PROCESSES)
         except OSError as error:
             folders.remove(order.name)
-            raise SandboxStartFailed(f"cannot make the control group: {error}") from error
+            raise SandboxStartFailed(f"cannot create the control group: {error}") from error
         sandbox = cls(order, folders, group)
         async with contextlib.AsyncExitStack() as undo:
             undo.push_async_callback(sandbox._remove_all)
-            layout = await asyncio.to_thread(sandbox._lay_out, work, uid, tool_paths)
+            layout = await asyncio.to_thread(sandbox._layout, work, uid, tool_paths)
             await sandbox._spawn(layout, uid, undo)
             undo.pop_all()
         return sandbox
 
-    def _lay_out(self, work: Path, uid: int | None, tool_paths: ToolPaths) -> bubblewrap.Layout:
+    def _layout(self, work: Path, uid: int | None, tool_paths: ToolPaths) -> bubblewrap.Layout:
         order = self.order
         cache: Path | None = None
         extras: tuple[tuple[Path, str], ...] = ()
@@ -140,10 +140,10 @@ class SandboxProcess:
                 if self._cache is not None:
                     cache = self._cache.path
                 else:
-                    cache = self._folders.make_inside(order.name, PASSING_CACHE, uid)
+                    cache = self._folders.create_subfolder(order.name, TEMPORARY_CACHE, uid)
                 extras = tool_paths.extras_of(order)
             except OSError as error:
-                raise SandboxStartFailed(f"cannot make the folders of a tool: {error}") from error
+                raise SandboxStartFailed(f"cannot create the folders of a tool: {error}") from error
         return bubblewrap.Layout(
             order.kind, work, order.bundle, order.environment, order.tmp_size, cache, extras
         )
@@ -151,8 +151,8 @@ class SandboxProcess:
     async def _spawn(
         self, layout: bubblewrap.Layout, uid: int | None, undo: contextlib.AsyncExitStack
     ) -> None:
-        """Start the processes. What was made is registered with ``undo``."""
-        # in the thread of the loop, because the sandbox dies with the thread that made it
+        """Start the processes. ``undo`` gets a callback for everything that was created."""
+        # in the thread of the loop, because the sandbox ends with the thread that started it
         ours, theirs = socket.socketpair()
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         ours.setblocking(False)
@@ -177,19 +177,19 @@ class SandboxProcess:
         undo.callback(os.close, self._first)
         self._pids = (first, pid)
         if uid is not None:
-            self._listen_below(pid)
+            self._listen_on_browser_port(pid)
         for member in (first, pid):
             self.group.add(member)
-        if not self.group.ends_as_one:
+        if not self.group.oom_kills_all:
             self._watcher = asyncio.create_task(self._watch_memory())
 
-    def _listen_below(self, pid: int) -> None:
+    def _listen_on_browser_port(self, pid: int) -> None:
         """Add a listener on the browser port, which needs root; skip it where that fails."""
         with contextlib.suppress(OSError):
             self.ends.listeners.append(low_port.listen_in(pid, BROWSER_PORT))
 
     async def _receive_ready(self) -> int:
-        """Take the listeners; return the shim's pid as the kernel translated it for us."""
+        """Receive the listeners; return the shim's pid in our namespace."""
         loop = asyncio.get_running_loop()
         readable: asyncio.Future[None] = loop.create_future()
         loop.add_reader(self.ends.control, process_io.resolve, readable)
@@ -224,10 +224,10 @@ class SandboxProcess:
     # --- running
 
     async def wait(self) -> ProcessExit:
-        """Until the Worker's main process has ended."""
+        """Wait until the Worker's main process has ended."""
         status = await asyncio.shield(self._exited)
-        passed = self._memory_passed or self.group.out_of_memory()
-        return ProcessExit(128 - status if status < 0 else status, passed)
+        exceeded = self._memory_exceeded or self.group.out_of_memory()
+        return ProcessExit(128 - status if status < 0 else status, exceeded)
 
     @property
     def enforced(self) -> frozenset[str]:
@@ -238,8 +238,8 @@ class SandboxProcess:
         self.group.limit_cpu(self.order.cpus)
 
     async def observe(self) -> HostView:
-        """Return what only the host sees. Raise ``SandboxStartFailed`` for any sandbox but the
-        inspector's: no process of ours enters the namespaces of a Worker.
+        """Inspect the sandbox of the inspector from the host. Raise ``SandboxStartFailed`` for any
+        other sandbox: no process of ours enters the namespaces of a Worker.
         """
         if self.order.kind != "probe" or self._exited.done():
             raise SandboxStartFailed("only a running sandbox of the inspector can be inspected")
@@ -256,7 +256,7 @@ class SandboxProcess:
             signal.pidfd_send_signal(self._main, signal.SIGTERM)
 
     async def usage(self) -> ProcessUsage:
-        """The figures so far; after the end, the last ones."""
+        """The usage so far; after ``close``, the final one."""
         if self._closing is not None:
             return self._final
         work = await asyncio.to_thread(self._work_bytes)
@@ -267,8 +267,8 @@ class SandboxProcess:
         return ProcessUsage(self._soft_cpu, self._soft_peak, work, memory)
 
     def _work_bytes(self) -> int:
-        """Bytes of the work folder, and of open files without a name. Hidden files count as more
-        than the limit.
+        """Bytes of the work folder, the cache, and open files without a name. Files that are hidden
+        count as more than the limit.
         """
         limit = self.order.work_size
         named = self._folders.measure(self.order.name, limit)
@@ -282,29 +282,29 @@ class SandboxProcess:
         return named + hidden.size
 
     def _tree(self) -> processes.TreeUsage:
-        """Zeros once the sandbox has ended: its pid may belong to another process by now."""
+        """The usage of the processes; zeros once they have ended, because a pid may be reused."""
         if self._exited.done():
             return processes.TreeUsage(0, 0, ())
         return processes.tree_usage(self._process.pid)
 
     async def _watch_memory(self) -> None:
-        """End the whole sandbox when it ran out of memory, where the kernel does not do so."""
+        """End the whole sandbox when it exceeds its memory, where the kernel does not do so."""
         while not self._exited.done():
             if self.group.enforced:
                 await asyncio.sleep(MEMORY_WATCH_SECONDS)
-                self._memory_passed = self.group.out_of_memory()
+                self._memory_exceeded = self.group.out_of_memory()
             else:
                 await asyncio.sleep(SOFT_WATCH_SECONDS)
-                self._memory_passed = self._measure_tree() > self.order.memory
-            if self._memory_passed:
+                self._memory_exceeded = self._measure_tree() > self.order.memory
+            if self._memory_exceeded:
                 self._kill_all()
                 return
 
     def _measure_tree(self) -> int:
-        seen = self._tree()
-        self._soft_peak = max(self._soft_peak, seen.memory)
-        self._soft_cpu = max(self._soft_cpu, seen.cpu_ms)
-        return seen.memory
+        tree = self._tree()
+        self._soft_peak = max(self._soft_peak, tree.memory)
+        self._soft_cpu = max(self._soft_cpu, tree.cpu_ms)
+        return tree.memory
 
     # --- end
 
@@ -313,7 +313,7 @@ class SandboxProcess:
         if self._closing is not None and self._closing.done():
             return
         self._kill_all()
-        await process_io.ended(self._first, END_SECONDS)
+        await process_io.wait_until_ended(self._first, END_SECONDS)
         try:
             await asyncio.wait_for(asyncio.shield(self._exited), GRACE_SECONDS)
         except TimeoutError:
@@ -327,8 +327,8 @@ class SandboxProcess:
         self.group.kill()
 
     async def release(self, owner: tuple[int, int] | None) -> str:
-        """End a tool and make ``owner`` (user and group, None for ourselves) own its work folder.
-        Return the reason when that is impossible, else "". Raise ``SandboxStartFailed``.
+        """End a tool and give its work folder to ``owner`` (user and group; None is this process).
+        Return "", or why the folder cannot be given. Raise ``SandboxStartFailed``.
         """
         await self.kill()
         try:
@@ -341,7 +341,7 @@ class SandboxProcess:
         return ""
 
     async def close(self) -> None:
-        """Kill what is left; remove cgroup and folder. Safe to repeat, even concurrently."""
+        """Kill all processes; remove cgroup and folder. Safe to repeat, even concurrently."""
         if self._closing is None:
             self._final = await self.usage()
         if self._closing is None:
@@ -352,7 +352,7 @@ class SandboxProcess:
         await self.kill()
         if self._watcher is not None:
             self._watcher.cancel()
-        self._memory_passed = self._memory_passed or self.group.out_of_memory()
+        self._memory_exceeded = self._memory_exceeded or self.group.out_of_memory()
         await self._remove_all()
         os.close(self._main)
         os.close(self._first)
@@ -360,13 +360,15 @@ class SandboxProcess:
     async def _remove_all(self) -> None:
         await remove_group(self.group)
         if self._cache is not None:
-            ToolCaches.leave(self._cache)
+            ToolCaches.release(self._cache)
             self._cache = None
         await asyncio.to_thread(self._folders.remove, self.order.name)
 
 
 async def remove_group(group: ControlGroup) -> None:
-    """Remove it once its last process has left. Raise ``SandboxStartFailed`` after 10 s."""
+    """Remove the group after its last process has ended. Raise ``SandboxStartFailed`` after
+    ``END_SECONDS``.
+    """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + END_SECONDS
     while not group.remove():
@@ -379,7 +381,7 @@ async def remove_group(group: ControlGroup) -> None:
 
 
 def close_pipes(ends: ProcessPipes) -> None:
-    """Close our ends of a sandbox that will not be used."""
+    """Close the ends of a sandbox that will not be used."""
     ends.control.close()
     for listener in ends.listeners:
         listener.close()

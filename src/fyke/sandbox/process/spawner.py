@@ -43,7 +43,7 @@ class SpawnedSandbox(Protocol):
     async def terminate(self) -> None: ...
     async def kill(self) -> None: ...
     async def release(self) -> str:
-        """End a tool and make its work folder ours to read, see ``SandboxProcess``."""
+        """End a tool and make its work folder readable for us, see ``SandboxProcess``."""
         ...
 
     async def close(self) -> None: ...
@@ -55,19 +55,21 @@ class Spawner(Protocol):
         ...
 
     async def limits(self) -> tuple[str, str]:
-        """The kind of control groups (``v2``, ``v1``, ``none``), and why there is no better."""
+        """The kind of control groups (``v2``, ``v1``, ``none``), and why no better kind is used."""
         ...
 
     async def sweep(self, living: frozenset[str]) -> list[str]:
-        """Remove the remains of sandboxes neither in ``living`` nor ours; return their names."""
+        """Remove the remains of sandboxes that neither run here nor are in ``living``; return their
+        names.
+        """
         ...
 
 
 class DirectSpawner:
     """Spawns sandboxes from this process, as the user that it runs as.
 
-    All sandboxes share that user, so only the namespaces isolate them from each other; the account
-    should own nothing else. Root is refused: see ``SandboxProcess.start``.
+    All sandboxes share that user, so only the namespaces isolate them from each other, and the user
+    should own nothing else. Root is refused, see ``SandboxProcess.start``.
     """
 
     def __init__(
@@ -91,7 +93,7 @@ class DirectSpawner:
         except SandboxStartFailed as error:
             raise SandboxFault(str(error)) from error
         self._running[order.name] = sandbox
-        return _Registered(sandbox, self._running)
+        return _TrackedSandbox(sandbox, self._running)
 
     async def limits(self) -> tuple[str, str]:
         return self._groups.kind, self._groups.reason
@@ -102,16 +104,16 @@ class DirectSpawner:
         )
 
     def close(self) -> None:
-        """Release the folders and groups; only once all sandboxes are closed."""
+        """Release the folders and groups; only after all sandboxes are closed."""
         self._groups.close()
         self._folders.close()
         self._tool_paths.caches.close()
 
 
-class _Registered:
-    """A sandbox that its spawner forgets when it is closed."""
+class _TrackedSandbox:
+    """A sandbox that is removed from ``running`` when it is closed."""
 
-    def __init__(self, sandbox: SandboxProcess, register: dict[str, SandboxProcess]) -> None:
+    def __init__(self, sandbox: SandboxProcess, running: dict[str, SandboxProcess]) -> None:
         self.ends = sandbox.ends
         self.user = sandbox.user
         self.wait = sandbox.wait
@@ -121,7 +123,7 @@ class _Registered:
         self.terminate = sandbox.terminate
         self.kill = sandbox.kill
         self._sandbox = sandbox
-        self._register = register
+        self._running = running
 
     @property
     def enforced(self) -> frozenset[str]:
@@ -132,4 +134,4 @@ class _Registered:
 
     async def close(self) -> None:
         await self._sandbox.close()
-        self._register.pop(self._sandbox.order.name, None)
+        self._running.pop(self._sandbox.order.name, None)

@@ -1,1 +1,1 @@
-"""Running our own tools (uv, npm, go, git) in sandboxes."""
+"""Runs the tools of the platform (uv, npm, go, git) in sandboxes."""

@@ -1,7 +1,7 @@
-"""Persistent caches of tools: downloads of one account with one set of options.
+"""Persistent caches of tools: one for each account and set of options.
 
-Each is used by one sandbox at a time. Like every folder that sandboxes write to, it is accessed
-only below an open descriptor, and no link in it is followed.
+A cache is used by one sandbox at a time. Like every folder that sandboxes write to, it is accessed
+only relative to an open descriptor, and no link in it is followed.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from pathlib import Path
 from fyke.sandbox.process.folders import OwnershipFailed, change_tree_owner, empty, measure_tree
 
 MAX_BYTES = 4 * 2**30  # a larger cache is emptied
-KEPT_SECONDS = 30 * 86_400.0
+UNUSED_SECONDS = 30 * 86_400.0
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True)
-class TakenCache:
+class LockedCache:
     """A cache in use, locked through ``descriptor``."""
 
     path: Path
@@ -44,8 +44,8 @@ class ToolCaches:
             os.fchown(self._fd, 0, 0)
         os.fchmod(self._fd, 0o711)
 
-    def take(self, name: str, uid: int | None) -> TakenCache | None:
-        """Take the cache for one user alone; None while another sandbox uses it."""
+    def take(self, name: str, uid: int | None) -> LockedCache | None:
+        """Lock the cache for one user; None while another sandbox uses it."""
         with contextlib.suppress(FileExistsError):
             os.mkdir(name, 0o700, dir_fd=self._fd)
         folder = self._open(name)
@@ -62,17 +62,17 @@ class ToolCaches:
         except BaseException:
             os.close(folder)
             raise
-        return TakenCache(self.root / name, folder)
+        return LockedCache(self.root / name, folder)
 
     def _open(self, name: str) -> int:
         try:
             return os.open(name, _FOLDER, dir_fd=self._fd)
-        except PermissionError:  # its last user may have closed it, even to itself
+        except PermissionError:  # its last user may have made it unreadable
             os.chmod(name, 0o700, dir_fd=self._fd)
             return os.open(name, _FOLDER, dir_fd=self._fd)
 
     def _prepare(self, folder: int, uid: int | None) -> None:
-        os.fchmod(folder, 0o700)  # root opens a closed folder without an error
+        os.fchmod(folder, 0o700)  # root has opened an unreadable folder without an error
         if measure_tree(folder, MAX_BYTES) > MAX_BYTES:
             empty(folder)
         if uid is not None and os.fstat(folder).st_uid != uid:
@@ -84,14 +84,14 @@ class ToolCaches:
         os.utime(folder)
 
     @staticmethod
-    def leave(cache: TakenCache) -> None:
-        """Unlock it; only once its processes have ended."""
+    def release(cache: LockedCache) -> None:
+        """Unlock the cache; only after its processes have ended."""
         os.close(cache.descriptor)
 
     def clear(self) -> list[str]:
-        """Remove the caches that nothing has used for a month; return their names."""
-        oldest = time.time() - KEPT_SECONDS
-        gone: list[str] = []
+        """Remove the caches that were not used for ``UNUSED_SECONDS``; return their names."""
+        oldest = time.time() - UNUSED_SECONDS
+        removed: list[str] = []
         for name in sorted(os.listdir(self._fd)):  # noqa: PTH208 - below a descriptor
             if os.stat(name, dir_fd=self._fd, follow_symlinks=False).st_mtime > oldest:
                 continue
@@ -102,9 +102,9 @@ class ToolCaches:
                 empty(taken.descriptor)
                 os.rmdir(name, dir_fd=self._fd)
             finally:
-                self.leave(taken)
-            gone.append(name)
-        return gone
+                self.release(taken)
+            removed.append(name)
+        return removed
 
     def close(self) -> None:
         os.close(self._fd)

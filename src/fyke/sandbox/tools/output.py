@@ -1,11 +1,11 @@
-"""What a tool says, kept within bounds and without credentials."""
+"""The output of a tool, limited in size and without credentials in URLs."""
 
 from __future__ import annotations
 
 import codecs
 import re
 
-MAX_TEXT = 64 * 1024  # characters that are kept of each end
+MAX_TEXT = 64 * 1024  # characters of the beginning and of the end that are kept
 MAX_STDOUT = 2**20
 
 _CREDENTIALS = re.compile(r"://[^/\s@]+@")
@@ -28,7 +28,7 @@ class BoundedText:
 
 
 class ToolOutput:
-    """Both streams of a tool as one text, and the first MiB of the standard one as bytes."""
+    """Both streams of a tool as one text, and the first MiB of standard output as bytes."""
 
     def __init__(self) -> None:
         self.stdout = b""

@@ -1,4 +1,4 @@
-"""``SandboxedTools``: runs our own tools with the same isolation as an attempt."""
+"""``SandboxedTools``: runs the tools of the platform with the same isolation as an attempt."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ HOME, SCRATCH = f"{WORK_AT}/.home", f"{WORK_AT}/.tmp"
 PREFIX = "TOOL-"
 
 _DRAIN_SECONDS = 2.0
-_LOOK_SECONDS = 1.0
-_LOOK_SHARE = 20  # measuring the size takes at most this share of the time: 1/20
+_MEASURE_SECONDS = 1.0
+_MEASURE_SHARE = 20  # measuring the size takes at most this share of the time: 1/20
 _PROXY_NAMES = ("http_proxy", "https_proxy", "all_proxy")
 # without exceptions: nothing else listens on the sandbox's loopback
 _PROXY_VARIABLES = dict.fromkeys(
@@ -37,10 +37,10 @@ _PROXY_VARIABLES = dict.fromkeys(
 
 
 class SandboxedTools:
-    """Implements ``ToolBox`` over a spawner and the egress proxy."""
+    """Implements ``ToolRunner`` with a spawner and the egress proxy."""
 
     def __init__(self, work_dir: Path, spawner: Spawner, egress: Egress) -> None:
-        """``work_dir`` is where the spawner makes the work folders."""
+        """``work_dir`` is where the spawner creates the work folders."""
         self._work_dir = work_dir
         self._spawner = spawner
         self._egress = egress
@@ -53,7 +53,7 @@ class SandboxedTools:
         if free < MIN_FREE_BYTES:
             raise SandboxFault(
                 f"{free} bytes are free in {self._work_dir}, a sandbox needs {MIN_FREE_BYTES}: "
-                "free some space"
+                "free some disk space"
             )
         sandbox = IsolatedSandbox(await self._spawner.start(order), order, limits)
         try:
@@ -66,13 +66,13 @@ class SandboxedTools:
     ) -> ToolRun:
         for name, listener in sandbox.listeners.items():
             if name != "proxy" or spec.access is None:
-                listener.close()  # connections are refused at once instead of waiting
+                listener.close()  # so that connections are refused at once
         try:
             env = dict(spec.env)
             if spec.access is not None:
                 await self._open_egress(sandbox, order.name, spec.access, spec.limits.traffic)
                 env = _PROXY_VARIABLES | env
-            await sandbox.give_job(_job(sandbox, spec, env))
+            await sandbox.send_job(_job(sandbox, spec, env))
             run = await self._watch(sandbox, order, spec)
         finally:
             await self._egress.close(order.name)
@@ -102,38 +102,38 @@ class SandboxedTools:
         sandbox.listeners["proxy"].close()
 
     async def _watch(self, sandbox: IsolatedSandbox, order: LaunchOrder, spec: ToolSpec) -> ToolRun:
-        """Until the tool ends, or something ends it."""
-        said = ToolOutput()
-        ended = asyncio.create_task(sandbox.wait())
-        reading = asyncio.create_task(_collect(sandbox, said))
+        """Wait until the tool ends or reaches a limit; return its result."""
+        output = ToolOutput()
+        exit_task = asyncio.create_task(sandbox.wait())
+        reader = asyncio.create_task(_collect(sandbox, output))
         too_large = asyncio.create_task(_until_too_large(sandbox, spec.limits.work_size))
         try:
             await sandbox.apply_cpu_limit()
             await asyncio.wait(
-                {ended, too_large},
+                {exit_task, too_large},
                 timeout=spec.limits.seconds,
                 return_when=asyncio.FIRST_COMPLETED,
             )
-            stopped = await self._why_stopped(order.name, ended, too_large)
+            stopped = await self._why_stopped(order.name, exit_task, too_large)
             await sandbox.kill()
-            end = await ended
-            await asyncio.wait({reading}, timeout=_DRAIN_SECONDS)
+            end = await exit_task
+            await asyncio.wait({reader}, timeout=_DRAIN_SECONDS)
             if end.out_of_memory and end.code:
                 stopped = ToolStop.MEMORY
             if stopped is None and end.code and self._egress.tripped(order.name):
                 stopped = ToolStop.TRAFFIC
             work = self._work_dir / order.name
-            return ToolRun(end.code, work, said.text(), said.stdout, stopped)
+            return ToolRun(end.code, work, output.text(), output.stdout, stopped)
         finally:
-            for task in (ended, reading, too_large):
+            for task in (exit_task, reader, too_large):
                 task.cancel()
-            await asyncio.gather(ended, reading, too_large, return_exceptions=True)
+            await asyncio.gather(exit_task, reader, too_large, return_exceptions=True)
 
     async def _why_stopped(
-        self, name: str, ended: asyncio.Task[SandboxExit], too_large: asyncio.Task[None]
+        self, name: str, exit_task: asyncio.Task[SandboxExit], too_large: asyncio.Task[None]
     ) -> ToolStop | None:
-        if ended.done():
-            await ended
+        if exit_task.done():
+            await exit_task
             return None
         if too_large.done():
             await too_large
@@ -180,18 +180,18 @@ def _job(sandbox: IsolatedSandbox, spec: ToolSpec, env: Mapping[str, str]) -> li
     return job + [("a", argument) for argument in spec.command]
 
 
-async def _collect(sandbox: IsolatedSandbox, said: ToolOutput) -> None:
+async def _collect(sandbox: IsolatedSandbox, output: ToolOutput) -> None:
     async for stream, data in sandbox.output():
-        said.add(stream, data)
+        output.add(stream, data)
 
 
 async def _until_too_large(sandbox: IsolatedSandbox, limit: int) -> None:
     loop = asyncio.get_running_loop()
-    pause = _LOOK_SECONDS
+    pause = _MEASURE_SECONDS
     while True:
         await asyncio.sleep(pause)
         started = loop.time()
         with contextlib.suppress(SandboxFault):  # one failed measurement must not end the watch
             if (await sandbox.usage()).work_bytes > limit:
                 return
-        pause = max(_LOOK_SECONDS, (loop.time() - started) * _LOOK_SHARE)
+        pause = max(_MEASURE_SECONDS, (loop.time() - started) * _MEASURE_SHARE)

@@ -1,7 +1,7 @@
-"""The mounts of a tool's sandbox besides those of a Worker's: its cache, uv, folders of wheels.
+"""The additional mounts of a tool's sandbox: its cache, uv, and folders of wheels.
 
-Chosen by the spawning process from the kind of tool alone: no request contains a path. The folders
-of wheels are fixed when that process starts.
+The spawning process chooses them by the kind of tool: no request contains a path. The folders of
+wheels are fixed when that process starts.
 """
 
 from __future__ import annotations
@@ -16,10 +16,21 @@ from uv import find_uv_bin
 
 from fyke.sandbox.isolation.bubblewrap import UV_AT
 from fyke.sandbox.process.order import LaunchOrder
-from fyke.sandbox.tools.caches import TakenCache, ToolCaches
+from fyke.sandbox.tools.caches import LockedCache, ToolCaches
 
-# Paths that are something else inside the sandbox, or that contain private files.
-_NEVER = ("/", "/proc", "/sys", "/dev", "/run", "/etc", "/root", "/work", "/cache", "/bundle")
+# Paths with another meaning inside the sandbox, or with private files.
+_NOT_MOUNTABLE = (
+    "/",
+    "/proc",
+    "/sys",
+    "/dev",
+    "/run",
+    "/etc",
+    "/root",
+    "/work",
+    "/cache",
+    "/bundle",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,32 +43,32 @@ class ToolPaths:
     @classmethod
     def at(cls, data_folder: Path, find_links: Sequence[Path] = ()) -> ToolPaths:
         """The paths of an installation."""
-        return cls(ToolCaches(data_folder / "tool-caches"), fit_find_links(find_links))
+        return cls(ToolCaches(data_folder / "tool-caches"), mountable_folders(find_links))
 
-    def cache_of(self, order: LaunchOrder, uid: int | None) -> TakenCache | None:
-        """Take the cache that the order names; None while another sandbox uses it."""
+    def cache_of(self, order: LaunchOrder, uid: int | None) -> LockedCache | None:
+        """Lock the cache that the order names; None without one or while it is in use."""
         return self.caches.take(order.cache, uid) if order.cache else None
 
     def extras_of(self, order: LaunchOrder) -> tuple[tuple[Path, str], ...]:
-        """Extra read-only mounts: the source, and the path inside."""
+        """Additional read-only mounts: the source, and the path inside."""
         if order.kind != "uv":
             return ()
         find_links = tuple((folder, str(folder)) for folder in self.find_links if _is_open(folder))
         return ((Path(find_uv_bin()), UV_AT), *find_links)
 
 
-def fit_find_links(find_links: Sequence[Path]) -> tuple[Path, ...]:
+def mountable_folders(find_links: Sequence[Path]) -> tuple[Path, ...]:
     """Return the folders that can be mounted at their own path."""
-    fit: list[Path] = []
+    mountable: list[Path] = []
     for folder in find_links:
-        plain = folder.is_absolute() and ".." not in folder.parts
+        is_normalized = folder.is_absolute() and ".." not in folder.parts
         if (
-            plain
-            and not any(_covers(Path(place), folder) for place in _NEVER)
-            and folder not in fit
+            is_normalized
+            and not any(_covers(Path(place), folder) for place in _NOT_MOUNTABLE)
+            and folder not in mountable
         ):
-            fit.append(folder)
-    return tuple(fit)
+            mountable.append(folder)
+    return tuple(mountable)
 
 
 def _covers(place: Path, folder: Path) -> bool:

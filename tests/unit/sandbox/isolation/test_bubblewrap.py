@@ -1,4 +1,4 @@
-"""The argument list: what must stand in it, and in which order."""
+"""The argument list of bubblewrap: required options and their order."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def has(options: list[str], *words: str) -> bool:
     return any(tuple(options[at : at + len(words)]) == words for at in range(len(options)))
 
 
-def test_every_layer_of_isolation_is_effective() -> None:
+def test_every_layer_of_isolation_has_its_options() -> None:
     options, _ = build()
     for kind in ("user", "pid", "net", "ipc", "uts"):
         assert f"--unshare-{kind}" in options
@@ -64,7 +64,7 @@ def test_private_keys_and_name_servers_stay_outside() -> None:
     assert b"" in files  # resolv.conf
 
 
-def test_addresses_of_published_workers_are_mapped() -> None:
+def test_host_names_in_published_workers_resolve_to_loopback() -> None:
     rows = [row.split() for row in bubblewrap.HOSTS.splitlines()]
     names = {name for row in rows for name in row[1:]}
     assert {row[0] for row in rows} == {"127.0.0.1"}
@@ -77,24 +77,22 @@ def test_addresses_of_published_workers_are_mapped() -> None:
     ("kind", "target"),
     [("python", "/env"), ("node", "/node_modules"), ("go", "/env"), ("probe", None)],
 )
-def test_where_dependencies_go(kind: str, target: str | None) -> None:
+def test_dependencies_are_mounted_where_the_language_finds_them(
+    kind: str, target: str | None
+) -> None:
     options, _ = build(kind, Path("/data/cache/environments/e"))
     assert has(options, "--ro-bind", "/data/cache/environments/e") is (target is not None)
     if target is not None:
         assert has(options, "--ro-bind", "/data/cache/environments/e", target)
 
 
-def test_the_probe_brings_its_inspector_and_no_bundle() -> None:
+def test_the_probe_has_the_inspector_and_no_bundle() -> None:
     options, files = build("probe")
     assert "/bundle" not in options
-    assert has(options, "--ro-bind-data", str(100 + _at(files, b"Observes the isolation")))
+    [number] = [n for n, text in enumerate(files, 101) if b"Observes the isolation" in text]
+    assert has(options, "--ro-bind-data", str(number))
     assert bubblewrap.PROBE_AT in options
 
 
-def _at(files: list[bytes], text: bytes) -> int:
-    return next(number for number, content in enumerate(files, 1) if text in content)
-
-
 def test_the_command_is_the_shim_on_the_machines_python() -> None:
-    words = ["/usr/bin/python3", "-I", "-B", "-S", "/run/fyke/shim.py", "5"]
-    assert command(5) == words
+    assert command(5) == ["/usr/bin/python3", "-I", "-B", "-S", "/run/fyke/shim.py", "5"]

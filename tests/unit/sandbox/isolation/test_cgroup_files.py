@@ -1,4 +1,4 @@
-"""Reading and writing the files of the kernel, on plain files."""
+"""Reading and writing the kernel's files, on plain files."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ def test_a_quota_is_never_below_what_the_kernel_accepts(cpus: float, microsecond
 
 def test_a_field_is_found_by_its_whole_name() -> None:
     text = "oom 7\noom_kill 3\noom_kill_group 1\n"
-    assert files.field(text, "oom_kill") == 3
-    assert files.field(text, "kill") == 0
-    assert files.field("", "oom_kill") == 0
+    assert files.field_value(text, "oom_kill") == 3
+    assert files.field_value(text, "kill") == 0
+    assert files.field_value("", "oom_kill") == 0
 
 
 @pytest.mark.parametrize(("text", "value"), [("12\n", 12), ("max\n", 0), ("", 0), ("-1", 0)])
-def test_no_limit_and_no_file_count_as_zero(text: str, value: int) -> None:
-    assert files.number(text) == value
+def test_max_and_an_empty_text_are_zero(text: str, value: int) -> None:
+    assert files.parse_number(text) == value
 
 
-def test_a_file_that_is_missing_reads_as_empty(tmp_path: Path) -> None:
-    assert files.get(tmp_path / "none") == ""
+def test_a_missing_file_is_empty(tmp_path: Path) -> None:
+    assert files.read_file(tmp_path / "none") == ""
     assert files.pids(tmp_path) == []
     assert files.subfolders(tmp_path / "none") == set()
 
 
-def test_a_write_that_is_refused_is_reported(tmp_path: Path) -> None:
-    assert files.put(tmp_path / "limit", "9")
-    assert files.get(tmp_path / "limit") == "9"
-    assert not files.put(tmp_path, "9")
+def test_write_file_returns_whether_the_write_succeeded(tmp_path: Path) -> None:
+    assert files.write_file(tmp_path / "limit", "9")
+    assert files.read_file(tmp_path / "limit") == "9"
+    assert not files.write_file(tmp_path, "9")
 
 
 def test_only_folders_are_groups(tmp_path: Path) -> None:

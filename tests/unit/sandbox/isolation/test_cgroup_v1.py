@@ -13,27 +13,27 @@ from fyke.sandbox.isolation.cgroups import ALL_LIMITS, detect
 
 
 def v1(tmp_path: Path, root: str = "/") -> Path:
-    rows, places = [], []
+    mounts, groups = [], []
     for number, controllers in enumerate(("cpu,cpuacct", "memory", "pids"), 30):
         mount = tmp_path / controllers.replace(",", "-")
         (mount / "own").mkdir(parents=True)
-        rows.append(f"{number} 20 0:26 {root} {mount} rw - cgroup cgroup rw,{controllers}")
-        places.append(f"{number}:{controllers}:{root.rstrip('/')}/own")
+        mounts.append(f"{number} 20 0:26 {root} {mount} rw - cgroup cgroup rw,{controllers}")
+        groups.append(f"{number}:{controllers}:{root.rstrip('/')}/own")
     proc = tmp_path / "proc"
     proc.mkdir()
-    (proc / "mountinfo").write_text("\n".join(rows) + "\n")
-    (proc / "cgroup").write_text("\n".join(places) + "\n")
+    (proc / "mountinfo").write_text("\n".join(mounts) + "\n")
+    (proc / "cgroup").write_text("\n".join(groups) + "\n")
     return proc
 
 
 @pytest.mark.parametrize("root", ["/", "/docker/abc"])
-def test_v1_below_the_own_group_of_each_controller(tmp_path: Path, root: str) -> None:
+def test_a_group_is_created_below_the_group_of_this_process(tmp_path: Path, root: str) -> None:
     groups = detect(tmp_path / "work", v1(tmp_path, root))
     assert groups.kind == "v1"
     group = groups.create("BOX", 2**26, 12)
     assert isinstance(group, GroupV1)
     assert group.enforced == ALL_LIMITS
-    assert not group.ends_as_one
+    assert not group.oom_kills_all
     assert group.paths["memory"].parent.parent == tmp_path / "memory" / "own"
     assert group.paths["cpu"] == group.paths["cpuacct"]
     assert (group.paths["memory"] / "memory.limit_in_bytes").read_text() == "67108864"
@@ -53,7 +53,7 @@ def test_v1_below_the_own_group_of_each_controller(tmp_path: Path, root: str) ->
     assert group.out_of_memory()
 
 
-def test_the_smallest_share_of_a_core_is_one_that_the_kernel_accepts(tmp_path: Path) -> None:
+def test_a_small_share_of_a_core_is_raised_to_what_the_kernel_accepts(tmp_path: Path) -> None:
     group = detect(tmp_path / "work", v1(tmp_path)).create("BOX", 2**26, 12)
     assert isinstance(group, GroupV1)
     group.limit_cpu(0.001)
@@ -63,16 +63,16 @@ def test_the_smallest_share_of_a_core_is_one_that_the_kernel_accepts(tmp_path: P
 
 def test_detection_leaves_no_folder_behind(tmp_path: Path) -> None:
     groups = detect(tmp_path / "work", v1(tmp_path))
-    left = [path for path in tmp_path.rglob("fyke-*") if path.is_dir()]
-    assert (groups.kind, groups.names(), left) == ("v1", [], [])
+    folders = [path for path in tmp_path.rglob("fyke-*") if path.is_dir()]
+    assert (groups.kind, groups.names(), folders) == ("v1", [], [])
 
 
-def test_a_tree_that_cannot_be_written_is_a_reason(tmp_path: Path) -> None:
+def test_a_tree_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     (tmp_path / "memory").touch()
     reasons: list[str] = []
     assert detect_v1({"memory": tmp_path / "memory"}, "fyke-1", reasons) is None
     assert reasons == [
-        f"control groups v1: {tmp_path}/memory/fyke-1 cannot be made (Not a directory)"
+        f"control groups v1: {tmp_path}/memory/fyke-1 cannot be created (Not a directory)"
     ]
 
 
@@ -80,17 +80,17 @@ def test_a_limit_that_the_kernel_refuses_is_not_enforced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     groups = detect(tmp_path / "work", v1(tmp_path))
-    monkeypatch.setattr(cgroup_v1, "put", lambda path, text: path.name != "pids.max")
+    monkeypatch.setattr(cgroup_v1, "write_file", lambda path, text: path.name != "pids.max")
     assert groups.create("BOX", 2**26, 12).enforced == {"cpu", "memory"}
 
 
-def test_a_process_enters_every_tree_once(tmp_path: Path) -> None:
+def test_a_process_is_added_to_every_tree(tmp_path: Path) -> None:
     group = detect(tmp_path / "work", v1(tmp_path)).create("BOX", 2**26, 12)
     assert isinstance(group, GroupV1)
     group.add(os.getpid())
     for controller in ("cpu", "memory", "pids"):
-        entered = (group.paths[controller] / "cgroup.procs").read_text()
-        assert entered == str(os.getpid()), controller
+        members = (group.paths[controller] / "cgroup.procs").read_text()
+        assert members == str(os.getpid()), controller
     assert group.processes() == [os.getpid()]
 
 
@@ -98,13 +98,13 @@ def test_a_group_is_removed_only_when_every_tree_is_empty(tmp_path: Path) -> Non
     groups = detect(tmp_path / "work", v1(tmp_path))
     group = groups.create("BOX", 2**26, 12)
     assert isinstance(group, GroupV1)
-    assert not group.remove()  # the kernel refuses while a process is inside, as a full folder does
+    assert not group.remove()  # a full folder stands for a group with processes
     for path in set(group.paths.values()):
         for file in path.iterdir():
             file.unlink()
     assert group.remove()
     assert groups.names() == []
-    assert group.remove()  # again, and there is nothing left
+    assert group.remove()  # a group that is already gone counts as removed
     groups.close()
     assert not list(tmp_path.rglob("fyke-*"))
 

@@ -27,7 +27,7 @@ def v2(tmp_path: Path, own: str, controllers: str = "cpu io memory pids") -> tup
     return base, proc
 
 
-def test_v2_delegated(tmp_path: Path) -> None:
+def test_v2_is_used_when_it_is_delegated(tmp_path: Path) -> None:
     base, proc = v2(tmp_path, "/system.slice/fyke.service")
     groups = detect(tmp_path / "work", proc)
     assert groups.kind == "v2"
@@ -36,7 +36,7 @@ def test_v2_delegated(tmp_path: Path) -> None:
     group = groups.create("BOX", 64 * 2**20, 33)
     assert isinstance(group, GroupV2)
     assert group.enforced == ALL_LIMITS
-    assert group.ends_as_one
+    assert group.oom_kills_all
     assert groups.names() == ["BOX"]
     written = {
         name: (group.path / name).read_text()
@@ -51,13 +51,13 @@ def test_v2_delegated(tmp_path: Path) -> None:
     }
 
 
-def test_v2_when_this_process_is_in_the_leaf_already(tmp_path: Path) -> None:
+def test_v2_finds_the_base_group_when_this_process_is_in_the_leaf(tmp_path: Path) -> None:
     base, proc = v2(tmp_path, f"/a/{OWN_LEAF}")
     assert detect(tmp_path, proc).kind == "v2"
     assert not (base / OWN_LEAF / OWN_LEAF).exists()
 
 
-def test_v2_figures(tmp_path: Path) -> None:
+def test_v2_reports_usage_and_sets_limits(tmp_path: Path) -> None:
     _, proc = v2(tmp_path, "/a")
     group = detect(tmp_path, proc).create("BOX", 2**26, 9)
     assert isinstance(group, GroupV2)
@@ -81,22 +81,22 @@ def test_v2_figures(tmp_path: Path) -> None:
     assert (group.path / "cgroup.kill").read_text() == "1"
 
 
-def test_v2_without_the_controllers_says_so(tmp_path: Path) -> None:
+def test_v2_without_the_controllers_is_reported(tmp_path: Path) -> None:
     _, proc = v2(tmp_path, "/user.slice", "memory pids")
     groups = detect(tmp_path, proc)
     assert groups.kind == "none"
     assert "cpu not delegated" in groups.reason
 
 
-def test_v2_without_a_group_that_can_be_written_says_so(tmp_path: Path) -> None:
+def test_v2_without_a_writable_group_is_reported(tmp_path: Path) -> None:
     base, proc = v2(tmp_path, "/user.slice")
-    (base / "cgroup.procs").unlink()  # what cannot be opened for writing, root included
+    (base / "cgroup.procs").unlink()  # cannot be opened for writing, even by root
     groups = detect(tmp_path, proc)
     assert groups.kind == "none"
     assert "is not writable (systemd: Delegate=yes)" in groups.reason
 
 
-def test_v2_that_cannot_be_delegated_says_so(tmp_path: Path) -> None:
+def test_v2_that_cannot_be_delegated_is_reported(tmp_path: Path) -> None:
     base, proc = v2(tmp_path, "/user.slice")
     (base / "cgroup.subtree_control").mkdir()
     groups = detect(tmp_path, proc)
@@ -109,7 +109,7 @@ def test_a_limit_that_the_kernel_refuses_is_not_enforced(
 ) -> None:
     _, proc = v2(tmp_path, "/a")
     groups = detect(tmp_path, proc)
-    monkeypatch.setattr(cgroup_v2, "put", lambda path, text: path.name != "memory.max")
+    monkeypatch.setattr(cgroup_v2, "write_file", lambda path, text: path.name != "memory.max")
     assert groups.create("BOX", 2**26, 9).enforced == {"cpu", "pids"}
 
 
@@ -120,7 +120,7 @@ def test_the_weight_of_many_cores_stays_within_the_limits_of_the_kernel(tmp_path
     assert (tmp_path / "cpu.max").read_text() == "25600000 100000"
 
 
-def test_a_kernel_without_a_switch_kills_each_process(tmp_path: Path) -> None:
+def test_without_cgroup_kill_each_process_is_killed(tmp_path: Path) -> None:
     (tmp_path / "cgroup.kill").mkdir()  # before Linux 5.14 it cannot be written
     with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE) as process:
         group = GroupV2(tmp_path, ALL_LIMITS)

@@ -1,4 +1,4 @@
-"""Which kind of control groups is used."""
+"""The choice of the kind of control groups."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def test_installations_do_not_share_a_group(tmp_path: Path) -> None:
     assert (first.names(), second.names()) == (["BOX"], [])
 
 
-def test_no_groups_is_the_last_resort(tmp_path: Path) -> None:
+def test_without_a_cgroup_file_system_nothing_is_limited(tmp_path: Path) -> None:
     proc = tmp_path / "proc"
     proc.mkdir()
     (proc / "mountinfo").write_text("30 20 0:26 / / rw - ext4 /dev/x rw\n")

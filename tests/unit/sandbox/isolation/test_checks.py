@@ -1,4 +1,4 @@
-"""How what was observed of a sandbox is evaluated; observing it needs a real sandbox."""
+"""The evaluation of what was observed of a sandbox; observing needs a real sandbox."""
 
 from __future__ import annotations
 
@@ -48,12 +48,14 @@ GOOD: dict[str, Any] = {
 OUTSIDE = HostView(0, ("/usr/bin/bwrap", "--args", "9", "--", "/usr/bin/python3"), "ENOSPC", True)
 
 
-def checks_of(seen: dict[str, Any], outside: HostView = OUTSIDE, user: int = 30_000) -> list[Check]:
-    return checks.evaluate(GOOD | seen, outside, user, OURS, TMP_SIZE)
+def checks_of(
+    changes: dict[str, Any], outside: HostView = OUTSIDE, user: int = 30_000
+) -> list[Check]:
+    return checks.evaluate(GOOD | changes, outside, user, OURS, TMP_SIZE)
 
 
-def failed(**seen: Any) -> list[str]:
-    return [name for name, passed, _ in checks_of(seen) if not passed]
+def failed(**changes: Any) -> list[str]:
+    return [name for name, passed, _ in checks_of(changes) if not passed]
 
 
 def test_every_layer_of_isolation_is_effective() -> None:
@@ -66,7 +68,7 @@ def calls(**answers: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("seen", "check"),
+    ("changes", "check"),
     [
         ({"uid": 0}, "user namespace"),
         ({"seccomp": "0"}, "seccomp"),
@@ -107,12 +109,12 @@ def calls(**answers: str) -> dict[str, Any]:
         ({"core": -1}, "core files"),
     ],
 )
-def test_each_isolation_check_is_evaluated(seen: dict[str, Any], check: str) -> None:
-    assert failed(**seen) == [check]
+def test_each_isolation_check_is_evaluated(changes: dict[str, Any], check: str) -> None:
+    assert failed(**changes) == [check]
 
 
 @pytest.mark.parametrize("kind", OURS)
-def test_a_shared_namespace_is_not_isolation(kind: str) -> None:
+def test_a_namespace_shared_with_the_host_fails_the_check(kind: str) -> None:
     [name] = failed(namespaces=GOOD["namespaces"] | {kind: OURS[kind]})
     assert "namespace" in name
 
@@ -124,22 +126,28 @@ def test_a_shared_namespace_is_not_isolation(kind: str) -> None:
         (replace(OUTSIDE, nesting="EPERM"), "nested user namespaces"),
         (replace(OUTSIDE, nesting="setns: EINVAL"), "nested user namespaces"),
         (replace(OUTSIDE, environment=812), "environment of process 1"),
-        (replace(OUTSIDE, words=("/usr/bin/bwrap", "--bind", "/srv")), "options out of sight"),
-        (replace(OUTSIDE, words=("/usr/bin/bwrap", "--args", "9", "--x")), "options out of sight"),
+        (
+            replace(OUTSIDE, command_line=("/usr/bin/bwrap", "--bind", "/srv")),
+            "options out of sight",
+        ),
+        (
+            replace(OUTSIDE, command_line=("/usr/bin/bwrap", "--args", "9", "--x")),
+            "options out of sight",
+        ),
     ],
 )
 def test_each_isolation_check_from_outside_is_evaluated(outside: HostView, check: str) -> None:
     assert [name for name, passed, _ in checks_of({}, outside) if not passed] == [check]
 
 
-def test_user_0_outside_is_not_isolation() -> None:
+def test_user_0_outside_fails_the_check() -> None:
     assert [n for n, passed, _ in checks_of({}, user=0) if not passed] == ["unprivileged user"]
 
 
-def test_every_sample_has_an_answer_of_the_filter() -> None:
+def test_the_filter_returns_the_expected_error_for_every_sample() -> None:
     assert set(checks.EXPECTED) <= set(checks.samples("x86_64"))
     for machine in ("x86_64", "aarch64"):
         for name, (number, arguments) in checks.samples(machine).items():
             expected = checks.EXPECTED.get(name, "EPERM")
-            given = [value % 2**64 for value in arguments]
-            assert verdict(machine, number, *given) == getattr(errno, expected), name
+            unsigned = [value % 2**64 for value in arguments]
+            assert verdict(machine, number, *unsigned) == getattr(errno, expected), name

@@ -1,4 +1,4 @@
-"""Inspecting a process of ours from outside; the sandbox's tests inspect a real sandbox."""
+"""Inspecting a process from outside; the integration tests inspect a real sandbox."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def sleeper() -> Iterator[int]:
         [sys.executable, "-I", "-c", SLEEPER],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env={"WORD": "seen"},
+        env={"NAME": "value"},
     ) as process:
         assert process.stdout is not None
         process.stdout.readline()
@@ -30,11 +30,11 @@ def sleeper() -> Iterator[int]:
 
 
 def test_the_visible_state_of_a_process_is_inspected(sleeper: int) -> None:
-    seen = outside.inspect_host(sleeper, sleeper, [sleeper, os.getpid()])
-    assert seen.environment == len(b"WORD=seen\0")
-    assert seen.words == (sys.executable, "-I", "-c", SLEEPER)
-    assert seen.grouped
-    assert not outside.inspect_host(sleeper, sleeper, []).grouped
+    view = outside.inspect_host(sleeper, sleeper, [sleeper, os.getpid()])
+    assert view.environment == len(b"NAME=value\0")
+    assert view.command_line == (sys.executable, "-I", "-c", SLEEPER)
+    assert view.in_cgroup
+    assert not outside.inspect_host(sleeper, sleeper, []).in_cgroup
 
 
 def test_a_process_without_a_sandbox_does_not_count_as_isolated(sleeper: int) -> None:
@@ -48,5 +48,5 @@ def test_an_ended_process_is_an_error() -> None:
 
 
 def test_a_host_view_round_trips_through_a_message() -> None:
-    seen = HostView(3, ("a", "b"), "ENOSPC", True)
-    assert HostView.of_message(seen.to_message() | {"words": ["a", "b"]}) == seen
+    view = HostView(3, ("a", "b"), "ENOSPC", True)
+    assert HostView.of_message(view.to_message() | {"command_line": ["a", "b"]}) == view

@@ -1,4 +1,4 @@
-"""How findings become a level and a sentence; finding them needs a real sandbox."""
+"""From the results of the checks to the level of isolation and its reason."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fyke.sandbox.isolation.cgroups import ALL_LIMITS
 from unit.sandbox.isolation.test_checks import checks_of
 
 
-def test_levels() -> None:
+def test_the_level_follows_from_the_checks_that_fail() -> None:
     full = inspection._report([*checks_of({}), inspection._limits(ALL_LIMITS, "v2", "")])
     assert (full.level, full.reason) == (Isolation.FULL, "all isolation checks passed")
     soft = inspection._report([*checks_of({}), inspection._limits(frozenset({"pids"}), "v2", "")])
@@ -24,7 +24,7 @@ def test_levels() -> None:
 
 
 @pytest.mark.parametrize(
-    ("setting", "value", "words"),
+    ("setting", "value", "remedy"),
     [
         ("kernel/apparmor_restrict_unprivileged_userns", "1", "bwrap-userns-restrict"),
         ("user/max_user_namespaces", "0", "user.max_user_namespaces"),
@@ -32,17 +32,17 @@ def test_levels() -> None:
     ],
 )
 def test_the_cause_that_prevents_a_sandbox_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str, value: str, words: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str, value: str, remedy: str
 ) -> None:
     (tmp_path / setting).parent.mkdir()
     (tmp_path / setting).write_text(value + "\n")
     monkeypatch.setattr(inspection, "SETTINGS", tmp_path)
-    said = inspection._explain_failure("bwrap: setting up uid map: Permission denied")
-    assert said.startswith("bwrap: setting up uid map")
-    assert words in said
+    message = inspection._explain_failure("bwrap: setting up uid map: Permission denied")
+    assert message.startswith("bwrap: setting up uid map")
+    assert remedy in message
 
 
-def test_a_masked_proc_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_masked_proc_is_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inspection, "SETTINGS", tmp_path)
     assert "systempaths=unconfined" in inspection._explain_failure(
         "Can't mount proc on /newroot/proc"

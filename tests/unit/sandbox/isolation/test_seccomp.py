@@ -1,4 +1,4 @@
-"""The filter, walked by a small interpreter of its own language: every number, every rule."""
+"""The filter, run by a small interpreter of BPF for every number and every rule."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def test_dangerous_calls_fail_with_eperm(machine: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("machine", MACHINES)
-def test_numbers_beyond_the_tables_do_not_exist(machine: str) -> None:
+def test_numbers_beyond_the_tables_fail_with_enosys(machine: str) -> None:
     assert [run(machine, n) for n in (468, 500, 1000, 0x3FFFFFFF)] == [ENOSYS] * 4
 
 
@@ -140,13 +140,13 @@ def test_another_architecture_is_killed(machine: str) -> None:
     assert run(machine, 1, arch=0x40000003) == "kill"
 
 
-def test_x32_numbers_do_not_exist() -> None:
+def test_x32_numbers_fail_with_enosys() -> None:
     assert {run("x86_64", 0x40000000 + number) for number in range(601)} == {ENOSYS}
     assert run("x86_64", 0xFFFFFFFF) == ENOSYS
 
 
 @pytest.mark.parametrize("machine", MACHINES)
-def test_clone_makes_processes_and_threads_but_no_namespaces(machine: str) -> None:
+def test_clone_creates_processes_and_threads_but_no_namespaces(machine: str) -> None:
     clone = syscalls.checked(machine)["clone"]
     assert run(machine, clone, 17) == "allow"
     assert run(machine, clone, 0x3D0F00) == "allow"  # a thread, as C libraries make it
@@ -156,7 +156,7 @@ def test_clone_makes_processes_and_threads_but_no_namespaces(machine: str) -> No
 
 
 @pytest.mark.parametrize("machine", MACHINES)
-def test_no_typing_into_a_terminal(machine: str) -> None:
+def test_typing_into_a_terminal_is_refused(machine: str) -> None:
     ioctl = syscalls.checked(machine)["ioctl"]
     assert run(machine, ioctl, 0, 0x5412) == EPERM
     assert run(machine, ioctl, 0, 0x541C) == EPERM
@@ -165,8 +165,8 @@ def test_no_typing_into_a_terminal(machine: str) -> None:
 
 
 @pytest.mark.parametrize("machine", MACHINES)
-def test_no_space_is_reserved_at_once(machine: str) -> None:
-    """It would fill the disk before the next check."""
+def test_reserving_disk_space_is_refused(machine: str) -> None:
+    """It would fill the disk before the next measurement."""
     number = syscalls.checked(machine)
     assert run(machine, number["fallocate"], 3, 0, 0, 2**40) == EOPNOTSUPP
     for request in (0x40305828, 0x4030582A, 0x40305839, 0x1_4030_5828):
@@ -177,7 +177,7 @@ def test_no_space_is_reserved_at_once(machine: str) -> None:
 
 @pytest.mark.parametrize("machine", MACHINES)
 @pytest.mark.parametrize("call", ["socket", "socketpair"])
-def test_only_harmless_socket_families(machine: str, call: str) -> None:
+def test_only_harmless_socket_families_are_allowed(machine: str, call: str) -> None:
     number = syscalls.checked(machine)[call]
     for family in range(1, 64):
         for protocol in range(0, 300):

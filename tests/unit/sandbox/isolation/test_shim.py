@@ -35,7 +35,7 @@ def send(data: bytes, *, close: bool = True) -> list[tuple[str, str]]:
         [("e", "LONG=" + "x" * 200_000)],
     ],
 )
-def test_a_job_crosses_whole(job: list[tuple[str, str]]) -> None:
+def test_a_job_is_read_as_it_was_sent(job: list[tuple[str, str]]) -> None:
     if len(job[0][1]) > 100_000:
         ours, theirs = socket.socketpair()
         with ours, theirs:
@@ -47,7 +47,7 @@ def test_a_job_crosses_whole(job: list[tuple[str, str]]) -> None:
     assert send(_encode(job), close=False) == job
 
 
-def test_a_job_that_never_comes_is_empty() -> None:
+def test_a_job_that_is_not_complete_is_empty() -> None:
     assert send(b"") == []
     assert send(_encode([("a", "/x")])[:-1]) == []
 
@@ -57,7 +57,7 @@ def test_a_nul_cannot_be_sent() -> None:
         _encode([("e", "A=\0")])
 
 
-def test_the_copy_has_its_own_bytes_and_plain_modes(tmp_path: Path) -> None:
+def test_a_copy_shares_no_inode_and_has_plain_modes(tmp_path: Path) -> None:
     source, target = tmp_path / "s", tmp_path / "t"
     (source / "a" / "b").mkdir(parents=True)
     (source / "a" / "b" / "big").write_bytes(os.urandom(3_000_000))
@@ -89,10 +89,10 @@ def test_the_shim_imports_nothing_slow() -> None:
         "m=u.module_from_spec(s); seen=set(sys.modules); s.loader.exec_module(m)\n"
         "n=sorted(set(sys.modules)-seen); import json; print(json.dumps(n))"
     )
-    said = subprocess.run(
+    output = subprocess.run(
         [sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True
     ).stdout
-    assert set(json.loads(said)) <= {
+    assert set(json.loads(output)) <= {
         "__future__",
         "_socket",
         "_signal",

@@ -1,4 +1,4 @@
-"""The digest by which environments are shared, and an installation that fails on the disk."""
+"""The key of an environment, and an installation on a full disk."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from fyke.contracts.tools import ToolRun
 from fyke.sandbox.packages.environment import UvEnvironments, _key
 from fyke.sandbox.packages.installer import InstallTerms
 from unit.sandbox.packages.test_environment_python import python
-from unit.sandbox.packages.test_installer import Ended
+from unit.sandbox.packages.test_installer import EndedTools
 
 
-def test_an_account_is_part_of_the_key_where_it_must_be() -> None:
+def test_the_account_is_part_of_the_key_unless_the_recipe_is_locked() -> None:
     locked, loose = python(""), python("six")
     one, two = InstallTerms("ONE", builds=False), InstallTerms("TWO", builds=False)
     assert _key(locked, one) == _key(locked, two)
@@ -44,10 +44,10 @@ async def test_a_full_disk_of_the_host_is_reported(tmp_path: Path, number: int) 
             assert building.is_dir()
             raise OSError(number, os.strerror(number))
 
-    sandbox = Ended(ToolRun(0, tmp_path, "", b""))
+    tools = EndedTools(ToolRun(0, tmp_path, "", b""))
     root = tmp_path / "envs"
     root.mkdir()
-    environments = UvEnvironments(root, sandbox, environ={})
+    environments = UvEnvironments(root, tools, environ={})
     full = number != errno.EIO
     with pytest.raises(
         EnvironmentFailed if full else OSError, match="disk is full" if full else None

@@ -1,4 +1,4 @@
-"""Recipes of Go programs: when modules are needed, and which program is accepted."""
+"""Recipes of Go programs: projects that need modules, and programs that are accepted."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def elf(*, interpreter: bool = False) -> bytes:
         ("module requirement\n", False),
     ],
 )
-def test_a_project_needs_modules_when_its_module_file_names_them(
+def test_a_project_needs_modules_when_go_mod_requires_them(
     tmp_path: Path, module: str, needed: bool
 ) -> None:
     (tmp_path / "go.mod").write_text(module)
@@ -74,7 +74,7 @@ async def test_a_project_with_a_program_is_not_built(tmp_path: Path) -> None:
     assert await GoInstaller(cast(Any, None), {}).recipe(version, tmp_path) is None
 
 
-def test_another_compiler_or_another_source_is_another_environment(tmp_path: Path) -> None:
+def test_compiler_and_source_determine_the_environment(tmp_path: Path) -> None:
     installer = GoInstaller(cast(Any, None), {})
     inputs = {
         tuple(GoRecipe(installer, go, digest, tmp_path).inputs)
@@ -84,7 +84,7 @@ def test_another_compiler_or_another_source_is_another_environment(tmp_path: Pat
     assert len(inputs) == 4
 
 
-def test_a_static_program_of_this_machine_is_taken(tmp_path: Path) -> None:
+def test_a_static_program_for_this_machine_is_accepted(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "main").write_bytes(elf())
     recipe(tmp_path)._take(tmp_path / "out", tmp_path / "content", "")
@@ -92,7 +92,7 @@ def test_a_static_program_of_this_machine_is_taken(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
+    ("content", "message"),
     [
         (b"#!/bin/sh\n", "a script"),
         (elf(interpreter=True), "shared libraries"),
@@ -100,17 +100,17 @@ def test_a_static_program_of_this_machine_is_taken(tmp_path: Path) -> None:
     ],
 )
 def test_a_program_that_no_sandbox_can_run_is_refused(
-    tmp_path: Path, content: bytes, words: str
+    tmp_path: Path, content: bytes, message: str
 ) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "main").write_bytes(content)
-    with pytest.raises(EnvironmentFailed, match=words) as caught:
+    with pytest.raises(EnvironmentFailed, match=message) as caught:
         recipe(tmp_path)._take(tmp_path / "out", tmp_path / "content", "the log")
     assert (caught.value.reason.code, caught.value.log) == (ReasonCode.BUILD_FAILED, "the log")
     assert not (tmp_path / "content").exists()
 
 
-def test_explaining_what_go_said() -> None:
+def test_the_explanation_is_the_errors_of_the_compiler() -> None:
     log = "# worker\ngo: downloading example.test/x v1.0.0\n./main.go:3:15: undefined: broken\n"
     assert _explain(log) == "./main.go:3:15: undefined: broken"
     assert len(_explain("x" * 1000)) == 500

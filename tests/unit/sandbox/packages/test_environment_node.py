@@ -1,4 +1,4 @@
-"""Recipes of Node.js environments: what npm gets to see of a project, and its command."""
+"""Recipes of Node.js environments: the files and the command that npm gets."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def node(folder: Path, package: object = None, lock: object = None) -> NodeRecip
     return NodeRecipe(cast(Any, None), "v20 Linux", *read_documents(folder))
 
 
-def test_which_packages_decide_every_byte(tmp_path: Path) -> None:
+def test_a_recipe_is_locked_when_every_package_has_a_hash(tmp_path: Path) -> None:
     entry = {"version": "1.0.0", "integrity": "sha512-x"}
     packages = {"": {}, "node_modules/a": entry, "node_modules/b": {"version": "1.0.0"}}
     for name in ("bare", "own", "whole", "part", "more"):
@@ -46,7 +46,7 @@ def test_which_packages_decide_every_byte(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("version", "enough"), [("11.19.1", True), ("12.0.0", True), ("9.2.0", False), ("", False)]
 )
-def test_which_npm_keeps_to_the_registry(version: str, enough: bool) -> None:
+def test_npm_can_be_restricted_to_the_registry_from_version_11(version: str, enough: bool) -> None:
     assert refuses_addresses(version) is enough
 
 
@@ -55,12 +55,12 @@ def documents(folder: Path, package: object = None, **locks: object) -> tuple[An
     names = {"lock": "package-lock.json", "shrinkwrap": "npm-shrinkwrap.json"}
     if package is not None:
         (folder / "package.json").write_text(json.dumps(package))
-    for word, document in locks.items():
-        (folder / names[word]).write_text(json.dumps(document))
+    for key, document in locks.items():
+        (folder / names[key]).write_text(json.dumps(document))
     return read_documents(folder)
 
 
-def test_npm_sees_no_script_and_no_workspace(tmp_path: Path) -> None:
+def test_npm_gets_no_script_and_no_workspace(tmp_path: Path) -> None:
     sections = {
         "dependencies": {"left": "^1.0.0"},
         "optionalDependencies": {"right": "2"},
@@ -85,13 +85,13 @@ def test_npm_sees_no_script_and_no_workspace(tmp_path: Path) -> None:
     }
 
 
-def test_the_base_set_yields_to_the_version_of_the_project(tmp_path: Path) -> None:
+def test_the_version_of_the_project_overrides_the_base_set(tmp_path: Path) -> None:
     package, _ = documents(tmp_path, {"dependencies": {"google-protobuf": "3.21.0"}})
     assert package["dependencies"] == BASE_SET | {"google-protobuf": "3.21.0"}
 
 
-def test_with_a_lock_file_the_package_file_stays_in_step_with_it(tmp_path: Path) -> None:
-    """npm ci compares both, the packages for development included."""
+def test_with_a_lock_file_development_packages_are_kept(tmp_path: Path) -> None:
+    """npm ci compares both files, including the development packages."""
     source = {"devDependencies": {"test": "1"}}
     package, lock = documents(tmp_path, source, lock={"packages": {}})
     assert "dependencies" not in package
@@ -116,7 +116,7 @@ def test_a_lock_file_loses_its_addresses_and_keeps_its_hashes(tmp_path: Path) ->
     }
 
 
-def test_the_published_lock_file_wins_as_it_does_in_npm(tmp_path: Path) -> None:
+def test_a_shrinkwrap_file_takes_precedence_as_in_npm(tmp_path: Path) -> None:
     one = {"packages": {"node_modules/one": {"version": "1.0.0"}}}
     two = {"packages": {"node_modules/two": {"version": "1.0.0"}}}
     _, lock = documents(tmp_path, {}, lock=one, shrinkwrap=two)
@@ -146,7 +146,7 @@ def test_a_lock_file_of_the_oldest_format_counts_as_none(tmp_path: Path, documen
         ),
     ],
 )
-def test_a_lock_file_is_refused_for_what_the_registry_does_not_have(
+def test_a_lock_file_with_packages_from_outside_the_registry_is_refused(
     tmp_path: Path, place: str, entry: object, code: DetailCode
 ) -> None:
     with pytest.raises(BadRequirement) as caught:
@@ -154,8 +154,26 @@ def test_a_lock_file_is_refused_for_what_the_registry_does_not_have(
     assert caught.value.detail.code is code
 
 
+@pytest.mark.parametrize(
+    ("package", "lock", "file", "section"),
+    [
+        ({"optionalDependencies": ["a"]}, None, "package.json", "optionalDependencies"),
+        ({}, {"peerDependencies": "a"}, "package-lock.json", "peerDependencies"),
+    ],
+)
+def test_a_section_that_is_not_an_object_is_named_with_its_file(
+    tmp_path: Path, package: object, lock: object, file: str, section: str
+) -> None:
+    locks = {} if lock is None else {"lock": {"packages": {"": lock}}}
+    with pytest.raises(BadRequirement) as caught:
+        documents(tmp_path, package, **locks)
+    detail = caught.value.detail
+    assert detail.code is DetailCode.SECTION_NOT_OBJECT
+    assert (caught.value.file, dict(detail.params)) == (file, {"section": section})
+
+
 @pytest.mark.parametrize("value", ["file:../x", {"deep": {"deeper": "../x"}}, "$", 5])
-def test_overrides_ask_for_the_registry_at_every_depth(tmp_path: Path, value: object) -> None:
+def test_overrides_must_be_registry_versions_at_every_depth(tmp_path: Path, value: object) -> None:
     with pytest.raises(BadRequirement) as caught:
         documents(tmp_path, {"overrides": {"left": value}})
     assert caught.value.detail.code is DetailCode.VERSION_REFUSED
@@ -179,14 +197,14 @@ def test_a_file_that_cannot_be_read_is_named(
     assert (caught.value.file, caught.value.detail.code) == (name, code)
 
 
-def test_a_byte_order_mark_and_a_folder_do_no_harm(tmp_path: Path) -> None:
+def test_a_byte_order_mark_and_a_folder_are_ignored(tmp_path: Path) -> None:
     (tmp_path / "package.json").write_text('\ufeff{"dependencies": {"left": "1"}}', "utf-8")
     (tmp_path / "package-lock.json").mkdir()
     package, lock = read_documents(tmp_path)
     assert (package["dependencies"]["left"], lock) == ("1", None)
 
 
-def test_a_stale_lock_file_has_a_second_recipe_of_its_own(tmp_path: Path) -> None:
+def test_a_lock_file_has_a_fallback_recipe_that_resolves_versions(tmp_path: Path) -> None:
     entry = {"version": "1.0.0", "integrity": "sha512-x"}
     exact = node(tmp_path, {}, {"packages": {"node_modules/left": entry}})
     other = exact.fallback
@@ -200,7 +218,7 @@ def test_a_stale_lock_file_has_a_second_recipe_of_its_own(tmp_path: Path) -> Non
     assert node(tmp_path / "..").fallback is None
 
 
-def test_no_script_of_a_package_runs_unless_asked(tmp_path: Path) -> None:
+def test_scripts_of_packages_run_only_when_builds_are_allowed(tmp_path: Path) -> None:
     plain = node(tmp_path)._script("npm", builds=False)
     assert "--ignore-scripts --no-bin-links" in plain
     building = node(tmp_path)._script("npm", builds=True)
@@ -208,19 +226,19 @@ def test_no_script_of_a_package_runs_unless_asked(tmp_path: Path) -> None:
     assert "-name .bin -prune -exec rm -rf" in building
 
 
-def test_the_order_of_members_makes_no_other_environment(tmp_path: Path) -> None:
+def test_the_order_of_members_does_not_change_the_environment(tmp_path: Path) -> None:
     one = node(tmp_path, {"dependencies": {"a": "1", "b": "2"}})
     two = node(tmp_path, {"dependencies": {"b": "2", "a": "1"}})
     assert one.inputs == two.inputs
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize(("said", "version"), [("9.2.0", "9.2.0"), ("", "?")])
+@pytest.mark.parametrize(("output", "version"), [("9.2.0", "9.2.0"), ("", "?")])
 async def test_an_old_npm_is_refused_with_the_remedy(
-    tmp_path: Path, said: str, version: str
+    tmp_path: Path, output: str, version: str
 ) -> None:
     npm = tmp_path / "npm"
-    npm.write_text(f"#!/bin/sh\necho {said}\n")
+    npm.write_text(f"#!/bin/sh\necho {output}\n")
     npm.chmod(0o755)
     with pytest.raises(EnvironmentFailed) as caught:
         await NodeInstaller(cast(Any, None), {}).check_npm(str(npm), stale_lock=True)
@@ -233,7 +251,7 @@ async def test_an_old_npm_is_refused_with_the_remedy(
     }
 
 
-def test_explaining_what_npm_said() -> None:
+def test_the_explanation_is_the_errors_of_npm_without_prefixes() -> None:
     log = (
         "npm error code E404\nnpm ERR! 404 Not Found\n\n"
         "npm error A complete log of this run can be found in: /x\n"

@@ -1,4 +1,4 @@
-"""Recipes of Python environments: requirements, the script, and what is laid around packages."""
+"""Recipes of Python environments: requirements, the script, and the virtual environment."""
 
 from __future__ import annotations
 
@@ -36,24 +36,24 @@ def python(text: str) -> PythonRecipe:
         (f"{BASE}six==1.17.0 {HASH}\n", True),
         ("six\n", False),
         ("six==1.17.0\n", False),
-        (f"six==1.17.0 {HASH}\n", False),  # what the base set brings is not named
+        (f"six==1.17.0 {HASH}\n", False),  # the base set is added without hashes
         (f"{BASE}six==1.17.0\n", False),
     ],
 )
-def test_which_requirements_decide_every_byte(text: str, locked: bool) -> None:
+def test_a_recipe_is_locked_when_every_requirement_has_a_hash(text: str, locked: bool) -> None:
     assert python(text).locked is locked
 
 
-def test_nothing_is_built_and_no_hook_runs_unless_asked() -> None:
-    assert "--no-build" in python("six")._script_for("/usr/bin/python3", builds=False)
-    assert "--no-build" not in python("six")._script_for("/usr/bin/python3", builds=True)
+def test_packages_are_built_only_when_builds_are_allowed() -> None:
+    assert "--no-build" in python("six")._script("/usr/bin/python3", builds=False)
+    assert "--no-build" not in python("six")._script("/usr/bin/python3", builds=True)
 
 
 def test_hashes_are_required_only_where_every_package_has_one() -> None:
     complete = python(f"{BASE}six==1.17.0 {HASH}\n")
-    assert "--require-hashes" in complete._script_for("/usr/bin/python3", builds=False)
+    assert "--require-hashes" in complete._script("/usr/bin/python3", builds=False)
     part = python(f"six==1.17.0 {HASH}\n")
-    assert "--require-hashes" not in part._script_for("/usr/bin/python3", builds=False)
+    assert "--require-hashes" not in part._script("/usr/bin/python3", builds=False)
 
 
 def test_the_base_set_is_added_unless_the_project_names_it() -> None:
@@ -65,7 +65,7 @@ def test_the_base_set_is_added_unless_the_project_names_it() -> None:
     )
 
 
-def test_the_code_follows_from_the_output_of_uv() -> None:
+def test_the_code_depends_on_the_output_of_uv() -> None:
     invalid = "error: Couldn't parse requirement in `requirements.txt` at position 0"
     missing = "No solution found when resolving dependencies"
     for builds in (False, True):
@@ -74,7 +74,7 @@ def test_the_code_follows_from_the_output_of_uv() -> None:
     assert code_of(missing, builds=True) is ReasonCode.PACKAGES_FAILED
 
 
-def test_explaining_what_uv_said() -> None:
+def test_the_explanation_is_the_error_of_uv_without_its_frame() -> None:
     lines = ("Using Python 3", "  \u00d7 No solution found when", "  \u2502 resolving:")
     log = "\n".join((*lines, "  \u2570\u2500\u25b6 Because x was not found"))
     assert explain(log) == "No solution found when resolving: Because x was not found"
@@ -83,7 +83,7 @@ def test_explaining_what_uv_said() -> None:
 
 
 @pytest.mark.anyio
-async def test_a_line_that_is_refused_is_the_reason() -> None:
+async def test_a_refused_line_is_named_in_the_reason() -> None:
     installer = PythonInstaller(cast(Any, None), {}, "/usr/bin/python3")
     with pytest.raises(EnvironmentFailed, match=r"requirements\.txt line 2") as caught:
         await installer.recipe("six\n--index-url https://x\n")
@@ -92,7 +92,7 @@ async def test_a_line_that_is_refused_is_the_reason() -> None:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("content", [None, "echo two words", "exit 1"])
-async def test_an_interpreter_that_does_not_answer_is_named(
+async def test_an_interpreter_that_cannot_be_run_is_named(
     tmp_path: Path, content: str | None
 ) -> None:
     python = tmp_path / "python3"
@@ -104,11 +104,11 @@ async def test_an_interpreter_that_does_not_answer_is_named(
     assert caught.value.reason.code is ReasonCode.INSTALLER_MISSING
 
 
-def test_an_environment_names_the_interpreter_of_the_sandboxes(tmp_path: Path) -> None:
+def test_an_environment_uses_the_interpreter_of_the_sandboxes(tmp_path: Path) -> None:
     recipe = PythonRecipe(
         PythonInstaller(cast(Any, None), {}, "/usr/bin/python3"), INTERPRETER, parse("")
     )
-    recipe._lay_out(tmp_path)
+    recipe._create_environment(tmp_path)
     assert (tmp_path / "bin" / "python3").readlink() == Path("/usr/bin/python3")
     assert (tmp_path / "pyvenv.cfg").read_text().splitlines() == [
         "home = /usr/bin",
@@ -118,7 +118,7 @@ def test_an_environment_names_the_interpreter_of_the_sandboxes(tmp_path: Path) -
     assert INTERPRETER.folder == "lib/python3.13/site-packages"
 
 
-def test_console_scripts_run_on_the_interpreter_as_it_is_mounted(tmp_path: Path) -> None:
+def test_console_scripts_use_the_mounted_interpreter(tmp_path: Path) -> None:
     source, target = tmp_path / "site" / "bin", tmp_path / "bin"
     source.mkdir(parents=True)
     target.mkdir()
@@ -135,7 +135,7 @@ def test_console_scripts_run_on_the_interpreter_as_it_is_mounted(tmp_path: Path)
     assert sorted(path.name for path in source.iterdir()) == ["data", "python3"]
 
 
-def test_a_package_that_is_called_bin_stays_one(tmp_path: Path) -> None:
+def test_a_package_named_bin_is_not_moved(tmp_path: Path) -> None:
     (tmp_path / "site" / "bin").mkdir(parents=True)
     (tmp_path / "site" / "bin" / "__init__.py").touch()
     _move_scripts(tmp_path / "site" / "bin", tmp_path)

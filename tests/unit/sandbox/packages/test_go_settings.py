@@ -1,4 +1,4 @@
-"""The settings of Go, made from those of the administrator of the machine."""
+"""The settings that Go gets from those of the administrator."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fyke.sandbox.packages.go_settings import asking_environment, read_go
+from fyke.sandbox.packages.go_settings import query_environment, read_go
 from fyke.sandbox.packages.package_client import NETRC_FILE, PackageClient
 
 PROXY = "https://proxy.invalid"
@@ -38,7 +38,7 @@ def test_without_a_module_proxy_go_is_offline(setting: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("setting", "kept", "address"),
+    ("setting", "database", "address"),
     [
         ("sum.golang.org", "sum.golang.org", "https://sum.golang.org"),
         ("sum.corp+033de0ae+Ac4z", "sum.corp+033de0ae+Ac4z", "https://sum.corp"),
@@ -52,17 +52,17 @@ def test_without_a_module_proxy_go_is_offline(setting: str) -> None:
         ("sum.corp file:///srv/sums", "off", None),
     ],
 )
-def test_the_checksum_database_is_one_more_registry(
-    setting: str, kept: str, address: str | None
+def test_the_checksum_database_is_an_additional_registry(
+    setting: str, database: str, address: str | None
 ) -> None:
     client = go(GOPROXY=PROXY, GOSUMDB=setting)
-    assert client.env["GOSUMDB"] == kept
+    assert client.env["GOSUMDB"] == database
     assert urls(client) == [PROXY, *([address] if address else [])]
 
 
-def test_go_is_asked_with_its_own_settings_only() -> None:
+def test_go_env_runs_with_the_settings_of_go_only() -> None:
     environ = {"GOPROXY": "off", "GOENV": "/x", "GOFLAGS": "-toolexec=evil", "PATH": "/evil"}
-    assert asking_environment(environ) == {"GOPROXY": "off", "GOENV": "/x"}
+    assert query_environment(environ) == {"GOPROXY": "off", "GOENV": "/x"}
 
 
 def test_logins_and_proxies_of_the_machine_are_found(tmp_path: Path) -> None:

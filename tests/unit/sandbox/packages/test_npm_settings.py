@@ -1,4 +1,4 @@
-"""The settings of npm, made from those of the administrator of the machine."""
+"""The settings that npm gets from those of the administrator."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ from typing import Any
 
 import pytest
 
-from fyke.sandbox.packages.npm_settings import NPMRC, asking_environment, read_npm
+from fyke.sandbox.packages.npm_settings import NPMRC, query_environment, read_npm
 from fyke.sandbox.packages.package_client import CA_FILE, PackageClient
 from unit.sandbox.packages.test_uv_settings import CERTIFICATE, urls, write
 
 
 def npm(tmp_path: Path, rc: str = "", **settings: Any) -> PackageClient:
     file = write(tmp_path / ".npmrc", rc)
-    known = {"registry": "https://r.invalid/", "userconfig": str(file), "strict-ssl": True}
-    source = json.loads(json.dumps(known | settings))
-    return read_npm({"HOME": str(tmp_path), "TOKEN": "t-1"}, source)
+    defaults = {"registry": "https://r.invalid/", "userconfig": str(file), "strict-ssl": True}
+    return read_npm(
+        {"HOME": str(tmp_path), "TOKEN": "t-1"}, json.loads(json.dumps(defaults | settings))
+    )
 
 
-def test_npm_is_asked_with_its_own_settings_only() -> None:
-    asked = asking_environment(
+def test_npm_config_runs_with_the_settings_of_npm_only() -> None:
+    environment = query_environment(
         {
             "FYKE_SECRET": "s",
             "PATH": "/evil",
@@ -36,13 +37,13 @@ def test_npm_is_asked_with_its_own_settings_only() -> None:
             "HOME": "/h",
         }
     )
-    assert asked == {
+    assert environment == {
         "HOME": "/h",
         "npm_config_registry": "http://r",
         "npm_config_strict_ssl": "false",
         "npm_config_@a-b:registry": "http://s",
     }
-    assert asking_environment({}) == {"HOME": "/nonexistent"}
+    assert query_environment({}) == {"HOME": "/nonexistent"}
 
 
 def test_npm_is_configured_with_its_registries(tmp_path: Path) -> None:
@@ -57,7 +58,7 @@ def test_npm_is_configured_with_its_registries(tmp_path: Path) -> None:
     assert client.secrets == ()
 
 
-def test_credentials_of_npm_are_for_their_registry_alone(tmp_path: Path) -> None:
+def test_credentials_are_sent_only_to_their_registry(tmp_path: Path) -> None:
     rc = (
         "//r.invalid/:_authToken=${TOKEN}\n//other.invalid/:_authToken=no\n"
         "//corp.invalid/npm/:username=user\n//corp.invalid/npm/:_password=cGFzcw==\n"
@@ -75,7 +76,7 @@ def test_credentials_of_npm_are_for_their_registry_alone(tmp_path: Path) -> None
     ]
 
 
-def test_authorities_and_proxies_of_npm(tmp_path: Path) -> None:
+def test_certificates_and_the_proxy_of_npm_are_read(tmp_path: Path) -> None:
     file = write(tmp_path / "ca.pem", CERTIFICATE)
     client = npm(tmp_path, cafile=str(file))
     assert client.files[CA_FILE].strip() == CERTIFICATE.strip()
@@ -99,9 +100,7 @@ def test_authorities_and_proxies_of_npm(tmp_path: Path) -> None:
         ("https://r.invalid/", False),
     ],
 )
-def test_a_token_is_sent_only_below_the_address_that_it_is_for(
-    tmp_path: Path, url: str, sent: bool
-) -> None:
+def test_a_token_is_sent_only_below_its_address(tmp_path: Path, url: str, sent: bool) -> None:
     client = npm(tmp_path, "//r.invalid/npm/:_authToken=t-1\n", registry=url)
     assert client.registries[0].headers == ({"Authorization": "Bearer t-1"} if sent else {})
     assert ("t-1" in client.files[NPMRC]) is sent
@@ -109,7 +108,7 @@ def test_a_token_is_sent_only_below_the_address_that_it_is_for(
 
 
 @pytest.mark.parametrize("host", ["r.invalid.other", "r.invalid:8443", "sub.r.invalid"])
-def test_a_token_is_not_sent_to_a_host_whose_name_begins_alike(tmp_path: Path, host: str) -> None:
+def test_a_token_is_not_sent_to_a_host_with_a_similar_name(tmp_path: Path, host: str) -> None:
     client = npm(tmp_path, "//r.invalid/:_authToken=t-1\n", registry=f"https://{host}/")
     assert client.registries[0].headers == {}
     assert "t-1" not in client.files[NPMRC]
@@ -127,11 +126,11 @@ def test_a_token_is_not_sent_to_a_host_whose_name_begins_alike(tmp_path: Path, h
 def test_each_kind_of_credentials_has_its_header(
     tmp_path: Path, rc: str, header: str | None
 ) -> None:
-    found = npm(tmp_path, rc).registries[0].headers
-    assert found == ({} if header is None else {"Authorization": header})
+    headers = npm(tmp_path, rc).registries[0].headers
+    assert headers == ({} if header is None else {"Authorization": header})
 
 
-def test_the_personal_file_of_npm_wins_over_that_of_the_machine(tmp_path: Path) -> None:
+def test_the_users_file_of_npm_overrides_the_machines(tmp_path: Path) -> None:
     machine = write(tmp_path / "machine", "//r.invalid/:_authToken=machine\n")
     client = npm(tmp_path, "//r.invalid/:_authToken=own\n", globalconfig=str(machine))
     assert client.registries[0].headers == {"Authorization": "Bearer own"}
@@ -142,7 +141,7 @@ def test_a_login_in_the_address_of_a_registry_is_a_secret(tmp_path: Path) -> Non
     assert client.secrets == ("the registry r.invalid",)
 
 
-def test_an_authority_written_into_the_settings_is_put_into_a_file(tmp_path: Path) -> None:
+def test_a_certificate_in_the_settings_is_written_to_a_file(tmp_path: Path) -> None:
     client = npm(tmp_path, ca=[CERTIFICATE, CERTIFICATE])
     assert client.files[CA_FILE].count("BEGIN CERTIFICATE") == 2
     assert f"cafile=/work/{CA_FILE}" in client.files[NPMRC]

@@ -1,4 +1,4 @@
-"""What all package clients share: addresses, certificates, logins and proxies."""
+"""The common parts of package clients: addresses, certificates, logins and proxies."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from fyke.sandbox.packages.package_client import (
     CA_FILE,
     MAX_FILE,
     Registry,
-    basic,
     certificates,
-    expanded,
+    expand_variables,
     is_web,
     netrc_logins,
     netrc_text,
-    outer_proxy,
+    proxy_variable,
     read_text,
+    url_credentials,
 )
 
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\n{}\n"
@@ -39,7 +39,7 @@ SYSTEM = "/etc/ssl/certs/ca-certificates.crt"
         ("", False),
     ],
 )
-def test_only_addresses_that_can_be_parsed_are_of_the_web(url: str, web: bool) -> None:
+def test_only_valid_addresses_with_http_or_https_are_web_addresses(url: str, web: bool) -> None:
     assert is_web(url) is web
 
 
@@ -54,12 +54,12 @@ def test_a_registry_has_the_port_of_its_scheme() -> None:
 
 
 def test_a_login_is_read_from_an_address() -> None:
-    assert basic("https://a.invalid/") is None
-    assert basic("https://us%40er:p%2Fss@a.invalid/") == ("us@er", "p/ss")
-    assert basic("https://token@a.invalid/") == ("token", "")
+    assert url_credentials("https://a.invalid/") is None
+    assert url_credentials("https://us%40er:p%2Fss@a.invalid/") == ("us@er", "p/ss")
+    assert url_credentials("https://token@a.invalid/") == ("token", "")
 
 
-def test_a_file_of_the_administrator_is_read_as_far_as_it_can_be(tmp_path: Path) -> None:
+def test_a_file_is_read_up_to_its_limit_and_decoded_leniently(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"a\0\xffb")
     assert read_text(tmp_path / "file") == "a\ufffdb"
     (tmp_path / "large").write_bytes(b"x" * (MAX_FILE + 1))
@@ -70,17 +70,17 @@ def test_a_file_of_the_administrator_is_read_as_far_as_it_can_be(tmp_path: Path)
 # --- certificates
 
 
-def put(file: Path, word: str) -> str:
+def write_certificate(file: Path, content: str) -> str:
     file.parent.mkdir(exist_ok=True)
-    file.write_text(CERTIFICATE.format(word))
+    file.write_text(CERTIFICATE.format(content))
     return str(file)
 
 
-def test_certificates_of_a_file_and_of_a_folder_travel_together(tmp_path: Path) -> None:
-    put(tmp_path / "folder" / "b.pem", "B")
-    put(tmp_path / "folder" / "a.pem", "A")
+def test_certificates_of_a_file_and_of_a_folder_are_joined(tmp_path: Path) -> None:
+    write_certificate(tmp_path / "folder" / "b.pem", "B")
+    write_certificate(tmp_path / "folder" / "a.pem", "A")
     environ = {
-        "SSL_CERT_FILE": put(tmp_path / "ca.pem", "C"),
+        "SSL_CERT_FILE": write_certificate(tmp_path / "ca.pem", "C"),
         "SSL_CERT_DIR": f"{tmp_path / 'folder'}:{tmp_path / 'none'}",
     }
     env, files = certificates(environ)
@@ -88,22 +88,22 @@ def test_certificates_of_a_file_and_of_a_folder_travel_together(tmp_path: Path) 
     assert [line for line in files[CA_FILE].splitlines() if len(line) == 1] == ["C", "A", "B"]
 
 
-def test_certificates_that_the_sandbox_has_itself_are_named_only() -> None:
+def test_certificates_that_are_mounted_in_the_sandbox_are_not_copied() -> None:
     environ = {"SSL_CERT_FILE": SYSTEM, "SSL_CERT_DIR": "/etc/ssl/certs/"}
     assert certificates(environ) == (environ, {})
     assert certificates({}) == ({}, {})
 
 
-def test_certificates_that_node_adds_do_not_replace_those_of_the_system(tmp_path: Path) -> None:
+def test_extra_certificates_of_node_do_not_replace_those_of_the_system(tmp_path: Path) -> None:
     """uv trusts only the file that SSL_CERT_FILE names."""
-    more = put(tmp_path / "more.pem", "M")
+    more = write_certificate(tmp_path / "more.pem", "M")
     env, files = certificates({"NODE_EXTRA_CA_CERTS": more})
     assert (env, files[CA_FILE]) == ({"NODE_EXTRA_CA_CERTS": NAMED}, CERTIFICATE.format("M"))
     env, _ = certificates({"NODE_EXTRA_CA_CERTS": more, "SSL_CERT_FILE": SYSTEM})
     assert env == {"NODE_EXTRA_CA_CERTS": NAMED, "SSL_CERT_FILE": SYSTEM}
 
 
-def test_a_file_without_a_certificate_is_not_taken(tmp_path: Path) -> None:
+def test_a_file_without_a_certificate_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "key.pem").write_text("-----BEGIN PRIVATE KEY-----")
     assert certificates({"SSL_CERT_FILE": str(tmp_path / "key.pem")}) == ({}, {})
 
@@ -111,15 +111,16 @@ def test_a_file_without_a_certificate_is_not_taken(tmp_path: Path) -> None:
 # --- logins of a netrc file
 
 
-def test_only_the_logins_of_the_hosts_are_taken(tmp_path: Path) -> None:
+def test_only_the_logins_of_the_hosts_are_read(tmp_path: Path) -> None:
     file = tmp_path / "netrc"
     file.write_text(
         "machine a.invalid login user password pass\nmachine b.invalid password token\n"
         "machine bank.invalid login me password rich\ndefault login any password any\n"
     )
-    found = netrc_logins({"NETRC": str(file)}, ["b.invalid", "a.invalid", "a.invalid", "c.invalid"])
-    assert found == {"b.invalid": ("", "token"), "a.invalid": ("user", "pass")}
-    assert netrc_text(found) == (
+    hosts = ["b.invalid", "a.invalid", "a.invalid", "c.invalid"]
+    logins = netrc_logins({"NETRC": str(file)}, hosts)
+    assert logins == {"b.invalid": ("", "token"), "a.invalid": ("user", "pass")}
+    assert netrc_text(logins) == (
         "machine b.invalid password token\nmachine a.invalid login user password pass\n"
     )
 
@@ -146,16 +147,16 @@ def test_a_netrc_file_that_cannot_be_read_has_no_logins(tmp_path: Path, content:
         ({"ALL_PROXY": "socks5://p", "no_proxy": "x", "NO_PROXY": "*"}, "ALL_PROXY"),
     ],
 )
-def test_the_variable_of_a_proxy_is_named(environ: dict[str, str], name: str) -> None:
-    assert outer_proxy(environ, [Registry("https://corp.invalid/")]) == name
+def test_the_variable_of_a_proxy_is_found(environ: dict[str, str], name: str) -> None:
+    assert proxy_variable(environ, [Registry("https://corp.invalid/")]) == name
 
 
 def test_one_registry_behind_a_proxy_is_enough() -> None:
     both = [Registry("https://corp.invalid/"), Registry("http://plain.invalid/")]
     environ = {"http_proxy": "http://p"}
-    assert outer_proxy(environ, both) == "http_proxy"
-    assert outer_proxy(environ, both[:1]) == outer_proxy(environ, []) == ""
+    assert proxy_variable(environ, both) == "http_proxy"
+    assert proxy_variable(environ, both[:1]) == proxy_variable(environ, []) == ""
 
 
-def test_variables_in_a_setting_are_replaced_where_they_are_set() -> None:
-    assert expanded("${A}-${B}-$A", {"A": "1"}) == "1-${B}-$A"
+def test_only_variables_that_are_set_are_expanded() -> None:
+    assert expand_variables("${A}-${B}-$A", {"A": "1"}) == "1-${B}-$A"

@@ -1,4 +1,4 @@
-"""The settings of pip: which file or variable wins."""
+"""The settings of pip, and the precedence of its files and variables."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fyke.sandbox.packages.pip_settings import pip_settings
 from unit.sandbox.packages.test_uv_settings import write
 
 
-def test_the_more_personal_pip_setting_wins(tmp_path: Path) -> None:
+def test_a_variable_overrides_a_file_and_the_users_file_the_machines(tmp_path: Path) -> None:
     write(tmp_path / "xdg/pip/pip.conf", "[global]\nindex-url = site\nfind-links = site\n")
     write(tmp_path / ".pip/pip.conf", "[global]\nindex-url = user\n")
     write(tmp_path / "named.conf", "[global]\nindex-url = named\n")
@@ -25,7 +25,7 @@ def test_the_more_personal_pip_setting_wins(tmp_path: Path) -> None:
     assert pip_settings(environ | {"PIP_CONFIG_FILE": os.devnull}) == {}
 
 
-def test_the_section_of_the_command_wins_and_underscores_are_dashes(tmp_path: Path) -> None:
+def test_the_install_section_overrides_the_global_one(tmp_path: Path) -> None:
     write(
         tmp_path / "pip.conf",
         "[install]\nindex_url = https://install/\n[global]\nindex-url = https://global/\n"
@@ -35,13 +35,13 @@ def test_the_section_of_the_command_wins_and_underscores_are_dashes(tmp_path: Pa
     assert pip_settings(environ)["index-url"] == "https://install/"
 
 
-def test_a_variable_that_is_empty_sets_nothing(tmp_path: Path) -> None:
+def test_an_empty_variable_is_ignored(tmp_path: Path) -> None:
     write(tmp_path / "pip.conf", "[global]\ntrusted-host = a\n")
     environ = {"PIP_CONFIG_FILE": str(tmp_path / "pip.conf"), "PIP_TRUSTED_HOST": ""}
     assert pip_settings(environ)["trusted-host"] == "a"
 
 
-def test_a_file_that_is_no_text_counts_as_none(tmp_path: Path) -> None:
+def test_a_file_that_is_not_text_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "pip.conf").write_bytes(b"[global]\nindex-url = \xff\n")
     environ = {"PIP_CONFIG_FILE": str(tmp_path / "pip.conf"), "HOME": "/nonexistent"}
     assert "index-url" not in pip_settings(environ)

@@ -1,4 +1,4 @@
-"""Where a registry says that its files are; the registry is a real server on loopback."""
+"""The hosts of a registry's files; the registry is a real server on loopback."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ BASE = "https://base.invalid/simple/protobuf/"
 @contextmanager
 def page(content: bytes, status: int = 200) -> Iterator[tuple[int, list[str | None]]]:
     """A server with one page: its port, and the ``Authorization`` of each request."""
-    seen: list[str | None] = []
+    authorizations: list[str | None] = []
 
     class Page(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            seen.append(self.headers["Authorization"])
+            authorizations.append(self.headers["Authorization"])
             self.send_response(status)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
@@ -34,13 +34,13 @@ def page(content: bytes, status: int = 200) -> Iterator[tuple[int, list[str | No
         thread = Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
-            yield server.server_port, seen
+            yield server.server_port, authorizations
         finally:
             server.shutdown()
             thread.join()
 
 
-def test_files_of_an_index_are_where_its_page_says() -> None:
+def test_links_of_a_python_index_are_relative_to_its_page() -> None:
     document = {"files": [{"url": "https://files.invalid:8443/a.whl"}, {"url": "../b.whl"}, {}]}
     assert links(document) == ["https://files.invalid:8443/a.whl", "../b.whl"]
     assert registry_locations(BASE, links(document)) == [
@@ -49,7 +49,7 @@ def test_files_of_an_index_are_where_its_page_says() -> None:
     ]
 
 
-def test_files_of_npm_are_where_each_version_says() -> None:
+def test_links_of_npm_are_the_tarballs_of_all_versions() -> None:
     versions = {"1.0.0": {"dist": {"tarball": "http://npm.invalid/a.tgz"}}, "1.0.1": {}}
     assert links({"dist-tags": {}, "versions": versions}) == ["http://npm.invalid/a.tgz"]
     assert links({"versions": versions}) == []  # an index names its versions in a list
@@ -71,12 +71,12 @@ def test_a_document_of_another_shape_has_no_links(document: object) -> None:
     assert links(document) == []
 
 
-def test_addresses_that_cannot_be_used_do_not_hide_the_others() -> None:
+def test_invalid_addresses_are_skipped() -> None:
     addresses = ["http://[broken", "http://a.invalid:99999/", "ftp://b.invalid/", "mailto:x"]
     assert registry_locations(BASE, [*addresses, "//c.invalid/x"]) == [["https", "c.invalid", 443]]
 
 
-def test_each_place_is_named_once_and_at_most_twenty_are() -> None:
+def test_locations_are_distinct_and_at_most_twenty() -> None:
     assert registry_locations(BASE, ["a", "b", "/c"]) == [["https", "base.invalid", 443]]
     many = [f"https://{number}.invalid/" for number in range(30)]
     assert registry_locations(BASE, many) == [
@@ -84,7 +84,7 @@ def test_each_place_is_named_once_and_at_most_twenty_are() -> None:
     ]
 
 
-def test_a_page_of_html_is_read_too() -> None:
+def test_links_of_an_html_page_are_read() -> None:
     content = (
         b"<A class=x HREF = \"https://one.invalid/a.whl#sha256=0\">a</a><a href='\xff/b'>b</a>"
     )
@@ -97,25 +97,25 @@ def test_a_page_of_html_is_read_too() -> None:
 
 def test_a_login_in_the_address_is_not_sent_but_the_headers_are() -> None:
     document = json.dumps({"files": [{"url": "/a.whl"}]}).encode()
-    with page(document) as (port, seen):
+    with page(document) as (port, authorizations):
         address = f"http://user:pass@127.0.0.1:{port}/simple/"
         assert probe_registry(address, {"Authorization": "Basic x"}) == [
             ["http", "127.0.0.1", port]
         ]
         probe_registry(address, {})
-    assert seen == ["Basic x", None]
+    assert authorizations == ["Basic x", None]
 
 
 def test_a_page_that_cannot_be_read_is_null(capsys: pytest.CaptureFixture[str]) -> None:
     with page(b"no such package", status=404) as (port, _):
         address = f"http://user:secret@127.0.0.1:{port}/"
         assert probe_registry(address, {}) is None
-    assert probe_registry(address, {}) is None  # and nothing listens any more
-    said = capsys.readouterr().err
-    assert "127.0.0.1: HTTP Error 404" in said
-    assert "secret" not in said
+    assert probe_registry(address, {}) is None  # the server has ended
+    errors = capsys.readouterr().err
+    assert "127.0.0.1: HTTP Error 404" in errors
+    assert "secret" not in errors
 
 
-def test_a_page_that_is_neither_json_nor_html_has_no_places() -> None:
+def test_a_page_that_is_neither_json_nor_html_has_no_links() -> None:
     with page(b"[" * 200_000) as (port, _):
         assert probe_registry(f"http://127.0.0.1:{port}/", {}) == []

@@ -1,4 +1,4 @@
-"""Taking over a tree that a stranger made, and knowing it again."""
+"""Checking and sealing an untrusted tree, and verifying it later."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def tree(tmp_path: Path) -> Path:
 
 def test_sealed_files_are_regular_and_read_only(tree: Path) -> None:
     sealing.check(tree, MAX_BYTES)
-    made = sealing.seal(tree)
+    sealed = sealing.seal(tree)
     modes = {
         str(path.relative_to(tree)): oct(stat.S_IMODE(path.lstat().st_mode))
         for path in tree.rglob("*")
@@ -39,11 +39,11 @@ def test_sealed_files_are_regular_and_read_only(tree: Path) -> None:
         "pkg/deep": "0o755",
         "pkg/deep/tool": "0o555",
     }
-    assert (made.files, made.size) == (4, 2)
-    assert sealing.read_tree(tree) == made
+    assert (sealed.files, sealed.size) == (4, 2)
+    assert sealing.read_tree(tree) == sealed
 
 
-def test_folders_that_were_closed_are_opened(tree: Path) -> None:
+def test_unreadable_folders_become_readable(tree: Path) -> None:
     (tree / "pkg" / "deep").chmod(0)
     (tree / "pkg").chmod(0)
     tree.chmod(0)
@@ -60,13 +60,15 @@ def test_folders_that_were_closed_are_opened(tree: Path) -> None:
         lambda path: socket.socket(socket.AF_UNIX).bind(os.fspath(path)),
     ],
 )
-def test_nothing_but_files_and_folders(tree: Path, make: Callable[[Path], object]) -> None:
+def test_anything_but_files_and_folders_is_refused(
+    tree: Path, make: Callable[[Path], object]
+) -> None:
     make(tree / "pkg" / "odd")
     with pytest.raises(sealing.BadTree, match="'odd'"):
         sealing.check(tree, MAX_BYTES)
 
 
-def test_a_link_in_the_place_of_the_folder_is_not_followed(tree: Path, tmp_path: Path) -> None:
+def test_a_link_instead_of_the_folder_is_not_followed(tree: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir(mode=0o700)
     (tmp_path / "link").symlink_to(other)
@@ -77,7 +79,9 @@ def test_a_link_in_the_place_of_the_folder_is_not_followed(tree: Path, tmp_path:
     assert stat.S_IMODE(other.stat().st_mode) == 0o700
 
 
-def test_too_much_is_not_taken(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_too_large_and_too_deep_files_are_refused(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tree / "sparse").touch()
     os.truncate(tree / "sparse", 10**12)
     with pytest.raises(sealing.BadTree, match=r"1,000,000 bytes"):
@@ -95,32 +99,32 @@ def test_too_much_is_not_taken(tree: Path, tmp_path: Path, monkeypatch: pytest.M
         sealing.check(tree, MAX_BYTES)
 
 
-def test_names_of_bytes_are_known_again(tree: Path) -> None:
+def test_names_that_are_not_utf_8_are_sealed(tree: Path) -> None:
     (tree / os.fsdecode(b"\xff\xfe")).write_text("x")
     sealing.check(tree, MAX_BYTES)
     assert sealing.seal(tree) == sealing.read_tree(tree)
 
 
-def test_names_and_contents_cannot_stand_for_each_other(tmp_path: Path) -> None:
-    seen = set()
+def test_names_and_contents_are_separated_in_the_digest(tmp_path: Path) -> None:
+    digests = set()
     for number, (name, content) in enumerate([("ab", "c"), ("a", "bc"), ("a", "b"), ("abc", "")]):
         folder = tmp_path / str(number)
         folder.mkdir()
         (folder / name).write_text(content)
-        seen.add(sealing.seal(folder).digest)
-    assert len(seen) == 4
+        digests.add(sealing.seal(folder).digest)
+    assert len(digests) == 4
 
 
 def test_the_same_content_has_the_same_seal(tree: Path, tmp_path: Path) -> None:
-    made = sealing.seal(tree)
+    sealed = sealing.seal(tree)
     twin = tmp_path / "twin"
     (twin / "pkg" / "deep").mkdir(parents=True)
     (twin / "pkg" / "deep" / "tool").write_text("t")
     (twin / "pkg" / "deep" / "tool").chmod(0o755)
     (twin / "pkg" / "a.py").write_text("a")
-    assert sealing.seal(twin) == made
-    sealing.write(tmp_path / "seal.json", made)
-    assert sealing.read(tmp_path / "seal.json") == made
+    assert sealing.seal(twin) == sealed
+    sealing.write(tmp_path / "seal.json", sealed)
+    assert sealing.read(tmp_path / "seal.json") == sealed
     (tmp_path / "odd.json").write_text("[]")
     assert sealing.read(tmp_path / "odd.json") is None
     assert sealing.read(tmp_path / "none.json") is None

@@ -1,4 +1,4 @@
-"""The settings of uv, made from those of the administrator of the machine."""
+"""The settings that uv gets from those of the administrator."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def test_only_client_settings_are_passed() -> None:
         "PIP_CONFIG_FILE": os.devnull,
     }
     client = uv(environ)
-    own = {"UV_NO_CONFIG": "1", "UV_KEYRING_PROVIDER": "disabled"}
-    assert client.env == {"UV_FIND_LINKS": "/l", "UV_EXCLUDE_NEWER": "2026-01-01"} | own
+    fixed = {"UV_NO_CONFIG": "1", "UV_KEYRING_PROVIDER": "disabled"}
+    assert client.env == {"UV_FIND_LINKS": "/l", "UV_EXCLUDE_NEWER": "2026-01-01"} | fixed
     assert (client.files, client.secrets, client.offline) == ({}, (), False)
     assert urls(client) == [DEFAULT]
 
@@ -67,7 +67,7 @@ def test_pip_settings_are_translated(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("source", ["variable", "file"])
-def test_uv_settings_win_over_those_of_pip(tmp_path: Path, source: str) -> None:
+def test_settings_of_uv_override_those_of_pip(tmp_path: Path, source: str) -> None:
     environ = {"HOME": str(tmp_path), "PIP_INDEX_URL": "https://pip/"}
     if source == "variable":
         environ["UV_INDEX_URL"] = "https://uv/"
@@ -102,7 +102,7 @@ def test_files_of_uv_become_variables(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("environ", "word"),
+    ("environ", "name"),
     [
         ({"UV_INDEX_URL": "https://user:pass@corp.invalid/simple"}, "corp.invalid"),
         ({"PIP_EXTRA_INDEX_URL": "https://user:pass@corp.invalid/simple"}, "corp.invalid"),
@@ -117,15 +117,15 @@ def test_files_of_uv_become_variables(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_credentials_of_uv_are_noticed(environ: dict[str, str], word: str) -> None:
+def test_settings_with_credentials_are_secrets(environ: dict[str, str], name: str) -> None:
     client = uv(environ)
-    assert any(word in secret for secret in client.secrets), client.secrets
+    assert any(name in secret for secret in client.secrets), client.secrets
     assert not any("pass" in secret for secret in client.secrets)
     if "UV_FIND_LINKS" not in environ:
         assert client.registries[0].headers == {"Authorization": "Basic dXNlcjpwYXNz"}
 
 
-def test_only_the_fitting_lines_of_a_netrc_are_given(tmp_path: Path) -> None:
+def test_only_the_matching_lines_of_a_netrc_are_passed(tmp_path: Path) -> None:
     text = "machine corp.invalid login user password pass\nmachine bank login me password rich\n"
     file = write(tmp_path / "netrc", text)
     file.chmod(0o600)
@@ -138,7 +138,7 @@ def test_only_the_fitting_lines_of_a_netrc_are_given(tmp_path: Path) -> None:
     assert uv(environ | {"UV_INDEX_URL": "https://other.invalid/"}).files == {}
 
 
-def test_authorities_travel_by_content(tmp_path: Path) -> None:
+def test_certificates_are_passed_by_content(tmp_path: Path) -> None:
     file = write(tmp_path / "ca.pem", CERTIFICATE)
     for environ in ({"SSL_CERT_FILE": str(file)}, {"PIP_CERT": str(file)}):
         client = uv(environ)
@@ -164,30 +164,30 @@ def test_authorities_travel_by_content(tmp_path: Path) -> None:
         ({"HTTPS_PROXY": ""}, ""),
     ],
 )
-def test_an_outer_proxy_is_noticed(environ: dict[str, str], proxy: str) -> None:
+def test_a_proxy_of_the_machine_is_found(environ: dict[str, str], proxy: str) -> None:
     assert uv(environ).proxy == proxy
 
 
 @pytest.mark.parametrize(("value", "offline"), [("1", True), ("true", True), ("0", False)])
-def test_offline(value: str, offline: bool) -> None:
+def test_the_client_is_offline_when_uv_is(value: str, offline: bool) -> None:
     assert uv({"UV_OFFLINE": value}).offline is offline
 
 
-def test_a_netrc_without_a_user_still_gives_its_password(tmp_path: Path) -> None:
+def test_a_netrc_entry_without_a_user_has_a_password(tmp_path: Path) -> None:
     file = write(tmp_path / "netrc", "machine corp.invalid password token\n")
     client = uv({"NETRC": str(file), "UV_INDEX_URL": "https://corp.invalid/simple"})
     assert client.files[NETRC_FILE] == "machine corp.invalid password token\n"
     assert client.registries[0].headers == {"Authorization": "Basic OnRva2Vu"}
 
 
-def test_the_login_in_an_address_wins_over_that_of_the_netrc(tmp_path: Path) -> None:
+def test_the_login_in_an_address_overrides_the_netrc(tmp_path: Path) -> None:
     file = write(tmp_path / "netrc", "machine corp.invalid login other password other\n")
     address = "https://user:pass@corp.invalid/simple"
     client = uv({"NETRC": str(file), "UV_INDEX_URL": address})
     assert client.registries[0].headers == {"Authorization": "Basic dXNlcjpwYXNz"}
 
 
-def test_a_client_certificate_is_a_secret_that_travels_by_content(tmp_path: Path) -> None:
+def test_a_client_certificate_is_a_secret_and_passed_by_content(tmp_path: Path) -> None:
     key = write(tmp_path / "client.pem", "-----BEGIN PRIVATE KEY-----")
     client = uv({"SSL_CLIENT_CERT": str(key)})
     assert client.files[CLIENT_CERTIFICATE] == "-----BEGIN PRIVATE KEY-----"
@@ -195,7 +195,7 @@ def test_a_client_certificate_is_a_secret_that_travels_by_content(tmp_path: Path
     assert uv({"SSL_CLIENT_CERT": str(tmp_path / "none")}).secrets == ()
 
 
-def test_an_index_is_searched_once_and_keeps_its_first_name() -> None:
+def test_an_index_with_two_names_is_used_once() -> None:
     client = uv(
         {
             "UV_INDEX": "corp=https://corp.invalid/simple https://corp.invalid/simple not-a-url",
@@ -206,13 +206,13 @@ def test_an_index_is_searched_once_and_keeps_its_first_name() -> None:
     assert urls(client) == ["https://corp.invalid/simple", "https://more.invalid/?a=b"]
 
 
-def test_wheels_are_folders_or_pages() -> None:
+def test_find_links_are_folders_or_pages() -> None:
     environ = {"UV_FIND_LINKS": "/a, file:///b%20c ,https://pages.invalid/", "HOME": "/nonexistent"}
     assert find_links(environ) == [Path("/a"), Path("/b c")]
     assert urls(uv(environ)) == [DEFAULT, "https://pages.invalid/"]
 
 
-def test_a_file_that_is_no_toml_counts_as_none(tmp_path: Path) -> None:
+def test_a_file_that_is_not_toml_is_ignored(tmp_path: Path) -> None:
     write(tmp_path / ".config/uv/uv.toml", "index-url = ")
     environ = {"HOME": str(tmp_path), "PIP_INDEX_URL": "https://pip.invalid/"}
     assert urls(uv(environ)) == ["https://pip.invalid/"]

@@ -1,4 +1,4 @@
-"""Work folders against hostile trees, without a sandbox."""
+"""Work folders with hostile trees, without a sandbox."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ LIMIT = 2**30
 
 @pytest.fixture
 def folders(tmp_path: Path) -> Iterator[WorkFolders]:
-    made = WorkFolders(tmp_path / "work")
-    yield made
-    made.close()
+    work_folders = WorkFolders(tmp_path / "work")
+    yield work_folders
+    work_folders.close()
 
 
-def test_create_is_private_and_once(folders: WorkFolders) -> None:
+def test_a_folder_is_private_and_created_once(folders: WorkFolders) -> None:
     path = folders.create("A", None)
     assert path == folders.root / "A"
     assert path.stat().st_mode & 0o777 == 0o700
@@ -43,25 +43,24 @@ def test_measure_counts_blocks_and_entries(folders: WorkFolders) -> None:
     (path / "empty").touch()
     (path / "d").mkdir()
     (path / "d" / "link").symlink_to("/usr")
-    seen = folders.measure("A", LIMIT)
-    assert 100_000 + 3 * ENTRY_BYTES <= seen < 200_000
+    assert 100_000 + 3 * ENTRY_BYTES <= folders.measure("A", LIMIT) < 200_000
     assert folders.measure("MISSING", LIMIT) == 0
 
 
-def test_a_sparse_file_counts_what_it_takes(folders: WorkFolders) -> None:
+def test_a_sparse_file_counts_with_its_blocks_on_disk(folders: WorkFolders) -> None:
     with (folders.create("A", None) / "sparse").open("wb") as file:
         file.truncate(10**12)
     assert folders.measure("A", LIMIT) == ENTRY_BYTES
 
 
-def test_measure_stops_once_the_limit_is_passed(folders: WorkFolders) -> None:
+def test_measure_stops_once_the_limit_is_exceeded(folders: WorkFolders) -> None:
     path = folders.create("A", None)
     for number in range(500):
         (path / str(number)).touch()
     assert folders.measure("A", 10 * ENTRY_BYTES) == 11 * ENTRY_BYTES
 
 
-def test_too_deep_counts_as_too_much(folders: WorkFolders) -> None:
+def test_a_tree_that_is_too_deep_counts_as_too_large(folders: WorkFolders) -> None:
     path = folders.create("A", None)
     for _ in range(MAX_DEPTH - 1):
         path = path / "d"
@@ -71,7 +70,7 @@ def test_too_deep_counts_as_too_much(folders: WorkFolders) -> None:
     assert folders.measure("A", LIMIT) > LIMIT
 
 
-def test_remove_follows_no_link(folders: WorkFolders, tmp_path: Path) -> None:
+def test_remove_does_not_follow_links(folders: WorkFolders, tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("x")
     path = folders.create("A", None)
     (path / "up").symlink_to(tmp_path)
@@ -81,10 +80,10 @@ def test_remove_follows_no_link(folders: WorkFolders, tmp_path: Path) -> None:
     folders.remove("A")
     assert folders.names() == []
     assert (tmp_path / "precious").read_text() == "x"
-    folders.remove("A")  # again, and nothing happens
+    folders.remove("A")  # safe to repeat
 
 
-def test_remove_a_folder_that_is_a_link(folders: WorkFolders, tmp_path: Path) -> None:
+def test_remove_refuses_a_link_instead_of_a_folder(folders: WorkFolders, tmp_path: Path) -> None:
     (tmp_path / "precious").mkdir()
     (folders.root / "A").symlink_to(tmp_path / "precious")
     with pytest.raises(OSError):
@@ -92,15 +91,15 @@ def test_remove_a_folder_that_is_a_link(folders: WorkFolders, tmp_path: Path) ->
     assert (tmp_path / "precious").is_dir()
 
 
-def test_remove_very_deep_and_closed_trees(folders: WorkFolders) -> None:
+def test_remove_handles_very_deep_and_unreadable_trees(folders: WorkFolders) -> None:
     top = folders.create("A", None)
-    here = os.open(top, os.O_RDONLY)
+    parent = os.open(top, os.O_RDONLY)
     for _ in range(3000):
-        os.mkdir("d", dir_fd=here)
-        below = os.open("d", os.O_RDONLY, dir_fd=here)
-        os.close(here)
-        here = below
-    os.close(here)
+        os.mkdir("d", dir_fd=parent)
+        child = os.open("d", os.O_RDONLY, dir_fd=parent)
+        os.close(parent)
+        parent = child
+    os.close(parent)
     closed = top / "closed"
     (closed / "inner").mkdir(parents=True)
     (closed / "inner" / "file").touch()
@@ -111,7 +110,7 @@ def test_remove_very_deep_and_closed_trees(folders: WorkFolders) -> None:
     assert folders.names() == []
 
 
-def test_measure_opens_no_more_than_it_closes(folders: WorkFolders) -> None:
+def test_measure_closes_every_descriptor(folders: WorkFolders) -> None:
     path = folders.create("A", None)
     for number in range(20):
         (path / str(number) / "x" / "y").mkdir(parents=True)
@@ -122,7 +121,7 @@ def test_measure_opens_no_more_than_it_closes(folders: WorkFolders) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives folders away")
-def test_giving_stops_at_a_depth(tmp_path: Path) -> None:
+def test_the_owner_of_a_tree_that_is_too_deep_cannot_be_changed(tmp_path: Path) -> None:
     tmp_path.joinpath(*["d"] * 80).mkdir(parents=True)
     top = os.open(tmp_path, os.O_RDONLY)
     with pytest.raises(OwnershipFailed, match="nested folders"):

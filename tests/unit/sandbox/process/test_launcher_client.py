@@ -1,4 +1,4 @@
-"""The client of the launcher over a real socket; the test answers in the place of the launcher."""
+"""The client of the launcher over a real socket; the test answers instead of the launcher."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Launcher:
         packet = json.dumps({"id": request["id"], **message}).encode()
         socket.send_fds(self.connection, [packet], list(descriptors))
 
-    def leave(self) -> None:
+    def disconnect(self) -> None:
         if self.connection is not None:
             self.connection.close()
         self.connection = None
@@ -53,21 +53,21 @@ class Launcher:
 
 @pytest.fixture
 async def launcher(tmp_path: Path) -> AsyncIterator[Launcher]:
-    made = Launcher(tmp_path / "socket")
-    yield made
-    made.leave()
-    made.server.close()
+    peer = Launcher(tmp_path / "socket")
+    yield peer
+    peer.disconnect()
+    peer.server.close()
 
 
 @pytest.fixture
 async def client(tmp_path: Path, launcher: Launcher) -> AsyncIterator[LauncherClient]:
-    made = LauncherClient(tmp_path / "socket", patience=0)
-    yield made
-    await made.close()
+    launcher_client = LauncherClient(tmp_path / "socket", patience=0)
+    yield launcher_client
+    await launcher_client.close()
 
 
 def pipes() -> tuple[list[int], int]:
-    """Seven descriptors for a sandbox, and the end that shows when the first is closed."""
+    """Seven descriptors for a sandbox, and the peer of the first."""
     ours, theirs = socket.socketpair()
     rest = [socket.socket().detach() for _ in range(4)]
     out = os.open("/dev/null", os.O_RDONLY)
@@ -78,7 +78,7 @@ def descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
-async def opened(client: LauncherClient, launcher: Launcher) -> Any:
+async def open_sandbox(client: LauncherClient, launcher: Launcher) -> Any:
     """A sandbox that the launcher has started."""
     starting = asyncio.create_task(client.start(ORDER))
     request = await launcher.request()
@@ -116,38 +116,38 @@ async def test_without_a_launcher_the_socket_is_named(tmp_path: Path) -> None:
         await LauncherClient(tmp_path / "none", patience=0).limits()
 
 
-async def test_a_launcher_that_is_being_started_is_waited_for(tmp_path: Path) -> None:
+async def test_the_client_waits_for_a_launcher_that_starts(tmp_path: Path) -> None:
     client = LauncherClient(tmp_path / "late", patience=10)
-    asking = asyncio.create_task(client.limits())
+    limits = asyncio.create_task(client.limits())
     await asyncio.sleep(0)
-    late = Launcher(tmp_path / "late")
-    late.answer(await late.request(), result=["v2", ""])
-    assert await asking == ("v2", "")
+    launcher = Launcher(tmp_path / "late")
+    launcher.answer(await launcher.request(), result=["v2", ""])
+    assert await limits == ("v2", "")
     await client.close()
-    late.leave()
-    late.server.close()
+    launcher.disconnect()
+    launcher.server.close()
 
 
-async def test_a_launcher_that_ends_takes_its_sandboxes_with_it(
+async def test_when_the_launcher_ends_its_sandboxes_have_ended(
     client: LauncherClient, launcher: Launcher
 ) -> None:
-    sandbox = await opened(client, launcher)
+    sandbox = await open_sandbox(client, launcher)
     waiting = asyncio.create_task(sandbox.wait())
     await launcher.request()
-    launcher.leave()
+    launcher.disconnect()
     with pytest.raises(LauncherGone):
         await waiting
     limits = asyncio.create_task(client.limits())  # connects again
     launcher.answer(await launcher.request(), result=["v2", ""])
     assert await limits == ("v2", "")
-    with pytest.raises(LauncherGone):  # a new launcher never gets its name
+    with pytest.raises(LauncherGone):  # no request about it is sent to the new launcher
         await sandbox.kill()
     await sandbox.close()
     assert await sandbox.usage() == ProcessUsage()
     close_pipes(sandbox.ends)
 
 
-async def test_a_sandbox_that_is_cancelled_while_it_starts_is_closed(
+async def test_a_sandbox_whose_start_is_cancelled_is_closed(
     client: LauncherClient, launcher: Launcher
 ) -> None:
     starting = asyncio.create_task(client.start(ORDER))
@@ -167,7 +167,7 @@ async def test_a_sandbox_that_is_cancelled_while_it_starts_is_closed(
     assert descriptors() == before
 
 
-async def test_descriptors_of_an_answer_that_is_not_awaited_are_closed(
+async def test_descriptors_of_a_cancelled_request_are_closed(
     client: LauncherClient, launcher: Launcher
 ) -> None:
     limits = asyncio.create_task(client.limits())
@@ -182,7 +182,7 @@ async def test_descriptors_of_an_answer_that_is_not_awaited_are_closed(
     assert descriptors() == before
 
 
-async def test_a_request_that_no_packet_takes_is_refused_and_forgotten(
+async def test_a_request_that_is_too_large_for_a_packet_is_refused(
     client: LauncherClient, launcher: Launcher
 ) -> None:
     living = frozenset(f"{number:064}" for number in range(PACKET // 64))
@@ -192,18 +192,18 @@ async def test_a_request_that_no_packet_takes_is_refused_and_forgotten(
 
 
 async def test_a_sandbox_is_closed_only_once(client: LauncherClient, launcher: Launcher) -> None:
-    sandbox = await opened(client, launcher)
+    sandbox = await open_sandbox(client, launcher)
     assert (sandbox.user, sandbox.enforced) == (31_000, frozenset({"cpu"}))
-    both = [asyncio.create_task(sandbox.wait()) for _ in range(2)]
+    waits = [asyncio.create_task(sandbox.wait()) for _ in range(2)]
     request = await launcher.request()
     launcher.answer(request, result=[137, True])
-    assert await asyncio.gather(*both) == [ProcessExit(137, True)] * 2
+    assert await asyncio.gather(*waits) == [ProcessExit(137, True)] * 2
     closing = asyncio.create_task(sandbox.close())
     request = await launcher.request()
-    assert request["op"] == "close"  # and no second wait before it
+    assert request["op"] == "close"  # the two waits were one request
     launcher.answer(request, result={"usage": [5, 6, 7, 0], "exit": [137, True]})
     await closing
-    # from here on it is known, and another sandbox may have the name
+    # no more requests about it: another sandbox may have the name now
     await sandbox.kill()
     await sandbox.terminate()
     await sandbox.close()

@@ -1,4 +1,4 @@
-"""Launch orders of a client that the launcher does not trust."""
+"""Launch orders from a client that the launcher does not trust."""
 
 from __future__ import annotations
 
@@ -35,17 +35,19 @@ def test_the_probe_takes_no_bundle(valid: LaunchOrder, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["A", "0", "-", "01HZX-9", "A" * 64])
-def test_valid_names(name: str) -> None:
+def test_valid_names_are_accepted(name: str) -> None:
     assert check_name(name) == name
 
 
 @pytest.mark.parametrize("name", ["", "a", ".", "..", "A/B", "A B", "A" * 65, "A\n", "É", None, 1])
-def test_invalid_names(name: Any) -> None:
+def test_invalid_names_are_refused(name: Any) -> None:
     with pytest.raises(BadLaunchOrder, match="1 to 64 characters"):
         check_name(name)
 
 
-def test_every_field_but_two_is_required(valid: LaunchOrder, tmp_path: Path) -> None:
+def test_every_field_except_environment_and_cache_is_required(
+    valid: LaunchOrder, tmp_path: Path
+) -> None:
     for field in valid.to_message():
         message = valid.to_message()
         del message[field]
@@ -75,7 +77,7 @@ def test_only_folders_inside_the_cache_may_be_mounted(valid: LaunchOrder, tmp_pa
                 parse(valid.to_message() | {field: path}, tmp_path)
 
 
-def test_a_tool_has_a_cache_by_name_and_no_environment(valid: LaunchOrder, tmp_path: Path) -> None:
+def test_a_tool_may_have_a_cache_and_no_environment(valid: LaunchOrder, tmp_path: Path) -> None:
     for kind in TOOL_KINDS:
         tool = replace(valid, kind=kind, environment=None, cache="01ARZ3-UV")
         assert parse(tool.to_message(), tmp_path) == tool
@@ -86,7 +88,7 @@ def test_a_tool_has_a_cache_by_name_and_no_environment(valid: LaunchOrder, tmp_p
 
 
 @pytest.mark.parametrize("name", ["..", "A/B", "a", "A" * 65, "A\n", None, 5, ["A"], "/etc"])
-def test_invalid_cache_names(valid: LaunchOrder, tmp_path: Path, name: Any) -> None:
+def test_invalid_cache_names_are_refused(valid: LaunchOrder, tmp_path: Path, name: Any) -> None:
     message = replace(valid, kind="uv", environment=None).to_message()
     with pytest.raises(BadLaunchOrder, match="cache"):
         parse(message | {"cache": name}, tmp_path)

@@ -1,4 +1,4 @@
-"""Descriptors, credentials and the end of a process, on real ones."""
+"""Descriptors, credentials and the end of real processes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
-def test_the_kernel_vouches_for_who_sends_descriptors() -> None:
+def test_the_credentials_of_the_sender_are_received_with_descriptors() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
@@ -31,7 +31,7 @@ def test_the_kernel_vouches_for_who_sends_descriptors() -> None:
             os.close(number)
 
 
-def test_a_sender_that_has_ended_sent_nothing() -> None:
+def test_a_closed_socket_has_no_descriptors_and_no_credentials() -> None:
     ours, theirs = socket.socketpair()
     with ours:
         theirs.close()
@@ -46,30 +46,30 @@ def test_a_file_in_memory_is_read_from_its_beginning_and_not_inherited() -> None
 
 
 @pytest.mark.parametrize(("script", "status"), [("exit 3", 3), ("kill -9 $$", -9)])
-async def test_the_end_of_a_process_is_its_status(script: str, status: int) -> None:
+async def test_watch_exit_returns_the_status_of_the_process(script: str, status: int) -> None:
     before = descriptors()
     process = subprocess.Popen(["/bin/sh", "-c", script])
     assert await process_io.watch_exit(process) == status
     assert descriptors() == before
 
 
-async def test_a_waiter_that_was_cancelled_does_not_stop_the_end() -> None:
+async def test_cancelling_one_wait_does_not_affect_another() -> None:
     before = descriptors()
     process = subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE)
     exited = process_io.watch_exit(process)
     exited.cancel()
-    again = process_io.watch_exit(process)
+    second = process_io.watch_exit(process)
     process.communicate()
-    assert await again == 0
+    assert await second == 0
     assert descriptors() == before
 
 
-async def test_waiting_for_a_descriptor_leaves_none_behind() -> None:
+async def test_waiting_for_the_end_leaves_no_descriptor_open() -> None:
     reading, writing = os.pipe()
     before = descriptors()
     with pytest.raises(SandboxStartFailed, match="did not end within 0 s"):
-        await process_io.ended(reading, 0.01)
-    waiting = asyncio.create_task(process_io.ended(reading, 10))
+        await process_io.wait_until_ended(reading, 0.01)
+    waiting = asyncio.create_task(process_io.wait_until_ended(reading, 10))
     await asyncio.sleep(0)
     os.close(writing)
     await waiting
@@ -77,7 +77,7 @@ async def test_waiting_for_a_descriptor_leaves_none_behind() -> None:
     os.close(reading)
 
 
-async def test_a_future_is_resolved_once() -> None:
+async def test_a_future_may_be_resolved_twice() -> None:
     future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     process_io.resolve(future)
     process_io.resolve(future)

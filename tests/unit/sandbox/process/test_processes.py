@@ -1,4 +1,4 @@
-"""Looking at processes through /proc."""
+"""Reading processes from /proc."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import pytest
 from fyke.sandbox.process import processes
 
 
-def test_parent() -> None:
+def test_the_parent_of_a_process_is_found() -> None:
     assert processes.parent(os.getpid()) == os.getppid()
     with pytest.raises(ProcessLookupError):
         processes.parent(2**22 + 1)
 
 
-def test_a_tree_counts_its_descendants() -> None:
+def test_the_usage_of_a_tree_includes_its_descendants() -> None:
     code = (
         "import subprocess,sys\n"
         "c='block=bytearray(30<<20);import sys;print(1,flush=True);sys.stdin.read()'\n"
@@ -31,9 +31,9 @@ def test_a_tree_counts_its_descendants() -> None:
         assert tree.stdout is not None
         assert tree.stdin is not None
         assert tree.stdout.readline() == b"1\n"
-        used = processes.tree_usage(tree.pid)
-        assert 30 * 2**20 < used.memory < 200 * 2**20
-        assert used.cpu_ms >= 0
+        usage = processes.tree_usage(tree.pid)
+        assert 30 * 2**20 < usage.memory < 200 * 2**20
+        assert usage.cpu_ms >= 0
         tree.stdin.close()
     assert processes.tree_usage(tree.pid) == processes.TreeUsage(0, 0, ())
 
@@ -46,10 +46,10 @@ def test_files_without_a_name_are_found(tmp_path: Path) -> None:
             each.flush()
             os.fsync(each.fileno())
         (tmp_path / "gone").unlink()
-        twice = os.dup(file.fileno())
-        seen = processes.unnamed_memory([os.getpid()], device, 2**30).size
-        os.close(twice)
-        assert 100_000 <= seen < 150_000
+        duplicate = os.dup(file.fileno())
+        size = processes.unnamed_memory([os.getpid()], device, 2**30).size
+        os.close(duplicate)
+        assert 100_000 <= size < 150_000
         assert processes.unnamed_memory([os.getpid()], device + 1, 2**30).size == 0
     assert processes.unnamed_memory([os.getpid(), 2**22 + 1], device, 2**30).size == 0
 
@@ -60,7 +60,7 @@ def test_too_many_descriptors_count_as_too_much_memory(monkeypatch: pytest.Monke
     assert processes.unnamed_memory([os.getpid()], 0, 2**30).size > 2**30
 
 
-def test_descriptors_that_lie_in_sockets_are_counted() -> None:
+def test_descriptors_queued_in_sockets_are_counted() -> None:
     left, right = socket.socketpair()
     with left, right:
         before = processes.unnamed_memory([os.getpid()], 0, 2**30).in_flight

@@ -1,4 +1,4 @@
-"""Starting, measuring and ending one sandbox, with one plain process in the place of its inside."""
+"""Starting, measuring and ending a sandbox, with a plain process instead of its inside."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -38,23 +37,25 @@ GROUPS = NoGroups("none here")
 
 @pytest.fixture
 def folders(tmp_path: Path) -> Iterator[WorkFolders]:
-    made = WorkFolders(tmp_path / "work")
-    yield made
-    made.close()
+    work_folders = WorkFolders(tmp_path / "work")
+    yield work_folders
+    work_folders.close()
 
 
 @pytest.fixture
 def tool_paths(tmp_path: Path) -> Iterator[ToolPaths]:
-    made = ToolPaths.at(tmp_path)
-    yield made
-    made.caches.close()
+    paths = ToolPaths.at(tmp_path)
+    yield paths
+    paths.caches.close()
 
 
-def running(folders: WorkFolders, order: LaunchOrder = ORDER, **more: Any) -> SandboxProcess:
+def running(
+    folders: WorkFolders, order: LaunchOrder = ORDER, group: GroupV2 | None = None
+) -> SandboxProcess:
     """A sandbox whose only process waits for the end of its input."""
     if order.name not in folders.names():
         folders.create(order.name, None)
-    sandbox = SandboxProcess(order, folders, more.get("group") or GROUPS.create("A", 1, 1))
+    sandbox = SandboxProcess(order, folders, group or GROUPS.create("A", 1, 1))
     process = subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE)
     sandbox._process = process
     sandbox._first, sandbox._main = os.pidfd_open(process.pid), os.pidfd_open(process.pid)
@@ -65,63 +66,65 @@ def running(folders: WorkFolders, order: LaunchOrder = ORDER, **more: Any) -> Sa
 # --- start
 
 
-async def test_no_sandbox_runs_as_root(folders: WorkFolders, tool_paths: ToolPaths) -> None:
+async def test_a_sandbox_never_runs_as_root(folders: WorkFolders, tool_paths: ToolPaths) -> None:
     with pytest.raises(SandboxStartFailed, match="never runs as user 0"):
         await SandboxProcess.start(ORDER, folders, GROUPS, 0, tool_paths)
     assert folders.names() == []
 
 
-async def test_a_name_in_use_keeps_its_folder(folders: WorkFolders, tool_paths: ToolPaths) -> None:
+async def test_a_start_with_a_name_in_use_fails(
+    folders: WorkFolders, tool_paths: ToolPaths
+) -> None:
     folders.create("A", None)
-    with pytest.raises(SandboxStartFailed, match="cannot make the work folder"):
+    with pytest.raises(SandboxStartFailed, match="cannot create the work folder"):
         await SandboxProcess.start(ORDER, folders, GROUPS, UID, tool_paths)
     assert folders.names() == ["A"]
 
 
-async def test_without_its_control_group_no_folder_stays(
+async def test_a_start_without_a_control_group_removes_the_folder(
     tmp_path: Path, folders: WorkFolders, tool_paths: ToolPaths
 ) -> None:
     groups = GroupsV2(tmp_path / "none" / "fyke")
-    with pytest.raises(SandboxStartFailed, match="cannot make the control group"):
+    with pytest.raises(SandboxStartFailed, match="cannot create the control group"):
         await SandboxProcess.start(ORDER, folders, groups, UID, tool_paths)
     assert folders.names() == []
 
 
 @pytest.mark.parametrize(
-    ("program", "words"),
+    ("program", "message"),
     [
         ("/nonexistent/bwrap", "cannot start /nonexistent/bwrap"),
         ("/bin/false", "the sandbox did not start: /bin/false ended without an error message"),
         ("/bin/ls", "the sandbox did not start: /bin/ls: .*--args"),
     ],
 )
-async def test_a_start_that_fails_gives_the_cause_and_leaves_nothing(
+async def test_a_start_that_fails_names_the_cause_and_removes_everything(
     monkeypatch: pytest.MonkeyPatch,
     folders: WorkFolders,
     tool_paths: ToolPaths,
     program: str,
-    words: str,
+    message: str,
 ) -> None:
     monkeypatch.setattr(bubblewrap, "PROGRAM", program)
-    await asyncio.to_thread(int)  # its thread keeps descriptors of its own
+    await asyncio.to_thread(int)  # the first thread opens descriptors that stay open
     before = len(os.listdir("/proc/self/fd"))
-    with pytest.raises(SandboxStartFailed, match=words):
+    with pytest.raises(SandboxStartFailed, match=message):
         await SandboxProcess.start(ORDER, folders, GROUPS, UID, tool_paths)
     assert folders.names() == []
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-def test_a_tool_gets_its_cache_or_one_for_this_run(
+def test_a_tool_gets_a_temporary_cache_while_its_cache_is_in_use(
     folders: WorkFolders, tool_paths: ToolPaths
 ) -> None:
-    """The second sandbox does not wait for the cache, and its downloads count as its work."""
+    """A temporary cache is in the work folder, so its downloads count as work."""
     layouts = []
     sandboxes = []
     for name, cache in (("A", "ONE-NPM"), ("B", "ONE-NPM"), ("C", "")):
         order = replace(TOOL, name=name, cache=cache)
         work = folders.create(name, None)
         sandbox = SandboxProcess(order, folders, GROUPS.create(name, 1, 1))
-        layouts.append(sandbox._lay_out(work, None, tool_paths))
+        layouts.append(sandbox._layout(work, None, tool_paths))
         sandboxes.append(sandbox)
     assert [layout.cache for layout in layouts] == [
         tool_paths.caches.root / "ONE-NPM",
@@ -129,26 +132,26 @@ def test_a_tool_gets_its_cache_or_one_for_this_run(
         folders.root / "C" / ".cache",
     ]
     assert sandboxes[0]._cache is not None
-    tool_paths.caches.leave(sandboxes[0]._cache)
+    tool_paths.caches.release(sandboxes[0]._cache)
 
 
 def test_a_worker_gets_no_cache(folders: WorkFolders, tool_paths: ToolPaths) -> None:
     sandbox = SandboxProcess(ORDER, folders, GROUPS.create("A", 1, 1))
-    layout = sandbox._lay_out(folders.create("A", None), None, tool_paths)
+    layout = sandbox._layout(folders.create("A", None), None, tool_paths)
     assert (layout.cache, layout.extras) == (None, ())
 
 
 # --- running
 
 
-async def test_only_the_inspector_is_inspected(folders: WorkFolders) -> None:
+async def test_only_the_sandbox_of_the_inspector_can_be_inspected(folders: WorkFolders) -> None:
     sandbox = running(folders)
     with pytest.raises(SandboxStartFailed, match="only a running sandbox of the inspector"):
         await sandbox.observe()
     await sandbox.close()
 
 
-async def test_a_signal_is_reported_as_a_shell_does(tmp_path: Path, folders: WorkFolders) -> None:
+async def test_a_signal_is_reported_as_in_a_shell(tmp_path: Path, folders: WorkFolders) -> None:
     group = GroupV2(tmp_path, frozenset({"memory"}))
     sandbox = running(folders, group=group)
     await sandbox.terminate()
@@ -159,7 +162,9 @@ async def test_a_signal_is_reported_as_a_shell_does(tmp_path: Path, folders: Wor
     await sandbox.close()
 
 
-async def test_memory_is_watched_where_the_kernel_limits_nothing(folders: WorkFolders) -> None:
+async def test_without_control_groups_the_memory_limit_is_enforced_by_the_watch(
+    folders: WorkFolders,
+) -> None:
     sandbox = running(folders, replace(ORDER, memory=1))
     await sandbox._watch_memory()
     assert await sandbox.wait() == ProcessExit(128 + 9, True)
@@ -167,7 +172,7 @@ async def test_memory_is_watched_where_the_kernel_limits_nothing(folders: WorkFo
     await sandbox.close()
 
 
-async def test_the_work_of_a_tool_is_its_folder_and_its_cache(
+async def test_the_work_of_a_tool_includes_its_cache(
     folders: WorkFolders, tool_paths: ToolPaths
 ) -> None:
     sandbox = running(folders, replace(TOOL, cache="ONE-NPM"))
@@ -183,7 +188,7 @@ async def test_the_work_of_a_tool_is_its_folder_and_its_cache(
     assert tool_paths.cache_of(replace(TOOL, cache="ONE-NPM"), None) is not None  # free again
 
 
-async def test_files_that_are_hidden_at_every_check_count_as_too_much(
+async def test_files_hidden_at_every_check_count_as_too_large(
     tmp_path: Path, folders: WorkFolders
 ) -> None:
     group = GroupV2(tmp_path, frozenset({"memory"}))
@@ -192,14 +197,14 @@ async def test_files_that_are_hidden_at_every_check_count_as_too_much(
     left, right = socket.socketpair()
     with left, right:
         socket.send_fds(left, [b"x"], [0])
-        seen = [sandbox._work_bytes() for _ in range(HIDDEN_CHECKS - 1)]
-        assert max(seen) <= ORDER.work_size
+        sizes = [sandbox._work_bytes() for _ in range(HIDDEN_CHECKS - 1)]
+        assert max(sizes) <= ORDER.work_size
         for number in socket.recv_fds(right, 1, 8)[1]:
             os.close(number)
-        assert sandbox._work_bytes() <= ORDER.work_size  # it was only on its way
+        assert sandbox._work_bytes() <= ORDER.work_size  # received, so not hidden
         socket.send_fds(left, [b"x"], [0])
-        seen = [sandbox._work_bytes() for _ in range(HIDDEN_CHECKS)]
-        assert seen[-1] == ORDER.work_size + 1
+        sizes = [sandbox._work_bytes() for _ in range(HIDDEN_CHECKS)]
+        assert sizes[-1] == ORDER.work_size + 1
     sandbox.group = GROUPS.create("A", 1, 1)
     await sandbox.close()
 
@@ -207,7 +212,7 @@ async def test_files_that_are_hidden_at_every_check_count_as_too_much(
 # --- end
 
 
-async def test_after_the_end_the_last_figures_stay(folders: WorkFolders) -> None:
+async def test_the_usage_is_available_after_the_end(folders: WorkFolders) -> None:
     before = len(os.listdir("/proc/self/fd"))
     sandbox = running(folders)
     (folders.root / "A" / "file").write_bytes(bytes(100_000))
@@ -223,7 +228,7 @@ async def test_after_the_end_the_last_figures_stay(folders: WorkFolders) -> None
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-async def test_a_tool_that_is_released_has_ended_and_its_folder_stays(folders: WorkFolders) -> None:
+async def test_releasing_a_tool_ends_it_and_keeps_its_folder(folders: WorkFolders) -> None:
     sandbox = running(folders)
     assert await sandbox.release(None) == ""
     assert sandbox._process.poll() == -9
@@ -232,19 +237,19 @@ async def test_a_tool_that_is_released_has_ended_and_its_folder_stays(folders: W
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives folders away")
-async def test_a_folder_that_cannot_change_its_owner_is_a_reason(folders: WorkFolders) -> None:
+async def test_release_returns_why_the_owner_cannot_be_changed(folders: WorkFolders) -> None:
     sandbox = running(folders)
     folders.root.joinpath("A", *["d"] * 80).mkdir(parents=True)
     assert "nested folders" in await sandbox.release((31_000, 31_000))
     await sandbox.close()
 
 
-async def test_a_group_is_removed_once_its_processes_have_left(tmp_path: Path) -> None:
+async def test_a_group_is_removed_after_its_processes_have_ended(tmp_path: Path) -> None:
     (tmp_path / "A").mkdir()
     group = GroupV2(tmp_path / "A", frozenset())
     (group.path / "cgroup.procs").touch()
     removing = asyncio.create_task(remove_group(group))
-    while not (group.path / "cgroup.kill").exists():  # it was asked to end them first
+    while not (group.path / "cgroup.kill").exists():  # the processes are killed first
         await asyncio.sleep(0)
     for file in group.path.iterdir():
         file.unlink()

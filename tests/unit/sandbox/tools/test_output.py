@@ -1,4 +1,4 @@
-"""The kept output of a tool."""
+"""The limited output of a tool."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ def test_text_keeps_both_ends_and_no_credentials() -> None:
     for _ in range(40):
         text.add("x" * 10_000)
     text.add("last\0")
-    said = text.text()
-    assert said.startswith("first https://***@host/x")
-    assert said.endswith("last")
-    assert "[...]" in said
-    assert len(said) <= 2 * MAX_TEXT + 10
+    result = text.text()
+    assert result.startswith("first https://***@host/x")
+    assert result.endswith("last")
+    assert "[...]" in result
+    assert len(result) <= 2 * MAX_TEXT + 10
 
 
-def test_characters_may_come_in_parts() -> None:
-    said = ToolOutput()
+def test_characters_may_be_split_between_chunks() -> None:
+    output = ToolOutput()
     for byte in "a\u00e9\u4e2d".encode():
-        said.add("stdout", bytes([byte]))
-        said.add("stderr", b".")
-    assert said.text().replace(".", "") == "a\u00e9\u4e2d"
-    assert said.stdout == "a\u00e9\u4e2d".encode()
+        output.add("stdout", bytes([byte]))
+        output.add("stderr", b".")
+    assert output.text().replace(".", "") == "a\u00e9\u4e2d"
+    assert output.stdout == "a\u00e9\u4e2d".encode()

@@ -1,4 +1,4 @@
-"""What a tool's sandbox is asked for, and what ends it; running one needs a sandbox."""
+"""The order, the limits and the job of a tool's sandbox, and what stops a tool."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from fyke.contracts.execution import SandboxExit, SandboxFault, SandboxUsage
+from fyke.contracts.execution import SandboxFault, SandboxUsage
 from fyke.contracts.tools import ToolKind, ToolLimits, ToolSpec, ToolStop
 from fyke.sandbox.process.order import parse
 from fyke.sandbox.tools import runner
@@ -20,7 +20,7 @@ SPEC = ToolSpec(ToolKind.UV, ["/bin/tool", "-x"], LIMITS, cache="01ARZ3-UV")
 
 
 class Sandbox:
-    """Answers of a sandbox, in turn; an exception is raised."""
+    """A sandbox that returns the usages in turn; an exception is raised."""
 
     def __init__(self, *answers: Any) -> None:
         self.answers = list(answers)
@@ -36,7 +36,7 @@ class Sandbox:
         return [("l", "7=1")]
 
 
-def test_an_order_is_one_that_the_launcher_accepts(tmp_path: Path) -> None:
+def test_the_launcher_accepts_the_order_of_a_tool(tmp_path: Path) -> None:
     one, two = runner._order(SPEC), runner._order(SPEC)
     assert parse(one.to_message(), tmp_path) == one
     assert one.name.startswith("TOOL-") and one.name != two.name
@@ -44,12 +44,12 @@ def test_an_order_is_one_that_the_launcher_accepts(tmp_path: Path) -> None:
     assert (one.kind, one.cache, one.environment) == ("uv", "01ARZ3-UV", None)
 
 
-def test_a_cache_that_is_no_plain_word_is_a_fault() -> None:
+def test_an_invalid_cache_name_is_a_fault() -> None:
     with pytest.raises(SandboxFault, match="cache"):
         runner._order(replace(SPEC, cache="../etc"))
 
 
-def test_no_file_is_larger_than_the_work_folder() -> None:
+def test_a_file_may_be_as_large_as_the_work_folder() -> None:
     limits = runner._sandbox_limits(LIMITS)
     assert (limits.file_size, limits.work_size) == (2**25, 2**25)
     assert (limits.cpus, limits.memory, limits.open_files) == (0.5, 2**28, LIMITS.open_files)
@@ -77,21 +77,21 @@ def test_a_job_has_variables_files_and_the_command_in_this_order() -> None:
 
 
 @pytest.mark.anyio
-async def test_nothing_starts_on_a_disk_that_is_full(
+async def test_no_tool_starts_on_a_full_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runner, "MIN_FREE_BYTES", 2**80)
     tools = SandboxedTools(tmp_path, cast(Any, None), cast(Any, None))
-    with pytest.raises(SandboxFault, match=f"free in {tmp_path}.*free some space"):
+    with pytest.raises(SandboxFault, match=f"free in {tmp_path}.*free some disk space"):
         async with tools.run(SPEC):
             pytest.fail("it has started")
 
 
 @pytest.mark.anyio
-async def test_the_size_is_watched_although_one_look_fails(
+async def test_a_failed_measurement_does_not_end_the_watch(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(runner, "_LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(runner, "_MEASURE_SECONDS", 0.0)
     fits = SandboxUsage(cpu_ms=0, memory_peak=0, work_bytes=100)
     sandbox: Any = Sandbox(fits, SandboxFault("busy"), replace(fits, work_bytes=101))
     await runner._until_too_large(sandbox, 100)
@@ -108,16 +108,13 @@ async def test_the_size_is_watched_although_one_look_fails(
         (False, False, ToolStop.TIME),
     ],
 )
-async def test_a_tool_that_has_ended_was_not_stopped(
+async def test_a_tool_that_has_ended_counts_as_not_stopped(
     ended: bool, too_large: bool, stopped: ToolStop | None
 ) -> None:
-    async def when(over: bool, result: Any) -> Any:
-        return result if over else await asyncio.Event().wait()
+    async def wait_unless(done: bool) -> Any:
+        return None if done else await asyncio.Event().wait()
 
-    tasks = [
-        asyncio.create_task(when(ended, cast(SandboxExit, None))),
-        asyncio.create_task(when(too_large, None)),
-    ]
+    tasks = [asyncio.create_task(wait_unless(done)) for done in (ended, too_large)]
     await asyncio.sleep(0)
     tools = SandboxedTools(Path(), cast(Any, None), cast(Any, None))
     assert await tools._why_stopped("A", *tasks) is stopped
