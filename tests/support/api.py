@@ -91,7 +91,7 @@ def start_body(worker: str, **more: Any) -> dict[str, Any]:
 
 def operations(app: Any) -> list[Any]:
     """Return the declarations of all operations of the application."""
-    return [each.says for each in app.operations]
+    return [each.declaration for each in app.operations]
 
 
 def public_routes(app: Any) -> set[tuple[str, str]]:

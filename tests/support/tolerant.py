@@ -176,14 +176,14 @@ def tolerant(document: Mapping[str, Any], operations: Iterable[Any]) -> Schema:
     """``document`` with what ``operations`` accept in place of what they ask for."""
     whole = copy.deepcopy(dict(document))
     for operation in operations:
-        if not operation.says.documented:
+        if not operation.declaration.documented:
             continue
         path = re.sub(r":[a-z]+}", "}", operation.path)
         described = whole["paths"][path][operation.method.lower()]
-        members = members_of(operation.takes[1]) if operation.takes else ()
+        members = members_of(operation.input_argument[1]) if operation.input_argument else ()
         for parameter in described.get("parameters", ()):
             _open_parameter(parameter, [*members, *operation.path_members])
-        if "requestBody" in described and operation.says.reads_json:
+        if "requestBody" in described and operation.declaration.reads_json:
             body = _open_body(described["requestBody"], members)
             if operation.strict:
                 body["content"]["application/json"]["schema"]["additionalProperties"] = False

@@ -1,7 +1,7 @@
-"""The REST surface: translate, authorize, call one domain service, shape the answer.
+"""The REST API: authorize and decode a request, call one domain service, encode the answer.
 
-A request passes, in this order: ``transport`` (request id, Host, CORS, last net for errors),
-the router, ``auth`` (rate limit, then credentials), ``decode`` (liberal reading of what came),
-one handler in ``v1`` or ``own``, and leaves through ``envelope``. ``errors`` is the only place
-where an error of the domain becomes an HTTP status and a wire code.
+A request passes, in this order: ``transport`` (request id, Host, CORS, unexpected errors), the
+router, ``auth`` (rate limit, then credentials), ``decode`` (parsing the body) and one handler in
+``v1``, ``v2`` or ``fyke``. ``envelope`` encodes the answer. Only ``errors`` turns an error of the
+domain into an HTTP status and a wire code.
 """

@@ -1,4 +1,4 @@
-"""Builds the REST application from services and plain values. Knows no storage and no settings."""
+"""Builds the REST application from services and plain values, without storage or settings."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ from fyke.api.downloads import Downloads
 from fyke.api.errors import Refusal, on_fyke_error, on_http_exception, on_refusal
 from fyke.api.exporting import ExportLinks
 from fyke.api.files import FileRoutes, Links
-from fyke.api.fyke import accounts as own_accounts
-from fyke.api.fyke import alerts as own_alerts
-from fyke.api.fyke import callbacks as own_callbacks
-from fyke.api.fyke import caps as own_caps
-from fyke.api.fyke import estimates as own_estimates
-from fyke.api.fyke import forms as own_forms
-from fyke.api.fyke import installation as own_installation
-from fyke.api.fyke import overview as own_overview
-from fyke.api.fyke import profile as own_profile
-from fyke.api.fyke import reviews as own_reviews
-from fyke.api.fyke import run_lists as own_run_lists
-from fyke.api.fyke import run_logs as own_run_logs
-from fyke.api.fyke import runs as own_runs
-from fyke.api.fyke import schedules as own_schedules
-from fyke.api.fyke import secrets as own_secrets
-from fyke.api.fyke import tasks as own_tasks
-from fyke.api.fyke import uploads as own_uploads
-from fyke.api.fyke import usage as own_usage
-from fyke.api.fyke import users as own_users
-from fyke.api.fyke import versions as own_versions
-from fyke.api.fyke import webhooks as own_webhooks
-from fyke.api.fyke import workers as own_workers
+from fyke.api.fyke import accounts as fyke_accounts
+from fyke.api.fyke import alerts as fyke_alerts
+from fyke.api.fyke import callbacks as fyke_callbacks
+from fyke.api.fyke import caps as fyke_caps
+from fyke.api.fyke import estimates as fyke_estimates
+from fyke.api.fyke import forms as fyke_forms
+from fyke.api.fyke import installation as fyke_installation
+from fyke.api.fyke import overview as fyke_overview
+from fyke.api.fyke import profile as fyke_profile
+from fyke.api.fyke import reviews as fyke_reviews
+from fyke.api.fyke import run_lists as fyke_run_lists
+from fyke.api.fyke import run_logs as fyke_run_logs
+from fyke.api.fyke import runs as fyke_runs
+from fyke.api.fyke import schedules as fyke_schedules
+from fyke.api.fyke import secrets as fyke_secrets
+from fyke.api.fyke import tasks as fyke_tasks
+from fyke.api.fyke import uploads as fyke_uploads
+from fyke.api.fyke import usage as fyke_usage
+from fyke.api.fyke import users as fyke_users
+from fyke.api.fyke import versions as fyke_versions
+from fyke.api.fyke import webhooks as fyke_webhooks
+from fyke.api.fyke import workers as fyke_workers
 from fyke.api.health import HealthRoutes
 from fyke.api.network import Network, header
 from fyke.api.ratelimit import RateShare, TokenBuckets
@@ -56,7 +56,7 @@ from fyke.api.v2 import runs as v2_runs
 from fyke.api.v2 import starts as v2_starts
 from fyke.api.v2 import tasks as v2_tasks
 from fyke.api.v2 import versions as v2_versions
-from fyke.api.v2.run_scopes import RunScopes
+from fyke.api.v2.run_selector import RunSelector
 from fyke.domain.callbacks.signing import secret_for
 from fyke.domain.services import Services
 from fyke.kit.clock import Clock, SystemClock
@@ -65,19 +65,21 @@ _ABOUT = """\
 Start runs of web-scraping Workers, watch them, and fetch their rows.
 
 Version 2 (`/api/v2`) and version 1 (`/api/v1` and three public paths) are compatible with existing
-clients; `/api/fyke` is this server's own. Send the key as `Authorization: Bearer KEY` or in the
-header `api-key`. Every JSON answer is an envelope with `code`, which is 0 for success, and
-`message`; rows, files and streams are described where they are answered. Every answer carries
-`X-Request-Id`, which names the request in the server's log. A text has at most 100000 characters, a
-body 10 MiB, the head of a request 64 KiB.
+clients; `/api/fyke` is specific to this server. Send the key as `Authorization: Bearer KEY` or in
+the header `api-key`. Every JSON answer is an envelope with `code`, which is 0 for success, and
+`message`; operations that answer files or streams describe them. Every answer has the header
+`X-Request-Id`, the id of the request in the server's log. Limits: 100000 characters for a string,
+10 MiB for a body, 64 KiB for the head of a request.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class ApiConfig:
-    """Plain values; times in seconds. ``rate_limit`` is requests a second, 0 = no limit, and twice
-    that may come at once. ``guesses`` invalid keys per address are looked at without a pause,
-    then ``guesses_per_minute``.
+    """Plain values; times in seconds.
+
+    ``rate_limit``: requests per second, 0 for no limit. ``rate_burst``: requests at once, twice
+    ``rate_limit`` by default. ``guesses``: invalid keys that an address may send at once, then
+    ``guesses_per_minute``.
     """
 
     master_secret: bytes
@@ -103,7 +105,7 @@ class Pages(Protocol):
 
 
 class RestApi(Starlette):
-    """The application, with its operations and their documents."""
+    """The application with its operations and OpenAPI documents."""
 
     def __init__(self, documents: Documents, operations: Sequence[Operation]) -> None:
         super().__init__(
@@ -118,7 +120,7 @@ class RestApi(Starlette):
         self.operations = operations
 
     def openapi(self) -> Document:
-        """The complete document; not to be changed."""
+        """The complete OpenAPI document; must not be modified."""
         return self.documents.of(COMPLETE)
 
 
@@ -128,11 +130,16 @@ def build_app(
     clock: Clock | None = None,
     share: RateShare | None = None,
 ) -> RestApi:
-    """The whole REST surface as one ASGI application. ``share``: this server's part of the rate
-    limits, all of them without one.
+    """The REST API as one ASGI application.
+
+    ``share``: this server's share of the rate limits, by default all of them.
     """
     clock = clock or SystemClock()
-    operations = [each for it in _routes(services, config, clock) for each in operations_of(it)]
+    operations = [
+        operation
+        for routes in _routes(services, config, clock)
+        for operation in operations_of(routes)
+    ]
     documents = Documents("Fyke", __version__, _ABOUT, operations)
     operations += operations_of(DocsRoutes(documents))
     app = RestApi(documents, operations)
@@ -148,19 +155,20 @@ def build_app(
 
 
 def add_pages(app: Starlette, pages: Pages) -> None:
-    """Let ``pages`` answer what no operation does, but nothing below ``/api``, and no program that
-    asks for an address which is no page.
+    """Let ``pages`` answer paths outside ``/api`` that no operation has.
+
+    A client that does not accept HTML gets the JSON error for a path that is no page either.
     """
-    app.router.default = _split(app.router.default, pages)
+    app.router.default = _pages_or(app.router.default, pages)
 
 
-def _split(unknown: ASGIApp, pages: Pages) -> ASGIApp:
+def _pages_or(not_found: ASGIApp, pages: Pages) -> ASGIApp:
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
-        of_api = f"{path}/".startswith("/api/")
-        person = "text/html" in (header(scope, b"accept") or "")
-        of_pages = not of_api and (person or pages.has(path))
-        await (pages if of_pages else unknown)(scope, receive, send)
+        below_api = f"{path}/".startswith("/api/")
+        accepts_html = "text/html" in (header(scope, b"accept") or "")
+        use_pages = not below_api and (accepts_html or pages.has(path))
+        await (pages if use_pages else not_found)(scope, receive, send)
 
     return answer
 
@@ -177,7 +185,7 @@ def _access(
 
 
 def _routes(services: Services, config: ApiConfig, clock: Clock) -> list[object]:
-    """What has the handlers, each with the services that they call."""
+    """The route objects of all operations except the documents."""
     links = Links(config.master_secret, config.download_seconds)
     return [
         catalog.CatalogRoutes(services.catalog, services.descriptions),
@@ -193,32 +201,32 @@ def _routes(services: Services, config: ApiConfig, clock: Clock) -> list[object]
         results.ResultRoutes(services.results, ExportLinks(services.exports, links)),
         account.AccountRoutes(services.accounts),
         *_routes_v2(services, config, clock, links),
-        own_secrets.SecretRoutes(services.secrets),
-        own_alerts.AlertRoutes(services.alerts),
-        own_accounts.AccountRoutes(services.accounts, partial(secret_for, config.master_secret)),
-        own_users.UserRoutes(services.users),
+        fyke_secrets.SecretRoutes(services.secrets),
+        fyke_alerts.AlertRoutes(services.alerts),
+        fyke_accounts.AccountRoutes(services.accounts, partial(secret_for, config.master_secret)),
+        fyke_users.UserRoutes(services.users),
         *_worker_routes(services),
         FileRoutes(services.exports, services.logs, links, Downloads(services.spool)),
-        own_callbacks.CallbackRoutes(services.callbacks),
-        own_webhooks.WebhookRoutes(services.webhooks),
-        own_schedules.ScheduleRoutes(services.schedules, services.calendar),
-        own_tasks.TaskBoardRoutes(services.tasks, services.task_board),
+        fyke_callbacks.CallbackRoutes(services.callbacks),
+        fyke_webhooks.WebhookRoutes(services.webhooks),
+        fyke_schedules.ScheduleRoutes(services.schedules, services.calendar),
+        fyke_tasks.TaskBoardRoutes(services.tasks, services.task_board),
         HealthRoutes(services.overview),
-        own_profile.ProfileRoutes(services.sessions, services.profiles, services.audit),
-        own_installation.InstallationRoutes(services.installation),
-        own_usage.UsageRoutes(services.usage),
-        own_caps.CapRoutes(services.spending),
-        own_estimates.EstimateRoutes(services.estimates, services.run_options),
-        own_overview.OverviewRoutes(services.overview, services.board, services.health),
+        fyke_profile.ProfileRoutes(services.sessions, services.profiles, services.audit),
+        fyke_installation.InstallationRoutes(services.installation),
+        fyke_usage.UsageRoutes(services.usage),
+        fyke_caps.CapRoutes(services.spending),
+        fyke_estimates.EstimateRoutes(services.estimates, services.run_options),
+        fyke_overview.OverviewRoutes(services.overview, services.board, services.health),
         *_routes_of_runs(services),
     ]
 
 
 def _routes_of_runs(services: Services) -> list[object]:
-    """Lists of runs, and one run."""
+    """The route objects of runs and lists of runs."""
     return [
-        own_run_lists.RunListRoutes(services.lists, services.bulk),
-        own_runs.RunRoutes(
+        fyke_run_lists.RunListRoutes(services.lists, services.bulk),
+        fyke_runs.RunRoutes(
             services.runs,
             services.endings,
             services.results,
@@ -227,15 +235,15 @@ def _routes_of_runs(services: Services) -> list[object]:
             services.parts,
             services.run_sites,
         ),
-        own_runs.ShareRoutes(services.shares),
-        own_run_logs.RunLogRoutes(services.logs, services.log_pages),
+        fyke_runs.ShareRoutes(services.shares),
+        fyke_run_logs.RunLogRoutes(services.logs, services.log_pages),
     ]
 
 
 def _routes_v2(services: Services, config: ApiConfig, clock: Clock, links: Links) -> list[object]:
-    """The same for the second version."""
+    """The route objects of API v2."""
     grace = round(config.abort_grace_seconds * 1000)
-    scopes = RunScopes(services.runs, services.workers)
+    selector = RunSelector(services.runs, services.workers)
     start_answers = v2_starts.StartAnswers(
         services.runs, services.results, clock, config.sync_wait_seconds, grace
     )
@@ -243,19 +251,19 @@ def _routes_v2(services: Services, config: ApiConfig, clock: Clock, links: Links
         v2_account.AccountRoutes(services.accounts),
         v2_catalog.CatalogRoutes(services.catalog, services.workers, services.descriptions),
         v2_versions.VersionRoutes(services.workers),
-        v2_starts.StartRoutes(services.runs, scopes, start_answers),
-        v2_runs.RunRoutes(services.runs, services.workers, services.logs, links, grace, scopes),
+        v2_starts.StartRoutes(services.runs, selector, start_answers),
+        v2_runs.RunRoutes(services.runs, services.workers, services.logs, links, grace, selector),
         v2_events.EventRoutes(services.runs, services.run_streams, services.accounts),
         v2_queue.QueueRoutes(services.queue),
-        v2_results.ResultRoutes(services.results, ExportLinks(services.exports, links), scopes),
+        v2_results.ResultRoutes(services.results, ExportLinks(services.exports, links), selector),
         v2_tasks.TaskRoutes(services.tasks, services.runs, services.workers, start_answers),
     ]
 
 
 def _worker_routes(services: Services) -> list[object]:
-    """Workers, their forms and versions, uploads and reviews."""
+    """The route objects of workers, their forms and versions, uploads and reviews."""
     return [
-        own_workers.WorkerRoutes(
+        fyke_workers.WorkerRoutes(
             services.workers,
             services.catalog,
             services.overview,
@@ -263,8 +271,8 @@ def _worker_routes(services: Services) -> list[object]:
             services.output_fields,
             services.builds,
         ),
-        own_forms.FormRoutes(services.forms),
-        own_versions.VersionRoutes(services.workers, services.history),
-        own_uploads.UploadRoutes(services.uploads),
-        own_reviews.ReviewRoutes(services.reviews),
+        fyke_forms.FormRoutes(services.forms),
+        fyke_versions.VersionRoutes(services.workers, services.history),
+        fyke_uploads.UploadRoutes(services.uploads),
+        fyke_reviews.ReviewRoutes(services.reviews),
     ]

@@ -1,8 +1,8 @@
 """Authentication and rate limit of every operation.
 
 The limit comes before the credentials, so that a flood costs no look-up. Invalid keys are also
-counted per address, which slows down guessing; a key that was valid a moment ago is always checked,
-so its owner cannot be locked out.
+counted per address, which slows down guessing. A key that was valid recently is always checked, so
+its owner cannot be locked out.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from fyke.errors import InvalidKey, MissingKey, RateLimited, Unauthenticated
 from fyke.model.account import Caller
 
 MAX_KEY_CHARS = 512
-# A caller whom this process itself has put into the scope of a request it makes to itself: the
-# playground of the console. Nothing that comes over a socket can set it.
+# Key in the ASGI scope of the caller of a request that this process sends to itself, for the
+# playground of the console. A request from the network cannot set it.
 INSIDE = "fyke.inside"
-RATE_FIELDS = "fyke.rate_fields"  # their place in the scope, for the transport
+RATE_FIELDS = "fyke.rate_fields"  # key of the rate-limit headers in the ASGI scope
 _REMEMBERED_KEYS = 10_000
 
 
@@ -62,7 +62,9 @@ class AccessControl:
         self._accounts = accounts
         self._requests = requests
         self._guesses = guesses
-        self._good: OrderedDict[str, int] = OrderedDict()  # digest to the key's own rate
+        self._valid_keys: OrderedDict[str, int] = (
+            OrderedDict()
+        )  # key digest to the rate of the key, 0 for the default
 
     async def require(self, scope: Scope, address: str) -> Caller:
         """The caller; raise ``RateLimited`` or one of ``Unauthenticated``."""
@@ -78,7 +80,7 @@ class AccessControl:
         return await self._authenticate(key, digest, address)
 
     async def recognise(self, scope: Scope, address: str) -> Caller | None:
-        """For public operations: the caller if the key is valid, None without a valid one."""
+        """The caller of a public operation, None without a valid key. Raises ``RateLimited``."""
         if scope.get(INSIDE) is not None:
             return await self.require(scope, address)
         key = credential(scope)
@@ -90,25 +92,25 @@ class AccessControl:
         try:
             return await self._authenticate(key, digest, address)
         except (Unauthenticated, RateLimited):
-            # An invalid key must not evade the limit of its address either.
+            # Invalid keys must not bypass the limit of the address.
             self._spend(scope, limiter_key(address))
             return None
 
     async def _authenticate(self, key: str, digest: str, address: str) -> Caller:
         if len(key) > MAX_KEY_CHARS:
             raise InvalidKey
-        known = digest in self._good
-        if not known:
+        recently_valid = digest in self._valid_keys
+        if not recently_valid:
             self._check_guesses(address)
         try:
             caller = await self._accounts.authenticate(key)
         except Unauthenticated:
-            self._good.pop(digest, None)
+            self._valid_keys.pop(digest, None)
             self._guesses.take(limiter_key(address))
             raise
-        self._good[digest] = caller.rate_limit
-        if len(self._good) > _REMEMBERED_KEYS:
-            self._good.popitem(last=False)
+        self._valid_keys[digest] = caller.rate_limit
+        if len(self._valid_keys) > _REMEMBERED_KEYS:
+            self._valid_keys.popitem(last=False)
         return caller
 
     def _check_guesses(self, address: str) -> None:
@@ -117,8 +119,8 @@ class AccessControl:
             raise RateLimited(math.ceil(wait))
 
     def _spend(self, scope: Scope, key: str) -> None:
-        """Count the request, and store the rate-limit headers for the response."""
-        own_rate = self._good.get(key, 0)
+        """Count the request and store the rate-limit headers; raise ``RateLimited``."""
+        own_rate = self._valid_keys.get(key, 0)
         wait = self._requests.take(key, own_rate)
         scope[RATE_FIELDS] = self._requests.fields(key, own_rate)
         if wait > 0:

@@ -1,4 +1,4 @@
-"""One admitted request, as a handler sees it."""
+"""One authorized request, as handlers get it."""
 
 from __future__ import annotations
 
@@ -14,16 +14,19 @@ from fyke.model.account import Caller
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """``start_key`` is set for operations that start something and were sent a key."""
+    """``optional_caller``: None in a public operation without a valid key.
+
+    ``start_key``: the ``Idempotency-Key`` of an operation with ``starts``, None without one.
+    """
 
     request: Request
     visit: Visit
-    known_caller: Caller | None
+    optional_caller: Caller | None
     start_key: StartKey | None = None
 
     @property
     def caller(self) -> Caller:
         """The caller of an operation that is not public."""
-        if self.known_caller is None:
+        if self.optional_caller is None:
             raise InvalidKey
-        return self.known_caller
+        return self.optional_caller

@@ -10,10 +10,10 @@ _URL = re.compile(r"https?://\S+", re.IGNORECASE)
 
 
 def read_callback(url: str, *, required: bool = False) -> str:
-    """The callback address without blanks around it, ``""`` for none.
+    """The callback address without surrounding spaces, ``""`` for none.
 
-    Its form is checked here, before any entity is looked up; whether it may be reached is the
-    domain's to decide. Raises ``InvalidRequest``.
+    Only its syntax is checked here, before anything is looked up; the domain decides whether it may
+    be called. Raises ``InvalidRequest``.
     """
     url = url.strip()
     if not url and required:

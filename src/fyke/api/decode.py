@@ -1,8 +1,7 @@
-"""Reading what clients send: as liberal as old clients need, as strict as safety needs.
+"""Read the body of a request: its bytes, and the JSON object in it.
 
-Size, time and depth are limited before anything is parsed. The parser keeps integers of any length
-digit for digit, because a Worker's input must arrive as it was sent, and knows no NaN. Members are
-read in ``members``.
+Size, time and depth are limited before parsing. The parser preserves integers of any length,
+because a Worker's input must arrive as it was sent, and refuses NaN. ``members`` reads the members.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ MAX_BODY_SECONDS = 60.0
 MAX_DEPTH = 64
 
 _BOM = b"\xef\xbb\xbf"
-_JSON_BLANK = b" \t\r\n"  # Python strips more than JSON passes over
+_JSON_BLANK = b" \t\r\n"  # without an argument, strip() removes more than JSON allows
 _SAME_BRACKETS = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
@@ -59,9 +58,9 @@ def _too_large(limit: int) -> Refusal:
 
 
 def parse_object(body: bytes) -> dict[str, Any]:
-    """The JSON object in ``body``; an empty body and ``null`` are an empty one.
+    """The JSON object in ``body``; empty for an empty body and for ``null``.
 
-    Raise ``InvalidRequest`` when it is not valid JSON, not an object, or nested too deep.
+    Raises ``InvalidRequest`` when it is not valid JSON, not an object, or nested too deep.
     """
     if body.startswith(_BOM):
         body = body[len(_BOM) :]
@@ -83,18 +82,18 @@ def parse_object(body: bytes) -> dict[str, Any]:
 
 
 def too_deep(body: bytes, limit: int) -> bool:
-    """Whether arrays and objects in ``body`` are nested deeper than ``limit``, before parsing."""
+    """Whether arrays and objects in unparsed ``body`` are nested deeper than ``limit``."""
     if body.count(b"[") + body.count(b"{") <= limit:
         return False
-    # Outside of strings only brackets matter, and both kinds alike. Every step is one pass in C:
-    # with a byte loop a hostile body would delay all other requests.
+    # Only brackets outside strings matter, and both kinds alike. Every step is one pass in C,
+    # because with a loop over the bytes a hostile body would delay all other requests.
     unescaped = body.replace(b"\\\\", b"").replace(b'\\"', b"").replace(b'""', b"")
     outside = b"".join(unescaped.split(b'"')[::2])
     brackets = outside.translate(_SAME_BRACKETS, _NO_BRACKETS)
     if b"[" * (limit + 1) in brackets:
         return True
-    # Taking out empty pairs removes one level each time, so a sound body within the limit is gone
-    # at the end. What is left is too deep, or unbalanced, and that the parser will say better.
+    # Removing empty pairs removes one level each time, so nothing is left of a valid body within
+    # the limit. A balanced rest is too deep; the parser reports an unbalanced one.
     for _ in range(limit):
         shorter = brackets.replace(b"[]", b"")
         if len(shorter) == len(brackets):

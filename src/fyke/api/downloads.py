@@ -1,9 +1,9 @@
-"""Sending a file: whole, or from where an earlier download broke off.
+"""Sending a file: whole, or a range to resume an earlier download.
 
-The file of a run that has ended has a mark, which is its ``ETag``: it is kept in the spool for a
-while, and every client reads from there at its own pace. That of a run that may still push is sent
-as it is made; it has no ranges, because the next request would see another file. So is a file that
-there is no space for.
+The file of a run that has ended has a mark, which becomes its ``ETag``. It is stored in the spool
+for a while, where every client reads it at its own pace. The file of an active run is streamed
+while it is generated, without ranges, because its content may change. So is a file that does not
+fit into the spool.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ _HEADERS = {
     "x-content-type-options": "nosniff",
     "access-control-expose-headers": f"{EXPOSED}, accept-ranges, content-range",
 }
-# A file of at most so many bytes is sent with its length at the first download, too.
-_LENGTH_WITHIN = 2**20
+# Files up to this size have a Content-Length even at their first download.
+_MAX_BYTES_WITH_LENGTH = 2**20
 
 
 @dataclass(frozen=True, slots=True)
 class FileDownload:
-    """A file that can be made. ``mark`` is empty while its bytes may still change."""
+    """A file to generate. ``mark`` is empty while its content may still change."""
 
     name: str
     content_type: str
@@ -53,78 +53,79 @@ class Downloads:
     def __init__(self, spool: Spool) -> None:
         self._spool = spool
 
-    async def answer(self, request: Request, wanted: FileDownload) -> Response:
-        """200, 206, 304 or 416. Raises what making the file raises before its first byte."""
-        known = request.headers.get("if-none-match")
-        if wanted.mark and known is not None and matches(known, wanted.tag):
-            return Response(status_code=304, headers={"etag": wanted.tag})
-        if not wanted.mark:
-            return await self._passing(request, wanted)
-        file = await self._spool.open(wanted.mark, wanted.account_id, wanted.make)
-        given = request.headers.get("range") if request.method == "GET" else None
-        if not is_current(request.headers.get("if-range"), wanted.tag):
-            given = None
+    async def answer(self, request: Request, download: FileDownload) -> Response:
+        """200, 206, 304 or 416. Raises what ``make`` raises before the first byte."""
+        if_none_match = request.headers.get("if-none-match")
+        if download.mark and if_none_match is not None and matches(if_none_match, download.tag):
+            return Response(status_code=304, headers={"etag": download.tag})
+        if not download.mark:
+            return await self._unstored(request, download)
+        file = await self._spool.open(download.mark, download.account_id, download.make)
+        range_header = request.headers.get("range") if request.method == "GET" else None
+        if not is_current(request.headers.get("if-range"), download.tag):
+            range_header = None
+        # Ranges and HEAD need the size, which is known only when the file is complete.
+        complete = bool(range_header) or request.method == "HEAD"
         try:
-            # The end of a range and the size of the file are known only once it is written.
-            await file.until(None if given or request.method == "HEAD" else _LENGTH_WITHIN)
+            await file.until(None if complete else _MAX_BYTES_WITH_LENGTH)
         except NoRoom:
-            return await self._passing(request, wanted)
-        return self._kept(request, wanted, file, given)
+            return await self._unstored(request, download)
+        return self._stored(request, download, file, range_header)
 
-    def _kept(
-        self, request: Request, wanted: FileDownload, file: SpoolFile, given: str | None
+    def _stored(
+        self, request: Request, download: FileDownload, file: SpoolFile, range_header: str | None
     ) -> Response:
-        headers = _headers(wanted, ranges=True) | {"etag": wanted.tag}
+        headers = _headers(download, ranges=True) | {"etag": download.tag}
         try:
-            part = byte_range(given, file.size) if file.whole else None
+            part = byte_range(range_header, file.size) if file.whole else None
         except Unsatisfiable:
-            headers = {"content-range": f"bytes */{file.size}", "etag": wanted.tag}
+            headers = {"content-range": f"bytes */{file.size}", "etag": download.tag}
             return Response(status_code=416, headers=headers)
         if file.whole:
             begin, end = part or (0, file.size)
             headers["content-length"] = str(end - begin)
         if request.method == "HEAD":
-            return Response(headers=headers, media_type=wanted.content_type)
+            return Response(headers=headers, media_type=download.content_type)
         if part is None:
-            return Stream(self._all(wanted, file), 200, headers, wanted.content_type)
+            return Stream(self._whole(download, file), 200, headers, download.content_type)
         headers["content-range"] = f"bytes {begin}-{end - 1}/{file.size}"
-        return Stream(self._spool.read(file, *part), 206, headers, wanted.content_type)
+        return Stream(self._spool.read(file, *part), 206, headers, download.content_type)
 
-    async def _all(self, wanted: FileDownload, file: SpoolFile) -> AsyncGenerator[bytes, None]:
-        """The stored part of the file, then the rest, which is generated again."""
+    async def _whole(self, download: FileDownload, file: SpoolFile) -> AsyncGenerator[bytes, None]:
+        """The stored part of the file; if the spool is full, the rest is generated again."""
         sent = 0
         try:
-            async with aclosing(self._spool.read(file)) as pieces:
-                async for piece in pieces:
-                    sent += len(piece)
-                    yield piece
+            async with aclosing(self._spool.read(file)) as stored:
+                async for chunk in stored:
+                    sent += len(chunk)
+                    yield chunk
         except NoRoom:
-            async with aclosing(await wanted.make()) as again:
-                async for piece in again:
-                    skipped = min(sent, len(piece))
+            async with aclosing(await download.make()) as chunks:
+                async for chunk in chunks:
+                    skipped = min(sent, len(chunk))
                     sent -= skipped
-                    if skipped < len(piece):
-                        yield piece[skipped:]
+                    if skipped < len(chunk):
+                        yield chunk[skipped:]
 
     @staticmethod
-    async def _passing(request: Request, wanted: FileDownload) -> Response:
-        headers = _headers(wanted, ranges=False)
+    async def _unstored(request: Request, download: FileDownload) -> Response:
+        headers = _headers(download, ranges=False)
         if request.method == "HEAD":
-            return Response(headers=headers, media_type=wanted.content_type)
-        body = await started(await wanted.make())
-        return Stream(body, 200, headers, wanted.content_type)
+            return Response(headers=headers, media_type=download.content_type)
+        body = await after_first_chunk(await download.make())
+        return Stream(body, 200, headers, download.content_type)
 
 
-def _headers(wanted: FileDownload, *, ranges: bool) -> dict[str, str]:
+def _headers(download: FileDownload, *, ranges: bool) -> dict[str, str]:
     return {
         **_HEADERS,
-        "content-disposition": f'attachment; filename="{wanted.name}"',
+        "content-disposition": f'attachment; filename="{download.name}"',
         "accept-ranges": "bytes" if ranges else "none",
     }
 
 
 class Stream(StreamingResponse):
-    """A stream whose source is closed whatever becomes of the client."""
+    """A streaming response that always closes its source."""
 
     def __init__(
         self, body: AsyncGenerator[bytes], status: int, headers: dict[str, str], media_type: str
@@ -137,17 +138,17 @@ class Stream(StreamingResponse):
             await super().__call__(scope, receive, send)
 
 
-async def started(body: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
-    """``body`` after its first chunk was made, so that an early failure is answered as an error."""
+async def after_first_chunk(body: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
+    """``body``, after waiting for its first chunk. Raises what that raises."""
     first = await anext(body, b"")
 
-    async def all_of_it() -> AsyncGenerator[bytes]:
+    async def chunks() -> AsyncGenerator[bytes]:
         try:
             yield first
-            async for piece in body:
-                yield piece
+            async for chunk in body:
+                yield chunk
         finally:
             if isinstance(body, AsyncGenerator):
                 await body.aclose()
 
-    return all_of_it()
+    return chunks()

@@ -1,9 +1,9 @@
-"""The shapes of an answer: the members around ``data``, in the dialect of the requested path.
+"""The envelope of an answer, in the dialect of the requested path.
 
-Everything under ``/api/v2/`` speaks the second dialect, all else the first. In both, ``code`` comes
-first, then ``message``, and there are no spaces: old clients search the bytes for ``"code":`` and
-read the digits after it, so order and compactness are part of the contract and are made here by
-hand, not left to an encoder's options.
+Paths under ``/api/v2/`` use the second dialect, all others the first. In both, ``code`` comes
+first, then ``message``, without spaces: old clients search the bytes for ``"code":`` and read the
+digits after it. Order and spacing are part of the contract, so the envelope is formatted here, not
+by an encoder.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from starlette.responses import Response
 V2_PREFIX = "/api/v2/"
 OWN_PREFIX = "/api/fyke/"
 
-NULL = b"null"  # the ``data`` of an answer that has none
+NULL = b"null"  # ``data`` of an answer without data
 
 encode = msgspec.json.Encoder().encode
 
 
 class Dialect(ABC):
-    """How one version of the API says that something worked, or did not."""
+    """The envelope of one version of the API."""
 
     name: str
 
     @abstractmethod
     def success(self, data: bytes, request_id: str) -> bytes:
-        """The whole answer to a request that worked; ``data`` is JSON already."""
+        """The body of a successful answer; ``data`` is JSON."""
 
     @abstractmethod
     def failure(
         self, code: int, message: str, request_id: str, details: Sequence[str] = ()
     ) -> bytes:
-        """The whole answer to a request that did not; ``details`` has a sentence per problem."""
+        """The body of an error; ``details`` has one sentence per problem."""
 
 
 class FirstDialect(Dialect):
@@ -65,7 +65,7 @@ class SecondDialect(Dialect):
     def failure(
         self, code: int, message: str, request_id: str, details: Sequence[str] = ()
     ) -> bytes:
-        # strings or null and nothing else: a client decodes the list without looking
+        # a list of strings or null: clients decode nothing else
         return b'{"code":%d,"message":%s,"request_id":%s,"details":%s}' % (
             code,
             encode(message),
@@ -84,7 +84,7 @@ def dialect_of(path: str) -> Dialect:
 
 
 class JsonBytes(Response):
-    """A response whose body is JSON that has been encoded already."""
+    """A response whose body is already encoded as JSON."""
 
     media_type = "application/json"
 

@@ -1,9 +1,8 @@
-"""The one place where an error becomes an answer, in both dialects.
+"""Turns errors into answers, in both dialects.
 
-The text starts with the published words of the dialect's table, so that a client that knows the
-platform recognises them, and continues with the domain's own sentence. ``details`` carries the bare
-sentences, one per problem. The key of the error and the code of its reason, where there is one,
-are in headers.
+The message starts with the published text of the dialect's table, which existing clients recognise,
+and continues with the sentence of the domain. ``details`` has one sentence per problem. Headers
+have the key of the error and, where there is one, the code of its reason.
 """
 
 from __future__ import annotations
@@ -26,17 +25,15 @@ log = structlog.get_logger("fyke.api")
 
 ERROR_HEADER = "x-fyke-error"
 REASON_HEADER = "x-fyke-reason"
-REQUEST_ID = "fyke.request_id"  # where the transport leaves it in the scope
+REQUEST_ID = "fyke.request_id"  # key in the ASGI scope, set by ``transport``
 
-
-# The answer to these says nothing about the cause: an id of another account must look exactly like
-# one that never existed, and an internal fault is for the log only. Their details are advice that
-# is the same for every cause.
-_SILENT = (errors.NotFound, errors.Unauthenticated, errors.StaleLease)
+# Their answers do not give the cause: an id of another account must look exactly like one that
+# never existed. Their details are advice that is the same for every cause.
+_UNEXPLAINED = (errors.NotFound, errors.Unauthenticated, errors.StaleLease)
 
 
 class Refusal(Exception):
-    """A request that the transport rules refuse before any operation sees it."""
+    """A request that is refused before it reaches an operation."""
 
     def __init__(self, status: int, text: str, *, headers: dict[str, str] | None = None) -> None:
         super().__init__(text)
@@ -46,7 +43,7 @@ class Refusal(Exception):
 
 
 class ErrorTable:
-    """The errors of one dialect: the row of an error, and its answer."""
+    """The error table of one dialect."""
 
     def __init__(
         self,
@@ -82,7 +79,7 @@ class ErrorTable:
         if row is self.internal:
             return self._response(row, row.text, request_id, headers=headers)
         details = error.details
-        if isinstance(error, _SILENT):
+        if isinstance(error, _UNEXPLAINED):
             return self._response(row, row.text, request_id, details, headers)
         invalid = isinstance(error, errors.InvalidRequest)
         if not details and invalid and error.detail:
@@ -90,7 +87,7 @@ class ErrorTable:
         return self._response(row, _text(row, error), request_id, details, headers)
 
     def refusal(self, refusal: Refusal, request_id: str) -> JsonBytes:
-        """The response to what the transport rules refuse."""
+        """The response to a refused request."""
         row = WireError(refusal.status, self.invalid.code, f"{self.invalid.text}: {refusal.text}")
         headers = {ERROR_HEADER: errors.InvalidRequest.key, **(refusal.headers or {})}
         return self._response(row, row.text, request_id, [refusal.text], headers)
@@ -100,7 +97,7 @@ class ErrorTable:
         return self._response(self.unknown_path, self.unknown_path.text, request_id)
 
     def fault(self, request_id: str) -> JsonBytes:
-        """The response to an internal fault, without its cause."""
+        """The response to an internal error, without its cause."""
         return self._response(self.internal, self.internal.text, request_id)
 
     def _response(
@@ -139,21 +136,21 @@ def table_of(path: str) -> ErrorTable:
 
 
 def table_for(scope: Scope) -> ErrorTable:
-    """The same for a request."""
+    """The error table for a request."""
     return table_of(scope.get("path", ""))
 
 
 def _headers(error: errors.FykeError) -> dict[str, str]:
-    found = {}
+    headers = {}
     wait = getattr(error, "retry_after", None)
     if wait is not None:
-        found["retry-after"] = str(wait)
-    if isinstance(error, _SILENT):
-        return found
-    found[ERROR_HEADER] = error.key
+        headers["retry-after"] = str(wait)
+    if isinstance(error, _UNEXPLAINED):
+        return headers
+    headers[ERROR_HEADER] = error.key
     if error.reason is not None:
-        found[REASON_HEADER] = error.reason.code.value
-    return found
+        headers[REASON_HEADER] = error.reason.code.value
+    return headers
 
 
 def _text(row: WireError, error: errors.FykeError) -> str:
@@ -161,7 +158,7 @@ def _text(row: WireError, error: errors.FykeError) -> str:
 
 
 async def on_fyke_error(request: Request, error: Exception) -> JsonBytes:
-    """Exception handler for the whole tree."""
+    """Exception handler for ``FykeError`` and its subclasses."""
     assert isinstance(error, errors.FykeError)  # noqa: S101 - registered for this class only
     table = table_for(request.scope)
     if table.row(error).status >= 500 and error.logged:
@@ -183,7 +180,7 @@ async def on_http_exception(request: Request, error: Exception) -> JsonBytes:
         return table.unknown(own_id)
     if error.status_code == 405:
         allowed = allowed_methods(request)
-        text = f"this path takes {allowed}"
+        text = f"this path accepts {allowed}"
         return table.refusal(Refusal(405, text, headers={"allow": allowed}), own_id)
     if error.status_code >= 500:
         return table.fault(own_id)
@@ -193,8 +190,8 @@ async def on_http_exception(request: Request, error: Exception) -> JsonBytes:
 def allowed_methods(request: Request) -> str:
     """The methods that the path of ``request`` supports, for ``Allow``.
 
-    As in OpenAPI, a concrete path comes before a templated one: ``/runs/export`` is not the run
-    whose id is ``export``, so it does not have the methods of ``/runs/{id}``.
+    As in OpenAPI, a concrete path takes precedence over a template: ``/runs/export`` is not the
+    run with the id ``export``, so it does not have the methods of ``/runs/{id}``.
     """
     matching = [
         route
@@ -202,11 +199,11 @@ def allowed_methods(request: Request) -> str:
         if isinstance(route, Route) and route.path_regex.match(request.scope["path"])
     ]
     fewest = min((len(route.param_convertors) for route in matching), default=0)
-    found: set[str] = set()
+    methods: set[str] = set()
     for route in matching:
         if len(route.param_convertors) == fewest:
-            found |= route.methods or set()
-    return ", ".join(sorted(found))
+            methods |= route.methods or set()
+    return ", ".join(sorted(methods))
 
 
 def request_id(request: Request) -> str:

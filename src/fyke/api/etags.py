@@ -1,8 +1,8 @@
 """Answering "not modified": ``ETag`` and ``If-None-Match``.
 
-A tag is made from the data of an answer, without the envelope, whose ``request_id`` is another one
-each time. So it is a weak one (``W/``): the same tag means the same data. An operation says
-``validated=True`` and all of it happens here.
+The tag is computed from the data of an answer without the envelope, whose ``request_id`` differs
+each time. So it is weak (``W/``): the same tag means the same data. It is for operations that are
+declared with ``validated=True``.
 """
 
 from __future__ import annotations
@@ -16,24 +16,26 @@ from fyke.api.network import header
 
 # A client may store an answer, but must revalidate it each time; shared caches may not store it.
 _HEADERS = {"cache-control": "private, no-cache"}
-IF_NONE_MATCH = {"If-None-Match": "an `ETag` from before; 304 when the data is still the same"}
-NOT_MODIFIED = {304: "The data is still that of the `If-None-Match`"}
+IF_NONE_MATCH = {
+    "If-None-Match": "the `ETag` of an earlier answer; 304 if the data has not changed"
+}
+NOT_MODIFIED = {304: "The data has not changed since the `ETag` in `If-None-Match`"}
 
 
 def validate(request: Request, data: bytes, answer: Response) -> Response:
-    """``answer``, which carries ``data``, with its tag; or 304 when the client has it already."""
+    """``answer`` with the tag of ``data``, or 304 if the client already has it."""
     tag = f'W/"{hashlib.blake2b(data, digest_size=16).hexdigest()}"'
-    given = header(request.scope, b"if-none-match")
-    if given is not None and matches(given, tag):
+    if_none_match = header(request.scope, b"if-none-match")
+    if if_none_match is not None and matches(if_none_match, tag):
         answer = Response(status_code=304)
     answer.headers["etag"] = tag
     answer.headers.update(_HEADERS)
     return answer
 
 
-def matches(given: str, tag: str) -> bool:
-    """Compare as RFC 9110 13.1.2 wants it here: weakly, ``*`` for anything."""
-    if given.strip() == "*":
+def matches(if_none_match: str, tag: str) -> bool:
+    """Weak comparison as in RFC 9110, 13.1.2; ``*`` matches any tag."""
+    if if_none_match.strip() == "*":
         return True
-    wanted = tag.removeprefix("W/")
-    return any(part.strip().removeprefix("W/") == wanted for part in given.split(","))
+    opaque = tag.removeprefix("W/")
+    return any(part.strip().removeprefix("W/") == opaque for part in if_none_match.split(","))

@@ -1,4 +1,4 @@
-"""Server-sent events on the wire: how an event is written, and a response made of them."""
+"""Server-sent events: their format, and a response that streams them."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ def event(kind: str, id: str, data: bytes) -> bytes:
 
 
 def comment(text: str) -> bytes:
-    """A line that clients skip; it keeps proxies from taking the stream for dead."""
+    """A line that clients ignore; it keeps proxies from closing an idle stream."""
     return b": %s\n\n" % text.encode()
 
 
 class EventStream(Response):
-    """``source`` as it comes, until it ends, the client leaves or the server is asked to stop.
+    """Streams ``source`` until it ends, the client disconnects or the server stops.
 
-    ``closed`` is called once, whatever happens. A client that stops reading stops the source at
-    its next piece; a connection that takes nothing at all is cut by the protocol.
+    ``closed`` is always called, once. When the client reads slowly, ``source`` waits; when it reads
+    nothing at all, the protocol closes the connection.
     """
 
     media_type = "text/event-stream"
@@ -41,9 +41,9 @@ class EventStream(Response):
         self._source = source
         self._closed = closed
 
-    def end_when(self, over: Callable[[], Awaitable[bool]]) -> None:
-        """Ask before each piece, and end the stream in its place when the answer is yes."""
-        self._source = _until(over, self._source)
+    def end_when(self, is_over: Callable[[], Awaitable[bool]]) -> None:
+        """Check ``is_over`` before each event; end the stream when it is true."""
+        self._source = _until(is_over, self._source)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -59,18 +59,18 @@ class EventStream(Response):
     async def _send_all(self, send: Send) -> None:
         async with aclosing(self._source):
             try:
-                async for piece in self._source:
-                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+                async for chunk in self._source:
+                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
             except FykeError as error:
-                # the client comes back by itself and goes on where it was
+                # the client reconnects and continues at its last event
                 log.warning("event_stream_broken", key=error.key, error=str(error))
 
 
 async def _until(
-    over: Callable[[], Awaitable[bool]], source: AsyncGenerator[bytes, None]
+    is_over: Callable[[], Awaitable[bool]], source: AsyncGenerator[bytes, None]
 ) -> AsyncGenerator[bytes, None]:
     async with aclosing(source):
-        async for piece in source:
-            if await over():
+        async for chunk in source:
+            if await is_over():
                 return
-            yield piece
+            yield chunk

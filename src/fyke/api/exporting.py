@@ -1,4 +1,4 @@
-"""A link to a file with a run's rows, given out when that file can be made."""
+"""Download links for files with a run's rows, created after the export is checked."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fyke.errors import InvalidRequest
 from fyke.reasons import detail_sentence
 from fyke.wire.rows import Download
 
-# The keys travel in the link, and a link has to fit into a request line.
+# The keys are part of the link, which must fit into a request line.
 MAX_KEYS_CHARS = 8000
 
 
@@ -36,8 +36,8 @@ class ExportLinks:
         bom: bool,
         query: Query = PLAIN,
     ) -> Download:
-        """An absolute address for a file of the caller's run, and where the
-        limits of the format matter, notes about them. ``safe`` and ``bom`` are for csv.
+        """An absolute address for a file of the caller's run, with notes about limits of the
+        format that apply. ``safe`` and ``bom`` are for csv.
 
         Raises ``RunNotFound``, including for another account's run, and ``InvalidRequest`` for an
         unknown format, for too many keys and for a run that is too large for the format.
@@ -50,7 +50,7 @@ class ExportLinks:
         if len(repr(written(query))) > MAX_KEYS_CHARS:
             raise InvalidRequest(
                 f"fields, sort and filter must have at most {MAX_KEYS_CHARS} characters in all; "
-                "ask for less"
+                "name fewer"
             )
         chosen, notes = await self.exports.check(call.caller, run_id, format, filter_keys, query)
         url = self.links.url(

@@ -1,7 +1,7 @@
-"""Downloads by signed link: no key needed, one file, a short life, gone with its run.
+"""Downloads by signed link, without a key: valid for a short time, for one file of one run.
 
 A link contains everything about its file (purpose, run, format, columns, query, file name) and its
-time, signed by an HMAC. Only the run is looked up by it, so there is nothing to guess.
+time, signed with an HMAC. Links are not stored.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ LOG = "log"
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """What a link opens."""
+    """The file that a link is for."""
 
     purpose: str
     run_id: str
@@ -46,7 +46,7 @@ class Link:
 
 
 class Links:
-    """Signs links and verifies them; they are valid for ``seconds``."""
+    """Signs and verifies links, which are valid for ``seconds``."""
 
     def __init__(self, master_secret: bytes, seconds: int) -> None:
         self._seconds = seconds
@@ -70,31 +70,31 @@ class Links:
         query: Query = PLAIN,
     ) -> str:
         """An absolute address for the file ``name``."""
-        opens: list[Any] = [purpose, run_id, name, format, [*keys], safe, bom]
+        payload: list[Any] = [purpose, run_id, name, format, [*keys], safe, bom]
         if not query.plain:
-            opens.append(written(query))
-        token = self._serializer.dumps(opens)
+            payload.append(written(query))
+        token = self._serializer.dumps(payload)
         text = token if isinstance(token, str) else token.decode()
         return f"{visit.origin}/files/{text}/{name}"
 
     def read(self, token: str, name: str) -> Link:
-        """What the link opens; raise ``NotFound`` when it is not ours, not whole or too old."""
-        # The last character of a signature has spare bits, and a link changed in any character
-        # is no longer the link that was given out: compare the text, not what it decodes to.
+        """The file of a link. Raises ``NotFound`` for an invalid or expired link."""
+        # The last character of a signature has unused bits, so different texts decode to the same
+        # bytes: compare the text.
         value, _, signature = token.rpartition(".")
         expected = self._serializer.make_signer(self._serializer.salt).get_signature(value)
         if not hmac.compare_digest(expected, signature.encode("utf-8", "replace")):
             raise NotFound
         try:
-            purpose, run_id, own_name, kind, keys, safe, bom, *more = self._serializer.loads(
-                token, max_age=self._seconds
+            purpose, run_id, signed_name, file_format, keys, safe, bom, *optional = (
+                self._serializer.loads(token, max_age=self._seconds)
             )
         except (BadData, ValueError):
             raise NotFound from None
-        if own_name != name:
+        if signed_name != name:
             raise NotFound
-        query = query_of(**more[0]) if more else PLAIN
-        return Link(purpose, run_id, kind, tuple(keys), safe, bom, query)
+        query = query_of(**optional[0]) if optional else PLAIN
+        return Link(purpose, run_id, file_format, tuple(keys), safe, bom, query)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,14 +113,14 @@ class FileRoutes:
         hot=True,  # also for HEAD
         produces=(Media("application/octet-stream"),),
         statuses={
-            206: "The part that `Range` names",
-            304: "The file is still that of the `If-None-Match`",
+            206: "The range in `Range`",
+            304: "The file has not changed since the `ETag` in `If-None-Match`",
             416: "The file ends before the `Range`",
         },
         headers={
-            "Range": "one range, such as `bytes=1000-`; several are ignored",
-            "If-Range": "the `ETag` of the part that is there already",
-            "If-None-Match": "the `ETag` of a file that is there already",
+            "Range": "one range, for example `bytes=1000-`; several are ignored",
+            "If-Range": "the `ETag` of the part already downloaded",
+            "If-None-Match": "the `ETag` of a file already downloaded",
         },
     )
     async def download_file(self, call: Call, token: Text, name: Text) -> Response:

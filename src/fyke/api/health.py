@@ -14,7 +14,7 @@ from fyke.wire.health import ProductVersion
 
 
 class NotReady(Unavailable):
-    """No runner is alive, as while the platform starts. It is not logged: monitors ask again."""
+    """No runner is alive, for example during startup. Not logged, because monitors repeat it."""
 
     logged = False
 

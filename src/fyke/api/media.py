@@ -1,4 +1,4 @@
-"""Bodies that are not the envelope, and request headers, as a route declares them."""
+"""Bodies other than envelopes, and request headers, for the declarations of operations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SAMPLE_ULID = "01KJXSR49GEMBEZZ5FZDPVNBWK"
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """A body: its media type, its schema or the shape of a form, an example."""
+    """A body: media type, schema or shape of a form, and an example."""
 
     type: str
     schema: Mapping[str, Any] = field(default_factory=dict)
@@ -24,7 +24,7 @@ class Media:
 
 @dataclass(frozen=True, slots=True)
 class RequestHeader:
-    """A header that an operation reads; without a pattern it takes any text."""
+    """A header that an operation reads; without a pattern any text is valid."""
 
     text: str
     pattern: str = ""

@@ -1,8 +1,8 @@
-"""Reading the members of a request by the rules of its type, see ``fyke.wire.fields``.
+"""Read the members of a request by the rules of its type, see ``fyke.wire.fields``.
 
 Members are looked up by name, and by their other names in order; ``null`` is the same as absent.
-Unknown members are ignored, but not in the bodies of our own operations. All that is wrong is
-reported at once.
+Unknown members are ignored, except in the bodies of ``/api/fyke``. All problems are reported at
+once.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from fyke.wire.fields import Also, FieldError, Reads, Request
 
 R = TypeVar("R", bound=Request)
 
-# Limits of what is said of unknown members: a body may have a million of them.
+# Limits on the report of unknown members: a body may have a million of them.
 _MAX_UNKNOWN = 10
 _MAX_NAME = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One member: the attribute it becomes, the names it may be sent by, its rule."""
+    """One member: its attribute, the names it may be sent by, and its rule."""
 
     attribute: str
     names: tuple[str, ...]
@@ -52,7 +52,7 @@ class Member:
 
 
 def marks_of(annotation: Any) -> Sequence[Any]:
-    """What ``Annotated`` says of a type, even of one that may be absent."""
+    """The metadata of an ``Annotated`` type, even of one that may be absent."""
     if hasattr(annotation, "__metadata__"):
         return tuple(annotation.__metadata__)
     return [mark for choice in get_args(annotation) for mark in getattr(choice, "__metadata__", ())]
@@ -60,7 +60,7 @@ def marks_of(annotation: Any) -> Sequence[Any]:
 
 @cache
 def members_of(shape: type[Request]) -> tuple[Member, ...]:
-    """The members of a request."""
+    """The members of a request type, in order."""
     hints = get_type_hints(shape, include_extras=True)
     return tuple(
         Member.of(each.name, each.encode_name, hints[each.name], required=each.required)
@@ -69,55 +69,55 @@ def members_of(shape: type[Request]) -> tuple[Member, ...]:
 
 
 def read_members(
-    members: Sequence[Member], given: Mapping[str, Any], problems: list[str]
+    members: Sequence[Member], raw: Mapping[str, Any], problems: list[str]
 ) -> dict[str, Any]:
-    """The values by attribute; what is wrong is added to ``problems``, a sentence for each."""
-    found: dict[str, Any] = {}
+    """The values by attribute; adds a sentence to ``problems`` for each problem."""
+    values: dict[str, Any] = {}
     for member in members:
         for name in member.names:
-            value = given.get(name)
+            value = raw.get(name)
             if value is None:
                 continue
             try:
-                found[member.attribute] = member.rule(value) if member.rule else value
+                values[member.attribute] = member.rule(value) if member.rule else value
             except FieldError as error:
                 problems.append(f"{name} {error}")
             break
         else:
             if member.required:
                 problems.append(f"{member.names[0]} is required")
-    return found
+    return values
 
 
-def unknown_members(members: Sequence[Member], given: Mapping[str, Any]) -> list[str]:
-    """A sentence for each name in ``given`` that no member has, 10 at most."""
+def unknown_members(members: Sequence[Member], raw: Mapping[str, Any]) -> list[str]:
+    """A sentence for each name in ``raw`` that no member has, 10 at most."""
     names = [name for member in members for name in member.names]
-    unknown = islice((name for name in given if name not in names), _MAX_UNKNOWN)
+    unknown = islice((name for name in raw if name not in names), _MAX_UNKNOWN)
     return [f"{name[:_MAX_NAME]}: {_remedy(name, names)}" for name in unknown]
 
 
 def _remedy(name: str, names: Sequence[str]) -> str:
     if not names:
         return "unknown member; send an empty body"
-    near = get_close_matches(name, names, 1) if len(name) <= _MAX_NAME else []
-    if near:
-        return f"unknown member; did you mean {near[0]}?"
+    matches = get_close_matches(name, names, 1) if len(name) <= _MAX_NAME else []
+    if matches:
+        return f"unknown member; did you mean {matches[0]}?"
     return f"unknown member; the members are {', '.join(names)}"
 
 
-def decode(shape: type[R], given: Mapping[str, Any], *, strict: bool = False) -> R:
-    """``given`` as ``shape``; ``strict``: without unknown members.
+def decode(shape: type[R], raw: Mapping[str, Any], *, strict: bool = False) -> R:
+    """``raw`` as ``shape``; ``strict`` refuses unknown members.
 
     Raise ``InvalidFields`` with one sentence for each problem.
     """
     members = members_of(shape)
-    problems = unknown_members(members, given) if strict else []
-    values = read_members(members, given, problems)
-    refuse(problems)
+    problems = unknown_members(members, raw) if strict else []
+    values = read_members(members, raw, problems)
+    raise_problems(problems)
     return shape(**values)
 
 
-def refuse(problems: list[str]) -> None:
+def raise_problems(problems: list[str]) -> None:
     """Raise ``InvalidFields`` when there are problems."""
     if problems:
         raise InvalidFields("; ".join(problems), details=problems)

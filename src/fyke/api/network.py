@@ -25,10 +25,10 @@ _HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]{1,253})(?::(?P<p
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One request's peer and name, after headers of trusted proxies are taken into account."""
+    """Where a request came from and where it was sent, according to trusted proxies."""
 
     address: str
-    origin: str  # scheme://host[:port] as the client typed it
+    origin: str  # scheme://host[:port] of this server as the client sees it
 
 
 def header(scope: Scope, name: bytes) -> str | None:
@@ -40,7 +40,7 @@ def header(scope: Scope, name: bytes) -> str | None:
 
 
 class Network:
-    """Decides on hosts, proxies and absolute URLs; built once from plain values."""
+    """Checks hosts and resolves trusted proxies and absolute URLs."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class Network:
         self._proxies = [_network(entry) for entry in trusted_proxies]
 
     def visit(self, scope: Scope) -> Visit:
-        """Raise ``Refusal`` when the Host is not one of ours."""
+        """The visit of a request. Raises ``Refusal`` for a Host that is not allowed."""
         peer = scope["client"][0] if scope.get("client") else ""
         hosts = [value for key, value in scope["headers"] if key == b"host"]
         host = hosts[0].decode("latin-1") if len(hosts) == 1 else ""
@@ -76,8 +76,8 @@ class Network:
         if match is None or match["name"].lower().rstrip(".") not in self._allowed:
             raise Refusal(
                 400,
-                "the Host header names a server that this one is not; "
-                "allow the name with FYKE_ALLOWED_HOSTS or set FYKE_PUBLIC_URL",
+                "the Host header names another server; "
+                "add the name to FYKE_ALLOWED_HOSTS or set FYKE_PUBLIC_URL",
             )
 
     def _trusted(self, address: str) -> bool:
@@ -90,8 +90,7 @@ class Network:
         return any(parsed in network for network in self._proxies)
 
     def _client_behind(self, peer: str, forwarded: str | None) -> str:
-        """The nearest address that is not one of our proxies; addresses beyond it cannot be
-        trusted."""
+        """The last address that is not a trusted proxy; those before it cannot be trusted."""
         address = peer
         for hop in reversed((forwarded or "").split(",")):
             hop = hop.strip()
@@ -106,7 +105,7 @@ class Network:
 
 
 def limiter_key(address: str) -> str:
-    """One bucket per IPv4 address or IPv6 /64, since a /64 is what one subscriber gets."""
+    """The address, or the /64 of an IPv6 address, because a subscriber has a whole /64."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Placeholder values in generated requests, to be replaced by real ones."""
+"""Placeholder values that clients have not replaced in generated requests."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Any
 
 from fyke.api.media import SAMPLE_ULID
 
-_MAX_CHARS = 64  # characters
+_MAX_CHARS = 64
 # <string>, {{key}}, ${KEY}, string
 _FORM = re.compile(r"<[^<>]*>|\{\{[^{}]*\}\}|\$\{?[A-Za-z_]+\}?|string", re.IGNORECASE)
 
 
 def is_placeholder(text: str) -> bool:
-    """Whether ``text`` is one, even with spaces around it."""
+    """Whether ``text`` is a placeholder; surrounding spaces are ignored."""
     text = text.strip()
     return len(text) <= _MAX_CHARS and (text == SAMPLE_ULID or _FORM.fullmatch(text) is not None)
 
 
-def explained(given: Mapping[str, Any]) -> list[str]:
-    """A sentence for each placeholder among the members ``given``."""
+def placeholder_hints(members: Mapping[str, Any]) -> list[str]:
+    """A sentence for each placeholder among ``members``."""
     return [
         f"{name}: {value.strip()} is a placeholder; put the real value in its place"
-        for name, value in given.items()
+        for name, value in members.items()
         if isinstance(value, str) and is_placeholder(value)
     ]

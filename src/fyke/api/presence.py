@@ -1,8 +1,7 @@
-"""Waiting on behalf of a client: for no longer than the client stays, and the server does.
+"""Waiting for a result while the client is connected and the server runs.
 
-A request that waits holds a connection and a coroutine, never a thread. It ends when what it waits
-for is there, when the client has gone, or when the server is asked to stop; then it answers with
-what is known.
+A waiting request uses a connection and a coroutine, but no thread. The wait ends with the result,
+when the client disconnects, or when the server stops.
 """
 
 from __future__ import annotations
@@ -13,34 +12,35 @@ from typing import Any
 
 from starlette.types import Receive, Scope
 
-# Where the protocol leaves an event in the scope that is set when the server is asked to stop.
+# Key in the ASGI scope of an event that the protocol sets when the server stops.
 CLOSING = "fyke.closing"
 
 
 async def first_of(work: asyncio.Task[Any], scope: Scope, receive: Receive) -> bool:
-    """Return whether ``work`` is done; if not, the client has gone and it was cancelled.
+    """Whether ``work`` is done. If not, the client or the server stopped, and ``work`` is
+    cancelled.
 
-    Also cancels ``work`` when it is cancelled itself. The body must have been read.
+    Cancelling this call also cancels ``work``. The request body must have been read.
     """
-    watching = [work, asyncio.create_task(_left(receive))]
+    tasks = [work, asyncio.create_task(_disconnected(receive))]
     closing = scope.get(CLOSING)
     if isinstance(closing, asyncio.Event):
-        watching.append(asyncio.create_task(_set(closing)))
+        tasks.append(asyncio.create_task(_wait_set(closing)))
     try:
-        await asyncio.wait(watching, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         return work.done()
     finally:
-        for task in watching:
+        for task in tasks:
             if not task.done():
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
 
 
-async def _left(receive: Receive) -> None:
+async def _disconnected(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
-async def _set(event: asyncio.Event) -> None:
+async def _wait_set(event: asyncio.Event) -> None:
     await event.wait()

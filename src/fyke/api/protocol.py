@@ -1,14 +1,14 @@
-"""uvicorn's HTTP protocol with limits on what comes before the body, and errors in our own shape.
+"""uvicorn's HTTP protocol with limits on the head of a request, and with errors as envelopes.
 
-The parser below it would collect a header of any length for any time. Here a request's head has a
-size, a number of fields and a time, so that a slow or endless client costs one socket and no more.
-Pass the class as ``http=`` to ``uvicorn.Config``.
+uvicorn's parser accepts a head of any size for any time. Here the size, the number of fields and
+the time are limited, so that a slow or endless client costs no more than one socket. Pass the class
+as ``http=`` to ``uvicorn.Config``.
 
-An offer to go on in another protocol is not taken, and must not be seen by the parser, which would
-drop the body after it: Java's own client makes such an offer (h2c) with its first request.
+The parser must not see a request for a protocol upgrade, because it would drop the body after it.
+Java's HTTP client offers such an upgrade (h2c) with its first request. Upgrades are ignored.
 
-Long answers get two things from here: a client that reads nothing for a minute is disconnected
-(``stalled.py``), and when the server is asked to stop, the event in the scope is set.
+For long answers, a client that reads nothing for a minute is disconnected (``stalled.py``), and an
+event in the scope is set when the server stops.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ MAX_HEADERS = 100
 HEAD_SECONDS = 10.0
 _TOO_LONG = f"the head must be at most {MAX_HEAD_BYTES // 1024} KiB"
 
-_OFFER = b"upgrade:"
-_OFFER_LINE = re.compile(rb"(?<=\n)upgrade:", re.IGNORECASE)
-_NOT_TAKEN = b"x-upgrade-not-taken:"
+_UPGRADE = b"upgrade:"
+_UPGRADE_LINE = re.compile(rb"(?<=\n)upgrade:", re.IGNORECASE)
+_IGNORED = b"x-upgrade-not-taken:"
 
-_LINE_BYTES = 256  # of a request's first line: enough to find the dialect of its path
+_LINE_BYTES = 256  # of the request line: enough to find the dialect of its path
 _PATH = re.compile(rb"[\r\n]*[^ \r\n]+ (?:https?://[^/ ]*)?(/[^ ?\r\n]*)", re.IGNORECASE)
 
 
@@ -42,11 +42,11 @@ class LimitedProtocol(StallProtocol):
 
     _in_head = True
     _head_bytes = 0
-    _head_next = True  # what comes is a head, or the rest of one
-    _held = b""  # the end of a piece that may become an offer with the next one
-    _before = b""  # the last three bytes of the head so far
-    _line = b""  # the beginning of the head; the parser gives no path that it refuses
-    _refused = ""  # why the parser was stopped
+    _expects_head = True  # the next bytes belong to a head
+    _partial_line = b""  # the end of a chunk that may continue as an upgrade field
+    _head_tail = b""  # the last three bytes of the head so far
+    _line = b""  # the start of the head; the parser provides no path for an invalid request
+    _refusal = ""  # why the parser was stopped
     _head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -59,36 +59,36 @@ class LimitedProtocol(StallProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._head_next:
+        if self._expects_head:
             self._line = (self._line + data[:_LINE_BYTES])[:_LINE_BYTES]
-        super().data_received(self._without_offer(data) if self._head_next else data)
-        # A piece that ends inside the head is all head, or the tail of what came before it.
+        super().data_received(self._without_upgrade(data) if self._expects_head else data)
+        # A chunk that ends inside the head counts as a whole, even when it starts with a body.
         if self._in_head and not self.transport.is_closing():
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES:
                 self.send_400_response(_TOO_LONG)
 
-    def _without_offer(self, data: bytes) -> bytes:
-        """``data`` with the field that offers another protocol renamed, so that it is ignored."""
-        known = len(self._before)
-        data, self._held = self._before + self._held + data, b""
+    def _without_upgrade(self, data: bytes) -> bytes:
+        """``data`` with the field ``Upgrade`` renamed, so that the parser ignores it."""
+        overlap = len(self._head_tail)
+        data, self._partial_line = self._head_tail + self._partial_line + data, b""
         end = data.find(b"\r\n\r\n")
         head, rest = (data, b"") if end < 0 else (data[:end], data[end:])
         if end < 0:
             line = head[head.rfind(b"\n") + 1 :]
-            if line and len(line) < len(_OFFER) and _OFFER.startswith(line.lower()):
-                head, self._held = head[: -len(line)], line
-        self._before = head[-3:] if end < 0 else b""
-        return (_OFFER_LINE.sub(_NOT_TAKEN, head) + rest)[known:]
+            if line and len(line) < len(_UPGRADE) and _UPGRADE.startswith(line.lower()):
+                head, self._partial_line = head[: -len(line)], line
+        self._head_tail = head[-3:] if end < 0 else b""
+        return (_UPGRADE_LINE.sub(_IGNORED, head) + rest)[overlap:]
 
     def shutdown(self) -> None:
-        """The server stops: requests that wait or stream end now."""
+        """The server stops: end requests that wait or stream."""
         super().shutdown()
         self._closing.set()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self.scope[CLOSING] = self._closing  # type: ignore[literal-required]  # a key of our own
+        self.scope[CLOSING] = self._closing  # type: ignore[literal-required]  # not a key of ASGI
         self._begin_head()
 
     def on_url(self, url: bytes) -> None:
@@ -101,27 +101,26 @@ class LimitedProtocol(StallProtocol):
             self._refuse(f"the head must have at most {MAX_HEADERS} fields")
         super().on_header(name, value)
 
-    def _refuse(self, why: str) -> None:
+    def _refuse(self, reason: str) -> None:
         """Stop the parser, which then answers 400."""
-        self._refused = why
-        raise ValueError(why)
+        self._refusal = reason
+        raise ValueError(reason)
 
     def on_headers_complete(self) -> None:
-        self._in_head = self._head_next = False
+        self._in_head = self._expects_head = False
         self._stop_timer()
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        self._head_next, self._line = True, b""
+        self._expects_head, self._line = True, b""
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what never became a request, in the dialect of its path as far as that can be
-        read, and close."""
-        found = _PATH.match(self._line)
-        path = unquote_to_bytes(found[1]).decode("latin-1") if found else ""
+        """Answer 400 in the dialect of the path, if that can be read, and close."""
+        match = _PATH.match(self._line)
+        path = unquote_to_bytes(match[1]).decode("latin-1") if match else ""
         request_id = request_id_for({"headers": self.headers or []})
-        text = self._refused or msg.rstrip(".")
+        text = self._refusal or msg.rstrip(".")
         answer = table_of(path).refusal(Refusal(400, text), request_id)
         fields = [
             *answer.raw_headers,

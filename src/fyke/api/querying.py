@@ -1,4 +1,4 @@
-"""What a client may ask of a run's rows, the same in both versions: for a page and for a file."""
+"""Row queries of pages and exports, the same in v1 and v2."""
 
 from __future__ import annotations
 
@@ -6,16 +6,22 @@ from fyke.domain.results.query.model import PLAIN, Query, query_of
 from fyke.wire.rows import RowQuery
 
 
-def query_in(wanted: RowQuery) -> Query:
+def query_from(members: RowQuery) -> Query:
     """The query of a request. Raises ``InvalidFields``."""
-    asked = wanted.fields or wanted.clean or wanted.flatten or wanted.sort or wanted.filter
-    if not (asked or wanted.failed_rows):
+    if not (
+        members.fields
+        or members.clean
+        or members.flatten
+        or members.sort
+        or members.filter
+        or members.failed_rows
+    ):
         return PLAIN
     return query_of(
-        fields=wanted.fields,
-        clean=wanted.clean,
-        flatten=wanted.flatten,
-        sort=wanted.sort,
-        filters=wanted.filter,
-        failed_rows=wanted.failed_rows,
+        fields=members.fields,
+        clean=members.clean,
+        flatten=members.flatten,
+        sort=members.sort,
+        filters=members.filter,
+        failed_rows=members.failed_rows,
     )

@@ -1,24 +1,24 @@
-"""Reading ``Range`` and ``If-Range`` (RFC 9110, 14 and 13.1.5): one range of bytes or none."""
+"""Read ``Range`` and ``If-Range`` (RFC 9110, 14 and 13.1.5): one range of bytes or none."""
 
 from __future__ import annotations
 
 import re
 
-_ONE = re.compile(r"bytes\s*=\s*(?P<first>[0-9]*)\s*-\s*(?P<last>[0-9]*)\s*", re.IGNORECASE)
-_DIGITS = 18  # no file has that many bytes
+_RANGE = re.compile(r"bytes\s*=\s*(?P<first>[0-9]*)\s*-\s*(?P<last>[0-9]*)\s*", re.IGNORECASE)
+_MAX_DIGITS = 18  # no file has that many bytes
 
 
 class Unsatisfiable(Exception):
-    """The range starts after the end."""
+    """The range starts after the end of the file."""
 
 
-def byte_range(given: str | None, size: int) -> tuple[int, int] | None:
+def byte_range(range_header: str | None, size: int) -> tuple[int, int] | None:
     """Start and end (exclusive) of the requested part of ``size`` bytes.
 
-    None when the header is to be ignored and the whole file sent: no range, several, another unit,
-    or a malformed one. Raises ``Unsatisfiable``.
+    None for the whole file, when the header is absent or ignored: several ranges, another unit or a
+    syntax error. Raises ``Unsatisfiable``.
     """
-    match = _ONE.fullmatch(given.strip()) if given else None
+    match = _RANGE.fullmatch(range_header.strip()) if range_header else None
     if match is None:
         return None
     first, last = match["first"], match["last"]
@@ -31,17 +31,17 @@ def byte_range(given: str | None, size: int) -> tuple[int, int] | None:
         return size - length, size
     begin, end = _number(first), _number(last) + 1 if last else size
     if end <= begin and last:
-        return None  # the last byte before the first one
+        return None  # the last byte is before the first
     if begin >= size:
         raise Unsatisfiable
     return begin, min(end, size)
 
 
 def is_current(if_range: str | None, tag: str) -> bool:
-    """Whether a range may be sent: only when the client's part is of the same bytes. A date or a
-    weak tag does not identify them."""
+    """Whether a range may be sent, because the client has a part of the same file. A date or a weak
+    tag does not prove that."""
     return if_range is None or if_range.strip() == tag
 
 
 def _number(digits: str) -> int:
-    return int(digits) if len(digits.lstrip("0")) <= _DIGITS else 10**_DIGITS
+    return int(digits) if len(digits.lstrip("0")) <= _MAX_DIGITS else 10**_MAX_DIGITS

@@ -1,4 +1,4 @@
-"""Token buckets, one per caller, so that the flood of one does not delay the others."""
+"""Token buckets, one per caller, so that one caller does not delay the others."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 from fyke.kit.clock import Clock
 
-# Beyond this many callers the one unseen for longest is forgotten, and with it what it had used.
+# Beyond this many callers, the bucket that was used least recently is dropped.
 MAX_BUCKETS = 20_000
-BURST_SECONDS = 2  # how long a bucket takes to fill: so many seconds' worth may come at once
+BURST_SECONDS = 2  # seconds to fill a bucket: the burst is the rate times this
 
 
 @dataclass(slots=True)
 class RateShare:
-    """How many servers share the limits; each allows its part, so their sum is the whole."""
+    """The number of servers that share the limits; each applies an equal part of them."""
 
     servers: int = 1
 
@@ -25,9 +25,9 @@ class RateShare:
 
 
 class TokenBuckets:
-    """``rate`` requests a second on average and ``burst`` at once, for each key. 0 is no limit.
+    """``rate`` requests per second on average and ``burst`` at once, for each key. 0 is no limit.
 
-    A key may have a rate of its own, and then ``BURST_SECONDS`` of that at once.
+    A key may have its own rate, with a burst of ``BURST_SECONDS`` times that rate.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class TokenBuckets:
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def take(self, key: str, own_rate: float = 0) -> float:
-        """Take one token of ``key``; return 0, or the seconds until there is one again."""
+        """Take one token of ``key``; return 0, or the seconds until the next token."""
         rate, burst = self._limits(own_rate)
         if rate <= 0:
             return 0.0
@@ -58,7 +58,7 @@ class TokenBuckets:
         return wait
 
     def peek(self, key: str) -> float:
-        """As ``take``, but leaves the token where it is."""
+        """The result of ``take`` without taking a token."""
         rate, burst = self._limits(0)
         if rate <= 0:
             return 0.0
@@ -66,8 +66,8 @@ class TokenBuckets:
         return 0.0 if tokens >= 1 else (1 - tokens) / rate
 
     def fields(self, key: str, own_rate: float = 0) -> tuple[tuple[bytes, bytes], ...]:
-        """The two response fields about the limit of ``key``, after a ``take``: the policy, and the
-        remaining whole requests with the seconds until the bucket is full again.
+        """The response headers ``RateLimit-Policy`` and ``RateLimit`` of ``key`` after a ``take``:
+        the limit, and the remaining requests with the seconds until the bucket is full.
         """
         rate, burst = self._limits(own_rate)
         if rate <= 0:
@@ -80,12 +80,12 @@ class TokenBuckets:
         )
 
     def _limits(self, own_rate: float) -> tuple[float, float]:
-        """Rate and burst of this server's part."""
+        """The rate and burst of this server."""
         servers = self._share.servers
         if own_rate:
             return own_rate / servers, max(1.0, own_rate * BURST_SECONDS / servers)
         return self._rate / servers, max(1.0, self._burst / servers)
 
     def _tokens(self, key: str, now: float, rate: float, burst: float) -> float:
-        tokens, seen = self._buckets.get(key, (burst, now))
-        return min(burst, tokens + (now - seen) * rate)
+        tokens, updated_at = self._buckets.get(key, (burst, now))
+        return min(burst, tokens + (now - updated_at) * rate)

@@ -1,16 +1,16 @@
-"""Declaring an operation: a function with its method, path, scope and errors.
+"""Declare operations: functions with a method, a path, a scope and errors.
 
     @post("/api/v1/run/detail", scope=Scope.READ, errors=(RunNotFound,))
-    async def get_run_v1(self, call: Call, wanted: v1.RunRef) -> v1.RunDetail:
+    async def get_run_v1(self, call: Call, body: v1.RunRef) -> v1.RunDetail:
         '''State and figures of a run.'''
 
-The annotations say what it takes and answers: ``wanted`` is read from the JSON body of a POST, PUT
-or PATCH and from the query otherwise, and a parameter in the path has an argument of its name. The
-first sentence of the docstring is the summary in the OpenAPI document, the rest the description;
-the name of the function in camel case is the operation id.
+The annotations give the types of the input and the answer. The argument with a ``Request`` type is
+read from the JSON body of a POST, PUT or PATCH and from the query otherwise; every parameter in the
+path has an argument of its name. The first sentence of the docstring is the summary in the OpenAPI
+document, the rest the description; the name of the function in camel case is the operation id.
 
-A scope is required. ``PUBLIC`` is a value of its own, so an operation that forgets its scope is an
-error when its module is imported; it never becomes public.
+A scope is required, and ``PUBLIC`` must be explicit: an operation without a scope fails at import
+instead of becoming public.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ T = TypeVar("T", bound=Answer)
 
 
 class Access(Enum):
-    """Who may call an operation that asks for no scope."""
+    """The access to an operation that requires no scope."""
 
     PUBLIC = "public"
 
@@ -48,7 +48,7 @@ PUBLIC: Final = Access.PUBLIC
 
 
 class Json(Generic[T]):
-    """An answer that is encoded already, to be shared by several requests."""
+    """An encoded answer, which several requests can share."""
 
     __slots__ = ("data",)
 
@@ -61,19 +61,20 @@ Handler = TypeVar("Handler", bound=Callable[..., Awaitable[Reply]])
 
 
 class DeclarationError(Exception):
-    """A route is declared wrongly: a mistake of ours, found when the module is imported."""
+    """An operation is declared wrongly; raised at import."""
 
 
 class Options(TypedDict, total=False):
     """The options of a decorator besides method, path and scope.
 
-    ``id`` and ``tag`` stand for the name of the function and the tag of its class; ``subject``
-    stands for ``{run}`` in the docstring. ``errors``: those that not every operation has.
-    ``starts``: takes an ``Idempotency-Key``, which the handler hands on. ``validated``: the answer
-    has an ``ETag``. ``hot``: routed first, and answers HEAD too. ``aliases``: other paths that old
-    clients use. ``consumes`` names the types of a body that the handler reads itself, ``produces``
-    what is answered instead of the envelope, ``statuses`` the answers without a body, ``headers``
-    the request headers that the handler reads.
+    ``id`` and ``tag`` replace the name of the function and the tag of its class; ``subject``
+    replaces ``{run}`` in the docstring. ``errors``: in addition to those of every operation.
+    ``starts``: accepts an ``Idempotency-Key``, which the handler passes on. ``validated``: the
+    answer has an ``ETag``. ``hot``: routed first, and answers HEAD too. ``aliases``: other paths
+    that old clients use. ``consumes``: the types of a body that the handler reads itself.
+    ``produces``: the types of an answer without an envelope. ``statuses``: the answers without a
+    body. ``headers``: the request headers that the handler reads. ``documented``: whether the
+    OpenAPI documents contain it.
     """
 
     id: str
@@ -95,8 +96,7 @@ class Options(TypedDict, total=False):
 class Declaration:
     """An operation as its decorator declares it; see ``Options``.
 
-    ``public`` operations know their caller when the key is good for ``scopes``, all others need
-    one that is.
+    A ``public`` operation has a caller if the key has ``scopes``; all others require such a key.
     """
 
     method: str
@@ -119,7 +119,7 @@ class Declaration:
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
-            raise DeclarationError(f"{self.path}: there is no method {self.method}")
+            raise DeclarationError(f"{self.path}: unknown method {self.method}")
         if not self.scopes:
             raise DeclarationError(f"{self.method} {self.path} must name a scope, or PUBLIC")
 
@@ -130,18 +130,20 @@ class Declaration:
 
     @property
     def path_names(self) -> list[str]:
-        """The parameters in the path."""
+        """The names of the parameters in the path."""
         return _PARAMETER.findall(self.path)
 
 
 def operation(
     method: str, path: str, *, scope: Scope | frozenset[Scope] | Access, **options: Unpack[Options]
 ) -> Callable[[Handler], Handler]:
-    """Declare the function to be an operation."""
-    says = Declaration(method, path, scope is PUBLIC, _scopes(method, path, scope), **options)
+    """Declare a function as an operation."""
+    declaration = Declaration(
+        method, path, scope is PUBLIC, _scopes(method, path, scope), **options
+    )
 
     def declare(handler: Handler) -> Handler:
-        vars(handler).setdefault(_DECLARED, []).insert(0, says)
+        vars(handler).setdefault(_DECLARED, []).insert(0, declaration)
         return handler
 
     return declare
@@ -156,7 +158,7 @@ delete = partial(operation, "DELETE")
 
 def _scopes(method: str, path: str, scope: object) -> frozenset[Scope]:
     if scope is PUBLIC:
-        return frozenset({Scope.READ})  # a key that may not read is as good as none
+        return frozenset({Scope.READ})  # a key that may not read counts as no key
     if isinstance(scope, Scope):
         return frozenset({scope})
     if isinstance(scope, frozenset) and all(isinstance(each, Scope) for each in scope):
@@ -164,18 +166,18 @@ def _scopes(method: str, path: str, scope: object) -> frozenset[Scope]:
     raise DeclarationError(f"{method} {path}: scope must be a Scope, several, or PUBLIC")
 
 
-def declared(owner: object) -> list[tuple[Declaration, Callable[..., Any]]]:
-    """The operations among the methods of ``owner``, in their order, each with its handler."""
+def declared_operations(routes: object) -> list[tuple[Declaration, Callable[..., Any]]]:
+    """The operations that the methods of ``routes`` declare, in order, each with its handler."""
     return [
-        (each, getattr(owner, name))
-        for name, member in vars(type(owner)).items()
+        (each, getattr(routes, name))
+        for name, member in vars(type(routes)).items()
         for each in getattr(member, _DECLARED, ())
     ]
 
 
-def texts_of(handler: Callable[..., Any], declared: Declaration) -> tuple[str, str]:
+def texts_of(handler: Callable[..., Any], declaration: Declaration) -> tuple[str, str]:
     """Summary and description, from the docstring of the handler."""
-    return _texts(handler.__doc__ or "", declared.subject)
+    return _texts(handler.__doc__ or "", declaration.subject)
 
 
 @cache
@@ -185,12 +187,12 @@ def _texts(docstring: str, subject: str) -> tuple[str, str]:
     return " ".join(summary.split()).rstrip("."), " ".join(description.split())
 
 
-def id_of(handler: Callable[..., Any], declared: Declaration) -> str:
+def id_of(handler: Callable[..., Any], declaration: Declaration) -> str:
     """The operation id: as declared, or the name of the function in camel case."""
     first, *others = str(getattr(handler, "__name__", "")).split("_")
-    return declared.id or first + "".join(word.capitalize() for word in others)
+    return declaration.id or first + "".join(word.capitalize() for word in others)
 
 
 def attribute_of(name: str) -> str:
-    """The argument that a parameter of a path becomes: ``workerId`` is ``worker_id``."""
+    """The argument for a parameter of a path: ``worker_id`` for ``workerId``."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()

@@ -1,4 +1,4 @@
-"""Answering an operation: limit, credentials, syntax, members, handler, in this order."""
+"""Serve an operation: rate limit, credentials, syntax, members, handler, in this order."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from fyke.api.call import Call
 from fyke.api.decode import parse_object, read_body
 from fyke.api.envelope import NULL, OWN_PREFIX, JsonBytes, dialect_of, encode
 from fyke.api.errors import request_id
-from fyke.api.members import Member, members_of, read_members, refuse, unknown_members
+from fyke.api.members import Member, members_of, raise_problems, read_members, unknown_members
 from fyke.api.network import Visit
-from fyke.api.placeholders import explained
+from fyke.api.placeholders import placeholder_hints
 from fyke.api.routes import (
     Declaration,
     DeclarationError,
     Json,
     attribute_of,
-    declared,
+    declared_operations,
     id_of,
     texts_of,
 )
@@ -45,37 +45,37 @@ from fyke.wire.fields import Request as Shape
 
 @dataclass(frozen=True)
 class Operation:
-    """A declaration with the handler that answers it, and what the handler's types say."""
+    """A declaration with its handler, and the types in the handler's signature."""
 
-    says: Declaration
+    declaration: Declaration
     handler: Callable[..., Any]
     tag: str
 
     @cached_property
     def id(self) -> str:
-        return id_of(self.handler, self.says)
+        return id_of(self.handler, self.declaration)
 
     @property
     def method(self) -> str:
-        return self.says.method
+        return self.declaration.method
 
     @property
     def path(self) -> str:
-        return self.says.path
+        return self.declaration.path
 
     @property
     def public(self) -> bool:
-        return self.says.public
+        return self.declaration.public
 
     @cached_property
     def strict(self) -> bool:
         """Whether unknown members of the body are refused; v1 and v2 ignore them."""
-        return self.says.reads_json and self.path.startswith(OWN_PREFIX)
+        return self.declaration.reads_json and self.path.startswith(OWN_PREFIX)
 
     @cached_property
     def texts(self) -> tuple[str, str]:
         """Summary and description."""
-        return texts_of(self.handler, self.says)
+        return texts_of(self.handler, self.declaration)
 
     @cached_property
     def _hints(self) -> dict[str, Any]:
@@ -83,10 +83,10 @@ class Operation:
 
     @cached_property
     def path_members(self) -> tuple[Member, ...]:
-        """What is read from the path."""
+        """The members that are read from the path."""
         return tuple(
             Member.of(attribute_of(name), name, self._hints[attribute_of(name)], required=True)
-            for name in self.says.path_names
+            for name in self.declaration.path_names
         )
 
     def path_type(self, name: str) -> Any:
@@ -94,8 +94,8 @@ class Operation:
         return self._hints[attribute_of(name)]
 
     @cached_property
-    def takes(self) -> tuple[str, type[Shape]] | None:
-        """The argument for body or query, and its shape; None where nothing is taken."""
+    def input_argument(self) -> tuple[str, type[Shape]] | None:
+        """The argument for the body or query and its shape; None without one."""
         found = [
             (name, hint)
             for name, hint in self._hints.items()
@@ -106,66 +106,72 @@ class Operation:
         return found[0] if found else None
 
     @cached_property
-    def answers(self) -> tuple[Any, ...]:
-        """The shapes that ``data`` may have; none for null and for what is no envelope."""
+    def answer_shapes(self) -> tuple[Any, ...]:
+        """The shapes of ``data``; none for null and for answers without an envelope."""
         hint = self._hints["return"]
         choices = get_args(hint) if get_origin(hint) not in (None, Json) else (hint,)
-        plain = [get_args(each)[0] if get_origin(each) is Json else each for each in choices]
+        shapes = [get_args(each)[0] if get_origin(each) is Json else each for each in choices]
         return tuple(
             each
-            for each in plain
+            for each in shapes
             if each is not NoneType and not (isinstance(each, type) and issubclass(each, Response))
         )
 
     @cached_property
     def _members(self) -> tuple[Member, ...]:
-        return members_of(self.takes[1]) if self.takes else ()
+        return members_of(self.input_argument[1]) if self.input_argument else ()
 
     @cached_property
     def _repeated(self) -> frozenset[str]:
         return frozenset(name for each in self._members if each.repeated for name in each.names)
 
     def _admit(self, caller: Caller, visit: Visit) -> Caller:
-        """The caller, when their key is for this; with their address when it will be noted."""
-        for scope in sorted(self.says.scopes - caller.scopes):
+        """The caller, with the address for the audit log if this may change something.
+
+        Raises ``Forbidden`` if the key lacks a scope.
+        """
+        for scope in sorted(self.declaration.scopes - caller.scopes):
             require_scope(caller, scope)
-        return caller if self.says.method == "GET" else replace(caller, address=visit.address)
+        return (
+            caller if self.declaration.method == "GET" else replace(caller, address=visit.address)
+        )
 
     async def _caller(self, request: Request, access: AccessControl, visit: Visit) -> Caller | None:
-        if not self.says.public:
+        if not self.declaration.public:
             return self._admit(await access.require(request.scope, visit.address), visit)
         caller = await access.recognise(request.scope, visit.address)
-        # a key that may not read sees what is seen without one
-        return caller if caller is not None and self.says.scopes <= caller.scopes else None
+        # a key without the scope counts as no key
+        return caller if caller is not None and self.declaration.scopes <= caller.scopes else None
 
     async def respond(self, request: Request, access: AccessControl) -> Response:
-        """The answer to one request."""
+        """The response to one request."""
         visit: Visit = request.scope[VISIT]
         caller = await self._caller(request, access, visit)
-        raw = await read_body(request) if self.says.reads_json else b""
-        given = parse_object(raw) if self.says.reads_json else query(request, self._repeated)
-        arguments = self._arguments(given, request.path_params)
-        key = start_key(request, raw) if self.says.starts else None
+        declaration = self.declaration
+        body = await read_body(request) if declaration.reads_json else b""
+        raw = parse_object(body) if declaration.reads_json else query(request, self._repeated)
+        arguments = self._arguments(raw, request.path_params)
+        key = start_key(request, body) if declaration.starts else None
         try:
-            answer = await self.handler(Call(request, visit, caller, key), **arguments)
+            result = await self.handler(Call(request, visit, caller, key), **arguments)
         except NotFound as error:
-            error.details = error.details or explained({**request.path_params, **given})
+            error.details = error.details or placeholder_hints({**request.path_params, **raw})
             raise
-        if isinstance(answer, Response):
-            return answer
-        data = _data(answer)
-        whole = JsonBytes(dialect_of(self.says.path).success(data, request_id(request)))
+        if isinstance(result, Response):
+            return result
+        data = _data(result)
+        response = JsonBytes(dialect_of(declaration.path).success(data, request_id(request)))
         if key is not None and key.replayed:
-            whole.headers[REPLAYED] = "true"
-        return etags.validate(request, data, whole) if self.says.validated else whole
+            response.headers[REPLAYED] = "true"
+        return etags.validate(request, data, response) if declaration.validated else response
 
-    def _arguments(self, given: Mapping[str, Any], path: Mapping[str, Any]) -> dict[str, Any]:
-        problems = unknown_members(self._members, given) if self.strict else []
-        values = read_members(self._members, given, problems)
+    def _arguments(self, raw: Mapping[str, Any], path: Mapping[str, Any]) -> dict[str, Any]:
+        problems = unknown_members(self._members, raw) if self.strict else []
+        values = read_members(self._members, raw, problems)
         arguments = read_members(self.path_members, path, problems)
-        refuse(problems)
-        if self.takes is not None:
-            name, shape = self.takes
+        raise_problems(problems)
+        if self.input_argument is not None:
+            name, shape = self.input_argument
             arguments[name] = shape(**values)
         return arguments
 
@@ -181,25 +187,28 @@ def _data(answer: Answer | Json[Any] | None) -> bytes:
     return answer.data if isinstance(answer, Json) else encode(answer)
 
 
-def operations_of(owner: object) -> list[Operation]:
-    """The operations that the methods of ``owner`` declare; ``owner.tag`` is for those without."""
-    default = getattr(owner, "tag", "")
-    found = [Operation(says, handler, says.tag or default) for says, handler in declared(owner)]
-    for each in found:
+def operations_of(routes: object) -> list[Operation]:
+    """The operations that the methods of ``routes`` declare; ``routes.tag`` is the default."""
+    default_tag = getattr(routes, "tag", "")
+    operations = [
+        Operation(declaration, handler, declaration.tag or default_tag)
+        for declaration, handler in declared_operations(routes)
+    ]
+    for each in operations:
         if not (each.tag and each.texts[0]):
             raise DeclarationError(f"{each.id} must have a tag and a docstring")
-    return found
+    return operations
 
 
 def query(request: Request, repeated: frozenset[str]) -> dict[str, Any]:
-    """The query by name; of a repeated name the first counts, but all of those in ``repeated``."""
-    found: dict[str, Any] = {}
+    """The query by name: the first value of a name, or a list for names in ``repeated``."""
+    values: dict[str, Any] = {}
     for name, value in request.query_params.multi_items():
         if name in repeated:
-            found.setdefault(name, []).append(value)
+            values.setdefault(name, []).append(value)
         else:
-            found.setdefault(name, value)
-    return found
+            values.setdefault(name, value)
+    return values
 
 
 class _Endpoint:
@@ -210,25 +219,26 @@ class _Endpoint:
         self._access = access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope["route"] = self._operation  # whose path the access log names
+        scope["route"] = self._operation  # the access log contains its path
         response = await self._operation.respond(Request(scope, receive), self._access)
         await response(scope, receive, send)
 
 
 def mount(app: Starlette, operations: Sequence[Operation], access: AccessControl) -> None:
-    """Add a route for each operation: the hot ones first, then other paths of old clients, which
-    are spelled out where the path of another operation has a parameter.
+    """Add a route for each operation: the hot ones first, then the aliases.
+
+    Aliases come before the other routes, because a parameter in their paths would match an alias.
     """
     routes = app.router.routes
     routes.extend(_routes(operations, access, hot=True))
     for each in operations:
-        for path in each.says.aliases:
+        for path in each.declaration.aliases:
             routes.append(Route(path, _Endpoint(each, access), methods=[each.method]))
     routes.extend(_routes(operations, access, hot=False))
 
 
 class _Route(Route):
-    """Leaves paths of other operations without parameters to those, even with a wrong method."""
+    """Does not match paths that another operation has without parameters, for any method."""
 
     exact: frozenset[str] = frozenset()
 
@@ -244,11 +254,11 @@ def _matching(path: re.Pattern[str], paths: frozenset[str]) -> frozenset[str]:
 def _routes(
     operations: Sequence[Operation], access: AccessControl, *, hot: bool
 ) -> Iterable[Route]:
-    exact = frozenset(each.path for each in operations if not each.says.path_names)
+    exact = frozenset(each.path for each in operations if not each.declaration.path_names)
     for each in operations:
-        if each.says.hot is hot:
+        if each.declaration.hot is hot:
             route = _Route(each.path, _Endpoint(each, access), methods=[each.method])
-            if each.says.path_names:
+            if each.declaration.path_names:
                 route.exact = _matching(route.path_regex, exact)
             if not hot and route.methods:
                 route.methods.discard("HEAD")

@@ -1,8 +1,8 @@
-"""One read for all concurrent requests for the same thing.
+"""One read for all concurrent requests for the same data.
 
 A run that many clients poll is requested more often than the database can answer. Requests that
-come during a read share the next one, which starts after all of them came. So no request gets an
-answer that was read before it came: this is no cache.
+arrive during a read share the next one, which starts after they arrived. So no answer is older than
+its request: this is not a cache.
 """
 
 from __future__ import annotations
@@ -16,44 +16,44 @@ V = TypeVar("V")
 
 
 @dataclass(slots=True)
-class _Reading(Generic[V]):
-    """The present read of one key, and the next one, if a request waits for it."""
+class _Read(Generic[V]):
+    """The current read of one key, and the next one if a request waits for it."""
 
     task: asyncio.Task[V]
-    following: asyncio.Task[V] | None = None
+    next_task: asyncio.Task[V] | None = None
 
 
 class SharedReads(Generic[V]):
-    """Runs at most one read per key at a time. The key must name the caller's account too."""
+    """Runs at most one read per key at a time. The key must include the caller's account."""
 
     def __init__(self) -> None:
-        self._readings: dict[Hashable, _Reading[V]] = {}
+        self._reads: dict[Hashable, _Read[V]] = {}
 
-    async def get(self, key: Hashable, work: Callable[[], Awaitable[V]]) -> V:
-        """The result of a ``work()`` that began after this call; its error too."""
-        reading = self._readings.get(key)
-        if reading is None:
-            task = asyncio.create_task(self._run(key, work))
-            self._readings[key] = _Reading(task)
-        elif reading.following is None:
-            task = asyncio.create_task(self._run_after(reading, key, work))
-            reading.following = task
+    async def get(self, key: Hashable, read: Callable[[], Awaitable[V]]) -> V:
+        """The result or error of a ``read()`` that starts after this call."""
+        current = self._reads.get(key)
+        if current is None:
+            task = asyncio.create_task(self._run(key, read))
+            self._reads[key] = _Read(task)
+        elif current.next_task is None:
+            task = asyncio.create_task(self._run_after(current, key, read))
+            current.next_task = task
         else:
-            task = reading.following
-        # One waiter that is cancelled must not take the read away from the others.
+            task = current.next_task
+        # A cancelled waiter must not cancel the read of the others.
         return await asyncio.shield(task)
 
-    async def _run(self, key: Hashable, work: Callable[[], Awaitable[V]]) -> V:
+    async def _run(self, key: Hashable, read: Callable[[], Awaitable[V]]) -> V:
         try:
-            return await work()
+            return await read()
         finally:
-            if self._readings[key].following is None:
-                del self._readings[key]
+            if self._reads[key].next_task is None:
+                del self._reads[key]
 
     async def _run_after(
-        self, earlier: _Reading[V], key: Hashable, work: Callable[[], Awaitable[V]]
+        self, earlier: _Read[V], key: Hashable, read: Callable[[], Awaitable[V]]
     ) -> V:
         await asyncio.wait([earlier.task])
-        assert earlier.following is not None  # noqa: S101 - it is this very task
-        self._readings[key] = _Reading(earlier.following)
-        return await self._run(key, work)
+        assert earlier.next_task is not None  # noqa: S101 - it is this task
+        self._reads[key] = _Read(earlier.next_task)
+        return await self._run(key, read)

@@ -1,8 +1,8 @@
-"""Disconnects a client that reads nothing of its answer any more.
+"""Disconnects a client that has stopped reading its answer.
 
-A slow client is fine, and costs little memory. One that reads nothing for ``idle_seconds`` is gone
-or hostile. What counts are the bytes that its side has acknowledged, not the state of our buffer:
-the kernel's buffers have room for more than a slow client reads in a minute.
+A slow client costs little memory. A client that reads nothing for ``idle_seconds`` is gone or
+hostile. The bytes that it acknowledges count, not those that leave our buffer: the kernel's buffers
+contain more than a slow client reads in a minute.
 """
 
 from __future__ import annotations
@@ -40,19 +40,19 @@ class StallProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def _watch(self) -> None:
-        self._backlog = self._untaken()
-        self._idle_timer = self.loop.call_later(self.idle_seconds, self._look)
+        self._backlog = self._unacknowledged()
+        self._idle_timer = self.loop.call_later(self.idle_seconds, self._check_progress)
 
-    def _look(self) -> None:
-        if self._untaken() < self._backlog:
+    def _check_progress(self) -> None:
+        if self._unacknowledged() < self._backlog:
             self._watch()
         else:
             self._reset()
 
     def _reset(self) -> None:
-        """End the connection without waiting for any buffer to empty, the kernel's included."""
-        with socket.socket(fileno=os.dup(self._descriptor())) as same:
-            same.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        """Close the connection at once, discarding all buffers, even the kernel's."""
+        with socket.socket(fileno=os.dup(self._descriptor())) as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.transport.abort()
 
     def _stop_watching(self) -> None:
@@ -60,11 +60,11 @@ class StallProtocol(HttpToolsProtocol):
             self._idle_timer.cancel()
             self._idle_timer = None
 
-    def _untaken(self) -> int:
-        """Bytes of the answer that the client has not acknowledged: ours and the kernel's."""
+    def _unacknowledged(self) -> int:
+        """Bytes that the client has not acknowledged, in our buffer and the kernel's."""
         answer = fcntl.ioctl(self._descriptor(), termios.TIOCOUTQ, bytes(4))
-        waiting: int = struct.unpack("i", answer)[0]
-        return waiting + self.transport.get_write_buffer_size()
+        in_kernel: int = struct.unpack("i", answer)[0]
+        return in_kernel + self.transport.get_write_buffer_size()
 
     def _descriptor(self) -> int:
         descriptor: int = self.transport.get_extra_info("socket").fileno()

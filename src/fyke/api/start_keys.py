@@ -1,4 +1,4 @@
-"""Reading ``Idempotency-Key`` from a request that starts something."""
+"""Read ``Idempotency-Key`` from a request that starts runs."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from fyke.domain.runs.start_keys import HEADER, StartKey
 from fyke.errors import InvalidFields
 
 MAX_CHARS = 255
-DESCRIBED = RequestHeader(
-    f"1 to {MAX_CHARS} printable characters. For 24 hours the same key with the same request means "
-    "the same start: nothing is started again, and the answer is about the run of the first time.",
-    f"^[!-~][ -~]{{0,{MAX_CHARS - 1}}}$",  # spaces around it are none of it
+HEADER_DOC = RequestHeader(
+    f"1 to {MAX_CHARS} printable characters. For 24 hours, the same request with the same key "
+    "starts nothing again: its answer is about the run that the first request started.",
+    f"^[!-~][ -~]{{0,{MAX_CHARS - 1}}}$",  # surrounding spaces are not part of it
     "order-4711",
 )
 
 
 def start_key(request: Request, body: bytes) -> StartKey | None:
-    """The key of a start, None without one; raise ``InvalidFields`` when it cannot be one.
+    """The key of a start, None without one. Raises ``InvalidFields``.
 
-    Two requests are the same when method, path and body are, byte for byte. How they authenticate
-    is no part of it, so a key may be renewed between two tries.
+    Two requests are the same when method, path and body are equal, byte for byte. Credentials do
+    not count, so an API key may be replaced between two tries.
     """
     text = header(request.scope, HEADER.lower().encode())
     if text is None:
@@ -34,9 +34,9 @@ def start_key(request: Request, body: bytes) -> StartKey | None:
         raise InvalidFields(f"{HEADER} must be 1 to {MAX_CHARS} printable ASCII characters")
     if is_placeholder(text):
         raise InvalidFields(
-            f"{HEADER}: {text.strip()} is a placeholder, which every request made from the same "
-            "template carries, so the second start would be the first one again; "
-            "send a new value with every start, or leave the header out"
+            f"{HEADER}: {text.strip()} is a placeholder that every request from the same "
+            "template has, so a second start would only repeat the first; "
+            "send a new value with every start, or omit the header"
         )
     digest = hashlib.sha256(f"{request.method} {request.scope['path']}\n".encode())
     digest.update(body)

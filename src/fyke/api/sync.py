@@ -1,7 +1,6 @@
-"""Waiting for the end of a run, for a client who wants its result in the answer to the start.
+"""Waiting for the end of a run, for starts that answer with its result.
 
-The wait only watches: whether the client stays, leaves or is cut off by a proxy changes nothing
-for the run.
+The run continues even if the client disconnects.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ from fyke.domain.runs.service import Runs
 from fyke.model.run import Run
 
 
-async def watched(runs: Runs, run: Run, seconds: float, request: Request) -> Run:
-    """``run`` as it is when it has ended, after ``seconds``, or when the client has gone."""
-    watching = asyncio.create_task(runs.wait_ended(run.id, seconds))
-    ended = await first_of(watching, request.scope, request.receive)
-    return watching.result() if ended else run
+async def wait_until_ended(runs: Runs, run: Run, seconds: float, request: Request) -> Run:
+    """``run`` after it has ended, after ``seconds``, or when the client disconnects."""
+    waiting = asyncio.create_task(runs.wait_ended(run.id, seconds))
+    ended = await first_of(waiting, request.scope, request.receive)
+    return waiting.result() if ended else run

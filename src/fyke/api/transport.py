@@ -1,7 +1,7 @@
-"""The outermost layer: request id, Host, CORS, the access log, and the last net for faults.
+"""The outermost layer: request id, Host, CORS, the access log, and unexpected errors.
 
-Plain ASGI, because it must work for streams of any length and cost next to nothing. What it sends
-on its own is an envelope like everything else.
+Plain ASGI, because it must work for streams of any length at little cost. Its own answers are
+envelopes too.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from fyke.kit.ids import new_ulid
 log = structlog.get_logger("fyke.api")
 
 VISIT = "fyke.visit"
-PAGE = "fyke.page"  # set where a page answers: nothing of it is for other sites to read
+PAGE = "fyke.page"  # set by pages of the console: no CORS headers
 
 _OWN_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _PREFLIGHT = {
@@ -85,17 +85,17 @@ class Transport:
                 raise  # the answer has started: the connection can only be closed
             await table_for(scope).fault(exchange.request_id)(scope, receive, exchange.send)
         finally:
-            exchange.note()
+            exchange.log()
 
 
 def request_id_for(scope: Scope) -> str:
-    """The name of this request: the client's own when it is fit for a log, else a new one."""
+    """The id of a request: the client's own if it is safe to log, else a new one."""
     proposed = header(scope, b"x-request-id")
     return proposed if proposed and _OWN_REQUEST_ID.fullmatch(proposed) else new_ulid()
 
 
 class _Exchange:
-    """One request and its answer, as far as the log and the headers are concerned."""
+    """One request and its response, for the log and the headers."""
 
     def __init__(self, scope: Scope, send: Send) -> None:
         self._scope = scope
@@ -108,16 +108,16 @@ class _Exchange:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers: list[tuple[bytes, bytes]] = list(message["headers"])
-            given = {name for name, _ in headers}
-            headers.extend(pair for pair in _EVERY_ANSWER if pair[0] not in given)
+            present = {name for name, _ in headers}
+            headers.extend(pair for pair in _EVERY_ANSWER if pair[0] not in present)
             if not self._scope.get(PAGE):
-                headers.extend(pair for pair in _FOR_OTHER_SITES if pair[0] not in given)
+                headers.extend(pair for pair in _FOR_OTHER_SITES if pair[0] not in present)
             headers.append((b"x-request-id", self.request_id.encode()))
             headers.extend(self._scope.get(RATE_FIELDS, ()))
             message["headers"] = headers
         await self._send(message)
 
-    def note(self) -> None:
+    def log(self) -> None:
         """Log the route's template, never the path or the query: both may carry secrets."""
         route = getattr(self._scope.get("route"), "path", "")
         log.debug(

@@ -1,4 +1,4 @@
-"""Reading an uploaded form: fields of text, and one file with an archive."""
+"""Read an uploaded form: text fields, and one file with an archive."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fyke.wire.fields import Request as Shape
 
 FORM_TYPE = "multipart/form-data"
 MAX_ARCHIVE_BYTES = 50 * 2**20
-# Boundaries and the text fields of a form come on top of the archive.
+# The archive, plus boundaries and text fields.
 MAX_UPLOAD_BYTES = MAX_ARCHIVE_BYTES + 2**20
 MAX_UPLOAD_SECONDS = 300.0
 _MAX_FIELDS = 64
@@ -26,28 +26,29 @@ S = TypeVar("S", bound=Shape)
 
 
 async def read_form(request: Request, shape: type[S], *, strict: bool = False) -> S:
-    """The form in the body as ``shape``; of a repeated field the first counts, unless ``shape``
-    marks it as repeated. A file is ``bytes``. ``strict``: unknown fields are refused, and so are
-    repeated ones.
+    """The form in the body as ``shape``; a file is ``bytes``.
 
-    Raise ``Refusal`` for a body that is too large or too slow, ``InvalidRequest`` for one that is
-    no form, ``InvalidFields`` for its fields.
+    The first value of a field counts, unless ``shape`` marks it as repeated. ``strict`` refuses
+    unknown fields, and more than one value.
+
+    Raises ``Refusal`` for a body that is too large or too slow, ``InvalidRequest`` for one that is
+    not a form, ``InvalidFields`` for its fields.
     """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != FORM_TYPE:
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != FORM_TYPE:
         raise InvalidFields(
             f"the body must be a form: send {FORM_TYPE}, as curl does with "
             "-F scraper_file=@worker.zip"
         )
     repeated = frozenset(name for each in members_of(shape) if each.repeated for name in each.names)
-    form = await _parsed(request)
+    form = await _parse(request)
     try:
         return decode(shape, await _values(form, repeated, strict), strict=strict)
     finally:
         await form.close()
 
 
-async def _parsed(request: Request) -> FormData:
+async def _parse(request: Request) -> FormData:
     body = await read_body(request, MAX_UPLOAD_BYTES, MAX_UPLOAD_SECONDS)
 
     async def whole() -> Any:
@@ -67,17 +68,17 @@ async def _parsed(request: Request) -> FormData:
         ) from None
 
 
-async def _values(form: FormData, lists: frozenset[str], strict: bool) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+async def _values(form: FormData, repeated: frozenset[str], strict: bool) -> dict[str, Any]:
+    values: dict[str, Any] = {}
     for name, value in form.multi_items():
         content = await _content(value)
-        if name in lists:
-            found.setdefault(name, []).append(content)
-        elif strict and name in found:
+        if name in repeated:
+            values.setdefault(name, []).append(content)
+        elif strict and name in values:
             raise InvalidFields("is given more than once", field=name, remedy="send it once")
         else:
-            found.setdefault(name, content)
-    return found
+            values.setdefault(name, content)
+    return values
 
 
 async def _content(value: UploadFile | str) -> bytes | str:

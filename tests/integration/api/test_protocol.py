@@ -191,7 +191,7 @@ def _offering(server: Served, body: bytes, length: bytes) -> bytes:
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 7, 64, 10_000])
 @pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
-def test_an_offer_of_another_protocol_is_not_taken_and_costs_no_body(
+def test_an_upgrade_is_ignored_without_losing_the_body(
     server: Served, size: int, chunked: bool
 ) -> None:
     """As Java's client makes it, in pieces of every size; the connection goes on afterwards."""
@@ -216,7 +216,7 @@ def test_an_offer_of_another_protocol_is_not_taken_and_costs_no_body(
 
 
 @given(st.data())
-def test_only_the_name_of_the_offer_changes_however_a_request_is_cut(data: st.DataObject) -> None:
+def test_only_the_name_of_the_upgrade_field_changes_for_any_chunks(data: st.DataObject) -> None:
     head = b"POST / HTTP/1.1\r\nUpgrade: h2c\r\nup: 1\r\nupgraded: 2\r\nUPGRADE: x\r\n"
     whole = head + b"\r\n" + b"a\nupgrade: body\nup"
     cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=12)))
@@ -224,7 +224,7 @@ def test_only_the_name_of_the_offer_changes_however_a_request_is_cut(data: st.Da
     out, fed = b"", 0
     for begin, end in zip([0, *cuts], [*cuts, len(whole)], strict=True):
         # what follows the blank line is no head any more, and is not shown to it
-        out += protocol._without_offer(whole[begin:end]) if fed <= len(head) else whole[begin:end]
+        out += protocol._without_upgrade(whole[begin:end]) if fed <= len(head) else whole[begin:end]
         fed = end
     expected = whole[: len(head)].replace(b"Upgrade:", b"x-upgrade-not-taken:")
     expected = expected.replace(b"UPGRADE:", b"x-upgrade-not-taken:") + whole[len(head) :]

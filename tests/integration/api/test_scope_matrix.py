@@ -28,10 +28,10 @@ async def objects(app: App) -> AsyncIterator[OwnedObjects]:
 def scopes_of_routes(app: App) -> dict[str, frozenset[Scope]]:
     """The scopes of each operation, including by its other paths, and of HEAD beside GET."""
     return {
-        f"{method} {path}": each.says.scopes
+        f"{method} {path}": each.declaration.scopes
         for each in app.asgi().operations
         for method in (("GET", "HEAD") if each.method == "GET" else (each.method,))
-        for path in (each.path, *each.says.aliases)
+        for path in (each.path, *each.declaration.aliases)
     }
 
 

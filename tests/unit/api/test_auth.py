@@ -1,4 +1,4 @@
-"""Where a key may stand, and the access."""
+"""Credentials of a request, and the limits before they are checked."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fyke.model.account import Caller
 
 pytestmark = pytest.mark.anyio
 
-GOOD = Caller("a", "ada", False, "u", "k")
+CALLER = Caller("a", "ada", False, "u", "k")
 
 
 def _scope(query: str = "", **headers: str) -> dict[str, Any]:
@@ -48,45 +48,45 @@ def test_the_order_of_credentials(scope: dict[str, Any], key: str | None) -> Non
 
 
 class Keys:
-    """Knows one key; counts how often it was asked."""
+    """Accepts one key and counts the calls."""
 
     def __init__(self) -> None:
-        self.asked = 0
-        self.good = "good"
+        self.calls = 0
+        self.valid = "good"
 
     async def authenticate(self, key_text: str) -> Caller:
-        self.asked += 1
+        self.calls += 1
         if key_text == "old":
             raise ExpiredKey
-        if key_text != self.good:
+        if key_text != self.valid:
             raise InvalidKey
-        return GOOD
+        return CALLER
 
 
 def _access(keys: Keys, clock: ManualClock, *, rate: float = 0, guesses: int = 3) -> AccessControl:
     return AccessControl(keys, TokenBuckets(rate, 2, clock), TokenBuckets(1 / 6, guesses, clock))
 
 
-async def test_no_key_and_an_endless_one_cost_no_look_up() -> None:
+async def test_a_missing_or_too_long_key_is_not_looked_up() -> None:
     keys = Keys()
     access = _access(keys, ManualClock())
     for key, error in ((None, MissingKey), ("k" * 600, InvalidKey)):
         with pytest.raises(error):
             await access.require(_scope(**({"api_key": key} if key else {})), "1.2.3.4")
-    assert keys.asked == 0
+    assert keys.calls == 0
 
 
-async def test_the_limit_comes_before_the_credentials() -> None:
+async def test_the_rate_limit_is_checked_before_the_credentials() -> None:
     keys = Keys()
     access = _access(keys, ManualClock(), rate=1)
     for _ in range(2):
-        assert await access.require(_scope(api_key="good"), "1.2.3.4") == GOOD
+        assert await access.require(_scope(api_key="good"), "1.2.3.4") == CALLER
     with pytest.raises(RateLimited):
         await access.require(_scope(api_key="good"), "1.2.3.4")
-    assert keys.asked == 2
+    assert keys.calls == 2
 
 
-async def test_guesses_are_few_and_come_back_slowly() -> None:
+async def test_invalid_keys_of_an_address_are_limited() -> None:
     keys, clock = Keys(), ManualClock()
     access = _access(keys, clock)
     limited = 0
@@ -98,7 +98,7 @@ async def test_guesses_are_few_and_come_back_slowly() -> None:
             assert error.retry_after <= 6
         except InvalidKey:
             continue
-    assert (limited, keys.asked) == (997, 3)
+    assert (limited, keys.calls) == (997, 3)
     clock.advance(60)
     with pytest.raises(InvalidKey):
         await access.require(_scope(api_key="once more"), "1.2.3.4")
@@ -106,28 +106,28 @@ async def test_guesses_are_few_and_come_back_slowly() -> None:
         await access.require(_scope(api_key="from elsewhere"), "5.6.7.8")
 
 
-async def test_the_owner_is_never_locked_out() -> None:
+async def test_a_valid_key_works_while_its_address_guesses() -> None:
     keys = Keys()
     access = _access(keys, ManualClock())
     await access.require(_scope(api_key="good"), "1.2.3.4")
     for _ in range(10):
         with pytest.raises((InvalidKey, RateLimited)):
             await access.require(_scope(api_key="bad"), "1.2.3.4")
-    assert await access.require(_scope(api_key="good"), "1.2.3.4") == GOOD
-    keys.good = "renewed"
+    assert await access.require(_scope(api_key="good"), "1.2.3.4") == CALLER
+    keys.valid = "renewed"
     with pytest.raises(InvalidKey):
         await access.require(_scope(api_key="good"), "1.2.3.4")
-    with pytest.raises(RateLimited):  # what was good is no longer special
+    with pytest.raises(RateLimited):  # the key is no longer known as valid
         await access.require(_scope(api_key="good"), "1.2.3.4")
 
 
-async def test_an_expired_key_says_so() -> None:
+async def test_an_expired_key_raises_its_own_error() -> None:
     with pytest.raises(ExpiredKey):
         await _access(Keys(), ManualClock()).require(_scope(api_key="old"), "1.2.3.4")
 
 
-async def test_public_operations_know_a_good_key_and_ignore_others() -> None:
+async def test_public_operations_ignore_invalid_keys() -> None:
     access = _access(Keys(), ManualClock())
-    assert await access.recognise(_scope(api_key="good"), "1.2.3.4") == GOOD
+    assert await access.recognise(_scope(api_key="good"), "1.2.3.4") == CALLER
     for scope in (_scope(), _scope(api_key="bad"), _scope(api_key="old")):
         assert await access.recognise(scope, "1.2.3.4") is None

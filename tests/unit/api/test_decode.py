@@ -1,4 +1,4 @@
-"""Liberal reading, with its limits."""
+"""Parsing of bodies, and its limits."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from support.hangs import no_hang
 
 
 @pytest.mark.parametrize("body", [b"", b"  \n", b"{}", b"null", b"\xef\xbb\xbf", b"\xef\xbb\xbf{}"])
-def test_nothing_is_an_empty_object(body: bytes) -> None:
+def test_an_empty_body_or_null_is_an_empty_object(body: bytes) -> None:
     assert parse_object(body) == {}
 
 
 @pytest.mark.parametrize(
     "digits", [str(2**63), str(2**64), "-" + "9" * 40, "1" * 4000, "9007199254740993"]
 )
-def test_integers_keep_every_digit(digits: str) -> None:
+def test_integers_of_any_length_are_exact(digits: str) -> None:
     assert str(parse_object(f'{{"n":{digits}}}'.encode())["n"]) == digits
 
 
@@ -44,13 +44,13 @@ def test_integers_keep_every_digit(digits: str) -> None:
         b'{"a":' + b"1" * 5000 + b"}",
     ],
 )
-def test_a_value_that_is_no_object_is_refused_with_a_reason(body: bytes) -> None:
+def test_a_body_that_is_not_a_json_object_is_refused(body: bytes) -> None:
     with pytest.raises(InvalidRequest) as caught:
         parse_object(body)
     assert str(caught.value).startswith(("the body", "the JSON body"))
 
 
-def test_depth_is_counted_exactly_and_only_outside_of_strings() -> None:
+def test_depth_is_exact_and_ignores_brackets_in_strings() -> None:
     assert not too_deep(b"[" * MAX_DEPTH + b"]" * MAX_DEPTH, MAX_DEPTH)
     assert too_deep(b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1), MAX_DEPTH)
     assert not too_deep(b'{"a":[' * 32 + b"]}" * 32, MAX_DEPTH)
@@ -63,7 +63,7 @@ def test_depth_is_counted_exactly_and_only_outside_of_strings() -> None:
 
 
 @pytest.mark.parametrize("depth", range(1, 80))
-def test_depth_agrees_with_a_count_by_hand(depth: int) -> None:
+def test_depth_is_exact_for_every_level(depth: int) -> None:
     body = json.dumps(_tree(depth)).encode()
     assert too_deep(body * 3, MAX_DEPTH) == (depth > MAX_DEPTH)
 

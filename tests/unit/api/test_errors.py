@@ -1,4 +1,4 @@
-"""The table, and what a text may say."""
+"""Error tables and the texts of error answers."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_a_new_error_is_answered_like_its_parent() -> None:
     assert FIRST.row(OutOfStock()) == TABLE[errors.Refused]
 
 
-def test_the_tables_words_come_first_and_the_bare_sentence_in_details() -> None:
+def test_the_message_starts_with_the_published_text_and_details_do_not() -> None:
     body = _body(errors.InvalidRequest("version must be a string; the latest is v1.0.2"))
     assert body["message"] == (
         "Invalid request parameters: version must be a string; the latest is v1.0.2"
@@ -49,7 +49,7 @@ def test_the_tables_words_come_first_and_the_bare_sentence_in_details() -> None:
 WITHDRAWN = Reason.of(ReasonCode.VERSION_WITHDRAWN, number="v1.0.1")
 
 
-def test_each_dialect_puts_its_own_words_before_the_sentence_of_a_reason() -> None:
+def test_each_dialect_starts_the_message_with_its_published_text() -> None:
     error = errors.VersionUnavailable(WITHDRAWN)
     assert error.message == "version v1.0.1 was withdrawn"
     assert _body(error)["message"] == "Worker version unavailable: version v1.0.1 was withdrawn"
@@ -79,7 +79,7 @@ def test_the_key_of_an_error_is_in_a_header() -> None:
         assert ERROR_HEADER not in table.answer(errors.WorkerNotFound(), "r").headers
 
 
-def test_an_error_without_a_sentence_of_its_own_has_the_published_words_alone() -> None:
+def test_an_error_without_detail_has_only_the_published_text() -> None:
     for cls, row in TABLE.items():
         if not issubclass(cls, errors.RateLimited):
             assert _body(cls())["message"] == row.text
@@ -99,13 +99,13 @@ def test_an_error_without_a_sentence_of_its_own_has_the_published_words_alone() 
         errors.UserMissing("u"),
     ],
 )
-def test_some_errors_say_nothing_of_their_own(error: errors.FykeError) -> None:
+def test_some_errors_do_not_reveal_their_cause(error: errors.FykeError) -> None:
     body = _body(error)
     assert body["message"] == FIRST.row(error).text
     assert "details" not in body
 
 
-def test_rate_limits_say_when_to_come_back() -> None:
+def test_a_rate_limit_has_a_retry_after_header() -> None:
     assert FIRST.answer(errors.RateLimited(0), "r").headers["retry-after"] == "1"
 
 
@@ -115,7 +115,7 @@ def test_refusals_keep_their_status() -> None:
     assert json.loads(bytes(answer.body))["code"] == 4000
 
 
-def test_v2_distinguishes_bad_shape_from_bad_meaning() -> None:
+def test_v2_distinguishes_invalid_types_from_invalid_values() -> None:
     shape = SECOND.answer(errors.InvalidFields("limit must be an integer"), "r")
     meaning = SECOND.answer(errors.InvalidRequest("keyword is required"), "r")
     assert (shape.status_code, meaning.status_code) == (422, 400)
@@ -127,18 +127,18 @@ def test_v2_distinguishes_bad_shape_from_bad_meaning() -> None:
     }
 
 
-def test_v2_distinguishes_a_missing_key_from_a_bad_one() -> None:
+def test_v2_distinguishes_a_missing_key_from_an_invalid_one() -> None:
     none, bad = SECOND.row(errors.MissingKey()), SECOND.row(errors.InvalidKey())
     assert (none.code, bad.code, none.status, bad.status) == (12001, 12002, 401, 401)
 
 
-def test_a_full_plan_says_when_to_come_back() -> None:
+def test_a_plan_limit_has_a_retry_after_header() -> None:
     answer = SECOND.answer(errors.PlanLimitReached(retry_after=7), "r")
     row = TABLE_V2[errors.PlanLimitReached]
     assert (answer.status_code, answer.headers["retry-after"], row.code) == (400, "7", 30003)
 
 
-def test_every_code_of_the_second_table_is_one_of_the_contract() -> None:
+def test_every_v2_code_is_in_the_contract() -> None:
     known = {10000, 11000, 11004, 12001, 12002, 13000, 14000, 16000}
     known |= {30001, 30003, 50001, 50002, 50003, 60001, 70001, 70002}
     assert {row.code for row in TABLE_V2.values()} <= known

@@ -1,4 +1,4 @@
-"""Signed links, without a server."""
+"""Signed download links."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _parts(url: str) -> tuple[str, str]:
     return token, name
 
 
-def test_a_link_carries_the_values_it_was_made_with() -> None:
+def test_a_link_contains_its_values() -> None:
     url = LINKS.url(VISIT, EXPORT, "R", "f.csv", format="csv", keys=["a", "é"], safe=True)
     link = LINKS.read(*_parts(url))
     assert (link.purpose, link.run_id, link.format) == (EXPORT, "R", "csv")
@@ -30,16 +30,16 @@ def test_an_unsigned_token_is_refused(token: str) -> None:
         LINKS.read(token, "f.csv")
 
 
-def test_every_character_counts() -> None:
+def test_a_token_with_any_changed_character_is_refused() -> None:
     token, name = _parts(LINKS.url(VISIT, LOG, "R", "log.txt"))
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."
-    for at, own in enumerate(token):
-        for letter in letters.replace(own, "")[:: 1 if at == len(token) - 1 else 13]:
+    for index, character in enumerate(token):
+        for letter in letters.replace(character, "")[:: 1 if index == len(token) - 1 else 13]:
             with pytest.raises(NotFound):
-                LINKS.read(token[:at] + letter + token[at + 1 :], name)
+                LINKS.read(token[:index] + letter + token[index + 1 :], name)
 
 
-def test_the_name_and_the_secret_count() -> None:
+def test_another_name_or_secret_is_refused() -> None:
     token, name = _parts(LINKS.url(VISIT, LOG, "R", "log.txt"))
     with pytest.raises(NotFound):
         LINKS.read(token, "other.txt")

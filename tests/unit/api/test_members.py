@@ -1,4 +1,4 @@
-"""Members of a request: read by the rule of their type, each problem in a sentence of its own."""
+"""Members of a request: values and problems."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Everything(Request):
 
 
 @pytest.mark.parametrize(
-    ("field", "given", "read"),
+    ("field", "raw", "value"),
     [
         ("integer", 5, 5),
         ("integer", "5", 5),
@@ -68,12 +68,12 @@ class Everything(Request):
         ("page_size", "7", 7),
     ],
 )
-def test_coercions(field: str, given: Any, read: Any) -> None:
-    assert getattr(decode(Everything, {field: given}), field) == read
+def test_coercions(field: str, raw: Any, value: Any) -> None:
+    assert getattr(decode(Everything, {field: raw}), field) == value
 
 
 @pytest.mark.parametrize(
-    ("field", "given", "rule"),
+    ("field", "raw", "rule"),
     [
         ("integer", 1.5, "must be an integer"),
         ("integer", "x", "must be an integer"),
@@ -100,9 +100,9 @@ def test_coercions(field: str, given: Any, read: Any) -> None:
         ("page_size", "ten", "must be an integer"),
     ],
 )
-def test_wrong_types_name_the_field_and_the_rule(field: str, given: Any, rule: str) -> None:
+def test_wrong_types_name_the_field_and_the_rule(field: str, raw: Any, rule: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        decode(Everything, {field: given})
+        decode(Everything, {field: raw})
     assert caught.value.details[0].startswith(f"{field} ")
     assert rule in caught.value.details[0]
 
@@ -114,20 +114,22 @@ def test_all_problems_are_reported_at_once() -> None:
 
 
 @pytest.mark.parametrize("shape", [RunListQuery, LedgerPageQuery])
-def test_lists_of_two_hundred_say_so(shape: type[RunListQuery | LedgerPageQuery]) -> None:
+def test_a_page_size_of_at_most_200_is_described(
+    shape: type[RunListQuery | LedgerPageQuery],
+) -> None:
     read = [decode(shape, {"page_size": size}).page_size for size in (0, 200, 1000)]
     assert read == [20, 200, 200]
     members, _ = member_schemas(shape, {})
     assert members["page_size"]["maximum"] == 200
 
 
-def test_unknown_fields_are_never_bound() -> None:
+def test_unknown_members_are_ignored() -> None:
     read = decode(Everything, {"integer": 1, "operator": True, "__class__": 1, "model_config": 1})
     assert set(asdict(read)) == set(Everything.__struct_fields__)
 
 
 @pytest.mark.parametrize(
-    ("given", "problem"),
+    ("name", "problem"),
     [
         ("integr", "integr: unknown member; did you mean integer?"),
         ("pageSize", "pageSize: unknown member; did you mean page_size?"),
@@ -138,14 +140,14 @@ def test_unknown_fields_are_never_bound() -> None:
         ),
     ],
 )
-def test_a_strict_body_refuses_unknown_members(given: str, problem: str) -> None:
+def test_a_strict_body_refuses_unknown_members(name: str, problem: str) -> None:
     for value in (1, None):
         with pytest.raises(InvalidRequest) as caught:
-            decode(Everything, {"integer": 1, given: value}, strict=True)
+            decode(Everything, {"integer": 1, name: value}, strict=True)
         assert caught.value.details == [problem]
 
 
-def test_what_is_said_of_unknown_members_is_limited() -> None:
+def test_the_report_of_unknown_members_is_limited() -> None:
     with pytest.raises(InvalidRequest) as caught:
         decode(Everything, {f"{'x' * 10**5}{n}": n for n in range(1000)}, strict=True)
     assert len(caught.value.details) == 10

@@ -1,4 +1,4 @@
-"""Hosts, proxies, origins."""
+"""Allowed hosts, trusted proxies and origins."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ def _network(**config: Any) -> Network:
 @pytest.mark.parametrize(
     "host", ["localhost", "LOCALHOST:1", "127.0.0.1", "[::1]:8100", "localhost."]
 )
-def test_loopback_names_are_always_ours(host: str) -> None:
+def test_loopback_names_are_always_allowed(host: str) -> None:
     assert _network().visit(_scope(host)).origin == f"http://{host}"
 
 
 @pytest.mark.parametrize(
     "host", ["evil", "", "127.0.0.2", "[::2]", "localhost@evil", "local\thost"]
 )
-def test_others_are_refused(host: str) -> None:
+def test_other_hosts_are_refused(host: str) -> None:
     with pytest.raises(Refusal):
         _network().visit(_scope(host))
 
 
-def test_the_bound_host_the_public_host_and_the_allowed_ones() -> None:
+def test_the_bound_public_and_allowed_hosts_are_allowed() -> None:
     network = _network(
         bound_host="fd00::5",
         public_url="https://Fyke.Example:444/base/",
@@ -50,7 +50,7 @@ def test_the_bound_host_the_public_host_and_the_allowed_ones() -> None:
         assert network.visit(_scope(host)).origin == "https://Fyke.Example:444/base"
 
 
-def test_forwarded_headers_count_from_configured_peers_only() -> None:
+def test_forwarded_headers_are_used_only_from_trusted_proxies() -> None:
     network = _network(trusted_proxies=["10.0.0.0/8", "::1"], allowed_hosts=["pub.example"])
     headers = {
         "x_forwarded_host": "pub.example",
@@ -64,23 +64,23 @@ def test_forwarded_headers_count_from_configured_peers_only() -> None:
 
 
 @pytest.mark.parametrize("value", ["", "nonsense", "1.2.3.4:80", "unknown, x"])
-def test_an_invalid_address_leaves_the_peer(value: str) -> None:
+def test_an_invalid_forwarded_address_is_ignored(value: str) -> None:
     network = _network(trusted_proxies=["10.0.0.1"])
     assert network.visit(_scope(peer="10.0.0.1", x_forwarded_for=value)).address == "10.0.0.1"
 
 
-def test_a_forwarded_scheme_must_be_one_of_two() -> None:
+def test_a_forwarded_scheme_must_be_http_or_https() -> None:
     network = _network(trusted_proxies=["10.0.0.1"])
     odd = network.visit(_scope(peer="10.0.0.1", x_forwarded_proto="javascript"))
     assert odd.origin == "http://localhost"
 
 
-def test_a_proxy_must_be_an_address() -> None:
+def test_a_trusted_proxy_must_be_an_address() -> None:
     with pytest.raises(ValueError, match="trusted_proxies"):
         _network(trusted_proxies=["proxy.example"])
 
 
-def test_one_bucket_for_one_subscriber() -> None:
+def test_addresses_of_one_ipv6_64_share_a_bucket() -> None:
     assert limiter_key("1.2.3.4") == "1.2.3.4"
     assert limiter_key("2001:db8::1") == limiter_key("2001:db8::ffff:1")
     assert limiter_key("2001:db8::1") != limiter_key("2001:db8:0:1::1")

@@ -1,4 +1,4 @@
-"""The collection: every operation once, in Postman's own form, with two variables to set."""
+"""The Postman collection."""
 
 from __future__ import annotations
 
@@ -29,26 +29,26 @@ DOCUMENT = {
 }
 
 
-def request_at(*places: int) -> dict[str, Any]:
+def request_at(*indexes: int) -> dict[str, Any]:
     node: Any = collection(DOCUMENT)
-    for place in places:
-        node = node["item"][place]
-    found: dict[str, Any] = node["request"]
-    return found
+    for index in indexes:
+        node = node["item"][index]
+    request: dict[str, Any] = node["request"]
+    return request
 
 
-def test_it_has_its_form_its_variables_and_its_folders() -> None:
-    made = collection(DOCUMENT)
-    assert made["info"]["schema"].endswith("/v2.1.0/collection.json")
-    assert {v["key"]: v["value"] for v in made["variable"]} == {
+def test_a_collection_has_a_format_variables_and_folders() -> None:
+    postman = collection(DOCUMENT)
+    assert postman["info"]["schema"].endswith("/v2.1.0/collection.json")
+    assert {v["key"]: v["value"] for v in postman["variable"]} == {
         "base_url": "https://fyke.example",
         "api_key": "",
     }
-    assert [folder["name"] for folder in made["item"]] == ["API v2", "This server"]
-    assert made["item"][0]["item"][0]["name"] == "Runs"
+    assert [folder["name"] for folder in postman["item"]] == ["API v2", "This server"]
+    assert postman["item"][0]["item"][0]["name"] == "Runs"
 
 
-def test_a_request_has_its_path_its_parameters_and_its_body() -> None:
+def test_a_request_has_a_path_parameters_and_a_body() -> None:
     request = request_at(0, 0, 0)
     url = request["url"]
     assert url["raw"] == "{{base_url}}/api/v2/runs/:runId/do?search=x"

@@ -6,7 +6,7 @@ from fyke.api.ranges import Unsatisfiable, byte_range, is_current
 
 
 @pytest.mark.parametrize(
-    ("given", "found"),
+    ("header", "expected"),
     [
         ("bytes=0-", (0, 100)),
         ("bytes=10-19", (10, 20)),
@@ -26,12 +26,12 @@ from fyke.api.ranges import Unsatisfiable, byte_range, is_current
         ("bytes 0-1", None),
     ],
 )
-def test_byte_ranges(given: str | None, found: tuple[int, int] | None) -> None:
-    assert byte_range(given, 100) == found
+def test_byte_ranges(header: str | None, expected: tuple[int, int] | None) -> None:
+    assert byte_range(header, 100) == expected
 
 
 @pytest.mark.parametrize(
-    ("given", "size"),
+    ("header", "size"),
     [
         ("bytes=100-", 100),
         ("bytes=100-200", 100),
@@ -41,9 +41,9 @@ def test_byte_ranges(given: str | None, found: tuple[int, int] | None) -> None:
         ("bytes=" + "9" * 5000 + "-", 100),
     ],
 )
-def test_a_range_after_the_end_is_refused(given: str, size: int) -> None:
+def test_a_range_after_the_end_is_refused(header: str, size: int) -> None:
     with pytest.raises(Unsatisfiable):
-        byte_range(given, size)
+        byte_range(header, size)
 
 
 def test_if_range_accepts_only_the_same_tag() -> None:

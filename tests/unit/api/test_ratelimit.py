@@ -1,4 +1,4 @@
-"""Buckets that fill with time."""
+"""Token buckets and rate-limit headers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_a_burst_then_the_rate() -> None:
     assert [buckets.take("a") > 0 for _ in range(5)] == [False] * 4 + [True]
 
 
-def test_each_key_has_its_own() -> None:
+def test_each_key_has_its_own_bucket() -> None:
     buckets = TokenBuckets(1, 1, ManualClock())
     assert (buckets.take("a"), buckets.take("b")) == (0, 0)
     assert buckets.take("a") > 0
@@ -46,16 +46,19 @@ def test_memory_is_bounded() -> None:
 
 
 def fields_of(buckets: TokenBuckets, key: str = "a", own_rate: float = 0) -> tuple[str, ...]:
-    """Policy and standing of ``key`` as they stand in an answer."""
+    """The two rate-limit headers of ``key``; none without a limit."""
     fields = buckets.fields(key, own_rate)
     assert [name for name, _ in fields] in ([b"ratelimit-policy", b"ratelimit"], [])
     return tuple(value.decode() for _, value in fields)
 
 
-def test_the_fields_state_what_is_left_and_when_it_is_refilled() -> None:
+def test_the_headers_have_the_remaining_requests_and_the_time_to_refill() -> None:
     clock = ManualClock()
     buckets = TokenBuckets(2, 4, clock)
-    assert fields_of(buckets) == ('"default";q=4;w=2', '"default";r=4;t=0')  # nothing was asked yet
+    assert fields_of(buckets) == (
+        '"default";q=4;w=2',
+        '"default";r=4;t=0',
+    )  # nothing taken yet
     buckets.take("a")
     assert fields_of(buckets) == ('"default";q=4;w=2', '"default";r=3;t=1')
     for _ in range(5):
@@ -64,13 +67,13 @@ def test_the_fields_state_what_is_left_and_when_it_is_refilled() -> None:
     assert fields_of(buckets, "b")[1] == '"default";r=4;t=0'
     clock.advance(0.75)
     assert buckets.take("a") == 0
-    assert fields_of(buckets)[1] == '"default";r=0;t=2'  # half a request is none
+    assert fields_of(buckets)[1] == '"default";r=0;t=2'  # rounded down
     clock.advance(3600)
     buckets.take("a")
     assert fields_of(buckets)[1] == '"default";r=3;t=1'
 
 
-def test_without_a_limit_there_are_no_fields() -> None:
+def test_without_a_limit_there_are_no_headers() -> None:
     assert fields_of(TokenBuckets(0, 1, ManualClock())) == ()
 
 
@@ -91,11 +94,11 @@ def test_servers_divide_a_limit_and_report_their_share() -> None:
     buckets.take("a")
     assert fields_of(buckets) == ('"default";q=30;w=2', '"default";r=29;t=1')
     assert fields_of(buckets, "own", 8) == ('"default";q=4;w=2', '"default";r=4;t=0')
-    share.counted(0)  # a server that counts no other still counts itself
+    share.counted(0)  # the server counts itself
     assert fields_of(buckets)[0] == '"default";q=120;w=2'
 
 
-def test_however_many_servers_share_each_still_lets_one_pass() -> None:
+def test_each_of_many_servers_allows_at_least_one_request() -> None:
     clock, share = ManualClock(), RateShare(servers=10)
     buckets = TokenBuckets(1, 2, clock, share)
     assert (buckets.take("a"), buckets.take("a")) == (0, 10)

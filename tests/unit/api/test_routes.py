@@ -1,4 +1,4 @@
-"""Declaring an operation: nothing is public by mistake, and the types say what is taken."""
+"""Declarations of operations: their scopes, ids, texts and shapes."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ class Routes:
 
     @post("/things", scope=Scope.WRITE)
     @put("/things", scope=frozenset({Scope.WRITE, Scope.RUN}), id="putThing")
-    async def make_thing_v1(self, call: Call, wanted: v1.RunRef) -> Json[v1.RunStarted]:
+    async def create_thing_v1(self, call: Call, body: v1.RunRef) -> Json[v1.RunStarted]:
         """Make a thing."""
-        return Json(v1.RunStarted(wanted.run_slug))
+        return Json(v1.RunStarted(body.run_slug))
 
     @delete("/things", scope=Scope.ADMIN)
     async def remove_things(self, call: Call) -> None:
         """Remove all things."""
 
 
-def test_the_declaration_says_who_may_call() -> None:
-    found = operations_of(Routes())
-    assert [(each.method, each.public, sorted(each.says.scopes)) for each in found] == [
+def test_the_declaration_determines_the_scopes() -> None:
+    operations = operations_of(Routes())
+    assert [(each.method, each.public, sorted(each.declaration.scopes)) for each in operations] == [
         ("GET", True, ["read"]),
         ("POST", False, ["write"]),
         ("PUT", False, ["run", "write"]),
@@ -47,15 +47,20 @@ def test_the_declaration_says_who_may_call() -> None:
     ]
 
 
-def test_name_docstring_and_types_say_the_rest() -> None:
-    found = operations_of(Routes())
-    assert [each.id for each in found] == ["getThing", "makeThingV1", "putThing", "removeThings"]
-    assert [each.tag for each in found] == ["Public", "Runs", "Runs", "Runs"]
-    assert found[0].texts == ("A thing, in two lines", "More of it.")
-    wanted, started = ("wanted", v1.RunRef), (v1.RunStarted,)
-    assert [each.takes for each in found] == [None, wanted, wanted, None]
-    assert [each.answers for each in found] == [(v1.RunDetail,), started, started, ()]
-    assert [member.names for member in found[0].path_members] == [("thingId",)]
+def test_id_texts_and_shapes_come_from_the_function() -> None:
+    operations = operations_of(Routes())
+    assert [each.id for each in operations] == [
+        "getThing",
+        "createThingV1",
+        "putThing",
+        "removeThings",
+    ]
+    assert [each.tag for each in operations] == ["Public", "Runs", "Runs", "Runs"]
+    assert operations[0].texts == ("A thing, in two lines", "More of it.")
+    body, started = ("body", v1.RunRef), (v1.RunStarted,)
+    assert [each.input_argument for each in operations] == [None, body, body, None]
+    assert [each.answer_shapes for each in operations] == [(v1.RunDetail,), started, started, ()]
+    assert [member.names for member in operations[0].path_members] == [("thingId",)]
 
 
 @pytest.mark.parametrize("declare", [get, post, put, delete])
@@ -65,12 +70,12 @@ def test_an_operation_without_a_scope_is_an_error(declare: Any) -> None:
 
 
 @pytest.mark.parametrize("scope", [None, "", "read", True, frozenset(), frozenset({"read"}), ()])
-def test_a_scope_that_is_none_is_an_error(scope: Any) -> None:
+def test_an_invalid_scope_is_an_error(scope: Any) -> None:
     with pytest.raises(DeclarationError, match="/api/fyke/forgotten"):
         get("/api/fyke/forgotten", scope=scope)
 
 
-def test_a_method_that_is_none_is_an_error() -> None:
+def test_an_unknown_method_is_an_error() -> None:
     with pytest.raises(DeclarationError, match="HEAD"):
         operation("HEAD", "/x", scope=Scope.READ)
 

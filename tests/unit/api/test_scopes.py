@@ -1,4 +1,4 @@
-"""Each operation asks a key for the scopes that it needs, and a new one is not forgotten."""
+"""The scopes of all operations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from support.app import make_templates, open_app
 
 pytestmark = pytest.mark.anyio
 
-# They answer a question whose text does not fit into an address; they change nothing.
+# Their input does not fit into a query; they change nothing.
 READ_WITH_POST = {
     "/api/v1/account/info",
     "/api/v1/run/detail",
@@ -43,20 +43,20 @@ async def test_every_operation_names_its_scopes(declared: list[Any]) -> None:
     assert all(each.scopes and each.scopes <= ALL_SCOPES for each in declared)
 
 
-async def test_a_key_for_reading_changes_nothing(declared: list[Any]) -> None:
+async def test_the_read_scope_allows_no_changes(declared: list[Any]) -> None:
     only_reading = {
         each.path for each in declared if each.method != "GET" and each.scopes == {Scope.READ}
     }
     assert only_reading == READ_WITH_POST
 
 
-async def test_nothing_public_asks_for_more_than_reading(declared: list[Any]) -> None:
+async def test_public_operations_need_only_the_read_scope(declared: list[Any]) -> None:
     public = [each for each in declared if each.public]
     assert public
     assert all(each.scopes == {Scope.READ} and each.method == "GET" for each in public)
 
 
-def test_scopes_are_read_and_written_as_words() -> None:
+def test_scopes_are_parsed_and_formatted() -> None:
     assert read_scopes(["Read", " run "]) == {Scope.READ, Scope.RUN}
     assert read_scopes([]) == ALL_SCOPES
     assert scope_text(ALL_SCOPES) == "read run write admin"

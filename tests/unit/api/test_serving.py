@@ -1,4 +1,4 @@
-"""Answering an operation: who may call, what is taken, how it is routed."""
+"""Serving an operation: access, arguments and routing."""
 
 from __future__ import annotations
 
@@ -52,23 +52,23 @@ class Routes:
         return None
 
     @post("/api/v1/things", scope=Scope.WRITE, starts=True)
-    async def make_thing(self, call: Call, wanted: v1.RunRef) -> Json[v1.RunStarted]:
+    async def create_thing(self, call: Call, body: v1.RunRef) -> Json[v1.RunStarted]:
         """Make a thing."""
         self.calls.append(call)
         if call.start_key is not None:
             call.start_key.replayed = call.start_key.text == "again"
-        return Json(v1.RunStarted(wanted.run_slug))
+        return Json(v1.RunStarted(body.run_slug))
 
     @post("/api/fyke/things", scope=frozenset({Scope.WRITE, Scope.ADMIN}))
-    async def make_ours(self, call: Call, wanted: v1.RunRef) -> v1.RunStarted:
-        """Make a thing of ours."""
-        return v1.RunStarted(wanted.run_slug)
+    async def create_fyke_thing(self, call: Call, body: v1.RunRef) -> v1.RunStarted:
+        """Create a thing of Fyke."""
+        return v1.RunStarted(body.run_slug)
 
     @get("/api/v2/store", scope=PUBLIC)
-    async def list_store(self, call: Call, wanted: PageRequest) -> Response:
+    async def list_store(self, call: Call, query: PageRequest) -> Response:
         """All Workers."""
         self.calls.append(call)
-        return Response(f"{wanted.offset}")
+        return Response(f"{query.offset}")
 
 
 class Keys:
@@ -115,10 +115,10 @@ def request(
     return Request(scope, receive)
 
 
-async def test_an_operation_that_is_not_public_needs_a_key_of_its_scope(
+async def test_an_operation_that_is_not_public_requires_a_key_with_its_scope(
     routes: Routes, access: AccessControl
 ) -> None:
-    make = operation(routes, "makeThing")
+    make = operation(routes, "createThing")
     body = {"run_slug": "x"}
     with pytest.raises(MissingKey):
         await make.respond(request("POST", "/api/v1/things", body=body), access)
@@ -129,26 +129,28 @@ async def test_an_operation_that_is_not_public_needs_a_key_of_its_scope(
     assert json.loads(answer.body)["data"] == {"run_slug": "x"}
 
 
-async def test_every_scope_of_an_operation_is_needed(routes: Routes, access: AccessControl) -> None:
-    ours = operation(routes, "makeOurs")
+async def test_every_scope_of_an_operation_is_required(
+    routes: Routes, access: AccessControl
+) -> None:
+    create = operation(routes, "createFykeThing")
     with pytest.raises(ScopeMissing, match="admin"):
-        await ours.respond(request("POST", "/api/fyke/things", key="writer", body={}), access)
+        await create.respond(request("POST", "/api/fyke/things", key="writer", body={}), access)
 
 
-async def test_the_credentials_are_asked_before_the_body_is_read(
+async def test_credentials_are_checked_before_the_body_is_read(
     routes: Routes, access: AccessControl
 ) -> None:
     with pytest.raises(MissingKey):
-        await operation(routes, "makeThing").respond(
+        await operation(routes, "createThing").respond(
             request("POST", "/api/v1/things", body=b"{"), access
         )
 
 
-async def test_the_address_of_a_caller_is_kept_where_something_changes(
+async def test_the_caller_has_an_address_unless_the_method_is_get(
     routes: Routes, access: AccessControl
 ) -> None:
     body = {"run_slug": "x"}
-    await operation(routes, "makeThing").respond(
+    await operation(routes, "createThing").respond(
         request("POST", "/api/v1/things", key="writer", body=body), access
     )
     await operation(routes, "getThing").respond(
@@ -157,7 +159,7 @@ async def test_the_address_of_a_caller_is_kept_where_something_changes(
     assert [call.caller.address for call in routes.calls] == [PEER.address, ""]
 
 
-async def test_a_public_operation_knows_a_caller_whose_key_may_read(
+async def test_a_public_operation_has_a_caller_if_the_key_has_the_read_scope(
     routes: Routes, access: AccessControl
 ) -> None:
     store = operation(routes, "listStore")
@@ -166,56 +168,54 @@ async def test_a_public_operation_knows_a_caller_whose_key_may_read(
     inside = request("GET", "/api/v2/store")
     inside.scope[INSIDE] = caller_with(Scope.RUN)
     await store.respond(inside, access)
-    assert [call.known_caller for call in routes.calls] == [READER, None, None, None]
+    assert [call.optional_caller for call in routes.calls] == [READER, None, None, None]
 
 
-async def test_all_problems_of_a_body_are_answered_at_once(
+async def test_all_problems_of_a_body_are_reported_at_once(
     routes: Routes, access: AccessControl
 ) -> None:
-    asked = request("POST", "/api/fyke/things", body={"colour": "red"})
-    asked.scope[INSIDE] = caller_with(Scope.WRITE, Scope.ADMIN)
+    invalid = request("POST", "/api/fyke/things", body={"colour": "red"})
+    invalid.scope[INSIDE] = caller_with(Scope.WRITE, Scope.ADMIN)
     with pytest.raises(InvalidFields) as refused:
-        await operation(routes, "makeOurs").respond(asked, access)
-    found = " ".join(refused.value.details or ())
-    assert "colour" in found and "run_slug" in found
+        await operation(routes, "createFykeThing").respond(invalid, access)
+    details = " ".join(refused.value.details or ())
+    assert "colour" in details and "run_slug" in details
 
 
 async def test_unknown_members_are_ignored_in_the_published_versions(
     routes: Routes, access: AccessControl
 ) -> None:
     body = {"run_slug": "x", "colour": "red"}
-    answer = await operation(routes, "makeThing").respond(
+    answer = await operation(routes, "createThing").respond(
         request("POST", "/api/v1/things", key="writer", body=body), access
     )
     assert answer.status_code == 200
 
 
-async def test_the_answer_to_a_repeated_start_says_so(
+async def test_the_answer_to_a_repeated_start_has_a_header(
     routes: Routes, access: AccessControl
 ) -> None:
-    make = operation(routes, "makeThing")
+    make = operation(routes, "createThing")
 
     async def replayed(headers: dict[str, str]) -> str | None:
-        asked = request(
+        start = request(
             "POST", "/api/v1/things", key="writer", body={"run_slug": "x"}, headers=headers
         )
-        return (await make.respond(asked, access)).headers.get("idempotency-replayed")
+        return (await make.respond(start, access)).headers.get("idempotency-replayed")
 
     assert await replayed({"idempotency-key": "again"}) == "true"
     assert await replayed({"idempotency-key": "first"}) is None
     assert await replayed({}) is None
 
 
-async def test_data_that_a_client_has_is_not_sent_again(
-    routes: Routes, access: AccessControl
-) -> None:
-    found = operation(routes, "getThing")
+async def test_unchanged_data_is_answered_with_304(routes: Routes, access: AccessControl) -> None:
+    get_thing = operation(routes, "getThing")
 
     async def ask(**headers: str) -> Response:
-        asked = request(
+        conditional = request(
             "GET", "/api/v1/things/x", key="reader", parameters={"thingId": "x"}, headers=headers
         )
-        return await found.respond(asked, access)
+        return await get_thing.respond(conditional, access)
 
     first = await ask()
     again = await ask(**{"if-none-match": first.headers["etag"]})
@@ -230,22 +230,24 @@ async def test_data_that_a_client_has_is_not_sent_again(
         ("{{thing}}", ["thingId: {{thing}} is a placeholder; put the real value in its place"]),
     ],
 )
-async def test_a_placeholder_that_is_not_found_is_explained(
+async def test_an_error_for_a_placeholder_id_has_a_hint(
     routes: Routes, access: AccessControl, name: str, details: list[str]
 ) -> None:
-    asked = request("GET", "/x", key="reader", parameters={"thingId": name})
+    placeholder = request("GET", "/x", key="reader", parameters={"thingId": name})
     with pytest.raises(RunNotFound) as missing:
-        await operation(routes, "getThing").respond(asked, access)
+        await operation(routes, "getThing").respond(placeholder, access)
     assert list(missing.value.details or ()) == details
 
 
-def test_the_first_value_of_a_name_counts_and_all_of_a_repeated_one() -> None:
-    asked = request("GET", "/", query=[("a", "1"), ("b", "2"), ("a", "3"), ("b", "4"), ("c", "")])
-    assert query(asked, frozenset({"b"})) == {"a": "1", "b": ["2", "4"], "c": ""}
+def test_a_query_has_the_first_value_of_a_name_or_a_list_of_a_repeated_name() -> None:
+    repeated = request(
+        "GET", "/", query=[("a", "1"), ("b", "2"), ("a", "3"), ("b", "4"), ("c", "")]
+    )
+    assert query(repeated, frozenset({"b"})) == {"a": "1", "b": ["2", "4"], "c": ""}
     assert query(request("GET", "/"), frozenset({"b"})) == {}
 
 
-def test_the_shapes_of_an_answer_are_those_that_are_no_response_and_no_null() -> None:
+def test_answer_shapes_are_the_return_types_except_responses_and_none() -> None:
     class Answers:
         tag = "Runs"
 
@@ -265,30 +267,30 @@ def test_the_shapes_of_an_answer_are_those_that_are_no_response_and_no_null() ->
         async def nothing(self, call: Call) -> None:
             """Nothing."""
 
-    answers = {each.id: each.answers for each in operations_of(Answers())}
+    answers = {each.id: each.answer_shapes for each in operations_of(Answers())}
     assert answers == {
         "either": (v1.RunRef, v1.RunStarted), "file": (), "one": (v1.RunStarted,), "nothing": (),
     }  # fmt: skip
 
 
-def test_the_members_that_may_be_repeated_are_those_of_its_shape() -> None:
+def test_the_repeated_members_are_those_of_the_input_shape() -> None:
     class Search:
         @get("/x", scope=Scope.READ, tag="Runs")
-        async def x(self, call: Call, wanted: PageForm) -> None:
+        async def x(self, call: Call, query: PageForm) -> None:
             """Something."""
 
     assert operations_of(Search())[0]._repeated == {"categories"}
 
 
-def test_an_operation_takes_one_shape() -> None:
+def test_an_operation_with_two_input_shapes_is_an_error() -> None:
     class Two:
         @post("/x", scope=Scope.WRITE, tag="Runs")
         async def x(self, call: Call, one: v1.RunRef, two: PageRequest) -> None:
             """Something."""
 
-    [found] = operations_of(Two())
+    [operation] = operations_of(Two())
     with pytest.raises(DeclarationError, match="x must take one shape, not 2"):
-        _ = found.takes
+        _ = operation.input_argument
 
 
 class Mounted:
@@ -308,7 +310,7 @@ class Mounted:
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "found"),
+    ("method", "path", "operation_id"),
     [
         ("GET", "/runs/x", "one"),
         ("PUT", "/runs/last", "last"),
@@ -319,8 +321,8 @@ class Mounted:
         ("HEAD", "/runs/x", None),
     ],
 )
-def test_a_request_leads_to_the_operation_whose_path_is_spelled_out(
-    access: AccessControl, method: str, path: str, found: str | None
+def test_a_literal_path_takes_precedence_over_a_parameter(
+    access: AccessControl, method: str, path: str, operation_id: str | None
 ) -> None:
     app = Starlette()
     mount(app, operations_of(Mounted()), access)
@@ -330,4 +332,4 @@ def test_a_request_leads_to_the_operation_whose_path_is_spelled_out(
         for route in app.router.routes
         if route.matches(scope)[0] is Match.FULL
     ]
-    assert matched[:1] == ([found] if found else [])
+    assert matched[:1] == ([operation_id] if operation_id else [])

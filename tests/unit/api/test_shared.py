@@ -1,4 +1,4 @@
-"""Reads that are shared, and never old."""
+"""Reads shared by concurrent callers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Source:
-    """A value that moves on, read slowly."""
+    """A value whose reads block until ``unblocked`` is set."""
 
     def __init__(self) -> None:
         self.value = 0
@@ -21,9 +21,9 @@ class Source:
 
     async def read(self) -> int:
         self.reads += 1
-        seen = self.value
+        value = self.value
         await self.unblocked.wait()
-        return seen
+        return value
 
 
 async def _settle() -> None:
@@ -31,7 +31,7 @@ async def _settle() -> None:
         await asyncio.sleep(0)
 
 
-async def test_callers_during_a_read_share_the_next_one() -> None:
+async def test_callers_during_a_read_share_the_next_read() -> None:
     source, shared = Source(), SharedReads[int]()
     first = asyncio.create_task(shared.get("k", source.read))
     await _settle()
@@ -43,44 +43,44 @@ async def test_callers_during_a_read_share_the_next_one() -> None:
     assert await first == 0
     assert await asyncio.gather(*others) == [1] * 50
     assert source.reads == 2
-    assert not shared._readings
+    assert not shared._reads
 
 
 async def test_keys_do_not_wait_for_each_other() -> None:
     source, shared = Source(), SharedReads[int]()
-    asking = [asyncio.create_task(shared.get(n, source.read)) for n in range(5)]
+    reads = [asyncio.create_task(shared.get(n, source.read)) for n in range(5)]
     await _settle()
     assert source.reads == 5
     source.unblocked.set()
-    assert await asyncio.gather(*asking) == [0] * 5
+    assert await asyncio.gather(*reads) == [0] * 5
 
 
-async def test_an_error_reaches_every_reader_and_the_next_read_is_fresh() -> None:
+async def test_every_caller_gets_the_error_and_the_next_read_starts_again() -> None:
     shared = SharedReads[int]()
 
     async def fail() -> int:
         await asyncio.sleep(0)
         raise KeyError("gone")
 
-    asking = [shared.get("k", fail) for _ in range(5)]
-    results = await asyncio.gather(*asking, return_exceptions=True)
+    reads = [shared.get("k", fail) for _ in range(5)]
+    results = await asyncio.gather(*reads, return_exceptions=True)
     assert [type(result) for result in results] == [KeyError] * 5
 
-    async def work() -> int:
+    async def succeed() -> int:
         return 7
 
-    assert await shared.get("k", work) == 7
-    assert not shared._readings
+    assert await shared.get("k", succeed) == 7
+    assert not shared._reads
 
 
-async def test_one_that_gives_up_takes_nothing_from_the_others() -> None:
+async def test_a_cancelled_caller_does_not_cancel_the_read_of_the_others() -> None:
     source, shared = Source(), SharedReads[int]()
-    asking = [asyncio.create_task(shared.get("k", source.read)) for _ in range(3)]
+    callers = [asyncio.create_task(shared.get("k", source.read)) for _ in range(3)]
     await _settle()
-    asking[0].cancel()
-    asking[1].cancel()
+    callers[0].cancel()
+    callers[1].cancel()
     await _settle()
     source.unblocked.set()
-    assert await asking[2] == 0
+    assert await callers[2] == 0
     await _settle()
-    assert not shared._readings
+    assert not shared._reads

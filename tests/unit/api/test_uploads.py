@@ -31,6 +31,6 @@ async def test_a_repeated_field_is_refused_by_name() -> None:
     assert [problem.field for problem in refused.value.problems] == ["name"]
 
 
-async def test_where_old_clients_post_the_first_of_repeated_fields_counts() -> None:
+async def test_without_strict_the_first_of_repeated_fields_counts() -> None:
     form = await read_form(posted(("name", "one"), ("name", "two")), ZipUpload)
     assert form.name == "one"

@@ -21,12 +21,12 @@ def _client(status: int, body: bytes, headers: dict[str, str] | None = None) -> 
 @pytest.mark.parametrize(
     "body", [b"", b"<html>", b"[]", b"{}", b'{"code":0}', b'{"code":"x","message":""}', b"\xff"]
 )
-def test_an_answer_that_is_no_envelope_is_not_from_a_fyke(body: bytes) -> None:
+def test_an_answer_without_an_envelope_is_refused(body: bytes) -> None:
     with pytest.raises(Unreachable, match="not as a Fyke server does"):
         _client(502, body).version()
 
 
-def test_an_error_keeps_code_details_and_time() -> None:
+def test_an_error_has_code_details_and_retry_time() -> None:
     body = b'{"code":4290,"message":"Too many","data":null,"details":["a"]}'
     fyke = _client(429, body, {"retry-after": "7", "x-request-id": "r1"})
     with pytest.raises(ApiError) as caught:
@@ -36,12 +36,12 @@ def test_an_error_keeps_code_details_and_time() -> None:
     assert (error.details, error.retry_after, error.request_id) == (["a"], 7, "r1")
 
 
-def test_a_code_other_than_zero_is_an_error_whatever_the_status() -> None:
+def test_a_code_other_than_zero_is_an_error_for_any_status() -> None:
     with pytest.raises(ApiError):
         _client(200, b'{"code":5000,"message":"x","data":null}').version()
 
 
-def test_a_timeout_is_said_in_words() -> None:
+def test_a_timeout_has_a_readable_error() -> None:
     def slow(request: httpx2.Request) -> httpx2.Response:
         raise httpx2.ReadTimeout("", request=request)
 
@@ -50,19 +50,19 @@ def test_a_timeout_is_said_in_words() -> None:
         fyke.version()
 
 
-def test_the_key_is_sent_to_the_server_and_never_to_a_link(tmp_path: Path) -> None:
-    seen: list[httpx2.Headers] = []
+def test_the_key_is_not_sent_to_download_links(tmp_path: Path) -> None:
+    headers: list[httpx2.Headers] = []
 
     def answer(request: httpx2.Request) -> httpx2.Response:
-        seen.append(request.headers)
+        headers.append(request.headers)
         return httpx2.Response(200, content=b'{"code":0,"message":"success","data":null}')
 
     fyke = FykeClient("http://fyke.test", "secret", transport=httpx2.MockTransport(answer))
     fyke.abort("x")
     fyke.download("http://elsewhere.test/f", tmp_path / "f")
-    assert seen[0]["authorization"] == "Bearer secret"
-    assert "authorization" not in seen[1]
+    assert headers[0]["authorization"] == "Bearer secret"
+    assert "authorization" not in headers[1]
 
 
-def test_names_are_one_segment_of_a_path() -> None:
+def test_segments_are_percent_encoded() -> None:
     assert segment("a/../b?c#d") == "a%2F..%2Fb%3Fc%23d"

@@ -1,1 +1,1 @@
-"""The descriptions of the API: OpenAPI documents, Swagger UI, a Postman collection."""
+"""Documents of the API: OpenAPI, Swagger UI, a Postman collection."""

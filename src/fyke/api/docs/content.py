@@ -1,4 +1,4 @@
-"""Something to be fetched often and changed rarely: tagged, compressed once, sent on demand."""
+"""Cacheable content with an ``ETag``, compressed once."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from starlette.requests import Request
 from starlette.responses import Response
 
-REVALIDATE = "public, no-cache"  # may be kept, but is asked about each time
-FOREVER = "public, max-age=31536000, immutable"  # its address changes with it
+REVALIDATE = "public, no-cache"  # may be stored, but must be revalidated each time
+FOREVER = "public, max-age=31536000, immutable"  # its address contains the digest
 
 
 class Content:
@@ -26,11 +26,11 @@ class Content:
     async def answer(
         self, request: Request, caching: str, headers: Mapping[str, str] | None = None
     ) -> Response:
-        """The whole content, or 304 for a client that has it."""
+        """The content, or 304 for a client that already has it."""
         etag = f'W/"{self.digest}"'  # weak: the compressed form has the same tag
         common = {"cache-control": caching, "etag": etag, "vary": "accept-encoding"}
         common |= headers or {}
-        if _knows(request.headers.get("if-none-match", ""), self.digest):
+        if _has_tag(request.headers.get("if-none-match", ""), self.digest):
             return Response(status_code=304, headers=common)
         body = self.body
         if "gzip" in request.headers.get("accept-encoding", "").lower():
@@ -41,6 +41,6 @@ class Content:
         return Response(body, headers=common, media_type=self.media_type)
 
 
-def _knows(wanted: str, digest: str) -> bool:
-    tags = {tag.strip().removeprefix("W/") for tag in wanted.split(",")}
+def _has_tag(if_none_match: str, digest: str) -> bool:
+    tags = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
     return f'"{digest}"' in tags or "*" in tags

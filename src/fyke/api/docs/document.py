@@ -1,10 +1,10 @@
-"""The OpenAPI documents: one for all routes, one for each version of the compatible API.
+"""The OpenAPI documents: one of all operations, and one of each version of the compatible API.
 
-``openapi`` describes what the routes declare; this adds which keys an operation takes, what its tag
-is about, the headers of every answer, and an example of each body. A document is made at its first
+``openapi`` describes the declarations of operations; this adds their keys, the descriptions of
+tags, the headers of every answer, and an example of each body. A document is generated at its first
 request.
 
-``Idempotency-Key`` is only in the ``COMPLETE`` document. Importers send optional headers with one
+Only the ``COMPLETE`` document has ``Idempotency-Key``. Importers send optional headers with one
 constant value, so every start after the first would be answered with the first run.
 """
 
@@ -25,7 +25,7 @@ from fyke.domain.runs.start_keys import HEADER
 Document = dict[str, Any]
 
 WHOLE, V1, V2 = "", "v1", "v2"
-COMPLETE = "complete"  # the whole document with the headers that importers must not send
+COMPLETE = "complete"  # all operations, with the headers that importers must not send
 
 _V1_PUBLIC = frozenset({"/api/store", "/api/scraper", "/api/proxy/region"})
 _SCHEMES = {
@@ -34,7 +34,7 @@ _SCHEMES = {
         "type": "apiKey",
         "in": "header",
         "name": "api-key",
-        "description": "The key in a header of its own.",
+        "description": "The key in the header `api-key`.",
     },
     "token": {
         "type": "apiKey",
@@ -47,14 +47,14 @@ _SCHEMES = {
 _CONVERTER = re.compile(r":[a-z]+}")
 _HEADERS = {
     "RequestId": {
-        "description": "Names this request in the log of the server; sent back as it was given.",
+        "description": "The id of this request in the server's log; a valid client id is kept.",
         "required": True,
         "schema": {"type": "string"},
         "example": "01KJXSR49GEMBEZZ5FZDPVNBWK",
     },
     "RateLimit": {
-        "description": "What is left of the limit (`r`) and the seconds until it is whole (`t`); "
-        "absent where nothing is limited.",
+        "description": "The remaining requests (`r`), and the seconds until all are available "
+        "again (`t`); absent without a limit.",
         "schema": {"type": "string"},
         "example": '"default";r=119;t=1',
     },
@@ -68,7 +68,7 @@ _HEADERS = {
 
 
 class Documents:
-    """The documents of one application, each made once."""
+    """The documents of one application, each generated once."""
 
     def __init__(
         self,
@@ -79,13 +79,13 @@ class Documents:
     ) -> None:
         self._title, self._version, self._description = title, version, description
         self._operations = operations
-        self._made: dict[str, Document] = {}
+        self._documents: dict[str, Document] = {}
 
     def of(self, version: str = WHOLE) -> Document:
-        """The document of ``version``; not to be changed."""
-        if version not in self._made:
-            self._made[version] = self._make(version)
-        return self._made[version]
+        """The document of ``version``; must not be modified."""
+        if version not in self._documents:
+            self._documents[version] = self._make(version)
+        return self._documents[version]
 
     def at(self, version: str, origin: str) -> Document:
         """The document for a client that reached the server at ``origin``."""
@@ -126,14 +126,14 @@ class Documents:
         }
 
     def _security(self, path: str, method: str) -> list[Document]:
-        # Importers set up the first one: in v1 the published documents know api-key alone.
-        ways: list[Document] = [{"apiKey": []}, {"bearer": []}]
+        # Importers use the first one; the published documents of v1 have only api-key.
+        schemes: list[Document] = [{"apiKey": []}, {"bearer": []}]
         if path.startswith(V2_PREFIX):
-            ways = [{"bearer": []}, {"apiKey": []}, {"token": []}]
+            schemes = [{"bearer": []}, {"apiKey": []}, {"token": []}]
         if (method.upper(), path) not in self._public:
-            return ways
-        # A key may be sent to these, and shows more; the others do not look at it at all.
-        return [{}, *ways] if path.startswith("/api/") and "openapi" not in path else []
+            return schemes
+        # In the API a key is optional and shows more; the other public operations ignore it.
+        return [{}, *schemes] if path.startswith("/api/") and "openapi" not in path else []
 
     def _part(self, version: str) -> Document:
         whole = self.of(WHOLE)
@@ -142,12 +142,12 @@ class Documents:
         document["info"] = {**whole["info"], "title": f"{whole['info']['title']} API {version}"}
         used = {tag for _, _, operation in operations_of(document) for tag in operation["tags"]}
         document["tags"] = [tag for tag in whole["tags"] if tag["name"] in used]
-        document["components"] = _reached(paths, whole["components"])
+        document["components"] = _referenced_components(paths, whole["components"])
         return document
 
 
 def operations_of(document: Mapping[str, Any]) -> Iterator[tuple[str, str, Document]]:
-    """Path, method in small letters, and operation, in the order of the document."""
+    """Path, method in lower case, and operation, in the order of the document."""
     for path, item in document["paths"].items():
         for method, operation in item.items():
             yield path, method, operation
@@ -163,9 +163,9 @@ def _without_start_keys(document: Document) -> Document:
 
 
 def _without_start_key(operation: Document) -> Document:
-    left = [each for each in operation.get("parameters", ()) if each["name"] != HEADER]
+    parameters = [each for each in operation.get("parameters", ()) if each["name"] != HEADER]
     rest = {key: value for key, value in operation.items() if key != "parameters"}
-    return rest | {"parameters": left} if left else rest
+    return rest | {"parameters": parameters} if parameters else rest
 
 
 def _servers(origin: str) -> list[Document]:
@@ -173,7 +173,7 @@ def _servers(origin: str) -> list[Document]:
 
 
 def is_of(path: str, version: str) -> bool:
-    """Whether ``path`` is a route of the compatible API's ``version``."""
+    """Whether ``path`` belongs to ``version`` of the compatible API."""
     if path.endswith("/openapi.json"):
         return False
     return path.startswith(f"/api/{version}/") or (version == V1 and path in _V1_PUBLIC)
@@ -188,13 +188,13 @@ def _describe_headers(operation: Document) -> None:
         answer["headers"] = headers | answer.get("headers", {})
 
 
-def _reached(paths: Document, components: Document) -> Document:
-    """The components that ``paths`` refer to, even through one another."""
+def _referenced_components(paths: Document, components: Document) -> Document:
+    """The components that ``paths`` refer to, directly or through others."""
     names: set[str] = set()
-    found = _references(paths)
-    while found - names:
-        names |= found
-        found = {
+    references = _references(paths)
+    while references - names:
+        names |= references
+        references = {
             reference
             for name in names
             for reference in _references(components["schemas"].get(name.rpartition("/")[2], {}))
@@ -212,5 +212,5 @@ def _references(node: Any) -> set[str]:
         return set().union(*map(_references, node))
     if not isinstance(node, dict):
         return set()
-    own = {node["$ref"]} if isinstance(node.get("$ref"), str) else set()
-    return own.union(*map(_references, node.values()))
+    references = {node["$ref"]} if isinstance(node.get("$ref"), str) else set()
+    return references.union(*map(_references, node.values()))

@@ -1,7 +1,7 @@
-"""An example for every body and parameter, made from its schema and a table of likely values.
+"""Examples of bodies and parameters, generated from their schemas and a table of values.
 
-A schema's own example comes first, then a value that the field's name suggests, then the plainest
-value that the schema allows. A test validates every one of them against its schema.
+The example of a schema comes first, then the value for the name of the field, then the simplest
+value that the schema allows. A test validates every example against its schema.
 """
 
 from __future__ import annotations
@@ -34,28 +34,28 @@ Schema = Mapping[str, Any]
 
 
 class Examples:
-    """Makes examples; ``schemas`` are the document's components."""
+    """Generates examples; ``schemas`` are the document's components."""
 
     def __init__(self, schemas: Mapping[str, Schema]) -> None:
         self._schemas = schemas
 
     def add(self, operation: dict[str, Any]) -> None:
-        """Give every parameter, body and answer of ``operation`` an example."""
+        """Add an example to every parameter, body and answer of ``operation``."""
         for parameter in operation.get("parameters", ()):
             value = self.of(parameter["schema"], parameter["name"])
             parameter.setdefault("example", value)
         content = operation.get("requestBody", {}).get("content", {})
-        own = BY_OPERATION.get(operation["operationId"])
+        example = BY_OPERATION.get(operation["operationId"])
         for media in content.values():
-            if own is not None and "example" not in media:
-                media["example"] = own
+            if example is not None and "example" not in media:
+                media["example"] = example
         for body in (operation.get("requestBody", {}), *operation["responses"].values()):
             for media in body.get("content", {}).values():
                 if not media.keys() & {"example", "examples"}:
                     media["example"] = self.of(media.get("schema", {}), "")
 
     def of(self, schema: Schema, name: str) -> Any:
-        """An example of ``schema`` for a field called ``name``."""
+        """An example of ``schema`` for the field ``name``."""
         schema = self._resolved(schema)
         if schema.get("examples"):
             return schema["examples"][0]
@@ -63,9 +63,9 @@ class Examples:
             return schema["example"]
         if "const" in schema:
             return schema["const"]
-        for likely in (BY_NAME.get(name, ...), SAMPLE_ULID if "pattern" in schema else ...):
-            if likely is not ... and _fits(likely, schema):
-                return likely
+        for candidate in (BY_NAME.get(name, ...), SAMPLE_ULID if "pattern" in schema else ...):
+            if candidate is not ... and _fits(candidate, schema):
+                return candidate
         if schema.get("enum"):
             return next((each for each in schema["enum"] if each), schema["enum"][0])
         if schema.get("default") not in (None, "", [], {}):
@@ -90,31 +90,31 @@ class Examples:
         return _PLAIN[kind]
 
     def _object(self, schema: Schema) -> dict[str, Any]:
-        """The fields that must be there, and those with an example of their own."""
-        needed = set(schema.get("required", ()))
+        """The required fields, and those whose schema has an example."""
+        required = set(schema.get("required", ()))
         return {
-            name: self.of(described, name)
-            for name, described in schema.get("properties", {}).items()
-            if name in needed or self._resolved(described).get("examples")
+            name: self.of(property_schema, name)
+            for name, property_schema in schema.get("properties", {}).items()
+            if name in required or self._resolved(property_schema).get("examples")
         }
 
     def _resolved(self, schema: Schema) -> Schema:
         if "$ref" not in schema:
             return schema
-        found = self._schemas[schema["$ref"].rpartition("/")[2]]
-        return {**self._resolved(found), **{k: v for k, v in schema.items() if k != "$ref"}}
+        target = self._schemas[schema["$ref"].rpartition("/")[2]]
+        return {**self._resolved(target), **{k: v for k, v in schema.items() if k != "$ref"}}
 
 
 def _fits(value: Any, schema: Schema) -> bool:
-    """Whether ``value`` has a type that ``schema`` allows, is one of its words and looks so."""
+    """Whether ``value`` matches the types, values and pattern of ``schema``."""
     if "pattern" in schema and isinstance(value, str) and not re.search(schema["pattern"], value):
         return False
     if "enum" in schema and value not in schema["enum"]:
         return False
     if "anyOf" in schema:
         return any(_fits(value, choice) for choice in schema["anyOf"])
-    kinds = schema.get("type", [])
-    kinds = [kinds] if isinstance(kinds, str) else kinds
-    if isinstance(value, bool) and "boolean" not in kinds:
+    types = schema.get("type", [])
+    types = [types] if isinstance(types, str) else types
+    if isinstance(value, bool) and "boolean" not in types:
         return False
-    return any(isinstance(value, _TYPES[kind]) for kind in kinds)
+    return any(isinstance(value, _TYPES[kind]) for kind in types)

@@ -1,4 +1,4 @@
-"""Operations as OpenAPI 3.1: what each takes and answers, with every code of every status."""
+"""Operations as OpenAPI 3.1: their input and answers, with every code of every status."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from fyke import errors
 from fyke.api import etags
 from fyke.api.docs.schemas import (
     Schema,
+    docstring_of,
     member_schemas,
     object_schema,
-    own_text,
     reference,
     schemas_of,
     type_schema,
@@ -21,14 +21,14 @@ from fyke.api.envelope import V2_PREFIX
 from fyke.api.errors import ErrorTable, table_of
 from fyke.api.media import SAMPLE_ULID, Media, RequestHeader
 from fyke.api.serving import Operation
-from fyke.api.start_keys import DESCRIBED
+from fyke.api.start_keys import HEADER_DOC
 from fyke.domain.runs.start_keys import HEADER
 from fyke.wire.common import Failure, FailureV2
 
 _JSON = "application/json"
 _CONVERTER = re.compile(r":[a-z]+}")
 
-# What every operation may answer, whatever it does.
+# Errors of every operation.
 _COMMON = (
     errors.InvalidRequest,
     errors.InvalidFields,
@@ -39,7 +39,7 @@ _COMMON = (
     errors.Unavailable,
 )
 _COMMON_V1 = (errors.ExpiredKey, errors.UserMissing, errors.UserDisabled)
-# What the transport may say of a body before any operation sees it.
+# Errors of a body that is refused before it is parsed.
 _BODY_STATUSES = {
     408: "the body took too long",
     413: "the body is too large",
@@ -48,9 +48,9 @@ _BODY_STATUSES = {
 
 
 def describe(operations: Sequence[Operation]) -> tuple[Schema, Schema]:
-    """The paths and the components of a document of ``operations``."""
-    documented = [each for each in operations if each.says.documented]
-    shapes = [shape for each in documented for shape in each.answers]
+    """The paths and components of a document of ``operations``."""
+    documented = [each for each in operations if each.declaration.documented]
+    shapes = [shape for each in documented for shape in each.answer_shapes]
     components = schemas_of([*shapes, Failure, FailureV2])
     paths: dict[str, Schema] = {}
     for each in documented:
@@ -61,19 +61,19 @@ def describe(operations: Sequence[Operation]) -> tuple[Schema, Schema]:
 
 def _operation(operation: Operation, components: Schema) -> Schema:
     summary, description = operation.texts
-    described: Schema = {"tags": [operation.tag], "summary": summary}
+    document: Schema = {"tags": [operation.tag], "summary": summary}
     if description:
-        described["description"] = description
-    described["operationId"] = operation.id
+        document["description"] = description
+    document["operationId"] = operation.id
     parameters = [*_path_parameters(operation, components), *_query(operation, components)]
     parameters += [_header(name, header) for name, header in headers_of(operation).items()]
     if parameters:
-        described["parameters"] = parameters
+        document["parameters"] = parameters
     body = _body(operation, components)
     if body:
-        described["requestBody"] = body
-    described["responses"] = _responses(operation, components)
-    return described
+        document["requestBody"] = body
+    document["responses"] = _responses(operation, components)
+    return document
 
 
 # --- requests ------------------------------------------------------------------------------
@@ -82,32 +82,32 @@ def _operation(operation: Operation, components: Schema) -> Schema:
 def _path_parameters(operation: Operation, components: Schema) -> list[Schema]:
     return [
         _parameter(name, "path", type_schema(operation.path_type(name), components), True)
-        for name in operation.says.path_names
+        for name in operation.declaration.path_names
     ]
 
 
 def _query(operation: Operation, components: Schema) -> list[Schema]:
-    if operation.takes is None or operation.says.reads_json:
+    if operation.input_argument is None or operation.declaration.reads_json:
         return []
-    properties, required = member_schemas(operation.takes[1], components)
+    properties, required = member_schemas(operation.input_argument[1], components)
     return [
         _parameter(name, "query", schema, name in required) for name, schema in properties.items()
     ]
 
 
-def _parameter(name: str, place: str, schema: Schema, required: bool) -> Schema:
+def _parameter(name: str, location: str, schema: Schema, required: bool) -> Schema:
     plain = {key: value for key, value in schema.items() if key != "description"}
-    parameter = {"name": name, "in": place, "required": required, "schema": plain}
+    parameter = {"name": name, "in": location, "required": required, "schema": plain}
     text = schema.get("description")
     return parameter | {"description": text} if text else parameter
 
 
 def headers_of(operation: Operation) -> Mapping[str, RequestHeader]:
     """The request headers of an operation."""
-    says = operation.says
-    plain = {**says.headers, **(etags.IF_NONE_MATCH if says.validated else {})}
-    found = {name: RequestHeader(text) for name, text in plain.items()}
-    return found | {HEADER: DESCRIBED} if says.starts else found
+    declaration = operation.declaration
+    texts = {**declaration.headers, **(etags.IF_NONE_MATCH if declaration.validated else {})}
+    headers = {name: RequestHeader(text) for name, text in texts.items()}
+    return headers | {HEADER: HEADER_DOC} if declaration.starts else headers
 
 
 def _header(name: str, header: RequestHeader) -> Schema:
@@ -121,15 +121,15 @@ def _header(name: str, header: RequestHeader) -> Schema:
 
 
 def _body(operation: Operation, components: Schema) -> Schema:
-    if operation.says.consumes:
-        content = {each.type: _media(each, components) for each in operation.says.consumes}
+    if operation.declaration.consumes:
+        content = {each.type: _media(each, components) for each in operation.declaration.consumes}
         return {"required": True, "content": content}
-    if operation.takes is None or not operation.says.reads_json:
+    if operation.input_argument is None or not operation.declaration.reads_json:
         return {}
-    shape = operation.takes[1]
+    shape = operation.input_argument[1]
     properties, required = member_schemas(shape, components)
-    described = object_schema(properties, required, own_text(shape))
-    components[shape.__name__] = described | (
+    body_schema = object_schema(properties, required, docstring_of(shape))
+    components[shape.__name__] = body_schema | (
         {"additionalProperties": False} if operation.strict else {}
     )
     schema = {"$ref": f"#/components/schemas/{shape.__name__}"}
@@ -139,74 +139,80 @@ def _body(operation: Operation, components: Schema) -> Schema:
 def _media(media: Media, components: Schema) -> Schema:
     if media.form is not None:
         properties, required = member_schemas(media.form, components)
-        described: Schema = {"schema": object_schema(properties, required, "")}
+        document: Schema = {"schema": object_schema(properties, required, "")}
     else:
-        described = {"schema": dict(media.schema)}
-    return described | ({} if media.example is None else {"example": media.example})
+        document = {"schema": dict(media.schema)}
+    return document | ({} if media.example is None else {"example": media.example})
 
 
 # --- answers -------------------------------------------------------------------------------
 
 
 def _responses(operation: Operation, components: Schema) -> Schema:
-    says = operation.says
-    second = says.path.startswith(V2_PREFIX)
+    declaration = operation.declaration
+    is_v2 = declaration.path.startswith(V2_PREFIX)
     success: Schema = {"description": "Success"}
-    if says.produces:
-        success["content"] = {each.type: _media(each, components) for each in says.produces}
+    if declaration.produces:
+        success["content"] = {each.type: _media(each, components) for each in declaration.produces}
     else:
-        schema = _envelope(operation, second, components)
+        schema = _envelope(operation, is_v2, components)
         success["content"] = {_JSON: {"schema": schema}}
-    found: Schema = {"200": success}
-    statuses = {**says.statuses, **(etags.NOT_MODIFIED if says.validated else {})}
-    found |= {str(status): {"description": text} for status, text in sorted(statuses.items())}
-    failure = {"$ref": f"#/components/schemas/{'FailureV2' if second else 'Failure'}"}
-    for status, codes in _codes(operation, second).items():
-        found[str(status)] = {
+    responses: Schema = {"200": success}
+    statuses = {**declaration.statuses, **(etags.NOT_MODIFIED if declaration.validated else {})}
+    responses |= {str(status): {"description": text} for status, text in sorted(statuses.items())}
+    failure = {"$ref": f"#/components/schemas/{'FailureV2' if is_v2 else 'Failure'}"}
+    for status, codes in _codes(operation, is_v2).items():
+        responses[str(status)] = {
             "description": "; ".join(f"{code} {text}" for code, text in sorted(codes.items())),
-            "content": {_JSON: {"schema": failure, "examples": _failures(codes, second)}},
+            "content": {_JSON: {"schema": failure, "examples": _failures(codes, is_v2)}},
         }
-    return found
+    return responses
 
 
-def _envelope(operation: Operation, second: bool, components: Schema) -> Schema:
-    """A reference to the envelope of the answers of ``operation``, which joins the components."""
-    found = [reference(shape) for shape in operation.answers]
-    data = found[0] if len(found) == 1 else {"anyOf": found} if found else {"type": "null"}
-    names = [each["$ref"].rpartition("/")[2] for each in found] or ["Empty"]
-    name = "Or".join(names) + ("ResponseV2" if second else "Response")
+def _envelope(operation: Operation, is_v2: bool, components: Schema) -> Schema:
+    """A reference to the envelope of ``operation``, whose schema is added to ``components``."""
+    references = [reference(shape) for shape in operation.answer_shapes]
+    data = (
+        references[0]
+        if len(references) == 1
+        else {"anyOf": references}
+        if references
+        else {"type": "null"}
+    )
+    names = [each["$ref"].rpartition("/")[2] for each in references] or ["Empty"]
+    name = "Or".join(names) + ("ResponseV2" if is_v2 else "Response")
     properties: dict[str, Schema] = {
         "code": {"type": "integer", "const": 0},
         "message": {"type": "string", "const": "success"},
     }
-    if second:
+    if is_v2:
         properties["request_id"] = {"type": "string"}
     properties["data"] = data
     components[name] = object_schema(properties, list(properties), "")
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def _codes(operation: Operation, second: bool) -> dict[int, dict[int, str]]:
+def _codes(operation: Operation, is_v2: bool) -> dict[int, dict[int, str]]:
     """The codes and texts of each status."""
     table: ErrorTable = table_of(operation.path)
-    kinds = [*_COMMON, *(() if second else _COMMON_V1), *operation.says.errors]
-    if operation.says.starts:
-        kinds.append(errors.Conflict)
+    error_types = [*_COMMON, *(() if is_v2 else _COMMON_V1), *operation.declaration.errors]
+    if operation.declaration.starts:
+        error_types.append(errors.Conflict)
     rows: defaultdict[int, dict[int, str]] = defaultdict(dict)
-    for row in map(table.row_of, kinds):
+    for row in map(table.row_of, error_types):
         rows[row.status][row.code] = row.text
-    if operation.says.reads_json or operation.says.consumes:
+    if operation.declaration.reads_json or operation.declaration.consumes:
         for status, text in _BODY_STATUSES.items():
             rows[status][table.invalid.code] = f"{table.invalid.text}: {text}"
     return dict(sorted(rows.items()))
 
 
-def _failures(codes: Mapping[int, str], second: bool) -> Schema:
+def _failures(codes: Mapping[int, str], is_v2: bool) -> Schema:
     """One example for each code of a status."""
-    return {str(code): {"value": _failure(code, text, second)} for code, text in codes.items()}
+    return {str(code): {"value": _failure(code, text, is_v2)} for code, text in codes.items()}
 
 
-def _failure(code: int, text: str, second: bool) -> Schema:
-    if second:
+def _failure(code: int, text: str, is_v2: bool) -> Schema:
+    if is_v2:
         return {"code": code, "message": text, "request_id": SAMPLE_ULID, "details": None}
     return {"code": code, "message": text, "data": None}

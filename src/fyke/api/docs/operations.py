@@ -1,4 +1,4 @@
-"""The routes of the documents, the page and the collection. All are public."""
+"""The operations of the documents, Swagger UI and the Postman collection; all are public."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from fyke.api.routes import PUBLIC, get
 from fyke.wire.fields import Text
 
 _JSON = "application/json"
-_KEPT = 16
+_MAX_CACHED = 16
 _DOCUMENT = Media(
     _JSON,
     {"type": "object", "required": ["openapi"]},
@@ -33,28 +33,27 @@ _PAGE = Media("text/html", {"type": "string"}, "<!doctype html>")
 _public = partial(
     get,
     scope=PUBLIC,
-    statuses={304: "It has not changed since the tag in `If-None-Match`."},
+    statuses={304: "It has not changed since the `ETag` in `If-None-Match`."},
     headers={"If-None-Match": "the `ETag` of an earlier answer"},
 )
 
 
 class DocsRoutes:
-    """Keeps what it makes, for each address that the server is known by."""
+    """Caches generated documents for each origin, the least recently generated dropped first."""
 
     tag: ClassVar[str] = "Documents"
 
     def __init__(self, documents: Documents) -> None:
         self._documents = documents
         self._page = SwaggerPage()
-        self._kept: OrderedDict[tuple[str, str], Content] = OrderedDict()
+        self._cache: OrderedDict[tuple[str, str], Content] = OrderedDict()
 
     @_public("/openapi.json", id="getOpenApi", produces=(_DOCUMENT,))
     async def get_openapi(self, call: Call) -> Response:
-        """The OpenAPI document of all routes.
+        """The OpenAPI document of all operations.
 
-        `servers` names the address that was asked. The header that makes a start repeatable is in
-        none of the documents, because importers send optional headers with one constant value; the
-        Postman collection has it, switched off.
+        `servers` has the address of the request. `Idempotency-Key` is missing, because importers
+        send optional headers with one constant value; the Postman collection has it, switched off.
         """
         return await self._answer(call, WHOLE, self._documents.at)
 
@@ -70,9 +69,9 @@ class DocsRoutes:
 
     @_public("/docs/api/postman.json", produces=(_COLLECTION,))
     async def get_postman_collection(self, call: Call) -> Response:
-        """A Postman collection (v2.1) of all routes.
+        """A Postman collection (v2.1) of all operations.
 
-        A folder for each version, and in it one for each group. In Postman choose Import, paste
+        A folder for each version, with one for each group in it. In Postman choose Import, paste
         the address of this route, and set the variable `api_key` to a key.
         """
         return await self._answer(call, "postman", self._collection)
@@ -82,7 +81,7 @@ class DocsRoutes:
         """Swagger UI.
 
         `?version=v1` and `?version=v2` show one version. Enter a key with Authorize; "Try it out"
-        then sends real requests. The key is forgotten when the page is closed.
+        then sends real requests. The key is not stored.
         """
         return await self._page.page(call.request)
 
@@ -94,14 +93,14 @@ class DocsRoutes:
     async def _answer(
         self, call: Call, name: str, make: Callable[[str, str], Mapping[str, Any]]
     ) -> Response:
-        """What ``make`` returns for ``name`` and the address that the caller used."""
-        place = name, call.visit.origin
-        if place not in self._kept:
-            made = await asyncio.to_thread(make, *place)
-            self._kept[place] = Content(await asyncio.to_thread(encode, made), _JSON)
-            if len(self._kept) > _KEPT:
-                self._kept.popitem(last=False)
-        return await self._kept[place].answer(call.request, REVALIDATE)
+        """The result of ``make`` for ``name`` and the origin of the request, from the cache."""
+        key = name, call.visit.origin
+        if key not in self._cache:
+            document = await asyncio.to_thread(make, *key)
+            self._cache[key] = Content(await asyncio.to_thread(encode, document), _JSON)
+            if len(self._cache) > _MAX_CACHED:
+                self._cache.popitem(last=False)
+        return await self._cache[key].answer(call.request, REVALIDATE)
 
     def _collection(self, _name: str, origin: str) -> Mapping[str, Any]:
         return collection(self._documents.at(COMPLETE, origin))

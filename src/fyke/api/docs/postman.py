@@ -1,7 +1,7 @@
 """The OpenAPI document as a Postman collection (format 2.1).
 
-A folder for each version and in it one for each tag; address and key are variables, so that a
-collection is set up in one place. Optional parameters are there but switched off.
+It has a folder for each version, with one for each tag in it. Address and key are variables.
+Optional parameters are switched off.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from fyke.api.docs.document import V1, V2, is_of, operations_of
 from fyke.domain.runs.start_keys import HEADER
 
 _FORMAT = "https://schema.getpostman.com/json/collection/v2.1.0/collection.json"
-_NEW_EACH_TIME = {HEADER: "{{$guid}}"}  # Postman makes a value for each request
+_GENERATED = {HEADER: "{{$guid}}"}  # Postman generates a value for each request
 _VERSIONS = {V2: "API v2", V1: "API v1", "": "This server"}
 
 Object = dict[str, Any]
 
 
 def collection(document: Mapping[str, Any]) -> Object:
-    """The collection for ``document``, whose first server is the address to begin with."""
+    """The collection of ``document``; its first server is the initial address."""
     address = document["servers"][0]["url"]
     return {
         "info": {
@@ -48,24 +48,24 @@ def collection(document: Mapping[str, Any]) -> Object:
 
 
 def _folders(document: Mapping[str, Any]) -> list[Object]:
-    described = {tag["name"]: tag["description"] for tag in document["tags"]}
-    found: dict[str, dict[str, list[Object]]] = {
-        title: {tag: [] for tag in described} for title in _VERSIONS.values()
+    descriptions = {tag["name"]: tag["description"] for tag in document["tags"]}
+    folders: dict[str, dict[str, list[Object]]] = {
+        title: {tag: [] for tag in descriptions} for title in _VERSIONS.values()
     }
     for path, method, operation in operations_of(document):
         version = next((each for each in (V2, V1) if is_of(path, each)), "")
         tag = operation["tags"][0]
-        found[_VERSIONS[version]][tag].append(_item(path, method, operation))
+        folders[_VERSIONS[version]][tag].append(_item(path, method, operation))
     return [
         {
             "name": title,
             "item": [
-                {"name": tag, "description": described[tag], "item": items}
+                {"name": tag, "description": descriptions[tag], "item": items}
                 for tag, items in tags.items()
                 if items
             ],
         }
-        for title, tags in found.items()
+        for title, tags in folders.items()
         if any(tags.values())
     ]
 
@@ -77,8 +77,8 @@ def _item(path: str, method: str, operation: Mapping[str, Any]) -> Object:
         "url": _url(path, operation.get("parameters", ())),
         "description": operation.get("description") or operation["summary"],
     }
-    for parameter in _located(operation.get("parameters", ()), "header"):
-        request["header"].append(_pair(parameter))
+    for parameter in _parameters_in(operation.get("parameters", ()), "header"):
+        request["header"].append(_key_value(parameter))
     if not operation["security"]:
         request["auth"] = {"type": "noauth"}
     body = _body(operation)
@@ -93,24 +93,24 @@ def _url(path: str, parameters: Any) -> Object:
     parts = [
         f":{part[1:-1]}" if part.startswith("{") else part for part in path.strip("/").split("/")
     ]
-    query = [_pair(each) for each in _located(parameters, "query")]
-    sent = "&".join(f"{each['key']}={each['value']}" for each in query if "disabled" not in each)
-    raw = "{{base_url}}/" + "/".join(parts) + (f"?{sent}" if sent else "")
+    query = [_key_value(each) for each in _parameters_in(parameters, "query")]
+    enabled = "&".join(f"{each['key']}={each['value']}" for each in query if "disabled" not in each)
+    raw = "{{base_url}}/" + "/".join(parts) + (f"?{enabled}" if enabled else "")
     url: Object = {"raw": raw, "host": ["{{base_url}}"], "path": parts}
     if query:
         url["query"] = query
-    variables = [_pair(each) for each in _located(parameters, "path")]
+    variables = [_key_value(each) for each in _parameters_in(parameters, "path")]
     if variables:
         url["variable"] = variables
     return url
 
 
-def _located(parameters: Any, place: str) -> list[Mapping[str, Any]]:
-    return [each for each in parameters if each["in"] == place]
+def _parameters_in(parameters: Any, location: str) -> list[Mapping[str, Any]]:
+    return [each for each in parameters if each["in"] == location]
 
 
-def _pair(parameter: Mapping[str, Any]) -> Object:
-    value = _NEW_EACH_TIME.get(parameter["name"], parameter["example"])
+def _key_value(parameter: Mapping[str, Any]) -> Object:
+    value = _GENERATED.get(parameter["name"], parameter["example"])
     pair: Object = {
         "key": parameter["name"],
         "value": value if isinstance(value, str) else json.dumps(value),

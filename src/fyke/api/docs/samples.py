@@ -1,4 +1,4 @@
-"""Examples by the name of a field. One table, so that the examples fit together."""
+"""Examples by the name of a field, in one table so that they are consistent."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _INPUT = {
 }
 
 BY_NAME: dict[str, Any] = {
-    # who and what
+    # ids and names
     "slug": _WORKER,
     "scraper_slug": _WORKER,
     "worker_id": "owner~page-reader",
@@ -36,7 +36,7 @@ BY_NAME: dict[str, Any] = {
     "id": SAMPLE_ULID,
     "key": "scraper_api_" + SAMPLE_ULID,
     "__coreclaw_data_id__": "9f2c61b0a7d34e58",
-    # words
+    # texts
     "name": "page-reader",
     "username": "owner",
     "path": "owner~page-reader",
@@ -105,7 +105,7 @@ BY_NAME: dict[str, Any] = {
     "result_message": "",
 }
 
-# Request bodies that say more than their required fields.
+# Request bodies with more than their required fields.
 BY_OPERATION: dict[str, Any] = {
     "startRunV1": {"scraper_slug": _WORKER, "is_async": True, "input": _INPUT},
     "runWorker": {"is_async": True, "input": _INPUT},

@@ -1,4 +1,4 @@
-"""Swagger UI, served from files in this package: the page asks nothing of any other host."""
+"""Swagger UI, served from files in this package: the page requests nothing from other hosts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from starlette.responses import Response
 from fyke.api.docs.content import FOREVER, REVALIDATE, Content
 from fyke.errors import NotFound
 
-# Swagger UI sets style attributes as it draws; scripts come from files only.
+# Swagger UI sets style attributes; scripts come from files only.
 CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; connect-src 'self'; form-action 'none'; base-uri 'none'; "
@@ -25,11 +25,11 @@ _ASSETS = {
     "start.js": ("page", "text/javascript"),
     "page.css": ("page", "text/css"),
 }
-_PLACE = re.compile(r"\{([a-z-]+\.[a-z]+)\}")
+_PLACEHOLDER = re.compile(r"\{([a-z-]+\.[a-z]+)\}")
 
 
 class SwaggerPage:
-    """The page and its four files, read when the first visitor comes."""
+    """The page and its four files, read at the first request."""
 
     def __init__(self, folder: Traversable | None = None) -> None:
         self._folder = folder or files(__package__)
@@ -37,10 +37,10 @@ class SwaggerPage:
         self._page: Content | None = None
 
     async def page(self, request: Request) -> Response:
-        """The HTML; whatever it refers to has its digest in the address."""
+        """The HTML; the addresses of its files contain their digests."""
         if self._page is None:
             text = (self._folder / "page" / "page.html").read_text(encoding="utf-8")
-            html = _PLACE.sub(lambda match: self._address(match[1]), text)
+            html = _PLACEHOLDER.sub(lambda match: self._address(match[1]), text)
             self._page = Content(html.encode(), "text/html")
         headers = {"content-security-policy": CONTENT_POLICY}
         return await self._page.answer(request, REVALIDATE, headers)

@@ -1,1 +1,1 @@
-"""Our own operations, ``/api/fyke``: what the console and the commands need beyond v1 and v2."""
+"""Operations under ``/api/fyke``, for the console and the commands, beyond v1 and v2."""

@@ -38,16 +38,16 @@ class AccountRoutes:
 
         For the operator.
         """
-        found = await self.accounts.list_accounts(call.caller)
-        return wire.AccountList([wire.AccountItem.of(account) for account in found])
+        accounts = await self.accounts.list_accounts(call.caller)
+        return wire.AccountList([wire.AccountItem.of(account) for account in accounts])
 
     @post(ACCOUNTS, scope=Scope.ADMIN, tag="Operator", errors=(Forbidden, Conflict))
-    async def create_account(self, call: Call, wanted: wire.AccountToCreate) -> wire.CreatedAccount:
+    async def create_account(self, call: Call, body: wire.AccountToCreate) -> wire.CreatedAccount:
         """Create an account with a first key.
 
         For the operator. The name has 1 to 39 lower-case letters, digits and hyphens.
         """
-        account, key = await self.accounts.add_account(call.caller, wanted.name)
+        account, key = await self.accounts.add_account(call.caller, body.name)
         return wire.CreatedAccount(wire.AccountItem.of(account), wire.CreatedKey.of(key))
 
     @post(
@@ -56,13 +56,13 @@ class AccountRoutes:
         tag="Operator",
         errors=(Forbidden, NotFound),
     )
-    async def credit_account(self, call: Call, name: Name, wanted: wire.Credit) -> wire.AccountItem:
+    async def credit_account(self, call: Call, name: Name, body: wire.Credit) -> wire.AccountItem:
         """Add balance and traffic to an account.
 
-        For the operator. Both numbers are at least 0, and one of them is above.
+        For the operator. Both numbers are at least 0, and one of them is greater.
         """
         account = await self.accounts.credit(
-            call.caller, name, Decimal(wanted.usd), Decimal(wanted.traffic_mb)
+            call.caller, name, Decimal(body.usd), Decimal(body.traffic_mb)
         )
         return wire.AccountItem.of(account)
 
@@ -72,40 +72,37 @@ class AccountRoutes:
         tag="Operator",
         errors=(Forbidden, NotFound),
     )
-    async def change_plan(
-        self, call: Call, name: Name, wanted: wire.PlanChange
-    ) -> wire.AccountItem:
+    async def change_plan(self, call: Call, name: Name, body: wire.PlanChange) -> wire.AccountItem:
         """Change the plan of an account.
 
         For the operator. Active runs continue.
         """
-        return wire.AccountItem.of(await self.accounts.set_plan(call.caller, name, wanted.plan))
+        return wire.AccountItem.of(await self.accounts.set_plan(call.caller, name, body.plan))
 
     @get(KEYS, scope=Scope.ADMIN, errors=(Forbidden, NotFound))
-    async def list_keys(self, call: Call, wanted: wire.OfAccount) -> wire.KeyItems:
+    async def list_keys(self, call: Call, query: wire.OfAccount) -> wire.KeyItems:
         """The account's keys, without their text."""
-        found = await self.accounts.list_keys(call.caller, account=wanted.account or None)
-        return wire.KeyItems([wire.KeyItem.of(key) for key in found])
+        keys = await self.accounts.list_keys(call.caller, account=query.account or None)
+        return wire.KeyItems([wire.KeyItem.of(key) for key in keys])
 
     @post(KEYS, scope=Scope.ADMIN, errors=(Forbidden, NotFound, Conflict))
-    async def create_key(self, call: Call, wanted: wire.KeyToCreate) -> wire.CreatedKey:
+    async def create_key(self, call: Call, body: wire.KeyToCreate) -> wire.CreatedKey:
         """Create a key; its text is in this answer only.
 
-        Names of active keys are unique. A rate limit above the server's and another account are for
-        the operator.
+        Names of active keys are unique. Only the operator may name another account, or a rate limit
+        above that of the server.
         """
-        expires_at = wanted.expires_at_ms
         key = await self.accounts.create_key(
             call.caller,
-            wanted.name,
-            account=wanted.account or None,
-            expires_at=expires_at,
-            rate_limit=wanted.rate_limit,
-            scopes=wanted.checked_scopes,
+            body.name,
+            account=body.account or None,
+            expires_at=body.expires_at_ms,
+            rate_limit=body.rate_limit,
+            scopes=body.checked_scopes,
         )
         return wire.CreatedKey.of(key)
 
     @delete(f"{KEYS}/{{id}}", scope=Scope.ADMIN, errors=(Forbidden, NotFound))
-    async def revoke_key(self, call: Call, id: Name, wanted: wire.OfAccount) -> None:
-        """Revoke a key at once, by its id or name."""
-        await self.accounts.revoke_key(call.caller, id, account=wanted.account or None)
+    async def revoke_key(self, call: Call, id: Name, query: wire.OfAccount) -> None:
+        """Revoke a key, by its id or name."""
+        await self.accounts.revoke_key(call.caller, id, account=query.account or None)

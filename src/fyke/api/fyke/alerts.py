@@ -27,27 +27,27 @@ class AlertRoutes:
     alerts: Alerts
 
     @get(PATH, scope=Scope.READ)
-    async def list_alerts(self, call: Call, wanted: wire.AlertQuery) -> wire.AlertPage:
+    async def list_alerts(self, call: Call, query: wire.AlertQuery) -> wire.AlertPage:
         """The account's alerts, newest first.
 
         They are kept for 90 days.
         """
-        count, found = await self.alerts.page(
+        count, alerts = await self.alerts.page(
             call.caller,
-            AlertFilter(unread=wanted.unread, rule_id=wanted.rule.strip()),
-            offset=wanted.offset,
-            limit=wanted.page_size,
+            AlertFilter(unread=query.unread, rule_id=query.rule.strip()),
+            offset=query.offset,
+            limit=query.page_size,
         )
         unread = await self.alerts.unread(call.caller)
-        items = [wire.AlertItem.of(alert) for alert in found]
-        return wire.AlertPage(count, unread, items, wanted.page_index, wanted.page_size)
+        items = [wire.AlertItem.of(alert) for alert in alerts]
+        return wire.AlertPage(count, unread, items, query.page_index, query.page_size)
 
     @post(f"{PATH}/read", scope=Scope.WRITE, errors=(Forbidden,))
-    async def mark_alerts_read(self, call: Call, wanted: wire.AlertsToMark) -> wire.AlertsMarked:
+    async def mark_alerts_read(self, call: Call, body: wire.AlertsToMark) -> wire.AlertsMarked:
         """Mark some alerts as read, or all of them."""
-        if not wanted.all and not wanted.ids:
+        if not body.all and not body.ids:
             raise InvalidRequest("ids: name the alerts to mark, or send all=true")
-        ids = None if wanted.all else wanted.ids
+        ids = None if body.all else body.ids
         return wire.AlertsMarked(await self.alerts.mark_read(call.caller, ids))
 
     @get(RULES, scope=Scope.READ)
@@ -66,32 +66,32 @@ class AlertRoutes:
 
     @post(f"{RULES}/preview", scope=Scope.READ)
     async def preview_alert_rule(
-        self, call: Call, wanted: wire.AlertRuleFields
+        self, call: Call, body: wire.AlertRuleFields
     ) -> wire.AlertRulePreview:
         """The alerts that a rule would have raised for the last 20 runs, without saving it."""
-        found = await self.alerts.preview(call.caller, _fields(wanted))
-        return wire.AlertRulePreview.of(found)
+        preview = await self.alerts.preview(call.caller, _fields(body))
+        return wire.AlertRulePreview.of(preview)
 
     @post(RULES, scope=Scope.WRITE, errors=(Refused, Forbidden))
-    async def create_alert_rule(self, call: Call, wanted: wire.AlertRuleFields) -> wire.AlertRule:
+    async def create_alert_rule(self, call: Call, body: wire.AlertRuleFields) -> wire.AlertRule:
         """Create an alert rule for runs that end from now on.
 
-        For runs of a worker or of a task, not both. Of the other members those count that the kind
-        uses: `failed`: `reasons`; `fewer_rows` and `slower`: `factor` times the usual;
-        `missing_field`: `field` and `percent`; `budget`: `budget_usd` and `budget_traffic_mb`. An
-        account has at most 50 rules.
+        For runs of a worker or of a task, not both. The other members depend on the kind: `failed`
+        uses `reasons`; `fewer_rows` and `slower` use `factor` times the usual; `missing_field` uses
+        `field` and `percent`; `budget` uses `budget_usd` and `budget_traffic_mb`. An account has at
+        most 50 rules.
         """
-        return wire.AlertRule.of(await self.alerts.add_rule(call.caller, _fields(wanted)))
+        return wire.AlertRule.of(await self.alerts.add_rule(call.caller, _fields(body)))
 
     @put(f"{RULES}/{{id}}", scope=Scope.WRITE, errors=(NotFound, Forbidden))
     async def change_alert_rule(
-        self, call: Call, id: Name, wanted: wire.AlertRuleFields
+        self, call: Call, id: Name, body: wire.AlertRuleFields
     ) -> wire.AlertRule:
         """Replace an alert rule.
 
         A rule that was off checks runs that end from now on.
         """
-        return wire.AlertRule.of(await self.alerts.change_rule(call.caller, id, _fields(wanted)))
+        return wire.AlertRule.of(await self.alerts.change_rule(call.caller, id, _fields(body)))
 
     @delete(f"{RULES}/{{id}}", scope=Scope.WRITE, errors=(NotFound, Forbidden))
     async def delete_alert_rule(self, call: Call, id: Name) -> None:
@@ -99,19 +99,19 @@ class AlertRoutes:
         await self.alerts.remove_rule(call.caller, id)
 
 
-def _fields(wanted: wire.AlertRuleFields) -> RuleFields:
+def _fields(body: wire.AlertRuleFields) -> RuleFields:
     return RuleFields(
-        name=wanted.name,
-        kind=wanted.kind,
-        worker=wanted.worker,
-        task=wanted.task,
-        factor=float(wanted.factor),
-        field=wanted.field,
-        percent=float(wanted.percent),
-        budget_usd=Decimal(wanted.budget_usd),
-        budget_traffic_mb=Decimal(wanted.budget_traffic_mb),
-        endpoints=wanted.endpoints,
-        emails=wanted.emails,
-        enabled=wanted.enabled,
-        reasons=wanted.reasons,
+        name=body.name,
+        kind=body.kind,
+        worker=body.worker,
+        task=body.task,
+        factor=float(body.factor),
+        field=body.field,
+        percent=float(body.percent),
+        budget_usd=Decimal(body.budget_usd),
+        budget_traffic_mb=Decimal(body.budget_traffic_mb),
+        endpoints=body.endpoints,
+        emails=body.emails,
+        enabled=body.enabled,
+        reasons=body.reasons,
     )

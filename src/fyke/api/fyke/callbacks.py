@@ -1,4 +1,4 @@
-"""Callbacks: their states and attempts, sending one again, receivers that were switched off."""
+"""Callbacks: their states and attempts, replays, and receivers that were switched off."""
 
 from __future__ import annotations
 
@@ -31,39 +31,40 @@ class CallbackRoutes:
     )
     async def list_run_deliveries(self, call: Call, slug: Name) -> wire.DeliveryList:
         """The callbacks of a run, with every attempt."""
-        found = await self.callbacks.of_run(call.caller, slug)
-        return wire.DeliveryList([wire.DeliveryItem.of(one) for one in found])
+        deliveries = await self.callbacks.of_run(call.caller, slug)
+        return wire.DeliveryList([wire.DeliveryItem.of(delivery) for delivery in deliveries])
 
     @get(PATH, scope=Scope.READ)
-    async def list_deliveries(self, call: Call, wanted: wire.DeliveryQuery) -> wire.DeliveryPage:
+    async def list_deliveries(self, call: Call, query: wire.DeliveryQuery) -> wire.DeliveryPage:
         """The callbacks of the account, newest first, with every attempt."""
-        count, found = await self.callbacks.page(
-            call.caller, wanted.filter, offset=wanted.offset, limit=wanted.page_size
+        count, deliveries = await self.callbacks.page(
+            call.caller, query.filter, offset=query.offset, limit=query.page_size
         )
-        return wire.DeliveryPage.of(count, [wire.DeliveryItem.of(one) for one in found], wanted)
+        return wire.DeliveryPage.of(
+            count, [wire.DeliveryItem.of(delivery) for delivery in deliveries], query
+        )
 
     @get(f"{PATH}/{{id}}", scope=Scope.READ, errors=(NotFound,))
     async def get_delivery(self, call: Call, id: Name) -> wire.DeliveryDetail:
-        """One callback with the body that was sent, and how each answer began."""
+        """One callback with its body and the beginning of each answer."""
         return wire.DeliveryDetail.of(await self.callbacks.get(call.caller, id))
 
     @post(f"{PATH}/{{id}}/replay", scope=Scope.WRITE, errors=(NotFound, Refused, Forbidden))
     async def replay_delivery(self, call: Call, id: Name) -> wire.DeliveryItem:
         """Send a callback again, under the same id and with a new schedule of attempts.
 
-        It is refused while it is being sent, when its receiver or webhook is switched off or
-        deleted, and for a message that a run is running when the run has ended. A webhook gets it
-        at its present address.
+        Refused while it is being sent, when its receiver or webhook is switched off or deleted, and
+        for the message `running` of a run that has ended. A webhook gets it at its present address.
         """
         return wire.DeliveryItem.of(await self.callbacks.replay(call.caller, id))
 
     @get(RECEIVERS, scope=Scope.READ)
     async def list_receivers(self, call: Call) -> wire.ReceiverList:
-        """Receivers of callbacks, those that are switched off first."""
-        found = await self.callbacks.receivers(call.caller)
-        return wire.ReceiverList([wire.ReceiverItem.of(one) for one in found])
+        """Receivers of callbacks, the disabled ones first."""
+        receivers = await self.callbacks.receivers(call.caller)
+        return wire.ReceiverList([wire.ReceiverItem.of(receiver) for receiver in receivers])
 
     @post(f"{RECEIVERS}/enable", scope=Scope.WRITE, errors=(NotFound, Forbidden))
-    async def enable_receiver(self, call: Call, wanted: wire.ReceiverName) -> wire.ReceiverItem:
-        """Switch a receiver on again that was switched off after five days of failures."""
-        return wire.ReceiverItem.of(await self.callbacks.enable(call.caller, wanted.receiver))
+    async def enable_receiver(self, call: Call, body: wire.ReceiverName) -> wire.ReceiverItem:
+        """Enable a receiver that was disabled after five days of failures."""
+        return wire.ReceiverItem.of(await self.callbacks.enable(call.caller, body.receiver))

@@ -1,4 +1,4 @@
-"""What an account may spend, for one run and in a month."""
+"""The caps on the cost of a run and of a month."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ class CapRoutes:
 
     @get(PATH, scope=Scope.ADMIN)
     async def get_caps(self, call: Call) -> wire.CapsReport:
-        """The caps of the account, and what it has spent this month."""
+        """The caps of the account, and its cost this month."""
         return wire.CapsReport.of(await self.spending.status(call.caller))
 
     @put(PATH, scope=Scope.ADMIN, errors=(Forbidden,))
-    async def change_caps(self, call: Call, wanted: wire.CapsToChange) -> wire.CapsReport:
+    async def change_caps(self, call: Call, body: wire.CapsToChange) -> wire.CapsReport:
         """Change the cost caps of a run and of a month.
 
         For users with the role owner. Caps apply to later starts; an active run is stopped
         when it exceeds them.
         """
-        return wire.CapsReport.of(await self.spending.change(call.caller, _change(wanted)))
+        return wire.CapsReport.of(await self.spending.change(call.caller, _change(body)))
 
     @put(
         "/api/fyke/accounts/{name}/caps",
@@ -44,18 +44,18 @@ class CapRoutes:
         errors=(Forbidden, NotFound),
     )
     async def change_caps_of_account(
-        self, call: Call, name: Name, wanted: wire.CapsToChange
+        self, call: Call, name: Name, body: wire.CapsToChange
     ) -> wire.CapsReport:
         """Change the caps of any account.
 
         For the operator.
         """
-        found = await self.spending.change(call.caller, _change(wanted), account=name)
-        return wire.CapsReport.of(found)
+        standing = await self.spending.change(call.caller, _change(body), account=name)
+        return wire.CapsReport.of(standing)
 
 
-def _change(wanted: wire.CapsToChange) -> CapChange:
-    return CapChange(run=_amount(wanted.run_cap), month=_amount(wanted.month_cap))
+def _change(body: wire.CapsToChange) -> CapChange:
+    return CapChange(run=_amount(body.run_cap), month=_amount(body.month_cap))
 
 
 def _amount(text: str | None) -> Decimal | None:

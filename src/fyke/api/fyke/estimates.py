@@ -1,4 +1,4 @@
-"""What a run will probably take, and the default run options of a worker."""
+"""Estimates of a run, and the default run options of a worker."""
 
 from __future__ import annotations
 
@@ -30,32 +30,33 @@ class EstimateRoutes:
         errors=(WorkerNotFound, UnknownVersion, VersionUnavailable),
     )
     async def estimate_run(
-        self, call: Call, slug: WorkerId, wanted: wire.EstimateQuery
+        self, call: Call, slug: WorkerId, query: wire.EstimateQuery
     ) -> wire.EstimateReport:
-        """What a run will probably take and cost, from the account's earlier runs.
+        """The probable duration, memory, traffic and cost of a run, from the account's earlier
+        runs.
 
-        These are the last 200 at most that succeeded or reached their time limit; those of other
-        versions count where this one has too few. Options that are absent are those of the version.
+        These are at most the last 200 that succeeded or reached their time limit, including other
+        versions where this one has too few. Absent options are those of the version.
         """
-        given = {name: getattr(wanted, name) for name in ("cpus", *NAMES)}
-        system = {name: value for name, value in given.items() if value is not None}
-        found = await self.estimates.of(
-            call.caller, slug, wanted.version or None, system, subtasks=wanted.subtasks
+        options = {name: getattr(query, name) for name in ("cpus", *NAMES)}
+        system = {name: value for name, value in options.items() if value is not None}
+        estimate = await self.estimates.of(
+            call.caller, slug, query.version or None, system, subtasks=query.subtasks
         )
-        return wire.EstimateReport.of(found)
+        return wire.EstimateReport.of(estimate)
 
     @get(OPTIONS, scope=Scope.READ, errors=(WorkerNotFound, Forbidden))
     async def read_run_options(self, call: Call, slug: WorkerId) -> wire.RunOptions:
-        """The default run options of an own worker."""
+        """The default run options of a worker of the account."""
         return wire.RunOptions.of(await self.options.get(call.caller, slug))
 
     @put(OPTIONS, scope=Scope.WRITE, errors=(WorkerNotFound, Forbidden))
     async def change_run_options(
-        self, call: Call, slug: WorkerId, wanted: wire.RunOptionsToSet
+        self, call: Call, slug: WorkerId, body: wire.RunOptionsToSet
     ) -> wire.RunOptions:
         """Set the default run options of a worker, for all its versions.
 
-        Later versions take them over; runs keep the options that they were started with.
+        They also apply to later versions. Runs keep the options that they were started with.
         """
-        given = {name: getattr(wanted, name) for name in NAMES}
-        return wire.RunOptions.of(await self.options.change(call.caller, slug, given))
+        options = {name: getattr(body, name) for name in NAMES}
+        return wire.RunOptions.of(await self.options.change(call.caller, slug, options))

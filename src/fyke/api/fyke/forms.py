@@ -1,4 +1,4 @@
-"""The run form of a worker for programs: its fields, what an input means, files, snippets."""
+"""The run form of a worker: its fields, checks of an input, imported files, snippets."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ class FormRoutes:
 
     @get(f"{WORKER}/form", scope=Scope.READ, errors=_UNKNOWN)
     async def describe_form(
-        self, call: Call, slug: WorkerId, wanted: wire.OfVersion
+        self, call: Call, slug: WorkerId, query: wire.OfVersion
     ) -> wire.WorkerForm:
         """The form of a worker's input schema."""
-        return wire.WorkerForm.of(await self.forms.open(call.caller, slug, wanted.version))
+        return wire.WorkerForm.of(await self.forms.open(call.caller, slug, query.version))
 
     @get(
         f"{WORKER}/beginning",
@@ -53,16 +53,17 @@ class FormRoutes:
         errors=(*_UNKNOWN, RunNotFound, TaskNotFound),
     )
     async def get_initial_input(
-        self, call: Call, slug: WorkerId, wanted: wire.FormStartQuery
+        self, call: Call, slug: WorkerId, query: wire.FormStartQuery
     ) -> wire.InitialInput:
         """The input that a form starts with.
 
-        That of a run or a task, the one that the caller has saved, or the defaults of the schema.
+        The input of a run or a task, the one that the caller has saved, or the defaults of the
+        schema.
         """
-        found = await self.forms.initial_input(
-            call.caller, slug, from_run=wanted.from_run, task=wanted.task, version=wanted.version
+        initial = await self.forms.initial_input(
+            call.caller, slug, from_run=query.from_run, task=query.task, version=query.version
         )
-        return wire.InitialInput.of(found)
+        return wire.InitialInput.of(initial)
 
     @get(f"{WORKER}/recent-inputs", scope=Scope.READ, errors=_UNKNOWN)
     async def list_recent_inputs(self, call: Call, slug: WorkerId) -> wire.RecentInputList:
@@ -70,68 +71,68 @@ class FormRoutes:
 
         The last five.
         """
-        found = await self.forms.recent(call.caller, slug)
-        return wire.RecentInputList([wire.RecentInput.of(each) for each in found])
+        inputs = await self.forms.recent(call.caller, slug)
+        return wire.RecentInputList([wire.RecentInput.of(each) for each in inputs])
 
     @post(f"{WORKER}/normalise", scope=Scope.READ, errors=_UNKNOWN)
     async def normalise_input(
-        self, call: Call, slug: WorkerId, wanted: wire.InputToCheck
+        self, call: Call, slug: WorkerId, body: wire.InputToCheck
     ) -> wire.CheckedInput:
-        """An input as JSON, with its faults, its subtasks and its costs.
+        """An input as JSON, with its errors, subtasks and cost.
 
-        Nothing is started. Faults are part of the answer.
+        Nothing is started. Errors in the input are part of the answer.
         """
-        raw = wanted.raw
-        view = await self.forms.open(call.caller, slug, wanted.version)
+        raw = body.raw
+        view = await self.forms.open(call.caller, slug, body.version)
         return wire.CheckedInput.checked(await self.forms.check(call.caller, view, raw))
 
     @post(f"{WORKER}/import", scope=Scope.READ, errors=_UNKNOWN, consumes=_FILES)
     async def import_input(
-        self, call: Call, slug: WorkerId, wanted: wire.FileImport
+        self, call: Call, slug: WorkerId, body: wire.FileImport
     ) -> wire.ImportedValue:
-        """A CSV, TXT or XLSX file as the value of a list of the form.
+        """Convert a CSV, TXT or XLSX file to the value of a list in the form.
 
         The body is the file, at most 5 MiB and 10,000 rows. Without `field` it is for the form's
         only list.
         """
         data = await read_body(call.request, MAX_BYTES + 1)
-        view = await self.forms.open(call.caller, slug, wanted.version)
-        choice = ImportChoice(wanted.column, wanted.sheet)
-        found = await self.forms.import_file(view, wanted.field, wanted.name, data, choice)
-        return wire.ImportedValue.of(*found)
+        view = await self.forms.open(call.caller, slug, body.version)
+        choice = ImportChoice(body.column, body.sheet)
+        imported = await self.forms.import_file(view, body.field, body.name, data, choice)
+        return wire.ImportedValue.of(*imported)
 
     @post(f"{WORKER}/snippet", scope=Scope.READ, errors=_UNKNOWN)
     async def write_snippet(
-        self, call: Call, slug: WorkerId, wanted: wire.SnippetRequest
+        self, call: Call, slug: WorkerId, body: wire.SnippetRequest
     ) -> wire.StartSnippet:
         """A program that starts a run with this input.
 
         It reads the key from the environment variable `FYKE_KEY`, and an input of more than 16,000
         characters from `body.json`.
         """
-        raw = wanted.raw
-        view = await self.forms.open(call.caller, slug, wanted.version)
-        value = (await self.forms.check(call.caller, view, raw)).value
+        raw = body.raw
+        view = await self.forms.open(call.caller, slug, body.version)
+        checked = (await self.forms.check(call.caller, view, raw)).value
         start = Start(
             call.visit.origin,
             view.worker.owner,
             view.worker.name,
-            value.input,
-            view.version.number if wanted.version else "",
-            wanted.callback_url,
+            checked.input,
+            view.version.number if body.version else "",
+            body.callback_url,
         )
-        return wire.StartSnippet.of(wanted.language, start, value)
+        return wire.StartSnippet.of(body.language, start, checked)
 
     @put(f"{WORKER}/default-input", scope=Scope.WRITE, errors=(*_UNKNOWN, Forbidden))
     async def save_default_input(
-        self, call: Call, slug: WorkerId, wanted: wire.InputToCheck
+        self, call: Call, slug: WorkerId, body: wire.InputToCheck
     ) -> wire.SavedInput:
-        """Save an input with which the caller's form of a worker starts."""
-        raw = wanted.raw
-        view = await self.forms.open(call.caller, slug, wanted.version)
-        value = (await self.forms.check(call.caller, view, raw)).value
-        await self.forms.save_default(call.caller, slug, value)
-        return wire.SavedInput.of(value)
+        """Save the input that the caller's form of a worker starts with."""
+        raw = body.raw
+        view = await self.forms.open(call.caller, slug, body.version)
+        checked = (await self.forms.check(call.caller, view, raw)).value
+        await self.forms.save_default(call.caller, slug, checked)
+        return wire.SavedInput.of(checked)
 
     @delete(
         f"{WORKER}/default-input", scope=Scope.WRITE, errors=(WorkerNotFound, NotFound, Forbidden)

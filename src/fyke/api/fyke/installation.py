@@ -32,8 +32,8 @@ class InstallationRoutes:
 
         For the operator.
         """
-        found = await self.installation.plans(call.caller)
-        return wire.PlanList([wire.PlanItem.of(line) for line in found])
+        plans = await self.installation.plans(call.caller)
+        return wire.PlanList([wire.PlanItem.of(line) for line in plans])
 
     @get(f"{PATH}/prices", scope=Scope.ADMIN, errors=(Forbidden,))
     async def get_prices(self, call: Call) -> wire.PriceList:
@@ -52,48 +52,50 @@ class InstallationRoutes:
         return wire.ProxyReportList.of(self.installation.egress_report(call.caller))
 
     @get(f"{PATH}/storage", scope=Scope.ADMIN, errors=(Forbidden,))
-    async def get_storage(self, call: Call, wanted: wire.StorageQuery) -> wire.StorageSizes:
+    async def get_storage(self, call: Call, query: wire.StorageQuery) -> wire.StorageSizes:
         """Used and free storage.
 
         For the operator. The figures are at most a minute old.
         """
-        report = await self.installation.storage(call.caller, fresh=wanted.fresh)
+        report = await self.installation.storage(call.caller, fresh=query.fresh)
         return wire.StorageSizes.of(report)
 
     @get(f"{PATH}/retention", scope=Scope.ADMIN, errors=(Forbidden,))
     async def preview_retention(
-        self, call: Call, wanted: wire.RetentionQuery
+        self, call: Call, query: wire.RetentionQuery
     ) -> wire.RetentionPreview:
-        """The runs that retention removes, or would with other days.
+        """The runs that retention would remove now, with the present or other days.
 
         For the operator. Nothing is removed.
         """
-        found = await self.installation.retention(call.caller, wanted.days)
-        return wire.RetentionPreview.of(found)
+        preview = await self.installation.retention(call.caller, query.days)
+        return wire.RetentionPreview.of(preview)
 
     @get(f"{PATH}/versions", scope=Scope.ADMIN, errors=(Forbidden,))
     async def list_components(self, call: Call) -> wire.ComponentList:
-        """The versions of Fyke and of the software it runs on.
+        """The versions of Fyke and of the software that it uses.
 
         For the operator.
         """
-        found = await self.installation.versions(call.caller)
-        return wire.ComponentList([wire.ComponentItem(**asdict(one)) for one in found])
+        components = await self.installation.versions(call.caller)
+        return wire.ComponentList(
+            [wire.ComponentItem(**asdict(component)) for component in components]
+        )
 
     @get(f"{PATH}/settings", scope=Scope.ADMIN, errors=(Forbidden,))
     async def list_settings(self, call: Call) -> wire.SettingList:
-        """Every setting as this server has read it.
+        """Every setting with its value in this server.
 
         For the operator. Secrets are masked.
         """
-        found = self.installation.settings(call.caller)
-        return wire.SettingList([wire.SettingItem(**asdict(line)) for line in found])
+        settings = self.installation.settings(call.caller)
+        return wire.SettingList([wire.SettingItem(**asdict(setting)) for setting in settings])
 
     @get(f"{PATH}/health/{{card}}", scope=Scope.ADMIN, errors=(Forbidden, NotFound))
     async def get_health_card(self, call: Call, card: Card) -> HealthReport:
-        """The health of one part.
+        """The health of one part of the installation.
 
-        For the operator, within three seconds.
+        For the operator. Takes at most three seconds.
         """
         checks = await self.installation.card(call.caller, card)
         return HealthReport([HealthCheckItem.of(check) for check in checks])

@@ -28,12 +28,12 @@ class OverviewRoutes:
 
     @get("/api/fyke/overview", scope=Scope.READ, tag="Account")
     async def get_overview(self, call: Call) -> wire.OverviewReport:
-        """Runs that are active, wait, have ended today and come next."""
+        """Active and waiting runs, runs that ended in the last day, and the next scheduled runs."""
         caller = call.caller
         now, day = await self.overview.now(caller), await self.overview.last_day(caller)
         slots = await self.board.slots(caller)
-        recent = await self.overview.recent_workers(caller, RECENT_WORKERS)
-        coming = await self.overview.next_runs(caller, NEXT_RUNS)
+        recent_workers = await self.overview.recent_workers(caller, RECENT_WORKERS)
+        next_runs = await self.overview.next_runs(caller, NEXT_RUNS)
         return wire.OverviewReport(
             busy=now.busy,
             most=slots.most or 0,
@@ -44,8 +44,8 @@ class OverviewRoutes:
             day_failed=day.failed,
             day_aborted=day.aborted,
             day_open=day.open,
-            next_runs=[wire.NextRun.of(run) for run in coming],
-            recent_workers=[wire.RecentWorker.of(worker) for worker in recent],
+            next_runs=[wire.NextRun.of(run) for run in next_runs],
+            recent_workers=[wire.RecentWorker.of(worker) for worker in recent_workers],
         )
 
     @get("/api/fyke/health", scope=Scope.READ, errors=(Forbidden,))
@@ -63,5 +63,5 @@ class OverviewRoutes:
 
         For the operator.
         """
-        found = await self.overview.runners(call.caller)
-        return wire.RunnerList([wire.RunnerItem.of(runner) for runner in found])
+        runners = await self.overview.runners(call.caller)
+        return wire.RunnerList([wire.RunnerItem.of(runner) for runner in runners])

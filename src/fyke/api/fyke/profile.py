@@ -1,4 +1,4 @@
-"""What a user has: sessions and preferences; and the audit log of the account."""
+"""Sessions and preferences of a user, and the audit log of the account."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class ProfileRoutes:
         A session ends seven days after its last use, thirty days after sign-in at the latest, and
         with a new password.
         """
-        found = await self.sessions.list(call.caller)
-        return wire.SessionList([wire.SessionItem.of(session) for session in found])
+        sessions = await self.sessions.list(call.caller)
+        return wire.SessionList([wire.SessionItem.of(session) for session in sessions])
 
     @delete(SESSIONS, scope=Scope.ADMIN)
     async def end_sessions(self, call: Call) -> wire.EndedSessions:
-        """Sign the key's user out everywhere."""
+        """End all console sessions of the key's user."""
         return wire.EndedSessions(await self.sessions.revoke_others(call.caller))
 
     @delete(f"{SESSIONS}/{{id}}", scope=Scope.ADMIN, errors=(NotFound,))
@@ -54,39 +54,39 @@ class ProfileRoutes:
 
     @put(PREFERENCES, scope=Scope.WRITE)
     async def change_preferences(
-        self, call: Call, wanted: wire.PreferencesToChange
+        self, call: Call, body: wire.PreferencesToChange
     ) -> wire.UserPreferences:
         """Change preferences for the console."""
-        chosen = await self.profiles.change_preferences(
+        preferences = await self.profiles.change_preferences(
             call.caller,
-            language=wanted.language,
-            theme=wanted.theme,
-            time_zone=wanted.time_zone,
-            snippets=wanted.snippets,
+            language=body.language,
+            theme=body.theme,
+            time_zone=body.time_zone,
+            snippets=body.snippets,
         )
-        return wire.UserPreferences.of(chosen)
+        return wire.UserPreferences.of(preferences)
 
     @put(f"{PREFERENCES}/views/{{name}}", scope=Scope.WRITE)
     async def save_view(
-        self, call: Call, name: Name, wanted: wire.ViewToSave
+        self, call: Call, name: Name, body: wire.ViewToSave
     ) -> wire.UserPreferences:
-        """Set the query that a page of the console opens with.
+        """Save the query of a page of the console.
 
-        An empty query removes it. A user has at most 50.
+        The page opens with it; an empty query removes it. A user has at most 50.
         """
-        chosen = await self.profiles.save_view(call.caller, name, wanted.query)
-        return wire.UserPreferences.of(chosen)
+        preferences = await self.profiles.save_view(call.caller, name, body.query)
+        return wire.UserPreferences.of(preferences)
 
     @get("/api/fyke/audit", scope=Scope.ADMIN, errors=(Forbidden,))
-    async def get_audit(self, call: Call, wanted: wire.AuditQuery) -> wire.AuditPage:
+    async def get_audit(self, call: Call, query: wire.AuditQuery) -> wire.AuditPage:
         """The audit log of the account: every action with user and time.
 
-        For users with the role owner. Send `next` as `before` for the page that follows. Entries
-        are kept for `keep_days`, a year when that is 0. Starts by a schedule are in the history of
+        For users with the role owner. Send `next` as `before` for the next page. Entries are
+        stored for `keep_days`, or a year when that is 0. Starts by a schedule are in the history of
         the task.
         """
-        found = await self.audit.page(
-            call.caller, before=wanted.before, limit=wanted.limit, action=wanted.action
+        entries = await self.audit.page(
+            call.caller, before=query.before, limit=query.limit, action=query.action
         )
-        following = found[-1].seq if len(found) == wanted.limit else 0
-        return wire.AuditPage([wire.AuditItem.of(entry) for entry in found], following)
+        next_before = entries[-1].seq if len(entries) == query.limit else 0
+        return wire.AuditPage([wire.AuditItem.of(entry) for entry in entries], next_before)

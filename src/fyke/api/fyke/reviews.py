@@ -35,14 +35,14 @@ class ReviewRoutes:
         errors=(*_OWN, VersionUnavailable, Conflict),
     )
     async def share_worker(
-        self, call: Call, slug: WorkerId, wanted: wire.ShareRequest
+        self, call: Call, slug: WorkerId, body: wire.ShareRequest
     ) -> wire.SharedWorker:
         """Publish a version for all accounts, after a review where one is needed.
 
         The setting `review` decides whether one is needed; the operator's own versions need none.
         """
-        waiting = await self.reviews.share(call.caller, slug, wanted.version, wanted.note)
-        return wire.SharedWorker.of(waiting)
+        submission = await self.reviews.share(call.caller, slug, body.version, body.note)
+        return wire.SharedWorker.of(submission)
 
     @post(f"{WORKER}/unshare", scope=Scope.WRITE, tag="Workers", errors=_OWN)
     async def unshare_worker(self, call: Call, slug: WorkerId) -> None:
@@ -55,8 +55,8 @@ class ReviewRoutes:
     @get(f"{WORKER}/submissions", scope=Scope.READ, tag="Workers", errors=_OWN)
     async def list_worker_submissions(self, call: Call, slug: WorkerId) -> wire.OwnSubmissionList:
         """The submissions of a worker with their decisions, newest first."""
-        found = await self.reviews.of_worker(call.caller, slug)
-        return wire.OwnSubmissionList([wire.OwnSubmission.of(each) for each in found])
+        submissions = await self.reviews.of_worker(call.caller, slug)
+        return wire.OwnSubmissionList([wire.OwnSubmission.of(each) for each in submissions])
 
     @delete(
         f"{WORKER}/submissions/waiting",
@@ -70,14 +70,14 @@ class ReviewRoutes:
 
     @get(PATH, scope=Scope.ADMIN, errors=(Forbidden,))
     async def list_submissions(
-        self, call: Call, wanted: wire.SubmissionQuery
+        self, call: Call, query: wire.SubmissionQuery
     ) -> wire.SubmissionPage:
         """Submissions: the waiting ones, oldest first, or the decided ones."""
-        count, found = await self.reviews.page(
-            call.caller, waiting=wanted.waiting, offset=wanted.offset, limit=wanted.page_size
+        count, submissions = await self.reviews.page(
+            call.caller, waiting=query.waiting, offset=query.offset, limit=query.page_size
         )
-        items = [wire.SubmissionItem.view(each) for each in found]
-        return wire.SubmissionPage.of(count, items, wanted)
+        items = [wire.SubmissionItem.view(each) for each in submissions]
+        return wire.SubmissionPage.of(count, items, query)
 
     @get(SUBMISSION, scope=Scope.READ, errors=(NotFound,))
     async def get_submission(self, call: Call, id: Name) -> wire.SubmissionItem:
@@ -86,25 +86,25 @@ class ReviewRoutes:
 
     @post(f"{SUBMISSION}/approve", scope=Scope.ADMIN, errors=(*_DECIDED, VersionUnavailable))
     async def approve_submission(
-        self, call: Call, id: Name, wanted: wire.ReviewDecision
+        self, call: Call, id: Name, body: wire.ReviewDecision
     ) -> wire.SubmissionItem:
         """Publish the submitted version for all accounts.
 
         When another reviewer has decided first, the error names them.
         """
-        await self.reviews.approve(call.caller, id, wanted.reply)
+        await self.reviews.approve(call.caller, id, body.reply)
         return wire.SubmissionItem.view(await self.reviews.get(call.caller, id))
 
     @post(f"{SUBMISSION}/return", scope=Scope.ADMIN, errors=_DECIDED)
     async def return_submission(
-        self, call: Call, id: Name, wanted: wire.ReviewDecision
+        self, call: Call, id: Name, body: wire.ReviewDecision
     ) -> wire.SubmissionItem:
-        """Return a submission with a reply that says what to change."""
-        await self.reviews.send_back(call.caller, id, wanted.reply)
+        """Return a submission with a reply about the necessary changes."""
+        await self.reviews.send_back(call.caller, id, body.reply)
         return wire.SubmissionItem.view(await self.reviews.get(call.caller, id))
 
     @post(f"{SUBMISSION}/sample", scope=Scope.ADMIN, errors=(*_DECIDED, VersionUnavailable))
-    async def sample_submission(self, call: Call, id: Name, wanted: wire.SampleInput) -> RunStarted:
+    async def sample_submission(self, call: Call, id: Name, body: wire.SampleInput) -> RunStarted:
         """Run the submitted version once, on the reviewer's account."""
-        run = await self.reviews.sample(call.caller, id, wanted.input)
+        run = await self.reviews.sample(call.caller, id, body.input)
         return RunStarted(run.id)

@@ -1,4 +1,4 @@
-"""Lists of runs across all of history, and one action on many runs."""
+"""Lists and searches of runs, and one action on many runs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from fyke.wire.fyke import run_lists as wire
 from fyke.wire.units import seconds
 
 PATH = "/api/fyke/runs"
-NEWER = "newer-"  # how the cursor begins that leads to newer runs
+NEWER = "newer-"  # prefix of a cursor for newer runs
 
 _ERRORS = table_of(PATH)
 
@@ -36,64 +36,66 @@ class RunListRoutes:
     bulk: RunBulk
 
     @get(PATH, scope=Scope.READ)
-    async def search_runs(self, call: Call, wanted: wire.RunListQuery) -> wire.RunItemPage:
-        """Runs of the account, newest first, searched across all of history.
+    async def search_runs(self, call: Call, query: wire.RunListQuery) -> wire.RunItemPage:
+        """Search the runs of the account, newest first.
 
         Page numbers reach 10,000 runs back; cursors have no limit. `count` is exact unless
-        `count_is_minimum` is true, and null where it was not counted. A filter that few runs match
-        stops after 100,000 runs, with `error` after 10,000 messages: `looked_back_to` is the time
-        it reached, and `next_cursor` continues there.
+        `count_is_minimum` is true, and null where it was not counted. A search stops after
+        100,000 runs, with `error` after 10,000 messages: `looked_back_to` is the time it reached,
+        and `next_cursor` continues there.
         """
-        search = await self.lists.search(call.caller, _terms(wanted))
-        size = wanted.page_size
-        cursor = wanted.cursor.strip()
+        search = await self.lists.search(call.caller, _terms(query))
+        size = query.page_size
+        cursor = query.cursor.strip()
         if cursor:
-            newer, place = cursor.startswith(NEWER), place_of(cursor.removeprefix(NEWER))
-            page = await self.lists.beyond(call.caller, search, place, size=size, newer=newer)
+            newer, position = cursor.startswith(NEWER), place_of(cursor.removeprefix(NEWER))
+            page = await self.lists.beyond(call.caller, search, position, size=size, newer=newer)
         else:
-            page = await self.lists.page(call.caller, search, number=wanted.page_index, size=size)
+            page = await self.lists.page(call.caller, search, number=query.page_index, size=size)
         return _page(page, size)
 
     @get(f"{PATH}/export", scope=Scope.READ, produces=(CSV_MEDIA,))
-    async def export_run_list(self, call: Call, wanted: wire.RunSearchFields) -> Response:
+    async def export_run_list(self, call: Call, query: wire.RunSearchFields) -> Response:
         """The whole list of runs as CSV.
 
-        Texts that a spreadsheet would read as a formula begin with a single quote.
+        Texts that a spreadsheet would interpret as a formula are prefixed with a single quote.
         """
-        search = await self.lists.search(call.caller, _terms(wanted))
+        search = await self.lists.search(call.caller, _terms(query))
         return await csv_file(csv_of(self.lists.all_rows(call.caller, search)), "runs.csv")
 
     @post(
         f"{PATH}/bulk",
-        scope=frozenset({Scope.RUN, Scope.WRITE}),  # aborts, repeats and deletes
+        scope=frozenset({Scope.RUN, Scope.WRITE}),  # aborts, reruns and deletes
         errors=(Forbidden,),
         starts=True,
     )
-    async def change_runs(self, call: Call, wanted: wire.BulkRequest) -> wire.BulkResults:
+    async def change_runs(self, call: Call, body: wire.BulkRequest) -> wire.BulkResults:
         """Abort, rerun or delete many runs, with a result for each.
 
-        At most 100 named runs, or with `all_matching` at most 500 that match the filters and that
-        the action applies to. With a key for repeated starts no run is rerun twice.
+        At most 100 runs in `runs`, or with `all_matching` at most 500 that match the filters and
+        that the action applies to. With an `Idempotency-Key` no run is rerun twice.
         """
-        caller, action, key = call.caller, wanted.action, call.start_key
-        url = wanted.callback_url.strip()
-        if wanted.all_matching and wanted.runs:
+        caller, action, key = call.caller, body.action, call.start_key
+        url = body.callback_url.strip()
+        if body.all_matching and body.runs:
             raise InvalidRequest("runs: name runs, or send all_matching, not both")
-        if wanted.all_matching:
-            search = await self.lists.search(caller, _terms(wanted))
-            found = await self.bulk.matching(
+        if body.all_matching:
+            search = await self.lists.search(caller, _terms(body))
+            outcome = await self.bulk.matching(
                 caller, action, search, Origin.API, callback_url=url, key=key
             )
         else:
-            found = await self.bulk.named(
-                caller, action, wanted.runs, Origin.API, callback_url=url, key=key
+            outcome = await self.bulk.named(
+                caller, action, body.runs, Origin.API, callback_url=url, key=key
             )
-        items = [wire.BulkItem.of(result, _code(result)) for result in found.results]
-        return wire.BulkResults(items, found.done, found.more)
+        items = [wire.BulkItem.of(result, _code(result)) for result in outcome.results]
+        return wire.BulkResults(items, outcome.done, outcome.more)
 
 
-def _terms(wanted: wire.RunSearchFields) -> SearchTerms:
-    return SearchTerms(**{each.name: getattr(wanted, each.name) for each in fields(SearchTerms)})
+def _terms(search_fields: wire.RunSearchFields) -> SearchTerms:
+    return SearchTerms(
+        **{each.name: getattr(search_fields, each.name) for each in fields(SearchTerms)}
+    )
 
 
 def _code(result: BulkResult) -> int:

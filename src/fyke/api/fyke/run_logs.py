@@ -1,4 +1,4 @@
-"""Routes that read the log of a run: the lines after a position, or in pages."""
+"""The log of a run: the entries after a position, or pages of them."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class RunLogRoutes:
         To follow a log, repeat the request with the position of the last entry received.
         """
         limit = min(max(query.limit, 1), wire.MAX_LOG_ENTRIES)
-        found = await self.logs.after(call.caller, slug, max(query.after, 0), limit)
-        return wire.LogPart([wire.LogItem.of(entry) for entry in found])
+        entries = await self.logs.after(call.caller, slug, max(query.after, 0), limit)
+        return wire.LogPart([wire.LogItem.of(entry) for entry in entries])
 
     @get(f"{LOG}/page", scope=Scope.READ, errors=(RunNotFound,))
     async def read_run_log_page(

@@ -38,7 +38,7 @@ class RunRoutes:
 
     @get(RUN, scope=Scope.READ, errors=(RunNotFound,))
     async def get_run_summary(self, call: Call, slug: RunSlug) -> wire.RunSummary:
-        """State or end of a run, with the cause and what to do next."""
+        """The state of a run, or how it ended, with the cause and the next step."""
         view = await self.runs.get(call.caller, slug)
         hidden = await self.results.hidden_count(call.caller, slug)
         return wire.RunSummary.of(view, await self.endings.of(view), hidden)
@@ -54,8 +54,8 @@ class RunRoutes:
     @get(f"{RUN}/events", scope=Scope.READ, errors=(RunNotFound,))
     async def list_run_events(self, call: Call, slug: RunSlug) -> wire.RunEventList:
         """The events of a run, in order."""
-        found = await self.runs.events(call.caller, slug)
-        return wire.RunEventList([wire.RunEventItem.of(event) for event in found])
+        events = await self.runs.events(call.caller, slug)
+        return wire.RunEventList([wire.RunEventItem.of(event) for event in events])
 
     @get(f"{RUN}/waiting", scope=Scope.READ, errors=(RunNotFound,))
     async def explain_waiting_run(self, call: Call, slug: RunSlug) -> wire.WaitingRun:
@@ -67,37 +67,37 @@ class RunRoutes:
 
     @get("/api/fyke/waiting-runs", scope=Scope.READ)
     async def list_waiting_runs(self, call: Call) -> wire.WaitingRunList:
-        """Runs that have not started, newest first, with the reason why they wait.
+        """Runs that have not started, newest first, each with the reason.
 
         At most 100.
         """
-        found = await self.waiting.reasons(call.caller)
-        return wire.WaitingRunList([wire.WaitingRun.of(wait) for wait in found])
+        waits = await self.waiting.reasons(call.caller)
+        return wire.WaitingRunList([wire.WaitingRun.of(wait) for wait in waits])
 
     @get(f"{RUN}/usage", scope=Scope.READ, errors=(RunNotFound,))
     async def get_run_usage(self, call: Call, slug: RunSlug) -> wire.RunUsageReport:
-        """What a run has used over time, and its cost line by line.
+        """The usage of a run over time, and its cost by item.
 
-        At most 300 samples; a run that ends within a second or two has none.
+        At most 300 samples; a run of less than two seconds has none.
         """
         return wire.RunUsageReport.of(await self.usages.of_run(call.caller, slug))
 
     @get(f"{RUN}/subtasks", scope=Scope.READ, errors=(RunNotFound,))
     async def list_run_subtasks(
-        self, call: Call, slug: RunSlug, wanted: wire.SubtaskQuery
+        self, call: Call, slug: RunSlug, query: wire.SubtaskQuery
     ) -> wire.SubtaskPage:
         """The subtasks of a run with their input, outcome and attempts."""
-        count, found = await self.subtasks.page(
-            call.caller, slug, offset=wanted.offset, limit=wanted.limit
+        count, subtasks = await self.subtasks.page(
+            call.caller, slug, offset=query.offset, limit=query.limit
         )
-        return wire.SubtaskPage(count, [wire.SubtaskItem.of(view) for view in found])
+        return wire.SubtaskPage(count, [wire.SubtaskItem.of(view) for view in subtasks])
 
     @get(f"{RUN}/sites", scope=Scope.READ, errors=(RunNotFound,))
     async def list_run_sites(self, call: Call, slug: RunSlug) -> wire.SiteList:
         """The sites that a run has connected to, and those that were refused.
 
-        Those with the most bytes first, while it runs as of a few seconds ago; `(other)` is all
-        beyond 200.
+        Ordered by traffic. During the run, the figures are a few seconds old. `(other)` is the sum
+        of the sites beyond 200.
         """
         return wire.SiteList.of(await self.sites.of_run(call.caller, slug))
 
@@ -108,24 +108,24 @@ class ShareRoutes:
 
     shares: Shares
 
-    # with a link the run can be passed on, so viewers do not see them
+    # a link gives access to the run, so viewers do not see it
     @get(f"{RUN}/shares", scope=Scope.WRITE, errors=(RunNotFound,))
     async def list_run_shares(self, call: Call, slug: RunSlug) -> wire.ShareList:
         """The share links of a run."""
-        found = await self.shares.of_run(call.caller, slug)
+        shares = await self.shares.of_run(call.caller, slug)
         origin = call.visit.origin
-        return wire.ShareList([wire.ShareItem.of(share, token, origin) for share, token in found])
+        return wire.ShareList([wire.ShareItem.of(share, token, origin) for share, token in shares])
 
     @post(f"{RUN}/shares", scope=Scope.WRITE, errors=(RunNotFound, Refused))
     async def share_run(
-        self, call: Call, slug: RunSlug, wanted: wire.ShareToCreate
+        self, call: Call, slug: RunSlug, body: wire.ShareToCreate
     ) -> wire.ShareItem:
         """Create a share link of a run.
 
-        It shows this run without a key, and nothing else of the account.
+        It shows only this run, without a key.
         """
         share, token = await self.shares.make(
-            call.caller, slug, days=wanted.days, rows=wanted.rows, log=wanted.log
+            call.caller, slug, days=body.days, rows=body.rows, log=body.log
         )
         return wire.ShareItem.of(share, token, call.visit.origin)
 

@@ -1,4 +1,4 @@
-"""Schedules of tasks with all their members, the calendar, and the account's time zone."""
+"""Schedules of tasks, the calendar, and the account's time zone."""
 
 from __future__ import annotations
 
@@ -29,24 +29,23 @@ class ScheduleRoutes:
 
     @put(PATH, scope=Scope.WRITE, errors=(TaskNotFound, Forbidden, Conflict))
     async def set_task_schedule(
-        self, call: Call, slug: Name, wanted: wire.ScheduleFields
+        self, call: Call, slug: Name, body: wire.ScheduleFields
     ) -> wire.TaskSchedule:
-        """Set the schedule of a task; it replaces the present one as a whole.
+        """Set or replace the whole schedule of a task.
 
-        With the `revision` that was read (0 where there was no schedule) a schedule that another
-        user has changed since stays as it is, and the answer is 409. A schedule that would never
-        start a run is refused with the name of the member.
+        With the `revision` that was read (0 without a schedule) the answer is 409 if another user
+        has changed the schedule since. A schedule that would never start a run is refused.
         """
-        revision = None if wanted.revision < 0 else wanted.revision
-        edit = _edit(wanted)
-        found = await self.schedules.put(call.caller, slug, edit, revision=revision)
-        return wire.TaskSchedule.of(found)
+        revision = None if body.revision < 0 else body.revision
+        edit = _edit(body)
+        schedule = await self.schedules.put(call.caller, slug, edit, revision=revision)
+        return wire.TaskSchedule.of(schedule)
 
     @post(f"{PATH}/resume", scope=Scope.WRITE, errors=(TaskNotFound, NotFound, Forbidden))
     async def resume_task_schedule(self, call: Call, slug: Name) -> wire.TaskSchedule:
-        """Switch a schedule on, even one that failures have paused.
+        """Switch a schedule on, even one that was paused after failures.
 
-        The count of failures starts at 0 again.
+        The count of failures is reset to 0.
         """
         return wire.TaskSchedule.of(await self.schedules.switch(call.caller, slug, on=True))
 
@@ -67,58 +66,58 @@ class ScheduleRoutes:
 
     @get(f"{PATH}/next", scope=Scope.READ, errors=(TaskNotFound, NotFound))
     async def next_task_times(
-        self, call: Call, slug: Name, wanted: wire.TimesQuery
+        self, call: Call, slug: Name, query: wire.TimesQuery
     ) -> wire.NextTimes:
-        """The next times of a schedule, even of one that is not saved.
+        """The next times of a saved or unsaved schedule.
 
-        With `kind` and its members: of that schedule, without saving it. A saved schedule that is
-        off is treated as if it were switched on now.
+        With `kind` and its members, those of that schedule, which is not saved. A saved schedule
+        that is off is treated as if it were switched on now.
         """
-        plan = wanted.of_kind(wanted.kind) if wanted.kind else None
-        found = await self.schedules.ahead(call.caller, slug, wanted.count, plan)
-        return wire.NextTimes.of(found)
+        spec = query.of_kind(query.kind) if query.kind else None
+        times = await self.schedules.ahead(call.caller, slug, query.count, spec)
+        return wire.NextTimes.of(times)
 
     @get(f"{PATH}/fires", scope=Scope.READ, errors=(TaskNotFound, NotFound))
-    async def list_task_fires(self, call: Call, slug: Name, wanted: PageQuery) -> wire.FirePage:
-        """Results of past times, latest first.
+    async def list_task_fires(self, call: Call, slug: Name, query: PageQuery) -> wire.FirePage:
+        """Results of past planned times, latest first.
 
-        They are kept for 90 days. Times that were missed in a row share one entry.
+        They are stored for 90 days. Consecutive missed times share one entry.
         """
-        count, found = await self.schedules.fires(
-            call.caller, slug, offset=wanted.offset, limit=wanted.page_size
+        count, fires = await self.schedules.fires(
+            call.caller, slug, offset=query.offset, limit=query.page_size
         )
-        return wire.FirePage.of(count, [wire.TaskFire.of(fire) for fire in found], wanted)
+        return wire.FirePage.of(count, [wire.TaskFire.of(fire) for fire in fires], query)
 
     @get("/api/fyke/schedules", scope=Scope.READ)
-    async def list_schedules(self, call: Call, wanted: PageQuery) -> wire.ScheduleLinePage:
+    async def list_schedules(self, call: Call, query: PageQuery) -> wire.ScheduleLinePage:
         """All schedules of the account, the next to fire first, those that are off last."""
-        count, found = await self.calendar.page(
-            call.caller, offset=wanted.offset, limit=wanted.page_size
+        count, lines = await self.calendar.page(
+            call.caller, offset=query.offset, limit=query.page_size
         )
-        items = [wire.ScheduleLineItem.of(line) for line in found]
-        return wire.ScheduleLinePage.of(count, items, wanted)
+        items = [wire.ScheduleLineItem.of(line) for line in lines]
+        return wire.ScheduleLinePage.of(count, items, query)
 
     @get("/api/fyke/schedules/month", scope=Scope.READ)
-    async def schedule_month(self, call: Call, wanted: wire.MonthQuery) -> wire.MonthItem:
+    async def schedule_month(self, call: Call, query: wire.MonthQuery) -> wire.MonthItem:
         """The planned times of each day of a month, from now on.
 
-        Of the 30 schedules that fire next, and of each at most three times a day.
+        For the 30 schedules that fire next, at most three times a day of each.
         """
-        year, month = wanted.month
-        zone = wanted.time_zone.strip()
+        year, month = query.month
+        zone = query.time_zone.strip()
         return wire.MonthItem.of(await self.calendar.month(call.caller, year, month, zone))
 
     @put("/api/fyke/account/time-zone", scope=Scope.ADMIN, tag="Account", errors=(Forbidden,))
-    async def set_account_time_zone(self, call: Call, wanted: wire.TimeZone) -> wire.AccountZone:
+    async def set_account_time_zone(self, call: Call, body: wire.TimeZone) -> wire.AccountZone:
         """Set the time zone of schedules without a time zone of their own."""
-        account = await self.schedules.set_account_zone(call.caller, wanted.time_zone)
+        account = await self.schedules.set_account_zone(call.caller, body.time_zone)
         return wire.AccountZone(account.time_zone)
 
 
-def _edit(wanted: wire.ScheduleFields) -> ScheduleEdit:
+def _edit(body: wire.ScheduleFields) -> ScheduleEdit:
     return ScheduleEdit(
-        enabled=wanted.enabled,
-        overlap=OverlapPolicy(wanted.overlap),
-        late=wanted.late,
-        **asdict(wanted.of_kind(wanted.kind)),
+        enabled=body.enabled,
+        overlap=OverlapPolicy(body.overlap),
+        late=body.late,
+        **asdict(body.of_kind(body.kind)),
     )

@@ -1,4 +1,4 @@
-"""The secrets that the caller's account keeps for a worker: set, listed by name, removed."""
+"""The secrets that the caller's account stores for a worker."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ class SecretRoutes:
 
     @get(PATH, scope=Scope.ADMIN, errors=(WorkerNotFound,))
     async def list_worker_secrets(self, call: Call, slug: Name) -> WorkerSecretList:
-        """The names of the secrets that the account keeps for a worker."""
+        """The names of the secrets that the account stores for a worker."""
         return WorkerSecretList.of(await self.secrets.read(call.caller, slug))
 
     @put(f"{PATH}/{{name}}", scope=Scope.ADMIN, errors=(WorkerNotFound, Forbidden, Refused))
     async def set_worker_secret(
-        self, call: Call, slug: Name, name: Name, wanted: SecretValue
+        self, call: Call, slug: Name, name: Name, body: SecretValue
     ) -> WorkerSecret:
         """Set a secret, or replace its value; no answer contains it.
 
-        Names that mean something to Fyke, to an interpreter or to the network are refused. A worker
-        has at most 50.
+        Names that Fyke, an interpreter or the network configuration uses are refused. A worker has
+        at most 50 secrets.
         """
-        return WorkerSecret.of(await self.secrets.put(call.caller, slug, name, wanted.value))
+        return WorkerSecret.of(await self.secrets.put(call.caller, slug, name, body.value))
 
     @delete(f"{PATH}/{{name}}", scope=Scope.ADMIN, errors=(WorkerNotFound, Forbidden, NotFound))
     async def delete_worker_secret(self, call: Call, slug: Name, name: Name) -> None:
-        """Remove a secret; what runs already keeps it until it ends."""
+        """Remove a secret; active runs keep it until they end."""
         await self.secrets.remove(call.caller, slug, name)

@@ -1,4 +1,4 @@
-"""Tasks: their list with schedule and last result, checks, changes, copies."""
+"""Tasks: the list with schedules and last results, checks, changes and copies."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ class TaskBoardRoutes:
     board: TaskBoard
 
     @get(PATH, scope=Scope.READ)
-    async def list_task_board(self, call: Call, wanted: wire.TaskQuery) -> wire.TaskLinePage:
+    async def list_task_board(self, call: Call, query: wire.TaskQuery) -> wire.TaskLinePage:
         """Tasks with schedule, next run, last result and problems."""
-        count, found = await self.board.page(
+        count, lines = await self.board.page(
             call.caller,
-            offset=wanted.offset,
-            limit=wanted.page_size,
-            keyword=wanted.keyword.strip(),
+            offset=query.offset,
+            limit=query.page_size,
+            keyword=query.keyword.strip(),
         )
-        return wire.TaskLinePage.of(count, [wire.TaskLineItem.of(line) for line in found], wanted)
+        return wire.TaskLinePage.of(count, [wire.TaskLineItem.of(line) for line in lines], query)
 
     @get(TASK, scope=Scope.READ, errors=(TaskNotFound,))
     async def check_task(self, call: Call, slug: Name) -> wire.CheckedTask:
@@ -47,10 +47,10 @@ class TaskBoardRoutes:
         errors=(TaskNotFound, Forbidden, Conflict, VersionUnavailable),
     )
     async def edit_task(
-        self, call: Call, slug: Name, wanted: wire.TaskEditFields
+        self, call: Call, slug: Name, body: wire.TaskEditFields
     ) -> wire.CheckedTask:
         """Change a task unless another user has changed it since `revision` was read."""
-        await self.tasks.edit(call.caller, slug, wanted.edit, wanted.revision)
+        await self.tasks.edit(call.caller, slug, body.edit, body.revision)
         return await self._checked(call, slug)
 
     @post(f"{TASK}/clone", scope=Scope.WRITE, errors=(TaskNotFound, Forbidden))

@@ -1,4 +1,4 @@
-"""Uploads: keeping a project while it is checked, trying it out, publishing it."""
+"""Uploads: projects that are checked, tested and published."""
 
 from __future__ import annotations
 
@@ -38,33 +38,33 @@ class UploadRoutes:
         consumes=(Media(FORM_TYPE, form=wire.ZipUpload),),
     )
     async def upload_zip(self, call: Call) -> wire.UploadItem:
-        """Upload the ZIP of a project and have it checked.
+        """Upload a project as a ZIP archive, and start its checks.
 
         The checks continue after the answer. An account has at most 100 uploads.
         """
         form = await read_form(call.request, wire.ZipUpload, strict=True)
-        found = await self.uploads.add_zip(call.caller, form.scraper_file, form.name)
-        return wire.UploadItem.of(found)
+        upload = await self.uploads.add_zip(call.caller, form.scraper_file, form.name)
+        return wire.UploadItem.of(upload)
 
     @post(f"{PATH}/git", scope=Scope.WRITE, errors=(Forbidden, Refused))
-    async def upload_git(self, call: Call, wanted: wire.GitUpload) -> wire.UploadItem:
-        """Fetch a project from a git repository and have it checked.
+    async def upload_git(self, call: Call, body: wire.GitUpload) -> wire.UploadItem:
+        """Fetch a project from a git repository, and start its checks.
 
         Submodules, hooks and filters are ignored.
         """
-        source = GitSource(wanted.url, wanted.ref, wanted.folder)
+        source = GitSource(body.url, body.ref, body.folder)
         return wire.UploadItem.of(await self.uploads.add_git(call.caller, source))
 
     @get(PATH, scope=Scope.READ)
-    async def list_uploads(self, call: Call, wanted: PageQuery) -> wire.UploadPage:
+    async def list_uploads(self, call: Call, query: PageQuery) -> wire.UploadPage:
         """The account's uploads, newest first.
 
         They are kept for 14 days.
         """
-        count, found = await self.uploads.page(
-            call.caller, offset=wanted.offset, limit=wanted.page_size
+        count, uploads = await self.uploads.page(
+            call.caller, offset=query.offset, limit=query.page_size
         )
-        return wire.UploadPage.of(count, [wire.UploadItem.of(each) for each in found], wanted)
+        return wire.UploadPage.of(count, [wire.UploadItem.of(each) for each in uploads], query)
 
     @get(UPLOAD, scope=Scope.READ, errors=(NotFound,))
     async def get_upload(self, call: Call, id: Name) -> wire.UploadItem:
@@ -78,29 +78,29 @@ class UploadRoutes:
 
     @post(f"{UPLOAD}/again", scope=Scope.WRITE, errors=_REFUSED)
     async def repeat_upload(self, call: Call, id: Name) -> wire.UploadItem:
-        """Check an upload again, a repository as it is now."""
+        """Check an upload again; a git repository is fetched again."""
         return wire.UploadItem.of(await self.uploads.again(call.caller, id))
 
     @post(f"{UPLOAD}/publish", scope=Scope.WRITE, errors=_REFUSED)
     async def publish_upload(
-        self, call: Call, id: Name, wanted: wire.UploadPublication
+        self, call: Call, id: Name, body: wire.UploadPublication
     ) -> wire.PublishedUpload:
         """Publish an upload whose checks have passed.
 
-        The finding `review_waiting` says that other accounts get the version once it is approved.
+        With the finding `review_waiting`, other accounts get the version once it is approved.
         """
         published = await self.uploads.publish(
             call.caller,
             id,
-            name=wanted.name.strip(),
-            title=wanted.title.strip(),
-            public=None if wanted.public is UNSET else wanted.public,
-            note=wanted.note,
+            name=body.name.strip(),
+            title=body.title.strip(),
+            public=None if body.public is UNSET else body.public,
+            note=body.note,
         )
         return wire.PublishedUpload.of(*published)
 
     @post(f"{UPLOAD}/test", scope=frozenset({Scope.RUN, Scope.WRITE}), errors=_REFUSED)
-    async def test_upload(self, call: Call, id: Name, wanted: wire.UploadTest) -> RunStarted:
-        """Run an upload once, as a draft that only the account sees."""
-        run = await self.uploads.try_out(call.caller, id, wanted.input, wanted.name.strip())
+    async def test_upload(self, call: Call, id: Name, body: wire.UploadTest) -> RunStarted:
+        """Run an upload once, as a draft that only the account can see."""
+        run = await self.uploads.try_out(call.caller, id, body.input, body.name.strip())
         return RunStarted(run.id)

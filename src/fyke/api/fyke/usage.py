@@ -1,4 +1,4 @@
-"""What an account has used: sums by day, month, worker, task and key; and the ledger."""
+"""The usage of an account by day, month, worker, task and key; and the ledger."""
 
 from __future__ import annotations
 
@@ -23,44 +23,44 @@ class UsageRoutes:
     usage: UsageReports
 
     @get("/api/fyke/usage", scope=Scope.READ)
-    async def get_usage(self, call: Call, wanted: wire.UsageQuery) -> wire.UsageReport:
-        """What was used, by day or month.
+    async def get_usage(self, call: Call, query: wire.UsageQuery) -> wire.UsageReport:
+        """The usage by day or month.
 
-        At most 366 days. A run counts on the day on which it ended, in the account's time zone of
-        that day. The sums are those of the ledger.
+        At most 366 days. A run counts on the day on which it ended, in the account's time zone on
+        that day. The sums equal those of the ledger.
         """
-        period = await self.usage.period(call.caller, wanted.since, wanted.until)
-        return wire.UsageReport.of(await self.usage.view(call.caller, period, wanted.by))
+        period = await self.usage.period(call.caller, query.since, query.until)
+        return wire.UsageReport.of(await self.usage.view(call.caller, period, query.by))
 
     @get("/api/fyke/usage/parts", scope=Scope.READ)
-    async def get_usage_parts(self, call: Call, wanted: wire.UsagePartsQuery) -> wire.UsageParts:
-        """What was used, by worker, task or key.
+    async def get_usage_parts(self, call: Call, query: wire.UsagePartsQuery) -> wire.UsageParts:
+        """The usage by worker, task or key.
 
         The most expensive first, at most 100; `rest` is the sum of the others.
         """
-        period = await self.usage.period(call.caller, wanted.since, wanted.until)
-        return wire.UsageParts.of(await self.usage.split(call.caller, period, wanted.by))
+        period = await self.usage.period(call.caller, query.since, query.until)
+        return wire.UsageParts.of(await self.usage.split(call.caller, period, query.by))
 
     @get("/api/fyke/ledger", scope=Scope.READ)
-    async def list_ledger(self, call: Call, wanted: wire.LedgerPageQuery) -> wire.LedgerList:
+    async def list_ledger(self, call: Call, query: wire.LedgerPageQuery) -> wire.LedgerList:
         """Movements of money and traffic, newest first.
 
         With `holds`, the amounts held at a start and released at the end are included.
         """
-        entries = await self._filter(call.caller, wanted)
+        entries = await self._filter(call.caller, query)
         page = await self.usage.ledger(
-            call.caller, entries, cursor=wanted.cursor, size=wanted.page_size
+            call.caller, entries, cursor=query.cursor, size=query.page_size
         )
         return wire.LedgerList.of(page)
 
     @get("/api/fyke/ledger/export", scope=Scope.READ, produces=(CSV_MEDIA,))
-    async def export_ledger(self, call: Call, wanted: wire.LedgerQuery) -> Response:
+    async def export_ledger(self, call: Call, query: wire.LedgerQuery) -> Response:
         """The whole ledger as CSV."""
-        entries = await self._filter(call.caller, wanted)
+        entries = await self._filter(call.caller, query)
         return await csv_file(self.usage.ledger_csv(call.caller, entries), "ledger.csv")
 
-    async def _filter(self, caller: Caller, wanted: wire.LedgerQuery) -> LedgerFilter:
+    async def _filter(self, caller: Caller, query: wire.LedgerQuery) -> LedgerFilter:
         period = None
-        if wanted.since.strip() or wanted.until.strip():
-            period = await self.usage.period(caller, wanted.since, wanted.until)
-        return self.usage.ledger_filter(period, holds=wanted.holds)
+        if query.since.strip() or query.until.strip():
+            period = await self.usage.period(caller, query.since, query.until)
+        return self.usage.ledger_filter(period, holds=query.holds)

@@ -1,4 +1,4 @@
-"""The versions of a worker: listed, compared, taken out of use and back, rolled back to."""
+"""The versions of a worker: list, compare, withdraw, deprecate, restore and roll back."""
 
 from __future__ import annotations
 
@@ -32,47 +32,47 @@ class VersionRoutes:
     @get(f"{WORKER}/versions", scope=Scope.READ, errors=(WorkerNotFound,))
     async def list_versions(self, call: Call, slug: WorkerId) -> wire.VersionList:
         """The versions of a worker, newest first."""
-        _, found = await self.history.list(call.caller, slug)
-        return wire.VersionList([wire.VersionEntryItem.entry(entry) for entry in found])
+        _, entries = await self.history.list(call.caller, slug)
+        return wire.VersionList([wire.VersionEntryItem.entry(entry) for entry in entries])
 
     @get(f"{WORKER}/compare", scope=Scope.READ, errors=_UNKNOWN)
     async def compare_versions(
-        self, call: Call, slug: WorkerId, wanted: changes.VersionPair
+        self, call: Call, slug: WorkerId, query: changes.VersionPair
     ) -> changes.ComparedVersions:
         """The differences between two versions of a worker.
 
         Files are compared for the worker's own account only.
         """
-        found = await self.history.compare(call.caller, slug, wanted.before, wanted.after)
-        return changes.ComparedVersions.of(found)
+        comparison = await self.history.compare(call.caller, slug, query.before, query.after)
+        return changes.ComparedVersions.of(comparison)
 
     @get(f"{WORKER}/changelog", scope=Scope.READ, errors=_UNKNOWN)
     async def read_changelog(self, call: Call, slug: WorkerId) -> changes.WorkerChangelog:
-        """What has changed in a worker, by its author and by its schemas."""
+        """The changes of a worker, as its author and its schemas describe them."""
         return changes.WorkerChangelog.of(await self.history.changelog(call.caller, slug))
 
     @post(f"{VERSION}/withdraw", scope=Scope.WRITE, errors=_REFUSED)
     async def withdraw_version(
-        self, call: Call, slug: WorkerId, version: Name, wanted: wire.VersionNotice
+        self, call: Call, slug: WorkerId, version: Name, body: wire.VersionNotice
     ) -> wire.VersionItem:
-        """Take a version out of use; its active runs continue.
+        """Withdraw a version, which then cannot be started; its active runs continue.
 
         The reason is shown to users who name the version.
         """
-        found = await self.workers.withdraw(call.caller, slug, version, wanted.reason)
-        return wire.VersionItem.of(found)
+        withdrawn = await self.workers.withdraw(call.caller, slug, version, body.reason)
+        return wire.VersionItem.of(withdrawn)
 
     @post(f"{VERSION}/deprecate", scope=Scope.WRITE, errors=_REFUSED)
     async def deprecate_version(
-        self, call: Call, slug: WorkerId, version: Name, wanted: wire.VersionNotice
+        self, call: Call, slug: WorkerId, version: Name, body: wire.VersionNotice
     ) -> wire.VersionItem:
-        """Deprecate a version, which then runs only when a start names it."""
-        found = await self.workers.deprecate(call.caller, slug, version, wanted.reason)
-        return wire.VersionItem.of(found)
+        """Deprecate a version, which then starts only when a request names it."""
+        deprecated = await self.workers.deprecate(call.caller, slug, version, body.reason)
+        return wire.VersionItem.of(deprecated)
 
     @post(f"{VERSION}/restore", scope=Scope.WRITE, errors=_REFUSED)
     async def restore_version(self, call: Call, slug: WorkerId, version: Name) -> wire.VersionItem:
-        """Put a withdrawn or deprecated version into use again."""
+        """Make a withdrawn or deprecated version available again."""
         return wire.VersionItem.of(await self.workers.restore(call.caller, slug, version))
 
     @post(f"{VERSION}/rollback", scope=Scope.WRITE, errors=(*_REFUSED, Conflict))
@@ -81,7 +81,7 @@ class VersionRoutes:
     ) -> wire.RolledBackVersion:
         """Publish the files of an earlier version again, as the newest.
 
-        The page of the worker stays as it is. Refused when the latest version has these very files.
+        The page of the worker stays as it is. Refused when the newest version has the same files.
         """
         _, newest, findings = await self.workers.roll_back(call.caller, slug, version)
         return wire.RolledBackVersion.of(newest, findings)

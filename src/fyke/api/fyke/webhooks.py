@@ -26,8 +26,8 @@ class WebhookRoutes:
     @get(PATH, scope=Scope.ADMIN)
     async def list_webhooks(self, call: Call) -> wire.WebhookList:
         """The account's webhooks, with the result of their latest call."""
-        found = await self.webhooks.list(call.caller)
-        return wire.WebhookList([wire.WebhookItem.of(view) for view in found])
+        webhooks = await self.webhooks.list(call.caller)
+        return wire.WebhookList([wire.WebhookItem.of(view) for view in webhooks])
 
     @get(WEBHOOK, scope=Scope.READ, errors=(NotFound,))
     async def get_webhook(self, call: Call, id: Name) -> wire.WebhookItem:
@@ -35,22 +35,22 @@ class WebhookRoutes:
         return wire.WebhookItem.of(await self.webhooks.get(call.caller, id))
 
     @post(PATH, scope=Scope.ADMIN, errors=(Refused, Forbidden, Conflict))
-    async def create_webhook(self, call: Call, wanted: wire.WebhookFields) -> wire.WebhookSecret:
+    async def create_webhook(self, call: Call, body: wire.WebhookFields) -> wire.WebhookSecret:
         """Create a webhook; its secret is in this answer only.
 
         Names are unique. An account has at most 20 webhooks.
         """
-        return wire.WebhookSecret.of(await self.webhooks.add(call.caller, wanted.fields))
+        return wire.WebhookSecret.of(await self.webhooks.add(call.caller, body.fields))
 
     @put(WEBHOOK, scope=Scope.ADMIN, errors=(NotFound, Forbidden, Conflict))
     async def change_webhook(
-        self, call: Call, id: Name, wanted: wire.WebhookFields
+        self, call: Call, id: Name, body: wire.WebhookFields
     ) -> wire.WebhookItem:
         """Replace the fields of a webhook; pending messages go to the new address.
 
-        When it is switched off, pending messages fail; they can be sent again later.
+        When it is switched off, pending messages fail; they can be replayed later.
         """
-        return wire.WebhookItem.of(await self.webhooks.change(call.caller, id, wanted.fields))
+        return wire.WebhookItem.of(await self.webhooks.change(call.caller, id, body.fields))
 
     @delete(WEBHOOK, scope=Scope.ADMIN, errors=(NotFound, Forbidden))
     async def delete_webhook(self, call: Call, id: Name) -> None:
@@ -64,8 +64,8 @@ class WebhookRoutes:
 
     @post(f"{WEBHOOK}/test", scope=Scope.ADMIN, errors=(NotFound, Forbidden))
     async def test_webhook(self, call: Call, id: Name) -> wire.WebhookTest:
-        """Send a signed test message now; answers what happened, step by step.
+        """Send a signed test message now, and answer the result of each step.
 
-        It is sent whether the webhook is on or off, once, and is not listed with the callbacks.
+        It is sent once, even if the webhook is off, and is not listed with the callbacks.
         """
         return wire.WebhookTest.of(await self.webhooks.test(call.caller, id))

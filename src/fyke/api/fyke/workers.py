@@ -37,32 +37,32 @@ class WorkerRoutes:
     @get(PATH, scope=Scope.READ)
     async def list_own_workers(self, call: Call) -> wire.OwnWorkerList:
         """The account's own workers, public and private."""
-        found = await self.overview.workers(call.caller)
-        return wire.OwnWorkerList([wire.OwnWorker.of(worker) for worker in found])
+        workers = await self.overview.workers(call.caller)
+        return wire.OwnWorkerList([wire.OwnWorker.of(worker) for worker in workers])
 
     @patch(WORKER, scope=Scope.WRITE, errors=(WorkerNotFound, Forbidden))
     async def change_worker_page(
-        self, call: Call, slug: WorkerId, wanted: wire.WorkerPageChange
+        self, call: Call, slug: WorkerId, body: wire.WorkerPageChange
     ) -> wire.CatalogItem:
         """Change the page of a worker.
 
-        What is absent stays; so does a title that is sent empty.
+        Absent members and an empty title leave the page as it is.
         """
-        worker = await self.workers.change_page(call.caller, slug, wanted.page)
+        worker = await self.workers.change_page(call.caller, slug, body.page)
         return wire.CatalogItem.entry(await self.catalog.entry(call.caller, worker.id))
 
     @delete(WORKER, scope=Scope.WRITE, errors=(WorkerNotFound, Forbidden))
     async def delete_worker(self, call: Call, slug: WorkerId) -> wire.DeletedWorker:
         """Delete a worker; its past runs stay.
 
-        Active runs continue, runs that wait fail. Tasks stay, but do not start. The name is free
-        for a new worker.
+        Active runs continue, waiting runs fail. Tasks stay, but do not start. A new worker can have
+        the name.
         """
         return wire.DeletedWorker(await self.removal.delete(call.caller, slug))
 
     @get(f"{WORKER}/output-fields", scope=Scope.READ, errors=(WorkerNotFound, VersionUnavailable))
     async def list_output_fields(self, call: Call, slug: WorkerId) -> wire.OutputColumnList:
-        """The columns of a worker's rows, as declared and as last seen."""
+        """The columns of a worker's rows, as declared and as seen in the last rows."""
         worker = await self.workers.find(call.caller, slug)
         version = await self.workers.version(call.caller, worker)
         return wire.OutputColumnList.of(await self.output_fields.get(call.caller, worker, version))
@@ -74,36 +74,36 @@ class WorkerRoutes:
 
     @put(f"{WORKER}/builds", scope=Scope.ADMIN, errors=(WorkerNotFound, Forbidden))
     async def allow_builds(
-        self, call: Call, slug: WorkerId, wanted: wire.BuildsChange
+        self, call: Call, slug: WorkerId, body: wire.BuildsChange
     ) -> wire.BuildsAllowed:
         """Allow or forbid that dependencies of a worker run code while they are installed.
 
-        For the operator. What has been built stays in use.
+        For the operator. Environments that are already built stay in use.
         """
-        await self.builds.allow(call.caller, slug, allowed=wanted.allowed)
+        await self.builds.allow(call.caller, slug, allowed=body.allowed)
         return wire.BuildsAllowed.of(*await self.builds.get(call.caller, slug))
 
     @get("/api/fyke/catalog", scope=Scope.READ)
-    async def browse_catalog(self, call: Call, wanted: wire.CatalogSearch) -> wire.CatalogList:
+    async def browse_catalog(self, call: Call, query: wire.CatalogSearch) -> wire.CatalogList:
         """Published workers and the account's own, with the success of their runs.
 
         Runs that were aborted, stopped at a cap or failed through a fault of the platform do not
-        count for the rate. Deleted runs stay counted.
+        count for the rate. Deleted runs still count.
         """
-        query = CatalogQuery(
-            wanted.search,
-            wanted.category or None,
-            wanted.order,
-            offset=wanted.offset,
-            limit=wanted.page_size,
+        catalog_query = CatalogQuery(
+            query.search,
+            query.category or None,
+            query.order,
+            offset=query.offset,
+            limit=query.page_size,
         )
-        return wire.CatalogList.of(await self.catalog.browse(call.caller, query), wanted)
+        return wire.CatalogList.of(await self.catalog.browse(call.caller, catalog_query), query)
 
     @get(FAVOURITES, scope=Scope.READ)
     async def list_favourites(self, call: Call) -> wire.FavouriteList:
-        """The workers that the user of this key has marked, the latest first."""
-        found = await self.catalog.favourites(call.caller)
-        return wire.FavouriteList([wire.CatalogItem.entry(entry) for entry in found])
+        """The favourite workers of the user of this key, the latest first."""
+        favourites = await self.catalog.favourites(call.caller)
+        return wire.FavouriteList([wire.CatalogItem.entry(entry) for entry in favourites])
 
     @put(f"{FAVOURITES}/{{slug}}", scope=Scope.WRITE, errors=(WorkerNotFound,))
     async def add_favourite(self, call: Call, slug: WorkerId) -> wire.CatalogItem:

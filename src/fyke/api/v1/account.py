@@ -1,4 +1,4 @@
-"""What the account has left."""
+"""Balance and remaining traffic of the caller's account."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The published errors of v1: status, code and words of each error of the domain.
+"""The published errors of v1: status, code and text of each error of the domain.
 
-Our own API answers with the same.
+The API under ``/api/fyke`` uses them too.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ INVALID = WireError(400, 4000, "Invalid request parameters")
 UNKNOWN_PATH = WireError(404, 4040, "Resource not found")
 INTERNAL = WireError(500, 5000, "Internal server error")
 
-# Looked up along the class's ancestors, so a new error is answered like its parent.
+# Looked up by the class and its ancestors, so a new error is answered like its parent.
 TABLE: dict[type[errors.FykeError], WireError] = {
     errors.FykeError: INTERNAL,
     errors.InvalidRequest: INVALID,

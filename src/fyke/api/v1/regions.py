@@ -1,4 +1,4 @@
-"""The regions that a run may name: ISO 3166-1 codes and ``XK``, with their English names."""
+"""The proxy regions: ISO 3166-1 codes and ``XK``, with their English names."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from fyke.api.call import Call
 from fyke.api.exporting import ExportLinks
-from fyke.api.querying import query_in
+from fyke.api.querying import query_from
 from fyke.api.routes import Json, post
 from fyke.api.shared import SharedReads
 from fyke.domain.results.service import RunResults
@@ -25,16 +25,16 @@ class ResultRoutes:
     pages: SharedReads[Json[rows.ResultPage]] = field(default_factory=SharedReads)
 
     @post("/api/v1/run/result/list", scope=Scope.READ, errors=(RunNotFound,), hot=True)
-    async def list_results_v1(self, call: Call, wanted: v1.ResultList) -> Json[rows.ResultPage]:
+    async def list_results_v1(self, call: Call, body: v1.ResultList) -> Json[rows.ResultPage]:
         """A page of a run's rows; it may still be running.
 
         Rows are the objects that the Worker pushed, numbers digit for digit, with
-        `__coreclaw_data_id__` at their end. Behind the last page `list` is empty and `count` the
+        `__coreclaw_data_id__` at their end. Beyond the last page `list` is empty and `count` the
         same. Filters, sorting and cursors are explained in docs/reference/rows.md.
         """
-        caller, run = call.caller, wanted.run_slug
-        index, size = wanted.page_index, wanted.page_size
-        query, cursor = query_in(wanted), wanted.cursor.strip()
+        caller, run = call.caller, body.run_slug
+        index, size = body.page_index, body.page_size
+        query, cursor = query_from(body), body.cursor.strip()
 
         async def read() -> Json[rows.ResultPage]:
             page = await self.results.page(caller, run, index, size, query, cursor)
@@ -43,18 +43,18 @@ class ResultRoutes:
         return await self.pages.get((caller.account_id, run, index, size, query, cursor), read)
 
     @post("/api/v1/run/result/export", scope=Scope.READ, errors=(RunNotFound,))
-    async def export_results_v1(self, call: Call, wanted: v1.Export) -> rows.Download:
+    async def export_results_v1(self, call: Call, body: v1.Export) -> rows.Download:
         """A temporary link to a file with a run's rows.
 
-        The file is made when it is fetched, from the rows as they are then. Rows that do not fit
-        into an xls file are refused.
+        The file is generated from the rows at the time of the download. Rows that do not fit into
+        an xls file are refused.
         """
         return await self.exports.answer(
             call,
-            wanted.run_slug,
-            wanted.format,
-            wanted.filter_keys,
-            safe=wanted.safe,
-            bom=wanted.bom,
-            query=query_in(wanted),
+            body.run_slug,
+            body.format,
+            body.filter_keys,
+            safe=body.safe,
+            bom=body.bom,
+            query=query_from(body),
         )

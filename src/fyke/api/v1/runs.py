@@ -32,55 +32,55 @@ class RunRoutes:
     details: SharedReads[Json[v1.RunDetail]] = field(default_factory=SharedReads)
 
     @post("/api/v1/run/detail", scope=Scope.READ, errors=(RunNotFound,), hot=True)
-    async def get_run_v1(self, call: Call, wanted: v1.RunRef) -> Json[v1.RunDetail]:
+    async def get_run_v1(self, call: Call, body: v1.RunRef) -> Json[v1.RunDetail]:
         """State and figures of a run."""
         caller = call.caller
 
         async def read() -> Json[v1.RunDetail]:
-            return Json(v1.RunDetail.of(await self.runs.get(caller, wanted.run_slug)))
+            return Json(v1.RunDetail.of(await self.runs.get(caller, body.run_slug)))
 
-        return await self.details.get((caller.account_id, wanted.run_slug), read)
+        return await self.details.get((caller.account_id, body.run_slug), read)
 
     @post("/api/v1/run/list", scope=Scope.READ)
-    async def list_runs_v1(self, call: Call, wanted: v1.RunList) -> v1.RunPage:
+    async def list_runs_v1(self, call: Call, body: v1.RunList) -> v1.RunPage:
         """Runs of the account, newest first.
 
         An unknown worker has no runs; it is not an error.
         """
-        index, size = wanted.page_index, wanted.page_size
+        index, size = body.page_index, body.page_size
         try:
-            worker_id = await self._worker_id(call, wanted.scraper_slug.strip())
+            worker_id = await self._worker_id(call, body.scraper_slug.strip())
         except WorkerNotFound:
-            return v1.RunPage(0, [], index, size)  # a filter that fits nothing is no error
-        count, found = await self.runs.list(
+            return v1.RunPage(0, [], index, size)  # an unknown worker matches no runs
+        count, views = await self.runs.list(
             call.caller,
-            RunFilter(states=_states_of(wanted.status), worker_id=worker_id),
+            RunFilter(states=_states_of(body.status), worker_id=worker_id),
             offset=(index - 1) * size,
             limit=size,
         )
-        return v1.RunPage(count, [v1.RunDetail.of(view) for view in found], index, size)
+        return v1.RunPage(count, [v1.RunDetail.of(view) for view in views], index, size)
 
     async def _worker_id(self, call: Call, ref: str) -> str | None:
         return (await self.workers.find_including_deleted(call.caller, ref)).id if ref else None
 
     @post("/api/v1/scraper/abort", scope=Scope.RUN, errors=(RunNotFound, RunNotAbortable))
-    async def abort_run_v1(self, call: Call, wanted: v1.RunRef) -> None:
+    async def abort_run_v1(self, call: Call, body: v1.RunRef) -> None:
         """Stop a run.
 
         A waiting run is aborted at once. The Worker of an active run gets SIGTERM and, five seconds
         later, SIGKILL. Its rows stay. Aborting an aborted run succeeds again.
         """
-        await self.runs.abort(call.caller, wanted.run_slug)
+        await self.runs.abort(call.caller, body.run_slug)
 
     @post("/api/v1/run/last/log", scope=Scope.READ, errors=(RunNotFound,))
-    async def get_run_log_v1(self, call: Call, wanted: v1.RunRef) -> v1.LogTail:
+    async def get_run_log_v1(self, call: Call, body: v1.RunRef) -> v1.LogTail:
         """The last 200 lines of a run's log, oldest first, and a link to all of it."""
-        run = wanted.run_slug
+        run = body.run_slug
         entries, rows = await self.logs.tail(call.caller, run, LOG_LINES)
         url = self.links.url(call.visit, LOG, run, f"all_log_{run}.txt")
         return v1.LogTail(url, [v1.LogLine.of(entry) for entry in entries], rows)
 
 
 def _states_of(status: int) -> tuple[RunState, ...]:
-    """The states that v1 shows as ``status``; 0 means all of them, which is no filter."""
+    """The states that v1 shows as ``status``; none for 0, which means no filter."""
     return tuple(state for state, number in NUMBERS.items() if number == status)

@@ -1,6 +1,6 @@
-"""Starting runs: of a worker, of a saved task, of an earlier run once more.
+"""Starting runs: of a worker, of a saved task, or again with the input of an earlier run.
 
-In sync mode the answer waits for the end of the run, at most ``wait_seconds``.
+A synchronous start waits for the end of the run, at most ``wait_seconds``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import ClassVar
 from fyke.api.call import Call
 from fyke.api.callback_url import read_callback
 from fyke.api.routes import post
-from fyke.api.sync import watched
+from fyke.api.sync import wait_until_ended
 from fyke.domain.results.service import RunResults
 from fyke.domain.runs.service import Runs, StartRequest
 from fyke.domain.workers.service import Workers
@@ -45,23 +45,23 @@ class StartRoutes:
     require_callback_url: bool
 
     @post("/api/v1/scraper/run", scope=Scope.RUN, errors=(WorkerNotFound, *_REFUSALS), starts=True)
-    async def start_run_v1(self, call: Call, wanted: v1.StartRun) -> v1.SyncResult | v1.RunStarted:
+    async def start_run_v1(self, call: Call, body: v1.StartRun) -> v1.SyncResult | v1.RunStarted:
         """Start a run of a worker.
 
-        With `is_async` false the answer waits for the end of the run and carries a window of its
-        rows; when the wait is over the run goes on, to be polled by its `run_slug`. The error for
-        an unknown version names the newest.
+        With `is_async` false the answer waits for the end of the run and contains a page of its
+        rows. If the run takes longer than that, it continues; poll it by its `run_slug`. The error
+        for an unknown version names the newest.
         """
-        callback_url = read_callback(wanted.callback_url, required=False)
+        callback_url = read_callback(body.callback_url)
         request = StartRequest(
-            worker_ref=wanted.scraper_slug,
-            version=await self._version(call, wanted),
-            input=wanted.input,
+            worker_ref=body.scraper_slug,
+            version=await self._version(call, body),
+            input=body.input,
             callback_url=callback_url,
             origin=Origin.API,
             key=call.start_key,
         )
-        return await self._answer(call, await self.runs.start(call.caller, request), wanted)
+        return await self._answer(call, await self.runs.start(call.caller, request), body)
 
     @post(
         "/api/v1/task/run",
@@ -70,45 +70,43 @@ class StartRoutes:
         errors=(TaskNotFound, *_REFUSALS),
         starts=True,
     )
-    async def start_task_v1(
-        self, call: Call, wanted: v1.StartTask
-    ) -> v1.SyncResult | v1.RunStarted:
+    async def start_task_v1(self, call: Call, body: v1.StartTask) -> v1.SyncResult | v1.RunStarted:
         """Start a saved task.
 
-        With `is_async` false the answer waits for the end of the run and carries a window of its
-        rows; when the wait is over the run goes on, to be polled by its `run_slug`.
+        With `is_async` false the answer waits for the end of the run and contains a page of its
+        rows. If the run takes longer than that, it continues; poll it by its `run_slug`.
         """
-        callback_url = read_callback(wanted.callback_url, required=self.require_callback_url)
+        callback_url = read_callback(body.callback_url, required=self.require_callback_url)
         run = await self.runs.start_task(
-            call.caller, wanted.task_slug, callback_url, Origin.API, key=call.start_key
+            call.caller, body.task_slug, callback_url, Origin.API, key=call.start_key
         )
-        return await self._answer(call, run, wanted)
+        return await self._answer(call, run, body)
 
     @post("/api/v1/rerun", scope=Scope.RUN, errors=(RunNotFound, *_REFUSALS), starts=True)
-    async def rerun_v1(self, call: Call, wanted: v1.Rerun) -> v1.RunStarted:
+    async def rerun_v1(self, call: Call, body: v1.Rerun) -> v1.RunStarted:
         """Start a run with the worker, version, device and input of an earlier run.
 
         The callback of the earlier run is not inherited.
         """
-        callback_url = read_callback(wanted.callback_url, required=self.require_callback_url)
+        callback_url = read_callback(body.callback_url, required=self.require_callback_url)
         run = await self.runs.rerun(
-            call.caller, wanted.run_slug, callback_url, Origin.API, key=call.start_key
+            call.caller, body.run_slug, callback_url, Origin.API, key=call.start_key
         )
         return v1.RunStarted(run.id)
 
-    async def _version(self, call: Call, wanted: v1.StartRun) -> str | None:
-        """A version of the wrong type is answered like an unknown one: with the newest's name."""
-        if wanted.version is None or isinstance(wanted.version, str):
-            return wanted.version
-        worker = await self.workers.find(call.caller, wanted.scraper_slug)
-        latest = (await self.workers.version(call.caller, worker)).number
-        raise InvalidRequest(f"version must be a string; the latest is {latest}")
+    async def _version(self, call: Call, body: v1.StartRun) -> str | None:
+        """The requested version. A wrong type raises ``InvalidRequest`` with the newest version."""
+        if body.version is None or isinstance(body.version, str):
+            return body.version
+        worker = await self.workers.find(call.caller, body.scraper_slug)
+        newest = (await self.workers.version(call.caller, worker)).number
+        raise InvalidRequest(f"version must be a string; the latest is {newest}")
 
     async def _answer(
-        self, call: Call, run: Run, wanted: v1.StartRun | v1.StartTask
+        self, call: Call, run: Run, body: v1.StartRun | v1.StartTask
     ) -> v1.SyncResult | v1.RunStarted:
-        if wanted.is_async:
+        if body.is_async:
             return v1.RunStarted(run.id)
-        seen = await watched(self.runs, run, self.wait_seconds, call.request)
-        page = await self.results.page(call.caller, run.id, wanted.page_index, wanted.page_size)
-        return v1.SyncResult.of(seen, self.clock.now_ms(), page)
+        latest = await wait_until_ended(self.runs, run, self.wait_seconds, call.request)
+        page = await self.results.page(call.caller, run.id, body.page_index, body.page_size)
+        return v1.SyncResult.of(latest, self.clock.now_ms(), page)

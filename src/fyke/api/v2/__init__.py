@@ -1,6 +1,6 @@
 """REST API v2: resources under ``/api/v2``, answered in the second dialect.
 
-Importing the package registers the converter that its paths use for the reference to a worker.
+Importing the package registers the converters of its path parameters.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The published errors of v2: status, code and words of each error of the domain."""
+"""The published errors of v2: status, code and text of each error of the domain."""
 
 from __future__ import annotations
 

@@ -1,22 +1,22 @@
-"""What a path of v2 may name.
+"""Path parameters of v2.
 
-A worker is named by its id, by ``owner~name``, or by ``owner/name`` with the slash as it is or
-encoded (the server decodes a path before it is matched, so both look alike). The second part of
-such a name must not be mistaken for what follows a worker in a path, and the run called ``last``
-is not an id: literal segments win.
+A worker is named by its id, by ``owner~name``, or by ``owner/name`` with the slash encoded or not
+(the server decodes a path before matching it, so both are the same). Literal segments take
+precedence: the second part of such a name is not one of the segments after a worker, and ``last``
+is not the id of a run.
 """
 
 from __future__ import annotations
 
 from starlette.convertors import StringConvertor
 
-_AFTER_A_WORKER = ("runs", "queued-runs", "input-schema", "versions", "internal", "events")
+_WORKER_SUBPATHS = ("runs", "queued-runs", "input-schema", "versions", "internal", "events")
 
 
 class WorkerReference(StringConvertor):
     """``{workerId:worker}``: one segment, or two when the second is a worker's name."""
 
-    regex = rf"[^/]+(?:/(?!(?:{'|'.join(_AFTER_A_WORKER)})(?:/|$))[^/]+)?"
+    regex = rf"[^/]+(?:/(?!(?:{'|'.join(_WORKER_SUBPATHS)})(?:/|$))[^/]+)?"
 
     def to_string(self, value: str) -> str:
         return value

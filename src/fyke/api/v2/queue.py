@@ -31,52 +31,50 @@ class QueueRoutes:
         starts=True,
     )
     async def queued_run_worker(
-        self, call: Call, worker_id: WorkerId, wanted: StartWorker
+        self, call: Call, worker_id: WorkerId, body: StartWorker
     ) -> wire.QueuedRun:
         """Put a start of a worker into the queue until it is activated.
 
         Checked like a start, except for balance and plan. The version is pinned. `is_async`,
         `limit` and `offset` have no effect. At most 10,000 items of an account may wait.
         """
-        request = start_request(worker_id, wanted, call.start_key)
+        request = start_request(worker_id, body, call.start_key)
         return wire.QueuedRun.of(await self.queue.hold(call.caller, request))
 
     @get(ITEMS, scope=Scope.READ)
-    async def list_run_queue_items(self, call: Call, wanted: wire.QueueFilter) -> wire.QueuePage:
+    async def list_run_queue_items(self, call: Call, query: wire.QueueFilter) -> wire.QueuePage:
         """Items of the queue, waiting and ended, newest first."""
-        count, found = await self.queue.page(
+        count, entries = await self.queue.page(
             call.caller,
-            {"waiting": True, "inactive": False}.get(wanted.status),
-            offset=(wanted.offset - 1) * wanted.limit,
-            limit=wanted.limit,
+            {"waiting": True, "inactive": False}.get(query.status),
+            offset=(query.offset - 1) * query.limit,
+            limit=query.limit,
         )
-        items = [wire.QueueItem.of(listed) for listed in found]
-        return wire.QueuePage(count, items, wanted.offset, wanted.limit)
+        items = [wire.QueueItem.of(entry) for entry in entries]
+        return wire.QueuePage(count, items, query.offset, query.limit)
 
     @post(f"{ITEMS}/activate", scope=Scope.RUN, errors=(Forbidden,))
     async def activate_run_queue_items(
-        self, call: Call, wanted: wire.QueueActivation
+        self, call: Call, body: wire.QueueActivation
     ) -> wire.QueueResults:
         """Start queued items, each independently of the others.
 
         An item whose run is refused for lack of balance or by the plan continues to wait. One whose
         worker was deleted or whose version was withdrawn becomes `inactive`.
         """
-        return wire.QueueResults.of(await self.queue.activate(call.caller, wanted.queue_refs))
+        return wire.QueueResults.of(await self.queue.activate(call.caller, body.queue_refs))
 
     @post(f"{ITEMS}/release", scope=Scope.RUN, errors=(Forbidden,))
     async def release_run_queue_items(
-        self, call: Call, wanted: wire.QueueRelease
+        self, call: Call, body: wire.QueueRelease
     ) -> wire.QueueResults:
         """Remove waiting items permanently, without starting them."""
-        refs, reason = wanted.queue_refs, wanted.reason
+        refs, reason = body.queue_refs, body.reason
         return wire.QueueResults.of(await self.queue.release(call.caller, refs, reason))
 
     @post(f"{ITEMS}/{{queueId}}/release", scope=Scope.RUN, errors=(Forbidden,))
     async def release_run_queue_item(
-        self, call: Call, queue_id: Name, wanted: wire.ReleaseReason
+        self, call: Call, queue_id: Name, body: wire.ReleaseReason
     ) -> wire.QueueResults:
         """Remove one waiting item permanently, without starting it."""
-        return wire.QueueResults.of(
-            await self.queue.release(call.caller, [queue_id], wanted.reason)
-        )
+        return wire.QueueResults.of(await self.queue.release(call.caller, [queue_id], body.reason))

@@ -7,10 +7,10 @@ from typing import ClassVar
 
 from fyke.api.call import Call
 from fyke.api.exporting import ExportLinks
-from fyke.api.querying import query_in
+from fyke.api.querying import query_from
 from fyke.api.routes import Json
 from fyke.api.shared import SharedReads
-from fyke.api.v2.run_scopes import Names, RunScopes, in_all_scopes
+from fyke.api.v2.run_selector import OperationIds, RunSelector, for_each_selector
 from fyke.domain.results.service import RunResults
 from fyke.model.account import Scope
 from fyke.wire.rows import Download, ResultPage
@@ -23,56 +23,61 @@ class ResultRoutes:
 
     results: RunResults
     exports: ExportLinks
-    scopes: RunScopes
+    selector: RunSelector
     pages: SharedReads[Json[ResultPage]] = field(default_factory=SharedReads)
 
-    @in_all_scopes(
+    @for_each_selector(
         "GET",
         "/result",
-        Names("listLastWorkerRunResults", "listWorkerRunResults", "listWorkerLastRunResults"),
+        OperationIds(
+            "listLastWorkerRunResults", "listWorkerRunResults", "listWorkerLastRunResults"
+        ),
         scope=Scope.READ,
         hot=True,
         validated=True,
     )
     async def list_results(
-        self, call: Call, wanted: ResultQuery, run_id: RunId = "", worker_id: WorkerId = ""
+        self, call: Call, query: ResultQuery, run_id: RunId = "", worker_id: WorkerId = ""
     ) -> Json[ResultPage]:
         """A page of the rows of {run}; it may still be running.
 
-        Behind the last page `list` is empty. Filters, sorting and cursors are explained in
+        Beyond the last page `list` is empty. Filters, sorting and cursors are explained in
         docs/reference/rows.md.
         """
-        caller, run_id = call.caller, await self.scopes.find(call, run_id, worker_id)
-        index, size = wanted.offset, wanted.limit
-        query, cursor = query_in(wanted), wanted.cursor.strip()
+        caller, run_id = call.caller, await self.selector.find(call, run_id, worker_id)
+        index, size = query.offset, query.limit
+        rows_query, cursor = query_from(query), query.cursor.strip()
 
         async def read() -> Json[ResultPage]:
-            page = await self.results.page(caller, run_id, index, size, query, cursor)
+            page = await self.results.page(caller, run_id, index, size, rows_query, cursor)
             return Json(ResultPage.of(page))
 
-        return await self.pages.get((caller.account_id, run_id, index, size, query, cursor), read)
+        key = (caller.account_id, run_id, index, size, rows_query, cursor)
+        return await self.pages.get(key, read)
 
-    @in_all_scopes(
+    @for_each_selector(
         "GET",
         "/export",
-        Names("exportLastWorkerRunResults", "exportWorkerRunResults", "exportWorkerLastRunResults"),
+        OperationIds(
+            "exportLastWorkerRunResults", "exportWorkerRunResults", "exportWorkerLastRunResults"
+        ),
         scope=Scope.READ,
         run_suffix="/result/export",
     )
     async def export_results(
-        self, call: Call, wanted: ResultExport, run_id: RunId = "", worker_id: WorkerId = ""
+        self, call: Call, query: ResultExport, run_id: RunId = "", worker_id: WorkerId = ""
     ) -> Download:
         """A temporary link to a file with the rows of {run}.
 
-        The file is made when it is fetched, from the rows as they are then. Rows that do not fit
-        into an xls file are refused.
+        The file is generated from the rows at the time of the download. Rows that do not fit into
+        an xls file are refused.
         """
         return await self.exports.answer(
             call,
-            await self.scopes.find(call, run_id, worker_id),
-            wanted.format,
-            wanted.filter_keys,
-            safe=wanted.safe,
-            bom=wanted.bom,
-            query=query_in(wanted),
+            await self.selector.find(call, run_id, worker_id),
+            query.format,
+            query.filter_keys,
+            safe=query.safe,
+            bom=query.bom,
+            query=query_from(query),
         )

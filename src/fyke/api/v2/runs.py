@@ -1,4 +1,4 @@
-"""Reading and ending runs: the list, and of one run its detail, its end and its log."""
+"""Runs: the list, and the detail, abort and log of one run."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from fyke.api.call import Call
 from fyke.api.files import LOG, Links
 from fyke.api.routes import Json, get
 from fyke.api.shared import SharedReads
-from fyke.api.sync import watched
+from fyke.api.sync import wait_until_ended
 from fyke.api.v1.runs import LOG_LINES
-from fyke.api.v2.run_scopes import Names, RunScopes, in_all_scopes
+from fyke.api.v2.run_selector import OperationIds, RunSelector, for_each_selector
 from fyke.domain.logs.service import RunLogs
 from fyke.domain.runs.service import Runs
 from fyke.domain.workers.service import Workers
@@ -28,7 +28,7 @@ DAY = 86_400  # seconds
 
 @dataclass(frozen=True, slots=True)
 class RunRoutes:
-    """``grace`` is in ms, see ``status_word``."""
+    """``grace``: milliseconds, see ``status_word``."""
 
     tag: ClassVar[str] = "Runs"
 
@@ -37,99 +37,99 @@ class RunRoutes:
     logs: RunLogs
     links: Links
     grace: int
-    scopes: RunScopes
+    selector: RunSelector
     details: SharedReads[Json[WorkerRun]] = field(default_factory=SharedReads)
 
     @get("/api/v2/worker-runs", scope=Scope.READ)
-    async def list_worker_runs(self, call: Call, wanted: RunFilterFields) -> WorkerRunPage:
+    async def list_worker_runs(self, call: Call, query: RunFilterFields) -> WorkerRunPage:
         """Runs of the account, newest first.
 
-        An unknown worker has no runs; it is not an error. Behind the last page `list` is empty.
+        An unknown worker has no runs; it is not an error. Beyond the last page `list` is empty.
         """
-        until = _until(wanted)
+        until = _until(query)
         try:
-            worker_id = await self._worker_id(call, wanted.worker_id.strip())
-        except WorkerNotFound:  # a filter that fits nothing is no error
-            return WorkerRunPage(0, [], wanted.offset, wanted.limit)
+            worker_id = await self._worker_id(call, query.worker_id.strip())
+        except WorkerNotFound:  # an unknown worker matches no runs
+            return WorkerRunPage(0, [], query.offset, query.limit)
         count, views = await self.runs.list(
             call.caller,
             RunFilter(
-                states=FILTERS[wanted.status],
+                states=FILTERS[query.status],
                 worker_id=worker_id,
-                created_from=wanted.start_time * 1000,
+                created_from=query.start_time * 1000,
                 created_until=until * 1000,
             ),
-            offset=(wanted.offset - 1) * wanted.limit,
-            limit=wanted.limit,
+            offset=(query.offset - 1) * query.limit,
+            limit=query.limit,
         )
         items = [WorkerRun.of(view, self.grace) for view in views]
-        return WorkerRunPage(count, items, wanted.offset, wanted.limit)
+        return WorkerRunPage(count, items, query.offset, query.limit)
 
     async def _worker_id(self, call: Call, ref: str) -> str | None:
         return (await self.workers.find_including_deleted(call.caller, ref)).id if ref else None
 
-    @in_all_scopes(
+    @for_each_selector(
         "GET",
         "",
-        Names("getLastWorkerRun", "getWorkerRun", "getWorkerLastRun"),
+        OperationIds("getLastWorkerRun", "getWorkerRun", "getWorkerLastRun"),
         scope=Scope.READ,
         hot=True,
         validated=True,
     )
     async def get_run(
-        self, call: Call, wanted: Wait, run_id: RunId = "", worker_id: WorkerId = ""
+        self, call: Call, query: Wait, run_id: RunId = "", worker_id: WorkerId = ""
     ) -> Json[WorkerRun]:
         """State and figures of {run}.
 
-        With `wait` the answer comes as soon as the run has ended, or after that time, as the run is
-        then. A server that is stopped answers at once.
+        With `wait` the answer comes when the run has ended, at the latest after `wait` seconds or
+        when the server stops.
         """
         caller = call.caller
-        run_id = await self.scopes.find(call, run_id, worker_id)
-        if wanted.wait:
+        run_id = await self.selector.find(call, run_id, worker_id)
+        if query.wait:
             run = (await self.runs.get(caller, run_id)).run
-            await watched(self.runs, run, wanted.wait, call.request)
+            await wait_until_ended(self.runs, run, query.wait, call.request)
 
         async def read() -> Json[WorkerRun]:
             return Json(WorkerRun.of(await self.runs.get(caller, run_id), self.grace))
 
         return await self.details.get((caller.account_id, run_id), read)
 
-    @in_all_scopes(
+    @for_each_selector(
         "POST",
         "/abort",
-        Names("abortLastWorkerRun", "abortWorkerRun", "abortWorkerLastRun"),
+        OperationIds("abortLastWorkerRun", "abortWorkerRun", "abortWorkerLastRun"),
         scope=Scope.RUN,
         errors=(RunNotAbortable, Forbidden),
     )
     async def abort_run(self, call: Call, run_id: RunId = "", worker_id: WorkerId = "") -> None:
-        """Stop {run}.
+        """Abort {run}.
 
-        Succeeds again for a run that is being aborted or was.
+        Succeeds even if the run has already been aborted.
         """
-        run_id = await self.scopes.find(call, run_id, worker_id)
+        run_id = await self.selector.find(call, run_id, worker_id)
         await self.runs.abort(call.caller, run_id)
 
-    @in_all_scopes(
+    @for_each_selector(
         "GET",
         "/log",
-        Names("getLastWorkerRunLog", "getWorkerRunLog", "getWorkerLastRunLog"),
+        OperationIds("getLastWorkerRunLog", "getWorkerRunLog", "getWorkerLastRunLog"),
         scope=Scope.READ,
     )
     async def get_log(self, call: Call, run_id: RunId = "", worker_id: WorkerId = "") -> LogTail:
         """The last 200 lines of the log of {run}, oldest first, and a link to all of it."""
-        run_id = await self.scopes.find(call, run_id, worker_id)
+        run_id = await self.selector.find(call, run_id, worker_id)
         entries, rows = await self.logs.tail(call.caller, run_id, LOG_LINES)
         url = self.links.url(call.visit, LOG, run_id, f"all_log_{run_id}.txt")
         return LogTail(url, [LogLine.of(entry) for entry in entries], rows)
 
 
-def _until(wanted: RunFilterFields) -> int:
-    """Where the list ends, in seconds: after the whole of the day that ``end_time`` begins."""
-    if not wanted.end_time:
+def _until(query: RunFilterFields) -> int:
+    """The exclusive end of the list in Unix seconds, a day after ``end_time``; 0 for none."""
+    if not query.end_time:
         return 0
-    until = wanted.end_time + DAY
-    if wanted.start_time >= until:
+    until = query.end_time + DAY
+    if query.start_time >= until:
         raise InvalidRequest(
             "start_time must not be later than the day of end_time; exchange the two"
         )

@@ -1,4 +1,4 @@
-"""Starting runs: of a worker, or of an earlier run once more."""
+"""Starting runs: of a worker, or again with the input of an earlier run."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import ClassVar
 from fyke.api.call import Call
 from fyke.api.callback_url import read_callback
 from fyke.api.routes import post
-from fyke.api.sync import watched
-from fyke.api.v2.run_scopes import Names, RunScopes, in_all_scopes
+from fyke.api.sync import wait_until_ended
+from fyke.api.v2.run_selector import OperationIds, RunSelector, for_each_selector
 from fyke.domain.results.service import RunResults
 from fyke.domain.runs.service import Runs, StartRequest
 from fyke.domain.runs.start_keys import StartKey
@@ -42,7 +42,7 @@ REFUSALS = (
 class StartAnswers:
     """Answers a start, at once or after the end of its run.
 
-    ``wait_seconds`` is how long at most; ``grace`` is in ms, see ``status_word``.
+    ``wait_seconds``: the longest wait. ``grace``: milliseconds, see ``status_word``.
     """
 
     runs: Runs
@@ -52,14 +52,14 @@ class StartAnswers:
     grace: int
 
     async def answer(
-        self, call: Call, run: Run, wanted: StartOptions
+        self, call: Call, run: Run, options: StartOptions
     ) -> WorkerRunResult | WorkerRunStarted:
-        """The answer for the caller who started ``run`` with ``wanted``."""
-        if wanted.is_async:
+        """The answer to a start of ``run`` with ``options``."""
+        if options.is_async:
             return WorkerRunStarted(run.id)
-        seen = await watched(self.runs, run, self.wait_seconds, call.request)
-        page = await self.results.page(call.caller, run.id, wanted.offset, wanted.limit)
-        return WorkerRunResult.of(seen, self.clock.now_ms(), self.grace, page)
+        latest = await wait_until_ended(self.runs, run, self.wait_seconds, call.request)
+        page = await self.results.page(call.caller, run.id, options.offset, options.limit)
+        return WorkerRunResult.of(latest, self.clock.now_ms(), self.grace, page)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class StartRoutes:
     tag: ClassVar[str] = "Runs"
 
     runs: Runs
-    scopes: RunScopes
+    selector: RunSelector
     answers: StartAnswers
 
     @post(
@@ -77,43 +77,43 @@ class StartRoutes:
         starts=True,
     )
     async def run_worker(
-        self, call: Call, worker_id: WorkerId, wanted: StartWorker
+        self, call: Call, worker_id: WorkerId, body: StartWorker
     ) -> WorkerRunResult | WorkerRunStarted:
         """Start a run of a worker.
 
-        With `is_async` false the answer waits for the end of the run and carries a page of its
-        rows; when the wait is over the run goes on, to be polled by its `run_slug`.
+        With `is_async` false the answer waits for the end of the run and contains a page of its
+        rows. If the run takes longer than that, it continues; poll it by its `run_slug`.
         """
-        request = start_request(worker_id, wanted, call.start_key)
+        request = start_request(worker_id, body, call.start_key)
         run = await self.runs.start(call.caller, request)
-        return await self.answers.answer(call, run, wanted)
+        return await self.answers.answer(call, run, body)
 
-    @in_all_scopes(
+    @for_each_selector(
         "POST",
         "/rerun",
-        Names("rerunLastWorkerRun", "rerunWorkerRun", "rerunWorkerLastRun"),
+        OperationIds("rerunLastWorkerRun", "rerunWorkerRun", "rerunWorkerLastRun"),
         scope=Scope.RUN,
         errors=(WorkerNotFound, *REFUSALS),
         starts=True,
     )
     async def rerun(
-        self, call: Call, wanted: StartOptions, run_id: RunId = "", worker_id: WorkerId = ""
+        self, call: Call, body: StartOptions, run_id: RunId = "", worker_id: WorkerId = ""
     ) -> WorkerRunResult | WorkerRunStarted:
-        """Start anew with the worker, version, device and input of {run}.
+        """Start a run with the worker, version, device and input of {run}.
 
-        With `is_async` false the answer waits for the end of the run and carries a page of its
-        rows; when the wait is over the run goes on, to be polled by its `run_slug`.
+        With `is_async` false the answer waits for the end of the run and contains a page of its
+        rows. If the run takes longer than that, it continues; poll it by its `run_slug`.
         """
-        callback_url = read_callback(wanted.callback_url)
-        source = await self.scopes.find(call, run_id, worker_id)
+        callback_url = read_callback(body.callback_url)
+        source = await self.selector.find(call, run_id, worker_id)
         run = await self.runs.rerun(
             call.caller, source, callback_url, Origin.API_V2, key=call.start_key
         )
-        return await self.answers.answer(call, run, wanted)
+        return await self.answers.answer(call, run, body)
 
 
 def start_request(worker_ref: str, body: StartWorker, key: StartKey | None) -> StartRequest:
-    """What ``body`` asks for; no input at all is an input without fields."""
+    """The requested start; a missing input becomes one without fields."""
     return StartRequest(
         worker_ref=worker_ref,
         version=body.version,

@@ -26,7 +26,7 @@ from fyke.wire.v2.runs import WorkerRunResult, WorkerRunStarted
 TASKS = "/api/v2/worker-tasks"
 _ONE = f"{TASKS}/{{workerTaskId}}"
 
-# How errors of the domain name what the caller has sent.
+# The names of members in errors of the domain.
 _NAMES: Names = {
     "kind": "schedule_type",
     "enabled": "schedule_enabled",
@@ -50,41 +50,39 @@ class TaskRoutes:
     answers: StartAnswers
 
     @get(TASKS, scope=Scope.READ)
-    async def list_worker_tasks(
-        self, call: Call, wanted: wire.TaskListQuery
-    ) -> wire.WorkerTaskPage:
+    async def list_worker_tasks(self, call: Call, query: wire.TaskListQuery) -> wire.WorkerTaskPage:
         """The account's tasks, newest first."""
         try:
-            ref = wanted.worker_id.strip()
+            ref = query.worker_id.strip()
             worker_id = (
                 (await self.workers.find_including_deleted(call.caller, ref)).id if ref else ""
             )
-        except WorkerNotFound:  # a filter that fits nothing is no error
-            return wire.WorkerTaskPage(0, [], wanted.offset, wanted.limit)
+        except WorkerNotFound:  # an unknown worker matches no tasks
+            return wire.WorkerTaskPage(0, [], query.offset, query.limit)
         count, views = await self.tasks.list(
             call.caller,
-            offset=(wanted.offset - 1) * wanted.limit,
-            limit=wanted.limit,
+            offset=(query.offset - 1) * query.limit,
+            limit=query.limit,
             worker_id=worker_id,
-            keyword=wanted.keyword.strip(),
+            keyword=query.keyword.strip(),
         )
         items = [wire.WorkerTask.of(view) for view in views]
-        return wire.WorkerTaskPage(count, items, wanted.offset, wanted.limit)
+        return wire.WorkerTaskPage(count, items, query.offset, query.limit)
 
     @post(TASKS, scope=Scope.WRITE, errors=(WorkerNotFound, VersionUnavailable, Forbidden))
-    async def create_worker_task(self, call: Call, wanted: wire.NewTask) -> wire.TaskCreated:
+    async def create_worker_task(self, call: Call, body: wire.NewTask) -> wire.TaskCreated:
         """Save an input for a worker, and a schedule if one is given.
 
         Whether the input fits the worker is checked at each start.
         """
         task = await self.tasks.create(
             call.caller,
-            wanted.worker_id,
-            wanted.title,
-            wanted.input,
-            wanted.version.strip() or await self._newest(call, wanted.worker_id),
-            description=wanted.description,
-            schedule=schedule_edit(wanted),
+            body.worker_id,
+            body.title,
+            body.input,
+            body.version.strip() or await self._newest(call, body.worker_id),
+            description=body.description,
+            schedule=schedule_edit(body),
             names=_NAMES,
         )
         return wire.TaskCreated(task.id)
@@ -100,15 +98,15 @@ class TaskRoutes:
 
     @put(_ONE, scope=Scope.WRITE, errors=(TaskNotFound, Forbidden))
     async def update_worker_task(
-        self, call: Call, worker_task_id: TaskId, wanted: wire.TaskChange
+        self, call: Call, worker_task_id: TaskId, body: wire.TaskChange
     ) -> wire.TaskChanged:
-        """Change title, description or schedule; what is not given stays."""
+        """Change title, description or schedule; absent members stay as they are."""
         await self.tasks.update(
             call.caller,
             worker_task_id,
-            title=None if wanted.title is UNSET else wanted.title,
-            description=None if wanted.description is UNSET else wanted.description,
-            schedule=schedule_edit(wanted),
+            title=None if body.title is UNSET else body.title,
+            description=None if body.description is UNSET else body.description,
+            schedule=schedule_edit(body),
             names=_NAMES,
         )
         return wire.TaskChanged()
@@ -131,11 +129,11 @@ class TaskRoutes:
         errors=(TaskNotFound, WorkerNotFound, VersionUnavailable, Forbidden),
     )
     async def update_worker_task_input(
-        self, call: Call, worker_task_id: TaskId, wanted: wire.TaskInputChange
+        self, call: Call, worker_task_id: TaskId, body: wire.TaskInputChange
     ) -> wire.TaskChanged:
-        """Replace the saved input, and the version if one is given."""
-        version = wanted.version.strip() or None
-        await self.tasks.set_input(call.caller, worker_task_id, wanted.input, version)
+        """Replace the saved input, and the version if it is present."""
+        version = body.version.strip() or None
+        await self.tasks.set_input(call.caller, worker_task_id, body.input, version)
         return wire.TaskChanged()
 
     @post(
@@ -145,29 +143,29 @@ class TaskRoutes:
         starts=True,
     )
     async def run_worker_task(
-        self, call: Call, worker_task_id: TaskId, wanted: StartOptions
+        self, call: Call, worker_task_id: TaskId, body: StartOptions
     ) -> WorkerRunResult | WorkerRunStarted:
-        """Start a run of a task, with its own input and version.
+        """Start a run of a task with its saved input and version.
 
-        With `is_async` false the answer waits for the end of the run and carries a page of its
-        rows; when the wait is over the run goes on, to be polled by its `run_slug`.
+        With `is_async` false the answer waits for the end of the run and contains a page of its
+        rows. If the run takes longer than that, it continues; poll it by its `run_slug`.
         """
-        callback_url = read_callback(wanted.callback_url)
+        callback_url = read_callback(body.callback_url)
         run = await self.runs.start_task(
             call.caller, worker_task_id, callback_url, Origin.API_V2, key=call.start_key
         )
-        return await self.answers.answer(call, run, wanted)
+        return await self.answers.answer(call, run, body)
 
 
-def schedule_edit(wanted: wire.ScheduleMembers) -> ScheduleEdit | None:
+def schedule_edit(members: wire.ScheduleMembers) -> ScheduleEdit | None:
     """The change to the schedule, None when no member of it is present."""
-    on, kind = wanted.schedule_enabled, wanted.schedule_type
-    time, weekday = wanted.schedule_time, wanted.schedule_weekday
-    day, date = wanted.schedule_day, wanted.schedule_once_date
-    if all(each is UNSET for each in (on, kind, time, weekday, day, date)):
+    enabled, kind = members.schedule_enabled, members.schedule_type
+    time, weekday = members.schedule_time, members.schedule_weekday
+    day, date = members.schedule_day, members.schedule_once_date
+    if all(each is UNSET for each in (enabled, kind, time, weekday, day, date)):
         return None
     return ScheduleEdit(
-        enabled=None if on is UNSET else on == 1,
+        enabled=None if enabled is UNSET else enabled == 1,
         kind=None if kind is UNSET else wire.KINDS.get(kind),
         time=None if time is UNSET else time,
         weekday=None if weekday is UNSET else weekday,

@@ -1,4 +1,4 @@
-"""Publishing versions of a worker, and rewriting its page."""
+"""Publishing versions of a worker, and replacing its page."""
 
 from __future__ import annotations
 
@@ -33,8 +33,7 @@ class VersionRoutes:
         """Publish a project as the next version of a worker.
 
         An unknown `owner~name` of the caller becomes a new worker, private unless `public` is true.
-        The same files as those of the newest version are that version: nothing is published, and
-        the other fields count.
+        Files equal to those of the newest version publish nothing; the other fields still apply.
         """
         form = await read_form(call.request, NewVersion)
         public = None if form.public is UNSET else form.public
@@ -52,9 +51,9 @@ class VersionRoutes:
     async def replace_worker_version(self, call: Call, worker_id: WorkerId, version: Name) -> None:
         """Replace the whole page of a worker.
 
-        What is absent becomes empty, except the title, which stays.
-        The files of a version never change: `scraper_file` may be left out, and other files than
-        those of the version are refused.
+        Absent fields become empty, except the title, which stays. The files of a
+        version never change: `scraper_file` may be omitted, and files that differ from those of the
+        version are refused.
         """
         form = await read_form(call.request, ReplacedVersion)
         archive = b"" if form.scraper_file is UNSET else form.scraper_file

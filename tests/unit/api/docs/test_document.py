@@ -1,4 +1,4 @@
-"""The whole document and its parts: keys, headers, tags, and what a part refers to."""
+"""The OpenAPI documents: security, headers, tags and references."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from fyke.model.account import Scope
 from fyke.wire import v1
 from fyke.wire.v2.fields import PageRequest
 
-KEY, BEARER, TOKEN = {"apiKey": []}, {"bearer": []}, {"token": []}  # ways to send a key
+KEY, BEARER, TOKEN = {"apiKey": []}, {"bearer": []}, {"token": []}  # security schemes
 
 
 class Routes:
     tag: ClassVar[str] = "Runs"
 
     @post("/api/v1/things", scope=Scope.RUN, starts=True)
-    async def start_thing(self, call: Call, wanted: v1.RunRef) -> v1.RunStarted:
+    async def start_thing(self, call: Call, body: v1.RunRef) -> v1.RunStarted:
         """Start a thing."""
 
     @get("/api/v2/things/{thingId:run}", scope=Scope.READ, tag="Results")
@@ -29,7 +29,7 @@ class Routes:
         """One thing."""
 
     @get("/api/store", scope=PUBLIC, tag="Public")
-    async def list_store(self, call: Call, wanted: PageRequest) -> None:
+    async def list_store(self, call: Call, query: PageRequest) -> None:
         """All Workers."""
 
     @get("/api/v2/openapi.json", scope=PUBLIC, tag="Novelties")
@@ -47,26 +47,26 @@ def documents() -> Documents:
 
 
 def security(document: Any) -> dict[str, Any]:
-    return {path: found["security"] for path, _, found in operations_of(document)}
+    return {path: operation["security"] for path, _, operation in operations_of(document)}
 
 
-def test_an_operation_lists_the_ways_to_send_a_key_first_that_of_its_version(
+def test_the_security_of_an_operation_depends_on_its_version(
     documents: Documents,
 ) -> None:
-    found = security(documents.of())
-    assert found["/api/v1/things"] == [KEY, BEARER]
-    assert found["/api/v2/things/{thingId}"] == [BEARER, KEY, TOKEN]
+    schemes = security(documents.of())
+    assert schemes["/api/v1/things"] == [KEY, BEARER]
+    assert schemes["/api/v2/things/{thingId}"] == [BEARER, KEY, TOKEN]
 
 
-def test_a_public_operation_may_be_sent_a_key_where_one_shows_more(documents: Documents) -> None:
-    found = security(documents.of())
-    assert found["/api/store"] == [{}, KEY, BEARER]
-    assert found["/healthz"] == []
-    assert found["/api/v2/openapi.json"] == []
+def test_a_key_is_optional_for_public_operations_of_the_api(documents: Documents) -> None:
+    schemes = security(documents.of())
+    assert schemes["/api/store"] == [{}, KEY, BEARER]
+    assert schemes["/healthz"] == []
+    assert schemes["/api/v2/openapi.json"] == []
 
 
 def test_the_start_key_is_in_the_complete_document_only(documents: Documents) -> None:
-    """Importers send optional headers with one value, and a second start would do nothing."""
+    """Importers send optional headers with one constant value."""
     [complete, imported] = (
         documents.of(version)["paths"]["/api/v1/things"]["post"] for version in (COMPLETE, WHOLE)
     )
@@ -77,7 +77,7 @@ def test_the_start_key_is_in_the_complete_document_only(documents: Documents) ->
     assert [each["name"] for each in query] == ["offset", "limit"]
 
 
-def test_a_part_has_its_own_paths_tags_and_what_they_refer_to(documents: Documents) -> None:
+def test_a_version_document_has_its_paths_tags_and_referenced_schemas(documents: Documents) -> None:
     first, second = documents.of(V1), documents.of(V2)
     assert list(first["paths"]) == ["/api/v1/things", "/api/store"]
     assert list(second["paths"]) == ["/api/v2/things/{thingId}"]
@@ -90,7 +90,7 @@ def test_a_part_has_its_own_paths_tags_and_what_they_refer_to(documents: Documen
     assert first["components"]["securitySchemes"] == second["components"]["securitySchemes"]
 
 
-def test_tags_come_in_the_order_of_the_page_and_unknown_ones_at_the_end(
+def test_unknown_tags_follow_those_in_the_order_of_the_page(
     documents: Documents,
 ) -> None:
     names = [tag["name"] for tag in documents.of()["tags"]]
@@ -98,18 +98,18 @@ def test_tags_come_in_the_order_of_the_page_and_unknown_ones_at_the_end(
     assert documents.of()["tags"][-1]["description"] == "Novelties"
 
 
-def test_every_answer_has_the_headers_that_it_is_sent_with(documents: Documents) -> None:
+def test_every_answer_has_its_headers(documents: Documents) -> None:
     for _path, _method, operation in operations_of(documents.of()):
         for status, answer in operation["responses"].items():
             assert {"X-Request-Id", "RateLimit"} <= answer["headers"].keys()
             assert ("Retry-After" in answer["headers"]) == (status == "429")
 
 
-def test_a_document_is_made_once_and_names_the_server_that_was_asked(documents: Documents) -> None:
+def test_a_document_is_cached_and_has_the_requested_server(documents: Documents) -> None:
     assert documents.of(V1) is documents.of(V1)
-    asked = documents.at(V1, "https://here.example")
-    assert asked["servers"] == [{"url": "https://here.example", "description": "This server"}]
-    assert documents.of(V1)["servers"][0]["url"] == "/", "what is kept is not changed"
+    document = documents.at(V1, "https://here.example")
+    assert document["servers"] == [{"url": "https://here.example", "description": "This server"}]
+    assert documents.of(V1)["servers"][0]["url"] == "/", "the cached document is unchanged"
 
 
 @pytest.mark.parametrize(
@@ -123,5 +123,5 @@ def test_a_document_is_made_once_and_names_the_server_that_was_asked(documents: 
         ("/api/v10/x", set()),
     ],
 )
-def test_a_path_is_of_one_version_or_of_none(path: str, versions: set[str]) -> None:
+def test_a_path_belongs_to_at_most_one_version(path: str, versions: set[str]) -> None:
     assert {version for version in (V1, V2) if is_of(path, version)} == versions

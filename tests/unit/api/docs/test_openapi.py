@@ -24,7 +24,7 @@ class Routes:
     tag: ClassVar[str] = "Runs"
 
     @post("/api/v1/things/{thingId:run}", scope=Scope.RUN, starts=True, errors=(RunNotFound,))
-    async def start_thing(self, call: Call, wanted: v1.RunRef, thing_id: Name) -> v1.RunStarted:
+    async def start_thing(self, call: Call, body: v1.RunRef, thing_id: Name) -> v1.RunStarted:
         """Start a thing.
 
         At once.
@@ -32,12 +32,12 @@ class Routes:
 
     @get("/api/v2/things", scope=PUBLIC, validated=True)
     async def list_things(
-        self, call: Call, wanted: PageRequest
+        self, call: Call, query: PageRequest
     ) -> v1.RunDetail | v1.RunStarted | None:
         """All things."""
 
     @post("/api/fyke/things", scope=Scope.WRITE)
-    async def make_thing(self, call: Call, wanted: v1.RunRef) -> None:
+    async def make_thing(self, call: Call, body: v1.RunRef) -> None:
         """Make a thing."""
 
     @post(
@@ -52,7 +52,7 @@ class Routes:
         """Send a file."""
 
     @get("/api/v1/thing", scope=Scope.READ)
-    async def find_thing(self, call: Call, wanted: v1.RunRef) -> None:
+    async def find_thing(self, call: Call, query: v1.RunRef) -> None:
         """Find a thing."""
 
     @get("/internal", scope=PUBLIC, documented=False)
@@ -154,7 +154,7 @@ def test_every_code_of_a_status_has_its_text_and_an_example() -> None:
     assert all("request_id" in each["value"] for each in second["examples"].values())
 
 
-def test_an_operation_has_the_statuses_of_what_it_does() -> None:
+def test_the_statuses_depend_on_the_declaration() -> None:
     assert "409" in START["responses"], "two starts with one key may meet"
     assert "409" not in MAKE["responses"]
     assert "404" in START["responses"]
@@ -166,7 +166,7 @@ def test_an_operation_has_the_statuses_of_what_it_does() -> None:
     assert "304" not in MAKE["responses"]
 
 
-def test_bodies_that_are_no_envelope_are_described_as_declared() -> None:
+def test_declared_bodies_replace_the_envelope() -> None:
     csv = {"schema": {"type": "string"}, "example": "a,b"}
     assert FILE["requestBody"] == {"required": True, "content": {"text/csv": csv}}
     assert FILE["responses"]["200"]["content"] == {"image/png": {"schema": {"type": "string"}}}

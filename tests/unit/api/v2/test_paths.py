@@ -1,4 +1,4 @@
-"""Which paths lead to which operation."""
+"""Converters of path parameters."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import fyke.api.v2  # noqa: F401 - registers the converters
 
 
 @pytest.mark.parametrize(
-    ("template", "path", "named"),
+    ("template", "path", "parameter"),
     [
         ("/workers/{w:worker}", "/workers/01KJ", "01KJ"),
         ("/workers/{w:worker}", "/workers/owner~name", "owner~name"),
@@ -27,7 +27,9 @@ import fyke.api.v2  # noqa: F401 - registers the converters
         ("/worker-runs/{r:run}", "/worker-runs/lastly", "lastly"),
     ],
 )
-def test_a_path_names_what_it_should(template: str, path: str, named: str | None) -> None:
+def test_path_parameters_match_the_right_segments(
+    template: str, path: str, parameter: str | None
+) -> None:
     regex, _, _ = compile_path(template)
     match = regex.match(path)
-    assert (match and next(iter(match.groupdict().values()))) == named
+    assert (match and next(iter(match.groupdict().values()))) == parameter

@@ -1,4 +1,4 @@
-"""Values that v2 accepts for a page, a filter, a time, a format, and for one and several keys."""
+"""Values of members that v2 accepts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from fyke.wire.v2.fields import (
     ],
 )
 @pytest.mark.parametrize("model", [PageRequest, StartOptions, StartWorker, RunFilterFields])
-def test_pages_are_counted_from_one_and_capped(
+def test_page_numbers_start_at_1_and_page_sizes_are_capped(
     model: Any, given: dict[str, Any], page: tuple[int, int]
 ) -> None:
     read = decode(model, given)
@@ -69,7 +69,7 @@ def test_pages_are_counted_from_one_and_capped(
         (StartWorker, {"callback_url": {}}, "callback_url must be a string"),
     ],
 )
-def test_a_value_out_of_range_is_named_with_its_rule(
+def test_an_invalid_value_is_reported_with_its_name_and_rule(
     model: Any, given: dict[str, Any], sentence: str
 ) -> None:
     with pytest.raises(InvalidFields) as caught:
@@ -83,16 +83,16 @@ def test_a_value_out_of_range_is_named_with_its_rule(
     + [(str(n), w) for n, w in enumerate(["", "ready", "running", "succeeded", "failed"])]
     + [("5", "aborting")],
 )
-def test_a_status_filter_is_a_word_or_a_number_of_v1(given: str, word: str) -> None:
+def test_a_status_filter_is_a_name_or_a_number_of_v1(given: str, word: str) -> None:
     assert decode(RunFilterFields, {"status": given}).status == word
 
 
 @pytest.mark.parametrize("given", ["XLSX", " xlsx", "xlsx"])
-def test_a_format_is_read_in_any_case(given: str) -> None:
+def test_a_format_is_case_insensitive(given: str) -> None:
     assert decode(ResultExport, {"format": given}).format == "xlsx"
 
 
-def test_no_format_is_csv() -> None:
+def test_the_default_format_is_csv() -> None:
     assert decode(ResultExport, {}).format == decode(ResultExport, {"format": ""}).format == "csv"
 
 
@@ -105,11 +105,11 @@ def test_no_format_is_csv() -> None:
         (["a,b", "c", ""], ("a", "b", "c")),
     ],
 )
-def test_keys_come_with_commas_or_repeated(given: Any, keys: tuple[str, ...]) -> None:
+def test_keys_are_separated_by_commas_or_repeated(given: Any, keys: tuple[str, ...]) -> None:
     assert decode(ResultExport, {"filter_keys": given}).filter_keys == keys
 
 
-def test_only_a_member_so_marked_takes_a_repeated_parameter() -> None:
+def test_only_marked_members_accept_repeated_parameters() -> None:
     repeated = [each.names[0] for each in members_of(ResultExport) if each.repeated]
     assert repeated == ["fields", "filter", "filter_keys"]
     assert not any(each.repeated for each in members_of(RunFilterFields))

@@ -43,7 +43,7 @@ def test_aborting_becomes_aborted_after_the_grace_period(later: int, grace: int,
     assert status_word(run, END + later, grace) == word
 
 
-def test_every_state_is_found_by_the_filter_of_its_word() -> None:
+def test_the_filter_of_each_status_finds_its_states() -> None:
     for state in RunState:
         run = records.run("a", "w", state=state, finished_at=END)
         for now in (END, END + 60_000):

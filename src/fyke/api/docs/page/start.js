@@ -1,4 +1,4 @@
-// Opens the document that the address names; nothing is asked of any other host.
+// Opens the document of the version in the address; requests nothing from other hosts.
 "use strict";
 
 const version = new URLSearchParams(location.search).get("version");
@@ -17,6 +17,6 @@ SwaggerUIBundle({
   docExpansion: "list",
   filter: true,
   defaultModelsExpandDepth: 0,
-  validatorUrl: null, // the default asks a server of its makers
+  validatorUrl: null, // the default sends the document to a server of the Swagger project
   presets: [SwaggerUIBundle.presets.apis],
 });

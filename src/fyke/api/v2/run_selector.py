@@ -1,6 +1,6 @@
-"""Which run an operation is about: one by its id, or the caller's newest, of all or of a worker.
+"""The run of an operation: by its id, or the newest run of the account or of a worker.
 
-What can be done with a run can be done in each of the three ways, and differs only in the path.
+Every operation on a run exists for each of the three, and differs only in its path.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from fyke.model.account import Scope
 ACCOUNT_LAST = "/api/v2/worker-runs/last"
 ONE_RUN = "/api/v2/worker-runs/{runId:run}"
 WORKER_LAST = "/api/v2/workers/{workerId:worker}/runs/last"
-# A client that was given no worker builds the path of a worker's last run without one.
+# A client without a worker builds the path of the worker's last run without it.
 _ALIAS = "/api/v2/workers/runs/last"
 
 
 @dataclass(frozen=True, slots=True)
-class RunScopes:
+class RunSelector:
     """Finds the run that a path names."""
 
     runs: Runs
     workers: Workers
 
     async def find(self, call: Call, run_id: str, worker_id: str) -> str:
-        """``run_id`` as it was given, not looked up, or the id of the newest run, of all without
-        ``worker_id``.
+        """``run_id`` unchecked if it is set, else the id of the newest run of the worker or
+        account.
 
         Raises ``WorkerNotFound``, and ``RunNotFound`` when there is no run yet.
         """
@@ -45,42 +45,42 @@ class RunScopes:
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
-    """The operation ids of the three operations."""
+class OperationIds:
+    """The ids of the three operations."""
 
     last: str
     run: str
     worker_last: str
 
 
-class Shared(TypedDict, total=False):
-    """What the three operations have in common, see ``fyke.api.routes.Options``."""
+class SharedOptions(TypedDict, total=False):
+    """Options of all three operations, see ``fyke.api.routes.Options``."""
 
     starts: bool
     validated: bool
 
 
-def in_all_scopes(
+def for_each_selector(
     method: str,
     suffix: str,
-    names: Names,
+    names: OperationIds,
     *,
     scope: Scope,
     run_suffix: str | None = None,
     errors: Sequence[type[FykeError]] = (),
     hot: bool = False,
-    **shared: Unpack[Shared],
+    **shared: Unpack[SharedOptions],
 ) -> Callable[[Handler], Handler]:
-    """Declare the function to be three operations.
+    """Declare a function as three operations.
 
     It has the arguments ``run_id`` and ``worker_id``, which are empty by default; ``{run}`` in its
-    docstring is the run it is about. ``run_suffix`` is for the one path that is spelled
-    differently; ``hot`` is for a run named by its id.
+    docstring is replaced by the selected run. ``run_suffix`` replaces ``suffix`` and ``hot`` is set
+    only in the path with a run id.
     """
     one_run = ONE_RUN + (suffix if run_suffix is None else run_suffix)
 
     def declare(handler: Handler) -> Handler:
-        # each comes before those that are declared already
+        # ``operation`` inserts each before the previous one
         operation(
             method,
             WORKER_LAST + suffix,

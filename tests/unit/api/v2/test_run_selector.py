@@ -1,10 +1,10 @@
-"""The operations on a run exist under three paths; a fourth is for old clients."""
+"""Operations on a run under three paths, with an alias for old clients."""
 
 from __future__ import annotations
 
 from fyke.api.call import Call
 from fyke.api.serving import operations_of
-from fyke.api.v2.run_scopes import Names, in_all_scopes
+from fyke.api.v2.run_selector import OperationIds, for_each_selector
 from fyke.errors import RunNotAbortable, RunNotFound, WorkerNotFound
 from fyke.model.account import Scope
 from fyke.wire.v2.fields import PageRequest, RunId, WorkerId
@@ -13,24 +13,24 @@ from fyke.wire.v2.fields import PageRequest, RunId, WorkerId
 class Routes:
     tag = "Results"
 
-    @in_all_scopes(
+    @for_each_selector(
         "GET",
         "/export",
-        Names("exportLast", "exportOne", "exportWorkerLast"),
+        OperationIds("exportLast", "exportOne", "exportWorkerLast"),
         scope=Scope.READ,
         errors=(RunNotAbortable,),
         run_suffix="/result/export",
         hot=True,
     )
     async def export(
-        self, call: Call, wanted: PageRequest, run_id: RunId = "", worker_id: WorkerId = ""
+        self, call: Call, query: PageRequest, run_id: RunId = "", worker_id: WorkerId = ""
     ) -> None:
         """A file of {run}."""
 
 
-def test_the_three_operations_differ_in_path_reference_and_name_only() -> None:
+def test_the_three_operations_differ_only_in_path_parameters_and_id() -> None:
     three = operations_of(Routes())
-    assert [(o.id, o.path, o.says.path_names, o.says.hot) for o in three] == [
+    assert [(o.id, o.path, o.declaration.path_names, o.declaration.hot) for o in three] == [
         ("exportLast", "/api/v2/worker-runs/last/export", [], False),
         ("exportOne", "/api/v2/worker-runs/{runId:run}/result/export", ["runId"], True),
         (
@@ -40,12 +40,12 @@ def test_the_three_operations_differ_in_path_reference_and_name_only() -> None:
             False,
         ),
     ]
-    assert [tuple(o.says.aliases) for o in three] == [
+    assert [tuple(o.declaration.aliases) for o in three] == [
         ("/api/v2/workers/runs/last/export",),
         (),
         (),
     ]
-    assert {o.takes for o in three} == {("wanted", PageRequest)}
+    assert {o.input_argument for o in three} == {("query", PageRequest)}
     assert [[each.attribute for each in o.path_members] for o in three] == [
         [],
         ["run_id"],
@@ -58,8 +58,8 @@ def test_the_three_operations_differ_in_path_reference_and_name_only() -> None:
     ]
 
 
-def test_the_errors_of_a_path_are_those_of_what_it_looks_up() -> None:
-    assert [tuple(o.says.errors) for o in operations_of(Routes())] == [
+def test_each_path_has_the_errors_of_its_look_ups() -> None:
+    assert [tuple(o.declaration.errors) for o in operations_of(Routes())] == [
         (RunNotFound, RunNotAbortable),
         (RunNotFound, RunNotAbortable),
         (WorkerNotFound, RunNotFound, RunNotAbortable),
