@@ -32,11 +32,11 @@ class EstimateRoutes:
     async def estimate_run(
         self, call: Call, slug: WorkerId, query: wire.EstimateQuery
     ) -> wire.EstimateReport:
-        """The probable duration, memory, traffic and cost of a run, from the account's earlier
-        runs.
+        """The probable duration, memory, traffic and cost of a run.
 
-        These are at most the last 200 that succeeded or reached their time limit, including other
-        versions where this one has too few. Absent options are those of the version.
+        Based on at most the account's last 200 runs that succeeded or reached their time limit,
+        including those of other versions where this one has too few. Absent options are those of
+        the version.
         """
         options = {name: getattr(query, name) for name in ("cpus", *NAMES)}
         system = {name: value for name, value in options.items() if value is not None}
