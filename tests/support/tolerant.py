@@ -120,7 +120,7 @@ ACCEPTED: dict[Callable[..., Any], Schema] = {
     v1.to_status: {
         "anyOf": [
             {"type": "integer", "minimum": 0, "maximum": 5},
-            {"type": "string", "enum": sorted(v1.STATUS_NAMES)},
+            {"type": "string", "enum": sorted(v1.NUMBER_BY_STATUS)},
             {"type": "string", "pattern": r"^\s*(\+?0{0,17}[0-5](\.0{1,18})?)?\s*$"},
         ]
     },
@@ -129,7 +129,7 @@ ACCEPTED: dict[Callable[..., Any], Schema] = {
     v2.to_limit: text_too({"type": "integer", "minimum": 1}, LIMIT_TEXT),
     v2.to_status_filter: {
         "type": "string",
-        "enum": [*status.FILTERS, *status.NUMBER_FILTERS],
+        "enum": [*status.STATUS_FILTERS, *status.FILTER_BY_NUMBER],
     },
     v2.to_format: {"type": "string", "enum": [*get_args(FormatName), ""]},
     v2.to_column_keys: TEXT,

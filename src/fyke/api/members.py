@@ -17,7 +17,7 @@ from typing import Any, TypeVar, get_args, get_type_hints
 import msgspec
 
 from fyke.errors import InvalidFields
-from fyke.wire.fields import Also, FieldError, Reads, Request
+from fyke.wire.fields import Aliases, FieldError, ParsedBy, Request
 
 R = TypeVar("R", bound=Request)
 
@@ -40,8 +40,8 @@ class Member:
     def of(cls, attribute: str, name: str, annotation: Any, *, required: bool) -> Member:
         """The member that ``annotation`` describes."""
         marks = marks_of(annotation)
-        reads = next((mark for mark in marks if isinstance(mark, Reads)), None)
-        others = [other for mark in marks if isinstance(mark, Also) for other in mark.names]
+        reads = next((mark for mark in marks if isinstance(mark, ParsedBy)), None)
+        others = [other for mark in marks if isinstance(mark, Aliases) for other in mark.names]
         return cls(
             attribute,
             (name, *others),

@@ -121,7 +121,7 @@ def list_runs(
       fyke run list --reason timeout,out_of_memory
       fyke run list --size 100 --json | jq -r '.list[].slug'
     """
-    from fyke.wire.v1 import STATUS_WORDS
+    from fyke.wire.v1 import STATUS_BY_NUMBER
 
     state = status.value if status else ""
 
@@ -131,7 +131,7 @@ def list_runs(
     if reason:
         report_ended(server, search, page, size)
     elif server.out.as_json:
-        number = next((n for n, name in STATUS_WORDS.items() if name == state), 0)
+        number = next((n for n, name in STATUS_BY_NUMBER.items() if name == state), 0)
         found = server.client.runs(status=number, worker=worker, page_index=page, page_size=size)
         shown = [detail_data(run) for run in found.items]
         server.out.json({**data_of(found), "list": shown})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fyke.client.connection import Connection, segment
-from fyke.wire.fyke.accounts import OfAccount
+from fyke.wire.fyke.accounts import AccountSelector
 from fyke.wire.fyke.users import (
     AccountUser,
     Invitation,
@@ -35,10 +35,14 @@ class UserCalls:
         return self._wire.put(f"{USERS}/{segment(name)}/role", AccountUser, body)
 
     def disable_user(self, name: str, account: str = "") -> AccountUser:
-        return self._wire.post(f"{USERS}/{segment(name)}/disable", AccountUser, OfAccount(account))
+        return self._wire.post(
+            f"{USERS}/{segment(name)}/disable", AccountUser, AccountSelector(account)
+        )
 
     def enable_user(self, name: str, account: str = "") -> AccountUser:
-        return self._wire.post(f"{USERS}/{segment(name)}/enable", AccountUser, OfAccount(account))
+        return self._wire.post(
+            f"{USERS}/{segment(name)}/enable", AccountUser, AccountSelector(account)
+        )
 
     def remove_user(self, name: str, account: str = "") -> None:
         self._wire.delete(f"{USERS}/{segment(name)}", type(None), _of(account))

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from fyke.wire.fields import Described, FieldError, Reads
+from fyke.wire.fields import DocumentedAs, FieldError, ParsedBy
 
 
 def to_archive(value: object) -> bytes:
@@ -20,7 +20,7 @@ def to_archive(value: object) -> bytes:
 
 Archive = Annotated[
     bytes,
-    Reads(to_archive),
-    Described(Annotated[str, Meta(min_length=1, extra_json_schema={"format": "binary"})]),
+    ParsedBy(to_archive),
+    DocumentedAs(Annotated[str, Meta(min_length=1, extra_json_schema={"format": "binary"})]),
     Meta(description="the ZIP of the project"),
 ]

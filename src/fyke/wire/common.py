@@ -27,10 +27,10 @@ UnixSeconds = Annotated[int, Meta(ge=0, description="Unix seconds, 0 = not yet")
 UnixMs = Annotated[int, Meta(ge=0, description="Unix milliseconds")]
 TimeOrNever = Annotated[int, Meta(ge=0, description="Unix seconds, 0 = never")]
 
-OriginWord = Literal["api", "api_v2", "web", "schedule"]
+OriginName = Literal["api", "api_v2", "web", "schedule"]
 
 
-def words(known: Iterable[str], description: str | None = None) -> Meta:
+def known_values(known: Iterable[str], description: str | None = None) -> Meta:
     """The values of a string for the document; clients also accept those of a newer server."""
     values = [str(each) for each in known]
     return Meta(description=description, extra_json_schema={"enum": values})

@@ -1,9 +1,8 @@
-"""The types of request members: what a client should send, and the rule that reads what it does.
+"""The types of request members: their schema in the OpenAPI document, and the rule that reads them.
 
-A type such as ``Integer`` says in its annotation what the OpenAPI document promises: strict types
-and real limits. Its ``Reads`` names the function that the server applies to a value. That function
-also accepts what old clients send, such as a number as text. A rule raises ``FieldError``, whose
-text continues a sentence that begins with the name of the member.
+The annotation of a type such as ``Integer`` has the strict type and limits of the document. Its
+``ParsedBy`` is the function that the server applies to a value, which also accepts what old clients
+send, for example a number as text. A rule raises ``FieldError``.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ class FieldError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Reads:
+class ParsedBy:
     """The function that turns what was sent into the value of the member.
 
     ``repeated``: in a query or a form the member may be given several times; the function gets
@@ -42,7 +41,7 @@ class Reads:
 
 
 @dataclass(frozen=True, slots=True)
-class Also:
+class Aliases:
     """Further names of a member, for older clients; the first that is present counts."""
 
     names: tuple[str, ...]
@@ -52,7 +51,7 @@ class Also:
 
 
 @dataclass(frozen=True, slots=True)
-class Described:
+class DocumentedAs:
     """What the document says of a member whose value has another type in the server."""
 
     type: Any
@@ -188,27 +187,27 @@ def to_page_size(default: int, maximum: int = MAX_PAGE_SIZE) -> Callable[[object
 
 # --- types ---------------------------------------------------------------------------------
 
-Integer = Annotated[int, Reads(to_integer)]
-Boolean = Annotated[bool, Reads(to_boolean)]
-Decimal = Annotated[str, Meta(pattern=r"^-?[0-9]{1,18}(\.[0-9]{1,18})?$"), Reads(to_decimal)]
-Text = Annotated[str, Meta(max_length=MAX_TEXT), Reads(to_text)]
-Name = Annotated[str, Meta(min_length=1, max_length=MAX_TEXT), Reads(to_name)]
-Texts = Annotated[list[str], Reads(to_texts)]
-Names = Annotated[tuple[str, ...], Meta(max_length=MAX_NAMES), Reads(to_names)]
-JsonObject = Annotated[dict[str, Any], Reads(to_object)]
+Integer = Annotated[int, ParsedBy(to_integer)]
+Boolean = Annotated[bool, ParsedBy(to_boolean)]
+Decimal = Annotated[str, Meta(pattern=r"^-?[0-9]{1,18}(\.[0-9]{1,18})?$"), ParsedBy(to_decimal)]
+Text = Annotated[str, Meta(max_length=MAX_TEXT), ParsedBy(to_text)]
+Name = Annotated[str, Meta(min_length=1, max_length=MAX_TEXT), ParsedBy(to_name)]
+Texts = Annotated[list[str], ParsedBy(to_texts)]
+Names = Annotated[tuple[str, ...], Meta(max_length=MAX_NAMES), ParsedBy(to_names)]
+JsonObject = Annotated[dict[str, Any], ParsedBy(to_object)]
 
 PageIndex = Annotated[
     int,
     Meta(ge=1, le=MAX_PAGE_INDEX, description="number of the page, from 1"),
-    Reads(to_page_index),
+    ParsedBy(to_page_index),
 ]
 PageSize10 = Annotated[
     int,
     Meta(ge=1, le=MAX_PAGE_SIZE, description="entries on a page"),
-    Reads(to_page_size(10)),
+    ParsedBy(to_page_size(10)),
 ]
 PageSize20 = Annotated[
     int,
     Meta(ge=1, le=MAX_PAGE_SIZE, description="entries on a page"),
-    Reads(to_page_size(20)),
+    ParsedBy(to_page_size(20)),
 ]

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
-from fyke.wire.fields import Described, Reads, Request, to_object
+from fyke.wire.fields import DocumentedAs, ParsedBy, Request, to_object
 
 _MAX_LIMIT = 10**12
 
@@ -54,4 +54,4 @@ class RunInput(Request):
     parameters: RunParameters
 
 
-StartInput = Annotated[dict[str, Any], Reads(to_object), Described(RunInput)]
+StartInput = Annotated[dict[str, Any], ParsedBy(to_object), DocumentedAs(RunInput)]

@@ -11,7 +11,16 @@ from fyke.domain.results.headers import with_id
 from fyke.domain.results.query.model import MAX_FIELDS, OPERATORS
 from fyke.model.results import ROW_ID
 from fyke.wire.common import Count
-from fyke.wire.fields import Answer, Boolean, Described, FieldError, Reads, Request, Text, to_text
+from fyke.wire.fields import (
+    Answer,
+    Boolean,
+    DocumentedAs,
+    FieldError,
+    ParsedBy,
+    Request,
+    Text,
+    to_text,
+)
 
 if TYPE_CHECKING:
     from fyke.domain.results.service import RowPage
@@ -35,14 +44,14 @@ def to_field_names(value: object) -> tuple[str, ...]:
 
 Names = Annotated[
     tuple[str, ...],
-    Reads(to_field_names, repeated=True),
-    Described(str),
+    ParsedBy(to_field_names, repeated=True),
+    DocumentedAs(str),
     Meta(description="only these fields, in this order, with commas between; `a.b` is inside `a`"),
 ]
 Filters = Annotated[
     tuple[str, ...],
-    Reads(to_filters, repeated=True),
-    Described(list[str]),
+    ParsedBy(to_filters, repeated=True),
+    DocumentedAs(list[str]),
     Meta(
         description="only rows that meet `field:operator:value`, each of several; operators: "
         + ", ".join(OPERATORS)
@@ -69,7 +78,7 @@ class RowQuery(Request):
 
 
 Cursor = Annotated[Text, Meta(description="`*` to begin, then `next_cursor` of the last answer")]
-Guarded = Annotated[
+SafeCells = Annotated[
     Boolean, Meta(description="csv: guard cells that a spreadsheet would calculate")
 ]
 ByteOrderMark = Annotated[Boolean, Meta(description="csv: begin with a byte order mark")]

@@ -12,26 +12,26 @@ from fyke.domain.workers.parameters import DEVICES
 from fyke.model.results import FormatName
 from fyke.model.run import Origin
 from fyke.reasons import ReasonCode
-from fyke.wire.common import Count, OriginWord, Ulid, UnixSeconds, Usd
+from fyke.wire.common import Count, OriginName, Ulid, UnixSeconds, Usd
 from fyke.wire.fields import (
-    Also,
+    Aliases,
     Answer,
     Boolean,
-    Described,
+    DocumentedAs,
     FieldError,
     Integer,
     Name,
     PageIndex,
     PageSize10,
     PageSize20,
-    Reads,
+    ParsedBy,
     Request,
     Text,
     to_integer,
     to_text,
 )
 from fyke.wire.inputs import StartInput
-from fyke.wire.rows import ByteOrderMark, Cursor, Guarded, ResultPage, RowQuery
+from fyke.wire.rows import ByteOrderMark, Cursor, ResultPage, RowQuery, SafeCells
 from fyke.wire.units import megabytes, seconds, usd
 
 if TYPE_CHECKING:
@@ -56,14 +56,14 @@ LogSeverity = Annotated[
     ),
 ]
 
-ORIGIN: dict[Origin, OriginWord] = {
+ORIGIN_NAMES: dict[Origin, OriginName] = {
     Origin.API: "api",
     Origin.API_V2: "api_v2",
     Origin.WEB: "web",
     Origin.SCHEDULE: "schedule",
     Origin.TEST: "web",  # clients know no other word for it
 }
-STATUS_WORDS: dict[int, str] = {
+STATUS_BY_NUMBER: dict[int, str] = {
     1: "ready",
     2: "running",
     3: "succeeded",
@@ -72,7 +72,7 @@ STATUS_WORDS: dict[int, str] = {
 }
 ENDED = frozenset({3, 4, 5})
 # Callers of the other version send its words; they are unambiguous, so they are understood.
-STATUS_NAMES: dict[str, int] = {
+NUMBER_BY_STATUS: dict[str, int] = {
     "ready": 1,
     "running": 2,
     "succeeded": 3,
@@ -91,14 +91,14 @@ def to_status(value: object) -> int:
         word = value.strip().lower()
         if not word:
             return 0
-        if word in STATUS_NAMES:
-            return STATUS_NAMES[word]
+        if word in NUMBER_BY_STATUS:
+            return NUMBER_BY_STATUS[word]
     try:
         number = to_integer(value)
     except FieldError:
         number = -1
     if not 0 <= number <= 5:
-        numbers = ", ".join(f"{number} ({word})" for number, word in STATUS_WORDS.items())
+        numbers = ", ".join(f"{number} ({word})" for number, word in STATUS_BY_NUMBER.items())
         raise FieldError(f"must be one of 0 (all), {numbers}, or one of these words")
     return number
 
@@ -112,7 +112,7 @@ def to_keys(value: object) -> list[str]:
     return list(dict.fromkeys(key for key in keys if key))
 
 
-Page = Annotated[PageIndex, Also("page", "offset")]
+Page = Annotated[PageIndex, Aliases("page", "offset")]
 RunSlug = Annotated[Name, Meta(description="id of a run")]
 CallbackUrl = Annotated[
     Text, Meta(description="http or https; gets the run when it has ended, empty = none")
@@ -123,7 +123,7 @@ IsAsync = Annotated[Boolean, Meta(description="false: the answer waits for the e
 class StoreSearch(Request):
     search: Annotated[
         Name,
-        Also("keyword", "query"),
+        Aliases("keyword", "query"),
         Meta(description="a part of slug, path, title or description; not blank"),
     ]
     limit: Annotated[Integer, Meta(ge=1, le=100, description="workers in the answer")] = 10
@@ -131,7 +131,7 @@ class StoreSearch(Request):
 
 class WorkerRef(Request):
     slug: Annotated[
-        Name, Also("scraper_slug"), Meta(description="id, `owner~name` or `owner/name`")
+        Name, Aliases("scraper_slug"), Meta(description="id, `owner~name` or `owner/name`")
     ]
 
 
@@ -149,12 +149,12 @@ class StartRun(Request):
     scraper_slug: Annotated[Name, Meta(description="id, `owner~name` or `owner/name` of a worker")]
     input: StartInput
     version: Annotated[
-        Any, Described(str), Meta(description="`latest`, empty or absent: the newest version")
+        Any, DocumentedAs(str), Meta(description="`latest`, empty or absent: the newest version")
     ] = None
     is_async: IsAsync = True
     callback_url: CallbackUrl = ""
     page_index: Page = 1
-    page_size: Annotated[PageSize10, Also("limit")] = 10
+    page_size: Annotated[PageSize10, Aliases("limit")] = 10
 
 
 class StartTask(Request):
@@ -164,7 +164,7 @@ class StartTask(Request):
     is_async: IsAsync = True
     callback_url: CallbackUrl = ""
     page_index: Page = 1
-    page_size: Annotated[PageSize10, Also("limit")] = 10
+    page_size: Annotated[PageSize10, Aliases("limit")] = 10
 
 
 class Rerun(Request):
@@ -174,9 +174,12 @@ class Rerun(Request):
 
 class RunList(Request):
     page_index: Page = 1
-    page_size: Annotated[PageSize20, Also("limit")] = 20
+    page_size: Annotated[PageSize20, Aliases("limit")] = 20
     status: Annotated[
-        int, Reads(to_status), Described(Literal[0, 1, 2, 3, 4, 5]), Meta(description="0 = all")
+        int,
+        ParsedBy(to_status),
+        DocumentedAs(Literal[0, 1, 2, 3, 4, 5]),
+        Meta(description="0 = all"),
     ] = 0
     scraper_slug: Annotated[Text, Meta(description="runs of this worker only")] = ""
 
@@ -184,17 +187,17 @@ class RunList(Request):
 class ResultList(RowQuery, kw_only=True):
     run_slug: RunSlug
     page_index: Page = 1
-    page_size: Annotated[PageSize10, Also("limit")] = 10
+    page_size: Annotated[PageSize10, Aliases("limit")] = 10
     cursor: Cursor = ""
 
 
 class Export(RowQuery, kw_only=True):
     run_slug: RunSlug
     filter_keys: Annotated[
-        list[str], Reads(to_keys), Meta(description="column keys; unknown ones are ignored")
+        list[str], ParsedBy(to_keys), Meta(description="column keys; unknown ones are ignored")
     ] = []
-    format: Annotated[Text, Described(FormatName), Meta(description="of the file")] = "csv"
-    safe: Guarded = False
+    format: Annotated[Text, DocumentedAs(FormatName), Meta(description="of the file")] = "csv"
+    safe: SafeCells = False
     bom: ByteOrderMark = False
 
 
@@ -337,7 +340,7 @@ class RunDetail(Answer):
     started_at: UnixSeconds
     finished_at: UnixSeconds
     duration: Annotated[Count, Meta(description="seconds, 0 until the run has ended")]
-    origin: OriginWord
+    origin: OriginName
     traffic: Annotated[Count, Meta(description="bytes through the proxy, both ways")]
     version: Annotated[str, Meta(description="the version that runs or ran")]
 
@@ -356,7 +359,7 @@ class RunDetail(Answer):
             started_at=started,
             finished_at=finished,
             duration=max(0, finished - started) if started and finished else 0,
-            origin=ORIGIN[run.origin],
+            origin=ORIGIN_NAMES[run.origin],
             traffic=view.traffic_bytes,
             version=run.version,
         )
@@ -367,7 +370,7 @@ class RunDetail(Answer):
 
     @property
     def status_name(self) -> str:
-        return STATUS_WORDS[self.status]
+        return STATUS_BY_NUMBER[self.status]
 
 
 class RunPage(Answer):

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from fyke.api.members import marks_of
-from fyke.wire.fields import Answer, Described, Request
+from fyke.wire.fields import Answer, DocumentedAs, Request
 
 Schema = dict[str, Any]
 
@@ -57,7 +57,7 @@ def type_schema(annotation: Any, components: Schema) -> Schema:
         if len(choices) == 1:
             return type_schema(choices[0], components)
     marks = marks_of(annotation)
-    described_type = next((mark.type for mark in marks if isinstance(mark, Described)), None)
+    described_type = next((mark.type for mark in marks if isinstance(mark, DocumentedAs)), None)
     if described_type is not None:
         texts = [Meta(description=m.description) for m in marks if _describes(m)]
         annotation = Annotated[(described_type, *texts)] if texts else described_type

@@ -80,7 +80,7 @@ class AccountRoutes:
         return wire.AccountItem.of(await self.accounts.set_plan(call.caller, name, body.plan))
 
     @get(KEYS, scope=Scope.ADMIN, errors=(Forbidden, NotFound))
-    async def list_keys(self, call: Call, query: wire.OfAccount) -> wire.KeyItems:
+    async def list_keys(self, call: Call, query: wire.AccountSelector) -> wire.KeyItems:
         """The account's keys, without their text."""
         keys = await self.accounts.list_keys(call.caller, account=query.account or None)
         return wire.KeyItems([wire.KeyItem.of(key) for key in keys])
@@ -103,6 +103,6 @@ class AccountRoutes:
         return wire.CreatedKey.of(key)
 
     @delete(f"{KEYS}/{{id}}", scope=Scope.ADMIN, errors=(Forbidden, NotFound))
-    async def revoke_key(self, call: Call, id: Name, query: wire.OfAccount) -> None:
+    async def revoke_key(self, call: Call, id: Name, query: wire.AccountSelector) -> None:
         """Revoke a key, by its id or name."""
         await self.accounts.revoke_key(call.caller, id, account=query.account or None)

@@ -41,7 +41,7 @@ class FormRoutes:
 
     @get(f"{WORKER}/form", scope=Scope.READ, errors=_UNKNOWN)
     async def describe_form(
-        self, call: Call, slug: WorkerId, query: wire.OfVersion
+        self, call: Call, slug: WorkerId, query: wire.VersionSelector
     ) -> wire.WorkerForm:
         """The form of a worker's input schema."""
         return wire.WorkerForm.of(await self.forms.open(call.caller, slug, query.version))

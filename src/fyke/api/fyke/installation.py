@@ -11,13 +11,13 @@ from fyke.domain.installation.service import Installation
 from fyke.errors import Forbidden, NotFound
 from fyke.model.account import Scope
 from fyke.model.installation import HealthCard
-from fyke.wire.common import words
+from fyke.wire.common import known_values
 from fyke.wire.fields import Name
 from fyke.wire.fyke import installation as wire
 from fyke.wire.fyke.overview import HealthCheckItem, HealthReport
 
 PATH = "/api/fyke/installation"
-Card = Annotated[Name, words(HealthCard)]
+Card = Annotated[Name, known_values(HealthCard)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from fyke.errors import Conflict, Forbidden, NotFound, Refused
 from fyke.model.account import Scope
 from fyke.wire.fields import Name
 from fyke.wire.fyke import users as wire
-from fyke.wire.fyke.accounts import OfAccount
+from fyke.wire.fyke.accounts import AccountSelector
 
 PATH = "/api/fyke/users"
 USER = f"{PATH}/{{name}}"
@@ -25,7 +25,7 @@ class UserRoutes:
     users: Users
 
     @get(PATH, scope=Scope.ADMIN, errors=(Forbidden, NotFound))
-    async def list_users(self, call: Call, query: OfAccount) -> wire.UserList:
+    async def list_users(self, call: Call, query: AccountSelector) -> wire.UserList:
         """The account's users.
 
         An owner manages users, a member starts and changes everything else, a viewer only reads.
@@ -57,19 +57,19 @@ class UserRoutes:
         return wire.AccountUser.of(user)
 
     @post(f"{USER}/disable", scope=Scope.ADMIN, errors=(Forbidden, NotFound, Refused))
-    async def disable_user(self, call: Call, name: Name, body: OfAccount) -> wire.AccountUser:
+    async def disable_user(self, call: Call, name: Name, body: AccountSelector) -> wire.AccountUser:
         """Disable a user: sessions end, and keys are refused until the user is enabled."""
         account = body.account or None
         return wire.AccountUser.of(await self.users.disable(call.caller, name, account=account))
 
     @post(f"{USER}/enable", scope=Scope.ADMIN, errors=(Forbidden, NotFound, Refused))
-    async def enable_user(self, call: Call, name: Name, body: OfAccount) -> wire.AccountUser:
+    async def enable_user(self, call: Call, name: Name, body: AccountSelector) -> wire.AccountUser:
         """Enable a disabled user, whose password and keys work again."""
         account = body.account or None
         return wire.AccountUser.of(await self.users.enable(call.caller, name, account=account))
 
     @delete(USER, scope=Scope.ADMIN, errors=(Forbidden, NotFound, Refused))
-    async def remove_user(self, call: Call, name: Name, query: OfAccount) -> None:
+    async def remove_user(self, call: Call, name: Name, query: AccountSelector) -> None:
         """Remove a user permanently.
 
         Sessions and links end and keys are revoked; what the user created stays.

@@ -21,14 +21,14 @@ from fyke.model.run import RunFilter
 from fyke.wire.v1 import LogLine, LogTail
 from fyke.wire.v2.fields import RunFilterFields, RunId, Wait, WorkerId
 from fyke.wire.v2.runs import WorkerRun, WorkerRunPage
-from fyke.wire.v2.status import FILTERS
+from fyke.wire.v2.status import STATUS_FILTERS
 
 DAY = 86_400  # seconds
 
 
 @dataclass(frozen=True, slots=True)
 class RunRoutes:
-    """``grace``: milliseconds, see ``status_word``."""
+    """``grace``: milliseconds, see ``status_at``."""
 
     tag: ClassVar[str] = "Runs"
 
@@ -54,7 +54,7 @@ class RunRoutes:
         count, views = await self.runs.list(
             call.caller,
             RunFilter(
-                states=FILTERS[query.status],
+                states=STATUS_FILTERS[query.status],
                 worker_id=worker_id,
                 created_from=query.start_time * 1000,
                 created_until=until * 1000,

@@ -42,7 +42,7 @@ REFUSALS = (
 class StartAnswers:
     """Answers a start, at once or after the end of its run.
 
-    ``wait_seconds``: the longest wait. ``grace``: milliseconds, see ``status_word``.
+    ``wait_seconds``: the longest wait. ``grace``: milliseconds, see ``status_at``.
     """
 
     runs: Runs

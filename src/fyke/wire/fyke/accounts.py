@@ -16,11 +16,11 @@ from fyke.wire.common import Items, TimeOrNever, Usd
 from fyke.wire.fields import (
     Answer,
     Decimal,
-    Described,
+    DocumentedAs,
     FieldError,
     Integer,
     Name,
-    Reads,
+    ParsedBy,
     Request,
     Text,
     to_name,
@@ -58,7 +58,7 @@ class Credit(Request):
 
 
 class PlanChange(Request):
-    plan: Annotated[Name, Described(Plan)]
+    plan: Annotated[Name, DocumentedAs(Plan)]
 
 
 def to_scopes(value: object) -> list[str]:
@@ -72,7 +72,7 @@ def to_scopes(value: object) -> list[str]:
 class KeyToCreate(Request):
     name: Annotated[
         str,
-        Reads(to_name),
+        ParsedBy(to_name),
         Meta(min_length=1, max_length=MAX_KEY_NAME, description="what the key is for"),
     ]
     account: AccountName = ""
@@ -83,8 +83,8 @@ class KeyToCreate(Request):
     ] = 0
     scopes: Annotated[
         list[str],
-        Reads(to_scopes),
-        Described(Annotated[list[Scope], Meta(min_length=1)]),
+        ParsedBy(to_scopes),
+        DocumentedAs(Annotated[list[Scope], Meta(min_length=1)]),
         Meta(description="what the key may be used for, at least one; absent: all of them"),
     ] = []
 
@@ -103,7 +103,7 @@ class KeyToCreate(Request):
         return self.expires_at * 1000
 
 
-class OfAccount(Request):
+class AccountSelector(Request):
     """Names the account of an operation that the operator may also do for others."""
 
     account: AccountName = ""

@@ -13,7 +13,7 @@ from fyke.wire.fields import (
     Answer,
     Boolean,
     Decimal,
-    Described,
+    DocumentedAs,
     Names,
     Request,
     Text,
@@ -44,7 +44,7 @@ class AlertRuleFields(Request):
     """What a rule says; members that its kind does not use are ignored."""
 
     name: Text = ""
-    kind: Annotated[Text, Described(RuleKind)] = ""
+    kind: Annotated[Text, DocumentedAs(RuleKind)] = ""
     worker: Annotated[Text, Meta(description="id or owner/name; empty = every one")] = ""
     task: Annotated[Text, Meta(description="id of a task; empty = every run")] = ""
     factor: Annotated[Decimal, Meta(description="fewer_rows: below 1; slower: above 1")] = "0"

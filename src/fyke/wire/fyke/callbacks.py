@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from fyke.model.callback import KEPT_TRIES, DeliveryFilter, DeliveryKind, DeliveryState
 from fyke.wire.common import Count, Items, Page, PageQuery, TimeOrNever
-from fyke.wire.fields import Answer, Described, Name, Reads, Request, Text, ToChoice
+from fyke.wire.fields import Answer, DocumentedAs, Name, ParsedBy, Request, Text, ToChoice
 from fyke.wire.units import seconds
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ ReplyStart = Annotated[str, Meta(description="how the body of the answer began")
 class DeliveryQuery(PageQuery):
     state: Annotated[
         DeliveryState | None,
-        Described(DeliveryState),
-        Reads(ToChoice(DeliveryState, optional=True)),
+        DocumentedAs(DeliveryState),
+        ParsedBy(ToChoice(DeliveryState, optional=True)),
         Meta(description="absent = all"),
     ] = None
     host: Annotated[Text, Meta(description="host of the URL, with or without :port")] = ""

@@ -9,7 +9,7 @@ from msgspec import Meta
 from fyke.domain.runs.estimate import MAX_SAMPLES, NEEDED
 from fyke.kit.spreadsheets import exact_usd
 from fyke.wire.common import Count, ExactUsd, UnixSeconds
-from fyke.wire.fields import Answer, Decimal, Described, Integer, Request, Text
+from fyke.wire.fields import Answer, Decimal, DocumentedAs, Integer, Request, Text
 from fyke.wire.inputs import ChargeLimit, Cpus, Memory, TimeLimit, TrafficLimit
 from fyke.wire.units import megabytes, seconds, usd
 
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 class RunOptionsToSet(Request):
     """A member that is absent gets the platform's default."""
 
-    memory: Annotated[Decimal, Described(Memory)] | None = None
-    execute_limit_time_seconds: Annotated[Decimal, Described(TimeLimit)] | None = None
-    max_total_charge: Annotated[Decimal, Described(ChargeLimit)] | None = None
-    max_total_traffic: Annotated[Decimal, Described(TrafficLimit)] | None = None
+    memory: Annotated[Decimal, DocumentedAs(Memory)] | None = None
+    execute_limit_time_seconds: Annotated[Decimal, DocumentedAs(TimeLimit)] | None = None
+    max_total_charge: Annotated[Decimal, DocumentedAs(ChargeLimit)] | None = None
+    max_total_traffic: Annotated[Decimal, DocumentedAs(TrafficLimit)] | None = None
 
 
 class EstimateQuery(RunOptionsToSet):
     version: Annotated[Text, Meta(description="empty = the newest")] = ""
     subtasks: Annotated[Integer, Meta(ge=0, description="0 = as many as earlier runs had")] = 0
-    cpus: Annotated[Decimal, Described(Cpus)] | None = None
+    cpus: Annotated[Decimal, DocumentedAs(Cpus)] | None = None
 
 
 # --- answers -------------------------------------------------------------------------------

@@ -17,8 +17,8 @@ from fyke.model.account import Plan
 from fyke.model.run import RunState
 from fyke.reasons import sentence
 from fyke.snippets.render import IDS, LANGUAGES, Start, body_text, snippet
-from fyke.wire.common import Count, Items, TimeOrNever, Ulid, Usd, words
-from fyke.wire.fields import Answer, Described, FieldError, Reads, Request, Text, to_text
+from fyke.wire.common import Count, Items, TimeOrNever, Ulid, Usd, known_values
+from fyke.wire.fields import Answer, DocumentedAs, FieldError, ParsedBy, Request, Text, to_text
 from fyke.wire.inputs import RunInput
 from fyke.wire.units import seconds
 
@@ -63,28 +63,29 @@ def to_language(value: object) -> str:
 _Pair = Annotated[list[str], Meta(min_length=2, max_length=2)]
 Pairs = Annotated[
     list[tuple[str, str]],
-    Reads(to_pairs),
-    Described(Annotated[list[_Pair], Meta(examples=[[["f:max_results", "10"]]])]),
+    ParsedBy(to_pairs),
+    DocumentedAs(Annotated[list[_Pair], Meta(examples=[[["f:max_results", "10"]]])]),
     Meta(description=f"pairs of control and text, at most {MAX_PAIRS:,}"),
 ]
 
 
-class OfVersion(Request):
+class VersionSelector(Request):
     version: Annotated[Text, Meta(description="number of the version; empty: the newest")] = ""
 
 
-class FormStartQuery(OfVersion):
+class FormStartQuery(VersionSelector):
     from_run: Annotated[Text, Meta(description="id of a run of this worker")] = ""
     task: Annotated[Text, Meta(description="id of a task of this worker")] = ""
 
 
-class InputToCheck(OfVersion):
+class InputToCheck(VersionSelector):
     """The input in exactly one of three forms: `input`, `form` or `json_text`."""
 
-    input: Annotated[Any, Described(RunInput), Meta(description="as a start takes it")] = None
+    input: Annotated[Any, DocumentedAs(RunInput), Meta(description="as a start takes it")] = None
     form: Pairs | None = None
     json_text: (
-        Annotated[str, Reads(to_long_text), Meta(description="JSON text, even if invalid")] | None
+        Annotated[str, ParsedBy(to_long_text), Meta(description="JSON text, even if invalid")]
+        | None
     ) = None
 
     @property
@@ -103,11 +104,11 @@ class InputToCheck(OfVersion):
 
 
 class SnippetRequest(InputToCheck):
-    language: Annotated[str, Reads(to_language), words(IDS)] = "curl"
+    language: Annotated[str, ParsedBy(to_language), known_values(IDS)] = "curl"
     callback_url: Annotated[Text, Meta(description="http or https, empty = none")] = ""
 
 
-class FileImport(OfVersion):
+class FileImport(VersionSelector):
     field: Annotated[Text, Meta(description="name of a list; empty: the only one")] = ""
     name: Annotated[Text, Meta(description="name of the file; .csv is read as such")] = ""
     column: Annotated[Text, Meta(description="number or title of the column to take")] = ""
@@ -327,7 +328,7 @@ class InitialInput(Answer):
 
 
 class StartSnippet(Answer):
-    language: Annotated[str, words(IDS)]
+    language: Annotated[str, known_values(IDS)]
     file: Annotated[str, Meta(description="a name for a file of it")]
     text: str
     body: Annotated[str, Meta(description="the body of the request that it sends")]

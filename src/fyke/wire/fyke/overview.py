@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from msgspec import Meta
 
 from fyke.model.health import Level
-from fyke.wire.common import Count, Items, UnixSeconds, words
+from fyke.wire.common import Count, Items, UnixSeconds, known_values
 from fyke.wire.fields import Answer
 from fyke.wire.units import seconds
 
@@ -82,7 +82,7 @@ class IsolationCheck(Answer):
 class RunnerItem(Answer):
     id: str
     node: str
-    isolation: Annotated[str, words(["full", "no-limits", "none"])]
+    isolation: Annotated[str, known_values(["full", "no-limits", "none"])]
     reason: str
     cpus: float
     memory: Annotated[Count, Meta(description="MB")]

@@ -9,7 +9,7 @@ from msgspec import Meta, field
 from fyke.domain.accounts.audit import MAX_ENTRIES
 from fyke.domain.accounts.profiles import LANGUAGES, SNIPPETS, THEMES
 from fyke.model.audit import AuditAction
-from fyke.wire.common import Count, Items, TimeOrNever, words
+from fyke.wire.common import Count, Items, TimeOrNever, known_values
 from fyke.wire.fields import Answer, Integer, Request, Text
 from fyke.wire.units import seconds
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 class PreferencesToChange(Request):
     """A member that is absent does not change; empty leaves the choice to the browser."""
 
-    language: Annotated[Text, words(["", *LANGUAGES])] | None = None
-    theme: Annotated[Text, words(THEMES)] | None = None
+    language: Annotated[Text, known_values(["", *LANGUAGES])] | None = None
+    theme: Annotated[Text, known_values(THEMES)] | None = None
     time_zone: Annotated[Text, Meta(description="an IANA name")] | None = None
-    snippets: Annotated[Text, words(["", *SNIPPETS], "of code samples")] | None = None
+    snippets: Annotated[Text, known_values(["", *SNIPPETS], "of code samples")] | None = None
 
 
 class ViewToSave(Request):
@@ -37,7 +37,7 @@ class ViewToSave(Request):
 class AuditQuery(Request):
     before: Annotated[Integer, Meta(ge=0, description="`next` of the last answer")] = 0
     limit: Annotated[Integer, Meta(ge=1, le=MAX_ENTRIES, description="entries of a page")] = 50
-    action: Annotated[Text, words(["", *AuditAction], "empty = all")] = ""
+    action: Annotated[Text, known_values(["", *AuditAction], "empty = all")] = ""
 
 
 # --- answers -------------------------------------------------------------------------------

@@ -8,8 +8,8 @@ from msgspec import Meta
 
 from fyke.model.run import RunState
 from fyke.model.submission import MAX_NOTE, SubmissionState
-from fyke.wire.common import Items, Page, PageQuery, TimeOrNever, Ulid, words
-from fyke.wire.fields import Answer, Boolean, Reads, Request, Text, to_text
+from fyke.wire.common import Items, Page, PageQuery, TimeOrNever, Ulid, known_values
+from fyke.wire.fields import Answer, Boolean, ParsedBy, Request, Text, to_text
 from fyke.wire.findings import ProjectFinding
 from fyke.wire.inputs import StartInput
 from fyke.wire.units import seconds
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # --- requests ------------------------------------------------------------------------------
 
-Note = Annotated[str, Reads(to_text), Meta(max_length=MAX_NOTE, description="for the reviewer")]
+Note = Annotated[str, ParsedBy(to_text), Meta(max_length=MAX_NOTE, description="for the reviewer")]
 
 
 class ShareRequest(Request):
@@ -35,7 +35,7 @@ class SubmissionQuery(PageQuery):
 
 class ReviewDecision(Request):
     reply: Annotated[
-        str, Reads(to_text), Meta(max_length=MAX_NOTE, description="for the account")
+        str, ParsedBy(to_text), Meta(max_length=MAX_NOTE, description="for the account")
     ] = ""
 
 
@@ -82,7 +82,7 @@ class SubmissionItem(OwnSubmission):
         str, Meta(description="the version that other accounts use now, empty: none")
     ]
     sample_run_slug: Annotated[str, Meta(description="the reviewer's last run of it, or empty")]
-    sample_state: Annotated[str, words(["", *RunState], "state of that run, or empty")]
+    sample_state: Annotated[str, known_values(["", *RunState], "state of that run, or empty")]
     findings: list[ProjectFinding]
 
     @classmethod

@@ -9,12 +9,12 @@ from msgspec import Meta, field
 from fyke.domain.billing.pricing import format_usage
 from fyke.domain.runs.search import MAX_ERROR_CHARS
 from fyke.model.run_list import MAX_LISTED, MAX_MATCHED, MAX_NAMED, BulkAction
-from fyke.wire.common import EXAMPLE_ID, Count, OriginWord, UnixSeconds, Usd
+from fyke.wire.common import EXAMPLE_ID, Count, OriginName, UnixSeconds, Usd
 from fyke.wire.fields import (
     Answer,
     Boolean,
     PageIndex,
-    Reads,
+    ParsedBy,
     Request,
     Text,
     ToChoice,
@@ -25,8 +25,8 @@ from fyke.wire.fields import (
 from fyke.wire.fyke.runs import Bytes, OutcomeText, ReasonText
 from fyke.wire.reasons import ReasonCodeText, ReasonParams, code_of, params_of
 from fyke.wire.units import seconds
-from fyke.wire.v1 import ORIGIN
-from fyke.wire.v2.status import WORDS, StatusName
+from fyke.wire.v1 import ORIGIN_NAMES
+from fyke.wire.v2.status import STATUS_BY_STATE, StatusName
 
 if TYPE_CHECKING:
     from fyke.domain.runs.bulk import BulkResult
@@ -72,7 +72,7 @@ class RunSearchFields(Request):
             description="part of the error message",
             examples=["timed out"],
         ),
-        Reads(to_text),
+        ParsedBy(to_text),
     ] = ""
     run: Annotated[
         Text, Meta(description="id of a run, or how it begins", examples=[EXAMPLE_ID])
@@ -91,14 +91,14 @@ class RunListQuery(RunSearchFields):
     page_size: Annotated[
         int,
         Meta(ge=1, le=MAX_LISTED, description="entries on a page"),
-        Reads(to_page_size(20, MAX_LISTED)),
+        ParsedBy(to_page_size(20, MAX_LISTED)),
     ] = 20
 
 
 class BulkRequest(RunSearchFields, kw_only=True):
-    action: Annotated[BulkAction, Reads(ToChoice(BulkAction))]
+    action: Annotated[BulkAction, ParsedBy(ToChoice(BulkAction))]
     runs: Annotated[
-        tuple[str, ...], Meta(max_length=MAX_NAMED, description="ids"), Reads(to_names)
+        tuple[str, ...], Meta(max_length=MAX_NAMED, description="ids"), ParsedBy(to_names)
     ] = ()
     all_matching: Annotated[
         Boolean,
@@ -121,7 +121,7 @@ class RunItem(Answer):
     task_slug: str
     task: Annotated[str, Meta(description="its title; empty when it is gone")]
     key_id: str
-    origin: OriginWord
+    origin: OriginName
     state: StatusName
     outcome: OutcomeText
     error: ReasonText
@@ -148,8 +148,8 @@ class RunItem(Answer):
             task_slug=line.task_id,
             task=row.task_title,
             key_id=line.key_id,
-            origin=ORIGIN[line.origin],
-            state=WORDS[line.state],
+            origin=ORIGIN_NAMES[line.origin],
+            state=STATUS_BY_STATE[line.state],
             outcome=line.outcome.value if line.outcome else "",
             error=line.err_msg,
             reason_code=code_of(line.reason),

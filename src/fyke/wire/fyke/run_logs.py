@@ -10,7 +10,7 @@ from msgspec import Meta, field
 from fyke.domain.logs.reading import MAX_LINES, MAX_TEXT
 from fyke.model.log import LogType
 from fyke.wire.common import Count, Items, UnixMs
-from fyke.wire.fields import Answer, Integer, Reads, Request, to_text
+from fyke.wire.fields import Answer, Integer, ParsedBy, Request, to_text
 from fyke.wire.v1 import LogSeverity
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class LogPageQuery(Request):
         Meta(ge=1, le=4, description="least severity: 1 debug, 2 information, 3 warning, 4 error"),
     ] = int(LogType.DEBUG)
     search: Annotated[
-        str, Meta(max_length=MAX_TEXT, description="part of the entry"), Reads(to_text)
+        str, Meta(max_length=MAX_TEXT, description="part of the entry"), ParsedBy(to_text)
     ] = ""
     limit: Annotated[Integer, Meta(ge=1, le=MAX_LINES, description="entries of a page")] = MAX_LINES
 

@@ -14,12 +14,12 @@ from fyke.kit.spreadsheets import exact_usd
 from fyke.model.billing import gb_seconds
 from fyke.model.run import BlockedSite, Outcome, SubtaskState
 from fyke.reasons import HintCode, ReasonCode, cause, next_step, sentence
-from fyke.wire.common import Count, ExactUsd, Items, UnixMs, UnixSeconds, Usd, words
+from fyke.wire.common import Count, ExactUsd, Items, UnixMs, UnixSeconds, Usd, known_values
 from fyke.wire.fields import Answer, Boolean, Integer, Request
 from fyke.wire.fyke.run_logs import LogLineItem
 from fyke.wire.reasons import ReasonCodeText, ReasonParams, code_of, params_of
 from fyke.wire.units import seconds
-from fyke.wire.v2.status import WORDS, StatusName
+from fyke.wire.v2.status import STATUS_BY_STATE, StatusName
 
 if TYPE_CHECKING:
     from fyke.domain.billing.cost_lines import CostLine
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from fyke.model.run import Attempt, RunEvent, Share, UsageSample
     from fyke.reasons import Hint
 
-OutcomeText = Annotated[str, words(["", *Outcome], "why it ended; empty before its end")]
+OutcomeText = Annotated[str, known_values(["", *Outcome], "why it ended; empty before its end")]
 ReasonText = Annotated[str, Meta(description="`reason_code` as an English sentence")]
 Bytes = Annotated[int, Meta(ge=0, description="bytes")]
 GbSeconds = Annotated[float, Meta(ge=0, description="memory over time; a GB has 1024 MiB")]
@@ -65,7 +65,7 @@ class ShareToCreate(Request):
 
 
 class HintItem(Answer):
-    code: Annotated[str, words(HintCode, "stays the same over versions")]
+    code: Annotated[str, known_values(HintCode, "stays the same over versions")]
     params: ReasonParams
     cause: str
     next_step: str
@@ -105,7 +105,7 @@ class RunSummary(Answer):
         reason = run.reason if run.state.terminal else None
         return cls(
             slug=run.id,
-            state=WORDS[run.state],
+            state=STATUS_BY_STATE[run.state],
             outcome=run.outcome.value if run.outcome and run.state.terminal else "",
             reason=run.err_msg,
             reason_code=code_of(reason),
@@ -154,7 +154,7 @@ class RunEventList(Items[RunEventItem]):
 
 class WaitingRun(Answer):
     slug: str
-    code: Annotated[str, words(["", *_WAITS], "what it waits for; empty: it does not wait")]
+    code: Annotated[str, known_values(["", *_WAITS], "what it waits for; empty: it does not wait")]
     reason: Annotated[str, Meta(description="`code` as an English sentence")]
     params: ReasonParams
 
@@ -250,7 +250,7 @@ class SampleItem(Answer):
 
 
 class CostItem(Answer):
-    kind: Annotated[str, words(["cpu", "memory", "traffic", "other"])]
+    kind: Annotated[str, known_values(["cpu", "memory", "traffic", "other"])]
     quantity: str
     unit: str
     price: Annotated[str, Meta(description="US dollars for one unit")]
@@ -291,7 +291,9 @@ class SiteItem(Answer):
     bytes_down: Bytes
     failures: Annotated[Count, Meta(description="could not be reached")]
     refused: Count
-    why: Annotated[str, words(["", *BlockedSite], "why it was refused; empty when it was not")]
+    why: Annotated[
+        str, known_values(["", *BlockedSite], "why it was refused; empty when it was not")
+    ]
 
     @classmethod
     def of(cls, site: SiteUsage) -> SiteItem:

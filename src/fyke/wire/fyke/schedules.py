@@ -16,11 +16,11 @@ from fyke.wire.common import Count, Page
 from fyke.wire.fields import (
     Answer,
     Boolean,
-    Described,
+    DocumentedAs,
     FieldError,
     Integer,
     Name,
-    Reads,
+    ParsedBy,
     Request,
     Text,
     ToChoice,
@@ -73,7 +73,7 @@ class TimingFields(Request):
         Text, Meta(pattern=_DATE, description="YYYY-MM-DD: once", examples=["2030-01-31"])
     ] = ""
     cron: Annotated[
-        str, Meta(max_length=MAX_CRON, description="five fields: cron"), Reads(to_text)
+        str, Meta(max_length=MAX_CRON, description="five fields: cron"), ParsedBy(to_text)
     ] = ""
     every: Annotated[
         Integer,
@@ -96,16 +96,18 @@ class TimingFields(Request):
 
 
 class Timing(TimingFields, kw_only=True):
-    kind: Annotated[ScheduleKind, Reads(ToChoice(ScheduleKind))]
+    kind: Annotated[ScheduleKind, ParsedBy(ToChoice(ScheduleKind))]
 
 
 class ScheduleFields(Timing, kw_only=True):
     """A schedule as a whole."""
 
-    overlap: Annotated[str, Described(OverlapPolicy), Reads(ToChoice(OverlapPolicy))] = "allow"
+    overlap: Annotated[str, DocumentedAs(OverlapPolicy), ParsedBy(ToChoice(OverlapPolicy))] = (
+        "allow"
+    )
     late: Annotated[
         LatePolicy,
-        Reads(ToChoice(LatePolicy)),
+        ParsedBy(ToChoice(LatePolicy)),
         Meta(description="what a time that the server missed becomes"),
     ] = LatePolicy.START
     enabled: Boolean = True
@@ -119,8 +121,8 @@ class TimesQuery(TimingFields, kw_only=True):
 
     kind: Annotated[
         ScheduleKind | None,
-        Described(ScheduleKind),
-        Reads(ToChoice(ScheduleKind, optional=True)),
+        DocumentedAs(ScheduleKind),
+        ParsedBy(ToChoice(ScheduleKind, optional=True)),
     ] = None
     count: Annotated[Integer, Meta(ge=1, le=MAX_TIMES)] = 10
 
@@ -138,7 +140,7 @@ def to_month(value: object) -> tuple[int, int]:
 
 
 class MonthQuery(Request):
-    month: Annotated[tuple[int, int], Described(MonthText), Reads(to_month)]
+    month: Annotated[tuple[int, int], DocumentedAs(MonthText), ParsedBy(to_month)]
     time_zone: Annotated[Text, Meta(description="IANA name; empty = the account's")] = ""
 
 

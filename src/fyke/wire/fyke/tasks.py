@@ -11,7 +11,7 @@ from fyke.domain.tasks.service import TaskEdit
 from fyke.domain.workers.jsontext import loads
 from fyke.model.run import RunState
 from fyke.model.schedule import ScheduleKind
-from fyke.wire.common import Count, Page, PageQuery, words
+from fyke.wire.common import Count, Page, PageQuery, known_values
 from fyke.wire.fields import Answer, Integer, Request, Text
 from fyke.wire.fyke.schedules import Moment, PausedAt
 from fyke.wire.inputs import StartInput
@@ -56,13 +56,13 @@ class TaskLineItem(Answer):
     run_times: Count
     last_run_slug: str
     last_run_state: Annotated[
-        str, words(["", *RunState], "empty: it never ran, or its run is deleted")
+        str, known_values(["", *RunState], "empty: it never ran, or its run is deleted")
     ]
-    schedule_kind: Annotated[str, words(["", *ScheduleKind], "empty: no schedule")]
+    schedule_kind: Annotated[str, known_values(["", *ScheduleKind], "empty: no schedule")]
     schedule_enabled: bool
     next_at: Moment
     paused_at: PausedAt
-    fault: Annotated[str, words(["", *TaskFault], "why it cannot run as it is saved")]
+    fault: Annotated[str, known_values(["", *TaskFault], "why it cannot run as it is saved")]
     revision: Count
     created_at: Moment
     updated_at: Moment

@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta, UnsetType
 from fyke.model.upload import CHECKS, FETCH, UNPACK, StepState, UploadSource, UploadState
 from fyke.model.worker import Language
 from fyke.wire.archives import Archive
-from fyke.wire.common import Count, Page, TimeOrNever, Ulid, words
+from fyke.wire.common import Count, Page, TimeOrNever, Ulid, known_values
 from fyke.wire.fields import Answer, Boolean, Name, Request, Text
 from fyke.wire.findings import ProjectFinding
 from fyke.wire.fyke.reviews import Note, SampleInput
@@ -61,7 +61,7 @@ class UploadTest(SampleInput):
 
 
 class UploadStepItem(Answer):
-    name: Annotated[str, words([FETCH, UNPACK, *CHECKS])]
+    name: Annotated[str, known_values([FETCH, UNPACK, *CHECKS])]
     state: StepState
     note: Annotated[str, Meta(description="its result in a sentence, or empty")]
 
@@ -84,7 +84,7 @@ class UploadItem(Answer):
     size: Annotated[Count, Meta(description="bytes of the archive")]
     steps: list[UploadStepItem]
     findings: list[ProjectFinding]
-    language: Annotated[str, words(["", *Language])]
+    language: Annotated[str, known_values(["", *Language])]
     title: str
     description: str
     worker_slug: Annotated[str, Meta(description="the worker that it was published or run as")]

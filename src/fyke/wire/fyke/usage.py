@@ -15,7 +15,7 @@ from fyke.wire.common import EXAMPLE_ID, Count, ExactUsd, Usd
 from fyke.wire.fields import (
     Answer,
     Boolean,
-    Reads,
+    ParsedBy,
     Request,
     Text,
     ToChoice,
@@ -45,11 +45,11 @@ class PeriodQuery(Request):
 
 
 class UsageQuery(PeriodQuery):
-    by: Annotated[UsageStep, Reads(ToChoice(UsageStep))] = UsageStep.DAY
+    by: Annotated[UsageStep, ParsedBy(ToChoice(UsageStep))] = UsageStep.DAY
 
 
 class UsagePartsQuery(PeriodQuery):
-    by: Annotated[UsageDimension, Reads(ToChoice(UsageDimension))] = UsageDimension.WORKER
+    by: Annotated[UsageDimension, ParsedBy(ToChoice(UsageDimension))] = UsageDimension.WORKER
 
 
 class LedgerQuery(PeriodQuery):
@@ -65,7 +65,7 @@ class LedgerPageQuery(LedgerQuery):
     page_size: Annotated[
         int,
         Meta(ge=1, le=MAX_ENTRIES, description="entries on a page"),
-        Reads(to_page_size(20, MAX_ENTRIES)),
+        ParsedBy(to_page_size(20, MAX_ENTRIES)),
     ] = 20
 
 

@@ -8,8 +8,8 @@ from msgspec import Meta
 
 from fyke.model.account import Role
 from fyke.wire.common import Items, TimeOrNever
-from fyke.wire.fields import Answer, Described, Name, Text
-from fyke.wire.fyke.accounts import OfAccount
+from fyke.wire.fields import Answer, DocumentedAs, Name, Text
+from fyke.wire.fyke.accounts import AccountSelector
 from fyke.wire.units import seconds
 
 if TYPE_CHECKING:
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 LinkPurpose = Literal["setup", "invite", "reset"]
 
 
-class UserToInvite(OfAccount, kw_only=True):
+class UserToInvite(AccountSelector, kw_only=True):
     name: Annotated[Name, Meta(description="what the user signs in with")]
-    role: Annotated[Text, Described(Role)] = "member"
+    role: Annotated[Text, DocumentedAs(Role)] = "member"
 
 
-class RoleChange(OfAccount, kw_only=True):
-    role: Annotated[Name, Described(Role)]
+class RoleChange(AccountSelector, kw_only=True):
+    role: Annotated[Name, DocumentedAs(Role)]
 
 
 class UserItem(Answer):

@@ -9,7 +9,7 @@ from msgspec import Meta
 from fyke.domain.workers.page import MAX_NOTICE
 from fyke.model.worker import Language, VersionState
 from fyke.wire.common import Count, Items, TimeOrNever
-from fyke.wire.fields import Answer, Reads, Request, to_text
+from fyke.wire.fields import Answer, ParsedBy, Request, to_text
 from fyke.wire.findings import ProjectFinding
 from fyke.wire.units import seconds
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class VersionNotice(Request):
     reason: Annotated[
         str,
-        Reads(to_text),
+        ParsedBy(to_text),
         Meta(max_length=MAX_NOTICE, description="for the users of the version"),
     ] = ""
 

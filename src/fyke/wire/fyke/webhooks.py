@@ -10,7 +10,7 @@ from fyke.contracts.delivery import StepName
 from fyke.domain.webhooks.rules import EndpointFields
 from fyke.model.webhook import MAX_DESCRIPTION, MAX_NAME, WebhookEvent
 from fyke.wire.common import Items, TimeOrNever
-from fyke.wire.fields import Answer, Boolean, Described, Names, Reads, Request, Text, to_text
+from fyke.wire.fields import Answer, Boolean, DocumentedAs, Names, ParsedBy, Request, Text, to_text
 from fyke.wire.fyke.callbacks import HttpStatus, ReplyStart
 from fyke.wire.units import seconds
 
@@ -22,10 +22,12 @@ if TYPE_CHECKING:
 class WebhookFields(Request):
     """All that can be set of a webhook."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=MAX_NAME), Reads(to_text)] = ""
+    name: Annotated[str, Meta(min_length=1, max_length=MAX_NAME), ParsedBy(to_text)] = ""
     url: Annotated[Text, Meta(description="http or https, on the public internet")] = ""
-    events: Annotated[Names, Described(list[WebhookEvent]), Meta(description="at least one")] = ()
-    description: Annotated[str, Meta(max_length=MAX_DESCRIPTION), Reads(to_text)] = ""
+    events: Annotated[
+        Names, DocumentedAs(list[WebhookEvent]), Meta(description="at least one")
+    ] = ()
+    description: Annotated[str, Meta(max_length=MAX_DESCRIPTION), ParsedBy(to_text)] = ""
     enabled: Boolean = True
 
     @property

@@ -19,10 +19,10 @@ from fyke.wire.common import Count, Items, PageQuery, TimeOrNever, Ulid
 from fyke.wire.fields import (
     Answer,
     Boolean,
-    Described,
+    DocumentedAs,
     FieldError,
     Integer,
-    Reads,
+    ParsedBy,
     Request,
     ToChoice,
     to_text,
@@ -50,15 +50,15 @@ def to_category_numbers(value: object) -> tuple[int, ...]:
 _Category = Annotated[int, Meta(ge=1, le=MAX_CATEGORY)]
 CategoryNumbers = Annotated[
     tuple[int, ...],
-    Reads(to_category_numbers),
-    Described(Annotated[list[_Category], Meta(max_length=MAX_CATEGORIES)]),
+    ParsedBy(to_category_numbers),
+    DocumentedAs(Annotated[list[_Category], Meta(max_length=MAX_CATEGORIES)]),
 ]
 
 
 class CatalogSearch(PageQuery):
     search: Annotated[
         str,
-        Reads(to_text),
+        ParsedBy(to_text),
         Meta(max_length=MAX_SEARCH, description="in id, path, title or description; empty: all"),
     ] = ""
     category: Annotated[
@@ -66,7 +66,7 @@ class CatalogSearch(PageQuery):
     ] = 0
     order: Annotated[
         WorkerOrder,
-        Reads(ToChoice(WorkerOrder)),
+        ParsedBy(ToChoice(WorkerOrder)),
         Meta(description="used: most runs first; new: latest first; name: by title"),
     ] = WorkerOrder.USED
 
@@ -74,15 +74,15 @@ class CatalogSearch(PageQuery):
 class WorkerPageChange(Request):
     """A member that is absent stays as it is."""
 
-    title: Annotated[str, Reads(to_text), Meta(max_length=MAX_TITLE)] | UnsetType = UNSET
-    description: Annotated[str, Reads(to_text), Meta(max_length=MAX_DESCRIPTION)] | UnsetType = (
+    title: Annotated[str, ParsedBy(to_text), Meta(max_length=MAX_TITLE)] | UnsetType = UNSET
+    description: Annotated[str, ParsedBy(to_text), Meta(max_length=MAX_DESCRIPTION)] | UnsetType = (
         UNSET
     )
     categories: CategoryNumbers | UnsetType = UNSET
     icon: (
         Annotated[
             str,
-            Reads(to_text),
+            ParsedBy(to_text),
             Meta(
                 max_length=MAX_ICON,
                 description="http or https URL of a picture",

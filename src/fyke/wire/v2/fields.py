@@ -14,19 +14,19 @@ from fyke.model.results import FormatName
 from fyke.wire.fields import (
     MAX_PAGE_INDEX,
     Boolean,
-    Described,
+    DocumentedAs,
     FieldError,
     Name,
-    Reads,
+    ParsedBy,
     Request,
     Text,
     to_integer,
     to_text,
 )
 from fyke.wire.inputs import StartInput
-from fyke.wire.rows import ByteOrderMark, Cursor, Guarded, RowQuery
+from fyke.wire.rows import ByteOrderMark, Cursor, RowQuery, SafeCells
 from fyke.wire.units import MAX_SECONDS
-from fyke.wire.v2.status import FILTERS, NUMBER_FILTERS, StatusName
+from fyke.wire.v2.status import FILTER_BY_NUMBER, STATUS_FILTERS, StatusName
 
 FORMATS = get_args(FormatName)
 DEFAULT_FORMAT = "csv"
@@ -56,13 +56,13 @@ def to_limit(value: object) -> int:
 
 
 def to_status_filter(value: object) -> str:
-    """A key of ``FILTERS``; a number of v1 is converted."""
+    """A key of ``STATUS_FILTERS``; a number of v1 is converted."""
     word = str(value).strip().lower()
-    if word in FILTERS:
+    if word in STATUS_FILTERS:
         return word
-    if word in NUMBER_FILTERS:
-        return NUMBER_FILTERS[word]
-    raise FieldError(f"must be one of {', '.join(filter(None, FILTERS))}")
+    if word in FILTER_BY_NUMBER:
+        return FILTER_BY_NUMBER[word]
+    raise FieldError(f"must be one of {', '.join(filter(None, STATUS_FILTERS))}")
 
 
 def to_seconds(value: object) -> int:
@@ -113,20 +113,20 @@ def to_event_kinds(value: object) -> tuple[str, ...]:
 Offset = Annotated[
     int,
     Meta(ge=0, le=MAX_PAGE_INDEX, description="number of the page; 0 and 1 are the first"),
-    Reads(to_offset),
+    ParsedBy(to_offset),
 ]
 Limit = Annotated[
     int,
     Meta(ge=1, le=MAX_LIMIT, description="entries on a page"),
-    Reads(to_limit),
+    ParsedBy(to_limit),
 ]
 StatusFilter = Annotated[
     str,
-    Reads(to_status_filter),
-    Described(Literal["", StatusName]),
+    ParsedBy(to_status_filter),
+    DocumentedAs(Literal["", StatusName]),
     Meta(description="empty or absent: all; `aborting` and `aborted` each find both"),
 ]
-Moment = Annotated[int, Meta(ge=0, le=MAX_SECONDS), Reads(to_seconds)]
+Moment = Annotated[int, Meta(ge=0, le=MAX_SECONDS), ParsedBy(to_seconds)]
 
 WorkerId = Annotated[Name, Meta(description="id, `owner~name` or `owner/name` of a worker")]
 RunId = Annotated[Name, Meta(description="id of a run")]
@@ -159,7 +159,7 @@ class Wait(Request):
 
     wait: Annotated[
         int,
-        Reads(to_wait),
+        ParsedBy(to_wait),
         Meta(
             ge=0,
             le=MAX_WAIT,
@@ -199,20 +199,20 @@ class ResultExport(RowQuery):
 
     format: Annotated[
         str,
-        Reads(to_format),
-        Described(FormatName),
+        ParsedBy(to_format),
+        DocumentedAs(FormatName),
         Meta(description="in capitals or small letters"),
     ] = DEFAULT_FORMAT
     filter_keys: Annotated[
         tuple[str, ...],
-        Reads(to_column_keys, repeated=True),
-        Described(str),
+        ParsedBy(to_column_keys, repeated=True),
+        DocumentedAs(str),
         Meta(
             description="column keys with commas between them, or the parameter several times; "
             "unknown ones are ignored"
         ),
     ] = ()
-    safe: Guarded = False
+    safe: SafeCells = False
     bom: ByteOrderMark = False
 
 
@@ -221,8 +221,8 @@ class EventQuery(Request):
 
     kinds: Annotated[
         tuple[str, ...],
-        Reads(to_event_kinds),
-        Described(Annotated[str, Meta(examples=["status,log"])]),
+        ParsedBy(to_event_kinds),
+        DocumentedAs(Annotated[str, Meta(examples=["status,log"])]),
         Meta(
             description="some of `status`, `log` and `rows`, with commas between them; "
             "absent: all of them"

@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta, UnsetType, field
 from fyke.model.queue import MAX_ITEMS_PER_REQUEST
 from fyke.reasons import sentence
 from fyke.wire.common import Count, UnixSeconds
-from fyke.wire.fields import Answer, Described, FieldError, Reads, Request, to_text
+from fyke.wire.fields import Answer, DocumentedAs, FieldError, ParsedBy, Request, to_text
 from fyke.wire.units import seconds
 from fyke.wire.v2.fields import PageRequest
 from fyke.wire.v2.workers import WorkerPath, tilde_path
@@ -55,21 +55,23 @@ def to_reason(value: object) -> str:
 
 QueueRefs = Annotated[
     list[str],
-    Described(
+    DocumentedAs(
         Annotated[list[str], Meta(max_length=MAX_ITEMS_PER_REQUEST)] | None
     ),  # null as published
-    Reads(to_queue_refs),
+    ParsedBy(to_queue_refs),
 ]
 Reason = Annotated[
-    str, Meta(max_length=MAX_REASON, description="why it is not needed any more"), Reads(to_reason)
+    str,
+    Meta(max_length=MAX_REASON, description="why it is not needed any more"),
+    ParsedBy(to_reason),
 ]
 
 
 class QueueFilter(PageRequest):
     status: Annotated[
         str,
-        Reads(to_queue_status),
-        Described(Literal["", QueueStatus]),
+        ParsedBy(to_queue_status),
+        DocumentedAs(Literal["", QueueStatus]),
         Meta(description="empty or absent: all"),
     ] = ""
 
@@ -90,7 +92,7 @@ class ReleaseReason(Request):
 # --- answers -------------------------------------------------------------------------------
 
 QueueRef = Annotated[str, Meta(pattern="^[1-9][0-9]{0,18}$", description="a whole number, as text")]
-StatusOfItem = Annotated[QueueStatus, Meta(description="`inactive` is final")]
+ItemStatus = Annotated[QueueStatus, Meta(description="`inactive` is final")]
 
 
 def _status(item: QueuedStart) -> QueueStatus:
@@ -99,7 +101,7 @@ def _status(item: QueuedStart) -> QueueStatus:
 
 class QueuedRun(Answer):
     queue_ref: QueueRef
-    queue_status: StatusOfItem
+    queue_status: ItemStatus
     queued: Annotated[bool, Meta(description="true")]
 
     @classmethod
@@ -109,7 +111,7 @@ class QueuedRun(Answer):
 
 class QueueItem(Answer):
     queue_ref: QueueRef
-    queue_status: StatusOfItem
+    queue_status: ItemStatus
     worker_slug: str
     worker_path: WorkerPath
     title: Annotated[str, Meta(description="of the worker")]

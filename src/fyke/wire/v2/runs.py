@@ -8,12 +8,12 @@ from msgspec import Meta, field
 
 from fyke.domain.billing.pricing import format_usage
 from fyke.reasons import ReasonCode
-from fyke.wire.common import Count, OriginWord, Ulid, UnixSeconds, Usd
+from fyke.wire.common import Count, OriginName, Ulid, UnixSeconds, Usd
 from fyke.wire.fields import Answer
 from fyke.wire.rows import ResultPage
 from fyke.wire.units import seconds
-from fyke.wire.v1 import ORIGIN
-from fyke.wire.v2.status import StatusWord, status_word
+from fyke.wire.v1 import ORIGIN_NAMES
+from fyke.wire.v2.status import ReportedStatus, status_at
 
 if TYPE_CHECKING:
     from fyke.domain.results.service import RowPage as Rows
@@ -25,7 +25,7 @@ class WorkerRun(Answer):
     """A run and its figures."""
 
     # the first member, because clients search the bytes of the answer for it
-    status: StatusWord
+    status: ReportedStatus
     err_msg: Annotated[str, Meta(description="why the run failed, else empty")]
     slug: Ulid
     run_slug: Ulid
@@ -35,18 +35,18 @@ class WorkerRun(Answer):
     results: Annotated[Count, Meta(description="rows so far, without hidden ones")]
     usage: Usd
     traffic: Annotated[Count, Meta(description="bytes through the proxy, both ways")]
-    origin: OriginWord
+    origin: OriginName
     started_at: UnixSeconds
     finished_at: UnixSeconds
     duration: Annotated[Count, Meta(description="seconds, 0 until the run has ended")]
 
     @classmethod
     def of(cls, view: RunView, grace: int) -> WorkerRun:
-        """``grace`` is in ms, see ``status_word``."""
+        """``grace`` is in ms, see ``status_at``."""
         run = view.run
         started, finished = seconds(run.started_at), seconds(run.finished_at)
         return cls(
-            status=status_word(run, view.now, grace),
+            status=status_at(run, view.now, grace),
             err_msg=err_msg(run),
             slug=run.id,
             run_slug=run.id,  # where a client's list of runs to choose from looks for it
@@ -56,7 +56,7 @@ class WorkerRun(Answer):
             results=view.results,
             usage=format_usage(view.usage_micros),
             traffic=view.traffic_bytes,
-            origin=ORIGIN[run.origin],
+            origin=ORIGIN_NAMES[run.origin],
             started_at=started,
             finished_at=finished,
             duration=max(0, finished - started) if started and finished else 0,
@@ -78,7 +78,7 @@ class WorkerRunResult(Answer):
     """The answer to a start with ``is_async`` false: the run, ended or not, and its rows."""
 
     run_slug: Ulid
-    run_status: StatusWord
+    run_status: ReportedStatus
     error_message: Annotated[str, Meta(description="why the run failed, else empty")]
     result_message: Annotated[str, Meta(description="empty")]
     execution_start_timestamp: UnixSeconds
@@ -95,7 +95,7 @@ class WorkerRunResult(Answer):
         only for runs that have ended and runs that go on.
         """
         ended = run.state.terminal
-        word = status_word(run, now, grace)
+        word = status_at(run, now, grace)
         return cls(
             run_slug=run.id,
             run_status="running" if word == "ready" else word,

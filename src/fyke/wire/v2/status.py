@@ -14,12 +14,12 @@ from msgspec import Meta
 from fyke.model.run import Run, RunState
 
 StatusName = Literal["ready", "running", "succeeded", "failed", "aborting", "aborted"]
-StatusWord = Annotated[
+ReportedStatus = Annotated[
     StatusName,
     Meta(description="`aborting` becomes `aborted` some time after the Worker has stopped"),
 ]
 
-WORDS: dict[RunState, StatusName] = {
+STATUS_BY_STATE: dict[RunState, StatusName] = {
     RunState.READY: "ready",
     RunState.RUNNING: "running",
     RunState.ENDING: "running",
@@ -32,7 +32,7 @@ WORDS: dict[RunState, StatusName] = {
 _STOPPED = (RunState.ABORTING, RunState.ABORTED)
 
 # The values of a filter, and the states that each finds; no states means all.
-FILTERS: dict[str, tuple[RunState, ...]] = {
+STATUS_FILTERS: dict[str, tuple[RunState, ...]] = {
     "": (),
     "ready": (RunState.READY,),
     "running": (RunState.RUNNING, RunState.ENDING),
@@ -43,7 +43,7 @@ FILTERS: dict[str, tuple[RunState, ...]] = {
 }
 
 # The numbers of v1, for clients that still send them.
-NUMBER_FILTERS: dict[str, str] = {
+FILTER_BY_NUMBER: dict[str, str] = {
     "0": "",
     "1": "ready",
     "2": "running",
@@ -53,8 +53,8 @@ NUMBER_FILTERS: dict[str, str] = {
 }
 
 
-def status_word(run: Run, now: int, grace: int) -> StatusName:
+def status_at(run: Run, now: int, grace: int) -> StatusName:
     """The word for the state of ``run`` at ``now``; both times are in ms."""
     if run.state is RunState.ABORTED and now - run.finished_at < grace:
         return "aborting"
-    return WORDS[run.state]
+    return STATUS_BY_STATE[run.state]

@@ -14,10 +14,10 @@ from fyke.model.schedule import ScheduleKind
 from fyke.wire.common import Count, Ulid, UnixSeconds
 from fyke.wire.fields import (
     Answer,
-    Described,
+    DocumentedAs,
     FieldError,
     Name,
-    Reads,
+    ParsedBy,
     Request,
     Text,
     to_integer,
@@ -89,17 +89,17 @@ def to_task_input(value: object) -> dict[str, Any]:
     return given if "parameters" in given else {"parameters": {"custom": given}}
 
 
-Flag = Annotated[int, Described(Literal[0, 1]), Reads(to_number_up_to(1))]
-KindNumber = Annotated[int, Described(Literal[0, 1, 2, 3, 4]), Reads(to_number_up_to(4))]
-Weekday = Annotated[int, Meta(ge=0, le=7), Reads(to_number_up_to(7))]
-DayOfMonth = Annotated[int, Meta(ge=0, le=31), Reads(to_number_up_to(31))]
-TimeOfDay = Annotated[str, Meta(pattern=f"^(?:{_TIME})?$"), Reads(to_time)]
+Flag = Annotated[int, DocumentedAs(Literal[0, 1]), ParsedBy(to_number_up_to(1))]
+KindNumber = Annotated[int, DocumentedAs(Literal[0, 1, 2, 3, 4]), ParsedBy(to_number_up_to(4))]
+Weekday = Annotated[int, Meta(ge=0, le=7), ParsedBy(to_number_up_to(7))]
+DayOfMonth = Annotated[int, Meta(ge=0, le=31), ParsedBy(to_number_up_to(31))]
+TimeOfDay = Annotated[str, Meta(pattern=f"^(?:{_TIME})?$"), ParsedBy(to_time)]
 DateText = Annotated[
     str,
     Meta(extra_json_schema={"anyOf": [{"format": "date"}, {"maxLength": 0}]}),
-    Reads(to_date),
+    ParsedBy(to_date),
 ]
-TaskInputObject = Annotated[dict[str, Any], Reads(to_task_input), Described(RunInput)]
+TaskInputObject = Annotated[dict[str, Any], ParsedBy(to_task_input), DocumentedAs(RunInput)]
 
 
 class ScheduleMembers(Request):

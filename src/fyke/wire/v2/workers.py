@@ -21,9 +21,9 @@ from fyke.wire.common import Count, Ulid
 from fyke.wire.fields import (
     Answer,
     Boolean,
-    Described,
+    DocumentedAs,
     FieldError,
-    Reads,
+    ParsedBy,
     Request,
     Text,
     to_integer,
@@ -64,14 +64,16 @@ _NO_NUL = r"^[^\u0000]*$"
 _URL = "^(?:https?://[A-Za-z0-9._-]+(?::[1-9][0-9]{0,3})?(?:[/?#][!-~]*)?)?$"
 _Category = Annotated[int, Meta(ge=1, le=MAX_CATEGORY)]
 
-Title = Annotated[str, Reads(to_stripped), Meta(max_length=MAX_TITLE, pattern=_NO_NUL)]
-Description = Annotated[str, Reads(to_stripped), Meta(max_length=MAX_DESCRIPTION, pattern=_NO_NUL)]
+Title = Annotated[str, ParsedBy(to_stripped), Meta(max_length=MAX_TITLE, pattern=_NO_NUL)]
+Description = Annotated[
+    str, ParsedBy(to_stripped), Meta(max_length=MAX_DESCRIPTION, pattern=_NO_NUL)
+]
 # Every address of this form is taken; so are some of others, with a name that is not ASCII.
-Icon = Annotated[str, Reads(to_stripped), Meta(max_length=MAX_ICON, pattern=_URL)]
+Icon = Annotated[str, ParsedBy(to_stripped), Meta(max_length=MAX_ICON, pattern=_URL)]
 Categories = Annotated[
     tuple[int, ...],
-    Reads(to_categories, repeated=True),
-    Described(Annotated[list[_Category], Meta(max_length=MAX_CATEGORIES)]),
+    ParsedBy(to_categories, repeated=True),
+    DocumentedAs(Annotated[list[_Category], Meta(max_length=MAX_CATEGORIES)]),
     Meta(description="repeat the field for each one"),
 ]
 
