@@ -158,7 +158,8 @@ def test_a_queue_says_what_has_left_it(
 ) -> None:
     app = server.app
     first, second = [
-        str(server.do(app.services.queue.hold(app.owner, request(worker))).number) for _ in range(2)
+        str(server.do(app.services.queue.enqueue(app.owner, request(worker))).number)
+        for _ in range(2)
     ]
     with tab(browser, server.base_url, token) as (page, watch):
         page.goto("/queue")

@@ -27,7 +27,7 @@ def request(worker: Any, n: int = 0) -> StartRequest:
 
 async def hold(app: App, worker: Any, number: int) -> list[str]:
     """Numbers of held starts, oldest first."""
-    items = [await app.services.queue.hold(app.owner, request(worker, n)) for n in range(number)]
+    items = [await app.services.queue.enqueue(app.owner, request(worker, n)) for n in range(number)]
     return [str(item.number) for item in items]
 
 
@@ -102,13 +102,13 @@ async def test_items_that_leave_the_queue_are_streamed(app: App) -> None:
     stream: QueueStream = app.services.queue_stream
     events = stream.follow(app.owner)
     update = await anext(events)
-    assert update.board is not None and update.board.held == 2 and not update.gone
+    assert update.board is not None and update.board.held == 2 and not update.ended
     [result] = await app.services.queue.activate(app.owner, [first])
     while (update := await anext(events)).board is None:
         pass
     assert [listed.item.number for listed in update.board.items] == [int(second)]
-    assert update.held_moved and update.board.waiting == 1
-    [gone] = update.gone
+    assert update.items_changed and update.board.waiting == 1
+    [gone] = update.ended
     assert gone.run_id == result.run_id and "activated as run" in gone.reason_text
 
 
@@ -117,9 +117,9 @@ async def test_items_that_left_before_the_stream_are_streamed_too(app: App) -> N
     await app.services.queue.activate(app.owner, [first])
     stream: QueueStream = app.services.queue_stream
     update = await anext(stream.follow(app.owner, shown=[int(first), int(second)]))
-    assert update.held_moved and [item.number for item in update.gone] == [int(first)]
+    assert update.items_changed and [item.number for item in update.ended] == [int(first)]
     unchanged = await anext(stream.follow(app.owner, shown=[int(second)]))
-    assert not unchanged.held_moved and not unchanged.gone
+    assert not unchanged.items_changed and not unchanged.gone
 
 
 async def test_a_stream_resumes_from_the_last_event_of_the_browser(

@@ -13,7 +13,7 @@ import requests
 from fyke.contracts.egress import EgressGrant
 from fyke.contracts.git import GitFailed
 from fyke.domain.callbacks.url import CallbackRules
-from fyke.domain.webhooks.rules import EndpointFields, checked
+from fyke.domain.webhooks.rules import EndpointFields, validate_endpoint
 from fyke.egress.limits import ProxyLimits
 from fyke.egress.local import LocalEgress
 from fyke.errors import InvalidRequest
@@ -128,7 +128,7 @@ class AddressTrials:
         self.note("delivery", answer.status != 0)
 
     def _endpoint(self, url: str) -> object:
-        return checked(self._saved, EndpointFields("name", url, ("run.succeeded",)))
+        return validate_endpoint(self._saved, EndpointFields("name", url, ("run.succeeded",)))
 
     async def by_git(self, url: str) -> None:
         source = GitSource(url, "main", "")

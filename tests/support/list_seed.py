@@ -22,7 +22,7 @@ async def seed_lists(app: App, worker_id: str) -> dict[str, str]:
     for n in range(3):
         custom = {"urls": [{"url": f"https://example.org/{n}"}], "max_results": 10 * n}
         wanted = {"parameters": {"system": {}, "custom": custom}}
-        await app.services.queue.hold(
+        await app.services.queue.enqueue(
             app.owner, StartRequest(worker_id, None, wanted, "", Origin.API_V2)
         )
     return {

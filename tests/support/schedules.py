@@ -34,7 +34,7 @@ class Starts:
         callback_url: str,
         origin: Origin,
         *,
-        also: Callable[[Transaction, Run], None] | None = None,
+        in_transaction: Callable[[Transaction, Run], None] | None = None,
     ) -> Run:
         if self.error is not None:
             raise self.error
@@ -49,8 +49,8 @@ class Starts:
             )  # fmt: skip
             tx.runs.add(run, [])
             tx.tasks.note_run(task.id, run.id)
-            assert also is not None
-            also(tx, run)
+            assert in_transaction is not None
+            in_transaction(tx, run)
             return run
 
         return await self.storage.write(work)

@@ -136,7 +136,7 @@ class FileRoutes:
             raise NotFound from None
 
     async def _log(self, link: Link, name: str) -> FileDownload:
-        mark, account_id = await self.logs.mark(link.run_id)
+        mark, account_id = await self.logs.file_version(link.run_id)
         make = partial(self.logs.text, link.run_id)
         return FileDownload(name, "text/plain; charset=utf-8", mark, account_id, make)
 

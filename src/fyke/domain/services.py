@@ -34,7 +34,7 @@ from fyke.domain.catalog.service import Catalog
 from fyke.domain.forms.service import RunForms
 from fyke.domain.health import Health
 from fyke.domain.installation.service import Installation
-from fyke.domain.logs.reading import LogReading
+from fyke.domain.logs.reading import LogReader
 from fyke.domain.logs.service import RunLogs
 from fyke.domain.overview import Overview
 from fyke.domain.queue.board import QueueBoard
@@ -121,7 +121,7 @@ class Services:
         )
         self.sessions = Sessions(storage, clock, on.passwords)
         self.results = RunResults(storage, on.results, on.scratch)
-        self.log_pages = LogReading(storage, on.results)
+        self.log_pages = LogReader(storage, on.results)
         self.lists = RunLists(storage, on.results, rules)
         self.waiting = WaitReasons(storage)
         self.queue = RunQueue(storage, on.runs, rules.prices)

@@ -73,7 +73,7 @@ async def test_a_fault_names_file_line_rule_and_remedy(app: App) -> None:
     with pytest.raises(Refused, match="whose checks have passed"):
         await app.services.uploads.publish(app.other, upload.id)
     with pytest.raises(Refused, match="whose checks have passed"):
-        await app.services.uploads.try_out(app.other, upload.id, INPUT)
+        await app.services.uploads.test_run(app.other, upload.id, INPUT)
 
 
 async def test_a_file_that_is_no_archive_is_refused(app: App) -> None:
@@ -109,7 +109,7 @@ async def test_it_is_published_and_others_get_it_after_a_review(app: App) -> Non
 async def test_a_trial_run_is_of_a_draft_that_only_its_account_sees(app: App) -> None:
     services = app.services
     upload = await finished(app, await services.uploads.add_zip(app.other, GOOD, "p.zip"))
-    run = await services.uploads.try_out(app.other, upload.id, INPUT, "prices")
+    run = await services.uploads.test_run(app.other, upload.id, INPUT, "prices")
     assert (run.origin, run.version) == (Origin.TEST, "v1.0.1")
     await app.execute([{"title": "x"}])
     kept = await services.uploads.get(app.other, upload.id)
@@ -120,7 +120,7 @@ async def test_a_trial_run_is_of_a_draft_that_only_its_account_sees(app: App) ->
     assert draft.state is VersionState.DRAFT
     with pytest.raises(UnknownVersion):
         await services.workers.version(app.owner, worker, "v1.0.1")
-    again = await services.uploads.try_out(app.other, upload.id, INPUT, "prices")
+    again = await services.uploads.test_run(app.other, upload.id, INPUT, "prices")
     assert again.version == "v1.0.1"  # the same content is the same draft
 
     published, version, _ = await services.uploads.publish(app.other, upload.id, name="prices")
@@ -144,7 +144,7 @@ async def test_permissions_of_uploads(app: App) -> None:
         uploads.add_zip(viewer, GOOD, "x.zip"),
         uploads.add_git(viewer, GitSource("https://example.com/a")),
         uploads.publish(viewer, upload.id),
-        uploads.try_out(viewer, upload.id, INPUT),
+        uploads.test_run(viewer, upload.id, INPUT),
         uploads.remove(viewer, upload.id),
     ):
         with pytest.raises(Forbidden):
@@ -273,7 +273,7 @@ async def test_from_a_repository_to_a_published_version(tmp_path: Path, template
             failed = await finished(app, await uploads.add_git(app.other, wrong))
             assert failed.state is UploadState.FAILED
             assert "no branch, tag or commit 'nowhere'" in failed.step("fetch").note  # type: ignore[union-attr]
-            again = await finished(app, await uploads.again(app.other, failed.id))
+            again = await finished(app, await uploads.restart(app.other, failed.id))
             assert again.state is UploadState.FAILED
             with pytest.raises(InvalidRequest, match="SSH is not taken"):
                 await uploads.add_git(app.other, GitSource("git@github.com:a/b"))

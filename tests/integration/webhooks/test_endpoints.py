@@ -134,7 +134,7 @@ async def test_a_test_call_reports_its_steps(app: App, receiver: Receiver) -> No
     made = await webhooks.add(owner, fields)
     receiver.reply("/x", Reply(200, text="thanks"), Reply(500, text="x" * 5000))
     trial = await webhooks.test(owner, made.endpoint.id)
-    assert (trial.taken, trial.answer.status, trial.answer.reply) == (True, 200, "thanks")
+    assert (trial.accepted, trial.answer.status, trial.answer.reply) == (True, 200, "thanks")
     assert [step.name for step in trial.steps] == ["resolve", "connect", "send", "answer"]
     assert all(step.ok for step in trial.steps)
     times = [step.at_ms for step in trial.steps]
@@ -144,11 +144,11 @@ async def test_a_test_call_reports_its_steps(app: App, receiver: Receiver) -> No
     assert message.body.decode() == trial.body
     assert message.headers["webhook-id"] == trial.message_id
     trial = await webhooks.test(owner, made.endpoint.id)
-    assert (trial.taken, trial.answer.status, len(trial.answer.reply)) == (False, 500, 1000)
+    assert (trial.accepted, trial.answer.status, len(trial.answer.reply)) == (False, 500, 1000)
     away = replace(fields, url="http://127.0.0.1:1024/")
     await webhooks.change(owner, made.endpoint.id, away)
     trial = await webhooks.test(owner, made.endpoint.id)
-    assert (trial.taken, trial.answer.status) == (False, 0)
+    assert (trial.accepted, trial.answer.status) == (False, 0)
     assert [(step.name, step.ok) for step in trial.steps] == [("resolve", True), ("connect", False)]
     assert "refused" in trial.steps[-1].detail
     count, _ = await app.services.callbacks.page(owner, DeliveryFilter(), offset=0, limit=9)

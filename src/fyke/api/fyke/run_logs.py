@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from fyke.api.call import Call
 from fyke.api.routes import get
-from fyke.domain.logs.reading import LogPosition, LogReading
+from fyke.domain.logs.reading import LogPosition, LogReader
 from fyke.domain.logs.service import RunLogs
 from fyke.errors import InvalidFields, NotFound, RunNotFound
 from fyke.model.account import Scope
@@ -24,7 +24,7 @@ class RunLogRoutes:
     tag: ClassVar[str] = "Runs"
 
     logs: RunLogs
-    pages: LogReading
+    pages: LogReader
 
     @get(LOG, scope=Scope.READ, errors=(RunNotFound,))
     async def read_run_log(self, call: Call, slug: RunSlug, query: wire.LogQuery) -> wire.LogPart:

@@ -74,7 +74,7 @@ class ScheduleRoutes:
         that is off is treated as if it were switched on now.
         """
         spec = query.of_kind(query.kind) if query.kind else None
-        times = await self.schedules.ahead(call.caller, slug, query.count, spec)
+        times = await self.schedules.upcoming(call.caller, slug, query.count, spec)
         return wire.NextTimes.of(times)
 
     @get(f"{PATH}/fires", scope=Scope.READ, errors=(TaskNotFound, NotFound))

@@ -79,7 +79,7 @@ class UploadRoutes:
     @post(f"{UPLOAD}/again", scope=Scope.WRITE, errors=_REFUSED)
     async def repeat_upload(self, call: Call, id: Name) -> wire.UploadItem:
         """Check an upload again; a git repository is fetched again."""
-        return wire.UploadItem.of(await self.uploads.again(call.caller, id))
+        return wire.UploadItem.of(await self.uploads.restart(call.caller, id))
 
     @post(f"{UPLOAD}/publish", scope=Scope.WRITE, errors=_REFUSED)
     async def publish_upload(
@@ -101,6 +101,6 @@ class UploadRoutes:
 
     @post(f"{UPLOAD}/test", scope=frozenset({Scope.RUN, Scope.WRITE}), errors=_REFUSED)
     async def test_upload(self, call: Call, id: Name, body: wire.UploadTest) -> RunStarted:
-        """Run an upload once, as a draft that only the account can see."""
-        run = await self.uploads.try_out(call.caller, id, body.input, body.name.strip())
+        """Run an upload once, as a draft that only the account can read."""
+        run = await self.uploads.test_run(call.caller, id, body.input, body.name.strip())
         return RunStarted(run.id)

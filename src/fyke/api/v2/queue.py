@@ -39,7 +39,7 @@ class QueueRoutes:
         `limit` and `offset` have no effect. At most 10,000 items of an account may wait.
         """
         request = start_request(worker_id, body, call.start_key)
-        return wire.QueuedRun.of(await self.queue.hold(call.caller, request))
+        return wire.QueuedRun.of(await self.queue.enqueue(call.caller, request))
 
     @get(ITEMS, scope=Scope.READ)
     async def list_run_queue_items(self, call: Call, query: wire.QueueFilter) -> wire.QueuePage:

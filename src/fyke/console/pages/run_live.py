@@ -33,7 +33,7 @@ from fyke.console.pages.run_traffic import ShownSite, SiteOrder
 from fyke.console.texts import speak
 from fyke.console.view import View
 from fyke.domain.logs import ansi
-from fyke.domain.logs.reading import CUT, LogReading
+from fyke.domain.logs.reading import CUT, LogReader
 from fyke.domain.results.service import RunResults
 from fyke.domain.runs.sites import RunSites
 from fyke.domain.runs.stream import RunStreams, RunUpdate, StreamCursor, StreamFilter
@@ -57,7 +57,7 @@ _STATES = {"-": None} | {state.value: state for state in RunState}
 class RunLivePages:
     frames: RunFrames
     streams: RunStreams
-    reading: LogReading
+    reading: LogReader
     uses: RunUsages
     sites: RunSites
     results: RunResults

@@ -14,7 +14,7 @@ from fyke.console.page import ConsolePage
 from fyke.console.pages.run_frame import AREA, RunFrame, RunFrames
 from fyke.console.view import View
 from fyke.domain.logs import ansi
-from fyke.domain.logs.reading import MAX_TEXT, LogPage, LogPosition, LogReading
+from fyke.domain.logs.reading import MAX_TEXT, LogPage, LogPosition, LogReader
 from fyke.domain.logs.service import RunLogs
 from fyke.errors import NotFound
 from fyke.model.log import LogFilter, LogType
@@ -84,7 +84,7 @@ def _number(query: QueryParams, name: str) -> int | None:
 @dataclass(frozen=True, slots=True)
 class RunLogPages:
     frames: RunFrames
-    reading: LogReading
+    reading: LogReader
     logs: RunLogs
     links: Links
 

@@ -13,7 +13,7 @@ from fyke.console.pages import run_rows
 from fyke.console.pages.run_frame import AREA, RunFrame, RunFrames
 from fyke.console.view import View
 from fyke.domain.logs import ansi
-from fyke.domain.logs.reading import LogPosition, LogReading
+from fyke.domain.logs.reading import LogPosition, LogReader
 from fyke.domain.results.headers import with_undeclared
 from fyke.domain.results.query.model import OPERATORS
 from fyke.domain.results.service import RunResults
@@ -29,7 +29,7 @@ _TEXT = {"content-type": "text/plain; charset=utf-8", "x-content-type-options": 
 class RunOutputPages:
     frames: RunFrames
     results: RunResults
-    logs: LogReading
+    logs: LogReader
 
     def pages(self) -> list[ConsolePage]:
         at = "/runs/{id}"

@@ -12,7 +12,7 @@ from fyke.console.page import ConsolePage
 from fyke.console.pages import run_log, run_rows
 from fyke.console.view import View
 from fyke.domain.logs import ansi
-from fyke.domain.logs.reading import LogPosition, LogReading
+from fyke.domain.logs.reading import LogPosition, LogReader
 from fyke.domain.results.export.formats import FORMATS, file_name
 from fyke.domain.results.headers import with_undeclared
 from fyke.domain.results.service import RunResults
@@ -26,7 +26,7 @@ DOWNLOADS = ("csv", "json", "xlsx")
 class SharedRunPages:
     shares: Shares
     results: RunResults
-    logs: LogReading
+    logs: LogReader
     links: Links
 
     def pages(self) -> list[ConsolePage]:

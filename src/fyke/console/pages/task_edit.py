@@ -221,7 +221,9 @@ class TaskEditPages:
 
     async def _preview(self, view: View, task_id: str, typed: TypedSchedule) -> dict[str, Any]:
         try:
-            found = await self.schedules.ahead(view.caller, task_id, AHEAD, schedule_spec_of(typed))
+            found = await self.schedules.upcoming(
+                view.caller, task_id, AHEAD, schedule_spec_of(typed)
+            )
         except NotFound:
             raise
         except InvalidRequest as error:

@@ -72,7 +72,7 @@ class TaskPages:
         schedule = check.line.schedule
         ahead = None
         if schedule is not None and schedule.enabled:
-            ahead = await self.schedules.ahead(view.caller, view.param("id"), 5, None)
+            ahead = await self.schedules.upcoming(view.caller, view.param("id"), 5, None)
         found = await self.lists.page(view.caller, RunSearch(task_id=check.line.task.id), size=PAST)
         return view.page("tasks/show.html", **frame_values(check, ""), ahead=ahead, runs=found.rows)
 

@@ -63,7 +63,7 @@ class UploadPages:
     async def _list_page(self, view: View, *, status: int = 200, **more: Any) -> Response:
         values = {"faults": {}, "typed": {"url": "", "ref": "", "folder": ""}} | more
         _count, found = await self.uploads.page(view.caller, offset=0, limit=SIZE)
-        without_git = await self.uploads.without_git()
+        without_git = await self.uploads.git_problem()
         return view.page(
             "upload/list.html",
             status=status,
@@ -158,7 +158,7 @@ class UploadPages:
             return None
 
     async def again(self, view: View) -> Response:
-        upload = await self.uploads.again(view.caller, view.param("id"))
+        upload = await self.uploads.restart(view.caller, view.param("id"))
         return view.go(f"{AREA}/{upload.id}")
 
     async def remove(self, view: View) -> Response:
@@ -202,7 +202,7 @@ class UploadPages:
         problem = ""
         if not check_only and not asked.faulty:
             try:
-                run = await self.uploads.try_out(view.caller, upload.id, asked.input)
+                run = await self.uploads.test_run(view.caller, upload.id, asked.input)
                 return view.go(f"/runs/{run.id}")
             except (NotFound, Forbidden):
                 raise

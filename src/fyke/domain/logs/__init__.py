@@ -1,1 +1,1 @@
-"""What a run said: entries of the SDK, of its output and of the platform."""
+"""The log of a run: entries of the SDK, of its output and of the platform."""

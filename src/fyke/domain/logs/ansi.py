@@ -1,8 +1,8 @@
 """Parses ANSI-styled log text into inert spans.
 
-Terminals obey escape sequences; a page must not. Colours and weights become names from a fixed
-list, every other sequence and control character is dropped, and web addresses become links to
-exactly the text that is shown. Parsing takes time proportional to the length of the text.
+A page must not obey escape sequences as a terminal does. Colours and weights become names from a
+fixed list, all other sequences and control characters are dropped, and web addresses become links
+to exactly the text that is shown. Parsing takes time proportional to the length of the text.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from fyke.domain.logs.text import clean
 
 MAX_LINK_LENGTH = 2_000  # characters; a longer address stays text
+_MAX_CODES = 64  # of one sequence
 
 _NAMES = ("black", "red", "green", "yellow", "blue", "magenta", "cyan", "white")
 _LEVELS = (0, 95, 135, 175, 215, 255)  # of the colour cube of 256-colour terminals
@@ -58,13 +59,13 @@ class _AnsiState:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        found = [
+        names = [
             self.colour and f"ansi-{self.colour}",
             self.background and f"ansi-on-{self.background}",
         ]
         for name in ("bold", "faint", "italic", "underline"):
-            found.append(f"ansi-{name}" if getattr(self, name) else "")
-        return tuple(name for name in found if name)
+            names.append(f"ansi-{name}" if getattr(self, name) else "")
+        return tuple(name for name in names if name)
 
 
 _PLAIN = _AnsiState()
@@ -72,15 +73,15 @@ _PLAIN = _AnsiState()
 
 def spans(text: str) -> list[StyledSpan]:
     """Split the text by style; of the control characters, only tab and newline remain."""
-    found: list[StyledSpan] = []
+    result: list[StyledSpan] = []
     style, start = _PLAIN, 0
     for match in _SEQUENCE.finditer(text):
-        _add(found, text[start : match.start()], style)
+        _add(result, text[start : match.start()], style)
         start = match.end()
         if match["final"] == "m":
             style = _apply_sgr(style, match["params"])
-    _add(found, text[start:], style)
-    return found
+    _add(result, text[start:], style)
+    return result
 
 
 def plain(text: str) -> str:
@@ -88,34 +89,34 @@ def plain(text: str) -> str:
     return clean(_SEQUENCE.sub("", text))
 
 
-def linked(text: str) -> list[StyledSpan]:
+def link_spans(text: str) -> list[StyledSpan]:
     """Split text without escape sequences into plain text and links."""
-    found: list[StyledSpan] = []
+    result: list[StyledSpan] = []
     start = 0
     for match in _LINK.finditer(text):
         if len(match[0]) > MAX_LINK_LENGTH or _USER.match(match[0]):
             continue
-        address = _trimmed(match[0])
+        address = _trim(match[0])
         if address.endswith("//"):
             continue
         if match.start() > start:
-            found.append(StyledSpan(text[start : match.start()]))
-        found.append(StyledSpan(address, href=address))
+            result.append(StyledSpan(text[start : match.start()]))
+        result.append(StyledSpan(address, href=address))
         start = match.start() + len(address)
     if start < len(text):
-        found.append(StyledSpan(text[start:]))
-    return found
+        result.append(StyledSpan(text[start:]))
+    return result
 
 
-def _add(found: list[StyledSpan], text: str, style: _AnsiState) -> None:
+def _add(result: list[StyledSpan], text: str, style: _AnsiState) -> None:
     text = clean(text)
     if not text:
         return
     classes = style.classes
-    found += [replace(span, classes=classes) if classes else span for span in linked(text)]
+    result += [replace(span, classes=classes) if classes else span for span in link_spans(text)]
 
 
-def _trimmed(address: str) -> str:
+def _trim(address: str) -> str:
     """Remove trailing punctuation that belongs to the surrounding sentence."""
     while address and address[-1] in _TAIL:
         opening = _PAIRS.get(address[-1])
@@ -127,24 +128,21 @@ def _trimmed(address: str) -> str:
 
 def _apply_sgr(style: _AnsiState, params: str) -> _AnsiState:
     """Apply a "select graphic rendition" sequence to ``style``."""
-    codes = [int(part) if part.isdecimal() and len(part) < 4 else 0 for part in _parts(params)]
+    parts = params.replace(":", ";").split(";")[:_MAX_CODES]
+    codes = [int(part) if part.isdecimal() and len(part) < 4 else 0 for part in parts]
     while codes:
         code = codes.pop(0)
         if code in (38, 48):
-            colour, codes = _extended(codes)
+            colour, codes = _extended_colour(codes)
             style = (
                 replace(style, colour=colour) if code == 38 else replace(style, background=colour)
             )
         else:
-            style = _simple(style, code)
+            style = _apply_code(style, code)
     return style
 
 
-def _parts(params: str) -> list[str]:
-    return params.replace(":", ";").split(";")[:64]
-
-
-def _simple(style: _AnsiState, code: int) -> _AnsiState:
+def _apply_code(style: _AnsiState, code: int) -> _AnsiState:
     if code == 0:
         return _PLAIN
     if code in _SWITCHES:
@@ -170,33 +168,33 @@ _SWITCHES: dict[int, dict[str, str | bool]] = {
 }
 
 
-def _extended(codes: list[int]) -> tuple[str, list[int]]:
+def _extended_colour(codes: list[int]) -> tuple[str, list[int]]:
     """Return the colour at the start of ``codes``, and the remaining codes."""
     if codes[:1] == [5] and len(codes) > 1:
-        return _of_256(codes[1]), codes[2:]
+        return _palette_colour(codes[1]), codes[2:]
     if codes[:1] == [2] and len(codes) > 3:
-        return _nearest((codes[1], codes[2], codes[3])), codes[4:]
+        return _nearest_colour((codes[1], codes[2], codes[3])), codes[4:]
     return "", []
 
 
-def _of_256(number: int) -> str:
+def _palette_colour(number: int) -> str:
     if number < 16:
-        return _name(number)
+        return _colour_name(number)
     if number < 232:
         cube = number - 16
-        return _nearest(tuple(_LEVELS[cube // step % 6] for step in (36, 6, 1)))
+        return _nearest_colour(tuple(_LEVELS[cube // step % 6] for step in (36, 6, 1)))
     grey = 8 + 10 * (min(number, 255) - 232)
-    return _nearest((grey, grey, grey))
+    return _nearest_colour((grey, grey, grey))
 
 
-def _nearest(colour: tuple[int, ...]) -> str:
+def _nearest_colour(colour: tuple[int, ...]) -> str:
     def distance(index: int) -> int:
         return sum((a - b) ** 2 for a, b in zip(colour, _RGB[index], strict=True))
 
-    return _name(min(range(len(_RGB)), key=distance))
+    return _colour_name(min(range(len(_RGB)), key=distance))
 
 
-def _name(index: int) -> str:
+def _colour_name(index: int) -> str:
     return _NAMES[index] if index < 8 else f"bright-{_NAMES[index - 8]}"
 
 

@@ -1,7 +1,7 @@
 """Reads the log of a run in pages before or after any position, filtered by severity and text.
 
 A page is bounded in lines, in characters of each line, and in time: a search stops after
-``SECONDS``, and the next one continues from the position that its page names.
+``SECONDS``, and the next one continues from ``LogPage.reached``.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class LogPage:
     """Lines in order of position.
 
     ``count``: entries of the whole log at that time. ``reached``: the position to continue from in
-    the direction of the scan. ``complete``: nothing is left in that direction, for now.
+    the direction of the scan. ``complete``: there is nothing more in that direction, for now.
     """
 
     lines: list[LogExcerpt]
@@ -39,13 +39,13 @@ class LogPage:
 
 @dataclass(frozen=True, slots=True)
 class LogPosition:
-    """Where a page is: after ``after``, or before ``before``; with neither, at the end."""
+    """The position of a page: after ``after``, or before ``before``; with neither, at the end."""
 
     after: int | None = None
     before: int | None = None
 
 
-class LogReading:
+class LogReader:
     """The logs of all runs in pages; an account reads only its own."""
 
     def __init__(self, storage: Storage, results: Results) -> None:
@@ -62,7 +62,7 @@ class LogReading:
         limit: int = MAX_LINES,
         cut: int = CUT,
     ) -> LogPage:
-        """Raises ``RunNotFound``, including for another account's run, and ``InvalidFields``."""
+        """Raises ``RunNotFound``, for another account's run as well, and ``InvalidFields``."""
         await self._storage.read(lambda tx: own_run(tx, caller, run_id))
         return await self.page_of(run_id, position, log_filter, limit=limit, cut=cut)
 
@@ -75,7 +75,7 @@ class LogReading:
         limit: int = MAX_LINES,
         cut: int = CUT,
     ) -> LogPage:
-        """As ``page``, for requests that are already authorised."""
+        """Like ``page``, for requests that are already authorised."""
         if len(log_filter.text) > MAX_TEXT:
             raise InvalidFields(f"must have at most {MAX_TEXT} characters", field="search")
         limit = min(max(limit, 1), MAX_LINES)
@@ -96,12 +96,12 @@ class LogReading:
         return await self.line_of(run_id, position)
 
     async def line_of(self, run_id: str, position: int) -> LogEntry:
-        """As ``line``, for requests that are already authorised. Raises ``NotFound``."""
+        """Like ``line``, for requests that are already authorised. Raises ``NotFound``."""
         await self._storage.read(lambda tx: existing_run(tx, run_id))
         if position >= 1:
-            found = await self._results.log_after(run_id, position - 1, 1)
-            if found and found[0].position == position:
-                return found[0]
+            entries = await self._results.log_after(run_id, position - 1, 1)
+            if entries and entries[0].position == position:
+                return entries[0]
         raise NotFound(f"The log of this run has no line {position}")
 
 
@@ -151,13 +151,13 @@ class _LogScan:
                 break
         return LogPage(lines, count, reached, reached <= 1)
 
-    async def _scan(self, low: int, high: int, have: int, *, newest: bool) -> list[LogExcerpt]:
+    async def _scan(self, low: int, high: int, found: int, *, newest: bool) -> list[LogExcerpt]:
         return await self._results.log_scan(
             self._run_id,
             self._filter,
             low=low,
             high=high,
-            limit=self._limit - have,
+            limit=self._limit - found,
             cut=self._cut,
             newest=newest,
         )

@@ -1,4 +1,4 @@
-"""Reading the log of a run: its last lines for a look, or all of it for a file."""
+"""Reads the log of a run: its last lines, the lines after a position, or all of it as a file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CHUNK = 200  # entries; a line has at most 16 KiB, so a chunk stays within a fe
 
 
 class RunLogs:
-    """The logs of all runs, each seen only by its own account."""
+    """The logs of all runs; each account can read only its own."""
 
     def __init__(self, storage: Storage, results: Results) -> None:
         self._storage = storage
@@ -24,7 +24,7 @@ class RunLogs:
     async def tail(self, caller: Caller, run_id: str, limit: int) -> tuple[list[LogEntry], int]:
         """The last ``limit`` entries, oldest first, and the number of visible rows of the run.
 
-        Raises ``RunNotFound``, including for another account's run.
+        Raises ``RunNotFound``, for another account's run as well.
         """
 
         def work(tx: Transaction) -> frozenset[str]:
@@ -36,24 +36,26 @@ class RunLogs:
         return await self._results.log_tail(run_id, max(1, limit)), totals.rows
 
     async def after(self, caller: Caller, run_id: str, position: int, limit: int) -> list[LogEntry]:
-        """At most ``limit`` entries after ``position``, in order, for following a log: repeated
-        calls, each with the last position received, give every entry once.
+        """At most ``limit`` entries after ``position``, in order. Repeated calls, each with the
+        last position received, return every entry once.
 
-        Raises ``RunNotFound``, including for another account's run.
+        Raises ``RunNotFound``, for another account's run as well.
         """
         await self._storage.read(lambda tx: own_run(tx, caller, run_id))
         return await self._results.log_after(run_id, position, limit)
 
     async def walk(self, run_id: str, after: int = 0) -> AsyncIterator[list[LogEntry]]:
-        """All entries after position ``after``, in order, some at a time; for requests that are
-        already authorised."""
+        """All entries after position ``after``, in order and in chunks; for requests that are
+        already authorised.
+        """
         while entries := await self._results.log_after(run_id, after, _CHUNK):
             yield entries
             after = entries[-1].position
 
-    async def mark(self, run_id: str) -> tuple[str, str]:
-        """What the bytes of the whole log depend on, ``""`` while lines may still come; and the
-        account of the run. Raises ``RunNotFound``."""
+    async def file_version(self, run_id: str) -> tuple[str, str]:
+        """A text that changes with the bytes of the log file, ``""`` while lines may still be
+        added; and the id of the run's account. Raises ``RunNotFound``.
+        """
         run = await self._storage.read(lambda tx: existing_run(tx, run_id))
         if not run.state.terminal:
             return "", run.account_id

@@ -1,7 +1,7 @@
-"""The lines that the platform itself writes into a run's log, in the words clients look for.
+"""The lines that the platform itself writes into a run's log, with texts that clients search for.
 
-Lines about a subtask carry its number as group. Those about the whole run carry a number of the
-same form that belongs to no subtask.
+Lines about a subtask have its number as group. Those about the whole run have a number of the same
+form that belongs to no subtask.
 """
 
 from __future__ import annotations
@@ -10,22 +10,22 @@ from fyke.model.log import LogType, NewLogEntry
 
 
 def preparing(number: str, at: int) -> NewLogEntry:
-    """The subtask has been taken and its sandbox is being made ready. ``at`` is in ms."""
+    """An attempt has been leased, and its sandbox is being prepared. ``at`` is in ms."""
     return subtask_line(number, "Preparing the execution environment.", at)
 
 
 def running(number: str, at: int) -> NewLogEntry:
-    """The Worker's process has been launched."""
+    """The Worker's process has started."""
     return subtask_line(number, "Running...", at)
 
 
 def completed(number: str, at: int) -> NewLogEntry:
-    """The Worker's process has ended well."""
+    """The Worker's process has succeeded."""
     return subtask_line(number, "Execution completed.", at)
 
 
 def failed(number: str, reason: str, last_lines: list[str], at: int) -> NewLogEntry:
-    """The subtask has failed; ``last_lines`` are the last ones of the Worker's stderr."""
+    """The subtask has failed; ``last_lines`` are the last lines of the Worker's stderr."""
     text = "\n".join([reason, *last_lines])
     return subtask_line(number, text, at, LogType.ERROR)
 
@@ -36,7 +36,7 @@ def warning(number: str, text: str, at: int) -> NewLogEntry:
 
 
 def all_completed(group: str, total: int, succeeded: int, failed: int, at: int) -> NewLogEntry:
-    """Every subtask has ended; ``group`` is the number that stands for the whole run."""
+    """All subtasks have ended; ``group`` is the number for the whole run."""
     content = (
         f"All subtasks have completed execution! Total {total} subtasks: "
         f"{succeeded} succeeded, {failed} failed."
@@ -45,5 +45,5 @@ def all_completed(group: str, total: int, succeeded: int, failed: int, at: int) 
 
 
 def subtask_line(number: str, text: str, at: int, type: LogType = LogType.INFO) -> NewLogEntry:
-    """Any line of ours about one subtask."""
+    """A line of the platform about one subtask."""
     return NewLogEntry(type, number, f"SYSTEM: Subtask-[{number}] - {text}", at)

@@ -1,4 +1,4 @@
-"""The full log as a text file that is safe to open in a terminal.
+"""Renders the log as a text file that is safe to open in a terminal.
 
 One entry is one line that begins in the first column; further lines of its content are indented
 by a tab, so that a Worker cannot forge a log entry. Escape sequences, control characters and

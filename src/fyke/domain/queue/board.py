@@ -1,6 +1,4 @@
-"""Everything that waits: items of the run queue, runs that have not started, and the capacity for
-them.
-"""
+"""The queue board: items of the run queue, runs that have not started, and capacity."""
 
 from __future__ import annotations
 
@@ -20,8 +18,8 @@ PAGE = 50
 
 @dataclass(frozen=True, slots=True)
 class Slots:
-    """How much can be under way. ``most`` is what the plan allows at once, None for no limit.
-    Cores and memory are those of all runners, which they share between all accounts.
+    """The capacity and its use. ``busy`` runs of the account are active, ``most`` may be (None = no
+    limit). Cores and memory are of all runners, which all accounts share.
     """
 
     busy: int
@@ -44,7 +42,9 @@ class WaitingRow:
 
 @dataclass(frozen=True, slots=True)
 class QueueBoardView:
-    """``next`` is the cursor of the next page of waiting runs, None at the end."""
+    """One page of waiting runs, of ``waiting`` in total, and one page of queue items, of ``held``
+    in total. ``next`` is the cursor of the next page of runs, None at the end.
+    """
 
     slots: Slots
     waiting: int
@@ -55,7 +55,7 @@ class QueueBoardView:
 
 
 class QueueBoard:
-    """What waits in the caller's account."""
+    """Reads the queue board of the caller's account."""
 
     def __init__(
         self, storage: Storage, queue: RunQueue, waiting: WaitReasons, lists: RunLists
@@ -74,8 +74,8 @@ class QueueBoard:
         oldest_first: bool = False,
         size: int = PAGE,
     ) -> QueueBoardView:
-        """Runs that wait after ``start``, in the order in which they start, and the page
-        ``number`` of what is held.
+        """The runs that wait after ``start``, in the order of their starts, and the page ``number``
+        of the queue items.
         """
         slots, waiting = await self._storage.read(lambda tx: _counts(tx, caller))
         reasons, following = await self._waiting.in_order(caller, start, size)

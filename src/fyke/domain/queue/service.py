@@ -1,9 +1,9 @@
-"""Queueing starts, activating them, releasing them.
+"""Queueing, activating and releasing starts.
 
 A new item is checked like a start, except for balance and plan, and its version is pinned then.
 Only an activation starts it, in the transaction that writes the run: of concurrent activations, on
-any number of servers, one creates a run and the others get the error that the item does not wait
-any more.
+any number of servers, one creates a run and the others get the error that the item is no longer
+waiting.
 
 After a temporary refusal (no balance, a full plan, a full disk) an item stays in the queue; a
 permanent one (its worker was deleted, its version withdrawn) ends it.
@@ -21,7 +21,7 @@ from fyke.domain.accounts.rights import require_editor
 from fyke.domain.billing.service import required_hold
 from fyke.domain.runs.admission import beyond_plan
 from fyke.domain.runs.service import Runs, StartRequest
-from fyke.domain.runs.start_keys import StartKind, claim, known, start_is_gone
+from fyke.domain.runs.start_keys import StartKind, claim, earlier_start, start_was_deleted
 from fyke.domain.runs.summary import summary_of_start
 from fyke.domain.workers.lookup import refuse_deleted
 from fyke.errors import (
@@ -52,20 +52,20 @@ LAST_NUMBER = 2**63 - 1
 
 _NUMBER = re.compile(r"[1-9][0-9]{0,18}")
 
-_PASSING = (InsufficientBalance, InsufficientTraffic, PlanLimitReached, RunRefused, Unavailable)
-_LASTING = (WorkerNotFound, VersionUnavailable, InvalidRequest)
+_TEMPORARY = (InsufficientBalance, InsufficientTraffic, PlanLimitReached, RunRefused, Unavailable)
+_PERMANENT = (WorkerNotFound, VersionUnavailable, InvalidRequest)
 
 
 class NotWaiting(Refused):
     """The item was activated or released by another request."""
 
     key = "not_waiting"
-    default = "The item of the run queue does not wait any more"
+    default = "The item of the run queue is no longer waiting"
 
 
 @dataclass(frozen=True, slots=True)
 class ItemResult:
-    """The outcome for one of the named items. ``error`` is None when it worked."""
+    """The outcome for the item ``ref``. ``error`` is None on success."""
 
     ref: str
     error: Reason | None = None
@@ -74,8 +74,8 @@ class ItemResult:
 
 @dataclass(frozen=True, slots=True)
 class ListedItem:
-    """An item with its worker, and why it waits now or no longer does: one or several reasons.
-    None of them has a code where the item is of an older release; then there is its text.
+    """An item with its worker, and the reasons why it waits or has left the queue. ``reasons`` may
+    be empty for an item of an older release, which has only a text.
     """
 
     item: QueuedStart
@@ -84,7 +84,7 @@ class ListedItem:
 
     @property
     def summary(self) -> str:
-        """Its input in one line."""
+        """The input in one line."""
         return summary_of_start(self.item.input_json)
 
     @property
@@ -94,19 +94,19 @@ class ListedItem:
 
 
 class RunQueue:
-    """Run queues; each account sees only its own."""
+    """The run queues of all accounts; each account can read only its own."""
 
     def __init__(self, storage: Storage, runs: Runs, prices: Prices) -> None:
         self._storage = storage
         self._runs = runs
         self._prices = prices
 
-    async def hold(self, caller: Caller, request: StartRequest) -> QueuedStart:
-        """Check ``request`` and put it into the queue. Raises what a start raises, but nothing for
-        the balance or the plan; ``Refused`` when too much is waiting already.
+    async def enqueue(self, caller: Caller, request: StartRequest) -> QueuedStart:
+        """Check ``request`` and add it to the queue. Raises the errors of a start, except for the
+        balance and the plan; ``Refused`` when the queue is full.
         """
         require_editor(caller, "Queueing runs")
-        earlier = await self._storage.read(lambda tx: _earlier(tx, caller, request))
+        earlier = await self._storage.read(lambda tx: _earlier_item(tx, caller, request))
         if request.key is not None:
             request.key.replayed = earlier is not None
         if earlier is not None:
@@ -137,19 +137,19 @@ class RunQueue:
         key = request.key
         earlier = claim(tx, caller, key, StartKind.QUEUE_ITEM, item.id) if key else None
         if earlier is not None:
-            return _still_there(tx, earlier)
+            return _existing_item(tx, earlier)
         refuse_deleted(tx, item.worker_id)
         waiting, _ = tx.queue.page(caller.account_id, True, offset=0, limit=1)
         if waiting >= MAX_WAITING:
             raise Refused(Reason.of(ReasonCode.QUEUE_FULL, most=MAX_WAITING))
-        reason = self._too_poor(tx, run)
+        reason = self._insufficient_funds(tx, run)
         text = sentence(reason) if reason else ""
         dated = replace(item, reason=reason, reason_text=text, created_at=tx.now)
         record(tx, caller, AuditAction.RUN_QUEUED, item.id)
         return replace(dated, number=tx.queue.add(dated))
 
-    def _too_poor(self, tx: Transaction, run: Run) -> Reason | None:
-        """Why ``run`` could not be paid for now."""
+    def _insufficient_funds(self, tx: Transaction, run: Run) -> Reason | None:
+        """Why the balance or traffic of the account does not suffice for ``run``, else None."""
         if not self._prices.any() and not self._prices.traffic_quota:
             return None
         try:
@@ -167,8 +167,8 @@ class RunQueue:
         limit: int,
         oldest_first: bool = False,
     ) -> tuple[int, list[ListedItem]]:
-        """Total count and one page, newest first unless asked otherwise; ``waiting`` None means
-        all.
+        """Total count and one page, newest first by default. ``waiting``: only items that wait or
+        do not wait, None for all.
         """
 
         def work(tx: Transaction) -> tuple[int, list[ListedItem]]:
@@ -183,22 +183,22 @@ class RunQueue:
 
         return await self._storage.read(work)
 
-    async def ended(self, caller: Caller, refs: list[str]) -> list[QueuedStart]:
-        """Those of these items that no longer wait, with their outcome."""
+    async def ended_items(self, caller: Caller, refs: list[str]) -> list[QueuedStart]:
+        """The items among ``refs`` that no longer wait."""
 
         def work(tx: Transaction) -> list[QueuedStart]:
-            found = (_own(tx, caller, ref) for ref in refs)
-            return [item for item in found if item is not None and not item.waiting]
+            items = (_own_item(tx, caller, ref) for ref in refs)
+            return [item for item in items if item is not None and not item.waiting]
 
         return await self._storage.read(work)
 
     async def activate(self, caller: Caller, refs: list[str]) -> list[ItemResult]:
-        """Start each item by its own; a result for each ref, in order."""
+        """Start each item separately; return a result for each ref, in order."""
         require_editor(caller, "Starting runs")
         return [await self._activate(caller, ref) for ref in refs]
 
     async def _activate(self, caller: Caller, ref: str) -> ItemResult:
-        item = await self._storage.read(lambda tx: _own(tx, caller, ref))
+        item = await self._storage.read(lambda tx: _own_item(tx, caller, ref))
         if item is None:
             return ItemResult(ref, UNKNOWN)
         if not item.waiting:
@@ -216,13 +216,13 @@ class RunQueue:
             input=json.loads(item.input_json),
             callback_url=item.callback_url,
             origin=Origin.API_V2,
-            also=settle,
+            in_transaction=settle,
         )
         try:
             run = await self._runs.start(caller, request)
         except NotWaiting:
             return ItemResult(ref, NOT_WAITING)
-        except (*_PASSING, *_LASTING) as error:
+        except (*_TEMPORARY, *_PERMANENT) as error:
             return await self._failed(item, ref, error)
         return ItemResult(ref, run_id=run.id)
 
@@ -230,17 +230,17 @@ class RunQueue:
         reason = _reason_of(error)
 
         def work(tx: Transaction) -> bool:
-            if isinstance(error, _LASTING):
+            if isinstance(error, _PERMANENT):
                 return tx.queue.end(item.id, tx.now, reason)
             if isinstance(error, PlanLimitReached):
-                return tx.queue.explain(item.id, None)  # whether it still is full is seen at a look
+                return tx.queue.explain(item.id, None)  # the plan is checked whenever it is listed
             return tx.queue.explain(item.id, reason)
 
-        still = await self._storage.write(work)
-        return ItemResult(ref, reason if still else NOT_WAITING)
+        waiting = await self._storage.write(work)
+        return ItemResult(ref, reason if waiting else NOT_WAITING)
 
     async def release(self, caller: Caller, refs: list[str], reason: str) -> list[ItemResult]:
-        """Remove each item permanently; a result for each ref, in order."""
+        """Remove each item permanently; return a result for each ref, in order."""
         require_editor(caller, "Releasing queued runs")
         why = Reason.of(ReasonCode.RELEASED, note=reason)
 
@@ -251,31 +251,31 @@ class RunQueue:
 
 
 def _release(tx: Transaction, caller: Caller, ref: str, why: Reason) -> ItemResult:
-    item = _own(tx, caller, ref)
+    item = _own_item(tx, caller, ref)
     if item is None:
         return ItemResult(ref, UNKNOWN)
     ended = tx.queue.end(item.id, tx.now, why)
     return ItemResult(ref, None if ended else NOT_WAITING)
 
 
-def _own(tx: Transaction, caller: Caller, ref: str) -> QueuedStart | None:
+def _own_item(tx: Transaction, caller: Caller, ref: str) -> QueuedStart | None:
     if not _NUMBER.fullmatch(ref) or int(ref) > LAST_NUMBER:
         return None
     item = tx.queue.by_number(int(ref))
     return item if item is not None and item.account_id == caller.account_id else None
 
 
-def _earlier(tx: Transaction, caller: Caller, request: StartRequest) -> QueuedStart | None:
+def _earlier_item(tx: Transaction, caller: Caller, request: StartRequest) -> QueuedStart | None:
     if request.key is None:
         return None
-    ref = known(tx, caller, request.key, StartKind.QUEUE_ITEM)
-    return None if ref is None else _still_there(tx, ref)
+    ref = earlier_start(tx, caller, request.key, StartKind.QUEUE_ITEM)
+    return None if ref is None else _existing_item(tx, ref)
 
 
-def _still_there(tx: Transaction, ref: str) -> QueuedStart:
+def _existing_item(tx: Transaction, ref: str) -> QueuedStart:
     item = tx.queue.get(ref)
     if item is None:
-        raise start_is_gone()
+        raise start_was_deleted()
     return item
 
 
@@ -293,4 +293,4 @@ def _reason_of(error: FykeError) -> Reason:
         return Reason(ReasonCode.WORKER_NOT_FOUND)
     if isinstance(error, InvalidRequest):
         return Reason.of(ReasonCode.INPUT_REFUSED, detail=error.message)
-    raise error  # nothing that concerns the item: the storage is away
+    raise error  # not about the item: the storage is unavailable

@@ -17,17 +17,17 @@ POLL_SECONDS = 2.0  # not every change of a position in the queue is notified
 
 @dataclass(frozen=True, slots=True)
 class QueueUpdate:
-    """The current board, None when it has not changed. ``held_moved``: the items of the queue have
-    changed. ``gone``: the items that have left it, with their new state.
+    """The present board, None when it has not changed. ``items_changed``: the items on the page
+    have changed. ``ended``: the items that have left the queue, with their new state.
     """
 
     board: QueueBoardView | None
-    held_moved: bool
-    gone: list[QueuedStart]
+    items_changed: bool
+    ended: list[QueuedStart]
 
 
 class QueueStream:
-    """Sends the updates of the queue boards of accounts."""
+    """Streams the updates of an account's queue board."""
 
     def __init__(self, board: QueueBoard, queue: RunQueue) -> None:
         self._board = board
@@ -43,24 +43,24 @@ class QueueStream:
         shown: Sequence[int] | None = None,
     ) -> AsyncIterator[QueueUpdate]:
         """Endless updates, starting with the board itself. ``shown`` are the numbers of the items
-        that the client already shows; changes since then are sent too.
+        that the client already shows: an item that has left the queue since is in the first update.
         """
         sent: tuple[object, ...] = ()
-        held: tuple[object, ...] | None = None
+        items: tuple[object, ...] | None = None
         while True:
             board = await self._board.read(
                 caller, start=start, number=number, oldest_first=oldest_first
             )
-            now = [listed.item.number for listed in board.items]
-            if held is None:
-                changed = shown is not None and list(shown) != now
+            numbers = [listed.item.number for listed in board.items]
+            if items is None:
+                changed = shown is not None and list(shown) != numbers
             else:
-                changed = _held(board) != held
+                changed = _items_of(board) != items
             if changed or _content_of(board) != sent:
-                left = [str(number) for number in shown or () if number not in now]
-                gone = await self._queue.ended(caller, left)
-                sent, held, shown = _content_of(board), _held(board), now
-                yield QueueUpdate(board, changed, gone)
+                left = [str(number) for number in shown or () if number not in numbers]
+                ended = await self._queue.ended_items(caller, left)
+                sent, items, shown = _content_of(board), _items_of(board), numbers
+                yield QueueUpdate(board, changed, ended)
             else:
                 yield QueueUpdate(None, False, [])
             await asyncio.sleep(POLL_SECONDS)
@@ -75,5 +75,5 @@ def _content_of(board: QueueBoardView) -> tuple[object, ...]:
     )
 
 
-def _held(board: QueueBoardView) -> tuple[object, ...]:
+def _items_of(board: QueueBoardView) -> tuple[object, ...]:
     return tuple((listed.item.id, listed.reasons) for listed in board.items)

@@ -227,7 +227,7 @@ class Reviews:
                 input=input,
                 callback_url="",
                 origin=Origin.TEST,
-                also=lambda tx, run: tx.submissions.note_sample(submission_id, run.id),
+                in_transaction=lambda tx, run: tx.submissions.note_sample(submission_id, run.id),
             ),
         )
 

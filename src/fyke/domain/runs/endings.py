@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fyke.domain.logs.reading import LogPosition, LogReading
+from fyke.domain.logs.reading import LogPosition, LogReader
 from fyke.domain.runs.hints import MAX_LINES, hint
 from fyke.domain.runs.service import RunView
 from fyke.domain.runs.sites import RunSites
@@ -24,7 +24,7 @@ class RunEnding:
 class RunEndings:
     """Explains the ends of runs. The caller has already checked access to them."""
 
-    def __init__(self, logs: LogReading, sites: RunSites) -> None:
+    def __init__(self, logs: LogReader, sites: RunSites) -> None:
         self._logs = logs
         self._sites = sites
 

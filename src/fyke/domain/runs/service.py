@@ -20,7 +20,7 @@ from fyke.domain.runs.isolation import refusal_of_runners
 from fyke.domain.runs.lifecycle import AbortRequested
 from fyke.domain.runs.rerun import rerun_input
 from fyke.domain.runs.split import split
-from fyke.domain.runs.start_keys import StartKey, StartKind, claim, known, start_is_gone
+from fyke.domain.runs.start_keys import StartKey, StartKind, claim, earlier_start, start_was_deleted
 from fyke.domain.runs.summary import summarise
 from fyke.domain.runs.transitions import Rules, apply, charged
 from fyke.domain.workers.input_schema import parse
@@ -60,8 +60,8 @@ class _Figures(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class StartRequest:
     """A request to start a run. ``input`` is the whole object with ``parameters``. With the ``key``
-    of an earlier start, that one is returned. ``also`` is called in the transaction that writes the
-    run; when it raises, no run is created.
+    of an earlier start, that one is returned. ``in_transaction`` is called in the transaction that
+    writes the run; when it raises, no run is created.
     """
 
     worker_ref: str
@@ -71,7 +71,7 @@ class StartRequest:
     origin: Origin
     task_id: str = ""
     key: StartKey | None = None
-    also: Callable[[Transaction, Run], None] | None = None
+    in_transaction: Callable[[Transaction, Run], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,7 @@ class Runs:
             return None
 
         def work(tx: Transaction) -> Run | None:
-            run_id = known(tx, caller, key, StartKind.RUN)
+            run_id = earlier_start(tx, caller, key, StartKind.RUN)
             return None if run_id is None else _still_there(tx, run_id)
 
         earlier = await self._storage.read(work)
@@ -232,8 +232,8 @@ class Runs:
                 record(tx, caller, AuditAction.RUN_STARTED, run.id, of)
             if run.task_id and not tx.tasks.note_run(run.task_id, run.id):
                 raise TaskNotFound
-            if request.also is not None:
-                request.also(tx, admitted)
+            if request.in_transaction is not None:
+                request.in_transaction(tx, admitted)
             tx.notify(WORK)
             return admitted
 
@@ -256,9 +256,11 @@ class Runs:
         origin: Origin,
         *,
         key: StartKey | None = None,
-        also: Callable[[Transaction, Run], None] | None = None,
+        in_transaction: Callable[[Transaction, Run], None] | None = None,
     ) -> Run:
-        """Start a saved task with its own input and version; ``also`` as in ``StartRequest``."""
+        """Start a saved task with its own input and version; ``in_transaction`` as in
+        ``StartRequest``.
+        """
         require_editor(caller, _STARTING)
         earlier = await self._started_before(caller, key)
         if earlier is not None:
@@ -274,7 +276,7 @@ class Runs:
             origin=origin,
             task_id=task.id,
             key=key,
-            also=also,
+            in_transaction=in_transaction,
         )
         return await self.start(caller, request)
 
@@ -438,7 +440,7 @@ class Runs:
 def _still_there(tx: Transaction, run_id: str) -> Run:
     run = tx.runs.get(run_id)
     if run is None:
-        raise start_is_gone()
+        raise start_was_deleted()
     return run
 
 

@@ -37,7 +37,7 @@ class StartKey:
     replayed: bool = False
 
 
-def known(tx: Transaction, caller: Caller, key: StartKey, made: StartKind) -> str | None:
+def earlier_start(tx: Transaction, caller: Caller, key: StartKey, made: StartKind) -> str | None:
     """The id of the object that an earlier start with this key created, None without one. Raises
     ``Conflict`` when it was another request.
     """
@@ -54,8 +54,8 @@ def known(tx: Transaction, caller: Caller, key: StartKey, made: StartKind) -> st
 
 def claim(tx: Transaction, caller: Caller, key: StartKey, made: StartKind, ref: str) -> str | None:
     """Record that this transaction creates ``ref`` under the key, and return None; or return the
-    result of ``known`` when another request was faster. Must come before every other write and
-    lock of a start, so that locks are always taken in the order key, account.
+    result of ``earlier_start`` when another request was faster. Must come before every other write
+    and lock of a start, so that locks are always taken in the order key, account.
     """
     record = StartRecord(
         account_id=caller.account_id,
@@ -65,9 +65,9 @@ def claim(tx: Transaction, caller: Caller, key: StartKey, made: StartKind, ref: 
         ref=ref,
         expires_at=tx.now + KEPT_MS,
     )
-    return None if tx.start_keys.claim(record, tx.now) else known(tx, caller, key, made)
+    return None if tx.start_keys.claim(record, tx.now) else earlier_start(tx, caller, key, made)
 
 
-def start_is_gone() -> Conflict:
+def start_was_deleted() -> Conflict:
     """The error for a key whose run was deleted since: it must not silently start another one."""
     return Conflict(f"The run that this {HEADER} has started was deleted; use a new key")

@@ -1,4 +1,4 @@
-"""All schedules of an account: as a list, and as the times of one month."""
+"""The schedules of an account as a list, and their planned times in one month."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fyke.model.task import Task
 from fyke.model.worker import Worker
 
 MAX_SHOWN = 30  # schedules in one month, those that fire next
-MAX_TIMES_PER_DAY = 3  # times of one schedule that a day names one by one
+MAX_TIMES_PER_DAY = 3  # times of one schedule that a day lists
 FIRST_YEAR, LAST_YEAR = 2000, 9000
 
 
@@ -43,7 +43,7 @@ class PlannedRun:
 
 @dataclass(frozen=True, slots=True)
 class CalendarDay:
-    """One day of the month with what is planned on it, by the first time."""
+    """One day of the month and the starts planned on it, by the first time."""
 
     date: date
     planned: tuple[PlannedRun, ...]
@@ -51,7 +51,9 @@ class CalendarDay:
 
 @dataclass(frozen=True, slots=True)
 class CalendarMonth:
-    """The days of one month in ``time_zone``. ``left_out`` schedules are not shown."""
+    """The days of one month in ``time_zone``. ``left_out`` is the number of schedules that are not
+    shown.
+    """
 
     year: int
     month: int
@@ -69,7 +71,7 @@ class ScheduleCalendar:
     async def page(
         self, caller: Caller, *, offset: int, limit: int
     ) -> tuple[int, list[ScheduleLine]]:
-        """Total count and one page, the next to fire first, those that are off last."""
+        """Total count and one page, the next to fire first, disabled ones last."""
         return await self._storage.read(lambda tx: _page(tx, caller, offset=offset, limit=limit))
 
     async def month(
@@ -79,7 +81,7 @@ class ScheduleCalendar:
         ``InvalidRequest`` for an invalid month or zone.
         """
         if not 1 <= month <= 12 or not FIRST_YEAR <= year <= LAST_YEAR:
-            raise InvalidRequest("must be written as YYYY-MM, such as 2030-01", field="month")
+            raise InvalidRequest("must be written as YYYY-MM, for example 2030-01", field="month")
         check_zone(zone_name, "time_zone")
 
         def work(tx: Transaction) -> tuple[int, list[ScheduleLine], str, int]:
@@ -87,9 +89,10 @@ class ScheduleCalendar:
             return count, lines, zone_name or _account(tx, caller).time_zone, tx.now
 
         count, lines, name, now = await self._storage.read(work)
-        living = [line for line in lines if line.schedule.enabled and line.schedule.next_at]
-        days = await asyncio.to_thread(_days, living, year, month, name, now)
-        left_out = count - len(lines) if len(living) == len(lines) else 0
+        enabled = [line for line in lines if line.schedule.enabled and line.schedule.next_at]
+        days = await asyncio.to_thread(_days, enabled, year, month, name, now)
+        # disabled schedules come last: with one of them on the page, no enabled one is left out
+        left_out = count - len(lines) if len(enabled) == len(lines) else 0
         return CalendarMonth(year, month, name, days, left_out)
 
 
@@ -97,9 +100,9 @@ def _page(
     tx: Transaction, caller: Caller, *, offset: int, limit: int
 ) -> tuple[int, list[ScheduleLine]]:
     account = _account(tx, caller)
-    count, found = tx.schedules.of_account(caller.account_id, offset=offset, limit=limit)
+    count, schedules = tx.schedules.of_account(caller.account_id, offset=offset, limit=limit)
     lines = []
-    for schedule in found:
+    for schedule in schedules:
         task = tx.tasks.get(schedule.task_id)
         if task is not None:
             worker = tx.workers.get(task.worker_id)
@@ -118,31 +121,36 @@ def _days(
     lines: list[ScheduleLine], year: int, month: int, name: str, now: int
 ) -> tuple[CalendarDay, ...]:
     tz = zone(name)
-    first = date(year, month, 1)
+    day = date(year, month, 1)
     dates = []
-    while first.month == month:
-        dates.append(first)
-        first += timedelta(days=1)
+    while day.month == month:
+        dates.append(day)
+        day += timedelta(days=1)
     edges = [
-        round(datetime(d.year, d.month, d.day, tzinfo=tz).timestamp() * 1000)
-        for d in [*dates, first]
+        round(datetime(d.year, d.month, d.day, tzinfo=tz).timestamp() * 1000) for d in [*dates, day]
     ]
     planned: list[list[PlannedRun]] = [[] for _ in dates]
     for line in lines:
-        for index, found in _of_month(line, edges, now):
-            planned[index].append(found)
+        for index, runs in _planned_runs(line, edges, now):
+            planned[index].append(runs)
+    for runs_of_day in planned:
+        runs_of_day.sort(key=lambda runs: runs.times[0])
     return tuple(
-        CalendarDay(day, tuple(sorted(there, key=lambda each: each.times[0])))
-        for day, there in zip(dates, planned, strict=True)
+        CalendarDay(day, tuple(runs_of_day))
+        for day, runs_of_day in zip(dates, planned, strict=True)
     )
 
 
-def _of_month(line: ScheduleLine, edges: list[int], now: int) -> Iterator[tuple[int, PlannedRun]]:
-    """The starts of the schedule on each day, by the index of the day in ``edges``."""
+def _planned_runs(
+    line: ScheduleLine, edges: list[int], now: int
+) -> Iterator[tuple[int, PlannedRun]]:
+    """The starts of the schedule on each day, by the index of the day. ``edges`` are the starts
+    (ms) of the days, and the end of the last one.
+    """
     schedule = line.schedule
     first, last = max(edges[0], now, schedule.next_at), edges[-1]
-    ahead = _from(line, first)
-    at, index = next(ahead, last), 0
+    following = _times_from(line, first)
+    at, index = next(following, last), 0
     while at < last:
         while at >= edges[index + 1]:
             index += 1
@@ -150,15 +158,15 @@ def _of_month(line: ScheduleLine, edges: list[int], now: int) -> Iterator[tuple[
         times: list[int] = []
         while at < end and len(times) < MAX_TIMES_PER_DAY:
             times.append(at)
-            at = next(ahead, last)
+            at = next(following, last)
         more = at < end
         yield index, PlannedRun(line, tuple(times), more)
-        if more:  # the rest of the day is passed over, not walked through
-            ahead = _from(line, end)
-            at = next(ahead, last)
+        if more:  # skip the rest of the day without computing each of its times
+            following = _times_from(line, end)
+            at = next(following, last)
 
 
-def _from(line: ScheduleLine, start: int) -> Iterator[int]:
+def _times_from(line: ScheduleLine, start: int) -> Iterator[int]:
     """The planned times from ``start`` on."""
     schedule = line.schedule
     if schedule.spec.kind is ScheduleKind.ONCE:

@@ -1,7 +1,7 @@
 """Decides what happens to a schedule that is due. Pure.
 
-Of the times that have passed, the latest is started if it is no more than an hour ago, or a minute
-when the schedule wants no late runs; all others are missed, and counted.
+Of the times that have passed, the latest starts a run if it is no more than an hour ago, or a
+minute for a schedule without late runs; all others are missed, and counted.
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ from fyke.domain.schedules.times import SECOND, first_after, times_after
 from fyke.model.schedule import ScheduleKind, ScheduleSpec
 
 LATE_MS = 3_600_000
-SOON_MS = 60_000  # as late as a time may be and still be on time
+ON_TIME_MS = 60_000  # a start with this delay is not late
 MAX_COUNTED = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
-    """``fire_at`` is the planned time to start a run for, 0 for none; ``missed`` is how many times
-    before it passed by, ``first_missed`` the first of them; ``next_at`` is 0 when none follows.
+class DueDecision:
+    """``fire_at`` is the planned time to start a run for, 0 for none; ``missed`` is the number of
+    earlier times without a run, ``first_missed`` the first of them; ``next_at`` is 0 when no time
+    follows.
     """
 
     fire_at: int
@@ -30,15 +31,15 @@ class Due:
 
 
 def due_fires(
-    plan: ScheduleSpec, tz: ZoneInfo, anchor_at: int, next_at: int, now: int, late_ms: int = LATE_MS
-) -> Due:
-    """What to do at ``now`` with a schedule that was due at ``next_at``. Counting ends at
-    ``MAX_COUNTED``, which a schedule of every minute reaches after ten weeks.
+    spec: ScheduleSpec, tz: ZoneInfo, anchor_at: int, next_at: int, now: int, late_ms: int = LATE_MS
+) -> DueDecision:
+    """The decision at ``now`` about a schedule that was due at ``next_at``. Counting ends at
+    ``MAX_COUNTED``, which an interval of a minute reaches after ten weeks.
     """
-    recent, following = _recent(plan, tz, anchor_at, next_at, now, late_ms)
+    recent, following = _recent(spec, tz, anchor_at, next_at, now, late_ms)
     until = recent[0] if recent else now
-    missed = _count(plan, tz, anchor_at, next_at, until) + max(0, len(recent) - 1)
-    return Due(
+    missed = _count(spec, tz, anchor_at, next_at, until) + max(0, len(recent) - 1)
+    return DueDecision(
         fire_at=recent[-1] if recent else 0,
         missed=min(missed, MAX_COUNTED),
         first_missed=next_at if missed else 0,
@@ -47,30 +48,30 @@ def due_fires(
 
 
 def _recent(
-    plan: ScheduleSpec, tz: ZoneInfo, anchor_at: int, next_at: int, now: int, late_ms: int
+    spec: ScheduleSpec, tz: ZoneInfo, anchor_at: int, next_at: int, now: int, late_ms: int
 ) -> tuple[list[int], int]:
-    """The passed times that may still be started, and the first time in the future."""
+    """The past times that may still start a run, and the first time in the future (0 = none)."""
     oldest = now - late_ms
     if next_at >= oldest:
         recent, after = [next_at], next_at
     else:
         recent, after = [], oldest - 1
-    for moment in times_after(plan, tz, anchor_at, after):
+    for moment in times_after(spec, tz, anchor_at, after):
         if moment > now:
             return recent, moment
         recent.append(moment)
     return recent, 0
 
 
-def _count(plan: ScheduleSpec, tz: ZoneInfo, anchor_at: int, next_at: int, until: int) -> int:
-    """How many planned times there are from ``next_at`` on and before ``until``."""
+def _count(spec: ScheduleSpec, tz: ZoneInfo, anchor_at: int, next_at: int, until: int) -> int:
+    """The number of planned times from ``next_at`` on and before ``until``."""
     if next_at >= until:
         return 0
-    if plan.kind is ScheduleKind.INTERVAL:
-        following = first_after(plan, tz, anchor_at, next_at)
-        return 1 + max(0, -((following - until) // (plan.every_s * SECOND)))
+    if spec.kind is ScheduleKind.INTERVAL:
+        following = first_after(spec, tz, anchor_at, next_at)
+        return 1 + max(0, -((following - until) // (spec.every_s * SECOND)))
     count = 1
-    for moment in times_after(plan, tz, anchor_at, next_at):
+    for moment in times_after(spec, tz, anchor_at, next_at):
         if moment >= until or count >= MAX_COUNTED:
             break
         count += 1

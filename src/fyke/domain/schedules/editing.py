@@ -1,4 +1,4 @@
-"""Changing a schedule inside a transaction: given members replace the present ones."""
+"""Changes a schedule inside a transaction."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fyke.domain.schedules.rules import (
     check_complete,
     check_members,
     first_time,
-    only_its_own,
+    without_unused_members,
 )
 from fyke.errors import InvalidRequest, UserMissing
 from fyke.model.account import Account
@@ -47,21 +47,21 @@ class ScheduleEdit:
 _MEMBERS = ("time", "weekday", "day", "date", "cron", "every_s", "time_zone")
 
 
-def change_schedule(tx: Transaction, task: Task, wanted: ScheduleEdit, names: Names) -> None:
-    """Apply ``wanted`` to the schedule of ``task``. Without a kind, given now or before, there is
-    no schedule, and the other members are ignored. While it is off it may be incomplete, but its
-    members must be valid. Raises ``InvalidRequest`` for an invalid schedule.
+def change_schedule(tx: Transaction, task: Task, edit: ScheduleEdit, names: Names) -> None:
+    """Apply ``edit`` to the schedule of ``task``. A task without a schedule gets one only when
+    ``edit`` has a kind; otherwise the other members are ignored. A disabled schedule may be
+    incomplete, but its members must be valid. Raises ``InvalidRequest``.
     """
     before = tx.schedules.lock(task.id)
-    kind = wanted.kind or (before.spec.kind if before else None)
+    kind = edit.kind or (before.spec.kind if before else None)
     if kind is None:
-        if wanted.enabled:
+        if edit.enabled:
             raise InvalidRequest(
-                f"is required when {names['enabled']} is on: say how often it is to fire",
+                f"is required when {names['enabled']} is on; choose how often it fires",
                 field=names["kind"],
             )
         return
-    spec = _plan(before.spec if before else ScheduleSpec(kind), kind, wanted)
+    spec = _changed_spec(before.spec if before else ScheduleSpec(kind), kind, edit)
     check_members(spec, names)
     account = tx.accounts.get(task.account_id)
     if account is None:
@@ -70,29 +70,30 @@ def change_schedule(tx: Transaction, task: Task, wanted: ScheduleEdit, names: Na
     after = replace(
         base,
         spec=spec,
-        overlap=wanted.overlap or base.overlap,
-        late=wanted.late or base.late,
-        enabled=base.enabled if wanted.enabled is None else wanted.enabled,
+        overlap=edit.overlap or base.overlap,
+        late=edit.late or base.late,
+        enabled=base.enabled if edit.enabled is None else edit.enabled,
         revision=base.revision + 1,
         updated_at=tx.now,
     )
-    tx.schedules.put(_planned(tx, before, after, account, names))
+    tx.schedules.put(_with_next_time(tx, before, after, account, names))
     if not after.enabled:
         skip_waiting(tx, task.id, "switched off while it waited")
     tx.notify(SCHEDULES)
 
 
 def skip_waiting(tx: Transaction, task_id: str, reason: str) -> None:
-    """End the wait of a planned time for the end of another run, without a run."""
+    """Skip the planned time of the task that waits for the end of another run, if any."""
     waiting = tx.schedules.waiting_of(task_id)
     if waiting is not None:
         skipped = replace(waiting, state=FireState.SKIPPED, reason=reason, at=tx.now)
         tx.schedules.settle(skipped)
 
 
-def _plan(before: ScheduleSpec, kind: ScheduleKind, wanted: ScheduleEdit) -> ScheduleSpec:
-    given = {n: getattr(wanted, n) for n in _MEMBERS if getattr(wanted, n) is not None}
-    return only_its_own(replace(before, kind=kind, **given))
+def _changed_spec(before: ScheduleSpec, kind: ScheduleKind, edit: ScheduleEdit) -> ScheduleSpec:
+    values = {name: getattr(edit, name) for name in _MEMBERS}
+    changes = {name: value for name, value in values.items() if value is not None}
+    return without_unused_members(replace(before, kind=kind, **changes))
 
 
 def _new(tx: Transaction, task: Task, spec: ScheduleSpec) -> Schedule:
@@ -113,10 +114,10 @@ def _new(tx: Transaction, task: Task, spec: ScheduleSpec) -> Schedule:
     )
 
 
-def _planned(
+def _with_next_time(
     tx: Transaction, before: Schedule | None, after: Schedule, account: Account, names: Names
 ) -> Schedule:
-    """``after`` with its next time. An unchanged schedule keeps its time, even if it is due."""
+    """``after`` with its next time. An unchanged schedule keeps its time, even if it is past."""
     if not after.enabled:
         return replace(after, next_at=0)
     if before is not None and before.enabled and before.spec == after.spec:
@@ -127,7 +128,7 @@ def _planned(
     return replace(started, next_at=first_time(started.spec, zone, tx.now, tx.now, names))
 
 
-def copied(schedule: Schedule, task_id: str, now: int) -> Schedule:
+def copy_for_task(schedule: Schedule, task_id: str, now: int) -> Schedule:
     """A copy of the schedule for another task, switched off, without history."""
     return replace(
         schedule,

@@ -1,10 +1,10 @@
-"""Starting runs when their time has come.
+"""Starts runs at their planned times.
 
 A planned time is processed in one transaction: the schedule advances if it has not changed since it
 was read, and the record of the time and the run are added. A second try, by another server or by
 this one after the clock jumped, finds the schedule advanced or the record present and starts
 nothing. A refused start is recorded with its reason, and the schedule continues, until it is paused
-after so many failed starts and runs in a row.
+after ``Firing.pause_after`` failed starts and runs in a row.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import structlog
 
 from fyke.contracts.signals import run_topic
 from fyke.contracts.state import Storage, Transaction
-from fyke.domain.schedules.due import LATE_MS, SOON_MS, Due, due_fires
+from fyke.domain.schedules.due import LATE_MS, ON_TIME_MS, DueDecision, due_fires
 from fyke.domain.schedules.editing import skip_waiting, zone_of
 from fyke.domain.schedules.times import zone
 from fyke.errors import FykeError, Unavailable
@@ -29,15 +29,15 @@ from fyke.model.schedule import Fire, FireState, LatePolicy, OverlapPolicy, Sche
 
 log = structlog.get_logger()
 
-AT_ONCE = 50  # schedules looked at in one read
-MAX_HELD = 500  # one for each task at most, so there are never many
-AGAIN_SECONDS = 10.0  # after a start that failed for a reason of ours
-KEEP_MS = 90 * 24 * 3600 * 1000  # how long it is remembered what came of a time
+BATCH = 50  # due schedules of one read
+MAX_WAITING = 500  # at most one for each task, so there are never many
+RETRY_SECONDS = 10.0  # after an internal error
+KEEP_MS = 90 * 24 * 3600 * 1000  # of the records of past times
 MAX_REASON = 500
 
 
 class ScheduledStarter(Protocol):
-    """What firing needs of the runs service."""
+    """The part of the runs service that firing needs."""
 
     async def start_task(
         self,
@@ -46,12 +46,12 @@ class ScheduledStarter(Protocol):
         callback_url: str,
         origin: Origin,
         *,
-        also: Callable[[Transaction, Run], None] | None = None,
+        in_transaction: Callable[[Transaction, Run], None] | None = None,
     ) -> Run: ...
 
 
 class FireOvertaken(Exception):
-    """Another server has processed this time, or the schedule was changed in between."""
+    """Another server has processed this time, or the schedule was changed meanwhile."""
 
 
 class FireOverlapping(Exception):
@@ -66,11 +66,11 @@ class DueItem:
     account: Account
     open_run: str | None
     now: int
-    failures: int  # in a row, what came of its last run included
+    failures: int  # in a row, including the last run
 
 
 @dataclass(frozen=True, slots=True)
-class HeldFire:
+class WaitingFire:
     """A waiting fire, and the run that it waits for."""
 
     fire: Fire
@@ -80,8 +80,8 @@ class HeldFire:
 
 @dataclass(frozen=True, slots=True)
 class RemainingFires:
-    """In how many seconds the next schedule is due, None when there is none, and what may change
-    that earlier.
+    """Seconds until the next schedule is due, None when there is none; and the topics of the runs
+    that fires wait for.
     """
 
     seconds: float | None
@@ -90,13 +90,13 @@ class RemainingFires:
 
 @dataclass(slots=True)
 class Firing:
-    """Starts what is due, by the clock of the storage. ``clock`` only delays retries."""
+    """Starts the runs that are due, by the clock of the storage; ``clock`` is only for retries."""
 
     storage: Storage
     runs: ScheduledStarter
     clock: Clock
-    pause_after: int = 0  # failures in a row, 0 = it goes on whatever happens
-    _not_before: dict[str, float] = field(default_factory=dict)  # by task, monotonic
+    pause_after: int = 0  # failures in a row, 0 = never
+    _not_before: dict[str, float] = field(default_factory=dict)  # by task, monotonic seconds
 
     async def process_pending(self) -> RemainingFires:
         """Process everything that is due now, and the fires that waited for another run."""
@@ -106,17 +106,15 @@ class Firing:
                 await self._try(item.schedule.task_id, self._fire(item))
             if not due:
                 break
-        held = await self.storage.read(_held)
-        for one in held:
-            if one.open_run is None:
-                await self._try(one.fire.task_id, self._release(one))
-        return await self._rest(held)
+        waiting = await self.storage.read(_waiting)
+        for each in waiting:
+            if each.open_run is None:
+                await self._try(each.fire.task_id, self._release(each))
+        return await self._remaining(waiting)
 
     async def remove_old(self) -> None:
-        """Remove old records."""
+        """Remove the records of times that are older than ``KEEP_MS``."""
         await self.storage.write(lambda tx: tx.schedules.remove_fires(tx.now - KEEP_MS))
-
-    # --- one after the other ---------------------------------------------------------------
 
     def _may_try(self, task_id: str) -> bool:
         until = self._not_before.get(task_id)
@@ -128,23 +126,23 @@ class Firing:
             await work
             self._not_before.pop(task_id, None)
         except Exception as error:
-            self._not_before[task_id] = self.clock.monotonic() + AGAIN_SECONDS
+            self._not_before[task_id] = self.clock.monotonic() + RETRY_SECONDS
             if not isinstance(error, Unavailable):
                 log.exception("schedule_failed", task=task_id)
             else:
                 log.warning("schedule_postponed", task=task_id, reason=error.message)
 
-    async def _rest(self, held: list[HeldFire]) -> RemainingFires:
+    async def _remaining(self, waiting: list[WaitingFire]) -> RemainingFires:
         next_due, now = await self.storage.read(lambda tx: (tx.schedules.next_due(), tx.now))
-        topics = frozenset(run_topic(one.open_run) for one in held if one.open_run)
+        topics = frozenset(run_topic(item.open_run) for item in waiting if item.open_run)
         if next_due is None:
             return RemainingFires(None, topics)
         seconds = (next_due - now) / 1000
-        if seconds <= 0:  # put off for a moment, see _not_before
-            seconds = AGAIN_SECONDS
+        if seconds <= 0:  # it failed and is retried, see _not_before
+            seconds = RETRY_SECONDS
         return RemainingFires(seconds, topics)
 
-    # --- a time has come -------------------------------------------------------------------
+    # --- due schedules ---------------------------------------------------------------------
 
     async def _fire(self, item: DueItem) -> None:
         schedule = item.schedule
@@ -157,21 +155,21 @@ class Firing:
             schedule.anchor_at,
             schedule.next_at,
             item.now,
-            LATE_MS if schedule.late is LatePolicy.START else SOON_MS,
+            LATE_MS if schedule.late is LatePolicy.START else ON_TIME_MS,
         )
         if self.pause_after and item.failures >= self.pause_after:
             await self._pause(item, due)
         elif not due.fire_at:
             await self._note(schedule, due)
         elif item.open_run and schedule.overlap is not OverlapPolicy.ALLOW:
-            await self._overlapped(schedule, due, item.open_run)
+            await self._record_overlap(schedule, due, item.open_run)
         else:
             await self._start(item, due)
 
-    async def _start(self, item: DueItem, due: Due) -> None:
+    async def _start(self, item: DueItem, due: DueDecision) -> None:
         schedule = item.schedule
 
-        def also(tx: Transaction, run: Run) -> None:
+        def in_transaction(tx: Transaction, run: Run) -> None:
             if schedule.overlap is not OverlapPolicy.ALLOW:
                 _refuse_overlap(tx, schedule.task_id, run)
             if not _advance(tx, replace(schedule, failures=item.failures), due, started=True):
@@ -181,11 +179,11 @@ class Firing:
                 raise FireOvertaken
 
         try:
-            run = await self._start_task(item.account, schedule.task_id, also)
+            run = await self._start_task(item.account, schedule.task_id, in_transaction)
         except FireOvertaken:
-            await self._note(schedule, due)  # of a time that has its record: it only moves on
+            await self._note(schedule, due)  # the time has its record; only advance
         except FireOverlapping as error:
-            await self._overlapped(schedule, due, str(error))
+            await self._record_overlap(schedule, due, str(error))
         except Unavailable:
             raise
         except FykeError as error:
@@ -196,45 +194,46 @@ class Firing:
             log.info("schedule_fired", task=schedule.task_id, run=run.id, planned=due.fire_at)
 
     async def _start_task(
-        self, account: Account, task_id: str, also: Callable[[Transaction, Run], None]
+        self, account: Account, task_id: str, in_transaction: Callable[[Transaction, Run], None]
     ) -> Run:
         caller = Caller(account.id, account.name, account.operator, user_id="", key_id="")
-        return await self.runs.start_task(caller, task_id, "", Origin.SCHEDULE, also=also)
+        return await self.runs.start_task(
+            caller, task_id, "", Origin.SCHEDULE, in_transaction=in_transaction
+        )
 
-    async def _pause(self, item: DueItem, due: Due) -> None:
+    async def _pause(self, item: DueItem, due: DueDecision) -> None:
         """Pause the schedule, because its next run would probably fail too."""
-        reason = _paused(item.failures, item.schedule.last_error)
+        reason = _pause_reason(item.failures, item.schedule.last_error)
 
         def work(tx: Transaction) -> None:
             before = replace(item.schedule, failures=item.failures)
-            off = replace(due, next_at=0)
-            if _advance(tx, before, off, refused=reason, paused_at=tx.now) and due.fire_at:
+            paused = replace(due, next_at=0)
+            if _advance(tx, before, paused, refused=reason, paused_at=tx.now) and due.fire_at:
                 fire = _fire(before, due.fire_at, FireState.SKIPPED, tx.now, reason=reason)
                 tx.schedules.add_fire(fire)
 
         await self.storage.write(work)
         log.warning("schedule_paused", task=item.schedule.task_id, failures=item.failures)
 
-    async def _overlapped(self, schedule: Schedule, due: Due, open_run: str) -> None:
+    async def _record_overlap(self, schedule: Schedule, due: DueDecision, open_run: str) -> None:
         if schedule.overlap is OverlapPolicy.QUEUE:
             reason = f"waits for the end of the run {open_run}"
             await self._note(schedule, due, FireState.WAITING, reason)
         else:
-            reason = f"the run {open_run} of the same task was not over"
+            reason = f"the run {open_run} of the same task had not ended"
             await self._note(schedule, due, FireState.SKIPPED, reason)
 
     async def _note(
-        self, schedule: Schedule, due: Due, state: FireState | None = None, reason: str = ""
+        self, schedule: Schedule, due: DueDecision, state: FireState | None = None, reason: str = ""
     ) -> None:
         """Advance the schedule without a run; record the time when it has a state."""
 
         def work(tx: Transaction) -> None:
-            moved = self._refused(tx, schedule, due, reason) if state is FireState.REFUSED else None
-            if moved is None:
-                moved = _advance(tx, schedule, due)
-            if not moved:
-                return
-            if state is None:
+            if state is FireState.REFUSED:
+                advanced = self._advance_refused(tx, schedule, due, reason)
+            else:
+                advanced = _advance(tx, schedule, due)
+            if not advanced or state is None:
                 return
             final, why = state, reason
             if state is FireState.WAITING and tx.schedules.waiting_of(schedule.task_id):
@@ -243,29 +242,31 @@ class Firing:
 
         await self.storage.write(work)
 
-    def _refused(self, tx: Transaction, schedule: Schedule, due: Due, reason: str) -> bool:
+    def _advance_refused(
+        self, tx: Transaction, schedule: Schedule, due: DueDecision, reason: str
+    ) -> bool:
         """Advance after a refused start; pause after too many in a row."""
         counted = replace(schedule, failures=schedule.failures + 1)
         if not self.pause_after or counted.failures < self.pause_after:
             return _advance(tx, counted, due, refused=reason)
-        why = _paused(counted.failures, reason)
+        why = _pause_reason(counted.failures, reason)
         return _advance(tx, counted, replace(due, next_at=0), refused=why, paused_at=tx.now)
 
-    # --- the former run is over ------------------------------------------------------------
+    # --- waiting fires ---------------------------------------------------------------------
 
-    async def _release(self, held: HeldFire) -> None:
-        fire = held.fire
+    async def _release(self, waiting: WaitingFire) -> None:
+        fire = waiting.fire
 
-        def also(tx: Transaction, run: Run) -> None:
+        def in_transaction(tx: Transaction, run: Run) -> None:
             _refuse_overlap(tx, fire.task_id, run)
             started = replace(fire, state=FireState.STARTED, run_id=run.id, reason="", at=tx.now)
             if not _settle(tx, started):
                 raise FireOvertaken
 
         try:
-            await self._start_task(held.account, fire.task_id, also)
+            await self._start_task(waiting.account, fire.task_id, in_transaction)
         except (FireOvertaken, FireOverlapping):
-            return  # started elsewhere, or it goes on waiting
+            return  # started elsewhere, or still waiting
         except Unavailable:
             raise
         except FykeError as error:
@@ -279,19 +280,19 @@ class Firing:
 
 
 def _due(tx: Transaction) -> list[DueItem]:
-    found = []
-    for schedule in tx.schedules.due(tx.now, AT_ONCE):
+    items = []
+    for schedule in tx.schedules.due(tx.now, BATCH):
         account = tx.accounts.get(schedule.account_id)
         if account is not None:
             open_run = tx.runs.open_of_task(schedule.task_id)
             failures = _failures(tx, schedule)
-            found.append(DueItem(schedule, account, open_run, tx.now, failures))
-    return found
+            items.append(DueItem(schedule, account, open_run, tx.now, failures))
+    return items
 
 
 def _failures(tx: Transaction, schedule: Schedule) -> int:
-    """Failures in a row, including the last run since the schedule was switched on. With an error
-    that run is counted already: a start was refused after it.
+    """Failures in a row since the schedule was enabled, including the last run. When there is an
+    error, a start was refused after that run, which is then counted already.
     """
     last = tx.schedules.last_started(schedule.task_id)
     run = tx.runs.get(last.run_id) if last and last.at >= schedule.anchor_at else None
@@ -300,15 +301,15 @@ def _failures(tx: Transaction, schedule: Schedule) -> int:
     return schedule.failures + 1 if run.state is RunState.FAILED else 0
 
 
-def _held(tx: Transaction) -> list[HeldFire]:
-    found = []
-    for fire in tx.schedules.waiting(MAX_HELD):
+def _waiting(tx: Transaction) -> list[WaitingFire]:
+    items = []
+    for fire in tx.schedules.waiting(MAX_WAITING):
         schedule = tx.schedules.get(fire.task_id)
         account = tx.accounts.get(schedule.account_id) if schedule else None
         if account is not None:
             open_run = tx.runs.open_of_task(fire.task_id)
-            found.append(HeldFire(fire, account, open_run))
-    return found
+            items.append(WaitingFire(fire, account, open_run))
+    return items
 
 
 def _refuse_overlap(tx: Transaction, task_id: str, run: Run) -> None:
@@ -321,14 +322,14 @@ def _refuse_overlap(tx: Transaction, task_id: str, run: Run) -> None:
 def _advance(
     tx: Transaction,
     before: Schedule,
-    due: Due,
+    due: DueDecision,
     *,
     started: bool = False,
     refused: str = "",
     paused_at: int = 0,
 ) -> bool:
     """Advance the schedule to its next time and record missed times; False when it was changed
-    since it was read. Without a next time it is switched off.
+    since it was read. Without a next time it is disabled.
     """
     error = refused or ("" if started else before.last_error)
     after = replace(
@@ -346,26 +347,28 @@ def _advance(
         skip_waiting(tx, before.task_id, refused)
     if due.missed:
         reason = "no server was running in time to start a run"
-        missed = _fire(before, due.first_missed, FireState.MISSED, tx.now, reason=reason)
-        tx.schedules.add_fire(replace(missed, count=due.missed))
+        missed_fire = _fire(before, due.first_missed, FireState.MISSED, tx.now, reason=reason)
+        tx.schedules.add_fire(replace(missed_fire, count=due.missed))
     return True
 
 
 def _settle(tx: Transaction, fire: Fire) -> bool:
-    """Record the result of a fire that waited, started or refused; False when it no longer does."""
+    """Record that a waiting fire has started a run or was refused; False when it does not wait any
+    more.
+    """
     schedule = tx.schedules.lock(fire.task_id)
     failures = _failures(tx, schedule) if schedule else 0
     if not tx.schedules.settle(fire):
         return False
     if schedule is not None:
         refused = fire.state is FireState.REFUSED
-        noted = replace(
+        updated = replace(
             schedule,
             last_error=fire.reason,
             last_fired_at=schedule.last_fired_at if refused else fire.planned_at,
             failures=failures + refused,
         )
-        tx.schedules.advance(schedule, noted)
+        tx.schedules.advance(schedule, updated)
     return True
 
 
@@ -381,9 +384,9 @@ def _fire(
     return Fire(schedule.task_id, planned_at, state, run_id, reason, 1, now)
 
 
-def _paused(failures: int, last: str) -> str:
-    why = f"; the last one: {last}" if last else ""
-    return f"paused after {failures} failures in a row{why}"[:MAX_REASON]
+def _pause_reason(failures: int, last_error: str) -> str:
+    last = f"; the last one: {last_error}" if last_error else ""
+    return f"paused after {failures} failures in a row{last}"[:MAX_REASON]
 
 
 def _reason(error: FykeError) -> str:

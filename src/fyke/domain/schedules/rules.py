@@ -1,4 +1,4 @@
-"""Validation of schedules: an invalid one is refused with field, rule and remedy."""
+"""Validation of schedules. Each error names the field, the rule and the remedy."""
 
 from __future__ import annotations
 
@@ -31,36 +31,36 @@ MEMBERS: dict[ScheduleKind, tuple[str, ...]] = {
 }
 _ALL = sorted({name for names in MEMBERS.values() for name in names})
 
-# The names of the members for a caller: those of the domain, or those on the wire.
+# The name of each member in error messages: that of the domain, or that on the wire.
 Names = Mapping[str, str]
 OWN_NAMES: Names = {name: name for name in ("kind", "enabled", "time_zone", *_ALL)} | {
     "every_s": "every"
 }
 
 
-def only_its_own(plan: ScheduleSpec) -> ScheduleSpec:
+def without_unused_members(spec: ScheduleSpec) -> ScheduleSpec:
     """The specification without the members that its kind does not use."""
-    empty = ScheduleSpec(plan.kind)
-    others = {n: getattr(empty, n) for n in _ALL if n not in MEMBERS[plan.kind]}
-    return replace(plan, **others)
+    empty = ScheduleSpec(spec.kind)
+    unused = {n: getattr(empty, n) for n in _ALL if n not in MEMBERS[spec.kind]}
+    return replace(spec, **unused)
 
 
-def check_complete(plan: ScheduleSpec, names: Names) -> None:
+def check_complete(spec: ScheduleSpec, names: Names) -> None:
     """Raise ``InvalidRequest`` with the first required member that is missing."""
-    for name in MEMBERS[plan.kind]:
-        if not getattr(plan, name):
-            needs = " and ".join(names[n] for n in MEMBERS[plan.kind])
+    for name in MEMBERS[spec.kind]:
+        if not getattr(spec, name):
+            required = " and ".join(names[n] for n in MEMBERS[spec.kind])
             raise InvalidRequest(
-                f"is required: a schedule of the kind {plan.kind.value} needs {needs}",
+                f"is required: a schedule of the kind {spec.kind.value} needs {required}",
                 field=names[name],
             )
 
 
-def check_members(plan: ScheduleSpec, names: Names) -> None:
+def check_members(spec: ScheduleSpec, names: Names) -> None:
     """Raise ``InvalidRequest`` with the first invalid member."""
-    check_zone(plan.time_zone, names["time_zone"])
-    for name in MEMBERS[plan.kind]:
-        value = getattr(plan, name)
+    check_zone(spec.time_zone, names["time_zone"])
+    for name in MEMBERS[spec.kind]:
+        value = getattr(spec, name)
         if value:
             _CHECKS[name](value, names[name])
 
@@ -69,29 +69,29 @@ def check_zone(name: str, field: str) -> None:
     """Raise ``InvalidRequest`` unless ``name`` is a time zone, or empty."""
     if name and name not in zone_names():
         raise InvalidRequest(
-            f'"{name[:60]}" is not a time zone; use an IANA name such as Europe/Berlin, '
+            f'"{name[:60]}" is not a time zone; use an IANA name, for example Europe/Berlin, '
             "America/New_York or UTC",
             field=field,
         )
 
 
-def first_time(plan: ScheduleSpec, zone_name: str, anchor_at: int, now: int, names: Names) -> int:
+def first_time(spec: ScheduleSpec, zone_name: str, anchor_at: int, now: int, names: Names) -> int:
     """The first planned time after ``now``; raise ``InvalidRequest`` when there is none."""
-    found = first_after(plan, zone(zone_name), anchor_at, now)
-    if found:
-        return found
-    if plan.kind is ScheduleKind.ONCE:
+    moment = first_after(spec, zone(zone_name), anchor_at, now)
+    if moment:
+        return moment
+    if spec.kind is ScheduleKind.ONCE:
         raise InvalidRequest(
-            f"{plan.date} {plan.time} ({zone_name}) is in the past; choose a later date or time",
+            f"{spec.date} {spec.time} ({zone_name}) is in the past; choose a later date or time",
             field=names["date"],
         )
-    raise InvalidRequest(f"{plan.cron} never fires; check its day and month", field=names["cron"])
+    raise InvalidRequest(f"{spec.cron} never fires; check its day and month", field=names["cron"])
 
 
 def _check_time(value: str, field: str) -> None:
     if not _TIME.fullmatch(value):
         raise InvalidRequest(
-            f'"{value[:20]}" is not a time; write HH:MM, such as 09:30', field=field
+            f'"{value[:20]}" is not a time; write HH:MM, for example 09:30', field=field
         )
 
 
@@ -102,7 +102,7 @@ def _check_date(value: str, field: str) -> None:
         date.fromisoformat(value)
     except ValueError:
         raise InvalidRequest(
-            f'"{value[:20]}" is not a date; write YYYY-MM-DD, such as 2030-01-31', field=field
+            f'"{value[:20]}" is not a date; write YYYY-MM-DD, for example 2030-01-31', field=field
         ) from None
 
 
@@ -114,7 +114,7 @@ def _check_weekday(value: int, field: str) -> None:
 def _check_day(value: int, field: str) -> None:
     if not 1 <= value <= 31:
         raise InvalidRequest(
-            "must be 1 to 31; a day that a month lacks is its last one", field=field
+            "must be 1 to 31; in a shorter month its last day is used", field=field
         )
 
 
@@ -132,14 +132,14 @@ def _check_cron(value: str, field: str) -> None:
     if len(value.split()) != 5:
         raise InvalidRequest(
             "must have five fields (minute, hour, day of month, month, day of week), "
-            'such as "0 9 * * 1-5"',
+            'for example "0 9 * * 1-5"',
             field=field,
         )
     try:
         CronSim(value, datetime(2000, 1, 1))
     except CronSimError as error:
         part = str(error).removeprefix("Bad ")
-        raise InvalidRequest(f'"{value}" has a mistake in its field {part}', field=field) from None
+        raise InvalidRequest(f'"{value}" is invalid in the field {part}', field=field) from None
 
 
 _CHECKS: dict[str, Callable[..., None]] = {

@@ -1,4 +1,4 @@
-"""Schedules on behalf of a caller: read, set, remove, next and past times."""
+"""Schedules: reading, setting, removing, and their next and past times."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fyke.domain.schedules.rules import (
     check_members,
     check_zone,
     first_time,
-    only_its_own,
+    without_unused_members,
 )
 from fyke.domain.schedules.times import first_after, times_after, zone
 from fyke.errors import Conflict, InvalidRequest, NotFound, UserMissing
@@ -45,7 +45,7 @@ class UpcomingTimes:
 
 
 class ScheduleEditedMeanwhile(Conflict):
-    """The schedule was changed meanwhile; ``current`` is the present one, None = removed."""
+    """The schedule was changed meanwhile; ``current`` is the present one, None when removed."""
 
     key = "schedule_edited_meanwhile"
 
@@ -57,7 +57,7 @@ class ScheduleEditedMeanwhile(Conflict):
 
 
 class Schedules:
-    """The schedules of all accounts, each seen only by its own."""
+    """The schedules of all accounts; each account can read only its own."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
@@ -74,32 +74,32 @@ class Schedules:
         return await self._storage.read(work)
 
     async def put(
-        self, caller: Caller, task_id: str, wanted: ScheduleEdit, *, revision: int | None = None
+        self, caller: Caller, task_id: str, edit: ScheduleEdit, *, revision: int | None = None
     ) -> ScheduleView:
-        """Set the schedule of a task as ``wanted`` says, whatever it was before; with a
-        ``revision`` only if it is still at that one (0 = there was none).
+        """Apply ``edit``, which needs a kind, to the schedule of a task. With a ``revision``, only
+        if the schedule still has that one (0 = there is no schedule).
 
         Raises ``TaskNotFound``, ``InvalidRequest``, ``Forbidden``, ``ScheduleEditedMeanwhile``.
         """
         require_editor(caller, "Changing schedules")
-        if wanted.kind is None:
+        if edit.kind is None:
             raise InvalidRequest("is required", field="kind")
 
         def work(tx: Transaction) -> ScheduleView:
             task = lock_own_task(tx, caller, task_id)
             if revision is not None:
-                _refuse_changed(tx, caller, task_id, revision)
-            change_schedule(tx, task, wanted, OWN_NAMES)
-            made = tx.schedules.get(task.id)
-            if made is None:
+                _check_revision(tx, caller, task_id, revision)
+            change_schedule(tx, task, edit, OWN_NAMES)
+            schedule = tx.schedules.get(task.id)
+            if schedule is None:
                 raise NotFound
-            check_complete(made.spec, OWN_NAMES)
-            return ScheduleView(made, zone_of(made, _account(tx, caller)))
+            check_complete(schedule.spec, OWN_NAMES)
+            return ScheduleView(schedule, zone_of(schedule, _account(tx, caller)))
 
         return await self._storage.write(work)
 
     async def switch(self, caller: Caller, task_id: str, *, on: bool) -> ScheduleView:
-        """Switch a schedule on or off without other changes; on also resumes a paused one. Raises
+        """Enable or disable a schedule without other changes; enabling resumes a paused one. Raises
         ``TaskNotFound``, ``NotFound``, ``InvalidRequest``, ``Forbidden``.
         """
         require_editor(caller, "Changing schedules")
@@ -109,10 +109,10 @@ class Schedules:
             if tx.schedules.get(task.id) is None:
                 raise NotFound
             change_schedule(tx, task, ScheduleEdit(enabled=on), OWN_NAMES)
-            made = tx.schedules.get(task.id)
-            if made is None:
+            schedule = tx.schedules.get(task.id)
+            if schedule is None:
                 raise NotFound
-            return ScheduleView(made, zone_of(made, _account(tx, caller)))
+            return ScheduleView(schedule, zone_of(schedule, _account(tx, caller)))
 
         return await self._storage.write(work)
 
@@ -126,11 +126,11 @@ class Schedules:
 
         await self._storage.write(work)
 
-    async def ahead(
-        self, caller: Caller, task_id: str, count: int, plan: ScheduleSpec | None
+    async def upcoming(
+        self, caller: Caller, task_id: str, count: int, spec: ScheduleSpec | None
     ) -> UpcomingTimes:
-        """The next ``count`` times of a task's schedule, or of ``plan`` instead. A schedule that is
-        off counts as switched on now.
+        """The next ``count`` times of a task's schedule, or of ``spec`` instead; for a disabled
+        schedule as if it were enabled now.
         """
         if not 1 <= count <= MAX_TIMES:
             raise InvalidRequest(f"must be 1 to {MAX_TIMES}", field="count")
@@ -140,26 +140,28 @@ class Schedules:
             return tx.schedules.get(task.id), _account(tx, caller), tx.now
 
         schedule, account, now = await self._storage.read(work)
-        if plan is not None:
-            wanted = only_its_own(plan)
-            name = wanted.time_zone or account.time_zone or DEFAULT_ZONE
-            check_members(wanted, OWN_NAMES)
-            check_complete(wanted, OWN_NAMES)
-            first_time(wanted, name, now, now, OWN_NAMES)
-            return UpcomingTimes(name, _ahead(wanted, name, now, now, count))
+        if spec is not None:
+            spec = without_unused_members(spec)
+            name = spec.time_zone or account.time_zone or DEFAULT_ZONE
+            check_members(spec, OWN_NAMES)
+            check_complete(spec, OWN_NAMES)
+            first_time(spec, name, now, now, OWN_NAMES)
+            return UpcomingTimes(name, _next_times(spec, name, now, now, count))
         if schedule is None:
             raise NotFound
         name = zone_of(schedule, account)
         if not schedule.enabled:
             check_complete(schedule.spec, OWN_NAMES)
-            return UpcomingTimes(name, _ahead(schedule.spec, name, now, now, count))
-        following = _ahead(schedule.spec, name, schedule.anchor_at, schedule.next_at, count - 1)
+            return UpcomingTimes(name, _next_times(schedule.spec, name, now, now, count))
+        following = _next_times(
+            schedule.spec, name, schedule.anchor_at, schedule.next_at, count - 1
+        )
         return UpcomingTimes(name, [schedule.next_at, *following])
 
     async def fires(
         self, caller: Caller, task_id: str, *, offset: int, limit: int
     ) -> tuple[int, list[Fire]]:
-        """The results of past times: total count, and one page, latest first."""
+        """The records of past times: total count, and one page, latest first."""
 
         def work(tx: Transaction) -> tuple[int, list[Fire]]:
             task = own_task(tx, caller, task_id)
@@ -169,31 +171,35 @@ class Schedules:
 
         return await self._storage.read(work)
 
-    async def set_account_zone(self, caller: Caller, name: str) -> Account:
-        """Set the zone of schedules without their own, and recompute their next times. Raises
-        ``InvalidRequest`` for an unknown zone, ``Forbidden``.
+    async def set_account_zone(self, caller: Caller, zone_name: str) -> Account:
+        """Set the zone of the schedules that have none of their own, and recompute their next
+        times. Raises ``InvalidRequest`` for an unknown zone, ``Forbidden``.
         """
         require_editor(caller, "Changing the time zone")
-        if not name:
-            raise InvalidRequest("is required, such as Europe/Berlin", field="time_zone")
-        check_zone(name, "time_zone")
+        if not zone_name:
+            raise InvalidRequest("is required, for example Europe/Berlin", field="time_zone")
+        check_zone(zone_name, "time_zone")
 
         def work(tx: Transaction) -> Account:
             account = _account(tx, caller)
-            if account.time_zone != name:
-                tx.accounts.set_time_zone(account.id, name)
+            if account.time_zone != zone_name:
+                tx.accounts.set_time_zone(account.id, zone_name)
                 record(
-                    tx, caller, AuditAction.SETTINGS, "time_zone", f"{account.time_zone} to {name}"
+                    tx,
+                    caller,
+                    AuditAction.SETTINGS,
+                    "time_zone",
+                    f"{account.time_zone} to {zone_name}",
                 )
                 for schedule in tx.schedules.in_account_zone(account.id):
-                    tx.schedules.put(_in_zone(schedule, name, tx.now))
+                    tx.schedules.put(_in_zone(schedule, zone_name, tx.now))
                 tx.notify(SCHEDULES)
-            return replace(account, time_zone=name)
+            return replace(account, time_zone=zone_name)
 
         return await self._storage.write(work)
 
 
-def _refuse_changed(tx: Transaction, caller: Caller, task_id: str, revision: int) -> None:
+def _check_revision(tx: Transaction, caller: Caller, task_id: str, revision: int) -> None:
     current = tx.schedules.lock(task_id)
     if (current.revision if current else 0) == revision:
         return
@@ -208,12 +214,14 @@ def _account(tx: Transaction, caller: Caller) -> Account:
     return account
 
 
-def _ahead(plan: ScheduleSpec, name: str, anchor_at: int, after: int, count: int) -> list[int]:
-    return list(islice(times_after(plan, zone(name), anchor_at, after), count))
+def _next_times(
+    spec: ScheduleSpec, zone_name: str, anchor_at: int, after: int, count: int
+) -> list[int]:
+    return list(islice(times_after(spec, zone(zone_name), anchor_at, after), count))
 
 
 def _in_zone(schedule: Schedule, name: str, now: int) -> Schedule:
-    """The schedule in another zone; it is off when its only time has passed there."""
+    """The schedule in another zone; it is disabled when its only time has passed there."""
     following = first_after(schedule.spec, zone(name), schedule.anchor_at, now)
     return replace(
         schedule, next_at=following, enabled=bool(following), revision=schedule.revision + 1

@@ -1,10 +1,10 @@
-"""Computes the times of a rule. Pure: rule, time zone and a time in, times out; all in ms UTC.
+"""Computes the planned times of a schedule, in ms UTC. Pure.
 
-Days on which clocks change have one rule. A time that does not exist, because the clock was put
-forward, counts as the first moment after the gap; several times in one gap count once. A time that
-exists twice counts the first time. Only a cron rule whose minute or hour begins with ``*`` follows
-real time instead: it skips times that do not exist and fires in both passes of an hour that exists
-twice. An interval does not depend on the clock.
+When clocks change: a local time that does not exist, because the clock was put forward, becomes the
+first moment after the gap; several times in one gap fire once. A time that exists twice fires the
+first time. Only a cron rule whose minute or hour begins with ``*`` follows real time instead: it
+skips times that do not exist and fires in both passes of an hour that exists twice. An interval
+does not depend on the clock.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from cronsim import CronSim
 from fyke.model.schedule import ScheduleKind, ScheduleSpec
 
 SECOND = 1000
-_BACK_MS = 3 * 3_600_000  # more than any clock is set back
+_BACK_MS = 3 * 3_600_000  # more than clocks are ever set back
 _DAY = timedelta(days=1)
 _LAST_YEAR = 9998  # one less than the maximum of a datetime, so that a zone's offset still fits
 
@@ -38,25 +38,25 @@ def zone(name: str) -> ZoneInfo:
     return ZoneInfo(name)
 
 
-def times_after(plan: ScheduleSpec, tz: ZoneInfo, anchor_at: int, after: int) -> Iterator[int]:
-    """The planned times after ``after``, in order, endless unless the rule has an end.
-    ``anchor_at`` is the start of an interval.
+def times_after(spec: ScheduleSpec, tz: ZoneInfo, anchor_at: int, after: int) -> Iterator[int]:
+    """The planned times after ``after``, in order; endless, except for ``once``. ``anchor_at`` is
+    the start of an interval.
     """
-    if plan.kind is ScheduleKind.INTERVAL:
-        yield from _intervals(plan.every_s * SECOND, anchor_at, after)
+    if spec.kind is ScheduleKind.INTERVAL:
+        yield from _intervals(spec.every_s * SECOND, anchor_at, after)
         return
     start = _local(after, tz)
     if _offset(after - _BACK_MS, tz) > _offset(after + _BACK_MS, tz):
         # after the clock is set back, it shows the same times again
         start -= timedelta(milliseconds=_BACK_MS)
-    for moment in _in_order(_wall_times(plan, start), tz, real_time=_real(plan)):
+    for moment in _in_order(_wall_times(spec, start), tz, real_time=_follows_real_time(spec)):
         if moment > after:
             yield moment
 
 
-def first_after(plan: ScheduleSpec, tz: ZoneInfo, anchor_at: int, after: int) -> int:
+def first_after(spec: ScheduleSpec, tz: ZoneInfo, anchor_at: int, after: int) -> int:
     """The first planned time after ``after``, 0 when there is none."""
-    return next(times_after(plan, tz, anchor_at, after), 0)
+    return next(times_after(spec, tz, anchor_at, after), 0)
 
 
 def _intervals(step: int, anchor_at: int, after: int) -> Iterator[int]:
@@ -66,52 +66,52 @@ def _intervals(step: int, anchor_at: int, after: int) -> Iterator[int]:
         moment += step
 
 
-def _real(plan: ScheduleSpec) -> bool:
-    """Whether the rule follows real time over a change of clocks."""
-    if plan.kind is not ScheduleKind.CRON:
+def _follows_real_time(spec: ScheduleSpec) -> bool:
+    """Whether the rule follows real time when clocks change."""
+    if spec.kind is not ScheduleKind.CRON:
         return False
-    minute, hour = plan.cron.split()[:2]
+    minute, hour = spec.cron.split()[:2]
     return minute.startswith("*") or hour.startswith("*")
 
 
-# --- what the clock on the wall_time shows -------------------------------------------------------
+# --- local times, as a wall clock shows them --------------------------------------------
 
 
-def _wall_times(plan: ScheduleSpec, start: datetime) -> Iterator[datetime]:
+def _wall_times(spec: ScheduleSpec, start: datetime) -> Iterator[datetime]:
     """Naive times of the rule, in order, from about ``start`` on."""
-    if plan.kind is ScheduleKind.CRON:
-        for moment in CronSim(plan.cron, start):
+    if spec.kind is ScheduleKind.CRON:
+        for moment in CronSim(spec.cron, start):
             if moment.year > _LAST_YEAR:
                 return
             yield moment
         return
-    hour, minute = map(int, plan.time.split(":"))
-    for day in _days(plan, start.date()):
+    hour, minute = map(int, spec.time.split(":"))
+    for day in _days(spec, start.date()):
         yield datetime(day.year, day.month, day.day, hour, minute)
 
 
-def _days(plan: ScheduleSpec, start: date) -> Iterator[date]:
-    if plan.kind is ScheduleKind.ONCE:
-        yield date.fromisoformat(plan.date)
-    elif plan.kind is ScheduleKind.MONTHLY:
-        yield from _month_days(plan.day, start)
+def _days(spec: ScheduleSpec, start: date) -> Iterator[date]:
+    if spec.kind is ScheduleKind.ONCE:
+        yield date.fromisoformat(spec.date)
+    elif spec.kind is ScheduleKind.MONTHLY:
+        yield from _month_days(spec.day, start)
     else:
-        weekly = plan.kind is ScheduleKind.WEEKLY
-        ahead = (plan.weekday - start.isoweekday()) % 7 if weekly else 0
-        day = start + timedelta(days=ahead)
+        weekly = spec.kind is ScheduleKind.WEEKLY
+        days_to_first = (spec.weekday - start.isoweekday()) % 7 if weekly else 0
+        day = start + timedelta(days=days_to_first)
         while day.year <= _LAST_YEAR:
             yield day
             day += timedelta(days=7) if weekly else _DAY
 
 
-def _month_days(wanted: int, start: date) -> Iterator[date]:
+def _month_days(month_day: int, start: date) -> Iterator[date]:
     year, month = start.year, start.month
     while year <= _LAST_YEAR:
-        yield date(year, month, min(wanted, calendar.monthrange(year, month)[1]))
+        yield date(year, month, min(month_day, calendar.monthrange(year, month)[1]))
         year, month = (year, month + 1) if month < 12 else (year + 1, 1)
 
 
-# --- when that is ---------------------------------------------------------------------------
+# --- local times as moments in UTC --------------------------------------------------------
 
 
 def _local(moment: int, tz: ZoneInfo) -> datetime:
@@ -121,7 +121,7 @@ def _local(moment: int, tz: ZoneInfo) -> datetime:
 
 def _in_order(wall_times: Iterator[datetime], tz: ZoneInfo, *, real_time: bool) -> Iterator[int]:
     """The moments of wall times, each once, in order."""
-    waiting: list[int] = []  # second passes, which later wall times come before
+    waiting: list[int] = []  # a second pass comes after the first passes of later wall times
     last = None
     for wall_time in wall_times:
         earliest, moments = _moments(wall_time, tz, real_time=real_time)
@@ -143,7 +143,7 @@ def _moments(wall_time: datetime, tz: ZoneInfo, *, real_time: bool) -> tuple[int
         return first, (first,)
     if first < second:  # the clock was set back: it shows this time twice
         return first, (first, second) if real_time else (first,)
-    # the clock was put forward: read with the offset of afterwards, it lies before the change
+    # the clock was put forward: with the later offset, the time is before the change
     change = _change_between(second, first, tz)
     return change, () if real_time else (change,)
 

@@ -1,3 +1,3 @@
-"""Values that a Worker needs and no user can read: stored encrypted, passed to runs, masked in
-their output.
+"""Secrets of Workers: stored encrypted, passed to runs, masked in their output. No user can read
+their values.
 """

@@ -1,6 +1,6 @@
 """The encodings in which a secret may appear in the output of a Worker.
 
-A program seldom prints a secret as it is: it is part of a URL, of JSON, or of a header of basic
+A program rarely prints a secret unchanged: it is part of a URL, of JSON, or of a header of basic
 authentication. All of these are searched for. A value that was encrypted, hashed, reversed or split
 cannot be found.
 """
@@ -24,13 +24,14 @@ _PERCENT = re.compile(r"%[0-9A-F]{2}")
 
 
 def encodings(value: str) -> set[str]:
-    """All texts to search for, each at least as long as the shortest allowed value. The longest
-    lines of a value of several lines are searched for as well, because a log has single lines.
+    """All texts to search for, each at least as long as the shortest allowed value. They include
+    the longest lines of a value of several lines, because a log has single lines.
     """
-    found = set(sorted({line.strip() for line in _LINE_ENDS.split(value)}, key=len)[-MAX_LINES:])
+    lines = {line.strip() for line in _LINE_ENDS.split(value)}
+    texts = set(sorted(lines, key=len)[-MAX_LINES:])
     for whole in {value, value.strip()}:
-        found |= {whole, *_escaped(whole), *_encoded(whole.encode())}
-    return {each for each in found if len(each) >= MIN_VALUE_CHARS}
+        texts |= {whole, *_escaped(whole), *_encoded(whole.encode())}
+    return {text for text in texts if len(text) >= MIN_VALUE_CHARS}
 
 
 def _escaped(text: str) -> Iterator[str]:
@@ -60,6 +61,6 @@ def _base64_core(encode: Callable[[bytes], bytes], data: bytes, before: int) -> 
     of bytes before it modulo three is ``before``.
     """
     text = encode(b"\0" * before + data).decode().rstrip("=")
-    first = (0, 2, 3)[before]
-    whole = (before + len(data)) * 8 // 6
-    return text[first:whole]
+    start = (0, 2, 3)[before]
+    end = (before + len(data)) * 8 // 6
+    return text[start:end]

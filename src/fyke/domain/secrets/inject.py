@@ -1,4 +1,4 @@
-"""Passing secrets to a run: decrypted at the last moment, for one attempt."""
+"""Passes secrets to a run: they are decrypted for each attempt, just before it starts."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from fyke.kit.clock import Clock
 from fyke.model.run import Run
 from fyke.model.secret import SealedSecret
 
-USED_EVERY_MS = 60_000  # a run of many subtasks does not write for each of them
+USED_EVERY_MS = 60_000  # so that a run of many subtasks does not write the time of use for each
 
 UNREADABLE = (
     "The secret {name} was sealed with a key that this installation does not have (its secret.key "
     "was replaced, or not restored), so the Worker starts without it. Set it again."
 )
 NOT_SET = (
-    "This version says that it needs the secret {name}, which your account has not set for it. "
+    "This version needs the secret {name}, which your account has not set for it. "
     "Set it on the Worker's page, or with fyke secret set."
 )
 
@@ -26,7 +26,7 @@ NOT_SET = (
 @dataclass(frozen=True, slots=True)
 class InjectedSecrets:
     """The secrets of one attempt. ``masker`` is None when there is nothing to mask; ``unreadable``
-    are the names of those that could not be decrypted.
+    are the names of secrets that could not be decrypted.
     """
 
     environment: dict[str, str] = field(default_factory=dict, repr=False)
@@ -45,28 +45,28 @@ class RunSecrets:
     async def of(self, run: Run) -> InjectedSecrets:
         """The secrets for an attempt of ``run``."""
         account, worker = run.account_id, run.worker_id
-        kept = await self._storage.read(lambda tx: tx.secrets.of(account, worker))
-        if not kept:
+        secrets = await self._storage.read(lambda tx: tx.secrets.of(account, worker))
+        if not secrets:
             return InjectedSecrets()
-        values, unreadable = self._open(kept)
-        await self._note_use([one for one in kept if one.name in values])
+        values, unreadable = self._open(secrets)
+        await self._record_use([secret for secret in secrets if secret.name in values])
         return InjectedSecrets(values, Masker(values) if values else None, tuple(unreadable))
 
-    def _open(self, kept: list[SealedSecret]) -> tuple[dict[str, str], list[str]]:
+    def _open(self, secrets: list[SealedSecret]) -> tuple[dict[str, str], list[str]]:
         values, unreadable = {}, []
-        for one in kept:
+        for secret in secrets:
             try:
-                values[one.name] = self._sealer.open(secret_location(one), one.sealed)
+                values[secret.name] = self._sealer.open(secret_location(secret), secret.sealed)
             except UnsealError:
-                unreadable.append(one.name)
+                unreadable.append(secret.name)
         return values, unreadable
 
-    async def _note_use(self, given: list[SealedSecret]) -> None:
+    async def _record_use(self, secrets: list[SealedSecret]) -> None:
         since = self._clock.now_ms() - USED_EVERY_MS
-        names = [one.name for one in given if one.used_at < since]
+        names = [secret.name for secret in secrets if secret.used_at < since]
         if not names:
             return
-        account, worker = given[0].account_id, given[0].worker_id
+        account, worker = secrets[0].account_id, secrets[0].worker_id
 
         def work(tx: Transaction) -> None:
             tx.secrets.note_use(account, worker, names, tx.now)
@@ -75,5 +75,5 @@ class RunSecrets:
 
 
 def secret_location(secret: SealedSecret) -> tuple[str, str, str]:
-    """The place that a sealed value is bound to."""
+    """The location that a sealed value is bound to: account, worker and name."""
     return secret.account_id, secret.worker_id, secret.name

@@ -1,10 +1,10 @@
-"""Sealing values with a key that is not in the database.
+"""Seals values with a key that is not in the database.
 
-The key comes from the installation's ``secret.key`` by HKDF-SHA-256 under a label of its own, so
-it is neither that secret nor one that signs anything. AES-256-GCM with a random nonce of 96 bits;
-account, worker and name are bound to the text, so a row that is moved to another place of the table
-does not open there. ``key_id`` is derived the same way under another label: it says which key a
-value was sealed with, and nothing about the key.
+The key is derived from the installation's ``secret.key`` by HKDF-SHA-256 with a label of its own,
+so it differs from that secret and from every key that signs. AES-256-GCM with a random nonce of 96
+bits; account, worker and name are authenticated with the value, so a value that is copied to
+another row cannot be opened. ``key_id`` is derived in the same way with another label: it
+identifies the key that a value was sealed with, and reveals nothing about it.
 """
 
 from __future__ import annotations
@@ -39,39 +39,41 @@ class Sealer:
     def key_id(self) -> str:
         """16 hexadecimal digits that name the key."""
         if not self._key_id:
-            self._key_id = self._derived(_ID_LABEL, 8).hex()
+            self._key_id = self._derive(_ID_LABEL, 8).hex()
         return self._key_id
 
-    def seal(self, place: tuple[str, str, str], value: str) -> str:
-        """Return base64 of nonce and sealed text. ``place`` is account, worker and name."""
+    def seal(self, location: tuple[str, str, str], value: str) -> str:
+        """Return base64 of nonce and ciphertext. ``location`` is account, worker and name."""
         nonce = secrets.token_bytes(_NONCE_BYTES)
-        sealed = self._cipher().encrypt(nonce, value.encode(), _bound(place))
+        sealed = self._cipher().encrypt(nonce, value.encode(), _associated_data(location))
         return base64.b64encode(nonce + sealed).decode()
 
-    def open(self, place: tuple[str, str, str], sealed: str) -> str:
+    def open(self, location: tuple[str, str, str], sealed: str) -> str:
         """Return the value. Raise ``UnsealError``."""
         from cryptography.exceptions import InvalidTag
 
         try:
             data = base64.b64decode(sealed, validate=True)
-            opened = self._cipher().decrypt(data[:_NONCE_BYTES], data[_NONCE_BYTES:], _bound(place))
-            return opened.decode()
+            value = self._cipher().decrypt(
+                data[:_NONCE_BYTES], data[_NONCE_BYTES:], _associated_data(location)
+            )
+            return value.decode()
         except (InvalidTag, ValueError) as error:
-            raise UnsealError(f"{place[2]} does not open") from error
+            raise UnsealError(f"{location[2]} cannot be opened") from error
 
     # ``cryptography`` takes longer to import than most commands run, and most processes never
     # use a secret, so it is imported on demand.
     def _cipher(self) -> AESGCM:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-        return AESGCM(self._derived(_KEY_LABEL, 32))
+        return AESGCM(self._derive(_KEY_LABEL, 32))
 
-    def _derived(self, label: bytes, length: int) -> bytes:
+    def _derive(self, label: bytes, length: int) -> bytes:
         from cryptography.hazmat.primitives.hashes import SHA256
         from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
         return HKDF(SHA256(), length, salt=None, info=label).derive(self._master)
 
 
-def _bound(place: tuple[str, str, str]) -> bytes:
-    return json.dumps(place).encode()
+def _associated_data(location: tuple[str, str, str]) -> bytes:
+    return json.dumps(location).encode()

@@ -17,31 +17,31 @@ from fyke.model.worker import Worker
 
 
 class WorkerSecrets:
-    """The secrets of all accounts, each seen only by its own."""
+    """The secrets of all accounts; each account can read only its own."""
 
     def __init__(self, storage: Storage, sealer: Sealer) -> None:
         self._storage = storage
         self._sealer = sealer
 
     async def read(self, caller: Caller, ref: str, number: str = "") -> WorkerSecretsView:
-        """The secrets that the caller's account has for a worker, and those that a version needs
-        (the newest without a number). Raise ``WorkerNotFound``.
+        """The secrets that the caller's account has for a worker, and the names of those that the
+        version ``number`` needs, by default the newest. Raise ``WorkerNotFound``.
         """
 
         def work(tx: Transaction) -> tuple[list[SealedSecret], tuple[str, ...]]:
             worker = view_for(_worker(tx, caller, ref), caller)
             version = tx.workers.version(worker.id, number or worker.latest)
-            kept = tx.secrets.of(caller.account_id, worker.id)
-            return kept, version.secrets if version else ()
+            secrets = tx.secrets.of(caller.account_id, worker.id)
+            return secrets, version.secrets if version else ()
 
-        kept, named = await self._storage.read(work)
-        return WorkerSecretsView(tuple(self._view(one) for one in kept), named)
+        secrets, needed = await self._storage.read(work)
+        return WorkerSecretsView(tuple(self._view(secret) for secret in secrets), needed)
 
     async def put(self, caller: Caller, ref: str, name: str, value: str) -> SecretView:
         """Set a secret, or replace its value. Runs that start their Worker from now on get it.
 
-        Raise ``InvalidFields`` (never with the value in it), ``Refused`` when there are as many as
-        may be, ``WorkerNotFound``, ``Forbidden``.
+        Raise ``InvalidFields`` (never with the value in it), ``Refused`` when the account has the
+        maximum for this worker, ``WorkerNotFound``, ``Forbidden``.
         """
         require_editor(caller, "Setting secrets")
         check_name(name)
@@ -51,16 +51,16 @@ class WorkerSecrets:
 
         def work(tx: Transaction) -> SealedSecret:
             tx.accounts.lock(caller.account_id)  # concurrent requests must not exceed the limit
-            its = find_worker(tx, caller, worker.id)
-            kept = {one.name: one for one in tx.secrets.of(caller.account_id, its.id)}
-            if name not in kept and len(kept) >= MAX_SECRETS:
+            current = find_worker(tx, caller, worker.id)
+            names = {secret.name for secret in tx.secrets.of(caller.account_id, current.id)}
+            if name not in names and len(names) >= MAX_SECRETS:
                 raise Refused(
-                    f"An account keeps at most {MAX_SECRETS} secrets for a worker; "
+                    f"An account has at most {MAX_SECRETS} secrets for a worker; "
                     "remove one that is not used"
                 )
             secret = SealedSecret(
                 account_id=caller.account_id,
-                worker_id=its.id,
+                worker_id=current.id,
                 name=name,
                 key_id=self._sealer.key_id,
                 sealed=sealed,
@@ -68,7 +68,8 @@ class WorkerSecrets:
                 set_at=tx.now,
             )
             tx.secrets.put(secret)
-            record(tx, caller, AuditAction.SECRET_SET, _target(its), _detail(name, name in kept))
+            detail = f"{name}, replaced" if name in names else name
+            record(tx, caller, AuditAction.SECRET_SET, _target(current), detail)
             return secret
 
         return self._view(await self._storage.write(work))
@@ -93,10 +94,10 @@ class WorkerSecrets:
             set_by=secret.set_by,
             set_at=secret.set_at,
             used_at=secret.used_at,
-            readable=self._opens(secret),
+            readable=self._is_readable(secret),
         )
 
-    def _opens(self, secret: SealedSecret) -> bool:
+    def _is_readable(self, secret: SealedSecret) -> bool:
         if secret.key_id != self._sealer.key_id:
             return False
         try:
@@ -110,13 +111,9 @@ def _target(worker: Worker) -> str:
     return f"{worker.owner}/{worker.name}"
 
 
-def _detail(name: str, replaced: bool) -> str:
-    return f"{name}, replaced" if replaced else name
-
-
 def _worker(tx: Transaction, caller: Caller, ref: str) -> Worker:
-    """Return a worker that the caller sees or has secrets for: these must be removable also when
-    the worker is not public any more. Raise ``WorkerNotFound``.
+    """Return a worker that the caller can read or has secrets for: they must be removable even when
+    the worker is no longer public. Raise ``WorkerNotFound``.
     """
     try:
         return find_worker(tx, caller, ref)

@@ -13,7 +13,7 @@ from typing import Protocol
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.access import lock_own_task, own_task
 from fyke.domain.accounts.rights import require_editor
-from fyke.domain.schedules.editing import ScheduleEdit, change_schedule, copied
+from fyke.domain.schedules.editing import ScheduleEdit, change_schedule, copy_for_task
 from fyke.domain.schedules.rules import OWN_NAMES, Names
 from fyke.errors import Conflict, InvalidRequest, TaskNotFound
 from fyke.kit.ids import new_ulid
@@ -234,7 +234,7 @@ class Tasks:
             tx.tasks.add(copy)
             schedule = tx.schedules.get(task.id)
             if schedule is not None:
-                tx.schedules.put(copied(schedule, copy.id, tx.now))
+                tx.schedules.put(copy_for_task(schedule, copy.id, tx.now))
             return copy
 
         return await self._storage.write(work)

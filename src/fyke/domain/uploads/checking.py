@@ -1,7 +1,7 @@
 """The checks of an upload, run in order, each with its result.
 
-They are the checks of every publication; here each is reported by itself, so that the user sees the
-progress, and what is wrong before the rest is done.
+These are the checks of every publication. Here each is reported separately, so that the user sees
+the progress and errors before the last check has ended.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ def with_step(upload: Upload, name: str, state: StepState, note: str = "") -> Up
     return replace(upload, steps=steps)
 
 
-def failed(upload: Upload, name: str, why: str) -> Upload:
+def failed(upload: Upload, name: str, reason: str) -> Upload:
     """The upload after a failure in the step ``name``."""
-    broken = with_step(upload, name, StepState.FAILED, why)
+    broken = with_step(upload, name, StepState.FAILED, reason)
     steps = tuple(
         replace(step, state=StepState.SKIPPED)
         if step.state in (StepState.WAITING, StepState.RUNNING)
@@ -67,7 +67,8 @@ class Checking:
     async def run(self, upload: Upload, data: bytes) -> Upload:
         """Run the checks; return the upload with their results."""
         upload = replace(upload, size=len(data), findings=())
-        upload = await self._reported(with_step(upload, UNPACK, StepState.RUNNING))
+        upload = with_step(upload, UNPACK, StepState.RUNNING)
+        await self.report(upload)
         with ExitStack() as stack:
             try:
                 archive = await asyncio.to_thread(stack.enter_context, open_archive(data))
@@ -80,16 +81,17 @@ class Checking:
             upload = with_step(upload, UNPACK, StepState.PASSED, note)
             reader = ProjectReader(archive)
             for name, check in reader.checks():
-                upload = await self._checked(upload, reader, name, check)
-            return await asyncio.to_thread(_ended, upload, reader, archive)
+                upload = await self._run_check(upload, reader, name, check)
+            return await asyncio.to_thread(_finish, upload, reader, archive)
 
-    async def _checked(
+    async def _run_check(
         self, upload: Upload, reader: ProjectReader, name: str, check: Callable[[], None]
     ) -> Upload:
-        upload = await self._reported(with_step(upload, name, StepState.RUNNING))
-        seen = len(reader.findings)
+        upload = with_step(upload, name, StepState.RUNNING)
+        await self.report(upload)
+        before = len(reader.findings)
         await asyncio.to_thread(check)
-        new = reader.findings[seen:]
+        new = reader.findings[before:]
         state = StepState.PASSED
         if new:
             errors = any(finding.severity == ERROR for finding in new)
@@ -97,17 +99,13 @@ class Checking:
         upload = replace(upload, findings=tuple(reader.findings))
         return with_step(upload, name, state, _note(name, reader))
 
-    async def _reported(self, upload: Upload) -> Upload:
-        await self.report(upload)
-        return upload
-
 
 def _unreadable(problem: Problem) -> Finding:
     remedy = problem.remedy or "pack the project again"
     return Finding(ERROR, "archive_unreadable", "", 0, problem.rule, remedy)
 
 
-def _ended(upload: Upload, reader: ProjectReader, archive: Archive) -> Upload:
+def _finish(upload: Upload, reader: ProjectReader, archive: Archive) -> Upload:
     try:
         project = build_project(reader, archive)
     except InvalidRequest:
@@ -127,36 +125,36 @@ def _ended(upload: Upload, reader: ProjectReader, archive: Archive) -> Upload:
 
 
 def _note(name: str, reader: ProjectReader) -> str:
-    """The finding in a few words, or ``""``."""
+    """A short note about the step, or ``""``."""
     try:
         return _NOTES[name](reader) if name in _NOTES else ""
     except (FykeError, ValueError):
-        return ""  # the findings say what is wrong with it
+        return ""  # the findings describe the error
 
 
-def _entry(reader: ProjectReader) -> str:
+def _entry_note(reader: ProjectReader) -> str:
     return reader.entry
 
 
-def _schemas(reader: ProjectReader) -> str:
+def _schemas_note(reader: ProjectReader) -> str:
     fields = len(input_schema.parse(reader.input_schema).fields) if reader.input_schema else 0
     columns = len(output_schema.headers(reader.output_schema))
     return f"{_counted(fields, 'input field')}, {_counted(columns, 'output column')}"
 
 
-def _dependencies(reader: ProjectReader) -> str:
+def _dependencies_note(reader: ProjectReader) -> str:
     if reader.language is not Language.PYTHON:
         return ""
     return _counted(len(requirements.parse(reader.requirements)), "package")
 
 
-def _declared(reader: ProjectReader) -> str:
-    egress, said = reader.declared.egress, []
+def _declared_note(reader: ProjectReader) -> str:
+    egress, notes = reader.declared.egress, []
     if egress is not None:
-        said.append(_counted(len(egress), "domain"))
+        notes.append(_counted(len(egress), "domain"))
     if reader.declared.builds:
-        said.append("asks for builds")
-    return ", ".join(said)
+        notes.append("asks for builds")
+    return ", ".join(notes)
 
 
 def _counted(count: int, name: str) -> str:
@@ -164,8 +162,8 @@ def _counted(count: int, name: str) -> str:
 
 
 _NOTES: dict[str, Callable[[ProjectReader], str]] = {
-    "entry": _entry,
-    "schemas": _schemas,
-    "declared": _declared,
-    "dependencies": _dependencies,
+    "entry": _entry_note,
+    "schemas": _schemas_note,
+    "declared": _declared_note,
+    "dependencies": _dependencies_note,
 }

@@ -22,7 +22,7 @@ from fyke.domain.accounts.rights import require_editor
 from fyke.domain.review.service import ReviewStarter
 from fyke.domain.runs.service import StartRequest
 from fyke.domain.uploads.checking import Checking, failed, first_steps, with_step
-from fyke.domain.uploads.turns import Turns
+from fyke.domain.uploads.fair_semaphore import FairSemaphore
 from fyke.domain.workers.archive import MAX_PACKED
 from fyke.domain.workers.naming import checked_name, name_from_title
 from fyke.domain.workers.service import Workers
@@ -45,11 +45,11 @@ log = structlog.get_logger()
 
 CLAIM_MS = 20_000  # how long a claim is valid without renewal
 RENEW_SECONDS = 5.0
-AT_ONCE = 2  # checked at the same time by one server, one of an account
-CHECK_SECONDS = 120.0  # that the checks of one upload may take
-MAX_UPLOADS = 100  # that one account may keep
+MAX_CONCURRENT = 2  # uploads that one server checks at the same time, at most one of an account
+CHECK_SECONDS = 120.0  # limit for all checks of one upload
+MAX_UPLOADS = 100  # of one account
 KEEP_MS = 14 * 24 * 3600 * 1000
-_UPLOADING = "Uploading workers"
+_ACTION = "Uploading workers"
 
 
 def blob_name(upload_id: str) -> str:
@@ -57,12 +57,12 @@ def blob_name(upload_id: str) -> str:
     return f"uploads/{upload_id.lower()}"
 
 
-class _Gone(Exception):
+class _Removed(Exception):
     """The upload was removed while it was checked."""
 
 
 class Uploads:
-    """The uploads of all accounts, each seen only by its own. ``close`` it at the end."""
+    """The uploads of all accounts; each account can read only its own. ``close`` it at the end."""
 
     def __init__(
         self,
@@ -82,23 +82,23 @@ class Uploads:
         self._git = git
         self._signals = signals
         self._check_seconds = check_seconds
-        self._turns = Turns(AT_ONCE)
-        self._working: dict[str, asyncio.Task[None]] = {}
+        self._slots = FairSemaphore(MAX_CONCURRENT)
+        self._tasks: dict[str, asyncio.Task[None]] = {}
 
     async def close(self) -> None:
         """Stop all checks; the next server that reads an upload continues."""
-        tasks = list(self._working.values())
+        tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    # --- coming in -------------------------------------------------------------------------
+    # --- adding ----------------------------------------------------------------------------
 
     async def add_zip(self, caller: Caller, data: bytes, label: str) -> Upload:
         """Store an archive and start checking it. Raise ``InvalidRequest``, ``Forbidden``,
         ``Refused`` when the account has too many uploads.
         """
-        require_editor(caller, _UPLOADING)
+        require_editor(caller, _ACTION)
         if not data:
             raise InvalidRequest("is empty; choose the ZIP of the project", field="file")
         if len(data) > MAX_PACKED:
@@ -107,17 +107,17 @@ class Uploads:
                 "dependencies and build products",
                 field="file",
             )
-        shown = "".join(c for c in label if c.isprintable()).strip()[:200] or "project.zip"
-        upload = replace(_new(caller, UploadSource.ZIP, shown), size=len(data))
-        await self._refuse_many(caller)
+        file_name = "".join(c for c in label if c.isprintable()).strip()[:200] or "project.zip"
+        upload = replace(_new(caller, UploadSource.ZIP, file_name), size=len(data))
+        await self._check_count(caller)
         await self._blobs.put(blob_name(upload.id), data)
         return await self._begin(upload)
 
     async def add_git(self, caller: Caller, source: GitSource) -> Upload:
-        """Start fetching and checking a repository. Raise as ``add_zip``."""
-        require_editor(caller, _UPLOADING)
+        """Start fetching and checking a repository. Raise the errors of ``add_zip``."""
+        require_editor(caller, _ACTION)
         self._git.check(source)
-        await self._refuse_many(caller)
+        await self._check_count(caller)
         upload = replace(
             _new(caller, UploadSource.GIT, source.url.strip()),
             git_url=source.url.strip(),
@@ -126,18 +126,20 @@ class Uploads:
         )
         return await self._begin(upload)
 
-    async def without_git(self) -> str:
+    async def git_problem(self) -> str:
         """Why no repository can be fetched here, or ``""``."""
         return await self._git.unavailable_reason()
 
-    async def again(self, caller: Caller, upload_id: str) -> Upload:
-        """Repeat all steps, after a failure or to fetch a newer commit."""
-        require_editor(caller, _UPLOADING)
+    async def restart(self, caller: Caller, upload_id: str) -> Upload:
+        """Repeat all steps, after a failure or to fetch a newer commit. Raise ``NotFound``,
+        ``Forbidden``, ``Refused`` while it is checked or after it was published.
+        """
+        require_editor(caller, _ACTION)
 
         def work(tx: Transaction) -> Upload:
             upload = _own(tx, caller, upload_id)
             if upload.state.in_progress or upload.state is UploadState.PUBLISHED:
-                raise Refused(f"this upload is {upload.state.value}; upload anew instead")
+                raise Refused(f"this upload is {upload.state.value}; add a new upload instead")
             fresh = replace(
                 upload,
                 state=UploadState.QUEUED,
@@ -155,13 +157,13 @@ class Uploads:
             return fresh
 
         upload = await self._storage.write(work)
-        self._go_on(upload)
+        self._process(upload)
         return upload
 
-    async def _refuse_many(self, caller: Caller) -> None:
+    async def _check_count(self, caller: Caller) -> None:
         count, _ = await self.page(caller, offset=0, limit=1)
         if count >= MAX_UPLOADS:
-            raise Refused(f"your account keeps {count} uploads, at most {MAX_UPLOADS}; remove some")
+            raise Refused(f"an account has at most {MAX_UPLOADS} uploads; remove some")
 
     async def _begin(self, upload: Upload) -> Upload:
         def work(tx: Transaction) -> Upload:
@@ -169,17 +171,17 @@ class Uploads:
             tx.uploads.add(dated)
             return dated
 
-        made = await self._storage.write(work)
-        self._go_on(made)
-        return made
+        stored = await self._storage.write(work)
+        self._process(stored)
+        return stored
 
-    # --- looking ---------------------------------------------------------------------------
+    # --- reading and removing --------------------------------------------------------------
 
     async def get(self, caller: Caller, upload_id: str) -> Upload:
-        """The upload and its progress. Raise ``NotFound``, including for another account's."""
+        """The upload and its progress. Raise ``NotFound``, for another account's upload as well."""
         upload, now = await self._storage.read(lambda tx: (_own(tx, caller, upload_id), tx.now))
         if upload.state.in_progress and upload.working_until < now:
-            self._go_on(upload)
+            self._process(upload)
         return upload
 
     async def page(self, caller: Caller, *, offset: int, limit: int) -> tuple[int, list[Upload]]:
@@ -191,19 +193,19 @@ class Uploads:
     async def follow(self, caller: Caller, upload_id: str) -> AsyncIterator[Upload]:
         """Yield the upload, and again after every change, until its checks have ended."""
         async with self._signals.listen() as listener:
-            seen: Upload | None = None
+            last: Upload | None = None
             while True:
                 upload = await self.get(caller, upload_id)
-                if upload != seen:
+                if upload != last:
                     yield upload
                 if not upload.state.in_progress:
                     return
-                seen = upload
+                last = upload
                 await listener.wait(frozenset({upload_topic(upload_id)}), 2.0)
 
     async def remove(self, caller: Caller, upload_id: str) -> None:
-        """Remove it; a version published from it stays. Raise ``NotFound``."""
-        require_editor(caller, _UPLOADING)
+        """Remove an upload; a published version stays. Raise ``NotFound``, ``Forbidden``."""
+        require_editor(caller, _ACTION)
 
         def work(tx: Transaction) -> None:
             tx.uploads.delete(_own(tx, caller, upload_id).id)
@@ -213,7 +215,7 @@ class Uploads:
         await self._drop(upload_id)
 
     async def remove_old(self) -> int:
-        """Remove uploads that were not published for two weeks; return how many."""
+        """Remove uploads that are older than ``KEEP_MS``; return how many."""
         old = await self._storage.read(lambda tx: tx.uploads.older_than(tx.now - KEEP_MS, 100))
         for upload in old:
             await self._storage.write(partial(_delete, upload))
@@ -224,7 +226,7 @@ class Uploads:
         with contextlib.suppress(FileNotFoundError):
             await self._blobs.delete(blob_name(upload_id))
 
-    # --- what it is for --------------------------------------------------------------------
+    # --- publishing and testing ------------------------------------------------------------
 
     async def publish(
         self,
@@ -236,8 +238,9 @@ class Uploads:
         public: bool | None = None,
         note: str = "",
     ) -> tuple[Worker, Version, list[Finding]]:
-        """Publish it as the next version of the caller's worker ``name``, or of the one named after
-        its title. Raise ``Refused`` unless its checks have passed, else as ``Workers.publish``.
+        """Publish an upload as the next version of the caller's worker ``name``, by default named
+        after its title. Raise ``Refused`` unless its checks have passed, and the errors of
+        ``Workers.publish``.
         """
         data = await self._checked_data(caller, upload_id)
         worker, version, findings = await self._workers.publish(
@@ -246,45 +249,45 @@ class Uploads:
         await self._note(caller, upload_id, worker.id, version.number, published=True)
         return worker, version, findings
 
-    async def try_out(self, caller: Caller, upload_id: str, input: object, name: str = "") -> Run:
-        """Run it once as a draft that only this account can see. Raise as a start."""
+    async def test_run(self, caller: Caller, upload_id: str, input: object, name: str = "") -> Run:
+        """Start a run of an upload, as a draft that only this account can read. Raise ``Refused``
+        unless its checks have passed, and the errors of a start.
+        """
         upload = await self.get(caller, upload_id)
         data = await self._checked_data(caller, upload_id)
-        wanted = checked_name(name) if name else ""
-        made = await self._workers.draft(
-            caller, data, name=wanted or name_from_title(upload.title or upload.label)
-        )
-        await self._note(caller, upload_id, made.worker.id, made.version.number)
+        worker_name = checked_name(name) if name else name_from_title(upload.title or upload.label)
+        draft = await self._workers.draft(caller, data, name=worker_name)
+        await self._note(caller, upload_id, draft.worker.id, draft.version.number)
 
-        def also(tx: Transaction, run: Run) -> None:
-            kept = tx.uploads.get(upload_id)
-            if kept is not None:
-                tx.uploads.update(replace(kept, test_run_id=run.id, updated_at=tx.now))
+        def in_transaction(tx: Transaction, run: Run) -> None:
+            current = tx.uploads.get(upload_id)
+            if current is not None:
+                tx.uploads.update(replace(current, test_run_id=run.id, updated_at=tx.now))
 
         return await self._runs.start(
             caller,
             StartRequest(
-                worker_ref=made.worker.id,
-                version=made.version.number,
+                worker_ref=draft.worker.id,
+                version=draft.version.number,
                 input=input,
                 callback_url="",
                 origin=Origin.TEST,
-                also=also,
+                in_transaction=in_transaction,
             ),
         )
 
     async def _checked_data(self, caller: Caller, upload_id: str) -> bytes:
-        require_editor(caller, _UPLOADING)
+        require_editor(caller, _ACTION)
         upload = await self.get(caller, upload_id)
         if upload.state not in (UploadState.READY, UploadState.PUBLISHED):
             raise Refused(
                 f"this upload is {upload.state.value}; only one whose checks have passed can be "
-                "tried out and published"
+                "tested and published"
             )
         try:
             return await self._blobs.get(blob_name(upload_id))
         except FileNotFoundError:
-            raise NotFound("The files of this upload are gone; upload them again") from None
+            raise NotFound("The files of this upload were deleted; upload them again") from None
 
     async def _note(
         self,
@@ -304,16 +307,17 @@ class Uploads:
 
         await self._storage.write(work)
 
-    # --- the work --------------------------------------------------------------------------
+    # --- processing ------------------------------------------------------------------------
 
-    def _go_on(self, upload: Upload) -> None:
-        if upload.id not in self._working:
-            task = asyncio.create_task(self._work(upload.id, upload.account_id))
-            self._working[upload.id] = task
-            task.add_done_callback(lambda _: self._working.pop(upload.id, None))
+    def _process(self, upload: Upload) -> None:
+        """Process the upload in a task, unless this server does so already."""
+        if upload.id not in self._tasks:
+            task = asyncio.create_task(self._claim_and_process(upload.id, upload.account_id))
+            self._tasks[upload.id] = task
+            task.add_done_callback(lambda _: self._tasks.pop(upload.id, None))
 
-    async def _work(self, upload_id: str, account_id: str) -> None:
-        async with self._turns.of(account_id):
+    async def _claim_and_process(self, upload_id: str, account_id: str) -> None:
+        async with self._slots.slot(account_id):
             try:
                 upload = await self._storage.write(
                     lambda tx: tx.uploads.claim(upload_id, tx.now, tx.now + CLAIM_MS)
@@ -322,18 +326,20 @@ class Uploads:
                 return  # the next server that reads it continues
             if upload is None:
                 return
-            work = _Work(self._storage, self._blobs, self._git, upload, self._check_seconds)
+            processing = _Processing(
+                self._storage, self._blobs, self._git, upload, self._check_seconds
+            )
             try:
-                await work.do()
-            except _Gone:
+                await processing.run()
+            except _Removed:
                 await self._drop(upload_id)
             except Exception:
                 log.exception("upload_failed", upload=upload_id)
-                with contextlib.suppress(FykeError, _Gone):
-                    await work.fail("something went wrong on the server; try again")
+                with contextlib.suppress(FykeError, _Removed):
+                    await processing.fail("an internal error occurred on the server; try again")
 
 
-class _Work:
+class _Processing:
     """The processing of one upload."""
 
     def __init__(
@@ -345,19 +351,19 @@ class _Work:
         self._upload = upload
         self._check_seconds = check_seconds
 
-    async def do(self) -> None:
-        renewing = asyncio.create_task(self._renew())
+    async def run(self) -> None:
+        renewal = asyncio.create_task(self._renew())
         try:
             data = await self._data()
             if data is not None:
                 await self._check(data)
         finally:
-            renewing.cancel()
-            await asyncio.gather(renewing, return_exceptions=True)
+            renewal.cancel()
+            await asyncio.gather(renewal, return_exceptions=True)
 
     async def _check(self, data: bytes) -> None:
-        """A check that exceeds the deadline continues in its thread until it reads the archive
-        again, which is closed by then.
+        """Run the checks. One that exceeds the deadline continues in its thread until it reads the
+        archive again, which is closed by then.
         """
         try:
             async with asyncio.timeout(self._check_seconds):
@@ -370,28 +376,28 @@ class _Work:
         else:
             await self._report(checked)
 
-    async def fail(self, why: str) -> None:
-        """End it with a failure in the present step."""
+    async def fail(self, reason: str) -> None:
+        """End the upload with a failure in the present step."""
         names = [s.name for s in self._upload.steps if s.state is StepState.RUNNING] or [UNPACK]
-        await self._report(failed(self._upload, names[0], why))
+        await self._report(failed(self._upload, names[0], reason))
 
     async def _data(self) -> bytes | None:
-        """The archive; None when there is none, which is then reported already."""
+        """The archive; None after a failure, which is then reported already."""
         if self._upload.source is UploadSource.ZIP:
             try:
                 return await self._blobs.get(blob_name(self._upload.id))
             except FileNotFoundError:
-                await self.fail("the archive is gone; upload it again")
+                await self.fail("the archive was deleted; upload it again")
                 return None
         await self._report(with_step(self._upload, FETCH, StepState.RUNNING))
-        said: list[str] = []
+        messages: list[str] = []
         try:
-            fetched = await self._git.fetch(self._upload.git, said.append)
+            fetched = await self._git.fetch(self._upload.git, messages.append)
         except (GitFailed, InvalidRequest) as error:
             await self.fail(str(error))
             return None
         await self._blobs.put(blob_name(self._upload.id), fetched.archive)
-        left_out = [line for line in said if line.endswith("left out")]
+        left_out = [line for line in messages if line.endswith("left out")]
         note = "; ".join([f"commit {fetched.commit[:12]}", *left_out])
         state = StepState.WARNED if left_out else StepState.PASSED
         upload = replace(self._upload, git_commit=fetched.commit)
@@ -403,7 +409,7 @@ class _Work:
             until = tx.now + CLAIM_MS if upload.state.in_progress else 0
             dated = replace(upload, updated_at=tx.now, working_until=until)
             if not tx.uploads.update(dated):
-                raise _Gone
+                raise _Removed
             tx.notify(upload_topic(upload.id))
             return dated
 

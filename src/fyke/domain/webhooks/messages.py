@@ -1,4 +1,4 @@
-"""The messages to endpoints: type, time and data. Rows are never included."""
+"""The messages to endpoints: type, time and data, without rows."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def message(kind: str, at: int, data: dict[str, Any]) -> str:
 
 
 def run_data(run: Run) -> dict[str, Any]:
-    """The data of a run: that of a callback, and its worker and task."""
+    """The data of a run: the payload of a callback, with its worker, version, task and origin."""
     return {
         **payload(run),
         "worker_slug": run.worker_id,

@@ -1,4 +1,4 @@
-"""Writing messages for endpoints to the outbox, in the transaction of the event."""
+"""Writes messages for endpoints to the outbox, in the transaction of the event."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def send(
     event: str,
     body: str,
 ) -> None:
-    """One delivery of ``body`` for each endpoint."""
+    """Queue one delivery of ``body`` for each endpoint."""
     for endpoint in endpoints:
         add_delivery(
             tx,

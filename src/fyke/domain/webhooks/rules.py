@@ -12,7 +12,7 @@ from fyke.model.webhook import MAX_DESCRIPTION, MAX_NAME, WebhookEvent
 
 @dataclass(frozen=True, slots=True)
 class EndpointFields:
-    """The fields of an endpoint that its owner sets; validated by ``checked``."""
+    """The fields of an endpoint that its owner sets; validated by ``validate_endpoint``."""
 
     name: str
     url: str
@@ -21,44 +21,44 @@ class EndpointFields:
     enabled: bool = True
 
 
-def checked(addresses: CallbackRules, wanted: EndpointFields) -> EndpointFields:
-    """The fields in one spelling. Raise ``InvalidRequest`` with each problem."""
-    name = " ".join(wanted.name.split())
-    url = wanted.url.strip()
-    faults = [
-        *_name_faults(name),
-        *_url_faults(addresses, url),
-        *_event_faults(wanted.events),
-        *_description_faults(wanted.description),
+def validate_endpoint(addresses: CallbackRules, fields: EndpointFields) -> EndpointFields:
+    """The normalized fields. Raise ``InvalidRequest`` with all problems."""
+    name = " ".join(fields.name.split())
+    url = fields.url.strip()
+    problems = [
+        *_name_problems(name),
+        *_url_problems(addresses, url),
+        *_event_problems(fields.events),
+        *_description_problems(fields.description),
     ]
-    if faults:
-        raise InvalidRequest.of(faults)
-    events = tuple(event.value for event in WebhookEvent if event.value in wanted.events)
-    return EndpointFields(name, url, events, wanted.description.strip(), wanted.enabled)
+    if problems:
+        raise InvalidRequest.of(problems)
+    events = tuple(event.value for event in WebhookEvent if event.value in fields.events)
+    return EndpointFields(name, url, events, fields.description.strip(), fields.enabled)
 
 
-def _name_faults(name: str) -> Iterable[Problem]:
+def _name_problems(name: str) -> Iterable[Problem]:
     if not 1 <= len(name) <= MAX_NAME:
         yield Problem(f"it must have 1 to {MAX_NAME} characters", "name")
 
 
-def _url_faults(addresses: CallbackRules, url: str) -> Iterable[Problem]:
+def _url_problems(addresses: CallbackRules, url: str) -> Iterable[Problem]:
     try:
         addresses.check(url)
     except InvalidRequest as error:
         yield from (replace(problem, field="url") for problem in error.problems)
 
 
-def _event_faults(events: tuple[str, ...]) -> Iterable[Problem]:
-    known = [event.value for event in WebhookEvent]
-    strange = sorted(set(events) - set(known))
-    if strange:
-        rule = f"there is no event {strange[0][:40]!r}; choose from {', '.join(known)}"
+def _event_problems(events: tuple[str, ...]) -> Iterable[Problem]:
+    names = [event.value for event in WebhookEvent]
+    unknown = sorted(set(events) - set(names))
+    if unknown:
+        rule = f"there is no event {unknown[0][:40]!r}; choose from {', '.join(names)}"
         yield Problem(rule, "events")
     elif not events:
-        yield Problem(f"choose at least one of {', '.join(known)}", "events")
+        yield Problem(f"choose at least one of {', '.join(names)}", "events")
 
 
-def _description_faults(description: str) -> Iterable[Problem]:
+def _description_problems(description: str) -> Iterable[Problem]:
     if len(description) > MAX_DESCRIPTION:
         yield Problem(f"it must have at most {MAX_DESCRIPTION} characters", "description")

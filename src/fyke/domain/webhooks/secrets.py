@@ -1,7 +1,8 @@
-"""The secrets of an endpoint: derived from the installation's own and a random salt.
+"""The secrets of an endpoint, derived from the installation's master secret and a random salt.
 
-No signing secret is stored, so a copy of the database does not reveal one. Rotating means a new
-salt; the old one signs beside it for a day, so that receivers can switch without losing a message.
+No signing secret is stored, so a copy of the database does not reveal one. A rotation sets a new
+salt; messages are also signed with the old one for a day, so that receivers can switch without
+losing a message.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ def secret_of(master: bytes, endpoint_id: str, salt: str) -> str:
 
 
 def signing_secrets(master: bytes, endpoint: Endpoint, now: int) -> tuple[str, ...]:
-    """Every secret that signs at ``now`` (ms), the present one first."""
+    """The secrets that sign at ``now`` (ms), the present one first."""
     salts = [endpoint.salt]
     if endpoint.old_salt and now < endpoint.old_until:
         salts.append(endpoint.old_salt)

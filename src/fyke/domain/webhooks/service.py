@@ -14,7 +14,7 @@ from fyke.domain.callbacks.record import ENDPOINT_OFF, redirect
 from fyke.domain.callbacks.signing import headers
 from fyke.domain.callbacks.url import CallbackRules, receiver_of
 from fyke.domain.webhooks.messages import test_message
-from fyke.domain.webhooks.rules import EndpointFields, checked
+from fyke.domain.webhooks.rules import EndpointFields, validate_endpoint
 from fyke.domain.webhooks.secrets import secret_of, signing_secrets
 from fyke.errors import InvalidRequest, Refused
 from fyke.kit.clock import Clock
@@ -28,7 +28,7 @@ from fyke.model.webhook import MAX_ENDPOINTS, OLD_SECRET_MS, Endpoint, WebhookEv
 @dataclass(frozen=True, slots=True)
 class EndpointView:
     """An endpoint, the state of its receiver (None before the first call), and the time of the next
-    try (ms, 0 = nothing waits).
+    attempt (ms, 0 = no pending delivery).
     """
 
     endpoint: Endpoint
@@ -37,7 +37,7 @@ class EndpointView:
 
     @property
     def disabled_at(self) -> int:
-        """Since when it is disabled because every call failed for days; 0 = not."""
+        """Since when (ms) it is disabled because all calls have failed for days; 0 = it is not."""
         return self.receiver.disabled_at if self.receiver else 0
 
 
@@ -60,12 +60,12 @@ class EndpointTest:
     duration_ms: int
 
     @property
-    def taken(self) -> bool:
+    def accepted(self) -> bool:
         return 200 <= self.answer.status < 300
 
 
 class Webhooks:
-    """The endpoints of all accounts, each seen only by its own."""
+    """The endpoints of all accounts; each account can read only its own."""
 
     def __init__(
         self,
@@ -98,7 +98,7 @@ class Webhooks:
         ``Refused`` when the account has the maximum, ``Forbidden``.
         """
         require_editor(caller, "Adding webhooks")
-        fields = checked(self._addresses, wanted)
+        fields = validate_endpoint(self._addresses, wanted)
         endpoint_id, salt = new_ulid(), new_ulid()
 
         def work(tx: Transaction) -> Endpoint:
@@ -130,12 +130,11 @@ class Webhooks:
     async def change(
         self, caller: Caller, endpoint_id: str, wanted: EndpointFields
     ) -> EndpointView:
-        """Replace the fields of an endpoint. Waiting deliveries go to the new address; when it is
-        switched off, they fail. Raises ``NotFound``, ``InvalidRequest``, ``Conflict``,
-        ``Forbidden``.
+        """Replace the fields of an endpoint. Pending deliveries go to the new URL; when it is
+        disabled, they fail. Raises ``NotFound``, ``InvalidRequest``, ``Conflict``, ``Forbidden``.
         """
         require_editor(caller, "Changing webhooks")
-        fields = checked(self._addresses, wanted)
+        fields = validate_endpoint(self._addresses, wanted)
 
         def work(tx: Transaction) -> EndpointView:
             before = own_endpoint(tx, caller, endpoint_id, lock=True)
@@ -160,8 +159,8 @@ class Webhooks:
         return await self._storage.write(work)
 
     async def rotate(self, caller: Caller, endpoint_id: str) -> NewEndpoint:
-        """Replace the secret; the old one signs beside it for another 24 hours. Raises
-        ``NotFound``, ``Forbidden``.
+        """Replace the secret; messages are also signed with the old one for another 24 hours.
+        Raises ``NotFound``, ``Forbidden``.
         """
         require_editor(caller, "Changing secrets")
         salt = new_ulid()
@@ -183,7 +182,7 @@ class Webhooks:
         return NewEndpoint(endpoint, secret_of(self._master, endpoint.id, endpoint.salt))
 
     async def remove(self, caller: Caller, endpoint_id: str, confirm: str | None = None) -> None:
-        """Remove an endpoint; its waiting deliveries fail. ``confirm``, if given, must be its name.
+        """Remove an endpoint; its pending deliveries fail. ``confirm``, if given, must be its name.
         Raises ``NotFound``, ``InvalidRequest``, ``Forbidden``.
         """
         require_editor(caller, "Removing webhooks")
@@ -192,7 +191,7 @@ class Webhooks:
             endpoint = own_endpoint(tx, caller, endpoint_id, lock=True)
             if confirm is not None and confirm.strip() != endpoint.name:
                 raise InvalidRequest(
-                    f"type the name of the webhook, {endpoint.name!r}", field="confirm"
+                    f"must be the name of the webhook, {endpoint.name!r}", field="confirm"
                 )
             tx.outbox.fail_pending_of(endpoint.id, ENDPOINT_OFF, tx.now)
             tx.webhooks.delete(endpoint.id)
@@ -201,18 +200,18 @@ class Webhooks:
         await self._storage.write(work)
 
     async def test(self, caller: Caller, endpoint_id: str) -> EndpointTest:
-        """Send a signed test message now, whether the endpoint is on or off, and return the result.
-        It is not retried or recorded. Raises ``NotFound``, ``Forbidden``.
+        """Send a signed test message now, even to a disabled endpoint, and return the result. It is
+        not retried or recorded. Raises ``NotFound``, ``Forbidden``.
         """
         require_editor(caller, "Testing webhooks")
         endpoint = await self._storage.read(lambda tx: own_endpoint(tx, caller, endpoint_id))
         now, started = self._clock.now_ms(), self._clock.monotonic()
         body, message_id = test_message(endpoint, now), f"msg_{new_ulid()}"
         secrets = signing_secrets(self._master, endpoint, now)
-        signed = headers(secrets, message_id, now // 1000, body.encode())
-        answer, steps = await self._prober.probe(endpoint.url, body.encode(), signed)
-        took = round((self._clock.monotonic() - started) * 1000)
-        return EndpointTest(message_id, body, answer, steps, took)
+        signature_headers = headers(secrets, message_id, now // 1000, body.encode())
+        answer, steps = await self._prober.probe(endpoint.url, body.encode(), signature_headers)
+        duration_ms = round((self._clock.monotonic() - started) * 1000)
+        return EndpointTest(message_id, body, answer, steps, duration_ms)
 
 
 def _events(fields: EndpointFields) -> tuple[WebhookEvent, ...]:
@@ -220,12 +219,12 @@ def _events(fields: EndpointFields) -> tuple[WebhookEvent, ...]:
 
 
 def _views(tx: Transaction, endpoints: list[Endpoint]) -> list[EndpointView]:
-    following = tx.outbox.next_tries([endpoint.id for endpoint in endpoints])
+    next_attempts = tx.outbox.next_tries([endpoint.id for endpoint in endpoints])
     return [
         EndpointView(
             endpoint,
             tx.receivers.get(endpoint.account_id, receiver_of(endpoint.url)),
-            following.get(endpoint.id, 0),
+            next_attempts.get(endpoint.id, 0),
         )
         for endpoint in endpoints
     ]

@@ -128,7 +128,7 @@ class WebhookTest(Answer):
     @classmethod
     def of(cls, test: EndpointTest) -> WebhookTest:
         return cls(
-            taken=test.taken,
+            taken=test.accepted,
             message_id=test.message_id,
             status=test.answer.status,
             error=test.answer.error,

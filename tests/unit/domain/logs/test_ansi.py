@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fyke.domain.logs.ansi import CLASSES, MAX_LINK_LENGTH, StyledSpan, linked, plain, spans
+from fyke.domain.logs.ansi import CLASSES, MAX_LINK_LENGTH, StyledSpan, link_spans, plain, spans
 from support.hangs import no_hang
 
 
@@ -66,7 +66,7 @@ def test_an_unterminated_sequence_is_dropped(end: str) -> None:
 
 def test_addresses_become_links_to_themselves() -> None:
     text = "see https://a.example/b?c=1&d=(e). Or (http://x.example:8080/y), done"
-    found = linked(text)
+    found = link_spans(text)
     assert [span.text for span in found if span.href] == [
         "https://a.example/b?c=1&d=(e)",
         "http://x.example:8080/y",
@@ -88,7 +88,7 @@ def test_addresses_become_links_to_themselves() -> None:
     ],
 )
 def test_other_text_is_not_linked(text: str) -> None:
-    assert linked(text) == [StyledSpan(text)]
+    assert link_spans(text) == [StyledSpan(text)]
 
 
 def test_a_colour_inside_an_address_ends_the_link() -> None:

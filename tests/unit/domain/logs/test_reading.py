@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from fyke.domain.logs import reading
-from fyke.domain.logs.reading import LogPage, LogPosition, LogReading
+from fyke.domain.logs.reading import LogPage, LogPosition, LogReader
 from fyke.errors import InvalidFields, NotFound, RunNotFound
 from fyke.kit.ids import new_ulid
 from fyke.model.log import LogEntry, LogFilter
@@ -25,7 +25,7 @@ class Setup:
             LogEntry(i, 2 if i % 10 else 4, "1", f"line {i}" if i % 10 else f"FAILED {i}", i)
             for i in range(1, lines + 1)
         ]
-        self.reading = LogReading(self.storage, self.results)
+        self.reading = LogReader(self.storage, self.results)
         self.caller = caller_of(account)
 
     async def page(self, limit: int = 5, **more: object) -> LogPage:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fyke.domain.schedules.due import LATE_MS, MAX_COUNTED, Due, due_fires
+from fyke.domain.schedules.due import LATE_MS, MAX_COUNTED, DueDecision, due_fires
 from fyke.domain.schedules.times import first_after, zone
 from fyke.model.schedule import ScheduleKind, ScheduleSpec
 
@@ -146,10 +146,10 @@ def at(text: str, name: str = "UTC") -> int:
 
 def test_a_time_of_an_hour_ago_is_made_up_for_and_an_older_one_is_not() -> None:
     planned = at("2026-03-10T09:00")
-    assert due_fires(NEVER_AGAIN, zone("UTC"), 0, planned, planned + LATE_MS) == Due(
+    assert due_fires(NEVER_AGAIN, zone("UTC"), 0, planned, planned + LATE_MS) == DueDecision(
         planned, 0, 0, 0
     )
-    assert due_fires(NEVER_AGAIN, zone("UTC"), 0, planned, planned + LATE_MS + 1) == Due(
+    assert due_fires(NEVER_AGAIN, zone("UTC"), 0, planned, planned + LATE_MS + 1) == DueDecision(
         0, 1, planned, 0
     )
 
@@ -168,7 +168,7 @@ def test_a_time_at_the_edge_of_the_hour_is_found_behind_missed_ones() -> None:
 def test_times_are_those_of_the_zone() -> None:
     planned = at("2026-07-01T02:30", "Asia/Tokyo")
     now = planned + 3 * DAY + MINUTE
-    assert due_fires(DAILY, zone("Asia/Tokyo"), 0, planned, now) == Due(
+    assert due_fires(DAILY, zone("Asia/Tokyo"), 0, planned, now) == DueDecision(
         planned + 3 * DAY, 3, planned, planned + 4 * DAY
     )
 
@@ -176,22 +176,24 @@ def test_times_are_those_of_the_zone() -> None:
 def test_missed_intervals_are_counted_in_whole_ones() -> None:
     every = ScheduleSpec(ScheduleKind.INTERVAL, every_s=90)
     due = due_fires(every, zone("UTC"), 0, 90_000, 90_000 * 1000 + 1, late_ms=MINUTE)
-    assert due == Due(90_000 * 1000, 999, 90_000, 90_000 * 1001)
+    assert due == DueDecision(90_000 * 1000, 999, 90_000, 90_000 * 1001)
     assert isinstance(due.missed, int)
 
 
 def test_an_interval_of_hours_that_was_missed_once_counts_once() -> None:
     every = ScheduleSpec(ScheduleKind.INTERVAL, every_s=7200)
     step = 7_200_000
-    assert due_fires(every, zone("UTC"), 0, step, step + LATE_MS + 1) == Due(0, 1, step, 2 * step)
+    assert due_fires(every, zone("UTC"), 0, step, step + LATE_MS + 1) == DueDecision(
+        0, 1, step, 2 * step
+    )
 
 
 def test_a_daily_time_of_an_hour_ago_is_made_up_for_after_days_away() -> None:
     planned = at("2026-03-10T02:30")
     today, tomorrow = planned + 3 * DAY, planned + 4 * DAY
-    assert due_fires(DAILY, zone("UTC"), 0, planned, today + LATE_MS) == Due(
+    assert due_fires(DAILY, zone("UTC"), 0, planned, today + LATE_MS) == DueDecision(
         today, 3, planned, tomorrow
     )
-    assert due_fires(DAILY, zone("UTC"), 0, planned, today + LATE_MS + 1) == Due(
+    assert due_fires(DAILY, zone("UTC"), 0, planned, today + LATE_MS + 1) == DueDecision(
         0, 4, planned, tomorrow
     )

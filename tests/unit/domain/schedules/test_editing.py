@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from fyke.contracts.signals import SCHEDULES
-from fyke.domain.schedules.editing import ScheduleEdit, change_schedule, copied, zone_of
+from fyke.domain.schedules.editing import ScheduleEdit, change_schedule, copy_for_task, zone_of
 from fyke.domain.schedules.rules import OWN_NAMES, Names
 from fyke.errors import InvalidRequest
 from fyke.model.schedule import (
@@ -155,7 +155,7 @@ async def test_a_copy_has_the_rule_and_none_of_the_history(setup: Setup) -> None
     made = await setup.change(replace(DAILY, late=LatePolicy.SKIP))
     assert made is not None
     used = replace(made, missed=3, last_error="x", last_fired_at=7, failures=2, paused_at=9)
-    copy = copied(used, "other", START + 5)
+    copy = copy_for_task(used, "other", START + 5)
     assert (copy.spec, copy.late, copy.overlap) == (made.spec, LatePolicy.SKIP, made.overlap)
     assert not any(
         (copy.enabled, copy.next_at, copy.missed, copy.last_error, copy.last_fired_at,

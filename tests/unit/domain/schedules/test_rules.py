@@ -12,7 +12,7 @@ from fyke.domain.schedules.rules import (
     check_complete,
     check_members,
     first_time,
-    only_its_own,
+    without_unused_members,
 )
 from fyke.errors import InvalidRequest
 from fyke.model.schedule import ScheduleKind, ScheduleSpec
@@ -25,7 +25,7 @@ def test_a_plan_keeps_only_what_its_kind_uses() -> None:
     full = ScheduleSpec(
         ScheduleKind.WEEKLY, "09:00", 3, 31, "2030-01-01", "* * * * *", 60, "Europe/Berlin"
     )
-    assert only_its_own(full) == ScheduleSpec(
+    assert without_unused_members(full) == ScheduleSpec(
         ScheduleKind.WEEKLY, time="09:00", weekday=3, time_zone="Europe/Berlin"
     )
 
@@ -94,25 +94,25 @@ def plan(kind: ScheduleKind, **members: object) -> ScheduleSpec:
     [
         (
             plan(ScheduleKind.DAILY, time="24:00"),
-            'time: "24:00" is not a time; write HH:MM, such as 09:30',
+            'time: "24:00" is not a time; write HH:MM, for example 09:30',
         ),
         (
             plan(ScheduleKind.DAILY, time="9" * 30),
-            f'time: "{"9" * 20}" is not a time; write HH:MM, such as 09:30',
+            f'time: "{"9" * 20}" is not a time; write HH:MM, for example 09:30',
         ),
         (
             plan(ScheduleKind.ONCE, date="2030-02-30"),
-            'date: "2030-02-30" is not a date; write YYYY-MM-DD, such as 2030-01-31',
+            'date: "2030-02-30" is not a date; write YYYY-MM-DD, for example 2030-01-31',
         ),
         (
             plan(ScheduleKind.ONCE, date="1" * 30),
-            f'date: "{"1" * 20}" is not a date; write YYYY-MM-DD, such as 2030-01-31',
+            f'date: "{"1" * 20}" is not a date; write YYYY-MM-DD, for example 2030-01-31',
         ),
         (plan(ScheduleKind.WEEKLY, weekday=8), "weekday must be 1 (Monday) to 7 (Sunday)"),
         (plan(ScheduleKind.WEEKLY, weekday=-1), "weekday must be 1 (Monday) to 7 (Sunday)"),
         (
             plan(ScheduleKind.MONTHLY, day=32),
-            "day must be 1 to 31; a day that a month lacks is its last one",
+            "day must be 1 to 31; in a shorter month its last day is used",
         ),
         (
             plan(ScheduleKind.INTERVAL, every_s=59),
@@ -129,16 +129,16 @@ def plan(kind: ScheduleKind, **members: object) -> ScheduleSpec:
         (
             plan(ScheduleKind.CRON, cron="0 0 * *"),
             "cron must have five fields (minute, hour, day of month, month, day of week), "
-            'such as "0 9 * * 1-5"',
+            'for example "0 9 * * 1-5"',
         ),
         (
             plan(ScheduleKind.CRON, cron="0 24 * * *"),
-            'cron: "0 24 * * *" has a mistake in its field hour',
+            'cron: "0 24 * * *" is invalid in the field hour',
         ),
         (
             plan(ScheduleKind.DAILY, time_zone="Z" * 70),
-            f'time_zone: "{"Z" * 60}" is not a time zone; use an IANA name such as Europe/Berlin, '
-            "America/New_York or UTC",
+            f'time_zone: "{"Z" * 60}" is not a time zone; use an IANA name, for example '
+            "Europe/Berlin, America/New_York or UTC",
         ),
     ],
 )
@@ -178,7 +178,10 @@ def test_what_is_missing_is_named_with_all_that_the_kind_needs() -> None:
 
 
 def test_the_kind_stays_when_the_rest_is_dropped() -> None:
-    assert only_its_own(plan(ScheduleKind.INTERVAL, every_s=60)).kind is ScheduleKind.INTERVAL
+    assert (
+        without_unused_members(plan(ScheduleKind.INTERVAL, every_s=60)).kind
+        is ScheduleKind.INTERVAL
+    )
 
 
 def test_a_moment_in_the_past_is_refused_with_its_zone() -> None:

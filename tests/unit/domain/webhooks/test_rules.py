@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fyke.domain.callbacks.url import CallbackRules
-from fyke.domain.webhooks.rules import EndpointFields, checked
+from fyke.domain.webhooks.rules import EndpointFields, validate_endpoint
 from fyke.errors import InvalidRequest
 from fyke.kit.addresses import AddressRules
 
@@ -18,7 +18,7 @@ GOOD = EndpointFields("Operations", "https://hooks.example/x", ("run.failed", "r
 
 def test_valid_fields_are_normalised() -> None:
     spaced = replace(GOOD, name="  Operations  team ", url=" https://hooks.example/x ")
-    found = checked(ADDRESSES, spaced)
+    found = validate_endpoint(ADDRESSES, spaced)
     assert (found.name, found.url) == ("Operations team", "https://hooks.example/x")
     assert found.events == ("run.started", "run.failed")
 
@@ -39,11 +39,11 @@ def test_valid_fields_are_normalised() -> None:
 )
 def test_each_error_names_field_and_rule(changes: dict[str, Any], sentence: str) -> None:
     with pytest.raises(InvalidRequest, match="^" + sentence[:20]) as caught:
-        checked(ADDRESSES, replace(GOOD, **changes))
+        validate_endpoint(ADDRESSES, replace(GOOD, **changes))
     assert caught.value.message.startswith(sentence)
 
 
 def test_all_errors_are_reported_at_once() -> None:
     with pytest.raises(InvalidRequest) as caught:
-        checked(ADDRESSES, EndpointFields("", "x", ()))
+        validate_endpoint(ADDRESSES, EndpointFields("", "x", ()))
     assert [text.partition(":")[0] for text in caught.value.details] == ["name", "url", "events"]

@@ -8,27 +8,27 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 
-class Turns:
-    """At most ``at_once`` turns at the same time, at most one of an account. Accounts that wait
-    are served in rotation, so that the queue of one does not delay another.
+class FairSemaphore:
+    """At most ``slots`` slots are taken at the same time, at most one by an account. Waiting
+    accounts are served in rotation, so that the queue of one does not delay another.
     """
 
-    def __init__(self, at_once: int) -> None:
-        self._free = at_once
+    def __init__(self, slots: int) -> None:
+        self._free = slots
         self._busy: set[str] = set()
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
 
     @asynccontextmanager
-    async def of(self, account_id: str) -> AsyncIterator[None]:
-        """Wait for a turn of this account and keep it for the block."""
-        turn = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(account_id, deque()).append(turn)
+    async def slot(self, account_id: str) -> AsyncIterator[None]:
+        """Wait for a slot for this account, and keep it for the block."""
+        granted = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(account_id, deque()).append(granted)
         self._grant()
         try:
-            await turn
+            await granted
             yield
         finally:
-            if not turn.cancelled():
+            if not granted.cancelled():
                 self._free += 1
                 self._busy.discard(account_id)
             self._grant()
