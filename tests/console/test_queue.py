@@ -119,7 +119,7 @@ async def test_items_that_left_before_the_stream_are_streamed_too(app: App) -> N
     update = await anext(stream.follow(app.owner, shown=[int(first), int(second)]))
     assert update.items_changed and [item.number for item in update.ended] == [int(first)]
     unchanged = await anext(stream.follow(app.owner, shown=[int(second)]))
-    assert not unchanged.items_changed and not unchanged.gone
+    assert not unchanged.items_changed and not unchanged.ended
 
 
 async def test_a_stream_resumes_from_the_last_event_of_the_browser(

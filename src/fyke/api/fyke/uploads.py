@@ -101,6 +101,6 @@ class UploadRoutes:
 
     @post(f"{UPLOAD}/test", scope=frozenset({Scope.RUN, Scope.WRITE}), errors=_REFUSED)
     async def test_upload(self, call: Call, id: Name, body: wire.UploadTest) -> RunStarted:
-        """Run an upload once, as a draft that only the account can read."""
+        """Run an upload once, as a draft that only the account can see."""
         run = await self.uploads.test_run(call.caller, id, body.input, body.name.strip())
         return RunStarted(run.id)
