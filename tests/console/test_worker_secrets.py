@@ -46,7 +46,7 @@ async def test_a_typed_value_is_on_no_page(app: App, owner: Visitor) -> None:
     await add_versions(app)
     seen = []
     for name, words in (
-        ("LD_PRELOAD", "put a word of your own before it"),
+        ("LD_PRELOAD", "add a prefix, as in"),
         ("low", "1 to 64 characters"),
         ("", "1 to 64 characters"),
     ):
@@ -55,7 +55,7 @@ async def test_a_typed_value_is_on_no_page(app: App, owner: Visitor) -> None:
         assert page.one("//*[@id='faults']//a").get("href") == "#f-name"
         seen.append(page.raw)
     short = await owner.post(AT, {"name": "LOGIN", "value": "canar"}, status=422)
-    assert "Must have at least 6 characters" in short.text and "could not be masked" in short.text
+    assert "Must have at least 6 characters" in short.text and "cannot be masked" in short.text
     assert (short.value("value"), short.value("name")) == ("", "LOGIN")
     await owner.post(AT, {"name": "LOGIN", "value": VALUE})
     for path in (AT, "/settings/audit", "/w/owner/shop-prices", "/"):

@@ -133,7 +133,7 @@ async def test_rolling_back_makes_a_new_version_of_old_files(app: App, api: Api)
     assert by_number["v1.0.4"]["digest"] == by_number["v1.0.1"]["digest"]
     assert by_number["v1.0.4"]["latest"] and by_number["v1.0.4"]["size"] > 1000
     again = await api.post(f"{SHELVED}/versions/v1.0.4/rollback", {})
-    fails(again, 409, 4000, "these very files")
+    fails(again, 409, 4000, "already has these files")
     fails(await api.post(f"{SHELVED}/versions/v7/rollback", {}), 400, 4000, "v7")
     foreign = await api.post(f"{SHELVED}/versions/v1.0.1/rollback", {}, key=app.other_key)
     fails(foreign, 401, 4010)

@@ -102,7 +102,7 @@ async def test_refusals_name_the_rule(app: App, api: Api) -> None:
     await app.publish("reader")
     for name, value, words in (
         ("login", VALUE, "1 to 64 characters"),
-        ("LD_PRELOAD", VALUE, "put a word of your own before it"),
+        ("LD_PRELOAD", VALUE, "add a prefix, as in"),
         ("HTTPS_PROXY", VALUE, "MY_HTTPS_PROXY"),
         ("LOGIN", "short", "at least 6 characters"),
         ("LOGIN", "x" * 16385, "16,385 bytes"),

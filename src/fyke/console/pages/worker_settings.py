@@ -18,8 +18,7 @@ from fyke.domain.catalog.removal import WorkerRemoval
 from fyke.domain.review.service import Reviews
 from fyke.domain.workers.page import PageChange
 from fyke.domain.workers.parameters import DEVICES
-from fyke.domain.workers.run_options import NAMES, DefaultRunOptions
-from fyke.domain.workers.run_options import faults as faults_of_options
+from fyke.domain.workers.run_options import NAMES, DefaultRunOptions, option_errors
 from fyke.domain.workers.service import Workers
 from fyke.errors import Forbidden, InvalidFields, NotFound, VersionUnavailable
 from fyke.model.billing import MICROS
@@ -84,7 +83,7 @@ class WorkerSettingPages:
     async def save_options(self, view: View) -> Response:
         frame = await self._own(view)
         wanted = {name: view.form.get(name).strip() for name in NAMES}
-        wrong = faults_of_options(wanted)
+        wrong = option_errors(wanted)
         if wrong:
             worker = frame.worker
             values = {

@@ -72,5 +72,5 @@ def _mark(tx: Transaction, caller: Caller, ref: str) -> Worker:
     worker = find_own_worker(tx, caller, ref, "delete it")
     if not tx.workers.mark_deleted(worker.id, tx.now):
         raise WorkerNotFound
-    record(tx, caller, AuditAction.WORKER_DELETED, f"{worker.owner}/{worker.name}", worker.id)
+    record(tx, caller, AuditAction.WORKER_DELETED, worker.path, worker.id)
     return worker

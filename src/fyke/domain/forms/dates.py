@@ -17,7 +17,7 @@ from fyke.domain.workers.date_formats import (
     RELATIVE_WORDS,
     ambiguity,
     literal,
-    read,
+    parse_format,
     tokens,
 )
 
@@ -43,9 +43,9 @@ class DateRule:
 
 def rule_of(item: dict[str, Any]) -> DateRule:
     """Read ``format``, ``valueFormat`` and ``dateType`` of a property."""
-    shown, relative = read(item.get("format"))
-    sent, also = read(item.get("valueFormat"))
-    relative = relative or also or item.get("dateType") in RELATIVE_WORDS
+    shown, relative = parse_format(item.get("format"))
+    sent, sent_relative = parse_format(item.get("valueFormat"))
+    relative = relative or sent_relative or item.get("dateType") in RELATIVE_WORDS
     sent = sent or shown or DEFAULT
     if not shown or ambiguity(shown):
         shown = sent

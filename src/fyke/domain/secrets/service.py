@@ -108,7 +108,7 @@ class WorkerSecrets:
 
 
 def _target(worker: Worker) -> str:
-    return f"{worker.owner}/{worker.name}"
+    return worker.path
 
 
 def _worker(tx: Transaction, caller: Caller, ref: str) -> Worker:

@@ -1,9 +1,9 @@
-"""Worker projects as archives: reading untrusted ones, packing, and unpacking.
+"""Archives of Worker projects: reads untrusted ones, packs and unpacks.
 
 An untrusted archive is read once (``open_archive``) and rewritten in one canonical form
 (``normalise``): sorted, without times, owners or unusual modes. The SHA-256 of that form identifies
-a version. Inflated bytes go to a temporary file, never all into memory, and are counted on the way,
-whatever the headers claim.
+a version. Entries are inflated to a temporary file, not to memory, and the inflated bytes are
+counted, whatever the headers claim.
 """
 
 from __future__ import annotations
@@ -32,16 +32,17 @@ from fyke.domain.workers.zip_directory import LEAVE_OUT, STORED, ZipEntry, read_
 from fyke.errors import InvalidRequest
 
 MAX_PACKED = 50 * 2**20
+MAX_BUNDLE = 2 * MAX_PACKED  # a bundle may compress less well than the archive it was made from
 MAX_UNPACKED = 500 * 2**20
 MAX_ENTRIES = 20_000
-MAX_FOLDERS = 10_000  # also those that are only named above a file: each costs more than a file
+MAX_FOLDERS = 10_000  # including parent folders without an entry; a folder costs more than a file
 ENTRY_FILES = ("main.py", "main.js", "main", "main.go")
 PROGRAM = "main"  # the compiled entry of a Go project, always executable
 
 _CHUNK = 64 * 1024
 _IN_MEMORY = 4 * 2**20
 _TIME = (1980, 1, 1, 0, 0, 0)
-_BUNDLE_SLACK = 2  # a bundle may be larger than its archive
+_DAMAGED = "the archive is damaged; pack the project again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +56,12 @@ class ProjectFile:
 
     def read(self, limit: int) -> bytes:
         """Return at most the first ``limit`` bytes."""
-        found = bytearray()
+        data = bytearray()
         for chunk in self.chunks():
-            found += chunk
-            if len(found) >= limit:
+            data += chunk
+            if len(data) >= limit:
                 break
-        return bytes(found[:limit])
+        return bytes(data[:limit])
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +77,10 @@ class Archive:
 
 @contextmanager
 def open_archive(data: bytes, *, max_packed: int = MAX_PACKED) -> Iterator[Archive]:
-    """Inflate a ZIP to a temporary file and offer its files until the context ends.
+    """Inflate a ZIP to a temporary file; its files can be read until the context ends.
 
-    A single folder around the whole project is stripped when it contains the entry file. Raise
-    ``InvalidRequest`` that names the entry, the rule and the remedy.
+    A single folder around the whole project is stripped when it contains the entry file. The
+    ``InvalidRequest`` for an unusable archive names the entry, the rule and the remedy.
     """
     if len(data) > max_packed:
         raise InvalidRequest(
@@ -91,7 +92,7 @@ def open_archive(data: bytes, *, max_packed: int = MAX_PACKED) -> Iterator[Archi
     entries = [entry for entry in entries if not entry.folder]
     claimed = sum(entry.size for entry in entries)
     if claimed > MAX_UNPACKED:
-        raise _too_much(claimed)
+        raise _too_large(claimed)
     with tempfile.SpooledTemporaryFile(_IN_MEMORY) as spool:
         yield _archive(_spool(data, entries, spool))
 
@@ -104,25 +105,30 @@ def pack(folder: Path, replacements: Mapping[str, Path] | None = None) -> bytes:
     """
     files: list[ProjectFile] = []
     total = 0
-    other = replacements or {}
-    found = [(path, name) for path, name in _walk(folder) if name not in other]
-    for path, name in [*found, *((path, name) for name, path in other.items())]:
-        state = path.lstat()
-        if not stat.S_ISREG(state.st_mode):
+    replacements = replacements or {}
+    paths = [(path, name) for path, name in _walk(folder) if name not in replacements]
+    paths += [(path, name) for name, path in replacements.items()]
+    for path, name in paths:
+        status = path.lstat()
+        if not stat.S_ISREG(status.st_mode):
             rule = "it is a symbolic link, device or pipe"
-            raise refuse(name, rule, "put the file itself there or remove it")
+            raise refuse(name, rule, "replace it with the file itself, or remove it")
         check_name(name)
-        total += state.st_size
-        if total > MAX_UNPACKED or len(files) >= MAX_ENTRIES:
-            raise _too_much(total)
-        executable = bool(state.st_mode & 0o111)
-        files.append(ProjectFile(name, state.st_size, executable, _reader(path)))
+        total += status.st_size
+        if total > MAX_UNPACKED:
+            raise _too_large(total)
+        if len(files) >= MAX_ENTRIES:
+            raise InvalidRequest(
+                f"the project has more than {MAX_ENTRIES:,} files", remedy=LEAVE_OUT
+            )
+        executable = bool(status.st_mode & 0o111)
+        files.append(ProjectFile(name, status.st_size, executable, _reader(path)))
     _refuse_collisions(file.path for file in files)
     return normalise(files)
 
 
 def normalise(files: Iterable[ProjectFile]) -> bytes:
-    """Return a ZIP that depends on nothing but paths, contents and executable bits."""
+    """Return a ZIP that depends only on paths, contents and executable bits."""
     with tempfile.SpooledTemporaryFile(_IN_MEMORY) as out:
         with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
             for file in sorted(files, key=lambda file: file.path):
@@ -132,17 +138,17 @@ def normalise(files: Iterable[ProjectFile]) -> bytes:
 
 
 def unpack(bundle: bytes, target: Path) -> None:
-    """Unpack the project into the folder ``target``, readable for all users, all of it or nothing.
+    """Unpack the project to the folder ``target``, readable by all users, completely or not at all.
 
-    The files are written beside the target first and renamed into place; when another process was
-    faster, its files stay. Only names beneath the target are ever opened.
+    The files are written to a sibling folder, which is then renamed; when another process has
+    created the target first, its files stay. No path outside the folder is ever opened.
     """
-    with open_archive(bundle, max_packed=_BUNDLE_SLACK * MAX_PACKED) as archive:
+    with open_archive(bundle, max_packed=MAX_BUNDLE) as archive:
         target.parent.mkdir(parents=True, exist_ok=True)
         building = target.parent / f".{target.name}.{secrets.token_hex(8)}"
         building.mkdir(mode=0o700)
         try:
-            _lay_out(archive.files, building)
+            _write_files(archive.files, building)
             building.chmod(0o755)
             _move(building, target)
         finally:
@@ -160,47 +166,46 @@ def _move(building: Path, target: Path) -> None:
 # --- reading -----------------------------------------------------------------------------------
 
 
-def _too_much(size: int) -> InvalidRequest:
+def _too_large(size: int) -> InvalidRequest:
     return InvalidRequest(
-        f"the project has {size:,} bytes unpacked or more than {MAX_ENTRIES:,} files, at most "
-        f"{MAX_UNPACKED:,} bytes are allowed",
+        f"the project has {size:,} bytes unpacked, at most {MAX_UNPACKED:,} are allowed",
         remedy=LEAVE_OUT,
     )
 
 
 def _refuse_collisions(names: Iterable[str]) -> None:
-    """Refuse names, even of parent folders, that are equal on some file system, and too many
+    """Refuse entries and parent folders whose names collide on some file system, and too many
     folders.
     """
-    spelled: dict[str, str] = {}
+    seen_paths: dict[str, str] = {}  # folded path to the path itself
     files: set[str] = set()
     folders: set[str] = set()
     for name in names:
         parts = name.rstrip("/").split("/")
         for depth in range(1, len(parts)):
-            _note(spelled, "/".join(parts[:depth]), name)
+            _refuse_variant(seen_paths, "/".join(parts[:depth]), name)
         path = name.rstrip("/")
         key = fold(path)
         folder = name.endswith("/")
-        if key in files or key in folders or (key in spelled and not folder):
+        if key in files or key in folders or (key in seen_paths and not folder):
             raise refuse(name, "another entry has the same name", "rename or remove one of them")
-        _note(spelled, path, name)
+        _refuse_variant(seen_paths, path, name)
         (folders if folder else files).add(key)
-        if len(spelled) - len(files) > MAX_FOLDERS:
+        if len(seen_paths) - len(files) > MAX_FOLDERS:
             raise InvalidRequest(
                 f"the project has more than {MAX_FOLDERS:,} folders",
-                remedy="put the files into fewer ones",
+                remedy="put the files into fewer folders",
             )
     for key in files:
         for depth in range(1, key.count("/") + 1):
             if key.rsplit("/", depth)[0] in files:
-                rule = "its folder has the name of a file"
-                raise refuse(spelled[key], rule, "rename or remove one of them")
+                rule = "its folder has the same name as a file"
+                raise refuse(seen_paths[key], rule, "rename or remove one of them")
 
 
-def _note(spelled: dict[str, str], path: str, name: str) -> None:
-    if spelled.setdefault(fold(path), path) != path:
-        rule = "it differs from another entry only in case or composition"
+def _refuse_variant(seen_paths: dict[str, str], path: str, name: str) -> None:
+    if seen_paths.setdefault(fold(path), path) != path:
+        rule = "it differs from another entry only in case or Unicode composition"
         raise refuse(name, rule, "rename one of them")
 
 
@@ -217,19 +222,18 @@ def _spool(data: bytes, entries: list[ZipEntry], spool: IO[bytes]) -> list[Proje
 
 
 def _inflate(data: bytes, entry: ZipEntry) -> Iterator[bytes]:
-    """Yield the content; refuse it as soon as it disagrees with what the directory claims."""
-    remedy = "the archive is damaged; pack the project again"
+    """Yield the content; refuse it as soon as it disagrees with the directory."""
     count, crc = 0, 0
     for chunk in _raw_chunks(data, entry):
         count += len(chunk)
         crc = zlib.crc32(chunk, crc)
         if count > entry.size:
-            raise refuse(entry.name, "it has more bytes than its header says", remedy)
+            raise refuse(entry.name, "it has more bytes than its header says", _DAMAGED)
         yield chunk
     if count != entry.size:
-        raise refuse(entry.name, "it has fewer bytes than its header says", remedy)
+        raise refuse(entry.name, "it has fewer bytes than its header says", _DAMAGED)
     if crc != entry.crc:
-        raise refuse(entry.name, "its checksum is wrong", remedy)
+        raise refuse(entry.name, "its checksum is wrong", _DAMAGED)
 
 
 def _raw_chunks(data: bytes, entry: ZipEntry) -> Iterator[bytes]:
@@ -239,21 +243,20 @@ def _raw_chunks(data: bytes, entry: ZipEntry) -> Iterator[bytes]:
             yield bytes(view[at : at + _CHUNK])
         return
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    remedy = "the archive is damaged; pack the project again"
     try:
         for at in range(0, len(view), _CHUNK):
-            waiting = bytes(view[at : at + _CHUNK])
-            while waiting and not inflater.eof:
-                yield inflater.decompress(waiting, _CHUNK)
-                waiting = inflater.unconsumed_tail
+            pending = bytes(view[at : at + _CHUNK])
+            while pending and not inflater.eof:
+                yield inflater.decompress(pending, _CHUNK)
+                pending = inflater.unconsumed_tail
             if inflater.eof and (inflater.unused_data or at + _CHUNK < len(view)):
-                raise refuse(entry.name, "it contains bytes after its end", remedy)
+                raise refuse(entry.name, "it contains bytes after its end", _DAMAGED)
         while not inflater.eof and (chunk := inflater.decompress(b"", _CHUNK)):
             yield chunk
     except zlib.error:
-        raise refuse(entry.name, "it cannot be inflated", remedy) from None
+        raise refuse(entry.name, "it cannot be inflated", _DAMAGED) from None
     if not inflater.eof:
-        raise refuse(entry.name, "it ends too early", remedy)
+        raise refuse(entry.name, "it ends too early", _DAMAGED)
 
 
 def _slice(spool: IO[bytes], start: int, size: int) -> Callable[[], Iterator[bytes]]:
@@ -267,18 +270,18 @@ def _slice(spool: IO[bytes], start: int, size: int) -> Callable[[], Iterator[byt
 
 def _archive(files: list[ProjectFile]) -> Archive:
     files = _without_wrapper(files)
-    kept = [file for file in files if not is_build_output(file.path)]
+    included = [file for file in files if not is_build_output(file.path)]
     left_out = {file.path.partition("/")[0] for file in files if is_build_output(file.path)}
-    in_order = sorted(kept, key=lambda file: file.path)
-    return Archive(tuple(in_order), tuple(sorted(left_out)))
+    included.sort(key=lambda file: file.path)
+    return Archive(tuple(included), tuple(sorted(left_out)))
 
 
 def _without_wrapper(files: list[ProjectFile]) -> list[ProjectFile]:
-    tops = {file.path.partition("/")[0] for file in files}
+    top_names = {file.path.partition("/")[0] for file in files}
     paths = {file.path for file in files}
-    if len(tops) != 1 or paths & tops:
+    if len(top_names) != 1 or paths & top_names:
         return files
-    prefix = f"{tops.pop()}/"
+    prefix = f"{top_names.pop()}/"
     if not any(prefix + name in paths for name in ENTRY_FILES):
         return files
     return [replace(file, path=file.path.removeprefix(prefix)) for file in files]
@@ -288,17 +291,18 @@ def _without_wrapper(files: list[ProjectFile]) -> list[ProjectFile]:
 
 
 def _walk(folder: Path, above: str = "") -> Iterator[tuple[Path, str]]:
-    """Yield every path that is not a plain folder, with its name inside the project."""
+    """Yield every path that is not a folder, with its name in the project."""
     try:
         children = sorted(folder.iterdir(), key=lambda path: path.name)
     except OSError as error:
-        raise InvalidRequest(f"{folder}: {error.strerror}; name a folder to read") from None
+        raise InvalidRequest(f"{folder}: {error.strerror}; name a readable folder") from None
     for path in children:
         name = above + path.name
-        folderish = path.is_dir() and not path.is_symlink()
-        if is_left_out(name + "/" * folderish) or is_build_output(name + "/" * folderish):
+        is_folder = path.is_dir() and not path.is_symlink()
+        entry_name = f"{name}/" if is_folder else name
+        if is_left_out(entry_name) or is_build_output(entry_name):
             continue
-        if folderish:
+        if is_folder:
             check_name(name)
             yield from _walk(path, name + "/")
         else:
@@ -325,14 +329,14 @@ def _write(archive: zipfile.ZipFile, file: ProjectFile) -> None:
             out.write(chunk)
 
 
-def _lay_out(files: Iterable[ProjectFile], root: Path) -> None:
+def _write_files(files: Iterable[ProjectFile], root: Path) -> None:
     """Write the files below ``root`` through descriptors of their folders."""
     open_folders: dict[str, int] = {"": os.open(root, os.O_RDONLY | os.O_DIRECTORY)}
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         for file in files:
             above, _, name = file.path.rpartition("/")
-            folder = _enter(open_folders, above)
+            folder = _open_folder(open_folders, above)
             with open(os.open(name, flags, 0o600, dir_fd=folder), "wb") as out:  # noqa: PTH123
                 for chunk in file.chunks():
                     out.write(chunk)
@@ -342,14 +346,17 @@ def _lay_out(files: Iterable[ProjectFile], root: Path) -> None:
             os.close(folder)
 
 
-def _enter(open_folders: dict[str, int], path: str) -> int:
-    """Return a descriptor of the folder, created when missing; only its parents stay open."""
+def _open_folder(open_folders: dict[str, int], path: str) -> int:
+    """Return a descriptor of the folder, which is created when it is missing.
+
+    Descriptors of folders other than its parents are closed.
+    """
     for other in [p for p in open_folders if p and p != path and not path.startswith(p + "/")]:
         os.close(open_folders.pop(other))
     if path in open_folders:
         return open_folders[path]
     above, _, name = path.rpartition("/")
-    parent = _enter(open_folders, above)
+    parent = _open_folder(open_folders, above)
     with suppress(FileExistsError):
         os.mkdir(name, 0o700, dir_fd=parent)
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -1,6 +1,6 @@
-"""The permission of a worker's dependencies to run code during installation.
+"""The permission for a worker's dependencies to run code during installation.
 
-A version requests it in its ``fyke.json``. The operator allows it for a worker, public or private;
+A version requests it in its ``fyke.json``. The operator grants it to a worker, public or private;
 until then its dependencies are not built.
 """
 
@@ -26,19 +26,22 @@ class Builds:
         self._storage = storage
 
     async def get(self, caller: Caller, ref: str) -> tuple[Worker, list[Version]]:
-        """The worker, and those of its versions that ask for builds, newest first; for its own
-        account and the operator. Raise ``WorkerNotFound``, ``Forbidden``.
+        """Return the worker and its versions that request builds, newest first.
+
+        Raise ``Forbidden`` for all but its own account and the operator, ``WorkerNotFound``.
         """
 
         def work(tx: Transaction) -> tuple[Worker, list[Version]]:
-            worker = _seen(tx, caller, ref)
+            worker = _find(tx, caller, ref)
             return worker, [v for v in tx.workers.versions(worker.id) if v.builds]
 
         return await self._storage.read(work)
 
     async def allow(self, caller: Caller, ref: str, *, allowed: bool) -> Worker:
-        """Allow or forbid that the worker's dependencies run code during installation. Existing
-        environments stay in use. Raise ``Forbidden`` for all but the operator, ``WorkerNotFound``.
+        """Allow or forbid the worker's dependencies to run code during installation.
+
+        Existing environments stay in use. Raise ``Forbidden`` for all but the operator,
+        ``WorkerNotFound``.
         """
         require_operator(caller, _ALLOWING)
         require_editor(caller, _ALLOWING)
@@ -46,14 +49,14 @@ class Builds:
         def work(tx: Transaction) -> Worker:
             worker = find_any_worker(tx, ref)
             tx.workers.allow_builds(worker.id, allowed=allowed)
-            act = AuditAction.BUILDS_ALLOWED if allowed else AuditAction.BUILDS_FORBIDDEN
-            record_for(tx, worker.account_id, caller, act, f"{worker.owner}/{worker.name}")
+            action = AuditAction.BUILDS_ALLOWED if allowed else AuditAction.BUILDS_FORBIDDEN
+            record_for(tx, worker.account_id, caller, action, worker.path)
             return replace(worker, builds_allowed=allowed)
 
         return await self._storage.write(work)
 
 
-def _seen(tx: Transaction, caller: Caller, ref: str) -> Worker:
+def _find(tx: Transaction, caller: Caller, ref: str) -> Worker:
     if caller.operator:
         return find_any_worker(tx, ref)
     return find_own_worker(tx, caller, ref, "see whether it may be built")

@@ -8,19 +8,18 @@ from contextlib import ExitStack
 from typing import TypeVar
 
 from fyke.contracts.blobs import Blobs
-from fyke.domain.workers.archive import MAX_PACKED, Archive, open_archive
+from fyke.domain.workers.archive import MAX_BUNDLE, Archive, open_archive
 from fyke.errors import VersionUnavailable
 from fyke.model.worker import Version
 from fyke.reasons import Reason, ReasonCode
 
 T = TypeVar("T")
 
-_AT_ONCE = 2  # each may have bundles of many megabytes in memory
-_SLACK = 2  # a bundle may compress less well than the archive it was made from
+_CONCURRENT_READS = 2  # each may have bundles of many megabytes in memory
 
 
 def bundle_name(digest: str) -> str:
-    """Return the name of a bundle among the blobs."""
+    """Return the name of the blob of a bundle."""
     return f"bundles/{digest}"
 
 
@@ -29,7 +28,7 @@ class Bundles:
 
     def __init__(self, blobs: Blobs) -> None:
         self._blobs = blobs
-        self._turns = asyncio.Semaphore(_AT_ONCE)
+        self._slots = asyncio.Semaphore(_CONCURRENT_READS)
 
     async def data(self, version: Version) -> bytes:
         """The stored bundle. Raise ``VersionUnavailable`` when it is missing."""
@@ -41,15 +40,14 @@ class Bundles:
 
     async def read(self, work: Callable[..., T], *versions: Version) -> T:
         """Call ``work`` with the archives of the versions, in a thread; return its result."""
-        async with self._turns:
-            found = [await self.data(version) for version in versions]
-            return await asyncio.to_thread(_with_archives, work, found)
+        async with self._slots:
+            bundles = [await self.data(version) for version in versions]
+            return await asyncio.to_thread(_with_archives, work, bundles)
 
 
 def _with_archives(work: Callable[..., T], bundles: list[bytes]) -> T:
     with ExitStack() as stack:
         archives: list[Archive] = [
-            stack.enter_context(open_archive(data, max_packed=_SLACK * MAX_PACKED))
-            for data in bundles
+            stack.enter_context(open_archive(data, max_packed=MAX_BUNDLE)) for data in bundles
         ]
         return work(*archives)

@@ -1,7 +1,7 @@
-"""Compares two versions of a project: added, removed and changed files, and their lines. Pure.
+"""Compares two versions of a project: added, removed and changed files, and their lines.
 
 The files are untrusted, so everything is bounded: the number of files, the length of a file that is
-compared line by line, and the number of lines in all. The result says what was left out.
+compared line by line, and the total number of lines. The result names what was left out.
 """
 
 from __future__ import annotations
@@ -9,18 +9,18 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from difflib import SequenceMatcher
 from enum import StrEnum
 from itertools import groupby
 
 from fyke.domain.workers.archive import Archive, ProjectFile
 
-MAX_FILES = 200  # that are listed
+MAX_FILES = 200  # in the result
 MAX_TEXT = 256 * 1024  # bytes of a file that is compared line by line
 MAX_LINES = 4000  # of such a file
-MAX_SHOWN = 4000  # lines of differences in all
-MAX_PAIRS = 20_000  # of equal lines that the matcher may look at
+MAX_SHOWN = 4000  # lines in the result
+MAX_PAIRS = 20_000  # pairs of equal lines that the matcher may compare
 MAX_WIDTH = 500  # characters of a line
 CONTEXT = 3  # unchanged lines around a change
 
@@ -49,13 +49,13 @@ class OmissionReason(StrEnum):
     BINARY = "binary"
     LARGE = "large"
     CUT = "cut"
-    MODE = "mode"  # only whether it may be executed has changed
+    MODE = "mode"  # only the executable bit has changed
 
 
 @dataclass(frozen=True, slots=True)
 class DiffLine:
-    """One line. Numbers are 1-based, 0 where the line is not in that version; for a gap ``before``
-    is the number of its lines.
+    """One line. ``before`` and ``after`` are its 1-based numbers, 0 where the version does not have
+    it; for a gap, ``before`` is the number of lines left out.
     """
 
     change: LineChange
@@ -66,7 +66,7 @@ class DiffLine:
 
 @dataclass(frozen=True, slots=True)
 class FileDiff:
-    """One file that differs. Sizes are bytes, 0 where there is no such file."""
+    """One file that differs. Sizes are bytes, 0 where the version does not have the file."""
 
     path: str
     change: FileChange
@@ -95,12 +95,13 @@ class Comparison:
 
 @dataclass
 class _Budget:
+    """The number of lines that may still be added to the result."""
+
     lines: int = MAX_SHOWN
-    taken: list[FileDiff] = field(default_factory=list)
 
 
 def compare(before: Archive, after: Archive) -> Comparison:
-    """Return how ``after`` differs from ``before``."""
+    """Return the differences between two projects."""
     old = {file.path: file for file in before.files}
     new = {file.path: file for file in after.files}
     differing = [
@@ -109,10 +110,9 @@ def compare(before: Archive, after: Archive) -> Comparison:
         if path not in old or path not in new or not _same(old[path], new[path])
     ]
     budget = _Budget()
-    for path in differing[:MAX_FILES]:
-        budget.taken.append(_diff(path, old.get(path), new.get(path), budget))
+    files = [_diff(path, old.get(path), new.get(path), budget) for path in differing[:MAX_FILES]]
     return Comparison(
-        files=tuple(budget.taken),
+        files=tuple(files),
         unchanged=len(old.keys() | new.keys()) - len(differing),
         more=max(0, len(differing) - MAX_FILES),
     )
@@ -173,21 +173,21 @@ def _text(file: ProjectFile | None) -> list[str] | OmissionReason:
 
 def diff_lines(old: Sequence[str], new: Sequence[str]) -> list[DiffLine]:
     """Return the differences between ``old`` and ``new``, with some unchanged lines around each."""
-    found: list[DiffLine] = []
+    lines: list[DiffLine] = []
     for tag, first, last, start, stop in _opcodes(old, new):
         if tag == "equal":
-            found += [
+            lines += [
                 DiffLine(LineChange.SAME, _clipped(old[first + n]), first + n + 1, start + n + 1)
                 for n in range(last - first)
             ]
             continue
-        found += [
+        lines += [
             DiffLine(LineChange.REMOVED, _clipped(old[n]), n + 1, 0) for n in range(first, last)
         ]
-        found += [
+        lines += [
             DiffLine(LineChange.ADDED, _clipped(new[n]), 0, n + 1) for n in range(start, stop)
         ]
-    return _collapsed(found)
+    return _collapsed(lines)
 
 
 _Opcode = tuple[str, int, int, int, int]
@@ -196,15 +196,15 @@ _Opcode = tuple[str, int, int, int, int]
 def _opcodes(old: Sequence[str], new: Sequence[str]) -> list[_Opcode]:
     """As ``SequenceMatcher.get_opcodes``, in bounded time.
 
-    Its cost grows with the pairs of equal lines. Where there are too many of them, all between
-    the common beginning and the common end counts as replaced.
+    Its cost grows with the pairs of equal lines. When there are too many, everything between the
+    common prefix and the common suffix counts as replaced.
     """
-    head = _common(old, new)
-    tail = _common(old[head:][::-1], new[head:][::-1])
+    head = _common_prefix(old, new)
+    tail = _common_prefix(old[head:][::-1], new[head:][::-1])
     ends = len(old) - tail, len(new) - tail
     middle = old[head : ends[0]], new[head : ends[1]]
     inner: list[_Opcode] = [("replace", 0, len(middle[0]), 0, len(middle[1]))]
-    if _pairs(*middle) <= MAX_PAIRS:
+    if _equal_pairs(*middle) <= MAX_PAIRS:
         inner = list(SequenceMatcher(None, *middle).get_opcodes())
     return [
         ("equal", 0, head, 0, head),
@@ -213,21 +213,23 @@ def _opcodes(old: Sequence[str], new: Sequence[str]) -> list[_Opcode]:
     ]
 
 
-def _common(old: Sequence[str], new: Sequence[str]) -> int:
-    """How many lines at the beginning are equal."""
-    both = enumerate(zip(old, new, strict=False))
-    return next((n for n, (a, b) in both if a != b), min(len(old), len(new)))
+def _common_prefix(old: Sequence[str], new: Sequence[str]) -> int:
+    """The number of equal lines at the beginning."""
+    pairs = enumerate(zip(old, new, strict=False))
+    return next((n for n, (a, b) in pairs if a != b), min(len(old), len(new)))
 
 
-def _pairs(old: Sequence[str], new: Sequence[str]) -> int:
-    """How many pairs of equal lines the matcher would look at."""
-    mine, theirs = Counter(old), Counter(new)
-    popular = len(new) // 100 + 1 if len(new) >= 200 else len(new)  # it leaves those out
-    return sum(n * theirs[line] for line, n in mine.items() if theirs[line] <= popular)
+def _equal_pairs(old: Sequence[str], new: Sequence[str]) -> int:
+    """The number of pairs of equal lines that the matcher would compare."""
+    old_counts, new_counts = Counter(old), Counter(new)
+    popular = len(new) // 100 + 1 if len(new) >= 200 else len(new)  # it ignores more frequent lines
+    return sum(
+        n * new_counts[line] for line, n in old_counts.items() if new_counts[line] <= popular
+    )
 
 
 def _collapsed(lines: list[DiffLine]) -> list[DiffLine]:
-    """Leave out unchanged lines that are far from every change; nothing when none is near."""
+    """Replace unchanged lines that are far from every change by gaps; ``[]`` without a change."""
     near = bytearray(len(lines))
     for at, line in enumerate(lines):
         if line.change is not LineChange.SAME:
@@ -235,11 +237,11 @@ def _collapsed(lines: list[DiffLine]) -> list[DiffLine]:
             near[first:last] = b"\1" * (last - first)
     if not any(near):
         return []
-    found: list[DiffLine] = []
-    for is_near, stretch in groupby(zip(near, lines, strict=True), key=lambda pair: pair[0]):
-        part = [line for _, line in stretch]
-        found += part if is_near else [DiffLine(LineChange.GAP, "", len(part))]
-    return found
+    collapsed: list[DiffLine] = []
+    for is_near, pairs in groupby(zip(near, lines, strict=True), key=lambda pair: pair[0]):
+        group = [line for _, line in pairs]
+        collapsed += group if is_near else [DiffLine(LineChange.GAP, "", len(group))]
+    return collapsed
 
 
 def _clipped(line: str) -> str:

@@ -1,8 +1,8 @@
 """Formats of dates in an input schema, such as ``DD/MM/YYYY``.
 
-A format is made of YYYY, YY, MM, M, DD, D, HH, H, mm, m, ss, s, SSS and whatever stands between
-them; text in square brackets stands for itself. Small ``yyyy`` and ``dd``, and the letters that
-follow a percent sign elsewhere (``%Y-%m-%d``), mean the same.
+A format consists of YYYY, YY, MM, M, DD, D, HH, H, mm, m, ss, s, SSS and literal text between them;
+text in square brackets is always literal. Lower-case ``yyyy`` and ``dd``, and the directives of
+``strftime`` (``%Y-%m-%d``), are accepted as well.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ RELATIVE_WORDS = ("relative", "absoluteOrRelative")
 
 _TOKEN = re.compile(r"\[[^\]]*\]|YYYY|YY|MM|M|DD|D|HH|H|mm|m|ss|s|SSS|[A-Za-z]+|.", re.DOTALL)
 _PERCENT = {"%Y": "YYYY", "%y": "YY", "%m": "MM", "%d": "DD", "%H": "HH", "%M": "mm", "%S": "ss"}
-# least and most digits of each part
+# minimum and maximum number of digits of each part
 DIGITS = {
     "YYYY": (4, 4), "YY": (2, 2), "MM": (2, 2), "M": (1, 2), "DD": (2, 2), "D": (1, 2),
     "HH": (2, 2), "H": (1, 2), "mm": (2, 2), "m": (1, 2), "ss": (2, 2), "s": (1, 2), "SSS": (3, 3),
@@ -28,15 +28,15 @@ PART = {
 }  # fmt: skip
 
 
-def fault(value: object) -> str:
-    """Say why a ``format`` or ``valueFormat`` cannot be used, ``""`` when it can."""
+def format_problem(value: object) -> str:
+    """Return why a ``format`` or ``valueFormat`` cannot be used, ``""`` when it can."""
     if not isinstance(value, str) or len(value) > MAX_FORMAT:
         return f"must be text of at most {MAX_FORMAT} characters"
-    return ambiguity(read(value)[0])
+    return ambiguity(parse_format(value)[0])
 
 
-def read(value: object) -> tuple[str, bool]:
-    """Return a usable format, ``""`` when there is none, and whether spans are allowed."""
+def parse_format(value: object) -> tuple[str, bool]:
+    """Return the first format, ``""`` when there is none, and whether spans are allowed."""
     if not isinstance(value, str) or len(value) > MAX_FORMAT:
         return "", False
     words = [word.strip() for word in value.split("|")]
@@ -48,7 +48,7 @@ def read(value: object) -> tuple[str, bool]:
 
 
 def ambiguity(format: str) -> str:
-    """Say why a date in this format could be read in two ways, ``""`` when it could not."""
+    """Return why a date in this format could be read in two ways, ``""`` when it could not."""
     pieces = tokens(format)
     parts = [PART[piece[0]] for piece in pieces if piece in DIGITS]
     for part in parts:
@@ -63,9 +63,8 @@ def ambiguity(format: str) -> str:
 
 @lru_cache(maxsize=256)
 def tokens(format: str) -> tuple[str, ...]:
-    """Return the parts of a date, and the literal text between them, in order."""
-    found = (match.group() for match in _TOKEN.finditer(format))
-    return tuple(piece for piece in found if piece != "[]")
+    """Return the tokens of a format in order: parts of a date and literal text."""
+    return tuple(piece for piece in _TOKEN.findall(format) if piece != "[]")
 
 
 def literal(piece: str) -> str:

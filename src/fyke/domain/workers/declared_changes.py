@@ -1,4 +1,4 @@
-"""Differences between what two versions declare: their sites, and whether they build."""
+"""Differences between the declarations of two versions: their sites and builds."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from fyke.model.worker import Version
 
 
 class DeclaredKind(StrEnum):
-    """What has changed."""
+    """The kind of a change."""
 
-    ADDED = "added"  # a domain that may be reached now
+    ADDED = "added"  # a domain that it may reach now
     REMOVED = "removed"
-    OPENED = "opened"  # it declares no domains any more, and may reach every public site
-    CLOSED = "closed"  # it declares domains now, and reaches no others
+    OPENED = "opened"  # it no longer declares domains, so it may reach every public site
+    CLOSED = "closed"  # it declares domains now, so it reaches no others
     BUILDS = "builds"
     WHEELS = "wheels"  # ready-made packages only
 
@@ -24,7 +24,7 @@ _WIDER = frozenset({DeclaredKind.ADDED, DeclaredKind.OPENED, DeclaredKind.BUILDS
 
 @dataclass(frozen=True, slots=True)
 class DeclaredChange:
-    """One change; ``domain`` is empty where it is not about one, and names all of a new list."""
+    """One change. ``domain`` is the domain, for ``CLOSED`` all of them with commas, else empty."""
 
     kind: DeclaredKind
     domain: str = ""
@@ -36,14 +36,14 @@ class DeclaredChange:
 
 
 def declared_changes(before: Version, after: Version) -> tuple[DeclaredChange, ...]:
-    """The changes from the one to the other, domains in alphabetical order."""
-    found = _of_egress(before.egress, after.egress)
+    """The changes from ``before`` to ``after``, domains in alphabetical order."""
+    changes = _egress_changes(before.egress, after.egress)
     if before.builds != after.builds:
-        found.append(DeclaredChange(DeclaredKind.BUILDS if after.builds else DeclaredKind.WHEELS))
-    return tuple(found)
+        changes.append(DeclaredChange(DeclaredKind.BUILDS if after.builds else DeclaredKind.WHEELS))
+    return tuple(changes)
 
 
-def _of_egress(
+def _egress_changes(
     before: tuple[str, ...] | None, after: tuple[str, ...] | None
 ) -> list[DeclaredChange]:
     if before is None and after is None:

@@ -1,9 +1,9 @@
 """Page and input schema of a worker, for the operations that need no key.
 
-Clients of the original request both without a key, right after publishing. A private worker is
-therefore visible to a request with its slug, of which 80 bits are random, but not by its name. That
-view has no README, none of the limits that its owner has set, and no value of a secret field. A
-setting disables it.
+Clients of the original platform request both without a key, right after publishing. A private
+worker is therefore visible by its slug, which has 80 random bits, but not by its name. That view
+has no README, none of the limits that its owner has set, and no value of a secret field. A setting
+disables it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from fyke.model.worker import SystemDefaults, Version, Worker
 
 @dataclass(frozen=True, slots=True)
 class WorkerDescription:
-    """A worker, its newest version, and the input schema of that as it may be shown."""
+    """A worker with its newest version and the part of the input schema that may be shown."""
 
     worker: Worker
     version: Version
@@ -34,7 +34,7 @@ class WorkerDescriptions:
     """Workers as the caller may see them; the caller is None without a valid key."""
 
     def __init__(self, storage: Storage, *, by_slug: bool = True) -> None:
-        """``by_slug``: whether its slug shows a private worker to a request without a key."""
+        """``by_slug``: whether a request without a key finds a private worker by its slug."""
         self._storage = storage
         self._by_slug = by_slug
 
@@ -58,7 +58,7 @@ class WorkerDescriptions:
             return worker, version, True
 
         worker, version, private = await self._storage.read(work)
-        return _private(worker, version) if private else _whole(worker, version)
+        return _redacted(worker, version) if private else _complete(worker, version)
 
     def _find(self, tx: Transaction, caller: Caller | None, ref: str) -> tuple[Worker, bool]:
         """The worker, and whether it is only visible by its slug."""
@@ -71,25 +71,25 @@ class WorkerDescriptions:
             try:
                 return find_any_worker(tx, ref), True
             except WorkerNotFound:
-                pass  # answered below in the same words as a private one
+                pass  # the error below is the same as for a private worker
         raise WorkerNotFound(details=[self._hint])
 
     @property
     def _hint(self) -> str:
         """What to do about a 404 without a key; the same whether the worker exists or not."""
-        more = ", or ask for it by its slug" if self._by_slug else ""
-        return f"If this Worker is private, send an API key of its account{more}"
+        by_slug = ", or ask for it by its slug" if self._by_slug else ""
+        return f"If this Worker is private, send an API key of its account{by_slug}"
 
 
-def _whole(worker: Worker, version: Version) -> WorkerDescription:
+def _complete(worker: Worker, version: Version) -> WorkerDescription:
     return WorkerDescription(worker, version, loads(version.input_schema))
 
 
-def _private(worker: Worker, version: Version) -> WorkerDescription:
+def _redacted(worker: Worker, version: Version) -> WorkerDescription:
     """The description for a request with the slug only; limits are those of the platform."""
-    shown = replace(version, readme="", defaults=SystemDefaults())
+    public_version = replace(version, readme="", defaults=SystemDefaults())
     schema = without_secret_defaults(loads(version.input_schema), version.secrets)
     rules = schema.get("concurrency")
     if isinstance(rules, dict):
-        schema["concurrency"] = {key: each for key, each in rules.items() if key != "limits"}
-    return WorkerDescription(worker, shown, schema)
+        schema["concurrency"] = {key: rule for key, rule in rules.items() if key != "limits"}
+    return WorkerDescription(worker, public_version, schema)

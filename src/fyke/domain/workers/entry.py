@@ -1,4 +1,4 @@
-"""Finds the entry point of a project, and so its language."""
+"""Finds the entry point of a project, which determines its language."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_PACKAGE = 512 * 1024
 _NODE_FALLBACK = "index.js"
 _SCRIPT = re.compile(r"(?:\./)?([A-Za-z0-9_][\w.-]*(?:/[A-Za-z0-9_][\w.-]*)*\.[cm]?js)", re.ASCII)
 
-Has = Callable[[str], bool]
+FileExists = Callable[[str], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,32 +29,32 @@ class EntryPoint:
     file: str
 
 
-def find(has: Has, package: Callable[[], str]) -> list[EntryPoint]:
-    """Every entry point of a project: only exactly one is valid.
+def find(exists: FileExists, read_package: Callable[[], str]) -> list[EntryPoint]:
+    """Return all entry points of a project; a valid project has exactly one.
 
-    ``has`` says whether the project has a file, ``package`` reads its package.json ("" = none).
-    Other names count only when there is none of the usual ones.
+    ``exists`` is true for the files of the project, ``read_package`` returns its package.json.
+    Other files count only when there is none of ``ENTRIES``.
     """
-    found = [EntryPoint(language, name) for name, language in ENTRIES.items() if has(name)]
-    if not found and has(go_build.SOURCE):
+    entries = [EntryPoint(language, name) for name, language in ENTRIES.items() if exists(name)]
+    if not entries and exists(go_build.SOURCE):
         return [EntryPoint(Language.GO, go_build.SOURCE)]
-    if not found and (name := node_entry(has, package)):
+    if not entries and (name := node_entry(exists, read_package)):
         return [EntryPoint(Language.NODE, name)]
-    return found
+    return entries
 
 
-def node_entry(has: Has, package: Callable[[], str]) -> str:
-    """The script of a Node.js project: main.js, or what package.json names, or index.js."""
-    if has(NODE_ENTRY):
+def node_entry(exists: FileExists, read_package: Callable[[], str]) -> str:
+    """The script of a Node.js project: main.js, the "main" of package.json, or index.js."""
+    if exists(NODE_ENTRY):
         return NODE_ENTRY
-    named = _named_by(package()) if has(PACKAGE) else ""
-    for name in (named, _NODE_FALLBACK):
-        if name and has(name):
+    main = _main_of(read_package()) if exists(PACKAGE) else ""
+    for name in (main, _NODE_FALLBACK):
+        if name and exists(name):
             return name
     return ""
 
 
-def _named_by(text: str) -> str:
+def _main_of(text: str) -> str:
     try:
         main = json.loads(text).get("main")
     except (AttributeError, ValueError, RecursionError):

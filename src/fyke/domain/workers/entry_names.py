@@ -1,4 +1,4 @@
-"""Names inside an archive: which are refused, and which are left out.
+"""Names in an archive: which are refused, and which are left out.
 
 A name is accepted unchanged or refused with a reason. It is never corrected, because another
 program may correct it differently.
@@ -31,8 +31,8 @@ BUILD_FOLDERS = frozenset({"dist", "build"})  # only at the root; deeper ones ar
 _LEFT_OUT_SUFFIXES = (".pyc", ".pyo", ".log")
 
 _DRIVE = re.compile(r"[A-Za-z]:")
-# letters of other scripts that print like a slash, a backslash or a dot and that the
-# compatibility normalisation below does not unmask
+# characters that look like a slash, a backslash or a dot, and that NFKC normalisation does not
+# convert to one
 _LOOK_ALIKES = frozenset(
     "\u2044\u2215\u29f8\u29f9\u29f5\u2571\u2572\u27cb\u27cd\u2f03\u31d3\u2cc6\u1735"
     "\u3033\u2216\u20e5\u0338\u0337\ufe68\uff3c\uff0f\u2024\u2025\u2026\uff0e\ufe52\u3002\uff61"
@@ -56,7 +56,7 @@ def check_name(name: str) -> None:
 
 
 def fold(path: str) -> str:
-    """Return the form in which two names must differ: case and composition do not count."""
+    """Return the path without differences of case and Unicode composition, to find collisions."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
 
 
@@ -83,12 +83,12 @@ def _bad_characters(name: str) -> tuple[str, str] | None:
                 return "the name contains a control character", "rename the file"
         elif unicodedata.category(letter) in _CONTROL:
             return "the name contains an invisible or unassigned character", "rename the file"
-        elif letter in _LOOK_ALIKES or _unmasks_separator(letter):
+        elif letter in _LOOK_ALIKES or _normalises_to_separator(letter):
             return "the name contains a character that looks like / \\ or .", "rename the file"
     return None
 
 
-def _unmasks_separator(letter: str) -> bool:
+def _normalises_to_separator(letter: str) -> bool:
     plain = unicodedata.normalize("NFKC", letter)
     return plain != letter and any(mark in plain for mark in "/\\.")
 
@@ -102,7 +102,7 @@ def _bad_path(name: str) -> tuple[str, str] | None:
         return f"the path is longer than {MAX_PATH_BYTES} bytes", "shorten the names"
     parts = name.rstrip("/").split("/")
     if len(parts) > MAX_DEPTH:
-        return f"more than {MAX_DEPTH} folders inside each other", "flatten the project"
+        return f"the path has more than {MAX_DEPTH} nested folders", "flatten the project"
     for part in parts:
         if not part.strip(" .") or part != part.strip(" "):
             rule = "a part of the path is empty, only dots, or begins or ends with a space"

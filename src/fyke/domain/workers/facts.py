@@ -1,4 +1,4 @@
-"""Figures of a worker's runs across all accounts, without data of any account.
+"""Statistics of a worker's runs across all accounts, without data of any account.
 
 They are updated in the transaction that ends a run and never computed from the history, so that a
 page of the catalog costs the same after a million runs. A deleted run stays counted.
@@ -9,11 +9,11 @@ from __future__ import annotations
 from fyke.model.run import Outcome
 from fyke.model.worker import GOOD
 
-RECENT = 30  # ends that the success rate looks at
+RECENT = 30  # runs that the success rate covers
 BAD = "-"
 
-# Ends that say nothing about the worker: requested by a user, or caused by the platform.
-_NOT_ITS_FAULT = frozenset(
+# Not counted for the worker: requested by a user, or caused by the platform.
+_NEUTRAL = frozenset(
     {
         Outcome.ABORTED,
         Outcome.TRAFFIC_CAP,
@@ -27,7 +27,7 @@ _NOT_ITS_FAULT = frozenset(
 
 
 def verdict(outcome: Outcome | None) -> str:
-    """What the end of a run says about its worker: ``+``, ``-``, or ``""`` for nothing."""
+    """How an outcome counts for its worker: ``+``, ``-``, or ``""`` for not at all."""
     if outcome is Outcome.SUCCEEDED:
         return GOOD
-    return "" if outcome is None or outcome in _NOT_ITS_FAULT else BAD
+    return "" if outcome is None or outcome in _NEUTRAL else BAD

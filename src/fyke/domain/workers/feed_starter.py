@@ -15,8 +15,8 @@ from sdk import CoreSDK
 
 
 def make_opener():
-    """All requests go through the platform's proxy, the only network access of the sandbox: also
-    those to your own machine, for which urllib would otherwise use none.
+    """All requests go through the platform's proxy, the only network access of the sandbox, even
+    those to your own machine, which urllib would otherwise send directly.
     """
     os.environ.pop("no_proxy", None)
     os.environ.pop("NO_PROXY", None)
@@ -26,11 +26,11 @@ def make_opener():
     )
 
 
-def items_of(answer, path):
-    """The list below ``path`` (such as data.items), or the answer itself when that is a list."""
+def find_items(data, path):
+    """Return the list at ``path``, such as data.items; with an empty path ``data`` is the list."""
     for name in filter(None, path.split(".")):
-        answer = answer.get(name) if isinstance(answer, dict) else None
-    return answer if isinstance(answer, list) else []
+        data = data.get(name) if isinstance(data, dict) else None
+    return data if isinstance(data, list) else []
 
 
 def main():
@@ -40,8 +40,8 @@ def main():
     for page in range(1, int(task.get("pages") or 1) + 1):
         url = address.replace("{page}", str(page))
         with opener.open(url, timeout=30) as response:
-            answer = json.load(response)
-        items = items_of(answer, task.get("list") or "")
+            data = json.load(response)
+        items = find_items(data, task.get("list") or "")
         CoreSDK.Log.info(f"{url}: {len(items)} items")
         for item in items:
             CoreSDK.Result.push_data(item if isinstance(item, dict) else {"value": item})
@@ -62,16 +62,16 @@ INPUT_SCHEMA = """\
       "title": "Address",
       "type": "string",
       "editor": "input",
-      "description": "Where {page} stands, the number of the page is put.",
+      "description": "The page number replaces {page}.",
       "required": true,
       "default": "https://example.com/api/items?page={page}"
     },
     {
       "name": "list",
-      "title": "Where the list is",
+      "title": "List path",
       "type": "string",
       "editor": "input",
-      "description": "Names with dots between them, such as data.items; empty: the answer itself.",
+      "description": "Names joined by dots, such as data.items; empty if the response is the list.",
       "required": false,
       "default": ""
     },
@@ -80,7 +80,7 @@ INPUT_SCHEMA = """\
       "title": "Pages",
       "type": "integer",
       "editor": "number",
-      "description": "The most pages to read.",
+      "description": "The maximum number of pages to read.",
       "required": false,
       "default": 10
     }
@@ -95,18 +95,18 @@ Reads a JSON API page by page and stores its items, one row for each.
 
 ## Input
 
-| field | what |
+| field | meaning |
 | --- | --- |
-| `url` | the address; `{{page}}` in it becomes the number of the page |
-| `list` | where the list of items is in the answer, such as `data.items` |
-| `pages` | the most pages to read |
+| `url` | the address; the page number replaces `{{page}}` in it |
+| `list` | the path of the list of items in the response, such as `data.items` |
+| `pages` | the maximum number of pages to read |
 
-It ends at the first page without items.
+The run ends at the first page without items.
 """
 
 
 def files(title: str) -> dict[str, str]:
-    """Name to content."""
+    """Return the files of a new project: path to content."""
     return {
         "main.py": MAIN,
         "input_schema.json": INPUT_SCHEMA,

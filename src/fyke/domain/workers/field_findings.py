@@ -1,4 +1,4 @@
-"""Remarks about one property of an input schema: its form, its choices, its default."""
+"""Findings about one property of an input schema: its members, its options, its default."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _LIMITER = re.compile(
 
 
 def check_field(item: Item, path: Path, report: SchemaReport) -> None:
-    """Note every finding about one property that has a name."""
+    """Add every finding about one property that has a name."""
     _check_basics(item, path, report)
     _check_kind(item, path, report)
     _check_choices(item, path, report)
@@ -144,19 +144,19 @@ def check_bounds(item: Item, path: Path, prefix: str, report: SchemaReport) -> N
             message = f'"{name}": {key} only works with numbers'
             report.add(code, (*path, key), message, f"remove {key}, or use type integer")
     if is_number(minimum) and is_number(maximum) and minimum > maximum:
-        message, remedy = f'"{name}": minimum is above maximum', "swap or correct the two"
+        message, remedy = f'"{name}": minimum is above maximum', "swap or correct them"
         report.add(code, (*path, "minimum"), message, remedy)
 
 
 def _check_dates(item: Item, path: Path, prefix: str, report: SchemaReport) -> None:
-    """Note date formats that the form does not use."""
+    """Report date formats that the form does not use."""
     if item.get("editor") != "datepicker":
         return
     name = item.get("name") or item.get("param")
     for key in ("format", "valueFormat"):
-        fault = date_formats.fault(item[key]) if item.get(key) is not None else ""
-        if fault:
-            message = f'"{name}": {key} {fault}, so it is not used'
+        problem = date_formats.format_problem(item[key]) if item.get(key) is not None else ""
+        if problem:
+            message = f'"{name}": {key} {problem}, so it is not used'
             remedy = f"write each part once, with separators, such as {date_formats.DEFAULT}"
             report.add(f"{prefix}_date_format_invalid", (*path, key), message, remedy)
 

@@ -1,4 +1,4 @@
-"""How a Go Worker is built: by hand, by the CLI and by a runner alike."""
+"""The command that builds a Go Worker, the same by hand, in the CLI and on a runner."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ PROGRAM = "main"
 SOURCE = "main.go"
 MODULE = "go.mod"
 
-# The same source gives the same program: no path, no time and no commit of the builder in it.
+# Reproducible: the program contains no path, time or commit of the machine that built it.
 ARGUMENTS = ("-trimpath", "-buildvcs=false", "-ldflags=-s -w")
 # CGO_ENABLED=0 makes it static and runs no C compiler, whose flags a package could set;
 # GOTOOLCHAIN=local uses the installed Go and downloads no other one.

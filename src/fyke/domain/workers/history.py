@@ -24,14 +24,12 @@ from fyke.model.worker import Version, VersionFacts, VersionState, Worker
 CHANGELOG = "changelog.md"  # in the root of a project, in any case
 MAX_CHANGELOG = 256 * 1024  # bytes
 MAX_STEPS = 50  # versions in the changelog
-_KEPT = 128  # changelogs in memory
+_CACHED_CHANGELOGS = 128
 
 
 @dataclass(frozen=True, slots=True)
 class VersionEntry:
-    """A version in the list. ``facts`` is None for one that was published before they were
-    recorded.
-    """
+    """A version in the list. ``facts`` is None for versions published before facts existed."""
 
     version: Version
     latest: bool
@@ -61,8 +59,8 @@ class HistoryStep:
 
 @dataclass(frozen=True, slots=True)
 class Changelog:
-    """``text`` is the author's own CHANGELOG.md of the latest version, ``""`` without one;
-    ``steps`` are the versions, newest first, at most ``MAX_STEPS``.
+    """``text`` is the CHANGELOG.md of the latest version, ``""`` without one; ``steps`` are at most
+    ``MAX_STEPS`` versions, newest first.
     """
 
     worker: Worker
@@ -82,10 +80,10 @@ class VersionHistory:
         """The worker and its versions, newest first. Raise ``WorkerNotFound``."""
 
         def work(tx: Transaction) -> tuple[Worker, list[VersionEntry]]:
-            worker, found = _seen(tx, caller, ref)
+            worker, versions = _visible_versions(tx, caller, ref)
             facts = tx.worker_facts.of_versions(worker.id)
             return worker, [
-                VersionEntry(v, v.number == worker.latest, facts.get(v.number)) for v in found
+                VersionEntry(v, v.number == worker.latest, facts.get(v.number)) for v in versions
             ]
 
         return await self._storage.read(work)
@@ -93,12 +91,12 @@ class VersionHistory:
     async def compare(
         self, caller: Caller | None, ref: str, before: str, after: str
     ) -> VersionComparison:
-        """How version ``after`` differs from ``before``.
+        """Return the differences between two versions.
 
         Raise ``WorkerNotFound``, ``UnknownVersion``, ``VersionUnavailable`` when files are gone.
         """
-        worker, found = await self._storage.read(lambda tx: _seen(tx, caller, ref))
-        old, new = _named(worker, found, before), _named(worker, found, after)
+        worker, versions = await self._storage.read(lambda tx: _visible_versions(tx, caller, ref))
+        old, new = _find(worker, versions, before), _find(worker, versions, after)
         files = None
         if owns(worker, caller) or (caller is not None and caller.operator):
             files = await self._bundles.read(compare, old, new)
@@ -106,40 +104,42 @@ class VersionHistory:
         return VersionComparison(worker, old, new, _changes(old, new), declared, files)
 
     async def changelog(self, caller: Caller | None, ref: str) -> Changelog:
-        """What has changed, newest first. Raise ``WorkerNotFound``, ``VersionUnavailable`` when
-        the files of the latest version are gone.
+        """Return the changes, newest first. Raise ``WorkerNotFound``, and ``VersionUnavailable``
+        when the files of the latest version are gone.
         """
-        worker, found = await self._storage.read(lambda tx: _seen(tx, caller, ref))
-        listed = [v for v in found if v.state is not VersionState.DRAFT]
+        worker, versions = await self._storage.read(lambda tx: _visible_versions(tx, caller, ref))
+        listed = [v for v in versions if v.state is not VersionState.DRAFT]
         steps = tuple(
             HistoryStep(v, _changes(earlier, v) if earlier else (), first=earlier is None)
             for v, earlier in zip_longest(listed[:MAX_STEPS], listed[1 : MAX_STEPS + 1])
         )
-        latest = next((v for v in found if v.number == worker.latest), None)
+        latest = next((v for v in versions if v.number == worker.latest), None)
         return Changelog(worker, await self._text(latest) if latest else "", steps)
 
     async def _text(self, version: Version) -> str:
-        """Kept in memory: the content under a digest never changes."""
-        known = self._changelogs
-        if version.digest not in known:
-            known[version.digest] = await self._bundles.read(_changelog_of, version)
-        known.move_to_end(version.digest)
-        while len(known) > _KEPT:
-            known.popitem(last=False)
-        return known[version.digest]
+        """The CHANGELOG.md of a version, cached by digest because a bundle never changes."""
+        cache = self._changelogs
+        if version.digest not in cache:
+            cache[version.digest] = await self._bundles.read(_changelog_of, version)
+        cache.move_to_end(version.digest)
+        while len(cache) > _CACHED_CHANGELOGS:
+            cache.popitem(last=False)
+        return cache[version.digest]
 
 
-def _seen(tx: Transaction, caller: Caller | None, ref: str) -> tuple[Worker, list[Version]]:
-    """The worker, and those of its versions that the caller may see, newest first."""
+def _visible_versions(
+    tx: Transaction, caller: Caller | None, ref: str
+) -> tuple[Worker, list[Version]]:
+    """The worker and its versions that the caller may see, newest first."""
     worker = find_worker(tx, caller, ref)
-    found = tx.workers.versions(worker.id)
+    versions = tx.workers.versions(worker.id)
     if owns(worker, caller) or (caller is not None and caller.operator):
-        return worker, found
-    return worker, [v for v in found if v.approved and v.state is not VersionState.DRAFT]
+        return worker, versions
+    return worker, [v for v in versions if v.approved and v.state is not VersionState.DRAFT]
 
 
-def _named(worker: Worker, found: list[Version], number: str) -> Version:
-    version = next((v for v in found if v.number == number), None)
+def _find(worker: Worker, versions: list[Version], number: str) -> Version:
+    version = next((v for v in versions if v.number == number), None)
     if version is None:
         raise unknown_version(worker, number)
     return version

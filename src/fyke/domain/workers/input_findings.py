@@ -1,8 +1,8 @@
-"""Remarks about an ``input_schema.json``: every rule of the documents, with file and line.
+"""Findings about an ``input_schema.json`` by the documented rules, each with file and line.
 
-Only what makes a schema unusable is an error (the same cases in which ``input_schema.parse``
-refuses); the original platform takes schemas that break any of the other rules, so those are
-warnings. Regular expressions and references found in a schema are never compiled or followed.
+Errors are exactly the cases in which ``input_schema.parse`` refuses a schema. Everything else is a
+warning, because the original platform accepts such schemas. Regular expressions in a schema are
+never compiled, references never followed.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def check(text: str) -> list[Finding]:
         document = jsontext.loads(text)
     except jsontext.BadJson as error:
         message = f"{NOT_JSON}: {error}"
-        remedy = "correct the JSON at this line; an editor with JSON support shows the place"
+        remedy = "correct the JSON at this line; an editor with JSON support shows the position"
         code = "input_schema_root_invalid"
         return [Finding(ERROR, code, FILE, error.line, message, remedy)]
     report = SchemaReport(FILE, text, BLOCKING)
@@ -98,10 +98,10 @@ def _check_legacy(b: object, by_name: Properties, report: SchemaReport) -> None:
     if not isinstance(b, str):
         report.add("input_schema_b_invalid", path, "b must be the name of a property", remedy)
     elif b.strip() and b.strip() not in by_name:
-        message = f'b names "{b.strip()}", which is no property'
+        message = f'b names "{b.strip()}", which is not a property'
         report.add("input_schema_b_missing_property", path, message, remedy)
     elif b.strip() and type_of(by_name[b.strip()]) != "array":
-        message = f'b names "{b.strip()}", which is no array: such a run is not split'
+        message = f'b names "{b.strip()}", which is not an array: such a run is not split'
         report.add("input_schema_b_not_array", path, message, remedy)
 
 
@@ -130,11 +130,11 @@ def _check_split_fields(value: object, by_name: Properties, report: SchemaReport
             message, remedy = f"concurrency.fields[{index}] is ignored", "name a property"
             report.add("input_schema_concurrency_field_invalid", at, message, remedy)
         elif item.strip() not in by_name:
-            message = f'concurrency.fields names "{item.strip()}", which is no property'
+            message = f'concurrency.fields names "{item.strip()}", which is not a property'
             code = "input_schema_concurrency_field_missing_property"
             report.add(code, at, message, "add the property or correct the name")
         elif type_of(by_name[item.strip()]) != "array":
-            message = f'"{item.strip()}" is no array, so no run is split by it'
+            message = f'"{item.strip()}" is not an array, so no run is split by it'
             code = "input_schema_concurrency_field_not_array"
             report.add(code, at, message, "declare the property with type array")
 
@@ -174,14 +174,15 @@ def _check_limits(value: object, fields: frozenset[str], report: SchemaReport) -
 
 
 def _limit_problem(item: object, fields: frozenset[str]) -> tuple[str, str]:
+    """Return the problem of an entry of ``limits`` and its remedy, ``""`` for a valid one."""
     rule = item if isinstance(item, dict) else {}
-    field, most, pattern = rule.get("field"), rule.get("max"), rule.get("regex")
+    field, maximum, pattern = rule.get("field"), rule.get("max"), rule.get("regex")
     if not isinstance(field, str) or not field.strip():
         return "limits.field is required", "name one of concurrency.fields"
     if field.strip() not in fields:
         message = f"limits.field {field.strip()} is not in concurrency.fields"
         return message, "name one of concurrency.fields"
-    if not is_number(most) or most <= 0:
+    if not is_number(maximum) or maximum <= 0:
         return "limits.max must be greater than 0", "give a positive number"
     if pattern is not None and (not isinstance(pattern, str) or len(pattern) > _MAX_PATTERN):
         remedy = f"write an expression of at most {_MAX_PATTERN:,} characters or remove it"

@@ -1,5 +1,4 @@
-"""``input_schema.json``: the input that a Worker declares, parsed leniently. The API returns the
-original text.
+"""``input_schema.json``: the input that a Worker declares, parsed leniently.
 
 Parsing rejects only what makes the schema unusable: invalid JSON, a root that is not an object, a
 missing ``properties`` array, a field without a name or with a duplicate one. Everything else that
@@ -64,7 +63,7 @@ class InputSchema:
 
 
 def parse(text: str) -> InputSchema:
-    """Read the content of ``input_schema.json``. Raise ``InvalidRequest``."""
+    """Parse the content of an ``input_schema.json``. Raise ``InvalidRequest``."""
     try:
         document = jsontext.loads(text)
     except jsontext.BadJson as error:
@@ -123,7 +122,7 @@ def type_of(item: dict[str, Any]) -> str:
 
 
 def json_type(value: object) -> str:
-    """Return the schema's word for the type of a decoded value; ``""`` for null."""
+    """Return the schema type of a decoded value; ``""`` for null."""
     kinds: tuple[tuple[type, str], ...] = (
         (bool, "boolean"),
         (int, "integer"),
@@ -132,7 +131,7 @@ def json_type(value: object) -> str:
         (list, "array"),
         (dict, "object"),
     )
-    return next((word for kind, word in kinds if isinstance(value, kind)), "")
+    return next((name for kind, name in kinds if isinstance(value, kind)), "")
 
 
 def _field(item: object, index: int) -> InputField:

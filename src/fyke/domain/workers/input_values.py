@@ -1,6 +1,6 @@
 """Checks a run's custom input against the schema of its version, before it is split.
 
-Every problem is collected, so that a caller can correct them at once; the first one is the message.
+All problems are collected, so that a caller can correct them at once; the first is the message.
 What the original platform accepts is accepted here too: unknown keys, undeclared options, list
 items of any shape, and numbers beyond the bounds. Nothing is changed: numbers keep every digit,
 and defaults are not filled in.
@@ -33,9 +33,9 @@ def validate_input(schema: InputSchema, custom: dict[str, Any]) -> None:
         raise InvalidRequest(
             "run input must be a JSON object; send input.parameters.custom as {...}"
         )
-    found = [problem.sentence for problem in problems(schema, custom)]
-    if found:
-        raise InvalidRequest(found[0], details=found)
+    sentences = [problem.sentence for problem in problems(schema, custom)]
+    if sentences:
+        raise InvalidRequest(sentences[0], details=sentences)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class InputProblem:
 
     @property
     def subject(self) -> str:
-        """What the rule is about."""
+        """The subject of the sentence: the field by its name."""
         return f'{"required " if self.missing else ""}field "{self.name}"'
 
     @property

@@ -1,8 +1,8 @@
-"""JSON files written by hand: read within limits, with the line of every part.
+"""Reads JSON files written by hand, within limits, and finds the line of every value.
 
-The checker's findings need a place, so ``Lines`` maps a path inside the document to its line. It
-descends only as deep as a path can be and leaves deeper values to the C decoder, so a hostile
-schema cannot make it slow.
+Findings need a position, so ``Lines`` maps a path inside the document to its line. It descends only
+as deep as a path can be and leaves deeper values to the C decoder, so a hostile schema cannot make
+it slow.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from typing import Any, NoReturn
 MAX_BYTES = 500_000
 MAX_DEPTH = 32
 MAX_NODES = 20_000
-MAX_DIGITS = 4300  # of a whole number; Python reads no longer one
+MAX_DIGITS = 4300  # of an integer; the default limit of Python
 
 Path = tuple[str | int, ...]
 
 # the C reader of one JSON string: (text, index after the quote, strict) -> (value, end)
 _scan_string: Callable[[str, int, bool], tuple[str, int]] = decoder.scanstring  # type: ignore[attr-defined]
 
-_HALF_PAIR = re.compile(r"\\u[dD][89abcdefABCDEF]")
+_SURROGATE = re.compile(r"\\u[dD][89abcdefABCDEF]")
 _SPACE = re.compile(r"[ \t\n\r]*")
 
 
@@ -62,12 +62,12 @@ def loads(text: str) -> Any:
         raise BadJson(f"values are nested deeper than {MAX_DEPTH} levels") from None
     except BadJson:
         raise
-    except ValueError:  # the only other one: a whole number with too many digits
+    except ValueError:  # the only other cause is an integer with too many digits
         rule = f"a number has more than {MAX_DIGITS:,} digits"
         raise BadJson(rule, remedy="shorten it, or write it as text") from None
     _measure(value)
-    if _HALF_PAIR.search(text):
-        _refuse_half_pairs(value)
+    if _SURROGATE.search(text):
+        _refuse_lone_surrogates(value)
     return value
 
 
@@ -75,8 +75,8 @@ def _no_constant(name: str) -> NoReturn:
     raise BadJson(f"{name} is not a JSON value")
 
 
-def _refuse_half_pairs(value: Any) -> None:
-    """Refuse half of a surrogate pair, which no database and no other JSON writer accepts."""
+def _refuse_lone_surrogates(value: Any) -> None:
+    """Refuse half of a surrogate pair, which databases and other JSON encoders reject."""
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
@@ -102,7 +102,10 @@ def _measure(value: Any) -> None:
 
 
 class Lines:
-    """Lines of the parts of a JSON text that ``loads`` has accepted."""
+    """The lines of the values in a JSON text that ``loads`` has accepted.
+
+    ``depth`` is the length of the longest path that is looked up.
+    """
 
     def __init__(self, text: str, depth: int = 6) -> None:
         self._text = text.removeprefix("\ufeff")
@@ -112,7 +115,7 @@ class Lines:
         self._decoder = json.JSONDecoder()
 
     def line_of(self, *path: str | int) -> int:
-        """Line of the value at ``path``, or of its nearest ancestor that exists."""
+        """Return the 1-based line of the value at ``path``, or of its nearest existing ancestor."""
         if self._ends is None:
             self._ends = [m.start() for m in re.finditer("\n", self._text)]
             self._value(self._skip(0), ())
@@ -121,11 +124,11 @@ class Lines:
         return bisect_right(self._ends, self._offsets[path] - 1) + 1
 
     def _skip(self, at: int) -> int:
-        found = _SPACE.match(self._text, at)
-        return found.end() if found else at
+        match = _SPACE.match(self._text, at)
+        return match.end() if match else at
 
     def _value(self, at: int, path: Path) -> int:
-        """Note where the value at ``at`` begins and return where it ends."""
+        """Record the offset of the value at ``at`` and return where it ends."""
         self._offsets.setdefault(path, at)
         opening = self._text[at]
         if opening not in "{[" or len(path) >= self._depth:
@@ -137,7 +140,7 @@ class Lines:
         while self._text[at] != "}":
             start = at
             key, at = _scan_string(self._text, at + 1, True)
-            self._offsets[(*path, key)] = start  # the last of equal keys is the one that counts
+            self._offsets[(*path, key)] = start  # of duplicate keys the last one counts
             at = self._skip(self._skip(at) + 1)
             at = self._next(self._value(at, (*path, key)))
         return at + 1

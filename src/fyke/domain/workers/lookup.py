@@ -1,8 +1,8 @@
-"""Finding workers and versions inside a transaction, with the rules of who sees what.
+"""Finds workers and versions inside a transaction, by the rules of visibility.
 
-Workers of others that are not public, and those that were deleted, are answered exactly like
-workers that do not exist; so are versions of others that no reviewer has approved. The operator
-sees what is waiting for a review.
+Private workers of other accounts and deleted workers get the same error as workers that do not
+exist; so do versions of other accounts that no reviewer has approved. The operator sees what waits
+for a review.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ def find_worker(tx: Transaction, caller: Caller | None, ref: str) -> Worker:
 
 
 def find_worker_including_deleted(tx: Transaction, caller: Caller | None, ref: str) -> Worker:
-    """The same, but also a deleted worker when its id is given: its runs stay readable."""
+    """As ``find_worker``, but with its id even a deleted one, because its runs stay readable."""
     worker = resolve_worker(tx, ref.strip())
-    if worker is None or not _visible(tx, worker, caller):
+    if worker is None or not _may_see(tx, worker, caller):
         raise WorkerNotFound
     return view_for(worker, caller)
 
 
 def find_own_worker(tx: Transaction, caller: Caller, ref: str, action: str) -> Worker:
-    """The same, and raise ``Forbidden`` when the caller sees it without owning it.
+    """As ``find_worker``; raise ``Forbidden`` when the caller sees the worker but does not own it.
 
-    ``action`` is what only an owner may do, as in "withdraw its versions".
+    ``action`` completes the message, as in "withdraw its versions".
     """
     worker = find_worker(tx, caller, ref)
     if worker.account_id != caller.account_id:
@@ -48,7 +48,7 @@ def find_own_worker(tx: Transaction, caller: Caller, ref: str, action: str) -> W
 
 
 def find_any_worker(tx: Transaction, ref: str) -> Worker:
-    """A worker of any account that is not deleted, for decisions of the operator about it."""
+    """Return a worker of any account, for the operator. Raise ``WorkerNotFound``."""
     worker = resolve_worker(tx, ref.strip())
     if worker is None or worker.deleted_at:
         raise WorkerNotFound
@@ -68,19 +68,19 @@ def find_version(
     if worker is None or worker.deleted_at:
         raise WorkerNotFound
     worker = view_for(worker, caller)
-    wanted = (number or "").strip()
-    if wanted in NEWEST:
-        wanted = worker.latest
-        if not wanted:
+    number = (number or "").strip()
+    if number in NEWEST:
+        number = worker.latest
+        if not number:
             raise VersionUnavailable(Reason(ReasonCode.NO_VERSION))
-    version = tx.workers.version(worker.id, wanted)
-    if version is None or not _open_to(tx, worker, version, caller):
-        raise unknown_version(worker, wanted)
+    version = tx.workers.version(worker.id, number)
+    if version is None or not _may_use(tx, worker, version, caller):
+        raise unknown_version(worker, number)
     if version.state is VersionState.WITHDRAWN:
         raise VersionUnavailable(
             Reason.of(
                 ReasonCode.VERSION_WITHDRAWN,
-                number=wanted,
+                number=number,
                 notice=version.notice,
                 latest=worker.latest,
             )
@@ -96,14 +96,14 @@ def refuse_deleted(tx: Transaction, worker_id: str) -> None:
 
 
 def unknown_version(worker: Worker, number: str) -> UnknownVersion:
-    """The error that names a version there is not, and the one to take instead."""
+    """The error for an unknown version number, which names the latest version as the remedy."""
     return UnknownVersion(
         Reason.of(ReasonCode.VERSION_UNKNOWN, number=number[:40], latest=worker.latest)
     )
 
 
 def resolve_worker(tx: Transaction, ref: str) -> Worker | None:
-    """The worker of an id or path, even a deleted one by its id, without regard to the caller."""
+    """The worker of an id or path, visible to the caller or not; by its id even a deleted one."""
     if is_ulid(ref):
         return tx.workers.get(ref)
     owner, name = split_path(ref)
@@ -111,32 +111,32 @@ def resolve_worker(tx: Transaction, ref: str) -> Worker | None:
 
 
 def owns(worker: Worker, caller: Caller | None) -> bool:
-    """Whether it is a worker of the caller's own account."""
+    """Whether the worker belongs to the caller's account."""
     return caller is not None and caller.account_id == worker.account_id
 
 
 def view_for(worker: Worker, caller: Caller | None) -> Worker:
-    """The worker as the caller sees it: for others its newest version is an approved one."""
+    """The worker as the caller sees it: other accounts get the latest approved version."""
     return worker if owns(worker, caller) else replace(worker, latest=worker.latest_approved)
 
 
-def _visible(tx: Transaction, worker: Worker, caller: Caller | None) -> bool:
+def _may_see(tx: Transaction, worker: Worker, caller: Caller | None) -> bool:
     if worker.public or owns(worker, caller):
         return True
-    return _reviews(caller) and tx.submissions.waiting_of(worker.id) is not None
+    return _is_reviewer(caller) and tx.submissions.waiting_of(worker.id) is not None
 
 
-def _open_to(tx: Transaction, worker: Worker, version: Version, caller: Caller | None) -> bool:
-    """Whether the caller may use it: approved, the caller's own, or to be reviewed."""
+def _may_use(tx: Transaction, worker: Worker, version: Version, caller: Caller | None) -> bool:
+    """Whether the version is approved, the caller's own, or waits for the caller's review."""
     if owns(worker, caller):
         return True
     if version.state is VersionState.DRAFT:
         return False
-    if version.approved or not _reviews(caller):
+    if version.approved or not _is_reviewer(caller):
         return version.approved
     waiting = tx.submissions.waiting_of(worker.id)
     return waiting is not None and waiting.version == version.number
 
 
-def _reviews(caller: Caller | None) -> bool:
+def _is_reviewer(caller: Caller | None) -> bool:
     return caller is not None and caller.operator

@@ -21,7 +21,7 @@ _RULE = "1 to 63 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit
 
 
 def checked_name(text: str) -> str:
-    """Return a given name in its stored form: lower case, spaces as hyphens."""
+    """Return a name in its stored form: lower case, spaces as hyphens. Raise ``InvalidRequest``."""
     name = "-".join(text.lower().split())
     if not _NAME.fullmatch(name):
         raise InvalidRequest(f"name {text[:80]!r} is not allowed; choose {_RULE}")
@@ -29,8 +29,9 @@ def checked_name(text: str) -> str:
 
 
 def name_from_title(title: str) -> str:
-    """Derive a name from a title: accents are dropped, other characters that are not allowed become
-    hyphens.
+    """Derive a name from a title: accents are dropped, other disallowed characters become hyphens.
+
+    Raise ``InvalidRequest`` when nothing is left.
     """
     plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
     name = re.sub(r"-{2,}", "-", re.sub(r"[^a-z0-9._-]+", "-", plain)).strip("-._")[:63]
@@ -40,7 +41,7 @@ def name_from_title(title: str) -> str:
 
 
 def split_path(ref: str) -> tuple[str, str]:
-    """Return owner and name of a reference that is no id; both are empty when it is neither."""
+    """Return the owner and name of ``owner/name`` or ``owner~name``, two empty texts of others."""
     plain = _TILDE.sub("~", _SLASH.sub("/", ref.strip()))
     parts = re.split(r"[/~]", plain)
     return (parts[0], parts[1]) if len(parts) == 2 else ("", "")
@@ -48,8 +49,9 @@ def split_path(ref: str) -> tuple[str, str]:
 
 def next_number(numbers: list[str]) -> str:
     """Return the number after the highest of ``numbers``."""
-    known = [tuple(map(int, match.groups())) for n in numbers if (match := _NUMBER.fullmatch(n))]
-    if not known:
+    matches = (_NUMBER.fullmatch(number) for number in numbers)
+    versions = [tuple(map(int, match.groups())) for match in matches if match]
+    if not versions:
         return FIRST_VERSION
-    major, minor, patch = max(known)
+    major, minor, patch = max(versions)
     return f"v{major}.{minor}.{patch + 1}"

@@ -1,7 +1,7 @@
-"""``output_schema.json``: the columns a Worker says it pushes.
+"""``output_schema.json``: the columns that a Worker declares for its rows.
 
-They are the headers of a run until the Worker names its own; a row with other keys is never
-refused for it. The file may be missing. Only text that is no JSON array blocks publishing.
+They are the headers of a run until the Worker sets its own; rows with other keys are accepted. The
+file is optional, and only one that is not a JSON array blocks publishing.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _FORMATS = {"string": "text"}
 
 
 def headers(text: str) -> list[Header]:
-    """Return the headers for a run whose Worker has named none; empty without a schema.
+    """Return the headers for a run whose Worker has set none; empty without a schema.
 
-    The label is the description, else the name. A type that is not known becomes the format as
-    it stands. Columns without a name, and repeated ones, are left out. Raise ``InvalidRequest``.
+    The label is the description, else the name. An unknown type becomes the format unchanged.
+    Columns without a name, and repeated ones, are left out. Raise ``InvalidRequest``.
     """
     if not text:
         return []
@@ -36,14 +36,14 @@ def headers(text: str) -> list[Header]:
         raise InvalidRequest(f"{FILE} is not a valid json: {where}{error}") from None
     if not isinstance(document, list):
         raise InvalidRequest(f"{FILE}: the root must be an array of columns")
-    found: dict[str, Header] = {}
+    by_name: dict[str, Header] = {}
     for column in document:
         name = _name(column)
-        if name and name not in found:
+        if name and name not in by_name:
             label = text_of(column.get("description")).strip() or name
             kind = text_of(column.get("type")).strip() or "string"
-            found[name] = Header(label=label, key=name, format=_FORMATS.get(kind, kind))
-    return list(found.values())
+            by_name[name] = Header(label=label, key=name, format=_FORMATS.get(kind, kind))
+    return list(by_name.values())
 
 
 def check(text: str) -> list[Finding]:

@@ -19,7 +19,7 @@ MAX_NOTICE = 500
 
 @dataclass(frozen=True, slots=True)
 class PageChange:
-    """Changes of the page by a publisher; None = not given, it stays or comes from the project."""
+    """Changes of the page by a publisher; a value of None stays or comes from the project."""
 
     title: str | None = None
     description: str | None = None
@@ -36,7 +36,7 @@ class PageChange:
             _check_icon(self.icon)
 
     def applied_to(self, page: WorkerPage) -> WorkerPage:
-        """Return ``page`` with the changes. A worker always has a title: ``""`` keeps it."""
+        """Return ``page`` with the changes. The title ``""`` is ignored."""
         return WorkerPage(
             title=self.title or page.title,
             description=page.description if self.description is None else self.description,
@@ -45,19 +45,19 @@ class PageChange:
         )
 
     def replacing(self, page: WorkerPage) -> WorkerPage:
-        """Return the page with these fields only: those not given are empty."""
+        """Return a page of these values only: those not given are empty, except the title."""
         return PageChange(
             self.title, self.description or "", self.categories or (), self.icon or ""
         ).applied_to(page)
 
 
 def distinct(numbers: Iterable[int]) -> tuple[int, ...]:
-    """Return the numbers in their order, each one once."""
+    """Return the numbers in order, without duplicates."""
     return tuple(dict.fromkeys(numbers))
 
 
 def checked_notice(reason: str) -> str:
-    """Return why a version is not to be used any more, in one line. Raise ``InvalidFields``."""
+    """Return the notice of a version in one line. Raise ``InvalidFields``."""
     _check_text("reason", reason, MAX_NOTICE)
     return " ".join(reason.split())
 
@@ -85,7 +85,7 @@ def _check_categories(numbers: tuple[int, ...]) -> None:
 def _check_icon(address: str) -> None:
     try:
         parts = urlsplit(address)
-        sound = (
+        valid = (
             parts.scheme in ("http", "https")
             and bool(parts.hostname)
             and not parts.username
@@ -93,8 +93,8 @@ def _check_icon(address: str) -> None:
             and (parts.port is None or parts.port > 0)
         )
     except ValueError:
-        sound = False
-    if not sound or len(address) > MAX_ICON or not address.isprintable() or " " in address:
+        valid = False
+    if not valid or len(address) > MAX_ICON or not address.isprintable() or " " in address:
         raise InvalidFields(
             f"must be an absolute http or https URL of at most {MAX_ICON} characters, "
             "without a name or password in it, such as https://example.com/icon.png",

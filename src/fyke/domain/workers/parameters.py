@@ -1,6 +1,6 @@
 """Parses the ``input`` of a start: device, limits, region, and the Worker's own object.
 
-As lenient as the API: every member of ``system`` may be missing, numbers may be strings, and a flat
+Lenient, as the API is: every member of ``system`` is optional, numbers may be strings, and a flat
 object without ``parameters`` is the Worker's own input.
 """
 
@@ -17,6 +17,7 @@ from fyke.model.billing import MICROS
 from fyke.model.run import RunLimits
 from fyke.model.worker import SystemDefaults
 
+# memory in MB to the default CPU share in cores
 DEVICES: dict[int, float] = {512: 0.125, 1024: 0.25, 2048: 0.5, 4096: 1, 8192: 2, 16384: 4}
 MIN_CPUS = 0.01  # the minimum that a sandbox can enforce
 MAX_CPUS = 64.0
@@ -27,7 +28,7 @@ _TARGET = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):(\d{1,5})")
 
 @dataclass(frozen=True, slots=True)
 class ParsedInput:
-    """The parsed input of a start. ``custom`` is passed to the Worker unchanged."""
+    """The parts of the input of a start. ``custom`` is passed to the Worker unchanged."""
 
     limits: RunLimits
     region: str
@@ -36,7 +37,7 @@ class ParsedInput:
 
 
 def cpus_for(memory_mb: int) -> float:
-    """The share of a core that goes with a memory size of the device table."""
+    """Return the CPU share of a memory size in ``DEVICES``, in cores."""
     return DEVICES[memory_mb]
 
 
@@ -100,7 +101,8 @@ def _number(value: object, field: str) -> Decimal:
     return number
 
 
-def _given(system: dict[str, Any], *names: str) -> object:
+def _first_value(system: dict[str, Any], *names: str) -> object:
+    """The value of the first member that is set, else None."""
     for name in names:
         value = system.get(name)
         if value is not None and value != "":
@@ -109,7 +111,7 @@ def _given(system: dict[str, Any], *names: str) -> object:
 
 
 def _memory(system: dict[str, Any], defaults: SystemDefaults) -> int:
-    value = _given(system, "memory", "memory_bytes")
+    value = _first_value(system, "memory", "memory_bytes")
     if value is None:
         return defaults.memory_mb
     number = _number(value, "memory")
@@ -127,7 +129,7 @@ def _memory(system: dict[str, Any], defaults: SystemDefaults) -> int:
 
 
 def _cpus(system: dict[str, Any], memory_mb: int) -> float:
-    value = _given(system, "cpus")
+    value = _first_value(system, "cpus")
     if value is None:
         return cpus_for(memory_mb)
     cpus = float(_number(value, "cpus"))
@@ -143,7 +145,7 @@ def _cpus(system: dict[str, Any], memory_mb: int) -> float:
 
 
 def _timeout(system: dict[str, Any], defaults: SystemDefaults) -> int:
-    value = _given(system, "execute_limit_time_seconds")
+    value = _first_value(system, "execute_limit_time_seconds")
     if value is None:
         return defaults.timeout_s
     seconds = _number(value, "execute_limit_time_seconds")
@@ -158,7 +160,7 @@ def _timeout(system: dict[str, Any], defaults: SystemDefaults) -> int:
 
 
 def _cap(system: dict[str, Any], field: str) -> Decimal | None:
-    value = _given(system, field)
+    value = _first_value(system, field)
     if value is None:
         return None
     number = _number(value, field)
@@ -182,7 +184,7 @@ def _megabytes(system: dict[str, Any], field: str, default: int) -> int:
 
 
 def _region(system: dict[str, Any], custom: dict[str, Any]) -> str:
-    value = _given(system, "proxy_region")
+    value = _first_value(system, "proxy_region")
     if value is None:
         # Older clients send it beside the Worker's own fields; there only a valid code counts.
         value = custom.get("proxy_region")

@@ -1,9 +1,9 @@
 """Reads and checks a whole Worker project.
 
 ``read_project`` turns an archive into a ``Project`` that can be published, or refuses it with all
-errors at once. ``check_folder`` reports the same to the author before publishing, as findings. No
-code of the project is run: Python files are parsed, never compiled or imported, and of a compiled
-Go program only the header is read.
+errors at once. ``check_folder`` returns the same findings to the author before publishing. No code
+of the project is run: Python files are parsed, never compiled or imported, and of a compiled Go
+program only the header is read.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from fyke.domain.workers import (
     output_schema,
     project_file,
     requirements,
+    sdk_usage,
 )
-from fyke.domain.workers import sdk_usage as sdk_use
 from fyke.domain.workers.archive import Archive, normalise, open_archive, pack
 from fyke.domain.workers.elf import ARCHITECTURE, inspect_program
 from fyke.domain.workers.input_schema import FILE as INPUT_SCHEMA
@@ -48,7 +48,7 @@ LOCK_FILES = ("package-lock.json", "npm-shrinkwrap.json")
 MAX_README = 2**20
 MAX_LOCK = 8 * 2**20
 MAX_SOURCE = 256 * 1024  # of one Python file that is parsed
-MAX_SOURCES = 2 * 2**20  # of all of them
+MAX_SOURCES = 2 * 2**20  # of all parsed Python files
 
 _HEADING = re.compile(r" {0,3}#{1,6}\s+(.*?)\s*#*\s*")
 
@@ -62,7 +62,7 @@ def read_project(data: bytes) -> Project:
 
 
 def build_project(reader: ProjectReader, archive: Archive) -> Project:
-    """Build the project that a reader has read. Raise ``InvalidRequest`` as ``read_project``."""
+    """Return the project that ``reader`` has read. Raise ``InvalidRequest`` as ``read_project``."""
     errors = [finding for finding in reader.findings if finding.severity == ERROR]
     if errors or reader.language is None:
         lines = [describe(finding) for finding in errors]
@@ -87,9 +87,9 @@ def build_project(reader: ProjectReader, archive: Archive) -> Project:
 
 
 def check_folder(folder: Path, replacements: Mapping[str, Path] | None = None) -> list[Finding]:
-    """Return all findings about the project in a folder; errors would stop its publishing.
+    """Return all findings about the project in a folder; an error would prevent its publication.
 
-    ``replacements`` as ``pack`` takes it.
+    ``replacements``: see ``pack``.
     """
     try:
         data = pack(folder, replacements)
@@ -104,9 +104,9 @@ def check_folder(folder: Path, replacements: Mapping[str, Path] | None = None) -
 
 def describe(finding: Finding) -> str:
     """Return the finding as one line: file, line, problem and remedy."""
-    where = f"{finding.file}:{finding.line}" if finding.line else finding.file
-    said = f"{finding.message}; {finding.remedy}"
-    return f"{where}: {said}" if where else said
+    position = f"{finding.file}:{finding.line}" if finding.line else finding.file
+    text = f"{finding.message}; {finding.remedy}"
+    return f"{position}: {text}" if position else text
 
 
 def _one_line(text: str) -> str:
@@ -127,7 +127,7 @@ def first_heading(readme: str) -> str:
 
 
 def first_paragraph(readme: str) -> str:
-    """Return the first run of plain text lines as one line, ``""`` when there is none."""
+    """Return the first paragraph of plain text as one line, ``""`` when there is none."""
     words: list[str] = []
     for line in readme.splitlines():
         text = line.strip()
@@ -135,14 +135,14 @@ def first_paragraph(readme: str) -> str:
         if plain:
             words.append(text)
         elif words and set(text) <= {"=", "-"} and text:
-            words = []  # that was a heading, underlined
+            words = []  # an underlined heading
         elif words:
             break
     return _one_line(" ".join(words))[:500]
 
 
 class ProjectReader:
-    """Reads one archive and collects its parts and all findings, check after check."""
+    """Reads one archive: each check fills some of the attributes and adds its findings."""
 
     def __init__(self, archive: Archive) -> None:
         self._files = {file.path: file for file in archive.files}
@@ -159,7 +159,7 @@ class ProjectReader:
             check()
 
     def checks(self) -> list[tuple[str, Callable[[], None]]]:
-        """The checks by name, in their order."""
+        """Return the checks with their names, in order."""
         return [
             ("entry", self._read_language),
             ("schemas", self._read_schemas),
@@ -177,7 +177,7 @@ class ProjectReader:
                 "readme_missing", "README.md", "there is no README.md", "describe the Worker"
             )
         for name in self._left_out:
-            message = f"the folder {name} is left out: it is taken for a build product"
+            message = f"the folder {name} is left out because it looks like a build product"
             self._warn("project_folder_left_out", name, message, "rename it if the Worker needs it")
 
     def _read_project_file(self) -> None:
@@ -191,7 +191,7 @@ class ProjectReader:
             self._check_sources()
         if self.language == Language.GO:
             self._check_program()
-        self._check_use_of_sdk()
+        self._check_sdk_import()
 
     def _error(self, code: str, file: str, message: str, remedy: str, line: int = 0) -> None:
         self.findings.append(Finding(ERROR, code, file, line, shortened(message), remedy))
@@ -200,7 +200,7 @@ class ProjectReader:
         self.findings.append(Finding(WARNING, code, file, line, shortened(message), remedy))
 
     def _text(self, name: str, limit: int) -> str | None:
-        """Return a text file without byte order mark, None when missing; adds findings."""
+        """Return a text file without byte order mark; None when missing or reported as an error."""
         file = self._files.get(name)
         if file is None:
             return None
@@ -220,27 +220,28 @@ class ProjectReader:
         return text
 
     def _read_language(self) -> None:
-        found = entry.find(self._files.__contains__, self._package_text)
-        if len(found) == 1:
-            self.language, self.entry = found[0].language, found[0].file
+        entries = entry.find(self._files.__contains__, self._package_text)
+        if len(entries) == 1:
+            self.language, self.entry = entries[0].language, entries[0].file
             if self.entry == go_build.SOURCE:
-                self._note_that_it_is_built_later()
-        elif found:
-            names = ", ".join(each.file for each in found)
-            message = f"the project has {len(found)} entry files: {names}"
+                self._check_go_source()
+        elif entries:
+            names = ", ".join(each.file for each in entries)
+            message = f"the project has {len(entries)} entry files: {names}"
             remedy = "keep one, rename the others"
-            self._error("project_entry_ambiguous", found[0].file, message, remedy)
+            self._error("project_entry_ambiguous", entries[0].file, message, remedy)
         else:
-            self._entry_missing()
+            self._report_missing_entry()
 
     def _package_text(self) -> str:
-        """Only for the entry that it names; its errors are reported later."""
+        """The package.json to find the entry file; its errors are reported by another check."""
         file = self._files[entry.PACKAGE]
         if file.size > entry.MAX_PACKAGE:
             return ""
         return file.read(entry.MAX_PACKAGE).decode("utf-8-sig", "replace")
 
-    def _note_that_it_is_built_later(self) -> None:
+    def _check_go_source(self) -> None:
+        """Report that the program is built later, or that it cannot be built."""
         if go_build.MODULE not in self._files:
             message = "a Go project needs the compiled program main, or a go.mod to build it"
             remedy = f"build it for linux/{ARCHITECTURE} and pack again: {go_build.BY_HAND}"
@@ -252,7 +253,7 @@ class ProjectReader:
         remedy = f"to find mistakes earlier, build it: {go_build.BY_HAND}"
         self._warn("go_program_not_built", go_build.SOURCE, message, remedy)
 
-    def _entry_missing(self) -> None:
+    def _report_missing_entry(self) -> None:
         message = "the project has no entry file"
         remedy = "put main.py, main.js, main.go or a compiled main at the root of the project"
         names = (*entry.ENTRIES, go_build.SOURCE)
@@ -303,10 +304,10 @@ class ProjectReader:
             requirements.parse_package(text)
         except requirements.BadRequirement as error:
             code = "requirement_not_honoured"
-            message, todo = rule_of(error.detail), remedy_of(error.detail)
-            self._error(code, "package.json", message, todo, error.line)
+            message, remedy = rule_of(error.detail), remedy_of(error.detail)
+            self._error(code, "package.json", message, remedy, error.line)
         if lock is None:
-            message = "there is no package-lock.json: each build may get other versions"
+            message = "there is no package-lock.json: each build may install other versions"
             self._warn("lock_file_missing", "package.json", message, "run npm install and add it")
         else:
             self.requirements += "\n" + (self._text(lock, MAX_LOCK) or "")
@@ -318,24 +319,24 @@ class ProjectReader:
                 remedy = "copy it from a project made with `fyke worker new`"
                 self._warn("sdk_file_missing", name, message, remedy)
 
-    def _check_use_of_sdk(self) -> None:
-        """Check for calls of the SDK, unless a file has a syntax error: then that is enough."""
-        broken = any(each.code == "python_syntax" for each in self.findings)
-        if self.language is not None and not broken:
-            self.findings += sdk_use.sdk_findings(
+    def _check_sdk_import(self) -> None:
+        """Check that the SDK is imported, unless a syntax error is reported already."""
+        has_syntax_error = any(finding.code == "python_syntax" for finding in self.findings)
+        if self.language is not None and not has_syntax_error:
+            self.findings += sdk_usage.sdk_findings(
                 self.language, self.entry, list(self._sources(self.language))
             )
 
     def _sources(self, language: Language) -> Iterator[str]:
-        """The source files in the language of the entry file."""
-        suffixes = sdk_use.SUFFIXES[language]
-        own = [
+        """The beginning of each source file in this language, without the SDK."""
+        suffixes = sdk_usage.SUFFIXES[language]
+        paths = [
             path
             for path in self._files
             if path.endswith(suffixes) and not path.startswith(("sdk", "GoSdk/"))
         ]
-        for path in own[: sdk_use.MAX_FILES]:
-            yield self._files[path].read(sdk_use.MAX_INSPECTED_BYTES).decode("utf-8", "replace")
+        for path in paths[: sdk_usage.MAX_FILES]:
+            yield self._files[path].read(sdk_usage.MAX_INSPECTED_BYTES).decode("utf-8", "replace")
 
     def _check_sources(self) -> None:
         left = MAX_SOURCES
@@ -348,9 +349,9 @@ class ProjectReader:
 
     def _check_source(self, path: str, source: bytes) -> None:
         problem, line = syntax_problem(source)
-        note = self._error if path == "main.py" else self._warn
+        report = self._error if path == "main.py" else self._warn
         if problem:
-            note("python_syntax", path, problem, "correct the Python syntax", line)
+            report("python_syntax", path, problem, "correct the Python syntax", line)
 
     def _check_program(self) -> None:
         if self.entry != go_build.PROGRAM:
@@ -361,15 +362,15 @@ class ProjectReader:
         if problem:
             self._error("go_program_unusable", "main", problem, remedy)
         elif is_dynamic:
-            message = "main needs shared libraries, which need not be there where it runs"
+            message = "main needs shared libraries, which may be missing where it runs"
             self._error("go_program_dynamic", "main", message, remedy)
 
 
 @lru_cache(maxsize=8)  # every project has the same SDK files; at most 8 times MAX_SOURCE
 def syntax_problem(source: bytes) -> tuple[str, int]:
-    """Return what is wrong with a Python source and its line; ``("", 0)`` when it is sound.
+    """Return the problem of a Python source and its line; ``("", 0)`` when there is none.
 
-    It is decoded as UTF-8 whatever its first lines say, because odd codecs are slow on purpose.
+    It is decoded as UTF-8 even if it declares another encoding: some codecs take quadratic time.
     """
     try:
         text = source.decode("utf-8-sig")

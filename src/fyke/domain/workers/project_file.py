@@ -1,11 +1,11 @@
-"""``fyke.json``: what a Worker project says about itself to Fyke. The file may be missing.
+"""``fyke.json``: the declarations of a Worker project. The file is optional.
 
     {"egress": ["example.com", "*.example.org"], "install": "wheels", "secrets": ["SHOP_LOGIN"]}
 
-``egress`` names the only sites that the Worker can reach; ``install`` says whether its dependencies
-may run code during installation; ``secrets`` names the secrets that an account that runs it should
-set. An invalid file stops the publication, because a restriction that the author relies on must not
-be missing.
+``egress`` lists the only sites that the Worker can reach; ``install`` is ``build`` when its
+dependencies run code during installation, else ``wheels``; ``secrets`` lists the secrets that an
+account should set to run it. An invalid file prevents the publication, because the author relies on
+the restrictions in it.
 """
 
 from __future__ import annotations
@@ -33,18 +33,20 @@ _BLOCKING = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Declarations:
-    """What the file says. ``egress``: domains in lower case as ``checked_domain`` gives them, None
-    when every public site may be reached; ``builds``: its dependencies run code when installed.
+    """The content of the file. ``egress``: domains as ``checked_domain`` returns them, None when
+    every public site may be reached; ``builds``: its dependencies run code during installation;
+    ``secrets``: names.
     """
 
     egress: tuple[str, ...] | None = None
     builds: bool = False
-    secrets: tuple[str, ...] = ()  # their names
+    secrets: tuple[str, ...] = ()
 
 
 def read(text: str) -> tuple[Declarations, list[Finding]]:
-    """Parse a ``fyke.json``; return its declarations and all findings, in order of line. An invalid
-    member is an error among the findings, and is ignored.
+    """Parse a ``fyke.json``; return its declarations and all findings, in order of line.
+
+    An invalid member is an error among the findings, and counts as empty.
     """
     try:
         document = jsontext.loads(text)
@@ -75,33 +77,33 @@ def checked_domain(text: str) -> str:
         raise BadDomain(text, "it is an address of a page", "write example.com")
     if "*" in text.strip().removeprefix("*."):
         remedy = "write *.example.com for all names below it"
-        raise BadDomain(text, "a * may only stand first", remedy)
+        raise BadDomain(text, "a * is only allowed at the beginning", remedy)
     domain = Domain.parse(text)
     if isinstance(domain.host, str) and "." not in domain.host:
         remedy = "write the whole name, such as example.com"
-        raise BadDomain(text, "it has one part only, which is no site", remedy)
+        raise BadDomain(text, "it has only one part, so it is not a site", remedy)
     return str(domain)
 
 
 def _egress(document: dict[str, object], report: SchemaReport) -> tuple[str, ...] | None:
     if EGRESS not in document:
         return None
-    wanted = document[EGRESS]
-    if not isinstance(wanted, list) or len(wanted) > MAX_DOMAINS:
+    domains = document[EGRESS]
+    if not isinstance(domains, list) or len(domains) > MAX_DOMAINS:
         message = f"{EGRESS} must be a list of at most {MAX_DOMAINS} domains"
         remedy = 'write ["example.com", "*.example.org"], or leave it out to reach every site'
         report.add("egress_invalid", (EGRESS,), message, remedy)
         return ()
-    found: dict[str, None] = {}
-    for index, text in enumerate(wanted):
-        _add_domain(found, index, text, report)
-    return tuple(found)
+    declared: dict[str, None] = {}
+    for index, text in enumerate(domains):
+        _add_domain(declared, index, text, report)
+    return tuple(declared)
 
 
-def _add_domain(found: dict[str, None], index: int, text: object, report: SchemaReport) -> None:
+def _add_domain(declared: dict[str, None], index: int, text: object, report: SchemaReport) -> None:
     path, field = (EGRESS, index), f"{EGRESS}[{index}]"
     if not isinstance(text, str):
-        message, remedy = f"{field} must be a text", 'write a domain such as "example.com"'
+        message, remedy = f"{field} must be a string", 'write a domain such as "example.com"'
         report.add("egress_invalid", path, message, remedy)
         return
     try:
@@ -109,33 +111,33 @@ def _add_domain(found: dict[str, None], index: int, text: object, report: Schema
     except BadDomain as error:
         report.add("egress_invalid", path, f"{field}: {error.rule}", error.remedy)
         return
-    if domain in found:
+    if domain in declared:
         report.add("egress_twice", path, f"{field} names {domain} twice", "remove one of the two")
-    found[domain] = None
+    declared[domain] = None
 
 
 def _secrets(document: dict[str, object], report: SchemaReport) -> tuple[str, ...]:
-    wanted = document.get(SECRETS, [])
-    if not isinstance(wanted, list) or len(wanted) > MAX_SECRETS:
+    names = document.get(SECRETS, [])
+    if not isinstance(names, list) or len(names) > MAX_SECRETS:
         message = f"{SECRETS} must be a list of at most {MAX_SECRETS} names"
         report.add("secrets_invalid", (SECRETS,), message, 'write ["SHOP_LOGIN"]')
         return ()
-    found: dict[str, None] = {}
-    for index, name in enumerate(wanted):
+    declared: dict[str, None] = {}
+    for index, name in enumerate(names):
         try:
-            found[check_name(name if isinstance(name, str) else "")] = None
+            declared[check_name(name if isinstance(name, str) else "")] = None
         except InvalidFields as error:
             [problem] = error.problems
             message = f"{SECRETS}[{index}]: {problem.rule}"
             remedy = problem.remedy or "change the name"
             report.add("secrets_invalid", (SECRETS, index), message, remedy)
-    return tuple(found)
+    return tuple(declared)
 
 
 def _builds(document: dict[str, object], report: SchemaReport) -> bool:
-    wanted = document.get(INSTALL, WHEELS)
-    if wanted not in (WHEELS, BUILD):
+    install = document.get(INSTALL, WHEELS)
+    if install not in (WHEELS, BUILD):
         message = f'{INSTALL} must be "{WHEELS}" or "{BUILD}"'
         remedy = f'write "{WHEELS}" unless a dependency must be compiled when it is installed'
         report.add("install_invalid", (INSTALL,), message, remedy)
-    return wanted == BUILD
+    return install == BUILD

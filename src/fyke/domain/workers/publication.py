@@ -29,8 +29,8 @@ from fyke.model.worker import (
 
 @dataclass(frozen=True, slots=True)
 class PublishRequest:
-    """How to publish a project. ``worker_id`` is the id of an existing worker; else the caller's
-    worker ``name`` is used, and created when it does not exist. ``public`` None = unchanged.
+    """How to publish a project: to the existing worker ``worker_id``, without one to the caller's
+    worker ``name``, which is created when it does not exist. ``public`` None = unchanged.
     """
 
     name: str
@@ -42,7 +42,7 @@ class PublishRequest:
 
 @dataclass(frozen=True, slots=True)
 class PublishResult:
-    """The result of a publication. ``waiting``: others get the version once it is approved."""
+    """A published version. ``waiting`` is its submission when it needs a review, else None."""
 
     worker: Worker
     version: Version
@@ -54,26 +54,26 @@ def publish_transaction(
 ) -> Callable[[Transaction], PublishResult]:
     """Return the transaction that writes the worker and its next version.
 
-    The same content as the latest version's is that version, and a draft with this content is
-    published instead of written again. With ``review`` others get the version of an account that
-    is not the operator's only once it is approved. Raise ``Conflict`` when another publication
-    was faster, ``WorkerNotFound`` when the worker is gone.
+    Without a change of content no version is written, and the newest version becomes published if
+    it is a draft with this content. With ``review``, other accounts get the version only after its
+    approval, unless the operator publishes it. Raise ``Conflict`` when a concurrent publication
+    took the number, ``WorkerNotFound`` when the worker is gone.
     """
-    free = caller.operator or not review
+    approved = caller.operator or not review
 
     def work(tx: Transaction) -> PublishResult:
-        worker, version = _written(tx, caller, project, request, clock, free=free)
-        for_all = worker.public if request.public is None else request.public
+        worker, version = _write_version(tx, caller, project, request, clock, approved=approved)
+        public = worker.public if request.public is None else request.public
         waiting = None
-        if for_all:
-            waiting = share(tx, worker, version, required=not free, note=request.note)
+        if public:
+            waiting = share(tx, worker, version, required=not approved, note=request.note)
         elif request.public is False:
             make_private(tx, worker)
-        found = tx.workers.get(worker.id)
-        kept = tx.workers.version(worker.id, version.number)
-        if found is None or kept is None:
+        stored_worker = tx.workers.get(worker.id)
+        stored_version = tx.workers.version(worker.id, version.number)
+        if stored_worker is None or stored_version is None:
             raise WorkerNotFound
-        return PublishResult(found, kept, waiting)
+        return PublishResult(stored_worker, stored_version, waiting)
 
     return work
 
@@ -81,8 +81,9 @@ def publish_transaction(
 def draft_transaction(
     caller: Caller, project: Project, request: PublishRequest, clock: Clock
 ) -> Callable[[Transaction], PublishResult]:
-    """Return the transaction that writes the project as a draft, for a test by its owner. An
-    existing version with the same content is used instead.
+    """Return the transaction that writes the project as a draft, for a test by its owner.
+
+    An existing version with the same content is used instead.
     """
 
     def work(tx: Transaction) -> PublishResult:
@@ -90,12 +91,12 @@ def draft_transaction(
         if worker is None:
             worker = _new_worker(caller, project, request, clock.now_ms())
             tx.workers.add(worker)
-        known = tx.workers.versions(worker.id)
-        for version in known:
+        versions = tx.workers.versions(worker.id)
+        for version in versions:
             if version.digest == project.digest and version.state is not VersionState.WITHDRAWN:
                 return PublishResult(worker, version)
-        number = next_number([version.number for version in known])
-        draft = _new_version(worker, project, number, clock.now_ms(), known)
+        number = next_number([version.number for version in versions])
+        draft = _new_version(worker, project, number, clock.now_ms(), versions)
         draft = replace(draft, state=VersionState.DRAFT)
         _add(tx, draft, project)
         return PublishResult(worker, draft)
@@ -110,42 +111,44 @@ def make_private(tx: Transaction, worker: Worker) -> None:
         tx.workers.update(worker.id, worker.page, public=False)
 
 
-def _written(
+def _write_version(
     tx: Transaction,
     caller: Caller,
     project: Project,
     request: PublishRequest,
     clock: Clock,
     *,
-    free: bool,
+    approved: bool,
 ) -> tuple[Worker, Version]:
+    """Write the worker and its next version, or return the version that has the content."""
     worker = _target(tx, caller, request)
     if worker is None:
         worker = _new_worker(caller, project, request, clock.now_ms())
         tx.workers.add(worker)
     else:
-        worker = _changed(worker, project, request)
+        worker = _updated_worker(worker, project, request)
         tx.workers.update(worker.id, worker.page, public=worker.public)
         latest = tx.workers.version(worker.id, worker.latest) if worker.latest else None
         if latest is not None and latest.digest == project.digest:
             return worker, latest
-    known = tx.workers.versions(worker.id)
-    if known and known[0].state is VersionState.DRAFT and known[0].digest == project.digest:
-        tx.workers.set_version_state(worker.id, known[0].number, VersionState.PUBLISHED)
-        record(tx, caller, AuditAction.PUBLISHED, f"{worker.owner}/{worker.name}", known[0].number)
-        return worker, replace(known[0], state=VersionState.PUBLISHED)
-    number = next_number([version.number for version in known])
-    version = _new_version(worker, project, number, clock.now_ms(), known)
-    version = replace(version, approved=free)
+    versions = tx.workers.versions(worker.id)
+    newest = versions[0] if versions else None
+    if newest and newest.state is VersionState.DRAFT and newest.digest == project.digest:
+        tx.workers.set_version_state(worker.id, newest.number, VersionState.PUBLISHED)
+        record(tx, caller, AuditAction.PUBLISHED, worker.path, newest.number)
+        return worker, replace(newest, state=VersionState.PUBLISHED)
+    number = next_number([version.number for version in versions])
+    version = _new_version(worker, project, number, clock.now_ms(), versions)
+    version = replace(version, approved=approved)
     _add(tx, version, project)
-    record(tx, caller, AuditAction.PUBLISHED, f"{worker.owner}/{worker.name}", number)
+    record(tx, caller, AuditAction.PUBLISHED, worker.path, number)
     return worker, version
 
 
 def _add(tx: Transaction, version: Version, project: Project) -> None:
     tx.workers.add_version(version)
-    seen = VersionFacts(len(project.bundle), tuple(project.findings))
-    tx.worker_facts.add_version(version.id, seen)
+    facts = VersionFacts(len(project.bundle), tuple(project.findings))
+    tx.worker_facts.add_version(version.id, facts)
 
 
 def _target(tx: Transaction, caller: Caller, request: PublishRequest) -> Worker | None:
@@ -173,7 +176,7 @@ def _new_worker(caller: Caller, project: Project, request: PublishRequest, now: 
     return with_page(blank, request.page.applied_to(suggested))
 
 
-def _changed(worker: Worker, project: Project, request: PublishRequest) -> Worker:
+def _updated_worker(worker: Worker, project: Project, request: PublishRequest) -> Worker:
     suggested = replace(
         worker.page,
         title=project.title or worker.title,
@@ -194,9 +197,9 @@ def with_page(worker: Worker, page: WorkerPage) -> Worker:
 
 
 def _new_version(
-    worker: Worker, project: Project, number: str, now: int, known: Sequence[Version]
+    worker: Worker, project: Project, number: str, now: int, earlier: Sequence[Version]
 ) -> Version:
-    """``known``: the versions that are there, newest first; the run options are taken over."""
+    """``earlier``: the existing versions, newest first; the run options are inherited."""
     return Version(
         id=new_ulid(),
         worker_id=worker.id,
@@ -208,7 +211,7 @@ def _new_version(
         output_schema=project.output_schema,
         readme=project.readme,
         requirements=project.requirements,
-        defaults=known[0].defaults if known else SystemDefaults(),
+        defaults=earlier[0].defaults if earlier else SystemDefaults(),
         created_at=now,
         approved=False,
         egress=project.egress,

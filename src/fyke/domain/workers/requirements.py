@@ -1,8 +1,8 @@
-"""What ``requirements.txt`` and ``package.json`` may ask for: names and versions.
+"""Parses ``requirements.txt`` and ``package.json``, which may only have names and versions.
 
-Installing is done by the platform, so nothing in the file may choose where packages come from or
-point at files of the machine: no URL, no path, no other file, no index. Options that say what
-is done anyway (binary packages only) are dropped; hashes are kept.
+The platform installs the packages, so nothing in the file may choose where they come from or name
+files of the machine: no URL, no path, no other file, no index. Options that the platform always
+uses (binary packages only) are dropped; hashes are kept.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, detail_sentence
 
 _HEAD = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[([^\[\]]*)\])?")
 _EXTRA = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_RELEASE = r"v?(\d+!)?\d+(\.\d+)"  # a version as in PEP 440, with the other spellings it allows
+_RELEASE = r"v?(\d+!)?\d+(\.\d+)"  # PEP 440, including alternative spellings
 _SUFFIX = (
     r"([-_.]?(alpha|a|beta|b|preview|pre|rc|c)[-_.]?\d*)?"
     r"(-\d+|[-_.]?(post|rev|r)[-_.]?\d*)?([-_.]?dev[-_.]?\d*)?"
@@ -30,20 +30,24 @@ _MARKER = re.compile(r"[A-Za-z0-9_ .()<>=!~'\",*+-]+")
 _HASH = re.compile(r"\s--hash[= ](sha(?:256|384|512):[0-9a-fA-F]+)")
 _DROPPED = re.compile(r"--(prefer-binary|require-hashes|only-binary)([= ].*)?")
 _PATH_SUFFIXES = (".whl", ".zip", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar", ".txt")
+_REGISTRY_SPEC = re.compile(r"(npm:(@[\w.-]+/)?[\w.-]+(@|$))?[\w.\s<>=~^*|+-]*")
+_ARCHIVE = re.compile(r"\.(tgz|tar\.gz|tar)$", re.IGNORECASE)
+_SECTIONS = ("dependencies", "optionalDependencies", "peerDependencies")
+_PACKAGE = "package.json"
 MAX_BYTES = 500_000
 
 
 class BadRequirement(ValueError):
-    """A file, or a line of it (1-based, 0 = the file), that is not accepted, and why."""
+    """The file, or one line of it (1-based, 0 = the whole file), is refused for ``detail``."""
 
     def __init__(self, detail: Detail, line: int = 0, file: str = "requirements.txt") -> None:
-        where = f"{file} line {line}" if line else file
-        super().__init__(f"{where}: {detail_sentence(detail)}")
+        position = f"{file} line {line}" if line else file
+        super().__init__(f"{position}: {detail_sentence(detail)}")
         self.detail, self.line, self.file = detail, line, file
 
     @property
     def reason(self) -> Reason:
-        """The end of a run whose file is not accepted."""
+        """The reason of a run that ends because its file is refused."""
         return reason_with_detail(
             ReasonCode.BAD_REQUIREMENT, self.detail, file=self.file, line=self.line or None
         )
@@ -51,7 +55,7 @@ class BadRequirement(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """One package: its normalised name, and the line as it goes to the installer."""
+    """One package: its normalised name, and the line for the installer."""
 
     name: str
     text: str
@@ -61,17 +65,16 @@ def parse(text: str) -> list[Requirement]:
     """Return the packages in the order of the file. Raise ``BadRequirement``."""
     if len(text) > MAX_BYTES:
         raise BadRequirement(Detail.of(DetailCode.FILE_TOO_LARGE, max_bytes=MAX_BYTES))
-    found = []
-    for number, line in _logical_lines(text):
-        if _DROPPED.fullmatch(line):
-            continue
-        found.append(_requirement(number, line))
-    return found
+    return [
+        _requirement(number, line)
+        for number, line in _logical_lines(text)
+        if not _DROPPED.fullmatch(line)
+    ]
 
 
 def _logical_lines(text: str) -> list[tuple[int, str]]:
-    """Join continued lines and drop comments; each comes with the number of its first line."""
-    found: list[tuple[int, str]] = []
+    """Join continued lines and drop comments; return each line with its number in the file."""
+    lines: list[tuple[int, str]] = []
     joined, first = "", 0
     for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), start=1):
         first = first or number
@@ -80,11 +83,11 @@ def _logical_lines(text: str) -> list[tuple[int, str]]:
             continue
         bare = re.sub(r"(^|\s)#.*$", "", joined + line).strip()
         if bare:
-            found.append((first, bare))
+            lines.append((first, bare))
         joined, first = "", 0
     if joined.strip():
-        found.append((first, joined.strip()))
-    return found
+        lines.append((first, joined.strip()))
+    return lines
 
 
 def _requirement(number: int, line: str) -> Requirement:
@@ -106,8 +109,8 @@ def _requirement(number: int, line: str) -> Requirement:
 def _normalise(line: str) -> str | None:
     """Return ``name[extras]versions ; marker`` in canonical form, None when invalid.
 
-    In steps rather than by one expression: spaces may stand almost everywhere, and an expression
-    that allows for it takes exponential time on a line made for it.
+    Parsed in steps: spaces are allowed almost everywhere, and a single regular expression for that
+    takes exponential time on a hostile line.
     """
     body, _, marker = line.partition(";")
     head = _HEAD.match(body)
@@ -119,24 +122,18 @@ def _normalise(line: str) -> str | None:
     if versions.startswith("(") and versions.endswith(")"):
         versions = versions[1:-1]
     parts = [part for part in versions.split(",") if part]
-    fits = all(map(_VERSION.fullmatch, parts)) and all(map(_EXTRA.fullmatch, extras))
-    if not fits or (marker.strip() and not _MARKER.fullmatch(marker)):
+    valid = all(map(_VERSION.fullmatch, parts)) and all(map(_EXTRA.fullmatch, extras))
+    if not valid or (marker.strip() and not _MARKER.fullmatch(marker)):
         return None
     chosen = f"[{','.join(extras)}]" if extras else ""
     condition = f" ; {' '.join(marker.split())}" if marker.strip() else ""
     return f"{name}{chosen}{','.join(parts)}{condition}"
 
 
-_REGISTRY_SPEC = re.compile(r"(npm:(@[\w.-]+/)?[\w.-]+(@|$))?[\w.\s<>=~^*|+-]*")
-_ARCHIVE = re.compile(r"\.(tgz|tar\.gz|tar)$", re.IGNORECASE)
-_SECTIONS = ("dependencies", "optionalDependencies", "peerDependencies")
-_PACKAGE = "package.json"
-
-
 def parse_package(text: str) -> dict[str, dict[str, str]]:
     """Return the sections of a ``package.json`` that are installed. Raise ``BadRequirement``.
 
-    Like above, versions come from the registry: no URL, no git, no folder.
+    Versions come from the registry: no URL, no git, no folder.
     """
     try:
         document = jsontext.loads(text)
@@ -145,7 +142,7 @@ def parse_package(text: str) -> dict[str, dict[str, str]]:
         raise BadRequirement(detail, error.line, _PACKAGE) from None
     if not isinstance(document, dict):
         raise BadRequirement(Detail(DetailCode.ROOT_NOT_OBJECT), file=_PACKAGE)
-    found: dict[str, dict[str, str]] = {}
+    sections: dict[str, dict[str, str]] = {}
     for section in _SECTIONS:
         value = document.get(section) or {}
         if not isinstance(value, dict):
@@ -153,13 +150,13 @@ def parse_package(text: str) -> dict[str, dict[str, str]]:
             raise BadRequirement(detail, file=_PACKAGE)
         for name, version in value.items():
             check_registry_version(name, version)
-        found[section] = dict(value)
-    return found
+        sections[section] = dict(value)
+    return sections
 
 
 def check_registry_version(name: str, version: object) -> None:
-    """Raise ``BadRequirement`` unless an npm version asks for the registry."""
-    fits = isinstance(version, str) and len(version) <= 200 and _REGISTRY_SPEC.fullmatch(version)
-    if not fits or str(version).startswith(".") or _ARCHIVE.search(str(version)):
-        named = {"package": name[:60], "version": str(version)[:60]}
-        raise BadRequirement(Detail.of(DetailCode.VERSION_REFUSED, **named), file=_PACKAGE)
+    """Raise ``BadRequirement`` unless an npm version refers to the registry."""
+    valid = isinstance(version, str) and len(version) <= 200 and _REGISTRY_SPEC.fullmatch(version)
+    if not valid or str(version).startswith(".") or _ARCHIVE.search(str(version)):
+        detail = Detail.of(DetailCode.VERSION_REFUSED, package=name[:60], version=str(version)[:60])
+        raise BadRequirement(detail, file=_PACKAGE)

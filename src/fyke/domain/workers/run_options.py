@@ -22,34 +22,34 @@ NAMES = ("memory", "execute_limit_time_seconds", "max_total_charge", "max_total_
 
 
 class DefaultRunOptions:
-    """Reads and sets the options."""
+    """Reads and changes the options."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
     async def get(self, caller: Caller, ref: str) -> SystemDefaults:
-        """The options of a worker that the caller owns. Raise ``Forbidden``, ``WorkerNotFound``."""
+        """Return the options of a worker of the caller. Raise ``Forbidden``, ``WorkerNotFound``."""
 
         def work(tx: Transaction) -> SystemDefaults:
             worker = find_own_worker(tx, caller, ref, "see its default run options")
-            known = tx.workers.versions(worker.id)
-            return known[0].defaults if known else SystemDefaults()
+            versions = tx.workers.versions(worker.id)
+            return versions[0].defaults if versions else SystemDefaults()
 
         return await self._storage.read(work)
 
     async def change(
-        self, caller: Caller, ref: str, wanted: Mapping[str, object]
+        self, caller: Caller, ref: str, options: Mapping[str, object]
     ) -> SystemDefaults:
-        """Replace all options. ``wanted`` has members of ``NAMES`` in the units of a start (MB,
+        """Replace all options. ``options`` has members of ``NAMES`` in the units of a start (MB,
         seconds, USD, MB; 0 of the last two = no limit); a member that is missing, None or ``""``
         is reset to Fyke's own default.
 
         Raise ``InvalidFields`` for the first invalid one, ``Forbidden``, ``WorkerNotFound``.
         """
         require_editor(caller, "Changing workers")
-        for message in faults(wanted).values():
+        for message in option_errors(options).values():
             raise InvalidFields(message)
-        defaults = _read({name: wanted.get(name) for name in NAMES})
+        defaults = _read({name: options.get(name) for name in NAMES})
 
         def work(tx: Transaction) -> SystemDefaults:
             worker = find_own_worker(tx, caller, ref, "change its default run options")
@@ -58,7 +58,7 @@ class DefaultRunOptions:
                 tx,
                 caller,
                 AuditAction.WORKER_CHANGED,
-                f"{worker.owner}/{worker.name}",
+                worker.path,
                 "run options",
             )
             return defaults
@@ -66,20 +66,20 @@ class DefaultRunOptions:
         return await self._storage.write(work)
 
 
-def faults(wanted: Mapping[str, object]) -> dict[str, str]:
-    """Return the validation errors by option; each sentence begins with the name."""
-    found = {}
+def option_errors(options: Mapping[str, object]) -> dict[str, str]:
+    """Return the validation error of each invalid option, a sentence that begins with its name."""
+    errors = {}
     for name in NAMES:
         try:
-            _read({name: wanted.get(name)})
+            _read({name: options.get(name)})
         except InvalidRequest as error:
-            found[name] = Problem(error.problems[0].rule, name).sentence
-    return found
+            errors[name] = Problem(error.problems[0].rule, name).sentence
+    return errors
 
 
 def _read(system: Mapping[str, object]) -> SystemDefaults:
-    given = {"parameters": {"system": dict(system), "custom": {}}}
-    limits = read_input(given, SystemDefaults()).limits
+    raw = {"parameters": {"system": dict(system), "custom": {}}}
+    limits = read_input(raw, SystemDefaults()).limits
     return SystemDefaults(
         memory_mb=limits.memory_mb,
         timeout_s=limits.timeout_s,

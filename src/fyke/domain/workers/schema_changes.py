@@ -1,7 +1,7 @@
 """The changes between the schemas of two versions, by field.
 
-An unreadable schema counts as one without fields: its version was published by an older release
-with less strict rules, and the comparison must not fail for it.
+An unreadable schema counts as one without fields, because an older release of Fyke may have
+published it by less strict rules.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from typing import Any
 import msgspec
 
 from fyke.domain.workers import jsontext
-from fyke.domain.workers.input_schema import type_of
+from fyke.domain.workers.input_schema import text_of, type_of
 
-_SHOWN = 80  # characters of a value that is quoted
+REQUIRED = ", required"  # suffix of the type of an added field
+_MAX_QUOTED = 80  # characters of a quoted value
 
 
 class SchemaSide(StrEnum):
@@ -27,7 +28,7 @@ class SchemaSide(StrEnum):
 
 
 class ChangeKind(StrEnum):
-    """What happened to a field."""
+    """The kind of a change."""
 
     ADDED = "added"
     REMOVED = "removed"
@@ -41,7 +42,7 @@ class ChangeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SchemaChange:
-    """One change of one field; ``before`` and ``after`` are shown values, ``""`` for none."""
+    """One change of one field; ``before`` and ``after`` are values as text, ``""`` for none."""
 
     side: SchemaSide
     kind: ChangeKind
@@ -67,29 +68,25 @@ class SchemaChange:
     def text(self) -> str:
         """The change as one sentence."""
         label = f"{'Input field' if self.side is SchemaSide.INPUT else 'Column'} {self.field}"
-        was = f"from {self.before or 'nothing'} to {self.after or 'nothing'}"
+        values = f"from {self.before or 'nothing'} to {self.after or 'nothing'}"
         return {
             ChangeKind.ADDED: f"{label} was added ({self.after})",
             ChangeKind.REMOVED: f"{label} was removed",
-            ChangeKind.TYPE: f"{label} changed its type {was}",
-            ChangeKind.EDITOR: f"{label} changed its editor {was}",
-            ChangeKind.NOW_REQUIRED: f"{label} is required now",
+            ChangeKind.TYPE: f"{label} changed its type {values}",
+            ChangeKind.EDITOR: f"{label} changed its editor {values}",
+            ChangeKind.NOW_REQUIRED: f"{label} is now required",
             ChangeKind.NOW_OPTIONAL: f"{label} is no longer required",
-            ChangeKind.DEFAULT: f"{label} changed its default {was}",
-            ChangeKind.OPTIONS: f"{label} has other options to choose from",
+            ChangeKind.DEFAULT: f"{label} changed its default {values}",
+            ChangeKind.OPTIONS: f"{label} has other options",
         }[self.kind]
-
-
-REQUIRED = ", required"
 
 
 def schema_changes(before: tuple[str, str], after: tuple[str, str]) -> tuple[SchemaChange, ...]:
     """Return the changes between two pairs of input and output schema, inputs first."""
-    found = [
-        *_of_fields(SchemaSide.INPUT, _inputs(before[0]), _inputs(after[0])),
-        *_of_fields(SchemaSide.OUTPUT, _columns(before[1]), _columns(after[1])),
-    ]
-    return tuple(found)
+    return (
+        *_changes(SchemaSide.INPUT, _inputs(before[0]), _inputs(after[0])),
+        *_changes(SchemaSide.OUTPUT, _columns(before[1]), _columns(after[1])),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +98,7 @@ class _Field:
     options: str = ""
 
 
-def _of_fields(
+def _changes(
     side: SchemaSide, before: dict[str, _Field], after: dict[str, _Field]
 ) -> Iterator[SchemaChange]:
     for name, old in before.items():
@@ -109,13 +106,15 @@ def _of_fields(
             yield SchemaChange(side, ChangeKind.REMOVED, name, before=old.type)
     for name, new in after.items():
         if name in before:
-            yield from _of_field(side, name, before[name], new)
+            yield from _changes_of_field(side, name, before[name], new)
         else:
-            shown = (new.type or "no type") + REQUIRED * new.required
-            yield SchemaChange(side, ChangeKind.ADDED, name, after=shown)
+            description = (new.type or "no type") + (REQUIRED if new.required else "")
+            yield SchemaChange(side, ChangeKind.ADDED, name, after=description)
 
 
-def _of_field(side: SchemaSide, name: str, old: _Field, new: _Field) -> Iterator[SchemaChange]:
+def _changes_of_field(
+    side: SchemaSide, name: str, old: _Field, new: _Field
+) -> Iterator[SchemaChange]:
     if old.type != new.type:
         yield SchemaChange(side, ChangeKind.TYPE, name, old.type, new.type)
     if old.required != new.required:
@@ -136,20 +135,20 @@ def _inputs(schema: str) -> dict[str, _Field]:
         name: _Field(
             type=type_of(item),
             required=item.get("required") is True,
-            editor=_word(item.get("editor")),
-            default=_shown(item["default"]) if "default" in item else "",
-            options=_shown(item["options"]) if "options" in item else "",
+            editor=text_of(item.get("editor")),
+            default=_encoded(item["default"]) if "default" in item else "",
+            options=_encoded(item["options"]) if "options" in item else "",
         )
         for name, item in _named(properties)
     }
 
 
 def _columns(schema: str) -> dict[str, _Field]:
-    return {name: _Field(_word(item.get("type"))) for name, item in _named(_loaded(schema))}
+    return {name: _Field(text_of(item.get("type"))) for name, item in _named(_loaded(schema))}
 
 
 def _named(items: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The objects of a list that have a name, the first of each name."""
+    """The objects of a list that have a name, only the first of each name."""
     seen: set[str] = set()
     for item in items if isinstance(items, list) else []:
         name = item.get("name") if isinstance(item, dict) else None
@@ -165,13 +164,9 @@ def _loaded(schema: str) -> Any:
         return None
 
 
-def _word(value: object) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _shown(value: object) -> str:
+def _encoded(value: object) -> str:
     return msgspec.json.encode(value).decode()
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
+    return text if len(text) <= _MAX_QUOTED else text[: _MAX_QUOTED - 3] + "..."

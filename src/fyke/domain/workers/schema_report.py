@@ -1,4 +1,4 @@
-"""Collects the findings of the schema checkers, with severity and line, up to a useful number."""
+"""Collects the findings about a JSON file, with severity and line, up to a limit."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_MESSAGE = 300
 
 
 def shortened(message: str) -> str:
-    """Return at most 300 characters; a message repeats names, and those have no limit."""
+    """Cut a message to ``MAX_MESSAGE`` characters; it may quote a name, which has no limit."""
     return message if len(message) <= MAX_MESSAGE else message[: MAX_MESSAGE - 3] + "..."
 
 
@@ -35,11 +35,11 @@ class SchemaReport:
         return len(self.findings) >= MAX_FINDINGS
 
     def skip(self) -> None:
-        """Note that something was not checked any more."""
+        """Record that further parts of the file are not checked."""
         self._dropped = True
 
     def add(self, code: str, path: tuple[str | int, ...], message: str, remedy: str) -> None:
-        """Note a finding about the value at ``path``; its code decides the severity."""
+        """Add a finding about the value at ``path``; its code determines the severity."""
         severity: Severity = ERROR if code in self._blocking else WARNING
         if self.full and (severity == WARNING or len(self.findings) >= 2 * MAX_FINDINGS):
             self._dropped = True
@@ -49,7 +49,7 @@ class SchemaReport:
         self.findings.append(finding)
 
     def finish(self) -> list[Finding]:
-        """Return the findings in the order of the file."""
+        """Return the findings in order of line."""
         self.findings.sort(key=lambda finding: finding.line)
         if self._dropped:
             message = "further findings are not shown"

@@ -1,7 +1,7 @@
 """Checks whether a project uses the SDK, which it must import to push a row.
 
-The import is searched for as text. A Worker may import it in another way, which is rare, so a
-missing import is a warning and never an error.
+The import is searched for as text. Because a Worker may import it in another way, a missing import
+is only a warning.
 """
 
 from __future__ import annotations
@@ -35,8 +35,9 @@ _REMEDY = {
 
 
 def sdk_findings(language: Language, entry: str, texts: Sequence[str]) -> list[Finding]:
-    """``texts`` are the sources of the project, as far as they are looked at; of a program that
-    came without its sources nothing can be said.
+    """Return a finding if none of ``texts``, the inspected sources, imports the SDK.
+
+    There is none for a compiled program without sources.
     """
     if not texts or any(_USES[language].search(text) for text in texts):
         return []

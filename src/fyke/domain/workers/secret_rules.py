@@ -1,9 +1,9 @@
 """The rules for names and values of secrets.
 
 A secret becomes a variable of the Worker's environment, so it must not be one that the platform, an
-interpreter, the loader or a client library reads. An account that runs a Worker may set its
-secrets, but may not read its code: with ``LD_PRELOAD`` or ``NODE_OPTIONS`` it could run other code
-beside it, and with ``HTTPS_PROXY`` or ``SSL_CERT_FILE`` it could redirect its requests.
+interpreter, the loader or a client library reads. An account that runs a Worker may set its secrets
+but not read its code: with ``LD_PRELOAD`` or ``NODE_OPTIONS`` it could run code inside the Worker,
+and with ``HTTPS_PROXY`` or ``SSL_CERT_FILE`` it could redirect the Worker's requests.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 from fyke.errors import InvalidFields
 
 MAX_SECRETS = 50  # of one account for one worker
-MIN_VALUE_CHARS = 6  # characters
+MIN_VALUE_CHARS = 6
 MAX_VALUE_BYTES = 16 * 1024  # bytes of UTF-8
 
 NAME_RULE = "1 to 64 characters out of A-Z, 0-9 and _, beginning with a letter"
@@ -38,14 +38,14 @@ _SUFFIXES = ("_PROXY",)
 
 
 def check_name(name: str) -> str:
-    """Return the name. Raise ``InvalidFields``, which says the rule and the remedy."""
+    """Return the name. Raise ``InvalidFields`` with the rule and the remedy."""
     if not _NAME.fullmatch(name):
         raise InvalidFields(f"{name[:80]!r} must be {NAME_RULE}, as in SHOP_LOGIN", field="name")
     if _reserved(name):
         raise InvalidFields(
             f"{name} is reserved by the Worker's platform or interpreter, so it cannot be a secret",
             field="name",
-            remedy=f"put a word of your own before it, as in MY_{name[:61]}",
+            remedy=f"add a prefix, as in MY_{name[:61]}",
         )
     return name
 
@@ -58,8 +58,8 @@ def check_value(value: str) -> str:
     """Return the value. Raise ``InvalidFields``; its message never contains the value."""
     if len(value) < MIN_VALUE_CHARS or len(value.strip()) < MIN_VALUE_CHARS:
         raise InvalidFields(
-            f"must have at least {MIN_VALUE_CHARS} characters; a shorter one also stands in "
-            "ordinary text, so that it could not be masked. Pass what is so short as input instead",
+            f"must have at least {MIN_VALUE_CHARS} characters: a shorter value may occur in "
+            "ordinary text and cannot be masked; pass it as input instead",
             field="value",
         )
     if "\0" in value:

@@ -1,8 +1,8 @@
-"""Publishing workers and finding them again.
+"""Publishes and finds workers.
 
 A version never changes: its bundle is stored in the blobs under its digest before the version is
-written, and publishing the same content again gives the version that is there. What a worker's
-page says belongs to the worker and may change at any time.
+written, and publishing the same content again returns the existing version. The page belongs to the
+worker and may change at any time.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ from fyke.reasons import Reason, ReasonCode
 
 T = TypeVar("T")
 
-_ACTS = {
+_AUDIT_ACTIONS = {
     VersionState.WITHDRAWN: AuditAction.WITHDRAWN,
     VersionState.DEPRECATED: AuditAction.DEPRECATED,
     VersionState.PUBLISHED: AuditAction.RESTORED,
 }
-_TRIES = 5  # of a publication that meets another one of the same worker
+_ATTEMPTS = 5  # to publish while other publications of the worker take the number
 
 
 class Workers:
@@ -60,8 +60,8 @@ class Workers:
     def __init__(
         self, storage: Storage, blobs: Blobs, clock: Clock, *, review: bool = False
     ) -> None:
-        """``review``: others get a version of an account that is not the operator's only once it
-        is approved.
+        """``review``: other accounts get a version only after its approval, unless the operator
+        publishes it.
         """
         self._storage = storage
         self._blobs = blobs
@@ -80,14 +80,15 @@ class Workers:
         public: bool | None = None,
         note: str = "",
     ) -> tuple[Worker, Version, list[Finding]]:
-        """Publish the ZIP ``data`` as the next version of the caller's worker ``name``, or of the
-        one that the title gives. Otherwise as ``publish_at``. ``note`` is for the reviewer.
+        """Publish the ZIP ``data`` as the next version of the caller's worker ``name``; without a
+        name it is derived from the title. ``note`` is for the reviewer. Otherwise see
+        ``publish_at``.
         """
-        given = checked_name(name) if name else ""
         page = PageChange(title=title, description=description)
-        return await self._publish(
-            caller, data, PublishRequest(given, page=page, public=public, note=note)
+        request = PublishRequest(
+            checked_name(name) if name else "", page=page, public=public, note=note
         )
+        return await self._publish(caller, data, request)
 
     async def draft(self, caller: Caller, data: bytes, *, name: str = "") -> PublishResult:
         """Write the ZIP ``data`` as a draft of the caller's worker ``name``, for a trial run of
@@ -104,23 +105,24 @@ class Workers:
     ) -> tuple[Worker, Version, list[Finding]]:
         """Publish the ZIP ``data`` as the next version of the caller's worker ``ref``.
 
-        A reference ``owner~name`` with the caller's own name makes the worker when there is none.
-        What is not given stays as it is, or comes from the project. Raise ``InvalidRequest`` with
-        all errors of the project, ``Forbidden`` for a worker of another account,
-        ``WorkerNotFound``. A version that waits for a review says so in its findings.
+        A reference ``owner~name`` with the caller's name creates the worker when it does not exist.
+        Values of ``page`` that are None stay or come from the project. A version that waits for a
+        review has a finding about it. Raise ``InvalidRequest`` with all errors of the project,
+        ``Forbidden`` for a worker of another account, ``WorkerNotFound``.
         """
-        return await self._publish(caller, data, await self._aim(caller, ref, page, public))
+        request = await self._publish_request(caller, ref, page, public)
+        return await self._publish(caller, data, request)
 
-    async def _aim(
+    async def _publish_request(
         self, caller: Caller, ref: str, page: PageChange, public: bool | None
     ) -> PublishRequest:
         owner, name = ("", "") if is_ulid(ref.strip()) else split_path(ref)
         if owner == caller.account_name:
             return PublishRequest(checked_name(name), page=page, public=public)
-        found = await self._storage.read(
+        worker = await self._storage.read(
             lambda tx: find_own_worker(tx, caller, ref, "publish versions of it")
         )
-        return PublishRequest(found.name, found.id, page, public)
+        return PublishRequest(worker.name, worker.id, page, public)
 
     async def _publish(
         self, caller: Caller, data: bytes, request: PublishRequest
@@ -131,27 +133,28 @@ class Workers:
         if not request.name:
             request = replace(request, name=name_from_title(request.page.title or project.title))
         await self._blobs.put(bundle_name(project.digest), project.bundle)
-        done = await self._write(
+        result = await self._write(
             publish_transaction(caller, project, request, self._clock, review=self._review)
         )
-        waiting = [waiting_finding(done.waiting)] if done.waiting else []
-        return done.worker, done.version, [*project.findings, *waiting]
+        waiting = [waiting_finding(result.waiting)] if result.waiting else []
+        return result.worker, result.version, [*project.findings, *waiting]
 
     async def _write(self, work: Callable[[Transaction], T]) -> T:
-        for _ in range(_TRIES - 1):
+        for _ in range(_ATTEMPTS - 1):
             try:
                 return await self._storage.write(work)
             except Conflict:
-                continue  # another publication took the number; the next try sees it
+                continue  # another publication took the number; the next attempt sees it
         return await self._storage.write(work)
 
     async def replace_page(
         self, caller: Caller, ref: str, number: str, page: PageChange, data: bytes = b""
     ) -> Worker:
-        """Replace the worker's page by ``page``, by the reference of one of its versions. ``data``,
-        if given, must be the ZIP of that very version, because a version never changes: raise
-        ``InvalidRequest`` for other files. Raise ``VersionUnavailable`` for a version that is
-        unknown or withdrawn, ``Forbidden``, ``WorkerNotFound``.
+        """Replace the page of the worker that has the version ``number``.
+
+        ``data`` is empty or the ZIP of that version; other files are an ``InvalidRequest``, because
+        a version never changes. Raise ``VersionUnavailable`` for a version that is unknown or
+        withdrawn, ``Forbidden``, ``WorkerNotFound``.
         """
         require_editor(caller, "Changing workers")
         page.check()
@@ -167,7 +170,7 @@ class Workers:
                 )
             changed = with_page(worker, page.replacing(worker.page))
             tx.workers.update(worker.id, changed.page, public=worker.public)
-            record(tx, caller, AuditAction.WORKER_CHANGED, f"{worker.owner}/{worker.name}")
+            record(tx, caller, AuditAction.WORKER_CHANGED, worker.path)
             return changed
 
         return await self._storage.write(work)
@@ -180,18 +183,19 @@ class Workers:
         return await self._storage.read(lambda tx: find_worker(tx, caller, ref))
 
     async def find_including_deleted(self, caller: Caller, ref: str) -> Worker:
-        """Return the worker of runs or tasks: also a deleted one, by its id."""
+        """Return the worker of an earlier run or task, even a deleted one by its id."""
         return await self._storage.read(lambda tx: find_worker_including_deleted(tx, caller, ref))
 
     async def own_page(
         self, caller: Caller, text: str, *, offset: int, limit: int
     ) -> tuple[int, list[Worker]]:
-        """Total count and one page, newest first, of the account's own workers with ``text`` in id,
-        path, title or description; all of them for a blank text.
+        """Return the total count and one page of the account's own workers, newest first.
+
+        They have ``text`` in their id, path, title or description; all of them for a blank text.
         """
-        wanted, account_id = text.strip(), caller.account_id
+        account_id = caller.account_id
         return await self._storage.read(
-            lambda tx: tx.workers.own_page(account_id, wanted, offset=offset, limit=limit)
+            lambda tx: tx.workers.own_page(account_id, text.strip(), offset=offset, limit=limit)
         )
 
     async def version(
@@ -206,34 +210,36 @@ class Workers:
         return await self._storage.read(lambda tx: find_version(tx, caller, worker.id, number))
 
     async def versions(self, caller: Caller | None, ref: str) -> list[Version]:
-        """Return all versions of a worker, newest first; of others' workers the approved ones."""
+        """Return the versions of a worker, newest first: for other accounts the approved ones."""
 
         def work(tx: Transaction) -> list[Version]:
             worker = find_worker(tx, caller, ref)
-            found = tx.workers.versions(worker.id)
-            return found if owns(worker, caller) else [v for v in found if v.approved]
+            versions = tx.workers.versions(worker.id)
+            return versions if owns(worker, caller) else [v for v in versions if v.approved]
 
         return await self._storage.read(work)
 
     async def roll_back(
         self, caller: Caller, ref: str, number: str
     ) -> tuple[Worker, Version, list[Finding]]:
-        """Publish the files of an earlier version again, as the newest. What the worker's page
-        says stays. Raise ``Conflict`` for the latest itself, ``UnknownVersion``, ``Forbidden``.
+        """Publish the files of an earlier version as the next version; the page stays unchanged.
+
+        Raise ``Conflict`` when the latest version has these files, ``UnknownVersion``,
+        ``Forbidden``.
         """
         require_editor(caller, "Rolling back workers")
 
-        def look(tx: Transaction) -> tuple[Worker, Version]:
+        def read(tx: Transaction) -> tuple[Worker, Version]:
             worker = find_own_worker(tx, caller, ref, "roll it back")
             version = tx.workers.version(worker.id, number)
             if version is None or version.state is VersionState.DRAFT:
                 raise unknown_version(worker, number)
             latest = tx.workers.version(worker.id, worker.latest) if worker.latest else None
             if latest is not None and latest.digest == version.digest:
-                raise Conflict(f"{worker.latest} is the latest and has these very files already")
+                raise Conflict(f"{worker.latest} is the latest and already has these files")
             return worker, version
 
-        worker, version = await self._storage.read(look)
+        worker, version = await self._storage.read(read)
         data = await self._bundles.data(version)
         page = PageChange(worker.title, worker.description, worker.categories, worker.icon)
         return await self._publish(caller, data, PublishRequest(worker.name, worker.id, page))
@@ -249,7 +255,7 @@ class Workers:
             worker = find_own_worker(tx, caller, ref, "change its page")
             changed = with_page(worker, page.applied_to(worker.page))
             tx.workers.update(worker.id, changed.page, public=worker.public)
-            record(tx, caller, AuditAction.WORKER_CHANGED, f"{worker.owner}/{worker.name}")
+            record(tx, caller, AuditAction.WORKER_CHANGED, worker.path)
             return changed
 
         return await self._storage.write(work)
@@ -261,7 +267,7 @@ class Workers:
         return await self._set_state(caller, ref, number, VersionState.WITHDRAWN, reason)
 
     async def deprecate(self, caller: Caller, ref: str, number: str, reason: str = "") -> Version:
-        """Deprecate a version: it is only run when its number is given, unless there is no other.
+        """Deprecate a version: it only runs by its number, unless there is no other version.
         ``reason`` is shown to its users.
         """
         return await self._set_state(caller, ref, number, VersionState.DEPRECATED, reason)
@@ -284,14 +290,14 @@ class Workers:
             if version.state is VersionState.DRAFT:
                 raise VersionUnavailable(Reason.of(ReasonCode.VERSION_DRAFT, number=number))
             tx.workers.set_version_state(worker.id, number, state, notice)
-            record(tx, caller, _ACTS[state], f"{worker.owner}/{worker.name}", number)
+            record(tx, caller, _AUDIT_ACTIONS[state], worker.path, number)
             return replace(version, state=state, notice=notice)
 
         return await self._storage.write(work)
 
 
 def _named_version(tx: Transaction, caller: Caller, worker: Worker, number: str) -> Version:
-    """A version that is part of a path: an unknown one is not found, not an invalid field."""
+    """Return a version given in a path, where an unknown number is not an invalid field."""
     try:
         return find_version(tx, caller, worker.id, number)
     except InvalidRequest as unknown:

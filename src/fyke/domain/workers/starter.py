@@ -128,7 +128,7 @@ def readme(title: str, about: str) -> str:
 
 
 def files(title: str) -> dict[str, str]:
-    """Name to content."""
+    """Return the files of a new project: path to content."""
     return {
         "main.py": MAIN,
         "input_schema.json": INPUT_SCHEMA,

@@ -32,7 +32,7 @@ type Page struct {
 	URL string `json:"url"`
 }
 
-// UnmarshalJSON takes both forms.
+// UnmarshalJSON accepts both forms.
 func (p *Page) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &p.URL); err == nil {
 		return nil
@@ -131,7 +131,7 @@ The platform runs the program `main`. The commands above build it when Go is ins
 
 
 def files(title: str, build: str) -> dict[str, str]:
-    """Name to content. ``build`` is the command that builds ``main``."""
+    """Return the files of a new project: path to content. ``build``: the command for ``main``."""
     return {
         "main.go": MAIN,
         "input_schema.json": INPUT_SCHEMA,

@@ -122,7 +122,7 @@ them.
 
 
 def files(title: str) -> dict[str, str]:
-    """Name to content."""
+    """Return the files of a new project: path to content."""
     return {
         "main.js": MAIN,
         "input_schema.json": INPUT_SCHEMA,

@@ -1,6 +1,7 @@
-"""Publishing a version to all accounts, inside a transaction: at once, or after a review.
+"""Publishes a version to all accounts, inside a transaction: at once, or after a review.
 
-A worker becomes public with its first approved version, never before, so that its flag is true.
+A worker becomes public with its first approved version, never before, so every public worker has a
+version that other accounts can run.
 """
 
 from __future__ import annotations
@@ -21,17 +22,17 @@ def share(
     required: bool,
     note: str = "",
 ) -> Submission | None:
-    """Let others see and run ``version``; return what waits for a reviewer, None when it is done.
+    """Let other accounts run ``version``; return its submission when it needs a review, else None.
 
-    Unless a review is ``required`` all versions of the worker are approved by this; with it, only
-    one that has the content of an approved one.
+    ``required``: a version needs a review unless an approved version has the same content. If not
+    required, all published versions of the worker are approved.
     """
     if not required:
         for other in tx.workers.versions(worker.id):
             if not other.approved and other.state is not VersionState.DRAFT:
                 tx.workers.approve(worker.id, other.number)
         version = replace(version, approved=True)
-    elif not version.approved and _known_content(tx, worker, version):
+    elif not version.approved and _has_approved_content(tx, worker, version):
         tx.workers.approve(worker.id, version.number)
         version = replace(version, approved=True)
     if version.approved:
@@ -42,9 +43,9 @@ def share(
     return _submit(tx, worker, version, note)
 
 
-def _known_content(tx: Transaction, worker: Worker, version: Version) -> bool:
-    known = tx.workers.versions(worker.id)
-    return any(other.approved and other.digest == version.digest for other in known)
+def _has_approved_content(tx: Transaction, worker: Worker, version: Version) -> bool:
+    versions = tx.workers.versions(worker.id)
+    return any(other.approved and other.digest == version.digest for other in versions)
 
 
 def _submit(tx: Transaction, worker: Worker, version: Version, note: str) -> Submission:
@@ -74,12 +75,12 @@ def waiting_finding(submission: Submission) -> Finding:
         line=0,
         message=f"version {submission.version} waits for a review; until it is approved only "
         "your account can see and run it",
-        remedy="nothing to do: the operator approves it, or returns it with a note",
+        remedy="no action needed: the operator approves it or returns it with a note",
     )
 
 
 def take_back(tx: Transaction, worker_id: str, state: SubmissionState) -> bool:
-    """End what waits of the worker without a decision; False when nothing did."""
+    """End the worker's waiting submission without a decision; False when there is none."""
     waiting = tx.submissions.waiting_of(worker_id)
     if waiting is None:
         return False

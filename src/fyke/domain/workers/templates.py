@@ -1,5 +1,5 @@
-"""Templates of Worker projects, which the command line writes to a folder and the console offers as
-archives.
+"""Templates of Worker projects: the command line writes them to a folder, the console offers them
+as archives.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _SOURCES = frozenset({".py", ".js", ".ts", ".go", ".mod"})
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """``name`` is what its archive is called; ``title`` and ``text`` are English."""
+    """``name`` is also the name of the archive; ``title`` and ``text`` are in English."""
 
     name: str
     language: Language
@@ -77,7 +77,7 @@ _WRITTEN: dict[str, Callable[[str], dict[str, str]]] = {
 
 
 def new_project(title: str, assets: Path, name: str = "page-titles") -> dict[str, str]:
-    """Path to content of a new project. ``assets`` is the folder that has ``sdk``."""
+    """Return the files of a new project: path to content. ``assets``: the folder with ``sdk``."""
     [language] = {each.language for each in TEMPLATES if each.name == name}
     sdk = assets / "sdk" / language.value
     files = {
@@ -90,7 +90,7 @@ def new_project(title: str, assets: Path, name: str = "page-titles") -> dict[str
 
 @cache
 def template_archive(name: str, assets: Path) -> bytes:
-    """The template as a ZIP that can be uploaded as it is. Raise ``NotFound``."""
+    """Return the template as a ZIP for upload. Raise ``NotFound``."""
     template = next((each for each in TEMPLATES if each.name == name), None)
     if template is None:
         raise NotFound

@@ -1,9 +1,9 @@
 """Reads the directory of an untrusted ZIP archive.
 
-An own reader, because the usual ones repair archives: they search for the directory, take the first
-of two different sizes, and follow any name. Here all numbers must agree (end record, directory,
-local header) and no two entries may share bytes, or the archive is refused. zip64 is refused,
-because no allowed archive needs it.
+The usual readers repair archives: they search for the directory, take the first of two different
+sizes, and follow any name. Here the end record, the directory and the local headers must agree and
+no two entries may share bytes, or the archive is refused. zip64 is refused, because no archive of
+the allowed size needs it.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ _PACK_AGAIN = "pack the project again with an ordinary ZIP program or with `fyke
 
 @dataclass(frozen=True, slots=True)
 class ZipEntry:
-    """One entry as the directory and its local header agree on it."""
+    """One entry; its local header agrees with the directory."""
 
-    name: str  # a folder's ends with /
+    name: str  # ends with / for a folder
     method: int
     crc: int
     packed: int  # bytes in the archive
     size: int  # bytes after inflating, as claimed
-    data_at: int  # where its bytes begin
+    data_at: int  # offset of its bytes in the archive
     executable: bool
 
     @property
@@ -51,7 +51,7 @@ class ZipEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class _Raw:
+class _CentralRecord:
     """One record of the directory, not yet checked."""
 
     system: int
@@ -66,15 +66,15 @@ class _Raw:
     extra: bytes
 
 
-def broken(rule: str) -> InvalidRequest:
-    rule = f"the archive is damaged or not a plain ZIP: {rule}"
+def _damaged(problem: str) -> InvalidRequest:
+    rule = f"the archive is damaged or not a plain ZIP: {problem}"
     return InvalidRequest(rule, remedy=_PACK_AGAIN)
 
 
 def read_directory(data: bytes, max_entries: int) -> list[ZipEntry]:
     """Return the entries in the order of the directory. Raise ``InvalidRequest``.
 
-    Entries that the packer leaves out are skipped after their names were checked.
+    Entries that the packer leaves out are skipped, but their names are checked.
     """
     count, start, end = _find_directory(data)
     if count > max_entries:
@@ -97,51 +97,51 @@ def read_directory(data: bytes, max_entries: int) -> list[ZipEntry]:
             ZipEntry(name, raw.method, raw.crc, raw.packed, raw.size, data_at, executable)
         )
     if at != end:
-        raise broken("the directory is longer than its entries")
+        raise _damaged("the directory is longer than its entries")
     _refuse_overlap(spans, start)
     return entries
 
 
 def _find_directory(data: bytes) -> tuple[int, int, int]:
-    """Return number of entries, start and end of the directory."""
-    places = []
+    """Return the number of entries and the offsets of the start and end of the directory."""
+    end_records = []
     at = data.rfind(_END_MARK)
     lowest = max(0, len(data) - _END.size - 0xFFFF)
     while at >= lowest:
         if at + _END.size <= len(data):
             comment = _END.unpack_from(data, at)[7]
             if at + _END.size + comment == len(data):
-                places.append(at)
+                end_records.append(at)
         at = data.rfind(_END_MARK, 0, at)
-    if len(places) != 1:
-        raise broken("no end record, or more than one" if data else "it is empty")
-    end = places[0]
-    _, disk, first_disk, here, total, size, start, _ = _END.unpack_from(data, end)
+    if len(end_records) != 1:
+        raise _damaged("no end record, or more than one" if data else "it is empty")
+    end = end_records[0]
+    _, disk, first_disk, on_disk, total, size, start, _ = _END.unpack_from(data, end)
     locator = end - _ZIP64_LOCATOR_SIZE
-    if 0xFFFF in (here, total) or _NO_ZIP64 in (size, start):
-        raise broken("it is a zip64 archive")
+    if 0xFFFF in (on_disk, total) or _NO_ZIP64 in (size, start):
+        raise _damaged("it is a zip64 archive")
     if locator >= 0 and data[locator : locator + 4] == _ZIP64_LOCATOR:
-        raise broken("it is a zip64 archive")
-    if disk or first_disk or here != total:
-        raise broken("it is one part of several")
+        raise _damaged("it is a zip64 archive")
+    if disk or first_disk or on_disk != total:
+        raise _damaged("it is one part of a split archive")
     if start + size != end:
-        raise broken("the directory does not lie where the end record says")
+        raise _damaged("the directory is not at the offset in the end record")
     return total, start, end
 
 
-def _central_record(data: bytes, at: int, end: int) -> tuple[_Raw, int]:
+def _central_record(data: bytes, at: int, end: int) -> tuple[_CentralRecord, int]:
     if at + _CENTRAL.size > end:
-        raise broken("the directory is shorter than its entries")
+        raise _damaged("the directory is shorter than its entries")
     f = _CENTRAL.unpack_from(data, at)
     if f[0] != _CENTRAL_MARK:
-        raise broken("an entry of the directory is not marked as one")
+        raise _damaged("a directory entry has no signature")
     name_size, extra_size, comment_size, disk = f[12], f[13], f[14], f[15]
     name_at = at + _CENTRAL.size
     extra_at = name_at + name_size
     after = extra_at + extra_size + comment_size
     if after > end or disk:
-        raise broken("an entry reaches beyond the directory")
-    raw = _Raw(
+        raise _damaged("an entry reaches beyond the directory")
+    raw = _CentralRecord(
         system=f[2],
         flags=f[5],
         method=f[6],
@@ -156,20 +156,22 @@ def _central_record(data: bytes, at: int, end: int) -> tuple[_Raw, int]:
     return raw, after
 
 
-def _name(raw: _Raw) -> str:
-    """Return the name; without the UTF-8 mark only what is valid UTF-8 anyway is taken."""
+def _name(raw: _CentralRecord) -> str:
+    """Return the name. It must be valid UTF-8, whether or not it is marked as UTF-8."""
     try:
         return raw.name.decode("utf-8")
     except UnicodeDecodeError:
-        shown = raw.name.decode("latin-1")
-        raise refuse(shown, "the name is not UTF-8", "rename it or pack with UTF-8 names") from None
+        name = raw.name.decode("latin-1")
+        raise refuse(name, "the name is not UTF-8", "rename it or pack with UTF-8 names") from None
 
 
-def _check_kind(name: str, raw: _Raw) -> None:
+def _check_kind(name: str, raw: _CentralRecord) -> None:
     if raw.flags & _ENCRYPTED:
         raise refuse(name, "it is encrypted", "pack without a password")
     if raw.flags & _PATCH or raw.method not in (STORED, DEFLATED):
-        raise refuse(name, "unknown compression", "pack with the method deflate or store")
+        raise refuse(
+            name, "its compression method is not supported", "pack with the method deflate or store"
+        )
     if raw.method == STORED and raw.packed != raw.size:
         raise refuse(name, "its two sizes differ", _PACK_AGAIN)
     if _NO_ZIP64 in (raw.packed, raw.size, raw.local_at):
@@ -178,12 +180,12 @@ def _check_kind(name: str, raw: _Raw) -> None:
     extras = _extras(name, raw.extra)
     unicode_path = extras.get(_UNICODE_PATH)
     if unicode_path is not None and unicode_path[5:] != raw.name:
-        raise refuse(name, "it carries a second, different name", _PACK_AGAIN)
+        raise refuse(name, "it has a second, different name", _PACK_AGAIN)
     unix = extras.get(_ASI_UNIX, b"")
     if len(unix) >= 6:
         _check_mode(name, int.from_bytes(unix[4:6], "little"))
     if name.endswith("/") and (raw.size or raw.packed > 2):
-        raise refuse(name, "a folder with content", _PACK_AGAIN)
+        raise refuse(name, "it is a folder with content", _PACK_AGAIN)
 
 
 def _check_mode(name: str, mode: int) -> None:
@@ -195,7 +197,7 @@ def _check_mode(name: str, mode: int) -> None:
     if mode & (stat.S_ISUID | stat.S_ISGID):
         raise refuse(name, "it has a set-id bit", "chmod it to 644 or 755 and pack again")
     if (kind == stat.S_IFDIR) != name.endswith("/") and kind:
-        raise refuse(name, "file or folder? Name and mode disagree", _PACK_AGAIN)
+        raise refuse(name, "its name and mode disagree about whether it is a folder", _PACK_AGAIN)
 
 
 def _extras(name: str, extra: bytes) -> dict[int, bytes]:
@@ -210,10 +212,10 @@ def _extras(name: str, extra: bytes) -> dict[int, bytes]:
     return found
 
 
-def _check_local(data: bytes, directory: int, name: str, raw: _Raw) -> int:
+def _check_local(data: bytes, directory: int, name: str, raw: _CentralRecord) -> int:
     """Compare the local header with the directory and return where the entry's bytes begin."""
     if raw.local_at + _LOCAL.size > directory:
-        raise refuse(name, "it lies outside the archive", _PACK_AGAIN)
+        raise refuse(name, "it is outside the archive", _PACK_AGAIN)
     f = _LOCAL.unpack_from(data, raw.local_at)
     mark, flags, method, crc, packed, size = f[0], f[3], f[4], f[7], f[8], f[9]
     name_size, extra_size = int(f[10]), int(f[11])
@@ -235,7 +237,7 @@ def _check_local(data: bytes, directory: int, name: str, raw: _Raw) -> int:
 
 
 def _local_zip64(name: str, extra: bytes) -> tuple[int, int]:
-    """Return packed and real size from the zip64 field that streaming writers leave behind."""
+    """Return the packed and real sizes from the zip64 field that streaming writers add."""
     field = _extras(name, extra).get(1, b"")
     if len(field) < 16:
         raise refuse(name, "its zip64 field is damaged", _PACK_AGAIN)

@@ -54,6 +54,6 @@ def test_written_dates_are_read_again(tokens: list[str], separator: str) -> None
     moment = {"year": 2026, "month": 11, "day": 3, "hour": 4, "minute": 30, "second": 5}
     written = dates.write(moment, form)
     read = dates.parse(written, form)
-    assert date_formats.fault(form) == ""
+    assert date_formats.format_problem(form) == ""
     assert read is not None
     assert dates.write(read, form) == written

@@ -443,7 +443,7 @@ def test_pack_refuses_anything_but_files(tmp_path: Path) -> None:
 
 
 def test_pack_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(InvalidRequest, match="name a folder"):
+    with pytest.raises(InvalidRequest, match="name a readable folder"):
         pack(tmp_path / "none")
     with (tmp_path / "main.py").open("wb") as sparse:
         sparse.truncate(600 << 20)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fyke.domain.workers.date_formats import fault
+from fyke.domain.workers.date_formats import format_problem
 
 
 @pytest.mark.parametrize(
@@ -30,4 +30,4 @@ from fyke.domain.workers.date_formats import fault
     ],
 )
 def test_a_format_that_could_be_read_in_two_ways_is_named(format: object, words: str) -> None:
-    assert fault(format) == words
+    assert format_problem(format) == words

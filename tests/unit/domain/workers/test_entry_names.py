@@ -53,7 +53,7 @@ def test_a_plain_relative_path_is_taken_as_it_is(name: str) -> None:
         ("c:evil", "names a drive", FOLDER),
         ("x" * (MAX_PATH_BYTES + 1), "is longer than 255 bytes", "shorten the names"),
         ("é" * 128, "is longer than 255 bytes", "shorten the names"),
-        ("/".join("d" * (MAX_DEPTH + 1)), "more than 32 folders", "flatten the project"),
+        ("/".join("d" * (MAX_DEPTH + 1)), "more than 32 nested folders", "flatten the project"),
         ("a/../b", "empty, only dots, or begins or ends with a space", PLAIN),
         ("./a", "empty, only dots, or begins or ends with a space", PLAIN),
         ("a//b", "empty, only dots, or begins or ends with a space", PLAIN),

@@ -165,7 +165,7 @@ async def test_the_words_of_the_author_are_those_of_the_latest_version(setup: Se
 async def test_words_are_read_once_for_each_content_and_few_are_kept(
     setup: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_KEPT", 1)
+    monkeypatch.setattr(module, "_CACHED_CHANGELOGS", 1)
     one, two = await setup.state.worker("one"), await setup.state.worker("two")
     await setup.version(one, "v1.0.1", {"CHANGELOG.md": b"# One"}, digest="one")
     await setup.version(two, "v1.0.1", {"CHANGELOG.md": b"# Two"}, digest="two")

@@ -25,10 +25,10 @@ BASE = {"name": "n", "type": "string", "editor": "input"}
     ("after", "text", "breaking"),
     [
         ({"type": "integer"}, "Input field n changed its type from string to integer", True),
-        ({"required": True}, "Input field n is required now", True),
+        ({"required": True}, "Input field n is now required", True),
         ({"default": "a"}, 'Input field n changed its default from nothing to "a"', False),
         ({"editor": "textarea"}, "Input field n changed its editor from input to textarea", False),
-        ({"options": [1]}, "Input field n has other options to choose from", True),
+        ({"options": [1]}, "Input field n has other options", True),
         ({"description": "other words"}, None, False),
     ],
 )
