@@ -195,7 +195,7 @@ def _alive(pid: int) -> bool:
 
 def test_a_data_folder_is_used_by_one_platform_at_a_time(own_platform: Booted) -> None:
     result = subprocess.run(
-        [sys.executable, "-m", "fyke.cli.main", "up", "--port", "0"],
+        [sys.executable, "-m", "fyke.cli.entry", "up", "--port", "0"],
         env=own_platform.environment(),
         cwd="/",
         capture_output=True,
@@ -333,7 +333,15 @@ def fyke_up(tmp_path: Path, *arguments: str, **settings: str) -> subprocess.Comp
     tmp_path.chmod(0o711)
     environment = {k: v for k, v in os.environ.items() if not k.startswith("FYKE_")}
     return subprocess.run(
-        [sys.executable, "-m", "fyke.cli.main", "up", "--home", str(tmp_path / "home"), *arguments],
+        [
+            sys.executable,
+            "-m",
+            "fyke.cli.entry",
+            "up",
+            "--home",
+            str(tmp_path / "home"),
+            *arguments,
+        ],
         env={**environment, "HOME": str(tmp_path), **settings},
         cwd="/",
         capture_output=True,

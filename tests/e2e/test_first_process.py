@@ -30,7 +30,7 @@ def test_the_roles_start_below_process_1() -> None:
             [
                 *("unshare", "--pid", "--fork", "--mount-proc", "--kill-child"),
                 *("setpriv", "--reuid", UID, "--regid", UID, "--clear-groups"),
-                *(sys.executable, "-m", "fyke.cli.main", "up", "--port", "0"),
+                *(sys.executable, "-m", "fyke.cli.entry", "up", "--port", "0"),
             ],
             env={**os.environ, "HOME": str(folder), "FYKE_HOME": str(folder / "home")},
             cwd="/",

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import ExitStack
 from decimal import Decimal
 from pathlib import Path
@@ -27,6 +30,7 @@ from fyke.model.billing import EntryKind
 from fyke.model.run import RunFilter
 from fyke.settings import Settings
 from support.app import SCHEMA
+from support.booted import owner_of
 from support.postgres import running_postgres
 from support.projects import python_project
 
@@ -45,10 +49,10 @@ class Server:
 
     def start(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "fyke.cli.main", "serve", "--role", "server",
+            [sys.executable, "-m", "fyke.cli.entry", "serve", "--role", "server",
              "--port", str(self._port)],
             env={**os.environ, **self._settings}, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL, cwd="/", **owner_of(Path(self._settings["FYKE_HOME"])),
         )  # fmt: skip
 
     def end(self, number: int) -> None:
@@ -65,10 +69,24 @@ class Server:
         raise AssertionError("the server has ended")
 
 
-async def test_one_run_and_one_reservation(tmp_path: Path) -> None:
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """One that the service user may traverse."""
+    folder = Path(tempfile.mkdtemp(prefix="fyke-once-"))
+    folder.chmod(0o711)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def give_to_service_user(home: Path) -> None:
+    for path in [home, *home.rglob("*")]:
+        shutil.chown(path, "fyke", "fyke")
+
+
+async def test_one_run_and_one_reservation(folder: Path) -> None:
     with running_postgres() as postgres, ExitStack() as stack:
         given = {
-            "home": str(tmp_path / "home"),
+            "home": str(folder / "home"),
             "database_url": postgres.new_database(),
             "rate_limit": "0",
             "price_cpu_hour": "1",
@@ -77,6 +95,8 @@ async def test_one_run_and_one_reservation(tmp_path: Path) -> None:
         make_home(settings)
         migrate_all(settings)
         key, body = await prepared(settings)
+        if os.geteuid() == 0:
+            give_to_service_user(settings.home)
         servers = [Server({f"FYKE_{k.upper()}": v for k, v in given.items()}) for _ in range(2)]
         for server in servers:
             server.start()

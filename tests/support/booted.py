@@ -35,6 +35,14 @@ TLS = ssl.create_default_context()
 Platform = TypeVar("Platform", bound="Booted")
 
 
+def owner_of(home: Path) -> dict[str, Any]:
+    """What makes a process of root one of the user of the data folder: arguments of ``Popen``."""
+    if os.geteuid() != 0:
+        return {}
+    found = home.stat()
+    return {"user": found.st_uid, "group": found.st_gid, "extra_groups": []}
+
+
 class Booted:
     """``fyke up`` in a folder of its own. ``uid`` runs it as that user (needs root)."""
 
@@ -65,7 +73,7 @@ class Booted:
         server_file.unlink(missing_ok=True)  # a killed platform leaves its own behind
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "fyke.cli.main", "up", "--port", "0", *arguments],
+                [sys.executable, "-m", "fyke.cli.entry", "up", "--port", "0", *arguments],
                 env=self.environment(),
                 cwd="/",
                 stdin=subprocess.DEVNULL,

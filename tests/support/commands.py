@@ -30,7 +30,7 @@ class Cli:
 
     def start(self, *arguments: object, **more: Any) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "fyke.cli.main", *map(str, arguments)],
+            [sys.executable, "-m", "fyke.cli.entry", *map(str, arguments)],
             env=self.platform.environment() | more.pop("env", {}),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

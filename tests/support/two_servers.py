@@ -5,20 +5,17 @@ from __future__ import annotations
 import atexit
 import contextlib
 import json
-import os
-import pwd
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
 
-from support.booted import STOP_SECONDS, TLS, Booted, booted
+from support.booted import STOP_SECONDS, TLS, Booted, booted, owner_of
 from support.postgres import PostgresServer, running_postgres
 from support.relay import Relay, relaying
 from support.tools import two_servers_wanted
@@ -55,17 +52,12 @@ class BootedPair(Booted):
         return self
 
     def _start_second(self, port: int) -> subprocess.Popen[bytes]:
-        owner = self.home.stat().st_uid
-        identity: dict[str, Any] = {}
-        if os.geteuid() == 0:
-            user = pwd.getpwuid(owner)
-            identity = {"user": owner, "group": user.pw_gid, "extra_groups": []}
         with self.log.open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", "fyke.cli.main", "serve", "--role", "server",
+                [sys.executable, "-m", "fyke.cli.entry", "serve", "--role", "server",
                  "--port", str(port)],
                 env=self.environment(), cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                start_new_session=True, **identity,
+                start_new_session=True, **owner_of(self.home),
             )  # fmt: skip
 
     def stop(self) -> int:

@@ -72,13 +72,18 @@ _INVALID = (4000, 11000)  # of v1 and v2
 def run_command(command: Callable[[], object]) -> None:
     """Run ``command``; every known error becomes one sentence and its exit code."""
     try:
+        _run_or_explain(command)
+    except KeyboardInterrupt:  # also during an explanation
+        sys.exit(Exit.INTERRUPTED)
+
+
+def _run_or_explain(command: Callable[[], object]) -> None:
+    try:
         command()
     except BrokenPipeError:
         # The reader has closed the pipe: write nothing more, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(Exit.FAILED)
-    except KeyboardInterrupt:
-        sys.exit(Exit.INTERRUPTED)
     except Exception as error:
         failed = failure_of(error)
         if failed is None:

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Mapping
 from typing import Any, NoReturn
+
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def continue_as(
@@ -18,13 +21,15 @@ def continue_as(
 ) -> NoReturn:
     """Replace this program by ``python -m MODULE``; ``descriptors`` stay open in it.
 
-    ``known`` (JSON, less than a pipe has room for) is what it gets from ``handed_over``.
+    ``known`` (JSON, less than a pipe has room for) is what it gets from ``handed_over``. Signals
+    that would stop it wait until ``accept_signals``.
     """
     reading, writing = os.pipe()
     with os.fdopen(writing, "w") as pipe:
         json.dump(known, pipe)
     for descriptor in (reading, *descriptors):
         os.set_inheritable(descriptor, True)
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)  # a mask, unlike handlers, stays
     command = [sys.executable, "-P", "-m", module, str(reading)]  # -P: not from the working folder
     os.execve(command[0], command, environment)  # noqa: S606
 
@@ -34,3 +39,15 @@ def handed_over() -> dict[str, Any]:
     with os.fdopen(int(sys.argv[1])) as pipe:
         known: dict[str, Any] = json.load(pipe)
     return known
+
+
+def stopping_signals() -> list[signal.Signals]:
+    """Signals that stop the platform; one that is ignored, as SIGHUP by ``nohup``, is not among
+    them.
+    """
+    return [each for each in STOPPING if signal.getsignal(each) is not signal.SIG_IGN]
+
+
+def accept_signals() -> None:
+    """Take the signals that have waited since ``continue_as``; their handlers are set by now."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)

@@ -93,7 +93,3 @@ def root(
 def main() -> None:
     """Run the command line; every known error is one sentence and its exit code."""
     run_command(app)
-
-
-if __name__ == "__main__":
-    main()

@@ -81,12 +81,16 @@ def serve(control: socket.socket, supervisor: int) -> ForkOrder | None:
         try:
             pid = _fork_twice()
         except OSError as error:
-            control.send(json.dumps({"error": f"cannot fork: {error}"}).encode())
+            answer: dict[str, Any] = {"error": f"cannot fork: {error}"}
         else:
             if not pid:
                 _begin(order, supervisor)
                 return order
-            control.send(json.dumps({"pid": pid}).encode())
+            answer = {"pid": pid}
+        try:
+            control.send(json.dumps(answer).encode())
+        except BrokenPipeError:  # the supervisor was stopped and waits for no answer
+            return None
         for descriptor in descriptors:
             os.close(descriptor)
 

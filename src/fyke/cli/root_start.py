@@ -72,22 +72,39 @@ def _check_program_is_readable() -> None:
 
 
 def _own_home(settings: Settings, user: pwd.struct_passwd) -> None:
-    """Give the data folder to the service user, who must be able to traverse its parents."""
+    """Give the data folder to the service user, who must be able to traverse its parents.
+
+    One that another user works in is refused and left as it is.
+    """
     home = settings.home
-    for folder in reversed(home.absolute().parents):
-        if not folder.exists():
-            folder.mkdir()
-            folder.chmod(0o755)  # the umask could make it inaccessible to the service user
-    home.mkdir(exist_ok=True)
-    for folder in home.absolute().parents:
+    existing = [folder for folder in home.parents if folder.exists()]
+    for folder in existing:
         if not folder.stat().st_mode & 0o001:
             raise CommandFailed(
                 f"The data folder {home} lies below {folder}, which the user "
                 f"{user.pw_name} cannot enter. Choose another one with --home."
             )
-    if home.stat().st_uid != user.pw_uid:
+    for folder in reversed(home.parents[: len(home.parents) - len(existing)]):
+        folder.mkdir()
+        folder.chmod(0o755)  # the umask could make it inaccessible to the service user
+    home.mkdir(exist_ok=True)
+    owner = home.stat().st_uid
+    if owner not in (0, user.pw_uid) and any(home.iterdir()):
+        raise CommandFailed(
+            f"The data folder {home} belongs to the user {_name_of(owner)}. Run this command as "
+            f"that user, choose another folder with --home, or stop Fyke there and give it away: "
+            f"chown -R {user.pw_name}: {home}"
+        )
+    if owner != user.pw_uid:
         os.chown(home, user.pw_uid, user.pw_gid)
     home.chmod(0o711)
+
+
+def _name_of(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
 
 
 def _orders(
@@ -109,7 +126,11 @@ def _orders(
         run_dir=str(settings.run_dir),
         launcher_socket=str(settings.launcher_socket),
         launcher=launcher,
-        supervisor=[sys.executable, "-m", "fyke.cli.main", *arguments],
+        supervisor=[
+            # its working folder is not ours: --home once more, absolute; the last one counts
+            *(sys.executable, "-m", "fyke.cli.entry"),
+            *(*arguments, "--home", str(settings.home)),
+        ],
     )
 
 

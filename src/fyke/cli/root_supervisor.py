@@ -17,10 +17,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Event
 from types import FrameType
 
-from fyke.cli.handover import handed_over
+from fyke.cli.handover import accept_signals, handed_over, stopping_signals
 
 LAUNCHER_READY_SECONDS = 10.0
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -47,6 +46,7 @@ def supervise_as_root(orders: RootOrders, environment: Mapping[str, str]) -> int
     """Run the supervisor as the service user, with ``environment``, beside a launcher; return its
     exit status.
     """
+    stopping = StopRequest()
     launcher = start_launcher(orders)
     child = subprocess.Popen(
         orders.supervisor,
@@ -57,10 +57,13 @@ def supervise_as_root(orders: RootOrders, environment: Mapping[str, str]) -> int
         env=environment,
         process_group=0,
     )
-    stopping = _forward_signals(child)
+    stopping.forward_to(child)
     try:
         start = functools.partial(start_launcher, orders)
         launcher = until_child_ends(child, launcher, start, stopping)
+        if child.returncode < 0 and not stopping.is_set():
+            name = signal.Signals(-child.returncode).name
+            _say(f"fyke: the supervisor was ended by {name}, and all roles with it")
         return child.returncode if child.returncode >= 0 else 128 - child.returncode
     finally:
         if child.poll() is None:
@@ -74,12 +77,12 @@ def until_child_ends(
     child: subprocess.Popen[bytes],
     launcher: subprocess.Popen[bytes],
     start: Callable[[], subprocess.Popen[bytes]],
-    stopping: Event,
+    stopping: StopRequest,
 ) -> subprocess.Popen[bytes]:
     """Return the launcher in use; ``start`` replaces one that ends before a stop was asked for."""
     while child.poll() is None:
         if launcher.poll() is not None and not stopping.is_set():
-            print("fyke: the launcher ended; starting it again", file=sys.stderr)
+            _say("fyke: the launcher ended; starting it again")
             launcher = start()
         sleep_until_one_ends({child.pid, launcher.pid})
     return launcher
@@ -131,19 +134,36 @@ def start_launcher(orders: RootOrders) -> subprocess.Popen[bytes]:
     return launcher
 
 
-def _forward_signals(child: subprocess.Popen[bytes]) -> Event:
-    """Forward signals to the child; return an event that the first one sets. The child has its own
-    process group, so Ctrl-C reaches it only once.
+class StopRequest:
+    """Whether a signal asked for the stop. It is forwarded to the supervisor, which has a process
+    group of its own, so that Ctrl-C reaches it only once.
     """
-    stopping = Event()
 
-    def forward(number: int, frame: FrameType | None) -> None:
-        stopping.set()
-        child.send_signal(signal.SIGTERM)
+    def __init__(self) -> None:
+        self._asked = False
+        self._child: subprocess.Popen[bytes] | None = None
+        for number in stopping_signals():
+            signal.signal(number, self._on_signal)
+        accept_signals()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, forward)
-    return stopping
+    def is_set(self) -> bool:
+        return self._asked
+
+    def forward_to(self, child: subprocess.Popen[bytes]) -> None:
+        """Forward signals to ``child``, and the one that came before it was there."""
+        self._child = child
+        if self._asked:
+            child.terminate()
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self._asked = True
+        if self._child is not None:
+            self._child.terminate()
+
+
+def _say(text: str) -> None:
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

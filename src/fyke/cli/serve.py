@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from fyke.app.roles import RoleName, run_role
+from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.settings import load_settings
 
 
@@ -25,6 +26,13 @@ def serve(
     from fyke.cli.listening import check_exposure, listen
     from fyke.telemetry.logging import configure
 
+    if os.geteuid() == 0:
+        raise CommandFailed(
+            "A role does not run as root. Start it as the user of the data folder, such as\n"
+            f"  runuser -u fyke -- fyke serve --role {role.value}\n"
+            'or start the platform with "fyke up", which drops root itself.',
+            Exit.USAGE,
+        )
     os.umask(0o077)
     settings = load_settings(home=home, host=host, port=port)
     configure(role.value, settings.log_level)

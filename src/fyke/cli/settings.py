@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +17,25 @@ def load_settings(**flags: Any) -> Settings:
     """Build the settings; flags that were not given do not count. Raises ``CommandFailed``."""
     from pydantic import ValidationError
 
-    from fyke.settings import Settings
+    from fyke.settings import ConfigFileError, Settings
 
     given = {name: value for name, value in flags.items() if value is not None}
     if "home" in given:
         given["home"] = Path(given["home"]).expanduser().absolute()
     try:
         return Settings(**given)
+    except ConfigFileError as error:
+        raise CommandFailed(str(error), Exit.USAGE) from None
     except ValidationError as error:
         problem = error.errors()[0]
         name = ".".join(str(part) for part in problem["loc"])
-        raise CommandFailed(f"setting {name}: {problem['msg']}", Exit.USAGE) from None
+        source = _source(str(problem["loc"][0]), given)
+        raise CommandFailed(f"setting {name} ({source}): {problem['msg']}", Exit.USAGE) from None
+
+
+def _source(name: str, flags: Mapping[str, Any]) -> str:
+    """Which of the three has the value that is used."""
+    if name in flags:
+        return f"--{name.replace('_', '-')}"
+    variable = f"FYKE_{name.upper()}"
+    return variable if os.environ.get(variable) else "config.toml"

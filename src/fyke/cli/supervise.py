@@ -7,6 +7,7 @@ needs more is done by processes that are forked from the preload process.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from fyke.cli.errors import CommandFailed, Exit, run_command
-from fyke.cli.handover import handed_over
+from fyke.cli.handover import accept_signals, handed_over, stopping_signals
 from fyke.cli.preload_client import ForkFailed
 from fyke.cli.supervisor import Supervisor
 
@@ -57,6 +58,7 @@ async def supervise(supervised: Supervised) -> int:
         code = Exit.INTERRUPTED if not job.done() else job.result()
         if not (once or asked.is_set()) and code == Exit.OK:
             await waiting
+        supervisor.stopping = True
         if not job.done():
             job.cancel()
             await asyncio.gather(job, return_exceptions=True)
@@ -75,9 +77,10 @@ async def _begin(supervisor: Supervisor, supervised: Supervised) -> int:
     try:
         code = await supervisor.do("prepare", base=base, supervisor=os.getpid())
         if code:
-            return _status(code)
+            return _status(code, "The preparation of the database")
         supervisor.start()
-        return _status(await supervisor.do("first-job", base=base, **supervised.first))
+        code = await supervisor.do("first-job", base=base, **supervised.first)
+        return _status(code, "The first job")
     except ForkFailed as error:
         raise CommandFailed(f"Fyke could not be started: {error}") from None
 
@@ -89,9 +92,12 @@ def _base(listener: int) -> str:
     return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
 
 
-def _status(code: int) -> int:
-    """The exit status of a process, as a shell counts it."""
-    return code if code >= 0 else 128 - code
+def _status(code: int, step: str) -> int:
+    """The exit status of a process, as a shell counts it. Reports a signal that ended ``step``."""
+    if code >= 0:
+        return code
+    _say(f"fyke: {step} was ended by {signal.Signals(-code).name}; the platform stops")
+    return 128 - code
 
 
 def _on_signals() -> tuple[asyncio.Event, asyncio.Event]:
@@ -102,13 +108,15 @@ def _on_signals() -> tuple[asyncio.Event, asyncio.Event]:
         (hurry if asked.is_set() else asked).set()
 
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in stopping_signals():
         loop.add_signal_handler(number, on_signal)
+    accept_signals()
     return asked, hurry
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ class Supervisor:
             SupervisedRole("runner"),
             SupervisedRole("server", (listener,)),
         ]
-        self._stopping = False
+        self.stopping = False
         self._preload.start()
 
     async def do(self, task: str, **details: Any) -> int:
@@ -66,7 +66,7 @@ class Supervisor:
 
     async def _keep(self, role: SupervisedRole) -> None:
         loop = asyncio.get_running_loop()
-        while not self._stopping:
+        while not self.stopping:
             began = loop.time()
             try:
                 role.process = await self._preload.fork(role.name, self._log_to, *role.descriptors)
@@ -74,7 +74,7 @@ class Supervisor:
             except ForkFailed as error:
                 code = str(error)
             role.process = None
-            if self._stopping:
+            if self.stopping:
                 return
             role.failures = 1 if loop.time() - began > STABLE_SECONDS else role.failures + 1
             pause = delay(role.failures, base=0.2, cap=MAX_PAUSE)
@@ -84,7 +84,7 @@ class Supervisor:
     async def drain(self, seconds: float, hurry: asyncio.Event, say: Callable[[str], None]) -> None:
         """End the roles in order. The runner may finish its attempts within ``seconds``, or
         until ``hurry`` is set; then it ends its attempts with a stated reason."""
-        self._stopping = True
+        self.stopping = True
         await self._preload.stop()
         by_name = {role.name: role for role in self._roles}
         await self._end_runner(by_name["runner"], seconds, hurry, say)

@@ -6,6 +6,8 @@ folder, which wins over the default. The settings themselves are in ``fyke.setti
 
 from __future__ import annotations
 
+from difflib import get_close_matches
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,27 @@ from fyke.settings.groups import (
     default_home,
 )
 
-__all__ = ["SYSTEM_HOME", "Settings", "default_home"]
+__all__ = ["SYSTEM_HOME", "ConfigFileError", "Settings", "default_home"]
+
+
+class ConfigFileError(ValueError):
+    """``config.toml`` cannot be read, or names a setting that does not exist."""
+
+
+class ConfigFile(TomlConfigSettingsSource):
+    """``config.toml`` in the data folder. Raises ``ConfigFileError``, which names the file."""
+
+    def _read_file(self, file_path: Path | Traversable) -> dict[str, Any]:
+        try:
+            values = super()._read_file(file_path)
+        except (OSError, ValueError) as error:  # also: not UTF-8
+            raise ConfigFileError(f"{file_path} cannot be read: {error}") from None
+        known = Settings.model_fields
+        for name in values.keys() - known.keys():
+            nearest = get_close_matches(name, known, 1)
+            hint = f"; did you mean {nearest[0]}?" if nearest else ""
+            raise ConfigFileError(f"{file_path}: there is no setting {name}{hint}")
+        return values
 
 
 class Settings(  # settings are listed from the last group to the first
@@ -66,6 +88,12 @@ class Settings(  # settings are listed from the last group to the first
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
+
+    @field_validator("home")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        """Processes that share the data folder have different working folders."""
+        return value.expanduser().absolute()
 
     @field_validator("categories")
     @classmethod
@@ -107,7 +135,7 @@ class Settings(  # settings are listed from the last group to the first
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         home = init_settings().get("home") or default_home()
-        file = TomlConfigSettingsSource(settings_cls, Path(home) / "config.toml")
+        file = ConfigFile(settings_cls, Path(home) / "config.toml")
         return init_settings, env_settings, file
 
     # where things lie in the data folder

@@ -5,11 +5,12 @@ What a Worker says never goes here; it has a log of its own.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import sys
 from collections.abc import MutableMapping
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -40,6 +41,20 @@ def _redact_event(
     return event
 
 
+class StandardError:
+    """Standard error for the log. A line that cannot be written, because the disk is full or the
+    reader of a pipe has ended, is lost, and the work that it reports goes on.
+    """
+
+    def write(self, text: str) -> None:
+        with contextlib.suppress(OSError):
+            sys.stderr.write(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            sys.stderr.flush()
+
+
 def configure(role: str, level: str) -> None:
     """Send structlog and the standard library's records to standard error as JSON lines."""
     number = logging.getLevelNamesMapping()[level.upper()]
@@ -53,11 +68,11 @@ def configure(role: str, level: str) -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(file=cast(TextIO, StandardError())),
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(role=role)
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(StandardError())
     handler.setFormatter(_JsonFormatter())
     logging.basicConfig(level=max(number, logging.WARNING), handlers=[handler], force=True)
 

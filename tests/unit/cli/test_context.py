@@ -91,6 +91,44 @@ def test_the_folder_that_is_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_setting_that_is_wrong_is_named(tmp_path: Path) -> None:
-    with pytest.raises(CommandFailed, match="setting port") as caught:
+    with pytest.raises(CommandFailed, match=r"setting port \(--port\)") as caught:
         load_settings(home=str(tmp_path), port=99999)
     assert caught.value.code is Exit.USAGE
+
+
+def test_a_wrong_setting_is_named_with_its_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config.toml").write_text("port = 99999\n")
+    with pytest.raises(CommandFailed, match=r"setting port \(config\.toml\)"):
+        load_settings(home=str(tmp_path))
+    monkeypatch.setenv("FYKE_PORT", "x")
+    with pytest.raises(CommandFailed, match=r"setting port \(FYKE_PORT\)"):
+        load_settings(home=str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"port = \n", "config.toml cannot be read: Invalid value"),
+        (b"port = '\xff'\n", "config.toml cannot be read: 'utf-8' codec"),
+        (b"prot = 8100\n", "config.toml: there is no setting prot; did you mean port?"),
+        (b"[server]\nport = 1\n", "config.toml: there is no setting server"),
+    ],
+)
+def test_a_settings_file_with_an_error_is_refused_by_name(
+    tmp_path: Path, content: bytes, problem: str
+) -> None:
+    (tmp_path / "config.toml").write_bytes(content)
+    with pytest.raises(CommandFailed) as caught:
+        load_settings(home=str(tmp_path))
+    assert str(caught.value).startswith(f"{tmp_path}/{problem}")
+    assert caught.value.code is Exit.USAGE
+
+
+def test_a_relative_data_folder_is_that_of_the_caller(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FYKE_HOME", "data")
+    assert load_settings().home == tmp_path / "data"

@@ -55,3 +55,38 @@ def test_it_keeps_its_number_and_what_it_was_told_to_keep(tmp_path: Path) -> Non
     found, environment = done.stdout.splitlines()
     assert json.loads(found) == [True, 10_000, True, False]
     assert environment == "yes"
+
+
+SIGNALLED = """
+import os, signal
+from fyke.cli import handover
+known = {"pid": os.getpid()}
+original = os.execve
+def late(*arguments):
+    os.kill(os.getpid(), signal.SIGTERM)  # the moment before the other program is there
+    original(*arguments)
+os.execve = late
+handover.continue_as("second", known, os.environ)
+"""
+HANDLES = """
+import signal
+from fyke.cli.handover import accept_signals
+came = []
+signal.signal(signal.SIGTERM, lambda number, frame: came.append(number))
+assert not came
+accept_signals()
+print(came == [signal.SIGTERM])
+"""
+
+
+@pytest.mark.slow
+def test_a_signal_in_between_waits_for_the_handlers_of_the_second_program(tmp_path: Path) -> None:
+    (tmp_path / "second.py").write_text(HANDLES)
+    done = subprocess.run(
+        [sys.executable, "-c", SIGNALLED],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join((str(tmp_path), PROGRAM))},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr

@@ -47,6 +47,38 @@ def test_a_folder_that_the_user_cannot_reach_is_refused(open_folder: Path) -> No
         root_start._own_home(Settings(home=closed / "home"), USER)
 
 
+@ROOT_ONLY
+def test_no_folder_is_made_below_one_that_the_user_cannot_reach(open_folder: Path) -> None:
+    closed = open_folder / "closed"
+    closed.mkdir(mode=0o700)
+    with pytest.raises(CommandFailed, match="lies below"):
+        root_start._own_home(Settings(home=closed / "a" / "home"), USER)
+    assert list(closed.iterdir()) == []
+
+
+@ROOT_ONLY
+def test_a_folder_that_another_user_works_in_is_refused_and_stays_as_it_is(
+    open_folder: Path,
+) -> None:
+    home = open_folder / "home"
+    make_home(Settings(home=home))
+    os.chown(home, 54_321, 54_321)
+    before = home.stat()
+    with pytest.raises(CommandFailed, match=r"belongs to the user 54321.*chown -R service:"):
+        root_start._own_home(Settings(home=home), USER)
+    after = home.stat()
+    assert (after.st_uid, after.st_gid, after.st_mode) == (54_321, 54_321, before.st_mode)
+
+
+@ROOT_ONLY
+def test_an_empty_folder_is_given_to_the_user(open_folder: Path) -> None:
+    home = open_folder / "home"
+    home.mkdir()
+    os.chown(home, 54_321, 54_321)
+    root_start._own_home(Settings(home=home), USER)
+    assert home.stat().st_uid == USER.pw_uid
+
+
 def test_projects_in_the_cache_cannot_be_listed_by_others(open_folder: Path) -> None:
     settings = Settings(home=open_folder / "home")
     make_home(settings)
@@ -69,7 +101,7 @@ def test_the_orders_name_the_user_and_both_commands(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, attempt_uid_base=40_000, attempt_uids=16)
     orders = root_start._orders(settings, USER, [Path("/wheels")], ["up", "--port", "0"])
     assert (orders.uid, orders.gid) == (USER.pw_uid, USER.pw_gid)
-    assert orders.supervisor[-3:] == ["up", "--port", "0"]
+    assert orders.supervisor[-5:] == ["up", "--port", "0", "--home", str(tmp_path)]
     options = dict(zip(orders.launcher[4::2], orders.launcher[5::2], strict=True))
     assert options == {
         "--socket": orders.launcher_socket,

@@ -6,16 +6,18 @@ import contextlib
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from threading import Event
 
 import pytest
 
 from fyke.cli import root_start, root_supervisor
+from fyke.cli.handover import STOPPING
+from fyke.cli.root_supervisor import StopRequest
 from fyke.settings import Settings
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="the root supervisor runs as root only")
@@ -31,6 +33,14 @@ def open_folder() -> Iterator[Path]:
     yield folder
     os.umask(before)
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def stopping() -> Iterator[StopRequest]:
+    handlers = {number: signal.getsignal(number) for number in STOPPING}
+    yield StopRequest()
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 @ROOT_ONLY
@@ -66,16 +76,17 @@ def test_it_imports_only_the_standard_library() -> None:
 
 
 @pytest.mark.parametrize("stops", [False, True])
-def test_a_launcher_that_ends_is_replaced_unless_all_stops(stops: bool) -> None:
+def test_a_launcher_that_ends_is_replaced_unless_all_stops(
+    stopping: StopRequest, stops: bool
+) -> None:
     """The child ends when the last copy of the pipe's end is closed, so after the launcher did."""
     reading, writing = os.pipe()
     child = subprocess.Popen(["cat"], stdin=reading)
     launcher = subprocess.Popen(["true"], pass_fds=[writing])
     os.close(reading)
     started: list[subprocess.Popen[bytes]] = []
-    stopping = Event()
     if stops:
-        stopping.set()
+        signal.raise_signal(signal.SIGTERM)
         os.close(writing)
 
     def start() -> subprocess.Popen[bytes]:
@@ -87,3 +98,30 @@ def test_a_launcher_that_ends_is_replaced_unless_all_stops(stops: bool) -> None:
     found.communicate()
     assert started == ([] if stops else [found])
     assert child.returncode == 0
+
+
+@pytest.mark.parametrize("number", STOPPING)
+def test_a_signal_before_the_supervisor_is_there_reaches_it(
+    stopping: StopRequest, number: int
+) -> None:
+    signal.raise_signal(number)
+    child = subprocess.Popen(["sleep", "60"])
+    stopping.forward_to(child)
+    assert child.wait(30) == -signal.SIGTERM
+    assert stopping.is_set()
+
+
+def test_each_signal_stops_the_supervisor(stopping: StopRequest) -> None:
+    child = subprocess.Popen(["sleep", "60"])
+    stopping.forward_to(child)
+    assert not stopping.is_set()
+    signal.raise_signal(signal.SIGHUP)
+    assert child.wait(30) == -signal.SIGTERM
+
+
+def test_a_signal_that_is_ignored_stays_ignored(stopping: StopRequest) -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # by nohup
+    later = StopRequest()
+    signal.raise_signal(signal.SIGHUP)
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    assert not later.is_set()

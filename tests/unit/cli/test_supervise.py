@@ -12,7 +12,7 @@ import pytest
 from fyke.cli import supervise
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_second_signal_is_a_hurry(number: signal.Signals) -> None:
     async def work() -> None:
         asked, hurry = supervise._on_signals()
@@ -33,6 +33,12 @@ def test_the_address_of_a_listening_socket(host: str, shown: str) -> None:
         assert base == f"http://{shown}:{listener.getsockname()[1]}"
 
 
-@pytest.mark.parametrize(("code", "status"), [(0, 0), (3, 3), (-15, 143)])
-def test_the_end_of_a_process_is_counted_as_a_shell_does(code: int, status: int) -> None:
-    assert supervise._status(code) == status
+@pytest.mark.parametrize(
+    ("code", "status", "message"),
+    [(0, 0, ""), (3, 3, ""), (-9, 137, "fyke: A step was ended by SIGKILL; the platform stops\n")],
+)
+def test_the_end_of_a_process_is_counted_as_a_shell_does(
+    code: int, status: int, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert supervise._status(code, "A step") == status
+    assert capsys.readouterr().err == message

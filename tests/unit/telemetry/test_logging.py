@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from fyke.telemetry.logging import redact
@@ -29,3 +32,24 @@ def test_the_rest_of_the_line_is_kept() -> None:
     assert redact("nothing to hide at http://host:80/path") == (
         "nothing to hide at http://host:80/path"
     )
+
+
+FULL = """
+import logging, sys
+import structlog
+from fyke.telemetry.logging import configure
+sys.stderr = open("/dev/full", "w", buffering=1)
+configure("runner", "info")
+structlog.get_logger().error("role_ended", code=-9)
+logging.getLogger("uvicorn").error("the same")
+print("goes on")
+sys.stdout.flush()
+import os
+os._exit(0)
+"""
+
+
+@pytest.mark.slow
+def test_a_log_that_cannot_be_written_stops_nothing() -> None:
+    done = subprocess.run([sys.executable, "-c", FULL], capture_output=True, text=True, check=True)
+    assert done.stdout == "goes on\n"

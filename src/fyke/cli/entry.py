@@ -1,0 +1,34 @@
+"""Where the program ``fyke`` begins: what must be right before anything else is imported."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+
+def main() -> None:
+    """Run the command line. A signal during its imports ends the process without a traceback."""
+    _open_standard_descriptors()
+    interrupted = signal.getsignal(signal.SIGINT)
+    if interrupted is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from fyke.cli.main import main as command_line
+
+    signal.signal(signal.SIGINT, interrupted)
+    command_line()
+
+
+def _open_standard_descriptors() -> None:
+    """Open those of 0, 1 and 2 that the caller has closed, or files of ours would get them."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
+
+
+if __name__ == "__main__":
+    main()

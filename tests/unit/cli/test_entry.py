@@ -1,0 +1,57 @@
+"""What is right before the command line is imported: signals and standard descriptors."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+# The import of the command line takes until the test has seen it begin.
+SLOW_IMPORT = """
+import sys, time
+from fyke.cli.entry import main
+
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        if name == "fyke.cli.main":
+            print("importing", flush=True)
+            time.sleep(60)
+
+sys.meta_path.insert(0, Slow())
+main()
+"""
+
+CLOSED = """
+import os, sys
+from fyke.cli import entry
+entry._open_standard_descriptors()
+assert all(stream is not None for stream in (sys.stdout, sys.stderr))
+assert os.open("/", os.O_RDONLY) > 2
+print("nowhere", file=sys.stderr)
+os._exit(7)
+"""
+
+
+def test_an_interrupt_during_the_imports_ends_without_a_traceback() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLOW_IMPORT],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "importing\n"
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors) == (-signal.SIGINT, "")
+
+
+@pytest.mark.parametrize("closed", ["0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-"])
+def test_files_never_get_the_number_of_a_closed_standard_descriptor(closed: str) -> None:
+    script = f'exec "$0" -c "$1" {closed}'
+    done = subprocess.run(["sh", "-c", script, sys.executable, CLOSED], check=False)
+    assert done.returncode == 7
