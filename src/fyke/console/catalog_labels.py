@@ -39,11 +39,11 @@ TEMPLATES = {
     ),
     "page-titles-go": (
         _("Page titles in Go"),
-        _("The same Worker in Go, as source; nothing but Go is needed to build it."),
+        _("The same Worker in Go, as source; building it needs only Go."),
     ),
     "json-feed": (_("JSON feed"), _("Reads a JSON API page by page and stores its items.")),
     "website-content-crawler": (
         _("Website crawler"),
-        _("The whole crawler that ships with Fyke, to be changed to your needs."),
+        _("The complete crawler that ships with Fyke, ready to adapt."),
     ),
 }

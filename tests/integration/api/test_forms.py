@@ -118,7 +118,7 @@ async def test_files_fill_lists(app: App, api: Api, places: str) -> None:
         (b"a\nb\xff", {"field": "keywords"}, "line 2"),
         (b"", {"field": "keywords"}, "is empty"),
         (b"x", {}, "keywords, pages, places"),
-        (b"x", {"field": "city"}, "is no list"),
+        (b"x", {"field": "city"}, "is not a list"),
     ):
         answer = await given(data, **query)
         fails(answer, 400, 4000)

@@ -15,7 +15,7 @@ from fyke.console.texts import gettext as _
 from fyke.domain.forms.codec import encode
 from fyke.domain.forms.model import ABSENT, ControlKind, InputError, RunForm, pretty
 from fyke.domain.forms.normalise import NormalisedInput
-from fyke.domain.forms.pairs import FormContent, shown
+from fyke.domain.forms.pairs import FormContent, content_of
 from fyke.domain.forms.rows import SHOWN_ROWS, rows_of
 from fyke.domain.forms.system import FIELDS
 from fyke.domain.workers.parameters import read_input
@@ -68,7 +68,7 @@ def form_context_of(
     they are; without them the input is shown.
     """
     errors = list(errors)
-    seen = _small(form, sent, value) if sent else shown(form, value.custom, value.system)
+    seen = _small(form, sent, value) if sent else content_of(form, value.custom, value.system)
     made = FormContext(JSON_VIEW if form.broken else view)
     made.options = options(seen, errors)
     made.system_rest = seen.system_rest

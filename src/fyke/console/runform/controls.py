@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fyke.console.runform.labels import rule
 from fyke.domain.forms import dates
 from fyke.domain.forms.choices import token_of, value_of
-from fyke.domain.forms.codec import JSON, PASTE, WAS
+from fyke.domain.forms.codec import JSON, ORIGINAL, PASTE
 from fyke.domain.forms.controls import AMOUNT, KEY, ORDER, UNIT, PostedTexts, first, order_of
 from fyke.domain.forms.model import (
     CHOICES,
@@ -149,8 +149,8 @@ def _control(
         made.mode, made.text = "json", first(posted, JSON)
         made.extra[JSON] = (f"{name}:{JSON}", "")
         return made
-    if WAS in posted:
-        made.extra[WAS] = (f"{name}:{WAS}", first(posted, WAS))
+    if ORIGINAL in posted:
+        made.extra[ORIGINAL] = (f"{name}:{ORIGINAL}", first(posted, ORIGINAL))
     for suffix in _helpers(field):
         made.extra[suffix] = (f"{name}:{suffix}", first(posted, suffix))
     if field.kind is ControlKind.LIST and KEY not in posted:

@@ -1,7 +1,7 @@
 """The names of categories.
 
-On the wire they are numbers, which the setting ``categories`` names; a number without a name is
-shown as it is.
+On the wire categories are numbers; the setting ``categories`` names them. A number without a name
+is shown as ``Category N``.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ class Categories:
     """Names by number, in the order in which they are offered."""
 
     def __init__(self, entries: Iterable[str] = DEFAULT) -> None:
-        """``entries`` are ``number:name``. Raise ``InvalidRequest`` for anything else."""
+        """``entries``: texts ``number:name``. Raise ``InvalidRequest`` for other texts."""
         try:
             self._names = dict(parse_category(entry) for entry in entries)
-        except ValueError as wrong:
-            raise InvalidRequest(str(wrong)) from None
+        except ValueError as error:
+            raise InvalidRequest(str(error)) from None
 
     def name(self, number: int) -> str:
         return self._names.get(number, f"Category {number}")

@@ -14,23 +14,23 @@ _WORDS = re.compile(r"\w+")
 def nearest(text: str, names: Iterable[tuple[str, str]], limit: int = 3) -> list[str]:
     """Return the keys of the ``(key, name)`` pairs closest to ``text``, best first.
 
-    The whole name and each of its words are compared, and the closest counts, so that a single
+    The whole name and each of its words are compared, and the best score counts, so that a single
     mistyped word still finds a long title.
     """
-    wanted = text.casefold().strip()[:MAX_TEXT]
-    matcher = SequenceMatcher(None, b=wanted, autojunk=False)
-    scored: dict[str, float] = {}
+    query = text.casefold().strip()[:MAX_TEXT]
+    matcher = SequenceMatcher(None, b=query, autojunk=False)
+    scores: dict[str, float] = {}
     for key, name in names:
         folded = name.casefold()[: 2 * MAX_TEXT]
         parts = {folded, *_WORDS.findall(folded)}
         score = max((_score(matcher, part[:MAX_TEXT]) for part in parts), default=0.0)
         if score >= _MIN_RATIO:
-            scored[key] = max(score, scored.get(key, 0.0))
-    return sorted(scored, key=lambda key: -scored[key])[:limit]
+            scores[key] = max(score, scores.get(key, 0.0))
+    return sorted(scores, key=lambda key: -scores[key])[:limit]
 
 
 def _score(matcher: SequenceMatcher[str], part: str) -> float:
-    """Check cheap bounds first, because most names are not similar."""
+    """The similarity, 0 below the minimum; the cheap upper bounds are checked first."""
     matcher.set_seq1(part)
     if matcher.real_quick_ratio() < _MIN_RATIO or matcher.quick_ratio() < _MIN_RATIO:
         return 0.0

@@ -1,4 +1,4 @@
-"""The columns of a worker's rows: those of its schema, and those of the last run."""
+"""The columns of a worker's rows: those of its schema, and those of the newest run."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from fyke.model.account import Caller
 from fyke.model.results import Header
 from fyke.model.worker import Version, Worker
 
-SAMPLE = 20  # rows that are looked at
+SAMPLE = 20  # rows of the run that are read
 
 
 @dataclass(frozen=True, slots=True)
 class OutputField:
-    """One column. ``declared``: the schema has it; ``seen``: the last run had it."""
+    """One column. ``declared``: the schema has it; ``in_rows``: rows of the newest run have it."""
 
     key: str
     label: str
     format: str
     declared: bool
-    seen: bool
+    in_rows: bool
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerOutputFields:
-    """Declared columns first, in their order. ``run_id`` is the run that was looked at, ``""``
-    when the caller's account has none of this worker or it has no rows;
-    ``problem`` says why a schema is unusable.
+    """Declared columns first, in their order. ``run_id`` is the newest run, ``""`` when the
+    caller's account has no run of the worker or the run has no rows; ``problem`` is the reason why
+    the schema is unusable.
     """
 
     fields: tuple[OutputField, ...]
@@ -40,8 +40,8 @@ class WorkerOutputFields:
 
     @property
     def mismatch(self) -> bool:
-        """Whether schema and run disagree."""
-        return bool(self.run_id) and any(f.declared != f.seen for f in self.fields)
+        """Whether the schema and the rows have different columns."""
+        return bool(self.run_id) and any(f.declared != f.in_rows for f in self.fields)
 
 
 class OutputFields:
@@ -54,21 +54,22 @@ class OutputFields:
     async def get(
         self, caller: Caller, worker: Worker, version: Version | None
     ) -> WorkerOutputFields:
-        """The columns of ``version``, next to those of the account's newest run of the worker.
+        """Return the columns of ``version`` and of the account's newest run of the worker.
+
         Runs of other accounts are never read.
         """
         declared, problem = _declared(version)
         run_id = await self._storage.read(
             lambda tx: tx.runs.newest(caller.account_id, worker.id) or ""
         )
-        seen = await self._seen(caller, run_id) if run_id else []
-        return WorkerOutputFields(_merged(declared, seen), run_id if seen else "", problem)
+        actual = await self._columns_of_rows(caller, run_id) if run_id else []
+        return WorkerOutputFields(_merged(declared, actual), run_id if actual else "", problem)
 
-    async def _seen(self, caller: Caller, run_id: str) -> list[Header]:
-        """The columns that the first rows really have, whatever was declared."""
+    async def _columns_of_rows(self, caller: Caller, run_id: str) -> list[Header]:
+        """The columns that the first rows of a run have, declared or not."""
         try:
             page = await self._results.page(caller, run_id, 1, SAMPLE)
-        except RunNotFound:  # deleted a moment ago
+        except RunNotFound:  # deleted since its id was read
             return []
         return headers_from_rows(page.rows)
 
@@ -76,21 +77,21 @@ class OutputFields:
 def _declared(version: Version | None) -> tuple[list[Header], str]:
     try:
         return output_schema.headers(version.output_schema if version else ""), ""
-    except InvalidRequest as unusable:
-        return [], unusable.message
+    except InvalidRequest as error:
+        return [], error.message
 
 
-def _merged(declared: list[Header], seen: list[Header]) -> tuple[OutputField, ...]:
-    by_key = {header.key: header for header in (*seen, *declared)}
-    declared_keys, seen_keys = {h.key for h in declared}, {h.key for h in seen}
-    order = dict.fromkeys([*(h.key for h in declared), *(h.key for h in seen)])
+def _merged(declared: list[Header], actual: list[Header]) -> tuple[OutputField, ...]:
+    by_key = {header.key: header for header in (*actual, *declared)}
+    declared_keys, actual_keys = [h.key for h in declared], [h.key for h in actual]
+    order = dict.fromkeys([*declared_keys, *actual_keys])
     return tuple(
         OutputField(
             key,
             by_key[key].label,
             by_key[key].format,
             declared=key in declared_keys,
-            seen=key in seen_keys,
+            in_rows=key in actual_keys,
         )
         for key in order
     )

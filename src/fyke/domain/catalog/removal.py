@@ -1,6 +1,6 @@
-"""Deleting a worker.
+"""Deletes workers.
 
-It cannot be started from then on, and its name is free for another worker. Its bundles, past runs,
+A deleted worker cannot be started, and its name is free for another worker. Its bundles, past runs,
 rows and logs stay; the secrets that accounts have for it are deleted. Running runs continue; runs
 that have not started end with a reason.
 """
@@ -22,12 +22,12 @@ from fyke.model.run import RunState
 from fyke.model.worker import Worker
 from fyke.reasons import Reason, ReasonCode
 
-# Ended in one transaction; more would block other writers for too long.
-_AT_ONCE = 100
+# Runs ended in one transaction; more would block other writers for too long.
+_BATCH = 100
 
 
 class WorkerRemoval:
-    """Deleting the workers of an account."""
+    """Deletes the workers of an account."""
 
     def __init__(self, storage: Storage, rules: Rules) -> None:
         self._storage = storage
@@ -36,11 +36,11 @@ class WorkerRemoval:
     async def delete(self, caller: Caller, ref: str) -> int:
         """Delete the caller's worker; return how many of its runs ended before they started.
 
-        Repeated with the worker's id it finishes what a crash interrupted, and succeeds.
+        A repeated call with the worker's id finishes a deletion that a crash interrupted.
         Raise ``Forbidden`` for a worker of another account, ``WorkerNotFound``.
         """
         require_editor(caller, "Deleting workers")
-        worker = await self._storage.write(lambda tx: _mark(tx, caller, ref.strip()))
+        worker = await self._storage.write(lambda tx: _mark_deleted(tx, caller, ref.strip()))
         await self._storage.write(lambda tx: tx.workers.free_name(worker.id))
         await self._storage.write(lambda tx: tx.secrets.remove_of_worker(worker.id))
         ended, more = 0, True
@@ -51,11 +51,11 @@ class WorkerRemoval:
 
     def _end_some(self, tx: Transaction, worker_id: str) -> tuple[bool, int]:
         """End runs that have not started; return whether there may be more, and how many ended."""
-        run_ids = tx.runs.not_started(worker_id, _AT_ONCE)
+        run_ids = tx.runs.not_started(worker_id, _BATCH)
         return bool(run_ids), sum(self._end(tx, run_id) for run_id in run_ids)
 
     def _end(self, tx: Transaction, run_id: str) -> bool:
-        """False when a runner or an abort was faster."""
+        """End the run; return False when a runner or an abort was faster."""
         run = tx.runs.lock(run_id)
         if run is None or run.state is not RunState.READY:
             return False
@@ -65,10 +65,10 @@ class WorkerRemoval:
         return apply(tx, self._rules, run, LimitReached(0, end), "deletion") is not None
 
 
-def _mark(tx: Transaction, caller: Caller, ref: str) -> Worker:
-    gone = tx.workers.get(ref) if is_ulid(ref) else None
-    if gone is not None and gone.deleted_at and gone.account_id == caller.account_id:
-        return gone
+def _mark_deleted(tx: Transaction, caller: Caller, ref: str) -> Worker:
+    deleted = tx.workers.get(ref) if is_ulid(ref) else None
+    if deleted is not None and deleted.deleted_at and deleted.account_id == caller.account_id:
+        return deleted
     worker = find_own_worker(tx, caller, ref, "delete it")
     if not tx.workers.mark_deleted(worker.id, tx.now):
         raise WorkerNotFound

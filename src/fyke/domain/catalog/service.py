@@ -25,13 +25,13 @@ from fyke.model.worker import (
 
 MAX_RESULTS = 100
 MAX_FAVOURITES = 200
-_LOOKED_AT = 300  # workers whose names may be proposed
-_PROPOSED = 3
+_CANDIDATES = 300  # most used workers, whose names may be proposed
+_MAX_PROPOSALS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class CatalogQuery:
-    """What to find and how to sort it; a blank ``text`` is everything."""
+    """The filters and the order of a listing; a blank ``text`` finds all workers."""
 
     text: str = ""
     category: int | None = None
@@ -42,7 +42,7 @@ class CatalogQuery:
 
 @dataclass(frozen=True, slots=True)
 class CatalogEntry:
-    """A worker as the list shows it."""
+    """A worker with its statistics; ``favourite``: of the caller."""
 
     worker: Worker
     facts: WorkerFacts = NO_FACTS
@@ -51,8 +51,8 @@ class CatalogEntry:
 
 @dataclass(frozen=True, slots=True)
 class CatalogView:
-    """One worker with the content of its page. ``runs`` and ``tasks`` are those of the caller's
-    account; ``notice`` says why the latest version is deprecated, ``None`` when it is not;
+    """One worker with the content of its page. ``runs`` and ``tasks`` count those of the caller's
+    account; ``notice`` is the reason why the latest version is deprecated, None when it is not;
     ``latest`` is the version that the caller gets, None without one.
     """
 
@@ -65,7 +65,7 @@ class CatalogView:
 
 @dataclass(frozen=True, slots=True)
 class CategoryCount:
-    """A category that has workers under the search text."""
+    """The number of workers in a category that match the search text."""
 
     number: int
     name: str
@@ -74,8 +74,8 @@ class CategoryCount:
 
 @dataclass(frozen=True, slots=True)
 class CatalogListing:
-    """One page. ``everywhere`` counts what the text finds in all categories together;
-    ``proposals`` has workers with similar names when nothing is found.
+    """One page of workers. ``everywhere`` is the total in all categories; ``proposals`` are workers
+    with similar names when nothing is found.
     """
 
     total: int
@@ -86,7 +86,7 @@ class CatalogListing:
 
 
 class Catalog:
-    """Search for public workers; a caller also finds the private ones of the account."""
+    """Lists public workers; callers also find the private ones of their account."""
 
     def __init__(
         self, storage: Storage, categories: Categories | None = None, *, priced: bool = False
@@ -100,32 +100,33 @@ class Catalog:
         """Return at most ``limit`` workers (1 to 100) with ``text`` in id, path, title or
         description. Raise ``InvalidRequest`` for a blank text.
         """
-        wanted = text.strip()
-        if not wanted or len(wanted) > MAX_SEARCH:
+        text = text.strip()
+        if not text or len(text) > MAX_SEARCH:
             rule = f"1 to {MAX_SEARCH} characters that are not all blank"
             raise InvalidRequest(
                 f"must be {rule}; send a word of the worker's title", field="search"
             )
-        _, found = await self.page(caller, wanted, offset=0, limit=max(1, min(limit, MAX_RESULTS)))
-        return found
+        limit = max(1, min(limit, MAX_RESULTS))
+        _, workers = await self.page(caller, text, offset=0, limit=limit)
+        return workers
 
     async def page(
         self, caller: Caller | None, text: str, *, offset: int, limit: int
     ) -> tuple[int, list[Worker]]:
-        """Total count and one page, newest first, of what ``search`` finds; everything for a
-        blank text.
+        """Return the total count and one page, newest first, of the workers that ``search`` finds;
+        all workers for a blank text.
         """
         account_id = caller.account_id if caller is not None else None
-        total, found = await self._storage.read(
+        total, workers = await self._storage.read(
             lambda tx: tx.workers.search(
                 text.strip(), account_id=account_id, offset=offset, limit=limit
             )
         )
-        return total, [view_for(worker, caller) for worker in found]
+        return total, [view_for(worker, caller) for worker in workers]
 
     async def browse(self, caller: Caller, query: CatalogQuery) -> CatalogListing:
-        """One page of the catalog with figures, counts of categories, and similar names when
-        nothing is found. Raise ``InvalidRequest`` for a text that is too long.
+        """Return one page of the catalog with statistics, counts by category, and workers with
+        similar names when nothing is found. Raise ``InvalidRequest`` for a text that is too long.
         """
         text = query.text.strip()
         if len(text) > MAX_SEARCH:
@@ -133,12 +134,12 @@ class Catalog:
                 f"must be at most {MAX_SEARCH} characters; send a word of the worker's title",
                 field="search",
             )
-        found = await self._storage.read(lambda tx: self._browse(tx, caller, query, text))
-        if found.everywhere or not text:
-            return found
-        names = await self._storage.read(lambda tx: _best_known(tx, caller))
-        proposed = await asyncio.to_thread(_proposals, text, names)
-        return CatalogListing(0, (), (), 0, proposed)
+        listing = await self._storage.read(lambda tx: self._browse(tx, caller, query, text))
+        if listing.everywhere or not text:
+            return listing
+        candidates = await self._storage.read(lambda tx: _most_used(tx, caller))
+        proposals = await asyncio.to_thread(_proposals, text, candidates)
+        return CatalogListing(0, (), (), 0, proposals)
 
     def _browse(
         self, tx: Transaction, caller: Caller, query: CatalogQuery, text: str
@@ -164,12 +165,12 @@ class Catalog:
         )
 
     def _sorted(self, counts: dict[int, int]) -> list[int]:
-        """Named categories in their own order, then the others by number."""
+        """Named categories in the order of the setting, then the others by number."""
         named = [number for number in self.categories.all if number in counts]
         return [*named, *sorted(counts.keys() - set(named))]
 
     async def entry(self, caller: Caller, ref: str) -> CatalogEntry:
-        """One worker with its figures. Raise ``WorkerNotFound``."""
+        """Return one worker with its statistics. Raise ``WorkerNotFound``."""
 
         def work(tx: Transaction) -> CatalogEntry:
             return _entries(tx, caller, [find_worker(tx, caller, ref)])[0]
@@ -177,14 +178,14 @@ class Catalog:
         return await self._storage.read(work)
 
     async def view(self, caller: Caller, ref: str) -> CatalogView:
-        """One worker with the content of its page. Raise ``WorkerNotFound``."""
+        """Return one worker with the content of its page. Raise ``WorkerNotFound``."""
 
         def work(tx: Transaction) -> CatalogView:
             entry = _entries(tx, caller, [find_worker(tx, caller, ref)])[0]
             worker, account_id = entry.worker, caller.account_id
             of_worker = RunFilter(worker_id=worker.id)
-            runs, _found = tx.runs.page(account_id, of_worker, offset=0, limit=1)
-            tasks, _tasks = tx.tasks.of_account(account_id, offset=0, limit=1, worker_id=worker.id)
+            runs, _ = tx.runs.page(account_id, of_worker, offset=0, limit=1)
+            tasks, _ = tx.tasks.of_account(account_id, offset=0, limit=1, worker_id=worker.id)
             latest = tx.workers.version(worker.id, worker.latest) if worker.latest else None
             deprecated = latest is not None and latest.state is VersionState.DEPRECATED
             notice = latest.notice if latest and deprecated else None
@@ -193,31 +194,32 @@ class Catalog:
         return await self._storage.read(work)
 
     async def entries(self, caller: Caller, workers: Sequence[Worker]) -> list[CatalogEntry]:
-        """The catalog entries of given workers."""
+        """Return the catalog entries of ``workers``."""
         return await self._storage.read(lambda tx: _entries(tx, caller, workers))
 
     async def favourites(self, caller: Caller, text: str = "") -> list[CatalogEntry]:
-        """The caller's favourites that are still visible, the latest first; with ``text`` only
-        those with it in path, title or description.
+        """Return the caller's favourites that are still visible, newest first, with ``text`` in
+        path, title or description.
         """
-        wanted = text.strip().casefold()
+        text = text.strip().casefold()
 
         def work(tx: Transaction) -> list[CatalogEntry]:
-            found = []
+            workers = []
             for worker_id in tx.favourites.of_user(caller.user_id)[:MAX_FAVOURITES]:
                 try:
                     worker = find_worker(tx, caller, worker_id)
                 except WorkerNotFound:  # deleted, or no longer public
                     continue
-                if wanted in f"{worker.path}\n{worker.title}\n{worker.description}".casefold():
-                    found.append(worker)
-            return _entries(tx, caller, found)
+                if text in f"{worker.path}\n{worker.title}\n{worker.description}".casefold():
+                    workers.append(worker)
+            return _entries(tx, caller, workers)
 
         return await self._storage.read(work)
 
     async def mark(self, caller: Caller, ref: str, *, favourite: bool) -> CatalogEntry:
-        """Add the worker to the caller's favourites, or remove it. Raise ``WorkerNotFound``, and
-        ``InvalidRequest`` when there are too many.
+        """Add the worker to the caller's favourites, or remove it.
+
+        Raise ``WorkerNotFound``, and ``InvalidRequest`` when there are too many.
         """
 
         def work(tx: Transaction) -> CatalogEntry:
@@ -228,7 +230,7 @@ class Catalog:
                 tx.favourites.add(caller.user_id, worker.id, tx.now)
             else:
                 raise InvalidRequest(
-                    f"at most {MAX_FAVOURITES} workers can be marked; unmark one first",
+                    f"must have at most {MAX_FAVOURITES} workers; remove one first",
                     field="favourites",
                 )
             return _entries(tx, caller, [worker])[0]
@@ -247,11 +249,11 @@ def _entries(tx: Transaction, caller: Caller, workers: Sequence[Worker]) -> list
     ]
 
 
-def _best_known(tx: Transaction, caller: Caller) -> list[Worker]:
-    _, found = tx.workers.search(
-        "", account_id=caller.account_id, offset=0, limit=_LOOKED_AT, order=WorkerOrder.USED
+def _most_used(tx: Transaction, caller: Caller) -> list[Worker]:
+    _, workers = tx.workers.search(
+        "", account_id=caller.account_id, offset=0, limit=_CANDIDATES, order=WorkerOrder.USED
     )
-    return [view_for(worker, caller) for worker in found]
+    return [view_for(worker, caller) for worker in workers]
 
 
 def _proposals(text: str, workers: list[Worker]) -> list[Worker]:
@@ -259,4 +261,4 @@ def _proposals(text: str, workers: list[Worker]) -> list[Worker]:
         (worker.id, name) for worker in workers for name in (worker.title, worker.name, worker.path)
     ]
     by_id = {worker.id: worker for worker in workers}
-    return [by_id[key] for key in nearest(text, names, _PROPOSED)]
+    return [by_id[key] for key in nearest(text, names, _MAX_PROPOSALS)]

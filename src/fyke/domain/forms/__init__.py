@@ -1,1 +1,1 @@
-"""The form of a run's input: described by a schema, and one path from any source to the input."""
+"""The form of a run's input, made from a schema, and the parsing of inputs from any source."""

@@ -1,7 +1,8 @@
-"""Options of selects, radios and check boxes: what a control sends, and the value it means.
+"""Options of selects, radios and check boxes: the tokens that controls send, and their values.
 
-The value of a choice keeps the type that the schema gives it. A control can only send text, so each
-value has a token: a string stands for itself unless it could be read as JSON, all else is its JSON.
+The value of an option keeps its type from the schema. A control can only send text, so each value
+has a token: a string is its own token unless it could be read as JSON; the token of any other value
+is its JSON.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ MAX_OPTIONS = 5000
 
 
 def token_of(value: Any) -> str:
-    """Return the token of a value; it is unique."""
+    """Return the unique token of a value."""
     if not isinstance(value, str):
         return dump(value)
-    blank = not value.strip()  # the blank token stands for "nothing chosen"
+    blank = not value.strip()  # a blank token means that nothing is chosen
     return dump(value) if blank or _reads_as_json(value) else value
 
 
@@ -52,26 +53,26 @@ def _option(item: object) -> Option | None:
 
 
 def _plain(value: Any, label: object) -> Option:
-    shown = label if isinstance(label, str) and label.strip() else _words(value)
-    return Option(shown, value, token_of(value))
+    text = label if isinstance(label, str) and label.strip() else _as_text(value)
+    return Option(text, value, token_of(value))
 
 
-def _words(value: Any) -> str:
+def _as_text(value: Any) -> str:
     return value if isinstance(value, str) else dump(value)
 
 
 def index(options: Iterable[Option]) -> dict[str, Any]:
-    """Map each text that a form may send to its option, because users type what they see.
+    """Map each text that a client may send to the value of its option.
 
-    A token takes precedence, then a value as text, then a label.
+    It may be the token, the value as text, or the label, in this precedence.
     """
-    known = list(options)
-    found: dict[str, Any] = {option.token: option.value for option in known}
-    for option in known:
-        found.setdefault(_words(option.value), option.value)
-    for option in known:
-        found.setdefault(option.label, option.value)
-    return found
+    options = list(options)
+    values: dict[str, Any] = {option.token: option.value for option in options}
+    for option in options:
+        values.setdefault(_as_text(option.value), option.value)
+    for option in options:
+        values.setdefault(option.label, option.value)
+    return values
 
 
 def value_of(token: str) -> Any:

@@ -2,9 +2,9 @@
 
 A value that its control cannot show is sent as JSON under the suffix ``json``. A value that the
 control shows but would not return unchanged (null as an empty line, a list in another order) is
-also sent under ``was``: when the control comes back unchanged, that value is meant. Rows of a table
-are fields within a field, named ``ROW.COLUMN``. Text under ``paste`` is more rows, as copied from a
-spreadsheet.
+also sent under ``was``: when the control is returned unchanged, this value is used. Rows of a table
+are fields within a field, named ``ROW.COLUMN``. Text under ``paste`` contains further rows, copied
+from a spreadsheet.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ from fyke.domain.forms.rows import MAX_ROWS, SHOWN_ROWS, cell_name, cells_of, ro
 from fyke.domain.forms.tables import pasted
 from fyke.errors import InvalidRequest
 
-JSON, WAS, PASTE = "json", "was", "paste"
+JSON, ORIGINAL, PASTE = "json", "was", "paste"
 _ABSENT = "-"
 
 
 def encode(field: FormField, value: Any) -> PostedTexts:
     """Return what the field's control sends for a value."""
-    shown = _show(field, value)
-    if shown is None:
+    posted = _show(field, value)
+    if posted is None:
         return {JSON: [pretty(value)]}
-    back = _read(field, shown)
-    if back.problems or not same(back.value, value):
-        return {**shown, WAS: [_ABSENT if value is ABSENT else dump(value)]}
-    return shown
+    decoded = _read(field, posted)
+    if decoded.problems or not same(decoded.value, value):
+        return {**posted, ORIGINAL: [_ABSENT if value is ABSENT else dump(value)]}
+    return posted
 
 
 def decode(field: FormField, posted: PostedTexts) -> ReadValue:
@@ -56,28 +56,29 @@ def decode(field: FormField, posted: PostedTexts) -> ReadValue:
     posted = {suffix: [t.replace("\r\n", "\n") for t in texts] for suffix, texts in posted.items()}
     if JSON in posted:
         return read_json_text(field, first(posted, JSON))
-    was = posted.pop(WAS, None)
-    if was:
-        kept = _kept(field, was[0], posted)
-        if kept is not None:
-            return kept
+    original = posted.pop(ORIGINAL, None)
+    if original:
+        unchanged = _read_original(field, original[0], posted)
+        if unchanged is not None:
+            return unchanged
     return _read(field, posted)
 
 
-def _kept(field: FormField, was: str, posted: PostedTexts) -> ReadValue | None:
-    """The value under ``was``, if the control came back unchanged."""
+def _read_original(field: FormField, original: str, posted: PostedTexts) -> ReadValue | None:
+    """The value under ``was`` if the control was returned unchanged, else None."""
     try:
-        value = ABSENT if was == _ABSENT else read_json(was)
+        value = ABSENT if original == _ABSENT else read_json(original)
     except JsonViewError:
         return None
     shown = _show(field, value)
-    return ReadValue(value) if shown is not None and _said(shown) == _said(posted) else None
+    unchanged = shown is not None and _comparable(shown) == _comparable(posted)
+    return ReadValue(value) if unchanged else None
 
 
-def _said(posted: PostedTexts) -> PostedTexts:
-    """What was sent, without empty texts and without the hints for display."""
-    said = {suffix: [text for text in texts if text] for suffix, texts in posted.items()}
-    return {s: t for s, t in said.items() if t and s != UNIT and not s.endswith(f":{UNIT}")}
+def _comparable(posted: PostedTexts) -> PostedTexts:
+    """The texts without empty ones and without units, which are sent even without an amount."""
+    filled = {suffix: [text for text in texts if text] for suffix, texts in posted.items()}
+    return {s: t for s, t in filled.items() if t and s != UNIT and not s.endswith(f":{UNIT}")}
 
 
 def _show(field: FormField, value: Any) -> PostedTexts | None:
@@ -121,15 +122,15 @@ def _read_table(field: FormField, posted: PostedTexts) -> ReadValue:
     paste = first(posted, PASTE)
     if paste.strip():
         try:
-            table = pasted(paste, "the paste")
+            table = pasted(paste, "the pasted text")
             posted = {**posted, **cells_of(field, table, after=MAX_ROWS).cells}
         except InvalidRequest as error:
             problems.append(_field_error(field, error.message))
     for cells in rows_of(field, posted):
-        row, wrong = _read_row(field, cells, len(values) + 1)
+        row, errors = _read_row(field, cells, len(values) + 1)
         if any(not _blank(value) for value in row.values()):
             values.append(row)
-            problems += wrong
+            problems += errors
     if len(values) > MAX_ROWS:
         rule = f"must have at most {MAX_ROWS:,} rows; give the rest as JSON or in another run"
         problems = [_field_error(field, rule)]
@@ -151,7 +152,7 @@ def _read_row(
             row[column.name] = read.value
         rules = [problem.rule for problem in read.problems]
         if not rules and column.required and (read.value is ABSENT or read.value in (None, "", [])):
-            rules = ["is required; fill it in or take the row out"]
+            rules = ["is required; fill it in or remove the row"]
         problems += [_cell_error(field, number, column, rule) for rule in rules]
     return row, problems
 

@@ -44,9 +44,9 @@ def first(posted: Mapping[str, list[str]], suffix: str = "") -> str:
     return next(iter(posted.get(suffix, ())), "")
 
 
-def _wrong(field: FormField, rule: str, **place: Any) -> tuple[InputError, ...]:
+def _errors(field: FormField, rule: str, **position: Any) -> tuple[InputError, ...]:
     subject = named_field(field.name)
-    return (InputError(f"custom.{field.name}", rule, subject=subject, **place),)
+    return (InputError(f"custom.{field.name}", rule, subject=subject, **position),)
 
 
 def one_line(value: object) -> bool:
@@ -62,7 +62,7 @@ def is_lossless(value: object) -> bool:
 
 
 def _empty(field: FormField) -> Any:
-    """An emptied text: for a field with a default it means "none", else no value."""
+    """The value of an empty text control: ``""`` for a field with a default, else no value."""
     return "" if isinstance(field.default, str) and field.default else ABSENT
 
 
@@ -89,7 +89,7 @@ def _show_number(field: FormField, value: Any) -> PostedTexts | None:
     try:
         read_number(value, whole=field.type == "integer")
     except NotANumber:
-        return {"": [value]}  # typed, but no number: show it, so that it can be corrected
+        return {"": [value]}  # invalid input stays visible, so that it can be corrected
     return None
 
 
@@ -99,10 +99,10 @@ def _read_number(field: FormField, posted: PostedTexts) -> ReadValue:
         return ReadValue(ABSENT)
     try:
         number = read_number(text, whole=field.type == "integer")
-    except NotANumber as rule:
-        return ReadValue(text, _wrong(field, str(rule)))
-    broken = within(number, field.minimum, field.maximum)
-    return ReadValue(number, _wrong(field, broken) if broken else ())
+    except NotANumber as error:
+        return ReadValue(text, _errors(field, str(error)))
+    rule = within(number, field.minimum, field.maximum)
+    return ReadValue(number, _errors(field, rule) if rule else ())
 
 
 # --- choices ---------------------------------------------------------------------------------
@@ -116,14 +116,14 @@ def _read_choice(field: FormField, posted: PostedTexts) -> ReadValue:
     text = first(posted)
     if not text:
         return ReadValue(ABSENT)
-    known = choices.index(field.options)
-    if text in known:
-        return ReadValue(known[text])
+    values = choices.index(field.options)
+    if text in values:
+        return ReadValue(values[text])
     return ReadValue(choices.value_of(text), _undeclared(field, text))
 
 
 def _undeclared(field: FormField, text: str) -> tuple[InputError, ...]:
-    return _wrong(field, f'has no option "{text[:80]}"; choose one of the list')
+    return _errors(field, f'has no option "{text[:80]}"; choose one from the list')
 
 
 def _show_choices(field: FormField, value: Any) -> PostedTexts | None:
@@ -139,13 +139,11 @@ def _read_choices(field: FormField, posted: PostedTexts) -> ReadValue:
     ticked = dict.fromkeys(text for text in posted.get("", ()) if text)
     hint = order_of(first(posted, ORDER))
     declared = dict.fromkeys(option.token for option in field.options)
+    ordered = [text for text in (*hint, *declared, *ticked) if text in ticked]
     known = choices.index(field.options)
-    wanted = [text for text in hint if text in ticked]
-    wanted += [text for text in declared if text in ticked and text not in hint]
-    wanted += [text for text in ticked if text not in hint and text not in declared]
     values: list[Any] = []
     problems: list[InputError] = []
-    for text in dict.fromkeys(wanted):
+    for text in dict.fromkeys(ordered):
         values.append(known[text] if text in known else choices.value_of(text))
         if text not in known:
             problems.extend(_undeclared(field, text))
@@ -153,7 +151,7 @@ def _read_choices(field: FormField, posted: PostedTexts) -> ReadValue:
 
 
 def order_of(text: str) -> dict[str, None]:
-    """Return the tokens of a hint about the order of choice, none of any other text."""
+    """Return the tokens in the order in which they were chosen; invalid text has none."""
     try:
         tokens = read_json(text) if text else []
     except JsonViewError:
@@ -197,24 +195,25 @@ def _read_date(field: FormField, posted: PostedTexts) -> ReadValue:
         return ReadValue(_empty(field))
     parts = dates.read_control(text.strip(), rule.control) or _date_parts(text.strip(), rule)
     if parts is None:
-        return ReadValue(text, _wrong(field, f"must be a date such as {_sample(rule)}"))
-    return ReadValue(dates.write(parts, rule.sent))
+        return ReadValue(text, _errors(field, f"must be a date such as {_sample(rule)}"))
+    return ReadValue(dates.write(parts, rule.sent_format))
 
 
 def _read_span(field: FormField, date: str, amount: str, unit: str) -> ReadValue:
     unit = unit or "days"
     if date.strip():
-        return ReadValue(f"{amount} {unit}", _wrong(field, "has both a date and a span; empty one"))
+        rule = "has both a date and a span; clear one of them"
+        return ReadValue(f"{amount} {unit}", _errors(field, rule))
     if not (amount.isascii() and amount.isdecimal()) or len(amount) > 9 or unit not in dates.UNITS:
         rule = "must be a whole number of minutes, hours, days, weeks, months or years"
-        return ReadValue(f"{amount} {unit}", _wrong(field, rule))
+        return ReadValue(f"{amount} {unit}", _errors(field, rule))
     return ReadValue(f"{amount} {unit}")
 
 
 def _date_parts(text: str, rule: dates.DateRule) -> dates.Parts | None:
     """The parts of a date in the sent, the shown or the ISO format."""
-    for known in (rule.sent, rule.shown):
-        parts = dates.parse(text, known)
+    for form in (rule.sent_format, rule.shown_format):
+        parts = dates.parse(text, form)
         if parts is not None and "year" in parts:
             return parts
     return dates.read_control(text, rule.control) or dates.parse(text, DEFAULT)
@@ -222,7 +221,7 @@ def _date_parts(text: str, rule: dates.DateRule) -> dates.Parts | None:
 
 def _sample(rule: dates.DateRule) -> str:
     parts = {"year": 2026, "month": 12, "day": 31, "hour": 18, "minute": 30}
-    return dates.write(parts, rule.shown)
+    return dates.write(parts, rule.shown_format)
 
 
 # --- lists and JSON --------------------------------------------------------------------------
@@ -241,7 +240,7 @@ def _show_list(field: FormField, value: Any) -> PostedTexts | None:
 
 
 def _shared_key(items: list[Any]) -> str | None:
-    """The only key of all items, ``""`` when they are plain text, else None."""
+    """The key of items that are objects with this key only; ``""`` for plain texts, else None."""
     if all(isinstance(item, str) for item in items):
         return ""
     head = items[0]
@@ -270,9 +269,9 @@ def read_json_text(field: FormField, text: str) -> ReadValue:
         return ReadValue(ABSENT)
     try:
         return ReadValue(read_json(text))
-    except JsonViewError as bad:
-        rule = f"is not valid JSON: {bad}"
-        return ReadValue(text, _wrong(field, rule, line=bad.line, line_column=bad.column))
+    except JsonViewError as error:
+        rule = f"is not valid JSON: {error}"
+        return ReadValue(text, _errors(field, rule, line=error.line, line_column=error.column))
 
 
 Show = Callable[[FormField, Any], PostedTexts | None]

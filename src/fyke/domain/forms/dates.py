@@ -1,6 +1,7 @@
-"""Dates of the form: what is typed for a property, and what is sent for it. Formats are those of
-``date_formats``, spans such as ``7 days``. A format without a year is left to plain text, and so is
-one whose dates could be read in more than one way.
+"""Dates of the form: the format that is shown and typed, and the format that is sent.
+
+Formats are those of ``date_formats``; a span is a text such as ``7 days``. A format without a year,
+and one whose dates could be read in more than one way, gets a plain text control.
 """
 
 from __future__ import annotations
@@ -24,19 +25,19 @@ from fyke.domain.workers.date_formats import (
 UNITS = ("minutes", "hours", "days", "weeks", "months", "years")
 
 _SPAN = re.compile(r"(\d{1,9}) (minute|hour|day|week|month|year)s?")
-_MAX_TEXT = 200  # more than any date of a format of 100 characters has
+_MAX_TEXT = 200  # characters; no date in a format of 100 characters is longer
 
 Parts = dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
 class DateRule:
-    """How a date is typed and sent. ``control`` is the type of the input: ``date``, ``month``,
+    """The formats of a date. ``control`` is the type of the HTML input: ``date``, ``month``,
     ``datetime-local`` or ``text``; ``relative`` allows a span such as ``7 days`` instead.
     """
 
-    shown: str
-    sent: str
+    shown_format: str
+    sent_format: str
     control: str
     relative: bool
 
@@ -56,18 +57,19 @@ def _control(format: str) -> str:
     words = [token for token in tokens(format) if token[0].isalpha()]
     if not DIGITS.keys() >= set(words) or "YYYY" not in words or ambiguity(format):
         return "text"
-    found = {PART[token[0]] for token in words}
-    if found == {"year", "month"}:
+    parts = {PART[token[0]] for token in words}
+    if parts == {"year", "month"}:
         return "month"
-    if found == {"year", "month", "day"}:
+    if parts == {"year", "month", "day"}:
         return "date"
-    whole = {"year", "month", "day", "hour", "minute"}
-    return "datetime-local" if whole <= found <= whole | {"second", "millisecond"} else "text"
+    minute = {"year", "month", "day", "hour", "minute"}
+    return "datetime-local" if minute <= parts <= minute | {"second", "millisecond"} else "text"
 
 
 def parse(text: str, format: str) -> Parts | None:
-    """Return the parts of a date in this format, None when it is not one. Each part takes as many
-    digits as it may and gives none back, so the time grows with the length of the text only.
+    """Return the parts of a date in this format, None for any other text.
+
+    Each part takes as many digits as it may, without backtracking, so the time is linear.
     """
     if len(text) > _MAX_TEXT:
         return None
@@ -88,12 +90,12 @@ def parse(text: str, format: str) -> Parts | None:
 
 
 def _leading_digits(text: str, at: int, bounds: tuple[int, int]) -> str:
-    """The ASCII digits at this place, ``""`` when they are fewer than the lower bound."""
-    least, most = bounds
+    """The ASCII digits at an offset, ``""`` when they are fewer than the lower bound."""
+    minimum, maximum = bounds
     end = at
-    while end < min(at + most, len(text)) and text[end] in "0123456789":
+    while end < min(at + maximum, len(text)) and text[end] in "0123456789":
         end += 1
-    return text[at:end] if end - at >= least else ""
+    return text[at:end] if end - at >= minimum else ""
 
 
 def _exists(parts: Parts) -> bool:
@@ -122,7 +124,7 @@ def write(parts: Parts, format: str) -> str:
 
 
 def read_control(text: str, control: str) -> Parts | None:
-    """Return the parts of what a browser's control sends."""
+    """Return the parts of a date as a browser's control sends it, None for any other text."""
     if control == "month":
         return parse(text, "YYYY-MM")
     if control == "date":
@@ -135,7 +137,7 @@ def read_control(text: str, control: str) -> Parts | None:
 
 
 def write_control(parts: Parts, control: str) -> str:
-    """Return the parts as a browser's control wants them."""
+    """Return the date in the format of a browser's control."""
     if control == "month":
         return write(parts, "YYYY-MM")
     if control == "date":

@@ -1,8 +1,8 @@
 """Makes the sections and fields of a form from the text of a schema. Never fails.
 
-An unreadable schema gives a form without fields that says why. An editor that is unknown, or does
-not fit the type of the field, is replaced by one that does, with a note for the developer; so every
-field sends a value of the type that runs are checked for.
+An unreadable schema gives a form without fields but with the reason. An editor that is unknown, or
+does not fit the type of the field, is replaced by one that does, with a note for the developer; so
+every field sends a value of the type that the input of a run must have.
 """
 
 from __future__ import annotations
@@ -91,19 +91,21 @@ def _sections(items: list[Item]) -> tuple[Section, ...]:
     groups: list[tuple[str, str, list[FormField]]] = [("", "", [])]
     for item in items:
         caption = text_of(item.get("sectionCaption")).strip()
-        words = text_of(item.get("sectionDescription")).strip()
+        description = text_of(item.get("sectionDescription")).strip()
         if caption and caption != groups[-1][0]:
-            groups.append((caption, words, []))
-        elif words and not groups[-1][1]:
-            groups[-1] = (groups[-1][0], words, groups[-1][2])
+            groups.append((caption, description, []))
+        elif description and not groups[-1][1]:
+            groups[-1] = (groups[-1][0], description, groups[-1][2])
         groups[-1][2].append(field_of(item))
     return tuple(
-        Section(caption, words, tuple(fields)) for caption, words, fields in groups if fields
+        Section(caption, description, tuple(fields))
+        for caption, description, fields in groups
+        if fields
     )
 
 
 def field_of(item: Item, name: str = "", *, cell: bool = False) -> FormField:
-    """Return one property, or with ``cell`` one entry of a ``param_list``."""
+    """Return the field of a property, or with ``cell`` of an entry of a ``param_list``."""
     name = name or item["name"]
     editor, type_ = text_of(item.get("editor")), type_of(item)
     kind, notes = _kind(item, editor, type_, cell=cell)
@@ -149,20 +151,21 @@ def _columns(item: Item) -> tuple[FormField, ...]:
 def _kind(
     item: Item, editor: str, type_: str, *, cell: bool
 ) -> tuple[ControlKind, tuple[str, ...]]:
-    wanted = _KINDS.get(editor)
-    if wanted is ControlKind.SELECT and (item.get("multiple") is True or type_ == "array"):
-        wanted = ControlKind.MULTISELECT
+    """The kind of control for an editor, and notes when it is not the requested one."""
+    requested = _KINDS.get(editor)
+    if requested is ControlKind.SELECT and (item.get("multiple") is True or type_ == "array"):
+        requested = ControlKind.MULTISELECT
     if editor == "input" and type_ in ("integer", "number"):
-        wanted = ControlKind.NUMBER
-    if wanted is None and cell and not editor:
+        requested = ControlKind.NUMBER
+    if requested is None and cell and not editor:
         return _by_type(item, type_, cell=cell), ()
-    if wanted is not None and not _misfit(wanted, item, type_, cell=cell):
-        return wanted, ()
+    if requested is not None and not _is_unsuitable(requested, item, type_, cell=cell):
+        return requested, ()
     shown = _by_type(item, type_, cell=cell)
-    return shown, (_note(editor, wanted, type_, shown, item),)
+    return shown, (_note(editor, requested, type_, shown, item),)
 
 
-def _misfit(kind: ControlKind, item: Item, type_: str, *, cell: bool) -> bool:
+def _is_unsuitable(kind: ControlKind, item: Item, type_: str, *, cell: bool) -> bool:
     if kind in CHOICES and not read_options(item.get("options")):
         return True
     return type_ not in _TYPES[kind] or (cell and kind not in _CELLS)
@@ -181,16 +184,16 @@ def _by_type(item: Item, type_: str, *, cell: bool) -> ControlKind:
 
 
 def _note(
-    editor: str, wanted: ControlKind | None, type_: str, shown: ControlKind, item: Item
+    editor: str, requested: ControlKind | None, type_: str, shown: ControlKind, item: Item
 ) -> str:
     instead = f"it is shown as {shown.value}"
     if not editor:
         return f"no editor is given; {instead}, by its type"
-    if wanted is None:
+    if requested is None:
         return f'the editor "{editor[:40]}" is unknown; {instead}, by its type'
-    if wanted in CHOICES and not read_options(item.get("options")):
+    if requested in CHOICES and not read_options(item.get("options")):
         return f"the editor {editor} has no options to choose from; {instead}"
-    return f"the editor {editor} does not make the type {type_ or 'that is wanted'}; {instead}"
+    return f"the editor {editor} does not fit the type {type_ or 'of the field'}; {instead}"
 
 
 def _item_key(editor: str, default: object) -> str:

@@ -1,6 +1,6 @@
 """Fills a list of the form from a file, or from cells copied from a spreadsheet.
 
-ImportResult rows follow the same rules as typed ones, with the line of the file in every error.
+Imported rows follow the same rules as typed ones, with the line of the file in every error.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ _OLD_WORKBOOK = b"\xd0\xcf\x11\xe0"
 
 @dataclass(frozen=True, slots=True)
 class ImportChoice:
-    """Which column of a file to take, by its number from 1 or its title; ``""``: the one with the
-    name of the field, or the first. ``sheet`` of a workbook; ``""``: the first.
+    """``column`` of the file by its 1-based number or its title, ``""`` for the one named like the
+    field, else the first; ``sheet`` of a workbook, ``""`` for the first.
     """
 
     column: str = ""
@@ -31,7 +31,7 @@ class ImportChoice:
 
 @dataclass(frozen=True, slots=True)
 class ImportResult:
-    """The value for the field, and its errors. ``header``: the first row had titles."""
+    """The value for the field, and its errors. ``header``: the first row has titles."""
 
     value: list[Any]
     header: bool
@@ -50,7 +50,7 @@ def read_file(name: str, data: bytes, sheet: str = "") -> Table:
     if data.startswith(_WORKBOOK):
         return read_workbook(data, sheet)
     if data.startswith(_OLD_WORKBOOK):
-        raise refuse("is a workbook of the old kind (XLS); save it as XLSX or CSV")
+        raise refuse("is a workbook in the old format (XLS); save it as XLSX or CSV")
     return read_text_file(data, delimited=name.lower().endswith(".csv"))
 
 
@@ -70,7 +70,7 @@ def import_table(field: FormField, table: Table, column: str) -> ImportResult:
         return _import_list(field, table, column)
     if field.kind is ControlKind.TABLE:
         return _import_rows(field, table)
-    raise InvalidFields(f'field "{field.name}" is no list; only lists are filled from a file')
+    raise InvalidFields(f'field "{field.name}" is not a list; only lists can be filled from a file')
 
 
 def _import_list(field: FormField, table: Table, column: str) -> ImportResult:
@@ -81,34 +81,34 @@ def _import_list(field: FormField, table: Table, column: str) -> ImportResult:
     lines = [cell for cell in cells if cell.strip()]
     if not lines and table.rows:
         raise InvalidFields(
-            f"the file has nothing in column {index + 1}; choose another", field="column"
+            f"column {index + 1} of the file is empty; choose another", field="column"
         )
     return ImportResult([{field.item_key: x} for x in lines] if field.item_key else lines, header)
 
 
-def _column(field: FormField, titles: list[str], wanted: str) -> tuple[int, bool]:
+def _column(field: FormField, titles: list[str], choice: str) -> tuple[int, bool]:
     """The index of the column, and whether the first row has titles."""
     names = {name.casefold() for name in (field.name, field.title, field.item_key) if name}
-    known = next((n for n, title in enumerate(titles) if title.casefold() in names), None)
-    wanted = wanted.strip()
-    if not wanted:
-        return (0, False) if known is None else (known, True)
+    default = next((n for n, title in enumerate(titles) if title.casefold() in names), None)
+    choice = choice.strip()
+    if not choice:
+        return (0, False) if default is None else (default, True)
     for n, title in enumerate(titles):
-        if title.casefold() == wanted.casefold():
+        if title.casefold() == choice.casefold():
             return n, True
-    if wanted.isdecimal() and 0 < int(wanted) <= max(len(titles), 1):
-        return int(wanted) - 1, known is not None
-    there = ", ".join(title for title in titles if title)[:200]
+    if choice.isdecimal() and 0 < int(choice) <= max(len(titles), 1):
+        return int(choice) - 1, default is not None
+    listed = ", ".join(title for title in titles if title)[:200]
     raise InvalidFields(
-        f'the file has no column "{wanted[:80]}"; its titles are: {there}', field="column"
+        f'the file has no column "{choice[:80]}"; its titles are: {listed}', field="column"
     )
 
 
 def _import_rows(field: FormField, table: Table) -> ImportResult:
-    found = cells_of(field, table)
-    read = decode(field, found.cells)
-    errors = tuple(_with_line(error, found.lines) for error in read.problems)
-    return ImportResult(read.value, found.header, errors)
+    imported = cells_of(field, table)
+    read = decode(field, imported.cells)
+    errors = tuple(_with_line(error, imported.lines) for error in read.problems)
+    return ImportResult(read.value, imported.header, errors)
 
 
 def _with_line(error: InputError, lines: list[int]) -> InputError:

@@ -1,4 +1,4 @@
-"""JSON typed by users: read strictly, with errors that have line and column."""
+"""Reads JSON typed by users: strictly, with errors that have line and column."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ MAX_DEPTH = 64
 
 _HINTS = {
     "Expecting property name enclosed in double quotes": (
-        "a key in double quotes is expected here; take out a comma at the end, "
+        "a key in double quotes is expected here; remove a trailing comma, "
         'or write the key as "key"'
     ),
     "Illegal trailing comma before end of object": "remove the comma after the last value",
     "Illegal trailing comma before end of array": "remove the comma after the last value",
-    "Expecting ',' delimiter": "a comma is missing between two values, or a bracket is open",
+    "Expecting ',' delimiter": "a comma is missing between two values, or a closing bracket",
     "Expecting ':' delimiter": "a colon is missing between a key and its value",
     "Expecting value": (
-        "a value is expected here; text needs double quotes, and the words are true, false, null"
+        "a value is expected here; text needs double quotes, except true, false and null"
     ),
-    "Extra data": "the JSON ends before this place; take out what follows, or join it with it",
+    "Extra data": "the JSON ends before this position; remove the rest",
     "Unterminated string starting at": "the text that begins here has no closing quote",
-    "Invalid control character at": "a line break or tab inside of text is written as \\n or \\t",
-    "Invalid \\escape": "a backslash inside of text is written as \\\\",
+    "Invalid control character at": "a line break or tab in text is written as \\n or \\t",
+    "Invalid \\escape": "a backslash in text is written as \\\\",
 }
 
 
@@ -39,7 +39,7 @@ class JsonViewError(ValueError):
 
 
 def read_json(text: str) -> Any:
-    """Return the value, integers with all their digits. Raise ``JsonViewError``."""
+    """Return the value, integers with all digits. Raise ``JsonViewError``."""
     if len(text) > MAX_TEXT:
         raise JsonViewError(f"the JSON must have at most {MAX_TEXT:,} characters; shorten it")
     text = text.removeprefix("\ufeff")
@@ -48,7 +48,7 @@ def read_json(text: str) -> Any:
             text,
             parse_constant=_no_constant,
             parse_float=_finite,
-            object_pairs_hook=_without_doubles,
+            object_pairs_hook=_without_duplicate_keys,
         )
     except json.JSONDecodeError as error:
         hint = _HINTS.get(error.msg, error.msg)
@@ -59,7 +59,7 @@ def read_json(text: str) -> Any:
         raise _too_deep() from None
     except JsonViewError:
         raise
-    except ValueError:  # the only other one: a whole number with too many digits
+    except ValueError:  # the only other cause is an integer with too many digits
         rule = f"a number has more than {MAX_DIGITS:,} digits; shorten it, or write it as text"
         raise JsonViewError(rule) from None
     _check(value)
@@ -67,7 +67,7 @@ def read_json(text: str) -> Any:
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise JsonViewError(f"{name} is no JSON value; write null or a number")
+    raise JsonViewError(f"{name} is not a JSON value; write null or a number")
 
 
 def _finite(digits: str) -> float:
@@ -77,21 +77,21 @@ def _finite(digits: str) -> float:
     return number
 
 
-def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+def _without_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
         seen: set[str] = set()
         for key, _ in pairs:
             if key in seen:
                 raise JsonViewError(
-                    f'the key "{key[:80]}" stands twice in one object; take one of them out'
+                    f'the key "{key[:80]}" occurs twice in one object; remove one of them'
                 )
             seen.add(key)
-    return found
+    return members
 
 
 def _too_deep() -> JsonViewError:
-    return JsonViewError(f"the JSON is nested deeper than {MAX_DEPTH} levels; make it flatter")
+    return JsonViewError(f"the JSON is nested deeper than {MAX_DEPTH} levels; reduce the nesting")
 
 
 def _check(value: Any) -> None:
@@ -118,5 +118,5 @@ def _check_text(text: str) -> None:
         text.encode()
     except UnicodeEncodeError:
         raise JsonViewError(
-            "a \\u escape is one half of a pair; write the character itself"
+            "a \\u escape is half of a surrogate pair; write the character itself"
         ) from None

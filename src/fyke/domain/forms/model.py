@@ -24,7 +24,7 @@ FormSource = Literal["run", "task", "saved", "schema"]  # the source of the init
 
 
 class ControlKind(StrEnum):
-    """The control that shows a field."""
+    """The kind of control for a field."""
 
     LINE = "line"
     TEXT = "text"
@@ -90,7 +90,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class RunForm:
-    """A schema as a form. ``broken`` is the reason why it has no fields and only takes JSON."""
+    """A schema as a form. ``broken`` is the reason why it has no fields and only accepts JSON."""
 
     description: str
     sections: tuple[Section, ...]

@@ -1,4 +1,4 @@
-"""The one path to a run's input, from any source.
+"""Makes the input of a run from any source.
 
 A form, the text of the JSON view, the body of a request, a saved task, the input of a past run and
 a snippet are each a kind of ``RawInput``, and ``normalise`` makes a ``NormalisedInput`` of all of
@@ -15,8 +15,7 @@ from typing import Any
 from fyke.domain.forms.codec import decode
 from fyke.domain.forms.jsonview import JsonViewError, read_json
 from fyke.domain.forms.model import ABSENT, ControlKind, FormField, InputError, RunForm
-from fyke.domain.forms.pairs import FormContent, Pairs, group_by_field, shown
-from fyke.domain.forms.pairs import pairs as sent_pairs
+from fyke.domain.forms.pairs import FormContent, Pairs, content_of, content_pairs, group_by_field
 from fyke.domain.forms.system import check_system, read_system
 from fyke.domain.workers.input_values import problems
 from fyke.domain.workers.jsontext import Lines
@@ -25,7 +24,7 @@ from fyke.errors import InvalidRequest
 from fyke.model.worker import SystemDefaults
 
 MAX_PAIRS = 100_000
-_MAX_LINES_TEXT = 500_000  # in longer texts the lines of errors are not looked for
+_MAX_LINES_TEXT = 500_000  # characters; errors in a longer text have no line
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +36,9 @@ class FormPairs:
 
 @dataclass(frozen=True, slots=True)
 class JsonText:
-    """The text of the JSON view: the Worker's own object, or the whole with ``parameters``.
+    """The text of the JSON view: the Worker's own object, or the whole input with ``parameters``.
 
-    ``system`` goes with it unless the text brings its own.
+    ``system`` are the pairs of the run options, used unless the text has its own.
     """
 
     text: str
@@ -58,9 +57,9 @@ RawInput = FormPairs | JsonText | GivenInput
 
 @dataclass(frozen=True, slots=True)
 class NormalisedInput:
-    """The input and its errors; without errors it can be started.
+    """The input and its errors; without errors a run can be started with it.
 
-    With errors, ``custom`` has the values that could be read, and other texts as typed.
+    With errors, ``custom`` has the values that could be read, and invalid texts as typed.
     """
 
     system: dict[str, Any]
@@ -78,22 +77,22 @@ def normalise(
 ) -> NormalisedInput:
     """Return the input of ``raw``. Never raises: problems are in ``errors``."""
     if isinstance(raw, FormPairs):
-        found = _from_form(form, raw)
+        value = _from_form(form, raw)
     elif isinstance(raw, JsonText):
-        found = _from_text(form, raw)
+        value = _from_text(form, raw)
     else:
-        found = _from_value(raw.value)
-    return _checked(form, found, raw, defaults or SystemDefaults())
+        value = _from_value(raw.value)
+    return _checked(form, value, raw, defaults or SystemDefaults())
 
 
 def to_pairs(form: RunForm, value: NormalisedInput) -> Pairs:
     """Return the pairs that a form with this input sends: the inverse of ``normalise``."""
-    return sent_pairs(shown(form, value.custom, value.system))
+    return content_pairs(content_of(form, value.custom, value.system))
 
 
 def start_value(form: RunForm) -> dict[str, Any]:
     """Return the custom input of an unchanged form: the defaults, and the values of controls that
-    send one also when they are empty.
+    send one even when they are empty.
     """
     values: dict[str, Any] = {}
     for name, field in form.fields.items():
@@ -112,61 +111,61 @@ def _from_form(form: RunForm, raw: FormPairs) -> NormalisedInput:
     if len(pairs) > MAX_PAIRS:
         message = f"the form has more than {MAX_PAIRS:,} values; give the input as JSON"
         return NormalisedInput({}, {}, (InputError("", message),))
-    sent = group_by_field(pairs)
+    content = group_by_field(pairs)
     custom: dict[str, Any] = {}
     errors: list[InputError] = []
     for name, field in form.fields.items():
-        read = decode(field, sent.custom.get(name, {}))
+        read = decode(field, content.custom.get(name, {}))
         if read.value is not ABSENT:
             custom[name] = read.value
         errors += read.problems
-    rest, wrong = _rest(sent.custom_rest)
-    system, broken = _system(sent)
-    return NormalisedInput(system, {**custom, **rest}, (*errors, *wrong, *broken))
+    rest, rest_errors = _rest(content.custom_rest)
+    system, system_errors = _system(content)
+    errors += rest_errors + system_errors
+    return NormalisedInput(system, {**custom, **rest}, tuple(errors))
 
 
-def _system(sent: FormContent) -> tuple[dict[str, Any], list[InputError]]:
-    system, errors = read_system(sent.system)
-    rest, wrong = _rest(sent.system_rest)
-    return {**system, **rest}, errors + wrong
+def _system(content: FormContent) -> tuple[dict[str, Any], list[InputError]]:
+    system, errors = read_system(content.system)
+    rest, rest_errors = _rest(content.system_rest)
+    return {**system, **rest}, errors + rest_errors
 
 
 def _rest(text: str) -> tuple[dict[str, Any], list[InputError]]:
-    """The members that the form sends along without showing them."""
+    """The members that the form sends without showing them, and the errors."""
     try:
         value = read_json(text) if text.strip() else {}
-    except JsonViewError as bad:
-        return {}, [InputError("", f"the values that are not shown are no valid JSON: {bad}")]
+    except JsonViewError as error:
+        return {}, [InputError("", f"the values that are not shown are not valid JSON: {error}")]
     if not isinstance(value, dict):
         return {}, [InputError("", "the values that are not shown must be a JSON object")]
     return value, []
 
 
 def _from_text(form: RunForm, raw: JsonText) -> NormalisedInput:
-    system, broken = _system(group_by_field(raw.system))
+    system, system_errors = _system(group_by_field(raw.system))
     if not raw.text.strip():
         message = "the JSON is empty; write {} for an input without values"
-        return NormalisedInput(system, {}, (InputError("", message), *broken))
+        return NormalisedInput(system, {}, (InputError("", message), *system_errors))
     try:
         value = read_json(raw.text)
-    except JsonViewError as bad:
-        error = InputError("", f"the JSON is not valid: {bad}", 0, "", bad.line, bad.column)
-        return NormalisedInput(system, {}, (error, *broken))
+    except JsonViewError as error:
+        rule = f"the JSON is not valid: {error}"
+        problem = InputError("", rule, line=error.line, line_column=error.column)
+        return NormalisedInput(system, {}, (problem, *system_errors))
     if not isinstance(value, dict):
         message = 'the input must be a JSON object; write it in braces, as in {"field": 1}'
-        return NormalisedInput(system, {}, (InputError("", message), *broken))
-    if is_whole(form, value):
-        whole = _from_value(value)
-        return (
-            whole
-            if whole.system
-            else NormalisedInput(system, whole.custom, (*whole.errors, *broken))
-        )
-    return NormalisedInput(system, value, tuple(broken))
+        return NormalisedInput(system, {}, (InputError("", message), *system_errors))
+    if not is_whole(form, value):
+        return NormalisedInput(system, value, tuple(system_errors))
+    whole = _from_value(value)
+    if whole.system:
+        return whole
+    return NormalisedInput(system, whole.custom, (*whole.errors, *system_errors))
 
 
 def is_whole(form: RunForm, value: dict[str, Any]) -> bool:
-    """Whether an object is the ``input`` of a start and not the Worker's own object."""
+    """Whether an object is the whole ``input`` of a start rather than the Worker's own object."""
     inner = value.get("parameters")
     return (
         len(value) == 1
@@ -186,14 +185,14 @@ def _from_value(value: object) -> NormalisedInput:
 
 
 def _checked(
-    form: RunForm, found: NormalisedInput, raw: RawInput, defaults: SystemDefaults
+    form: RunForm, value: NormalisedInput, raw: RawInput, defaults: SystemDefaults
 ) -> NormalisedInput:
-    errors = list(found.errors)
-    if any(not error.path for error in errors) and not found.custom:
-        return found
+    errors = list(value.errors)
+    if any(not error.path for error in errors) and not value.custom:
+        return value
     known = {error.path for error in errors}
     lines = _Positions(form, raw)
-    for problem in problems(form.schema, found.custom):
+    for problem in problems(form.schema, value.custom):
         path = f"custom.{problem.name}"
         if path not in known:
             errors.append(
@@ -205,10 +204,10 @@ def _checked(
                     missing=problem.missing,
                 )
             )
-    for error in check_system(found.system, defaults):
+    for error in check_system(value.system, defaults):
         if error.path not in known:
             errors.append(error)
-    return NormalisedInput(found.system, found.custom, tuple(errors))
+    return NormalisedInput(value.system, value.custom, tuple(errors))
 
 
 class _Positions:

@@ -18,7 +18,7 @@ class NotANumber(ValueError):
 
 
 def read_number(text: str, *, whole: bool) -> int | float:
-    """Return the number, an integer with all its digits. Raise ``NotANumber``."""
+    """Return the number, integers with all digits. Raise ``NotANumber``."""
     typed = text.strip()
     if len(typed) > MAX_DIGITS:
         raise NotANumber(f"must have at most {MAX_DIGITS:,} digits; shorten it")
@@ -39,7 +39,7 @@ def _rule(typed: str, whole: bool) -> str:
     if "," in typed:
         return (
             f"must be {expected} without commas; write the decimal point as . and leave out "
-            "separators of thousands, as in 1234.5"
+            "thousands separators, as in 1234.5"
         )
     return f"must be {expected}; use digits only, such as {'12' if whole else '12.5'}"
 

@@ -1,6 +1,6 @@
-"""The names of a form's controls, and all of an input as the pairs that a form sends.
+"""The names of a form's controls, and the pairs of name and text that a form sends.
 
-``f:FIELD`` is a field of the Worker's own input, ``f:FIELD:SUFFIX`` what goes with it (see
+``f:FIELD`` is a field of the Worker's own input, ``f:FIELD:SUFFIX`` a further text of it (see
 ``codec``), ``s:FIELD`` a member of ``system``. ``f`` and ``s`` alone are JSON objects of the values
 that the form does not show. Names are percent-encoded, so every field name of a schema is
 unambiguous.
@@ -15,7 +15,7 @@ from typing import Any
 from fyke.domain.forms.codec import encode
 from fyke.domain.forms.controls import PostedTexts
 from fyke.domain.forms.model import ABSENT, RunForm, dump
-from fyke.domain.forms.rows import quoted, unquoted
+from fyke.domain.forms.rows import quote_name, unquote_name
 from fyke.domain.forms.system import FIELDS
 
 CUSTOM, SYSTEM = "f", "s"
@@ -25,7 +25,7 @@ Pairs = list[tuple[str, str]]
 
 @dataclass(slots=True)
 class FormContent:
-    """The pairs of a form, grouped by field."""
+    """The texts of a form's controls, grouped by field."""
 
     custom: dict[str, PostedTexts] = field(default_factory=dict)
     system: dict[str, PostedTexts] = field(default_factory=dict)
@@ -35,38 +35,38 @@ class FormContent:
 
 def control(name: str, suffix: str = "", part: str = CUSTOM) -> str:
     """Return the name of a control."""
-    return f"{part}:{quoted(name)}" + (f":{suffix}" if suffix else "")
+    return f"{part}:{quote_name(name)}" + (f":{suffix}" if suffix else "")
 
 
 def group_by_field(pairs: Iterable[tuple[str, str]]) -> FormContent:
-    """Return the pairs by field; those of other forms on the page are left out."""
-    sent = FormContent()
+    """Return the texts by field; pairs with other names are left out."""
+    content = FormContent()
     for name, text in pairs:
         part, _, rest = name.partition(":")
         if part not in (CUSTOM, SYSTEM):
             continue
         if not rest:
             if part == CUSTOM:
-                sent.custom_rest = text
+                content.custom_rest = text
             else:
-                sent.system_rest = text
+                content.system_rest = text
             continue
         encoded, _, suffix = rest.partition(":")
-        fields = sent.custom if part == CUSTOM else sent.system
-        fields.setdefault(unquoted(encoded), {}).setdefault(suffix, []).append(text)
-    return sent
+        fields = content.custom if part == CUSTOM else content.system
+        fields.setdefault(unquote_name(encoded), {}).setdefault(suffix, []).append(text)
+    return content
 
 
-def shown(form: RunForm, custom: dict[str, Any], system: dict[str, Any]) -> FormContent:
+def content_of(form: RunForm, custom: dict[str, Any], system: dict[str, Any]) -> FormContent:
     """Return the content of the form's controls for an input."""
-    sent = FormContent()
+    content = FormContent()
     for name, each in form.fields.items():
-        sent.custom[name] = encode(each, custom.get(name, ABSENT))
+        content.custom[name] = encode(each, custom.get(name, ABSENT))
     for name, each in FIELDS.items():
-        sent.system[name] = encode(each, system.get(name, ABSENT))
-    sent.custom_rest = _rest(custom, form.fields)
-    sent.system_rest = _rest(system, FIELDS)
-    return sent
+        content.system[name] = encode(each, system.get(name, ABSENT))
+    content.custom_rest = _rest(custom, form.fields)
+    content.system_rest = _rest(system, FIELDS)
+    return content
 
 
 def _rest(values: dict[str, Any], fields: dict[str, Any]) -> str:
@@ -74,11 +74,11 @@ def _rest(values: dict[str, Any], fields: dict[str, Any]) -> str:
     return dump(rest) if rest else ""
 
 
-def pairs(sent: FormContent) -> Pairs:
+def content_pairs(content: FormContent) -> Pairs:
     """Return the pairs that a browser sends for a form with this content."""
-    found: Pairs = [(CUSTOM, sent.custom_rest), (SYSTEM, sent.system_rest)]
-    for part, fields in ((CUSTOM, sent.custom), (SYSTEM, sent.system)):
+    pairs: Pairs = [(CUSTOM, content.custom_rest), (SYSTEM, content.system_rest)]
+    for part, fields in ((CUSTOM, content.custom), (SYSTEM, content.system)):
         for name, posted in fields.items():
             for suffix, texts in posted.items():
-                found += [(control(name, suffix, part), text) for text in texts]
-    return found
+                pairs += [(control(name, suffix, part), text) for text in texts]
+    return pairs

@@ -1,4 +1,4 @@
-"""A preview of a start: the number of subtasks, the possible cost, and what prevents it now."""
+"""A preview of a start: the number of subtasks and the possible cost."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _GB = 10**9
 
 @dataclass(frozen=True, slots=True)
 class SplitPreview:
-    """The split of an input. Without one, ``subtasks`` is 0 and ``problem`` the reason."""
+    """The split of an input; ``problem`` is why it cannot be split, with 0 ``subtasks``."""
 
     subtasks: int
     problem: str = ""
@@ -52,7 +52,7 @@ class Quote:
 def split_preview(
     form: RunForm, value: NormalisedInput, defaults: SystemDefaults, max_subtasks: int
 ) -> SplitPreview:
-    """Return how an input without errors would be split."""
+    """Return the split of an input; one with errors is not split."""
     if value.errors:
         return SplitPreview(0, "the input has errors")
     try:
@@ -64,26 +64,28 @@ def split_preview(
 
 
 def quote(
-    prices: Prices, found: SplitPreview, account: Account, month: SpendingMonth | None = None
+    prices: Prices, preview: SplitPreview, account: Account, month: SpendingMonth | None = None
 ) -> Quote:
     """Return the possible cost of a run; ``month`` is None without a monthly cap."""
-    limits = found.limits
+    limits = preview.limits
     if not prices.any() or limits is None:
         return Quote(priced=prices.any())
     available = account.balance_micros - account.held_micros
     held = hold(
         prices,
         limits,
-        subtasks=found.subtasks,
+        subtasks=preview.subtasks,
         available=available,
         run_cap=account.run_cap_micros,
         month_left=month.left if month else None,
     )
-    free = replace(prices, cpu_hour=prices.cpu_hour * 0, memory_gb_hour=prices.memory_gb_hour * 0)
+    traffic_prices = replace(
+        prices, cpu_hour=prices.cpu_hour * 0, memory_gb_hour=prices.memory_gb_hour * 0
+    )
     return Quote(
         priced=True,
         hour=charge(prices, limits, milliseconds=_HOUR_MS, traffic_bytes=0),
-        gigabyte=charge(free, limits, milliseconds=0, traffic_bytes=_GB),
+        gigabyte=charge(traffic_prices, limits, milliseconds=0, traffic_bytes=_GB),
         most=None if held.bound is SpendingBound.BALANCE else held.micros,
         shortfall=max(0, held.micros - available),
         bound=held.bound,

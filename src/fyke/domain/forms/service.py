@@ -1,4 +1,4 @@
-"""The run form of a worker: its fields, its initial input, and the preview of a start."""
+"""The form of a worker's input: its fields, its initial input, and the preview of a start."""
 
 from __future__ import annotations
 
@@ -43,9 +43,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class FormView:
-    """A worker's form at one of its versions. ``numbers`` are the versions that may run, newest
-    first.
-    """
+    """The form of a version. ``numbers`` are those of all versions that may run, newest first."""
 
     worker: Worker
     version: Version
@@ -55,8 +53,8 @@ class FormView:
 
 @dataclass(frozen=True, slots=True)
 class FormStart:
-    """The initial input of a form. ``source`` is ``run``, ``task``, ``saved`` or ``schema``;
-    ``ref`` the id of the run or task; ``version`` ``""`` for the newest.
+    """The initial input of a form. ``ref`` is the id of the run or task that it comes from, with
+    ``title`` for a task; ``version`` ``""`` is the newest.
     """
 
     value: NormalisedInput
@@ -69,7 +67,7 @@ class FormStart:
 
 @dataclass(frozen=True, slots=True)
 class PastInput:
-    """A past input, as a list shows it. ``at`` is ms."""
+    """The input of an earlier run; ``at`` is its start in ms."""
 
     run_id: str
     state: RunState
@@ -80,9 +78,10 @@ class PastInput:
 
 @dataclass(frozen=True, slots=True)
 class StartPreview:
-    """The preview of a start at this moment. ``waits`` says what it would wait for; ``most_runs``
-    is 0 without a limit. ``estimate``: the probable usage by earlier runs, None when there are too
-    few or the input has errors. ``refused`` says why a run would not be executed at all.
+    """The preview of a start at this moment. ``waits`` is what the run would wait for;
+    ``most_runs`` is 0 without a limit. ``estimate`` is the probable usage by earlier runs, None
+    when there are too few or the input has errors. ``refused`` is the reason why the run would not
+    be executed.
     """
 
     plan: SplitPreview
@@ -101,7 +100,7 @@ class StartPreview:
 
 @dataclass(frozen=True, slots=True)
 class InputCheck:
-    """A normalised input, and the preview of its start."""
+    """A normalised input and the preview of its start."""
 
     value: NormalisedInput
     outlook: StartPreview
@@ -115,47 +114,48 @@ class RunForms:
         self._rules = rules
 
     async def open(self, caller: Caller, ref: str, number: str | None = None) -> FormView:
-        """The form of a version, the newest without a number.
+        """Return the form of a version, by default of the newest.
 
-        Raises ``WorkerNotFound``, ``UnknownVersion``, ``VersionUnavailable``.
+        Raise ``WorkerNotFound``, ``UnknownVersion``, ``VersionUnavailable``.
         """
-        return await self._read(lambda tx: _open(tx, caller, ref, number))
+        return await self._read(lambda tx: _form_view(tx, caller, ref, number))
 
     async def check(self, caller: Caller, view: FormView, raw: RawInput) -> InputCheck:
-        """Check the input of ``raw``. Never refuses one: its errors are in the answer."""
-        value, found = await asyncio.to_thread(self._plan, view, raw)
-        standing = await self._read(lambda tx: _standing(tx, caller, view))
-        account, prices = standing.account, self._rules.prices
-        made = None
-        if found.limits is not None:
-            made = estimate(prices, standing.basis, found.limits, subtasks=found.subtasks)
+        """Return the input of ``raw`` with its errors, and the preview of its start."""
+        value, plan = await asyncio.to_thread(self._plan, view, raw)
+        state = await self._read(lambda tx: _account_state(tx, caller, view))
+        prices = self._rules.prices
+        usage = None
+        if plan.limits is not None:
+            usage = estimate(prices, state.basis, plan.limits, subtasks=plan.subtasks)
         outlook = StartPreview(
-            plan=found,
-            quote=quote(prices, found, account, standing.month),
-            account_plan=account.plan,
-            waits=standing.waits,
+            plan=plan,
+            quote=quote(prices, plan, state.account, state.month),
+            account_plan=state.account.plan,
+            waits=state.waits,
             most_subtasks=self._rules.max_subtasks,
-            basis=standing.basis,
-            estimate=made,
-            refused=standing.refused,
+            basis=state.basis,
+            estimate=usage,
+            refused=state.refused,
         )
         return InputCheck(value, outlook)
 
     async def past_form(self, caller: Caller, ref: str, number: str) -> RunForm | None:
-        """The form of any version that the caller could ever see, even a withdrawn one, to show an
-        earlier input.
+        """Return the form of a version to show an earlier input, even of a withdrawn version; None
+        when the caller could never see it.
         """
 
         def work(tx: Transaction) -> RunForm | None:
             worker = find_worker(tx, caller, ref)
             version = tx.workers.version(worker.id, number)
-            seen = version is not None and (owns(worker, caller) or version.approved)
-            return describe(version.input_schema) if version is not None and seen else None
+            if version is None or not (owns(worker, caller) or version.approved):
+                return None
+            return describe(version.input_schema)
 
         return await self._read(work)
 
     async def read(self, form: RunForm, raw: RawInput) -> NormalisedInput:
-        """The input of ``raw`` for a form, with its errors."""
+        """Return the input of ``raw`` for a form, with its errors."""
         return await asyncio.to_thread(normalise, form, raw)
 
     def _plan(self, view: FormView, raw: RawInput) -> tuple[NormalisedInput, SplitPreview]:
@@ -166,9 +166,11 @@ class RunForms:
     async def initial_input(
         self, caller: Caller, ref: str, *, from_run: str = "", task: str = "", version: str = ""
     ) -> FormStart:
-        """The initial input of a worker's form: from a run, from a task, the caller's own default,
-        or the defaults of ``version``. Raises ``RunNotFound``, ``TaskNotFound``, and
-        ``InvalidRequest`` for those of another worker.
+        """Return the initial input of a worker's form: that of a run, of a task, the one that the
+        caller has saved, or the defaults of ``version``.
+
+        Raise ``RunNotFound``, ``TaskNotFound``, and ``InvalidRequest`` for a run or task of another
+        worker.
         """
 
         def work(tx: Transaction) -> FormStart:
@@ -179,29 +181,30 @@ class RunForms:
                 return _from_task(tx, caller, worker, task)
             saved = tx.input_defaults.get(caller.user_id, worker.id)
             if saved is not None:
-                return FormStart(_taken_apart(json.loads(saved)), "saved")
+                return FormStart(_to_normalised(json.loads(saved)), "saved")
             return FormStart(NormalisedInput({}, {}), "schema")
 
-        found = await self._read(work)
-        if found.source != "schema":
-            return found
-        untouched = start_value((await self.open(caller, ref, version)).form)
-        return FormStart(NormalisedInput({}, untouched), "schema")
+        start = await self._read(work)
+        if start.source != "schema":
+            return start
+        view = await self.open(caller, ref, version)
+        return FormStart(NormalisedInput({}, start_value(view.form)), "schema")
 
     async def recent(self, caller: Caller, ref: str) -> list[PastInput]:
-        """The inputs of the account's last runs of the worker, newest first."""
+        """Return the inputs of the account's last runs of the worker, newest first."""
 
         def work(tx: Transaction) -> list[PastInput]:
             worker = find_worker(tx, caller, ref)
-            its = RunFilter(worker_id=worker.id)
-            _, found = tx.runs.page(caller.account_id, its, offset=0, limit=RECENT)
-            return [_recent(run) for run in found]
+            of_worker = RunFilter(worker_id=worker.id)
+            _, runs = tx.runs.page(caller.account_id, of_worker, offset=0, limit=RECENT)
+            return [_past_input(run) for run in runs]
 
         return await self._read(work)
 
     async def save_default(self, caller: Caller, ref: str, value: NormalisedInput) -> None:
-        """Save an input as the caller's default for this worker's form, even with errors. Raises
-        ``Forbidden``, ``WorkerNotFound``, ``InvalidRequest`` for one that is too large.
+        """Save an input, even with errors, as the caller's default for this worker's form.
+
+        Raise ``Forbidden``, ``WorkerNotFound``, ``InvalidRequest`` for one that is too large.
         """
         require_editor(caller, "Saving an input")
         text = dump(value.input)
@@ -217,9 +220,7 @@ class RunForms:
         await self._storage.write(work)
 
     async def forget_default(self, caller: Caller, ref: str) -> None:
-        """Remove the saved default of the form. Raises ``Forbidden``, and ``NotFound`` when there
-        is none.
-        """
+        """Delete the caller's saved input. Raise ``Forbidden``, ``NotFound`` when there is none."""
         require_editor(caller, "Forgetting a saved input")
 
         def work(tx: Transaction) -> None:
@@ -232,28 +233,28 @@ class RunForms:
     async def import_file(
         self, view: FormView, field: str, name: str, data: bytes, choice: ImportChoice
     ) -> tuple[str, ImportResult]:
-        """The name of the field, and a file as its value; without a name the form's only list.
+        """Return the name of a field and a file as its value; ``field`` ``""`` is the only list.
 
-        Raises ``InvalidRequest``, ``InvalidFields``.
+        Raise ``InvalidRequest``, ``InvalidFields``.
         """
         lists = [
             each
             for each in view.form.fields.values()
             if each.kind in (ControlKind.LIST, ControlKind.TABLE)
         ]
-        found = lists[0] if not field and len(lists) == 1 else view.form.fields.get(field)
-        if found is None:
-            known = ", ".join(each.name for each in lists)[:300] or "none"
+        target = lists[0] if not field and len(lists) == 1 else view.form.fields.get(field)
+        if target is None:
+            names = ", ".join(each.name for each in lists)[:300] or "none"
             raise InvalidRequest(
-                f'name a list of the form, not "{field[:80]}": {known}', field="field"
+                f'name a list of the form, not "{field[:80]}": {names}', field="field"
             )
-        return found.name, await asyncio.to_thread(import_file, found, name, data, choice)
+        return target.name, await asyncio.to_thread(import_file, target, name, data, choice)
 
     async def _read(self, work: Callable[[Transaction], T]) -> T:
         return await self._storage.read(work)
 
 
-def _open(tx: Transaction, caller: Caller, ref: str, number: str | None) -> FormView:
+def _form_view(tx: Transaction, caller: Caller, ref: str, number: str | None) -> FormView:
     worker = find_worker(tx, caller, ref)
     version = find_version(tx, caller, worker.id, number)
     own = owns(worker, caller)
@@ -276,13 +277,17 @@ class _AccountState:
     refused: Reason | None
 
 
-def _standing(tx: Transaction, caller: Caller, view: FormView) -> _AccountState:
+def _account_state(tx: Transaction, caller: Caller, view: FormView) -> _AccountState:
     account = tx.accounts.get(caller.account_id)
     if account is None:
         raise UserMissing
-    past = basis_of(tx, account.id, view.worker.id, view.version.number)
-    refused = refusal_of_runners(tx, view.worker) or refusal_of_builds(view.worker, view.version)
-    return _AccountState(account, beyond_plan(tx, account.id), month_of(tx, account), past, refused)
+    return _AccountState(
+        account=account,
+        waits=beyond_plan(tx, account.id),
+        month=month_of(tx, account),
+        basis=basis_of(tx, account.id, view.worker.id, view.version.number),
+        refused=refusal_of_runners(tx, view.worker) or refusal_of_builds(view.worker, view.version),
+    )
 
 
 def _from_run(tx: Transaction, caller: Caller, worker: Worker, run_id: str) -> FormStart:
@@ -298,15 +303,15 @@ def _from_run(tx: Transaction, caller: Caller, worker: Worker, run_id: str) -> F
 
 
 def _without_defaults(tx: Transaction, run: Run) -> NormalisedInput:
-    """The input of a run, without the options that are the defaults of its version."""
-    value = _taken_apart(rerun_input(run))
+    """The input of a run, without options that equal the defaults of its version."""
+    value = _to_normalised(rerun_input(run))
     version = tx.workers.version(run.worker_id, run.version)
     defaults = version.defaults if version else SystemDefaults()
-    wanted = read_input(value.input, defaults).limits
+    limits = read_input(value.input, defaults).limits
     for name in list(value.system):
         rest = {key: each for key, each in value.system.items() if key != name}
-        given = read_input({"parameters": {"system": rest, "custom": {}}}, defaults)
-        if given.limits == wanted and given.region == run.region and name != "egress_allow":
+        parsed = read_input({"parameters": {"system": rest, "custom": {}}}, defaults)
+        if parsed.limits == limits and parsed.region == run.region and name != "egress_allow":
             value = NormalisedInput(rest, value.custom)
     return value
 
@@ -317,17 +322,18 @@ def _from_task(tx: Transaction, caller: Caller, worker: Worker, task_id: str) ->
         raise InvalidRequest(
             "this task is of another worker; open its own worker's form", field="task"
         )
-    value = _taken_apart(json.loads(task.input_json))
+    value = _to_normalised(json.loads(task.input_json))
     return FormStart(value, "task", task.id, task.title, task.version)
 
 
-def _taken_apart(saved: object) -> NormalisedInput:
+def _to_normalised(saved: object) -> NormalisedInput:
+    """Return the parts of a saved ``input``, whatever its form."""
     try:
         return NormalisedInput(*parts(saved))
     except InvalidRequest:  # a task may have an input that no start would accept
         return NormalisedInput({}, saved if isinstance(saved, dict) else {})
 
 
-def _recent(run: Run) -> PastInput:
+def _past_input(run: Run) -> PastInput:
     summary = run.summary or summary_of_text(run.input_json)
     return PastInput(run.id, run.state, run.version, summary, run.created_at)

@@ -1,4 +1,4 @@
-"""The run options of a form: the members of ``system``, with the rules of every start."""
+"""The run options of a form: the members of ``system``, checked by the rules of a start."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def _number(name: str, title: str, description: str, unit: str) -> FormField:
 
 def _memory() -> FormField:
     sizes = tuple(
-        Option(f"{size:,} MB, {cpus:g} cpu", size, token_of(size)) for size, cpus in DEVICES.items()
+        Option(f"{size:,} MB, {cpus:g} CPU", size, token_of(size)) for size, cpus in DEVICES.items()
     )
-    text = "Memory of each subtask; the share of a cpu goes with it."
+    text = "Memory of each subtask; it determines the CPU share."
     return FormField(
         "memory", "Memory", text, "integer", "select", ControlKind.SELECT, options=sizes
     )
@@ -35,19 +35,15 @@ FIELDS: dict[str, FormField] = {
         _number(
             "execute_limit_time_seconds",
             "Timeout",
-            "A subtask that takes longer is ended and counts as failed.",
+            "A subtask that takes longer is stopped and fails.",
             "seconds",
         ),
-        _number(
-            "max_total_charge", "Most to spend", "The run ends when it has cost so much.", "USD"
-        ),
-        _number(
-            "max_total_traffic", "Most traffic", "The run ends when it has moved so much.", "MB"
-        ),
+        _number("max_total_charge", "Maximum cost", "The run ends at this cost.", "USD"),
+        _number("max_total_traffic", "Maximum traffic", "The run ends at this traffic.", "MB"),
         FormField(
             "proxy_region",
             "Region",
-            "Two capital letters such as US: where requests seem to come from.",
+            "Two capital letters such as US: the country of the proxy.",
             "string",
             "input",
             ControlKind.LINE,

@@ -1,6 +1,6 @@
 """Rows and columns of text: pasted from a spreadsheet, or read from a CSV or text file.
 
-Everything is bounded, and every refusal names the line, so that a file can be corrected.
+Everything is bounded, and errors name the line, so that the file can be corrected.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from fyke.errors import InvalidRequest
 MAX_BYTES = 5 * 2**20
 MAX_ROWS = 10_000
 MAX_COLUMNS = 200
-MAX_CELL = 32_767  # characters, as spreadsheets have it
+MAX_CELL = 32_767  # characters; the limit of spreadsheets
 
 _DELIMITERS = ",;\t|"
 _FILE = "the file"
@@ -24,7 +24,7 @@ _MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff",
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of cells as text; ``lines`` has the place of each row in its source, 1-based."""
+    """Rows of cells as text; ``lines`` has the 1-based source line of each row."""
 
     rows: list[list[str]]
     lines: list[int]
@@ -45,7 +45,7 @@ def bounded(rows: Iterable[tuple[int, list[str]]], source: str = _FILE) -> Table
             rule = f"has more than {MAX_ROWS:,} rows; split it into smaller files"
             raise refuse(rule, source=source)
         if len(row) > MAX_COLUMNS:
-            rule = f"more than {MAX_COLUMNS} columns; leave out those not needed"
+            rule = f"more than {MAX_COLUMNS} columns; remove those not needed"
             raise refuse(rule, line, source)
         for number, cell in enumerate(row, 1):
             if len(cell) > MAX_CELL:
@@ -67,7 +67,7 @@ def read_text_file(data: bytes, *, delimited: bool) -> Table:
 
 
 def pasted(text: str, source: str = _FILE) -> Table:
-    """Return what was copied from a spreadsheet: lines, with tabs between columns."""
+    """Return cells copied from a spreadsheet: lines, with tabs between columns."""
     return bounded(_delimited(text.replace("\r\n", "\n"), "\t", source), source)
 
 
@@ -77,14 +77,14 @@ def _decoded(data: bytes) -> str:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise refuse('is no UTF-8 text; save it as "CSV UTF-8" or as Unicode text', line) from None
+        raise refuse('is not UTF-8 text; save it as "CSV UTF-8" or as Unicode text', line) from None
     if "\0" in text:
-        raise refuse("contains NUL characters, so it is no text; save it as CSV, TXT or XLSX")
+        raise refuse("contains NUL characters, so it is not text; save it as CSV, TXT or XLSX")
     return text
 
 
 def _delimiter(text: str) -> str:
-    """The delimiter that the first line has most of, outside of quotes."""
+    """The delimiter that is most frequent in the first line, outside quotes."""
     head = text.partition("\n")[0]
     outside = "".join(head.split('"')[::2])
     return max(_DELIMITERS, key=outside.count)

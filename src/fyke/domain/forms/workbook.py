@@ -1,4 +1,4 @@
-"""The cells of the first or a named sheet of an XLSX file, as text.
+"""Reads the cells of one sheet of an XLSX file as text.
 
 The standard library suffices, because only cell values are needed: a ZIP whose parts are inflated
 up to a limit, and XML without a document type or entities. Formulas are not evaluated; the file
@@ -34,12 +34,13 @@ End = Callable[[str, str], None]
 
 
 def read_workbook(data: bytes, sheet: str = "") -> Table:
-    """Return the cells. Raise ``InvalidRequest``."""
+    """Return the cells of ``sheet``, ``""`` for the first. Raise ``InvalidRequest``."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return _Workbook(archive).table(sheet)
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, RuntimeError, OSError):
-        raise refuse("is damaged or no XLSX workbook; save it again as XLSX or as CSV") from None
+        rule = "is damaged or not an XLSX workbook; save it again as XLSX or as CSV"
+        raise refuse(rule) from None
 
 
 class _Workbook:
@@ -52,14 +53,14 @@ class _Workbook:
         if len(self._names) > MAX_PARTS:
             raise refuse(f"has more than {MAX_PARTS:,} parts; save the sheet alone as XLSX or CSV")
 
-    def table(self, wanted: str) -> Table:
+    def table(self, sheet: str) -> Table:
         sheets = self._sheets()
         if not sheets:
             raise refuse("has no sheet; save it again as XLSX or as CSV")
-        name = wanted or next(iter(sheets))
+        name = sheet or next(iter(sheets))
         if name not in sheets:
-            known = ", ".join(list(sheets)[:10])
-            raise refuse(f'has no sheet "{name[:80]}"; there are: {known}')
+            names = ", ".join(list(sheets)[:10])
+            raise refuse(f'has no sheet "{name[:80]}"; its sheets are: {names}')
         reader = _SheetReader(self._strings(), self._dates(), self._day_zero)
         self._parse(sheets[name], reader.start, reader.end)
         return bounded(reader.rows())
@@ -69,18 +70,18 @@ class _Workbook:
         targets: dict[str, str] = {}
         sheets: dict[str, str] = {}
 
-        def relation(tag: str, found: Attributes) -> None:
+        def relation(tag: str, attributes: Attributes) -> None:
             if tag == "Relationship":
-                target = found.get("Target", "")
+                target = attributes.get("Target", "")
                 path = target.lstrip("/") if target.startswith("/") else f"xl/{target}"
-                targets[found.get("Id", "")] = path
+                targets[attributes.get("Id", "")] = path
 
-        def entry(tag: str, found: Attributes) -> None:
-            if tag == "workbookPr" and found.get("date1904") in ("1", "true"):
+        def entry(tag: str, attributes: Attributes) -> None:
+            if tag == "workbookPr" and attributes.get("date1904") in ("1", "true"):
                 self._day_zero = _DAY_ZERO_1904
-            path = targets.get(found.get("id", ""), "")
+            path = targets.get(attributes.get("id", ""), "")
             if tag == "sheet" and path in self._names:
-                sheets.setdefault(found.get("name", ""), path)
+                sheets.setdefault(attributes.get("name", ""), path)
 
         self._parse("xl/_rels/workbook.xml.rels", relation)
         self._parse("xl/workbook.xml", entry)
@@ -93,13 +94,13 @@ class _Workbook:
         def end(tag: str, text: str) -> None:
             if tag == "t":
                 pieces.append(text)
-            elif tag == "rPh":  # its text says how the piece before it is pronounced
+            elif tag == "rPh":  # phonetic text: its <t> is not part of the value
                 del pieces[-1:]
             elif tag == "si":
                 strings.append("".join(pieces))
                 pieces.clear()
                 if len(strings) > MAX_STRINGS:
-                    raise refuse(f"has more than {MAX_STRINGS:,} texts; split it")
+                    raise refuse(f"has more than {MAX_STRINGS:,} strings; split it")
 
         self._parse("xl/sharedStrings.xml", None, end, optional=True)
         return strings
@@ -108,21 +109,23 @@ class _Workbook:
         """For each cell style, whether it shows numbers as dates."""
         formats: dict[str, bool] = {}
         styles: list[bool] = []
-        inside = [False]
+        in_cell_formats = False
 
-        def start(tag: str, found: Attributes) -> None:
+        def start(tag: str, attributes: Attributes) -> None:
+            nonlocal in_cell_formats
             if tag == "numFmt":
-                code = _QUOTED.sub("", found.get("formatCode", "")).lower()
-                formats[found.get("numFmtId", "")] = bool(re.search("[ymdh]", code))
+                code = _QUOTED.sub("", attributes.get("formatCode", "")).lower()
+                formats[attributes.get("numFmtId", "")] = bool(re.search("[ymdh]", code))
             elif tag == "cellXfs":
-                inside[0] = True
-            elif tag == "xf" and inside[0]:
-                number = found.get("numFmtId", "0")
-                known = _index(number) in _DATE_IDS
-                styles.append(formats.get(number, known))
+                in_cell_formats = True
+            elif tag == "xf" and in_cell_formats:
+                number = attributes.get("numFmtId", "0")
+                styles.append(formats.get(number, _index(number) in _DATE_IDS))
 
         def end(tag: str, text: str) -> None:
-            inside[0] = inside[0] and tag != "cellXfs"
+            nonlocal in_cell_formats
+            if tag == "cellXfs":
+                in_cell_formats = False
 
         self._parse("xl/styles.xml", start, end, optional=True)
         return styles
@@ -130,19 +133,19 @@ class _Workbook:
     def _parse(
         self, path: str, start: Start | None = None, end: End | None = None, optional: bool = False
     ) -> None:
-        """Call ``start`` and ``end`` for each element, by local name; ``end`` gets its text too."""
+        """Call ``start`` with name and attributes of each element, ``end`` with name and text."""
         if path not in self._names:
             if optional:
                 return
-            raise refuse("is no XLSX workbook; save it again as XLSX or as CSV")
+            raise refuse("is not an XLSX workbook; save it again as XLSX or as CSV")
         parser: Any = expat.ParserCreate(namespace_separator=" ")
         parser.buffer_text = True
         text: list[str] = []
 
-        def opened(tag: str, found: Attributes) -> None:
+        def opened(tag: str, attributes: Attributes) -> None:
             text.clear()
             if start is not None:
-                start(_local(tag), {_local(name): value for name, value in found.items()})
+                start(_local(tag), {_local(name): value for name, value in attributes.items()})
 
         def closed(tag: str) -> None:
             if end is not None:
@@ -159,7 +162,7 @@ class _Workbook:
                 parser.Parse(piece, False)
             parser.Parse(b"", True)
         except expat.ExpatError as error:
-            raise refuse(f"is damaged: {path} is no XML ({error}); save it again") from None
+            raise refuse(f"is damaged: {path} is not XML ({error}); save it again") from None
 
     def _inflated(self, path: str) -> Iterator[bytes]:
         left = MAX_PART
@@ -177,7 +180,7 @@ def _local(name: str) -> str:
 
 
 def _no_doctype(*_: object) -> None:
-    raise refuse("contains a document type or an entity, which no workbook needs; save it again")
+    raise refuse("contains a document type or an entity, which XLSX does not allow; save it again")
 
 
 class _SheetReader:
@@ -195,15 +198,15 @@ class _SheetReader:
         self._value: list[str] = []
         self._read = 0
 
-    def start(self, tag: str, found: Attributes) -> None:
+    def start(self, tag: str, attributes: Attributes) -> None:
         if tag == "row":
-            number = _index(found.get("r", ""))
+            number = _index(attributes.get("r", ""))
             self._row = self._row + 1 if number is None else number
             self._column = 0
         elif tag == "c":
-            place = _CELL.fullmatch(found.get("r", ""))
-            self._column = _column_number(place[1]) if place else self._column + 1
-            self._type, self._style = found.get("t", "n"), found.get("s", "")
+            match = _CELL.fullmatch(attributes.get("r", ""))
+            self._column = _column_number(match[1]) if match else self._column + 1
+            self._type, self._style = attributes.get("t", "n"), attributes.get("s", "")
             self._value.clear()
 
     def end(self, tag: str, text: str) -> None:
@@ -213,23 +216,23 @@ class _SheetReader:
             del self._value[-1:]
         elif tag == "c" and self._value:
             if self._column > MAX_COLUMNS:
-                rule = f"more than {MAX_COLUMNS} columns; leave out those not needed"
+                rule = f"more than {MAX_COLUMNS} columns; remove those not needed"
                 raise refuse(rule, self._row)
-            shown = self._shown("".join(self._value))
-            self._rows.setdefault(self._row, {})[self._column] = shown
-            self._bound(len(shown))
+            text = self._as_text("".join(self._value))
+            self._rows.setdefault(self._row, {})[self._column] = text
+            self._count(len(text))
 
-    def _bound(self, size: int) -> None:
+    def _count(self, size: int) -> None:
         self._read += size
         if self._read > MAX_PART:
-            raise refuse("has too much text; save the columns that are needed as CSV")
+            raise refuse("has too much text; save the needed columns as CSV")
 
-    def _shown(self, value: str) -> str:
+    def _as_text(self, value: str) -> str:
         if self._type == "s":
-            place = _index(value)
-            if place is None or place >= len(self._strings):
+            index = _index(value)
+            if index is None or index >= len(self._strings):
                 return ""
-            return self._strings[place]
+            return self._strings[index]
         if self._type == "b":
             return "true" if value == "1" else "false"
         style = _index(self._style) if self._type == "n" else None
@@ -243,7 +246,7 @@ class _SheetReader:
 
 
 def _index(text: str) -> int | None:
-    """A whole number of a usual length, None for any other text."""
+    """The integer, None for a text of other than 1 to 9 digits."""
     return int(text) if text.isdecimal() and len(text) <= 9 else None
 
 

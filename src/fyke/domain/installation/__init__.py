@@ -1,1 +1,1 @@
-"""What the operator sees of the installation as a whole."""
+"""Reports about the installation for its operator."""

@@ -1,4 +1,4 @@
-"""The installation for its operator: plans, egress, storage, versions, health, settings."""
+"""Reports for the operator: plans, egress, storage, versions, health, settings."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ from fyke.model.installation import (
 )
 from fyke.model.runner import RunnerInfo
 
-CARD_SECONDS = 3.0  # then a card says that it got no answer
-STORAGE_SECONDS = 60.0  # how long a look at the disk counts
+CARD_SECONDS = 3.0  # limit of one health check
+STORAGE_SECONDS = 60.0  # how long a report is cached
 COMPONENTS_SECONDS = 600.0
-LATE_MS = 5 * 60 * 1000  # a timer that failed and has not recovered for so long is bad
+LATE_MS = 5 * 60 * 1000  # a timer that has failed for longer is bad
 MAX_DAYS = 36_500
 DAY_MS = 24 * 3600 * 1000
 
@@ -42,27 +42,27 @@ T = TypeVar("T")
 
 
 class CachedReport(Generic[T]):
-    """What was found out counts for a while, and several who ask at once share one look."""
+    """A report that is cached for some seconds; concurrent requests load it once."""
 
-    def __init__(self, look: Callable[[], Awaitable[T]], seconds: float, clock: Clock) -> None:
-        self._look = look
+    def __init__(self, load: Callable[[], Awaitable[T]], seconds: float, clock: Clock) -> None:
+        self._load = load
         self._seconds = seconds
         self._clock = clock
         self._lock = asyncio.Lock()
-        self._found: T | None = None
-        self._until = 0.0
+        self._report: T | None = None
+        self._expires = 0.0
 
     async def get(self, *, fresh: bool = False) -> T:
-        """``fresh``: look again, whatever is known."""
+        """Return the report; ``fresh``: load it even when the cached one has not expired."""
         async with self._lock:
-            if self._found is None or fresh or self._clock.monotonic() >= self._until:
-                self._found = await self._look()
-                self._until = self._clock.monotonic() + self._seconds
-            return self._found
+            if self._report is None or fresh or self._clock.monotonic() >= self._expires:
+                self._report = await self._load()
+                self._expires = self._clock.monotonic() + self._seconds
+            return self._report
 
 
 class Installation:
-    """Everything here is for the operator; others get ``Forbidden``."""
+    """The reports. All methods raise ``Forbidden`` for callers other than the operator."""
 
     def __init__(
         self, storage: Storage, probe: InstallationProbe, health: Health, clock: Clock
@@ -71,60 +71,60 @@ class Installation:
         self._probe = probe
         self._health = health
         self._clock = clock
-        self._stored = CachedReport(probe.storage, STORAGE_SECONDS, clock)
+        self._storage_report = CachedReport(probe.storage, STORAGE_SECONDS, clock)
         self._components = CachedReport(probe.components, COMPONENTS_SECONDS, clock)
 
     async def plans(self, caller: Caller) -> list[PlanLine]:
-        """Every plan, smallest first."""
+        """Return all plans, smallest first."""
         require_operator(caller, "Listing plans")
         accounts = await self._storage.read(lambda tx: tx.accounts.all())
         count = Counter(account.plan for account in accounts)
         return [PlanLine(plan, plan.max_runs, count[plan]) for plan in Plan]
 
     def tariff(self, caller: Caller) -> Tariff:
-        """Prices and limits as the settings say."""
+        """Return the configured prices and limits."""
         require_operator(caller, "Reading prices")
         return self._probe.tariff()
 
     def egress_report(self, caller: Caller) -> EgressReport:
-        """Proxies and regions as the settings say."""
+        """Return the configured proxies and regions."""
         require_operator(caller, "Reading proxies")
         return self._probe.egress_report()
 
     def settings(self, caller: Caller) -> Sequence[SettingLine]:
-        """Every setting as this server has read it, secrets masked."""
+        """Return all settings as this server has read them, secrets masked."""
         require_operator(caller, "Reading settings")
         return self._probe.settings()
 
     async def storage(self, caller: Caller, *, fresh: bool = False) -> StorageReport:
-        """What is stored where, at most a minute old unless ``fresh``."""
+        """Return the sizes of what is stored, at most ``STORAGE_SECONDS`` old unless ``fresh``."""
         require_operator(caller, "Reading sizes")
         runs = await self._storage.read(lambda tx: tx.installation.runs())
-        return replace(await self._stored.get(fresh=fresh), runs=runs)
+        return replace(await self._storage_report.get(fresh=fresh), runs=runs)
 
     async def retention(self, caller: Caller, days: int | None = None) -> Retention:
-        """What the setting removes, or what ``days`` would; nothing is removed by asking.
+        """Return what retention by the setting would remove, or by ``days``; nothing is removed.
 
-        Raises ``InvalidRequest``.
+        Raise ``InvalidRequest``.
         """
         require_operator(caller, "Reading retention")
         setting = self._probe.keep_days()
-        wanted = setting if days is None else days
-        if not 0 <= wanted <= MAX_DAYS:
-            raise InvalidRequest(f"it must be 0 to {MAX_DAYS}; 0 keeps everything", field="days")
+        keep_days = setting if days is None else days
+        if not 0 <= keep_days <= MAX_DAYS:
+            raise InvalidRequest(f"must be 0 to {MAX_DAYS}; 0 keeps everything", field="days")
 
         def work(tx: Transaction) -> Retention:
-            if not wanted:
+            if not keep_days:
                 return Retention(setting, 0, 0, 0, 0)
-            before = tx.now - wanted * DAY_MS
-            return Retention(setting, wanted, *tx.installation.removable(before, MAX_COUNTED))
+            before = tx.now - keep_days * DAY_MS
+            return Retention(setting, keep_days, *tx.installation.removable(before, MAX_COUNTED))
 
         return await self._storage.read(work)
 
     async def versions(self, caller: Caller) -> list[Component]:
-        """The product and what it stands on, and the sandbox of each runner."""
+        """Return the versions of Fyke and its dependencies, and the sandbox of each runner."""
         require_operator(caller, "Reading versions")
-        runners = await self._storage.read(_alive)
+        runners = await self._storage.read(_active_runners)
         sandboxes = [
             Component(f"sandbox of {runner.node}", runner.isolation, runner.reason)
             for runner in runners
@@ -132,12 +132,12 @@ class Installation:
         return [*await self._components.get(), *sandboxes]
 
     async def card(self, caller: Caller, name: str) -> list[HealthCheck]:
-        """How one part is doing; one that does not answer in time is bad, and says so.
+        """Return the health checks of one card; a card that does not answer in time is bad.
 
-        Raises ``NotFound`` for what is no card.
+        Raise ``NotFound`` for an unknown name.
         """
-        require_operator(caller, "Looking at the installation")
-        card = _card(name)
+        require_operator(caller, "Reading health checks")
+        card = _card_named(name)
         try:
             async with asyncio.timeout(CARD_SECONDS):
                 return await self._card(caller, card)
@@ -160,10 +160,10 @@ class Installation:
                 return await self._health.proxies(caller)
             case HealthCard.TIMERS:
                 now = self._clock.now_ms()
-                return [_of_timer(line, now) for line in self._probe.timers()]
+                return [_timer_check(line, now) for line in self._probe.timers()]
 
 
-def _card(name: str) -> HealthCard:
+def _card_named(name: str) -> HealthCard:
     try:
         return HealthCard(name.strip().lower())
     except ValueError:
@@ -172,9 +172,9 @@ def _card(name: str) -> HealthCard:
         ) from None
 
 
-def _of_timer(line: TimerLine, now: int) -> HealthCheck:
+def _timer_check(line: TimerLine, now: int) -> HealthCheck:
     if not line.failures:
-        detail = "at work" if line.busy_since else "well"
+        detail = "running" if line.busy_since else "healthy"
         return HealthCheck(line.name, Level.GOOD, detail)
     times = "once" if line.failures == 1 else f"{line.failures} times in a row"
     bad = not line.done_at or now - line.done_at > LATE_MS
@@ -184,5 +184,5 @@ def _of_timer(line: TimerLine, now: int) -> HealthCheck:
     )
 
 
-def _alive(tx: Transaction) -> list[RunnerInfo]:
+def _active_runners(tx: Transaction) -> list[RunnerInfo]:
     return tx.runs.runners(tx.now - RUNNER_SILENCE_MS)

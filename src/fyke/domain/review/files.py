@@ -1,4 +1,4 @@
-"""The files of a first version, which has nothing to be compared with."""
+"""The files of a submitted version, for a review without an earlier version to compare with."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_TOTAL_BYTES = 512 * 1024
 
 @dataclass(frozen=True, slots=True)
 class ShownFile:
-    """``text`` is None for what is no text or too long."""
+    """``size`` is bytes; ``text`` is None for a binary file and beyond the limits."""
 
     path: str
     size: int
@@ -27,28 +27,31 @@ class ShownFile:
 
 
 class SubmissionFiles:
-    """Lets a reviewer read what was submitted."""
+    """Reads the files of a submission for a reviewer."""
 
     def __init__(self, blobs: Blobs) -> None:
         self._bundles = Bundles(blobs)
 
     async def list(self, caller: Caller, view: SubmissionView) -> tuple[list[ShownFile], int]:
-        """The files, the entry first, and how many more there are. Raise ``Forbidden``."""
-        require_operator(caller, "Reading what was submitted")
+        """Return the files, the entry file first, and the number of further files.
+
+        Without a stored bundle: no files and 0. Raise ``Forbidden``.
+        """
+        require_operator(caller, "Reading submitted files")
         try:
-            return await self._bundles.read(_shown, view.version)
+            return await self._bundles.read(_shown_files, view.version)
         except VersionUnavailable:
             return [], 0
 
 
-def _shown(archive: Archive) -> tuple[list[ShownFile], int]:
+def _shown_files(archive: Archive) -> tuple[list[ShownFile], int]:
     files = sorted(archive.files, key=lambda file: (file.path not in ENTRY_FILES, file.path))
-    left, found = MAX_TOTAL_BYTES, []
+    left, shown = MAX_TOTAL_BYTES, []
     for file in files[:MAX_FILES]:
         text = _text(file) if file.size <= min(MAX_TEXT, left) else None
         left -= len(text or "")
-        found.append(ShownFile(file.path, file.size, text))
-    return found, max(0, len(files) - MAX_FILES)
+        shown.append(ShownFile(file.path, file.size, text))
+    return shown, max(0, len(files) - MAX_FILES)
 
 
 def _text(file: ProjectFile) -> str | None:

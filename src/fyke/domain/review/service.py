@@ -1,4 +1,4 @@
-"""Review: the operator approves a version before all accounts may run it."""
+"""Reviews: the operator approves a version before other accounts may run it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class ReviewStarter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SubmissionView:
-    """A submission with its worker and version. ``base`` is what other accounts use now."""
+    """A submission with its worker and version. ``base``: the version that others use now."""
 
     submission: Submission
     worker: Worker
@@ -45,7 +45,7 @@ class SubmissionView:
 
 
 class DecidedAlready(Conflict):
-    """Another reviewer has decided; ``submission`` contains who and when."""
+    """The submission is no longer waiting; ``submission`` has who decided and when."""
 
     key = "decided_already"
 
@@ -59,7 +59,7 @@ class DecidedAlready(Conflict):
 
 
 class Reviews:
-    """Submits versions for review, and decides. ``required`` is the rule of the installation."""
+    """Submits versions and decides about them. ``required``: versions need a review."""
 
     def __init__(self, storage: Storage, runs: ReviewStarter, *, required: bool = True) -> None:
         self._storage = storage
@@ -67,7 +67,7 @@ class Reviews:
         self._required = required
 
     def needed_by(self, caller: Caller) -> bool:
-        """Whether other accounts can use a version of this caller only after a review."""
+        """Whether a version of this caller needs a review before other accounts can use it."""
         return self._required and not caller.operator
 
     # --- the account's side ----------------------------------------------------------------
@@ -75,9 +75,9 @@ class Reviews:
     async def share(
         self, caller: Caller, ref: str, number: str = "", note: str = ""
     ) -> Submission | None:
-        """Publish a version of the caller's worker to all accounts, the newest for ``""``.
+        """Publish a version of the caller's worker to all accounts; ``""`` is the newest.
 
-        Returns the submission when it needs a review, else None. Raises ``Forbidden``,
+        Return the submission when it needs a review, else None. Raise ``Forbidden``,
         ``WorkerNotFound``, ``VersionUnavailable``, ``InvalidFields``.
         """
         require_editor(caller, _PUBLISHING)
@@ -111,7 +111,7 @@ class Reviews:
         await self._storage.write(work)
 
     async def take_back(self, caller: Caller, ref: str) -> None:
-        """Withdraw the worker's waiting submission. Raises ``NotFound`` when there is none."""
+        """Withdraw the worker's waiting submission. Raise ``NotFound`` when there is none."""
         require_editor(caller, _PUBLISHING)
 
         def work(tx: Transaction) -> None:
@@ -135,19 +135,19 @@ class Reviews:
     async def page(
         self, caller: Caller, *, waiting: bool, offset: int, limit: int
     ) -> tuple[int, list[SubmissionView]]:
-        """Total count and one page: the waiting submissions, oldest first, or the decided ones."""
+        """Return the total count and one page: those that wait, oldest first, or the others."""
         require_operator(caller, _REVIEWING)
         states = [s for s in SubmissionState if (s is SubmissionState.WAITING) == waiting]
 
         def work(tx: Transaction) -> tuple[int, list[SubmissionView]]:
-            count, found = tx.submissions.page(states, offset=offset, limit=limit)
-            views = [_view(tx, each) for each in found]
+            count, submissions = tx.submissions.page(states, offset=offset, limit=limit)
+            views = [_view(tx, submission) for submission in submissions]
             return count, [view for view in views if view is not None]
 
         return await self._storage.read(work)
 
     async def waiting(self, caller: Caller) -> int:
-        """The number of waiting submissions; 0 for callers who do not review them."""
+        """Return the number of waiting submissions; 0 for callers who do not review them."""
         if not caller.operator:
             return 0
         count, _ = await self._storage.read(
@@ -156,12 +156,14 @@ class Reviews:
         return count
 
     async def get(self, caller: Caller, submission_id: str) -> SubmissionView:
-        """Readable by the reviewer and the submitting account. Raises ``NotFound``."""
-        return await self._storage.read(lambda tx: _seen(tx, caller, submission_id))
+        """Return a submission to a reviewer or its account. Raise ``NotFound``."""
+        return await self._storage.read(lambda tx: _find(tx, caller, submission_id))
 
     async def approve(self, caller: Caller, submission_id: str, reply: str = "") -> Submission:
-        """Allow all accounts to see and run the version. Raises ``DecidedAlready``, ``NotFound``,
-        ``Forbidden``, and ``VersionUnavailable`` when it was withdrawn in the meantime.
+        """Allow all accounts to see and run the version.
+
+        Raise ``DecidedAlready``, ``NotFound``, ``Forbidden``, and ``VersionUnavailable`` when the
+        version has been withdrawn.
         """
 
         def publish(tx: Transaction, view: SubmissionView) -> None:
@@ -174,7 +176,7 @@ class Reviews:
         return await self._decide(caller, submission_id, SubmissionState.APPROVED, reply, publish)
 
     async def send_back(self, caller: Caller, submission_id: str, reply: str) -> Submission:
-        """Return it with a note, which must not be blank. Raises as ``approve`` does."""
+        """Return the submission with a note, which must not be blank. Raise as ``approve``."""
         if not reply.strip():
             raise InvalidFields("is required: describe what to change", field="reply")
         return await self._decide(
@@ -194,7 +196,7 @@ class Reviews:
         _check_note("reply", reply)
 
         def work(tx: Transaction) -> Submission:
-            view = _seen(tx, caller, submission_id)
+            view = _find(tx, caller, submission_id)
             ended = replace(
                 view.submission,
                 state=state,
@@ -203,7 +205,7 @@ class Reviews:
                 decided_by=caller.user_name or caller.account_name,
             )
             if not tx.submissions.end(ended):
-                raise DecidedAlready(_seen(tx, caller, submission_id).submission)
+                raise DecidedAlready(_find(tx, caller, submission_id).submission)
             effect(tx, view)
             note = f"{view.version.number} {state.value}"
             record_for(
@@ -214,7 +216,7 @@ class Reviews:
         return await self._storage.write(work)
 
     async def sample(self, caller: Caller, submission_id: str, input: object) -> Run:
-        """Run the waiting version on the reviewer's own account. Raises as a start does."""
+        """Run the waiting version on the reviewer's own account. Raise as a start does."""
         require_operator(caller, _REVIEWING)
         view = await self.get(caller, submission_id)
         if view.submission.state is not SubmissionState.WAITING:
@@ -232,16 +234,16 @@ class Reviews:
         )
 
 
-def _seen(tx: Transaction, caller: Caller, submission_id: str) -> SubmissionView:
+def _find(tx: Transaction, caller: Caller, submission_id: str) -> SubmissionView:
     submission = tx.submissions.get(submission_id) if is_ulid(submission_id) else None
-    theirs = submission is not None and submission.account_id == caller.account_id
     view = None if submission is None else _view(tx, submission)
-    if view is None or not (caller.operator or theirs):
+    if view is None or not (caller.operator or view.submission.account_id == caller.account_id):
         raise NotFound("Submission does not exist")
     return view
 
 
 def _view(tx: Transaction, submission: Submission) -> SubmissionView | None:
+    """The submission with its worker and version, None when they no longer exist."""
     worker = tx.workers.get(submission.worker_id)
     version = tx.workers.version(submission.worker_id, submission.version)
     if worker is None or version is None:

@@ -1,7 +1,7 @@
-"""Saved inputs: create, read, list and delete them; the runs service starts them.
+"""Creates, reads, lists and deletes tasks; the runs service starts them.
 
-A task's input is stored as given. It is checked against the worker's schema when it is started, not
-when it is saved, because a task without a fixed version follows its worker.
+A task's input is stored unchanged. It is checked against the worker's schema when the task is
+started, not when it is saved, because a task without a fixed version follows its worker.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from fyke.domain.access import lock_own_task, own_task
 from fyke.domain.accounts.rights import require_editor
 from fyke.domain.schedules.editing import ScheduleEdit, change_schedule, copy_for_task
 from fyke.domain.schedules.rules import OWN_NAMES, Names
+from fyke.domain.workers.lookup import NEWEST
 from fyke.errors import Conflict, InvalidRequest, TaskNotFound
 from fyke.kit.ids import new_ulid
 from fyke.model.account import Caller
@@ -25,7 +26,6 @@ from fyke.model.worker import Version, Worker
 MAX_INPUT_BYTES = 4 * 2**20
 MAX_TITLE = 200
 MAX_DESCRIPTION = 10_000
-_NEWEST = frozenset({"", "latest", "auto"})
 
 
 class WorkerDirectory(Protocol):
@@ -39,7 +39,7 @@ class WorkerDirectory(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TaskView:
-    """A task with its worker and schedule. ``worker`` is None once it is removed."""
+    """A task with its worker and schedule. ``worker`` is None when it no longer exists."""
 
     task: Task
     worker: Worker | None
@@ -47,7 +47,7 @@ class TaskView:
 
 
 class EditedMeanwhile(Conflict):
-    """The task was changed since it was read; ``current`` is the present one."""
+    """The task was changed since it was read; ``current`` is its present state."""
 
     key = "edited_meanwhile"
 
@@ -60,7 +60,7 @@ class EditedMeanwhile(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class TaskEdit:
-    """Changes of a task; None keeps the present value. ``version`` ``""`` follows the newest."""
+    """Changes of a task; None changes nothing. ``version`` ``""`` follows the newest."""
 
     title: str | None = None
     description: str | None = None
@@ -69,8 +69,10 @@ class TaskEdit:
 
 
 class Tasks:
-    """The tasks of all accounts, each seen only by its own. ``names`` is how the caller knows the
-    members of a schedule, for errors that name them.
+    """The tasks of all accounts; each account sees only its own.
+
+    ``names`` of the methods maps the members of a schedule to their names in the caller's API, for
+    errors.
     """
 
     def __init__(self, storage: Storage, workers: WorkerDirectory) -> None:
@@ -89,10 +91,10 @@ class Tasks:
         schedule: ScheduleEdit | None = None,
         names: Names = OWN_NAMES,
     ) -> Task:
-        """Save an input for a worker that the caller can see, with a schedule where one is given.
+        """Save an input for a worker that the caller can see, optionally with a schedule.
 
         ``version`` None, empty, ``latest`` or ``auto`` means the newest at the time of each run.
-        Raises ``WorkerNotFound``, ``VersionUnavailable``, ``InvalidRequest``, ``Forbidden``.
+        Raise ``WorkerNotFound``, ``VersionUnavailable``, ``InvalidRequest``, ``Forbidden``.
         """
         require_editor(caller, "Creating tasks")
         worker = await self._workers.find(caller, worker_ref)
@@ -105,7 +107,7 @@ class Tasks:
             input_json=_input_json(input),
             created_at=0,
             updated_at=0,
-            description=_description(description),
+            description=_checked_description(description),
         )
 
         def work(tx: Transaction) -> Task:
@@ -118,36 +120,36 @@ class Tasks:
         return await self._storage.write(work)
 
     async def _number(self, caller: Caller, worker: Worker, version: str | None) -> str:
-        """The number of an existing version, ``""`` for the newest of each day."""
+        """The number of an existing version; ``""`` for the newest at the time of each run."""
         number = (version or "").strip()
-        if number in _NEWEST:
+        if number in NEWEST:
             return ""
         return (await self._workers.version(caller, worker, number)).number
 
     async def get(self, caller: Caller, task_id: str) -> Task:
-        """Raises ``TaskNotFound``, including for another account's task."""
+        """Return a task. Raise ``TaskNotFound``, including for another account's task."""
         return await self._storage.read(lambda tx: own_task(tx, caller, task_id))
 
     async def view(self, caller: Caller, task_id: str) -> TaskView:
-        """As ``get``, with its worker and schedule."""
+        """As ``get``, with the worker and the schedule."""
         return await self._storage.read(lambda tx: _views(tx, [own_task(tx, caller, task_id)])[0])
 
     async def list(
         self, caller: Caller, *, offset: int, limit: int, worker_id: str = "", keyword: str = ""
     ) -> tuple[int, list[TaskView]]:
-        """Total count and one page, newest first; of one worker, and with ``keyword`` in title or
-        id, where those are given.
+        """Return the total count and one page, newest first; optionally only of one worker, and
+        with ``keyword`` in title or id.
         """
 
         def work(tx: Transaction) -> tuple[int, list[TaskView]]:
-            count, found = tx.tasks.of_account(
+            count, tasks = tx.tasks.of_account(
                 caller.account_id,
                 offset=offset,
                 limit=limit,
                 worker_id=worker_id,
                 keyword=keyword,
             )
-            return count, _views(tx, found)
+            return count, _views(tx, tasks)
 
         return await self._storage.read(work)
 
@@ -161,7 +163,7 @@ class Tasks:
         schedule: ScheduleEdit | None = None,
         names: Names = OWN_NAMES,
     ) -> None:
-        """Change the given members only. Raises ``TaskNotFound``, ``InvalidRequest``,
+        """Change the given members only. Raise ``TaskNotFound``, ``InvalidRequest``,
         ``Forbidden``.
         """
         require_editor(caller, "Changing tasks")
@@ -180,7 +182,7 @@ class Tasks:
     ) -> None:
         """Replace the input, and the version unless it is None.
 
-        Raises ``TaskNotFound``, ``WorkerNotFound``, ``VersionUnavailable``, ``InvalidRequest``,
+        Raise ``TaskNotFound``, ``WorkerNotFound``, ``VersionUnavailable``, ``InvalidRequest``,
         ``Forbidden``.
         """
         require_editor(caller, "Changing tasks")
@@ -188,8 +190,9 @@ class Tasks:
         await self._edit(caller, task_id, edit, None)
 
     async def edit(self, caller: Caller, task_id: str, edit: TaskEdit, revision: int) -> Task:
-        """Change the given members if the task is still at ``revision``; return the changed task.
-        Raises ``EditedMeanwhile`` with the present one, else as ``update`` and ``set_input``.
+        """Change the given members if the task still has ``revision``; return the changed task.
+
+        Raise ``EditedMeanwhile``, and as ``update`` and ``set_input`` do.
         """
         require_editor(caller, "Changing tasks")
         return await self._edit(caller, task_id, edit, revision)
@@ -214,8 +217,9 @@ class Tasks:
         return await self._storage.write(work)
 
     async def clone(self, caller: Caller, task_id: str) -> Task:
-        """Create another task with the same input, and a copy of the schedule that is off. Raises
-        ``TaskNotFound``, ``Forbidden``.
+        """Create another task with the same input and a disabled copy of the schedule.
+
+        Raise ``TaskNotFound``, ``Forbidden``.
         """
         require_editor(caller, "Creating tasks")
 
@@ -240,7 +244,7 @@ class Tasks:
         return await self._storage.write(work)
 
     async def delete(self, caller: Caller, task_id: str) -> None:
-        """Remove a task and its schedule; its runs stay. Raises ``TaskNotFound``, ``Forbidden``."""
+        """Remove a task and its schedule; its runs stay. Raise ``TaskNotFound``, ``Forbidden``."""
         require_editor(caller, "Deleting tasks")
 
         def work(tx: Transaction) -> None:
@@ -260,9 +264,9 @@ def _edited(tx: Transaction, task: Task, edit: TaskEdit, number: str | None) -> 
     text = task.input_json if edit.input is None else _input_json(edit.input)
     return replace(
         task,
-        title=task.title if edit.title is None else _good_title(edit.title),
+        title=task.title if edit.title is None else _checked_title(edit.title),
         description=(
-            task.description if edit.description is None else _description(edit.description)
+            task.description if edit.description is None else _checked_description(edit.description)
         ),
         version=task.version if number is None else number,
         input_json=text,
@@ -277,17 +281,17 @@ def _save(tx: Transaction, task: Task) -> None:
 
 
 def _title(title: str, worker: Worker) -> str:
-    return _good_title(title.strip() or worker.title or worker.path)
+    return _checked_title(title.strip() or worker.title or worker.path)
 
 
-def _good_title(title: str) -> str:
-    wanted = title.strip()
-    if not 0 < len(wanted) <= MAX_TITLE or not wanted.isprintable():
+def _checked_title(title: str) -> str:
+    title = title.strip()
+    if not 0 < len(title) <= MAX_TITLE or not title.isprintable():
         raise InvalidRequest(f"must have 1 to {MAX_TITLE} characters, all printable", field="title")
-    return wanted
+    return title
 
 
-def _description(text: str) -> str:
+def _checked_description(text: str) -> str:
     if len(text) > MAX_DESCRIPTION:
         raise InvalidRequest(
             f"must have at most {MAX_DESCRIPTION:,} characters", field="description"
@@ -296,7 +300,7 @@ def _description(text: str) -> str:
 
 
 def _checked_input(value: object) -> object:
-    """The unchanged input. Raise ``InvalidRequest`` unless it can be saved."""
+    """Return the input unchanged. Raise ``InvalidRequest`` unless it can be saved."""
     _input_json(value)
     return value
 

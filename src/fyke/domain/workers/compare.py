@@ -73,7 +73,7 @@ class FileDiff:
     size_before: int
     size_after: int
     lines: tuple[DiffLine, ...] = ()
-    hidden: OmissionReason = OmissionReason.NONE
+    omission: OmissionReason = OmissionReason.NONE
 
     @property
     def added(self) -> int:
@@ -139,18 +139,18 @@ def _diff(path: str, old: ProjectFile | None, new: ProjectFile | None, budget: _
         change = FileChange.ADDED if old is None else FileChange.REMOVED
     sizes = old.size if old else 0, new.size if new else 0
     if old and new and _same_content(old, new):
-        return FileDiff(path, change, *sizes, hidden=OmissionReason.MODE)
+        return FileDiff(path, change, *sizes, omission=OmissionReason.MODE)
     texts = _text(old), _text(new)
-    hidden = next((text for text in texts if isinstance(text, OmissionReason)), None)
-    if hidden is not None:
-        return FileDiff(path, change, *sizes, hidden=hidden)
+    omission = next((text for text in texts if isinstance(text, OmissionReason)), None)
+    if omission is not None:
+        return FileDiff(path, change, *sizes, omission=omission)
     if budget.lines <= 0:
-        return FileDiff(path, change, *sizes, hidden=OmissionReason.CUT)
+        return FileDiff(path, change, *sizes, omission=OmissionReason.CUT)
     lines = diff_lines(*(text for text in texts if not isinstance(text, OmissionReason)))
     shown = lines[: budget.lines]
     budget.lines -= len(shown)
-    cut = OmissionReason.CUT if len(shown) < len(lines) else OmissionReason.NONE
-    return FileDiff(path, change, *sizes, lines=tuple(shown), hidden=cut)
+    omission = OmissionReason.CUT if len(shown) < len(lines) else OmissionReason.NONE
+    return FileDiff(path, change, *sizes, lines=tuple(shown), omission=omission)
 
 
 def _text(file: ProjectFile | None) -> list[str] | OmissionReason:

@@ -27,7 +27,7 @@ _NEUTRAL = frozenset(
 
 
 def verdict(outcome: Outcome | None) -> str:
-    """How an outcome counts for its worker: ``+``, ``-``, or ``""`` for not at all."""
+    """How an outcome counts for its worker: ``+``, ``-``, or ``""`` for neither."""
     if outcome is Outcome.SUCCEEDED:
         return GOOD
     return "" if outcome is None or outcome in _NEUTRAL else BAD

@@ -80,7 +80,8 @@ def _refuse_lone_surrogates(value: Any) -> None:
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
-        raise BadJson("a \\u escape is one half of a pair; write the character itself") from None
+        rule = "a \\u escape is half of a surrogate pair"
+        raise BadJson(rule, remedy="write the character itself") from None
 
 
 def _measure(value: Any) -> None:

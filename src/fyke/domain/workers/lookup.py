@@ -134,8 +134,8 @@ def _may_use(tx: Transaction, worker: Worker, version: Version, caller: Caller |
         return False
     if version.approved or not _is_reviewer(caller):
         return version.approved
-    waiting = tx.submissions.waiting_of(worker.id)
-    return waiting is not None and waiting.version == version.number
+    submission = tx.submissions.waiting_of(worker.id)
+    return submission is not None and submission.version == version.number
 
 
 def _is_reviewer(caller: Caller | None) -> bool:

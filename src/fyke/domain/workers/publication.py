@@ -42,11 +42,11 @@ class PublishRequest:
 
 @dataclass(frozen=True, slots=True)
 class PublishResult:
-    """A published version. ``waiting`` is its submission when it needs a review, else None."""
+    """A published version. ``submission`` is None unless it needs a review."""
 
     worker: Worker
     version: Version
-    waiting: Submission | None = None
+    submission: Submission | None = None
 
 
 def publish_transaction(
@@ -64,16 +64,16 @@ def publish_transaction(
     def work(tx: Transaction) -> PublishResult:
         worker, version = _write_version(tx, caller, project, request, clock, approved=approved)
         public = worker.public if request.public is None else request.public
-        waiting = None
+        submission = None
         if public:
-            waiting = share(tx, worker, version, required=not approved, note=request.note)
+            submission = share(tx, worker, version, required=not approved, note=request.note)
         elif request.public is False:
             make_private(tx, worker)
         stored_worker = tx.workers.get(worker.id)
         stored_version = tx.workers.version(worker.id, version.number)
         if stored_worker is None or stored_version is None:
             raise WorkerNotFound
-        return PublishResult(stored_worker, stored_version, waiting)
+        return PublishResult(stored_worker, stored_version, submission)
 
     return work
 

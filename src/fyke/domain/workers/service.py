@@ -136,7 +136,7 @@ class Workers:
         result = await self._write(
             publish_transaction(caller, project, request, self._clock, review=self._review)
         )
-        waiting = [waiting_finding(result.waiting)] if result.waiting else []
+        waiting = [waiting_finding(result.submission)] if result.submission else []
         return result.worker, result.version, [*project.findings, *waiting]
 
     async def _write(self, work: Callable[[Transaction], T]) -> T:

@@ -49,9 +49,9 @@ def _has_approved_content(tx: Transaction, worker: Worker, version: Version) -> 
 
 
 def _submit(tx: Transaction, worker: Worker, version: Version, note: str) -> Submission:
-    waiting = tx.submissions.waiting_of(worker.id)
-    if waiting is not None and waiting.version == version.number:
-        return waiting
+    submission = tx.submissions.waiting_of(worker.id)
+    if submission is not None and submission.version == version.number:
+        return submission
     take_back(tx, worker.id, SubmissionState.REPLACED)
     submission = Submission(
         id=new_ulid(),
@@ -81,7 +81,7 @@ def waiting_finding(submission: Submission) -> Finding:
 
 def take_back(tx: Transaction, worker_id: str, state: SubmissionState) -> bool:
     """End the worker's waiting submission without a decision; False when there is none."""
-    waiting = tx.submissions.waiting_of(worker_id)
-    if waiting is None:
+    submission = tx.submissions.waiting_of(worker_id)
+    if submission is None:
         return False
-    return tx.submissions.end(replace(waiting, state=state, decided_at=tx.now))
+    return tx.submissions.end(replace(submission, state=state, decided_at=tx.now))

@@ -46,7 +46,7 @@ TEMPLATES = (
         "page-titles-go",
         Language.GO,
         "Page titles in Go",
-        "The same Worker in Go, as source; nothing but Go is needed to build it.",
+        "The same Worker in Go, as source; building it needs only Go.",
     ),
     Template(
         "json-feed",
@@ -58,7 +58,7 @@ TEMPLATES = (
         SHIPPED_WORKER,
         Language.PYTHON,
         "Website crawler",
-        "The whole crawler that ships with Fyke, to be changed to your needs.",
+        "The complete crawler that ships with Fyke, ready to adapt.",
     ),
 )
 

@@ -201,15 +201,15 @@ def _check_mode(name: str, mode: int) -> None:
 
 
 def _extras(name: str, extra: bytes) -> dict[int, bytes]:
-    found: dict[int, bytes] = {}
+    fields: dict[int, bytes] = {}
     at = 0
     while at + 4 <= len(extra):
         kind, size = struct.unpack_from("<2H", extra, at)
         if at + 4 + size > len(extra):
             raise refuse(name, "its extra fields are damaged", _PACK_AGAIN)
-        found.setdefault(kind, extra[at + 4 : at + 4 + size])
+        fields.setdefault(kind, extra[at + 4 : at + 4 + size])
         at += 4 + size
-    return found
+    return fields
 
 
 def _check_local(data: bytes, directory: int, name: str, raw: _CentralRecord) -> int:

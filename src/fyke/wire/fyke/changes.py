@@ -83,7 +83,7 @@ class FileDiffItem(Answer):
     @classmethod
     def of(cls, file: FileDiff) -> FileDiffItem:
         lines = [DiffLineItem.of(line) for line in file.lines]
-        return cls(file.path, file.change, file.size_before, file.size_after, lines, file.hidden)
+        return cls(file.path, file.change, file.size_before, file.size_after, lines, file.omission)
 
 
 class ComparedVersions(Answer):

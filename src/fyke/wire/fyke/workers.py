@@ -214,7 +214,7 @@ class OutputColumn(Answer):
 
     @classmethod
     def of(cls, found: OutputField) -> OutputColumn:
-        return cls(found.key, found.label, found.format, found.declared, found.seen)
+        return cls(found.key, found.label, found.format, found.declared, found.in_rows)
 
 
 class OutputColumnList(Answer):

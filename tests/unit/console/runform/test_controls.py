@@ -8,7 +8,7 @@ from typing import Any
 from fyke.console.runform.controls import BLANK_ROWS, Control, groups, ids_of, options
 from fyke.domain.forms.describe import describe
 from fyke.domain.forms.model import InputError
-from fyke.domain.forms.pairs import FormContent, shown
+from fyke.domain.forms.pairs import FormContent, content_of
 from support import all_editors
 
 FORM = describe(json.dumps(all_editors.SCHEMA))
@@ -17,7 +17,7 @@ FORM = describe(json.dumps(all_editors.SCHEMA))
 def controls(
     custom: dict[str, Any] | None = None, *errors: InputError, sent: FormContent | None = None
 ) -> dict[str, Control]:
-    sent = sent or shown(FORM, custom or {}, {})
+    sent = sent or content_of(FORM, custom or {}, {})
     found = [each for group in groups(FORM, sent, errors) for each in group.controls]
     return {each.field.name: each for each in found}
 
@@ -99,7 +99,7 @@ def test_long_selects_are_searched_by_a_label_that_is_unique() -> None:
             }
         )
     )
-    [group] = groups(twice, shown(twice, {"city": "us"}, {}), [])
+    [group] = groups(twice, content_of(twice, {"city": "us"}, {}), [])
     assert group.controls[0].chosen_label == "us"
 
 

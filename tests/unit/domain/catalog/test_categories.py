@@ -9,7 +9,7 @@ from fyke.errors import InvalidRequest
 from fyke.settings import Settings
 
 
-def test_names_are_found_by_number_and_kept_in_order() -> None:
+def test_names_are_found_by_number_and_listed_in_order() -> None:
     categories = Categories(["56:Maps", " 3 : Shops "])
     assert categories.all == {56: "Maps", 3: "Shops"}
     assert (categories.name(3), categories.name(4)) == ("Shops", "Category 4")
@@ -17,12 +17,12 @@ def test_names_are_found_by_number_and_kept_in_order() -> None:
 
 
 @pytest.mark.parametrize("entry", ["Maps", "x:Maps", "3:", "0:None", "-1:No", f"1:{'x' * 41}"])
-def test_an_entry_that_is_none_is_refused(entry: str) -> None:
+def test_an_invalid_entry_is_refused(entry: str) -> None:
     with pytest.raises(InvalidRequest, match="categories"):
         Categories([entry])
     with pytest.raises(ValueError, match="with a colon between them"):
         Settings(categories=(entry,))
 
 
-def test_a_setting_names_several() -> None:
+def test_a_setting_may_have_several_categories() -> None:
     assert Settings(categories="3:Shops, 56:Maps").categories == ("3:Shops", "56:Maps")  # type: ignore[arg-type]  # as it comes from the environment

@@ -1,4 +1,4 @@
-"""Names that look alike."""
+"""Suggestions of similar names."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def test_a_mistyped_word_finds_its_name(text: str, first: str) -> None:
     assert nearest(text, NAMES)[:1] == [first]
 
 
-def test_distant_names_are_not_proposed() -> None:
+def test_dissimilar_names_are_not_proposed() -> None:
     assert nearest("zzzzqqq", NAMES) == []
     assert nearest("", NAMES) == []
     assert nearest("x" * 10_000, NAMES) == []
 
 
-def test_at_most_limit_keys_and_each_once() -> None:
+def test_at_most_limit_distinct_keys_are_returned() -> None:
     assert nearest("price", NAMES * 3, limit=1) == ["3"]
     assert nearest("price", [("a", "price"), ("b", "prices")]) == ["a", "b"]

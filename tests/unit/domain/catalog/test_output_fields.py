@@ -1,4 +1,4 @@
-"""The columns of a worker: those of its schema beside those of the account's last run."""
+"""The columns of a worker's rows: those of its schema and those of the newest run."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ SCHEMA = json.dumps(
 )
 
 
-def marks(found: WorkerOutputFields) -> list[tuple[str, bool, bool]]:
-    return [(field.key, field.declared, field.seen) for field in found.fields]
+def columns_of(found: WorkerOutputFields) -> list[tuple[str, bool, bool]]:
+    return [(field.key, field.declared, field.in_rows) for field in found.fields]
 
 
 async def test_declared_columns_come_first_then_the_other_fields_of_the_rows(
@@ -65,23 +65,23 @@ async def test_declared_columns_come_first_then_the_other_fields_of_the_rows(
 ) -> None:
     run = await setup.push({"extra": 1, "title": "x"}, {"title": None, "more": [1]})
     found = await setup.of(SCHEMA)
-    assert marks(found) == [
+    assert columns_of(found) == [
         ("title", True, True), ("price", True, False), ("extra", False, True),
         ("more", False, True),
     ]  # fmt: skip
     assert (found.run_id, found.problem, found.mismatch) == (run.id, "", True)
     assert found.fields[0].label == "The title"  # in the words of the schema
-    assert found.fields[3] == OutputField("more", "more", "array", declared=False, seen=True)
+    assert found.fields[3] == OutputField("more", "more", "array", declared=False, in_rows=True)
 
 
-async def test_schema_and_run_may_agree_or_there_may_be_no_run_to_compare(setup: Setup) -> None:
-    alone = await setup.of(SCHEMA)
-    assert (alone.run_id, alone.mismatch, len(alone.fields)) == ("", False, 2)
+async def test_there_is_no_mismatch_without_a_run_or_with_equal_columns(setup: Setup) -> None:
+    without_run = await setup.of(SCHEMA)
+    assert (without_run.run_id, without_run.mismatch, len(without_run.fields)) == ("", False, 2)
     await setup.push()
     assert (await setup.of(SCHEMA)).run_id == ""  # it has no rows
     await setup.push({"price": 1, "title": "x"})
-    both = await setup.of(SCHEMA)
-    assert both.run_id and not both.mismatch
+    with_run = await setup.of(SCHEMA)
+    assert with_run.run_id and not with_run.mismatch
 
 
 @pytest.mark.parametrize("schema", [None, ""])
@@ -90,43 +90,43 @@ async def test_without_a_schema_the_columns_are_those_of_the_run(
 ) -> None:
     await setup.push({"a": 1})
     found = await setup.of(schema)
-    assert (marks(found), found.problem) == ([("a", False, True)], "")
+    assert (columns_of(found), found.problem) == ([("a", False, True)], "")
 
 
-async def test_an_unusable_schema_is_a_problem_and_hides_no_column_of_the_run(
+async def test_an_unusable_schema_is_a_problem_besides_the_columns_of_the_run(
     setup: Setup,
 ) -> None:
     await setup.push({"a": 1})
     found = await setup.of("{not json")
-    assert marks(found) == [("a", False, True)]
+    assert columns_of(found) == [("a", False, True)]
     assert found.problem
 
 
-async def test_only_the_first_rows_of_the_newest_run_are_looked_at(setup: Setup) -> None:
+async def test_only_the_first_rows_of_the_newest_run_are_read(setup: Setup) -> None:
     await setup.push({"old": 1}, created_at=records.START)
     await setup.push(*[{"n": 1}] * SAMPLE, {"late": 1}, created_at=records.START + 1)
-    assert marks(await setup.of(None)) == [("n", False, True)]
+    assert columns_of(await setup.of(None)) == [("n", False, True)]
 
 
 async def test_runs_of_other_accounts_are_never_read(setup: Setup) -> None:
     await setup.push({"secret": 1})
-    stranger = records.account()
-    await setup.stores.write(lambda tx: tx.accounts.add(stranger))
-    found = await setup.of("", replace(setup.stores.caller, account_id=stranger.id))
+    other_account = records.account()
+    await setup.stores.write(lambda tx: tx.accounts.add(other_account))
+    found = await setup.of("", replace(setup.stores.caller, account_id=other_account.id))
     assert found == WorkerOutputFields(())
 
 
-async def test_a_run_that_is_deleted_meanwhile_is_no_error(
+async def test_a_run_deleted_during_the_request_is_not_an_error(
     setup: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = await setup.push({"a": 1})
     page = setup.results.page
 
-    async def late(*given: Any) -> Any:
+    async def delete_then_read(*given: Any) -> Any:
         await setup.stores.write(lambda tx: tx.runs.delete(run.id))
         with pytest.raises(RunNotFound):
             await page(*given)
         return await page(*given)
 
-    monkeypatch.setattr(setup.results, "page", late)
+    monkeypatch.setattr(setup.results, "page", delete_then_read)
     assert await setup.of("") == WorkerOutputFields(())

@@ -1,4 +1,4 @@
-"""What the options of a control are, what each sends, and the value of what was sent."""
+"""The options of a control, their tokens, and the values of tokens."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fyke.domain.forms.model import Option, same
 VALUES = ["red", "", " ", "1", "true", "null", '"x"', "[", 1, 1.0, True, False, None, [1], {"a": 1}]
 
 
-def test_a_token_stands_for_one_value_and_gives_it_back() -> None:
+def test_every_value_has_a_unique_token() -> None:
     tokens = [token_of(value) for value in VALUES]
     assert len(set(tokens)) == len(VALUES)
     for value, token in zip(VALUES, tokens, strict=True):
@@ -20,7 +20,7 @@ def test_a_token_stands_for_one_value_and_gives_it_back() -> None:
         assert same(value_of(token), value)
 
 
-def test_plain_text_is_its_own_token_unless_it_reads_as_json() -> None:
+def test_plain_text_is_its_own_token_unless_it_is_json() -> None:
     assert token_of("red") == "red"
     assert token_of("12") == '"12"'
     assert token_of(12) == "12"
@@ -46,13 +46,13 @@ def test_an_option_has_a_label_and_a_value(entry: object, label: str, value: Any
     assert read_options([entry]) == (Option(label, value, token_of(value)),)
 
 
-def test_entries_that_are_no_options_are_left_out() -> None:
+def test_invalid_options_are_left_out() -> None:
     assert read_options([["a"], {}, {"label": None}, "b"]) == (Option("b", "b", "b"),)
     for raw in (None, "ab", {"a": 1}, 5):
         assert read_options(raw) == ()
 
 
-def test_of_equal_values_the_first_counts_and_their_number_is_bounded() -> None:
+def test_options_are_distinct_and_limited() -> None:
     entries = [{"label": "A", "value": 1}, {"label": "B", "value": 1}, {"label": "C", "value": "1"}]
     assert [option.label for option in read_options(entries)] == ["A", "C"]
     assert len(read_options(list(range(MAX_OPTIONS + 1)))) == MAX_OPTIONS

@@ -17,7 +17,7 @@ from fyke.domain.forms.tables import MAX_COLUMNS
 from support.forms import COLOURS, fault, form, item, sent, typed
 
 
-def test_a_number_that_was_there_may_stay_beyond_its_bounds() -> None:
+def test_an_unchanged_number_may_exceed_its_bounds() -> None:
     made = form(item("number", "integer", maximum=10))
     shown = to_pairs(made, NormalisedInput({}, {"x": 99}))
     assert not sent(made, *shown).errors
@@ -25,18 +25,18 @@ def test_a_number_that_was_there_may_stay_beyond_its_bounds() -> None:
     assert "at most 10" in fault(made, *changed)
 
 
-def test_lines_of_a_text_end_as_they_do_everywhere() -> None:
+def test_line_ends_of_a_text_become_newlines() -> None:
     assert typed(form(item("textarea", "string")), "a\r\nb\r\n") == "a\nb\n"
 
 
-def test_an_unknown_option_is_refused_when_typed_and_kept_when_stored() -> None:
+def test_an_unknown_option_is_refused_when_typed_but_unchanged_when_stored() -> None:
     made = form(item("select", "string", options=COLOURS))
     assert 'no option "green"' in fault(made, ("f:x", "green"))
     shown = to_pairs(made, NormalisedInput({}, {"x": "green"}))
     assert sent(made, *shown) == NormalisedInput({}, {"x": "green"})
 
 
-def test_a_date_that_was_written_otherwise_stays_as_it_is() -> None:
+def test_a_date_in_another_format_is_unchanged() -> None:
     made = form(item("datepicker", "string", format="DD/MM/YYYY", default="2026-11-24"))
     shown = to_pairs(made, NormalisedInput({}, start_value(made)))
     assert ("f:x", "2026-11-24") in shown
@@ -46,7 +46,7 @@ def test_a_date_that_was_written_otherwise_stays_as_it_is() -> None:
 @pytest.mark.parametrize(
     "value", [[1, 2], ["a", {"url": "b"}], [{"url": "a", "n": 1}], ["a\nb"], "text", {"a": 1}]
 )
-def test_items_that_a_list_cannot_show_are_kept_as_json(value: Any) -> None:
+def test_items_that_a_list_cannot_show_are_sent_as_json(value: Any) -> None:
     made = form(item("requestList", "array"))
     shown = to_pairs(made, NormalisedInput({}, {"x": value}))
     assert json.loads(dict(shown)["f:x:json"]) == value
@@ -75,11 +75,11 @@ def test_rows_have_typed_cells_and_blank_ones_are_left_out() -> None:
     assert sent(made, *pairs).custom == {"x": rows}
 
 
-def test_a_fault_in_a_row_names_row_and_column() -> None:
+def test_an_error_in_a_row_names_row_and_column() -> None:
     read = sent(form(TABLE), ("f:x:0.depth", "2"), ("f:x:1.url", "b"), ("f:x:1.depth", "1,5"))
     assert [(e.row, e.column) for e in read.errors] == [(1, "url"), (2, "depth")]
     assert read.errors[0].message == (
-        'field "x", row 1, "Address" is required; fill it in or take the row out'
+        'field "x", row 1, "Address" is required; fill it in or remove the row'
     )
 
 
@@ -105,13 +105,13 @@ ROWS = field(form(TABLE))
 
 
 @pytest.mark.parametrize("value", [None, ABSENT, "", "a", "a\nb", 5, ["a"]])
-def test_a_field_comes_back_as_it_was(value: Any) -> None:
+def test_a_field_is_decoded_to_the_encoded_value(value: Any) -> None:
     sent = encode(LINE, value)
     assert decode(LINE, sent).value == value
     assert ("json" in sent) == (value in ("a\nb", 5, ["a"]))
 
 
-def test_a_value_that_its_control_returns_is_sent_alone() -> None:
+def test_only_a_value_that_the_control_would_change_is_also_sent_as_original() -> None:
     assert encode(LINE, "a") == {"": ["a"]}
     assert encode(LINE, ABSENT) == {}
     assert encode(LINE, None) == {"was": ["null"]}
@@ -119,7 +119,7 @@ def test_a_value_that_its_control_returns_is_sent_alone() -> None:
     assert encode(default, ABSENT) == {"was": ["-"]}
 
 
-def test_the_value_from_before_is_meant_only_while_the_control_is_unchanged() -> None:
+def test_the_original_is_used_only_while_the_control_is_unchanged() -> None:
     assert decode(LINE, {"": [""], "was": ["null"]}).value is None
     assert decode(LINE, {"": ["b"], "was": ["null"]}).value == "b"
     assert decode(LINE, {"": ["b"], "was": ["{"]}).value == "b"
@@ -128,7 +128,7 @@ def test_the_value_from_before_is_meant_only_while_the_control_is_unchanged() ->
     assert decode(SPAN, unit).value is None  # a unit alone changes nothing
 
 
-def test_json_has_precedence_over_the_control() -> None:
+def test_json_takes_precedence_over_the_control() -> None:
     assert decode(LINE, {"": ["a"], "json": ["[1]"], "was": ["null"]}).value == [1]
     found = decode(LINE, {"": ["a"], "json": ["[1"]})
     assert found.value == "[1"
@@ -152,24 +152,24 @@ def test_rows_that_the_table_cannot_show_are_sent_as_json(rows: Any) -> None:
     assert decode(ROWS, sent).value == rows
 
 
-def test_rows_come_back_with_the_members_that_they_have() -> None:
+def test_rows_are_decoded_with_exactly_their_members() -> None:
     rows = [{"url": "a"}, {"url": "b", "depth": None, "deep": False}, {"url": "c", "deep": True}]
     sent = encode(ROWS, rows)
     assert "json" not in sent
     assert decode(ROWS, sent).value == rows
 
 
-def test_a_blank_row_has_no_problems_and_a_bad_paste_has_one() -> None:
+def test_a_blank_row_has_no_error_and_an_invalid_paste_has_one() -> None:
     assert decode(ROWS, {"0.depth": [""], "1.deep": [""]}) == ReadValue([])
     wide = "\t".join("x" * (MAX_COLUMNS + 1))
     found = decode(ROWS, {"paste": [wide], "0.url": ["a"]})
     assert found.value == [{"url": "a", "deep": False}]
     assert [problem.message for problem in found.problems] == [
-        'field "x": line 1 of the paste: more than 200 columns; leave out those not needed'
+        'field "x": line 1 of the pasted text: more than 200 columns; remove those not needed'
     ]
 
 
-def test_more_rows_than_allowed_are_one_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_rows_than_allowed_are_one_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(codec, "MAX_ROWS", 2)
     sent = {f"{n}.depth": ["x"] for n in range(2)}
     assert len(decode(ROWS, sent).problems) == 4  # of each row its depth and the missing url

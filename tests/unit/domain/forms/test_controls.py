@@ -1,4 +1,4 @@
-"""The rules of each control, one by one: what is typed, and what is sent for it."""
+"""The rules of each control: the value for a typed text, and the texts for a value."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_whole_numbers_keep_every_digit(text: str, value: Any) -> None:
         ("11", "at most 10"),
     ],
 )
-def test_an_invalid_number_is_refused_in_words(text: str, words: str) -> None:
+def test_an_invalid_number_is_refused_with_the_rule(text: str, words: str) -> None:
     message = fault(form(item("number", "integer", minimum=1, maximum=10)), ("f:x", text))
     assert words in message
     assert message.startswith('field "x" must' if "large" not in words else 'field "x" is')
@@ -63,12 +63,12 @@ def test_text_is_never_trimmed(editor: str) -> None:
     assert typed(form(item(editor, "string")), "  a\t ") == "  a\t "
 
 
-def test_an_emptied_default_says_none_and_an_untouched_field_says_nothing() -> None:
+def test_an_emptied_default_is_sent_as_empty_and_an_untouched_field_is_not_sent() -> None:
     made = form(item("input", "string", default="Fyke"))
     assert typed(made, "") == ""
     assert typed(form(item("input", "string")), "") == "absent"
-    was_null = to_pairs(made, NormalisedInput({}, {"x": None}))
-    assert sent(made, *was_null).custom == {"x": None}
+    null_pairs = to_pairs(made, NormalisedInput({}, {"x": None}))
+    assert sent(made, *null_pairs).custom == {"x": None}
 
 
 @pytest.mark.parametrize(
@@ -76,13 +76,13 @@ def test_an_emptied_default_says_none_and_an_untouched_field_says_nothing() -> N
     [("1", 1), ('"1"', "1"), ("2.5", 2.5), ("true", True), ("null", None), ("One", 1)],
 )
 @pytest.mark.parametrize("editor", ["select", "radio"])
-def test_the_type_of_a_choice_is_that_of_its_option(editor: str, token: str, value: Any) -> None:
+def test_a_choice_has_the_type_of_its_option(editor: str, token: str, value: Any) -> None:
     made = form({"name": "x", "editor": editor, "options": SIZES, "type": "number"})
     found = sent(made, ("f:x", token)).custom["x"]
     assert (found, type(found)) == (value, type(value))
 
 
-def test_the_order_of_a_choice_is_kept() -> None:
+def test_choices_are_in_the_order_in_which_they_were_made() -> None:
     for editor, more in (("checkbox", {}), ("select", {"multiple": True})):
         made = form(item(editor, "array", options=COLOURS, **more))
         pairs = [("f:x", "red"), ("f:x", "blue"), ("f:x:order", '["blue","red"]')]
@@ -91,7 +91,7 @@ def test_the_order_of_a_choice_is_kept() -> None:
         assert sent(made, pairs[0], ("f:x:order", "[1,")).custom["x"] == ["red"]
 
 
-def test_nothing_ticked_is_an_empty_list_and_unticked_is_false() -> None:
+def test_without_ticks_checkboxes_are_an_empty_list_and_a_switch_is_false() -> None:
     assert sent(form(item("checkbox", "array", options=COLOURS))).custom == {"x": []}
     assert sent(form(item("switch", "boolean"))).custom == {"x": False}
     assert typed(form(item("switch", "boolean")), "true") is True
@@ -113,7 +113,7 @@ def test_nothing_ticked_is_an_empty_list_and_unticked_is_false() -> None:
         ({"format": "x"}, "anything", "anything"),
     ],
 )
-def test_dates_are_sent_as_the_schema_wants_them(
+def test_dates_are_sent_in_the_format_of_the_schema(
     formats: dict[str, str], typing: str, value: str
 ) -> None:
     assert typed(form(item("datepicker", "string", **formats)), typing) == value
@@ -145,7 +145,9 @@ def test_a_date_may_be_a_span_where_the_schema_allows_it() -> None:
         ("stringList", [{"keyword": "q"}], [{"keyword": "a"}, {"keyword": " b "}]),
     ],
 )
-def test_both_shapes_of_a_list_are_kept(editor: str, default: list[Any], value: Any) -> None:
+def test_a_list_has_texts_or_objects_as_its_default_has(
+    editor: str, default: list[Any], value: Any
+) -> None:
     made = form(item(editor, "array", default=default))
     assert typed(made, "a\r\n\r\n b \r\n") == value
     for other in (["x", "y"], [{"k": "x"}]):
@@ -161,11 +163,11 @@ def control(editor: str, type: str, **more: Any) -> FormField:
     return form(item(editor, type, **more)).fields["x"]
 
 
-def shows(field: FormField, value: Any) -> PostedTexts | None:
+def show(field: FormField, value: Any) -> PostedTexts | None:
     return SHOW[field.kind](field, value)
 
 
-def reads(field: FormField, **posted: str) -> ReadValue:
+def read(field: FormField, **posted: str) -> ReadValue:
     """The value of the control is ``value``, other suffixes have their own name."""
     texts = {"" if name == "value" else name: [text] for name, text in posted.items()}
     return READ[field.kind](field, texts)
@@ -174,49 +176,49 @@ def reads(field: FormField, **posted: str) -> ReadValue:
 @pytest.mark.parametrize("text", ["a\rb", "a\0", "\ud800"])
 def test_text_that_a_browser_would_change_is_not_shown(text: str) -> None:
     for editor in ("input", "textarea"):
-        assert shows(control(editor, "string"), text) is None
-    assert shows(control("stringList", "array"), [text]) is None
-    assert shows(control("select", "string", options=COLOURS), text) is None
+        assert show(control(editor, "string"), text) is None
+    assert show(control("stringList", "array"), [text]) is None
+    assert show(control("select", "string", options=COLOURS), text) is None
     assert not is_lossless(text)
 
 
-def test_only_a_control_of_several_lines_shows_several() -> None:
-    assert shows(control("textarea", "string"), "a\nb") == {"": ["a\nb"]}
-    assert shows(control("input", "string"), "a\nb") is None
-    assert shows(control("input", "string"), 5) is None
+def test_only_a_multi_line_control_shows_several_lines() -> None:
+    assert show(control("textarea", "string"), "a\nb") == {"": ["a\nb"]}
+    assert show(control("input", "string"), "a\nb") is None
+    assert show(control("input", "string"), 5) is None
     assert one_line("名前 😀")
 
 
-def test_a_number_is_shown_with_its_digits_and_a_text_only_to_be_corrected() -> None:
+def test_a_number_control_shows_numbers_and_invalid_texts() -> None:
     field = control("number", "integer")
-    assert shows(field, 12345678901234567890123) == {"": ["12345678901234567890123"]}
-    assert shows(control("number", "number"), 2.5) == {"": ["2.5"]}
-    assert shows(field, "ten") == {"": ["ten"]}
+    assert show(field, 12345678901234567890123) == {"": ["12345678901234567890123"]}
+    assert show(control("number", "number"), 2.5) == {"": ["2.5"]}
+    assert show(field, "ten") == {"": ["ten"]}
     for value in ("12", " ", True, [1]):  # would come back as something else
-        assert shows(field, value) is None
+        assert show(field, value) is None
 
 
 def test_an_invalid_number_stays_as_typed() -> None:
-    found = reads(control("number", "integer", maximum=10), value="1,5")
+    found = read(control("number", "integer", maximum=10), value="1,5")
     assert found.value == "1,5"
     assert found.problems[0].path == "custom.x"
-    assert reads(control("number", "integer", maximum=10), value="11").value == 11
+    assert read(control("number", "integer", maximum=10), value="11").value == 11
 
 
-def test_values_that_are_chosen_twice_are_no_choice() -> None:
+def test_repeated_values_cannot_be_shown_as_choices() -> None:
     field = control("checkbox", "array", options=COLOURS)
-    assert shows(field, ["blue", "red"]) == {"": ["blue", "red"], "order": ['["blue","red"]']}
-    assert shows(field, ["red", "red"]) is None
-    assert shows(field, "red") is None
+    assert show(field, ["blue", "red"]) == {"": ["blue", "red"], "order": ['["blue","red"]']}
+    assert show(field, ["red", "red"]) is None
+    assert show(field, "red") is None
 
 
-def test_choices_beyond_the_hint_come_in_the_order_of_the_schema() -> None:
+def test_choices_without_an_order_are_in_the_order_of_the_schema() -> None:
     field = control("checkbox", "array", options=["a", "b", "c"])
     sent = {"": ["new", "c", "a", "b", ""], "order": ['["b","gone"]']}
     found = READ[field.kind](field, sent)
     assert found.value == ["b", "a", "c", "new"]
     assert [problem.rule for problem in found.problems] == [
-        'has no option "new"; choose one of the list'
+        'has no option "new"; choose one from the list'
     ]
 
 
@@ -224,7 +226,7 @@ def test_choices_beyond_the_hint_come_in_the_order_of_the_schema() -> None:
     ("text", "tokens"),
     [("", []), ('["b","a"]', ["b", "a"]), ("[1", []), ('{"a":1}', []), ('["a",1,"a",null]', ["a"])],
 )
-def test_any_text_is_a_hint_or_none(text: str, tokens: list[str]) -> None:
+def test_an_invalid_order_has_no_tokens(text: str, tokens: list[str]) -> None:
     assert list(order_of(text)) == tokens
 
 
@@ -232,15 +234,15 @@ def test_any_text_is_a_hint_or_none(text: str, tokens: list[str]) -> None:
     ("text", "value"),
     [("true", True), ("on", True), ("1", True), (" TRUE ", True), ("", False), ("off", False)],
 )
-def test_a_switch_is_on_in_the_words_of_clients(text: str, value: bool) -> None:
-    assert reads(control("switch", "boolean"), value=text).value is value
+def test_a_switch_accepts_the_values_of_clients(text: str, value: bool) -> None:
+    assert read(control("switch", "boolean"), value=text).value is value
 
 
-def test_a_switch_shows_true_and_false_alone() -> None:
+def test_a_switch_shows_only_true_and_false() -> None:
     field = control("switch", "boolean")
-    assert (shows(field, True), shows(field, False)) == ({"": ["true"]}, {})
-    assert shows(field, "true") is None
-    assert shows(field, 1) is None
+    assert (show(field, True), show(field, False)) == ({"": ["true"]}, {})
+    assert show(field, "true") is None
+    assert show(field, 1) is None
 
 
 @pytest.mark.parametrize(
@@ -256,18 +258,18 @@ def test_a_switch_shows_true_and_false_alone() -> None:
     ],
 )
 def test_a_span_is_a_number_and_a_unit(sent: dict[str, str], value: str, valid: bool) -> None:
-    found = reads(control("datepicker", "string", format="YYYY-MM-DD|relative"), **sent)
+    found = read(control("datepicker", "string", format="YYYY-MM-DD|relative"), **sent)
     assert found.value == value
     assert (found.problems == ()) == valid
 
 
-def test_a_date_is_shown_in_its_control_and_any_other_text_is_not() -> None:
+def test_a_date_control_shows_only_dates() -> None:
     field = control("datepicker", "string", format="DD/MM/YYYY")
-    assert shows(field, "24/11/2026") == {"": ["2026-11-24"]}
-    assert shows(field, "2026-11-24") == {"": ["2026-11-24"]}
+    assert show(field, "24/11/2026") == {"": ["2026-11-24"]}
+    assert show(field, "2026-11-24") == {"": ["2026-11-24"]}
     for value in ("tomorrow", "", 20261124, "7 days"):
-        assert shows(field, value) is None
-    assert shows(control("datepicker", "string", format="x"), "any") == {"": ["any"]}
+        assert show(field, value) is None
+    assert show(control("datepicker", "string", format="x"), "any") == {"": ["any"]}
 
 
 @pytest.mark.parametrize(
@@ -287,13 +289,13 @@ def test_a_date_is_shown_in_its_control_and_any_other_text_is_not() -> None:
 def test_a_list_is_shown_as_lines_when_its_items_are_alike(
     value: Any, sent: PostedTexts | None
 ) -> None:
-    assert shows(control("requestList", "array"), value) == sent
+    assert show(control("requestList", "array"), value) == sent
 
 
-def test_json_without_text_is_no_value_and_bad_json_stays_as_typed() -> None:
+def test_blank_json_is_no_value_and_invalid_json_stays_as_typed() -> None:
     field = control("json", "object")
-    assert reads(field, value=" \n").value is ABSENT
-    found = reads(field, value="{\n")
+    assert read(field, value=" \n").value is ABSENT
+    found = read(field, value="{\n")
     assert found.value == "{\n"
     (problem,) = found.problems
     assert (problem.line, problem.line_column) == (2, 1)

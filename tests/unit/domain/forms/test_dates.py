@@ -1,4 +1,4 @@
-"""Dates of the form: which formats are used, and how a date is read and written in them."""
+"""Dates of the form: the formats that are used, and dates parsed and written in them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_an_ambiguous_format_is_not_used(format: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["1" * 99 + "x", "1" * 150, "1" * 1_000_000, "12:" * 60])
-def test_a_date_is_read_in_time_that_grows_with_its_length(text: str) -> None:
+def test_hostile_dates_are_parsed_in_bounded_time(text: str) -> None:
     with no_hang():
         for form in ("MDHms" * 20, "D" * 100, "m:" * 50):
             assert dates.parse(text, form) is None
@@ -41,7 +41,9 @@ def test_a_date_is_read_in_time_that_grows_with_its_length(text: str) -> None:
         ("YY[ y]", "26 y", {"year": 2026}),
     ],
 )
-def test_reading(format: str, text: str, parts: dict[str, int] | None) -> None:
+def test_a_date_is_parsed_by_its_format(
+    format: str, text: str, parts: dict[str, int] | None
+) -> None:
     assert dates.parse(text, format) == parts
 
 
@@ -49,7 +51,7 @@ def test_reading(format: str, text: str, parts: dict[str, int] | None) -> None:
     tokens=st.lists(st.sampled_from(TOKENS), min_size=1, max_size=7, unique_by=lambda t: t[0]),
     separator=st.sampled_from(["-", "/", " ", "[at 5]", "."]),
 )
-def test_written_dates_are_read_again(tokens: list[str], separator: str) -> None:
+def test_a_written_date_is_parsed_to_the_same_text(tokens: list[str], separator: str) -> None:
     form = separator.join(tokens)
     moment = {"year": 2026, "month": 11, "day": 3, "hour": 4, "minute": 30, "second": 5}
     written = dates.write(moment, form)

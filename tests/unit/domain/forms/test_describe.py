@@ -1,4 +1,4 @@
-"""The form of a schema: its sections, the control of each field, and what a bad schema gives."""
+"""The form of a schema: its sections, the control of each field, and broken schemas."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fyke.domain.forms.normalise import (
 from support.forms import COLOURS, SIZES, form, item, sent
 
 
-def test_groups_begin_where_the_caption_stands() -> None:
+def test_a_caption_starts_a_section() -> None:
     made = form(
         {"name": "a"},
         {"name": "b", "sectionCaption": "More", "sectionDescription": "Words"},
@@ -65,10 +65,10 @@ def test_every_editor_has_its_control(
         ("text", "object", ControlKind.JSON, "is unknown"),
         ("", "boolean", ControlKind.SWITCH, "no editor is given"),
         ("select", "string", ControlKind.LINE, "has no options"),
-        ("textarea", "array", ControlKind.LIST, "does not make the type array"),
-        ("switch", "string", ControlKind.LINE, "does not make the type string"),
+        ("textarea", "array", ControlKind.LIST, "does not fit the type array"),
+        ("switch", "string", ControlKind.LINE, "does not fit the type string"),
         ("requestListSource", "array", ControlKind.JSON, "needs a param_list"),
-        ("json", "string", ControlKind.LINE, "does not make"),
+        ("json", "string", ControlKind.LINE, "does not fit"),
     ],
 )
 def test_unsuitable_editors_fall_back_by_type(
@@ -90,7 +90,7 @@ def test_unsuitable_editors_fall_back_by_type(
         ('{"properties": [{"name": "a"}, {"name": "a"}]}', "used twice"),
     ],
 )
-def test_a_broken_schema_says_why_and_takes_json(text: str, words: str) -> None:
+def test_a_form_of_a_broken_schema_has_the_reason_and_accepts_json(text: str, words: str) -> None:
     made = describe(text)
     assert words in made.broken
     assert made.sections == ()
@@ -104,7 +104,7 @@ def test_a_schema_may_have_more_fields_than_the_form_shows() -> None:
     assert sent(made, *to_pairs(made, NormalisedInput({}, custom))).custom == custom
 
 
-def test_the_words_of_a_section_may_follow_its_caption_once() -> None:
+def test_a_section_has_the_first_description_after_its_caption() -> None:
     made = form(
         {"name": "a", "sectionDescription": "Before"},
         {"name": "b", "sectionCaption": " More "},
@@ -115,7 +115,7 @@ def test_the_words_of_a_section_may_follow_its_caption_once() -> None:
     assert found == [("", "Before", 1), ("More", "Late", 3)]
 
 
-def test_texts_and_bounds_that_are_none_are_left_out() -> None:
+def test_invalid_texts_and_bounds_are_left_out() -> None:
     made = form(
         {"name": "a", "title": " ", "description": 5, "unit": "x" * 50, "minimum": "1"},
         {"name": "b", "title": " B ", "required": "yes", "minimum": 0, "maximum": True},
@@ -140,13 +140,13 @@ def test_texts_and_bounds_that_are_none_are_left_out() -> None:
         ({}, ControlKind.LINE),
     ],
 )
-def test_without_an_editor_type_options_and_default_decide(
+def test_without_an_editor_type_options_and_default_determine_the_control(
     more: dict[str, Any], kind: ControlKind
 ) -> None:
     assert form({"name": "x", **more}).fields["x"].kind is kind
 
 
-def test_a_list_that_is_given_as_json_stays_json() -> None:
+def test_a_list_with_the_editor_json_is_shown_as_json() -> None:
     assert form(item("json", "array")).fields["x"].kind is ControlKind.JSON
 
 
@@ -160,7 +160,7 @@ def test_a_list_that_is_given_as_json_stays_json() -> None:
         ("stringList", [], ""),
     ],
 )
-def test_the_key_of_a_list_is_that_of_its_default(editor: str, default: Any, key: str) -> None:
+def test_a_list_has_the_key_of_its_default(editor: str, default: Any, key: str) -> None:
     assert form(item(editor, "array", default=default)).fields["x"].item_key == key
 
 
@@ -189,5 +189,5 @@ def test_the_columns_of_a_table_are_cells() -> None:
     }
 
 
-def test_the_number_of_columns_is_bounded() -> None:
+def test_the_number_of_columns_is_limited() -> None:
     assert len(columns(*({"param": f"p{n}"} for n in range(MAX_COLUMNS + 1)))) == MAX_COLUMNS

@@ -1,4 +1,4 @@
-"""Lists from files: what is read, and how a file that cannot be read is refused."""
+"""Lists imported from files, and the errors of unreadable files."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def read(name: str, data: bytes, to: FormField | None = None, **choice: str) -> 
     return found.value
 
 
-def test_a_text_file_is_one_entry_a_line() -> None:
+def test_every_line_of_a_text_file_is_an_entry() -> None:
     assert read("list.txt", b"a\r\n\r\n b \nc, d") == [
         {"url": "a"},
         {"url": " b "},
@@ -45,15 +45,15 @@ def test_a_text_file_is_one_entry_a_line() -> None:
     assert read("list.txt", "漢\n".encode("utf-16")) == [{"url": "漢"}]
 
 
-@pytest.mark.parametrize("mark", [",", ";", "\t", "|"])
-def test_the_column_of_a_csv_file(mark: str) -> None:
-    data = f'id{mark}URL\n1{mark}"a{mark}b"\n2{mark}"c ""d"""\n'.encode()
-    assert read("x.csv", data) == [{"url": f"a{mark}b"}, {"url": 'c "d"'}]
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_a_list_is_filled_from_one_column_of_a_csv_file(delimiter: str) -> None:
+    data = f'id{delimiter}URL\n1{delimiter}"a{delimiter}b"\n2{delimiter}"c ""d"""\n'.encode()
+    assert read("x.csv", data) == [{"url": f"a{delimiter}b"}, {"url": 'c "d"'}]
     assert read("x.csv", data, column="id") == [{"url": "1"}, {"url": "2"}]
     assert read("x.csv", data, column="1") == [{"url": "1"}, {"url": "2"}]
 
 
-def test_the_rows_of_a_file_go_by_their_titles() -> None:
+def test_columns_of_a_file_are_matched_by_their_titles() -> None:
     data = b"depth,note,address\n1,x,a\n2,y,b\n"
     assert read("x.csv", data, ROWS) == [{"url": "a", "depth": 1}, {"url": "b", "depth": 2}]
     assert read("x.csv", b"a,1\nb,2\n", ROWS) == [
@@ -62,7 +62,7 @@ def test_the_rows_of_a_file_go_by_their_titles() -> None:
     ]
 
 
-def test_a_fault_in_a_file_names_its_line() -> None:
+def test_an_error_in_a_file_names_its_line() -> None:
     found = import_file(ROWS, "x.csv", b"url,depth\na,1\n\n,2\nc,1x\n", ImportChoice())
     assert [(e.line, e.column) for e in found.errors] == [(4, "url"), (5, "depth")]
     assert 'line 5, "Depth" must be a whole number' in found.errors[1].message
@@ -79,7 +79,7 @@ def test_a_sheet_of_a_workbook_fills_a_list() -> None:
     ("name", "data", "words"),
     [
         ("x.txt", b"", "is empty"),
-        ("x.txt", b"a\nb\xff", "line 2 of the file is no UTF-8 text"),
+        ("x.txt", b"a\nb\xff", "line 2 of the file is not UTF-8 text"),
         ("x.txt", b"a\0b", "NUL"),
         ("x.csv", b'a,b\n"c,d\n', "line 2"),
         ("x.csv", b'a\n"c"d\n', "line 2 of the file is not valid CSV"),
@@ -87,12 +87,14 @@ def test_a_sheet_of_a_workbook_fills_a_list() -> None:
         ("x.txt", b"a\n" * (MAX_ROWS + 1), "more than 10,000 rows"),
         ("x.txt", b"a\n" + b"x" * 40_000, "line 2 of the file: column 1 has more than 32,767"),
         ("x.txt", b"x" * (MAX_BYTES + 1), "more than 5 MiB"),
-        ("x.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "old kind (XLS)"),
-        ("x.xlsx", b"PK\x03\x04 and so on", "damaged or no XLSX"),
+        ("x.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "old format (XLS)"),
+        ("x.xlsx", b"PK\x03\x04 and so on", "damaged or not an XLSX"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )  # fmt: skip
-def test_a_file_that_cannot_be_read_says_where_and_why(name: str, data: bytes, words: str) -> None:
+def test_an_unreadable_file_is_refused_with_position_and_reason(
+    name: str, data: bytes, words: str
+) -> None:
     with pytest.raises(FykeError) as refused:
         import_file(field(), name, data, ImportChoice())
     assert words in refused.value.message
@@ -103,15 +105,15 @@ def test_a_file_that_cannot_be_read_says_where_and_why(name: str, data: bytes, w
     [
         ({"column": "price"}, 'no column "price"; its titles are: url'),
         ({"column": "9"}, 'no column "9"'),
-        ({"sheet": "Third"}, 'no sheet "Third"; there are: Sheet1, Second'),
+        ({"sheet": "Third"}, 'no sheet "Third"; its sheets are: Sheet1, Second'),
     ],
 )
-def test_a_column_or_sheet_that_is_not_there(choice: dict[str, str], words: str) -> None:
+def test_an_unknown_column_or_sheet_is_refused(choice: dict[str, str], words: str) -> None:
     with pytest.raises(FykeError) as refused:
         import_file(field(), "x.xlsx", book(["url"], ["a"]), ImportChoice(**choice))
     assert words in refused.value.message
 
 
 def test_only_lists_are_filled_from_files() -> None:
-    with pytest.raises(FykeError, match="is no list"):
+    with pytest.raises(FykeError, match="is not a list"):
         import_file(field(editor="textarea", type="string"), "x.txt", b"a", ImportChoice())

@@ -20,7 +20,7 @@ from fyke.model.worker import SystemDefaults
 from support.forms import fault, form, item, sent
 
 
-def test_the_json_view_takes_the_own_object_and_the_whole() -> None:
+def test_the_json_view_accepts_the_own_object_or_the_whole_input() -> None:
     made = form(item("number", "integer"))
     system = [("s:memory", "1024")]
     assert normalise(made, JsonText('{"x": 1}', system)) == NormalisedInput(
@@ -45,13 +45,13 @@ def test_the_json_view_takes_the_own_object_and_the_whole() -> None:
         ('{"parameters": {"custom": {\n"x": "1"}}}', "must be an integer", 2),
     ],
 )
-def test_faults_of_the_json_view_have_their_line(text: str, words: str, line: int) -> None:
+def test_errors_of_the_json_view_have_their_line(text: str, words: str, line: int) -> None:
     (error,) = normalise(form(item("number", "integer")), JsonText(text)).errors
     assert words in error.message
     assert error.line == line
 
 
-def test_options_of_the_run_have_the_rules_of_every_start() -> None:
+def test_run_options_are_checked_by_the_rules_of_a_start() -> None:
     made = form()
     pairs = ("s:memory", "99999"), ("s:max_total_charge", "1,5"), ("s:proxy_region", "usa")
     errors = {e.path: e.message for e in sent(made, *pairs).errors}
@@ -62,7 +62,7 @@ def test_options_of_the_run_have_the_rules_of_every_start() -> None:
     assert [e.path for e in given.errors] == ["system.cpus"]
 
 
-def test_required_fields_that_are_empty_are_named() -> None:
+def test_the_error_of_an_empty_required_field_names_it() -> None:
     made = form(item("input", "string", required=True))
     assert 'required field "x" is missing or empty' in fault(made, ("f:x", ""))
 
@@ -73,12 +73,12 @@ def test_a_value_that_is_not_an_input_is_one_error() -> None:
         assert error.path == ""
 
 
-def test_a_form_sends_the_members_that_it_does_not_show_as_well() -> None:
+def test_members_that_the_form_does_not_show_are_part_of_the_input() -> None:
     made = form(item("number", "integer"))
     read = sent(made, ("f:x", "1"), ("f", '{"more": [2]}'), ("s", '{"cpus": 1}'))
     assert read == NormalisedInput({"cpus": 1}, {"x": 1, "more": [2]})
     assert read.input == {"parameters": {"system": {"cpus": 1}, "custom": {"x": 1, "more": [2]}}}
-    for rest, words in (("{", "are no valid JSON: line 1"), ("[1]", "must be a JSON object")):
+    for rest, words in (("{", "are not valid JSON: line 1"), ("[1]", "must be a JSON object")):
         for part in ("f", "s"):
             message = fault(made, ("f:x", "1"), (part, rest))
             assert message.startswith("the values that are not shown ")
@@ -107,12 +107,12 @@ def test_a_form_with_too_many_values_is_one_error(monkeypatch: pytest.MonkeyPatc
         ({}, False),
     ],
 )
-def test_the_input_of_a_start_is_known_by_its_shape(value: dict[str, Any], whole: bool) -> None:
+def test_the_whole_input_is_recognised_by_its_members(value: dict[str, Any], whole: bool) -> None:
     assert is_whole(form(item("input", "string")), value) is whole
     assert not is_whole(form({"name": "parameters", "type": "object"}), value)
 
 
-def test_one_field_has_one_error_and_each_field_has_its_own() -> None:
+def test_each_field_has_at_most_one_error() -> None:
     made = form(
         item("number", "integer", required=True),
         {"name": "y", "editor": "input", "type": "string", "required": True},
@@ -137,7 +137,7 @@ def test_an_untouched_form_sends_its_defaults_and_its_empty_lists() -> None:
     assert start_value(made) == {"n": None, "list": [], "on": False, "off": True}
 
 
-def test_lines_of_a_very_long_text_are_not_looked_for() -> None:
+def test_errors_in_a_very_long_text_have_no_line() -> None:
     made = form(item("number", "integer"))
     (error,) = normalise(made, JsonText('{\n"x": "1"' + " " * 500_000 + "}")).errors
     assert (error.path, error.line) == ("custom.x", 0)

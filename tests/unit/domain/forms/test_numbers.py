@@ -1,4 +1,4 @@
-"""Numbers as users type them: which are taken, and what is said about others."""
+"""Numbers as users type them, and the errors of other texts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from fyke.domain.workers.jsontext import MAX_DIGITS
         ("-1.25E-2", -0.0125),
     ],
 )
-def test_a_number_keeps_its_digits_and_its_kind(text: str, number: float) -> None:
+def test_a_number_keeps_its_digits_and_type(text: str, number: float) -> None:
     found = read_number(text, whole=False)
     assert (found, type(found)) == (number, type(number))
 
@@ -33,27 +33,27 @@ def test_a_whole_number_may_be_written_with_zero_decimals() -> None:
 
 
 @pytest.mark.parametrize("text", ["", ".", "-", "1_000", "0x10", "NaN", "Infinity", "٣", "1 2"])
-def test_other_texts_are_no_number(text: str) -> None:
+def test_other_texts_are_not_numbers(text: str) -> None:
     with pytest.raises(NotANumber, match=r"^must be a number; use digits only, such as 12\.5$"):
         read_number(text, whole=False)
     with pytest.raises(NotANumber, match=r"^must be a whole number; use digits only, such as 12$"):
         read_number(text, whole=True)
 
 
-def test_a_comma_is_ambiguous() -> None:
+def test_numbers_with_commas_are_refused() -> None:
     for text in ("1,5", "1,000", "1.000,5"):
         with pytest.raises(NotANumber, match=r"without commas; write the decimal point as \."):
             read_number(text, whole=False)
 
 
-def test_too_long_and_too_large_numbers_say_so() -> None:
+def test_too_long_and_too_large_numbers_are_refused() -> None:
     with pytest.raises(NotANumber, match="must have at most 4,300 digits; shorten it"):
         read_number("9" * (MAX_DIGITS + 1), whole=True)
     with pytest.raises(NotANumber, match="too large for a number; give a smaller one"):
         read_number("1e999", whole=False)
 
 
-def test_bounds_belong_to_the_range() -> None:
+def test_bounds_are_inclusive() -> None:
     assert within(1, 1, 10) == within(10, 1, 10) == within(-5, None, None) == ""
     assert within(0, 1, None) == "must be at least 1; 0 is too small"
     assert within(10.5, None, 10) == "must be at most 10; 10.5 is too large"

@@ -1,17 +1,17 @@
-"""The names of a form's controls, and which pairs belong to which field."""
+"""The names of a form's controls, and the pairs that a form sends."""
 
 from __future__ import annotations
 
 import pytest
 
-from fyke.domain.forms.pairs import FormContent, control, group_by_field, pairs, shown
+from fyke.domain.forms.pairs import FormContent, content_of, content_pairs, control, group_by_field
 from support.forms import form
 
 NAMES = ["url", "a:b", "a.b c", "50%", "名前", "json", "\ud800"]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_name_of_a_field_is_found_again(name: str) -> None:
+def test_every_field_name_is_decoded_from_its_control_name(name: str) -> None:
     sent = [(control(name), "1"), (control(name, "json"), "2"), (control(name, part="s"), "3")]
     assert all(name.count(":") <= 2 for name, _ in sent)
     assert group_by_field(sent) == FormContent(
@@ -29,15 +29,15 @@ def test_texts_of_one_control_stay_in_order() -> None:
     assert group_by_field(sent).custom == {"x": {"": ["b", "a", "b"]}, "y": {"": ["c"]}}
 
 
-def test_the_rest_of_each_part_is_apart_and_other_controls_are_left_out() -> None:
+def test_values_beyond_the_form_are_separate_and_other_controls_are_left_out() -> None:
     sent = [("f", '{"a":1}'), ("s", '{"cpus":1}'), ("csrf", "x"), ("fx", "y"), ("g:x", "z")]
     assert group_by_field(sent) == FormContent(custom_rest='{"a":1}', system_rest='{"cpus":1}')
 
 
-def test_a_form_sends_all_of_an_input() -> None:
+def test_a_form_sends_the_complete_input() -> None:
     made = form({"name": "x", "editor": "input", "type": "string"})
-    content = shown(made, {"x": "1", "more": [2]}, {"memory": 1024, "cpus": 1})
-    sent = pairs(content)
+    content = content_of(made, {"x": "1", "more": [2]}, {"memory": 1024, "cpus": 1})
+    sent = content_pairs(content)
     assert ("f:x", "1") in sent
     assert ("s:memory", "1024") in sent
     assert dict(sent)["f"] == '{"more":[2]}'
@@ -47,6 +47,7 @@ def test_a_form_sends_all_of_an_input() -> None:
 
 
 def test_without_values_beyond_the_form_the_rest_is_empty() -> None:
-    sent = dict(pairs(shown(form({"name": "x", "editor": "input", "type": "string"}), {}, {})))
+    made = form({"name": "x", "editor": "input", "type": "string"})
+    sent = dict(content_pairs(content_of(made, {}, {})))
     assert (sent["f"], sent["s"]) == ("", "")
     assert "f:x" not in sent

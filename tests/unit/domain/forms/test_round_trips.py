@@ -1,4 +1,4 @@
-"""Round trips of an input through every representation change nothing that the user did not."""
+"""Round trips of an input through its representations change nothing."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from support.examples import examples
 from support.form_schemas import TEXTS, trials
 
 _SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
-a_share = examples(40, suppress_health_check=_SLOW)
-all_of_them = settings(max_examples=3000, deadline=None, suppress_health_check=_SLOW)
+some_examples = examples(40, suppress_health_check=_SLOW)
+many_examples = settings(max_examples=3000, deadline=None, suppress_health_check=_SLOW)
 
 SYSTEMS = st.fixed_dictionaries(
     {},
@@ -46,7 +46,7 @@ SYSTEMS = st.fixed_dictionaries(
 
 
 def _browser(pairs: list[tuple[str, str]]) -> FormPairs:
-    """As a browser sends it: line ends as CRLF, and no lone surrogates."""
+    """The pairs as a browser sends them: with CRLF and without lone surrogates."""
     for _, text in pairs:
         text.encode()
         assert "\0" not in text
@@ -62,17 +62,19 @@ def _valid(schema: str, custom: dict[str, Any]) -> bool:
     return True
 
 
-def _value_form_value(schema: str, custom: dict[str, Any], system: dict[str, Any]) -> None:
+def _check_value_form_value(schema: str, custom: dict[str, Any], system: dict[str, Any]) -> None:
     form = describe(schema)
     back = normalise(form, _browser(to_pairs(form, NormalisedInput(system, custom))))
     assert same(back.custom, custom)
     assert same(back.system, system)
-    blamed = {error.path for error in back.errors if not error.path.startswith("system.")}
+    fields_with_errors = {
+        error.path for error in back.errors if not error.path.startswith("system.")
+    }
     if _valid(schema, custom):
-        assert not blamed
+        assert not fields_with_errors
 
 
-def _form_value_form(schema: str, custom: dict[str, Any]) -> None:
+def _check_form_value_form(schema: str, custom: dict[str, Any]) -> None:
     form = describe(schema)
     typed = to_pairs(form, NormalisedInput({}, custom))
     once = normalise(form, FormPairs(typed))
@@ -81,7 +83,7 @@ def _form_value_form(schema: str, custom: dict[str, Any]) -> None:
     assert same(normalise(form, FormPairs(again)).custom, once.custom)
 
 
-def _json_form_json(schema: str, custom: dict[str, Any]) -> None:
+def _check_json_form_json(schema: str, custom: dict[str, Any]) -> None:
     form = describe(schema)
     read = normalise(form, JsonText(pretty(custom)))
     assert same(read.custom, custom) or set(custom) == {"parameters"}
@@ -89,7 +91,7 @@ def _json_form_json(schema: str, custom: dict[str, Any]) -> None:
     assert same(json.loads(pretty(back.custom)), read.custom)
 
 
-def _given(schema: str, custom: dict[str, Any], system: dict[str, Any]) -> None:
+def _check_given_input(schema: str, custom: dict[str, Any], system: dict[str, Any]) -> None:
     whole = {"parameters": {"system": system, "custom": custom}}
     read = normalise(describe(schema), GivenInput(whole))
     assert (read.system, read.custom) == parts(whole)
@@ -97,53 +99,55 @@ def _given(schema: str, custom: dict[str, Any], system: dict[str, Any]) -> None:
     assert _valid(schema, custom) == (not [e for e in read.errors if e.path[:6] == "custom"])
 
 
-@a_share
+@some_examples
 @given(trials(), SYSTEMS)
-def test_a_value_comes_back_from_its_form(trial: tuple[str, Any], system: dict[str, Any]) -> None:
-    _value_form_value(*trial, system)
+def test_a_value_survives_the_form(trial: tuple[str, Any], system: dict[str, Any]) -> None:
+    _check_value_form_value(*trial, system)
 
 
-@a_share
+@some_examples
 @given(trials())
-def test_a_form_comes_back_from_its_value(trial: tuple[str, Any]) -> None:
-    _form_value_form(*trial)
+def test_a_form_survives_its_value(trial: tuple[str, Any]) -> None:
+    _check_form_value_form(*trial)
 
 
-@a_share
+@some_examples
 @given(trials())
-def test_json_comes_back_from_its_form(trial: tuple[str, Any]) -> None:
-    _json_form_json(*trial)
+def test_json_survives_the_form(trial: tuple[str, Any]) -> None:
+    _check_json_form_json(*trial)
 
 
-@a_share
+@some_examples
 @given(trials(), SYSTEMS)
-def test_given_values_stay_unchanged(trial: tuple[str, Any], system: dict[str, Any]) -> None:
-    _given(*trial, system)
+def test_given_inputs_are_unchanged(trial: tuple[str, Any], system: dict[str, Any]) -> None:
+    _check_given_input(*trial, system)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
-@all_of_them
+@many_examples
 @given(trials(), SYSTEMS)
-def test_all_ways_of_thousands_of_inputs(trial: tuple[str, Any], system: dict[str, Any]) -> None:
-    _value_form_value(*trial, system)
-    _form_value_form(*trial)
-    _json_form_json(*trial)
-    _given(*trial, system)
+def test_thousands_of_inputs_survive_all_conversions(
+    trial: tuple[str, Any], system: dict[str, Any]
+) -> None:
+    _check_value_form_value(*trial, system)
+    _check_form_value_form(*trial)
+    _check_json_form_json(*trial)
+    _check_given_input(*trial, system)
 
 
-@a_share
+@some_examples
 @given(trials())
-def test_the_start_value_is_what_its_form_sends(trial: tuple[str, Any]) -> None:
+def test_an_untouched_form_sends_its_start_value(trial: tuple[str, Any]) -> None:
     form = describe(trial[0])
     value = start_value(form)
     back = normalise(form, _browser(to_pairs(form, NormalisedInput({}, value))))
     assert same(back.custom, value)
 
 
-@a_share
+@some_examples
 @given(trials(), st.lists(st.tuples(TEXTS, TEXTS), max_size=5), st.data())
-def test_any_text_in_any_control_is_accepted_or_reported(
+def test_any_text_in_any_control_is_accepted_or_an_error(
     trial: tuple[str, Any], more: list[tuple[str, str]], data: st.DataObject
 ) -> None:
     """Any text results in a JSON value, and in errors that name fields of the form."""

@@ -35,23 +35,23 @@ def test_a_workbook_is_read_as_text() -> None:
 
 @examples(20)
 @given(st.lists(st.lists(PLAIN, min_size=1, max_size=4), min_size=1, max_size=5))
-def test_every_text_of_a_workbook_comes_back(rows: list[list[str]]) -> None:
+def test_every_text_of_a_workbook_is_read_unchanged(rows: list[list[str]]) -> None:
     out = io.BytesIO()
     with xlsxwriter.Workbook(out, {"in_memory": True, "strings_to_urls": False}) as made:
         sheet = made.add_worksheet()
         for r, row in enumerate(rows):
             for c, text in enumerate(row):
                 sheet.write_string(r, c, text)
-    wanted = [row for row in rows if any(text.strip() for text in row)]
-    assert read_workbook(out.getvalue()).rows == wanted
+    expected = [row for row in rows if any(text.strip() for text in row)]
+    assert read_workbook(out.getvalue()).rows == expected
 
 
-def test_dates_count_from_the_day_that_the_workbook_says() -> None:
+def test_dates_count_from_the_epoch_of_the_workbook() -> None:
     data = book([datetime(2026, 11, 24)], date_1904=True)
     assert read_workbook(data).rows == [["2026-11-24"]]
 
 
-def test_only_numbers_with_a_format_of_dates_are_dates() -> None:
+def test_only_numbers_with_a_date_format_are_dates() -> None:
     styles = (
         '<numFmts><numFmt numFmtId="170" formatCode="0.0 &quot;days&quot;"/>'
         '<numFmt numFmtId="171" formatCode="[Red]yy\\-mm"/></numFmts><cellStyleXfs><xf/>'
@@ -65,7 +65,7 @@ def test_only_numbers_with_a_format_of_dates_are_dates() -> None:
     ]
 
 
-def test_cells_and_rows_have_their_places_or_follow_the_one_before() -> None:
+def test_cells_and_rows_without_a_reference_follow_the_previous_one() -> None:
     rows = (
         '<row r="3"><c r="B3"><v>1</v></c><c><v>2</v></c></row><row><c r="AA4"><v>x</v></c></row>'
         '<row r="2"><c/><c t="b"><v>0</v></c></row>'
@@ -75,7 +75,7 @@ def test_cells_and_rows_have_their_places_or_follow_the_one_before() -> None:
     assert table.lines == [2, 3, 4]
 
 
-def test_the_pieces_of_a_text_are_joined_without_its_pronunciation() -> None:
+def test_the_pieces_of_a_string_are_joined_without_phonetic_text() -> None:
     strings = (
         "<si><r><t>\u6771</t></r><r><t>\u4eac</t></r><rPh><t>\u30c8\u30a6</t></rPh></si>"
         "<si><t>b</t></si>"
@@ -87,14 +87,14 @@ def test_the_pieces_of_a_text_are_joined_without_its_pronunciation() -> None:
     assert read_workbook(hand_made(rows, strings)).rows == [["\u6771\u4eac", "b", "", "\u4eac"]]
 
 
-def test_a_sheet_whose_part_is_missing_is_not_there() -> None:
+def test_a_sheet_without_its_part_does_not_exist() -> None:
     data = hand_made("<row><c><v>1</v></c></row>")
     assert read_workbook(data).rows == [["1"]]
-    with pytest.raises(FykeError, match=r'no sheet "Gone"; there are: A$'):
+    with pytest.raises(FykeError, match=r'no sheet "Gone"; its sheets are: A$'):
         read_workbook(data, "Gone")
 
 
-def test_a_number_with_thousands_of_digits_is_no_place() -> None:
+def test_references_with_thousands_of_digits_are_ignored() -> None:
     long = "9" * 5000
     row = f'<row r="{long}"><c t="s"><v>{long}</v></c><c s="{long}"><v>1</v></c></row>'
     table = read_workbook(hand_made(row, strings="<si><t>a</t></si>"))
@@ -104,9 +104,9 @@ def test_a_number_with_thousands_of_digits_is_no_place() -> None:
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"PK\x03\x04 and so on", "is damaged or no XLSX workbook; save it again"),
+        (b"PK\x03\x04 and so on", "is damaged or not an XLSX workbook; save it again"),
         (book_with(sharedStrings_xml=BOMB), "document type or an entity"),
-        (book_with(sheet1_xml=b"<worksheet><row>"), "sheet1.xml is no XML"),
+        (book_with(sheet1_xml=b"<worksheet><row>"), "sheet1.xml is not XML"),
         (book_with(workbook_xml=b"<workbook/>"), "has no sheet; save it again"),
         (
             hand_made('<row r="7"><c r="GS7"><v>1</v></c></row>'),
@@ -115,21 +115,21 @@ def test_a_number_with_thousands_of_digits_is_no_place() -> None:
     ],
     ids=["no ZIP", "entity", "no XML", "no sheet", "columns"],
 )
-def test_a_workbook_that_cannot_be_read_says_why(data: bytes, words: str) -> None:
+def test_an_unreadable_workbook_is_refused_with_the_reason(data: bytes, words: str) -> None:
     with pytest.raises(FykeError) as refused:
         read_workbook(data)
     assert words in refused.value.message
 
 
-def test_a_zip_of_other_files_is_no_workbook() -> None:
+def test_a_zip_of_other_files_is_not_a_workbook() -> None:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
         archive.writestr("main.py", "")
-    with pytest.raises(FykeError, match="is no XLSX workbook; save it again as XLSX or as CSV"):
+    with pytest.raises(FykeError, match="is not an XLSX workbook; save it again as XLSX or as CSV"):
         read_workbook(out.getvalue())
 
 
-def test_no_part_is_inflated_beyond_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_size_of_an_inflated_part_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workbook, "MAX_PART", 2**20)
     data = book_with(sharedStrings_xml=b" " * (2**20 + 1))
     assert len(data) < 20_000
@@ -137,12 +137,12 @@ def test_no_part_is_inflated_beyond_its_limit(monkeypatch: pytest.MonkeyPatch) -
         read_workbook(data)
 
 
-def test_texts_and_their_sum_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_and_size_of_strings_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workbook, "MAX_STRINGS", 2)
     row = '<row><c t="s"><v>0</v></c></row>'
     assert read_workbook(hand_made(row, "<si><t>a</t></si>" * 2)).rows == [["a"]]
-    with pytest.raises(FykeError, match="more than 2 texts; split it"):
+    with pytest.raises(FykeError, match="more than 2 strings; split it"):
         read_workbook(hand_made(row, "<si><t>a</t></si>" * 3))
     monkeypatch.setattr(workbook, "MAX_PART", 3000)
-    with pytest.raises(FykeError, match="too much text; save the columns that are needed"):
+    with pytest.raises(FykeError, match="too much text; save the needed columns"):
         read_workbook(hand_made(row * 40, f"<si><t>{'x' * 99}</t></si>"))

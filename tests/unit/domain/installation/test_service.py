@@ -1,4 +1,4 @@
-"""The installation: for the operator only, cheap to ask again, never hanging."""
+"""Reports about the installation: only for the operator, cached, and with a time limit."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Setup:
         self.storage, self.clock = storage, clock
         self.probe = FixedProbe(Prices())
         self.operator = records.account(operator=True)
-        self.boss = caller_of(self.operator)
+        self.caller = caller_of(self.operator)
         health = Health(storage, lambda: Disk(9, 10, 1), self.proxies)
         self.installation = Installation(storage, self.probe, health, clock)
 
@@ -55,105 +55,105 @@ async def setup(tmp_path: Path) -> AsyncIterator[Setup]:
         yield setup
 
 
-async def test_only_the_operator(setup: Setup) -> None:
+async def test_only_the_operator_gets_reports(setup: Setup) -> None:
     other = caller_of(records.account())
     installation = setup.installation
-    for ask in (installation.tariff, installation.egress_report, installation.settings):
+    for read in (installation.tariff, installation.egress_report, installation.settings):
         with pytest.raises(Forbidden):
-            ask(other)
-    for asked in (
+            read(other)
+    for request in (
         installation.plans(other), installation.storage(other), installation.retention(other),
         installation.versions(other), installation.card(other, "disk"),
         installation.card(other, "nothing"),
     ):  # fmt: skip
         with pytest.raises(Forbidden):
-            await asked
+            await request
     assert setup.probe.looks == []
 
 
-async def test_plans_are_counted(setup: Setup) -> None:
+async def test_accounts_are_counted_by_plan(setup: Setup) -> None:
     await setup.storage.write(
         lambda tx: [tx.accounts.add(records.account(plan=Plan.PRO)) for _ in range(2)]
     )
     found = {line.plan: (line.max_runs, line.accounts) for line in
-             await setup.installation.plans(setup.boss)}  # fmt: skip
+             await setup.installation.plans(setup.caller)}  # fmt: skip
     assert found[Plan.PRO] == (10, 2)
     assert found[Plan.UNLIMITED] == (None, 1)
     assert list(found) == list(Plan)
 
 
-async def test_sizes_are_measured_once_a_minute(setup: Setup) -> None:
+async def test_the_storage_report_is_cached_for_a_minute(setup: Setup) -> None:
     owner, worker = await setup.storage.write(records.seed)
     await setup.storage.write(lambda tx: records.seed_run(tx, owner, worker))
-    reports = await asyncio.gather(*(setup.installation.storage(setup.boss) for _ in range(5)))
+    reports = await asyncio.gather(*(setup.installation.storage(setup.caller) for _ in range(5)))
     assert setup.probe.looks == ["storage"]
     assert reports[0].runs == 1 and reports[0].used == sum(p.bytes for p in reports[0].parts)
     setup.clock.advance(59)
-    await setup.installation.storage(setup.boss)
+    await setup.installation.storage(setup.caller)
     assert setup.probe.looks == ["storage"]
-    await setup.installation.storage(setup.boss, fresh=True)
+    await setup.installation.storage(setup.caller, fresh=True)
     setup.clock.advance(61)
-    await setup.installation.storage(setup.boss)
+    await setup.installation.storage(setup.caller)
     assert setup.probe.looks == ["storage"] * 3
 
 
-async def test_runs_that_retention_would_remove(setup: Setup) -> None:
+async def test_retention_counts_the_runs_that_it_would_remove(setup: Setup) -> None:
     owner, worker = await setup.storage.write(records.seed)
     now = setup.clock.now_ms()
 
-    def history(tx: Any) -> None:
+    def add_runs(tx: Any) -> None:
         for days in (1, 5, 10, 40):
             at = now - days * DAY_MS
             records.seed_run(tx, owner, worker, 0, state=RunState.SUCCEEDED, finished_at=at)
         records.seed_run(tx, owner, worker)
 
-    await setup.storage.write(history)
-    ask = setup.installation.retention
-    found = await ask(setup.boss)
+    await setup.storage.write(add_runs)
+    read = setup.installation.retention
+    found = await read(setup.caller)
     assert (found.setting, found.days, found.runs) == (0, 0, 0)
     setup.probe.days = 30
-    found = await ask(setup.boss)
+    found = await read(setup.caller)
     assert (found.setting, found.days, found.runs) == (30, 30, 1)
-    found = await ask(setup.boss, 4)
+    found = await read(setup.caller, 4)
     assert (found.runs, found.oldest_at, found.newest_at) == (
         3, now - 40 * DAY_MS, now - 5 * DAY_MS,
     )  # fmt: skip
-    assert (await ask(setup.boss, 0)).runs == 0
-    with pytest.raises(InvalidRequest, match="days: it must be 0 to 36500"):
-        await ask(setup.boss, -1)
+    assert (await read(setup.caller, 0)).runs == 0
+    with pytest.raises(InvalidRequest, match="days must be 0 to 36500"):
+        await read(setup.caller, -1)
     assert await setup.storage.read(lambda tx: tx.installation.runs()) == 5
 
 
-async def test_the_sandbox_of_each_runner_stands_beside_the_versions(setup: Setup) -> None:
+async def test_the_versions_include_the_sandbox_of_each_runner(setup: Setup) -> None:
     runner = RunnerInfo("r", "node-1", "no-limits", "no cgroups here", 2, 1024, records.START)
     await setup.storage.write(lambda tx: tx.runs.put_runner(runner))
-    found = await setup.installation.versions(setup.boss)
+    found = await setup.installation.versions(setup.caller)
     last = found[-1]
     assert (last.name, last.version, last.note) == (
         "sandbox of node-1", "no-limits", "no cgroups here",
     )  # fmt: skip
 
 
-async def test_a_card_that_hangs_says_so_in_time(
+async def test_a_card_without_an_answer_in_time_is_bad(
     setup: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(service, "CARD_SECONDS", 0.05)
-    [check] = await setup.installation.card(setup.boss, "proxies")
+    [check] = await setup.installation.card(setup.caller, "proxies")
     assert (check.level, check.detail) == (Level.BAD, "no answer within 0.05 s")
 
-    async def down() -> list[HealthCheck]:
+    async def unavailable() -> list[HealthCheck]:
         raise Unavailable("The database does not answer")
 
-    monkeypatch.setattr(setup.probe, "database", down)
-    [check] = await setup.installation.card(setup.boss, "database")
+    monkeypatch.setattr(setup.probe, "database", unavailable)
+    [check] = await setup.installation.card(setup.caller, "database")
     assert (check.level, check.detail) == (Level.BAD, "The database does not answer")
     with pytest.raises(NotFound, match="There is no card 'nothing'; use one of database, disk"):
-        await setup.installation.card(setup.boss, "nothing")
+        await setup.installation.card(setup.caller, "nothing")
     for card in set(HealthCard) - {HealthCard.PROXIES}:
-        assert await setup.installation.card(setup.boss, card)
+        assert await setup.installation.card(setup.caller, card)
 
 
-async def test_timers_are_rated_by_how_long_they_fail(setup: Setup) -> None:
+async def test_the_level_of_a_timer_depends_on_how_long_it_fails(setup: Setup) -> None:
     now = setup.clock.now_ms()
     setup.probe.lines = [
         TimerLine("a", now, 0, 0, 0, ""),
@@ -161,7 +161,7 @@ async def test_timers_are_rated_by_how_long_they_fail(setup: Setup) -> None:
         TimerLine("c", 0, now - 10**7, now, 7, "often"),
         TimerLine("d", 0, 0, now, 2, "never well"),
     ]
-    found = await setup.installation.card(setup.boss, "timers")
+    found = await setup.installation.card(setup.caller, "timers")
     assert [(one.name, one.level.value) for one in found] == [
         ("a", "good"), ("b", "warning"), ("c", "bad"), ("d", "bad"),
     ]  # fmt: skip

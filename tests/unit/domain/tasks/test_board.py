@@ -1,4 +1,4 @@
-"""Tasks in a list: why each can no longer run as saved."""
+"""Lists of tasks, and the reasons why a task can no longer run as saved."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Setup:
         return await self.board.check(self.stores.caller, task.id)
 
     async def fault(self, task: Task) -> TaskFault | None:
-        """The same in the list and at the task itself."""
+        """The fault, which is the same in the list and of the single task."""
         found = (await self.check(task)).line
         _, lines = await self.board.page(self.stores.caller, offset=0, limit=9)
         [listed] = [line for line in lines if line.task.id == task.id]
@@ -59,14 +59,14 @@ def setup(stores: Stores) -> Setup:
 async def test_a_task_that_can_run_has_its_version_and_no_fault(setup: Setup) -> None:
     await setup.version()
     await setup.version("v1.0.2")
-    for wanted, number in (("", "v1.0.2"), ("v1.0.1", "v1.0.1")):
-        checked = await setup.check(await setup.task(version=wanted))
+    for version, number in (("", "v1.0.2"), ("v1.0.1", "v1.0.1")):
+        checked = await setup.check(await setup.task(version=version))
         assert checked.version is not None and checked.version.number == number
         assert (checked.line.fault, checked.problems) == (None, ())
         assert checked.line.latest == "v1.0.2"
 
 
-async def test_a_worker_that_is_gone_is_still_named(setup: Setup) -> None:
+async def test_a_task_of_a_deleted_worker_still_names_it(setup: Setup) -> None:
     await setup.version()
     task = await setup.task()
     await setup.stores.write(lambda tx: tx.workers.mark_deleted(setup.stores.worker, 5))
@@ -75,7 +75,7 @@ async def test_a_worker_that_is_gone_is_still_named(setup: Setup) -> None:
     assert checked.version is None and checked.line.worker is not None
 
 
-async def test_a_worker_of_others_that_became_private_is_gone_too(setup: Setup) -> None:
+async def test_a_private_worker_of_another_account_counts_as_deleted(setup: Setup) -> None:
     other = records.account()
     worker = records.worker(other.id, public=False)
 
@@ -87,7 +87,7 @@ async def test_a_worker_of_others_that_became_private_is_gone_too(setup: Setup) 
     assert await setup.fault(await setup.task(worker_id=worker.id)) is TaskFault.WORKER_GONE
 
 
-async def test_a_fixed_version_may_be_withdrawn_and_the_newest_may_be_none(setup: Setup) -> None:
+async def test_a_withdrawn_or_missing_version_is_a_fault(setup: Setup) -> None:
     following = await setup.task()
     assert await setup.fault(following) is TaskFault.NO_VERSION
     await setup.version("v1.0.1")
@@ -118,21 +118,21 @@ async def test_an_input_that_the_schema_no_longer_accepts_is_explained(
     assert name == field and sentence
 
 
-async def test_a_list_has_the_last_run_and_the_count_of_all(setup: Setup) -> None:
+async def test_a_page_has_last_runs_and_the_total_count(setup: Setup) -> None:
     run = await setup.stores.run()
-    ran = await setup.task(last_run_id=run.id, title="ran")
+    task_with_run = await setup.task(last_run_id=run.id, title="ran")
     await setup.task(last_run_id=records.ordered_id(), title="its run was deleted")
     count, lines = await setup.board.page(setup.stores.caller, offset=0, limit=1)
     assert (count, [line.task.title for line in lines]) == (2, ["its run was deleted"])
     assert lines[0].last_run is None
     _, [found] = await setup.board.page(setup.stores.caller, offset=0, limit=9, keyword="RAN")
-    assert (found.task.id, found.last_run) == (ran.id, run)
+    assert (found.task.id, found.last_run) == (task_with_run.id, run)
     assert (await setup.board.page(setup.stores.caller, offset=0, limit=9, worker_id="x"))[0] == 0
 
 
 async def test_a_task_of_another_account_does_not_exist(setup: Setup) -> None:
     task = await setup.task()
-    stranger = replace(setup.stores.caller, account_id=records.ordered_id())
+    other_caller = replace(setup.stores.caller, account_id=records.ordered_id())
     for ref in (task.id, "no-id", records.ordered_id()):
         with pytest.raises(TaskNotFound):
-            await setup.board.check(stranger, ref)
+            await setup.board.check(other_caller, ref)

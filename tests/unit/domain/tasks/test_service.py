@@ -47,7 +47,7 @@ def setup() -> Setup:
     return Setup()
 
 
-async def test_a_task_keeps_its_input_as_given(setup: Setup):
+async def test_the_input_of_a_task_is_stored_unchanged(setup: Setup):
     task = await setup.tasks.create(setup.caller, "acme/prices", " Daily ", INPUT, "v1.0.1")
     assert (task.title, task.version, task.worker_id) == ("Daily", "v1.0.1", setup.worker.id)
     assert json.loads(task.input_json) == INPUT
@@ -73,7 +73,7 @@ async def test_worker_and_version_must_exist(setup: Setup):
     "input",
     [None, [], "x", 1, {"a": float("nan")}, {"a": float("inf")}, {"a": "\ud800"}, {"a": object()}],
 )
-async def test_an_input_that_is_no_plain_object_is_refused(setup: Setup, input: object):
+async def test_an_input_that_is_not_a_json_object_is_refused(setup: Setup, input: object):
     with pytest.raises(InvalidRequest, match="input must be"):
         await setup.tasks.create(setup.caller, setup.worker.id, "t", input, None)
 
@@ -84,12 +84,12 @@ async def test_an_input_that_is_too_large_is_refused(setup: Setup):
 
 
 @pytest.mark.parametrize("title", ["x" * 201, "a\x00b", "two\nlines"])
-async def test_titles_follow_the_rule(setup: Setup, title: str):
+async def test_invalid_titles_are_refused(setup: Setup, title: str):
     with pytest.raises(InvalidRequest, match="title"):
         await setup.tasks.create(setup.caller, setup.worker.id, title, {}, None)
 
 
-async def test_tasks_are_listed_newest_first_and_by_page(setup: Setup):
+async def test_tasks_are_listed_in_pages_newest_first(setup: Setup):
     made = [
         await setup.tasks.create(setup.caller, setup.worker.id, f"t{i}", {}, None) for i in range(5)
     ]
@@ -107,7 +107,7 @@ async def test_another_accounts_task_does_not_exist(setup: Setup):
     assert await setup.tasks.list(stranger, offset=0, limit=10) == (0, [])
 
 
-async def test_an_update_changes_what_is_given(setup: Setup):
+async def test_an_update_changes_only_the_given_members(setup: Setup):
     task = await setup.tasks.create(setup.caller, setup.worker.id, "t", INPUT, "v1.0.1")
     await setup.tasks.update(setup.caller, task.id, description="why")
     await setup.tasks.set_input(setup.caller, task.id, {}, None)
@@ -118,14 +118,14 @@ async def test_an_update_changes_what_is_given(setup: Setup):
     assert (await setup.tasks.get(setup.caller, task.id)).version == ""
 
 
-async def test_a_deleted_task_is_gone(setup: Setup):
+async def test_a_deleted_task_does_not_exist(setup: Setup):
     task = await setup.tasks.create(setup.caller, setup.worker.id, "t", {}, None)
     await setup.tasks.delete(setup.caller, task.id)
     with pytest.raises(TaskNotFound):
         await setup.tasks.get(setup.caller, task.id)
 
 
-async def test_viewers_may_look_only(setup: Setup):
+async def test_viewers_may_only_read(setup: Setup):
     task = await setup.tasks.create(setup.caller, setup.worker.id, "t", {}, None)
     viewer = caller_of(setup.account, Role.VIEWER)
     assert await setup.tasks.get(viewer, task.id) == task

@@ -1,4 +1,4 @@
-"""Hostile archives: refused with a reason, nothing outside, little memory, little time."""
+"""Hostile archives are refused with a reason, in bounded memory and time, and leave no files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from support.hangs import no_hang
 from support.zips import End, Entry, make_zip
 
 MAIN = Entry("main.py", b"print(1)\n")
-A = struct.pack("<2H", 0x7075, 9) + b"\x01" + struct.pack("<L", 0) + b"evil"
+SECOND_NAME = struct.pack("<2H", 0x7075, 9) + b"\x01" + struct.pack("<L", 0) + b"evil"
 ASI_LINK = struct.pack("<2HLH", 0x756E, 14, 0, 0o120777) + bytes(8)
 ZIP64 = struct.pack("<2H2Q", 1, 16, 1, 1)
 
@@ -36,7 +36,7 @@ NAMES = [
     "a\u29f8b", "a\u2571b", "\ufe52\ufe52/a", "a\u3002", "...", "a/.. /b", " a", "a ", "a/ /b",
     "x" * 256, "/".join(["d"] * 33), "\u00e9" * 128, "a\ue000b", "a//",
 ]  # fmt: skip
-BROKEN: list[tuple[str, list[Entry], End | None]] = [
+INVALID: list[tuple[str, list[Entry], End | None]] = [
     ("symlink", [MAIN, Entry("a", b"/etc/passwd", mode=0o120777)], None),
     ("symlink by another system", [MAIN, Entry("a", mode=0o120777, system=0)], None),
     ("symlink in an extra field", [MAIN, Entry("a", extra=ASI_LINK)], None),
@@ -57,7 +57,7 @@ BROKEN: list[tuple[str, list[Entry], End | None]] = [
     ("patch data", [MAIN, Entry("a", flags=0x20)], None),
     ("bzip2", [MAIN, Entry("a", method=12)], None),
     ("stored with two sizes", [MAIN, Entry("a", b"xx", 0, size=3, local_size=3)], None),
-    ("second name", [MAIN, Entry("a", extra=A)], None),
+    ("second name", [MAIN, Entry("a", extra=SECOND_NAME)], None),
     ("cut extra field", [MAIN, Entry("a", extra=b"\x01\x00\xff\xff")], None),
     ("name that is no UTF-8", [MAIN, Entry(b"a\xff", flags=0)], None),
     ("duplicate", [MAIN, Entry("a"), Entry("a")], None),
@@ -109,7 +109,7 @@ def contents(data: bytes) -> dict[str, bytes]:
 
 
 def check_refused(data: bytes, place: Path) -> str:
-    """Both readers refuse it, and nothing is left on disk."""
+    """Check that reading and unpacking refuse it and leave no files; return the message."""
     target = place / "in" / "target"
     with pytest.raises(InvalidRequest) as caught:
         contents(data)
@@ -120,21 +120,23 @@ def check_refused(data: bytes, place: Path) -> str:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_hostile_names(name: str, tmp_path: Path) -> None:
+def test_hostile_names_are_refused(name: str, tmp_path: Path) -> None:
     message = check_refused(make_zip([MAIN, Entry(name)]), tmp_path)
     assert message.count(";") >= 1  # the rule and the remedy
     assert message.isprintable()
 
 
 @pytest.mark.parametrize(
-    ("entries", "end"), [case[1:] for case in BROKEN], ids=[case[0] for case in BROKEN]
+    ("entries", "end"), [case[1:] for case in INVALID], ids=[case[0] for case in INVALID]
 )
-def test_hostile_structure(entries: list[Entry], end: End | None, tmp_path: Path) -> None:
+def test_hostile_structures_are_refused(
+    entries: list[Entry], end: End | None, tmp_path: Path
+) -> None:
     assert ";" in check_refused(make_zip(entries, end), tmp_path)
 
 
 @pytest.mark.parametrize("data", [b"", b"PK", b"hello" * 100, b"PK\x05\x06"])
-def test_no_archive(data: bytes, tmp_path: Path) -> None:
+def test_other_data_is_not_an_archive(data: bytes, tmp_path: Path) -> None:
     assert "not a plain ZIP" in check_refused(data, tmp_path)
 
 
@@ -152,45 +154,45 @@ def check_bomb(data: bytes, place: Path) -> None:
 
 @cache
 def deflated(size: int) -> bytes:
-    """So many zeros; each of the blocks stands for itself, so one is compressed for all."""
+    """``size`` zero bytes, deflated; one block is compressed once and repeated."""
     squeeze = zlib.compressobj(9, zlib.DEFLATED, -15)
     block = squeeze.compress(bytes(2**20)) + squeeze.flush(zlib.Z_FULL_FLUSH)
     return block * (size >> 20) + squeeze.flush()
 
 
-def test_bomb_with_a_true_size(tmp_path: Path) -> None:
+def test_a_bomb_with_a_true_size_is_refused(tmp_path: Path) -> None:
     bomb = Entry("a", payload=deflated(600 << 20), size=600 << 20, crc=0)
     check_bomb(make_zip([MAIN, bomb]), tmp_path)
 
 
-def test_bomb_with_a_false_size(tmp_path: Path) -> None:
+def test_a_bomb_with_a_false_size_is_refused(tmp_path: Path) -> None:
     bomb = Entry("a", payload=deflated(600 << 20), size=10, crc=0)
     check_bomb(make_zip([MAIN, bomb]), tmp_path)
 
 
-def test_bomb_in_parts(tmp_path: Path) -> None:
+def test_a_bomb_of_several_files_is_refused(tmp_path: Path) -> None:
     payload = deflated(64 << 20)
     parts = [Entry(f"p{n}", payload=payload, size=64 << 20, crc=0) for n in range(9)]
     check_bomb(make_zip([MAIN, *parts]), tmp_path)
 
 
-def test_bomb_of_entries(tmp_path: Path) -> None:
+def test_a_bomb_of_entries_is_refused(tmp_path: Path) -> None:
     check_bomb(make_zip([Entry(f"f{n}", b"", 0) for n in range(20_001)]), tmp_path)
 
 
-def test_bomb_that_overlaps(tmp_path: Path) -> None:
+def test_a_bomb_of_overlapping_entries_is_refused(tmp_path: Path) -> None:
     kernel = deflated(32 << 20)
     first = Entry("k0", payload=kernel, size=32 << 20, crc=0)
     rest = [Entry(f"k{n}", b"", 0, offset=0) for n in range(1, 200)]
     check_bomb(make_zip([first, *rest]), tmp_path)
 
 
-def test_packed_limit(tmp_path: Path) -> None:
+def test_an_archive_above_the_limit_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest, match="at most"), open_archive(bytes(MAX_PACKED + 1)):
         pass
 
 
-def test_nested_bombs_are_just_files() -> None:
+def test_an_archive_inside_an_archive_is_not_inflated() -> None:
     inner = make_zip([Entry("a", bytes(2**20))])
     assert contents(make_zip([MAIN, Entry("inner.zip", inner)]))["inner.zip"] == inner
 
@@ -208,7 +210,17 @@ def seeds() -> list[bytes]:
     return [plain.getvalue(), links]
 
 
-WORDS = (b"..", b"/", b"../", b"\\", b"\0", b"PK\x01\x02", b"\xff\xff\xff\xff", b"\xa1\xff", b"C:")
+FRAGMENTS = (
+    b"..",
+    b"/",
+    b"../",
+    b"\\",
+    b"\0",
+    b"PK\x01\x02",
+    b"\xff\xff\xff\xff",
+    b"\xa1\xff",
+    b"C:",
+)
 
 
 def mutate(data: bytes, dice: random.Random) -> bytes:
@@ -219,10 +231,10 @@ def mutate(data: bytes, dice: random.Random) -> bytes:
             case 0:
                 changed[at] = dice.randrange(256)
             case 1:
-                word = dice.choice(WORDS)
+                word = dice.choice(FRAGMENTS)
                 changed[at : at + len(word)] = word
             case 2:
-                changed[at:at] = dice.choice(WORDS)
+                changed[at:at] = dice.choice(FRAGMENTS)
             case 3:
                 del changed[at : at + dice.randint(1, 8)]
             case _:
@@ -252,7 +264,7 @@ TOKENS = [
 
 
 def assemble(dice: random.Random) -> bytes:
-    """Return an archive that is sound but for its names and modes, which are thrown together."""
+    """Return a valid archive with random names and modes."""
     entries = []
     for _ in range(dice.randint(1, 4)):
         name = "".join(dice.choices(TOKENS, k=dice.randint(1, 5)))
@@ -261,7 +273,7 @@ def assemble(dice: random.Random) -> bytes:
     return make_zip(entries)
 
 
-def run_mutations(count: int, place: Path, seed: int) -> None:
+def check_mutations(count: int, place: Path, seed: int) -> None:
     dice = random.Random(seed)
     originals = seeds()
     inside = place / "inside"
@@ -295,20 +307,20 @@ def remove(folder: Path) -> None:
     folder.rmdir()
 
 
-def test_mutations(tmp_path: Path) -> None:
-    run_mutations(2_000, tmp_path, 1)
+def test_mutated_archives_leave_only_files_inside_the_target(tmp_path: Path) -> None:
+    check_mutations(2_000, tmp_path, 1)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(900)
-def test_many_mutations(tmp_path: Path) -> None:
-    run_mutations(100_000, tmp_path, 2)
+def test_many_mutated_archives_leave_only_files_inside_the_target(tmp_path: Path) -> None:
+    check_mutations(100_000, tmp_path, 2)
 
 
-# --- what is taken -----------------------------------------------------------------------------
+# --- accepted archives ---------------------------------------------------------------------------
 
 
-def test_ordinary_archives_of_other_programs() -> None:
+def test_archives_of_other_programs_are_read() -> None:
     mac = make_zip([MAIN, Entry("__MACOSX/._main.py"), Entry(".DS_Store")])
     assert list(contents(mac)) == ["main.py"]
     dos = make_zip(
@@ -322,7 +334,7 @@ def test_ordinary_archives_of_other_programs() -> None:
     assert list(contents(make_zip([Entry(name) for name in names]))) == sorted(names)
 
 
-def test_streamed_archives() -> None:
+def test_streamed_archives_are_read() -> None:
     class Stream(io.RawIOBase):
         def __init__(self) -> None:
             self.data = bytearray()
@@ -359,11 +371,13 @@ def test_streamed_archives() -> None:
         (["p/main.py", "__MACOSX/p/._main.py"], ["main.py"]),
     ],
 )
-def test_layout(names: list[str], expected: list[str]) -> None:
+def test_a_wrapper_folder_and_build_products_are_removed(
+    names: list[str], expected: list[str]
+) -> None:
     assert list(contents(make_zip([Entry(name) for name in names]))) == expected
 
 
-def test_unpack(tmp_path: Path) -> None:
+def test_unpacked_files_have_their_content_and_modes(tmp_path: Path) -> None:
     program = Entry("tools/run", b"#!/bin/sh\n", mode=0o100755)
     big = Entry("big.bin", os.urandom(300_000))
     data = make_zip([MAIN, program, big, Entry("tools/deep/x"), Entry("zz/y")])
@@ -386,7 +400,7 @@ def test_unpack(tmp_path: Path) -> None:
     assert (target / "big.bin").read_bytes() == big.content
 
 
-def test_unpack_onto_a_file_fails_and_leaves_it(tmp_path: Path) -> None:
+def test_unpacking_to_an_existing_file_fails_and_keeps_it(tmp_path: Path) -> None:
     (tmp_path / "target").write_text("mine")
     with pytest.raises(OSError):
         unpack(make_zip([MAIN]), tmp_path / "target")
@@ -421,7 +435,7 @@ def test_pack_is_deterministic(tmp_path: Path) -> None:
     assert len(digests) == 1
 
 
-def test_pack_refuses_anything_but_files(tmp_path: Path) -> None:
+def test_pack_refuses_links_and_special_files(tmp_path: Path) -> None:
     (tmp_path / "main.py").write_text("")
     link = tmp_path / "link"
     link.symlink_to(tmp_path)
@@ -442,7 +456,9 @@ def test_pack_refuses_anything_but_files(tmp_path: Path) -> None:
         pack(tmp_path)
 
 
-def test_pack_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pack_refuses_missing_folders_and_large_projects(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(InvalidRequest, match="name a readable folder"):
         pack(tmp_path / "none")
     with (tmp_path / "main.py").open("wb") as sparse:

@@ -1,4 +1,4 @@
-"""Two trees side by side: nothing is missed, nothing is invented, and it stays bounded."""
+"""Comparison of two projects: complete, exact and bounded."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ CONTENT = st.one_of(
 TREES = st.dictionaries(NAMES, CONTENT)
 
 
-def packed(tree: Mapping[str, bytes]) -> bytes:
+def make_archive(tree: Mapping[str, bytes]) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, data in tree.items():
@@ -42,17 +42,17 @@ def packed(tree: Mapping[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def compared(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> Comparison:
-    with open_archive(packed(before)) as old, open_archive(packed(after)) as new:
+def compare_trees(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> Comparison:
+    with open_archive(make_archive(before)) as old, open_archive(make_archive(after)) as new:
         return compare(old, new)
 
 
 @examples(150)
 @given(before=TREES, after=TREES)
-def test_every_difference_is_found_and_no_other(
+def test_exactly_the_different_files_are_listed(
     before: dict[str, bytes], after: dict[str, bytes]
 ) -> None:
-    found = compared(before, after)
+    found = compare_trees(before, after)
     assert {file.path: file.change for file in found.files} == {
         **dict.fromkeys(before.keys() - after.keys(), FileChange.REMOVED),
         **dict.fromkeys(after.keys() - before.keys(), FileChange.ADDED),
@@ -69,8 +69,8 @@ def test_every_difference_is_found_and_no_other(
         assert (file.size_before, file.size_after) == sizes
 
 
-def replayed(old: list[str], lines: list[DiffLine]) -> list[str]:
-    """The later text, made from the earlier one and the differences."""
+def apply_diff(old: list[str], lines: list[DiffLine]) -> list[str]:
+    """Apply the differences to the old lines."""
     made: list[str] = []
     at = 0
     for line in lines:
@@ -90,13 +90,13 @@ def replayed(old: list[str], lines: list[DiffLine]) -> list[str]:
 
 @examples(300)
 @given(old=LINES, new=LINES)
-def test_the_differences_lead_from_one_text_to_the_other(old: list[str], new: list[str]) -> None:
+def test_the_differences_turn_the_old_text_into_the_new_one(old: list[str], new: list[str]) -> None:
     lines = diff_lines(old, new)
-    assert replayed(old, lines) == new
+    assert apply_diff(old, lines) == new
     assert bool(lines) == (old != new)
 
 
-def test_far_lines_are_left_out_and_counted() -> None:
+def test_unchanged_lines_far_from_a_change_become_a_gap() -> None:
     old = [str(n) for n in range(40)]
     new = [*old[:20], "new", *old[20:]]
     shown = diff_lines(old, new)
@@ -107,18 +107,20 @@ def test_far_lines_are_left_out_and_counted() -> None:
     assert (shown[0].before, shown[-1].before) == (17, 17)
 
 
-def test_texts_made_to_be_slow_are_not() -> None:
+def test_hostile_texts_are_compared_in_bounded_time() -> None:
     old = [f"x{n % 180}" for n in range(4000)]
     new = [f"x{n * 7 % 181}" for n in range(4000)]
     with no_hang():
         lines = diff_lines(old, new)
-    assert replayed(old, lines) == new
+    assert apply_diff(old, lines) == new
 
 
-def test_binary_and_large_files_are_named_without_lines() -> None:
+def test_binary_and_large_files_are_listed_without_lines() -> None:
     large = b"a\n" * (module.MAX_TEXT // 2 + 1)
-    found = compared({"a.bin": b"\0one", "big.txt": large}, {"a.bin": b"\0two", "new.bin": b"\xff"})
-    assert [(file.path, file.hidden, file.lines) for file in found.files] == [
+    found = compare_trees(
+        {"a.bin": b"\0one", "big.txt": large}, {"a.bin": b"\0two", "new.bin": b"\xff"}
+    )
+    assert [(file.path, file.omission, file.lines) for file in found.files] == [
         ("a.bin", OmissionReason.BINARY, ()),
         ("big.txt", OmissionReason.LARGE, ()),
         ("new.bin", OmissionReason.BINARY, ()),
@@ -137,13 +139,13 @@ def test_a_file_that_only_became_executable_is_reported() -> None:
 
     with open_archive(archived(0o644)) as old, open_archive(archived(0o755)) as new:
         [file] = compare(old, new).files
-    assert (file.change, file.hidden, file.lines) == (FileChange.CHANGED, OmissionReason.MODE, ())
+    assert (file.change, file.omission, file.lines) == (FileChange.CHANGED, OmissionReason.MODE, ())
 
 
 def test_files_and_lines_are_bounded_and_the_rest_is_counted() -> None:
     many = {f"f{n:04d}.txt": b"line\n" * 50 for n in range(MAX_FILES + 5)}
-    found = compared({}, many)
+    found = compare_trees({}, many)
     assert (len(found.files), found.more) == (MAX_FILES, 5)
     assert sum(len(file.lines) for file in found.files) == MAX_SHOWN
-    assert found.files[-1].hidden is OmissionReason.CUT
+    assert found.files[-1].omission is OmissionReason.CUT
     assert (found.files[0].added, found.files[0].removed) == (50, 0)

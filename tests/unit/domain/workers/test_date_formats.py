@@ -1,4 +1,4 @@
-"""Formats of dates: which of them are usable."""
+"""Usable and unusable date formats."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fyke.domain.workers.date_formats import format_problem
 
 
 @pytest.mark.parametrize(
-    ("format", "words"),
+    ("format", "problem"),
     [
         ("DD/MM/YYYY", ""),
         ("YYYYMMDD", ""),
@@ -29,5 +29,5 @@ from fyke.domain.workers.date_formats import format_problem
         (["YYYY"], "must be text of at most 100 characters"),
     ],
 )
-def test_a_format_that_could_be_read_in_two_ways_is_named(format: object, words: str) -> None:
-    assert format_problem(format) == words
+def test_ambiguous_formats_have_a_problem(format: object, problem: str) -> None:
+    assert format_problem(format) == problem

@@ -27,8 +27,8 @@ SCHEMA: dict[str, Any] = {
 OPTIONS = SystemDefaults(memory_mb=4096, timeout_s=60)
 
 
-async def described(state: PublishedState, **changes: Any) -> Worker:
-    """A worker with a version that has something to hide."""
+async def worker_with_secrets(state: PublishedState, **changes: Any) -> Worker:
+    """A worker whose version has secret defaults, limits and run options."""
     worker = await state.worker(**changes)
     text = json.dumps(SCHEMA)
     await state.version(
@@ -42,18 +42,23 @@ def defaults(schema: dict[str, Any]) -> dict[str, str]:
 
 
 async def test_callers_who_may_see_a_worker_get_the_full_description(state: PublishedState) -> None:
-    shown, hidden = await described(state, public=True), await described(state, name="hidden")
+    shown, hidden = (
+        await worker_with_secrets(state, public=True),
+        await worker_with_secrets(state, name="hidden"),
+    )
     pages = WorkerDescriptions(state.storage)
-    asked = ((None, shown.id), (None, shown.path), (BOB, shown.id), (ALICE, hidden.path))
-    for caller, ref in asked:
+    requests = ((None, shown.id), (None, shown.path), (BOB, shown.id), (ALICE, hidden.path))
+    for caller, ref in requests:
         found = await pages.newest(caller, ref)
         assert found.schema == SCHEMA
         assert (found.version.readme, found.version.defaults) == ("Words", OPTIONS)
         assert (await pages.page(caller, ref)).id == found.worker.id
 
 
-async def test_the_slug_of_a_private_worker_shows_what_a_form_needs(state: PublishedState) -> None:
-    worker = await described(state)
+async def test_the_slug_of_a_private_worker_gives_its_schema_without_secrets(
+    state: PublishedState,
+) -> None:
+    worker = await worker_with_secrets(state)
     pages = WorkerDescriptions(state.storage)
     found = await pages.newest(None, f" {worker.id} ")
     assert found.worker.id == (await pages.page(None, worker.id)).id == worker.id
@@ -63,7 +68,7 @@ async def test_the_slug_of_a_private_worker_shows_what_a_form_needs(state: Publi
     assert (found.version.readme, found.version.defaults) == ("", SystemDefaults())
 
 
-async def test_a_schema_without_usable_rules_is_shown_as_it_is(state: PublishedState) -> None:
+async def test_a_schema_without_usable_rules_is_unchanged(state: PublishedState) -> None:
     worker = await state.worker()
     await state.version(worker, input_schema='{"properties": [], "concurrency": [1]}')
     found = await WorkerDescriptions(state.storage).newest(None, worker.id)
@@ -73,7 +78,7 @@ async def test_a_schema_without_usable_rules_is_shown_as_it_is(state: PublishedS
 async def test_a_private_worker_is_not_found_by_its_name_or_with_a_key(
     state: PublishedState,
 ) -> None:
-    worker = await described(state)
+    worker = await worker_with_secrets(state)
     pages = WorkerDescriptions(state.storage)
     with pytest.raises(WorkerNotFound) as with_key:
         await pages.newest(BOB, worker.id)
@@ -91,7 +96,7 @@ async def test_a_private_worker_is_not_found_by_its_name_or_with_a_key(
 async def test_an_installation_may_hide_private_workers_from_requests_without_a_key(
     state: PublishedState,
 ) -> None:
-    worker = await described(state)
+    worker = await worker_with_secrets(state)
     pages = WorkerDescriptions(state.storage, by_slug=False)
     for ref in (worker.id, new_ulid()):
         with pytest.raises(WorkerNotFound) as hidden:
@@ -111,15 +116,17 @@ async def test_a_worker_without_a_published_version_has_a_page_only(state: Publi
 
 
 async def test_a_deleted_worker_has_no_page(state: PublishedState) -> None:
-    worker = await described(state)
+    worker = await worker_with_secrets(state)
     await state.do("workers.mark_deleted", worker.id, 5)
     for caller in (None, ALICE):
         with pytest.raises(WorkerNotFound):
             await WorkerDescriptions(state.storage).page(caller, worker.id)
 
 
-async def test_a_private_view_is_that_of_the_newest_version(state: PublishedState) -> None:
-    worker = await described(state)
+async def test_the_description_of_a_private_worker_has_the_newest_version(
+    state: PublishedState,
+) -> None:
+    worker = await worker_with_secrets(state)
     newer = await state.version(worker, "v1.0.2", approved=False, readme="More")
     found = await WorkerDescriptions(state.storage).newest(None, worker.id)
     assert found.version == replace(newer, readme="")

@@ -33,7 +33,7 @@ def test_a_program_for_this_machine_runs(kind: int) -> None:
     assert inspect_program(program(LOAD, LOAD, kind=kind)) == ("", False)
 
 
-def test_a_program_with_an_interpreter_needs_libraries() -> None:
+def test_a_program_with_an_interpreter_needs_shared_libraries() -> None:
     assert inspect_program(program(LOAD, INTERPRETER)) == ("", True)
     assert inspect_program(program(LOAD, INTERPRETER)[: 64 + 56 + 2]) == ("", False)  # cut
 
@@ -49,7 +49,7 @@ def test_a_program_with_an_interpreter_needs_libraries() -> None:
         (b"", "no program"),
     ],
 )
-def test_a_program_for_another_system_is_named(head: bytes, kind: str) -> None:
+def test_a_program_for_another_system_is_refused_with_its_kind(head: bytes, kind: str) -> None:
     problem, _ = inspect_program(head)
     assert problem == f"main is {kind}, not a linux/{ARCHITECTURE} executable"
 

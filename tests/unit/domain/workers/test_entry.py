@@ -1,4 +1,4 @@
-"""The entry point of a project: the usual files, and what a package.json may name instead."""
+"""The entry point of a project: the usual files, or the script that package.json names."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_the_entry_file_determines_the_language(file: str, language: Language) -
     assert entries(file, "README.md") == [EntryPoint(language, file)]
 
 
-def test_every_usual_file_counts_and_the_others_only_without_one() -> None:
+def test_other_entry_files_count_only_without_a_usual_one() -> None:
     assert [entry.file for entry in entries("main.py", "main.js", "main")] == [
         "main.py", "main.js", "main"
     ]  # fmt: skip
@@ -62,16 +62,16 @@ def test_package_json_may_name_a_script_inside_the_project(main: object, file: s
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '"main"', "{}", "[" * 100_000])
-def test_a_package_json_that_names_none_leaves_index_js(text: str) -> None:
+def test_index_js_is_used_without_a_main_in_package_json(text: str) -> None:
     assert [entry.file for entry in entries("package.json", "index.js", package=text)] == [
         "index.js"
     ]
     assert entries("package.json", package=text) == []
 
 
-def test_main_js_comes_before_what_package_json_names() -> None:
-    def unread() -> str:
+def test_main_js_takes_precedence_over_package_json() -> None:
+    def fail_if_read() -> str:
         raise AssertionError("package.json need not be read")
 
-    assert node_entry({"main.js", "package.json", "app.js"}.__contains__, unread) == "main.js"
-    assert node_entry({"index.js"}.__contains__, unread) == "index.js"
+    assert node_entry({"main.js", "package.json", "app.js"}.__contains__, fail_if_read) == "main.js"
+    assert node_entry({"index.js"}.__contains__, fail_if_read) == "index.js"

@@ -33,7 +33,7 @@ PLAIN = "pack with plain paths such as folder/file.py"
         "/".join("d" * MAX_DEPTH) + "/",
     ],
 )
-def test_a_plain_relative_path_is_taken_as_it_is(name: str) -> None:
+def test_a_plain_relative_path_is_accepted(name: str) -> None:
     check_name(name)
 
 
@@ -62,7 +62,7 @@ def test_a_plain_relative_path_is_taken_as_it_is(name: str) -> None:
         ("a//", "ends in two slashes", PLAIN),
     ],
 )
-def test_any_other_name_is_refused_with_its_rule(name: str, rule: str, remedy: str) -> None:
+def test_any_other_name_is_refused_with_rule_and_remedy(name: str, rule: str, remedy: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
         check_name(name)
     message = refused.value.message
@@ -76,11 +76,11 @@ def test_any_other_name_is_refused_with_its_rule(name: str, rule: str, remedy: s
     ("one", "other"),
     [("README", "readme"), ("\u00e9", "e\u0301"), ("\u00c9", "e\u0301"), ("straße", "STRASSE")],
 )
-def test_names_that_a_file_system_may_mix_up_are_one(one: str, other: str) -> None:
+def test_names_that_collide_on_some_file_system_are_folded_to_one(one: str, other: str) -> None:
     assert fold(one) == fold(other)
 
 
-def test_names_that_differ_stay_different() -> None:
+def test_different_names_stay_different() -> None:
     assert len({fold(name) for name in ("a/b", "a-b", "ab", "e", "\u00e9")}) == 5
 
 
@@ -101,11 +101,11 @@ def test_names_that_differ_stay_different() -> None:
         ("dist/main.js", False),
     ],
 )
-def test_caches_and_logs_are_left_out_of_any_folder(path: str, left_out: bool) -> None:
+def test_caches_and_logs_are_left_out_in_any_folder(path: str, left_out: bool) -> None:
     assert is_left_out(path) is left_out
 
 
-def test_build_products_are_those_of_the_root() -> None:
+def test_only_folders_in_the_root_are_build_products() -> None:
     assert is_build_output("dist/a.js")
     assert is_build_output("build/")
     for path in ("src/build/a.py", "dist", "distribution/a"):

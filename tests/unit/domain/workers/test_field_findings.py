@@ -1,4 +1,4 @@
-"""Findings about one property: which there are, at which place, and where there are none."""
+"""Findings about one property of an input schema, and their lines."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from fyke.domain.workers.input_schema import TYPES
 from fyke.domain.workers.schema_report import SchemaReport
 from fyke.model.worker import Finding
 
-SOUND = {"name": "x", "title": "X", "description": "d", "required": False}
+VALID = {"name": "x", "title": "X", "description": "d", "required": False}
 OPTIONS = [{"label": "A", "value": "a"}, {"label": "One", "value": 1}]
 
 
 def findings(**item: Any) -> list[Finding]:
-    whole = SOUND | item
+    whole = VALID | item
     report = SchemaReport("input_schema.json", json.dumps({"properties": [whole]}), frozenset())
     check_field(whole, ("properties", 0), report)
     return report.findings
 
 
 def codes(**item: Any) -> list[str]:
-    """Without the prefix that all have."""
+    """The codes of the findings without their common prefix."""
     return [finding.code.removeprefix("input_") for finding in findings(**item)]
 
 
@@ -34,7 +34,7 @@ def rows(*params: Any, **item: Any) -> list[str]:
 
 @pytest.mark.parametrize("editor", sorted(EDITORS))
 @pytest.mark.parametrize("type", TYPES)
-def test_an_editor_fits_the_types_that_it_makes(editor: str, type: str) -> None:
+def test_an_editor_fits_only_its_types(editor: str, type: str) -> None:
     more = {"options": OPTIONS} if editor in ("select", "radio", "checkbox") else {}
     if editor == "requestListSource":
         more = {"param_list": [{"param": "p", "title": "P"}]}
@@ -42,25 +42,25 @@ def test_an_editor_fits_the_types_that_it_makes(editor: str, type: str) -> None:
     assert codes(editor=editor, type=type, **more) == ([] if fits else ["editor_type_mismatch"])
 
 
-def test_the_place_of_a_finding_is_the_member_that_is_wrong() -> None:
+def test_a_finding_has_the_line_of_the_invalid_member() -> None:
     text = '{"properties": [{\n"name": "x",\n"type": "list",\n"editor": "magic"}]}'
     report = SchemaReport("input_schema.json", text, frozenset())
     check_field(json.loads(text)["properties"][0], ("properties", 0), report)
-    places = {finding.code: finding.line for finding in report.findings}
-    assert places["input_property_unsupported_type"] == 3
-    assert places["input_property_unsupported_editor"] == 4
-    assert places["input_property_missing_title"] == 1
+    lines = {finding.code: finding.line for finding in report.findings}
+    assert lines["input_property_unsupported_type"] == 3
+    assert lines["input_property_unsupported_editor"] == 4
+    assert lines["input_property_missing_title"] == 1
 
 
 @pytest.mark.parametrize(
     ("name", "valid"), [("a", True), ("_a.b-9", True), ("9a", False), ("a b", False), ("é", False)]
 )
-def test_a_name_is_one_that_every_client_takes(name: str, valid: bool) -> None:
+def test_a_name_that_clients_may_refuse_is_reported(name: str, valid: bool) -> None:
     found = codes(name=name, editor="input", type="string")
     assert found == ([] if valid else ["property_name_invalid"])
 
 
-def test_required_is_true_or_false_and_has_a_default_to_start_with() -> None:
+def test_required_is_a_boolean_and_needs_a_default() -> None:
     text = {"editor": "input", "type": "string"}
     assert codes(**text, required=True) == ["required_missing_default"]
     assert codes(**text, required=True, default="a") == []
@@ -85,7 +85,7 @@ def test_a_selector_has_options_with_label_and_value(more: Any, found: list[str]
     assert codes(editor="select", type="string", **more) == found
 
 
-def test_only_a_select_chooses_several() -> None:
+def test_multiple_works_only_with_select() -> None:
     radio = {"editor": "radio", "type": "string", "options": OPTIONS}
     assert codes(**radio, multiple=False) == []
     assert codes(**radio, multiple=True) == ["select_multiple_editor_mismatch"]
@@ -104,7 +104,7 @@ def test_only_a_select_chooses_several() -> None:
         ({"minimum": 1, "default": "1"}, ["default_type_mismatch"]),
     ],
 )
-def test_bounds_are_numbers_in_order_around_the_default(more: Any, found: list[str]) -> None:
+def test_invalid_bounds_are_reported(more: Any, found: list[str]) -> None:
     assert codes(editor="number", type="number", **more) == found
 
 
@@ -114,17 +114,17 @@ def test_text_has_no_bounds() -> None:
 
 
 @pytest.mark.parametrize("name", ["limit", "max", "maxItems", "num_records", "results_max"])
-def test_a_limit_of_the_results_has_the_usual_name(name: str) -> None:
+def test_a_limit_of_the_results_should_be_called_max_results(name: str) -> None:
     assert codes(name=name, editor="number", type="integer") == ["max_results_naming_convention"]
     assert codes(name=name, editor="input", type="string") == []
 
 
 @pytest.mark.parametrize("name", ["max_results", "max_depth", "limits", "number", "rate_limit"])
-def test_other_numbers_are_named_as_they_like(name: str) -> None:
+def test_other_numbers_may_have_any_name(name: str) -> None:
     assert codes(name=name, editor="number", type="integer") == []
 
 
-def test_columns_of_rows_have_names_titles_and_editors_of_one_value() -> None:
+def test_invalid_columns_of_rows_are_reported() -> None:
     assert rows({"param": "a", "title": "A", "editor": "select", "type": "string"}) == []
     assert rows({"title": "A"}, "b") == ["param_missing_name"] * 2
     assert rows({"param": "a", "title": "A"}, {"name": "a", "title": "A"}) == [
@@ -152,7 +152,7 @@ def test_columns_of_rows_have_names_titles_and_editors_of_one_value() -> None:
         (["a", None, [1]], ["default_list_item_invalid"] * 3),
     ],
 )
-def test_the_rows_of_a_default_have_the_members_of_their_columns(
+def test_default_rows_that_do_not_fit_their_columns_are_reported(
     default: Any, found: list[str]
 ) -> None:
     params = (
@@ -163,7 +163,7 @@ def test_the_rows_of_a_default_have_the_members_of_their_columns(
     assert [code for code in rows(*params, default=default) if "default" in code] == found
 
 
-def test_the_items_of_another_list_are_texts_or_objects() -> None:
+def test_default_items_of_other_lists_are_texts_or_objects() -> None:
     default = ["a", {"url": "b"}, None, ["c"]]
     assert (
         codes(editor="stringList", type="array", default=default)
@@ -182,12 +182,14 @@ def test_the_items_of_another_list_are_texts_or_objects() -> None:
         ("input", "string", "b", 0),
     ],
 )
-def test_a_default_is_among_the_options(editor: str, type: str, default: Any, found: int) -> None:
+def test_a_default_outside_the_options_is_reported(
+    editor: str, type: str, default: Any, found: int
+) -> None:
     item = {"editor": editor, "type": type, "options": OPTIONS, "default": default}
     assert codes(**item) == ["default_option_not_declared"] * found
 
 
-def test_sections_are_named_by_text() -> None:
+def test_captions_of_sections_must_be_text() -> None:
     text = {"editor": "input", "type": "string"}
     assert codes(**text, sectionCaption="More", sectionDescription="Words") == []
     assert (
@@ -195,7 +197,7 @@ def test_sections_are_named_by_text() -> None:
     )
 
 
-def test_formats_of_dates_are_checked_where_a_date_is_picked() -> None:
+def test_date_formats_are_checked_for_date_pickers() -> None:
     formats = {"type": "string", "format": "DD/MM/YYYY DD", "valueFormat": "YYYY-MM-DD"}
     (finding,) = findings(editor="datepicker", **formats)
     assert finding.code == "input_date_format_invalid"

@@ -1,4 +1,4 @@
-"""The versions of a worker: which of them are listed for whom, compared, and in the changelog."""
+"""The versions of a worker: list, comparison and changelog for each caller."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ async def test_others_see_the_versions_that_they_may_run(setup: Setup) -> None:
         await setup.numbers(BOB, hidden)
 
 
-async def test_the_latest_is_the_one_that_the_reader_would_run(setup: Setup) -> None:
+async def test_the_latest_version_is_the_one_that_the_caller_would_run(setup: Setup) -> None:
     worker = await setup.state.worker(public=True)
     first = await setup.version(worker, "v1.0.1")
     await setup.version(worker, "v1.0.2", approved=False)
@@ -110,7 +110,9 @@ async def test_unavailable_versions_cannot_be_compared(setup: Setup) -> None:
     assert (await setup.history.compare(BOB, worker.id, "v1.0.1", "v1.0.1")).schema == ()
 
 
-async def test_a_step_of_the_changelog_is_what_changed_since_the_one_before(setup: Setup) -> None:
+async def test_a_changelog_step_has_the_changes_since_the_previous_visible_version(
+    setup: Setup,
+) -> None:
     worker = await setup.state.worker(public=True)
     await setup.version(worker, "v1.0.1", input_schema=schema("a"))
     await setup.version(worker, "v1.0.2", input_schema=schema("a", "b"), approved=False)
@@ -132,7 +134,7 @@ async def test_a_step_of_the_changelog_is_what_changed_since_the_one_before(setu
     assert await steps(BOB) == [("v1.0.4", ["b", "c"], False), ("v1.0.1", [], True)]
 
 
-async def test_the_changelog_of_a_worker_that_was_only_tested_is_empty(setup: Setup) -> None:
+async def test_the_changelog_of_a_worker_with_drafts_only_is_empty(setup: Setup) -> None:
     worker = await setup.state.worker()
     assert (await setup.history.changelog(ALICE, worker.id)).steps == ()
     await setup.version(worker, "v1.0.1", state=VersionState.DRAFT)
@@ -152,7 +154,7 @@ async def test_the_changelog_is_cut_to_its_newest_steps(
     assert not any(step.first for step in found.steps)  # there is one before them
 
 
-async def test_the_words_of_the_author_are_those_of_the_latest_version(setup: Setup) -> None:
+async def test_the_changelog_text_is_that_of_the_latest_version(setup: Setup) -> None:
     worker = await setup.state.worker(public=True)
     await setup.version(worker, "v1.0.1", {"ChangeLog.MD": b"\xef\xbb\xbf# One\xff"})
     await setup.version(worker, "v1.0.2", {"CHANGELOG.md": b"# Two"}, approved=False)
@@ -162,7 +164,7 @@ async def test_the_words_of_the_author_are_those_of_the_latest_version(setup: Se
     assert (await setup.history.changelog(None, worker.id)).text == ""
 
 
-async def test_words_are_read_once_for_each_content_and_few_are_kept(
+async def test_a_limited_number_of_changelog_texts_is_cached_by_digest(
     setup: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_CACHED_CHANGELOGS", 1)

@@ -1,4 +1,4 @@
-"""Every code of the checkers at least once, with its line and its severity."""
+"""Every code of the findings at least once, with its line and severity."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ CASES: list[tuple[str, Any]] = [
 
 
 @pytest.mark.parametrize(("code", "document"), CASES)
-def test_every_code(code: str, document: Any) -> None:
+def test_every_code_is_reported_with_line_and_severity(code: str, document: Any) -> None:
     found = check(json.dumps(document, indent=1))
     assert code in {finding.code for finding in found}
     for finding in found:
@@ -189,13 +189,13 @@ def test_errors_are_found_exactly_where_parse_refuses(code: str, document: Any) 
         ({"field": "a", "max": 1, "regex": 5}, "limits.regex invalid"),
     ],
 )
-def test_limits(limit: Any, text: str) -> None:
+def test_invalid_limits_are_reported(limit: Any, text: str) -> None:
     assert text in {
         finding.message for finding in check(json.dumps(split(fields=["a"], limits=[limit])))
     }
 
 
-def test_no_more_than_a_hundred_limits_are_looked_at() -> None:
+def test_at_most_a_hundred_limits_are_checked() -> None:
     found = check(json.dumps(split(fields=["a"], limits=[{"field": "a", "max": 0}] * 101)))
     messages = [finding.message for finding in found]
     assert messages.count("concurrency.limits has 101 entries, at most 100 count") == 1
@@ -210,7 +210,7 @@ def test_an_expression_is_not_compiled() -> None:
         assert "limits.regex invalid" not in {finding.message for finding in check(text)}
 
 
-def test_fields_are_named_by_the_documented_text() -> None:
+def test_missing_split_fields_have_the_documented_message() -> None:
     messages = {finding.message for finding in check(json.dumps(split(fields=[" "])))}
     assert "concurrency fields must have at least one field" in messages
 
@@ -223,7 +223,7 @@ DATES = (
 )
 
 
-def test_sound_schemas_have_no_findings() -> None:
+def test_valid_schemas_have_no_findings() -> None:
     multiple = choice(name="m", type="array", multiple=True, default=["x"])
     text = json.dumps(
         schema(GOOD, multiple, number(name="max_results"), rows(name="r"), *DATES, b="a")
@@ -236,7 +236,7 @@ def test_sound_schemas_have_no_findings() -> None:
     assert check(text) == []
 
 
-def test_lines_point_at_the_place() -> None:
+def test_findings_have_the_line_of_the_invalid_value() -> None:
     text = (
         '\ufeff{\n "properties": [\n  {"name": "a",\n   "type": "odd",\n   "editor": "no"},\n'
         '  {}\n ],\n "b": "z"\n}'
@@ -251,7 +251,7 @@ def test_lines_point_at_the_place() -> None:
     assert check('{\n "properties": [\n}')[0].line == 3
 
 
-def test_findings_are_cut_to_a_useful_number() -> None:
+def test_the_number_of_findings_is_limited() -> None:
     found = check(json.dumps(schema(*({"name": f"f{n}"} for n in range(300)))))
     assert len(found) == MAX_FINDINGS + 1
     assert found[-1].code == "findings_cut"
@@ -289,7 +289,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
-def test_hostile_schemas_are_answered_quickly(text: str) -> None:
+def test_hostile_schemas_are_checked_in_bounded_time(text: str) -> None:
     with no_hang():
         found = check(text)
         try:

@@ -1,4 +1,4 @@
-"""Reading ``input_schema.json``: what is refused, with which words, and what is read."""
+"""Parsing of ``input_schema.json``: the errors and the parsed parts."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_unusable_schemas_are_refused_with_the_remedy(text: str, message: str) -
     assert error.value.message == message
 
 
-def test_text_that_is_no_json_names_the_line() -> None:
+def test_invalid_json_is_refused_with_its_line() -> None:
     with pytest.raises(InvalidRequest) as error:
         parse('{\n "properties": ]}')
     assert error.value.message == "input_schema is not a valid json"
@@ -56,13 +56,13 @@ def test_text_that_is_no_json_names_the_line() -> None:
     assert detail.startswith("input_schema.json: line 2: ")
 
 
-def test_a_mistake_without_a_line_names_none() -> None:
+def test_an_error_about_the_whole_file_has_no_line() -> None:
     with pytest.raises(InvalidRequest) as error:
         parse(" " * 500_001)
     assert error.value.details == ["input_schema.json: the file is larger than 500,000 bytes"]
 
 
-def test_everything_that_a_run_needs_is_read() -> None:
+def test_the_parts_that_a_run_needs_are_parsed() -> None:
     document = {
         "description": "what it does",
         "properties": [
@@ -81,7 +81,7 @@ def test_everything_that_a_run_needs_is_read() -> None:
     )
 
 
-def test_odd_members_count_as_missing() -> None:
+def test_members_of_unexpected_types_count_as_missing() -> None:
     document = {"description": 1, "properties": [], "concurrency": [], "b": 7}
     assert parse(json.dumps(document)) == InputSchema((), "", (), (), "")
 
@@ -104,7 +104,7 @@ def test_odd_members_count_as_missing() -> None:
         ({}, ""),
     ],
 )
-def test_a_type_is_declared_or_follows_from_editor_and_default(
+def test_a_type_is_declared_or_inferred_from_editor_and_default(
     item: dict[str, Any], type: str
 ) -> None:
     assert type_of(item) == type
@@ -117,14 +117,14 @@ def test_a_type_is_declared_or_follows_from_editor_and_default(
         ({}, "object"), (None, ""),
     ],
 )  # fmt: skip
-def test_the_type_of_a_value(value: object, type: str) -> None:
+def test_each_value_has_its_schema_type(value: object, type: str) -> None:
     assert json_type(value) == type
 
 
 @pytest.mark.parametrize(
     ("value", "number"), [(0, True), (1.5, True), (True, False), ("1", False), (None, False)]
 )
-def test_a_boolean_is_no_number(value: object, number: bool) -> None:
+def test_a_boolean_is_not_a_number(value: object, number: bool) -> None:
     assert is_number(value) is number
 
 
@@ -138,5 +138,5 @@ def test_a_boolean_is_no_number(value: object, number: bool) -> None:
         ("url", ""),
     ],
 )
-def test_an_entry_of_a_list_is_named_by_param_or_its_alias(item: object, name: str) -> None:
+def test_a_param_is_named_by_param_or_its_alias(item: object, name: str) -> None:
     assert param_name(item) == name

@@ -15,7 +15,7 @@ def schema(*properties: dict[str, Any]) -> InputSchema:
 
 
 @pytest.mark.parametrize("value", [None, "", [], {}])
-def test_required_and_empty(value: Any) -> None:
+def test_an_empty_required_field_is_refused(value: Any) -> None:
     rules = schema({"name": "X", "required": True})
     for custom in ({"X": value}, {}):
         with pytest.raises(InvalidRequest) as caught:
@@ -25,7 +25,7 @@ def test_required_and_empty(value: Any) -> None:
 
 
 @pytest.mark.parametrize("value", [0, False, 0.0, " ", [None], {"a": None}])
-def test_required_and_not_empty(value: Any) -> None:
+def test_a_required_field_may_be_false_or_zero(value: Any) -> None:
     validate_input(schema({"name": "X", "required": True}), {"X": value})
 
 
@@ -40,7 +40,9 @@ def test_required_and_not_empty(value: Any) -> None:
         ("object", "an object", [{}, {"a": 1}], [[], "x", 1]),
     ],
 )
-def test_top_level_types(kind: str, words: str, good: list[Any], bad: list[Any]) -> None:
+def test_a_value_must_have_the_type_of_its_field(
+    kind: str, words: str, good: list[Any], bad: list[Any]
+) -> None:
     rules = schema({"name": "X", "type": kind})
     for value in [*good, None]:
         validate_input(rules, {"X": value})
@@ -68,7 +70,7 @@ def test_custom_must_be_an_object() -> None:
         validate_input(schema(), [1])  # type: ignore[arg-type]
 
 
-def test_input_that_the_original_accepts() -> None:
+def test_input_that_the_original_platform_accepts_is_accepted() -> None:
     rules = schema(
         {"name": "n", "type": "integer", "minimum": 1, "maximum": 3},
         {
@@ -111,7 +113,7 @@ def test_missing_types_are_inferred(field: dict[str, Any], value: Any, fits: boo
             validate_input(rules, {"X": value})
 
 
-def test_unknown_type_takes_anything() -> None:
+def test_an_unknown_type_accepts_any_value() -> None:
     assert matches("odd", object())
 
 

@@ -1,4 +1,4 @@
-"""JSON files written by hand: the limits of what is read, and the line of each part."""
+"""JSON files written by hand: the limits, and the line of each value."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fyke.domain.workers.jsontext import (
 )
 
 
-def test_json_text() -> None:
+def test_digits_and_characters_are_read_exactly() -> None:
     assert loads('\ufeff{"a": 123456789012345678901234567890}') == {
         "a": 123456789012345678901234567890
     }
@@ -30,11 +30,11 @@ def test_json_text() -> None:
 
 
 def nested(levels: int) -> str:
-    """Arrays in each other around a value: so many levels with the value itself."""
+    """A value inside nested arrays; ``levels`` includes the value."""
     return "[" * (levels - 1) + "1" + "]" * (levels - 1)
 
 
-AT_A_LIMIT = [
+AT_LIMIT = [
     '"' + "x" * (MAX_BYTES - 2) + '"',
     nested(MAX_DEPTH),
     json.dumps([0] * (MAX_NODES - 1)),
@@ -43,7 +43,7 @@ AT_A_LIMIT = [
 ]
 
 
-@pytest.mark.parametrize("text", AT_A_LIMIT, ids=["bytes", "depth", "values", "digits", "mark"])
+@pytest.mark.parametrize("text", AT_LIMIT, ids=["bytes", "depth", "values", "digits", "mark"])
 def test_a_file_at_a_limit_is_read(text: str) -> None:
     assert loads(text) == json.loads(text.removeprefix("\ufeff"))
 
@@ -68,7 +68,7 @@ def test_a_file_beyond_a_limit_is_refused_as_a_whole(text: str, rule: str) -> No
     assert (refused.value.rule, refused.value.line) == (rule, 0)
 
 
-def test_a_slip_has_its_line_and_column() -> None:
+def test_an_error_has_its_line_and_column() -> None:
     with pytest.raises(BadJson) as refused:
         loads('{\n  "a": 1\n  "b": 2\n}')
     assert (refused.value.rule, refused.value.line) == ("Expecting ',' delimiter (column 3)", 3)
@@ -79,7 +79,7 @@ def test_a_slip_has_its_line_and_column() -> None:
 
 @pytest.mark.parametrize("text", ['"\\ud800"', '{"\\uDFFF": 1}', '["\\ude00\\ud83d"]'])
 def test_a_lone_surrogate_is_refused_anywhere(text: str) -> None:
-    with pytest.raises(BadJson, match="one half of a pair; write the character itself"):
+    with pytest.raises(BadJson, match="half of a surrogate pair; write the character itself"):
         loads(text)
     assert loads('"\\\\ud800"') == "\\ud800"  # a backslash and letters
 
@@ -113,7 +113,7 @@ TEXT = """{
         (("nothing",), 1),
     ],
 )
-def test_every_part_has_its_line_or_that_of_what_contains_it(
+def test_every_value_has_its_line_or_that_of_its_nearest_parent(
     path: tuple[str | int, ...], line: int
 ) -> None:
     loads(TEXT)
@@ -121,6 +121,6 @@ def test_every_part_has_its_line_or_that_of_what_contains_it(
     assert Lines("\ufeff\n" + TEXT).line_of(*path) == line + 1
 
 
-def test_deeper_values_have_the_line_of_the_deepest_known_one() -> None:
+def test_deeper_values_have_the_line_of_the_deepest_indexed_parent() -> None:
     assert Lines(TEXT, depth=5).line_of("e", 0, 0, 0, 0) == 8
     assert Lines(TEXT, depth=4).line_of("e", 0, 0, 0, 0) == 7

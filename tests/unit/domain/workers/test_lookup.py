@@ -1,4 +1,4 @@
-"""Who finds which worker and which version, and what is said about the others."""
+"""Visibility of workers and versions for each caller, and the errors for the others."""
 
 from __future__ import annotations
 
@@ -24,29 +24,31 @@ pytestmark = pytest.mark.anyio
 CALLERS = (None, ALICE, BOB, OPERATOR)
 
 
-async def seen(state: PublishedState, ref: str) -> list[Caller | None]:
-    """Those of all callers who find it."""
-    found = []
+async def callers_who_find(state: PublishedState, ref: str) -> list[Caller | None]:
+    """The callers that find the worker."""
+    callers = []
     for caller in CALLERS:
         try:
             await state.read(find_worker, caller, ref)
         except WorkerNotFound:
             continue
-        found.append(caller)
-    return found
+        callers.append(caller)
+    return callers
 
 
-async def runs(state: PublishedState, worker: Worker, number: str | None) -> list[Caller | None]:
-    """Those of all callers who may run the version."""
-    found = []
+async def callers_who_may_run(
+    state: PublishedState, worker: Worker, number: str | None
+) -> list[Caller | None]:
+    """The callers that may run the version."""
+    callers = []
     for caller in CALLERS:
         try:
             version = await state.read(find_version, caller, worker.id, number)
         except (UnknownVersion, VersionUnavailable):
             continue
         assert number in (None, "", version.number)
-        found.append(caller)
-    return found
+        callers.append(caller)
+    return callers
 
 
 async def test_a_worker_is_found_by_its_id_and_by_its_path(state: PublishedState) -> None:
@@ -66,11 +68,15 @@ async def test_a_private_worker_is_found_by_its_account_and_by_its_reviewer(
 ) -> None:
     worker = await state.worker()
     await state.version(worker, approved=False)
-    assert await seen(state, worker.id) == await seen(state, worker.path) == [ALICE]
+    assert (
+        await callers_who_find(state, worker.id)
+        == await callers_who_find(state, worker.path)
+        == [ALICE]
+    )
     await state.submit(worker)
-    assert await seen(state, worker.id) == [ALICE, OPERATOR]
+    assert await callers_who_find(state, worker.id) == [ALICE, OPERATOR]
     await state.do("workers.update", worker.id, worker.page, public=True)
-    assert await seen(state, worker.id) == list(CALLERS)
+    assert await callers_who_find(state, worker.id) == list(CALLERS)
 
 
 async def test_others_see_the_newest_approved_version_as_the_latest(state: PublishedState) -> None:
@@ -87,7 +93,7 @@ async def test_a_deleted_worker_is_only_found_for_its_past_runs(state: Published
     await state.version(worker)
     await state.read(refuse_deleted, worker.id)
     await state.do("workers.mark_deleted", worker.id, 5)
-    assert await seen(state, worker.id) == []
+    assert await callers_who_find(state, worker.id) == []
     assert (await state.read(find_worker_including_deleted, BOB, worker.id)).deleted_at == 5
     for find, *arguments in (
         (find_worker_including_deleted, BOB, worker.path),
@@ -127,14 +133,14 @@ async def test_other_accounts_run_approved_versions_only_and_the_reviewer_waitin
     await state.version(worker, "v1.0.3", approved=False)
     await state.version(worker, "v1.0.4", state=VersionState.DRAFT)
     await state.submit(worker, "v1.0.3")
-    assert await runs(state, worker, "v1.0.1") == list(CALLERS)
-    assert await runs(state, worker, "v1.0.2") == [ALICE]
-    assert await runs(state, worker, "v1.0.3") == [ALICE, OPERATOR]
-    assert await runs(state, worker, "v1.0.4") == [ALICE]
-    assert await runs(state, worker, None) == list(CALLERS)
+    assert await callers_who_may_run(state, worker, "v1.0.1") == list(CALLERS)
+    assert await callers_who_may_run(state, worker, "v1.0.2") == [ALICE]
+    assert await callers_who_may_run(state, worker, "v1.0.3") == [ALICE, OPERATOR]
+    assert await callers_who_may_run(state, worker, "v1.0.4") == [ALICE]
+    assert await callers_who_may_run(state, worker, None) == list(CALLERS)
 
 
-async def test_an_unknown_version_names_the_one_to_take(state: PublishedState) -> None:
+async def test_the_error_for_an_unknown_version_names_the_latest(state: PublishedState) -> None:
     worker = await state.worker(public=True)
     with pytest.raises(VersionUnavailable) as none:
         await state.read(find_version, ALICE, worker.id, "latest")

@@ -16,14 +16,14 @@ PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
     ("given_name", "stored"),
     [("Quotes", "quotes"), (" My  Worker ", "my-worker"), ("a.b_c-1", "a.b_c-1"), ("9", "9")],
 )
-def test_given_names(given_name: str, stored: str) -> None:
+def test_names_are_normalised(given_name: str, stored: str) -> None:
     assert checked_name(given_name) == stored
 
 
 @pytest.mark.parametrize(
     "bad", ["", "a/b", "a~b", "../x", ".a", "-a", "ü", "a" * 64, "a\0", "a%2fb"]
 )
-def test_refused_names(bad: str) -> None:
+def test_invalid_names_are_refused(bad: str) -> None:
     with pytest.raises(InvalidRequest, match="choose 1 to 63"):
         checked_name(bad)
 
@@ -36,7 +36,7 @@ def test_refused_names(bad: str) -> None:
         ("x" * 80, "x" * 63),
     ],
 )
-def test_names_from_titles(title: str, name: str) -> None:
+def test_a_name_is_derived_from_a_title(title: str, name: str) -> None:
     assert name_from_title(title) == name
 
 
@@ -46,7 +46,7 @@ def test_a_title_without_letters_gives_no_name() -> None:
 
 
 @given(st.text(max_size=100))
-def test_whatever_is_derived_is_allowed(title: str) -> None:
+def test_a_derived_name_is_valid(title: str) -> None:
     try:
         name = name_from_title(title)
     except InvalidRequest:
@@ -62,7 +62,7 @@ def test_paths_round_trip(owner: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("ref", ["", "abc", "a/b/c", "a~b/c"])
-def test_other_references_lead_nowhere(ref: str) -> None:
+def test_other_references_are_not_paths(ref: str) -> None:
     assert split_path(ref) == ("", "")
 
 
@@ -76,5 +76,5 @@ def test_other_references_lead_nowhere(ref: str) -> None:
         (["v1.0.9", "v2.3.0"], "v2.3.1"),
     ],
 )
-def test_next_number(numbers: list[str], following: str) -> None:
+def test_the_next_number_follows_the_highest(numbers: list[str], following: str) -> None:
     assert next_number(numbers) == following

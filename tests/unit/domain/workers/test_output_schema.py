@@ -23,13 +23,13 @@ from fyke.errors import InvalidRequest
         ("output_column_unsupported_type", [{"name": "a", "type": ["x"]}]),
     ],
 )
-def test_output_codes(code: str, document: Any) -> None:
+def test_every_code_is_reported(code: str, document: Any) -> None:
     found = output_schema.check(json.dumps(document, indent=1))
     assert [finding.code for finding in found] == [code]
     assert (found[0].severity == "error") == (code == "output_schema_root_invalid")
 
 
-def test_output_headers() -> None:
+def test_declared_columns_become_headers() -> None:
     text = json.dumps(
         [
             {"name": "s", "type": "string", "description": "Text"},
@@ -56,7 +56,7 @@ def test_output_headers() -> None:
     assert output_schema.check("[\n{")[0].line == 2
 
 
-def test_a_sound_schema_has_no_findings() -> None:
+def test_a_valid_schema_has_no_findings() -> None:
     columns = [{"name": kind, "type": kind} for kind in ("string", "integer", "array", "object")]
     assert output_schema.check(json.dumps(columns)) == []
     assert output_schema.check("[]") == []

@@ -8,14 +8,14 @@ from fyke.domain.workers.page import MAX_CATEGORY, PageChange
 from fyke.errors import InvalidFields
 from fyke.model.worker import WorkerPage
 
-THERE = WorkerPage("Prices", "All of them", (7,), "https://a.example/i.png")
-SOUND = [
+STORED = WorkerPage("Prices", "All of them", (7,), "https://a.example/i.png")
+VALID = [
     PageChange(),
     PageChange("", "", (), ""),
     PageChange("x" * 200, "y" * 2000, tuple(range(1, 21)), "http://[2001:db8::1]:8080/i.png"),
     PageChange(categories=(1, MAX_CATEGORY), icon="https://a.example/%C3%A4?x=1#y"),
 ]
-WRONG = [
+INVALID = [
     (PageChange(title="x" * 201), "title"),
     (PageChange(title="a\0b"), "title"),
     (PageChange(description="x" * 2001), "description"),
@@ -33,25 +33,25 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize("change", SOUND)
-def test_valid_changes_of_a_page(change: PageChange) -> None:
+@pytest.mark.parametrize("change", VALID)
+def test_valid_changes_are_accepted(change: PageChange) -> None:
     change.check()
-    assert change.applied_to(THERE).title
+    assert change.applied_to(STORED).title
 
 
-@pytest.mark.parametrize(("change", "field"), WRONG)
-def test_invalid_changes_of_a_page_are_named(change: PageChange, field: str) -> None:
+@pytest.mark.parametrize(("change", "field"), INVALID)
+def test_the_error_of_an_invalid_change_names_the_field(change: PageChange, field: str) -> None:
     with pytest.raises(InvalidFields, match=f"^{field} must"):
         change.check()
 
 
 def test_omitted_fields_stay() -> None:
-    assert PageChange().applied_to(THERE) == THERE
-    assert PageChange("", "", (), "").applied_to(THERE) == WorkerPage("Prices", "", (), "")
-    said = PageChange("New", "Fresh", (9, 3, 9), "https://b.example/")
-    assert said.applied_to(THERE) == WorkerPage("New", "Fresh", (9, 3), "https://b.example/")
+    assert PageChange().applied_to(STORED) == STORED
+    assert PageChange("", "", (), "").applied_to(STORED) == WorkerPage("Prices", "", (), "")
+    change = PageChange("New", "Fresh", (9, 3, 9), "https://b.example/")
+    assert change.applied_to(STORED) == WorkerPage("New", "Fresh", (9, 3), "https://b.example/")
 
 
 def test_omitted_fields_are_empty_when_the_whole_page_is_given() -> None:
-    assert PageChange().replacing(THERE) == WorkerPage("Prices", "", (), "")
-    assert PageChange("New", categories=(3,)).replacing(THERE) == WorkerPage("New", "", (3,), "")
+    assert PageChange().replacing(STORED) == WorkerPage("Prices", "", (), "")
+    assert PageChange("New", categories=(3,)).replacing(STORED) == WorkerPage("New", "", (3,), "")

@@ -1,4 +1,4 @@
-"""Reading the input of a start."""
+"""Parsing of the input of a start."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ def read(system: dict[str, Any] | None = None, custom: Any = None) -> Any:
     return read_input({"parameters": parameters}, DEFAULTS)
 
 
-def test_everything_in_system_may_be_missing() -> None:
-    wanted = read()
-    assert wanted.limits.memory_mb == 512
-    assert wanted.limits.cpus == 0.125
-    assert wanted.limits.timeout_s == 1800
-    assert wanted.limits.max_charge_micros == wanted.limits.max_traffic_bytes == 0
-    assert wanted.region == ""
+def test_every_member_of_system_is_optional() -> None:
+    parsed = read()
+    assert parsed.limits.memory_mb == 512
+    assert parsed.limits.cpus == 0.125
+    assert parsed.limits.timeout_s == 1800
+    assert parsed.limits.max_charge_micros == parsed.limits.max_traffic_bytes == 0
+    assert parsed.region == ""
 
 
 @pytest.mark.parametrize(("memory", "cpus"), DEVICES.items())
-def test_the_device_table(memory: int, cpus: float) -> None:
+def test_the_memory_determines_the_cpu_share(memory: int, cpus: float) -> None:
     limits = read({"memory": memory}).limits
     assert (limits.memory_mb, limits.cpus) == (memory, cpus)
 
@@ -55,7 +55,7 @@ def test_caps_are_exact_and_never_round_to_no_limit() -> None:
     assert limits.max_traffic_bytes == 1_500_000
 
 
-def test_every_share_that_is_accepted_can_be_put_into_a_sandbox() -> None:
+def test_a_sandbox_can_enforce_every_accepted_cpu_share() -> None:
     least, most = order.CPUS
     assert least <= MIN_CPUS < MAX_CPUS <= most
     for cpus in (MIN_CPUS, MAX_CPUS):
@@ -83,7 +83,7 @@ def test_every_share_that_is_accepted_can_be_put_into_a_sandbox() -> None:
         ({"egress_allow": ["127.0.0.1:70000"]}, "egress_allow"),
     ],
 )
-def test_a_bad_member_is_named(system: dict[str, Any], named: str) -> None:
+def test_the_error_of_an_invalid_member_names_it(system: dict[str, Any], named: str) -> None:
     with pytest.raises(InvalidRequest, match=named):
         read(system)
 
@@ -101,13 +101,13 @@ def test_a_value_that_is_not_an_input_is_refused(raw: object) -> None:
         read_input(raw, DEFAULTS)
 
 
-def test_a_region_in_custom_counts_when_it_is_one() -> None:
+def test_a_valid_region_in_custom_is_used() -> None:
     assert read(custom={"proxy_region": "DE"}).region == "DE"
     assert read(custom={"proxy_region": "anything"}).region == ""
     assert read({"proxy_region": "FR"}, {"proxy_region": "DE"}).region == "FR"
 
 
-def test_egress_targets_are_kept() -> None:
+def test_egress_targets_are_unchanged() -> None:
     assert read({"egress_allow": ["127.0.0.1:8080", "[::1]:80"]}).egress_allow == (
         "127.0.0.1:8080",
         "[::1]:80",
@@ -200,13 +200,13 @@ def test_caps_have_bounds() -> None:
     assert read({"max_total_charge": 2}).limits.max_charge_micros == 2_000_000
 
 
-def test_cores_that_are_not_given_go_with_the_memory() -> None:
+def test_without_cpus_the_memory_determines_the_share() -> None:
     assert read({"memory": 4096, "cpus": 0}).limits.cpus == 1
     assert read({"memory": 4096, "cpus": 1}).limits.cpus == 1
     assert read({"memory": 512, "cpus": 1}).limits.cpus == 1
 
 
-def test_an_empty_text_is_not_given() -> None:
+def test_an_empty_text_counts_as_missing() -> None:
     limits = read({"memory": "", "memory_bytes": 1024, "cpus": "", "max_total_charge": ""}).limits
     assert (limits.memory_mb, limits.cpus, limits.max_charge_micros) == (1024, 0.25, 0)
 

@@ -54,7 +54,7 @@ def archive(files: dict[str, str | bytes]) -> bytes:
     return out.getvalue()
 
 
-def refusal(files: dict[str, str | bytes]) -> str:
+def error_text(files: dict[str, str | bytes]) -> str:
     with pytest.raises(InvalidRequest) as caught:
         read_project(archive(files))
     return "\n".join([caught.value.message, *caught.value.details])
@@ -64,7 +64,7 @@ def codes(findings: list[Finding]) -> set[str]:
     return {finding.code for finding in findings}
 
 
-def test_a_sound_python_project() -> None:
+def test_a_valid_python_project_is_read() -> None:
     project = read_project(archive(PYTHON))
     assert project.language == Language.PYTHON
     assert project.title == "Hello *there*"
@@ -76,7 +76,7 @@ def test_a_sound_python_project() -> None:
     assert len(project.digest) == 64
 
 
-def test_declarations_of_a_project_are_read_and_their_errors_stop_it() -> None:
+def test_declarations_are_read_and_their_errors_prevent_publication() -> None:
     text = '{"egress": ["example.com"], "install": "build"}'
     project = read_project(archive(PYTHON | {"fyke.json": text}))
     assert (project.egress, project.builds) == (("example.com",), True)
@@ -84,7 +84,7 @@ def test_declarations_of_a_project_are_read_and_their_errors_stop_it() -> None:
         read_project(archive(PYTHON | {"fyke.json": '{"egress": 1}'}))
 
 
-def test_digest_depends_on_content_only() -> None:
+def test_the_digest_depends_only_on_content() -> None:
     first = read_project(archive(PYTHON))
     wrapped = {f"hello-main/{name}": text for name, text in reversed(PYTHON.items())}
     assert read_project(archive(wrapped)).digest == first.digest
@@ -93,14 +93,14 @@ def test_digest_depends_on_content_only() -> None:
     assert read_project(archive(changed)).digest != first.digest
 
 
-def test_the_schema_describes_first() -> None:
+def test_the_description_of_the_schema_takes_precedence() -> None:
     schema = '\ufeff{"description": "From the schema", "properties": []}'
     project = read_project(archive(PYTHON | {"input_schema.json": schema}))
     assert project.description == "From the schema"
     assert project.input_schema.startswith("{")
 
 
-def test_node_project_with_lock() -> None:
+def test_a_missing_lock_file_of_a_node_project_is_reported() -> None:
     files: dict[str, str | bytes] = {
         "main.js": "require('./sdk')",
         "package.json": '{"dependencies": {"@grpc/grpc-js": "^1.13.4"}}',
@@ -116,7 +116,7 @@ def test_node_project_with_lock() -> None:
     assert "lock_file_missing" in codes(read_project(archive(files)).findings)
 
 
-def test_go_project_is_made_executable() -> None:
+def test_the_program_of_a_go_project_becomes_executable() -> None:
     files: dict[str, str | bytes] = {
         "main": elf(),
         "main.go": "package main",
@@ -132,7 +132,7 @@ def test_go_project_is_made_executable() -> None:
     assert codes(read_project(archive(files)).findings) == {"readme_missing"}
 
 
-def test_go_source_is_taken_with_a_warning_and_only_with_its_module() -> None:
+def test_go_source_with_a_module_is_accepted_with_a_warning() -> None:
     source = 'package main\nimport coresdk "worker/GoSdk"\n'
     files: dict[str, str | bytes] = {
         "main.go": source,
@@ -143,7 +143,7 @@ def test_go_source_is_taken_with_a_warning_and_only_with_its_module() -> None:
     assert project.language == Language.GO
     assert codes(project.findings) == {"readme_missing", "go_program_not_built"}
     del files["go.mod"]
-    assert "or a go.mod to build it" in refusal(files)
+    assert "or a go.mod to build it" in error_text(files)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,9 @@ def test_go_source_is_taken_with_a_warning_and_only_with_its_module() -> None:
         ({"index.js": "", "package.json": '{"main": "README.md"}', "README.md": "# x"}, "index.js"),
     ],
 )
-def test_other_entries_of_node(files: dict[str, str | bytes], entry: str) -> None:
+def test_package_json_or_index_js_names_the_entry_of_a_node_project(
+    files: dict[str, str | bytes], entry: str
+) -> None:
     with open_archive(archive(files)) as opened:
         reader = ProjectReader(opened)
         reader.read_all()
@@ -186,13 +188,13 @@ def test_other_entries_of_node(files: dict[str, str | bytes], entry: str) -> Non
         (elf(kind=1), "object file"),
     ],
 )
-def test_programs_that_cannot_run(program: bytes, words: str) -> None:
-    text = refusal({"main": program, "input_schema.json": SCHEMA})
+def test_programs_that_cannot_run_are_refused(program: bytes, words: str) -> None:
+    text = error_text({"main": program, "input_schema.json": SCHEMA})
     assert words in text
     assert f"GOOS=linux GOARCH={ARCHITECTURE}" in text
 
 
-def test_a_cut_program_table_is_no_interpreter() -> None:
+def test_a_truncated_program_header_table_has_no_interpreter() -> None:
     files: dict[str, str | bytes] = {"main": elf()[:64], "input_schema.json": SCHEMA}
     assert "go_program_dynamic" not in codes(read_project(archive(files)).findings)
 
@@ -229,18 +231,20 @@ def test_a_cut_program_table_is_no_interpreter() -> None:
         ),
     ],
 )
-def test_projects_that_cannot_be_published(files: dict[str, str | bytes], words: str) -> None:
-    assert words in refusal(files)
+def test_invalid_projects_are_refused_with_the_error(
+    files: dict[str, str | bytes], words: str
+) -> None:
+    assert words in error_text(files)
 
 
-def test_all_errors_at_once() -> None:
+def test_all_errors_are_reported_at_once() -> None:
     with pytest.raises(InvalidRequest) as caught:
         read_project(archive({"main.py": "(", "input_schema.json": "{"}))
     assert len(caught.value.details) == 2
     assert caught.value.message == caught.value.details[0]
 
 
-def test_syntax_of_other_files_is_a_warning() -> None:
+def test_syntax_errors_of_other_files_are_warnings() -> None:
     project = read_project(archive(PYTHON | {"lib/tool.py": "def", "old.py": b"\xff"}))
     found = {finding.file: finding for finding in project.findings}
     assert found["lib/tool.py"].severity == "warning"
@@ -248,7 +252,7 @@ def test_syntax_of_other_files_is_a_warning() -> None:
     assert "UTF-8" in found["old.py"].message
 
 
-def test_check_folder(tmp_path: Path) -> None:
+def test_a_folder_is_checked_before_publishing(tmp_path: Path) -> None:
     for name, text in PYTHON.items():
         (tmp_path / name).write_text(text)
     assert check_folder(tmp_path) == []
@@ -273,7 +277,7 @@ def test_left_out_folders_are_reported() -> None:
     assert sorted(names) == sorted(PYTHON)
 
 
-def test_describe() -> None:
+def test_a_finding_is_described_in_one_line() -> None:
     finding = Finding("error", "c", "f.json", 3, "is bad", "fix it")
     assert describe(finding) == "f.json:3: is bad; fix it"
 
@@ -288,7 +292,9 @@ def test_describe() -> None:
         ("#nothing", "", ""),
     ],
 )
-def test_readme_parts(readme: str, heading: str, paragraph: str) -> None:
+def test_heading_and_paragraph_of_a_readme_are_found(
+    readme: str, heading: str, paragraph: str
+) -> None:
     assert first_heading(readme) == heading
     assert first_paragraph(readme) == paragraph
 
@@ -297,7 +303,7 @@ def test_readme_parts(readme: str, heading: str, paragraph: str) -> None:
     "source",
     [b"(" * 10_000, b"\x00", b"# coding: rot13\nx = (\n", b"-" * 100_000 + b"1", b"x = '\\d'\n"],
 )
-def test_hostile_sources(source: bytes) -> None:
+def test_hostile_sources_are_parsed_safely(source: bytes) -> None:
     problem, _ = syntax_problem(source)
     assert bool(problem) == (b"\\d" not in source)
 

@@ -1,4 +1,4 @@
-"""``fyke.json``: what is accepted, what is a warning, what prevents a publication."""
+"""``fyke.json``: valid files, warnings, and errors that prevent a publication."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from fyke.domain.workers.project_file import Declarations, checked_domain, read
         ('{"secrets": ["B", "A_2", "B"]}', Declarations(secrets=("B", "A_2"))),
     ],
 )
-def test_valid_project_files(text: str, declared: Declarations) -> None:
+def test_valid_project_files_are_read(text: str, declared: Declarations) -> None:
     assert read(text) == (declared, [])
 
 
@@ -58,7 +58,7 @@ def test_valid_project_files(text: str, declared: Declarations) -> None:
         ('{"install": true}', 'install must be "wheels" or "build"', 'write "wheels"'),
     ],
 )
-def test_errors_that_prevent_a_publication(text: str, message: str, remedy: str) -> None:
+def test_invalid_members_are_errors(text: str, message: str, remedy: str) -> None:
     declared, findings = read(text)
     assert [finding.severity for finding in findings] == ["error"]
     assert message in findings[0].message and remedy in findings[0].remedy
@@ -84,6 +84,6 @@ def test_unknown_keys_and_repeated_domains_are_warnings_with_their_line() -> Non
     ]
 
 
-def test_checking_a_checked_domain_changes_nothing() -> None:
+def test_a_checked_domain_is_stable() -> None:
     for domain in ("example.com", "*.example.org", "*.xn--bcher-kva.example"):
         assert checked_domain(domain) == domain

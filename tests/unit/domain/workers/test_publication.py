@@ -1,4 +1,4 @@
-"""The transaction of a publication: which worker and version it writes, and for whom."""
+"""The transaction of a publication: the worker and version it writes, and their visibility."""
 
 from __future__ import annotations
 
@@ -74,18 +74,18 @@ async def numbers(state: PublishedState, worker_id: str) -> list[str]:
     return [version.number for version in await state.do("workers.versions", worker_id)]
 
 
-async def test_the_first_publication_makes_a_private_worker_with_the_page_of_its_project(
+async def test_the_first_publication_creates_a_private_worker_with_the_page_of_its_project(
     state: PublishedState,
 ) -> None:
-    done = await publish(state, "a", egress=("example.org",), builds=True, secrets=("KEY",))
-    assert (done.worker.path, done.worker.title) == ("alice/quotes", "Quotes")
-    assert (done.worker.description, done.worker.public) == ("Finds them", False)
-    assert (done.version.number, done.worker.latest) == ("v1.0.1", "v1.0.1")
-    assert (done.version.state, done.version.approved) == (VersionState.PUBLISHED, True)
-    assert (done.version.egress, done.version.builds) == (("example.org",), True)
-    assert done.version.secrets == ("KEY",)
-    assert done.waiting is None
-    facts = await state.do("worker_facts.of_versions", done.worker.id)
+    result = await publish(state, "a", egress=("example.org",), builds=True, secrets=("KEY",))
+    assert (result.worker.path, result.worker.title) == ("alice/quotes", "Quotes")
+    assert (result.worker.description, result.worker.public) == ("Finds them", False)
+    assert (result.version.number, result.worker.latest) == ("v1.0.1", "v1.0.1")
+    assert (result.version.state, result.version.approved) == (VersionState.PUBLISHED, True)
+    assert (result.version.egress, result.version.builds) == (("example.org",), True)
+    assert result.version.secrets == ("KEY",)
+    assert result.submission is None
+    facts = await state.do("worker_facts.of_versions", result.worker.id)
     assert facts == {"v1.0.1": VersionFacts(1, (FINDING,))}
     entries = await state.do("audit.page", ALICE.account_id, before=0, limit=9, action="")
     assert [(entry.action, entry.target, entry.detail) for entry in entries] == [
@@ -96,14 +96,14 @@ async def test_the_first_publication_makes_a_private_worker_with_the_page_of_its
 async def test_a_project_without_a_title_gets_its_name_as_title_or_keeps_the_earlier_page(
     state: PublishedState,
 ) -> None:
-    done = await publish(state, "a", title="", description="")
-    assert (done.worker.title, done.worker.description) == ("quotes", "")
+    result = await publish(state, "a", title="", description="")
+    assert (result.worker.title, result.worker.description) == ("quotes", "")
     await publish(state, "b", title="Two", description="Better")
-    done = await publish(state, "c", title="", description="")
-    assert (done.worker.title, done.worker.description) == ("Two", "Better")
+    result = await publish(state, "c", title="", description="")
+    assert (result.worker.title, result.worker.description) == ("Two", "Better")
     page = PageChange("Mine", "", categories=(3,))
-    done = await publish(state, "d", PublishRequest("quotes", page=page))
-    assert (done.worker.title, done.worker.description, done.worker.categories) == (
+    result = await publish(state, "d", PublishRequest("quotes", page=page))
+    assert (result.worker.title, result.worker.description, result.worker.categories) == (
         "Mine", "", (3,)
     )  # fmt: skip
 
@@ -121,7 +121,7 @@ async def test_publishing_the_content_of_the_latest_version_creates_no_version(
     assert back.version.number == "v1.0.3"
 
 
-async def test_a_new_version_has_the_run_options_of_the_one_before(state: PublishedState) -> None:
+async def test_a_new_version_inherits_the_run_options(state: PublishedState) -> None:
     first = await publish(state, "a")
     assert first.version.defaults == SystemDefaults()
     options = SystemDefaults(memory_mb=2048, timeout_s=60)
@@ -129,7 +129,7 @@ async def test_a_new_version_has_the_run_options_of_the_one_before(state: Publis
     assert (await publish(state, "b")).version.defaults == options
 
 
-async def test_a_worker_may_be_named_by_its_id_unless_it_is_deleted(state: PublishedState) -> None:
+async def test_a_worker_can_be_published_to_by_its_id_unless_deleted(state: PublishedState) -> None:
     first = await publish(state, "a")
     by_id = PublishRequest("other name", worker_id=first.worker.id)
     assert (await publish(state, "b", by_id)).worker.path == "alice/quotes"
@@ -149,28 +149,28 @@ async def test_visibility_is_unchanged_unless_the_request_sets_it(state: Publish
 async def test_with_review_other_accounts_keep_the_approved_version(state: PublishedState) -> None:
     request = PublishRequest("quotes", public=True, note="Please")
     first = await publish(state, "a", request, review=True)
-    assert first.waiting is not None
-    assert (first.waiting.version, first.waiting.note) == ("v1.0.1", "Please")
+    assert first.submission is not None
+    assert (first.submission.version, first.submission.note) == ("v1.0.1", "Please")
     assert (first.worker.public, first.version.approved) == (False, False)
     await state.do("workers.approve", first.worker.id, "v1.0.1")
     same = await publish(state, "a", request, review=True)
-    assert (same.waiting, same.worker.public) == (None, True)
+    assert (same.submission, same.worker.public) == (None, True)
     second = await publish(state, "b", review=True)  # the worker is public by now
-    assert second.waiting is not None
+    assert second.submission is not None
     assert (second.worker.latest, second.worker.latest_approved) == ("v1.0.2", "v1.0.1")
 
 
 async def test_a_private_worker_and_the_operator_need_no_review(state: PublishedState) -> None:
-    assert (await publish(state, "a", review=True)).waiting is None
-    done = await publish(state, "a", PublishRequest("own", public=True), by=OPERATOR, review=True)
-    assert (done.waiting, done.worker.public, done.version.approved) == (None, True, True)
+    assert (await publish(state, "a", review=True)).submission is None
+    result = await publish(state, "a", PublishRequest("own", public=True), by=OPERATOR, review=True)
+    assert (result.submission, result.worker.public, result.version.approved) == (None, True, True)
 
 
 async def test_making_a_worker_private_withdraws_its_submission(state: PublishedState) -> None:
     first = await publish(state, "a", PublishRequest("quotes", public=True), review=True)
-    assert first.waiting is not None
+    assert first.submission is not None
     await publish(state, "b", PublishRequest("quotes", public=False), review=True)
-    ended = await state.do("submissions.get", first.waiting.id)
+    ended = await state.do("submissions.get", first.submission.id)
     assert ended.state is SubmissionState.TAKEN_BACK
     shown = await publish(state, "a", PublishRequest("own", public=True))
     await state.write(lambda tx: make_private(tx, shown.worker))
@@ -180,30 +180,30 @@ async def test_making_a_worker_private_withdraws_its_submission(state: Published
 async def test_only_its_own_account_sees_a_draft(state: PublishedState) -> None:
     made = await draft(state, "a")
     assert (made.version.state, made.version.approved) == (VersionState.DRAFT, False)
-    kept = await state.do("workers.get", made.worker.id)
-    assert (kept.latest, kept.public) == ("", False)
+    stored = await state.do("workers.get", made.worker.id)
+    assert (stored.latest, stored.public) == ("", False)
     again = await draft(state, "a")
     assert again.version.id == made.version.id
     other = await draft(state, "b")
     assert (other.worker.id, other.version.number) == (made.worker.id, "v1.0.2")
 
 
-async def test_a_draft_of_known_content_is_that_version_unless_it_was_withdrawn(
+async def test_a_draft_with_known_content_is_the_existing_version_unless_withdrawn(
     state: PublishedState,
 ) -> None:
-    done = await publish(state, "a")
+    result = await publish(state, "a")
     await publish(state, "b")
     assert (await draft(state, "a")).version.number == "v1.0.1"
-    await state.withdraw(done.worker, "v1.0.1")
+    await state.withdraw(result.worker, "v1.0.1")
     assert (await draft(state, "a")).version.number == "v1.0.3"
 
 
 async def test_publishing_the_newest_draft_keeps_its_number(state: PublishedState) -> None:
     await draft(state, "a")
     made = await draft(state, "b")
-    done = await publish(state, "b")
-    assert (done.version.id, done.version.state) == (made.version.id, VersionState.PUBLISHED)
-    assert done.worker.latest == "v1.0.2"
+    result = await publish(state, "b")
+    assert (result.version.id, result.version.state) == (made.version.id, VersionState.PUBLISHED)
+    assert result.worker.latest == "v1.0.2"
     older = await publish(state, "a")  # a draft that is not the newest becomes a new version
     assert older.version.number == "v1.0.3"
     assert older.worker.latest == "v1.0.3"
@@ -213,9 +213,9 @@ async def test_a_published_draft_is_available_to_all_accounts_without_review(
     state: PublishedState,
 ) -> None:
     await draft(state, "a")
-    done = await publish(state, "a", PublishRequest("quotes", public=True))
-    assert (done.version.approved, done.worker.latest_approved) == (True, "v1.0.1")
+    result = await publish(state, "a", PublishRequest("quotes", public=True))
+    assert (result.version.approved, result.worker.latest_approved) == (True, "v1.0.1")
     await draft(state, "b")
     waits = await publish(state, "b", review=True)
-    assert waits.waiting is not None
+    assert waits.submission is not None
     assert waits.version.approved is False

@@ -28,7 +28,7 @@ from support.hangs import no_hang
         ("x==1.0-1,>=2.0_alpha", ["x==1.0-1,>=2.0_alpha"]),
     ],
 )
-def test_requirements_that_are_accepted(text: str, lines: list[str]) -> None:
+def test_valid_requirements_are_accepted(text: str, lines: list[str]) -> None:
     assert [requirement.text for requirement in parse(text)] == lines
 
 
@@ -47,7 +47,7 @@ def test_names_are_normalised() -> None:
      "x >1 $", "x===banana", "x==1.x", "x>=1.*", "x~=latest", "x~=1", "x==1.0-beta-gamma",
      "x<1+local", "x===1.*", "x==1.2a1.*"],
 )  # fmt: skip
-def test_requirements_that_are_refused(line: str) -> None:
+def test_invalid_requirements_are_refused(line: str) -> None:
     with pytest.raises(BadRequirement) as caught:
         parse(f"good\n{line}")
     assert caught.value.line == 2
@@ -55,7 +55,7 @@ def test_requirements_that_are_refused(line: str) -> None:
     assert remedy_of(caught.value.detail)
 
 
-def test_hostile_files_are_answered_quickly() -> None:
+def test_hostile_files_are_refused_in_bounded_time() -> None:
     with no_hang():
         for text in (
             "x" + " >=1  " * 20_000 + "$",
@@ -69,7 +69,7 @@ def test_hostile_files_are_answered_quickly() -> None:
             parse("x\n" * 300_000)
 
 
-def test_package_sections() -> None:
+def test_installed_sections_of_package_json_are_read() -> None:
     found = parse_package('{"dependencies": {"a": "^1 || >=2.0.0-x"}, "devDependencies": {"b": 1}}')
     assert found["dependencies"] == {"a": "^1 || >=2.0.0-x"}
     assert set(found) == {"dependencies", "optionalDependencies", "peerDependencies"}
@@ -78,6 +78,6 @@ def test_package_sections() -> None:
 @pytest.mark.parametrize(
     "text", ["{", "[]", '{"dependencies": [1]}', '{"dependencies": {"a": "x/y"}}']
 )
-def test_bad_packages(text: str) -> None:
+def test_invalid_package_files_are_refused(text: str) -> None:
     with pytest.raises(BadRequirement, match=r"package\.json"):
         parse_package(text)

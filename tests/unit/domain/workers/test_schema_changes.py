@@ -14,7 +14,9 @@ def inputs(*fields: dict[str, Any]) -> str:
     return json.dumps({"properties": list(fields)})
 
 
-def between(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> list[SchemaChange]:
+def changes_between(
+    before: list[dict[str, Any]], after: list[dict[str, Any]]
+) -> list[SchemaChange]:
     return list(schema_changes((inputs(*before), ""), (inputs(*after), "")))
 
 
@@ -35,20 +37,20 @@ BASE = {"name": "n", "type": "string", "editor": "input"}
 def test_a_changed_field_is_described_in_a_sentence(
     after: dict[str, Any], text: str | None, breaking: bool
 ) -> None:
-    found = between([BASE], [BASE | after])
+    found = changes_between([BASE], [BASE | after])
     assert [change.text for change in found] == ([text] if text else [])
     assert any(change.breaking for change in found) == breaking
 
 
 def test_added_removed_and_optional_fields() -> None:
-    found = between([BASE], [{"name": "m", "type": "array", "required": True}])
+    found = changes_between([BASE], [{"name": "m", "type": "array", "required": True}])
     assert [(c.kind, c.field, c.breaking) for c in found] == [
         (ChangeKind.REMOVED, "n", True),
         (ChangeKind.ADDED, "m", True),
     ]
     assert found[1].text == "Input field m was added (array, required)"
-    assert not between([], [BASE])[0].breaking
-    assert [c.kind for c in between([BASE | {"required": True}], [BASE])] == [
+    assert not changes_between([], [BASE])[0].breaking
+    assert [c.kind for c in changes_between([BASE | {"required": True}], [BASE])] == [
         ChangeKind.NOW_OPTIONAL
     ]
 
@@ -73,5 +75,5 @@ def test_an_invalid_schema_is_treated_as_having_no_fields(broken: str) -> None:
 
 
 def test_a_long_default_is_shortened() -> None:
-    [change] = between([BASE], [BASE | {"default": "x" * 500}])
+    [change] = changes_between([BASE], [BASE | {"default": "x" * 500}])
     assert len(change.after) == 80

@@ -1,4 +1,4 @@
-"""Which fields count as secret, and that nothing of their value is left."""
+"""Fields that count as secret, and the removal of their values."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SECRET = "hunter2"
         "OpenAI API Key", "privateKey", "PIN",
     ],
 )  # fmt: skip
-def test_a_name_of_a_secret(name: str) -> None:
+def test_names_of_secrets_are_recognised(name: str) -> None:
     assert names_secret(name)
 
 
@@ -29,7 +29,7 @@ def test_a_name_of_a_secret(name: str) -> None:
     ["keyword", "keywords", "search_key", "passenger", "author", "urls", "max_results", "monkey",
      "compass", "pinned", "关键词", "key"],
 )  # fmt: skip
-def test_a_name_of_no_secret(name: str) -> None:
+def test_other_names_are_not_secrets(name: str) -> None:
     assert not names_secret(name)
 
 
@@ -52,7 +52,7 @@ def test_a_name_of_no_secret(name: str) -> None:
     ],
     ids=json.dumps,
 )
-def test_no_value_of_a_secret_field_is_left(item: dict[str, Any]) -> None:
+def test_values_of_secret_fields_are_removed(item: dict[str, Any]) -> None:
     before = json.dumps(item)
     found = without_secret_defaults({"properties": [item]}, ("DECLARED",))
     assert SECRET not in json.dumps(found)
@@ -71,5 +71,5 @@ def test_no_value_of_a_secret_field_is_left(item: dict[str, Any]) -> None:
     ],
     ids=json.dumps,
 )
-def test_all_else_stays(document: dict[str, Any]) -> None:
+def test_other_values_are_unchanged(document: dict[str, Any]) -> None:
     assert without_secret_defaults(document, ()) == document

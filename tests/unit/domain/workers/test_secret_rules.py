@@ -1,4 +1,4 @@
-"""Names and values of secrets: what is taken, what is refused and how it is said."""
+"""Valid and invalid names and values of secrets."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fyke.domain.workers.secret_rules import MAX_VALUE_BYTES, check_name, check_
 from fyke.errors import InvalidFields
 from fyke.sandbox.isolated import BASE_ENVIRONMENT
 
-MEANT = """
+RESERVED = """
 PATH HOME LANG LC_ALL TMPDIR TMP TZ USER SHELL ENV IFS LD_PRELOAD LD_LIBRARY_PATH LD_AUDIT
 PYTHONPATH PYTHONSTARTUP PYTHON PYTHONUNBUFFERED NODE_OPTIONS NODE_PATH NPM_CONFIG_PREFIX
 GOPROXY GODEBUG GOMAXPROCS GOFLAGS GO_TESTS PROXY_AUTH PROXY_DOMAIN HTTP_PROXY HTTPS_PROXY
@@ -22,7 +22,7 @@ CURL_CA_BUNDLE GIT_SSH_COMMAND MALLOC_CHECK_ PUPPETEER_EXECUTABLE_PATH HOSTALIAS
 @pytest.mark.parametrize(
     "name", ["A", "LOGIN", "SHOP_LOGIN", "K2", "GOOGLE_API_KEY", "GOOD", "MY_PATH", "A" * 64]
 )
-def test_names_that_are_taken(name: str) -> None:
+def test_valid_names_are_accepted(name: str) -> None:
     assert check_name(name) == name
 
 
@@ -30,18 +30,18 @@ def test_names_that_are_taken(name: str) -> None:
     "name",
     ["", "login", "Login", "1A", "_A", "A-B", "A B", "A\n", "Ä", "A=B", "A" * 65, "A\0", "$A"],
 )
-def test_names_that_break_the_rule(name: str) -> None:
+def test_invalid_names_are_refused(name: str) -> None:
     with pytest.raises(InvalidFields, match="1 to 64 characters"):
         check_name(name)
 
 
-@pytest.mark.parametrize("name", MEANT.split())
-def test_names_that_mean_something(name: str) -> None:
+@pytest.mark.parametrize("name", RESERVED.split())
+def test_reserved_names_are_refused(name: str) -> None:
     with pytest.raises(InvalidFields, match="add a prefix, as in"):
         check_name(name)
 
 
-def test_nothing_that_every_sandbox_has_can_be_a_secret() -> None:
+def test_variables_of_every_sandbox_cannot_be_secrets() -> None:
     browsers = ("ChromeWs", "ChromeHttp", "LightpandaDomain", "CamoufoxDomain")
     for name in (*BASE_ENVIRONMENT, "PATH", "PROXY_DOMAIN", "PROXY_AUTH", *browsers):
         with pytest.raises(InvalidFields):
@@ -49,7 +49,7 @@ def test_nothing_that_every_sandbox_has_can_be_a_secret() -> None:
 
 
 @pytest.mark.parametrize("value", ["sixsix", "ünïcöd", "with\nlines", "x" * MAX_VALUE_BYTES])
-def test_values_that_are_taken(value: str) -> None:
+def test_valid_values_are_accepted(value: str) -> None:
     assert check_value(value) == value
 
 
@@ -65,7 +65,7 @@ def test_values_that_are_taken(value: str) -> None:
         ("half \ud800 a pair", "Unicode"),
     ],
 )
-def test_values_that_are_refused_and_not_repeated(value: str, words: str) -> None:
+def test_invalid_values_are_refused_without_repeating_them(value: str, words: str) -> None:
     with pytest.raises(InvalidFields, match=words) as refused:
         check_value(value)
     assert not value.strip() or value.strip() not in refused.value.message

@@ -1,4 +1,4 @@
-"""The workers service: publishing, versions, pages, and which accounts see what."""
+"""The workers service: publishing, versions, pages and visibility."""
 
 from __future__ import annotations
 
@@ -89,8 +89,8 @@ async def test_publishing_the_same_content_returns_the_same_version(setup: Setup
         setup.alice, project("print(2)"), name="Quote Finder"
     )
     assert second.number == "v1.0.2"
-    kept = await setup.workers.find(None, worker.id)
-    assert (kept.public, kept.latest) == (True, "v1.0.2")
+    stored = await setup.workers.find(None, worker.id)
+    assert (stored.public, stored.latest) == (True, "v1.0.2")
     numbers = [v.number for v in await setup.workers.versions(None, "alice/quote-finder")]
     assert numbers == ["v1.0.2", "v1.0.1"]
 
@@ -199,7 +199,7 @@ async def test_withdrawn_versions_are_not_found(setup: Setup) -> None:
         await setup.workers.withdraw(setup.bob, worker.id, "v1.0.1")
 
 
-async def test_publishing_to_an_id_or_a_path(setup: Setup) -> None:
+async def test_a_worker_is_published_by_its_id_or_path(setup: Setup) -> None:
     worker, first, _ = await setup.workers.publish_at(
         setup.alice, "alice~Quote Finder", project(), PageChange(categories=(5,)), public=True
     )
@@ -262,7 +262,7 @@ async def test_a_withdrawn_version_is_restored(setup: Setup) -> None:
         await setup.workers.restore(setup.alice, worker.id, "v8")
 
 
-async def test_lists_are_paged(setup: Setup) -> None:
+async def test_workers_are_listed_in_pages(setup: Setup) -> None:
     for number in range(3):
         await setup.workers.publish(setup.alice, project(), name=f"quote-{number}")
     count, found = await setup.workers.own_page(setup.alice, " QUOTE ", offset=1, limit=1)

@@ -14,19 +14,19 @@ from support.published import PublishedState
 pytestmark = pytest.mark.anyio
 
 
-async def shared(
+async def share_version(
     state: PublishedState, worker: Worker, version: Version, *, review: bool, **more: Any
 ) -> Submission | None:
     found = await state.do("workers.get", worker.id)
     return await state.write(lambda tx: share(tx, found, version, required=review, **more))
 
 
-async def approved(state: PublishedState, worker: Worker) -> list[str]:
+async def approved_numbers(state: PublishedState, worker: Worker) -> list[str]:
     versions = await state.do("workers.versions", worker.id)
     return sorted(version.number for version in versions if version.approved)
 
 
-async def public(state: PublishedState, worker: Worker) -> bool:
+async def is_public(state: PublishedState, worker: Worker) -> bool:
     return bool((await state.do("workers.get", worker.id)).public)
 
 
@@ -34,20 +34,20 @@ async def state_of(state: PublishedState, submission: Submission) -> SubmissionS
     return (await state.do("submissions.get", submission.id)).state  # type: ignore[no-any-return]
 
 
-async def test_without_a_review_every_published_version_is_for_all(state: PublishedState) -> None:
+async def test_without_a_review_every_published_version_is_approved(state: PublishedState) -> None:
     worker = await state.worker()
     await state.version(worker, "v1.0.1", approved=False)
     await state.version(worker, "v1.0.2", approved=False, state=VersionState.DRAFT)
     version = await state.version(worker, "v1.0.3", approved=False)
-    assert await shared(state, worker, version, review=False) is None
-    assert await approved(state, worker) == ["v1.0.1", "v1.0.3"]
-    assert await public(state, worker)
+    assert await share_version(state, worker, version, review=False) is None
+    assert await approved_numbers(state, worker) == ["v1.0.1", "v1.0.3"]
+    assert await is_public(state, worker)
 
 
 async def test_before_a_review_nothing_changes_for_other_accounts(state: PublishedState) -> None:
     worker = await state.worker()
     version = await state.version(worker, approved=False)
-    waiting = await shared(state, worker, version, review=True, note="Please")
+    waiting = await share_version(state, worker, version, review=True, note="Please")
     assert waiting is not None
     assert (waiting.version, waiting.note, waiting.state) == (
         "v1.0.1",
@@ -56,18 +56,20 @@ async def test_before_a_review_nothing_changes_for_other_accounts(state: Publish
     )
     assert waiting.account_id == worker.account_id
     assert await state.do("submissions.waiting_of", worker.id) == waiting
-    assert await approved(state, worker) == []
-    assert not await public(state, worker)
+    assert await approved_numbers(state, worker) == []
+    assert not await is_public(state, worker)
 
 
-async def test_a_version_waits_once_and_a_newer_one_takes_its_place(state: PublishedState) -> None:
+async def test_a_version_is_submitted_once_and_a_newer_one_replaces_it(
+    state: PublishedState,
+) -> None:
     worker = await state.worker()
     first = await state.version(worker, "v1.0.1", approved=False)
-    waiting = await shared(state, worker, first, review=True)
+    waiting = await share_version(state, worker, first, review=True)
     assert waiting is not None
-    assert await shared(state, worker, first, review=True) == waiting
+    assert await share_version(state, worker, first, review=True) == waiting
     second = await state.version(worker, "v1.0.2", approved=False)
-    newer = await shared(state, worker, second, review=True)
+    newer = await share_version(state, worker, second, review=True)
     assert newer is not None
     assert await state.do("submissions.waiting_of", worker.id) == newer
     assert await state_of(state, waiting) is SubmissionState.REPLACED
@@ -77,20 +79,20 @@ async def test_the_content_of_an_approved_version_needs_no_review(state: Publish
     worker = await state.worker()
     await state.version(worker, "v1.0.1", digest="a")
     waits = await state.version(worker, "v1.0.2", digest="b", approved=False)
-    submission = await shared(state, worker, waits, review=True)
+    submission = await share_version(state, worker, waits, review=True)
     assert submission is not None
     again = await state.version(worker, "v1.0.3", digest="a", approved=False)
-    assert await shared(state, worker, again, review=True) is None
-    assert await approved(state, worker) == ["v1.0.1", "v1.0.3"]
-    assert await public(state, worker)
+    assert await share_version(state, worker, again, review=True) is None
+    assert await approved_numbers(state, worker) == ["v1.0.1", "v1.0.3"]
+    assert await is_public(state, worker)
     assert await state_of(state, submission) is SubmissionState.REPLACED
 
 
 async def test_an_approved_version_makes_its_worker_public_again(state: PublishedState) -> None:
     worker = await state.worker()
     version = await state.version(worker)
-    assert await shared(state, worker, version, review=True) is None
-    assert await public(state, worker)
+    assert await share_version(state, worker, version, review=True) is None
+    assert await is_public(state, worker)
 
 
 async def test_only_waiting_submissions_can_be_withdrawn(state: PublishedState) -> None:

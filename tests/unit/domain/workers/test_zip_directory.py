@@ -1,6 +1,6 @@
-"""The directory of a ZIP archive: what is read from it, and the rule that a bad one breaks.
+"""The directory of a ZIP archive: its entries, and the errors of invalid ones.
 
-``test_archive.py`` tries the same and more on whole archives, and that nothing is left on disk.
+``test_archive.py`` tests whole archives, including that no files are left on disk.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from support.zips import End, Entry, make_zip
 
 MAIN = Entry("main.py", b"print(1)\n")
 FOLDER = Entry("lib/", b"", STORED, mode=0o040755)
-AGAIN = "pack the project again with an ordinary ZIP program or with `fyke worker push`"
+PACK_AGAIN = "pack the project again with an ordinary ZIP program or with `fyke worker push`"
 
 
 def read(*entries: Entry, end: End | None = None) -> list[ZipEntry]:
@@ -30,13 +30,13 @@ def unix_mode(mode: int) -> bytes:
     return struct.pack("<2HLH", 0x756E, 14, 0, mode) + bytes(8)
 
 
-def refused(*entries: Entry, end: End | None = None) -> str:
+def error_text(*entries: Entry, end: End | None = None) -> str:
     with pytest.raises(InvalidRequest) as caught:
         read(*entries, end=end)
     return caught.value.message
 
 
-def test_entries_come_in_order_with_their_place_and_sizes() -> None:
+def test_entries_are_in_order_with_their_offset_and_sizes() -> None:
     stored = Entry("b", b"hello", STORED, mode=0o100755)
     data = make_zip([stored, FOLDER, MAIN])
     first, folder, main = read_directory(data, 100)
@@ -46,7 +46,7 @@ def test_entries_come_in_order_with_their_place_and_sizes() -> None:
     assert (main.name, main.folder, main.method, main.size) == ("main.py", False, DEFLATED, 9)
 
 
-def test_only_a_file_with_the_bit_is_executable() -> None:
+def test_only_files_with_the_executable_bit_are_executable() -> None:
     run, group, folder, plain = read(
         Entry("run", mode=0o100755), Entry("group", mode=0o100654), FOLDER, MAIN
     )
@@ -57,10 +57,10 @@ def test_only_a_file_with_the_bit_is_executable() -> None:
 def test_skipped_entries_still_need_a_valid_name() -> None:
     cache = Entry("node_modules/a", mode=0o120777)  # a link that nothing unpacks
     assert [entry.name for entry in read(cache, MAIN)] == ["main.py"]
-    assert "'../node_modules/a'" in refused(Entry("../node_modules/a"), MAIN)
+    assert "'../node_modules/a'" in error_text(Entry("../node_modules/a"), MAIN)
 
 
-def test_there_may_be_as_many_entries_as_allowed() -> None:
+def test_the_number_of_entries_is_limited() -> None:
     data = make_zip([MAIN, Entry("a")])
     assert len(read_directory(data, 2)) == 2
     with pytest.raises(InvalidRequest, match="has 2 entries, at most 1 are allowed; leave out dep"):
@@ -100,8 +100,8 @@ def test_there_may_be_as_many_entries_as_allowed() -> None:
         (Entry(b"a\xff"), "the name is not UTF-8; rename it or pack with UTF-8 names"),
     ],
 )
-def test_an_entry_is_refused_by_its_name_with_rule_and_remedy(entry: Entry, rule: str) -> None:
-    message = refused(MAIN, entry)
+def test_an_invalid_entry_is_refused_with_name_rule_and_remedy(entry: Entry, rule: str) -> None:
+    message = error_text(MAIN, entry)
     assert message.startswith("archive entry 'a")
     assert rule in message
     assert ";" in message
@@ -118,14 +118,14 @@ def test_an_entry_is_refused_by_its_name_with_rule_and_remedy(entry: Entry, rule
         Entry("a/", b"", STORED, mode=0),
     ],
 )
-def test_ordinary_entries_of_other_programs_are_read(entry: Entry) -> None:
+def test_entries_of_other_programs_are_read(entry: Entry) -> None:
     assert [found.name for found in read(MAIN, entry)] == ["main.py", entry.name]
 
 
-def test_no_two_entries_share_bytes() -> None:
+def test_entries_that_share_bytes_are_refused() -> None:
     inner = make_zip([Entry("b", b"y", STORED)])
     hidden = Entry("b", b"y", STORED, offset=len(b"a") + 30)  # inside of the bytes of a
-    assert "shares bytes with another entry" in refused(Entry("a", inner, STORED), hidden)
+    assert "shares bytes with another entry" in error_text(Entry("a", inner, STORED), hidden)
 
 
 @pytest.mark.parametrize(
@@ -145,12 +145,14 @@ def test_no_two_entries_share_bytes() -> None:
         (End(comment=b"hello"), None),
     ],
 )
-def test_the_end_record_agrees_with_the_directory(end: End, rule: str | None) -> None:
+def test_an_end_record_that_disagrees_with_the_directory_is_refused(
+    end: End, rule: str | None
+) -> None:
     if rule is None:
         assert [entry.name for entry in read(MAIN, end=end)] == ["main.py"]
     else:
-        message = refused(MAIN, end=end)
-        assert message == f"the archive is damaged or not a plain ZIP: {rule}; {AGAIN}"
+        message = error_text(MAIN, end=end)
+        assert message == f"the archive is damaged or not a plain ZIP: {rule}; {PACK_AGAIN}"
 
 
 def test_empty_bytes_are_not_an_archive() -> None:
