@@ -6,8 +6,6 @@ folder, which wins over the default. The settings themselves are in ``fyke.setti
 
 from __future__ import annotations
 
-from difflib import get_close_matches
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +14,11 @@ from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    TomlConfigSettingsSource,
 )
 
 from fyke.kit.category_names import parse_category
 from fyke.kit.mail_servers import check_sender, parse_server
+from fyke.settings.config_file import ConfigFile, ConfigFileError
 from fyke.settings.groups import (
     SYSTEM_HOME,
     AccountSettings,
@@ -35,26 +33,6 @@ from fyke.settings.groups import (
 )
 
 __all__ = ["SYSTEM_HOME", "ConfigFileError", "Settings", "default_home"]
-
-
-class ConfigFileError(ValueError):
-    """``config.toml`` cannot be read, or names a setting that does not exist."""
-
-
-class ConfigFile(TomlConfigSettingsSource):
-    """``config.toml`` in the data folder. Raises ``ConfigFileError``, which names the file."""
-
-    def _read_file(self, file_path: Path | Traversable) -> dict[str, Any]:
-        try:
-            values = super()._read_file(file_path)
-        except (OSError, ValueError) as error:  # also: not UTF-8
-            raise ConfigFileError(f"{file_path} cannot be read: {error}") from None
-        known = Settings.model_fields
-        for name in values.keys() - known.keys():
-            nearest = get_close_matches(name, known, 1)
-            hint = f"; did you mean {nearest[0]}?" if nearest else ""
-            raise ConfigFileError(f"{file_path}: there is no setting {name}{hint}")
-        return values
 
 
 class Settings(  # settings are listed from the last group to the first

@@ -82,7 +82,7 @@ async def test_a_placeholder_of_a_generator_is_no_key(app: App, api: Api, text: 
     worker = await app.publish()
     headers = {"idempotency-key": text}
     answer = await api.post(RUN, start_body(worker.id), headers=headers)
-    fails(answer, 400, 4000, "Idempotency-Key", "placeholder", "leave the header out")
+    fails(answer, 400, 4000, "Idempotency-Key", "placeholder", "omit the header")
     path = f"/api/v2/workers/{worker.id}/runs"
     fails(await api.post(path, body_v2(), headers=headers), 422, 11000, "placeholder")
     assert await runs_of(app) == 0

@@ -141,7 +141,7 @@ async def test_rules_say_themselves_again(app: App, api: Api) -> None:
         ({"kind": "budget"}, ("budget_usd: give an amount",)),
         ({"worker": "no/body"}, ("worker: unknown worker 'no/body'",)),
         ({"task": "01HFXXXXXXXXXXXXXXXXXXXXXX"}, ("task: unknown task",)),
-        ({"worker": "a/b", "task": "x"}, ("task: give a worker or a task, not both",)),
+        ({"worker": "a/b", "task": "x"}, ("task: name a worker or a task, not both",)),
         ({"endpoints": ["01HF"]}, ("endpoints: unknown webhook '01HF'",)),
         ({"emails": ["ada@example.org\r\nBcc: eve@example.org"]}, ("emails: ", "not a mail")),
         ({"emails": [f"a{n}@example.org" for n in range(11)]}, ("emails: at most 10",)),

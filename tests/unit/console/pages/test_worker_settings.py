@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fyke.console.pages.worker_settings import _shown
-from fyke.domain.workers.run_options import faults
+from fyke.domain.workers.run_options import option_errors
 from fyke.model.worker import SystemDefaults
 
 
@@ -24,4 +24,4 @@ def test_what_is_shown_can_be_saved_as_it_is() -> None:
     for defaults in (
         SystemDefaults(), SystemDefaults(max_charge_micros=1, max_traffic_bytes=10_000_000),
     ):  # fmt: skip
-        assert faults(_shown(defaults)) == {}
+        assert option_errors(_shown(defaults)) == {}
