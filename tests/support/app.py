@@ -182,7 +182,7 @@ class App:
     def asgi(self, **config: Any) -> Any:
         values: dict[str, Any] = {"master_secret": SECRET, "rate_limit": 0} | config
         app = build_app(self.services, ApiConfig(**values))
-        app.documents._made = _DOCUMENTS
+        app.documents._documents = _DOCUMENTS
         app.state.console = LateConsole(self.services, app)
         add_pages(app, app.state.console)
         return app
