@@ -1,10 +1,10 @@
 """Fyke: a self-hosted platform for web-scraping Workers, wire-compatible with CoreClaw.
 
-Words, one meaning each (the whole glossary is in ``docs/glossary.md``):
+The main terms (all of them are in ``docs/glossary.md``):
 
 * a **worker** is a user's script as published; a **version** is one immutable bundle of it;
-* a **run** executes a version with an input; it is cut into **subtasks**; one try at a subtask
-  in one sandbox is an **attempt**;
+* a **run** executes a version with an input; it is split into **subtasks**; one execution of a
+  subtask in one sandbox is an **attempt**;
 * a **task** is a saved input; **results** are the headers and rows that a run pushed;
 * a **runner** is the process that runs attempts; a **sandbox** isolates one attempt;
 * **egress** is the proxy to the web; the **engine** decides where and when attempts run.

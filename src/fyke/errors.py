@@ -1,4 +1,4 @@
-"""Every error that crosses a package border, as one tree. It knows no HTTP, no gRPC and no dialect.
+"""Every error that crosses a package border, as one class tree, independent of HTTP and gRPC.
 
 ::
 
@@ -31,12 +31,12 @@
     │   ├── InsufficientTraffic
     │   ├── PlanLimitReached      as many runs as the plan allows; ``retry_after``
     │   └── Conflict
-    ├── RateLimited               come back after ``retry_after`` seconds
-    ├── Unavailable               a part of ours is down (storage, disk full); nothing was changed
+    ├── RateLimited               try again after ``retry_after`` seconds
+    ├── Unavailable               a part of Fyke is down (storage, disk full); nothing was changed
     └── StaleLease                an attempt wrote with a token that is no longer valid
 
-Each class carries a stable ``key`` for logs and tests. HTTP statuses, wire codes and the published
-words of a dialect are assigned in ``api/v1/errors.py`` and ``api/v2/errors.py`` and nowhere else.
+Each class has a stable ``key`` for logs and tests. HTTP statuses, codes on the wire and published
+messages are assigned only in ``api/v1/errors.py`` and ``api/v2/errors.py``.
 """
 
 from __future__ import annotations
@@ -52,9 +52,8 @@ _VERBS = ("must ", "is ", "has ", "holds ")
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One rule that a request breaks: the rule, and the name of the field on the wire, ``""`` for
-    the request as a whole. The rule is worded to follow the name; ``remedy`` is empty where the
-    rule says it.
+    """One rule that a request breaks. ``field`` is the name on the wire, ``""`` for the request as
+    a whole. The rule is worded to follow that name; ``remedy`` is empty where the rule implies it.
     """
 
     rule: str
@@ -63,7 +62,7 @@ class Problem:
 
     @property
     def text(self) -> str:
-        """Rule and remedy, for a place that names the field."""
+        """Rule and remedy, without the field."""
         return f"{self.rule}; {self.remedy}" if self.remedy else self.rule
 
     @property
@@ -71,21 +70,21 @@ class Problem:
         """Field and text: ``title must have ...``, or ``name: there is no ...``."""
         if not self.field:
             return self.text
-        joint = " " if self.rule.startswith(_VERBS) else ": "
-        return f"{self.field}{joint}{self.text}"
+        separator = " " if self.rule.startswith(_VERBS) else ": "
+        return f"{self.field}{separator}{self.text}"
 
 
 class FykeError(Exception):
     """Root of the tree.
 
     ``why`` is a ``Reason``, a sentence where there is no code for it, or the rule that ``field``
-    breaks. ``detail`` is the whole sentence in English, empty when the class says it all;
-    ``message`` is then its ``default``. ``details`` are further sentences, one per problem.
+    breaks. ``detail`` is the sentence in English, empty when only the class is known; ``message``
+    is then its ``default``. ``details`` has one sentence for each of several problems.
     """
 
     key = "error"
     default = "Internal error"
-    logged = True  # where it is answered with a status from 500 on
+    logged = True  # when it is answered with a status of 500 or above
 
     def __init__(
         self,
@@ -120,7 +119,7 @@ class InvalidRequest(FykeError):
 
 
 class InvalidFields(InvalidRequest):
-    """The request's shape is wrong, before its meaning is looked at."""
+    """The request does not match its schema."""
 
     key = "invalid_fields"
 
@@ -164,7 +163,7 @@ class UserDisabled(Unauthenticated):
 
 
 class SignInFailed(Unauthenticated):
-    """The user name or the password is wrong; which of them is not said."""
+    """The user name or the password is wrong; the message does not reveal which."""
 
     key = "sign_in_failed"
     default = "The user name or the password is wrong"
@@ -185,7 +184,7 @@ class Forbidden(FykeError):
 
 
 class ScopeMissing(Forbidden):
-    """The key's user may do this, but the key was made for other things."""
+    """The user may do this, but the key lacks the scope."""
 
     key = "scope_missing"
 
@@ -196,7 +195,7 @@ class NotFound(FykeError):
 
 
 class LinkSpent(NotFound):
-    """A one-time link that was used, was replaced by a newer one, or has expired."""
+    """The one-time link was used, was replaced by a newer one, or has expired."""
 
     key = "link_spent"
     default = "This link was used already or has expired; ask for a new one"
@@ -222,7 +221,7 @@ class DeliveryNotFound(NotFound):
 
 
 class Refused(FykeError):
-    """Well formed, but it cannot be done in the present state."""
+    """The request is valid, but cannot be fulfilled in the current state."""
 
     key = "refused"
     default = "This cannot be done now"
@@ -251,9 +250,7 @@ class InsufficientBalance(Refused):
 
 
 class CapReached(InsufficientBalance):
-    """The account has a cap on what it may spend in a month, and all of it is spent or set aside;
-    nothing was started or charged.
-    """
+    """The account's cap for the month is spent or on hold; nothing was started or charged."""
 
     key = "cap_reached"
     default = "The account's cap for this month is used up"

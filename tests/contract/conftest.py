@@ -1,4 +1,4 @@
-"""Both databases for every suite of a storage contract."""
+"""Both databases for the suites of storage contracts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HIDING = frozenset({Outcome.EXIT_CODE.value, Outcome.SIGNAL.value})
 
 
 def url_of(request: pytest.FixtureRequest, sqlite: Callable[[], str], postgresql: str) -> str:
-    """The URL that ``sqlite`` makes, or that of the fixture ``postgresql``."""
+    """The URL that ``sqlite`` returns, or that of the fixture ``postgresql``."""
     return sqlite() if request.param == "sqlite" else str(request.getfixturevalue(postgresql))
 
 
@@ -34,13 +34,13 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture(params=DIALECTS)
 def state_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of a database with the newest tables and nothing in them, once per dialect."""
+    """The URL of a database with the newest tables, all empty, once per dialect."""
     return url_of(request, lambda: state_in(tmp_path), "postgres_state_url")
 
 
 @pytest.fixture
 def fresh_url(request: pytest.FixtureRequest, database_url: str, tmp_path: Path) -> str:
-    """Beside ``database_url``, and of its kind: a database with the newest tables."""
+    """The URL of a second database with the newest tables, of the same dialect."""
     if database_url.startswith("sqlite"):
         (tmp_path / "fresh").mkdir()
         return state_in(tmp_path / "fresh")
@@ -84,6 +84,6 @@ async def results(results_url: str) -> AsyncIterator[SqlResults]:
 
 @pytest.fixture
 async def second(results_url: str) -> AsyncIterator[SqlResults]:
-    """Another process's view of the same database."""
+    """A store on the same database, like that of another process."""
     async with open_rows(results_url) as store:
         yield store

@@ -29,18 +29,18 @@ async def test_put_then_get_returns_the_same_bytes(blobs: Blobs) -> None:
     assert await blobs.get(name) == data
 
 
-async def test_empty_blob_is_a_blob(blobs: Blobs) -> None:
+async def test_an_empty_blob_can_be_stored(blobs: Blobs) -> None:
     await blobs.put("a", b"")
     assert await blobs.get("a") == b""
 
 
-async def test_putting_again_is_harmless(blobs: Blobs) -> None:
+async def test_a_blob_can_be_put_again(blobs: Blobs) -> None:
     await blobs.put("x/y.tar", b"one")
     await blobs.put("x/y.tar", b"one")
     assert await blobs.get("x/y.tar") == b"one"
 
 
-async def test_missing_name_is_file_not_found_everywhere(blobs: Blobs) -> None:
+async def test_a_missing_name_raises_file_not_found(blobs: Blobs) -> None:
     await blobs.put("bundles/here", b"x")
     for name in ("bundles/gone", "nowhere/at/all", "bundles", "bundles/here/below"):
         assert not await blobs.exists(name)
@@ -50,7 +50,7 @@ async def test_missing_name_is_file_not_found_everywhere(blobs: Blobs) -> None:
             await blobs.delete(name)
 
 
-async def test_delete_removes(blobs: Blobs) -> None:
+async def test_a_deleted_blob_is_gone(blobs: Blobs) -> None:
     await blobs.put("a/b", b"x")
     await blobs.delete("a/b")
     assert not await blobs.exists("a/b")
@@ -61,15 +61,15 @@ async def test_delete_removes(blobs: Blobs) -> None:
     ["", "/a", "a/", "a//b", "..", "a/../b", "../a", ".hidden", "a/.b", "A", "ä", "a b", "a\0b",
      "a\n", "a\\b", "x" * 256],
 )  # fmt: skip
-async def test_bad_names_are_refused_with_the_rule(blobs: Blobs, name: str) -> None:
+async def test_invalid_names_are_refused_with_the_rule(blobs: Blobs, name: str) -> None:
     with pytest.raises(ValueError, match="must be"):
         await blobs.put(name, b"x")
     with pytest.raises(ValueError, match="must be"):
         await blobs.get(name)
 
 
-async def test_readers_never_see_a_part(blobs: Blobs) -> None:
-    """Writers of different contents race; every read is one of them, whole."""
+async def test_readers_never_see_a_partial_blob(blobs: Blobs) -> None:
+    """Concurrent writers of different contents: every read returns one of them completely."""
     contents = [bytes([n]) * 200_000 for n in range(6)]
     await blobs.put("race", contents[0])
     done = asyncio.Event()

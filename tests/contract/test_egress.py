@@ -32,8 +32,8 @@ pytestmark = pytest.mark.anyio
 GUARD = ThrottleRules(first_pause=20)
 
 
-async def tired(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """A site that asks for a rest."""
+async def throttled(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """A site that responds with 429."""
     writer.write(b"HTTP/1.1 429 Too Many Requests\r\n\r\n")
     await writer.drain()
 
@@ -71,7 +71,7 @@ async def test_bytes_flow_and_are_counted_both_ways(egress: Egress) -> None:
     assert egress.traffic(ATTEMPT) == Traffic()
 
 
-async def test_the_same_counters_by_site(egress: Egress) -> None:
+async def test_bytes_are_counted_by_site(egress: Egress) -> None:
     async with Origin(downloads(1000)) as origin:
         proxy = listener()
         allow = tuple(f"{host}:{origin.port}" for host in ("127.0.0.1", "localhost"))
@@ -92,10 +92,10 @@ async def test_the_same_counters_by_site(egress: Egress) -> None:
         assert egress.sites(ATTEMPT) == wanted
         assert await egress.close(ATTEMPT) == Traffic(9, 3000, 3, 1)
         assert egress.sites(ATTEMPT) == wanted
-    assert egress.sites("nobody") == ()
+    assert egress.sites("unknown") == ()
 
 
-async def test_only_declared_domains_are_reached(egress: Egress) -> None:
+async def test_only_declared_domains_can_be_reached(egress: Egress) -> None:
     async with Origin(echo) as origin:
         proxy = listener()
         allow = tuple(f"{host}:{origin.port}" for host in ("127.0.0.1", "localhost", "a.localhost"))
@@ -120,7 +120,7 @@ async def test_only_declared_domains_are_reached(egress: Egress) -> None:
 async def test_a_throttled_site_is_reported_once(egress: Egress) -> None:
     reports: list[tuple[str, str]] = []
     egress.on_throttled = lambda attempt, why: reports.append((attempt, why))
-    async with Origin(tired) as origin:
+    async with Origin(throttled) as origin:
         proxy = listener()
         await egress.open([proxy], grant(origin.port))
         for wanted in (200, 503, 503):
@@ -153,7 +153,7 @@ async def test_two_listeners_share_one_grant(egress: Egress) -> None:
         assert await egress.close(ATTEMPT) == Traffic(8, 8, 2, 0)
 
 
-async def test_the_inside_is_refused(egress: Egress) -> None:
+async def test_internal_addresses_are_refused(egress: Egress) -> None:
     async with Origin(echo) as origin:
         proxy = listener()
         await egress.open([proxy], grant())
@@ -168,7 +168,7 @@ async def test_the_inside_is_refused(egress: Egress) -> None:
         assert (await egress.close(ATTEMPT)).refused == 2
 
 
-async def test_the_limit_cuts_at_the_byte_and_says_so(egress: Egress) -> None:
+async def test_the_traffic_limit_is_exact_and_reported(egress: Egress) -> None:
     tripped: list[str] = []
     egress.on_trip = tripped.append
     async with Origin(downloads(500_000)) as origin:
@@ -192,7 +192,7 @@ async def test_the_limit_cuts_at_the_byte_and_says_so(egress: Egress) -> None:
     assert tripped == [ATTEMPT]
 
 
-async def test_credentials_die_with_the_attempt(egress: Egress) -> None:
+async def test_credentials_are_invalid_after_the_attempt(egress: Egress) -> None:
     async with Origin(echo) as origin:
         proxy = listener()
         await egress.open([proxy], grant(origin.port))
@@ -202,7 +202,7 @@ async def test_credentials_die_with_the_attempt(egress: Egress) -> None:
         with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
             await reader.readexactly(1)
         writer.close()
-        with pytest.raises(ConnectionRefusedError):  # although this copy of the listener lives
+        with pytest.raises(ConnectionRefusedError):  # although this copy of the listener is open
             await connect(port_of(proxy))
 
 
@@ -227,7 +227,7 @@ async def test_credentials_of_another_attempt_are_refused(egress: Egress) -> Non
         await egress.close(ATTEMPT)
 
 
-async def test_no_browser_says_so_and_reports_once(egress: Egress) -> None:
+async def test_a_browser_connection_is_refused_and_reported_once(egress: Egress) -> None:
     asked: list[int] = []
     proxy, browser, another = listener(), listener(), listener()
     await egress.open([proxy], grant())
@@ -255,7 +255,7 @@ async def test_no_browser_says_so_and_reports_once(egress: Egress) -> None:
         EgressGrant(ATTEMPT, SECRET, "", domains=("a*.example",)),
     ],
 )
-async def test_a_malformed_pass_is_refused(egress: Egress, bad: EgressGrant) -> None:
+async def test_a_malformed_grant_is_refused(egress: Egress, bad: EgressGrant) -> None:
     with pytest.raises(ValueError):
         await egress.open([listener()], bad)
     assert egress.traffic(bad.attempt_id) == Traffic()
@@ -268,8 +268,8 @@ async def test_an_id_cannot_be_opened_twice(egress: Egress) -> None:
     await egress.close(ATTEMPT)
 
 
-async def test_unknown_ids_are_harmless(egress: Egress) -> None:
-    assert await egress.close("nobody") == Traffic()
-    assert not egress.tripped("nobody")
+async def test_unknown_ids_are_ignored(egress: Egress) -> None:
+    assert await egress.close("unknown") == Traffic()
+    assert not egress.tripped("unknown")
     with pytest.raises(ValueError, match="no egress"):
-        await egress.refuse_browser("nobody", listener(), lambda: None)
+        await egress.refuse_browser("unknown", listener(), lambda: None)

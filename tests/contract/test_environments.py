@@ -1,4 +1,4 @@
-"""The contract of ``Environments``: once per content, shared, kept, and failing in words."""
+"""The contract of ``Environments``: built once per content, shared, and reasons of failures."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ PYTHON = replace(a_version("w"), language=Language.PYTHON, requirements="tiny\n"
 
 @pytest.fixture(params=SPAWNERS)
 async def maker(request: pytest.FixtureRequest) -> AsyncIterator[Maker]:
-    """Make implementations that share one place, as several processes do."""
+    """Create implementations that share one folder, like several processes."""
     async with open_workspace(request.param) as made:
         make_wheel(make_wheel_folder(made.wheels), "tiny")
         yield made.offline
         assert os.listdir(made.place.work) == []
 
 
-async def test_built_once_and_kept(maker: Maker, tmp_path: Path) -> None:
+async def test_an_environment_is_built_once(maker: Maker, tmp_path: Path) -> None:
     first = await maker().ensure(PYTHON, tmp_path)
     assert first.path is not None and first.path.is_dir()
     assert "tiny" in first.log
@@ -45,18 +45,20 @@ async def test_built_once_and_kept(maker: Maker, tmp_path: Path) -> None:
     assert first.path.stat().st_ino == inode
 
 
-async def test_builders_at_the_same_time(maker: Maker, tmp_path: Path) -> None:
+async def test_concurrent_builders_build_once(maker: Maker, tmp_path: Path) -> None:
     made = await asyncio.gather(*(maker().ensure(PYTHON, tmp_path) for _ in range(3)))
     assert len({(environment.path, environment.log) for environment in made}) == 1
 
 
-async def test_other_requirements_are_another_environment(maker: Maker, tmp_path: Path) -> None:
+async def test_other_requirements_get_another_environment(maker: Maker, tmp_path: Path) -> None:
     first = await maker().ensure(PYTHON, tmp_path)
     other = await maker().ensure(replace(PYTHON, requirements=""), tmp_path)
     assert other.path != first.path
 
 
-async def test_failing_states_why_and_allows_the_next_try(maker: Maker, tmp_path: Path) -> None:
+async def test_a_failed_build_has_a_reason_and_can_be_repeated(
+    maker: Maker, tmp_path: Path
+) -> None:
     absent = replace(PYTHON, requirements="absent-package")
     for _ in range(2):
         with pytest.raises(EnvironmentFailed, match="absent-package") as caught:
@@ -65,13 +67,13 @@ async def test_failing_states_why_and_allows_the_next_try(maker: Maker, tmp_path
     assert (await maker().ensure(PYTHON, tmp_path)).path
 
 
-async def test_a_program_that_brings_all_along(maker: Maker, tmp_path: Path) -> None:
+async def test_a_compiled_program_needs_no_dependencies(maker: Maker, tmp_path: Path) -> None:
     (tmp_path / "main").write_bytes(b"")
     made = await maker().ensure(replace(PYTHON, language=Language.GO), tmp_path)
     assert made.path is None
 
 
-async def test_a_cancelled_builder_leaves_the_lock_free(maker: Maker, tmp_path: Path) -> None:
+async def test_a_cancelled_builder_releases_the_lock(maker: Maker, tmp_path: Path) -> None:
     work = asyncio.create_task(maker().ensure(PYTHON, tmp_path))
     await asyncio.sleep(0)
     work.cancel()
@@ -80,7 +82,7 @@ async def test_a_cancelled_builder_leaves_the_lock_free(maker: Maker, tmp_path: 
     assert (await maker().ensure(PYTHON, tmp_path)).path
 
 
-async def test_two_accounts_share_only_what_is_locked(maker: Maker, tmp_path: Path) -> None:
+async def test_accounts_share_only_locked_environments(maker: Maker, tmp_path: Path) -> None:
     own = [await maker().ensure(PYTHON, tmp_path, account) for account in ("ONE", "TWO")]
     assert own[0].path != own[1].path
     base = replace(PYTHON, requirements="")
@@ -88,7 +90,7 @@ async def test_two_accounts_share_only_what_is_locked(maker: Maker, tmp_path: Pa
     assert shared[0].path == shared[1].path
 
 
-async def test_code_of_packages_needs_to_be_allowed(maker: Maker, tmp_path: Path) -> None:
+async def test_packages_run_code_only_when_allowed(maker: Maker, tmp_path: Path) -> None:
     asking = replace(PYTHON, builds=True)
     with pytest.raises(EnvironmentFailed, match=r"not allowed that for this Worker.*remove it"):
         await maker().ensure(asking, tmp_path)

@@ -1,4 +1,4 @@
-"""The ledger is only ever added to, and its sums agree whatever happens to its writers."""
+"""The ledger only grows, and its sums agree even when its writers are killed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PROCESS = Path(__file__).parent.parent / "support" / "ledger_process.py"
 ALL = 10**9
 
 
-def test_its_store_can_add_and_read_and_nothing_else() -> None:
+def test_the_store_of_the_ledger_can_only_add_and_read() -> None:
     def names(of: type) -> set[str]:
         return {name for name in vars(of) if not name.startswith("_")}
 
@@ -71,8 +71,8 @@ def run_until_killed(state: str, rows: str, seed: int, goal: int, last: int) -> 
     return done.returncode == 0
 
 
-async def assert_all_adds_up(state: State, goal: int) -> None:
-    """Of every run: held once, given back once, charged once, and no more than was held."""
+async def assert_sums_agree(state: State, goal: int) -> None:
+    """Each run has one hold, one release and one charge that is not above the hold."""
 
     def look(tx: Transaction) -> Any:
         [account] = tx.accounts.all()
@@ -113,7 +113,7 @@ async def assert_all_adds_up(state: State, goal: int) -> None:
         pytest.param(1000, 60, marks=[pytest.mark.long, pytest.mark.timeout(3600)], id="1000"),
     ],
 )
-async def test_runs_that_are_killed_while_they_settle_leave_no_difference(
+async def test_killed_settlements_leave_no_difference(
     state: State, state_url: str, tmp_path: Path, goal: int, kills: int
 ) -> None:
     rows = f"sqlite:///{tmp_path / 'rows.db'}" if state_url.startswith("sqlite") else state_url
@@ -132,4 +132,4 @@ async def test_runs_that_are_killed_while_they_settle_leave_no_difference(
             killed += 1
     assert killed >= kills // 2
     run_until_killed(state_url, rows, 1, goal, 0)
-    await assert_all_adds_up(state, goal)
+    await assert_sums_agree(state, goal)

@@ -25,7 +25,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
 class Receiver:
-    """A user's server: keeps the requests and answers with a handler."""
+    """The server of a receiver: it records the requests and responds with a handler."""
 
     def __init__(self, answer: bytes | Handler, context: ssl.SSLContext | None = None) -> None:
         self._answer = answer
@@ -75,14 +75,14 @@ async def notifier() -> AsyncIterator[Notifier]:
 
 
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shorten the bounds, so that tests of them take no quarter of a minute each."""
+    """Shorten the time limits, so that their tests are fast."""
     monkeypatch.setattr(http, "TOTAL_SECONDS", 0.6)
     monkeypatch.setattr(http, "CONNECT_SECONDS", 0.4)
     monkeypatch.setattr(http, "QUEUE_SECONDS", 0.3)
     monkeypatch.setattr(http, "DRAIN_SECONDS", 0.2)
 
 
-async def test_the_request_is_whole_and_plain(notifier: Notifier) -> None:
+async def test_the_request_is_complete(notifier: Notifier) -> None:
     async with Receiver(OK) as receiver:
         answer = await notifier.post(receiver.url(), b'{"a":1}', {"webhook-id": "msg_1"})
     assert answer == ReceiverResponse(200, reply="ok")
@@ -113,7 +113,7 @@ async def test_redirects_are_not_followed(notifier: Notifier, status: int) -> No
         assert trap.connections == 0
 
 
-async def test_early_hints_are_passed_over(notifier: Notifier) -> None:
+async def test_early_hints_are_skipped(notifier: Notifier) -> None:
     async with Receiver(b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n" + OK) as r:
         assert await notifier.post(r.url(), b"{}", {}) == ReceiverResponse(200, reply="ok")
 
@@ -124,13 +124,13 @@ async def test_early_hints_are_passed_over(notifier: Notifier) -> None:
      b"HTTP/1.1 101 Switching\r\n\r\n",
      b"HTTP/1.1 2000 X\r\n\r\n", b"\x15\x03\x01\x00\x02\r\n\r\n"],
 )  # fmt: skip
-async def test_an_invalid_answer_is_an_error_in_words(notifier: Notifier, reply: bytes) -> None:
+async def test_an_invalid_response_is_described(notifier: Notifier, reply: bytes) -> None:
     async with Receiver(reply) as receiver:
         answer = await notifier.post(receiver.url(), b"{}", {})
     assert answer.status == 0 and answer.error and answer.sent
 
 
-async def test_no_server_is_there(notifier: Notifier) -> None:
+async def test_a_refused_connection_is_described(notifier: Notifier) -> None:
     async with Receiver(OK) as receiver:
         url = receiver.url()
     answer = await notifier.post(url, b"{}", {})
@@ -188,7 +188,7 @@ async def dripping_body(reader: asyncio.StreamReader, writer: asyncio.StreamWrit
         (dripping_body, 200),
     ],
 )
-async def test_tarpits_end_in_time(
+async def test_slow_receivers_are_ended_in_time(
     notifier: Notifier, monkeypatch: pytest.MonkeyPatch, handler: Handler, status: int
 ) -> None:
     quick(monkeypatch)
@@ -205,7 +205,7 @@ def test_the_bounds_are_those_of_the_contract() -> None:
 
 
 @pytest.mark.slow
-async def test_two_at_once_and_ten_a_second() -> None:
+async def test_a_host_gets_two_requests_at_once_and_ten_a_second() -> None:
     async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(0.05)
         writer.write(OK)
@@ -224,7 +224,7 @@ async def test_two_at_once_and_ten_a_second() -> None:
     notifier.close()
 
 
-async def test_a_crowded_host_does_not_use_up_tries(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_waiting_for_a_host_uses_no_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
     quick(monkeypatch)
     notifier = HttpNotifier(AddressRules(["127.0.0.0/8"]))
     async with Receiver(forever) as hanging, Receiver(OK) as healthy:
@@ -239,7 +239,7 @@ async def test_a_crowded_host_does_not_use_up_tries(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "127.1", "2130706433"])
-async def test_the_inside_is_refused(host: str) -> None:
+async def test_internal_addresses_are_refused(host: str) -> None:
     notifier = HttpNotifier(AddressRules())
     async with Receiver(OK) as receiver:
         answer = await notifier.post(receiver.url(host=host), b"{}", {})
@@ -248,7 +248,7 @@ async def test_the_inside_is_refused(host: str) -> None:
     notifier.close()
 
 
-async def test_names_that_lead_inside_are_refused_at_delivery() -> None:
+async def test_names_of_internal_addresses_are_refused_at_delivery() -> None:
     notifier = HttpNotifier(AddressRules(), resolver=Resolver(lambda name: ("127.0.0.1",)))
     async with Receiver(OK) as receiver:
         answer = await notifier.post(receiver.url(host="evil.example"), b"{}", {})
@@ -258,8 +258,8 @@ async def test_names_that_lead_inside_are_refused_at_delivery() -> None:
 
 
 @pytest.mark.parametrize("rounds", [100, pytest.param(1000, marks=pytest.mark.long)])
-async def test_a_rebinding_name_is_dialled_at_the_address_that_was_checked(rounds: int) -> None:
-    """The resolver says inside and outside in turn; the address that was checked is dialled."""
+async def test_a_rebinding_name_is_connected_at_the_checked_address(rounds: int) -> None:
+    """The resolver returns internal and public addresses in turn; the checked one is used."""
     answers = [("127.0.0.2",), ("127.0.0.1",)]  # the first is exempt, the canary's is not
     asked: list[str] = []
 
@@ -282,7 +282,7 @@ async def test_a_rebinding_name_is_dialled_at_the_address_that_was_checked(round
 
 
 @pytest.mark.parametrize("name", ["x: y\r\nHost", "a b", ""])
-async def test_headers_cannot_break_out(notifier: Notifier, name: str) -> None:
+async def test_header_values_cannot_add_headers(notifier: Notifier, name: str) -> None:
     with pytest.raises(ValueError, match="header"):
         await notifier.post("http://127.0.0.1:9999/", b"", {name: "v"})
     with pytest.raises(ValueError, match="header"):
@@ -294,7 +294,7 @@ async def test_headers_cannot_break_out(notifier: Notifier, name: str) -> None:
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A throwaway authority and a certificate for ``hooks.example``."""
+    """A temporary authority and a certificate for ``hooks.example``."""
     folder = tmp_path_factory.mktemp("tls")
     make_authority(folder, ["hooks.example"])
     return folder
@@ -316,7 +316,7 @@ def tls_notifier(trust: Path | None) -> HttpNotifier:
     )
 
 
-async def test_tls_keeps_the_name(authority: Path) -> None:
+async def test_tls_uses_the_host_name(authority: Path) -> None:
     seen: list[str | None] = []
     notifier = tls_notifier(authority / "ca.pem")
     async with Receiver(OK, server_context(authority, seen)) as receiver:
@@ -328,7 +328,7 @@ async def test_tls_keeps_the_name(authority: Path) -> None:
 
 
 @pytest.mark.parametrize(("host", "trusted"), [("other.example", True), ("hooks.example", False)])
-async def test_tls_is_verified(authority: Path, host: str, trusted: bool) -> None:
+async def test_tls_certificates_are_verified(authority: Path, host: str, trusted: bool) -> None:
     notifier = tls_notifier(authority / "ca.pem" if trusted else None)
     async with Receiver(OK, server_context(authority, [])) as receiver:
         answer = await notifier.post(receiver.url("https", host), b"{}", {})
@@ -337,7 +337,7 @@ async def test_tls_is_verified(authority: Path, host: str, trusted: bool) -> Non
     notifier.close()
 
 
-async def test_tls_against_a_plain_server_is_an_error_in_words() -> None:
+async def test_tls_to_a_plain_server_is_described() -> None:
     notifier = tls_notifier(None)
     server = await asyncio.start_server(
         lambda _reader, writer: writer.write(b"HTTP/1.1 400 plain\r\n\r\n"), "127.0.0.1", 0

@@ -1,4 +1,4 @@
-"""A database from before release 0.1.0 is refused untouched, and converted whole or not at all."""
+"""A database from before release 0.1.0 is refused unchanged; its conversion is atomic."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ def engine(database_url: str) -> Iterator[Engine]:
 
 @pytest.fixture
 def fresh(fresh_url: str) -> Iterator[Engine]:
-    """A database as a new installation gets it."""
+    """The database of a new installation."""
     engine = make_engine(fresh_url, durable=False, pool_size=2)
     yield engine
     engine.dispose()
 
 
 def content(engine: Engine) -> str:
-    """A digest of all rows, and of the file where there is one."""
+    """A digest of all rows, and of the file, if there is one."""
     found = MetaData()
     with engine.connect() as connection:
         found.reflect(connection)
@@ -64,7 +64,7 @@ def content(engine: Engine) -> str:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("revision", ["0001", pytest.param("0009", marks=pytest.mark.long), "head"])
-def test_an_older_database_is_refused_untouched(engine: Engine, revision: str) -> None:
+def test_an_older_database_is_refused_and_unchanged(engine: Engine, revision: str) -> None:
     make_old(engine, revision)
     with for_writing(engine).begin() as connection:
         add(connection, "accounts", id="A", name="a")
@@ -79,7 +79,7 @@ def test_an_older_database_is_refused_untouched(engine: Engine, revision: str) -
 
 @pytest.mark.slow
 @pytest.mark.parametrize("revision", ["0001", pytest.param("0012", marks=pytest.mark.long), "head"])
-def test_what_is_converted_has_the_tables_of_a_new_installation(
+def test_a_converted_database_has_the_tables_of_a_new_installation(
     engine: Engine, fresh: Engine, revision: str
 ) -> None:
     make_old(engine, revision)
@@ -124,7 +124,7 @@ def test_only_an_older_database_can_be_converted(engine: Engine) -> None:
 
 
 def kill_and_convert_again(engine: Engine, url: str, after: float) -> bool:
-    """Kill a conversion ``after`` seconds; return whether it was still at work."""
+    """Kill a conversion ``after`` seconds; return whether it was still running."""
     make_old(engine, "0001")
     with for_writing(engine).begin() as connection:
         add(connection, "accounts", id="A", name="a")
@@ -156,9 +156,7 @@ def kill_and_convert_again(engine: Engine, url: str, after: float) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [0, 1, *LONG])
-def test_a_killed_conversion_leaves_all_or_nothing(
-    engine: Engine, database_url: str, number: int
-) -> None:
+def test_a_killed_conversion_is_atomic(engine: Engine, database_url: str, number: int) -> None:
     after = random.Random(number).uniform(0.0, 0.3)
     killed = kill_and_convert_again(engine, database_url, after)
     assert killed or after > 0.01
@@ -197,7 +195,7 @@ def fill(connection: Connection) -> None:
     add(connection, "ledger", id="L9", account_id="B", at=BERLIN_MIDNIGHT, **credit)
 
 
-def test_the_past_is_added_up_by_day_and_part(engine: Engine) -> None:
+def test_past_usage_is_summed_by_day_and_part(engine: Engine) -> None:
     make_old(engine, "0009")
     with for_writing(engine).begin() as connection:
         fill(connection)
@@ -217,14 +215,14 @@ def test_the_past_is_added_up_by_day_and_part(engine: Engine) -> None:
     assert sums("A", "", november) == (2, 1, 1, 6, 7, 500)
     assert sums("A", "", 20261102) == (1, 0, 0, 3, 0, 0)
     assert sums("A", "worker", november, "W") == (2, 1, 1, 6, 2, 0)
-    assert sums("A", "worker", november) == (0, 0, 0, 0, 5, 500)  # whose that was is forgotten
+    assert sums("A", "worker", november) == (0, 0, 0, 0, 5, 500)  # the account is unknown
     assert sums("A", "task", october, "T") == sums("A", "key", october, "K") == (1, 0, 0, 3, 40, 0)
     assert sums("B", "", october) == (0, 0, 0, 0, 0, 1)  # in UTC, where the zone is unknown
     whole = of["A", "", november, ""]
     assert (whole["traffic_bytes"], whole["run_ms"]) == (14, 5_000 + 5_001)
 
 
-def test_runs_that_have_ended_get_the_sums_of_their_attempts(engine: Engine) -> None:
+def test_ended_runs_get_the_sums_of_their_attempts(engine: Engine) -> None:
     attempts = [("R0", 1_000, 3_500, 7), ("R0", 2_000, 2_500, 8)]
     attempts += [("R1", 0, 900, 1), ("R4", 5, 0, 9)]
     make_old(engine, "0009")

@@ -1,7 +1,7 @@
 """Every path, parameter, field and type of the platform's published descriptions is served here.
 
-The facts are in ``reference/``: names and types as they were published. Where this server departs
-from them on purpose, ``departures.toml`` says so, and why; one that is not needed any more fails.
+The facts are in ``reference/``: names and types as they were published. Where this server differs
+from them on purpose, ``departures.toml`` has an entry with the reason; unneeded entries fail.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.anyio
 
 FOLDER = Path(__file__).parent / "reference"
 VERSIONS = ("v1", "v2")
-# A whole number is a number, and what may be anything may be each of these.
+# An integer is also a number; a field without a type can have any of these.
 WIDER = {"integer": {"number"}}
 
 Object = dict[str, Any]
@@ -48,7 +48,7 @@ async def document(tmp_path: Path) -> Object:
 
 
 class Served:
-    """One operation of our document, read the way the facts are written."""
+    """One operation of the served document, in the notation of the facts."""
 
     def __init__(self, document: Object, request: str) -> None:
         method, path = request.split()
@@ -82,7 +82,7 @@ class Served:
         return {str(each["value"]["code"]) for each in examples.values()}
 
     def choices(self, schema: Object) -> Iterator[Object]:
-        """The schemas that ``schema`` is one of, with references followed."""
+        """The alternatives of ``schema``, with references resolved."""
         if "$ref" in schema:
             yield from self.choices(self._schemas[schema["$ref"].rpartition("/")[2]])
         elif "anyOf" in schema:
@@ -101,7 +101,7 @@ class Served:
         return found
 
     def at(self, schema: Object, path: str) -> tuple[Object | None, bool]:
-        """The schema of a field, or None; and whether it must be there."""
+        """The schema of a field, or None; and whether it is required."""
         needed = True
         for step in path.replace("[]", ".[]").split("."):
             for choice in self.choices(schema):
@@ -113,7 +113,7 @@ class Served:
                     needed = needed and step in choice.get("required", ())
                     break
                 if "properties" not in choice and choice.get("additionalProperties") is True:
-                    return {}, False  # an object whose fields are not ours to name
+                    return {}, False  # an object with arbitrary fields
                 if choice.get("additionalProperties") is True:
                     return {}, False
             else:
@@ -121,15 +121,15 @@ class Served:
         return schema, needed
 
 
-def takes(ours: set[str], theirs: str) -> bool:
-    """Return whether we allow everything that they allow."""
+def accepts_type(ours: set[str], theirs: str) -> bool:
+    """Return whether the server accepts all published types."""
     return "any" in ours or all(
         ours & ({kind} | WIDER.get(kind, set())) for kind in theirs.split("|")
     )
 
 
-def gives(ours: set[str], theirs: str) -> bool:
-    """Return whether our answers stay within what they allow."""
+def returns_type(ours: set[str], theirs: str) -> bool:
+    """Return whether the server returns only published types."""
     allowed = {*theirs.split("|")}
     if "number" in allowed:
         allowed.add("integer")
@@ -153,7 +153,7 @@ def parameters(served: Served, fact: Object) -> Iterator[str]:
     for line in fact.get("parameters", ()):
         name, place, kind, *required = line.split()
         ours = served.parameter(name, place)
-        if ours is None or not takes(served.types(ours["schema"]), kind):
+        if ours is None or not accepts_type(served.types(ours["schema"]), kind):
             yield f"{place} {name}"
         elif ours["required"] and not required:
             yield f"{place} {name} is required"
@@ -163,7 +163,7 @@ def bodies(served: Served, fact: Object) -> Iterator[str]:
     for line in fact.get("body", ()):
         path, kind, *required = line.split()
         schema, needed = served.at(served.body, path)
-        if schema is None or not takes(served.types(schema), kind):
+        if schema is None or not accepts_type(served.types(schema), kind):
             yield f"body {path}"
         elif needed and not required:
             yield f"body {path} is required"
@@ -173,7 +173,7 @@ def answers(served: Served, fact: Object) -> Iterator[str]:
     for line in fact.get("answer", ()):
         path, kind = line.split()
         schema, _ = served.at(served.answer, path)
-        if schema is None or not gives(served.types(schema), kind):
+        if schema is None or not returns_type(served.types(schema), kind):
             yield f"answer {path}"
 
 
@@ -197,7 +197,7 @@ async def test_the_published_facts_are_served(document: Object, version: str) ->
     assert not found, "\n".join(found)
 
 
-async def test_every_departure_is_still_one(document: Object) -> None:
+async def test_every_departure_still_differs(document: Object) -> None:
     found: set[tuple[str, str]] = set()
     for version in VERSIONS:
         for fact in facts(version):
@@ -206,5 +206,5 @@ async def test_every_departure_is_still_one(document: Object) -> None:
     assert departures().keys() <= found
 
 
-def test_the_facts_are_those_of_all_operations() -> None:
+def test_the_facts_cover_all_operations() -> None:
     assert [len(facts(version)) for version in VERSIONS] == [13, 39]

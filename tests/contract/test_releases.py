@@ -1,4 +1,4 @@
-"""The database of each release is brought up to date, and all of its rows can be read."""
+"""The database of each release can be migrated, and all its rows can be read afterwards."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RELEASED = sorted(folder.name for folder in RELEASES.iterdir())
 
 
 @pytest.mark.parametrize("release", RELEASED)
-def test_the_database_of_a_release_comes_up_to_date(
+def test_the_database_of_a_release_can_be_migrated(
     release: str, database_url: str, fresh_url: str, tmp_path: Path
 ) -> None:
     sqlite = database_url.startswith("sqlite")
@@ -45,7 +45,7 @@ def test_the_database_of_a_release_comes_up_to_date(
 
 
 def empty_tables(engine: Engine) -> list[str]:
-    """Those of a release, before the upgrade, must have a row each."""
+    """The tables of a release without rows; before the migration there must be none."""
     with engine.connect() as connection:
         return [
             name

@@ -1,4 +1,4 @@
-"""The contract of ``Results``: a run goes, at once out of sight and then in small steps."""
+"""The contract of ``Results``: a deleted run is hidden at once and removed in small steps."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def test_deleting_a_run_leaves_the_others(results: SqlResults) -> None:
         assert len(await results.headers(run)) == 1
 
 
-async def test_a_deleted_run_may_begin_anew(results: SqlResults) -> None:
+async def test_a_deleted_run_can_start_again(results: SqlResults) -> None:
     await results.open_attempt(RUN, "a")
     await results.commit([AttemptBatch(RUN, "a", [upsert(b'{"n":1}'), *plain(2)])])
     await results.delete_run(RUN)
@@ -42,7 +42,7 @@ async def test_a_deleted_run_may_begin_anew(results: SqlResults) -> None:
     assert await everything(results) == [Row(RUN, 1, "again", b'{"n":3}')]
 
 
-async def test_nothing_is_left_in_any_table(results: SqlResults) -> None:
+async def test_deletion_empties_all_tables(results: SqlResults) -> None:
     await results.open_attempt(RUN, "a")
     rows = [upsert(b'{"n":1}', str(n)) for n in range(1500)]
     batch = AttemptBatch(RUN, "a", rows, [Header("l", "k", "text")], lines(0, 2000))
@@ -54,7 +54,7 @@ async def test_nothing_is_left_in_any_table(results: SqlResults) -> None:
         assert counted[0][0] == 0, table
 
 
-async def test_writers_get_in_while_a_large_run_goes(results: SqlResults) -> None:
+async def test_others_can_write_while_a_large_run_is_deleted(results: SqlResults) -> None:
     await results.open_attempt(RUN, "a")
     await results.open_attempt("other", "b")
     for _ in range(10):
@@ -76,7 +76,7 @@ async def test_an_interrupted_deletion_is_finished_by_the_next(
 ) -> None:
     await results.open_attempt(RUN, "a")
     await results.commit([AttemptBatch(RUN, "a", plain(*range(3000)))])
-    await results._write(lambda driver: delete.hide(driver, RUN))
+    await results._write(lambda driver: delete.mark_deleted(driver, RUN))
     assert await everything(results) == []
     await second.delete_run("some other run")
     left = await results._read(lambda driver: driver.query("SELECT count(*) FROM results_rows"))

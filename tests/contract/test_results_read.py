@@ -1,4 +1,4 @@
-"""The contract of ``Results``: totals, pages, orders, looking into the log."""
+"""The contract of ``Results``: totals, pages, orders, scans of the log."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from support.rows import NONE, RUN, everything, numbers, plain
 pytestmark = pytest.mark.anyio
 
 
-async def test_totals_count_rows_and_bytes_of_what_is_visible(results: SqlResults) -> None:
+async def test_totals_count_visible_rows_and_bytes(results: SqlResults) -> None:
     for attempt, data in (("a", b'{"n":1}'), ("b", b'{"n":"four"}')):
         await results.open_attempt(RUN, attempt)
         await results.commit([AttemptBatch(RUN, attempt, [PushedRow(data)])])
@@ -63,7 +63,7 @@ async def mixed(results: SqlResults) -> SqlResults:
 
 
 @pytest.mark.parametrize("hidden", [NONE, frozenset("b"), frozenset("ac"), frozenset({"none"})])
-async def test_pages_at_any_depth_agree_with_the_walk(
+async def test_pages_at_any_offset_agree_with_a_walk(
     mixed: SqlResults, hidden: frozenset[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for closed, shallow in itertools.product((False, True), (0, read.SHALLOW)):
@@ -79,10 +79,10 @@ async def test_pages_at_any_depth_agree_with_the_walk(
             assert page == walked[offset : offset + 50], (closed, shallow)
 
 
-async def test_pages_follow_a_run_that_grows(
+async def test_pages_include_rows_added_meanwhile(
     mixed: SqlResults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Hidden or not, closed or not: rows that were read before must not delay the next page."""
+    """Pages follow a growing run, with hidden and with closed attempts."""
     monkeypatch.setattr(read, "SHALLOW", 0)
     hidden = frozenset("ab")
     await mixed.close_attempt("a")
@@ -107,14 +107,14 @@ async def test_limits_are_exact(mixed: SqlResults) -> None:
     assert await mixed.rows_after(RUN, NONE, position=3000, limit=5) == []
 
 
-async def test_a_thousand_hidden_attempts_are_no_trouble(mixed: SqlResults) -> None:
+async def test_a_thousand_attempts_can_be_hidden(mixed: SqlResults) -> None:
     hidden = frozenset({"a", *(f"gone-{n}" for n in range(3000))})
     walked = await everything(mixed, hidden=hidden)
     assert {row.attempt_id for row in walked} == {"b", "c"}
 
 
 async def test_readers_do_not_wait_for_a_writer(mixed: SqlResults) -> None:
-    """A commit that is still under way is neither seen nor waited for."""
+    """A commit in progress is neither visible nor waited for."""
     entered, leave = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -132,7 +132,7 @@ async def test_readers_do_not_wait_for_a_writer(mixed: SqlResults) -> None:
     assert (await mixed.totals(RUN, NONE)).rows == 3001
 
 
-async def test_rows_at_positions_come_as_they_are_named(results: SqlResults) -> None:
+async def test_rows_are_read_by_position(results: SqlResults) -> None:
     await results.open_attempt(RUN, "A")
     await results.commit([AttemptBatch(RUN, "A", plain(*range(1, 2001)))])
     assert numbers(await results.rows_at(RUN, [7, 2000, 1, 5000])) == [7, 2000, 1]
@@ -205,7 +205,7 @@ async def scanned(results: SqlResults, wanted: LogFilter, **more: Any) -> list[i
     return [line.position for line in await results.log_scan(RUN, wanted, **place)]
 
 
-async def test_a_scan_keeps_to_its_stretch_and_to_one_end_of_it(results: SqlResults) -> None:
+async def test_a_scan_reads_its_range_from_one_end(results: SqlResults) -> None:
     await logged(results, *((2, f"line {n}") for n in range(1, 10)))
     await results.open_attempt("another", "z")
     await results.commit([AttemptBatch("another", "z", log=[NewLogEntry(2, "1", "line x", 5)])])
@@ -219,7 +219,7 @@ async def test_a_scan_keeps_to_its_stretch_and_to_one_end_of_it(results: SqlResu
     assert await results.log_scan("unknown", every, low=0, high=9, limit=9, cut=9) == []
 
 
-async def test_a_scan_asks_for_severity_and_text(results: SqlResults) -> None:
+async def test_a_scan_filters_by_severity_and_text(results: SqlResults) -> None:
     await logged(
         results,
         (1, "debug"),
@@ -247,7 +247,7 @@ async def test_a_scan_asks_for_severity_and_text(results: SqlResults) -> None:
         assert await scanned(results, LogFilter(text=text)) == found, text
 
 
-async def test_the_store_and_a_follower_want_the_same_lines(results: SqlResults) -> None:
+async def test_a_scan_and_a_log_filter_match_the_same_lines(results: SqlResults) -> None:
     dice = random.Random(7)
     letters = "aAbB%_!\\ßÄä'\" \u0130i"
     lines = [
@@ -263,7 +263,7 @@ async def test_the_store_and_a_follower_want_the_same_lines(results: SqlResults)
         assert await scanned(results, wanted, limit=1000) == expected, wanted
 
 
-async def test_a_scan_cuts_long_values_and_states_their_length(results: SqlResults) -> None:
+async def test_a_scan_shortens_long_values_and_states_their_length(results: SqlResults) -> None:
     await logged(results, (2, "\u00e9" * 2**20), (2, "short"))
     long, short = await results.log_scan(RUN, LogFilter(), low=0, high=9, limit=9, cut=10)
     assert (long.content, long.length, long.cut) == ("\u00e9" * 10, 2**20, True)

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.anyio
 # --- rows -----------------------------------------------------------------------------------
 
 
-async def test_rows_get_positions_without_gaps_in_the_order_they_came(results: SqlResults) -> None:
+async def test_rows_get_consecutive_positions_in_order(results: SqlResults) -> None:
     await results.open_attempt(RUN, "a")
     await results.open_attempt(RUN, "b")
     batches = [
@@ -36,7 +36,7 @@ async def test_rows_get_positions_without_gaps_in_the_order_they_came(results: S
     assert {row.run_id for row in rows} == {RUN}
 
 
-async def test_each_run_counts_for_itself(results: SqlResults) -> None:
+async def test_each_run_has_its_own_positions(results: SqlResults) -> None:
     await results.open_attempt("one", "a")
     await results.open_attempt("two", "b")
     await results.commit([AttemptBatch("one", "a", plain(1)), AttemptBatch("two", "b", plain(2))])
@@ -45,7 +45,7 @@ async def test_each_run_counts_for_itself(results: SqlResults) -> None:
     assert numbers(await everything(results, "two")) == [2, 3]
 
 
-async def test_empty_commits_are_answered(results: SqlResults) -> None:
+async def test_empty_commits_return_nothing_new(results: SqlResults) -> None:
     await results.open_attempt(RUN, "a")
     assert await results.commit([]) == []
     assert await results.commit([AttemptBatch(RUN, "a"), AttemptBatch(RUN, "b")]) == [True, False]
@@ -62,7 +62,7 @@ AS_THEY_CAME = [
 ]
 
 
-async def test_data_comes_back_byte_for_byte(results: SqlResults) -> None:
+async def test_data_is_returned_unchanged(results: SqlResults) -> None:
     await results.open_attempt(RUN, "a")
     batch = AttemptBatch(RUN, "a", [PushedRow(data) for data in AS_THEY_CAME])
     assert await results.commit([batch]) == [True]
@@ -74,7 +74,7 @@ async def test_data_comes_back_byte_for_byte(results: SqlResults) -> None:
 async def test_a_thousand_batches_from_eight_attempts_at_once(
     results: SqlResults, second: SqlResults
 ) -> None:
-    """Two processes, eight attempts: no gap, none lost, none doubled, each attempt in order."""
+    """Two processes, eight attempts: no gaps, no lost or duplicate rows, each attempt in order."""
     attempts = [f"attempt-{n}" for n in range(8)]
     for attempt in attempts:
         await results.open_attempt(RUN, attempt)
@@ -117,7 +117,7 @@ async def test_unopened_and_closed_attempts_store_nothing(results: SqlResults) -
     assert await results.totals("another run", NONE) == RunTotals(0, 0)
 
 
-async def test_opening_and_closing_may_be_repeated(results: SqlResults) -> None:
+async def test_opening_and_closing_can_be_repeated(results: SqlResults) -> None:
     await results.open_attempt(RUN, "a")
     await results.commit([AttemptBatch(RUN, "a", plain(1, 2))])
     await results.open_attempt(RUN, "a")
@@ -138,7 +138,7 @@ async def test_an_attempt_closed_before_it_opened_stays_closed(results: SqlResul
 async def push_until_refused(
     results: SqlResults, run: str, attempt: str, closed: asyncio.Event
 ) -> tuple[int, list[list[bool]]]:
-    """Rows acknowledged, and the answers to pushes that began after the attempt was closed."""
+    """The acknowledged rows, and the results of pushes that began after the close."""
     acknowledged, late_answers = 0, []
     while True:
         late = closed.is_set()
@@ -150,10 +150,10 @@ async def push_until_refused(
         acknowledged += 2
 
 
-async def test_closing_races_with_pushing_and_never_lets_a_row_slip(
+async def test_no_row_is_stored_after_a_concurrent_close(
     results: SqlResults, second: SqlResults
 ) -> None:
-    """The count that closing returns is final, and is exactly what was acknowledged."""
+    """The number that closing returns is final and equals that of acknowledged rows."""
     for race in range(30):
         run, attempt, closed = f"race-{race}", f"racer-{race}", asyncio.Event()
         await results.open_attempt(run, attempt)
@@ -189,7 +189,7 @@ async def test_an_upsert_merges_fields_and_keeps_the_position(results: SqlResult
     assert await results.close_attempt("b") == 0
 
 
-async def test_one_commit_may_upsert_the_same_row_many_times(results: SqlResults) -> None:
+async def test_one_commit_can_upsert_a_row_many_times(results: SqlResults) -> None:
     for attempt in ("a", "b"):
         await results.open_attempt(RUN, attempt)
     await results.commit(
@@ -216,7 +216,7 @@ async def test_one_commit_may_upsert_the_same_row_many_times(results: SqlResults
         (("\ud800", "\udc00"), ("\ufffd", "\ufffd")),
     ],
 )
-async def test_upserts_are_distinguished_by_key_and_text(
+async def test_upserts_differ_by_key_and_text(
     results: SqlResults, one: tuple[str, str], other: tuple[str, str]
 ) -> None:
     await results.open_attempt(RUN, "a")
@@ -262,7 +262,7 @@ async def test_random_upserts_agree_with_a_dictionary(
 async def test_two_processes_upsert_the_same_row_at_once(
     results: SqlResults, second: SqlResults
 ) -> None:
-    """Every field of every acknowledged upsert is there, in one single row."""
+    """One row contains every field of every acknowledged upsert."""
     await results.open_attempt(RUN, "a")
     await results.open_attempt(RUN, "b")
 
@@ -279,7 +279,7 @@ async def test_two_processes_upsert_the_same_row_at_once(
 # --- headers and logs -----------------------------------------------------------------------
 
 
-async def test_the_last_declaration_of_an_attempt_counts(results: SqlResults) -> None:
+async def test_the_last_header_of_an_attempt_counts(results: SqlResults) -> None:
     await results.open_attempt(RUN, "a")
     first = [Header("Old", "k", "text"), Header("Gone", "g", "text")]
     last = [Header("T\u00eftle \0\ud800", "k", "text"), Header("New", "n", "number")]
@@ -318,7 +318,7 @@ async def test_log_lines_have_positions_of_their_own(results: SqlResults) -> Non
 
 
 @pytest.mark.parametrize("count", [1, 100])
-async def test_text_that_no_database_can_store_is_replaced_alike(
+async def test_text_that_cannot_be_stored_is_replaced_in_each_database(
     results: SqlResults, count: int
 ) -> None:
     await results.open_attempt(RUN, "a")
@@ -330,9 +330,7 @@ async def test_text_that_no_database_can_store_is_replaced_alike(
 
 
 @pytest.mark.parametrize("kind", [0, 5, -1])
-async def test_a_log_type_that_does_not_exist_is_refused_whole(
-    results: SqlResults, kind: int
-) -> None:
+async def test_a_batch_with_an_unknown_log_type_is_refused(results: SqlResults, kind: int) -> None:
     await results.open_attempt(RUN, "a")
     with pytest.raises(ValueError, match="log type must be 1"):
         await results.commit([AttemptBatch(RUN, "a", plain(1), log=[NewLogEntry(kind, "", "", 0)])])

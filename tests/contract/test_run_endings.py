@@ -1,4 +1,4 @@
-"""Runs end exactly once in any order of events, on both databases: services over real stores."""
+"""Runs end exactly once in any order of events: services over the stores of both databases."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class Setup:
         return found
 
     async def check_ended_once(self, run: Run) -> Run:
-        """One terminal event, one delivery, no reserved amount, nothing alive or waiting."""
+        """One terminal event, one delivery, no hold, no active attempt or waiting subtask."""
         now = await self.stored(run)
         assert now.state.terminal
 
@@ -154,7 +154,7 @@ async def test_rows_of_a_failed_subtask_are_hidden_in_a_run_that_succeeds(setup:
     assert (await setup.results.totals(run.id, hidden)).rows == 2
 
 
-async def test_all_failed_says_why_the_first_one_did(setup: Setup) -> None:
+async def test_a_failed_run_has_the_reason_of_the_first_subtask(setup: Setup) -> None:
     run, (first, second) = await setup.start(2)
     await setup.end(second, Outcome.TIMEOUT)
     await setup.end(first, Outcome.OUT_OF_MEMORY)
@@ -163,7 +163,7 @@ async def test_all_failed_says_why_the_first_one_did(setup: Setup) -> None:
     assert now.err_msg == "out_of_memory"
 
 
-async def test_subtasks_that_end_together_end_the_run_once(setup: Setup) -> None:
+async def test_concurrent_ends_of_subtasks_end_the_run_once(setup: Setup) -> None:
     for _ in range(5):
         run, leases = await setup.start(8)
         await asyncio.gather(*(setup.end(lease) for lease in leases))
@@ -206,7 +206,7 @@ async def test_thousands_of_races_of_abort_and_finish(setup: Setup) -> None:
     assert set(ends) == {RunState.ABORTED, RunState.SUCCEEDED}
 
 
-async def test_an_abort_stops_what_runs_and_ends_what_waits(setup: Setup) -> None:
+async def test_an_abort_stops_running_and_ends_waiting_subtasks(setup: Setup) -> None:
     def seeded(tx: Transaction) -> tuple[Run, list[Lease]]:
         owner, worker = seed(tx)
         run = seed_run(tx, owner, worker, 3, callback_url=CALLBACK)
@@ -237,7 +237,7 @@ async def test_a_waiting_run_is_aborted_at_once(setup: Setup) -> None:
     assert leased == []
 
 
-async def test_a_runner_that_was_given_up_can_change_nothing(setup: Setup) -> None:
+async def test_a_lost_runner_can_change_nothing(setup: Setup) -> None:
     run, [lease] = await setup.start()
     await setup.push(lease, 2)
     await setup.storage.write(
@@ -289,7 +289,7 @@ async def test_a_charge_cap_stops_the_run(setup: Setup) -> None:
     assert now.usage_micros == 2_000_000  # what it used beyond what was held is not charged
 
 
-async def test_a_report_says_when_the_charge_will_have_used_up_what_is_held(setup: Setup) -> None:
+async def test_a_report_states_when_the_charge_reaches_the_held_amount(setup: Setup) -> None:
     setup.rules = Rules(Prices(cpu_hour=Decimal(3600)), HIDING, 1000, "")  # a dollar a second
     limits = RunLimits(1, 512, 1800, 0, 0)
     run, leases = await setup.start(2, limits=limits, hold_micros=600_000_000)
@@ -316,7 +316,7 @@ async def test_a_report_says_when_the_charge_will_have_used_up_what_is_held(setu
     assert (free.hold_micros, orders.again_ms, orders.stop) == (0, None, {})
 
 
-async def test_a_run_that_began_when_nothing_cost_anything_costs_nothing(setup: Setup) -> None:
+async def test_a_run_started_without_prices_costs_nothing(setup: Setup) -> None:
     run, [lease] = await setup.start()
     setup.rules = Rules(Prices(traffic_gb=Decimal(1)), HIDING, 1000, "")
     orders = await setup.attempts.report(
@@ -329,7 +329,7 @@ async def test_a_run_that_began_when_nothing_cost_anything_costs_nothing(setup: 
     assert (now.cpu_ms, now.memory_mb_ms) == (5, 77)
 
 
-async def test_only_who_holds_the_lease_leaves_points_of_the_curve(setup: Setup) -> None:
+async def test_only_reports_with_a_valid_lease_add_points(setup: Setup) -> None:
     run, (lease,) = await setup.start()
 
     async def points() -> list[int]:
@@ -349,20 +349,20 @@ async def test_only_who_holds_the_lease_leaves_points_of_the_curve(setup: Setup)
     assert await points() == [5, 7]  # the end is a point whenever it comes
 
 
-async def test_a_run_without_reports_has_no_curve(setup: Setup) -> None:
+async def test_a_run_without_reports_has_no_points(setup: Setup) -> None:
     run, (lease,) = await setup.start()
     await setup.end(lease, cpu_ms=7)
     assert await setup.storage.read(lambda tx: tx.samples.of_run(run.id)) == []
 
 
 async def sites_of(setup: Setup, run: Run) -> tuple[list[Any], list[Any]]:
-    """(sums of what has ended, what lives) as stored."""
+    """The stored sums of ended attempts, and those that active ones reported."""
     return await setup.storage.read(
         lambda tx: ([*tx.sites.of_run(run.id)], tx.sites.reported(run.id))
     )
 
 
-async def test_each_attempt_counts_once_in_the_sites_of_its_run(setup: Setup) -> None:
+async def test_sites_of_a_run_count_each_attempt_once(setup: Setup) -> None:
     run, (first, second) = await setup.start(parts=2)
     reported = (SiteTraffic("a.example", requests=1, bytes_down=10),)
     last = (SiteTraffic("a.example", requests=2, bytes_down=30), SiteTraffic("b.example", 1))

@@ -1,4 +1,4 @@
-"""The contract of long lists of runs: every question, in both directions, bounded."""
+"""The contract of long lists of runs: all filters, both directions, bounded scans."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ async def fill(state: State, number: int = 120) -> tuple[str, list[str], list[Ru
     return filled
 
 
-def meets(run: Run, search: RunSearch) -> bool:
+def matches(run: Run, search: RunSearch) -> bool:
     return (
         (not search.states or run.state in search.states)
         and (not search.outcomes or run.outcome in search.outcomes)
@@ -81,7 +81,7 @@ def meets(run: Run, search: RunSearch) -> bool:
 
 
 def some_search(dice: random.Random, workers: list[str], runs: list[Run]) -> RunSearch:
-    """Any combination of one to four questions."""
+    """A random combination of one to four filters."""
     some_id = dice.choice(runs).id
     members: dict[str, Any] = {
         "states": tuple(dice.sample(list(RunState), dice.randint(1, 3))),
@@ -118,13 +118,13 @@ async def walk_all(
             return found
 
 
-async def test_a_walk_finds_what_looking_at_each_run_would_find(state: State) -> None:
+async def test_a_walk_finds_all_matching_runs(state: State) -> None:
     owner, workers, made = await fill(state)
     dice = random.Random(7)
     answered = 0
     for _ in range(60):
         search = some_search(dice, workers, made)
-        expected = newest_first(run for run in made if meets(run, search))
+        expected = newest_first(run for run in made if matches(run, search))
         answered += bool(expected)
         assert await walk_all(state, owner, search) == expected, search
         assert await walk_all(state, owner, search, newer=True) == expected[::-1], search
@@ -132,7 +132,7 @@ async def test_a_walk_finds_what_looking_at_each_run_would_find(state: State) ->
 
 
 @pytest.mark.parametrize("error", ["", "keyerror"])
-async def test_a_walk_stops_where_it_has_looked_at_enough_and_goes_on_from_there(
+async def test_a_walk_stops_at_the_scan_limit_and_continues_there(
     state: State, monkeypatch: pytest.MonkeyPatch, error: str
 ) -> None:
     owner, workers, made = await fill(state)
@@ -144,13 +144,13 @@ async def test_a_walk_stops_where_it_has_looked_at_enough_and_goes_on_from_there
     looked_at = newest_first(with_error if error else made)[: 5 if error else 20]
     assert first.stopped == looked_at[-1]
     assert set(first.cursors) < set(looked_at)
-    expected = newest_first(run for run in made if meets(run, search))
+    expected = newest_first(run for run in made if matches(run, search))
     for newer in (False, True):
         found = await walk_all(state, owner, search, newer)
         assert found == (expected[::-1] if newer else expected) and expected
 
 
-async def test_totals_are_known_without_looking(state: State) -> None:
+async def test_totals_are_known_without_a_scan(state: State) -> None:
     owner, workers, made = await fill(state)
 
     async def total(search: RunSearch) -> int | None:
@@ -159,7 +159,7 @@ async def test_totals_are_known_without_looking(state: State) -> None:
 
     failed = RunSearch(states=(RunState.FAILED, RunState.READY))
     for search in (RunSearch(), failed, replace(failed, worker_id=workers[0])):
-        assert await total(search) == sum(meets(run, search) for run in made)
+        assert await total(search) == sum(matches(run, search) for run in made)
     assert await total(RunSearch(version="1.0.0")) is None
     by_state = {s: sum(run.state is s for run in made) for s in RunState}
     assert await state.read(lambda tx: tx.run_lists.states(owner)) == by_state
@@ -170,7 +170,7 @@ async def test_totals_are_known_without_looking(state: State) -> None:
     }
 
 
-async def test_lines_are_of_the_account_alone_and_carry_no_long_input(state: State) -> None:
+async def test_lines_belong_to_the_account_and_omit_long_inputs(state: State) -> None:
     owner, workers, made = await fill(state, 6)
     old = records.run(owner, workers[0], input_json='{"a": 1}')
     huge = records.run(owner, workers[0], input_json='{"a": "' + "x" * 70_000 + '"}')
@@ -195,7 +195,7 @@ async def test_lines_are_of_the_account_alone_and_carry_no_long_input(state: Sta
     )  # fmt: skip
 
 
-async def test_workers_in_use_come_with_the_last_one_first(state: State) -> None:
+async def test_used_workers_are_listed_latest_first(state: State) -> None:
     owner, workers, made = await fill(state)
     assert await state.read(lambda tx: tx.run_lists.workers(owner)) == sorted(workers)
     ordered = sorted(made, key=lambda run: (run.created_at, run.id), reverse=True)
@@ -208,7 +208,7 @@ async def test_workers_in_use_come_with_the_last_one_first(state: State) -> None
 
 @pytest.mark.new_database
 async def test_no_walk_reads_a_whole_table(state: State) -> None:
-    """Each kind of question has an index in the wanted order, and takes it."""
+    """Each kind of filter has an index in the required order, and uses it."""
     owner, workers, _ = await fill(state)
     plans = {
         "ix_runs_account_id_state_created_at_id": RunSearch(states=(RunState.FAILED,)),
@@ -241,4 +241,4 @@ async def test_no_walk_reads_a_whole_table(state: State) -> None:
                 else:
                     assert "Seq Scan" not in query_plan, (
                         query_plan
-                    )  # which index it takes is for its figures to say
+                    )  # the database chooses the index by its statistics

@@ -54,7 +54,7 @@ async def test_output_streams_and_exit_code(place: Site) -> None:
     assert (ended.code, ended.signal, ended.out_of_memory) == (7, 0, False)
 
 
-async def test_success_is_zero(place: Site) -> None:
+async def test_success_has_exit_code_zero(place: Site) -> None:
     _, _, ended = await place.run("pass")
     assert (ended.code, ended.signal, ended.out_of_memory) == (0, 0, False)
 
@@ -90,7 +90,7 @@ time.sleep(600)
     assert ended.out_of_memory
 
 
-async def test_the_environment_is_the_given_one_and_the_base(place: Site) -> None:
+async def test_the_environment_has_given_and_base_variables(place: Site) -> None:
     sandbox = await place.open("import os, json\nprint(json.dumps(dict(os.environ)))")
     await sandbox.launch({"GREETING": "hello = world", "PROXY_DOMAIN": "127.0.0.1:1080"})
     out, _ = await drain(sandbox)
@@ -194,7 +194,7 @@ async def test_a_python_environment_is_used(place: Site) -> None:
     assert out.startswith("/env/bin/python /env/bin:/usr/local/bin"), err
 
 
-async def test_a_file_that_cannot_be_executed_says_so(place: Site) -> None:
+async def test_a_file_that_cannot_be_executed_is_reported(place: Site) -> None:
     sandbox = await place.open({"main": b"\x7fELF broken"}, language=Language.GO)
     await sandbox.launch({})
     _, err = await drain(sandbox)
@@ -202,14 +202,14 @@ async def test_a_file_that_cannot_be_executed_says_so(place: Site) -> None:
     assert (await sandbox.wait()).code == 126
 
 
-async def test_launching_a_dead_sandbox_is_a_platform_error(place: Site) -> None:
+async def test_launching_an_ended_sandbox_is_a_platform_error(place: Site) -> None:
     sandbox = await place.open("print('never')")
     await sandbox.kill()
     with pytest.raises(SandboxFault):
         await sandbox.launch({})
 
 
-async def test_terminate_asks_and_the_worker_may_answer(place: Site) -> None:
+async def test_a_worker_can_handle_termination(place: Site) -> None:
     code = """
 import signal, sys, time
 def leave(*_):
@@ -236,7 +236,7 @@ async def test_terminate_without_a_handler(place: Site) -> None:
     assert (await sandbox.wait()).signal == signal.SIGTERM
 
 
-async def test_kill_ends_one_that_does_not_listen(place: Site) -> None:
+async def test_kill_ends_a_worker_that_ignores_termination(place: Site) -> None:
     sandbox = await place.open(DEAF)
     await sandbox.launch({})
     await line(sandbox)
@@ -256,7 +256,7 @@ LISTENERS = {"sdk": 20086, "proxy": 1080, "cdp": 9222, "proxy6000": 6000} | (
 
 
 @pytest.mark.parametrize(("name", "port"), LISTENERS.items())
-async def test_listeners_lead_inside(place: Site, name: str, port: int) -> None:
+async def test_listeners_are_reachable_inside(place: Site, name: str, port: int) -> None:
     code = f"""
 import socket
 s = socket.create_connection(("127.0.0.1", {port}))
@@ -326,7 +326,7 @@ time.sleep(600)
     assert after != SandboxUsage()
 
 
-async def test_close_removes_all_and_may_be_repeated(place: Site) -> None:
+async def test_close_removes_all_and_can_be_repeated(place: Site) -> None:
     sandbox = await place.open(DEAF)
     await sandbox.launch({})
     await line(sandbox)
@@ -357,7 +357,7 @@ async def test_output_ends_when_the_sandbox_is_closed(place: Site) -> None:
     assert (await asyncio.wait_for(reading, 10))[0] in ("up\n", "")
 
 
-async def test_a_name_is_taken_once(place: Site) -> None:
+async def test_a_name_can_be_used_once(place: Site) -> None:
     name = new_ulid()
     await place.open(SLEEP, name=name)
     with pytest.raises(SandboxFault):
@@ -365,7 +365,7 @@ async def test_a_name_is_taken_once(place: Site) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "a", "../X", "A/B", "A.B", "A" * 65, "A\n", "\u00c4"])
-async def test_names_are_plain_words(place: Site, name: str) -> None:
+async def test_invalid_names_are_refused(place: Site, name: str) -> None:
     with pytest.raises(SandboxFault, match="name"):
         await place.sandbox.open(replace(_spec(place), name=name))
 
@@ -380,7 +380,7 @@ def _spec(place: Site) -> SandboxSpec:
     )
 
 
-async def test_sweep_leaves_the_living_alone(place: Site) -> None:
+async def test_sweep_keeps_active_sandboxes(place: Site) -> None:
     name = new_ulid()
     sandbox = await place.open(SLEEP, name=name)
     await sandbox.launch({})
@@ -391,7 +391,7 @@ async def test_sweep_leaves_the_living_alone(place: Site) -> None:
         await asyncio.wait_for(sandbox.wait(), 0.2)
 
 
-async def test_sweep_removes_folders_of_the_dead(place: Site) -> None:
+async def test_sweep_removes_folders_of_ended_sandboxes(place: Site) -> None:
     name = new_ulid()
     deep = place.work / name / "a" / "b"
     deep.mkdir(parents=True)
@@ -431,7 +431,7 @@ async def test_signals_have_their_defaults(place: Site) -> None:
     assert [row.split()[1] for row in out.splitlines()] == ["0" * 16] * 2
 
 
-async def test_a_flood_of_output_is_held_back_not_lost(place: Site) -> None:
+async def test_much_output_is_delayed_and_not_lost(place: Site) -> None:
     sandbox = await place.open(
         "import sys\nfor i in range(200000): sys.stdout.write('%010d\\n' % i)"
     )
@@ -481,7 +481,7 @@ async def test_probe_reports_the_level(place: Site, request: pytest.FixtureReque
     assert os.listdir(place.work) == []
 
 
-async def test_descriptors_are_not_inherited_by_our_children(place: Site) -> None:
+async def test_child_processes_inherit_no_descriptors(place: Site) -> None:
     sandbox = await place.open(SLEEP)
     for listener in sandbox.listeners.values():
         assert isinstance(listener, socket.socket)

@@ -44,7 +44,7 @@ EVERY_MINUTE = ScheduleEdit(enabled=True, kind=ScheduleKind.CRON, cron="* * * * 
 
 @dataclass
 class Setup(ScheduledTask):
-    """A task in a state, and servers that run its schedule: each with connections of its own."""
+    """A task, and servers that run its schedule, each with its own connections."""
 
     url: str = ""
     stores: AsyncExitStack = field(default_factory=AsyncExitStack)
@@ -103,7 +103,7 @@ async def test_a_stored_schedule_is_read_back(setup: Setup) -> None:
     assert await setup.storage.read(lambda tx: tx.schedules.next_due()) is None
 
 
-async def test_a_time_that_has_come_starts_a_run_and_moves_the_schedule_on(setup: Setup) -> None:
+async def test_a_due_schedule_starts_a_run_and_gets_its_next_time(setup: Setup) -> None:
     await setup.schedule(EVERY_MINUTE)
     assert (await setup.firing.process_pending()).seconds == 60
     assert await setup.runs() == []
@@ -139,7 +139,7 @@ async def test_the_policy_queue_delays_one_run_until_the_previous_one_has_ended(
     assert (await setup.now()).last_fired_at == START + 2 * MINUTE
 
 
-async def test_a_held_run_that_is_refused_says_why(setup: Setup) -> None:
+async def test_a_refused_held_run_has_a_reason(setup: Setup) -> None:
     await setup.schedule(replace(EVERY_MINUTE, overlap=OverlapPolicy.QUEUE))
     for _ in range(2):
         setup.clock.advance(60)
@@ -151,7 +151,7 @@ async def test_a_held_run_that_is_refused_says_why(setup: Setup) -> None:
     assert (await setup.now()).last_error == "gone"
 
 
-async def test_records_are_forgotten_after_a_while(setup: Setup) -> None:
+async def test_old_records_are_removed(setup: Setup) -> None:
     await setup.schedule(EVERY_MINUTE)
     setup.clock.advance(60)
     await setup.firing.process_pending()
@@ -162,8 +162,8 @@ async def test_records_are_forgotten_after_a_while(setup: Setup) -> None:
     assert await setup.fires() == []
 
 
-async def test_a_change_in_between_takes_the_fire_back(setup: Setup) -> None:
-    """A server that has read the schedule before it was changed starts nothing of the old one."""
+async def test_a_concurrent_change_cancels_the_fire(setup: Setup) -> None:
+    """A server that read a schedule before its change starts no run of the old one."""
     await setup.schedule(EVERY_MINUTE)
     setup.clock.advance(60)
     original = setup.starts.start_task
@@ -204,7 +204,7 @@ async def test_two_servers_fire_each_time_once_in_a_thousand_races(setup: Setup)
 
 
 async def jumps(setup: Setup, count: int, seed: int) -> None:
-    """However the clock jumps, no planned time has two runs, and none is passed over in silence."""
+    """After any jump of the clock, each planned time has one run or a record of its omission."""
     rng = random.Random(seed)
     await setup.schedule(EVERY_MINUTE)
     for _ in range(count):
@@ -256,7 +256,7 @@ async def test_a_schedule_whose_runs_keep_failing_pauses_and_resumes(setup: Setu
     assert (again.enabled, again.failures, again.paused_at, again.last_error) == (True, 0, 0, "")
 
 
-async def test_the_schedules_of_an_account_the_next_first(setup: Setup) -> None:
+async def test_schedules_are_listed_by_next_time(setup: Setup) -> None:
     await setup.schedule(EVERY_MINUTE)
 
     def more(tx: Transaction) -> list[str]:
@@ -279,7 +279,7 @@ async def test_the_schedules_of_an_account_the_next_first(setup: Setup) -> None:
     count, found = await setup.storage.read(look)
     assert (count, [schedule.task_id for schedule in found]) == (3, made)
     assert await setup.storage.read(
-        lambda tx: tx.schedules.of_account("somebody", offset=0, limit=9)
+        lambda tx: tx.schedules.of_account("unknown", offset=0, limit=9)
     ) == (0, [])
     assert await setup.storage.read(lambda tx: tx.schedules.last_started(setup.task.id)) is None
     setup.clock.advance(60)

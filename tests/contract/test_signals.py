@@ -36,7 +36,7 @@ signals.close()
 
 
 class Setup:
-    """What all instances of one kind of signals share; makes any number of them."""
+    """Creates instances that share the signals of one implementation."""
 
     def __init__(self, kind: str, where: str) -> None:
         self.kind, self.where = kind, where
@@ -82,7 +82,7 @@ async def test_a_signal_reaches_another_process(setup: Setup) -> None:
         assert await listener.wait(frozenset({"run:01ABC"}), LONG) == "run:01ABC"
 
 
-async def test_every_listener_hears(setup: Setup) -> None:
+async def test_every_listener_gets_a_signal(setup: Setup) -> None:
     one, two = setup.signals(), setup.signals()
     async with one.listen() as first, one.listen() as second, two.listen() as third:
         two.notify("work")
@@ -108,7 +108,7 @@ async def test_a_signal_between_two_waits_is_not_lost(setup: Setup) -> None:
         assert await listener.wait(WORK, LONG) == "work"
 
 
-async def test_other_topics_do_not_wake(setup: Setup) -> None:
+async def test_signals_of_other_topics_do_not_wake(setup: Setup) -> None:
     signals = setup.signals()
     async with signals.listen() as listener:
         signals.notify("outbox")
@@ -130,7 +130,7 @@ async def test_a_thousand_signals_count_once(setup: Setup) -> None:
 
 
 async def test_a_thousand_different_topics_all_arrive(setup: Setup) -> None:
-    """The event loop does not run meanwhile; the short kernel queue must not lose any."""
+    """The event loop does not run meanwhile; the short kernel queue must lose no signal."""
     signals = setup.signals()
     topics = frozenset(f"run:{n}" for n in range(1000))
     async with signals.listen() as listener:
@@ -153,7 +153,7 @@ async def test_notify_works_from_any_thread(setup: Setup) -> None:
 
 
 @pytest.mark.parametrize("topic", ["", "x" * 100_000, "a\0b", "\ud800", "ünï"])
-async def test_odd_topics_never_fail_the_caller(setup: Setup, topic: str) -> None:
+async def test_unusual_topics_never_raise(setup: Setup, topic: str) -> None:
     signals = setup.signals()
     async with signals.listen() as listener:
         signals.notify(topic)
@@ -161,7 +161,7 @@ async def test_odd_topics_never_fail_the_caller(setup: Setup, topic: str) -> Non
         assert await listener.wait(WORK, LONG) == "work"
 
 
-async def test_notify_without_listeners_and_after_close_is_harmless(setup: Setup) -> None:
+async def test_notify_never_raises(setup: Setup) -> None:
     signals = setup.signals()
     signals.notify("work")
     signals.close()
@@ -171,7 +171,7 @@ async def test_notify_without_listeners_and_after_close_is_harmless(setup: Setup
         assert await listener.wait(WORK, 0) is None
 
 
-async def test_two_thousand_waiters_each_hear_their_own_run(setup: Setup) -> None:
+async def test_two_thousand_waiters_get_their_own_signals(setup: Setup) -> None:
     signals = setup.signals()
 
     async def wait(number: int) -> str | None:

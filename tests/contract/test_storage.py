@@ -31,7 +31,7 @@ async def test_a_write_is_seen_by_the_next_read(state: State) -> None:
     assert await state.read(lambda tx: tx.accounts.get(account.id)) == account
 
 
-async def test_an_exception_leaves_nothing_and_signals_nothing(state: State) -> None:
+async def test_an_exception_rolls_back_and_sends_no_signal(state: State) -> None:
     account = records.account()
 
     def work(tx: Transaction) -> None:
@@ -55,7 +55,7 @@ async def test_signals_are_sent_after_the_commit_once_per_topic_in_order(state: 
     assert state.notified == ["work", "stop"]
 
 
-async def test_a_conflict_that_is_caught_does_not_spoil_the_transaction(state: State) -> None:
+async def test_a_caught_conflict_keeps_the_transaction_usable(state: State) -> None:
     account = records.account()
 
     def work(tx: Transaction) -> None:
@@ -68,14 +68,14 @@ async def test_a_conflict_that_is_caught_does_not_spoil_the_transaction(state: S
     assert len(await state.read(lambda tx: tx.accounts.users(account.id))) == 1
 
 
-async def test_now_is_one_time_per_transaction_and_the_present(state: State) -> None:
+async def test_now_is_the_same_during_a_transaction(state: State) -> None:
     before = time.time_ns() // 1_000_000
     first, second = await state.read(lambda tx: (tx.now, tx.now))
     assert first == second
     assert before - 1000 <= first <= time.time_ns() // 1_000_000 + 1000
 
 
-async def test_a_read_may_not_write(state: State) -> None:
+async def test_a_read_cannot_write(state: State) -> None:
     account = records.account()
     with pytest.raises(DBAPIError):
         await state.read(lambda tx: tx.accounts.add(account))
@@ -119,7 +119,7 @@ async def test_versions_are_immutable_and_the_latest_is_the_newest_published(sta
     with pytest.raises(Conflict, match=r"1\.10\.0"):
         await state.write(lambda tx: tx.workers.add_version(records.version(worker_id, "1.10.0")))
     with pytest.raises(WorkerNotFound):
-        await state.write(lambda tx: tx.workers.add_version(records.version("nobody", "1")))
+        await state.write(lambda tx: tx.workers.add_version(records.version("unknown", "1")))
 
     async def latest_after(number: str, new: VersionState) -> str:
         await state.write(lambda tx: tx.workers.set_version_state(worker_id, number, new))
@@ -132,7 +132,7 @@ async def test_versions_are_immutable_and_the_latest_is_the_newest_published(sta
     assert await latest_after("1.9.0", VersionState.PUBLISHED) == "1.9.0"
 
 
-async def test_search_knows_no_wildcards_and_no_case(state: State) -> None:
+async def test_search_ignores_case_and_wildcards(state: State) -> None:
     owner, other = records.account(), records.account()
     texts = ["100% Straße", "under_score", "Ünïcode ŻÓŁW", "back\\slash"]
     found = [records.worker(owner.id, title=t, created_at=n) for n, t in enumerate(texts)]
@@ -183,11 +183,11 @@ async def test_an_updated_worker_is_found_by_its_new_text(state: State) -> None:
     )
     assert hits == (1, [changed])
     with pytest.raises(WorkerNotFound):
-        await state.write(lambda tx: tx.workers.update("nobody", page, public=True))
+        await state.write(lambda tx: tx.workers.update("unknown", page, public=True))
 
 
 @pytest.mark.parametrize("egress", [None, (), ("example.com", "*.example.org")])
-async def test_declarations_of_a_version_are_kept(
+async def test_declarations_of_a_version_are_stored(
     state: State, egress: tuple[str, ...] | None
 ) -> None:
     _, worker_id = await state.write(records.seed)
@@ -199,7 +199,7 @@ async def test_declarations_of_a_version_are_kept(
     assert version in await state.read(lambda tx: tx.workers.versions(worker_id))
 
 
-async def test_building_is_allowed_and_forbidden_again(state: State) -> None:
+async def test_builds_can_be_allowed_and_forbidden(state: State) -> None:
     _, worker_id = await state.write(records.seed)
 
     async def allowed() -> bool:
@@ -250,7 +250,7 @@ async def test_lists_of_workers_are_paged_newest_first(state: State) -> None:
     assert await own("others", 0) == (0, [])
 
 
-async def test_a_deleted_worker_is_known_by_its_id_and_its_name_is_free(state: State) -> None:
+async def test_a_deleted_worker_keeps_its_id_and_frees_its_name(state: State) -> None:
     owner, _ = await state.write(records.seed)
     old = records.worker(owner, name="prices", title="Old prices", categories=(7,))
 
@@ -275,7 +275,7 @@ async def test_a_deleted_worker_is_known_by_its_id_and_its_name_is_free(state: S
         await state.write(lambda tx: tx.workers.add_version(records.version(old.id, "2.0.0")))
     young = records.worker(owner, name="prices", title="New prices")
     await state.write(lambda tx: publish(tx, young))
-    await state.write(lambda tx: tx.workers.free_name(young.id))  # it lives: nothing happens
+    await state.write(lambda tx: tx.workers.free_name(young.id))  # not deleted: nothing changes
     assert (await state.read(lambda tx: tx.workers.by_path("acme", "prices"))).id == young.id
     of_account = await state.read(lambda tx: tx.workers.of_account(owner))
     assert young.id in {w.id for w in of_account} and old.id not in {w.id for w in of_account}
@@ -302,7 +302,7 @@ async def test_tasks_come_in_pages_newest_first(state: State) -> None:
     assert (await state.read(lambda tx: tx.tasks.of_account("x", offset=0, limit=2))) == (0, [])
 
 
-async def test_a_task_is_changed_by_one_after_the_other(state: State) -> None:
+async def test_concurrent_changes_of_a_task_are_serialised(state: State) -> None:
     owner, worker = await state.write(records.seed)
     task = records.task(owner, worker)
     await state.write(lambda tx: tx.tasks.add(task))
@@ -318,7 +318,7 @@ async def test_a_task_is_changed_by_one_after_the_other(state: State) -> None:
     assert sorted(done) == [False] * 5 + [True]
     kept = await state.read(lambda tx: tx.tasks.get(task.id))
     assert (kept.title, kept.revision) == ("Changed", 1)
-    assert await state.write(lambda tx: tx.tasks.lock("nobody")) is None
+    assert await state.write(lambda tx: tx.tasks.lock("unknown")) is None
 
 
 # --- text -----------------------------------------------------------------------------------
@@ -326,7 +326,7 @@ async def test_a_task_is_changed_by_one_after_the_other(state: State) -> None:
 
 @examples(40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(st.characters(codec=None), max_size=40) | st.just("a\0b\ud800c"))
-async def test_any_text_is_kept_but_for_what_postgres_cannot_store(state: State, text: str) -> None:
+async def test_text_is_stored_except_what_postgresql_cannot_store(state: State, text: str) -> None:
     expected = "".join("\ufffd" if c == "\0" or "\ud800" <= c <= "\udfff" else c for c in text)
     owner, worker_id = await state.write(records.seed)
     task = records.task(owner, worker_id, title=text, input_json=text)

@@ -27,10 +27,10 @@ async def test_accounts_are_found_by_name_and_by_role(state: State) -> None:
 
     assert await state.read(look) == [other, operator, None, operator, other]
     assert await state.write(lambda tx: tx.accounts.lock(other.id)) == other
-    assert await state.write(lambda tx: tx.accounts.lock("nobody")) is None
+    assert await state.write(lambda tx: tx.accounts.lock("unknown")) is None
 
 
-async def test_a_name_is_taken_once_and_there_is_one_operator(state: State) -> None:
+async def test_names_and_the_operator_are_unique(state: State) -> None:
     account = records.account(operator=True)
     await state.write(lambda tx: tx.accounts.add(account))
     with pytest.raises(Conflict, match="taken"):
@@ -46,7 +46,7 @@ async def test_users(state: State) -> None:
     await state.write(lambda tx: tx.accounts.add(owner))
     await state.write(lambda tx: [tx.accounts.add_user(u) for u in (ada, bob)])
     assert await state.read(lambda tx: tx.accounts.user(bob.id)) == bob
-    assert await state.read(lambda tx: tx.accounts.user("nobody")) is None
+    assert await state.read(lambda tx: tx.accounts.user("unknown")) is None
     assert await state.read(lambda tx: tx.accounts.users(owner.id)) == [ada, bob]
     with pytest.raises(Conflict, match=ada.name):
         await state.write(lambda tx: tx.accounts.add_user(records.user(owner.id, name=ada.name)))

@@ -51,7 +51,7 @@ async def test_rules_come_back_oldest_first(state: State) -> None:
     assert await state.read(lambda tx: tx.alerts.rule(late.id)) is None
 
 
-async def test_which_rules_look_at_a_run(state: State) -> None:
+async def test_rules_of_a_run_are_selected(state: State) -> None:
     owner, worker = await seeded(state)
     other, _ = await seeded(state)
     task = await state.write(lambda tx: records.task(owner, worker))
@@ -70,7 +70,7 @@ async def test_which_rules_look_at_a_run(state: State) -> None:
     assert await state.read(lambda tx: tx.alerts.rules_for(plain)) == [every, of_worker]
 
 
-async def test_runs_wait_in_order_and_are_taken_once(state: State) -> None:
+async def test_ended_runs_are_taken_once_and_in_order(state: State) -> None:
     owner, worker = await seeded(state)
     runs = [await state.write(lambda tx: ended(tx, owner, worker, 5)) for _ in range(3)]
     assert await state.read(lambda tx: tx.alerts.next_check(10)) is None
@@ -121,7 +121,7 @@ async def test_the_usual_value_of_a_run(state: State) -> None:
     assert [past.results for past in found] == [7]
 
 
-async def test_the_last_runs_that_ended(state: State) -> None:
+async def test_the_latest_ended_runs(state: State) -> None:
     owner, worker = await seeded(state)
     other, _ = await seeded(state)
 
@@ -158,7 +158,7 @@ async def test_runs_that_a_budget_counts(state: State) -> None:
         (a_rule(owner), (30, 9)),
         (a_rule(owner, worker_id=worker), (20, 6)),
         (a_rule(owner, task_id="t1"), (10, 3)),
-        (a_rule("nobody"), (0, 0)),
+        (a_rule("unknown"), (0, 0)),
     ):
         found = await state.read(lambda tx, r=rule: tx.alerts.usage_of(r, 20261101, 20261131))
         assert found == wanted
@@ -189,8 +189,8 @@ async def test_alerts_are_listed_counted_and_read(state: State) -> None:
     of_rule = AlertFilter(rule_id=rule.id)
     count, page = await state.read(lambda tx: tx.alerts.alerts(owner, of_rule, offset=0, limit=9))
     assert (count, page) == (3, [made[5], made[3], made[1]])
-    assert await state.read(lambda tx: tx.alerts.unread(owner, 100)) == 6
-    assert await state.read(lambda tx: tx.alerts.unread(owner, 4)) == 4
+    assert await state.read(lambda tx: tx.alerts.count_unread(owner, 100)) == 6
+    assert await state.read(lambda tx: tx.alerts.count_unread(owner, 4)) == 4
     names = [made[0].id, made[1].id, foreign.id, "none"]
     assert await state.write(lambda tx: tx.alerts.mark_read(owner, names, 77)) == 2
     assert await state.write(lambda tx: tx.alerts.mark_read(owner, names, 78)) == 0
@@ -199,11 +199,11 @@ async def test_alerts_are_listed_counted_and_read(state: State) -> None:
     count, page = await state.read(lambda tx: tx.alerts.alerts(owner, unread, offset=0, limit=9))
     assert (count, page[-1]) == (4, made[2])
     assert await state.write(lambda tx: tx.alerts.mark_read(owner, None, 79)) == 4
-    assert await state.read(lambda tx: tx.alerts.unread(owner, 100)) == 0
-    assert await state.read(lambda tx: tx.alerts.unread(other, 100)) == 1
+    assert await state.read(lambda tx: tx.alerts.count_unread(owner, 100)) == 0
+    assert await state.read(lambda tx: tx.alerts.count_unread(other, 100)) == 1
 
 
-async def test_old_alerts_are_forgotten_a_batch_at_a_time(state: State) -> None:
+async def test_old_alerts_are_removed_in_batches(state: State) -> None:
     owner, _ = await seeded(state)
     rule = a_rule(owner)
     await state.write(lambda tx: [tx.alerts.add_alert(an_alert(rule, at=at)) for at in range(6)])

@@ -24,7 +24,7 @@ State = Any
 # --- the ledger -----------------------------------------------------------------------------
 
 
-async def test_ledger_moves_the_columns(state: State) -> None:
+async def test_ledger_entries_change_the_columns(state: State) -> None:
     owner, _ = await state.write(records.seed)
     entries = [
         records.entry(owner, EntryKind.CREDIT, 1_000, 500),
@@ -38,7 +38,7 @@ async def test_ledger_moves_the_columns(state: State) -> None:
     assert (account.balance_micros, account.held_micros, account.traffic_bytes) == (880, 50, 460)
     assert await state.read(lambda tx: tx.ledger.sums(owner)) == (880, 50, 460)
     assert await state.read(lambda tx: tx.ledger.entries(owner, limit=2)) == entries[:2:-1]
-    assert await state.read(lambda tx: tx.ledger.sums("nobody")) == (0, 0, 0)
+    assert await state.read(lambda tx: tx.ledger.sums("unknown")) == (0, 0, 0)
 
 
 amounts = st.integers(min_value=-(2**40), max_value=2**40)
@@ -152,7 +152,7 @@ async def test_concurrent_additions_are_all_kept(state: State) -> None:
     assert {ref: sums.runs for ref, sums in found} == dict.fromkeys("abc", 24)
 
 
-async def test_nothing_is_added_by_a_transaction_that_fails(state: State) -> None:
+async def test_a_failed_transaction_adds_nothing(state: State) -> None:
     def work(tx: Transaction) -> None:
         tx.usage.add(UsageKey("account", 20261124), UsageSums(runs=1))
         raise RuntimeError

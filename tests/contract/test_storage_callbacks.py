@@ -1,4 +1,4 @@
-"""The contract of the outbox: tries, receivers, the log."""
+"""The contract of the outbox: attempts, receivers, the log."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def added(state: State, *made: Delivery) -> None:
     await state.write(lambda tx: [tx.outbox.add(one) for one in made])
 
 
-async def test_the_latest_tries_are_kept(state: State) -> None:
+async def test_the_latest_attempts_are_kept(state: State) -> None:
     owner, run = await a_run(state)
     made = records.delivery(owner, run, receiver="http://a.example:80")
     await added(state, made)
@@ -69,7 +69,7 @@ async def test_the_log_is_filtered_and_paged(state: State) -> None:
     assert await page(DeliveryFilter(host="a_example")) == (0, [])
 
 
-async def test_deliveries_that_wait_for_a_receiver_are_given_up_at_once(state: State) -> None:
+async def test_waiting_deliveries_of_a_receiver_can_be_cancelled(state: State) -> None:
     owner, run = await a_run(state)
     hook = "http://a.example:80"
     waits = records.delivery(owner, run, receiver=hook, next_at=900)
@@ -84,7 +84,7 @@ async def test_deliveries_that_wait_for_a_receiver_are_given_up_at_once(state: S
     assert (found[flies.id], found[other.id]) == (flies, other)
 
 
-async def test_receivers_are_made_once_and_kept_apart(state: State) -> None:
+async def test_receivers_are_created_once_per_account(state: State) -> None:
     owner, _ = await a_run(state)
     other, _ = await a_run(state)
     hook = "http://a.example:80"

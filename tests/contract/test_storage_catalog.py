@@ -1,4 +1,4 @@
-"""The contract of the state: figures of workers, categories, favourites, notices of versions."""
+"""The contract of the state: facts of workers, categories, favourites, notices of versions."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ RULES = Rules(Prices(), frozenset(), max_subtasks=10, default_region="")
 
 
 def end(run: Run, outcome: Outcome) -> Any:
-    """The transaction that ends a run as its last subtask, an abort or a limit would."""
+    """End a run in one transaction, like its last subtask, an abort or a limit."""
 
     def work(tx: Transaction) -> bool:
         held = tx.runs.lock(run.id)
@@ -57,7 +57,7 @@ async def facts_of(state: State, worker_id: str) -> WorkerFacts | None:
     return facts
 
 
-async def test_ends_are_counted_once_by_what_they_say_of_the_worker(state: State) -> None:
+async def test_each_end_is_counted_once_by_outcome(state: State) -> None:
     owner, worker_id = await state.write(records.seed)
     assert await facts_of(state, worker_id) is None
     ends = [Outcome.SUCCEEDED, Outcome.EXIT_CODE, Outcome.ABORTED, Outcome.WORKER_DELETED,
@@ -71,7 +71,7 @@ async def test_ends_are_counted_once_by_what_they_say_of_the_worker(state: State
     assert (facts.rated_runs, facts.success_rate) == (4, 0.5)
 
 
-async def test_a_transaction_that_fails_counts_nothing(state: State) -> None:
+async def test_a_failed_transaction_counts_nothing(state: State) -> None:
     owner, worker_id = await state.write(records.seed)
     run = await state.write(lambda tx: records.seed_run(tx, owner, worker_id))
 
@@ -84,7 +84,7 @@ async def test_a_transaction_that_fails_counts_nothing(state: State) -> None:
     assert await facts_of(state, worker_id) is None
 
 
-async def test_only_the_latest_ends_make_the_rate(state: State) -> None:
+async def test_the_success_rate_uses_the_latest_ends(state: State) -> None:
     signs = "".join(random.Random(4).choice("+-") for _ in range(3 * RECENT))
 
     def note(tx: Transaction) -> None:
@@ -101,7 +101,7 @@ async def test_only_the_latest_ends_make_the_rate(state: State) -> None:
 
 
 async def test_concurrent_ends_are_all_counted(state: State) -> None:
-    """Two processes end runs of three workers at once, some of them twice."""
+    """Two processes end runs of three workers concurrently, some of them twice."""
     outcomes = [Outcome.SUCCEEDED, Outcome.EXIT_CODE, Outcome.INTERNAL]
 
     def seed(tx: Transaction) -> list[Run]:
@@ -205,7 +205,7 @@ async def test_the_list_is_sorted_by_use_age_or_name(state: State) -> None:
 # --- versions and favourites ----------------------------------------------------------------
 
 
-async def test_a_deprecated_version_is_the_latest_only_when_it_must(state: State) -> None:
+async def test_a_deprecated_version_is_the_latest_only_without_others(state: State) -> None:
     _, worker_id = await state.write(records.seed)
     for number in ("1", "2", "3"):
         version = records.version(worker_id, number)
@@ -224,7 +224,7 @@ async def test_a_deprecated_version_is_the_latest_only_when_it_must(state: State
     assert (await state.read(lambda tx: tx.workers.version(worker_id, "3"))).notice == ""
 
 
-async def test_run_options_are_those_of_all_versions(state: State) -> None:
+async def test_run_options_include_all_versions(state: State) -> None:
     _, worker_id = await state.write(records.seed)
     _, another = await state.write(records.seed)
     options = SystemDefaults(4096, 60, 250_000, 5)
@@ -241,7 +241,7 @@ async def test_run_options_are_those_of_all_versions(state: State) -> None:
         await state.write(lambda tx: tx.workers.set_defaults(new_ulid(), options))
 
 
-async def test_observed_facts_of_a_version_are_kept(state: State) -> None:
+async def test_observed_facts_of_a_version_are_stored(state: State) -> None:
     _, worker_id = await state.write(records.seed)
     made = [records.version(worker_id, number) for number in ("1", "2")]
     seen = VersionFacts(1234, (Finding("warning", "code", "main.py", 3, "what", "how"),))
@@ -253,7 +253,7 @@ async def test_observed_facts_of_a_version_are_kept(state: State) -> None:
 
     await state.write(work)
     assert await state.read(lambda tx: tx.worker_facts.of_versions(worker_id)) == {"2": seen}
-    assert await state.read(lambda tx: tx.worker_facts.of_versions("nobody")) == {}
+    assert await state.read(lambda tx: tx.worker_facts.of_versions("unknown")) == {}
 
 
 async def test_favourites_belong_to_a_user(state: State) -> None:

@@ -1,4 +1,4 @@
-"""The contract of the outbox: which delivery is claimed, its pace and order."""
+"""The contract of the outbox: claims, their rate and order."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ async def test_nothing_is_due_when_nothing_is_pending(state: State) -> None:
     assert await state.read(lambda tx: tx.outbox.next_due(0, free_slots(()))) is None
 
 
-async def test_a_host_is_paced_and_has_two_in_flight(state: State) -> None:
+async def test_a_host_has_a_rate_and_two_concurrent_deliveries(state: State) -> None:
     owner, run = await a_run(state)
     hook = "http://a.example:80"
     made = [records.delivery(owner, run, receiver=hook, next_at=at) for at in (1, 2, 3, 4)]
@@ -92,7 +92,7 @@ async def test_a_host_is_paced_and_has_two_in_flight(state: State) -> None:
     assert [one.id for one in await claimed(state, 5000)] == [made[2].id]
 
 
-async def test_a_claim_lapses(state: State) -> None:
+async def test_a_claim_expires(state: State) -> None:
     owner, run = await a_run(state)
     await added(state, records.delivery(owner, run, receiver="http://a.example:80", next_at=1))
     (first,) = await claimed(state, 10, until=500)
@@ -120,7 +120,7 @@ async def test_the_terminal_call_waits_for_the_running_one_of_its_run(state: Sta
     assert [one.id for one in await claimed(state, 9000)] == [over.id]
 
 
-async def test_many_claimers_never_take_more_than_the_host_may(state: State) -> None:
+async def test_concurrent_claims_respect_the_limit_of_the_host(state: State) -> None:
     owner, run = await a_run(state)
     hook = "http://a.example:80"
     await added(state, *(records.delivery(owner, run, receiver=hook, next_at=1) for _ in range(9)))
@@ -130,7 +130,7 @@ async def test_many_claimers_never_take_more_than_the_host_may(state: State) -> 
     assert sum(map(len, later)) == IN_FLIGHT - 1
 
 
-async def test_failing_hosts_leave_places_to_the_others(state: State) -> None:
+async def test_failing_hosts_leave_slots_to_the_others(state: State) -> None:
     owner, run = await a_run(state)
     hooks = [f"http://{name}.example:80" for name in ("bad", "good", "new")]
     await added(state, *(records.delivery(owner, run, receiver=h, next_at=1) for h in hooks))
@@ -144,7 +144,7 @@ async def test_failing_hosts_leave_places_to_the_others(state: State) -> None:
     assert len(await claimed(state, 10)) == 2
 
 
-async def test_ports_of_one_host_share_its_pace(state: State) -> None:
+async def test_ports_of_one_host_share_its_rate(state: State) -> None:
     owner, run = await a_run(state)
     hooks = [f"{scheme}://a.example:{port}" for scheme, port in (("http", 80), ("https", 443))]
     made = [records.delivery(owner, run, receiver=h, next_at=n) for n, h in enumerate(hooks)]
@@ -154,7 +154,7 @@ async def test_ports_of_one_host_share_its_pace(state: State) -> None:
     assert [one.id for one in await claimed(state, 10 + PACE_MS)] == [made[1].id]
 
 
-async def test_idle_hosts_are_forgotten_and_found_again(state: State) -> None:
+async def test_removed_hosts_are_added_again(state: State) -> None:
     owner, run = await a_run(state)
     hooks = [f"http://{name}.example:80" for name in ("idle", "lately", "waiting")]
     made = [records.delivery(owner, run, receiver=h, next_at=1) for h in hooks]
@@ -170,7 +170,7 @@ async def test_idle_hosts_are_forgotten_and_found_again(state: State) -> None:
     assert [one.host for one in await claimed(state, 700)] == ["idle.example"]
 
 
-async def test_a_host_that_was_forgotten_while_a_call_was_added_is_claimed(state: State) -> None:
+async def test_a_delivery_to_a_concurrently_removed_host_is_claimed(state: State) -> None:
     owner, run = await a_run(state)
     await added(state, records.delivery(owner, run, receiver="http://a.example:80", next_at=1))
 

@@ -1,4 +1,4 @@
-"""Questions across all accounts, on both databases."""
+"""Queries across all accounts, on both databases."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The contract of the state: which waiting subtasks a runner is given."""
+"""The contract of the state: which waiting subtasks a runner leases."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def test_leases_go_oldest_run_first_then_by_ordinal(state: State) -> None:
         (Capacity(cpus=0.29, memory_mb=9000, slots=9), 0),
     ],
 )
-async def test_leases_honour_the_room(state: State, room: Capacity, expected: int) -> None:
+async def test_leases_fit_the_capacity(state: State, room: Capacity, expected: int) -> None:
     await seeded(state, 5, cpus=0.3, memory_mb=200)
     assert len(await leased(state, room)) == expected
 
@@ -58,7 +58,7 @@ async def test_a_large_run_is_not_passed_over(state: State) -> None:
 
 
 @pytest.mark.parametrize("blocked", [s for s in RunState if s not in ("ready", "running")])
-async def test_only_runs_that_may_start_are_leased(state: State, blocked: RunState) -> None:
+async def test_only_runs_that_can_start_are_leased(state: State, blocked: RunState) -> None:
     await seeded(state, 2, state=blocked)
     running = await seeded(state, 1, state=RunState.RUNNING)
     assert [x.run.id for x in await leased(state)] == [running.id]

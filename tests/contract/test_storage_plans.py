@@ -61,7 +61,7 @@ def ended(run: Run, attempts: list[Lease]) -> Any:
     return work
 
 
-async def test_a_plan_starts_its_oldest_runs_whole_and_delays_the_others(state: State) -> None:
+async def test_a_plan_starts_the_oldest_runs_and_delays_the_others(state: State) -> None:
     owner, runs = await state.write(seeded(Plan.FREE, [3, 2, 1, 1]))
     first = await state.write(lease)
     assert names(first) == {runs[0].id: 3, runs[1].id: 2}
@@ -74,7 +74,7 @@ async def test_a_plan_starts_its_oldest_runs_whole_and_delays_the_others(state: 
     assert await state.write(lease) == []
 
 
-async def test_runs_that_wait_for_a_plan_are_skipped_and_starve_no_others(state: State) -> None:
+async def test_runs_that_wait_for_a_plan_do_not_delay_other_accounts(state: State) -> None:
     _, held = await state.write(seeded(Plan.FREE, [1, 1] + [50] * 20))
     _, small = await state.write(seeded(Plan.STARTER, [1] * 8))
     _, free = await state.write(seeded(Plan.UNLIMITED, [1] * 70))
@@ -83,8 +83,8 @@ async def test_runs_that_wait_for_a_plan_are_skipped_and_starve_no_others(state:
     assert got == Counter(run.id for run in expected)
 
 
-async def test_the_next_that_does_not_fit_still_ends_the_search(state: State) -> None:
-    """Only runs that wait for a plan are skipped, not those that are too large for now."""
+async def test_the_first_run_that_does_not_fit_ends_the_search(state: State) -> None:
+    """Only runs that wait for a plan are skipped, not those that are too large at the moment."""
 
     def work(tx: Transaction) -> None:
         owner, worker_id = records.seed(tx)
@@ -101,7 +101,7 @@ async def test_the_next_that_does_not_fit_still_ends_the_search(state: State) ->
     assert [item.run.limits.cpus for item in got] == [1, 1]
 
 
-async def test_a_run_goes_on_however_small_its_plan_has_become(state: State) -> None:
+async def test_a_started_run_continues_under_a_smaller_plan(state: State) -> None:
     owner, runs = await state.write(seeded(Plan.STARTER, [4, 4, 4, 1]))
     few = Capacity(cpus=1000, memory_mb=10**7, slots=9)
     started = await state.write(lambda tx: tx.runs.lease("runner", few, 99))
@@ -115,15 +115,15 @@ async def test_a_run_goes_on_however_small_its_plan_has_become(state: State) -> 
     assert names(await state.write(lease)) == {runs[2].id: 3}
 
 
-async def test_a_run_that_is_being_ended_still_takes_its_place(state: State) -> None:
+async def test_an_ending_run_counts_for_its_plan(state: State) -> None:
     owner, runs = await state.write(seeded(Plan.FREE, [1, 1, 1]))
     await state.write(lambda tx: tx.runs.lease("runner", Capacity(9, 10**6, 2), 99))
     for run, stage in zip(runs, (RunState.ABORTING, RunState.ENDING), strict=False):
         moved = replace(run, state=stage)
         await state.write(lambda tx, moved=moved: tx.runs.move(moved, RunState.READY))
     assert await state.write(lease) == []
-    assert await state.read(lambda tx: tx.admission.open(owner, 50)) == 3
-    assert await state.read(lambda tx: tx.admission.open(owner, 2)) == 2
+    assert await state.read(lambda tx: tx.admission.count_open(owner, 50)) == 3
+    assert await state.read(lambda tx: tx.admission.count_open(owner, 2)) == 2
 
 
 @pytest.mark.parametrize("plan", [Plan.FREE, Plan.UNLIMITED])
@@ -149,7 +149,7 @@ async def test_the_end_of_a_run_wakes_the_runners_where_a_plan_may_delay_others(
     assert state.notified == []
 
 
-async def test_two_storages_lease_at_once_and_no_plan_is_overdrawn(state: State) -> None:
+async def test_concurrent_leases_respect_the_plan(state: State) -> None:
     plans = {Plan.FREE: 2, Plan.STARTER: 5, Plan.PRO: 10}
     owners = {
         (await state.write(seeded(plan, [2] * 15)))[0]: most
@@ -178,19 +178,19 @@ async def test_two_storages_lease_at_once_and_no_plan_is_overdrawn(state: State)
     assert len(keys) == len(set(keys)) == 2 * sum(owners.values())
 
 
-async def test_of_what_is_ahead_of_a_run_only_older_waiting_subtasks_count(state: State) -> None:
+async def test_only_older_waiting_subtasks_are_ahead_of_a_run(state: State) -> None:
     owner, runs = await state.write(seeded(Plan.UNLIMITED, [3, 2, 1]))
-    assert await state.read(lambda tx: tx.admission.ahead(runs[2].id, 100)) == 5
-    assert await state.read(lambda tx: tx.admission.ahead(runs[2].id, 4)) == 4
+    assert await state.read(lambda tx: tx.admission.count_ahead(runs[2].id, 100)) == 5
+    assert await state.read(lambda tx: tx.admission.count_ahead(runs[2].id, 4)) == 4
     await state.write(lambda tx: tx.runs.lease("runner", Capacity(2, 10**6, 2), 99))
-    assert await state.read(lambda tx: tx.admission.ahead(runs[2].id, 100)) == 3
+    assert await state.read(lambda tx: tx.admission.count_ahead(runs[2].id, 100)) == 3
     [load] = await state.read(lambda tx: tx.admission.loads())
     assert (load.runner_id, load.cpus, load.memory_mb) == ("runner", 2.0, 1024)
     newest_first = [run.id for run in reversed(runs)]
     assert await state.read(lambda tx: tx.admission.ready(owner, 10)) == newest_first
 
 
-async def test_direct_starts_of_two_servers_pass_exactly_as_often_as_the_plan_allows(
+async def test_direct_starts_of_two_servers_respect_the_plan(
     state: State,
 ) -> None:
     def seed(tx: Transaction) -> tuple[str, str]:
@@ -215,10 +215,10 @@ async def test_direct_starts_of_two_servers_pass_exactly_as_often_as_the_plan_al
     refused = [outcome for outcome in outcomes if outcome is not None]
     assert len(outcomes) - len(refused) == 5
     assert {type(outcome) for outcome in refused} == {PlanLimitReached}
-    assert await state.read(lambda tx: tx.admission.open(owner, 99)) == 5
+    assert await state.read(lambda tx: tx.admission.count_open(owner, 99)) == 5
 
 
-async def test_an_item_of_the_queue_ends_once_however_many_want_it(state: State) -> None:
+async def test_concurrent_ends_of_a_queue_item_end_it_once(state: State) -> None:
     owner, worker_id = await state.write(records.seed)
     item = QueuedStart(
         records.ordered_id(), owner, worker_id, "1.0.0", "{}", "", True, "", "", 5, 0
@@ -254,7 +254,7 @@ async def test_an_item_of_the_queue_ends_once_however_many_want_it(state: State)
     assert await state.read(lambda tx: tx.queue.by_number(number)) is None
 
 
-async def test_numbers_of_the_queue_grow_and_are_never_given_again(state: State) -> None:
+async def test_numbers_of_the_queue_are_never_reused(state: State) -> None:
     owner, worker_id = await state.write(records.seed)
     first = QueuedStart(
         records.ordered_id(), owner, worker_id, "1.0.0", "{}", "", True, "", "", 5, 0
@@ -277,7 +277,7 @@ async def test_numbers_of_the_queue_grow_and_are_never_given_again(state: State)
     assert await state.read(lambda tx: tx.queue.by_number(2**63 - 1)) is None
 
 
-async def test_servers_are_counted_by_their_last_sign_of_life(state: State) -> None:
+async def test_servers_are_counted_by_their_last_heartbeat(state: State) -> None:
     for server, at in (("a", 100), ("b", 200), ("a", 300)):
         await state.write(lambda tx, server=server, at=at: tx.servers.heartbeat(server, at))
     assert await state.read(lambda tx: tx.servers.count_active(200)) == 2

@@ -44,7 +44,7 @@ def upload(account: str, **changes: Any) -> Upload:
     return replace(base, **changes)
 
 
-async def test_of_one_worker_one_version_waits(state: State) -> None:
+async def test_a_worker_has_one_waiting_submission(state: State) -> None:
     owner, worker = await state.write(records.seed)
     first = submission(owner, worker)
     await state.write(lambda tx: tx.submissions.add(first))
@@ -62,7 +62,7 @@ async def test_of_one_worker_one_version_waits(state: State) -> None:
     assert await state.read(lambda tx: tx.submissions.of_version(worker, "1.0.0")) == ended
 
 
-async def test_of_many_who_decide_at_once_one_does(state: State) -> None:
+async def test_one_of_several_concurrent_decisions_counts(state: State) -> None:
     owner, worker = await state.write(records.seed)
     one = submission(owner, worker)
     await state.write(lambda tx: tx.submissions.add(one))
@@ -99,7 +99,7 @@ async def test_waiting_submissions_are_listed_oldest_first_and_the_rest_newest_f
     assert (await state.read(lambda tx: tx.submissions.get(d.id))).sample_run_id == "R"
 
 
-async def test_others_get_the_newest_approved_version(state: State) -> None:
+async def test_other_accounts_get_the_newest_approved_version(state: State) -> None:
     owner, worker = await state.write(records.seed)
 
     def publish(tx: Transaction) -> None:
@@ -128,7 +128,7 @@ async def test_others_get_the_newest_approved_version(state: State) -> None:
     assert await state.read(newest) == ("1", "1")
 
 
-async def test_an_upload_is_kept_with_its_steps_and_findings(state: State) -> None:
+async def test_an_upload_is_stored_with_its_steps_and_findings(state: State) -> None:
     owner, _ = await state.write(records.seed)
     made = upload(owner)
     await state.write(lambda tx: tx.uploads.add(made))
@@ -155,7 +155,7 @@ async def test_an_upload_is_kept_with_its_steps_and_findings(state: State) -> No
     assert not await state.write(lambda tx: tx.uploads.update(changed))
 
 
-async def test_one_server_works_on_an_upload_until_its_claim_runs_out(state: State) -> None:
+async def test_one_server_processes_an_upload_until_its_claim_expires(state: State) -> None:
     owner, _ = await state.write(records.seed)
     made = upload(owner)
     await state.write(lambda tx: tx.uploads.add(made))

@@ -28,7 +28,7 @@ PROCESS = Path(__file__).parent.parent / "support" / "state_process.py"
 
 
 def another(state: State) -> SqlStorage:
-    """A storage on the same database, as another process of ours would have it."""
+    """A storage on the same database, like that of another process."""
     return open_storage(state.url, durable=False, notify=str, hiding=frozenset())
 
 
@@ -41,7 +41,7 @@ def seed_many(parts: list[int]) -> Any:
 
 
 @pytest.mark.slow
-async def test_two_processes_share_the_queue_and_no_lease_is_given_twice(state: State) -> None:
+async def test_two_processes_lease_each_subtask_once(state: State) -> None:
     parts = [50, 1, 1, 1, 40, 2, 5, 100]
     runs = await state.write(seed_many(parts))
     processes = [
@@ -84,7 +84,7 @@ async def test_many_threads_lease_each_subtask_once(state: State) -> None:
         await storage.close()
 
 
-async def test_one_of_many_moves_wins(state: State) -> None:
+async def test_one_of_several_concurrent_moves_counts(state: State) -> None:
     [run] = await state.write(seed_many([1]))
     other = another(state)
     wanted = [replace(run, state=RunState.RUNNING, err_msg=str(n)) for n in range(10)]
@@ -102,7 +102,7 @@ async def test_one_of_many_moves_wins(state: State) -> None:
 
 
 async def test_a_transaction_that_locks_a_run_sees_the_last_subtask_end(state: State) -> None:
-    """Two last subtasks end at once; exactly one of the two sees that nothing is left."""
+    """Two last subtasks end concurrently; exactly one of them finds no others."""
     other = another(state)
     for _ in range(15):
         [run] = await state.write(seed_many([2]))
@@ -122,7 +122,7 @@ async def test_a_transaction_that_locks_a_run_sees_the_last_subtask_end(state: S
 
 
 async def test_an_abort_and_a_lease_never_miss_each_other(state: State) -> None:
-    """An abort under the lock either sees the attempt or has ended its subtask."""
+    """An abort with the lock either finds the attempt or has ended its subtask."""
     other = another(state)
 
     for _ in range(15):
@@ -188,8 +188,8 @@ async def test_two_servers_never_claim_the_same_delivery(state: State) -> None:
     assert len(claimed) + len(rest) == 30
 
 
-async def test_runs_of_one_worker_move_side_by_side(state: State) -> None:
-    """All of them share one account and one count; no one is lost, and nothing locks up."""
+async def test_runs_of_one_worker_move_concurrently(state: State) -> None:
+    """All share one account and one count; none is lost, and there is no deadlock."""
     runs = await state.write(seed_many([1] * 12))
     other = another(state)
 
@@ -212,7 +212,7 @@ async def test_runs_of_one_worker_move_side_by_side(state: State) -> None:
     assert [f for f in check(state.storage.engine) if "count" in f or "ledger" in f] == []
 
 
-async def test_a_closed_storage_says_so(state: State) -> None:
+async def test_a_closed_storage_is_unavailable(state: State) -> None:
     other = another(state)
     await other.read(lambda tx: tx.now)
     await other.close()

@@ -1,4 +1,4 @@
-"""The contract of what belongs to the page of one run: the curve of its use, and share links."""
+"""The contract of points of usage, sites and share links of a run."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def a_run(state: State, parts: int = 2) -> tuple[Any, list[Any]]:
     return run, leases
 
 
-async def test_a_point_adds_up_what_the_attempts_reported_last(state: State) -> None:
+async def test_a_point_sums_the_last_reports_of_the_attempts(state: State) -> None:
     run, (first, second) = await a_run(state)
     usage = AttemptUsage(
         traffic_bytes=7, cpu_ms=20, memory_peak_bytes=900, memory_bytes=800, rows=3
@@ -52,7 +52,7 @@ async def test_a_point_adds_up_what_the_attempts_reported_last(state: State) -> 
     assert await state.write(end) == UsageSample(run.id, 6, 50, 800, 15, 7)
 
 
-async def test_points_are_read_in_order_and_every_second_one_can_go(state: State) -> None:
+async def test_points_are_ordered_and_can_be_thinned(state: State) -> None:
     run, _ = await a_run(state)
     points = [UsageSample(run.id, at, at, 1, 2, 3) for at in range(100, 107)]
 
@@ -68,7 +68,7 @@ async def test_points_are_read_in_order_and_every_second_one_can_go(state: State
     assert await state.read(lambda tx: tx.samples.of_run(run.id)) == points[::2]
 
 
-async def test_sites_are_reported_taken_and_put(state: State) -> None:
+async def test_reported_sites_are_stored_and_removed(state: State) -> None:
     run, (first, second) = await a_run(state)
     one = (SiteTraffic("b.example", 1, 2, 3, 4, 5), SiteTraffic("a.example", refused=1))
     two = (SiteTraffic("c.example", 2**40),)
@@ -96,7 +96,7 @@ async def test_sites_are_reported_taken_and_put(state: State) -> None:
     assert await state.read(lambda tx: tx.sites.reported(run.id)) == []
 
 
-async def test_points_and_links_go_with_their_run(state: State) -> None:
+async def test_points_and_links_are_deleted_with_their_run(state: State) -> None:
     run, _ = await a_run(state)
     share = Share(records.ordered_id(), run.account_id, run.id, "u", True, False, 1, 2, 0)
 
@@ -129,5 +129,5 @@ async def test_a_link_is_revoked_once(state: State) -> None:
     assert await state.read(lambda tx: tx.shares.get("nothing")) is None
 
 
-def test_so_many_points_fit_into_one_statement() -> None:
+def test_many_points_can_be_deleted_in_one_statement() -> None:
     assert MAX_POINTS // 2 < 500  # thinning names them; SQLite takes 999 names at its oldest

@@ -25,7 +25,7 @@ CODE_1 = Reason.of(ReasonCode.EXIT_CODE, exit_code=1, last_words="no more")
 # --- runs -----------------------------------------------------------------------------------
 
 
-async def test_a_run_comes_back_as_it_was_written(state: State) -> None:
+async def test_a_stored_run_is_read_back(state: State) -> None:
     run = await seeded(state, 3, outcome=Outcome.ROW_CAP, egress_allow=("a:1", "b:2"), cpus=0.25)
     assert await state.read(lambda tx: tx.runs.get(run.id)) == run
     assert await state.write(lambda tx: tx.runs.lock(run.id)) == run
@@ -74,7 +74,7 @@ async def make_list(state: State) -> tuple[str, str, list[Run]]:
     return found
 
 
-async def test_pages_filter_count_and_come_newest_first(state: State) -> None:
+async def test_pages_are_filtered_counted_and_newest_first(state: State) -> None:
     owner, second, made = await make_list(state)
 
     async def page(filter: RunFilter, offset: int = 0, limit: int = 20) -> tuple[int, list[Run]]:
@@ -110,7 +110,7 @@ async def test_the_newest_run_is_that_of_the_account_and_of_its_worker(state: St
     await state.write(lambda tx: tx.runs.delete(made[9].id))
     assert (await newest(), await newest(second)) == (made[8].id, made[6].id)
     assert await newest("none") is None
-    assert await newest(account="nobody") is None
+    assert await newest(account="unknown") is None
 
 
 async def test_counts_follow_moves_and_removals(state: State) -> None:
@@ -129,7 +129,7 @@ async def test_counts_follow_moves_and_removals(state: State) -> None:
     assert [finding for finding in check(state.storage.engine) if "count" in finding] == []
 
 
-async def test_delete_takes_all_but_the_ledger(state: State) -> None:
+async def test_deletion_keeps_only_the_ledger(state: State) -> None:
     run = await seeded(state, 2)
     [lease, _] = await leased(state)
     entry = replace(records.entry(run.account_id, "usage", -5), run_id=run.id)
@@ -229,7 +229,7 @@ async def test_only_the_token_renews_starts_and_ends(state: State) -> None:
     assert (kept.started_at, kept.finished_at, kept.lease_until) == (55, 66, 500)
 
 
-async def test_a_reason_is_kept_with_run_subtask_and_event(state: State) -> None:
+async def test_a_reason_is_stored_with_run_subtask_and_event(state: State) -> None:
     run = await seeded(state)
     moved = replace(run, state=RunState.FAILED, err_msg="code 1", reason=CODE_1)
 
@@ -247,7 +247,7 @@ async def test_a_reason_is_kept_with_run_subtask_and_event(state: State) -> None
     assert [each.reason for each in await state.read(read)] == [CODE_1] * 4
 
 
-async def test_a_code_of_a_newer_release_leaves_the_stored_sentence(state: State) -> None:
+async def test_an_unknown_reason_code_shows_the_stored_sentence(state: State) -> None:
     run = await seeded(state, outcome=Outcome.TIMEOUT, err_msg="stored", reason=CODE_1)
 
     def spoil(tx: Transaction) -> None:
@@ -263,7 +263,7 @@ async def end(state: State, attempt: Attempt, outcome: Outcome, **changes: Any) 
     assert await state.write(lambda tx: tx.runs.end_attempt(ended))
 
 
-async def test_living_and_expired_attempts(state: State) -> None:
+async def test_active_and_expired_attempts(state: State) -> None:
     await seeded(state, 4)
     [first] = await leased(state, replace(WIDE, slots=1), "r1", 300)
     [second] = await leased(state, replace(WIDE, slots=1), "r1", 200)
@@ -284,7 +284,7 @@ async def test_living_and_expired_attempts(state: State) -> None:
     assert [a.ordinal for a in every] == [0, 1, 2, 3]
 
 
-async def test_usage_adds_up_and_hides_what_hides(state: State) -> None:
+async def test_usage_is_summed_and_hidden_rows_are_subtracted(state: State) -> None:
     run = await seeded(state, 4)
     outcomes = [Outcome.EXIT_CODE, Outcome.SIGNAL, Outcome.RUNNER_LOST]
     got = await leased(state)
@@ -304,7 +304,7 @@ async def test_usage_adds_up_and_hides_what_hides(state: State) -> None:
 # --- runners --------------------------------------------------------------------------------
 
 
-async def test_runners_report_and_go(state: State) -> None:
+async def test_runners_are_stored_and_removed(state: State) -> None:
     first = RunnerInfo("a", "node1", "full", "all checks passed", 2.0, 4096, 100)
     checks = (("pid namespace", True, "yes"), ("memory", False, 'no "controller"'))
     second = RunnerInfo("b", "node2", "none", "no namespaces", 1.5, 1024, 50, checks, unsafe=True)

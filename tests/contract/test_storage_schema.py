@@ -1,4 +1,4 @@
-"""The contract of the state: its tables come up to date, whole, once, and never backwards."""
+"""The contract of the state: migrations are atomic, run once, and never go back."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def tables_of(engine: Engine) -> set[str]:
     return set(inspect(engine).get_table_names())
 
 
-def test_an_empty_database_gets_exactly_the_tables_we_declare(database_url: str) -> None:
+def test_an_empty_database_gets_exactly_the_declared_tables(database_url: str) -> None:
     with engine_at(database_url) as engine:
         before = SCHEMA.version(engine)
         assert (before.current, before.known, before.up_to_date) == ("", True, False)
@@ -74,7 +74,7 @@ def test_migrating_again_changes_nothing(state_url: str) -> None:
         assert migrate(state_url) == SCHEMA.version(engine) == migrate(engine)
 
 
-def test_a_newer_database_is_refused_and_left_alone(state_url: str) -> None:
+def test_a_newer_database_is_refused_and_unchanged(state_url: str) -> None:
     with engine_at(state_url) as engine:
         with for_writing(engine).begin() as connection:
             connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = 's9999'"))
@@ -101,7 +101,7 @@ def resume(process: subprocess.Popen[str]) -> None:
 
 
 @pytest.mark.slow
-def test_two_processes_that_start_at_once_migrate_once(database_url: str) -> None:
+def test_two_concurrent_processes_migrate_once(database_url: str) -> None:
     processes = [start_migration(database_url) for _ in range(2)]
     for process in processes:
         resume(process)
@@ -116,7 +116,7 @@ def test_two_processes_that_start_at_once_migrate_once(database_url: str) -> Non
 
 
 def kill_and_start_again(url: str, after: float) -> bool:
-    """Kill a migration ``after`` seconds; return whether it was still at work."""
+    """Kill a migration ``after`` seconds; return whether it was still running."""
     process = start_migration(url)
     resume(process)
     try:
@@ -138,7 +138,7 @@ def kill_and_start_again(url: str, after: float) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [0, 1, *LONG])
-def test_a_killed_migration_leaves_all_or_nothing(database_url: str, number: int) -> None:
+def test_a_killed_migration_is_atomic(database_url: str, number: int) -> None:
     after = random.Random(number).uniform(0.0, 0.15)
     killed = kill_and_start_again(database_url, after)
     assert killed or after > 0.01
@@ -180,7 +180,7 @@ def fill_with_history(connection: Connection, runs: int) -> None:
 def insert_each(
     connection: Connection, table: str, source: str, series: str = "", /, **given: str
 ) -> None:
-    """A row for each of ``source``: SQL for some columns, zero or empty text in the others."""
+    """Insert a row for each of ``source``: SQL for some columns, zero or empty text for others."""
     columns = {
         c.name: "0" if c.type.python_type in (int, float) else "''"
         for c in metadata.tables[table].columns
@@ -207,13 +207,13 @@ def plan(connection: Connection, statement: Any, values: tuple[str, ...] = ()) -
 
 
 def reads_a_whole_table(line: str) -> bool:
-    """What is scanned may only be a subquery's own few rows."""
+    """Whether a plan scans more than the few rows of a subquery."""
     of_subquery = "SCAN anon_" in line
     return "Seq Scan" in line or ("SCAN " in line and "USING" not in line and not of_subquery)
 
 
 @pytest.mark.new_database
-async def test_hot_questions_are_answered_from_indexes(state: State) -> None:
+async def test_frequent_queries_use_indexes(state: State) -> None:
     owner, worker_id = await state.write(records.seed)
     engine = state.storage.engine
     with for_writing(engine).begin() as connection:
@@ -266,14 +266,14 @@ async def test_runs_that_wait_for_a_plan_are_skipped_without_reading_history(
             connection.exec_driver_sql("ANALYZE")
     engine.dispose()  # SQLite reads them when it opens the file
     with for_reading(engine).connect() as connection, connection.begin():
-        past = queue_query(connection, 10, besides=1, full=1, started=2)
+        past = queue_query(connection, 10, excluded=1, full=1, started=2)
         queue = plan(connection, past, (owner, *held[:2], held[2]))
-        going = plan(connection, under_way_query(connection, some=False))
+        going = plan(connection, under_way_query(connection, by_account=False))
     assert "ix_runs_open" in queue and "subtasks" in queue
     assert "SCAN r USING INDEX sqlite_autoindex" not in queue  # the runs of all time, in order
     assert "ix_runs_under_way" in going
     assert not [line for line in queue.splitlines() if reads_a_whole_table(line)], queue
-    # the accounts may be read whole, for they are few; runs and attempts have a history
+    # all accounts may be read: there are few, but runs and attempts have a history
     whole = [line for line in going.splitlines() if reads_a_whole_table(line)]
     assert not [line for line in whole if "accounts" not in line], going
 
@@ -293,14 +293,14 @@ async def test_a_database_that_is_down_is_unavailable(tmp_path: Path) -> None:
         await storage.close()
 
 
-def test_migrating_where_no_database_answers_is_unavailable(tmp_path: Path) -> None:
+def test_migrating_without_a_database_is_unavailable(tmp_path: Path) -> None:
     with pytest.raises(Unavailable):
         migrate(f"postgres://x@/y?host={tmp_path}")
 
 
 @pytest.mark.slow
-def test_migrations_run_from_wherever_the_package_lies(tmp_path: Path) -> None:
-    """As from an installed wheel: a copy of the package, no checkout in sight."""
+def test_migrations_run_from_any_folder(tmp_path: Path) -> None:
+    """Migrate with a copy of the package outside of the repository, like an installed wheel."""
     source = Path(sys.modules["fyke"].__file__ or "").parent
     shutil.copytree(source, tmp_path / "lib" / "fyke", ignore=shutil.ignore_patterns("__pycache__"))
     script = (

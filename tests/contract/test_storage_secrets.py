@@ -1,4 +1,4 @@
-"""The contract of the secrets of accounts: by account and worker, and the notes of their use."""
+"""The contract of secrets: stored by account and worker, with the time of their last use."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def test_a_stored_secret_is_read_back_by_name(state: State) -> None:
     assert found == [made[2], made[1], made[0]]
 
 
-async def test_each_pair_of_account_and_worker_has_its_own(state: State) -> None:
+async def test_secrets_belong_to_an_account_and_a_worker(state: State) -> None:
     owners, workers = await two_of_each(state)
     made = [a_secret(o, w, sealed=f"{o}{w}") for o in owners for w in workers]
     await state.write(lambda tx: [tx.secrets.put(one) for one in made])
@@ -51,7 +51,7 @@ def _of(secret: SealedSecret) -> Any:
     return lambda tx: tx.secrets.of(secret.account_id, secret.worker_id)
 
 
-async def test_a_new_value_takes_the_place_of_the_old_one(state: State) -> None:
+async def test_a_new_value_replaces_the_old_one(state: State) -> None:
     (owner, _), (worker, _) = await two_of_each(state)
     first = a_secret(owner, worker, used_at=900)
     second = replace(first, key_id="k2", sealed="bmV3", set_by="bob", set_at=2000, used_at=0)
@@ -60,7 +60,7 @@ async def test_a_new_value_takes_the_place_of_the_old_one(state: State) -> None:
     assert await state.read(_of(first)) == [second]
 
 
-async def test_use_is_noted_for_those_that_were_given_and_never_goes_back(state: State) -> None:
+async def test_use_is_noted_for_injected_secrets_and_never_decreases(state: State) -> None:
     owners, workers = await two_of_each(state)
     made = [a_secret(o, workers[0], name) for o in owners for name in ("A", "B", "C")]
     await state.write(lambda tx: [tx.secrets.put(one) for one in made])
@@ -76,7 +76,7 @@ async def test_use_is_noted_for_those_that_were_given_and_never_goes_back(state:
     assert [one.used_at for one in await state.read(_of(made[3]))] == [0, 0, 0]
 
 
-async def test_those_of_a_worker_go_with_it(state: State) -> None:
+async def test_secrets_are_deleted_with_their_worker(state: State) -> None:
     owners, workers = await two_of_each(state)
     made = [a_secret(o, w) for o in owners for w in workers]
 

@@ -39,7 +39,7 @@ async def test_accounts_and_keys_are_compared_exactly(state: State) -> None:
     assert await state.read(lambda tx: tx.start_keys.get("account-c", "order 66")) is None
 
 
-async def test_an_expired_key_may_be_claimed_anew(state: State) -> None:
+async def test_an_expired_key_can_be_claimed_again(state: State) -> None:
     later = replace(RECORD, ref="01HFLATER", made="queue_item", expires_at=NOW + 5000)
     await state.write(lambda tx: tx.start_keys.claim(RECORD, NOW))
     assert await state.write(lambda tx: tx.start_keys.claim(later, NOW + 1000))
@@ -70,7 +70,7 @@ async def test_expired_keys_are_removed_oldest_first_in_batches(state: State) ->
     assert await state.write(lambda tx: tx.start_keys.remove_expired(NOW + 3, 100)) == 0
 
 
-async def test_of_many_claims_by_two_servers_one_wins_and_all_see_it(state: State) -> None:
+async def test_one_of_several_concurrent_claims_wins(state: State) -> None:
     other = open_storage(state.url, durable=False, notify=str, hiding=frozenset())
 
     def claim_as(ref: str) -> Any:

@@ -44,7 +44,7 @@ async def test_an_added_endpoint_is_read_back(state: State) -> None:
     assert await state.read(lambda tx: tx.webhooks.get("none")) is None
 
 
-async def test_names_are_taken_within_an_account(state: State) -> None:
+async def test_names_are_unique_within_an_account(state: State) -> None:
     owner, _ = await an_account(state)
     other, _ = await an_account(state)
     first, second = an_endpoint(owner, name="a"), an_endpoint(owner, name="b")
@@ -61,7 +61,7 @@ async def test_names_are_taken_within_an_account(state: State) -> None:
     assert not await state.write(lambda tx: tx.webhooks.delete(second.id))
 
 
-async def test_only_those_that_are_on_and_asked_listen(state: State) -> None:
+async def test_only_enabled_and_subscribed_endpoints_get_events(state: State) -> None:
     owner, _ = await an_account(state)
     asked = an_endpoint(owner)
     off = an_endpoint(owner, enabled=False)
@@ -73,13 +73,15 @@ async def test_only_those_that_are_on_and_asked_listen(state: State) -> None:
     assert await state.read(lambda tx: tx.webhooks.listening(owner, aborted)) == []
 
 
-async def test_the_latest_try_is_remembered(state: State) -> None:
+async def test_the_latest_attempt_is_stored(state: State) -> None:
     owner, _ = await an_account(state)
     made = an_endpoint(owner)
     await state.write(lambda tx: tx.webhooks.add(made))
     for at, status, taken in ((5, 500, False), (9, 503, False), (12, 200, True)):
         tried = DeliveryAttempt("msg", at, status, "", 3, f"reply {at}")
-        await state.write(lambda tx, t=tried, ok=taken: tx.webhooks.note_try(made.id, t, taken=ok))
+        await state.write(
+            lambda tx, t=tried, ok=taken: tx.webhooks.note_try(made.id, t, accepted=ok)
+        )
         found = await state.read(lambda tx: tx.webhooks.get(made.id))
         assert (found.last_at, found.last_status, found.last_reply) == (at, status, f"reply {at}")
         assert found.failing_since == (0 if taken else 5)
@@ -93,7 +95,7 @@ def waiting(owner: str, run: str, endpoint: str, **changes: Any) -> Delivery:
     return records.delivery(owner, run, endpoint_id=endpoint, event="run.failed", **changes)
 
 
-async def test_deliveries_that_wait_for_an_endpoint_can_be_moved_and_given_up(state: State) -> None:
+async def test_waiting_deliveries_of_an_endpoint_can_be_moved_and_cancelled(state: State) -> None:
     owner, run = await an_account(state)
     mine = [waiting(owner, run, "e1", next_at=at) for at in (7, 5)]
     sent = waiting(owner, run, "e1", claimed_until=10**15, next_at=10**15)
@@ -117,7 +119,7 @@ async def test_deliveries_that_wait_for_an_endpoint_can_be_moved_and_given_up(st
     assert sorted(states) == [DeliveryState.FAILED, DeliveryState.PENDING]  # one is on its way
 
 
-async def test_the_order_of_a_run_is_kept_for_each_endpoint_by_itself(state: State) -> None:
+async def test_the_order_of_a_run_is_kept_for_each_endpoint(state: State) -> None:
     owner, run = await an_account(state)
     running, terminal = DeliveryKind.RUNNING, DeliveryKind.TERMINAL
     started = waiting(owner, run, "e1", kind=running, receiver="http://a.example:80")

@@ -31,7 +31,7 @@ LIMITS = ToolLimits(seconds=30, memory=256 * MIB, work_size=64 * MIB)
 
 
 class ToolSetup:
-    """A tool sandbox on a data folder of its own."""
+    """A tool runner with its own data folder."""
 
     def __init__(self, place: Site, egress: LocalEgress) -> None:
         self.site = place
@@ -57,7 +57,7 @@ async def workspace(request: pytest.FixtureRequest) -> AsyncIterator[ToolSetup]:
 
 @contextmanager
 def origin() -> Iterator[tuple[int, list[str]]]:
-    """A web server on the machine's loopback: its port, and the paths of its requests."""
+    """A web server on the loopback interface: its port, and the paths of its requests."""
     requested: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -82,7 +82,7 @@ def origin() -> Iterator[tuple[int, list[str]]]:
         server.server_close()
 
 
-async def test_visible_folders_and_files_left_behind(workspace: ToolSetup) -> None:
+async def test_visible_folders_and_written_files(workspace: ToolSetup) -> None:
     code = """
 import os, sys
 print(sorted(os.environ), os.getcwd(), os.getuid(), os.listdir("/cache"))

@@ -1,4 +1,4 @@
-"""The contract of users who sign in: names, sessions, links, preferences, the audit log, races."""
+"""The contract of users: names, sessions, links, preferences, audit log, concurrent changes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def auth(state_url: str) -> AsyncIterator[Auth]:
 
 
 async def person(state: State, **changes: Any) -> str:
-    """The id of a user in an account of its own."""
+    """The id of a user in a new account."""
     account = records.account()
     user = records.user(account.id, **changes)
 
@@ -59,7 +59,7 @@ async def test_a_name_belongs_to_one_user_of_the_installation(state: State) -> N
     assert await state.read(lambda tx: tx.accounts.user_by_name("Ada")) is None
 
 
-async def test_a_user_is_changed_and_removed_with_all_that_opens_something(state: State) -> None:
+async def test_a_removed_user_loses_sessions_links_and_keys(state: State) -> None:
     user_id = await person(state, name="ada")
     other = await person(state, name="ben")
 
@@ -89,7 +89,7 @@ async def test_a_user_is_changed_and_removed_with_all_that_opens_something(state
     assert await state.read(left) == ({"mine": 77, "theirs": 0}, [], None, Preferences())
 
 
-async def test_scopes_are_kept_with_a_key(state: State) -> None:
+async def test_scopes_are_stored_with_a_key(state: State) -> None:
     account = records.account()
     key = records.key(account.id, scopes=frozenset({Scope.RUN, Scope.READ}))
 
@@ -105,7 +105,7 @@ async def test_scopes_are_kept_with_a_key(state: State) -> None:
 # --- sessions and links ---------------------------------------------------------------------
 
 
-async def test_sessions_are_found_touched_ended_and_forgotten(state: State) -> None:
+async def test_sessions_are_found_renewed_ended_and_removed(state: State) -> None:
     ada, ben = await person(state, name="ada"), await person(state, name="ben")
     first, second = session(ada), session(ada, seen_at=5, expires_at=200)
     bens = session(ben, expires_at=50)
@@ -136,7 +136,7 @@ async def test_sessions_are_found_touched_ended_and_forgotten(state: State) -> N
     assert await state.read(lambda tx: tx.sessions.of_user(ada)) == [replace(second, ended_at=11)]
 
 
-async def test_a_newer_link_ends_the_older_and_each_is_used_once(state: State) -> None:
+async def test_a_newer_link_replaces_the_older_and_works_once(state: State) -> None:
     ada, ben = await person(state, name="ada"), await person(state, name="ben")
     old = OneTimeLink("old", Purpose.INVITE, ada, 1, 50)
     new = OneTimeLink("new", Purpose.RESET, ada, 2, 50)
@@ -156,7 +156,7 @@ async def test_a_newer_link_ends_the_older_and_each_is_used_once(state: State) -
     assert await state.write(lambda tx: tx.links.remove_expired(10)) == 1
 
 
-async def test_two_who_use_one_link_at_once_get_one_password(auth: Auth) -> None:
+async def test_concurrent_uses_of_a_link_set_one_password(auth: Auth) -> None:
     link = await auth.users.link(auth.owner, "owner")
 
     async def use(number: int) -> NewSession | Exception:
@@ -173,7 +173,7 @@ async def test_two_who_use_one_link_at_once_get_one_password(auth: Auth) -> None
     assert len(await auth.sessions.list(auth.owner)) == 2
 
 
-async def test_two_owners_who_remove_each_other_leave_one(auth: Auth) -> None:
+async def test_owners_who_remove_each_other_leave_one(auth: Auth) -> None:
     await auth.set_up()
     owner = await auth.caller(await auth.enter("owner"))
     ada = await auth.caller(await auth.add("ada", "owner"))
@@ -195,7 +195,7 @@ async def test_two_owners_who_remove_each_other_leave_one(auth: Auth) -> None:
 # --- preferences and the log ----------------------------------------------------------------
 
 
-async def test_preferences_are_kept_whole(state: State) -> None:
+async def test_preferences_are_stored_completely(state: State) -> None:
     ada = await person(state, name="ada")
     assert await state.read(lambda tx: tx.preferences.get(ada)) == Preferences()
     chosen = Preferences("zh-Hans", "dark", "Asia/Tokyo", "go", {"runs": "state=失败"})
@@ -204,7 +204,7 @@ async def test_preferences_are_kept_whole(state: State) -> None:
         assert await state.read(lambda tx: tx.preferences.get(ada)) == one
 
 
-async def test_the_log_is_read_backwards_and_forgotten_from_its_end(state: State) -> None:
+async def test_the_audit_log_is_newest_first_and_loses_the_oldest(state: State) -> None:
     def add(tx: Transaction) -> None:
         for number, account in enumerate("aabab"):
             action = AuditAction.PLAN if number % 2 else AuditAction.ROLE

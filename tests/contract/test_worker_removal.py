@@ -37,13 +37,13 @@ async def make(state: State) -> tuple[Caller, str]:
 
 
 def start(tx: Transaction, caller: Caller, worker_id: str, parts: int = 1) -> Run:
-    """As the runs service admits a run."""
+    """Start a run like the service of runs."""
     run = records.seed_run(tx, caller.account_id, worker_id, parts)
     refuse_deleted(tx, worker_id)
     return run
 
 
-async def test_subtasks_that_have_not_started_end_and_the_rest_goes_on(state: State) -> None:
+async def test_removal_ends_waiting_subtasks_and_keeps_running_ones(state: State) -> None:
     caller, worker_id = await make(state)
     other_worker = records.worker(caller.account_id)
     await state.write(lambda tx: tx.workers.add(other_worker))
@@ -88,7 +88,7 @@ async def test_subtasks_that_have_not_started_end_and_the_rest_goes_on(state: St
 
 
 @pytest.mark.slow
-async def test_more_runs_than_one_transaction_ends(state: State) -> None:
+async def test_removal_ends_more_runs_than_one_transaction(state: State) -> None:
     caller, worker_id = await make(state)
     await state.write(lambda tx: [start(tx, caller, worker_id) for _ in range(230)])
     assert await WorkerRemoval(state.storage, RULES).delete(caller, worker_id) == 230
@@ -96,7 +96,7 @@ async def test_more_runs_than_one_transaction_ends(state: State) -> None:
 
 
 async def delete_in_traffic(state: State, chance: random.Random) -> None:
-    """One worker deleted while four start runs of it and one leases; nothing may be left over."""
+    """Delete a worker while four tasks start runs of it and one leases; none may be left."""
     caller, worker_id = await make(state)
 
     async def starter() -> None:
@@ -122,7 +122,7 @@ async def delete_in_traffic(state: State, chance: random.Random) -> None:
 
 
 async def count_refused(state: State, caller: Caller, worker_id: str) -> int:
-    """How many runs of the worker ended before their start; all others must have an attempt."""
+    """The number of runs that ended before their start; all others must have an attempt."""
 
     def count(tx: Transaction) -> list[tuple[Run, int]]:
         of_worker = RunFilter(worker_id=worker_id)
@@ -139,7 +139,7 @@ async def count_refused(state: State, caller: Caller, worker_id: str) -> int:
 @pytest.mark.parametrize(
     "times", [6, pytest.param(500, marks=[pytest.mark.long, pytest.mark.timeout(600)])]
 )
-async def test_no_run_is_left_waiting_in_either_order(state: State, times: int) -> None:
+async def test_concurrent_removal_leaves_no_waiting_run(state: State, times: int) -> None:
     chance = random.Random(32)
     for _ in range(times):
         await delete_in_traffic(state, chance)

@@ -303,7 +303,7 @@ class MemoryResults:
     async def log_scan(
         self,
         run_id: str,
-        wanted: LogFilter,
+        filter: LogFilter,
         *,
         low: int,
         high: int,
@@ -315,7 +315,7 @@ class MemoryResults:
         found = [
             LogExcerpt(e.position, e.type, e.group, e.content[:cut], e.timestamp, len(e.content))
             for e in self.log.get(run_id, [])
-            if low < e.position <= high and wanted.matches(e)
+            if low < e.position <= high and filter.matches(e)
         ]
         return found[len(found) - min(limit, len(found)) :] if newest else found[:limit]
 

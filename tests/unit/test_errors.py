@@ -31,11 +31,11 @@ SENTENCES = ("api", "domain/runs/split.py", "domain/workers/parameters.py")
         ),
     ],
 )
-def test_a_sentence_is_made_of_field_rule_and_remedy(problem: Problem, sentence: str) -> None:
+def test_a_message_consists_of_field_rule_and_remedy(problem: Problem, sentence: str) -> None:
     assert problem.sentence == sentence
 
 
-def test_an_error_has_its_problem_and_its_sentence() -> None:
+def test_an_error_has_its_problem_and_its_message() -> None:
     error = InvalidRequest("must be a number", field="limit", remedy="leave it out")
     assert error.message == "limit must be a number; leave it out"
     assert error.problems == (Problem("must be a number", "limit", "leave it out"),)
@@ -49,12 +49,12 @@ def test_an_error_for_several_problems_keeps_their_order() -> None:
     assert error.problems == tuple(problems)
 
 
-def test_an_error_without_words_has_those_of_its_class() -> None:
+def test_an_error_without_text_has_that_of_its_class() -> None:
     assert Refused().problems == (Problem(Refused.default),)
     assert Refused().detail == ""
 
 
-def test_an_error_with_a_reason_has_its_sentence() -> None:
+def test_an_error_with_a_reason_has_its_message() -> None:
     error = Refused(Reason(ReasonCode.NO_VERSION))
     assert error.message == "no version is published"
     assert error.problems == (Problem("no version is published"),)
@@ -71,7 +71,7 @@ def _raised(tree: ast.AST) -> Iterator[tuple[int, str]]:
                 yield node.lineno, str(head.value)
 
 
-def test_a_field_is_data_and_not_the_begin_of_a_sentence() -> None:
+def test_a_field_is_not_part_of_the_message() -> None:
     """Otherwise a form would have to look for its field in the words."""
     found = [
         f"{path.relative_to(SOURCE)}:{line}: {text}"
@@ -84,7 +84,7 @@ def test_a_field_is_data_and_not_the_begin_of_a_sentence() -> None:
     assert found == []
 
 
-def test_every_error_of_the_tree_has_a_key() -> None:
+def test_every_error_has_a_key() -> None:
     classes, found = [FykeError], set()
     while classes:
         cls = classes.pop()

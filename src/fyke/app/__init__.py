@@ -1,4 +1,4 @@
-"""The composition root: the only place that names concrete classes and wires them.
+"""The composition root: the only package that names concrete classes and connects them.
 
 One module per role, so that a role loads only the modules that it needs:
 

@@ -1,4 +1,4 @@
-"""The versions of programs and tables. Everything blocks: call it in a thread."""
+"""The versions of programs and tables. All functions block: call them in a thread."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fyke.errors import Unavailable
 from fyke.model.installation import Component
 from fyke.settings import Settings
 
-ASK_SECONDS = 5.0
+PROGRAM_SECONDS = 5.0
 WORKERS_PYTHON = "/usr/bin/python3"
 _PROGRAMS = (
     ("python for Workers", WORKERS_PYTHON, "--version", "needed for Workers in Python"),
@@ -40,37 +40,41 @@ def components(settings: Settings, engine: Engine) -> list[Component]:
 
 def _database(settings: Settings, engine: Engine) -> Iterator[Component]:
     kind = "PostgreSQL" if settings.database_url else "SQLite"
-    question = "SHOW server_version" if settings.database_url else "SELECT sqlite_version()"
+    query = "SHOW server_version" if settings.database_url else "SELECT sqlite_version()"
     try:
         with engine.connect() as connection:
-            yield Component(kind, str(connection.execute(text(question)).scalar()))
-        found = versions(settings)
+            yield Component(kind, str(connection.execute(text(query)).scalar()))
+        tables = versions(settings)
     except (SQLAlchemyError, Unavailable):
         yield Component(kind, "", "it does not answer")
         return
-    for name, at in (("state", found.state), ("rows", found.rows)):
-        note = "the newest" if at.up_to_date else f"this program wants {at.head}: {at.remedy}"
-        yield Component(f"tables of {name}", at.current, note)
+    for name, version in (("state", tables.state), ("rows", tables.rows)):
+        note = "the newest"
+        if not version.up_to_date:
+            note = f"this program needs {version.head}: {version.remedy}"
+        yield Component(f"tables of {name}", version.current, note)
 
 
 def _programs() -> Iterator[Component]:
-    asked = [(name, (program, flag), use) for name, program, flag, use in _PROGRAMS]
+    commands = [(name, (program, flag), use) for name, program, flag, use in _PROGRAMS]
     try:
-        asked.append(("uv", (find_uv_bin(), "--version"), "installs dependencies"))
+        commands.append(("uv", (find_uv_bin(), "--version"), "installs dependencies"))
     except FileNotFoundError:
         yield Component("uv", "", "missing; installs dependencies of Workers")
-    with ThreadPoolExecutor(len(asked)) as threads:
-        answers = threads.map(lambda one: ask(*one[1]), asked)
-        for (name, _, use), answer in zip(asked, answers, strict=True):
-            yield Component(name, answer, use if answer else f"not found; {use}")
+    with ThreadPoolExecutor(len(commands)) as threads:
+        lines = threads.map(lambda command: first_line_of(*command[1]), commands)
+        for (name, _, use), line in zip(commands, lines, strict=True):
+            yield Component(name, line, use if line else f"not found; {use}")
 
 
-def ask(*command: str) -> str:
-    """The first line of a program's output, ``""`` when it does not run."""
+def first_line_of(*command: str) -> str:
+    """The first line of a command's output; ``""`` when it fails or does not exist."""
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=ASK_SECONDS, check=False
+        completed = subprocess.run(
+            command, capture_output=True, text=True, timeout=PROGRAM_SECONDS, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return (done.stdout.splitlines() or [""])[0].strip() if done.returncode == 0 else ""
+    if completed.returncode != 0:
+        return ""
+    return (completed.stdout.splitlines() or [""])[0].strip()

@@ -1,4 +1,4 @@
-"""The settings as they were read: each value in words, secrets masked, and who set it."""
+"""The settings: the value of each as text, with secrets masked, and where it was set."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from fyke.telemetry.logging import redact
 def origins_of(
     settings: Settings, flags: Mapping[str, object], environment: Mapping[str, str]
 ) -> dict[str, str]:
-    """Who set each setting: ``flag``, ``environment``, ``file`` or ``default``.
+    """Where each setting was set: ``flag``, ``environment``, ``file`` or ``default``.
 
-    Raises ``InvalidRequest`` for a file that is no TOML.
+    Raises ``InvalidRequest`` for a file that is not valid TOML.
     """
-    named = {name.upper() for name in environment}
-    in_file = _file(settings.home / "config.toml")
-    found: dict[str, str] = {}
+    variables = {name.upper() for name in environment}
+    in_file = _read_file(settings.home / "config.toml")
+    origins: dict[str, str] = {}
     for name in type(settings).model_fields:
         if name in flags:
-            found[name] = "flag"
-        elif f"FYKE_{name.upper()}" in named:
-            found[name] = f"environment (FYKE_{name.upper()})"
+            origins[name] = "flag"
+        elif f"FYKE_{name.upper()}" in variables:
+            origins[name] = f"environment (FYKE_{name.upper()})"
         elif name in in_file:
-            found[name] = f"file ({settings.home / 'config.toml'})"
+            origins[name] = f"file ({settings.home / 'config.toml'})"
         else:
-            found[name] = "default"
-    return found
+            origins[name] = "default"
+    return origins
 
 
-def _file(path: Path) -> dict[str, Any]:
+def _read_file(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text())
     except FileNotFoundError:
@@ -43,19 +43,19 @@ def _file(path: Path) -> dict[str, Any]:
         raise InvalidRequest(f"{path}: {error}") from None
 
 
-def shown(value: Any) -> Any:
+def masked(value: Any) -> Any:
     """A value in JSON types, with secrets masked."""
     if isinstance(value, str):
         return redact(value)
     if isinstance(value, tuple | list):
-        return [shown(item) for item in value]
+        return [masked(item) for item in value]
     if isinstance(value, dict):
-        return {key: shown(item) for key, item in value.items()}
+        return {key: masked(item) for key, item in value.items()}
     return value if isinstance(value, bool | int | float) else str(value)
 
 
 def format_value(value: Any) -> str:
-    """What ``shown`` gave, as one line; ``-`` for nothing."""
+    """The result of ``masked`` as one line; ``-`` for an empty value."""
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "-"
     if isinstance(value, dict):

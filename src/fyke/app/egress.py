@@ -15,8 +15,8 @@ from fyke.settings import Settings
 
 
 def inside_addresses(settings: Settings) -> frozenset[str]:
-    """The addresses of this machine, and that of the public URL when it contains one (behind a
-    router no interface has it)."""
+    """The addresses of this machine, and the address in the public URL, if any: behind a router no
+    interface of the machine has it."""
     host = urlsplit(settings.public_url).hostname or ""
     try:
         return own_addresses() | {str(ipaddress.ip_address(host))}
@@ -25,7 +25,7 @@ def inside_addresses(settings: Settings) -> frozenset[str]:
 
 
 def throttle_rules(settings: Settings) -> ThrottleRules | None:
-    """How sites are throttled; None when they are not."""
+    """The rules that throttle sites, or None."""
     if not settings.site_guard:
         return None
     return ThrottleRules(
@@ -36,7 +36,7 @@ def throttle_rules(settings: Settings) -> ThrottleRules | None:
 
 
 async def serve_egress(settings: Settings) -> None:
-    """The proxy, until SIGTERM."""
+    """Run the proxy until SIGTERM."""
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     serving = asyncio.create_task(
@@ -51,6 +51,6 @@ async def serve_egress(settings: Settings) -> None:
     await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
     if serving.done():
-        serving.result()  # it never ends by itself: say why it did
+        serving.result()  # raises the reason: it never ends without an error
     serving.cancel()
     await asyncio.gather(serving, waiting, return_exceptions=True)

@@ -9,5 +9,5 @@ from fyke.sandbox.packages.uv_settings import find_links
 
 
 def find_links_folders(environ: Mapping[str, str]) -> list[Path]:
-    """As pip and uv read them from their settings, in this environment."""
+    """The folders that the settings of pip and uv name, given these environment variables."""
     return find_links(environ)

@@ -1,4 +1,4 @@
-"""The data folder: its content, and who may read it. Only the standard library."""
+"""The data folder: its content and permissions. Uses only the standard library."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ PERMISSIONS = {"open": 0o711, "shared": 0o755, "private": 0o700}
 
 
 def make_home(settings: Settings) -> None:
-    """Create the data folder and what is in it. Raises ``OSError`` when it cannot be written.
+    """Create the data folder and its content. Raises ``OSError`` when it cannot be written.
 
-    The folder itself may be passed through, because a sandbox's own user mounts bundles,
-    environments and its work folder from below it; everything with secrets in it may not be read.
-    The cache of projects cannot be listed either, so their digests are the key to them.
+    Other users may traverse the folder, because the user of a sandbox mounts bundles, environments
+    and its work folder from below it; they cannot read what contains secrets. They cannot list the
+    cache of bundles either, so they reach only those whose digests they know.
     """
     for path, mode in (
         (settings.home, PERMISSIONS["open"]),
@@ -33,7 +33,7 @@ def make_home(settings: Settings) -> None:
         (settings.scratch_dir, PERMISSIONS["private"]),
     ):
         path.mkdir(parents=True, exist_ok=True)
-        # The launcher has made and owns the work folder where there is one.
+        # If there is a launcher, it created and owns the work folder.
         if path.stat().st_mode & 0o777 != mode and path.stat().st_uid == os.geteuid():
             path.chmod(mode)
     if not settings.secret_file.exists():
@@ -43,7 +43,7 @@ def make_home(settings: Settings) -> None:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner may read, whole or not at all."""
+    """Replace a file atomically by one that only its owner can read."""
     part = path.with_name(f".{path.name}.{os.getpid()}")
     part.unlink(missing_ok=True)
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -58,7 +58,7 @@ def master_secret(settings: Settings) -> bytes:
 
 
 def disk_shortage(settings: Settings) -> Reason | None:
-    """Why no new run can be taken for want of space on the data folder's disk."""
+    """The reason to accept no new run, when the disk of the data folder is too full."""
     free = shutil.disk_usage(settings.home).free // 2**20
     if free >= settings.disk_floor_mb:
         return None

@@ -1,4 +1,4 @@
-"""Fetching from repositories: git runs in sandboxes of the server, with an egress of its own."""
+"""Git for the server: it runs in sandboxes, with a separate egress."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from fyke.settings import Settings
 
 @contextlib.asynccontextmanager
 async def open_git(settings: Settings) -> AsyncIterator[SystemGit]:
-    """Git for a server, by the launcher where Fyke was started as root, else directly.
+    """Open git in sandboxes: of the launcher where Fyke was started as root, else started directly.
 
-    Its egress is not that of Workers: it has other exemptions, and no proxies of regions.
+    Its egress differs from that of Workers: it has other exemptions and no regional proxies.
     """
     rules = AddressRules(settings.git_allow, own_addresses())
     egress = LocalEgress(rules)
@@ -49,14 +49,14 @@ async def _sandbox(settings: Settings) -> AsyncIterator[BubblewrapSandboxes]:
     spawner = DirectSpawner(work, NoGroups("the runner has them"))
     try:
         with contextlib.suppress(SandboxFault):
-            await spawner.sweep(frozenset())  # the remains of a server that was killed
+            await spawner.sweep(frozenset())  # left by a server that was killed
         yield BubblewrapSandboxes(work, spawner)
     finally:
         spawner.close()
 
 
 def _work_folder(settings: Settings) -> Path:
-    """A folder apart from the runner's, which removes unknown work folders when it starts."""
+    """Not the runner's folder, because a runner removes unknown work folders when it starts."""
     folder = settings.scratch_dir / "git" / "work"
     folder.mkdir(parents=True, exist_ok=True)
     return folder

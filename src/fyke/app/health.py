@@ -1,4 +1,4 @@
-"""Health that the server can check: the disk of the data folder, the proxies of regions."""
+"""Checks of the server: the disk of the data folder, the proxies of regions."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from fyke.model.health import Disk, ProxyReport
 from fyke.settings import Settings
 
 PROXY_SECONDS = 2.0
-KEPT_SECONDS = 10.0  # how long a result is reused
+CACHE_SECONDS = 10.0  # how long a result is reused
 _PORTS = {"http": 80, "https": 443}
 _SOCKS = 1080
 
 
 def disk(settings: Settings) -> Disk:
-    """Raises ``OSError``."""
+    """The space on the disk of the data folder. Raises ``OSError``."""
     usage = shutil.disk_usage(settings.home)
     return Disk(usage.free, usage.total, settings.disk_floor_mb * 2**20)
 
 
 class ProxyProbe:
-    """Opens a connection to the proxy of each region; never reports their passwords."""
+    """Opens a connection to the proxies of each region; never reports their passwords."""
 
     def __init__(self, upstreams: dict[str, str]) -> None:
         self._upstreams = upstreams
         self._lock = asyncio.Lock()
-        self._seen: list[ProxyReport] = []
+        self._reports: list[ProxyReport] = []
         self._until = 0.0
 
     async def __call__(self) -> list[ProxyReport]:
@@ -40,9 +40,9 @@ class ProxyProbe:
                     for region, text in sorted(self._upstreams.items())
                     for url in split(text)[1]
                 )
-                self._seen = list(await asyncio.gather(*probes))
-                self._until = time.monotonic() + KEPT_SECONDS
-            return self._seen
+                self._reports = list(await asyncio.gather(*probes))
+                self._until = time.monotonic() + CACHE_SECONDS
+            return self._reports
 
 
 async def _probe(region: str, url: str) -> ProxyReport:
@@ -52,15 +52,15 @@ async def _probe(region: str, url: str) -> ProxyReport:
         port = parts.port or _PORTS.get(parts.scheme, _SOCKS)
     except ValueError:
         return ProxyReport(region.upper(), "its address", 0, "it cannot be read as a URL")
-    shown = f"{host}:{port}"
+    address = f"{host}:{port}"
     started = time.monotonic()
     try:
         async with asyncio.timeout(PROXY_SECONDS):
             _, writer = await asyncio.open_connection(host, port)
     except TimeoutError:
-        return ProxyReport(region.upper(), shown, 0, f"no answer within {PROXY_SECONDS:g} s")
+        return ProxyReport(region.upper(), address, 0, f"no answer within {PROXY_SECONDS:g} s")
     except OSError as error:
-        return ProxyReport(region.upper(), shown, 0, error.strerror or str(error))
-    took = round((time.monotonic() - started) * 1000)
+        return ProxyReport(region.upper(), address, 0, error.strerror or str(error))
+    duration_ms = round((time.monotonic() - started) * 1000)
     writer.close()
-    return ProxyReport(region.upper(), shown, took, "")
+    return ProxyReport(region.upper(), address, duration_ms, "")

@@ -33,15 +33,16 @@ class TableVersions:
 
     @property
     def remedy(self) -> str:
-        """What to do about them; empty when both are up to date."""
-        for one in (self.state, self.rows):
-            if not one.up_to_date:
-                return f"this program wants {self.state.head} and {self.rows.head}: {one.remedy}"
+        """How to bring both up to date; empty when they are."""
+        for version in (self.state, self.rows):
+            if not version.up_to_date:
+                heads = f"{self.state.head} and {self.rows.head}"
+                return f"this program needs {heads}: {version.remedy}"
         return ""
 
 
 def schema_heads() -> tuple[str, str]:
-    """The newest revisions of this program: of the state, of the rows."""
+    """The newest revisions that this program knows: of the state and of the rows."""
     state, results = (
         revisions(Path(package.__path__[0]) / "migrations")[-1]
         for package in (fyke.storage.sql.state, fyke.storage.sql.results)
@@ -76,9 +77,9 @@ def versions(settings: Settings) -> TableVersions:
     from fyke.storage.sql.results.migrate import SCHEMA as RESULTS
     from fyke.storage.sql.state.schema import SCHEMA as STATE
 
-    where = addresses(settings)
+    urls = addresses(settings)
     try:
-        return TableVersions(_version(STATE, where.state), _version(RESULTS, where.results))
+        return TableVersions(_version(STATE, urls.state), _version(RESULTS, urls.results))
     except SQLAlchemyError as error:
         raise Unavailable(f"The database cannot be reached: {_first_line(error)}") from error
 
@@ -94,7 +95,7 @@ def _version(schema: Schema, url: str) -> SchemaVersion:
 
 
 def check(settings: Settings) -> list[str]:
-    """One sentence for each fault found in state or rows; empty when there is none."""
+    """One sentence for each fault of state and rows."""
     from sqlalchemy.exc import SQLAlchemyError
 
     from fyke.app.state import addresses
@@ -104,14 +105,14 @@ def check(settings: Settings) -> list[str]:
 
     engine = make_engine(addresses(settings).state, durable=False, pool_size=2)
     try:
-        found = check_state(engine)
+        faults = check_state(engine)
     except SQLAlchemyError as error:
         raise Unavailable(f"The database cannot be read: {_first_line(error)}") from error
     finally:
         engine.dispose()
     if not settings.database_url:
-        found += [f"{ROWS} is damaged: {text}" for text in find_damage(settings.home / ROWS)]
-    return found
+        faults += [f"{ROWS} is damaged: {text}" for text in find_damage(settings.home / ROWS)]
+    return faults
 
 
 def find_damage(file: Path) -> list[str]:
@@ -139,7 +140,7 @@ def database_copy(source: Path, scratch: Path) -> Iterator[Path]:
 
     scratch.mkdir(mode=0o700, exist_ok=True)
     target = scratch / f"copy-of-{source.name}"
-    target.unlink(missing_ok=True)  # of a backup that was killed
+    target.unlink(missing_ok=True)  # left by a backup that was killed
     try:
         backup_sqlite(source, target)
         yield target

@@ -1,4 +1,4 @@
-"""Sizes of databases and folders, and free space. Everything blocks: call it in a thread."""
+"""Sizes of databases and folders, and free space. It all blocks: call it in a thread."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from fyke.errors import Unavailable
 from fyke.model.installation import StorageReport, StoredPart
 from fyke.settings import Settings
 
-FOLDER_SECONDS = 1.0  # for each folder; for a larger one the figures are lower bounds
+FOLDER_SECONDS = 1.0  # for each folder; after it the figures are lower bounds
 _SQLITE = ("", "-wal", "-shm")
 
 
 def measure(settings: Settings, engine: Engine, now: int) -> StorageReport:
-    """Raises ``Unavailable`` when the disk or the database cannot be asked."""
+    """Raises ``Unavailable`` when the disk or the database cannot be read."""
     try:
         usage = shutil.disk_usage(settings.home)
     except OSError as error:
@@ -50,7 +50,7 @@ def _file(path: Path, name: str, description: str) -> StoredPart:
         try:
             sizes.append(path.with_name(path.name + suffix).stat().st_size)
         except OSError:
-            continue  # not there at the moment
+            continue  # may be missing at the moment
     return StoredPart(name, description, sum(sizes), len(sizes))
 
 
@@ -71,18 +71,18 @@ def folder_size(
     """Add up the files below ``folder``, for at most ``seconds``."""
     until = time.monotonic() + seconds
     size = files = 0
-    waiting = [str(folder)]
-    while waiting:
+    folders = [str(folder)]
+    while folders:
         if time.monotonic() > until:
             return StoredPart(name, description, size, files, complete=False)
         try:
-            with os.scandir(waiting.pop()) as entries:
+            with os.scandir(folders.pop()) as entries:
                 for entry in entries:
                     if entry.is_dir(follow_symlinks=False):
-                        waiting.append(entry.path)
+                        folders.append(entry.path)
                     else:
                         size += entry.stat(follow_symlinks=False).st_size
                         files += 1
         except OSError:
-            continue  # gone meanwhile, or another user's
+            continue  # removed meanwhile, or not readable for this user
     return StoredPart(name, description, size, files)

@@ -18,7 +18,7 @@ from fyke.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """``notifier`` delivers what is in the outbox, ``prober`` tries an address."""
+    """``notifier`` sends deliveries of the outbox, ``prober`` tests an address."""
 
     notifier: Notifier
     prober: Prober
@@ -26,7 +26,7 @@ class Outgoing:
 
 @contextmanager
 def open_outgoing(settings: Settings) -> Iterator[Outgoing]:
-    """Open both, and close them again."""
+    """Open both; close them at the end."""
     web = HttpNotifier(AddressRules(settings.callback_allow, own_addresses()))
     mail = _mailer(settings)
     try:

@@ -1,6 +1,6 @@
-"""Making a data folder ready: schemas up to date, the operator's account, its credential.
+"""Prepares a data folder: schemas up to date, the operator's account, its credential.
 
-``fyke up`` runs this in a process of its own, so that what migrations load stays in no other.
+``fyke up`` runs this in a separate process, so that modules for migrations take no memory later.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from fyke.settings import Settings
 
 
 def prepare(settings: Settings) -> None:
-    """Raises ``FykeError`` and ``OSError``."""
+    """Prepare the data folder. Raises ``FykeError`` and ``OSError``."""
     make_home(settings)
     migrate_all(settings)
     asyncio.run(bootstrap(settings))

@@ -1,4 +1,4 @@
-"""What the server finds out about its own installation, for the operator."""
+"""Facts about the server and its installation, for the operator."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from fyke.app.components import components
-from fyke.app.configuration import format_value, origins_of, shown
+from fyke.app.configuration import format_value, masked, origins_of
 from fyke.app.measuring import measure
 from fyke.app.runtime import Runtime
 from fyke.egress.channel import PeerRefused
@@ -42,7 +42,7 @@ class ServerProbe:
         self._settings = runtime.settings
         self._board = board
         self._clock = clock
-        # at the time when this server read its settings
+        # read now, because the file may change while the server runs
         self._origins = origins_of(runtime.settings, {}, os.environ)
 
     def tariff(self) -> Tariff:
@@ -59,7 +59,7 @@ class ServerProbe:
 
     def settings(self) -> Sequence[SettingLine]:
         return [
-            SettingLine(name, format_value(shown(getattr(self._settings, name))), origin)
+            SettingLine(name, format_value(masked(getattr(self._settings, name))), origin)
             for name, origin in self._origins.items()
         ]
 
@@ -107,19 +107,19 @@ def _database(settings: Settings, engine: Engine) -> HealthCheck:
 async def _egress(settings: Settings) -> list[HealthCheck]:
     """The proxy of this machine, and the proxies of regions that it has taken out of use."""
     try:
-        seen = await check_live(settings.egress_socket)
+        proxies = await check_live(settings.egress_socket)
     except (OSError, PeerRefused) as error:
-        why = getattr(error, "strerror", None) or str(error) or "no answer in time"
+        reason = getattr(error, "strerror", None) or str(error) or "no answer in time"
         remedy = "runs have no network until it is back; fyke up restarts it"
-        return [HealthCheck("egress", Level.BAD, f"the proxy does not answer: {why}", remedy)]
+        return [HealthCheck("egress", Level.BAD, f"the proxy does not answer: {reason}", remedy)]
     answers = HealthCheck("egress", Level.GOOD, "the proxy of this machine answers")
-    return [answers, *(_out(one, seen) for one in seen if one.why)]
+    return [answers, *(_out_of_use(proxy, proxies) for proxy in proxies if proxy.why)]
 
 
-def _out(one: ProxyChecked, seen: Sequence[ProxyChecked]) -> HealthCheck:
-    """A proxy that is out of use at present: bad when its region has no other."""
-    others = [other for other in seen if other.region == one.region and not other.why]
-    name = f"proxy {'of other regions' if one.region == '*' else one.region}"
-    detail = f"{one.proxy} is out of use for {one.seconds:.0f} s: {one.why}"
+def _out_of_use(proxy: ProxyChecked, proxies: Sequence[ProxyChecked]) -> HealthCheck:
+    """A proxy that is out of use: ``BAD`` when its region has no other that works."""
+    others = [other for other in proxies if other.region == proxy.region and not other.why]
+    name = f"proxy {'of other regions' if proxy.region == '*' else proxy.region}"
+    detail = f"{proxy.proxy} is out of use for {proxy.seconds:.0f} s: {proxy.why}"
     remedy = "it is used again once it answers; check the setting egress_upstreams"
     return HealthCheck(name, Level.WARNING if others else Level.BAD, detail, remedy)

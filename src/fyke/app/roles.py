@@ -1,4 +1,4 @@
-"""The three roles by name. A role's module is imported when it is run."""
+"""The three roles by name. The module of a role is imported when it is run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class RoleName(StrEnum):
-    """The roles that can be started apart."""
+    """The roles, which can run in separate processes."""
 
     SERVER = "server"
     RUNNER = "runner"

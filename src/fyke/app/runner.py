@@ -1,4 +1,4 @@
-"""The role runner: attempts, SDK service, rows and logs."""
+"""The role runner: it runs attempts, serves the SDK, and stores rows and logs."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ log = structlog.get_logger()
 
 
 def open_sandbox(settings: Settings) -> BubblewrapSandboxes:
-    """Through the launcher where Fyke was started as root, else directly."""
+    """Sandboxes of the launcher where Fyke was started as root, else started directly."""
     if settings.launcher:
         return BubblewrapSandboxes(settings.work_dir, LauncherClient(settings.launcher_socket))
     spawner = DirectSpawner(settings.work_dir, find_links=find_links_folders(os.environ))
@@ -49,7 +49,7 @@ def open_sandbox(settings: Settings) -> BubblewrapSandboxes:
 
 
 def open_environments(settings: Settings, tools: ToolRunner) -> UvEnvironments:
-    """Dependency environments of this machine, installed by tools in sandboxes."""
+    """The environments of this machine; tools in sandboxes install them."""
     return UvEnvironments(
         settings.environments_dir,
         tools,
@@ -66,7 +66,7 @@ def _has_upstream(settings: Settings) -> bool:
 
 
 def identity(settings: Settings) -> Identity:
-    """Id and capacity of this runner; 0 in the settings means the capacity of the machine."""
+    """Id and capacity of this runner; 0 in the settings stands for what the machine has."""
     return Identity(
         id=new_ulid(),
         node=settings.node_file.read_text().strip(),
@@ -93,7 +93,7 @@ def only_runner(settings: Settings) -> Iterator[None]:
 
 
 async def serve_runner(settings: Settings) -> None:
-    """Attempts, SDK service, rows and logs, until SIGTERM; a second SIGTERM ends them at once."""
+    """Run until SIGTERM and the end of the running attempts; a second SIGTERM stops those."""
     raise_limit()  # an attempt needs about a dozen descriptors
     with only_runner(settings):
         async with open_runtime(settings) as runtime:
@@ -113,7 +113,7 @@ async def serve_runner(settings: Settings) -> None:
 def make_runner(
     runtime: Runtime, sandbox: BubblewrapSandboxes, egress: Egress, report: IsolationReport
 ) -> Runner:
-    """Build a runner; the egress notifies it of limits that were reached."""
+    """Build a runner; the egress notifies it of reached limits and throttled sites."""
     settings = runtime.settings
     output_signals = OutputSignals(runtime.signals)
     intake = Intake(runtime.results, SystemClock(), output_signals.stored)
@@ -146,14 +146,15 @@ def make_runner(
 
 
 def _drain_on_sigterm(runner: Runner) -> None:
-    asked = 0
+    received = 0
     supervisor = os.getppid()
 
     def on_sigterm() -> None:
-        nonlocal asked
-        asked += 1
+        nonlocal received
+        received += 1
         runner.drain()
-        if asked > 1 or os.getppid() != supervisor:  # there is no supervisor to wait for
+        # A supervisor that is gone does not wait for the runs.
+        if received > 1 or os.getppid() != supervisor:
             runner.stop_all()
 
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, on_sigterm)

@@ -1,4 +1,4 @@
-"""The components that server and runner share: state, results, blobs, signals, rules."""
+"""Opens the components that server and runner share."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Runtime:
 
 @contextlib.asynccontextmanager
 async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
-    """Open state, results, blobs and signals, and close them again."""
+    """Open state, results, blobs and signals; close them at the end."""
     signals = open_signals(settings)
     async with open_state(settings, signals) as storage:
         results = open_results(addresses(settings).results, durable=settings.durability == "disk")
@@ -50,7 +50,7 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
 
 
 def rules(settings: Settings) -> Rules:
-    """The installation's rules for runs, as plain values."""
+    """The rules for runs that the settings state."""
     return Rules(
         prices=Prices(
             cpu_hour=settings.price_cpu_hour,

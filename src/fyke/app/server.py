@@ -1,4 +1,4 @@
-"""The role server: REST API, console and timers. Stopping it does not stop any run."""
+"""The role server: REST API, console and timers. Stopping it stops no run."""
 
 from __future__ import annotations
 
@@ -79,9 +79,9 @@ async def _serve(runtime: Runtime, git: Git, outgoing: Outgoing, listener: socke
         lifespan="off",
         timeout_graceful_shutdown=5,
     )
-    async with _among_servers(runtime, share) as among:
+    async with _server_timers(runtime, share) as server_timers:
         timers = asyncio.create_task(
-            run_timers([*_timers(runtime, services, outgoing), *among], timer_board)
+            run_timers([*_timers(runtime, services, outgoing), *server_timers], timer_board)
         )
         try:
             await uvicorn.Server(config).serve(sockets=[listener])
@@ -93,10 +93,9 @@ async def _serve(runtime: Runtime, git: Git, outgoing: Outgoing, listener: socke
 
 
 @contextlib.asynccontextmanager
-async def _among_servers(runtime: Runtime, share: RateShare) -> AsyncIterator[list[Timer]]:
-    """Join the servers of a shared database, which share the rate limits; yield the timer for it.
-
-    A data folder without a shared database has one server only."""
+async def _server_timers(runtime: Runtime, share: RateShare) -> AsyncIterator[list[Timer]]:
+    """Register this server at a shared database, whose servers share the rate limits; yield its
+    timer. Without a shared database there is no other server and no timer."""
     if not runtime.settings.database_url:
         yield []
         return
@@ -112,7 +111,7 @@ async def _among_servers(runtime: Runtime, share: RateShare) -> AsyncIterator[li
 
 def _timers(runtime: Runtime, services: Services, outgoing: Outgoing) -> list[Timer]:
     settings = runtime.settings
-    watch = AlertMonitor(runtime.storage, runtime.results, mails=bool(settings.smtp_url))
+    monitor = AlertMonitor(runtime.storage, runtime.results, mails=bool(settings.smtp_url))
     timers: list[Timer] = [
         LeaseTimer(Attempts(runtime.storage, runtime.results, runtime.rules)),
         StartKeyTimer(runtime.storage),
@@ -125,9 +124,9 @@ def _timers(runtime: Runtime, services: Services, outgoing: Outgoing) -> list[Ti
             runtime.signals,
             SystemClock(),
             master_secret(settings),
-            at_once=min(AT_ONCE, _open_files() // 2),
+            at_once=min(AT_ONCE, _max_open_files() // 2),
         ),
-        AlertTimer(watch, runtime.signals, SystemClock()),
+        AlertTimer(monitor, runtime.signals, SystemClock()),
         UploadTimer(services.uploads),
     ]
     if settings.keep_days:
@@ -140,16 +139,16 @@ def _firing(runtime: Runtime, runs: Runs) -> Firing:
     return Firing(runtime.storage, runs, SystemClock(), pause_after)
 
 
-def _open_files() -> int:
-    """Raise the limit of open files as far as allowed; return the new limit."""
-    most = raise_limit()
-    return AT_ONCE * 2 if most == resource.RLIM_INFINITY else most
+def _max_open_files() -> int:
+    """Raise the limit of open files as far as allowed and return it."""
+    limit = raise_limit()
+    return AT_ONCE * 2 if limit == resource.RLIM_INFINITY else limit
 
 
 def _foundations(
     runtime: Runtime, git: Git, spool: Spool, outgoing: Outgoing, timer_board: TimerBoard
 ) -> Foundations:
-    """The dependencies of the services of a server."""
+    """The dependencies of the services."""
     settings = runtime.settings
     return Foundations(
         storage=runtime.storage,
@@ -178,7 +177,7 @@ def _foundations(
 
 
 def _spool(settings: Settings) -> Spool:
-    """Downloads leave twice as much disk free as a new run requires."""
+    """Space for downloads, which leave twice as much disk free as a new run requires."""
     return Spool(
         settings.downloads_dir,
         limit_bytes=settings.download_mb * 2**20,

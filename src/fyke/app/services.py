@@ -1,4 +1,4 @@
-"""The services that a server and a local run have in common, without the API and the console."""
+"""The services that a server and a local run have in common."""
 
 from __future__ import annotations
 

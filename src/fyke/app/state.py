@@ -1,11 +1,10 @@
-"""The state of an installation: where it lives, bringing it up to date, the first account."""
+"""The state of an installation: its addresses, migrations and first account."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from fyke.app.folder import write_private
 from fyke.contracts.signals import Signals
@@ -15,17 +14,13 @@ from fyke.domain.runs.outcome import HIDING
 from fyke.kit.clock import SystemClock
 from fyke.settings import Settings
 from fyke.storage.signals.datagram import DatagramSignals
+from fyke.storage.sql.dialects import sqlite_url
 from fyke.storage.sql.state.storage import SqlStorage, open_storage
-
-
-def sqlite_url(path: Path) -> str:
-    """The address of a SQLite file for SQLAlchemy."""
-    return f"sqlite:///{path.absolute()}"
 
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where state and results live under these settings."""
+    """The addresses of the databases of state and results."""
 
     state: str
     results: str
@@ -39,18 +34,18 @@ def addresses(settings: Settings) -> Addresses:
 
 
 def migrate_all(settings: Settings) -> None:
-    """Bring both schemas up to date, under a lock that servers starting together share."""
-    # Alembic is half of the import time of a role, and only needed here.
+    """Bring both schemas up to date; a lock keeps servers that start together apart."""
+    # Alembic takes half of the import time of a role and is needed only here.
     from fyke.storage.sql.results.migrate import migrate_results
     from fyke.storage.sql.state.schema import migrate
 
-    where = addresses(settings)
-    migrate(where.state)
-    migrate_results(where.results)
+    urls = addresses(settings)
+    migrate(urls.state)
+    migrate_results(urls.results)
 
 
 async def bootstrap(settings: Settings) -> None:
-    """Make the operator's account at the first start, and its local credential when missing."""
+    """Create the operator's account at the first start, and its local credential if missing."""
     async with open_state(settings) as storage:
         accounts = Accounts(storage, SystemClock())
         account, key = await accounts.bootstrap()
@@ -61,7 +56,7 @@ async def bootstrap(settings: Settings) -> None:
 
 
 async def owner_has_password(settings: Settings) -> bool:
-    """Whether the operator's account has a user who can sign in from elsewhere."""
+    """Whether a user of the operator's account has a password."""
     async with open_state(settings) as storage:
 
         def work(tx: Transaction) -> bool:
@@ -73,7 +68,7 @@ async def owner_has_password(settings: Settings) -> bool:
 
 
 def open_signals(settings: Settings) -> Signals:
-    """A datagram socket in the data folder, or LISTEN/NOTIFY where the state is shared."""
+    """A datagram socket in the data folder, or LISTEN/NOTIFY for a shared database."""
     if settings.database_url:
         from fyke.storage.signals.postgres import PostgresSignals
 
@@ -82,7 +77,7 @@ def open_signals(settings: Settings) -> Signals:
 
 
 def hiding(settings: Settings) -> frozenset[str]:
-    """The outcomes that hide the rows of their attempt."""
+    """The outcomes for which the rows of an attempt are hidden."""
     return HIDING if settings.failed_rows == "hide" else frozenset()
 
 
@@ -90,7 +85,7 @@ def hiding(settings: Settings) -> frozenset[str]:
 async def open_state(
     settings: Settings, signals: Signals | None = None
 ) -> AsyncIterator[SqlStorage]:
-    """The state alone, for a short job."""
+    """Open only the state; close it at the end."""
     storage = open_storage(
         addresses(settings).state,
         durable=settings.durability == "disk",

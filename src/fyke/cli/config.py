@@ -32,10 +32,10 @@ def show(
       fyke config show --origin
       fyke config show --json | jq .port
     """
-    from fyke.app.configuration import origins_of, shown
+    from fyke.app.configuration import masked, origins_of
 
     settings = load_settings(home=home)
-    values = {name: shown(getattr(settings, name)) for name in type(settings).model_fields}
+    values = {name: masked(getattr(settings, name)) for name in type(settings).model_fields}
     flags = {"home": home} if home else {}
     origins = origins_of(settings, flags, os.environ)
     out = Output(as_json)

@@ -217,7 +217,7 @@ async def _sidebar_counts(services: Services, signed_in: SignedInUser) -> Mappin
     caller = signed_in.caller
     with suppress(Unavailable):
         return {
-            "alerts": await services.alerts.unread(caller),
+            "alerts": await services.alerts.count_unread(caller),
             "review": await services.reviews.waiting(caller),
         }
     return {}

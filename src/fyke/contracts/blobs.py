@@ -6,10 +6,10 @@ from typing import Protocol
 
 
 class Blobs(Protocol):
-    """Immutable bytes by name. A missing name is the builtin ``FileNotFoundError`` everywhere."""
+    """Immutable bytes by name. ``get`` and ``delete`` raise ``FileNotFoundError``."""
 
     async def put(self, name: str, data: bytes) -> None:
-        """Durable and complete, or absent. Writing the same name again is harmless."""
+        """Store durably and completely, or not at all. May be repeated."""
         ...
 
     async def get(self, name: str) -> bytes: ...

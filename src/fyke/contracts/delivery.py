@@ -10,10 +10,10 @@ StepName = Literal["resolve", "connect", "send", "answer"]
 
 @dataclass(frozen=True, slots=True)
 class ReceiverResponse:
-    """The response of a callback receiver: a status, or an error in words (then status is 0).
+    """The response of a callback receiver: an HTTP status, or 0 and an error message.
 
     ``sent`` is False when nothing was sent because too many deliveries to this host were waiting;
-    such a try does not count. ``reply`` is the beginning of the response body.
+    that does not count as an attempt. ``reply`` is the beginning of the response body.
     """
 
     status: int
@@ -34,8 +34,8 @@ class DeliveryStep:
 
 class Notifier(Protocol):
     async def post(self, url: str, body: bytes, headers: dict[str, str]) -> ReceiverResponse:
-        """POST once. Never follows redirects, never reaches a private address unless allowed,
-        never takes longer than 15 seconds. Does not raise for what the receiver does.
+        """POST once. Does not follow redirects, does not connect to a private address unless
+        exempted, takes at most 15 seconds, and reports errors of the receiver without raising.
         """
         ...
 
@@ -44,5 +44,5 @@ class Prober(Protocol):
     async def probe(
         self, url: str, body: bytes, headers: dict[str, str]
     ) -> tuple[ReceiverResponse, list[DeliveryStep]]:
-        """As ``Notifier.post``; also return the steps that were reached."""
+        """As ``Notifier.post``; also return the completed steps."""
         ...

@@ -12,19 +12,19 @@ from typing import Protocol
 class EgressGrant:
     """What one attempt may reach, and how much it may transfer.
 
-    ``domains`` are the only ones that may be reached, in the forms of ``fyke.kit.domains``; None
-    is all, an empty tuple none. They narrow what is public, and exempt nothing from it.
+    ``domains`` are the only reachable ones, as in ``fyke.kit.domains``; None is all public ones, an
+    empty tuple none. They exempt no private address.
     """
 
     attempt_id: str
-    secret: str  # user name is the attempt's id
+    secret: str  # the password of the proxy; the user name is the attempt's id
     region: str
-    allow: tuple[str, ...] = ()  # "host:port" reachable although private, for this attempt only
-    limit_bytes: int | None = None  # cut off exactly here
+    allow: tuple[str, ...] = ()  # private "host:port" that only this attempt may reach
+    limit_bytes: int | None = None  # connections are cut at exactly this many bytes
     domains: tuple[str, ...] | None = None
-    session: str = ""  # what a sticky choice of upstream is keyed by: the run's id
-    guarded: bool = True  # whether the throttle of target sites applies
-    passwordless: bool = False  # HTTP without a password: for a sandbox with only a tool of ours
+    session: str = ""  # the run's id: all its attempts use the same sticky upstream
+    guarded: bool = True  # whether target sites are throttled
+    passwordless: bool = False  # HTTP without a password, for a sandbox that runs only our tools
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,38 +41,37 @@ class Traffic:
         return self.up + self.down
 
 
-OTHER_SITES = "(other)"  # what the sites beyond the first 200 of an attempt are counted under
+OTHER_SITES = "(other)"  # the domain of all sites beyond the first 200 of an attempt
 
 
 @dataclass(frozen=True, slots=True)
 class SiteTraffic:
     """The traffic of one attempt with one host name (or address), or with ``OTHER_SITES``.
 
-    Over all sites of an attempt, bytes and requests add up to its ``Traffic``.
+    Bytes and requests of all sites of an attempt add up to its ``Traffic``.
     """
 
-    domain: str  # in lower case, A-labels, without a port
-    requests: int = 0  # connections established; for plain HTTP one for each request
+    domain: str  # lower case, A-labels, without a port
+    requests: int = 0  # established connections; for plain HTTP, requests
     bytes_up: int = 0
     bytes_down: int = 0
-    failures: int = 0  # could not be reached: no address, no answer, the region's proxy failed
-    refused: int = 0  # refused: not public, not declared, or the site is being throttled
+    failures: int = 0  # no address, no answer, or the region's proxy failed
+    refused: int = 0  # not public, not declared, or throttled
 
 
 class Egress(Protocol):
-    """The egress proxy. Runs as a process of its own; attempts are identified by their socket.
+    """The egress proxy. It may run in another process; attempts are identified by their sockets.
 
-    ``on_trip`` is set by the runner: it is called once per attempt, with the attempt's id, at
-    the moment its limit is reached. So is ``on_throttled``: it also gets one line, the
-    first time that a site's throttle refuses a connection, for ten sites of an attempt. Neither
-    may block.
+    The runner sets two callbacks, which must not block. ``on_trip`` gets the attempt's id, once,
+    when its limit is reached. ``on_throttled`` gets the attempt's id and a message the first time
+    that a connection to a site is refused to throttle it, for up to ten sites of an attempt.
     """
 
     on_trip: Callable[[str], None]
     on_throttled: Callable[[str, str], None]
 
     async def open(self, listeners: Sequence[socket.socket], grant: EgressGrant) -> None:
-        """Serve the listeners until closed. The caller may close its copies afterwards.
+        """Serve the listeners until ``close``. The caller may close its copies afterwards.
 
         Raise ``Unavailable`` when the proxy does not answer, ``ValueError`` for a malformed grant.
         """
@@ -82,19 +81,19 @@ class Egress(Protocol):
         self, attempt_id: str, listener: socket.socket, on_connection: Callable[[], None]
     ) -> None:
         """Answer every connection on the listener with 503 "this Fyke has no browser" until the
-        attempt is closed, and call ``asked`` once, at the first of them. Comes after ``open``, once
-        for each listener. The caller may close its copy afterwards.
+        attempt is closed; call ``on_connection`` once, at the first connection. Call it after
+        ``open``, once for each listener. The caller may close its copy afterwards.
         """
         ...
 
     def traffic(self, attempt_id: str) -> Traffic:
-        """The counters, at most half a second old; zeros for an unknown id."""
+        """The counters of up to half a second ago; zeros for an unknown id."""
         ...
 
     def sites(self, attempt_id: str) -> tuple[SiteTraffic, ...]:
         """The same counters by site, at most 201, in the order of the first connection.
 
-        Still there after ``close``, for the last 256 attempts; empty for an unknown id.
+        Available after ``close`` for the last 256 attempts; empty for an unknown id.
         """
         ...
 
@@ -103,5 +102,5 @@ class Egress(Protocol):
         ...
 
     async def close(self, attempt_id: str) -> Traffic:
-        """Cut every connection and return the final counters; zeros for an unknown id."""
+        """Close all connections and return the final counters; zeros for an unknown id."""
         ...

@@ -15,18 +15,19 @@ from fyke.reasons import Reason, sentence
 
 
 class Engine(Protocol):
-    """Decides where and when attempts run."""
+    """Assigns attempts to runners."""
 
     lease_seconds: float  # how long a lease is valid without renewal
 
-    async def take(self, runner_id: str, room: Capacity, *, idle: bool) -> list[Lease]:
-        """Lease what fits; an empty list when nothing does. An ``idle`` runner also gets one
-        attempt that is larger than its whole capacity, since no other runner would take it."""
+    async def take(self, runner_id: str, capacity: Capacity, *, idle: bool) -> list[Lease]:
+        """Lease waiting attempts that fit into the free ``capacity``. An ``idle`` runner may also
+        get one attempt that is larger than its whole capacity, because otherwise none would run it.
+        """
         ...
 
 
 class Isolation(StrEnum):
-    """full: everything runs. no-limits: the operator's own Workers. none: nothing."""
+    """full: all Workers run. no-limits: only the operator's own. none: no Workers."""
 
     FULL = "full"
     NO_LIMITS = "no-limits"
@@ -35,7 +36,7 @@ class Isolation(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class IsolationReport:
-    """The isolation level of this machine, one sentence why, and every check with its finding."""
+    """The isolation level of this machine, the reason as a sentence, and all checks."""
 
     level: Isolation
     reason: str
@@ -53,8 +54,9 @@ class EnvironmentFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """A built set of dependencies, shared and read-only. ``path`` is mounted at ``/env``
-    (Python) or ``/node_modules`` (Node.js); None when the language needs none.
+    """Installed dependencies, shared and read-only. ``path`` is mounted at ``/env`` (Python) or
+    ``/node_modules`` (Node.js); None when the language needs none. ``log`` is the output of the
+    installer.
     """
 
     path: Path | None
@@ -63,14 +65,15 @@ class Environment:
 
 
 class Environments(Protocol):
-    """Builds an environment once per content and keeps it."""
+    """Installs each set of dependencies once and caches it."""
 
     async def ensure(
         self, version: Version, bundle: Path, account_id: str, builds_allowed: bool
     ) -> Environment:
-        """Raise ``EnvironmentFailed``. ``bundle`` is the unpacked project, ``account_id`` the owner
-        of the Worker, ``builds_allowed`` whether packages may run code during installation when
-        the version asks for it.
+        """Return the environment of a version; install it first if needed. ``bundle`` is the
+        unpacked project, ``account_id`` the owner of the Worker, ``builds_allowed`` whether
+        packages may run code during installation if the version requires it. Raise
+        ``EnvironmentFailed``.
         """
         ...
 
@@ -90,7 +93,7 @@ class SandboxLimits:
 
 @dataclass(frozen=True, slots=True)
 class SandboxSpec:
-    """What to put into a sandbox."""
+    """The content and the limits of a sandbox."""
 
     name: str  # the attempt's id; also names its work folder and its cgroup
     version: Version
@@ -110,51 +113,57 @@ class SandboxExit:
 
 @dataclass(frozen=True, slots=True)
 class SandboxUsage:
+    """Memory and the content of the work folder in bytes; ``memory`` is the current use."""
+
     cpu_ms: int = 0
     memory_peak: int = 0
     work_bytes: int = 0
-    memory: int = 0  # now
+    memory: int = 0
 
 
 class SandboxFault(Exception):
-    """The sandbox itself failed, which is never the Worker's fault."""
+    """The sandbox failed, for no fault of the Worker."""
 
 
 class Sandbox(Protocol):
-    """The isolation of one attempt, with a trusted process of Fyke waiting inside."""
+    """The isolation of one attempt. A trusted process of Fyke waits inside until ``launch``."""
 
     @property
     def listeners(self) -> dict[str, socket.socket]:
-        """``sdk``, ``proxy``, ``proxy6000``, ``cdp`` and, where it can be had, ``cdp80``: listening
-        sockets inside the sandbox's network namespace. The socket identifies the attempt.
-        They close with the sandbox.
+        """Listening sockets in the sandbox's network namespace: ``sdk``, ``proxy``, ``proxy6000``,
+        ``cdp`` and, where port 80 can be bound, ``cdp80``. The socket identifies the attempt. They
+        are closed with the sandbox.
         """
         ...
 
     async def launch(self, env: dict[str, str]) -> None:
-        """Turn the waiting process into the Worker. No code of its author runs before."""
+        """Replace the waiting process with the Worker. None of its code runs before."""
         ...
 
     def output(self) -> AsyncIterator[tuple[str, bytes]]:
-        """Yield (``stdout`` or ``stderr``, bytes) until both are closed. Must be drained."""
+        """Yield (``stdout`` or ``stderr``, bytes) until both are closed. The caller
+        must drain it.
+        """
         ...
 
     async def apply_cpu_limit(self) -> None:
-        """Apply the CPU quota, which does not apply while the Worker starts."""
+        """Apply the CPU quota. The Worker starts without it."""
         ...
 
     async def wait(self) -> SandboxExit: ...
     async def usage(self) -> SandboxUsage: ...
     async def terminate(self) -> None:
-        """Ask the Worker to end (SIGTERM)."""
+        """Send SIGTERM to the Worker."""
         ...
 
     async def kill(self) -> None:
-        """End everything inside, at once."""
+        """Kill all processes inside."""
         ...
 
     async def close(self) -> None:
-        """Kill what is left, remove cgroup and work folder, close the listeners. Safe to repeat."""
+        """Kill all processes, remove cgroup and work folder, close the listeners.
+        May be repeated.
+        """
         ...
 
 
@@ -164,9 +173,11 @@ class Sandboxes(Protocol):
         ...
 
     async def open(self, spec: SandboxSpec) -> Sandbox:
-        """Raise ``SandboxFault``."""
+        """Create a sandbox. Raise ``SandboxFault``."""
         ...
 
-    async def sweep(self, living: frozenset[str]) -> list[str]:
-        """Remove processes, cgroups and folders of all other sandboxes; return their names."""
+    async def sweep(self, active: frozenset[str]) -> list[str]:
+        """Remove processes, cgroups and folders of all sandboxes that are not in ``active``; return
+        their names.
+        """
         ...

@@ -18,22 +18,23 @@ class FetchedProject:
 
 
 class GitFailed(Exception):
-    """It could not be fetched. The message is for the account and names nothing internal."""
+    """The fetch failed. The message is shown to the account and has no internal details."""
 
 
 class Git(Protocol):
     """Fetches one revision of a public repository. None of its code is run."""
 
     def check(self, source: GitSource) -> None:
-        """Raise ``InvalidRequest``, naming the field, for a source that is never fetched."""
+        """Raise ``InvalidRequest``, with the field, for a source that is not accepted."""
         ...
 
     async def unavailable_reason(self) -> str:
-        """Return why nothing can be fetched on this machine, or ``""``."""
+        """Return why this machine cannot fetch, or ``""``."""
         ...
 
     async def fetch(self, source: GitSource, on_progress: Callable[[str], None]) -> FetchedProject:
-        """``on_progress`` gets each step in words. Raise ``InvalidRequest`` for an address, a
-        revision or a folder that is not accepted, ``GitFailed`` when it cannot be fetched.
+        """Fetch a project; ``on_progress`` gets a sentence for each step. Raise ``InvalidRequest``
+        for an address, a revision or a folder that is not accepted, ``GitFailed`` when it cannot
+        be fetched.
         """
         ...

@@ -1,4 +1,4 @@
-"""The installation as the operator sees it: facts that only the server process can report."""
+"""Facts about the installation, for its operator, that only the server process can report."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fyke.model.installation import (
 
 
 class InstallationProbe(Protocol):
-    """Reads settings, files and helper processes. No method blocks the caller's loop."""
+    """Reads settings, files and the state of other processes. Does not block the event loop."""
 
     def tariff(self) -> Tariff: ...
     def egress_report(self) -> EgressReport: ...
@@ -26,7 +26,7 @@ class InstallationProbe(Protocol):
     def keep_days(self) -> int: ...
 
     async def storage(self) -> StorageReport:
-        """May take some seconds. Raises ``Unavailable``."""
+        """May take some seconds. Raise ``Unavailable``."""
         ...
 
     async def components(self) -> Sequence[Component]:

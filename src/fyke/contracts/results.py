@@ -1,4 +1,4 @@
-"""Rows, logs and bundles: what is too much for the state."""
+"""Rows, headers and logs of runs."""
 
 from __future__ import annotations
 
@@ -10,30 +10,29 @@ from fyke.model.results import AttemptBatch, Header, Row, RunTotals
 
 
 class Results(Protocol):
-    """Rows, headers and logs of all runs. Reads name the attempts to hide, because whether a
-    row is visible follows from its attempt's end, which is state.
+    """Rows, headers and logs of all runs. Reads get the ids of the attempts whose rows are
+    ``hidden``, because that depends on the outcome of the attempt, which is in the state.
     """
 
     async def commit(self, batches: Sequence[AttemptBatch]) -> list[bool]:
-        """Store the batches with one flush to disk and say for each whether it was taken; False
-        means its attempt is closed (see ``close_attempt``) and nothing of it was stored. Returns
-        only when what was taken is durable. Rows get the next positions of their run, in order;
-        a row with an upsert marker replaces field by field the row of the run that carries the
-        same key and value, which keeps its position.
+        """Store the batches with one flush to disk. Return for each whether it was stored, which
+        is then durable; False means that its attempt is closed (see ``close_attempt``). Rows get
+        the next positions of their run, in order. The fields of an upsert are written to the row
+        of the run with the same key and value, which keeps its position.
         """
         ...
 
     async def open_attempt(self, run_id: str, attempt_id: str) -> None:
-        """Must come before the first batch of an attempt; repeating it changes nothing."""
+        """Register an attempt, before its first batch. May be repeated."""
         ...
 
     async def close_attempt(self, attempt_id: str) -> int:
-        """Fence: from now on no batch of this attempt is taken. Returns the rows it owns."""
+        """Reject all further batches of this attempt; return the number of its rows."""
         ...
 
     async def totals(self, run_id: str, hidden: frozenset[str]) -> RunTotals: ...
     async def headers(self, run_id: str) -> list[Header]:
-        """As declared at run time, merged over attempts by key, first label wins."""
+        """Headers as declared by the attempts, one for each key; the first label wins."""
         ...
 
     async def page(
@@ -45,12 +44,13 @@ class Results(Protocol):
     async def rows_after(
         self, run_id: str, hidden: frozenset[str], *, position: int, limit: int
     ) -> list[Row]:
-        """Visible rows after ``position``: the way to walk all of them at constant cost."""
+        """Visible rows after ``position``, to read all of them at constant cost per page."""
         ...
 
     async def rows_at(self, run_id: str, positions: Sequence[int]) -> list[Row]:
-        """The rows at these positions (at most 1,024, each once), in the order in which they are
-        named, whether visible or not; a position without a row is left out."""
+        """The rows at these positions (at most 1,024, without duplicates), in this order, including
+        hidden ones. A position without a row is left out.
+        """
         ...
 
     async def log_tail(self, run_id: str, limit: int) -> list[LogEntry]:
@@ -59,13 +59,13 @@ class Results(Protocol):
 
     async def log_after(self, run_id: str, position: int, limit: int) -> list[LogEntry]: ...
     async def log_count(self, run_id: str) -> int:
-        """How many entries there are; they have the positions 1 to this number."""
+        """The number of entries. Their positions are 1 to this number."""
         ...
 
     async def log_scan(
         self,
         run_id: str,
-        wanted: LogFilter,
+        filter: LogFilter,
         *,
         low: int,
         high: int,
@@ -73,9 +73,9 @@ class Results(Protocol):
         cut: int,
         newest: bool = False,
     ) -> list[LogExcerpt]:
-        """At most ``limit`` wanted entries at positions after ``low`` up to ``high``, in
-        order: the first of them, or with ``newest`` the last. Contents have at most ``cut``
-        characters. The work is in proportion to ``high - low``.
+        """At most ``limit`` matching entries at positions after ``low`` up to ``high``, in order:
+        the first of them, or with ``newest`` the last. Contents are truncated to ``cut``
+        characters. The cost is proportional to ``high - low``.
         """
         ...
 

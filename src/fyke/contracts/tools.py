@@ -1,7 +1,7 @@
-"""Running a tool of Fyke in a sandbox like that of an attempt: package clients, git, a compiler.
+"""Running a tool of Fyke, such as a package client, git or a compiler, in a sandbox.
 
-What a tool reads is untrusted, and some tools run what they read. So a tool is isolated like a
-Worker: no network but its own egress, and no data of other accounts.
+Tools read untrusted data, and some execute it. So a tool is isolated like a Worker: it has no
+network except its own egress, and no access to data of other accounts.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import Protocol
 
 
 class ToolKind(StrEnum):
-    """What a sandbox mounts beside the system's read-only folders, see
+    """Decides what a sandbox mounts in addition to the system folders, see
     ``fyke.sandbox.process.order``.
     """
 
-    UV = "uv"  # uv itself at ``UV_AT``, and the find-links folders of pip and uv
+    UV = "uv"  # uv at ``UV_AT``, and the find-links folders of pip and uv
     NPM = "npm"
     GIT = "git"
     GO_BUILD = "go-build"
@@ -33,9 +33,9 @@ CACHE_AT = "/cache"
 
 @dataclass(frozen=True, slots=True)
 class ToolAccess:
-    """The only targets of a tool, as ``host`` or ``host:port``; names are resolved by the proxy.
+    """The targets that a tool may reach, as ``host`` or ``host:port``.
 
-    ``allow`` lists the targets, as ``host:port``, that may have a private address.
+    ``allow``: those of them, as ``host:port``, that may have a private address.
     """
 
     domains: tuple[str, ...]
@@ -45,7 +45,7 @@ class ToolAccess:
 
 @dataclass(frozen=True, slots=True)
 class ToolLimits:
-    """Sizes in bytes. ``work_size`` is for the work folder and the cache together."""
+    """Limits of a tool. Sizes in bytes; ``work_size`` bounds work folder and cache together."""
 
     seconds: float
     cpus: float = 1.0
@@ -61,12 +61,12 @@ class ToolLimits:
 class ToolSpec:
     """One command of a tool.
 
-    ``env`` is its environment beside ``PATH``, ``HOME``, ``TMPDIR`` (both in the work folder) and,
-    with ``access``, the variables of the proxy. ``files`` are written to the work folder first, by
-    their path in it. ``inputs`` is a folder of the data folder's cache, mounted read-only at
-    ``INPUTS_AT``. ``cache`` names a folder, writable at ``CACHE_AT``, that later tools with the
-    same name share; "" is an empty one. A tool that runs untrusted code must not share the name
-    with one that does not, nor with another account.
+    ``env`` is its environment in addition to ``PATH``, ``HOME`` and ``TMPDIR`` (both in the work
+    folder) and, with ``access``, the proxy variables. ``files`` maps paths in the work folder to
+    contents that are written first. ``inputs`` is a folder in the cache of the data folder, mounted
+    read-only at ``INPUTS_AT``. ``cache`` names a writable folder at ``CACHE_AT`` that persists for
+    later tools with the same name; "" is an empty one. A tool that runs untrusted code must not use
+    the cache of one that does not, nor that of another account.
     """
 
     kind: ToolKind
@@ -90,14 +90,14 @@ class ToolStop(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ToolRun:
-    """A tool that has ended; none of its processes is left.
+    """The result of a tool; none of its processes is left.
 
-    ``work`` is its work folder, whose content is untrusted: links, modes that deny access, names
-    that are not text. When ``code`` is 0 and nothing stopped the tool, files may be read and taken
-    from it until the context is left, without following links.
+    ``work`` is its work folder. The content is untrusted: links, modes that deny access, names that
+    are not text. When ``code`` is 0 and the tool was not stopped, files may be read and moved from
+    it while the context is open, without following links.
 
-    ``output`` is the text of both streams in order, beginning and end when it is long, without
-    credentials in URLs; ``stdout`` is the first MiB of that stream.
+    ``output`` is the text of both streams, in order, only beginning and end when it is long, with
+    credentials in URLs masked; ``stdout`` is the first MiB of that stream.
     """
 
     code: int
@@ -111,9 +111,9 @@ class ToolRunner(Protocol):
     """Runs tools in sandboxes."""
 
     def run(self, spec: ToolSpec) -> AbstractAsyncContextManager[ToolRun]:
-        """Run it to its end; its work folder exists while the context is open.
+        """Run the tool to its end. Its work folder exists while the context is open.
 
-        When cancelled, kill everything inside. Raise ``SandboxFault`` when the sandbox or the
-        egress fails, which is never the tool's fault.
+        Cancelling kills all processes inside. Raise ``SandboxFault`` when the sandbox or the egress
+        fails.
         """
         ...

@@ -1,7 +1,7 @@
-"""The engine of one machine or a few: queue and leases kept in the state itself.
+"""The engine of one machine or a few: the queue and the leases are rows of the state.
 
-A runner asks for what fits into its room; the lease is a row with a deadline and a token. There
-is no broker to lose anything in.
+A runner takes attempts that fit into its free capacity. A lease is a row with a deadline and a
+token, so no message broker is needed.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ class LocalEngine:
         self._storage = storage
         self.lease_seconds = lease_seconds
 
-    async def take(self, runner_id: str, room: Capacity, *, idle: bool) -> list[Lease]:
-        """Lease what fits. An idle runner also takes one attempt that is larger than all its
-        room: slow is better than never."""
+    async def take(self, runner_id: str, capacity: Capacity, *, idle: bool) -> list[Lease]:
+        """Lease what fits. An idle runner also takes one attempt that needs more than its whole
+        capacity: it runs slowly, but it runs."""
 
         def work(tx: Transaction) -> list[Lease]:
             until = tx.now + int(self.lease_seconds * 1000)
-            if room.slots > 0:
-                leases = tx.runs.lease(runner_id, room, until)
+            if capacity.slots > 0:
+                leases = tx.runs.lease(runner_id, capacity, until)
                 if leases or not idle:
                     return leases
                 return tx.runs.lease(runner_id, _UNBOUNDED, until)

@@ -1,1 +1,1 @@
-"""Small tools without any notion of the platform: ids, clock, backoff. Imports nothing of ours."""
+"""General helpers: ids, clocks, backoff, host names. Imports no other package of Fyke."""

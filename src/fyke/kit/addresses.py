@@ -1,9 +1,9 @@
-"""Which addresses count as the public internet, by a list of our own.
+"""Which addresses count as the public internet.
 
-``ipaddress.is_global`` is not enough: its answers change between Python versions, and it passes
-the metadata services of two clouds (192.0.0.192 and 168.63.129.16). So the families are written
-down here, IPv4 addresses embedded in IPv6 are checked as IPv4, and the addresses of this
-machine's own interfaces count as inside even when they are public.
+``ipaddress.is_global`` is not enough: its results change between Python versions, and it passes
+the metadata services of two clouds (192.0.0.192 and 168.63.129.16). So the networks are listed
+here, IPv4 addresses embedded in IPv6 are checked as IPv4, and the addresses of this machine's own
+interfaces count as private even when they are public.
 
 The operator may exempt targets: ``host:port``, ``network`` or ``network:port``.
 """
@@ -45,7 +45,7 @@ _DENIED_V6 = tuple(
     for text in (
         "2001::/23",  # protocol assignments: Teredo, ORCHID, benchmarks
         "2001:db8::/32",  # documentation
-        "2002::/16",  # 6to4: an IPv4 address in disguise
+        "2002::/16",  # 6to4: an embedded IPv4 address
         "3ffe::/16",  # returned test network
         "3fff::/20",  # documentation
     )
@@ -62,8 +62,7 @@ def unwrap(address: Address) -> Address:
 
 
 def is_public(address: Address) -> bool:
-    """Whether the address is on the public internet; for one that embeds another, whether that
-    is."""
+    """Whether the address, or the IPv4 address embedded in it, is on the public internet."""
     address = unwrap(address)
     if isinstance(address, IPv4Address):
         return not any(address in network for network in _DENIED_V4)
@@ -84,9 +83,9 @@ class AllowEntry:
 
     @classmethod
     def parse(cls, text: str) -> AllowEntry:
-        """Read ``10.0.0.0/8``, ``10.0.0.0/8:443``, ``127.0.0.1:8000``, ``[::1]:80``, ``app:80``.
+        """Parse ``10.0.0.0/8``, ``10.0.0.0/8:443``, ``127.0.0.1:8000``, ``[::1]:80``, ``app:80``.
 
-        Raise ``ValueError`` with the rule and the entry.
+        Raise ``ValueError`` with the entry and the rule that it breaks.
         """
         entry = text.strip()
         try:
@@ -98,9 +97,9 @@ class AllowEntry:
 
     @classmethod
     def _network(cls, entry: str) -> AllowEntry:
-        base, slash, rest = entry.partition("/")
+        host, slash, rest = entry.partition("/")
         bits, colon, port = rest.partition(":")
-        network = ip_network(f"{base.strip('[]')}{slash}{bits}" if slash else base.strip("[]"))
+        network = ip_network(f"{host.strip('[]')}{slash}{bits}" if slash else host.strip("[]"))
         return cls(network, "", parse_port(port) if colon else None)
 
     @classmethod
@@ -123,11 +122,11 @@ class AllowEntry:
 
 
 def _is_network(entry: str) -> bool:
-    """A slash makes it a network; so does a bare address, which stands for itself at any port."""
+    """Whether the entry has a slash or is an address without a port, which means every port."""
     if "/" in entry:
         return True
     if ":" in entry and not entry.startswith("["):
-        return False  # it could be an address, or an address with a port
+        return False  # ambiguous: an IPv6 address, or a host with a port
     try:
         ip_address(entry.strip("[]"))
     except ValueError:
@@ -138,22 +137,20 @@ def _is_network(entry: str) -> bool:
 class AddressRules:
     """Checks addresses. Immutable; cheap enough to make one per attempt.
 
-    An entry that names a host allows exactly that name at that port, whatever it resolves to
-    (and for ``localhost`` also 127.0.0.1 and ::1 at that port, which is the same place).
+    An entry that names a host allows exactly that name at that port, whatever it resolves to. An
+    entry for ``localhost`` also allows 127.0.0.1 and ::1 at that port.
     """
 
     def __init__(
         self, allow: Iterable[str] = (), own_addresses: Iterable[str | Address] = ()
     ) -> None:
         self._allow = tuple(AllowEntry.parse(text) for text in allow)
-        self._own = frozenset(
-            unwrap(ip_address(str(own).partition("%")[0])) for own in own_addresses
-        )
+        self._own = frozenset(_without_zone(address) for address in own_addresses)
 
     def extended(
         self, allow: Iterable[str] = (), own_addresses: Iterable[str | Address] = ()
     ) -> AddressRules:
-        """Return rules with further exemptions and further addresses of our own."""
+        """Return a copy with more exemptions and more own addresses."""
         more = AddressRules(allow, own_addresses)
         more._allow = (*self._allow, *more._allow)
         more._own |= self._own
@@ -178,15 +175,20 @@ class AddressRules:
         return any(entry.names(name, port) for entry in self._allow)
 
     def select(self, host: Host, answers: Iterable[str | Address], port: int) -> list[str]:
-        """Return those of the answers that may be dialled; empty means refused.
+        """Return the resolved addresses that may be dialled; empty means refused.
 
-        One inside address among the answers spoils all of them, because an honest public name has
-        none; only where the operator exempted one of them, the others are just left out.
+        One private address refuses all of them, because a public name has none. Only where the
+        operator exempted one of them are the others merely left out.
         """
-        found = [unwrap(ip_address(str(answer).partition("%")[0])) for answer in answers]
+        addresses = [_without_zone(answer) for answer in answers]
         if isinstance(host, str) and self.check_name(host, port):
-            return [str(address) for address in found]
-        good = [str(address) for address in found if self.check(address, port)]
-        if len(good) == len(found) or any(self.exempt(address, port) for address in found):
-            return good
+            return [str(address) for address in addresses]
+        allowed = [str(address) for address in addresses if self.check(address, port)]
+        if len(allowed) == len(addresses) or any(self.exempt(each, port) for each in addresses):
+            return allowed
         return []
+
+
+def _without_zone(address: str | Address) -> Address:
+    """Parse an address that may end with an IPv6 zone id, such as ``fe80::1%eth0``."""
+    return unwrap(ip_address(str(address).partition("%")[0]))

@@ -1,4 +1,4 @@
-"""The paths of files that ship with the program: the SDK of Workers, whole Workers, and the
+"""The path of the files that ship with the program: the Worker SDK, bundled Workers, and the
 migrations from before the first release.
 """
 
@@ -8,9 +8,9 @@ from pathlib import Path
 
 
 def assets() -> Path:
-    """The folder with ``sdk``, ``workers`` and ``old-migrations``: of the installed package, or the
-    clone.
+    """Return the folder with ``sdk``, ``workers`` and ``old-migrations``: ``assets`` of the
+    installed package, or the root of the clone.
     """
     package = Path(__file__).resolve().parents[1]
-    inside = package / "assets"
-    return inside if inside.is_dir() else package.parents[1]
+    installed = package / "assets"
+    return installed if installed.is_dir() else package.parents[1]

@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Two readings: wall time for records, monotonic time for durations and limits."""
+    """Wall time for records, monotonic time for durations and limits."""
 
     def now_ms(self) -> int:
         """Milliseconds since the Unix epoch."""
@@ -19,7 +19,7 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's own clocks."""
+    """The clocks of this machine."""
 
     def now_ms(self) -> int:
         return time.time_ns() // 1_000_000
@@ -29,7 +29,7 @@ class SystemClock:
 
 
 class ManualClock:
-    """A clock that moves only when advanced; for tests of everything that waits."""
+    """A clock that moves only when it is advanced, for tests."""
 
     def __init__(self, now_ms: int = 1_700_000_000_000) -> None:
         self._now_ms = now_ms
@@ -42,6 +42,6 @@ class ManualClock:
         return self._monotonic
 
     def advance(self, seconds: float) -> None:
-        """Move both readings forward."""
+        """Move both clocks forward."""
         self._now_ms += int(seconds * 1000)
         self._monotonic += seconds

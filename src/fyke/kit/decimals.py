@@ -1,4 +1,4 @@
-"""Numbers with their units, without a digit lost."""
+"""Numbers and durations as exact text with units."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from decimal import Decimal
 
 
 def millionths(count: int) -> str:
-    """``count`` millionths as a decimal with every digit: dollars of micros, MB of bytes."""
+    """Return ``count`` / 1,000,000 as an exact decimal: dollars for micros, MB for bytes."""
     text = f"{Decimal(count).scaleb(-6):f}"
     return text.rstrip("0").rstrip(".")
 
 
 def binary_size(count: int) -> str:
-    """Bytes in the largest binary unit that needs at most one decimal: ``1.5 GiB``, ``1,000,000
-    bytes``.
+    """Return bytes in the largest binary unit that needs at most one decimal: ``1.5 GiB``,
+    ``1,000,000 bytes``.
     """
     for unit, factor in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
         if count >= factor and count * 10 % factor == 0:
@@ -22,7 +22,9 @@ def binary_size(count: int) -> str:
 
 
 def duration(milliseconds: float) -> str:
-    """A time in its two largest units: ``240 ms``, ``4.2 s``, ``3 min 7 s``, ``2 h 5 min``."""
+    """Return a duration in its two largest units: ``240 ms``, ``4.2 s``, ``3 min 7 s``, ``2 h 5
+    min``.
+    """
     if milliseconds < 1000:
         return f"{milliseconds:.0f} ms"
     if milliseconds < 60_000:

@@ -6,9 +6,9 @@ import resource
 
 
 def raise_limit() -> int:
-    """Raise the soft limit of this process, which is made for interactive programs, to the hard
-    one. Return it, ``resource.RLIM_INFINITY`` where there is none.
+    """Raise the soft limit of this process to the hard limit. Return that limit,
+    ``resource.RLIM_INFINITY`` where there is none.
     """
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    return most
+    _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))
+    return hard_limit

@@ -1,8 +1,8 @@
-"""A list of domains that may be reached, as a version declares it.
+"""The domains that a version declares, the only ones that its runs may reach.
 
-Forms: ``example.com`` is this name and all below it, ``*.example.com`` only those below, an
-address is itself; each at every port, or at one with ``:port`` after it (``[v6]:port``).
-Upper case, a dot at the end and international names read as everywhere else (``hostports``).
+``example.com`` covers this name and its subdomains, ``*.example.com`` only the subdomains, an
+address only itself; each at every port, or with ``:port`` (``[v6]:port``) at one. Hosts are
+normalised as in ``hostports``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ MAX_DOMAINS = 100
 
 
 class BadDomain(ValueError):
-    """An entry that is no domain: the rule that it breaks, and the remedy."""
+    """An invalid entry: the rule that it breaks, and the remedy."""
 
     def __init__(self, entry: str, rule: str, remedy: str) -> None:
         self.rule = f"domain {entry[:80]!r}: {rule}"
@@ -27,11 +27,11 @@ class BadDomain(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """One entry. ``below_only``: the name itself is not meant."""
+    """One entry. ``subdomains_only``: the name itself is not covered."""
 
     host: Host
     port: int | None = None
-    below_only: bool = False
+    subdomains_only: bool = False
 
     @classmethod
     def parse(cls, text: str) -> Domain:
@@ -40,32 +40,30 @@ class Domain:
         try:
             return cls._parse(entry)
         except ValueError as error:
-            remedy = (
-                "write example.com, *.example.com or an address, with :port where only one is meant"
-            )
+            remedy = "write example.com, *.example.com or an address, with :port for one port only"
             raise BadDomain(entry, str(error), remedy) from error
 
     @classmethod
     def _parse(cls, entry: str) -> Domain:
-        host_text, port = _cut_port(entry)
-        below_only = host_text.startswith("*.")
-        host = parse_host(host_text[2:] if below_only else host_text)
-        if below_only and not isinstance(host, str):
-            raise ValueError("nothing is below an address")
-        return cls(host if isinstance(host, str) else unwrap(host), port, below_only)
+        host_text, port = _split_port(entry)
+        subdomains_only = host_text.startswith("*.")
+        host = parse_host(host_text[2:] if subdomains_only else host_text)
+        if subdomains_only and not isinstance(host, str):
+            raise ValueError("an address has no subdomains")
+        return cls(host if isinstance(host, str) else unwrap(host), port, subdomains_only)
 
     def covers(self, host: Host, port: int) -> bool:
-        """Whether this checked host and port are meant."""
+        """Whether the entry covers this parsed host and port."""
         if self.port is not None and self.port != port:
             return False
         if not isinstance(host, str) or not isinstance(self.host, str):
             return self.host == (host if isinstance(host, str) else unwrap(host))
-        return host.endswith("." + self.host) or (host == self.host and not self.below_only)
+        return host.endswith("." + self.host) or (host == self.host and not self.subdomains_only)
 
     def __str__(self) -> str:
-        """The usual spelling: what is stored and shown."""
+        """The normalised form, which is stored and shown."""
         host = f"[{self.host}]" if ":" in str(self.host) and self.port else str(self.host)
-        star = "*." if self.below_only else ""
+        star = "*." if self.subdomains_only else ""
         return f"{star}{host}" + (f":{self.port}" if self.port is not None else "")
 
 
@@ -78,15 +76,15 @@ class Domains:
             raise ValueError(f"at most {MAX_DOMAINS} domains can be declared")
 
     def covers(self, host: Host, port: int) -> bool:
-        """Whether any entry means this checked host and port."""
+        """Whether any entry covers this parsed host and port."""
         return any(entry.covers(host, port) for entry in self._entries)
 
     def __iter__(self) -> Iterator[Domain]:
         return iter(self._entries)
 
 
-def _cut_port(entry: str) -> tuple[str, int | None]:
-    """``host:port``; a bare IPv6 address, which is full of colons, has none."""
+def _split_port(entry: str) -> tuple[str, int | None]:
+    """Split off the port. An IPv6 address without brackets has none."""
     if entry.startswith("["):
         host, bracket, rest = entry.partition("]")
         if rest and not rest.startswith(":"):

@@ -1,9 +1,8 @@
-"""Parses untrusted host names and ports strictly, before anything else sees them.
+"""Strict parsing of untrusted host names and ports.
 
-Everything that later reads a host (the resolver, the upstream proxy, a TLS library) interprets odd
-forms differently: ``0177.0.0.1``, a NUL, a full-width digit, a zone id. Here a host becomes either
-an address or a lower-case name of letters, digits, hyphens and dots, or it is refused, so that it
-has only one interpretation.
+The resolver, the upstream proxy and TLS libraries interpret unusual forms of a host differently:
+``0177.0.0.1``, a NUL, a full-width digit, a zone id. So a host is parsed first, here, into an
+address or a lower-case name of letters, digits, hyphens and dots; all other text is refused.
 """
 
 from __future__ import annotations
@@ -20,16 +19,16 @@ _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
 
 class BadHost(ValueError):
-    """The text is not a host; the message says which rule it breaks."""
+    """The text is not a host; the message is the rule that it breaks."""
 
 
 def parse_host(text: str | bytes) -> Host:
-    """Return an address, or a checked name in lower case without a trailing dot.
+    """Return an address, or a valid name in lower case without a trailing dot. Raise ``BadHost``.
 
-    Names that are not ASCII become their A-label form. Only the usual spelling of an IPv4
-    address counts as one; every other name whose last label is a number is refused.
+    Names that are not ASCII are converted to A-labels. An IPv4 address must be four decimal
+    numbers; every other name whose last label is a number is refused.
     """
-    host = _plain(text)
+    host = _to_ascii(text)
     if host.startswith("["):
         if not host.endswith("]"):
             raise BadHost("the host has an unclosed bracket")
@@ -40,31 +39,31 @@ def parse_host(text: str | bytes) -> Host:
 
 
 def parse_port(text: str) -> int:
-    """Return 1 to 65535; raise ``ValueError`` for everything else, signs and spaces too."""
+    """Return 1 to 65535. Raise ``ValueError`` for all else, including signs and spaces."""
     if not (text.isascii() and text.isdigit() and len(text) <= 5 and 1 <= int(text) <= 65535):
         raise ValueError(f"the port must be a number from 1 to 65535, not {text[:20]!r}")
     return int(text)
 
 
 def split_host_port(text: str, default_port: int | None = None) -> tuple[str, int]:
-    """Split ``host:port`` or ``[v6]:port``; the host is not checked yet."""
+    """Split ``host:port`` or ``[v6]:port``. The host is not parsed. Raise ``ValueError``."""
     host, colon, port = text.rpartition(":")
     if not colon or text.endswith("]"):
         if default_port is None:
-            raise ValueError("the port is missing, write host:port")
+            raise ValueError("the port is missing; write host:port")
         return text, default_port
     if ":" in host and not host.endswith("]"):
-        raise BadHost("an IPv6 address with a port needs brackets, like [2001:db8::1]:80")
+        raise BadHost("an IPv6 address with a port needs brackets: [2001:db8::1]:80")
     return host, parse_port(port)
 
 
 def is_localhost(name: str) -> bool:
-    """Whether a checked name means this machine by definition, whatever a resolver says."""
+    """Whether a parsed name is localhost or below it: this machine, without a look-up."""
     return name == "localhost" or name.endswith(".localhost")
 
 
-def _plain(text: str | bytes) -> str:
-    """Check length and alphabet; encode what is not ASCII."""
+def _to_ascii(text: str | bytes) -> str:
+    """Check length and characters; convert international names."""
     if isinstance(text, bytes):
         try:
             text = text.decode("utf-8")

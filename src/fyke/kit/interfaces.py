@@ -1,6 +1,6 @@
-"""The addresses of this machine's own interfaces, asked from the kernel.
+"""The addresses of this machine's network interfaces, read through netlink.
 
-A public address of ours is still inside: the services of this machine listen on it.
+Services of this machine listen on them, so even a public one is no target for Workers.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ _ATTRIBUTE = struct.Struct("=HH")
 def own_addresses() -> frozenset[str]:
     """Return every address of every interface, IPv4 and IPv6, as text.
 
-    Where the kernel cannot be asked (not Linux), what the host's own name resolves to.
+    Without netlink, return the addresses that the host name resolves to.
     """
     if hasattr(socket, "AF_NETLINK"):
         try:
-            return frozenset(_ask_kernel())
+            return frozenset(_read_netlink())
         except OSError:
-            pass  # no netlink in this environment: the host's name is the second best source
-    return frozenset(_ask_host_name())
+            pass  # netlink is not available here
+    return frozenset(_resolve_host_name())
 
 
-def _ask_host_name() -> set[str]:
+def _resolve_host_name() -> set[str]:
     try:
         answers = socket.getaddrinfo(socket.gethostname(), None)
     except (OSError, UnicodeError):
@@ -39,21 +39,21 @@ def _ask_host_name() -> set[str]:
     return {str(answer[4][0]).partition("%")[0] for answer in answers}
 
 
-def _ask_kernel() -> set[str]:
-    found: set[str] = set()
+def _read_netlink() -> set[str]:
+    addresses: set[str] = set()
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as channel:
         channel.settimeout(5)
         channel.bind((0, 0))
         length = _HEADER.size + _IFADDR.size
         request = _HEADER.pack(length, _RTM_GETADDR, _REQUEST_DUMP, 1, 0)
         channel.send(request + _IFADDR.pack(socket.AF_UNSPEC, 0, 0, 0, 0))
-        while _read_messages(channel.recv(1 << 16), found):
+        while _read_messages(channel.recv(1 << 16), addresses):
             pass
-    return found
+    return addresses
 
 
-def _read_messages(data: bytes, found: set[str]) -> bool:
-    """Collect addresses from one datagram; return whether more are to come."""
+def _read_messages(data: bytes, addresses: set[str]) -> bool:
+    """Add the addresses of one datagram; return whether more datagrams follow."""
     at = 0
     while at + _HEADER.size <= len(data):
         length, kind, *_ = _HEADER.unpack_from(data, at)
@@ -61,13 +61,13 @@ def _read_messages(data: bytes, found: set[str]) -> bool:
             return False
         if kind == _NLMSG_ERROR:
             raise OSError("the kernel refused to list addresses")
-        found |= _addresses(data[at + _HEADER.size + _IFADDR.size : at + length])
+        addresses |= _parse_attributes(data[at + _HEADER.size + _IFADDR.size : at + length])
         at += (length + 3) & ~3
     return True
 
 
-def _addresses(attributes: bytes) -> set[str]:
-    found = set()
+def _parse_attributes(attributes: bytes) -> set[str]:
+    addresses = set()
     at = 0
     while at + _ATTRIBUTE.size <= len(attributes):
         length, kind = _ATTRIBUTE.unpack_from(attributes, at)
@@ -75,6 +75,6 @@ def _addresses(attributes: bytes) -> set[str]:
             break
         value = attributes[at + _ATTRIBUTE.size : at + length]
         if kind in (_IFA_ADDRESS, _IFA_LOCAL) and len(value) in (4, 16):
-            found.add(str(ip_address(value)))
+            addresses.add(str(ip_address(value)))
         at += (length + 3) & ~3
-    return found
+    return addresses

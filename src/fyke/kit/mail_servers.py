@@ -1,4 +1,4 @@
-"""The address of a mail server, read from text."""
+"""The URL of a mail server, and the address of a sender."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ _PORTS = {"smtp": 587, "smtps": 465}
 
 @dataclass(frozen=True, slots=True)
 class MailServer:
-    """Where mail is handed in. ``secure``: TLS from the first byte; else STARTTLS when the server
-    offers it.
-    """
+    """An SMTP server. ``secure``: TLS from the first byte; else STARTTLS where it is offered."""
 
     host: str
     port: int
@@ -23,14 +21,16 @@ class MailServer:
 
 
 def parse_server(url: str) -> MailServer:
-    """Read ``smtp://USER:PASSWORD@HOST:PORT`` or ``smtps://``. Raise ``ValueError``, the rule."""
+    """Parse ``smtp://USER:PASSWORD@HOST:PORT`` or ``smtps://...``. Raise ``ValueError`` with the
+    rule that the URL breaks.
+    """
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError:
         raise ValueError("it must be a URL whose port is a number from 1 to 65535") from None
     if parts.scheme not in _PORTS or not host:
-        raise ValueError("it must look like smtp://USER:PASSWORD@HOST:587 or smtps://HOST")
+        raise ValueError("it must be smtp://USER:PASSWORD@HOST:587 or smtps://HOST")
     return MailServer(
         host=host,
         port=port or _PORTS[parts.scheme],
@@ -41,9 +41,9 @@ def parse_server(url: str) -> MailServer:
 
 
 def check_sender(sender: str) -> str:
-    """Return ``sender``. Raise ``ValueError`` unless it is an address, with an optional name."""
+    """Return ``sender``. Raise ``ValueError`` unless it is ``address`` or ``Name <address>``."""
     address = parseaddr(sender)[1]
     local, _, domain = address.rpartition("@")
     if not local or not domain or any(char in sender for char in "\r\n"):
-        raise ValueError("it must be a mail address, such as fyke@example.org")
+        raise ValueError("it must be an email address, such as fyke@example.org")
     return sender

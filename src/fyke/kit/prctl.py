@@ -1,4 +1,4 @@
-"""What Linux lets a process ask for itself: its end with its parent, orphans, its name."""
+"""Attributes of this process on Linux: parent-death signal, child subreaper, name."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _NAME_BYTES = 15
 
 
 def end_with_parent(parent: int) -> None:
-    """Ask the kernel to send SIGTERM to this process when its parent dies, whatever killed it.
+    """Let the kernel send SIGTERM to this process when its parent dies.
 
-    ``parent`` is the pid of the parent that is meant: in a container that may well be 1, which
-    elsewhere would mean that it is gone already. Raises ``SystemExit`` when it is.
+    ``parent`` is the expected pid of the parent. It may be 1 in a container, so comparing with 1
+    would not show that the parent is gone. Raise ``SystemExit`` when it is.
     """
     _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:
@@ -33,7 +33,7 @@ def adopt_orphans() -> None:
 def rename_process(words: Sequence[str]) -> None:
     """Show ``words`` as the command line of this process, and their first and last as its name.
 
-    They are written over the arguments the process was started with, and cut to their length.
+    They overwrite the original arguments in memory and are cut to their length.
     """
     fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
     start, end = int(fields[_ARGUMENTS_START]), int(fields[_ARGUMENTS_END])

@@ -1,8 +1,8 @@
-"""Names to addresses: a thread pool around the system's resolver, with a small cache.
+"""Asynchronous name resolution: a thread pool around the system's resolver, with a small cache.
 
-The system's resolver blocks, sometimes for many seconds, so it runs in threads of its own and the
-waiting is bounded. The cache is short: it avoids repeated look-ups of a busy site and does not
-replace the time to live, which the system's call does not return.
+The system's resolver blocks, sometimes for many seconds, so it runs in threads and with a timeout.
+It does not return the time to live, so answers are cached only for seconds, enough to avoid
+repeated look-ups of a busy site.
 """
 
 from __future__ import annotations
@@ -21,20 +21,21 @@ LOOPBACK = ("127.0.0.1", "::1")
 
 
 class Unresolvable(Exception):
-    """The name has no address, or no answer came in time."""
+    """The name has no address, or the look-up timed out."""
 
 
 def system_lookup(name: str) -> tuple[str, ...]:
-    """Ask the system; blocks. Raise ``OSError``."""
+    """Return the addresses of a name, from the system's resolver. Blocks. Raise ``OSError``."""
     answers = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
     return tuple(dict.fromkeys(str(answer[4][0]) for answer in answers))
 
 
 class Resolver:
-    """Resolves checked names. One per process; ``close`` it at the end.
+    """Resolves names parsed by ``hostports``. One per process; ``close`` it at the end.
 
-    ``lookup`` is called in a thread and may raise ``OSError``; ``keep`` is how long an answer is
-    reused in seconds, ``timeout`` how long one question may take.
+    ``lookup`` is called in a thread and may raise ``OSError``. Seconds: ``keep`` and
+    ``keep_failure`` an answer stays in the cache, ``timeout`` bounds one look-up. ``size`` is the
+    most cached names.
     """
 
     def __init__(
@@ -49,19 +50,17 @@ class Resolver:
     ) -> None:
         self._lookup = lookup
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="names")
-        self._keep, self._keep_failure, self._timeout, self._size = (
-            keep,
-            keep_failure,
-            timeout,
-            size,
-        )
+        self._keep = keep
+        self._keep_failure = keep_failure
+        self._timeout = timeout
+        self._size = size
         self._cache: OrderedDict[str, tuple[float, tuple[str, ...]]] = OrderedDict()
-        self._asking: dict[str, asyncio.Future[tuple[str, ...]]] = {}
+        self._pending: dict[str, asyncio.Future[tuple[str, ...]]] = {}
 
     def cached(self, name: str) -> tuple[str, ...] | None:
-        """The answer if it is at hand; an empty one is a fresh failure."""
+        """Return the cached addresses, empty for a recent failure; None when nothing is cached."""
         if is_localhost(name):
-            return LOOPBACK  # by definition; a resolver is not asked, and could say otherwise
+            return LOOPBACK  # by definition, without a lookup
         entry = self._cache.get(name)
         if entry is None or entry[0] < time.monotonic():
             return None
@@ -70,15 +69,15 @@ class Resolver:
     async def resolve(self, name: str, slots: asyncio.Semaphore | None = None) -> tuple[str, ...]:
         """Return the addresses, at least one. Raise ``Unresolvable``.
 
-        ``slots`` bounds the open queries of one caller: each keeps a slot until the system has
-        answered, even when the caller gave up earlier, since it occupies a thread until then.
+        ``slots`` bounds the open look-ups of one caller. Each occupies its slot until the system
+        has answered, even after a timeout, because it occupies a thread until then.
         """
         answers = self.cached(name)
         if answers is None:
             try:
                 async with asyncio.timeout(self._timeout):
-                    question = self._asking.get(name) or await self._ask_in_turn(name, slots)
-                    answers = await asyncio.shield(question)
+                    lookup = self._pending.get(name) or await self._start_in_slot(name, slots)
+                    answers = await asyncio.shield(lookup)
             except TimeoutError as error:
                 raise Unresolvable(f"{name}: no answer within {self._timeout:.0f} s") from error
         if not answers:
@@ -86,41 +85,41 @@ class Resolver:
         return answers
 
     def close(self) -> None:
-        """End the threads without waiting for open look-ups."""
+        """Shut the threads down without waiting for open look-ups."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    async def _ask_in_turn(
+    async def _start_in_slot(
         self, name: str, slots: asyncio.Semaphore | None
     ) -> asyncio.Future[tuple[str, ...]]:
         if slots is None:
-            return self._ask(name)
+            return self._start(name)
         await slots.acquire()
-        question = self._asking.get(name)
-        if question is not None:  # another caller has asked meanwhile
+        lookup = self._pending.get(name)
+        if lookup is not None:  # another caller has started it meanwhile
             slots.release()
-            return question
-        question = self._ask(name)
-        question.add_done_callback(lambda _: slots.release())
-        return question
+            return lookup
+        lookup = self._start(name)
+        lookup.add_done_callback(lambda _: slots.release())
+        return lookup
 
-    def _ask(self, name: str) -> asyncio.Future[tuple[str, ...]]:
+    def _start(self, name: str) -> asyncio.Future[tuple[str, ...]]:
         loop = asyncio.get_running_loop()
-        question = loop.run_in_executor(self._pool, self._answer, name)
-        self._asking[name] = question
-        question.add_done_callback(lambda done: self._remember(name, done))
-        return question
+        lookup = loop.run_in_executor(self._pool, self._lookup_or_nothing, name)
+        self._pending[name] = lookup
+        lookup.add_done_callback(lambda _: self._store(name, lookup))
+        return lookup
 
-    def _answer(self, name: str) -> tuple[str, ...]:
+    def _lookup_or_nothing(self, name: str) -> tuple[str, ...]:
         try:
             return tuple(self._lookup(name))
         except (OSError, UnicodeError):
             return ()
 
-    def _remember(self, name: str, question: asyncio.Future[tuple[str, ...]]) -> None:
-        self._asking.pop(name, None)
-        if question.cancelled() or question.exception() is not None:
+    def _store(self, name: str, lookup: asyncio.Future[tuple[str, ...]]) -> None:
+        self._pending.pop(name, None)
+        if lookup.cancelled() or lookup.exception() is not None:
             return
-        answers = question.result()
+        answers = lookup.result()
         keep = self._keep if answers else self._keep_failure
         if keep > 0:
             self._cache[name] = (time.monotonic() + keep, answers)

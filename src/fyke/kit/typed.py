@@ -1,10 +1,9 @@
 """Typed decoding by msgspec that is safe on first use by several threads.
 
-msgspec collects what it knows of a dataclass or a Struct when it first decodes into it, and keeps
-that with the class before it is complete. A second thread that decodes into the class meanwhile
-reads a null pointer, and the process ends with a segmentation fault (msgspec 0.22). So the first
-use of each type happens here, one at a time. Decoders made while a module is imported need none
-of this.
+When msgspec 0.22 first decodes into a dataclass or a Struct, it caches type information on the
+class before that information is complete. A second thread that decodes into the class at that
+moment crashes the process with a segmentation fault. So the first use of each type is serialised
+here. Decoders that are created at import time do not need this.
 """
 
 from __future__ import annotations

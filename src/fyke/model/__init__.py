@@ -1,1 +1,1 @@
-"""The records of every concept: plain values, no I/O. Imports ``fyke.kit`` only."""
+"""The records of the domain: immutable values without I/O."""

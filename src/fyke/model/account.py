@@ -1,4 +1,4 @@
-"""Accounts, users, keys, and who is asking."""
+"""Accounts, users, API keys, and the caller of a request."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ALL_SCOPES = frozenset(Scope)
 
 
 class Plan(StrEnum):
-    """The plans there are, smallest first."""
+    """The plans, smallest first."""
 
     FREE = "free"
     STARTER = "starter"
@@ -29,7 +29,7 @@ class Plan(StrEnum):
 
     @property
     def max_runs(self) -> int | None:
-        """How many runs may run at once, None for as many as there is capacity for."""
+        """How many runs may run at the same time; None = no limit."""
         return _MAX_RUNS[self]
 
 
@@ -68,10 +68,10 @@ class Account:
     traffic_bytes: int
     traffic_expires_at: int
     created_at: int
-    time_zone: str = "UTC"  # of schedules that name none of their own; an IANA name
+    time_zone: str = "UTC"  # IANA name, for schedules without a time zone
     plan: Plan = Plan.UNLIMITED
-    run_cap_micros: int = 0  # what one run may cost at most, 0 = no cap; see billing/caps.py
-    month_cap_micros: int = 0  # what may be spent in a calendar month, 0 = no cap
+    run_cap_micros: int = 0  # the most that one run may cost, 0 = no cap; see billing/caps.py
+    month_cap_micros: int = 0  # the most that a calendar month may cost, 0 = no cap
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """An API key as stored: only its SHA-256 is kept; users recognise it by ``prefix``."""
+    """An API key as stored: only its SHA-256 (``digest``); users recognise it by ``prefix``."""
 
     id: str
     account_id: str
@@ -101,7 +101,7 @@ class ApiKey:
     expires_at: int  # 0 = never
     revoked_at: int  # 0 = not
     last_used_at: int
-    rate_limit: int = 0  # requests a second, 0 = as the installation says
+    rate_limit: int = 0  # requests a second, 0 = the installation's default
     scopes: frozenset[Scope] = ALL_SCOPES
 
 
@@ -109,7 +109,7 @@ class ApiKey:
 class Caller:
     """The authenticated caller: user, account, and whether the account operates the installation.
 
-    ``key_id`` or ``session_id`` says how it signed in. ``address`` is for the audit log.
+    Either ``key_id`` or ``session_id`` is set. ``address`` is for the audit log.
     """
 
     account_id: str
@@ -119,7 +119,7 @@ class Caller:
     key_id: str
     role: Role = Role.OWNER
     rate_limit: int = 0  # of the key, see ``ApiKey``
-    scopes: frozenset[Scope] = ALL_SCOPES  # a session may do whatever its user may
+    scopes: frozenset[Scope] = ALL_SCOPES  # a session has all
     user_name: str = ""
     session_id: str = ""
     address: str = ""

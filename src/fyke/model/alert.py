@@ -11,7 +11,7 @@ MAX_RULES = 50  # of one account
 MAX_TARGETS = 10  # endpoints, and mail addresses, of one rule
 MAX_NAME = 80
 MAX_FIELD = 200
-USUAL_RUNS = 20  # the last succeeded runs that say what is usual
+USUAL_RUNS = 20  # the last succeeded runs that define what is usual
 MIN_PREVIOUS_RUNS = 3  # with fewer there is no usual, and no alert
 KEPT_MS = 90 * 24 * 3600 * 1000  # how long an alert is listed
 MAX_UNREAD_COUNT = 100  # unread alerts are counted up to this
@@ -30,7 +30,7 @@ class RuleKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """When an account wants an alert. Times in ms since the epoch.
+    """When an account gets an alert. Times in ms since the epoch.
 
     Empty ``worker_id`` and ``task_id``: every run of the account. Members that do not belong to
     the kind are 0 or empty: ``factor`` is of ``fewer_rows`` (below 1) and ``slower`` (above 1),
@@ -50,7 +50,7 @@ class Rule:
     percent: float
     usd_micros: int
     traffic_bytes: int
-    endpoints: tuple[str, ...]  # ids; those that ask for every alert need not be named
+    endpoints: tuple[str, ...]  # ids; those subscribed to all alerts need not be listed
     emails: tuple[str, ...]
     enabled: bool
     since: int

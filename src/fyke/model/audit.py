@@ -1,4 +1,4 @@
-"""The audit log: what is noted of an action."""
+"""Entries of the audit log."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from enum import StrEnum
 
 
 class AuditAction(StrEnum):
-    """What can be done, as the log names it."""
+    """The actions that are logged, by the names in the log."""
 
     SIGN_IN = "session.start"
     SIGN_IN_FAILED = "session.fail"
     SIGN_OUT = "session.end"
     SESSIONS_REVOKED = "session.revoke"
-    PASSWORD = "user.password"  # noqa: S105  # the name of an act
+    PASSWORD = "user.password"  # noqa: S105  # the name of an action
     LINK = "user.link"
     INVITE = "user.invite"
     ROLE = "user.role"
@@ -34,8 +34,8 @@ class AuditAction(StrEnum):
     RESTORED = "worker.restore"
     WORKER_CHANGED = "worker.change"
     WORKER_DELETED = "worker.delete"
-    SECRET_SET = "secret.set"  # noqa: S105  # the name of an act
-    SECRET_REMOVED = "secret.delete"  # noqa: S105  # the name of an act
+    SECRET_SET = "secret.set"  # noqa: S105  # the name of an action
+    SECRET_REMOVED = "secret.delete"  # noqa: S105  # the name of an action
     REVIEWED = "worker.review"
     BUILDS_ALLOWED = "worker.allow_builds"
     BUILDS_FORBIDDEN = "worker.forbid_builds"
@@ -46,7 +46,7 @@ class AuditAction(StrEnum):
     SETTINGS = "account.settings"
     WEBHOOK_ADDED = "webhook.create"
     WEBHOOK_CHANGED = "webhook.change"
-    WEBHOOK_SECRET = "webhook.secret"  # noqa: S105  # the name of an act
+    WEBHOOK_SECRET = "webhook.secret"  # noqa: S105  # the name of an action
     WEBHOOK_REMOVED = "webhook.delete"
     RULE_ADDED = "alert_rule.create"
     RULE_CHANGED = "alert_rule.change"
@@ -57,8 +57,7 @@ class AuditAction(StrEnum):
 class NewAudit:
     """An entry to be written to the log; the log gives it a number and the time.
 
-    ``user_name`` is kept with the entry, because it must still be readable when the user has been
-    deleted.
+    ``user_name`` is part of the entry, so that it can be shown after the user was deleted.
     """
 
     account_id: str
@@ -74,7 +73,7 @@ class NewAudit:
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """An entry as read; ``seq`` grows with time."""
+    """A stored entry; ``seq`` increases with time, ``at`` is in ms."""
 
     seq: int
     account_id: str

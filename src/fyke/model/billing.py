@@ -1,4 +1,4 @@
-"""The ledger: entries are added, never changed; an account's balance is their sum."""
+"""Entries of the ledger, usage, and prices. The balance of an account is the sum of its entries."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class LedgerEntry:
 
 @dataclass(frozen=True, slots=True)
 class LedgerFilter:
-    """Which entries are meant; empty members do not filter. Times in ms, ``until`` left out."""
+    """Which entries to list; empty members do not filter. Times in ms, ``until`` exclusive."""
 
     kinds: tuple[EntryKind, ...] = ()
     since: int = 0
@@ -45,7 +45,7 @@ class LedgerFilter:
 
 
 class UsageDimension(StrEnum):
-    """By what usage is split up."""
+    """What usage is grouped by."""
 
     WORKER = "worker"
     TASK = "task"
@@ -54,8 +54,8 @@ class UsageDimension(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class UsageKey:
-    """Whose usage it is. ``day`` is 20261124 in the account's time zone at that moment; ids are
-    ``""`` where there is none.
+    """What usage is attributed to. ``day`` is 20261124, in the account's time zone at that moment;
+    an id is ``""`` where there is none.
     """
 
     account_id: str
@@ -67,11 +67,11 @@ class UsageKey:
 
 @dataclass(frozen=True, slots=True)
 class UsageSums:
-    """What runs that ended have used, and what was added to the account.
+    """The usage of ended runs, and the credit added to the account.
 
-    ``usage_micros`` minus ``credited_micros`` is the negative of what the ledger has moved.
-    ``run_ms`` is the time between start and end of each run, added up; ``cpu_ms`` and
-    ``memory_mb_ms`` (MiB times milliseconds) are what their attempts used.
+    ``credited_micros`` minus ``usage_micros`` is the change of the balance. ``run_ms`` is the total
+    time from start to end of the runs; ``cpu_ms`` and ``memory_mb_ms`` (MiB times milliseconds)
+    are the usage of their attempts.
     """
 
     runs: int = 0
@@ -104,7 +104,7 @@ class UsageSums:
 class Prices:
     """US dollars per core and hour, per GB of memory and hour, per GB of traffic.
 
-    ``traffic_quota``: whether traffic is also counted down from what the account was given.
+    ``traffic_quota``: whether traffic also reduces the traffic credit of the account.
     """
 
     cpu_hour: Decimal = Decimal(0)

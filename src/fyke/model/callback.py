@@ -1,4 +1,4 @@
-"""A delivery in the outbox, its tries, and the state of its receiver."""
+"""Deliveries in the outbox, their attempts, and their receivers."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 PACE_MS = 125
-"""Between two claims for one host. At most 8 claims fit into a second, and at most ``IN_FLIGHT``
-earlier ones may be sent in it: never more than 10 requests a second, however slowly a name is
-resolved and however many servers send.
+"""The least time between two claims for one host. A second has room for 8 claims, and at most
+``IN_FLIGHT`` earlier ones may be sent in it: never more than 10 requests a second, however slow the
+name resolution and however many servers.
 """
-IN_FLIGHT = 2  # to one host at once, across all servers
-KEPT_TRIES = 50  # of one delivery, the latest
-HOST_KEPT_MS = 24 * 3600 * 1000  # facts about a host without waiting deliveries
+IN_FLIGHT = 2  # requests to one host at the same time, from all servers
+KEPT_TRIES = 50  # the latest attempts of one delivery
+HOST_KEPT_MS = 24 * 3600 * 1000  # how long a host without pending deliveries is stored
 
 
 class DeliveryState(StrEnum):
     PENDING = "pending"
     DELIVERED = "delivered"
-    FAILED = "failed"  # no try is left, or the receiver answered "gone" or is switched off
-    SUPERSEDED = "superseded"  # it said that the run is running, and the run has ended
+    FAILED = "failed"  # out of attempts, or the receiver answered 410 or is disabled
+    SUPERSEDED = "superseded"  # it reports a running run, and the run has ended
 
 
 class DeliveryKind(StrEnum):
-    """What a message is about. The callback URL of a run gets each of the first two at most once,
-    and so does each endpoint.
+    """What a delivery reports. The callback URL of a run and each endpoint get ``RUNNING`` and
+    ``TERMINAL`` at most once.
     """
 
     RUNNING = "running"
@@ -33,7 +33,9 @@ class DeliveryKind(StrEnum):
 
 
 class HostStatus(StrEnum):
-    """The result of the last try at a host; decides how many slots it may use (``slots.py``)."""
+    """The result of the last attempt for a host; it decides how many slots it may use
+    (``slots.py``).
+    """
 
     GOOD = "good"
     NEW = "new"
@@ -42,7 +44,7 @@ class HostStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One message to one URL. ``id`` is the same on every try, so receivers can drop repeats."""
+    """One message to one URL. Every attempt has the same ``id``, so receivers can drop repeats."""
 
     id: str
     account_id: str
@@ -50,21 +52,21 @@ class Delivery:
     url: str
     payload: str
     state: DeliveryState
-    tries: int  # of the present schedule; a replay begins a new one
+    tries: int  # attempts so far; a replay counts from 0
     next_at: int
-    last_status: int  # HTTP status of the last try, 0 when none came
+    last_status: int  # HTTP status of the last attempt, 0 = no response
     last_error: str
     created_at: int
     ended_at: int
     kind: DeliveryKind = DeliveryKind.TERMINAL
     receiver: str = ""  # scheme://host:port
-    claimed_until: int = 0  # until when a server sends it; 0 = not claimed
-    endpoint_id: str = ""  # of the account's endpoint that it is for; empty = a callback URL
-    event: str = ""  # that an endpoint subscribed to; empty for callbacks
+    claimed_until: int = 0  # until then a server has claimed it; 0 = not claimed
+    endpoint_id: str = ""  # the webhook endpoint; "" = a callback URL
+    event: str = ""  # of the webhook; "" for callbacks
 
     @property
     def host(self) -> str:
-        """Name or address without the port: the unit of the rate limit, for all accounts."""
+        """Host without the port. The rate limit is per host, across all accounts."""
         return host_of(self.receiver)
 
 
@@ -83,7 +85,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryAttempt:
-    """One try at a delivery. ``status`` is 0 when there was no response; ``error`` says why."""
+    """One attempt to deliver. ``status`` is 0 when there was no response; ``error`` states why."""
 
     delivery_id: str
     at: int  # ms since the epoch
@@ -95,14 +97,14 @@ class DeliveryAttempt:
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
-    """An account's receiver and how it behaves. Times in ms since the epoch, 0 = never."""
+    """A receiver of an account and its health. Times in ms since the epoch, 0 = never."""
 
     account_id: str
     receiver: str  # scheme://host:port
     failing_since: int = 0  # first failure since the last success
     last_success_at: int = 0
     last_failure_at: int = 0
-    disabled_at: int = 0  # 0 = it is used
+    disabled_at: int = 0  # 0 = enabled
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,5 +112,5 @@ class DeliveryFilter:
     """Which deliveries to list. Empty members do not filter; newest first."""
 
     state: DeliveryState | None = None
-    host: str = ""  # host name or address, with or without :port
+    host: str = ""  # name or address, with or without :port
     endpoint_id: str = ""

@@ -1,4 +1,4 @@
-"""The health of an installation, as figures."""
+"""Health checks of an installation."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Level(StrEnum):
-    """How well something is."""
+    """The result of a check."""
 
     GOOD = "good"
     WARNING = "warning"
@@ -26,7 +26,7 @@ class HealthCheck:
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """The disk of the data folder, in bytes; below ``floor`` no run is taken."""
+    """The disk of the data folder, in bytes; below ``floor`` free bytes no run is started."""
 
     free: int
     total: int
@@ -35,7 +35,7 @@ class Disk:
 
 @dataclass(frozen=True, slots=True)
 class ProxyReport:
-    """Whether the proxy of a region takes connections: ``error`` is empty when it does."""
+    """Whether the proxy of a region accepts connections; ``error`` is empty when it does."""
 
     region: str
     host: str

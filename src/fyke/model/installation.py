@@ -1,4 +1,4 @@
-"""The installation in figures and words."""
+"""What an operator sees of the installation."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class PlanLine:
 
 @dataclass(frozen=True, slots=True)
 class Tariff:
-    """What the settings say about money and plans."""
+    """Prices, plans and limits of the settings."""
 
     prices: Prices
     default_plan: Plan
@@ -55,7 +55,7 @@ class RegionProxy:
 
 @dataclass(frozen=True, slots=True)
 class EgressReport:
-    """How runs reach the web: proxies by region, and the private addresses that are allowed."""
+    """How runs reach the web: proxies by region, and the private addresses that are exempted."""
 
     regions: Sequence[RegionProxy]
     default_region: str
@@ -65,8 +65,8 @@ class EgressReport:
 
 @dataclass(frozen=True, slots=True)
 class StoredPart:
-    """One part of the stored data. ``complete`` is False when counting ran out of time: then the
-    figures are lower bounds.
+    """One part of the stored data. ``complete`` is False when counting ran out of time; then the
+    numbers are lower bounds.
     """
 
     name: str
@@ -84,7 +84,7 @@ class StorageReport:
     parts: Sequence[StoredPart]
     free: int
     total: int
-    floor: int  # below this no run is taken
+    floor: int  # with less free space no run is started
     runs: int = 0
 
     @property
@@ -94,10 +94,10 @@ class StorageReport:
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """What would be removed with ``days``; 0 days keep everything.
+    """What a retention of ``days`` would remove; 0 days remove nothing.
 
-    ``runs`` is counted up to ``MAX_COUNTED``; ``oldest_at`` and ``newest_at`` (ms) are the ends of
-    the first and the last of them.
+    ``setting`` is the current retention in days. ``runs`` is counted up to ``MAX_COUNTED``;
+    ``oldest_at`` and ``newest_at`` (ms) are when the first and the last of them ended.
     """
 
     setting: int
@@ -118,7 +118,7 @@ class Component:
 
 @dataclass(frozen=True, slots=True)
 class SettingLine:
-    """A setting as it was read, secrets masked, and who set it."""
+    """A setting with its value, secrets masked, and where it was set."""
 
     name: str
     value: str
@@ -129,8 +129,8 @@ class SettingLine:
 class TimerLine:
     """A periodic job of this server. Times in ms, 0 = never.
 
-    ``busy_since`` is when the present pass started; ``failures`` counts those in a row, ``error``
-    is the last of them.
+    ``busy_since`` is when the current pass started, ``failures`` the number of consecutive
+    failures, ``error`` the last one.
     """
 
     name: str

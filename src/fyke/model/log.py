@@ -1,4 +1,4 @@
-"""Log lines, on their way in and as stored."""
+"""Log lines, new and stored, and filters for them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import IntEnum
 
 
 class LogType(IntEnum):
-    """Severity as the wire numbers it."""
+    """Severity, as numbered on the wire."""
 
     DEBUG = 1
     INFO = 2
@@ -27,7 +27,7 @@ class NewLogEntry:
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """A stored log line; ``position`` is 1-based and rising within its run."""
+    """A stored log line; ``position`` is 1-based and increases within its run."""
 
     position: int
     type: int
@@ -38,8 +38,8 @@ class LogEntry:
 
 @dataclass(frozen=True, slots=True)
 class LogExcerpt:
-    """A stored log line as a page shows it: ``content`` is cut, ``length`` is that of all of it,
-    both in characters.
+    """A stored log line for a page: ``content`` may be truncated, ``length`` is the full length in
+    characters.
     """
 
     position: int
@@ -56,8 +56,8 @@ class LogExcerpt:
 
 @dataclass(frozen=True, slots=True)
 class LogFilter:
-    """Which lines are wanted: those with at least the severity ``level`` that contain ``text``,
-    without regard to the case of A to Z. ``LogFilter()`` wants all.
+    """Selects lines of at least severity ``level`` that contain ``text``; the case of A to Z is
+    ignored. ``LogFilter()`` selects all.
     """
 
     level: int = LogType.DEBUG
@@ -68,7 +68,7 @@ class LogFilter:
         return self.level <= LogType.DEBUG and not self.text
 
     def matches(self, entry: LogEntry | LogExcerpt) -> bool:
-        """Whether a line matches, by the same rule as the store applies."""
+        """Whether the line is selected, by the rule that the store applies."""
         if entry.type < self.level:
             return False
         return _lower(self.text) in _lower(entry.content)
@@ -78,5 +78,5 @@ _LOWER = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz
 
 
 def _lower(text: str) -> str:
-    """As the databases do it: other letters than A to Z stay as they are."""
+    """Lower only A to Z, as the databases do."""
     return text.translate(_LOWER)

@@ -1,4 +1,4 @@
-"""What is held in the run queue."""
+"""Items of the run queue."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ MAX_ITEMS_PER_REQUEST = 100  # items of one request
 class QueuedStart:
     """A start in the run queue. Activating or releasing it ends its wait permanently.
 
-    ``number`` is its name outside, 1 and up, given when it is stored and never again; ``id`` is its
-    name inside, which can be known before. ``input_json`` is the whole object with ``parameters``;
-    ``reason`` says why it waits, or why it no longer does, beside its English sentence; None also
-    for an item of an older release. Times in ms, 0 = not yet.
+    ``number`` (1 and up) is its public id, assigned when it is stored and never reused; ``id`` is
+    internal and exists before. ``input_json`` is the whole object with ``parameters``. ``reason``
+    says why it waits or no longer does, ``reason_text`` the same in English; items of older
+    releases have no ``reason``. Times in ms, 0 = not yet.
     """
 
     id: str
@@ -27,7 +27,7 @@ class QueuedStart:
     callback_url: str
     waiting: bool
     reason_text: str
-    run_id: str  # once it was activated
+    run_id: str  # "" until it is activated
     created_at: int
     ended_at: int
     number: int = 0

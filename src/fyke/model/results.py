@@ -1,4 +1,4 @@
-"""Headers, rows, and the batch that is committed at once."""
+"""Headers, rows, and the batch in which an attempt commits them."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class Row:
     run_id: str
     position: int
     attempt_id: str
-    data: bytes  # one JSON object, UTF-8, numbers digit for digit as they came
+    data: bytes  # one JSON object, UTF-8, numbers exactly as pushed
 
 
 @dataclass(frozen=True, slots=True)
 class PushedRow:
-    """A row as it came, decoded: canonical JSON, and the upsert marker when it carried one."""
+    """A decoded row: canonical JSON, and the key and value of its upsert, if any."""
 
     data: bytes
     upsert_key: str = ""
@@ -49,12 +49,12 @@ class PushedRow:
 
 @dataclass(slots=True)
 class AttemptBatch:
-    """All that one attempt wants committed in this flush. All of it or none is stored."""
+    """Rows, headers and log lines of one attempt, which are stored together or not at all."""
 
     run_id: str
     attempt_id: str
     rows: list[PushedRow] = field(default_factory=list)
-    headers: list[Header] | None = None  # replaces what this attempt declared before
+    headers: list[Header] | None = None  # replace the earlier ones of this attempt
     log: list[NewLogEntry] = field(default_factory=list)
 
 

@@ -1,4 +1,4 @@
-"""Runs, subtasks, attempts, and every way one can end."""
+"""Runs, subtasks and attempts, and how they end."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from fyke.reasons import Reason
 class RunState(StrEnum):
     """The state of a run. ``lifecycle.py`` defines the transitions."""
 
-    READY = "ready"  # accepted, nothing of it has started
+    READY = "ready"  # accepted, no attempt has started
     RUNNING = "running"
-    ENDING = "ending"  # a limit was reached or it failed early; attempts are being stopped
-    ABORTING = "aborting"  # an abort was requested; attempts are being stopped
+    ENDING = "ending"  # a limit was reached; its attempts are being stopped
+    ABORTING = "aborting"  # an abort was requested; its attempts are being stopped
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     ABORTED = "aborted"
@@ -30,8 +30,8 @@ TERMINAL_STATES = tuple(sorted(_TERMINAL))
 
 
 class Outcome(StrEnum):
-    """How an attempt, a subtask or a run ended: what follows from it. The exact reason is a
-    ``Reason``; ``outcome.py`` maps one to the other.
+    """How an attempt, a subtask or a run ended, as far as the program acts on it. The exact cause
+    is a ``Reason``; ``outcome.py`` maps reasons to outcomes.
     """
 
     SUCCEEDED = "succeeded"
@@ -62,7 +62,7 @@ class End:
     reason: Reason | None = None
 
     def masked(self, mask: Callable[[str], str]) -> End:
-        """The same without secrets, in the sentence and in the parameters."""
+        """Return a copy with secrets masked, in the sentence and in the parameters."""
         reason = self.reason and self.reason.mapped(mask)
         return replace(self, message=mask(self.message), reason=reason)
 
@@ -77,23 +77,23 @@ class SubtaskState(StrEnum):
 
 
 class Origin(StrEnum):
-    """Where a start came from, as the wire names it."""
+    """What started a run, as named on the wire."""
 
     API = "api"
     API_V2 = "api_v2"
     WEB = "web"
     SCHEDULE = "schedule"
-    TEST = "test"  # a trial of a version that is not published
+    TEST = "test"  # a test of a version that is not published
 
 
 class SpendingBound(StrEnum):
-    """What the charge of a run ends at, where it costs money: what was held for it, and why."""
+    """What determined the amount on hold for a run, which is the most that it is charged."""
 
-    MOST = "most"  # the most that it can use: its time limit, its cap on traffic
+    MOST = "most"  # its highest possible usage: time limit, cap on traffic
     RUN = "run"  # its max_total_charge
-    BALANCE = "balance"  # all that the account had free
+    BALANCE = "balance"  # the free balance of the account
     ACCOUNT = "account"  # the account's cap for one run
-    MONTH = "month"  # what was left of the account's cap for the month
+    MONTH = "month"  # the rest of the account's cap for the month
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,13 +123,13 @@ class Run:
     err_msg: str
     limits: RunLimits
     region: str  # two letters, "" = the installation's default
-    egress_allow: tuple[str, ...]  # "host:port" that only this run may reach although private
+    egress_allow: tuple[str, ...]  # private "host:port" that only this run may reach
     input_json: str  # the custom object as submitted
     callback_url: str
     subtasks: int
     subtasks_succeeded: int
     subtasks_failed: int
-    results: int  # final count of visible rows; while running read it from the results
+    results: int  # visible rows, written when it ends
     usage_micros: int
     traffic_bytes: int
     hold_micros: int
@@ -137,11 +137,11 @@ class Run:
     started_at: int
     finished_at: int
     summary: str = ""  # the input in one line, see ``summary.py``
-    bound: SpendingBound = SpendingBound.MOST  # what ``hold_micros`` comes from
-    busy_ms: int = 0  # its attempts' time, cpu and memory in all, once it has ended
+    bound: SpendingBound = SpendingBound.MOST  # what determined ``hold_micros``
+    busy_ms: int = 0  # total run time of its attempts; this and the next two: written when it ends
     cpu_ms: int = 0
     memory_mb_ms: int = 0  # MiB times milliseconds
-    reason: Reason | None = None  # beside ``err_msg``; None for a run of an older release too
+    reason: Reason | None = None  # of ``err_msg``; runs of older releases have none
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +160,9 @@ class Subtask:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try at a subtask. ``token`` is the fence: a write with an older one changes nothing."""
+    """One execution of a subtask. ``token`` is its fence: writes with another one
+    have no effect.
+    """
 
     id: str
     run_id: str
@@ -169,7 +171,7 @@ class Attempt:
     runner_id: str
     token: int
     lease_until: int
-    outcome: Outcome | None  # None while it lives
+    outcome: Outcome | None  # None while it is active
     err_msg: str
     rows: int
     traffic_bytes: int
@@ -177,17 +179,17 @@ class Attempt:
     memory_peak_bytes: int
     started_at: int
     finished_at: int
-    memory_mb_ms: int = 0  # what it held over the time that it held it: MiB times milliseconds
+    memory_mb_ms: int = 0  # memory over time: MiB times milliseconds
     reason: Reason | None = None
 
     def busy_ms(self, now: int) -> int:
-        """How long its Worker ran, or has been running at ``now``."""
+        """How long its Worker has run, at ``now`` (ms) if it still runs."""
         return max(0, (self.finished_at or now) - self.started_at) if self.started_at else 0
 
 
 @dataclass(frozen=True, slots=True)
 class RunEvent:
-    """One line of a run's history; written by the function that changes the state, never apart."""
+    """One entry of a run's history, written in the transaction that changes its state."""
 
     run_id: str
     at: int
@@ -201,14 +203,14 @@ class RunEvent:
 
 @dataclass(frozen=True, slots=True)
 class StartRecord:
-    """What was started with a caller's own key; see ``start_keys.py``. Until ``expires_at`` (ms)
-    the same key means the same start.
+    """The start that belongs to a start key; see ``start_keys.py``. Until ``expires_at`` (ms) the
+    same key returns the same start.
     """
 
     account_id: str
     key: str
     digest: str  # of the request
-    made: str  # what ``ref`` is the id of: a run or a queue item
+    made: str  # what was created with the id ``ref``: a run or a queue item
     ref: str
     expires_at: int
 
@@ -225,8 +227,8 @@ class RunFilter:
 
 @dataclass(frozen=True, slots=True)
 class PastRun:
-    """A run that has done its work, or ran into its time limit. Times in ms: ``wall_ms`` from start
-    to end, ``busy_ms`` of all its attempts together, ``at`` when it ended.
+    """A run that succeeded or reached its time limit, for estimates. Times in ms: ``wall_ms`` from
+    start to end, ``busy_ms`` of all attempts together, ``at`` when it ended.
     """
 
     version: str
@@ -241,8 +243,8 @@ class PastRun:
 
 @dataclass(frozen=True, slots=True)
 class UsageSample:
-    """What a run had used at a moment. ``memory_bytes`` is what its attempts held then; the other
-    figures are sums since its start, of all its attempts.
+    """The usage of a run at one moment. ``memory_bytes`` is the memory of its attempts at that
+    moment; the other numbers are totals since its start.
     """
 
     run_id: str
@@ -250,12 +252,12 @@ class UsageSample:
     cpu_ms: int
     memory_bytes: int
     traffic_bytes: int
-    rows: int  # pushed, whether they are shown or not
+    rows: int  # pushed, including hidden ones
 
 
 @dataclass(frozen=True, slots=True)
 class SampleSpan:
-    """The points that there are: how many, and when the first and the last were taken."""
+    """How many samples there are, and when the first and the last were taken (ms)."""
 
     count: int = 0
     first_at: int = 0
@@ -267,12 +269,12 @@ class BlockedSite(StrEnum):
 
     UNDECLARED = "undeclared"  # not among the domains that the version declares
     NOT_PUBLIC = "not_public"  # an address of a private or special network
-    RULE = "rule"  # leads to one, or has a closed port, or is throttled
+    RULE = "rule"  # resolves to one, has a refused port, or is throttled
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """``rows`` and ``log`` say what may be seen beside the state of the run. Times in ms."""
+    """A share link. ``rows`` and ``log``: whether it also shows these. Times in ms."""
 
     id: str
     account_id: str

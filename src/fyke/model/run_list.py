@@ -1,4 +1,4 @@
-"""A search over runs, and the lines it finds."""
+"""Searches over runs, and the lines of their lists."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from fyke.model.run import Origin, Outcome, RunState
 from fyke.reasons import Reason, ReasonCode
 
 MAX_LISTED = 200  # runs of one page
-MAX_NAMED = 100  # runs of one request that names them
-MAX_MATCHED = 500  # runs of one request that means all that match
+MAX_NAMED = 100  # runs in one request that lists their ids
+MAX_MATCHED = 500  # runs in one request for all that match a search
 
 
 class BulkAction(StrEnum):
-    """What is done to each run."""
+    """An action on several runs."""
 
     ABORT = "abort"
     RERUN = "rerun"
@@ -25,8 +25,8 @@ class BulkAction(StrEnum):
 class RunSearch:
     """Which runs to list. Empty members do not filter; a run must match all others.
 
-    ``run_id`` is an id or its beginning, ``error`` a part of the message (the case of ASCII letters
-    is ignored). Times in ms: from ``created_from``, before ``created_until``.
+    ``run_id`` is an id or a prefix, ``error`` a part of the message (the case of ASCII letters is
+    ignored). Times in ms: from ``created_from``, before ``created_until``.
     """
 
     states: tuple[RunState, ...] = ()
@@ -49,7 +49,7 @@ class RunSearch:
 
 @dataclass(frozen=True, slots=True, order=True)
 class ListCursor:
-    """Where a walk continues: after this run, in the same direction."""
+    """A list continues after this run, in the same direction."""
 
     created_at: int  # ms
     run_id: str
@@ -60,9 +60,9 @@ class ListCursor:
 
 @dataclass(frozen=True, slots=True)
 class RunLine:
-    """A run as a list shows it: without its input, of which ``summary`` is one line.
+    """A run in a list: a one-line ``summary`` instead of its input.
 
-    ``input_json`` is there only for a run without a summary whose input is short: an old one.
+    ``input_json`` is set only for old runs without a summary, if it is short.
     """
 
     id: str
@@ -94,8 +94,8 @@ class RunLine:
 
 @dataclass(frozen=True, slots=True)
 class ListWalk:
-    """What a walk found, in its direction. ``stopped`` is where it gave up looking because that
-    was enough for one question; None when it found what was wanted, or came to the end.
+    """The matches of one scan, in its direction. ``stopped`` is the last run that was scanned when
+    it reached its limit; None when it found enough or reached the end.
     """
 
     cursors: list[ListCursor]

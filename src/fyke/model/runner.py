@@ -9,7 +9,7 @@ from fyke.model.run import Attempt, Run, Subtask
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """What a runner can still take."""
+    """Free resources of a runner."""
 
     cpus: float
     memory_mb: int
@@ -18,7 +18,7 @@ class Capacity:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """An attempt leased to a runner, with all it needs."""
+    """An attempt that is leased to a runner, with its subtask and run."""
 
     attempt: Attempt
     subtask: Subtask
@@ -28,8 +28,8 @@ class Lease:
 @dataclass(frozen=True, slots=True)
 class RunnerInfo:
     """A runner as it last reported. ``isolation`` is ``full``, ``no-limits`` or ``none``, and
-    ``checks`` its isolation checks: (name, whether it passed, what was seen). ``unsafe``: it runs
-    Workers all the same, because its operator allowed that.
+    ``checks`` its isolation checks: (name, passed, finding). ``unsafe``: it runs Workers even
+    without isolation, because the operator allowed that.
     """
 
     id: str
@@ -45,9 +45,9 @@ class RunnerInfo:
 
 @dataclass(frozen=True, slots=True)
 class AttemptUsage:
-    """What an attempt has used so far. ``memory_bytes`` is its memory at the moment, ``rows`` what
-    it has pushed; both are for the curve and no part of a run's sums. ``memory_mb_ms`` is its
-    memory over time, in MiB times milliseconds.
+    """The usage of an attempt so far. ``memory_bytes`` is its current memory and ``rows`` the
+    number of pushed rows, both only for usage samples. ``memory_mb_ms`` is memory over time, in MiB
+    times milliseconds.
     """
 
     traffic_bytes: int = 0
@@ -60,7 +60,7 @@ class AttemptUsage:
 
 @dataclass(frozen=True, slots=True)
 class RunnerLoad:
-    """What the living attempts of one runner may use."""
+    """The limits of the active attempts of one runner, added up."""
 
     runner_id: str
     cpus: float

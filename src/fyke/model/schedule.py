@@ -1,4 +1,4 @@
-"""A schedule, its rule, and the result of each planned time."""
+"""Schedules, their rules, and the results of planned times."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ DEFAULT_ZONE = "UTC"
 
 
 class ScheduleKind(StrEnum):
-    """The forms of a rule. The first four are those of API v2."""
+    """The kinds of rules. The first four are those of API v2."""
 
     DAILY = "daily"
     WEEKLY = "weekly"
@@ -30,8 +30,8 @@ class OverlapPolicy(StrEnum):
 class LatePolicy(StrEnum):
     """What happens to times that passed while no server was running."""
 
-    START = "start"  # a run starts for the latest one, if it is no more than an hour ago
-    SKIP = "skip"  # no run for it
+    START = "start"  # a run starts for the latest one if it is at most an hour ago
+    SKIP = "skip"  # no run
 
 
 class FireState(StrEnum):
@@ -39,19 +39,19 @@ class FireState(StrEnum):
 
     STARTED = "started"
     WAITING = "waiting"  # until the previous run has ended
-    SKIPPED = "skipped"  # by the overlap rule, or switched off while it waited
+    SKIPPED = "skipped"  # by the overlap rule, or the schedule was disabled while it waited
     MISSED = "missed"  # no server was running in time
-    REFUSED = "refused"  # the start was not possible; the reason says why
+    REFUSED = "refused"  # the start was not possible; the reason states why
 
 
 @dataclass(frozen=True, slots=True)
 class ScheduleSpec:
-    """When to fire. What a kind does not use is empty: 0 or ``""``."""
+    """When a schedule fires. Members that the kind does not use are 0 or ``""``."""
 
     kind: ScheduleKind
     time: str = ""  # HH:MM: daily, weekly, monthly, once
     weekday: int = 0  # 1 (Monday) to 7: weekly
-    day: int = 0  # 1 to 31: monthly; a day that a month lacks is its last
+    day: int = 0  # 1 to 31: monthly; in a shorter month its last day
     date: str = ""  # YYYY-MM-DD: once
     cron: str = ""  # five fields: cron
     every_s: int = 0  # seconds: interval
@@ -62,8 +62,8 @@ class ScheduleSpec:
 class Schedule:
     """The schedule of one task. Times in ms since the epoch, 0 = none.
 
-    ``revision`` grows with every change by a user, so that a fire computed from an older state is
-    not written.
+    ``revision`` increases with every change by a user, so that a fire computed from an older
+    revision is not stored.
     """
 
     task_id: str
@@ -71,24 +71,24 @@ class Schedule:
     spec: ScheduleSpec
     overlap: OverlapPolicy
     enabled: bool
-    anchor_at: int  # from where an interval counts
-    next_at: int  # the next planned time, 0 while it is off or when there is none
+    anchor_at: int  # the start of the first interval
+    next_at: int  # the next planned time, 0 = none or disabled
     missed: int  # planned times that passed while no server was running
-    last_error: str  # why the last fire was refused, "" once one has started again
-    last_fired_at: int  # planned time of the last run that was started
+    last_error: str  # why the last fire was refused, "" after one that started
+    last_fired_at: int  # planned time of the last run that started
     revision: int
     created_at: int
     updated_at: int
     late: LatePolicy = LatePolicy.START
-    failures: int = 0  # starts that were refused and runs that failed, one after the other
-    paused_at: int = 0  # when so many failures in a row switched it off, 0 = they have not
+    failures: int = 0  # consecutive refused starts and failed runs
+    paused_at: int = 0  # when too many failures disabled it, 0 = they did not
 
 
 @dataclass(frozen=True, slots=True)
 class Fire:
     """One planned time and its result. ``planned_at`` is unique within its task.
 
-    Times that were missed in a row share one record: of the first, with their ``count``.
+    Consecutive missed times share the record of the first; ``count`` is their number.
     """
 
     task_id: str
@@ -97,4 +97,4 @@ class Fire:
     run_id: str
     reason: str
     count: int
-    at: int  # when this was written
+    at: int  # when the result was written

@@ -1,4 +1,4 @@
-"""A secret as it is stored, and as it is listed."""
+"""Secrets of accounts: sealed, and listed without values."""
 
 from __future__ import annotations
 
@@ -36,15 +36,13 @@ class SecretView:
 
 @dataclass(frozen=True, slots=True)
 class WorkerSecretsView:
-    """What an account keeps for a worker, by name; ``named`` are those that a version of it says
-    it needs.
-    """
+    """The secrets of an account for a worker, by name, and the names that a version declares."""
 
     secrets: tuple[SecretView, ...]
     declared: tuple[str, ...]
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """Those that the version needs and would not get."""
-        there = {one.name for one in self.secrets if one.readable}
-        return tuple(name for name in self.declared if name not in there)
+        """Declared names without a readable secret."""
+        readable = {secret.name for secret in self.secrets if secret.readable}
+        return tuple(name for name in self.declared if name not in readable)

@@ -9,13 +9,13 @@ MAX_NOTE = 2000  # characters of a note or a reply
 
 
 class SubmissionState(StrEnum):
-    """The decision about it. Only ``WAITING`` can change, and only once."""
+    """The state of the review. Only ``WAITING`` can change, and only once."""
 
     WAITING = "waiting"
     APPROVED = "approved"
-    RETURNED = "returned"  # the reviewer's reply says what is missing
+    RETURNED = "returned"  # the reviewer's reply states what is missing
     REPLACED = "replaced"  # a newer version was submitted instead
-    TAKEN_BACK = "taken_back"  # by the account that submitted it
+    TAKEN_BACK = "taken_back"  # withdrawn by the account that submitted it
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,19 +9,19 @@ from dataclasses import dataclass
 class Task:
     """A saved input for a worker; ``input_json`` is the whole ``input`` object as JSON text.
 
-    ``run_times`` counts the runs that were ever started from it, ``last_run_id`` is the newest of
-    them; both stay when runs are deleted.
+    ``run_times`` counts all runs started from it, ``last_run_id`` is the newest; deleting runs
+    changes neither.
     """
 
     id: str
     account_id: str
     worker_id: str
     title: str
-    version: str  # "" = the newest at the time of the run
+    version: str  # "" = the newest when it runs
     input_json: str
     created_at: int
     updated_at: int
     description: str = ""
     run_times: int = 0
-    last_run_id: str = ""  # "" = it never ran
-    revision: int = 0  # grows with every change by people
+    last_run_id: str = ""  # "" = it has not run
+    revision: int = 0  # increases with every change by a user

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from fyke.model.worker import Finding
 
-# names of the steps, in their order
+# the names of the steps, in order
 FETCH, UNPACK = "fetch", "archive"
 CHECKS = ("entry", "schemas", "readme", "declared", "dependencies", "sdk", "code")
 
@@ -20,18 +20,18 @@ class UploadSource(StrEnum):
 
 
 class UploadState(StrEnum):
-    """How far it is."""
+    """The progress of an upload."""
 
     QUEUED = "queued"
     WORKING = "working"
     READY = "ready"  # it may be published
     FAULTY = "faulty"  # it has errors, see the findings
-    FAILED = "failed"  # it could not be fetched or read; the last step says why
+    FAILED = "failed"  # it could not be fetched or read; the last step states why
     PUBLISHED = "published"
 
     @property
     def in_progress(self) -> bool:
-        """Whether checks are waiting or running."""
+        """Whether its checks have not finished."""
         return self in (UploadState.QUEUED, UploadState.WORKING)
 
 
@@ -69,9 +69,9 @@ class GitSource:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """Times in ms since the epoch. What is not known yet is empty.
+    """A project under check. Times in ms since the epoch. Members are empty until known.
 
-    ``working_until`` is when the claim of the server that checks it expires; afterwards any server
+    ``working_until`` is when the claim of the server that checks it expires; then another server
     may continue.
     """
 
@@ -93,13 +93,13 @@ class Upload:
     description: str = ""
     input_schema: str = ""
     output_schema: str = ""
-    worker_id: str = ""  # of the worker that it was published or tried out as
+    worker_id: str = ""  # the worker that it was published or tested as
     version: str = ""
     test_run_id: str = ""
     working_until: int = 0
     created_at: int = 0
     updated_at: int = 0
-    egress: tuple[str, ...] | None = None  # as in ``Version``, once it is ready
+    egress: tuple[str, ...] | None = None  # as in ``Version``; set when it is ready
     builds: bool = False
 
     @property

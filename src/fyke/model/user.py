@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Purpose(StrEnum):
-    """What a one-time link is for. Each of them sets the password of one user."""
+    """What a one-time link is for. Each sets the password of one user."""
 
     SETUP = "setup"  # the first password of the installation's owner
     INVITE = "invite"
@@ -17,7 +17,7 @@ class Purpose(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One browser that is signed in as ``user_id``; only the SHA-256 of its token is kept.
+    """One browser that is signed in as ``user_id``; ``digest`` is the SHA-256 of its token.
 
     Times are milliseconds since the epoch. ``seen_at`` is exact to a minute.
     """
@@ -27,7 +27,7 @@ class Session:
     digest: str
     created_at: int
     seen_at: int
-    expires_at: int  # at the latest; without use it ends before that
+    expires_at: int  # an idle session ends earlier
     ended_at: int  # 0 = not signed out
     agent: str
     address: str
@@ -35,7 +35,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class OneTimeLink:
-    """A link that sets a password, once; only the SHA-256 of its token is kept."""
+    """A link that sets a password, once; ``digest`` is the SHA-256 of its token."""
 
     digest: str
     purpose: Purpose
@@ -46,10 +46,10 @@ class OneTimeLink:
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """How one user wants to see the console. An empty text leaves the choice to the browser."""
+    """How the console looks for one user. An empty text leaves the choice to the browser."""
 
     language: str = ""
     theme: str = "system"
     time_zone: str = ""
     snippets: str = ""  # the language of code samples
-    views: Mapping[str, str] = field(default_factory=dict)  # of a page by name: its query
+    views: Mapping[str, str] = field(default_factory=dict)  # page name to its query

@@ -8,7 +8,7 @@ from enum import StrEnum
 MAX_ENDPOINTS = 20  # of one account
 MAX_NAME = 80
 MAX_DESCRIPTION = 500
-OLD_SECRET_MS = 24 * 3600 * 1000  # how long a replaced secret still signs beside the new one
+OLD_SECRET_MS = 24 * 3600 * 1000  # how long a replaced secret still signs as well
 
 
 class WebhookEvent(StrEnum):
@@ -21,7 +21,7 @@ class WebhookEvent(StrEnum):
     ALERT_RAISED = "alert.raised"
 
 
-TEST_EVENT = "webhook.test"  # sent on request only, to see whether an endpoint works
+TEST_EVENT = "webhook.test"  # sent only on request, to test an endpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Endpoint:
     """An address that events are sent to. Times in ms since the epoch, 0 = never.
 
     The secrets are derived from ``salt`` and ``old_salt`` (``secrets.py``); the old one is valid
-    until ``old_until``. The ``last_`` members describe the latest try of any of its deliveries;
+    until ``old_until``. The ``last_`` members describe the latest attempt of any of its deliveries;
     ``failing_since`` is the first failure since the last success.
     """
 

@@ -8,14 +8,14 @@ from typing import Literal
 
 Severity = Literal["error", "warning"]  # a project with an error cannot be published
 
-GOOD = "+"  # how a run that succeeded is noted, see ``WorkerFacts.recent``
+GOOD = "+"  # a run that succeeded, in ``WorkerFacts.recent``
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerFacts:
-    """Figures of all ended runs of a worker, across all accounts. ``runs`` also counts those whose
-    end says nothing about the worker; ``recent`` has a ``+`` or ``-`` for each of the last other
-    ones, newest last.
+    """Statistics of all ended runs of a worker, across all accounts. ``runs`` includes those whose
+    end is no evidence about the worker, such as aborted ones; ``recent`` has a ``+`` or ``-`` for
+    each of the latest others, newest last.
     """
 
     worker_id: str = ""
@@ -27,7 +27,7 @@ class WorkerFacts:
 
     @property
     def rated_runs(self) -> int:
-        """How many runs the success rate is computed from, at most ``RECENT``."""
+        """How many runs the success rate is computed from."""
         return len(self.recent)
 
     @property
@@ -62,13 +62,13 @@ class VersionState(StrEnum):
     A withdrawn version cannot be started.
     """
 
-    DRAFT = "draft"  # made to test an upload; never the newest
+    DRAFT = "draft"  # a test of an upload; never the newest
     PUBLISHED = "published"
     DEPRECATED = "deprecated"
     WITHDRAWN = "withdrawn"
 
 
-MAX_SEARCH = 500  # characters that the catalog is searched for
+MAX_SEARCH = 500  # characters of a search text
 
 
 class WorkerOrder(StrEnum):
@@ -81,7 +81,7 @@ class WorkerOrder(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WorkerPage:
-    """How a worker presents itself. Unlike its versions this may change at any time."""
+    """The presentation of a worker in the catalog. Unlike a version it can be changed."""
 
     title: str
     description: str
@@ -103,8 +103,8 @@ class Worker:
     created_at: int
     latest: str  # number of the newest published version, "" before the first
     categories: tuple[int, ...] = ()
-    icon: str = ""  # address of a picture, "" when there is none
-    deleted_at: int = 0  # ms; from then on it is only reachable from its past runs
+    icon: str = ""  # URL of an image, "" = none
+    deleted_at: int = 0  # ms, 0 = not deleted; a deleted one is reachable only from its runs
     latest_approved: str = ""  # number of the newest published version that others may run
     builds_allowed: bool = False  # by the operator; see ``Version.builds``
 
@@ -114,13 +114,12 @@ class Worker:
 
     @property
     def page(self) -> WorkerPage:
-        """What its page shows."""
         return WorkerPage(self.title, self.description, self.categories, self.icon)
 
 
 @dataclass(frozen=True, slots=True)
 class SystemDefaults:
-    """What a run of a version gets when the start does not say otherwise."""
+    """Options of a run that its start does not set."""
 
     memory_mb: int = 512
     timeout_s: int = 1800
@@ -144,16 +143,16 @@ class Version:
     requirements: str  # content of the dependency file, "" when there is none
     defaults: SystemDefaults
     created_at: int
-    notice: str = ""  # why it is deprecated or withdrawn, for those who use it
-    approved: bool = True  # whether others than its own account may see and run it
-    egress: tuple[str, ...] | None = None  # the only domains it may reach; None = every public one
-    builds: bool = False  # its dependencies run code when installed, if the worker may
-    secrets: tuple[str, ...] = ()  # names of the secrets that an account that runs it should set
+    notice: str = ""  # why it is deprecated or withdrawn
+    approved: bool = True  # whether other accounts may see and run it
+    egress: tuple[str, ...] | None = None  # the only domains it may reach; None = all public ones
+    builds: bool = False  # its dependencies need to run code during installation
+    secrets: tuple[str, ...] = ()  # names of the secrets that it reads
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One finding of the checker: place, rule and remedy."""
+    """One finding of the checker: location, rule and remedy."""
 
     severity: Severity
     code: str
@@ -168,7 +167,7 @@ class Project:
     """A Worker project as read from a folder or an archive, checked and ready to publish."""
 
     language: Language
-    bundle: bytes  # the normalised ZIP
+    bundle: bytes  # normalised ZIP
     digest: str
     input_schema: str
     output_schema: str

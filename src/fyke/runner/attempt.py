@@ -1,8 +1,8 @@
 """Running one attempt: prepare, launch, watch, stop, collect.
 
-The Worker has three sockets and no other access to the platform. Whatever ends it, the order is the
-same: the process is gone, its output is read to the end, what it pushed is on disk, the rows are
-fenced off, and only then does the state say that it ended.
+The Worker has three sockets and no other access to the platform. Every end has the same order: the
+process exits, its output is read to the end, the pushed rows are on disk, no more rows are
+accepted, and only then is the end recorded in the state.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from fyke.model.runner import AttemptUsage, Lease
 from fyke.model.worker import Version, Worker
 from fyke.reasons import Reason, ReasonCode
 from fyke.runner.bundles import BundleCache
-from fyke.runner.endings import StartRefused, Stop, in_time
+from fyke.runner.endings import EndRequest, StartRefused, in_time
 from fyke.runner.site_reports import SiteReports
 from fyke.runner.watch import ProcessWatch
 from fyke.runner.worker_env import worker_env
@@ -82,51 +82,52 @@ class AttemptRunner:
         lease: Lease,
         worker: Worker,
         version: Version,
-        operator: bool,
+        is_operators: bool,
         deps: AttemptDependencies,
     ) -> None:
         self.lease = lease
         self.attempt = lease.attempt
         self._worker = worker
         self._version = version
-        self._operator = operator  # whether the worker is the operator's own
+        self._is_operators = is_operators  # whether the Worker is the operator's own
         self._deps = deps
-        self._stop = Stop()
-        self._watch: ProcessWatch | None = None  # from the launch on
-        self._masker: Masker | None = None  # of the secrets that the Worker was given
+        self._stop = EndRequest()
+        self._watch: ProcessWatch | None = None  # set at the launch
+        self._masker: Masker | None = None  # masks the Worker's secrets
         self._site_reports = SiteReports(self._sites)
         self._final_traffic: Traffic | None = None
         self._browser_reported = False
         self._intake: AttemptIntake | None = None
 
-    # --- seen by the runner -------------------------------------------------------------
+    # --- used by the runner -------------------------------------------------------------
 
     def report(self) -> AttemptReport:
-        """The present counters; those by site only at times, when they have changed."""
+        """The current counters; those by site only when they are due and have changed."""
         return AttemptReport(self.attempt, self._usage(), self._site_reports.due(time.monotonic()))
 
-    def reported(self, report: AttemptReport) -> None:
-        """It was stored."""
-        self._site_reports.confirmed(report.sites)
+    def confirm_report(self, report: AttemptReport) -> None:
+        """Note that ``report`` was stored."""
+        self._site_reports.confirm(report.sites)
 
     def stop(self, end: End) -> None:
-        """Ask for the end; the first reason is the one that counts."""
-        self._stop.ask(end)
+        """Request the end; the first reason counts."""
+        self._stop.request(end)
 
     def traffic_tripped(self) -> None:
         """The egress cut the attempt off at its limit."""
-        self._limit_of_run(end_of(traffic_cap(self.lease.run)))
+        self._end_run_at_limit(end_of(traffic_cap(self.lease.run)))
 
-    def site_throttled(self, why: str) -> None:
-        """Log that a connection was refused, because the error that the Worker sees may not say
-        why."""
+    def site_throttled(self, reason: str) -> None:
+        """Log that a connection was refused: the error that the Worker gets may not state the
+        reason."""
         if self._intake is not None:
-            self._note(self._intake, f"A connection was refused: {why}.")
+            self._note(self._intake, f"A connection was refused: {reason}.")
 
     async def execute(self) -> Run | None:
-        """Run the attempt; return the run as it is afterwards, None when the lease was lost.
+        """Run the attempt; return the run afterwards, or None when the lease was lost.
 
-        Never raises for what the Worker does; an error of the platform ends the attempt as such.
+        Nothing that the Worker does raises here; an error of the platform ends the attempt with
+        ``INTERNAL``.
         """
         intake = await self._deps.intake.open(
             self.lease.run.id,
@@ -143,7 +144,7 @@ class AttemptRunner:
             log.warning("attempt_lost", attempt=self.attempt.id)
             end = end_of(Reason(ReasonCode.RUNNER_LOST))
         except Exception as error:
-            # An error of the platform: the attempt ends as such, and its capacity is free again.
+            # An error of the platform: the attempt ends and frees its capacity.
             log.exception("attempt_fault", attempt=self.attempt.id)
             end = end_of(Reason.of(ReasonCode.INTERNAL, detail=str(error)))
         return await self._finish(intake, end)
@@ -151,11 +152,11 @@ class AttemptRunner:
     # --- the steps ----------------------------------------------------------------------
 
     async def _prepare_and_run(self, intake: AttemptIntake) -> End:
-        _say(intake, system.preparing(self.attempt.number, 0))
+        _log_system(intake, system.preparing(self.attempt.number, 0))
         self._check_isolation(intake)
         bundle = await self._deps.bundles.ensure(self._version)
         try:
-            environment = await self._stop.unless(
+            environment = await self._stop.run_until_stopped(
                 self._deps.environments.ensure(
                     self._version, bundle, self._worker.account_id, self._worker.builds_allowed
                 )
@@ -182,10 +183,10 @@ class AttemptRunner:
         try:
             return await self._run_in_sandbox(intake, sandbox, spec.limits)
         finally:
-            await self._take_down(sandbox)
+            await self._close_sandbox(sandbox)
 
-    async def _take_down(self, sandbox: Sandbox) -> None:
-        """Close the sandbox. What is left after a failure is removed at the next start."""
+    async def _close_sandbox(self, sandbox: Sandbox) -> None:
+        """Close the sandbox. After a failure its remains are removed at the next start."""
         try:
             await in_time("removing the sandbox", sandbox.close())
         except SandboxFault as error:
@@ -210,10 +211,10 @@ class AttemptRunner:
             if self._stop.end is not None:
                 return self._stop.end
             await self._deps.attempts.started(self.attempt)
-            _say(intake, system.running(self.attempt.number, 0))
-            own = await self._own_secrets(intake)
+            _log_system(intake, system.running(self.attempt.number, 0))
+            secrets_env = await self._decrypt_secrets(intake)
             self._watch = ProcessWatch(sandbox, intake, self.lease.run.limits, limits, self._stop)
-            await sandbox.launch(own | self._worker_env(secret))
+            await sandbox.launch(secrets_env | self._worker_env(secret))
             return await self._watch.until_end()
         finally:
             await sdk.close()
@@ -236,26 +237,26 @@ class AttemptRunner:
         for name in ("cdp", "cdp80"):
             if name in listeners:
                 await self._deps.egress.refuse_browser(
-                    self.attempt.id, listeners[name], lambda: self._browser_asked(intake)
+                    self.attempt.id, listeners[name], lambda: self._note_missing_browser(intake)
                 )
 
-    def _browser_asked(self, intake: AttemptIntake) -> None:
+    def _note_missing_browser(self, intake: AttemptIntake) -> None:
         if not self._browser_reported:
             self._browser_reported = True
             self._note(intake, NO_BROWSER)
 
-    async def _own_secrets(self, intake: AttemptIntake) -> dict[str, str]:
-        """Decrypt the secrets of this account for this Worker. From now on they are masked in all
-        output of the Worker.
+    async def _decrypt_secrets(self, intake: AttemptIntake) -> dict[str, str]:
+        """Decrypt the account's secrets for this Worker. From here on they are masked in all its
+        output.
         """
-        given = await self._deps.secrets.of(self.lease.run)
-        self._masker = intake.masker = given.masker
-        for name in given.unreadable:
+        injected = await self._deps.secrets.of(self.lease.run)
+        self._masker = intake.masker = injected.masker
+        for name in injected.unreadable:
             self._note(intake, UNREADABLE.format(name=name))
         for name in self._version.secrets:
-            if name not in given.environment and name not in given.unreadable:
+            if name not in injected.environment and name not in injected.unreadable:
                 self._note(intake, NOT_SET.format(name=name))
-        return given.environment
+        return injected.environment
 
     def _worker_env(self, secret: str) -> dict[str, str]:
         return worker_env(self._version.language, self.attempt.id, secret)
@@ -264,7 +265,7 @@ class AttemptRunner:
         report = self._deps.isolation
         if report.level is Isolation.FULL:
             return
-        if report.level is Isolation.NO_LIMITS and self._operator:
+        if report.level is Isolation.NO_LIMITS and self._is_operators:
             self._note(intake, f"This machine cannot limit cpu and memory hard: {report.reason}")
             return
         if report.level is Isolation.NONE and self._deps.unsafe:
@@ -277,19 +278,18 @@ class AttemptRunner:
     # --- the end ------------------------------------------------------------------------
 
     def _note(self, intake: AttemptIntake, text: str) -> None:
-        _say(intake, system.warning(self.attempt.number, text, 0))
+        _log_system(intake, system.warning(self.attempt.number, text, 0))
 
     async def _finish(self, intake: AttemptIntake, end: End) -> Run | None:
         end = end.masked(intake.masked)
         if end.outcome is Outcome.SUCCEEDED:
-            _say(intake, system.completed(self.attempt.number, 0))
+            _log_system(intake, system.completed(self.attempt.number, 0))
         else:
             last_lines = self._watch.last_lines if self._watch else []
-            _say(intake, system.failed(self.attempt.number, end.message, last_lines, 0))
+            _log_system(intake, system.failed(self.attempt.number, end.message, last_lines, 0))
         rows = await intake.close()
         sites = self._sites()
-        # Retried as the rows are: a short outage of the store must not turn a run that has
-        # succeeded into one whose runner was lost.
+        # Retried, so that a short outage of the store does not fail a run that has succeeded.
         run = await retry_while_unavailable(
             lambda: self._deps.attempts.ended(
                 self.attempt,
@@ -310,16 +310,16 @@ class AttemptRunner:
         return run
 
     def _row_cap_reached(self, reason: Reason) -> None:
-        self._limit_of_run(end_of(reason))
+        self._end_run_at_limit(end_of(reason))
 
-    def _limit_of_run(self, end: End) -> None:
-        """A limit of the whole run was reached: the other attempts have to end too."""
+    def _end_run_at_limit(self, end: End) -> None:
+        """Stop this attempt and the others of the run, which has reached a limit."""
         self.stop(end)
         task = asyncio.create_task(self._deps.attempts.limit_reached(self.attempt, end))
         task.add_done_callback(_log_failure)
 
     def _sites(self) -> tuple[SiteTraffic, ...]:
-        """Traffic by site. Secrets are masked in host names too."""
+        """Traffic by site, with secrets masked in the host names."""
         sites = self._deps.egress.sites(self.attempt.id)
         if self._masker is None:
             return sites
@@ -338,8 +338,8 @@ class AttemptRunner:
         )
 
 
-def _say(intake: AttemptIntake, entry: NewLogEntry) -> None:
-    """Write one of the platform's own lines; the intake dates it."""
+def _log_system(intake: AttemptIntake, entry: NewLogEntry) -> None:
+    """Log a line of the platform; the intake sets its time."""
     intake.log(entry.type, entry.content, system=True)
 
 

@@ -1,4 +1,4 @@
-"""Unpacked versions on this machine: fetched once by digest, then shared read-only."""
+"""Unpacked bundles on this machine: fetched once per digest, then shared read-only."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class BundleCache:
         self._locks: dict[str, asyncio.Lock] = {}
 
     async def ensure(self, version: Version) -> Path:
-        """Return the folder of the version. Raises ``FileNotFoundError`` when the blob is gone."""
+        """Return the folder of the version. Raises ``FileNotFoundError`` if the blob is missing."""
         target = self._root / version.digest
         async with self._locks.setdefault(version.digest, asyncio.Lock()):
             if not await asyncio.to_thread(target.is_dir):

@@ -1,4 +1,4 @@
-"""Requests that an attempt ends, and the time that the sandbox has for its part."""
+"""Requests to end an attempt, and a time limit for the steps of the sandbox."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ class StartRefused(Exception):
         self.end = end
 
 
-class Stop:
-    """A request to end an attempt. The first reason is the one that counts."""
+class EndRequest:
+    """A request to end an attempt. The first reason counts."""
 
     def __init__(self) -> None:
         self.end: End | None = None
-        self._asked = asyncio.Event()
+        self._requested = asyncio.Event()
 
-    def ask(self, end: End) -> None:
+    def request(self, end: End) -> None:
         if self.end is None:
             self.end = end
-            self._asked.set()
+            self._requested.set()
 
-    async def asked(self) -> None:
+    async def wait(self) -> None:
         """Return when the end is requested."""
-        await self._asked.wait()
+        await self._requested.wait()
 
-    async def unless(self, work: Coroutine[Any, Any, T]) -> T:
-        """Wait for ``work``; raise ``StartRefused`` when the end is requested before."""
+    async def run_until_stopped(self, work: Coroutine[Any, Any, T]) -> T:
+        """Await ``work``; cancel it and raise ``StartRefused`` when the end is requested first."""
         task = asyncio.ensure_future(work)
-        stopped = asyncio.create_task(self.asked())
+        stopped = asyncio.create_task(self.wait())
         try:
             await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
             if self.end is not None and not task.done():
@@ -55,8 +55,8 @@ class Stop:
 
 
 async def in_time(step: str, work: Coroutine[Any, Any, T]) -> T:
-    """Await ``work``, but not for ever: a hanging launcher must not block a run and its capacity.
-    Raise ``SandboxFault``.
+    """Await ``work``; raise ``SandboxFault`` after a time limit, since a hanging launcher would
+    block a run and its capacity.
     """
     try:
         async with asyncio.timeout(SANDBOX_SECONDS):

@@ -1,6 +1,6 @@
-"""The runner: takes attempts that fit its room, carries them out, reports every second.
+"""The runner: takes attempts that fit its free capacity, runs them, reports every second.
 
-Signals wake it. The slow poll (``SWEEP_SECONDS``) only makes up for lost ones.
+Signals wake it. The slow poll (``POLL_SECONDS``) replaces lost signals.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from fyke.runner.attempt import AttemptDependencies, AttemptRunner
 log = structlog.get_logger()
 
 REPORT_SECONDS = 1.0
-SOONEST_SECONDS = 0.02
-SWEEP_SECONDS = 5.0
+MIN_REPORT_SECONDS = 0.02
+POLL_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Which runner this is: ``id`` is new at every start, ``node`` is the machine's."""
+    """Names one start of a runner (``id``) on a machine (``node``), and its capacity."""
 
     id: str
     node: str
@@ -67,28 +67,26 @@ class Runner:
         self._attempt_runners: dict[str, AttemptRunner] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._draining = asyncio.Event()
-        self._room_made = asyncio.Event()
-        self._again_seconds = REPORT_SECONDS
+        self._capacity_freed = asyncio.Event()
+        self._next_report_seconds = REPORT_SECONDS
 
     # --- life of the process ------------------------------------------------------------
 
     async def run(self) -> None:
-        """Serve until ``drain``; then wait for what is running."""
-        await self._take_place()
+        """Serve until ``drain``; then wait for the running attempts."""
+        await self._replace_earlier_runner()
         committing = asyncio.create_task(self._intake.run())
-        reporting = asyncio.create_task(self._report_for_ever())
+        reporting = asyncio.create_task(self._report_regularly())
         try:
             async with self._signals.listen() as listener:
-                notified = asyncio.create_task(
-                    listener.wait(frozenset({WORK, STOP}), SWEEP_SECONDS)
-                )
+                notified = asyncio.create_task(listener.wait(frozenset({WORK, STOP}), POLL_SECONDS))
                 while not self._draining.is_set():
-                    await self._fill_room()
-                    notified = await self._wait_for_something(listener, notified, committing)
+                    await self._take_attempts()
+                    notified = await self._wait_for_change(listener, notified, committing)
                 notified.cancel()
             while self._tasks:
                 await asyncio.wait({*self._tasks, committing}, return_when=asyncio.FIRST_COMPLETED)
-                _still_committing(committing)
+                _check_committing(committing)
         finally:
             reporting.cancel()
             committing.cancel()
@@ -97,12 +95,12 @@ class Runner:
                 await self._storage.write(lambda tx: tx.runs.drop_runner(self._identity.id))
 
     def drain(self) -> None:
-        """Take nothing new; ``run`` returns when the last attempt has ended."""
+        """Take no new attempts; ``run`` returns when the last one has ended."""
         self._draining.set()
-        self._room_made.set()
+        self._capacity_freed.set()
 
     def stop_all(self) -> None:
-        """End what is running now; its rows are kept and its runs fail with a stated reason."""
+        """End all running attempts with ``PLATFORM_STOPPED``; their rows are kept."""
         for attempt_runner in list(self._attempt_runners.values()):
             attempt_runner.stop(end_of(Reason(ReasonCode.PLATFORM_STOPPED)))
 
@@ -111,24 +109,24 @@ class Runner:
         """How many attempts are running."""
         return len(self._tasks)
 
-    async def _take_place(self) -> None:
+    async def _replace_earlier_runner(self) -> None:
         """Remove the remains of an earlier runner of this machine, then register this one."""
         await self._deps.sandbox.sweep(frozenset())
-        await self._hello()
+        await self._register()
         lost = await self._attempts.end_lost(
             of_node=self._identity.node, except_runner=self._identity.id
         )
         if lost:
             log.warning("attempts_of_lost_runner_ended", count=lost)
 
-        def forget(tx: Transaction) -> None:
+        def remove_earlier(tx: Transaction) -> None:
             for runner in tx.runs.runners(0):
                 if runner.node == self._identity.node and runner.id != self._identity.id:
                     tx.runs.drop_runner(runner.id)
 
-        await self._storage.write(forget)
+        await self._storage.write(remove_earlier)
 
-    async def _hello(self) -> None:
+    async def _register(self) -> None:
         isolation = self._deps.isolation
 
         def work(tx: Transaction) -> None:
@@ -148,38 +146,38 @@ class Runner:
 
         await self._storage.write(work)
 
-    # --- taking work --------------------------------------------------------------------
+    # --- taking attempts ------------------------------------------------------------------
 
-    async def _wait_for_something(
+    async def _wait_for_change(
         self,
         listener: Listener,
         notified: asyncio.Task[str | None],
         committing: asyncio.Task[None],
     ) -> asyncio.Task[str | None]:
-        """Wait for a signal or for capacity; return the task that listens from now on."""
-        room = asyncio.create_task(self._room_made.wait())
-        await asyncio.wait({notified, room, committing}, return_when=asyncio.FIRST_COMPLETED)
-        room.cancel()
-        _still_committing(committing)
-        self._room_made.clear()
+        """Wait for a signal or free capacity; return the task to wait for next."""
+        freed = asyncio.create_task(self._capacity_freed.wait())
+        await asyncio.wait({notified, freed, committing}, return_when=asyncio.FIRST_COMPLETED)
+        freed.cancel()
+        _check_committing(committing)
+        self._capacity_freed.clear()
         if not notified.done():
             return notified
         if notified.result() == STOP:
             await self._report_safely()
-        return asyncio.create_task(listener.wait(frozenset({WORK, STOP}), SWEEP_SECONDS))
+        return asyncio.create_task(listener.wait(frozenset({WORK, STOP}), POLL_SECONDS))
 
-    def _room(self) -> Capacity:
-        used = [c.lease.run.limits for c in self._attempt_runners.values()]
+    def _free_capacity(self) -> Capacity:
+        used = [one.lease.run.limits for one in self._attempt_runners.values()]
         return Capacity(
             cpus=self._identity.cpus - sum(limits.cpus for limits in used),
             memory_mb=self._identity.memory_mb - sum(limits.memory_mb for limits in used),
             slots=self._identity.slots - len(used),
         )
 
-    async def _fill_room(self) -> None:
+    async def _take_attempts(self) -> None:
         try:
             leases = await self._engine.take(
-                self._identity.id, self._room(), idle=not self._attempt_runners
+                self._identity.id, self._free_capacity(), idle=not self._attempt_runners
             )
         except FykeError as error:
             log.error("cannot_take_work", error=str(error))
@@ -188,7 +186,7 @@ class Runner:
             try:
                 await self._start_attempt(lease)
             except FykeError as error:
-                # The others are started; this one ends with its reason when its lease expires.
+                # The others are still started; this attempt ends when its lease expires.
                 log.error("cannot_start_attempt", attempt=lease.attempt.id, error=str(error))
 
     async def _start_attempt(self, lease: Lease) -> None:
@@ -196,10 +194,10 @@ class Runner:
             worker = tx.workers.get(lease.run.worker_id)
             version = tx.workers.version(lease.run.worker_id, lease.run.version)
             operator = tx.accounts.operator()
-            own = bool(worker and operator and worker.account_id == operator.id)
-            return worker, version, own
+            is_operators = bool(worker and operator and worker.account_id == operator.id)
+            return worker, version, is_operators
 
-        worker, version, own = await self._storage.read(work)
+        worker, version, is_operators = await self._storage.read(work)
         if worker is None or version is None:
             await self._attempts.ended(
                 lease.attempt,
@@ -208,7 +206,7 @@ class Runner:
                 actor=f"runner {self._identity.id}",
             )
             return
-        attempt_runner = AttemptRunner(lease, worker, version, own, self._deps)
+        attempt_runner = AttemptRunner(lease, worker, version, is_operators, self._deps)
         self._attempt_runners[lease.attempt.id] = attempt_runner
         task = asyncio.create_task(self._run_attempt(attempt_runner))
         self._tasks.add(task)
@@ -218,15 +216,15 @@ class Runner:
         try:
             run = await attempt_runner.execute()
             if run is not None and run.state.terminal:
-                await self._say_all_completed(run)
+                await self._log_completed(run)
         except Exception:
-            # The lease will expire, and then the lease timer ends the attempt.
+            # The lease timer ends the attempt when its lease expires.
             log.exception("attempt_runner_failed", attempt=attempt_runner.attempt.id)
         finally:
             self._attempt_runners.pop(attempt_runner.attempt.id, None)
-            self._room_made.set()
+            self._capacity_freed.set()
 
-    async def _say_all_completed(self, run: Run) -> None:
+    async def _log_completed(self, run: Run) -> None:
         group = run_number(run.created_at)
         succeeded = run.subtasks_succeeded
         entry = system.all_completed(group, run.subtasks, succeeded, run.subtasks - succeeded, 0)
@@ -238,40 +236,40 @@ class Runner:
         if attempt_runner is not None:
             attempt_runner.traffic_tripped()
 
-    def site_throttled(self, attempt_id: str, why: str) -> None:
+    def site_throttled(self, attempt_id: str, reason: str) -> None:
         """Called by the egress when it refused a connection to throttle a site."""
         attempt_runner = self._attempt_runners.get(attempt_id)
         if attempt_runner is not None:
-            attempt_runner.site_throttled(why)
+            attempt_runner.site_throttled(reason)
 
     # --- reporting ----------------------------------------------------------------------
 
-    async def _report_for_ever(self) -> None:
-        """Report every second: a slow report does not delay the next one. A report is earlier when
-        the charge of a run will have reached its cap before.
+    async def _report_regularly(self) -> None:
+        """Report every second, however long a report takes; earlier when the charge of a run is
+        expected to reach its cap before.
         """
         loop = asyncio.get_running_loop()
         beats, last = 0, loop.time()
         while True:
-            last += max(SOONEST_SECONDS, min(REPORT_SECONDS, self._again_seconds))
+            last += max(MIN_REPORT_SECONDS, min(REPORT_SECONDS, self._next_report_seconds))
             last = max(last, loop.time())
             await asyncio.sleep(last - loop.time())
             beats += 1
-            await self._report_safely(hello=beats % 5 == 0)
+            await self._report_safely(register=beats % 5 == 0)
 
-    async def _report_safely(self, *, hello: bool = False) -> None:
-        """Report; after any failure the next report is tried, or every lease would expire."""
+    async def _report_safely(self, *, register: bool = False) -> None:
+        """Report; a failure is only logged, because without further reports every lease expires."""
         try:
             await self._report()
-            if hello:
-                await self._hello()
+            if register:
+                await self._register()
         except FykeError as error:
             log.error("cannot_report", error=str(error))
         except Exception:
             log.exception("cannot_report")
 
     async def _report(self) -> None:
-        self._again_seconds = REPORT_SECONDS
+        self._next_report_seconds = REPORT_SECONDS
         attempt_runners = dict(self._attempt_runners)
         if not attempt_runners:
             return
@@ -283,18 +281,18 @@ class Runner:
             [*reports.values()], int(self._engine.lease_seconds * 1000)
         )
         for attempt_id, report in reports.items():
-            attempt_runners[attempt_id].reported(report)
+            attempt_runners[attempt_id].confirm_report(report)
         if orders.again_ms is not None:
-            self._again_seconds = orders.again_ms / 1000
+            self._next_report_seconds = orders.again_ms / 1000
         for attempt_id, end in orders.stop.items():
             attempt_runners[attempt_id].stop(end)
         for attempt_id in orders.lost:
             attempt_runners[attempt_id].stop(end_of(Reason(ReasonCode.RUNNER_LOST)))
 
 
-def _still_committing(committing: asyncio.Task[None]) -> None:
-    """Without the group commit every push would wait for ever: better to end, to be started again
-    and to say of each attempt that its runner was lost.
+def _check_committing(committing: asyncio.Task[None]) -> None:
+    """Raise ``RuntimeError`` when the group commit has ended: every push would wait for ever. The
+    runner is then started again, and its attempts end as lost.
     """
     if committing.done():
         error = None if committing.cancelled() else committing.exception()

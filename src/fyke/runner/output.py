@@ -1,19 +1,20 @@
-"""Turning what a Worker prints into lines, whatever it prints."""
+"""Splits the output of a Worker into lines."""
 
 from __future__ import annotations
 
 import codecs
 from collections.abc import Callable, Iterator, Sequence
 
-# A line without an end must not gather in memory; the log cuts lines far below this.
+# Limits the memory of a line without an end; the log shortens lines far below this.
 MAX_PENDING = 64 * 1024
 
 
 class OutputLines:
     """Splits the two streams into lines. Bytes that are not UTF-8 become U+FFFD.
 
-    ``mask`` takes secrets of at most ``longest`` characters out of a text. It is only needed here
-    for lines that are too long to be kept whole: a secret must not hide by lying across a cut.
+    ``mask`` replaces secrets of at most ``longest`` characters in a text. It is needed here only
+    for lines that are cut because they are too long: a secret across a cut would not be masked
+    later.
     """
 
     def __init__(self, mask: Callable[[str], str] = str, longest: int = 0) -> None:
@@ -23,7 +24,7 @@ class OutputLines:
         self._decoders: dict[str, codecs.IncrementalDecoder] = {}
 
     def feed(self, stream: str, data: bytes) -> Iterator[str]:
-        """Yield the lines that ``data`` completes on ``stream``, without their ends."""
+        """Yield the lines that ``data`` completes on ``stream``, without line ends."""
         decoder = self._decoders.setdefault(
             stream, codecs.getincrementaldecoder("utf-8")(errors="replace")
         )
@@ -33,23 +34,23 @@ class OutputLines:
             yield line.removesuffix("\r")
         if len(rest) > MAX_PENDING + self._longest:
             rest = self._mask(rest)
-        # what is held back is as long as a secret of which only the beginning has come
+        # The end of the text is held back: it may be the beginning of a secret.
         while len(rest) > MAX_PENDING + self._longest:
             yield rest[:MAX_PENDING]
             rest = rest[MAX_PENDING:]
         self._pending[stream] = rest
 
     def rest(self) -> Iterator[tuple[str, str]]:
-        """Yield what was left without a line end when the streams closed."""
+        """Yield the last lines that had no line end."""
         for stream, text in self._pending.items():
             if text:
                 yield stream, text
         self._pending.clear()
 
 
-def last_words(lines: Sequence[str]) -> str:
-    """The line of a Worker's stderr that says best why it ended: of a traceback the line that
-    names the error, else the last one that is not blank."""
+def error_line(lines: Sequence[str]) -> str:
+    """The line of a Worker's stderr that best explains its end: the error line of a traceback, or
+    else the last line that is not blank."""
     start = 0
     for number, line in enumerate(lines):
         if line.startswith("Traceback (most recent call last)"):

@@ -31,7 +31,7 @@ class SiteReports:
         self._next = now + EVERY_SECONDS
         return sites
 
-    def confirmed(self, sites: tuple[SiteTraffic, ...] | None) -> None:
-        """Mark the report as delivered; until then it is retried."""
+    def confirm(self, sites: tuple[SiteTraffic, ...] | None) -> None:
+        """Note that ``sites`` were stored; until then the report is repeated."""
         if sites is not None:
             self._confirmed = sites

@@ -15,9 +15,9 @@ from fyke.domain.runs.outcome import end_of
 from fyke.model.log import LogType
 from fyke.model.run import SUCCESS, End, RunLimits
 from fyke.reasons import Reason, ReasonCode
-from fyke.runner.endings import Stop, in_time
+from fyke.runner.endings import EndRequest, in_time
 from fyke.runner.metering import MemoryMeter
-from fyke.runner.output import OutputLines, last_words
+from fyke.runner.output import OutputLines, error_line
 
 log = structlog.get_logger()
 
@@ -25,8 +25,8 @@ BOOT_GRACE_SECONDS = 2.0
 TERM_GRACE_SECONDS = 5.0
 KILL_WAIT_SECONDS = 5.0
 OUTPUT_DRAIN_SECONDS = 2.0
-LOOK_SECONDS = 1.0  # between two readings of the sandbox's usage
-QUICK_LOOK_SECONDS = 0.2  # while its disk may be full before the next one
+POLL_SECONDS = 1.0  # between two readings of the sandbox's usage
+FAST_POLL_SECONDS = 0.2  # while the disk may be full before the next reading
 LAST_LINES = 60
 
 
@@ -39,7 +39,7 @@ class ProcessWatch:
         intake: AttemptIntake,
         run_limits: RunLimits,
         sandbox_limits: SandboxLimits,
-        stop: Stop,
+        stop: EndRequest,
     ) -> None:
         self._sandbox = sandbox
         self._intake = intake
@@ -53,7 +53,7 @@ class ProcessWatch:
 
     @property
     def last_lines(self) -> list[str]:
-        """Of the Worker's stderr."""
+        """The last lines of the Worker's stderr."""
         return list(self._lines)
 
     @property
@@ -62,10 +62,11 @@ class ProcessWatch:
         return self._memory.mb_ms
 
     async def until_end(self) -> End:
-        """Return why it ended, with the output read and everything measured."""
+        """Wait for the end, read the rest of the output and take the last reading; return why the
+        Worker ended."""
         exited = asyncio.create_task(self._sandbox.wait())
-        stopped = asyncio.create_task(self._stop.asked())
-        output = asyncio.create_task(self._pump())
+        stopped = asyncio.create_task(self._stop.wait())
+        output = asyncio.create_task(self._forward_output())
         helpers = [
             asyncio.create_task(self._limit_cpu_after_boot()),
             asyncio.create_task(self._poll_usage()),
@@ -76,8 +77,8 @@ class ProcessWatch:
                 {exited, stopped}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED
             )
             if not exited.done():
-                self._stop.ask(end_of(Reason.of(ReasonCode.TIMEOUT, seconds=timeout)))
-                await self._stop_ladder(exited)
+                self._stop.request(end_of(Reason.of(ReasonCode.TIMEOUT, seconds=timeout)))
+                await self._terminate_then_kill(exited)
             ended_at = time.monotonic()
             await asyncio.wait({output}, timeout=OUTPUT_DRAIN_SECONDS)
             self.usage = await self._sandbox.usage()
@@ -88,10 +89,10 @@ class ProcessWatch:
                 task.cancel()
             await asyncio.gather(stopped, output, exited, *helpers, return_exceptions=True)
 
-    async def _stop_ladder(self, exited: asyncio.Task[SandboxExit]) -> None:
-        """SIGTERM, five seconds, then everything at once. The output is read all the while.
+    async def _terminate_then_kill(self, exited: asyncio.Task[SandboxExit]) -> None:
+        """Send SIGTERM, wait five seconds, then kill all processes. The output is still read.
 
-        A Worker that has filled the disk is killed without the delay.
+        A Worker that has filled the disk is killed without the wait.
         """
         await self._sandbox.terminate()
         full = asyncio.create_task(self._disk_full.wait())
@@ -107,18 +108,18 @@ class ProcessWatch:
             raise SandboxFault("the sandbox did not end after SIGKILL")
 
     def _end_of(self, exit: SandboxExit) -> End:
-        words = last_words(self.last_lines)
+        line = error_line(self.last_lines)
         if exit.out_of_memory and (exit.code or exit.signal):
             memory = self._run_limits.memory_mb
             return end_of(Reason.of(ReasonCode.OUT_OF_MEMORY, memory_mb=memory))
         if exit.signal:
-            return end_of(Reason.of(ReasonCode.SIGNAL, signal=exit.signal, last_words=words))
+            return end_of(Reason.of(ReasonCode.SIGNAL, signal=exit.signal, last_words=line))
         if exit.code:
-            return end_of(Reason.of(ReasonCode.EXIT_CODE, exit_code=exit.code, last_words=words))
+            return end_of(Reason.of(ReasonCode.EXIT_CODE, exit_code=exit.code, last_words=line))
         return SUCCESS
 
-    async def _pump(self) -> None:
-        """Every line the Worker prints goes to the log: stdout as info, stderr as a warning."""
+    async def _forward_output(self) -> None:
+        """Write every line of output to the log: stdout as info, stderr as a warning."""
         intake = self._intake
         longest = intake.masker.longest if intake.masker else 0
         lines = OutputLines(intake.masked, longest)
@@ -135,29 +136,30 @@ class ProcessWatch:
         self._intake.log(LogType.INFO if stream == "stdout" else LogType.WARN, text)
 
     async def _limit_cpu_after_boot(self) -> None:
-        """A quota from the first millisecond makes small Workers start seven times slower."""
+        """Set the CPU quota late: from the start it would make small Workers start seven times
+        slower."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(BOOT_GRACE_SECONDS):
                 await self._intake.first_call.wait()
         await self._sandbox.apply_cpu_limit()
 
     async def _poll_usage(self) -> None:
-        most = self._sandbox_limits.work_size
-        pause = QUICK_LOOK_SECONDS
+        limit = self._sandbox_limits.work_size
+        pause = FAST_POLL_SECONDS
         while True:
             await asyncio.sleep(pause)
             before = self.usage.work_bytes
             try:
                 self.usage = await self._sandbox.usage()
-            except SandboxFault as error:  # one bad look must not end the watch over the disk
+            except SandboxFault as error:  # a failed reading must not end the watch over the disk
                 log.warning(
                     "sandbox_not_measured", attempt=self._intake.attempt_id, error=str(error)
                 )
                 continue
             self._memory.sample(time.monotonic(), self.usage.memory)
             used = self.usage.work_bytes
-            if used > most:
-                self._stop.ask(end_of(Reason.of(ReasonCode.DISK_CAP, limit_mb=most // 2**20)))
+            if used > limit:
+                self._stop.request(end_of(Reason.of(ReasonCode.DISK_CAP, limit_mb=limit // 2**20)))
                 self._disk_full.set()
-            by_next = used + max(0, used - before) / pause * LOOK_SECONDS
-            pause = QUICK_LOOK_SECONDS if by_next > most else LOOK_SECONDS
+            expected = used + max(0, used - before) / pause * POLL_SECONDS
+            pause = FAST_POLL_SECONDS if expected > limit else POLL_SECONDS

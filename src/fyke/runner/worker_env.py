@@ -1,4 +1,4 @@
-"""The environment variables that lead a Worker to the proxy and the browser's port."""
+"""The environment variables with the addresses of the proxy and the browser port."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from fyke.model.worker import Language
 
 PROXY_ADDRESS = "127.0.0.1:1080"
 BROWSER_ADDRESS = "127.0.0.1:9222"
-# Exactly these: every SDK call goes to the first, and older versions of httpx crash on "::1".
+# Without "::1", on which older versions of httpx crash; SDK calls go to the first.
 NO_PROXY = "127.0.0.1,localhost"
 
 
 def worker_env(language: Language, attempt_id: str, secret: str) -> dict[str, str]:
-    """The variables of proxy and browsers as published Workers read them, and for Python and Go
-    what makes ordinary libraries use the proxy by themselves.
+    """The variables that published Workers read for proxy and browsers. Python and Go also get
+    those that make ordinary libraries use the proxy.
 
     Node.js gets its defaults from a file that the sandbox loads first (``node_proxy.cjs``), not
-    from variables: most versions of axios prefer them to the agent that a Worker brings, and then
-    cannot reach https.
+    from variables: most versions of axios prefer variables to the agent that a Worker sets, and
+    then cannot reach https.
     """
-    own = {
+    variables = {
         "PROXY_DOMAIN": PROXY_ADDRESS,
         "PROXY_AUTH": f"{attempt_id}:{secret}",
         "ChromeWs": BROWSER_ADDRESS,
@@ -26,14 +26,16 @@ def worker_env(language: Language, attempt_id: str, secret: str) -> dict[str, st
         "LightpandaDomain": BROWSER_ADDRESS,
         "CamoufoxDomain": BROWSER_ADDRESS,
     }
-    return own if language is Language.NODE else own | _for_libraries(attempt_id, secret)
+    if language is Language.NODE:
+        return variables
+    return variables | _for_libraries(attempt_id, secret)
 
 
 def _for_libraries(attempt_id: str, secret: str) -> dict[str, str]:
-    """An http:// address for all libraries, since many need an extra package for SOCKS. SDK calls
-    are exempt by two variables, because gRPC has one of its own in Python.
+    """An http:// address, since many libraries need an extra package for SOCKS. Two variables
+    exempt SDK calls, because gRPC in Python has its own.
     """
     url = f"http://{attempt_id}:{secret}@{PROXY_ADDRESS}"
-    named = {"http_proxy": url, "https_proxy": url, "all_proxy": url, "no_proxy": NO_PROXY}
-    loud = {name.upper(): value for name, value in named.items()}
-    return named | loud | {"no_grpc_proxy": NO_PROXY}
+    lower = {"http_proxy": url, "https_proxy": url, "all_proxy": url, "no_proxy": NO_PROXY}
+    upper = {name.upper(): value for name, value in lower.items()}
+    return lower | upper | {"no_grpc_proxy": NO_PROXY}

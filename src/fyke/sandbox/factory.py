@@ -53,9 +53,9 @@ class BubblewrapSandboxes:
             )
         return IsolatedSandbox(await self._spawner.start(order), order, limits)
 
-    async def sweep(self, living: frozenset[str]) -> list[str]:
+    async def sweep(self, active: frozenset[str]) -> list[str]:
         try:
-            return await self._spawner.sweep(living)
+            return await self._spawner.sweep(active)
         except SandboxStartFailed as error:
             raise SandboxFault(str(error)) from error
 

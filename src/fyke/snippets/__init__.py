@@ -1,1 +1,1 @@
-"""Programs in six languages that start one run with one input. Knows no domain and no request."""
+"""Programs in six languages that start a run with a given input."""

@@ -1,10 +1,9 @@
-"""The programs, and how hostile text is kept inside of their literals.
+"""Renders the programs, and keeps hostile text inside their literals.
 
-Every program contains the body of the request as JSON text, because that is the one form in which
-no language changes a number. The text goes into a literal that has no escapes of its own (a
-quoted here-document, a raw string) and ends where the JSON never ends: what could end it early is
-written as an escape of JSON, so the literal has the very same value. Only Java's text blocks have
-escapes; there each backslash is doubled, and everything beyond ASCII is an escape of JSON.
+Every program contains the body of the request as JSON text, since no language changes numbers in
+it. The text is a literal without escapes (a quoted here-document, a raw string). Characters that
+could end the literal are written as JSON escapes, so the JSON keeps its value. Only Java's text
+blocks have escapes: there each backslash is doubled, and non-ASCII characters are JSON escapes.
 """
 
 from __future__ import annotations
@@ -22,11 +21,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 MAX_INLINE = 16_000  # characters of JSON; a longer body is read from a file
 FILE = "body.json"
-KEY = "FYKE_KEY"  # the environment variable that holds the key
+KEY = "FYKE_KEY"  # environment variable with the API key
 
-# what ends a literal of one of the languages, and what stands for a value inside of it
-_ENDINGS = re.compile("['`$]")
-_UNSEEN = ("C", "Zl", "Zp")  # control, format (those that turn the direction), line separators
+# ends a literal or inserts a value in at least one of the languages
+_SPECIAL = re.compile("['`$]")
+_INVISIBLE = ("C", "Zl", "Zp")  # categories: control and format characters, line separators
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,7 @@ class SnippetLanguage:
 
     id: str
     name: str
-    file: str  # what a file of it may be called
+    file: str  # suggested file name
 
 
 LANGUAGES: tuple[SnippetLanguage, ...] = (
@@ -51,8 +50,8 @@ IDS = tuple(each.id for each in LANGUAGES)
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """The start of a run. ``origin`` is scheme and host of the server; no ``version`` and no
-    ``callback_url`` leaves them to the server.
+    """The start of a run. ``origin`` is scheme and host of the server; an empty ``version`` or
+    ``callback_url`` is left out.
     """
 
     origin: str
@@ -72,21 +71,21 @@ class Start:
     @property
     def body(self) -> dict[str, Any]:
         """The body of the request."""
-        found: dict[str, Any] = {"is_async": True}
+        body: dict[str, Any] = {"is_async": True}
         if self.version:
-            found["version"] = self.version
+            body["version"] = self.version
         if self.callback_url:
-            found["callback_url"] = self.callback_url
-        return {**found, **self.more, "input": self.input}
+            body["callback_url"] = self.callback_url
+        return {**body, **self.more, "input": self.input}
 
 
 def body_text(start: Start) -> str:
-    """Return the body as JSON for people."""
+    """Return the body as indented JSON."""
     return json.dumps(start.body, ensure_ascii=False, indent=2)
 
 
 def snippet(language: str, start: Start) -> str:
-    """Return the program in the language of this id. Raise ``KeyError`` for another one."""
+    """Return the program in this language. Raise ``KeyError`` for an unknown id."""
     if language not in IDS:
         raise KeyError(language)
     text = body_text(start)
@@ -105,27 +104,27 @@ def snippet(language: str, start: Start) -> str:
 
 
 def literal(text: str, language: str) -> str:
-    """Return JSON text as it stands between the delimiters of the language's literal."""
+    """Return JSON text as the content of a literal of the language."""
     ascii_only = language == "java"
-    plain = _ENDINGS.sub(lambda match: _escape(match.group()), text)
-    seen = "".join(_visible(char, ascii_only=ascii_only) for char in plain)
-    return seen.replace("\\", "\\\\") if ascii_only else seen
+    escaped = _SPECIAL.sub(lambda match: _escape(match.group()), text)
+    content = "".join(_visible(char, ascii_only=ascii_only) for char in escaped)
+    return content.replace("\\", "\\\\") if ascii_only else content
 
 
 def _visible(char: str, *, ascii_only: bool) -> str:
     if char == "\n" or (char.isascii() and char.isprintable()):
         return char
-    hidden = unicodedata.category(char).startswith(_UNSEEN)
+    hidden = unicodedata.category(char).startswith(_INVISIBLE)
     return _escape(char) if ascii_only or hidden else char
 
 
 def _escape(char: str) -> str:
-    """The character as JSON escapes it: all that is escaped stands inside of a string of JSON."""
+    """The JSON escape of a character; only characters in strings are escaped."""
     return json.dumps(char)[1:-1] if not char.isascii() else f"\\u{ord(char):04x}"
 
 
 def _url(start: Start) -> str:
-    """The address: of an origin and a quoted path nothing is left that a literal could end at."""
+    """The address, with everything quoted that could end a literal."""
     return quote(start.origin, safe=":/[]") + start.path
 
 
@@ -134,7 +133,7 @@ def _environment() -> Environment:
     return Environment(
         loader=PackageLoader("fyke.snippets"),
         undefined=StrictUndefined,
-        autoescape=False,  # noqa: S701 - programs, not pages; literal() keeps text inside of them
+        autoescape=False,  # noqa: S701 - programs, not pages; literal() keeps text inside them
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,

@@ -1,1 +1,1 @@
-"""Where state and data live."""
+"""Storage of state, results and bundles."""

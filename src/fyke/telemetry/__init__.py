@@ -1,1 +1,1 @@
-"""Logs of the platform itself."""
+"""The log of the platform."""

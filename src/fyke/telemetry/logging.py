@@ -1,6 +1,6 @@
-"""The platform's own log: one JSON record per event on standard error, keys and passwords masked.
+"""The log of the platform: one JSON record per event on standard error, keys and passwords masked.
 
-What a Worker says never goes here; it has a log of its own.
+The output of Workers goes to the logs of their runs instead.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ def redact(text: str) -> str:
 
 
 def _mask(match: re.Match[str]) -> str:
-    kept = next(group for group in match.groups() if group is not None)
-    return f"{kept}***@" if match.group(4) else f"{kept}***"
+    prefix = next(group for group in match.groups() if group is not None)
+    return f"{prefix}***@" if match.group(4) else f"{prefix}***"
 
 
 def _redact_event(
@@ -56,7 +56,7 @@ class StandardError:
 
 
 def configure(role: str, level: str) -> None:
-    """Send structlog and the standard library's records to standard error as JSON lines."""
+    """Write the records of structlog and ``logging`` to standard error as JSON lines."""
     number = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
         processors=[
@@ -78,7 +78,7 @@ def configure(role: str, level: str) -> None:
 
 
 class _JsonFormatter(logging.Formatter):
-    """Records of libraries in the same shape as ours."""
+    """Formats records of libraries like those of the platform."""
 
     def format(self, record: logging.LogRecord) -> str:
         event: MutableMapping[str, Any] = {

@@ -1,1 +1,1 @@
-"""The clock as an entrance: callbacks, hosts of callbacks, leases, retention, keys of starts."""
+"""Repeated tasks of the server, such as sending callbacks, starting schedules and retention."""

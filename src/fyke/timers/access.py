@@ -14,7 +14,7 @@ BATCH = 1000
 
 
 class AccessTimer:
-    """One pass removes all there is, a batch at a time. ``keep_days`` 0 means a year of the log."""
+    """Each pass removes all of them, in batches. ``keep_days`` 0: the log is kept for a year."""
 
     seconds = 600.0
 
@@ -24,14 +24,16 @@ class AccessTimer:
 
     async def tick(self) -> None:
         await self._storage.write(lambda tx: tx.links.remove_expired(tx.now))
-        gone = BATCH
-        while gone == BATCH:
-            gone = await self._storage.write(lambda tx: tx.sessions.remove_expired(tx.now, BATCH))
-        removed, gone = 0, BATCH
-        while gone == BATCH:
-            gone = await self._storage.write(
+        removed = BATCH
+        while removed == BATCH:
+            removed = await self._storage.write(
+                lambda tx: tx.sessions.remove_expired(tx.now, BATCH)
+            )
+        entries, removed = 0, BATCH
+        while removed == BATCH:
+            removed = await self._storage.write(
                 lambda tx: tx.audit.remove_before(tx.now - self._keep_ms, BATCH)
             )
-            removed += gone
-        if removed:
-            log.info("old_audit_entries_removed", count=removed)
+            entries += removed
+        if entries:
+            log.info("old_audit_entries_removed", count=entries)

@@ -1,4 +1,4 @@
-"""Letting alert rules look at runs that have ended."""
+"""Checks ended runs against the alert rules."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ log = structlog.get_logger()
 
 
 class AlertTimer(SignalTimer):
-    """Each run that ended is looked at once, in order."""
+    """Each ended run is checked once, in order."""
 
-    def __init__(self, watch: AlertMonitor, signals: Signals, clock: Clock) -> None:
+    def __init__(self, monitor: AlertMonitor, signals: Signals, clock: Clock) -> None:
         super().__init__(signals, clock)
-        self._watch = watch
+        self._monitor = monitor
 
     async def process_pending(self) -> tuple[float | None, frozenset[str]]:
-        return await self._watch.process_pending(), frozenset({ALERTS})
+        return await self._monitor.process_pending(), frozenset({ALERTS})
 
-    async def tidy(self) -> None:
-        if removed := await self._watch.remove_old():
+    async def clean_up(self) -> None:
+        if removed := await self._monitor.remove_old():
             log.info("old_alerts_removed", count=removed)

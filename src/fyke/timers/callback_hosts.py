@@ -1,4 +1,4 @@
-"""Removes the hosts that no callback was sent to for a day."""
+"""Removes hosts to which no callback was sent for a day."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ log = structlog.get_logger()
 
 
 class CallbackHostTimer:
-    """One pass an hour: a caller that starts runs can name any number of hosts."""
+    """Each pass removes all of them; callers can name any number of hosts."""
 
     seconds = 3600.0
 

@@ -1,7 +1,7 @@
 """Delivers callbacks, webhooks and email from the outbox until accepted or the schedule ends.
 
-A delivery is claimed before it is sent: a second server skips it, and when this server dies in
-between, the claim lapses and the delivery is sent again under the same id.
+A delivery is claimed before it is sent, so that other servers skip it. When this server dies
+meanwhile, the claim expires and the delivery is sent again with the same id.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from fyke.model.callback import Claim, Delivery, HostStatus
 log = structlog.get_logger()
 
 CLAIM_MS = 60_000
-STALE_SECONDS = 30.0  # a claim this old is not sent any more: it may lapse meanwhile
+STALE_SECONDS = 30.0  # an older claim is not sent: it could expire meanwhile
 MAX_SLEEP = 30.0
-MIN_SLEEP = 0.01  # another server may be about to commit what it has claimed
+MIN_SLEEP = 0.01  # another server may be about to commit its claims
 
 Sending = dict[asyncio.Task[None], HostStatus]
 
 
 class CallbackTimer:
-    """Sends what is due; sleeps until the next delivery is due, or the signal comes. At most
-    ``at_once`` are being sent; each uses one connection.
+    """Sends deliveries that are due, at most ``at_once`` concurrently; each uses one connection.
+    Sleeps until the next is due or the signal comes.
     """
 
     seconds = 0.0
@@ -60,8 +60,8 @@ class CallbackTimer:
         try:
             async with self._signals.listen() as listener:
                 while True:
-                    await self._take_due(sending)
-                    await self._rest(listener, sending)
+                    await self._start_due(sending)
+                    await self._wait(listener, sending)
                     for task in [task for task in sending if task.done()]:
                         del sending[task]
                         if error := task.exception():
@@ -70,23 +70,23 @@ class CallbackTimer:
             for task in sending:
                 task.cancel()
 
-    async def _take_due(self, sending: Sending) -> None:
-        """Start what is due. A receiver that hangs blocks only its own slots."""
+    async def _start_due(self, sending: Sending) -> None:
+        """Start sending what is due. A hanging receiver blocks only its own slots."""
         while await self._seconds_to_next(sending) == 0:
-            since = self._clock.monotonic()
+            claimed_at = self._clock.monotonic()
             claims = await self._claim(free_slots(sending.values(), self._at_once))
             if not claims:
                 return
             for claim in claims:
-                sending[asyncio.create_task(self._deliver(claim, since))] = claim.host_status
+                sending[asyncio.create_task(self._deliver(claim, claimed_at))] = claim.host_status
 
     async def _claim(self, free: dict[HostStatus, int]) -> list[Claim]:
         return await self._storage.write(
             lambda tx: tx.outbox.claim(tx.now, free, tx.now + CLAIM_MS)
         )
 
-    async def _rest(self, listener: Listener, sending: Sending) -> None:
-        """Wait for the signal, for the next delivery to be due, or for one to be done."""
+    async def _wait(self, listener: Listener, sending: Sending) -> None:
+        """Wait for the signal, for the time of the next delivery, or for one that is sent."""
         pause = max(MIN_SLEEP, await self._seconds_to_next(sending))
         notified = asyncio.create_task(listener.wait(frozenset({OUTBOX}), pause))
         await asyncio.wait({notified, *sending}, return_when=asyncio.FIRST_COMPLETED)
@@ -94,7 +94,7 @@ class CallbackTimer:
         await asyncio.gather(notified, return_exceptions=True)
 
     async def _seconds_to_next(self, sending: Sending) -> float:
-        """How long there is nothing to claim, at most ``MAX_SLEEP``."""
+        """Seconds until a delivery can be claimed, at most ``MAX_SLEEP``."""
         free = free_slots(sending.values(), self._at_once)
 
         def work(tx: Transaction) -> float:
@@ -103,9 +103,9 @@ class CallbackTimer:
 
         return min(MAX_SLEEP, await self._storage.read(work))
 
-    async def _deliver(self, claim: Claim, since: float) -> None:
+    async def _deliver(self, claim: Claim, claimed_at: float) -> None:
         delivery = claim.delivery
-        if self._clock.monotonic() - since > STALE_SECONDS:
+        if self._clock.monotonic() - claimed_at > STALE_SECONDS:
             await self._storage.write(lambda tx: release(tx, delivery, tx.now))
             return
         body = delivery.payload.encode()
@@ -113,9 +113,9 @@ class CallbackTimer:
         secrets = await self._secrets(delivery, at)
         signed = headers(secrets, delivery.id, at // 1000, body)
         answer = await self._notifier.post(delivery.url, body, signed)
-        took = round((self._clock.monotonic() - started) * 1000)
-        done = await self._storage.write(
-            lambda tx: record(tx, delivery, answer, at=at, duration_ms=took)
+        duration_ms = round((self._clock.monotonic() - started) * 1000)
+        recorded = await self._storage.write(
+            lambda tx: record(tx, delivery, answer, at=at, duration_ms=duration_ms)
         )
         log.info(
             "callback",
@@ -123,12 +123,12 @@ class CallbackTimer:
             run=delivery.run_id,
             status=answer.status,
             sent=answer.sent,
-            milliseconds=took,
-            state=done.state.value if done else "lapsed",
+            milliseconds=duration_ms,
+            state=recorded.state.value if recorded else "lapsed",
         )
 
     async def _secrets(self, delivery: Delivery, now: int) -> Sequence[str]:
-        """What signs a delivery: the secrets of its endpoint, or that of its account."""
+        """The secrets that sign a delivery: those of its endpoint, or that of its account."""
         if delivery.endpoint_id:
             endpoint = await self._storage.read(lambda tx: tx.webhooks.get(delivery.endpoint_id))
             if endpoint is not None:

@@ -1,4 +1,4 @@
-"""Ending what a lost runner left behind: its leases lapse, its attempts fail with that reason."""
+"""Ends the attempts of lost runners, whose leases expire."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from fyke.domain.runs.attempts import Attempts
 
 log = structlog.get_logger()
 
-SWEEP_SECONDS = 2.0
+PASS_SECONDS = 2.0
 
 
 class LeaseTimer:
-    """One pass ends every attempt whose lease has run out."""
+    """Each pass ends all attempts whose lease has expired."""
 
-    seconds = SWEEP_SECONDS
+    seconds = PASS_SECONDS
 
     def __init__(self, attempts: Attempts) -> None:
         self._attempts = attempts

@@ -20,7 +20,7 @@ log = structlog.get_logger()
 
 MAX_REASON_CHARS = 200
 _WORD = re.compile(r"[A-Z][a-z0-9]*")
-FAILURE_SECONDS = 1.0  # the shortest pause after a failed pass, even for a timer without pauses
+FAILURE_SECONDS = 1.0  # the shortest pause after a failed pass
 
 
 class Timer(Protocol):
@@ -32,14 +32,14 @@ class Timer(Protocol):
 
 
 class TimerBoard:
-    """What each timer of this process is doing, for the operator."""
+    """The state of each timer of this process, for the operator."""
 
     def __init__(self, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
         self._lines: dict[str, TimerLine] = {}
 
     def lines(self) -> list[TimerLine]:
-        """By name."""
+        """The timers, sorted by name."""
         return sorted(self._lines.values(), key=lambda line: line.name)
 
     def began(self, name: str) -> None:
@@ -64,7 +64,7 @@ class TimerBoard:
 
 
 def _reason(error: Exception) -> str:
-    """One line, without secrets that a driver may have put into it."""
+    """The first line of an error; secrets that a driver has put into it are masked."""
     first = (str(error).splitlines() or [""])[0]
     return redact(first[:MAX_REASON_CHARS]) or type(error).__name__
 
@@ -86,7 +86,7 @@ async def _repeat(timer: Timer, board: TimerBoard) -> None:
             failures = 0
             board.done(name)
         except Exception as error:
-            # One bad pass (a database that is away, say) must not end the timer for good.
+            # A failed pass, for example without a database, must not end the timer.
             failures += 1
             board.failed(name, error)
             log.exception("timer_failed", timer=type(timer).__name__)
@@ -94,13 +94,13 @@ async def _repeat(timer: Timer, board: TimerBoard) -> None:
 
 
 def _name(timer: Timer) -> str:
-    """``ScheduleTimer`` is called ``schedule``, ``CallbackHostTimer`` ``callback host``."""
+    """``callback host`` for a ``CallbackHostTimer``."""
     words = _WORD.findall(type(timer).__name__.removesuffix("Timer"))
     return " ".join(words).lower()
 
 
 def _pause(seconds: float, failures: int) -> float:
-    """A timer without a pause of its own must not fail at full speed and fill the log."""
+    """The pause grows with the failures, so that a failing timer does not fill the log."""
     if not failures:
         return seconds
     return delay(failures, base=max(seconds, FAILURE_SECONDS), cap=60)

@@ -1,5 +1,5 @@
-"""Deletes finished runs that are older than the setting allows, with their rows and logs, and
-equally old queue items that were started or released.
+"""Deletes runs that ended before the kept days, with their rows and logs, and queue items that were
+started or released before them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ BATCH = 100
 
 
 class RetentionTimer:
-    """Each pass deletes a batch of runs that finished more than ``keep_days`` ago."""
+    """Each pass deletes a batch of runs that ended more than ``keep_days`` days ago."""
 
     seconds = 60.0
 
@@ -26,11 +26,11 @@ class RetentionTimer:
         self._keep_ms = keep_days * DAY_MS
 
     async def tick(self) -> None:
-        old = await self._storage.read(
+        run_ids = await self._storage.read(
             lambda tx: tx.runs.finished_before(tx.now - self._keep_ms, BATCH)
         )
-        for run_id in old:
+        for run_id in run_ids:
             await self._runs.remove(run_id)
-        if old:
-            log.info("old_runs_removed", count=len(old))
+        if run_ids:
+            log.info("old_runs_removed", count=len(run_ids))
         await self._storage.write(lambda tx: tx.queue.remove_ended(tx.now - self._keep_ms, BATCH))

@@ -9,15 +9,15 @@ from fyke.timers.signals import SignalTimer
 
 
 class ScheduleTimer(SignalTimer):
-    """Woken by a change of a schedule, and by the end of a run that a schedule waits for."""
+    """Wakes also when a schedule changes and when a run ends for which a schedule waits."""
 
     def __init__(self, firing: Firing, signals: Signals, clock: Clock) -> None:
         super().__init__(signals, clock)
         self._firing = firing
 
     async def process_pending(self) -> tuple[float | None, frozenset[str]]:
-        rest = await self._firing.process_pending()
-        return rest.seconds, rest.topics | {SCHEDULES}
+        pause = await self._firing.process_pending()
+        return pause.seconds, pause.topics | {SCHEDULES}
 
-    async def tidy(self) -> None:
+    async def clean_up(self) -> None:
         await self._firing.remove_old()

@@ -1,7 +1,7 @@
 """Counts the servers that share a database, so that they can share the rate limits.
 
-Each sends a heartbeat and counts the others. A server that starts or stops sends a signal, and the
-others count again at once. A killed server is counted for another ``SILENCE_MS``.
+Each server sends heartbeats and counts those of the others. One that starts or stops sends a
+signal, and the others count again at once. A killed server is on_count for another ``SILENCE_MS``.
 """
 
 from __future__ import annotations
@@ -12,27 +12,27 @@ from fyke.contracts.signals import SERVERS, Signals
 from fyke.contracts.state import Storage, Transaction
 from fyke.kit.ids import new_ulid
 
-BEAT_SECONDS = 5.0
+HEARTBEAT_SECONDS = 5.0
 SILENCE_MS = 15_000
 
 
 class ServerTimer:
-    """The heartbeat of one server. ``counted`` is called with the number of servers."""
+    """The heartbeat of one server. ``on_count`` is called with the number of servers."""
 
     seconds = 0.0
 
-    def __init__(self, storage: Storage, signals: Signals, counted: Callable[[int], None]) -> None:
+    def __init__(self, storage: Storage, signals: Signals, on_count: Callable[[int], None]) -> None:
         self._storage = storage
         self._signals = signals
-        self._counted = counted
+        self._on_count = on_count
         self._id = new_ulid()
 
     async def join(self) -> None:
         """Send the first heartbeat and count the servers; called before the first request."""
-        await self._beat(notify=True)
+        await self._heartbeat(notify=True)
 
     async def leave(self) -> None:
-        """Sign off, so that the others can use this server's share."""
+        """Remove this server at once, so that the others get its share."""
 
         def work(tx: Transaction) -> None:
             tx.servers.drop(self._id)
@@ -44,10 +44,10 @@ class ServerTimer:
         """Send heartbeats until cancelled, at once when a server starts or stops."""
         async with self._signals.listen() as listener:
             while True:
-                await self._beat(notify=False)
-                await listener.wait(frozenset({SERVERS}), BEAT_SECONDS)
+                await self._heartbeat(notify=False)
+                await listener.wait(frozenset({SERVERS}), HEARTBEAT_SECONDS)
 
-    async def _beat(self, *, notify: bool) -> None:
+    async def _heartbeat(self, *, notify: bool) -> None:
         def work(tx: Transaction) -> int:
             since = tx.now - SILENCE_MS
             tx.servers.drop_silent(since)
@@ -56,4 +56,4 @@ class ServerTimer:
                 tx.notify(SERVERS)
             return tx.servers.count_active(since)
 
-        self._counted(await self._storage.write(work))
+        self._on_count(await self._storage.write(work))

@@ -1,4 +1,4 @@
-"""Timers that sleep until a signal comes: they do what is due, and clean up once an hour."""
+"""Timers that sleep until a signal comes or work is due; they clean up once an hour."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from abc import ABC, abstractmethod
 from fyke.contracts.signals import Signals
 from fyke.kit.clock import Clock
 
-# A clock that jumps, or a signal that is lost, delays no more than this.
+# The longest delay after a jump of the clock or a lost signal.
 MAX_SLEEP = 30.0
 MIN_SLEEP = 0.05
-TIDY_SECONDS = 3600.0
+CLEANUP_SECONDS = 3600.0
 
 
 class SignalTimer(ABC):
@@ -21,29 +21,29 @@ class SignalTimer(ABC):
     def __init__(self, signals: Signals, clock: Clock) -> None:
         self._signals = signals
         self._clock = clock
-        self._tidied: float | None = None
+        self._cleaned_at: float | None = None
 
     @abstractmethod
     async def process_pending(self) -> tuple[float | None, frozenset[str]]:
-        """Do what is due; return the seconds until more is (None: not known), and the
-        signals that may come before that.
+        """Do what is due. Return the seconds until more is due (None = unknown), and the signals
+        after which something may be due earlier.
         """
 
     @abstractmethod
-    async def tidy(self) -> None:
-        """Remove what is too old."""
+    async def clean_up(self) -> None:
+        """Remove old entries."""
 
     async def tick(self) -> None:
         """Work until cancelled. Listens before the first query, so that no signal is lost."""
         async with self._signals.listen() as listener:
             while True:
-                rest, topics = await self.process_pending()
-                await self._tidy()
-                pause = MAX_SLEEP if rest is None else min(MAX_SLEEP, rest)
+                seconds, topics = await self.process_pending()
+                await self._clean_up_hourly()
+                pause = MAX_SLEEP if seconds is None else min(MAX_SLEEP, seconds)
                 await listener.wait(topics, max(MIN_SLEEP, pause))
 
-    async def _tidy(self) -> None:
+    async def _clean_up_hourly(self) -> None:
         now = self._clock.monotonic()
-        if self._tidied is None or now - self._tidied >= TIDY_SECONDS:
-            self._tidied = now
-            await self.tidy()
+        if self._cleaned_at is None or now - self._cleaned_at >= CLEANUP_SECONDS:
+            self._cleaned_at = now
+            await self.clean_up()

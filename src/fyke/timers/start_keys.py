@@ -1,4 +1,4 @@
-"""Forgetting the keys of starts that are older than a day."""
+"""Removes idempotency keys of starts that are older than a day."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BATCH = 1000
 
 
 class StartKeyTimer:
-    """One pass removes all that no longer count, a batch at a time."""
+    """Each pass removes all expired keys, in batches."""
 
     seconds = 60.0
 

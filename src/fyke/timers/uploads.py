@@ -10,7 +10,7 @@ log = structlog.get_logger()
 
 
 class UploadTimer:
-    """One pass removes all that are too old, some at a time."""
+    """Each pass removes all old uploads, in batches."""
 
     seconds = 3600.0
 

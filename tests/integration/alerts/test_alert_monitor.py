@@ -54,8 +54,8 @@ async def test_each_rule_reports_the_runs_that_it_evaluates(app: App) -> None:
     ]
     raised = [(one.rule_id, one.run_id) for one in await found(app)]
     assert raised == [(of_worker.id, runs[1].id), (every.id, runs[3].id)]
-    assert await alerts.unread(owner) == 2
-    assert await alerts.unread(app.other) == 0
+    assert await alerts.count_unread(owner) == 2
+    assert await alerts.count_unread(app.other) == 0
     # what was looked at is not looked at again, and a rule that is switched on looks ahead only
     await alerts.change_rule(owner, off.id, replace(FAILED, name="On"))
     assert len(await found(app)) == 2

@@ -167,7 +167,7 @@ async def test_on_postgresql_too_as_many_direct_starts_pass_as_the_plan_allows(
         assert plan.max_runs is not None
         assert answered == {(200, 0): plan.max_runs, (400, 30003): posts - plan.max_runs}
         account_id = app.other.account_id
-        open_runs = await app.storage.read(lambda tx: tx.admission.open(account_id, 999))
+        open_runs = await app.storage.read(lambda tx: tx.admission.count_open(account_id, 999))
         assert open_runs == plan.max_runs
 
 

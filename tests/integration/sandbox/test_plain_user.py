@@ -28,7 +28,7 @@ SHARE = (
     "contract/test_sandbox.py",
     "integration/sandbox/test_escape.py",
     "integration/sandbox/test_layers.py",
-    f"{ENVIRONMENTS}::test_built_once_and_kept",
+    f"{ENVIRONMENTS}::test_an_environment_is_built_once",
     *(
         f"{HOSTILE}::{name}"
         for name in (

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Engine
 
 from fyke.app import components as module
-from fyke.app.components import ask, components
+from fyke.app.components import components, first_line_of
 from fyke.app.maintenance import schema_heads
 from fyke.model.installation import Component
 from fyke.settings import Settings
@@ -30,17 +30,17 @@ def database(folder: Path) -> list[Component]:
         return list(module._database(Settings(home=folder), engine))
 
 
-def test_programs_that_are_not_there_say_nothing() -> None:
-    assert ask("/bin/echo", "one", "two") == "one two"
-    assert ask("/bin/echo", "one\ntwo") == "one"
-    assert ask("/bin/true") == ""
-    assert ask("/bin/false") == ""
-    assert ask("/nowhere/at/all") == ""
+def test_the_line_of_a_missing_or_failing_program_is_empty() -> None:
+    assert first_line_of("/bin/echo", "one", "two") == "one two"
+    assert first_line_of("/bin/echo", "one\ntwo") == "one"
+    assert first_line_of("/bin/true") == ""
+    assert first_line_of("/bin/false") == ""
+    assert first_line_of("/nowhere/at/all") == ""
 
 
-def test_a_program_that_hangs_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "ASK_SECONDS", 0.05)
-    assert ask("/bin/sleep", "600") == ""
+def test_the_line_of_a_hanging_program_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PROGRAM_SECONDS", 0.05)
+    assert first_line_of("/bin/sleep", "600") == ""
 
 
 def test_tables_that_are_up_to_date_are_the_newest(tmp_path: Path) -> None:
@@ -53,12 +53,12 @@ def test_tables_that_are_up_to_date_are_the_newest(tmp_path: Path) -> None:
     assert {state.note, rows.note} == {"the newest"}
 
 
-def test_tables_of_another_release_say_what_to_do(tmp_path: Path) -> None:
+def test_tables_of_another_release_are_reported_with_a_remedy(tmp_path: Path) -> None:
     state_in(tmp_path)
     _, state, rows = database(tmp_path)
     assert state.note == "the newest"
     assert rows.version == ""
-    assert f"wants {schema_heads()[1]}: run fyke db migrate" in rows.note
+    assert f"needs {schema_heads()[1]}: run fyke db migrate" in rows.note
 
 
 def test_a_database_that_does_not_answer_is_one_line(tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_a_database_that_does_not_answer_is_one_line(tmp_path: Path) -> None:
     assert "tables of state" not in {each.name for each in found}
 
 
-def test_a_missing_program_says_what_it_is_for(
+def test_a_missing_program_is_reported_with_its_use(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(

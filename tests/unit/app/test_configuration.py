@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fyke.app.configuration import format_value, origins_of, shown
+from fyke.app.configuration import format_value, masked, origins_of
 from fyke.errors import InvalidRequest
 from fyke.settings import Settings
 
@@ -19,7 +19,7 @@ def test_a_file_that_is_no_toml_is_named(tmp_path: Path) -> None:
 
 
 def test_the_password_of_the_mail_server_is_masked() -> None:
-    assert shown("smtps://fyke:secret@mail.example.org") == "smtps://fyke:***@mail.example.org"
+    assert masked("smtps://fyke:secret@mail.example.org") == "smtps://fyke:***@mail.example.org"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The probe of the regions' proxies: real sockets, no password shown, asked once in a while."""
+"""The probe of regional proxies: real sockets, no password, cached results."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from fyke.app.health import ProxyProbe
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_proxy_that_listens_is_healthy_and_one_that_does_not_says_why() -> None:
-    taken: list[asyncio.StreamWriter] = []
-    server = await asyncio.start_server(lambda _, writer: taken.append(writer), "127.0.0.1", 0)
+async def test_proxies_are_probed_once_for_several_callers() -> None:
+    accepted: list[asyncio.StreamWriter] = []
+    server = await asyncio.start_server(lambda _, writer: accepted.append(writer), "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     with socket.create_server(("127.0.0.1", 0)) as closed:
         free_port = closed.getsockname()[1]
@@ -25,15 +25,15 @@ async def test_a_proxy_that_listens_is_healthy_and_one_that_does_not_says_why() 
             "FR": "http://[broken",
         }
     )
-    germany, france, america = await probe()
-    assert (america.region, america.host, america.error) == ("US", f"127.0.0.1:{port}", "")
-    assert germany.error and germany.host == f"127.0.0.1:{free_port}"
-    assert "cannot be read" in france.error
-    assert "secret" not in repr((germany, france, america))
+    de, fr, us = await probe()
+    assert (us.region, us.host, us.error) == ("US", f"127.0.0.1:{port}", "")
+    assert de.error and de.host == f"127.0.0.1:{free_port}"
+    assert "cannot be read" in fr.error
+    assert "secret" not in repr((de, fr, us))
     server.close()
-    # many who look at once, and soon after, share one look
+    # concurrent and soon following calls share one result
     again = await asyncio.gather(*(probe() for _ in range(5)))
-    assert again == [[germany, france, america]] * 5
-    assert len(taken) == 1
-    for writer in taken:
+    assert again == [[de, fr, us]] * 5
+    assert len(accepted) == 1
+    for writer in accepted:
         writer.close()

@@ -32,11 +32,11 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(home=tmp_path)
 
 
-def test_one_set_of_tables_that_is_behind_needs_a_remedy() -> None:
+def test_an_outdated_set_of_tables_has_a_remedy() -> None:
     assert TableVersions(NEWEST, NEWEST).remedy == ""
     assert TableVersions(NEWEST, OLDER).revisions == ("s0002", "s0001")
     for tables in (TableVersions(OLDER, NEWEST), TableVersions(NEWEST, OLDER)):
-        assert tables.remedy.startswith("this program wants s0002 and s0002: run fyke db migrate")
+        assert tables.remedy.startswith("this program needs s0002 and s0002: run fyke db migrate")
     old = SchemaVersion("0019", "s0002", False)
     assert "fyke db convert" in TableVersions(old, NEWEST).remedy
 
@@ -61,7 +61,7 @@ def test_a_database_that_cannot_be_reached_is_unavailable(tmp_path: Path) -> Non
         check(elsewhere)
 
 
-def test_a_whole_database_has_no_fault(settings: Settings) -> None:
+def test_an_intact_database_has_no_fault(settings: Settings) -> None:
     assert check(settings) == []
 
 
@@ -89,7 +89,7 @@ def test_a_torn_page_is_found(tmp_path: Path, whole: bool) -> None:
     assert not (tmp_path / "none.db").exists()
 
 
-def test_a_copy_is_whole_and_removed_afterwards(settings: Settings, tmp_path: Path) -> None:
+def test_a_copy_is_complete_and_removed_afterwards(settings: Settings, tmp_path: Path) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     (scratch / "copy-of-state.db").write_text("of one that was killed")

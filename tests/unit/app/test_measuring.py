@@ -18,20 +18,20 @@ def test_the_size_of_a_folder(tmp_path: Path) -> None:
     (tmp_path / "a" / "one").write_bytes(b"x" * 100)
     (tmp_path / "a" / "b" / "two").write_bytes(b"x" * 23)
     os.symlink("/", tmp_path / "a" / "out")
-    found = folder_size("blobs", "bundles", tmp_path)
-    assert (found.files, found.complete) == (3, True)
-    assert 123 <= found.bytes < 200  # a link counts with its own few bytes
+    part = folder_size("blobs", "bundles", tmp_path)
+    assert (part.files, part.complete) == (3, True)
+    assert 123 <= part.bytes < 200  # a link counts with its own few bytes
     assert folder_size("none", "", tmp_path / "absent").files == 0
 
 
-def test_a_look_that_takes_too_long_says_at_least(tmp_path: Path) -> None:
+def test_a_size_after_the_time_limit_is_incomplete(tmp_path: Path) -> None:
     for number in range(20):
         (tmp_path / f"f{number}").mkdir()
-    found = folder_size("blobs", "", tmp_path, seconds=-1)
-    assert (found.bytes, found.complete) == (0, False)
+    part = folder_size("blobs", "", tmp_path, seconds=-1)
+    assert (part.bytes, part.complete) == (0, False)
 
 
-def test_the_whole_of_a_data_folder(tmp_path: Path) -> None:
+def test_the_report_of_a_data_folder(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, disk_floor_mb=1)
     (tmp_path / "state.db").write_bytes(b"x" * 1000)
     (tmp_path / "state.db-wal").write_bytes(b"x" * 24)

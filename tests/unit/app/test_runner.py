@@ -1,4 +1,4 @@
-"""What a runner is made of; running attempts needs a sandbox."""
+"""How a runner is composed. No attempt is run."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ def with_(settings: Settings, **changes: Any) -> Settings:
         ({"*": "http://p"}, "", True),
     ],
 )
-def test_packages_pass_the_proxy_of_the_default_region(
+def test_installations_use_the_proxy_of_the_default_region(
     settings: Settings, upstreams: dict[str, str], region: str, passed: bool
 ) -> None:
     changed = with_(settings, egress_upstreams=upstreams, default_region=region)
     assert runner._has_upstream(changed) is passed
 
 
-def test_a_runner_offers_the_machine_unless_the_settings_say_less(
+def test_the_capacity_is_that_of_the_machine_or_the_settings(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 6)
@@ -87,16 +87,16 @@ def test_root_starts_sandboxes_through_the_launcher_only(
 
 
 class Runner:
-    """Notes what it was asked for."""
+    """Records the calls."""
 
     def __init__(self) -> None:
-        self.asked: list[str] = []
+        self.calls: list[str] = []
 
     def drain(self) -> None:
-        self.asked.append("drain")
+        self.calls.append("drain")
 
     def stop_all(self) -> None:
-        self.asked.append("stop")
+        self.calls.append("stop")
 
 
 @pytest.mark.anyio
@@ -104,19 +104,19 @@ class Runner:
 async def test_the_first_sigterm_drains_and_the_second_stops(
     monkeypatch: pytest.MonkeyPatch, orphaned: bool
 ) -> None:
-    asked: Any = Runner()
+    stub: Any = Runner()
     loop = asyncio.get_running_loop()
-    runner._drain_on_sigterm(asked)
+    runner._drain_on_sigterm(stub)
     if orphaned:  # no supervisor is left to send a second one
         monkeypatch.setattr(os, "getppid", lambda: -1)
     try:
         for _ in range(2):
-            handled = len(asked.asked)
+            handled = len(stub.calls)
             os.kill(os.getpid(), signal.SIGTERM)
             async with asyncio.timeout(10):
-                while len(asked.asked) == handled:
+                while len(stub.calls) == handled:
                     await asyncio.sleep(0)
     finally:
         loop.remove_signal_handler(signal.SIGTERM)
     expected = ["drain", "stop"] * 2 if orphaned else ["drain", "drain", "stop"]
-    assert asked.asked == expected
+    assert stub.calls == expected

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from fyke.app.configuration import origins_of, shown
+from fyke.app.configuration import masked, origins_of
 from fyke.cli.main import app
 from fyke.settings import Settings
 
@@ -25,9 +25,9 @@ def test_the_origin_of_each_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_secrets_are_masked() -> None:
-    assert shown("postgresql://fyke:secret@db/fyke") == "postgresql://fyke:***@db/fyke"
-    assert shown({"DE": "socks5://u:secret@p:1080"}) == {"DE": "socks5://u:***@p:1080"}
-    assert shown(("a", Path("/b"))) == ["a", "/b"]
+    assert masked("postgresql://fyke:secret@db/fyke") == "postgresql://fyke:***@db/fyke"
+    assert masked({"DE": "socks5://u:secret@p:1080"}) == {"DE": "socks5://u:***@p:1080"}
+    assert masked(("a", Path("/b"))) == ["a", "/b"]
 
 
 def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,19 +33,19 @@ OUTSIDE = [
 
 
 @pytest.mark.parametrize("text", INSIDE)
-def test_inside(text: str) -> None:
+def test_internal_addresses(text: str) -> None:
     assert not is_public(ip_address(text))
     assert not AddressRules().check(text, 80)
 
 
 @pytest.mark.parametrize("text", OUTSIDE)
-def test_outside(text: str) -> None:
+def test_public_addresses(text: str) -> None:
     assert is_public(ip_address(text))
     assert AddressRules().check(text, 443)
 
 
 @given(st.ip_addresses(v=4))
-def test_our_list_passes_nothing_that_the_library_knows_as_inside(address: IPv4Address) -> None:
+def test_the_list_covers_the_private_addresses_of_the_library(address: IPv4Address) -> None:
     if is_public(address):
         assert not (address.is_private or address.is_loopback or address.is_link_local)
         assert not (address.is_multicast or address.is_reserved or address.is_unspecified)
@@ -59,7 +59,7 @@ def test_an_embedded_address_is_checked_as_the_address_it_contains(address: IPv4
     assert is_public(IPv6Address(f"64:ff9b::{address}")) == is_public(address)
 
 
-def test_own_addresses_count_as_inside_even_when_public() -> None:
+def test_own_addresses_are_internal_even_when_public() -> None:
     rules = AddressRules(own_addresses=["8.8.4.4", "fe80::1%eth0", "2606:4700::7"])
     assert not rules.check("8.8.4.4", 80)
     assert not rules.check("::ffff:8.8.4.4", 80)
@@ -73,7 +73,7 @@ def test_ports_beyond_the_range_are_refused(port: int) -> None:
     assert not AddressRules(["127.0.0.0/8"]).check("127.0.0.1", port)
 
 
-def test_an_address_entry_opens_exactly_that() -> None:
+def test_an_address_entry_allows_only_that_address() -> None:
     rules = AddressRules(["127.0.0.1:43211"])
     assert rules.check("127.0.0.1", 43211)
     assert rules.check("::ffff:127.0.0.1", 43211)
@@ -90,7 +90,7 @@ def test_network_entries() -> None:
     assert rules.check("fd00::9", 9) and not rules.check("::1", 5)
 
 
-def test_a_name_entry_opens_the_name_and_localhost_also_loopback() -> None:
+def test_a_name_entry_allows_the_name_and_localhost_also_loopback() -> None:
     rules = AddressRules(["localhost:8000", "app.intern:80"])
     assert rules.check_name("localhost", 8000) and not rules.check_name("localhost", 8001)
     assert rules.check("127.0.0.1", 8000) and rules.check("::1", 8000)
@@ -100,7 +100,7 @@ def test_a_name_entry_opens_the_name_and_localhost_also_loopback() -> None:
     assert rules.select("other.intern", ["10.0.0.3"], 80) == []
 
 
-def test_one_inside_answer_spoils_all() -> None:
+def test_one_internal_answer_refuses_all() -> None:
     rules = AddressRules()
     assert rules.select("a.example", ["8.8.8.8", "1.1.1.1"], 80) == ["8.8.8.8", "1.1.1.1"]
     assert rules.select("a.example", ["8.8.8.8", "10.0.0.1"], 80) == []
@@ -108,12 +108,12 @@ def test_one_inside_answer_spoils_all() -> None:
     assert rules.select("a.example", ["::ffff:8.8.8.8"], 80) == ["8.8.8.8"]
 
 
-def test_an_exempt_answer_leaves_only_what_may_be_dialled() -> None:
+def test_an_exempt_answer_leaves_only_allowed_addresses() -> None:
     rules = AddressRules(["127.0.0.1:80"])
     assert rules.select("localhost", ["127.0.0.1", "::1"], 80) == ["127.0.0.1"]
 
 
-def test_extended_adds_for_one_attempt_only() -> None:
+def test_extended_rules_leave_the_original_unchanged() -> None:
     rules = AddressRules(["10.0.0.1:80"], ["8.8.4.4"])
     more = rules.extended(["10.0.0.2:80"])
     assert more.check("10.0.0.1", 80) and more.check("10.0.0.2", 80)
@@ -126,6 +126,6 @@ def test_extended_adds_for_one_attempt_only() -> None:
     ["", "host", "host:", "host:0", "host:99999", "10.0.0.0/33", "10.0.0.1/8", "a b:80",
      "127.1:80", "::1:80", "10.0.0.0/8:x", "http://a:80"],
 )  # fmt: skip
-def test_malformed_entries_name_themselves(text: str) -> None:
+def test_errors_name_the_malformed_entry(text: str) -> None:
     with pytest.raises(ValueError, match="allow entry"):
         AllowEntry.parse(text)

@@ -18,7 +18,7 @@ from fyke.kit.decimals import binary_size, duration, millionths
         (10**18, "1000000000000"),
     ],
 )
-def test_millionths_lose_no_digit(count: int, text: str) -> None:
+def test_millionths_keep_all_digits(count: int, text: str) -> None:
     assert millionths(count) == text
 
 

@@ -38,7 +38,7 @@ from fyke.kit.hostports import parse_host
         ("[2001:db8::1]:80", "[2001:db8::1]", 81, False),
     ],
 )
-def test_which_hosts_an_entry_covers(entry: str, host: str, port: int, covered: bool) -> None:
+def test_hosts_that_an_entry_covers(entry: str, host: str, port: int, covered: bool) -> None:
     assert Domains([entry]).covers(parse_host(host), port) is covered
 
 
@@ -68,7 +68,7 @@ def test_other_forms_are_refused_with_the_rule(entry: str) -> None:
         Domain.parse(entry)
 
 
-def test_the_usual_spelling() -> None:
+def test_entries_are_normalised() -> None:
     wanted = ["*.Example.com:443", "MÜNCHEN.example.", "[2001:DB8::1]:80", "2001:db8::1", "8.8.8.8"]
     assert [str(entry) for entry in Domains(wanted)] == [
         "*.example.com:443",

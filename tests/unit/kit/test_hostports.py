@@ -93,7 +93,7 @@ def test_refused(text: str | bytes) -> None:
 
 
 @given(st.one_of(st.text(), st.binary()))
-def test_anything_becomes_a_plain_host_or_is_refused(text: str | bytes) -> None:
+def test_any_text_is_normalised_or_refused(text: str | bytes) -> None:
     try:
         host = parse_host(text)
     except BadHost:

@@ -1,4 +1,4 @@
-"""What a process asks of the kernel for itself, each in a process of its own."""
+"""Settings of the kernel for a process, each tested in a separate process."""
 
 from __future__ import annotations
 
@@ -40,20 +40,20 @@ def seen(code: str) -> Any:
 
 
 @pytest.mark.parametrize(("parent", "status"), [("os.getppid()", 0), ("1", 1)])
-def test_a_child_knows_its_parent_by_number(parent: str, status: int) -> None:
+def test_a_child_knows_the_id_of_its_parent(parent: str, status: int) -> None:
     code = f"import os; from fyke.kit.prctl import end_with_parent as d; d({parent})"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
     assert ended.returncode == status, ended.stderr
 
 
-def test_a_process_shows_the_words_it_was_given() -> None:
+def test_a_process_shows_its_title() -> None:
     assert seen(RENAMED.format(words=["fyke", "serve", "server"])) == [
         ["fyke", "serve", "server"],
         "fyke-server",
     ]
 
 
-def test_more_words_than_it_was_started_with_are_cut() -> None:
+def test_a_title_longer_than_the_arguments_is_cut() -> None:
     [[word], name] = seen(RENAMED.format(words='["x" * 10_000]'))
     assert set(word) == {"x"}
     assert 0 < len(word) < 10_000

@@ -41,14 +41,14 @@ class Point(msgspec.Struct):
 
 
 @pytest.mark.slow
-def test_threads_may_decode_into_a_type_at_once() -> None:
+def test_threads_can_decode_a_type_concurrently() -> None:
     ran = subprocess.run(
         [sys.executable, "-c", MANY_THREADS], capture_output=True, text=True, timeout=60
     )
     assert (ran.returncode, ran.stdout) == (0, "all decoded\n"), ran.stderr[-2000:]
 
 
-def test_values_are_checked_as_by_msgspec() -> None:
+def test_values_are_checked_like_those_of_msgspec() -> None:
     assert convert({"x": 1}, Point) == Point(1) == decode('{"x": 1}', Point)
     assert convert({"x": "1"}, Point, strict=False) == Point(1)
     with pytest.raises(msgspec.ValidationError, match="Expected `int`"):

@@ -27,7 +27,7 @@ FULL = IsolationReport(Isolation.FULL, "", ())
 
 
 class Ended:
-    """The end as the state has it; the first time it may be away."""
+    """Records the ends; ``fail_first``: the state is unavailable at the first call."""
 
     def __init__(self, *, fail_first: bool = False) -> None:
         self.ends: list[End] = []
@@ -48,7 +48,7 @@ class Bundles:
 
 
 class Failing:
-    """Environments that always fail in this way."""
+    """Environments that always raise ``error``."""
 
     def __init__(self, error: Exception) -> None:
         self._error = error
@@ -57,17 +57,19 @@ class Failing:
         raise self._error
 
 
-def runner(*, own: bool = True, isolation: IsolationReport = FULL, **tools: Any) -> AttemptRunner:
+def runner(
+    *, is_operators: bool = True, isolation: IsolationReport = FULL, **tools: Any
+) -> AttemptRunner:
     run = a_run("account")
     attempt = Attempt("A", run.id, 0, "7", "R", 1, 0, None, "", 0, 0, 0, 0, 0, 0)
     lease = Lease(attempt, Subtask(run.id, 0, "7", "{}", SubtaskState.RUNNING, None, ""), run)
     egress = SimpleNamespace(
         traffic=lambda _id: Traffic(), sites=lambda _id: tools.get("sites", ())
     )
-    known = {"egress": egress, "bundles": Bundles(), "isolation": isolation, "unsafe": False}
+    defaults = {"egress": egress, "bundles": Bundles(), "isolation": isolation, "unsafe": False}
     worker = a_worker("account")
-    dependencies = cast(AttemptDependencies, SimpleNamespace(**(known | tools)))
-    return AttemptRunner(lease, worker, a_version(worker.id), own, dependencies)
+    dependencies = cast(AttemptDependencies, SimpleNamespace(**(defaults | tools)))
+    return AttemptRunner(lease, worker, a_version(worker.id), is_operators, dependencies)
 
 
 @pytest.fixture
@@ -83,36 +85,38 @@ def kinds(results: BlockableResults) -> list[int]:
 
 
 @pytest.mark.parametrize(
-    ("level", "own", "unsafe", "warned"),
+    ("level", "is_operators", "unsafe", "warning"),
     [(Isolation.FULL, False, False, ""), (Isolation.NO_LIMITS, True, False, "cannot limit cpu"),
      (Isolation.NONE, False, True, "FYKE_UNSAFE is set")],
 )  # fmt: skip
 async def test_an_incomplete_isolation_that_is_allowed_is_a_warning_in_the_log(
-    results: BlockableResults, level: Isolation, own: bool, unsafe: bool, warned: str
+    results: BlockableResults, level: Isolation, is_operators: bool, unsafe: bool, warning: str
 ) -> None:
     report = IsolationReport(level, "no cgroup", ())
     async with running(results) as intake:
-        taking = await intake.open("run", "A", "7")
-        runner(own=own, isolation=report, unsafe=unsafe)._check_isolation(taking)
-        await taking.flush()
-    assert len(results.lines) == bool(warned)
-    assert all(warned in line and "no cgroup" in line for line in results.lines)
+        attempt_intake = await intake.open("run", "A", "7")
+        runner(is_operators=is_operators, isolation=report, unsafe=unsafe)._check_isolation(
+            attempt_intake
+        )
+        await attempt_intake.flush()
+    assert len(results.lines) == bool(warning)
+    assert all(warning in line and "no cgroup" in line for line in results.lines)
 
 
 @pytest.mark.parametrize(
-    ("level", "own", "code"),
+    ("level", "is_operators", "code"),
     [(Isolation.NO_LIMITS, False, ReasonCode.LIMITS_MISSING),
      (Isolation.NONE, True, ReasonCode.ISOLATION_MISSING),
      (Isolation.NONE, False, ReasonCode.ISOLATION_MISSING)],
 )  # fmt: skip
-async def test_any_other_is_refused_with_the_check_that_failed(
-    results: BlockableResults, level: Isolation, own: bool, code: ReasonCode
+async def test_an_insufficient_isolation_is_refused_with_the_failed_check(
+    results: BlockableResults, level: Isolation, is_operators: bool, code: ReasonCode
 ) -> None:
     report = IsolationReport(level, "bad", (("user", True, "ok"), ("cgroup", False, "read-only")))
     async with running(results) as intake:
-        taking = await intake.open("run", "A", "7")
+        attempt_intake = await intake.open("run", "A", "7")
         with pytest.raises(StartRefused) as refused:
-            runner(own=own, isolation=report)._check_isolation(taking)
+            runner(is_operators=is_operators, isolation=report)._check_isolation(attempt_intake)
     reason = refused.value.end.reason
     assert reason is not None and reason.code is code
     assert (reason.params["check"], reason.params["seen"]) == ("cgroup", "read-only")
@@ -142,12 +146,12 @@ async def test_a_failed_installation_ends_with_its_reason_and_shows_its_log(
     assert preparing.endswith("Preparing the execution environment.") and end.message in failed
 
 
-async def test_a_lease_that_was_lost_ends_as_such(results: BlockableResults) -> None:
+async def test_a_lost_lease_ends_with_runner_lost(results: BlockableResults) -> None:
     end = await execute(results, StaleLease())
     assert end.reason == Reason(ReasonCode.RUNNER_LOST)
 
 
-async def test_a_fault_of_the_platform_ends_the_attempt_and_says_what_it_was(
+async def test_a_fault_of_the_platform_ends_the_attempt_with_its_message(
     results: BlockableResults,
 ) -> None:
     end = await execute(results, ValueError("a bug"))
@@ -155,7 +159,7 @@ async def test_a_fault_of_the_platform_ends_the_attempt_and_says_what_it_was(
     assert end.reason == Reason.of(ReasonCode.INTERNAL, detail="a bug")
 
 
-async def test_a_stop_during_the_preparation_is_the_end_and_the_first_one_counts(
+async def test_the_first_stop_during_the_preparation_counts(
     results: BlockableResults,
 ) -> None:
     ended = Ended()
@@ -178,8 +182,8 @@ async def test_a_success_is_reported_again_until_the_state_accepts_it(
     monkeypatch.setattr(commit, "RETRY_BASE", 0.001)
     ended = Ended(fail_first=True)
     async with running(results) as intake:
-        taking = await intake.open("run", "A", "7")
-        await runner(attempts=ended)._finish(taking, End(Outcome.SUCCEEDED))
+        attempt_intake = await intake.open("run", "A", "7")
+        await runner(attempts=ended)._finish(attempt_intake, End(Outcome.SUCCEEDED))
     assert [end.outcome for end in ended.ends] == [Outcome.SUCCEEDED, Outcome.SUCCEEDED]
 
 
@@ -189,10 +193,10 @@ async def test_secrets_are_masked_in_the_end_and_in_the_names_of_sites(
     ended = Ended()
     sites = (SiteTraffic("hunter2secret.example", 1),)
     async with running(results) as intake:
-        taking = await intake.open("run", "A", "7")
+        attempt_intake = await intake.open("run", "A", "7")
         one = runner(attempts=ended, sites=sites)
-        one._masker = taking.masker = Masker({"TOKEN": "hunter2secret"})
-        await one._finish(taking, End(Outcome.EXIT_CODE, "exit 1: hunter2secret"))
+        one._masker = attempt_intake.masker = Masker({"TOKEN": "hunter2secret"})
+        await one._finish(attempt_intake, End(Outcome.EXIT_CODE, "exit 1: hunter2secret"))
     assert "hunter2secret" not in f"{ended.ends} {ended.sites} {results.lines}"
     assert ended.ends[0].message.startswith("exit 1: ")
 
@@ -205,5 +209,5 @@ async def test_a_sandbox_that_cannot_be_removed_does_not_change_the_end() -> Non
             closed.append(True)
             raise SandboxFault("busy")
 
-    await runner()._take_down(cast(Any, Stuck()))
+    await runner()._close_sandbox(cast(Any, Stuck()))
     assert closed == [True]

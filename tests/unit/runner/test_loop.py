@@ -1,4 +1,4 @@
-"""The runner's loops when the state is away or something unforeseen happens."""
+"""The loops of the runner when the state is unavailable or something else fails."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ async def test_a_runner_whose_group_commit_has_ended_ends_too() -> None:
     committing = asyncio.create_task(broken())
     await asyncio.wait({committing})
     with pytest.raises(RuntimeError, match="group commit has ended") as caught:
-        loop._still_committing(committing)
+        loop._check_committing(committing)
     assert isinstance(caught.value.__cause__, OSError)
 
 
 async def test_a_lease_that_cannot_be_executed_does_not_delay_the_others() -> None:
-    carried = []
+    started = []
 
-    class Some(Runner):
+    class PartlyFailing(Runner):
         def __init__(self) -> None:
             self._attempt_runners = {}
             self._identity = cast(Any, SimpleNamespace(id="r", cpus=1, memory_mb=1, slots=9))
@@ -59,13 +59,13 @@ async def test_a_lease_that_cannot_be_executed_does_not_delay_the_others() -> No
         async def _start_attempt(self, lease: Any) -> None:
             if lease.attempt.id == "a":
                 raise Unavailable
-            carried.append(lease.attempt.id)
+            started.append(lease.attempt.id)
 
-    await Some()._fill_room()
-    assert carried == ["b", "c"]
+    await PartlyFailing()._take_attempts()
+    assert started == ["b", "c"]
 
 
-async def test_the_next_report_comes_when_a_charge_will_have_reached_its_cap(
+async def test_the_next_report_comes_when_a_charge_reaches_its_cap(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(loop, "REPORT_SECONDS", 5.0)
@@ -83,10 +83,10 @@ async def test_the_next_report_comes_when_a_charge_will_have_reached_its_cap(
     engine = cast(Any, SimpleNamespace(lease_seconds=15.0))
     runner = Runner(cast(Any, SimpleNamespace(id="R")), none, engine, none, attempts, none, none)
     runner._attempt_runners["A"] = cast(
-        Any, SimpleNamespace(report=lambda: None, reported=lambda _report: None)
+        Any, SimpleNamespace(report=lambda: None, confirm_report=lambda _report: None)
     )
     await runner._report_safely()
-    reporting = asyncio.create_task(runner._report_for_ever())
+    reporting = asyncio.create_task(runner._report_regularly())
     await asyncio.wait_for(twice.wait(), 4)
     reporting.cancel()
     assert 0.04 <= times[1] - times[0] < 4

@@ -9,20 +9,20 @@ from fyke.runner.metering import MemoryMeter
 MIB = 2**20
 
 
-def test_a_level_counts_for_as_long_as_it_was_held():
+def test_memory_counts_by_time():
     meter = MemoryMeter(10.0)
     meter.sample(10.0, 100 * MIB)
     meter.sample(11.0, 100 * MIB)
     meter.sample(13.0, 100 * MIB)
     assert meter.mb_ms == 100 * 3000
-    meter.end(14.0, 999 * MIB)  # what it held last; the peak matters only without any look
+    meter.end(14.0, 999 * MIB)  # what it used last; the peak counts only without samples
     assert meter.mb_ms == 100 * 4000
 
 
-def test_between_two_looks_the_mean_counts():
+def test_the_mean_of_two_samples_counts_between_them():
     meter = MemoryMeter(0.0)
     meter.sample(1.0, 100 * MIB)
-    assert meter.mb_ms == 100_000  # what it held in the first second is not known better
+    assert meter.mb_ms == 100_000  # what it used in the first second is not known
     meter.sample(3.0, 200 * MIB)
     assert meter.mb_ms == 100_000 + 300_000
 
@@ -33,7 +33,7 @@ def test_a_process_that_ended_before_the_first_sample_counts_with_its_peak():
     assert meter.mb_ms == 64 * 500
 
 
-def test_a_clock_that_stands_still_adds_nothing():
+def test_a_clock_that_does_not_advance_adds_nothing():
     meter = MemoryMeter(5.0)
     meter.sample(5.0, 10 * MIB)
     meter.sample(4.0, 10 * MIB)
@@ -41,19 +41,19 @@ def test_a_clock_that_stands_still_adds_nothing():
     assert meter.mb_ms == 0
 
 
-looks = st.lists(
+samples = st.lists(
     st.tuples(st.floats(0, 100, allow_subnormal=False), st.integers(0, 2**34)), max_size=50
 )
 
 
-@given(looks, st.floats(0, 10, allow_subnormal=False))
-def test_it_only_grows_and_stays_below_the_peak_for_all_the_time(
+@given(samples, st.floats(0, 10, allow_subnormal=False))
+def test_the_sum_only_grows_and_stays_below_the_peak_over_time(
     steps: list[tuple[float, int]], rest: float
 ):
     meter, now, peak, before = MemoryMeter(0.0), 0.0, 0, 0
-    for after, held in steps:
-        now, peak = now + after, max(peak, held)
-        meter.sample(now, held)
+    for after, used in steps:
+        now, peak = now + after, max(peak, used)
+        meter.sample(now, used)
         assert meter.mb_ms >= before
         before = meter.mb_ms
     meter.end(now + rest, peak)
@@ -65,4 +65,4 @@ def test_the_longest_run_of_the_largest_device_fits_into_64_bits(days: int):
     meter = MemoryMeter(0.0)
     meter.sample(0.0, 16 * 2**30)
     meter.sample(days * 86_400.0, 16 * 2**30)
-    assert meter.mb_ms * 10**5 < 2**63  # a hundred thousand of them
+    assert meter.mb_ms * 10**5 < 2**63  # a hundred thousand such runs

@@ -1,4 +1,4 @@
-"""Lines out of whatever a Worker prints."""
+"""Splitting the output of a Worker into lines."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from fyke.runner.output import MAX_PENDING, OutputLines
 
 def collect(chunks: list[bytes]) -> list[str]:
     lines = OutputLines()
-    found = [text for chunk in chunks for text in lines.feed("stdout", chunk)]
-    return found + [text for _, text in lines.rest()]
+    texts = [text for chunk in chunks for text in lines.feed("stdout", chunk)]
+    return texts + [text for _, text in lines.rest()]
 
 
-def test_lines_are_whole_wherever_the_bytes_break() -> None:
+def test_lines_are_complete_wherever_the_chunks_end() -> None:
     assert collect(["né\nto".encode()[:2], "né\nto".encode()[2:], b"p\r\nend"]) == [
         "né",
         "top",
@@ -22,11 +22,11 @@ def test_lines_are_whole_wherever_the_bytes_break() -> None:
     ]
 
 
-def test_bytes_that_are_not_utf8_are_marked() -> None:
+def test_bytes_that_are_not_utf8_are_replaced() -> None:
     assert collect([b"a\xff\xfeb\n"]) == ["a\ufffd\ufffdb"]
 
 
-def test_a_line_without_an_end_does_not_gather() -> None:
+def test_a_long_line_is_cut() -> None:
     lines = collect([b"x" * (3 * MAX_PENDING + 1)])
     assert [len(line) for line in lines] == [MAX_PENDING, MAX_PENDING, MAX_PENDING, 1]
 

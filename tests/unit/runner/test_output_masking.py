@@ -1,4 +1,4 @@
-"""Secrets in lines that are too long to be kept whole."""
+"""Secrets in lines that are cut because they are too long."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MASKER = Masker({"LOGIN": VALUE})
 
 
 def lines_of(text: str, sizes: list[int]) -> list[str]:
-    """Return the log lines of a text that comes in pieces."""
+    """Return the log lines of a text that is read in chunks of ``sizes``."""
     lines, found, at = OutputLines(MASKER.text, MASKER.longest), [], 0
     data = text.encode()
     for size in sizes:
@@ -32,7 +32,7 @@ def test_a_value_across_a_cut_is_masked(shift: int) -> None:
         assert joined == f"{before}***LOGIN***{rest}"
 
 
-def test_wherever_it_stands_and_however_it_comes() -> None:
+def test_values_are_masked_at_any_place_and_chunk_size() -> None:
     random.seed(5)
     for _ in range(60):
         places = sorted(random.randrange(3 * MAX_PENDING) for _ in range(5))
@@ -47,7 +47,7 @@ def test_wherever_it_stands_and_however_it_comes() -> None:
         assert joined.replace("***LOGIN***", VALUE) == text
 
 
-def test_nothing_is_held_back_for_ever() -> None:
+def test_output_is_not_held_back_indefinitely() -> None:
     lines = OutputLines(MASKER.text, MASKER.longest)
     pieces = [line for _ in range(50) for line in lines.feed("stdout", b"z" * MAX_PENDING)]
     assert len("".join(pieces)) >= 49 * MAX_PENDING - MASKER.longest

@@ -13,14 +13,14 @@ def test_a_change_is_reported_once_and_not_before_the_interval_is_over() -> None
     now.append(SiteTraffic("a.example", requests=1))
     first = reports.due(1)
     assert first == tuple(now)
-    reports.confirmed(first)
+    reports.confirm(first)
     now[0] = SiteTraffic("a.example", requests=2)
     assert reports.due(1 + EVERY_SECONDS - 0.1) is None, "too soon"
     second = reports.due(1 + EVERY_SECONDS)
     assert second == tuple(now)
-    reports.confirmed(second)
+    reports.confirm(second)
     assert reports.due(100) is None, "unchanged"
-    reports.confirmed(None)
+    reports.confirm(None)
     assert reports.due(200) is None
 
 

@@ -1,4 +1,4 @@
-"""The watch over a Worker: its ends, its disk, and the cpu limit after its boot."""
+"""Watching a Worker: its end, its disk use, and the CPU limit after its start."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import pytest
 from fyke.contracts.execution import SandboxExit, SandboxLimits, SandboxUsage
 from fyke.model.run import End, Outcome, RunLimits
 from fyke.runner import watch
-from fyke.runner.endings import Stop
+from fyke.runner.endings import EndRequest
 from fyke.runner.watch import ProcessWatch
 
 pytestmark = pytest.mark.anyio
 
 LIMITS = RunLimits(1.0, 512, 60, 0, 0)
-ROOM = SandboxLimits(cpus=1.0, memory=2**29, work_size=2**20)
+SANDBOX_LIMITS = SandboxLimits(cpus=1.0, memory=2**29, work_size=2**20)
 
 
 class Silent:
@@ -30,17 +30,17 @@ class Silent:
         self.first_call = asyncio.Event()
 
     def log(self, *_args: Any, **_options: Any) -> None:
-        """Accepts lines; no test reads them."""
+        """Lines are not read by the tests."""
 
     def masked(self, text: str) -> str:
         return text
 
     async def log_room(self) -> None:
-        """There is always some."""
+        """There is always room."""
 
 
 class Scripted:
-    """A sandbox that ends when and as the test says."""
+    """A sandbox that ends with ``exit`` when ``end`` is called."""
 
     def __init__(self, exit: SandboxExit, *, stubborn: bool = False, used: int = 0) -> None:
         self._exit = exit
@@ -77,8 +77,10 @@ class Scripted:
         self.end()
 
 
-def watching(sandbox: Scripted, stop: Stop | None = None) -> ProcessWatch:
-    return ProcessWatch(cast(Any, sandbox), cast(Any, Silent()), LIMITS, ROOM, stop or Stop())
+def watching(sandbox: Scripted, stop: EndRequest | None = None) -> ProcessWatch:
+    return ProcessWatch(
+        cast(Any, sandbox), cast(Any, Silent()), LIMITS, SANDBOX_LIMITS, stop or EndRequest()
+    )
 
 
 async def test_a_worker_that_never_calls_leaves_no_task_behind(
@@ -91,14 +93,14 @@ async def test_a_worker_that_never_calls_leaves_no_task_behind(
     async def apply() -> None:
         limited.set()
 
-    over = watching(cast(Any, SimpleNamespace(apply_cpu_limit=apply)))
-    await over._limit_cpu_after_boot()
+    watched = watching(cast(Any, SimpleNamespace(apply_cpu_limit=apply)))
+    await watched._limit_cpu_after_boot()
     assert limited.is_set()
     assert asyncio.all_tasks() == before
 
 
 @pytest.mark.parametrize(
-    ("exit", "outcome", "words"),
+    ("exit", "outcome", "message"),
     [
         (SandboxExit(0, 0, False), Outcome.SUCCEEDED, ""),
         (SandboxExit(3, 0, False), Outcome.EXIT_CODE, "code 3: ValueError: no price"),
@@ -106,32 +108,34 @@ async def test_a_worker_that_never_calls_leaves_no_task_behind(
         (SandboxExit(137, 9, True), Outcome.OUT_OF_MEMORY, "512 MB"),
     ],
 )
-async def test_its_own_ends(exit: SandboxExit, outcome: Outcome, words: str) -> None:
+async def test_the_end_depends_on_the_exit(
+    exit: SandboxExit, outcome: Outcome, message: str
+) -> None:
     sandbox = Scripted(exit)
     asyncio.get_running_loop().call_soon(sandbox.end)
-    over = watching(sandbox)
-    end = await over.until_end()
+    watched = watching(sandbox)
+    end = await watched.until_end()
     assert end.outcome is outcome
-    assert words in end.message
-    assert over.usage.cpu_ms == 5
+    assert message in end.message
+    assert watched.usage.cpu_ms == 5
     assert sandbox.received == []
 
 
 async def test_a_process_that_ignores_the_signal_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch, "TERM_GRACE_SECONDS", 0.01)
-    stop, sandbox = Stop(), Scripted(SandboxExit(137, 9, False), stubborn=True)
-    stop.ask(End(Outcome.ABORTED, "asked for"))
+    stop, sandbox = EndRequest(), Scripted(SandboxExit(137, 9, False), stubborn=True)
+    stop.request(End(Outcome.ABORTED, "requested"))
     end = await watching(sandbox, stop).until_end()
-    assert (end.outcome, end.message) == (Outcome.ABORTED, "asked for")
+    assert (end.outcome, end.message) == (Outcome.ABORTED, "requested")
     assert sandbox.received == ["terminate", "kill"]
 
 
 async def test_a_worker_over_its_disk_limit_is_killed_without_grace(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(watch, "QUICK_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(watch, "FAST_POLL_SECONDS", 0.01)
     sandbox = Scripted(SandboxExit(137, 9, False), stubborn=True, used=2**20 + 1)
-    async with asyncio.timeout(4):  # its grace would be five seconds
+    async with asyncio.timeout(4):  # the grace period is five seconds
         end = await watching(sandbox).until_end()
     assert end.outcome is Outcome.DISK_CAP
     assert end.reason.params == {"limit_mb": 1} and isinstance(end.reason.params["limit_mb"], int)

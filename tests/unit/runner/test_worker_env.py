@@ -1,4 +1,4 @@
-"""The variables that lead a Worker's libraries to the proxy, and the targets that bypass it."""
+"""The variables of proxy and browsers, and the targets without a proxy."""
 
 from __future__ import annotations
 
@@ -26,5 +26,5 @@ def test_libraries_find_the_proxy_in_both_spellings(language: Language) -> None:
     assert env["no_proxy"] == env["NO_PROXY"] == env["no_grpc_proxy"] == "127.0.0.1,localhost"
 
 
-def test_node_gets_no_variables_that_win_over_an_agent() -> None:
+def test_node_gets_no_proxy_variables_for_libraries() -> None:
     assert worker_env(Language.NODE, "01A", "secret") == OWN

@@ -1,4 +1,4 @@
-"""No text in an input gets out of the literal of any language: each gives back the same JSON."""
+"""No input text ends a literal early: each literal has the value of the JSON."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from fyke.snippets.render import IDS, MAX_INLINE, Start, body_text, literal, snippet
 
 ORIGIN = "http://127.0.0.1:8100"
-# what ends a literal, begins an expression or an escape, or turns the direction of reading
+# ends a literal, begins an expression or an escape, or changes the text direction
 HOSTILE = [
     "'", "''", "'''", '"', '"""', "`", "${process.exit(7)}", "$(exit 7)", "`exit 7`", "\\",
     "\\\\", "\\'", "\\`", "\\u0027", "\\u0022", "\\x27", "JSON", "\nJSON\n", "\nJSON;\n", "\r\n",
@@ -95,7 +95,7 @@ RUNS: dict[str, Any] = {
 }
 
 
-def hold(language: str, bodies: list[dict[str, Any]], folder: Path) -> None:
+def assert_literals(language: str, bodies: list[dict[str, Any]], folder: Path) -> None:
     program, command, name, read = RUNS[language]
     starts = [start(body) for body in bodies]
     literals = [literal(body_text(each), language) for each in starts]
@@ -103,7 +103,7 @@ def hold(language: str, bodies: list[dict[str, Any]], folder: Path) -> None:
     assert found == [each.body for each in starts]
 
 
-EVERY_ONE = [{text: [text, text + text]} for text in HOSTILE]
+HOSTILE_BODIES = [{text: [text, text + text]} for text in HOSTILE]
 
 
 @pytest.mark.needs("{language}")
@@ -111,10 +111,10 @@ EVERY_ONE = [{text: [text, text + text]} for text in HOSTILE]
 def test_the_literal_is_the_body(language: str, tmp_path: Path) -> None:
     @_quiet
     @given(st.lists(BODIES, min_size=20, max_size=40))
-    def holds(bodies: list[dict[str, Any]]) -> None:
-        hold(language, [*EVERY_ONE, *bodies], tmp_path)
+    def check(bodies: list[dict[str, Any]]) -> None:
+        assert_literals(language, [*HOSTILE_BODIES, *bodies], tmp_path)
 
-    holds()
+    check()
 
 
 @pytest.mark.long
@@ -126,14 +126,14 @@ def test_the_literals_of_all_languages_are_the_body(language: str, tmp_path: Pat
 
     @settings(_long, max_examples=8 if slow else 60)
     @given(st.lists(BODIES, min_size=20, max_size=100))
-    def holds(bodies: list[dict[str, Any]]) -> None:
-        hold(language, [*EVERY_ONE, *bodies], tmp_path)
+    def check(bodies: list[dict[str, Any]]) -> None:
+        assert_literals(language, [*HOSTILE_BODIES, *bodies], tmp_path)
 
-    holds()
+    check()
 
 
 @pytest.mark.parametrize("language", IDS)
-def test_names_cannot_leave_the_address(language: str) -> None:
+def test_names_are_quoted_in_the_address(language: str) -> None:
     text = snippet(language, start({}, owner="a'b\"c`$(x)", name="../é\n'"))
     assert "a%27b%22c%60%24%28x%29~..%2F%C3%A9%0A%27" in text
 
@@ -146,16 +146,16 @@ def test_a_long_body_is_read_from_a_file(language: str) -> None:
 
 
 @pytest.mark.parametrize("language", IDS)
-def test_version_and_callback_stand_in_the_body_and_the_key_does_not(language: str) -> None:
+def test_the_body_contains_version_and_callback_but_no_key(language: str) -> None:
     made = Start(ORIGIN, "owner", "reader", {}, "v1.0.2", "https://example.org/hook?a='b'")
     assert made.body["version"] == "v1.0.2"
     text = snippet(language, made)
     assert "v1.0.2" in text
     assert "FYKE_KEY" in text
-    assert "hook?a='b'" not in text  # the quotes are escapes of JSON
+    assert "hook?a='b'" not in text  # the quotes are JSON escapes
 
 
-def test_an_unknown_language_is_none() -> None:
+def test_an_unknown_language_is_an_error() -> None:
     with pytest.raises(KeyError):
         snippet("../go", start({}))
 

@@ -27,7 +27,7 @@ def test_secrets_are_masked(text: str, secret: str) -> None:
     assert "***" in redact(text)
 
 
-def test_the_rest_of_the_line_is_kept() -> None:
+def test_other_text_is_unchanged() -> None:
     assert redact(f"run 01ABC with {KEY} done").startswith("run 01ABC with scraper_api_01KJ***")
     assert redact("nothing to hide at http://host:80/path") == (
         "nothing to hide at http://host:80/path"

@@ -1,4 +1,4 @@
-"""Timers around callbacks: what is started, given back, and forgotten."""
+"""The timers of callbacks: sending, releasing claims, and removing idle hosts."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def outbox(tmp_path: Path) -> AsyncIterator[Outbox]:
 
 
 class Notifier:
-    """Answers 200; ``fails`` raises, as a fault of ours would."""
+    """Answers 200; ``fails`` raises, like a fault of the platform."""
 
     def __init__(self) -> None:
         self.sent: list[str] = []
@@ -46,7 +46,7 @@ class Notifier:
 
 @asynccontextmanager
 async def working(outbox: Outbox, timer: CallbackTimer) -> AsyncIterator[Callable[[Any], Any]]:
-    """The timer at work; yields a wait for a condition."""
+    """Run the timer; yield a function that waits for a condition."""
     task = asyncio.create_task(timer.tick())
 
     async def until(condition: Callable[[], Any]) -> None:
@@ -63,7 +63,7 @@ async def working(outbox: Outbox, timer: CallbackTimer) -> AsyncIterator[Callabl
             await task
 
 
-async def test_a_claim_that_waited_too_long_is_given_back_and_not_sent(outbox: Outbox) -> None:
+async def test_a_stale_claim_is_released_and_not_sent(outbox: Outbox) -> None:
     run = await outbox.run()
     await outbox.end(run)
     claims: list[Any] = await outbox.do(
@@ -80,7 +80,7 @@ async def test_a_claim_that_waited_too_long_is_given_back_and_not_sent(outbox: O
     assert (await outbox.claim()).id == found.id
 
 
-async def test_a_fault_of_ours_leaves_the_timer_at_work(outbox: Outbox) -> None:
+async def test_the_timer_continues_after_a_fault_of_the_platform(outbox: Outbox) -> None:
     first, second = await outbox.run(), await outbox.run("https://other.example/y")
     notifier = Notifier()
     notifier.fails = True
@@ -104,7 +104,7 @@ async def test_a_fault_of_ours_leaves_the_timer_at_work(outbox: Outbox) -> None:
     assert left.claimed_until > outbox.clock.now_ms()
 
 
-async def test_idle_hosts_are_forgotten_after_a_day(outbox: Outbox) -> None:
+async def test_idle_hosts_are_removed_after_a_day(outbox: Outbox) -> None:
     timer = CallbackHostTimer(outbox.storage)
     for url in ("https://a.example/", "https://b.example/"):
         await outbox.end(await outbox.run(url))
@@ -113,7 +113,7 @@ async def test_idle_hosts_are_forgotten_after_a_day(outbox: Outbox) -> None:
             await outbox.tried(claimed)
 
     async def left() -> int:
-        """Idle ones, by removing them all."""
+        """The number of idle hosts, which are removed."""
         return await outbox.do(lambda tx: tx.outbox.remove_idle_hosts(tx.now + HOST_KEPT_MS))
 
     outbox.clock.advance(HOST_KEPT_MS / 1000)

@@ -1,4 +1,4 @@
-"""Timers that fail rest before they try again."""
+"""Failing timers, the board of timers, and their names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Broken:
-    """Never rests by itself, as the timer of callbacks, and never succeeds."""
+    """Has no pause, like the timer of callbacks, and never succeeds."""
 
     seconds = 0.0
 
@@ -27,7 +27,7 @@ class Broken:
         raise OSError("the database is away")
 
 
-async def test_a_timer_without_a_pause_does_not_fail_at_full_speed() -> None:
+async def test_a_failing_timer_without_a_pause_waits() -> None:
     timer = Broken()
     running = asyncio.create_task(run_timers([timer]))
     await asyncio.wait({running}, timeout=0.3)
@@ -37,7 +37,7 @@ async def test_a_timer_without_a_pause_does_not_fail_at_full_speed() -> None:
 
 
 class FailsOnce:
-    """Fails first, then does well."""
+    """Fails once."""
 
     seconds = 0.0
 
@@ -56,18 +56,18 @@ async def test_the_board_shows_the_state_of_each_timer(monkeypatch: pytest.Monke
     clock = ManualClock(1000)
     board, timer = TimerBoard(clock), FailsOnce()
     seen: list[TimerLine] = []
-    rest = asyncio.sleep
+    sleep = asyncio.sleep
 
     async def quick(seconds: float) -> None:
         seen.extend(board.lines())
         clock.advance(1)
-        await rest(0)
+        await sleep(0)
 
     monkeypatch.setattr(loop.asyncio, "sleep", quick)
     running = asyncio.create_task(run_timers([timer], board))
     async with asyncio.timeout(10):
         while timer.ticks < 3:
-            await rest(0)
+            await sleep(0)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     error = "postgresql://fyke:***@db is away"
@@ -79,7 +79,7 @@ async def test_the_board_shows_the_state_of_each_timer(monkeypatch: pytest.Monke
     assert (last.busy_since, last.done_at) == (3000, 2000)
 
 
-def test_timers_are_called_by_what_they_look_after() -> None:
+def test_names_of_timers() -> None:
     class CallbackHostTimer(Broken):
         pass
 

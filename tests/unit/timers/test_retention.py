@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 @dataclass
 class Old:
-    """A state with runs and queue items, each by the time of its end; 0 has not ended."""
+    """A state with runs and queue items, with the time of each end; 0 = has not ended."""
 
     now: int = ManualClock().now_ms()
     ended_runs: dict[str, int] = field(default_factory=dict)
@@ -47,7 +47,7 @@ class Old:
 
 
 class RemovedRuns:
-    """Forgets a run of ``old``, as the service of runs does."""
+    """Removes a run of ``old``, like the service of runs."""
 
     def __init__(self, old: Old) -> None:
         self._old = old
@@ -64,7 +64,7 @@ def timer(old: Old, days: int) -> RetentionTimer:
     return RetentionTimer(old, RemovedRuns(old), days)  # type: ignore[arg-type]  # only what it uses
 
 
-async def test_runs_and_queue_items_that_ended_before_the_kept_days_go() -> None:
+async def test_runs_and_queue_items_older_than_the_kept_days_are_removed() -> None:
     old = Old()
     line = old.now - 30 * DAY_MS
     old.ended_runs = {"old": line - 1, "young": line, "going": 0}
@@ -74,12 +74,12 @@ async def test_runs_and_queue_items_that_ended_before_the_kept_days_go() -> None
     assert set(old.items) == {"activated yesterday", "waiting"}
 
 
-async def test_one_pass_removes_a_batch_and_the_next_ones_the_rest() -> None:
+async def test_one_pass_removes_one_batch() -> None:
     old = Old()
     old.ended_runs = {str(n): n + 1 for n in range(BATCH + 1)}
     old.items = {str(n): n + 1 for n in range(BATCH + 2)}
-    clearing = timer(old, 1)
-    await clearing.tick()
+    retention = timer(old, 1)
+    await retention.tick()
     assert (set(old.ended_runs), set(old.items)) == ({"100"}, {"100", "101"})
-    await clearing.tick()
+    await retention.tick()
     assert (old.ended_runs, old.items) == ({}, {})

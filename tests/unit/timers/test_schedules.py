@@ -10,35 +10,35 @@ from fyke.contracts.signals import SCHEDULES
 from fyke.domain.schedules.firing import RemainingFires
 from fyke.kit.clock import ManualClock
 from fyke.timers.schedules import ScheduleTimer
-from fyke.timers.signals import MAX_SLEEP, TIDY_SECONDS
+from fyke.timers.signals import CLEANUP_SECONDS, MAX_SLEEP
 
 pytestmark = pytest.mark.anyio
 
 
 class ScriptEnded(Exception):
-    """The script is over."""
+    """No answers are left."""
 
 
 class Firing:
-    """Says how long to rest, one answer after the other."""
+    """Returns the given answers in turn."""
 
-    def __init__(self, clock: ManualClock, *rests: RemainingFires) -> None:
+    def __init__(self, clock: ManualClock, *answers: RemainingFires) -> None:
         self.clock = clock
-        self.rests = list(rests)
+        self.answers = list(answers)
         self.done: list[str] = []
 
     async def process_pending(self) -> RemainingFires:
-        self.done.append("work")
-        if not self.rests:
+        self.done.append("process_pending")
+        if not self.answers:
             raise ScriptEnded
-        return self.rests.pop(0)
+        return self.answers.pop(0)
 
     async def remove_old(self) -> None:
-        self.done.append("tidy")
+        self.done.append("remove_old")
 
 
 class LocalSignals:
-    """Notes what is waited for; the clock goes on by as much."""
+    """Records the waits, during which the clock advances."""
 
     def __init__(self, clock: ManualClock) -> None:
         self.clock = clock
@@ -54,16 +54,16 @@ class LocalSignals:
         await asyncio.sleep(0)
 
 
-async def run(*rests: RemainingFires) -> tuple[Firing, LocalSignals]:
+async def run(*answers: RemainingFires) -> tuple[Firing, LocalSignals]:
     clock = ManualClock()
-    firing, signals = Firing(clock, *rests), LocalSignals(clock)
+    firing, signals = Firing(clock, *answers), LocalSignals(clock)
     timer = ScheduleTimer(firing, signals, clock)  # type: ignore[arg-type]
     with pytest.raises(ScriptEnded):
         await timer.tick()
     return firing, signals
 
 
-async def test_it_sleeps_until_the_next_time_and_never_for_long() -> None:
+async def test_the_timer_sleeps_until_the_next_time_at_most_max_sleep() -> None:
     _, signals = await run(
         RemainingFires(1.5, frozenset()),
         RemainingFires(3600, frozenset()),
@@ -76,7 +76,10 @@ async def test_it_sleeps_until_the_next_time_and_never_for_long() -> None:
     ]
 
 
-async def test_it_tidies_at_once_and_then_every_hour() -> None:
-    passes = int(TIDY_SECONDS / MAX_SLEEP)
+async def test_the_timer_cleans_up_at_once_and_then_hourly() -> None:
+    passes = int(CLEANUP_SECONDS / MAX_SLEEP)
     firing, _ = await run(*[RemainingFires(None, frozenset())] * (passes + 1))
-    assert firing.done.count("tidy") == 2 and firing.done[:2] == ["work", "tidy"]
+    assert firing.done.count("remove_old") == 2 and firing.done[:2] == [
+        "process_pending",
+        "remove_old",
+    ]

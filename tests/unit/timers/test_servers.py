@@ -1,4 +1,4 @@
-"""Which processes count as servers, and when the others take over a share."""
+"""Which processes count as servers, and when the others get a share."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ import pytest
 from fyke.api.ratelimit import RateShare, TokenBuckets
 from fyke.contracts.signals import SERVERS
 from fyke.kit.clock import ManualClock
-from fyke.timers.servers import BEAT_SECONDS, SILENCE_MS, ServerTimer
+from fyke.timers.servers import HEARTBEAT_SECONDS, SILENCE_MS, ServerTimer
 
 pytestmark = pytest.mark.anyio
 T = TypeVar("T")
 
 
 @dataclass
-class Beats:
-    """Signs of life by server; the one database of all."""
+class Heartbeats:
+    """The heartbeats in the shared database."""
 
     clock: ManualClock
     at: dict[str, int] = field(default_factory=dict)
@@ -32,7 +32,7 @@ class Beats:
         return self.clock.now_ms()
 
     @property
-    def servers(self) -> Beats:
+    def servers(self) -> Heartbeats:
         return self
 
     def heartbeat(self, server_id: str, now: int) -> None:
@@ -55,12 +55,12 @@ class Beats:
 
 
 class Ended(Exception):
-    """The script of the signals is over."""
+    """No waits are left."""
 
 
 @dataclass
 class LocalSignals:
-    """Lets so many waits pass, each as long as it was asked to last."""
+    """Lets ``passing`` waits time out, during which the clock advances."""
 
     clock: ManualClock
     passing: int = 0
@@ -83,16 +83,16 @@ class LocalSignals:
 class Server:
     """One server with the limit of 60 requests a second that all of them share."""
 
-    beats: Beats
+    heartbeats: Heartbeats
     signals: LocalSignals
     share: RateShare = field(default_factory=RateShare)
 
     def __post_init__(self) -> None:
-        self.timer = ServerTimer(self.beats, self.signals, self.share.counted)  # type: ignore[arg-type]  # only what it uses
-        self.buckets = TokenBuckets(60, 120, self.beats.clock, self.share)
+        self.timer = ServerTimer(self.heartbeats, self.signals, self.share.counted)  # type: ignore[arg-type]  # only what it uses
+        self.buckets = TokenBuckets(60, 120, self.heartbeats.clock, self.share)
 
-    async def beat(self, times: int = 1) -> None:
-        """Beat so often, with the usual pause in between."""
+    async def send_heartbeats(self, times: int = 1) -> None:
+        """Send ``times`` heartbeats, with the usual pause between them."""
         self.signals.passing = times - 1
         with pytest.raises(Ended):
             await self.timer.tick()
@@ -103,51 +103,49 @@ class Server:
 
 
 def two() -> tuple[Server, Server]:
-    store = Beats(ManualClock())
+    store = Heartbeats(ManualClock())
     first, second = (Server(store, LocalSignals(store.clock)) for _ in range(2))
     return first, second
 
 
-async def test_the_share_of_a_killed_server_goes_to_the_others_once_it_was_silent_for_long() -> (
-    None
-):
+async def test_the_share_of_a_silent_server_goes_to_the_others() -> None:
     first, second = two()
     await first.timer.join()
-    await second.timer.join()  # and never beats again: it was killed
-    beats = int(SILENCE_MS / 1000 / BEAT_SECONDS)
-    await first.beat(beats + 1)
-    assert first.share.servers == 2  # it may be late only
+    await second.timer.join()  # its only heartbeat: it is killed
+    heartbeats = int(SILENCE_MS / 1000 / HEARTBEAT_SECONDS)
+    await first.send_heartbeats(heartbeats + 1)
+    assert first.share.servers == 2  # the heartbeat may only be late
     assert first.allowed() == 60
-    await first.beat(2)
+    await first.send_heartbeats(2)
     assert first.share.servers == 1
-    first.beats.clock.advance(60)
+    first.heartbeats.clock.advance(60)
     assert first.allowed() == 120
-    assert len(first.beats.at) == 1  # and nothing is left of it
+    assert len(first.heartbeats.at) == 1  # its row is removed
 
 
-async def test_servers_that_start_and_stop_are_counted_at_the_next_signal() -> None:
+async def test_starts_and_stops_are_counted_at_the_next_signal() -> None:
     first, second = two()
     await first.timer.join()
-    assert (first.share.servers, first.beats.notified) == (1, [SERVERS])
+    assert (first.share.servers, first.heartbeats.notified) == (1, [SERVERS])
     await second.timer.join()
-    assert (second.share.servers, first.beats.notified) == (2, [SERVERS] * 2)
-    await first.beat()
+    assert (second.share.servers, first.heartbeats.notified) == (2, [SERVERS] * 2)
+    await first.send_heartbeats()
     assert first.share.servers == 2
-    assert first.signals.waits == [(frozenset({SERVERS}), BEAT_SECONDS)]
+    assert first.signals.waits == [(frozenset({SERVERS}), HEARTBEAT_SECONDS)]
     await second.timer.leave()
-    assert first.beats.notified == [SERVERS] * 3
-    await first.beat()
+    assert first.heartbeats.notified == [SERVERS] * 3
+    await first.send_heartbeats()
     assert first.share.servers == 1
-    assert len(first.beats.notified) == 3  # an ordinary beat sends no signal
+    assert len(first.heartbeats.notified) == 3  # an ordinary heartbeat sends no signal
 
 
-async def test_a_server_that_comes_back_from_a_long_pause_is_counted_again() -> None:
+async def test_a_server_is_counted_again_after_a_long_pause() -> None:
     first, second = two()
     await first.timer.join()
     await second.timer.join()
-    first.beats.clock.advance(SILENCE_MS / 1000 + 1)
-    await first.beat()
+    first.heartbeats.clock.advance(SILENCE_MS / 1000 + 1)
+    await first.send_heartbeats()
     assert first.share.servers == 1
-    await second.beat()
-    await first.beat()
+    await second.send_heartbeats()
+    await first.send_heartbeats()
     assert (first.share.servers, second.share.servers) == (2, 2)

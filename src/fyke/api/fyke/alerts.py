@@ -38,7 +38,7 @@ class AlertRoutes:
             offset=query.offset,
             limit=query.page_size,
         )
-        unread = await self.alerts.unread(call.caller)
+        unread = await self.alerts.count_unread(call.caller)
         items = [wire.AlertItem.of(alert) for alert in alerts]
         return wire.AlertPage(count, unread, items, query.page_index, query.page_size)
 

@@ -1,8 +1,8 @@
-"""The state: ``Storage``, its ``Transaction``, and a store for each of its subjects.
+"""The state: ``Storage``, its ``Transaction``, and a store for each subject.
 
-In all stores ``lock`` returns a row that no other transaction can change until this one ends, a
-pair of a number and a list is the total count and one page, and a write that returns a boolean is
-guarded: False says that it changed nothing.
+In all stores ``lock`` returns a record that no other transaction can change until this one ends. A
+pair of a number and a list is the total count and one page. A write that returns a boolean is
+conditional; False means that it changed nothing. Times are milliseconds since the epoch.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ T = TypeVar("T")
 
 
 class Transaction(Protocol):
-    """One transaction on the whole state. Notifications leave after the commit, never before."""
+    """One transaction on the whole state. Signals are sent only after the commit."""
 
     @property
     def now(self) -> int:
-        """Milliseconds since the epoch, the database's own clock where it is shared."""
+        """Milliseconds since the epoch, by the clock of the database where it is shared."""
         ...
 
     accounts: AccountStore
@@ -92,8 +92,8 @@ class Transaction(Protocol):
 
 
 class Storage(Protocol):
-    """The state. ``work`` runs in a thread, may run more than once (a serialization conflict is
-    retried), and so must have no effect outside the transaction.
+    """The state. ``work`` runs in a thread, and again after a conflict, so it must have no effect
+    outside the transaction.
     """
 
     async def read(self, work: Callable[[Transaction], T]) -> T: ...

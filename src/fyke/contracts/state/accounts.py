@@ -1,4 +1,4 @@
-"""Accounts and what is kept for their users, and the money."""
+"""Accounts, users and their settings, the audit log, and billing."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class AccountStore(Protocol):
 
     def get(self, account_id: str) -> Account | None: ...
     def lock(self, account_id: str) -> Account | None:
-        """As ``get``, locked: its balance does not move meanwhile."""
+        """As ``get``, locked, so that its balance cannot change."""
         ...
 
     def by_name(self, name: str) -> Account | None: ...
     def operator(self) -> Account | None:
-        """The one account that runs this installation, None before the first start."""
+        """The account that operates this installation, None before the first start."""
         ...
 
     def all(self) -> list[Account]: ...
@@ -37,11 +37,11 @@ class AccountStore(Protocol):
     def user_by_name(self, name: str) -> User | None: ...
     def users(self, account_id: str) -> list[User]: ...
     def change_user(self, user: User) -> bool:
-        """Write role, state and password hash; False when it is gone."""
+        """Write role, ``disabled`` and password hash; False when the user does not exist."""
         ...
 
     def remove_user(self, user_id: str, at: int) -> bool:
-        """Remove it with its sessions, links and preferences, and revoke its keys."""
+        """Remove the user with sessions, links and preferences, and revoke the user's keys."""
         ...
 
     def set_time_zone(self, account_id: str, time_zone: str) -> None: ...
@@ -54,48 +54,50 @@ class AccountStore(Protocol):
     def key_by_digest(self, digest: str) -> ApiKey | None: ...
     def keys(self, account_id: str) -> list[ApiKey]: ...
     def revoke_key(self, account_id: str, key_id: str, at: int) -> bool:
-        """Revoke the valid key of this id, or all of this name: revoking a name means that no key
-        of that name is accepted any more. False when there is none.
+        """Revoke the valid key with this id, or all valid keys with this name. False when there is
+        none.
         """
         ...
 
     def touch_key(self, key_id: str, at: int) -> None:
-        """Note the last use; callers do so at most once a minute per key."""
+        """Write the time of the last use; called at most once a minute per key."""
         ...
 
 
 class SessionStore(Protocol):
-    """Sessions. One that has ended stays until it would have expired: it shows which networks
-    its user has signed in from.
+    """Sessions. An ended one is kept until it would have expired, because it shows from which
+    networks its user has signed in.
     """
 
     def add(self, session: Session) -> None: ...
     def by_digest(self, digest: str) -> Session | None:
-        """Also one that has ended or expired."""
+        """Including ended and expired ones."""
         ...
 
     def of_user(self, user_id: str) -> list[Session]:
-        """All that are stored, the last used first."""
+        """All stored sessions, the last used first."""
         ...
 
     def last_seen(self, user_ids: Collection[str]) -> dict[str, int]:
-        """By user, when a session of theirs was last used; those without one are left out."""
+        """When each user last used a session; users without sessions are left out."""
         ...
 
     def touch(self, session_id: str, at: int) -> None:
-        """Note the last use; callers do so at most once a minute per session."""
+        """Write the time of the last use; called at most once a minute per session."""
         ...
 
     def end(self, user_id: str, at: int, *, session_id: str = "", except_id: str = "") -> int:
-        """End the living sessions of a user, or the one named, all ``but`` one; return how many."""
+        """End the active sessions of a user, or only ``session_id``, but not ``except_id``; return
+        how many.
+        """
         ...
 
     def keep_newest(self, user_id: str, count: int) -> int:
-        """Remove all sessions of a user but the last used ``count``; return how many."""
+        """Remove all sessions of a user except the ``count`` last used; return how many."""
         ...
 
     def remove_expired(self, now: int, limit: int) -> int:
-        """Return how many are gone."""
+        """Remove at most ``limit``; return how many."""
         ...
 
 
@@ -103,14 +105,14 @@ class LinkStore(Protocol):
     """One-time links."""
 
     def put(self, link: OneTimeLink) -> None:
-        """Add it, and remove every other one of its user."""
+        """Add it, and remove all others of its user."""
         ...
 
     def get(self, digest: str) -> OneTimeLink | None: ...
     def of_user(self, user_id: str) -> OneTimeLink | None: ...
     def use(self, digest: str, purpose: Purpose, now: int) -> OneTimeLink | None:
-        """Remove and return it; None after its expiry, and for the second of two concurrent
-        callers.
+        """Remove and return it; None when it has expired. Of several concurrent callers one gets
+        it.
         """
         ...
 
@@ -122,31 +124,31 @@ class PreferencesStore(Protocol):
     """Preferences, at most one record per user."""
 
     def get(self, user_id: str) -> Preferences:
-        """The defaults for a user who has chosen none."""
+        """The defaults for a user without a record."""
         ...
 
     def put(self, user_id: str, preferences: Preferences) -> None: ...
 
 
 class FavouriteStore(Protocol):
-    """The workers that a user has marked."""
+    """The favourite workers of each user."""
 
     def add(self, user_id: str, worker_id: str, at: int) -> None:
-        """Adding it again changes nothing."""
+        """May be repeated."""
         ...
 
     def remove(self, user_id: str, worker_id: str) -> None: ...
     def of_user(self, user_id: str) -> list[str]:
-        """Ids of workers, the latest marked first."""
+        """Ids of workers, the last added first."""
         ...
 
 
 class InputDefaultStore(Protocol):
-    """The input that a user's form for a worker begins with, as JSON text."""
+    """The default input of a user for a worker, as JSON text."""
 
     def get(self, user_id: str, worker_id: str) -> str | None: ...
     def put(self, user_id: str, worker_id: str, input_json: str, at: int) -> None:
-        """Add it, or replace the existing one."""
+        """Add or replace it."""
         ...
 
     def remove(self, user_id: str, worker_id: str) -> bool:
@@ -155,11 +157,11 @@ class InputDefaultStore(Protocol):
 
 
 class AuditStore(Protocol):
-    """Actions of users, keys and sessions. Entries are added and, when they are old, removed."""
+    """The audit log. Entries are never changed; old ones are removed."""
 
     def add(self, entry: NewAudit) -> None: ...
     def page(self, account_id: str, *, before: int, limit: int, action: str) -> list[AuditEntry]:
-        """Newest first, with a number below ``before`` unless that is 0; of one action if named."""
+        """Newest first. ``before`` 0 and ``action`` "" do not filter; else only smaller ``seq``."""
         ...
 
     def remove_before(self, at: int, limit: int) -> int:
@@ -168,12 +170,12 @@ class AuditStore(Protocol):
 
 
 class LedgerStore(Protocol):
-    """Entries are only ever added, and the account's columns move with them."""
+    """The ledger. Entries are never changed or removed; adding one updates its account."""
 
     def append(self, entry: LedgerEntry) -> None:
-        """Add the entry and move the account's columns: HOLD, whose ``usd_micros`` is negative,
-        and RELEASE, whose is positive, move ``held_micros`` by its opposite and leave balance and
-        traffic alone; CREDIT and USAGE move balance and traffic by their signed amounts.
+        """Add the entry and update its account. HOLD (negative ``usd_micros``) and RELEASE
+        (positive) subtract ``usd_micros`` from ``held_micros``; CREDIT and USAGE add their signed
+        amounts to balance and traffic.
         """
         ...
 
@@ -184,30 +186,28 @@ class LedgerStore(Protocol):
     def page(
         self, account_id: str, filter: LedgerFilter, after: str, limit: int
     ) -> list[LedgerEntry] | None:
-        """Up to ``limit`` entries, newest first, after the one with the id ``after`` (``""`` =
-        from the newest); None when the account has no such entry.
+        """Up to ``limit`` entries, newest first, that follow the entry ``after`` (``""`` = from the
+        newest); None when the account has no such entry.
         """
         ...
 
     def sums(self, account_id: str) -> tuple[int, int, int]:
-        """(balance, held, traffic) as the entries add up, to check the account's own columns."""
+        """(balance, held, traffic) as sums of the entries, to check those of the account."""
         ...
 
 
 class UsageStore(Protocol):
-    """What was used on each day of an account, summed up as it happens."""
+    """Daily usage of each account, updated as runs end."""
 
     def add(self, key: UsageKey, sums: UsageSums) -> None: ...
     def days(self, account_id: str, first: int, last: int) -> dict[int, UsageSums]:
-        """The sums of each day (20261124) from ``first`` to ``last``; days without any are left
-        out.
-        """
+        """Usage by day (20261124) from ``first`` to ``last``; days without usage are left out."""
         ...
 
     def parts(
         self, account_id: str, first: int, last: int, part: UsageDimension, limit: int
     ) -> list[tuple[str, UsageSums]]:
-        """The sums of each worker, task or key (``""`` for what has none), the most
-        expensive first, then the one with most runs.
+        """Usage by the id of worker, task or key (``""`` = none), the most expensive first, then
+        the one with most runs.
         """
         ...

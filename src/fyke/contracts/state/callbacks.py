@@ -1,4 +1,4 @@
-"""Callbacks to be sent, their receivers, webhook endpoints, and alerts."""
+"""The outbox, its receivers, webhook endpoints, and alerts."""
 
 from __future__ import annotations
 
@@ -19,23 +19,22 @@ from fyke.model.webhook import Endpoint, WebhookEvent
 
 
 class OutboxStore(Protocol):
-    """Callbacks to be sent, their attempts, and the pace of each host."""
+    """Deliveries, their attempts, and the rate of requests to each host."""
 
     def add(self, delivery: Delivery) -> None: ...
     def claim(self, now: int, free: dict[HostStatus, int], claim_until: int) -> list[Claim]:
-        """Claim pending deliveries that are due, at most one for each host, until
-        ``claim_until``, so that no other server sends them at the same time.
+        """Claim due deliveries, at most one for each host, until ``claim_until``, so that no other
+        server sends them at the same time.
 
-        Skipped are hosts that were claimed for less than ``PACE_MS`` ago or have ``IN_FLIGHT``
-        requests open, those without a place in ``free`` (see ``places.py``), and terminal calls
-        whose run has a pending running call for the same endpoint (or callback URL), counted over
-        all servers.
+        Skipped are hosts whose last claim is less than ``PACE_MS`` ago, hosts with ``IN_FLIGHT``
+        open requests of all servers, hosts without a slot in ``free`` (see ``slots.py``), and the
+        terminal call of a run whose running call to the same endpoint or callback URL is pending.
         """
         ...
 
     def next_due(self, now: int, free: dict[HostStatus, int]) -> int | None:
-        """When ``claim`` would find something; None when only the end of an open request can
-        change that.
+        """When the next delivery can be claimed; None when there is none, or when a request must
+        end first.
         """
         ...
 
@@ -45,48 +44,46 @@ class OutboxStore(Protocol):
         ...
 
     def lock_running(self, run_id: str, endpoint_id: str = "") -> Delivery | None:
-        """The run's running call while it is pending, locked: to its callback URL, or to an
-        endpoint.
-        """
+        """The pending running call of a run to an endpoint, or to its callback URL, locked."""
         ...
 
     def has_terminal(self, run_id: str, endpoint_id: str = "") -> bool:
-        """Whether the run has a terminal call there, in any state."""
+        """Whether the run has a terminal call to the endpoint or callback URL, in any state."""
         ...
 
     def save(self, delivery: Delivery) -> None:
-        """Write what can change. The caller has locked it."""
+        """Write the members that may change. The caller has locked it."""
         ...
 
     def fail_pending(self, account_id: str, receiver: str, reason: str, at: int) -> int:
-        """Fail what waits for a receiver and is not being sent; return how many."""
+        """Fail the unclaimed pending deliveries to a receiver; return how many."""
         ...
 
     def fail_pending_of(self, endpoint_id: str, reason: str, at: int) -> int:
-        """The same for what waits for an endpoint."""
+        """Fail the unclaimed pending deliveries to an endpoint; return how many."""
         ...
 
     def redirect(self, endpoint_id: str, url: str, receiver: str, at: int) -> int:
-        """Give what waits for an endpoint and is not being sent another address, where it is due
+        """Change the address of the unclaimed pending deliveries to an endpoint and make them due
         at once; return how many.
         """
         ...
 
     def next_tries(self, endpoint_ids: Collection[str]) -> dict[str, int]:
-        """When each of the endpoints is tried next; those without one waiting are left out."""
+        """When the next delivery to each endpoint is due; endpoints without one are left out."""
         ...
 
     def set_host_status(self, host: str, status: HostStatus) -> None: ...
     def remove_idle_hosts(self, idle_since: int) -> int:
-        """Remove hosts without a waiting delivery that were not sent to since; return how many."""
+        """Remove hosts without pending deliveries and requests since then; return how many."""
         ...
 
-    def add_try(self, tried: DeliveryAttempt) -> None:
-        """Keeps the latest ``KEPT_TRIES`` of each delivery."""
+    def add_try(self, attempt: DeliveryAttempt) -> None:
+        """Add it, and remove all but the latest ``KEPT_TRIES`` of its delivery."""
         ...
 
     def tries_of(self, delivery_ids: Collection[str]) -> dict[str, list[DeliveryAttempt]]:
-        """By delivery, oldest first; deliveries without one are left out."""
+        """By delivery id, oldest first; deliveries without attempts are left out."""
         ...
 
     def of_run(self, run_id: str) -> list[Delivery]:
@@ -94,18 +91,18 @@ class OutboxStore(Protocol):
         ...
 
     def page(
-        self, account_id: str, wanted: DeliveryFilter, *, offset: int, limit: int
+        self, account_id: str, filter: DeliveryFilter, *, offset: int, limit: int
     ) -> tuple[int, list[Delivery]]:
         """Total count, and one page, newest first."""
         ...
 
 
 class ReceiverStore(Protocol):
-    """How the receivers of each account behave."""
+    """The receivers of each account, and their health."""
 
     def get(self, account_id: str, receiver: str) -> Receiver | None: ...
     def lock(self, account_id: str, receiver: str) -> Receiver:
-        """As ``get``, locked, and added when it is new."""
+        """As ``get``, locked; adds a new one."""
         ...
 
     def save(self, receiver: Receiver) -> None: ...
@@ -133,23 +130,23 @@ class WebhookStore(Protocol):
         ...
 
     def save(self, endpoint: Endpoint) -> None:
-        """Write what its owner can change. The caller has locked it. Raise ``Conflict`` when
-        another endpoint of the account has its name.
+        """Write the members that its owner can change. The caller has locked it. Raise ``Conflict``
+        when another endpoint of the account has its name.
         """
         ...
 
-    def note_try(self, endpoint_id: str, tried: DeliveryAttempt, *, taken: bool) -> None:
-        """Remember the latest try; ``taken`` says whether the answer was a 2xx."""
+    def note_try(self, endpoint_id: str, attempt: DeliveryAttempt, *, accepted: bool) -> None:
+        """Record the latest attempt; ``accepted``: the response was a 2xx."""
         ...
 
     def delete(self, endpoint_id: str) -> bool:
-        """False when it was gone."""
+        """False when there is none."""
         ...
 
 
 class AlertStore(Protocol):
-    """Alert rules, ended runs that no rule has looked at yet, and alerts. Each question costs the
-    same however many runs there were.
+    """Alert rules, checks of ended runs that are still to be made, and alerts. The cost of each
+    query is independent of the number of past runs.
     """
 
     def add_rule(self, rule: Rule) -> None: ...
@@ -163,50 +160,52 @@ class AlertStore(Protocol):
         ...
 
     def rules_for(self, run: Run) -> list[Rule]:
-        """Those that are on and look at runs like this one, whatever their ``since``."""
+        """The enabled rules that apply to the run, regardless of ``since``, oldest first."""
         ...
 
     def save_rule(self, rule: Rule) -> None:
-        """The caller has locked it."""
+        """Write all members. The caller has locked it."""
         ...
 
     def delete_rule(self, rule_id: str) -> None: ...
 
     def add_check(self, run: Run) -> None:
-        """Queue the run to be looked at, in the order of adding."""
+        """Add a check of the run to the end of the queue."""
         ...
 
     def next_check(self, now: int) -> AlertCheck | None:
-        """The oldest that may be tried."""
+        """The oldest check whose ``not_before`` has passed."""
         ...
 
     def next_check_at(self) -> int | None:
-        """When the next one may be tried; None when there is none."""
+        """The smallest ``not_before``; None when there is no check."""
         ...
 
     def lock_check(self, seq: int) -> AlertCheck | None:
-        """Locked; None when it is gone."""
+        """The check, locked; None when it was removed."""
         ...
 
     def postpone_check(self, seq: int, tries: int, not_before: int) -> None: ...
     def drop_check(self, seq: int) -> None: ...
 
     def usual(self, run: Run, *, of_task: bool, limit: int) -> list[PreviousRun]:
-        """The last succeeded runs of the account that finished before ``run``, newest first: of
-        its worker, or of its task.
+        """The last succeeded runs of the same worker and account, or of the same task, that ended
+        before ``run``, newest first.
         """
         ...
 
     def last_ended(self, account_id: str, worker_id: str, task_id: str, limit: int) -> list[Run]:
-        """Newest first; of a task, of a worker, or of all when both are empty."""
+        """The last ended runs, newest first; of a task, of a worker, or of all when both are ""."""
         ...
 
     def usage_of(self, rule: Rule, first: int, last: int) -> tuple[int, int]:
-        """Micros and bytes of what the rule looks at, from day ``first`` (20261101) to ``last``."""
+        """Cost (micros) and traffic (bytes) in the scope of the rule, from day ``first`` (20261101)
+        to ``last``.
+        """
         ...
 
     def claim_month(self, rule_id: str, month: str) -> bool:
-        """True once for each month (YYYY-MM) of a rule: the first caller sends its alert."""
+        """True for the first call per rule and month (YYYY-MM): its caller raises the alert."""
         ...
 
     def add_alert(self, alert: Alert) -> bool:
@@ -215,19 +214,19 @@ class AlertStore(Protocol):
 
     def alert(self, alert_id: str) -> Alert | None: ...
     def alerts(
-        self, account_id: str, wanted: AlertFilter, *, offset: int, limit: int
+        self, account_id: str, filter: AlertFilter, *, offset: int, limit: int
     ) -> tuple[int, list[Alert]]:
         """Total count, and one page, newest first."""
         ...
 
-    def unread(self, account_id: str, most: int) -> int:
-        """How many are unread, counted up to ``most``."""
+    def count_unread(self, account_id: str, limit: int) -> int:
+        """The number of unread alerts, counted up to ``limit``."""
         ...
 
     def mark_read(self, account_id: str, alert_ids: Collection[str] | None, at: int) -> int:
-        """None = all of them; return how many were unread."""
+        """Mark these alerts, or all (None); return how many were unread."""
         ...
 
     def remove_alerts(self, before: int, limit: int) -> int:
-        """Remove those raised before that, at most ``limit``; return how many."""
+        """Remove at most ``limit`` alerts raised before then; return how many."""
         ...

@@ -1,4 +1,4 @@
-"""Runs from start to end, which of them may start, and the runners and servers around them."""
+"""Runs from start to end, admission of runs, runners and servers."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from fyke.reasons import Reason
 
 
 class RunStore(Protocol):
-    """Runs, subtasks, attempts, events, runners."""
+    """Runs, their subtasks, attempts and events, and runners."""
 
     def add(self, run: Run, subtasks: Sequence[Subtask]) -> None: ...
     def get(self, run_id: str) -> Run | None: ...
     def lock(self, run_id: str) -> Run | None:
-        """As ``get``, locked with its subtasks. A caller that decides from counts needs it, or two
-        last subtasks could each see the other one still running.
+        """As ``get``, locked with its subtasks. Needed before a decision from counts: otherwise
+        each of the two last subtasks could see the other one still running.
         """
         ...
 
@@ -44,20 +44,20 @@ class RunStore(Protocol):
         ...
 
     def newest(self, account_id: str, worker_id: str | None) -> str | None:
-        """The id of the account's run that was created last, of one worker or of all."""
+        """The id of the last created run of the account, of one worker or of all."""
         ...
 
     def move(self, run: Run, expected: RunState) -> bool:
-        """Write every mutable column of ``run`` if its stored state is still ``expected``."""
+        """Write all mutable members of ``run`` if its stored state is still ``expected``."""
         ...
 
     def open_of_task(self, task_id: str, other_than: str = "") -> str | None:
-        """The id of a run of the task that is not over, the oldest; ``other_than`` left out."""
+        """The id of the oldest run of the task that has not ended, except ``other_than``."""
         ...
 
     def add_event(self, event: RunEvent) -> None: ...
     def events(self, run_id: str) -> list[RunEvent]:
-        """In the order of adding."""
+        """In the order in which they were added."""
         ...
 
     def subtasks(self, run_id: str) -> list[Subtask]:
@@ -69,29 +69,29 @@ class RunStore(Protocol):
         ...
 
     def end_subtask(self, run_id: str, ordinal: int, end: End) -> bool:
-        """False when it had ended before."""
+        """False when it has ended already."""
         ...
 
     def end_waiting_subtasks(self, run_id: str, end: End) -> int:
         """End every waiting subtask of the run; return how many."""
         ...
 
-    def lease(self, runner_id: str, room: Capacity, lease_until: int) -> list[Lease]:
-        """Take waiting subtasks of runs that are ready or running, oldest run first, then by
-        ordinal, as far as the capacity goes, and make an attempt for each (fresh id, token 1, the
-        subtask becomes running). Two runners never get the same one. The first subtask that does
-        not fit ends the search, so that a large run is not starved by small ones. A run that
-        its account's plan does not let start is skipped.
+    def lease(self, runner_id: str, capacity: Capacity, lease_until: int) -> list[Lease]:
+        """Lease waiting subtasks of ready and running runs that fit into ``capacity``, by run, the
+        oldest first, then by ordinal. Each becomes running and gets an attempt with a new id and
+        token 1. Two runners never get the same subtask. The first subtask that does not fit ends
+        the search, so that small runs do not starve a large one. A run that cannot start because
+        of its account's plan is skipped.
         """
         ...
 
     def attempt(self, attempt_id: str) -> Attempt | None: ...
     def attempts(self, run_id: str) -> list[Attempt]:
-        """By subtask, then in order of time."""
+        """By subtask, then by time."""
         ...
 
     def attempts_between(self, run_id: str, first: int, last: int) -> list[Attempt]:
-        """Those of the subtasks from ordinal ``first`` to ``last``, in the same order."""
+        """Attempts of the subtasks with ordinals ``first`` to ``last``, in the same order."""
         ...
 
     def active_attempts(self, runner_id: str | None = None) -> list[Attempt]:
@@ -99,39 +99,39 @@ class RunStore(Protocol):
         ...
 
     def expired_attempts(self, now: int) -> list[Attempt]:
-        """Living attempts whose lease has run out, the longest expired first."""
+        """Active attempts with an expired lease, the longest expired first."""
         ...
 
     def renew(self, attempt_id: str, token: int, lease_until: int, usage: AttemptUsage) -> bool:
-        """Extend the lease and save the counters; False when the token is no longer valid."""
+        """Extend the lease and write the usage; False when the token is not valid."""
         ...
 
     def start_attempt(self, attempt_id: str, token: int, at: int) -> bool:
-        """Note that the Worker's process was launched; False when the token is no longer valid."""
+        """Write when the Worker's process was launched; False when the token is not valid."""
         ...
 
     def end_attempt(self, attempt: Attempt) -> bool:
-        """Write outcome, message, rows, usage and ``finished_at`` if it lives and the token
-        matches.
+        """Write outcome, message, rows, usage and ``finished_at``; False when the attempt has ended
+        or the token does not match.
         """
         ...
 
     def hidden_attempts(self, run_id: str) -> frozenset[str]:
-        """Ids of ended attempts whose outcome hides their rows."""
+        """Ids of the ended attempts whose rows are hidden because of their outcome."""
         ...
 
     def usage(self, run_id: str) -> AttemptUsage:
-        """Sums over the attempts of the run; memory is the highest."""
+        """Usage of all attempts of the run: sums, and the highest memory peak."""
         ...
 
     def past_runs(self, account_id: str, worker_id: str, within: int) -> list[PastRun]:
-        """Those among the account's last ``within`` runs of the worker that succeeded or reached
+        """Of the account's last ``within`` runs of the worker, those that succeeded or reached
         their time limit, newest first.
         """
         ...
 
     def delete(self, run_id: str) -> None:
-        """Remove the run and all that refers to it, except the ledger."""
+        """Remove the run and all that refers to it, except ledger entries."""
         ...
 
     def finished_before(self, at: int, limit: int) -> list[str]:
@@ -139,37 +139,40 @@ class RunStore(Protocol):
         ...
 
     def not_started(self, worker_id: str, limit: int) -> list[str]:
-        """Ids of the worker's runs that are ready and of which no attempt lives, oldest first."""
+        """Ids of the worker's ready runs without an active attempt, oldest first."""
         ...
 
     def put_runner(self, runner: RunnerInfo) -> None: ...
-    def runners(self, alive_since: int) -> list[RunnerInfo]: ...
+    def runners(self, active_since: int) -> list[RunnerInfo]:
+        """Runners with a heartbeat since then."""
+        ...
+
     def drop_runner(self, runner_id: str) -> None: ...
 
 
 class StartKeyStore(Protocol):
-    """Which start was made under which key of the caller."""
+    """Start keys and the starts that belong to them."""
 
     def get(self, account_id: str, key: str) -> StartRecord | None:
-        """Also one that has expired and was not removed yet."""
+        """Including an expired one that was not removed yet."""
         ...
 
     def claim(self, record: StartRecord, now: int) -> bool:
-        """Add it unless its account has one under this key that has not expired at ``now``. A
-        transaction that meets another one with the same key waits for how that ends.
+        """Add it; False when the account has an unexpired record with this key. Waits for the end
+        of a concurrent transaction with the same key.
         """
         ...
 
     def remove_expired(self, now: int, limit: int) -> int:
-        """Remove at most ``limit``; return how many."""
+        """Remove at most ``limit`` records; return how many."""
         ...
 
 
 class QueueStore(Protocol):
-    """Starts that wait in the run queue until they are activated."""
+    """The run queue."""
 
     def add(self, item: QueuedStart) -> int:
-        """Store it and return its number, greater than any that was given before."""
+        """Store it and return its new number, greater than all earlier ones."""
         ...
 
     def get(self, item_id: str) -> QueuedStart | None: ...
@@ -183,49 +186,45 @@ class QueueStore(Protocol):
         limit: int,
         oldest_first: bool = False,
     ) -> tuple[int, list[QueuedStart]]:
-        """Total count, and one page, newest first unless asked otherwise; ``waiting`` None means
-        all.
-        """
+        """Total count, and one page, newest first by default; ``waiting`` None means all."""
         ...
 
     def explain(self, item_id: str, reason: Reason | None) -> bool:
-        """Write why it waits; False when it no longer does."""
+        """Write why it waits; False when it does not wait any more."""
         ...
 
     def end(self, item_id: str, at: int, reason: Reason, run_id: str = "") -> bool:
-        """End its waiting. Of several concurrent callers one gets True."""
+        """End its wait. Of several concurrent callers one gets True."""
         ...
 
     def remove_ended(self, before: int, limit: int) -> int:
-        """Remove items that stopped waiting before that, at most ``limit``; return how many."""
+        """Remove at most ``limit`` items that ended before then; return how many."""
         ...
 
 
 class AdmissionStore(Protocol):
-    """What a decision about starting a run needs. Its caller has taken ``accounts.lock``."""
+    """The facts for admitting a run. The caller has taken ``accounts.lock``."""
 
     def under_way(self, account_id: str) -> frozenset[str]:
-        """Runs of the account that have started and not ended, or of which an attempt is being
-        prepared.
-        """
+        """Ids of the account's runs that have started and not ended, or have an active attempt."""
         ...
 
-    def open(self, account_id: str, most: int) -> int:
-        """How many runs of the account have not ended, counted up to ``most``."""
+    def count_open(self, account_id: str, limit: int) -> int:
+        """The number of the account's runs that have not ended, counted up to ``limit``."""
         ...
 
-    def ahead(self, run_id: str, most: int) -> int:
-        """How many waiting subtasks of all older runs there are, counted up to ``most``."""
+    def count_ahead(self, run_id: str, limit: int) -> int:
+        """The number of waiting subtasks of all older runs, counted up to ``limit``."""
         ...
 
     def loads(self) -> list[RunnerLoad]: ...
     def ready(self, account_id: str, limit: int) -> list[str]:
-        """Runs that have not started, newest first."""
+        """Ids of runs that have not started, newest first."""
         ...
 
 
 class RunListStore(Protocol):
-    """Reading runs of one account without their inputs."""
+    """Lists of an account's runs, without their inputs."""
 
     def walk(
         self,
@@ -236,15 +235,15 @@ class RunListStore(Protocol):
         limit: int,
         newer: bool = False,
     ) -> ListWalk:
-        """Up to ``limit`` runs older than ``start`` (None = from the newest), newest first; with
-        ``newer`` those that were created after it, oldest first. One call scans at most
-        ``SCAN_LIMIT`` runs (``ERROR_SCAN_LIMIT`` for a search in messages). When it stops there,
-        ``stopped`` of the result says where.
+        """Up to ``limit`` matching runs older than ``start`` (None = from the newest), newest
+        first; with ``newer`` those created after it, oldest first. One call scans at most
+        ``SCAN_LIMIT`` runs (``ERROR_SCAN_LIMIT`` for a search in messages); if it stops there,
+        ``stopped`` of the result is the last scanned run.
         """
         ...
 
     def total(self, account_id: str, search: RunSearch) -> int | None:
-        """The number of matches; None when there is no counter for this search."""
+        """The number of matches; None when no counter exists for this search."""
         ...
 
     def lines(self, account_id: str, run_ids: Collection[str]) -> dict[str, RunLine]:
@@ -260,58 +259,58 @@ class RunListStore(Protocol):
         ...
 
     def states_since(self, account_id: str, created_from: int) -> dict[RunState, int]:
-        """How many runs that were created since then are in each state; others are left out."""
+        """The number of runs created since then by state; states without runs are left out."""
         ...
 
     def states(self, account_id: str) -> dict[RunState, int]:
-        """How many runs of all time are in each state; others are left out."""
+        """The number of all runs by state; states without runs are left out."""
         ...
 
 
 class SampleStore(Protocol):
-    """Points of the curve of what runs use. A caller that adds has taken ``runs.lock``."""
+    """Usage samples of runs. A caller that adds one has taken ``runs.lock``."""
 
     def span(self, run_id: str) -> SampleSpan: ...
     def measure(self, run_id: str, at: int) -> UsageSample:
-        """What the attempts of the run have used, as last reported."""
+        """Return a sample: the last reported usage of all attempts of the run."""
         ...
 
     def add(self, sample: UsageSample) -> None: ...
     def thin(self, run_id: str) -> None:
-        """Remove every second point, never the first."""
+        """Remove every second sample, but not the first."""
         ...
 
     def of_run(self, run_id: str) -> list[UsageSample]:
-        """In order of time."""
+        """By time."""
         ...
 
 
 class SiteStore(Protocol):
-    """Traffic of runs by site; see ``domain.runs.sites``, which adds it up."""
+    """Traffic of runs by site. ``domain.runs.sites`` adds up the traffic of attempts."""
 
     def report(self, attempt_id: str, run_id: str, sites: tuple[SiteTraffic, ...]) -> None:
-        """The traffic of a living attempt so far; replaces its earlier report."""
+        """Write the traffic of an active attempt so far; replaces its earlier report."""
         ...
 
     def take(self, attempt_id: str) -> tuple[SiteTraffic, ...]:
-        """Remove and return what an attempt reported last; empty when there is none."""
+        """Remove and return the last report of an attempt; empty when there is none."""
         ...
 
     def reported(self, run_id: str) -> list[tuple[SiteTraffic, ...]]:
-        """What was reported and not taken yet, by attempt."""
+        """The reports that were not taken yet, by attempt."""
         ...
 
     def put(self, run_id: str, site: SiteTraffic) -> None:
-        """Write the sum of one site. The caller has taken ``runs.lock``."""
+        """Write the total of one site. The caller has taken ``runs.lock``."""
         ...
 
     def of_run(self, run_id: str) -> tuple[SiteTraffic, ...]:
-        """The sums that were put, by domain."""
+        """The totals, by domain."""
         ...
 
 
 class ShareStore(Protocol):
-    """Links that show one run to people without an account."""
+    """Share links: they show one run to people without an account."""
 
     def add(self, share: Share) -> None: ...
     def get(self, share_id: str) -> Share | None: ...
@@ -320,36 +319,36 @@ class ShareStore(Protocol):
         ...
 
     def revoke(self, share_id: str, at: int) -> bool:
-        """False when it had been revoked before."""
+        """False when it was revoked already."""
         ...
 
 
 class ServerStore(Protocol):
-    """The servers that share this state."""
+    """The servers that use this state."""
 
     def heartbeat(self, server_id: str, now: int) -> None:
-        """Note that it is alive."""
+        """Record a heartbeat."""
         ...
 
     def count_active(self, since: int) -> int:
-        """How many have sent a heartbeat since then."""
+        """The number of servers with a heartbeat since then."""
         ...
 
     def drop(self, server_id: str) -> None: ...
     def drop_silent(self, since: int) -> None:
-        """Remove those without a heartbeat since then."""
+        """Remove servers without a heartbeat since then."""
         ...
 
 
 class InstallationStore(Protocol):
-    """Questions across all accounts."""
+    """Queries across all accounts."""
 
-    def removable(self, before: int, most: int) -> tuple[int, int, int]:
-        """How many runs ended before that, counted up to ``most``, and when the first and the last
-        of those did (0 without any).
+    def removable(self, before: int, limit: int) -> tuple[int, int, int]:
+        """The number of runs that ended before then, counted up to ``limit``, and when the first
+        and the last of these ended (0 without any).
         """
         ...
 
     def runs(self) -> int:
-        """How many there are, of all accounts."""
+        """The number of runs of all accounts."""
         ...

@@ -1,4 +1,4 @@
-"""Workers, their secrets and publishing, and the tasks and schedules that start them."""
+"""Workers, their secrets, uploads and submissions, and tasks and schedules."""
 
 from __future__ import annotations
 
@@ -31,25 +31,25 @@ class WorkerStore(Protocol):
 
     def get(self, worker_id: str) -> Worker | None: ...
     def by_path(self, owner: str, name: str) -> Worker | None:
-        """Never one that was deleted."""
+        """Deleted ones are not found."""
         ...
 
     def update(self, worker_id: str, page: WorkerPage, *, public: bool) -> None: ...
     def allow_builds(self, worker_id: str, *, allowed: bool) -> None:
-        """Whether dependencies of its versions may run code while they are installed."""
+        """Set whether dependencies of its versions may run code during installation."""
         ...
 
     def mark_deleted(self, worker_id: str, at: int) -> bool:
-        """Take it out of every list and search; ``get`` still returns it. False when it was deleted
-        before.
+        """Remove it from all lists and searches; ``get`` still returns it. False when it is deleted
+        already.
         """
         ...
 
     def free_name(self, worker_id: str) -> None:
-        """Make the name of a deleted worker available again; nothing when it is.
+        """Make the name of a deleted worker available again. May be repeated.
 
-        Waits for every transaction that is adding a run of it: after this one, such a run is
-        either visible, or sees the worker deleted.
+        Waits for concurrent transactions that add a run of it. Afterwards each of these runs is
+        visible, or its transaction sees that the worker is deleted.
         """
         ...
 
@@ -60,8 +60,8 @@ class WorkerStore(Protocol):
     def own_page(
         self, account_id: str, text: str, *, offset: int, limit: int
     ) -> tuple[int, list[Worker]]:
-        """Total count, and one page, newest first, of the account's own workers that contain
-        ``text`` as in ``search``, with or without a version.
+        """Total count, and one page, newest first, of the account's own workers that match ``text``
+        as in ``search``, even without a version.
         """
         ...
 
@@ -75,21 +75,18 @@ class WorkerStore(Protocol):
         category: int | None = None,
         order: WorkerOrder = WorkerOrder.NEW,
     ) -> tuple[int, list[Worker]]:
-        """Total count, and one page in ``order``: public workers with an approved version, and
-        the account's own with one to run, whose slug, path (``owner/name`` or ``owner~name``),
-        title or description contains ``text`` (case-insensitive, no wildcards); of one category
-        if given.
+        """Total count, and one page in ``order``, of the public workers with an approved version
+        and the account's own with a runnable one. ``text`` is searched in id, path (``owner/name``
+        or ``owner~name``), title and description (case-insensitive, no wildcards).
         """
         ...
 
     def categories(self, text: str, *, account_id: str | None) -> dict[int, int]:
-        """How many workers of each category ``search`` finds; categories without any are left
-        out.
-        """
+        """The number of matches of ``search`` by category; categories without any are left out."""
         ...
 
     def add_version(self, version: Version) -> None:
-        """Store it and make it the worker's latest. Raise ``Conflict`` when the number exists."""
+        """Store it and update the worker's latest. Raise ``Conflict`` when the number exists."""
         ...
 
     def version(self, worker_id: str, number: str) -> Version | None: ...
@@ -98,48 +95,48 @@ class WorkerStore(Protocol):
         ...
 
     def approve(self, worker_id: str, number: str) -> None:
-        """Make the version visible to other accounts; recomputes the worker's newest ones."""
+        """Make the version visible to other accounts and update the worker's latest ones."""
         ...
 
     def set_version_state(
         self, worker_id: str, number: str, state: VersionState, notice: str = ""
     ) -> None:
-        """Also recomputes the worker's latest: the newest published version, else the newest
-        deprecated one, else ``""``.
+        """Write the state and update the worker's latest: the newest published version, else the
+        newest deprecated one, else ``""``.
         """
         ...
 
     def set_defaults(self, worker_id: str, defaults: SystemDefaults) -> None:
-        """Of all its versions; a publication under way takes them over or comes before."""
+        """Set the defaults of all its versions. Serialised with publications."""
         ...
 
 
 class WorkerFactStore(Protocol):
-    """Figures of workers, kept up as their runs end."""
+    """Statistics of workers, updated as their runs end, and facts about versions."""
 
     def note_end(self, worker_id: str, verdict: str, at: int) -> None:
-        """Count a run that has ended; ``verdict`` as ``facts.verdict`` gives it."""
+        """Count an ended run; ``verdict`` is that of ``facts.verdict``."""
         ...
 
     def of_workers(self, worker_ids: Collection[str]) -> dict[str, WorkerFacts]:
-        """By worker; those of which no run has ended are left out."""
+        """By worker id; workers without ended runs are left out."""
         ...
 
     def add_version(self, version_id: str, facts: VersionFacts) -> None: ...
     def of_versions(self, worker_id: str) -> dict[str, VersionFacts]:
-        """By number of the version; those published before this was noted are left out."""
+        """By version number; versions from before these facts were recorded are left out."""
         ...
 
 
 class SecretStore(Protocol):
-    """The secrets that accounts keep for workers. It sees no value in the clear."""
+    """The secrets of accounts for workers, sealed."""
 
     def of(self, account_id: str, worker_id: str) -> list[SealedSecret]:
-        """Those of one account for one worker, by name."""
+        """Secrets of one account for one worker, by name."""
         ...
 
     def put(self, secret: SealedSecret) -> None:
-        """Add it, or replace the one of the same account, worker and name."""
+        """Add it, or replace that of the same account, worker and name."""
         ...
 
     def remove(self, account_id: str, worker_id: str, name: str) -> bool:
@@ -147,16 +144,16 @@ class SecretStore(Protocol):
         ...
 
     def remove_of_worker(self, worker_id: str) -> None:
-        """Those of all accounts."""
+        """Remove the secrets of all accounts for it."""
         ...
 
     def note_use(self, account_id: str, worker_id: str, names: Sequence[str], at: int) -> None:
-        """Note that a run received them at ``at``; never goes back."""
+        """Write that a run received them at ``at``, unless a later use is stored."""
         ...
 
 
 class UploadStore(Protocol):
-    """Projects being uploaded, each with its findings so far."""
+    """Uploads and their findings."""
 
     def add(self, upload: Upload) -> None: ...
     def get(self, upload_id: str) -> Upload | None: ...
@@ -165,24 +162,24 @@ class UploadStore(Protocol):
         ...
 
     def claim(self, upload_id: str, now: int, until: int) -> Upload | None:
-        """Claim the work on it until then; None when it is done or claimed by another process."""
+        """Claim its checks until then; None when they are done or claimed by another process."""
         ...
 
     def update(self, upload: Upload) -> bool:
-        """Write all that may change; False when it is gone."""
+        """Write the members that may change; False when it does not exist."""
         ...
 
     def delete(self, upload_id: str) -> bool: ...
     def older_than(self, at: int, limit: int) -> list[Upload]:
-        """Those that were made before that, oldest first."""
+        """Uploads created before then, oldest first."""
         ...
 
 
 class SubmissionStore(Protocol):
-    """Versions proposed for all users to run. Of one worker at most one waits."""
+    """Submissions. At most one per worker waits."""
 
     def add(self, submission: Submission) -> None:
-        """Raise ``Conflict`` when one of this worker waits already."""
+        """Raise ``Conflict`` when one of the same worker waits."""
         ...
 
     def get(self, submission_id: str) -> Submission | None: ...
@@ -198,13 +195,13 @@ class SubmissionStore(Protocol):
     def page(
         self, states: Collection[SubmissionState], *, offset: int, limit: int
     ) -> tuple[int, list[Submission]]:
-        """Total count, and one page of all accounts: what waits oldest first, else newest first."""
+        """Total count, and one page of all accounts; waiting ones oldest first, others newest
+        first.
+        """
         ...
 
     def end(self, ended: Submission) -> bool:
-        """Write state, time, decider and reply if it still waits. Of two concurrent decisions one
-        gets True.
-        """
+        """Write the decision if it still waits. Of several concurrent decisions one gets True."""
         ...
 
     def note_sample(self, submission_id: str, run_id: str) -> None: ...
@@ -218,8 +215,8 @@ class TaskStore(Protocol):
     def of_account(
         self, account_id: str, *, offset: int, limit: int, worker_id: str = "", keyword: str = ""
     ) -> tuple[int, list[Task]]:
-        """Total count, and one page, newest first; of one worker, and with ``keyword`` in title
-        or id (case-insensitive, no wildcards), where those are given.
+        """Total count, and one page, newest first; ``worker_id`` and ``keyword``, which is searched
+        in title and id (case-insensitive, no wildcards), filter where given.
         """
         ...
 
@@ -228,13 +225,13 @@ class TaskStore(Protocol):
         ...
 
     def update(self, task: Task) -> bool:
-        """Write title, description, version, input, time of change and revision; False when it is
-        gone.
+        """Write title, description, version, input, time of change and revision; False when it
+        does not exist.
         """
         ...
 
     def note_run(self, task_id: str, run_id: str) -> bool:
-        """Count a run of it; False when it is gone."""
+        """Count a run of it; False when it does not exist."""
         ...
 
     def delete(self, task_id: str) -> None:
@@ -243,10 +240,10 @@ class TaskStore(Protocol):
 
 
 class ScheduleStore(Protocol):
-    """Schedules, at most one for each task, and a record of each planned time that has come."""
+    """Schedules, at most one per task, and records of their past planned times."""
 
     def put(self, schedule: Schedule) -> None:
-        """Add it or overwrite it. A caller that overwrites has locked it."""
+        """Add or replace it. A caller that replaces it has locked it."""
         ...
 
     def get(self, task_id: str) -> Schedule | None: ...
@@ -255,11 +252,11 @@ class ScheduleStore(Protocol):
         ...
 
     def of_tasks(self, task_ids: Collection[str]) -> dict[str, Schedule]:
-        """By task; tasks without one are left out."""
+        """By task id; tasks without one are left out."""
         ...
 
     def in_account_zone(self, account_id: str) -> list[Schedule]:
-        """Those that are enabled and name no zone of their own, locked."""
+        """Enabled schedules without a time zone, locked."""
         ...
 
     def delete(self, task_id: str) -> bool:
@@ -267,26 +264,26 @@ class ScheduleStore(Protocol):
         ...
 
     def due(self, now: int, limit: int) -> list[Schedule]:
-        """Those whose next time has come, the longest due first."""
+        """Schedules whose next time has passed, the longest due first."""
         ...
 
     def next_due(self) -> int | None:
-        """The earliest next time of all."""
+        """The earliest next time of all schedules."""
         ...
 
     def coming(self, account_id: str, limit: int) -> list[Schedule]:
-        """Those of the account that have a next time, the earliest first."""
+        """Schedules of the account with a next time, the earliest first."""
         ...
 
     def advance(self, before: Schedule, after: Schedule) -> bool:
-        """Write what a fire changes (``enabled``, ``next_at``, ``missed``, ``last_error``,
-        ``last_fired_at``, ``failures``, ``paused_at``) unless revision or next time are no longer
-        those of ``before``. Of two servers with the same ``before`` one gets False.
+        """Write the members that a fire changes (``enabled``, ``next_at``, ``missed``,
+        ``last_error``, ``last_fired_at``, ``failures``, ``paused_at``) if revision and next time
+        are still those of ``before``. Of several servers with the same ``before`` one gets True.
         """
         ...
 
     def add_fire(self, fire: Fire) -> bool:
-        """False when this planned time of this task has a record already."""
+        """False when this planned time of the task has a record already."""
         ...
 
     def fires(self, task_id: str, *, offset: int, limit: int) -> tuple[int, list[Fire]]:
@@ -302,14 +299,14 @@ class ScheduleStore(Protocol):
         ...
 
     def waiting(self, limit: int) -> list[Fire]:
-        """Those that the overlap rule keeps waiting, oldest first."""
+        """Fires that wait because of the overlap policy, oldest first."""
         ...
 
     def waiting_of(self, task_id: str) -> Fire | None: ...
     def settle(self, fire: Fire) -> bool:
-        """Write the result of a waiting fire; False when it no longer waits."""
+        """Write the result of a waiting fire; False when it does not wait any more."""
         ...
 
     def remove_fires(self, before: int) -> int:
-        """Remove records written before that, all but the waiting ones; return how many."""
+        """Remove records written before then, except waiting ones; return how many."""
         ...

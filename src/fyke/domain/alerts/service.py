@@ -50,10 +50,10 @@ class Alerts:
             lambda tx: tx.alerts.alerts(caller.account_id, filter, offset=offset, limit=limit)
         )
 
-    async def unread(self, caller: Caller) -> int:
+    async def count_unread(self, caller: Caller) -> int:
         """How many are unread; ``MAX_UNREAD_COUNT`` stands for that many or more."""
         return await self._storage.read(
-            lambda tx: tx.alerts.unread(caller.account_id, MAX_UNREAD_COUNT)
+            lambda tx: tx.alerts.count_unread(caller.account_id, MAX_UNREAD_COUNT)
         )
 
     async def mark_read(self, caller: Caller, alert_ids: Collection[str] | None) -> int:

@@ -51,7 +51,7 @@ def record(
     if receiver.disabled_at == tx.now:
         tx.outbox.fail_pending(receiver.account_id, receiver.receiver, DISABLED, tx.now)
     if stored.endpoint_id:
-        tx.webhooks.note_try(stored.endpoint_id, attempt, taken=accepted)
+        tx.webhooks.note_try(stored.endpoint_id, attempt, accepted=accepted)
         _settle_with_endpoint(tx, updated)
     return updated
 

@@ -26,7 +26,7 @@ def refuse_beyond_plan(tx: Transaction, account_id: str) -> None:
         return
     account = tx.accounts.lock(account_id) or account
     most = account.plan.max_runs
-    if most is not None and tx.admission.open(account_id, most) >= most:
+    if most is not None and tx.admission.count_open(account_id, most) >= most:
         reason = Reason.of(ReasonCode.PLAN_FULL, plan=account.plan.value, most=most)
         raise PlanLimitReached(reason, retry_after=RETRY_SECONDS)
 
@@ -35,7 +35,7 @@ def beyond_plan(tx: Transaction, account_id: str) -> Reason | None:
     """Why no other run of the account may start now; nothing is locked."""
     account = _account(tx, account_id)
     most = account.plan.max_runs
-    if most is None or tx.admission.open(account_id, most) < most:
+    if most is None or tx.admission.count_open(account_id, most) < most:
         return None
     return Reason.of(ReasonCode.PLAN, plan=account.plan.value, most=most)
 

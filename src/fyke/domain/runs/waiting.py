@@ -106,7 +106,7 @@ class _QueueView:
         if not self._runners:
             return Reason(ReasonCode.NO_RUNNER)
         room = _room(run, self._runners, self._taken)
-        ahead = self._tx.admission.ahead(run.id, MAX_AHEAD)
+        ahead = self._tx.admission.count_ahead(run.id, MAX_AHEAD)
         if ahead:
             return Reason.of(ReasonCode.QUEUE, ahead=ahead, **room)
         return Reason.of(ReasonCode.ROOM, **room)

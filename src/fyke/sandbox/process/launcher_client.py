@@ -98,8 +98,8 @@ class LauncherClient:
         (kind, reason), _ = await self.ask("limits")
         return kind, reason
 
-    async def sweep(self, living: frozenset[str]) -> list[str]:
-        names, _ = await self.ask("sweep", living=sorted(living))
+    async def sweep(self, active: frozenset[str]) -> list[str]:
+        names, _ = await self.ask("sweep", living=sorted(active))
         return list(names)
 
     async def ask(self, operation: str, **fields: Any) -> tuple[Any, list[int]]:

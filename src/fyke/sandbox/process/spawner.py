@@ -58,8 +58,8 @@ class Spawner(Protocol):
         """The kind of control groups (``v2``, ``v1``, ``none``), and why no better kind is used."""
         ...
 
-    async def sweep(self, living: frozenset[str]) -> list[str]:
-        """Remove the remains of sandboxes that neither run here nor are in ``living``; return their
+    async def sweep(self, active: frozenset[str]) -> list[str]:
+        """Remove the remains of sandboxes that neither run here nor are in ``active``; return their
         names.
         """
         ...
@@ -98,9 +98,9 @@ class DirectSpawner:
     async def limits(self) -> tuple[str, str]:
         return self._groups.kind, self._groups.reason
 
-    async def sweep(self, living: frozenset[str]) -> list[str]:
+    async def sweep(self, active: frozenset[str]) -> list[str]:
         return await cleanup.remove_stale(
-            self._folders, self._groups, living | self._running.keys()
+            self._folders, self._groups, active | self._running.keys()
         )
 
     def close(self) -> None:

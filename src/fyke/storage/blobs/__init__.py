@@ -1,1 +1,1 @@
-"""Bundles by digest."""
+"""Storage of bundles and uploads as blobs."""

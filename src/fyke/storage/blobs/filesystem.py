@@ -1,9 +1,8 @@
 """Blobs as plain files under one folder.
 
-A blob is complete or absent: it is written to a temporary file beside the others, flushed,
-renamed over its name, and then the folder is flushed, because a rename that is only in memory is
-lost with the power. Temporary files live in a folder of their own, so that the files
-left by a crash can be recognised and removed.
+A blob is complete or absent: it is written to a temporary file, flushed and renamed, and then its
+folder is flushed, because a loss of power would undo the rename. Temporary files are in a folder of
+their own, so that the files left by a crash can be recognised and removed.
 """
 
 from __future__ import annotations
@@ -21,11 +20,11 @@ from fyke.errors import Unavailable
 _SEGMENT = re.compile(r"[a-z0-9_-][a-z0-9._-]*")
 _TEMPORARY = ".part"  # no name can clash with it: a segment never starts with a dot
 _STALE_SECONDS = 3600.0
-_OUT_OF_ORDER = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS}
+_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS}
 
 
 class FilesystemBlobs:
-    """``Blobs`` in the folder ``root``, which is made (0700) when it is missing.
+    """``Blobs`` in the folder ``root``, which is created (0700) when it is missing.
 
     Without ``durable`` nothing is flushed: a loss of power may lose the last blobs.
     """
@@ -38,7 +37,7 @@ class FilesystemBlobs:
         _sweep(self._parts)
 
     async def put(self, name: str, data: bytes) -> None:
-        """Raise ``Unavailable`` when the disk is full or broken; then nothing was changed."""
+        """Raise ``Unavailable`` when the disk is full or fails; then nothing was changed."""
         await asyncio.to_thread(self._put, self._path(name), data)
 
     async def get(self, name: str) -> bytes:
@@ -64,7 +63,7 @@ class FilesystemBlobs:
                 raise
             self._flush_folder(path.parent)
         except OSError as exc:
-            if exc.errno in _OUT_OF_ORDER:
+            if exc.errno in _DISK_ERRORS:
                 raise Unavailable(f"Blob storage cannot be written: {exc.strerror}") from exc
             raise
 
@@ -90,7 +89,7 @@ class FilesystemBlobs:
         self._flush_folder(path.parent)
 
     def _make_folders(self, folder: Path) -> None:
-        """Make the folder and those above it, each one flushed into its parent."""
+        """Create the folder and its parents, and flush the parent of each."""
         if folder.is_dir():
             return
         self._make_folders(folder.parent)
@@ -110,7 +109,7 @@ class FilesystemBlobs:
 
 
 def check_name(name: str) -> list[str]:
-    """Return the segments of a blob's name, or raise ``ValueError`` saying what is wrong."""
+    """Return the segments of a blob's name. Raise ``ValueError`` with the rule that it breaks."""
     segments = name.split("/")
     if len(name) > 255 or not all(_SEGMENT.fullmatch(segment) for segment in segments):
         raise ValueError(
@@ -128,7 +127,7 @@ def _read(path: Path, name: str) -> bytes:
 
 
 def _sweep(parts: Path) -> None:
-    """Remove temporary files that no living writer can still be busy with."""
+    """Remove temporary files that are too old to be in use."""
     limit = time.time() - _STALE_SECONDS
     for part in parts.iterdir():
         try:

@@ -1,1 +1,1 @@
-"""Waking another process by event: datagram sockets on one machine, LISTEN/NOTIFY beyond it."""
+"""Signals between processes: datagram sockets on one machine, LISTEN/NOTIFY across machines."""

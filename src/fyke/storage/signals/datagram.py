@@ -1,12 +1,12 @@
 """Signals between processes of one machine: datagram sockets in one folder.
 
-Every process that listens binds one socket with a name of its own; a signal sends the topic to
+Every listening process binds one socket with a unique name; a signal is sent, as its topic, to
 every socket in the folder. The mode of the folder (0700) is the access control. The kernel queues
-only a few datagrams per socket, so a topic that finds a queue full is kept, once, and sent by a
-helper thread as soon as there is room: a burst is coalesced instead of lost.
+only a few datagrams per socket. When a queue is full, the topic is stored, once, and a helper
+thread sends it when there is room: a burst is coalesced instead of lost.
 
-A socket file is bound under a hidden name and then renamed, so that no process finds it before it
-can receive; it is removed by its owner, or by the first signal that finds it dead.
+A socket file is bound under a hidden name and then renamed, so that no process sees it before it
+can receive. Its owner removes it, or the first sender that finds no process behind it.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class DatagramSignals:
             return
         try:
             self._outbox.send(data)
-        except Exception as exc:  # a sweep repairs a lost signal, but not a failed caller
+        except Exception as exc:  # listeners also poll, so the caller must not fail
             log.warning("signal lost", topic=topic, error=str(exc))
 
     def listen(self) -> AbstractAsyncContextManager[TopicListener]:
@@ -77,10 +77,10 @@ class DatagramSignals:
 
 
 class _Folder:
-    """Addresses of sockets in a folder, whatever the length of its path.
+    """Addresses of sockets in a folder with a path of any length.
 
-    An address has at most 107 bytes. A longer folder is reached through this process's own
-    descriptor of it, ``/proc/self/fd/N``, which the kernel resolves like any other path.
+    An address has at most 107 bytes. A folder with a longer path is opened and addressed as
+    ``/proc/self/fd/N``.
     """
 
     def __init__(self, path: Path) -> None:
@@ -113,7 +113,7 @@ class _Folder:
 
 
 class _DatagramInbox:
-    """The socket of this process, and a thread that reads it even while the event loop is busy."""
+    """The socket of this process, and a thread that reads it independently of the event loop."""
 
     def __init__(self, folder: _Folder, listeners: Listeners) -> None:
         self._folder = folder
@@ -155,14 +155,14 @@ class _DatagramInbox:
 
 
 class _DatagramOutbox:
-    """Sends at once where there is room, and keeps the rest for a helper thread."""
+    """Sends topics. Those that find a full queue are sent by a helper thread."""
 
     def __init__(self, folder: _Folder) -> None:
         self._folder = folder
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
         self._changed = threading.Condition()
-        self._kept: dict[str, dict[bytes, None]] = {}  # socket name to topics, in order
+        self._unsent: dict[str, dict[bytes, None]] = {}  # socket name to its topics, in order
         self._thread: threading.Thread | None = None
         self._closed = False
 
@@ -170,11 +170,11 @@ class _DatagramOutbox:
         for name in self._folder.names():
             if self._socket.fileno() < 0:
                 return
-            if not self._try(name, data):
-                self._keep(name, data)
+            if not self._try_send(name, data):
+                self._queue(name, data)
 
-    def _try(self, name: str, data: bytes) -> bool:
-        """False when the receiver's queue is full; a dead receiver counts as done."""
+    def _try_send(self, name: str, data: bytes) -> bool:
+        """Send; False when the receiver's queue is full. A socket without a process is removed."""
         try:
             self._socket.sendto(data, self._folder.address(name))
         except BlockingIOError:
@@ -183,9 +183,9 @@ class _DatagramOutbox:
             self._folder.remove(name)
         return True
 
-    def _keep(self, name: str, data: bytes) -> None:
+    def _queue(self, name: str, data: bytes) -> None:
         with self._changed:
-            topics = self._kept.setdefault(name, {})
+            topics = self._unsent.setdefault(name, {})
             if len(topics) < MAX_TOPICS:
                 topics[data] = None
             if self._thread is None and not self._closed:
@@ -194,26 +194,27 @@ class _DatagramOutbox:
             self._changed.notify()
 
     def _flush(self) -> None:
-        """Thread: send the kept topics to their receivers, each at its own pace."""
+        """Thread: send the queued topics; a slow receiver does not delay the others."""
         pause = 0.0
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._kept or self._closed)
+                self._changed.wait_for(lambda: self._unsent or self._closed)
                 if pause:
                     self._changed.wait_for(lambda: self._closed, timeout=pause)
                 if self._closed:
                     return
-                kept, self._kept = self._kept, {}
-            moved = False
-            for name, topics in kept.items():
-                moved |= self._flush_one(name, list(topics))
-            pause = 0.001 if moved else min(0.1, 2 * pause or 0.001)
+                unsent, self._unsent = self._unsent, {}
+            progress = False
+            for name, topics in unsent.items():
+                progress |= self._flush_one(name, list(topics))
+            pause = 0.001 if progress else min(0.1, 2 * pause or 0.001)
 
     def _flush_one(self, name: str, topics: list[bytes]) -> bool:
+        """Return whether at least one topic was sent."""
         for number, data in enumerate(topics):
-            if not self._try(name, data):
+            if not self._try_send(name, data):
                 with self._changed:
-                    self._kept[name] = dict.fromkeys(topics[number:]) | self._kept.get(name, {})
+                    self._unsent[name] = dict.fromkeys(topics[number:]) | self._unsent.get(name, {})
                 return number > 0
         return True
 

@@ -1,8 +1,8 @@
-"""The listeners of this process, shared by every kind of ``Signals``.
+"""The listeners of this process, for all implementations of ``Signals``.
 
-A server may have thousands of waiting requests, each interested in one run. So signals are not
-copied to every listener: the newest signal of each topic is kept once with a running number, and a
-listener remembers the numbers it has consumed. A signal wakes only the listeners of its topic.
+A server may have thousands of waiting requests, each for one run. So signals are not copied to
+every listener: the newest signal of each topic is stored once, with a sequence number, and a
+listener stores the numbers that it has consumed. A signal wakes only the listeners of its topic.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import threading
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 
-MAX_TOPICS = 16_384  # the longest unused topics are forgotten beyond this; a sweep repairs that
+MAX_TOPICS = 16_384  # beyond this, the oldest signals are dropped; listeners also poll
 
 _Waiter = tuple[asyncio.AbstractEventLoop, asyncio.Event]
 
@@ -23,12 +23,12 @@ class Listeners:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._count = 0
-        self._newest: dict[str, int] = {}  # topic to its newest number, in order of the number
+        self._newest: dict[str, int] = {}  # topic to its newest number, in order of the numbers
         self._waiting: dict[str, set[_Waiter]] = {}
 
     @asynccontextmanager
     async def listen(self) -> AsyncIterator[TopicListener]:
-        """Yield a listener that receives the signals from now on."""
+        """Yield a listener that receives all later signals."""
         with self._lock:
             start = self._count
         yield TopicListener(self, start)
@@ -45,24 +45,22 @@ class Listeners:
             while len(self._newest) > MAX_TOPICS:
                 del self._newest[next(iter(self._newest))]
         for loop, event in woken:
-            with suppress(RuntimeError):  # that loop was closed in the meantime
+            with suppress(RuntimeError):  # its loop was closed
                 loop.call_soon_threadsafe(event.set)
 
     def oldest(self, topics: frozenset[str], consumed: dict[str, int], start: int) -> str | None:
-        """Return and consume the oldest signal of ``topics`` that is not in ``consumed``."""
+        """Consume and return the oldest unconsumed signal of ``topics``; None without any.
+
+        ``consumed`` maps topics to the last consumed number, ``start`` is that of all others.
+        """
         with self._lock:
-            found = min(
-                (
-                    (number, topic)
-                    for topic in topics
-                    if (number := self._newest.get(topic, 0)) > consumed.get(topic, start)
-                ),
-                default=None,
-            )
-            if found is None:
+            signals = [(self._newest.get(topic, 0), topic) for topic in topics]
+            unread = [signal for signal in signals if signal[0] > consumed.get(signal[1], start)]
+            if not unread:
                 return None
-            consumed[found[1]] = found[0]
-            return found[1]
+            number, topic = min(unread)
+            consumed[topic] = number
+            return topic
 
     def enter(self, topics: frozenset[str], waiter: _Waiter) -> None:
         with self._lock:
@@ -87,18 +85,18 @@ class TopicListener:
         self._consumed: dict[str, int] = {}
 
     async def wait(self, topics: frozenset[str], timeout: float) -> str | None:
-        """Wait for ``timeout`` seconds; zero or less returns at once."""
-        found = self._listeners.oldest(topics, self._consumed, self._start)
-        if found is not None or timeout <= 0:
-            return found
+        """See ``Listener.wait``. A ``timeout`` of zero or less does not wait."""
+        topic = self._listeners.oldest(topics, self._consumed, self._start)
+        if topic is not None or timeout <= 0:
+            return topic
         event = asyncio.Event()
         waiter = (asyncio.get_running_loop(), event)
         self._listeners.enter(topics, waiter)
         try:
-            # A signal may have come between the first check and entering.
-            found = self._listeners.oldest(topics, self._consumed, self._start)
-            if found is not None:
-                return found
+            # A signal may have been delivered between the first check and ``enter``.
+            topic = self._listeners.oldest(topics, self._consumed, self._start)
+            if topic is not None:
+                return topic
             with suppress(TimeoutError):
                 async with asyncio.timeout(timeout):
                     await event.wait()

@@ -1,8 +1,8 @@
 """Signals between machines: LISTEN and NOTIFY on one channel, the topic as the payload.
 
-It has its own connections in its own threads, so that a signal never waits for the database and
-does not depend on the transaction of a caller. Signals that come while one is being sent are sent
-together; while the database is unavailable the newest ones are kept up to a limit.
+It uses its own connections and threads, so that a caller never waits for the database and signals
+are independent of its transaction. Signals that arrive while others are being sent are sent in one
+batch. While the database is unavailable, the newest ones are queued up to a limit.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from fyke.storage.signals.listeners import Listeners, TopicListener
 
 CHANNEL = "fyke_signals"
 MAX_TOPIC_BYTES = 1024  # the server takes fewer than 8000 bytes
-MAX_KEPT = 4096
+MAX_QUEUED = 4096
 _BATCH = 256
 _NOTIFY = "SELECT pg_notify(%s, topic) FROM unnest(%s::text[]) AS topic"
-# A peer that vanished is noticed within half a minute.
-_ALIVE: dict[str, Any] = {
+# A lost connection is detected within half a minute.
+_KEEPALIVE: dict[str, Any] = {
     "keepalives_idle": 15,
     "keepalives_interval": 5,
     "keepalives_count": 3,
@@ -38,7 +38,7 @@ log = structlog.get_logger(__name__)
 
 
 class PostgresSignals:
-    """``Signals`` over the database at ``url`` (``postgresql://...``, driver suffix or not)."""
+    """``Signals`` over the database at ``url`` (``postgresql://``, with or without a driver)."""
 
     def __init__(self, url: str) -> None:
         self._conninfo = url.replace("postgresql+psycopg://", "postgresql://", 1)
@@ -55,7 +55,7 @@ class PostgresSignals:
         self._outbox.put(clean)
 
     def listen(self) -> AbstractAsyncContextManager[TopicListener]:
-        """The first listener waits until the database confirms, at most five seconds."""
+        """The first call waits until the database confirms LISTEN, at most five seconds."""
         return self._listen()
 
     @asynccontextmanager
@@ -79,16 +79,16 @@ class PostgresSignals:
 
 
 def _connect(conninfo: str) -> psycopg.Connection[Any]:
-    return psycopg.connect(conninfo, autocommit=True, connect_timeout=5, **_ALIVE)
+    return psycopg.connect(conninfo, autocommit=True, connect_timeout=5, **_KEEPALIVE)
 
 
 class _ChannelOutbox:
-    """Bounded queue and the thread that notifies."""
+    """A bounded queue and the thread that sends NOTIFY."""
 
     def __init__(self, conninfo: str) -> None:
         self._conninfo = conninfo
         self._changed = threading.Condition()
-        self._kept: dict[str, None] = {}
+        self._queued: dict[str, None] = {}
         self._thread: threading.Thread | None = None
         self._closed = False
 
@@ -96,17 +96,17 @@ class _ChannelOutbox:
         with self._changed:
             if self._closed:
                 return
-            self._keep({topic: None})
+            self._enqueue({topic: None})
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="signals", daemon=True)
                 self._thread.start()
             self._changed.notify()
 
-    def _keep(self, topics: dict[str, None]) -> None:
-        """Append ``topics``; the oldest make room. The caller has the lock."""
-        self._kept.update(topics)
-        for oldest in list(islice(self._kept, max(0, len(self._kept) - MAX_KEPT))):
-            del self._kept[oldest]
+    def _enqueue(self, topics: dict[str, None]) -> None:
+        """Append ``topics`` and drop the oldest beyond the limit. The caller has the lock."""
+        self._queued.update(topics)
+        for oldest in list(islice(self._queued, max(0, len(self._queued) - MAX_QUEUED))):
+            del self._queued[oldest]
 
     def _run(self) -> None:
         connection: psycopg.Connection[Any] | None = None
@@ -122,26 +122,26 @@ class _ChannelOutbox:
                 connection = None
                 failures += 1
                 self._put_back(topics)
-                if failures > 1:  # the first failure is often just a connection gone stale
+                if failures > 1:  # the first failure is usually a stale connection
                     log.warning("signals cannot be sent", error=str(exc), failures=failures)
                     self._pause(backoff.delay(failures - 1, base=0.1, cap=2.0))
         if connection is not None:
             connection.close()
 
     def _next(self) -> list[str]:
-        """The next topics to send; an empty list once closed and nothing is left."""
+        """Wait for topics and return a batch; an empty list once the outbox is closed and empty."""
         with self._changed:
-            self._changed.wait_for(lambda: self._kept or self._closed)
-            topics = list(self._kept)[:_BATCH]
+            self._changed.wait_for(lambda: self._queued or self._closed)
+            topics = list(self._queued)[:_BATCH]
             for topic in topics:
-                del self._kept[topic]
+                del self._queued[topic]
             return topics
 
     def _put_back(self, topics: list[str]) -> None:
         with self._changed:
             if not self._closed:
-                newer, self._kept = self._kept, dict.fromkeys(topics)
-                self._keep(newer)
+                newer, self._queued = self._queued, dict.fromkeys(topics)
+                self._enqueue(newer)
 
     def _pause(self, seconds: float) -> None:
         with self._changed:
@@ -156,7 +156,7 @@ class _ChannelOutbox:
 
 
 class _ChannelInbox:
-    """The thread that listens; it reconnects when the database is back."""
+    """The thread that listens, and reconnects after a failure."""
 
     def __init__(self, conninfo: str, listeners: Listeners) -> None:
         self._conninfo = conninfo
@@ -184,7 +184,7 @@ class _ChannelInbox:
                     return
 
     def _receive(self, connection: psycopg.Connection[Any]) -> bool:
-        """Deliver signals. True when it is to stop; raises when the connection is lost."""
+        """Deliver signals until stopped; then return True. Raise when the connection is lost."""
         poll = select.poll()
         poll.register(connection.fileno(), select.POLLIN)
         poll.register(self._stop_in, select.POLLIN)

@@ -9,15 +9,15 @@ from pathlib import Path
 
 from fyke.errors import InvalidRequest
 
-_PAGES = 256  # a step; between steps writers get their turn
+_PAGES = 256  # per step; writers can run between steps
 
 
 def backup_sqlite(source: Path, target: Path) -> int:
     """Copy the database file ``source`` to ``target`` and return the copy's size in bytes.
 
-    The copy is one state of the database, whole and on disk, with no WAL beside it. ``target``
-    must not exist; it appears only when it is complete. Raises ``InvalidRequest`` when there is
-    no source or the target exists, ``sqlite3.Error`` and ``OSError`` for what the disk refuses.
+    The copy is a consistent state of the database, flushed to disk, without a WAL file. ``target``
+    must not exist; it appears only when it is complete. Raise ``InvalidRequest`` when there is no
+    source or the target exists, ``sqlite3.Error`` and ``OSError`` for failures of the disk.
     """
     if not source.is_file():
         raise InvalidRequest(f"There is no database at {source}; name the file to copy")
@@ -37,18 +37,18 @@ def backup_sqlite(source: Path, target: Path) -> int:
 
 
 def _copy(source: Path, partial: Path) -> None:
-    # an open read keeps the copy from starting over at each write of another process;
-    # opened for writing, because the first to open a WAL database makes the files beside it
+    # an open read transaction keeps the copy from restarting at each write of another process;
+    # mode=rw, because the first connection to a WAL database creates the -wal and -shm files
     with (
         contextlib.closing(
             sqlite3.connect(f"{source.absolute().as_uri()}?mode=rw", uri=True)
-        ) as have,
+        ) as original,
         contextlib.closing(sqlite3.connect(partial)) as copy,
     ):
-        have.execute("PRAGMA busy_timeout=30000")
-        have.execute("BEGIN")
-        have.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        have.backup(copy, pages=_PAGES)
+        original.execute("PRAGMA busy_timeout=30000")
+        original.execute("BEGIN")
+        original.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        original.backup(copy, pages=_PAGES)
         copy.execute("PRAGMA journal_mode=DELETE")
 
 

@@ -1,20 +1,18 @@
-"""All that differs between SQLite and PostgreSQL, so that no other module has to ask. What their
-errors mean is in ``failures.py``.
+"""The differences between SQLite and PostgreSQL. Their errors are classified in ``failures.py``.
 
-* ``make_engine``: the connections, set up so that what we acknowledge is on disk.
-* ``for_writing``: how a transaction that writes begins. SQLite takes the write lock at once
-  (``BEGIN IMMEDIATE``), because a reader that turns into a writer can fail at any moment;
-  PostgreSQL runs it as READ COMMITTED and locks the rows that decide. ``for_reading``: a deferred
-  ``BEGIN`` there, a read-only REPEATABLE READ here; both see one state from start to end.
-* ``now_ms``: the clock. PostgreSQL is shared by several machines, so its clock is the one that
-  counts; SQLite lives on this machine.
-* ``migration_lock``: one migration at a time, over processes and machines.
-* ``insert_new``, ``upsert``, ``locking``, ``contains``: clauses that are spelled differently.
-* ``driver_sql``, ``fetch_one``: for the few statements that are hot.
-* ``to_storable_text``: the one rule for text that PostgreSQL cannot store.
+* ``make_engine``: connections, configured for durable commits.
+* ``for_writing``: transactions that write. SQLite takes the write lock at once
+  (``BEGIN IMMEDIATE``), because upgrading a read lock can fail at any time; PostgreSQL uses READ
+  COMMITTED, and the stores lock the rows on which they decide. ``for_reading``: transactions that
+  read one snapshot; a deferred ``BEGIN`` on SQLite, read-only REPEATABLE READ on PostgreSQL.
+* ``now_ms``: the clock: that of PostgreSQL, which several machines share, or of this machine.
+* ``migration_lock``: one migration at a time, across processes and machines.
+* ``insert_new``, ``upsert``, ``locking``, ``contains``: clauses with different syntax.
+* ``driver_sql``, ``fetch_one``: for the few hot statements.
+* ``to_storable_text``: replaces characters that PostgreSQL cannot store.
 
-The standard library's sqlite3 starts and ends transactions by itself, so that is switched off
-(``isolation_level=None``), and BEGIN comes from SQLAlchemy's ``begin`` event.
+The implicit transactions of the sqlite3 module are disabled (``isolation_level=None``); BEGIN is
+sent in SQLAlchemy's ``begin`` event.
 """
 
 from __future__ import annotations
@@ -55,13 +53,13 @@ _SQLITE_BUSY = frozenset({5, 6})
 
 
 def normalise_url(url: str | URL) -> URL:
-    """Return the address with the driver we use; raise ``InvalidRequest`` for another database.
+    """Return the URL with our driver. Raise ``InvalidRequest`` for another database.
 
-    ``postgres://`` and ``postgresql://`` mean psycopg 3. SQLite wants an absolute path:
+    ``postgres://`` and ``postgresql://`` use psycopg 3. SQLite needs an absolute path:
     ``sqlite:////var/lib/fyke/state.db``.
     """
-    given = str(url) if isinstance(url, str) else url.render_as_string(hide_password=False)
-    head, separator, rest = given.partition("://")
+    address = str(url) if isinstance(url, str) else url.render_as_string(hide_password=False)
+    head, separator, rest = address.partition("://")
     if head in ("postgres", "postgresql"):
         head = "postgresql+psycopg"
     if not separator or head not in ("postgresql+psycopg", "sqlite"):
@@ -80,7 +78,7 @@ def normalise_url(url: str | URL) -> URL:
 
 
 def sqlite_url(file: Path) -> str:
-    """Return the address of a SQLite file."""
+    """Return the URL of a SQLite file."""
     return f"sqlite:///{file.absolute()}"
 
 
@@ -98,18 +96,18 @@ def is_sqlite(bind: Engine | Connection) -> bool:
 def make_engine(
     url: str | URL, *, durable: bool, pool_size: int = 8, reading: bool = False
 ) -> Engine:
-    """Make the engine; nothing is connected yet.
+    """Return an engine that has not connected yet.
 
-    ``durable``: a commit returns only after it is on disk. Without it a crash of the process
-    loses nothing, a loss of power may lose the last moments, and nothing is ever torn.
-    ``pool_size`` is the most connections at once; a caller that finds none free for
-    ``CONNECT_SECONDS`` gets an error that ``failures.is_down`` knows. ``reading``: connections
-    to SQLite refuse to write (PostgreSQL has this per transaction, see ``for_reading``).
+    ``durable``: a commit returns only after it is on disk. Without it a crash of the process loses
+    nothing; a loss of power may lose the last commits, but never part of one. ``pool_size`` is the
+    most connections; when none is free, a caller gets an error that ``failures.is_down``
+    recognises, after ``BUSY_SECONDS`` on SQLite, ``CONNECT_SECONDS`` on PostgreSQL. ``reading``:
+    connections to SQLite are read-only (on PostgreSQL transactions are, see ``for_reading``).
     """
-    address = normalise_url(url)
-    if address.drivername == "sqlite":
-        return _sqlite_engine(address, durable=durable, pool_size=pool_size, reading=reading)
-    return _postgres_engine(address, durable=durable, pool_size=pool_size)
+    normalised = normalise_url(url)
+    if normalised.drivername == "sqlite":
+        return _sqlite_engine(normalised, durable=durable, pool_size=pool_size, reading=reading)
+    return _postgres_engine(normalised, durable=durable, pool_size=pool_size)
 
 
 def _sqlite_engine(url: URL, *, durable: bool, pool_size: int, reading: bool) -> Engine:
@@ -140,17 +138,17 @@ def _sqlite_engine(url: URL, *, durable: bool, pool_size: int, reading: bool) ->
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         statement = connection.get_execution_options().get(_BEGIN, "BEGIN")
-        if statement == "BEGIN" or not _begin_soon(connection, statement):
+        if statement == "BEGIN" or not _begin_with_short_waits(connection, statement):
             connection.exec_driver_sql(statement)
 
     return engine
 
 
-def _begin_soon(connection: Connection, statement: str) -> bool:
-    """Begin to write as soon as another process lets us; False leaves it to the caller.
+def _begin_with_short_waits(connection: Connection, statement: str) -> bool:
+    """Begin a write transaction as soon as the lock is free; False leaves it to the caller.
 
-    SQLite itself looks again after 100 ms when it has waited for a while, and a busy neighbour
-    can slip in between for ever. Looking every millisecond or two is cheap and fair enough.
+    SQLite's own busy handler ends up retrying only every 100 ms, so that a busy process can starve
+    this one. Retrying every 2 ms is cheap and avoids that.
     """
     raw: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]
     raw.execute("PRAGMA busy_timeout=2")
@@ -169,8 +167,8 @@ def _begin_soon(connection: Connection, statement: str) -> bool:
 
 
 def _enter_wal(connection: sqlite3.Connection) -> None:
-    """Switch to WAL. Two processes that do so at once get "locked" without any waiting,
-    whatever the busy timeout says, so the waiting is done here.
+    """Switch to WAL. If another process does so at the same time, SQLite reports "locked" at once,
+    regardless of the busy timeout, so the retries are here.
     """
     until = time.monotonic() + BUSY_SECONDS
     while True:
@@ -215,19 +213,19 @@ def _postgres_engine(url: URL, *, durable: bool, pool_size: int) -> Engine:
 
 
 def for_writing(engine: Engine) -> Engine:
-    """Return the same engine whose transactions may write."""
+    """Return the engine with transactions that may write."""
     return engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
 
 
 def for_reading(engine: Engine) -> Engine:
-    """Return the same engine whose transactions see one state throughout, and never write."""
+    """Return the engine with transactions that read one snapshot and cannot write."""
     if is_sqlite(engine):
         return engine.execution_options(**{_BEGIN: "BEGIN"})
     return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
 
 def now_ms(connection: Connection) -> int:
-    """Return milliseconds since the epoch by the clock that all users of the database share."""
+    """Return milliseconds since the epoch, by the clock shared by all users of the database."""
     if is_sqlite(connection):
         return time.time_ns() // 1_000_000
     statement = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
@@ -235,8 +233,8 @@ def now_ms(connection: Connection) -> int:
 
 
 def insert_new(connection: Connection, table: Table) -> Executable:
-    """Return an INSERT that does nothing when a unique value exists already; its row count says
-    so. An error instead would spoil the whole transaction on PostgreSQL.
+    """Return an INSERT that does nothing when a unique value exists already; then its row count is
+    0. An error would abort the whole transaction on PostgreSQL.
     """
     insert = sqlite.insert if is_sqlite(connection) else postgresql.insert
     statement: Executable = insert(table).on_conflict_do_nothing()
@@ -256,49 +254,50 @@ def upsert(
 
 
 def locking(connection: Connection, clause: str) -> str:
-    """Return the row lock ``clause`` (``FOR ...``) where it is needed: a transaction that writes
-    has all of a SQLite database to itself.
+    """Return the row lock ``clause`` (``FOR ...``) for PostgreSQL, ``""`` for SQLite, where a write
+    transaction is exclusive.
     """
     return "" if is_sqlite(connection) else f" {clause}"
 
 
 def driver_sql(connection: Connection, statement: str) -> str:
-    """Return a hot statement written with ``?`` in the form that the driver wants."""
+    """Return a statement written with ``?`` in the placeholder style of the driver."""
     return statement if is_sqlite(connection) else statement.replace("?", "%s")
 
 
 def fetch_one(
     connection: Connection, statement: str, values: tuple[object, ...]
 ) -> dict[str, Any] | None:
-    """Return the first row of a hot statement written with ``?``, by column name.
+    """Return the first row of a statement written with ``?``, by column name.
 
-    On SQLite it goes past SQLAlchemy to the driver, which takes a fifth of the time; errors come
-    out as SQLAlchemy's all the same.
+    On SQLite it calls the driver without SQLAlchemy, which takes a fifth of the time; errors are
+    converted to those of SQLAlchemy.
     """
     if not is_sqlite(connection):
-        found = connection.exec_driver_sql(statement.replace("?", "%s"), values)
-        row = found.first()
-        return None if row is None else dict(zip(map(str, found.keys()), row, strict=True))
+        result = connection.exec_driver_sql(statement.replace("?", "%s"), values)
+        row = result.first()
+        return None if row is None else dict(zip(map(str, result.keys()), row, strict=True))
     raw: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]
     try:
         cursor = raw.execute(statement, values)
-        first = cursor.fetchone()
+        row_values = cursor.fetchone()
     except sqlite3.Error as error:
         raise OperationalError(statement, values, error) from error
-    if first is None:
+    if row_values is None:
         return None
-    return {column[0]: value for column, value in zip(cursor.description, first, strict=True)}
+    names = [column[0] for column in cursor.description]
+    return dict(zip(names, row_values, strict=True))
 
 
 def contains(connection: Connection, column: ColumnElement[str], part: str) -> ColumnElement[bool]:
-    """Return "``column`` contains ``part``", letter for letter, without wildcards."""
+    """Return the condition that ``column`` contains ``part`` literally, without wildcards."""
     name = "instr" if is_sqlite(connection) else "strpos"
-    found: Function[int] = getattr(func, name)(column, to_storable_text(part))
-    return found > 0
+    index: Function[int] = getattr(func, name)(column, to_storable_text(part))
+    return index > 0
 
 
 def last_characters(connection: Connection, expression: str, count: int) -> str:
-    """Return SQL for the last ``count`` characters of a text, all of it when it is shorter."""
+    """Return SQL for the last ``count`` characters of a text, or all of a shorter one."""
     if is_sqlite(connection):
         return f"substr({expression}, -{count})"
     return f"right({expression}, {count})"
@@ -306,10 +305,10 @@ def last_characters(connection: Connection, expression: str, count: int) -> str:
 
 @contextlib.contextmanager
 def migration_lock(engine: Engine, name: str = "state") -> Iterator[None]:
-    """Keep every other process from migrating the same database under this ``name`` meanwhile.
+    """Lock the migrations called ``name`` of a database against other processes.
 
-    PostgreSQL: a session's advisory lock. SQLite: ``flock`` on a file beside the database. Both
-    end with their holder, even when it is killed.
+    PostgreSQL: an advisory lock of the session. SQLite: ``flock`` on a file next to the database.
+    Both are released when the process ends, even when it is killed.
     """
     file = sqlite_file(engine)
     if file is not None:
@@ -320,7 +319,7 @@ def migration_lock(engine: Engine, name: str = "state") -> Iterator[None]:
     digest = hashlib.sha256(f"fyke migration {name}".encode()).digest()
     key = int.from_bytes(digest[:8], "big", signed=True)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        # waiting for another process's migration is no fault, however long that takes
+        # another process's migration may take any time
         connection.exec_driver_sql("SET lock_timeout = 0")
         connection.exec_driver_sql(f"SELECT pg_advisory_lock({key})")
         try:
@@ -333,10 +332,10 @@ def migration_lock(engine: Engine, name: str = "state") -> Iterator[None]:
 def to_storable_text(text: str) -> str:
     """Return the text with U+0000 and lone surrogates replaced by U+FFFD.
 
-    PostgreSQL refuses U+0000 in text, and neither database's driver can encode a surrogate.
-    The rule is the same for both databases, so that the same input gives the same state.
+    PostgreSQL rejects U+0000 in text, and neither driver can encode a surrogate. Both databases use
+    the same rule, so that the same input gives the same state.
     """
-    text = str(text)  # an enum's member would reach the driver as an enum, not as its text
+    text = str(text)  # an enum member becomes a plain str
     if "\0" in text:
         text = text.replace("\0", "\ufffd")
     try:

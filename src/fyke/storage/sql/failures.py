@@ -1,6 +1,6 @@
-"""What an error of either database's driver means for the one who asked.
+"""Classification of the errors of both database drivers.
 
-psycopg is an extra that need not be installed, so its errors are known by their SQLSTATE alone.
+psycopg is an optional dependency, so its errors are recognised by SQLSTATE.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ _SQLITE_BUSY = frozenset({5, 6})
 _SQLITE_DOWN = frozenset({10, 13, 14})
 # serialization failure, deadlock, lock not available
 _PG_RETRY = frozenset({"40001", "40P01", "55P03"})
-# connection trouble, no resources (disk full, too many clients), shutdown and start-up
+# connection errors, no resources (disk full, too many clients), shutdown and start-up
 _PG_DOWN_CLASSES = ("08", "53", "57P", "58")
 
 
 def is_retryable(error: BaseException) -> bool:
-    """Return whether the same transaction may succeed when it is simply run again."""
+    """Whether the same transaction may succeed when it is retried."""
     if not isinstance(error, DBAPIError):
         return False
     cause = error.orig
@@ -31,12 +31,12 @@ def is_retryable(error: BaseException) -> bool:
 
 
 def is_disconnect(error: BaseException) -> bool:
-    """Return whether the connection was lost. Before the commit was sent, a retry is safe."""
+    """Whether the connection was lost. A retry is safe if the commit was not sent."""
     return isinstance(error, DBAPIError) and error.connection_invalidated
 
 
 def is_down(error: BaseException) -> bool:
-    """Return whether the database cannot serve now: unreachable, full, out of connections."""
+    """Whether the database is unavailable: unreachable, full, out of connections."""
     if isinstance(error, PoolTimeout):
         return True
     if not isinstance(error, DBAPIError):
@@ -45,7 +45,7 @@ def is_down(error: BaseException) -> bool:
     if isinstance(cause, sqlite3.Error):
         return _sqlite_code(cause) in _SQLITE_DOWN | _SQLITE_BUSY
     state = _sqlstate(cause)
-    if state is None:  # the client library speaks, not the server: no connection
+    if state is None:  # raised by the client library: no connection
         return error.connection_invalidated or type(cause).__name__ == "OperationalError"
     return state in _PG_RETRY or state.startswith(_PG_DOWN_CLASSES)
 

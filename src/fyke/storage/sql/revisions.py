@@ -1,4 +1,4 @@
-"""The revisions of a folder of migrations, by the names of its files, without loading Alembic."""
+"""The revisions of a folder of migrations, from its file names, without loading Alembic."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A set of tables and its migrations: upgraded at start, checked on request, refused when unknown.
+"""Sets of tables and their migrations: upgraded at start, refused when their revision is unknown.
 
-The state and the results are such sets, each with a chain of Alembic migrations and a table of
-its own that names the revision. They may share one database.
+The state and the results are two such sets, each with a chain of Alembic migrations and a table
+with its revision. They may be in one database.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from fyke.storage.sql.dialects import (
 from fyke.storage.sql.failures import is_down
 from fyke.storage.sql.revisions import revisions
 
-# revisions from before 0.1.0; those of releases begin with a letter
+# revisions from before 0.1.0; those of releases start with a letter
 _BEFORE_RELEASES = frozenset(f"{number:04}" for number in range(1, 20))
 
 
@@ -53,7 +53,7 @@ class SchemaTooOld(FykeError):
 
 @dataclass(frozen=True, slots=True)
 class SchemaVersion:
-    """``current`` is empty for an empty database; ``known``: this release has its migration."""
+    """The revision ``current`` is "" for an empty database; ``known``: this release has it."""
 
     current: str
     head: str
@@ -69,12 +69,12 @@ class SchemaVersion:
 
     @property
     def remedy(self) -> str:
-        """What to do about tables that are not up to date."""
+        """What to do when the tables are not up to date."""
         command = "fyke db convert" if self.before_releases else "fyke db migrate"
         return f"run {command}, or the version of Fyke that wrote them"
 
     def refuse_unknown(self) -> None:
-        """Raise ``SchemaTooNew`` or ``SchemaTooOld`` for a revision without a migration here."""
+        """Raise ``SchemaTooNew`` or ``SchemaTooOld`` for an unknown revision."""
         if self.known:
             return
         error = SchemaTooOld if self.before_releases else SchemaTooNew
@@ -83,7 +83,7 @@ class SchemaVersion:
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """``folder`` has the migrations; ``version_table`` names the revision of the tables."""
+    """``folder`` has the migrations; ``version_table`` stores the revision of the tables."""
 
     name: str
     folder: Path
@@ -92,9 +92,9 @@ class Schema:
     def migrate(self, database: Engine | str) -> SchemaVersion:
         """Bring the tables up to date, under a lock, and return their version.
 
-        Takes an engine or a URL. Raises ``SchemaTooNew``, ``SchemaTooOld``, and ``Unavailable``
-        when the database cannot be reached. Of several processes that do this at once, the first
-        one does the work.
+        Takes an engine or a URL. Raise ``SchemaTooNew``, ``SchemaTooOld``, and ``Unavailable``
+        when the database cannot be reached. Of several concurrent processes the first one does
+        the work.
         """
         with self.locked(database) as engine:
             version = self.version(engine)
@@ -108,7 +108,7 @@ class Schema:
     def version(self, engine: Engine) -> SchemaVersion:
         """Return the version of the tables and the newest one of this release.
 
-        Changes nothing, not one byte of a SQLite file or of what a killed process left beside it.
+        Changes nothing, not even the WAL that a killed process left next to a SQLite file.
         """
         current, ours = self._current(engine), revisions(self.folder)
         return SchemaVersion(current, ours[-1], not current or current in ours)
@@ -130,7 +130,7 @@ class Schema:
 
     @contextlib.contextmanager
     def locked(self, database: Engine | str) -> Iterator[Engine]:
-        """The database, while no other process migrates these tables of it."""
+        """Yield the engine of the database with the migration lock taken."""
         if isinstance(database, str):
             engine = make_engine(database, durable=True, pool_size=2)
             try:
@@ -152,7 +152,7 @@ class Schema:
 
 
 def _first_value(file: Path, query: str) -> str:
-    # not by the engine: its first connection enters WAL mode, its last one empties the WAL
+    # not with the engine: its first connection enters WAL mode, its last one empties the WAL
     address = f"{file.absolute().as_uri()}?mode=ro"
     with contextlib.closing(sqlite3.connect(address, timeout=BUSY_SECONDS, uri=True)) as connection:
         row = connection.execute(query).fetchone()
@@ -161,11 +161,11 @@ def _first_value(file: Path, query: str) -> str:
 
 def upgrade(connection: Connection, folder: Path) -> None:
     """Run the migrations of ``folder`` that are missing, inside the connection's transaction."""
-    # Alembic is half of the import time of a role, and only a migration needs it
+    # Alembic takes half of the import time of a role, and only migrations need it
     from alembic import command
     from alembic.config import Config
 
-    # built here and not read from a file: an installed wheel has no alembic.ini
+    # an installed wheel has no alembic.ini
     config = Config()
     config.set_main_option("script_location", str(folder).replace("%", "%%"))
     config.set_main_option("path_separator", "os")

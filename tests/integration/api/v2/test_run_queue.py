@@ -34,7 +34,7 @@ async def items(api: Api, **query: Any) -> Any:
 
 
 async def runs_of(app: App, account_id: str) -> int:
-    return await app.storage.read(lambda tx: tx.admission.open(account_id, 1000))
+    return await app.storage.read(lambda tx: tx.admission.count_open(account_id, 1000))
 
 
 async def test_a_held_run_is_answered_with_its_reference_and_starts_nothing(

@@ -64,7 +64,7 @@ async def test_everything_is_flushed_before_put_returns(
     assert flushed[2] == str(tmp_path / "new")
 
 
-def test_old_remains_are_removed_and_recent_ones_kept(tmp_path: Path) -> None:
+def test_old_temporary_files_are_removed_and_recent_ones_kept(tmp_path: Path) -> None:
     FilesystemBlobs(tmp_path)
     old, young = tmp_path / ".part/old", tmp_path / ".part/young"
     for path in (old, young):

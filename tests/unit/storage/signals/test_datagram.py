@@ -19,7 +19,7 @@ def sockets(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-async def test_the_folder_is_private_and_the_socket_goes_with_its_owner(tmp_path: Path) -> None:
+async def test_the_folder_is_private_and_a_socket_is_removed_with_its_owner(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     signals = DatagramSignals(folder)
     assert folder.stat().st_mode & 0o777 == 0o700
@@ -29,7 +29,7 @@ async def test_the_folder_is_private_and_the_socket_goes_with_its_owner(tmp_path
     assert sockets(folder) == []
 
 
-async def test_a_dead_listener_is_removed_and_the_living_hear(tmp_path: Path) -> None:
+async def test_a_dead_listener_is_removed_and_others_get_signals(tmp_path: Path) -> None:
     dead = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     dead.bind(str(tmp_path / "1-dead.socket"))
     dead.close()
@@ -41,7 +41,7 @@ async def test_a_dead_listener_is_removed_and_the_living_hear(tmp_path: Path) ->
     signals.close()
 
 
-async def test_a_very_long_folder_works(tmp_path: Path) -> None:
+async def test_a_very_long_path_works(tmp_path: Path) -> None:
     folder = tmp_path / ("d" * 100) / ("e" * 100) / "run"
     one, two = DatagramSignals(folder), DatagramSignals(folder)
     async with one.listen() as listener:
@@ -52,7 +52,7 @@ async def test_a_very_long_folder_works(tmp_path: Path) -> None:
     assert sockets(folder) == []
 
 
-async def test_a_stuck_listener_delays_no_other_and_loses_nothing(tmp_path: Path) -> None:
+async def test_a_stuck_listener_delays_no_other_and_loses_no_signal(tmp_path: Path) -> None:
     stuck = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     stuck.bind(str(tmp_path / "0-stuck.socket"))
     signals = DatagramSignals(tmp_path)
@@ -73,7 +73,7 @@ async def test_a_stuck_listener_delays_no_other_and_loses_nothing(tmp_path: Path
     stuck.close()
 
 
-async def test_foreign_files_in_the_folder_are_left_alone(tmp_path: Path) -> None:
+async def test_other_files_in_the_folder_are_kept(tmp_path: Path) -> None:
     (tmp_path / "egress.sock").write_text("not ours")
     signals = DatagramSignals(tmp_path)
     signals.notify("work")
@@ -81,7 +81,7 @@ async def test_foreign_files_in_the_folder_are_left_alone(tmp_path: Path) -> Non
     signals.close()
 
 
-async def test_a_vanished_folder_does_not_fail_the_ringer(tmp_path: Path) -> None:
+async def test_notify_works_without_the_folder(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     signals = DatagramSignals(folder)
     folder.rmdir()

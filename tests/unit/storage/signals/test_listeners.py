@@ -37,7 +37,7 @@ async def test_a_signal_wakes_a_waiter_at_once() -> None:
         assert await asyncio.wait_for(waiting, 5) == "b"
 
 
-async def test_a_cancelled_waiter_leaves_nothing_behind() -> None:
+async def test_a_cancelled_waiter_is_removed() -> None:
     listeners = Listeners()
     async with listeners.listen() as listener:
         waiting = asyncio.create_task(listener.wait(BOTH, 30))
@@ -57,7 +57,7 @@ async def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         assert await listener.wait(frozenset({"t99"}), 0) == "t99"
 
 
-def test_a_closed_loop_does_not_break_delivery() -> None:
+def test_a_closed_event_loop_does_not_stop_delivery() -> None:
     listeners = Listeners()
     loop = asyncio.new_event_loop()
     listeners.enter(BOTH, (loop, asyncio.Event()))

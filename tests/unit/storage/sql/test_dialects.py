@@ -59,7 +59,7 @@ def test_other_databases_are_refused_with_the_remedy(given: str) -> None:
 
 
 @pytest.mark.parametrize("given", ["sqlite:///state.db", "sqlite://", "sqlite:///:memory:"])
-def test_sqlite_wants_an_absolute_file(given: str) -> None:
+def test_sqlite_needs_an_absolute_path(given: str) -> None:
     with pytest.raises(InvalidRequest, match="four slashes"):
         normalise_url(given)
 
@@ -71,7 +71,7 @@ def test_the_password_stays_out_of_the_message() -> None:
 
 
 @pytest.mark.parametrize("durable, level", [(True, 2), (False, 1)])
-def test_sqlite_is_set_up(tmp_path: Path, durable: bool, level: int) -> None:
+def test_sqlite_has_the_expected_settings(tmp_path: Path, durable: bool, level: int) -> None:
     engine = make_engine(sqlite_url(tmp_path / "s.db"), durable=durable)
     with engine.connect() as connection:
         found = {
@@ -85,7 +85,7 @@ def test_sqlite_is_set_up(tmp_path: Path, durable: bool, level: int) -> None:
     assert sqlite_file(engine) == tmp_path / "s.db"
 
 
-def test_a_transaction_takes_its_tables_back_too(engine: Engine) -> None:
+def test_a_rollback_removes_created_tables(engine: Engine) -> None:
     with pytest.raises(ZeroDivisionError), for_writing(engine).begin() as connection:
         connection.exec_driver_sql("CREATE TABLE u (x INTEGER)")
         connection.exec_driver_sql("INSERT INTO t VALUES (1)")
@@ -96,7 +96,7 @@ def test_a_transaction_takes_its_tables_back_too(engine: Engine) -> None:
         assert connection.exec_driver_sql("SELECT count(*) FROM t").scalar_one() == 0
 
 
-def test_a_writer_waits_for_its_turn_and_the_timeout_comes_back(engine: Engine) -> None:
+def test_a_writer_waits_and_its_timeout_is_restored(engine: Engine) -> None:
     entered = threading.Event()
     waits: list[float] = []
 
@@ -127,7 +127,7 @@ def test_readers_do_not_wait_for_the_writer(engine: Engine) -> None:
             assert reader.exec_driver_sql("SELECT count(*) FROM t").scalar_one() == 0
 
 
-def test_a_reading_engine_refuses_to_write(tmp_path: Path, engine: Engine) -> None:
+def test_an_engine_for_reading_cannot_write(tmp_path: Path, engine: Engine) -> None:
     reading = make_engine(engine.url, durable=True, reading=True)
     with pytest.raises(OperationalError, match="readonly"), for_reading(reading).begin() as found:
         found.exec_driver_sql("INSERT INTO t VALUES (1)")
@@ -139,7 +139,7 @@ def test_the_clock_is_in_milliseconds(engine: Engine) -> None:
         assert abs(now_ms(connection) - time.time() * 1000) < 1000
 
 
-def test_the_migration_lock_lets_one_in_at_a_time(engine: Engine) -> None:
+def test_the_migration_lock_is_exclusive(engine: Engine) -> None:
     entered: list[str] = []
 
     def second() -> None:
@@ -168,7 +168,7 @@ def test_the_migration_lock_lets_one_in_at_a_time(engine: Engine) -> None:
         (Outcome.TIMEOUT, "timeout"),
     ],
 )
-def test_storable(given: str, expected: str) -> None:
+def test_text_that_cannot_be_stored_is_replaced(given: str, expected: str) -> None:
     found = to_storable_text(given)
     assert found == expected
     assert type(found) is str

@@ -1,4 +1,4 @@
-"""Opens a connection of the results store by the driver of its database."""
+"""Opens connections of the results store with the driver of its database."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fyke.storage.sql.results.drivers import Driver, SqliteDriver, first_line
 
 
 def connect(engine: Engine, *, writes: bool) -> Driver:
-    """Open a connection of its own. Raise ``Unavailable``."""
+    """Open a connection that is not pooled. Raise ``Unavailable``."""
     driver_error: type[Exception] = engine.dialect.loaded_dbapi.Error
     try:
         if is_sqlite(engine):

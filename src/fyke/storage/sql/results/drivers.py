@@ -1,12 +1,12 @@
-"""One small interface to the two database drivers, for statements on the hot path.
+"""One interface to the two database drivers, for statements on the hot path.
 
-Statements are written once with ``?``; no statement has a question mark or percent sign
-otherwise. Connections come from the engine of ``dialects``, which sets them up, and are then
-owned by one thread. What a driver's error means for us is decided here as well:
+Statements are written with ``?`` for both; none has another question mark or a percent sign.
+Connections come from an engine of ``dialects``, which configures them; each is then owned by one
+thread. Errors of the drivers are translated:
 
-* ``RetryWrite``: nothing was stored and the same work may simply be run again.
-* ``InDoubt``: the connection was lost while committing; ``settle`` finds out what happened.
-* ``Unavailable``: disk full, I/O error, database away. Nothing was stored.
+* ``RetryWrite``: nothing was stored; the work can be retried.
+* ``InDoubt``: the connection was lost while committing; see ``Driver.was_committed``.
+* ``Unavailable``: disk full, I/O error, database down. Nothing was stored.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ _WAL_BYTES_KEPT = 64 * 2**20
 
 
 class RetryWrite(Exception):
-    """Nothing was stored; run the same work once more."""
+    """Nothing was stored; the work can be retried."""
 
 
 class InDoubt(Exception):
-    """Lost while committing. ``transaction`` is the server's number for it."""
+    """The connection was lost while committing. ``transaction`` is the server's id of it."""
 
     def __init__(self, transaction: str) -> None:
         super().__init__(transaction)
@@ -40,54 +40,56 @@ class InDoubt(Exception):
 class Driver(Protocol):
     """One connection, used by one thread."""
 
-    for_update: str  # appended to a SELECT that must lock what it finds
+    for_update: str  # appended to a SELECT that locks its rows
 
     def like(self, column: str) -> str:
-        """``LIKE`` with a ``?``, for which only A to Z are the same in both cases."""
+        """Return a ``LIKE`` condition with a ``?`` that ignores only the case of A to Z."""
         ...
 
     def begin(self) -> None: ...
     def query(self, sql: str, params: Params = ()) -> list[Any]: ...
-    def queries(self, *asked: tuple[str, Params]) -> list[list[Any]]:
-        """Several queries one after the other, in one round trip where there is any."""
+    def queries(self, *statements: tuple[str, Params]) -> list[list[Any]]:
+        """Run several queries in order, on PostgreSQL in one round trip."""
         ...
 
     def run(self, sql: str, params: Params = ()) -> int:
-        """Return the number of rows changed."""
+        """Return the number of changed rows."""
         ...
 
     def run_many(self, sql: str, params: Sequence[Params]) -> None: ...
     def insert(self, table: str, types: dict[str, str], rows: Sequence[Params]) -> None:
-        """Insert as fast as the database can; ``types`` is column name to PostgreSQL type."""
+        """Insert rows; ``types`` maps column names to PostgreSQL types."""
         ...
 
-    def in_bulk(self, count: int) -> bool:
-        """Whether ``insert`` of so many rows must stay outside of ``together``."""
+    def uses_copy(self, count: int) -> bool:
+        """Whether ``insert`` of ``count`` rows uses COPY, which is not possible
+        inside ``batched``.
+        """
         ...
 
-    def together(self) -> AbstractContextManager[None]:
-        """Statements that write, without an answer, may share a round trip inside."""
+    def batched(self) -> AbstractContextManager[None]:
+        """Writing statements inside the context may share a round trip."""
         ...
 
-    def number_transaction(self) -> None:
-        """Ask for what ``settle`` needs, should the commit end in doubt."""
+    def request_transaction_id(self) -> None:
+        """Request the id that ``was_committed`` needs if the commit ends in doubt."""
         ...
 
     def commit(self) -> None: ...
     def rollback(self) -> None: ...
-    def settle(self, transaction: str) -> bool | None:
-        """Whether that transaction was committed; None while it is still under way."""
+    def was_committed(self, transaction: str) -> bool | None:
+        """Whether the transaction was committed; None while it is in progress."""
         ...
 
     def translate(self, error: BaseException) -> BaseException:
-        """What an error of the driver means for us."""
+        """Translate an error of the driver; return all others unchanged."""
         ...
 
     def close(self) -> None: ...
 
 
 class SqliteDriver:
-    """SQLite: one writer at a time by the database's own lock, taken at once."""
+    """sqlite3. A write transaction takes the lock of the database when it begins."""
 
     for_update = ""
 
@@ -111,8 +113,8 @@ class SqliteDriver:
     def query(self, sql: str, params: Params = ()) -> list[Any]:
         return self._connection.execute(sql, params).fetchall()
 
-    def queries(self, *asked: tuple[str, Params]) -> list[list[Any]]:
-        return [self.query(sql, params) for sql, params in asked]
+    def queries(self, *statements: tuple[str, Params]) -> list[list[Any]]:
+        return [self.query(sql, params) for sql, params in statements]
 
     def run(self, sql: str, params: Params = ()) -> int:
         return self._connection.execute(sql, params).rowcount
@@ -123,14 +125,14 @@ class SqliteDriver:
     def insert(self, table: str, types: dict[str, str], rows: Sequence[Params]) -> None:
         self._connection.executemany(insert_statement(table, types), rows)
 
-    def in_bulk(self, count: int) -> bool:
+    def uses_copy(self, count: int) -> bool:
         return False
 
-    def together(self) -> AbstractContextManager[None]:
+    def batched(self) -> AbstractContextManager[None]:
         return contextlib.nullcontext()
 
-    def number_transaction(self) -> None:
-        """Nothing to ask: a commit that fails here has not taken place."""
+    def request_transaction_id(self) -> None:
+        """Not needed: a commit that fails has not taken place."""
 
     def commit(self) -> None:
         self._connection.execute("COMMIT")
@@ -139,11 +141,11 @@ class SqliteDriver:
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
 
-    def settle(self, transaction: str) -> bool | None:
+    def was_committed(self, transaction: str) -> bool | None:
         return False
 
     def translate(self, error: BaseException) -> BaseException:
-        # OperationalError: full, I/O error, locked. Plain DatabaseError: not a database, damaged.
+        # OperationalError: full, I/O error, locked; DatabaseError itself: not a database, damaged
         if isinstance(error, sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError:
             return Unavailable(f"The results store cannot be used: {error}")
         return error
@@ -154,7 +156,7 @@ class SqliteDriver:
 
 
 def insert_statement(table: str, types: dict[str, str]) -> str:
-    """``INSERT`` with a ``?`` for each column. Names are ours, never a user's."""
+    """Return an ``INSERT`` with a ``?`` for each column."""
     columns, marks = ", ".join(types), ", ".join("?" * len(types))
     return f"INSERT INTO {table} ({columns}) VALUES ({marks})"  # noqa: S608 - our own names
 

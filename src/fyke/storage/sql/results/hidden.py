@@ -1,7 +1,7 @@
-"""Where the rows of hidden attempts are, so that a page deep in a run costs what the first does.
+"""The positions of hidden rows, so that a page at any offset of a run costs the same.
 
-A hidden attempt has ended: no row joins it any more, none moves. So its positions are read once
-and kept, four bytes each, and the row at any offset among the visible ones is found by halving.
+Attempts with hidden rows have ended, so their positions do not change. They are read once and
+cached, four bytes each, and the row at any offset among the visible ones is found by bisection.
 """
 
 from __future__ import annotations
@@ -12,48 +12,48 @@ from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
-MAX_KEPT = 4_000_000  # positions across all entries: 16 MB
+MAX_CACHED = 4_000_000  # positions in all entries: 16 MB
 
 Key = tuple[int, ...]
 
 
 class HiddenPositions:
-    """Sorted positions by run and attempts; the least used go first. Safe between threads."""
+    """A thread-safe LRU cache of sorted positions by run and attempts."""
 
-    def __init__(self, limit: int = MAX_KEPT) -> None:
+    def __init__(self, limit: int = MAX_CACHED) -> None:
         self._limit = limit
-        self._kept: OrderedDict[Key, array[int]] = OrderedDict()
+        self._entries: OrderedDict[Key, array[int]] = OrderedDict()
         self._count = 0
         self._lock = threading.Lock()
 
     def get(self, key: Key, read: Callable[[], Sequence[int]]) -> array[int]:
-        """The positions under ``key``, which never change; ``read`` is asked when unknown."""
+        """Return the positions of ``key``; call ``read`` when they are not cached."""
         with self._lock:
-            known = self._kept.get(key)
-            if known is not None:
-                self._kept.move_to_end(key)
-                return known
-        found = array("I", read())
-        if len(found) <= self._limit:
-            self._keep(key, found)
-        return found
+            cached = self._entries.get(key)
+            if cached is not None:
+                self._entries.move_to_end(key)
+                return cached
+        positions = array("I", read())
+        if len(positions) <= self._limit:
+            self._store(key, positions)
+        return positions
 
-    def _keep(self, key: Key, found: array[int]) -> None:
+    def _store(self, key: Key, positions: array[int]) -> None:
         with self._lock:
-            if key in self._kept:
+            if key in self._entries:
                 return
-            self._kept[key] = found
-            self._count += len(found)
+            self._entries[key] = positions
+            self._count += len(positions)
             while self._count > self._limit:
-                _, gone = self._kept.popitem(last=False)
-                self._count -= len(gone)
+                _, evicted = self._entries.popitem(last=False)
+                self._count -= len(evicted)
 
 
 def start_of(hidden: Sequence[int], offset: int) -> int:
-    """The position after which the visible rows from ``offset`` on start.
+    """Return the position after which the visible rows from ``offset`` on start.
 
-    Before the hidden position number ``j`` there are ``hidden[j] - 1 - j`` visible ones; that
-    never falls with ``j``, so the hidden ones to step over can be found by halving.
+    ``hidden[j] - 1 - j`` visible rows precede the hidden row number ``j``. That number does not
+    decrease with ``j``, so the hidden rows to skip are counted by bisection.
     """
-    over = bisect_right(range(len(hidden)), offset, key=lambda j: hidden[j] - 1 - j)
-    return offset + over
+    skipped = bisect_right(range(len(hidden)), offset, key=lambda j: hidden[j] - 1 - j)
+    return offset + skipped

@@ -1,7 +1,7 @@
-"""Upserts: which row is meant, and how the new fields go over the old ones.
+"""Upserts: the digest of key and value, and merging the fields of two rows.
 
-Values are never decoded. They are cut out of the text and put together again, so that a number
-of forty digits or a float written as ``1.10`` comes back as it came.
+Values are not decoded but copied as text, so that a number of forty digits or a float written as
+``1.10`` stays as it was pushed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],:]', re.DOTALL)
 
 
 def digest(key: str, value: str) -> bytes:
-    """Sixteen bytes that identify an upsert key and value by text: ``1`` is not ``1.0``."""
+    """Return 16 bytes that identify an upsert key and value by their text: ``1`` is not ``1.0``."""
     raw_key = key.encode("utf-8", "surrogatepass")
     hasher = hashlib.blake2b(len(raw_key).to_bytes(8, "big"), digest_size=DIGEST_BYTES)
     hasher.update(raw_key)
@@ -28,14 +28,14 @@ def digest(key: str, value: str) -> bytes:
 
 
 def merge(stored: bytes, pushed: bytes) -> bytes:
-    """The object ``stored`` with the fields of the object ``pushed`` over it.
+    """Return the JSON object ``stored`` updated with the members of ``pushed``.
 
-    Old fields keep their place, new ones are appended.
+    Existing members keep their order, new ones are appended.
     """
     try:
         return msgspec.json.encode(_decoder.decode(stored) | _decoder.decode(pushed))
     except msgspec.DecodeError:
-        # The decoder refuses escaped lone surrogates, which JSON's grammar allows.
+        # The decoder rejects escaped lone surrogates, which are valid JSON.
         members = _members(stored) | _members(pushed)
         return b"{" + b",".join(_key(k) + b":" + value for k, value in members.items()) + b"}"
 
@@ -48,21 +48,21 @@ def _key(text: str) -> bytes:
 
 
 def _members(data: bytes) -> dict[str, bytes]:
-    """The members of a JSON object, values as they are written. ``data`` is valid JSON."""
+    """The members of a JSON object, values as text. ``data`` is valid JSON."""
     members: dict[str, bytes] = {}
     depth, key, start = 0, "", 0
     for token in _TOKEN.finditer(data):
-        mark = token.group()
-        if mark in b"{[":
+        symbol = token.group()
+        if symbol in b"{[":
             depth += 1
             start = token.end() if depth == 1 else start
             continue
-        if depth == 1 and mark == b":":
+        if depth == 1 and symbol == b":":
             key, start = json.loads(data[start : token.start()]), token.end()
-        elif depth == 1 and mark in b",}":
+        elif depth == 1 and symbol in b",}":
             if value := data[start : token.start()].strip():
                 members[key] = value
             start = token.end()
-        if mark in b"}]":
+        if symbol in b"}]":
             depth -= 1
     return members

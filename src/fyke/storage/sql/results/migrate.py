@@ -1,4 +1,4 @@
-"""The tables of the results from release to release."""
+"""The schema of the results and its migrations."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What one commit will write, worked out without a database.
+"""What one commit will write, computed without the database.
 
-``CommitPlan`` is filled batch by batch in order. It assigns positions, merges upserts (also
-those of a row from the same commit), and adds up what changes in the sums of attempts.
+Batches are added to a ``CommitPlan`` in order. It assigns positions, merges upserts, including
+those of rows in the same commit, and adds up the changes of the totals of attempts.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ _TYPES = frozenset(int(kind) for kind in LogType)
 
 
 @dataclass(slots=True)
-class RowState:
-    """A run's counters, locked by the transaction."""
+class RunCounters:
+    """The last positions of a run, locked by the transaction."""
 
     number: int
     rows: int
@@ -31,7 +31,7 @@ class RowState:
 
 @dataclass(slots=True)
 class StoredRow:
-    """A row that may be merged into; ``data`` moves on as upserts come."""
+    """A row with an upsert key; ``data`` changes as upserts are merged."""
 
     row_id: int
     attempt: int
@@ -40,7 +40,7 @@ class StoredRow:
 
 @dataclass(slots=True)
 class Growth:
-    """What an attempt's sums grow by; bytes may shrink."""
+    """The change of an attempt's totals; ``bytes`` may be negative."""
 
     rows: int = 0
     bytes: int = 0
@@ -48,7 +48,7 @@ class Growth:
 
 @dataclass(slots=True)
 class CommitPlan:
-    """Everything to write, in the shape the statements take it."""
+    """All values to write, as parameters of the statements."""
 
     rows: list[tuple[int, int, bytes]] = field(default_factory=list)
     merged: dict[int, bytes] = field(default_factory=dict)
@@ -56,21 +56,23 @@ class CommitPlan:
     log: list[tuple[int, int, str, str, int]] = field(default_factory=list)
     headers: dict[int, bytes] = field(default_factory=dict)
     growth: dict[int, Growth] = field(default_factory=dict)
-    runs: dict[int, RowState] = field(default_factory=dict)
-    _fresh: dict[int, int] = field(default_factory=dict)  # row id to index in ``rows``
+    runs: dict[int, RunCounters] = field(default_factory=dict)
+    _new_upserts: dict[int, int] = field(default_factory=dict)  # row id to index in ``rows``
 
     def add(
         self,
         batch: AttemptBatch,
-        run: RowState,
+        run: RunCounters,
         attempt: int,
-        known: dict[tuple[int, bytes], StoredRow],
+        upsert_rows: dict[tuple[int, bytes], StoredRow],
     ) -> None:
-        """Take the batch. ``known`` has every row its upserts may meet, and learns new ones."""
+        """Add the batch. ``upsert_rows`` has all stored rows of its upserts; new ones are added to
+        it.
+        """
         self.runs[run.number] = run
-        self._growth(attempt)  # also of a batch without rows: ``Driver.settle`` looks for it
+        self._growth(attempt)  # even without rows: ``Driver.was_committed`` looks for this update
         if any(row.upsert_key for row in batch.rows):
-            self._upsert(batch.rows, run, attempt, known)
+            self._upsert(batch.rows, run, attempt, upsert_rows)
         elif batch.rows:
             self._append([row.data for row in batch.rows], run, attempt)
         if batch.headers is not None:
@@ -78,7 +80,7 @@ class CommitPlan:
         if batch.log:
             self._log(batch.log, run)
 
-    def _append(self, rows: list[bytes], run: RowState, attempt: int) -> None:
+    def _append(self, rows: list[bytes], run: RunCounters, attempt: int) -> None:
         start = first_key(run.number) + run.rows + 1
         self.rows += [(row_id, attempt, data) for row_id, data in enumerate(rows, start)]
         run.rows += len(rows)
@@ -89,36 +91,36 @@ class CommitPlan:
     def _upsert(
         self,
         rows: list[PushedRow],
-        run: RowState,
+        run: RunCounters,
         attempt: int,
-        known: dict[tuple[int, bytes], StoredRow],
+        upsert_rows: dict[tuple[int, bytes], StoredRow],
     ) -> None:
         for row in rows:
             if not row.upsert_key:
                 self._append([row.data], run, attempt)
                 continue
-            mark = (run.number, digest(row.upsert_key, row.upsert_value))
-            stored = known.get(mark)
+            key = (run.number, digest(row.upsert_key, row.upsert_value))
+            stored = upsert_rows.get(key)
             if stored is not None:
                 self._merge(stored, row.data)
                 continue
             self._append([row.data], run, attempt)
             row_id = self.rows[-1][0]
-            self._fresh[row_id] = len(self.rows) - 1
-            self.upserts.append((*mark, row_id))
-            known[mark] = StoredRow(row_id, attempt, row.data)
+            self._new_upserts[row_id] = len(self.rows) - 1
+            self.upserts.append((*key, row_id))
+            upsert_rows[key] = StoredRow(row_id, attempt, row.data)
 
     def _merge(self, stored: StoredRow, data: bytes) -> None:
         merged = merge(stored.data, data)
         self._growth(stored.attempt).bytes += len(merged) - len(stored.data)
         stored.data = merged
-        index = self._fresh.get(stored.row_id)
+        index = self._new_upserts.get(stored.row_id)
         if index is None:
             self.merged[stored.row_id] = merged
         else:
             self.rows[index] = (stored.row_id, stored.attempt, merged)
 
-    def _log(self, entries: list[NewLogEntry], run: RowState) -> None:
+    def _log(self, entries: list[NewLogEntry], run: RunCounters) -> None:
         start = first_key(run.number) + run.log_entries + 1
         self.log += [
             (
@@ -136,19 +138,19 @@ class CommitPlan:
         return self.growth.setdefault(attempt, Growth())
 
 
-def upsert_marks(batches: Iterable[tuple[AttemptBatch, RowState]]) -> dict[int, list[bytes]]:
-    """Run number to the digests its upserts will ask for."""
-    marks: dict[int, dict[bytes, None]] = {}
+def upsert_digests(batches: Iterable[tuple[AttemptBatch, RunCounters]]) -> dict[int, list[bytes]]:
+    """Return the digests of the upserts by run number, without duplicates."""
+    digests: dict[int, dict[bytes, None]] = {}
     for batch, run in batches:
         for row in batch.rows:
             if row.upsert_key:
-                mark = digest(row.upsert_key, row.upsert_value)
-                marks.setdefault(run.number, {})[mark] = None
-    return {run: list(found) for run, found in marks.items()}
+                key = digest(row.upsert_key, row.upsert_value)
+                digests.setdefault(run.number, {})[key] = None
+    return {run: list(unique) for run, unique in digests.items()}
 
 
 def check(batch: AttemptBatch) -> None:
-    """Refuse what no producer of ours may send, before anything is touched."""
+    """Raise ``ValueError`` for an invalid log type or too many rows."""
     for entry in batch.log:
         if entry.type not in _TYPES:
             raise ValueError(

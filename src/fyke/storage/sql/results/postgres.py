@@ -14,10 +14,10 @@ from sqlalchemy import Engine
 from fyke.errors import Unavailable
 from fyke.storage.sql.results.drivers import InDoubt, Params, RetryWrite, insert_statement
 
-_COPY_FROM = 8  # from this many rows on a COPY is quicker than pipelined INSERTs
-# A server that crashes forgets numbers of transactions that it had not written, and gives them out
-# again. Each of our commits updates an attempt, so a row with the number shows that it was ours.
-_SETTLE = """
+_COPY_FROM = 8  # from this many rows on, COPY is faster than pipelined INSERTs
+# A server that crashes may reuse ids of transactions that were not written. Each of our commits
+# updates an attempt, so a row with the id as its xmin shows that the committed one was ours.
+_WAS_COMMITTED = """
     SELECT pg_xact_status(%s::xid8),
            EXISTS (SELECT FROM results_attempts WHERE xmin = (%s::xid8)::xid)
 """
@@ -29,7 +29,7 @@ def _native(sql: str) -> Any:
 
 
 class PostgresDriver:
-    """psycopg, with pipelines where answers are not needed at once."""
+    """psycopg, with pipelines where results are not needed at once."""
 
     for_update = " FOR UPDATE"
 
@@ -42,23 +42,23 @@ class PostgresDriver:
         self._connection.rollback()
         self._connection.autocommit = not writes
         self._cursor: psycopg.Cursor[Any] = self._connection.cursor(binary=True)
-        self._numbered: psycopg.Cursor[Any] | None = None
+        self._transaction_id: psycopg.Cursor[Any] | None = None
 
     def like(self, column: str) -> str:
         return f"{column} COLLATE \"C\" ILIKE ? ESCAPE '!'"
 
     def begin(self) -> None:
-        """Psycopg begins with the first statement."""
-        self._numbered = None
+        """Psycopg begins a transaction with the first statement."""
+        self._transaction_id = None
 
     def query(self, sql: str, params: Params = ()) -> list[Any]:
         return self._cursor.execute(_native(sql), params).fetchall()
 
-    def queries(self, *asked: tuple[str, Params]) -> list[list[Any]]:
+    def queries(self, *statements: tuple[str, Params]) -> list[list[Any]]:
         with self._connection.pipeline():
             cursors = [
                 self._connection.cursor(binary=True).execute(_native(sql), params)
-                for sql, params in asked
+                for sql, params in statements
             ]
         return [cursor.fetchall() for cursor in cursors]
 
@@ -70,7 +70,7 @@ class PostgresDriver:
             cursor.executemany(_native(sql), params)
 
     def insert(self, table: str, types: dict[str, str], rows: Sequence[Params]) -> None:
-        if not self.in_bulk(len(rows)):
+        if not self.uses_copy(len(rows)):
             self.run_many(insert_statement(table, types), rows)
             return
         statement: Any = f"COPY {table} ({', '.join(types)}) FROM STDIN (FORMAT BINARY)"
@@ -79,34 +79,34 @@ class PostgresDriver:
             for row in rows:
                 copy.write_row(row)
 
-    def in_bulk(self, count: int) -> bool:
+    def uses_copy(self, count: int) -> bool:
         return count >= _COPY_FROM
 
     @contextlib.contextmanager
-    def together(self) -> Iterator[None]:
+    def batched(self) -> Iterator[None]:
         with self._connection.pipeline():
             yield
 
-    def number_transaction(self) -> None:
-        self._numbered = self._connection.execute("SELECT pg_current_xact_id()::text")
+    def request_transaction_id(self) -> None:
+        self._transaction_id = self._connection.execute("SELECT pg_current_xact_id()::text")
 
     def commit(self) -> None:
-        number = self._numbered.fetchone() if self._numbered else None
+        row = self._transaction_id.fetchone() if self._transaction_id else None
         try:
             self._connection.commit()
         except psycopg.OperationalError as exc:
-            if number is not None and self._connection.broken:
-                raise InDoubt(str(number[0])) from exc
+            if row is not None and self._connection.broken:
+                raise InDoubt(str(row[0])) from exc
             raise
 
     def rollback(self) -> None:
         self._connection.rollback()
 
-    def settle(self, transaction: str) -> bool | None:
+    def was_committed(self, transaction: str) -> bool | None:
         try:
-            row = self._connection.execute(_SETTLE, (transaction, transaction)).fetchone()
+            row = self._connection.execute(_WAS_COMMITTED, (transaction, transaction)).fetchone()
         except errors.InvalidParameterValue:
-            return False  # a number from the future: this server never saw it
+            return False  # an id that this server has not assigned
         finally:
             with contextlib.suppress(psycopg.Error):
                 self._connection.rollback()
@@ -118,7 +118,7 @@ class PostgresDriver:
             return RetryWrite()
         if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
             if self._connection.closed:
-                return RetryWrite()  # gone stale, or the server restarted: a fresh one will show
+                return RetryWrite()  # stale, or the server restarted; a new connection may work
             return Unavailable(f"The results store cannot be used: {error}")
         return error
 

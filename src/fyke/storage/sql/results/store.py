@@ -1,8 +1,8 @@
-"""``SqlResults``: one thread that writes, a few that read, and what happens when that fails.
+"""``SqlResults``: one thread that writes, a few that read, and the handling of failures.
 
-All writes of a process go through one thread, because SQLite takes one writer at a time anyway
-and a queue of our own is fair where the database's lock is not. Readers have connections of
-their own and never wait for the writer (WAL on SQLite, MVCC on PostgreSQL).
+All writes of a process go through one thread, because SQLite has one writer at a time anyway, and
+the queue of the executor is fair, unlike the lock of the database. Readers have their own
+connections and never wait for the writer (WAL on SQLite, MVCC on PostgreSQL).
 """
 
 from __future__ import annotations
@@ -39,20 +39,20 @@ log = structlog.get_logger(__name__)
 def open_results(url: str, *, durable: bool) -> SqlResults:
     """Open the store at ``url``; ``migrate_results`` must have run.
 
-    ``durable``: a commit is acknowledged only after it is on disk. Otherwise it survives the
-    death of the process but may be lost with the power.
+    ``durable``: a commit is acknowledged only after it is on disk. Otherwise it survives a crash of
+    the process, but not always a loss of power.
     """
     return SqlResults(make_engine(url, durable=durable, pool_size=READERS + 1))
 
 
 class SqlResults:
-    """``Results`` on SQLite or PostgreSQL. Everything may raise ``Unavailable``."""
+    """``Results`` on SQLite or PostgreSQL. All methods may raise ``Unavailable``."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._writer = _Writer(engine)
         self._readers = _Readers(engine)
-        self._hidden = HiddenPositions()
+        self._hidden_positions = HiddenPositions()
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="results-write")
         self._reading = ThreadPoolExecutor(READERS, thread_name_prefix="results-read")
 
@@ -80,7 +80,7 @@ class SqlResults:
     ) -> list[Row]:
         return await self._read(
             lambda driver: read.page(
-                driver, run_id, hidden, self._hidden, offset=offset, limit=limit
+                driver, run_id, hidden, self._hidden_positions, offset=offset, limit=limit
             )
         )
 
@@ -106,7 +106,7 @@ class SqlResults:
     async def log_scan(
         self,
         run_id: str,
-        wanted: LogFilter,
+        filter: LogFilter,
         *,
         low: int,
         high: int,
@@ -116,25 +116,25 @@ class SqlResults:
     ) -> list[LogExcerpt]:
         return await self._read(
             lambda driver: read.log_scan(
-                driver, run_id, wanted, low=low, high=high, limit=limit, cut=cut, newest=newest
+                driver, run_id, filter, low=low, high=high, limit=limit, cut=cut, newest=newest
             )
         )
 
     async def delete_run(self, run_id: str) -> None:
-        """In small steps, with as long a rest after each as it took, so that writers get in."""
-        await self._write(lambda driver: delete.hide(driver, run_id))
-        for left in await self._write(delete.hidden_runs):
+        """Delete in small steps with pauses as long as each took, so that other writes can run."""
+        await self._write(lambda driver: delete.mark_deleted(driver, run_id))
+        for run in await self._write(delete.deleted_runs):
             step = delete.FIRST_STEP
             done = False
             while not done:
                 start = time.monotonic()
-                done = await self._write(_deletion(left, step))
-                took = time.monotonic() - start
-                step = delete.next_step(step, took)
-                await asyncio.sleep(min(took, 1.0))
+                done = await self._write(_deletion(run, step))
+                seconds = time.monotonic() - start
+                step = delete.next_step(step, seconds)
+                await asyncio.sleep(min(seconds, 1.0))
 
     async def close(self) -> None:
-        """Finish running work and close every connection."""
+        """Finish running operations and close all connections."""
         self._writer.closing.set()
         await asyncio.to_thread(self._writing.shutdown)
         await asyncio.to_thread(self._reading.shutdown)
@@ -151,22 +151,22 @@ class SqlResults:
         return await loop.run_in_executor(self._reading, self._readers.do, work)
 
 
-def _deletion(left: delete.HiddenRun, step: int) -> Callable[[Driver], bool]:
-    """One step; it must not count twice when the transaction is run again."""
-    gone = left.gone
+def _deletion(run: delete.DeletedRun, step: int) -> Callable[[Driver], bool]:
+    """Return one step of a deletion; True when it was the last. It may be retried."""
+    removed = run.removed
 
     def work(driver: Driver) -> bool:
-        left.gone = gone
-        if left.empty:
-            return delete.remove_rest(driver, left, step)
-        delete.remove_step(driver, left, step)
+        run.removed = removed
+        if run.empty:
+            return delete.remove_rest(driver, run, step)
+        delete.remove_step(driver, run, step)
         return False
 
     return work
 
 
 class _Writer:
-    """The writing connection, and what to do when a transaction fails. One thread only."""
+    """The writing connection, with retries. Used by one thread."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -174,7 +174,7 @@ class _Writer:
         self.closing = threading.Event()
 
     def do(self, work: Callable[[Driver], T]) -> T:
-        """Run ``work`` in one transaction; it may run more than once, but counts once."""
+        """Run ``work`` in one transaction. It may run more than once, but is committed once."""
         for _ in range(_TRIES):
             try:
                 return self._once(work)
@@ -191,34 +191,34 @@ class _Writer:
             driver.commit()
         except InDoubt as doubt:
             self.close()
-            if self._settle(doubt.transaction):
+            if self._was_committed(doubt.transaction):
                 return result
             raise RetryWrite from doubt
         except BaseException as exc:
             self._recover(driver)
-            meaning = driver.translate(exc)
-            if meaning is exc:
+            translated = driver.translate(exc)
+            if translated is exc:
                 raise
-            raise meaning from exc
+            raise translated from exc
         return result
 
     def _recover(self, driver: Driver) -> None:
-        """Undo; a connection that cannot even do that is given up."""
+        """Roll back; close the connection if that fails."""
         try:
             driver.rollback()
         except Exception as exc:
             log.warning("results connection given up", error=str(exc))
             self.close()
 
-    def _settle(self, transaction: str) -> bool:
-        """Ask until the database answers whether it has committed; only then can we say so."""
+    def _was_committed(self, transaction: str) -> bool:
+        """Retry until the database answers whether it has committed the transaction."""
         failures = 0
         while True:
             try:
                 self._driver = self._driver or connect(self._engine, writes=True)
-                settled = self._driver.settle(transaction)
-                if settled is not None:
-                    return settled
+                committed = self._driver.was_committed(transaction)
+                if committed is not None:
+                    return committed
             except Exception as exc:
                 log.warning("results commit in doubt", transaction=transaction, error=str(exc))
                 self.close()
@@ -233,11 +233,11 @@ class _Writer:
 
 
 class _Readers:
-    """A connection for each reading thread, renewed when it is lost."""
+    """A connection for each reading thread, replaced when it is lost."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._mine = threading.local()
+        self._local = threading.local()
         self._all: set[Driver] = set()
         self._lock = threading.Lock()
 
@@ -247,26 +247,26 @@ class _Readers:
             try:
                 return work(driver)
             except Exception as exc:
-                meaning = driver.translate(exc)
-                if meaning is exc:
+                translated = driver.translate(exc)
+                if translated is exc:
                     raise
-                self._give_up(driver)
-                if not isinstance(meaning, RetryWrite):
-                    raise meaning from exc
+                self._discard(driver)
+                if not isinstance(translated, RetryWrite):
+                    raise translated from exc
                 reason = exc
         raise Unavailable(f"The results store cannot be read: {reason}") from reason
 
     def _driver(self) -> Driver:
-        driver: Driver | None = getattr(self._mine, "driver", None)
+        driver: Driver | None = getattr(self._local, "driver", None)
         if driver is None:
             driver = connect(self._engine, writes=False)
-            self._mine.driver = driver
+            self._local.driver = driver
             with self._lock:
                 self._all.add(driver)
         return driver
 
-    def _give_up(self, driver: Driver) -> None:
-        self._mine.driver = None
+    def _discard(self, driver: Driver) -> None:
+        self._local.driver = None
         with self._lock:
             self._all.discard(driver)
         driver.close()

@@ -1,18 +1,18 @@
 """The tables of the results.
 
-Rows and log lines have one 64-bit key: the run's number in the upper half, the position in the
-lower. So a run's rows lie together in one tree, in order; a page anywhere is one range of keys;
-and a row costs no second tree for an index. That is also why runs and attempts get numbers:
-twenty-six characters of id twice in every row would be a quarter of a typical table.
+Rows and log lines have one 64-bit key: the number of the run in the upper half, the position in
+the lower. So the rows of a run are adjacent in the table, in order; any page is one range of keys;
+and no second index is needed. For the same reason runs and attempts have numbers: two ids of 26
+characters in every row would be a quarter of a typical table.
 
-* ``results_runs``: number, id and the last positions given out. ``run_id`` becomes NULL when the
-  run is deleted: it is out of sight at once, its rows go later and in small steps.
-* ``results_attempts``: the fence, and the sums a total is made of. ``run`` is NULL for an
-  attempt that was closed before it was opened.
-* ``results_headers``: what an attempt declared last, as JSON.
+* ``results_runs``: number, id and the last positions. ``run_id`` is NULL when the run is deleted;
+  its rows are removed later, in small steps.
+* ``results_attempts``: the fence, and the totals of each attempt. ``run`` is NULL for an attempt
+  that was closed before it was opened.
+* ``results_headers``: the last declared headers of an attempt, as JSON.
 * ``results_rows``, ``results_log``: keyed as above.
-* ``results_upserts``: where the row with an upsert key and value is. A value may be megabytes,
-  more than an index takes, so a digest of both stands for them.
+* ``results_upserts``: the row of an upsert key and value. A value may have megabytes, more than an
+  index allows, so both are stored as one digest.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ VERSION_TABLE = "results_version"
 
 metadata = MetaData(naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s"})
 
-# SQLite gives numbers of its own only to a column that is exactly INTEGER.
+# SQLite numbers rows only in a column of the type INTEGER.
 _Number = BigInteger().with_variant(Integer(), "sqlite")
 
 runs = Table(
@@ -46,7 +46,7 @@ runs = Table(
     Column("run_id", Text, unique=True),
     Column("rows", BigInteger, nullable=False),
     Column("log_entries", BigInteger, nullable=False),
-    sqlite_autoincrement=True,  # a number is never given twice, even after its run is gone
+    sqlite_autoincrement=True,  # numbers of deleted runs are not reused
 )
 
 attempts = Table(
@@ -97,12 +97,12 @@ log = Table(
 
 
 def first_key(run: int) -> int:
-    """The key just before the run's first position."""
+    """Return the key before the run's first position."""
     return run << POSITION_BITS
 
 
 def key(run: int, position: int) -> int:
-    """The key of a position; one out of range is brought to the nearest end."""
+    """Return the key of a position, which is clamped to the valid range."""
     return first_key(run) + min(max(position, 0), LAST_POSITION)
 
 

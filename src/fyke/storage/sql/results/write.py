@@ -1,7 +1,7 @@
-"""The statements that write. Each function is the inside of one transaction.
+"""The statements that write. Each function runs inside one transaction.
 
-Order of locks on PostgreSQL, where several runners share a run: first the runs, by number, then
-attempts. With a run's row locked, its positions may be given out and any of its rows changed.
+Lock order on PostgreSQL, where several runners share a run: the runs, by number, then attempts.
+The lock of a run protects its positions and all its rows.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any
 
 from fyke.model.results import AttemptBatch
 from fyke.storage.sql.results.drivers import Driver
-from fyke.storage.sql.results.plan import CommitPlan, RowState, StoredRow, upsert_marks
+from fyke.storage.sql.results.plan import CommitPlan, RunCounters, StoredRow, upsert_digests
 
-_ASK_AT_ONCE = 500
+_CHUNK = 500  # values in one IN clause
 
 _ROWS = {"id": "int8", "attempt": "int8", "data": "bytea"}
 _UPSERTS = {"run": "int8", "digest": "bytea", "row_id": "int8"}
@@ -23,9 +23,9 @@ _LOG = {"id": "int8", "type": "int2", "group_name": "text", "content": "text", "
 _FENCE = """
     SELECT a.attempt_id, a.number, r.run_id, r.number, r.rows, r.log_entries
     FROM results_attempts a JOIN results_runs r ON r.number = a.run
-    WHERE NOT a.closed AND a.attempt_id IN ({marks})
+    WHERE NOT a.closed AND a.attempt_id IN ({placeholders})
 """
-_LOCK_RUNS = "SELECT number FROM results_runs WHERE run_id IN ({marks}) ORDER BY number"
+_LOCK_RUNS = "SELECT number FROM results_runs WHERE run_id IN ({placeholders}) ORDER BY number"
 _PUT_HEADERS = """
     INSERT INTO results_headers (attempt, data) VALUES (?, ?)
     ON CONFLICT (attempt) DO UPDATE SET data = excluded.data
@@ -47,74 +47,79 @@ _CLOSE_ATTEMPT = """
     RETURNING rows
 """
 
-Admission = tuple[int, RowState]  # the attempt's number, its run
+OpenAttempt = tuple[int, RunCounters]  # its number, its run
 _Query = tuple[str, Sequence[Any]]
 
 
-def marks(count: int) -> str:
+def placeholders(count: int) -> str:
     return ", ".join("?" * count)
 
 
 def commit(driver: Driver, batches: Sequence[AttemptBatch]) -> list[bool]:
     """See ``Results.commit``."""
-    admitted = _admit(driver, batches)
-    answers = [batch.attempt_id in admitted.get(batch.run_id, {}) for batch in batches]
-    taken = [
-        (batch, *admitted[batch.run_id][batch.attempt_id])
-        for batch, answer in zip(batches, answers, strict=True)
-        if answer
+    open_attempts = _lock_open_attempts(driver, batches)
+    accepted = [batch.attempt_id in open_attempts.get(batch.run_id, {}) for batch in batches]
+    to_store = [
+        (batch, *open_attempts[batch.run_id][batch.attempt_id])
+        for batch, is_accepted in zip(batches, accepted, strict=True)
+        if is_accepted
     ]
-    if not taken:
-        return answers
-    known = _find(driver, upsert_marks((batch, run) for batch, _, run in taken))
+    if not to_store:
+        return accepted
+    upsert_rows = _find_rows(driver, upsert_digests((batch, run) for batch, _, run in to_store))
     plan = CommitPlan()
-    for batch, attempt, run in taken:
-        plan.add(batch, run, attempt, known)
+    for batch, attempt, run in to_store:
+        plan.add(batch, run, attempt, upsert_rows)
     _apply(driver, plan)
-    return answers
+    return accepted
 
 
-def _admit(driver: Driver, batches: Sequence[AttemptBatch]) -> dict[str, dict[str, Admission]]:
-    """The fence: run id to its open attempts, locked against being closed until the commit."""
-    runs: dict[int, RowState] = {}
-    admitted: dict[str, dict[str, Admission]] = {}
+def _lock_open_attempts(
+    driver: Driver, batches: Sequence[AttemptBatch]
+) -> dict[str, dict[str, OpenAttempt]]:
+    """Return the open attempts by run id and attempt id; they cannot be closed until the commit."""
+    runs: dict[int, RunCounters] = {}
+    open_attempts: dict[str, dict[str, OpenAttempt]] = {}
     locks, fences = _fence_queries(driver, batches)
-    for found in driver.queries(*locks, *fences)[len(locks) :]:
-        for attempt_id, attempt, run_id, number, rows, log_entries in found:
-            run = runs.setdefault(number, RowState(number, rows, log_entries))
-            admitted.setdefault(run_id, {})[attempt_id] = (attempt, run)
-    return admitted
+    for result in driver.queries(*locks, *fences)[len(locks) :]:
+        for attempt_id, attempt, run_id, number, rows, log_entries in result:
+            run = runs.setdefault(number, RunCounters(number, rows, log_entries))
+            open_attempts.setdefault(run_id, {})[attempt_id] = (attempt, run)
+    return open_attempts
 
 
 def _fence_queries(
     driver: Driver, batches: Sequence[AttemptBatch]
 ) -> tuple[list[_Query], list[_Query]]:
-    """First what locks the runs, where locks are needed; then what asks for open attempts."""
+    """Return the queries that lock the runs (none on SQLite), and those for open attempts."""
     suffix = ""
     locks: list[_Query] = []
     if driver.for_update:
         suffix = f"{driver.for_update} OF a"
         run_ids = tuple({batch.run_id for batch in batches})
-        locks = [(_LOCK_RUNS.format(marks=marks(len(run_ids))) + driver.for_update, run_ids)]
+        lock_runs = _LOCK_RUNS.format(placeholders=placeholders(len(run_ids)))
+        locks = [(lock_runs + driver.for_update, run_ids)]
     return locks, [
-        (_FENCE.format(marks=marks(len(attempt_ids))) + suffix, attempt_ids)
+        (_FENCE.format(placeholders=placeholders(len(attempt_ids))) + suffix, attempt_ids)
         for attempt_ids in _chunks({batch.attempt_id for batch in batches})
     ]
 
 
-def _find(driver: Driver, wanted: dict[int, list[bytes]]) -> dict[tuple[int, bytes], StoredRow]:
-    """The stored rows that carry the upsert marks."""
-    found: dict[tuple[int, bytes], StoredRow] = {}
-    for run, digests in wanted.items():
+def _find_rows(
+    driver: Driver, digests_by_run: dict[int, list[bytes]]
+) -> dict[tuple[int, bytes], StoredRow]:
+    """Return the stored rows of the upserts, by run and digest."""
+    stored: dict[tuple[int, bytes], StoredRow] = {}
+    for run, digests in digests_by_run.items():
         for chunk in _chunks(digests):
-            for mark, row_id, attempt, data in driver.query(
+            for digest, row_id, attempt, data in driver.query(
                 "SELECT u.digest, r.id, r.attempt, r.data FROM results_upserts u "  # noqa: S608
                 f"JOIN results_rows r ON r.id = u.row_id "
-                f"WHERE u.run = ? AND u.digest IN ({marks(len(chunk))})",
+                f"WHERE u.run = ? AND u.digest IN ({placeholders(len(chunk))})",
                 (run, *chunk),
             ):
-                found[run, mark] = StoredRow(row_id, attempt, data)
-    return found
+                stored[run, digest] = StoredRow(row_id, attempt, data)
+    return stored
 
 
 def _apply(driver: Driver, plan: CommitPlan) -> None:
@@ -124,11 +129,11 @@ def _apply(driver: Driver, plan: CommitPlan) -> None:
         ("results_log", _LOG, plan.log),
     ]
     for table, types, rows in inserts:
-        if driver.in_bulk(len(rows)):
+        if driver.uses_copy(len(rows)):
             driver.insert(table, types, rows)
-    with driver.together():
+    with driver.batched():
         for table, types, rows in inserts:
-            if rows and not driver.in_bulk(len(rows)):
+            if rows and not driver.uses_copy(len(rows)):
                 driver.insert(table, types, rows)
         if plan.merged:
             driver.run_many(
@@ -139,13 +144,13 @@ def _apply(driver: Driver, plan: CommitPlan) -> None:
             driver.run_many(_PUT_HEADERS, list(plan.headers.items()))
         driver.run_many(
             "UPDATE results_attempts SET rows = rows + ?, bytes = bytes + ? WHERE number = ?",
-            [(grown.rows, grown.bytes, attempt) for attempt, grown in plan.growth.items()],
+            [(growth.rows, growth.bytes, attempt) for attempt, growth in plan.growth.items()],
         )
         driver.run_many(
             "UPDATE results_runs SET rows = ?, log_entries = ? WHERE number = ?",
             [(run.rows, run.log_entries, run.number) for run in plan.runs.values()],
         )
-        driver.number_transaction()
+        driver.request_transaction_id()
 
 
 def open_attempt(driver: Driver, run_id: str, attempt_id: str) -> None:
@@ -155,11 +160,11 @@ def open_attempt(driver: Driver, run_id: str, attempt_id: str) -> None:
 
 
 def close_attempt(driver: Driver, attempt_id: str) -> int:
-    """See ``Results.close_attempt``. Waits for a commit that has the attempt locked."""
+    """See ``Results.close_attempt``. Waits for a commit that has locked the attempt."""
     return int(driver.query(_CLOSE_ATTEMPT, (attempt_id,))[0][0])
 
 
 def _chunks(values: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
     rest = iter(values)
-    while chunk := tuple(islice(rest, _ASK_AT_ONCE)):
+    while chunk := tuple(islice(rest, _CHUNK)):
         yield chunk

@@ -1,1 +1,1 @@
-"""The state: its stores, the transaction over them, and its tables from release to release."""
+"""The state: its stores, the transaction that combines them, and its schema."""

@@ -89,11 +89,11 @@ class SqlAccounts(SqlStore):
     """Implements ``AccountStore``."""
 
     def add(self, account: Account) -> None:
-        done = self._db.execute(insert_new(self._db, accounts), columns(account))
-        if not was_applied(done):
-            raise Conflict(self._why_taken(account))
+        inserted = self._db.execute(insert_new(self._db, accounts), columns(account))
+        if not was_applied(inserted):
+            raise Conflict(self._conflict_message(account))
 
-    def _why_taken(self, account: Account) -> str:
+    def _conflict_message(self, account: Account) -> str:
         if self.by_name(account.name) is None and account.operator and self.operator():
             return "There is an operator account already; an installation has exactly one"
         return f"The account name {account.name!r} is taken; choose another one"
@@ -119,24 +119,24 @@ class SqlAccounts(SqlStore):
         return many(self._db.execute(select(accounts).order_by(*order)), Account)
 
     def set_time_zone(self, account_id: str, time_zone: str) -> None:
-        mine = update(accounts).where(accounts.c.id == account_id)
-        self._db.execute(mine.values(time_zone=time_zone))
+        change = update(accounts).where(accounts.c.id == account_id)
+        self._db.execute(change.values(time_zone=time_zone))
 
     def set_plan(self, account_id: str, plan: Plan) -> None:
-        mine = update(accounts).where(accounts.c.id == account_id)
-        self._db.execute(mine.values(plan=plan.value))
+        change = update(accounts).where(accounts.c.id == account_id)
+        self._db.execute(change.values(plan=plan.value))
 
     def set_caps(self, account_id: str, *, run_cap_micros: int, month_cap_micros: int) -> None:
         caps = {"run_cap_micros": run_cap_micros, "month_cap_micros": month_cap_micros}
         self._db.execute(update(accounts).where(accounts.c.id == account_id).values(caps))
 
     def add_user(self, user: User) -> None:
-        done = self._db.execute(insert_new(self._db, users), columns(user))
-        if not was_applied(done):
+        inserted = self._db.execute(insert_new(self._db, users), columns(user))
+        if not was_applied(inserted):
             raise Conflict(f"The user name {user.name!r} is taken; choose another one")
 
     def user(self, user_id: str) -> User | None:
-        # asked once per request, hence straight to the driver
+        # runs once per request, hence directly on the driver
         row = fetch_one(self._db, _USER_BY_ID, (to_storable_text(user_id),))
         return None if row is None else record(row, User)
 
@@ -154,8 +154,8 @@ class SqlAccounts(SqlStore):
         )
 
     def remove_user(self, user_id: str, at: int) -> bool:
-        own = and_(api_keys.c.user_id == user_id, api_keys.c.revoked_at == 0)
-        self._db.execute(update(api_keys).where(own).values(revoked_at=at))
+        valid_keys = and_(api_keys.c.user_id == user_id, api_keys.c.revoked_at == 0)
+        self._db.execute(update(api_keys).where(valid_keys).values(revoked_at=at))
         return was_applied(self._db.execute(delete(users).where(users.c.id == user_id)))
 
     def users(self, account_id: str) -> list[User]:
@@ -164,12 +164,12 @@ class SqlAccounts(SqlStore):
 
     def add_key(self, key: ApiKey) -> None:
         values = {**columns(key), "scopes": scope_text(key.scopes)}
-        done = self._db.execute(insert_new(self._db, api_keys), values)
-        if not was_applied(done):
-            raise Conflict("This API key exists already; make a new one")
+        inserted = self._db.execute(insert_new(self._db, api_keys), values)
+        if not was_applied(inserted):
+            raise Conflict("This API key exists already; create a new one")
 
     def key_by_digest(self, digest: str) -> ApiKey | None:
-        # asked once per request, hence straight to the driver
+        # runs once per request, hence directly on the driver
         row = fetch_one(self._db, _BY_DIGEST, (to_storable_text(digest),))
         return None if row is None else _key(row)
 
@@ -179,10 +179,10 @@ class SqlAccounts(SqlStore):
         return [_key(row) for row in self._db.execute(query.order_by(*order)).mappings()]
 
     def revoke_key(self, account_id: str, key_id: str, at: int) -> bool:
-        living = and_(api_keys.c.account_id == account_id, api_keys.c.revoked_at == 0)
-        named = or_(api_keys.c.id == key_id, api_keys.c.name == key_id)
+        valid = and_(api_keys.c.account_id == account_id, api_keys.c.revoked_at == 0)
+        by_id_or_name = or_(api_keys.c.id == key_id, api_keys.c.name == key_id)
         return was_applied(
-            self._db.execute(update(api_keys).where(living, named).values(revoked_at=at))
+            self._db.execute(update(api_keys).where(valid, by_id_or_name).values(revoked_at=at))
         )
 
     def touch_key(self, key_id: str, at: int) -> None:

@@ -1,4 +1,4 @@
-"""Alert rules, runs that wait to be looked at, and alerts."""
+"""Alert rules, checks of ended runs, and alerts."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from fyke.model.alert import Alert, AlertCheck, AlertFilter, PreviousRun, Rule
 from fyke.model.billing import UsageDimension
 from fyke.model.run import TERMINAL_STATES, Run, RunState
 from fyke.storage.sql.dialects import insert_new
-from fyke.storage.sql.state.billing import IN_ALL, usage_days
+from fyke.storage.sql.state.billing import WHOLE_DAY, usage_days
 from fyke.storage.sql.state.columns import (
     flag_column,
     metadata,
@@ -52,7 +52,7 @@ alert_rules = Table(
     ref_column("account_id", "accounts.id"),
     text_column("name"),
     text_column("kind"),
-    text_column("worker_id"),  # no reference: a rule outlives its worker and its task
+    text_column("worker_id"),  # no reference: the rule is kept when worker or task are deleted
     text_column("task_id"),
     Column("factor", Double, nullable=False),
     text_column("field"),
@@ -69,7 +69,7 @@ alert_rules = Table(
     Index(None, "account_id"),
 )
 
-# runs that have ended and that no rule has looked at yet: written with the end of the run
+# ended runs to which the rules were not applied yet; written in the transaction that ends the run
 alert_checks = Table(
     "alert_checks",
     metadata,
@@ -81,7 +81,7 @@ alert_checks = Table(
     Index(None, "run_id"),
 )
 
-# the calendar months for which a budget has raised its alert
+# the calendar months in which a budget rule has raised its alert
 alert_budgets = Table(
     "alert_budgets",
     metadata,
@@ -95,7 +95,7 @@ alerts = Table(
     metadata,
     text_column("id", key=True),
     ref_column("account_id", "accounts.id"),
-    text_column("rule_id"),  # no references: an alert outlives its rule and its run
+    text_column("rule_id"),  # no references: the alert is kept when rule or run are deleted
     text_column("rule_name"),
     text_column("kind"),
     text_column("run_id"),
@@ -106,7 +106,7 @@ alerts = Table(
     number_column("read_at"),
     *reason_columns(),
     UniqueConstraint("rule_id", "run_id"),
-    Index(None, "account_id", "at", "id", "rule_id"),  # also counts those of a rule
+    Index(None, "account_id", "at", "id", "rule_id"),  # with rule_id, to count alerts of a rule
     Index(None, "at"),
 )
 partial_index(
@@ -118,7 +118,7 @@ partial_index(
 )
 
 _LISTS = ("endpoints", "emails", "reasons")
-# as literal text, because a partial index is used only where the database sees its condition
+# literals, because a partial index is used only if the statement has its condition verbatim
 _ENDED = runs.c.finished_at > literal_column("0")
 _OF_TASK = runs.c.task_id != literal_column("''")
 _UNREAD = alerts.c.read_at == literal_column("0")
@@ -147,9 +147,8 @@ class SqlAlerts(SqlStore):
         return self._rules(select(alert_rules).where(alert_rules.c.account_id == account_id))
 
     def rules_for(self, run: Run) -> list[Rule]:
-        mine = alert_rules.c.account_id == run.account_id
         query = select(alert_rules).where(
-            mine,
+            alert_rules.c.account_id == run.account_id,
             alert_rules.c.enabled,
             alert_rules.c.worker_id.in_({"", run.worker_id}),
             alert_rules.c.task_id.in_({"", run.task_id}),
@@ -168,7 +167,7 @@ class SqlAlerts(SqlStore):
     def delete_rule(self, rule_id: str) -> None:
         self._db.execute(delete(alert_rules).where(alert_rules.c.id == rule_id))
 
-    # --- runs that have ended --------------------------------------------------------------
+    # --- checks ----------------------------------------------------------------------------
 
     def add_check(self, run: Run) -> None:
         values = {"run_id": run.id, "account_id": run.account_id, "tries": 0, "not_before": 0}
@@ -179,7 +178,7 @@ class SqlAlerts(SqlStore):
         return one(self._db.execute(query.order_by(alert_checks.c.seq).limit(1)), AlertCheck)
 
     def next_check_at(self) -> int | None:
-        # what waits is short: each is dropped as soon as it was looked at
+        # the table is small: a check is removed as soon as it is made
         return self._db.execute(select(func.min(alert_checks.c.not_before))).scalar()
 
     def lock_check(self, seq: int) -> AlertCheck | None:
@@ -194,10 +193,10 @@ class SqlAlerts(SqlStore):
         self._db.execute(delete(alert_checks).where(alert_checks.c.seq == seq))
 
     def usual(self, run: Run, *, of_task: bool, limit: int) -> list[PreviousRun]:
-        found = self._db.execute(usual_query(run, of_task=of_task, limit=limit))
+        rows = self._db.execute(usual_query(run, of_task=of_task, limit=limit))
         return [
-            PreviousRun(str(name), int(results), max(0, finished - started))
-            for name, results, started, finished in found
+            PreviousRun(str(run_id), int(results), max(0, finished - started))
+            for run_id, results, started, finished in rows
         ]
 
     def last_ended(self, account_id: str, worker_id: str, task_id: str, limit: int) -> list[Run]:
@@ -210,7 +209,7 @@ class SqlAlerts(SqlStore):
         elif rule.worker_id:
             part, ref = UsageDimension.WORKER.value, rule.worker_id
         else:
-            part, ref = IN_ALL, ""
+            part, ref = WHOLE_DAY, ""
         usd, traffic = func.sum(usage_days.c.usage_micros), func.sum(usage_days.c.traffic_bytes)
         query = select(func.coalesce(usd, 0), func.coalesce(traffic, 0)).where(
             usage_days.c.account_id == rule.account_id,
@@ -234,22 +233,23 @@ class SqlAlerts(SqlStore):
         return one(self._db.execute(select(alerts).where(alerts.c.id == alert_id)), Alert)
 
     def alerts(
-        self, account_id: str, wanted: AlertFilter, *, offset: int, limit: int
+        self, account_id: str, filter: AlertFilter, *, offset: int, limit: int
     ) -> tuple[int, list[Alert]]:
         conditions: list[ColumnElement[bool]] = [alerts.c.account_id == account_id]
-        if wanted.unread:
+        if filter.unread:
             conditions.append(_UNREAD)
-        if wanted.rule_id:
-            conditions.append(alerts.c.rule_id == wanted.rule_id)
+        if filter.rule_id:
+            conditions.append(alerts.c.rule_id == filter.rule_id)
         count = self._db.execute(select(func.count()).select_from(alerts).where(*conditions))
         order = alerts.c.at.desc(), alerts.c.id.desc()
         ids = select(alerts.c.id).where(*conditions).order_by(*order).limit(limit).offset(offset)
         page = select(alerts).where(alerts.c.id.in_(ids)).order_by(*order)
         return count.scalar_one(), many(self._db.execute(page), Alert)
 
-    def unread(self, account_id: str, most: int) -> int:
-        some = select(alerts.c.id).where(alerts.c.account_id == account_id, _UNREAD).limit(most)
-        return int(self._db.execute(select(func.count()).select_from(some.subquery())).scalar_one())
+    def count_unread(self, account_id: str, limit: int) -> int:
+        unread = select(alerts.c.id).where(alerts.c.account_id == account_id, _UNREAD).limit(limit)
+        count = select(func.count()).select_from(unread.subquery())
+        return int(self._db.execute(count).scalar_one())
 
     def mark_read(self, account_id: str, alert_ids: Collection[str] | None, at: int) -> int:
         change = update(alerts).where(alerts.c.account_id == account_id, _UNREAD)
@@ -263,7 +263,7 @@ class SqlAlerts(SqlStore):
 
 
 def usual_query(run: Run, *, of_task: bool, limit: int) -> Select[Any]:
-    """Return the query for what is usual; one index gives it in order."""
+    """Return the query of ``usual``; one index has the rows in order."""
     earlier = or_(
         runs.c.finished_at < run.finished_at,
         and_(runs.c.finished_at == run.finished_at, runs.c.id < run.id),
@@ -275,7 +275,7 @@ def usual_query(run: Run, *, of_task: bool, limit: int) -> Select[Any]:
     return (
         select(runs.c.id, runs.c.results, runs.c.started_at, runs.c.finished_at)
         .where(*scope, runs.c.state == RunState.SUCCEEDED.value, _ENDED, earlier)
-        # says the same as ``earlier`` again, in the words that an index understands
+        # implied by ``earlier``, but usable with the index
         .where(runs.c.finished_at <= run.finished_at)
         .order_by(runs.c.finished_at.desc(), runs.c.id.desc())
         .limit(limit)
@@ -283,26 +283,23 @@ def usual_query(run: Run, *, of_task: bool, limit: int) -> Select[Any]:
 
 
 def ended_query(account_id: str, worker_id: str, task_id: str, limit: int) -> Select[Any]:
-    """Return the query for the last runs that have ended.
-
-    The newest of each state come from its own part of an index, and are then merged.
-    """
+    """Return the query of ``last_ended``: the newest runs of each state from an index, merged."""
     parts = []
     for state in TERMINAL_STATES:
-        found = runs.alias("found")
-        ids = select(found.c.id, found.c.finished_at, found.c.created_at).where(
-            found.c.account_id == account_id, found.c.state == str(state)
+        ended = runs.alias("ended")
+        ids = select(ended.c.id, ended.c.finished_at, ended.c.created_at).where(
+            ended.c.account_id == account_id, ended.c.state == str(state)
         )
         order: tuple[Any, ...]
         if task_id or worker_id:
-            ids = ids.where(text("found.finished_at > 0"))
-            order = found.c.finished_at.desc(), found.c.id.desc()
+            ids = ids.where(text("ended.finished_at > 0"))
+            order = ended.c.finished_at.desc(), ended.c.id.desc()
         else:
-            order = found.c.created_at.desc(), found.c.id.desc()
+            order = ended.c.created_at.desc(), ended.c.id.desc()
         if task_id:
-            ids = ids.where(found.c.task_id == task_id, text("found.task_id <> ''"))
+            ids = ids.where(ended.c.task_id == task_id, text("ended.task_id <> ''"))
         elif worker_id:
-            ids = ids.where(found.c.worker_id == worker_id)
+            ids = ids.where(ended.c.worker_id == worker_id)
         part = ids.order_by(*order).limit(limit).subquery()
         parts.append(select(part.c.id, part.c.finished_at))
     merged = union_all(*parts).subquery()

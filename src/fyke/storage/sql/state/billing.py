@@ -1,4 +1,4 @@
-"""The ledger, and what was used on each day."""
+"""The ledger, and daily usage."""
 
 from __future__ import annotations
 
@@ -49,20 +49,20 @@ ledger = Table(
     text_column("kind"),
     number_column("usd_micros"),
     number_column("traffic_bytes"),
-    text_column("run_id"),  # no reference: the ledger outlives the run
+    text_column("run_id"),  # no reference: entries are kept when the run is deleted
     text_column("note"),
     UniqueConstraint("id"),
     Index(None, "account_id", "at", "seq"),
 )
 
-# No references: what was used outlives its run, and may outlive worker, task and key.
+# No references: usage is kept when worker, task or key are deleted.
 usage_days = Table(
     "usage_days",
     metadata,
     text_column("account_id"),
-    text_column("part"),  # worker, task or key; empty for the day in all
+    text_column("part"),  # worker, task or key; "" for the total of the day
     number_column("day"),  # 20261124 in the account's time zone at that moment
-    text_column("ref"),  # which one; empty for none
+    text_column("ref"),  # its id; "" = none
     number_column("runs"),
     number_column("failed"),
     number_column("aborted"),
@@ -73,8 +73,7 @@ usage_days = Table(
     number_column("credited_micros"),
     number_column("cpu_ms"),
     number_column("memory_mb_ms"),
-    # one row for each part and not for each combination of them, of which there are nearly as many
-    # as runs
+    # one row per part, not per combination of parts: there are nearly as many combinations as runs
     PrimaryKeyConstraint("account_id", "part", "day", "ref"),
 )
 
@@ -106,11 +105,11 @@ class SqlLedger(SqlStore):
     ) -> list[LedgerEntry] | None:
         query = select(ledger).where(ledger.c.account_id == account_id)
         if after:
-            named = ledger.c.id == after, ledger.c.account_id == account_id
-            place = self._db.execute(select(ledger.c.at, ledger.c.seq).where(*named)).first()
-            if place is None:
+            entry = ledger.c.id == after, ledger.c.account_id == account_id
+            cursor = self._db.execute(select(ledger.c.at, ledger.c.seq).where(*entry)).first()
+            if cursor is None:
                 return None
-            query = query.where(tuple_(ledger.c.at, ledger.c.seq) < tuple_(*place))
+            query = query.where(tuple_(ledger.c.at, ledger.c.seq) < tuple_(*cursor))
         if filter.since:
             query = query.where(ledger.c.at >= filter.since)
         if filter.until:
@@ -133,7 +132,7 @@ class SqlLedger(SqlStore):
         return int(row[0]), int(row[1]), int(row[2])
 
 
-IN_ALL = ""  # the part of the rows of a whole day
+WHOLE_DAY = ""  # the part of rows with the total of a day
 _Row = tuple[str, str, int, str]  # account, part, day, ref
 
 _KEY = ("account_id", "part", "day", "ref")
@@ -143,14 +142,14 @@ _ROW = f"({', '.join('?' * len(_KEY + _SUMS))})"
 _MERGE = f" ON CONFLICT ({', '.join(_KEY)}) DO UPDATE SET " + ", ".join(
     f"{name} = usage_days.{name} + excluded.{name}" for name in _SUMS
 )
-_AT_ONCE = 40  # rows of one statement
+_CHUNK = 40  # rows of one statement
 _TOTALS = [func.sum(usage_days.c[name]).label(name) for name in _SUMS]
 
 
 class SqlUsage(SqlStore):
-    """Implements ``UsageStore``. The sums of a transaction are written at its end and in one order,
-    as ``RunCounts`` are and after them: all runs of a worker that end at the same time share these
-    rows.
+    """Implements ``UsageStore``. As with ``RunCounts``, and after them, the additions of a
+    transaction are written at its end and in a fixed order, because runs of a worker that end at
+    the same time update the same rows.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -162,14 +161,14 @@ class SqlUsage(SqlStore):
             self._new[row] = self._new.get(row, UsageSums()) + sums
 
     def flush(self) -> None:
-        """Write what has been added; called once before the commit."""
-        rows = sorted(self._new.items(), key=lambda one: one[0])
-        for start in range(0, len(rows), _AT_ONCE):
-            some = rows[start : start + _AT_ONCE]
-            statement = driver_sql(self._db, _ADD + ", ".join([_ROW] * len(some)) + _MERGE)
+        """Write the additions; called before the commit."""
+        rows = sorted(self._new.items(), key=lambda item: item[0])
+        for start in range(0, len(rows), _CHUNK):
+            chunk = rows[start : start + _CHUNK]
+            statement = driver_sql(self._db, _ADD + ", ".join([_ROW] * len(chunk)) + _MERGE)
             values = [
                 value
-                for row, sums in some
+                for row, sums in chunk
                 for value in (*row, *(getattr(sums, name) for name in _SUMS))
             ]
             self._db.exec_driver_sql(statement, tuple(values))
@@ -178,7 +177,7 @@ class SqlUsage(SqlStore):
     def days(self, account_id: str, first: int, last: int) -> dict[int, UsageSums]:
         self.flush()
         columns = [usage_days.c[name] for name in _SUMS]
-        query = select(usage_days.c.day, *columns).where(*_of(account_id, IN_ALL, first, last))
+        query = select(usage_days.c.day, *columns).where(*_of(account_id, WHOLE_DAY, first, last))
         return {int(day): UsageSums(*sums) for day, *sums in self._db.execute(query)}
 
     def parts(
@@ -195,13 +194,13 @@ class SqlUsage(SqlStore):
                 usage_days.c.ref,
             )
         )
-        found = self._db.execute(query.limit(limit))
-        return [(str(ref), UsageSums(*map(int, sums))) for ref, *sums in found]
+        rows = self._db.execute(query.limit(limit))
+        return [(str(ref), UsageSums(*map(int, sums))) for ref, *sums in rows]
 
 
 def _rows(key: UsageKey) -> Iterator[_Row]:
     account = to_storable_text(key.account_id)
-    yield account, IN_ALL, key.day, ""
+    yield account, WHOLE_DAY, key.day, ""
     yield account, UsageDimension.WORKER.value, key.day, to_storable_text(key.worker_id)
     yield account, UsageDimension.TASK.value, key.day, to_storable_text(key.task_id)
     yield account, UsageDimension.KEY.value, key.day, to_storable_text(key.key_id)

@@ -1,7 +1,7 @@
-"""What ``fyke db check`` looks at: whether the state is whole and agrees with itself.
+"""Consistency checks of the state, for ``fyke db check``.
 
-Every rule here is one that the stores keep by their writes. A finding means a fault of ours, of
-the disk, or a hand in the database.
+The stores maintain all these rules. A finding is caused by a bug, a fault of the disk or a manual
+change of the database.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from fyke.storage.sql.dialects import for_reading, is_sqlite
 from fyke.storage.sql.state.billing import SqlLedger
 from fyke.storage.sql.state.schema import SCHEMA
 
-# (what to say about each row found, the query that finds them)
+# (message for each row, query)
 _RULES = (
     (
-        "run {0} is {1} but attempt {2} of it still lives",
+        "run {0} is {1} but its attempt {2} has not ended",
         "SELECT r.id, r.state, a.id FROM attempts a JOIN runs r ON r.id = a.run_id"
         " WHERE a.outcome IS NULL AND r.state IN ('aborted', 'failed', 'succeeded')",
     ),
@@ -27,7 +27,7 @@ _RULES = (
         " WHERE s.state = 'waiting' AND r.state IN ('aborted', 'failed', 'succeeded')",
     ),
     (
-        "subtask {1} of run {0} is running but no attempt of it lives",
+        "subtask {1} of run {0} is running but has no active attempt",
         "SELECT s.run_id, s.ordinal FROM runs r JOIN subtasks s ON s.run_id = r.id"
         " WHERE r.state NOT IN ('aborted', 'failed', 'succeeded') AND s.state = 'running'"
         " AND NOT EXISTS"
@@ -35,12 +35,12 @@ _RULES = (
         " AND a.outcome IS NULL)",
     ),
     (
-        "subtask {1} of run {0} has {2} living attempts",
+        "subtask {1} of run {0} has {2} active attempts",
         "SELECT run_id, ordinal, count(*) FROM attempts WHERE outcome IS NULL"
         " GROUP BY run_id, ordinal HAVING count(*) > 1",
     ),
     (
-        "run {0} says it has {1} subtasks but has {2}",
+        "run {0} should have {1} subtasks but has {2}",
         "SELECT r.id, r.subtasks, count(s.ordinal) FROM runs r"
         " LEFT JOIN subtasks s ON s.run_id = r.id"
         " GROUP BY r.id, r.subtasks HAVING r.subtasks <> count(s.ordinal)",
@@ -67,7 +67,7 @@ def check(engine: Engine) -> list[str]:
     version = SCHEMA.version(engine)
     if not version.up_to_date:
         return [
-            f"the tables are at version {version.current or 'none'}, this program wants "
+            f"the tables are at version {version.current or 'none'}, this program needs "
             f"{version.head}: {version.remedy}"
         ]
     with for_reading(engine).connect() as connection, connection.begin():
@@ -81,7 +81,7 @@ def _file(connection: Connection) -> Iterator[str]:
         if finding != "ok":
             yield f"the database file is damaged: {finding}"
     for table, row, parent, _ in connection.exec_driver_sql("PRAGMA foreign_key_check"):
-        yield f"row {row} of {table} refers to a row of {parent} that is not there"
+        yield f"row {row} of {table} refers to a missing row of {parent}"
 
 
 def _rules(connection: Connection) -> Iterator[str]:
@@ -93,10 +93,10 @@ def _rules(connection: Connection) -> Iterator[str]:
 def _ledger(connection: Connection) -> Iterator[str]:
     ledger = SqlLedger(connection)
     query = "SELECT id, balance_micros, held_micros, traffic_bytes FROM accounts ORDER BY id"
-    for account_id, *has in connection.exec_driver_sql(query).all():
+    for account_id, *amounts in connection.exec_driver_sql(query).all():
         sums = ledger.sums(account_id)
-        if tuple(has) != sums:
+        if tuple(amounts) != sums:
             yield (
-                f"account {account_id} has (balance, held, traffic) {tuple(has)} "
+                f"account {account_id} has (balance, held, traffic) {tuple(amounts)} "
                 f"but its ledger adds up to {sums}"
             )

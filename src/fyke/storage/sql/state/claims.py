@@ -1,7 +1,7 @@
-"""Which deliveries go out now: the claim, exact across all servers that share the database.
+"""Claiming due deliveries, with limits across all servers that share the database.
 
-Claims of one host meet at its row: moving its ``next_at`` locks it until the commit, and open
-requests are counted after that. Hosts are locked in one order, which rules out a deadlock.
+A claim updates the row of its host, which locks it until the commit, and only then counts open
+requests. Hosts are locked in a fixed order, which rules out deadlocks.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ deliveries = Table(
     Index(None, "run_id", "created_at"),
     Index(None, "account_id", "created_at", "id"),
 )
-# for each host the earliest that waits, from the index alone
+# the earliest pending delivery of each host, from the index alone
 partial_index(
     "ix_deliveries_due",
     deliveries.c.host,
@@ -70,20 +70,20 @@ partial_index(
     deliveries.c.claimed_until,
     where="claimed_until > 0",
 )
-# what the terminal call of its run waits for
+# the running call that the terminal call of a run waits for
 partial_index(
     "ix_deliveries_running",
     deliveries.c.run_id,
     where="state = 'pending' AND kind = 'running'",
 )
-# the log of an endpoint, and what waits for it
+# the deliveries of an endpoint, and the pending ones
 partial_index(
     "ix_deliveries_of_endpoint",
     deliveries.c.endpoint_id,
     deliveries.c.account_id,
     deliveries.c.created_at,
     deliveries.c.id,
-    deliveries.c.state,  # counted from the index alone
+    deliveries.c.state,  # so that the index alone has the count
     where="endpoint_id <> ''",
 )
 partial_index(
@@ -93,7 +93,7 @@ partial_index(
     where="state = 'pending' AND endpoint_id <> ''",
 )
 
-# one row for each host of recent callbacks: a claim locks it
+# one row per host of recent deliveries; a claim locks it
 callback_hosts = Table(
     "callback_hosts",
     metadata,
@@ -104,11 +104,11 @@ callback_hosts = Table(
 
 MAX_CLAIMS = 32  # in one transaction, so that it stays short
 
-# as literal text, because a partial index is used only where the database sees its condition
+# literals, because a partial index is used only if the statement has its condition verbatim
 PENDING = deliveries.c.state == literal_column("'pending'")
 _RUNNING = deliveries.alias("running")
-# waits for its time only: of a run that has ended, the running call goes first
-_FREE = ~and_(
+# not a terminal call whose running call is still pending
+_UNBLOCKED = ~and_(
     deliveries.c.kind == literal_column("'terminal'"),
     exists().where(
         _RUNNING.c.run_id == deliveries.c.run_id,
@@ -124,89 +124,91 @@ class _Host:
     name: str
     ready_at: int  # when its earliest delivery is due and its pace allows it
     status: HostStatus
-    known: bool  # False when its row was removed while a delivery was being added
+    stored: bool  # False when its row was removed while a delivery was added
 
 
 class Claims(SqlStore):
-    """The part of ``OutboxStore`` that decides what is sent, and when."""
+    """The part of ``OutboxStore`` for claims."""
 
     def claim(self, now: int, free: dict[HostStatus, int], claim_until: int) -> list[Claim]:
-        left = dict(free)
+        slots = dict(free)
         ready = [
             host
             for host in sorted(self._hosts(now), key=lambda host: host.ready_at)
-            if host.ready_at <= now and take_slot(left, host.status)
+            if host.ready_at <= now and take_slot(slots, host.status)
         ]
-        chosen = sorted(ready[:MAX_CLAIMS], key=lambda host: host.name)
-        found = [(host, self._claim_one(host, now, claim_until)) for host in chosen]
-        return [Claim(delivery, host.status) for host, delivery in found if delivery is not None]
+        claims = []
+        for host in sorted(ready[:MAX_CLAIMS], key=lambda host: host.name):
+            delivery = self._claim_one(host, now, claim_until)
+            if delivery is not None:
+                claims.append(Claim(delivery, host.status))
+        return claims
 
     def next_due(self, now: int, free: dict[HostStatus, int]) -> int | None:
         ready = (host.ready_at for host in self._hosts(now) if free[host.status] > 0)
         return min(ready, default=None)
 
     def _hosts(self, now: int) -> Iterator[_Host]:
-        """The hosts with waiting deliveries that may have another request in flight."""
-        busy = self._on_their_way(now)
+        """The hosts with pending deliveries and less than ``IN_FLIGHT`` open requests."""
+        in_flight = self._count_in_flight(now)
         waiting = (
             select(deliveries.c.host, func.min(deliveries.c.next_at).label("due_at"))
-            .where(PENDING, _FREE)
+            .where(PENDING, _UNBLOCKED)
             .group_by(deliveries.c.host)
             .subquery()
         )
         query = select(
             waiting.c.host, waiting.c.due_at, callback_hosts.c.next_at, callback_hosts.c.standing
         ).outerjoin(callback_hosts, callback_hosts.c.host == waiting.c.host)
-        for host, due_at, next_at, standing in self._db.execute(query):
-            if busy.get(host, 0) < IN_FLIGHT:
-                ready_at, known = max(due_at, next_at or 0), standing is not None
-                yield _Host(host, ready_at, HostStatus(standing or HostStatus.NEW), known)
+        for host, due_at, next_at, status in self._db.execute(query):
+            if in_flight.get(host, 0) < IN_FLIGHT:
+                ready_at = max(due_at, next_at or 0)
+                stored = status is not None
+                yield _Host(host, ready_at, HostStatus(status or HostStatus.NEW), stored)
 
-    def _on_their_way(self, now: int, *hosts: str) -> dict[str, int]:
+    def _count_in_flight(self, now: int, *hosts: str) -> dict[str, int]:
         query = select(deliveries.c.host, func.count()).where(
             deliveries.c.claimed_until > literal_column("0"), deliveries.c.claimed_until > now
         )
         if hosts:
             query = query.where(deliveries.c.host.in_(hosts))
-        found = self._db.execute(query.group_by(deliveries.c.host)).all()
-        return {str(host): int(count) for host, count in found}
+        rows = self._db.execute(query.group_by(deliveries.c.host)).all()
+        return {str(host): int(count) for host, count in rows}
 
-    def _know(self, host: str) -> None:
-        fresh = {"host": host, "next_at": 0, "standing": HostStatus.NEW.value}
-        self._db.execute(insert_new(self._db, callback_hosts), fresh)
+    def _add_host(self, host: str) -> None:
+        values = {"host": host, "next_at": 0, "standing": HostStatus.NEW.value}
+        self._db.execute(insert_new(self._db, callback_hosts), values)
 
     def _claim_one(self, ready: _Host, now: int, claim_until: int) -> Delivery | None:
         host = ready.name
-        if not ready.known:
-            self._know(host)
-        if not self._take_turn(host, now):
+        if not ready.stored:
+            self._add_host(host)
+        if not self._reserve_host(host, now):
             return None
-        if self._on_their_way(now, host).get(host, 0) >= IN_FLIGHT:
+        if self._count_in_flight(now, host).get(host, 0) >= IN_FLIGHT:
             return None
         query = (
             select(deliveries)
-            .where(PENDING, _FREE, *_due(host, now))
+            .where(PENDING, _UNBLOCKED, *_due(host, now))
             .order_by(deliveries.c.next_at, deliveries.c.id)
             .limit(1)
-            .with_for_update(skip_locked=True, of=deliveries)  # left out for SQLite
+            .with_for_update(skip_locked=True, of=deliveries)  # no effect on SQLite
         )
-        found = one(self._db.execute(query), Delivery)
-        if found is None:
+        delivery = one(self._db.execute(query), Delivery)
+        if delivery is None:
             return None
-        claimed = replace(found, next_at=claim_until, claimed_until=claim_until)
-        self._db.execute(
-            update(deliveries)
-            .where(deliveries.c.id == found.id)
-            .values(next_at=claim_until, claimed_until=claim_until)
-        )
-        return claimed
+        change = update(deliveries).where(deliveries.c.id == delivery.id)
+        self._db.execute(change.values(next_at=claim_until, claimed_until=claim_until))
+        return replace(delivery, next_at=claim_until, claimed_until=claim_until)
 
-    def _take_turn(self, host: str, now: int) -> bool:
-        """False when another server was quicker; true also keeps it away until the commit."""
-        turn = update(callback_hosts).where(
+    def _reserve_host(self, host: str, now: int) -> bool:
+        """Lock the host until the commit and delay its next claim. False when another server was
+        faster.
+        """
+        change = update(callback_hosts).where(
             callback_hosts.c.host == host, callback_hosts.c.next_at <= now
         )
-        return was_applied(self._db.execute(turn.values(next_at=now + PACE_MS)))
+        return was_applied(self._db.execute(change.values(next_at=now + PACE_MS)))
 
 
 def _due(host: str, now: int) -> tuple[ColumnElement[bool], ...]:

@@ -1,7 +1,7 @@
-"""What the tables of the state are made of: columns alike on both databases, and partial indexes.
+"""Columns and indexes of the state, the same on both databases.
 
-Times are milliseconds and money is millionths of a US dollar, both BIGINT. Ids are TEXT. Text
-sorts by bytes on both databases, and passes through ``to_storable_text`` on its way in.
+Times are milliseconds and money is millionths of a US dollar, both BIGINT. Ids are TEXT. Text is
+sorted by bytes, and converted by ``to_storable_text`` when it is written.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from sqlalchemy.engine import Dialect
 
 from fyke.storage.sql.dialects import to_storable_text
 
-VERSION_TABLE = "state_version"  # where Alembic notes the version of these tables
+VERSION_TABLE = "state_version"  # where Alembic stores the revision
 
 metadata = MetaData(
     naming_convention={
@@ -38,7 +38,9 @@ metadata = MetaData(
 
 
 class StorableText(TypeDecorator[str]):
-    """Text that both databases can store and sort alike; see ``dialects.to_storable_text``."""
+    """Text that both databases store and sort in the same way; see
+    ``dialects.to_storable_text``.
+    """
 
     impl = Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
     cache_ok = True
@@ -61,8 +63,8 @@ def number_column(name: str) -> Column[int]:
 
 
 def serial_column(name: str) -> Column[int]:
-    """A number that the database gives, greater than any before, as the only key."""
-    # SQLite gives out row numbers only for a column that is exactly INTEGER
+    """A primary key that the database assigns, greater than all existing ones."""
+    # SQLite numbers rows only in a column of the type INTEGER
     kind = BigInteger().with_variant(Integer(), "sqlite")
     return Column(name, kind, primary_key=True, autoincrement=True)
 
@@ -77,8 +79,8 @@ def ref_column(name: str, target: str, *, key: bool = False, cascade: bool = Fal
 
 
 def partial_index(name: str, *columns: Column[Any], where: str, unique: bool = False) -> Index:
-    """An index of only the rows for which ``where`` (SQL that both databases take) is true:
-    what still waits or lives, at the same cost however long the history is.
+    """An index of the rows for which ``where`` (SQL for both databases) is true. Queries for
+    pending and active rows then cost the same however many past ones there are.
     """
     condition = text(where)
     return Index(name, *columns, unique=unique, sqlite_where=condition, postgresql_where=condition)

@@ -1,4 +1,4 @@
-"""The installation: its servers and runners, and questions across all accounts."""
+"""Servers and runners, and queries across all accounts."""
 
 from __future__ import annotations
 
@@ -59,32 +59,32 @@ class RunnerTable(SqlStore):
         values = columns(runner) | {"checks": json.dumps(runner.checks)}
         self._db.execute(upsert(self._db, runners, values, key=("id",)))
 
-    def runners(self, alive_since: int) -> list[RunnerInfo]:
-        query = select(runners).where(runners.c.heartbeat_at >= alive_since)
-        found = self._db.execute(query.order_by(runners.c.id)).mappings()
-        return [record({**row, "checks": json.loads(row["checks"])}, RunnerInfo) for row in found]
+    def runners(self, active_since: int) -> list[RunnerInfo]:
+        query = select(runners).where(runners.c.heartbeat_at >= active_since)
+        rows = self._db.execute(query.order_by(runners.c.id)).mappings()
+        return [record({**row, "checks": json.loads(row["checks"])}, RunnerInfo) for row in rows]
 
     def drop_runner(self, runner_id: str) -> None:
         self._db.execute(delete(runners).where(runners.c.id == runner_id))
 
 
-_FINISHED = runs.c.finished_at > literal_column("0")  # literal: see the partial index
+_FINISHED = runs.c.finished_at > literal_column("0")  # a literal, for the partial index
 
 
 class SqlInstallation(SqlStore):
     """Implements ``InstallationStore``."""
 
-    def removable(self, before: int, most: int) -> tuple[int, int, int]:
-        # what has an end is terminal, so the index has the answer without the runs
-        some = (
+    def removable(self, before: int, limit: int) -> tuple[int, int, int]:
+        # runs with an end are terminal, so the index alone is enough
+        ended = (
             select(runs.c.finished_at)
             .where(_FINISHED, runs.c.finished_at < before)
             .order_by(runs.c.finished_at)
-            .limit(most)
+            .limit(limit)
             .subquery()
         )
-        at = some.c.finished_at
-        query = select(func.count(), func.min(at), func.max(at)).select_from(some)
+        at = ended.c.finished_at
+        query = select(func.count(), func.min(at), func.max(at)).select_from(ended)
         count, oldest, newest = self._db.execute(query).one()
         return int(count), int(oldest or 0), int(newest or 0)
 

@@ -1,4 +1,4 @@
-"""Pending callbacks, the result of each attempt, and the behaviour of their receivers."""
+"""Deliveries, their attempts, and their receivers."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from fyke.storage.sql.state.columns import (
     serial_column,
     text_column,
 )
-from fyke.storage.sql.state.records import SqlStore, columns, many, one, record
+from fyke.storage.sql.state.records import SqlStore, columns, many, one
 
 delivery_tries = Table(
     "delivery_tries",
@@ -71,7 +71,7 @@ _FIXED = (
     "id", "account_id", "run_id", "url", "payload", "created_at", "kind", "receiver",
     "endpoint_id", "event",
 )  # fmt: skip
-# as literal text, because a partial index is used only where the database sees its condition
+# a literal, because a partial index is used only if the statement has its condition verbatim
 _OF_ENDPOINT = deliveries.c.endpoint_id != literal_column("''")
 
 
@@ -79,7 +79,7 @@ class SqlOutbox(Claims):
     """Implements ``OutboxStore``."""
 
     def add(self, delivery: Delivery) -> None:
-        self._know(delivery.host)
+        self._add_host(delivery.host)
         self._db.execute(insert(deliveries), columns(delivery) | {"host": delivery.host})
 
     def get(self, delivery_id: str) -> Delivery | None:
@@ -124,25 +124,27 @@ class SqlOutbox(Claims):
     def fail_pending_of(self, endpoint_id: str, reason: str, at: int) -> int:
         return self._fail_pending(reason, at, _OF_ENDPOINT, deliveries.c.endpoint_id == endpoint_id)
 
-    def _fail_pending(self, reason: str, at: int, *which: ColumnElement[bool]) -> int:
-        waiting = update(deliveries).where(PENDING, *which, deliveries.c.claimed_until <= at)
-        failed = waiting.values(
+    def _fail_pending(self, reason: str, at: int, *conditions: ColumnElement[bool]) -> int:
+        pending = update(deliveries).where(PENDING, *conditions, deliveries.c.claimed_until <= at)
+        failed = pending.values(
             state=DeliveryState.FAILED.value, last_error=reason, claimed_until=0, ended_at=at
         )
         return self._db.execute(failed).rowcount
 
     def redirect(self, endpoint_id: str, url: str, receiver: str, at: int) -> int:
         host = host_of(receiver)
-        waiting = update(deliveries).where(
+        pending = update(deliveries).where(
             PENDING,
             _OF_ENDPOINT,
             deliveries.c.endpoint_id == endpoint_id,
             deliveries.c.claimed_until <= at,
         )
-        moved = waiting.values(url=url, receiver=receiver, host=host, next_at=at, claimed_until=0)
-        count = self._db.execute(moved).rowcount
+        redirected = pending.values(
+            url=url, receiver=receiver, host=host, next_at=at, claimed_until=0
+        )
+        count = self._db.execute(redirected).rowcount
         if count:
-            self._know(host)
+            self._add_host(host)
         return count
 
     def next_tries(self, endpoint_ids: Collection[str]) -> dict[str, int]:
@@ -151,7 +153,7 @@ class SqlOutbox(Claims):
             .where(PENDING, _OF_ENDPOINT, deliveries.c.endpoint_id.in_(sorted(endpoint_ids)))
             .group_by(deliveries.c.endpoint_id)
         )
-        return {str(name): int(at) for name, at in self._db.execute(query)}
+        return {str(endpoint): int(at) for endpoint, at in self._db.execute(query)}
 
     def set_host_status(self, host: str, status: HostStatus) -> None:
         statement = update(callback_hosts).where(
@@ -160,24 +162,27 @@ class SqlOutbox(Claims):
         self._db.execute(statement.values(standing=status.value))
 
     def remove_idle_hosts(self, idle_since: int) -> int:
-        waiting = exists().where(deliveries.c.host == callback_hosts.c.host, PENDING)
-        old = delete(callback_hosts).where(callback_hosts.c.next_at < idle_since, ~waiting)
-        return self._db.execute(old).rowcount
+        pending = exists().where(deliveries.c.host == callback_hosts.c.host, PENDING)
+        idle = delete(callback_hosts).where(callback_hosts.c.next_at < idle_since, ~pending)
+        return self._db.execute(idle).rowcount
 
-    def add_try(self, tried: DeliveryAttempt) -> None:
-        self._db.execute(insert(delivery_tries), columns(tried))
-        mine = delivery_tries.c.delivery_id == tried.delivery_id
-        last = select(delivery_tries.c.seq).where(mine).order_by(delivery_tries.c.seq.desc())
-        too_old = last.offset(KEPT_TRIES).limit(1).scalar_subquery()
-        self._db.execute(delete(delivery_tries).where(mine, delivery_tries.c.seq <= too_old))
+    def add_try(self, attempt: DeliveryAttempt) -> None:
+        self._db.execute(insert(delivery_tries), columns(attempt))
+        same_delivery = delivery_tries.c.delivery_id == attempt.delivery_id
+        newest = select(delivery_tries.c.seq).where(same_delivery)
+        newest = newest.order_by(delivery_tries.c.seq.desc())
+        too_old = newest.offset(KEPT_TRIES).limit(1).scalar_subquery()
+        old = delete(delivery_tries).where(same_delivery, delivery_tries.c.seq <= too_old)
+        self._db.execute(old)
 
     def tries_of(self, delivery_ids: Collection[str]) -> dict[str, list[DeliveryAttempt]]:
         query = select(delivery_tries).where(delivery_tries.c.delivery_id.in_(delivery_ids))
-        found: dict[str, list[DeliveryAttempt]] = defaultdict(list)
-        for row in self._db.execute(query.order_by(delivery_tries.c.seq)).mappings():
-            tried = record(row, DeliveryAttempt)
-            found[tried.delivery_id].append(tried)
-        return dict(found)
+        by_delivery: dict[str, list[DeliveryAttempt]] = defaultdict(list)
+        for attempt in many(
+            self._db.execute(query.order_by(delivery_tries.c.seq)), DeliveryAttempt
+        ):
+            by_delivery[attempt.delivery_id].append(attempt)
+        return dict(by_delivery)
 
     def of_run(self, run_id: str) -> list[Delivery]:
         query = select(deliveries).where(deliveries.c.run_id == run_id)
@@ -185,29 +190,29 @@ class SqlOutbox(Claims):
         return many(self._db.execute(query.order_by(*order)), Delivery)
 
     def page(
-        self, account_id: str, wanted: DeliveryFilter, *, offset: int, limit: int
+        self, account_id: str, filter: DeliveryFilter, *, offset: int, limit: int
     ) -> tuple[int, list[Delivery]]:
-        conditions = _conditions(account_id, wanted)
+        conditions = _conditions(account_id, filter)
         count = select(func.count()).select_from(deliveries).where(*conditions)
         order = deliveries.c.created_at.desc(), deliveries.c.id.desc()
-        # their ids come from an index alone, then their rows: a page far back costs little more
+        # the ids come from an index alone, so a page far back costs little more
         ids = select(deliveries.c.id).where(*conditions).order_by(*order)
-        mine = deliveries.c.id.in_(ids.limit(limit).offset(offset))
-        page = select(deliveries).where(mine).order_by(*order)
+        on_page = deliveries.c.id.in_(ids.limit(limit).offset(offset))
+        page = select(deliveries).where(on_page).order_by(*order)
         return self._db.execute(count).scalar_one(), many(self._db.execute(page), Delivery)
 
 
-def _conditions(account_id: str, wanted: DeliveryFilter) -> list[ColumnElement[bool]]:
-    found: list[Any] = [deliveries.c.account_id == account_id]
-    if wanted.endpoint_id:
-        found += [_OF_ENDPOINT, deliveries.c.endpoint_id == wanted.endpoint_id]
-    if wanted.state:
-        found.append(deliveries.c.state == wanted.state.value)
-    if wanted.host:
-        host = wanted.host.lower()
+def _conditions(account_id: str, filter: DeliveryFilter) -> list[ColumnElement[bool]]:
+    conditions: list[Any] = [deliveries.c.account_id == account_id]
+    if filter.endpoint_id:
+        conditions += [_OF_ENDPOINT, deliveries.c.endpoint_id == filter.endpoint_id]
+    if filter.state:
+        conditions.append(deliveries.c.state == filter.state.value)
+    if filter.host:
+        host = filter.host.lower()
         with_port = deliveries.c.receiver.in_([f"http://{host}", f"https://{host}"])
-        found.append(or_(deliveries.c.host == host, with_port))
-    return found
+        conditions.append(or_(deliveries.c.host == host, with_port))
+    return conditions
 
 
 _KEY = ("account_id", "receiver")
@@ -217,25 +222,25 @@ class SqlReceivers(SqlStore):
     """Implements ``ReceiverStore``."""
 
     def get(self, account_id: str, receiver: str) -> Receiver | None:
-        return one(self._db.execute(_named(account_id, receiver)), Receiver)
+        return one(self._db.execute(_select_receiver(account_id, receiver)), Receiver)
 
     def lock(self, account_id: str, receiver: str) -> Receiver:
-        fresh = Receiver(account_id, receiver)
-        self._db.execute(insert_new(self._db, receivers), columns(fresh))
-        query = _named(account_id, receiver).with_for_update()
-        return one(self._db.execute(query), Receiver) or fresh
+        new = Receiver(account_id, receiver)
+        self._db.execute(insert_new(self._db, receivers), columns(new))
+        query = _select_receiver(account_id, receiver).with_for_update()
+        return one(self._db.execute(query), Receiver) or new
 
     def save(self, receiver: Receiver) -> None:
         values = columns(receiver)
-        named = [receivers.c[name] == values.pop(name) for name in _KEY]
-        self._db.execute(update(receivers).where(*named).values(**values))
+        by_key = [receivers.c[name] == values.pop(name) for name in _KEY]
+        self._db.execute(update(receivers).where(*by_key).values(**values))
 
     def of_account(self, account_id: str) -> list[Receiver]:
         query = select(receivers).where(receivers.c.account_id == account_id)
         return many(self._db.execute(query.order_by(receivers.c.receiver)), Receiver)
 
 
-def _named(account_id: str, receiver: str) -> Select[tuple[object, ...]]:
+def _select_receiver(account_id: str, receiver: str) -> Select[tuple[object, ...]]:
     return select(receivers).where(
         receivers.c.account_id == account_id, receivers.c.receiver == receiver
     )

@@ -1,4 +1,4 @@
-"""What is kept for each user: preferences, favourites, and the inputs that forms begin with."""
+"""Preferences, favourites and default inputs of users."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _PREFERENCES = "SELECT * FROM preferences WHERE user_id = ?"
 
 
 class SqlPreferences(SqlStore):
-    """Implements ``PreferencesStore``; the views are kept as JSON."""
+    """Implements ``PreferencesStore``. ``views`` is stored as JSON."""
 
     def get(self, user_id: str) -> Preferences:
         row = fetch_one(self._db, _PREFERENCES, (to_storable_text(user_id),))
@@ -68,8 +68,8 @@ class SqlFavourites(SqlStore):
         self._db.execute(insert_new(self._db, favourites), values)
 
     def remove(self, user_id: str, worker_id: str) -> None:
-        mine = favourites.c.user_id == user_id, favourites.c.worker_id == worker_id
-        self._db.execute(delete(favourites).where(*mine))
+        favourite = favourites.c.user_id == user_id, favourites.c.worker_id == worker_id
+        self._db.execute(delete(favourites).where(*favourite))
 
     def of_user(self, user_id: str) -> list[str]:
         query = select(favourites.c.worker_id).where(favourites.c.user_id == user_id)
@@ -81,7 +81,7 @@ class SqlInputDefaults(SqlStore):
     """Implements ``InputDefaultStore``."""
 
     def get(self, user_id: str, worker_id: str) -> str | None:
-        query = select(input_defaults.c.input_json).where(*_of(user_id, worker_id))
+        query = select(input_defaults.c.input_json).where(*_by_key(user_id, worker_id))
         return self._db.execute(query).scalars().first()
 
     def put(self, user_id: str, worker_id: str, input_json: str, at: int) -> None:
@@ -94,8 +94,9 @@ class SqlInputDefaults(SqlStore):
         self._db.execute(upsert(self._db, input_defaults, values, key=("user_id", "worker_id")))
 
     def remove(self, user_id: str, worker_id: str) -> bool:
-        return was_applied(self._db.execute(delete(input_defaults).where(*_of(user_id, worker_id))))
+        statement = delete(input_defaults).where(*_by_key(user_id, worker_id))
+        return was_applied(self._db.execute(statement))
 
 
-def _of(user_id: str, worker_id: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+def _by_key(user_id: str, worker_id: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     return input_defaults.c.user_id == user_id, input_defaults.c.worker_id == worker_id

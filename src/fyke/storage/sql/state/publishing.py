@@ -1,4 +1,4 @@
-"""Versions on their way to being published: uploads, and submissions that wait for a review."""
+"""Uploads, and submissions of versions for review."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ submissions = Table(
     number_column("decided_at"),
     text_column("decided_by"),
     text_column("reply"),
-    text_column("sample_run_id"),  # no reference: the sample may be deleted
+    text_column("sample_run_id"),  # no reference: the run may be deleted
     Index(None, "worker_id", "created_at", "id"),
     Index(None, "state", "created_at", "id"),
 )
-# of one worker one version waits at a time, even when two ask at once
+# at most one waiting submission per worker, even with concurrent requests
 partial_index(
     "uq_submissions_waiting",
     submissions.c.worker_id,
@@ -54,7 +54,7 @@ uploads = Table(
     ref_column("account_id", "accounts.id"),
     text_column("source"),
     text_column("state"),
-    text_column("label"),  # file name or address, for people
+    text_column("label"),  # file name or address, for display
     text_column("git_url"),
     text_column("git_ref"),
     text_column("git_folder"),
@@ -80,7 +80,7 @@ uploads = Table(
     Index(None, "created_at", "id"),
 )
 
-# as literal text, because a partial index is used only where the database sees its condition
+# a literal, because a partial index is used only if the statement has its condition verbatim
 _WAITING = submissions.c.state == literal_column("'waiting'")
 
 
@@ -88,8 +88,8 @@ class SqlSubmissions(SqlStore):
     """Implements ``SubmissionStore``."""
 
     def add(self, submission: Submission) -> None:
-        done = self._db.execute(insert_new(self._db, submissions), columns(submission))
-        if not was_applied(done):
+        inserted = self._db.execute(insert_new(self._db, submissions), columns(submission))
+        if not was_applied(inserted):
             raise Conflict("another version of this worker was submitted at the same moment")
 
     def get(self, submission_id: str) -> Submission | None:
@@ -115,19 +115,20 @@ class SqlSubmissions(SqlStore):
     def page(
         self, states: Collection[SubmissionState], *, offset: int, limit: int
     ) -> tuple[int, list[Submission]]:
-        wanted = submissions.c.state.in_(sorted(state.value for state in states))
+        in_states = submissions.c.state.in_(sorted(state.value for state in states))
         waiting = set(states) == {SubmissionState.WAITING}
-        count = select(func.count()).select_from(submissions).where(wanted)
+        count = select(func.count()).select_from(submissions).where(in_states)
         order = (
             (submissions.c.created_at, submissions.c.id)
             if waiting
             else (submissions.c.created_at.desc(), submissions.c.id.desc())
         )
-        page = select(submissions).where(wanted).order_by(*order).offset(offset).limit(limit)
+        page = select(submissions).where(in_states).order_by(*order).offset(offset).limit(limit)
         return self._db.execute(count).scalar_one(), many(self._db.execute(page), Submission)
 
     def end(self, ended: Submission) -> bool:
-        values = {n: columns(ended)[n] for n in ("state", "decided_at", "decided_by", "reply")}
+        decision = ("state", "decided_at", "decided_by", "reply")
+        values = {name: columns(ended)[name] for name in decision}
         change = update(submissions).where(submissions.c.id == ended.id, _WAITING)
         return was_applied(self._db.execute(change.values(**values)))
 
@@ -165,12 +166,12 @@ class SqlUploads(SqlStore):
         return None if row is None else _upload(row)
 
     def of_account(self, account_id: str, *, offset: int, limit: int) -> tuple[int, list[Upload]]:
-        mine = uploads.c.account_id == account_id
-        count = select(func.count()).select_from(uploads).where(mine)
+        of_account = uploads.c.account_id == account_id
+        count = select(func.count()).select_from(uploads).where(of_account)
         order = uploads.c.created_at.desc(), uploads.c.id.desc()
-        page = select(uploads).where(mine).order_by(*order).offset(offset).limit(limit)
-        found = [_upload(row) for row in self._db.execute(page).mappings()]
-        return self._db.execute(count).scalar_one(), found
+        page = select(uploads).where(of_account).order_by(*order).offset(offset).limit(limit)
+        items = [_upload(row) for row in self._db.execute(page).mappings()]
+        return self._db.execute(count).scalar_one(), items
 
     def claim(self, upload_id: str, now: int, until: int) -> Upload | None:
         change = update(uploads).where(
@@ -178,8 +179,8 @@ class SqlUploads(SqlStore):
             uploads.c.state.in_(_IN_PROGRESS),
             uploads.c.working_until < now,
         )
-        taken = {"working_until": until, "state": UploadState.WORKING.value}
-        if not was_applied(self._db.execute(change.values(**taken))):
+        claimed = {"working_until": until, "state": UploadState.WORKING.value}
+        if not was_applied(self._db.execute(change.values(**claimed))):
             return None
         return self.get(upload_id)
 

@@ -1,8 +1,8 @@
-"""From rows to the domain's records and back.
+"""Conversion of rows to the records of the domain and back.
 
-A row's columns carry the names of the record's fields, so one pair of functions does for all of
-them; the two records that nest another one (``Run``, ``Version``) are flattened in their stores.
-A ``Reason`` has two columns: its code, and its parameters as JSON.
+Columns have the names of the record's fields, so one pair of functions is enough. Records that
+contain another record (``Run``, ``Version``, ``Schedule``) are flattened in their stores. A
+``Reason`` has two columns: its code, and its parameters as JSON.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ class SqlStore:
 
 
 def columns(record: object) -> dict[str, Any]:
-    """Return the record as column values; enums become their text."""
+    """Return the record as column values, with enums as text."""
     values: dict[str, Any] = msgspec.to_builtins(record)
     if "reason" in values and not isinstance(values["reason"], str):
         del values["reason"]
-        values |= reason_values(getattr(record, "reason"))  # noqa: B009 - of some records only
+        values |= reason_values(getattr(record, "reason"))  # noqa: B009 - only some records have it
     return values
 
 
 def reason_values(reason: Reason | None) -> dict[str, str]:
-    """Return the two columns of a reason; without one both are empty."""
+    """Return the two columns of a reason, both empty for None."""
     if reason is None:
         return {"reason_code": "", "reason_params": ""}
     params = json.dumps(reason.params, ensure_ascii=False, separators=(",", ":"))
@@ -45,10 +45,10 @@ def reason_values(reason: Reason | None) -> dict[str, str]:
 
 
 def with_reason(values: dict[str, Any]) -> dict[str, Any]:
-    """Return the row with its two columns of a reason as one value.
+    """Return the row with ``reason`` in place of its two columns.
 
-    A row of an older release has no code, and one of a newer release may have a code that is not
-    known here: both have no reason, and what is shown of them is the sentence that was stored.
+    Rows of older releases have no code, and those of newer releases may have an unknown one. Both
+    get no reason; the stored sentence is shown.
     """
     code, params = values.pop("reason_code", ""), values.pop("reason_params", "")
     values["reason"] = None
@@ -61,9 +61,9 @@ _CODES = frozenset(code.value for code in ReasonCode)
 
 
 def record(row: Mapping[Any, Any], model: type[T]) -> T:
-    """Return the row as a record. Columns that the record does not have are left out."""
-    # SQLAlchemy's keys may be of a subclass of str, which msgspec does not take for a name;
-    # not strict, because SQLite hands out 0 and 1 for booleans when the driver is asked directly
+    """Return the row as a record. Columns without a field are ignored."""
+    # str(), because msgspec does not accept SQLAlchemy's subclass of str as a name; not strict,
+    # because the sqlite3 driver returns booleans as 0 and 1
     values = {str(name): value for name, value in row.items()}
     if "reason_code" in values:
         values = with_reason(values)
@@ -80,5 +80,5 @@ def many(result: Result[Any], model: type[T]) -> list[T]:
 
 
 def was_applied(result: CursorResult[Any]) -> bool:
-    """Return whether a guarded write found its row."""
+    """Return whether a conditional write changed a row."""
     return result.rowcount > 0

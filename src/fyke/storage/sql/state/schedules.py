@@ -1,4 +1,4 @@
-"""Schedules, and the outcome of each planned time."""
+"""Schedules, and the results of their planned times."""
 
 from __future__ import annotations
 
@@ -65,14 +65,14 @@ partial_index(
     where="next_at > 0",
 )
 
-# The primary key is what makes a planned time fire once, however many servers look at it.
+# Because of the primary key a planned time fires once, however many servers there are.
 schedule_fires = Table(
     "schedule_fires",
     metadata,
     ref_column("task_id", "schedules.task_id", cascade=True),
     number_column("planned_at"),
     text_column("state"),
-    text_column("run_id"),  # no reference: what a time came to outlives its run
+    text_column("run_id"),  # no reference: the record is kept when the run is deleted
     text_column("reason"),
     number_column("count"),
     number_column("at"),
@@ -86,7 +86,7 @@ partial_index(
 )
 
 _SPEC = tuple(field.name for field in fields(ScheduleSpec))
-_OUTCOME = (
+_CHANGED_BY_FIRE = (
     "enabled",
     "next_at",
     "missed",
@@ -95,8 +95,8 @@ _OUTCOME = (
     "failures",
     "paused_at",
 )
-# as literal text, because a partial index is used only where the database sees its condition
-_ON = literal_column("schedules.next_at") > literal_column("0")
+# literals, because a partial index is used only if the statement has its condition verbatim
+_PLANNED = literal_column("schedules.next_at") > literal_column("0")
 _WAITING = schedule_fires.c.state == literal_column("'waiting'")
 
 
@@ -118,7 +118,7 @@ class SqlSchedules(SqlStore):
         return self._first(select(schedules).where(schedules.c.task_id == task_id))
 
     def lock(self, task_id: str) -> Schedule | None:
-        # SQLAlchemy leaves the lock out for SQLite
+        # SQLAlchemy omits the lock on SQLite
         query = select(schedules).where(schedules.c.task_id == task_id)
         return self._first(query.with_for_update(key_share=True))
 
@@ -128,72 +128,74 @@ class SqlSchedules(SqlStore):
 
     def of_tasks(self, task_ids: Collection[str]) -> dict[str, Schedule]:
         query = select(schedules).where(schedules.c.task_id.in_(sorted(task_ids)))
-        found = map(_schedule, self._db.execute(query).mappings())
-        return {schedule.task_id: schedule for schedule in found}
+        stored = map(_schedule, self._db.execute(query).mappings())
+        return {schedule.task_id: schedule for schedule in stored}
 
     def in_account_zone(self, account_id: str) -> list[Schedule]:
-        mine = schedules.c.account_id == account_id
-        query = select(schedules).where(mine, schedules.c.time_zone == "", schedules.c.enabled)
+        of_account = schedules.c.account_id == account_id
+        query = select(schedules).where(
+            of_account, schedules.c.time_zone == "", schedules.c.enabled
+        )
         rows = self._db.execute(query.order_by(schedules.c.task_id).with_for_update(key_share=True))
         return [_schedule(row) for row in rows.mappings()]
 
     def delete(self, task_id: str) -> bool:
-        gone = delete(schedules).where(schedules.c.task_id == task_id)
-        return was_applied(self._db.execute(gone))
+        statement = delete(schedules).where(schedules.c.task_id == task_id)
+        return was_applied(self._db.execute(statement))
 
     def due(self, now: int, limit: int) -> list[Schedule]:
         query = (
             select(schedules)
-            .where(_ON, schedules.c.next_at <= now)
+            .where(_PLANNED, schedules.c.next_at <= now)
             .order_by(schedules.c.next_at, schedules.c.task_id)
             .limit(limit)
         )
         return [_schedule(row) for row in self._db.execute(query).mappings()]
 
     def coming(self, account_id: str, limit: int) -> list[Schedule]:
-        mine = schedules.c.account_id == account_id, schedules.c.next_at > 0
-        query = select(schedules).where(*mine).order_by(schedules.c.next_at, schedules.c.task_id)
+        planned = schedules.c.account_id == account_id, schedules.c.next_at > 0
+        query = select(schedules).where(*planned)
+        query = query.order_by(schedules.c.next_at, schedules.c.task_id)
         return [_schedule(row) for row in self._db.execute(query.limit(limit)).mappings()]
 
     def next_due(self) -> int | None:
         at: int | None = self._db.execute(
-            select(func.min(schedules.c.next_at)).where(_ON)
+            select(func.min(schedules.c.next_at)).where(_PLANNED)
         ).scalar_one()
         return at
 
     def advance(self, before: Schedule, after: Schedule) -> bool:
-        as_it_was = (
+        unchanged = (
             schedules.c.task_id == before.task_id,
             schedules.c.next_at == before.next_at,
             schedules.c.revision == before.revision,
         )
-        values = {name: getattr(after, name) for name in _OUTCOME}
-        return was_applied(self._db.execute(update(schedules).where(*as_it_was).values(**values)))
+        values = {name: getattr(after, name) for name in _CHANGED_BY_FIRE}
+        return was_applied(self._db.execute(update(schedules).where(*unchanged).values(**values)))
 
     def add_fire(self, fire: Fire) -> bool:
         return was_applied(self._db.execute(insert_new(self._db, schedule_fires), columns(fire)))
 
     def fires(self, task_id: str, *, offset: int, limit: int) -> tuple[int, list[Fire]]:
-        mine = schedule_fires.c.task_id == task_id
-        total = select(func.count()).select_from(schedule_fires).where(mine)
-        page = select(schedule_fires).where(mine).order_by(schedule_fires.c.planned_at.desc())
-        found = self._db.execute(page.offset(offset).limit(limit))
-        return self._db.execute(total).scalar_one(), many(found, Fire)
+        of_task = schedule_fires.c.task_id == task_id
+        total = select(func.count()).select_from(schedule_fires).where(of_task)
+        page = select(schedule_fires).where(of_task).order_by(schedule_fires.c.planned_at.desc())
+        fires = self._db.execute(page.offset(offset).limit(limit))
+        return self._db.execute(total).scalar_one(), many(fires, Fire)
 
     def last_started(self, task_id: str) -> Fire | None:
-        mine = schedule_fires.c.task_id == task_id
-        query = select(schedule_fires).where(mine, schedule_fires.c.state == "started")
+        of_task = schedule_fires.c.task_id == task_id
+        query = select(schedule_fires).where(of_task, schedule_fires.c.state == "started")
         query = query.order_by(schedule_fires.c.planned_at.desc()).limit(1)
         return one(self._db.execute(query), Fire)
 
     def of_account(self, account_id: str, *, offset: int, limit: int) -> tuple[int, list[Schedule]]:
-        mine = schedules.c.account_id == account_id
-        count = select(func.count()).select_from(schedules).where(mine)
-        # what is planned comes first, in the order in which it comes
+        of_account = schedules.c.account_id == account_id
+        count = select(func.count()).select_from(schedules).where(of_account)
         order = schedules.c.next_at == 0, schedules.c.next_at, schedules.c.task_id
-        page = select(schedules).where(mine).order_by(*order).offset(offset).limit(limit)
-        found = [_schedule(row) for row in self._db.execute(page).mappings()]
-        return self._db.execute(count).scalar_one(), found
+        page = select(schedules).where(of_account).order_by(*order).offset(offset).limit(limit)
+        items = [_schedule(row) for row in self._db.execute(page).mappings()]
+        return self._db.execute(count).scalar_one(), items
 
     def waiting(self, limit: int) -> list[Fire]:
         query = select(schedule_fires).where(_WAITING).order_by(schedule_fires.c.planned_at)
@@ -204,16 +206,15 @@ class SqlSchedules(SqlStore):
         return one(self._db.execute(query), Fire)
 
     def settle(self, fire: Fire) -> bool:
-        it = (
+        waiting = (
             schedule_fires.c.task_id == fire.task_id,
             schedule_fires.c.planned_at == fire.planned_at,
             _WAITING,
         )
         values = {name: columns(fire)[name] for name in ("state", "run_id", "reason", "at")}
-        done = self._db.execute(update(schedule_fires).where(*it).values(**values))
-        return was_applied(done)
+        change = update(schedule_fires).where(*waiting)
+        return was_applied(self._db.execute(change.values(**values)))
 
     def remove_fires(self, before: int) -> int:
         old = schedule_fires.c.at < before
-        done = self._db.execute(delete(schedule_fires).where(old, ~_WAITING))
-        return done.rowcount
+        return self._db.execute(delete(schedule_fires).where(old, ~_WAITING)).rowcount

@@ -1,4 +1,4 @@
-"""The tables of the state from release to release."""
+"""The schema of the state and its migrations."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ def migrate(database: Engine | str) -> SchemaVersion:
 def convert(database: Engine | str, chain: Path) -> SchemaVersion:
     """Convert a database from before release 0.1.0 to that release and bring it up to date.
 
-    ``chain`` is the folder with the migrations that led to that release. All is one transaction.
-    Raises ``Conflict`` for a database that is empty or of a release, and ``SchemaTooNew``.
+    ``chain`` is the folder with the migrations from before that release. Runs in one transaction.
+    Raise ``Conflict`` for a database that is empty or of a release, and ``SchemaTooNew``.
     """
     with SCHEMA.locked(database) as engine:
         version = SCHEMA.version(engine)
         if not version.before_releases:
             version.refuse_unknown()
-            found = f"its revision is {version.current}" if version.current else "it is empty"
-            raise Conflict(f"The database needs no conversion: {found}")
+            cause = f"its revision is {version.current}" if version.current else "it is empty"
+            raise Conflict(f"The database needs no conversion: {cause}")
         with for_writing(engine).begin() as connection:
             upgrade(connection, chain)
-            renamed = f"UPDATE {VERSION_TABLE} SET version_num = :first"  # noqa: S608 - our own name
-            connection.execute(text(renamed), {"first": FIRST_RELEASE})
+            set_revision = f"UPDATE {VERSION_TABLE} SET version_num = :first"  # noqa: S608 - our own name
+            connection.execute(text(set_revision), {"first": FIRST_RELEASE})
             upgrade(connection, SCHEMA.folder)
         return SCHEMA.version(engine)

@@ -1,4 +1,4 @@
-"""The secrets of accounts, sealed."""
+"""The sealed secrets of accounts for workers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ secrets = Table(
     ref_column("account_id", "accounts.id", key=True),
     ref_column("worker_id", "workers.id", key=True),
     text_column("name", key=True),
-    text_column("key_id"),  # which key it was sealed with
+    text_column("key_id"),  # of the key that sealed it
     text_column("sealed"),  # base64
     text_column("set_by"),
     number_column("set_at"),
@@ -39,15 +39,15 @@ class SqlSecrets(SqlStore):
         self._db.execute(upsert(self._db, secrets, columns(secret), key=_KEY))
 
     def remove(self, account_id: str, worker_id: str, name: str) -> bool:
-        mine = (*_of(account_id, worker_id), secrets.c.name == name)
-        return was_applied(self._db.execute(delete(secrets).where(*mine)))
+        secret = (*_of(account_id, worker_id), secrets.c.name == name)
+        return was_applied(self._db.execute(delete(secrets).where(*secret)))
 
     def remove_of_worker(self, worker_id: str) -> None:
         self._db.execute(delete(secrets).where(secrets.c.worker_id == worker_id))
 
     def note_use(self, account_id: str, worker_id: str, names: Sequence[str], at: int) -> None:
-        its = (*_of(account_id, worker_id), secrets.c.name.in_(names), secrets.c.used_at < at)
-        self._db.execute(update(secrets).where(*its).values(used_at=at))
+        earlier = (*_of(account_id, worker_id), secrets.c.name.in_(names), secrets.c.used_at < at)
+        self._db.execute(update(secrets).where(*earlier).values(used_at=at))
 
 
 def _of(account_id: str, worker_id: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:

@@ -60,7 +60,7 @@ audit = Table(
     "audit",
     metadata,
     serial_column("seq"),
-    text_column("account_id"),  # no references: the entry outlives its subject
+    text_column("account_id"),  # no references: entries are kept when their subjects are deleted
     number_column("at"),
     text_column("user_id"),
     text_column("user_name"),
@@ -85,7 +85,7 @@ class SqlSessions(SqlStore):
         self._db.execute(sessions.insert(), columns(session))
 
     def by_digest(self, digest: str) -> Session | None:
-        # asked for every page, hence straight to the driver
+        # runs once per page, hence directly on the driver
         row = fetch_one(self._db, _BY_DIGEST, (to_storable_text(digest),))
         return None if row is None else record(row, Session)
 
@@ -106,18 +106,18 @@ class SqlSessions(SqlStore):
         self._db.execute(update(sessions).where(sessions.c.id == session_id).values(seen_at=at))
 
     def end(self, user_id: str, at: int, *, session_id: str = "", except_id: str = "") -> int:
-        chosen = and_(sessions.c.user_id == user_id, sessions.c.ended_at == 0)
+        conditions = and_(sessions.c.user_id == user_id, sessions.c.ended_at == 0)
         if session_id:
-            chosen = and_(chosen, sessions.c.id == session_id)
+            conditions = and_(conditions, sessions.c.id == session_id)
         if except_id:
-            chosen = and_(chosen, sessions.c.id != except_id)
-        return self._db.execute(update(sessions).where(chosen).values(ended_at=at)).rowcount
+            conditions = and_(conditions, sessions.c.id != except_id)
+        return self._db.execute(update(sessions).where(conditions).values(ended_at=at)).rowcount
 
     def keep_newest(self, user_id: str, count: int) -> int:
-        mine = select(sessions.c.id).where(sessions.c.user_id == user_id)
+        ids = select(sessions.c.id).where(sessions.c.user_id == user_id)
         order = sessions.c.seen_at.desc(), sessions.c.id.desc()
-        # SQLite accepts an offset only after a limit
-        older = mine.order_by(*order).limit(10_000).offset(count)
+        # SQLite accepts OFFSET only after LIMIT
+        older = ids.order_by(*order).limit(10_000).offset(count)
         return self._db.execute(delete(sessions).where(sessions.c.id.in_(older))).rowcount
 
     def remove_expired(self, now: int, limit: int) -> int:
@@ -143,15 +143,15 @@ class SqlLinks(SqlStore):
         )
 
     def use(self, digest: str, purpose: Purpose, now: int) -> OneTimeLink | None:
-        found = self.get(digest)
+        link = self.get(digest)
         valid = and_(
             one_time_links.c.digest == digest,
             one_time_links.c.purpose == purpose.value,
             one_time_links.c.expires_at > now,
         )
-        # deleting the row claims it: on PostgreSQL a second caller waits here and finds none
-        gone = self._db.execute(delete(one_time_links).where(valid))
-        return found if was_applied(gone) else None
+        # deleting the row claims it: on PostgreSQL a concurrent caller waits here and deletes none
+        deleted = self._db.execute(delete(one_time_links).where(valid))
+        return link if was_applied(deleted) else None
 
     def remove_of_user(self, user_id: str) -> None:
         self._db.execute(delete(one_time_links).where(one_time_links.c.user_id == user_id))

@@ -1,8 +1,8 @@
 """Implements ``contracts.Storage``: threads, retries, and signals after the commit.
 
-SQLite takes one writer at a time, so there is one writing thread and writers wait in a queue
-instead of in the driver; readers have a small pool of their own and never wait for the writer.
-PostgreSQL gets a small pool for each.
+SQLite has one writer at a time, so there is one writing thread, and writers wait in its queue
+instead of in the driver; readers have a small pool and never wait for the writer. PostgreSQL has a
+small pool for each.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 READERS = 4
 POSTGRES_WRITERS = 4
-TRIES = 8  # of one transaction that meets others, over about two seconds
+TRIES = 8  # of one transaction with conflicts, over about two seconds
 LONG_SECONDS = 10
 
 
@@ -60,14 +60,14 @@ class SqlStorage:
         self._clock = clock
 
     async def read(self, work: Callable[[Transaction], T]) -> T:
-        """Run ``work`` on one unchanging view of the state. It writes and notifies nothing."""
+        """Run ``work`` on one snapshot of the state. It cannot write or notify."""
         return await self._in_thread(self._readers, self._reading, work)
 
     async def write(self, work: Callable[[Transaction], T]) -> T:
-        """Run ``work``, commit, notify. Nothing of it happens when it raises.
+        """Run ``work``, commit, notify. When it raises, nothing is committed or notified.
 
-        Raises ``Unavailable`` when the database cannot be reached or is full, or when the
-        transaction met others too often.
+        Raise ``Unavailable`` when the database cannot be reached or is full, or after too many
+        conflicts with other transactions.
         """
         return await self._in_thread(self._writers, self._writing, work)
 
@@ -84,7 +84,7 @@ class SqlStorage:
         loop = asyncio.get_running_loop()
         try:
             future = loop.run_in_executor(executor, self._run, engine, work)
-        except RuntimeError as error:  # the executor takes no more
+        except RuntimeError as error:  # the executor is shut down
             raise Unavailable("The storage is being closed") from error
         return await future
 
@@ -95,7 +95,7 @@ class SqlStorage:
             try:
                 value, topics = self._once(engine, work)
             except SQLAlchemyError as error:
-                if not _again(error, tries, time.monotonic() - started):
+                if not _should_retry(error, tries, time.monotonic() - started):
                     raise _translated(error) from error
             else:
                 for topic in topics:
@@ -124,11 +124,11 @@ class SqlStorage:
         return value, topics
 
 
-def _again(error: SQLAlchemyError, tries: int, waited: float) -> bool:
+def _should_retry(error: SQLAlchemyError, tries: int, seconds: float) -> bool:
     if is_retryable(error):
-        # a transaction that waited that long for a lock would only wait as long again
-        return tries < TRIES and waited < LONG_SECONDS
-    # a server that was restarted leaves dead connections behind; the second one is fresh
+        # a transaction that waited that long for a lock would wait as long again
+        return tries < TRIES and seconds < LONG_SECONDS
+    # after a restart of the server the pooled connections are broken; the second one is new
     return is_disconnect(error) and tries < 2
 
 
@@ -148,8 +148,8 @@ def open_storage(
 ) -> SqlStorage:
     """Open the state at ``url``, which ``schema.migrate`` has prepared; connects at first use.
 
-    ``sqlite:////absolute/path/state.db``, or ``postgresql://user@host/name``. ``durable``: a
-    write returns only once it is on disk. Raises ``InvalidRequest`` for another kind of URL.
+    ``url`` is ``sqlite:////absolute/path/state.db`` or ``postgresql://user@host/name``.
+    ``durable``: a write returns only after it is on disk. Raise ``InvalidRequest`` for another URL.
     """
     sqlite = normalise_url(url).drivername == "sqlite"
     writers = 1 if sqlite else POSTGRES_WRITERS

@@ -1,4 +1,4 @@
-"""Saved inputs."""
+"""Tasks."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ tasks = Table(
     text_column("description"),
     number_column("run_times"),
     text_column("last_run_id"),
-    text_column("search_text"),  # folded
+    text_column("search_text"),  # case-folded
     number_column("revision"),
     Index(None, "account_id", "created_at", "id"),
 )
 
-_CHANGED = (
+_MUTABLE = (
     "title",
     "description",
     "version",
@@ -39,13 +39,13 @@ _CHANGED = (
     "search_text",
     "revision",
 )
-# Between the searchable texts, so that nothing is found across two of them.
+# Between the searchable texts, so that no match spans two of them.
 _SEPARATOR = "\x1f"
 
 
 def _values(task: Task) -> dict[str, Any]:
-    """The columns, with what a search looks through: folded here, not in SQL, because the
-    databases know upper and lower case of ASCII letters only, or each in its own way.
+    """The columns, with the searchable text. It is case-folded here, because in SQL the databases
+    fold only ASCII letters, or each in its own way.
     """
     text = _SEPARATOR.join((task.id, task.title)).casefold()
     return columns(task) | {"search_text": text}
@@ -68,25 +68,25 @@ class SqlTasks(SqlStore):
     def of_account(
         self, account_id: str, *, offset: int, limit: int, worker_id: str = "", keyword: str = ""
     ) -> tuple[int, list[Task]]:
-        wanted: list[ColumnElement[bool]] = [tasks.c.account_id == account_id]
+        conditions: list[ColumnElement[bool]] = [tasks.c.account_id == account_id]
         if worker_id:
-            wanted.append(tasks.c.worker_id == worker_id)
+            conditions.append(tasks.c.worker_id == worker_id)
         if keyword:
-            wanted.append(contains(self._db, tasks.c.search_text, keyword.casefold()))
-        count = select(func.count()).select_from(tasks).where(*wanted)
+            conditions.append(contains(self._db, tasks.c.search_text, keyword.casefold()))
+        count = select(func.count()).select_from(tasks).where(*conditions)
         order = tasks.c.created_at.desc(), tasks.c.id.desc()
-        page = select(tasks).where(*wanted).order_by(*order).offset(offset).limit(limit)
+        page = select(tasks).where(*conditions).order_by(*order).offset(offset).limit(limit)
         return self._db.execute(count).scalar_one(), many(self._db.execute(page), Task)
 
     def update(self, task: Task) -> bool:
-        values = {name: v for name, v in _values(task).items() if name in _CHANGED}
-        done = self._db.execute(update(tasks).where(tasks.c.id == task.id).values(**values))
-        return was_applied(done)
+        values = {name: value for name, value in _values(task).items() if name in _MUTABLE}
+        change = update(tasks).where(tasks.c.id == task.id)
+        return was_applied(self._db.execute(change.values(**values)))
 
     def note_run(self, task_id: str, run_id: str) -> bool:
-        counted = {"run_times": tasks.c.run_times + 1, "last_run_id": run_id}
-        done = self._db.execute(update(tasks).where(tasks.c.id == task_id).values(**counted))
-        return was_applied(done)
+        values = {"run_times": tasks.c.run_times + 1, "last_run_id": run_id}
+        change = update(tasks).where(tasks.c.id == task_id)
+        return was_applied(self._db.execute(change.values(**values)))
 
     def delete(self, task_id: str) -> None:
         self._db.execute(delete(tasks).where(tasks.c.id == task_id))

@@ -1,10 +1,9 @@
 """One transaction on the whole state.
 
 On SQLite a writing transaction has exclusive access to the database. On PostgreSQL it runs as READ
-COMMITTED. A caller whose decision depends on what it reads takes ``accounts.lock`` or ``runs.lock``
-first; every other write states the values that it expects. The lock order is: the key of a start,
-a run, its attempts and subtasks, the account, and last ``RunCounts``, daily usage and the facts of
-workers.
+COMMITTED: a caller whose decision depends on data that it reads first takes ``accounts.lock`` or
+``runs.lock``, and all other writes are conditional. The lock order is: start key, run, its attempts
+and subtasks, account, and last ``RunCounts``, daily usage and worker facts.
 """
 
 from __future__ import annotations
@@ -71,17 +70,17 @@ from fyke.storage.sql.state.workers import SqlWorkerFacts, SqlWorkers
 
 S = TypeVar("S")
 
-# These collect changes and write them once, at the end of the transaction, in this order.
-_WRITTEN_LAST = ("_counts", "usage", "worker_facts")
+# These collect changes and write them at the end of the transaction, in this order.
+_FLUSHED_LAST = ("_counts", "usage", "worker_facts")
 
 
 def _store(make: Callable[[Connection], S]) -> cached_property[S]:
-    """A store that is built when the transaction first uses it."""
+    """A store that is created on first use."""
     return cached_property(lambda tx: make(tx.connection))
 
 
 class SqlTransaction:
-    """``contracts.Transaction`` on one connection, whose transaction has started."""
+    """``contracts.Transaction`` on a connection with an open transaction."""
 
     def __init__(
         self,
@@ -136,7 +135,7 @@ class SqlTransaction:
 
     @cached_property
     def now(self) -> int:
-        """Read once, so that everything in one transaction has the same time."""
+        """Read once per transaction."""
         return self._clock() if self._clock else now_ms(self.connection)
 
     def notify(self, topic: str) -> None:
@@ -146,8 +145,8 @@ class SqlTransaction:
         """Write the collected changes; return the topics to notify after the commit, without
         duplicates, in order.
         """
-        used = vars(self)
-        for name in _WRITTEN_LAST:
-            if name in used:
-                used[name].flush()
+        created = vars(self)
+        for name in _FLUSHED_LAST:
+            if name in created:
+                created[name].flush()
         return tuple(self._topics)

@@ -44,16 +44,16 @@ endpoints = Table(
     UniqueConstraint("account_id", "name"),
 )
 
-_TRIED = ("last_at", "last_status", "last_error", "last_reply", "failing_since")
-_FIXED = ("id", "account_id", "created_at", *_TRIED)
+_LAST_ATTEMPT = ("last_at", "last_status", "last_error", "last_reply", "failing_since")
+_FIXED = ("id", "account_id", "created_at", *_LAST_ATTEMPT)
 
 
 class SqlWebhooks(SqlStore):
     """Implements ``WebhookStore``."""
 
     def add(self, endpoint: Endpoint) -> None:
-        added = self._db.execute(insert_new(self._db, endpoints), _columns(endpoint))
-        if not was_applied(added):
+        inserted = self._db.execute(insert_new(self._db, endpoints), _columns(endpoint))
+        if not was_applied(inserted):
             raise _name_taken(endpoint)
 
     def get(self, endpoint_id: str) -> Endpoint | None:
@@ -73,7 +73,8 @@ class SqlWebhooks(SqlStore):
         return [_endpoint(row) for row in rows]
 
     def listening(self, account_id: str, event: WebhookEvent) -> list[Endpoint]:
-        return [one for one in self.of_account(account_id) if one.enabled and event in one.events]
+        candidates = self.of_account(account_id)
+        return [each for each in candidates if each.enabled and event in each.events]
 
     def save(self, endpoint: Endpoint) -> None:
         values = _columns(endpoint)
@@ -89,17 +90,17 @@ class SqlWebhooks(SqlStore):
         if not was_applied(self._db.execute(change.values(**values))):
             raise _name_taken(endpoint)
 
-    def note_try(self, endpoint_id: str, tried: DeliveryAttempt, *, taken: bool) -> None:
+    def note_try(self, endpoint_id: str, attempt: DeliveryAttempt, *, accepted: bool) -> None:
         since = endpoints.c.failing_since
         values = {
-            "last_at": tried.at,
-            "last_status": tried.status,
-            "last_error": tried.error,
-            "last_reply": tried.reply,
-            "failing_since": 0 if taken else case((since == 0, tried.at), else_=since),
+            "last_at": attempt.at,
+            "last_status": attempt.status,
+            "last_error": attempt.error,
+            "last_reply": attempt.reply,
+            "failing_since": 0 if accepted else case((since == 0, attempt.at), else_=since),
         }
-        known = update(endpoints).where(endpoints.c.id == endpoint_id)
-        self._db.execute(known.values(**values))
+        change = update(endpoints).where(endpoints.c.id == endpoint_id)
+        self._db.execute(change.values(**values))
 
     def delete(self, endpoint_id: str) -> bool:
         return was_applied(self._db.execute(delete(endpoints).where(endpoints.c.id == endpoint_id)))

@@ -1,4 +1,4 @@
-"""Workers, their versions, and the figures of both."""
+"""Workers, their versions, and statistics of both."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ workers = Table(
     flag_column("public"),
     number_column("created_at"),
     text_column("latest"),
-    text_column("search_text"),  # what a search looks through, folded; see ``search_text``
+    text_column("search_text"),  # case-folded; see ``search_text``
     text_column("categories"),  # JSON list
     text_column("icon"),
     number_column("deleted_at"),
@@ -107,7 +107,7 @@ versions = Table(
     UniqueConstraint("worker_id", "seq"),
 )
 
-# no reference: its few rows are shared by all runs of a worker and locked as briefly as can be
+# no reference, because it would lock the worker: all runs of a worker update the same row
 worker_facts = Table(
     "worker_facts",
     metadata,
@@ -137,16 +137,17 @@ worker_categories = Table(
 
 _BY_ID = "SELECT * FROM workers WHERE id = ?"
 _BY_NUMBER = "SELECT * FROM versions WHERE worker_id = ? AND number = ?"
-# Between the name of a deleted worker and its id. No name can contain it: the name is free again.
-_GONE = "~"
-_LIVING = workers.c.deleted_at == 0
-# Between the searchable texts, so that nothing is found across two of them.
+# Appended, with the id, to the name of a deleted worker, so that the name is free again. No name
+# contains it.
+_DELETED_MARK = "~"
+_NOT_DELETED = workers.c.deleted_at == 0
+# Between the searchable texts, so that no match spans two of them.
 _SEPARATOR = "\x1f"
 
 
 def search_text(worker_id: str, path: str, title: str, description: str) -> str:
-    """Return what a search looks through. It is folded here, not in SQL, because the databases
-    know upper and lower case of ASCII letters only, or each in its own way.
+    """Return the searchable text. It is case-folded here, because in SQL the databases fold only
+    ASCII letters, or each in its own way.
     """
     return _SEPARATOR.join((worker_id, path, title, description)).casefold()
 
@@ -159,19 +160,19 @@ _ORDERS: dict[WorkerOrder, tuple[ColumnElement[Any], ...]] = {
 }
 
 
-def _offered(account_id: str | None) -> ColumnElement[bool]:
-    """What a search finds: public workers with an approved version, and the account's
-    own with any.
+def _searchable(account_id: str | None) -> ColumnElement[bool]:
+    """The condition for public workers with an approved version, and the account's own with any
+    published one.
     """
-    others = and_(workers.c.public, workers.c.latest_approved != "")
+    public = and_(workers.c.public, workers.c.latest_approved != "")
     if account_id is None:
-        return others
-    return or_(others, and_(workers.c.account_id == account_id, workers.c.latest != ""))
+        return public
+    return or_(public, and_(workers.c.account_id == account_id, workers.c.latest != ""))
 
 
 def _worker(row: Mapping[Any, Any]) -> Worker:
     values: dict[str, Any] = dict(row)
-    values["name"] = values["name"].partition(_GONE)[0]
+    values["name"] = values["name"].partition(_DELETED_MARK)[0]
     values["categories"] = json.loads(values["categories"])
     return record(values, Worker)
 
@@ -196,12 +197,13 @@ class SqlWorkers(SqlStore):
         self._add_categories(worker.id, worker.categories)
 
     def get(self, worker_id: str) -> Worker | None:
-        # asked with every look at a run, hence straight to the driver
+        # runs with every request for a run, hence directly on the driver
         row = fetch_one(self._db, _BY_ID, (to_storable_text(worker_id),))
         return None if row is None else _worker(row)
 
     def by_path(self, owner: str, name: str) -> Worker | None:
-        query = select(workers).where(workers.c.owner == owner, workers.c.name == name, _LIVING)
+        path = workers.c.owner == owner, workers.c.name == name
+        query = select(workers).where(*path, _NOT_DELETED)
         row = self._db.execute(query).mappings().first()
         return None if row is None else _worker(row)
 
@@ -214,8 +216,8 @@ class SqlWorkers(SqlStore):
         change = update(workers).where(workers.c.id == worker_id)
         self._db.execute(change.values(**values, public=public, search_text=text))
         if page.categories != worker.categories:
-            mine = worker_categories.c.worker_id == worker_id
-            self._db.execute(delete(worker_categories).where(mine))
+            of_worker = worker_categories.c.worker_id == worker_id
+            self._db.execute(delete(worker_categories).where(of_worker))
             self._add_categories(worker_id, page.categories)
 
     def _add_categories(self, worker_id: str, categories: tuple[int, ...]) -> None:
@@ -224,23 +226,23 @@ class SqlWorkers(SqlStore):
             self._db.execute(insert(worker_categories), rows)
 
     def mark_deleted(self, worker_id: str, at: int) -> bool:
-        change = update(workers).where(workers.c.id == worker_id, _LIVING)
+        change = update(workers).where(workers.c.id == worker_id, _NOT_DELETED)
         return was_applied(self._db.execute(change.values(deleted_at=at)))
 
     def free_name(self, worker_id: str) -> None:
-        # On PostgreSQL a change of a key column waits for transactions that refer to this row
-        # since before. It has a transaction of its own: marked as deleted already, the worker
-        # gets no new references, or a busy one might keep this waiting for good.
-        name = workers.c.name + literal(_GONE) + workers.c.id
+        # On PostgreSQL an update of a key column waits for open transactions that refer to the row.
+        # The worker must be marked as deleted in an earlier transaction, so that no new references
+        # are added; otherwise a busy worker could delay this update for ever.
+        name = workers.c.name + literal(_DELETED_MARK) + workers.c.id
         change = update(workers).where(
             workers.c.id == worker_id,
             workers.c.deleted_at > 0,
-            workers.c.name.not_like(f"%{_GONE}%"),
+            workers.c.name.not_like(f"%{_DELETED_MARK}%"),
         )
         self._db.execute(change.values(name=name))
 
     def of_account(self, account_id: str) -> list[Worker]:
-        query = select(workers).where(workers.c.account_id == account_id, _LIVING)
+        query = select(workers).where(workers.c.account_id == account_id, _NOT_DELETED)
         return [_worker(row) for row in self._db.execute(query.order_by(workers.c.name)).mappings()]
 
     def own_page(
@@ -258,7 +260,7 @@ class SqlWorkers(SqlStore):
         category: int | None = None,
         order: WorkerOrder = WorkerOrder.NEW,
     ) -> tuple[int, list[Worker]]:
-        conditions = [_offered(account_id)]
+        conditions = [_searchable(account_id)]
         if category is not None:
             of_category = select(worker_categories.c.worker_id)
             of_category = of_category.where(worker_categories.c.category == category)
@@ -266,7 +268,7 @@ class SqlWorkers(SqlStore):
         return self._page(conditions, text, offset, limit, order)
 
     def categories(self, text: str, *, account_id: str | None) -> dict[int, int]:
-        conditions = [_offered(account_id), _LIVING, *self._containing(text)]
+        conditions = [_searchable(account_id), _NOT_DELETED, *self._matching(text)]
         query = (
             select(worker_categories.c.category, func.count())
             .join(workers, workers.c.id == worker_categories.c.worker_id)
@@ -283,22 +285,21 @@ class SqlWorkers(SqlStore):
         limit: int,
         order: WorkerOrder = WorkerOrder.NEW,
     ) -> tuple[int, list[Worker]]:
-        conditions = [*conditions, _LIVING, *self._containing(text)]
+        conditions = [*conditions, _NOT_DELETED, *self._matching(text)]
         count = select(func.count()).select_from(workers).where(*conditions)
         query = select(workers).where(*conditions).order_by(*_ORDERS[order])
         if order is WorkerOrder.USED:
             query = query.outerjoin(worker_facts, worker_facts.c.worker_id == workers.c.id)
-        found = self._db.execute(query.offset(offset).limit(limit)).mappings()
-        return self._db.execute(count).scalar_one(), [_worker(row) for row in found]
+        rows = self._db.execute(query.offset(offset).limit(limit)).mappings()
+        return self._db.execute(count).scalar_one(), [_worker(row) for row in rows]
 
-    def _containing(self, text: str) -> list[ColumnElement[bool]]:
+    def _matching(self, text: str) -> list[ColumnElement[bool]]:
         if not text:
             return []
         folded = text.casefold()
-        # the searchable text has paths with a slash, the answers of v2 show them with a tilde
+        # the searchable text has paths with a slash, responses of v2 have them with a tilde
         forms = dict.fromkeys((folded, folded.replace("~", "/")))
-        looked_at = workers.c.search_text
-        return [or_(*(contains(self._db, looked_at, form) for form in forms))]
+        return [or_(*(contains(self._db, workers.c.search_text, form) for form in forms))]
 
     def allow_builds(self, worker_id: str, *, allowed: bool) -> None:
         change = update(workers).where(workers.c.id == worker_id)
@@ -321,7 +322,7 @@ class SqlWorkers(SqlStore):
         self._set_latest(version.worker_id)
 
     def version(self, worker_id: str, number: str) -> Version | None:
-        # asked with every page of rows and every start
+        # runs with every page of rows and every start
         row = fetch_one(
             self._db, _BY_NUMBER, (to_storable_text(worker_id), to_storable_text(number))
         )
@@ -329,8 +330,8 @@ class SqlWorkers(SqlStore):
 
     def versions(self, worker_id: str) -> list[Version]:
         query = select(versions).where(versions.c.worker_id == worker_id)
-        found = self._db.execute(query.order_by(versions.c.seq.desc()))
-        return [_version(row) for row in found.mappings()]
+        rows = self._db.execute(query.order_by(versions.c.seq.desc())).mappings()
+        return [_version(row) for row in rows]
 
     def approve(self, worker_id: str, number: str) -> None:
         self._lock(worker_id)
@@ -350,18 +351,18 @@ class SqlWorkers(SqlStore):
         self._db.execute(change.values(**columns(defaults)))
 
     def _change_version(self, worker_id: str, number: str, **values: Any) -> None:
-        it = versions.c.worker_id == worker_id, versions.c.number == number
-        self._db.execute(update(versions).where(*it).values(**values))
+        version = versions.c.worker_id == worker_id, versions.c.number == number
+        self._db.execute(update(versions).where(*version).values(**values))
 
     def _lock(self, worker_id: str) -> None:
-        """One publication at a time per worker: the latest follows from all its versions."""
+        """Allow one publication at a time per worker: ``latest`` depends on all its versions."""
         statement = driver_sql(self._db, "SELECT id FROM workers WHERE id = ? AND deleted_at = 0")
         statement += locking(self._db, "FOR NO KEY UPDATE")
         if self._db.exec_driver_sql(statement, (to_storable_text(worker_id),)).first() is None:
             raise WorkerNotFound()
 
     def _set_latest(self, worker_id: str) -> None:
-        # sorted as text, a published one comes after a deprecated one
+        # as text, "published" is greater than "deprecated"
         in_use = [str(VersionState.PUBLISHED), str(VersionState.DEPRECATED)]
         newest = (
             select(versions.c.number)
@@ -390,9 +391,9 @@ _ADD = (
 
 
 class SqlWorkerFacts(SqlStore):
-    """Implements ``WorkerFactStore``. As with ``RunCounts`` the figures of a transaction are
-    written at its end and in one order, because all runs of a worker share one row: it is locked
-    briefly, and no transaction waits for another lock meanwhile.
+    """Implements ``WorkerFactStore``. As with ``RunCounts``, the changes of a transaction are
+    written at its end and in a fixed order, because all runs of a worker update one row: it is
+    locked briefly, and the transaction waits for no other lock meanwhile.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -403,7 +404,7 @@ class SqlWorkerFacts(SqlStore):
         self._ends.setdefault(to_storable_text(worker_id), []).append((verdict, at))
 
     def flush(self) -> None:
-        """Write what was noted; called once before the commit."""
+        """Write the changes; called before the commit."""
         recent = last_characters(self._db, "worker_facts.recent || excluded.recent", RECENT)
         statement = driver_sql(self._db, _ADD.format(recent=recent))
         for worker_id, ends in sorted(self._ends.items()):
@@ -428,8 +429,8 @@ class SqlWorkerFacts(SqlStore):
         return {facts.worker_id: facts for facts in many(self._db.execute(query), WorkerFacts)}
 
     def add_version(self, version_id: str, facts: VersionFacts) -> None:
-        found = json.dumps([columns(finding) for finding in facts.findings])
-        values = {"version_id": version_id, "size": facts.size, "findings": found}
+        findings = json.dumps([columns(finding) for finding in facts.findings])
+        values = {"version_id": version_id, "size": facts.size, "findings": findings}
         self._db.execute(insert(version_facts), values)
 
     def of_versions(self, worker_id: str) -> dict[str, VersionFacts]:

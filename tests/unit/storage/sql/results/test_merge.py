@@ -1,4 +1,4 @@
-"""Merging of upserts: fields, order, digits; and the digest that stands for key and value."""
+"""Merging of upserts: fields, order, digits; and the digest of key and value."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ objects = st.dictionaries(text, values, max_size=6)
         (b'{"\\u0000":1}', b'{"":2}', b'{"\\u0000":1,"":2}'),
     ],
 )
-def test_fields_go_over_fields(stored: bytes, pushed: bytes, merged: bytes) -> None:
+def test_new_fields_replace_old_ones(stored: bytes, pushed: bytes, merged: bytes) -> None:
     assert merge(stored, pushed) == merged
 
 
@@ -62,18 +62,18 @@ def test_merge_behaves_like_dict_update(
 
 
 @given(objects)
-def test_both_ways_of_cutting_agree(data: dict[str, object]) -> None:
+def test_both_implementations_agree(data: dict[str, object]) -> None:
     text = json.dumps(data).encode()
     members = module._members(text)
     assert {key: json.loads(value) for key, value in members.items()} == data
 
 
 @given(text, text, text, text)
-def test_a_digest_stands_for_one_pair(key: str, value: str, key2: str, value2: str) -> None:
+def test_digests_of_different_pairs_differ(key: str, value: str, key2: str, value2: str) -> None:
     same = (key, value) == (key2, value2)
     assert (digest(key, value) == digest(key2, value2)) is same
 
 
-def test_a_digest_is_fixed_for_ever() -> None:
+def test_a_digest_never_changes() -> None:
     """It is on disk: another digest would lose every row that can be upserted."""
     assert digest("id", "1").hex() == "bcd2ecdead52bcd0c1bb5c40dbb5ed12"

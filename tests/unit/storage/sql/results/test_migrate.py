@@ -22,7 +22,7 @@ def tables(file: Path) -> set[str]:
     return {row[0] for row in rows}
 
 
-def test_migrations_lead_to_the_tables_of_the_code(tmp_path: Path) -> None:
+def test_migrations_create_the_declared_tables(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'rows.db'}"
     migrate_results(url)
     engine = create_engine(url)
@@ -34,14 +34,14 @@ def test_migrations_lead_to_the_tables_of_the_code(tmp_path: Path) -> None:
     engine.dispose()
 
 
-def test_the_folder_is_made_and_repeating_changes_nothing(tmp_path: Path) -> None:
+def test_the_folder_is_created_and_repeating_changes_nothing(tmp_path: Path) -> None:
     file = tmp_path / "new" / "rows.db"
     for _ in range(2):
         migrate_results(f"sqlite:///{file}")
     assert VERSION_TABLE in tables(file)
 
 
-def test_many_may_start_at_once(tmp_path: Path) -> None:
+def test_concurrent_migrations_migrate_once(tmp_path: Path) -> None:
     file = tmp_path / "rows.db"
     failures: list[BaseException] = []
 
@@ -69,9 +69,7 @@ def test_a_newer_database_is_refused_with_the_reason(tmp_path: Path) -> None:
         migrate_results(f"sqlite:///{file}")
 
 
-def test_a_migration_that_fails_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_migration_is_rolled_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The tables made before the failure are rolled back with everything else."""
     from alembic import op
 

@@ -11,10 +11,10 @@ from fyke.storage.sql.results.merge import digest
 from fyke.storage.sql.results.plan import (
     CommitPlan,
     Growth,
-    RowState,
+    RunCounters,
     StoredRow,
     check,
-    upsert_marks,
+    upsert_digests,
 )
 from fyke.storage.sql.results.tables import key, position_of
 
@@ -30,7 +30,7 @@ def upsert(data: bytes, value: str = "1") -> PushedRow:
 
 
 def test_rows_continue_the_positions_of_the_run_for_every_attempt() -> None:
-    plan, run = CommitPlan(), RowState(number=3, rows=40, log_entries=0)
+    plan, run = CommitPlan(), RunCounters(number=3, rows=40, log_entries=0)
     plan.add(batch(PushedRow(b"{}"), PushedRow(b'{"n":1}')), run, A, {})
     plan.add(batch(PushedRow(b"[]")), run, B, {})
     assert plan.rows == [
@@ -41,15 +41,15 @@ def test_rows_continue_the_positions_of_the_run_for_every_attempt() -> None:
     assert plan.upserts == []
 
 
-def test_an_attempt_without_rows_is_in_the_growth() -> None:
+def test_an_attempt_without_rows_has_a_growth() -> None:
     plan = CommitPlan()
-    plan.add(batch(), RowState(3, 0, 0), A, {})
+    plan.add(batch(), RunCounters(3, 0, 0), A, {})
     assert plan.growth == {A: Growth(0, 0)}
     assert plan.headers == {}
 
 
 def test_an_upsert_of_a_stored_row_changes_that_row_and_the_sums_of_its_attempt() -> None:
-    plan, run = CommitPlan(), RowState(3, 1, 0)
+    plan, run = CommitPlan(), RunCounters(3, 1, 0)
     known = {(3, digest("id", "1")): StoredRow(key(3, 1), B, b'{"long":"xxxxxx"}')}
     plan.add(batch(upsert(b'{"long":1}')), run, A, known)
     plan.add(batch(upsert(b'{"new":2}')), run, A, known)
@@ -60,7 +60,7 @@ def test_an_upsert_of_a_stored_row_changes_that_row_and_the_sums_of_its_attempt(
 
 
 def test_an_upsert_of_a_row_of_the_same_commit_is_merged_before_it_is_written() -> None:
-    plan, run, known = CommitPlan(), RowState(3, 0, 0), dict[tuple[int, bytes], StoredRow]()
+    plan, run, known = CommitPlan(), RunCounters(3, 0, 0), dict[tuple[int, bytes], StoredRow]()
     plan.add(batch(PushedRow(b"[]"), upsert(b'{"a":1}'), upsert(b'{"b":2}')), run, A, known)
     plan.add(batch(upsert(b'{"c":3}')), run, B, known)
     assert plan.rows == [(key(3, 1), A, b"[]"), (key(3, 2), A, b'{"a":1,"b":2,"c":3}')]
@@ -71,14 +71,14 @@ def test_an_upsert_of_a_row_of_the_same_commit_is_merged_before_it_is_written() 
 
 def test_the_same_key_in_another_run_is_another_row() -> None:
     plan, known = CommitPlan(), dict[tuple[int, bytes], StoredRow]()
-    plan.add(batch(upsert(b'{"a":1}')), RowState(3, 0, 0), A, known)
-    plan.add(batch(upsert(b'{"a":2}')), RowState(4, 0, 0), B, known)
+    plan.add(batch(upsert(b'{"a":1}')), RunCounters(3, 0, 0), A, known)
+    plan.add(batch(upsert(b'{"a":2}')), RunCounters(4, 0, 0), B, known)
     assert [data for _, _, data in plan.rows] == [b'{"a":1}', b'{"a":2}']
     assert [run for run, _, _ in plan.upserts] == [3, 4]
 
 
 def test_log_lines_have_positions_of_their_own_and_storable_text() -> None:
-    plan, run = CommitPlan(), RowState(3, 40, 7)
+    plan, run = CommitPlan(), RunCounters(3, 40, 7)
     plan.add(
         batch(log=[NewLogEntry(2, "g\0", "\ud800", 5), NewLogEntry(4, "", "b", 6)]), run, A, {}
     )
@@ -87,8 +87,8 @@ def test_log_lines_have_positions_of_their_own_and_storable_text() -> None:
     assert (run.rows, run.log_entries) == (40, 9)
 
 
-def test_the_last_declaration_counts_and_an_empty_one_is_a_declaration() -> None:
-    plan, run = CommitPlan(), RowState(3, 0, 0)
+def test_the_last_header_counts_even_when_empty() -> None:
+    plan, run = CommitPlan(), RunCounters(3, 0, 0)
     plan.add(batch(headers=[Header("T\0", "k", "text")]), run, A, {})
     assert plan.headers == {A: b'[["T\xef\xbf\xbd","k","text"]]'}
     plan.add(batch(), run, A, {})
@@ -97,16 +97,16 @@ def test_the_last_declaration_counts_and_an_empty_one_is_a_declaration() -> None
     assert plan.headers == {A: b"[]"}
 
 
-def test_each_mark_is_looked_up_once_per_run() -> None:
-    one, two = RowState(3, 0, 0), RowState(4, 0, 0)
+def test_each_digest_is_looked_up_once_per_run() -> None:
+    one, two = RunCounters(3, 0, 0), RunCounters(4, 0, 0)
     rows = batch(upsert(b"{}", "x"), PushedRow(b"{}"), upsert(b"{}", "y"), upsert(b"{}", "x"))
-    assert upsert_marks([(rows, one), (batch(PushedRow(b"{}")), two)]) == {
+    assert upsert_digests([(rows, one), (batch(PushedRow(b"{}")), two)]) == {
         3: [digest("id", "x"), digest("id", "y")]
     }
 
 
 @pytest.mark.parametrize("kind", [0, 5, -1])
-def test_a_log_type_that_does_not_exist_is_refused_with_those_that_do(kind: int) -> None:
+def test_an_unknown_log_type_is_refused_with_the_known_ones(kind: int) -> None:
     with pytest.raises(ValueError, match=rf"1 \(debug\).*4 \(error\), not {kind}$"):
         check(batch(log=[NewLogEntry(1, "", "", 0), NewLogEntry(kind, "", "", 0)]))
 

@@ -67,9 +67,7 @@ async def test_durable_means_a_flush_per_commit(results: SqlResults, tmp_path: P
     await quick.close()
 
 
-async def test_a_database_that_is_locked_for_too_long_is_unavailable(
-    results: SqlResults, tmp_path: Path
-) -> None:
+async def test_a_long_locked_database_is_unavailable(results: SqlResults, tmp_path: Path) -> None:
     await pragma(results, "busy_timeout=50")
     other = sqlite3.connect(tmp_path / "rows.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -80,7 +78,7 @@ async def test_a_database_that_is_locked_for_too_long_is_unavailable(
     assert await results.commit([batch(10, 1)]) == [True]
 
 
-async def test_an_error_in_the_middle_undoes_everything(results: SqlResults) -> None:
+async def test_an_error_rolls_back_the_commit(results: SqlResults) -> None:
     def half(driver: Driver) -> None:
         driver.run("UPDATE results_runs SET rows = 99")
         raise KeyError("half way")
@@ -98,13 +96,13 @@ async def test_readers_cannot_write(results: SqlResults) -> None:
     assert await results.totals("r", NONE) == RunTotals(0, 0)
 
 
-async def test_a_commit_of_logs_alone_keeps_rows_apart(results: SqlResults) -> None:
+async def test_a_commit_of_logs_leaves_rows_unchanged(results: SqlResults) -> None:
     entry = NewLogEntry(1, "g", "c", 1)
     assert await results.commit([AttemptBatch("r", "a", log=[entry])]) == [True]
     assert await results.totals("r", NONE) == RunTotals(0, 0)
 
 
-def test_steps_of_a_deletion_follow_the_time_they_take() -> None:
+def test_the_size_of_deletion_steps_follows_their_duration() -> None:
     assert next_step(1000, 0.02) == 1000
     assert next_step(1000, 0.001) == 2000
     assert next_step(1000, 10.0) == 250

@@ -16,7 +16,7 @@ def test_a_key_holds_run_and_position(run: int, position: int) -> None:
 
 
 @pytest.mark.parametrize("position", [-1, -(2**70), 0])
-def test_positions_below_are_the_beginning(position: int) -> None:
+def test_positions_below_one_are_the_first(position: int) -> None:
     assert key(3, position) == first_key(3)
 
 

@@ -1,4 +1,4 @@
-"""Each rule of the check finds what it is there for, and says so in a sentence."""
+"""Each rule of the check reports its violation in a sentence."""
 
 from __future__ import annotations
 
@@ -33,27 +33,29 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
     made.dispose()
 
 
-def test_a_sound_state_has_no_findings(engine: Engine) -> None:
+def test_a_consistent_state_has_no_findings(engine: Engine) -> None:
     assert check(engine) == []
 
 
 @pytest.mark.parametrize(
-    "harm, finding",
+    "statement, finding",
     [
-        ("UPDATE runs SET state = 'failed'", "is failed but attempt"),
+        ("UPDATE runs SET state = 'failed'", "is failed but its attempt .* has not ended"),
         ("UPDATE runs SET state = 'aborted'", "is aborted but its subtask 2 waits"),
         ("DELETE FROM attempts WHERE ordinal = 1", "subtask 1 of run"),
-        ("UPDATE attempts SET ordinal = 0", "subtask 0 of run .* has 2 living"),
-        ("DELETE FROM subtasks WHERE ordinal = 2", "says it has 3 subtasks but has 2"),
+        ("UPDATE attempts SET ordinal = 0", "subtask 0 of run .* has 2 active"),
+        ("DELETE FROM subtasks WHERE ordinal = 2", "should have 3 subtasks but has 2"),
         ("UPDATE run_counts SET n = 5", "count of ready runs .* is 5 but there are 1"),
         ("DELETE FROM run_counts", "count of ready runs .* is missing; there are 1"),
         ("UPDATE accounts SET held_micros = 4", r"\(10, 4, 20\) but its ledger .* \(10, 0, 20\)"),
-        ("DELETE FROM workers", "of runs refers to a row of workers that is not there"),
+        ("DELETE FROM workers", "of runs refers to a missing row of workers"),
     ],
 )
-def test_a_hand_in_the_database_is_found(engine: Engine, harm: str, finding: str) -> None:
+def test_a_manual_change_of_the_database_is_found(
+    engine: Engine, statement: str, finding: str
+) -> None:
     raw = engine.raw_connection()
     raw.cursor().execute("PRAGMA foreign_keys=OFF")
-    raw.cursor().execute(harm)
+    raw.cursor().execute(statement)
     raw.close()
     assert re.search(finding, "\n".join(check(engine)))

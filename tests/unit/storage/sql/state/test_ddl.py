@@ -45,7 +45,7 @@ def one_table() -> None:
     )
 
 
-def test_columns_are_alike_on_both_databases_and_text_is_sorted_by_bytes() -> None:
+def test_columns_are_equal_in_both_databases_and_text_sorts_by_bytes() -> None:
     [small, _] = statements("sqlite", one_table)
     [large, _] = statements("postgresql", one_table)
     for column in ("id TEXT NOT NULL", "note TEXT,", "at BIGINT NOT NULL", "tame BOOLEAN NOT NULL"):
@@ -57,7 +57,7 @@ def test_columns_are_alike_on_both_databases_and_text_is_sorted_by_bytes() -> No
 
 
 @pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
-def test_every_constraint_has_a_name_by_rule(dialect: str) -> None:
+def test_constraints_are_named_by_rule(dialect: str) -> None:
     [made, indexed] = statements(dialect, one_table)
     assert "CONSTRAINT pk_pets PRIMARY KEY (id, at)" in made
     assert "CONSTRAINT uq_pets_owner_at UNIQUE (owner, at)" in made
@@ -69,7 +69,7 @@ def test_every_constraint_has_a_name_by_rule(dialect: str) -> None:
     assert indexed == "CREATE INDEX ix_pets_owner_at ON pets (owner, at)"
 
 
-def test_a_serial_is_the_key_that_each_database_numbers_itself() -> None:
+def test_a_serial_is_a_key_numbered_by_the_database() -> None:
     [small] = statements("sqlite", lambda: table("lines", serial("seq"), key="seq"))
     [large] = statements("postgresql", lambda: table("lines", serial("seq"), key="seq"))
     assert "seq INTEGER NOT NULL" in small  # SQLite numbers only what is exactly INTEGER

@@ -24,7 +24,7 @@ class Day:
 CODE_1 = Reason.of(ReasonCode.EXIT_CODE, exit_code=1, last_words="ça, “no” more")
 
 
-def test_a_record_becomes_columns_with_the_text_of_its_enums_and_comes_back() -> None:
+def test_a_record_is_stored_as_columns_and_read_back() -> None:
     user = records.user("acme", role=Role.VIEWER, disabled=True)
     row = columns(user)
     assert (row["role"], row["disabled"], row["name"]) == ("viewer", True, user.name)
@@ -37,17 +37,17 @@ def test_columns_that_the_record_does_not_have_are_left_out() -> None:
 
 
 @pytest.mark.parametrize("stored", [0, 1])
-def test_the_numbers_of_sqlite_are_booleans(stored: int) -> None:
+def test_numbers_of_sqlite_become_booleans(stored: int) -> None:
     row = {**columns(records.user("acme")), "disabled": stored}
     assert record(row, User).disabled is bool(stored)
 
 
-def test_a_value_that_no_record_can_have_is_no_record() -> None:
+def test_an_invalid_value_is_an_error() -> None:
     with pytest.raises(msgspec.ValidationError, match="role"):
         record({**columns(records.user("acme")), "role": "emperor"}, User)
 
 
-def test_a_reason_is_two_columns_and_comes_back() -> None:
+def test_a_reason_is_stored_in_two_columns_and_read_back() -> None:
     ended = replace(records.subtask("run", 0), outcome=Outcome.EXIT_CODE, reason=CODE_1)
     row = columns(ended)
     assert "reason" not in row
@@ -75,7 +75,7 @@ def test_a_reason_without_parameters_is_a_reason() -> None:
     assert record(row, RunEvent).reason == Reason(ReasonCode.EXIT_CODE, {})
 
 
-def test_a_query_gives_the_first_record_all_of_them_or_none() -> None:
+def test_a_query_returns_the_first_or_all_records() -> None:
     engine = create_engine("sqlite://")
     rows = text("SELECT 'a' AS day, 1 AS runs UNION SELECT 'b', 2 ORDER BY 1")
     with engine.connect() as connection:

@@ -35,7 +35,7 @@ def busy(code: int = sqlite3.SQLITE_BUSY) -> DBAPIError:
     return OperationalError("s", {}, cause)
 
 
-async def test_a_conflict_runs_the_work_again_from_the_start(storage: SqlStorage) -> None:
+async def test_a_conflict_repeats_the_work(storage: SqlStorage) -> None:
     account = records.account()
     tries: list[int] = []
 
@@ -51,7 +51,7 @@ async def test_a_conflict_runs_the_work_again_from_the_start(storage: SqlStorage
     assert await storage.read(lambda tx: len(tx.accounts.all())) == 1
 
 
-async def test_a_conflict_that_does_not_end_is_unavailable(storage: SqlStorage) -> None:
+async def test_a_permanent_conflict_is_unavailable(storage: SqlStorage) -> None:
     tries: list[int] = []
 
     def work(tx: Transaction) -> None:
@@ -75,7 +75,7 @@ async def test_a_full_disk_is_unavailable_at_once(storage: SqlStorage) -> None:
     assert len(tries) == 1
 
 
-async def test_a_database_that_may_not_grow_is_unavailable_and_recovers(
+async def test_a_database_that_cannot_grow_is_unavailable_and_recovers(
     storage: SqlStorage,
 ) -> None:
     with storage.engine.connect() as connection:
@@ -92,11 +92,11 @@ async def test_a_database_that_may_not_grow_is_unavailable_and_recovers(
     assert len(await storage.read(lambda tx: tx.accounts.all())) == 1
 
 
-async def test_an_error_of_ours_stays_what_it_is(storage: SqlStorage) -> None:
-    run = records.run("nobody", "nothing")
+async def test_an_error_of_the_platform_is_raised_unchanged(storage: SqlStorage) -> None:
+    run = records.run("unknown", "unknown")
     with pytest.raises(DBAPIError, match="FOREIGN KEY"):
         await storage.write(lambda tx: tx.runs.add(run, []))
 
 
-async def test_the_clock_can_be_held(storage: SqlStorage) -> None:
+async def test_the_clock_can_be_replaced(storage: SqlStorage) -> None:
     assert await storage.read(lambda tx: tx.now) == 7

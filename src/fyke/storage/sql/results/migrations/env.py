@@ -1,4 +1,4 @@
-"""Run by Alembic: migrates on the connection it is given, inside that connection's transaction."""
+"""Run by Alembic: migrates inside the transaction of the connection from ``schema.upgrade``."""
 
 from __future__ import annotations
 

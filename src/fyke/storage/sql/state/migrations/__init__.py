@@ -1,1 +1,1 @@
-"""The migrations of the state; what they share is in ``ddl``."""
+"""The migrations of the state, and their helpers (``ddl``)."""

@@ -1,6 +1,6 @@
-"""How migrations of the state create tables: columns alike on both databases, names by rule.
+"""Helpers of migrations that create tables, with the same columns and names on both databases.
 
-Released migrations use it, so what it makes never changes.
+Released migrations use them, so their output must not change.
 """
 
 from __future__ import annotations
@@ -64,23 +64,23 @@ def table(
     indexes: tuple[str, ...] = (),
     **options: Any,
 ) -> None:
-    """Create a table. ``refs`` are "COLUMN TABLE.COLUMN" and, where rows go with the row that they
-    refer to, "cascade"; ``unique`` and ``indexes`` are names of columns.
+    """Create a table. ``refs`` are "COLUMN TABLE.COLUMN", followed by "cascade" for ON DELETE
+    CASCADE; ``unique`` and ``indexes`` are lists of column names, each separated by blanks.
     """
-    found: list[Any] = [PrimaryKeyConstraint(*key.split(), name=f"pk_{name}")]
-    for names in (one.split() for one in unique):
-        found.append(UniqueConstraint(*names, name=f"uq_{name}_{'_'.join(names)}"))
-    for column, target, *cascade in (one.split() for one in refs):
-        deleted = "CASCADE" if cascade else None
+    constraints: list[Any] = [PrimaryKeyConstraint(*key.split(), name=f"pk_{name}")]
+    for names in (each.split() for each in unique):
+        constraints.append(UniqueConstraint(*names, name=f"uq_{name}_{'_'.join(names)}"))
+    for column, target, *cascade in (each.split() for each in refs):
+        ondelete = "CASCADE" if cascade else None
         label = f"fk_{name}_{column}"
-        found.append(ForeignKeyConstraint([column], [target], name=label, ondelete=deleted))
-    op.create_table(name, *(column for part in parts for column in part), *found, **options)
-    for one in indexes:
-        op.create_index(f"ix_{name}_{'_'.join(one.split())}", name, one.split())
+        constraints.append(ForeignKeyConstraint([column], [target], name=label, ondelete=ondelete))
+    op.create_table(name, *(column for part in parts for column in part), *constraints, **options)
+    for names in (each.split() for each in indexes):
+        op.create_index(f"ix_{name}_{'_'.join(names)}", name, names)
 
 
 def index(name: str, table: str, names: str, where: str | None = None, **options: Any) -> None:
-    """Create an index of a name of its own; ``where`` makes it partial on both databases."""
+    """Create an index; ``where`` makes it partial on both databases."""
     if where is not None:
         options |= {"sqlite_where": sql(where), "postgresql_where": sql(where)}
     op.create_index(name, table, names.split(), **options)

@@ -1,7 +1,7 @@
-"""What Alembic runs: the migrations on the connection that ``Schema.migrate`` has opened.
+"""Run by Alembic: the migrations, on the connection from ``Schema.migrate``.
 
-All that is missing is one transaction on both databases, the revision included, so a process that
-is killed leaves the schema of the release before or of this one.
+All missing migrations and the new revision are one transaction on both databases, so a process
+that is killed leaves the schema of the previous release or of this one.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""The stores of runs: from a start to what is listed of it years later."""
+"""The stores of runs, their subtasks and attempts, starts, and lists."""

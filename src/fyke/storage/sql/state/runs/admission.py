@@ -1,4 +1,4 @@
-"""What can delay the start of a run: plans, other runs, older work, the load."""
+"""Queries for the admission of runs, and the limits of plans."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from fyke.storage.sql.state.accounts import accounts
 from fyke.storage.sql.state.records import SqlStore
 from fyke.storage.sql.state.runs.tables import attempts, runs, subtasks
 
-# literal, because a partial index is used only where the database sees its condition
-_GOING = text("runs.state IN ('running', 'ending', 'aborting')")
+# a literal, because a partial index is used only if the statement has its condition verbatim
+_ACTIVE = text("runs.state IN ('running', 'ending', 'aborting')")
 _OPEN = ("ready", "running", "ending", "aborting")
 
 
@@ -24,29 +24,29 @@ class SqlAdmission(SqlStore):
     """Implements ``AdmissionStore``."""
 
     def under_way(self, account_id: str) -> frozenset[str]:
-        mine = runs.c.account_id == account_id
-        going = self._db.execute(select(runs.c.id).where(mine, _GOING)).scalars()
-        started = (
+        of_account = runs.c.account_id == account_id
+        active = self._db.execute(select(runs.c.id).where(of_account, _ACTIVE)).scalars()
+        prepared = (
             select(runs.c.id)
             .join(attempts, attempts.c.run_id == runs.c.id)
-            .where(attempts.c.outcome.is_(None), mine, runs.c.state == "ready")
+            .where(attempts.c.outcome.is_(None), of_account, runs.c.state == "ready")
         )
-        return frozenset(going) | frozenset(self._db.execute(started).scalars())
+        return frozenset(active) | frozenset(self._db.execute(prepared).scalars())
 
-    def open(self, account_id: str, most: int) -> int:
-        some = (
+    def count_open(self, account_id: str, limit: int) -> int:
+        open_runs = (
             select(runs.c.id)
             .where(runs.c.account_id == account_id, runs.c.state.in_(_OPEN))
-            .limit(most)
+            .limit(limit)
             .subquery()
         )
-        return self._db.execute(select(func.count()).select_from(some)).scalar_one()
+        return self._db.execute(select(func.count()).select_from(open_runs)).scalar_one()
 
-    def ahead(self, run_id: str, most: int) -> int:
+    def count_ahead(self, run_id: str, limit: int) -> int:
         older = (
             select(subtasks.c.run_id)
             .where(text("subtasks.state = 'waiting'"), subtasks.c.run_id < run_id)
-            .limit(most)
+            .limit(limit)
             .subquery()
         )
         return self._db.execute(select(func.count()).select_from(older)).scalar_one()
@@ -73,9 +73,9 @@ class SqlAdmission(SqlStore):
         return list(self._db.execute(query).scalars())
 
 
-# The conditions are literal, because a partial index is used only where its condition is seen;
-# CROSS JOIN keeps SQLite from starting at the wrong end, and INDEXED BY from going through the runs
-# of all time in the order that UNION wants.
+# The conditions are literals, because a partial index is used only if the statement has its
+# condition verbatim. On SQLite, CROSS JOIN fixes the join order, and INDEXED BY prevents a scan of
+# all past runs in the order of UNION.
 UNDER_WAY = (
     "SELECT r.account_id, r.id FROM runs r{by} {join} accounts a {on} a.id = r.account_id"
     " WHERE r.state IN ('running', 'ending', 'aborting') AND a.plan <> 'unlimited'{only}"
@@ -88,67 +88,76 @@ UNDER_WAY = (
 
 @dataclass(frozen=True, slots=True)
 class WaitingSubtask:
-    """A waiting subtask and what is needed to place it."""
+    """A waiting subtask and its requirements."""
 
     run_id: str
     ordinal: int
     cpus: float
     memory_mb: int
     account_id: str
-    running: bool  # its run is: plans do not stop what has started
+    running: bool  # whether its run has started; plans limit only starts
 
 
 Item = TypeVar("Item", bound=WaitingSubtask)
 
 
 class PlanCapacity:
-    """Counts down what accounts with a limited plan may start, as one lease sees it. One per
+    """The number of runs that accounts with a limited plan may still start. One per lease
     transaction.
 
-    No count is stored: what is under way is read from the indexes of what lives, so a crash leaves
-    no wrong count behind. A run is under way when its state says so, or when it is ready and an
-    attempt of it lives.
+    No count is stored, so that a crash cannot leave a wrong one: the runs under way are read from
+    partial indexes. A run is under way when it has started and not ended, or when it is ready and
+    has an active attempt.
     """
 
     def __init__(self, connection: Connection) -> None:
         self._db = connection
         self._plans: dict[str, Plan] = {}
-        self._left: dict[str, int] = {}  # of limited accounts: runs that may still start
-        self._started: dict[str, str] = {}  # run to account: under way, or granted here
-        self._taken: dict[str, str] = {}  # run to account: started by this transaction
+        self._left: dict[str, int] = {}  # how many runs each limited account may still start
+        self._started: dict[str, str] = {}  # run to account: under way, or granted by ``permit``
+        self._leased: dict[str, str] = {}  # run to account: leased by this transaction
         self._loaded = False
 
     @property
     def full(self) -> list[str]:
-        """Accounts whose runs may not start at present."""
+        """Accounts that may not start another run."""
         return sorted(account for account, left in self._left.items() if left <= 0)
 
     def started_of(self, full: Collection[str]) -> list[str]:
-        """Runs of these accounts that may continue nevertheless."""
+        """Runs of these accounts that have started, so that they may continue."""
         return sorted(run for run, account in self._started.items() if account in full)
 
     def permit(self, waiting: Iterable[Item]) -> list[Item]:
-        """Those whose run has started or may start, in order. Granted room is used up."""
+        """Return the subtasks whose run has started or may start, in order, and
+        count the starts.
+        """
         items = list(waiting)
-        self._learn({item.account_id for item in items if not item.running})
+        self._load({item.account_id for item in items if not item.running})
         return [item for item in items if item.running or self._grant(item)]
 
     def confirm(self, waiting: Iterable[Item]) -> list[Item]:
-        """As ``permit``, with the accounts locked: what others have started meanwhile counts."""
+        """As ``permit``, after locking the accounts and counting again, because other transactions
+        may have started runs meanwhile.
+        """
         items = list(waiting)
-        limited = {i.account_id for i in items if not i.running and i.account_id in self._left}
+        starting = {item.account_id for item in items if not item.running}
+        limited = starting & self._left.keys()
         if limited:
             lock = select(accounts.c.id).where(accounts.c.id.in_(limited))
             self._db.execute(lock.order_by(accounts.c.id).with_for_update(key_share=True)).all()
-            self._started = {r: a for r, a in self._started.items() if a not in limited}
+            self._started = {
+                run: account for run, account in self._started.items() if account not in limited
+            }
             for account in limited:
                 del self._plans[account]
-            self._learn(limited, fresh=True)
+            self._load(limited, reload=True)
         return self.permit(items)
 
     def take(self, items: Iterable[WaitingSubtask]) -> None:
-        """Note what this transaction has started: a count cannot find it before its attempts."""
-        self._taken |= {item.run_id: item.account_id for item in items}
+        """Record leased subtasks: ``confirm`` cannot count their runs before the attempts are
+        stored.
+        """
+        self._leased |= {item.run_id: item.account_id for item in items}
 
     def _grant(self, item: WaitingSubtask) -> bool:
         left = self._left.get(item.account_id)
@@ -160,59 +169,62 @@ class PlanCapacity:
         self._started[item.run_id] = item.account_id
         return True
 
-    def _learn(self, wanted: set[str], *, fresh: bool = False) -> None:
-        """Read the plans of accounts seen for the first time. The first limited one makes it read
-        what is under way of all, so that a thousand full accounts cost one query and not as many.
+    def _load(self, account_ids: set[str], *, reload: bool = False) -> None:
+        """Read the plans of new accounts. With the first limited plan, read the runs under way of
+        all limited accounts, so that a thousand of them cost one query. ``reload`` reads those of
+        ``account_ids`` again.
         """
-        unknown = wanted - self._plans.keys()
+        unknown = account_ids - self._plans.keys()
         if not unknown:
             return
-        found = self._db.execute(
-            select(accounts.c.id, accounts.c.plan).where(accounts.c.id.in_(unknown))
-        )
-        plans = {account: Plan(name) for account, name in found}
-        self._plans |= plans
+        plans = self._read_plans(unknown)
         limited = [account for account, plan in plans.items() if plan.max_runs is not None]
-        if fresh:
-            own = {(account, run) for run, account in self._taken.items() if account in limited}
-            self._count(limited, own.union(self._under_way(limited)))
+        if reload:
+            leased = {(account, run) for run, account in self._leased.items() if account in limited}
+            self._count(limited, leased.union(self._under_way(limited)))
         elif limited:
             if not self._loaded:
                 self._loaded = True
                 self._load_all()
-            self._count([a for a in limited if a not in self._left], [])
+            self._count([account for account in limited if account not in self._left], [])
 
     def _load_all(self) -> None:
         under_way = self._under_way()
-        owners = sorted({account for account, _ in under_way})
-        found = self._db.execute(
-            select(accounts.c.id, accounts.c.plan).where(accounts.c.id.in_(owners))
-        )
-        self._plans |= {account: Plan(name) for account, name in found}
-        self._count(owners, under_way)
+        account_ids = {account for account, _ in under_way}
+        self._read_plans(account_ids)
+        self._count(account_ids, under_way)
 
-    def _count(self, owners: Iterable[str], under_way: Iterable[tuple[str, str]]) -> None:
-        for account in owners:
+    def _read_plans(self, account_ids: Collection[str]) -> dict[str, Plan]:
+        query = select(accounts.c.id, accounts.c.plan).where(accounts.c.id.in_(sorted(account_ids)))
+        plans = {account: Plan(name) for account, name in self._db.execute(query)}
+        self._plans |= plans
+        return plans
+
+    def _count(self, account_ids: Iterable[str], under_way: Iterable[tuple[str, str]]) -> None:
+        for account in account_ids:
             self._left[account] = self._plans[account].max_runs or 0
         for account, run_id in under_way:
             self._left[account] -= 1
             self._started[run_id] = account
 
-    def _under_way(self, of: Collection[str] | None = None) -> list[tuple[str, str]]:
-        statement = text(under_way_query(self._db, some=of is not None))
+    def _under_way(self, account_ids: Collection[str] | None = None) -> list[tuple[str, str]]:
+        """(account, run) of the runs under way, of some or all accounts with a limited plan."""
+        statement = text(under_way_query(self._db, by_account=account_ids is not None))
         values: dict[str, Any] = {}
-        if of is not None:
-            statement = statement.bindparams(bindparam("of", expanding=True))
-            values["of"] = sorted(of)
+        if account_ids is not None:
+            statement = statement.bindparams(bindparam("account_ids", expanding=True))
+            values["account_ids"] = sorted(account_ids)
         return [(account, run) for account, run in self._db.execute(statement, values)]
 
 
-def under_way_query(connection: Connection, *, some: bool) -> str:
-    """Return the query for what is under way of limited accounts; of ``some``, named as ``of``."""
+def under_way_query(connection: Connection, *, by_account: bool) -> str:
+    """Return the query for the runs under way of accounts with a limited plan; with ``by_account``
+    only of those in the parameter ``account_ids``.
+    """
     sqlite = is_sqlite(connection)
     return UNDER_WAY.format(
         by=" INDEXED BY ix_runs_under_way" if sqlite else "",
         join="CROSS JOIN" if sqlite else "JOIN",
         on="ON",
-        only=" AND r.account_id IN :of" if some else "",
+        only=" AND r.account_id IN :account_ids" if by_account else "",
     )

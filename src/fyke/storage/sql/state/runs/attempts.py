@@ -1,4 +1,4 @@
-"""Attempts: renewed, started and ended only with its token."""
+"""Attempts. Their writes are conditional on the token."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from fyke.storage.sql.dialects import driver_sql, to_storable_text
 from fyke.storage.sql.state.records import SqlStore, columns, many, one, was_applied
 from fyke.storage.sql.state.runs.tables import attempts
 
-_LIVING = text("outcome IS NULL")
+_ACTIVE = text("outcome IS NULL")
 _RENEW = (
     "UPDATE attempts SET lease_until = ?, traffic_bytes = ?, cpu_ms = ?, memory_peak_bytes = ?,"
     " memory_mb_ms = ?, memory_bytes = ?, rows = ? WHERE id = ? AND token = ? AND outcome IS NULL"
 )
-_ENDING = (
+_END_COLUMNS = (
     "outcome", "err_msg", "reason_code", "reason_params",
     "rows", "traffic_bytes", "cpu_ms", "memory_peak_bytes", "memory_mb_ms",
 )  # fmt: skip
@@ -42,33 +42,35 @@ class AttemptTable(SqlStore):
         return many(self._db.execute(query.order_by(*order)), Attempt)
 
     def active_attempts(self, runner_id: str | None = None) -> list[Attempt]:
-        query = select(attempts).where(_LIVING)
+        query = select(attempts).where(_ACTIVE)
         if runner_id is not None:
             query = query.where(attempts.c.runner_id == runner_id)
         return many(self._db.execute(query.order_by(attempts.c.id)), Attempt)
 
     def expired_attempts(self, now: int) -> list[Attempt]:
-        query = select(attempts).where(_LIVING, attempts.c.lease_until < now)
+        query = select(attempts).where(_ACTIVE, attempts.c.lease_until < now)
         return many(self._db.execute(query.order_by(attempts.c.lease_until)), Attempt)
 
     def renew(self, attempt_id: str, token: int, lease_until: int, usage: AttemptUsage) -> bool:
-        counters = usage.traffic_bytes, usage.cpu_ms, usage.memory_peak_bytes
-        now = usage.memory_mb_ms, usage.memory_bytes, usage.rows
-        values = (lease_until, *counters, *now, to_storable_text(attempt_id), token)
+        counters = (
+            usage.traffic_bytes, usage.cpu_ms, usage.memory_peak_bytes,
+            usage.memory_mb_ms, usage.memory_bytes, usage.rows,
+        )  # fmt: skip
+        values = (lease_until, *counters, to_storable_text(attempt_id), token)
         return was_applied(self._db.exec_driver_sql(driver_sql(self._db, _RENEW), values))
 
     def start_attempt(self, attempt_id: str, token: int, at: int) -> bool:
         change = update(attempts).where(
-            attempts.c.id == attempt_id, attempts.c.token == token, _LIVING
+            attempts.c.id == attempt_id, attempts.c.token == token, _ACTIVE
         )
         return was_applied(self._db.execute(change.values(started_at=at)))
 
     def end_attempt(self, attempt: Attempt) -> bool:
         values = columns(attempt)
         change = update(attempts).where(
-            attempts.c.id == attempt.id, attempts.c.token == attempt.token, _LIVING
+            attempts.c.id == attempt.id, attempts.c.token == attempt.token, _ACTIVE
         )
-        ending = {name: values[name] for name in (*_ENDING, "finished_at")}
+        ending = {name: values[name] for name in (*_END_COLUMNS, "finished_at")}
         return was_applied(self._db.execute(change.values(**ending)))
 
     def hidden_attempts(self, run_id: str) -> frozenset[str]:

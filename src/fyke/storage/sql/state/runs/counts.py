@@ -1,9 +1,9 @@
-"""How many runs there are per account, worker and state, kept up as runs come, move and go.
+"""The number of runs per account, worker and state, updated with every change of a run.
 
-A list page shows its total, and counting a million rows for each page would make old
-installations slow. The changes of a transaction are written at its end and in one order: on
-PostgreSQL all runs of a worker share these few rows, so they are locked briefly, and no
-transaction waits for another lock meanwhile.
+Pages of lists show a total, and counting a million rows for each page would be slow. The changes
+of a transaction are written at its end and in a fixed order: on PostgreSQL all runs of a worker
+update the same few rows, so these are locked briefly, and the transaction waits for no other lock
+meanwhile.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _ADD = (
 
 
 class RunCounts(SqlStore):
-    """The counts, and the changes of this transaction that are not written yet."""
+    """The counts, and the unwritten changes of this transaction."""
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection)
@@ -34,7 +34,7 @@ class RunCounts(SqlStore):
         self._changes[to_storable_text(account_id), to_storable_text(worker_id), str(state)] += n
 
     def flush(self) -> None:
-        """Write what has changed; called once before the commit."""
+        """Write the changes; called before the commit."""
         statement = driver_sql(self._db, _ADD)
         for key, n in sorted(self._changes.items()):
             if n:
@@ -42,7 +42,9 @@ class RunCounts(SqlStore):
         self._changes.clear()
 
     def total(self, account_id: str, filter: RunFilter) -> int:
-        """Runs of the account under the filter's states and worker; its times are not looked at."""
+        """The number of the account's runs by the filter's states and worker; its times are
+        ignored.
+        """
         self.flush()
         query = select(func.coalesce(func.sum(run_counts.c.n), 0))
         query = query.where(run_counts.c.account_id == account_id)

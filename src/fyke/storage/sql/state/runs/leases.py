@@ -1,17 +1,17 @@
-"""Leasing: which waiting subtasks go to a runner that has room.
+"""Leasing of waiting subtasks to runners.
 
-On SQLite the transaction has the database to itself, and one look at the queue settles it. On
-PostgreSQL several runners lease at once. The order of locks is the same for all who change a
-run's subtasks, the run first, which rules out a deadlock:
+On SQLite the transaction is exclusive, and one query of the queue is enough. On PostgreSQL several
+runners lease at the same time. All transactions that change subtasks lock the run first, which
+rules out deadlocks:
 
-1. look at the queue without locks and see what fits and what the plans allow to start;
+1. read the queue without locks; select the subtasks that fit and that plans allow to start;
 2. lock their runs in shared mode, which waits for a transaction that is ending one of them, and
-   then see which may still start something;
+   drop runs that are not ready or running any more;
 3. lock waiting subtasks of these runs, skipping those that another runner has locked;
-4. lock those accounts whose plan has a limit and of which a run would start, and count again.
+4. lock the accounts with a limited plan for which a run would start, and count again.
 
-When others were quicker with all subtasks of these runs, look again without these runs. Runs that
-wait for the plan of their account are skipped, unlike what is only too large for now.
+If other runners got all subtasks of these runs, repeat without these runs. Runs that wait for the
+plan of their account are skipped; a subtask that does not fit ends the search.
 """
 
 from __future__ import annotations
@@ -26,45 +26,46 @@ from fyke.kit.ids import new_ulid
 from fyke.model.run import Attempt, Subtask, SubtaskState
 from fyke.model.runner import Capacity, Lease
 from fyke.storage.sql.dialects import driver_sql, is_sqlite
-from fyke.storage.sql.state.records import SqlStore, columns, record
+from fyke.storage.sql.state.records import SqlStore, columns, many
 from fyke.storage.sql.state.runs.admission import PlanCapacity, WaitingSubtask
 from fyke.storage.sql.state.runs.tables import attempts, runs, runs_by_id, subtasks
 
-# Sums of shares such as 0.1 + 0.2 must not cost a slot.
+# for rounding errors in sums such as 0.1 + 0.2
 _TOLERANCE = 1e-9
 
-# CROSS JOIN keeps SQLite from starting at the runs: the queue is short, their history is not.
+# CROSS JOIN makes SQLite start with the queue, which is short, and not with all past runs.
 QUEUE = (
     "SELECT s.run_id, s.ordinal, r.cpus, r.memory_mb, r.account_id, r.state = 'running'"
     " FROM subtasks s {join} runs r {on} r.id = s.run_id"
-    " WHERE s.state = 'waiting' AND r.state IN ('ready', 'running'){besides}"
+    " WHERE s.state = 'waiting' AND r.state IN ('ready', 'running'){excluded}"
     " ORDER BY s.run_id, s.ordinal LIMIT {limit}"
 )
 
-# The same where some accounts are full: by run, for one that is held may have many subtasks. SQLite
-# has to name the index, because without statistics it would go through the runs of all time.
-QUEUE_PAST_FULL = (
+# The queue without runs that full accounts cannot start. It starts with the runs, because a run
+# that waits for its plan may have many subtasks. INDEXED BY, because without statistics SQLite
+# would scan all past runs.
+QUEUE_WITHOUT_FULL = (
     "SELECT s.run_id, s.ordinal, r.cpus, r.memory_mb, r.account_id, r.state = 'running'"
     " FROM runs r{by} {join} subtasks s {on} s.run_id = r.id"
     " WHERE r.state IN ('ready', 'running') AND s.state = 'waiting'"
-    " AND (r.state = 'running' OR r.account_id NOT IN ({full}){started}){besides}"
+    " AND (r.state = 'running' OR r.account_id NOT IN ({full}){started}){excluded}"
     " ORDER BY r.id, s.ordinal LIMIT {limit}"
 )
 
 
 class _CapacityLeft:
-    """Counts down while subtasks are fitted in."""
+    """The free capacity, reduced by each subtask that is taken."""
 
-    def __init__(self, room: Capacity) -> None:
-        self.cpus = room.cpus
-        self.memory_mb = room.memory_mb
-        self.slots = room.slots
+    def __init__(self, capacity: Capacity) -> None:
+        self.cpus = capacity.cpus
+        self.memory_mb = capacity.memory_mb
+        self.slots = capacity.slots
 
     def copy(self) -> _CapacityLeft:
         return _CapacityLeft(Capacity(self.cpus, self.memory_mb, self.slots))
 
     def take(self, waiting: WaitingSubtask) -> bool:
-        """Use up the room for one attempt; False when it does not fit."""
+        """Reserve capacity for one attempt; False when it does not fit."""
         fits = (
             self.slots > 0
             and waiting.cpus <= self.cpus + _TOLERANCE
@@ -78,74 +79,72 @@ class _CapacityLeft:
 
 
 def queue_query(
-    connection: Connection, limit: int, besides: int = 0, full: int = 0, started: int = 0
+    connection: Connection, limit: int, excluded: int = 0, full: int = 0, started: int = 0
 ) -> str:
-    """Return the query for the head of the queue, without what begins of ``full`` accounts, but
-    with their ``started`` runs, and without ``besides`` runs: so many values, in this order.
+    """Return the query for the first ``limit`` subtasks of the queue.
+
+    Its parameters, in this order: the ids of ``full`` accounts, whose runs are left out; of
+    ``started`` runs of these accounts, which are not; and of ``excluded`` runs, which are left out.
     """
-    form = QUEUE_PAST_FULL if full else QUEUE
+    template = QUEUE_WITHOUT_FULL if full else QUEUE
     sqlite = is_sqlite(connection)
-    statement = form.format(
+    statement = template.format(
         by=" INDEXED BY ix_runs_open" if sqlite else "",
         join="CROSS JOIN" if sqlite else "JOIN",
         on="ON",
-        full=_marks(full),
-        started=f" OR r.id IN ({_marks(started)})" if started else "",
-        besides=f" AND s.run_id NOT IN ({_marks(besides)})" if besides else "",
+        full=_placeholders(full),
+        started=f" OR r.id IN ({_placeholders(started)})" if started else "",
+        excluded=f" AND s.run_id NOT IN ({_placeholders(excluded)})" if excluded else "",
         limit=int(limit),
     )
     return driver_sql(connection, statement)
 
 
-def _marks(count: int) -> str:
+def _placeholders(count: int) -> str:
     return ", ".join("?" * count)
 
 
 class LeaseTable(SqlStore):
-    """The part of ``RunStore`` that hands out work."""
+    """The part of ``RunStore`` for leasing."""
 
-    def lease(self, runner_id: str, room: Capacity, lease_until: int) -> list[Lease]:
-        left = _CapacityLeft(room)
+    def lease(self, runner_id: str, capacity: Capacity, lease_until: int) -> list[Lease]:
+        left = _CapacityLeft(capacity)
         plans = PlanCapacity(self._db)
-        passed: list[str] = []  # runs whose waiting subtasks are all in other hands
-        taken: list[WaitingSubtask] = []
+        excluded: list[str] = []  # runs with all waiting subtasks locked by other runners
+        leased: list[WaitingSubtask] = []
         while left.slots > 0:
             limit = left.slots
             full = plans.full
-            waiting = self._queue(limit, passed, plans)
+            waiting = self._queue(limit, excluded, plans)
             permitted = plans.permit(waiting)
             if len(permitted) < len(waiting) and plans.full != full:
-                continue  # look past the accounts that have just turned out to be full
+                continue  # read the queue again, without the accounts that are full now
             planned = _fitting(permitted, left.copy())
             if not planned:
                 break
-            got = self._claim(planned, left, plans)
-            taken += got
-            if not got:
-                passed += {item.run_id: None for item in planned}
-            elif len(got) == len(planned) < max(len(permitted), limit):
+            claimed = self._claim(planned, left, plans)
+            leased += claimed
+            if not claimed:
+                excluded += dict.fromkeys(item.run_id for item in planned)
+            elif len(claimed) == len(planned) < max(len(permitted), limit):
                 break  # the next one does not fit, or there is none
-        return self._make_attempts(runner_id, lease_until, taken) if taken else []
+        return self._add_attempts(runner_id, lease_until, leased) if leased else []
 
-    def _queue(self, limit: int, passed: list[str], plans: PlanCapacity) -> list[WaitingSubtask]:
+    def _queue(self, limit: int, excluded: list[str], plans: PlanCapacity) -> list[WaitingSubtask]:
         full = plans.full
         started = plans.started_of(full)
-        statement = queue_query(self._db, limit, len(passed), len(full), len(started))
-        found = self._db.exec_driver_sql(statement, (*full, *started, *passed))
-        return [WaitingSubtask(*row) for row in found]
+        statement = queue_query(self._db, limit, len(excluded), len(full), len(started))
+        rows = self._db.exec_driver_sql(statement, (*full, *started, *excluded))
+        return [WaitingSubtask(*row) for row in rows]
 
     def _claim(
         self, planned: list[WaitingSubtask], left: _CapacityLeft, plans: PlanCapacity
     ) -> list[WaitingSubtask]:
-        """Mark as running what can be had of the plan's runs, and count the room down."""
+        """Mark subtasks of the planned runs as running, as far as they are still free and fit."""
         if not is_sqlite(self._db):
             planned = plans.confirm(self._lock(planned))
-        got = []
-        for item in planned:
-            if not left.take(item):
-                break
-            got.append(item)
-        if got:
+        claimed = _fitting(planned, left)
+        if claimed:
             change = (
                 update(subtasks)
                 .where(
@@ -154,17 +153,17 @@ class LeaseTable(SqlStore):
                 )
                 .values(state=str(SubtaskState.RUNNING))
             )
-            keys = [{"of_run": item.run_id, "at_ordinal": item.ordinal} for item in got]
+            keys = [{"of_run": item.run_id, "at_ordinal": item.ordinal} for item in claimed]
             self._db.execute(change, keys)
-            plans.take(got)
-        return got
+            plans.take(claimed)
+        return claimed
 
     def _lock(self, planned: list[WaitingSubtask]) -> list[WaitingSubtask]:
-        """Steps 2 and 3 above: at most as many as planned, of the same runs, in order."""
-        of_run = {item.run_id: item for item in planned}
+        """Steps 2 and 3 above. Returns at most as many subtasks as planned, of the same runs."""
+        by_run = {item.run_id: item for item in planned}
         shared = (
             select(runs.c.id, runs.c.state)
-            .where(runs.c.id.in_(of_run))
+            .where(runs.c.id.in_(by_run))
             .order_by(runs.c.id)
             .with_for_update(read=True)
         )
@@ -178,31 +177,31 @@ class LeaseTable(SqlStore):
             .limit(len(planned))
             .with_for_update(skip_locked=True)
         )
-        return [replace(of_run[row.run_id], ordinal=row.ordinal) for row in self._db.execute(free)]
+        return [replace(by_run[row.run_id], ordinal=row.ordinal) for row in self._db.execute(free)]
 
-    def _make_attempts(
-        self, runner_id: str, lease_until: int, taken: Sequence[WaitingSubtask]
+    def _add_attempts(
+        self, runner_id: str, lease_until: int, leased: Sequence[WaitingSubtask]
     ) -> list[Lease]:
-        run_of = runs_by_id(self._db, {item.run_id for item in taken})
-        subtask_of = self._subtasks_by_key([(item.run_id, item.ordinal) for item in taken])
+        run_by_id = runs_by_id(self._db, {item.run_id for item in leased})
+        subtask_by_key = self._subtasks_by_key([(item.run_id, item.ordinal) for item in leased])
         leases = []
-        for item in taken:
-            subtask = subtask_of[item.run_id, item.ordinal]
-            attempt = _fresh_attempt(subtask, runner_id, lease_until)
-            leases.append(Lease(attempt, subtask, run_of[item.run_id]))
+        for item in leased:
+            subtask = subtask_by_key[item.run_id, item.ordinal]
+            attempt = _new_attempt(subtask, runner_id, lease_until)
+            leases.append(Lease(attempt, subtask, run_by_id[item.run_id]))
         rows = [columns(lease.attempt) | {"memory_bytes": 0} for lease in leases]
         self._db.execute(insert(attempts), rows)
         return leases
 
     def _subtasks_by_key(self, keys: list[tuple[str, int]]) -> dict[tuple[str, int], Subtask]:
         query = select(subtasks).where(tuple_(subtasks.c.run_id, subtasks.c.ordinal).in_(keys))
-        found = (record(row, Subtask) for row in self._db.execute(query).mappings())
+        found = many(self._db.execute(query), Subtask)
         return {(subtask.run_id, subtask.ordinal): subtask for subtask in found}
 
 
 def _fitting(waiting: list[WaitingSubtask], left: _CapacityLeft) -> list[WaitingSubtask]:
-    """Return the head of the queue up to the first that does not fit: were it passed over,
-    small ones behind it could keep it waiting for ever.
+    """Take subtasks up to the first that does not fit. It is not skipped, because smaller ones
+    behind it could starve it.
     """
     fitting = []
     for item in waiting:
@@ -212,7 +211,7 @@ def _fitting(waiting: list[WaitingSubtask], left: _CapacityLeft) -> list[Waiting
     return fitting
 
 
-def _fresh_attempt(subtask: Subtask, runner_id: str, lease_until: int) -> Attempt:
+def _new_attempt(subtask: Subtask, runner_id: str, lease_until: int) -> Attempt:
     counters: dict[str, Any] = dict.fromkeys(
         ("rows", "traffic_bytes", "cpu_ms", "memory_peak_bytes", "started_at", "finished_at"), 0
     )

@@ -1,12 +1,12 @@
 """Lists of an account's runs, with any combination of filters.
 
-A query costs the same with a million past runs as with a thousand. The filters decide the index. A
-filter by states alone, worker alone or task alone has an index in list order, of which only the
-page is read. Every other combination scans one index that covers all columns of the filters, so
-that a run that does not match costs a fraction of a microsecond. A search in error messages reads
-the runs that have one. Both scans stop at a limit and return where.
+A query costs the same with a million past runs as with a thousand. The filters determine the
+index. A filter only by states, worker or task has an index in list order, of which one page is
+read. All other combinations scan one index that covers all filter columns, so that a run that does
+not match costs a fraction of a microsecond. A search in error messages reads the runs with an
+error. Both scans stop at a limit and return the last scanned run.
 
-The statements are text, because on SQLite they name the index to use.
+The statements are text, because on SQLite they name the index.
 """
 
 from __future__ import annotations
@@ -44,19 +44,19 @@ _INPUT = case(
     ),
     else_=literal_column("''"),
 ).label("input_json")
-_APART = ("input_json", "reason")
+_COMPUTED = ("input_json", "reason")
 _LINE = [
     _INPUT,
     runs.c.reason_code,
     runs.c.reason_params,
-    *(runs.c[field.name] for field in fields(RunLine) if field.name not in _APART),
+    *(runs.c[field.name] for field in fields(RunLine) if field.name not in _COMPUTED),
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class _IndexScan:
-    """A scan of one index: the conditions that the index answers (``indexed``), and those that
-    are checked for each entry (``checked``).
+    """A scan of one index. ``indexed`` conditions select its entries, ``checked`` ones are
+    evaluated for each entry.
     """
 
     index: str
@@ -86,63 +86,63 @@ class SqlRunLists(SqlStore):
         scans = query.scans()
         stopped = None
         if any(scan.checked for scan in scans):
-            stopped = self._horizon(account_id, query, scans[0])
-        found = self._db.execute(text(query.page(scans, stopped)), query.values | {"limit": limit})
-        places = [ListCursor(int(at), run_id) for at, run_id in found]
-        return ListWalk(places, None if len(places) == limit else stopped)
+            stopped = self._scan_end(account_id, query, scans[0])
+        rows = self._db.execute(text(query.page(scans, stopped)), query.values | {"limit": limit})
+        cursors = [ListCursor(int(at), run_id) for at, run_id in rows]
+        return ListWalk(cursors, None if len(cursors) == limit else stopped)
 
-    def _horizon(self, account_id: str, query: _Query, scan: _IndexScan) -> ListCursor | None:
-        """The last run that may be scanned; None when all may."""
+    def _scan_end(self, account_id: str, query: _Query, scan: _IndexScan) -> ListCursor | None:
+        """The last run within the scan limit; None when all are."""
         limit = ERROR_SCAN_LIMIT if scan.index == _BY_ERROR else SCAN_LIMIT
         if self._counts.total(account_id, RunFilter()) <= limit:
             return None
         row = self._db.execute(
-            text(query.horizon(scan)), query.values | {"skip": limit - 1}
+            text(query.scan_end(scan)), query.values | {"skip": limit - 1}
         ).first()
         return None if row is None else ListCursor(int(row[0]), row[1])
 
     def total(self, account_id: str, search: RunSearch) -> int | None:
         if search.filters - _COUNTED:
             return None
-        known = RunFilter(states=search.states, worker_id=search.worker_id or None)
-        return self._counts.total(account_id, known)
+        counted = RunFilter(states=search.states, worker_id=search.worker_id or None)
+        return self._counts.total(account_id, counted)
 
     # --- lines of runs ---------------------------------------------------------------------
 
     def lines(self, account_id: str, run_ids: Collection[str]) -> dict[str, RunLine]:
         if not run_ids:
             return {}
-        # the account is compared here: in SQL, a database might start from all its runs
+        # compared in Python, because in SQL the database might scan all runs of the account
         query = select(*_LINE).where(
             runs.c.id.in_([to_storable_text(run_id) for run_id in run_ids])
         )
-        found = self._db.execute(query).mappings()
-        return {row["id"]: record(row, RunLine) for row in found if row["account_id"] == account_id}
+        rows = self._db.execute(query).mappings()
+        return {row["id"]: record(row, RunLine) for row in rows if row["account_id"] == account_id}
 
     def workers(self, account_id: str) -> list[str]:
-        mine = run_counts.c.account_id == account_id, run_counts.c.n > 0
-        query = select(run_counts.c.worker_id).distinct().where(*mine)
+        used = run_counts.c.account_id == account_id, run_counts.c.n > 0
+        query = select(run_counts.c.worker_id).distinct().where(*used)
         return list(self._db.execute(query.order_by(run_counts.c.worker_id)).scalars())
 
     def recent_workers(self, account_id: str, runs: int) -> list[str]:
         latest = (
-            f"SELECT worker_id, created_at FROM runs{self._by(_NEWEST)}"  # noqa: S608 - our own words
+            f"SELECT worker_id, created_at FROM runs{self._indexed_by(_NEWEST)}"  # noqa: S608 - only our own names
             " WHERE account_id = :account ORDER BY created_at DESC, id DESC LIMIT :limit"
         )
         query = (
-            f"SELECT worker_id FROM ({latest}) AS latest"  # noqa: S608 - our own words
+            f"SELECT worker_id FROM ({latest}) AS latest"  # noqa: S608 - only our own names
             " GROUP BY worker_id ORDER BY max(created_at) DESC, worker_id"
         )
-        found = self._db.execute(text(query), {"account": account_id, "limit": runs})
-        return list(found.scalars())
+        parameters = {"account": account_id, "limit": runs}
+        return list(self._db.execute(text(query), parameters).scalars())
 
     def states_since(self, account_id: str, created_from: int) -> dict[RunState, int]:
         query = (
-            f"SELECT state, count(*) FROM runs{self._by(_NEWEST)}"  # noqa: S608 - our own words
+            f"SELECT state, count(*) FROM runs{self._indexed_by(_NEWEST)}"  # noqa: S608 - only our own names
             " WHERE account_id = :account AND created_at >= :since GROUP BY state"
         )
-        found = self._db.execute(text(query), {"account": account_id, "since": created_from})
-        return {RunState(state): int(count) for state, count in found}
+        rows = self._db.execute(text(query), {"account": account_id, "since": created_from})
+        return {RunState(state): int(count) for state, count in rows}
 
     def states(self, account_id: str) -> dict[RunState, int]:
         self._counts.flush()
@@ -151,15 +151,15 @@ class SqlRunLists(SqlStore):
             .where(run_counts.c.account_id == account_id)
             .group_by(run_counts.c.state)
         )
-        found = {RunState(state): int(count) for state, count in self._db.execute(query)}
-        return {state: count for state, count in found.items() if count}
+        rows = self._db.execute(query)
+        return {RunState(state): int(count) for state, count in rows if count}
 
-    def _by(self, index: str) -> str:
+    def _indexed_by(self, index: str) -> str:
         return f" INDEXED BY {index}" if is_sqlite(self._db) else ""
 
 
 class _Query:
-    """The statements of one walk, and their bound values."""
+    """The statements of one walk and their parameters."""
 
     def __init__(
         self,
@@ -197,9 +197,11 @@ class _Query:
         if "error" in filters:
             return [_IndexScan(_BY_ERROR, ["err_msg <> ''"], self._checked())]
         if filters == {"states"}:
-            # no index gives the order over several states, so each one's newest are merged
-            states = dict.fromkeys(self._search.states)
-            return [_IndexScan(_BY_STATE, self._one_of("state", (s,), f"s{s}"), []) for s in states]
+            # no index has the order over several states, so one scan per state is merged
+            return [
+                _IndexScan(_BY_STATE, self._one_of("state", (state,), f"s{state}"), [])
+                for state in dict.fromkeys(self._search.states)
+            ]
         if filters == {"worker_id"}:
             return [_IndexScan(_BY_WORKER, self._equals("worker_id"), [])]
         if filters == {"task_id"}:
@@ -208,28 +210,32 @@ class _Query:
 
     def _checked(self) -> list[str]:
         search = self._search
-        found = [
+        conditions = [
             *self._one_of("state", search.states, "state"),
             *self._one_of("outcome", search.outcomes, "outcome"),
             *self._one_of("reason_code", search.reasons, "reason"),
             *self._one_of("origin", search.origins, "origin"),
-            *(c for name in ("worker_id", "task_id", "version") for c in self._equals(name)),
+            *self._equals("worker_id"),
+            *self._equals("task_id"),
+            *self._equals("version"),
         ]
         if 0 < len(search.run_id) < ID_CHARS:
-            found.append("id >= :run_id AND id < :run_id_end")
+            conditions.append("id >= :run_id AND id < :run_id_end")
             self.values |= {"run_id": search.run_id, "run_id_end": search.run_id + "~"}
         if search.error:
-            place = "instr" if self._sqlite else "strpos"
-            found.append(f"{place}(lower(err_msg), lower(:error)) > 0")
+            position = "instr" if self._sqlite else "strpos"
+            conditions.append(f"{position}(lower(err_msg), lower(:error)) > 0")
             self.values["error"] = to_storable_text(search.error)
-        return found
+        return conditions
 
     def _one_of(self, column: str, values: Collection[str], name: str) -> list[str]:
         if not values:
             return []
-        names = {f"{name}{at}": str(value) for at, value in enumerate(dict.fromkeys(values))}
-        self.values |= names
-        return [f"{column} IN ({', '.join(':' + name for name in names)})"]
+        parameters = {
+            f"{name}{number}": str(value) for number, value in enumerate(dict.fromkeys(values))
+        }
+        self.values |= parameters
+        return [f"{column} IN ({', '.join(':' + each for each in parameters)})"]
 
     def _equals(self, column: str) -> list[str]:
         value = getattr(self._search, column)
@@ -238,26 +244,26 @@ class _Query:
         self.values[column] = to_storable_text(value)
         return [f"{column} = :{column}"]
 
-    def horizon(self, scan: _IndexScan) -> str:
+    def scan_end(self, scan: _IndexScan) -> str:
         return f"{self._select(scan.index, scan.indexed)} LIMIT 1 OFFSET :skip"
 
     def page(self, scans: list[_IndexScan], stopped: ListCursor | None) -> str:
-        inside = []
+        bounds = []
         if stopped is not None:
-            inside = [f"(created_at, id) {self._within} (:stop_at, :stop_id)"]
+            bounds = [f"(created_at, id) {self._within} (:stop_at, :stop_id)"]
             self.values |= {"stop_at": stopped.created_at, "stop_id": stopped.run_id}
         parts = [
-            f"{self._select(scan.index, [*scan.indexed, *inside, *scan.checked])} LIMIT :limit"
+            f"{self._select(scan.index, [*scan.indexed, *bounds, *scan.checked])} LIMIT :limit"
             for scan in scans
         ]
         if len(parts) == 1:
             return parts[0]
-        merged = " UNION ALL ".join(f"SELECT * FROM ({p}) AS w{n}" for n, p in enumerate(parts))  # noqa: S608 - our own words
+        merged = " UNION ALL ".join(f"SELECT * FROM ({p}) AS w{n}" for n, p in enumerate(parts))  # noqa: S608 - only our own names
         return f"{merged} ORDER BY created_at {self._order}, id {self._order} LIMIT :limit"
 
     def _select(self, index: str, conditions: list[str]) -> str:
         by = f" INDEXED BY {index}" if self._sqlite and index else ""
         return (
-            f"SELECT created_at, id FROM runs{by} WHERE {' AND '.join(self._range + conditions)}"  # noqa: S608 - our own words
+            f"SELECT created_at, id FROM runs{by} WHERE {' AND '.join(self._range + conditions)}"  # noqa: S608 - only our own names
             f" ORDER BY created_at {self._order}, id {self._order}"
         )

@@ -1,4 +1,4 @@
-"""What belongs to the page of one run: the curve of its use, its sites, and links for others."""
+"""Usage samples, sites and share links of runs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ run_samples = Table(
     number_column("rows"),
 )
 
-# the sums of attempts that have ended
+# the totals of ended attempts
 run_sites = Table(
     "run_sites",
     metadata,
@@ -42,7 +42,7 @@ run_sites = Table(
     number_column("refused"),
 )
 
-# what a living attempt reported last; it goes when the attempt ends
+# the last report of each active attempt; removed when it ends
 attempt_sites = Table(
     "attempt_sites",
     metadata,
@@ -74,25 +74,24 @@ class SqlSamples(SqlStore):
     def span(self, run_id: str) -> SampleSpan:
         at = run_samples.c.at
         query = select(func.count(), func.min(at), func.max(at))
-        found = self._db.execute(query.where(run_samples.c.run_id == run_id)).one()
-        count, first, last = found
+        count, first, last = self._db.execute(query.where(run_samples.c.run_id == run_id)).one()
         return SampleSpan(int(count), int(first or 0), int(last or 0))
 
     def measure(self, run_id: str, at: int) -> UsageSample:
-        living = case((attempts.c.outcome.is_(None), attempts.c.memory_bytes), else_=0)
-        sums = (attempts.c.cpu_ms, living, attempts.c.traffic_bytes, attempts.c.rows)
-        query = select(*(func.coalesce(func.sum(column), 0) for column in sums))
-        found = self._db.execute(query.where(attempts.c.run_id == run_id)).one()
-        return UsageSample(run_id, at, *(int(value) for value in found))
+        memory = case((attempts.c.outcome.is_(None), attempts.c.memory_bytes), else_=0)
+        usage = (attempts.c.cpu_ms, memory, attempts.c.traffic_bytes, attempts.c.rows)
+        query = select(*(func.coalesce(func.sum(column), 0) for column in usage))
+        totals = self._db.execute(query.where(attempts.c.run_id == run_id)).one()
+        return UsageSample(run_id, at, *(int(total) for total in totals))
 
     def add(self, sample: UsageSample) -> None:
         self._db.execute(insert(run_samples), columns(sample))
 
     def thin(self, run_id: str) -> None:
-        mine = run_samples.c.run_id == run_id
-        times = select(run_samples.c.at).where(mine).order_by(run_samples.c.at)
-        second = list(self._db.execute(times).scalars())[1::2]
-        self._db.execute(delete(run_samples).where(mine, run_samples.c.at.in_(second)))
+        of_run = run_samples.c.run_id == run_id
+        times = select(run_samples.c.at).where(of_run).order_by(run_samples.c.at)
+        every_second = list(self._db.execute(times).scalars())[1::2]
+        self._db.execute(delete(run_samples).where(of_run, run_samples.c.at.in_(every_second)))
 
     def of_run(self, run_id: str) -> list[UsageSample]:
         query = select(run_samples).where(run_samples.c.run_id == run_id)
@@ -111,11 +110,11 @@ class SqlSites(SqlStore):
         self._db.execute(upsert(self._db, attempt_sites, values, key=("attempt_id",)))
 
     def take(self, attempt_id: str) -> tuple[SiteTraffic, ...]:
-        mine = attempt_sites.c.attempt_id == attempt_id
-        text = self._db.execute(select(attempt_sites.c.sites).where(mine)).scalar()
+        of_attempt = attempt_sites.c.attempt_id == attempt_id
+        text = self._db.execute(select(attempt_sites.c.sites).where(of_attempt)).scalar()
         if text is None:
             return ()
-        self._db.execute(delete(attempt_sites).where(mine))
+        self._db.execute(delete(attempt_sites).where(of_attempt))
         return _decode(text)
 
     def reported(self, run_id: str) -> list[tuple[SiteTraffic, ...]]:

@@ -1,4 +1,4 @@
-"""Starts: the keys that make a repeated one the same, and those that wait in the run queue."""
+"""Start keys and the run queue."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ from fyke.storage.sql.state.records import SqlStore, columns, many, one, reason_
 start_keys = Table(
     "start_keys",
     metadata,
-    # no reference: checking it would lock the account, before the start locks it more strongly
+    # no reference: its check would lock the account, which the start locks exclusively later
     text_column("account_id", key=True),
     text_column("key", key=True),
     text_column("digest"),
     text_column("made"),
-    text_column("ref"),  # no reference: the key outlives a deleted run
+    text_column("ref"),  # no reference: the key is kept when the run is deleted
     number_column("expires_at"),
     Index(None, "expires_at"),
 )
@@ -59,13 +59,13 @@ queue_items = Table(
     text_column("callback_url"),
     flag_column("waiting"),
     text_column("reason_text"),
-    text_column("run_id"),  # no reference: outlives a deleted run
+    text_column("run_id"),  # no reference: the item is kept when the run is deleted
     number_column("created_at"),
     number_column("ended_at"),
     *reason_columns(),
     UniqueConstraint("id"),
     Index(None, "account_id", "waiting", "number"),
-    sqlite_autoincrement=True,  # a number never names another item, even after its own is gone
+    sqlite_autoincrement=True,  # numbers of removed items are not reused
 )
 partial_index(
     "ix_queue_items_ended",
@@ -80,16 +80,16 @@ class SqlStartKeys(SqlStore):
 
     def get(self, account_id: str, key: str) -> StartRecord | None:
         return one(
-            self._db.execute(select(start_keys).where(*_named(account_id, key))), StartRecord
+            self._db.execute(select(start_keys).where(*_by_key(account_id, key))), StartRecord
         )
 
     def claim(self, record: StartRecord, now: int) -> bool:
-        # the insert waits for another one of the same key; the update then sees its commit
+        # the insert waits for a concurrent one with the same key; the update then sees its commit
         if was_applied(self._db.execute(insert_new(self._db, start_keys), columns(record))):
             return True
         statement = (
             update(start_keys)
-            .where(*_named(record.account_id, record.key), start_keys.c.expires_at <= now)
+            .where(*_by_key(record.account_id, record.key), start_keys.c.expires_at <= now)
             .values(
                 digest=record.digest,
                 made=record.made,
@@ -100,22 +100,22 @@ class SqlStartKeys(SqlStore):
         return was_applied(self._db.execute(statement))
 
     def remove_expired(self, now: int, limit: int) -> int:
-        name = tuple_(start_keys.c.account_id, start_keys.c.key)
+        key = tuple_(start_keys.c.account_id, start_keys.c.key)
         old = (
             select(start_keys.c.account_id, start_keys.c.key)
             .where(start_keys.c.expires_at <= now)
             .order_by(start_keys.c.expires_at)
             .limit(limit)
         )
-        still_old = start_keys.c.expires_at <= now  # one may have been claimed anew since
-        return self._db.execute(delete(start_keys).where(name.in_(old), still_old)).rowcount
+        still_old = start_keys.c.expires_at <= now  # one may have been claimed again meanwhile
+        return self._db.execute(delete(start_keys).where(key.in_(old), still_old)).rowcount
 
 
-def _named(account_id: str, key: str) -> tuple[Any, Any]:
+def _by_key(account_id: str, key: str) -> tuple[Any, Any]:
     return start_keys.c.account_id == account_id, start_keys.c.key == key
 
 
-# literal, because a partial index is used only where the database sees its condition
+# a literal, because a partial index is used only if the statement has its condition verbatim
 _ENDED = queue_items.c.ended_at > literal_column("0")
 
 
@@ -124,9 +124,9 @@ class SqlQueue(SqlStore):
 
     def add(self, item: QueuedStart) -> int:
         values = columns(item)
-        del values["number"]  # the database gives it
-        added = insert(queue_items).returning(queue_items.c.number)
-        number: int = self._db.execute(added, values).scalar_one()
+        del values["number"]  # the database assigns it
+        statement = insert(queue_items).returning(queue_items.c.number)
+        number: int = self._db.execute(statement, values).scalar_one()
         return number
 
     def get(self, item_id: str) -> QueuedStart | None:
@@ -147,27 +147,27 @@ class SqlQueue(SqlStore):
         limit: int,
         oldest_first: bool = False,
     ) -> tuple[int, list[QueuedStart]]:
-        mine = [queue_items.c.account_id == account_id]
+        conditions = [queue_items.c.account_id == account_id]
         if waiting is not None:
-            mine.append(queue_items.c.waiting == waiting)
+            conditions.append(queue_items.c.waiting == waiting)
         total = self._db.execute(
-            select(func.count()).select_from(queue_items).where(*mine)
+            select(func.count()).select_from(queue_items).where(*conditions)
         ).scalar_one()
         number = queue_items.c.number
         order = number if oldest_first else number.desc()
-        query = select(queue_items).where(*mine).order_by(order)
+        query = select(queue_items).where(*conditions).order_by(order)
         return total, many(self._db.execute(query.limit(limit).offset(offset)), QueuedStart)
 
     def explain(self, item_id: str, reason: Reason | None) -> bool:
-        return self._change(item_id, **_why(reason))
+        return self._change(item_id, **_reason_columns(reason))
 
     def end(self, item_id: str, at: int, reason: Reason, run_id: str = "") -> bool:
         ended = {"waiting": False, "ended_at": at, "run_id": run_id}
-        return self._change(item_id, **ended, **_why(reason))
+        return self._change(item_id, **ended, **_reason_columns(reason))
 
     def _change(self, item_id: str, **values: object) -> bool:
-        still = update(queue_items).where(queue_items.c.id == item_id, queue_items.c.waiting)
-        return was_applied(self._db.execute(still.values(**values)))
+        waiting = update(queue_items).where(queue_items.c.id == item_id, queue_items.c.waiting)
+        return was_applied(self._db.execute(waiting.values(**values)))
 
     def remove_ended(self, before: int, limit: int) -> int:
         old = (
@@ -179,6 +179,6 @@ class SqlQueue(SqlStore):
         return self._db.execute(delete(queue_items).where(queue_items.c.id.in_(old))).rowcount
 
 
-def _why(reason: Reason | None) -> dict[str, str]:
+def _reason_columns(reason: Reason | None) -> dict[str, str]:
     text = "" if reason is None else sentence(reason)
     return {"reason_text": text, **reason_values(reason)}

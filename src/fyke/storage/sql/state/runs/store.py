@@ -1,4 +1,4 @@
-"""Runs, their events and their subtasks; other parts of ``RunStore`` have modules of their own."""
+"""Runs, their events and their subtasks. Other modules have the other parts of ``RunStore``."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ from fyke.storage.sql.state.runs.tables import (
     subtasks,
 )
 
-# as literal text, because a partial index is used only where the database sees its condition
+# literals, because a partial index is used only if the statement has its condition verbatim
 _WAITING = text("state = 'waiting'")
 
 
@@ -66,26 +66,26 @@ class SubtaskTable(SqlStore):
 
     def end_subtask(self, run_id: str, ordinal: int, end: End) -> bool:
         self._lock_run(run_id)
-        living = subtasks.c.state != str(SubtaskState.ENDED)
+        not_ended = subtasks.c.state != str(SubtaskState.ENDED)
         change = update(subtasks).where(
-            subtasks.c.run_id == run_id, subtasks.c.ordinal == ordinal, living
+            subtasks.c.run_id == run_id, subtasks.c.ordinal == ordinal, not_ended
         )
-        return was_applied(self._db.execute(change.values(**_ending(end))))
+        return was_applied(self._db.execute(change.values(**_end_values(end))))
 
     def end_waiting_subtasks(self, run_id: str, end: End) -> int:
         self._lock_run(run_id)
         change = update(subtasks).where(subtasks.c.run_id == run_id, _WAITING)
-        return self._db.execute(change.values(**_ending(end))).rowcount
+        return self._db.execute(change.values(**_end_values(end))).rowcount
 
     def _lock_run(self, run_id: str) -> None:
-        """``RunStore.lock`` promises that no subtask changes meanwhile."""
+        """Lock the run: no subtask may change while another transaction has ``RunStore.lock``."""
         lock = locking(self._db, "FOR NO KEY UPDATE")
         if lock:
             statement = driver_sql(self._db, "SELECT 1 FROM runs WHERE id = ?") + lock
             self._db.exec_driver_sql(statement, (to_storable_text(run_id),))
 
 
-def _ending(end: End) -> dict[str, str]:
+def _end_values(end: End) -> dict[str, str]:
     return {
         "state": str(SubtaskState.ENDED),
         "outcome": str(end.outcome),
@@ -101,12 +101,12 @@ _FIXED = {
     "region", "egress_allow", "input_json", "summary", "callback_url", "subtasks",
 }  # fmt: skip
 _MUTABLE = tuple(column.name for column in runs.c if column.name not in _FIXED)
-_DONE = (str(Outcome.SUCCEEDED), str(Outcome.TIMEOUT))
-_FINISHED = runs.c.finished_at > literal_column("0")  # literal: see the partial index
+_USED_FOR_ESTIMATES = (str(Outcome.SUCCEEDED), str(Outcome.TIMEOUT))
+_FINISHED = runs.c.finished_at > literal_column("0")
 
 
 class SqlRuns(SubtaskTable, AttemptTable, LeaseTable, RunnerTable):
-    """Implements ``RunStore``. ``hiding``: outcomes whose rows are not shown."""
+    """Implements ``RunStore``. ``hiding``: the outcomes of attempts whose rows are hidden."""
 
     def __init__(
         self, connection: Connection, *, counts: RunCounts, hiding: frozenset[str]
@@ -120,9 +120,9 @@ class SqlRuns(SubtaskTable, AttemptTable, LeaseTable, RunnerTable):
         self._add_subtasks(subtasks)
         self._counts.add(run.account_id, run.worker_id, run.state, 1)
 
-    def _add_subtasks(self, parts: Sequence[Subtask]) -> None:
-        if parts:
-            self._db.execute(insert(subtasks), [columns(part) for part in parts])
+    def _add_subtasks(self, new: Sequence[Subtask]) -> None:
+        if new:
+            self._db.execute(insert(subtasks), [columns(subtask) for subtask in new])
 
     def get(self, run_id: str) -> Run | None:
         return self._get(_BY_ID, run_id)
@@ -135,32 +135,30 @@ class SqlRuns(SubtaskTable, AttemptTable, LeaseTable, RunnerTable):
         return None if row is None else run_of(row)
 
     def open_of_task(self, task_id: str, other_than: str = "") -> str | None:
-        # as literal text, because a partial index is used only where its condition is seen
         is_open = text("runs.finished_at = 0 AND runs.task_id <> ''")
-        mine = runs.c.task_id == task_id, runs.c.id != other_than
-        query = select(runs.c.id).where(is_open, *mine).order_by(runs.c.id).limit(1)
+        of_task = runs.c.task_id == task_id, runs.c.id != other_than
+        query = select(runs.c.id).where(is_open, *of_task).order_by(runs.c.id).limit(1)
         return self._db.execute(query).scalars().first()
 
     def page(
         self, account_id: str, filter: RunFilter, *, offset: int, limit: int
     ) -> tuple[int, list[Run]]:
         if filter.created_from or filter.created_until:
-            counted = (
-                select(func.count()).select_from(runs).where(*_conditions(runs, account_id, filter))
-            )
-            total = self._db.execute(counted).scalar_one()
+            conditions = _conditions(runs, account_id, filter)
+            count = select(func.count()).select_from(runs).where(*conditions)
+            total = self._db.execute(count).scalar_one()
         else:
             total = self._counts.total(account_id, filter)
-        found = self._db.execute(page_query(account_id, filter, offset=offset, limit=limit))
-        return total, [run_of(row) for row in found.mappings()]
+        rows = self._db.execute(page_query(account_id, filter, offset=offset, limit=limit))
+        return total, [run_of(row) for row in rows.mappings()]
 
     def newest(self, account_id: str, worker_id: str | None) -> str | None:
         return self._db.execute(newest_query(account_id, worker_id)).scalar()
 
     def move(self, run: Run, expected: RunState) -> bool:
         values = run_columns(run)
-        guard = runs.c.id == run.id, runs.c.state == str(expected)
-        change = update(runs).where(*guard).values({name: values[name] for name in _MUTABLE})
+        in_state = runs.c.id == run.id, runs.c.state == str(expected)
+        change = update(runs).where(*in_state).values({name: values[name] for name in _MUTABLE})
         moved = was_applied(self._db.execute(change))
         if moved:
             self._counts.add(run.account_id, run.worker_id, expected, -1)
@@ -175,7 +173,7 @@ class SqlRuns(SubtaskTable, AttemptTable, LeaseTable, RunnerTable):
         return many(self._db.execute(query.order_by(run_events.c.seq)), RunEvent)
 
     def delete(self, run_id: str) -> None:
-        # subtasks, attempts, events and deliveries go with it by their references
+        # subtasks, attempts, events and deliveries are deleted by cascade
         run = self.lock(run_id)
         if run is not None:
             self._db.execute(delete(runs).where(runs.c.id == run_id))
@@ -195,13 +193,13 @@ class SqlRuns(SubtaskTable, AttemptTable, LeaseTable, RunnerTable):
         return list(self._db.execute(query).scalars())
 
     def not_started(self, worker_id: str, limit: int) -> list[str]:
-        # by way of the queue, which is short, whatever has been run before
+        # from the queue, which is short, however many past runs there are
         waiting = select(subtasks.c.run_id).where(text("subtasks.state = 'waiting'"))
-        living = select(attempts.c.run_id).where(attempts.c.outcome.is_(None))
+        active = select(attempts.c.run_id).where(attempts.c.outcome.is_(None))
         query = (
             select(runs.c.id)
             .where(runs.c.worker_id == worker_id, runs.c.state == str(RunState.READY))
-            .where(runs.c.id.in_(waiting), runs.c.id.not_in(living))
+            .where(runs.c.id.in_(waiting), runs.c.id.not_in(active))
         )
         return list(self._db.execute(query.order_by(runs.c.id).limit(limit)).scalars())
 
@@ -220,16 +218,15 @@ def _conditions(table: FromClause, account_id: str, filter: RunFilter) -> list[C
 
 
 def page_query(account_id: str, filter: RunFilter, *, offset: int, limit: int) -> Select[Any]:
-    """Return the query for one page. Its ids come from an index alone, then their rows.
+    """Return the query of one page. The ids come from an index alone.
 
-    With several states each one's newest are taken in order of its own index and then merged,
-    because no index gives the order over several states at once.
+    No index has the order over several states, so the newest of each state are merged.
     """
     if len(filter.states) > 1:
         parts = []
         for state in dict.fromkeys(filter.states):
-            narrow = replace(filter, states=(state,))
-            parts.append(_newest_ids(account_id, narrow).limit(offset + limit).subquery())
+            of_state = replace(filter, states=(state,))
+            parts.append(_newest_ids(account_id, of_state).limit(offset + limit).subquery())
         merged = union_all(*(select(part.c.id, part.c.created_at) for part in parts)).subquery()
         newest = select(merged).order_by(merged.c.created_at.desc(), merged.c.id.desc())
     else:
@@ -240,33 +237,35 @@ def page_query(account_id: str, filter: RunFilter, *, offset: int, limit: int) -
 
 
 def past_query(account_id: str, worker_id: str, within: int) -> Select[Any]:
-    """Return the query for ``past``. An index leads to the last ones, and to no others."""
-    found = runs.alias("found")
+    """Return the query of ``past_runs``. It reads only the last runs, from an index."""
+    past = runs.alias("past")
     names = "version", "cpus", "subtasks", "busy_ms", "cpu_ms", "traffic_bytes"
     last = (
         select(
-            *(found.c[name] for name in (*names, "outcome", "started_at", "created_at", "id")),
-            found.c.finished_at.label("at"),
+            *(past.c[name] for name in (*names, "outcome", "started_at", "created_at", "id")),
+            past.c.finished_at.label("at"),
         )
-        .where(found.c.account_id == account_id, found.c.worker_id == worker_id)
-        .order_by(found.c.created_at.desc(), found.c.id.desc())
+        .where(past.c.account_id == account_id, past.c.worker_id == worker_id)
+        .order_by(past.c.created_at.desc(), past.c.id.desc())
         .limit(within)
         .subquery()
     )
-    took = (last.c.at - last.c.started_at).label("wall_ms")
-    query = select(*(last.c[name] for name in names), last.c.at, took)
-    query = query.where(last.c.started_at > 0, last.c.at > 0, last.c.outcome.in_(_DONE))
+    duration = (last.c.at - last.c.started_at).label("wall_ms")
+    query = select(*(last.c[name] for name in names), last.c.at, duration)
+    query = query.where(
+        last.c.started_at > 0, last.c.at > 0, last.c.outcome.in_(_USED_FOR_ESTIMATES)
+    )
     return query.order_by(last.c.created_at.desc(), last.c.id.desc())
 
 
 def newest_query(account_id: str, worker_id: str | None) -> Select[Any]:
-    """Return the query for the newest run; its index alone has the answer."""
+    """Return the query of ``newest``, which reads one index entry."""
     return _newest_ids(account_id, RunFilter(worker_id=worker_id)).limit(1)
 
 
 def _newest_ids(account_id: str, filter: RunFilter) -> Select[Any]:
-    """Aliased, or the page around it would take the table for its own."""
-    found = runs.alias("found")
-    conditions = _conditions(found, account_id, filter)
-    query = select(found.c.id, found.c.created_at).where(*conditions)
-    return query.order_by(found.c.created_at.desc(), found.c.id.desc())
+    """An alias, so that the subquery is not correlated with the table of the page."""
+    newest = runs.alias("newest")
+    conditions = _conditions(newest, account_id, filter)
+    query = select(newest.c.id, newest.c.created_at).where(*conditions)
+    return query.order_by(newest.c.created_at.desc(), newest.c.id.desc())

@@ -1,8 +1,8 @@
-"""The tables of runs, and a run as a row and back.
+"""The tables of runs, and conversion of runs to rows and back.
 
-Every index is here for a question that must cost the same with a million past runs as with a
-thousand: the partial ones contain only what still waits or lives, and ``run_counts`` keeps the
-number of runs per state, because counting a million rows for each page of a list would not do.
+The indexes make the cost of queries independent of the number of past runs: partial ones contain
+only waiting and active rows, and ``run_counts`` has the number of runs per state, because counting
+a million rows for each page of a list would be too slow.
 """
 
 from __future__ import annotations
@@ -61,12 +61,12 @@ runs = Table(
     number_column("finished_at"),
     text_column("summary"),
     text_column("bound"),
-    # what all its attempts came to, written as it ends
+    # the totals of its attempts, written when it ends
     number_column("busy_ms"),
     number_column("cpu_ms"),
     number_column("memory_mb_ms"),
     *reason_columns(),
-    # with all that a list filters by, so that it looks at nothing but this index; see lists.py
+    # with all filter columns of lists, which scan only this index; see lists.py
     Index(
         "ix_runs_account_id_created_at_id_and_facts",
         *("account_id", "created_at", "id"),
@@ -82,14 +82,14 @@ partial_index(
     where="finished_at > 0",
 )
 
-# what counts against a plan, and what may still be handed out; see admission.py and leases.py
+# runs that count for a plan, and runs with subtasks to lease; see admission.py and leases.py
 partial_index(
     "ix_runs_under_way",
     runs.c.account_id,
     runs.c.id,
     where="state IN ('running', 'ending', 'aborting')",
 )
-# with account and state, so that runs that wait for their plan are skipped without reading them
+# with account and state, so that runs that wait for their plan are skipped in the index
 partial_index(
     "ix_runs_open",
     runs.c.id,
@@ -98,14 +98,14 @@ partial_index(
     where="state IN ('ready', 'running')",
 )
 
-# what a schedule asks before it starts another run of its task
+# whether a task has an open run, for the overlap policy of its schedule
 partial_index(
     "ix_runs_open_of_task",
     runs.c.task_id,
     where="finished_at = 0 AND task_id <> ''",
 )
 
-# what a search in error messages looks through, and the history of a task
+# for searches in error messages, and for the runs of a task
 partial_index(
     "ix_runs_with_error",
     *(runs.c.account_id, runs.c.created_at, runs.c.id),
@@ -138,7 +138,7 @@ subtasks = Table(
     text_column("err_msg"),
     *reason_columns(),
 )
-# the queue: what waits and nothing else, so leasing never looks at history
+# the queue: only waiting subtasks
 partial_index(
     "ix_subtasks_waiting",
     subtasks.c.run_id,
@@ -164,7 +164,7 @@ attempts = Table(
     number_column("memory_peak_bytes"),
     number_column("started_at"),
     number_column("finished_at"),
-    # the memory of a living one now, as last reported; not part of its record
+    # the last reported memory of an active attempt; not part of its record
     number_column("memory_bytes"),
     number_column("memory_mb_ms"),
     *reason_columns(),
@@ -196,7 +196,7 @@ run_events = Table(
     Index(None, "run_id", "seq"),
 )
 
-# the last runs of a worker or of a task by their end, in a state
+# the last ended runs of a worker or a task, by state
 partial_index(
     "ix_runs_ended_of_worker",
     runs.c.account_id,
@@ -235,5 +235,5 @@ def run_columns(run: Run) -> dict[str, Any]:
 
 def runs_by_id(connection: Connection, ids: Iterable[str]) -> dict[str, Run]:
     """Return the runs that exist among ``ids``."""
-    found = connection.execute(select(runs).where(runs.c.id.in_(sorted(ids)))).mappings()
-    return {row["id"]: run_of(row) for row in found}
+    rows = connection.execute(select(runs).where(runs.c.id.in_(sorted(ids)))).mappings()
+    return {row["id"]: run_of(row) for row in rows}

@@ -1,7 +1,7 @@
 """The tables of the state in release 0.1.0.
 
-Spelled out rather than taken from the stores, whose tables go on changing: what a released
-migration does never changes again.
+They are repeated here, not taken from the stores, because the tables of the stores change and a
+released migration does not.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ def upgrade() -> None:
     create_money()
     create_callbacks()
     create_alerts()
-    keep_the_ledger()
+    protect_ledger()
 
 
 def create_accounts() -> None:
-    """Accounts, their users and what is kept for those."""
+    """Accounts, users, sessions, and the audit log."""
     table(
         "accounts",
         text("id name time_zone plan"),
@@ -98,7 +98,7 @@ def create_accounts() -> None:
 
 
 def create_workers() -> None:
-    """Workers, what is kept of them for others, and their way to being published."""
+    """Workers, versions, secrets, uploads and submissions."""
     table(
         "workers",
         text("id account_id owner name title description latest search_text categories icon"),
@@ -216,7 +216,7 @@ def create_tasks() -> None:
 
 
 def create_runs() -> None:
-    """Runs, their parts and what is measured of them."""
+    """Runs, subtasks, attempts, and measurements."""
     table(
         "runs",
         text("id account_id worker_id version task_id key_id origin state err_msg region"),
@@ -321,7 +321,7 @@ def create_runs() -> None:
 
 
 def create_starts() -> None:
-    """The run queue, the keys of starts, and who carries runs out."""
+    """The run queue, start keys, runners and servers."""
     table(
         "queue_items",
         serial("number"),
@@ -354,7 +354,7 @@ def create_starts() -> None:
 
 
 def create_money() -> None:
-    """The ledger and the use of each day."""
+    """The ledger and daily usage."""
     table(
         "ledger",
         serial("seq"),
@@ -375,7 +375,7 @@ def create_money() -> None:
 
 
 def create_callbacks() -> None:
-    """Callbacks and the receivers they are for."""
+    """Deliveries, receivers and webhook endpoints."""
     table(
         "deliveries",
         text("id account_id run_id url payload state last_error kind receiver host endpoint_id"),
@@ -427,7 +427,7 @@ def create_callbacks() -> None:
 
 
 def create_alerts() -> None:
-    """Alert rules and what they found."""
+    """Alert rules, checks and alerts."""
     table(
         "alert_rules",
         text("id account_id name kind worker_id task_id field endpoints emails reasons"),
@@ -464,8 +464,8 @@ def create_alerts() -> None:
     index("ix_alerts_unread", "alerts", "account_id at id", "read_at = 0")
 
 
-def keep_the_ledger() -> None:
-    """Entries are only ever added, and the database refuses any other statement."""
+def protect_ledger() -> None:
+    """Make the database reject updates and deletions of ledger entries."""
     refusal = "the ledger is only ever added to"
     if op.get_bind().dialect.name == "sqlite":
         for verb in ("update", "delete"):
