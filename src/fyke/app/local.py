@@ -36,15 +36,15 @@ from fyke.model.run import Origin, Run
 from fyke.runner.loop import Runner
 from fyke.settings import Settings
 
-LOOK_SECONDS = 0.1
+POLL_SECONDS = 0.1
 LOG_CHUNK = 500
-# Removed before and after a run; caches stay, because they make the next run fast.
-FORGOTTEN = ("state.db*", "rows.db*", "blobs", "run/bell", "scratch", "cache/bundles")
+# Removed before and after a run. The other caches stay: they make the next run faster.
+REMOVED = ("state.db*", "rows.db*", "blobs", "run/bell", "scratch", "cache/bundles")
 
 
 @dataclass(frozen=True, slots=True)
 class LocalRunResult:
-    """How the run ended. ``hidden`` rows belong to subtasks that failed."""
+    """The run after its end. ``hidden`` counts the rows of subtasks that failed."""
 
     run: Run
     hidden: int
@@ -52,7 +52,7 @@ class LocalRunResult:
 
 
 async def probe(settings: Settings) -> IsolationReport:
-    """Check the isolation on this machine, for this user."""
+    """Check the isolation that this user has on this machine."""
     make_home(settings)
     return await open_sandbox(settings).probe()
 
@@ -68,13 +68,13 @@ async def run_locally(
     builds: bool = False,
 ) -> LocalRunResult:
     """Publish ``archive`` in the folder ``settings.home``, run it with ``input`` (the whole
-    object with ``parameters``) until its end, and write the visible rows to ``output``.
+    object with ``parameters``), and write the visible rows to ``output``.
 
-    ``on_log`` gets every line of the log. ``builds``: its dependencies may run code during
-    installation, when its ``fyke.json`` asks for that. SIGINT and SIGTERM abort the run. Raises
+    ``on_log`` gets every line of the log. ``builds`` allows its dependencies to run code during
+    installation, when its ``fyke.json`` requests that. SIGINT and SIGTERM abort the run. Raises
     ``FykeError`` for an invalid project or input.
     """
-    _forget(settings.home)
+    _remove_state(settings.home)
     make_home(settings)
     migrate_all(settings)
     try:
@@ -85,19 +85,21 @@ async def run_locally(
             runs = make_runs(runtime)
             request = StartRequest(worker.id, None, input, "", Origin.API)
             run = await runs.start(caller, request)
-            with _abort_on_signal(runs, caller, run.id) as asked:
+            with _abort_on_signal(runs, caller, run.id) as aborted:
                 async with _runner(runtime) as runner:
-                    await _until_end(runtime, runner, run.id, on_log)
+                    position = await _log_until_end(runtime, runner, run.id, on_log)
+            # The runner writes the last lines after the end of the run.
+            await _forward_log(runtime, run.id, position, on_log)
             ended = await runtime.storage.read(lambda tx: tx.runs.get(run.id)) or run
             await _write(runtime, ended, format, output)
-            every = await runtime.results.totals(run.id, frozenset())
-            return LocalRunResult(ended, every.rows - ended.results, asked.is_set())
+            totals = await runtime.results.totals(run.id, frozenset())
+            return LocalRunResult(ended, totals.rows - ended.results, aborted.is_set())
     finally:
-        _forget(settings.home)
+        _remove_state(settings.home)
 
 
-def _forget(home: Path) -> None:
-    for pattern in FORGOTTEN:
+def _remove_state(home: Path) -> None:
+    for pattern in REMOVED:
         for path in home.glob(pattern):
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
@@ -122,32 +124,31 @@ async def _runner(runtime: Runtime) -> AsyncIterator[asyncio.Task[None]]:
     sandbox = open_sandbox(settings)
     try:
         runner: Runner = make_runner(runtime, sandbox, egress, await sandbox.probe())
-        working = asyncio.create_task(runner.run())
+        task = asyncio.create_task(runner.run())
         try:
-            yield working
+            yield task
         finally:
             runner.drain()
             runner.stop_all()
-            await working
+            await task
     finally:
         await egress.stop()
 
 
-async def _until_end(
-    runtime: Runtime, working: asyncio.Task[None], run_id: str, on_log: Callable[[LogEntry], None]
-) -> None:
+async def _log_until_end(
+    runtime: Runtime, runner: asyncio.Task[None], run_id: str, on_log: Callable[[LogEntry], None]
+) -> int:
+    """Forward the log until the run or the runner ends; return the position of the last line."""
     position = 0
     while True:
         run = await runtime.storage.read(lambda tx: tx.runs.get(run_id))
         position = await _forward_log(runtime, run_id, position, on_log)
         if run is not None and run.state.terminal:
-            break
-        if working.done():
-            working.result()
-            return
-        await asyncio.sleep(LOOK_SECONDS)
-    await asyncio.sleep(LOOK_SECONDS)  # the summary line is written after the end
-    await _forward_log(runtime, run_id, position, on_log)
+            return position
+        if runner.done():
+            runner.result()
+            return position
+        await asyncio.sleep(POLL_SECONDS)
 
 
 async def _forward_log(
@@ -171,19 +172,19 @@ async def _write(runtime: Runtime, run: Run, format: str, output: Path) -> None:
 
 @contextlib.contextmanager
 def _abort_on_signal(runs: Runs, caller: Caller, run_id: str) -> Iterator[asyncio.Event]:
-    """The first SIGINT or SIGTERM aborts the run, and so does any later one."""
-    asked = asyncio.Event()
+    """Abort the run at SIGINT and SIGTERM; yield the event that is set then."""
+    aborted = asyncio.Event()
     tasks: set[asyncio.Task[Run]] = set()
 
     def abort() -> None:
-        asked.set()
+        aborted.set()
         tasks.add(asyncio.ensure_future(runs.abort(caller, run_id)))
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, abort)
     try:
-        yield asked
+        yield aborted
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)

@@ -1,10 +1,12 @@
-"""A run without a server: its folder, its log, its signals; running one needs a sandbox."""
+"""A run without a server: its folder, its log, its signals. No run is started."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
+from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +16,7 @@ import pytest
 from fyke.app import local
 from fyke.model.log import LogEntry
 from fyke.model.run import Run, RunState
+from fyke.settings import Settings
 from support.memory import a_run
 
 pytestmark = pytest.mark.anyio
@@ -24,7 +27,7 @@ def entries(*positions: int) -> list[LogEntry]:
 
 
 class Runtime:
-    """A run that has these states in turn; its log is read in these pieces."""
+    """A runtime whose run has these states in turn; its log is read in these pieces."""
 
     def __init__(self, states: list[RunState], log: list[list[LogEntry]]) -> None:
         self.states, self.log = states, log
@@ -37,16 +40,48 @@ class Runtime:
         return self.log.pop(0)
 
 
-def test_caches_stay_and_everything_else_is_forgotten(tmp_path: Path) -> None:
+def replace_services(monkeypatch: pytest.MonkeyPatch, runtime: Any) -> None:
+    """Let ``run_locally`` use ``runtime``, and services that do nothing."""
+    run = a_run("A")
+
+    async def returns(value: Any) -> Any:
+        return value
+
+    async def totals(*_: Any) -> Any:
+        return SimpleNamespace(rows=0)
+
+    @contextlib.asynccontextmanager
+    async def open_runtime(_settings: Any) -> AsyncIterator[Any]:
+        yield runtime
+
+    runtime.totals = totals
+    worker = SimpleNamespace(id="W")
+    services: dict[str, Any] = {
+        "make_home": lambda _: None,
+        "migrate_all": lambda _: None,
+        "open_runtime": open_runtime,
+        "_caller": lambda _: returns(None),
+        "make_workers": lambda _: SimpleNamespace(
+            publish=lambda *_, **__: returns((worker, None, None))
+        ),
+        "Builds": lambda _: SimpleNamespace(allow=lambda *_, **__: returns(None)),
+        "make_runs": lambda _: SimpleNamespace(start=lambda *_: returns(run)),
+        "_write": lambda *_: returns(None),
+    }
+    for name, service in services.items():
+        monkeypatch.setattr(local, name, service)
+
+
+def test_state_is_removed_and_caches_stay(tmp_path: Path) -> None:
     kept = ["cache/environments/e", "tool-caches/A", "node.id"]
     gone = ["state.db", "state.db-wal", "rows.db", "blobs/b/1", "run/bell", "cache/bundles/b/f"]
     for name in (*kept, *gone):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    local._forget(tmp_path)
+    local._remove_state(tmp_path)
     left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
     assert left == set(kept)
-    local._forget(tmp_path / "none")
+    local._remove_state(tmp_path / "none")
 
 
 async def test_every_line_of_the_log_is_forwarded() -> None:
@@ -57,28 +92,55 @@ async def test_every_line_of_the_log_is_forwarded() -> None:
     assert [entry.position for entry in seen] == [1, 2, 3]
 
 
-async def test_the_line_that_is_written_after_the_end_is_waited_for(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(local, "LOOK_SECONDS", 0)
+async def test_the_log_is_forwarded_until_the_run_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "POLL_SECONDS", 0)
     states = [RunState.READY, RunState.RUNNING, RunState.SUCCEEDED]
-    runtime: Any = Runtime(states, [[], entries(1), [], [], entries(2), []])
+    runtime: Any = Runtime(states, [[], entries(1), [], []])
     seen: list[int] = []
-    working: asyncio.Task[Any] = asyncio.create_task(asyncio.Event().wait())
-    await local._until_end(runtime, working, "R", lambda entry: seen.append(entry.position))
-    assert (seen, runtime.states, runtime.log) == ([1, 2], [], [])
-    working.cancel()
+    runner: asyncio.Task[Any] = asyncio.create_task(asyncio.Event().wait())
+    position = await local._log_until_end(
+        runtime, runner, "R", lambda entry: seen.append(entry.position)
+    )
+    assert (position, seen, runtime.states, runtime.log) == (1, [1], [], [])
+    runner.cancel()
+
+
+async def test_lines_after_the_end_of_the_run_are_forwarded(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The runner writes its summary after the run's end, at the latest before it ends itself."""
+    runtime: Any = Runtime([RunState.SUCCEEDED, RunState.SUCCEEDED], [entries(1), []])
+    replace_services(monkeypatch, runtime)
+
+    @contextlib.asynccontextmanager
+    async def runner_of(_runtime: Any) -> AsyncIterator[asyncio.Task[Any]]:
+        task: asyncio.Task[Any] = asyncio.create_task(asyncio.Event().wait())
+        yield task
+        task.cancel()
+        runtime.log += [entries(2), []]
+
+    monkeypatch.setattr(local, "_runner", runner_of)
+    seen: list[int] = []
+    await local.run_locally(
+        Settings(home=tmp_path),
+        b"",
+        {},
+        format="json",
+        output=tmp_path / "rows",
+        on_log=lambda entry: seen.append(entry.position),
+    )
+    assert seen == [1, 2]
 
 
 async def test_a_runner_that_fails_ends_the_wait() -> None:
     async def fail() -> None:
         raise OSError("no sandbox")
 
-    working = asyncio.create_task(fail())
+    runner = asyncio.create_task(fail())
     await asyncio.sleep(0)
     runtime: Any = Runtime([RunState.READY], [[]])
     with pytest.raises(OSError, match="no sandbox"):
-        await local._until_end(runtime, working, "R", lambda _: None)
+        await local._log_until_end(runtime, runner, "R", lambda _: None)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -92,10 +154,10 @@ async def test_a_signal_aborts_the_run_and_its_handler_is_removed(number: int) -
 
     runs: Any = SimpleNamespace(abort=abort)
     caller: Any = None
-    with local._abort_on_signal(runs, caller, "R") as asked:
-        assert not asked.is_set()
+    with local._abort_on_signal(runs, caller, "R") as event:
+        assert not event.is_set()
         os.kill(os.getpid(), number)
         await asyncio.wait_for(called.wait(), 10)
-        assert asked.is_set()
+        assert event.is_set()
     assert aborted == ["R"]
     assert not asyncio.get_running_loop().remove_signal_handler(number)
