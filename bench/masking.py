@@ -16,7 +16,7 @@ import random
 import time
 from collections.abc import Callable
 
-from fyke.domain.results.redaction import masked_row
+from fyke.domain.results.redaction import mask_row
 from fyke.domain.results.rows import decode_row
 from fyke.domain.secrets.masking import Masker
 
@@ -60,7 +60,7 @@ def of_rows(rows: list[bytes], masker: Masker | None, seconds: float) -> float:
         for row in rows:
             decoded = decode_row(row)
             if masker is not None:
-                masked_row(masker, decoded)
+                mask_row(masker, decoded)
 
     return micros(work, len(rows), seconds)
 

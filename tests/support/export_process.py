@@ -21,7 +21,7 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
 from fyke.domain.results.export.formats import FORMATS  # noqa: E402
 from fyke.domain.results.export.service import ExportRequest, Exports  # noqa: E402
-from fyke.domain.results.query.model import query_of  # noqa: E402
+from fyke.domain.results.query.model import parse_query  # noqa: E402
 from fyke.domain.results.service import RunResults  # noqa: E402
 from fyke.model.run import RunState  # noqa: E402
 from fyke.storage.sql.results.store import open_results  # noqa: E402
@@ -35,7 +35,7 @@ async def main(url: str, run_id: str, name: str, sort: str = "") -> None:
     with tempfile.TemporaryDirectory() as folder:
         reading = RunResults(storage, results, Path(folder))
         exports = Exports(storage, reading, storage.clock, Path(folder))
-        request = ExportRequest(FORMATS[name], query=query_of(sort=sort))
+        request = ExportRequest(FORMATS[name], query=parse_query(sort=sort))
         for each in (SMALL, run_id):
             run = a_run("A", id=each, state=RunState.SUCCEEDED, finished_at=1_700_000_000_000)
             storage.tx.runs.rows[each] = run
@@ -54,7 +54,7 @@ async def main(url: str, run_id: str, name: str, sort: str = "") -> None:
 
 async def write(exports: Exports, run_id: str, request: ExportRequest) -> tuple[int, str]:
     digest, size = hashlib.sha256(), 0
-    async for piece in await exports.begin(await exports.plan(run_id, request)):
+    async for piece in await exports.stream(await exports.prepare(run_id, request)):
         digest.update(piece)
         size += len(piece)
     return size, digest.hexdigest()

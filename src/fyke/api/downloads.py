@@ -19,7 +19,7 @@ from starlette.types import Receive, Scope, Send
 from fyke.api.etags import matches
 from fyke.api.ranges import Unsatisfiable, byte_range, is_current
 from fyke.api.transport import EXPOSED
-from fyke.domain.results.export.spool import Make, NoRoom, Spool, SpoolFile
+from fyke.domain.results.export.spool import Make, SpoolFull, Spool, SpoolFile
 
 _HEADERS = {
     "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
@@ -33,18 +33,18 @@ _MAX_BYTES_WITH_LENGTH = 2**20
 
 @dataclass(frozen=True, slots=True)
 class FileDownload:
-    """A file to generate. ``mark`` is empty while its content may still change."""
+    """A file to generate. ``fingerprint`` is empty while its content may still change."""
 
     name: str
     content_type: str
-    mark: str
+    fingerprint: str
     account_id: str
     make: Make
 
     @property
     def tag(self) -> str:
         """Its strong ``ETag``."""
-        return f'"{self.mark}"'
+        return f'"{self.fingerprint}"'
 
 
 class Downloads:
@@ -56,19 +56,19 @@ class Downloads:
     async def answer(self, request: Request, download: FileDownload) -> Response:
         """200, 206, 304 or 416. Raises what ``make`` raises before the first byte."""
         if_none_match = request.headers.get("if-none-match")
-        if download.mark and if_none_match is not None and matches(if_none_match, download.tag):
+        if download.fingerprint and if_none_match is not None and matches(if_none_match, download.tag):
             return Response(status_code=304, headers={"etag": download.tag})
-        if not download.mark:
+        if not download.fingerprint:
             return await self._unstored(request, download)
-        file = await self._spool.open(download.mark, download.account_id, download.make)
+        file = await self._spool.open(download.fingerprint, download.account_id, download.make)
         range_header = request.headers.get("range") if request.method == "GET" else None
         if not is_current(request.headers.get("if-range"), download.tag):
             range_header = None
         # Ranges and HEAD need the size, which is known only when the file is complete.
         complete = bool(range_header) or request.method == "HEAD"
         try:
-            await file.until(None if complete else _MAX_BYTES_WITH_LENGTH)
-        except NoRoom:
+            await file.wait(None if complete else _MAX_BYTES_WITH_LENGTH)
+        except SpoolFull:
             return await self._unstored(request, download)
         return self._stored(request, download, file, range_header)
 
@@ -77,11 +77,11 @@ class Downloads:
     ) -> Response:
         headers = _headers(download, ranges=True) | {"etag": download.tag}
         try:
-            part = byte_range(range_header, file.size) if file.whole else None
+            part = byte_range(range_header, file.size) if file.complete else None
         except Unsatisfiable:
             headers = {"content-range": f"bytes */{file.size}", "etag": download.tag}
             return Response(status_code=416, headers=headers)
-        if file.whole:
+        if file.complete:
             begin, end = part or (0, file.size)
             headers["content-length"] = str(end - begin)
         if request.method == "HEAD":
@@ -99,7 +99,7 @@ class Downloads:
                 async for chunk in stored:
                     sent += len(chunk)
                     yield chunk
-        except NoRoom:
+        except SpoolFull:
             async with aclosing(await download.make()) as chunks:
                 async for chunk in chunks:
                     skipped = min(sent, len(chunk))

@@ -11,7 +11,7 @@ from fyke.api.call import Call
 from fyke.api.files import EXPORT, Links
 from fyke.domain.results.export.formats import file_name
 from fyke.domain.results.export.service import Exports
-from fyke.domain.results.query.model import PLAIN, Query, written
+from fyke.domain.results.query.model import PLAIN, Query, query_arguments
 from fyke.errors import InvalidRequest
 from fyke.reasons import detail_sentence
 from fyke.wire.rows import Download
@@ -47,7 +47,7 @@ class ExportLinks:
                 f"filter_keys must have at most {MAX_KEYS_CHARS} characters in all; "
                 "leave it out to get every column"
             )
-        if len(repr(written(query))) > MAX_KEYS_CHARS:
+        if len(repr(query_arguments(query))) > MAX_KEYS_CHARS:
             raise InvalidRequest(
                 f"fields, sort and filter must have at most {MAX_KEYS_CHARS} characters in all; "
                 "name fewer"

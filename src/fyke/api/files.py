@@ -22,9 +22,9 @@ from fyke.api.media import Media
 from fyke.api.network import Visit
 from fyke.api.routes import PUBLIC, get
 from fyke.domain.logs.service import RunLogs
-from fyke.domain.results.export.formats import format_named
+from fyke.domain.results.export.formats import parse_format
 from fyke.domain.results.export.service import ExportRequest, Exports
-from fyke.domain.results.query.model import PLAIN, Query, query_of, written
+from fyke.domain.results.query.model import PLAIN, Query, parse_query, query_arguments
 from fyke.errors import NotFound, RunNotFound
 from fyke.wire.fields import Text
 
@@ -72,7 +72,7 @@ class Links:
         """An absolute address for the file ``name``."""
         payload: list[Any] = [purpose, run_id, name, format, [*keys], safe, bom]
         if not query.plain:
-            payload.append(written(query))
+            payload.append(query_arguments(query))
         token = self._serializer.dumps(payload)
         text = token if isinstance(token, str) else token.decode()
         return f"{visit.origin}/files/{text}/{name}"
@@ -93,7 +93,7 @@ class Links:
             raise NotFound from None
         if signed_name != name:
             raise NotFound
-        query = query_of(**optional[0]) if optional else PLAIN
+        query = parse_query(**optional[0]) if optional else PLAIN
         return Link(purpose, run_id, file_format, tuple(keys), safe, bom, query)
 
 
@@ -136,16 +136,16 @@ class FileRoutes:
             raise NotFound from None
 
     async def _log(self, link: Link, name: str) -> FileDownload:
-        mark, account_id = await self.logs.file_version(link.run_id)
+        fingerprint, account_id = await self.logs.fingerprint(link.run_id)
         make = partial(self.logs.text, link.run_id)
-        return FileDownload(name, "text/plain; charset=utf-8", mark, account_id, make)
+        return FileDownload(name, "text/plain; charset=utf-8", fingerprint, account_id, make)
 
     async def _export(self, link: Link, name: str) -> FileDownload:
         request = ExportRequest(
-            format_named(link.format), link.keys, link.query, link.safe, link.bom
+            parse_format(link.format), link.keys, link.query, link.safe, link.bom
         )
-        plan = await self.exports.plan(link.run_id, request)
-        make = partial(self.exports.begin, plan)
+        job = await self.exports.prepare(link.run_id, request)
+        make = partial(self.exports.stream, job)
         return FileDownload(
-            name, request.format.content_type, plan.mark, plan.source.run.account_id, make
+            name, request.format.content_type, job.fingerprint, job.source.run.account_id, make
         )

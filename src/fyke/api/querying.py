@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fyke.domain.results.query.model import PLAIN, Query, query_of
+from fyke.domain.results.query.model import PLAIN, Query, parse_query
 from fyke.wire.rows import RowQuery
 
 
@@ -17,7 +17,7 @@ def query_from(members: RowQuery) -> Query:
         or members.failed_rows
     ):
         return PLAIN
-    return query_of(
+    return parse_query(
         fields=members.fields,
         clean=members.clean,
         flatten=members.flatten,

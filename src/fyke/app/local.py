@@ -21,7 +21,7 @@ from fyke.app.services import make_runs, make_workers
 from fyke.app.state import migrate_all
 from fyke.contracts.execution import IsolationReport
 from fyke.domain.accounts.service import Accounts
-from fyke.domain.results.export.formats import format_named
+from fyke.domain.results.export.formats import parse_format
 from fyke.domain.results.export.service import Exports
 from fyke.domain.results.service import RunResults
 from fyke.domain.runs.service import Runs, StartRequest
@@ -164,7 +164,7 @@ async def _forward_log(
 async def _write(runtime: Runtime, run: Run, format: str, output: Path) -> None:
     results = RunResults(runtime.storage, runtime.results)
     exports = Exports(runtime.storage, results, SystemClock(), runtime.settings.scratch_dir)
-    export = await exports.open(run.id, format_named(format))
+    export = await exports.open(run.id, parse_format(format))
     with output.open("wb") as file:
         async for chunk in export.body:
             file.write(chunk)

@@ -228,7 +228,7 @@ class Runner:
         group = run_number(run.created_at)
         succeeded = run.subtasks_succeeded
         entry = system.all_completed(group, run.subtasks, succeeded, run.subtasks - succeeded, 0)
-        await self._intake.say(run.id, group, entry.content)
+        await self._intake.write_system_line(run.id, group, entry.content)
 
     def traffic_tripped(self, attempt_id: str) -> None:
         """Called by the egress when an attempt has reached its traffic limit."""

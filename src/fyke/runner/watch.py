@@ -126,13 +126,13 @@ class ProcessWatch:
         async for stream, data in self._sandbox.output():
             for text in lines.feed(stream, data):
                 self._log_line(stream, text)
-            await intake.log_room()
+            await intake.wait_for_log_space()
         for stream, text in lines.rest():
             self._log_line(stream, text)
 
     def _log_line(self, stream: str, text: str) -> None:
         if stream == "stderr" and text.strip():
-            self._lines.append(self._intake.masked(text)[:500])  # masked before it is shortened
+            self._lines.append(self._intake.mask(text)[:500])  # masked before it is shortened
         self._intake.log(LogType.INFO if stream == "stdout" else LogType.WARN, text)
 
     async def _limit_cpu_after_boot(self) -> None:

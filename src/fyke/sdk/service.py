@@ -82,7 +82,7 @@ class SdkService:
         async def log(message: bytes) -> bytes:
             text = messages.read_text(message).decode(errors="replace")
             self._attempt.log(type, text)
-            await self._attempt.log_room()
+            await self._attempt.wait_for_log_space()
             return _SUCCESS
 
         return log

@@ -32,11 +32,11 @@ class Silent:
     def log(self, *_args: Any, **_options: Any) -> None:
         """Lines are not read by the tests."""
 
-    def masked(self, text: str) -> str:
+    def mask(self, text: str) -> str:
         return text
 
-    async def log_room(self) -> None:
-        """There is always room."""
+    async def wait_for_log_space(self) -> None:
+        """There is always space."""
 
 
 class Scripted:

@@ -17,7 +17,7 @@ from fyke.console.view import View
 from fyke.domain.results.export.columns import check_number
 from fyke.domain.results.export.formats import FORMATS, file_name
 from fyke.domain.results.export.service import Exports
-from fyke.domain.results.query.model import Query, query_of
+from fyke.domain.results.query.model import Query, parse_query
 from fyke.domain.results.service import RunResults
 from fyke.errors import InvalidRequest
 from fyke.reasons import detail_sentence
@@ -45,7 +45,7 @@ class RunExportPages:
     async def _form(self, view: View, faults: dict[str, str], link: str = "") -> Response:
         frame = await self.frames.of(view)
         run_id = frame.view.run.id
-        failed = query_of(failed_rows=view.query.get("failed") == "1")
+        failed = parse_query(failed_rows=view.query.get("failed") == "1")
         source = await self.results.source(view.caller, run_id, failed_rows=failed.failed_rows)
         totals = await self.results.totals(source)
         headers = await self.results.headers_of(source)
@@ -129,7 +129,7 @@ def keys_of(asked: QueryParams) -> list[str]:
 
 def rows_of(asked: QueryParams) -> Query:
     """The requested rows and their form. Raises ``InvalidFields``."""
-    return query_of(
+    return parse_query(
         clean=asked.get("clean") == "1",
         flatten=asked.get("flatten") == "1",
         sort=asked.get("sort", ""),

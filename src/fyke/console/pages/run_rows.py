@@ -16,7 +16,7 @@ import msgspec
 from starlette.datastructures import QueryParams
 
 from fyke.domain.results.export.values import Nested, Number, read_row, text_of
-from fyke.domain.results.query.model import MAX_FIELDS, Query, query_of
+from fyke.domain.results.query.model import MAX_FIELDS, Query, parse_query
 from fyke.errors import InvalidFields
 from fyke.model.results import Header, Row
 
@@ -53,7 +53,7 @@ class RowsAddress:
 
     def query(self) -> Query:
         """Raises ``InvalidFields``."""
-        return query_of(sort=self.sort, filters=self.filters, failed_rows=self.failed)
+        return parse_query(sort=self.sort, filters=self.filters, failed_rows=self.failed)
 
     def pairs(self) -> list[tuple[str, str]]:
         found = [("form", self.form)] if self.form != "table" else []

@@ -52,7 +52,7 @@ class RunLogs:
             yield entries
             after = entries[-1].position
 
-    async def file_version(self, run_id: str) -> tuple[str, str]:
+    async def fingerprint(self, run_id: str) -> tuple[str, str]:
         """A text that changes with the bytes of the log file, ``""`` while lines may still be
         added; and the id of the run's account. Raises ``RunNotFound``.
         """

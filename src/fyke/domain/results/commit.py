@@ -1,9 +1,9 @@
-"""The group commit: everything that waits, of all attempts, is written with one disk sync.
+"""The group commit: everything that is queued, by all attempts, is written with one disk sync.
 
-While the store is idle, rows are committed at once; rows that come meanwhile share the next commit.
-Every attempt gets one turn in a flush, and a turn is bounded, so an attempt that floods waits for
-the others and never they for it. While several attempts store rows, turns are shorter, so that
-none waits for a long commit of another one's rows.
+While the store is idle, rows are committed at once; rows that arrive during a commit share the next
+one. Each attempt has one bounded batch in a flush, so an attempt that floods does not delay the
+others. While several attempts store rows, batches are smaller, so that none waits for a long commit
+of another one's rows.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from typing import TypeVar
 import structlog
 
 from fyke.contracts.results import Results
-from fyke.domain.results.waiting import PendingBatch, WaitingQueue
+from fyke.domain.results.write_queue import PendingBatch, WriteQueue
 from fyke.errors import StaleLease, Unavailable
 from fyke.kit.backoff import delay
 
 FLUSH_BYTES = 16 * 2**20
-ALONE_SECONDS = 1.0  # without another attempt that stores something
+ALONE_SECONDS = 1.0  # an attempt counts as alone when no other has stored anything for so long
 RETRY_BASE, RETRY_CAP = 0.05, 2.0
 
 T = TypeVar("T")
@@ -31,21 +31,22 @@ log = structlog.get_logger()
 
 
 class GroupCommit:
-    """One per runner. ``hold`` keeps it from committing, for a count that must stand still.
-    ``stored`` is called with the run of everything that was taken; it must not block or fail.
+    """Commits the queues of one runner. No commit takes place while ``lock`` is locked, so that rows
+    can be counted. ``on_stored`` is called with the run's id after each commit; it must not block or
+    fail.
     """
 
-    def __init__(self, results: Results, stored: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(self, results: Results, on_stored: Callable[[str], None] = lambda _: None) -> None:
         self._results = results
-        self._stored = stored
-        self._ready: deque[WaitingQueue] = deque()
-        self._latest: WaitingQueue | None = None
+        self._on_stored = on_stored
+        self._ready: deque[WriteQueue] = deque()
+        self._latest: WriteQueue | None = None
         self._changed_at = -ALONE_SECONDS
         self._wake = asyncio.Event()
-        self.hold = asyncio.Lock()
+        self.lock = asyncio.Lock()
 
-    def notify(self, queue: WaitingQueue) -> None:
-        """Something waits in this queue."""
+    def notify(self, queue: WriteQueue) -> None:
+        """Commit this queue soon, because something was added to it."""
         if queue is not self._latest:
             self._changed_at = time.monotonic() if self._latest else -ALONE_SECONDS
             self._latest = queue
@@ -54,13 +55,13 @@ class GroupCommit:
         self._wake.set()
 
     async def run(self) -> None:
-        """Commit until cancelled. What waits then is refused, never half acknowledged."""
+        """Commit until cancelled. What is queued then is refused."""
         try:
             while True:
                 await self._wake.wait()
                 self._wake.clear()
                 while self._ready:
-                    async with self.hold:
+                    async with self.lock:
                         await self._flush()
         finally:
             for queue in self._ready:
@@ -68,77 +69,74 @@ class GroupCommit:
             self._ready.clear()
 
     async def _flush(self) -> None:
-        parts = self._take_parts()
+        batches = self._take_parts()
         try:
-            await self._commit(parts)
+            await self._commit(batches)
         except BaseException:
-            for part in parts:
-                part.refuse(Unavailable("The runner is stopping; the row was not stored."))
+            for batch in batches:
+                batch.refuse(Unavailable("The runner is stopping; the row was not stored."))
             raise
         finally:
-            for part in parts:
-                part.queue.settle()
+            for batch in batches:
+                batch.queue.settle()
 
     def _take_parts(self) -> list[PendingBatch]:
-        """One turn for each, as far as a flush reaches; who is left over comes first next time."""
-        parts: list[PendingBatch] = []
-        again: list[WaitingQueue] = []
+        """One batch of each queue, up to ``FLUSH_BYTES``; the other queues come first next time."""
+        batches: list[PendingBatch] = []
+        unfinished: list[WriteQueue] = []
         alone = time.monotonic() - self._changed_at > ALONE_SECONDS
         size = 0
         while self._ready and size < FLUSH_BYTES:
             queue = self._ready.popleft()
             if queue.empty:
                 continue
-            part = queue.take_turn(alone=alone)
-            size += part.size
-            parts.append(part)
+            batch = queue.take_batch(alone=alone)
+            size += batch.size
+            batches.append(batch)
             if not queue.empty:
-                again.append(queue)
-        self._ready.extend(again)
-        return parts
+                unfinished.append(queue)
+        self._ready.extend(unfinished)
+        return batches
 
-    async def _commit(self, parts: list[PendingBatch]) -> None:
-        """Commit, and wait out a store that is away: nothing is acknowledged before it is back."""
+    async def _commit(self, batches: list[PendingBatch]) -> None:
+        """Commit; while the store is unavailable, retry."""
         attempt = 0
-        while parts := [part for part in parts if not _given_up(part)]:
+        while batches := [batch for batch in batches if not _refuse_discarded(batch)]:
             try:
-                taken = await self._results.commit([part.batch for part in parts])
+                stored = await self._results.commit([batch.batch for batch in batches])
             except Unavailable as error:
                 attempt += 1
                 log.warning("rows_wait_for_the_store", tries=attempt, error=str(error))
                 await asyncio.sleep(delay(attempt, base=RETRY_BASE, cap=RETRY_CAP))
             except Exception as error:
-                await self._one_by_one(parts, error)
+                await self._commit_each(batches, error)
                 return
             else:
-                _answer(parts, taken)
-                for part, stored in zip(parts, taken, strict=True):
-                    if stored:
-                        self._stored(part.batch.run_id)
+                self._acknowledge(batches, stored)
                 return
 
-    async def _one_by_one(self, parts: list[PendingBatch], error: Exception) -> None:
-        """One part of the flush broke it: the others must not pay for that."""
-        if len(parts) == 1:
-            log.error("batch_failed", attempt=parts[0].batch.attempt_id, error=repr(error))
-            parts[0].refuse(error)
+    def _acknowledge(self, batches: list[PendingBatch], stored: list[bool]) -> None:
+        for batch, is_stored in zip(batches, stored, strict=True):
+            if is_stored:
+                batch.accept()
+                self._on_stored(batch.batch.run_id)
+            else:
+                batch.refuse(_ended())
+
+    async def _commit_each(self, batches: list[PendingBatch], error: Exception) -> None:
+        """Commit the batches separately, after one of them has made the flush fail."""
+        if len(batches) == 1:
+            log.error("batch_failed", attempt=batches[0].batch.attempt_id, error=repr(error))
+            batches[0].refuse(error)
             return
-        for part in parts:
-            await self._commit([part])
+        for batch in batches:
+            await self._commit([batch])
 
 
-def _given_up(part: PendingBatch) -> bool:
-    if part.queue.discarded:
-        part.refuse(_ended())
-    return part.queue.discarded
-
-
-def _answer(parts: list[PendingBatch], taken: list[bool]) -> None:
-    for part, stored in zip(parts, taken, strict=True):
-        if stored:
-            part.accept()
-        else:
-            part.refuse(_ended())
+def _refuse_discarded(batch: PendingBatch) -> bool:
+    if batch.queue.discarded:
+        batch.refuse(_ended())
+    return batch.queue.discarded
 
 
 def _ended() -> StaleLease:
@@ -146,7 +144,7 @@ def _ended() -> StaleLease:
 
 
 async def retry_while_unavailable(work: Callable[[], Awaitable[T]]) -> T:
-    """Do it again, with growing pauses, for as long as the store is away."""
+    """Call ``work`` until the store is available, with growing pauses; return its result."""
     attempt = 0
     while True:
         try:

@@ -1,7 +1,7 @@
-"""Row ids, and the columns of a run whose Worker has named none.
+"""Row ids, and the columns of a run whose Worker has declared none.
 
-A row's id is derived from its run and position, so it needs no column, survives an upsert and is
-the same in every answer. It reveals nothing about the row and gives no access.
+A row's id is derived from its run and position, so it is not stored, does not change with an upsert
+and is the same in every response. It reveals nothing about the row and gives no access.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def data_id(run_id: str, position: int) -> str:
 
 
 def with_id(row: Row) -> bytes:
-    """Return the row's JSON object with its id as the last member, everything else untouched."""
+    """Return the row's JSON object with its id as the last member, otherwise unchanged."""
     body = row.data[:-1]
     comma = b"" if body == b"{" else b","
     identity = data_id(row.run_id, row.position).encode()
@@ -38,8 +38,9 @@ def with_id(row: Row) -> bytes:
 
 
 def headers_from_rows(rows: Iterable[Row]) -> list[Header]:
-    """Derive columns from rows: keys in the order first seen, format by the first value that is
-    not null (text when there is none)."""
+    """Derive columns from rows: keys in the order of their first occurrence, format by the first
+    value that is not null (text when there is none).
+    """
     formats: dict[str, str] = {}
     for row in rows:
         for key, raw in _fields(row.data).items():
@@ -49,16 +50,15 @@ def headers_from_rows(rows: Iterable[Row]) -> list[Header]:
 
 
 def with_undeclared(declared: Sequence[Header], rows: Iterable[Row]) -> list[Header]:
-    """The declared columns, then the further keys of ``rows`` in the order first seen."""
-    known = {header.key for header in declared}
-    return [*declared, *(one for one in headers_from_rows(rows) if one.key not in known)]
+    """The declared columns, then the other keys of ``rows`` in the order of first occurrence."""
+    keys = {header.key for header in declared}
+    return [*declared, *(each for each in headers_from_rows(rows) if each.key not in keys)]
 
 
 def _format_of(token: bytes) -> str:
     first = token[:1]
     if first == b"n":
         return ""
-    found = _FORMATS.get(first)
-    if found is not None:
-        return found
+    if first in _FORMATS:
+        return _FORMATS[first]
     return "integer" if token.lstrip(b"-").isdigit() else "number"

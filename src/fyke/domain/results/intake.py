@@ -1,9 +1,8 @@
-"""The way of rows, headers and log lines from the attempts of one runner into the store.
+"""Stores the rows, headers and log lines of the attempts of one runner.
 
-A push is acknowledged only when its row is durable. Log lines are not waited for: they ride along
-with rows, or leave by themselves after ``LOG_LINGER`` seconds, so that a chatty Worker does not
-cost a sync of the disk per line. ``GroupCommit`` does the committing; here are the rules of what
-may be stored at all.
+A push is acknowledged only when its row is durable. Log lines do not wait: they are committed
+together with rows, or ``LOG_LINGER`` seconds later, so that a Worker with many log lines does not
+cause a disk sync per line. This module decides what may be stored; ``GroupCommit`` commits it.
 """
 
 from __future__ import annotations
@@ -15,9 +14,9 @@ from collections.abc import Callable
 from fyke.contracts.results import Results
 from fyke.domain.results.caps import LOG_FULL, OutputLimits, RunCaps, cut_line
 from fyke.domain.results.commit import GroupCommit, retry_while_unavailable
-from fyke.domain.results.redaction import masked_headers, masked_line, masked_row
+from fyke.domain.results.redaction import mask_headers, mask_line, mask_row
 from fyke.domain.results.rows import DecodedRow, RowRefused, decode_row
-from fyke.domain.results.waiting import LOG_LINES_A_TURN, WaitingQueue
+from fyke.domain.results.write_queue import LOG_LINES_PER_BATCH, WriteQueue
 from fyke.domain.secrets.masking import Masker
 from fyke.errors import FykeError, StaleLease
 from fyke.kit.clock import Clock
@@ -26,21 +25,21 @@ from fyke.model.results import AttemptBatch, Header
 from fyke.reasons import Reason
 
 LOG_LINGER = 0.025
-LOG_ROOM_LINES = 2048  # from here on, ``log_room`` waits
-LOG_HARD_LINES = 4 * LOG_ROOM_LINES  # from here on, lines are dropped and counted
-LOG_ROOM_SECONDS = 1.0
+LOG_SLOW_LINES = 2048  # from this number on, ``wait_for_log_space`` waits
+LOG_MAX_LINES = 4 * LOG_SLOW_LINES  # from this number on, lines are dropped and counted
+LOG_WAIT_SECONDS = 1.0
 DECODE_IN_THREAD_BYTES = 256 * 1024
 MAX_HEADER_CHARS = 2**20
 REMEMBERED_RUNS = 1024
 
 
 class AttemptIntake:
-    """Stores the output of one attempt. Created by ``Intake.open``; having it is the permission."""
+    """Stores the output of one attempt. Created by ``Intake.open``."""
 
     def __init__(
         self,
         intake: Intake,
-        queue: WaitingQueue,
+        queue: WriteQueue,
         group: str,
         caps: RunCaps,
         on_row_cap: Callable[[Reason], None] | None,
@@ -52,7 +51,7 @@ class AttemptIntake:
         self.first_call = asyncio.Event()
         self.first_call_at: float | None = None  # monotonic seconds
         self.row_cap_reached: Reason | None = None
-        self.masker: Masker | None = None  # of the secrets that the Worker was given
+        self.masker: Masker | None = None  # of the secrets of the attempt
         self._intake = intake
         self._group = group
         self._caps = caps
@@ -64,7 +63,7 @@ class AttemptIntake:
     # --- for the Worker's calls ---------------------------------------------------------
 
     def note_call(self) -> None:
-        """The Worker has spoken: its boot is over."""
+        """Record the first call of the Worker, which ends its boot time."""
         if self.first_call_at is None:
             self.first_call_at = self._intake.clock.monotonic()
             self.first_call.set()
@@ -72,61 +71,61 @@ class AttemptIntake:
     async def push(self, text: bytes) -> None:
         """Store one row; return when it is durable.
 
-        Raises ``RowRefused`` for a row over a limit or a run that is full, ``StaleLease`` when
-        the attempt is closed. While the store is unavailable it waits.
+        Raises ``RowRefused`` for a row above a limit and when the run is full, ``StaleLease`` when
+        the attempt is closed. Waits while the store is unavailable.
         """
         self.note_call()
         self._check_open()
         try:
             if len(text) * (self.masker.weight if self.masker else 1) > DECODE_IN_THREAD_BYTES:
-                decoded = await asyncio.to_thread(self._decoded, text)
+                decoded = await asyncio.to_thread(self._decode, text)
                 self._check_open()
             else:
-                decoded = self._decoded(text)
-        except RowRefused as refused:
-            # Most SDK files drop the answer: without this line the row would be lost in silence.
-            if self._caps.first_warning("refused"):
-                self.log(LogType.WARN, f"A row was refused: {refused}", system=True)
+                decoded = self._decode(text)
+        except RowRefused as error:
+            # most SDK files ignore the response: without this line the row would be lost silently
+            if self._caps.is_first_warning("refused"):
+                self.log(LogType.WARN, f"A row was refused: {error}", system=True)
             raise
         row = decoded.row
-        if self._caps.full(len(row.data)):
+        if self._caps.is_full(len(row.data)):
             await self._recount_or_refuse(len(row.data))
         # no await between the check and the count: the cap is exact to the row
-        self._caps.take(len(row.data), upsert=bool(row.upsert_key))
+        self._caps.count(len(row.data), upsert=bool(row.upsert_key))
         for warning in decoded.warnings:
-            if self._caps.first_warning(warning):
+            if self._caps.is_first_warning(warning):
                 self.log(LogType.WARN, warning)
         stored = self.queue.put_row(row)
         self._intake.group.notify(self.queue)
         try:
             await stored
         except FykeError:
-            self._caps.give_back(len(row.data))
+            self._caps.uncount(len(row.data))
             raise
         self.rows += 1
 
-    def _decoded(self, text: bytes) -> DecodedRow:
-        masker = self.masker  # once: the attempt may end meanwhile
+    def _decode(self, text: bytes) -> DecodedRow:
+        masker = self.masker  # read once, because the attempt may end meanwhile
         decoded = decode_row(text)
-        return decoded if masker is None else masked_row(masker, decoded)
+        return decoded if masker is None else mask_row(masker, decoded)
 
     async def _recount_or_refuse(self, size: int) -> None:
-        if self._caps.may_be_too_high:
+        if self._caps.may_overcount:
             await self._intake.recount(self.run_id, self._caps, size)
             self._check_open()
-        if self._caps.full(size):
-            self._intake.run_is_full(self.run_id, self._caps.reach(size))
+        if self._caps.is_full(size):
+            self._intake.notify_full(self.run_id, self._caps.mark_full(size))
             self._check_open()
 
     def reach_row_cap(self, reason: Reason) -> None:
-        """The run is full: notify the attempt's runner, once."""
+        """Notify the runner of the attempt that the run is full, once."""
         if self.row_cap_reached is None:
             self.row_cap_reached = reason
             if self._on_row_cap is not None:
                 self._on_row_cap(reason)
 
     async def set_headers(self, headers: list[Header]) -> None:
-        """Declare the columns; the last call counts. Returns when it is durable."""
+        """Declare the columns, in place of those of earlier calls; return when they are durable."""
         self.note_call()
         self._check_open()
         size = sum(len(h.label) + len(h.key) + len(h.format) for h in headers)
@@ -136,42 +135,42 @@ class AttemptIntake:
                 "Declare fewer or shorter columns."
             )
         if self.masker is not None:
-            headers = masked_headers(self.masker, headers)
+            headers = mask_headers(self.masker, headers)
         stored = self.queue.put_headers(headers)
         self._intake.group.notify(self.queue)
         await stored
 
     def log(self, type: int, content: str, *, system: bool = False) -> None:
-        """Queue a log line; never blocks. ``system`` lines are the platform's own and pass
-        every cap. A writer of many lines must await ``log_room`` between them.
+        """Queue a log line without waiting. ``system`` lines are of the platform and are exempt from
+        caps. A writer of many lines must await ``wait_for_log_space`` between them.
         """
         if self._closed:
             return
         if self.masker is not None:
-            content = masked_line(self.masker, content)
+            content = mask_line(self.masker, content)
         line = cut_line(content) if system else self._caps.admit_log(content)
         if line is None:
             return
-        if self.queue.log_lines >= LOG_HARD_LINES and not system:
+        if self.queue.log_lines >= LOG_MAX_LINES and not system:
             self._log_dropped += 1
             return
-        if self._log_dropped and self.queue.log_lines < LOG_ROOM_LINES:
-            self._say_what_was_dropped()
+        if self._log_dropped and self.queue.log_lines < LOG_SLOW_LINES:
+            self._log_dropped_lines()
         self._put_log(LogType.WARN if line == LOG_FULL else int(type), line)
 
-    def masked(self, text: str) -> str:
-        """Any text of the Worker's without the secrets that it was given."""
+    def mask(self, text: str) -> str:
+        """Mask the secrets of the attempt in a text."""
         return text if self.masker is None else self.masker.text(text)
 
     def _put_log(self, type: int, line: str) -> None:
         entry = NewLogEntry(type, self._group, line, self._intake.clock.now_ms())
         self.queue.put_log(entry)
-        if self.queue.log_lines >= LOG_LINES_A_TURN:
+        if self.queue.log_lines >= LOG_LINES_PER_BATCH:
             self._notify()
         elif self._linger is None:
             self._linger = asyncio.get_running_loop().call_later(LOG_LINGER, self._notify)
 
-    def _say_what_was_dropped(self) -> None:
+    def _log_dropped_lines(self) -> None:
         count, self._log_dropped = self._log_dropped, 0
         line = f"SYSTEM: {count} log lines were dropped because they came too fast."
         self._put_log(LogType.WARN, line)
@@ -183,15 +182,15 @@ class AttemptIntake:
         if not self.queue.empty:
             self._intake.group.notify(self.queue)
 
-    async def log_room(self) -> None:
-        """Wait until the queue of log lines is short again, at most a second: then a Worker that
-        prints faster than the disk writes is slowed down instead of filling the memory.
+    async def wait_for_log_space(self) -> None:
+        """Wait until the queue of log lines is short, at most ``LOG_WAIT_SECONDS``, so that a Worker
+        that prints faster than the disk writes is slowed down instead of filling the memory.
         """
-        if self.queue.log_lines < LOG_ROOM_LINES:
+        if self.queue.log_lines < LOG_SLOW_LINES:
             return
         try:
-            async with asyncio.timeout(LOG_ROOM_SECONDS):
-                while self.queue.log_lines >= LOG_ROOM_LINES:
+            async with asyncio.timeout(LOG_WAIT_SECONDS):
+                while self.queue.log_lines >= LOG_SLOW_LINES:
                     await self.queue.wait_settled()
         except TimeoutError:
             return
@@ -199,18 +198,19 @@ class AttemptIntake:
     # --- for the runner -------------------------------------------------------------------
 
     async def flush(self) -> None:
-        """Return when all that has been queued is durable, or was refused."""
+        """Return when everything in the queue is durable or was refused."""
         while not self.queue.idle:
             self._notify()
             await self.queue.wait_settled()
 
     async def close(self) -> int:
-        """Take nothing more, store what waits, fence the attempt; return the rows it owns.
+        """Accept nothing more, store what is queued, and fence the attempt; return the number of
+        its rows.
 
-        Waits while the store is unavailable; cancelling it gives up what waits.
+        Waits while the store is unavailable; when it is cancelled, the queue is discarded.
         """
         if self._log_dropped:
-            self._say_what_was_dropped()
+            self._log_dropped_lines()
         self._closed = True
         try:
             await self.flush()
@@ -221,9 +221,9 @@ class AttemptIntake:
             self.discard()
 
     def discard(self) -> None:
-        """Give up what waits: its pushes are refused. Safe to repeat."""
+        """Discard the queue: waiting pushes are refused. May be called again."""
         self._closed = True
-        self.masker = None  # the values are held no longer than the run
+        self.masker = None  # secrets must not stay in memory after the attempt
         if self._linger is not None:
             self._linger.cancel()
         self.queue.discard(_ended())
@@ -232,23 +232,24 @@ class AttemptIntake:
     def _check_open(self) -> None:
         if self._closed:
             raise _ended()
-        if self._caps.reached:
-            self.reach_row_cap(self._caps.reached)
-            raise RowRefused(self._caps.reached)
+        reason = self._caps.full_reason
+        if reason:
+            self.reach_row_cap(reason)
+            raise RowRefused(reason)
 
 
 class Intake:
-    """One per runner; ``run`` must be running for anything to be stored. ``stored`` is called with
-    a run's id after each commit of something of it.
+    """The intake of one runner; nothing is stored unless ``run`` is running. ``on_stored`` is called
+    with the run's id after each commit.
     """
 
     def __init__(
-        self, results: Results, clock: Clock, stored: Callable[[str], None] = lambda _: None
+        self, results: Results, clock: Clock, on_stored: Callable[[str], None] = lambda _: None
     ) -> None:
         self.results = results
         self.clock = clock
-        self.group = GroupCommit(results, stored)
-        self._stored = stored
+        self.group = GroupCommit(results, on_stored)
+        self._on_stored = on_stored
         self._open: dict[str, AttemptIntake] = {}
         self._caps: OrderedDict[str, RunCaps] = OrderedDict()
 
@@ -264,18 +265,18 @@ class Intake:
         limits: OutputLimits | None = None,
         on_row_cap: Callable[[Reason], None] | None = None,
     ) -> AttemptIntake:
-        """Begin to take for an attempt. ``group`` is what its log lines carry; ``on_row_cap`` is
-        called once with the limit in words when the run is full, for every open attempt of it.
+        """Open the intake of an attempt. ``group`` is the group of its log lines; ``on_row_cap`` is
+        called once with the reason when the run is full, for every open attempt of the run.
         """
         await retry_while_unavailable(lambda: self.results.open_attempt(run_id, attempt_id))
         caps = await self._caps_of(run_id, limits or OutputLimits())
-        queue = WaitingQueue(run_id, attempt_id)
+        queue = WriteQueue(run_id, attempt_id)
         attempt = AttemptIntake(self, queue, group, caps, on_row_cap)
         self._open[attempt_id] = attempt
         return attempt
 
     async def _caps_of(self, run_id: str, limits: OutputLimits) -> RunCaps:
-        """The counters that all attempts of a run share; a run seen before is still known."""
+        """The counters that all attempts of a run share."""
         if run_id not in self._caps:
             stored = await retry_while_unavailable(lambda: self.results.totals(run_id, frozenset()))
             self._caps.setdefault(run_id, RunCaps(limits, stored))
@@ -284,31 +285,31 @@ class Intake:
         return self._caps[run_id]
 
     def _forget_old_runs(self) -> None:
-        living = {attempt.run_id for attempt in self._open.values()}
+        open_runs = {attempt.run_id for attempt in self._open.values()}
         for run_id in list(self._caps)[: max(0, len(self._caps) - REMEMBERED_RUNS)]:
-            if run_id not in living:
+            if run_id not in open_runs:
                 del self._caps[run_id]
 
-    async def say(self, run_id: str, group: str, content: str) -> None:
-        """Write a system line about the whole run; return when it is durable."""
+    async def write_system_line(self, run_id: str, group: str, content: str) -> None:
+        """Write a log line of the platform about the whole run; return when it is durable."""
         entry = NewLogEntry(LogType.INFO, group, cut_line(content), self.clock.now_ms())
         batch = AttemptBatch(run_id, run_id, log=[entry])
         await retry_while_unavailable(lambda: self.results.open_attempt(run_id, run_id))
         await retry_while_unavailable(lambda: self.results.commit([batch]))
-        self._stored(run_id)
+        self._on_stored(run_id)
 
     async def recount(self, run_id: str, caps: RunCaps, size: int) -> None:
-        """Read the totals of the run from the store, while no row is being stored."""
+        """Count the rows of the run anew from the store, while no commit takes place."""
         for attempt in self._attempts_of(run_id):
             await attempt.flush()
-        async with self.group.hold:
-            if not caps.full(size) or not caps.may_be_too_high:
+        async with self.group.lock:
+            if not caps.is_full(size) or not caps.may_overcount:
                 return  # another attempt has just counted
             stored = await retry_while_unavailable(lambda: self.results.totals(run_id, frozenset()))
-            waiting = [attempt.queue.rows for attempt in self._attempts_of(run_id)]
-            caps.recount(stored, sum(rows for rows, _ in waiting), sum(size for _, size in waiting))
+            pending = [attempt.queue.rows for attempt in self._attempts_of(run_id)]
+            caps.recount(stored, sum(rows for rows, _ in pending), sum(size for _, size in pending))
 
-    def run_is_full(self, run_id: str, reason: Reason) -> None:
+    def notify_full(self, run_id: str, reason: Reason) -> None:
         """Notify every open attempt of the run."""
         for attempt in self._attempts_of(run_id):
             attempt.reach_row_cap(reason)

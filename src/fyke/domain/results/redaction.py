@@ -1,4 +1,4 @@
-"""Rows and headers without the secrets that a Worker was given."""
+"""Masks the secrets of an attempt in rows, headers and log lines."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fyke.domain.secrets.masking import Masker
 from fyke.model.results import Header, PushedRow
 
 
-def masked_row(masker: Masker, decoded: DecodedRow) -> DecodedRow:
+def mask_row(masker: Masker, decoded: DecodedRow) -> DecodedRow:
     """Return the row with secrets masked; the same object when it contains none."""
     row = decoded.row
     data = masker.row(row.data)
@@ -20,19 +20,19 @@ def masked_row(masker: Masker, decoded: DecodedRow) -> DecodedRow:
     return decoded if data is row.data else replace(decoded, row=PushedRow(data))
 
 
-def masked_line(masker: Masker, line: str) -> str:
-    """A log line without them. Of one that is much too long only the part that may be kept is
-    looked at, and what might be the beginning of a secret at its end is left out.
+def mask_line(masker: Masker, line: str) -> str:
+    """Mask secrets in a log line. A line that is too long is cut, without the characters at the end
+    that may be the start of a secret.
     """
-    most = LOG_LINE_BYTES + masker.longest
-    if len(line) <= most:
+    limit = LOG_LINE_BYTES + masker.longest
+    if len(line) <= limit:
         return masker.text(line)
-    seen = masker.text(line[:most])
-    return seen[: -masker.longest or None] + LINE_CUT
+    masked = masker.text(line[:limit])
+    return masked[: -masker.longest or None] + LINE_CUT
 
 
-def masked_headers(masker: Masker, headers: list[Header]) -> list[Header]:
-    """Their keys as those of the rows are."""
+def mask_headers(masker: Masker, headers: list[Header]) -> list[Header]:
+    """Mask secrets in headers, in keys as well, so that they match the keys of masked rows."""
     return [
         Header(masker.text(each.label), masker.text(each.key), masker.text(each.format))
         for each in headers

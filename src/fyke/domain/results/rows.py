@@ -1,16 +1,16 @@
-"""From what a Worker pushed to the one form in which rows are stored.
+"""Decodes what a Worker pushes into the form in which rows are stored.
 
-A Worker may push anything: an object, an object encoded twice, a bare value, text that is no JSON
-at all, numbers of forty digits, half a surrogate pair. Each case has one written rule here, so
-that every store, every export and every client sees the same row:
+A Worker may push anything: an object, an object encoded twice, a single value, text that is not
+JSON, numbers of forty digits, half a surrogate pair. Each case has a rule, so that all stores,
+exports and clients get the same row:
 
 ====================================  ========================================================
 pushed                                stored
 ====================================  ========================================================
-an object                             the object, without our own markers
-a JSON string that contains JSON      what is inside it, decoded once more
+an object                             the object, without the markers of SDKs and row ids
+a JSON string that contains JSON      the decoded JSON
 an array, a number, text, null        ``{"value": ...}``
-text that is no JSON                  ``{"__raw": text}``
+text that is not JSON                 ``{"__raw": text}``
 a number                              the same digits
 a number too large for readers        its digits as text, with a warning
 NaN, Infinity, -Infinity              null, with a warning
@@ -20,9 +20,8 @@ more than 64 levels                   refused
 more than 8 MiB                       refused
 ====================================  ========================================================
 
-Numbers are never turned into floats: the values of a row are cut out of the text as they stand
-(``msgspec.Raw``) and put back. The rare cases are repaired in the text before it is parsed, so
-all rows take the same path.
+Numbers never become floats: the values of a row stay JSON text (``msgspec.Raw``). The rare cases are
+repaired in the text before it is parsed, so all rows take the same path.
 """
 
 from __future__ import annotations
@@ -36,18 +35,18 @@ from fyke.errors import Refused
 from fyke.model.results import MAX_ROW_BYTES, ROW_ID, UPSERT_KEY, UPSERT_VALUE, PushedRow
 
 MAX_DEPTH = 64
-MAX_INTEGER_DIGITS = 4300  # beyond it Python's own JSON reader refuses the text
+MAX_INTEGER_DIGITS = 4300  # Python's JSON parser refuses longer ones
 
-NOT_A_NUMBER = "A row held NaN or Infinity, which JSON does not know; null was stored instead."
+NOT_A_NUMBER = "A row contained NaN or Infinity, which is not valid JSON; null was stored instead."
 BROKEN_TEXT = (
-    "A row held text that is not valid Unicode (broken UTF-8 or half a surrogate pair); "
+    "A row contained text that is not valid Unicode (broken UTF-8 or half a surrogate pair); "
     "U+FFFD was stored in its place."
 )
 NUMBER_TOO_LARGE = (
-    "A row held a number too large for any JSON reader; its digits were stored as text."
+    "A row contained a number too large for JSON parsers; its digits were stored as text."
 )
 
-_WRAP_BYTES = 64  # what our own {"value": ...} may add to a row that is just within the limit
+_WRAP_BYTES = 64  # for the {"value": ...} that is added to a row of exactly the maximum size
 _FULL_CHECK_BYTES = 64 * 1024
 
 _Fields = dict[str, msgspec.Raw]
@@ -71,6 +70,7 @@ _escape = re.compile(
 _raw_surrogate = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")
 _large_number = re.compile(rb"[0-9](?:[0-9]{299}|[eE]\+?[0-9]{3,}+\s*[,\]}])")
 _not_brackets = bytes(set(range(256)) - set(b"[]{}"))
+_innermost = re.compile(rb"(?:\[\]|\{\})+")
 
 
 class RowRefused(Refused):
@@ -82,7 +82,7 @@ class RowRefused(Refused):
 
 @dataclass(frozen=True, slots=True)
 class DecodedRow:
-    """A row ready to be stored, and what had to be changed on the way, in sentences."""
+    """A row ready to be stored, and sentences about the values that were replaced."""
 
     row: PushedRow
     warnings: tuple[str, ...] = ()
@@ -90,7 +90,7 @@ class DecodedRow:
 
 @dataclass(slots=True)
 class _RowValue:
-    """Valid JSON text of one value, with what was repaired to make it so."""
+    """Valid JSON text of one value, and warnings about what was repaired."""
 
     text: bytes
     fields: _Fields | None  # when it is an object
@@ -98,10 +98,10 @@ class _RowValue:
 
 
 def decode_row(pushed: bytes) -> DecodedRow:
-    """Turn the ``jsonString`` of a PushData call into a row.
+    """Decode the ``jsonString`` of a PushData call into a row.
 
-    Raises ``RowRefused`` when the row is too large or nested too deeply. Never raises for text
-    that is no JSON.
+    Raises ``RowRefused`` when the row is too large or nested too deeply, but not for text that is
+    not JSON.
     """
     value = _parse(pushed)
     if value is None:
@@ -114,9 +114,9 @@ def decode_row(pushed: bytes) -> DecodedRow:
 
 
 def _parse(text: bytes) -> _RowValue | None:
-    """Parse one JSON value; None when it is none. Size and depth are checked here."""
+    """Parse one JSON value; None when the text is not JSON. Checks size and depth."""
     warnings: list[str] = []
-    if len(text) > MAX_ROW_BYTES and not _may_hold_json(text):
+    if len(text) > MAX_ROW_BYTES and not _is_string(text):
         raise _too_large(len(text))
     text = _repair_text(text, warnings)
     try:
@@ -137,8 +137,8 @@ def _parse(text: bytes) -> _RowValue | None:
     return value
 
 
-def _may_hold_json(text: bytes) -> bool:
-    """Whether this is a string: the row is then what is inside it, and that may be smaller."""
+def _is_string(text: bytes) -> bool:
+    """Whether this is a JSON string, in which the row is encoded and may be smaller."""
     return text.lstrip()[:1] == b'"'
 
 
@@ -181,9 +181,9 @@ def _object_row(fields: _Fields, warnings: list[str]) -> DecodedRow:
 
 
 def _marker_text(raw: msgspec.Raw) -> str:
-    """The text of an upsert marker. SDKs send a string; anything else counts as it is written.
+    """The text of an upsert marker. SDKs send a string; of any other value it is the JSON text.
 
-    A NUL is written as its escape, because PostgreSQL does not store it in text.
+    NUL is escaped, because PostgreSQL does not store it in text.
     """
     encoded = bytes(raw).strip()
     text = _decode_text(encoded) if encoded[:1] == b'"' else encoded.decode()
@@ -198,7 +198,7 @@ def _row(data: bytes, warnings: list[str], key: str = "", value: str = "") -> De
 
 
 def _raw_text(pushed: bytes) -> DecodedRow:
-    """Keep text that is no JSON, readable, rather than lose what was scraped."""
+    """A row for text that is not JSON, so that what was scraped is not lost."""
     if len(pushed) > MAX_ROW_BYTES:
         raise _too_large(len(pushed))
     warnings: list[str] = []
@@ -225,8 +225,8 @@ def _repair_utf8(text: bytes, warnings: list[str]) -> bytes:
         text.decode()
     except UnicodeDecodeError:
         warnings.append(BROKEN_TEXT)
-        one_for_one = _raw_surrogate.sub(b"\xef\xbf\xbd", text)
-        return one_for_one.decode(errors="replace").encode()
+        without_surrogates = _raw_surrogate.sub(b"\xef\xbf\xbd", text)
+        return without_surrogates.decode(errors="replace").encode()
     return text
 
 
@@ -252,8 +252,8 @@ def _without_constants(text: bytes) -> bytes | None:
 
 
 def _numbers_readable(text: bytes) -> bool:
-    """Whether ordinary JSON readers can represent every number. A small row is checked fastest by
-    decoding it, a large one by searching for a suspicious number.
+    """Whether common JSON parsers can represent every number. A small row is checked fastest by
+    decoding it, a large one by searching for numbers that may be too large.
     """
     if len(text) > _FULL_CHECK_BYTES:
         return _large_number.search(text) is None
@@ -288,9 +288,8 @@ def _readable(number: bytes) -> bool:
 
 
 def _check_depth(text: bytes) -> None:
-    """Take away the innermost brackets, level by level; what is left after 64 is too deep.
-
-    Needs no recursion and stays quick for a row of 8 MiB.
+    """Raise ``RowRefused`` for too deep nesting: remove the innermost brackets ``MAX_DEPTH`` times,
+    then none may be left. It is not recursive, and fast for a row of 8 MiB.
     """
     if text.count(b"{") + text.count(b"[") <= MAX_DEPTH:
         return
@@ -298,17 +297,9 @@ def _check_depth(text: bytes) -> None:
     for _ in range(MAX_DEPTH):
         if not brackets:
             return
-        brackets = _innermost_removed(brackets)
+        brackets = _innermost.sub(b"", brackets)
     if brackets:
         raise _too_deep()
-
-
-_innermost = re.compile(rb"(?:\[\]|\{\})+")
-
-
-def _innermost_removed(brackets: bytes) -> bytes:
-    """One level less. A single pass: a pair that becomes innermost by it waits for the next."""
-    return _innermost.sub(b"", brackets)
 
 
 def _too_deep() -> RowRefused:

@@ -1,8 +1,8 @@
-"""Reading what runs pushed: pages for people and clients, walks for exports; all rows as they
-were pushed, or some of them in another order and form.
+"""Reads the rows of runs: pages for the console and clients, walks for exports, and queries that
+select, sort and convert rows.
 
-Which rows are visible follows from how their attempts ended, which is state; the rows themselves
-lie in a store of their own. Each read asks the state once, then the rows.
+Which rows are visible depends on the outcome of their attempts, which is in the state storage; the
+rows are in a store of their own. Each read reads the state once, then the rows.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from fyke.domain.access import existing_run, own_run
 from fyke.domain.results.headers import headers_from_rows
 from fyke.domain.results.query import cursor as cursors
 from fyke.domain.results.query.cursor import Cursor
-from fyke.domain.results.query.model import PLAIN, START, FieldSelection, Query
+from fyke.domain.results.query.model import PLAIN, START, RowSelection, Query
 from fyke.domain.results.query.orders import OrderRequest, RowOrder, RowOrders
 from fyke.domain.results.query.shape import Shape
 from fyke.domain.workers import output_schema
@@ -28,7 +28,7 @@ from fyke.model.account import Caller
 from fyke.model.results import Header, Row, RunTotals
 from fyke.model.run import Run
 
-SAMPLE_ROWS = 100  # looked at when columns must be derived from rows
+SAMPLE_ROWS = 100  # from which columns are derived
 _FIRST_CHUNK = 64
 _MAX_ROWS = 1024
 _CHUNK_BYTES = 2**20
@@ -39,7 +39,7 @@ class RowPage:
     """One page of visible rows; ``count`` is across all pages.
 
     ``walking``: requested with a cursor; ``next_cursor`` is then that of the next page, None on
-    the last one. ``bare``: the rows are to be shown without the platform's id.
+    the last one. ``bare``: the rows are returned without the platform's row id.
     """
 
     count: int
@@ -54,7 +54,7 @@ class RowPage:
 
 @dataclass(frozen=True, slots=True)
 class RunRows:
-    """A run with what its state says about its rows."""
+    """A run, its attempts with hidden rows, and the output schema of its version."""
 
     run: Run
     hidden: frozenset[str]
@@ -62,8 +62,9 @@ class RunRows:
 
 
 class RunResults:
-    """Rows and columns of runs, each run seen only by its own account. ``scratch`` is where sorting
-    a large run puts its temporary file."""
+    """Rows and columns of runs; each account can read only its own runs. ``scratch`` is the folder
+    for the temporary files of large sorts.
+    """
 
     def __init__(self, storage: Storage, results: Results, scratch: Path | None = None) -> None:
         self._storage = storage
@@ -81,11 +82,11 @@ class RunResults:
     ) -> RowPage:
         """One page of the caller's run; it may still be running.
 
-        Pages count from 1, lower numbers mean the first. ``page_size`` is at least 1; its upper
-        bound is the caller's to set. Behind the end ``rows`` is empty and ``count`` the same.
-        With a ``cursor`` (``*`` to begin, then ``next_cursor`` of the page before) there are no
-        page numbers, and rows that come meanwhile move none of the others.
-        Raises ``RunNotFound``, including for another account's run, and ``InvalidFields``.
+        Page numbers start at 1; lower ones mean the first page. ``page_size`` is at least 1, its
+        maximum is checked by the caller. After the last page ``rows`` is empty. With a ``cursor``
+        (``*`` at the start, then ``next_cursor`` of the previous page) there are no page numbers,
+        and rows that are pushed meanwhile do not move others. Raises ``RunNotFound``, for another
+        account's run as well, and ``InvalidFields``.
         """
         if query.plain and not cursor:
             return await self._plain_page(caller, run_id, page_index, page_size)
@@ -97,13 +98,21 @@ class RunResults:
         index, size = max(1, page_index), max(1, page_size)
         at = None
         if cursor:
-            at = Cursor() if cursor == START else cursors.decode(cursor, run_id, query.choice)
-        count, rows, following = await self._part(source, query.choice, index, size, at)
-        text = cursors.encode(following, run_id, query.choice) if at and following else None
-        shaped = await asyncio.to_thread(Shape(query.form).rows, rows)
-        headers = await self.headers_for(source, query)
-        bare = query.form.clean
-        return RowPage(count, headers, shaped, index, size, at is not None, text, bare)
+            at = Cursor() if cursor == START else cursors.decode(cursor, run_id, query.selection)
+        count, rows, following = await self._selected(source, query.selection, index, size, at)
+        next_cursor = None
+        if at and following:
+            next_cursor = cursors.encode(following, run_id, query.selection)
+        return RowPage(
+            count=count,
+            headers=await self.headers_for(source, query),
+            rows=await asyncio.to_thread(Shape(query.form).rows, rows),
+            page_index=index,
+            page_size=size,
+            walking=at is not None,
+            next_cursor=next_cursor,
+            bare=query.form.clean,
+        )
 
     async def _plain_page(
         self, caller: Caller, run_id: str, page_index: int, page_size: int
@@ -115,9 +124,9 @@ class RunResults:
         rows: list[Row] = []
         if offset < count:
             rows = await self._results.page(run_id, source.hidden, offset=offset, limit=size)
-        # The first page often shows enough to derive columns; do not read it twice.
-        enough = index == 1 and len(rows) in (count, max(size, SAMPLE_ROWS))
-        sample = rows if enough else None
+        # the first page is often a sufficient sample for columns, so it is not read twice
+        is_sample = index == 1 and len(rows) in (count, max(size, SAMPLE_ROWS))
+        sample = rows if is_sample else None
         return RowPage(count, await self._headers(source, sample), rows, index, size)
 
     async def row(
@@ -125,10 +134,10 @@ class RunResults:
     ) -> Row | None:
         """The visible row at a position, None when there is none. Raises ``RunNotFound``."""
         source = await self.source(caller, run_id, failed_rows=failed_rows)
-        found = await self._results.rows_after(
+        rows = await self._results.rows_after(
             run_id, source.hidden, position=position - 1, limit=1
         )
-        return found[0] if found and found[0].position == position else None
+        return rows[0] if rows and rows[0].position == position else None
 
     async def plain_rows(self, source: RunRows, page_index: int, page_size: int) -> list[Row]:
         """One page of the visible rows as they were pushed; pages count from 1."""
@@ -148,13 +157,13 @@ class RunResults:
         )
 
     async def source_of(self, run_id: str, *, failed_rows: bool = False) -> RunRows:
-        """As ``source``, for requests with a signed link instead of a key."""
+        """Like ``source``, for requests with a signed link instead of a key."""
         return await self._storage.read(
             lambda tx: _rows_of(tx, existing_run(tx, run_id), failed_rows)
         )
 
     async def hidden_count(self, caller: Caller, run_id: str) -> int:
-        """How many rows are stored and left out, because their Worker failed. Raises
+        """The number of stored rows that are hidden, because their Worker failed. Raises
         ``RunNotFound``.
         """
         source = await self.source(caller, run_id)
@@ -164,12 +173,13 @@ class RunResults:
         return stored.rows - (await self.totals(source)).rows
 
     async def totals(self, source: RunRows) -> RunTotals:
-        """Visible rows and their bytes."""
+        """The number of visible rows, and their bytes."""
         return await self._results.totals(source.run.id, source.hidden)
 
     async def headers_of(self, source: RunRows) -> list[Header]:
-        """The run's columns: as its Worker named them, else as the version's output schema says,
-        else as the first rows show."""
+        """The run's columns: declared by its Worker, else from the output schema of the version,
+        else derived from the first rows.
+        """
         return await self._headers(source, None)
 
     async def _headers(self, source: RunRows, sample: list[Row] | None) -> list[Header]:
@@ -179,8 +189,7 @@ class RunResults:
         try:
             declared = output_schema.headers(source.output_schema)
         except InvalidRequest:
-            # Publishing refuses such a schema; should one exist, its rows must still be readable.
-            declared = []
+            declared = []  # publishing refuses such a schema, but the rows must still be readable
         if declared:
             return declared
         if sample is None:
@@ -201,21 +210,21 @@ class RunResults:
             )
         return await asyncio.to_thread(lambda: shape.headers(declared, shape.rows(sample)))
 
-    async def _part(
-        self, source: RunRows, choice: FieldSelection, index: int, size: int, at: Cursor | None
+    async def _selected(
+        self, source: RunRows, selection: RowSelection, index: int, size: int, at: Cursor | None
     ) -> tuple[int, list[Row], Cursor | None]:
-        """Number of all chosen rows, the rows of one page, and where the next page begins."""
-        if choice.plain and at is not None:
-            return await self._onward(source, size, at)
-        if choice.plain:
+        """The number of all selected rows, the rows of one page, and the cursor of the next."""
+        if selection.plain and at is not None:
+            return await self._next_rows(source, size, at)
+        if selection.plain:
             count = (await self.totals(source)).rows
             rows = await self._results.page(
                 source.run.id, source.hidden, offset=(index - 1) * size, limit=size
             )
             return count, rows, None
-        order = await self._order(source, choice, at.bound if at else 0)
+        order = await self._order(source, selection, at.bound if at else 0)
         count = len(order.positions)
-        begin = _after(order, at) if at else (index - 1) * size
+        begin = _offset_after(order, at) if at else (index - 1) * size
         positions = order.positions[begin : begin + size]
         rows = await self._results.rows_at(source.run.id, positions)
         end = begin + len(positions)
@@ -224,10 +233,12 @@ class RunResults:
         bound = 0 if source.run.state.terminal else order.bound
         return count, rows, Cursor(positions[-1], end, at.bound if at and at.bound else bound)
 
-    async def _onward(
+    async def _next_rows(
         self, source: RunRows, size: int, at: Cursor
     ) -> tuple[int, list[Row], Cursor | None]:
-        """The next rows as they were pushed. While the run pushes, more may always follow."""
+        """Like ``_selected``, for all rows in the order of the pushes. Until the run has ended, more
+        may follow.
+        """
         count = (await self.totals(source)).rows
         rows = await self._results.rows_after(
             source.run.id, source.hidden, position=at.position, limit=size + 1
@@ -238,19 +249,19 @@ class RunResults:
             return count, rows, None
         return count, rows, Cursor(rows[-1].position if rows else at.position)
 
-    async def _order(self, source: RunRows, choice: FieldSelection, bound: int = 0) -> RowOrder:
+    async def _order(self, source: RunRows, selection: RowSelection, bound: int = 0) -> RowOrder:
         run = source.run
-        wanted = OrderRequest(
-            run.account_id, run.id, source.hidden, choice, run.state.terminal and not bound, bound
+        ended = run.state.terminal and not bound
+        return await self._orders.get(
+            OrderRequest(run.account_id, run.id, source.hidden, selection, ended, bound)
         )
-        return await self._orders.get(wanted)
 
-    async def walk_chosen(self, source: RunRows, query: Query) -> AsyncGenerator[list[Row], None]:
-        """As ``walk``, but only the chosen rows, in their order and form."""
-        if query.choice.plain:
+    async def walk_selected(self, source: RunRows, query: Query) -> AsyncGenerator[list[Row], None]:
+        """Like ``walk``, but only the selected rows, in their order and form."""
+        if query.selection.plain:
             pages = self.walk(source.run.id, source.hidden)
         else:
-            order = await self._order(source, query.choice)
+            order = await self._order(source, query.selection)
             pages = self._walk_at(source.run.id, order.positions)
         shape = Shape(query.form)
         async with aclosing(pages):
@@ -275,7 +286,7 @@ class RunResults:
     async def walk(self, run_id: str, hidden: frozenset[str]) -> AsyncGenerator[list[Row], None]:
         """All visible rows in order, in chunks of about a megabyte and at most 1024 rows.
 
-        No transaction stays open between chunks, so a slow reader blocks no other.
+        No transaction stays open between chunks, so a slow reader does not block others.
         """
         position, limit = 0, _FIRST_CHUNK
         while rows := await self._results.rows_after(
@@ -286,9 +297,10 @@ class RunResults:
             limit = _next_limit(rows, limit)
 
 
-def _after(order: RowOrder, at: Cursor) -> int:
-    """Where an order continues after the last row of the walk. Rows that were hidden in the
-    meantime may have moved it."""
+def _offset_after(order: RowOrder, at: Cursor) -> int:
+    """The offset after the last row that was read, which has moved when rows were hidden
+    meanwhile.
+    """
     offset = min(at.offset, len(order.positions))
     if offset and order.positions[offset - 1] != at.position:
         try:
@@ -306,7 +318,8 @@ def _rows_of(tx: Transaction, run: Run, failed_rows: bool) -> RunRows:
 
 
 def _next_limit(rows: list[Row], limit: int) -> int:
-    """Follow the size of the rows: shrink at once, grow by doubling, so that a run whose rows
-    become large never fills the memory."""
+    """The number of rows in the next chunk by the size of these rows: it shrinks at once and grows
+    by doubling, so that large rows do not fill the memory.
+    """
     average = max(1, sum(len(row.data) for row in rows) // len(rows))
     return max(1, min(_CHUNK_BYTES // average, limit * 2, _MAX_ROWS))

@@ -7,7 +7,7 @@ from starlette.datastructures import QueryParams
 
 from fyke.api.exporting import MAX_KEYS_CHARS
 from fyke.console.pages.run_export import keys_of, rows_of
-from fyke.domain.results.query.model import PLAIN, query_of
+from fyke.domain.results.query.model import PLAIN, parse_query
 from fyke.errors import InvalidRequest
 
 
@@ -36,7 +36,7 @@ def test_a_checkbox_that_is_not_ticked_asks_for_nothing() -> None:
 
 def test_order_filters_and_form_are_those_of_the_page() -> None:
     asked = QueryParams("clean=1&flatten=1&failed=1&sort=-price&filter=a:eq:1&filter=b:ne:2")
-    assert rows_of(asked) == query_of(
+    assert rows_of(asked) == parse_query(
         clean=True, flatten=True, failed_rows=True, sort="-price", filters=["a:eq:1", "b:ne:2"]
     )
 

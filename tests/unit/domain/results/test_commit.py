@@ -9,7 +9,7 @@ import pytest
 
 from fyke.domain.results import commit, waiting
 from fyke.domain.results.commit import GroupCommit, retry_while_unavailable
-from fyke.domain.results.waiting import WaitingQueue
+from fyke.domain.results.write_queue import WriteQueue
 from fyke.errors import StaleLease, Unavailable
 from fyke.model.results import PushedRow
 from support.blocking_results import BlockableResults, running, turns
@@ -52,9 +52,9 @@ async def test_a_flooding_attempt_gets_a_turn_and_not_more(results: BlockableRes
         results.unblocked.set()
         await asyncio.gather(*pushes)
         sizes = [{b.attempt_id: len(b.rows) for b in batches} for batches in results.batches]
-        assert sizes[0] == {"flood": waiting.ROWS_A_TURN}  # no other run was there yet
-        assert sizes[1] == {"flood": waiting.ROWS_IN_COMPANY, "quiet": 1}
-        assert max(size["flood"] for size in sizes[1:]) == waiting.ROWS_IN_COMPANY
+        assert sizes[0] == {"flood": waiting.ROWS_PER_BATCH}  # no other run was there yet
+        assert sizes[1] == {"flood": waiting.SHARED_ROWS_PER_BATCH, "quiet": 1}
+        assert max(size["flood"] for size in sizes[1:]) == waiting.SHARED_ROWS_PER_BATCH
 
 
 async def test_alone_a_turn_is_longer(results: BlockableResults) -> None:
@@ -62,10 +62,10 @@ async def test_alone_a_turn_is_longer(results: BlockableResults) -> None:
         flood = await taking.open("r", "flood", "")
         await asyncio.gather(*(flood.push(b"1") for _ in range(3000)))
         sizes = [len(batch.rows) for (batch,) in results.batches]
-        assert max(sizes) == waiting.ROWS_A_TURN
+        assert max(sizes) == waiting.ROWS_PER_BATCH
 
 
-async def test_large_rows_take_turns_too(
+async def test_batches_of_large_rows_are_bounded_by_bytes(
     results: BlockableResults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(commit, "FLUSH_BYTES", 3 * 2**20)
@@ -121,7 +121,7 @@ async def test_rows_cancelled_during_an_outage_are_refused_and_the_rest_is_store
 ) -> None:
     results.failures = [Unavailable("disk full")] * 3
     committing = GroupCommit(results)  # type: ignore[arg-type]
-    kept, gone = WaitingQueue("r", "kept"), WaitingQueue("r", "gone")
+    kept, gone = WriteQueue("r", "kept"), WriteQueue("r", "gone")
     stored = [queue.put_row(PushedRow(b"1")) for queue in (kept, gone)]
     for queue in (kept, gone):
         committing.notify(queue)
@@ -139,7 +139,7 @@ async def test_only_runs_whose_rows_were_taken_are_announced(results: BlockableR
     announced: list[str] = []
     committing = GroupCommit(results, announced.append)  # type: ignore[arg-type]
     results.closed.add("fenced")
-    queues = [WaitingQueue("one", "a"), WaitingQueue("two", "fenced")]
+    queues = [WriteQueue("one", "a"), WriteQueue("two", "fenced")]
     stored = [queue.put_row(PushedRow(b"1")) for queue in queues]
     for queue in queues:
         committing.notify(queue)
@@ -151,7 +151,7 @@ async def test_only_runs_whose_rows_were_taken_are_announced(results: BlockableR
 async def test_nothing_is_committed_while_it_is_held(results: BlockableResults) -> None:
     async with running(results) as taking:
         attempt = await taking.open("run", "a", "")
-        async with taking.group.hold:
+        async with taking.group.lock:
             push = asyncio.create_task(attempt.push(b"1"))
             await turns()
             assert results.batches == []

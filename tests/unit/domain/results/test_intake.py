@@ -248,7 +248,7 @@ async def test_the_log_of_a_run_is_bounded_but_ours_is_not(results: BlockableRes
         line = "x" * 16_000
         for _ in range(1000):
             attempt.log(LogType.INFO, line)
-            await attempt.log_room()
+            await attempt.wait_for_log_space()
         attempt.log(LogType.INFO, "SYSTEM: Running...", system=True)
         other.log(LogType.INFO, "dropped as well")
         await attempt.flush()
@@ -259,7 +259,7 @@ async def test_the_log_of_a_run_is_bounded_but_ours_is_not(results: BlockableRes
 
 
 @pytest.mark.parametrize("letter", ["x", "\u00e9", "\U0001f600"])
-async def test_a_long_line_is_cut_with_a_mark(results: BlockableResults, letter: str) -> None:
+async def test_a_long_line_is_cut_and_marked(results: BlockableResults, letter: str) -> None:
     async with running(results) as taking:
         attempt = await taking.open("run", "a", "")
         attempt.log(LogType.INFO, letter * 200_000)
@@ -274,18 +274,18 @@ async def test_a_long_line_is_cut_with_a_mark(results: BlockableResults, letter:
 async def test_a_log_that_is_too_fast_is_dropped_with_a_notice(
     results: BlockableResults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(intake, "LOG_ROOM_SECONDS", 0.02)
+    monkeypatch.setattr(intake, "LOG_WAIT_SECONDS", 0.02)
     async with running(results) as taking:
         attempt = await taking.open("run", "a", "")
         results.unblocked.clear()
         for i in range(20_000):
             attempt.log(LogType.INFO, str(i))
-        assert attempt.queue.log_lines == intake.LOG_HARD_LINES
-        await attempt.log_room()  # gives up after a while: a Worker is never held for long
-        assert attempt.queue.log_lines > intake.LOG_ROOM_LINES
+        assert attempt.queue.log_lines == intake.LOG_MAX_LINES
+        await attempt.wait_for_log_space()  # gives up after a while: a Worker is never held for long
+        assert attempt.queue.log_lines > intake.LOG_SLOW_LINES
         results.unblocked.set()
-        await attempt.log_room()
-        assert attempt.queue.log_lines < intake.LOG_ROOM_LINES
+        await attempt.wait_for_log_space()
+        assert attempt.queue.log_lines < intake.LOG_SLOW_LINES
         attempt.log(LogType.INFO, "after")
         await attempt.flush()
         dropped = [line for line in results.lines if "dropped" in line]
@@ -312,6 +312,6 @@ async def test_warnings_of_rows_come_once_per_kind_and_run(results: BlockableRes
 async def test_a_line_about_the_whole_run(results: BlockableResults) -> None:
     async with running(results) as taking:
         results.failures = [Unavailable()]
-        await taking.say("run", "123", "All done.")
+        await taking.write_system_line("run", "123", "All done.")
         assert results.lines == ["All done."]
         assert results.opened == [("run", "run")]

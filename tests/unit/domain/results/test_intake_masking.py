@@ -9,7 +9,7 @@ import pytest
 
 from fyke.domain.results import intake
 from fyke.domain.results.caps import LINE_CUT, LOG_LINE_BYTES, cut_line
-from fyke.domain.results.redaction import masked_line
+from fyke.domain.results.redaction import mask_line
 from fyke.domain.secrets.masking import Masker
 from fyke.errors import StaleLease
 from fyke.model.log import LogType
@@ -63,11 +63,11 @@ def test_a_line_that_is_much_too_long_contains_no_start_of_a_secret(value: str) 
     for count in (1, 2, 3, 500, 5000):
         for shift in range(0, len(value) + 20, 1 + len(value) // 9):
             line = "." * shift + value * count + "." * 40_000
-            masked = cut_line(masked_line(masker, line))
+            masked = cut_line(mask_line(masker, line))
             assert len(masked.encode()) <= LOG_LINE_BYTES and masked.endswith(LINE_CUT)
             assert not set(masked.removesuffix(LINE_CUT)) & set(value) - set(".*LOGIN ")
             line = value * count + "y"
-            masked = cut_line(masked_line(masker, line))
+            masked = cut_line(mask_line(masker, line))
             assert not set(masked.removesuffix(LINE_CUT)) & set(value) - set(".*LOGIN y")
 
 

@@ -39,7 +39,7 @@ async def test_an_idle_run_signals_at_once_again_and_is_forgotten() -> None:
     notified = OutputSignals(signals, pause=0.0)  # type: ignore[arg-type]  # only notify is used
     notified.stored("a")
     async with asyncio.timeout(5):
-        while notified._resting:
+        while notified._pausing:
             await asyncio.sleep(0)
     notified.stored("a")
     assert signals.notified == ["output:a", "output:a"]

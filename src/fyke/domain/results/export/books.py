@@ -25,12 +25,12 @@ XLS_ROWS = 65_536
 XLS_MAX_BYTES = 32 * 2**20  # of row data; the workbook takes five to six times as much
 CELL_CHARACTERS = 32_767  # UTF-16 units, as Excel counts
 CUT_MARK = "\u2026[cut]"
-_EXACT = 10**15
+_EXACT_BELOW = 10**15
 _FLUSH_ROWS = 1000
 
 
 class Book(Protocol):
-    """A workbook that is written to a file. One row of keys heads each sheet."""
+    """A workbook that is written to a file. Each sheet starts with a row of keys."""
 
     def add(self, rows: list[Row]) -> None: ...
     def save(self) -> None: ...
@@ -41,26 +41,26 @@ def cell_text(text: str) -> str:
     if len(text) * 2 > CELL_CHARACTERS:
         units = text.encode("utf-16-le", "replace")
         if len(units) > CELL_CHARACTERS * 2:
-            room = (CELL_CHARACTERS - len(CUT_MARK)) * 2
-            text = units[:room].decode("utf-16-le", "ignore") + CUT_MARK
+            size = (CELL_CHARACTERS - len(CUT_MARK)) * 2
+            text = units[:size].decode("utf-16-le", "ignore") + CUT_MARK
     return text
 
 
 def cell_number(value: int | Number) -> Decimal | str:
     """Return a number that a spreadsheet stores exactly, else its digits as text."""
     if isinstance(value, int):
-        return Decimal(value) if -_EXACT < value < _EXACT else str(value)
+        return Decimal(value) if -_EXACT_BELOW < value < _EXACT_BELOW else str(value)
     number = float(value)
     exact = Decimal(value)
-    vanished = number == 0 and exact != 0
-    return str(value) if vanished or abs(number) == float("inf") else exact
+    underflow = number == 0 and exact != 0
+    return str(value) if underflow or abs(number) == float("inf") else exact
 
 
 @cache
 def _plain_sheet() -> type:
-    """In constant memory XlsxWriter takes any text of the form ``<r>...</r>`` for its own rich
-    text and writes it unescaped, so a scraped text could put cells and formulas into the file.
-    This platform writes no rich text: such text is text.
+    """In constant memory XlsxWriter treats any text of the form ``<r>...</r>`` as its own rich text
+    and writes it unescaped, so a scraped text could add cells and formulas to the file. This class
+    escapes such text like any other.
     """
     from xlsxwriter.worksheet import Worksheet
 
@@ -72,7 +72,7 @@ def _plain_sheet() -> type:
 
 
 class XlsxBook:
-    """Strings lie in the sheets, rows are on disk as soon as the next one begins."""
+    """Strings are in the sheets, and a row is on disk as soon as the next one begins."""
 
     def __init__(
         self, path: Path, columns: list[Header], *, at: int = 0, sheet_rows: int = XLSX_ROWS
@@ -95,40 +95,40 @@ class XlsxBook:
         self._sheet.freeze_panes(1, 0)
         for column, key in enumerate(self._keys):
             self._sheet.write_string(0, column, _header_text(key), self._bold)
-        self._next = 1
+        self._row = 1
 
     def add(self, rows: list[Row]) -> None:
         for row in rows:
-            if self._next == self._sheet_rows:
+            if self._row == self._sheet_rows:
                 self._begin_sheet()
             members = read_row(row.data)
             for column, key in enumerate(self._keys):
                 value = members.get(key)
                 if value is not None:
                     self._write(column, value)
-            self._next += 1
+            self._row += 1
 
     def _write(self, column: int, value: Value) -> None:
         if isinstance(value, bool):
-            self._sheet.write_boolean(self._next, column, value)
+            self._sheet.write_boolean(self._row, column, value)
             return
-        shown = cell_number(value) if isinstance(value, int | Number) else cell_text(value or "")
-        if isinstance(shown, Decimal):
-            self._sheet.write_number(self._next, column, shown)
+        cell = cell_number(value) if isinstance(value, int | Number) else cell_text(value or "")
+        if isinstance(cell, Decimal):
+            self._sheet.write_number(self._row, column, cell)
         else:
-            self._sheet.write_string(self._next, column, shown)
+            self._sheet.write_string(self._row, column, cell)
 
     def save(self) -> None:
         self._book.close()
 
 
 class XlsBook:
-    """Rows go to a temporary file every so often; texts stay in memory until the end."""
+    """Rows are flushed to a temporary file; texts stay in memory until the end."""
 
     def __init__(
         self, path: Path, columns: list[Header], *, at: int = 0, sheet_rows: int = XLS_ROWS
     ) -> None:
-        import xlwt  # only who asks for this format pays for loading it
+        import xlwt  # slow to import; few processes write this format
 
         self._path = path
         self._book = xlwt.Workbook(encoding="utf-8")
@@ -146,21 +146,21 @@ class XlsBook:
         header = self._sheet.row(0)
         for column, key in enumerate(self._keys):
             header.set_cell_text(column, _header_text(key), self._bold)
-        self._next = 1
+        self._row = 1
 
     def add(self, rows: list[Row]) -> None:
         for row in rows:
-            if self._next == self._sheet_rows:
+            if self._row == self._sheet_rows:
                 self._sheet.flush_row_data()
                 self._begin_sheet()
-            line = self._sheet.row(self._next)
+            line = self._sheet.row(self._row)
             members = read_row(row.data)
             for column, key in enumerate(self._keys):
                 value = members.get(key)
                 if value is not None and value != "":
                     self._write(line, column, value)
-            self._next += 1
-            if self._next % _FLUSH_ROWS == 0:
+            self._row += 1
+            if self._row % _FLUSH_ROWS == 0:
                 self._sheet.flush_row_data()
 
     @staticmethod
@@ -168,11 +168,11 @@ class XlsBook:
         if isinstance(value, bool):
             line.set_cell_boolean(column, value)
             return
-        shown = cell_number(value) if isinstance(value, int | Number) else cell_text(value or "")
-        if isinstance(shown, Decimal):
-            line.set_cell_number(column, float(shown))
+        cell = cell_number(value) if isinstance(value, int | Number) else cell_text(value or "")
+        if isinstance(cell, Decimal):
+            line.set_cell_number(column, float(cell))
         else:
-            line.set_cell_text(column, shown)
+            line.set_cell_text(column, cell)
 
     def save(self) -> None:
         self._book.save(str(self._path))

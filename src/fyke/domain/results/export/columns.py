@@ -1,8 +1,8 @@
-"""Which columns an export has.
+"""Chooses the columns of an export.
 
 A table needs all of its columns before its first row, but rows may have keys that no header names.
-So the rows are read once for their keys and a second time for their data: twice the reading, but
-memory only for the keys, whose number is limited.
+So the rows are read once for their keys and again for their data: that takes memory only for the
+keys, whose number is limited.
 """
 
 from __future__ import annotations
@@ -25,50 +25,49 @@ _members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 async def choose_columns(
     format: ExportFormat, headers: list[Header], filter_keys: Sequence[str], walk: Walk
 ) -> list[Header] | None:
-    """Return the columns in their order; None when every row may keep its own keys.
+    """Return the columns in their order; None when each row may have its own keys.
 
-    ``filter_keys`` chooses and orders; keys that neither a header nor a row knows are ignored,
-    and when that leaves none it is as if none had been given. Without it, a table has the headers
-    followed by the further keys of rows in the order first seen. Raises ``InvalidRequest``
-    when the format does not allow so many.
+    ``filter_keys`` selects and orders the columns; keys that occur neither in a header nor in a row
+    are ignored. When none is left, or without it, a table has the headers followed by the other keys
+    of rows in the order of their first occurrence. Raises ``InvalidRequest`` when the format does
+    not allow so many columns.
     """
-    wanted = list(dict.fromkeys(key for key in filter_keys if key))
-    if wanted:
-        chosen = await _chosen(headers, wanted, walk)
-        if chosen:
-            check_number(format, len(chosen))
-            return chosen
+    keys = list(dict.fromkeys(key for key in filter_keys if key))
+    if keys:
+        columns = await _filtered(headers, keys, walk)
+        if columns:
+            check_number(format, len(columns))
+            return columns
     if not format.max_columns:
         return None
     return await _all(format, headers, walk)
 
 
-async def _chosen(headers: list[Header], wanted: list[str], walk: Walk) -> list[Header]:
-    known = {header.key: header for header in headers}
-    missing = {key for key in wanted if key not in known}
-    if missing:
-        found = await _find(missing, walk)
-        known |= {key: _header(key) for key in found}
-    return [known[key] for key in wanted if key in known]
+async def _filtered(headers: list[Header], keys: list[str], walk: Walk) -> list[Header]:
+    by_key = {header.key: header for header in headers}
+    without_header = {key for key in keys if key not in by_key}
+    if without_header:
+        occurring = await _occurring(without_header, walk)
+        by_key |= {key: _header(key) for key in occurring}
+    return [by_key[key] for key in keys if key in by_key]
 
 
-async def _find(missing: set[str], walk: Walk) -> set[str]:
-    """Those of the missing keys that occur in a row; stops as soon as all are found."""
-    found: set[str] = set()
+async def _occurring(keys: set[str], walk: Walk) -> set[str]:
+    """The ``keys`` that occur in any row; stops when all have been found."""
+    occurring: set[str] = set()
     async with aclosing(walk()) as pages:
         async for rows in pages:
-            found |= await asyncio.to_thread(_held, missing - found, rows)
-            if found == missing:
+            occurring |= await asyncio.to_thread(_keys_in, rows, keys - occurring)
+            if occurring == keys:
                 break
-    return found
+    return occurring
 
 
-def _held(wanted: set[str], rows: list[Row]) -> set[str]:
-    held: set[str] = set()
+def _keys_in(rows: list[Row], keys: set[str]) -> set[str]:
+    occurring: set[str] = set()
     for row in rows:
-        if not wanted.isdisjoint(keys := _members(row.data).keys()):
-            held |= wanted & keys
-    return held
+        occurring |= keys & _members(row.data).keys()
+    return occurring
 
 
 async def _all(format: ExportFormat, headers: list[Header], walk: Walk) -> list[Header]:

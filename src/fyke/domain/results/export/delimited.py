@@ -1,8 +1,8 @@
-"""CSV as RFC 4180 describes it: a header row of keys, quotes where needed, CRLF at line ends.
+"""CSV by RFC 4180: a header row of keys, quotes where needed, CRLF at line ends.
 
-By default the data is byte for byte what the Worker pushed, because programs read it. A person
-who opens it in a spreadsheet can ask for ``safe``: text that a spreadsheet would run as a formula
-then gets a single quote in front. Real numbers stay numbers.
+By default the values are exactly what the Worker pushed, because programs read them. With ``safe``,
+for spreadsheets, a single quote is put before text that a spreadsheet would run as a formula. JSON
+numbers stay numbers.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ class CsvWriter:
     def page(self, rows: list[Row]) -> bytes:
         if not self._keys:
             return b""
+        return _lines(self._cells(read_row(row.data)) for row in rows)
+
+    def _cells(self, members: dict[str, Value]) -> list[str]:
         cell = _safe_text if self._safe else text_of
-        keys = self._keys
-        return _lines(
-            [cell(get(key)) for key in keys] for get in (read_row(row.data).get for row in rows)
-        )
+        return [cell(members.get(key)) for key in self._keys]
 
     def tail(self) -> bytes:
         return b""

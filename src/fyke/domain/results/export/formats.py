@@ -1,9 +1,9 @@
-"""The eight formats of an export: what each is called, and one way to write them all.
+"""The eight formats of an export, and one function that writes them all.
 
-The six text formats are written page by page as rows come. The two workbook formats need a file
-that can be gone over twice, so they are written to a temporary file first and sent from there.
-Either way the memory taken does not depend on the number of rows (see ``books`` for the one
-exception and its limit). Rendering happens in a thread: a large export must not delay others.
+The six text formats are written page by page. The two workbook formats are written to a temporary
+file first and sent from there, because a workbook is a ZIP archive. In both cases the memory needed
+does not depend on the number of rows, except for XLS (see ``books``). Rendering happens in a thread,
+so that a large export does not delay other requests.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ MAX_COLUMNS = 16_384
 
 @dataclass(frozen=True, slots=True)
 class ExportFormat:
-    """``max_columns`` is 0 for formats without a table, which need not know their columns."""
+    """``max_columns`` is 0 for formats without a table, which need no list of columns."""
 
     name: FormatName
     suffix: str
@@ -82,24 +82,24 @@ _OBJECTS: dict[str, Callable[[Columns, ExportMeta], RowWriter]] = {
 _BOOKS: dict[str, type[XlsxBook] | type[XlsBook]] = {"xlsx": XlsxBook, "xls": XlsBook}
 
 
-def format_named(name: str | None) -> ExportFormat:
-    """Return the format of that name, whatever its case; None or empty means csv.
+def parse_format(name: str | None) -> ExportFormat:
+    """Return the format of that name, in upper or lower case; None or empty means csv.
 
     Raises ``InvalidRequest`` that lists the names.
     """
-    found = FORMATS.get((name or "csv").strip().lower())
-    if found is None:
+    format = FORMATS.get((name or "csv").strip().lower())
+    if format is None:
         raise InvalidRequest(f"must be one of {', '.join(FORMATS)}", field="format")
-    return found
+    return format
 
 
-def file_name(format: ExportFormat, wanted: str = "") -> str:
-    """Return the wanted name with the format's ending, or a fresh one such as
-    ``exported_result_csv_<uuid>.csv``. Raise ``InvalidRequest`` for a name that not every system
-    takes.
+def file_name(format: ExportFormat, requested_name: str = "") -> str:
+    """Return the requested name with the suffix of the format, by default a new one like
+    ``exported_result_csv_<uuid>.csv``. Raise ``InvalidRequest`` for a name that is not valid on
+    every system.
     """
-    if wanted:
-        name = wanted.removesuffix(f".{format.suffix}")
+    if requested_name:
+        name = requested_name.removesuffix(f".{format.suffix}")
         if not _NAME.fullmatch(name):
             raise InvalidRequest(
                 "must begin with a letter or digit and contain only letters from A to Z, digits, "
@@ -118,20 +118,19 @@ async def write(
     *,
     scratch: Path | None = None,
 ) -> AsyncGenerator[bytes, None]:
-    """Yield the file in pieces.
+    """Yield the file in chunks.
 
     ``columns`` are written in their order; formats with a table need them (csv, html, xlsx, xls),
-    the others write every row with its own keys when ``columns`` is None. ``scratch`` is where
-    the workbook formats keep their temporary file. Raises ``Unavailable`` when there is no room
-    for that file, before the first piece.
+    the others write each row with its own keys when ``columns`` is None. ``scratch`` is the folder
+    for the temporary file of a workbook. Raises ``Unavailable`` before the first chunk when there is
+    no space for that file.
     """
     if format.name in _BOOKS:
-        # Closed by name: a reader who leaves must not leave the temporary file behind.
-        begin = partial(_BOOKS[format.name], columns=columns or [], at=meta.at)
-        book = _write_book(begin, pages, scratch)
-        async with aclosing(book) as pieces:
-            async for piece in pieces:
-                yield piece
+        # closed explicitly, so that the temporary file is removed when the client disconnects
+        open_book = partial(_BOOKS[format.name], columns=columns or [], at=meta.at)
+        async with aclosing(_write_book(open_book, pages, scratch)) as chunks:
+            async for chunk in chunks:
+                yield chunk
         return
     if format.name in _TABLES:
         writer = _TABLES[format.name](columns or [], meta)
@@ -144,27 +143,27 @@ async def write(
 
 
 async def _write_book(
-    begin: Callable[[Path], Book],
+    open_book: Callable[[Path], Book],
     pages: AsyncIterator[list[Row]],
     scratch: Path | None,
 ) -> AsyncGenerator[bytes, None]:
     with TemporaryDirectory(prefix="fyke-export-", dir=scratch) as folder:
         path = Path(folder) / "book"
         try:
-            await _fill(begin, path, pages)
+            await _fill(open_book, path, pages)
         except OSError as error:
             raise Unavailable(f"The export could not be written: {error.strerror}") from error
         with await asyncio.to_thread(_open, path) as file:
-            while piece := await asyncio.to_thread(file.read, _BLOCK):
-                yield piece
+            while chunk := await asyncio.to_thread(file.read, _BLOCK):
+                yield chunk
 
 
 async def _fill(
-    begin: Callable[[Path], Book],
+    open_book: Callable[[Path], Book],
     path: Path,
     pages: AsyncIterator[list[Row]],
 ) -> None:
-    book = await asyncio.to_thread(begin, path)
+    book = await asyncio.to_thread(open_book, path)
     async for rows in pages:
         await asyncio.to_thread(book.add, rows)
     await asyncio.to_thread(book.save)

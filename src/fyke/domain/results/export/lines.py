@@ -1,7 +1,7 @@
-"""JSON and JSON lines: the stored rows, unchanged, one after the other.
+"""JSON and JSON lines: the stored rows, unchanged.
 
-Without a choice of columns no row is even parsed. With one, the members are cut out of the row as
-they stand, so that numbers keep their digits here too. Rows carry no id: an export is the data.
+Without a selection of columns no row is parsed. With one, members are copied from the JSON text of
+the row, so that numbers keep their digits. Rows have no id.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 class _Objects:
-    """Rows as JSON objects, all of their members or the chosen ones in the chosen order."""
+    """Rows as JSON objects, with all members or only the selected ones in their order."""
 
     def __init__(self, columns: list[Header] | None, meta: ExportMeta) -> None:
         self._names: list[tuple[str, bytes]] | None = None
@@ -25,17 +25,17 @@ class _Objects:
     def objects(self, rows: list[Row]) -> list[bytes]:
         if self._names is None:
             return [row.data for row in rows]
-        return [self._chosen(row.data, self._names) for row in rows]
+        return [self._select(row.data, self._names) for row in rows]
 
     @staticmethod
-    def _chosen(data: bytes, names: list[tuple[str, bytes]]) -> bytes:
+    def _select(data: bytes, names: list[tuple[str, bytes]]) -> bytes:
         members = _members(data)
         parts = [name + bytes(members[key]) for key, name in names if key in members]
         return b"{" + b",".join(parts) + b"}"
 
 
 class JsonLinesWriter(_Objects):
-    """One object a line."""
+    """One object per line."""
 
     def head(self) -> bytes:
         return b""
@@ -48,7 +48,7 @@ class JsonLinesWriter(_Objects):
 
 
 class JsonWriter(_Objects):
-    """One array of objects, an object a line so that it can be looked at and compared."""
+    """One array of objects, with one object per line so that files can be compared."""
 
     def __init__(self, columns: list[Header] | None, meta: ExportMeta) -> None:
         super().__init__(columns, meta)

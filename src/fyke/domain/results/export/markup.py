@@ -1,4 +1,4 @@
-"""HTML and XML: everything that was scraped is text, escaped, never markup."""
+"""HTML and XML; all scraped text is escaped."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ _STYLE = (
 
 
 def xml_text(text: str) -> str:
-    """Return the text escaped for the content of an element; a carriage return survives."""
+    """Return the text escaped for the content of an element; carriage returns are preserved."""
     return xml_escape(without_forbidden(text), {"\r": "&#13;"})
 
 
 class XmlWriter:
-    """``<items>`` with one ``<item>`` a row. A member is an element of its own name when that is
-    a plain XML name, else ``<field name="...">``. Objects and arrays are JSON text."""
+    """``<items>`` with one ``<item>`` per row. A member is an element of the same name when that is
+    a simple XML name, else ``<field name="...">``. Objects and arrays are JSON text.
+    """
 
     def __init__(self, columns: list[Header] | None, meta: ExportMeta) -> None:
         self._keys = None if columns is None else [column.key for column in columns]
@@ -51,16 +52,16 @@ class XmlWriter:
         return f"<{start}/>" if value is None else f"<{start}>{xml_text(text_of(value))}</{end}>"
 
     def _tag(self, key: str) -> tuple[str, str]:
-        """The inside of the start tag, and of the end tag."""
-        known = self._tags.get(key)
-        if known is None:
+        """The content of the start tag, and that of the end tag."""
+        tag = self._tags.get(key)
+        if tag is None:
             if _NAME.fullmatch(key):
-                known = (key, key)
+                tag = (key, key)
             else:
-                known = (f"field name={quoteattr(without_forbidden(key))}", "field")
-            if len(self._tags) < 1000:  # keys come from rows; do not collect them without end
-                self._tags[key] = known
-        return known
+                tag = (f"field name={quoteattr(without_forbidden(key))}", "field")
+            if len(self._tags) < 1000:  # keys come from rows, so their number has no limit
+                self._tags[key] = tag
+        return tag
 
 
 class HtmlWriter:

@@ -1,4 +1,4 @@
-"""What an export says about itself, and the two choices a person may make about a CSV."""
+"""The metadata of an export, and the options of CSV."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ExportMeta:
-    """``at``: when the run ended (ms), or now. ``link``: where the run is shown, if anywhere.
+    """``at``: when the run ended, else now (ms). ``link``: the address of the run's page, if any.
 
-    ``safe``: guard cells that a spreadsheet would take for formulas (csv). ``bom``: begin with a
-    byte order mark, which older spreadsheets need to recognise UTF-8 (csv).
+    ``safe``: guard cells that a spreadsheet would read as formulas (csv). ``bom``: start with a byte
+    order mark, which older spreadsheets need to recognise UTF-8 (csv).
     """
 
     run_id: str

@@ -1,7 +1,7 @@
-"""RSS 2.0: one item a row, for feed readers.
+"""RSS 2.0 with one item per row, for feed readers.
 
-A feed has no columns, so a row's title and link are taken from the usual members, and all members
-are listed in the description, which readers show as HTML.
+A feed has no columns, so a row's title and link come from members with common names, and all
+members are listed in the description, which readers show as HTML.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from fyke.model.results import Header, Row
 _TITLES = ("title", "name", "headline")
 _LINKS = ("link", "url", "href")
 _TITLE_LENGTH = 200
-_URL = ":/?#[]@!$&'()*+,;=%~"  # characters that stay in an address; others are encoded
+_URL = ":/?#[]@!$&'()*+,;=%~"  # characters of an address that are not encoded
 
 
 class RssWriter:
@@ -50,17 +50,17 @@ class RssWriter:
 
     def _item(self, row: Row) -> str:
         members = read_row(row.data)
-        shown = members
+        selected = members
         if self._keys is not None:
-            shown = {key: members[key] for key in self._keys if key in members}
-        title = _first(shown, _TITLES) or f"Row {row.position}"
-        link = _first(shown, _LINKS)
+            selected = {key: members[key] for key in self._keys if key in members}
+        title = _first(selected, _TITLES) or f"Row {row.position}"
+        link = _first(selected, _LINKS)
         parts = [f"<title>{xml_text(title[:_TITLE_LENGTH])}</title>"]
         if link.startswith(("http://", "https://")):
             parts.append(f"<link>{xml_text(quote(link, safe=_URL))}</link>")
         identity = data_id(row.run_id, row.position)
         parts.append(f'<guid isPermaLink="false">{identity}</guid><pubDate>{self._date}</pubDate>')
-        parts.append(f"<description>{xml_text(_description(shown))}</description>")
+        parts.append(f"<description>{xml_text(_description(selected))}</description>")
         return f"<item>{''.join(parts)}</item>\n"
 
 

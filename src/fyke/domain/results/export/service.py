@@ -1,8 +1,8 @@
 """Exports: checked when they are requested, written when they are downloaded.
 
-A caller gets a link; the link gives the file, made from the rows at the time of the download. An
-export ends with its run. The export of an ended run has a mark: the same mark means the same bytes,
-so its download may be kept for a while and resumed (see ``spool``).
+A caller gets a link; its download is written from the rows at that time. A link ends when its run
+is deleted. The export of an ended run has a fingerprint: files with the same fingerprint have the
+same bytes, so a download can be kept for a while and resumed (see ``spool``).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from fyke.domain.results.export.books import (
     XLSX_ROWS,
 )
 from fyke.domain.results.export.columns import check_number, choose_columns
-from fyke.domain.results.export.formats import ExportFormat, format_named, write
+from fyke.domain.results.export.formats import ExportFormat, parse_format, write
 from fyke.domain.results.export.meta import ExportMeta
 from fyke.domain.results.query.model import PLAIN, Query
 from fyke.domain.results.service import RunResults, RunRows
@@ -44,8 +44,9 @@ class ExportFile:
 
 @dataclass(frozen=True, slots=True)
 class ExportRequest:
-    """What a file of a run is to be like. ``keys``: columns, all when empty. ``link``: where the
-    run is shown. ``safe`` and ``bom`` are for csv."""
+    """The options of an export. ``keys``: columns, all when empty. ``link``: the address of the
+    run's page. ``safe`` and ``bom`` are for csv.
+    """
 
     format: ExportFormat
     keys: tuple[str, ...] = ()
@@ -57,16 +58,16 @@ class ExportRequest:
 
 @dataclass(frozen=True, slots=True)
 class ExportJob:
-    """A file that can be made now. ``mark`` is empty while the run may still change it."""
+    """A file that can be written now. ``fingerprint`` is empty until the run has ended."""
 
     source: RunRows
     request: ExportRequest
     meta: ExportMeta
-    mark: str
+    fingerprint: str
 
 
 class Exports:
-    """Writes the results of runs as files. ``scratch`` takes the workbooks while they are made."""
+    """Writes the results of runs as files. ``scratch`` is the folder for temporary workbooks."""
 
     def __init__(
         self, storage: Storage, results: RunResults, clock: Clock, scratch: Path | None = None
@@ -84,23 +85,23 @@ class Exports:
         filter_keys: Sequence[str] = (),
         query: Query = PLAIN,
     ) -> tuple[ExportFormat, list[Detail]]:
-        """Whether the caller may export this run so; return the format for the link, and what a
-        person should know about the file beforehand.
+        """Check that the caller may export this run in this way; return the format, and the limits
+        of the format that users should know beforehand.
 
-        Raises ``RunNotFound``, including for another account's run, and ``InvalidRequest`` for an
+        Raises ``RunNotFound``, for another account's run as well, and ``InvalidRequest`` for an
         unknown format and for a run that is too large for it.
         """
-        wanted = format_named(format)
+        export_format = parse_format(format)
         source = await self._results.source(caller, run_id, failed_rows=query.failed_rows)
-        rows = await self._check_size(wanted, source)
-        if wanted.name == "xls":
-            # so few columns that an ordinary run may have more, and so few rows that looking is
-            # quick: refuse here rather than when the link is opened
-            await self._columns(source, ExportRequest(wanted, tuple(filter_keys), query))
-        elif wanted.max_columns and not filter_keys:
-            # further columns that only rows know are counted when the file is made
-            check_number(wanted, len(await self._results.headers_for(source, query)))
-        return wanted, _notes(wanted, rows)
+        rows = await self._check_size(export_format, source)
+        if export_format.name == "xls":
+            # an ordinary run may have too many columns for xls, and so few rows are read quickly:
+            # refuse here rather than when the link is opened
+            await self._columns(source, ExportRequest(export_format, tuple(filter_keys), query))
+        elif export_format.max_columns and not filter_keys:
+            # keys that occur only in rows are counted when the file is written
+            check_number(export_format, len(await self._results.headers_for(source, query)))
+        return export_format, _notes(export_format, rows)
 
     async def open(
         self,
@@ -112,11 +113,12 @@ class Exports:
         bom: bool = False,
         link: str = "",
     ) -> ExportFile:
-        """``plan`` and ``begin`` in one, of all rows."""
+        """``prepare`` and ``stream`` in one, for all rows."""
         request = ExportRequest(format, tuple(filter_keys), safe=safe, bom=bom, link=link)
-        return ExportFile(format.content_type, await self.begin(await self.plan(run_id, request)))
+        job = await self.prepare(run_id, request)
+        return ExportFile(format.content_type, await self.stream(job))
 
-    async def plan(self, run_id: str, request: ExportRequest) -> ExportJob:
+    async def prepare(self, run_id: str, request: ExportRequest) -> ExportJob:
         """Prepare an export without a caller, for requests with a signed link. Raises
         ``RunNotFound`` and ``InvalidRequest``."""
         source = await self._results.source_of(run_id, failed_rows=request.query.failed_rows)
@@ -129,25 +131,26 @@ class Exports:
             safe=request.safe,
             bom=request.bom,
         )
-        mark = ""
+        fingerprint = ""
         if source.run.state.terminal:
             totals = await self._results.totals(source)
-            mark = _mark(source, request, meta, totals)
-        return ExportJob(source, request, meta, mark)
+            fingerprint = _fingerprint(source, request, meta, totals)
+        return ExportJob(source, request, meta, fingerprint)
 
-    async def begin(self, plan: ExportJob) -> AsyncGenerator[bytes, None]:
-        """The file, from its first byte; to be read to its end or closed. Raises
-        ``InvalidRequest`` when the format does not allow so many columns."""
-        columns = await self._columns(plan.source, plan.request)
-        pages = self._results.walk_chosen(plan.source, plan.request.query)
-        return write(plan.request.format, columns, pages, plan.meta, scratch=self._scratch)
+    async def stream(self, job: ExportJob) -> AsyncGenerator[bytes, None]:
+        """The bytes of the file, to be read to the end or closed. Raises ``InvalidRequest`` when
+        the format does not allow so many columns.
+        """
+        columns = await self._columns(job.source, job.request)
+        pages = self._results.walk_selected(job.source, job.request.query)
+        return write(job.request.format, columns, pages, job.meta, scratch=self._scratch)
 
     async def _columns(self, source: RunRows, request: ExportRequest) -> list[Header] | None:
         headers = await self._results.headers_for(source, request.query)
         query = request.query
-        if not query.choice.filters:
-            query = Query(form=query.form)  # the order says nothing about columns
-        walk = partial(self._results.walk_chosen, source, query)
+        if not query.selection.filters:
+            query = Query(form=query.form)  # columns do not depend on the order of rows
+        walk = partial(self._results.walk_selected, source, query)
         return await choose_columns(request.format, headers, request.keys, walk)
 
     async def _title(self, source: RunRows) -> str:
@@ -170,7 +173,7 @@ class Exports:
 
 
 def _notes(format: ExportFormat, rows: int) -> list[Detail]:
-    """The limits of xls, always, because they are low; those of xlsx when they matter."""
+    """The limits of xls in any case, because they are low; those of xlsx when they matter."""
     if format.name == "xls":
         columns = {"max_columns": format.max_columns, "max_mb": XLS_MAX_BYTES // 2**20}
         return [
@@ -184,14 +187,17 @@ def _notes(format: ExportFormat, rows: int) -> list[Detail]:
 
 
 def _sheets(format: str, rows: int, sheet_rows: int) -> Detail:
-    count = max(1, -(-rows // (sheet_rows - 1)))
-    more = count if count > 1 else None
-    return Detail.of(DetailCode.SHEET_ROWS, format=format, sheet_rows=sheet_rows, sheets=more)
+    sheets = max(1, -(-rows // (sheet_rows - 1)))
+    several_sheets = sheets if sheets > 1 else None
+    return Detail.of(DetailCode.SHEET_ROWS, format=format, sheet_rows=sheet_rows, sheets=several_sheets)
 
 
-def _mark(source: RunRows, request: ExportRequest, meta: ExportMeta, totals: RunTotals) -> str:
-    """A digest of all that the bytes of the file depend on, fit for a file name and an ETag."""
-    depends = (
+def _fingerprint(
+    source: RunRows, request: ExportRequest, meta: ExportMeta, totals: RunTotals
+) -> str:
+    """A digest of everything that the bytes of the file depend on, valid in a file name and an ETag.
+    """
+    inputs = (
         __version__,
         zlib.ZLIB_RUNTIME_VERSION,  # xlsx is compressed, and the result may differ
         request.format.name,
@@ -202,4 +208,4 @@ def _mark(source: RunRows, request: ExportRequest, meta: ExportMeta, totals: Run
         sorted(source.hidden),
         source.output_schema,
     )
-    return hashlib.sha256(repr(depends).encode("utf-8", "backslashreplace")).hexdigest()[:40]
+    return hashlib.sha256(repr(inputs).encode("utf-8", "backslashreplace")).hexdigest()[:40]

@@ -1,7 +1,7 @@
 """The values of a stored row as the table formats need them.
 
-Numbers keep their digits: integers are exact in Python, and every other number stays the text it
-was. Objects and arrays become their JSON text, cut out of the row as it stands.
+Numbers keep their digits: integers are exact in Python, and other numbers stay text. Objects and
+arrays are their JSON text in the row.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ class Nested(str):
     __slots__ = ()
 
 
-Value = str | int | bool | None  # str also being Number and Nested
+Value = str | int | bool | None  # Number and Nested are str
 
 _decode = msgspec.json.Decoder(dict[str, Any], float_hook=Number).decode
 _decode_raw = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_MINUS_ZERO = b":-0"  # the one integer whose digits do not survive; a cheap sign of it
+_MINUS_ZERO = b":-0"  # a cheap test for -0, the only integer whose digits Python does not keep
 
 # All that XML 1.0 does not allow, even escaped.
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -52,7 +52,7 @@ def _restore(row: dict[str, Any], raw: dict[str, msgspec.Raw]) -> None:
 
 
 def text_of(value: Value) -> str:
-    """Return the value as text; nothing for null, ``true`` and ``false`` as JSON writes them."""
+    """Return the value as text: empty for null, ``true`` and ``false`` as in JSON."""
     if value is None:
         return ""
     if value is True:

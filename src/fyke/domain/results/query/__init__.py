@@ -1,1 +1,1 @@
-"""Asking for some of a run's rows, in another order or another shape, and walking through them."""
+"""Queries over a run's rows: filters, sort orders, row forms and cursors."""

@@ -1,10 +1,10 @@
-"""Whether a row meets a filter.
+"""Matches rows against filters.
 
-A filter's value has no type of its own. It is compared with a stored number as a number when it
-is one, with a stored text as text, and with ``true``, ``false`` and ``null`` by name; in JSON
-quotes it is text and nothing else. Arrays and objects equal nothing. ``ne`` is the opposite of
-``eq``, so a row without the field meets it; every other operator needs the field. ``contains``
-looks for a part of a text, or for one element of an array.
+A filter's value has no type of its own. It is compared with a stored number as a number when it is
+one, with stored text as text, and with ``true``, ``false`` and ``null`` by name; in JSON quotes it
+is always text. Arrays and objects equal nothing. ``ne`` is the opposite of ``eq``, so it matches a
+row without the field; all other operators need the field. ``contains`` searches for a part of a
+text, or for one element of an array.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ Matcher = Callable[[bytes], bool]
 _text = msgspec.json.Decoder(str).decode
 _elements = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
-_WORDS = (b"null", b"true", b"false")
+_LITERALS = (b"null", b"true", b"false")
 
 
 def matcher_of(filters: Sequence[Filter]) -> Matcher:
-    """Whether a row, given as its JSON text, meets all of them."""
+    """A function that returns whether a row, as JSON text, matches all ``filters``."""
     pick = Picker([each.field for each in filters])
     tests = [_test(each) for each in filters]
 
@@ -38,20 +38,22 @@ def matcher_of(filters: Sequence[Filter]) -> Matcher:
     return matches
 
 
-class _MatchedValue:
-    """A filter's value in each of the forms in which it may be compared."""
+class _FilterValue:
+    """A filter's value in the forms in which it is compared: as text, as the key of a number and as
+    a literal, both empty when it is none.
+    """
 
-    def __init__(self, written: str) -> None:
-        self.text, self.number, self.word = written, b"", b""
+    def __init__(self, value: str) -> None:
+        self.text, self.number, self.literal = value, b"", b""
         try:
-            self.text = _text(written.encode()) if written[:1] == '"' else written
+            self.text = _text(value.encode()) if value[:1] == '"' else value
         except (msgspec.DecodeError, UnicodeError):
-            self.text = written  # a quotation mark that is just the first character
-        if self.text == written:
-            if _NUMBER.fullmatch(written):
-                self.number = number_key(written.encode())
-            if written.encode("utf-8", "replace") in _WORDS:
-                self.word = written.encode()
+            self.text = value  # it starts with a quotation mark, but is not a JSON string
+        if self.text == value:
+            if _NUMBER.fullmatch(value):
+                self.number = number_key(value.encode())
+            if value.encode("utf-8", "replace") in _LITERALS:
+                self.literal = value.encode()
 
     def equals(self, token: bytes) -> bool:
         first = token[:1]
@@ -59,19 +61,21 @@ class _MatchedValue:
             return _text(token) == self.text
         if _is_number(first):
             return bool(self.number) and number_key(token) == self.number
-        return bool(self.word) and token == self.word
+        return bool(self.literal) and token == self.literal
 
     def compare(self, token: bytes) -> int | None:
-        """Whether the stored value is before (-1), equal (0) or after this one; None: neither."""
+        """-1, 0 or 1 when the stored value is less than, equal to or greater than this one; None
+        when they cannot be compared.
+        """
         if token[:1] == b'"':
-            own = _text(token)
-            return (own > self.text) - (own < self.text)
+            text = _text(token)
+            return (text > self.text) - (text < self.text)
         if self.number and _is_number(token[:1]):
             key = number_key(token)
             return (key > self.number) - (key < self.number)
         return None
 
-    def within(self, token: bytes) -> bool:
+    def is_contained_in(self, token: bytes) -> bool:
         if token[:1] == b'"':
             return self.text in _text(token)
         if token[:1] == b"[":
@@ -83,19 +87,19 @@ def _is_number(first: bytes) -> bool:
     return first == b"-" or first.isdigit()
 
 
-_SIDES = {"lt": (-1,), "le": (-1, 0), "gt": (1,), "ge": (0, 1)}
+_COMPARISONS = {"lt": (-1,), "le": (-1, 0), "gt": (1,), "ge": (0, 1)}  # accepted results
 
 
-def _test(wanted: Filter) -> Test:
-    if wanted.operator == "exists":
-        there = wanted.value == "true"
-        return lambda token: (token is not None) == there
-    value = _MatchedValue(wanted.value)
-    if wanted.operator == "eq":
+def _test(filter: Filter) -> Test:
+    if filter.operator == "exists":
+        exists = filter.value == "true"
+        return lambda token: (token is not None) == exists
+    value = _FilterValue(filter.value)
+    if filter.operator == "eq":
         return lambda token: token is not None and value.equals(token)
-    if wanted.operator == "ne":
+    if filter.operator == "ne":
         return lambda token: token is None or not value.equals(token)
-    if wanted.operator == "contains":
-        return lambda token: token is not None and value.within(token)
-    sides = _SIDES[wanted.operator]
-    return lambda token: token is not None and value.compare(token) in sides
+    if filter.operator == "contains":
+        return lambda token: token is not None and value.is_contained_in(token)
+    accepted = _COMPARISONS[filter.operator]
+    return lambda token: token is not None and value.compare(token) in accepted

@@ -1,6 +1,6 @@
-"""Filters, search and sorting of a run's rows, and their syntax.
+"""Filters, sorting and forms of a run's rows, and their syntax.
 
-Every error begins with the name of the parameter, so that it is clear which of several is meant.
+Every error starts with the name of the parameter.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _FILTER = re.compile(rf"(.+?):({'|'.join(OPERATORS)})(?::(.*))?", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Sort:
-    """One field gives the order; rows without it come last, equal ones by position."""
+    """Sort by one field; rows without it come last, rows with equal values are by position."""
 
     field: str
     descending: bool = False
@@ -33,7 +33,7 @@ class Sort:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """One condition on a row, with the value as it was written; see ``matching``."""
+    """One condition on a row; ``value`` is text, see ``matching``."""
 
     field: str
     operator: str
@@ -41,7 +41,7 @@ class Filter:
 
 
 @dataclass(frozen=True, slots=True)
-class FieldSelection:
+class RowSelection:
     """Which rows, and in which order."""
 
     sort: Sort | None = None
@@ -49,13 +49,13 @@ class FieldSelection:
 
     @property
     def plain(self) -> bool:
-        """All rows as they were pushed."""
+        """Whether it is all rows in the order of the pushes."""
         return self.sort is None and not self.filters
 
 
 @dataclass(frozen=True, slots=True)
 class RowForm:
-    """What becomes of each row; see ``shape``."""
+    """The form in which rows are returned; see ``shape``."""
 
     fields: tuple[str, ...] = ()
     clean: bool = False
@@ -63,30 +63,30 @@ class RowForm:
 
     @property
     def plain(self) -> bool:
-        """As it was pushed."""
+        """Whether rows are returned as they were pushed."""
         return not (self.fields or self.clean or self.flatten)
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Both together. ``failed_rows``: with the rows of subtasks whose Worker failed, which are left
-    out otherwise.
+    """A selection of rows and their form. ``failed_rows``: include the rows of subtasks whose Worker
+    has failed.
     """
 
-    choice: FieldSelection = FieldSelection()
+    selection: RowSelection = RowSelection()
     form: RowForm = RowForm()
     failed_rows: bool = False
 
     @property
     def plain(self) -> bool:
-        """The rows as they were pushed."""
-        return self.choice.plain and self.form.plain and not self.failed_rows
+        """Whether it is the visible rows as they were pushed."""
+        return self.selection.plain and self.form.plain and not self.failed_rows
 
 
 PLAIN = Query()
 
 
-def query_of(
+def parse_query(
     *,
     fields: Sequence[str] = (),
     clean: bool = False,
@@ -95,7 +95,7 @@ def query_of(
     filters: Sequence[str] = (),
     failed_rows: bool = False,
 ) -> Query:
-    """Read what a client wrote. Raises ``InvalidFields``."""
+    """Parse the parameters of a request. Raises ``InvalidFields``."""
     names = tuple(dict.fromkeys(name.strip() for name in fields if name.strip()))
     if len(names) > MAX_FIELDS:
         raise InvalidFields(f"must name at most {MAX_FIELDS} fields; name fewer", field="fields")
@@ -103,25 +103,28 @@ def query_of(
         _check_field("fields", name)
     if len(filters) > MAX_FILTERS:
         raise InvalidFields(f"filter may be given at most {MAX_FILTERS} times; give fewer")
-    found = tuple(filter_of(text) for text in filters if text.strip())
-    return Query(FieldSelection(sort_of(sort), found), RowForm(names, clean, flatten), failed_rows)
+    parsed = tuple(parse_filter(text) for text in filters if text.strip())
+    selection = RowSelection(parse_sort(sort), parsed)
+    return Query(selection, RowForm(names, clean, flatten), failed_rows)
 
 
-def written(query: Query) -> dict[str, Any]:
-    """The arguments from which ``query_of`` makes the same query again."""
-    sort = query.choice.sort
+def query_arguments(query: Query) -> dict[str, Any]:
+    """The arguments with which ``parse_query`` returns the same query."""
+    sort = query.selection.sort
     return {
         "fields": [*query.form.fields],
         "clean": query.form.clean,
         "flatten": query.form.flatten,
         "sort": f"{'-' if sort.descending else ''}{sort.field}" if sort else "",
-        "filters": [f"{f.field}:{f.operator}:{f.value}" for f in query.choice.filters],
+        "filters": [f"{f.field}:{f.operator}:{f.value}" for f in query.selection.filters],
         "failed_rows": query.failed_rows,
     }
 
 
-def sort_of(text: str) -> Sort | None:
-    """``price`` rises, ``-price`` falls. Raises ``InvalidFields``."""
+def parse_sort(text: str) -> Sort | None:
+    """Parse ``price`` (ascending) or ``-price`` (descending), None for empty text. Raises
+    ``InvalidFields``.
+    """
     text = text.strip()
     if not text:
         return None
@@ -139,7 +142,7 @@ def sort_of(text: str) -> Sort | None:
     return Sort(field, descending)
 
 
-def filter_of(text: str) -> Filter:
+def parse_filter(text: str) -> Filter:
     """Parse ``price:lt:10``. The value may contain colons. Raises ``InvalidFields``."""
     match = _FILTER.fullmatch(text)
     if match is None:
@@ -172,7 +175,7 @@ def _check_field(parameter: str, name: str) -> None:
         )
     if "" in name.split("."):
         raise InvalidFields(
-            f"{_short(name)} is no field; write a name, or names with a dot between "
+            f"{_short(name)} is not a field name; write a name, or names with a dot between "
             "them for a member of an object",
             field=parameter,
         )

@@ -1,4 +1,4 @@
-"""One total order over JSON values, written as bytes that compare in that order.
+"""A total order over JSON values: keys of bytes that compare in that order.
 
 ====  ===============  =====================================================================
 rank  kind             within the kind
@@ -11,8 +11,8 @@ rank  kind             within the kind
 6     objects          by the first 512 bytes of their JSON text
 ====  ===============  =====================================================================
 
-It depends on no database and no language, so that every installation sorts alike. What is longer
-than 512 bytes and alike up to there counts as equal.
+The order does not depend on the database or the language, so that all installations sort alike.
+Values whose first 512 bytes are equal count as equal.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ TEXT_BYTES = 512
 
 _text = msgspec.json.Decoder(str).decode
 _INVERT = bytes(range(255, -1, -1))
-_MAX_EXPONENT = 2**62  # powers of ten beyond it are all alike
+_MAX_EXPONENT = 2**62  # all greater powers of ten are equal
 _RANKS = {b"[": b"\x50", b"{": b"\x60", b"n": b"\x10", b"f": b"\x20", b"t": b"\x21"}
 
 
 def sort_key(token: bytes) -> bytes:
-    """The key of a value's JSON text. No key is the beginning of another one."""
+    """The key of a value's JSON text. No key is a prefix of another."""
     first = token[:1]
     if first == b'"':
         text = _text(token).encode()[:TEXT_BYTES]
@@ -57,7 +57,7 @@ def number_key(token: bytes) -> bytes:
 
 
 def _integer(exponent: bytes) -> int:
-    """An exponent may itself have more digits than Python converts."""
+    """The exponent as a number, limited because it may have more digits than Python converts."""
     digits = exponent.lstrip(b"+-").lstrip(b"0")
     size = int(digits) if 0 < len(digits) <= 18 else (_MAX_EXPONENT if digits else 0)
     return -size if exponent[:1] == b"-" else size

@@ -1,9 +1,9 @@
-"""The order in which a filtered or sorted walk meets a run's rows, worked out once and kept.
+"""Row orders: the positions of a run's filtered or sorted rows, computed once and cached.
 
-An order is an array of positions, four bytes a row, so a page anywhere in it costs what the first
-does. Computing it means reading the run once: in chunks, in threads, with a temporary file, so that
-memory does not grow with the run and other requests do not wait. The order of an ended run is valid
-for ever; that of an active run for ``FRESH_SECONDS``, or as long as a cursor refers to it.
+An order is an array of positions, four bytes per row, so all pages cost the same. To compute it, the
+run is read once: in chunks, in threads, with a temporary file, so that memory does not grow with the
+run and other requests do not wait. The order of an ended run is always valid; that of an active run
+for ``FRESH_SECONDS``, or as long as a cursor refers to it.
 """
 
 from __future__ import annotations
@@ -14,149 +14,145 @@ from array import array
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from weakref import WeakValueDictionary
 
 from fyke.domain.results.query.matching import Matcher, matcher_of
-from fyke.domain.results.query.model import FieldSelection, Sort
+from fyke.domain.results.query.model import RowSelection, Sort
 from fyke.domain.results.query.ordering import sort_key
 from fyke.domain.results.query.picker import Picker
 from fyke.domain.results.query.sorter import Sorter
 from fyke.errors import Unavailable
 from fyke.model.results import Row
 
-MAX_KEPT = 4_000_000  # positions across all orders: 16 MB
+MAX_CACHED = 4_000_000  # positions of all cached orders: 16 MB
 FRESH_SECONDS = 10.0
-AT_ONCE = 2
+MAX_CONCURRENT = 2
 
 Walk = Callable[[str, frozenset[str]], AsyncGenerator[list[Row], None]]
 
 
 @dataclass(frozen=True, slots=True)
 class OrderRequest:
-    """``bound``: the last position to look at, 0 for all there are. ``ended``: none will follow."""
+    """``bound``: the last position to include, 0 for all. ``ended``: no more rows will follow."""
 
     account_id: str
     run_id: str
     hidden: frozenset[str]
-    choice: FieldSelection
+    selection: RowSelection
     ended: bool
     bound: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class RowOrder:
-    """Positions of the chosen rows in order, of all rows up to the position ``bound``."""
+    """The positions of the selected rows in order, among all rows up to the position ``bound``."""
 
     positions: array[int]
     bound: int
 
 
 class RowOrders:
-    """Works out orders, one at a time for each account, and keeps those used last."""
+    """Computes orders, one at a time for each account, and caches those used last."""
 
-    def __init__(self, walk: Walk, scratch: Path | None, *, limit: int = MAX_KEPT) -> None:
+    def __init__(self, walk: Walk, scratch: Path | None, *, limit: int = MAX_CACHED) -> None:
         self._walk = walk
         self._scratch = scratch
         self._limit = limit
-        self._kept: OrderedDict[OrderRequest, tuple[RowOrder, float]] = OrderedDict()
-        self._count = 0
-        self._making: dict[OrderRequest, asyncio.Task[RowOrder]] = {}
-        self._turns = asyncio.Semaphore(AT_ONCE)
+        # by request: the order, and the monotonic seconds at which it was computed
+        self._cache: OrderedDict[OrderRequest, tuple[RowOrder, float]] = OrderedDict()
+        self._count = 0  # positions in the cache
+        self._tasks: dict[OrderRequest, asyncio.Task[RowOrder]] = {}
+        self._slots = asyncio.Semaphore(MAX_CONCURRENT)
         self._accounts: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def get(self, wanted: OrderRequest) -> RowOrder:
-        """The order; requests for the same one share its computation. Raises ``Unavailable``,
-        also when the disk has no space for sorting."""
-        known = self._known(wanted)
-        if known is not None:
-            return known
-        task = self._making.get(wanted)
+    async def get(self, request: OrderRequest) -> RowOrder:
+        """The order; concurrent equal requests share one computation. Raises ``Unavailable``, for a
+        full disk as well.
+        """
+        cached = self._cached(request)
+        if cached is not None:
+            return cached
+        task = self._tasks.get(request)
         if task is None:
-            task = asyncio.create_task(self._make(wanted))
-            self._making[wanted] = task
-            task.add_done_callback(lambda done: self._made(wanted, done))
+            task = asyncio.create_task(self._compute(request))
+            self._tasks[request] = task
+            task.add_done_callback(lambda done: self._cache_result(request, done))
         return await asyncio.shield(task)
 
-    def _known(self, wanted: OrderRequest) -> RowOrder | None:
-        found = self._kept.get(wanted)
-        if found is None:
+    def _cached(self, request: OrderRequest) -> RowOrder | None:
+        if request not in self._cache:
             return None
-        order, made = found
-        if not (wanted.ended or wanted.bound) and time.monotonic() - made > FRESH_SECONDS:
+        order, computed_at = self._cache[request]
+        if not (request.ended or request.bound) and time.monotonic() - computed_at > FRESH_SECONDS:
             return None
-        self._kept.move_to_end(wanted)
+        self._cache.move_to_end(request)
         return order
 
-    def _made(self, wanted: OrderRequest, task: asyncio.Task[RowOrder]) -> None:
-        del self._making[wanted]
+    def _cache_result(self, request: OrderRequest, task: asyncio.Task[RowOrder]) -> None:
+        del self._tasks[request]
         if task.cancelled() or task.exception() is not None:
             return
         order = task.result()
-        self._keep(wanted, order)
-        if not wanted.bound:
-            # a walk that begins now comes back and names where it ended
-            self._keep(_bounded(wanted, order.bound), order)
+        self._put(request, order)
+        if not request.bound:
+            # the cursors of a walk that starts now name this bound
+            self._put(replace(request, bound=order.bound), order)
 
-    def _keep(self, wanted: OrderRequest, order: RowOrder) -> None:
-        old = self._kept.pop(wanted, None)
+    def _put(self, request: OrderRequest, order: RowOrder) -> None:
+        old = self._cache.pop(request, None)
         self._count += len(order.positions) - (len(old[0].positions) if old else 0)
-        self._kept[wanted] = (order, time.monotonic())
-        while self._count > self._limit and len(self._kept) > 1:
-            _, (gone, _) = self._kept.popitem(last=False)
-            self._count -= len(gone.positions)
+        self._cache[request] = (order, time.monotonic())
+        while self._count > self._limit and len(self._cache) > 1:
+            _, (removed, _) = self._cache.popitem(last=False)
+            self._count -= len(removed.positions)
 
-    async def _make(self, wanted: OrderRequest) -> RowOrder:
-        lock = self._accounts.setdefault(wanted.account_id, asyncio.Lock())
-        async with lock, self._turns:
-            builder = _Builder(wanted.choice, wanted.bound, self._scratch)
+    async def _compute(self, request: OrderRequest) -> RowOrder:
+        lock = self._accounts.setdefault(request.account_id, asyncio.Lock())
+        async with lock, self._slots:
+            builder = _Builder(request.selection, request.bound, self._scratch)
             try:
-                return await self._build(wanted, builder)
+                return await self._build(request, builder)
             except OSError as error:
                 raise Unavailable(f"The rows could not be sorted: {error.strerror}") from error
             finally:
                 await asyncio.to_thread(builder.close)
 
-    async def _build(self, wanted: OrderRequest, builder: _Builder) -> RowOrder:
-        async with aclosing(self._walk(wanted.run_id, wanted.hidden)) as pages:
+    async def _build(self, request: OrderRequest, builder: _Builder) -> RowOrder:
+        async with aclosing(self._walk(request.run_id, request.hidden)) as pages:
             async for rows in pages:
-                if await asyncio.to_thread(builder.take, rows):
+                if await asyncio.to_thread(builder.add, rows):
                     break
-        return RowOrder(await asyncio.to_thread(builder.positions), builder.seen)
-
-
-def _bounded(wanted: OrderRequest, bound: int) -> OrderRequest:
-    return OrderRequest(
-        wanted.account_id, wanted.run_id, wanted.hidden, wanted.choice, wanted.ended, bound
-    )
+        return RowOrder(await asyncio.to_thread(builder.positions), builder.last_position)
 
 
 class _Builder:
-    """Takes the rows of a run in order of position and keeps the positions of those wanted."""
+    """Collects the positions of the selected rows of a run, which are added by position."""
 
-    def __init__(self, choice: FieldSelection, bound: int, scratch: Path | None) -> None:
-        self.seen = 0
+    def __init__(self, selection: RowSelection, bound: int, scratch: Path | None) -> None:
+        self.last_position = 0
         self._bound = bound
-        self._matches: Matcher | None = matcher_of(choice.filters) if choice.filters else None
-        self._sorted = _Sorted(choice.sort, scratch) if choice.sort else None
+        filters = selection.filters
+        self._matches: Matcher | None = matcher_of(filters) if filters else None
+        self._sorted = _SortedPositions(selection.sort, scratch) if selection.sort else None
         self._unsorted = array("I")
 
-    def take(self, rows: list[Row]) -> bool:
-        """Whether the bound has been passed, so that no more rows are needed."""
+    def add(self, rows: list[Row]) -> bool:
+        """Add rows; return whether the bound has been passed, so that no more are needed."""
         past = False
         if self._bound and rows[-1].position > self._bound:
             rows = [row for row in rows if row.position <= self._bound]
             past = True
         if rows:
-            self.seen = rows[-1].position
+            self.last_position = rows[-1].position
         if self._matches is not None:
             matches = self._matches
             rows = [row for row in rows if matches(row.data)]
         if self._sorted is None:
             self._unsorted.extend([row.position for row in rows])
         else:
-            self._sorted.take(rows)
+            self._sorted.add(rows)
         return past
 
     def positions(self) -> array[int]:
@@ -167,15 +163,15 @@ class _Builder:
             self._sorted.close()
 
 
-class _Sorted:
-    """Rows with the field go into a sorter; those without it follow."""
+class _SortedPositions:
+    """The positions of rows with the field, sorted by it, then those of rows without it."""
 
     def __init__(self, sort: Sort, scratch: Path | None) -> None:
         self._sorter = Sorter(descending=sort.descending, scratch=scratch)
         self._pick = Picker([sort.field])
         self._without = array("I")
 
-    def take(self, rows: list[Row]) -> None:
+    def add(self, rows: list[Row]) -> None:
         for row in rows:
             (token,) = self._pick(row.data)
             if token is None:

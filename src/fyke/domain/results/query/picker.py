@@ -1,7 +1,7 @@
-"""Reading the same few members out of row after row, as the JSON text that they are.
+"""Reads the same few fields from many rows, as JSON text.
 
-A field names a member of the row whose name is the whole text, or, where there is none, each dot
-leads one object further in. Dots do not lead into arrays.
+A field is the name of a member of the row; when there is no such member, a path of names with dots
+through objects, not through arrays.
 """
 
 from __future__ import annotations
@@ -16,38 +16,38 @@ members_of = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 Tokens = list[bytes | None]  # JSON text of each field; None where the row has none
 
-_UNUSUAL = re.compile(r'["\\\x00-\x1f]')  # what the quick way cannot name
+_UNUSUAL = re.compile(r'["\\\x00-\x1f]')  # not possible in the names of a msgspec struct
 
 
 class Picker:
-    """Takes the ``fields`` out of a row."""
+    """Reads the ``fields`` of a row."""
 
     def __init__(self, fields: Sequence[str]) -> None:
         names = dict.fromkeys(name for field in fields for name in (field, field.split(".")[0]))
-        self._places = [(field, tuple(field.split("."))) for field in fields]
+        self._paths = [(field, tuple(field.split("."))) for field in fields]
         self._read = _reader(list(names))
 
     def __call__(self, data: bytes) -> Tokens:
         members = self._read(data)
-        return [_follow(members, field, parts) for field, parts in self._places]
+        return [_follow(members, field, parts) for field, parts in self._paths]
 
 
 def _reader(names: list[str]) -> Callable[[bytes], Callable[[str], Any]]:
-    """What gives access to the named members of a row; all others are stepped over."""
+    """A function that decodes only the named members of a row, and returns their getter."""
     if any(_UNUSUAL.search(name) for name in names):
         return lambda data: members_of(data).get
-    own = {name: f"m{number}" for number, name in enumerate(names)}
+    attributes = {name: f"m{number}" for number, name in enumerate(names)}
     row = msgspec.defstruct(
         "Row",
-        [(attribute, msgspec.Raw, None) for attribute in own.values()],
-        rename={attribute: name for name, attribute in own.items()},
+        [(attribute, msgspec.Raw, None) for attribute in attributes.values()],
+        rename={attribute: name for name, attribute in attributes.items()},
         gc=False,
     )
     decode = msgspec.json.Decoder(row).decode
 
     def read(data: bytes) -> Callable[[str], Any]:
-        found = decode(data)
-        return lambda name: getattr(found, own[name])
+        members = decode(data)
+        return lambda name: getattr(members, attributes[name])
 
     return read
 

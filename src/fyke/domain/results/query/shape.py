@@ -1,10 +1,9 @@
-"""Rows in another shape: some of their fields, without what is empty, without nesting.
+"""Converts rows to a form: some of their fields, without empty values, without nesting.
 
-``fields`` keeps the named ones, in that order; a field inside an object comes inside that object.
-``flatten`` puts the members of objects beside each other under names with dots (``a.b``); arrays
-stay as they are. ``clean`` drops members that are null, empty text, empty arrays or empty objects,
-at any depth of objects, then rows in which nothing is left; it also leaves out the platform's row
-id.
+``fields`` keeps the named fields, in that order; a field inside an object stays inside that object.
+``flatten`` replaces objects by their members under names with dots (``a.b``); arrays do not change.
+``clean`` drops members that are null, empty text, empty arrays or empty objects, at any depth of
+objects, then empty rows; it also leaves out the platform's row id.
 """
 
 from __future__ import annotations
@@ -21,9 +20,9 @@ from fyke.model.results import Header, Row
 
 _encode = msgspec.json.Encoder().encode
 _EMPTY = frozenset((b"null", b'""', b"[]", b"{}"))
-_NAMES_BYTES = 2**20  # what dotted names may add to one row; objects beyond it stay nested
+_NAMES_BYTES = 2**20  # limit of what dotted names add to one row; further objects stay nested
 
-_Members = Mapping[str, Any]  # msgspec.Raw, bytes of JSON, or such a mapping again
+_Members = Mapping[str, Any]  # of msgspec.Raw, bytes of JSON, or nested _Members
 
 
 class Shape:
@@ -44,59 +43,59 @@ class Shape:
 
     def apply(self, data: bytes) -> bytes:
         """One row's JSON object in the new form."""
-        members = members_of(data) if self._pick is None else self._chosen(data)
+        members = members_of(data) if self._pick is None else self._select(self._pick, data)
         if self._form.flatten or self._form.clean:
-            members = _Walk(self._form).members(members)
+            members = _Transform(self._form).members(members)
         return _encode(_raw(members))
 
     def headers(self, declared: list[Header], sample: Sequence[Row]) -> list[Header]:
-        """The columns of shaped rows, of which ``sample`` shows the first. A declared column that
-        the form leaves out is left out, one that it takes apart is replaced by its parts."""
-        found = {header.key: header for header in headers_from_rows(sample)}
-        known = {header.key: header for header in declared}
-        chosen = [self._column(field, known) for field in self._form.fields]
-        names = list(dict.fromkeys(chosen)) or list(known)
+        """The columns of the converted rows; ``sample`` are the first of these. Declared columns
+        that are not selected are left out; a flattened one is replaced by those of its members.
+        """
+        in_sample = {header.key: header for header in headers_from_rows(sample)}
+        by_key = {header.key: header for header in declared}
+        selected = [self._column(field, by_key) for field in self._form.fields]
+        names = list(dict.fromkeys(selected)) or list(by_key)
         if self._form.flatten:
-            names = _opened(names, found)
-        return [known.get(name) or found.get(name) or _plain_header(name) for name in names]
+            names = _flattened_names(names, in_sample)
+        return [by_key.get(name) or in_sample.get(name) or _plain_header(name) for name in names]
 
-    def _column(self, field: str, known: Mapping[str, Header]) -> str:
-        if self._form.flatten or field in known:
+    def _column(self, field: str, declared: Mapping[str, Header]) -> str:
+        if self._form.flatten or field in declared:
             return field
         return field.split(".")[0]
 
-    def _chosen(self, data: bytes) -> dict[str, Any]:
-        assert self._pick is not None  # noqa: S101 - asked only then
-        chosen: dict[str, Any] = {}
-        own = None
-        for field, token in zip(self._form.fields, self._pick(data), strict=True):
+    def _select(self, pick: Picker, data: bytes) -> dict[str, Any]:
+        selected: dict[str, Any] = {}
+        members = None
+        for field, token in zip(self._form.fields, pick(data), strict=True):
             if token is None:
                 continue
             parts = field.split(".")
             if len(parts) > 1:
-                own = own if own is not None else members_of(data)
-                if field in own:
+                members = members if members is not None else members_of(data)
+                if field in members:
                     parts = [field]
-            _put(chosen, parts, token)
-        return chosen
+            _put(selected, parts, token)
+        return selected
 
 
-def _put(chosen: dict[str, Any], parts: list[str], token: bytes) -> None:
+def _put(members: dict[str, Any], parts: list[str], token: bytes) -> None:
     """Put the value at its path, unless a whole object there already contains it."""
     for part in parts[:-1]:
-        chosen = chosen.setdefault(part, {})
-        if not isinstance(chosen, dict):
+        members = members.setdefault(part, {})
+        if not isinstance(members, dict):
             return
-    chosen[parts[-1]] = token
+    members[parts[-1]] = token
 
 
-def _opened(names: list[str], found: Mapping[str, Header]) -> list[str]:
-    """Each name, or in its place the dotted ones that begin with it."""
-    opened: dict[str, None] = {}
+def _flattened_names(names: list[str], in_sample: Mapping[str, Header]) -> list[str]:
+    """Each name, with or replaced by the dotted names in the sample that begin with it."""
+    result: dict[str, None] = {}
     for name in names:
-        inner = [key for key in found if key.startswith(f"{name}.")]
-        opened |= dict.fromkeys(inner if inner and name not in found else [name, *inner])
-    return list(opened)
+        inner = [key for key in in_sample if key.startswith(f"{name}.")]
+        result |= dict.fromkeys(inner if inner and name not in in_sample else [name, *inner])
+    return list(result)
 
 
 def _plain_header(name: str) -> Header:
@@ -104,50 +103,49 @@ def _plain_header(name: str) -> Header:
 
 
 def _raw(members: _Members) -> dict[str, Any]:
-    return {
-        key: msgspec.Raw(value)
-        if isinstance(value, bytes)
-        else (_raw(value) if isinstance(value, dict) else value)
-        for key, value in members.items()
-    }
+    """The members as they can be encoded: bytes of JSON become ``msgspec.Raw``, at every depth."""
+    return {key: _raw_value(value) for key, value in members.items()}
 
 
-class _Walk:
-    """One row on its way through ``flatten`` and ``clean``."""
+def _raw_value(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return msgspec.Raw(value)
+    return _raw(value) if isinstance(value, dict) else value
+
+
+class _Transform:
+    """Applies ``flatten`` and ``clean`` to one row."""
 
     def __init__(self, form: RowForm) -> None:
         self._clean = form.clean
         self._flatten = form.flatten
-        self._room = _NAMES_BYTES
+        self._bytes_left = _NAMES_BYTES
 
     def members(self, members: _Members) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        self._add(members, "", found)
-        return found
+        result: dict[str, Any] = {}
+        self._add(members, "", result)
+        return result
 
-    def _add(self, members: _Members, prefix: str, found: dict[str, Any]) -> None:
+    def _add(self, members: _Members, prefix: str, result: dict[str, Any]) -> None:
         for key, value in members.items():
             name = prefix + key
-            inner = _inside(value)
+            inner = _object_members(value)
             if inner is None:
                 if not (self._clean and bytes(value) in _EMPTY):
-                    found[name] = value
-            elif self._flatten and inner and self._affords(name, inner):
-                self._add(inner, f"{name}.", found)
+                    result[name] = value
+            elif self._flatten and inner and self._may_flatten(name, inner):
+                self._add(inner, f"{name}.", result)
             elif not self._clean:
-                found[name] = value
-            else:
-                kept: dict[str, Any] = {}
-                _Walk(RowForm(clean=True))._add(inner, "", kept)
-                if kept:
-                    found[name] = kept
+                result[name] = value
+            elif cleaned := _Transform(RowForm(clean=True)).members(inner):
+                result[name] = cleaned
 
-    def _affords(self, name: str, inner: _Members) -> bool:
-        self._room -= len(name) * len(inner)
-        return self._room >= 0
+    def _may_flatten(self, name: str, inner: _Members) -> bool:
+        self._bytes_left -= len(name) * len(inner)
+        return self._bytes_left >= 0
 
 
-def _inside(value: Any) -> _Members | None:
+def _object_members(value: Any) -> _Members | None:
     """The members of an object, None for everything else."""
     if isinstance(value, dict):
         return value

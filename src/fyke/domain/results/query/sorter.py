@@ -1,7 +1,7 @@
-"""External merge sort: sorts positions by keys in little memory, whatever the number of rows.
+"""External merge sort: sorts positions by keys in little memory for any number of rows.
 
 Keys are sorted in chunks of some thousands, which are written to a temporary file and merged at the
-end. Only the positions stay in memory, four bytes each. Chunks are small, because sorting one
+end. Only the positions stay in memory, four bytes each. Chunks are small, because sorting a chunk
 blocks all other threads of the process.
 """
 
@@ -23,7 +23,6 @@ _POSITION = 4
 _LENGTH = 4
 _INVERT = bytes(range(255, -1, -1))
 
-Positions = array  # of type "I"
 
 
 class Sorter:
@@ -42,9 +41,9 @@ class Sorter:
         self._chunks: list[tuple[int, int]] = []  # begin and end in the file
 
     def add(self, key: bytes, position: int) -> None:
-        own = position.to_bytes(_POSITION, "big")
-        # Descending is ascending order read backwards, so equal keys must be in reverse as well.
-        record = key + (own.translate(_INVERT) if self._descending else own)
+        suffix = position.to_bytes(_POSITION, "big")
+        # the descending order is the reversed ascending one, so equal keys must be in reverse too
+        record = key + (suffix.translate(_INVERT) if self._descending else suffix)
         self._records.append(record)
         self._bytes += len(record)
         if len(self._records) >= CHUNK_RECORDS or self._bytes >= CHUNK_BYTES:
@@ -54,9 +53,9 @@ class Sorter:
         """All positions in order. Raises ``OSError`` when the disk is full."""
         self._records.sort()
         if not self._chunks:
-            return self._collected(self._records)
+            return self._collect(self._records)
         self._write_chunk()
-        return self._collected(heapq.merge(*map(self._read, self._chunks)))
+        return self._collect(heapq.merge(*map(self._read, self._chunks)))
 
     def close(self) -> None:
         if self._file is not None:
@@ -82,9 +81,9 @@ class Sorter:
         at, end = chunk
         buffer = b""
         while at < end or buffer:
-            fresh = self._read_bytes(at, end)
-            at += len(fresh)
-            buffer += fresh
+            data = self._read_bytes(at, end)
+            at += len(data)
+            buffer += data
             begin, size = 0, len(buffer)
             while begin + _LENGTH <= size:
                 stop = begin + _LENGTH + int.from_bytes(buffer[begin : begin + _LENGTH], "big")
@@ -99,14 +98,14 @@ class Sorter:
         self._file.seek(at)
         return self._file.read(min(_READ_BYTES, end - at))
 
-    def _collected(self, records: Iterable[bytes]) -> array[int]:
-        found = array("I")
+    def _collect(self, records: Iterable[bytes]) -> array[int]:
+        positions = array("I")
         source = iter(records)
         while block := list(islice(source, CHUNK_RECORDS)):
             joined = b"".join([record[-_POSITION:] for record in block])
-            found.frombytes(joined.translate(_INVERT) if self._descending else joined)
+            positions.frombytes(joined.translate(_INVERT) if self._descending else joined)
         if sys.byteorder == "little":
-            found.byteswap()
+            positions.byteswap()
         if self._descending:
-            found.reverse()
-        return found
+            positions.reverse()
+        return positions

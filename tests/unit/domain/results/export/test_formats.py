@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 
 from fyke.domain.results.export import formats
-from fyke.domain.results.export.formats import FORMATS, file_name, format_named, write
+from fyke.domain.results.export.formats import FORMATS, file_name, parse_format, write
 from fyke.domain.results.export.meta import ExportMeta
 from fyke.errors import InvalidRequest, Unavailable
 from fyke.model.results import FormatName, Row
@@ -29,12 +29,12 @@ def test_there_are_the_eight_formats_of_the_contract():
 
 @pytest.mark.parametrize("name", [None, "", "csv", "CSV", " Csv "])
 def test_csv_is_the_default_and_case_does_not_matter(name: str | None):
-    assert format_named(name) is FORMATS["csv"]
+    assert parse_format(name) is FORMATS["csv"]
 
 
 def test_an_unknown_format_is_refused_with_the_list():
     with pytest.raises(InvalidRequest, match="csv, json, jsonl, xlsx, xls, xml, html, rss"):
-        format_named("pdf")
+        parse_format("pdf")
 
 
 @pytest.mark.parametrize("name", list(FORMATS))

@@ -9,7 +9,7 @@ import pytest
 from fyke.domain.results.export import service
 from fyke.domain.results.export.formats import FORMATS
 from fyke.domain.results.export.service import Exports
-from fyke.domain.results.query.model import query_of
+from fyke.domain.results.query.model import parse_query
 from fyke.domain.results.service import RunResults
 from fyke.errors import InvalidRequest, RunNotFound
 from fyke.kit.ids import new_ulid
@@ -157,21 +157,21 @@ async def test_sheets_are_announced(monkeypatch):
 async def test_the_mark_is_that_of_the_bytes():
     setup = Setup()
     request = service.ExportRequest(FORMATS["csv"])
-    assert (await setup.exports.plan(setup.run.id, request)).mark == ""
+    assert (await setup.exports.prepare(setup.run.id, request)).fingerprint == ""
     setup.storage.tx.runs.rows[setup.run.id] = replace(
         setup.run, state=RunState.SUCCEEDED, finished_at=5
     )
-    mark = (await setup.exports.plan(setup.run.id, request)).mark
-    assert mark == (await setup.exports.plan(setup.run.id, request)).mark != ""
+    fingerprint = (await setup.exports.prepare(setup.run.id, request)).fingerprint
+    assert fingerprint == (await setup.exports.prepare(setup.run.id, request)).fingerprint != ""
     for other in (
         replace(request, keys=("a",)),
         replace(request, safe=True),
-        replace(request, query=query_of(sort="a")),
+        replace(request, query=parse_query(sort="a")),
         replace(request, format=FORMATS["xml"]),
     ):
-        assert (await setup.exports.plan(setup.run.id, other)).mark != mark
+        assert (await setup.exports.prepare(setup.run.id, other)).fingerprint != fingerprint
     setup.rows.push(setup.run.id, b"{}")
-    assert (await setup.exports.plan(setup.run.id, request)).mark != mark
+    assert (await setup.exports.prepare(setup.run.id, request)).fingerprint != fingerprint
 
 
 async def test_the_limits_of_xls_are_always_announced() -> None:
@@ -182,5 +182,5 @@ async def test_the_limits_of_xls_are_always_announced() -> None:
         "xls allows 65,536 rows a sheet with the header; this file has 1 sheet",
         f"xls allows 256 columns and {service.XLS_MAX_BYTES // 2**20} MB of rows; "
         "a larger export is refused, choose xlsx or csv for it",
-        "a cell has at most 32,767 characters; longer texts are cut, with a mark",
+        "a cell has at most 32,767 characters; longer texts are cut, with a fingerprint",
     ]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fyke.domain.results.export import spool as spools
-from fyke.domain.results.export.spool import NoRoom, Spool
+from fyke.domain.results.export.spool import SpoolFull, Spool
 from fyke.errors import InvalidRequest
 
 pytestmark = pytest.mark.anyio
@@ -62,11 +62,11 @@ def files(folder: Path) -> list[Path]:
 async def test_a_file_that_is_removed_before_it_is_opened_says_why(spool: Spool) -> None:
     source = Source([b"abc", b"x" * 20_000], hold=1)
     file = await spool.open("m", "A", source.make)
-    await file.until(3)
+    await file.wait(3)
     file.path.unlink()
     reading = asyncio.create_task(read(spool, file))
     source.go.set()
-    with pytest.raises(NoRoom):
+    with pytest.raises(SpoolFull):
         await reading
 
 
@@ -75,7 +75,7 @@ async def test_many_readers_share_one_making(spool: Spool) -> None:
     first = await spool.open("m", "A", source.make)
     second = await spool.open("m", "A", source.make)
     reading = [asyncio.create_task(read(spool, f)) for f in (first, second, first)]
-    await first.until(3)
+    await first.wait(3)
     source.go.set()
     assert await asyncio.gather(*reading) == [b"abcdef"] * 3
     assert (source.made, source.closed) == (1, 1)
@@ -89,11 +89,11 @@ async def test_a_reader_gets_the_written_part_before_the_file_is_complete(spool:
     file = await spool.open("m", "A", source.make)
     pieces = spool.read(file)
     assert await anext(pieces) == b"abc"
-    assert not file.whole
+    assert not file.complete
     source.go.set()
     assert await anext(pieces) == b"def"
-    await file.until()
-    assert (file.whole, file.size) == (True, 6)
+    await file.wait()
+    assert (file.complete, file.size) == (True, 6)
 
 
 async def test_a_failure_reaches_all_waiters_and_is_tried_again(
@@ -113,7 +113,7 @@ async def test_a_failure_reaches_all_waiters_and_is_tried_again(
 async def test_the_oldest_unused_file_makes_room(spool: Spool, tmp_path: Path) -> None:
     for mark in ("a", "b", "c"):
         file = await spool.open(mark, "A", Source([b"x" * 4000]).make)
-        await file.until()
+        await file.wait()
     assert sorted(path.name[0] for path in files(tmp_path)) == ["b", "c"]
 
 
@@ -122,11 +122,11 @@ async def test_a_file_in_use_stays_and_the_new_one_is_refused(spool: Spool) -> N
     pieces = spool.read(file)
     await anext(pieces)
     other = await spool.open("b", "A", Source([b"y" * 1000, b"y" * 3000]).make)
-    with pytest.raises(NoRoom):
-        await other.until()
+    with pytest.raises(SpoolFull):
+        await other.wait()
     await pieces.aclose()
     other = await spool.open("b", "A", Source([b"y" * 4000]).make)
-    await other.until()
+    await other.wait()
 
 
 async def test_the_disk_keeps_its_floor(
@@ -134,13 +134,13 @@ async def test_the_disk_keeps_its_floor(
 ) -> None:
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(100, 90, 10))
-    monkeypatch.setattr(spools, "_LOOK_BYTES", 1)
+    monkeypatch.setattr(spools, "_CHECK_BYTES", 1)
     low = a_spool(tmp_path, floor_bytes=11)
     file = await low.open("a", "A", Source([b"x"]).make)
-    with pytest.raises(NoRoom):
-        await file.until()
+    with pytest.raises(SpoolFull):
+        await file.wait()
     enough = a_spool(tmp_path, floor_bytes=10)
-    await (await enough.open("a", "A", Source([b"x"]).make)).until()
+    await (await enough.open("a", "A", Source([b"x"]).make)).wait()
     await low.close()
     await enough.close()
 
@@ -153,8 +153,8 @@ async def test_a_full_disk_is_no_fault_of_the_file(
 
     monkeypatch.setattr(spools, "_write_all", full)
     file = await spool.open("a", "A", Source([b"x"]).make)
-    with pytest.raises(NoRoom, match="No space left"):
-        await file.until()
+    with pytest.raises(SpoolFull, match="No space left"):
+        await file.wait()
 
 
 async def test_a_file_goes_some_time_after_its_last_use(tmp_path: Path) -> None:
@@ -189,10 +189,10 @@ async def test_remains_of_a_dead_process_are_removed_and_those_of_a_living_one_k
     (left / "lock").touch()
     (left / "m-1").write_bytes(b"old")
     file = await spool.open("a", "A", Source([b"x"]).make)
-    await file.until()
+    await file.wait()
     assert not left.exists()
     second = a_spool(tmp_path)
-    await (await second.open("a", "A", Source([b"x"]).make)).until()
+    await (await second.open("a", "A", Source([b"x"]).make)).wait()
     assert len(files(tmp_path)) == 2
     await second.close()
     assert await read(spool, file) == b"x"
@@ -201,6 +201,6 @@ async def test_remains_of_a_dead_process_are_removed_and_those_of_a_living_one_k
 async def test_closing_stops_files_in_progress(spool: Spool, tmp_path: Path) -> None:
     source = Source([b"x", b"y"], hold=1)
     file = await spool.open("a", "A", source.make)
-    await file.until(1)
+    await file.wait(1)
     await spool.close()
     assert (source.closed, files(tmp_path)) == (1, [])

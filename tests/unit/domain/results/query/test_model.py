@@ -6,9 +6,9 @@ from fyke.domain.results.query.model import (
     Filter,
     Query,
     Sort,
-    filter_of,
-    query_of,
-    sort_of,
+    parse_filter,
+    parse_query,
+    parse_sort,
     written,
 )
 from fyke.errors import InvalidFields
@@ -27,7 +27,7 @@ from fyke.errors import InvalidFields
     ],
 )
 def test_filters_that_are_understood(text: str, found: Filter) -> None:
-    assert filter_of(text) == found
+    assert parse_filter(text) == found
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_filters_that_are_understood(text: str, found: Filter) -> None:
         ("price:below:10", "operators are eq, ne"),
         ("price:lt", "needs a value"),
         ("a:exists:perhaps", "true or false"),
-        ("a..b:eq:1", "is no field"),
+        ("a..b:eq:1", "is not a field name"),
         (":eq:1", "field:operator:value"),
         ("a:eq:" + "x" * 1001, "1000 characters"),
         ("x" * 257 + ":eq:1", "256 characters"),
@@ -46,18 +46,18 @@ def test_filters_that_are_understood(text: str, found: Filter) -> None:
 )
 def test_invalid_filters_are_refused_with_the_reason(text: str, words: str) -> None:
     with pytest.raises(InvalidFields, match=r"^filter") as caught:
-        filter_of(text)
+        parse_filter(text)
     assert words in caught.value.message
 
 
 def test_sort() -> None:
-    assert (sort_of(" -a.b "), sort_of("a"), sort_of(" ")) == (Sort("a.b", True), Sort("a"), None)
+    assert (parse_sort(" -a.b "), parse_sort("a"), parse_sort(" ")) == (Sort("a.b", True), Sort("a"), None)
 
 
 @pytest.mark.parametrize("text", ["-", "a,b", ".a", "a.", "x" * 257])
 def test_a_sort_that_is_none(text: str) -> None:
     with pytest.raises(InvalidFields, match=r"^sort"):
-        sort_of(text)
+        parse_sort(text)
 
 
 @pytest.mark.parametrize(
@@ -70,11 +70,11 @@ def test_a_sort_that_is_none(text: str) -> None:
 )
 def test_limits(given: dict, name: str) -> None:
     with pytest.raises(InvalidFields, match=rf"^{name}"):
-        query_of(**given)
+        parse_query(**given)
 
 
 def test_a_query_survives_being_written() -> None:
-    query = query_of(
+    query = parse_query(
         fields=["b", " a.c ", "b", ""],
         clean=True,
         flatten=True,
@@ -82,6 +82,6 @@ def test_a_query_survives_being_written() -> None:
         filters=["a:eq:1:2", " ", "b:exists:false"],
     )
     assert query.form.fields == ("b", "a.c")
-    assert query_of(**written(query)) == query
-    assert query_of(**written(Query())) == Query()
+    assert parse_query(**query_arguments(query)) == query
+    assert parse_query(**query_arguments(Query())) == Query()
     assert Query().plain and not query.plain

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fyke.domain.results.query.model import FieldSelection, Sort
+from fyke.domain.results.query.model import RowSelection, Sort
 from fyke.domain.results.query.ordering import TEXT_BYTES, number_key, sort_key
 from fyke.domain.results.query.orders import _Builder
 from fyke.model.results import Row
@@ -26,7 +26,7 @@ def test_rows_of_the_oracle_are_what_it_reads() -> None:
 
 
 def positions(rows: list[Row], sort: Sort) -> list[int]:
-    builder = _Builder(FieldSelection(sort), 0, None)
+    builder = _Builder(RowSelection(sort), 0, None)
     try:
         builder.take(rows)
         return list(builder.positions())

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fyke.domain.results.query import orders, sorter
-from fyke.domain.results.query.model import query_of
+from fyke.domain.results.query.model import parse_query
 from fyke.domain.results.query.orders import OrderRequest, RowOrders
 from fyke.errors import Unavailable
 from fyke.model.results import Row
@@ -35,7 +35,7 @@ class Rows:
 
 
 def request(sort: str = "", *filters: str, ended: bool = True, bound: int = 0) -> OrderRequest:
-    choice = query_of(sort=sort, filters=filters).choice
+    choice = parse_query(sort=sort, filters=filters).selection
     return OrderRequest("account", "run", frozenset(), choice, ended, bound)
 
 
@@ -100,7 +100,7 @@ async def test_orders_are_kept_within_a_limit_and_the_last_one_always() -> None:
     made = RowOrders(rows.walk, None, limit=65)
     for field in ("n", "-n", "x", "n"):
         assert len((await made.get(request(field))).positions) == 30
-    assert sum(len(order.positions) for order, _ in made._kept.values()) == made._count == 60
+    assert sum(len(order.positions) for order, _ in made._cache.values()) == made._count == 60
     small = RowOrders(rows.walk, None, limit=1)
     await small.get(request("n"))
     before = rows.walks

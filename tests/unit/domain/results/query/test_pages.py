@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fyke.domain.results.query import orders
-from fyke.domain.results.query.model import PLAIN, Query, query_of
+from fyke.domain.results.query.model import PLAIN, Query, parse_query
 from fyke.domain.results.service import RowPage, RunResults
 from fyke.errors import InvalidFields, RunNotFound
 from fyke.model.run import RunState
@@ -74,7 +74,7 @@ async def test_a_walk_by_cursor_meets_every_row_once() -> None:
 
 
 async def test_a_page_without_a_cursor_has_none() -> None:
-    page = await Setup(30).page(query_of(sort="i"))
+    page = await Setup(30).page(parse_query(sort="i"))
     assert (page.walking, page.next_cursor) == (False, None)
 
 
@@ -92,7 +92,7 @@ async def test_a_walk_of_a_running_run_can_always_go_on() -> None:
 
 
 async def test_sorted_pages_and_the_sorted_walk_are_one_order() -> None:
-    query = query_of(sort="-m", filters=["i:gt:5"])
+    query = parse_query(sort="-m", filters=["i:gt:5"])
     setup = Setup(50)
     expected = sorted(range(6, 51), key=lambda n: (-(n % 3), n))
     assert await walk(setup, query, size=7) == expected
@@ -106,7 +106,7 @@ async def test_sorted_pages_and_the_sorted_walk_are_one_order() -> None:
     ]
 
 
-@pytest.mark.parametrize("query", [query_of(sort="-i"), query_of(filters=["m:ne:0"])])
+@pytest.mark.parametrize("query", [parse_query(sort="-i"), parse_query(filters=["m:ne:0"])])
 async def test_rows_that_come_during_a_sorted_walk_move_none(query: Query) -> None:
     setup = Setup(40, ended=False)
     expected = numbers(await setup.page(query, size=1000))
@@ -114,7 +114,7 @@ async def test_rows_that_come_during_a_sorted_walk_move_none(query: Query) -> No
 
 
 async def test_a_sorted_walk_continues_on_another_server_and_after_the_end_of_the_run() -> None:
-    query, setup = query_of(sort="-i"), Setup(40, ended=False)
+    query, setup = parse_query(sort="-i"), Setup(40, ended=False)
     page = await setup.page(query, "*", size=15)
     setup.push(20)
     setup.end()
@@ -126,7 +126,7 @@ async def test_a_sorted_walk_continues_on_another_server_and_after_the_end_of_th
 
 
 async def test_rows_hidden_during_a_walk_do_not_affect_other_rows() -> None:
-    query, setup = query_of(sort="i"), Setup(0, ended=False)
+    query, setup = parse_query(sort="i"), Setup(0, ended=False)
     for n in range(1, 41):
         setup.rows.push(setup.run.id, b'{"i":%d}' % n, attempt_id="bad" if n <= 9 else "good")
     page = await setup.page(query, "*", size=15)
@@ -136,7 +136,7 @@ async def test_rows_hidden_during_a_walk_do_not_affect_other_rows() -> None:
 
 
 async def test_an_order_of_an_ended_run_is_worked_out_once(monkeypatch: Any) -> None:
-    setup, query = Setup(30), query_of(sort="i")
+    setup, query = Setup(30), parse_query(sort="i")
     await asyncio.gather(*(setup.page(query, index=n, size=3) for n in range(1, 9)))
     reads = len(setup.rows.limits)
     await setup.page(query, index=5, size=3)
@@ -144,7 +144,7 @@ async def test_an_order_of_an_ended_run_is_worked_out_once(monkeypatch: Any) -> 
 
 
 async def test_an_order_of_a_running_run_is_renewed(monkeypatch: pytest.MonkeyPatch) -> None:
-    setup, query = Setup(3, ended=False), query_of(sort="-i")
+    setup, query = Setup(3, ended=False), parse_query(sort="-i")
     assert (await setup.page(query)).count == 3
     setup.push(2)
     assert (await setup.page(query)).count == 3
@@ -155,7 +155,7 @@ async def test_an_order_of_a_running_run_is_renewed(monkeypatch: pytest.MonkeyPa
 async def test_clean_rows_are_bare_and_the_count_is_over_all() -> None:
     setup = Setup(0)
     setup.rows.push(setup.run.id, b'{"i":1,"x":null}', b'{"x":""}', b'{"i":3}')
-    page = await setup.page(query_of(clean=True))
+    page = await setup.page(parse_query(clean=True))
     assert ([row.data for row in page.rows], page.count, page.bare) == (
         [b'{"i":1}', b'{"i":3}'],
         3,
@@ -166,7 +166,7 @@ async def test_clean_rows_are_bare_and_the_count_is_over_all() -> None:
 async def test_flattened_headers() -> None:
     setup = Setup(0)
     setup.rows.push(setup.run.id, b'{"a":{"b":1},"c":"x"}')
-    page = await setup.page(query_of(flatten=True))
+    page = await setup.page(parse_query(flatten=True))
     assert [(h.key, h.format) for h in page.headers] == [("a.b", "integer"), ("c", "text")]
 
 
@@ -178,7 +178,7 @@ async def test_a_cursor_and_a_page_number_exclude_each_other() -> None:
 async def test_a_stranger_finds_no_run() -> None:
     setup = Setup(5)
     setup.caller = caller_of(add_account(setup.storage, "stranger"))
-    for query in (query_of(sort="i"), query_of(fields=["i"])):
+    for query in (parse_query(sort="i"), parse_query(fields=["i"])):
         with pytest.raises(RunNotFound):
             await setup.page(query)
     with pytest.raises(RunNotFound):

@@ -1,4 +1,4 @@
-"""What one attempt has waiting for the next group commit, and who waits for it to be durable."""
+"""The output of one attempt that is queued for the next group commit, and the pushes that wait."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from dataclasses import dataclass, field
 from fyke.model.log import NewLogEntry
 from fyke.model.results import AttemptBatch, Header, PushedRow
 
-ROWS_A_TURN = 256
-ROW_BYTES_A_TURN = 2 * 2**20
-# while others store rows too: their next commit must not be a long one
-ROWS_IN_COMPANY = 64
-ROW_BYTES_IN_COMPANY = 2**18
-LOG_LINES_A_TURN = 1024
+ROWS_PER_BATCH = 256
+ROW_BYTES_PER_BATCH = 2 * 2**20
+# while other attempts store rows as well, whose next commit must not take long
+SHARED_ROWS_PER_BATCH = 64
+SHARED_ROW_BYTES_PER_BATCH = 2**18
+LOG_LINES_PER_BATCH = 1024
 
 Stored = asyncio.Future[None]
 
 
 @dataclass(slots=True)
 class PendingBatch:
-    """The share of one attempt in a flush."""
+    """The part of one attempt's queue that is in a flush."""
 
-    queue: WaitingQueue
+    queue: WriteQueue
     batch: AttemptBatch
     stored: list[Stored] = field(default_factory=list)
     size: int = 0  # bytes of the rows
@@ -34,21 +34,21 @@ class PendingBatch:
         self.size += len(row.data)
 
     def accept(self) -> None:
-        """All of it is durable: wake the pushes that wait for it."""
+        """Acknowledge the pushes, after the batch was stored."""
         for stored in self.stored:
             if not stored.done():
                 stored.set_result(None)
 
     def refuse(self, error: Exception) -> None:
-        """Nothing of it was stored."""
+        """Refuse the pushes, because nothing of the batch was stored."""
         for stored in self.stored:
             if not stored.done():
                 stored.set_exception(error)
-                stored.exception()  # retrieved, because the Worker that pushed it may be gone
+                stored.exception()  # marks it as retrieved: the push may have been cancelled
 
 
-class WaitingQueue:
-    """Rows and log lines in the order in which they came; the last headers alone count."""
+class WriteQueue:
+    """Rows and log lines in the order of arrival; of headers only the last."""
 
     def __init__(self, run_id: str, attempt_id: str) -> None:
         self.run_id = run_id
@@ -63,12 +63,12 @@ class WaitingQueue:
 
     @property
     def empty(self) -> bool:
-        """Nothing waits; a commit may still be in progress."""
+        """Whether nothing is queued; a flush may still be in progress."""
         return not self._rows and not self._log and not self._headers_stored
 
     @property
     def idle(self) -> bool:
-        """All that ever came is durable or refused."""
+        """Whether nothing is queued or in a flush."""
         return self.empty and not self._flushing
 
     @property
@@ -77,7 +77,7 @@ class WaitingQueue:
 
     @property
     def rows(self) -> tuple[int, int]:
-        """Number and bytes of the rows that wait."""
+        """The number and bytes of the queued rows."""
         return len(self._rows), sum(len(row.data) for row, _ in self._rows)
 
     def put_row(self, row: PushedRow) -> Stored:
@@ -94,40 +94,40 @@ class WaitingQueue:
     def put_log(self, entry: NewLogEntry) -> None:
         self._log.append(entry)
 
-    def take_turn(self, *, alone: bool = True) -> PendingBatch:
-        """A bounded share of what waits; it counts as under way until ``settle``."""
-        rows = ROWS_A_TURN if alone else ROWS_IN_COMPANY
-        size = ROW_BYTES_A_TURN if alone else ROW_BYTES_IN_COMPANY
+    def take_batch(self, *, alone: bool = True) -> PendingBatch:
+        """Take a bounded batch; it is in a flush until ``settle``."""
+        rows = ROWS_PER_BATCH if alone else SHARED_ROWS_PER_BATCH
+        size = ROW_BYTES_PER_BATCH if alone else SHARED_ROW_BYTES_PER_BATCH
         self._flushing = True
-        part = PendingBatch(self, AttemptBatch(self.run_id, self.attempt_id))
-        while self._rows and len(part.batch.rows) < rows and part.size < size:
-            part.add(*self._rows.popleft())
-        self._take_rest(part, LOG_LINES_A_TURN)
-        return part
+        batch = PendingBatch(self, AttemptBatch(self.run_id, self.attempt_id))
+        while self._rows and len(batch.batch.rows) < rows and batch.size < size:
+            batch.add(*self._rows.popleft())
+        self._take_rest(batch, LOG_LINES_PER_BATCH)
+        return batch
 
     def discard(self, error: Exception) -> None:
-        """Refuse what waits, and drop what is being retried."""
+        """Refuse what is queued; ``GroupCommit`` then drops a batch that it retries."""
         self.discarded = True
-        part = PendingBatch(self, AttemptBatch(self.run_id, self.attempt_id))
+        batch = PendingBatch(self, AttemptBatch(self.run_id, self.attempt_id))
         while self._rows:
-            part.add(*self._rows.popleft())
-        self._take_rest(part, len(self._log))
-        part.refuse(error)
+            batch.add(*self._rows.popleft())
+        self._take_rest(batch, len(self._log))
+        batch.refuse(error)
         self._settled.set()
 
-    def _take_rest(self, part: PendingBatch, lines: int) -> None:
-        part.batch.headers = self._headers
-        part.stored += self._headers_stored
+    def _take_rest(self, batch: PendingBatch, lines: int) -> None:
+        batch.batch.headers = self._headers
+        batch.stored += self._headers_stored
         self._headers = None
         self._headers_stored = []
-        part.batch.log = [self._log.popleft() for _ in range(min(lines, len(self._log)))]
+        batch.batch.log = [self._log.popleft() for _ in range(min(lines, len(self._log)))]
 
     def settle(self) -> None:
-        """The flush with our part has ended."""
+        """End the flush of the last batch."""
         self._flushing = False
         self._settled.set()
 
     async def wait_settled(self) -> None:
-        """Return when the next flush with a part of ours has ended."""
+        """Return when the next flush of this queue has ended."""
         self._settled.clear()
         await self._settled.wait()
