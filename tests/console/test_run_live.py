@@ -72,7 +72,7 @@ def live(tmp_path_factory: pytest.TempPathFactory, templates: Path) -> Iterator[
         live.http.close()
 
 
-def place_of(message: str) -> str:
+def parse_cursor(message: str) -> str:
     return message.rpartition("id: ")[2].strip()
 
 
@@ -82,7 +82,7 @@ def until_line(messages: Iterator[str], last: int) -> tuple[list[int], str]:
     for message in messages:
         found += map(int, LINE.findall(message))
         if found and found[-1] >= last:
-            return found, place_of(message)
+            return found, parse_cursor(message)
     raise AssertionError(f"the stream ended with {found}")
 
 
@@ -108,7 +108,7 @@ def test_a_client_too_far_behind_is_moved_to_the_end_and_informed(live: LiveRun)
     messages = live.messages(f"/runs/{run}/live?tab=log&place=10")
     gap = next(messages)
     assert "Lines 11 to 8,800 were skipped" in gap
-    assert place_of(gap) == "8800.-.0"
+    assert parse_cursor(gap) == "8800.-.0"
     found, _ = until_line(messages, 9_000)
     assert found == [*range(8_801, 9_001)]
 
@@ -152,12 +152,12 @@ def test_the_first_rows_come_by_themselves_and_later_ones_are_announced(live: Li
     assert "row-record" in shown, "in the form that the page's address asks for"
     assert 'hx-target="#run-tally" hx-swap="innerHTML">2<' in shown
     assert "new row" not in shown
-    assert place_of(shown) == "0.running.2"
+    assert parse_cursor(shown) == "0.running.2"
     push(app.push(lease, [{"n": 3}]))
     later = next(messages)
     assert "1 new row" in later and 'hx-target="#run-rows"' not in later
     # a browser that comes back has its rows already
-    back = next(live.messages(path, place_of(later)))
+    back = next(live.messages(path, parse_cursor(later)))
     assert "1 new row" in back and 'hx-target="#run-rows"' not in back
     push(app.end(lease))
     end = list(messages)

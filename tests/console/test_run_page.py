@@ -107,7 +107,7 @@ async def test_a_shared_log_can_be_read_when_the_link_says_so(
     app: App, owner: Visitor, guest: Visitor
 ) -> None:
     run = await finished(app, [], log=[f"said {n}" for n in range(600)])
-    _, token = await app.services.shares.make(app.owner, run, days=1, rows=False, log=True)
+    _, token = await app.services.shares.create(app.owner, run, days=1, rows=False, log=True)
     page = await guest.get(f"/shared/{token}")
     assert len(page.all("//ol/li")) == 500
     earlier = await guest.get(page.one("//a[contains(@href, 'before=')]").get("href"))

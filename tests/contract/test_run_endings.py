@@ -295,11 +295,11 @@ async def test_a_report_states_when_the_charge_reaches_the_held_amount(setup: Se
     run, leases = await setup.start(2, limits=limits, hold_micros=600_000_000)
     reports = [AttemptReport(lease.attempt, AttemptUsage()) for lease in leases]
     orders = await setup.attempts.report(reports, 15_000)
-    assert orders.again_ms is not None
-    assert 200_000 < orders.again_ms <= 300_000  # two of them, so half as long
+    assert orders.next_check_ms is not None
+    assert 200_000 < orders.next_check_ms <= 300_000  # two of them, so half as long
     await setup.end(leases[0])
     orders = await setup.attempts.report(reports[1:], 15_000)
-    assert orders.again_ms is not None and orders.again_ms > 400_000
+    assert orders.next_check_ms is not None and orders.next_check_ms > 400_000
     await setup.end(leases[1])
     now = await setup.check_ended_once(run)
     assert (
@@ -313,7 +313,7 @@ async def test_a_report_states_when_the_charge_reaches_the_held_amount(setup: Se
     )
     free, [lease] = await setup.start(limits=limits)
     orders = await setup.attempts.report([AttemptReport(lease.attempt, AttemptUsage())], 15_000)
-    assert (free.hold_micros, orders.again_ms, orders.stop) == (0, None, {})
+    assert (free.hold_micros, orders.next_check_ms, orders.stop) == (0, None, {})
 
 
 async def test_a_run_started_without_prices_costs_nothing(setup: Setup) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from fyke.contracts.signals import WORK, run_topic
 from fyke.contracts.state import Transaction
-from fyke.domain.runs.admission import refuse_beyond_plan
+from fyke.domain.runs.admission import check_plan
 from fyke.domain.runs.lifecycle import AbortRequested, AttemptStarted, Event, SubtaskEnded
 from fyke.domain.runs.transitions import Rules, apply
 from fyke.errors import PlanLimitReached
@@ -202,7 +202,7 @@ async def test_direct_starts_of_two_servers_respect_the_plan(
     other = open_storage(state.url, durable=False, notify=str, hiding=frozenset())
 
     def start(tx: Transaction) -> None:
-        refuse_beyond_plan(tx, owner)
+        check_plan(tx, owner)
         records.seed_run(tx, owner, worker_id)
 
     try:

@@ -56,7 +56,11 @@ class Downloads:
     async def answer(self, request: Request, download: FileDownload) -> Response:
         """200, 206, 304 or 416. Raises what ``make`` raises before the first byte."""
         if_none_match = request.headers.get("if-none-match")
-        if download.fingerprint and if_none_match is not None and matches(if_none_match, download.tag):
+        if (
+            download.fingerprint
+            and if_none_match is not None
+            and matches(if_none_match, download.tag)
+        ):
             return Response(status_code=304, headers={"etag": download.tag})
         if not download.fingerprint:
             return await self._unstored(request, download)

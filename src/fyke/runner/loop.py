@@ -282,8 +282,8 @@ class Runner:
         )
         for attempt_id, report in reports.items():
             attempt_runners[attempt_id].confirm_report(report)
-        if orders.again_ms is not None:
-            self._next_report_seconds = orders.again_ms / 1000
+        if orders.next_check_ms is not None:
+            self._next_report_seconds = orders.next_check_ms / 1000
         for attempt_id, end in orders.stop.items():
             attempt_runners[attempt_id].stop(end)
         for attempt_id in orders.lost:

@@ -156,7 +156,7 @@ async def test_a_shared_run_does_not_show_the_slug(app: App, api: Api) -> None:
     body = {"scraper_slug": worker.id, "input": {"parameters": {"custom": {"shops": ["a"]}}}}
     slug = (await api.ok("/api/v1/scraper/run", body))["run_slug"]
     await app.execute([{"n": 1}], log=["read a page"])
-    made = await app.services.shares.make(app.owner, slug, days=1, rows=True, log=True)
+    made = await app.services.shares.create(app.owner, slug, days=1, rows=True, log=True)
     path = f"/shared/{made[1]}"
     seen = []
     for page in (path, f"{path}?part=log"):

@@ -168,7 +168,7 @@ async def test_a_key_may_be_used_again_after_a_day(
     app: App, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     worker = await app.publish()
-    monkeypatch.setattr("fyke.domain.runs.start_keys.KEPT_MS", 0)
+    monkeypatch.setattr("fyke.domain.runs.start_keys.VALID_MS", 0)
     first = await api.ok(RUN, start_body(worker.id), headers=KEY)
     again = await api.post(RUN, start_body(worker.id), headers=KEY)
     assert again.json()["data"] != first

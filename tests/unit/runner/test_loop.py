@@ -76,7 +76,7 @@ async def test_the_next_report_comes_when_a_charge_reaches_its_cap(
         times.append(asyncio.get_running_loop().time())
         if len(times) == 2:
             twice.set()
-        return RunnerOrders({}, frozenset(), again_ms=50)
+        return RunnerOrders({}, frozenset(), next_check_ms=50)
 
     none = cast(Any, None)
     attempts = cast(Any, SimpleNamespace(report=report))

@@ -12,9 +12,9 @@ from fyke.api.csv_files import CSV_MEDIA, csv_file
 from fyke.api.errors import table_of
 from fyke.api.routes import get, post
 from fyke.domain.runs.bulk import BulkResult, RunBulk
-from fyke.domain.runs.list_export import csv_of
+from fyke.domain.runs.list_export import runs_csv
 from fyke.domain.runs.lists import RunListPage, RunLists
-from fyke.domain.runs.search import place_of
+from fyke.domain.runs.search import parse_cursor
 from fyke.domain.runs.search_terms import SearchTerms
 from fyke.errors import Forbidden, InvalidRequest
 from fyke.model.account import Scope
@@ -48,8 +48,8 @@ class RunListRoutes:
         size = query.page_size
         cursor = query.cursor.strip()
         if cursor:
-            newer, position = cursor.startswith(NEWER), place_of(cursor.removeprefix(NEWER))
-            page = await self.lists.beyond(call.caller, search, position, size=size, newer=newer)
+            newer, position = cursor.startswith(NEWER), parse_cursor(cursor.removeprefix(NEWER))
+            page = await self.lists.page_from(call.caller, search, position, size=size, newer=newer)
         else:
             page = await self.lists.page(call.caller, search, number=query.page_index, size=size)
         return _page(page, size)
@@ -61,7 +61,7 @@ class RunListRoutes:
         Texts that a spreadsheet would interpret as a formula are prefixed with a single quote.
         """
         search = await self.lists.search(call.caller, _terms(query))
-        return await csv_file(csv_of(self.lists.all_rows(call.caller, search)), "runs.csv")
+        return await csv_file(runs_csv(self.lists.all_rows(call.caller, search)), "runs.csv")
 
     @post(
         f"{PATH}/bulk",
@@ -81,11 +81,11 @@ class RunListRoutes:
             raise InvalidRequest("runs: name runs, or send all_matching, not both")
         if body.all_matching:
             search = await self.lists.search(caller, _terms(body))
-            outcome = await self.bulk.matching(
+            outcome = await self.bulk.apply_to_matching(
                 caller, action, search, Origin.API, callback_url=url, key=key
             )
         else:
-            outcome = await self.bulk.named(
+            outcome = await self.bulk.apply_to_named(
                 caller, action, body.runs, Origin.API, callback_url=url, key=key
             )
         items = [wire.BulkItem.of(result, _code(result)) for result in outcome.results]

@@ -124,7 +124,7 @@ class ShareRoutes:
 
         It shows only this run, without a key.
         """
-        share, token = await self.shares.make(
+        share, token = await self.shares.create(
             call.caller, slug, days=body.days, rows=body.rows, log=body.log
         )
         return wire.ShareItem.of(share, token, call.visit.origin)

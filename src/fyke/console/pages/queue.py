@@ -20,7 +20,7 @@ from fyke.console.view import View
 from fyke.domain.queue.board import PAGE, QueueBoard, QueueBoardView
 from fyke.domain.queue.service import ItemResult, RunQueue
 from fyke.domain.queue.stream import QueueStream
-from fyke.domain.runs.search import place_of
+from fyke.domain.runs.search import parse_cursor
 from fyke.model.queue import MAX_ITEMS_PER_REQUEST
 
 AREA = "/queue"
@@ -67,7 +67,7 @@ class QueuePages:
         return view.page_or_part("queue/page.html", "board", **_values(view, address, board))
 
     async def _look(self, view: View, address: QueueAddress) -> QueueBoardView:
-        start = place_of(address.after) if address.after else None
+        start = parse_cursor(address.after) if address.after else None
         return await self.board.read(
             view.caller, start=start, number=address.page, oldest_first=address.oldest_first
         )
@@ -75,7 +75,7 @@ class QueuePages:
     async def live(self, view: View) -> Response:
         """Both lists whenever one of them has changed."""
         address = _read(view)
-        start = place_of(address.after) if address.after else None
+        start = parse_cursor(address.after) if address.after else None
         updates = self.stream.follow(
             view.caller,
             start=start,

@@ -75,7 +75,7 @@ class RunActionPages:
         run_id = view.param("id")
         days = view.form.number("days", 0) or 0
         try:
-            await self.shares.make(
+            await self.shares.create(
                 view.caller, run_id, days=days, rows=view.form.on("rows"), log=view.form.on("log")
             )
         except InvalidRequest as error:

@@ -18,11 +18,11 @@ from fyke.console.texts import gettext as _
 from fyke.console.texts import ngettext, speak
 from fyke.console.view import View
 from fyke.domain.accounts.profiles import Profiles
-from fyke.domain.runs.bulk import BulkAnswer, RunBulk
-from fyke.domain.runs.list_export import csv_of
+from fyke.domain.runs.bulk import BulkOutcome, RunBulk
+from fyke.domain.runs.list_export import runs_csv
 from fyke.domain.runs.list_stream import ListStream
 from fyke.domain.runs.lists import RunListPage, RunLists
-from fyke.domain.runs.search import place_of
+from fyke.domain.runs.search import parse_cursor
 from fyke.errors import InvalidRequest
 from fyke.model.run import Origin
 from fyke.model.run_list import MAX_MATCHED, BulkAction, RunSearch
@@ -89,20 +89,20 @@ class RunListPages:
         if not address.cursor:
             return await self.lists.page(view.caller, search, size=SIZE)
         newer = address.cursor.startswith(NEWER)
-        place = place_of(address.cursor.removeprefix(NEWER))
-        return await self.lists.beyond(view.caller, search, place, size=SIZE, newer=newer)
+        place = parse_cursor(address.cursor.removeprefix(NEWER))
+        return await self.lists.page_from(view.caller, search, place, size=SIZE, newer=newer)
 
     async def export(self, view: View) -> Response:
         address = run_filters.read(view.query, ())
         search = await self.lists.search(view.caller, address.words, view.zone_name)
-        return await csv_file(csv_of(self.lists.all_rows(view.caller, search)), "runs.csv")
+        return await csv_file(runs_csv(self.lists.all_rows(view.caller, search)), "runs.csv")
 
     async def live(self, view: View) -> Response:
         """Changes of the runs ``run`` of the list, and the number of runs after ``top``."""
         address = run_filters.read(view.query, view.query.getlist("col"))
         search = await self.lists.search(view.caller, address.words, view.zone_name)
         top = view.query.get("top", "")
-        place = place_of(top) if top else None
+        place = parse_cursor(top) if top else None
         run_ids = view.query.getlist("run_id")[:SIZE]
         updates = self.stream.follow(view.caller, search, run_ids, place)
 
@@ -112,7 +112,7 @@ class RunListPages:
                 sent += 1
                 if sent > MAX_UPDATES:
                     return
-                if not (update.rows or update.gone or update.fresh):
+                if not (update.rows or update.removed or update.new_count):
                     yield live.comment()
                     continue
                 with speak(view.language):
@@ -150,9 +150,9 @@ class RunListPages:
         if not view.form.on("confirmed"):
             return await self._ask(view, action, address, search, run_ids, matching=matching)
         if matching:
-            answer = await self.bulk.matching(view.caller, action, search, Origin.WEB)
+            answer = await self.bulk.apply_to_matching(view.caller, action, search, Origin.WEB)
         else:
-            answer = await self.bulk.named(view.caller, action, run_ids, Origin.WEB)
+            answer = await self.bulk.apply_to_named(view.caller, action, run_ids, Origin.WEB)
         if answer.done == len(answer.results) and not answer.more:
             return view.go(address.path(), _done(action, answer))
         rows = await self.lists.rows(view.caller, [result.run_id for result in answer.results])
@@ -208,7 +208,7 @@ def _faults(error: InvalidRequest) -> dict[str, str]:
     return {problem.field: problem.text for problem in error.problems}
 
 
-def _done(action: BulkAction, answer: BulkAnswer) -> str:
+def _done(action: BulkAction, answer: BulkOutcome) -> str:
     numbers: dict[str, Any] = {"num": answer.done}
     match action:
         case BulkAction.ABORT:

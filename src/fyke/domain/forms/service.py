@@ -17,7 +17,7 @@ from fyke.domain.forms.importing import ImportChoice, ImportResult, import_file
 from fyke.domain.forms.model import ControlKind, FormSource, RunForm, dump
 from fyke.domain.forms.normalise import NormalisedInput, RawInput, normalise, start_value
 from fyke.domain.forms.quote import Quote, SplitPreview, quote, split_preview
-from fyke.domain.runs.admission import beyond_plan
+from fyke.domain.runs.admission import plan_limit
 from fyke.domain.runs.estimate import Basis, Estimate, estimate
 from fyke.domain.runs.estimates import basis_of
 from fyke.domain.runs.isolation import refusal_of_builds, refusal_of_runners
@@ -283,7 +283,7 @@ def _account_state(tx: Transaction, caller: Caller, view: FormView) -> _AccountS
         raise UserMissing
     return _AccountState(
         account=account,
-        waits=beyond_plan(tx, account.id),
+        waits=plan_limit(tx, account.id),
         month=month_of(tx, account),
         basis=basis_of(tx, account.id, view.worker.id, view.version.number),
         refused=refusal_of_runners(tx, view.worker) or refusal_of_builds(view.worker, view.version),

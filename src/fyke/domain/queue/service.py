@@ -19,7 +19,7 @@ from fyke.contracts.state import Storage, Transaction
 from fyke.domain.accounts.audit import record
 from fyke.domain.accounts.rights import require_editor
 from fyke.domain.billing.service import required_hold
-from fyke.domain.runs.admission import beyond_plan
+from fyke.domain.runs.admission import plan_limit
 from fyke.domain.runs.service import Runs, StartRequest
 from fyke.domain.runs.start_keys import StartKind, claim, earlier_start, start_was_deleted
 from fyke.domain.runs.summary import summary_of_start
@@ -175,7 +175,7 @@ class RunQueue:
             count, items = tx.queue.page(
                 caller.account_id, waiting, offset=offset, limit=limit, oldest_first=oldest_first
             )
-            full = beyond_plan(tx, caller.account_id) if any(i.waiting for i in items) else None
+            full = plan_limit(tx, caller.account_id) if any(i.waiting for i in items) else None
             return count, [
                 ListedItem(item, tx.workers.get(item.worker_id), _reasons(item, full))
                 for item in items

@@ -134,9 +134,7 @@ class RunResults:
     ) -> Row | None:
         """The visible row at a position, None when there is none. Raises ``RunNotFound``."""
         source = await self.source(caller, run_id, failed_rows=failed_rows)
-        rows = await self._results.rows_after(
-            run_id, source.hidden, position=position - 1, limit=1
-        )
+        rows = await self._results.rows_after(run_id, source.hidden, position=position - 1, limit=1)
         return rows[0] if rows and rows[0].position == position else None
 
     async def plain_rows(self, source: RunRows, page_index: int, page_size: int) -> list[Row]:

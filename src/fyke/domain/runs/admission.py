@@ -1,8 +1,8 @@
-"""Whether an account may start another run at once.
+"""Checks whether the plan of an account allows another run.
 
-A start that asks for it is refused when the account has as many runs as its plan allows. Runs that
-have not started count too, or a burst would pass before its first run has started. Starts of other
-origins are accepted and wait; the plan is enforced when attempts are leased.
+A start by the API v2 is refused when the account has as many runs as its plan allows. Runs that have
+not started count too, or a burst would pass before its first run has started. Starts of other
+origins are accepted and wait; for them the plan is enforced when attempts are leased.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from fyke.model.account import Account
 from fyke.model.run import Origin
 from fyke.reasons import Reason, ReasonCode
 
-AT_ONCE = frozenset({Origin.API_V2})  # origins whose starts never wait for a plan
+IMMEDIATE_ORIGINS = frozenset({Origin.API_V2})  # their starts are refused instead of waiting
 RETRY_SECONDS = 10
 
 
-def refuse_beyond_plan(tx: Transaction, account_id: str) -> None:
+def check_plan(tx: Transaction, account_id: str) -> None:
     """Raise ``PlanLimitReached``. Other starts of the account wait for this transaction, so
     concurrent starts cannot exceed the plan.
     """
@@ -31,8 +31,8 @@ def refuse_beyond_plan(tx: Transaction, account_id: str) -> None:
         raise PlanLimitReached(reason, retry_after=RETRY_SECONDS)
 
 
-def beyond_plan(tx: Transaction, account_id: str) -> Reason | None:
-    """Why no other run of the account may start now; nothing is locked."""
+def plan_limit(tx: Transaction, account_id: str) -> Reason | None:
+    """Why no other run of the account may start now, else None; nothing is locked."""
     account = _account(tx, account_id)
     most = account.plan.max_runs
     if most is None or tx.admission.count_open(account_id, most) < most:

@@ -1,7 +1,8 @@
-"""The runner's side of a run: attempts start, report, and end. Every call has a fencing token.
+"""Records what runners report about attempts: start, counters and end. Each call has a fencing
+token.
 
-A write with a token that is no longer valid changes nothing and says so. That is how a runner that
-was suspended learns that its attempts have been ended.
+A write with a token that is no longer valid changes nothing, and the caller is notified. So a runner
+that was suspended learns that its attempts have ended.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from fyke.contracts.state import Storage, Transaction
 from fyke.domain.runs.charge_caps import charge_cap_reached, until_used_up
 from fyke.domain.runs.lifecycle import AttemptStarted, LimitReached, SubtaskEnded
 from fyke.domain.runs.outcome import end_of
-from fyke.domain.runs.sampling import note, note_last
+from fyke.domain.runs.sampling import add_last_sample, add_sample
 from fyke.domain.runs.sites import fold
 from fyke.domain.runs.transitions import Rules, apply
 from fyke.errors import StaleLease
@@ -28,7 +29,7 @@ STOPPING = frozenset({RunState.ABORTING, RunState.ENDING})
 
 @dataclass(frozen=True, slots=True)
 class AttemptReport:
-    """The counters of a running attempt, from its runner. ``sites`` None: as reported before."""
+    """The counters of a running attempt, from its runner. ``sites`` is None when unchanged."""
 
     attempt: Attempt
     usage: AttemptUsage
@@ -37,15 +38,15 @@ class AttemptReport:
 
 @dataclass(frozen=True, slots=True)
 class RunnerOrders:
-    """What a runner must do after a report: which attempts to stop and why, and which it has lost.
+    """What a runner must do after a report: the attempts to stop, and those that it has lost.
 
-    ``again_ms``: when the charge of a run will reach its held money by time alone; None when it
-    will not.
+    ``next_check_ms``: the time until the charge of a run reaches its reserved amount by the time of
+    its attempts alone, None when it does not.
     """
 
     stop: dict[str, End]  # by attempt id
     lost: frozenset[str]
-    again_ms: int | None = None
+    next_check_ms: int | None = None
 
 
 class Attempts:
@@ -57,7 +58,7 @@ class Attempts:
         self._rules = rules
 
     async def started(self, attempt: Attempt) -> None:
-        """Note that the Worker's process is about to run. Raises ``StaleLease``."""
+        """Record that the Worker's process is about to start. Raises ``StaleLease``."""
 
         def work(tx: Transaction) -> bool:
             if not tx.runs.start_attempt(attempt.id, attempt.token, tx.now):
@@ -71,7 +72,7 @@ class Attempts:
             raise StaleLease
 
     async def report(self, reports: list[AttemptReport], lease_ms: int) -> RunnerOrders:
-        """Renew the leases, save the counters, check the caps that are for whole runs."""
+        """Renew the leases, store the counters, and check the caps of whole runs."""
 
         def work(tx: Transaction) -> RunnerOrders:
             lost = frozenset(
@@ -83,15 +84,17 @@ class Attempts:
                 if r.sites is not None and r.attempt.id not in lost:
                     tx.sites.report(r.attempt.id, r.attempt.run_id, r.sites)
             stop: dict[str, End] = {}
-            again: list[int] = []
+            next_checks: list[int] = []
             for run_id in sorted({r.attempt.run_id for r in reports if r.attempt.id not in lost}):
                 run = self._check_caps(tx, run_id)
-                if run is not None and run.state in STOPPING:
+                if run is None:
+                    continue
+                if run.state in STOPPING:
                     end = End(run.outcome or Outcome.ABORTED, run.err_msg, run.reason)
                     stop |= {r.attempt.id: end for r in reports if r.attempt.run_id == run_id}
-                elif run is not None and (left := until_used_up(tx, self._rules, run)) is not None:
-                    again.append(left)
-            return RunnerOrders(stop, lost, min(again, default=None))
+                elif (left := until_used_up(tx, self._rules, run)) is not None:
+                    next_checks.append(left)
+            return RunnerOrders(stop, lost, min(next_checks, default=None))
 
         return await self._storage.write(work)
 
@@ -99,31 +102,34 @@ class Attempts:
         run = tx.runs.lock(run_id)
         if run is None or run.state.terminal:
             return run
-        note(tx, run_id)
+        add_sample(tx, run_id)
         if run.state in STOPPING:
             return run
         event = self._cap_reached(tx, run)
         return run if event is None else apply(tx, self._rules, run, event, "limits")
 
     def _cap_reached(self, tx: Transaction, run: Run) -> LimitReached | None:
-        if self._over_traffic(tx, run):
-            return _over_limit(tx, run)
+        if self._exceeds_traffic(tx, run):
+            return _traffic_limit_event(tx, run)
         reason = charge_cap_reached(tx, self._rules, run)
-        return None if reason is None else _limit(tx, run, end_of(reason))
+        return None if reason is None else _limit_event(tx, run, end_of(reason))
 
-    def _over_traffic(self, tx: Transaction, run: Run) -> bool:
-        """Whether the run is over its limit, not exactly at it: the proxy cuts a single attempt
-        off at the byte and reports that. The sum of several is only known here."""
+    def _exceeds_traffic(self, tx: Transaction, run: Run) -> bool:
+        """Whether the run exceeds its traffic limit. The proxy stops a single attempt exactly at
+        the limit and reports that; the total of several attempts is known only here.
+        """
         limit = run.limits.max_traffic_bytes
         return bool(limit) and tx.runs.usage(run.id).traffic_bytes > limit
 
     async def limit_reached(self, attempt: Attempt, end: End) -> None:
-        """A limit of the whole run was seen by one attempt's runner (traffic, rows)."""
+        """End the run, because the runner of ``attempt`` reports that the run has reached a limit
+        (traffic, rows).
+        """
 
         def work(tx: Transaction) -> None:
             run = tx.runs.lock(attempt.run_id)
             if run is not None:
-                apply(tx, self._rules, run, _limit(tx, run, end), "limits")
+                apply(tx, self._rules, run, _limit_event(tx, run, end), "limits")
 
         await self._storage.write(work)
 
@@ -136,11 +142,11 @@ class Attempts:
         actor: str,
         sites: tuple[SiteTraffic, ...] | None = None,
     ) -> Run | None:
-        """End the attempt and its subtask; the run too when it was the last one. ``sites`` None:
-        as it reported them last.
+        """End the attempt and its subtask, and the run when it was the last subtask. ``sites`` is
+        None when unchanged since the last report.
 
-        The rows are fenced off first, so that nothing is stored after the end. Returns the run
-        as it is now; None when the token no longer held and nothing was changed.
+        The attempt is fenced first, so that no rows are stored after the end. Returns the present
+        run; None when the token is no longer valid, and then nothing is changed.
         """
         rows = await self._results.close_attempt(attempt.id)
 
@@ -169,9 +175,9 @@ class Attempts:
         return await self._storage.write(work)
 
     def _after_subtask(self, tx: Transaction, run: Run, actor: str) -> Run | None:
-        if run.state in LIVE and self._over_traffic(tx, run):
-            # Short subtasks may end before any report of what they used together.
-            run = apply(tx, self._rules, run, _over_limit(tx, run), "limits") or run
+        if run.state in LIVE and self._exceeds_traffic(tx, run):
+            # short subtasks may end before a report with their total traffic
+            run = apply(tx, self._rules, run, _traffic_limit_event(tx, run), "limits") or run
         if run.state.terminal:
             return run
         subtasks = tx.runs.subtasks(run.id)
@@ -185,24 +191,24 @@ class Attempts:
         )
         after = apply(tx, self._rules, run, ended, actor)
         if after is not None and after.state.terminal:
-            note_last(tx, run.id)
+            add_last_sample(tx, run.id)
         return after
 
     async def end_lost(self, *, of_node: str | None = None, except_runner: str = "") -> int:
-        """End attempts that no runner runs any more; return how many.
+        """End attempts that no runner executes any more; return how many.
 
-        Without ``of_node``: those whose lease has run out. With it: those of earlier runners of
-        this node, whose place the calling runner has taken.
+        Without ``of_node``: attempts whose lease has expired. With it: those of earlier runners of
+        this node, which ``except_runner`` has replaced.
         """
 
         def find(tx: Transaction) -> list[Attempt]:
             if of_node is None:
                 return tx.runs.expired_attempts(tx.now)
-            mates = {r.id for r in tx.runs.runners(0) if r.node == of_node} - {except_runner}
-            return [a for a in tx.runs.active_attempts() if a.runner_id in mates]
+            earlier = {r.id for r in tx.runs.runners(0) if r.node == of_node} - {except_runner}
+            return [a for a in tx.runs.active_attempts() if a.runner_id in earlier]
 
-        lost = await self._storage.read(find)
-        for attempt in lost:
+        attempts = await self._storage.read(find)
+        for attempt in attempts:
             usage = AttemptUsage(
                 attempt.traffic_bytes,
                 attempt.cpu_ms,
@@ -215,15 +221,15 @@ class Attempts:
                 usage,
                 actor="reconcile" if of_node else "timers",
             )
-        return len(lost)
+        return len(attempts)
 
 
-def _over_limit(tx: Transaction, run: Run) -> LimitReached:
-    return _limit(tx, run, end_of(traffic_cap(run)))
+def _traffic_limit_event(tx: Transaction, run: Run) -> LimitReached:
+    return _limit_event(tx, run, end_of(traffic_cap(run)))
 
 
 def traffic_cap(run: Run) -> Reason:
-    """That the run has used all the traffic that it may."""
+    """The reason of a run that has reached its traffic limit."""
     return Reason.of(ReasonCode.TRAFFIC_CAP, traffic_bytes=run.limits.max_traffic_bytes)
 
 
@@ -231,6 +237,6 @@ def _end_of_subtask(subtask: Subtask) -> End:
     return End(subtask.outcome or Outcome.INTERNAL, subtask.err_msg, subtask.reason)
 
 
-def _limit(tx: Transaction, run: Run, end: End) -> LimitReached:
+def _limit_event(tx: Transaction, run: Run, end: End) -> LimitReached:
     alive = sum(1 for a in tx.runs.attempts(run.id) if a.outcome is None)
     return LimitReached(alive, end)

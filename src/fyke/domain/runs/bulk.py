@@ -1,6 +1,6 @@
 """One action on many runs, with a result for each: abort, rerun, delete.
 
-Each run is processed by itself: a refusal for one does not affect the others.
+Each run is processed separately: a refusal of one does not affect the others.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ _LABELS = {
     BulkAction.RERUN: "Starting runs",
     BulkAction.DELETE: "Deleting runs",
 }
-# The states that an action on all matching runs applies to; others are skipped, not refused.
-_MEANT: dict[BulkAction, tuple[RunState, ...]] = {
+# The states that an action on all matching runs applies to; other runs are skipped, not refused.
+_STATES: dict[BulkAction, tuple[RunState, ...]] = {
     BulkAction.ABORT: (RunState.READY, RunState.RUNNING),
     BulkAction.RERUN: tuple(RunState),
     BulkAction.DELETE: tuple(TERMINAL_STATES),
@@ -41,8 +41,8 @@ class BulkResult:
 
 
 @dataclass(frozen=True, slots=True)
-class BulkAnswer:
-    """One result for each run, in order. ``more``: further runs match; repeat the request."""
+class BulkOutcome:
+    """One result for each run, in order. ``more``: other runs match, so repeat the request."""
 
     results: list[BulkResult]
     more: bool = False
@@ -59,7 +59,7 @@ class RunBulk:
         self._runs = runs
         self._lists = lists
 
-    async def named(
+    async def apply_to_named(
         self,
         caller: Caller,
         action: BulkAction,
@@ -68,25 +68,25 @@ class RunBulk:
         *,
         callback_url: str = "",
         key: StartKey | None = None,
-    ) -> BulkAnswer:
-        """Process the named runs in order, each once. Raises ``Forbidden``, and ``InvalidRequest``
-        when none or too many are named.
+    ) -> BulkOutcome:
+        """Process the runs of these ids in order, each once. Raises ``Forbidden``, and
+        ``InvalidRequest`` when none or too many are named.
         """
         require_editor(caller, _LABELS[action])
-        wanted = list(dict.fromkeys(run_ids))
-        if not wanted:
+        unique_ids = list(dict.fromkeys(run_ids))
+        if not unique_ids:
             raise InvalidRequest(
                 "name at least one run, or all that match with all_matching", field="runs"
             )
-        if len(wanted) > MAX_NAMED:
+        if len(unique_ids) > MAX_NAMED:
             raise InvalidRequest(
-                f"at most {MAX_NAMED} runs may be named at once, and {len(wanted)} are; "
+                f"at most {MAX_NAMED} runs may be named at once, and {len(unique_ids)} are; "
                 "send several requests, or use all_matching",
                 field="runs",
             )
-        return BulkAnswer(await self._each(caller, action, wanted, origin, callback_url, key))
+        return BulkOutcome(await self._each(caller, action, unique_ids, origin, callback_url, key))
 
-    async def matching(
+    async def apply_to_matching(
         self,
         caller: Caller,
         action: BulkAction,
@@ -95,21 +95,20 @@ class RunBulk:
         *,
         callback_url: str = "",
         key: StartKey | None = None,
-    ) -> BulkAnswer:
-        """Do it to all that match and that it makes sense for (an abort: to what is not over), up
-        to ``MAX_MATCHED``, the oldest of those first. Raises ``Forbidden``.
+    ) -> BulkOutcome:
+        """Process all matching runs in states that the action applies to, the newest
+        ``MAX_MATCHED``, in order of creation. Raises ``Forbidden``.
         """
         require_editor(caller, _LABELS[action])
-        meant = tuple(s for s in search.states or tuple(RunState) if s in _MEANT[action])
-        if not meant:
-            return BulkAnswer([])
-        narrowed = search
-        if set(meant) != set(RunState):
-            narrowed = replace(search, states=meant)
-        run_ids, more = await self._lists.ids(caller, narrowed, MAX_MATCHED)
+        states = tuple(s for s in search.states or tuple(RunState) if s in _STATES[action])
+        if not states:
+            return BulkOutcome([])
+        if set(states) != set(RunState):
+            search = replace(search, states=states)
+        run_ids, more = await self._lists.ids(caller, search, MAX_MATCHED)
         run_ids.reverse()
         results = await self._each(caller, action, run_ids, origin, callback_url, key)
-        return BulkAnswer(results, more)
+        return BulkOutcome(results, more)
 
     async def _each(
         self,
@@ -124,14 +123,14 @@ class RunBulk:
         repeated: list[bool] = []  # for each new run: whether an earlier request had started it
         down: Unavailable | None = None
         for run_id in run_ids:
-            if down is not None:  # the store is down for the others too: do not wait for each
+            if down is not None:  # the storage is unavailable for the others too: do not wait
                 results.append(BulkResult(run_id, down))
                 continue
-            own = _key_of(key, run_id) if key else None
+            run_key = _key_of(key, run_id) if key else None
             try:
-                new = await self._one(caller, action, run_id, origin, callback_url, own)
-                results.append(BulkResult(run_id, new_run_id=new))
-                repeated += [own.replayed] if own else []
+                new_run_id = await self._one(caller, action, run_id, origin, callback_url, run_key)
+                results.append(BulkResult(run_id, new_run_id=new_run_id))
+                repeated += [run_key.replayed] if run_key else []
             except FykeError as error:
                 results.append(BulkResult(run_id, error))
                 down = error if isinstance(error, Unavailable) else None

@@ -1,5 +1,5 @@
-"""When the charge of a run ends it: at the money held for it, and at caps of its account that were
-lowered since.
+"""Ends runs by their charge: at the reserved amount, and at caps of the account that were lowered
+after the start.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from fyke.model.run import Run, SpendingBound
 from fyke.reasons import Reason, ReasonCode
 
 HOUR_MS = 3_600_000
-AS_HELD = {
+REASON_BY_BOUND = {
     SpendingBound.MOST: ReasonCode.CHARGE_ESTIMATE,
     SpendingBound.RUN: ReasonCode.RUN_CHARGE_CAP,
     SpendingBound.BALANCE: ReasonCode.BALANCE_USED_UP,
@@ -23,40 +23,41 @@ AS_HELD = {
 
 
 def charge_cap_reached(tx: Transaction, rules: Rules, run: Run) -> Reason | None:
-    """Why the charge ends ``run`` now, None while it does not. Asked at every report."""
+    """Why ``run`` must end because of its charge, else None. Checked at each report."""
     if not run.hold_micros:
         return None
     cost = cost_micros(tx, rules, run)
     if cost >= run.hold_micros:
-        return Reason.of(AS_HELD[run.bound], limit_micros=run.hold_micros)
+        return Reason.of(REASON_BY_BOUND[run.bound], limit_micros=run.hold_micros)
     account = tx.accounts.get(run.account_id)
-    return _lowered(tx, rules, account, cost) if account else None
+    return _lowered_cap(tx, rules, account, cost) if account else None
 
 
 def until_used_up(tx: Transaction, rules: Rules, run: Run) -> int | None:
-    """Milliseconds until the money held for ``run`` is used up by the time of its running attempts
-    alone; None when their time is free. So a cap is enforced on time, independent of the reports.
+    """Milliseconds until the reserved amount of ``run`` is used up by the time of its running
+    attempts alone; None when their time is free. So a cap is enforced on time, independently of
+    reports.
     """
-    hour = charge(rules.prices, run.limits, milliseconds=HOUR_MS, traffic_bytes=0)
-    living = sum(1 for a in tx.runs.attempts(run.id) if a.started_at and a.outcome is None)
-    if not run.hold_micros or not hour * living:
+    hourly = charge(rules.prices, run.limits, milliseconds=HOUR_MS, traffic_bytes=0)
+    running = sum(1 for a in tx.runs.attempts(run.id) if a.started_at and a.outcome is None)
+    if not run.hold_micros or not hourly * running:
         return None
     left = max(0, run.hold_micros - cost_micros(tx, rules, run))
-    return -(-left * HOUR_MS // (hour * living))
+    return -(-left * HOUR_MS // (hourly * running))
 
 
-def _lowered(tx: Transaction, rules: Rules, account: Account, cost: int) -> Reason | None:
+def _lowered_cap(tx: Transaction, rules: Rules, account: Account, cost: int) -> Reason | None:
     if account.run_cap_micros and cost >= account.run_cap_micros:
         return Reason.of(ReasonCode.ACCOUNT_RUN_CAP, lowered_to_micros=account.run_cap_micros)
     month = month_of(tx, account)
-    if month is None or month.left >= 0:  # what is held cannot take it beyond its cap
+    if month is None or month.left >= 0:  # reserved amounts alone do not exceed the cap
         return None
-    if month.spent + _under_way(tx, rules, account.id) < month.cap:
+    if month.spent + _active_charges(tx, rules, account.id) < month.cap:
         return None
     return Reason.of(ReasonCode.ACCOUNT_MONTH_CAP, lowered_to_micros=month.cap)
 
 
-def _under_way(tx: Transaction, rules: Rules, account_id: str) -> int:
-    """What all active runs of the account would be charged if they ended now."""
-    found = (tx.runs.get(run_id) for run_id in tx.admission.under_way(account_id))
-    return sum(min(cost_micros(tx, rules, run), run.hold_micros) for run in found if run)
+def _active_charges(tx: Transaction, rules: Rules, account_id: str) -> int:
+    """The total charge of the account's active runs if they ended now."""
+    runs = (tx.runs.get(run_id) for run_id in tx.admission.under_way(account_id))
+    return sum(min(cost_micros(tx, rules, run), run.hold_micros) for run in runs if run)

@@ -15,21 +15,21 @@ from fyke.reasons import Hint
 
 @dataclass(frozen=True, slots=True)
 class RunEnding:
-    """``hint`` is None when there is nothing to say. ``errors``: the last error lines."""
+    """``hint`` is None without one. ``errors``: the last error lines of the log."""
 
     hint: Hint | None
     errors: list[LogExcerpt]
 
 
 class RunEndings:
-    """Explains the ends of runs. The caller has already checked access to them."""
+    """Explains the ends of runs, to which the caller has checked the access."""
 
     def __init__(self, logs: LogReader, sites: RunSites) -> None:
         self._logs = logs
         self._sites = sites
 
     async def of(self, view: RunView) -> RunEnding:
-        """Log and sites are only read of a run that has ended badly or with nothing."""
+        """The ending of a run. Log and sites are read only when it has failed or has no rows."""
         run = view.run
         if not run.state.terminal:
             return RunEnding(None, [])
@@ -38,5 +38,6 @@ class RunEndings:
         page = await self._logs.page_of(
             run.id, LogPosition(), LogFilter(level=LogType.ERROR), limit=MAX_LINES
         )
-        said = [line.content for line in page.lines]
-        return RunEnding(hint(run, view.results, said, await self._sites.seen(run)), page.lines)
+        lines = [line.content for line in page.lines]
+        sites = await self._sites.contacted(run)
+        return RunEnding(hint(run, view.results, lines, sites), page.lines)

@@ -1,7 +1,7 @@
 """Estimates the usage of a run from earlier runs of the same Worker. Pure.
 
-Every earlier run is scaled to the wanted device and number of subtasks; then half of them are
-within ``p50``, and 95 % within ``p95``.
+Each earlier run is scaled to the requested device and number of subtasks; half of the scaled runs
+are within ``p50``, and 95 % within ``p95``.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from fyke.domain.billing.pricing import charge
 from fyke.model.billing import Prices
 from fyke.model.run import PastRun, RunLimits
 
-NEEDED = 10  # with fewer runs there is nothing to go by
-MAX_SAMPLES = 200  # the last ones that are taken
-LOOKED_AT = 400  # the last ones of the worker among which they are looked for
+MIN_RUNS = 10  # fewer are not enough for an estimate
+MAX_SAMPLES = 200  # the newest runs that are used
+MAX_SEARCHED = 400  # the newest runs of the worker, among which those are searched
 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Half of the runs stay within ``p50``, 95 % within ``p95``."""
+    """The 50th and 95th percentile."""
 
     p50: int
     p95: int
@@ -39,8 +39,8 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """The runs that an estimate is based on, newest first: of one version, or of all when that one
-    has too few. ``enough``: whether there are enough for an estimate.
+    """The runs that an estimate is based on, newest first: of one version (``of_version``), or of
+    all versions when that has too few.
     """
 
     runs: Sequence[PastRun]
@@ -48,53 +48,51 @@ class Basis:
 
     @property
     def enough(self) -> bool:
-        return len(self.runs) >= NEEDED
+        return len(self.runs) >= MIN_RUNS
 
     @property
     def needed(self) -> int:
-        return NEEDED
+        return MIN_RUNS
 
 
 def basis(past: Sequence[PastRun], version: str) -> Basis:
     """Choose among the last runs of a worker, newest first."""
     same = [run for run in past if run.version == version][:MAX_SAMPLES]
-    if len(same) >= NEEDED or len(same) == len(past):
+    if len(same) >= MIN_RUNS or len(same) == len(past):
         return Basis(same, of_version=True)
     return Basis(past[:MAX_SAMPLES], of_version=False)
 
 
 def estimate(
-    prices: Prices, found: Basis, limits: RunLimits, *, subtasks: int = 0
+    prices: Prices, basis: Basis, limits: RunLimits, *, subtasks: int = 0
 ) -> Estimate | None:
-    """The probable usage of a run with ``limits``, split into ``subtasks`` (0 = as the earlier ones
-    were). None without enough earlier runs.
+    """The probable usage of a run with ``limits`` and ``subtasks`` (0 = as many as each earlier run
+    had). None without enough earlier runs.
     """
-    if not found.enough:
+    if not basis.enough:
         return None
-    taken = [_carried_over(prices, run, limits, subtasks or run.subtasks) for run in found.runs]
-    times, traffics, charges = zip(*taken, strict=True)
+    scaled = [_scale(prices, run, limits, subtasks or run.subtasks) for run in basis.runs]
+    times, traffics, charges = zip(*scaled, strict=True)
     return Estimate(_spread(times), _spread(traffics), _spread(charges))
 
 
-def _carried_over(
-    prices: Prices, run: PastRun, limits: RunLimits, subtasks: int
-) -> tuple[int, int, int]:
+def _scale(prices: Prices, run: PastRun, limits: RunLimits, subtasks: int) -> tuple[int, int, int]:
     """Scale time, traffic and charge of an earlier run.
 
-    Everything grows with the number of subtasks, because the same number runs in parallel. On
-    fewer cores the time is at least what the CPU time requires; more cores are not assumed to be
-    faster. The result is cut at the limits.
+    All are proportional to the number of subtasks, assuming that as many run in parallel. With fewer
+    cores the time is at least the CPU time divided by them; more cores are not assumed to be faster.
+    The results do not exceed the limits.
     """
-    parts = Fraction(subtasks, max(1, run.subtasks))
-    busy, cpu = run.busy_ms * parts, run.cpu_ms * parts
+    ratio = Fraction(subtasks, max(1, run.subtasks))
+    busy, cpu = run.busy_ms * ratio, run.cpu_ms * ratio
     cores = Fraction(str(limits.cpus))
-    longer = max(busy, cpu / cores) if cores < Fraction(str(run.cpus)) else busy
-    longer = min(longer, Fraction(limits.timeout_s * 1000 * subtasks))
-    wall_ms = run.wall_ms * parts * (longer / busy if busy else 1)
-    traffic = math.ceil(run.traffic_bytes * parts)
+    scaled_busy = max(busy, cpu / cores) if cores < Fraction(str(run.cpus)) else busy
+    scaled_busy = min(scaled_busy, Fraction(limits.timeout_s * 1000 * subtasks))
+    wall_ms = run.wall_ms * ratio * (scaled_busy / busy if busy else 1)
+    traffic = math.ceil(run.traffic_bytes * ratio)
     if limits.max_traffic_bytes:
         traffic = min(traffic, limits.max_traffic_bytes)
-    cost = charge(prices, limits, milliseconds=round(longer), traffic_bytes=traffic)
+    cost = charge(prices, limits, milliseconds=round(scaled_busy), traffic_bytes=traffic)
     if limits.max_charge_micros:
         cost = min(cost, limits.max_charge_micros)
     return round(wall_ms), traffic, cost
@@ -102,9 +100,9 @@ def _carried_over(
 
 def _spread(values: Sequence[int]) -> Spread:
     ordered = sorted(values)
-    return Spread(_rank(ordered, 50), _rank(ordered, 95))
+    return Spread(_percentile(ordered, 50), _percentile(ordered, 95))
 
 
-def _rank(ordered: Sequence[int], percent: int) -> int:
-    """The smallest value that so many percent do not exceed."""
+def _percentile(ordered: Sequence[int], percent: int) -> int:
+    """The smallest value that ``percent`` of the values do not exceed."""
     return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fyke.contracts.state import Storage, Transaction
-from fyke.domain.runs.estimate import LOOKED_AT, Basis, Estimate, basis, estimate
+from fyke.domain.runs.estimate import MAX_SEARCHED, Basis, Estimate, basis, estimate
 from fyke.domain.runs.transitions import Rules
 from fyke.domain.workers.lookup import find_version, find_worker
 from fyke.domain.workers.parameters import read_input
@@ -17,9 +17,9 @@ from fyke.model.worker import Version, Worker
 
 
 @dataclass(frozen=True, slots=True)
-class EstimateRequest:
+class WorkerEstimate:
     """An estimate and its basis; ``estimate`` is None without enough runs. ``limits`` are the
-    requested ones, completed by those of the version.
+    requested ones, by default those of the version. ``priced``: whether runs cost money.
     """
 
     worker: Worker
@@ -46,26 +46,28 @@ class Estimates:
         system: Mapping[str, object],
         *,
         subtasks: int = 0,
-    ) -> EstimateRequest:
+    ) -> WorkerEstimate:
         """The estimate for a run with the options ``system``, named as in an input.
 
         Raises ``WorkerNotFound``, ``UnknownVersion``, ``VersionUnavailable``, ``InvalidRequest``.
         """
         if not 0 <= subtasks <= self._max_subtasks:
-            raise InvalidRequest(f"must be 0 (as before) to {self._max_subtasks}", field="subtasks")
+            raise InvalidRequest(
+                f"must be 0 (as in earlier runs) to {self._max_subtasks}", field="subtasks"
+            )
 
-        def work(tx: Transaction) -> EstimateRequest:
+        def work(tx: Transaction) -> WorkerEstimate:
             worker = find_worker(tx, caller, ref)
             version = find_version(tx, caller, worker.id, number)
-            wanted = {"parameters": {"system": dict(system), "custom": {}}}
-            limits = read_input(wanted, version.defaults).limits
-            found = basis_of(tx, caller.account_id, worker.id, version.number)
-            made = estimate(self._prices, found, limits, subtasks=subtasks)
-            return EstimateRequest(worker, version, limits, found, made, self._prices.any())
+            input = {"parameters": {"system": dict(system), "custom": {}}}
+            limits = read_input(input, version.defaults).limits
+            basis = basis_of(tx, caller.account_id, worker.id, version.number)
+            result = estimate(self._prices, basis, limits, subtasks=subtasks)
+            return WorkerEstimate(worker, version, limits, basis, result, self._prices.any())
 
         return await self._storage.read(work)
 
 
 def basis_of(tx: Transaction, account_id: str, worker_id: str, version: str) -> Basis:
-    """The basis of an estimate for a version, from at most the last ``LOOKED_AT`` runs."""
-    return basis(tx.runs.past_runs(account_id, worker_id, LOOKED_AT), version)
+    """The basis of an estimate for a version, from at most the last ``MAX_SEARCHED`` runs."""
+    return basis(tx.runs.past_runs(account_id, worker_id, MAX_SEARCHED), version)

@@ -1,7 +1,7 @@
-"""Hints after the end of a run: why it has no rows or failed, and how to fix that. Pure.
+"""Hints after the end of a run: why it has failed or has no rows, and how to fix that. Pure.
 
-A hint follows from the reason first, then from the sites that the proxy refused, then from the last
-error lines of the log. An end of an older release has no reason code, so it has no hint from one.
+A hint is derived from the sites that the proxy refused, the last error lines of the log, and the
+reason. A run of an older release has no reason code.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from fyke.domain.runs.sites import SiteUsage
 from fyke.model.run import BlockedSite, Outcome, Run, RunState
 from fyke.reasons import Hint, HintCode, Reason, ReasonCode
 
-MAX_LINES = 10  # error lines that are looked at
-_MAX_CHARS = 4_000  # of each
+MAX_LINES = 10  # error lines that are searched
+_MAX_CHARS = 4_000  # of each line
 _CRASHES = frozenset({SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP})
 
 
 def hint(
     run: Run, rows: int, error_lines: Sequence[str], sites: Sequence[SiteUsage] = ()
 ) -> Hint | None:
-    """A hint about the end of ``run`` with ``rows`` visible rows; None while it is active, and when
-    there is none. ``error_lines``: the last ones of its log; ``sites``: those that it contacted.
+    """A hint about the end of ``run``, which has ``rows`` visible rows; None while it is active and
+    when there is no hint. ``error_lines``: the last of its log; ``sites``: those it contacted.
     """
     if not run.state.terminal:
         return None
@@ -53,17 +53,19 @@ def _of_success(
 
 
 def _from_traces(lines: Sequence[str], sites: Sequence[SiteUsage]) -> Hint | None:
-    """Refused sites come first, because their errors look like those of the site."""
-    said = _from_lines(lines)
-    if said is not None and said.code not in _LIKE_REFUSED:
-        return said
-    return _from_sites(sites) or said
+    """A hint from the log and the sites. Refused sites take precedence over errors of sites, which
+    look the same in the log.
+    """
+    hint = _from_lines(lines)
+    if hint is not None and hint.code not in _LIKE_REFUSED:
+        return hint
+    return _from_sites(sites) or hint
 
 
 def _from_lines(lines: Sequence[str]) -> Hint | None:
     """The hint of the newest line with a known message."""
     for line in reversed(lines[-MAX_LINES:]):
-        for pattern, code in _BY_WORDS:
+        for pattern, code in _BY_MESSAGE:
             if pattern.search(line[:_MAX_CHARS]):
                 return Hint(code)
     return None
@@ -108,7 +110,7 @@ BY_REASON: Mapping[ReasonCode, HintCode] = {
     ReasonCode.VERSION_MISSING: HintCode.INTERNAL,
 }
 
-_BY_WORDS: tuple[tuple[re.Pattern[str], HintCode], ...] = (
+_BY_MESSAGE: tuple[tuple[re.Pattern[str], HintCode], ...] = (
     (
         re.compile(r"ModuleNotFoundError|No module named|Cannot find module|ERR_MODULE_NOT_FOUND"),
         HintCode.MODULE_MISSING,
@@ -149,16 +151,16 @@ _BY_WORDS: tuple[tuple[re.Pattern[str], HintCode], ...] = (
 
 
 def _from_sites(sites: Sequence[SiteUsage]) -> Hint | None:
-    """None when no refused site could explain the end."""
+    """A hint about refused sites, None when they cannot be the cause."""
     reached = any(site.traffic.requests for site in sites)
     undeclared = _blocked(sites, {BlockedSite.UNDECLARED})
     if undeclared:
         return Hint(HintCode.UNDECLARED_SITES, {"some" if reached else "sites": undeclared})
-    barred = _blocked(sites, {BlockedSite.NOT_PUBLIC, BlockedSite.RULE})
-    if barred and not reached:
-        return Hint.of(HintCode.REFUSED_SITES, sites=barred)
+    refused = _blocked(sites, {BlockedSite.NOT_PUBLIC, BlockedSite.RULE})
+    if refused and not reached:
+        return Hint.of(HintCode.REFUSED_SITES, sites=refused)
     return None
 
 
-def _blocked(sites: Sequence[SiteUsage], why: set[BlockedSite]) -> list[str]:
-    return [site.traffic.domain for site in sites if site.barred in why]
+def _blocked(sites: Sequence[SiteUsage], reasons: set[BlockedSite]) -> list[str]:
+    return [site.traffic.domain for site in sites if site.block_reason in reasons]

@@ -1,4 +1,4 @@
-"""Which Workers run on which level of isolation, before anything starts."""
+"""Decides which Workers may run at which level of isolation."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from fyke.model.runner import RunnerInfo
 from fyke.model.worker import Version, Worker
 from fyke.reasons import Reason, ReasonCode
 
-RUNNER_SILENCE_MS = 20_000  # after which a runner counts as gone
+RUNNER_SILENCE_MS = 20_000  # without a report, after which a runner counts as inactive
 
 
 def can_execute(runner: RunnerInfo, *, own: bool) -> bool:
-    """Whether it runs Workers of the operator (``own``) or of others."""
+    """Whether the runner may execute Workers of the operator (``own``), or of other accounts."""
     if runner.isolation == Isolation.FULL.value:
         return True
     if runner.isolation == Isolation.NO_LIMITS.value:
@@ -23,8 +23,8 @@ def can_execute(runner: RunnerInfo, *, own: bool) -> bool:
 
 
 def refusal_of_runners(tx: Transaction, worker: Worker) -> Reason | None:
-    """Why no active runner would execute the worker; None when one does, and when no runner is
-    active: then runs wait.
+    """Why no active runner may execute the worker; None when one may, and when no runner is active,
+    because runs wait then.
     """
     runners = tx.runs.runners(tx.now - RUNNER_SILENCE_MS)
     operator = tx.accounts.operator()
@@ -33,25 +33,27 @@ def refusal_of_runners(tx: Transaction, worker: Worker) -> Reason | None:
 
 
 def refusal(runners: Sequence[RunnerInfo], *, own: bool) -> Reason | None:
-    """The same for these runners."""
+    """Why none of ``runners`` may execute a Worker; None as in ``refusal_of_runners``."""
     if not runners or any(can_execute(runner, own=own) for runner in runners):
         return None
     return missing_isolation(runners[0].isolation, runners[0].checks, runners[0].reason)
 
 
 def missing_isolation(level: str, checks: Iterable[tuple[str, bool, str]], detail: str) -> Reason:
-    """Why no Worker runs in a sandbox of this ``level``: the first of its isolation ``checks`` that
-    failed. ``detail`` is the same as one text, for a runner that does not report its checks.
+    """Why no Worker may run in a sandbox of this ``level``, with the first isolation check that
+    failed. ``checks`` are name, result and observation; ``detail`` is the same as one text, for a
+    runner that does not report its checks.
     """
-    check, seen = next(((name, seen) for name, passed, seen in checks if not passed), ("", ""))
-    found = {"check": check, "seen": seen, "detail": detail}
+    failed = ((name, observation) for name, passed, observation in checks if not passed)
+    check, seen = next(failed, ("", ""))
+    params = {"check": check, "seen": seen, "detail": detail}
     if level == Isolation.NO_LIMITS.value:
-        return Reason.of(ReasonCode.LIMITS_MISSING, **found)
-    return Reason.of(ReasonCode.ISOLATION_MISSING, level=str(level), **found)
+        return Reason.of(ReasonCode.LIMITS_MISSING, **params)
+    return Reason.of(ReasonCode.ISOLATION_MISSING, level=str(level), **params)
 
 
 def refusal_of_builds(worker: Worker, version: Version) -> Reason | None:
-    """Why the dependencies of the version would not be installed."""
+    """Why the dependencies of the version may not be built, else None."""
     if not version.builds or worker.builds_allowed:
         return None
     return Reason(ReasonCode.BUILDS_NOT_ALLOWED)

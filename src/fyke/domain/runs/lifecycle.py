@@ -1,6 +1,6 @@
-"""The life of a run as a pure function: state and event in, new state and instructions out.
+"""The lifecycle of a run as a pure function from state and event to new state and instructions.
 
-The table, row by row (``n`` is how many subtasks are still waiting or running after the event):
+The transitions (``n`` is the number of subtasks that wait or run after the event):
 
 ========== ================= =====================================================
 state      event             becomes
@@ -15,15 +15,15 @@ ready,     LimitReached      attempts alive: ending, stop them; else failed
 running
 aborting   SubtaskEnded      n > 0: aborting; else aborted
 ending     SubtaskEnded      n > 0: ending; else failed, with the limit as reason
-aborting,  AbortRequested    no change: it is being stopped already
+aborting,  AbortRequested    no change, because it is being stopped
 ending,
 aborted
 succeeded, AbortRequested    refused
 failed
-terminal   anything else     no change: the first end won
+terminal   anything else     no change: the first end counts
 ========== ================= =====================================================
 
-Nothing here reads a clock or a database; ``transitions.py`` carries the instructions out.
+``transitions.py`` executes the instructions.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ from fyke.reasons import Reason, ReasonCode
 
 @dataclass(frozen=True, slots=True)
 class AttemptStarted:
-    """A Worker's process was launched for this run."""
+    """A Worker's process of this run was started."""
 
 
 @dataclass(frozen=True, slots=True)
 class SubtaskEnded:
-    """A subtask ended. The counts are those after it; ``left`` is waiting plus running. ``end`` is
-    that of the first subtask that failed, or a success.
+    """A subtask has ended. After that, ``left`` subtasks wait or run, and ``succeeded`` have
+    succeeded. ``end`` is the end of the first subtask that failed, or a success.
     """
 
     left: int
@@ -72,7 +72,7 @@ Event = AttemptStarted | SubtaskEnded | AbortRequested | LimitReached
 
 
 class Instruction(Enum):
-    """What ``transitions.py`` has to do, in the same transaction as the change of state."""
+    """A task for ``transitions.py``, in the same transaction as the change of state."""
 
     MARK_STARTED = auto()
     END_WAITING = auto()  # end subtasks that have not started
@@ -90,7 +90,7 @@ class Transition:
 
 
 def advance(state: RunState, event: Event) -> Transition:
-    """Return the step for ``event`` in ``state``.
+    """Return the transition for ``event`` in ``state``.
 
     Raises ``RunNotAbortable`` for an abort of a run that has succeeded or failed.
     """
@@ -109,16 +109,18 @@ def _started() -> Transition:
     return Transition(RunState.RUNNING, instructions=(Instruction.MARK_STARTED,))
 
 
-# Where the last subtask leads when the run was being stopped already.
-_STOPPED_AS = {RunState.ABORTING: RunState.ABORTED, RunState.ENDING: RunState.FAILED}
+# The state after the last subtask of a run that is being stopped.
+_STATE_AFTER_STOP = {RunState.ABORTING: RunState.ABORTED, RunState.ENDING: RunState.FAILED}
 _LIVE = (RunState.READY, RunState.RUNNING)
+_STOP = (Instruction.END_WAITING, Instruction.STOP_ATTEMPTS)
+_END_NOW = (Instruction.END_WAITING, Instruction.FINISH)
 
 
 def _subtask_ended(state: RunState, event: SubtaskEnded) -> Transition:
     if state.terminal or event.left:
         return Transition(state)
-    if state in _STOPPED_AS:
-        return Transition(_STOPPED_AS[state], instructions=(Instruction.FINISH,))
+    if state in _STATE_AFTER_STOP:
+        return Transition(_STATE_AFTER_STOP[state], instructions=(Instruction.FINISH,))
     if event.succeeded:
         return Transition(RunState.SUCCEEDED, SUCCESS, (Instruction.FINISH,))
     return Transition(RunState.FAILED, event.end, (Instruction.FINISH,))
@@ -131,17 +133,13 @@ def _abort(state: RunState, event: AbortRequested) -> Transition:
         return Transition(state)
     end = end_of(Reason(ReasonCode.ABORTED))
     if event.alive:
-        todo = (Instruction.END_WAITING, Instruction.STOP_ATTEMPTS)
-        return Transition(RunState.ABORTING, end, todo)
-    done = (Instruction.END_WAITING, Instruction.FINISH)
-    return Transition(RunState.ABORTED, end, done)
+        return Transition(RunState.ABORTING, end, _STOP)
+    return Transition(RunState.ABORTED, end, _END_NOW)
 
 
 def _limit(state: RunState, event: LimitReached) -> Transition:
     if state not in _LIVE:
         return Transition(state)
     if event.alive:
-        todo = (Instruction.END_WAITING, Instruction.STOP_ATTEMPTS)
-        return Transition(RunState.ENDING, event.end, todo)
-    done = (Instruction.END_WAITING, Instruction.FINISH)
-    return Transition(RunState.FAILED, event.end, done)
+        return Transition(RunState.ENDING, event.end, _STOP)
+    return Transition(RunState.FAILED, event.end, _END_NOW)

@@ -1,4 +1,4 @@
-"""A list of runs as a CSV stream for spreadsheets: no cell can be taken for a formula."""
+"""Streams a list of runs as CSV for spreadsheets; text that could be read as a formula is guarded."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ COLUMNS = (
 )  # fmt: skip
 
 
-async def csv_of(pages: AsyncIterator[list[RunRow]]) -> AsyncIterator[bytes]:
-    """A header, then a line for each run. Times are UTC in ISO 8601, empty for not yet."""
+async def runs_csv(pages: AsyncIterator[list[RunRow]]) -> AsyncIterator[bytes]:
+    """A header, then a line for each run. Times are UTC in ISO 8601, empty when not reached yet."""
     yield csv_lines([list(COLUMNS)])
     async for rows in pages:
         yield csv_lines([_cells(row) for row in rows])

@@ -19,17 +19,17 @@ MAX_NEW = 99
 
 @dataclass(frozen=True, slots=True)
 class ListUpdate:
-    """Rows that changed since they were sent, ids of removed runs, and how many newer runs match
-    (up to ``MAX_NEW``). An update without changes is a keep-alive.
+    """Rows that have changed since they were sent, ids of removed runs, and the number of newer
+    matching runs, up to ``MAX_NEW``. An update without changes is a keep-alive.
     """
 
     rows: list[RunRow]
-    gone: list[str]
-    fresh: int
+    removed: list[str]
+    new_count: int
 
 
 class ListStream:
-    """Sends the updates of lists of runs."""
+    """Streams the updates of a list of runs."""
 
     def __init__(self, lists: RunLists, signals: Signals) -> None:
         self._lists = lists
@@ -38,20 +38,20 @@ class ListStream:
     async def follow(
         self, caller: Caller, search: RunSearch, run_ids: Sequence[str], top: ListCursor | None
     ) -> AsyncIterator[ListUpdate]:
-        """Endless updates. ``run_ids`` are the active runs of the list; ``top`` is its newest run,
-        None when new ones are not to be counted.
+        """Endless updates. ``run_ids`` are the active runs of the list; ``top`` is the cursor of its
+        newest run, None to count no new ones.
         """
         sent: dict[str, tuple[object, ...]] = {}
         open_ids = list(dict.fromkeys(run_ids))
         async with self._signals.listen() as listener:
             while True:
                 rows = await self._lists.rows(caller, open_ids)
-                fresh = await self._lists.newer(caller, search, top, MAX_NEW) if top else 0
+                new_count = await self._lists.newer(caller, search, top, MAX_NEW) if top else 0
                 changed = [row for row in rows if sent.get(row.line.id) != _figures(row)]
                 sent |= {row.line.id: _figures(row) for row in rows}
-                found = {row.line.id for row in rows}
-                gone = [run_id for run_id in open_ids if run_id not in found]
-                yield ListUpdate(changed, gone, fresh)
+                existing = {row.line.id for row in rows}
+                removed = [run_id for run_id in open_ids if run_id not in existing]
+                yield ListUpdate(changed, removed, new_count)
                 open_ids = [row.line.id for row in rows if not row.line.state.terminal]
                 topics = frozenset(
                     topic for ref in open_ids for topic in (run_topic(ref), output_topic(ref))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from fyke.contracts.results import Results
 from fyke.contracts.state import Storage, Transaction
-from fyke.domain.runs.search_terms import SearchTerms, search_of
+from fyke.domain.runs.search_terms import SearchTerms, parse_search
 from fyke.domain.runs.summary import summary_of_text
 from fyke.domain.runs.transitions import Rules, charged
 from fyke.errors import InvalidRequest
@@ -16,9 +16,9 @@ from fyke.model.run import RunState
 from fyke.model.run_list import MAX_LISTED, ListCursor, ListWalk, RunLine, RunSearch
 from fyke.model.worker import Worker
 
-COUNT_LIMIT = 1000  # of counting where there is no stored counter
-MAX_OFFSET = 10_000  # of a page requested by number
-BATCH_SIZE = 500  # when reading all runs
+COUNT_LIMIT = 1000  # matches that are counted without a stored counter
+MAX_OFFSET = 10_000  # of a page by number
+BATCH_SIZE = 500  # of an export
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,22 +38,22 @@ class RunRow:
 
     @property
     def shown_state(self) -> RunState:
-        """The state as clients see it: a run that is being stopped at a limit is still running."""
+        """The state for clients: a run that is being stopped at a limit is still running."""
         return RunState.RUNNING if self.line.state is RunState.ENDING else self.line.state
 
     @property
     def duration_ms(self) -> int:
-        """From the start of its first process to its end, or until now; 0 before the start."""
+        """From the start of the first process to the end, or until now; 0 before the start."""
         end = self.line.finished_at or self.now
         return max(0, end - self.line.started_at) if self.line.started_at else 0
 
 
 @dataclass(frozen=True, slots=True)
 class RunListPage:
-    """One page, newest first. ``total`` is the number of matches, None when not counted; with
-    ``at_least`` counting stopped there. ``next`` and ``previous`` are the cursors of the older and
-    newer pages. ``looked_back_to`` (ms) is where the search stopped at its limit for one request;
-    ``next`` continues from there.
+    """One page, newest first. ``total`` is the number of matches, None when not counted, or the
+    minimum with ``at_least``. ``next`` and ``previous`` are the cursors of the older and the newer
+    page. ``looked_back_to`` (ms) is the time at which the search reached its limit for one request,
+    else 0; ``next`` continues from there.
     """
 
     rows: list[RunRow]
@@ -72,10 +72,10 @@ class FilterChoices:
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
-    """The cursors of one page, newest first, and its totals."""
+class _PageCursors:
+    """The cursors of the runs of one page, newest first; the rest as in ``RunListPage``."""
 
-    places: list[ListCursor]
+    cursors: list[ListCursor]
     total: int | None = None
     at_least: bool = False
     next: ListCursor | None = None
@@ -84,7 +84,7 @@ class _Found:
 
 
 class RunLists:
-    """Lists of runs; each account sees only its own."""
+    """Lists of runs; each account can read only its own."""
 
     def __init__(self, storage: Storage, results: Results, rules: Rules) -> None:
         self._storage = storage
@@ -92,17 +92,19 @@ class RunLists:
         self._rules = rules
 
     async def search(self, caller: Caller, words: SearchTerms, zone: str = "") -> RunSearch:
-        """Parse ``words``; times in ``zone``, or the account's. Raises ``InvalidFields``."""
+        """Parse ``words``; times are in ``zone``, by default the account's. Raises
+        ``InvalidFields``.
+        """
         return await self._storage.read(
-            lambda tx: search_of(tx, caller, words, zone or account_zone(tx, caller))
+            lambda tx: parse_search(tx, caller, words, zone or account_zone(tx, caller))
         )
 
     async def choices(self, caller: Caller) -> FilterChoices:
         """The workers of the account's runs, by path."""
 
         def work(tx: Transaction) -> list[Worker]:
-            found = (tx.workers.get(ref) for ref in tx.run_lists.workers(caller.account_id))
-            return [worker for worker in found if worker is not None]
+            workers = (tx.workers.get(ref) for ref in tx.run_lists.workers(caller.account_id))
+            return [worker for worker in workers if worker is not None]
 
         workers = await self._storage.read(work)
         return FilterChoices(sorted(workers, key=lambda worker: worker.path))
@@ -111,45 +113,44 @@ class RunLists:
         self, caller: Caller, search: RunSearch, *, number: int = 1, size: int = 50
     ) -> RunListPage:
         """The page of this number. Raises ``InvalidRequest`` for a number that is too high."""
-        size = _checked(size)
-        before = (max(1, number) - 1) * size
-        if before > MAX_OFFSET:
+        size = _page_size(size)
+        offset = (max(1, number) - 1) * size
+        if offset > MAX_OFFSET:
             raise InvalidRequest(
                 f"pages by number reach {MAX_OFFSET:,} runs back; continue with next_cursor, "
                 "or narrow the search by time",
                 field="page_index",
             )
-        return await self._shown(
-            caller, lambda tx: _numbered(tx, caller.account_id, search, before, size)
+        return await self._page(
+            caller, lambda tx: _page_by_number(tx, caller.account_id, search, offset, size)
         )
 
-    async def beyond(
+    async def page_from(
         self,
         caller: Caller,
         search: RunSearch,
-        place: ListCursor,
+        cursor: ListCursor,
         *,
         size: int = 50,
         newer: bool = False,
     ) -> RunListPage:
-        """The page of older runs after the cursor ``place``, or with ``newer`` the page before it.
-        If less than a full page is newer, returns the first page.
+        """The page of runs that are older than ``cursor``, or with ``newer`` that of newer ones. If
+        less than a full page is newer, returns the first page.
         """
-        size = _checked(size)
-        found = await self._shown(
-            caller, lambda tx: _beyond(tx, caller.account_id, search, place, size, newer=newer)
+        size = _page_size(size)
+        page = await self._page(
+            caller, lambda tx: _page_from(tx, caller.account_id, search, cursor, size, newer=newer)
         )
-        if newer and found.previous is None:
+        if newer and page.previous is None:
             return await self.page(caller, search, size=size)
-        return found
+        return page
 
     async def rows(self, caller: Caller, run_ids: Sequence[str]) -> list[RunRow]:
-        """These runs as they are now, in this order; deleted ones are left out."""
-        wanted = list(dict.fromkeys(run_ids))[:MAX_LISTED]
-        return await self._rows(caller, wanted)
+        """The present rows of these runs, in this order, without deleted ones."""
+        return await self._rows(caller, list(dict.fromkeys(run_ids))[:MAX_LISTED])
 
     async def ids(self, caller: Caller, search: RunSearch, limit: int) -> tuple[list[str], bool]:
-        """Ids of up to ``limit`` runs that match, newest first, and whether there may be more."""
+        """The ids of up to ``limit`` matching runs, newest first, and whether there may be more."""
 
         def work(tx: Transaction) -> ListWalk:
             return tx.run_lists.walk(caller.account_id, search, None, limit=limit + 1)
@@ -159,7 +160,7 @@ class RunLists:
         return [place.run_id for place in walked.cursors[:limit]], more
 
     async def newer(self, caller: Caller, search: RunSearch, top: ListCursor, limit: int) -> int:
-        """How many matching runs are newer than ``top``, counted up to ``limit``."""
+        """The number of matching runs that are newer than ``top``, counted up to ``limit``."""
 
         def work(tx: Transaction) -> int:
             walked = tx.run_lists.walk(caller.account_id, search, top, limit=limit, newer=True)
@@ -169,39 +170,41 @@ class RunLists:
 
     async def all_rows(self, caller: Caller, search: RunSearch) -> AsyncIterator[list[RunRow]]:
         """All matching runs, newest first, in batches, without a limit."""
-        place: ListCursor | None = None
+        after: ListCursor | None = None
         while True:
 
-            def work(tx: Transaction, start: ListCursor | None = place) -> ListWalk:
+            def work(tx: Transaction, start: ListCursor | None = after) -> ListWalk:
                 return tx.run_lists.walk(caller.account_id, search, start, limit=BATCH_SIZE)
 
             walked = await self._storage.read(work)
             if walked.cursors:
-                yield await self._rows(caller, [found.run_id for found in walked.cursors])
-            place = walked.stopped
-            if place is None and len(walked.cursors) == BATCH_SIZE:
-                place = walked.cursors[-1]
-            if place is None:
+                yield await self._rows(caller, [cursor.run_id for cursor in walked.cursors])
+            after = walked.stopped
+            if after is None and len(walked.cursors) == BATCH_SIZE:
+                after = walked.cursors[-1]
+            if after is None:
                 return
 
-    async def _shown(self, caller: Caller, find: Callable[[Transaction], _Found]) -> RunListPage:
-        found = await self._storage.read(find)
+    async def _page(
+        self, caller: Caller, find: Callable[[Transaction], _PageCursors]
+    ) -> RunListPage:
+        page = await self._storage.read(find)
         return RunListPage(
-            rows=await self._rows(caller, [place.run_id for place in found.places]),
-            total=found.total,
-            at_least=found.at_least,
-            next=found.next,
-            previous=found.previous,
-            looked_back_to=found.looked_back_to,
+            rows=await self._rows(caller, [cursor.run_id for cursor in page.cursors]),
+            total=page.total,
+            at_least=page.at_least,
+            next=page.next,
+            previous=page.previous,
+            looked_back_to=page.looked_back_to,
         )
 
     async def _rows(self, caller: Caller, run_ids: list[str]) -> list[RunRow]:
-        rows, living = await self._storage.read(
+        rows, active = await self._storage.read(
             lambda tx: _rows(tx, self._rules, caller.account_id, run_ids)
         )
-        for at, hidden in living.items():
-            totals = await self._results.totals(rows[at].line.id, hidden)
-            rows[at] = replace(rows[at], results=totals.rows)
+        for index, hidden in active.items():
+            totals = await self._results.totals(rows[index].line.id, hidden)
+            rows[index] = replace(rows[index], results=totals.rows)
         return rows
 
 
@@ -210,75 +213,75 @@ def account_zone(tx: Transaction, caller: Caller) -> str:
     return account.time_zone if account else "UTC"
 
 
-def _checked(size: int) -> int:
+def _page_size(size: int) -> int:
     return max(1, min(size, MAX_LISTED))
 
 
-def _numbered(
-    tx: Transaction, account_id: str, search: RunSearch, before: int, size: int
-) -> _Found:
-    """One pass finds the page and counts, unless a counter has the number."""
+def _page_by_number(
+    tx: Transaction, account_id: str, search: RunSearch, offset: int, size: int
+) -> _PageCursors:
+    """Read the page and count the matches in one walk, unless there is a stored counter."""
     total = tx.run_lists.total(account_id, search)
-    limit = before + size + 1
+    limit = offset + size + 1
     counting = total is None
     if counting:
         limit = max(limit, COUNT_LIMIT + 1)
     walked = tx.run_lists.walk(account_id, search, None, limit=limit)
-    places = walked.cursors[before : before + size]
-    rest = len(walked.cursors) > before + size
-    stopped = None if rest else walked.stopped
+    cursors = walked.cursors[offset : offset + size]
+    more = len(walked.cursors) > offset + size
+    stopped = None if more else walked.stopped
     if counting:
         total = len(walked.cursors) - (len(walked.cursors) == limit)
-    return _Found(
-        places=places,
+    return _PageCursors(
+        cursors=cursors,
         total=total,
         at_least=counting and (len(walked.cursors) == limit or walked.stopped is not None),
-        next=places[-1] if rest and places else stopped,
-        previous=places[0] if before and places else None,
+        next=cursors[-1] if more and cursors else stopped,
+        previous=cursors[0] if offset and cursors else None,
         looked_back_to=stopped.created_at if stopped else 0,
     )
 
 
-def _beyond(
+def _page_from(
     tx: Transaction,
     account_id: str,
     search: RunSearch,
-    place: ListCursor,
+    cursor: ListCursor,
     size: int,
     *,
     newer: bool,
-) -> _Found:
+) -> _PageCursors:
     total = tx.run_lists.total(account_id, search)
-    walked = tx.run_lists.walk(account_id, search, place, limit=size + 1, newer=newer)
-    places, rest = walked.cursors[:size], len(walked.cursors) > size
-    further = places[-1] if rest else walked.stopped
+    walked = tx.run_lists.walk(account_id, search, cursor, limit=size + 1, newer=newer)
+    cursors, more = walked.cursors[:size], len(walked.cursors) > size
+    following = cursors[-1] if more else walked.stopped
     if newer:
-        places.reverse()
-        return _Found(places, total, next=places[-1] if places else place, previous=further)
-    return _Found(
-        places,
+        cursors.reverse()
+        return _PageCursors(
+            cursors, total, next=cursors[-1] if cursors else cursor, previous=following
+        )
+    return _PageCursors(
+        cursors,
         total,
-        next=further,
-        previous=places[0] if places else place,
-        looked_back_to=walked.stopped.created_at if walked.stopped and not rest else 0,
+        next=following,
+        previous=cursors[0] if cursors else cursor,
+        looked_back_to=walked.stopped.created_at if walked.stopped and not more else 0,
     )
 
 
 def _rows(
     tx: Transaction, rules: Rules, account_id: str, run_ids: list[str]
 ) -> tuple[list[RunRow], dict[int, frozenset[str]]]:
-    """The rows in order, and for each that is not over yet, by its index, the attempts whose rows
-    do not count.
-    """
+    """The rows in order; and for each active run, by its index, the attempts with hidden rows."""
     lines = tx.run_lists.lines(account_id, run_ids)
     workers = {ref: tx.workers.get(ref) for ref in {line.worker_id for line in lines.values()}}
     tasks = {ref: _title(tx, ref) for ref in {line.task_id for line in lines.values()}}
     rows: list[RunRow] = []
-    living: dict[int, frozenset[str]] = {}
+    active: dict[int, frozenset[str]] = {}
     for line in (lines[run_id] for run_id in run_ids if run_id in lines):
         usage, traffic = line.usage_micros, line.traffic_bytes
         if not line.state.terminal:
-            living[len(rows)] = tx.runs.hidden_attempts(line.id)
+            active[len(rows)] = tx.runs.hidden_attempts(line.id)
             run = tx.runs.get(line.id)
             usage = charged(tx, rules, run) if run else 0
             traffic = tx.runs.usage(line.id).traffic_bytes
@@ -294,7 +297,7 @@ def _rows(
                 now=tx.now,
             )
         )
-    return rows, living
+    return rows, active
 
 
 def _title(tx: Transaction, task_id: str) -> str:

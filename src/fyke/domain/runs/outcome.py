@@ -1,6 +1,6 @@
-"""The outcome of an end: it follows from the reason, and decides what happens next.
+"""The outcome of an end, which follows from its reason.
 
-Failures of the Worker and failures of the platform never share an outcome.
+Failures of the Worker and failures of the platform never have the same outcome.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ OUTCOMES: Mapping[ReasonCode, Outcome] = {
     ReasonCode.VERSION_MISSING: Outcome.INTERNAL,
 }
 
-# Only these two hide the rows that the attempt pushed (and only when so set): the Worker itself
-# said that its work is not good. Every other end keeps what was acknowledged.
+# Where the installation hides the rows of failed attempts, these are hidden: the Worker itself has
+# failed. After every other end, acknowledged rows stay visible.
 HIDING = frozenset({Outcome.EXIT_CODE.value, Outcome.SIGNAL.value})
 
 
 def end_of(reason: Reason) -> End:
-    """The end for ``reason``. Raise ``KeyError`` for a code that is not the reason of an end."""
+    """The end with this reason. Raise ``KeyError`` for a code that is not the reason of an end."""
     return End(OUTCOMES[reason.code], sentence(reason), reason)

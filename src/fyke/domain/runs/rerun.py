@@ -9,7 +9,7 @@ from fyke.model.run import Run
 
 
 def rerun_input(run: Run) -> dict[str, Any]:
-    """Return the whole ``input``: the Worker's own object, and every limit that the run had."""
+    """Return the whole ``input``: the object for the Worker, and all limits of the run."""
     limits = run.limits
     system: dict[str, Any] = {
         "cpus": limits.cpus,

@@ -1,8 +1,8 @@
-"""The points of a run's usage curve, added in the transactions in which its runners report.
+"""Samples the usage of a run for its usage curve, in the transactions of the runners' reports.
 
-A run of a minute and one of a week have about as many: at ``MAX_POINTS`` points every second one is
-dropped, and from then on they are taken further apart. Only a report with a valid token adds a
-point; the points are deleted with their run.
+Runs of a minute and of a week have about as many samples: at ``MAX_POINTS`` every second one is
+removed, and later ones are further apart. Only a report with a valid token adds a sample; samples
+are deleted with their run.
 """
 
 from __future__ import annotations
@@ -11,19 +11,20 @@ from fyke.contracts.state import Transaction
 from fyke.model.run import SampleSpan
 
 MAX_POINTS = 300
-APART_MS = 900  # slightly less than the second between two reports, which varies
-_PARTS = 200  # the least distance of a new point, as a part of the whole span
+MIN_DISTANCE_MS = 900  # slightly less than the second between two reports, which varies
+_MAX_PER_SPAN = 200  # the minimum distance is the whole span divided by this
 
 
 def due(span: SampleSpan, now: int) -> bool:
-    """Whether it is time for another point."""
+    """Whether another sample is due."""
     if not span.count:
         return True
-    return now - span.last_at >= max(APART_MS, (span.last_at - span.first_at) // _PARTS)
+    distance = (span.last_at - span.first_at) // _MAX_PER_SPAN
+    return now - span.last_at >= max(MIN_DISTANCE_MS, distance)
 
 
-def note(tx: Transaction, run_id: str) -> None:
-    """Add a point when it is time. The caller holds the run's lock."""
+def add_sample(tx: Transaction, run_id: str) -> None:
+    """Add a sample when it is due. The caller has locked the run."""
     span = tx.samples.span(run_id)
     if not due(span, tx.now):
         return
@@ -32,8 +33,8 @@ def note(tx: Transaction, run_id: str) -> None:
         tx.samples.thin(run_id)
 
 
-def note_last(tx: Transaction, run_id: str) -> None:
-    """Add the last point; a run too short for a curve gets none."""
+def add_last_sample(tx: Transaction, run_id: str) -> None:
+    """Add the last sample, unless the run has none because it was too short."""
     span = tx.samples.span(run_id)
     if span.count:
         tx.samples.add(tx.samples.measure(run_id, max(tx.now, span.last_at + 1)))

@@ -1,4 +1,4 @@
-"""From the words of a form or a query to a search; every wrong word is reported at once."""
+"""Parses the search terms of a form or a query; all errors are reported together."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from fyke.model.run_list import RunSearch
 from fyke.reasons.codes import ENDS
 
 ACTIVE = "active"
-# The states as users know them: a run that is being stopped at a limit is still running.
+# The states for users: a run that is being stopped at a limit is still running.
 STATE_WORDS: dict[str, tuple[RunState, ...]] = {
     "ready": (RunState.READY,),
     "running": (RunState.RUNNING, RunState.ENDING),
@@ -31,17 +31,17 @@ STATE_WORDS: dict[str, tuple[RunState, ...]] = {
     "aborted": (RunState.ABORTED,),
     ACTIVE: (RunState.READY, RunState.RUNNING, RunState.ENDING, RunState.ABORTING),
 }
-_LAST_MS = 10**14  # of what can be asked for: the year 5138
+_MAX_MS = 10**14  # the year 5138
 _Word = TypeVar("_Word", bound=StrEnum)
 _Read = TypeVar("_Read")
 
 
 @dataclass(frozen=True, slots=True)
 class SearchTerms:
-    """A search as it is typed. ``state``, ``outcome``, ``reason`` and ``origin`` may be several
-    words with commas between; ``worker`` is an id or a path, ``task`` an id. ``since`` and
-    ``until`` are Unix seconds, a day (``2026-11-24``, that of ``until`` is meant with all of its
-    hours) or a day and a time (``2026-11-24T09:30``) in ``zone``.
+    """The text of a search. ``state``, ``outcome``, ``reason`` and ``origin`` may be several words
+    separated by commas; ``worker`` is an id or a path, ``task`` an id. ``since`` and ``until`` are
+    Unix seconds, a day (``2026-11-24``, for ``until`` to its end) or a day and a time
+    (``2026-11-24T09:30``).
     """
 
     state: str = ""
@@ -57,18 +57,20 @@ class SearchTerms:
     run: str = ""
 
 
-def search_of(
+def parse_search(
     tx: Transaction, caller: Caller, words: SearchTerms, zone: str, *, since_name: str = "from"
 ) -> RunSearch:
-    """The search that is meant. Raise ``InvalidFields`` with the problem of each wrong word."""
+    """Parse a search; times without an offset are in ``zone``. Raise ``InvalidFields`` with all
+    problems.
+    """
     problems: list[Problem] = []
 
-    def read(how: Callable[[], _Read], otherwise: _Read) -> _Read:
+    def read(parse: Callable[[], _Read], default: _Read) -> _Read:
         try:
-            return how()
+            return parse()
         except InvalidRequest as error:
             problems.extend(error.problems)
-            return otherwise
+            return default
 
     search = RunSearch(
         states=read(lambda: _states(words.state), ()),
@@ -91,26 +93,26 @@ def search_of(
 
 
 def _states(text: str) -> tuple[RunState, ...]:
-    found: dict[RunState, None] = {}
+    states: dict[RunState, None] = {}
     for word in _split(text):
         if word not in STATE_WORDS:
             raise InvalidRequest(
                 f"unknown state {word[:40]!r}; use {', '.join(STATE_WORDS)}", field="state"
             )
-        found |= dict.fromkeys(STATE_WORDS[word])
-    return tuple(found)
+        states |= dict.fromkeys(STATE_WORDS[word])
+    return tuple(states)
 
 
 def _words(field: str, text: str, kind: Iterable[_Word]) -> tuple[_Word, ...]:
-    known = {each.value: each for each in kind}
-    found: dict[_Word, None] = {}
+    members = {each.value: each for each in kind}
+    unique: dict[_Word, None] = {}
     for word in _split(text):
-        if word not in known:
+        if word not in members:
             raise InvalidRequest(
-                f"unknown {field} {word[:40]!r}; use {', '.join(known)}", field=field
+                f"unknown {field} {word[:40]!r}; use {', '.join(members)}", field=field
             )
-        found[known[word]] = None
-    return tuple(found)
+        unique[members[word]] = None
+    return tuple(unique)
 
 
 def _split(text: str) -> list[str]:
@@ -118,23 +120,22 @@ def _split(text: str) -> list[str]:
 
 
 def _worker(tx: Transaction, caller: Caller, text: str) -> str:
-    """Also a worker that is not visible any more, as long as the account has runs of it."""
+    """The id of a worker that is visible, or that the account has runs of."""
     ref = text.strip()
     if not ref:
         return ""
-    used = tx.run_lists.workers(caller.account_id)
-    if ref in used:
+    past_ids = tx.run_lists.workers(caller.account_id)
+    if ref in past_ids:
         return ref
     with contextlib.suppress(WorkerNotFound):
         return find_worker_including_deleted(tx, caller, ref).id
-    past = (tx.workers.get(worker_id) for worker_id in used)
-    named = (worker.id for worker in past if worker and worker.path == ref.replace("~", "/", 1))
-    found = next(named, "")
-    if not found:
-        raise InvalidRequest(
-            "unknown worker; use its id, or its path such as acme/prices", field="worker"
-        )
-    return found
+    path = ref.replace("~", "/", 1)
+    for past in (tx.workers.get(worker_id) for worker_id in past_ids):
+        if past and past.path == path:
+            return past.id
+    raise InvalidRequest(
+        "unknown worker; use its id, or its path, for example acme/prices", field="worker"
+    )
 
 
 def _task(text: str) -> str:
@@ -145,23 +146,23 @@ def _task(text: str) -> str:
 
 
 def moment(text: str, field: str, zone: str, *, whole_day: bool = False) -> int:
-    """The moment (ms) that was typed, 0 for nothing; of a day its beginning, or with ``whole_day``
-    its end. Raise ``InvalidRequest``.
+    """Parse a time (ms), 0 for empty text. A day means its start, or with ``whole_day`` its end.
+    Raise ``InvalidRequest``.
     """
     typed = text.strip()
     if not typed:
         return 0
     try:
-        found = _moment(typed, zone, whole_day=whole_day)
+        at = _moment(typed, zone, whole_day=whole_day)
     except (ValueError, OverflowError):
-        found = -1
-    if not 0 < found <= _LAST_MS:
+        at = -1
+    if not 0 < at <= _MAX_MS:
         raise InvalidRequest(
-            f"{typed[:30]!r} is no time; write a day as 2026-11-24, with a time as "
+            f"{typed[:30]!r} is not a time; write a day as 2026-11-24, with a time as "
             "2026-11-24T09:30, or Unix seconds",
             field=field,
         )
-    return found
+    return at
 
 
 def _moment(typed: str, zone: str, *, whole_day: bool) -> int:

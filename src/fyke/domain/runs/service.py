@@ -15,7 +15,7 @@ from fyke.domain.accounts.audit import record
 from fyke.domain.accounts.rights import require_editor
 from fyke.domain.billing.service import place_hold
 from fyke.domain.callbacks.url import CallbackRules
-from fyke.domain.runs.admission import AT_ONCE, refuse_beyond_plan
+from fyke.domain.runs.admission import IMMEDIATE_ORIGINS, check_plan
 from fyke.domain.runs.isolation import refusal_of_runners
 from fyke.domain.runs.lifecycle import AbortRequested
 from fyke.domain.runs.rerun import rerun_input
@@ -44,11 +44,11 @@ from fyke.model.run import Origin, Run, RunEvent, RunFilter, RunState, Subtask, 
 from fyke.model.worker import Version, Worker
 from fyke.reasons import Reason, ReasonCode
 
-_STARTING = "Starting runs"
+_START_ACTION = "Starting runs"
 
 
 class _Figures(NamedTuple):
-    """What belongs to a run and is not in its record, at the moment ``now``."""
+    """The figures of a run at the time ``now`` that are not in its record."""
 
     worker: Worker | None
     usage_micros: int
@@ -76,18 +76,18 @@ class StartRequest:
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """A run with its present figures; after its end they are the final ones."""
+    """A run with its present figures, which are the final ones after its end."""
 
     run: Run
     worker: Worker
     results: int
     usage_micros: int
     traffic_bytes: int
-    now: int  # ms, to say how long it has been running
+    now: int  # ms, for the present duration
 
 
 class Runs:
-    """The runs of all accounts, each seen only by its own."""
+    """The runs of all accounts; each account can read only its own."""
 
     def __init__(
         self,
@@ -109,13 +109,13 @@ class Runs:
         self._callbacks = callbacks
 
     async def start(self, caller: Caller, request: StartRequest) -> Run:
-        """Check everything, split the input, and write run, subtasks and ledger in one transaction.
+        """Check the request, split the input, and write run, subtasks and ledger in one transaction.
 
-        With a key that was used before, return the earlier run, whatever has happened to its
-        worker. Raises ``Conflict`` when that was another request, or its run was deleted.
+        With a key that was used before, return the earlier run, even if its worker was changed or
+        deleted. Raises ``Conflict`` when that was another request, or its run was deleted.
         """
-        require_editor(caller, _STARTING)
-        earlier = await self._started_before(caller, request.key)
+        require_editor(caller, _START_ACTION)
+        earlier = await self._earlier_run(caller, request.key)
         if earlier is not None:
             return earlier
         run, worker, parts = await self.prepare(caller, request)
@@ -129,34 +129,34 @@ class Runs:
         """
         worker = await self._workers.find(caller, request.worker_ref)
         version = await self._workers.version(caller, worker, request.version)
-        wanted = read_input(request.input, version.defaults)
-        if wanted.egress_allow and not caller.operator:
+        parsed = read_input(request.input, version.defaults)
+        if parsed.egress_allow and not caller.operator:
             raise Forbidden(
                 "input.parameters.system.egress_allow may be used by the operator's account only"
             )
         schema = parse(version.input_schema)
-        validate_input(schema, wanted.custom)
-        parts = split(schema, wanted.custom, limit=self._rules.max_subtasks)
+        validate_input(schema, parsed.custom)
+        parts = split(schema, parsed.custom, limit=self._rules.max_subtasks)
         if request.callback_url:
             self._callbacks.check(request.callback_url)
         titles = {field.name: field.title for field in schema.fields}
-        summary = summarise(wanted.custom, titles)
-        run = self._new_run(caller, request, worker, version, wanted, len(parts), summary)
+        summary = summarise(parsed.custom, titles)
+        run = self._new_run(caller, request, worker, version, parsed, len(parts), summary)
         return run, worker, parts
 
     def refuse_without_space(self) -> None:
-        """Raise ``Unavailable`` when the disk is too full to take anything new."""
+        """Raise ``Unavailable`` when the disk is too full for a new run."""
         shortage = self._disk_shortage()
         if shortage is not None:
             raise Unavailable(shortage)
 
-    async def _started_before(self, caller: Caller, key: StartKey | None) -> Run | None:
+    async def _earlier_run(self, caller: Caller, key: StartKey | None) -> Run | None:
         if key is None:
             return None
 
         def work(tx: Transaction) -> Run | None:
             run_id = earlier_start(tx, caller, key, StartKind.RUN)
-            return None if run_id is None else _still_there(tx, run_id)
+            return None if run_id is None else _existing_run(tx, run_id)
 
         earlier = await self._storage.read(work)
         key.replayed = earlier is not None
@@ -168,7 +168,7 @@ class Runs:
         request: StartRequest,
         worker: Worker,
         version: Version,
-        wanted: ParsedInput,
+        parsed: ParsedInput,
         subtasks: int,
         summary: str,
     ) -> Run:
@@ -183,10 +183,10 @@ class Runs:
             state=RunState.READY,
             outcome=None,
             err_msg="",
-            limits=wanted.limits,
-            region=wanted.region or self._rules.default_region,
-            egress_allow=wanted.egress_allow,
-            input_json=_dump(wanted.custom),
+            limits=parsed.limits,
+            region=parsed.region or self._rules.default_region,
+            egress_allow=parsed.egress_allow,
+            input_json=_dump(parsed.custom),
             callback_url=request.callback_url,
             subtasks=subtasks,
             subtasks_succeeded=0,
@@ -215,21 +215,21 @@ class Runs:
             key = request.key
             earlier = claim(tx, caller, key, StartKind.RUN, run.id) if key else None
             if earlier is not None:
-                return _still_there(tx, earlier)
+                return _existing_run(tx, earlier)
             self._check_isolation(tx, worker)
-            if request.origin in AT_ONCE:
-                refuse_beyond_plan(tx, run.account_id)
+            if request.origin in IMMEDIATE_ORIGINS:
+                check_plan(tx, run.account_id)
             dated = replace(run, created_at=tx.now)
-            held = place_hold(tx, self._rules.prices, dated)
-            admitted = replace(dated, hold_micros=held.micros, bound=held.bound)
+            hold = place_hold(tx, self._rules.prices, dated)
+            admitted = replace(dated, hold_micros=hold.micros, bound=hold.bound)
             tx.runs.add(admitted, _subtasks(admitted, parts, tx.now))
-            refuse_deleted(tx, admitted.worker_id)  # after the run is there; see mark_deleted
+            refuse_deleted(tx, admitted.worker_id)  # after the run was added, see mark_deleted
             tx.runs.add_event(
                 RunEvent(run.id, tx.now, "Accepted", "", run.state.value, run.origin.value, "")
             )
-            if caller.user_id:  # a schedule has a record of its own
-                of = f"{worker.owner}/{worker.name} {run.version}"
-                record(tx, caller, AuditAction.RUN_STARTED, run.id, of)
+            if caller.user_id:  # starts by a schedule are recorded with the schedule
+                detail = f"{worker.owner}/{worker.name} {run.version}"
+                record(tx, caller, AuditAction.RUN_STARTED, run.id, detail)
             if run.task_id and not tx.tasks.note_run(run.task_id, run.id):
                 raise TaskNotFound
             if request.in_transaction is not None:
@@ -243,7 +243,9 @@ class Runs:
         return started
 
     def _check_isolation(self, tx: Transaction, worker: Worker) -> None:
-        """Refuse at once what no active runner would run; without any runner, the run waits."""
+        """Raise ``RunRefused`` when no active runner may execute the worker. Without any runner, the
+        run waits.
+        """
         reason = refusal_of_runners(tx, worker)
         if reason is not None:
             raise RunRefused(reason)
@@ -258,11 +260,11 @@ class Runs:
         key: StartKey | None = None,
         in_transaction: Callable[[Transaction, Run], None] | None = None,
     ) -> Run:
-        """Start a saved task with its own input and version; ``in_transaction`` as in
-        ``StartRequest``.
+        """Start a saved task with its input and version; ``in_transaction`` as in ``StartRequest``.
+        Raises ``TaskNotFound`` and the errors of ``start``.
         """
-        require_editor(caller, _STARTING)
-        earlier = await self._started_before(caller, key)
+        require_editor(caller, _START_ACTION)
+        earlier = await self._earlier_run(caller, key)
         if earlier is not None:
             return earlier
         task = await self._storage.read(lambda tx: tx.tasks.get(task_ref))
@@ -290,8 +292,8 @@ class Runs:
         key: StartKey | None = None,
     ) -> Run:
         """Start a run with the worker, version, device and input of an earlier one."""
-        require_editor(caller, _STARTING)
-        earlier = await self._started_before(caller, key)
+        require_editor(caller, _START_ACTION)
+        earlier = await self._earlier_run(caller, key)
         if earlier is not None:
             return earlier
         source = await self._owned(caller, run_id)
@@ -306,7 +308,9 @@ class Runs:
         return await self.start(caller, request)
 
     async def get(self, caller: Caller, run_id: str) -> RunView:
-        """The run with its live figures. Raises ``RunNotFound`` also for another account's."""
+        """The run with its present figures. Raises ``RunNotFound``, for another account's run as
+        well.
+        """
         if not is_ulid(run_id):
             raise RunNotFound
 
@@ -319,9 +323,8 @@ class Runs:
         return await self._view(*await self._storage.read(work))
 
     async def newest(self, caller: Caller, worker_id: str | None = None) -> str:
-        """The id of the caller's run that was created last, of one worker or of all.
-
-        Raises ``RunNotFound`` when there is none.
+        """The id of the caller's newest run, of one worker or of all. Raises ``RunNotFound`` when
+        there is none.
         """
         run_id = await self._storage.read(lambda tx: tx.runs.newest(caller.account_id, worker_id))
         if run_id is None:
@@ -341,8 +344,8 @@ class Runs:
             count, runs = tx.runs.page(caller.account_id, filter, offset=offset, limit=limit)
             return count, [(run, self._figures(tx, run)) for run in runs]
 
-        count, found = await self._storage.read(work)
-        return count, [await self._view(run, figures) for run, figures in found]
+        count, views = await self._storage.read(work)
+        return count, [await self._view(run, figures) for run, figures in views]
 
     async def _owned(self, caller: Caller, run_id: str) -> Run:
         run = await self._storage.read(lambda tx: tx.runs.get(run_id)) if is_ulid(run_id) else None
@@ -374,8 +377,8 @@ class Runs:
         )
 
     async def abort(self, caller: Caller, run_id: str) -> Run:
-        """Abort a run. Succeeds again when it is ending already; raises ``RunNotAbortable`` when it
-        has succeeded or failed.
+        """Abort a run; nothing changes when it is being stopped or was aborted. Raises
+        ``RunNotAbortable`` when it has succeeded or failed, ``RunNotFound``, ``Conflict``.
         """
         require_editor(caller, "Aborting runs")
         await self._owned(caller, run_id)
@@ -385,21 +388,23 @@ class Runs:
             if run is None:
                 raise RunNotFound
             alive = sum(1 for a in tx.runs.attempts(run_id) if a.outcome is None)
-            moved = apply(
+            aborted = apply(
                 tx, self._rules, run, AbortRequested(alive), f"account {caller.account_name}"
             )
-            if moved is not None and moved.state is not run.state:
+            if aborted is not None and aborted.state is not run.state:
                 record(tx, caller, AuditAction.RUN_ABORTED, run.id)
-            return moved
+            return aborted
 
         for _ in range(5):
-            moved = await self._storage.write(work)
-            if moved is not None:
-                return moved
+            aborted = await self._storage.write(work)
+            if aborted is not None:
+                return aborted
         raise Conflict("The run is changing too fast; try again")
 
     async def delete(self, caller: Caller, run_id: str) -> None:
-        """Delete an ended run with its rows and logs; its ledger entries stay."""
+        """Delete an ended run with its rows and logs, but not its ledger entries. Raises
+        ``Refused`` for an active run, ``RunNotFound``, ``Forbidden``.
+        """
         require_editor(caller, "Deleting runs")
         run = await self._owned(caller, run_id)
         if not run.state.terminal:
@@ -407,14 +412,14 @@ class Runs:
         await self.remove(run_id, by=caller)
 
     async def remove(self, run_id: str, *, by: Caller | None = None) -> None:
-        """Remove rows and logs first, then the record that names them. ``by`` is None when the
-        run is removed for its age.
+        """Remove a run: first rows and logs, then its record. ``by`` is None when it is removed
+        because of its age.
         """
         await self._results.delete_run(run_id)
 
         def work(tx: Transaction) -> None:
             tx.runs.delete(run_id)
-            tx.notify(run_topic(run_id))  # streams of the run learn that it is gone
+            tx.notify(run_topic(run_id))  # so that streams of the run end
             if by is not None:
                 record(tx, by, AuditAction.RUN_DELETED, run_id)
 
@@ -433,11 +438,11 @@ class Runs:
                 left = deadline - loop.time()
                 if run.state.terminal or left <= 0:
                     return run
-                # a lost notification costs seconds, never the end
+                # a lost notification delays the end by seconds
                 await listener.wait(topics, min(left, 5.0))
 
 
-def _still_there(tx: Transaction, run_id: str) -> Run:
+def _existing_run(tx: Transaction, run_id: str) -> Run:
     run = tx.runs.get(run_id)
     if run is None:
         raise start_was_deleted()

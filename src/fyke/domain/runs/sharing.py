@@ -1,8 +1,7 @@
-"""Links that show one run to anyone without an account: created, revoked, opened.
+"""Share links, with which anyone can read one run without an account.
 
-The token of a link is the share's id and a signature over it. The id alone gives no access, and a
-token only as long as its row in the database allows: until it expires, is revoked, or its run is
-deleted.
+The token of a link is the share's id with a signature. The id alone gives no access, and the token
+only until the share expires or is revoked, or its run is deleted.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ _SIGNATURE_BYTES = 24
 
 @dataclass(frozen=True, slots=True)
 class SharedRun:
-    """A shared run: the run, the title of its worker, and which other parts are visible."""
+    """A shared run, and the title of its worker; ``share`` says which parts are visible."""
 
     share: Share
     run: Run
@@ -39,19 +38,19 @@ class SharedRun:
 
 
 class Shares:
-    """The shared runs of all accounts. ``master``: the secret that signs the links."""
+    """The share links of all accounts, signed with the secret ``master``."""
 
     def __init__(self, storage: Storage, master: bytes) -> None:
         self._storage = storage
         self._master = master
 
-    async def make(
+    async def create(
         self, caller: Caller, run_id: str, *, days: int, rows: bool, log: bool
     ) -> tuple[Share, str]:
-        """A new link for the caller's run and its token.
+        """Create a link for the caller's run; return it with its token.
 
         Raises ``Forbidden`` for viewers, ``RunNotFound``, ``InvalidFields``, and ``Refused`` when
-        the run has too many of them.
+        the run has the maximum.
         """
         require_editor(caller, "Sharing runs")
         if not 1 <= days <= MAX_DAYS:
@@ -59,7 +58,7 @@ class Shares:
 
         def work(tx: Transaction) -> Share:
             own_run(tx, caller, run_id)
-            valid = [one for one in tx.shares.of_run(run_id) if one.valid(tx.now)]
+            valid = [share for share in tx.shares.of_run(run_id) if share.valid(tx.now)]
             if len(valid) >= MAX_SHARES:
                 raise Refused(
                     f"A run has at most {MAX_SHARES} share links; revoke one that is not needed"
@@ -85,21 +84,21 @@ class Shares:
     async def of_run(self, caller: Caller, run_id: str) -> list[tuple[Share, str]]:
         """The valid links of the caller's run, newest first, with their tokens.
 
-        Viewers see none, because a token gives access to the run. Raises ``RunNotFound``.
+        Raises ``Forbidden`` for viewers, because a token gives anyone access, and ``RunNotFound``.
         """
-        require_editor(caller, "Seeing share links")
+        require_editor(caller, "Reading share links")
 
         def work(tx: Transaction) -> list[Share]:
             own_run(tx, caller, run_id)
-            return [one for one in tx.shares.of_run(run_id) if one.valid(tx.now)]
+            return [share for share in tx.shares.of_run(run_id) if share.valid(tx.now)]
 
-        found = await self._storage.read(work)
-        return [(share, token_of(self._master, share.id)) for share in found]
+        shares = await self._storage.read(work)
+        return [(share, token_of(self._master, share.id)) for share in shares]
 
     async def revoke(self, caller: Caller, share_id: str) -> Share:
-        """Revoke a link; no error when it was revoked before.
+        """Revoke a link, unless it was revoked before.
 
-        Raises ``Forbidden`` for viewers and ``NotFound``, including for another account's.
+        Raises ``Forbidden`` for viewers and ``NotFound``, for another account's link as well.
         """
         require_editor(caller, "Revoking share links")
 
@@ -115,8 +114,8 @@ class Shares:
         return await self._storage.write(work)
 
     async def open(self, token: str) -> SharedRun:
-        """The run of a link. Raises the same ``NotFound`` for every invalid link: forged,
-        expired, revoked, or of a deleted run.
+        """The run of a link. Raises the same ``NotFound`` for all invalid links: forged, expired,
+        revoked, or of a deleted run.
         """
         share_id = share_id_in(self._master, token)
 
@@ -129,25 +128,25 @@ class Shares:
             title = (worker.title or worker.name) if worker else ""
             return SharedRun(share, run, title, tx.now)
 
-        found = await self._storage.read(work)
-        if found is None:
+        shared = await self._storage.read(work)
+        if shared is None:
             raise NotFound("This link is not valid: it has expired, or was revoked")
-        return found
+        return shared
 
 
 def token_of(master: bytes, share_id: str) -> str:
-    """The token for the link, 59 characters that need no escaping in an address."""
+    """The token of a link: 59 characters that need no escaping in a URL."""
     return f"{share_id}-{_signature(master, share_id)}"
 
 
 def share_id_in(master: bytes, token: str) -> str | None:
-    """The share that the token names; None when it was not signed here."""
+    """The id of the share in the token; None for an invalid signature."""
     share_id, _, signature = token.partition("-")
     if not is_ulid(share_id):
         return None
     expected = _signature(master, share_id)
-    same = hmac.compare_digest(expected.encode(), signature.encode("utf-8", "replace"))
-    return share_id if same else None
+    valid = hmac.compare_digest(expected.encode(), signature.encode("utf-8", "replace"))
+    return share_id if valid else None
 
 
 def _signature(master: bytes, share_id: str) -> str:

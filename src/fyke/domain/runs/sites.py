@@ -1,8 +1,8 @@
-"""The sites that a run has contacted: bytes, requests, failures, refusals by site.
+"""The sites that a run has contacted, with bytes, requests, failures and refusals.
 
-The counters of a running attempt are stored as last reported; when it ends they are added to those
-of its run, in the same transaction. So only reports with a valid token count, and each attempt
-counts once.
+The counters of a running attempt are stored as last reported; in the transaction that ends it, they
+are added to those of its run. So only reports with a valid token count, and each attempt counts
+once.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from fyke.kit.hostports import BadHost, Host, parse_host
 from fyke.model.account import Caller
 from fyke.model.run import BlockedSite, Run
 
-MAX_SITES = 200  # listed for a run; the rest is ``OTHER_SITES``
-_NUMBERS = tuple(field.name for field in fields(SiteTraffic) if field.name != "domain")
+MAX_SITES = 200  # of a run; further sites are counted as ``OTHER_SITES``
+_COUNTERS = tuple(field.name for field in fields(SiteTraffic) if field.name != "domain")
 
 
 @dataclass(frozen=True, slots=True)
 class SiteUsage:
-    """One line. ``barred`` is None where nothing was refused."""
+    """The traffic of one site. ``block_reason`` is None when no request was refused."""
 
     traffic: SiteTraffic
-    barred: BlockedSite | None
+    block_reason: BlockedSite | None
 
 
 @dataclass(frozen=True, slots=True)
 class RunTraffic:
-    """``declared`` are the only domains that the run's version may reach, None for every public
-    one, or for a version that is gone; ``sites`` begin with what moved most bytes.
+    """``declared`` are the declared sites of the version, None when it may reach every public site
+    or was deleted; ``sites`` are sorted by bytes, the largest first.
     """
 
     run: Run
@@ -43,73 +43,77 @@ class RunTraffic:
 
 
 class RunSites:
-    """The sites of the runs of all accounts, each seen only by its own."""
+    """The sites of all runs; each account can read only those of its own."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
     async def of_run(self, caller: Caller, run_id: str) -> RunTraffic:
-        """Raise ``RunNotFound``, including for another account's run."""
+        """The sites of a run. Raises ``RunNotFound``, for another account's run as well."""
         return await self._storage.read(lambda tx: _traffic(tx, own_run(tx, caller, run_id)))
 
-    async def seen(self, run: Run) -> tuple[SiteUsage, ...]:
-        """The same for a run that the caller may see already."""
-        found = await self._storage.read(lambda tx: _traffic(tx, run))
-        return found.sites
+    async def contacted(self, run: Run) -> tuple[SiteUsage, ...]:
+        """The sites of a run to which the caller has checked the access."""
+        traffic = await self._storage.read(lambda tx: _traffic(tx, run))
+        return traffic.sites
 
 
 def _traffic(tx: Transaction, run: Run) -> RunTraffic:
     version = tx.workers.version(run.worker_id, run.version)
     declared = version.egress if version else None
-    living = [site for sites in tx.sites.reported(run.id) for site in sites]
-    found = summed(tx.sites.of_run(run.id), living)
-    return RunTraffic(run, declared, _lines(found, declared))
+    running = [site for sites in tx.sites.reported(run.id) for site in sites]
+    total = sum_sites(tx.sites.of_run(run.id), running)
+    return RunTraffic(run, declared, _lines(total, declared))
 
 
 def fold(
     tx: Transaction, run_id: str, attempt_id: str, last: tuple[SiteTraffic, ...] | None
 ) -> None:
-    """Add the counters of an ended attempt: ``last``, or for None its last report. The caller holds
-    the run's lock.
+    """Add the counters of an ended attempt: ``last``, or for None its last report. The caller has
+    locked the run.
     """
     reported = tx.sites.take(attempt_id)
-    more = reported if last is None else last
-    if not more:
+    added = reported if last is None else last
+    if not added:
         return
-    known = {site.domain: site for site in tx.sites.of_run(run_id)}
-    for site in summed(known.values(), more):
-        if site != known.get(site.domain):
+    stored = {site.domain: site for site in tx.sites.of_run(run_id)}
+    for site in sum_sites(stored.values(), added):
+        if site != stored.get(site.domain):
             tx.sites.put(run_id, site)
 
 
-def summed(known: Iterable[SiteTraffic], more: Iterable[SiteTraffic]) -> tuple[SiteTraffic, ...]:
-    """Both together, by domain; at most ``MAX_SITES`` and the rest. Those known come first."""
-    found: dict[str, SiteTraffic] = {}
-    for site in (*known, *more):
-        room = len(found.keys() - {OTHER_SITES}) < MAX_SITES
-        name = site.domain if site.domain in found or room else OTHER_SITES
-        found[name] = _plus(found.get(name) or SiteTraffic(name), site)
-    return tuple(found.values())
+def sum_sites(
+    stored: Iterable[SiteTraffic], added: Iterable[SiteTraffic]
+) -> tuple[SiteTraffic, ...]:
+    """The sums by domain, of at most ``MAX_SITES`` sites and ``OTHER_SITES``; stored sites take
+    precedence.
+    """
+    sums: dict[str, SiteTraffic] = {}
+    for site in (*stored, *added):
+        has_space = len(sums.keys() - {OTHER_SITES}) < MAX_SITES
+        name = site.domain if site.domain in sums or has_space else OTHER_SITES
+        sums[name] = _plus(sums.get(name) or SiteTraffic(name), site)
+    return tuple(sums.values())
 
 
-def _plus(one: SiteTraffic, other: SiteTraffic) -> SiteTraffic:
-    sums = {name: getattr(one, name) + getattr(other, name) for name in _NUMBERS}
-    return SiteTraffic(one.domain, **sums)
+def _plus(total: SiteTraffic, site: SiteTraffic) -> SiteTraffic:
+    sums = {name: getattr(total, name) + getattr(site, name) for name in _COUNTERS}
+    return SiteTraffic(total.domain, **sums)
 
 
-def _lines(found: Iterable[SiteTraffic], declared: tuple[str, ...] | None) -> tuple[SiteUsage, ...]:
+def _lines(sites: Iterable[SiteTraffic], declared: tuple[str, ...] | None) -> tuple[SiteUsage, ...]:
     entries = None if declared is None else [Domain.parse(text) for text in declared]
-    order = sorted(found, key=lambda s: (-(s.bytes_up + s.bytes_down), -s.requests, s.domain))
-    return tuple(SiteUsage(site, _barred(site, entries)) for site in order)
+    by_bytes = sorted(sites, key=lambda s: (-(s.bytes_up + s.bytes_down), -s.requests, s.domain))
+    return tuple(SiteUsage(site, _block_reason(site, entries)) for site in by_bytes)
 
 
-def _barred(site: SiteTraffic, declared: list[Domain] | None) -> BlockedSite | None:
+def _block_reason(site: SiteTraffic, declared: list[Domain] | None) -> BlockedSite | None:
     if not site.refused:
         return None
     try:
         host: Host = parse_host(site.domain)
     except BadHost:
-        return BlockedSite.RULE  # several sites together, or no name at all
+        return BlockedSite.RULE  # ``OTHER_SITES``, or not a valid host name
     if not isinstance(host, str) and not ip_address(str(host)).is_global:
         return BlockedSite.NOT_PUBLIC
     if declared is not None and not any(entry.covers(host, entry.port or 0) for entry in declared):

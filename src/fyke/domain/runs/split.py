@@ -1,12 +1,12 @@
-"""Cuts the custom input of a run into the inputs of its subtasks.
+"""Splits the custom input of a run into the inputs of its subtasks.
 
-A schema may name array fields that are worked off item by item. Every meaningful item of every
-active field becomes one subtask: a union, never a product of the fields. All other keys go into
-every subtask as they are. Without such fields the run is one subtask with the whole input.
+A schema may name array fields that are split by item. Each non-empty item of each active field
+becomes one subtask: a union, not a product of the fields. All other keys are copied into every
+subtask. Without such fields the run is one subtask with the whole input.
 
-Two ways to name the fields exist: ``concurrency.fields`` (which wins), and the older ``b`` with
-a single field. A field that is not declared as an array and did not come as one cannot be cut:
-then the run stays whole, as the original platform does it.
+The fields are named by ``concurrency.fields``, or else by the older ``b`` with a single field. A
+field that is neither declared as an array nor has an array as its value cannot be split: then the
+run is one subtask, as on the original platform.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ Custom = dict[str, Any]
 def split(schema: InputSchema, custom: Custom, limit: int = MAX_SUBTASKS) -> list[Custom]:
     """Return the custom inputs of the subtasks, in order; at least one.
 
-    Pure: ``custom`` is not changed, though the parts may share nested values with it. Raise
-    ``InvalidRequest`` when the input cannot be cut or would make more than ``limit`` subtasks.
+    ``custom`` is not changed, but the results may share nested values with it. Raise
+    ``InvalidRequest`` when the input cannot be split or results in more than ``limit`` subtasks.
     """
     if not isinstance(custom, dict):
         raise InvalidRequest("custom parameters must contain a single JSON object")
@@ -39,32 +39,32 @@ def split(schema: InputSchema, custom: Custom, limit: int = MAX_SUBTASKS) -> lis
 def is_empty(item: object) -> bool:
     """Whether an item is empty: null, blank text, or an object of empty values only.
 
-    Uses a list instead of recursion, because hostile input may be nested beyond Python's stack.
+    Not recursive, because hostile input may be nested deeper than Python's stack.
     """
     if isinstance(item, list):
         return False
-    waiting = [item]
-    while waiting:
-        value = waiting.pop()
+    pending = [item]
+    while pending:
+        value = pending.pop()
         if isinstance(value, dict):
-            waiting.extend(value.values())
+            pending.extend(value.values())
         elif not (value is None or value == [] or (isinstance(value, str) and not value.strip())):
             return False
     return True
 
 
 def _by_fields(schema: InputSchema, custom: Custom, limit: int) -> list[Custom]:
-    fields, remove = schema.split_fields, frozenset(schema.remove_fields)
+    fields, removable = schema.split_fields, frozenset(schema.remove_fields)
     types = {field.name: field.type for field in schema.fields}
-    items = {name: _meaningful(name, _array(types, name, custom)) for name in fields}
-    preferred = [name for name in fields if name not in remove and items[name]]
+    items = {name: _non_empty_items(name, _array(types, name, custom)) for name in fields}
+    preferred = [name for name in fields if name not in removable and items[name]]
     active = preferred or [name for name in fields if items[name]]
     if not active:
         if _cannot_split(fields, types, custom):
             return [dict(custom)]
         raise InvalidRequest("concurrency fields have no non-empty fields")
     _check_count(sum(len(items[name]) for name in active), limit)
-    removed = remove if preferred else frozenset[str]()
+    removed = removable if preferred else frozenset[str]()
     base = _base(custom, fields, removed)
     return [_part(base, name, item) for name in active for item in items[name]]
 
@@ -77,7 +77,7 @@ def _by_legacy_field(schema: InputSchema, custom: Custom, limit: int) -> list[Cu
     submitted = _array(types, name, custom)
     if submitted is None and custom[name] is not None:
         return [dict(custom)]
-    items = _meaningful(name, submitted)
+    items = _non_empty_items(name, submitted)
     if not items:
         raise InvalidRequest(f"concurrency field [{name}] is empty")
     _check_count(len(items), limit)
@@ -85,7 +85,7 @@ def _by_legacy_field(schema: InputSchema, custom: Custom, limit: int) -> list[Cu
 
 
 def _array(types: dict[str, str], name: str, custom: Custom) -> list[Any] | None:
-    """Return the field's array, None when it has no value that could be cut."""
+    """Return the field's array, None when it has no array."""
     value = custom.get(name)
     if isinstance(value, list):
         return value
@@ -95,7 +95,9 @@ def _array(types: dict[str, str], name: str, custom: Custom) -> list[Any] | None
 
 
 def _cannot_split(fields: tuple[str, ...], types: dict[str, str], custom: Custom) -> bool:
-    """Whether a field has a plain value, or all are declared plain and have none."""
+    """Whether a field has a value that is not an array, or all are declared with other types and
+    have no value.
+    """
     values = [custom.get(name) for name in fields]
     if any(value is not None and not isinstance(value, list) for value in values):
         return True
@@ -103,7 +105,7 @@ def _cannot_split(fields: tuple[str, ...], types: dict[str, str], custom: Custom
     return plain and all(value is None for value in values)
 
 
-def _meaningful(name: str, submitted: list[Any] | None) -> list[Any]:
+def _non_empty_items(name: str, submitted: list[Any] | None) -> list[Any]:
     items = submitted or []
     for index, item in enumerate(items):
         if isinstance(item, list):

@@ -1,11 +1,11 @@
 """Streams a run: its state, log and rows as they are written, starting at any cursor.
 
 A cursor has the positions of the last log line and row that were sent, and the last state.
-Positions only rise and are read in order, so a reader that resumes from a cursor receives
-everything exactly once, even over another connection or from another server.
+Positions increase and are read in order, so a client that resumes from a cursor receives everything
+exactly once, even over another connection or from another server.
 
-An update is bounded in lines and bytes and read only on demand: a slow reader delays the next read,
-and memory use stays bounded.
+An update is limited in lines and bytes and read on demand: a slow client delays the next read, and
+memory use is bounded.
 """
 
 from __future__ import annotations
@@ -30,8 +30,7 @@ POLL_SECONDS = 5.0  # the longest delay after a lost notification
 MAX_LINES = 200
 MAX_BYTES = 2**20
 FIRST_ROWS = 16
-# The summary line is written just after the run has ended. A run that ended longer ago has it or
-# will never get it.
+# The summary line of the log is written within this time after the end of the run, or never.
 SUMMARY_LINE_MS = 3_000
 
 
@@ -55,8 +54,8 @@ class StreamFilter:
 
 @dataclass(frozen=True, slots=True)
 class RunUpdate:
-    """New output and the cursor after it: a state with the run's figures, some lines, some rows,
-    the end, or nothing, as a keep-alive.
+    """One of: the state with the run's figures, some log lines, some rows, the end, or nothing, as a
+    keep-alive; and the cursor after it.
     """
 
     cursor: StreamCursor
@@ -67,7 +66,7 @@ class RunUpdate:
 
 
 class RunStreams:
-    """Streams of runs; each account follows only its own."""
+    """Streams of runs; each account can read only its own."""
 
     def __init__(self, storage: Storage, results: Results, runs: Runs, signals: Signals) -> None:
         self._storage = storage
@@ -79,7 +78,7 @@ class RunStreams:
     async def follow(
         self, caller: Caller, run_id: str, cursor: StreamCursor, selection: StreamFilter
     ) -> AsyncIterator[RunStream]:
-        """Follow a run: the stream listens for its signals while the context is open."""
+        """A stream of the run, which listens for its signals while the context is open."""
         async with self._signals.listen() as listener:
             yield RunStream(
                 self._storage,
@@ -94,7 +93,7 @@ class RunStreams:
 
 
 class RunStream:
-    """One reader of one run."""
+    """The stream of one run to one client."""
 
     def __init__(
         self,
@@ -121,7 +120,7 @@ class RunStream:
         self._summary_sent = False
 
     async def next(self) -> RunUpdate | None:
-        """The next update, None when the run was deleted or is not the caller's. Do not call it
+        """The next update, None when the run was deleted or is not the caller's. Must not be called
         after the end.
         """
         try:
@@ -183,18 +182,20 @@ class RunStream:
         return RunUpdate(self._cursor, rows=tuple(rows))
 
     def _complete(self, run: Run, now: int) -> bool:
-        """Whether an ended run whose output has been read can write no more."""
+        """Whether no more output can follow, after the output of an ended run has been read."""
         if not self._selection.log or self._summary_sent or self._cursor.log == 0:
             return True
         return now - run.finished_at >= SUMMARY_LINE_MS
 
 
 def _shown_state(state: RunState) -> RunState:
-    """The state as clients see it: a run that is being stopped at a limit is still running."""
+    """The state for clients: a run that is being stopped at a limit is still running."""
     return RunState.RUNNING if state is RunState.ENDING else state
 
 
 def _next_limit(rows: list[Row], limit: int) -> int:
-    """Adapt to the size of the rows: shrink immediately, grow by doubling."""
+    """The number of rows in the next update by the size of these: it shrinks at once, and grows by
+    doubling.
+    """
     average = max(1, sum(len(row.data) for row in rows) // len(rows))
     return max(1, min(MAX_BYTES // average, limit * 2, MAX_LINES))

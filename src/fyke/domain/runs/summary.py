@@ -1,4 +1,4 @@
-"""The input of a run in one line, for lists: the titles and values of its fields."""
+"""Summarises the input of a run in one line: the titles and values of its fields."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from typing import Any
 MAX_CHARS = 200  # of a summary
 MAX_VALUE_CHARS = 60  # of one value in it
 MAX_INPUT_CHARS = 65_536  # of an input that is read for its summary
-_MAX_BITS = 256  # of a number that is written out
-_LOOKED_AT = 50  # fields; more do not fit into the line anyway
+_MAX_BITS = 256  # of a number that is shown
+_MAX_FIELDS = 50  # more do not fit into the line
 
 _SPACE = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
-_MARK = "\u2026"
+_ELLIPSIS = "\u2026"
 
 
 def summarise(custom: Mapping[str, Any], titles: Mapping[str, str]) -> str:
-    """One line of at most ``MAX_CHARS`` characters, such as ``Pages: https://a.example (+2);
-    Depth: 3``. Fields come in the order of ``titles`` (name to title), then all others; those that
-    are empty are left out. Of a list its first entry is shown and how many more there are.
+    """One line of at most ``MAX_CHARS`` characters, for example ``Pages: https://a.example (+2);
+    Depth: 3``. Fields are in the order of ``titles`` (title by name), then all others, without empty
+    ones. A list is shown as its first item and the number of others.
     """
     parts: list[str] = []
     left = MAX_CHARS
     for name in _in_order(custom, titles):
-        shown = _value(custom[name])
-        if not shown:
+        value = _value(custom[name])
+        if not value:
             continue
-        part = f"{_line(titles.get(name) or name, MAX_VALUE_CHARS)}: {shown}"
+        part = f"{_line(titles.get(name) or name, MAX_VALUE_CHARS)}: {value}"
         parts.append(part)
         left -= len(part) + 2
         if left <= 0:
@@ -37,7 +37,7 @@ def summarise(custom: Mapping[str, Any], titles: Mapping[str, str]) -> str:
 
 
 def summary_of_text(input_json: str) -> str:
-    """The same for a stored input, without titles; for a long one only its size."""
+    """The summary of a stored input, without titles; only the size of a large one."""
     if len(input_json) > MAX_INPUT_CHARS:
         return f"input of {len(input_json) / 1e6:.1f} MB"
     try:
@@ -48,7 +48,7 @@ def summary_of_text(input_json: str) -> str:
 
 
 def summary_of_start(input_json: str) -> str:
-    """The same for the object of a start request, whose ``parameters`` are the input."""
+    """Like ``summary_of_text``, for the ``input`` object of a start request."""
     if len(input_json) > MAX_INPUT_CHARS:
         return f"input of {len(input_json) / 1e6:.1f} MB"
     try:
@@ -61,9 +61,9 @@ def summary_of_start(input_json: str) -> str:
 
 
 def _in_order(custom: Mapping[str, Any], titles: Mapping[str, str]) -> Iterable[str]:
-    known = [name for name in titles if name in custom]
+    titled = [name for name in titles if name in custom]
     others = [name for name in custom if name not in titles]
-    return (known + others)[:_LOOKED_AT]
+    return (titled + others)[:_MAX_FIELDS]
 
 
 def _value(value: object) -> str:
@@ -80,39 +80,39 @@ def _value(value: object) -> str:
         case str():
             return _line(value, MAX_VALUE_CHARS)
         case int() if value.bit_length() > _MAX_BITS:
-            return "a very large number"  # Python refuses to write it out from some size on
+            return "a very large number"  # Python cannot convert the largest ones to text
         case _:
             return _cut(str(value), MAX_VALUE_CHARS)
 
 
 def _first(values: list[Any]) -> str:
-    shown = _value(values[0]) or "empty"
+    first = _value(values[0]) or "empty"
     more = len(values) - 1
-    return f"{shown} (+{more})" if more else shown
+    return f"{first} (+{more})" if more else first
 
 
 def _member(value: Mapping[str, Any]) -> str:
-    """An entry of a list of requests is shown by its address; other objects by their first member
-    that says something, with its name.
+    """The text of an object: of a request its URL, else the name and value of the first member that
+    is not empty.
     """
     for name in ("url", "string"):
         if isinstance(value.get(name), str) and value[name]:
             return _line(value[name], MAX_VALUE_CHARS)
-    for name in list(value)[:_LOOKED_AT]:
+    for name in list(value)[:_MAX_FIELDS]:
         inner = value[name]
         # deeper values are not shown in one line
-        shown = "{\u2026}" if isinstance(inner, dict | list) and inner else _value(inner)
-        if shown:
+        inner_text = "{\u2026}" if isinstance(inner, dict | list) and inner else _value(inner)
+        if inner_text:
             more = len(value) - 1
-            text = _cut(f"{_line(name, 30)}={shown}", MAX_VALUE_CHARS)
+            text = _cut(f"{_line(name, 30)}={inner_text}", MAX_VALUE_CHARS)
             return f"{text} (+{more})" if more else text
     return ""
 
 
-def _line(text: str, most: int) -> str:
-    """``text`` without line breaks and control characters, cut to ``most``."""
-    return _cut(_SPACE.sub(" ", text[: most * 4]).strip(), most)
+def _line(text: str, limit: int) -> str:
+    """``text`` without line breaks and control characters, cut to ``limit`` characters."""
+    return _cut(_SPACE.sub(" ", text[: limit * 4]).strip(), limit)
 
 
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1].rstrip() + _MARK
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + _ELLIPSIS

@@ -1,8 +1,8 @@
-"""The one function through which a run changes its state, with the event, in one transaction.
+"""Changes the state of a run; all changes of state use ``apply``, in one transaction.
 
-``advance`` (pure) decides what has to happen; this module does it: history, waiting subtasks, the
-ledger, the worker's figures, the callback, signals. The loser of a race finds the run changed and
-gets ``None``.
+``advance`` (pure) decides the transition; this module executes it: history, waiting subtasks, the
+ledger, the worker's figures, the callback, signals. The loser of a race gets ``None``, because the
+run has changed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from fyke.reasons import Reason, ReasonCode
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The settings of the installation for runs; plain values, set once at start."""
+    """The settings of the installation for runs."""
 
     prices: Prices
     hiding: frozenset[str]
@@ -38,14 +38,13 @@ class Rules:
 
 def apply(tx: Transaction, rules: Rules, run: Run, event: Event, actor: str) -> Run | None:
     """Apply ``event`` to ``run``; return the changed run, or None when another process was faster.
-
-    Raises ``RunNotAbortable`` as ``advance`` does.
+    Raises ``RunNotAbortable``.
     """
     step = advance(run.state, event)
     if step == Transition(run.state):
         return run
-    moved = _with_step(tx, rules, run, step)
-    if not tx.runs.move(moved, run.state):
+    changed = _changed_run(tx, rules, run, step)
+    if not tx.runs.move(changed, run.state):
         return None
     tx.runs.add_event(
         RunEvent(
@@ -59,24 +58,24 @@ def apply(tx: Transaction, rules: Rules, run: Run, event: Event, actor: str) -> 
             reason=step.end.reason if step.end else None,
         )
     )
-    _apply(tx, rules, moved, step)
-    return moved
+    _apply(tx, rules, changed, step)
+    return changed
 
 
-def _with_step(tx: Transaction, rules: Rules, run: Run, step: Transition) -> Run:
-    moved = replace(run, state=step.state)
+def _changed_run(tx: Transaction, rules: Rules, run: Run, step: Transition) -> Run:
+    changed = replace(run, state=step.state)
     if step.end is not None:
         end = step.end
-        moved = replace(moved, outcome=end.outcome, err_msg=end.message, reason=end.reason)
+        changed = replace(changed, outcome=end.outcome, err_msg=end.message, reason=end.reason)
     if Instruction.MARK_STARTED in step.instructions:
-        moved = replace(moved, started_at=tx.now)
+        changed = replace(changed, started_at=tx.now)
     if Instruction.FINISH in step.instructions:
-        moved = _totalled(tx, rules, replace(moved, finished_at=tx.now))
-    return moved
+        changed = _with_totals(tx, rules, replace(changed, finished_at=tx.now))
+    return changed
 
 
-def _totalled(tx: Transaction, rules: Rules, run: Run) -> Run:
-    """Final figures: rows of the attempts that stay visible, traffic and cost of all."""
+def _with_totals(tx: Transaction, rules: Rules, run: Run) -> Run:
+    """The run with its final figures: the visible rows, the traffic and cost of all attempts."""
     attempts = tx.runs.attempts(run.id)
     visible = [a for a in attempts if a.outcome is None or a.outcome.value not in rules.hiding]
     subtasks = tx.runs.subtasks(run.id)
@@ -97,7 +96,7 @@ def _totalled(tx: Transaction, rules: Rules, run: Run) -> Run:
 
 
 def cost_micros(tx: Transaction, rules: Rules, run: Run) -> int:
-    """What the run has cost so far, in millionths of a dollar: each attempt's time and traffic."""
+    """The cost of the run so far in micros: time and traffic of all attempts."""
     if not rules.prices.any():
         return 0
     return sum(
@@ -112,9 +111,9 @@ def cost_micros(tx: Transaction, rules: Rules, run: Run) -> int:
 
 
 def charged(tx: Transaction, rules: Rules, run: Run) -> int:
-    """The charged part of the cost: no more than was held. The cost between the moment when that is
-    used up and the end of the run is not charged, nor is a run that started while all prices were
-    0.
+    """The charged part of the cost, at most the reserved amount. So the cost between the time at
+    which that is used up and the end of the run is not charged, and a run that started while all
+    prices were 0 is free.
     """
     return min(cost_micros(tx, rules, run), run.hold_micros)
 
@@ -139,10 +138,10 @@ def _apply(tx: Transaction, rules: Rules, run: Run, step: Transition) -> None:
             queue_run_event(tx, run)
             queue_rule_checks(tx, run)
             tx.notify(run_topic(run.id))
-            _let_others_begin(tx, run)
+            _notify_runners(tx, run)
 
 
-def _let_others_begin(tx: Transaction, run: Run) -> None:
+def _notify_runners(tx: Transaction, run: Run) -> None:
     """Notify the runners when another run of the account may start after the end of ``run``."""
     account = tx.accounts.get(run.account_id)
     if account is not None and account.plan.max_runs is not None:

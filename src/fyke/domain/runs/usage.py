@@ -1,4 +1,4 @@
-"""The usage and cost of a run: the curve, the sums, the cost by item."""
+"""The usage and cost of a run: usage curve, sums, cost by item."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from fyke.model.run import Run, UsageSample
 
 @dataclass(frozen=True, slots=True)
 class RunUsage:
-    """``samples`` is in order of time and empty for a run too short for a curve. ``lines`` add up
-    to ``usage_micros``.
+    """``samples`` are in order of time, none for a run that was too short. ``lines`` add up to
+    ``usage_micros``.
     """
 
     run: Run
@@ -29,18 +29,18 @@ class RunUsage:
 
 
 class RunUsages:
-    """The usage of runs; each account sees only its own."""
+    """The usage of all runs; each account can read only that of its own."""
 
     def __init__(self, storage: Storage, rules: Rules) -> None:
         self._storage = storage
         self._rules = rules
 
     async def of_run(self, caller: Caller, run_id: str) -> RunUsage:
-        """Raises ``RunNotFound``, including for another account's run."""
+        """The usage of a run. Raises ``RunNotFound``, for another account's run as well."""
 
         def work(tx: Transaction) -> RunUsage:
             run = own_run(tx, caller, run_id)
-            used = tx.runs.usage(run_id)
+            usage = tx.runs.usage(run_id)
             ended = run.state.terminal
             cost = run.usage_micros if ended else charged(tx, self._rules, run)
             metered = [
@@ -48,11 +48,11 @@ class RunUsages:
             ]
             return RunUsage(
                 run=run,
-                samples=_from_the_start(run, tx.samples.of_run(run_id)),
-                cpu_ms=used.cpu_ms,
-                memory_mb_ms=used.memory_mb_ms,
-                memory_peak_bytes=used.memory_peak_bytes,
-                traffic_bytes=used.traffic_bytes,
+                samples=_with_start(run, tx.samples.of_run(run_id)),
+                cpu_ms=usage.cpu_ms,
+                memory_mb_ms=usage.memory_mb_ms,
+                memory_peak_bytes=usage.memory_peak_bytes,
+                traffic_bytes=usage.traffic_bytes,
                 usage_micros=cost,
                 lines=cost_lines(self._rules.prices, run.limits, metered, cost),
             )
@@ -60,7 +60,7 @@ class RunUsages:
         return await self._storage.read(work)
 
 
-def _from_the_start(run: Run, samples: list[UsageSample]) -> list[UsageSample]:
+def _with_start(run: Run, samples: list[UsageSample]) -> list[UsageSample]:
     """Add a point with zero usage at the start of the run."""
     if samples and 0 < run.started_at < samples[0].at:
         return [UsageSample(run.id, run.started_at, 0, 0, 0, 0), *samples]

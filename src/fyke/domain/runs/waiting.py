@@ -1,4 +1,4 @@
-"""Why a run has not started."""
+"""Finds why a run has not started."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from fyke.model.run_list import ListCursor, RunSearch
 from fyke.model.runner import RunnerInfo, RunnerLoad
 from fyke.reasons import Reason, ReasonCode
 
-MAX_AHEAD = 1000  # subtasks are counted up to here
-MAX_LISTED = 100  # runs of one answer
+MAX_AHEAD = 1000  # subtasks ahead that are counted
+MAX_LISTED = 100  # runs of one response
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,17 +27,19 @@ class WaitReason:
 
 
 class WaitReasons:
-    """Finds why runs wait. Changes nothing."""
+    """Finds why runs wait; each account can read only its own."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
     async def reason(self, caller: Caller, run_id: str) -> WaitReason:
         """Raises ``RunNotFound``."""
-        return await self._storage.read(lambda tx: _QueueView(tx).at(own_run(tx, caller, run_id)))
+        return await self._storage.read(
+            lambda tx: _WaitFacts(tx).reason(own_run(tx, caller, run_id))
+        )
 
     async def reasons(self, caller: Caller) -> list[WaitReason]:
-        """For the account's runs that have not started, newest first, at most ``MAX_LISTED``."""
+        """The reasons of the account's waiting runs, newest first, at most ``MAX_LISTED``."""
 
         def work(tx: Transaction) -> list[WaitReason]:
             return _reasons(tx, tx.admission.ready(caller.account_id, MAX_LISTED))
@@ -45,19 +47,19 @@ class WaitReasons:
         return await self._storage.read(work)
 
     async def in_order(
-        self, caller: Caller, start: ListCursor | None = None, most: int = MAX_LISTED
+        self, caller: Caller, start: ListCursor | None = None, limit: int = MAX_LISTED
     ) -> tuple[list[WaitReason], ListCursor | None]:
-        """The same in the order in which they start, the oldest first, after the cursor ``start``;
-        and the next cursor, None at the end.
+        """At most ``limit`` reasons in the order of the starts, after the cursor ``start``; and the
+        next cursor, None at the end.
         """
 
         def work(tx: Transaction) -> tuple[list[WaitReason], ListCursor | None]:
             walked = tx.run_lists.walk(
-                caller.account_id, _NOT_STARTED, start, limit=most + 1, newer=True
+                caller.account_id, _NOT_STARTED, start, limit=limit + 1, newer=True
             )
-            places = walked.cursors[:most]
-            following = places[-1] if len(walked.cursors) > most else None
-            return _reasons(tx, [place.run_id for place in places]), following
+            cursors = walked.cursors[:limit]
+            following = cursors[-1] if len(walked.cursors) > limit else None
+            return _reasons(tx, [cursor.run_id for cursor in cursors]), following
 
         return await self._storage.read(work)
 
@@ -66,53 +68,51 @@ _NOT_STARTED = RunSearch(states=(RunState.READY,))
 
 
 def _reasons(tx: Transaction, run_ids: list[str]) -> list[WaitReason]:
-    look = _QueueView(tx)
-    found = (tx.runs.get(run_id) for run_id in run_ids)
-    return [look.at(run) for run in found if run is not None]
+    facts = _WaitFacts(tx)
+    runs = (tx.runs.get(run_id) for run_id in run_ids)
+    return [facts.reason(run) for run in runs if run is not None]
 
 
-class _QueueView:
-    """The facts that waiting depends on, in one transaction; those common to all runs are read
-    once.
-    """
+class _WaitFacts:
+    """The facts that waiting depends on, in one transaction; facts for all runs are read once."""
 
     def __init__(self, tx: Transaction) -> None:
         self._tx = tx
-        self._full: dict[str, Reason | None] = {}
+        self._plan_reasons: dict[str, Reason | None] = {}
 
     @cached_property
     def _runners(self) -> list[RunnerInfo]:
         return self._tx.runs.runners(self._tx.now - RUNNER_SILENCE_MS)
 
     @cached_property
-    def _taken(self) -> dict[str, RunnerLoad]:
+    def _loads(self) -> dict[str, RunnerLoad]:
         return {load.runner_id: load for load in self._tx.admission.loads()}
 
-    def at(self, run: Run) -> WaitReason:
+    def reason(self, run: Run) -> WaitReason:
         """Why ``run`` has not started."""
         if run.state is not RunState.READY:
             return WaitReason(run.id)
         if any(attempt.outcome is None for attempt in self._tx.runs.attempts(run.id)):
             return WaitReason(run.id, Reason(ReasonCode.PREPARING))
-        full = self._held_by_plan(run.account_id)
-        return WaitReason(run.id, full or self._held_by_runners(run))
+        full = self._plan_reason(run.account_id)
+        return WaitReason(run.id, full or self._runner_reason(run))
 
-    def _held_by_plan(self, account_id: str) -> Reason | None:
-        if account_id not in self._full:
-            self._full[account_id] = _full(self._tx, account_id)
-        return self._full[account_id]
+    def _plan_reason(self, account_id: str) -> Reason | None:
+        if account_id not in self._plan_reasons:
+            self._plan_reasons[account_id] = _plan_reason(self._tx, account_id)
+        return self._plan_reasons[account_id]
 
-    def _held_by_runners(self, run: Run) -> Reason:
+    def _runner_reason(self, run: Run) -> Reason:
         if not self._runners:
             return Reason(ReasonCode.NO_RUNNER)
-        room = _room(run, self._runners, self._taken)
+        capacity = _capacity(run, self._runners, self._loads)
         ahead = self._tx.admission.count_ahead(run.id, MAX_AHEAD)
         if ahead:
-            return Reason.of(ReasonCode.QUEUE, ahead=ahead, **room)
-        return Reason.of(ReasonCode.ROOM, **room)
+            return Reason.of(ReasonCode.QUEUE, ahead=ahead, **capacity)
+        return Reason.of(ReasonCode.ROOM, **capacity)
 
 
-def _full(tx: Transaction, account_id: str) -> Reason | None:
+def _plan_reason(tx: Transaction, account_id: str) -> Reason | None:
     """Why no other run of the account may start now."""
     account = tx.accounts.get(account_id)
     most = account.plan.max_runs if account else None
@@ -121,17 +121,17 @@ def _full(tx: Transaction, account_id: str) -> Reason | None:
     return Reason.of(ReasonCode.PLAN, plan=account.plan.value, most=most)
 
 
-def _room(run: Run, runners: list[RunnerInfo], taken: dict[str, RunnerLoad]) -> dict[str, float]:
-    """The capacity that an attempt needs, and the free one."""
-    room = {"cpus": run.limits.cpus, "memory_mb": run.limits.memory_mb}
+def _capacity(run: Run, runners: list[RunnerInfo], loads: dict[str, RunnerLoad]) -> dict[str, float]:
+    """The capacity that an attempt needs, and the largest free or total capacity of a runner."""
+    capacity = {"cpus": run.limits.cpus, "memory_mb": run.limits.memory_mb}
     free = []
     for runner in runners:
-        load = taken.get(runner.id)
+        load = loads.get(runner.id)
         cpus = runner.cpus - (load.cpus if load else 0)
         memory = runner.memory_mb - (load.memory_mb if load else 0)
         free.append((max(0.0, round(cpus, 3)), max(0, memory)))
     cpus, memory = max(free)
     largest = max((runner.cpus, runner.memory_mb) for runner in runners)
     if run.limits.cpus > largest[0] or run.limits.memory_mb > largest[1]:
-        return room | {"largest_cpus": largest[0], "largest_memory_mb": largest[1]}
-    return room | {"free_cpus": cpus, "free_memory_mb": memory}
+        return capacity | {"largest_cpus": largest[0], "largest_memory_mb": largest[1]}
+    return capacity | {"free_cpus": cpus, "free_memory_mb": memory}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta
 
-from fyke.domain.runs.estimate import MAX_SAMPLES, NEEDED
+from fyke.domain.runs.estimate import MAX_SAMPLES, MIN_RUNS
 from fyke.kit.spreadsheets import exact_usd
 from fyke.wire.common import Count, ExactUsd, UnixSeconds
 from fyke.wire.fields import Answer, Decimal, DocumentedAs, Integer, Request, Text
@@ -14,7 +14,7 @@ from fyke.wire.inputs import ChargeLimit, Cpus, Memory, TimeLimit, TrafficLimit
 from fyke.wire.units import megabytes, seconds, usd
 
 if TYPE_CHECKING:
-    from fyke.domain.runs.estimates import EstimateRequest
+    from fyke.domain.runs.estimates import WorkerEstimate
     from fyke.model.worker import SystemDefaults
 
 
@@ -90,13 +90,13 @@ class EstimateReport(Answer):
     charge: Annotated[MoneySpread | None, Meta(description="US dollars, at the current prices")]
 
     @classmethod
-    def of(cls, found: EstimateRequest) -> EstimateReport:
+    def of(cls, found: WorkerEstimate) -> EstimateReport:
         runs, made = found.basis.runs, found.estimate
         time, traffic, charge = (made.time, made.traffic, made.charge) if made else (None,) * 3
         return cls(
             version=found.version.number,
             enough=found.basis.enough,
-            needed=NEEDED,
+            needed=MIN_RUNS,
             runs=len(runs),
             of_version=found.basis.of_version,
             oldest_at=seconds(runs[-1].at) if runs else 0,

@@ -9,7 +9,7 @@ from msgspec import Meta, field
 
 from fyke.domain.billing.pricing import format_usage
 from fyke.domain.runs.sharing import MAX_DAYS
-from fyke.domain.runs.subtask_reader import MAX_PARTS
+from fyke.domain.runs.subtask_reader import MAX_PAGE_SIZE
 from fyke.kit.spreadsheets import exact_usd
 from fyke.model.billing import gb_seconds
 from fyke.model.run import BlockedSite, Outcome, SubtaskState
@@ -50,8 +50,8 @@ _WAITS = [
 
 class SubtaskQuery(Request):
     offset: Annotated[Integer, Meta(ge=0, description="number of the first one, from 0")] = 0
-    limit: Annotated[Integer, Meta(ge=1, le=MAX_PARTS, description="subtasks of a page")] = (
-        MAX_PARTS
+    limit: Annotated[Integer, Meta(ge=1, le=MAX_PAGE_SIZE, description="subtasks of a page")] = (
+        MAX_PAGE_SIZE
     )
 
 
@@ -297,7 +297,7 @@ class SiteItem(Answer):
 
     @classmethod
     def of(cls, site: SiteUsage) -> SiteItem:
-        return cls(**asdict(site.traffic), why=site.barred.value if site.barred else "")
+        return cls(**asdict(site.traffic), why=site.block_reason.value if site.block_reason else "")
 
 
 class SiteList(Answer):

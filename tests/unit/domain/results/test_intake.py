@@ -281,7 +281,9 @@ async def test_a_log_that_is_too_fast_is_dropped_with_a_notice(
         for i in range(20_000):
             attempt.log(LogType.INFO, str(i))
         assert attempt.queue.log_lines == intake.LOG_MAX_LINES
-        await attempt.wait_for_log_space()  # gives up after a while: a Worker is never held for long
+        await (
+            attempt.wait_for_log_space()
+        )  # gives up after a while: a Worker is never held for long
         assert attempt.queue.log_lines > intake.LOG_SLOW_LINES
         results.unblocked.set()
         await attempt.wait_for_log_space()

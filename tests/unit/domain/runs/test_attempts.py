@@ -123,7 +123,7 @@ async def test_an_attempt_that_was_given_up_can_neither_start_nor_report_nor_end
     with pytest.raises(StaleLease):
         await setup.attempts.started(one.attempt)
     orders = await setup.report((one, 5))
-    assert (orders.lost, orders.stop, orders.again_ms) == ({one.attempt.id}, {}, None)
+    assert (orders.lost, orders.stop, orders.next_check_ms) == ({one.attempt.id}, {}, None)
     assert await setup.end(one, End(Outcome.SUCCEEDED)) is None
     assert (await setup.stores.stored(run)).outcome is Outcome.RUNNER_LOST
 
@@ -164,7 +164,7 @@ async def test_the_next_look_is_when_the_first_of_the_runs_has_used_up_its_money
     _, [one] = await setup.start(limits=limits, hold_micros=60_000_000)
     _, [other] = await setup.start(limits=limits, hold_micros=20_000_000)
     _, [free] = await setup.start(limits=limits)
-    assert (await setup.report((one, 0), (other, 0), (free, 0))).again_ms == 20_000
+    assert (await setup.report((one, 0), (other, 0), (free, 0))).next_check_ms == 20_000
     stores.clock.advance(15)
-    assert (await setup.report((one, 0), (other, 0))).again_ms == 5_000
-    assert (await setup.report((free, 0))).again_ms is None
+    assert (await setup.report((one, 0), (other, 0))).next_check_ms == 5_000
+    assert (await setup.report((free, 0))).next_check_ms is None

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fyke.domain.runs import bulk as module
-from fyke.domain.runs.bulk import BulkAnswer, RunBulk
+from fyke.domain.runs.bulk import BulkOutcome, RunBulk
 from fyke.domain.runs.lists import RunLists
 from fyke.domain.runs.outcome import HIDING
 from fyke.domain.runs.start_keys import StartKey
@@ -44,11 +44,11 @@ class Setup:
 
     async def named(
         self, action: BulkAction, *refs: str, key: StartKey | None = None
-    ) -> BulkAnswer:
-        return await self.bulk.named(self.stores.caller, action, refs, Origin.API, key=key)
+    ) -> BulkOutcome:
+        return await self.bulk.apply_to_named(self.stores.caller, action, refs, Origin.API, key=key)
 
-    async def matching(self, action: BulkAction, search: RunSearch | None = None) -> BulkAnswer:
-        return await self.bulk.matching(
+    async def matching(self, action: BulkAction, search: RunSearch | None = None) -> BulkOutcome:
+        return await self.bulk.apply_to_matching(
             self.stores.caller, action, search or RunSearch(), Origin.API
         )
 
@@ -64,7 +64,7 @@ def setup(stores: Stores, tmp_path: Path) -> Iterator[Setup]:
         yield Setup(stores, tmp_path / "blobs", signals)
 
 
-def errors(answer: BulkAnswer) -> list[type[Exception] | None]:
+def errors(answer: BulkOutcome) -> list[type[Exception] | None]:
     return [type(one.error) if one.error else None for one in answer.results]
 
 
@@ -91,9 +91,9 @@ async def test_none_or_too_many_named_runs_are_refused(setup: Setup) -> None:
 async def test_viewers_may_not_change_runs(setup: Setup, action: BulkAction) -> None:
     viewer = replace(setup.stores.caller, role=Role.VIEWER)
     with pytest.raises(Forbidden):
-        await setup.bulk.named(viewer, action, ["x"], Origin.API)
+        await setup.bulk.apply_to_named(viewer, action, ["x"], Origin.API)
     with pytest.raises(Forbidden):
-        await setup.bulk.matching(viewer, action, RunSearch(), Origin.API)
+        await setup.bulk.apply_to_matching(viewer, action, RunSearch(), Origin.API)
 
 
 async def test_all_that_match_are_those_that_the_action_makes_sense_for(setup: Setup) -> None:
@@ -109,7 +109,7 @@ async def test_all_that_match_are_those_that_the_action_makes_sense_for(setup: S
     )
     assert [one.run_id for one in deleted.results] == [made[RunState.FAILED].id]
     none = await setup.matching(BulkAction.DELETE, RunSearch(states=(RunState.READY,)))
-    assert none == BulkAnswer([])
+    assert none == BulkOutcome([])
 
 
 async def test_beyond_the_limit_the_oldest_are_processed_and_more_is_reported(

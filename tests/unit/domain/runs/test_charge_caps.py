@@ -8,7 +8,7 @@ import pytest
 
 from fyke.domain.billing.days import add_run_usage
 from fyke.domain.runs.attempts import Attempts
-from fyke.domain.runs.charge_caps import AS_HELD, charge_cap_reached, until_used_up
+from fyke.domain.runs.charge_caps import REASON_BY_BOUND, charge_cap_reached, until_used_up
 from fyke.domain.runs.outcome import HIDING
 from fyke.domain.runs.transitions import Rules
 from fyke.model.billing import EntryKind, Prices
@@ -54,7 +54,7 @@ async def test_the_reason_names_the_limit_that_set_the_hold(
     stores.clock.advance(9.999)
     assert await reached(stores, run) is None
     stores.clock.advance(0.001)
-    assert await reached(stores, run) == Reason.of(AS_HELD[bound], limit_micros=10 * USD)
+    assert await reached(stores, run) == Reason.of(REASON_BY_BOUND[bound], limit_micros=10 * USD)
 
 
 async def test_a_run_for_which_nothing_was_held_is_never_ended(stores: Stores) -> None:

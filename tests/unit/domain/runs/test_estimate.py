@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fyke.domain.billing.pricing import charge
-from fyke.domain.runs.estimate import MAX_SAMPLES, NEEDED, Basis, Estimate, Spread, basis, estimate
+from fyke.domain.runs.estimate import (
+    MAX_SAMPLES,
+    MIN_RUNS,
+    Basis,
+    Estimate,
+    Spread,
+    basis,
+    estimate,
+)
 from fyke.model.billing import Prices
 from fyke.model.run import PastRun, RunLimits
 
@@ -31,14 +39,14 @@ def made(runs: list[PastRun], limits: RunLimits = DEVICE, subtasks: int = 0) -> 
 
 
 def test_too_few_runs_give_no_estimate():
-    few = basis([past()] * (NEEDED - 1), "1.0.0")
+    few = basis([past()] * (MIN_RUNS - 1), "1.0.0")
     assert not few.enough
     assert estimate(PRICES, few, DEVICE) is None
-    assert basis([past()] * NEEDED, "1.0.0").enough
+    assert basis([past()] * MIN_RUNS, "1.0.0").enough
 
 
 def test_only_runs_of_the_version_count_if_there_are_enough():
-    old, new = [past(version="0.9.0")] * 30, [past()] * NEEDED
+    old, new = [past(version="0.9.0")] * 30, [past()] * MIN_RUNS
     assert basis([*new, *old], "1.0.0") == Basis(new, of_version=True)
     mixed = [*new[1:], *old]
     assert basis(mixed, "1.0.0") == Basis(mixed, of_version=False)
@@ -98,7 +106,7 @@ def test_limits_cap_the_estimate():
             traffic_bytes=st.integers(0, 10**14),
             at=st.just(1),
         ),
-        min_size=NEEDED,
+        min_size=MIN_RUNS,
         max_size=30,
     ),
     st.sampled_from([0.125, 0.25, 1.0, 4.0]),

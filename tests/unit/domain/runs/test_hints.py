@@ -89,8 +89,8 @@ def test_a_run_of_which_parts_failed_says_how_many() -> None:
     assert cause(found).startswith("2 of 5 subtasks")
 
 
-def seen(domain: str, barred: BlockedSite | None = None, **counts: int) -> SiteUsage:
-    return SiteUsage(SiteTraffic(domain, **counts), barred)
+def seen(domain: str, block_reason: BlockedSite | None = None, **counts: int) -> SiteUsage:
+    return SiteUsage(SiteTraffic(domain, **counts), block_reason)
 
 
 def test_a_list_that_refuses_everything_is_named_before_what_looks_like_the_sites_fault() -> None:

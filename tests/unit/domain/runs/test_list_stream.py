@@ -61,7 +61,7 @@ async def test_first_come_all_and_then_those_that_have_changed(
     await move(stores, other, RunState.RUNNING)
     signals.notify(run_topic(other.id))
     update = await anext(updates)
-    assert (ids(update), update.gone) == ([other.id], [])
+    assert (ids(update), update.removed) == ([other.id], [])
     signals.notify(output_topic(one.id))
     assert ids(await anext(updates)) == []  # nothing has changed: a keep-alive
 
@@ -77,10 +77,10 @@ async def test_a_run_that_has_ended_is_sent_once_more_and_a_deleted_one_is_gone_
     await move(stores, one, RunState.SUCCEEDED)
     await stores.write(lambda tx: tx.runs.delete(other.id))
     update = await anext(updates)
-    assert (ids(update), update.gone) == ([one.id], [other.id])
+    assert (ids(update), update.removed) == ([one.id], [other.id])
     await stores.write(lambda tx: tx.runs.delete(one.id))
     update = await anext(updates)  # neither is followed any more
-    assert (ids(update), update.gone) == ([], [])
+    assert (ids(update), update.removed) == ([], [])
 
 
 async def test_a_running_run_is_sent_when_another_second_has_passed(
@@ -106,7 +106,7 @@ async def test_newer_runs_are_counted_up_to_a_limit_and_only_where_that_is_wante
     counting, other = follow(stores, signals, top=top), follow(stores, signals)
     counts = []
     for _ in range(4):
-        counts.append((await anext(counting)).fresh)
+        counts.append((await anext(counting)).new_count)
         await stores.run(created_at=records.START + 1)
     assert counts == [0, 1, 2, 2]
-    assert (await anext(other)).fresh == 0
+    assert (await anext(other)).new_count == 0

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.runs.search import place_of
-from fyke.domain.runs.search_terms import SearchTerms, moment, search_of
+from fyke.domain.runs.search import parse_cursor
+from fyke.domain.runs.search_terms import SearchTerms, moment, parse_search
 from fyke.errors import InvalidFields, InvalidRequest
 from fyke.model.run import Origin, Outcome, RunState
 from fyke.model.run_list import ListCursor, RunSearch
@@ -27,7 +27,7 @@ def understood(zone: str = "UTC", **words: str) -> RunSearch:
     tx.run_lists = SimpleNamespace(workers=lambda account_id: [GONE.id])
     tx.workers.rows[GONE.id] = GONE
     tx.workers.by_path = lambda owner, name: worker if name == worker.name else None
-    return search_of(tx, caller_of(account), SearchTerms(**words), zone)
+    return parse_search(tx, caller_of(account), SearchTerms(**words), zone)
 
 
 def test_an_empty_search_matches_all_runs() -> None:
@@ -119,7 +119,7 @@ def test_an_invalid_time_is_refused(typed: str) -> None:
 
 def test_a_place_is_read_back() -> None:
     place = ListCursor(1_700_000_000_000, ID)
-    assert place_of(place.text()) == place
+    assert parse_cursor(place.text()) == place
     for broken in ("", "12", f"x-{ID}", f"5-{ID}x", f"{'9' * 16}-{ID}"):
         with pytest.raises(InvalidRequest, match="cursor: use next_cursor"):
-            place_of(broken)
+            parse_cursor(broken)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fyke.contracts.egress import OTHER_SITES, SiteTraffic
-from fyke.domain.runs.sites import MAX_SITES, _lines, summed
+from fyke.domain.runs.sites import MAX_SITES, _lines, sum_sites
 from fyke.model.run import BlockedSite
 
 
@@ -16,7 +16,7 @@ def site(domain: str, **counts: int) -> SiteTraffic:
 def test_attempts_are_added_up_by_domain() -> None:
     one = [site("a.example", requests=1, bytes_up=2, bytes_down=3), site("b.example", refused=1)]
     two = [site("c.example", failures=4), site("a.example", requests=5, bytes_up=6, failures=1)]
-    assert summed(one, two) == (
+    assert sum_sites(one, two) == (
         site("a.example", requests=6, bytes_up=8, bytes_down=3, failures=1),
         site("b.example", refused=1),
         site("c.example", failures=4),
@@ -27,11 +27,11 @@ def test_sites_over_the_limit_are_counted_together_and_nothing_is_lost() -> None
     first = [site(f"{n}.example", requests=1) for n in range(MAX_SITES)]
     second = [site(f"x{n}.example", requests=1) for n in range(10)]
     other = [site(OTHER_SITES, requests=7), site("3.example", requests=1)]
-    found = summed(summed(first, second), other)
+    found = sum_sites(sum_sites(first, second), other)
     assert len(found) == MAX_SITES + 1
     assert {one.domain: one.requests for one in found}[OTHER_SITES] == 17
     assert sum(one.requests for one in found) == MAX_SITES + 10 + 8
-    assert len(summed([site(OTHER_SITES, requests=1)], first)) == MAX_SITES + 1
+    assert len(sum_sites([site(OTHER_SITES, requests=1)], first)) == MAX_SITES + 1
 
 
 @pytest.mark.parametrize(
@@ -51,9 +51,9 @@ def test_why_a_site_was_refused(
     domain: str, declared: tuple[str, ...] | None, why: BlockedSite
 ) -> None:
     [line] = _lines([site(domain, refused=1)], declared)
-    assert line.barred is why
+    assert line.block_reason is why
     [line] = _lines([site(domain, requests=1)], declared)
-    assert line.barred is None
+    assert line.block_reason is None
 
 
 def test_sites_with_most_traffic_come_first() -> None:

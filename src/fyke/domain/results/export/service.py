@@ -189,14 +189,15 @@ def _notes(format: ExportFormat, rows: int) -> list[Detail]:
 def _sheets(format: str, rows: int, sheet_rows: int) -> Detail:
     sheets = max(1, -(-rows // (sheet_rows - 1)))
     several_sheets = sheets if sheets > 1 else None
-    return Detail.of(DetailCode.SHEET_ROWS, format=format, sheet_rows=sheet_rows, sheets=several_sheets)
+    return Detail.of(
+        DetailCode.SHEET_ROWS, format=format, sheet_rows=sheet_rows, sheets=several_sheets
+    )
 
 
 def _fingerprint(
     source: RunRows, request: ExportRequest, meta: ExportMeta, totals: RunTotals
 ) -> str:
-    """A digest of everything that the bytes of the file depend on, valid in a file name and an ETag.
-    """
+    """A digest of everything that the bytes of the file depend on, valid in a file name and an ETag."""
     inputs = (
         __version__,
         zlib.ZLIB_RUNTIME_VERSION,  # xlsx is compressed, and the result may differ

@@ -234,8 +234,7 @@ def _try_lock(folder: Path) -> int:
 
 
 async def _open(file: SpoolFile) -> BinaryIO:
-    """Open the file for reading. Raises the error of its writer when it was just removed for that.
-    """
+    """Open the file for reading. Raises the error of its writer when it was just removed for that."""
     try:
         return await asyncio.to_thread(file.path.open, "rb")
     except FileNotFoundError:

@@ -24,7 +24,6 @@ _LENGTH = 4
 _INVERT = bytes(range(255, -1, -1))
 
 
-
 class Sorter:
     """Takes keys with positions and returns the positions sorted by key, equal keys by position.
 

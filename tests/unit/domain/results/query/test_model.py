@@ -51,7 +51,11 @@ def test_invalid_filters_are_refused_with_the_reason(text: str, words: str) -> N
 
 
 def test_sort() -> None:
-    assert (parse_sort(" -a.b "), parse_sort("a"), parse_sort(" ")) == (Sort("a.b", True), Sort("a"), None)
+    assert (parse_sort(" -a.b "), parse_sort("a"), parse_sort(" ")) == (
+        Sort("a.b", True),
+        Sort("a"),
+        None,
+    )
 
 
 @pytest.mark.parametrize("text", ["-", "a,b", ".a", "a.", "x" * 257])
