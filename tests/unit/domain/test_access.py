@@ -8,7 +8,7 @@ from fyke.kit.ids import new_ulid
 from support.memory import MemoryStorage, a_run, add_account, caller_of
 
 
-def test_a_run_is_found_by_its_own_account_only_and_the_answer_is_the_same():
+def test_another_accounts_run_is_not_found_with_the_same_error():
     storage = MemoryStorage()
     mine = add_account(storage)
     other = add_account(storage, "other")

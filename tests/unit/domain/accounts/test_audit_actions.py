@@ -1,4 +1,4 @@
-"""Each act of the audit log has a name on the page of the API and words in the console."""
+"""Each action of the audit log is documented in the API and has a label in the console."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from fyke.model.audit import AuditAction
 PAGE = Path(__file__).parents[4] / "docs" / "reference" / "api-fyke.md"
 
 
-def test_the_page_of_the_api_names_every_act() -> None:
+def test_the_api_page_names_every_action() -> None:
     section = PAGE.read_text(encoding="utf-8").partition("### `GET /api/fyke/audit`")[2]
     section = section.partition("\n### ")[0]
     assert [act for act in AuditAction if f"`{act}`" not in section] == []
 
 
-def test_the_console_has_words_for_every_act() -> None:
+def test_the_console_has_a_label_for_every_action() -> None:
     assert set(audit_action_labels()) == set(AuditAction)
     assert len(set(audit_action_labels().values())) == len(AuditAction)
 

@@ -18,7 +18,7 @@ def test_every_character_of_a_key_is_drawn_from_the_whole_alphabet():
     assert all(len({k[i] for k in keys}) == 32 for i in range(1, 26))
 
 
-def test_other_texts_are_no_keys():
+def test_other_texts_are_not_keys():
     good = generate()
     for text in (
         "",
@@ -33,12 +33,12 @@ def test_other_texts_are_no_keys():
         assert not has_key_form(text)
 
 
-def test_the_digest_is_sha256_and_the_prefix_gives_little_away():
+def test_the_digest_is_sha256_and_the_prefix_is_short():
     assert digest("abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     key = generate()
     assert shown_prefix(key) == key[:16]
 
 
-def test_the_text_of_a_new_key_stays_out_of_its_printed_form():
+def test_the_text_of_a_new_key_is_not_in_its_representation():
     key = generate()
     assert key not in repr(NewKey("id", "name", 0, frozenset(), key))

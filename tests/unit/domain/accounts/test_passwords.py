@@ -1,4 +1,4 @@
-"""Which passwords are taken, and how they are looked at."""
+"""The rules and the hashes of passwords."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
         "ab\ud800cdefghij",
     ],
 )
-async def test_any_characters_are_taken_and_known_again(password: str) -> None:
+async def test_any_characters_are_accepted_and_verified(password: str) -> None:
     check_new(password, "owner")
     quick = Passwords(QUICK)
     kept = await quick.hash(password)
@@ -57,7 +57,7 @@ def test_guessable_passwords_are_refused(password: str, name: str, rule: str) ->
         check_new(password, name)
 
 
-def test_a_short_name_may_well_be_part_of_a_password() -> None:
+def test_a_short_user_name_may_be_part_of_a_password() -> None:
     check_new("a plain sentence", "a")
     check_new("owner of nineteen fish", "owner")
 
@@ -67,19 +67,19 @@ def test_common_passwords_would_pass_the_other_rules() -> None:
     assert all(len(word) >= 10 and word == word.lower() for word in COMMON)
 
 
-async def test_one_word_in_two_encodings_is_one_password() -> None:
+async def test_composed_and_decomposed_characters_are_one_password() -> None:
     quick = Passwords(QUICK)
     kept = await quick.hash("caf\u00e9 au lait")
     assert await quick.verify(kept, "cafe\u0301 au lait")
 
 
-async def test_without_a_hash_one_is_made_and_the_answer_is_no() -> None:
+async def test_an_empty_or_invalid_hash_never_matches() -> None:
     quick = Passwords(QUICK)
     assert not await quick.verify("", "no user has this password")
     assert not await quick.verify("rubbish", "anything")
 
 
-async def test_the_real_parameters_are_dear() -> None:
+async def test_the_default_parameters_are_expensive() -> None:
     found = PasswordHasher()
     assert (found.memory_cost, found.time_cost) >= (65536, 3)
     assert Passwords().needs_rehash(QUICK.hash("x")) and not Passwords(QUICK).needs_rehash(
@@ -107,7 +107,7 @@ class Slow:
         return "kept"
 
 
-async def test_few_are_hashed_at_once_and_too_many_are_sent_away(
+async def test_concurrent_hashes_are_limited_and_too_many_requests_are_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(passwords, "MAX_WAITING", 6)

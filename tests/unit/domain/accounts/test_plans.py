@@ -18,12 +18,12 @@ def test_how_many_active_runs_each_plan_allows() -> None:
 
 
 @pytest.mark.parametrize("name", ["pro", "PRO", " Pro\n"])
-def test_a_plan_is_named_in_capitals_or_small_letters(name: str) -> None:
+def test_a_plan_is_named_in_upper_or_lower_case(name: str) -> None:
     assert parse_plan(name) is Plan.PRO
 
 
 @pytest.mark.parametrize("name", ["", "professional", "free, pro", "x" * 1000])
-def test_an_unknown_plan_is_refused_with_those_there_are(name: str) -> None:
+def test_an_unknown_plan_is_refused_with_a_list_of_the_plans(name: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
         parse_plan(name)
     assert refused.value.message.startswith("plan: unknown plan ")

@@ -61,7 +61,7 @@ async def setup(stores: Stores) -> Setup:
 # --- preferences ---------------------------------------------------------------------------
 
 
-async def test_only_the_given_preferences_change_and_an_empty_text_is_a_choice(
+async def test_only_the_given_preferences_change_and_an_empty_text_is_a_value(
     setup: Setup,
 ) -> None:
     change = setup.profiles.change_preferences
@@ -79,7 +79,7 @@ async def test_only_the_given_preferences_change_and_an_empty_text_is_a_choice(
     [("language", "de", '"zh-Hans"'), ("theme", "", '"system"'), ("snippets", "perl", '"curl"'),
      ("time_zone", "Berlin", "Europe/Berlin"), ("time_zone", "../etc/passwd", "Europe/Berlin")],
 )  # fmt: skip
-async def test_unknown_choices_are_refused_with_the_valid_ones(
+async def test_unknown_values_are_refused_with_the_valid_ones(
     setup: Setup, field: str, value: str, offered: str
 ) -> None:
     with pytest.raises(InvalidRequest) as refused:
@@ -131,7 +131,7 @@ async def test_the_longest_name_and_query_are_accepted(setup: Setup) -> None:
     assert saved.views == {"x" * 64: "q" * 2000}
 
 
-async def test_beyond_the_last_view_only_another_one_is_refused(
+async def test_at_the_limit_of_views_a_new_one_is_refused_until_one_is_removed(
     setup: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert MAX_VIEWS == 50
@@ -178,7 +178,7 @@ async def test_a_new_password_ends_all_sessions_but_the_new_one(setup: Setup) ->
     assert AuditAction.PASSWORD in [entry.action for entry in entries]
 
 
-async def test_after_too_many_wrong_ones_even_the_right_one_waits(setup: Setup) -> None:
+async def test_after_too_many_wrong_passwords_the_right_one_is_refused_for_a_while(setup: Setup) -> None:
     for _ in range(6):
         with pytest.raises(InvalidRequest):
             await change(setup, "wrong", NEW)

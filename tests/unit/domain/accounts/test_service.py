@@ -54,7 +54,7 @@ async def setup() -> Setup:
 # --- the first start -----------------------------------------------------------------------
 
 
-async def test_the_first_start_makes_the_operator_and_one_key(setup: Setup):
+async def test_the_first_start_creates_the_operator_and_one_key(setup: Setup):
     account = setup.operator_account
     assert (account.name, account.operator) == ("owner", True)
     assert setup.operator.operator and setup.operator.role is Role.OWNER
@@ -105,7 +105,7 @@ async def test_unknown_and_malformed_keys_are_refused(setup: Setup):
         await setup.accounts.authenticate(generate())
 
 
-async def test_a_store_that_answers_with_another_key_is_not_believed(setup: Setup):
+async def test_a_stored_key_with_another_digest_is_refused(setup: Setup):
     store = setup.storage.tx.accounts
     right = next(iter(store.key_rows.values()))
     store.key_by_digest = lambda wanted: right
@@ -113,7 +113,7 @@ async def test_a_store_that_answers_with_another_key_is_not_believed(setup: Setu
         await setup.accounts.authenticate(generate())
 
 
-async def test_a_good_key_is_looked_up_once_a_second(setup: Setup):
+async def test_a_valid_key_is_looked_up_once_a_second(setup: Setup):
     reads = setup.storage.reads
     for _ in range(50):
         await setup.accounts.authenticate(setup.key)
@@ -123,7 +123,7 @@ async def test_a_good_key_is_looked_up_once_a_second(setup: Setup):
     assert setup.storage.reads == reads + 1
 
 
-async def test_a_key_revoked_elsewhere_ends_within_a_second(setup: Setup):
+async def test_a_key_revoked_by_another_server_ends_within_a_second(setup: Setup):
     made = await setup.accounts.create_key(setup.operator, "laptop")
     await setup.accounts.authenticate(made.key)
     setup.storage.tx.accounts.revoke_key(setup.operator.account_id, made.id, 1)
@@ -132,7 +132,7 @@ async def test_a_key_revoked_elsewhere_ends_within_a_second(setup: Setup):
         await setup.accounts.authenticate(made.key)
 
 
-async def test_a_key_revoked_here_ends_at_once(setup: Setup):
+async def test_a_key_revoked_by_this_server_ends_at_once(setup: Setup):
     made = await setup.accounts.create_key(setup.operator, "laptop")
     await setup.accounts.authenticate(made.key)
     await setup.accounts.revoke_key(setup.operator, "laptop")
@@ -140,7 +140,7 @@ async def test_a_key_revoked_here_ends_at_once(setup: Setup):
         await setup.accounts.authenticate(made.key)
 
 
-async def test_a_key_ends_at_its_time_even_if_it_was_just_used(setup: Setup):
+async def test_a_cached_key_expires_on_time(setup: Setup):
     soon = setup.clock.now_ms() + 500
     made = await setup.accounts.create_key(setup.operator, "brief", expires_at=soon)
     await setup.accounts.authenticate(made.key)
@@ -175,7 +175,7 @@ async def test_reading_works_when_nothing_can_be_written(setup: Setup):
     assert (await setup.accounts.authenticate(setup.key)).operator
 
 
-async def test_remembered_keys_do_not_pile_up(setup: Setup):
+async def test_the_number_of_cached_keys_is_bounded(setup: Setup):
     for i in range(5000):
         setup.accounts._remember(str(i), setup.operator, 0)
     assert len(setup.accounts._cache) <= 4096
@@ -226,7 +226,7 @@ async def test_an_account_that_was_removed(setup: Setup):
         await setup.accounts.get(caller_of(gone))
 
 
-async def test_credit_moves_the_account_through_the_ledger(setup: Setup):
+async def test_a_credit_is_added_to_ledger_and_balance(setup: Setup):
     add_account(setup.storage)
     account = await setup.accounts.credit(
         setup.operator, "acme", Decimal("10.000001"), Decimal("1.5")
@@ -275,7 +275,7 @@ async def test_crediting_an_unknown_account(setup: Setup):
 # --- keys ----------------------------------------------------------------------------------
 
 
-async def test_a_key_for_another_account_speaks_as_its_owner(setup: Setup):
+async def test_a_key_for_another_account_belongs_to_its_owner(setup: Setup):
     account, _ = await setup.accounts.add_account(setup.operator, "acme")
     made = await setup.accounts.create_key(setup.operator, "support", account="acme")
     caller = await setup.accounts.authenticate(made.key)
@@ -301,7 +301,7 @@ async def test_key_names_follow_the_rule(setup: Setup, name: str):
         await setup.accounts.create_key(setup.operator, name)
 
 
-async def test_living_keys_have_different_names(setup: Setup):
+async def test_valid_keys_have_different_names(setup: Setup):
     await setup.accounts.create_key(setup.operator, " laptop ")
     with pytest.raises(Conflict, match="laptop"):
         await setup.accounts.create_key(setup.operator, "laptop")
@@ -324,7 +324,7 @@ async def test_revoking_an_unknown_or_revoked_key_is_refused(setup: Setup):
         await setup.accounts.revoke_key(caller_of(account), key.id)
 
 
-async def test_roles_are_honoured(setup: Setup):
+async def test_roles_limit_what_keys_may_do(setup: Setup):
     account = setup.operator_account
     for name, role in (("m", Role.MEMBER), ("v", Role.VIEWER)):
         setup.storage.tx.accounts.add_user(User(name, account.id, name, role, False, "", 0))
@@ -341,7 +341,7 @@ async def test_roles_are_honoured(setup: Setup):
     await setup.accounts.revoke_key(member, "mine")
 
 
-async def test_a_lost_local_key_is_replaced_and_ends(setup: Setup):
+async def test_a_lost_local_key_is_replaced_and_revoked(setup: Setup):
     made = await setup.accounts.create_local_key(setup.operator_account.id)
     assert (await setup.accounts.authenticate(made.key)).operator
     with pytest.raises(InvalidKey):

@@ -45,7 +45,7 @@ def test_a_failed_run_is_reported_with_its_reason() -> None:
     assert evaluate(failed, run(RunState.ABORTED), Facts()) is None
 
 
-def test_a_rule_for_some_reasons_passes_over_the_others() -> None:
+def test_a_rule_for_some_reasons_ignores_others() -> None:
     slow = rule(RuleKind.FAILED, reasons=(ReasonCode.TIMEOUT, ReasonCode.OUT_OF_MEMORY))
     timeout = run(RunState.FAILED, err_msg="too slow", reason=Reason(ReasonCode.TIMEOUT))
     assert evaluate(slow, timeout, Facts()) == "The run failed: too slow"
@@ -126,7 +126,7 @@ def test_a_budget_alert_is_raised_for_any_outcome_of_the_run() -> None:
     assert evaluate(only_usd, run(), Facts(month=replace(month, traffic_bytes=10**12))) is None
 
 
-def test_a_finding_carries_its_reason() -> None:
+def test_a_match_has_a_reason() -> None:
     timeout = run(RunState.FAILED, err_msg="too slow", reason=Reason(ReasonCode.TIMEOUT))
     assert find(rule(RuleKind.FAILED), timeout, Facts()) == RuleMatch(
         "The run failed: too slow", Reason(ReasonCode.TIMEOUT)

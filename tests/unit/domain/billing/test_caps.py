@@ -1,4 +1,4 @@
-"""What is spent of a month, and whether a run may start in one that has a cap."""
+"""Spending months, and starts in a month with a cap."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def month(*, cap: int = 100, spent: int = 0, held: int = 0) -> SpendingMonth:
 
 
 @pytest.mark.parametrize(("spent", "held", "left"), [(0, 0, 100), (60, 39, 1), (60, 40, 0)])
-def test_what_is_held_counts_as_spent(spent: int, held: int, left: int) -> None:
+def test_reserved_amounts_count_as_spent(spent: int, held: int, left: int) -> None:
     assert month(spent=spent, held=held).left == left
 
 
@@ -64,14 +64,14 @@ def used(storage: MemoryStorage, account_id: str, day: int, micros: int) -> None
     ("zone", "first", "spent"),
     [("UTC", date(2026, 10, 1), 7), ("Europe/Berlin", date(2026, 11, 1), 0)],
 )
-def test_the_month_is_that_of_the_accounts_time_zone(zone: str, first: date, spent: int) -> None:
+def test_the_month_is_in_the_time_zone_of_the_account(zone: str, first: date, spent: int) -> None:
     storage = MemoryStorage(ManualClock(EVENING))
     account = add_account(storage, month_cap_micros=100, held_micros=20, time_zone=zone)
     used(storage, account.id, 20261031, 7)
     assert current_month(storage.tx, account) == SpendingMonth(first, zone, 100, spent, 20)
 
 
-def test_a_month_counts_the_accounts_own_days_from_the_first_to_today() -> None:
+def test_a_month_counts_the_days_of_the_account_from_the_first_to_today() -> None:
     storage = MemoryStorage(ManualClock(NOON))
     account, other = add_account(storage), add_account(storage, "other")
     for day, micros in ((20260930, 1), (20261001, 10), (20261031, 100), (20261101, 1000)):
@@ -80,7 +80,7 @@ def test_a_month_counts_the_accounts_own_days_from_the_first_to_today() -> None:
     assert current_month(storage.tx, account).spent == 110
 
 
-def test_only_an_account_with_a_cap_has_a_month_to_watch() -> None:
+def test_only_an_account_with_a_monthly_cap_has_a_month() -> None:
     storage = MemoryStorage(ManualClock(NOON))
     capped, free = add_account(storage, month_cap_micros=5), add_account(storage, "free")
     assert month_of(storage.tx, capped) == SpendingMonth(date(2026, 10, 1), "UTC", 5, 0, 0)

@@ -17,7 +17,7 @@ price = st.decimals("0", "9", places=4)
 attempt = st.builds(MeteredUsage, st.integers(0, 10**8), st.integers(0, 10**12))
 
 
-def test_each_line_says_what_of_and_how_much() -> None:
+def test_each_line_has_kind_quantity_unit_price_and_cost() -> None:
     cpu, memory, traffic = cost_lines(
         PRICES, LIMITS, [MeteredUsage(3_600_000, 500_000_000)], 1_150_000
     )
@@ -43,12 +43,12 @@ def test_lines_add_up_to_what_was_charged(
     assert [line.kind for line in lines[:3]] == ["cpu", "memory", "traffic"]
 
 
-def test_charges_by_former_prices_are_a_line_of_their_own() -> None:
+def test_charges_by_earlier_prices_are_a_separate_line() -> None:
     lines = cost_lines(Prices(), LIMITS, [MeteredUsage(1000, 5)], 77)
     assert [(line.kind, line.micros) for line in lines] == [
         ("cpu", 0), ("memory", 0), ("traffic", 0), ("other", 77),
     ]  # fmt: skip
 
 
-def test_a_run_that_cost_nothing_has_lines_for_nothing() -> None:
+def test_a_free_run_has_lines_of_zero() -> None:
     assert [line.micros for line in cost_lines(PRICES, LIMITS, [], 0)] == [0, 0, 0]

@@ -25,11 +25,11 @@ from fyke.errors import InvalidRequest
         ("Gone/Away", date(2026, 10, 31)),
     ],
 )
-def test_a_day_is_that_of_the_zone(zone: str, expected: date) -> None:
+def test_a_day_is_in_the_zone(zone: str, expected: date) -> None:
     assert local_day(1_793_491_200_000 - 1, zone) == expected
 
 
-def test_days_begin_where_clocks_change_too() -> None:
+def test_days_start_at_midnight_when_clocks_change() -> None:
     hours = [
         (
             day_start_ms(date(2026, m, d + 1), "Europe/Berlin")
@@ -41,7 +41,7 @@ def test_days_begin_where_clocks_change_too() -> None:
     assert hours == [23, 25, 24]
 
 
-def test_a_day_is_a_number_and_back() -> None:
+def test_a_day_is_converted_to_a_number_and_back() -> None:
     assert day_number(date(2026, 1, 9)) == 20260109
     assert day_from_number(20260109) == date(2026, 1, 9)
     assert parse_day(" 2026-11-24 ", "from") == date(2026, 11, 24)
@@ -55,7 +55,7 @@ def test_an_invalid_day_is_refused_with_its_field(typed: str) -> None:
         parse_day(typed, "until")
 
 
-def test_a_range_that_is_too_long_names_the_longest() -> None:
+def test_a_range_that_is_too_long_names_the_latest_end() -> None:
     first = date(2026, 1, 1)
     check_range(first, date(2027, 1, 1))
     with pytest.raises(InvalidRequest, match="from 2026-01-01 use 2027-01-01 or earlier"):

@@ -35,12 +35,12 @@ def test_nothing_costs_anything_by_default():
         (Prices(Decimal("0.04"), Decimal("0.005"), Decimal("0.8")), 1_625_000),
     ],
 )
-def test_one_hour_of_half_a_core_two_gigabytes_and_two_of_traffic(prices: Prices, expected: int):
+def test_an_hour_of_half_a_core_two_gigabytes_of_memory_and_two_of_traffic(prices: Prices, expected: int):
     device = limits(cpus=0.5, memory=1024)
     assert charge(prices, device, milliseconds=HOUR, traffic_bytes=2 * 10**9) == expected
 
 
-def test_cores_mean_their_decimal_form():
+def test_cores_are_computed_in_decimal():
     prices = Prices(cpu_hour=Decimal("1"))
     assert charge(prices, limits(cpus=0.1), milliseconds=HOUR, traffic_bytes=0) == 100_000
 
@@ -52,7 +52,7 @@ def test_a_charge_is_rounded_once_to_the_nearest_millionth():
     assert costs == [0, 1, 1]
 
 
-def test_a_hold_is_what_every_subtask_can_cost_up_to_its_timeout():
+def test_a_hold_is_the_highest_cost_of_all_subtasks():
     prices = Prices(cpu_hour=Decimal("0.36"))
     assert hold(prices, limits(seconds=10), subtasks=3, available=0) == Hold(3000)
 
@@ -69,7 +69,7 @@ def test_capped_traffic_is_part_of_the_reserved_amount():
     assert hold(prices, limits(traffic=10**6), subtasks=3, available=0) == Hold(1000)
 
 
-def test_priced_traffic_without_a_cap_holds_the_cap_on_the_charge_or_all_there_is():
+def test_priced_traffic_without_a_cap_holds_the_charge_cap_or_the_whole_balance():
     prices = Prices(cpu_hour=Decimal("0.36"), traffic_gb=Decimal(1))
     capped = hold(prices, limits(seconds=1, usd=10**7), subtasks=1, available=5)
     assert capped == Hold(10**7, SpendingBound.RUN)
@@ -109,7 +109,7 @@ def test_the_narrowest_cap_bounds_the_hold(
     assert found == expected
 
 
-def test_a_cap_of_the_account_bounds_what_nothing_else_does():
+def test_a_cap_of_the_account_bounds_the_hold_of_uncapped_traffic():
     prices = Prices(traffic_gb=Decimal(1))
     rich = hold(prices, limits(), subtasks=1, available=10**9, run_cap=10**6)
     assert rich == Hold(10**6, SpendingBound.ACCOUNT)
@@ -152,7 +152,7 @@ amount = st.integers(0, 10**9)
 
 
 @given(price, price, price, amount, amount, amount, st.none() | st.integers(-(10**9), 10**9))
-def test_a_hold_is_within_every_cap_and_says_which_one_it_is(
+def test_a_hold_is_within_every_cap_and_names_the_lowest(
     cpu: Decimal, memory: Decimal, gb: Decimal, usd: int, free: int, cap: int, left: int | None
 ):
     prices = Prices(cpu, memory, gb)
@@ -187,7 +187,7 @@ def test_a_charge_is_the_exact_sum_rounded_once(
 
 
 @given(price, price, st.lists(st.integers(0, 10**7), min_size=1, max_size=6), st.integers(0, 10**7))
-def test_a_charge_never_shrinks_with_time_and_is_hardly_moved_by_cutting_it(
+def test_a_charge_never_decreases_with_time_and_is_almost_additive(
     cpu: Decimal, gb: Decimal, times: list[int], more: int
 ):
     prices = Prices(cpu_hour=cpu, traffic_gb=gb)
@@ -255,5 +255,5 @@ def test_an_unbounded_reservation_covers_every_subtask_up_to_its_timeout():
         (21_750, "0.0217", "0.0218"),
     ],
 )
-def test_money_as_text(micros: int, balance: str, usage: str):
+def test_amounts_as_text(micros: int, balance: str, usage: str):
     assert (format_balance(micros), format_usage(micros)) == (balance, usage)

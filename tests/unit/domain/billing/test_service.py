@@ -22,7 +22,7 @@ PRICED = Prices(cpu_hour=Decimal("8"))  # with 0.125 cores: one dollar an hour
 HOUR = RunLimits(0.125, 512, 3600, 0, 0)
 
 
-def started(storage: MemoryStorage, prices: Prices, run: Run) -> Run:
+def start_run(storage: MemoryStorage, prices: Prices, run: Run) -> Run:
     held = place_hold(storage.tx, prices, run)
     return replace(run, hold_micros=held.micros, bound=held.bound)
 
@@ -34,15 +34,15 @@ def kinds(storage: MemoryStorage) -> list[str]:
 def test_a_free_installation_writes_no_entries():
     storage = MemoryStorage()
     account = add_account(storage)
-    run = started(storage, Prices(), a_run(account.id))
+    run = start_run(storage, Prices(), a_run(account.id))
     settle(storage.tx, Prices(), replace(run, traffic_bytes=5))
     assert (run.hold_micros, kinds(storage)) == (0, [])
 
 
-def test_a_start_sets_money_aside_and_the_end_books_what_it_cost():
+def test_a_start_reserves_money_and_the_end_books_the_cost():
     storage = MemoryStorage()
     account = add_account(storage, balance_micros=3_000_000)
-    run = started(storage, PRICED, a_run(account.id, limits=HOUR, subtasks=2))
+    run = start_run(storage, PRICED, a_run(account.id, limits=HOUR, subtasks=2))
     held = storage.tx.accounts.get(account.id)
     assert (held.balance_micros, held.held_micros) == (3_000_000, 2_000_000)
     settle(storage.tx, PRICED, replace(run, usage_micros=123_456, traffic_bytes=9))
@@ -65,7 +65,7 @@ def test_a_reserved_amount_cannot_be_reserved_again():
     assert admitted == 10
 
 
-def test_a_refused_start_costs_nothing_and_says_what_to_do():
+def test_a_refused_start_costs_nothing_and_names_the_remedy():
     storage = MemoryStorage()
     account = add_account(storage, balance_micros=999_999)
     with pytest.raises(InsufficientBalance, match=r"up to 1 USD and 0\.999999 USD are free"):
@@ -81,14 +81,14 @@ def spend(storage: MemoryStorage, account: Account, micros: int, days_ago: int =
     storage.tx.usage.add(key, UsageSums(usage_micros=micros))
 
 
-def test_a_month_with_a_cap_is_spent_and_set_aside_up_to_it_and_no_further():
+def test_spent_and_reserved_amounts_of_a_month_do_not_exceed_its_cap():
     storage = MemoryStorage()
     account = add_account(storage, balance_micros=10**9, month_cap_micros=3_500_000)
     spend(storage, account, 5_000_000, days_ago=40)  # another month
     spend(storage, account, 1_000_000)
-    first = started(storage, PRICED, a_run(account.id, limits=HOUR, subtasks=2))
+    first = start_run(storage, PRICED, a_run(account.id, limits=HOUR, subtasks=2))
     assert (first.hold_micros, first.bound) == (2_000_000, SpendingBound.MOST)
-    second = started(storage, PRICED, a_run(account.id, limits=HOUR, subtasks=2))
+    second = start_run(storage, PRICED, a_run(account.id, limits=HOUR, subtasks=2))
     assert (second.hold_micros, second.bound) == (500_000, SpendingBound.MONTH)
     with pytest.raises(CapReached) as refused:
         place_hold(storage.tx, PRICED, a_run(account.id, limits=HOUR))
@@ -97,29 +97,29 @@ def test_a_month_with_a_cap_is_spent_and_set_aside_up_to_it_and_no_further():
     assert "Raise month_cap, or wait until" in said and "(UTC)" in said
     settle(storage.tx, PRICED, replace(first, usage_micros=900_000))
     spend(storage, account, 900_000)
-    third = started(storage, PRICED, a_run(account.id, limits=HOUR, subtasks=2))
+    third = start_run(storage, PRICED, a_run(account.id, limits=HOUR, subtasks=2))
     assert (third.hold_micros, third.bound) == (1_100_000, SpendingBound.MONTH)
 
 
-def test_a_cap_for_one_run_bounds_what_it_holds():
+def test_a_run_cap_bounds_the_reserved_amount():
     storage = MemoryStorage()
     account = add_account(storage, balance_micros=10**7, run_cap_micros=300_000)
-    run = started(storage, PRICED, a_run(account.id, limits=HOUR))
+    run = start_run(storage, PRICED, a_run(account.id, limits=HOUR))
     assert (run.hold_micros, run.bound) == (300_000, SpendingBound.ACCOUNT)
 
 
-def test_caps_mean_nothing_where_nothing_costs_anything():
+def test_caps_have_no_effect_without_prices():
     storage = MemoryStorage()
     account = add_account(storage, run_cap_micros=1, month_cap_micros=1)
     spend(storage, account, 5)
-    assert started(storage, Prices(), a_run(account.id)).hold_micros == 0
+    assert start_run(storage, Prices(), a_run(account.id)).hold_micros == 0
 
 
-def test_a_quota_of_traffic_is_needed_and_counted_down():
+def test_a_traffic_quota_is_required_and_deducted():
     storage = MemoryStorage()
     prices = Prices(traffic_quota=True)
     account = add_account(storage, traffic_bytes=100)
-    run = started(storage, prices, a_run(account.id))
+    run = start_run(storage, prices, a_run(account.id))
     settle(storage.tx, prices, replace(run, traffic_bytes=150))
     assert storage.tx.accounts.get(account.id).traffic_bytes == -50
     with pytest.raises(InsufficientTraffic):
@@ -138,7 +138,7 @@ def test_traffic_that_has_expired_does_not_count():
     assert place_hold(storage.tx, prices, a_run(good.id)) == Hold(0)
 
 
-def test_missing_money_is_named_before_missing_traffic():
+def test_a_low_balance_is_reported_before_missing_traffic():
     storage = MemoryStorage()
     account = add_account(storage)
     prices = replace(PRICED, traffic_quota=True)
@@ -146,7 +146,7 @@ def test_missing_money_is_named_before_missing_traffic():
         place_hold(storage.tx, prices, a_run(account.id))
 
 
-def test_a_run_of_an_account_that_is_gone():
+def test_a_run_of_a_removed_account_is_refused():
     with pytest.raises(UserMissing):
         place_hold(MemoryStorage().tx, PRICED, a_run(new_ulid()))
 
@@ -171,7 +171,7 @@ def perform(storage: MemoryStorage, prices: Prices, account: Account, plan: list
             limits = replace(HOUR, max_charge_micros=b)
             try:
                 living.append(
-                    started(storage, prices, a_run(account.id, subtasks=a, limits=limits))
+                    start_run(storage, prices, a_run(account.id, subtasks=a, limits=limits))
                 )
             except Refused:
                 continue

@@ -1,4 +1,4 @@
-"""Which callbacks are written, and that those of one run keep their order."""
+"""Which callbacks are queued, and the order of those of one run."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def test_a_run_without_a_url_sends_nothing(outbox: Outbox) -> None:
     assert outbox.notified == []
 
 
-async def test_an_untried_start_is_sent_first_and_then_the_end(outbox: Outbox) -> None:
+async def test_an_unsent_running_callback_is_sent_before_the_terminal_one(outbox: Outbox) -> None:
     run = await outbox.run()
     await outbox.begin(run)
     await outbox.end(run)
@@ -64,7 +64,7 @@ async def test_an_untried_start_is_sent_first_and_then_the_end(outbox: Outbox) -
     assert (await outbox.claim()).kind is TERMINAL
 
 
-async def test_a_running_call_that_waits_for_another_try_is_given_up_at_the_end(
+async def test_a_running_callback_that_waits_for_a_retry_is_superseded_at_the_end(
     outbox: Outbox,
 ) -> None:
     run = await outbox.run()
@@ -83,7 +83,7 @@ async def test_a_running_call_that_waits_for_another_try_is_given_up_at_the_end(
     assert (await outbox.claim()).kind is TERMINAL
 
 
-async def test_a_running_call_on_its_way_is_waited_for_and_not_repeated(
+async def test_a_running_callback_that_is_being_sent_is_not_retried_after_the_end(
     outbox: Outbox,
 ) -> None:
     run = await outbox.run()
@@ -101,7 +101,7 @@ async def test_a_running_call_on_its_way_is_waited_for_and_not_repeated(
     assert (await outbox.claim()).kind is TERMINAL
 
 
-async def test_a_call_for_a_receiver_that_is_switched_off_is_noted_as_failed(
+async def test_a_callback_to_a_disabled_receiver_is_stored_as_failed(
     outbox: Outbox,
 ) -> None:
     off = Receiver(outbox.owner, RECEIVER, disabled_at=5)

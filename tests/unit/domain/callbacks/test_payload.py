@@ -1,4 +1,4 @@
-"""The union payload."""
+"""The payload with the members of both wire forms."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_every_field_of_both_forms() -> None:
         (RunState.ABORTED, "aborted", 5),
     ],
 )
-def test_words_and_numbers(state: RunState, word: str, number: int) -> None:
+def test_every_state_has_the_published_word_and_number(state: RunState, word: str, number: int) -> None:
     body = payload(replace(records.run("account", "worker"), state=state))
     assert (body["run_status"], body["status"]) == (word, number)
 
@@ -62,7 +62,7 @@ def test_every_state_has_a_word() -> None:
     )
 
 
-def test_a_living_run_has_no_end_and_no_duration() -> None:
+def test_an_active_run_has_no_end_and_no_duration() -> None:
     run = replace(
         records.run("account", "worker"), state=RunState.RUNNING, started_at=5_000, finished_at=0
     )
@@ -84,10 +84,10 @@ def test_a_long_reason_stays_under_20_kb() -> None:
 
 
 @pytest.mark.parametrize("state", [s for s in RunState if s is not RunState.SUCCEEDED])
-def test_only_a_success_is_done(state: RunState) -> None:
+def test_only_a_succeeded_run_has_the_message_done(state: RunState) -> None:
     assert payload(replace(records.run("account", "worker"), state=state))["result_message"] == ""
 
 
-def test_a_run_that_ends_in_the_second_of_its_start_took_no_time() -> None:
+def test_a_run_that_ends_within_its_first_second_has_no_duration() -> None:
     run = replace(records.run("account", "worker"), started_at=1_000_100, finished_at=1_000_900)
     assert payload(run)["running_duration"] == 0

@@ -1,4 +1,4 @@
-"""When a receiver is switched off, and when it is used again."""
+"""Receivers are disabled after five days of failures, and enabled again."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def test_five_days_are_counted_from_the_first_failure() -> None:
     assert DISABLE_AFTER_MS == 5 * 24 * 60 * 60 * 1000
 
 
-def test_it_is_switched_off_once() -> None:
+def test_a_disabled_receiver_is_not_disabled_again() -> None:
     off = Receiver("a", FRESH.receiver, failing_since=T, disabled_at=T + DISABLE_AFTER_MS)
     later = after_attempt(off, accepted=False, now=T + 2 * DISABLE_AFTER_MS)
     assert later.disabled_at == T + DISABLE_AFTER_MS
 
 
-def test_one_success_begins_anew() -> None:
+def test_a_success_resets_the_five_days_and_enables() -> None:
     failing = after_attempt(FRESH, accepted=False, now=T)
     good = after_attempt(failing, accepted=True, now=T + DISABLE_AFTER_MS - 1)
     assert good == Receiver("a", FRESH.receiver, 0, T + DISABLE_AFTER_MS - 1, T, 0)
@@ -33,7 +33,7 @@ def test_one_success_begins_anew() -> None:
     assert (again.failing_since, again.disabled_at) == (T + 2 * DISABLE_AFTER_MS, 0)
 
 
-def test_enabling_gives_five_days_again_and_keeps_what_was() -> None:
+def test_enabling_restarts_the_five_days_and_keeps_the_history() -> None:
     off = Receiver("a", FRESH.receiver, T, 1, 2, T + DISABLE_AFTER_MS)
     on = enable_receiver(off)
     assert on == Receiver("a", FRESH.receiver, 0, 1, 2, 0)

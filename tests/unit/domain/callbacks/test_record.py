@@ -17,7 +17,7 @@ TERMINAL = DeliveryKind.TERMINAL
 DAY = 24 * 3600.0
 
 
-async def test_every_2xx_ends_it(outbox: Outbox) -> None:
+async def test_every_2xx_is_a_delivery(outbox: Outbox) -> None:
     for status in (200, 201, 204, 299):
         run = await outbox.run()
         await outbox.end(run)
@@ -32,7 +32,7 @@ async def test_every_2xx_ends_it(outbox: Outbox) -> None:
         outbox.clock.advance(1)
 
 
-async def test_gone_is_final_and_all_else_is_tried_again(outbox: Outbox) -> None:
+async def test_410_is_final_and_other_responses_are_retried(outbox: Outbox) -> None:
     for status in (0, 199, 300, 302, 400, 404, 410, 429, 500, 599):
         run = await outbox.run()
         await outbox.end(run)
@@ -46,7 +46,7 @@ async def test_gone_is_final_and_all_else_is_tried_again(outbox: Outbox) -> None
         outbox.clock.advance(1)
 
 
-async def test_ten_tries_over_75_hours_and_then_it_has_failed(outbox: Outbox) -> None:
+async def test_a_delivery_fails_after_ten_tries_over_75_hours(outbox: Outbox) -> None:
     run = await outbox.run()
     await outbox.end(run)
     started = outbox.clock.now_ms()
@@ -68,7 +68,7 @@ async def test_ten_tries_over_75_hours_and_then_it_has_failed(outbox: Outbox) ->
     assert [(one.status, one.duration_ms) for one in tries] == [(503, 7)] * 10
 
 
-async def test_a_try_that_yielded_does_not_count(outbox: Outbox) -> None:
+async def test_a_delivery_that_was_not_sent_does_not_count_as_a_try(outbox: Outbox) -> None:
     run = await outbox.run()
     await outbox.end(run)
     claimed = await outbox.claim()
@@ -78,7 +78,7 @@ async def test_a_try_that_yielded_does_not_count(outbox: Outbox) -> None:
     assert await outbox.receiver() is None
 
 
-async def test_a_result_after_the_claim_was_taken_over_is_ignored(
+async def test_a_result_after_another_server_claimed_the_delivery_is_ignored(
     outbox: Outbox,
 ) -> None:
     run = await outbox.run()
@@ -98,7 +98,7 @@ async def test_a_result_after_the_claim_was_taken_over_is_ignored(
     assert tries == {late.id: [DeliveryAttempt(late.id, outbox.clock.now_ms(), 200, "", 7)]}
 
 
-async def test_a_claim_that_is_given_back_may_be_taken_again(outbox: Outbox) -> None:
+async def test_a_released_claim_can_be_claimed_again(outbox: Outbox) -> None:
     run = await outbox.run()
     await outbox.end(run)
     claimed = await outbox.claim()
@@ -108,7 +108,7 @@ async def test_a_claim_that_is_given_back_may_be_taken_again(outbox: Outbox) -> 
     assert (await outbox.claim()).id == claimed.id
 
 
-async def test_after_five_days_of_failures_all_that_waits_is_given_up(
+async def test_after_five_days_of_failures_all_pending_deliveries_fail(
     outbox: Outbox,
 ) -> None:
     runs = [await outbox.run() for _ in range(3)]

@@ -29,7 +29,7 @@ async def switched_off(outbox: Outbox) -> Receiver:
     return off
 
 
-async def test_callbacks_are_shown_with_their_tries_and_to_their_owner_only(
+async def test_callbacks_are_listed_with_their_tries_for_their_account_only(
     outbox: Outbox,
 ) -> None:
     callbacks, run = Callbacks(outbox.storage), await outbox.run()
@@ -49,7 +49,7 @@ async def test_callbacks_are_shown_with_their_tries_and_to_their_owner_only(
         await callbacks.of_run(stranger, run.id)
 
 
-async def test_a_replay_keeps_the_id_and_begins_a_new_schedule(outbox: Outbox) -> None:
+async def test_a_replay_keeps_the_id_and_starts_a_new_schedule(outbox: Outbox) -> None:
     callbacks, run = Callbacks(outbox.storage), await outbox.run()
     await outbox.end(run)
     gone = await outbox.tried(await outbox.claim(), 410)
@@ -92,14 +92,14 @@ async def test_another_account_cannot_replay_a_callback(outbox: Outbox) -> None:
         await callbacks.replay(viewer, claimed.id)
 
 
-async def test_a_delivery_under_way_is_not_sent_twice(outbox: Outbox) -> None:
+async def test_a_delivery_that_is_being_sent_is_not_replayed(outbox: Outbox) -> None:
     await outbox.end(await outbox.run())
     claimed = await outbox.claim()
     with pytest.raises(Refused, match="being sent at this moment"):
         await Callbacks(outbox.storage).replay(outbox.caller, claimed.id)
 
 
-async def test_a_running_call_of_a_run_that_has_ended_is_not_replayed(
+async def test_a_running_callback_of_an_ended_run_is_not_replayed(
     outbox: Outbox,
 ) -> None:
     run = await outbox.run()
@@ -116,7 +116,7 @@ async def test_a_running_call_of_a_run_that_has_ended_is_not_replayed(
     assert (await outbox.of_run(run))[DeliveryKind.RUNNING].state is DeliveryState.DELIVERED
 
 
-async def test_a_receiver_that_is_switched_off_is_enabled_before_its_callbacks_are_replayed(
+async def test_a_disabled_receiver_must_be_enabled_before_a_replay(
     outbox: Outbox,
 ) -> None:
     callbacks, off = Callbacks(outbox.storage), await switched_off(outbox)
@@ -134,14 +134,14 @@ async def test_a_receiver_that_is_switched_off_is_enabled_before_its_callbacks_a
     assert (await outbox.claim()).id == missed.id
 
 
-async def test_receivers_that_are_switched_off_come_first(outbox: Outbox) -> None:
+async def test_disabled_receivers_are_listed_first(outbox: Outbox) -> None:
     await switched_off(outbox)
     await outbox.do(lambda tx: tx.receivers.lock(outbox.owner, "http://a.example:80"))
     found = await Callbacks(outbox.storage).receivers(outbox.caller)
     assert [one.receiver for one in found] == [RECEIVER, "http://a.example:80"]
 
 
-async def test_receivers_that_cannot_be_enabled(outbox: Outbox) -> None:
+async def test_unknown_and_invalid_receivers_cannot_be_enabled(outbox: Outbox) -> None:
     callbacks = Callbacks(outbox.storage)
     with pytest.raises(NotFound, match=r"https://hooks\.example:443"):
         await callbacks.enable(outbox.caller, RECEIVER)

@@ -29,7 +29,7 @@ def test_the_published_vector() -> None:
     }
 
 
-def test_the_library_accepts_it_and_refuses_any_change() -> None:
+def test_the_library_accepts_signatures_and_refuses_any_change() -> None:
     secret = secret_for(MASTER, "account")
     body = '{"run_slug":"Zürich"}'.encode()
     signed = headers(secret, "msg_1", int(time.time()), body)
@@ -44,7 +44,7 @@ def test_the_library_accepts_it_and_refuses_any_change() -> None:
             Webhook(secret).verify(body, {**signed, name: signed[name] + "1"})
 
 
-def test_two_secrets_hold_during_a_rotation() -> None:
+def test_during_a_rotation_both_secrets_verify() -> None:
     old, new = secret_for(MASTER, "a"), secret_for(b"another master", "a")
     signed = headers([new, old], "msg_1", int(time.time()), b"{}")
     assert Webhook(old).verify(b"{}", signed) == Webhook(new).verify(b"{}", signed) == {}
@@ -55,13 +55,6 @@ def test_secrets_differ_by_account_and_installation() -> None:
     assert len(secrets) == 4
     assert all(len(base64.b64decode(s.removeprefix("whsec_"))) == 32 for s in secrets)
     assert secret_for(MASTER, "a") == secret_for(MASTER, "a")
-
-
-def test_empty_secrets_are_refused() -> None:
-    with pytest.raises(ValueError, match="master"):
-        secret_for(b"", "a")
-    with pytest.raises(ValueError, match="signing"):
-        headers("whsec_", "m", 1, b"")
 
 
 def test_the_secret_of_an_account_never_changes() -> None:

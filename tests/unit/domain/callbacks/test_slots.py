@@ -1,4 +1,4 @@
-"""Which receivers may take the last slots."""
+"""Free slots by the status of the host."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from fyke.model.callback import HostStatus
 GOOD, NEW, FAILING = HostStatus.GOOD, HostStatus.NEW, HostStatus.FAILING
 
 
-def left(good: int, new: int, failing: int) -> dict[HostStatus, int]:
+def by_status(good: int, new: int, failing: int) -> dict[HostStatus, int]:
     return {GOOD: good, NEW: new, FAILING: failing}
 
 
 @pytest.mark.parametrize(
     ("taken", "free"),
     [
-        ([], left(20, 18, 10)),
-        ([GOOD] * 5, left(15, 15, 10)),
-        ([GOOD] * 20, left(0, 0, 0)),
-        ([FAILING] * 10, left(10, 8, 0)),
-        ([NEW] * 18, left(2, 0, 0)),
-        ([FAILING] * 10 + [NEW] * 8, left(2, 0, 0)),
-        ([FAILING] * 10 + [NEW] * 8 + [GOOD] * 2, left(0, 0, 0)),
-        ([NEW] * 30, left(0, 0, 0)),  # as after a change of the number
+        ([], by_status(20, 18, 10)),
+        ([GOOD] * 5, by_status(15, 15, 10)),
+        ([GOOD] * 20, by_status(0, 0, 0)),
+        ([FAILING] * 10, by_status(10, 8, 0)),
+        ([NEW] * 18, by_status(2, 0, 0)),
+        ([FAILING] * 10 + [NEW] * 8, by_status(2, 0, 0)),
+        ([FAILING] * 10 + [NEW] * 8 + [GOOD] * 2, by_status(0, 0, 0)),
+        ([NEW] * 30, by_status(0, 0, 0)),  # as after a change of the number
     ],
 )
-def test_free_slots_after_so_many_are_taken(
+def test_free_slots_by_status(
     taken: list[HostStatus], free: dict[HostStatus, int]
 ) -> None:
     assert free_slots(taken, 20) == free
 
 
-def test_taking_a_place_counts_as_if_it_had_been_taken_before() -> None:
+def test_a_taken_slot_counts_like_one_that_is_in_flight() -> None:
     free, taken = free_slots([], 20), []
     for standing in [FAILING] * 11 + [NEW] * 9 + [GOOD] * 3:
         if take_slot(free, standing):

@@ -32,7 +32,7 @@ UNPRINTABLE = "it contains a space, a backslash or a control character; encode i
          "xn--bcher-kva.example"),
     ],
 )  # fmt: skip
-def test_accepted(url: str, expected: CallbackUrl, authority: str) -> None:
+def test_valid_urls_are_parsed(url: str, expected: CallbackUrl, authority: str) -> None:
     assert RULES.check(url) == expected
     assert expected.authority == authority
 
@@ -51,7 +51,7 @@ def test_accepted(url: str, expected: CallbackUrl, authority: str) -> None:
         "http://a%2eexample/", "http://a.example/\u00fc", "http://a.example/" + "x" * 2050,
     ],
 )  # fmt: skip
-def test_refused_with_the_field_and_the_rule(url: str) -> None:
+def test_invalid_urls_are_refused_with_field_and_rule(url: str) -> None:
     with pytest.raises(InvalidRequest) as error:
         RULES.check(url)
     assert error.value.message.startswith("callback_url: ")
@@ -64,7 +64,7 @@ def test_refused_with_the_field_and_the_rule(url: str) -> None:
      "[64:ff9b::7f00:1]", "[2002:7f00:1::]", "100.100.100.200", "192.0.0.192", "168.63.129.16",
      "\uff11\uff12\uff17.0.0.1"],
 )  # fmt: skip
-def test_the_inside_is_refused_naming_the_setting(host: str) -> None:
+def test_private_addresses_are_refused_with_the_name_of_the_setting(host: str) -> None:
     with pytest.raises(InvalidRequest, match=r"callback_url: .*FYKE_CALLBACK_ALLOW="):
         RULES.check(f"http://{host}:8000/hook")
 
@@ -87,7 +87,7 @@ def test_the_remedy_that_is_named_works() -> None:
 
 
 @given(st.text(max_size=60), st.sampled_from(["", "http://", "https://", "http://a.example/"]))
-def test_anything_is_accepted_or_refused_in_words(text: str, start: str) -> None:
+def test_any_text_is_accepted_or_refused_with_a_message(text: str, start: str) -> None:
     try:
         parts = RULES.check(start + text)
     except InvalidRequest as error:
@@ -106,7 +106,7 @@ def test_anything_is_accepted_or_refused_in_words(text: str, start: str) -> None
         ("http://192.0.2.7/x", "http://192.0.2.7:80"),
     ],
 )
-def test_a_receiver_has_one_spelling(url: str, receiver: str) -> None:
+def test_receivers_are_normalized(url: str, receiver: str) -> None:
     assert receiver_of(url) == receiver
     assert receiver_of(receiver) == receiver
 
@@ -147,7 +147,7 @@ def test_an_invalid_receiver_names_the_field(url: str) -> None:
         ("http://a.example:22/", "port 22 is not accepted; use 80, 443 or one from 1024 to 65535"),
     ],
 )  # fmt: skip
-def test_each_rule_says_what_is_accepted(url: str, rule: str) -> None:
+def test_each_error_names_what_is_accepted(url: str, rule: str) -> None:
     with pytest.raises(InvalidRequest) as error:
         RULES.check(url)
     assert error.value.message == f"callback_url: {rule}"

@@ -54,7 +54,7 @@ def test_every_colour_is_one_of_sixteen(params: str, name: str) -> None:
         "\x1b[38;5m", "\x1b[38;2;1m", "\x1b[999m", "\x1b[=5m", "\x9dtitle\x9c",
     ],
 )  # fmt: skip
-def test_everything_else_is_dropped(sequence: str) -> None:
+def test_other_sequences_are_dropped(sequence: str) -> None:
     found = spans(f"a{sequence}b")
     assert "".join(span.text for span in found) == "ab" == plain(f"a{sequence}b")
 

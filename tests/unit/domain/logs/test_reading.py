@@ -65,7 +65,7 @@ async def test_positions_outside_the_log_are_clamped_to_its_ends() -> None:
     assert (positions(nothing), nothing.complete) == ([], True)
 
 
-async def test_severity_and_text_choose_over_the_whole_log() -> None:
+async def test_severity_and_text_filter_the_whole_log() -> None:
     setup = Setup()
     assert positions(await setup.page(after=0, level=4, limit=3)) == [10, 20, 30]
     assert positions(await setup.page(level=4, limit=3)) == [980, 990, 1000]
@@ -100,7 +100,7 @@ async def test_a_page_without_a_filter_scans_only_the_lines_that_it_shows() -> N
     assert setup.results.scanned == [(492, 499)]
 
 
-async def test_a_long_line_is_cut_and_can_be_had_whole() -> None:
+async def test_a_long_line_is_cut_in_a_page_and_read_whole_by_position() -> None:
     setup = Setup(1)
     text = "x" * 2**20
     setup.results.log[setup.run.id] = [LogEntry(1, 2, "1", text, 5)]

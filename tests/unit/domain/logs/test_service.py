@@ -43,7 +43,7 @@ async def test_another_accounts_log_does_not_exist():
             await setup.logs.tail(stranger, ref, 10)
 
 
-async def test_a_walk_meets_every_entry_once():
+async def test_a_walk_returns_every_entry_once():
     setup = Setup()
     pages = [page async for page in setup.logs.walk(setup.run.id)]
     assert [e.position for page in pages for e in page] == list(range(1, 1001))
@@ -59,6 +59,6 @@ async def test_the_whole_log_as_text():
     assert lines[0] == "1970-01-01T00:00:01.000Z INFO  [1] line 1"
 
 
-async def test_the_text_of_a_run_that_was_removed():
+async def test_the_log_file_of_a_removed_run_is_not_found():
     with pytest.raises(RunNotFound):
         await Setup().logs.text(new_ulid())

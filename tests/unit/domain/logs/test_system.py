@@ -23,7 +23,7 @@ def test_the_line_about_the_whole_run():
     )
 
 
-def test_a_failure_is_one_error_line_with_the_last_words_of_the_worker():
+def test_a_failure_is_one_error_line_with_the_last_lines_of_stderr():
     entry = system.failed(NUMBER, "The Worker exited with code 1", ["Traceback", "KeyError"], 5)
     assert entry.type == LogType.ERROR
     assert entry.content == (
@@ -31,6 +31,6 @@ def test_a_failure_is_one_error_line_with_the_last_words_of_the_worker():
     )
 
 
-def test_a_warning():
+def test_a_warning_is_one_line():
     entry = system.warning(NUMBER, "this Fyke has no browser", 5)
     assert (entry.type, entry.content[-24:]) == (LogType.WARN, "this Fyke has no browser")

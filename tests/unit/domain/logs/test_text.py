@@ -27,7 +27,7 @@ def test_further_lines_are_indented(end: str):
     assert render(entry(f"a{end}b{end}")).split(" [1] ")[1] == "a\n\tb\n"
 
 
-def test_a_worker_cannot_write_an_entry_of_its_own_making():
+def test_a_worker_cannot_forge_an_entry():
     forged = "x\r\n2026-03-13T06:36:24.438Z ERROR [1] forged"
     lines = render(entry(forged, group="1\n2026")).splitlines()
     assert [line[:4] for line in lines] == ["2026", "\t202"]
@@ -45,12 +45,12 @@ def test_a_worker_cannot_write_an_entry_of_its_own_making():
         ("\x1b\x1b[1", "[1"),
     ],
 )
-def test_control_characters_are_taken_out(text: str, expected: str):
+def test_control_characters_are_removed(text: str, expected: str):
     assert clean(text) == expected
 
 
 @given(st.text(), st.integers(-(2**63), 2**63))
-def test_one_line_begins_with_a_time_whatever_comes(content: str, at: int):
+def test_exactly_one_line_starts_with_a_time_for_any_content(content: str, at: int):
     text = render(entry(content, timestamp=at))
     assert text.endswith("\n")
     first, *rest = text[:-1].split("\n")

@@ -1,4 +1,4 @@
-"""What waits in an account, in which order, and the capacity for it."""
+"""The queue board: order, pages and capacity."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def test_an_installation_without_runners_has_no_capacity(
     assert await board.slots(stores.caller) == Slots(0, None, 0, 0, 0, 0, 0)
 
 
-async def test_capacity_is_that_of_runners_that_are_heard_of_and_what_they_have_taken(
+async def test_capacity_is_that_of_active_runners_with_their_load(
     stores: Stores, board: QueueBoard
 ) -> None:
     await runner(stores, "r1", 0.1, 1000)
@@ -68,7 +68,7 @@ async def test_capacity_is_that_of_runners_that_are_heard_of_and_what_they_have_
     )
 
 
-async def test_runs_wait_in_the_order_in_which_they_begin_page_by_page(
+async def test_waiting_runs_are_listed_in_the_order_of_their_starts(
     stores: Stores, board: QueueBoard
 ) -> None:
     made = [await stores.run(created_at=records.START + n) for n in range(5)]
@@ -84,7 +84,7 @@ async def test_runs_wait_in_the_order_in_which_they_begin_page_by_page(
     assert all(row.reason.reason is not None for row in first.runs + rest.runs)
 
 
-async def test_what_is_held_has_pages_of_its_own(stores: Stores, board: QueueBoard) -> None:
+async def test_queue_items_have_separate_pages(stores: Stores, board: QueueBoard) -> None:
     def hold(number: int, *, waiting: bool = True) -> QueuedStart:
         return QueuedStart(
             records.ordered_id(), stores.account, stores.worker, "1.0.0", "{}", "", waiting, "", "",
@@ -102,7 +102,7 @@ async def test_what_is_held_has_pages_of_its_own(stores: Stores, board: QueueBoa
         assert (found.held, [one.item.id for one in found.items]) == (3, expected)
 
 
-async def test_another_account_sees_none_of_it(stores: Stores, board: QueueBoard) -> None:
+async def test_another_account_has_an_empty_board(stores: Stores, board: QueueBoard) -> None:
     await stores.run()
     await runner(stores, "r1", 1, 1000)
     await stores.lease("r1")

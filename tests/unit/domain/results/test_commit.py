@@ -1,4 +1,4 @@
-"""The group commit: turns, outages of the store, broken batches, and the end of the runner."""
+"""The group commit: batches, outages of the store, failing batches, the end of the runner."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from fyke.domain.results import commit, waiting
+from fyke.domain.results import commit, write_queue
 from fyke.domain.results.commit import GroupCommit, retry_while_unavailable
 from fyke.domain.results.write_queue import WriteQueue
 from fyke.errors import StaleLease, Unavailable
@@ -41,7 +41,7 @@ async def test_batches_during_a_commit_share_the_next(results: BlockableResults)
         assert [[len(b.rows) for b in batches] for batches in results.batches] == [[1], [5, 5, 5]]
 
 
-async def test_a_flooding_attempt_gets_a_turn_and_not_more(results: BlockableResults) -> None:
+async def test_a_flooding_attempt_has_one_batch_per_flush(results: BlockableResults) -> None:
     async with running(results) as taking:
         flood, quiet = await taking.open("r", "flood", ""), await taking.open("s", "quiet", "")
         results.unblocked.clear()
@@ -52,17 +52,17 @@ async def test_a_flooding_attempt_gets_a_turn_and_not_more(results: BlockableRes
         results.unblocked.set()
         await asyncio.gather(*pushes)
         sizes = [{b.attempt_id: len(b.rows) for b in batches} for batches in results.batches]
-        assert sizes[0] == {"flood": waiting.ROWS_PER_BATCH}  # no other run was there yet
-        assert sizes[1] == {"flood": waiting.SHARED_ROWS_PER_BATCH, "quiet": 1}
-        assert max(size["flood"] for size in sizes[1:]) == waiting.SHARED_ROWS_PER_BATCH
+        assert sizes[0] == {"flood": write_queue.ROWS_PER_BATCH}  # no other run was there yet
+        assert sizes[1] == {"flood": write_queue.SHARED_ROWS_PER_BATCH, "quiet": 1}
+        assert max(size["flood"] for size in sizes[1:]) == write_queue.SHARED_ROWS_PER_BATCH
 
 
-async def test_alone_a_turn_is_longer(results: BlockableResults) -> None:
+async def test_an_attempt_alone_has_larger_batches(results: BlockableResults) -> None:
     async with running(results) as taking:
         flood = await taking.open("r", "flood", "")
         await asyncio.gather(*(flood.push(b"1") for _ in range(3000)))
         sizes = [len(batch.rows) for (batch,) in results.batches]
-        assert max(sizes) == waiting.ROWS_PER_BATCH
+        assert max(sizes) == write_queue.ROWS_PER_BATCH
 
 
 async def test_batches_of_large_rows_are_bounded_by_bytes(
@@ -92,7 +92,7 @@ async def test_an_unavailable_store_is_waited_for(results: BlockableResults) -> 
         assert await attempt.close() == 1
 
 
-async def test_one_broken_batch_does_not_hurt_the_others(results: BlockableResults) -> None:
+async def test_a_failing_batch_does_not_affect_the_others(results: BlockableResults) -> None:
     results.poison = "bad"
     async with running(results) as taking:
         bad, good = await taking.open("r", "bad", ""), await taking.open("r", "good", "")
@@ -135,7 +135,7 @@ async def test_rows_cancelled_during_an_outage_are_refused_and_the_rest_is_store
     assert kept.idle and gone.idle
 
 
-async def test_only_runs_whose_rows_were_taken_are_announced(results: BlockableResults) -> None:
+async def test_on_stored_is_called_only_for_runs_with_stored_rows(results: BlockableResults) -> None:
     announced: list[str] = []
     committing = GroupCommit(results, announced.append)  # type: ignore[arg-type]
     results.closed.add("fenced")
@@ -148,7 +148,7 @@ async def test_only_runs_whose_rows_were_taken_are_announced(results: BlockableR
     assert isinstance(stored[1].exception(), StaleLease)
 
 
-async def test_nothing_is_committed_while_it_is_held(results: BlockableResults) -> None:
+async def test_nothing_is_committed_while_the_lock_is_locked(results: BlockableResults) -> None:
     async with running(results) as taking:
         attempt = await taking.open("run", "a", "")
         async with taking.group.lock:
@@ -159,7 +159,7 @@ async def test_nothing_is_committed_while_it_is_held(results: BlockableResults) 
         assert len(results.batches) == 1
 
 
-async def test_work_is_repeated_while_the_store_is_away_and_not_for_another_error() -> None:
+async def test_work_is_repeated_while_the_store_is_unavailable_but_not_for_other_errors() -> None:
     failures: list[Exception] = [Unavailable(), Unavailable()]
 
     async def work() -> int:

@@ -13,7 +13,7 @@ def row(data: bytes, position: int = 1) -> Row:
     return Row("run", position, "a", data)
 
 
-def test_ids_are_64_hex_digits_and_all_different():
+def test_ids_are_64_hex_digits_and_unique():
     ids = {data_id(run, position) for run in ("a", "b") for position in range(1, 500)}
     assert len(ids) == 998
     assert all(re.fullmatch("[0-9a-f]{64}", i) for i in ids)
@@ -24,7 +24,7 @@ def test_ids_are_64_hex_digits_and_all_different():
     "data",
     [b"{}", b'{"a":1}', b'{"a":{"b":[]},"c":12345678901234567890.10}', '{"ключ":"é"}'.encode()],
 )
-def test_the_id_is_the_last_member_and_the_rest_is_untouched(data: bytes):
+def test_the_id_is_the_last_member_and_the_rest_is_unchanged(data: bytes):
     spliced = with_id(row(data, 7))
     assert spliced.startswith(data[:-1])
     fields = json.loads(spliced)

@@ -1,4 +1,4 @@
-"""Acknowledged means stored, whatever happens in between; and no run takes more than its share."""
+"""Acknowledged rows are stored, and every run stays within its caps."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ async def test_a_cancelled_close_refuses_the_waiting_rows(results: BlockableResu
         assert results.stored == []
 
 
-async def test_headers_the_last_call_counts(results: BlockableResults) -> None:
+async def test_only_the_last_headers_are_stored(results: BlockableResults) -> None:
     async with running(results) as taking:
         attempt = await taking.open("run", "a", "")
         results.unblocked.clear()
@@ -105,7 +105,7 @@ async def test_headers_the_last_call_counts(results: BlockableResults) -> None:
             await attempt.set_headers([Header("x" * 2**20, "key", "text")])
 
 
-async def test_first_call_is_noted_once(results: BlockableResults) -> None:
+async def test_the_first_call_is_recorded_once(results: BlockableResults) -> None:
     async with running(results) as taking:
         attempt = await taking.open("run", "a", "")
         assert attempt.first_call_at is None
@@ -120,7 +120,7 @@ async def test_first_call_is_noted_once(results: BlockableResults) -> None:
 # --- caps --------------------------------------------------------------------------------
 
 
-async def test_the_cap_of_rows_is_exact_over_all_attempts(results: BlockableResults) -> None:
+async def test_the_row_cap_is_exact_across_all_attempts(results: BlockableResults) -> None:
     reached: list[tuple[str, Reason]] = []
     cap = Reason.of(ReasonCode.ROW_CAP, max_rows=10)
     async with running(results) as taking:
@@ -153,7 +153,7 @@ async def test_the_cap_of_rows_is_exact_over_all_attempts(results: BlockableResu
 @pytest.mark.parametrize(
     ("limit", "words"), [(100, "100 bytes"), (2048, "2 KiB"), (2**20, "1 MiB"), (2**30, "1 GiB")]
 )
-async def test_the_cap_of_bytes(results: BlockableResults, limit: int, words: str) -> None:
+async def test_the_byte_cap_refuses_further_rows(results: BlockableResults, limit: int, words: str) -> None:
     results.stored = [("run", "z", b"x" * (limit - 30))]
     async with running(results) as taking:
         attempt = await taking.open("run", "a", "", OutputLimits(row_bytes=limit))
@@ -162,7 +162,7 @@ async def test_the_cap_of_bytes(results: BlockableResults, limit: int, words: st
             await attempt.push(json.dumps({"a": "x" * 40}).encode())
 
 
-async def test_upserts_do_not_fill_a_run_that_they_do_not_grow(results: BlockableResults) -> None:
+async def test_upserts_that_replace_rows_do_not_reach_the_cap(results: BlockableResults) -> None:
     async with running(results) as taking:
         attempt = await taking.open("run", "a", "", OutputLimits(rows=5))
 
@@ -198,7 +198,7 @@ async def test_rows_of_earlier_attempts_count_and_refused_ones_do_not(
             await second.push(b"1")
 
 
-async def test_old_runs_are_forgotten(
+async def test_the_number_of_cached_run_counters_is_bounded(
     results: BlockableResults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(intake, "REMEMBERED_RUNS", 3)
@@ -215,7 +215,7 @@ async def test_old_runs_are_forgotten(
 # --- log ---------------------------------------------------------------------------------
 
 
-async def test_log_lines_ride_along_with_a_row(results: BlockableResults) -> None:
+async def test_log_lines_are_committed_together_with_a_row(results: BlockableResults) -> None:
     async with running(results) as taking:
         attempt = await taking.open("run", "a", "77")
         attempt.log(LogType.DEBUG, "one")
@@ -230,7 +230,7 @@ async def test_log_lines_ride_along_with_a_row(results: BlockableResults) -> Non
         assert batch.log[0].timestamp == taking.clock.now_ms()
 
 
-async def test_log_lines_leave_by_themselves(results: BlockableResults) -> None:
+async def test_log_lines_are_committed_without_a_row(results: BlockableResults) -> None:
     async with running(results) as taking:
         attempt = await taking.open("run", "a", "")
         attempt.log(LogType.INFO, "alone")
@@ -241,7 +241,7 @@ async def test_log_lines_leave_by_themselves(results: BlockableResults) -> None:
         assert results.lines == ["alone", "flushed"]
 
 
-async def test_the_log_of_a_run_is_bounded_but_ours_is_not(results: BlockableResults) -> None:
+async def test_the_log_of_a_run_is_bounded_except_for_system_lines(results: BlockableResults) -> None:
     async with running(results) as taking:
         attempt = await taking.open("run", "a", "")
         other = await taking.open("run", "b", "")
@@ -271,7 +271,7 @@ async def test_a_long_line_is_cut_and_marked(results: BlockableResults, letter: 
         assert whole == letter * (16384 // len(letter.encode()))
 
 
-async def test_a_log_that_is_too_fast_is_dropped_with_a_notice(
+async def test_lines_that_come_too_fast_are_dropped_with_a_notice(
     results: BlockableResults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(intake, "LOG_WAIT_SECONDS", 0.02)
@@ -301,7 +301,7 @@ async def test_a_log_that_is_too_fast_is_dropped_with_a_notice(
         assert "dropped" in results.lines[-1]
 
 
-async def test_warnings_of_rows_come_once_per_kind_and_run(results: BlockableResults) -> None:
+async def test_warnings_about_rows_are_logged_once_per_kind_and_run(results: BlockableResults) -> None:
     async with running(results) as taking:
         attempts = [await taking.open("run", name, "") for name in "ab"]
         for attempt in attempts:
@@ -311,7 +311,7 @@ async def test_warnings_of_rows_come_once_per_kind_and_run(results: BlockableRes
         assert sorted(results.lines) == sorted([rows.NOT_A_NUMBER, rows.BROKEN_TEXT])
 
 
-async def test_a_line_about_the_whole_run(results: BlockableResults) -> None:
+async def test_a_system_line_about_the_whole_run_is_stored(results: BlockableResults) -> None:
     async with running(results) as taking:
         results.failures = [Unavailable()]
         await taking.write_system_line("run", "123", "All done.")

@@ -1,4 +1,4 @@
-"""Secrets of an attempt stay out of what it stores: rows, upsert markers, headers and log lines."""
+"""Secrets of an attempt are masked in rows, upsert markers, headers and log lines."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ async def test_everything_that_is_stored_is_masked() -> None:
 @pytest.mark.parametrize(
     "value", ["tiny-1", VALUE, pytest.param("v" * 9000, marks=pytest.mark.slow)]
 )
-def test_a_line_that_is_much_too_long_contains_no_start_of_a_secret(value: str) -> None:
+def test_a_cut_line_contains_no_start_of_a_secret(value: str) -> None:
     masker = Masker({"LOGIN": value})
     for count in (1, 2, 3, 500, 5000):
         for shift in range(0, len(value) + 20, 1 + len(value) // 9):
@@ -81,7 +81,7 @@ async def test_secrets_of_one_attempt_are_not_masked_in_others() -> None:
     assert rows == {"a": {"value": "***LOGIN***"}, "b": {"value": VALUE}}
 
 
-async def test_a_row_that_is_being_read_at_the_end_is_not_stored_unmasked(
+async def test_a_row_that_is_decoded_at_the_end_is_not_stored_unmasked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     results = BlockableResults()

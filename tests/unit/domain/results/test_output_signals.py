@@ -1,4 +1,4 @@
-"""Signals for followers: the first at once, then one for each pause in which output came."""
+"""Signals to streams: the first at once, then one for each pause with new output."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class LocalSignals:
         self.changed.set()
 
 
-async def test_the_first_signal_leaves_at_once_and_the_rest_share_one() -> None:
+async def test_the_first_signal_is_sent_at_once_and_the_rest_share_one() -> None:
     signals = LocalSignals()
     notified = OutputSignals(signals, pause=0.02)  # type: ignore[arg-type]  # only notify is used
     for _ in range(100):
@@ -34,7 +34,7 @@ async def test_the_first_signal_leaves_at_once_and_the_rest_share_one() -> None:
     assert signals.notified == ["output:a", "output:b", "output:a"]
 
 
-async def test_an_idle_run_signals_at_once_again_and_is_forgotten() -> None:
+async def test_an_idle_run_is_removed_and_signals_at_once_again() -> None:
     signals = LocalSignals()
     notified = OutputSignals(signals, pause=0.0)  # type: ignore[arg-type]  # only notify is used
     notified.stored("a")

@@ -1,4 +1,4 @@
-"""One written rule for every kind of row, and the promise that nothing else changes."""
+"""The stored form of every kind of row; everything else is unchanged."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_numbers_keep_their_digits(number: str) -> None:
     "number", ["1e400", "-1E+999", "9" * 4301, "-" + "9" * 4301, "1" * 310 + ".0"]
 )
 @pytest.mark.parametrize("padding", ["", "x" * 70_000])
-def test_numbers_no_reader_can_hold_are_kept_as_text(number: str, padding: str) -> None:
+def test_numbers_too_large_for_json_parsers_are_stored_as_text(number: str, padding: str) -> None:
     pushed = f'{{"n":[{number},1e5],"s":"1e400 {padding}"}}'
     assert data(pushed) == f'{{"n":["{number}",1e5],"s":"1e400 {padding}"}}'.encode()
     assert warnings(pushed) == (rows.NUMBER_TOO_LARGE,)
@@ -108,7 +108,7 @@ def test_not_a_number_becomes_null_with_one_warning(pushed: str, stored: Any) ->
 
 
 @pytest.mark.parametrize("pushed", ['{"a": NaNNaN}', "xNaN", '{"a": Infinity', '{"a" NaN}'])
-def test_text_with_nan_that_is_still_no_json(pushed: str) -> None:
+def test_text_with_nan_that_is_not_json(pushed: str) -> None:
     assert json.loads(data(pushed)) == {"__raw": pushed}
     assert warnings(pushed) == ()
 
@@ -133,7 +133,7 @@ def test_broken_text_becomes_the_replacement_character(pushed: bytes, stored: An
 
 @pytest.mark.parametrize("opening", ["[", '{"a":'])
 @pytest.mark.parametrize("inner", ["1", '"]]}}[["', "[[],{}]"])
-def test_depth(opening: str, inner: str) -> None:
+def test_rows_deeper_than_the_limit_are_refused(opening: str, inner: str) -> None:
     closing = "]" if opening == "[" else "}"
     room = 64 - (2 if inner.startswith("[") else 0)
     assert data(opening * room + inner + closing * room)
@@ -141,20 +141,20 @@ def test_depth(opening: str, inner: str) -> None:
         decode_row((opening * (room + 1) + inner + closing * (room + 1)).encode())
 
 
-def test_wide_is_not_deep() -> None:
+def test_many_members_do_not_count_as_depth() -> None:
     pushed = json.dumps({"a": [[[]]] * 1000, "b": [{"c": "["}] * 1000})
     assert json.loads(data(pushed)) == json.loads(pushed)
 
 
 @pytest.mark.parametrize("levels", [100_000, 1_000_000])
-def test_absurd_depth_is_refused_and_not_a_crash(levels: int) -> None:
+def test_extreme_depth_is_refused(levels: int) -> None:
     with pytest.raises(RowRefused, match="64 levels"):
         decode_row(b"[" * levels + b"]" * levels)
     with pytest.raises(RowRefused, match="64 levels"):
         decode_row(b'{"a":' * levels)
 
 
-def test_size_is_exact() -> None:
+def test_the_size_limit_is_exact() -> None:
     def row(size: int) -> bytes:
         return b'{"a":"' + b"x" * (size - 8) + b'"}'
 
@@ -163,7 +163,7 @@ def test_size_is_exact() -> None:
         decode_row(row(MAX_ROW_BYTES + 1))
 
 
-def test_size_of_a_row_encoded_twice_is_the_size_of_the_row() -> None:
+def test_the_size_of_a_row_encoded_twice_is_that_of_the_decoded_row() -> None:
     inner = json.dumps({"quotes": '"' * 2_500_000})
     outer = json.dumps(inner)
     assert len(inner) < MAX_ROW_BYTES < len(outer)
@@ -182,7 +182,7 @@ def test_size_of_a_row_encoded_twice_is_the_size_of_the_row() -> None:
         b'["' + b"x" * MAX_ROW_BYTES + b'"]',
     ],
 )
-def test_too_large_in_every_form(pushed: bytes) -> None:
+def test_too_large_rows_are_refused_in_every_form(pushed: bytes) -> None:
     with pytest.raises(RowRefused, match="8 MiB"):
         decode_row(pushed)
 
@@ -248,7 +248,7 @@ def check_object(value: dict[str, Any], ascii_only: bool, twice: bool) -> None:
 
 @examples(75, 300)
 @given(json_objects, st.booleans(), st.booleans())
-def test_objects_come_out_as_they_went_in(
+def test_objects_are_stored_unchanged(
     value: dict[str, Any], ascii_only: bool, twice: bool
 ) -> None:
     check_object(value, ascii_only, twice)
@@ -283,19 +283,19 @@ def check_many(seed: int, count: int) -> None:
         check_object(value, random.random() < 0.5, random.random() < 0.3)
 
 
-def test_many_random_objects_come_out_as_they_went_in() -> None:
+def test_many_random_objects_are_stored_unchanged() -> None:
     check_many(0, 5000)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("seed", range(1, 11))
-def test_a_hundred_thousand_random_objects_come_out_as_they_went_in(seed: int) -> None:
+def test_a_hundred_thousand_random_objects_are_stored_unchanged(seed: int) -> None:
     check_many(seed, 10_000)
 
 
 @examples(75, 300)
 @given(json_values)
-def test_other_values_come_out_under_value(value: Any) -> None:
+def test_other_values_are_stored_under_value(value: Any) -> None:
     if isinstance(value, (dict, str)):
         value = [value]
     assert json.loads(data(json.dumps(value))) == {"value": value}
@@ -318,7 +318,7 @@ broken = (
 
 @examples(250, 1000)
 @given(broken)
-def test_anything_at_all_becomes_an_object_that_every_reader_reads(pushed: bytes) -> None:
+def test_any_bytes_become_a_valid_json_object(pushed: bytes) -> None:
     stored = decode_row(pushed).row.data
     assert isinstance(json.loads(stored), dict)
     assert isinstance(msgspec.json.decode(stored), dict)

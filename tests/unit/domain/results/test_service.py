@@ -86,13 +86,13 @@ async def test_another_accounts_run_does_not_exist():
     assert (await setup.results.source_of(setup.run.id)).run == setup.run
 
 
-async def test_columns_as_the_worker_named_them_win():
+async def test_columns_declared_by_the_worker_take_precedence():
     setup = Setup(rows=1, schema=SCHEMA)
     setup.rows.declared[setup.run.id] = [Header("Number", "i", "integer")]
     assert (await setup.page(1, 10)).headers == [Header("Number", "i", "integer")]
 
 
-async def test_else_those_of_the_output_schema():
+async def test_without_declared_columns_those_of_the_output_schema_are_used():
     setup = Setup(rows=1, schema=SCHEMA)
     assert (await setup.page(1, 10)).headers == [
         Header("Title", "title", "text"),
@@ -101,7 +101,7 @@ async def test_else_those_of_the_output_schema():
 
 
 @pytest.mark.parametrize("schema", ["", "[]", "{broken", '{"a":1}'])
-async def test_else_those_that_the_first_rows_show(schema: str):
+async def test_without_an_output_schema_columns_are_derived_from_the_first_rows(schema: str):
     setup = Setup(rows=1, schema=schema)
     assert (await setup.page(1, 10)).headers == [Header("i", "i", "integer")]
 
@@ -130,7 +130,7 @@ async def test_rows_are_readable_without_their_version():
     assert (await setup.page(1, 10)).count == 1
 
 
-async def test_a_walk_meets_every_visible_row_once_in_order():
+async def test_a_walk_returns_every_visible_row_once_in_order():
     setup = Setup(rows=5000)
     setup.rows.push(setup.run.id, b"{}", attempt_id="failed")
     walked = [

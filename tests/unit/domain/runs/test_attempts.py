@@ -1,4 +1,4 @@
-"""What a runner reports of attempts and is asked to do, and how they end."""
+"""Reports and ends of attempts, and the orders to runners."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def setup(stores: Stores) -> Setup:
     return Setup(stores)
 
 
-async def test_traffic_may_reach_the_cap_of_a_run_and_not_exceed_it(setup: Setup) -> None:
+async def test_a_run_ends_when_its_traffic_exceeds_the_cap(setup: Setup) -> None:
     run, [one, other] = await setup.start(2, limits=CAPPED)
     assert (await setup.report((one, 500), (other, 500))).stop == {}
     stop = (await setup.report((one, 501), (other, 500))).stop
@@ -66,7 +66,7 @@ async def test_without_a_cap_any_traffic_is_allowed(setup: Setup) -> None:
     assert (await setup.report((one, 2**50))).stop == {}
 
 
-async def test_a_run_that_is_being_stopped_answers_each_later_report_with_the_reason(
+async def test_each_report_about_a_run_that_is_being_stopped_returns_the_reason(
     setup: Setup,
 ) -> None:
     run, [one, other] = await setup.start(2)
@@ -80,7 +80,7 @@ async def test_a_run_that_is_being_stopped_answers_each_later_report_with_the_re
     assert (ended.state, ended.outcome, ended.err_msg) == (RunState.FAILED, Outcome.ROW_CAP, "full")
 
 
-async def test_a_limit_that_is_seen_after_the_end_changes_nothing(setup: Setup) -> None:
+async def test_a_limit_reported_after_the_end_changes_nothing(setup: Setup) -> None:
     run, [one] = await setup.start()
     ended = await setup.end(one, End(Outcome.SUCCEEDED))
     await setup.attempts.limit_reached(one.attempt, End(Outcome.ROW_CAP))
@@ -89,7 +89,7 @@ async def test_a_limit_that_is_seen_after_the_end_changes_nothing(setup: Setup) 
     await setup.attempts.limit_reached(one.attempt, End(Outcome.ROW_CAP))
 
 
-async def test_short_subtasks_cannot_use_more_together_than_the_run_may(setup: Setup) -> None:
+async def test_short_subtasks_together_cannot_exceed_the_traffic_cap(setup: Setup) -> None:
     run, [one, other] = await setup.start(2, limits=CAPPED)
     await setup.end(one, End(Outcome.SUCCEEDED), traffic_bytes=600)
     await setup.end(other, End(Outcome.SUCCEEDED), traffic_bytes=600)
@@ -103,7 +103,7 @@ async def test_short_subtasks_cannot_use_more_together_than_the_run_may(setup: S
      (("succeeded", "signal"), RunState.SUCCEEDED, ""),
      (("exit_code", "succeeded"), RunState.SUCCEEDED, "")],
 )  # fmt: skip
-async def test_one_subtask_that_succeeds_is_a_success_and_otherwise_the_first_says_why(
+async def test_a_run_succeeds_with_one_subtask_and_fails_with_the_first_reason(
     setup: Setup, outcomes: tuple[str, ...], state: RunState, message: str
 ) -> None:
     run, leases = await setup.start(2)
@@ -114,7 +114,7 @@ async def test_one_subtask_that_succeeds_is_a_success_and_otherwise_the_first_sa
     assert (ended.state, ended.err_msg) == (state, message)
 
 
-async def test_an_attempt_that_was_given_up_can_neither_start_nor_report_nor_end(
+async def test_a_lost_attempt_cannot_start_report_or_end(
     setup: Setup,
 ) -> None:
     run, [one] = await setup.start()
@@ -128,7 +128,7 @@ async def test_an_attempt_that_was_given_up_can_neither_start_nor_report_nor_end
     assert (await setup.stores.stored(run)).outcome is Outcome.RUNNER_LOST
 
 
-async def test_a_report_renews_the_lease_and_its_usage_survives_a_lost_runner(
+async def test_a_report_renews_the_lease_and_stores_the_usage_of_a_lost_attempt(
     setup: Setup,
 ) -> None:
     run, [one] = await setup.start()
@@ -141,7 +141,7 @@ async def test_a_report_renews_the_lease_and_its_usage_survives_a_lost_runner(
     assert (await setup.stores.stored(run)).traffic_bytes == 77
 
 
-async def test_a_runner_that_starts_again_ends_what_its_predecessors_on_the_node_left(
+async def test_a_restarted_runner_ends_the_attempts_of_earlier_runners_of_its_node(
     setup: Setup,
 ) -> None:
     for name, node in (("before", "a"), ("new", "a"), ("elsewhere", "b")):
@@ -156,7 +156,7 @@ async def test_a_runner_that_starts_again_ends_what_its_predecessors_on_the_node
     assert lost == ["before"]
 
 
-async def test_the_next_look_is_when_the_first_of_the_runs_has_used_up_its_money(
+async def test_the_next_check_is_when_the_first_run_has_used_up_its_reserved_amount(
     stores: Stores,
 ) -> None:
     setup = Setup(stores, Prices(cpu_hour=Decimal(3600)))  # a dollar a second

@@ -1,4 +1,4 @@
-"""One action on many runs: each by itself, and none that it makes no sense for."""
+"""Actions on many runs: separate results, and only for runs in suitable states."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def errors(answer: BulkOutcome) -> list[type[Exception] | None]:
     return [type(one.error) if one.error else None for one in answer.results]
 
 
-async def test_each_named_run_is_done_once_and_a_refusal_stops_no_other(setup: Setup) -> None:
+async def test_each_named_run_is_processed_once_and_a_refusal_does_not_stop_others(setup: Setup) -> None:
     ready, over = await setup.stores.run(), await setup.stores.run(state=RunState.SUCCEEDED)
     missing = records.ordered_id()
     answer = await setup.named(BulkAction.ABORT, over.id, missing, ready.id, over.id, ready.id)
@@ -96,7 +96,7 @@ async def test_viewers_may_not_change_runs(setup: Setup, action: BulkAction) -> 
         await setup.bulk.apply_to_matching(viewer, action, RunSearch(), Origin.API)
 
 
-async def test_all_that_match_are_those_that_the_action_makes_sense_for(setup: Setup) -> None:
+async def test_matching_runs_are_limited_to_states_of_the_action(setup: Setup) -> None:
     made = {state: await setup.stores.run(state=state) for state in RunState}
     aborted = await setup.matching(BulkAction.ABORT)
     assert {one.run_id for one in aborted.results} == {
@@ -130,7 +130,7 @@ async def test_a_run_that_has_not_ended_is_not_deleted(setup: Setup) -> None:
     assert await setup.stores.read(lambda tx: tx.runs.get(over.id)) is None
 
 
-async def test_with_a_key_each_run_is_started_again_once(setup: Setup) -> None:
+async def test_with_a_key_each_run_is_rerun_once(setup: Setup) -> None:
     await setup.repeatable()
     text = '{"parameters":{"custom":{}}}'
     same = {"state": RunState.FAILED, "input_json": text, "egress_allow": ()}

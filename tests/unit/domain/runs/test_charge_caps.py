@@ -24,7 +24,7 @@ FREE = Rules(Prices(), HIDING, 1000, "")
 LIMITS = RunLimits(1, 512, 1800, 0, 0)
 
 
-async def started(stores: Stores, parts: int = 1, hold: int = 100 * USD, **changes: object) -> Run:
+async def start_run(stores: Stores, parts: int = 1, hold: int = 100 * USD, **changes: object) -> Run:
     """A run that begins to cost money now; the money is held."""
     changes = {"limits": LIMITS, "hold_micros": hold} | changes
     run = await stores.run(parts, **changes)
@@ -36,7 +36,7 @@ async def started(stores: Stores, parts: int = 1, hold: int = 100 * USD, **chang
     return await stores.stored(run)
 
 
-async def reached(stores: Stores, run: Run, rules: Rules = RULES) -> Reason | None:
+async def charge_cap(stores: Stores, run: Run, rules: Rules = RULES) -> Reason | None:
     return await stores.read(lambda tx: charge_cap_reached(tx, rules, run))
 
 
@@ -47,65 +47,65 @@ async def caps(stores: Stores, *, run: int = 0, month: int = 0) -> None:
 
 
 @pytest.mark.parametrize("bound", list(SpendingBound))
-async def test_the_reason_names_the_limit_that_set_the_hold(
+async def test_the_reason_names_the_limit_of_the_reserved_amount(
     stores: Stores, bound: SpendingBound
 ) -> None:
-    run = await started(stores, hold=10 * USD, bound=bound)
+    run = await start_run(stores, hold=10 * USD, bound=bound)
     stores.clock.advance(9.999)
-    assert await reached(stores, run) is None
+    assert await charge_cap(stores, run) is None
     stores.clock.advance(0.001)
-    assert await reached(stores, run) == Reason.of(REASON_BY_BOUND[bound], limit_micros=10 * USD)
+    assert await charge_cap(stores, run) == Reason.of(REASON_BY_BOUND[bound], limit_micros=10 * USD)
 
 
-async def test_a_run_for_which_nothing_was_held_is_never_ended(stores: Stores) -> None:
-    run = await started(stores, hold=0)
+async def test_a_run_without_a_reserved_amount_is_never_ended(stores: Stores) -> None:
+    run = await start_run(stores, hold=0)
     await caps(stores, run=1, month=1)
     stores.clock.advance(1000)
-    assert await reached(stores, run) is None
+    assert await charge_cap(stores, run) is None
     assert await stores.read(lambda tx: until_used_up(tx, RULES, run)) is None
 
 
-async def test_a_cap_for_each_run_that_was_lowered_ends_one_that_has_cost_as_much(
+async def test_a_lowered_run_cap_ends_a_run_that_has_reached_it(
     stores: Stores,
 ) -> None:
-    run = await started(stores)
+    run = await start_run(stores)
     stores.clock.advance(7)
     await caps(stores, run=7 * USD + 1)
-    assert await reached(stores, run) is None
+    assert await charge_cap(stores, run) is None
     await caps(stores, run=7 * USD)
-    assert await reached(stores, run) == Reason.of(
+    assert await charge_cap(stores, run) == Reason.of(
         ReasonCode.ACCOUNT_RUN_CAP, lowered_to_micros=7 * USD
     )
 
 
-async def test_a_cap_of_the_month_counts_what_is_spent_and_what_all_runs_cost_by_now(
+async def test_a_month_cap_counts_spent_amounts_and_the_cost_of_active_runs(
     stores: Stores,
 ) -> None:
     past = records.run(
         stores.account, stores.worker, state=RunState.SUCCEEDED, usage_micros=5 * USD
     )
     await stores.write(lambda tx: add_run_usage(tx, past))
-    run, _ = await started(stores), await started(stores, hold=2 * USD)
+    run, _ = await start_run(stores), await start_run(stores, hold=2 * USD)
     stores.clock.advance(10)  # the one costs 10, the other 2, as much as was held for it
     await caps(stores, month=17 * USD + 1)
-    assert await reached(stores, run) is None
+    assert await charge_cap(stores, run) is None
     await caps(stores, month=17 * USD)
-    assert await reached(stores, run) == Reason.of(
+    assert await charge_cap(stores, run) == Reason.of(
         ReasonCode.ACCOUNT_MONTH_CAP, lowered_to_micros=17 * USD
     )
 
 
-async def test_a_month_that_has_room_for_all_that_is_held_ends_nothing(stores: Stores) -> None:
-    run = await started(stores, hold=20 * USD)
+async def test_a_month_cap_above_all_reserved_amounts_ends_no_run(stores: Stores) -> None:
+    run = await start_run(stores, hold=20 * USD)
     await caps(stores, month=20 * USD)
     stores.clock.advance(19.999)
-    assert await reached(stores, run) is None
+    assert await charge_cap(stores, run) is None
 
 
-async def test_running_attempts_use_up_money_together_and_those_that_wait_do_not(
+async def test_only_running_attempts_use_up_the_reserved_amount(
     stores: Stores,
 ) -> None:
-    run = await started(stores, 3, hold=90 * USD)
+    run = await start_run(stores, 3, hold=90 * USD)
     assert await stores.read(lambda tx: until_used_up(tx, RULES, run)) == 30_000
     stores.clock.advance(10)
     assert await stores.read(lambda tx: until_used_up(tx, RULES, run)) == 20_000
@@ -115,13 +115,13 @@ async def test_running_attempts_use_up_money_together_and_those_that_wait_do_not
     assert await stores.read(lambda tx: until_used_up(tx, RULES, waiting)) is None
 
 
-async def test_where_time_is_free_no_time_uses_money_up(stores: Stores) -> None:
-    run = await started(stores)
+async def test_free_time_does_not_use_up_the_reserved_amount(stores: Stores) -> None:
+    run = await start_run(stores)
     traffic_only = Rules(Prices(traffic_gb=Decimal(1)), HIDING, 1000, "")
     for rules in (FREE, traffic_only):
         assert await stores.read(lambda tx, rules=rules: until_used_up(tx, rules, run)) is None
 
 
 async def test_a_part_of_a_millisecond_is_rounded_up(stores: Stores) -> None:
-    run = await started(stores, hold=1)
+    run = await start_run(stores, hold=1)
     assert await stores.read(lambda tx: until_used_up(tx, RULES, run)) == 1

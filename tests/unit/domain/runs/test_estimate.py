@@ -32,7 +32,7 @@ def past(**changes: float | str) -> PastRun:
     return PastRun(**values)  # type: ignore[arg-type]
 
 
-def made(runs: list[PastRun], limits: RunLimits = DEVICE, subtasks: int = 0) -> Estimate:
+def estimate_for(runs: list[PastRun], limits: RunLimits = DEVICE, subtasks: int = 0) -> Estimate:
     found = estimate(PRICES, Basis(runs, of_version=True), limits, subtasks=subtasks)
     assert found is not None
     return found
@@ -58,38 +58,38 @@ def test_only_runs_of_the_version_count_if_there_are_enough():
 def test_the_figures_are_the_50th_and_95th_percentile():
     runs = [past(wall_ms=n * 1000, traffic_bytes=n) for n in range(1, 101)]
     random.Random(1).shuffle(runs)
-    found = made(runs)
+    found = estimate_for(runs)
     assert (found.time, found.traffic) == (Spread(50_000, 95_000), Spread(50, 95))
-    assert made([past()] * 10).time == Spread(10_000, 10_000)
+    assert estimate_for([past()] * 10).time == Spread(10_000, 10_000)
 
 
 def test_the_charge_uses_the_requested_device_and_current_prices():
     device = RunLimits(1.0, 4096, 1800, 0, 0)
     exact = charge(PRICES, device, milliseconds=9_000, traffic_bytes=10**6)
-    assert made([past()] * 10, device).charge == Spread(exact, exact)
+    assert estimate_for([past()] * 10, device).charge == Spread(exact, exact)
 
 
-def test_fewer_cores_take_as_long_as_the_cpu_time_needs():
+def test_on_fewer_cores_the_time_is_at_least_the_cpu_time():
     hard = [past(cpu_ms=4_500)] * 10  # 9 s on half a core, all of it computing
     quarter = RunLimits(0.25, 1024, 1800, 0, 0)
-    assert made(hard, quarter).time == Spread(20_000, 20_000)
+    assert estimate_for(hard, quarter).time == Spread(20_000, 20_000)
     idle = [past(cpu_ms=900)] * 10
-    assert made(idle, quarter).time == Spread(10_000, 10_000)
-    assert made(hard, RunLimits(4.0, 16384, 1800, 0, 0)).time == Spread(10_000, 10_000)
+    assert estimate_for(idle, quarter).time == Spread(10_000, 10_000)
+    assert estimate_for(hard, RunLimits(4.0, 16384, 1800, 0, 0)).time == Spread(10_000, 10_000)
 
 
-def test_each_subtask_takes_as_much_as_before():
+def test_usage_is_proportional_to_the_number_of_subtasks():
     runs = [past(subtasks=4, wall_ms=20_000, busy_ms=40_000, traffic_bytes=8_000)] * 10
-    assert made(runs, subtasks=4) == made(runs)
-    twice = made(runs, subtasks=8)
+    assert estimate_for(runs, subtasks=4) == estimate_for(runs)
+    twice = estimate_for(runs, subtasks=8)
     assert (twice.time, twice.traffic) == (Spread(40_000, 40_000), Spread(16_000, 16_000))
-    assert abs(twice.charge.p50 - 2 * made(runs).charge.p50) <= 1
+    assert abs(twice.charge.p50 - 2 * estimate_for(runs).charge.p50) <= 1
 
 
 def test_limits_cap_the_estimate():
     runs = [past(wall_ms=100_000, busy_ms=100_000, cpu_ms=0)] * 10
     limits = RunLimits(0.5, 2048, 25, 7, 500_000)
-    found = made(runs, limits)
+    found = estimate_for(runs, limits)
     assert found == Estimate(Spread(25_000, 25_000), Spread(500_000, 500_000), Spread(7, 7))
 
 
@@ -113,10 +113,10 @@ def test_limits_cap_the_estimate():
     st.integers(0, 1000),
     st.integers(1, 10**6),
 )
-def test_any_history_gives_figures_within_the_limits(
+def test_estimates_from_any_history_are_within_the_limits(
     runs: list[PastRun], cpus: float, subtasks: int, cap: int
 ):
-    found = made(runs, RunLimits(cpus, 512, 60, cap, 10**9), subtasks)
+    found = estimate_for(runs, RunLimits(cpus, 512, 60, cap, 10**9), subtasks)
     for spread in (found.time, found.traffic, found.charge):
         assert 0 <= spread.p50 <= spread.p95
     assert found.traffic.p95 <= 10**9
@@ -124,7 +124,7 @@ def test_any_history_gives_figures_within_the_limits(
 
 
 @pytest.mark.parametrize("subtasks", [0, 3])
-def test_a_run_that_took_no_time_at_all_is_no_trouble(subtasks: int):
+def test_a_run_without_duration_gives_an_estimate(subtasks: int):
     nothing = [past(wall_ms=0, busy_ms=0, cpu_ms=0, traffic_bytes=0)] * 10
     none = Spread(0, 0)
-    assert made(nothing, subtasks=subtasks) == Estimate(none, none, none)
+    assert estimate_for(nothing, subtasks=subtasks) == Estimate(none, none, none)

@@ -25,7 +25,7 @@ def ended(code: ReasonCode | None, **changes: object) -> Run:
 
 
 @pytest.mark.parametrize("code", ENDS)
-def test_every_bad_end_has_a_hint_of_its_code(code: ReasonCode) -> None:
+def test_every_reason_of_a_failure_has_a_hint(code: ReasonCode) -> None:
     found = hint(ended(code), 3, [])
     assert found == Hint(BY_REASON[code])
 
@@ -39,13 +39,13 @@ def test_every_bad_end_has_a_hint_of_its_code(code: ReasonCode) -> None:
         (15, HintCode.SIGNAL),
     ],
 )
-def test_signals_differ_in_their_hints(signal: int, code: HintCode) -> None:
+def test_signals_have_different_hints(signal: int, code: HintCode) -> None:
     run = replace(ended(ReasonCode.SIGNAL), reason=Reason(ReasonCode.SIGNAL, {"signal": signal}))
     assert hint(run, 0, []) == Hint(code)
 
 
 @pytest.mark.parametrize("outcome", [o for o in Outcome if o is not Outcome.SUCCEEDED])
-def test_an_end_of_an_older_release_has_no_hint_by_code(outcome: Outcome) -> None:
+def test_an_end_without_a_reason_code_has_no_hint_by_code(outcome: Outcome) -> None:
     words = "could not be installed: ... has not allowed that for this Worker"
     old = replace(ended(ReasonCode.INTERNAL), outcome=outcome, reason=None, err_msg=words)
     assert hint(old, 3, []) is None
@@ -82,20 +82,20 @@ def test_the_newest_line_with_a_known_cause_counts() -> None:
     assert clear is not None and clear.code == "timeout"
 
 
-def test_a_run_of_which_parts_failed_says_how_many() -> None:
+def test_a_partly_failed_run_has_a_hint_with_the_number_of_subtasks() -> None:
     found = hint(ended(None, subtasks=5, subtasks_failed=2), 9, [])
     assert found is not None
     assert found == Hint(HintCode.PARTLY_FAILED, {"failed": 2, "subtasks": 5})
     assert cause(found).startswith("2 of 5 subtasks")
 
 
-def seen(domain: str, block_reason: BlockedSite | None = None, **counts: int) -> SiteUsage:
+def site_usage(domain: str, block_reason: BlockedSite | None = None, **counts: int) -> SiteUsage:
     return SiteUsage(SiteTraffic(domain, **counts), block_reason)
 
 
-def test_a_list_that_refuses_everything_is_named_before_what_looks_like_the_sites_fault() -> None:
+def test_undeclared_sites_take_precedence_over_errors_of_sites() -> None:
     run = ended(ReasonCode.EXIT_CODE)
-    sites = [seen(f"{name}.example", BlockedSite.UNDECLARED, refused=2) for name in "abcde"]
+    sites = [site_usage(f"{name}.example", BlockedSite.UNDECLARED, refused=2) for name in "abcde"]
     for lines in ([], ["ProxyError: 403 Forbidden"], ["ECONNREFUSED"]):
         found = hint(run, 0, lines, sites)
         assert found is not None and found.code == "undeclared_sites"
@@ -104,13 +104,13 @@ def test_a_list_that_refuses_everything_is_named_before_what_looks_like_the_site
         assert "egress in fyke.json" in next_step(found)
     clear = hint(run, 0, ["ModuleNotFoundError: No module named 'bs4'"], sites)
     assert clear is not None and clear.code == "module_missing"
-    some = hint(ended(None), 0, [], [seen("x.example", requests=1), *sites[:1]])
+    some = hint(ended(None), 0, [], [site_usage("x.example", requests=1), *sites[:1]])
     assert some is not None and cause(some).startswith("Some sites")
 
 
-def test_sites_that_are_not_public_explain_a_run_that_reached_nothing() -> None:
-    private = seen("10.0.0.1", BlockedSite.NOT_PUBLIC, refused=1)
+def test_non_public_sites_are_the_hint_for_a_run_that_reached_no_site() -> None:
+    private = site_usage("10.0.0.1", BlockedSite.NOT_PUBLIC, refused=1)
     found = hint(ended(None), 0, ["connection refused"], [private])
     assert found is not None and found.code == "refused_sites"
-    other = hint(ended(None), 0, [], [private, seen("a.example", requests=1)])
+    other = hint(ended(None), 0, [], [private, site_usage("a.example", requests=1)])
     assert other is not None and other.code == "no_rows"

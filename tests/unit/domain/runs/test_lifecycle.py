@@ -1,4 +1,4 @@
-"""The table of a run's life, row by row, and what must be true for any sequence of events."""
+"""The transitions of a run one by one, and properties of any sequence of events."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ ROWS = [
 
 
 @pytest.mark.parametrize(("state", "event", "after", "outcome"), ROWS)
-def test_each_row_of_the_table(
+def test_each_transition_of_the_table(
     state: RunState, event: Event, after: RunState, outcome: Outcome | None
 ) -> None:
     step = advance(state, event)
@@ -109,7 +109,7 @@ def test_the_reason_of_a_run_is_that_of_its_first_subtask_that_failed() -> None:
     assert step.end.message == "The Worker exited with code 3"
 
 
-def test_an_abort_and_its_refusal_carry_a_code() -> None:
+def test_an_abort_and_its_refusal_have_a_reason_code() -> None:
     aborted = advance(RunState.RUNNING, AbortRequested(0)).end
     assert aborted is not None and aborted.reason == Reason(ReasonCode.ABORTED)
     with pytest.raises(RunNotAbortable) as refused:

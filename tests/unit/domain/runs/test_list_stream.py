@@ -1,4 +1,4 @@
-"""Live updates of a list: what has changed, what is gone, and what is new."""
+"""Live updates of a list: changed, removed and new runs."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ async def move(stores: Stores, run: Run, state: RunState) -> None:
     assert await stores.write(lambda tx: tx.runs.move(moved, run.state))
 
 
-async def test_first_come_all_and_then_those_that_have_changed(
+async def test_the_first_update_has_all_runs_and_later_ones_the_changed_runs(
     stores: Stores, signals: DatagramSignals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "ACTIVE_POLL_SECONDS", 60.0)
@@ -66,7 +66,7 @@ async def test_first_come_all_and_then_those_that_have_changed(
     assert ids(await anext(updates)) == []  # nothing has changed: a keep-alive
 
 
-async def test_a_run_that_has_ended_is_sent_once_more_and_a_deleted_one_is_gone_once(
+async def test_an_ended_run_is_sent_once_more_and_a_deleted_one_is_reported_once(
     stores: Stores, signals: DatagramSignals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "ACTIVE_POLL_SECONDS", 0.0)
@@ -96,7 +96,7 @@ async def test_a_running_run_is_sent_when_another_second_has_passed(
     assert ids(await anext(updates)) == [run.id]
 
 
-async def test_newer_runs_are_counted_up_to_a_limit_and_only_where_that_is_wanted(
+async def test_newer_runs_are_counted_up_to_a_limit_and_only_on_request(
     stores: Stores, signals: DatagramSignals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "IDLE_POLL_SECONDS", 0.0)

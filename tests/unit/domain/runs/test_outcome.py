@@ -8,12 +8,12 @@ from fyke.reasons import Reason, ReasonCode
 from fyke.reasons.codes import ENDS
 
 
-def test_every_code_of_an_end_has_one_outcome_and_every_bad_outcome_a_code() -> None:
+def test_every_reason_of_an_end_has_an_outcome_and_every_failure_a_reason() -> None:
     assert set(OUTCOMES) == set(ENDS)
     assert set(OUTCOMES.values()) == set(Outcome) - {Outcome.SUCCEEDED}
 
 
-def test_an_end_carries_its_reason_and_the_english_sentence() -> None:
+def test_an_end_has_its_reason_and_the_english_sentence() -> None:
     reason = Reason.of(ReasonCode.TIMEOUT, seconds=5)
     message = "Timeout: the run went over its execute_limit_time_seconds of 5 s"
     assert end_of(reason) == End(Outcome.TIMEOUT, message, reason)

@@ -4,7 +4,7 @@ from fyke.domain.runs.sampling import MAX_POINTS, due
 from fyke.model.run import SampleSpan
 
 
-def test_points_are_a_second_apart_then_further() -> None:
+def test_samples_are_a_second_apart_and_later_further() -> None:
     assert due(SampleSpan(), 5)
     assert not due(SampleSpan(1, 1_000, 1_000), 1_899)
     assert due(SampleSpan(1, 1_000, 1_000), 1_900)  # a report of every second leaves one
@@ -13,7 +13,7 @@ def test_points_are_a_second_apart_then_further() -> None:
     assert due(SampleSpan(200, 0, week), week + week // 200)
 
 
-def test_a_run_of_any_length_has_a_bounded_number_of_points() -> None:
+def test_a_run_of_any_length_has_a_bounded_number_of_samples() -> None:
     for seconds in (400, 20_000, 700_000):
         times: list[int] = []
         most = 0

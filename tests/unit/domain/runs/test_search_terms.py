@@ -18,7 +18,7 @@ DAY = 86_400_000
 GONE = a_worker("01OTHER", name="once")
 
 
-def understood(zone: str = "UTC", **words: str) -> RunSearch:
+def parse(zone: str = "UTC", **words: str) -> RunSearch:
     storage = MemoryStorage()
     account = add_account(storage)
     worker = a_worker(account.id, id=ID)
@@ -31,12 +31,12 @@ def understood(zone: str = "UTC", **words: str) -> RunSearch:
 
 
 def test_an_empty_search_matches_all_runs() -> None:
-    assert understood() == RunSearch()
-    assert understood(state=" , ", error="  ", run=" ") == RunSearch()
+    assert parse() == RunSearch()
+    assert parse(state=" , ", error="  ", run=" ") == RunSearch()
 
 
-def test_words_become_a_search() -> None:
-    found = understood(
+def test_terms_are_parsed() -> None:
+    found = parse(
         state="failed, Running",
         outcome="timeout",
         worker="acme/prices",
@@ -62,22 +62,22 @@ def test_words_become_a_search() -> None:
     )
 
 
-def test_a_worker_that_is_not_to_be_seen_any_more_is_found_by_its_runs() -> None:
-    assert understood(worker=GONE.id).worker_id == GONE.id
-    assert understood(worker="acme~once").worker_id == GONE.id
+def test_a_worker_that_is_no_longer_visible_is_found_by_its_runs() -> None:
+    assert parse(worker=GONE.id).worker_id == GONE.id
+    assert parse(worker="acme~once").worker_id == GONE.id
     with pytest.raises(InvalidFields, match="worker: unknown worker"):
-        understood(worker="01KJXSR49GEMBEZZ5FZDPVNBWZ")
+        parse(worker="01KJXSR49GEMBEZZ5FZDPVNBWZ")
 
 
-def test_active_is_all_that_is_not_over() -> None:
-    states = understood(state="active,ready").states
+def test_active_means_every_state_that_is_not_terminal() -> None:
+    states = parse(state="active,ready").states
     assert set(states) == {state for state in RunState if not state.terminal}
     assert len(states) == 4
 
 
-def test_all_wrong_words_are_reported_with_their_fields() -> None:
+def test_all_errors_are_reported_with_their_fields() -> None:
     with pytest.raises(InvalidFields) as caught:
-        understood(
+        parse(
             state="done", outcome="bad", worker="acme/absent", task="x", origin="mail",
             since="yesterday", until="2026-13-01", error="e" * 201, run="O",
         )  # fmt: skip
@@ -87,7 +87,7 @@ def test_all_wrong_words_are_reported_with_their_fields() -> None:
     ]  # fmt: skip
     assert "use ready, running" in caught.value.details[0]
     with pytest.raises(InvalidFields, match="until must be later than from"):
-        understood(since="2026-11-24", until="2026-11-23")
+        parse(since="2026-11-24", until="2026-11-23")
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_all_wrong_words_are_reported_with_their_fields() -> None:
         ("2026-11-01", "No/Where", 1_793_491_200_000),
     ],
 )
-def test_times_are_read_in_the_zone(typed: str, zone: str, expected: int) -> None:
+def test_times_are_parsed_in_the_zone(typed: str, zone: str, expected: int) -> None:
     assert moment(typed, "from", zone) == expected
 
 
@@ -113,11 +113,11 @@ def test_times_are_read_in_the_zone(typed: str, zone: str, expected: int) -> Non
     "typed", ["0", "9" * 15, "-5", "24.11.2026", "2026-11-24T25:00", "9999-12-31T"]
 )
 def test_an_invalid_time_is_refused(typed: str) -> None:
-    with pytest.raises(InvalidRequest, match=r"until: .* is no time; write a day as"):
+    with pytest.raises(InvalidRequest, match=r"until: .* is not a time; write a day as"):
         moment(typed, "until", "UTC", whole_day=True)
 
 
-def test_a_place_is_read_back() -> None:
+def test_a_cursor_is_parsed() -> None:
     place = ListCursor(1_700_000_000_000, ID)
     assert parse_cursor(place.text()) == place
     for broken in ("", "12", f"x-{ID}", f"5-{ID}x", f"{'9' * 16}-{ID}"):

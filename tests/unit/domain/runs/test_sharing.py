@@ -9,14 +9,14 @@ from fyke.model.run import Share
 MASTER = bytes(range(32))
 
 
-def test_a_token_names_its_share() -> None:
+def test_a_token_contains_its_share() -> None:
     share_id = new_ulid()
     token = token_of(MASTER, share_id)
     assert share_id_in(MASTER, token) == share_id
     assert len(token) == 59 and token.isascii()
 
 
-def test_a_changed_letter_invalidates_the_token() -> None:
+def test_a_changed_character_invalidates_the_token() -> None:
     token = token_of(MASTER, new_ulid())
     for index in range(len(token)):
         other = "A" if token[index] != "A" else "B"
@@ -35,7 +35,7 @@ def test_a_changed_letter_invalidates_the_token() -> None:
         token_of(b"", "x")
 
 
-def test_a_share_ends_by_time_and_by_hand() -> None:
+def test_a_share_ends_when_it_expires_or_is_revoked() -> None:
     share = Share("s", "a", "r", "u", True, True, 1, 100, 0)
     assert share.valid(99)
     assert not share.valid(100)

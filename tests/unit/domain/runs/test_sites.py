@@ -1,4 +1,4 @@
-"""Traffic by site: added up within bounds, and why a site was refused."""
+"""Traffic by site: sums within limits, and why a site was refused."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def site(domain: str, **counts: int) -> SiteTraffic:
     return SiteTraffic(domain, **counts)
 
 
-def test_attempts_are_added_up_by_domain() -> None:
+def test_counters_of_attempts_are_summed_by_domain() -> None:
     one = [site("a.example", requests=1, bytes_up=2, bytes_down=3), site("b.example", refused=1)]
     two = [site("c.example", failures=4), site("a.example", requests=5, bytes_up=6, failures=1)]
     assert sum_sites(one, two) == (
@@ -47,7 +47,7 @@ def test_sites_over_the_limit_are_counted_together_and_nothing_is_lost() -> None
         (OTHER_SITES, ("a.example",), BlockedSite.RULE),
     ],
 )
-def test_why_a_site_was_refused(
+def test_a_refused_site_has_a_block_reason(
     domain: str, declared: tuple[str, ...] | None, why: BlockedSite
 ) -> None:
     [line] = _lines([site(domain, refused=1)], declared)

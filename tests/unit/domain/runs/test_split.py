@@ -1,4 +1,4 @@
-"""The splitting rules: every worked example, every error text, and laws over random input."""
+"""The splitting rules: worked examples, error texts, and properties of random input."""
 
 from __future__ import annotations
 
@@ -231,7 +231,7 @@ names = st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=3, uniqu
 
 
 @given(fields=names, remove=names, custom=customs)
-def test_laws_of_concurrency(fields: list[str], remove: list[str], custom: dict[str, Any]) -> None:
+def test_splitting_properties_of_random_input(fields: list[str], remove: list[str], custom: dict[str, Any]) -> None:
     before = copy.deepcopy(custom)
     good = {name: [item for item in custom.get(name, []) if not is_empty(item)] for name in fields}
     try:
@@ -256,7 +256,7 @@ def test_laws_of_concurrency(fields: list[str], remove: list[str], custom: dict[
 
 
 @given(custom=customs)
-def test_without_fields_the_input_is_whole(custom: dict[str, Any]) -> None:
+def test_without_split_fields_the_input_is_one_subtask(custom: dict[str, Any]) -> None:
     parts = split(schema(), custom)
     assert parts == [custom]
     assert parts[0] is not custom
@@ -267,14 +267,14 @@ def test_an_item_that_is_a_list_is_not_empty() -> None:
     assert not is_empty([[]])
 
 
-def test_removed_fields_stay_where_nothing_is_preferred() -> None:
+def test_removed_fields_stay_when_no_other_field_is_active() -> None:
     only_removed = schema(["a", "b2"], ["a"])
     assert split(only_removed, {"a": [1], "b2": []}) == [{"a": [1], "b2": [""]}]
     both_removed = schema(["a", "b2"], ["a", "b2"])
     assert split(both_removed, {"a": [1], "b2": []}) == [{"a": [1], "b2": [""]}]
 
 
-def test_plain_values_are_not_cut() -> None:
+def test_plain_values_are_not_split() -> None:
     assert split(schema(["a"]), {"a": "x"}) == [{"a": "x"}]
     declared = schema(["a", "b2"], types={"a": "string", "b2": "array"})
     with pytest.raises(InvalidRequest, match="no non-empty fields"):

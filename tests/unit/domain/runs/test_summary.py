@@ -34,7 +34,7 @@ TITLES = {"urls": "Pages", "depth": "", "deep": "Follow links"}
         ({"x": "<script>alert(1)</script>"}, "x: <script>alert(1)</script>"),
     ],
 )
-def test_an_input_becomes_one_line(custom: dict[str, Any], expected: str) -> None:
+def test_an_input_is_summarised_in_one_line(custom: dict[str, Any], expected: str) -> None:
     assert summarise(custom, TITLES) == expected
 
 
@@ -51,7 +51,7 @@ VALUES = st.recursive(
 
 
 @given(st.dictionaries(st.text(), VALUES, max_size=6), st.dictionaries(st.text(), st.text()))
-def test_whatever_the_input_is_the_line_is_one_and_short(
+def test_the_summary_of_any_input_is_one_short_line(
     custom: dict[str, Any], titles: dict[str, str]
 ) -> None:
     line = summarise(custom, titles)
@@ -59,7 +59,7 @@ def test_whatever_the_input_is_the_line_is_one_and_short(
     assert not any(ord(char) < 32 or 127 <= ord(char) < 160 for char in line)
 
 
-def test_stored_inputs_are_read_as_far_as_they_are_short() -> None:
+def test_only_the_size_of_a_large_stored_input_is_shown() -> None:
     assert summary_of_text('{"n": 1}') == "n: 1"
     assert summary_of_text("") == summary_of_text("[1]") == summary_of_text("{broken") == ""
     large = json.dumps({"n": "x" * MAX_INPUT_CHARS * 20})

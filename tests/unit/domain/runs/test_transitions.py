@@ -1,4 +1,4 @@
-"""What a change of a run's state brings along, in the same transaction."""
+"""What a change of a run's state writes in the same transaction."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def test_an_event_that_changes_nothing_writes_nothing(stores: Stores) -> N
     assert stores.notified == []
 
 
-async def test_a_start_is_dated_and_announced(stores: Stores) -> None:
+async def test_a_start_is_recorded_and_notified(stores: Stores) -> None:
     run = await stores.run()
     stores.clock.advance(5)
     moved = await change(stores, run, AttemptStarted())
@@ -77,7 +77,7 @@ async def test_an_abort_ends_waiting_subtasks_immediately_and_stops_the_rest(
 @pytest.mark.parametrize(
     ("wanted", "kinds"), [(True, ["running", "terminal"]), (False, ["terminal"])]
 )
-async def test_a_callback_of_the_start_is_sent_where_the_installation_wants_it(
+async def test_running_callbacks_depend_on_the_setting(
     stores: Stores, wanted: bool, kinds: list[str]
 ) -> None:
     rules = replace(FREE, running_callbacks=wanted)
@@ -119,7 +119,7 @@ async def ended_attempt(stores: Stores, run: Run, outcome: Outcome, rows: int) -
     await stores.write(work)
 
 
-async def test_the_totals_have_the_rows_that_stay_visible_and_the_use_of_all(
+async def test_the_totals_include_visible_rows_and_the_usage_of_all_attempts(
     stores: Stores,
 ) -> None:
     run = await stores.run(3, limits=LIMITS, hold_micros=100 * USD)
@@ -134,7 +134,7 @@ async def test_the_totals_have_the_rows_that_stay_visible_and_the_use_of_all(
     assert moved.usage_micros == 33 * USD
 
 
-async def test_no_more_is_charged_than_was_held_and_the_rest_is_released(stores: Stores) -> None:
+async def test_the_charge_is_at_most_the_reserved_amount_and_the_rest_is_released(stores: Stores) -> None:
     for hold, usage in ((5 * USD, 5 * USD), (20 * USD, 11 * USD), (0, 0)):
         run = await stores.run(limits=LIMITS, hold_micros=hold)
         await stores.write(

@@ -74,7 +74,7 @@ def planned(found: CalendarMonth) -> dict[int, list[str]]:
     [(2026, 0, "", "month"), (2026, 13, "", "month"), (1999, 12, "", "month"),
      (9001, 1, "", "month"), (2026, 3, "Mars/Olympus", "time_zone")],
 )  # fmt: skip
-async def test_a_month_or_a_zone_that_there_is_not_is_refused(
+async def test_an_invalid_month_or_zone_is_refused(
     setup: Setup, year: int, month: int, zone: str, field: str
 ) -> None:
     with pytest.raises(InvalidRequest) as refused:
@@ -94,7 +94,7 @@ async def test_a_month_has_all_its_days_and_starts_from_now_on(setup: Setup) -> 
     assert len(planned(await setup.month(2028, 2))) == 29
 
 
-async def test_a_start_is_on_the_day_that_it_is_in_the_zone_of_the_reader(setup: Setup) -> None:
+async def test_a_start_is_on_its_day_in_the_requested_zone(setup: Setup) -> None:
     await setup.task("berlin", daily("00:30", "Europe/Berlin"))
     assert planned(await setup.month(zone="Europe/Berlin"))[11] == ["berlin 23:30"]
     assert planned(await setup.month())[10] == ["berlin 23:30"]
@@ -111,7 +111,7 @@ async def test_without_a_zone_the_accounts_is_used(setup: Setup) -> None:
     assert (found.time_zone, planned(found)[11]) == ("Asia/Tokyo", ["nine 00:00"])
 
 
-async def test_a_day_names_three_times_and_says_that_there_are_more(setup: Setup) -> None:
+async def test_a_day_lists_three_times_and_whether_there_are_more(setup: Setup) -> None:
     await setup.task("often", cron("*/15 22,23 11,12 * *"))
     await setup.task("thrice", cron("0 1-3 12 3 *"))
     assert planned(await setup.month()) == {
@@ -127,12 +127,12 @@ async def test_a_schedule_that_fires_once_is_on_its_day_only(setup: Setup) -> No
     assert planned(await setup.month(2026, 5)) == {}
 
 
-async def test_an_interval_counts_from_its_own_beginning(setup: Setup) -> None:
+async def test_an_interval_counts_from_its_start(setup: Setup) -> None:
     await setup.task("days", ScheduleEdit(True, ScheduleKind.INTERVAL, every_s=10 * 86_400))
     assert planned(await setup.month()) == {20: ["days 12:00"], 30: ["days 12:00"]}
 
 
-async def test_those_that_are_off_are_listed_last_and_are_in_no_month(setup: Setup) -> None:
+async def test_disabled_schedules_are_listed_last_and_not_in_months(setup: Setup) -> None:
     await setup.task("off", replace(daily("13:00"), enabled=False))
     await setup.task("late", daily("23:00"))
     await setup.task("soon", daily("13:00"))
@@ -142,7 +142,7 @@ async def test_those_that_are_off_are_listed_last_and_are_in_no_month(setup: Set
     assert planned(await setup.month())[31] == ["soon 13:00", "late 23:00"]
 
 
-async def test_a_month_says_how_many_schedules_it_leaves_out(
+async def test_a_month_has_the_number_of_schedules_left_out(
     setup: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "MAX_SHOWN", 2)
@@ -155,7 +155,7 @@ async def test_a_month_says_how_many_schedules_it_leaves_out(
     assert len(planned(await setup.month())[10]) == 3
 
 
-async def test_another_account_sees_nothing_of_it_and_a_removed_one_is_an_error(
+async def test_another_account_has_no_schedules_and_a_removed_one_is_an_error(
     setup: Setup,
 ) -> None:
     await setup.task("noon", daily("12:00"))

@@ -1,4 +1,4 @@
-"""Changing a schedule: what is given replaces what there is."""
+"""Changes of a schedule."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ async def test_without_a_kind_there_is_no_schedule_and_none_can_be_switched_on(
     assert SCHEDULES not in setup.stores.notified
 
 
-async def test_fields_are_named_as_the_caller_names_them(setup: Setup) -> None:
+async def test_errors_use_the_field_names_of_the_caller(setup: Setup) -> None:
     names = dict(OWN_NAMES) | {"kind": "frequency", "time": "run_time", "date": "run_date"}
     assert await setup.refused(ScheduleEdit(enabled=True), names) == "frequency"
     assert await setup.refused(ScheduleEdit(True, ScheduleKind.DAILY), names) == "run_time"
@@ -74,7 +74,7 @@ async def test_fields_are_named_as_the_caller_names_them(setup: Setup) -> None:
     assert await setup.refused(past, names) == "run_date"
 
 
-async def test_what_is_not_given_stays_and_what_another_kind_needs_goes(setup: Setup) -> None:
+async def test_missing_members_stay_and_members_of_other_kinds_are_removed(setup: Setup) -> None:
     await setup.change(replace(DAILY, time_zone="Asia/Tokyo", overlap=OverlapPolicy.SKIP))
     found = await setup.change(ScheduleEdit(kind=ScheduleKind.WEEKLY, weekday=3, day=31))
     assert found is not None
@@ -89,7 +89,7 @@ async def test_what_is_not_given_stays_and_what_another_kind_needs_goes(setup: S
     assert cron.spec == ScheduleSpec(ScheduleKind.CRON, cron="0 0 * * *")
 
 
-async def test_while_it_is_off_it_may_be_incomplete_and_not_invalid(setup: Setup) -> None:
+async def test_a_disabled_schedule_may_be_incomplete_but_not_invalid(setup: Setup) -> None:
     made = await setup.change(ScheduleEdit(False, ScheduleKind.MONTHLY, day=5))
     assert made is not None and (made.enabled, made.next_at) == (False, 0)
     assert await setup.refused(ScheduleEdit(enabled=True)) == "time"
@@ -111,7 +111,7 @@ async def test_the_next_time_is_in_the_zone_of_the_schedule_or_of_the_account(
     assert found is not None and found.next_at == START + 9 * HOUR
 
 
-async def test_an_unchanged_plan_keeps_its_time_also_when_that_has_come(setup: Setup) -> None:
+async def test_an_unchanged_schedule_keeps_its_time_even_when_due(setup: Setup) -> None:
     made = await setup.change(DAILY)
     setup.stores.clock.advance(10 * 3600)
     kept = await setup.change(replace(DAILY, overlap=OverlapPolicy.QUEUE))
@@ -122,7 +122,7 @@ async def test_an_unchanged_plan_keeps_its_time_also_when_that_has_come(setup: S
     assert (moved.next_at, moved.anchor_at) == (START + 33 * HOUR + HOUR // 2, START + 10 * HOUR)
 
 
-async def test_switched_on_again_it_begins_anew(setup: Setup) -> None:
+async def test_enabling_restarts_the_schedule(setup: Setup) -> None:
     made = await setup.change(DAILY)
     assert made is not None
     paused = replace(
@@ -136,7 +136,7 @@ async def test_switched_on_again_it_begins_anew(setup: Setup) -> None:
     assert (again.next_at, again.anchor_at, again.missed) == (START + 9 * HOUR, START + HOUR, 4)
 
 
-async def test_switched_off_no_time_waits_any_more(setup: Setup) -> None:
+async def test_disabling_skips_a_waiting_time(setup: Setup) -> None:
     await setup.change(DAILY)
     waiting = Fire(setup.task.id, START, FireState.WAITING, "", "waits", 1, START)
     await setup.stores.write(lambda tx: tx.schedules.add_fire(waiting))
@@ -151,7 +151,7 @@ async def test_switched_off_no_time_waits_any_more(setup: Setup) -> None:
     assert SCHEDULES in setup.stores.notified
 
 
-async def test_a_copy_has_the_rule_and_none_of_the_history(setup: Setup) -> None:
+async def test_a_copy_has_the_rule_without_history(setup: Setup) -> None:
     made = await setup.change(replace(DAILY, late=LatePolicy.SKIP))
     assert made is not None
     used = replace(made, missed=3, last_error="x", last_fired_at=7, failures=2, paused_at=9)
@@ -164,7 +164,7 @@ async def test_a_copy_has_the_rule_and_none_of_the_history(setup: Setup) -> None
     assert (copy.task_id, copy.created_at, copy.updated_at) == ("other", START + 5, START + 5)
 
 
-def test_a_zone_is_the_schedules_the_accounts_or_utc() -> None:
+def test_the_zone_is_that_of_the_schedule_the_account_or_utc() -> None:
     schedule = Schedule(
         "t", "a", ScheduleSpec(ScheduleKind.DAILY, time_zone="Asia/Tokyo"), OverlapPolicy.ALLOW,
         True, 0, 0, 0, "", 0, 0, 0, 0,

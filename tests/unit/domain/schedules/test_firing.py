@@ -1,4 +1,4 @@
-"""What comes of each planned time: by the rules of lateness, overlap and failures in a row."""
+"""The result of each planned time, by lateness, overlap and failures in a row."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def setup(stores: Stores) -> ScheduledTask:
     return made
 
 
-async def test_the_latest_missed_time_within_an_hour_is_made_up_for(setup: ScheduledTask) -> None:
+async def test_the_latest_missed_time_within_an_hour_starts_a_run(setup: ScheduledTask) -> None:
     await setup.schedule(ScheduleEdit(enabled=True, kind=ScheduleKind.CRON, cron="0 * * * *"))
     setup.at(START + 5 * HOUR + 20 * MINUTE)
     await setup.firing.process_pending()
@@ -57,7 +57,7 @@ async def test_times_missed_by_more_than_an_hour_are_only_counted(setup: Schedul
     assert await setup.runs() == []
 
 
-async def test_a_schedule_that_fires_once_is_off_afterwards(setup: ScheduledTask) -> None:
+async def test_a_schedule_that_fires_once_is_disabled_afterwards(setup: ScheduledTask) -> None:
     await setup.schedule(
         ScheduleEdit(enabled=True, kind=ScheduleKind.ONCE, date="2026-01-01", time="00:01")
     )
@@ -67,7 +67,7 @@ async def test_a_schedule_that_fires_once_is_off_afterwards(setup: ScheduledTask
     assert (schedule.enabled, schedule.next_at, len(await setup.runs())) == (False, 0, 1)
 
 
-async def test_a_refused_start_is_recorded_and_the_schedule_goes_on(setup: ScheduledTask) -> None:
+async def test_a_refused_start_is_recorded_and_the_schedule_continues(setup: ScheduledTask) -> None:
     await setup.schedule(EVERY_MINUTE)
     setup.starts.error = VersionUnavailable("Worker version unavailable: v1 is gone")
     setup.clock.advance(60)
@@ -84,7 +84,7 @@ async def test_a_refused_start_is_recorded_and_the_schedule_goes_on(setup: Sched
     assert (await setup.now()).last_error == "" and len(await setup.runs()) == 1
 
 
-async def test_while_a_part_is_down_the_time_is_tried_again(setup: ScheduledTask) -> None:
+async def test_while_the_storage_is_unavailable_the_time_is_retried(setup: ScheduledTask) -> None:
     await setup.schedule(EVERY_MINUTE)
     setup.starts.error = Unavailable("The disk is nearly full")
     setup.clock.advance(60)
@@ -99,7 +99,7 @@ async def test_while_a_part_is_down_the_time_is_tried_again(setup: ScheduledTask
     assert (fire.planned_at, fire.state) == (START + MINUTE, FireState.STARTED)
 
 
-async def test_one_that_fails_does_not_delay_the_others(setup: ScheduledTask) -> None:
+async def test_a_failing_schedule_does_not_delay_others(setup: ScheduledTask) -> None:
     await setup.schedule(EVERY_MINUTE)
 
     def work(tx: Transaction) -> Task:
@@ -122,7 +122,7 @@ async def test_one_that_fails_does_not_delay_the_others(setup: ScheduledTask) ->
     assert [run.task_id for run in await setup.runs()] == [other.id]
 
 
-async def test_skip_starts_nothing_while_a_run_is_not_over(setup: ScheduledTask) -> None:
+async def test_skip_starts_nothing_while_a_run_is_active(setup: ScheduledTask) -> None:
     await setup.schedule(replace(EVERY_MINUTE, overlap=OverlapPolicy.SKIP))
     for _ in range(3):
         setup.clock.advance(60)
@@ -136,7 +136,7 @@ async def test_skip_starts_nothing_while_a_run_is_not_over(setup: ScheduledTask)
     assert len(await setup.runs()) == 2
 
 
-async def test_allow_starts_another_run_beside(setup: ScheduledTask) -> None:
+async def test_allow_starts_another_run_in_parallel(setup: ScheduledTask) -> None:
     await setup.schedule(EVERY_MINUTE)
     for _ in range(3):
         setup.clock.advance(60)
@@ -144,7 +144,7 @@ async def test_allow_starts_another_run_beside(setup: ScheduledTask) -> None:
     assert len(await setup.runs()) == 3
 
 
-async def test_a_single_time_may_wait_too_and_switching_off_ends_the_wait(
+async def test_a_single_time_may_wait_and_disabling_ends_the_wait(
     setup: ScheduledTask,
 ) -> None:
     await setup.schedule(EVERY_MINUTE)
@@ -165,7 +165,7 @@ async def test_a_single_time_may_wait_too_and_switching_off_ends_the_wait(
     assert len(await setup.runs()) == 1
 
 
-async def test_one_success_begins_the_count_anew(setup: ScheduledTask) -> None:
+async def test_a_success_resets_the_count(setup: ScheduledTask) -> None:
     setup.firing.pause_after = 2
     await setup.schedule(EVERY_MINUTE)
     for state in (RunState.FAILED, RunState.SUCCEEDED, RunState.FAILED, RunState.ABORTED) * 2:
@@ -189,7 +189,7 @@ async def test_refused_starts_count_as_failures(setup: ScheduledTask) -> None:
     assert [fire.state for fire in await setup.fires()] == [FireState.REFUSED] * 2
 
 
-async def test_a_schedule_that_wants_no_late_runs_skips_what_was_missed(
+async def test_a_schedule_without_late_runs_skips_missed_times(
     setup: ScheduledTask,
 ) -> None:
     await setup.schedule(
@@ -212,7 +212,7 @@ async def minute(setup: ScheduledTask) -> None:
     await setup.firing.process_pending()
 
 
-async def test_runs_that_waited_for_one_another_count_like_others(setup: ScheduledTask) -> None:
+async def test_failures_of_queued_runs_count_like_others(setup: ScheduledTask) -> None:
     setup.firing.pause_after = 3
     await setup.schedule(replace(EVERY_MINUTE, overlap=OverlapPolicy.QUEUE))
     await minute(setup)
@@ -227,7 +227,7 @@ async def test_runs_that_waited_for_one_another_count_like_others(setup: Schedul
     assert "paused after 3 failures in a row" in paused.last_error
 
 
-async def test_a_pause_ends_the_wait_of_a_time_that_has_come(setup: ScheduledTask) -> None:
+async def test_a_pause_skips_a_waiting_time(setup: ScheduledTask) -> None:
     setup.firing.pause_after = 1
     await setup.schedule(replace(EVERY_MINUTE, overlap=OverlapPolicy.QUEUE))
     await minute(setup)
@@ -243,7 +243,7 @@ async def test_a_pause_ends_the_wait_of_a_time_that_has_come(setup: ScheduledTas
     assert len(await setup.runs()) == 1
 
 
-async def test_refused_starts_after_a_success_begin_a_new_count(setup: ScheduledTask) -> None:
+async def test_refused_starts_after_a_success_start_a_new_count(setup: ScheduledTask) -> None:
     setup.firing.pause_after = 3
     await setup.schedule(EVERY_MINUTE)
     for state in (RunState.FAILED, RunState.FAILED, RunState.SUCCEEDED):
@@ -258,7 +258,7 @@ async def test_refused_starts_after_a_success_begin_a_new_count(setup: Scheduled
     assert not (await setup.now()).enabled
 
 
-async def test_a_refused_start_and_a_failed_run_are_two_in_a_row(setup: ScheduledTask) -> None:
+async def test_a_refused_start_and_a_failed_run_count_as_two_in_a_row(setup: ScheduledTask) -> None:
     setup.firing.pause_after = 2
     await setup.schedule(EVERY_MINUTE)
     await minute(setup)
@@ -272,7 +272,7 @@ async def test_a_refused_start_and_a_failed_run_are_two_in_a_row(setup: Schedule
     assert (await setup.now()).failures == 2 and not (await setup.now()).enabled
 
 
-async def test_a_schedule_that_was_switched_on_again_is_tried_again(setup: ScheduledTask) -> None:
+async def test_an_enabled_schedule_is_tried_again(setup: ScheduledTask) -> None:
     setup.firing.pause_after = 1
     await setup.schedule(EVERY_MINUTE)
     await minute(setup)

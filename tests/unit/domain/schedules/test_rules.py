@@ -21,7 +21,7 @@ from support.examples import examples
 NOW = 1_767_225_600_000
 
 
-def test_a_plan_keeps_only_what_its_kind_uses() -> None:
+def test_a_specification_keeps_only_the_members_of_its_kind() -> None:
     full = ScheduleSpec(
         ScheduleKind.WEEKLY, "09:00", 3, 31, "2030-01-01", "* * * * *", 60, "Europe/Berlin"
     )
@@ -72,7 +72,7 @@ def check_cron(text: str) -> None:
 
 @examples(60)
 @given(st.text(st.characters(codec="ascii"), min_size=1, max_size=30))
-def test_no_text_breaks_the_check_of_a_cron_rule(text: str) -> None:
+def test_any_text_is_accepted_or_refused_as_a_cron_rule(text: str) -> None:
     check_cron(text)
 
 
@@ -81,7 +81,7 @@ fields = st.text("0123456789*,-/LWF#MONUEJAB", min_size=1, max_size=7)
 
 @examples(60)
 @given(st.tuples(fields, fields, fields, fields, fields))
-def test_no_five_fields_break_the_check_of_a_cron_rule(five: tuple[str, ...]) -> None:
+def test_any_five_fields_are_accepted_or_refused_as_a_cron_rule(five: tuple[str, ...]) -> None:
     check_cron(" ".join(five))
 
 
@@ -169,7 +169,7 @@ def test_the_bounds_of_each_member_are_accepted(accepted: ScheduleSpec) -> None:
     check_members(accepted, OWN_NAMES)
 
 
-def test_what_is_missing_is_named_with_all_that_the_kind_needs() -> None:
+def test_a_missing_member_is_named_with_all_members_of_the_kind() -> None:
     with pytest.raises(InvalidRequest) as error:
         check_complete(plan(ScheduleKind.WEEKLY, time="09:00"), OWN_NAMES)
     assert error.value.message == (
@@ -177,7 +177,7 @@ def test_what_is_missing_is_named_with_all_that_the_kind_needs() -> None:
     )
 
 
-def test_the_kind_stays_when_the_rest_is_dropped() -> None:
+def test_the_kind_stays_when_other_members_are_removed() -> None:
     assert (
         without_unused_members(plan(ScheduleKind.INTERVAL, every_s=60)).kind
         is ScheduleKind.INTERVAL

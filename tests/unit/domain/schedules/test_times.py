@@ -184,34 +184,34 @@ def test_a_time_that_exists_twice_counts_the_first_time() -> None:
         (1, ["10-25 03:00+0100", "10-25 03:30+0100", "10-25 04:00+0100"]),
     ],
 )
-def test_both_passes_are_seen_from_within(fold: int, expected: list[str]) -> None:
+def test_both_passes_of_an_hour_fire_when_started_between_them(fold: int, expected: list[str]) -> None:
     within = datetime(2026, 10, 25, 2, 40, tzinfo=zone("Europe/Berlin"), fold=fold)
     plan = ScheduleSpec(ScheduleKind.CRON, cron="*/30 * * * *")
     assert shown(plan, "Europe/Berlin", within.isoformat(), 3) == expected
 
 
-def test_two_times_in_one_gap_are_one() -> None:
+def test_two_times_in_one_gap_fire_once() -> None:
     plan = ScheduleSpec(ScheduleKind.CRON, cron="0,30 2 * * *")
     assert shown(plan, "Europe/Berlin", "2026-03-28T12:00", 2) == [
         "03-29 03:00+0200", "03-30 02:00+0200",
     ]  # fmt: skip
 
 
-def test_a_day_that_a_month_lacks_is_its_last() -> None:
+def test_a_day_after_the_end_of_a_month_is_its_last_day() -> None:
     plan = ScheduleSpec(ScheduleKind.MONTHLY, time="10:00", day=31)
     assert [t[:5] for t in shown(plan, "UTC", "2028-01-31T12:00", 4)] == [
         "02-29", "03-31", "04-30", "05-31",
     ]  # fmt: skip
 
 
-def test_once_is_once() -> None:
+def test_a_schedule_of_the_kind_once_has_one_time() -> None:
     plan = ScheduleSpec(ScheduleKind.ONCE, date="2026-05-01", time="08:00")
     assert shown(plan, "UTC", "2026-04-01T00:00", 5) == ["05-01 08:00+0000"]
     assert shown(plan, "UTC", "2026-05-01T08:00", 5) == []
 
 
 @pytest.mark.parametrize("name", ["UTC", "Europe/Berlin", "America/Argentina/Buenos_Aires"])
-def test_zones_are_known_by_their_iana_name(name: str) -> None:
+def test_zones_have_iana_names(name: str) -> None:
     assert name in zone_names() and zone(name).key == name
 
 
@@ -221,7 +221,7 @@ def test_rules_end_with_the_calendar() -> None:
 
 
 @pytest.mark.parametrize("weekday", range(1, 8))
-def test_a_weekly_time_comes_every_seven_days(weekday: int) -> None:
+def test_a_weekly_time_fires_every_seven_days(weekday: int) -> None:
     weekly = ScheduleSpec(ScheduleKind.WEEKLY, time="09:00", weekday=weekday)
     start = local("2026-01-01T00:00", "UTC")
     found = list(islice(times_after(weekly, zone("UTC"), 0, start), 3))
@@ -231,7 +231,7 @@ def test_a_weekly_time_comes_every_seven_days(weekday: int) -> None:
     assert days[1] - days[0] == days[2] - days[1] == timedelta(days=7)
 
 
-def test_a_monthly_time_comes_once_a_month_over_the_turn_of_the_year() -> None:
+def test_a_monthly_time_fires_once_a_month_across_years() -> None:
     monthly = ScheduleSpec(ScheduleKind.MONTHLY, time="09:00", day=31)
     assert shown(monthly, "UTC", "2026-10-31T10:00", 5) == [
         "11-30 09:00+0000",
@@ -282,20 +282,20 @@ def test_a_star_in_minute_or_hour_follows_real_time(
 
 
 @pytest.mark.parametrize("minute", range(60))
-def test_every_time_in_a_gap_is_the_second_after_it(minute: int) -> None:
+def test_every_time_in_a_gap_fires_at_its_end(minute: int) -> None:
     plan = ScheduleSpec(ScheduleKind.DAILY, time=f"02:{minute:02}")
     found = first_after(plan, zone("Europe/Berlin"), 0, local("2026-03-29T00:00", "Europe/Berlin"))
     assert found == _moment("2026-03-29T03:00+02:00")
     assert isinstance(found, int)
 
 
-def test_the_first_time_is_that_of_the_zone() -> None:
+def test_the_first_time_is_in_the_zone() -> None:
     plan = ScheduleSpec(ScheduleKind.DAILY, time="09:00")
     found = first_after(plan, zone("Asia/Tokyo"), 0, _moment("2026-01-01T00:30+00:00"))
     assert found == _moment("2026-01-02T00:00+00:00")
 
 
-def test_an_interval_goes_on_in_equal_steps() -> None:
+def test_an_interval_continues_in_equal_steps() -> None:
     plan = ScheduleSpec(ScheduleKind.INTERVAL, every_s=90)
     found = list(islice(times_after(plan, zone("UTC"), 1000, 1000), 3))
     assert found == [91_000, 181_000, 271_000]

@@ -1,4 +1,4 @@
-"""Values are found in every encoding and place, and the text around them stays whole."""
+"""Values are masked in every encoding, and other text is unchanged."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SECRETS = st.text(st.characters(exclude_categories=["Cs"]), min_size=6, max_size
 @pytest.mark.parametrize("value", VALUES)
 @pytest.mark.parametrize("before", BEFORE)
 @pytest.mark.parametrize("after", AFTER)
-def test_every_spelling_is_found_in_the_middle_of_a_text(
+def test_every_encoding_is_found_in_the_middle_of_a_text(
     value: str, before: str, after: str
 ) -> None:
     text = before + value + after
@@ -64,7 +64,7 @@ def test_every_spelling_is_found_in_the_middle_of_a_text(
         assert spelled not in json.dumps(row), way
 
 
-def test_the_name_stands_where_it_is_not_longer() -> None:
+def test_the_name_is_shown_unless_it_is_longer_than_the_value() -> None:
     masker = Masker({"LOGIN": "a long enough value", "L": "short one", "LONG_NAME": "tiny-one"})
     text = masker.text("<a long enough value> <short one> <tiny-one>")
     assert text == "<***LOGIN***> <***L***> <***>"
@@ -91,7 +91,7 @@ def test_lines_of_a_value_are_masked_one_by_one() -> None:
     assert masker.text(whole) == '"***KEY***"'
 
 
-def test_a_value_of_very_many_lines_does_not_make_very_many_searches() -> None:
+def test_the_number_of_searches_is_bounded_for_a_value_of_many_lines() -> None:
     value = "\n".join(f"{n:07}" + "x" * (n % 50) for n in range(1500))
     assert len(encodings(value)) < MAX_LINES + 30
     masker = Masker({"KEY": value})
@@ -99,13 +99,13 @@ def test_a_value_of_very_many_lines_does_not_make_very_many_searches() -> None:
     assert masker.text(longest) == "***KEY***" and masker.text(value) == "***KEY***"
 
 
-def test_a_row_without_a_value_is_the_very_same() -> None:
+def test_a_row_without_a_value_is_the_same_object() -> None:
     masker = Masker({"KEY": "hunter2!"})
     for row in (b'{"a":1}', b'{"a":"\\u00e4 \\n"}', b'{"a":123456789012345678901234567890}'):
         assert masker.row(row) is row
 
 
-def test_unusual_encodings_of_json() -> None:
+def test_values_in_unusual_json_escapes_are_masked() -> None:
     masker = Masker({"KEY": "hunter2/x"})
     odd = "".join(f"\\u{ord(c):04x}" for c in "hunter2/x")
     assert masker.row(b'{"' + odd.encode() + b'":"hunter2\\/x","n":1.50}') == (
@@ -119,7 +119,7 @@ def test_numbers_become_text_and_others_keep_their_digits() -> None:
     assert masker.row(row) == b'{"a":"***","b":"-9***.5","c":1.50,"d":["***",12345],"e":"\\n"}'
 
 
-def test_keys_that_are_masked_alike_are_one_key() -> None:
+def test_keys_that_are_equal_after_masking_become_one() -> None:
     masker = Masker({"K": "hunter2!", "L": "hunter3!"})
     masked = json.loads(
         masker.row(b'{"hunter2!":1,"68756e7465723221":2,"hunter3!":3,"hunter2!":4}')

@@ -1,4 +1,4 @@
-"""Sealed values open in their own place with their own key, and nowhere else."""
+"""Sealed values can be opened only with their key and at their location."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ PLACE = ("account", "worker", "LOGIN")
 SEALER = Sealer(b"m" * 32)
 
 
-def test_it_comes_back() -> None:
+def test_a_sealed_value_can_be_opened() -> None:
     for value in ("ada:secret", "ünïcödé 🔑\nsecond line", "x" * 16384):
         sealed = SEALER.seal(PLACE, value)
         assert SEALER.open(PLACE, sealed) == value
         assert value not in sealed and value.encode() not in base64.b64decode(sealed)
 
 
-def test_the_same_value_is_never_sealed_alike() -> None:
+def test_the_same_value_is_sealed_differently_each_time() -> None:
     assert len({SEALER.seal(PLACE, "ada:secret") for _ in range(1000)}) == 1000
 
 
 @pytest.mark.parametrize("part", [0, 1, 2])
-def test_it_does_not_open_in_another_place(part: int) -> None:
+def test_a_value_cannot_be_opened_at_another_location(part: int) -> None:
     sealed = SEALER.seal(PLACE, "ada:secret")
     other = list(PLACE)
     other[part] += "2"
@@ -32,13 +32,13 @@ def test_it_does_not_open_in_another_place(part: int) -> None:
         SEALER.open((other[0], other[1], other[2]), sealed)
 
 
-def test_parts_of_a_place_do_not_run_together() -> None:
+def test_the_parts_of_a_location_are_separated() -> None:
     sealed = SEALER.seal(("a", "bc", "D"), "ada:secret")
     with pytest.raises(UnsealError):
         SEALER.open(("ab", "c", "D"), sealed)
 
 
-def test_every_changed_bit_is_noticed() -> None:
+def test_every_changed_bit_is_detected() -> None:
     data = bytearray(base64.b64decode(SEALER.seal(PLACE, "ada:secret")))
     for number in range(len(data) * 8):
         data[number // 8] ^= 1 << number % 8
@@ -62,6 +62,6 @@ def test_another_installation_has_another_key() -> None:
         other.open(PLACE, SEALER.seal(PLACE, "ada:secret"))
 
 
-def test_there_is_no_key_of_nothing() -> None:
+def test_an_empty_master_secret_is_refused() -> None:
     with pytest.raises(ValueError):
         Sealer(b"")

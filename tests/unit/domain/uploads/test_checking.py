@@ -1,4 +1,4 @@
-"""The checks of an upload: each with its result, as far as it comes."""
+"""The checks of an upload and their results."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_a_failed_step_skips_those_that_have_not_ended_and_keeps_those_that_have
     assert states(found) == {FETCH: StepState.WARNED, UNPACK: StepState.FAILED} | left
 
 
-async def test_a_project_without_faults_is_ready_with_what_it_is() -> None:
+async def test_a_valid_project_is_ready_with_its_properties() -> None:
     data = python_project(
         "from sdk import CoreSDK\n",
         schema=SCHEMA,
@@ -89,7 +89,7 @@ async def test_a_project_without_faults_is_ready_with_what_it_is() -> None:
     assert running == [UNPACK, *CHECKS]
 
 
-async def test_an_archive_that_cannot_be_read_is_faulty_with_one_finding() -> None:
+async def test_an_unreadable_archive_is_faulty_with_one_finding() -> None:
     found, reported = await check(b"no archive")
     assert found.state is UploadState.FAULTY and len(reported) == 1
     [finding] = found.findings
@@ -99,7 +99,7 @@ async def test_an_archive_that_cannot_be_read_is_faulty_with_one_finding() -> No
     assert states(found) == {UNPACK: StepState.FAILED} | dict.fromkeys(CHECKS, StepState.SKIPPED)
 
 
-async def test_after_a_check_that_fails_the_others_are_made() -> None:
+async def test_after_a_failed_check_the_others_run() -> None:
     data = python_project(
         "print(1\n", requirements="requests===\n", **{"input_schema.json": "{not json"}
     )
@@ -113,7 +113,7 @@ async def test_after_a_check_that_fails_the_others_are_made() -> None:
     assert {finding.file for finding in found.findings} >= {"input_schema.json", "README.md"}
 
 
-async def test_warnings_alone_do_not_keep_a_project_from_being_published() -> None:
+async def test_a_project_with_only_warnings_can_be_published() -> None:
     found, _ = await check(python_project("print(1)\n"))
     assert (found.state, states(found)["readme"]) == (UploadState.READY, StepState.WARNED)
     assert note(found, "dependencies") == "0 packages"

@@ -1,4 +1,4 @@
-"""Secrets of endpoints: their own, derived, and two at once for a day."""
+"""Secrets of endpoints: derivation and rotation."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def test_a_secret_is_of_its_endpoint_salt_and_installation() -> None:
 
 
 @pytest.mark.parametrize(("master", "salt"), [(b"", "1"), (MASTER, "")])
-def test_nothing_is_derived_from_nothing(master: bytes, salt: str) -> None:
+def test_an_empty_master_secret_or_salt_is_refused(master: bytes, salt: str) -> None:
     with pytest.raises(ValueError, match="needs the master secret and a salt"):
         secret_of(master, "a", salt)
 
 
-def test_the_old_secret_signs_beside_the_new_one_for_a_day() -> None:
+def test_the_old_secret_signs_too_for_a_day() -> None:
     endpoint = an_endpoint("acc", salt="new", old_salt="old", old_until=1000 + OLD_SECRET_MS)
     new, old = (secret_of(MASTER, endpoint.id, salt) for salt in ("new", "old"))
     assert signing_secrets(MASTER, endpoint, 1000) == (new, old)

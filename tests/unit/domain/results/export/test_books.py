@@ -93,13 +93,13 @@ async def test_xlsx_contains_control_characters_and_no_links():
 
 
 @pytest.mark.parametrize("length", [32_766, 32_767, 32_768, 100_000])
-async def test_xlsx_cells_are_cut_with_a_mark(length: int):
+async def test_xlsx_cells_are_cut_and_marked(length: int):
     text = (await sheet_of("xlsx", {"t": "x" * length}))[1, 0]
     assert len(text) == min(length, 32_767)
     assert text.endswith(CUT_MARK) == (length > 32_767)
 
 
-def test_cutting_counts_as_excel_does_and_halves_no_character():
+def test_cells_are_cut_by_utf16_units_without_halving_a_character():
     emoji = "😀"
     assert cell_text(emoji * 16_383) == emoji * 16_383
     cut = cell_text(emoji * 16_384)
@@ -107,7 +107,7 @@ def test_cutting_counts_as_excel_does_and_halves_no_character():
     assert len(cut.encode("utf-16-le")) // 2 <= 32_767
 
 
-def test_numbers_that_fit_are_exact():
+def test_numbers_beyond_the_precision_are_text():
     assert str(cell_number(Number("2.675"))) == "2.675"
     assert cell_number(10**15) == str(10**15)
     assert cell_number(Number("1e999")) == "1e999"
@@ -144,7 +144,7 @@ async def test_an_xls_is_a_compound_file_with_one_biff8_stream():
     assert struct.unpack_from("<HHH", data, 512) == (0x0809, 16, 0x0600)
 
 
-async def test_headers_that_are_no_valid_text_do_not_break_the_file(kind: str):
+async def test_headers_that_are_not_valid_unicode_do_not_break_the_file(kind: str):
     sheet = await sheet_of(kind, {"a": 1}, columns=headers("\ud800", "a"))
     assert (sheet[0, 0], sheet[1, 1]) == ("?", 1)
 

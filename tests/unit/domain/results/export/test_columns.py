@@ -28,45 +28,45 @@ class Walk:
             yield page
 
 
-async def chosen(name: str, known=(), wanted=(), walk=None):
+async def choose(name: str, known=(), wanted=(), walk=None):
     columns = await choose_columns(FORMATS[name], headers(*known), wanted, walk or Walk())
     return None if columns is None else [c.key for c in columns]
 
 
 @pytest.mark.parametrize("name", ["csv", "html", "xlsx", "xls"])
-async def test_a_table_has_the_headers_and_then_the_further_keys(name: str):
+async def test_a_table_has_the_headers_and_then_the_other_keys(name: str):
     walk = Walk()
-    assert await chosen(name, ["b", "never"], walk=walk) == ["b", "never", "a", "z", "y", "x"]
+    assert await choose(name, ["b", "never"], walk=walk) == ["b", "never", "a", "z", "y", "x"]
     assert walk.times == 1
 
 
 @pytest.mark.parametrize("name", ["json", "jsonl", "xml", "rss"])
-async def test_other_formats_need_no_columns_and_no_look_at_the_rows(name: str):
+async def test_other_formats_need_no_columns_and_read_no_rows(name: str):
     walk = Walk()
-    assert await chosen(name, ["b"], walk=walk) is None
+    assert await choose(name, ["b"], walk=walk) is None
     assert walk.times == 0
 
 
 @pytest.mark.parametrize("name", list(FORMATS))
-async def test_chosen_keys_are_taken_in_their_order(name: str):
+async def test_filtered_keys_are_in_their_order(name: str):
     walk = Walk()
-    assert await chosen(name, ["a", "b"], ["b", "a", "b", ""], walk) == ["b", "a"]
+    assert await choose(name, ["a", "b"], ["b", "a", "b", ""], walk) == ["b", "a"]
     assert walk.times == 0
 
 
-async def test_keys_that_only_rows_know_are_found_and_unknown_ones_ignored():
-    assert await chosen("csv", ["a"], ["y", "nobody", "a"]) == ["y", "a"]
+async def test_keys_of_rows_are_found_and_unknown_ones_ignored():
+    assert await choose("csv", ["a"], ["y", "nobody", "a"]) == ["y", "a"]
 
 
-async def test_looking_stops_when_all_are_found():
+async def test_reading_stops_when_all_keys_are_found():
     walk = Walk()
-    assert await chosen("json", [], ["y", "a"], walk) == ["y", "a"]
+    assert await choose("json", [], ["y", "a"], walk) == ["y", "a"]
     assert walk.seen == 2
 
 
-async def test_a_choice_of_unknown_keys_only_selects_all_columns():
-    assert await chosen("json", ["a"], ["nobody"]) is None
-    assert await chosen("csv", ["a"], ["nobody"]) == ["a", "z", "b", "y", "x"]
+async def test_a_filter_of_unknown_keys_only_selects_all_columns():
+    assert await choose("json", ["a"], ["nobody"]) is None
+    assert await choose("csv", ["a"], ["nobody"]) == ["a", "z", "b", "y", "x"]
 
 
 async def test_labels_of_headers_are_kept():
@@ -77,19 +77,19 @@ async def test_labels_of_headers_are_kept():
 @pytest.mark.parametrize(("name", "most"), [("xls", 256), ("xlsx", 16_384), ("csv", 16_384)])
 async def test_too_many_columns_are_refused_before_anything_is_written(name: str, most: int):
     walk = Walk(rows_of(*[{f"k{i}": 1} for i in range(most)]), page=500)
-    assert len(await chosen(name, walk=walk)) == most
+    assert len(await choose(name, walk=walk)) == most
     with pytest.raises(InvalidRequest, match=f"{most:,} columns.*filter_keys"):
-        await chosen(name, ["one more"], walk=walk)
+        await choose(name, ["one more"], walk=walk)
     names = [f"k{i}" for i in range(most + 1)]
     nothing = Walk([])
-    for call in (chosen(name, names, walk=nothing), chosen(name, names, names, nothing)):
+    for call in (choose(name, names, walk=nothing), choose(name, names, names, nothing)):
         with pytest.raises(InvalidRequest):
             await call
     assert nothing.times == 0
 
 
-async def test_a_run_with_ever_new_keys_is_given_up_early():
+async def test_a_run_with_too_many_keys_is_refused_early():
     walk = Walk(rows_of(*[{f"k{i}": 1} for i in range(2000)]))
     with pytest.raises(InvalidRequest):
-        await chosen("xls", walk=walk)
+        await choose("xls", walk=walk)
     assert walk.seen == 257

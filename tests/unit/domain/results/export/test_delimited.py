@@ -102,7 +102,7 @@ text = st.text(st.characters(exclude_categories=["Cs"]))
 
 
 @given(st.lists(st.dictionaries(text, text | st.integers() | st.none()), max_size=8))
-async def test_whatever_is_written_is_read_back(values):
+async def test_any_rows_are_read_back_unchanged(values):
     rows = rows_of(*values)
     columns = keys_of(rows)
     writer = CsvWriter(columns, ExportMeta("", "", 0))
@@ -117,6 +117,6 @@ async def test_whatever_is_written_is_read_back(values):
 
 
 @given(text)
-def test_a_guarded_text_never_begins_like_a_formula(value: str):
+def test_a_guarded_text_never_starts_like_a_formula(value: str):
     stripped = escape_formula(value).lstrip(' "\u00a0\ufeff')
     assert stripped[:1] not in ("=", "+", "-", "@", "\t", "\r", "\n", "\x00")

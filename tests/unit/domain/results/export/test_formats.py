@@ -94,7 +94,7 @@ async def test_memory_of_a_workbook_does_not_grow_with_the_rows():
     assert large < small * 1.5 + 2**20
 
 
-async def test_text_formats_are_sent_while_rows_still_come():
+async def test_text_formats_are_sent_page_by_page():
     came = 0
 
     async def counted() -> AsyncIterator[list[Row]]:
@@ -119,7 +119,7 @@ async def test_the_temporary_file_of_a_workbook_is_removed(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_a_workbook_without_room_is_refused_before_the_first_piece(tmp_path, monkeypatch):
+async def test_a_workbook_without_disk_space_is_refused_before_the_first_chunk(tmp_path, monkeypatch):
     class Full:
         def __init__(self, path, columns, at) -> None:
             pass

@@ -25,18 +25,18 @@ async def test_json_without_rows_is_an_empty_array():
     assert json.loads(await exported("json", [])) == []
 
 
-async def test_pages_leave_no_seams():
+async def test_pages_are_joined_without_gaps():
     rows = rows_of(*[b'{"i":%d}' % i for i in range(7)])
     files = {await exported("json", rows, page=size) for size in (1, 2, 3, 7, 100)}
     assert len(files) == 1
 
 
-async def test_jsonl_is_one_stored_object_a_line():
+async def test_jsonl_is_one_stored_object_per_line():
     assert await exported("jsonl", rows_of(*RAW)) == b"".join(raw + b"\n" for raw in RAW)
     assert await exported("jsonl", []) == b""
 
 
-async def test_chosen_members_in_the_chosen_order_with_their_digits():
+async def test_selected_members_are_in_order_with_their_digits():
     data = await exported("jsonl", rows_of(*RAW), headers("f", "o", "n"))
     assert data.splitlines() == [
         b'{"f":1.50,"n":1234567890123456789012345678901234567890}',

@@ -31,7 +31,7 @@ PAYLOADS = [
 # --- XML -----------------------------------------------------------------------------------
 
 
-async def test_xml_has_an_item_a_row_and_an_element_a_member():
+async def test_xml_has_an_item_per_row_and_an_element_per_member():
     rows = rows_of(
         b'{"title":"a & b","n":12345678901234567890123,"gone":null,"ok":false,"o":{"a":[1.10]}}',
         b"{}",
@@ -51,12 +51,12 @@ async def test_xml_without_rows():
 @pytest.mark.parametrize(
     "key", ["", "1st", "a b", "a:b", "xmlns", "XMLthing", "<x>", 'a"b', "é", "a\nb", "-x", "a&b"]
 )
-async def test_keys_that_are_no_names_go_into_an_attribute(key: str):
+async def test_keys_that_are_not_xml_names_are_attributes(key: str):
     [item] = ElementTree.fromstring(await exported("xml", rows_of({key: "v"})))
     assert (item[0].tag, item[0].attrib, item[0].text) == ("field", {"name": key}, "v")
 
 
-async def test_chosen_members_in_the_chosen_order():
+async def test_selected_members_are_in_order():
     data = await exported("xml", rows_of({"a": 1, "b": 2}, {"b": 3}), headers("b", "a"))
     items = ElementTree.fromstring(data)
     assert [[e.tag for e in item] for item in items] == [["b", "a"], ["b"]]

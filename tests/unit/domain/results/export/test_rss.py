@@ -60,7 +60,7 @@ async def test_titles_are_one_short_line():
     assert title.startswith("a b c yyy") and len(title) == 200
 
 
-async def test_only_chosen_members_are_shown():
+async def test_only_selected_members_are_in_the_feed():
     root = await feed({"title": "secret", "a": 1, "b": 2}, columns=headers("b", "a", "z"))
     item = root.find("channel/item")
     assert item.findtext("title") == "Row 1"

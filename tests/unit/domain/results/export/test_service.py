@@ -61,12 +61,12 @@ async def test_an_export_contains_the_visible_rows_in_the_columns_of_the_run():
     assert await Setup().file("csv") == b"title,price,extra\r\na,1.50,\r\n,,true\r\n"
 
 
-async def test_an_export_is_the_data_without_ids():
+async def test_an_export_has_no_row_ids():
     rows = json.loads(await Setup().file("json"))
     assert rows == [{"price": 1.5, "title": "a"}, {"extra": True}]
 
 
-async def test_chosen_keys():
+async def test_filter_keys_select_columns():
     assert (
         await Setup().file("csv", ["extra", "nobody", "title"]) == b"extra,title\r\n,a\r\ntrue,\r\n"
     )
@@ -98,14 +98,14 @@ async def test_a_workbook(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_an_export_dies_with_its_run():
+async def test_an_export_of_a_deleted_run_is_not_found():
     setup = Setup()
     setup.storage.tx.runs.rows.clear()
     with pytest.raises(RunNotFound):
         await setup.exports.open(setup.run.id, FORMATS["csv"])
 
 
-async def test_asking_for_an_export():
+async def test_a_check_returns_the_format_or_names_the_error():
     setup = Setup()
     assert await setup.exports.check(setup.caller, setup.run.id, "XLSX") == (FORMATS["xlsx"], [])
     chosen, notes = await setup.exports.check(setup.caller, setup.run.id, "xls")
@@ -143,7 +143,7 @@ async def test_a_run_with_too_many_columns_is_refused_at_the_request(name: str):
     )
 
 
-async def test_sheets_are_announced(monkeypatch):
+async def test_the_number_of_sheets_is_in_the_notes(monkeypatch):
     setup = Setup()
     monkeypatch.setattr(service, "XLSX_ROWS", 3)
     setup.rows.push(setup.run.id, b"{}")
@@ -154,7 +154,7 @@ async def test_sheets_are_announced(monkeypatch):
     ]
 
 
-async def test_the_mark_is_that_of_the_bytes():
+async def test_the_fingerprint_changes_with_the_bytes():
     setup = Setup()
     request = service.ExportRequest(FORMATS["csv"])
     assert (await setup.exports.prepare(setup.run.id, request)).fingerprint == ""
@@ -174,7 +174,7 @@ async def test_the_mark_is_that_of_the_bytes():
     assert (await setup.exports.prepare(setup.run.id, request)).fingerprint != fingerprint
 
 
-async def test_the_limits_of_xls_are_always_announced() -> None:
+async def test_the_limits_of_xls_are_always_in_the_notes() -> None:
     setup = Setup()
     setup.rows.push(setup.run.id, b"{}")
     _, notes = await setup.exports.check(setup.caller, setup.run.id, "xls")

@@ -59,7 +59,7 @@ def files(folder: Path) -> list[Path]:
     return [path for path in folder.glob("downloads/*/*") if path.name != "lock"]
 
 
-async def test_a_file_that_is_removed_before_it_is_opened_says_why(spool: Spool) -> None:
+async def test_a_file_that_is_removed_before_it_is_opened_raises_its_error(spool: Spool) -> None:
     source = Source([b"abc", b"x" * 20_000], hold=1)
     file = await spool.open("m", "A", source.make)
     await file.wait(3)
@@ -70,7 +70,7 @@ async def test_a_file_that_is_removed_before_it_is_opened_says_why(spool: Spool)
         await reading
 
 
-async def test_many_readers_share_one_making(spool: Spool) -> None:
+async def test_many_readers_share_one_writer(spool: Spool) -> None:
     source = Source([b"abc", b"def"], hold=1)
     first = await spool.open("m", "A", source.make)
     second = await spool.open("m", "A", source.make)
@@ -96,7 +96,7 @@ async def test_a_reader_gets_the_written_part_before_the_file_is_complete(spool:
     assert (file.complete, file.size) == (True, 6)
 
 
-async def test_a_failure_reaches_all_waiters_and_is_tried_again(
+async def test_a_failure_reaches_all_readers_and_the_file_is_written_again(
     spool: Spool, tmp_path: Path
 ) -> None:
     async def broken() -> AsyncGenerator[bytes, None]:
@@ -110,7 +110,7 @@ async def test_a_failure_reaches_all_waiters_and_is_tried_again(
     assert await read(spool, again) == b"x"
 
 
-async def test_the_oldest_unused_file_makes_room(spool: Spool, tmp_path: Path) -> None:
+async def test_the_oldest_unused_file_is_removed_for_a_new_one(spool: Spool, tmp_path: Path) -> None:
     for mark in ("a", "b", "c"):
         file = await spool.open(mark, "A", Source([b"x" * 4000]).make)
         await file.wait()
@@ -129,7 +129,7 @@ async def test_a_file_in_use_stays_and_the_new_one_is_refused(spool: Spool) -> N
     await other.wait()
 
 
-async def test_the_disk_keeps_its_floor(
+async def test_the_minimum_free_space_is_kept(
     spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = namedtuple("usage", "total used free")
@@ -145,7 +145,7 @@ async def test_the_disk_keeps_its_floor(
     await enough.close()
 
 
-async def test_a_full_disk_is_no_fault_of_the_file(
+async def test_a_full_disk_is_reported_as_a_full_spool(
     spool: Spool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(descriptor: int, data: bytes) -> None:
@@ -157,7 +157,7 @@ async def test_a_full_disk_is_no_fault_of_the_file(
         await file.wait()
 
 
-async def test_a_file_goes_some_time_after_its_last_use(tmp_path: Path) -> None:
+async def test_a_file_is_removed_some_time_after_its_last_use(tmp_path: Path) -> None:
     spool = a_spool(tmp_path, keep_seconds=0.05)
     file = await spool.open("a", "A", Source([b"x"]).make)
     assert await read(spool, file) == b"x"
@@ -168,7 +168,7 @@ async def test_a_file_goes_some_time_after_its_last_use(tmp_path: Path) -> None:
     await spool.close()
 
 
-async def test_an_account_makes_two_files_at_a_time_and_others_are_not_delayed(
+async def test_an_account_writes_two_files_at_a_time_and_others_are_not_delayed(
     spool: Spool,
 ) -> None:
     sources = [Source([b"x"], hold=0) for _ in range(3)]
@@ -181,7 +181,7 @@ async def test_an_account_makes_two_files_at_a_time_and_others_are_not_delayed(
     assert [await read(spool, file) for file in opened] == [b"x"] * 3
 
 
-async def test_remains_of_a_dead_process_are_removed_and_those_of_a_living_one_kept(
+async def test_folders_of_ended_processes_are_removed_and_those_of_running_ones_kept(
     spool: Spool, tmp_path: Path
 ) -> None:
     left = tmp_path / "downloads" / "01LEFT"

@@ -1,4 +1,4 @@
-"""XML, RSS and HTML as real validators and a strict parser see them."""
+"""XML, RSS and HTML are valid for real validators and a strict parser."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def test_rss_is_valid(anyio_backend: str) -> None:
     assert len({item.findtext("guid") for item in root.iter("item")}) == len(NASTY)
 
 
-async def test_an_empty_feed_is_valid_too(anyio_backend: str) -> None:
+async def test_an_empty_feed_is_valid(anyio_backend: str) -> None:
     validated(RSS, await exported("rss", [], title="<&>"))
 
 
@@ -56,7 +56,7 @@ async def test_xml_is_valid(anyio_backend: str) -> None:
 
 @examples(100)
 @given(st.lists(st.dictionaries(KEY, VALUE, max_size=4), max_size=4))
-async def test_whatever_was_scraped_xml_and_rss_are_valid(values: list[dict[str, Any]]) -> None:
+async def test_xml_and_rss_of_any_rows_are_valid(values: list[dict[str, Any]]) -> None:
     rows = rows_of(*map(dump, values))
     validated(RSS, await exported("rss", rows))
     validated(ITEMS, await exported("xml", rows))

@@ -23,11 +23,11 @@ def test_every_number_keeps_its_digits():
     assert [text_of(v) for v in read_row(data.encode()).values()] == numbers
 
 
-def test_a_minus_zero_inside_text_changes_nothing():
+def test_a_minus_zero_inside_text_is_unchanged():
     assert read_row(b'{"a":"x:-0","b":0,"c":-0}') == {"a": "x:-0", "b": "0", "c": "-0"}
 
 
-def test_objects_and_arrays_are_cut_out_as_they_stand():
+def test_objects_and_arrays_are_their_json_text():
     row = read_row(b'{"o":{"b":1.10,"a":[]},"l":[%s,"\\u00e9"],"x":1.5}' % DIGITS.encode())
     assert row["o"] == '{"b":1.10,"a":[]}' and type(row["o"]) is Nested
     assert row["l"] == f'[{DIGITS},"\\u00e9"]'
@@ -50,7 +50,7 @@ values = st.recursive(
 
 
 @given(st.dictionaries(text, values, max_size=5))
-def test_nothing_is_lost(row):
+def test_rows_can_be_restored_from_their_values(row):
     read = read_row(dump(row))
     assert list(read) == list(row)
     for key, value in row.items():

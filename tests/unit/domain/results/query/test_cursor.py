@@ -21,13 +21,15 @@ def test_a_cursor_round_trips(position: int, offset: int, bound: int) -> None:
     assert decode(text, "R", choice) == cursor
 
 
-@pytest.mark.parametrize(("run", "choice"), [("S", RowSelection()), ("R", RowSelection(Sort("a")))])
-def test_the_cursor_of_something_else_is_refused(run: str, choice: RowSelection) -> None:
+@pytest.mark.parametrize(
+    ("run", "choice"), [("S", RowSelection()), ("R", RowSelection(Sort("a")))]
+)
+def test_the_cursor_of_another_run_or_query_is_refused(run: str, choice: RowSelection) -> None:
     with pytest.raises(InvalidFields, match=r"^cursor belongs to another run, sort or filter"):
         decode(encode(Cursor(5), "R", RowSelection()), run, choice)
 
 
 @given(st.text(max_size=40))
-def test_no_text_is_a_fault(text: str) -> None:
+def test_any_text_is_parsed_or_refused(text: str) -> None:
     with pytest.raises(InvalidFields, match=r"^cursor"):
         decode(text, "R", RowSelection())

@@ -26,7 +26,7 @@ from fyke.errors import InvalidFields
         ("a:ne:line\nbreak", Filter("a", "ne", "line\nbreak")),
     ],
 )
-def test_filters_that_are_understood(text: str, found: Filter) -> None:
+def test_valid_filters_are_parsed(text: str, found: Filter) -> None:
     assert parse_filter(text) == found
 
 
@@ -59,7 +59,7 @@ def test_sort() -> None:
 
 
 @pytest.mark.parametrize("text", ["-", "a,b", ".a", "a.", "x" * 257])
-def test_a_sort_that_is_none(text: str) -> None:
+def test_invalid_sorts_are_refused(text: str) -> None:
     with pytest.raises(InvalidFields, match=r"^sort"):
         parse_sort(text)
 
@@ -77,7 +77,7 @@ def test_limits(given: dict, name: str) -> None:
         parse_query(**given)
 
 
-def test_a_query_survives_being_written() -> None:
+def test_a_query_round_trips_through_its_arguments() -> None:
     query = parse_query(
         fields=["b", " a.c ", "b", ""],
         clean=True,

@@ -18,7 +18,7 @@ from support.exports import rows_of
 from support.row_values import FIELD, ROW
 
 
-def test_rows_of_the_oracle_are_what_it_reads() -> None:
+def test_the_reference_reads_its_own_rows() -> None:
     assert (
         reference_order.text(reference_order.load(b'{"a":[1.50,1e2,"x"]}'))
         == b'{"a":[1.50,1e2,"x"]}'
@@ -36,19 +36,19 @@ def positions(rows: list[Row], sort: Sort) -> list[int]:
 
 @examples(60, 400)
 @given(st.lists(ROW, min_size=1, max_size=12), FIELD, st.booleans())
-def test_the_order_is_that_of_the_oracle(values: list[dict], field: str, descending: bool) -> None:
+def test_the_order_is_that_of_the_reference(values: list[dict], field: str, descending: bool) -> None:
     rows = rows_of(*(reference_order.text(value) for value in values))
     found = positions(rows, Sort(field, descending))
     assert found == reference_order.ordered(rows, field, descending=descending)
 
 
 @pytest.mark.parametrize("number", ["1e-99999999999999999999", "1e-" + "9" * 5000, "0e99999"])
-def test_numbers_too_small_for_any_reader_have_a_place(number: str) -> None:
+def test_numbers_too_small_for_floats_are_ordered(number: str) -> None:
     rows = rows_of(b'{"n":-1}', b'{"n":%s}' % number.encode(), b'{"n":1}')
     assert positions(rows, Sort("n")) == [1, 2, 3]
 
 
-def test_kinds_follow_one_another_and_each_has_its_own_order() -> None:
+def test_kinds_are_ordered_and_values_within_each_kind() -> None:
     rising = [
         b"null", b"false", b"true", b"-1e400", b"-10", b"-9", b"-0.5", b"0", b"5e-3", b"0.5", b"9",
         b"10", b"1e400", b'""', b'"A"', b'"a"', b'"aa"', b'"\xc3\xa9"', b"[1]", b"[2]",
@@ -70,7 +70,7 @@ def test_no_key_is_a_prefix_of_another() -> None:
     [(b"0", b"-0", b"0.0", b"0e5", b"-0.00e-7"), (b"100", b"1e2", b"1E+2", b"100.0", b"0.1e3"),
      (b"-15", b"-1.5e1", b"-150e-1")],
 )  # fmt: skip
-def test_a_number_has_one_key_however_it_is_written(written: tuple[bytes, ...]) -> None:
+def test_equal_numbers_have_equal_keys(written: tuple[bytes, ...]) -> None:
     assert len({number_key(token) for token in written}) == 1
 
 

@@ -1,4 +1,4 @@
-"""Orders of a run's rows: worked out once, shared, bounded, kept while they are true."""
+"""Row orders: computed once, shared, and cached within a limit."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def request(sort: str = "", *filters: str, ended: bool = True, bound: int = 0) -
     return OrderRequest("account", "run", frozenset(), choice, ended, bound)
 
 
-async def test_without_a_sort_the_rows_that_meet_the_filters_keep_their_order() -> None:
+async def test_without_a_sort_matching_rows_keep_their_order() -> None:
     order = await RowOrders(Rows(3, 1, 2, 5, 4).walk, None).get(request("", "n:gt:2"))
     assert (list(order.positions), order.bound) == ([1, 4, 5], 5)
 
@@ -69,7 +69,7 @@ async def test_requests_for_one_order_share_its_computation() -> None:
     assert rows.walks == 2
 
 
-async def test_a_request_that_is_given_up_leaves_the_others_their_order() -> None:
+async def test_a_cancelled_request_does_not_cancel_the_computation_for_others() -> None:
     made = RowOrders(Rows(2, 1).walk, None)
     gone, kept = (asyncio.create_task(made.get(request("n"))) for _ in range(2))
     await asyncio.sleep(0)
@@ -77,7 +77,7 @@ async def test_a_request_that_is_given_up_leaves_the_others_their_order() -> Non
     assert list((await kept).positions) == [2, 1]
 
 
-async def test_an_order_is_kept_for_ever_once_its_run_has_ended_or_a_cursor_names_its_bound(
+async def test_an_order_of_an_ended_run_or_with_a_bound_stays_cached(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     rows = Rows(2, 1)
@@ -95,7 +95,7 @@ async def test_an_order_is_kept_for_ever_once_its_run_has_ended_or_a_cursor_name
     assert rows.walks == 3
 
 
-async def test_orders_are_kept_within_a_limit_and_the_last_one_always() -> None:
+async def test_the_cache_is_bounded_and_keeps_the_last_order() -> None:
     rows = Rows(*range(30), page=10)
     made = RowOrders(rows.walk, None, limit=65)
     for field in ("n", "-n", "x", "n"):

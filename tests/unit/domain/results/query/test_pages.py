@@ -1,4 +1,4 @@
-"""Pages and walks of a run in another order, by cursor, while it pushes and when it has ended."""
+"""Pages and walks of running and ended runs: by cursor, sorted and filtered."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ async def walk(setup: Setup, query: Query = PLAIN, size: int = 10, pushes: int =
     return found
 
 
-async def test_a_walk_by_cursor_meets_every_row_once() -> None:
+async def test_a_walk_by_cursor_returns_every_row_once() -> None:
     for rows in (0, 1, 9, 10, 11, 30, 95):
         assert await walk(Setup(rows)) == list(range(1, rows + 1))
 
@@ -78,7 +78,7 @@ async def test_a_page_without_a_cursor_has_none() -> None:
     assert (page.walking, page.next_cursor) == (False, None)
 
 
-async def test_a_walk_of_a_running_run_can_always_go_on() -> None:
+async def test_a_walk_of_a_running_run_always_has_a_next_cursor() -> None:
     setup = Setup(5, ended=False)
     page = await setup.page(cursor="*")
     assert (numbers(page), page.count) == ([1, 2, 3, 4, 5], 5)
@@ -91,7 +91,7 @@ async def test_a_walk_of_a_running_run_can_always_go_on() -> None:
     assert (numbers(last), last.next_cursor) == ([6, 7, 8], None)
 
 
-async def test_sorted_pages_and_the_sorted_walk_are_one_order() -> None:
+async def test_sorted_pages_and_the_sorted_walk_have_the_same_order() -> None:
     query = parse_query(sort="-m", filters=["i:gt:5"])
     setup = Setup(50)
     expected = sorted(range(6, 51), key=lambda n: (-(n % 3), n))
@@ -107,7 +107,7 @@ async def test_sorted_pages_and_the_sorted_walk_are_one_order() -> None:
 
 
 @pytest.mark.parametrize("query", [parse_query(sort="-i"), parse_query(filters=["m:ne:0"])])
-async def test_rows_that_come_during_a_sorted_walk_move_none(query: Query) -> None:
+async def test_rows_pushed_during_a_sorted_walk_do_not_move_others(query: Query) -> None:
     setup = Setup(40, ended=False)
     expected = numbers(await setup.page(query, size=1000))
     assert await walk(setup, query, size=7, pushes=5) == expected
@@ -135,7 +135,7 @@ async def test_rows_hidden_during_a_walk_do_not_affect_other_rows() -> None:
     assert numbers(rest) == list(range(16, 41))
 
 
-async def test_an_order_of_an_ended_run_is_worked_out_once(monkeypatch: Any) -> None:
+async def test_an_order_of_an_ended_run_is_computed_once(monkeypatch: Any) -> None:
     setup, query = Setup(30), parse_query(sort="i")
     await asyncio.gather(*(setup.page(query, index=n, size=3) for n in range(1, 9)))
     reads = len(setup.rows.limits)
@@ -143,7 +143,7 @@ async def test_an_order_of_an_ended_run_is_worked_out_once(monkeypatch: Any) -> 
     assert len([limit for limit in setup.rows.limits[reads:] if limit > 100]) == 0
 
 
-async def test_an_order_of_a_running_run_is_renewed(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_order_of_a_running_run_is_computed_again(monkeypatch: pytest.MonkeyPatch) -> None:
     setup, query = Setup(3, ended=False), parse_query(sort="-i")
     assert (await setup.page(query)).count == 3
     setup.push(2)
@@ -152,7 +152,7 @@ async def test_an_order_of_a_running_run_is_renewed(monkeypatch: pytest.MonkeyPa
     assert (await setup.page(query)).count == 5
 
 
-async def test_clean_rows_are_bare_and_the_count_is_over_all() -> None:
+async def test_clean_rows_have_no_id_and_the_count_includes_empty_ones() -> None:
     setup = Setup(0)
     setup.rows.push(setup.run.id, b'{"i":1,"x":null}', b'{"x":""}', b'{"i":3}')
     page = await setup.page(parse_query(clean=True))
@@ -163,7 +163,7 @@ async def test_clean_rows_are_bare_and_the_count_is_over_all() -> None:
     )
 
 
-async def test_flattened_headers() -> None:
+async def test_headers_are_flattened() -> None:
     setup = Setup(0)
     setup.rows.push(setup.run.id, b'{"a":{"b":1},"c":"x"}')
     page = await setup.page(parse_query(flatten=True))
@@ -175,7 +175,7 @@ async def test_a_cursor_and_a_page_number_exclude_each_other() -> None:
         await Setup(5).page(cursor="*", index=2)
 
 
-async def test_a_stranger_finds_no_run() -> None:
+async def test_another_accounts_run_is_not_found() -> None:
     setup = Setup(5)
     setup.caller = caller_of(add_account(setup.storage, "stranger"))
     for query in (parse_query(sort="i"), parse_query(fields=["i"])):

@@ -29,12 +29,12 @@ def test_a_name_written_with_escapes_is_the_same_name() -> None:
 
 
 @pytest.mark.parametrize("name", ['"', "\\", "\n", 'a"b'])
-def test_names_that_json_escapes_are_found_beside_plain_ones(name: str) -> None:
+def test_names_with_json_escapes_are_found(name: str) -> None:
     row = json.dumps({name: {"x": 1}, "plain": 2}).encode()
     assert Picker([f"{name}.x", "plain"])(row) == [b"1", b"2"]
 
 
-def test_names_of_python_are_fields_like_others() -> None:
+def test_python_keywords_are_valid_field_names() -> None:
     assert Picker(["class", "m0", "__init__", "self"])(
         b'{"self":4,"__init__":3,"m0":2,"class":1}'
     ) == [b"1", b"2", b"3", b"4"]

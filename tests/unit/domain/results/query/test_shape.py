@@ -13,7 +13,7 @@ from fyke.model.results import Header
 from support.exports import dump, rows_of
 
 
-def shaped(data: bytes, *fields: str, clean: bool = False, flatten: bool = False) -> str:
+def convert(data: bytes, *fields: str, clean: bool = False, flatten: bool = False) -> str:
     return Shape(RowForm(fields, clean, flatten)).apply(data).decode()
 
 
@@ -33,35 +33,35 @@ ROW = b'{"a":{"b":1.50,"c":{"d":"x"}},"e":[{"f":1}],"g":"","h":null,"a.z":7}'
     ],
 )
 def test_fields(fields: tuple[str, ...], found: str) -> None:
-    assert shaped(ROW, *fields) == found
+    assert convert(ROW, *fields) == found
 
 
-def test_flatten_puts_members_beside_each_other_and_leaves_arrays() -> None:
-    assert shaped(ROW, flatten=True) == (
+def test_flatten_replaces_objects_by_their_members_but_not_arrays() -> None:
+    assert convert(ROW, flatten=True) == (
         '{"a.b":1.50,"a.c.d":"x","e":[{"f":1}],"g":"","h":null,"a.z":7}'
     )
-    assert shaped(b'{"a":{},"b":{"c":{}}}', flatten=True) == '{"a":{},"b.c":{}}'
-    assert shaped(ROW, "a.c", "a.z", flatten=True) == '{"a.c.d":"x","a.z":7}'
+    assert convert(b'{"a":{},"b":{"c":{}}}', flatten=True) == '{"a":{},"b.c":{}}'
+    assert convert(ROW, "a.c", "a.z", flatten=True) == '{"a.c.d":"x","a.z":7}'
 
 
 def test_clean_drops_empty_values_at_any_depth_of_objects() -> None:
     row = b'{"a":{"b":null,"c":{"d":""}},"e":[],"f":{},"g":0,"h":false,"i":[null],"j":" "}'
-    assert shaped(row, clean=True) == '{"g":0,"h":false,"i":[null],"j":" "}'
-    assert shaped(row, clean=True, flatten=True) == '{"g":0,"h":false,"i":[null],"j":" "}'
+    assert convert(row, clean=True) == '{"g":0,"h":false,"i":[null],"j":" "}'
+    assert convert(row, clean=True, flatten=True) == '{"g":0,"h":false,"i":[null],"j":" "}'
 
 
-def test_clean_leaves_out_rows_without_anything() -> None:
+def test_clean_leaves_out_empty_rows() -> None:
     rows = rows_of({"a": None}, {"a": 1}, {})
     assert [row.position for row in Shape(RowForm(clean=True)).rows(rows)] == [2]
     assert [row.position for row in Shape(RowForm(("b",))).rows(rows)] == [1, 2, 3]
 
 
-def test_names_cannot_make_a_row_grow_without_bound() -> None:
+def test_dotted_names_add_a_bounded_number_of_bytes() -> None:
     deep: Any = {f"k{n}": n for n in range(2000)}
     for _ in range(60):
         deep = {"name" * 250: deep}
     data = dump(deep)
-    assert len(shaped(data, flatten=True)) < len(data) + 3 * 2**20
+    assert len(convert(data, flatten=True)) < len(data) + 3 * 2**20
 
 
 JSON = st.recursive(
@@ -82,7 +82,7 @@ def cleaned(value: Any) -> Any:
 
 @given(st.dictionaries(st.text(max_size=2), JSON, max_size=4))
 def test_clean_agrees_with_a_short_reference_implementation(value: dict[str, Any]) -> None:
-    assert json.loads(shaped(dump(value), clean=True)) == cleaned(value)
+    assert json.loads(convert(dump(value), clean=True)) == cleaned(value)
 
 
 def names(form: RowForm, declared: list[str], *rows: dict[str, Any]) -> list[str]:

@@ -48,7 +48,7 @@ def test_keys_that_exceed_the_memory_limit_are_merged_from_a_file(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_chunk_is_written_at_the_byte_limit_too(
+def test_a_chunk_is_written_at_the_byte_limit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "CHUNK_BYTES", 100)
