@@ -112,7 +112,7 @@ async def test_matching_runs_are_limited_to_states_of_the_action(setup: Setup) -
     assert none == BulkOutcome([])
 
 
-async def test_beyond_the_limit_the_oldest_are_processed_and_more_is_reported(
+async def test_the_newest_matching_runs_up_to_the_limit_are_processed_and_more_is_reported(
     setup: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "MAX_MATCHED", 2)

@@ -29,10 +29,10 @@ async def spool(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Spool]:
 
 
 class Source:
-    """Makes a file piece by piece; waits for ``go`` before each piece from ``hold`` on."""
+    """Writes a file in pieces; waits for ``go`` before each piece from number ``pause_at`` on."""
 
-    def __init__(self, pieces: Sequence[bytes], hold: int | None = None) -> None:
-        self.pieces, self.hold = pieces, hold
+    def __init__(self, pieces: Sequence[bytes], pause_at: int | None = None) -> None:
+        self.pieces, self.pause_at = pieces, pause_at
         self.go = asyncio.Event()
         self.made = 0
         self.closed = 0
@@ -44,7 +44,7 @@ class Source:
     async def _all(self) -> AsyncGenerator[bytes, None]:
         try:
             for number, piece in enumerate(self.pieces):
-                if self.hold is not None and number >= self.hold:
+                if self.pause_at is not None and number >= self.pause_at:
                     await self.go.wait()
                 yield piece
         finally:
@@ -60,7 +60,7 @@ def files(folder: Path) -> list[Path]:
 
 
 async def test_a_file_that_is_removed_before_it_is_opened_raises_its_error(spool: Spool) -> None:
-    source = Source([b"abc", b"x" * 20_000], hold=1)
+    source = Source([b"abc", b"x" * 20_000], pause_at=1)
     file = await spool.open("m", "A", source.make)
     await file.wait(3)
     file.path.unlink()
@@ -71,7 +71,7 @@ async def test_a_file_that_is_removed_before_it_is_opened_raises_its_error(spool
 
 
 async def test_many_readers_share_one_writer(spool: Spool) -> None:
-    source = Source([b"abc", b"def"], hold=1)
+    source = Source([b"abc", b"def"], pause_at=1)
     first = await spool.open("m", "A", source.make)
     second = await spool.open("m", "A", source.make)
     reading = [asyncio.create_task(read(spool, f)) for f in (first, second, first)]
@@ -85,7 +85,7 @@ async def test_many_readers_share_one_writer(spool: Spool) -> None:
 
 
 async def test_a_reader_gets_the_written_part_before_the_file_is_complete(spool: Spool) -> None:
-    source = Source([b"abc", b"def"], hold=1)
+    source = Source([b"abc", b"def"], pause_at=1)
     file = await spool.open("m", "A", source.make)
     pieces = spool.read(file)
     assert await anext(pieces) == b"abc"
@@ -171,7 +171,7 @@ async def test_a_file_is_removed_some_time_after_its_last_use(tmp_path: Path) ->
 async def test_an_account_writes_two_files_at_a_time_and_others_are_not_delayed(
     spool: Spool,
 ) -> None:
-    sources = [Source([b"x"], hold=0) for _ in range(3)]
+    sources = [Source([b"x"], pause_at=0) for _ in range(3)]
     opened = [await spool.open(f"m{n}", "A", s.make) for n, s in enumerate(sources)]
     other = await spool.open("o", "B", Source([b"y"]).make)
     assert await read(spool, other) == b"y"
@@ -199,7 +199,7 @@ async def test_folders_of_ended_processes_are_removed_and_those_of_running_ones_
 
 
 async def test_closing_stops_files_in_progress(spool: Spool, tmp_path: Path) -> None:
-    source = Source([b"x", b"y"], hold=1)
+    source = Source([b"x", b"y"], pause_at=1)
     file = await spool.open("a", "A", source.make)
     await file.wait(1)
     await spool.close()
