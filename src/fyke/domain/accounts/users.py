@@ -256,10 +256,10 @@ def _account_id(tx: Transaction, caller: Caller, account: str | None) -> str:
     if account is None or account == caller.account_name:
         return caller.account_id
     require_operator(caller, "Managing the users of another account")
-    found = tx.accounts.by_name(account)
-    if found is None:
+    target = tx.accounts.by_name(account)
+    if target is None:
         raise NotFound(f'There is no account "{account[:60]}"; list the accounts to see')
-    return found.id
+    return target.id
 
 
 def _no_user(name: str) -> NotFound:

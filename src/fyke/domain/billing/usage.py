@@ -152,13 +152,13 @@ class UsageReports:
     ) -> LedgerPage:
         """One page of the ledger. Raises ``InvalidRequest`` for an invalid cursor."""
         size = max(1, min(size, MAX_ENTRIES))
-        found = await self._storage.read(
+        page = await self._storage.read(
             lambda tx: tx.ledger.page(caller.account_id, filter, cursor.strip(), size + 1)
         )
-        if found is None:
+        if page is None:
             raise InvalidRequest("use next_cursor of an earlier answer", field="cursor")
-        entries = found[:size]
-        return LedgerPage(entries, entries[-1].id if len(found) > size else "")
+        entries = page[:size]
+        return LedgerPage(entries, entries[-1].id if len(page) > size else "")
 
     async def ledger_csv(self, caller: Caller, filter: LedgerFilter) -> AsyncIterator[bytes]:
         """Stream all entries as CSV, newest first. Dollars are exact to the millionth."""

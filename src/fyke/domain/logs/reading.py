@@ -151,13 +151,13 @@ class _LogScan:
                 break
         return LogPage(lines, count, reached, reached <= 1)
 
-    async def _scan(self, low: int, high: int, found: int, *, newest: bool) -> list[LogExcerpt]:
+    async def _scan(self, low: int, high: int, count: int, *, newest: bool) -> list[LogExcerpt]:
         return await self._results.log_scan(
             self._run_id,
             self._filter,
             low=low,
             high=high,
-            limit=self._limit - found,
+            limit=self._limit - count,
             cut=self._cut,
             newest=newest,
         )

@@ -45,8 +45,8 @@ def missing_isolation(level: str, checks: Iterable[tuple[str, bool, str]], detai
     runner that does not report its checks.
     """
     failed = ((name, observation) for name, passed, observation in checks if not passed)
-    check, seen = next(failed, ("", ""))
-    params = {"check": check, "seen": seen, "detail": detail}
+    check, observed = next(failed, ("", ""))
+    params = {"check": check, "seen": observed, "detail": detail}
     if level == Isolation.NO_LIMITS.value:
         return Reason.of(ReasonCode.LIMITS_MISSING, **params)
     return Reason.of(ReasonCode.ISOLATION_MISSING, level=str(level), **params)

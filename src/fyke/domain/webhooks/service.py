@@ -93,12 +93,12 @@ class Webhooks:
             lambda tx: _views(tx, [own_endpoint(tx, caller, endpoint_id)])[0]
         )
 
-    async def add(self, caller: Caller, wanted: EndpointFields) -> NewEndpoint:
+    async def add(self, caller: Caller, fields: EndpointFields) -> NewEndpoint:
         """Add an endpoint. Raises ``InvalidRequest``, ``Conflict`` for a name that is taken,
         ``Refused`` when the account has the maximum, ``Forbidden``.
         """
         require_editor(caller, "Adding webhooks")
-        fields = validate_endpoint(self._addresses, wanted)
+        valid = validate_endpoint(self._addresses, fields)
         endpoint_id, salt = new_ulid(), new_ulid()
 
         def work(tx: Transaction) -> Endpoint:
@@ -109,11 +109,11 @@ class Webhooks:
             endpoint = Endpoint(
                 id=endpoint_id,
                 account_id=caller.account_id,
-                name=fields.name,
-                url=fields.url,
-                events=_events(fields),
-                description=fields.description,
-                enabled=fields.enabled,
+                name=valid.name,
+                url=valid.url,
+                events=_events(valid),
+                description=valid.description,
+                enabled=valid.enabled,
                 salt=salt,
                 old_salt="",
                 old_until=0,
@@ -128,23 +128,23 @@ class Webhooks:
         return NewEndpoint(endpoint, secret_of(self._master, endpoint.id, endpoint.salt))
 
     async def change(
-        self, caller: Caller, endpoint_id: str, wanted: EndpointFields
+        self, caller: Caller, endpoint_id: str, fields: EndpointFields
     ) -> EndpointView:
         """Replace the fields of an endpoint. Pending deliveries go to the new URL; when it is
         disabled, they fail. Raises ``NotFound``, ``InvalidRequest``, ``Conflict``, ``Forbidden``.
         """
         require_editor(caller, "Changing webhooks")
-        fields = validate_endpoint(self._addresses, wanted)
+        valid = validate_endpoint(self._addresses, fields)
 
         def work(tx: Transaction) -> EndpointView:
             before = own_endpoint(tx, caller, endpoint_id, lock=True)
             after = replace(
                 before,
-                name=fields.name,
-                url=fields.url,
-                events=_events(fields),
-                description=fields.description,
-                enabled=fields.enabled,
+                name=valid.name,
+                url=valid.url,
+                events=_events(valid),
+                description=valid.description,
+                enabled=valid.enabled,
                 updated_at=tx.now,
             )
             tx.webhooks.save(after)

@@ -88,7 +88,7 @@ async def test_the_default_parameters_are_expensive() -> None:
 
 
 class Slow:
-    """A hasher that waits until it is released, and counts how many are at work."""
+    """A hasher that waits until it is released, and counts concurrent calls."""
 
     def __init__(self) -> None:
         import threading

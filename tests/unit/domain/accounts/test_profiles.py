@@ -23,7 +23,7 @@ OLD, NEW = "correct horse battery", "another horse battery"
 
 
 class Interrupted(Passwords):
-    """``meanwhile`` happens while the new password is hashed."""
+    """Calls ``meanwhile`` while the new password is hashed."""
 
     meanwhile: Callable[[], object] | None = None
 
@@ -186,7 +186,7 @@ async def test_after_too_many_wrong_passwords_the_right_one_is_refused_for_a_whi
         await change(setup, OLD, NEW)
     setup.stores.clock.advance(31)
     await change(setup, OLD, NEW)
-    for _ in range(5):  # a right one forgets the wrong ones before it
+    for _ in range(5):  # a right password resets the count of wrong ones
         with pytest.raises(InvalidRequest):
             await change(setup, "wrong", OLD)
 

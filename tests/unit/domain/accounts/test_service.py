@@ -92,7 +92,7 @@ async def test_no_text_of_a_key_is_stored(setup: Setup):
     assert setup.key not in everything and made.key not in everything
 
 
-# --- who is asking -------------------------------------------------------------------------
+# --- authentication ------------------------------------------------------------------------
 
 
 async def test_unknown_and_malformed_keys_are_refused(setup: Setup):
@@ -100,7 +100,7 @@ async def test_unknown_and_malformed_keys_are_refused(setup: Setup):
     for text in ("", "nonsense", "scraper_api_" + "I" * 26, setup.key.lower()):
         with pytest.raises(InvalidKey):
             await setup.accounts.authenticate(text)
-    assert setup.storage.reads == reads  # no form, no look-up
+    assert setup.storage.reads == reads  # a malformed key is not looked up
     with pytest.raises(InvalidKey):
         await setup.accounts.authenticate(generate())
 

@@ -17,7 +17,7 @@ START = records.START
 
 
 def evaluate(rule: Rule, run: Run, facts: Facts) -> str | None:
-    """The sentence of what the rule finds."""
+    """The sentence of the match."""
     found = find(rule, run, facts)
     return None if found is None else found.sentence
 

@@ -51,7 +51,7 @@ async def test_hidden_rows_do_not_count() -> None:
 
 async def test_the_checked_rows_of_a_large_run_are_evenly_distributed() -> None:
     results = MemoryResults()
-    # the second half lacks the field: rows from the front alone would show nothing
+    # the second half lacks the field: the first rows alone would not show that
     rows = [{"price": 1} if number < 5000 else {} for number in range(10_000)]
     results.push("r", *(json.dumps(row).encode() for row in rows))
     facts = (await count_fields(results, "r", NONE, {"price"}, max_rows=400))["price"]

@@ -175,7 +175,7 @@ def test_a_hold_is_within_every_cap_and_names_the_lowest(
 def test_a_charge_is_the_exact_sum_rounded_once(
     cpu: Decimal, memory: Decimal, gb: Decimal, ms: int, traffic: int, thousandths: int
 ):
-    """Against the same in decimals, with more digits than any of it has."""
+    """Against a computation in decimals with more digits than the amounts have."""
     cores = thousandths / 1000
     found = charge(
         Prices(cpu, memory, gb), limits(cpus=cores), milliseconds=ms, traffic_bytes=traffic

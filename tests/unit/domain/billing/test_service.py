@@ -75,7 +75,7 @@ def test_a_refused_start_costs_nothing_and_names_the_remedy():
 
 
 def spend(storage: MemoryStorage, account: Account, micros: int, days_ago: int = 0) -> None:
-    """A run of the account has ended and cost that."""
+    """Record an ended run of the account with this cost."""
     at = storage.clock.now_ms() - days_ago * 86_400_000
     key = UsageKey(account.id, day_number(local_day(at, account.time_zone)))
     storage.tx.usage.add(key, UsageSums(usage_micros=micros))

@@ -136,7 +136,7 @@ async def test_a_success_resets_the_five_days(outbox: Outbox) -> None:
     for status in (500, 200, 500):
         await outbox.end(await outbox.run())
         await outbox.tried(await outbox.claim(), status)
-        outbox.clock.advance(4)  # before the try that failed is due again
+        outbox.clock.advance(4)  # before the retry is due
     known = await outbox.receiver()
     assert known is not None
     assert known.failing_since == known.last_failure_at > known.last_success_at > 0

@@ -34,7 +34,7 @@ def test_the_library_accepts_signatures_and_refuses_any_change() -> None:
     body = '{"run_slug":"Zürich"}'.encode()
     signed = headers(secret, "msg_1", int(time.time()), body)
     assert Webhook(secret).verify(body, signed) == {"run_slug": "Zürich"}
-    for change in range(len(body) - 10):  # the umlaut's two bytes included
+    for change in range(len(body) - 10):  # including the two bytes of the umlaut
         broken = bytearray(body)
         broken[change] ^= 1
         with pytest.raises((WebhookVerificationError, UnicodeDecodeError)):

@@ -24,7 +24,7 @@ def by_status(good: int, new: int, failing: int) -> dict[HostStatus, int]:
         ([NEW] * 18, by_status(2, 0, 0)),
         ([FAILING] * 10 + [NEW] * 8, by_status(2, 0, 0)),
         ([FAILING] * 10 + [NEW] * 8 + [GOOD] * 2, by_status(0, 0, 0)),
-        ([NEW] * 30, by_status(0, 0, 0)),  # as after a change of the number
+        ([NEW] * 30, by_status(0, 0, 0)),  # more than there are, as after a change of the setting
     ],
 )
 def test_free_slots_by_status(

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Setup:
-    """A log of which every tenth line is an error that says so."""
+    """A log in which every tenth line is an error."""
 
     def __init__(self, lines: int = 1000) -> None:
         self.storage = MemoryStorage()

@@ -52,7 +52,7 @@ async def test_a_flooding_attempt_has_one_batch_per_flush(results: BlockableResu
         results.unblocked.set()
         await asyncio.gather(*pushes)
         sizes = [{b.attempt_id: len(b.rows) for b in batches} for batches in results.batches]
-        assert sizes[0] == {"flood": write_queue.ROWS_PER_BATCH}  # no other run was there yet
+        assert sizes[0] == {"flood": write_queue.ROWS_PER_BATCH}  # there was no other attempt yet
         assert sizes[1] == {"flood": write_queue.SHARED_ROWS_PER_BATCH, "quiet": 1}
         assert max(size["flood"] for size in sizes[1:]) == write_queue.SHARED_ROWS_PER_BATCH
 
@@ -111,7 +111,7 @@ async def test_stopping_the_runner_acknowledges_nothing(results: BlockableResult
         results.unblocked.clear()
         pushes = [asyncio.create_task(attempt.push(b"1")) for _ in range(300)]
         await results.committing.wait()
-    # the commit under way was cut off, the rest never began
+    # the active commit was cancelled, the others have not started
     outcomes = await asyncio.gather(*pushes, return_exceptions=True)
     assert {type(outcome) for outcome in outcomes} == {Unavailable}
 

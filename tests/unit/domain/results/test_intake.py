@@ -281,9 +281,7 @@ async def test_lines_that_come_too_fast_are_dropped_with_a_notice(
         for i in range(20_000):
             attempt.log(LogType.INFO, str(i))
         assert attempt.queue.log_lines == intake.LOG_MAX_LINES
-        await (
-            attempt.wait_for_log_space()
-        )  # gives up after a while: a Worker is never held for long
+        await attempt.wait_for_log_space()  # returns after a while, so that a Worker does not wait for long
         assert attempt.queue.log_lines > intake.LOG_SLOW_LINES
         results.unblocked.set()
         await attempt.wait_for_log_space()

@@ -255,7 +255,7 @@ def test_objects_are_stored_unchanged(
 
 
 def random_value(random: Random, depth: int) -> Any:
-    """Quicker than Hypothesis, for large counts."""
+    """A random value; faster than Hypothesis for large counts."""
     kind = random.randrange(10 if depth else 7)
     if kind == 0:
         return random.choice([None, True, False, "", 0, -0.0, 2**53 + 1, 10**40, -(2**63) - 1])

@@ -37,7 +37,7 @@ class Setup:
         return run, leases
 
     async def report(self, *each: tuple[Lease, int]):
-        """Each lease with its bytes so far."""
+        """Report each lease with its bytes so far."""
         reports = [
             AttemptReport(lease.attempt, AttemptUsage(traffic_bytes=count)) for lease, count in each
         ]
@@ -107,7 +107,7 @@ async def test_a_run_succeeds_with_one_subtask_and_fails_with_the_first_reason(
     setup: Setup, outcomes: tuple[str, ...], state: RunState, message: str
 ) -> None:
     run, leases = await setup.start(2)
-    for lease in reversed(leases):  # the first by number, whichever ended first
+    for lease in reversed(leases):  # the reason is that of the first by number
         outcome = Outcome(outcomes[lease.attempt.ordinal])
         await setup.end(lease, End(outcome, outcome.value))
     ended = await setup.stores.stored(run)

@@ -53,7 +53,7 @@ class Setup:
         )
 
     async def repeatable(self) -> None:
-        """Runs of the worker can be started again."""
+        """Add the version of the runs, so that they can be rerun."""
         version = records.version(self.stores.worker, input_schema='{"properties":[]}')
         await self.stores.write(lambda tx: tx.workers.add_version(version))
 

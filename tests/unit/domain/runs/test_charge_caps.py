@@ -25,7 +25,7 @@ LIMITS = RunLimits(1, 512, 1800, 0, 0)
 
 
 async def start_run(stores: Stores, parts: int = 1, hold: int = 100 * USD, **changes: object) -> Run:
-    """A run that begins to cost money now; the money is held."""
+    """Start a run with a reserved amount, which costs money from now on."""
     changes = {"limits": LIMITS, "hold_micros": hold} | changes
     run = await stores.run(parts, **changes)
     await stores.write(
@@ -86,7 +86,7 @@ async def test_a_month_cap_counts_spent_amounts_and_the_cost_of_active_runs(
     )
     await stores.write(lambda tx: add_run_usage(tx, past))
     run, _ = await start_run(stores), await start_run(stores, hold=2 * USD)
-    stores.clock.advance(10)  # the one costs 10, the other 2, as much as was held for it
+    stores.clock.advance(10)  # the first costs 10, the second 2, its reserved amount
     await caps(stores, month=17 * USD + 1)
     assert await charge_cap(stores, run) is None
     await caps(stores, month=17 * USD)

@@ -70,7 +70,7 @@ def test_the_charge_uses_the_requested_device_and_current_prices():
 
 
 def test_on_fewer_cores_the_time_is_at_least_the_cpu_time():
-    hard = [past(cpu_ms=4_500)] * 10  # 9 s on half a core, all of it computing
+    hard = [past(cpu_ms=4_500)] * 10  # 9 s on half a core, CPU time only
     quarter = RunLimits(0.25, 1024, 1800, 0, 0)
     assert estimate_for(hard, quarter).time == Spread(20_000, 20_000)
     idle = [past(cpu_ms=900)] * 10

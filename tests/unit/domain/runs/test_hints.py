@@ -77,7 +77,7 @@ def test_the_newest_line_with_a_known_cause_counts() -> None:
     lines = ["No module named 'x'", "HTTP 404", "Traceback"]
     found = hint(ended(ReasonCode.EXIT_CODE), 0, lines)
     assert found is not None and found.code == "page_missing"
-    # an outcome that is clear needs no guessing
+    # the log is not searched when the reason is clear
     clear = hint(ended(ReasonCode.TIMEOUT), 0, lines)
     assert clear is not None and clear.code == "timeout"
 

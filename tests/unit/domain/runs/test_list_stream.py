@@ -79,7 +79,7 @@ async def test_an_ended_run_is_sent_once_more_and_a_deleted_one_is_reported_once
     update = await anext(updates)
     assert (ids(update), update.removed) == ([one.id], [other.id])
     await stores.write(lambda tx: tx.runs.delete(one.id))
-    update = await anext(updates)  # neither is followed any more
+    update = await anext(updates)  # no run of the list is active any more
     assert (ids(update), update.removed) == ([], [])
 
 

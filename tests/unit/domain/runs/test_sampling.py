@@ -7,7 +7,7 @@ from fyke.model.run import SampleSpan
 def test_samples_are_a_second_apart_and_later_further() -> None:
     assert due(SampleSpan(), 5)
     assert not due(SampleSpan(1, 1_000, 1_000), 1_899)
-    assert due(SampleSpan(1, 1_000, 1_000), 1_900)  # a report of every second leaves one
+    assert due(SampleSpan(1, 1_000, 1_000), 1_900)  # one sample for a report every second
     week = 7 * 24 * 3_600_000
     assert not due(SampleSpan(200, 0, week), week + 60_000)
     assert due(SampleSpan(200, 0, week), week + week // 200)

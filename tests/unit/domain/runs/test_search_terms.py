@@ -14,7 +14,7 @@ from support.memory import MemoryStorage, a_worker, add_account, caller_of
 
 ID = "01KJXSR49GEMBEZZ5FZDPVNBWK"
 DAY = 86_400_000
-# another account's that was public once, and of which there are runs
+# a worker of another account that was public and has runs
 GONE = a_worker("01OTHER", name="once")
 
 

@@ -215,11 +215,11 @@ def test_deep_items_do_not_exhaust_the_stack() -> None:
     for _ in range(50_000):
         item = {"x": item}
     assert is_empty(item)
-    while item:  # taken apart by hand, or freeing it would be the deep recursion
+    while item:  # unnest it in a loop, because freeing it would recurse deeply
         item = item["x"]
 
 
-# --- laws --------------------------------------------------------------------------------------
+# --- properties --------------------------------------------------------------------------------
 
 primitives = st.one_of(
     st.none(), st.text(max_size=3), st.integers(), st.booleans(), st.just(" "), st.just("")

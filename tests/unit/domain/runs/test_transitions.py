@@ -101,7 +101,7 @@ async def test_the_end_of_a_run_of_a_limited_plan_wakes_runners_for_the_next(
 
 
 async def ended_attempt(stores: Stores, run: Run, outcome: Outcome, rows: int) -> None:
-    """The next attempt of the run: ten seconds, 1 GB."""
+    """End the next attempt of the run after ten seconds and 1 GB."""
 
     def work(tx) -> None:
         [lease] = tx.runs.lease("r", ONE, tx.now + 60_000)
@@ -127,7 +127,7 @@ async def test_the_totals_include_visible_rows_and_the_usage_of_all_attempts(
         await ended_attempt(stores, run, outcome, rows)
     moved = await change(stores, run, DONE, PRICED)
     assert moved is not None
-    assert moved.results == 5 + 2  # those of the subtask whose Worker failed are hidden
+    assert moved.results == 5 + 2  # the rows of the failed Worker are hidden
     assert (moved.traffic_bytes, moved.busy_ms) == (3 * 10**9, 30_000)
     assert (moved.cpu_ms, moved.memory_mb_ms) == (9, 21)
     assert (moved.subtasks_succeeded, moved.subtasks_failed) == (1, 1)

@@ -99,7 +99,7 @@ async def test_a_start_is_on_its_day_in_the_requested_zone(setup: Setup) -> None
     assert planned(await setup.month(zone="Europe/Berlin"))[11] == ["berlin 23:30"]
     assert planned(await setup.month())[10] == ["berlin 23:30"]
     tokyo = planned(await setup.month(2026, 4, "Asia/Tokyo"))
-    assert tokyo[1] == ["berlin 22:30"]  # of the last day of March in UTC
+    assert tokyo[1] == ["berlin 22:30"]  # on the last day of March in UTC
 
 
 async def test_without_a_zone_the_accounts_is_used(setup: Setup) -> None:

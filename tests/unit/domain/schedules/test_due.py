@@ -18,7 +18,7 @@ from fyke.model.schedule import ScheduleKind, ScheduleSpec
 MINUTE, DAY = 60_000, 86_400_000
 EVERY_MINUTE = ScheduleSpec(ScheduleKind.CRON, cron="* * * * *")
 
-# thirty days with a change of clocks, both kinds, in zones of both hemispheres
+# thirty days with a change of clocks, in zones of both hemispheres
 MONTHS = [
     ("Europe/Berlin", "2026-03-10"),
     ("Europe/Berlin", "2026-10-10"),
@@ -37,7 +37,7 @@ PLANS = [
 
 
 def check_times(rng: random.Random, start: int, end: int) -> list[int]:
-    """When a server checks: mostly on time, sometimes away for minutes or for days."""
+    """The times at which a server checks: mostly on time, sometimes minutes or days late."""
     moments, now = [], start
     while now < end:
         away = rng.random()
@@ -51,7 +51,7 @@ def check_times(rng: random.Random, start: int, end: int) -> list[int]:
 
 
 def all_times(plan: ScheduleSpec, name: str, anchor: int, end: int) -> list[int]:
-    """Minute by minute, by what the local clock shows; intervals by counting."""
+    """All times: minute by minute by the local clock, for intervals by counting."""
     from unit.domain.schedules.test_times import reference_times
 
     if plan.kind is ScheduleKind.INTERVAL:
@@ -77,7 +77,7 @@ def thirty_days(plan: ScheduleSpec, name: str, begin: str, seed: int) -> None:
     start = int(datetime.fromisoformat(begin).replace(tzinfo=tz).timestamp()) * 1000
     end = start + 30 * DAY
     moments = check_times(random.Random(seed), start, end)
-    # what happens
+    # the actual results
     fired, missed, next_at = [], 0, first_after(plan, tz, start, start)
     for now in moments:
         if next_at <= now:
@@ -86,7 +86,7 @@ def thirty_days(plan: ScheduleSpec, name: str, begin: str, seed: int) -> None:
             missed += due.missed
             assert due.next_at > now and (due.first_missed == next_at) == (due.missed > 0)
             next_at = due.next_at
-    # what should
+    # the expected results
     times, at = all_times(plan, name, start, moments[-1] + 1), 0
     expected, passed = [], 0
     for now in moments:

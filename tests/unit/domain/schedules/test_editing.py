@@ -42,7 +42,7 @@ class Setup:
         return await self.stores.write(work)
 
     async def refused(self, edit: ScheduleEdit, names: Names = OWN_NAMES) -> str:
-        """The field of the refusal; nothing is changed."""
+        """The field of the error; nothing is changed."""
         before = await self.stores.read(lambda tx: tx.schedules.get(self.task.id))
         with pytest.raises(InvalidRequest) as caught:
             await self.change(edit, names)
@@ -106,7 +106,7 @@ async def test_the_next_time_is_in_the_zone_of_the_schedule_or_of_the_account(
         lambda tx: tx.accounts.set_time_zone(setup.stores.account, "Asia/Tokyo")
     )
     found = await setup.change(DAILY)
-    assert found is not None and found.next_at == START + 24 * HOUR  # 09:00 there is now
+    assert found is not None and found.next_at == START + 24 * HOUR  # 09:00 in that zone is now
     found = await setup.change(ScheduleEdit(time_zone="UTC"))
     assert found is not None and found.next_at == START + 9 * HOUR
 

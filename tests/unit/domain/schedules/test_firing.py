@@ -92,7 +92,7 @@ async def test_while_the_storage_is_unavailable_the_time_is_retried(setup: Sched
     assert await setup.fires() == []
     setup.starts.error = None
     await setup.firing.process_pending()
-    assert await setup.fires() == []  # not at once again
+    assert await setup.fires() == []  # it is not retried at once
     setup.clock.advance(10)
     await setup.firing.process_pending()
     [fire] = await setup.fires()
@@ -217,7 +217,7 @@ async def test_failures_of_queued_runs_count_like_others(setup: ScheduledTask) -
     await setup.schedule(replace(EVERY_MINUTE, overlap=OverlapPolicy.QUEUE))
     await minute(setup)
     for _ in range(6):
-        await minute(setup)  # comes while the run is active, and waits for its end
+        await minute(setup)  # while the run is active: the time waits for its end
         if not (await setup.now()).enabled:
             break
         await setup.end((await setup.runs())[-1].id, RunState.FAILED)
@@ -236,7 +236,7 @@ async def test_a_pause_skips_a_waiting_time(setup: ScheduledTask) -> None:
     assert (await setup.fires())[-1].state is FireState.WAITING
     setup.clock.advance(60)
     await setup.end(run.id, RunState.FAILED)
-    await setup.firing.process_pending()  # the next time comes before the wait is over
+    await setup.firing.process_pending()  # the next time is due before the wait has ended
     assert not (await setup.now()).enabled
     assert FireState.WAITING not in {fire.state for fire in await setup.fires()}
     await minute(setup)

@@ -58,7 +58,7 @@ def test_a_rule_that_never_fires_is_refused() -> None:
     assert first_time(ScheduleSpec(ScheduleKind.CRON, cron="0 0 29 2 *"), "UTC", 0, NOW, OWN_NAMES)
     with pytest.raises(InvalidRequest, match="cron"):
         check_members(ScheduleSpec(ScheduleKind.CRON, cron="0 0 31 4,6 *"), OWN_NAMES)
-    assert first_time(never, "UTC", 0, NOW, OWN_NAMES)  # either of the two is enough for a day
+    assert first_time(never, "UTC", 0, NOW, OWN_NAMES)  # either of the two fields may match
 
 
 def check_cron(text: str) -> None:
@@ -194,7 +194,7 @@ def test_a_moment_in_the_past_is_refused_with_its_zone() -> None:
 
 
 def test_a_cron_rule_that_never_fires_is_refused_with_its_text() -> None:
-    # after the last year that a rule reaches nothing fires
+    # no time follows after the last year
     late = int(datetime(9998, 12, 31, 23, 59, tzinfo=UTC).timestamp() * 1000)
     with pytest.raises(InvalidRequest) as error:
         first_time(plan(ScheduleKind.CRON, cron="0 0 1 1 *"), "UTC", 0, late, OWN_NAMES)

@@ -15,7 +15,7 @@ MINUTE = 60_000
 DAY = 86_400_000
 DAYS = 5
 
-# both changes of clocks within a few days of these, at night, at midnight, by half an hour
+# clocks change within a few days of these: at night, at midnight, by half an hour
 PLACES = [
     ("Europe/Berlin", "2026-03-27", "2026-10-23"),
     ("America/New_York", "2026-03-06", "2026-10-30"),
@@ -45,11 +45,11 @@ def between(plan: ScheduleSpec, name: str, start: int, end: int) -> list[int]:
     return list(takewhile(lambda t: t < end, times_after(plan, zone(name), start, start)))
 
 
-# --- a slow reference: look at the local clock every minute ----------------------------------
+# --- a slow reference: the local clock of every minute ----------------------------------------
 
 
 def every_minute(name: str, start: int, end: int) -> list[tuple[int, datetime]]:
-    """Every minute of real time, with what the clock shows then."""
+    """Every minute of real time, with the local time."""
     tz = zone(name)
     return [
         (t, datetime.fromtimestamp(t / 1000, tz).replace(tzinfo=None, fold=0))
@@ -58,7 +58,7 @@ def every_minute(name: str, start: int, end: int) -> list[tuple[int, datetime]]:
 
 
 def reference_times(name: str, start: int, end: int, local_times: set[datetime]) -> list[int]:
-    """Each time of ``local_times`` when the clock first shows it, or anything later."""
+    """For each of ``local_times`` the moment at which the clock first shows it or a later time."""
     fires = []
     reached = every_minute(name, start - 3 * 60 * MINUTE, start + MINUTE)
     high = max(shown_time for _, shown_time in reached)
@@ -160,7 +160,7 @@ def test_an_interval_counts_from_its_anchor(every: int, anchor: int, after: int)
     assert found - step <= max(after, anchor)
 
 
-# --- what people ask about ------------------------------------------------------------------
+# --- examples -------------------------------------------------------------------------------
 
 
 def test_a_time_that_does_not_exist_is_the_first_moment_after_the_gap() -> None:

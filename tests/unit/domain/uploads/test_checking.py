@@ -32,7 +32,7 @@ def upload(source: UploadSource = UploadSource.ZIP) -> Upload:
 
 
 async def check(data: bytes) -> tuple[Upload, list[Upload]]:
-    """The upload with its results, and what was reported on the way."""
+    """The upload with its results, and all reports."""
     reported: list[Upload] = []
 
     async def report(found: Upload) -> None:

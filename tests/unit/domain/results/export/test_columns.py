@@ -13,7 +13,7 @@ ROWS = rows_of({"a": 1, "z": 1}, {"b": 1, "y": 1}, {"a": 2}, {"x": 1})
 
 
 class Walk:
-    """Counts how often the rows are gone over, and how far."""
+    """Counts how often the rows are read, and how many pages."""
 
     def __init__(self, rows=ROWS, page: int = 1) -> None:
         self.rows = rows

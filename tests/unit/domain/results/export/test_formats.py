@@ -115,7 +115,7 @@ async def test_the_temporary_file_of_a_workbook_is_removed(tmp_path):
     first = await anext(stream)
     assert first[:2] == b"PK" and len(first) == 256 * 1024
     assert len(list(tmp_path.iterdir())) == 1
-    await stream.aclose()  # the reader went away
+    await stream.aclose()  # the client has disconnected
     assert list(tmp_path.iterdir()) == []
 
 

@@ -96,7 +96,7 @@ async def test_scraped_markup_is_text_in_xml(payload: str):
 
 
 class Table(HTMLParser):
-    """Cells as text, and every tag that was met."""
+    """Collects the text of cells, and all tags."""
 
     def __init__(self, data: bytes) -> None:
         super().__init__()
