@@ -69,7 +69,7 @@ class GroupCommit:
             self._ready.clear()
 
     async def _flush(self) -> None:
-        batches = self._take_parts()
+        batches = self._take_batches()
         try:
             await self._commit(batches)
         except BaseException:
@@ -80,7 +80,7 @@ class GroupCommit:
             for batch in batches:
                 batch.queue.settle()
 
-    def _take_parts(self) -> list[PendingBatch]:
+    def _take_batches(self) -> list[PendingBatch]:
         """One batch of each queue, up to ``FLUSH_BYTES``; the other queues come first next time."""
         batches: list[PendingBatch] = []
         unfinished: list[WriteQueue] = []
@@ -119,9 +119,11 @@ class GroupCommit:
         for batch, is_stored in zip(batches, stored, strict=True):
             if is_stored:
                 batch.accept()
-                self._on_stored(batch.batch.run_id)
             else:
                 batch.refuse(_ended())
+        for batch, is_stored in zip(batches, stored, strict=True):
+            if is_stored:
+                self._on_stored(batch.batch.run_id)
 
     async def _commit_each(self, batches: list[PendingBatch], error: Exception) -> None:
         """Commit the batches separately, after one of them has made the flush fail."""
