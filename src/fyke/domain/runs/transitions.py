@@ -58,7 +58,7 @@ def apply(tx: Transaction, rules: Rules, run: Run, event: Event, actor: str) -> 
             reason=step.end.reason if step.end else None,
         )
     )
-    _apply(tx, rules, changed, step)
+    _execute(tx, rules, changed, step)
     return changed
 
 
@@ -118,7 +118,7 @@ def charged(tx: Transaction, rules: Rules, run: Run) -> int:
     return min(cost_micros(tx, rules, run), run.hold_micros)
 
 
-def _apply(tx: Transaction, rules: Rules, run: Run, step: Transition) -> None:
+def _execute(tx: Transaction, rules: Rules, run: Run, step: Transition) -> None:
     for instruction in step.instructions:
         if instruction is Instruction.END_WAITING:
             end = step.end or end_of(Reason(ReasonCode.ABORTED))
