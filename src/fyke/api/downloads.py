@@ -19,7 +19,7 @@ from starlette.types import Receive, Scope, Send
 from fyke.api.etags import matches
 from fyke.api.ranges import Unsatisfiable, byte_range, is_current
 from fyke.api.transport import EXPOSED
-from fyke.domain.results.export.spool import Make, SpoolFull, Spool, SpoolFile
+from fyke.domain.results.export.spool import Make, Spool, SpoolFile, SpoolFull
 
 _HEADERS = {
     "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",

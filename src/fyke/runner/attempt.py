@@ -281,7 +281,7 @@ class AttemptRunner:
         _log_system(intake, system.warning(self.attempt.number, text, 0))
 
     async def _finish(self, intake: AttemptIntake, end: End) -> Run | None:
-        end = end.mask(intake.masked)
+        end = end.masked(intake.mask)
         if end.outcome is Outcome.SUCCEEDED:
             _log_system(intake, system.completed(self.attempt.number, 0))
         else:

@@ -122,7 +122,7 @@ class ProcessWatch:
         """Write every line of output to the log: stdout as info, stderr as a warning."""
         intake = self._intake
         longest = intake.masker.longest if intake.masker else 0
-        lines = OutputLines(intake.masked, longest)
+        lines = OutputLines(intake.mask, longest)
         async for stream, data in self._sandbox.output():
             for text in lines.feed(stream, data):
                 self._log_line(stream, text)

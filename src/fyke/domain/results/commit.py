@@ -31,9 +31,9 @@ log = structlog.get_logger()
 
 
 class GroupCommit:
-    """Commits the queues of one runner. No commit takes place while ``lock`` is locked, so that rows
-    can be counted. ``on_stored`` is called with the run's id after each commit; it must not block or
-    fail.
+    """Commits the queues of one runner. No commit takes place while ``lock`` is locked, so that
+    rows can be counted. ``on_stored`` is called with the run's id after each commit; it must not
+    block or fail.
     """
 
     def __init__(self, results: Results, on_stored: Callable[[str], None] = lambda _: None) -> None:

@@ -141,8 +141,8 @@ class AttemptIntake:
         await stored
 
     def log(self, type: int, content: str, *, system: bool = False) -> None:
-        """Queue a log line without waiting. ``system`` lines are of the platform and are exempt from
-        caps. A writer of many lines must await ``wait_for_log_space`` between them.
+        """Queue a log line without waiting. ``system`` lines are of the platform and are exempt
+        from caps. A writer of many lines must await ``wait_for_log_space`` between them.
         """
         if self._closed:
             return
@@ -183,8 +183,8 @@ class AttemptIntake:
             self._intake.group.notify(self.queue)
 
     async def wait_for_log_space(self) -> None:
-        """Wait until the queue of log lines is short, at most ``LOG_WAIT_SECONDS``, so that a Worker
-        that prints faster than the disk writes is slowed down instead of filling the memory.
+        """Wait until the queue of log lines is short, at most ``LOG_WAIT_SECONDS``, so that a
+        Worker that prints faster than the disk writes is slowed down instead of filling the memory.
         """
         if self.queue.log_lines < LOG_SLOW_LINES:
             return
@@ -239,8 +239,8 @@ class AttemptIntake:
 
 
 class Intake:
-    """The intake of one runner; nothing is stored unless ``run`` is running. ``on_stored`` is called
-    with the run's id after each commit.
+    """The intake of one runner; nothing is stored unless ``run`` is running. ``on_stored`` is
+    called with the run's id after each commit.
     """
 
     def __init__(

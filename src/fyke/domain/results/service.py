@@ -19,7 +19,7 @@ from fyke.domain.access import existing_run, own_run
 from fyke.domain.results.headers import headers_from_rows
 from fyke.domain.results.query import cursor as cursors
 from fyke.domain.results.query.cursor import Cursor
-from fyke.domain.results.query.model import PLAIN, START, RowSelection, Query
+from fyke.domain.results.query.model import PLAIN, START, Query, RowSelection
 from fyke.domain.results.query.orders import OrderRequest, RowOrder, RowOrders
 from fyke.domain.results.query.shape import Shape
 from fyke.domain.workers import output_schema
@@ -234,8 +234,8 @@ class RunResults:
     async def _next_rows(
         self, source: RunRows, size: int, at: Cursor
     ) -> tuple[int, list[Row], Cursor | None]:
-        """Like ``_selected``, for all rows in the order of the pushes. Until the run has ended, more
-        may follow.
+        """Like ``_selected``, for all rows in the order of the pushes. Until the run has ended,
+        more may follow.
         """
         count = (await self.totals(source)).rows
         rows = await self._results.rows_after(

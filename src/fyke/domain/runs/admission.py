@@ -1,7 +1,7 @@
 """Checks whether the plan of an account allows another run.
 
-A start by the API v2 is refused when the account has as many runs as its plan allows. Runs that have
-not started count too, or a burst would pass before its first run has started. Starts of other
+A start by the API v2 is refused when the account has as many runs as its plan allows. Runs that
+have not started count too, or a burst would pass before its first run has started. Starts of other
 origins are accepted and wait; for them the plan is enforced when attempts are leased.
 """
 

@@ -1,8 +1,8 @@
 """Records what runners report about attempts: start, counters and end. Each call has a fencing
 token.
 
-A write with a token that is no longer valid changes nothing, and the caller is notified. So a runner
-that was suspended learns that its attempts have ended.
+A write with a token that is no longer valid changes nothing, and the caller is notified. So a
+runner that was suspended learns that its attempts have ended.
 """
 
 from __future__ import annotations

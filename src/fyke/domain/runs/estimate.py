@@ -79,9 +79,9 @@ def estimate(
 def _scale(prices: Prices, run: PastRun, limits: RunLimits, subtasks: int) -> tuple[int, int, int]:
     """Scale time, traffic and charge of an earlier run.
 
-    All are proportional to the number of subtasks, assuming that as many run in parallel. With fewer
-    cores the time is at least the CPU time divided by them; more cores are not assumed to be faster.
-    The results do not exceed the limits.
+    All are proportional to the number of subtasks, assuming that as many run in parallel. With
+    fewer cores the time is at least the CPU time divided by them; more cores are not assumed to be
+    faster. The results do not exceed the limits.
     """
     ratio = Fraction(subtasks, max(1, run.subtasks))
     busy, cpu = run.busy_ms * ratio, run.cpu_ms * ratio

@@ -59,8 +59,8 @@ class Estimates:
         def work(tx: Transaction) -> WorkerEstimate:
             worker = find_worker(tx, caller, ref)
             version = find_version(tx, caller, worker.id, number)
-            input = {"parameters": {"system": dict(system), "custom": {}}}
-            limits = read_input(input, version.defaults).limits
+            run_input = {"parameters": {"system": dict(system), "custom": {}}}
+            limits = read_input(run_input, version.defaults).limits
             basis = basis_of(tx, caller.account_id, worker.id, version.number)
             result = estimate(self._prices, basis, limits, subtasks=subtasks)
             return WorkerEstimate(worker, version, limits, basis, result, self._prices.any())

@@ -1,4 +1,4 @@
-"""Streams a list of runs as CSV for spreadsheets; text that could be read as a formula is guarded."""
+"""Streams a list of runs as CSV for spreadsheets; text like a formula is guarded."""
 
 from __future__ import annotations
 

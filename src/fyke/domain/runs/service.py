@@ -109,7 +109,8 @@ class Runs:
         self._callbacks = callbacks
 
     async def start(self, caller: Caller, request: StartRequest) -> Run:
-        """Check the request, split the input, and write run, subtasks and ledger in one transaction.
+        """Check the request, split the input, and write run, subtasks and ledger in one
+        transaction.
 
         With a key that was used before, return the earlier run, even if its worker was changed or
         deleted. Raises ``Conflict`` when that was another request, or its run was deleted.
@@ -243,8 +244,8 @@ class Runs:
         return started
 
     def _check_isolation(self, tx: Transaction, worker: Worker) -> None:
-        """Raise ``RunRefused`` when no active runner may execute the worker. Without any runner, the
-        run waits.
+        """Raise ``RunRefused`` when no active runner may execute the worker. Without any runner,
+        the run waits.
         """
         reason = refusal_of_runners(tx, worker)
         if reason is not None:

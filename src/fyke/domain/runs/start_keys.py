@@ -29,8 +29,8 @@ class StartKind(StrEnum):
 
 @dataclass(slots=True)
 class StartKey:
-    """``text`` is from the caller; ``digest`` identifies the request. A start sets ``replayed`` when
-    it has returned an earlier start and created nothing.
+    """``text`` is from the caller; ``digest`` identifies the request. A start sets ``replayed``
+    when it has returned an earlier start and created nothing.
     """
 
     text: str

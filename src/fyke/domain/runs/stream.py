@@ -54,8 +54,8 @@ class StreamFilter:
 
 @dataclass(frozen=True, slots=True)
 class RunUpdate:
-    """One of: the state with the run's figures, some log lines, some rows, the end, or nothing, as a
-    keep-alive; and the cursor after it.
+    """One of: the state with the run's figures, some log lines, some rows, the end, or nothing, as
+    a keep-alive; and the cursor after it.
     """
 
     cursor: StreamCursor

@@ -19,8 +19,8 @@ _ELLIPSIS = "\u2026"
 
 def summarise(custom: Mapping[str, Any], titles: Mapping[str, str]) -> str:
     """One line of at most ``MAX_CHARS`` characters, for example ``Pages: https://a.example (+2);
-    Depth: 3``. Fields are in the order of ``titles`` (title by name), then all others, without empty
-    ones. A list is shown as its first item and the number of others.
+    Depth: 3``. Fields are in the order of ``titles`` (title by name), then all others, without
+    empty ones. A list is shown as its first item and the number of others.
     """
     parts: list[str] = []
     left = MAX_CHARS

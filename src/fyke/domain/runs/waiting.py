@@ -121,7 +121,9 @@ def _plan_reason(tx: Transaction, account_id: str) -> Reason | None:
     return Reason.of(ReasonCode.PLAN, plan=account.plan.value, most=most)
 
 
-def _capacity(run: Run, runners: list[RunnerInfo], loads: dict[str, RunnerLoad]) -> dict[str, float]:
+def _capacity(
+    run: Run, runners: list[RunnerInfo], loads: dict[str, RunnerLoad]
+) -> dict[str, float]:
     """The capacity that an attempt needs, and the largest free or total capacity of a runner."""
     capacity = {"cpus": run.limits.cpus, "memory_mb": run.limits.memory_mb}
     free = []

@@ -178,7 +178,9 @@ async def test_a_new_password_ends_all_sessions_but_the_new_one(setup: Setup) ->
     assert AuditAction.PASSWORD in [entry.action for entry in entries]
 
 
-async def test_after_too_many_wrong_passwords_the_right_one_is_refused_for_a_while(setup: Setup) -> None:
+async def test_after_too_many_wrong_passwords_the_right_one_is_refused_for_a_while(
+    setup: Setup,
+) -> None:
     for _ in range(6):
         with pytest.raises(InvalidRequest):
             await change(setup, "wrong", NEW)

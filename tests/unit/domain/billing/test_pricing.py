@@ -35,7 +35,9 @@ def test_nothing_costs_anything_by_default():
         (Prices(Decimal("0.04"), Decimal("0.005"), Decimal("0.8")), 1_625_000),
     ],
 )
-def test_an_hour_of_half_a_core_two_gigabytes_of_memory_and_two_of_traffic(prices: Prices, expected: int):
+def test_an_hour_of_half_a_core_two_gigabytes_of_memory_and_two_of_traffic(
+    prices: Prices, expected: int
+):
     device = limits(cpus=0.5, memory=1024)
     assert charge(prices, device, milliseconds=HOUR, traffic_bytes=2 * 10**9) == expected
 

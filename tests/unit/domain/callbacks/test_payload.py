@@ -50,7 +50,9 @@ def test_every_field_of_both_forms() -> None:
         (RunState.ABORTED, "aborted", 5),
     ],
 )
-def test_every_state_has_the_published_word_and_number(state: RunState, word: str, number: int) -> None:
+def test_every_state_has_the_published_word_and_number(
+    state: RunState, word: str, number: int
+) -> None:
     body = payload(replace(records.run("account", "worker"), state=state))
     assert (body["run_status"], body["status"]) == (word, number)
 

@@ -27,9 +27,7 @@ def by_status(good: int, new: int, failing: int) -> dict[HostStatus, int]:
         ([NEW] * 30, by_status(0, 0, 0)),  # more than there are, as after a change of the setting
     ],
 )
-def test_free_slots_by_status(
-    taken: list[HostStatus], free: dict[HostStatus, int]
-) -> None:
+def test_free_slots_by_status(taken: list[HostStatus], free: dict[HostStatus, int]) -> None:
     assert free_slots(taken, 20) == free
 
 

@@ -135,7 +135,9 @@ async def test_rows_cancelled_during_an_outage_are_refused_and_the_rest_is_store
     assert kept.idle and gone.idle
 
 
-async def test_on_stored_is_called_only_for_runs_with_stored_rows(results: BlockableResults) -> None:
+async def test_on_stored_is_called_only_for_runs_with_stored_rows(
+    results: BlockableResults,
+) -> None:
     announced: list[str] = []
     committing = GroupCommit(results, announced.append)  # type: ignore[arg-type]
     results.closed.add("fenced")

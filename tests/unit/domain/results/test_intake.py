@@ -153,7 +153,9 @@ async def test_the_row_cap_is_exact_across_all_attempts(results: BlockableResult
 @pytest.mark.parametrize(
     ("limit", "words"), [(100, "100 bytes"), (2048, "2 KiB"), (2**20, "1 MiB"), (2**30, "1 GiB")]
 )
-async def test_the_byte_cap_refuses_further_rows(results: BlockableResults, limit: int, words: str) -> None:
+async def test_the_byte_cap_refuses_further_rows(
+    results: BlockableResults, limit: int, words: str
+) -> None:
     results.stored = [("run", "z", b"x" * (limit - 30))]
     async with running(results) as taking:
         attempt = await taking.open("run", "a", "", OutputLimits(row_bytes=limit))
@@ -241,7 +243,9 @@ async def test_log_lines_are_committed_without_a_row(results: BlockableResults) 
         assert results.lines == ["alone", "flushed"]
 
 
-async def test_the_log_of_a_run_is_bounded_except_for_system_lines(results: BlockableResults) -> None:
+async def test_the_log_of_a_run_is_bounded_except_for_system_lines(
+    results: BlockableResults,
+) -> None:
     async with running(results) as taking:
         attempt = await taking.open("run", "a", "")
         other = await taking.open("run", "b", "")
@@ -281,7 +285,9 @@ async def test_lines_that_come_too_fast_are_dropped_with_a_notice(
         for i in range(20_000):
             attempt.log(LogType.INFO, str(i))
         assert attempt.queue.log_lines == intake.LOG_MAX_LINES
-        await attempt.wait_for_log_space()  # returns after a while, so that a Worker does not wait for long
+        await (
+            attempt.wait_for_log_space()
+        )  # returns after a while, so that a Worker does not wait for long
         assert attempt.queue.log_lines > intake.LOG_SLOW_LINES
         results.unblocked.set()
         await attempt.wait_for_log_space()
@@ -299,7 +305,9 @@ async def test_lines_that_come_too_fast_are_dropped_with_a_notice(
         assert "dropped" in results.lines[-1]
 
 
-async def test_warnings_about_rows_are_logged_once_per_kind_and_run(results: BlockableResults) -> None:
+async def test_warnings_about_rows_are_logged_once_per_kind_and_run(
+    results: BlockableResults,
+) -> None:
     async with running(results) as taking:
         attempts = [await taking.open("run", name, "") for name in "ab"]
         for attempt in attempts:

@@ -68,7 +68,9 @@ def errors(answer: BulkOutcome) -> list[type[Exception] | None]:
     return [type(one.error) if one.error else None for one in answer.results]
 
 
-async def test_each_named_run_is_processed_once_and_a_refusal_does_not_stop_others(setup: Setup) -> None:
+async def test_each_named_run_is_processed_once_and_a_refusal_does_not_stop_others(
+    setup: Setup,
+) -> None:
     ready, over = await setup.stores.run(), await setup.stores.run(state=RunState.SUCCEEDED)
     missing = records.ordered_id()
     answer = await setup.named(BulkAction.ABORT, over.id, missing, ready.id, over.id, ready.id)

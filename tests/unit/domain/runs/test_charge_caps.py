@@ -24,7 +24,9 @@ FREE = Rules(Prices(), HIDING, 1000, "")
 LIMITS = RunLimits(1, 512, 1800, 0, 0)
 
 
-async def start_run(stores: Stores, parts: int = 1, hold: int = 100 * USD, **changes: object) -> Run:
+async def start_run(
+    stores: Stores, parts: int = 1, hold: int = 100 * USD, **changes: object
+) -> Run:
     """Start a run with a reserved amount, which costs money from now on."""
     changes = {"limits": LIMITS, "hold_micros": hold} | changes
     run = await stores.run(parts, **changes)

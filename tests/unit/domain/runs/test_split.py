@@ -231,7 +231,9 @@ names = st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=3, uniqu
 
 
 @given(fields=names, remove=names, custom=customs)
-def test_splitting_properties_of_random_input(fields: list[str], remove: list[str], custom: dict[str, Any]) -> None:
+def test_splitting_properties_of_random_input(
+    fields: list[str], remove: list[str], custom: dict[str, Any]
+) -> None:
     before = copy.deepcopy(custom)
     good = {name: [item for item in custom.get(name, []) if not is_empty(item)] for name in fields}
     try:

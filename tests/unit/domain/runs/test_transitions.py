@@ -134,7 +134,9 @@ async def test_the_totals_include_visible_rows_and_the_usage_of_all_attempts(
     assert moved.usage_micros == 33 * USD
 
 
-async def test_the_charge_is_at_most_the_reserved_amount_and_the_rest_is_released(stores: Stores) -> None:
+async def test_the_charge_is_at_most_the_reserved_amount_and_the_rest_is_released(
+    stores: Stores,
+) -> None:
     for hold, usage in ((5 * USD, 5 * USD), (20 * USD, 11 * USD), (0, 0)):
         run = await stores.run(limits=LIMITS, hold_micros=hold)
         await stores.write(

@@ -184,7 +184,9 @@ def test_a_time_that_exists_twice_counts_the_first_time() -> None:
         (1, ["10-25 03:00+0100", "10-25 03:30+0100", "10-25 04:00+0100"]),
     ],
 )
-def test_both_passes_of_an_hour_fire_when_started_between_them(fold: int, expected: list[str]) -> None:
+def test_both_passes_of_an_hour_fire_when_started_between_them(
+    fold: int, expected: list[str]
+) -> None:
     within = datetime(2026, 10, 25, 2, 40, tzinfo=zone("Europe/Berlin"), fold=fold)
     plan = ScheduleSpec(ScheduleKind.CRON, cron="*/30 * * * *")
     assert shown(plan, "Europe/Berlin", within.isoformat(), 3) == expected

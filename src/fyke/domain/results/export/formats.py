@@ -2,8 +2,8 @@
 
 The six text formats are written page by page. The two workbook formats are written to a temporary
 file first and sent from there, because a workbook is a ZIP archive. In both cases the memory needed
-does not depend on the number of rows, except for XLS (see ``books``). Rendering happens in a thread,
-so that a large export does not delay other requests.
+does not depend on the number of rows, except for XLS (see ``books``). Rendering happens in a
+thread, so that a large export does not delay other requests.
 """
 
 from __future__ import annotations
@@ -87,10 +87,10 @@ def parse_format(name: str | None) -> ExportFormat:
 
     Raises ``InvalidRequest`` that lists the names.
     """
-    format = FORMATS.get((name or "csv").strip().lower())
-    if format is None:
+    parsed = FORMATS.get((name or "csv").strip().lower())
+    if parsed is None:
         raise InvalidRequest(f"must be one of {', '.join(FORMATS)}", field="format")
-    return format
+    return parsed
 
 
 def file_name(format: ExportFormat, requested_name: str = "") -> str:
@@ -122,8 +122,8 @@ async def write(
 
     ``columns`` are written in their order; formats with a table need them (csv, html, xlsx, xls),
     the others write each row with its own keys when ``columns`` is None. ``scratch`` is the folder
-    for the temporary file of a workbook. Raises ``Unavailable`` before the first chunk when there is
-    no space for that file.
+    for the temporary file of a workbook. Raises ``Unavailable`` before the first chunk when there
+    is no space for that file.
     """
     if format.name in _BOOKS:
         # closed explicitly, so that the temporary file is removed when the client disconnects

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 class ExportMeta:
     """``at``: when the run ended, else now (ms). ``link``: the address of the run's page, if any.
 
-    ``safe``: guard cells that a spreadsheet would read as formulas (csv). ``bom``: start with a byte
-    order mark, which older spreadsheets need to recognise UTF-8 (csv).
+    ``safe``: guard cells that a spreadsheet would read as formulas (csv). ``bom``: start with a
+    byte order mark, which older spreadsheets need to recognise UTF-8 (csv).
     """
 
     run_id: str

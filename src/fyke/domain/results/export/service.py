@@ -197,7 +197,9 @@ def _sheets(format: str, rows: int, sheet_rows: int) -> Detail:
 def _fingerprint(
     source: RunRows, request: ExportRequest, meta: ExportMeta, totals: RunTotals
 ) -> str:
-    """A digest of everything that the bytes of the file depend on, valid in a file name and an ETag."""
+    """A digest of everything that the bytes of the file depend on, valid in a file name and an
+    ETag.
+    """
     inputs = (
         __version__,
         zlib.ZLIB_RUNTIME_VERSION,  # xlsx is compressed, and the result may differ

@@ -1,9 +1,9 @@
 """Files that are being downloaded: written once, at full speed, and read by any number of clients.
 
-A file is stored under a fingerprint of everything that its bytes depend on, so a client can resume a
-download even after a restart or from another server, which writes the same bytes again. A slow
-reader does not delay others and keeps no transaction open. The folder belongs to this process and is
-locked, so that the folders of ended processes can be recognised.
+A file is stored under a fingerprint of everything that its bytes depend on, so a client can resume
+a download even after a restart or from another server, which writes the same bytes again. A slow
+reader does not delay others and keeps no transaction open. The folder belongs to this process and
+is locked, so that the folders of ended processes can be recognised.
 
 Disk use is limited: ``limit_bytes`` for all files, ``floor_bytes`` that stay free on the disk, and
 ``keep_seconds`` after the last use. A file without space is refused (``SpoolFull``).
@@ -234,7 +234,7 @@ def _try_lock(folder: Path) -> int:
 
 
 async def _open(file: SpoolFile) -> BinaryIO:
-    """Open the file for reading. Raises the error of its writer when it was just removed for that."""
+    """Open the file for reading. Raises the error of its writer when that was just removed."""
     try:
         return await asyncio.to_thread(file.path.open, "rb")
     except FileNotFoundError:

@@ -69,8 +69,8 @@ class RowForm:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A selection of rows and their form. ``failed_rows``: include the rows of subtasks whose Worker
-    has failed.
+    """A selection of rows and their form. ``failed_rows``: include the rows of subtasks whose
+    Worker has failed.
     """
 
     selection: RowSelection = RowSelection()

@@ -1,9 +1,9 @@
 """Row orders: the positions of a run's filtered or sorted rows, computed once and cached.
 
-An order is an array of positions, four bytes per row, so all pages cost the same. To compute it, the
-run is read once: in chunks, in threads, with a temporary file, so that memory does not grow with the
-run and other requests do not wait. The order of an ended run is always valid; that of an active run
-for ``FRESH_SECONDS``, or as long as a cursor refers to it.
+An order is an array of positions, four bytes per row, so all pages cost the same. To compute it,
+the run is read once: in chunks, in threads, with a temporary file, so that memory does not grow
+with the run and other requests do not wait. The order of an ended run is always valid; that of an
+active run for ``FRESH_SECONDS``, or as long as a cursor refers to it.
 """
 
 from __future__ import annotations

@@ -119,7 +119,9 @@ async def test_the_temporary_file_of_a_workbook_is_removed(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_a_workbook_without_disk_space_is_refused_before_the_first_chunk(tmp_path, monkeypatch):
+async def test_a_workbook_without_disk_space_is_refused_before_the_first_chunk(
+    tmp_path, monkeypatch
+):
     class Full:
         def __init__(self, path, columns, at) -> None:
             pass

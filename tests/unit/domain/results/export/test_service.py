@@ -182,5 +182,5 @@ async def test_the_limits_of_xls_are_always_in_the_notes() -> None:
         "xls allows 65,536 rows a sheet with the header; this file has 1 sheet",
         f"xls allows 256 columns and {service.XLS_MAX_BYTES // 2**20} MB of rows; "
         "a larger export is refused, choose xlsx or csv for it",
-        "a cell has at most 32,767 characters; longer texts are cut, with a fingerprint",
+        "a cell has at most 32,767 characters; longer texts are cut, with a mark",
     ]

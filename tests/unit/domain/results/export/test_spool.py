@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fyke.domain.results.export import spool as spools
-from fyke.domain.results.export.spool import SpoolFull, Spool
+from fyke.domain.results.export.spool import Spool, SpoolFull
 from fyke.errors import InvalidRequest
 
 pytestmark = pytest.mark.anyio
@@ -110,7 +110,9 @@ async def test_a_failure_reaches_all_readers_and_the_file_is_written_again(
     assert await read(spool, again) == b"x"
 
 
-async def test_the_oldest_unused_file_is_removed_for_a_new_one(spool: Spool, tmp_path: Path) -> None:
+async def test_the_oldest_unused_file_is_removed_for_a_new_one(
+    spool: Spool, tmp_path: Path
+) -> None:
     for mark in ("a", "b", "c"):
         file = await spool.open(mark, "A", Source([b"x" * 4000]).make)
         await file.wait()

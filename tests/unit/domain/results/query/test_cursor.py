@@ -21,9 +21,7 @@ def test_a_cursor_round_trips(position: int, offset: int, bound: int) -> None:
     assert decode(text, "R", choice) == cursor
 
 
-@pytest.mark.parametrize(
-    ("run", "choice"), [("S", RowSelection()), ("R", RowSelection(Sort("a")))]
-)
+@pytest.mark.parametrize(("run", "choice"), [("S", RowSelection()), ("R", RowSelection(Sort("a")))])
 def test_the_cursor_of_another_run_or_query_is_refused(run: str, choice: RowSelection) -> None:
     with pytest.raises(InvalidFields, match=r"^cursor belongs to another run, sort or filter"):
         decode(encode(Cursor(5), "R", RowSelection()), run, choice)

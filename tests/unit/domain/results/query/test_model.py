@@ -9,7 +9,7 @@ from fyke.domain.results.query.model import (
     parse_filter,
     parse_query,
     parse_sort,
-    written,
+    query_arguments,
 )
 from fyke.errors import InvalidFields
 

@@ -28,7 +28,7 @@ def test_the_reference_reads_its_own_rows() -> None:
 def positions(rows: list[Row], sort: Sort) -> list[int]:
     builder = _Builder(RowSelection(sort), 0, None)
     try:
-        builder.take(rows)
+        builder.add(rows)
         return list(builder.positions())
     finally:
         builder.close()
@@ -36,7 +36,9 @@ def positions(rows: list[Row], sort: Sort) -> list[int]:
 
 @examples(60, 400)
 @given(st.lists(ROW, min_size=1, max_size=12), FIELD, st.booleans())
-def test_the_order_is_that_of_the_reference(values: list[dict], field: str, descending: bool) -> None:
+def test_the_order_is_that_of_the_reference(
+    values: list[dict], field: str, descending: bool
+) -> None:
     rows = rows_of(*(reference_order.text(value) for value in values))
     found = positions(rows, Sort(field, descending))
     assert found == reference_order.ordered(rows, field, descending=descending)
