@@ -177,7 +177,7 @@ async def client_and_process(
 ) -> AsyncIterator[tuple[EgressClient, EgressProcess]]:
     process = EgressProcess(folder / "run" / "egress.sock", allow, throttle, **upstreams)
     process.start()
-    client = EgressClient(process.path, patience=30)
+    client = EgressClient(process.path, timeout=30)
     await client.start()
     try:
         yield client, process

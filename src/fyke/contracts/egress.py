@@ -82,8 +82,8 @@ class Egress(Protocol):
         self, attempt_id: str, listener: socket.socket, on_connection: Callable[[], None]
     ) -> None:
         """Answer every connection on the listener with 503 "this Fyke has no browser" until the
-        attempt is closed, and call ``asked`` once, at the first of them. Comes after ``open``, once
-        for each listener. The caller may close its copy afterwards.
+        attempt is closed, and call ``on_connection`` once, at the first of them. Called after
+        ``open``, once for each listener. The caller may close its copy afterwards.
         """
         ...
 
