@@ -44,12 +44,12 @@ def sandboxed_git(
     rules: AddressRules,
     *,
     resolver: Resolver | None = None,
-    bounds: GitLimits | None = None,
+    limits: GitLimits | None = None,
     certificates: Path | None = None,
 ) -> SystemGit:
     """``close`` it at the end."""
     tools = SandboxesOnDemand(rules, resolver)
-    return SystemGit(tools, rules, resolver=resolver, bounds=bounds, certificates=certificates)
+    return SystemGit(tools, rules, resolver=resolver, limits=limits, certificates=certificates)
 
 
 class WithoutIsolation:

@@ -47,9 +47,9 @@ def clear_connections() -> None:
     early_bytes.clear()
 
 
-async def refusal(a_dialer: Dialer, host: str, port: int) -> TargetRefused:
+async def refusal(target_dialer: Dialer, host: str, port: int) -> TargetRefused:
     with pytest.raises(TargetRefused) as caught:
-        await a_dialer.connect(Target(host, port), RUN, ClosingProtocol)
+        await target_dialer.connect(Target(host, port), RUN, ClosingProtocol)
     assert early_bytes == []
     return caught.value
 
@@ -75,10 +75,10 @@ async def test_the_error_of_the_last_address_is_reported_with_the_target() -> No
 
 async def test_addresses_that_the_rules_refuse_are_not_dialled() -> None:
     with listener() as sock:
-        a_dialer = dialer("", "10.0.0.0/8")
-        assert (await refusal(a_dialer, "one.example", port_of(sock))).refusal is ProxyRefusal.FORBIDDEN
+        target_dialer = dialer("", "10.0.0.0/8")
+        assert (await refusal(target_dialer, "one.example", port_of(sock))).refusal is ProxyRefusal.FORBIDDEN
         with pytest.raises(TargetRefused, match="not on the public internet"):
-            await a_dialer.connect(Target(IPv4Address("127.0.0.1"), port_of(sock)), RUN, ClosingProtocol)
+            await target_dialer.connect(Target(IPv4Address("127.0.0.1"), port_of(sock)), RUN, ClosingProtocol)
 
 
 class Upstream:
@@ -105,8 +105,8 @@ class Upstream:
 
 async def test_the_first_bytes_of_a_target_behind_a_proxy_are_passed_on() -> None:
     async with Upstream(b"HTTP/1.1 200 OK\r\n\r\n220 hello") as upstream:
-        a_dialer = dialer(f"http://{upstream.url}")
-        await a_dialer.connect(Target("one.example", 80), RUN, ClosingProtocol)
+        target_dialer = dialer(f"http://{upstream.url}")
+        await target_dialer.connect(Target("one.example", 80), RUN, ClosingProtocol)
     assert early_bytes == [b"220 hello"]
 
 
@@ -117,8 +117,8 @@ async def test_a_proxy_gets_the_checked_address_unless_it_resolves_names(
     scheme: str, sent: bytes
 ) -> None:
     async with Upstream(b"\x05\x00\x05\x00\x00\x01" + bytes(6)) as upstream:
-        a_dialer = dialer(f"{scheme}://{upstream.url}")
-        await a_dialer.connect(Target("one.example", 80), RUN, ClosingProtocol)
+        target_dialer = dialer(f"{scheme}://{upstream.url}")
+        await target_dialer.connect(Target("one.example", 80), RUN, ClosingProtocol)
         await until(lambda: sent in upstream.received)
 
 
@@ -131,7 +131,7 @@ async def test_a_failing_proxy_is_reported_as_the_cause() -> None:
 
 async def test_a_target_that_does_not_answer_times_out() -> None:
     async with Upstream(b"") as upstream:
-        a_dialer = dialer(f"http://{upstream.url}", seconds=0.05)
-        error = await refusal(a_dialer, "two.example", 80)
+        target_dialer = dialer(f"http://{upstream.url}", seconds=0.05)
+        error = await refusal(target_dialer, "two.example", 80)
     assert error.refusal is ProxyRefusal.TIMED_OUT
     assert error.reason == "two.example port 80: timed out"
