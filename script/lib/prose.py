@@ -29,7 +29,8 @@ _TWO_WORDS = re.compile(r"[A-Za-z]{2}.*\s.*[A-Za-z]{2}", re.DOTALL)
 _LABEL = re.compile(r"[A-Z][a-z]+")
 _KEY = re.compile(r"[a-z][a-z0-9]*(?:[_-][a-z0-9]+)+")
 _C_PROSE = re.compile(
-    r"""(?P<comment>/\*.*?\*/|//[^\n]*)|(?P<text>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`[^`]*`)""",
+    r"""(?P<comment>/\*.*?\*/|//[^\n]*)"""
+    r"""|(?P<text>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`[^`]*`)""",
     re.DOTALL,
 )
 _C_NAME = re.compile(r"\b(class|const|let|var|function|func|type)\s+([A-Za-z_]\w*)")

@@ -83,7 +83,7 @@ def tag(field: Field) -> int:
 
 
 def _accessor(field: Field) -> str:
-    """The name in protoc's accessors: ``Jsonstring`` for ``jsonString``, with ``List`` if repeated."""
+    """The name in protoc's accessors: ``Jsonstring`` for ``jsonString``, ``List`` if repeated."""
     return field.name.lower().capitalize() + ("List" if field.repeated else "")
 
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Refuses words that the project does not use, and class names that several classes share.
 
-Without a path it checks the areas in CLEAN and the class names. With paths it lists the words there,
-as ``file:line: word -> what to write instead``. The exit status is 1 when a word is found. Words in
-backticks are ignored.
+Without a path it checks the areas in CLEAN and the class names. With paths it lists the words
+there, as ``file:line: word -> what to write instead``. The exit status is 1 when a word is found.
+Words in backticks are ignored.
 """
 
 from __future__ import annotations

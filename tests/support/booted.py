@@ -291,7 +291,7 @@ class Booted:
 
         def look() -> Any:
             detail = self.detail(run, key=key)
-            return detail if detail["finished_at"] else None  # status 5 includes runs that are ending
+            return detail if detail["finished_at"] else None  # status 5 includes ending runs
 
         result: dict[str, Any] = self.wait_for(look, f"the end of run {run}", seconds)
         return result

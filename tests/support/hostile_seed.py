@@ -95,7 +95,7 @@ async def _worker(app: App, found: Hostile, number: int, text: str) -> None:
 
 
 def project(text: str, **files: str) -> bytes:
-    """A project with the text in each field; README and CHANGELOG refuse NUL, so theirs has none."""
+    """A project with the text in each field, in README and CHANGELOG without NUL."""
     field = {
         "name": "f", "title": text, "description": text, "type": "string", "editor": "select",
         "options": [{"label": text, "value": text}], "sectionCaption": text,

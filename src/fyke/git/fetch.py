@@ -2,8 +2,8 @@
 
 git runs in a sandbox without access to this machine. It can reach only the named host, through a
 proxy that resolves the name, checks every address, and dials only a checked one. Because nothing is
-checked out, no hook, filter, attribute, link or path of the repository has an effect. The archive is
-then validated like any upload.
+checked out, no hook, filter, attribute, link or path of the repository has any effect. The archive
+is then validated like any upload.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 ``python3 -I reader.py REQUEST``: REQUEST is a file of JSON with ``git``, ``settings``, ``url``,
 ``ref``, ``folder``, ``max_listing`` and ``max_bytes``. It writes ``out/listing``, the output of
-``git ls-tree`` for the folder with at most ``max_listing`` bytes, and ``out/objects``, the output of
-``git cat-file`` for its files, unless they have more than ``max_bytes`` bytes. It prints
+``git ls-tree`` for the folder with at most ``max_listing`` bytes, and ``out/objects``, the output
+of ``git cat-file`` for its files, unless they have more than ``max_bytes`` bytes. It prints
 ``{"commit"}``, or the failed ``{"step", "message"}``. It uses only the standard library, because a
 sandbox has nothing else.
 """

@@ -2,8 +2,8 @@
 
 The name is resolved once, all its addresses are checked, and only a checked one is dialled; TLS and
 the Host header use the name. Of the response only the status and the start of the body are kept. No
-redirect is followed and nothing is decompressed. HTTP/1.1 is written here, because no client library
-allows choosing the address to dial and when to stop reading.
+redirect is followed and nothing is decompressed. HTTP/1.1 is written here, because no client
+library allows choosing the address to dial and when to stop reading.
 """
 
 from __future__ import annotations

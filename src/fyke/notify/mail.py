@@ -1,7 +1,7 @@
 """Email through the installation's SMTP server: one connection per message, in a small thread pool.
 
-The standard library's client blocks, and so does name resolution. In separate threads, a server that
-hangs does not delay deliveries to other receivers.
+The standard library's client blocks, and so does name resolution. In separate threads, a server
+that hangs does not delay deliveries to other receivers.
 """
 
 from __future__ import annotations

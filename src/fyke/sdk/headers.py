@@ -1,8 +1,8 @@
 """The path in request headers, the only header that a unary gRPC server needs.
 
 A client repeats the same few bytes once its fields are in the table. Such a block is looked up
-instead of decoded, which is correct while the table does not change; a block of only references does
-not change it.
+instead of decoded, which is correct while the table does not change; a block of only references
+does not change it.
 """
 
 from __future__ import annotations

@@ -122,7 +122,8 @@ async def test_an_ipv6_target_is_in_brackets_and_without_a_login_there_is_no_hea
      (b"HTTP/1.1 502 Bad Gateway\r\n\r\n", UpstreamFailed, "502 Bad Gateway"),
      (b"HTTP/2 200\r\n\r\n", UpstreamDown, "not speak HTTP"),
      (b"220 smtp\r\n\r\n", UpstreamDown, "not speak HTTP"),
-     (b"HTTP/1.1 200 OK\r\n", UpstreamDown, "not a complete"), (b"", UpstreamDown, "not a complete"),
+     (b"HTTP/1.1 200 OK\r\n", UpstreamDown, "not a complete"),
+     (b"", UpstreamDown, "not a complete"),
      (b"x" * 40_000, UpstreamDown, "not a complete")],
 )  # fmt: skip
 async def test_a_failed_tunnel_names_the_cause(

@@ -1,7 +1,7 @@
 """Extracts the columns of a row from HTML: title, main text, Markdown, links, language.
 
-trafilatura is best at finding the content of a page, but its output flattens tables, code and lists.
-So it only locates the content: the smallest element that contains the text is cut out of the
+trafilatura is best at finding the content of a page, but its output flattens tables, code and
+lists. So it only locates the content: the smallest element that contains the text is cut out of the
 original page, cleaned, and converted to Markdown (markdownify) and text.
 """
 

@@ -105,7 +105,7 @@ class Frontier:
         site.free_at = max(site.free_at, until)
 
     def take(self, now: float, pages: bool = True) -> Job | None:
-        """Return a job that may start now; None without one. ``pages``: whether it may be a page."""
+        """Return a job that may start now, or None. ``pages``: whether it may be a page."""
         while self._delayed and self._delayed[0][0] <= now:
             self.put(heapq.heappop(self._delayed)[2], first=True)
         for _ in range(len(self._order)):

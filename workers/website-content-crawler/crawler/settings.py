@@ -133,7 +133,7 @@ class _Fields:
 
 
 def _text_of(item: Any) -> str:
-    """The text of a list item: a string, or ``url``, ``string`` or the first string of an object."""
+    """The text of a list item: a string, or an object's ``url``, ``string`` or first string."""
     if isinstance(item, dict):
         texts = [value for value in item.values() if isinstance(value, str)]
         item = item.get("url") or item.get("string") or (texts[0] if texts else "")
