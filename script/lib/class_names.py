@@ -34,7 +34,9 @@ def shared(root: Path) -> dict[str, list[str]]:
     return {name: paths for name, paths in sorted(places.items()) if len(paths) > 1}
 
 
-def faults(shared_names: dict[str, list[str]], reasons: dict[str, str], allowed: int) -> Iterator[str]:
+def faults(
+    shared_names: dict[str, list[str]], reasons: dict[str, str], allowed: int
+) -> Iterator[str]:
     """Yield an error for each rule that is broken; ``allowed`` names need no reason."""
     for name in sorted(reasons.keys() - shared_names.keys()):
         yield f"{name}: only one class has this name now; remove it from REASONS"

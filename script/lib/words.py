@@ -153,7 +153,9 @@ def files(root: Path, paths: tuple[str, ...] = ()) -> Iterator[str]:
             continue
         for folder, folders, file_names in os.walk(start):
             folder_path = Path(folder).relative_to(root).as_posix()
-            folders[:] = sorted(name for name in folders if not SKIPPED.search(f"{folder_path}/{name}"))
+            folders[:] = sorted(
+                name for name in folders if not SKIPPED.search(f"{folder_path}/{name}")
+            )
             for name in sorted(file_names):
                 if not SKIPPED.search(f"{folder_path}/{name}"):
                     yield f"{folder_path}/{name}"

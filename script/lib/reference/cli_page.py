@@ -51,7 +51,9 @@ def _command(path: str, command: Any) -> Iterator[str]:
     lines = examples.strip().splitlines()
     shown = lines if len(lines) > 1 else examples.strip().split("; ")
     yield "\n".join(["```sh", *(line.strip() for line in shown), "```\n"])
-    yield from table(("option", "meaning"), ((f"`{_names(each)}`", _help(each)) for each in specific))
+    yield from table(
+        ("option", "meaning"), ((f"`{_names(each)}`", _help(each)) for each in specific)
+    )
     if is_client:
         yield "And the options of [which server](#which-server).\n"
 

@@ -70,7 +70,6 @@ class Upstream:
         """Whether names go to the proxy unresolved."""
         return self.scheme == "socks5h"
 
-
     async def connect(
         self, host: str, port: int, session: str, resolver: Resolver
     ) -> tuple[socket.socket, bytes]:

@@ -116,7 +116,9 @@ def parse_ref(source: GitSource) -> str:
 def parse_folder(source: GitSource) -> str:
     """Return the folder of the project without slashes around it. Raise ``InvalidRequest``."""
     folder = source.folder.strip().strip("/")
-    if folder and (len(folder) > MAX_REF or not _FOLDER.fullmatch(folder) or _leaves_folder(folder)):
+    if folder and (
+        len(folder) > MAX_REF or not _FOLDER.fullmatch(folder) or _leaves_folder(folder)
+    ):
         raise InvalidRequest(
             "must be the path of a folder inside the repository, such as workers/prices",
             field="folder",

@@ -251,9 +251,7 @@ def _files(listing: bytes, on_progress: OnProgress) -> list[_File]:
         if kind == "blob":
             files.append(_File(path, mode, name, int(size)))
     if len(files) > MAX_ENTRIES:
-        raise InvalidRequest(
-            f"the project has {len(files):,} files, the limit is {MAX_ENTRIES:,}"
-        )
+        raise InvalidRequest(f"the project has {len(files):,} files, the limit is {MAX_ENTRIES:,}")
     return files
 
 

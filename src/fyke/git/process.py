@@ -75,7 +75,9 @@ class GitRequest:
     folder: str
 
 
-def tool_spec(program: str, request: GitRequest, limits: GitLimits, certificates: str = "") -> ToolSpec:
+def tool_spec(
+    program: str, request: GitRequest, limits: GitLimits, certificates: str = ""
+) -> ToolSpec:
     """Return the order for the sandbox. ``certificates`` are the trusted authorities; the system's
     if empty. Nothing else of this machine is passed.
     """

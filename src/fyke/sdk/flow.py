@@ -159,7 +159,9 @@ class WorkLimiter:
         if not self.is_over_budget:
             return 0.0
         now = self._loop.time()
-        self._budget = min(BUDGET_BURST, self._budget + (now - self._budget_updated_at) * BUDGET_PER_SECOND)
+        self._budget = min(
+            BUDGET_BURST, self._budget + (now - self._budget_updated_at) * BUDGET_PER_SECOND
+        )
         self._budget_updated_at = now
         if self._budget >= 0:
             return 0.0

@@ -16,10 +16,10 @@ from fyke.egress import site_counters as sites
 from fyke.egress.channel import MAX_DESCRIPTORS
 from fyke.egress.control import ControlSession
 from fyke.egress.messages import (
-    RequestDone,
     CheckProxies,
     OpenAttempt,
     ProxiesChecked,
+    RequestDone,
     decode_reply,
     encode,
 )

@@ -78,7 +78,9 @@ async def test_sending_on_a_lost_connection_is_ignored() -> None:
     assert end.messages == []
 
 
-async def test_the_connection_to_a_peer_that_never_reads_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_connection_to_a_peer_that_never_reads_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(channel, "_MAX_WAITING", 10)
     one, other = pair()
     end = End(one)
@@ -124,7 +126,9 @@ async def test_only_a_socket_file_that_no_process_serves_is_replaced(tmp_path: P
         channel.connect(path)
 
 
-async def test_a_peer_with_another_uid_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+async def test_a_peer_with_another_uid_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     listener = channel.listen(tmp_path / "x.sock")
     monkeypatch.setattr(os, "geteuid", lambda: 4711)
     with pytest.raises(channel.PeerRefused, match="uid"):

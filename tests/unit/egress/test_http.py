@@ -35,7 +35,9 @@ def test_connect_opens_a_tunnel() -> None:
     handshake, steps = request("CONNECT site.example:443 HTTP/1.1", AUTH, rest=b"early")
     assert steps == [Dial(b"site.example", 443)]
     first_bytes = handshake.connected()
-    assert first_bytes.to_client.startswith(b"HTTP/1.1 200 ") and first_bytes.to_client.endswith(b"\r\n\r\n")
+    assert first_bytes.to_client.startswith(b"HTTP/1.1 200 ") and first_bytes.to_client.endswith(
+        b"\r\n\r\n"
+    )
     assert first_bytes.to_target == b"early"
     assert handshake.outgoing(b"x") == (b"x", False)
 

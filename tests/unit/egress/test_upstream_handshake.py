@@ -63,9 +63,7 @@ async def test_a_login_is_sent_only_to_a_proxy_that_asks_for_one() -> None:
      ("us", b"\x05\x02\x01\x01", "rejected the user"), ("us", b"HTTP/1.1 400", "not speak SOCKS5"),
      ("", b"", "closed"), ("", b"\x05", "closed"), ("us", b"\x05\x02\x01", "closed")],
 )  # fmt: skip
-async def test_a_failed_greeting_names_the_cause(
-    user: str, reply: bytes, message: str
-) -> None:
+async def test_a_failed_greeting_names_the_cause(user: str, reply: bytes, message: str) -> None:
     with pytest.raises(UpstreamDown, match=message):
         await exchange(greet(user, "p" if user else ""), reply)
 
@@ -80,7 +78,9 @@ async def test_a_target_is_requested_and_its_first_bytes_are_not_read(
     host: str, address: bytes, bound: bytes
 ) -> None:
     reply = b"\x05\x00\x00" + bound + b"\x00\x50"
-    _, sent, unread = await exchange(lambda sock: socks_connect(sock, host, 443), reply + b"220 hello")
+    _, sent, unread = await exchange(
+        lambda sock: socks_connect(sock, host, 443), reply + b"220 hello"
+    )
     assert (sent, unread) == (b"\x05\x01\x00" + address + b"\x01\xbb", b"220 hello")
 
 

@@ -27,4 +27,6 @@ async def test_messages_are_routed_by_address() -> None:
     async with mailing(Mailbox()) as mailbox:
         server = parse_server(f"smtp://127.0.0.1:{mailbox.port}")
         with closing(SmtpMailer(server, "Fyke <fyke@example.org>")) as mailer:
-            assert await NotifierRouter(Web(), mailer).post(mail, b"{}", {}) == ReceiverResponse(250)
+            assert await NotifierRouter(Web(), mailer).post(mail, b"{}", {}) == ReceiverResponse(
+                250
+            )

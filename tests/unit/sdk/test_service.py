@@ -50,7 +50,9 @@ async def test_a_refused_row_is_answered_with_a_code_and_the_limit() -> None:
 @pytest.mark.parametrize(
     ("error", "raised"), [(Unavailable("full"), status.ServiceUnavailable), (Conflict("no"), None)]
 )
-async def test_errors_of_the_store_are_answers_or_failed_calls(error: Exception, raised: type[Exception] | None) -> None:
+async def test_errors_of_the_store_are_answers_or_failed_calls(
+    error: Exception, raised: type[Exception] | None
+) -> None:
     results = BlockableResults()
     async with running(results) as intake:
         attempt = await intake.open("r", "a", "")
