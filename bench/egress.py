@@ -152,7 +152,7 @@ async def at_once(make: Callable[..., socket.socket], *ports: int) -> float:
 
 
 async def open_attempt(path: Path) -> tuple[EgressClient, int]:
-    client = EgressClient(path, patience=30)
+    client = EgressClient(path, timeout=30)
     await client.start()
     listener = socket.create_server(("127.0.0.1", 0), backlog=512)
     await client.open([listener], EgressGrant(ATTEMPT, SECRET, ""))

@@ -1,4 +1,4 @@
-"""One class name, one meaning: the names that several classes of the program share."""
+"""The names that several classes of the program share: one name should have one meaning."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SOURCE = "src/fyke"
 MAX_NAMES = 20  # names in REASONS
 WITHOUT_REASON = 0  # shared names without a reason
 
-# Each name that several classes may share, and why.
+# The names that several classes may share, with the reason.
 _ROUTES = "the routes of one noun in several dialects of the API"
 REASONS: dict[str, str] = {
     "AccountRoutes": _ROUTES,
@@ -31,18 +31,20 @@ def shared(root: Path) -> dict[str, list[str]]:
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.ClassDef):
                     places[node.name].append(f"{path.relative_to(root)}:{node.lineno}")
-    return {name: found for name, found in sorted(places.items()) if len(found) > 1}
+    return {name: paths for name, paths in sorted(places.items()) if len(paths) > 1}
 
 
-def faults(found: dict[str, list[str]], reasons: dict[str, str], without: int) -> Iterator[str]:
-    """Yield what is wrong with the names in ``found``; ``without`` reason may be this many."""
-    for name in sorted(reasons.keys() - found.keys()):
+def faults(
+    shared_names: dict[str, list[str]], reasons: dict[str, str], allowed: int
+) -> Iterator[str]:
+    """Yield an error for each rule that is broken; ``allowed`` names need no reason."""
+    for name in sorted(reasons.keys() - shared_names.keys()):
         yield f"{name}: only one class has this name now; remove it from REASONS"
     if len(reasons) > MAX_NAMES:
         yield f"{len(reasons)} names in REASONS; at most {MAX_NAMES}, rename some classes"
-    unexplained = [name for name in found if name not in reasons]
-    if len(unexplained) > without:
+    unexplained = [name for name in shared_names if name not in reasons]
+    if len(unexplained) > allowed:
         yield (
-            f"{len(unexplained)} class names are shared without a reason, {without} are allowed: "
+            f"{len(unexplained)} class names are shared without a reason, {allowed} are allowed: "
             "rename the new class (script/lib/words.py --classes lists all)"
         )

@@ -1,8 +1,7 @@
 """Finds the sentences and the names in a source file.
 
-Sentences come as a copy of the file, equally long, in which everything else is blanked out, so that
-a match at an offset is a match in the file. Text that is quoted with backticks is left out: it
-names something as it is called elsewhere.
+Sentences are returned as a copy of the file with everything else blanked out, so that offsets are
+the same. Text in backticks is blanked out as well, because it quotes a name.
 """
 
 from __future__ import annotations
@@ -15,10 +14,10 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import PurePath
 
-CODE = "\0"  # stands for what is no sentence; no phrase reaches across it
-VALUE = "\1"  # stands for a value in the middle of a sentence
+CODE = "\0"  # replaces text outside of sentences; no phrase matches across it
+VALUE = "\1"  # replaces a value in a sentence
 Span = tuple[int, int]
-Gap = tuple[int, int, str]  # what stands in it
+Gap = tuple[int, int, str]  # first, end, replacement
 Named = tuple[int, str, bool]  # line, name, whether it is a class
 
 _F_START, _F_MIDDLE, _F_END = (  # from Python 3.12 on
@@ -30,7 +29,8 @@ _TWO_WORDS = re.compile(r"[A-Za-z]{2}.*\s.*[A-Za-z]{2}", re.DOTALL)
 _LABEL = re.compile(r"[A-Z][a-z]+")
 _KEY = re.compile(r"[a-z][a-z0-9]*(?:[_-][a-z0-9]+)+")
 _C_PROSE = re.compile(
-    r"""(?P<comment>/\*.*?\*/|//[^\n]*)|(?P<text>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`[^`]*`)""",
+    r"""(?P<comment>/\*.*?\*/|//[^\n]*)"""
+    r"""|(?P<text>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`[^`]*`)""",
     re.DOTALL,
 )
 _C_NAME = re.compile(r"\b(class|const|let|var|function|func|type)\s+([A-Za-z_]\w*)")
@@ -53,29 +53,29 @@ _MARKDOWN_CODE = re.compile(r"\]\([^)]*\)|<!--.*?-->|https?://\S+", re.DOTALL)
 
 
 def sentences(path: PurePath, text: str) -> str:
-    """Return ``text`` with all but its sentences blanked out."""
+    """Return ``text`` with everything except its sentences blanked out."""
     reader = _READERS.get(_kind(path, text))
     if reader is None:
         return CODE * len(text)
-    shown = reader(text)
-    return _BACKTICKS.sub(lambda found: _blank(found[0], VALUE), shown)
+    result = reader(text)
+    return _BACKTICKS.sub(lambda match: _blank(match[0], VALUE), result)
 
 
 def names(path: PurePath, text: str) -> Iterator[Named]:
-    """Yield what ``text`` gives a name to."""
+    """Yield the names that ``text`` defines."""
     kind = _kind(path, text)
     if kind == "python":
         yield from _python_names(text)
     elif kind == "c":
-        for found in _C_NAME.finditer(_C_PROSE.sub(lambda each: _blank(each[0], " "), text)):
-            yield _line(text, found.start()), found[2], found[1] in ("class", "type")
+        for match in _C_NAME.finditer(_C_PROSE.sub(lambda each: _blank(each[0], " "), text)):
+            yield _line(text, match.start()), match[2], match[1] in ("class", "type")
     elif kind == "html":
-        for found in _HTML_NAME.finditer(text):
-            yield _line(text, found.start()), found[1], False
+        for match in _HTML_NAME.finditer(text):
+            yield _line(text, match.start()), match[1], False
 
 
 def is_read(path: PurePath, text: str) -> bool:
-    """Whether the file is of a language that is known here."""
+    """Whether the language of the file is supported."""
     return _kind(path, text) in _READERS
 
 
@@ -95,28 +95,28 @@ def _blank(text: str, mark: str) -> str:
 
 
 def _only(text: str, spans: list[Span], gaps: list[Gap]) -> str:
-    """Return ``text`` with CODE outside of ``spans``, and in each gap what stands for it."""
-    shown = list(_blank(text, CODE))
+    """Return ``text`` with CODE outside of ``spans``, and with the replacement of each gap."""
+    result = list(_blank(text, CODE))
     for first, end, mark in gaps:
-        shown[first:end] = _blank(text[first:end], mark)
+        result[first:end] = _blank(text[first:end], mark)
     for first, end in spans:
-        shown[first:end] = text[first:end]
-    return "".join(shown)
+        result[first:end] = text[first:end]
+    return "".join(result)
 
 
 def _is_sentence(text: str) -> bool:
-    """Whether a literal is for readers: it has spaces between words, or begins like a label."""
+    """Whether a literal is a text: it has spaces between words, or looks like a label."""
     if _SQL.match(text):
         return False
     return bool(_TWO_WORDS.search(text) or _LABEL.fullmatch(text))
 
 
 def _python(text: str) -> str:
-    starts = [0, *(found.end() for found in re.finditer("\n", text))]
+    starts = [0, *(match.end() for match in re.finditer("\n", text))]
     spans: list[Span] = []
     gaps: list[Gap] = []
-    group: list[Span] = []  # literals beside each other
-    comment = 0  # where the last one ended
+    group: list[Span] = []  # adjacent literals
+    comment = 0  # the end of the last one
     depth = 0  # of f-strings
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         kind = token.type
@@ -138,12 +138,12 @@ def _python(text: str) -> str:
             comment = end
         elif group and not depth and kind != tokenize.NL:
             _close(text, group, spans, gaps)
-    shown = _only(text, spans, gaps)
-    return re.sub(r"\\[nrt\"'\\]|\\\n", lambda found: re.sub("[^\n]", " ", found[0]), shown)
+    result = _only(text, spans, gaps)
+    return re.sub(r"\\[nrt\"'\\]|\\\n", lambda match: re.sub("[^\n]", " ", match[0]), result)
 
 
 def _close(text: str, group: list[Span], spans: list[Span], gaps: list[Gap]) -> None:
-    """Add the literals that stand beside each other as one sentence, when they are one."""
+    """Add adjacent literals as one sentence, if they are one."""
     inner = [_without_quotes(text, *span) for span in group]
     if _is_sentence(" ".join(text[first:end] for first, end in inner)):
         for (_, before), (after, _) in pairwise(inner):
@@ -154,10 +154,10 @@ def _close(text: str, group: list[Span], spans: list[Span], gaps: list[Gap]) -> 
 
 
 def _without_quotes(text: str, first: int, end: int) -> Span:
-    found = re.match(r"[A-Za-z]{0,2}(\"\"\"|'''|\"|')", text[first:end])
-    if found is None or not text[first:end].endswith(found[1]):
+    match = re.match(r"[A-Za-z]{0,2}(\"\"\"|'''|\"|')", text[first:end])
+    if match is None or not text[first:end].endswith(match[1]):
         return first, end
-    return first + found.end(), max(first + found.end(), end - len(found[1]))
+    return first + match.end(), max(first + match.end(), end - len(match[1]))
 
 
 def _python_names(text: str) -> Iterator[Named]:
@@ -181,56 +181,56 @@ def _python_names(text: str) -> Iterator[Named]:
 
 
 def _by(pattern: re.Pattern[str]) -> Callable[[str], str]:
-    """A reader for a language whose comments and literals ``pattern`` finds."""
+    """Return a reader for a language whose comments and literals ``pattern`` matches."""
 
     def read(text: str) -> str:
         spans: list[Span] = []
         gaps: list[Gap] = []
         last = -1
-        for found in pattern.finditer(text):
-            if found["comment"] is not None:
-                if last >= 0 and not text[last : found.start()].strip():
-                    gaps.append((last, found.start(), " "))
-                spans.append(found.span())
-                last = found.end()
-            elif _is_sentence(found[0][1:-1]):
-                spans.append((found.start() + 1, found.end() - 1))
-        shown = _only(text, spans, gaps)
-        return re.sub(r"^([ \0]*)(//+|#+|\*|/\*+)", _leave_spaces, shown, flags=re.MULTILINE)
+        for match in pattern.finditer(text):
+            if match["comment"] is not None:
+                if last >= 0 and not text[last : match.start()].strip():
+                    gaps.append((last, match.start(), " "))
+                spans.append(match.span())
+                last = match.end()
+            elif _is_sentence(match[0][1:-1]):
+                spans.append((match.start() + 1, match.end() - 1))
+        result = _only(text, spans, gaps)
+        return re.sub(r"^([ \0]*)(//+|#+|\*|/\*+)", _leave_spaces, result, flags=re.MULTILINE)
 
     return read
 
 
-def _leave_spaces(found: re.Match[str]) -> str:
-    return found[1] + " " * len(found[2])
+def _leave_spaces(match: re.Match[str]) -> str:
+    return match[1] + " " * len(match[2])
 
 
 def _shell(text: str) -> str:
-    shown = _by(_HASH_PROSE)(_HEREDOC.sub(lambda found: _blank(found[0], CODE), text))
-    for found in _HEREDOC.finditer(text):
-        shown = shown[: found.start(2)] + found[2] + shown[found.end(2) :]
-    return shown
+    result = _by(_HASH_PROSE)(_HEREDOC.sub(lambda match: _blank(match[0], CODE), text))
+    for match in _HEREDOC.finditer(text):
+        result = result[: match.start(2)] + match[2] + result[match.end(2) :]
+    return result
 
 
 def _html(text: str) -> str:
-    shown = list(text)
-    for found in _HTML_CODE.finditer(text):
-        code = found[0]
+    result = list(text)
+    for match in _HTML_CODE.finditer(text):
+        code = match[0]
         inline = code.startswith("{{") or re.match(r"</?(a|b|i|em|strong|code|span)\b", code)
-        shown[found.start() : found.end()] = _blank(code, VALUE if inline else CODE)
+        result[match.start() : match.end()] = _blank(code, VALUE if inline else CODE)
         if code.startswith("{#"):
-            shown[found.start() + 2 : found.end() - 2] = code[2:-2]
+            result[match.start() + 2 : match.end() - 2] = code[2:-2]
         elif not code.startswith(("<script", "<style")):
             for literal in (_HTML_TEXT if code.startswith("<") else _LITERAL).finditer(code):
                 if _is_sentence(literal[1][1:-1]):
-                    at = found.start() + literal.start(1) + 1
-                    shown[at : at + len(literal[1]) - 2] = literal[1][1:-1]
-    return "".join(shown)
+                    at = match.start() + literal.start(1) + 1
+                    result[at : at + len(literal[1]) - 2] = literal[1][1:-1]
+    return "".join(result)
 
 
 def _markdown(text: str) -> str:
-    text = _FENCE.sub(lambda found: _blank(found[0], CODE), text)
-    return _MARKDOWN_CODE.sub(lambda found: _blank(found[0], VALUE), text)
+    text = _FENCE.sub(lambda match: _blank(match[0], CODE), text)
+    return _MARKDOWN_CODE.sub(lambda match: _blank(match[0], VALUE), text)
 
 
 _READERS: dict[str, Callable[[str], str]] = {

@@ -1,7 +1,7 @@
 # Shared by the commands in script/: system packages, uv, the program. Sourced, not run.
 #
-# Everything comes from the package clients as this machine has them configured; no address of a
-# registry stands here or in the requirement files, whose hashes say what may be installed.
+# All packages come from the registries that are configured on this machine. Neither this file nor the requirement files
+# contain an address; the hashes in the requirement files determine what may be installed.
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 python=/usr/bin/python3
@@ -37,16 +37,16 @@ and then run this again."
   DEBIAN_FRONTEND=noninteractive "${sudo[@]}" apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
 
-# want_packages WHAT-FOR COMMAND=PACKAGE...: the same, but without root continue without them.
+# want_packages PURPOSE COMMAND=PACKAGE...: the same for optional packages, which only root installs.
 want_packages() {
   local use=$1 item
   shift
   for item in "$@"; do
     "have_${item%%=*}" && continue
     if [[ $EUID -eq 0 ]] && command -v apt-get >/dev/null; then
-      (need_packages "$item") || say "Going on without ${item#*=}, which is needed $use."
+      (need_packages "$item") || say "Continuing without ${item#*=}, which is needed $use."
     else
-      say "The package ${item#*=} is missing, which is needed $use. All else works without it."
+      say "The package ${item#*=}, which is needed $use, is missing. Everything else works without it."
     fi
   done
 }
@@ -57,7 +57,7 @@ have_venv() { [[ -x $python ]] && "$python" -c 'import ensurepip' 2>/dev/null; }
 have_certificates() { [[ -s /etc/ssl/certs/ca-certificates.crt ]]; }
 have_git() { command -v git >/dev/null; }
 
-# The user that everything but the launcher becomes, when Fyke is started as root.
+# The user of all processes except the launcher, when Fyke is started as root.
 make_service_user() {
   getent passwd fyke >/dev/null ||
     useradd --system --user-group --no-create-home --home-dir /var/lib/fyke --shell /usr/sbin/nologin fyke
@@ -74,7 +74,7 @@ once() {
   printf '%s' "$digest" >"$stamp"
 }
 
-# install_uv PREFIX: uv from the package index into a venv of its own.
+# install_uv PREFIX: uv from the package index, in a separate virtual environment.
 install_uv() {
   local prefix=$1
   uv=$prefix/uv/bin/uv
@@ -86,13 +86,13 @@ _install_uv() {
   "$1/uv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$here/requirements/bootstrap.txt"
 }
 
-# install_requirements PREFIX REQUIREMENTS: the venv with what Fyke imports.
+# install_requirements PREFIX REQUIREMENTS: a virtual environment with the packages that Fyke imports.
 install_requirements() {
   once "$1/.requirements-installed" "$(digest_of "requirements/$2" requirements/build.txt)" _install_requirements "$1" "$2"
 }
 
-# install_program PREFIX REQUIREMENTS MODE: the venv with its requirements, and Fyke in it.
-# MODE is "editable" (runs from the clone) or "copy" (a copy, for a clone others may not enter).
+# install_program PREFIX REQUIREMENTS MODE: a virtual environment with the requirements and Fyke.
+# MODE is "editable" (runs from the clone) or "copy" (for a clone that other users cannot read).
 install_program() {
   local prefix=$1 requirements=$2 mode=$3
   install_requirements "$prefix" "$requirements"
@@ -127,8 +127,8 @@ test_prefix() {
   fi
 }
 
-# development_tools: set "bin" to a folder with Python and the tools of requirements/test.txt. An active virtual
-# environment that has them is used as it is. Otherwise they are installed; that needs python3-venv, or uv on PATH.
+# development_tools: set "bin" to a folder with Python and the tools of requirements/test.txt: those of an active
+# virtual environment that has them, otherwise they are installed, with python3-venv or with uv on PATH.
 development_tools() {
   if [[ -n ${VIRTUAL_ENV:-} && -x $VIRTUAL_ENV/bin/ruff && -x $VIRTUAL_ENV/bin/pytest ]]; then
     bin=$VIRTUAL_ENV/bin

@@ -1,7 +1,7 @@
-"""The words that the project does not use, and what is written instead.
+"""The words that the project does not use, and their replacements.
 
-A rule is a regular expression over lower-case words. It is matched in sentences as they stand, and
-in names after they were split: ``WayOutItem`` and ``way_out_item`` are both ``way out item``.
+A rule is a regular expression over lower-case words. It is matched in sentences, and in names that
+are split into words: ``WayOutItem`` and ``way_out_item`` are both ``way out item``.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ EVERYWHERE = NAMES | {PROSE}
 
 @dataclass(frozen=True)
 class Rule:
-    """``words``: matched between word boundaries. ``unless``: not refused where this matches in the
-    same sentence, or in the whole name. ``where``: only in paths that this matches."""
+    """``words`` is matched between word boundaries, except where ``unless`` matches in the same
+    sentence or name, and only in paths that ``where`` matches.
+    """
 
     words: str
     instead: str

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Refuses words that the project does not use, and class names that several classes share.
 
-Without a path: checks the areas that are clean already, and the class names. With paths: lists what
-is found there, as ``file:line: word -> what to write instead``. The exit status is 1 when anything
-is found. Words in backticks are left alone.
+Without a path it checks the areas in CLEAN and the class names. With paths it lists the words
+there, as ``file:line: word -> what to write instead``. The exit status is 1 when a word is found.
+Words in backticks are ignored.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ FOLDERS = (
     *("script", "sdk", "src", "tests", "workers"),
 )
 
-# Folders and files that contain none of the words; add yours when --count says 0, one a line.
+# Folders and files without any of the words; add one when --count prints 0 for it, one a line.
 CLEAN: tuple[str, ...] = (
     "CHANGELOG.md",
     "CONTRIBUTING.md",
@@ -46,7 +46,7 @@ CLEAN: tuple[str, ...] = (
     "workers",
 )
 
-# What others wrote or a program made, and this check itself.
+# Files of third parties, generated files, and this check.
 SKIPPED = re.compile(
     r"(^|/)(vendor|swagger_ui|lucide|node_modules|__pycache__|\.[^/]+)(/|$)|_pb2(_grpc)?\.pyi?$"
     r"|^script/lib/(word_list|words)\.py$|^tests/unit/script/test_words\.py$"
@@ -67,7 +67,7 @@ _NAME = re.compile(r"[A-Za-z_]\w*(?:-[a-z0-9]+)*")
 
 @dataclass(frozen=True)
 class Finding:
-    """``path`` is relative to the root."""
+    """A refused word in a file; ``path`` is relative to the root."""
 
     path: str
     line: int
@@ -84,16 +84,16 @@ def words_of(name: str) -> str:
 
 
 def check_text(path: str, text: str) -> Iterator[Finding]:
-    """Yield what is refused in the file ``path``, whose content is ``text``."""
+    """Yield the refused words in the file ``path`` with the content ``text``."""
     file = PurePath(path)
     # A folder is named once, by the file that makes it a package.
     named = file.parent.name if file.name == "__init__.py" else file.name.partition(".")[0]
     yield from _check_name(path, 1, named.removeprefix("test_"), FILE)
-    if _ANY[PROSE].search(_MARKS.sub(" ", text.lower())):  # reading it costs more than this
-        shown = sentences(file, text)
-        for found in _SENTENCES.finditer(shown):
-            if _ANY[PROSE].search(lower := _lower(found[0])):
-                line = shown.count("\n", 0, found.start()) + 1
+    if _ANY[PROSE].search(_MARKS.sub(" ", text.lower())):  # finding the sentences is slower
+        text_of_sentences = sentences(file, text)
+        for match in _SENTENCES.finditer(text_of_sentences):
+            if _ANY[PROSE].search(lower := _lower(match[0])):
+                line = text_of_sentences.count("\n", 0, match.start()) + 1
                 yield from _check_sentences(path, line, lower)
     if any(_rules_of(name, scope) for name in set(_NAME.findall(text)) for scope in (CLASS, NAME)):
         for line, name, is_class in sorted(set(names(file, text))):
@@ -108,11 +108,11 @@ def _lower(text: str) -> str:
 
 def _check_sentences(path: str, line: int, text: str) -> Iterator[Finding]:
     for rule in _RULES[PROSE]:
-        for found in rule.pattern.finditer(text):
-            around = _around(text, *found.span())
-            if rule.applies_in(path) and not (rule.exempt and rule.exempt.search(around)):
-                at = line + text.count("\n", 0, found.start())
-                yield Finding(path, at, " ".join(found[0].split()), rule.instead)
+        for match in rule.pattern.finditer(text):
+            sentence = _around(text, *match.span())
+            if rule.applies_in(path) and not (rule.exempt and rule.exempt.search(sentence)):
+                match_line = line + text.count("\n", 0, match.start())
+                yield Finding(path, match_line, " ".join(match[0].split()), rule.instead)
 
 
 @cache
@@ -136,32 +136,34 @@ def _check_name(path: str, line: int, name: str, scope: str) -> Iterator[Finding
 
 def _around(text: str, first: int, end: int) -> str:
     """Return the sentence that contains ``text[first:end]``."""
-    begin = 0
-    for found in _SENTENCE_END.finditer(text, 0, first):
-        begin = found.end()
-    stop = _SENTENCE_END.search(text, end)
-    return text[begin : stop.start() if stop else len(text)]
+    start = 0
+    for match in _SENTENCE_END.finditer(text, 0, first):
+        start = match.end()
+    following = _SENTENCE_END.search(text, end)
+    return text[start : following.start() if following else len(text)]
 
 
-def files(root: Path, below: tuple[str, ...] = ()) -> Iterator[str]:
-    """Yield the files of the project below some paths, relative to ``root``."""
-    for each in below or (*FOLDERS, *sorted(path.name for path in root.glob("*.md"))):
+def files(root: Path, paths: tuple[str, ...] = ()) -> Iterator[str]:
+    """Yield the files of the project, or those below ``paths``, relative to ``root``."""
+    for each in paths or (*FOLDERS, *sorted(path.name for path in root.glob("*.md"))):
         start = root / each
         if start.is_file():
             if not SKIPPED.search(each):
                 yield each
             continue
-        for folder, folders, there in os.walk(start):
-            at = Path(folder).relative_to(root).as_posix()
-            folders[:] = sorted(name for name in folders if not SKIPPED.search(f"{at}/{name}"))
-            for name in sorted(there):
-                if not SKIPPED.search(f"{at}/{name}"):
-                    yield f"{at}/{name}"
+        for folder, folders, file_names in os.walk(start):
+            folder_path = Path(folder).relative_to(root).as_posix()
+            folders[:] = sorted(
+                name for name in folders if not SKIPPED.search(f"{folder_path}/{name}")
+            )
+            for name in sorted(file_names):
+                if not SKIPPED.search(f"{folder_path}/{name}"):
+                    yield f"{folder_path}/{name}"
 
 
-def check(root: Path, below: tuple[str, ...] = ()) -> Iterator[Finding]:
-    """Yield what is refused in the files below some paths, or in all."""
-    for path in files(root, below):
+def check(root: Path, paths: tuple[str, ...] = ()) -> Iterator[Finding]:
+    """Yield the refused words in all files, or in those below ``paths``."""
+    for path in files(root, paths):
         try:
             text = (root / path).read_text(encoding="utf-8")
         except UnicodeDecodeError:
@@ -171,46 +173,46 @@ def check(root: Path, below: tuple[str, ...] = ()) -> Iterator[Finding]:
 
 
 def area_of(path: str) -> str:
-    """Return the part of the project that is counted together."""
+    """Return the area of a file, by which words are counted."""
     depth = 4 if path.startswith("src/fyke/domain/") else 3 if path.startswith("src/") else 2
     return "/".join(PurePath(path).parts[:-1][:depth]) or path
 
 
-def _relative(given: list[str]) -> tuple[str, ...]:
-    """Return paths that are relative to the current folder relative to the root; () for all."""
-    found = []
-    for each in given:
+def _relative(arguments: list[str]) -> tuple[str, ...]:
+    """Return paths of the command line relative to the root; () for the whole project."""
+    paths = []
+    for each in arguments:
         path = Path(each).resolve()
         if not path.is_relative_to(ROOT) or not path.exists():
             raise SystemExit(f"words.py: {each}: no such file or folder of the project")
-        found.append(path.relative_to(ROOT).as_posix())
-    return () if "." in found else tuple(found)
+        paths.append(path.relative_to(ROOT).as_posix())
+    return () if "." in paths else tuple(paths)
 
 
-def _print_counts(below: tuple[str, ...]) -> None:
-    counts = Counter(area_of(finding.path) for finding in check(ROOT, below))
-    areas = dict.fromkeys(map(area_of, files(ROOT, below)))
+def _print_counts(paths: tuple[str, ...]) -> None:
+    counts = Counter(area_of(finding.path) for finding in check(ROOT, paths))
+    areas = dict.fromkeys(map(area_of, files(ROOT, paths)))
     for area in sorted(areas):
         print(f"{counts[area]:6} {area}")
-    print(f"{counts.total():6} in all")
+    print(f"{counts.total():6} in total")
 
 
 def _print_classes() -> None:
-    found = class_names.shared(ROOT)
-    for name, places in found.items():
+    shared = class_names.shared(ROOT)
+    for name, places in shared.items():
         print(f"{name}: {class_names.REASONS.get(name, 'no reason')}")
         for place in places:
             print(f"    {place}")
-    print(f"{len(found)} names of {sum(map(len, found.values()))} classes")
+    print(f"{len(shared)} names of {sum(map(len, shared.values()))} classes")
 
 
 def _lint() -> Iterator[str]:
     for area in CLEAN:
         if not (ROOT / area).exists():
-            yield f"{area}: is gone; change CLEAN in script/lib/words.py"
+            yield f"{area}: does not exist; change CLEAN in script/lib/words.py"
     yield from map(str, check(ROOT, tuple(area for area in CLEAN if (ROOT / area).exists())))
-    found = class_names.shared(ROOT)
-    yield from class_names.faults(found, class_names.REASONS, class_names.WITHOUT_REASON)
+    shared = class_names.shared(ROOT)
+    yield from class_names.faults(shared, class_names.REASONS, class_names.WITHOUT_REASON)
 
 
 def main() -> int:
@@ -218,18 +220,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--count", action="store_true", help="how many there are in each folder")
-    parser.add_argument("--classes", action="store_true", help="the shared class names")
+    parser.add_argument("--count", action="store_true", help="count the words in each area")
+    parser.add_argument("--classes", action="store_true", help="list the shared class names")
     parser.add_argument("paths", nargs="*", metavar="PATH")
-    given = parser.parse_args()
-    below = _relative(given.paths)
-    if given.classes:
+    arguments = parser.parse_args()
+    paths = _relative(arguments.paths)
+    if arguments.classes:
         _print_classes()
         return 0
-    if given.count:
-        _print_counts(below)
+    if arguments.count:
+        _print_counts(paths)
         return 0
-    faults = list(map(str, check(ROOT, below))) if given.paths else list(_lint())
+    faults = list(map(str, check(ROOT, paths))) if arguments.paths else list(_lint())
     for fault in faults:
         print(fault)
     return 1 if faults else 0

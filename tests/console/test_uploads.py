@@ -81,7 +81,7 @@ async def test_both_sources_and_the_contents_of_a_project(other: Visitor) -> Non
     page = await other.post(
         "/dev/upload/git", {"url": "git@github.com:a/b", "ref": "main"}, status=422
     )
-    assert "SSH is not taken" in page.text
+    assert "SSH is not supported" in page.text
     assert (page.value("url"), page.value("ref")) == ("git@github.com:a/b", "main")
     page = await other.post(
         "/dev/upload/git", {"url": "https://x.example/a", "ref": "a b"}, status=422

@@ -1,6 +1,6 @@
-"""A server that looks at runs that have ended and is killed in the middle of it.
+"""A server that checks ended runs for alerts and is killed during it.
 
-Arguments: URL of the state, URL of the results, number of the transaction that is its last.
+Arguments: URL of the state, URL of the results, number of its last write transaction.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class Fatal:
-    """A storage whose user is gone in the middle of its last transaction that writes."""
+    """A storage that kills its process during the write transaction number ``last``."""
 
     def __init__(self, url: str, last: int) -> None:
         self._inner = open_storage(url, durable=True, notify=str, hiding=frozenset())
@@ -34,10 +34,10 @@ class Fatal:
         self._left -= 1
 
         def fatal(tx: Transaction) -> T:
-            found = work(tx)
+            result = work(tx)
             if self._left <= 0:
                 os.kill(os.getpid(), signal.SIGKILL)
-            return found
+            return result
 
         return await self._inner.write(fatal)
 

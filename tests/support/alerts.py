@@ -1,4 +1,4 @@
-"""Rules and endpoints for tests: complete, valid, and changed by keyword."""
+"""Valid rules, alerts and endpoints for tests, changed by keyword."""
 
 from __future__ import annotations
 
@@ -80,11 +80,11 @@ async def a_run(
     rows: Sequence[dict[str, Any]] = ({"n": 1},),
     worker: str = "",
 ) -> Run:
-    """Start a run of the owner's and carry it to its end."""
+    """Start a run of the owner and execute it to its end."""
     if not worker:
         workers = await app.services.overview.workers(app.owner)
         worker = workers[0].id if workers else (await app.publish()).id
-    wanted = StartRequest(worker, None, INPUT, "", Origin.API)
-    run = await app.services.runs.start(app.owner, wanted)
+    request = StartRequest(worker, None, INPUT, "", Origin.API)
+    run = await app.services.runs.start(app.owner, request)
     await app.execute(rows, outcome, "it went wrong")
     return (await app.services.runs.get(app.owner, run.id)).run

@@ -1,4 +1,4 @@
-"""A worker that asks for something with every editor, as forms are shown and tried with it."""
+"""The input schema of a Worker that uses every editor."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ import msgspec
 from fyke.api.envelope import V2_PREFIX
 from fyke.wire.common import Failure, FailureV2
 
-# httpx2 tries this import at each request through ASGI, which looks into every folder of packages
+# httpx2 tries this import for each request through ASGI, which searches every folder of packages
 sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]  # None: there is no such package
 
 LEAKS = re.compile(
@@ -50,7 +50,7 @@ class Api:
 
 
 def check_answer(answer: Any) -> None:
-    """Envelope, compact, in order, no redirect, no leak: for each and every JSON answer."""
+    """Check the rules of every answer: envelope, compact JSON, no redirect, no internal detail."""
     assert not 300 <= answer.status_code < 400
     assert answer.headers["x-request-id"]
     if "attachment" in answer.headers.get("content-disposition", ""):
@@ -62,14 +62,14 @@ def check_answer(answer: Any) -> None:
     assert text == json.dumps(body, ensure_ascii=False, separators=(",", ":"))
     assert (body["code"] == 0) == (answer.status_code == 200)
     if body["code"]:
-        second = str(answer.request.url.path).startswith(V2_PREFIX)
-        shape = FailureV2 if second else Failure
+        is_v2 = str(answer.request.url.path).startswith(V2_PREFIX)
+        shape = FailureV2 if is_v2 else Failure
         assert msgspec.json.encode(msgspec.json.decode(text, type=shape)) == answer.content
         assert not LEAKS.search(text), text
 
 
 def fails(answer: Any, status: int, code: int, *words: str) -> dict[str, Any]:
-    """The answer is this error, and says these words."""
+    """Assert that the answer is this error and contains these texts; return its body."""
     assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
     for word in words:
         assert word in answer.text, answer.text

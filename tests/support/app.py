@@ -101,7 +101,7 @@ def tls_context() -> ssl.SSLContext:
 
 
 def make_templates(folder: Path) -> Path:
-    """Write two databases, with the operator's account and another one; each test copies them."""
+    """Write two databases with two accounts, that of the operator and another; tests copy them."""
     for name, data in _templates().items():
         (folder / name).write_bytes(data)
     return folder
@@ -114,7 +114,7 @@ def _templates() -> dict[str, bytes]:
         folder = Path(place)
         state_in(folder)
         rows_in(folder)
-        # in a thread, because that of the caller may have a loop already
+        # in a thread, because the caller's may run an event loop
         keys = thread.submit(asyncio.run, _fill(folder)).result()
         (folder / KEYS).write_text(json.dumps(keys))
         return {name: (folder / name).read_bytes() for name in ("state.db", "rows.db", KEYS)}
@@ -137,11 +137,11 @@ async def _first_accounts(accounts: Accounts) -> dict[str, str]:
     return {"owner": owner_key, "other": other_key.key}
 
 
-_DOCUMENTS: dict[str, Any] = {}  # every application has the same; one takes a second to make
+_DOCUMENTS: dict[str, Any] = {}  # the same for every application; building one takes a second
 
 
 class LateConsole:
-    """The console beside ``app``, built when it is first used: most tests never ask for a page."""
+    """The console of ``app``, built on first use, because most tests request no page."""
 
     def __init__(self, services: Services, app: Any) -> None:
         self._services, self._app = services, app
@@ -167,7 +167,7 @@ class LateConsole:
 
 @dataclass
 class App:
-    """Everything that the API is built on, with the owner's key and a second account's."""
+    """The services behind the API, with the keys of the owner and of a second account."""
 
     storage: SqlStorage
     results: SqlResults
@@ -208,7 +208,7 @@ class App:
         await self.storage.write(lambda tx: tx.workers.set_version_state(worker.id, number, state))
 
     async def beat(self) -> None:
-        """Register as a healthy runner that can execute everything."""
+        """Register a healthy runner that can execute every run."""
 
         def work(tx: Any) -> None:
             tx.runs.put_runner(RunnerInfo(RUNNER, "node", "full", "", 8, 8192, tx.now))
@@ -225,7 +225,7 @@ class App:
         return await self.storage.write(work)
 
     async def begin(self) -> list[Lease]:
-        """Lease what waits and start it."""
+        """Lease and start all waiting subtasks."""
         leases = await self.lease()
         for lease in leases:
             await self.results.open_attempt(lease.run.id, lease.attempt.id)
@@ -274,7 +274,7 @@ class App:
         log: Sequence[str] = (),
         reason: Reason | None = None,
     ) -> None:
-        """Take what waits and carry it to its end; the first subtask pushes the rows."""
+        """Execute all waiting subtasks to their end; the first one pushes the rows."""
         for index, lease in enumerate(await self.begin()):
             if index == 0:
                 await self.push(lease, rows, headers, log)
@@ -293,8 +293,8 @@ async def open_app(
     schema_by_slug: bool = True,
     git: Git | None = None,
 ) -> AsyncIterator[App]:
-    """``state_url`` is a database that has its tables, instead of a new one in ``folder``.
-    ``review``: versions of others than the operator wait for one.
+    """``state_url`` is a database with tables, instead of a new one in ``folder``. ``review``:
+    versions of accounts other than the operator wait for a review.
     """
     for name in ("state.db", "rows.db"):
         shutil.copy(templates / name, folder / name)
@@ -335,7 +335,7 @@ async def open_app(
                 master_secret=SECRET,
                 scratch=folder,
                 hooks=CallbackRules(AddressRules(["127.0.0.0/8"])),
-                # as slow as real ones are, hashes would take minutes of a suite
+                # real hashes would take minutes of the suite
                 passwords=Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)),
                 review=review,
                 schema_by_slug=schema_by_slug,

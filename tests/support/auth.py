@@ -1,4 +1,4 @@
-"""Signing in over a real database, with a clock that is moved by hand and hashes that are quick."""
+"""Sign-in with a real database, a manual clock and fast hashes."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ AWAY = "203.0.113.9"
 
 
 class CountingPasswords(Passwords):
-    """Counts what was looked at: an unknown name must cost what a known one costs."""
+    """Records verifications: one for an unknown name must take as long as for a known one."""
 
     def __init__(self) -> None:
         super().__init__(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
         self.verified: list[bool] = []  # whether there was a hash
 
-    async def verify(self, kept: str, password: str) -> bool:
-        self.verified.append(bool(kept))
-        return await super().verify(kept, password)
+    async def verify(self, stored: str, password: str) -> bool:
+        self.verified.append(bool(stored))
+        return await super().verify(stored, password)
 
 
 @dataclass
 class Auth:
-    """Everything around sign-in. ``owner`` comes with the local key."""
+    """The services of accounts and sign-in. ``owner`` is the caller with ``owner_key``."""
 
     storage: SqlStorage
     clock: ManualClock
@@ -59,12 +59,12 @@ class Auth:
         return found
 
     async def add(self, name: str, role: str = "member", password: str = PASSWORD) -> NewSession:
-        """A user who has chosen a password, with the session of having done so."""
+        """Invite a user who chooses a password; return the session."""
         _, link = await self.users.invite(self.owner, name, role)
         return await self.links.use(Purpose.INVITE, link.token, password, "first", HOME)
 
     async def set_up(self) -> NewSession:
-        """The owner, who has chosen a password."""
+        """Let the owner choose a password; return the session."""
         link = await self.users.link(self.owner, "owner")
         return await self.links.use(Purpose.SETUP, link.token, PASSWORD, "first", HOME)
 
@@ -75,13 +75,13 @@ class Auth:
         return await self.sessions.sign_in(name, password, "a browser", address)
 
     def other_process(self) -> Sessions:
-        """Sessions as another process has them."""
+        """The sessions of another process."""
         return Sessions(self.storage, self.clock, self.passwords)
 
 
 @asynccontextmanager
 async def open_auth(url: str) -> AsyncIterator[Auth]:
-    """Over the prepared, empty database at ``url``."""
+    """Open the services with the prepared, empty database at ``url``."""
     clock = ManualClock()
     storage = open_storage(
         url, durable=False, notify=lambda topic: None, hiding=frozenset(), clock=clock.now_ms

@@ -1,4 +1,4 @@
-"""A throwaway authority, and certificates for some names."""
+"""A temporary authority, and certificates for some names."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ def make_authority(folder: Path, names: Sequence[str] = LOCAL) -> None:
 
 
 def make_certificate(certificate: Path, key_file: Path, names: Sequence[str]) -> None:
-    """Write a certificate for ``names`` that is its own authority, and its key."""
+    """Write a self-signed certificate for ``names``, and its key."""
     subject, key = _subject(names[0]), _new_key()
-    made = (
+    builder = (
         _certificate(subject, key, subject, key)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .add_extension(_alternative(names), critical=False)
     )
-    _write(certificate, made, key)
+    _write(certificate, builder, key)
     _write_key(key_file, key)
 
 
@@ -62,7 +62,7 @@ def _certificate(
     issuer: x509.Name,
     signing: ec.EllipticCurvePrivateKey,
 ) -> x509.CertificateBuilder:
-    """Valid for two days."""
+    """A certificate that is valid for two days."""
     now = datetime.now(UTC)
     return (
         x509.CertificateBuilder()
@@ -93,8 +93,8 @@ def _name(text: str) -> x509.GeneralName:
 def _write(
     file: Path, certificate: x509.CertificateBuilder, signing: ec.EllipticCurvePrivateKey
 ) -> None:
-    made = certificate.sign(signing, hashes.SHA256())
-    file.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    signed = certificate.sign(signing, hashes.SHA256())
+    file.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
 
 
 def _write_key(file: Path, key: ec.EllipticCurvePrivateKey) -> None:

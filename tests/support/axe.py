@@ -1,4 +1,4 @@
-"""Rules of accessibility that a machine can check, run inside a page of a real browser."""
+"""Automatic checks of accessibility in a page of a real browser."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from playwright.sync_api import Page
 
 SOURCE = Path(__file__).parents[1] / "vendor" / "axe-core" / "axe.min.js"
 TAGS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa")
-COLOURS = ("color-contrast", "link-in-text-block")  # what the theme may break
+COLOURS = ("color-contrast", "link-in-text-block")  # rules that a theme may violate
 _RUN = """async ([type, values]) => {
   const found = await axe.run(document, {
     runOnly: {type, values}, resultTypes: ['violations'], elementRef: false,
@@ -24,8 +24,8 @@ _RUN = """async ([type, values]) => {
 
 
 def violations(page: Page, rules: Sequence[str] = ()) -> list[str]:
-    """What the page breaks, of these rules or of all, each with the first elements that do; the
-    page must allow scripts of others (``bypass_csp``).
+    """Return the violated rules among ``rules`` (default: all), each with its first elements. The
+    page must allow foreign scripts (``bypass_csp``).
     """
     if page.evaluate("typeof axe") == "undefined":
         page.evaluate(SOURCE.read_text(encoding="utf-8"))
@@ -34,7 +34,7 @@ def violations(page: Page, rules: Sequence[str] = ()) -> list[str]:
 
 
 def sideways(page: Page) -> str:
-    """Return what makes a page scroll sideways, "" for nothing."""
+    """Return the elements that make a page scroll horizontally, "" for none."""
     return str(
         page.evaluate(
             """() => {

@@ -1,4 +1,4 @@
-"""A store that tests can block, break and inspect: for the order of calls, not for storing."""
+"""A results store in memory that tests can block, make fail and inspect."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from fyke.model.results import AttemptBatch, RunTotals
 
 
 class BlockableResults:
-    """Counts and orders like a store. Commits wait for ``unblocked``; ``failures`` come first."""
+    """Implements ``Results`` in memory. Commits wait for ``unblocked``, then raise ``failures``."""
 
     def __init__(self) -> None:
         self.unblocked = asyncio.Event()
         self.unblocked.set()
         self.committing = asyncio.Event()
         self.failures: list[Exception] = []
-        self.poison: str = ""  # an attempt whose batches always break
+        self.poison: str = ""  # an attempt whose batches always fail
         self.batches: list[list[AttemptBatch]] = []
         self.opened: list[tuple[str, str]] = []
         self.closed: set[str] = set()

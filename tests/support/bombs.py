@@ -1,9 +1,9 @@
-"""Archives that cost more to open than they look, each opened in a process of its own.
+"""Archives that need far more time or memory than their size suggests.
 
     python -m support.bombs NAME FOLDER
 
-Prints ``[seconds, bytes of memory beyond what was there before, what it was refused with]``. The
-process may use 10 s of the processor and 150 MiB of address space beyond what it has; both end it.
+Unpacks one and prints ``[CPU seconds, bytes of additional memory, message of the refusal]``. The
+process is limited to 10 s of CPU time and 150 MiB of additional address space.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ PARTS = 32
 
 
 def zeros(size: int) -> bytes:
-    """So many zero bytes (whole MiB), deflated a thousand to one."""
-    squeeze = zlib.compressobj(9, zlib.DEFLATED, -15)
+    """``size`` zero bytes (whole MiB), compressed a thousandfold."""
+    compressor = zlib.compressobj(9, zlib.DEFLATED, -15)
     block = bytes(2**20)
-    return b"".join(squeeze.compress(block) for _ in range(size >> 20)) + squeeze.flush()
+    return b"".join(compressor.compress(block) for _ in range(size >> 20)) + compressor.flush()
 
 
 def hollow(name: str, payload: bytes, size: int) -> Entry:
@@ -37,7 +37,7 @@ def hollow(name: str, payload: bytes, size: int) -> Entry:
 
 
 def deep(count: int, parts: int) -> bytes:
-    """Files that have no folder in common."""
+    """Deeply nested files without a common folder."""
     names = ("/".join([f"{number:05d}", *["abcdef"] * (parts - 1)]) for number in range(count))
     return make_zip([Entry(name, b"", 0) for name in names])
 
@@ -55,7 +55,7 @@ def nested(levels: int) -> bytes:
 
 
 def escaping(count: int) -> bytes:
-    """Names that change their length when they are folded or composed."""
+    """Names whose length changes with case folding or normalization."""
     return make_zip([Entry("\u1e9e\u0390\ufb03" * 20 + str(n), b"", 0) for n in range(count)])
 
 
@@ -87,7 +87,7 @@ BOMBS: dict[str, Callable[[], bytes]] = {
 
 
 def peak() -> int:
-    """The most memory that the process ever had, or had since ``forget_peak``; in bytes."""
+    """The peak memory of the process since its start or ``forget_peak``, in bytes."""
     status = Path("/proc/self/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
@@ -99,18 +99,18 @@ def forget_peak() -> None:
 def main() -> None:
     data = BOMBS[sys.argv[1]]()
     forget_peak()
-    held = peak()
-    before = resource.getrusage(resource.RUSAGE_SELF)
-    here = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (here + MEMORY, here + MEMORY))
-    used = int(before.ru_utime + before.ru_stime)
-    resource.setrlimit(resource.RLIMIT_CPU, (used + SECONDS, used + SECONDS))
-    began, words = time.process_time(), ""
+    initial_peak = peak()
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    space = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (space + MEMORY, space + MEMORY))
+    seconds = int(usage.ru_utime + usage.ru_stime)
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds + SECONDS, seconds + SECONDS))
+    started, message = time.process_time(), ""
     try:
         unpack(data, Path(sys.argv[2]) / "target")
     except InvalidRequest as error:
-        words = error.message
-    print(json.dumps([time.process_time() - began, peak() - held, words]))
+        message = error.message
+    print(json.dumps([time.process_time() - started, peak() - initial_peak, message]))
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from support import reasons
 START_SECONDS = 60.0
 STOP_SECONDS = 60.0
 PLAIN_UID = 12_345
-# Platforms speak plain HTTP. A context for each request would be most of what asking costs.
+# The platforms use plain HTTP, but a context for each request would take most of its time.
 TLS = ssl.create_default_context()
 
 Platform = TypeVar("Platform", bound="Booted")
@@ -44,7 +44,7 @@ def owner_of(home: Path) -> dict[str, Any]:
 
 
 class Booted:
-    """``fyke up`` in a folder of its own. ``uid`` runs it as that user (needs root)."""
+    """``fyke up`` in a separate folder. ``uid`` is the user that runs it (needs root)."""
 
     def __init__(self, folder: Path, *, uid: int | None = None, **settings: str) -> None:
         self.folder = folder
@@ -57,12 +57,12 @@ class Booted:
         self.key = ""
 
     def environment(self) -> dict[str, str]:
-        named = {f"FYKE_{name.upper()}": value for name, value in self.settings.items()}
-        kept = {k: v for k, v in os.environ.items() if not k.startswith("FYKE_")}
-        # Two platforms on one machine must not hand out the same users.
-        lane = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
-        named.setdefault("FYKE_ATTEMPT_UID_BASE", str(30_000 + 4096 * lane))
-        return {**kept, "HOME": str(self.folder), "FYKE_HOME": str(self.home), **named}
+        settings = {f"FYKE_{name.upper()}": value for name, value in self.settings.items()}
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("FYKE_")}
+        # Two platforms on one machine must not use the same users for sandboxes.
+        process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+        settings.setdefault("FYKE_ATTEMPT_UID_BASE", str(30_000 + 4096 * process))
+        return {**inherited, "HOME": str(self.folder), "FYKE_HOME": str(self.home), **settings}
 
     def start(self, *arguments: str) -> Booted:
         identity: dict[str, Any] = {}
@@ -70,7 +70,7 @@ class Booted:
             os.chown(self.folder, self.uid, self.uid)
             identity = {"user": self.uid, "group": self.uid, "extra_groups": []}
         server_file = self.home / "server.json"
-        server_file.unlink(missing_ok=True)  # a killed platform leaves its own behind
+        server_file.unlink(missing_ok=True)  # a killed platform has left one
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "fyke.cli.entry", "up", "--port", "0", *arguments],
@@ -94,9 +94,9 @@ class Booted:
     def wait_for(
         self, condition: Callable[[], Any], name: str, seconds: float = START_SECONDS
     ) -> Any:
-        """Poll until ``condition`` is true; fail with the platform's log when it stays false.
+        """Poll until ``condition`` is true; fail with the platform's log after ``seconds``.
 
-        The longer it takes, the less often it is asked, so that a wait is at most a tenth longer.
+        The interval grows with the time, so that a wait is at most a tenth too long.
         """
         began = time.monotonic()
         while True:
@@ -137,7 +137,7 @@ class Booted:
         return found
 
     def role(self, name: str) -> int:
-        """Process id of a role, waiting until it runs."""
+        """The process id of a role, which is awaited."""
 
         def look() -> int:
             for pid, command in self.tree().items():
@@ -153,12 +153,12 @@ class Booted:
         return pid
 
     def sandboxes(self) -> list[int]:
-        """Processes of sandboxes: everything below a bwrap."""
+        """The processes of bubblewrap."""
         return [pid for pid, command in self.tree().items() if "bwrap" in command[0]]
 
     def stop(self, number: int = signal.SIGTERM, *, group: bool = False) -> int:
-        """End it by a signal to it alone, or to its process ``group`` as a terminal does for
-        Ctrl-C; returns the exit status.
+        """End it by a signal, with ``group`` to its process group as a terminal does for Ctrl-C.
+        Return the exit status.
         """
         if self.process is None:
             return 0
@@ -224,13 +224,13 @@ class Booted:
         return {alert["reason_code"]: alert for alert in reversed(found)}
 
     def waits(self, run: str, *, key: str | None = None) -> dict[str, Any]:
-        """Why the run has not started."""
+        """Return why the run has not started."""
         found: dict[str, Any] = self.read(f"/api/fyke/runs/{run}/waiting", key=key)
         reasons.note_reason(found["code"])
         return found
 
     def queued(self, *, key: str | None = None) -> dict[str, str]:
-        """Items of the run queue: reference to the text why."""
+        """The items of the run queue: reference to reason."""
         found = self.read("/api/v2/run-queue/items?limit=100", key=key)["list"]
         texts = {item["queue_ref"]: item["reason"] for item in found}
         for text in texts.values():
@@ -249,8 +249,9 @@ class Booted:
         return results
 
     def new_account(self, name: str) -> str:
-        """Create an account and return its key. The name gets a random suffix, because a platform
-        is shared by files that do not know each other's names."""
+        """Create an account and return its key. The name gets a random suffix, because test files
+        share a platform.
+        """
         body = {"name": f"{name}-{secrets.token_hex(4)}"}
         return str(self.call("/api/fyke/accounts", body)["key"]["key"])
 
@@ -273,8 +274,8 @@ class Booted:
         return data
 
     def start_over_isolation(self, slug: str, *, key: str | None = None) -> str:
-        """Start a run that the server would refuse for the level of its runner's sandbox, as when
-        another runner was lost a moment ago.
+        """Start a run that the server would refuse because of the isolation of its runner, as if
+        another runner had just been lost.
         """
         body = {"scraper_slug": slug, "input": {"parameters": {"system": {}, "custom": {}}}}
 
@@ -290,7 +291,7 @@ class Booted:
 
         def look() -> Any:
             detail = self.detail(run, key=key)
-            return detail if detail["finished_at"] else None  # 5 is also for what is still ending
+            return detail if detail["finished_at"] else None  # status 5 includes ending runs
 
         result: dict[str, Any] = self.wait_for(look, f"the end of run {run}", seconds)
         return result
@@ -310,7 +311,7 @@ class Booted:
             page += 1
 
     def change_state(self, statement: str, *values: object) -> None:
-        """Change the state behind the platform's back; ``?`` stands for a value."""
+        """Change the state database directly; ``?`` is a placeholder."""
         address = self.settings.get("database_url")
         if address:
             with psycopg.connect(address.replace("+psycopg", ""), autocommit=True) as state:
@@ -320,14 +321,14 @@ class Booted:
             lite.execute(statement, values)
 
     def links(self, run: str, **headers: str) -> list[str]:
-        """The links to an export and to the log of a run, asked for with these headers."""
+        """The links to an export and to the log of a run, requested with these headers."""
         body = {"run_slug": run, "format": "csv"}
         export = self.call("/api/v1/run/result/export", body, headers=headers)
         log = self.call("/api/v1/run/last/log", {"run_slug": run}, headers=headers)
         return [export["download_url"], log["all_logs_url"]]
 
     def log_text(self, run: str) -> str:
-        """The whole log as the download link gives it."""
+        """The whole log, from its download link."""
         url = self.call("/api/v1/run/last/log", {"run_slug": run})["all_logs_url"]
         return httpx2.get(url, timeout=60, verify=TLS).text
 
@@ -340,7 +341,7 @@ def booted(
     start: bool = True,
     **settings: str,
 ) -> Iterator[Platform]:
-    """A platform in a temporary folder that sandboxes may pass through."""
+    """A platform in a temporary folder that sandboxes' users may enter."""
     folder = Path(tempfile.mkdtemp(prefix="fyke-e2e-"))
     folder.chmod(0o711)
     platform = kind(folder, uid=uid, **settings)

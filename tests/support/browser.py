@@ -1,4 +1,4 @@
-"""Chromium as people use it, for what only a browser can show."""
+"""Chromium, for tests that need a real browser."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ PROGRAMS = ("chromium-headless-shell", "chromium", "chromium-browser")
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """The system's Chromium, without the windows of its desktop where there is a build without
-    them, which takes half of the CPU. Its own sandbox needs rights that tests do not have.
+    """The system's Chromium; the headless build, if installed, takes half of the CPU time. Its
+    sandbox needs rights that tests do not have.
     """
-    found = next(filter(None, map(shutil.which, PROGRAMS)), None)
-    assert found, "Chromium is missing: script/test installs it"
+    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
+    assert program, "Chromium is missing: script/test installs it"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=found, args=["--no-sandbox", "--disable-dev-shm-usage"]
+            executable_path=program, args=["--no-sandbox", "--disable-dev-shm-usage"]
         )
         try:
             yield browser
@@ -58,7 +58,7 @@ def tab(
     dark: bool = False,
     **more: object,
 ) -> Iterator[tuple[Page, Watch]]:
-    """A page in a context of its own, signed in with ``token``, and what it did wrong."""
+    """A page in a new context, signed in with ``token``, and its errors."""
     context: BrowserContext = browser.new_context(
         base_url=base_url,
         viewport=size or WIDE,  # type: ignore[arg-type]  # a dict with these two keys
@@ -92,7 +92,7 @@ def _look(watch: Watch, base_url: str, request: Request) -> None:
 
 
 def heap_mb(session: CDPSession) -> float:
-    """Memory of the page's scripts and documents after a collection."""
+    """The memory of the page's scripts and documents after a garbage collection, in MB."""
     session.send("HeapProfiler.enable")
     session.send("HeapProfiler.collectGarbage")
     used = session.send("Runtime.getHeapUsage")

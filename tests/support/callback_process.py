@@ -1,4 +1,4 @@
-"""A server that is killed when its first callback was answered and before that is written down.
+"""A server that is killed after the answer to its first callback, before it is recorded.
 
 Arguments: URL of the database.
 """
@@ -21,7 +21,7 @@ from support.callbacks import MASTER
 
 
 class Fatal:
-    """Kills its own process after it has sent."""
+    """Kills its process after it has sent."""
 
     def __init__(self) -> None:
         self._inner = HttpNotifier(AddressRules(["127.0.0.0/8"]))

@@ -1,4 +1,4 @@
-"""Timers that deliver from a real outbox, and receivers that hang, fail or keep what comes."""
+"""Timers that deliver callbacks from a real outbox."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from support.callbacks import MASTER
 
 
 class SkippingClock:
-    """Real time, and what was skipped."""
+    """Real time plus the skipped seconds."""
 
     def __init__(self) -> None:
         self.skipped = 0.0
@@ -58,7 +58,7 @@ class LocalSignals:
 
 @dataclass
 class CallbackSender:
-    """The state of one installation with runs whose callbacks go out."""
+    """The state of one installation with runs whose callbacks are sent."""
 
     storage: SqlStorage
     clock: Clock
@@ -85,7 +85,7 @@ class CallbackSender:
         await self.storage.write(lambda tx: [enqueue_terminal(tx, run) for run in ended])
 
     async def due_in(self) -> float | None:
-        """Seconds until something may go; None when only what is on its way can change that."""
+        """Seconds until a delivery is due; None while that depends on deliveries in progress."""
 
         def look(tx: Transaction) -> float | None:
             due = tx.outbox.next_due(tx.now, free_slots(()))
@@ -98,7 +98,7 @@ class CallbackSender:
 async def open_callback_sender(
     url: str, notify: Callable[[str], None] = str, clock: Clock | None = None
 ) -> AsyncIterator[CallbackSender]:
-    """Over the prepared, empty database at ``url``; ``clock`` in place of the database's."""
+    """Use the prepared, empty database at ``url``, with ``clock`` instead of the database's."""
     storage = open_storage(
         url, durable=False, notify=notify, hiding=frozenset(), clock=clock.now_ms if clock else None
     )
@@ -114,7 +114,7 @@ async def open_callback_sender(
 async def delivering(
     storage: SqlStorage, notifier: Notifier, signals: Signals, clock: Clock, at_once: int = 200
 ) -> AsyncIterator[None]:
-    """A timer at work for the length of the block."""
+    """Run a callback timer during the block."""
     timer = CallbackTimer(storage, notifier, signals, clock, MASTER, at_once=at_once)
     task = asyncio.create_task(timer.tick())
     try:
@@ -129,7 +129,7 @@ async def delivering(
 
 @dataclass
 class CountingNotifier:
-    """A notifier that counts what it hands on to another."""
+    """A notifier that counts the messages that it passes to another one."""
 
     inner: Notifier
     count: int = 0

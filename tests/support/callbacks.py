@@ -1,4 +1,4 @@
-"""An outbox on a real SQLite database with a clock that the test moves, and one account's runs."""
+"""An outbox in a real SQLite database with a manual clock, and the runs of one account."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MASTER = bytes(range(32))
 
 
 class Outbox:
-    """Drives callbacks step by step: a run begins and ends, a delivery is claimed and tried."""
+    """Runs callbacks step by step: a run starts and ends, a delivery is claimed and tried."""
 
     def __init__(self, storage: SqlStorage, clock: ManualClock, notified: list[str]) -> None:
         self.storage = storage
@@ -62,9 +62,9 @@ class Outbox:
         return [claim.delivery for claim in found]
 
     async def claim(self) -> Delivery:
-        """The only one that may go now."""
-        [found] = await self.claims()
-        return found
+        """Claim the only delivery that is due."""
+        [delivery] = await self.claims()
+        return delivery
 
     async def tried(
         self, claimed: Delivery, status: int = 200, error: str = "", *, sent: bool = True
@@ -83,7 +83,7 @@ class Outbox:
 
 @asynccontextmanager
 async def open_outbox(url: str) -> AsyncIterator[Outbox]:
-    """Over the prepared, empty database at ``url``."""
+    """Use the prepared, empty database at ``url``."""
     clock, notified = ManualClock(records.START), list[str]()
     storage = open_storage(
         url, durable=False, notify=notified.append, hiding=frozenset(), clock=clock.now_ms

@@ -1,12 +1,12 @@
-"""An origin in a network of its own that counts what it reads and sends.
+"""An origin in a separate network that counts the bytes that it receives and sends.
 
     python -m support.captured_origin ADDRESS PORT
 
-Says ``here`` and waits for a line on its standard input, by which its network has been connected;
-serves until the input ends, and prints ``[connections, received, sent]``.
+Prints ``here`` and waits for a line on standard input, sent once its network is connected. Then it
+prints ``ready``, serves until the input ends, and prints ``[connections, received, sent]``.
 
-A client's first line is ``UP DOWN``: so many bytes follow, and so many are the answer. Or it is a
-request of HTTP with its body's length or in chunks; then the path says what is to be sent.
+A client's first line is ``UP DOWN``, the number of bytes that follow and of the answer. Or it is an
+HTTP request with Content-Length or in chunks, whose path is the number of bytes of the answer.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import sys
 
 
 class Counting:
-    """All connections together."""
+    """The sums over all connections."""
 
     def __init__(self) -> None:
         self.connections = self.received = self.sent = 0

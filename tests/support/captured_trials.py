@@ -1,4 +1,4 @@
-"""Traffic through the proxy to another network, counted in three places."""
+"""Traffic through the proxy to another network, counted by meter, origin and packet capture."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _ip(*arguments: str, pid: int = 0) -> None:
 
 
 async def _wire(pid: int) -> None:
-    """A cable from here to the process's network, which has the public address."""
+    """Connect this network with that of a process, which has the public address."""
     _ip("link", "add", "near", "type", "veth", "peer", "name", "far", "netns", str(pid))
     _ip("addr", "add", f"{NEAR}/30", "dev", "near")
     _ip("link", "set", "near", "up")
@@ -52,7 +52,7 @@ async def _wire(pid: int) -> None:
 
 
 async def _exchange(proxy: int, dice: random.Random) -> int:
-    """One connection of one kind; returns the bytes of the answer that arrived."""
+    """Make one connection of a random kind; return the received bytes of the answer."""
     up, down = dice.choice(SIZES), dice.choice(SIZES)
     kind = dice.choice(["socks", "connect", "length", "chunks"])
     line, body = f"{up} {down}\n".encode(), os.urandom(up)
@@ -79,7 +79,7 @@ async def _exchange(proxy: int, dice: random.Random) -> int:
 
 
 async def counted(folder: Path, connections: int, seed: int, limit: int | None) -> dict[str, Any]:
-    """Random exchanges, some at once. With a limit, until it has cut them off."""
+    """Make random exchanges, up to eight at once; ``limit`` is the traffic limit in bytes."""
     command = ["unshare", "--net", sys.executable, "-m", "support.captured_origin", PUBLIC]
     origin = await asyncio.create_subprocess_exec(
         *command, str(PORT), stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -102,7 +102,7 @@ async def counted(folder: Path, connections: int, seed: int, limit: int | None) 
 
     await asyncio.gather(*(one() for _ in range(connections)))
     metered = await egress.close(ATTEMPT)
-    with suppress(TimeoutError):  # the packets come a little later than the bytes
+    with suppress(TimeoutError):  # packets are captured later than bytes are received
         await until(
             lambda: (
                 capture.payload(to_port=PORT) >= metered.up

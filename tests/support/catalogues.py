@@ -40,15 +40,15 @@ msgstr ""
 
 @cache
 def texts() -> Catalog:
-    """Every text there is, with the files that it stands in."""
-    found = Catalog(charset="utf-8")
+    """All texts, each with its files."""
+    catalog = Catalog(charset="utf-8")
     methods = [("**.py", "python"), (_TEMPLATES, "jinja2")]
     for folder in (CONSOLE, REASONS):
         for file, _line, message, comments, context in extract_from_dir(
             folder, method_map=methods, options_map={_TEMPLATES: _OPTIONS}
         ):
-            found.add(message, locations=[(file, 0)], auto_comments=comments, context=context)
-    return found
+            catalog.add(message, locations=[(file, 0)], auto_comments=comments, context=context)
+    return catalog
 
 
 def catalogue(locale: str) -> Catalog:
@@ -56,7 +56,7 @@ def catalogue(locale: str) -> Catalog:
 
 
 def missing(locale: str) -> list[str]:
-    """Texts without a translation, or with one that lacks or invents a placeholder."""
+    """Texts without a translation, or with one that has other placeholders."""
     known = catalogue(locale)
     return [
         str(message.id)
@@ -65,12 +65,13 @@ def missing(locale: str) -> list[str]:
     ]
 
 
-def _translated(message: Message, own: Message | None) -> bool:
-    """Every form is there, and says what the text says: of a plural what its last form says."""
-    if own is None or not own.string:
+def _translated(message: Message, translation: Message | None) -> bool:
+    """Whether every form has the placeholders of the text, or of its plural."""
+    if translation is None or not translation.string:
         return False
     text = message.id[-1] if isinstance(message.id, tuple) else message.id
-    forms = own.string if isinstance(own.string, tuple) else (own.string,)
+    string = translation.string
+    forms = string if isinstance(string, tuple) else (string,)
     return all(form and _places(form) == _places(text) for form in forms)
 
 
@@ -79,13 +80,13 @@ def _places(text: str) -> set[str]:
 
 
 def update(locale: str) -> None:
-    """Write the catalogue of ``locale`` anew, in a stable order."""
-    known, wanted = catalogue(locale), texts()
-    known.update(wanted, no_fuzzy_matching=True)
-    known.obsolete.clear()
+    """Update the catalogue of ``locale``, in a stable order."""
+    catalog = catalogue(locale)
+    catalog.update(texts(), no_fuzzy_matching=True)
+    catalog.obsolete.clear()
     with _file(locale).open("wb") as file:
         file.write(_HEADER.format(locale=locale).encode())
-        write_po(file, known, omit_header=True, sort_output=True, no_location=True, width=0)
+        write_po(file, catalog, omit_header=True, sort_output=True, no_location=True, width=0)
 
 
 def _file(locale: str) -> Path:
@@ -93,16 +94,16 @@ def _file(locale: str) -> Path:
 
 
 def main(arguments: list[str]) -> int:
-    wrong = 0
+    count = 0
     for language in LANGUAGES:
         if language == ENGLISH:
             continue
         if "--check" not in arguments:
             update(language.locale)
         for text in missing(language.locale):
-            wrong += 1
+            count += 1
             print(f"{language.name}: {text}")
-    return 1 if wrong and "--check" in arguments else 0
+    return 1 if count and "--check" in arguments else 0
 
 
 if __name__ == "__main__":

@@ -2,10 +2,9 @@
 
     python -m support.closed_network TRIAL '{"...": ...}'
 
-Run by ``closed`` under ``unshare``: the trial has a loopback interface and nothing else, the
-kernel takes every address of IPv4 and IPv6 for its own, and names are asked of ``127.0.0.53``.
-Whatever dials anything at all reaches a listener here, which notes the address that was dialled.
-The trial's result is printed as JSON.
+Run by ``closed`` under ``unshare``: the trial has only a loopback interface, every address of IPv4
+and IPv6 is local, and the name server is ``127.0.0.53``. So every connection reaches a listener of
+this process, which records the dialled address. The trial's result is printed as JSON.
 """
 
 from __future__ import annotations
@@ -26,34 +25,34 @@ from typing import Any
 import pytest
 
 NAMES_AT = "127.0.0.53"
-OWN = ("8.8.4.4", "2606:4700:4700::1001")  # public addresses of the machine in there
+OWN = ("8.8.4.4", "2606:4700:4700::1001")  # public addresses of the machine in that network
 _INSIDE = ["unshare", "--map-root-user", "--net", "--mount", "--kill-child", "--"]
 
 
 @cache
 def missing() -> str:
-    """Why there can be no such network here; empty when there can."""
+    """Why such a network cannot be created here; empty when it can."""
     if not shutil.which("unshare") or not shutil.which("ip", path="/usr/sbin:/sbin:/usr/bin"):
         return "needs unshare and ip"
-    done = subprocess.run([*_INSIDE[:-2], "true"], capture_output=True, text=True)
-    return f"no network of one's own: {done.stderr.strip()}" if done.returncode else ""
+    result = subprocess.run([*_INSIDE[:-2], "true"], capture_output=True, text=True)
+    return f"no separate network: {result.stderr.strip()}" if result.returncode else ""
 
 
 def closed(trial: str, timeout: float = 110, **options: object) -> Any:
-    """Return what the function ``trial`` (``module:name``) returns in there."""
+    """Run the function ``trial`` (``module:name``) in a closed network; return its result."""
     if missing():
         pytest.skip(missing())
     command = [*_INSIDE, sys.executable, "-m", "support.closed_network", trial, json.dumps(options)]
     path = os.pathsep.join(sys.path)
-    done = subprocess.run(
+    result = subprocess.run(
         command,
         capture_output=True,
         text=True,
         timeout=timeout,
         env=os.environ | {"PYTHONPATH": path},
     )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout)
+    assert result.returncode == 0, result.stderr[-3000:]
+    return json.loads(result.stdout)
 
 
 def _ip(*arguments: str) -> None:
@@ -73,9 +72,9 @@ def _set_up(folder: Path) -> None:
 
 
 class Canary:
-    """Listens on some ports of every address there is and notes what was dialled.
+    """Listens on some ports of every address and records the dialled addresses.
 
-    ``redirects`` says which paths of a request are answered with another place to go to.
+    ``redirects`` maps paths to the ``Location`` of a redirect.
     """
 
     def __init__(self, *ports: int) -> None:
@@ -90,7 +89,7 @@ class Canary:
             self._servers.append(await asyncio.start_server(self._called, sock=sock))
 
     def but(self, *public: str) -> list[str]:
-        """The addresses that were dialled and are none of these."""
+        """The dialled addresses except these."""
         return [address for address in self.dialled if address not in public]
 
     async def _called(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -99,8 +98,8 @@ class Canary:
         try:
             async with asyncio.timeout(2):
                 head = await reader.readuntil(b"\r\n\r\n")
-            place = self.redirects.get(head.split()[1].decode("latin-1"))
-            status = f"302 Found\r\nLocation: {place}" if place else "200 OK"
+            location = self.redirects.get(head.split()[1].decode("latin-1"))
+            status = f"302 Found\r\nLocation: {location}" if location else "200 OK"
             ends = "Content-Length: 0\r\nConnection: close\r\n\r\n"
             writer.write(f"HTTP/1.1 {status}\r\n{ends}".encode("latin-1"))
             await writer.drain()

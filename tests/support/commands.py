@@ -1,4 +1,4 @@
-"""The command line ``fyke`` against a running platform: in this process, or in one of its own."""
+"""The command line ``fyke`` with a running platform, in this process or in another."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from support.booted import Booted
 
 
 class Cli:
-    """``fyke`` as a person on the machine of the installation types it.
+    """``fyke`` on the machine of the installation.
 
-    ``run`` calls the program in this process, which saves an interpreter and its imports for each
-    command; ``process`` and ``start`` do what an operating system does.
+    ``run`` calls the program in this process, which saves the start of an interpreter; ``process``
+    and ``start`` run it as a separate process.
     """
 
     def __init__(self, platform: Booted) -> None:
@@ -42,7 +42,7 @@ class Cli:
     def process(
         self, *arguments: object, code: int = 0, stdin: str = "", **more: Any
     ) -> tuple[str, str]:
-        """(standard output, standard error); fails on another exit status than ``code``."""
+        """Return standard output and standard error; fail unless the exit status is ``code``."""
         process = self.start(*arguments, **more)
         out, err = process.communicate(stdin, timeout=100)
         assert process.returncode == code, f"{arguments}: {process.returncode}\n{out}\n{err}"
@@ -56,7 +56,7 @@ class Cli:
         env: dict[str, str] | None = None,
         user: int | None = None,
     ) -> tuple[str, str]:
-        """The same without a process of its own; as root with the rights of ``user``."""
+        """The same in this process; as root with the rights of ``user``."""
         streams = [io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in "oe"]
         out, err = streams
         with (
@@ -81,7 +81,7 @@ class Cli:
 
 @contextlib.contextmanager
 def rights_of(user: int | None) -> Iterator[None]:
-    """Work as that user, group and no other group; None changes nothing."""
+    """Switch to that user and group, without other groups; None changes nothing."""
     if user is None:
         yield
         return
@@ -115,10 +115,13 @@ def _written(stream: io.TextIOWrapper) -> str:
 
 
 def names_of_commands(command: Any = None, path: str = "fyke") -> list[str]:
-    """Every command that is not hidden, such as ``fyke run start``."""
+    """Every command that is not hidden, for example ``fyke run start``."""
     command = command or typer.main.get_command(app)
     children = getattr(command, "commands", None)
     if children is None:
         return [path]
-    shown = [(name, child) for name, child in children.items() if not child.hidden]
-    return [each for name, child in shown for each in names_of_commands(child, f"{path} {name}")]
+    names: list[str] = []
+    for name, child in children.items():
+        if not child.hidden:
+            names += names_of_commands(child, f"{path} {name}")
+    return names

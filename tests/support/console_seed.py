@@ -30,7 +30,6 @@ class SeededAccount:
     runs: dict[str, str] = field(default_factory=dict)  # by state
     versioned: str = ""  # a worker with several versions
     places: str = ""  # a worker whose form has every editor
-
     rich: RichRun | None = None
     users: dict[str, str] = field(default_factory=dict)  # addresses
     webhooks: dict[str, str] = field(default_factory=dict)  # addresses
@@ -38,7 +37,7 @@ class SeededAccount:
     lists: dict[str, str] = field(default_factory=dict)  # addresses
 
     def addresses(self) -> dict[str, str]:
-        """For each page's path with parameters one address, and more where a state matters."""
+        """An address for each page's path with parameters, and more for special states."""
         return {
             **self.users,
             **self.webhooks,
@@ -109,11 +108,15 @@ async def seed(app: App) -> SeededAccount:
 
 
 async def _second_runner(app: App) -> None:
-    """One whose sandbox fails a check."""
+    """Add a runner whose sandbox fails a check."""
     checks = (
         ("user namespace", True, "user 1000 inside"),
-        ("seccomp", True, "mode 2, every call answered as expected"),
-        ("network", True, "interfaces lo; the machine's loopback answered ECONNREFUSED"),
+        ("seccomp", True, "mode 2, every call returned as expected"),
+        (
+            "network",
+            True,
+            "interfaces lo; connecting to the machine's loopback returned ECONNREFUSED",
+        ),
         ("limits", False, "no hard limit for cpu, memory: memory.max is read-only"),
     )
     reason = f"{checks[3][0]}: {checks[3][2]}"
@@ -125,7 +128,7 @@ async def _second_runner(app: App) -> None:
 
 
 async def _keep_secrets(app: App, path: str) -> None:
-    """One of them from another installation."""
+    """Add secrets, one of them from another installation."""
     for name in ("SHOP_LOGIN", "SESSION_COOKIES", "OLD_TOKEN"):
         await app.services.secrets.put(app.owner, path, name, "ada:a word of ada's")
     worker = await app.services.workers.find(app.owner, path)

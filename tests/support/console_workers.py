@@ -1,4 +1,4 @@
-"""Workers with a past, for looking at the pages of the store and of a worker."""
+"""Workers with several versions, for the pages of the store and of a Worker."""
 
 from __future__ import annotations
 

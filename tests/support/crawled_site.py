@@ -1,4 +1,4 @@
-"""A small site with everything that crawlers meet, good and bad, on a loopback port."""
+"""A small site on a loopback port with valid and faulty pages for crawlers."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ HEAD = """<meta name="description" content="About a  harbour">
 
 
 class Site:
-    """Answers by path; counts what was asked for, and when."""
+    """Answers by path; keeps the requests with their times."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[float, str, dict[str, str]]] = []
@@ -170,7 +170,7 @@ def site() -> Iterator[Site]:
         def do_GET(self) -> None:
             try:
                 made.answer(self)
-            except OSError:  # the crawler had enough
+            except OSError:  # the crawler has closed the connection
                 self.close_connection = True
 
         def log_message(self, *arguments: Any) -> None:
@@ -180,7 +180,7 @@ def site() -> Iterator[Site]:
         daemon_threads = True
 
         def handle_error(self, *arguments: Any) -> None:
-            """Nothing: crawlers hang up as they like."""
+            """Ignore it: crawlers close connections early."""
 
     server = Server(("127.0.0.1", 0), Handler)
     made.port = server.server_address[1]

@@ -1,4 +1,4 @@
-"""The shipped crawler as a process in its own environment, with a real SDK service beside it."""
+"""The crawler Worker as a process in its own environment, with a real SDK service."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ runpy.run_path(sys.argv[1] + "/main.py", run_name="__main__")
 
 
 def build(root: Path) -> Path:
-    """The environment of the Worker's requirements, built as the platform does; its Python.
+    """Build the environment of the Worker as the platform does; return its Python.
 
-    Sessions that run side by side share ``root`` and build it once.
+    Sessions that run at the same time share ``root`` and build it once.
     """
     root.mkdir(parents=True, exist_ok=True)
     with (root / ".lock").open("w") as lock:
@@ -59,7 +59,7 @@ async def _install(target: Path) -> None:
 
 @dataclass
 class CrawlResult:
-    """The end of a run, and what the platform received from it."""
+    """The end of a run, with the rows and log lines that the platform received."""
 
     code: int
     stderr: str
@@ -82,14 +82,14 @@ def crawl(
     environ: dict[str, str] | None = None,
     meanwhile: Callable[[subprocess.Popen[str]], None] | None = None,
 ) -> CrawlResult:
-    """Run the Worker with this input to its end; ``meanwhile`` may do something to it."""
-    with platform() as stage, tempfile.TemporaryFile("w+") as said:
+    """Run the Worker with this input to its end; ``meanwhile`` is called with the process."""
+    with platform() as stage, tempfile.TemporaryFile("w+") as stderr:
         port, attempt = stage.thread.run(stage.attempt(input_json=json.dumps(custom).encode()))
         process = subprocess.Popen(
             [str(python), "-B", "-c", _START, str(WORKER), f"127.0.0.1:{port}"],
             env={"PATH": "/usr/bin", "LANG": "C.UTF-8", **(environ or {})},
             stdout=subprocess.DEVNULL,
-            stderr=said,
+            stderr=stderr,
             text=True,
         )
         try:
@@ -100,13 +100,13 @@ def crawl(
             process.kill()
             process.wait()
         stage.thread.run(attempt.flush())
-        said.seek(0)
+        stderr.seek(0)
         rows = [json.loads(data) for _, _, data in stage.results.stored]
-        return CrawlResult(code, said.read(), rows, list(stage.results.lines))
+        return CrawlResult(code, stderr.read(), rows, list(stage.results.lines))
 
 
 def evaluate(python: Path, code: str, given: Any) -> Any:
-    """Run code beside the Worker's modules: ``given`` is there for it, ``found`` is returned."""
+    """Run code that can import the Worker's modules and has ``given``; return its ``found``."""
     program = (
         f"import json, sys\nsys.path.insert(0, sys.argv[1])\ngiven = json.load(sys.stdin)\n{code}"
     )

@@ -1,7 +1,7 @@
-"""Requests as known clients send them, and what each reads from an answer.
+"""Requests as known clients send them, and how each reads an answer.
 
-Headers, order of checks and types are those of the clients; whatever one of them would show as an
-error is raised here as ``AssertionError`` with the text that it shows.
+Headers, order of checks and types are those of the clients. An error of a client is raised as
+``AssertionError`` with its text.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ARRAYS = ("items", "records", "list", "data", "results")
 
 
 class Client:
-    """Sends exactly the headers of one client, and nothing of the test client's own."""
+    """Sends exactly the headers of one client."""
 
     def __init__(self, http: Any, headers: dict[str, str], read: Reader) -> None:
         self._http, self._headers, self._read = http, headers, read
@@ -45,7 +45,7 @@ class Client:
 
 
 def cli1(answer: Answer) -> Any:
-    """The first command line: the status first, whose message it prints, and then the code."""
+    """The first command line checks the status and then the code, and prints the message."""
     body = json.loads(answer.text)
     if not 200 <= answer.status_code < 300:
         raise AssertionError(f"HTTP {answer.status_code}: {body['message']}")
@@ -55,13 +55,13 @@ def cli1(answer: Answer) -> Any:
 
 
 def cli1_client(http: Any, key: str | None) -> Client:
-    """It names the type of its body on every request, even where there is none."""
+    """The first command line sends Content-Type even without a body."""
     headers = {"content-type": "application/json"} | ({} if key is None else {"api-key": key})
     return Client(http, headers, cli1)
 
 
 def cli2(answer: Answer) -> Any:
-    """JSON first, then its code, then the status; details are joined."""
+    """The second command line checks the code and then the status, and joins the details."""
     body = answer.json()
     if body["code"] != 0:
         raise AssertionError(f"{body['code']} {body['message']} {', '.join(body['details'] or [])}")
@@ -74,7 +74,7 @@ def cli2_client(http: Any, key: str | None) -> Client:
 
 
 def mcp(answer: Answer) -> Any:
-    """Typed decoding: another type anywhere loses the whole answer; only the message is shown."""
+    """The MCP server decodes into types, so a wrong type is an error; it shows only the message."""
     body = answer.json()
     assert type(body["code"]) is int
     assert type(body["message"]) is str
@@ -99,7 +99,7 @@ def n8n(answer: Answer) -> Any:
 
 
 def n8n_client(http: Any, key: str) -> Client:
-    """All four headers on every request, including on those that are public or have no body."""
+    """The workflow node sends all four headers with every request."""
     headers = {
         "accept": "application/json",
         "content-type": "application/json",
@@ -110,14 +110,14 @@ def n8n_client(http: Any, key: str) -> Client:
 
 
 def array_of(data: Any) -> list[Any]:
-    """Where the node of the workflow tool finds the entries of a list."""
+    """Return the entries of a list as the workflow node finds them."""
     for name in ARRAYS:
         if isinstance(data.get(name), list):
-            found: list[Any] = data[name]
-            return found
+            entries: list[Any] = data[name]
+            return entries
     raise AssertionError("no array")
 
 
 def first_of(entry: dict[str, Any], *names: str) -> Any:
-    """The first of ``names`` that an entry of a picker has."""
+    """The value of the first of ``names`` that an entry has."""
     return next(entry[name] for name in names if name in entry)

@@ -1,4 +1,4 @@
-"""A counting origin, small proxy clients, and the two ways to run the proxy, for egress tests."""
+"""Origins, proxy clients, and the proxy in a process or in a task, for egress tests."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
 
 
 def listener() -> socket.socket:
-    """A listening socket as a sandbox hands it out: made without the TCP protocol number."""
+    """A listening socket as from a sandbox: created without the TCP protocol number."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     sock.bind(("127.0.0.1", 0))
     sock.listen(128)
@@ -39,7 +39,7 @@ def port_of(sock: socket.socket) -> int:
 
 
 class Origin:
-    """Serves a handler on loopback and counts what its application layer sent and received."""
+    """Serves a handler on loopback and counts its connections."""
 
     def __init__(self, handler: Handler) -> None:
         self._handler = handler
@@ -71,7 +71,7 @@ async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 
 
 def downloads(size: int) -> Handler:
-    """After one line from the client, send ``size`` bytes and close."""
+    """A handler that sends ``size`` bytes after one line from the client, and closes."""
 
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readline()
@@ -100,7 +100,7 @@ def socks_request(host: bytes | str, port: int, command: int = 1) -> bytes:
 
 
 async def socks_code(reader: asyncio.StreamReader) -> int:
-    """Read both answers to the hello and the reply; return its code."""
+    """Read the answers to greeting, password and request; return the code of the last."""
     assert await reader.readexactly(4) == b"\x05\x02\x01\x00"
     return (await reader.readexactly(10))[1]
 
@@ -121,7 +121,7 @@ def basic(user: str = ATTEMPT, secret: str = SECRET) -> str:
 async def http_connect(
     proxy: int, target: str, token: str | None = None
 ) -> tuple[int, bytes, asyncio.StreamReader, asyncio.StreamWriter]:
-    """CONNECT; return the status, the rest of a refusal, and the streams."""
+    """Send CONNECT; return the status, the body of a refusal, and the streams."""
     reader, writer = await connect(proxy)
     head = f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n"
     head += f"Proxy-Authorization: {token or basic()}\r\n\r\n"
@@ -145,7 +145,7 @@ asyncio.run(serve_egress(Path(sys.argv[1]), AddressRules(allow), upstreams, thro
 
 
 class EgressProcess:
-    """The real process, started and killed by its own id."""
+    """An egress process."""
 
     def __init__(
         self,
@@ -177,7 +177,7 @@ async def client_and_process(
 ) -> AsyncIterator[tuple[EgressClient, EgressProcess]]:
     process = EgressProcess(folder / "run" / "egress.sock", allow, throttle, **upstreams)
     process.start()
-    client = EgressClient(process.path, patience=30)
+    client = EgressClient(process.path, timeout=30)
     await client.start()
     try:
         yield client, process
@@ -190,7 +190,7 @@ async def client_and_process(
 async def client_and_task(
     folder: Path, throttle: ThrottleRules | None = None
 ) -> AsyncIterator[EgressClient]:
-    """The whole control conversation without a second process."""
+    """A client and the egress process's code in the same process."""
     path = folder / "run" / "egress.sock"
     ready = asyncio.Event()
     work = serve_egress(path, AddressRules(), {}, ready=ready, throttle=throttle)
@@ -207,7 +207,7 @@ async def client_and_task(
 
 
 async def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
-    """Wait for something that has no event of its own."""
+    """Poll a condition that has no event."""
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.005)

@@ -1,4 +1,4 @@
-"""Dependency environments as an installation has them: in sandboxes, over the real egress."""
+"""Dependency environments, installed in sandboxes with a real egress."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ACCOUNT = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 
 @dataclass
 class Workspace:
-    """A data folder, and what installs into it."""
+    """A data folder and the tools that install packages in it."""
 
     place: Site
     tools: SandboxedTools
@@ -38,7 +38,7 @@ class Workspace:
         return Installing(UvEnvironments(self.root, self.tools, environ=environ, **options))
 
     def offline(self, **options: Any) -> Installing:
-        """With nothing but the folder of wheels."""
+        """Environments from the folder of wheels only."""
         home = str(self.place.home / "nobody")
         environ = {"UV_FIND_LINKS": str(self.wheels), "UV_OFFLINE": "1", "HOME": home}
         return self.environments(environ, **options)
@@ -46,7 +46,7 @@ class Workspace:
 
 @dataclass
 class Installing:
-    """Environments, for one account unless another is named."""
+    """Environments for one account by default."""
 
     made: UvEnvironments
 
@@ -58,7 +58,7 @@ class Installing:
 
 @asynccontextmanager
 async def open_workspace(kind: str = SPAWNERS[0]) -> AsyncIterator[Workspace]:
-    """Nothing is left in the work folder when it ends."""
+    """Open a data folder; its work folder must be empty at the end."""
     async with site(kind, with_wheels=True) as place:
         egress = LocalEgress(own=tuple)
         try:

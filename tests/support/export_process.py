@@ -1,9 +1,9 @@
-"""Writes one export of a results database in a process of its own and prints what it took:
+"""Writes one export of a results database in a separate process and prints its figures:
 
     python export_process.py URL RUN FORMAT [SORT]
 
-One line of JSON: ``bytes`` of the file, ``sha256``, ``seconds``, and ``grown``: by how many bytes
-the peak of the memory rose above what the same export of a small run needs.
+One line of JSON: ``bytes`` of the file, ``sha256``, ``seconds``, and ``grown``, the bytes of peak
+memory beyond those for the same export of a small run.
 """
 
 from __future__ import annotations

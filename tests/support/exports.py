@@ -1,4 +1,4 @@
-"""Making exports in tests: rows from plain values, whole files from the stream."""
+"""Exports in tests: rows from values, and files from streams."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RUN = "01KSFDS8XWTJME33C08XMCR6B9"
 
 
 def rows_of(*values: dict[str, Any] | bytes) -> list[Row]:
-    """Rows from values, or from JSON bytes taken as they are."""
+    """Rows from values or from JSON bytes."""
     data = [v if isinstance(v, bytes) else dump(v) for v in values]
     return [Row(RUN, position, "a", text) for position, text in enumerate(data, 1)]
 
@@ -28,7 +28,7 @@ def headers(*keys: str) -> list[Header]:
 
 
 def keys_of(rows: Iterable[Row]) -> list[Header]:
-    """All keys in the order first seen, as an export of a table has them."""
+    """Headers for all keys, in the order of an export."""
     return headers(*dict.fromkeys(key for row in rows for key in json.loads(row.data)))
 
 
@@ -45,7 +45,7 @@ async def exported(
     page: int = 2,
     **meta: Any,
 ) -> bytes:
-    """The whole file. Tables get all keys as columns when none are named."""
+    """Return the file. By default tables have all keys as columns."""
     kind = FORMATS[name]
     if columns is None and kind.max_columns:
         columns = keys_of(rows)

@@ -1,4 +1,4 @@
-"""The rules of RSS 2.0, as a RELAX NG schema of our own for a real validator."""
+"""RELAX NG schemas for RSS 2.0 and for XML exports."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ ITEMS = """
 
 
 def validated(schema: str, data: bytes) -> etree._Element:
-    """The root of the document, which is well formed and valid. Loads nothing from elsewhere."""
+    """Validate a document and return its root. External resources are not loaded."""
     parser = etree.XMLParser(
         resolve_entities=False, no_network=True, load_dtd=False, huge_tree=True
     )

@@ -1,8 +1,9 @@
-"""A client of the SDK service that does nothing but harm, as bytes on sockets.
+"""A hostile client of the SDK service that floods it with raw bytes.
 
     python tests/support/flooder.py PORT KIND
 
-Says ``on`` once it floods over four connections, and goes on until its standard input ends.
+Prints ``on`` when it has started to flood over four connections, and runs until its standard input
+ends.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def open_call(stream: int, path: bytes = PUSH, fields: bytes = b"") -> bytes:
 
 
 def message(text: bytes) -> bytes:
-    """A message whose first field is a text, with its prefix."""
+    """A message with its prefix; its first field is the text."""
     return prefixed(b"\x0a" + varint(len(text)) + text)
 
 
@@ -51,14 +52,14 @@ def varint(value: int) -> bytes:
 
 
 def call(stream: int, path: bytes, body: bytes) -> bytes:
-    """A whole call; a body over a frame is cut, and its window is taken for granted."""
+    """A whole call; a long body is cut into frames, whatever the window is."""
     cut = [body[at : at + 16_384] for at in range(0, len(body), 16_384)]
     parts = [frame(0, int(part is cut[-1]), stream, part) for part in cut]
     return open_call(stream, path) + b"".join(parts)
 
 
 def streams(make: Callable[[int], bytes], together: int = 100) -> Iterator[bytes]:
-    """Send the frames of ``make`` for one stream after the other, many to a write."""
+    """The frames of ``make`` for one stream after the other, ``together`` streams in each piece."""
     for first in range(1, TOP, 2 * together):
         yield b"".join(make(stream) for stream in range(first, first + 2 * together, 2))
 
@@ -70,13 +71,13 @@ def repeated(piece: bytes, times: int = 4000) -> Iterator[bytes]:
 
 
 def widened(piece: bytes) -> Iterator[bytes]:
-    """Many open calls, and then what makes each of them be touched."""
+    """Many open calls, and then repeated frames for which the server must visit each call."""
     yield b"".join(open_call(stream) for stream in range(1, 1801, 2))
     yield from repeated(piece)
 
 
 def huffman(size: int) -> bytes:
-    """A field of ``size`` times the five bits that stand for an ``a``, about, in Huffman's code."""
+    """A field in Huffman code of about ``size`` letters ``a``, five bits each."""
     code = b"\x18\xc6\x31\x8c\x63" * (size // 5)
     return b"\x00\x01x\xff" + varint(len(code) - 127) + code
 
@@ -113,7 +114,7 @@ KINDS: dict[str, Callable[[], Iterator[bytes]]] = {
     "columns": lambda: streams(lambda n: call(n, TABLE, COLUMNS), together=10),
     "inputs": lambda: streams(lambda n: call(n, INPUT, prefixed(b""))),
 }
-CONNECTS = "connects"  # no bytes at all, only new connections
+CONNECTS = "connects"  # only new connections, no bytes
 
 
 def flood(port: int, kind: str) -> None:

@@ -1,4 +1,4 @@
-"""Schemas of every editor, and inputs of every kind, for trials of the form by the hundred."""
+"""Strategies for schemas with every editor and for inputs, for property tests of the form."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from fyke.domain.workers.field_findings import EDITORS
 from fyke.domain.workers.input_schema import TYPES
 
-# what a form may garble: line ends, blanks, quotes, signs of other syntaxes, and text of all kinds
+# values that a form may change: line ends, spaces, quotes, characters of other syntaxes
 _AWKWARD = st.sampled_from(
     ["", " ", "  a ", "a\nb", "a\r\nb", "\ra", "a\tb", "<&>\"'", "\0", "5", "1,5", "true", "null",
      '"x"', "7 days", "2026-11-24", "24/11/2026", "é漢😀", "[]", "-", "a:b.c", "%2e", "\u2028"]
@@ -74,7 +74,7 @@ def properties(draw: st.DrawFn, name: str, *, cell: bool = False) -> dict[str, A
 
 @st.composite
 def well_made(draw: st.DrawFn, name: str) -> dict[str, Any]:
-    """A property whose editor and type belong together."""
+    """A property with a type that its editor supports."""
     editor = draw(st.sampled_from(sorted(EDITORS)))
     item = draw(properties(name))
     return {**item, "editor": editor, "type": draw(st.sampled_from(EDITORS[editor]))}
@@ -87,7 +87,7 @@ def schemas(draw: st.DrawFn) -> dict[str, Any]:
 
 
 def fitting(item: dict[str, Any]) -> st.SearchStrategy[Any]:
-    """Values that a property may well be given: of its type, of its options, or anything."""
+    """Values of the type of a property, of its options, or any."""
     kinds: dict[str, st.SearchStrategy[Any]] = {
         "string": TEXTS,
         "integer": st.integers(),
@@ -112,7 +112,7 @@ def fitting(item: dict[str, Any]) -> st.SearchStrategy[Any]:
 
 @st.composite
 def trials(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
-    """The text of a schema, and a custom input for it."""
+    """A schema as text, and a custom input for it."""
     schema = draw(schemas())
     custom = {
         item["name"]: draw(fitting(item)) for item in schema["properties"] if draw(st.booleans())

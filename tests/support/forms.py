@@ -1,4 +1,4 @@
-"""Forms of schemas, and what they make of the pairs that a browser sends. The field is ``x``."""
+"""Forms of schemas, and their results for the pairs of a browser. The field is ``x``."""
 
 from __future__ import annotations
 

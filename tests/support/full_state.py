@@ -1,4 +1,4 @@
-"""A small state with a row in every table, written through the stores and read back by them."""
+"""A small state with a row in every table, written and read by the stores."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def _schedule(tx: Transaction, account: str, task: str) -> None:
 
 
 def _ended_run(tx: Transaction, account: str, worker: str, task: str) -> Run:
-    """One that was leased, ended and charged."""
+    """Add a run that was leased, ended and charged."""
     run = records.seed_run(tx, account, worker, 2, task_id=task, summary="url: https://e.example")
     tx.runs.add_event(records.event(run.id, reason=REASON))
     leases = tx.runs.lease("runner-a", Capacity(8, 8192, 8), AT + 5)

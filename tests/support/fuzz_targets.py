@@ -1,7 +1,7 @@
-"""Code that bytes of strangers reach, each as a function that takes bytes and raises on a fault.
+"""Code that handles bytes of strangers, each as a function that takes bytes and raises on a fault.
 
 ``TARGETS`` serves the trials by hypothesis and the longer ones by coverage (``bench/fuzz.py``).
-A target returns without an error for any input, and asserts what has to be true of every one.
+A target returns without an error for any input, and asserts what must be true of every input.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ AUTH = f"Proxy-Authorization: {basic()}\r\n".encode()
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """``seeds`` are inputs to begin with; ``size`` is what one is at most."""
+    """``seeds`` are the first inputs; ``size`` is the longest input in bytes."""
 
     run: Callable[[bytes], None]
     seeds: tuple[bytes, ...]
@@ -56,7 +56,7 @@ class Target:
 
 
 def pieces(data: bytes) -> list[bytes]:
-    """The rest of the data in pieces whose sizes the first byte decides."""
+    """The rest of the data in pieces; the first byte gives their size."""
     cut = data[:1] + b"\x01"
     step, rest = cut[0] % 60 + 1, data[1:]
     return [rest[at : at + step] for at in range(0, len(rest), step)]
@@ -66,7 +66,7 @@ def pieces(data: bytes) -> list[bytes]:
 
 
 def _steps(parts: list[bytes]) -> tuple[list[Step], bytes, bytes]:
-    """All steps up to the last one, what goes to the target then, and to the client."""
+    """All steps up to the last one, the bytes for the target after it, and those for the client."""
     if not parts or not parts[0]:
         return [], b"", b""
     machine = start_handshake(parts[0], CREDENTIALS)
@@ -86,16 +86,16 @@ def _steps(parts: list[bytes]) -> tuple[list[Step], bytes, bytes]:
 
 
 def handshake(data: bytes) -> None:
-    """However it is cut, the conversation is the same; without the secret nothing is dialled."""
+    """The pieces do not change the conversation; without the secret no target is dialled."""
     whole, cut = _steps([data[1:]]), _steps(pieces(data))
     assert whole[0] == cut[0] and whole[2] == cut[2]
     if whole[0] and isinstance(whole[0][-1], Dial):
         assert SECRET.encode() in data or _TOKEN in data
-        assert cut[1].startswith(whole[1])  # the start of a line that turns out to be none may pass
+        assert cut[1].startswith(whole[1])  # the start of an invalid line may pass
 
 
 def body(data: bytes) -> None:
-    """The output is a prefix of the input, and its end does not depend on the cuts."""
+    """The output is a prefix of the input, and its end does not depend on the pieces."""
     coding = [("transfer-encoding", "chunked")] if data[:1] < b"\x80" else [("content-length", "9")]
     parts, whole = pieces(data), Body(coding)
     passed, surplus = whole.take(b"".join(parts))
@@ -112,7 +112,7 @@ def body(data: bytes) -> None:
 
 
 def framing(data: bytes) -> None:
-    """Headers that frame a body: clear or refused."""
+    """Headers that frame a body are unambiguous or refused."""
     lines = [line.partition(b":") for line in data.split(b"\n")]
     headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, _, value in lines]
     try:
@@ -122,7 +122,7 @@ def framing(data: bytes) -> None:
 
 
 def host(data: bytes) -> None:
-    """An accepted host has one reading: read again it is the same, and so is the decision."""
+    """An accepted host is parsed to the same value again, with the same decision."""
     try:
         found = parse_host(data)
     except BadHost as error:
@@ -134,7 +134,7 @@ def host(data: bytes) -> None:
 
 
 def control(data: bytes) -> None:
-    """Requests and replies between runner and egress survive a second writing, or are refused."""
+    """Requests and replies between runner and egress are refused, or the same after encoding."""
     for decode in (decode_request, decode_reply):
         try:
             message = decode(data)
@@ -147,7 +147,7 @@ def control(data: bytes) -> None:
 
 
 def connection(data: bytes) -> None:
-    """A client's bytes behind an honest beginning: the service stays whole and keeps nothing."""
+    """A client's bytes after a valid start: the service keeps working and holds no state."""
     serve_pieces([START, *pieces(data)])
 
 
@@ -157,7 +157,7 @@ def greeting(data: bytes) -> None:
 
 
 def header_blocks(data: bytes) -> None:
-    """The reader that remembers says what one that does not says, block after block."""
+    """The caching reader finds the same paths as a plain decoder, block after block."""
     reader, plain = PathReader(), hpack.Decoder(max_header_list_size=64 * 1024)
     for block in pieces(data):
         try:
@@ -182,7 +182,7 @@ def protobuf(data: bytes) -> None:
 
 
 def row(data: bytes) -> None:
-    """Whatever a Worker pushes is refused in words or becomes an object of JSON."""
+    """A row that a Worker pushes is refused with a message or becomes a JSON object."""
     try:
         decoded = decode_row(data)
     except RowRefused as error:
@@ -195,7 +195,7 @@ def row(data: bytes) -> None:
 
 
 def archive(data: bytes) -> None:
-    """Refused, or its files lie below the root and survive being packed again."""
+    """Refused, or its files are below the root and can be packed again."""
     try:
         with open_archive(data) as opened:
             names = [file.path for file in opened.files]
@@ -210,7 +210,7 @@ def archive(data: bytes) -> None:
 
 
 def schema(data: bytes) -> None:
-    """Unusable exactly when the checker calls it so; a form is made of it in any case."""
+    """Unusable exactly when the checker reports an error; a form can be made in any case."""
     text = data.decode("utf-8", "replace")
     findings = input_findings.check(text)
     for finding in findings:
@@ -221,7 +221,7 @@ def schema(data: bytes) -> None:
         assert any(finding.severity == "error" for finding in findings)
     else:
         assert not any(finding.severity == "error" for finding in findings)
-    describe.__wrapped__(text)  # without its memory of schemas that were described before
+    describe.__wrapped__(text)  # without its cache
     output_schema.check(text)
 
 
@@ -237,7 +237,9 @@ def data_folder() -> Path:
 
 
 def order(data: bytes) -> None:
-    """An order is refused in words, or names folders of the cache and survives the crossing."""
+    """An order is refused with a message, or names folders of the cache and is the same when
+    parsed again.
+    """
     try:
         message = json.loads(data)
     except (ValueError, RecursionError):
@@ -258,7 +260,7 @@ def order(data: bytes) -> None:
     assert parse(found.to_message(), home) == found
 
 
-# --- what to begin with ------------------------------------------------------------------------
+# --- the first inputs --------------------------------------------------------------------------
 
 
 def _zip() -> bytes:

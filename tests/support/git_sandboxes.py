@@ -1,4 +1,4 @@
-"""git as a server has it: in a real sandbox with a real egress, made anew for each fetch."""
+"""git as a server runs it: in a real sandbox with a real egress, both new for each fetch."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from integration.sandbox.sandboxes import SPAWNERS, site
 
 
 class SandboxesOnDemand:
-    """Implements ``ToolRunner``. Everything lives for one run only, so any loop may use it."""
+    """Implements ``ToolRunner``. Everything exists for one run only, so any loop may use it."""
 
     def __init__(self, rules: AddressRules, resolver: Resolver | None = None) -> None:
         self._rules = rules
         self._resolver = resolver
-        self.seen: list[str] = []  # what the tools said
+        self.seen: list[str] = []  # outputs of the tools
 
     @asynccontextmanager
     async def run(self, spec: ToolSpec) -> AsyncIterator[ToolRun]:
@@ -44,12 +44,12 @@ def sandboxed_git(
     rules: AddressRules,
     *,
     resolver: Resolver | None = None,
-    bounds: GitLimits | None = None,
+    limits: GitLimits | None = None,
     certificates: Path | None = None,
 ) -> SystemGit:
-    """``close`` it at the end."""
+    """The caller closes it."""
     tools = SandboxesOnDemand(rules, resolver)
-    return SystemGit(tools, rules, resolver=resolver, bounds=bounds, certificates=certificates)
+    return SystemGit(tools, rules, resolver=resolver, limits=limits, certificates=certificates)
 
 
 class WithoutIsolation:
@@ -81,8 +81,8 @@ class WithoutIsolation:
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=asyncio.subprocess.PIPE,
                 )
-                said, _ = await process.communicate()
-                yield ToolRun(process.returncode or 0, Path(folder), said.decode(), said)
+                output, _ = await process.communicate()
+                yield ToolRun(process.returncode or 0, Path(folder), output.decode(), output)
             finally:
                 listener.close()
                 await egress.stop()

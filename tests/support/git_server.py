@@ -58,7 +58,7 @@ class GitServer:
     port: int = 0
     asked: list[str] = field(default_factory=list)
     redirect: str = ""
-    hold: threading.Event | None = None  # answers nothing before it is set
+    hold: threading.Event | None = None  # no request is answered before it is set
 
     @property
     def url(self) -> str:

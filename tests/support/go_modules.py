@@ -25,7 +25,7 @@ def _archive() -> bytes:
 
 @contextmanager
 def module_proxy() -> Iterator[tuple[str, list[str]]]:
-    """Its address, and what it was asked for."""
+    """Its address, and the paths of its requests."""
     info = json.dumps({"Version": VERSION}).encode()
     files = {"list": f"{VERSION}\n".encode(), f"{VERSION}.info": info}
     files |= {f"{VERSION}.mod": _MODULE.encode(), f"{VERSION}.zip": _archive()}

@@ -1,4 +1,4 @@
-"""A second opinion on the wire: a gRPC client over the ``h2`` library, which checks every rule."""
+"""A gRPC client over the ``h2`` library, which checks every rule of HTTP/2."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A connection of the SDK service without a socket, and what a client writes to it."""
+"""A connection of the SDK service without a socket, and the bytes of a client."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def call(stream: int) -> bytes:
 
 
 class Wire(asyncio.Transport):
-    """Keeps what is written."""
+    """Keeps all that is written."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -82,8 +82,8 @@ async def turns(count: int = 6) -> None:
 
 
 def serve_pieces(pieces: list[bytes]) -> None:
-    """Take what a client sends, piece by piece, and its leaving. What we send is whole frames,
-    and nothing is kept, whatever came.
+    """Receive the pieces from a client that then leaves. The server sends whole frames and keeps no
+    state of the client.
     """
 
     async def run() -> None:

@@ -1,4 +1,4 @@
-"""A bound that finds a hang: a search or an expression whose time explodes with its input."""
+"""A time limit that finds a hang: a search or an expression whose time grows with its input."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from contextlib import contextmanager
 
 @contextmanager
 def no_hang(most: float = 5) -> Iterator[None]:
-    """``most`` are seconds of the processor, several times what is needed: no measure of speed,
-    ``bench/`` has those.
+    """``most`` is in seconds of processor time, several times what is needed. It measures no speed;
+    ``bench/`` does.
     """
     began = time.process_time()
     yield

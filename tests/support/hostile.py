@@ -1,7 +1,6 @@
-"""Texts that want to be more than text: each tries to run a script or to reach another host.
+"""Hostile texts: each tries to run a script or to reach another host.
 
-What succeeds can be seen: it sets ``window.hit``, opens a dialog, or asks ``evil.example`` for
-something.
+One that succeeds sets ``window.hit``, opens a dialog, or sends a request to ``evil.example``.
 """
 
 from __future__ import annotations
@@ -154,7 +153,7 @@ _BARE = (
 
 
 def payloads() -> list[str]:
-    """``WANTED`` different texts, the same each time, so mixed that any share has all kinds."""
+    """``WANTED`` different texts, the same each time, mixed so that any part has all kinds."""
     plain = list(dict.fromkeys(_plain()))
     framed = [text for text in dict.fromkeys(_framed()) if text not in set(plain)]
     missing = WANTED - len(plain)

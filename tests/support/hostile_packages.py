@@ -1,9 +1,9 @@
-"""Hostile packages: what they try while they are installed, or as something to be installed.
+"""Hostile packages: attacks that run during installation, and packages with hostile content.
 
-Texts are formatted with the places of a trial: ``home`` (the data folder), ``canary`` (a port on
-the machine's loopback that must not be reached), ``index`` (the registry that may be). An attack
-in Python is the body of a function that returns what it got; one for Node.js is a program that
-writes what it got into ``loot.txt`` beside it. Both count as beaten by what they bring home.
+Texts are formatted with the values of a trial: ``home`` (the data folder), ``canary`` (a port on
+the machine's loopback that must not be reached), ``index`` (the registry, which may be reached).
+An attack in Python is the body of a function that returns its loot; one for Node.js is a program
+that writes its loot to ``loot.txt`` beside it. An attack without loot has failed.
 """
 
 from __future__ import annotations
@@ -176,7 +176,7 @@ raise PermissionError('it may talk to the index, of what it has')
 """,
 }
 
-# --- as above, but the installation must fail, for what stands behind the name
+# --- as above, but the installation must fail, with a message that matches the second text
 
 PYTHON_REFUSED: dict[str, tuple[str, str]] = {
     "link_out": (
@@ -219,7 +219,7 @@ PYTHON_REFUSED: dict[str, tuple[str, str]] = {
 }
 
 
-# --- wheels: nothing of them may run, wherever the operator does not allow it
+# --- wheels: none of their code may run where the operator does not allow it
 
 
 def _zip(entries: dict[str, str | bytes], modes: dict[str, int] | None = None) -> bytes:
@@ -357,7 +357,7 @@ NODE_TARBALLS: dict[str, list[tuple[str, bytes | str, str]]] = {
     "gyp": [("file", "{{'targets': [{{'target_name': 'x'}}]}}", "package/binding.gyp")],
 }
 
-# what package.json of a package says: nothing of it may be fetched or run
+# fields of package.json: nothing that they name may be fetched or run
 NODE_PACKAGES: dict[str, dict[str, object]] = {
     "hooks": {
         "scripts": dict.fromkeys(

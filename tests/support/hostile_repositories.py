@@ -1,6 +1,6 @@
-"""Forty repositories that try to have something run, to lead git elsewhere, or to be too much.
+"""Repositories that try to run a command, to redirect git, or to exceed a limit.
 
-Whatever they try to run would make a file named ``RAN`` in the folder of the process.
+A command of theirs that runs makes a file named ``RAN`` in the folder of the process.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Entries = list[tuple[bytes, bytes, str]]  # mode, name, object
 
 
 def put(folder: Path, kind: str, data: bytes) -> str:
-    """Write an object as it is: git's own commands would refuse some of these."""
+    """Write an object unchecked: git's own commands would refuse some of these."""
     whole = f"{kind} {len(data)}\0".encode() + data
     name = hashlib.sha1(whole).hexdigest()
     path = folder / ".git" / "objects" / name[:2] / name[2:]
@@ -103,7 +103,7 @@ def submodule(url: str, path: str = "part", update: str = "") -> Callable[[Path]
 
 
 def with_config(text: str) -> Callable[[Path], None]:
-    """Settings of the repository on the server; none of them comes along."""
+    """Settings of the repository on the server; a fetch does not copy them."""
 
     def make(folder: Path) -> None:
         plain(folder, {})
@@ -180,7 +180,9 @@ def replaced(folder: Path) -> None:
 
 
 def repositories(canary: int) -> dict[str, Callable[[Path], None]]:
-    """Name to what makes it in a folder. ``canary`` is a port of this machine with a listener."""
+    """Functions that make a repository in a folder, by name. ``canary`` is a port of this machine
+    with a listener.
+    """
     return {
         "filter": having(__gitattributes="* filter=trap diff=trap merge=trap export-ignore\n"),
         "substitution": having(__gitattributes="* export-subst ident\n", a="$Id$ $Format:%ae$"),

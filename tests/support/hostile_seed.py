@@ -1,4 +1,4 @@
-"""An account full of texts that try to be scripts, in every field that another user can write."""
+"""An account with hostile texts in every field that another user can write."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ TITLE = 200  # characters of a title
 
 @dataclass
 class Hostile:
-    """``taken`` counts the texts that a place has taken; a place may refuse what breaks its rule.
+    """``taken`` counts the texts that each place has accepted; a place may refuse invalid texts.
 
-    ``each`` are the pages of one text, ``packed`` those that show many.
+    ``each`` are the pages of one text, ``packed`` the pages with many.
     """
 
     taken: Counter[str] = field(default_factory=Counter)
@@ -62,7 +62,7 @@ async def fill(app: App, texts: Sequence[str]) -> Hostile:
 
 
 async def _worker(app: App, found: Hostile, number: int, text: str) -> None:
-    """A worker all of whose words are the text, with a run that failed of it, and a task."""
+    """A Worker with the text in each of its fields, with a failed run and a task."""
     short, workers = printable(text), app.services.workers
     name = f"hostile-{number}"
     published = await workers.publish(
@@ -95,7 +95,7 @@ async def _worker(app: App, found: Hostile, number: int, text: str) -> None:
 
 
 def project(text: str, **files: str) -> bytes:
-    """A project whose words are the text; without NUL in README and CHANGELOG, which refuse it."""
+    """A project with the text in each field, in README and CHANGELOG without NUL."""
     field = {
         "name": "f", "title": text, "description": text, "type": "string", "editor": "select",
         "options": [{"label": text, "value": text}], "sectionCaption": text,
@@ -123,7 +123,7 @@ async def _task(app: App, worker_id: str, text: str) -> None:
 
 
 async def _account(app: App, found: Hostile, text: str) -> None:
-    """Everything that has a name."""
+    """Every other object with a name."""
     services, owner, short = app.services, app.owner, printable(text)
     await found.put("key", services.accounts.create_key(owner, short))
     await found.put("user", services.users.invite(owner, short, "viewer"))
@@ -155,7 +155,7 @@ async def _run(app: App, found: Hostile, texts: Sequence[str]) -> None:
 
 
 def printable(text: str) -> str:
-    """As much of the text as a title may have: one line that can be printed."""
+    """The text as a title: its printable characters, up to the longest title."""
     return "".join(each for each in text if each.isprintable())[:TITLE]
 
 

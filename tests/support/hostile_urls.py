@@ -1,7 +1,7 @@
-"""A hundred and more addresses of repositories that must lead nowhere.
+"""Addresses of repositories that must all be refused.
 
-``CANARY`` stands for the port of a server on this machine that must never hear of them, ``TOKEN``
-for a secret that must never be repeated.
+``CANARY`` stands for the port of a server on this machine that must not get a request, ``SECRET``
+for a secret that no message may contain.
 """
 
 from __future__ import annotations
@@ -158,6 +158,6 @@ NAMES = {
 
 
 def urls(port: int) -> list[str]:
-    """All of them, for a canary on that port."""
+    """All addresses, with the port of the canary."""
     made = [*_COMMANDS, *(f"https://{host}:CANARY/a/b" for host in _INSIDE)]
     return [each.replace("CANARY", str(port)).replace("SECRET", SECRET) for each in made]

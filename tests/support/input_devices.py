@@ -17,7 +17,7 @@ _FOCUS = """(wanted) => {
   const group = (each) => each.type === 'radio' && each.form === wanted.form && each.name;
   return group(now) && group(now) === group(wanted) ? 'beside' : '';
 }"""
-# What a focus that cannot be seen lacks (2.4.7, 2.4.11).
+# Why a focus cannot be seen (2.4.7, 2.4.11); empty when it can.
 _UNSEEN = """(each) => {
   const area = each.getBoundingClientRect(), style = getComputedStyle(each);
   if (!each.matches(':focus-visible')) return 'no :focus-visible';
@@ -34,7 +34,7 @@ _UNSEEN = """(each) => {
 
 
 class InputDevice(Protocol):
-    """Every method waits until the thing is there."""
+    """Every method waits until the element is there."""
 
     name: str
     page: Page
@@ -56,7 +56,7 @@ class Mouse:
         self.page = page
 
     def press(self, thing: Locator) -> None:
-        expect(thing).to_be_visible()  # which shows the page when it is not
+        expect(thing).to_be_visible()  # its error shows the page
         thing.click()
 
     def write(self, thing: Locator, text: str) -> None:
@@ -79,7 +79,7 @@ class Finger(Mouse):
 
 
 class Keyboard:
-    """Nothing but keys: Tab to get somewhere, and what each kind of control listens to."""
+    """Keys only: Tab to move, and the keys of each kind of control."""
 
     name = "keyboard"
 
@@ -102,7 +102,7 @@ class Keyboard:
         chooser.value.set_files(file)
 
     def reach(self, thing: Locator) -> None:
-        """Go there with Tab, and see where the focus is."""
+        """Move the focus there with Tab, and check that it can be seen."""
         expect(thing).to_be_visible()
         for _ in range(STEPS):
             found = thing.evaluate(_FOCUS)
@@ -110,7 +110,7 @@ class Keyboard:
                 break
             self.page.keyboard.press("ArrowDown" if found == "beside" else "Tab")
         else:
-            raise AssertionError(f"{STEPS} times Tab do not lead to {thing}")
+            raise AssertionError(f"pressing Tab {STEPS} times does not reach {thing}")
         unseen = thing.evaluate(_UNSEEN)
         assert not unseen, f"the focus on {thing} cannot be seen: {unseen}"
 

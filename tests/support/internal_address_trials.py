@@ -1,4 +1,4 @@
-"""Trials in a closed network, with encodings of internal addresses and names that change."""
+"""Trials in a closed network: encodings of internal addresses, and names whose address changes."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def answers(name: str, kind: int) -> tuple[str, ...] | None:
 
 
 class AddressTrials:
-    """All clients that take an address from a stranger, made as the platform makes them."""
+    """Every client that connects to an address from a stranger, made as the platform makes it."""
 
     def __init__(self, folder: Path, resolver: Resolver | None = None) -> None:
         rules = AddressRules((), own_addresses())
@@ -116,7 +116,7 @@ class AddressTrials:
         writer.close()
 
     async def by_callback(self, url: str) -> None:
-        """Saved as a callback and as a webhook's address, and delivered whatever was said then."""
+        """Save it as a callback and as a webhook, and deliver to it even when both refuse it."""
         for way, check in (("callback", self._saved.check), ("webhook", self._endpoint)):
             try:
                 check(url)
@@ -139,7 +139,7 @@ class AddressTrials:
 
 
 async def encodings(folder: Path, step: int, git_step: int) -> dict[str, Any]:
-    """Every ``step``-th encoding by every way, every ``git_step``-th of these by git too."""
+    """Every ``step``-th encoding with every client, every ``git_step``-th of these with git too."""
     canary, names, ways = Canary(*PORTS), NameServer(answers), AddressTrials(folder)
     await names.start(NAMES_AT)
     await canary.start()
@@ -154,13 +154,13 @@ async def encodings(folder: Path, step: int, git_step: int) -> dict[str, Any]:
 
     await asyncio.gather(*(one(*pair) for pair in enumerate(hosts)))
     found = {"encodings": len(hosts), "called": canary.dialled.copy(), "ways": dict(ways.outcomes)}
-    await ways.every(OUTSIDE, 80, git=True)  # the canaries do see what the rules allow
+    await ways.every(OUTSIDE, 80, git=True)  # shows that the canaries see allowed connections
     await ways.stop()
     return found | {"outside": canary.dialled[len(found["called"]) :], "asked": names.asked}
 
 
 async def rebinding(folder: Path, rounds: int, git_rounds: int) -> dict[str, Any]:
-    """Names that lead outside when they are first asked and inside from then on."""
+    """Names with a public address at the first lookup and an internal one at the next."""
     seen: Counter[str] = Counter()
 
     def flipping(name: str, kind: int) -> tuple[str, ...] | None:
@@ -178,7 +178,7 @@ async def rebinding(folder: Path, rounds: int, git_rounds: int) -> dict[str, Any
     await fresh.start()
     await asking.start()
     for number in range(rounds):
-        # names of their own, which the proxy remembers, and one name that is looked up each time
+        # a new name in each round, which the proxy caches, and one name that is looked up each time
         for ways, name in ((fresh, f"{{}}{number}{FLIPS}"), (asking, f"same{FLIPS}")):
             await ways.by_socks(name.format("proxy"), 80)
             await ways.by_socks(name.format("socks"), 443)

@@ -1,8 +1,8 @@
 """Encodings of internal addresses: of this machine, its networks, and metadata services of clouds.
 
-One list for whatever takes an address from a stranger: the proxy, callbacks, webhooks, imports.
-``SPELLINGS`` are hosts as they stand in a URL; ``NAMES`` is what a name server has to say to the
-names among them, and ``OUTSIDE`` the one name that leads to a public address.
+One list for everything that takes an address from a stranger: the proxy, callbacks, webhooks,
+imports. ``ENCODINGS`` are hosts as written in a URL; ``NAMES`` are the addresses of the names among
+them, and ``OUTSIDE`` is the one name with only a public address.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def octet_forms(value: int) -> tuple[str, ...]:
 
 
 def v4_encodings(address: str) -> Iterator[str]:
-    """All that some resolver somewhere reads as this address."""
+    """All forms that some resolver reads as this address."""
     number = struct.unpack(">I", socket.inet_aton(address))[0]
     octets = [int(part) for part in address.split(".")]
     for forms in itertools.product(*(octet_forms(octet) for octet in octets)):
@@ -107,7 +107,7 @@ def v4_encodings(address: str) -> Iterator[str]:
 
 
 def short_encodings(address: str) -> Iterator[str]:
-    """The numbers of one, two and three parts."""
+    """Numbers of one, two and three parts."""
     number = struct.unpack(">I", socket.inet_aton(address))[0]
     first, second, *_ = (int(part) for part in address.split("."))
     yield address
@@ -132,7 +132,7 @@ def v6_encodings(address: str) -> Iterator[str]:
 
 
 def all_encodings(own: tuple[str, ...] = ()) -> list[str]:
-    """Every encoding once; ``own`` are further addresses of this machine."""
+    """Every encoding once; ``own`` are more addresses of this machine."""
     found = [*_BY_HAND, *(name for name in NAMES if name != OUTSIDE)]
     for address in ("127.0.0.1", "10.0.0.1", "169.254.169.254"):
         found += [*v4_encodings(address), *v6_encodings(address)]
@@ -144,7 +144,7 @@ def all_encodings(own: tuple[str, ...] = ()) -> list[str]:
 
 
 def literal(host: str) -> bytes | None:
-    """The host as SOCKS writes an address, when it is one: type and bytes."""
+    """The host as an address of SOCKS, type and bytes; None when it is a name."""
     try:
         address = ip_address(host.strip("[]").partition("%")[0])
     except ValueError:

@@ -1,4 +1,4 @@
-"""A run under way with many log lines and rows."""
+"""An active run with many log lines and rows."""
 
 from __future__ import annotations
 

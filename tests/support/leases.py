@@ -1,4 +1,4 @@
-"""Runs with subtasks that wait, and leases of them, for tests of the storage."""
+"""Runs with waiting subtasks, and leases of them, for tests of the storage."""
 
 from __future__ import annotations
 

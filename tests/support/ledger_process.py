@@ -1,8 +1,9 @@
-"""A server and a runner in one that start, execute and settle runs at random, and are killed.
+"""A server and a runner in one process that start, execute and settle runs at random, and are
+killed.
 
-Arguments: URL of the state, URL of the results, number that the dice begin with, how many runs
-there shall have been, and the number of the writing transaction in which it is killed (0 = in
-none): before its commit, or right behind it.
+Arguments: URL of the state, URL of the results, seed of the random numbers, total number of runs,
+and the number of the writing transaction in which the process is killed (0 = in none), before or
+right after its commit.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from support import records
 
 T = TypeVar("T")
 
-# a millisecond of the device costs a tenth of a cent, a kilobyte some thousandths of one
+# a millisecond of the device costs a tenth of a cent, a kilobyte some thousandths of a cent
 PRICES = Prices(Decimal(28_800), Decimal(7), Decimal("3.17"), True)
 RULES = Rules(PRICES, HIDING, 1000, "")
 NODE = "node"
@@ -44,7 +45,7 @@ ENDS = [Outcome.SUCCEEDED, Outcome.SUCCEEDED, Outcome.EXIT_CODE, Outcome.TIMEOUT
 
 
 class Fatal:
-    """A storage whose user is killed around the commit of its last transaction that writes."""
+    """A storage that kills its process before or after the commit of its last write."""
 
     def __init__(self, url: str, last: int, before_commit: bool) -> None:
         self._inner = open_storage(url, durable=False, notify=str, hiding=HIDING)
@@ -73,7 +74,7 @@ class Fatal:
 
 
 class RandomRuns:
-    """Runs of the one account that there is."""
+    """Runs of the only account."""
 
     def __init__(self, storage: Fatal, results: SqlResults, dice: random.Random) -> None:
         self._storage, self._results, self._dice = storage, results, dice
@@ -81,7 +82,7 @@ class RandomRuns:
         self._runner = f"runner-{new_ulid()}"
 
     async def take_place(self) -> None:
-        """As a runner does that follows one that was killed."""
+        """Do what a runner does at its start after another one was killed."""
 
         def hello(tx: Transaction) -> None:
             tx.runs.put_runner(RunnerInfo(self._runner, NODE, "full", "", 8, 8192, tx.now))
@@ -90,7 +91,7 @@ class RandomRuns:
         await self._attempts.end_lost(of_node=NODE, except_runner=self._runner)
 
     async def go_on(self, goal: int) -> None:
-        """Until there have been so many runs, and all of them are over."""
+        """Continue until there have been ``goal`` runs and all have ended."""
         while True:
             missing = goal - await self._storage.read(_runs)
             for _ in range(min(missing, self._dice.randint(1, 4))):

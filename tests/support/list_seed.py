@@ -1,4 +1,4 @@
-"""Seed data for the lists, the queue and the usage pages: past days, money, held starts."""
+"""Seed data for the lists, the queue and the usage pages: past days, charges, queued starts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DAYS = 60
 
 
 async def seed_lists(app: App, worker_id: str) -> dict[str, str]:
-    """Fill them; return addresses of what is more than one page's usual face."""
+    """Add the data; return addresses of pages with filters and of parts of pages."""
     await app.services.accounts.credit(app.owner, "owner", Decimal("25"), Decimal(5000))
     await app.storage.write(lambda tx: _past(tx, app.owner.account_id, worker_id))
     for n in range(3):

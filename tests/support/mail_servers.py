@@ -18,7 +18,7 @@ class Mailbox:
     password: str = ""
     refused: tuple[str, ...] = ()
     starttls: ssl.SSLContext | None = None
-    full: bool = False  # answers every message with 452
+    full: bool = False  # every message gets 452
     port: int = 0
     messages: list[tuple[str, list[str], bytes]] = field(default_factory=list)
     secured: list[bool] = field(default_factory=list)
@@ -112,7 +112,7 @@ class _Talk:
 async def mailing(
     mailbox: Mailbox, context: ssl.SSLContext | None = None
 ) -> AsyncIterator[Mailbox]:
-    """``mailbox`` on a loopback port; with a ``context`` TLS from the first byte."""
+    """Serve ``mailbox`` on a loopback port; with a ``context`` by TLS from the first byte."""
     server = await asyncio.start_server(mailbox.serve, "127.0.0.1", 0, ssl=context)
     mailbox.port = server.sockets[0].getsockname()[1]
     try:

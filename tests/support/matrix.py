@@ -1,7 +1,7 @@
-"""One entry for each route of the application: what it names, what it takes, whom it answers.
+"""One entry for each route of the application: its objects, a valid request, who may call it.
 
-A route without an entry fails ``test_matrix.py``, which asks every route as every role, with its
-own objects, with those of another account and with some that never existed.
+A route without an entry fails ``test_matrix.py``, which calls every route as every role, with the
+caller's own objects, with those of another account and with some that never existed.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Entry:
     fresh: tuple[str, ...] = ()
     form: bool = False
     personal: bool = False
-    status: int = 200  # what the owner is answered
+    status: int = 200  # of the response to the owner
 
 
 def _public(**names: str) -> Entry:

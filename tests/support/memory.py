@@ -1,7 +1,7 @@
 """The state and the rows in plain dictionaries, for unit tests of domain services.
 
-Only the stores that those services use, and only what the contracts promise. The real stores
-have a suite of their own in ``tests/contract``; nothing here stands in for them there.
+Only the stores that those services use, and only what the contracts promise. ``tests/contract``
+tests the real stores and uses none of these.
 """
 
 from __future__ import annotations
@@ -226,7 +226,7 @@ class MemoryTransaction:
 
 
 class MemoryStorage:
-    """Counts its reads and writes; what a failing write did is undone."""
+    """Counts its reads and writes; the changes of a failed write are undone."""
 
     def __init__(self, clock: Clock | None = None) -> None:
         self.clock = clock or ManualClock()
@@ -261,7 +261,7 @@ class MemoryResults:
     rows: dict[str, list[Row]] = field(default_factory=dict)
     declared: dict[str, list[Header]] = field(default_factory=dict)
     log: dict[str, list[LogEntry]] = field(default_factory=dict)
-    limits: list[int] = field(default_factory=list)  # of each rows_after, as asked
+    limits: list[int] = field(default_factory=list)  # of each rows_after
     scanned: list[tuple[int, int]] = field(default_factory=list)  # of each log_scan
 
     def push(self, run_id: str, *data: bytes, attempt_id: str = "a") -> None:

@@ -1,4 +1,4 @@
-"""A name server of a few lines: answers A and AAAA out of a function, with a time to live of 0."""
+"""A small name server: answers A and AAAA from a function, with a time to live of 0."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Answers = Callable[[str, int], tuple[str, ...] | None]  # name and type; None: t
 
 
 class NameServer(asyncio.DatagramProtocol):
-    """Counts what it is asked."""
+    """Counts its queries."""
 
     def __init__(self, answers: Answers) -> None:
         self._answers = answers
@@ -44,7 +44,7 @@ class NameServer(asyncio.DatagramProtocol):
 
 
 def of_kind(kind: int, addresses: tuple[str, ...]) -> tuple[str, ...]:
-    """Those of the addresses that a question of this type is answered with."""
+    """The addresses that answer a query of this type."""
     version = {A: 4, AAAA: 6}.get(kind)
     return tuple(text for text in addresses if ip_address(text).version == version)
 

@@ -32,13 +32,13 @@ def tarball(package: dict[str, Any]) -> bytes:
 
 
 class Registry:
-    """An npm registry with a few packages; keeps what was asked for."""
+    """An npm registry with a few packages; keeps its requests."""
 
     def __init__(self) -> None:
         self.packages: dict[str, dict[str, Any]] = {}
-        self.raw: dict[str, bytes] = {}  # tarballs that are not made of the package's fields
+        self.raw: dict[str, bytes] = {}  # tarballs that replace those made from the fields
         self.asked: list[str] = []
-        self.said: list[str] = []  # the same with headers and bodies
+        self.said: list[str] = []  # the requests with headers and bodies
         registry = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -88,7 +88,7 @@ class Registry:
 
 @contextmanager
 def served(made: Registry) -> Iterator[Registry]:
-    """With the packages that every Worker gets."""
+    """Serve it, with the packages that every Worker gets."""
     made.add("@grpc/grpc-js", "1.13.9")
     made.add("google-protobuf", "4.1.0")
     thread = threading.Thread(target=made.server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -106,5 +106,5 @@ def old_npm() -> bool:
     npm = shutil.which("npm")
     if npm is None:
         return True
-    said = subprocess.run([npm, "--version"], capture_output=True, text=True, check=True).stdout
-    return not refuses_addresses(said.strip())
+    done = subprocess.run([npm, "--version"], capture_output=True, text=True, check=True)
+    return not refuses_addresses(done.stdout.strip())

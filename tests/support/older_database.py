@@ -17,7 +17,7 @@ CHAIN = assets() / "old-migrations"
 
 
 def make_old(engine: Engine, revision: str = "head") -> None:
-    """Create the tables as they were at a revision from before that release."""
+    """Create the tables of a revision from before that release."""
     file = sqlite_file(engine)
     if file is None or file.exists():
         _upgrade(engine, revision)
@@ -45,7 +45,7 @@ def _upgrade(engine: Engine, revision: str) -> None:
 
 
 def add(connection: Connection, table_name: str, /, **values: object) -> None:
-    """Add a row of which only ``values`` matter."""
+    """Add a row with these values; the other columns get an empty value."""
     table = Table(table_name, MetaData(), autoload_with=connection)
     filled = {
         column.name: values.get(column.name, _nothing(column.type.python_type))

@@ -27,7 +27,7 @@ ABSENT_ID = "01HFXXXXXXXXXXXXXXXXXXXXXX"
 RECEIVER = "https://hooks.example:443"
 HOOK = "http://127.0.0.1:1024/told"  # no server listens there
 PLACE = re.compile(r"\{(\w+)(?::\w+)?\}")
-# What an object that never was is called, kind by kind; an id where nothing is said.
+# The name of an object that never existed, by kind; for other kinds it is ABSENT_ID.
 ABSENT = {
     "worker_path": "owner~absent",
     "item": "7000000000",
@@ -42,7 +42,7 @@ ABSENT = {
 
 
 class OwnedObjects:
-    """``named`` is the present object of each kind; ``renew`` makes another one."""
+    """``named`` is the current object of each kind; ``renew`` makes another one."""
 
     def __init__(self, app: App, api: Api, archive: bytes) -> None:
         self.app, self.api, self._archive = app, api, archive
@@ -61,7 +61,7 @@ class OwnedObjects:
         self.viewer_key = self.expired_key = ""
 
     async def build(self) -> None:
-        """Make one of everything."""
+        """Make one object of each kind."""
         await self.app.beat()
         await self.app.services.accounts.create_key(self.app.owner, "build")
         for kind in ("worker", "task", "item", "key", "new_key", "new_account", "receiver"):
@@ -76,7 +76,7 @@ class OwnedObjects:
         await self._add_keys()
 
     async def renew(self, kind: str) -> None:  # noqa: C901  # an arm for each kind
-        """Replace the present object of ``kind`` with a new one, where that is possible."""
+        """Replace the current object of ``kind`` with a new one, where that is possible."""
         number = next(self._numbers)
         match kind:
             case "worker":
@@ -140,7 +140,7 @@ class OwnedObjects:
         return last.id
 
     def _submit(self, tx: Any) -> str:
-        """The present version of the worker waits."""
+        """Submit the current version of the Worker."""
         owner, worker = self.app.owner.account_id, self.named["worker"]
         take_back(tx, worker, SubmissionState.TAKEN_BACK)
         made = Submission(
@@ -212,7 +212,7 @@ class OwnedObjects:
         token: str | None = None,
         **headers: str,
     ) -> Any:
-        """The answer of a route, not looked at; ``token`` is the key in the query."""
+        """Return the answer of a route unchecked; ``token`` is a key in the query."""
         method, template = route.split()
         in_path = PLACE.findall(template)
         path = PLACE.sub(lambda found: quote(values[found[1]], safe="~"), template)
@@ -241,7 +241,7 @@ def archive() -> bytes:
 
 
 def seen(answer: Any, *names: str) -> tuple[int, str, dict[str, str]]:
-    """Return what a client can distinguish: status, body, headers, without names that it gave."""
+    """Return what a client can distinguish: status, body, headers, without names that it sent."""
     text = answer.text
     for name in names:
         named = rf'"{name}"' if name.isdigit() else rf"\b{re.escape(name)}\b"
@@ -251,7 +251,7 @@ def seen(answer: Any, *names: str) -> tuple[int, str, dict[str, str]]:
 
 
 def records(folder: Path) -> dict[str, list[str]]:
-    """Every row of both databases, but for what a mere visit leaves behind."""
+    """Every row of both databases, without what reading changes."""
     import sqlite3
 
     found = {}

@@ -1,4 +1,4 @@
-"""A Python package index on the loopback, with hand-made packages; it keeps what it was asked."""
+"""A Python package index on the loopback, with hand-made packages; it keeps its requests."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
 
 
 def make_source(name: str, attack: str, version: str = "1.0") -> tuple[str, bytes]:
-    """A source package whose build runs ``attack``, the body of a function; what that returns or
-    raises is put into ``NAME/loot.txt`` of the wheel that comes of it.
+    """A source package whose build runs ``attack``, the body of a function. The built wheel has its
+    result or error in ``NAME/loot.txt``.
     """
     body = "\n".join(f"    {line}" for line in attack.strip().splitlines())
     top = f"{name}-{version}"
@@ -63,10 +63,9 @@ def make_source(name: str, attack: str, version: str = "1.0") -> tuple[str, byte
 
 
 class Index:
-    """``files`` are served by name; ``pages`` are for packages with a page that is made by hand;
-    ``moved`` answers a path with a redirect. With a ``login`` ("user:password") only it is
-    answered. ``files_at`` is where the pages say that the files are, "" is here. The page of
-    ``held`` does not come before ``release``.
+    """``files`` are served by name; ``pages`` replace the generated page of a package; ``moved``
+    redirects a path. With a ``login`` ("user:password") other requests get 401. ``files_at`` begins
+    the links to files; "" is this server. The page of the package ``held`` waits for ``release``.
     """
 
     def __init__(self) -> None:
@@ -146,7 +145,7 @@ def _package(file: str) -> str:
 
 @contextmanager
 def served() -> Iterator[Index]:
-    """With the packages that every Worker gets."""
+    """An index with the packages that every Worker gets."""
     index = Index()
     with TemporaryDirectory() as folder:
         for wheel in make_wheel_folder(Path(folder)).iterdir():

@@ -1,4 +1,4 @@
-"""Packages of this environment, copied into one of their own for a sandbox."""
+"""Packages of this environment, copied into a new environment for a sandbox."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from pathlib import Path
 
 
 def environment_of(folder: Path, names: Iterable[str]) -> Path:
-    """Make a virtual environment for the sandboxes' Python with these packages and what they need.
+    """Make a virtual environment for the sandboxes' Python with these packages and their
+    dependencies.
 
-    It is for the same version of Python as this one, which the caller has checked.
+    The caller has checked that both Pythons have the same version.
     """
     subprocess.run(["/usr/bin/python3", "-m", "venv", "--without-pip", str(folder)], check=True)
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"

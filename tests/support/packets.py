@@ -1,4 +1,4 @@
-"""The bytes of TCP as they pass an interface, by a packet socket."""
+"""The bytes of TCP that pass an interface, counted with a packet socket."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ class _Flow:
 
 
 class Capture:
-    """Counts the payload of each direction, whatever was sent twice. In one's own network only."""
+    """Counts the payload of each direction, without repeated packets. Only for a network namespace
+    of the test's own.
+    """
 
     def __init__(self, interface: str) -> None:
         self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))

@@ -1,4 +1,4 @@
-"""A visitor of the console for tests: the real application, called through ASGI, with a session."""
+"""A visitor of the console for tests: the real application, called by ASGI, with a session."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Page:
 
     @property
     def text(self) -> str:
-        """The words of the page, white space as one space."""
+        """The text of the page, white space as one space."""
         return " ".join(" ".join(self.tree.itertext()).split())
 
     def all(self, path: str) -> list[Any]:
@@ -102,7 +102,7 @@ def _checked(answer: httpx2.Response, status: int, part: bool) -> Page:
 
 @asynccontextmanager
 async def visitor(app: App, user_id: str | None = None, **config: Any) -> AsyncIterator[Visitor]:
-    """Signed in as the user, the owner without one."""
+    """A visitor signed in as the user; without one, as the owner."""
     transport = httpx2.ASGITransport(app=app.asgi(**config), client=("127.0.0.1", 50_000))
     token = await sign_in(app.services.sessions, app, user_id)
     async with httpx2.AsyncClient(
@@ -120,7 +120,7 @@ async def stranger(app: App, **config: Any) -> AsyncIterator[Visitor]:
 
 
 async def sign_in(sessions: Sessions, app: App, user_id: str | None = None) -> str:
-    """A session's token, without the password that most tests have no use for."""
+    """Start a session without a password; return its token."""
     wanted = user_id or app.owner.user_id
     user = await app.storage.read(lambda tx: tx.accounts.user(wanted))
     assert user is not None

@@ -1,4 +1,4 @@
-"""A real PostgreSQL for tests: own data folder, unix socket, gone afterwards."""
+"""A real PostgreSQL for tests, with its own data folder and a unix socket, removed afterwards."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _numbers = itertools.count(1)
 
 
 class PostgresServer:
-    """One server; ``new_database`` gives each test its own. May be stopped and started again."""
+    """One server; ``new_database`` makes one for a test. Can be stopped and started again."""
 
     def __init__(self, home: Path, uid: int | None, fsync: bool) -> None:
         self.socket_dir = home
@@ -46,7 +46,7 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
-        import psycopg  # here, for pytest reads this file in every process
+        import psycopg  # here, because pytest imports this file in every process
 
         with self._log.open("ab") as output:
             self._process = subprocess.Popen(
@@ -68,7 +68,7 @@ class PostgresServer:
             time.sleep(0.05)
 
     def stop(self) -> None:
-        """End it at once, as a crash would; what was committed is there at the next start."""
+        """End it at once, as a crash would; committed data is there at the next start."""
         if self._process is not None:
             self._process.send_signal(signal.SIGQUIT)
             self._process.wait(30)
@@ -115,7 +115,7 @@ def binary(name: str) -> str:
 
 
 def _unprivileged() -> int | None:
-    """The uid to run as: PostgreSQL refuses root. None keeps our own."""
+    """The uid to run as, because PostgreSQL refuses root. None keeps that of this process."""
     if os.geteuid() != 0:
         return None
     for name in ("postgres", "nobody"):
@@ -126,11 +126,11 @@ def _unprivileged() -> int | None:
 
 @contextlib.contextmanager
 def running_postgres(*, fsync: bool = True) -> Iterator[PostgresServer]:
-    """Run a fresh server for the length of the block. Without ``fsync`` what was committed still
-    survives the end of a process, but not that of the machine.
+    """Run a new server for the length of the block. Without ``fsync`` committed data survives the
+    end of the server, but not a crash of the machine.
     """
     uid = _unprivileged()
-    # not below pytest's own folder: that one is closed to other users, and too long for a socket
+    # not below pytest's folder: other users cannot read it, and its path is too long for a socket
     home = Path(tempfile.mkdtemp(prefix="pg", dir="/tmp"))
     try:
         if uid is not None:
@@ -166,9 +166,9 @@ _SEQUENCES = """
 
 
 class Databases:
-    """Databases that ``prepare`` has given their tables, for one test after another.
+    """Databases with the tables that ``prepare`` makes, reused by one test after another.
 
-    Emptying the tables takes a few milliseconds; a new database takes a hundred times that.
+    Emptying the tables takes a few milliseconds; a new database takes a hundred times as long.
     """
 
     def __init__(self, server: PostgresServer, prepare: Callable[[str], object]) -> None:
@@ -180,7 +180,7 @@ class Databases:
         with server.admin(self._template) as connection:
             self._schema = _value(connection, _SCHEMA)
             tables = [str(name) for (name,) in connection.execute(_TABLES)]
-            # what the migrations themselves have written, such as their own version
+            # rows that the migrations have written, such as their version
             self._kept = [
                 table
                 for table in tables
@@ -194,7 +194,7 @@ class Databases:
 
     @contextlib.contextmanager
     def one(self, *, new: bool = False) -> Iterator[str]:
-        """The URL of a database with nothing in its tables; ``new``: nor ever before."""
+        """The URL of a database with empty tables; ``new``: one that no test has used."""
         taken = self._free.pop() if self._free and not new else ""
         url = taken or self._server.new_database(self._template)
         yield url
@@ -212,7 +212,7 @@ class Databases:
             )
             if _value(connection, _SCHEMA) != self._schema:
                 return False
-            # no triggers: the ledger's refuses to lose a line
+            # no triggers: that of the ledger refuses to delete a line
             connection.execute("SET session_replication_role = replica")
             connection.execute(self._empty.encode())
             connection.execute(_SEQUENCES)
@@ -231,7 +231,7 @@ def _value(connection: psycopg.Connection[tuple[object, ...]], query: str) -> ob
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
-    """One server for the whole session, started when the first test asks for it."""
+    """One server for the whole session, started for the first test that uses it."""
     with running_postgres(fsync=False) as server:
         yield server
 
@@ -253,8 +253,8 @@ def postgres_states(postgres: PostgresServer) -> Databases:
 
 @pytest.fixture
 def postgres_state_url(request: pytest.FixtureRequest, postgres_states: Databases) -> Iterator[str]:
-    """A database with the tables of the state and nothing in them. What earlier tests had in it
-    still shows in statistics and sizes; a test marked ``new_database`` gets one without a past.
+    """A database with the empty tables of the state. Its statistics and sizes still depend on
+    earlier tests; a test marked ``new_database`` gets one that no test has used.
     """
     new = request.node.get_closest_marker("new_database") is not None
     with postgres_states.one(new=new) as url:
@@ -270,6 +270,6 @@ def postgres_stores(postgres: PostgresServer) -> Databases:
 
 @pytest.fixture
 def postgres_results_url(postgres_stores: Databases) -> Iterator[str]:
-    """A database with the tables of rows and nothing in them."""
+    """A database with the empty tables of the results."""
     with postgres_stores.one() as url:
         yield url

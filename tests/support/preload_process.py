@@ -1,7 +1,7 @@
-"""A supervisor and its preload process, without the roles: what is forked reports on itself.
+"""A supervisor and its preload process, whose children report on themselves instead of a role.
 
-``python preload_process.py SCENARIO`` runs one of the scenarios below as supervisor and prints
-what was seen, as JSON. The preload process is this same program with the options of the real one.
+``python preload_process.py SCENARIO`` runs one of the scenarios below as supervisor and prints its
+result as JSON. The preload process is this same program with the options of the real one.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Log:
 
 
 def fork_reporters(parent: int, control: int) -> None:
-    """The preload process: what is forked reports on itself, then does its task."""
+    """Serve as the preload process; a child reports on itself, then does its task."""
     with socket.socket(fileno=control) as orders:
         orders.set_inheritable(False)
         order = serve(orders, parent)
@@ -61,7 +61,7 @@ def fork_reporters(parent: int, control: int) -> None:
 
 
 class Supervising:
-    """A client, and the reports of what it has had forked."""
+    """A client of the preload process, and the reports of the children."""
 
     def __init__(self) -> None:
         self.log = Log()
@@ -95,7 +95,7 @@ async def of_its_own() -> Any:
 
 
 async def preload_killed() -> Any:
-    """The preload process dies; what it had forked lives, and the next one forks again."""
+    """The preload process is killed; its child goes on, and the next preload process forks."""
     here = Supervising()
     child, before = await here.fork("waits")
     first = here.client.process
@@ -124,7 +124,7 @@ async def preload_killed() -> Any:
 
 
 async def stopped() -> Any:
-    """After a stop nothing can be forked, and what runs goes on."""
+    """After a stop nothing can be forked, and the children go on."""
     here = Supervising()
     child, _ = await here.fork("waits")
     await here.client.stop()
@@ -138,7 +138,7 @@ async def stopped() -> Any:
 
 
 async def until_killed() -> Any:
-    """Print the processes there are, and wait to be killed."""
+    """Print the process ids, and wait to be killed."""
     here = Supervising()
     child, _ = await here.fork("waits")
     assert here.client.process is not None

@@ -1,4 +1,4 @@
-"""SQLite files with the newest tables and no rows, migrated once in each process."""
+"""SQLite files with the current tables and no rows, migrated once in each process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Worker projects for tests, built from a script and a schema with our own SDK files."""
+"""Worker projects for tests, made of a script, a schema and our SDK files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def python_project(
     requirements: str = "",
     **files: str,
 ) -> bytes:
-    """A ZIP with ``main.py``, the SDK, an input schema and whatever else is given."""
+    """A ZIP with ``main.py``, the SDK, an input schema and the other files."""
     members = {
         "main.py": main,
         "input_schema.json": json.dumps(schema or EMPTY_SCHEMA),
@@ -46,5 +46,5 @@ def _sdk() -> dict[str, str]:
 
 
 def zoo(name: str, **kwargs: Any) -> bytes:
-    """A project around one misbehaving Worker of ``tests/zoo``."""
+    """A project of one misbehaving Worker of ``tests/zoo``."""
     return python_project((ZOO / f"{name}.py").read_text(), **kwargs)

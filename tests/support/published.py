@@ -1,4 +1,4 @@
-"""Workers and versions in a state, for the rules about who sees and runs what."""
+"""Workers and versions in a state, for the rules of who may see and run them."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class PublishedState:
         return await self.write(lambda tx: getattr(getattr(tx, store), name)(*arguments, **named))
 
     async def worker(self, name: str = "quotes", **changes: Any) -> Worker:
-        """A new worker of alice without a version, private unless it is said otherwise."""
+        """A new Worker of alice without a version, private by default."""
         made = Worker(
             id=new_ulid(),
             account_id=ALICE.account_id,
@@ -67,7 +67,7 @@ class PublishedState:
         return made
 
     async def version(self, worker: Worker, number: str = "v1.0.1", **changes: Any) -> Version:
-        """A published version that others may see; its content is that of its number."""
+        """A published version; each number has a different content."""
         made = a_version(worker, number)
         made = replace(made, **changes)
         await self.do("workers.add_version", made)

@@ -1,4 +1,4 @@
-"""Declares the reason codes that a test obtains from the real platform, and checks that it did."""
+"""Declares the reason codes that a test obtains from the real platform, and checks them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def reaches(*codes: Code) -> pytest.MarkDecorator:
 
 
 def begin() -> None:
-    """Forget what earlier tests have seen."""
+    """Forget the codes that earlier tests have obtained."""
     _seen.clear()
 
 
@@ -41,7 +41,7 @@ def note_summary(summary: dict[str, Any]) -> None:
 
 
 def note_text(text: str, codes: Iterable[ReasonCode]) -> None:
-    """Record the codes of a text of the run queue, whose published items have no field for one."""
+    """Record the codes of a text of the run queue, whose published items have no field for them."""
     for part in text.split("; "):
         _seen.update(code for code in codes if any(_is(part, form) for form in SENTENCES[code]))
 

@@ -15,7 +15,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Received:
-    """One request as it came; header names are in lower case, ``at`` is monotonic seconds."""
+    """One request; header names are in lower case, ``at`` is in monotonic seconds."""
 
     path: str
     headers: dict[str, str]
@@ -53,7 +53,7 @@ class Receiver:
         return f"http://127.0.0.1:{self.port}{path}"
 
     def reply(self, path: str, *replies: Reply) -> None:
-        """Answer the next requests to ``path`` so, and with 200 from then on."""
+        """Answer the next requests to ``path`` with these, and those after them with 200."""
         self._replies[path].extend(replies)
 
     def at(self, path: str) -> list[Received]:
@@ -70,7 +70,7 @@ class Receiver:
         return found
 
     def take(self, received: Received) -> Reply:
-        """Keep a request and say how to answer it."""
+        """Keep a request and return its answer."""
         self.look(received)
         with self._changed:
             self._received[received.path].append(received)

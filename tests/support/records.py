@@ -1,4 +1,4 @@
-"""Records for storage tests: complete, valid, and changed by keyword."""
+"""Records for storage tests, complete and valid; keywords change their fields."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ def load(data: bytes) -> Any:
 
 
 def value_at(row: Any, field: str) -> Any:
-    """The member with the whole name, or the one that the dots lead to."""
+    """The member with the whole name, or else the one at the path of its dotted parts."""
     if field in row:
         return row[field]
     for part in field.split("."):

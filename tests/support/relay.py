@@ -13,11 +13,11 @@ Address = tuple[str, int]
 
 
 class Relay:
-    """Hands bytes on, both ways, without looking at them. A server that is down is passed over."""
+    """Passes all bytes on in both directions. A server that is down is skipped."""
 
     def __init__(self, servers: Sequence[Address]) -> None:
         self.servers = list(servers)
-        self.taken = dict.fromkeys(self.servers, 0)  # connections that each has got
+        self.taken = dict.fromkeys(self.servers, 0)  # connections of each
         self.url = ""
         self._turn = 0
         self._open: set[asyncio.Task[None]] = set()
@@ -44,7 +44,7 @@ class Relay:
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         behind = await self._next()
         if behind is None:
-            return  # as if there were no listener
+            return  # which closes the connection
         back_reader, back_writer = behind
         try:
             await asyncio.gather(_copy(reader, back_writer), _copy(back_reader, writer))
@@ -71,7 +71,7 @@ async def _copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> N
         if target.can_write_eof():
             target.write_eof()
     except OSError:
-        target.close()  # one side is gone, and so is the other's reason to wait
+        target.close()  # one side is gone, so the other need not wait
 
 
 @contextmanager

@@ -2,8 +2,8 @@
 
     PYTHONPATH=src:tests .venv/bin/python tests/support/release_database.py VERSION
 
-writes those of this tree: run it in the commit that is released, once. The suite brings each of
-them up to date.
+writes those of this tree. Run it once, in the commit that is released. The tests migrate each of
+them to the current tables.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ LINE = NewLogEntry(2, "worker", "one page read", full_state.AT)
 
 
 def fill(state: str, results: str) -> None:
-    """Bring both up to date and fill them."""
+    """Migrate both and fill them."""
     migrate(state)
     migrate_results(results)
     engine = make_engine(state, durable=False)
@@ -83,7 +83,7 @@ def _dump(url: str) -> str:
 
 
 def load(folder: Path, state: str, results: str) -> None:
-    """Make the databases of a release at these URLs, which are of one kind."""
+    """Make the databases of a release at these URLs, both SQLite or both PostgreSQL."""
     if state.startswith("sqlite"):
         for url, name in ((state, STATE), (results, RESULTS)):
             with contextlib.closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as file:

@@ -14,7 +14,7 @@ from support.served import Served
 
 
 class Restarts:
-    """Lives in the loop of ``served``, beside the server that this one has."""
+    """Runs in the loop of ``served``, beside its server."""
 
     def __init__(self, served: Served) -> None:
         self._served = served
@@ -45,7 +45,7 @@ class Restarts:
             await asyncio.sleep(0.001)
 
     def cut(self) -> None:
-        """Every open connection ends in the middle of what it says."""
+        """Abort every open connection."""
         self._served.do(self._cut())
 
     async def _cut(self) -> None:
@@ -67,7 +67,7 @@ class Restarts:
 
 @contextmanager
 def restarts(served: Served) -> Iterator[Restarts]:
-    """Started, and stopped at the end if it runs."""
+    """A started server, stopped at the end."""
     server = Restarts(served)
     server.start()
     try:

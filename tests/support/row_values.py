@@ -1,4 +1,4 @@
-"""Generated rows, fields and values of filters, for sorting and filtering."""
+"""Generated rows, fields and filter values, for tests of sorting and filtering."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def numbers(rows: list[Row]) -> list[object]:
 
 
 async def everything(results: SqlResults, run: str = RUN, hidden: frozenset[str] = NONE):
-    """All visible rows, walked in small steps."""
+    """All visible rows, read in small steps."""
     found: list[Row] = []
     while more := await results.rows_after(
         run, hidden, position=found[-1].position if found else 0, limit=97

@@ -10,7 +10,7 @@ PLACES = "/w/owner/places"
 
 
 def sent(page: Page, **changed: Any) -> dict[str, Any]:
-    """What a browser sends for the form as it stands; ``changed`` by the name of the control."""
+    """The form's values as a browser sends them; ``changed`` replaces values by name."""
     found: dict[str, list[str]] = {}
     for control in page.all("//form[@id='run-form']//*[@name]"):
         name, kind = control.get("name"), control.get("type", "")

@@ -1,4 +1,4 @@
-"""Runs whose pages are looked at."""
+"""Runs for tests of their pages."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ class RichRun:
     token: str
 
     def addresses(self, by_state: dict[str, str]) -> dict[str, str]:
-        """For each page's path one address; those of other states have paths of their own."""
+        """One address for each page's path, and one for each state."""
         tabs = ("log", "input", "usage", "traffic", "subtasks", "events", "export", "share")
         return {
             "/runs/{id}": f"/runs/{self.run}",
@@ -39,7 +39,7 @@ class RichRun:
 
 
 async def seed_run(app: App, worker_id: str) -> RichRun:
-    """Start it, let it work with two subtasks, and share it."""
+    """Execute a run with two subtasks, and share it."""
     custom = {"urls": [{"url": f"{SITE}/shop"}, {"url": f"{SITE}/books"}], "max_results": 40}
     body = {"parameters": {"system": {"max_total_charge": 1}, "custom": custom}}
     request = StartRequest(worker_id, None, body, "https://hooks.example/told", Origin.API_V2)
@@ -83,7 +83,7 @@ async def seed_run(app: App, worker_id: str) -> RichRun:
 
 
 def _sites() -> tuple[SiteTraffic, ...]:
-    """Some that answered, one that did not, some that were refused."""
+    """Sites that answered, one with failures, and some that were refused."""
     return (
         SiteTraffic("example.org", requests=40, bytes_up=52_000, bytes_down=9_400_000),
         SiteTraffic("images.cdn-with-a-rather-long-name.example.org", 7, 9_000, 62_000_000),
@@ -94,7 +94,7 @@ def _sites() -> tuple[SiteTraffic, ...]:
 
 
 def _curve(run_id: str, now: int) -> list[UsageSample]:
-    """Two minutes of ups and downs."""
+    """Two minutes of changing usage."""
     return [
         UsageSample(
             run_id,

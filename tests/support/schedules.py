@@ -1,4 +1,4 @@
-"""A task with a schedule in a real state, and the starts that come of it."""
+"""A task with a schedule in a real state, and the runs that it starts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from support import records
 
 @dataclass
 class Starts:
-    """The runs service as firing sees it: it writes a run with what is to be done along."""
+    """Stands in for the runs service: it adds a run and calls ``in_transaction`` with it."""
 
     storage: SqlStorage
     error: Exception | None = None
@@ -58,7 +58,7 @@ class Starts:
 
 @dataclass
 class ScheduledTask:
-    """A task in a state with a clock that the test moves; ``firing`` starts its runs."""
+    """A task, its state, and a clock that the test moves; ``firing`` starts its runs."""
 
     clock: ManualClock
     storage: SqlStorage

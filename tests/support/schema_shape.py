@@ -1,4 +1,4 @@
-"""What a database's schema is made of, in a form that two databases can be compared by."""
+"""The parts of a database's schema, in a form in which two databases can be compared."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ _COLUMNS = """
 
 
 def shape(engine: Engine) -> set[tuple[Any, ...]]:
-    """Columns, keys, references, indexes and triggers. Left out are the order of columns and
-    their defaults, which no statement of ours uses.
+    """Columns, keys, references, indexes and triggers, without the order of columns and their
+    defaults, which no statement of ours uses.
     """
     with engine.connect() as connection:
         if connection.dialect.name == "sqlite":

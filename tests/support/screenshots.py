@@ -1,4 +1,4 @@
-"""Pictures of pages: what ``script/screenshots`` runs."""
+"""Screenshots of pages, for ``script/screenshots``."""
 
 from __future__ import annotations
 

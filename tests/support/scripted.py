@@ -1,4 +1,4 @@
-"""A server whose answers are scripted, for the output of commands."""
+"""A server with scripted answers, for tests of the output of commands."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Turns(list[Any]):
 
 
 class ScriptedServer:
-    """What a command gets instead of a ``ServerContext``."""
+    """Stands in for a ``ServerContext``."""
 
     def __init__(self, as_json: bool = False, **answers: Any) -> None:
         self._stdout, self._stderr = io.StringIO(), io.StringIO()
@@ -42,16 +42,16 @@ class ScriptedServer:
 
     @property
     def data(self) -> str:
-        """What went to standard output."""
+        """The text on standard output."""
         return self._stdout.getvalue()
 
     @property
     def messages(self) -> str:
-        """What went to standard error."""
+        """The text on standard error."""
         return self._stderr.getvalue()
 
     @property
     def fields(self) -> dict[str, str]:
-        """The names and values of standard output, two spaces between."""
+        """The names and values on standard output, separated by two spaces."""
         pairs = (line.partition("  ") for line in self.data.splitlines())
         return {name: value.strip() for name, _, value in pairs}

@@ -1,4 +1,4 @@
-"""The SDK service in a thread of its own, so that blocking clients can be tried on it."""
+"""The SDK service in a thread of its own, for tests with blocking clients."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if str(SDK) not in sys.path:
 
 
 class LoopThread:
-    """An event loop that other threads may hand work to."""
+    """An event loop in a thread; other threads may run coroutines in it."""
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
@@ -43,7 +43,7 @@ class LoopThread:
 
 
 class Platform:
-    """A store, an intake, and as many attempts with sockets as a test wants."""
+    """A store, an intake, and attempts with sockets."""
 
     def __init__(self, thread: LoopThread) -> None:
         self.thread = thread

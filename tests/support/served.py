@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 @dataclass
 class Served:
-    """A listening server; ``do`` runs a coroutine where the services live."""
+    """A listening server; ``do`` runs a coroutine in the loop of its services."""
 
     base_url: str = ""
     app: App = field(init=False)
@@ -33,8 +33,10 @@ class Served:
 
 
 def _listener() -> socket.socket:
-    """A port of its own. The protocol is named because asyncio looks for it: without it every
-    answer but the first of a connection would wait 40 ms for the client's acknowledgement."""
+    """A listener on a free port. Its protocol is given because asyncio sets TCP_NODELAY only then:
+    otherwise every answer but the first of a connection waits 40 ms for the client's
+    acknowledgement.
+    """
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     listener.listen(128)
@@ -45,8 +47,9 @@ def _listener() -> socket.socket:
 async def serving(
     app: App, *, protocol: type[LimitedProtocol] = LimitedProtocol, **config: Any
 ) -> AsyncIterator[str]:
-    """A server over ``app`` in the loop of the test; yields its address. May be used repeatedly,
-    as a server that is restarted would."""
+    """Serve ``app`` in the loop of the test; yield the address. May be used repeatedly, as by a
+    server that is restarted.
+    """
     listener = _listener()
     running = uvicorn.Server(
         uvicorn.Config(

@@ -1,4 +1,4 @@
-"""Servers that runs talk to: a site that counts its bytes, and a SOCKS5 proxy of a region."""
+"""Servers for the traffic of runs: a site that counts its bytes, and a SOCKS5 proxy of a region."""
 
 from __future__ import annotations
 
@@ -55,10 +55,10 @@ class _Loopback:
 
 
 class CountingSite(_Loopback):
-    """Speaks just enough HTTP/1.1 and counts every byte that its sockets took and gave.
+    """Speaks a part of HTTP/1.1 and counts every byte that its sockets received and sent.
 
-    ``/bytes/N`` answers with N bytes; a body is read by its Content-Length. One request to a
-    connection.
+    ``/bytes/N`` answers with N bytes; a body is read by its Content-Length. Each connection has one
+    request.
     """
 
     def __init__(self) -> None:
@@ -76,7 +76,7 @@ class CountingSite(_Loopback):
 
     @property
     def passed(self) -> int:
-        """Bytes both ways so far."""
+        """Bytes in both directions so far."""
         with self.lock:
             return self.received + self.sent
 
@@ -116,8 +116,8 @@ class CountingSite(_Loopback):
 
 
 class SocksProxy(_Loopback):
-    """A region's proxy. ``names`` leads what it is asked for to a loopback port; all else is
-    refused. ``asked`` keeps every target, ``users`` who asked ("" where no user was required).
+    """A region's proxy. ``names`` are the loopback ports of its targets; other targets are refused.
+    ``asked`` keeps every target, ``users`` the login of each ("" for none).
     """
 
     def __init__(self) -> None:

@@ -1,7 +1,7 @@
-"""A process of its own that works on a state database: ``lease URL RUNNER``,
-``migrate URL`` or ``convert URL CHAIN``.
+"""A process that changes a state database: ``lease URL RUNNER``, ``migrate URL`` or
+``convert URL CHAIN``.
 
-It says ``ready``, waits for a line, does its part, and prints what came of it as JSON.
+It prints ``ready``, waits for a line, does its work, and prints the result as JSON.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The stores of a test on SQLite files of its own, over engines that are used again.
+"""The stores of a test on SQLite files of its own, with engines that several tests use in turn.
 
-SQLAlchemy keeps what it has compiled with the engine. A new engine for each test would compile
-each statement anew, which takes longer than most tests.
+SQLAlchemy caches compiled statements in the engine. A new engine for each test would compile each
+statement again, which takes longer than most tests.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ ROOM = Capacity(cpus=100, memory_mb=10**6, slots=100)
 
 
 class _Engine:
-    """An engine whose connections are to ``file``, as of now; so is its URL while it is used."""
+    """An engine whose new connections open ``file``; its user sets ``file`` and the URL."""
 
     def __init__(self, pool_size: int, reading: bool) -> None:
         self.file = ""
@@ -63,7 +63,7 @@ _free: dict[tuple[int, bool], list[_Engine]] = {}
 
 @contextmanager
 def _engine(file: Path, pool_size: int, *, reading: bool = False) -> Iterator[Engine]:
-    """For the length of the block. The store that has it closes the connections."""
+    """An engine for the length of the block. Its store closes the connections."""
     free = _free.setdefault((pool_size, reading), [])
     made = free.pop() if free else _Engine(pool_size, reading)
     made.file, made.engine.url = str(file), make_url(f"{SQLITE}{file}")
@@ -76,7 +76,9 @@ def _engine(file: Path, pool_size: int, *, reading: bool = False) -> Iterator[En
 def sqlite_stores(
     folder: Path, notify: Callable[[str], None], clock: Callable[[], int] | None = None
 ) -> Iterator[tuple[SqlStorage, SqlResults]]:
-    """The state and the rows in ``folder``, which has both databases; close both before the end."""
+    """The stores of the state and the rows in ``folder``, which has both databases. The caller
+    closes both stores.
+    """
     with ExitStack() as stack:
         yield (
             stack.enter_context(_sqlite_state(folder / "state.db", notify, HIDING, clock)),
@@ -165,18 +167,18 @@ class Stores:
         return await self.storage.read(work)
 
     async def run(self, parts: int = 1, **changes: Any) -> Run:
-        """A run of the account that waits."""
+        """A waiting run of the account."""
         changes = {"created_at": self.clock.now_ms()} | changes
         return await self.write(
             lambda tx: records.seed_run(tx, self.account, self.worker, parts, **changes)
         )
 
     async def lease(self, runner: str = "r1") -> list[Lease]:
-        """Everything that waits, to one runner."""
+        """Lease all waiting subtasks to one runner."""
         return await self.write(lambda tx: tx.runs.lease(runner, ROOM, tx.now + 60_000))
 
     def runs(self, folder: Path, rules: Rules, signals: Signals) -> Runs:
-        """The service of runs over these stores, with what is published in ``folder``."""
+        """The service of runs over these stores, with the published bundles in ``folder``."""
         workers = Workers(self.storage, FilesystemBlobs(folder, durable=False), self.clock)
         callbacks = CallbackRules(AddressRules(()))
         return Runs(self.storage, self.results, workers, signals, rules, callbacks)

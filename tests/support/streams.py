@@ -1,4 +1,4 @@
-"""A client of event streams that reads as a browser does, and remembers where it was."""
+"""A client of event streams that reads as a browser does and continues after the last event."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class StreamReader:
         return came
 
     async def stream(self, **query: str) -> AsyncIterator[Event]:
-        """Events of one connection, each remembered before it is given out."""
+        """Events of one connection, each recorded before it is yielded."""
         headers = {"api-key": self.key} | ({"last-event-id": self.last_id} if self.last_id else {})
         async with httpx2.AsyncClient(base_url=self.base_url, timeout=30) as http:
             path = f"/api/v2/worker-runs/{self.run}/events"
@@ -79,4 +79,4 @@ async def _parsed(lines: AsyncIterator[str]) -> AsyncIterator[Event]:
             yield Event(fields["event"], fields["id"], json.loads(fields["data"]))
             fields = {}
         else:
-            fields = {}  # a comment, or the time to come back after
+            fields = {}  # a comment, or the delay before a reconnect

@@ -1,4 +1,4 @@
-"""Tasks whose pages are looked at."""
+"""Tasks for tests of their pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tasks, schedules, uploads and reviews, for looking at their pages."""
+"""Seed data for pages: tasks, schedules, uploads and reviews."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ async def _uploads(app: App) -> dict[str, str]:
 
 
 async def _review(app: App) -> str:
-    """A second version of another account, which waits."""
+    """A second version of another account, which waits for its review."""
     declared = ('{"egress": ["a.example"]}', '{"egress": ["b.example"], "install": "build"}')
     mains = (f"{SDK}print('one')\n", f"{SDK}print('two')\nprint('three')\n")
     for main, text in zip(mains, declared, strict=True):

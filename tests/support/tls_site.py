@@ -1,4 +1,4 @@
-"""A site that speaks TLS under one name, with a certificate of its own."""
+"""A site with TLS under one name, with a certificate of its own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NAME = "site.test"
 
 @dataclass(frozen=True)
 class TlsSite:
-    """Answers every request with ``body``; ``certificate`` is what clients must trust."""
+    """Answers every request with the same body; clients must trust ``certificate``."""
 
     port: int
     certificate: Path
@@ -25,7 +25,7 @@ class TlsSite:
 
 @asynccontextmanager
 async def tls_site(folder: Path, body: bytes) -> AsyncIterator[TlsSite]:
-    """Serve until left. ``folder`` gets the key and the certificate."""
+    """Serve for the length of the block. The key and the certificate are written to ``folder``."""
     certificate, key = folder / "site.pem", folder / "site.key"
     make_certificate(certificate, key, [NAME])
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -40,7 +40,7 @@ async def tls_site(folder: Path, body: bytes) -> AsyncIterator[TlsSite]:
             writer.write(b"%d\r\n\r\n%b" % (len(body), body))
             await writer.drain()
         except (OSError, asyncio.IncompleteReadError):
-            pass  # who hangs up gets nothing
+            pass  # the client has closed the connection
         finally:
             writer.close()
 

@@ -1,8 +1,8 @@
-"""The OpenAPI document with all that the server accepts besides what it asks for.
+"""The OpenAPI document with all forms that the server accepts.
 
-The served document says what to send: an integer. The parser also reads ``"5"``, ``null`` and
-other forms that old clients use. Generated requests are checked against this document, so that
-each form is known: what is described here must be accepted, all else refused.
+The served document has only the preferred form, such as an integer. The parser also reads ``"5"``,
+``null`` and other forms that old clients use. Generated requests are checked against this document:
+the forms that it describes must be accepted, all others refused.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from fyke.wire.v2 import queue, status, tasks
 
 Schema = dict[str, Any]
 
-DIGITS = 10**18 - 1  # what a whole number that comes as text may have
+DIGITS = 10**18 - 1  # the largest whole number as text
 INTEGER_TEXT = r"^\s*[+-]?[0-9]{1,18}(\.0{1,18})?\s*$"
 BOOLEAN_TEXT = r"^\s*([Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee]|[01])\s*$"
 OFFSET_TEXT = r"^\s*(\+?[0-9]{1,18}|-0{1,18})(\.0{1,18})?\s*$"
 TIME = "(?:[01][0-9]|2[0-3]):[0-5][0-9]"
 LIMIT_TEXT = r"^\s*\+?0{0,8}[1-9][0-9]{0,8}(\.0{1,18})?\s*$"
 NUMBER_TEXT = r"^\s*[+-]?[0-9]{1,18}(\.[0-9]{1,18})?\s*$"
-# Without the length: tools build a pattern with 100,000 repetitions of it otherwise.
+# Without a maximum length: tools would build a pattern with 100,000 repetitions of it.
 TEXT: Schema = {"type": "string", "pattern": r"^[^\u0000]*$"}
 NAME: Schema = {"type": "string", "minLength": 1, "pattern": r"^[^\u0000]*[^\s\u0000][^\u0000]*$"}
 OBJECT: Schema = {"type": "object"}
@@ -71,14 +71,14 @@ INPUT: Schema = {
 
 
 def up_to(most: int) -> Schema:
-    """An integer from 0 to ``most``, which is small."""
+    """An integer from 0 to a small ``most``."""
     digits = "|".join(map(str, range(most + 1)))
     pattern = rf"^\s*\+?0{{0,16}}({digits})(\.0{{1,18}})?\s*$"
     return text_too({"type": "integer", "minimum": 0, "maximum": most}, pattern)
 
 
 def word_of(words: Iterable[str], *, optional: bool = False) -> Schema:
-    """One of the words in any case, or nothing where that is the same as absent."""
+    """One of the words in any case; ``optional``: or an empty text."""
     return {
         "type": "string",
         "pattern": rf"^\s*({_any_of(words)}){'?' if optional else ''}\s*$",
@@ -165,7 +165,7 @@ ACCEPTED: dict[Callable[..., Any], Schema] = {
     },
     schedules.to_month: {"type": "string", "pattern": r"^\s*[0-9]{4}-[0-9]{2}\s*$"},
 }
-# rules that a function makes, by its name, each with what it is given
+# functions that make a rule, by name, each with the schema for its arguments
 MADE: dict[str, Callable[..., Schema]] = {
     "to_page_size": lambda default, maximum: INTEGER,
     "to_number_up_to": lambda most: up_to(most),
@@ -173,7 +173,7 @@ MADE: dict[str, Callable[..., Schema]] = {
 
 
 def tolerant(document: Mapping[str, Any], operations: Iterable[Any]) -> Schema:
-    """``document`` with what ``operations`` accept in place of what they ask for."""
+    """``document`` with all forms that ``operations`` accept."""
     whole = copy.deepcopy(dict(document))
     for operation in operations:
         if not operation.declaration.documented:
@@ -195,7 +195,7 @@ def tolerant(document: Mapping[str, Any], operations: Iterable[Any]) -> Schema:
 
 
 def _accepted(member: Member) -> Schema:
-    """What the rule of a member takes. Raise ``KeyError`` for a rule that is not listed."""
+    """The schema of a member's rule. Raise ``KeyError`` for a rule that is not listed."""
     rule: Any = member.rule
     if rule is None:
         return {}
@@ -208,7 +208,7 @@ def _accepted(member: Member) -> Schema:
 
 
 def _open_parameter(parameter: Schema, members: Sequence[Member]) -> None:
-    """In a query all is text, so of several forms the plain one counts."""
+    """In a query every value is text, so only the first of several forms is used."""
     found = [each for each in members if each.names[0] == parameter["name"]]
     if not found or parameter["in"] == "header":
         return

@@ -1,9 +1,9 @@
-"""The programs of the machine that tests need beside Python: which, and in which package of Debian.
+"""The programs that tests need besides Python, each with its package of Debian.
 
 A test names them with ``@pytest.mark.needs("node", "bwrap")``, or with ``needs("{language}")`` when
-its parameter ``language`` is the name; some fixtures and folders imply tools. A test that lacks a
-tool is skipped. A test that starts a tool without naming it fails, so that ``script/test PATH`` can
-install what the selected tests need, and no more.
+its parameter ``language`` is the name; some fixtures and folders imply tools. A test whose tool is
+missing is skipped. A test that starts a tool without naming it fails, so that ``script/test PATH``
+can install only the tools that the selected tests need.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 @dataclass(frozen=True)
 class Tool:
-    """``package`` is Debian's name; ``programs`` are the names it is started by."""
+    """``package`` is its name in Debian; ``programs`` are the names of its commands."""
 
     package: str
     programs: tuple[str, ...]
@@ -85,11 +85,11 @@ OF_FOLDERS = {
 }
 
 
-SERVERS = "TEST_SERVERS"  # in the environment: 2 lets the tests of end to end run on two servers
+SERVERS = "TEST_SERVERS"  # in the environment: with 2 the end-to-end tests run on two servers
 
 
 def two_servers_wanted() -> bool:
-    """Return whether this session uses two servers wherever a test takes any platform."""
+    """Return whether tests that can run on either use two servers in this session."""
     return os.environ.get(SERVERS) == "2"
 
 
@@ -100,7 +100,7 @@ def installed(tool: str) -> bool:
 
 @cache
 def needs_of(item: pytest.Item) -> frozenset[str]:
-    """The names in ``TOOLS`` of what a collected test needs."""
+    """The names in ``TOOLS`` of the tools that a collected test needs."""
     call = getattr(item, "callspec", None)
     parameters = (
         {name: getattr(value, "value", value) for name, value in call.params.items()}
@@ -116,7 +116,7 @@ def needs_of(item: pytest.Item) -> frozenset[str]:
     for name in getattr(item, "fixturenames", ()):
         found |= set(OF_FIXTURES.get(name, ()))
     if any(value in ("postgres", "postgresql") for value in parameters.values()):
-        found.add("postgres")  # a fixture over both databases asks for a server then
+        found.add("postgres")  # a fixture for both databases then starts a server
     found.discard("python")
     unknown = found - TOOLS.keys()
     assert not unknown, f"{item.nodeid} needs {unknown}, which tests/support/tools.py does not know"
@@ -151,7 +151,7 @@ class ToolWatch:
         started = Path(_text(arguments[0]))
         tool = self._of_program.get(started.name)
         if started.is_absolute() and str(started.parent) not in PATH.split(":"):
-            return  # one that came with a Python package
+            return  # a program of a Python package
         if tool is not None and tool not in self._named:
             raise AssertionError(f'this test starts {tool}: add @pytest.mark.needs("{tool}")')
 

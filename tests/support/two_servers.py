@@ -1,4 +1,4 @@
-"""Two servers on one PostgreSQL behind one address, used like any booted platform."""
+"""Two servers on one PostgreSQL behind one address, used like one booted platform."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from support.tools import two_servers_wanted
 class BootedPair(Booted):
     """``fyke up`` and beside it ``fyke serve --role server`` on the same data folder and database.
 
-    ``url`` is that of a relay which gives each connection to the next of the two; ``each`` are the
-    servers by themselves.
+    ``url`` is that of a relay that sends connections to the two in turn; ``each`` are the URLs of
+    the servers.
     """
 
     def __init__(self, folder: Path, *, uid: int | None = None, **settings: str) -> None:
@@ -46,7 +46,7 @@ class BootedPair(Booted):
         servers = [(str(at.hostname), int(at.port or 0)) for at in map(urlsplit, self.each)]
         self.relay = self._opened.enter_context(relaying(servers))
         self.url = self.relay.url
-        # what asks the data folder where the server is shall find both
+        # clients that read the address from the data folder use both servers
         named = self.home / "server.json"
         named.write_text(json.dumps(json.loads(named.read_text()) | {"url": self.url}))
         return self
@@ -70,7 +70,7 @@ class BootedPair(Booted):
 
 
 def answers(url: str) -> bool:
-    """Return whether a server says that it is ready."""
+    """Return whether a server is ready."""
     try:
         return httpx2.get(f"{url}/readyz", timeout=2, verify=TLS).status_code == 200
     except httpx2.HTTPError:
@@ -81,7 +81,7 @@ _server: list[PostgresServer] = []
 
 
 def own_database() -> str:
-    """A new database that Fyke's service user may reach, on one server for this process."""
+    """A new database that Fyke's service user can use, on one server for this process."""
     if not _server:
         running = contextlib.ExitStack()
         _server.append(running.enter_context(running_postgres()))
@@ -99,6 +99,6 @@ def booted_pair(**settings: str) -> Iterator[BootedPair]:
 
 @contextlib.contextmanager
 def any_booted(**settings: str) -> Iterator[Booted]:
-    """One server, or two when the session asks for it; for tests that must not depend on it."""
+    """One server, or two when ``two_servers_wanted``; for tests that must pass with both."""
     with (booted_pair if two_servers_wanted() else booted)(**settings) as platform:
         yield platform

@@ -1,4 +1,4 @@
-"""A caller of API v2."""
+"""A client of API v2."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from support.booted import TLS, Booted
 
 @dataclass(frozen=True)
 class V2Client:
-    """A caller of v2 with the key that its documents prefer."""
+    """A client of v2 that sends the key as a bearer token."""
 
     platform: Booted
 

@@ -1,4 +1,4 @@
-"""A request of the console as its handlers get it, without an application around it."""
+"""A request of the console as its handlers get it, without an application."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def view_of(
     parameters: Mapping[str, str] | None = None,
     signed_in: SignedInUser | None = None,
 ) -> View:
-    """A request of a guest, or of the user that is signed in, in English and UTC."""
+    """A request of a guest, or of a user that is signed in, in English and UTC."""
     scope = scope_of(method, path, query, headers)
     scope["path_params"] = dict(parameters or {})
     return View(

@@ -69,11 +69,11 @@ async def seed_webhooks(app: App) -> dict[str, str]:
 
 
 async def _try_all(app: App) -> None:
-    """Some messages are tried: one is taken, the others are not."""
+    """Record attempts of some messages: the alerts fail, the others are delivered."""
 
     def work(tx: Any) -> None:
         for number in range(4):
-            # as seen a second later each time, for a host is paced
+            # a second later each time, because the rate for a host is limited
             at = tx.now + number * 1000
             for claim in tx.outbox.claim(at, free_slots(()), at + 60_000):
                 answer = FULL if claim.delivery.event == "alert.raised" else TAKEN

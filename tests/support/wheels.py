@@ -1,4 +1,4 @@
-"""Wheels and npm packages made by hand, so that installs in tests need no network."""
+"""Wheels made by hand, so that installs in tests need no network."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def make_wheel(
 
 
 def make_wheel_folder(folder: Path) -> Path:
-    """Return a folder with stand-ins for the platform's own base set."""
+    """Make a folder with stand-ins for the packages that every Worker gets."""
     folder.mkdir(parents=True, exist_ok=True)
     make_wheel(folder, "protobuf", "6.99.0")
     make_wheel(folder, "grpcio", "1.99.0", {"grpc/__init__.py": ""})

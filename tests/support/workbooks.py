@@ -1,7 +1,7 @@
-"""Reading back workbooks, independently of the libraries that wrote them.
+"""Reads workbooks, independently of the libraries that wrote them.
 
-XLSX is a ZIP of XML files. XLS is a compound file whose stream contains BIFF8 records; only the
-records that a plain table needs are understood here, and anything unexpected is an error.
+XLSX is a ZIP of XML files. XLS is a compound file whose stream contains BIFF8 records. Only the
+records of a plain table are supported here; any other content is an error.
 """
 
 from __future__ import annotations

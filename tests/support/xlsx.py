@@ -1,4 +1,4 @@
-"""XLSX workbooks as test data: of a library, with parts replaced, or of parts written by hand."""
+"""XLSX workbooks as test data: from a library, with parts replaced, or with parts made by hand."""
 
 from __future__ import annotations
 

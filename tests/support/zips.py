@@ -1,4 +1,4 @@
-"""ZIP archives written byte by byte, so that every field can lie."""
+"""ZIP archives written byte by byte, so that every field can be wrong."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Entry:
-    """One entry; a field that is not None replaces what would be true."""
+    """One entry; a field that is not None replaces the correct value."""
 
     name: str | bytes
     content: bytes = b"x"
@@ -45,7 +45,7 @@ class Entry:
 
 @dataclass
 class End:
-    """Fields of the end record that replace the true ones."""
+    """Fields of the end record that replace the correct values."""
 
     count: int | None = None
     here: int | None = None

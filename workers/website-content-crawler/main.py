@@ -1,6 +1,7 @@
-"""Website content crawler: reads the input, crawls, and ends with a code that says how it went.
+"""Website content crawler: reads the input and crawls.
 
-0 when at least one page was fetched; 1 when none was, with the reason as the last line of stderr.
+The exit code is 0 when at least one page was fetched; otherwise 1, with the reason as the last line
+of stderr.
 """
 
 import json
@@ -19,10 +20,10 @@ FORMATS = {"string": "text"}
 
 
 class PlatformSink:
-    """Rows and log lines to the platform."""
+    """Sends rows and log lines to the platform."""
 
     def row(self, row):
-        """Store a row; the reason when the platform did not take it."""
+        """Store a row; return the reason when the platform refused it, otherwise ""."""
         try:
             CoreSDK.Result.push_data(row)
         except SDKError as error:
@@ -50,54 +51,55 @@ def columns():
 
 
 def extract(*arguments):
-    """The extraction, imported while the first answer is on its way."""
-    from crawler.extract import extract as read
+    """Extract a page. The module is imported here, after the first request was sent."""
+    from crawler.extract import extract as extract_page
 
-    return read(*arguments)
+    return extract_page(*arguments)
 
 
-def crawl(wanted, sink):
-    """Crawl with these settings and return the exit code."""
+def crawl(config, sink):
+    """Crawl and return the exit code."""
     started = time.monotonic()
     proxy = proxy_from(dict(os.environ))
-    fetcher = Fetcher(proxy, wanted.user_agent, wanted.timeout, wanted.max_concurrency)
-    work = Crawl(wanted, fetcher.get, extract, sink)
+    fetcher = Fetcher(proxy, config.user_agent, config.timeout, config.max_concurrency)
+    crawler = Crawl(config, fetcher.get, extract, sink)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: work.stop())
+        signal.signal(number, lambda *_: crawler.stop())
     sink.info(
-        f"crawling {', '.join(wanted.start_urls[:5])}: at most {wanted.max_results} pages, "
-        f"{wanted.max_depth} links deep, staying on the {wanted.stay_on}"
+        f"crawling {', '.join(config.start_urls[:5])}: at most {config.max_results} pages, "
+        f"{config.max_depth} links deep, staying on the {config.stay_on}"
     )
-    work.run()
-    if work.beyond:
-        sink.warn(f"{work.beyond} more addresses were found than one task can remember")
-    skipped = "".join(f", {count} {reason}" for reason, count in work.skipped.items())
+    crawler.run()
+    if crawler.dropped:
+        sink.warn(f"{crawler.dropped} addresses were dropped: one task has too many of them")
+    skipped = "".join(f", {count} {reason}" for reason, count in crawler.skipped.items())
     sink.info(
-        f"done: {work.rows} rows, {work.fetched} pages fetched{skipped}, "
-        f"{work.waiting()} known pages left, {time.monotonic() - started:.1f} s"
+        f"done: {crawler.rows} rows, {crawler.fetched} pages fetched{skipped}, "
+        f"{crawler.pending()} pages not fetched, {time.monotonic() - started:.1f} s"
     )
-    if work.fetched:
+    if crawler.fetched:
         return 0
-    return fail(f"no page could be fetched: {work.problem or 'it was stopped before the first'}")
+    reason = crawler.problem or "the crawl was stopped before the first page"
+    return fail(f"no page could be fetched: {reason}")
 
 
 def fail(reason):
-    """Say why as the last line of stderr."""
+    """Print the reason as the last line of stderr; return the exit code."""
     print(reason, file=sys.stderr, flush=True)
     return 1
 
 
 def main():
     try:
-        wanted = settings.read(CoreSDK.Parameter.get_input_json_dict())
+        config = settings.read(CoreSDK.Parameter.get_input_json_dict())
     except settings.BadInput as error:
         return fail(str(error))
     CoreSDK.Result.set_table_header(columns())
-    return crawl(wanted, PlatformSink())
+    return crawl(config, PlatformSink())
 
 
 if __name__ == "__main__":
     code = main()
     sys.stdout.flush()
-    # threads may still wait for a slow site; do not wait for them
+    # do not wait for threads that wait for a slow site
     os._exit(code)

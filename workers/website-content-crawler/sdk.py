@@ -6,11 +6,11 @@
     CoreSDK.Result.push_data({"url": task["url"]})
     CoreSDK.Log.info("done")
 
-Every call returns when the platform has carried it out: a row that was pushed is on its disk.
+Every call returns when the platform has completed it: a row that was pushed is on its disk.
 A refusal (a row over 8 MiB, a run that is full) raises ``SDKError``, whose text names the limit.
-Calls may come from any thread, and from processes that were forked. Nothing but the standard
-library is needed, and the connection is made with the first call: importing this file costs next
-to nothing. ``sdk_pb2`` and ``sdk_pb2_grpc`` are there for those who bring their own gRPC client.
+Calls are allowed from any thread and from forked processes. Only the standard library is needed,
+and the connection is opened by the first call, so importing this file takes almost no time.
+``sdk_pb2`` and ``sdk_pb2_grpc`` are for Workers that use another gRPC client.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 ADDRESS = "127.0.0.1:20086"
 PACKAGE = "coresdk"
-MAX_CONNECTIONS = 8  # of this process; more threads wait their turn
+MAX_CONNECTIONS = 8  # of this process; further threads wait
 CONNECT_SECONDS = 10.0
 
 _UNAVAILABLE = 14
@@ -57,7 +57,7 @@ class SDKError(RuntimeError):
 
 
 class Response:
-    """What the platform answered: ``code`` is always 0 here, since another one raises."""
+    """The answer of the platform; ``code`` is always 0, because another one raises."""
 
     __slots__ = ("code", "message")
 
@@ -86,7 +86,7 @@ def _field(number: int, content: bytes) -> bytes:
 
 
 def _read(message: bytes) -> tuple[int, str]:
-    """Field 1, a number, and field 2, a text: both answers of the platform are of this form."""
+    """Field 1, a number, and field 2, a text, of an answer of the platform."""
     code, text, at = 0, b"", 0
     while at < len(message):
         tag, at = _read_number(message, at)
@@ -128,7 +128,7 @@ def _literal(name: bytes, value: bytes) -> bytes:
 
 _GREETING = (
     b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-    # no table of header fields, no pushing, and room for any answer
+    # no header table, no server push, and a window for any answer
     + _frame(
         _SETTINGS, 0, 0, bytes((0, 1, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 4)) + b"\x7f\xff\xff\xff"
     )
@@ -137,11 +137,11 @@ _GREETING = (
 
 
 class _Lost(Exception):
-    """The connection broke, or what came is not HTTP/2."""
+    """The connection was closed, or its content is not HTTP/2."""
 
 
 class _Connection:
-    """Sends one call after the other."""
+    """One connection, for one call at a time."""
 
     def __init__(self, address: str) -> None:
         host, _, port = address.rpartition(":")
@@ -156,7 +156,7 @@ class _Connection:
             + _literal(b"content-type", b"application/grpc")
         )
         self._stream = -1
-        self._room = 65535  # what may be sent on the connection
+        self._room = 65535  # bytes that may be sent on the connection
         self._first_room = 65535  # and on a new stream
         self._stream_room = 0
         self._frame_size = 16384
@@ -164,7 +164,7 @@ class _Connection:
         self.usable = True
         self._socket.sendall(_GREETING)
         self._greeted = False
-        while not self._greeted:  # who is turned away learns it here, before a row is sent
+        while not self._greeted:  # a refused connection fails here, before a row is sent
             self._take_frame()
 
     def close(self) -> None:
@@ -172,7 +172,7 @@ class _Connection:
         self._socket.close()
 
     def call(self, path: str, message: bytes) -> bytes:
-        """The reply to a message. Raise ``SDKError`` for a call that failed, ``_Lost``."""
+        """Return the reply to a message. Raise ``SDKError`` for a failed call, ``_Lost``."""
         self._stream += 2
         self._stream_room = self._first_room
         self._reply, self._status, self._words, self._ended = bytearray(), "", "", False
@@ -191,7 +191,7 @@ class _Connection:
         return self._answer()
 
     def _send(self, body: memoryview) -> None:
-        """A large message goes out as the platform makes room for it."""
+        """Send a large message as the windows of the platform allow."""
         at = 0
         while at < len(body) and not self._ended:
             size = min(self._room, self._stream_room, self._frame_size, len(body) - at)
@@ -203,7 +203,7 @@ class _Connection:
             self._room -= size
             self._stream_room -= size
             at += size
-        if at < len(body):  # refused before all was sent: the rest is not wanted
+        if at < len(body):  # refused before everything was sent
             self._socket.sendall(_frame(_RESET, 0, self._stream, bytes((0, 0, 0, _CANCEL))))
 
     def _answer(self) -> bytes:
@@ -213,7 +213,7 @@ class _Connection:
 
             raise SDKError(int(self._status), unquote(self._words))
         if len(reply) < 5 or int.from_bytes(reply[1:5], "big") != len(reply) - 5:
-            raise _Lost("the answer is cut off")
+            raise _Lost("the answer is truncated")
         return reply[5:]
 
     def _take_frame(self) -> None:
@@ -227,7 +227,7 @@ class _Connection:
             self._take_headers(flags, stream, payload)
         elif kind == _RESET and stream == self._stream and not self._ended:
             self.usable = False
-            raise _Lost("the call was broken off")
+            raise _Lost("the call was aborted")
         else:
             self._take_control(kind, flags, stream, payload)
 
@@ -296,10 +296,10 @@ def _without_padding(flags: int, payload: bytes) -> bytes:
 
 
 def _literals(block: bytes) -> dict[bytes, bytes]:
-    """The header fields that are written out in full.
+    """The header fields that are literals, as the platform sends them.
 
-    The platform writes so. Of another server's fields some may be missing here: whether a call
-    succeeded is in its reply, and those fields would only say in words why it did not.
+    Fields of another server may be missing. They would only contain the reason of a failed call,
+    whose reply is empty.
     """
     fields = {}
     at = 0
@@ -341,7 +341,7 @@ def _prefixed(block: bytes, at: int, bits: int) -> tuple[int, int]:
 
 
 class _Connections:
-    """Those of this process. A call that begins while others wait gets one of its own."""
+    """The connections of this process. Concurrent calls use separate connections."""
 
     def __init__(self) -> None:
         self._idle: list[_Connection] = []
@@ -361,7 +361,7 @@ class _Connections:
                 text = f"no answer from the platform: {error}"
                 raise SDKError(_UNAVAILABLE, text) from error
             except BaseException:
-                _close(connection)  # it stands in the middle of an answer
+                _close(connection)  # the answer was not read completely
                 raise
             self._give_back(connection)
             return answer
@@ -374,7 +374,7 @@ class _Connections:
 
 
 def _connect() -> _Connection:
-    """The platform takes so many connections at once: who is turned away tries again."""
+    """Connect; retry for a while, because the platform limits the number of connections."""
     until = time.monotonic() + CONNECT_SECONDS
     while True:
         try:
@@ -394,7 +394,7 @@ _connections = _Connections()
 
 
 def _forget_connections() -> None:
-    """A forked process must not speak into the connections of the other."""
+    """A forked process must not use the connections of its parent."""
     global _connections
     _connections = _Connections()
 
@@ -445,17 +445,17 @@ class Result:
             )
             for header in headers
         )
-        # an item without a word in it is an item all the same
+        # an item without texts is still an item
         message = b"".join(b"\x0a" + _number(len(item)) + item for item in items)
         return _call("Result/SetTableHeader", message)
 
     @staticmethod
     def push_data(obj: Any) -> Response:
-        """Store one row, normally a dict. Returns when it is stored."""
+        """Store one row, normally a dict. Return when it is stored."""
         try:
             text = json.dumps(obj, ensure_ascii=False).encode()
         except UnicodeEncodeError:
-            # half a surrogate pair: escaped, it reaches the platform, which replaces it
+            # a lone surrogate is sent escaped, and the platform replaces it
             text = json.dumps(obj).encode()
         return _call("Result/PushData", _field(1, text))
 
@@ -499,7 +499,7 @@ class Log:
 
 
 class CoreSDK:
-    """All of it under one name."""
+    """All classes under one name."""
 
     Parameter = Parameter
     Result = Result

@@ -1,4 +1,4 @@
-"""The commands, from Typer."""
+"""The commands, generated from Typer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from markdown import table
 
 from fyke.cli.main import app
 
-_COMMON = ("url", "key", "home", "as_json")  # of every command that speaks to a server
+_COMMON = ("url", "key", "home", "as_json")  # of every command that connects to a server
 
 
 def text() -> str:
@@ -20,7 +20,7 @@ def text() -> str:
 
 
 def commands() -> list[str]:
-    """Every command that is not hidden, such as ``fyke run start``."""
+    """Every command that is not hidden, for example ``fyke run start``."""
     return [path for path, _ in _walk()]
 
 
@@ -37,22 +37,24 @@ def _walk(command: Any = None, path: str = "fyke") -> Iterator[tuple[str, Any]]:
 
 def _command(path: str, command: Any) -> Iterator[str]:
     yield f"## {path}\n"
-    described, _, examples = inspect.cleandoc(command.help or "").partition("Examples:")
-    yield described.replace("\b", "").strip() + "\n"
+    description, _, examples = inspect.cleandoc(command.help or "").partition("Examples:")
+    yield description.replace("\b", "").strip() + "\n"
     arguments = [each for each in command.params if each.param_type_name == "argument"]
     options = [
         each for each in command.params if each.param_type_name == "option" and not each.hidden
     ]
-    speaks = {"url", "key"} <= {each.name for each in options}
-    own = [each for each in options if not (speaks and each.name in _COMMON)]
-    needed = [_names(each) for each in own if each.required]
-    words = [path, *(each.metavar or each.name.upper() for each in arguments), *needed]
-    yield f"`{' '.join([*words, '[OPTIONS]'])}`\n"
+    is_client = {"url", "key"} <= {each.name for each in options}
+    specific = [each for each in options if not (is_client and each.name in _COMMON)]
+    required = [_names(each) for each in specific if each.required]
+    usage = [path, *(each.metavar or each.name.upper() for each in arguments), *required]
+    yield f"`{' '.join([*usage, '[OPTIONS]'])}`\n"
     lines = examples.strip().splitlines()
     shown = lines if len(lines) > 1 else examples.strip().split("; ")
     yield "\n".join(["```sh", *(line.strip() for line in shown), "```\n"])
-    yield from table(("option", "meaning"), ((f"`{_names(each)}`", _help(each)) for each in own))
-    if speaks:
+    yield from table(
+        ("option", "meaning"), ((f"`{_names(each)}`", _help(each)) for each in specific)
+    )
+    if is_client:
         yield "And the options of [which server](#which-server).\n"
 
 

@@ -1,4 +1,4 @@
-"""Small pieces of Markdown that the generated pages share."""
+"""Common parts of the generated pages."""
 
 from __future__ import annotations
 

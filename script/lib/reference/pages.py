@@ -1,6 +1,6 @@
 """Writes the generated part of the reference pages; ``--check`` only lists the stale ones.
 
-A page starts with text that is written by hand; what stands below the mark is generated.
+A page begins with an introduction; the part below the mark is generated.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MARK = "<!-- The rest of this page is written by script/docs. Edit the source, n
 PAGES: dict[str, Callable[[], str]] = {
     "api.md": lambda: api_page.text(documents()["v1"]),
     "api-v2.md": lambda: api_page.text(documents()["v2"]),
-    "api-fyke.md": lambda: api_page.text(documents()["own"]),
+    "api-fyke.md": lambda: api_page.text(documents()["fyke"]),
     "cli.md": cli_page.text,
     "settings.md": settings_page.text,
 }
@@ -28,10 +28,10 @@ PAGES: dict[str, Callable[[], str]] = {
 
 def renew(page: Path, generated: str) -> str:
     """Return the text of ``page`` with ``generated`` below the mark."""
-    written, mark, _ = page.read_text(encoding="utf-8").partition(MARK)
+    introduction, mark, _ = page.read_text(encoding="utf-8").partition(MARK)
     if not mark:
         raise SystemExit(f"{page}: the line that separates the generated part is missing: {MARK}")
-    return f"{written}{MARK}\n{generated.strip()}\n"
+    return f"{introduction}{MARK}\n{generated.strip()}\n"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""JSON Schemas of an OpenAPI document as words and tables."""
+"""JSON Schemas of an OpenAPI document as text and tables."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from markdown import paragraphs, table
 
 Schema = dict[str, Any]
 REFERENCE = "#/components/schemas/"
-_NO_LIMIT = 10**12  # numbers that only keep a value storable
+_NO_LIMIT = 10**12  # a larger limit is technical and is not shown
 _GENERAL_LENGTH = 100_000  # characters; the limit of every text, on the page of common rules
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """``name`` is the path from the outermost object, such as ``list[].slug``."""
+    """A member of an object; ``name`` is its path, for example ``list[].slug``."""
 
     name: str
     schema: Schema
@@ -25,30 +25,30 @@ class Member:
 
 
 class Shapes:
-    """The component schemas of a document, and which of them need a section of their own."""
+    """The component schemas of a document. Those with several uses have a separate section."""
 
     def __init__(self, components: Schema) -> None:
         self._schemas: Schema = components.get("schemas", {})
         self._uses: Counter[str] = Counter()
 
     def count(self, schema: Schema) -> None:
-        """Count the shapes that ``schema`` refers to, also through one another."""
+        """Count the uses of shapes in ``schema``, directly and indirectly."""
         for name in _references(schema):
             self._uses[name] += 1
             if self._uses[name] == 1:
                 self.count(self._schemas[name])
 
     def resolve(self, schema: Schema) -> Schema:
-        """The schema itself instead of a reference to it."""
+        """The schema that a reference refers to."""
         name = _name(schema)
         return self._schemas[name] if name else schema
 
     def is_shared(self, schema: Schema) -> bool:
-        """Whether the shape is used in several places, so that it has a section."""
+        """Whether the shape has several uses, and so a section."""
         return self._uses[_name(schema)] > 1
 
     def sections(self) -> Iterator[str]:
-        """Yield the lines of the shapes that are used in several places."""
+        """Yield the lines of the shared shapes."""
         for name in sorted(name for name, uses in self._uses.items() if uses > 1):
             schema = self._schemas[name]
             if "enum" in schema:  # listed where it is used
@@ -58,38 +58,37 @@ class Shapes:
             yield from self.members("member", schema)
 
     def members(self, head: str, schema: Schema) -> Iterator[str]:
-        """Yield the table of the members of an object, with those of objects inside it."""
+        """Yield the table of the members of an object and of the objects in it."""
         rows = (
-            (f"`{each.name}`", self.type_of(each.schema), _with_absence(each))
+            (f"`{each.name}`", self.type_of(each.schema), _meaning(each))
             for each in self.walk(schema)
         )
         yield from table((head, "type", "meaning"), rows)
 
     def walk(self, schema: Schema, prefix: str = "") -> Iterator[Member]:
-        """Yield the members of an object, each followed by those of the objects in it.
-
-        Objects that have a section are not entered.
+        """Yield the members of an object, each followed by the members of its objects, except of
+        those with a section.
         """
         required = schema.get("required", ())
         for name, member in schema.get("properties", {}).items():
             yield Member(prefix + name, member, name in required)
-            inner, step = self._inside(member)
+            inner, suffix = self._inside(member)
             if inner is not None:
-                yield from self.walk(inner, f"{prefix}{name}{step}.")
+                yield from self.walk(inner, f"{prefix}{name}{suffix}.")
 
     def _inside(self, member: Schema) -> tuple[Schema | None, str]:
-        """The object that is listed with the member that contains it, if any."""
-        step = ""
+        """The object in a member, without a section; None without one."""
+        suffix = ""
         while member.get("type") == "array" and "items" in member:
-            member, step = member["items"], step + "[]"
+            member, suffix = member["items"], suffix + "[]"
         choices = [each for each in _choices(member) if each.get("type") != "null"]
         if len(choices) != 1 or self.is_shared(choices[0]):
             return None, ""
         inner = self.resolve(choices[0])
-        return (inner, step) if "properties" in inner else (None, "")
+        return (inner, suffix) if "properties" in inner else (None, "")
 
     def type_of(self, schema: Schema) -> str:
-        """The type in words, with its limits."""
+        """The type and its limits as text."""
         name = _name(schema)
         if name and "enum" in self._schemas[name]:
             return self.type_of(self._schemas[name])
@@ -112,23 +111,23 @@ class Shapes:
             return " or ".join(self._plain({**schema, "type": each}) for each in kind)
         if kind == "array":
             return f"array of {self.type_of(schema.get('items', {}))}"
-        more = schema.get("additionalProperties")
-        if kind == "object" and isinstance(more, dict):
-            return f"map of {self.type_of(more)}"
+        values_schema = schema.get("additionalProperties")
+        if kind == "object" and isinstance(values_schema, dict):
+            return f"map of {self.type_of(values_schema)}"
         return kind + _limits(schema)
 
 
 def described(schema: Schema) -> str:
-    """The description in one line, without a full stop at its end."""
+    """The description in one line, without a full stop."""
     return " ".join(schema.get("description", "").split()).rstrip(".")
 
 
 def title(name: str) -> str:
-    """The name of a component without the module that may precede it."""
+    """The name of a component without its module."""
     return name.split("__")[-1] if not name.rpartition("__")[2].isdigit() else name.split("__")[-2]
 
 
-def _with_absence(member: Member) -> str:
+def _meaning(member: Member) -> str:
     meaning = described(member.schema)
     return meaning if member.required else "; ".join(filter(None, (meaning, "may be absent")))
 

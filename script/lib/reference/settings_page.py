@@ -1,4 +1,4 @@
-"""The settings, from ``fyke.settings.groups``."""
+"""The settings, generated from ``fyke.settings.groups``."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _KINDS: dict[Any, str] = {
     Path: "path",
     str: "text",
 }
-_HOME = "`/var/lib/fyke` for root, `~/.fyke` for other users"  # the one default that varies
+_HOME = "`/var/lib/fyke` for root, `~/.fyke` for other users"  # a default that depends on the user
 
 
 def text() -> str:
@@ -39,36 +39,36 @@ def section(group: type[BaseModel]) -> Iterator[str]:
     title, *introduction = paragraphs(group.__doc__ or "")
     yield f"## {title.rstrip('.')}\n"
     yield from (f"{each}\n" for each in introduction)
-    described = _docstrings(group)
+    descriptions = _docstrings(group)
     for name, field in group.model_fields.items():
         yield f"### `{name}`\n"
         yield f"Type: {_type(field)}. Default: {_default(name, field)}.\n"
-        yield from (f"{each}\n" for each in paragraphs(described[name]))
+        yield from (f"{each}\n" for each in paragraphs(descriptions[name]))
         example = (field.examples or [""])[0]
         yield f"```sh\nFYKE_{name.upper()}={example}\n```\n"
 
 
 def _docstrings(group: type[BaseModel]) -> dict[str, str]:
-    """The string below each field. A field without one is an error."""
+    """The docstring of each field. A field without one is an error."""
     definition: Any = ast.parse(inspect.getsource(group)).body[0]
-    found: dict[str, str] = {}
-    for field, below in pairwise([*definition.body, None]):
+    descriptions: dict[str, str] = {}
+    for field, next_node in pairwise([*definition.body, None]):
         if not isinstance(field, ast.AnnAssign) or not isinstance(field.target, ast.Name):
             continue
         name = field.target.id
-        if not isinstance(below, ast.Expr) or not isinstance(below.value, ast.Constant):
-            raise SystemExit(f"{group.__name__}.{name}: write below it what the setting does")
-        found[name] = str(below.value.value)
-    return found
+        if not isinstance(next_node, ast.Expr) or not isinstance(next_node.value, ast.Constant):
+            raise SystemExit(f"{group.__name__}.{name}: add a docstring with what the setting does")
+        descriptions[name] = str(next_node.value.value)
+    return descriptions
 
 
 def _type(field: FieldInfo) -> str:
     for each in field.metadata:
         if isinstance(each, groups.Shown):
             return each.text
-    words = [f"`{each}`" for each in get_args(field.annotation)]
-    if words:  # a Literal
-        return f"{', '.join(words[:-1])} or {words[-1]}"
+    literals = [f"`{each}`" for each in get_args(field.annotation)]
+    if literals:  # a Literal
+        return f"{', '.join(literals[:-1])} or {literals[-1]}"
     annotation: Any = field.annotation
     kind = _KINDS[annotation] + _bounds(field)
     unit = next((each.text for each in field.metadata if isinstance(each, groups.Unit)), "")

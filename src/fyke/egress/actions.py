@@ -1,7 +1,7 @@
 """The steps that a handshake returns, and the reasons for refusing a target.
 
-A handshake is fed bytes and returns steps. Once it has asked to dial, it buffers what the client
-sends and waits for ``connected`` or ``refused``.
+A handshake is fed bytes and returns steps. After a ``Dial`` it buffers the client's bytes and waits
+for ``connected`` or ``refused``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Protocol
 
 _SESSION = re.compile(rb"[-;]session[-=]([A-Za-z0-9_.]{1,64})(?=[-;]|$)")
-MAX_HEAD = 64 * 1024  # bytes a client may send before it has asked for a target
+MAX_HEAD = 64 * 1024  # bytes of a request head
 
 
 class ProxyRefusal(Enum):
@@ -31,14 +31,14 @@ class ProxyRefusal(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Bytes for the client; the conversation continues."""
+    """Bytes for the client; the handshake continues."""
 
     data: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class HangUp:
-    """Last bytes for the client, then the connection ends. ``denied``: by our rules."""
+    """Last bytes for the client, then the connection ends. ``denied``: refused by our rules."""
 
     data: bytes
     denied: bool = False
@@ -46,7 +46,7 @@ class HangUp:
 
 @dataclass(frozen=True, slots=True)
 class Dial:
-    """The client wants this target; the host is as the client wrote it, unchecked."""
+    """The target of the client; the host is as the client wrote it, unchecked."""
 
     host: bytes
     port: int
@@ -57,41 +57,41 @@ Step = Send | HangUp | Dial
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """What to send to each side once the target answers, before anything else flows."""
+    """The first bytes for each side once the target is connected."""
 
     to_client: bytes
     to_target: bytes
 
 
 class Handshake(Protocol):
-    """One protocol's conversation up to the target. ``session`` is what the client chose by an
-    option of its user name, empty when it did not.
+    """The exchange of one protocol up to the target. ``session`` is the value of that option in the
+    client's user name, or "".
     """
 
     session: str
 
     def feed(self, data: bytes) -> list[Step]:
-        """Take bytes of the client; after ``HangUp`` or ``Dial`` no further steps come."""
+        """Take bytes of the client. ``HangUp`` and ``Dial`` are the last step."""
         ...
 
     def connected(self) -> Connected: ...
 
     def refused(self, refusal: ProxyRefusal, reason: str) -> bytes:
-        """Return the protocol's reply for a target that is not reached; ``reason`` is one line."""
+        """The protocol's reply for a target that is not reached; ``reason`` is one line."""
         ...
 
     def outgoing(self, data: bytes) -> tuple[bytes, bool]:
-        """Return which of the client's later bytes may go to the target, and whether there were
-        more than that, which ends the connection.
+        """Return the part of the client's later bytes that may go to the target, and whether there
+        were more, which ends the connection.
         """
         ...
 
 
 class Credentials:
-    """Name and secret of one attempt. The name may have options after ``-`` or ``;``, as
-    clients of commercial proxies write them; ``session`` is used, the others are ignored.
-    Compared in constant time. ``passwordless``: HTTP needs neither, since the socket identifies the
-    attempt; old clients of package registries cannot send them.
+    """Name and secret of one attempt, compared in constant time. The name may have options after
+    ``-`` or ``;``, as clients of commercial proxies write them; only ``session`` is used.
+    ``passwordless``: HTTP needs neither name nor secret, since the socket identifies the attempt
+    and old package clients cannot send them.
     """
 
     __slots__ = ("_name", "_secret", "passwordless")
@@ -104,11 +104,11 @@ class Credentials:
         self.passwordless = passwordless
 
     def admit(self, name: bytes, secret: bytes) -> bool:
-        rest = name[len(self._name) :]
-        plain = not rest or rest[:1] in (b"-", b";")
+        options = name[len(self._name) :]
+        has_separator = not options or options[:1] in (b"-", b";")
         same_name = hmac.compare_digest(name[: len(self._name)], self._name)
         same_secret = hmac.compare_digest(secret, self._secret)
-        return plain and same_name and same_secret
+        return has_separator and same_name and same_secret
 
     def session(self, name: bytes) -> str:
         """Return the value of ``-session-`` or ``;session=`` in an admitted name, or ""."""

@@ -1,4 +1,4 @@
-"""The proxy of one attempt: its listeners, its connections, and the state that they share."""
+"""The proxy of one attempt: its listeners, its connections, and their common state."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _REPORTED_SITES = 10
 
 
 class OpenConnection(Protocol):
-    """What an attempt's proxy needs of a connection to end it."""
+    """The part of a connection that the attempt's proxy uses."""
 
-    quiet: int  # sweeps without a byte
+    idle_sweeps: int  # sweeps without a byte
 
     def end(self, grace: float) -> None: ...
     def abort(self) -> None: ...
@@ -52,7 +52,7 @@ class AttemptProxy:
         self.throttle = throttle
         self.session = session
         self.connections: set[OpenConnection] = set()
-        self.endpoints: set[tuple[str, int]] = set()  # our listeners, as the attempt addresses them
+        self.endpoints: set[tuple[str, int]] = set()  # name and port by which we are addressed
         self._servers: list[asyncio.Server] = []
         self._listeners: list[socket.socket] = []
         self._on_throttled = on_throttled
@@ -61,16 +61,14 @@ class AttemptProxy:
         self._closed = False
 
     @property
-    def shut(self) -> bool:
-        """Whether no byte may pass any more."""
+    def is_closed(self) -> bool:
+        """Whether no more bytes may pass."""
         return self._closed or self.meter.tripped
 
     async def listen(
         self, listener: socket.socket, connect: Callable[[AttemptProxy], asyncio.BaseProtocol]
     ) -> None:
-        """Serve a listener, which is ours from now on. ``connect`` makes the protocol of each
-        accepted connection.
-        """
+        """Serve and own a listener. ``connect`` makes the protocol of an accepted connection."""
         listener.setblocking(False)
         self._listeners.append(listener)
         if listener.family == socket.AF_INET:
@@ -89,11 +87,11 @@ class AttemptProxy:
             report, self._on_trip = self._on_trip, None
             report()
 
-    def report_throttled(self, site: str, why: str) -> None:
-        """A connection was refused by the site's throttle; report each of the first few sites."""
+    def report_throttled(self, site: str, reason: str) -> None:
+        """Report a site whose throttle refused a connection: once a site, at most ten sites."""
         if site not in self._reported and len(self._reported) < _REPORTED_SITES:
             self._reported.add(site)
-            self._on_throttled(why)
+            self._on_throttled(reason)
 
     def stop(self, *, final: bool) -> None:
         """Cut every connection. ``final`` also shuts the listening sockets down in every process
@@ -110,8 +108,8 @@ class AttemptProxy:
             connection.abort()
 
     def sweep(self, rounds: int) -> None:
-        """Cut the connections that have moved nothing for ``rounds`` sweeps."""
+        """Cut the connections that have moved no byte for ``rounds`` sweeps."""
         for connection in list(self.connections):
-            connection.quiet += 1
-            if connection.quiet > rounds:
+            connection.idle_sweeps += 1
+            if connection.idle_sweeps > rounds:
                 connection.abort()

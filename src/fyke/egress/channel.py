@@ -1,8 +1,7 @@
-"""A packet socket between two of our processes: whole messages, and descriptors with them.
+"""A packet socket between two of our processes, for messages with descriptors.
 
-SOCK_SEQPACKET preserves message boundaries, so descriptors always arrive with the message they
-belong to. The other end must run under our own uid: a process that can open attempts here decides
-what they may reach.
+SOCK_SEQPACKET preserves message boundaries, so descriptors always arrive with their message. The
+peer must have our uid, because a process that can open attempts here decides what they may reach.
 """
 
 from __future__ import annotations
@@ -24,13 +23,13 @@ _CREDENTIALS = struct.Struct("3i")  # pid, uid, gid
 
 
 class PeerRefused(Exception):
-    """The other end runs under another uid."""
+    """The peer has another uid."""
 
 
 def listen(path: Path) -> socket.socket:
-    """Listen at a path, readable by our own uid only.
+    """Listen at a path that only our uid can open.
 
-    A socket file that no process serves was left by a killed one, and is replaced. Raise
+    A socket file that no process serves is replaced; a killed process leaves one behind. Raise
     ``OSError`` when a process serves it.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -40,7 +39,7 @@ def listen(path: Path) -> socket.socket:
             suppress(ConnectionRefusedError),
         ):
             probe.connect(str(path))
-            raise OSError(f"another egress process serves {path.name} already")
+            raise OSError(f"another egress process already serves {path.name}")
         path.unlink()
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
@@ -65,7 +64,7 @@ def connect(path: Path) -> socket.socket:
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
         sock.setblocking(False)
-        sock.connect(str(path))  # on a unix socket this is done at once or not at all
+        sock.connect(str(path))  # on a Unix socket this never waits
         check_peer(sock)
     except BaseException:
         sock.close()
@@ -74,7 +73,7 @@ def connect(path: Path) -> socket.socket:
 
 
 def check_peer(sock: socket.socket) -> None:
-    """Raise ``PeerRefused`` unless the kernel says that the other end has our uid."""
+    """Raise ``PeerRefused`` unless the peer has our uid, according to the kernel."""
     raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     _, uid, _ = _CREDENTIALS.unpack(raw)
     if uid != os.geteuid():
@@ -82,8 +81,8 @@ def check_peer(sock: socket.socket) -> None:
 
 
 class Channel:
-    """One connection. ``on_message`` owns the descriptors that it is given; ``on_lost`` is
-    called once, when either side has ended the connection.
+    """One connection. ``on_message`` gets a message and its descriptors, which it must close;
+    ``on_lost`` is called once, when either side has ended the connection.
     """
 
     def __init__(
@@ -100,13 +99,13 @@ class Channel:
         self._loop.add_reader(sock.fileno(), self._read)
 
     def send(self, message: bytes, descriptors: Sequence[int] = ()) -> None:
-        """Send or queue a message; the descriptors stay the caller's. On a lost connection
-        nothing happens.
+        """Send or queue a message. The caller still owns the descriptors. A lost connection is
+        ignored.
         """
         if self._on_lost is None:
             return
         if len(self._waiting) >= _MAX_WAITING:
-            self.close()  # the other end has stopped reading
+            self.close()  # the peer has stopped reading
             return
         if self._waiting or not self._try(message, descriptors):
             self._waiting.append((message, [os.dup(descriptor) for descriptor in descriptors]))
@@ -117,14 +116,14 @@ class Channel:
         """End the connection; ``on_lost`` is called."""
         if self._on_lost is None:
             return
-        lost, self._on_lost = self._on_lost, None
+        on_lost, self._on_lost = self._on_lost, None
         self._loop.remove_reader(self._sock.fileno())
         self._loop.remove_writer(self._sock.fileno())
         self._sock.close()
         for _, descriptors in self._waiting:
             _close_all(descriptors)
         self._waiting.clear()
-        lost()
+        on_lost()
 
     def _try(self, message: bytes, descriptors: Sequence[int]) -> bool:
         try:
@@ -164,10 +163,10 @@ class Channel:
 
 
 def _receive(sock: socket.socket) -> tuple[bytes, list[int], int]:
-    """Like ``socket.recv_fds``, which drops its flags: what arrives must not leak to children."""
+    """Like ``socket.recv_fds``, but close-on-exec, so that children inherit no descriptor."""
     numbers = array.array("i")
-    room = socket.CMSG_LEN(MAX_DESCRIPTORS * numbers.itemsize)
-    message, ancillary, flags, _ = sock.recvmsg(MAX_MESSAGE, room, socket.MSG_CMSG_CLOEXEC)
+    space = socket.CMSG_LEN(MAX_DESCRIPTORS * numbers.itemsize)
+    message, ancillary, flags, _ = sock.recvmsg(MAX_MESSAGE, space, socket.MSG_CMSG_CLOEXEC)
     for level, kind, data in ancillary:
         if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
             numbers.frombytes(data[: len(data) - len(data) % numbers.itemsize])

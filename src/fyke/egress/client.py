@@ -1,8 +1,8 @@
 """The runner's end of the egress process: implements ``contracts.Egress`` across processes.
 
-The egress process may die at any moment. The client keeps a copy of each attempt's listeners, and
-the counters are memory shared with the process, so that the next process continues with the
-same sockets, totals and limit; connections made meanwhile wait in the listener.
+The egress process may end at any moment. The client keeps a copy of each attempt's listeners, and
+the counters are in shared memory, so that the next process continues with the same sockets, totals
+and limit. Connections that arrive meanwhile wait in the listener.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from fyke.egress import site_counters as sites
 from fyke.egress.actions import Credentials
 from fyke.egress.channel import Channel, PeerRefused, connect
 from fyke.egress.messages import (
-    AnswerNoBrowser,
-    AttemptClosed,
-    BrowserAsked,
+    BrowserRequested,
     CloseAttempt,
     OpenAttempt,
     ProxiesChecked,
+    RefuseBrowser,
     Request,
+    RequestDone,
     SiteThrottled,
     TrafficLimitReached,
     decode_reply,
@@ -44,20 +44,20 @@ _log = logging.getLogger(__name__)
 _CLOSE_SECONDS = 5.0
 _WARN_AFTER = 8  # tries, about two seconds
 
-Notice = TrafficLimitReached | SiteThrottled | BrowserAsked
+Notice = TrafficLimitReached | SiteThrottled | BrowserRequested
 
 
 def _ignore_trip(attempt_id: str) -> None:
     """Do nothing when an attempt reaches its limit."""
 
 
-def _ignore_throttled(attempt_id: str, why: str) -> None:
+def _ignore_throttled(attempt_id: str, reason: str) -> None:
     """Do nothing when a site is throttled."""
 
 
 @dataclass(slots=True)
 class _Attempt:
-    """What is needed to open an attempt again."""
+    """The data to open an attempt again."""
 
     grant: EgressGrant
     counters: int  # descriptor of the shared memory
@@ -77,38 +77,38 @@ class _Attempt:
         os.close(self.counters)
 
 
-class _Line:
-    """One connection to the egress process and the requests that wait for an answer."""
+class _ControlConnection:
+    """One connection to the egress process, and its pending requests."""
 
     def __init__(
-        self, sock: socket.socket, on_notice: Callable[[Notice], None], lost: Callable[[], None]
+        self, sock: socket.socket, on_notice: Callable[[Notice], None], on_lost: Callable[[], None]
     ) -> None:
-        self._on_notice, self._after_loss = on_notice, lost
+        self._on_notice, self._on_lost = on_notice, on_lost
         self._pending: dict[int, asyncio.Future[str | None]] = {}
         self._seq = 0
         self._dead = False
         self._channel = Channel(sock, self._received, self._lost)
 
-    async def ask(
-        self, make: Callable[[int], Request], descriptors: Sequence[int] = ()
+    async def request(
+        self, make_request: Callable[[int], Request], descriptors: Sequence[int] = ()
     ) -> str | None:
-        """Send a request and return the error of the answer, None when the connection is lost."""
+        """Send a request; return the error of the answer, None when the connection is lost."""
         if self._dead:
             return None
         self._seq += 1
         future: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
         self._pending[self._seq] = future
-        self._channel.send(encode(make(self._seq)), descriptors)
+        self._channel.send(encode(make_request(self._seq)), descriptors)
         return await future
 
-    def hang_up(self) -> None:
+    def close(self) -> None:
         self._channel.close()
 
     def _received(self, message: bytes, descriptors: list[int]) -> None:
         reply = decode_reply(message)
         if isinstance(reply, ProxiesChecked):
             return  # checks use a connection of their own
-        if not isinstance(reply, AttemptClosed):
+        if not isinstance(reply, RequestDone):
             self._on_notice(reply)
             return
         future = self._pending.pop(reply.seq, None)
@@ -121,12 +121,12 @@ class _Line:
                 future.set_result(None)
         self._pending.clear()
         self._dead = True
-        self._after_loss()
+        self._on_lost()
 
 
 class EgressClient:
-    """``start`` it once, ``stop`` it at the end. ``patience`` is how long ``open`` waits for a
-    process that does not answer, in seconds.
+    """``start`` it once, ``stop`` it at the end. ``timeout`` is how many seconds ``open`` waits for
+    a process that does not answer.
     """
 
     def __init__(
@@ -134,32 +134,32 @@ class EgressClient:
         socket_path: Path,
         on_trip: Callable[[str], None] = _ignore_trip,
         *,
-        patience: float = 15.0,
+        timeout: float = 15.0,
     ) -> None:
         self.on_trip = on_trip
         self.on_throttled: Callable[[str, str], None] = _ignore_throttled
         self._path = socket_path
-        self._patience = patience
+        self._timeout = timeout
         self._attempts: dict[str, _Attempt] = {}
         self._site_counters = sites.SharedSiteCounters()
-        self._line: _Line | None = None
+        self._connection: _ControlConnection | None = None
         self._up = asyncio.Event()
         self._down = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Start to connect, and reconnect whenever the process is gone."""
+        """Start to connect, and reconnect whenever the connection is lost."""
         self._keeper = asyncio.get_running_loop().create_task(self._keep_connected())
 
     async def stop(self) -> None:
-        """Disconnect, on which the process closes all our attempts."""
+        """Disconnect; the process then closes all our attempts."""
         if self._keeper is not None:
             self._keeper.cancel()
             with suppress(asyncio.CancelledError):
                 await self._keeper
             self._keeper = None
-        if self._line is not None:
-            self._line.hang_up()
+        if self._connection is not None:
+            self._connection.close()
         for attempt in self._attempts.values():
             attempt.shut()
         self._attempts.clear()
@@ -168,7 +168,7 @@ class EgressClient:
 
     async def open(self, listeners: Sequence[socket.socket], grant: EgressGrant) -> None:
         if grant.attempt_id in self._attempts:
-            raise ValueError(f"attempt {grant.attempt_id} has egress already")
+            raise ValueError(f"attempt {grant.attempt_id} already has egress")
         Credentials(grant.attempt_id, grant.secret)
         AddressRules(grant.allow)
         Domains(grant.domains or ())
@@ -179,7 +179,9 @@ class EgressClient:
         self._attempts[grant.attempt_id] = attempt
         self._site_counters.add(grant.attempt_id, sites.map_sites(counters))
         try:
-            await self._insist(lambda line: self._send_open(line, attempt))
+            await self._request_until_answered(
+                lambda connection: self._send_open(connection, attempt)
+            )
         except BaseException:
             del self._attempts[grant.attempt_id]
             self._site_counters.drop(grant.attempt_id)
@@ -198,7 +200,9 @@ class EgressClient:
         browser = listener.dup()
         try:
             attempt.browser_callbacks.append(on_connection)
-            await self._insist(lambda line: self._send_browser(line, attempt_id, browser))
+            await self._request_until_answered(
+                lambda connection: self._send_browser(connection, attempt_id, browser)
+            )
         except BaseException:
             browser.close()
             raise
@@ -220,9 +224,9 @@ class EgressClient:
         if attempt is None:
             return Traffic()
         try:
-            if self._line is not None:
+            if self._connection is not None:
                 async with asyncio.timeout(_CLOSE_SECONDS):
-                    await self._line.ask(lambda seq: CloseAttempt(seq, attempt_id))
+                    await self._connection.request(lambda seq: CloseAttempt(seq, attempt_id))
         except TimeoutError:
             _log.error("the egress process did not confirm the end of attempt %s", attempt_id)
         finally:
@@ -232,24 +236,26 @@ class EgressClient:
 
     # requests
 
-    async def _insist(self, send: Callable[[_Line], Awaitable[str | None]]) -> None:
-        """Send a request, on a new connection after each loss, until it is answered."""
+    async def _request_until_answered(
+        self, send: Callable[[_ControlConnection], Awaitable[str | None]]
+    ) -> None:
+        """Send a request until it is answered; after each loss on a new connection."""
         error: str | None = None
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(self._timeout):
                 while error is None:
                     await self._up.wait()
-                    if self._line is not None:
-                        error = await send(self._line)
+                    if self._connection is not None:
+                        error = await send(self._connection)
         except TimeoutError as problem:
             raise Unavailable("The egress process does not answer") from problem
         if error:
             raise ValueError(error)
 
-    async def _send_open(self, line: _Line, attempt: _Attempt) -> str | None:
+    async def _send_open(self, connection: _ControlConnection, attempt: _Attempt) -> str | None:
         grant = attempt.grant
         descriptors = [attempt.counters, *(copy.fileno() for copy in attempt.listeners)]
-        return await line.ask(
+        return await connection.request(
             lambda seq: OpenAttempt(
                 seq,
                 grant.attempt_id,
@@ -266,9 +272,11 @@ class EgressClient:
         )
 
     async def _send_browser(
-        self, line: _Line, attempt_id: str, browser: socket.socket
+        self, connection: _ControlConnection, attempt_id: str, browser: socket.socket
     ) -> str | None:
-        return await line.ask(lambda seq: AnswerNoBrowser(seq, attempt_id), [browser.fileno()])
+        return await connection.request(
+            lambda seq: RefuseBrowser(seq, attempt_id), [browser.fileno()]
+        )
 
     # notices
 
@@ -293,40 +301,40 @@ class EgressClient:
     # the connection
 
     async def _keep_connected(self) -> None:
-        tries = 0
+        failures = 0
         while True:
             try:
                 sock = connect(self._path)
             except (OSError, PeerRefused) as error:
-                tries += 1
-                if tries == _WARN_AFTER:
+                failures += 1
+                if failures == _WARN_AFTER:
                     _log.warning("the egress process cannot be reached: %s", error)
-                await asyncio.sleep(delay(tries, base=0.02, cap=1.0))
+                await asyncio.sleep(delay(failures, base=0.02, cap=1.0))
                 continue
-            tries = 0
+            failures = 0
             self._down.clear()
-            self._line = _Line(sock, self._notified, self._lost)
-            await self._reopen(self._line)
+            self._connection = _ControlConnection(sock, self._notified, self._lost)
+            await self._reopen(self._connection)
             if not self._down.is_set():
                 self._up.set()
                 await self._down.wait()
 
     def _lost(self) -> None:
-        self._line = None
+        self._connection = None
         self._up.clear()
         self._down.set()
 
-    async def _reopen(self, line: _Line) -> None:
+    async def _reopen(self, connection: _ControlConnection) -> None:
         """Open the attempts that an earlier process served in the new one."""
         for attempt in [one for one in self._attempts.values() if one.opened]:
             attempt_id = attempt.grant.attempt_id
             if attempt.cells[meter.TRIPPED]:
-                self._report_trip(attempt)  # the notice may have been lost with the process
+                self._report_trip(attempt)  # the notice may have been lost with the connection
             if attempt_id not in self._attempts:
                 continue
-            error = await self._send_open(line, attempt)
+            error = await self._send_open(connection, attempt)
             for browser in list(attempt.browsers):
                 if not error and attempt_id in self._attempts:
-                    error = await self._send_browser(line, attempt_id, browser)
+                    error = await self._send_browser(connection, attempt_id, browser)
             if error:
                 _log.error("attempt %s lost its egress: %s", attempt_id, error)

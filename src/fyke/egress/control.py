@@ -1,7 +1,7 @@
 """The egress process's end of a runner's connection.
 
-A connection owns the attempts that were opened over it: when it ends, the runner is gone, and
-all connections of its attempts are cut.
+A connection owns the attempts that were opened over it. When it ends, the runner has ended, and all
+connections of its attempts are cut.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ import msgspec
 from fyke.contracts.egress import EgressGrant
 from fyke.egress.channel import Channel
 from fyke.egress.messages import (
-    AnswerNoBrowser,
-    AttemptClosed,
-    BrowserAsked,
+    BrowserRequested,
     CheckProxies,
     CloseAttempt,
     OpenAttempt,
     ProxiesChecked,
     ProxyChecked,
+    RefuseBrowser,
     Reply,
     Request,
+    RequestDone,
     SiteThrottled,
     TrafficLimitReached,
     decode_request,
@@ -43,10 +43,10 @@ class ControlSession:
     """One runner. Requests are executed one after the other, in order of arrival."""
 
     def __init__(
-        self, sock: socket.socket, proxy: Proxy, ended: Callable[[ControlSession], None]
+        self, sock: socket.socket, proxy: Proxy, on_end: Callable[[ControlSession], None]
     ) -> None:
         self._proxy = proxy
-        self._ended = ended
+        self._on_end = on_end
         self._attempts: set[str] = set()
         self._requests: asyncio.Queue[tuple[Request, list[int]] | None] = asyncio.Queue()
         self._channel = Channel(sock, self._received, self._lost)
@@ -81,12 +81,12 @@ class ControlSession:
                 await self._execute(*item)
         finally:
             while not self._requests.empty():
-                left = self._requests.get_nowait()
-                if left is not None:
-                    _close_all(left[1])
+                item = self._requests.get_nowait()
+                if item is not None:
+                    _close_all(item[1])
             self._close_attempts()
-            self._channel.close()  # also after an error of ours: the queue is no longer read
-            self._ended(self)
+            self._channel.close()  # after an error here too, since the queue is no longer read
+            self._on_end(self)
 
     async def _execute(self, request: Request, descriptors: list[int]) -> None:
         if isinstance(request, CheckProxies):
@@ -96,11 +96,11 @@ class ControlSession:
         error = ""
         try:
             await self._action(request, descriptors)
-        except (ValueError, OSError) as problem:
-            error = str(problem) or type(problem).__name__
+        except (ValueError, OSError) as caught:
+            error = str(caught) or type(caught).__name__
         finally:
-            _close_all(descriptors)  # the proxy works on duplicates
-        self._reply(AttemptClosed(request.seq, error))
+            _close_all(descriptors)  # the proxy uses duplicates
+        self._reply(RequestDone(request.seq, error))
 
     def _check_results(self) -> tuple[ProxyChecked, ...]:
         return tuple(
@@ -109,11 +109,11 @@ class ControlSession:
         )
 
     def _action(
-        self, request: OpenAttempt | AnswerNoBrowser | CloseAttempt, descriptors: list[int]
+        self, request: OpenAttempt | RefuseBrowser | CloseAttempt, descriptors: list[int]
     ) -> Awaitable[None]:
         if isinstance(request, OpenAttempt):
             return self._open(request, descriptors)
-        if isinstance(request, AnswerNoBrowser):
+        if isinstance(request, RefuseBrowser):
             return self._refuse_browser(request, descriptors)
         return self._close_attempt(request)
 
@@ -147,14 +147,14 @@ class ControlSession:
             raise
         self._attempts.add(grant.attempt_id)
 
-    async def _refuse_browser(self, request: AnswerNoBrowser, descriptors: list[int]) -> None:
+    async def _refuse_browser(self, request: RefuseBrowser, descriptors: list[int]) -> None:
         if len(descriptors) != 1 or request.attempt_id not in self._attempts:
             raise ValueError("refusing the browser needs one listener and an open attempt")
         listener = _adopt(descriptors[0])
-        asked = BrowserAsked(request.attempt_id)
+        notice = BrowserRequested(request.attempt_id)
         try:
             await self._proxy.refuse_browser(
-                request.attempt_id, listener, lambda: self._reply(asked)
+                request.attempt_id, listener, lambda: self._reply(notice)
             )
         except BaseException:
             listener.close()
@@ -170,15 +170,12 @@ class ControlSession:
 
 
 def _adopt(descriptor: int) -> socket.socket:
-    """Return a socket of our own for a received descriptor, which stays the caller's.
-
-    Raise ``OSError`` for what is no socket.
-    """
-    own = os.dup(descriptor)
+    """Return a socket with a duplicate of a descriptor. Raise ``OSError`` if it is not a socket."""
+    duplicate = os.dup(descriptor)
     try:
-        return socket.socket(fileno=own)
+        return socket.socket(fileno=duplicate)
     except BaseException:
-        os.close(own)
+        os.close(duplicate)
         raise
 
 

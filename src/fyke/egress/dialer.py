@@ -1,4 +1,4 @@
-"""Connects to a requested target: check it, resolve it once, dial only the checked addresses."""
+"""Connects to a requested target: checks it, resolves it once, dials only checked addresses."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ class Dialer:
     async def connect(
         self, target: Target, session: PoolSession, protocol: ProtocolFactory
     ) -> None:
-        """Connect to an admitted target and attach a protocol to the connection.
+        """Connect to an admitted target, with ``protocol`` on the connection.
 
         Raise ``TargetRefused``.
         """
         hosts = await self._hosts(target)
         try:
             async with asyncio.timeout(self.seconds):
-                await self._first_of(hosts, target, session, protocol)
+                await self._connect_first(hosts, target, session, protocol)
         except TimeoutError as error:
             raise _refused(ProxyRefusal.TIMED_OUT, target) from error
 
@@ -51,15 +51,15 @@ class Dialer:
                 return [name]
         return await self.rules.addresses(target)
 
-    async def _first_of(
+    async def _connect_first(
         self, hosts: list[str], target: Target, session: PoolSession, protocol: ProtocolFactory
     ) -> None:
-        """Try the addresses in order, each with its share of the time."""
+        """Try the addresses in order, each for an equal share of the time."""
         refusal = ProxyRefusal.HOST_UNREACHABLE
         for host in hosts:
             try:
                 async with asyncio.timeout(self.seconds / len(hosts)):
-                    await self._one(host, target.port, session, protocol)
+                    await self._connect_to(host, target.port, session, protocol)
                 return
             except UpstreamFailed as error:
                 raise TargetRefused(ProxyRefusal.UPSTREAM_FAILED, str(error)) from error
@@ -69,7 +69,7 @@ class Dialer:
                 refusal = _BY_ERRNO.get(error.errno or 0, ProxyRefusal.HOST_UNREACHABLE)
         raise _refused(refusal, target)
 
-    async def _one(
+    async def _connect_to(
         self, host: str, port: int, session: PoolSession, protocol: ProtocolFactory
     ) -> None:
         loop = asyncio.get_running_loop()

@@ -8,7 +8,7 @@ from fyke.egress.socks import VERSION, SocksHandshake
 
 
 def start_handshake(first: bytes, credentials: Credentials) -> Handshake:
-    """Return the machine for a conversation that begins with ``first`` (not yet fed to it)."""
+    """Return the handshake for a client that begins with ``first``, which is not fed to it."""
     if first[0] == VERSION:
         return SocksHandshake(credentials)
     return HttpHandshake(credentials)

@@ -1,8 +1,8 @@
-"""HTTP proxying, CONNECT and absolute-form requests, as a machine without sockets.
+"""HTTP proxying, CONNECT and absolute-form requests, as a state machine without sockets.
 
-One connection carries one target. An absolute-form request is turned into origin form with
-``Connection: close``, and only its own body is passed on: a client that reuses the connection for
-another site must never reach the first one with it.
+One connection has one target. An absolute-form request is turned into origin form with
+``Connection: close``, and only its body is passed on: the next request of a client that reuses the
+connection may be for another site.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ Headers = list[tuple[str, str]]
 
 
 class BadRequest(Exception):
-    """The head breaks a rule of HTTP; the message says which."""
+    """The head breaks a rule of HTTP, which the message names."""
 
 
-def _answer(status: int, reason: str, *headers: str) -> bytes:
+def _response(status: int, reason: str, *headers: str) -> bytes:
     body = f"{reason}\n".encode()
     lines = [
         f"HTTP/1.1 {status} {_STATUS[status]}",
@@ -52,7 +52,7 @@ def _answer(status: int, reason: str, *headers: str) -> bytes:
 
 
 class HttpHandshake:
-    """One conversation: a request head, then either a tunnel or one request."""
+    """A request head, then either a tunnel or one request."""
 
     def __init__(self, credentials: Credentials) -> None:
         self._credentials = credentials
@@ -63,18 +63,18 @@ class HttpHandshake:
         self._body: Body | None = None
 
     def feed(self, data: bytes) -> list[Step]:
-        searched = max(0, len(self._buffer) - 3)
+        start = max(0, len(self._buffer) - 3)
         self._buffer += data
-        end = self._buffer.find(b"\r\n\r\n", searched)
+        end = self._buffer.find(b"\r\n\r\n", start)
         if end < 0 and len(self._buffer) <= MAX_HEAD:
             return []
         if end < 0 or end > MAX_HEAD:
-            return [HangUp(_answer(431, f"the request head is larger than {MAX_HEAD} bytes"))]
+            return [HangUp(_response(431, f"the request head is larger than {MAX_HEAD} bytes"))]
         head, self._buffer = self._buffer[:end].decode("latin-1"), self._buffer[end + 4 :]
         try:
             return [self._request(head)]
         except (BadRequest, ValueError) as error:
-            return [HangUp(_answer(400, str(error)))]
+            return [HangUp(_response(400, str(error)))]
 
     def connected(self) -> Connected:
         early, _ = self.outgoing(self._buffer)
@@ -82,9 +82,9 @@ class HttpHandshake:
 
     def refused(self, refusal: ProxyRefusal, reason: str) -> bytes:
         if refusal is ProxyRefusal.THROTTLED:
-            return _answer(503, reason, f"Retry-After: {RETRY_SECONDS}")
+            return _response(503, reason, f"Retry-After: {RETRY_SECONDS}")
         status = {ProxyRefusal.FORBIDDEN: 403, ProxyRefusal.TIMED_OUT: 504}.get(refusal, 502)
-        return _answer(status, reason)
+        return _response(status, reason)
 
     def outgoing(self, data: bytes) -> tuple[bytes, bool]:
         if self._body is None:
@@ -95,15 +95,15 @@ class HttpHandshake:
         first, *rest = head.split("\r\n")
         method, target, version = _request_line(first)
         headers = [_header(line) for line in rest]
-        if not self._admitted(headers):
-            words = "this proxy needs the name and password of PROXY_AUTH"
+        if not self._is_authorized(headers):
+            message = "this proxy needs the name and password of PROXY_AUTH"
             return HangUp(
-                _answer(407, words, 'Proxy-Authenticate: Basic realm="fyke"'), denied=True
+                _response(407, message, 'Proxy-Authenticate: Basic realm="fyke"'), denied=True
             )
         if method == "CONNECT":
             host, port = split_host_port(target)
             self._to_client = b"HTTP/1.1 200 Connection established\r\n\r\n"
-            return Dial(_bare(host), port)
+            return Dial(host.encode("latin-1"), port)
         return self._absolute(method, target, version, headers)
 
     def _absolute(self, method: str, target: str, version: str, headers: Headers) -> Step:
@@ -111,16 +111,16 @@ class HttpHandshake:
         if parts.scheme != "http" or not parts.netloc:
             raise BadRequest("the target must be an absolute http:// URL, or use CONNECT")
         if "@" in parts.netloc:
-            raise BadRequest("the target must not carry credentials")
+            raise BadRequest("the target must not contain credentials")
         host, port = split_host_port(parts.netloc, 80)
         self._body = Body(headers)
         path = parts._replace(scheme="", netloc="", fragment="").geturl() or "/"
         if not path.startswith("/"):
             path = "/" + path
         self._to_target = _origin_head(method, path, version, parts.netloc, headers)
-        return Dial(_bare(host), port)
+        return Dial(host.encode("latin-1"), port)
 
-    def _admitted(self, headers: Headers) -> bool:
+    def _is_authorized(self, headers: Headers) -> bool:
         if self._credentials.passwordless:
             return True
         values = _values(headers, "proxy-authorization")
@@ -138,10 +138,6 @@ class HttpHandshake:
         return True
 
 
-def _bare(host: str) -> bytes:
-    return host.encode("latin-1")
-
-
 def _request_line(line: str) -> tuple[str, str, str]:
     parts = line.split(" ")
     if len(parts) != 3 or not _TOKEN.fullmatch(parts[0]) or not _VERSION.fullmatch(parts[2]):
@@ -152,9 +148,9 @@ def _request_line(line: str) -> tuple[str, str, str]:
 
 
 def _header(line: str) -> tuple[str, str]:
-    """Return name and value; refuse folding and stray line ends.
+    """Return name and value; refuse folded lines and stray line ends.
 
-    The name keeps its letter case: some sites identify clients by it.
+    The case of the name is preserved, because some sites identify clients by it.
     """
     name, colon, value = line.partition(":")
     if not colon or not _TOKEN.fullmatch(name) or _FORBIDDEN_BYTES.search(value):
@@ -162,18 +158,15 @@ def _header(line: str) -> tuple[str, str]:
     return name, value.strip(" \t")
 
 
-def _values(headers: Headers, wanted: str) -> list[str]:
-    return [value for name, value in headers if name.lower() == wanted]
+def _values(headers: Headers, key: str) -> list[str]:
+    return [value for name, value in headers if name.lower() == key]
 
 
 def _origin_head(method: str, path: str, version: str, authority: str, headers: Headers) -> bytes:
     dropped = set(_HOP_BY_HOP)
     for value in _values(headers, "connection"):
         dropped.update(part.strip().lower() for part in value.split(","))
-    dropped -= {
-        "content-length",
-        "transfer-encoding",
-    }  # they frame the body
+    dropped -= {"content-length", "transfer-encoding"}  # they frame the body
     lines = [f"{method} {path} {version}", f"Host: {authority}"]
     lines += [f"{name}: {value}" for name, value in headers if name.lower() not in dropped]
     return "\r\n".join([*lines, "Connection: close", "", ""]).encode("latin-1")
@@ -186,7 +179,7 @@ class Body:
         lengths = set(_values(headers, "content-length"))
         codings = [value.lower() for value in _values(headers, "transfer-encoding")]
         if codings not in ([], ["chunked"]) or (codings and lengths) or len(lengths) > 1:
-            raise BadRequest("the body's length is unclear")
+            raise BadRequest("the length of the body is ambiguous")
         length = lengths.pop() if lengths else "0"
         if not (length.isascii() and length.isdigit() and len(length) <= 18):
             raise BadRequest("the Content-Length must be a number")
@@ -194,7 +187,7 @@ class Body:
         self._chunks = _Chunks() if codings else None
 
     def take(self, data: bytes) -> tuple[bytes, bool]:
-        """Return the part that belongs to the body, and whether there was more than that."""
+        """Return the part that belongs to the body, and whether there were more bytes."""
         if self._chunks is not None:
             end = self._chunks.advance(data)
         else:
@@ -210,12 +203,12 @@ class _Chunks:
 
     def __init__(self) -> None:
         self._line = b""
-        self._skip = 0  # bytes of chunk data and its line end still to come
+        self._skip = 0  # bytes of chunk data and its line end that are still expected
         self._trailer = False
         self._done = False
 
     def advance(self, data: bytes) -> int:
-        """Return how many bytes of ``data`` belong to the body; less than all ends it."""
+        """Return how many bytes of ``data`` belong to the body, which ends before the others."""
         at = 0
         while at < len(data) and not self._done:
             if self._skip:
@@ -231,7 +224,7 @@ class _Chunks:
         return at
 
     def _take_line(self) -> bool:
-        """Read a line once it is whole; False when it is no chunked coding."""
+        """Parse the line once it is complete; False when it is not chunked coding."""
         if not self._line.endswith(b"\n"):
             return True
         line, self._line = self._line.strip(), b""

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 class ProxyLimits:
     connections: int = 512  # open at once
     handshake_seconds: float = 15.0
-    connect_seconds: float = 20.0  # to the target, all addresses together
-    idle_seconds: float = 300.0  # without a byte either way
+    connect_seconds: float = 20.0  # to the target, for all addresses together
+    idle_seconds: float = 300.0  # without a byte in either direction
     goodbye_seconds: float = 2.0  # for the client to read a refusal
-    trip_grace: float = 1.0  # to send the counted bytes when the limit is reached
+    trip_grace: float = 1.0  # to send the counted bytes after the traffic limit is reached
     lookups_per_second: float = 20.0
     lookup_burst: float = 100.0

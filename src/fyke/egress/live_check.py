@@ -1,4 +1,4 @@
-"""The health check of the egress process: whether it answers, and the state of its proxies."""
+"""The health check of the egress process: it must answer with the state of its proxies."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SECONDS = 3.0
 async def check_live(path: Path) -> tuple[ProxyChecked, ...]:
     """Return the state of the regions' proxies in the process at this socket.
 
-    Raise ``OSError`` (``TimeoutError`` too) or ``PeerRefused`` when it does not answer.
+    Raise ``OSError`` (``TimeoutError`` included) or ``PeerRefused`` when it does not answer.
     """
     sock = connect(path)
     try:

@@ -1,4 +1,4 @@
-"""Egress without a separate process, for one-off runs and for machines without one."""
+"""Egress without a separate process, for one-off runs."""
 
 from __future__ import annotations
 

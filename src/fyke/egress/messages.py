@@ -1,9 +1,9 @@
 """The messages between runner and egress process, one JSON object per packet.
 
-Requests carry a ``seq``; each is answered by exactly one ``AttemptClosed`` (``ProxiesChecked`` for
-a ``CheckProxies``) with the same number. Sockets and the shared counters are sent with the packet
-as descriptors: for ``OpenAttempt`` the counters first, then the listeners; for
-``AnswerNoBrowser`` the one listener.
+Each request has a ``seq``, and is answered by one ``RequestDone`` (``ProxiesChecked`` for a
+``CheckProxies``) with the same number. Sockets and the shared counters are sent with the packet as
+descriptors: for ``OpenAttempt`` the counters, then the listeners; for ``RefuseBrowser`` one
+listener.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ class OpenAttempt(msgspec.Struct, frozen=True, tag="open"):
     passwordless: bool
 
 
-class AnswerNoBrowser(msgspec.Struct, frozen=True, tag="refuse_browser"):
+class RefuseBrowser(msgspec.Struct, frozen=True, tag="refuse_browser"):
     seq: int
     attempt_id: str
 
 
 class CloseAttempt(msgspec.Struct, frozen=True, tag="close"):
-    """Cut everything of an attempt; once ``AttemptClosed`` comes the shared counters are final."""
+    """Cut all connections of an attempt. After ``RequestDone`` the shared counters are final."""
 
     seq: int
     attempt_id: str
@@ -45,7 +45,7 @@ class CheckProxies(msgspec.Struct, frozen=True, tag="look"):
 
 
 class ProxyChecked(msgspec.Struct, frozen=True):
-    """One proxy of a region; ``why`` is empty while it works; ``seconds`` since it failed."""
+    """One proxy of a region. ``why`` is empty while it works; ``seconds`` since it failed."""
 
     region: str
     proxy: str
@@ -58,7 +58,7 @@ class ProxiesChecked(msgspec.Struct, frozen=True, tag="seen"):
     proxies: tuple[ProxyChecked, ...]
 
 
-class AttemptClosed(msgspec.Struct, frozen=True, tag="done"):
+class RequestDone(msgspec.Struct, frozen=True, tag="done"):
     """The answer to a request; ``error`` is empty on success."""
 
     seq: int
@@ -78,14 +78,14 @@ class SiteThrottled(msgspec.Struct, frozen=True, tag="site_throttled"):
     why: str
 
 
-class BrowserAsked(msgspec.Struct, frozen=True, tag="browser_asked"):
-    """Something connected to the attempt's browser port for the first time."""
+class BrowserRequested(msgspec.Struct, frozen=True, tag="browser_asked"):
+    """The first connection to the attempt's browser port."""
 
     attempt_id: str
 
 
-Request = OpenAttempt | AnswerNoBrowser | CloseAttempt | CheckProxies
-Reply = AttemptClosed | TrafficLimitReached | SiteThrottled | BrowserAsked | ProxiesChecked
+Request = OpenAttempt | RefuseBrowser | CloseAttempt | CheckProxies
+Reply = RequestDone | TrafficLimitReached | SiteThrottled | BrowserRequested | ProxiesChecked
 
 encode = msgspec.json.Encoder().encode
 decode_request = msgspec.json.Decoder(Request).decode

@@ -1,11 +1,10 @@
-"""Counts the bytes of one attempt, all its connections together, and cuts off at the byte.
+"""Counts the bytes of all connections of one attempt, and cuts off exactly at the limit.
 
-What counts is what passes between the attempt and its targets, both ways: the handshake with the
-proxy itself does not. Both sides see the same figure when they count their own bytes.
+Bytes between the attempt and its targets count, in both directions; the handshake with the proxy
+does not. So attempt and target count the same number.
 
-The counters live in memory that may be shared with the runner's process: the
-runner reads them without asking, and an egress process that is killed leaves them behind for the
-next one, so that neither totals nor limit are lost.
+The counters are in memory that may be shared with the runner's process: the runner reads them
+without a request, and the next egress process continues with them when one was killed.
 """
 
 from __future__ import annotations
@@ -24,9 +23,7 @@ Cells = MutableSequence[int] | memoryview
 
 
 def make_shared(size: int = SHARED_SIZE) -> int:
-    """Return a descriptor of fresh shared counters, of ``size`` bytes in all; the caller
-    closes it.
-    """
+    """Return a descriptor of new shared memory of ``size`` bytes; the caller closes it."""
     descriptor = os.memfd_create("egress-counters", os.MFD_CLOEXEC)
     os.ftruncate(descriptor, size)
     return descriptor
@@ -35,12 +32,12 @@ def make_shared(size: int = SHARED_SIZE) -> int:
 def map_shared(descriptor: int) -> memoryview:
     """Return the counters of a descriptor. Raise ``ValueError`` when it is too small."""
     if os.fstat(descriptor).st_size < SHARED_SIZE:
-        raise ValueError("the counters' memory is too small")
+        raise ValueError("the memory of the counters is too small")
     return memoryview(mmap.mmap(descriptor, SHARED_SIZE)).cast("Q")[:CELLS]
 
 
 def read(cells: Cells) -> Traffic:
-    """Read counters as the contract shows them."""
+    """The counters as ``Traffic``."""
     return Traffic(
         up=cells[UP],
         down=cells[DOWN],
@@ -50,20 +47,18 @@ def read(cells: Cells) -> Traffic:
 
 
 class Meter:
-    """The counters of one attempt. ``limit`` in bytes, both ways together; None is no limit.
-
-    The limit trips at the first byte beyond it, so a transfer of exactly the limit is
-    complete. ``close`` makes the counters final: no further bytes pass.
+    """The counters of one attempt. ``limit`` in bytes, for both directions together; None is no
+    limit. The first byte beyond it trips the meter, so a transfer of exactly the limit is complete.
     """
 
-    __slots__ = ("_cells", "_left")
+    __slots__ = ("_cells", "_remaining")
 
     def __init__(self, limit: int | None = None, cells: Cells | None = None) -> None:
         self._cells: Cells = [0] * CELLS if cells is None else cells
-        passed = self._cells[UP] + self._cells[DOWN]
-        self._left = None if limit is None else max(0, limit - passed)
+        counted = self._cells[UP] + self._cells[DOWN]
+        self._remaining = None if limit is None else max(0, limit - counted)
         if self.tripped:
-            self._left = 0
+            self._remaining = 0
 
     @property
     def tripped(self) -> bool:
@@ -75,12 +70,12 @@ class Meter:
 
     def take(self, count: int, direction: int) -> int:
         """Count up to ``count`` bytes going ``UP`` or ``DOWN``; return how many may pass."""
-        left = self._left
-        if left is not None:
-            if count > left:
-                count = left
+        remaining = self._remaining
+        if remaining is not None:
+            if count > remaining:
+                count = remaining
                 self._cells[TRIPPED] = 1
-            self._left = left - count
+            self._remaining = remaining - count
         self._cells[direction] += count
         return count
 
@@ -94,5 +89,5 @@ class Meter:
         """Refuse further bytes and return the final counters."""
         final = self.traffic
         self._cells = [final.up, final.down, final.connections, final.refused, int(self.tripped)]
-        self._left = 0
+        self._remaining = 0
         return final

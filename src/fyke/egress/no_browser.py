@@ -1,7 +1,6 @@
 """The answer on the browser port while Fyke has no browser.
 
-On a port without a listener a Worker would wait for its own timeout; a 503 that says why fails at
-once.
+Without an answer a Worker would wait for its own timeout; a 503 with the reason fails at once.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ class NoBrowser:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        """Serve the listener; it is ours from now on."""
+        """Serve and own the listener."""
         self._listener.setblocking(False)
         self._server = await asyncio.start_server(
             self._accept, sock=self._listener, limit=_MAX_HEAD

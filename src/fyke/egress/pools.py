@@ -1,12 +1,12 @@
 """The proxies of the regions: which one a connection uses, and which ones are down.
 
-A region (two letters, or ``*`` for every other) has one or more proxies, written as URLs with
-spaces between, and ``rotating`` before them when each connection takes the next one. Otherwise a
-run stays with one of them (``sticky``): every run has its own order of them, by a hash, and takes
-the first that works. A region without proxies goes out directly.
+A region (two letters, or ``*`` for all others) has one or more proxies: URLs separated by spaces.
+With ``rotating`` before them each connection uses the next one. Otherwise (``sticky``) a run keeps
+one of them: a hash orders the proxies for each run, and it uses the first that works. A region
+without proxies connects directly.
 
-A proxy that does not work is down until a check of ours succeeds; checks follow after one second,
-two, four, up to a minute. A failure of the target does not count against its proxy.
+A proxy that fails is down until a check succeeds; checks follow after one second, two, four, up to
+a minute. A failure of the target does not count against its proxy.
 """
 
 from __future__ import annotations
@@ -42,20 +42,20 @@ def split(text: str) -> tuple[str, list[str]]:
 
 @dataclass(frozen=True, slots=True)
 class PoolSession:
-    """What a sticky choice is keyed by: the run, or what a Worker chose within it."""
+    """The key of a sticky choice: the run, or a session that a Worker chose within it."""
 
     key: str
-    chosen: bool = False  # by the Worker, which makes it sticky in a rotating pool as well
+    chosen: bool = False  # by the Worker, which makes it sticky even in a rotating pool
 
 
 @dataclass(frozen=True, slots=True)
 class ProxyState:
-    """One proxy as health shows it; ``why`` is empty while it works."""
+    """One proxy in a health report; ``why`` is empty while it works."""
 
     region: str
     proxy: str  # without user and password
     why: str = ""
-    seconds: float = 0.0  # how long it has been out
+    seconds: float = 0.0  # since it is down
 
 
 @dataclass(slots=True)
@@ -82,7 +82,7 @@ class Pool:
 
     @classmethod
     def parse(cls, region: str, text: str, resolver: Resolver) -> Pool:
-        """Raise ``ValueError`` with the problem, without repeating a password."""
+        """Raise ``ValueError`` with the problem, without a password."""
         policy, urls = split(text)
         upstreams = [Upstream.parse(url) for url in urls]
         if not upstreams:
@@ -100,25 +100,31 @@ class Pool:
     def states(self) -> list[ProxyState]:
         now = time.monotonic()
         return [
-            ProxyState(self.region, one.upstream.name, one.why, now - one.since if one.why else 0.0)
-            for one in self._members
+            ProxyState(
+                self.region,
+                member.upstream.name,
+                member.why,
+                now - member.since if member.why else 0.0,
+            )
+            for member in self._members
         ]
 
     async def connect(
         self, host: str, port: int, session: PoolSession
     ) -> tuple[socket.socket, bytes]:
-        """Connect through the first proxy that works; return the first bytes of the target too.
-
-        Raise ``UpstreamFailed``. How long the target may take is up to the caller.
+        """Connect through the first proxy that works; return the socket and the first bytes of the
+        target, if any arrived. The caller limits the time. Raise ``UpstreamFailed``.
         """
         for member in self._in_order(session)[:_TRIES]:
             try:
-                return await member.upstream.connect(host, port, self._word(session), self.resolver)
+                return await member.upstream.connect(
+                    host, port, self._session_value(session), self.resolver
+                )
             except UpstreamDown as error:
-                self._out(member, str(error))
+                self._mark_down(member, str(error))
             except UpstreamFailed as error:
                 raise UpstreamFailed(f"the proxy of this region failed: {error}") from error
-        raise UpstreamFailed(self._why())
+        raise UpstreamFailed(self._reason())
 
     def close(self) -> None:
         """End the checks."""
@@ -135,16 +141,17 @@ class Pool:
         at = self._turn % len(working) if working else 0
         return working[at:] + working[:at]
 
-    def _word(self, session: PoolSession) -> str:
-        """What ``{session}`` in a user name becomes: letters and digits only."""
+    def _session_value(self, session: PoolSession) -> str:
+        """The value for ``{session}`` in a user name: letters and digits only."""
         if self.rotating and not session.chosen:
             return secrets.token_hex(8)
         return hashlib.sha256(session.key.encode()).hexdigest()[:16]
 
-    def _out(self, member: _Member, why: str) -> None:
+    def _mark_down(self, member: _Member, why: str) -> None:
         if not member.why:
             member.since = time.monotonic()
-            _log.warning("proxy %s of region %s is out: %s", member.upstream.name, self.region, why)
+            name = member.upstream.name
+            _log.warning("proxy %s of region %s is down: %s", name, self.region, why)
         member.why = why
         if member.checking is None:
             member.checking = asyncio.get_running_loop().create_task(self._check_until_up(member))
@@ -159,17 +166,17 @@ class Pool:
                     member.why = str(error)
                     continue
                 member.why = ""
-                _log.warning("proxy %s of region %s is back", member.upstream.name, self.region)
+                _log.warning("proxy %s of region %s works again", member.upstream.name, self.region)
                 return
         finally:
             member.checking = None
 
-    def _why(self) -> str:
+    def _reason(self) -> str:
         why = next((member.why for member in self._members if member.why), "all are busy")
         if len(self._members) == 1:
             return f"the proxy of this region does not work: {why}"
-        out = sum(1 for member in self._members if member.why)
-        return f"the proxies of this region: {out} of {len(self._members)} are out: {why}"
+        down = sum(1 for member in self._members if member.why)
+        return f"the proxies of this region: {down} of {len(self._members)} are down: {why}"
 
 
 class Pools:
@@ -201,6 +208,6 @@ class Pools:
 
 
 def _rank(key: str, upstream: Upstream) -> bytes:
-    """One run's order of the proxies: losing one moves only the runs that had it first."""
+    """The sort key of a proxy for one run. When a proxy fails, only the runs that used it move."""
     login = f"{upstream.username}@{upstream.name}"
     return hashlib.sha256(f"{key}\0{login}".encode()).digest()

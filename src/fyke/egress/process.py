@@ -1,6 +1,6 @@
 """The egress role: a process that only moves and counts the attempts' bytes.
 
-It is separate from the runner so that a fast download never delays the acknowledgement of a row.
+It is separate from the runner so that a fast download does not delay the acknowledgement of a row.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ async def serve_egress(
     """Serve runners at ``socket_path`` until cancelled; ``ready`` is set once it listens.
 
     ``upstreams`` maps regions to proxy URLs. Without ``throttle`` sites are not throttled.
-    Raise ``ValueError`` when a URL is malformed, ``OSError`` when the path is served already.
+    Raise ``ValueError`` when a URL is malformed, ``OSError`` when another process serves the path.
     """
     os.environ.setdefault("RES_OPTIONS", "timeout:2 attempts:2")  # a dead name server blocks less
     raise_limit()  # every connection needs two descriptors

@@ -19,7 +19,7 @@ _small_buffer = _shared_buffer[:BUFFER_SIZE]
 
 
 class ConnectionEvents(Protocol):
-    """What both ends report to; ``proxied_connection`` implements it."""
+    """The connection that both ends report to; ``proxied_connection`` implements it."""
 
     open_connections: ClassVar[int]
     client: asyncio.Transport | None
@@ -80,8 +80,8 @@ class ClientProtocol(ProtocolSide):
 
 
 class UpstreamProtocol(ProtocolSide):
-    """The site's end of a connection. Its bytes are not parsed; ``early`` is what arrived before
-    this protocol was attached.
+    """The site's end of a connection. ``early`` are the bytes that arrived before this protocol was
+    attached.
     """
 
     def __init__(self, connection: ConnectionEvents, early: bytes) -> None:
@@ -104,7 +104,7 @@ class UpstreamProtocol(ProtocolSide):
 
 
 def prepare(transport: asyncio.Transport) -> None:
-    """Send bytes at once: no buffering by us or by the kernel."""
+    """Send bytes at once: no write buffer and no Nagle delay."""
     transport.set_write_buffer_limits(high=0)
     sock = transport.get_extra_info("socket")
     if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):

@@ -1,12 +1,12 @@
-"""The data path: the one file that moves the users' bytes.
+"""The data path: the only module that moves the users' bytes.
 
 Each accepted connection is a ``ProxiedConnection`` of two sides. Three details are deliberate:
 
-* The "connected" reply leaves in the target's ``connection_made``. Later would let a server that
-  speaks first (SMTP, SSH, HTTP/2) overtake it.
-* A half-closed connection is passed on, but the second end closes both sides; keeping both open
-  on each end would leak the pair.
-* TCP_NODELAY is set by hand: the loop sets it only on sockets made with the TCP protocol number,
+* The "connected" reply is sent in the target's ``connection_made``. Later, the bytes of a server
+  that speaks first (SMTP, SSH, HTTP/2) could overtake it.
+* The end of one direction is passed on; the end of the second one closes both sides, which would
+  otherwise stay open.
+* TCP_NODELAY is set here: the loop sets it only on sockets created with the TCP protocol number,
   and without it each small exchange waits 40 ms.
 """
 
@@ -37,7 +37,7 @@ class ConnectionPhase(Enum):
     HANDSHAKE = auto()
     DIALING = auto()
     RELAY = auto()
-    GOODBYE = auto()  # the last reply is being sent; further bytes of the client are dropped
+    GOODBYE = auto()  # the last bytes are being sent; further bytes of the client are dropped
 
 
 class ProxiedConnection:
@@ -47,7 +47,7 @@ class ProxiedConnection:
 
     def __init__(self, proxy: AttemptProxy) -> None:
         self.proxy = proxy
-        self.quiet = 0
+        self.idle_sweeps = 0
         self.phase = ConnectionPhase.HANDSHAKE
         self.site = proxy.sites.others
         self.client: asyncio.Transport | None = None
@@ -65,23 +65,23 @@ class ProxiedConnection:
     def accepted(self, transport: asyncio.Transport) -> None:
         self.client = transport
         proxy = self.proxy
-        if proxy.shut or len(proxy.connections) >= proxy.limits.connections:
+        if proxy.is_closed or len(proxy.connections) >= proxy.limits.connections:
             proxy.meter.refused()
             transport.abort()
             return
         proxy.connections.add(self)
         ProxiedConnection.open_connections += 1
         prepare(transport)
-        self._after(proxy.limits.handshake_seconds)
+        self._abort_after(proxy.limits.handshake_seconds)
 
     def from_client(self, data: memoryview) -> None:
-        self.quiet = 0
+        self.idle_sweeps = 0
         if self.phase is ConnectionPhase.RELAY:
             self._upload(bytes(data))
         elif self.phase is ConnectionPhase.HANDSHAKE:
-            self._converse(bytes(data))
+            self._continue_handshake(bytes(data))
 
-    def _converse(self, data: bytes) -> None:
+    def _continue_handshake(self, data: bytes) -> None:
         if self._handshake is None:
             self._handshake = start_handshake(data, self.proxy.credentials)
         for step in self._handshake.feed(data):
@@ -97,13 +97,13 @@ class ProxiedConnection:
     def _upload(self, data: bytes) -> None:
         data, surplus = self._started_handshake().outgoing(data)
         if data and self.target is not None and not self.target.is_closing():
-            allowed = self._take(len(data), UP)
+            allowed = self._count(len(data), UP)
             self.target.write(data if allowed == len(data) else data[:allowed])
             if allowed < len(data):
                 self.proxy.trip()
                 return
         if surplus:
-            # another request on this connection would reach the wrong site: the client has to retry
+            # a second request on this connection may be for another site: the client has to retry
             self.end(self.proxy.limits.goodbye_seconds)
 
     # dialing
@@ -122,7 +122,7 @@ class ProxiedConnection:
             if (str(target.host), target.port) in self.proxy.endpoints and self._loops < _MAX_LOOPS:
                 self._restart_handshake()
                 return
-            self.site = self.proxy.sites.of(str(target.host))
+            self.site = self.proxy.sites.for_host(str(target.host))
             dialer.rules.admit(target)
             if self.proxy.throttle is not None:
                 self._visit = await self.proxy.throttle.enter(str(target.host), self.proxy.session)
@@ -140,17 +140,17 @@ class ProxiedConnection:
             self._refuse(TargetRefused(ProxyRefusal.HOST_UNREACHABLE, "the proxy failed"))
 
     def _restart_handshake(self) -> None:
-        """The client asks the proxy to connect to the proxy. Libraries do so when the environment
-        names a proxy and the program configures one too, so the handshake starts again.
+        """Start again for a client that connects to the proxy through the proxy. Libraries do that
+        when both the environment and the program configure it.
         """
         replies = self._started_handshake().connected()
         self._send_to_client(replies.to_client)
         self._handshake = None
         self._loops += 1
         self.phase = ConnectionPhase.HANDSHAKE
-        self._after(self.proxy.limits.handshake_seconds)
+        self._abort_after(self.proxy.limits.handshake_seconds)
         if replies.to_target:
-            self._converse(replies.to_target)
+            self._continue_handshake(replies.to_target)
         if self.client is not None and self.phase is ConnectionPhase.HANDSHAKE:
             self.client.resume_reading()
 
@@ -164,9 +164,9 @@ class ProxiedConnection:
         self._goodbye(self._started_handshake().refused(error.refusal, error.reason))
 
     def established(self, transport: asyncio.Transport) -> None:
-        """The target answered: report it to the client before any byte of the target is read."""
+        """Report the connection to the client before any byte of the target is read."""
         self.target = transport
-        if self.proxy.shut or self.client is None or self.client.is_closing():
+        if self.proxy.is_closed or self.client is None or self.client.is_closing():
             transport.abort()
             return
         prepare(transport)
@@ -176,7 +176,7 @@ class ProxiedConnection:
         replies = self._started_handshake().connected()
         self._send_to_client(replies.to_client)
         if replies.to_target:
-            allowed = self._take(len(replies.to_target), UP)
+            allowed = self._count(len(replies.to_target), UP)
             transport.write(replies.to_target[:allowed])
             if allowed < len(replies.to_target):
                 self.proxy.trip()
@@ -186,14 +186,14 @@ class ProxiedConnection:
     # from the target's side
 
     def from_target(self, data: memoryview) -> None:
-        self.quiet = 0
+        self.idle_sweeps = 0
         client = self.client
-        if client is None or client.is_closing() or self.proxy.shut:
+        if client is None or client.is_closing() or self.proxy.is_closed:
             return
         if self._status_reader is not None:
             self._read_status(self._status_reader, data)
         count = len(data)
-        allowed = self._take(count, DOWN)
+        allowed = self._count(count, DOWN)
         client.write(bytes(data[:allowed]))
         if allowed < count:
             self.proxy.trip()
@@ -203,7 +203,7 @@ class ProxiedConnection:
         if reader.done:
             self._status_reader = None
         if status and self._visit is not None:
-            self._visit.answered(status)
+            self._visit.record_status(status)
 
     def _leave_site(self) -> None:
         if self._visit is not None:
@@ -212,7 +212,7 @@ class ProxiedConnection:
     # ends
 
     def half_closed(self, other: asyncio.Transport | None) -> bool:
-        """One side has sent all; return whether its transport stays open for the other."""
+        """One side has sent everything; return whether its transport stays open for the other."""
         self._ends += 1
         if (
             self.phase is not ConnectionPhase.RELAY
@@ -225,14 +225,14 @@ class ProxiedConnection:
         return True
 
     def lost(self, *, of_client: bool) -> None:
-        """One side is gone: close the other once its buffered bytes are sent."""
+        """One side is closed: close the other once its buffered bytes are sent."""
         if of_client:
             self.client = None
         else:
             self.target = None
-        rest = self.target if of_client else self.client
-        if rest is not None:
-            rest.close()
+        other_side = self.target if of_client else self.client
+        if other_side is not None:
+            other_side.close()
         if of_client and self.phase is ConnectionPhase.DIALING and self._task is not None:
             self._task.cancel()
         if self.client is None and self.target is None:
@@ -254,7 +254,7 @@ class ProxiedConnection:
         for transport in (self.client, self.target):
             if transport is not None:
                 transport.close()
-        self._after(grace)
+        self._abort_after(grace)
 
     def abort(self) -> None:
         """Close both sides now."""
@@ -267,8 +267,8 @@ class ProxiedConnection:
                 transport.abort()
 
     def _goodbye(self, reply: bytes) -> None:
-        """Send a last reply and wait for the client to hang up: closing with unread bytes would
-        reset the connection, and the reply would be lost.
+        """Send a last reply and wait until the client closes: closing with unread bytes would reset
+        the connection, and the reply would be lost.
         """
         self.phase = ConnectionPhase.GOODBYE
         client = self.client
@@ -278,9 +278,9 @@ class ProxiedConnection:
             client.write(reply)
         client.write_eof()
         client.resume_reading()
-        self._after(self.proxy.limits.goodbye_seconds)
+        self._abort_after(self.proxy.limits.goodbye_seconds)
 
-    def _take(self, count: int, direction: int) -> int:
+    def _count(self, count: int, direction: int) -> int:
         """Count bytes for the attempt and for the site; return how many may pass."""
         allowed = self.proxy.meter.take(count, direction)
         self.site.cells[direction] += allowed
@@ -292,7 +292,7 @@ class ProxiedConnection:
         return PoolSession(f"{run}/{option}", chosen=True) if option else PoolSession(run)
 
     def _started_handshake(self) -> Handshake:
-        """Return the handshake, which exists from the client's first byte on."""
+        """Return the handshake, which exists after the client's first byte."""
         if self._handshake is None:
             raise RuntimeError("the client has sent nothing yet")
         return self._handshake
@@ -301,7 +301,7 @@ class ProxiedConnection:
         if data and self.client is not None:
             self.client.write(data)
 
-    def _after(self, seconds: float) -> None:
+    def _abort_after(self, seconds: float) -> None:
         self._cancel_timer()
         self._timer = asyncio.get_running_loop().call_later(seconds, self.abort)
 

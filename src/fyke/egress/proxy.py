@@ -16,7 +16,7 @@ from fyke.egress.meter import CELLS, Cells, Meter
 from fyke.egress.no_browser import NoBrowser
 from fyke.egress.pools import Pools, ProxyState
 from fyke.egress.proxied_connection import client_protocol
-from fyke.egress.rules import LookupPace, TargetRules
+from fyke.egress.rules import LookupRate, TargetRules
 from fyke.egress.site_counters import SiteCounters
 from fyke.egress.throttle import SiteThrottle, ThrottleRules
 from fyke.kit.addresses import AddressRules
@@ -42,9 +42,9 @@ class Counters:
 class Proxy:
     """Serves listeners under their grants; ``stop`` it at the end.
 
-    ``rules`` apply to all attempts, ``upstreams`` are the regions' proxies as ``pools`` parses
-    them (raises ``ValueError``); ``own`` returns the addresses of this machine, and is called
-    for each attempt, because they may change. Without ``throttle`` sites are not throttled.
+    ``rules`` apply to all attempts, ``upstreams`` are the regions' proxies as in ``Pools`` (which
+    raises ``ValueError``). ``own`` returns the addresses of this machine and is called for each
+    attempt, because they may change. Without ``throttle`` sites are not throttled.
     """
 
     def __init__(
@@ -75,14 +75,14 @@ class Proxy:
         counters: Counters | None = None,
         on_throttled: Callable[[str], None] = _ignore,
     ) -> Counters:
-        """Serve the listeners, which are ours from now on. ``counters`` are those to
-        continue; the ones in use are returned. ``on_throttled`` gets one line for each of the
-        first ten sites whose throttle refused a connection.
+        """Serve and own the listeners. Counting continues with ``counters``, or begins with new
+        ones; they are returned. ``on_throttled`` gets one line for each of the first ten sites
+        whose throttle refused a connection.
 
-        Raise ``ValueError`` for a malformed grant or an id that is open already.
+        Raise ``ValueError`` for a malformed grant or an id that is already open.
         """
         if grant.attempt_id in self._attempts:
-            raise ValueError(f"attempt {grant.attempt_id} has egress already")
+            raise ValueError(f"attempt {grant.attempt_id} already has egress")
         counters = counters or Counters()
         attempt = self._make_attempt(grant, on_trip, on_throttled, counters)
         self._attempts[grant.attempt_id] = attempt
@@ -99,7 +99,7 @@ class Proxy:
     async def refuse_browser(
         self, attempt_id: str, listener: socket.socket, on_connection: Callable[[], None]
     ) -> None:
-        """Answer 503 on the listener, which is ours from now on, until the attempt is closed."""
+        """Own the listener and answer 503 on it until the attempt is closed."""
         if attempt_id not in self._attempts:
             raise ValueError(f"attempt {attempt_id} has no egress")
         browser = NoBrowser(listener, on_connection)
@@ -120,7 +120,7 @@ class Proxy:
         return attempt is not None and attempt.meter.tripped
 
     def close(self, attempt_id: str, *, final: bool) -> Traffic:
-        """Cut everything of the attempt; see ``AttemptProxy.stop`` for ``final``."""
+        """Cut all connections of the attempt; see ``AttemptProxy.stop`` for ``final``."""
         for browser in self._browsers.pop(attempt_id, []):
             browser.stop(final=final)
         attempt = self._attempts.pop(attempt_id, None)
@@ -148,9 +148,9 @@ class Proxy:
     ) -> AttemptProxy:
         limits = self._limits
         addresses = self._rules.extended(grant.allow, self._own())
-        pace = LookupPace(limits.lookups_per_second, limits.lookup_burst)
+        rate_limit = LookupRate(limits.lookups_per_second, limits.lookup_burst)
         domains = None if grant.domains is None else Domains(grant.domains)
-        rules = TargetRules(addresses, self._resolver, pace, domains)
+        rules = TargetRules(addresses, self._resolver, rate_limit, domains)
         return AttemptProxy(
             Credentials(grant.attempt_id, grant.secret, passwordless=grant.passwordless),
             Meter(grant.limit_bytes, counters.cells),

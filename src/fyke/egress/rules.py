@@ -1,10 +1,10 @@
-"""Which targets an attempt may reach: host form, port, and every address of the name.
+"""The targets that an attempt may reach: form of the host, port, and every address of the name.
 
-Ports: mail submission and relay (25, 465, 587) are refused, because a proxy that allows
-them becomes a source of spam; an allow entry with the port opens one. Every other port is open,
-since sites use any port, and addresses are checked on every port.
+Ports of mail submission and relay (25, 465, 587) are refused, because a proxy that allows them
+becomes a source of spam; an allow entry with the port opens one. Every other port is open, since
+sites use any port, and addresses are checked for every port.
 
-Look-ups are rate limited per attempt, because the labels of a name can leak data, and few of them
+Lookups are rate limited per attempt, because the labels of a name can leak data, and few of them
 are open at once, so that names without an answer do not delay other attempts.
 """
 
@@ -23,7 +23,7 @@ from fyke.kit.resolver import Resolver, Unresolvable
 MAIL_PORTS = frozenset({25, 465, 587})
 LOCAL_SUFFIXES = (".local", ".internal", ".lan", ".home", ".corp", ".intranet", ".home.arpa")
 MAX_DIALED = 4  # addresses tried for one name
-OPEN_QUESTIONS = 8  # look-ups of one attempt at once
+MAX_OPEN_LOOKUPS = 8  # of one attempt
 
 
 class TargetRefused(Exception):
@@ -43,21 +43,21 @@ class Target:
     port: int
 
 
-class LookupPace:
-    """At most ``rate`` questions a second on average, ``burst`` at once."""
+class LookupRate:
+    """At most ``rate`` lookups a second on average, ``burst`` at once."""
 
     def __init__(self, rate: float = 20.0, burst: float = 100.0) -> None:
         self._rate, self._burst = rate, burst
-        self._stock = burst
-        self._at = time.monotonic()
+        self._tokens = burst
+        self._updated_at = time.monotonic()
 
     def admit(self) -> bool:
         now = time.monotonic()
-        self._stock = min(self._burst, self._stock + (now - self._at) * self._rate)
-        self._at = now
-        if self._stock < 1:
+        self._tokens = min(self._burst, self._tokens + (now - self._updated_at) * self._rate)
+        self._updated_at = now
+        if self._tokens < 1:
             return False
-        self._stock -= 1
+        self._tokens -= 1
         return True
 
 
@@ -68,14 +68,14 @@ class TargetRules:
         self,
         addresses: AddressRules,
         resolver: Resolver,
-        pace: LookupPace,
+        rate_limit: LookupRate,
         domains: Domains | None = None,
     ) -> None:
         self._domains = domains
         self._addresses = addresses
         self._resolver = resolver
-        self._pace = pace
-        self._questions = asyncio.Semaphore(OPEN_QUESTIONS)
+        self._rate_limit = rate_limit
+        self._open_lookups = asyncio.Semaphore(MAX_OPEN_LOOKUPS)
 
     def parse(self, host: bytes, port: int) -> Target:
         """Check the form. Raise ``TargetRefused``."""
@@ -90,8 +90,11 @@ class TargetRules:
     def admit(self, target: Target) -> None:
         """Check the port and the declared domains. Raise ``TargetRefused``."""
         host, port = target.host, target.port
-        if port in MAIL_PORTS and not self._opened(host, port):
-            raise TargetRefused(ProxyRefusal.FORBIDDEN, f"port {port} is for mail and closed here")
+        if port in MAIL_PORTS and not self._is_exempt(host, port):
+            raise TargetRefused(
+                ProxyRefusal.FORBIDDEN,
+                f"port {port} is for mail and closed; FYKE_EGRESS_ALLOW can open it",
+            )
         if self._domains is not None and not self._domains.covers(host, port):
             raise TargetRefused(
                 ProxyRefusal.FORBIDDEN,
@@ -99,24 +102,24 @@ class TargetRules:
             )
 
     async def addresses(self, target: Target) -> list[str]:
-        """Resolve once and return the checked addresses, dial these and no others.
+        """Resolve the name once and return the checked addresses, the only ones to dial.
 
         Raise ``TargetRefused``.
         """
         answers = await self._answers(target.host)
-        good = self._addresses.select(target.host, answers, target.port)
-        if not good:
+        allowed = self._addresses.select(target.host, answers, target.port)
+        if not allowed:
             raise TargetRefused(
                 ProxyRefusal.FORBIDDEN,
                 f"{target.host} port {target.port} is not on the public internet; "
                 "FYKE_EGRESS_ALLOW can exempt it",
             )
-        return good[:MAX_DIALED]
+        return allowed[:MAX_DIALED]
 
     def remote_name(self, target: Target) -> str | None:
-        """The name to let a region's proxy resolve; None for an address, which is checked here.
+        """The name that a region's proxy is to resolve; None for an address.
 
-        Raise ``TargetRefused`` for names that only mean something inside a network.
+        Raise ``TargetRefused`` for names that are local to a network.
         """
         host = target.host
         if not isinstance(host, str):
@@ -129,17 +132,17 @@ class TargetRules:
     async def _answers(self, host: Host) -> tuple[str | Address, ...]:
         if not isinstance(host, str):
             return (host,)
-        known = self._resolver.cached(host)
-        if known:
-            return known
-        if known is None and not self._pace.admit():
-            raise TargetRefused(ProxyRefusal.UNRESOLVABLE, "too many name look-ups, slow down")
+        cached = self._resolver.cached(host)
+        if cached:
+            return cached
+        if cached is None and not self._rate_limit.admit():
+            raise TargetRefused(ProxyRefusal.UNRESOLVABLE, "too many name lookups; slow down")
         try:
-            return await self._resolver.resolve(host, self._questions)
+            return await self._resolver.resolve(host, self._open_lookups)
         except Unresolvable as error:
             raise TargetRefused(ProxyRefusal.UNRESOLVABLE, str(error)) from error
 
-    def _opened(self, host: Host, port: int) -> bool:
+    def _is_exempt(self, host: Host, port: int) -> bool:
         if isinstance(host, str):
             return self._addresses.check_name(host, port)
         return self._addresses.exempt(host, port)

@@ -1,8 +1,8 @@
-"""The traffic of one attempt with each site: a table of rows after its counters.
+"""The traffic of one attempt with each site: a table in the shared memory after its counters.
 
-The table is in the same shared memory as the counters (``meter``), and for the same reason: the
-runner reads it without a request, and it outlives an egress process that dies. A row is a name and
-five numbers; the name's length is written last, so that a reader never sees a partial name.
+As for the counters (``meter``), the runner reads it without a request, and it survives the egress
+process. A row is a name and five numbers; the length of the name is written last, so that a reader
+never sees a partial name.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ MAX_SITES = 200
 _NAME_SIZE = 256  # a length and at most 253 bytes
 _NUMBERS = 5
 _ROW_SIZE = _NAME_SIZE + 8 * _NUMBERS
-TABLE_SIZE = (MAX_SITES + 1) * _ROW_SIZE  # the last row is for all others
+TABLE_SIZE = (MAX_SITES + 1) * _ROW_SIZE  # the last row is for all other sites
 SHARED_SIZE = meter.SHARED_SIZE + TABLE_SIZE
-_REMEMBERED = 256
+_MAX_ENDED = 256
 
 REQUESTS, FAILURES, REFUSED = 2, 3, 4  # after meter.UP and meter.DOWN
 
@@ -43,7 +43,7 @@ class CountedSite:
 
 
 class SiteCounters:
-    """All rows of an attempt. ``memory`` is ``TABLE_SIZE`` bytes with the counts to continue."""
+    """All rows of an attempt. ``memory`` has ``TABLE_SIZE`` bytes; existing rows are continued."""
 
     def __init__(self, memory: memoryview | None = None) -> None:
         self._bytes = memoryview(bytearray(TABLE_SIZE)) if memory is None else memory
@@ -56,7 +56,7 @@ class SiteCounters:
             self._rows[name] = self._site(row)
         self.others = self._site(MAX_SITES)
 
-    def of(self, host: str) -> CountedSite:
+    def for_host(self, host: str) -> CountedSite:
         """The row of a checked host; ``others`` when the table is full."""
         site = self._rows.get(host)
         if site is not None:
@@ -71,16 +71,16 @@ class SiteCounters:
         return site
 
     def read(self) -> tuple[SiteTraffic, ...]:
-        """All rows as the contract shows them, those that another process wrote included."""
-        found: list[SiteTraffic] = []
+        """All rows, including those that another process wrote."""
+        sites: list[SiteTraffic] = []
         for row in range(MAX_SITES):
             name = self._name(row)
             if not name:
                 break
-            found.append(_shown(name, self._site(row)))
+            sites.append(_to_traffic(name, self._site(row)))
         if any(self.others.cells):
-            found.append(_shown(OTHER_SITES, self.others))
-        return tuple(found)
+            sites.append(_to_traffic(OTHER_SITES, self.others))
+        return tuple(sites)
 
     def _name(self, row: int) -> str:
         start = row * _ROW_SIZE
@@ -94,13 +94,13 @@ class SiteCounters:
 def map_sites(descriptor: int) -> SiteCounters:
     """Map the table of a descriptor. Raise ``ValueError`` when the memory is too small."""
     if os.fstat(descriptor).st_size < SHARED_SIZE:
-        raise ValueError("the counters' memory is too small")
+        raise ValueError("the memory of the counters is too small")
     memory = memoryview(mmap.mmap(descriptor, SHARED_SIZE))
     return SiteCounters(memory[meter.SHARED_SIZE : SHARED_SIZE])
 
 
 class SharedSiteCounters:
-    """The counters of open attempts, and the final counts of the last ones that ended."""
+    """The counters of open attempts, and the final counts of the last attempts that ended."""
 
     def __init__(self) -> None:
         self._open: dict[str, SiteCounters] = {}
@@ -123,10 +123,10 @@ class SharedSiteCounters:
         if counters is None:
             return
         self._ended[attempt_id] = counters.read()
-        while len(self._ended) > _REMEMBERED:
+        while len(self._ended) > _MAX_ENDED:
             self._ended.popitem(last=False)
 
 
-def _shown(name: str, site: CountedSite) -> SiteTraffic:
+def _to_traffic(name: str, site: CountedSite) -> SiteTraffic:
     up, down, requests, failures, refused = site.cells
     return SiteTraffic(name, requests, up, down, failures, refused)

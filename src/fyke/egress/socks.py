@@ -1,7 +1,7 @@
-"""SOCKS5 with user name and password (RFC 1928, RFC 1929), as a machine without sockets.
+"""SOCKS5 with user name and password (RFC 1928, RFC 1929), as a state machine without sockets.
 
-CONNECT only. BIND and UDP ASSOCIATE are answered with code 7: both would open ways in or out
-that the meter does not see. The name is resolved on our side, never by the client.
+Only CONNECT is supported. BIND and UDP ASSOCIATE are answered with code 7, because the meter could
+not count their traffic. Names are resolved here, never by the client.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ _CODES = {
 
 
 def _reply(code: int) -> bytes:
-    """A reply without a bound address: it would reveal our own, and no client uses it."""
+    """A reply with an empty bound address: ours must not be revealed, and no client uses it."""
     return bytes((VERSION, code, 0, _IPV4, 0, 0, 0, 0, 0, 0))
 
 
 class SocksHandshake:
-    """One conversation: greeting, password, request."""
+    """Greeting, password, request."""
 
     def __init__(self, credentials: Credentials) -> None:
         self._credentials = credentials
@@ -61,7 +61,7 @@ class SocksHandshake:
     def outgoing(self, data: bytes) -> tuple[bytes, bool]:
         return data, False
 
-    # one function per part of the conversation; None means more bytes are needed
+    # one method for each part; None means that more bytes are needed
 
     def _greeting(self) -> Step | None:
         buffer = self._buffer

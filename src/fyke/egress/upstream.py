@@ -1,8 +1,8 @@
-"""One proxy of a region, as a URL names it.
+"""One proxy of a region, defined by a URL.
 
 ``socks5://``, ``socks5h://`` (the proxy resolves names) or ``http://``, with user and password
-where needed. ``{session}`` in the user stands for a value that is the same for one run, by which
-many providers assign it one address.
+where needed. ``{session}`` in the user is replaced with a value that is the same for one run, so
+that providers assign one address to it.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from fyke.kit.resolver import Resolver, Unresolvable
 __all__ = ["Upstream", "UpstreamDown", "UpstreamFailed"]
 
 SESSION = "{session}"
-GREET_SECONDS = 4.0  # to reach the proxy and sign in
+GREET_SECONDS = 4.0  # to connect to the proxy and sign in
 _SCHEMES = ("socks5", "socks5h", "http")
-_ADDRESSES = 2  # tried of the proxy's own
+_ADDRESSES = 2  # of the proxy that are tried
 
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """Where it is and how to sign in."""
+    """The address of a proxy, and how to sign in."""
 
     scheme: str
     host: str
@@ -45,7 +45,7 @@ class Upstream:
 
     @classmethod
     def parse(cls, url: str) -> Upstream:
-        """Raise ``ValueError`` with the problem, without repeating the password."""
+        """Raise ``ValueError`` with the problem, without the password."""
         parts = urlsplit(url)
         if parts.scheme not in _SCHEMES:
             raise ValueError("an upstream must be a socks5://, socks5h:// or http:// URL")
@@ -61,7 +61,7 @@ class Upstream:
 
     @property
     def name(self) -> str:
-        """Without user and password: for logs and health."""
+        """The URL without user and password, for logs and health."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}:{self.port}"
 
@@ -70,20 +70,15 @@ class Upstream:
         """Whether names go to the proxy unresolved."""
         return self.scheme == "socks5h"
 
-    @property
-    def has_sessions(self) -> bool:
-        return SESSION in self.username
-
     async def connect(
         self, host: str, port: int, session: str, resolver: Resolver
     ) -> tuple[socket.socket, bytes]:
-        """Return a connected socket and the first bytes of the target, if any came.
+        """Return a connected socket and the first bytes of the target, if any arrived.
 
-        Raise ``UpstreamDown`` or ``UpstreamFailed``. How long the target may take is up to the
-        caller.
+        The caller limits the time. Raise ``UpstreamDown`` or ``UpstreamFailed``.
         """
         user = self.username.replace(SESSION, session)
-        sock = await self._greeted(user, resolver)
+        sock = await self._sign_in(user, resolver)
         with _closed_on_error(sock):
             if self.scheme == "http":
                 return sock, await http_connect(sock, host, port, user, self.password)
@@ -91,13 +86,13 @@ class Upstream:
             return sock, b""
 
     async def check(self, resolver: Resolver) -> None:
-        """Go as far as signing in. Raise ``UpstreamDown``."""
-        (await self._greeted(self.username.replace(SESSION, "check"), resolver)).close()
+        """Connect and sign in. Raise ``UpstreamDown``."""
+        (await self._sign_in(self.username.replace(SESSION, "check"), resolver)).close()
 
-    async def _greeted(self, user: str, resolver: Resolver) -> socket.socket:
+    async def _sign_in(self, user: str, resolver: Resolver) -> socket.socket:
         try:
             async with asyncio.timeout(GREET_SECONDS):
-                sock = await self._reached(resolver)
+                sock = await self._open_socket(resolver)
                 with _closed_on_error(sock):
                     if self.scheme != "http":
                         await socks_greet(sock, user, self.password)
@@ -105,7 +100,7 @@ class Upstream:
         except TimeoutError as error:
             raise UpstreamDown("it does not answer in time") from error
 
-    async def _reached(self, resolver: Resolver) -> socket.socket:
+    async def _open_socket(self, resolver: Resolver) -> socket.socket:
         for address in await self._addresses(resolver):
             family = socket.AF_INET6 if ":" in address else socket.AF_INET
             sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -114,13 +109,13 @@ class Upstream:
                 await asyncio.get_running_loop().sock_connect(sock, (address, self.port))
             except OSError as error:
                 sock.close()
-                problem = error
+                caught = error
             except BaseException:
                 sock.close()
                 raise
             else:
                 return sock
-        raise UpstreamDown(_words(problem)) from problem
+        raise UpstreamDown(_system_message(caught)) from caught
 
     async def _addresses(self, resolver: Resolver) -> tuple[str, ...]:
         try:
@@ -133,8 +128,8 @@ class Upstream:
             raise UpstreamDown("its name has no address") from error
 
 
-def _words(error: OSError) -> str:
-    """Return the system's message; a library's may name the address, which Workers must not see."""
+def _system_message(error: OSError) -> str:
+    """The system's message. A library's may contain the address, which Workers must not see."""
     return os.strerror(error.errno) if error.errno else "it cannot be reached"
 
 
@@ -147,7 +142,7 @@ def _closed_on_error(sock: socket.socket) -> Iterator[None]:
         sock.close()
         if isinstance(error, TimeoutError):
             raise
-        raise UpstreamDown(_words(error)) from error
+        raise UpstreamDown(_system_message(error)) from error
     except BaseException:
         sock.close()
         raise

@@ -1,7 +1,7 @@
 """The handshake with a region's proxy: SOCKS5 and HTTP CONNECT, over a connected socket.
 
-Every reply is read to its last byte and no further: the first bytes of a target, which may come in
-the same packet, belong to the attempt and are counted.
+Every reply is read to its last byte and no further: the first bytes of a target, which may arrive
+in the same packet, belong to the attempt and are counted.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ipaddress import IPv4Address, ip_address
 _MAX_HEAD = 16 * 1024
 _NO_LOGIN, _PASSWORD = 0, 2
 _IPV4, _NAME, _IPV6 = 1, 3, 4
-_SOCKS_WORDS = {
+_SOCKS_ERRORS = {
     1: "general failure",
     2: "not allowed by its rules",
     3: "network unreachable",
@@ -31,11 +31,11 @@ _HTTP_ANY = re.compile(r"HTTP/1\.[01] \d\d\d")
 
 
 class UpstreamDown(Exception):
-    """The proxy itself fails: unreachable, of another protocol, or refusing us."""
+    """The proxy itself fails: it is unreachable, has another protocol, or rejects the login."""
 
 
 class UpstreamFailed(Exception):
-    """The proxy works and did not reach the target; the message is for the client."""
+    """The proxy works but did not reach the target; the message is for the client."""
 
 
 async def socks_greet(sock: socket.socket, user: str, password: str) -> None:
@@ -44,26 +44,26 @@ async def socks_greet(sock: socket.socket, user: str, password: str) -> None:
     await _send(sock, bytes((5, len(methods))) + methods)
     version, method = await _receive(sock, 2)
     if version != 5:
-        raise UpstreamDown("it speaks no SOCKS5")
+        raise UpstreamDown("it does not speak SOCKS5")
     if method == _PASSWORD and _PASSWORD in methods:
-        name, word = user.encode()[:255], password.encode()[:255]
-        await _send(sock, bytes((1, len(name))) + name + bytes((len(word),)) + word)
+        name, secret = user.encode()[:255], password.encode()[:255]
+        await _send(sock, bytes((1, len(name))) + name + bytes((len(secret),)) + secret)
         if (await _receive(sock, 2))[1] != 0:
-            raise UpstreamDown("it does not take our user and password")
+            raise UpstreamDown("it rejected the user and password")
     elif method != _NO_LOGIN and _PASSWORD in methods:
-        raise UpstreamDown("it wants another kind of login than user and password")
+        raise UpstreamDown("it requires a login other than user and password")
     elif method != _NO_LOGIN:
-        raise UpstreamDown("it asks for a login that is not set")
+        raise UpstreamDown("it requires a user and password, which its URL does not have")
 
 
 async def socks_connect(sock: socket.socket, host: str, port: int) -> None:
-    """Ask for the target. Raise ``UpstreamFailed``, or ``UpstreamDown`` when it hangs up."""
+    """Request the target. Raise ``UpstreamFailed``, or ``UpstreamDown`` at an early end."""
     await _send(sock, b"\x05\x01\x00" + _socks_address(host) + port.to_bytes(2, "big"))
     version, code, _, kind = await _receive(sock, 4)
     if version != 5:
-        raise UpstreamDown("it speaks no SOCKS5")
+        raise UpstreamDown("it does not speak SOCKS5")
     if code:
-        raise UpstreamFailed(_SOCKS_WORDS.get(code, f"code {code}"))
+        raise UpstreamFailed(_SOCKS_ERRORS.get(code, f"code {code}"))
     size = {_IPV4: 4, _IPV6: 16}.get(kind) or (await _receive(sock, 1))[0]
     await _receive(sock, size + 2)
 
@@ -71,7 +71,7 @@ async def socks_connect(sock: socket.socket, host: str, port: int) -> None:
 async def http_connect(
     sock: socket.socket, host: str, port: int, user: str, password: str
 ) -> bytes:
-    """Ask for a tunnel; return the first bytes of the target, if any came.
+    """Request a tunnel; return the first bytes of the target, if any arrived.
 
     Raise ``UpstreamFailed`` or ``UpstreamDown``.
     """
@@ -86,10 +86,10 @@ async def http_connect(
     if _HTTP_OK.match(status):
         return early
     if _HTTP_LOGIN.match(status):
-        raise UpstreamDown("it does not take our user and password")
+        raise UpstreamDown("it rejected the user and password")
     if _HTTP_ANY.match(status):
-        raise UpstreamFailed(f"it said {status[:80]!r}")
-    raise UpstreamDown("it speaks no HTTP")
+        raise UpstreamFailed(f"it answered {status[:80]!r}")
+    raise UpstreamDown("it does not speak HTTP")
 
 
 def _socks_address(host: str) -> bytes:
@@ -107,7 +107,7 @@ async def _head(sock: socket.socket) -> tuple[bytes, bytes]:
     while b"\r\n\r\n" not in reply:
         part = await asyncio.get_running_loop().sock_recv(sock, 4096)
         if not part or len(reply) > _MAX_HEAD:
-            raise UpstreamDown("it gave no proper reply")
+            raise UpstreamDown("its reply is not a complete HTTP response")
         reply += part
     head, _, early = reply.partition(b"\r\n\r\n")
     return head, early
@@ -123,6 +123,6 @@ async def _receive(sock: socket.socket, count: int) -> bytes:
     while len(received) < count:
         part = await asyncio.get_running_loop().sock_recv(sock, count - len(received))
         if not part:
-            raise UpstreamDown("it hung up")
+            raise UpstreamDown("it closed the connection")
         received += part
     return received

@@ -1,1 +1,1 @@
-"""Fetching projects with the system's git, which gets to see nothing of this machine."""
+"""Fetches projects with the system's git, in a sandbox without access to this machine."""

@@ -21,7 +21,7 @@ _EXAMPLE = "such as https://github.com/owner/project"
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """A checked address. ``url`` is normalised: one host, one port."""
+    """A checked address. ``url`` is normalized, with one spelling for each host and port."""
 
     host: Host
     port: int
@@ -33,7 +33,7 @@ class Repository:
 
     @property
     def target(self) -> str:
-        """Host and port, as the egress grant names them."""
+        """Host and port, as in an egress grant."""
         name = f"[{self.host}]" if ":" in str(self.host) else str(self.host)
         return f"{name}:{self.port}"
 
@@ -42,8 +42,8 @@ class Repository:
         return f"https://{self.authority}{self.path}"
 
 
-def repository(url: str) -> Repository:
-    """Read an address. Raise ``InvalidRequest``."""
+def parse_repository(url: str) -> Repository:
+    """Parse an address. Raise ``InvalidRequest``."""
     text = url.strip()
     if not text or len(text) > MAX_URL:
         raise InvalidRequest(
@@ -51,7 +51,7 @@ def repository(url: str) -> Repository:
         )
     if text.lower().startswith(("ssh:", "git+ssh:")) or _SCP.match(text):
         raise InvalidRequest(
-            "SSH is not taken, because it needs your key; write the https address of "
+            "SSH is not supported, because it needs your key; write the https address of "
             f"the repository, {_EXAMPLE}",
             field="url",
         )
@@ -70,8 +70,8 @@ def repository(url: str) -> Repository:
         raise InvalidRequest(f"must begin with https://, {_EXAMPLE}", field="url")
     if "@" in parts.netloc:
         raise InvalidRequest(
-            "must not contain a name or a token; only public repositories are fetched, "
-            "upload a ZIP of others",
+            "must not contain a name or a token; only public repositories can be fetched, "
+            "upload a ZIP of a private one",
             field="url",
         )
     if parts.query or parts.fragment or "?" in text or "#" in text:
@@ -94,29 +94,31 @@ def _host(netloc: str) -> Host:
 
 
 def _path(path: str) -> str:
-    steps = path.split("/")
-    if not _PATH.fullmatch(path) or path == "/" or ".." in steps or "\\" in path:
+    parts = path.split("/")
+    if not _PATH.fullmatch(path) or path == "/" or ".." in parts or "\\" in path:
         raise InvalidRequest(f"must name a repository after the host, {_EXAMPLE}", field="url")
     return path
 
 
-def checked_ref(source: GitSource) -> str:
-    """Return the revision to ask for. Raise ``InvalidRequest``."""
+def parse_ref(source: GitSource) -> str:
+    """Return the revision, ``HEAD`` by default. Raise ``InvalidRequest``."""
     ref = source.ref.strip()
     if not ref:
         return "HEAD"
-    odd = ".." in ref or "//" in ref or ref.endswith(("/", ".", ".lock")) or len(ref) > MAX_REF
-    if odd or not _REF.fullmatch(ref):
+    is_malformed = ".." in ref or "//" in ref or ref.endswith(("/", ".", ".lock"))
+    if is_malformed or len(ref) > MAX_REF or not _REF.fullmatch(ref):
         raise InvalidRequest(
             "must be the name of a branch or a tag, or all 40 characters of a commit", field="ref"
         )
     return ref
 
 
-def checked_folder(source: GitSource) -> str:
+def parse_folder(source: GitSource) -> str:
     """Return the folder of the project without slashes around it. Raise ``InvalidRequest``."""
     folder = source.folder.strip().strip("/")
-    if folder and (len(folder) > MAX_REF or not _FOLDER.fullmatch(folder) or _climbs(folder)):
+    if folder and (
+        len(folder) > MAX_REF or not _FOLDER.fullmatch(folder) or _leaves_folder(folder)
+    ):
         raise InvalidRequest(
             "must be the path of a folder inside the repository, such as workers/prices",
             field="folder",
@@ -124,5 +126,5 @@ def checked_folder(source: GitSource) -> str:
     return folder
 
 
-def _climbs(folder: str) -> bool:
-    return any(step in (".", "..") or step.lower() == ".git" for step in folder.split("/"))
+def _leaves_folder(folder: str) -> bool:
+    return any(part in (".", "..") or part.lower() == ".git" for part in folder.split("/"))

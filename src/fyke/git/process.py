@@ -1,4 +1,4 @@
-"""How git is run: in a sandbox of its own, with access to one host only."""
+"""Runs git in a separate sandbox, with access to one host only."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ MAX_LIST = 8 * 2**20
 LISTING, OBJECTS = "listing", "objects"
 
 _PYTHON = "/usr/bin/python3"
-_ROOM = 64 * 2**20  # for what git writes besides the repository and its files
-_READER, _ASK, _CERTIFICATES = "reader.py", "ask.json", "certificates.pem"
+_EXTRA_BYTES = 64 * 2**20  # for files of git besides the objects
+_READER, _REQUEST, _CERTIFICATES = "reader.py", "request.json", "certificates.pem"
 
 # For every command: disable features that a server could request (another host, a bundle, an
 # alternate) and those that a repository could (hooks, submodules, attributes).
@@ -60,7 +60,7 @@ _ENVIRONMENT = {
 
 @dataclass(frozen=True, slots=True)
 class GitLimits:
-    """Limits of one fetch: seconds, and bytes received from the host."""
+    """Limits of one fetch: ``folder`` is the bytes of the repository, received and on disk."""
 
     seconds: float = 120.0
     folder: int = 200 * 2**20
@@ -68,41 +68,43 @@ class GitLimits:
 
 @dataclass(frozen=True, slots=True)
 class GitRequest:
-    """What to fetch; already checked."""
+    """A revision and a folder of a repository; all checked."""
 
-    where: Repository
+    repository: Repository
     ref: str
     folder: str
 
 
-def spec(program: str, wanted: GitRequest, bounds: GitLimits, certificates: str = "") -> ToolSpec:
-    """Return the specification for the sandbox. ``certificates`` are the trusted authorities, the
-    system's if empty. Nothing else from this machine is passed in.
+def tool_spec(
+    program: str, request: GitRequest, limits: GitLimits, certificates: str = ""
+) -> ToolSpec:
+    """Return the order for the sandbox. ``certificates`` are the trusted authorities; the system's
+    if empty. Nothing else of this machine is passed.
     """
     settings = list(SETTINGS)
     files = {_READER: resources.files("fyke.git").joinpath(_READER).read_text("utf-8")}
     if certificates:
         files[_CERTIFICATES] = certificates
         settings.append(f"http.sslCAInfo={WORK_AT}/{_CERTIFICATES}")
-    ask = {
+    reader_request = {
         "git": program,
         "settings": settings,
-        "url": wanted.where.url,
-        "ref": wanted.ref,
-        "folder": wanted.folder,
-        "list": MAX_LIST,
-        "most": MAX_FILES_BYTES,
+        "url": request.repository.url,
+        "ref": request.ref,
+        "folder": request.folder,
+        "max_listing": MAX_LIST,
+        "max_bytes": MAX_FILES_BYTES,
     }
     return ToolSpec(
         ToolKind.GIT,
-        [_PYTHON, "-I", "-B", _READER, _ASK],
+        [_PYTHON, "-I", "-B", _READER, _REQUEST],
         ToolLimits(
-            seconds=bounds.seconds,
+            seconds=limits.seconds,
             memory=MEMORY,
-            work_size=bounds.folder + MAX_FILES_BYTES + _ROOM,
-            traffic=bounds.folder,
+            work_size=limits.folder + MAX_FILES_BYTES + _EXTRA_BYTES,
+            traffic=limits.folder,
         ),
         env=_ENVIRONMENT,
-        files=files | {_ASK: json.dumps(ask)},
-        access=ToolAccess((wanted.where.target,)),
+        files=files | {_REQUEST: json.dumps(reader_request)},
+        access=ToolAccess((request.repository.target,)),
     )

@@ -1,1 +1,1 @@
-"""Notifies users' servers that a run ended: one HTTP POST, to the public internet only."""
+"""Sends messages to users: HTTP POST requests to public servers, and email."""

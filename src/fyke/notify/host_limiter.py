@@ -1,7 +1,7 @@
-"""Limits per host, so that no user can make us flood a third party.
+"""Limits requests per host, so that no user can make us flood a third party.
 
-A host is counted under its name and under its address, because many names can point to one
-machine and one name to many.
+A host is counted by its name and by its address, because several names can have one address, and
+one name several.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ Key = tuple[str, int]
 
 
 class HostRateLimiter:
-    """At most ``in_flight`` at once and ``per_second`` starts a second for each key."""
+    """At most ``in_flight`` requests at once, and ``per_second`` starts a second, for each key."""
 
     def __init__(self, in_flight: int = 2, per_second: float = 10.0) -> None:
         self._in_flight = in_flight
@@ -22,33 +22,33 @@ class HostRateLimiter:
         self._slots: dict[Key, _HostSlots] = {}
 
     @asynccontextmanager
-    async def enter(self, keys: list[Key], patience: float) -> AsyncIterator[None]:
-        """Wait for a turn under every key, in the given order. Raise ``TimeoutError`` after
-        ``patience`` seconds of waiting.
+    async def enter(self, keys: list[Key], timeout: float) -> AsyncIterator[None]:
+        """Wait for a slot of every key, in this order. Raise ``TimeoutError`` after ``timeout``
+        seconds of waiting.
         """
         async with AsyncExitStack() as stack:
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(timeout):
                 for key in dict.fromkeys(keys):
-                    await stack.enter_async_context(self._pass(key))
+                    await stack.enter_async_context(self._occupy(key))
             yield
 
     @asynccontextmanager
-    async def _pass(self, key: Key) -> AsyncIterator[None]:
+    async def _occupy(self, key: Key) -> AsyncIterator[None]:
         host = self._slots.get(key)
         if host is None:
             host = self._slots[key] = _HostSlots(asyncio.Semaphore(self._in_flight))
         host.users += 1
         try:
             async with host.slots:
-                await self._pace(host)
+                await self._delay_start(host)
                 yield
         finally:
             host.users -= 1
             if not host.users:
                 self._forget_later(key)
 
-    async def _pace(self, host: _HostSlots) -> None:
-        """Delay each start until ``interval`` after the one before."""
+    async def _delay_start(self, host: _HostSlots) -> None:
+        """Wait until ``interval`` seconds after the previous start."""
         now = asyncio.get_running_loop().time()
         host.next_start = max(now, host.next_start)
         wait = host.next_start - now
@@ -57,7 +57,7 @@ class HostRateLimiter:
             await asyncio.sleep(wait)
 
     def _forget_later(self, key: Key) -> None:
-        """Drop the slots of an idle host once they no longer delay a start."""
+        """Remove the slots of an idle host after they could delay a start."""
 
         def forget() -> None:
             host = self._slots.get(key)

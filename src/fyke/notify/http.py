@@ -1,10 +1,9 @@
-"""One POST to one user's server, with every limit that a hostile receiver makes necessary.
+"""One POST to a user's server, with limits against hostile receivers.
 
-The name is resolved once, all its addresses are checked, and only a checked one is dialled; the
-name is still used for TLS and the Host header. The answer is read up to its status and a little
-more. No redirect is followed, nothing is decompressed, and only the start of the answer is kept.
-HTTP/1.1 is written by hand, because no client library allows choosing the address to dial and when
-to stop reading.
+The name is resolved once, all its addresses are checked, and only a checked one is dialled; TLS and
+the Host header use the name. Of the response only the status and the start of the body are kept. No
+redirect is followed and nothing is decompressed. HTTP/1.1 is written here, because no client
+library allows choosing the address to dial and when to stop reading.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from fyke.notify.trace import Trace
 TOTAL_SECONDS = 15.0
 CONNECT_SECONDS = 5.0
 QUEUE_SECONDS = 5.0  # of the total, spent waiting for a turn at a busy host
-DRAIN_SECONDS = 1.0  # for the rest of an answer whose status is known
+DRAIN_SECONDS = 1.0  # for the body, after the status
 MAX_READ = 64 * 1024
 _MAX_ADDRESSES = 4
 _HEADER_NAME = re.compile(r"[A-Za-z0-9-]+")
@@ -39,14 +38,14 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class _Failed(Exception):
-    """The try failed; the message is for the owner of the URL and reveals nothing internal."""
+    """The request failed; the message is for the owner of the URL and contains nothing internal."""
 
 
 class HttpNotifier:
     """Implements ``contracts.Notifier`` and ``contracts.Prober``. ``close`` it at the end.
 
-    ``addresses`` decides which are public; ``context`` is for TLS, the system's authorities when
-    None.
+    ``addresses`` are the rules for targets; ``context`` is for TLS, None for the system's
+    authorities.
     """
 
     def __init__(
@@ -64,7 +63,7 @@ class HttpNotifier:
         self._limiter = limiter or HostRateLimiter()
 
     def close(self) -> None:
-        """Give up the resolver's threads."""
+        """End the resolver's threads."""
         self._resolver.close()
 
     async def post(self, url: str, body: bytes, headers: dict[str, str]) -> ReceiverResponse:
@@ -98,13 +97,13 @@ class HttpNotifier:
         addresses = await self._resolve(parts)
         trace.done("resolve", ", ".join(addresses))
         keys = [(str(parts.host), parts.port), (addresses[0], parts.port)]
-        entered = False
+        admitted = False
         try:
             async with self._limiter.enter(keys, QUEUE_SECONDS):
-                entered = True
+                admitted = True
                 return await self._exchange(parts, addresses, request, trace)
         except TimeoutError:
-            if entered:
+            if admitted:
                 raise
             return ReceiverResponse(0, "too many callbacks to this host are waiting", sent=False)
 
@@ -116,12 +115,12 @@ class HttpNotifier:
                 raise _Failed(f"the name {parts.host} does not resolve") from error
         else:
             answers = (str(parts.host),)
-        good = self._addresses.select(parts.host, answers, parts.port)
-        if not good:
+        public = self._addresses.select(parts.host, answers, parts.port)
+        if not public:
             raise _Failed(
                 f"{parts.host} is not on the public internet; FYKE_CALLBACK_ALLOW can exempt it"
             )
-        return good[:_MAX_ADDRESSES]
+        return public[:_MAX_ADDRESSES]
 
     async def _exchange(
         self, parts: CallbackUrl, addresses: list[str], request: bytes, trace: Trace
@@ -144,13 +143,13 @@ class HttpNotifier:
 
     async def _connect(self, parts: CallbackUrl, addresses: list[str], trace: Trace) -> Streams:
         failure = "cannot connect"
-        secured = " with TLS" if parts.secure else ""
+        tls = " with TLS" if parts.secure else ""
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 for address in addresses:
                     try:
                         streams = await self._dial(parts, address)
-                        trace.done("connect", f"{address} port {parts.port}{secured}")
+                        trace.done("connect", f"{address} port {parts.port}{tls}")
                         return streams
                     except ssl.SSLCertVerificationError as error:
                         raise _Failed(f"TLS: {error.verify_message}") from error
@@ -175,7 +174,7 @@ class HttpNotifier:
 
 
 def _request(parts: CallbackUrl, body: bytes, headers: dict[str, str]) -> bytes:
-    """Write the request. Raise ``ValueError`` for a header that would break out of its line."""
+    """Return the request. Raise ``ValueError`` for a header with invalid characters."""
     lines = [
         f"POST {parts.target} HTTP/1.1",
         f"Host: {parts.authority}",
@@ -194,18 +193,18 @@ def _request(parts: CallbackUrl, body: bytes, headers: dict[str, str]) -> bytes:
 
 
 async def _read_status(reader: asyncio.StreamReader) -> tuple[int, bytes]:
-    """Read heads until one is final; at most ``MAX_READ`` bytes of them. Return it too."""
-    left = MAX_READ
-    while left > 0:
+    """Read heads until the final one, at most ``MAX_READ`` bytes; return its status and itself."""
+    remaining = MAX_READ
+    while remaining > 0:
         try:
             head = await reader.readuntil(b"\r\n\r\n")
         except asyncio.LimitOverrunError as error:
             raise _Failed(f"the answer's head is larger than {MAX_READ} bytes") from error
-        left -= len(head)
-        found = _STATUS.match(head.partition(b"\r\n")[0])
-        if found is None:
+        remaining -= len(head)
+        match = _STATUS.match(head.partition(b"\r\n")[0])
+        if match is None:
             raise _Failed("the answer is not HTTP/1.1")
-        status = int(found[1])
+        status = int(match[1])
         if status == 101:
             raise _Failed("the answer asks for another protocol")
         if status >= 200:
@@ -213,11 +212,11 @@ async def _read_status(reader: asyncio.StreamReader) -> tuple[int, bytes]:
     raise _Failed(f"the answer's head is larger than {MAX_READ} bytes")
 
 
-async def _drain(reader: asyncio.StreamReader, kept: bytearray) -> None:
-    """Read what else comes, so that an honest receiver sees no broken connection. How it begins
-    is ``kept``; the rest is forgotten.
+async def _drain(reader: asyncio.StreamReader, start: bytearray) -> None:
+    """Read the body, so that an honest receiver does not see a broken connection. Append its first
+    ``KEPT_BYTES`` to ``start``.
     """
-    left = MAX_READ
-    while left > 0 and (data := await reader.read(min(left, 8192))):
-        left -= len(data)
-        kept += data[: max(0, KEPT_BYTES - len(kept))]
+    remaining = MAX_READ
+    while remaining > 0 and (data := await reader.read(min(remaining, 8192))):
+        remaining -= len(data)
+        start += data[: max(0, KEPT_BYTES - len(start))]

@@ -1,6 +1,6 @@
 """Email through the installation's SMTP server: one connection per message, in a small thread pool.
 
-The standard library's client blocks, and so does name resolution. In threads of their own, a server
+The standard library's client blocks, and so does name resolution. In separate threads, a server
 that hangs does not delay deliveries to other receivers.
 """
 
@@ -29,8 +29,8 @@ class SmtpMailer:
     """Implements ``contracts.Notifier`` for ``mailto:`` addresses. ``close`` it at the end.
 
     ``sender`` is the From address; ``base_url`` is the prefix of links in messages, ``""`` for no
-    links. The status of a response is the server's own: 250 for an accepted message. A password is
-    never sent in the clear.
+    links. The status of a response is that of the server: 250 for an accepted message. A password
+    is never sent in the clear.
     """
 
     def __init__(

@@ -9,7 +9,7 @@ NO_MAIL = "this installation has no mail server; its operator can set FYKE_SMTP_
 
 
 class NotifierRouter:
-    """Implements ``contracts.Notifier`` with one for each kind; ``mail`` is None without email."""
+    """Implements ``contracts.Notifier`` with one for HTTP and one for email; None without email."""
 
     def __init__(self, web: Notifier, mail: Notifier | None) -> None:
         self._web = web

@@ -6,7 +6,7 @@ import time
 
 from fyke.contracts.delivery import DeliveryStep, StepName
 
-# what is done next after each step, and so what failed when no more came
+# the step after each one, which is the failed one when there are no more
 _NEXT: dict[str, StepName] = {
     "": "resolve",
     "resolve": "connect",
@@ -16,18 +16,18 @@ _NEXT: dict[str, StepName] = {
 
 
 class Trace:
-    """Notes each step as it is done."""
+    """Records each step when it is done."""
 
     def __init__(self) -> None:
         self._started = time.monotonic()
         self.steps: list[DeliveryStep] = []
 
     def done(self, name: StepName, detail: str) -> None:
-        """``name`` is over, and ``detail`` is what came of it."""
+        """Record a step with its result."""
         self.steps.append(DeliveryStep(name, detail, self._elapsed()))
 
     def fail(self, reason: str) -> None:
-        """What would have come next failed."""
+        """Record that the next step failed."""
         last = self.steps[-1].name if self.steps else ""
         self.steps.append(
             DeliveryStep(_NEXT.get(last, "answer"), reason, self._elapsed(), ok=False)

@@ -1,1 +1,1 @@
-"""What a Worker talks to at 127.0.0.1:20086: unary gRPC over HTTP/2."""
+"""The service of a Worker at 127.0.0.1:20086: unary gRPC over HTTP/2."""

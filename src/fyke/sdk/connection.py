@@ -1,8 +1,8 @@
-"""One HTTP/2 connection of a Worker: frames in, calls out.
+"""One HTTP/2 connection of a Worker: receives frames and starts calls.
 
 Only what unary gRPC needs is implemented, and everything that could stall the runner is bounded:
 streams, header blocks, messages, unread replies, frames that complete no call. A handler may take
-any time; its reply is sent once it is ready, and dropped when the stream is gone by then.
+any time; its reply is dropped when the stream has been closed by then.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ from fyke.sdk.status import Internal, ResourceExhausted, RpcError, Unimplemented
 if TYPE_CHECKING:
     from fyke.sdk.server import SdkServer
 
-SMALL_PIECE = 64  # bytes of DATA; a call has one such piece at most, its first five bytes
+SMALL_PIECE = 64  # bytes of DATA; a normal call has at most one such frame, the message's prefix
 MAX_STREAMS = 1000
 MAX_MESSAGE_BYTES = 16 * 2**20
 RECEIVE_WINDOW = 16 * 2**20
-# what a call costs beyond its frames: its handler's later steps, its reply; before Python 3.12 all
-# steps of the handler come later
+# the cost of a call beyond its frames: later steps of its handler (before Python 3.12 all steps are
+# later ones) and its reply
 CALL_SECONDS = 20e-6 if sys.version_info >= (3, 12) else 60e-6
-SECONDS_PER_BYTE = 1e-8  # and its message: decoding it, handing it to the store
+SECONDS_PER_BYTE = 1e-8  # to decode and store the message
 
 log = structlog.get_logger()
 
@@ -56,31 +56,31 @@ _GREETING = frames.settings(
 
 
 class SdkStream:
-    """A call: its request while it arrives, and whether the client still waits for the reply."""
+    """A call: its request while it arrives, and whether the stream is open for the reply."""
 
-    __slots__ = ("body", "granted", "id", "need", "open", "path", "running", "window")
+    __slots__ = ("body", "granted", "id", "open", "path", "running", "size", "window")
 
     def __init__(self, id: int, path: str) -> None:
         self.id = id
         self.path = path
         self.body = bytearray()
-        self.need = -1  # bytes of prefix and message, once they are known
-        self.window = DEFAULT_WINDOW  # what the client may still send
+        self.size = -1  # bytes of prefix and message; -1 until the prefix has arrived
+        self.window = DEFAULT_WINDOW  # bytes that the client may still send
         self.granted = 0  # bytes admitted beyond the first window
         self.open = True
         self.running = False
 
 
 class SdkConnection(asyncio.Protocol):
-    """Made by ``SdkServer`` for every connection it accepts."""
+    """Created by ``SdkServer`` for every connection that it accepts."""
 
     def __init__(self, server: SdkServer) -> None:
         self._server = server
-        self._pace = server.pace
-        self._input = b""
-        self._at = 0
-        self._greeted = False
-        self._settled = False  # whether the client's first SETTINGS have come
+        self._limiter = server.limiter
+        self._buffer = b""
+        self._position = 0
+        self._preface_received = False
+        self._settings_received = False
         self._block: tuple[int, int, bytearray] | None = None  # stream, flags, header block
         self._paths = PathReader()
         self._streams: dict[int, SdkStream] = {}
@@ -92,7 +92,7 @@ class SdkConnection(asyncio.Protocol):
     # --- transport ----------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's transports are not subclasses of asyncio's, only shaped like them
+        # uvloop's transports are not subclasses of asyncio's
         self.transport = cast(asyncio.Transport, transport)
         self._sender = Sender(self._server.loop, self.transport, self._reply_sent)
         if not self._server.admit(self):
@@ -111,9 +111,9 @@ class SdkConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._ended:
             return
-        left = len(self._input) - self._at
-        self._input = self._input[self._at :] + data if left else data
-        self._at = 0
+        has_rest = len(self._buffer) - self._position
+        self._buffer = self._buffer[self._position :] + data if has_rest else data
+        self._position = 0
         if self._next_work is None:
             self._work()
 
@@ -128,22 +128,22 @@ class SdkConnection(asyncio.Protocol):
         if self._next_work is None and not self._ended:
             self._work()
 
-    def say_goodbye(self) -> None:
-        """The service ends."""
+    def shut_down(self) -> None:
+        """End the connection with GOAWAY, because the service ends."""
         if not self._ended:
             self._end(frames.NO_ERROR, "")
 
     # --- work, in turns -----------------------------------------------------------------
 
     def _work(self) -> None:
-        """Take frames until there are none, or this attempt's turn or budget is used up."""
+        """Process frames until there are none, or the attempt's turn or budget is used up."""
         self._next_work = None
         if self._ended:
             return
         self._sender.cork()
-        measured = self._pace.begin()
+        is_outermost = self._limiter.begin_work()
         try:
-            more = self._take_frames()
+            has_more = self._take_frames()
         except ProtocolError as error:
             self._end(error.code, error.reason)
             return
@@ -152,16 +152,16 @@ class SdkConnection(asyncio.Protocol):
             self._end(2, "internal error")
             return
         finally:
-            if measured:
-                self._pace.end()
+            if is_outermost:
+                self._limiter.end_work()
         self._sender.flush()
         if self._ended:
             return
-        pause = self._pace.pause()
+        pause = self._limiter.pause()
         if pause:
             self.transport.pause_reading()
             self._next_work = self._server.loop.call_later(pause, self._work)
-        elif more:
+        elif has_more:
             self.transport.pause_reading()
             self._next_work = self._server.loop.call_soon(self._work)
         elif self._sender.writable and not self.transport.is_reading():
@@ -173,16 +173,16 @@ class SdkConnection(asyncio.Protocol):
             self._next_work = None
 
     def _take_frames(self) -> bool:
-        """Return whether there may be whole frames left."""
-        if not self._greeted and not self._take_preface():
+        """Process frames; return whether complete ones may be left."""
+        if not self._preface_received and not self._take_preface():
             return False
-        data, at, pace = self._input, self._at, self._pace
+        data, at, limiter = self._buffer, self._position, self._limiter
         try:
             while len(data) - at >= frames.HEAD:
-                if pace.units <= 0 or pace.overdrawn or not self._sender.writable:
+                if limiter.units <= 0 or limiter.is_over_budget or not self._sender.writable:
                     return True
-                word, flags, stream = frames.unpack_head(data, at)
-                size = word >> 8
+                length_and_kind, flags, stream = frames.unpack_head(data, at)
+                size = length_and_kind >> 8
                 if size > FRAME_BYTES:
                     raise ProtocolError(FRAME_SIZE_ERROR, "a frame over 16 KiB")
                 end = at + frames.HEAD + size
@@ -190,19 +190,19 @@ class SdkConnection(asyncio.Protocol):
                     break
                 payload = data[at + frames.HEAD : end]
                 at = end
-                self._dispatch(word & 0xFF, flags, stream & MAX_WINDOW, payload)
+                self._dispatch(length_and_kind & 0xFF, flags, stream & MAX_WINDOW, payload)
         finally:
-            self._at = at
+            self._position = at
         return False
 
     def _take_preface(self) -> bool:
         size = len(frames.PREFACE)
-        if not frames.PREFACE.startswith(self._input[:size]):
+        if not frames.PREFACE.startswith(self._buffer[:size]):
             raise ProtocolError(PROTOCOL_ERROR, "this is not HTTP/2")
-        if len(self._input) < size:
+        if len(self._buffer) < size:
             return False
-        self._at = size
-        self._greeted = True
+        self._position = size
+        self._preface_received = True
         return True
 
     def _dispatch(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
@@ -213,15 +213,15 @@ class SdkConnection(asyncio.Protocol):
         elif kind == HEADERS:
             self._on_headers(flags, stream, payload)
         else:
-            self._pace.spend(1)
-            self._pace.useless()
+            self._limiter.spend(1)
+            self._limiter.charge()
             handle = _CONTROL.get(kind)
             if handle is not None:
                 handle(self, flags, stream, payload)
-        if not self._settled:
+        if not self._settings_received:
             if kind != SETTINGS:
                 raise ProtocolError(PROTOCOL_ERROR, "the first frame has to be SETTINGS")
-            self._settled = True
+            self._settings_received = True
 
     # --- requests -----------------------------------------------------------------------
 
@@ -234,8 +234,8 @@ class SdkConnection(asyncio.Protocol):
         if flags & END_HEADERS:
             self._on_block(flags, stream, block)
         else:
-            self._pace.spend(1)
-            self._pace.useless()
+            self._limiter.spend(1)
+            self._limiter.charge()
             self._block = (stream, flags, bytearray(block))
 
     def _on_continuation(self, flags: int, stream: int, payload: bytes) -> None:
@@ -250,16 +250,16 @@ class SdkConnection(asyncio.Protocol):
             self._on_block(first_flags, stream, bytes(block))
 
     def _on_block(self, flags: int, id: int, block: bytes) -> None:
-        self._pace.spend(1 + (len(block) >> 6))
+        self._limiter.spend(1 + (len(block) >> 6))
         if id in self._streams:
             self._on_trailers(flags, id, block)
             return
         if not id % 2 or id <= self._last_stream:
-            raise ProtocolError(PROTOCOL_ERROR, "a stream number that cannot be")
+            raise ProtocolError(PROTOCOL_ERROR, "an invalid stream number")
         self._last_stream = id
         path = self._paths.path(block)
         if len(self._streams) >= MAX_STREAMS or not self._server.open_stream():
-            self._pace.useless()
+            self._limiter.charge()
             self._sender.put(frames.reset(id, frames.REFUSED_STREAM))
             return
         stream = SdkStream(id, path)
@@ -277,16 +277,16 @@ class SdkConnection(asyncio.Protocol):
             self._request_complete(stream)
 
     def _on_data(self, flags: int, id: int, payload: bytes) -> None:
-        self._pace.spend(1)
+        self._limiter.spend(1)
         size = len(payload)
         self._receive(size)
         if size < SMALL_PIECE and not flags & END_STREAM:
-            self._pace.useless(0.25 if size else 1.0)
+            self._limiter.charge(0.25 if size else 1.0)
         stream = self._streams.get(id)
         if stream is None or stream.running:
             if id > self._last_stream or not id % 2:
                 raise ProtocolError(PROTOCOL_ERROR, "DATA on a stream that was never opened")
-            self._pace.useless()
+            self._limiter.charge()
             return
         stream.window -= size
         if stream.window < 0:
@@ -294,14 +294,14 @@ class SdkConnection(asyncio.Protocol):
         if flags & frames.PADDED:
             payload = self._without_padding(stream, flags, payload)
         stream.body += payload
-        if stream.need < 0 and len(stream.body) >= 5 and not self._read_length(stream):
+        if stream.size < 0 and len(stream.body) >= 5 and not self._read_length(stream):
             return
         if flags & END_STREAM:
             self._request_complete(stream)
 
     def _without_padding(self, stream: SdkStream, flags: int, payload: bytes) -> bytes:
-        """Padding is no part of the message, so it must not use up the message's window."""
-        self._pace.useless(0.1)
+        """Remove padding and return its bytes to the window, which is for the message alone."""
+        self._limiter.charge(0.1)
         content = frames.unpadded(flags, payload)
         padding = len(payload) - len(content)
         stream.window += padding
@@ -309,45 +309,45 @@ class SdkConnection(asyncio.Protocol):
         return content
 
     def _receive(self, size: int) -> None:
-        """Count DATA on the connection's window, and open it again before it is used up."""
+        """Count DATA against the connection's window, and reopen it when half of it is used."""
         self._window -= size
         if self._window < 0:
             raise ProtocolError(FLOW_CONTROL_ERROR, "more DATA than the connection's window")
         if size > 4096:
-            self._pace.useful(size / 16384)
+            self._limiter.credit(size / 16384)
         if self._window < RECEIVE_WINDOW // 2:
             self._sender.put(frames.window_update(0, RECEIVE_WINDOW - self._window))
             self._window = RECEIVE_WINDOW
 
     def _read_length(self, stream: SdkStream) -> bool:
-        """The length is known: refuse the message, or request room beyond the first window."""
-        stream.need = 5 + int.from_bytes(stream.body[1:5], "big")
-        if stream.need > 5 + MAX_MESSAGE_BYTES:
-            self._fail(stream, ResourceExhausted(_too_long(stream.need - 5)))
-            # the rest is not wanted; the client stops sending when it sees this
+        """Read the message's length; request admission of a large one. False if it is too long."""
+        stream.size = 5 + int.from_bytes(stream.body[1:5], "big")
+        if stream.size > 5 + MAX_MESSAGE_BYTES:
+            self._fail(stream, ResourceExhausted(_too_long(stream.size - 5)))
+            # the client stops sending when it receives this
             self._sender.put(frames.reset(stream.id, frames.NO_ERROR))
             return False
-        if stream.need > DEFAULT_WINDOW:
-            self._server.admission.request(stream.need, lambda: self._grant(stream))
+        if stream.size > DEFAULT_WINDOW:
+            self._server.admission.request(stream.size, lambda: self._grant(stream))
         return True
 
     def _grant(self, stream: SdkStream) -> bool:
         if not stream.open:
             return False
-        stream.granted = stream.need
-        stream.window += stream.need
-        self._sender.put(frames.window_update(stream.id, stream.need))
+        stream.granted = stream.size
+        stream.window += stream.size
+        self._sender.put(frames.window_update(stream.id, stream.size))
         return True
 
     def _request_complete(self, stream: SdkStream) -> None:
         body = stream.body
-        if stream.need != len(body):
+        if stream.size != len(body):
             self._fail(stream, Internal("The request is not one whole gRPC message."))
         elif body[0]:
             self._fail(stream, Unimplemented("Compressed messages are not supported."))
         else:
-            self._pace.spend(4 + (len(body) >> 11))
-            self._pace.owe(CALL_SECONDS + len(body) * SECONDS_PER_BYTE)
+            self._limiter.spend(4 + (len(body) >> 11))
+            self._limiter.add_debt(CALL_SECONDS + len(body) * SECONDS_PER_BYTE)
             stream.body = bytearray()
             stream.running = True
             self._server.start(self._call(stream, bytes(memoryview(body)[5:])))
@@ -358,28 +358,28 @@ class SdkConnection(asyncio.Protocol):
         try:
             reply = await self._server.handler(stream.path, message)
         except RpcError as error:
-            self._handled(stream, None, error)
+            self._finish_call(stream, None, error)
         except asyncio.CancelledError:
-            self._handled(stream, None, Internal("The service is ending."))
+            self._finish_call(stream, None, Internal("The service is ending."))
             raise
         except Exception:
             log.exception("sdk_call_failed", path=stream.path)
-            self._handled(stream, None, Internal("The call failed on our side."))
+            self._finish_call(stream, None, Internal("The call failed on our side."))
         else:
-            self._handled(stream, reply, None)
+            self._finish_call(stream, reply, None)
 
-    def _handled(self, stream: SdkStream, reply: bytes | None, error: RpcError | None) -> None:
+    def _finish_call(self, stream: SdkStream, reply: bytes | None, error: RpcError | None) -> None:
         stream.running = False
-        if not stream.open:  # reset by the client, or the connection is gone
+        if not stream.open:  # reset by the client, or the connection is closed
             self._release(stream)
         elif reply is None:
             self._fail(stream, error or Internal("No reply."))
         else:
-            self._pace.useful()
+            self._limiter.credit()
             try:
                 self._sender.reply(stream.id, reply)
-            except ProtocolError as refused:
-                self._end(refused.code, refused.reason)
+            except ProtocolError as broken:
+                self._end(broken.code, broken.reason)
 
     def _fail(self, stream: SdkStream, error: RpcError) -> None:
         self._sender.error(stream.id, error.status, error.message)
@@ -390,7 +390,7 @@ class SdkConnection(asyncio.Protocol):
             self._close(stream)
 
     def _close(self, stream: SdkStream) -> None:
-        """The stream is over for the client; a handler that still runs keeps its memory."""
+        """Close the stream. Its memory stays admitted while its handler runs."""
         stream.open = False
         stream.body = bytearray()
         del self._streams[stream.id]
@@ -405,7 +405,7 @@ class SdkConnection(asyncio.Protocol):
         self._server.close_stream()
 
     def _end(self, code: int, reason: str) -> None:
-        """Send GOAWAY, then nothing."""
+        """Send GOAWAY and close the connection."""
         self._ended = True
         self._cancel_work()
         self._sender.put(frames.goaway(self._last_stream, code, reason))
@@ -416,47 +416,47 @@ class SdkConnection(asyncio.Protocol):
 
     def _on_settings(self, flags: int, stream: int, payload: bytes) -> None:
         if stream or (flags & ACK and payload):
-            raise ProtocolError(PROTOCOL_ERROR, "broken SETTINGS")
+            raise ProtocolError(PROTOCOL_ERROR, "invalid SETTINGS")
         if flags & ACK:
             return
         for key, value in frames.read_settings(payload):
             if key == frames.INITIAL_WINDOW_SIZE:
                 if value > MAX_WINDOW:
                     raise ProtocolError(FLOW_CONTROL_ERROR, "a window over 2^31-1")
-                self._pace.spend(1 + len(self._streams) // 16)
+                self._limiter.spend(1 + len(self._streams) // 16)
                 self._sender.set_initial_window(value)
             elif key == frames.MAX_FRAME_SIZE and not FRAME_BYTES <= value < 2**24:
-                raise ProtocolError(PROTOCOL_ERROR, "a frame size that cannot be")
+                raise ProtocolError(PROTOCOL_ERROR, "an invalid frame size")
         self._sender.put(frames.frame(SETTINGS, ACK, 0))
 
     def _on_ping(self, flags: int, stream: int, payload: bytes) -> None:
         if stream:
             raise ProtocolError(PROTOCOL_ERROR, "PING on a stream")
         if len(payload) != 8:
-            raise ProtocolError(FRAME_SIZE_ERROR, "PING of a broken length")
+            raise ProtocolError(FRAME_SIZE_ERROR, "PING of invalid length")
         if not flags & ACK:
             self._sender.put(frames.frame(frames.PING, ACK, 0, payload))
 
     def _on_window_update(self, flags: int, stream: int, payload: bytes) -> None:
         if len(payload) != 4:
-            raise ProtocolError(FRAME_SIZE_ERROR, "WINDOW_UPDATE of a broken length")
+            raise ProtocolError(FRAME_SIZE_ERROR, "WINDOW_UPDATE of invalid length")
         amount = int.from_bytes(payload, "big") & MAX_WINDOW
         if not amount or stream > self._last_stream:
-            raise ProtocolError(PROTOCOL_ERROR, "a WINDOW_UPDATE that cannot be")
-        self._sender.widen(stream, amount)
+            raise ProtocolError(PROTOCOL_ERROR, "an invalid WINDOW_UPDATE")
+        self._sender.increase_window(stream, amount)
 
     def _on_reset(self, flags: int, stream: int, payload: bytes) -> None:
         if len(payload) != 4:
-            raise ProtocolError(FRAME_SIZE_ERROR, "RST_STREAM of a broken length")
+            raise ProtocolError(FRAME_SIZE_ERROR, "RST_STREAM of invalid length")
         if not stream or stream > self._last_stream:
             raise ProtocolError(PROTOCOL_ERROR, "RST_STREAM of a stream that was never opened")
-        known = self._streams.get(stream)
-        if known is not None:
-            self._close(known)
+        call = self._streams.get(stream)
+        if call is not None:
+            self._close(call)
 
     def _on_priority(self, flags: int, stream: int, payload: bytes) -> None:
         if len(payload) != 5:
-            raise ProtocolError(FRAME_SIZE_ERROR, "PRIORITY of a broken length")
+            raise ProtocolError(FRAME_SIZE_ERROR, "PRIORITY of invalid length")
 
     def _on_push_promise(self, flags: int, stream: int, payload: bytes) -> None:
         raise ProtocolError(PROTOCOL_ERROR, "a client cannot push")

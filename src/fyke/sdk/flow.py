@@ -1,15 +1,15 @@
 """Limits the share of the runner that one attempt can use: memory and time.
 
 ``Admission`` bounds memory. A message of up to 64 KiB fits into the window that every stream has
-from the start. A larger one has its length in its first five bytes and is admitted whole, while
-the large messages of the attempt together stay under a limit; else it waits its turn.
+from the start. The first five bytes of a larger one contain its length; it is admitted as a whole
+while the large messages of the attempt together stay under a limit, otherwise it waits.
 
-``Pace`` bounds time, in three ways. Work is counted in units of about five microseconds, and in
-one turn of the event loop an attempt gets ``TURN_UNITS`` for all its connections, then the others
-are read. Frames that complete no call (PING, SETTINGS, resets) also draw on a budget. And the time
-that the work took is measured: while other attempts are active, one may take ``SHARE`` of the
-loop's time, so that a new call mostly finds the loop idle. An attempt over the budget or the share
-is not read until it has made up for it, so only its own socket fills up.
+``WorkLimiter`` bounds time, in three ways. Work is counted in units of about five microseconds, and
+in one turn of the event loop an attempt gets ``TURN_UNITS`` for all its connections; then others
+are read. Frames that complete no call (PING, SETTINGS, resets) are charged to a budget. The time of
+the work is measured: while other attempts are active, one may take ``SHARE`` of the loop's time, so
+that a new call mostly finds the loop idle. An attempt over the budget or the share is not read
+until it is below them again, so only its own socket fills up.
 """
 
 from __future__ import annotations
@@ -25,42 +25,42 @@ TURN_UNITS = 200
 BUDGET_BURST = 2000.0
 BUDGET_PER_SECOND = 500.0
 CREDIT_PER_CALL = 4.0
-SHARE = 0.35  # of the loop's time: less than half, so that most calls of others need not wait
-BURST_SECONDS = 0.004  # of work that is never paused for
-ALONE_SECONDS = 1.0  # without activity of another attempt: then the share does not apply
+SHARE = 0.35  # of the loop's time: less than half, so that most calls of others do not wait
+BURST_SECONDS = 0.004  # of work without a pause
+ALONE_SECONDS = 1.0  # without activity of another attempt, after which the share does not apply
 
 
 class Admission:
-    """Large messages that are being received or handled, in bytes, over one attempt."""
+    """The bytes of large messages of one attempt that are being received or handled."""
 
     def __init__(self, limit: int = LARGE_BYTES) -> None:
         self._limit = limit
         self._used = 0
-        self._waiting: deque[tuple[int, Callable[[], bool]]] = deque()
+        self._pending: deque[tuple[int, Callable[[], bool]]] = deque()
 
     def request(self, size: int, grant: Callable[[], bool]) -> None:
-        """Call ``grant`` once there is room; it returns False when it is no longer needed."""
-        self._waiting.append((size, grant))
-        self._grant_waiting()
+        """Call ``grant`` once there is room; it returns False when its call has ended."""
+        self._pending.append((size, grant))
+        self._grant_pending()
 
     def release(self, size: int) -> None:
         """Return the bytes of a granted message."""
         self._used -= size
-        self._grant_waiting()
+        self._grant_pending()
 
-    def _grant_waiting(self) -> None:
-        while self._waiting:
-            size, grant = self._waiting[0]
+    def _grant_pending(self) -> None:
+        while self._pending:
+            size, grant = self._pending[0]
             if self._used and self._used + size > self._limit:
                 return
-            self._waiting.popleft()
+            self._pending.popleft()
             self._used += size
             if not grant():
                 self._used -= size
 
 
 class ConnectionGroup:
-    """Who speaks on one event loop: whether an attempt is alone there."""
+    """The attempts on one event loop: finds whether one is alone there."""
 
     _of_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, ConnectionGroup] = WeakKeyDictionary()
 
@@ -72,35 +72,35 @@ class ConnectionGroup:
     def of(cls, loop: asyncio.AbstractEventLoop) -> ConnectionGroup:
         return cls._of_loops.setdefault(loop, cls())
 
-    def heard(self, who: object, now: float) -> None:
-        """``who`` is a mark of the attempt's own, not the attempt: it is held."""
-        if who is not self._latest:
+    def record_activity(self, key: object, now: float) -> None:
+        """``key`` identifies an attempt. It is kept, so it must not be the attempt itself."""
+        if key is not self._latest:
             self._changed_at = now if self._latest else -ALONE_SECONDS
-            self._latest = who
+            self._latest = key
 
-    def alone(self, who: object, now: float) -> bool:
-        return self._latest is who and now - self._changed_at > ALONE_SECONDS
+    def is_alone(self, key: object, now: float) -> bool:
+        return self._latest is key and now - self._changed_at > ALONE_SECONDS
 
 
-class Pace:
-    """Turns, the budget of useless frames and the share of time, across all connections of one
-    attempt.
+class WorkLimiter:
+    """Turns, the budget for frames without a call, and the share of time, for all connections of
+    one attempt.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._neighbours = ConnectionGroup.of(loop)
-        self._mark = object()
-        self._debt = 0.0  # seconds of work that the share has not paid for yet
-        self._paid_at = time.perf_counter()
-        self._began = 0.0  # when the measured work began, 0 when there is none
+        self._group = ConnectionGroup.of(loop)
+        self._key = object()
+        self._debt = 0.0  # seconds of work beyond the share
+        self._debt_updated_at = time.perf_counter()
+        self._work_started_at = 0.0  # 0 while no work is measured
         self.units = TURN_UNITS
         self._refilling = False
         self._budget = BUDGET_BURST
-        self._filled_at = loop.time()
+        self._budget_updated_at = loop.time()
 
     def spend(self, units: int) -> None:
-        """Count work in the present turn."""
+        """Count work in the current turn."""
         self.units -= units
         if self.units < TURN_UNITS // 2 and not self._refilling:
             self._refilling = True
@@ -110,57 +110,59 @@ class Pace:
         self._refilling = False
         self.units = TURN_UNITS
 
-    def useless(self, cost: float = 1.0) -> None:
-        """A frame that completes nothing."""
+    def charge(self, cost: float = 1.0) -> None:
+        """Charge a frame that completes no call to the budget."""
         self._budget -= cost
 
-    def useful(self, credit: float = CREDIT_PER_CALL) -> None:
-        """A call, or a good piece of a large message."""
-        self._budget = min(BUDGET_BURST, self._budget + credit)
+    def credit(self, amount: float = CREDIT_PER_CALL) -> None:
+        """Add to the budget for a call, or for a large piece of a message."""
+        self._budget = min(BUDGET_BURST, self._budget + amount)
 
-    def begin(self) -> bool:
-        """Work begins; False when it is part of some that is measured already."""
-        if self._began:
+    def begin_work(self) -> bool:
+        """Start to measure; False when the work is part of measured work."""
+        if self._work_started_at:
             return False
-        self._began = time.perf_counter()
-        self._neighbours.heard(self._mark, self._began)
+        self._work_started_at = time.perf_counter()
+        self._group.record_activity(self._key, self._work_started_at)
         return True
 
-    def end(self) -> None:
-        """The work that ``begin`` returned True for is done."""
+    def end_work(self) -> None:
+        """End the measurement for which ``begin_work`` returned True."""
         now = time.perf_counter()
-        seconds, self._began = now - self._began, 0.0
-        self._debt = max(0.0, self._debt - (now - self._paid_at) * SHARE) + seconds
-        self._paid_at = now
+        seconds, self._work_started_at = now - self._work_started_at, 0.0
+        self._debt = max(0.0, self._debt - (now - self._debt_updated_at) * SHARE) + seconds
+        self._debt_updated_at = now
 
-    def owe(self, seconds: float) -> None:
-        """Work that others will do for us, in threads that the loop has to share the time with."""
+    def add_debt(self, seconds: float) -> None:
+        """Count work in other threads, which share the time with the loop."""
         self._debt += seconds
 
     def pause(self) -> float:
-        """Seconds until reading may continue; 0 for now."""
-        return max(self._pause_of_budget(), self._pause_of_share())
+        """Seconds until reading may continue."""
+        return max(self._budget_pause(), self._share_pause())
 
-    def _pause_of_share(self) -> float:
+    def _share_pause(self) -> float:
         if self._debt <= BURST_SECONDS:
             return 0.0
         now = time.perf_counter()
-        debt = self._debt - (now - self._paid_at) * SHARE
-        if self._neighbours.alone(self._mark, now):
+        debt = self._debt - (now - self._debt_updated_at) * SHARE
+        if self._group.is_alone(self._key, now):
             self._debt = min(self._debt, BURST_SECONDS)
             return 0.0
         return min(1.0, (debt - BURST_SECONDS / 2) / SHARE) if debt > BURST_SECONDS else 0.0
 
     @property
-    def overdrawn(self) -> bool:
+    def is_over_budget(self) -> bool:
         return self._budget < 0
 
-    def _pause_of_budget(self) -> float:
-        if not self.overdrawn:
+    def _budget_pause(self) -> float:
+        if not self.is_over_budget:
             return 0.0
         now = self._loop.time()
-        self._budget = min(BUDGET_BURST, self._budget + (now - self._filled_at) * BUDGET_PER_SECOND)
-        self._filled_at = now
+        self._budget = min(
+            BUDGET_BURST, self._budget + (now - self._budget_updated_at) * BUDGET_PER_SECOND
+        )
+        self._budget_updated_at = now
         if self._budget >= 0:
             return 0.0
         return min(1.0, (10 - self._budget) / BUDGET_PER_SECOND)

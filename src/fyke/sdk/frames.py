@@ -1,4 +1,4 @@
-"""HTTP/2 frames and the few header blocks that a unary gRPC server sends. Bytes only, no state."""
+"""HTTP/2 frames, and the header blocks that a unary gRPC server sends, without state."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MAX_FRAME_SIZE, MAX_HEADER_LIST_SIZE = 5, 6
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DEFAULT_WINDOW = 65_535
 MAX_WINDOW = 2**31 - 1
-FRAME_BYTES = 16_384  # the largest frame we take and the default of every client
+FRAME_BYTES = 16_384  # the largest frame that is accepted, and the default of every client
 HEAD = 9
 
 # length and type share the first four bytes of a frame; then flags and stream
@@ -35,7 +35,7 @@ pack_u32 = Struct(">I").pack
 
 
 class ProtocolError(Exception):
-    """The peer broke the protocol; the connection ends with a GOAWAY that carries ``code``."""
+    """The peer violated the protocol; the connection ends with a GOAWAY with ``code``."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(reason)
@@ -44,7 +44,7 @@ class ProtocolError(Exception):
 
 
 def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
-    """One whole frame."""
+    """A complete frame."""
     return _pack_head(len(payload) << 8 | kind, flags, stream) + payload
 
 
@@ -56,7 +56,7 @@ def settings(values: dict[int, int]) -> bytes:
 def read_settings(payload: bytes) -> list[tuple[int, int]]:
     """The pairs of a SETTINGS payload, in order."""
     if len(payload) % 6:
-        raise ProtocolError(FRAME_SIZE_ERROR, "SETTINGS of a broken length")
+        raise ProtocolError(FRAME_SIZE_ERROR, "SETTINGS of invalid length")
     return list(_setting.iter_unpack(payload))
 
 
@@ -82,12 +82,12 @@ def unpadded(flags: int, payload: bytes) -> bytes:
 
 
 def _literal(name: bytes, value: bytes) -> bytes:
-    """A header field that no table remembers."""
+    """A header field that is not added to the table."""
     return b"\x00" + _text(name) + _text(value)
 
 
 def _text(text: bytes) -> bytes:
-    """A string as HPACK writes it: its length as an integer with a prefix of seven bits."""
+    """A string in HPACK: its length as an integer with a prefix of seven bits, and its bytes."""
     if len(text) < 127:
         return bytes([len(text)]) + text
     rest = len(text) - 127
@@ -112,7 +112,7 @@ def reply_end(stream: int) -> bytes:
 
 
 def short_reply(stream: int, body: bytes) -> bytes:
-    """A whole reply whose body fits into one frame."""
+    """A complete reply whose body fits into one frame."""
     return b"".join(
         (
             reply_start(stream),
@@ -124,7 +124,7 @@ def short_reply(stream: int, body: bytes) -> bytes:
 
 
 def error_reply(stream: int, status: int, message: str) -> bytes:
-    """Trailers alone: the call failed. The message is percent-encoded, as gRPC wants it."""
+    """The trailers of a failed call. gRPC requires the message to be percent-encoded."""
     text = quote(message[:500], safe=" ,.:;!?()[]'/=+-_").encode()
     block = (
         _RESPONSE + _literal(b"grpc-status", str(status).encode()) + _literal(b"grpc-message", text)

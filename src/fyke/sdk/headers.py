@@ -1,8 +1,8 @@
-"""Request headers, of which a unary gRPC server needs only the path.
+"""The path in request headers, the only header that a unary gRPC server needs.
 
-A client repeats the same few bytes once its fields are in the table: such a block is looked up
-instead of decoded. That is correct while the table does not change, and only blocks with other
-than references change it.
+A client repeats the same few bytes once its fields are in the table. Such a block is looked up
+instead of decoded, which is correct while the table does not change; a block of only references
+does not change it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from hpack.exceptions import InvalidTableIndex
 from fyke.sdk.frames import COMPRESSION_ERROR, PROTOCOL_ERROR, ProtocolError
 
 MAX_BLOCK_BYTES = 64 * 1024
-_REMEMBERED = 64
+_MAX_CACHED = 64
 
 
 class PathReader:
@@ -21,24 +21,24 @@ class PathReader:
 
     def __init__(self) -> None:
         self._decoder = Decoder(max_header_list_size=MAX_BLOCK_BYTES)
-        self._known: dict[bytes, str] = {}
+        self._cache: dict[bytes, str] = {}
 
     def path(self, block: bytes) -> str:
-        """The ``:path`` of a header block. Raises ``ProtocolError``."""
-        known = self._known.get(block)
-        if known is not None:
-            return known
+        """The ``:path`` of a header block. Raise ``ProtocolError``."""
+        cached = self._cache.get(block)
+        if cached is not None:
+            return cached
         path = self._decode(block)
-        if not _references_only(block) or len(self._known) >= _REMEMBERED:
-            self._known.clear()
+        if not _references_only(block) or len(self._cache) >= _MAX_CACHED:
+            self._cache.clear()
         else:
-            self._known[block] = path
+            self._cache[block] = path
         return path
 
     def skip(self, block: bytes) -> None:
-        """Decode for the sake of the table alone (trailers, refused streams)."""
+        """Decode a block only to update the table (trailers, refused streams)."""
         self._decode(block)
-        self._known.clear()
+        self._cache.clear()
 
     def _decode(self, block: bytes) -> str:
         try:
@@ -54,5 +54,5 @@ class PathReader:
 
 
 def _references_only(block: bytes) -> bool:
-    """Every byte one reference into the table: nothing in it changes the table."""
+    """Whether every byte is a reference to the table, so that the block does not change it."""
     return bool(block) and min(block) > 0x80 and max(block) < 0xFF

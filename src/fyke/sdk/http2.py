@@ -1,8 +1,8 @@
-"""Unary gRPC over cleartext HTTP/2 on a listening socket made by the caller.
+"""Unary gRPC over cleartext HTTP/2 on a listening socket created by the caller.
 
-The socket comes out of an attempt's network namespace and is the attempt's identity; ``serve``
-answers on it. Why not a gRPC library: none of them adopts a listening socket, and this costs a
-quarter of the time per call.
+The socket is in an attempt's network namespace, which identifies the attempt. No gRPC library is
+used, because none accepts an existing listening socket, and this takes a quarter of the time per
+call.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ __all__ = ["Handler", "SdkServer", "serve"]
 
 
 async def serve(listener: socket.socket, handler: Handler) -> SdkServer:
-    """Answer on the socket until ``close``. The handler gets the path and the message of every
-    call and returns the reply, or raises one of ``fyke.sdk.status``.
+    """Serve the socket until ``close``. The handler gets the path and the message of every call and
+    returns the reply, or raises an error of ``fyke.sdk.status``.
     """
     listener.setblocking(False)
     server = SdkServer(asyncio.get_running_loop(), handler)

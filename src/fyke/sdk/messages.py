@@ -1,10 +1,9 @@
-"""The SDK's messages in protobuf's wire format, by hand.
+"""The SDK's messages in protobuf's wire format, without generated code.
 
-Every message is a string, or a number and a string; only the table header nests. Reading is
-tolerant as protobuf demands: unknown fields are skipped, the last of a repeated scalar counts,
-and a field of another wire type than ours counts as unknown. Truncated and overlong
-messages are malformed. So is a message of very many fields: no honest client sends one, and reading
-it would delay all other Workers.
+Every message is a string, or a number and a string; only the table header is nested. As protobuf
+requires, unknown fields are skipped, the last of a repeated scalar counts, and a field of an
+unexpected wire type counts as unknown. Truncated messages are malformed. So is a message with very
+many fields: no honest client sends one, and reading it would delay all other Workers.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from collections.abc import Iterator
 from fyke.model.results import Header
 
 MAX_HEADERS = 10_000
-MAX_FIELDS = 100  # of a text's or a header's own message; ours have three at most
+MAX_FIELDS = 100  # of a message with texts; the SDK's have at most three
 
 _VARINT, _FIXED64, _BYTES, _START_GROUP, _END_GROUP, _FIXED32 = range(6)
 _MAX_FIELD = 2**29 - 1
@@ -25,8 +24,8 @@ class MalformedMessage(ValueError):
 
 
 def read_text(message: bytes) -> bytes:
-    """Field 1 of ``Data`` and ``LogBody``, as the bytes that came; empty when it is missing."""
-    if message[:1] == b"\x0a":  # the whole message is this one field: nearly always
+    """Field 1 of ``Data`` and ``LogBody``, as bytes; empty when it is missing."""
+    if message[:1] == b"\x0a":  # nearly every message is only this field
         size, at = _read_varint(message, 1)
         if at + size == len(message):
             return message[at:]
@@ -38,7 +37,7 @@ def read_text(message: bytes) -> bytes:
 
 
 def read_headers(message: bytes) -> Iterator[Header]:
-    """The items of a ``TableHeader``, one after the other, because there may be thousands."""
+    """Yield the items of a ``TableHeader``; there may be thousands."""
     count = 0
     for number, item in _byte_fields(message, MAX_HEADERS + MAX_FIELDS):
         if number != 1:
@@ -51,7 +50,7 @@ def read_headers(message: bytes) -> Iterator[Header]:
 
 
 def write_response(code: int, message: str) -> bytes:
-    """A ``Response``. ``code`` must not be negative."""
+    """A ``Response``; ``code`` is not negative."""
     return _number_field(1, code) + _bytes_field(2, message.encode(errors="replace"))
 
 
@@ -64,17 +63,17 @@ def _text(value: bytes) -> str:
     return value.decode(errors="replace").replace("\x00", "\ufffd")
 
 
-def _byte_fields(message: bytes, most: int) -> Iterator[tuple[int, bytes]]:
-    """Number and content of every field of the wire type for bytes, among ``most`` fields."""
+def _byte_fields(message: bytes, max_fields: int) -> Iterator[tuple[int, bytes]]:
+    """Yield number and content of every field of bytes. More than ``max_fields`` are malformed."""
     at = count = 0
     while at < len(message):
         count += 1
-        if count > most:
-            raise MalformedMessage(f"more than {most} fields")
+        if count > max_fields:
+            raise MalformedMessage(f"more than {max_fields} fields")
         key, at = _read_varint(message, at)
         number, wire_type = key >> 3, key & 7
         if not 0 < number <= _MAX_FIELD:
-            raise MalformedMessage("a field number that cannot be")
+            raise MalformedMessage("an invalid field number")
         if wire_type == _BYTES:
             size, at = _read_varint(message, at)
             if at + size > len(message):
@@ -97,13 +96,13 @@ def _skip(message: bytes, at: int, wire_type: int) -> int:
 
 
 def _read_varint(message: bytes, at: int) -> tuple[int, int]:
-    """A number and where it ends. At most ten bytes, 64 bits."""
+    """Return a number of at most ten bytes and 64 bits, and the offset after it."""
     value = 0
     for index, byte in enumerate(message[at : at + 10]):
         value |= (byte & 0x7F) << (7 * index)
         if byte < 0x80:
             return value & (2**64 - 1), at + index + 1
-    raise MalformedMessage("a number that does not end")
+    raise MalformedMessage("a number without an end")
 
 
 def _varint(value: int) -> bytes:

@@ -1,4 +1,4 @@
-"""What the connections of one attempt share: limits, pace, open calls."""
+"""The service of one attempt: the limits and open calls of all its connections."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol
 
-from fyke.sdk.flow import Admission, Pace
+from fyke.sdk.flow import Admission, WorkLimiter
 
 Handler = Callable[[str, bytes], Awaitable[bytes]]
 
@@ -17,11 +17,11 @@ MAX_OPEN_STREAMS = 2000  # across all connections of the attempt
 
 
 class ServedConnection(Protocol):
-    """A connection, as its server sees it."""
+    """The part of a connection that its server uses."""
 
     transport: asyncio.Transport
 
-    def say_goodbye(self) -> None: ...
+    def shut_down(self) -> None: ...
 
 
 class SdkServer:
@@ -30,27 +30,27 @@ class SdkServer:
     def __init__(self, loop: asyncio.AbstractEventLoop, handler: Handler) -> None:
         self.loop = loop
         self.handler = handler
-        self.pace = Pace(loop)
+        self.limiter = WorkLimiter(loop)
         self.admission = Admission()
         self._connections: set[ServedConnection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._open_streams = 0
-        self._listening: asyncio.Server | None = None
+        self._server: asyncio.Server | None = None
 
     async def listen(
         self, listener: socket.socket, connection: Callable[[SdkServer], asyncio.Protocol]
     ) -> None:
-        """Accept on ``listener``; ``connection`` makes the protocol of each client."""
-        self._listening = await self.loop.create_server(
+        """Accept on ``listener``; ``connection`` creates the protocol of each client."""
+        self._server = await self.loop.create_server(
             lambda: connection(self), sock=listener, backlog=MAX_CONNECTIONS
         )
 
     async def close(self) -> None:
-        """Stop listening, say goodbye to every client, end the handlers. Safe to repeat."""
-        if self._listening is not None:
-            self._listening.close()
+        """Stop listening, end all connections and handlers. Safe to repeat."""
+        if self._server is not None:
+            self._server.close()
         for connection in list(self._connections):
-            connection.say_goodbye()
+            connection.shut_down()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -70,8 +70,8 @@ class SdkServer:
         self._connections.discard(connection)
 
     def open_stream(self) -> bool:
-        """Whether there is room for one more call. Calls whose client is gone count as long as
-        their handlers run.
+        """Whether there is room for one more call. A call counts while its handler runs, even
+        after its client has disconnected.
         """
         if self._open_streams >= MAX_OPEN_STREAMS:
             return False
@@ -82,7 +82,7 @@ class SdkServer:
         self._open_streams -= 1
 
     def start(self, call: Coroutine[Any, Any, None]) -> None:
-        """Run a call beside the others."""
+        """Run a call concurrently with the others."""
         task = start_task(call, self.loop)
         if not task.done():
             self._tasks.add(task)
@@ -94,7 +94,7 @@ if sys.version_info >= (3, 12):
     def start_task(
         coroutine: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop
     ) -> asyncio.Task[None]:
-        """Run at once up to the first wait: most calls never need the event loop at all."""
+        """Run at once up to the first wait: most calls end before it."""
         return asyncio.Task(coroutine, loop=loop, eager_start=True)
 
 else:
@@ -102,5 +102,5 @@ else:
     def start_task(
         coroutine: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop
     ) -> asyncio.Task[None]:
-        """Older Pythons start a task with the next turn of the event loop."""
+        """Older versions of Python start a task in the next turn of the event loop."""
         return loop.create_task(coroutine)

@@ -1,8 +1,8 @@
-"""What a Worker may ask of the platform: its input, its rows, its log.
+"""The methods of the SDK service: input, rows, log.
 
-Who speaks is known from the socket; nothing in a message says so. The service answers under both
-package names that SDKs use. Code 0 means stored; another code is a refusal whose message names
-the limit. Only messages that are no messages, and methods that do not exist, fail as calls.
+The socket identifies the attempt; messages do not. The service answers under both package names
+that SDKs use. Code 0 means stored; another code is a refusal whose message names the limit. Only
+malformed messages, unknown methods and an unavailable store fail as calls.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from fyke.sdk.status import InvalidArgument, ServiceUnavailable, Unimplemented
 
 PACKAGES = ("coresdk", "cafesdk")
 REFUSED = 1
-HEADERS_AT_ONCE = 50
+HEADERS_IN_SLICE = 50
 
 _SUCCESS = messages.write_response(0, "success")
 
@@ -31,12 +31,12 @@ Method = Callable[[bytes], Awaitable[bytes]]
 
 
 class SdkService:
-    """The service of one attempt; ``handle`` is what ``serve`` wants."""
+    """The service of one attempt; ``handle`` is the handler for ``serve``."""
 
     def __init__(self, attempt: AttemptIntake, input_json: bytes) -> None:
         self._attempt = attempt
         self._input = messages.write_input(input_json or b"{}")
-        self._one_table = asyncio.Lock()
+        self._table_lock = asyncio.Lock()
         methods: dict[str, Method] = {
             "Parameter/GetInputJSONString": self._get_input,
             "Result/SetTableHeader": self._set_table_header,
@@ -49,7 +49,7 @@ class SdkService:
         }
 
     async def handle(self, path: str, message: bytes) -> bytes:
-        """Answer one call. Raises ``RpcError``."""
+        """Answer one call. Raise ``RpcError``."""
         method = self._methods.get(path)
         if method is None:
             raise Unimplemented(f"There is no method {path[:200]}.")
@@ -69,8 +69,8 @@ class SdkService:
         return self._input
 
     async def _set_table_header(self, message: bytes) -> bytes:
-        async with self._one_table:
-            headers = await _read_slowly(message)
+        async with self._table_lock:
+            headers = await _read_in_slices(message)
         await self._attempt.set_headers(headers)
         return _SUCCESS
 
@@ -88,13 +88,13 @@ class SdkService:
         return log
 
 
-async def _read_slowly(message: bytes) -> list[Header]:
-    """Read a table's headers in slices, and let others have four times as long in between."""
+async def _read_in_slices(message: bytes) -> list[Header]:
+    """Read a table's headers in slices, with four times as long for others in between."""
     headers: list[Header] = []
-    began = time.perf_counter()
+    started = time.perf_counter()
     for header in messages.read_headers(message):
         headers.append(header)
-        if not len(headers) % HEADERS_AT_ONCE:
-            await asyncio.sleep(4 * (time.perf_counter() - began))
-            began = time.perf_counter()
+        if not len(headers) % HEADERS_IN_SLICE:
+            await asyncio.sleep(4 * (time.perf_counter() - started))
+            started = time.perf_counter()
     return headers

@@ -1,10 +1,10 @@
-"""How a call can end other than with a reply, as gRPC numbers it."""
+"""The errors of calls, with gRPC's status codes."""
 
 from __future__ import annotations
 
 
 class RpcError(Exception):
-    """A call that ends without a reply; the message is for people."""
+    """A call that ends without a reply; the message is for the author of the Worker."""
 
     status = 13
 
@@ -14,13 +14,13 @@ class RpcError(Exception):
 
 
 class InvalidArgument(RpcError):
-    """The message is not what this method takes."""
+    """The message is malformed."""
 
     status = 3
 
 
 class ResourceExhausted(RpcError):
-    """The message is over a limit; the text names it."""
+    """The message exceeds a limit, which the text names."""
 
     status = 8
 
@@ -32,12 +32,12 @@ class Unimplemented(RpcError):
 
 
 class Internal(RpcError):
-    """Our fault, or a message that breaks the protocol."""
+    """An error of the platform, or a message that violates the protocol."""
 
     status = 13
 
 
 class ServiceUnavailable(RpcError):
-    """Not now; nothing was changed."""
+    """The store is unavailable; nothing was changed."""
 
     status = 14

@@ -97,7 +97,7 @@ async def test_an_upload_from_the_form_to_a_version(app: App, api: Api) -> None:
     empty = {"scraper_file": ("x.zip", b"")}
     fails(await api.send("POST", "/api/fyke/uploads", files=empty), 400, 4000, "must not be empty")
     git = await api.post("/api/fyke/uploads/git", {"url": "git@example.com:a/b"})
-    fails(git, 400, 4000, "SSH is not taken")
+    fails(git, 400, 4000, "SSH is not supported")
 
 
 async def test_sharing_without_a_review(app: App, api: Api) -> None:

@@ -122,13 +122,13 @@ async def test_none_that_works_is_said_so(login: str) -> None:
         if login == "user:p%40ss":
             for one in some:
                 await one.__aexit__()
-        why = b"Connection refused" if login == "user:p%40ss" else b"does not take our user"
+        why = b"Connection refused" if login == "user:p%40ss" else b"rejected the user"
         egress = region(" ".join(one.url("http", login) for one in some))
         proxy = await opened(egress, "run")
         for _ in range(2):
             status, words, _, writer = await http_connect(proxy, "public.example:80", basic("run"))
             assert status == 502
-            assert b"2 of 2 are out" in words and why in words and words.count(b"\n") == 1
+            assert b"2 of 2 are down" in words and why in words and words.count(b"\n") == 1
             writer.close()
         assert egress.traffic("run") == Traffic()
         [site] = egress.sites("run")

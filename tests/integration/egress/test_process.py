@@ -128,7 +128,7 @@ async def test_close_while_the_process_is_dead(tmp_path: Path) -> None:
 
 async def test_open_waits_for_a_process_that_is_not_there_yet(tmp_path: Path) -> None:
     process = EgressProcess(tmp_path / "run" / "egress.sock", LOOPBACK)
-    client = EgressClient(process.path, patience=30)
+    client = EgressClient(process.path, timeout=30)
     await client.start()
     opening = asyncio.create_task(client.open([listener()], EgressGrant(ATTEMPT, SECRET, "")))
     await asyncio.sleep(0.05)
@@ -140,7 +140,7 @@ async def test_open_waits_for_a_process_that_is_not_there_yet(tmp_path: Path) ->
 
 
 async def test_open_gives_up_in_words(tmp_path: Path) -> None:
-    client = EgressClient(tmp_path / "nobody.sock", patience=0.1)
+    client = EgressClient(tmp_path / "nobody.sock", timeout=0.1)
     await client.start()
     sock = listener()
     with pytest.raises(Unavailable, match="does not answer"):

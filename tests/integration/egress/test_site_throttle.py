@@ -118,7 +118,7 @@ async def test_another_site_is_not_waited_for() -> None:
 
 
 async def test_connections_at_once_are_bounded_over_all_runs_and_each_run_has_its_share() -> None:
-    egress = LocalEgress(throttle=ThrottleRules(connections=6, share=2, patience=0.05))
+    egress = LocalEgress(throttle=ThrottleRules(connections=6, share=2, max_wait=0.05))
     async with Origin(answers()) as origin:
         one, two = await proxy_port(egress, "one"), await proxy_port(egress, "two")
         target = f"127.0.0.1:{origin.port}"

@@ -16,10 +16,10 @@ from fyke.egress import site_counters as sites
 from fyke.egress.channel import MAX_DESCRIPTORS
 from fyke.egress.control import ControlSession
 from fyke.egress.messages import (
-    AttemptClosed,
     CheckProxies,
     OpenAttempt,
     ProxiesChecked,
+    RequestDone,
     decode_reply,
     encode,
 )
@@ -82,7 +82,7 @@ class Runner:
         socket.send_fds(self._sock, [data], given)
         async with asyncio.timeout(10):
             while answer := await loop.sock_recv(self._sock, 65_536):
-                if isinstance(decode_reply(answer), AttemptClosed | ProxiesChecked):
+                if isinstance(decode_reply(answer), RequestDone | ProxiesChecked):
                     return True
         return False
 

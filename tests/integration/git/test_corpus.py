@@ -105,8 +105,8 @@ async def watched(
 ) -> AsyncIterator[tuple[SystemGit, Watched]]:
     async with site(SPAWNERS[0]) as place:
         tools = Watched(place, rules, resolver)
-        bounds = GitLimits(seconds=60, folder=20 * 2**20)
-        git = SystemGit(tools, rules, resolver=resolver, bounds=bounds, certificates=certificates)
+        limits = GitLimits(seconds=60, folder=20 * 2**20)
+        git = SystemGit(tools, rules, resolver=resolver, limits=limits, certificates=certificates)
         try:
             yield git, tools
         finally:

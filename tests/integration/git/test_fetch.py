@@ -206,7 +206,7 @@ async def test_a_link_is_refused_by_its_name(server: GitServer, make: Maker) -> 
 async def test_a_repository_that_grows_too_large_is_cut_off(server: GitServer, make: Maker) -> None:
     make_repository(server.root / "large", {**FILES, "data.bin": os.urandom(3 * 2**20)})
     with pytest.raises(GitFailed, match="larger than 1 MiB"):
-        fetcher = make(bounds=GitLimits(folder=2**20))
+        fetcher = make(limits=GitLimits(folder=2**20))
         await fetcher.fetch(GitSource(address(server, "large")), print)
 
 
@@ -214,7 +214,7 @@ async def test_a_server_that_says_nothing_ends_in_time(server: GitServer, make: 
     server.hold = threading.Event()
     try:
         with pytest.raises(GitFailed, match="did not arrive within 1 s"):
-            await make(bounds=GitLimits(seconds=1)).fetch(GitSource(address(server)), print)
+            await make(limits=GitLimits(seconds=1)).fetch(GitSource(address(server)), print)
     finally:
         server.hold.set()
         server.hold = None

@@ -18,21 +18,21 @@ Read = Callable[..., str]
 
 @pytest.fixture
 def read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Read:
-    """Reads a repository of two files, one in a folder, with other limits or names when given."""
+    """Reads a repository of two files, one in a folder; keywords replace members of the request."""
     repository = tmp_path / "prices"
     make_repository(repository, {"main.py": "print(1)\n", "sub/other.py": "print(22)\n"})
     work = tmp_path / "work"
     work.mkdir()
     monkeypatch.chdir(work)
 
-    def reading(**changes: Any) -> str:
-        ask = {
+    def read_repository(**changes: Any) -> str:
+        request = {
             "git": "git", "settings": ["protocol.file.allow=always"], "url": str(repository),
-            "ref": "HEAD", "folder": "", "list": 10_000, "most": 1000,
+            "ref": "HEAD", "folder": "", "max_listing": 10_000, "max_bytes": 1000,
         }  # fmt: skip
-        return Reader(ask | changes).read()
+        return Reader(request | changes).read()
 
-    return reading
+    return read_repository
 
 
 def test_the_commit_its_files_and_their_contents_are_read(read: Read, tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_the_commit_its_files_and_their_contents_are_read(read: Read, tmp_path: 
 
 
 def test_a_folder_is_read_alone_and_too_many_bytes_are_not_read_at_all(read: Read) -> None:
-    read(folder="sub", most=9)
+    read(folder="sub", max_bytes=9)
     assert b"other.py" in Path("out/listing").read_bytes()
     assert not Path("out/objects").exists()
 
@@ -52,13 +52,13 @@ def test_a_folder_is_read_alone_and_too_many_bytes_are_not_read_at_all(read: Rea
 @pytest.mark.parametrize(
     ("changes", "step"),
     [({"ref": "no-such-branch"}, "fetch"), ({"url": "/no/such/place"}, "fetch"),
-     ({"folder": "no-such-folder"}, "ls-tree"), ({"list": 20}, "list")],
+     ({"folder": "no-such-folder"}, "ls-tree"), ({"max_listing": 20}, "list")],
 )  # fmt: skip
 def test_the_step_that_failed_is_named(
     read: Read, capsys: pytest.CaptureFixture[str], changes: dict[str, Any], step: str
 ) -> None:
     with pytest.raises(SystemExit):
         read(**changes)
-    said = json.loads(capsys.readouterr().out)
-    assert said["step"] == step
-    assert bool(said["said"]) == (step == "fetch")
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["step"] == step
+    assert bool(answer["message"]) == (step == "fetch")

@@ -117,7 +117,7 @@ def test_a_project_that_cannot_be_published_says_why_and_keeps_nothing(terminal:
         ((there, "--ref", "nowhere"), 1, "no branch, tag or commit 'nowhere'"),
         ((there, "--ref", "--x"), 2, "ref must be the name"),
         ((there, "--folder", ".."), 2, "folder must be the path"),
-        (("git@example.com:a/b",), 2, "url: SSH is not taken"),
+        (("git@example.com:a/b",), 2, "url: SSH is not supported"),
         (("http://example.com/a",), 2, "url must begin with https://"),
         ((there, "--description", "x"), 2, "--description is for a folder"),
         (("somewhere", "--ref", "main"), 2, "--ref and --folder are for a repository"),

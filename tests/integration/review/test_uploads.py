@@ -275,6 +275,6 @@ async def test_from_a_repository_to_a_published_version(tmp_path: Path, template
             assert "no branch, tag or commit 'nowhere'" in failed.step("fetch").note  # type: ignore[union-attr]
             again = await finished(app, await uploads.restart(app.other, failed.id))
             assert again.state is UploadState.FAILED
-            with pytest.raises(InvalidRequest, match="SSH is not taken"):
+            with pytest.raises(InvalidRequest, match="SSH is not supported"):
                 await uploads.add_git(app.other, GitSource("git@github.com:a/b"))
         git.close()

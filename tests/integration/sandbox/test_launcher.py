@@ -122,7 +122,7 @@ async def test_the_group_must_match_too(place: Site) -> None:
 
 async def test_no_launcher_is_said_plainly(tmp_path: Path) -> None:
     with pytest.raises(SandboxFault, match="no launcher at"):
-        await LauncherClient(tmp_path / "launcher.sock", patience=0).limits()
+        await LauncherClient(tmp_path / "launcher.sock", timeout=0).limits()
 
 
 # --- what it refuses

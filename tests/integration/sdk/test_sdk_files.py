@@ -34,7 +34,7 @@ def generator() -> ModuleType:
 
 
 def test_no_generated_file_is_stale(generator: ModuleType) -> None:
-    files = generator.own_files(generator.read_proto(generator.PROTO.read_text("utf-8")))
+    files = generator.node_and_go_files(generator.read_proto(generator.PROTO.read_text("utf-8")))
     assert len(files) == 4
     stale = [str(path) for path, text in files.items() if path.read_text("utf-8") != text]
     assert stale == [], "run script/sdk"

@@ -1,4 +1,4 @@
-"""What one attempt's proxy does to its connections and listeners."""
+"""The connections and listeners of one attempt's proxy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fyke.egress.attempt_proxy import OWN_NAMES, AttemptProxy
 from fyke.egress.dialer import Dialer
 from fyke.egress.limits import ProxyLimits
 from fyke.egress.meter import DOWN, Meter
-from fyke.egress.rules import LookupPace, TargetRules
+from fyke.egress.rules import LookupRate, TargetRules
 from fyke.egress.site_counters import SiteCounters
 from fyke.kit.addresses import AddressRules
 from fyke.kit.resolver import Resolver
@@ -23,24 +23,24 @@ pytestmark = pytest.mark.anyio
 
 
 class Connection:
-    """What was asked of an open connection."""
+    """An open connection that records how it is ended."""
 
     def __init__(self) -> None:
-        self.quiet = 0
-        self.asked: list[object] = []
+        self.idle_sweeps = 0
+        self.calls: list[object] = []
 
     def end(self, grace: float) -> None:
-        self.asked.append(grace)
+        self.calls.append(grace)
 
     def abort(self) -> None:
-        self.asked.append("abort")
+        self.calls.append("abort")
 
 
 class Setup:
     def __init__(self, limit: int | None = None) -> None:
         self.trips = 0
         self.throttled: list[str] = []
-        rules = TargetRules(AddressRules(), Resolver(lambda name: ()), LookupPace())
+        rules = TargetRules(AddressRules(), Resolver(lambda name: ()), LookupRate())
         self.proxy = AttemptProxy(
             Credentials("A", "secret"),
             Meter(limit),
@@ -57,36 +57,36 @@ class Setup:
         self.trips += 1
 
 
-def test_at_the_limit_each_connection_may_send_the_rest_and_it_is_reported_once() -> None:
+def test_the_limit_ends_each_connection_gracefully_and_is_reported_once() -> None:
     setup = Setup()
     setup.proxy.trip()
     setup.proxy.trip()
-    assert [one.asked for one in setup.connections] == [[0.5, 0.5]] * 2
+    assert [connection.calls for connection in setup.connections] == [[0.5, 0.5]] * 2
     assert setup.trips == 1
 
 
-def test_it_is_shut_once_the_limit_is_used_up_or_it_was_stopped() -> None:
+def test_a_proxy_is_closed_by_its_limit_and_by_stop() -> None:
     setup = Setup(limit=10)
-    assert (setup.proxy.meter.take(10, DOWN), setup.proxy.shut) == (10, False)
-    assert (setup.proxy.meter.take(1, DOWN), setup.proxy.shut) == (0, True)
+    assert (setup.proxy.meter.take(10, DOWN), setup.proxy.is_closed) == (10, False)
+    assert (setup.proxy.meter.take(1, DOWN), setup.proxy.is_closed) == (0, True)
     other = Setup()
     other.proxy.stop(final=False)
-    assert other.proxy.shut
-    assert [one.asked for one in other.connections] == [["abort"]] * 2
+    assert other.proxy.is_closed
+    assert [connection.calls for connection in other.connections] == [["abort"]] * 2
 
 
-def test_only_connections_that_were_quiet_for_too_long_are_cut() -> None:
+def test_only_idle_connections_are_cut() -> None:
     setup = Setup()
-    quiet, busy = setup.connections
+    idle, busy = setup.connections
     for _ in range(3):
         setup.proxy.sweep(3)
-        busy.quiet = 0  # a byte has passed
-    assert (quiet.asked, busy.asked) == ([], [])
+        busy.idle_sweeps = 0  # a byte has passed
+    assert (idle.calls, busy.calls) == ([], [])
     setup.proxy.sweep(3)
-    assert (quiet.asked, busy.asked) == (["abort"], [])
+    assert (idle.calls, busy.calls) == (["abort"], [])
 
 
-def test_each_throttled_site_is_reported_once_and_no_more_than_ten() -> None:
+def test_the_first_ten_throttled_sites_are_reported_once_each() -> None:
     setup = Setup()
     for _ in range(2):
         for number in range(12):
@@ -94,7 +94,7 @@ def test_each_throttled_site_is_reported_once_and_no_more_than_ten() -> None:
     assert setup.throttled == [f"why {number}" for number in range(10)]
 
 
-async def test_its_own_endpoints_are_known_by_address_and_by_every_name(tmp_path: Path) -> None:
+async def test_the_endpoints_of_a_proxy_are_its_address_and_names(tmp_path: Path) -> None:
     setup = Setup()
     sock, unix = listener(), socket.socket(socket.AF_UNIX)
     unix.bind(str(tmp_path / "sock"))
@@ -106,7 +106,7 @@ async def test_its_own_endpoints_are_known_by_address_and_by_every_name(tmp_path
 
 
 @pytest.mark.parametrize("final", [True, False])
-async def test_only_a_final_stop_ends_the_listeners_that_other_processes_have_too(
+async def test_only_a_final_stop_ends_the_copies_of_the_listeners(
     final: bool,
 ) -> None:
     setup, sock = Setup(), listener()

@@ -1,4 +1,4 @@
-"""Whole messages with their descriptors, even when the other end is slow or gone."""
+"""Messages with descriptors, to peers that are slow or closed."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ pytestmark = pytest.mark.anyio
 
 
 class End:
-    """One end of a pair, and what it heard."""
+    """One end of a pair, and the messages that it received."""
 
     def __init__(self, sock: socket.socket) -> None:
         sock.setblocking(False)
-        self.heard: list[bytes] = []
+        self.messages: list[bytes] = []
         self.descriptors: list[int] = []
-        self.lost = 0
-        self.channel = Channel(sock, self._hear, self._lose)
+        self.losses = 0
+        self.channel = Channel(sock, self._on_message, self._on_lost)
 
-    def _hear(self, message: bytes, descriptors: list[int]) -> None:
-        self.heard.append(message)
+    def _on_message(self, message: bytes, descriptors: list[int]) -> None:
+        self.messages.append(message)
         self.descriptors += descriptors
 
-    def _lose(self) -> None:
-        self.lost += 1
+    def _on_lost(self) -> None:
+        self.losses += 1
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
@@ -51,10 +51,10 @@ async def test_a_slow_reader_gets_everything_in_order_with_descriptors() -> None
         expected.append(message)
         sender.channel.send(message, [pipes[number // 700][0]] if number % 700 == 0 else ())
     for reader, _ in pipes:
-        os.close(reader)  # what waits in the queue is a copy
+        os.close(reader)  # the queue has duplicates
     receiver = End(other)
-    await until(lambda: len(receiver.heard) == 2000)
-    assert receiver.heard == expected
+    await until(lambda: len(receiver.messages) == 2000)
+    assert receiver.messages == expected
     assert len(receiver.descriptors) == 3
     for (_, writer), received in zip(pipes, receiver.descriptors, strict=True):
         os.write(writer, b"x")
@@ -63,29 +63,31 @@ async def test_a_slow_reader_gets_everything_in_order_with_descriptors() -> None
         os.close(writer)
         os.close(received)
     sender.channel.close()
-    await until(lambda: receiver.lost == 1)
+    await until(lambda: receiver.losses == 1)
     receiver.channel.close()
-    assert (sender.lost, receiver.lost) == (1, 1)
+    assert (sender.losses, receiver.losses) == (1, 1)
 
 
-async def test_after_the_loss_nothing_is_sent_and_nothing_breaks() -> None:
+async def test_sending_on_a_lost_connection_is_ignored() -> None:
     one, other = pair()
     end = End(one)
     other.close()
-    end.channel.send(b"into the void")
-    await until(lambda: end.lost == 1)
-    end.channel.send(b"again")
-    assert end.heard == []
+    end.channel.send(b"first")
+    await until(lambda: end.losses == 1)
+    end.channel.send(b"second")
+    assert end.messages == []
 
 
-async def test_a_reader_that_never_reads_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_connection_to_a_peer_that_never_reads_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(channel, "_MAX_WAITING", 10)
     one, other = pair()
     end = End(one)
     reader, writer = os.pipe()
     for _ in range(5000):
         end.channel.send(bytes(1000), [reader])
-    assert end.lost == 1
+    assert end.losses == 1
     other.close()
     os.close(reader)
     os.close(writer)
@@ -99,24 +101,24 @@ async def test_a_message_that_is_too_large_ends_the_connection(
     end = End(one)
     reader, writer = os.pipe()
     socket.send_fds(other, [b"x" * 11], [reader])
-    await until(lambda: end.lost == 1)
-    assert end.heard == []
+    await until(lambda: end.losses == 1)
+    assert end.messages == []
     for descriptor in (reader, writer):
         os.close(descriptor)
     other.close()
 
 
-async def test_a_left_over_socket_file_is_replaced_but_a_living_one_is_not(tmp_path: Path) -> None:
+async def test_only_a_socket_file_that_no_process_serves_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "run" / "x.sock"
     first = channel.listen(path)
     with pytest.raises(OSError, match="already"):
         channel.listen(path)
     first.close()  # as a killed process leaves it
     second = channel.listen(path)
-    caller = channel.connect(path)
+    client = channel.connect(path)
     accepted, _ = await asyncio.get_running_loop().sock_accept(second)
     channel.check_peer(accepted)
-    for sock in (caller, accepted):
+    for sock in (client, accepted):
         sock.close()
     channel.withdraw(second, path)
     assert not path.exists()
@@ -124,7 +126,9 @@ async def test_a_left_over_socket_file_is_replaced_but_a_living_one_is_not(tmp_p
         channel.connect(path)
 
 
-async def test_a_stranger_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+async def test_a_peer_with_another_uid_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     listener = channel.listen(tmp_path / "x.sock")
     monkeypatch.setattr(os, "geteuid", lambda: 4711)
     with pytest.raises(channel.PeerRefused, match="uid"):

@@ -1,4 +1,4 @@
-"""HTTP proxying, read like a script of the conversation."""
+"""HTTP proxying: the bytes that a client sends, and the steps that follow."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def head(*lines: str) -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 
-def ask(*lines: str, rest: bytes = b"") -> tuple[HttpHandshake, list[Step]]:
-    machine = HttpHandshake(CREDENTIALS)
-    return machine, machine.feed(head(*lines) + rest)
+def request(*lines: str, rest: bytes = b"") -> tuple[HttpHandshake, list[Step]]:
+    handshake = HttpHandshake(CREDENTIALS)
+    return handshake, handshake.feed(head(*lines) + rest)
 
 
 def status(steps: list[Step]) -> int:
@@ -32,20 +32,22 @@ def status(steps: list[Step]) -> int:
 
 
 def test_connect_opens_a_tunnel() -> None:
-    machine, steps = ask("CONNECT site.example:443 HTTP/1.1", AUTH, rest=b"early")
+    handshake, steps = request("CONNECT site.example:443 HTTP/1.1", AUTH, rest=b"early")
     assert steps == [Dial(b"site.example", 443)]
-    words = machine.connected()
-    assert words.to_client.startswith(b"HTTP/1.1 200 ") and words.to_client.endswith(b"\r\n\r\n")
-    assert words.to_target == b"early"
-    assert machine.outgoing(b"x") == (b"x", False)
+    first_bytes = handshake.connected()
+    assert first_bytes.to_client.startswith(b"HTTP/1.1 200 ") and first_bytes.to_client.endswith(
+        b"\r\n\r\n"
+    )
+    assert first_bytes.to_target == b"early"
+    assert handshake.outgoing(b"x") == (b"x", False)
 
 
-def test_a_v6_literal_keeps_its_brackets_for_the_rules() -> None:
-    assert ask("CONNECT [::1]:443 HTTP/1.1", AUTH)[1] == [Dial(b"[::1]", 443)]
+def test_an_ipv6_literal_keeps_its_brackets() -> None:
+    assert request("CONNECT [::1]:443 HTTP/1.1", AUTH)[1] == [Dial(b"[::1]", 443)]
 
 
 def test_absolute_form_becomes_origin_form() -> None:
-    machine, steps = ask(
+    handshake, steps = request(
         "GET http://Site.example:8080/a/b?c=d#e HTTP/1.1",
         "Host: other.example",
         "X-Thing: 1",
@@ -56,9 +58,9 @@ def test_absolute_form_becomes_origin_form() -> None:
         "Accept: */*",
     )
     assert steps == [Dial(b"Site.example", 8080)]
-    words = machine.connected()
-    assert words.to_client == b""
-    assert words.to_target == head(
+    first_bytes = handshake.connected()
+    assert first_bytes.to_client == b""
+    assert first_bytes.to_target == head(
         "GET /a/b?c=d HTTP/1.1",
         "Host: Site.example:8080",
         "X-Thing: 1",
@@ -68,31 +70,31 @@ def test_absolute_form_becomes_origin_form() -> None:
 
 
 def test_a_bare_host_gets_a_path_and_port_80() -> None:
-    machine, steps = ask("GET http://site.example HTTP/1.1", AUTH)
+    handshake, steps = request("GET http://site.example HTTP/1.1", AUTH)
     assert steps == [Dial(b"site.example", 80)]
-    assert machine.connected().to_target.startswith(b"GET / HTTP/1.1\r\nHost: site.example\r\n")
-    machine, _ = ask("GET http://site.example?q=1 HTTP/1.1", AUTH)
-    assert machine.connected().to_target.startswith(b"GET /?q=1 HTTP/1.1\r\n")
+    assert handshake.connected().to_target.startswith(b"GET / HTTP/1.1\r\nHost: site.example\r\n")
+    handshake, _ = request("GET http://site.example?q=1 HTTP/1.1", AUTH)
+    assert handshake.connected().to_target.startswith(b"GET /?q=1 HTTP/1.1\r\n")
 
 
-def test_only_the_own_body_is_passed_on() -> None:
-    machine, _ = ask("POST http://a.example/ HTTP/1.1", AUTH, "Content-Length: 5", rest=b"he")
-    assert machine.connected().to_target.endswith(b"\r\n\r\nhe")
-    assert machine.outgoing(b"llo") == (b"llo", False)
-    assert machine.outgoing(b"GET http://b.example/ HTTP/1.1") == (b"", True)
+def test_only_the_body_of_the_request_is_passed_on() -> None:
+    handshake, _ = request("POST http://a.example/ HTTP/1.1", AUTH, "Content-Length: 5", rest=b"he")
+    assert handshake.connected().to_target.endswith(b"\r\n\r\nhe")
+    assert handshake.outgoing(b"llo") == (b"llo", False)
+    assert handshake.outgoing(b"GET http://b.example/ HTTP/1.1") == (b"", True)
 
 
-def test_a_request_without_body_lets_nothing_follow() -> None:
-    machine, _ = ask("GET http://a.example/ HTTP/1.1", AUTH)
-    machine.connected()
-    assert machine.outgoing(b"G") == (b"", True)
+def test_after_a_request_without_a_body_more_bytes_are_surplus() -> None:
+    handshake, _ = request("GET http://a.example/ HTTP/1.1", AUTH)
+    handshake.connected()
+    assert handshake.outgoing(b"G") == (b"", True)
 
 
 CHUNKED = b"5;ext=1\r\nhello\r\n0\r\nTrailer: x\r\n\r\n"
 
 
 @pytest.mark.parametrize("cut", range(1, len(CHUNKED)))
-def test_chunked_bodies_end_where_they_end(cut: int) -> None:
+def test_the_end_of_a_chunked_body_is_found(cut: int) -> None:
     body = Body([("Transfer-Encoding", "chunked")])
     assert body.take(CHUNKED[:cut]) == (CHUNKED[:cut], False)
     assert body.take(CHUNKED[cut:] + b"GET") == (CHUNKED[cut:], True)
@@ -118,15 +120,15 @@ def test_invalid_chunked_coding_is_not_passed_on(data: bytes) -> None:
         f"{AUTH}\r\n{AUTH}",
     ],
 )
-def test_credentials_are_needed(line: str | None) -> None:
-    _, steps = ask("CONNECT a.example:443 HTTP/1.1", *([line] if line else []))
+def test_requests_without_valid_credentials_get_407(header: str | None) -> None:
+    _, steps = request("CONNECT a.example:443 HTTP/1.1", *([header] if header else []))
     assert status(steps) == 407
     assert isinstance(steps[0], HangUp) and steps[0].denied
     assert b"Proxy-Authenticate: Basic " in steps[0].data
 
 
-def test_options_behind_the_name_are_ignored() -> None:
-    _, steps = ask(
+def test_options_after_the_name_are_ignored() -> None:
+    _, steps = request(
         "CONNECT a.example:443 HTTP/1.1", f"proxy-authorization: basic {basic(ATTEMPT + '-us')[6:]}"
     )
     assert steps == [Dial(b"a.example", 443)]
@@ -155,8 +157,8 @@ def test_options_behind_the_name_are_ignored() -> None:
         "",
     ],
 )
-def test_bad_request_lines(first: str) -> None:
-    assert status(ask(first, AUTH)[1]) == 400
+def test_malformed_request_lines_get_400(first: str) -> None:
+    assert status(request(first, AUTH)[1]) == 400
 
 
 @pytest.mark.parametrize(
@@ -166,14 +168,14 @@ def test_bad_request_lines(first: str) -> None:
      "Transfer-Encoding: gzip", "Transfer-Encoding: chunked\r\nContent-Length: 3",
      "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked"],
 )  # fmt: skip
-def test_bad_headers(line: str) -> None:
-    assert status(ask("POST http://a.example/ HTTP/1.1", AUTH, line)[1]) == 400
+def test_malformed_headers_get_400(header: str) -> None:
+    assert status(request("POST http://a.example/ HTTP/1.1", AUTH, header)[1]) == 400
 
 
-def test_the_head_has_a_limit() -> None:
-    machine = HttpHandshake(CREDENTIALS)
-    assert machine.feed(b"G" * MAX_HEAD) == []
-    assert status(machine.feed(b"E")) == 431
+def test_a_head_that_is_too_large_gets_431() -> None:
+    handshake = HttpHandshake(CREDENTIALS)
+    assert handshake.feed(b"G" * MAX_HEAD) == []
+    assert status(handshake.feed(b"E")) == 431
     assert status(HttpHandshake(CREDENTIALS).feed(b"a" * MAX_HEAD + b"b\r\n\r\n")) == 431
 
 
@@ -182,27 +184,27 @@ def test_the_head_has_a_limit() -> None:
     [(ProxyRefusal.FORBIDDEN, 403), (ProxyRefusal.UNRESOLVABLE, 502), (ProxyRefusal.TIMED_OUT, 504),
      (ProxyRefusal.CONNECTION_REFUSED, 502)],
 )  # fmt: skip
-def test_refusals_say_one_line(refusal: ProxyRefusal, code: int) -> None:
+def test_the_body_of_a_refusal_is_its_reason(refusal: ProxyRefusal, code: int) -> None:
     answer = HttpHandshake(CREDENTIALS).refused(refusal, "why not")
     assert answer.startswith(f"HTTP/1.1 {code} ".encode())
     assert answer.endswith(b"\r\n\r\nwhy not\n")
 
 
 @given(st.binary(max_size=500))
-def test_no_head_breaks_it(data: bytes) -> None:
+def test_random_heads_never_dial(data: bytes) -> None:
     steps = HttpHandshake(CREDENTIALS).feed(data + b"\r\n\r\n")
     assert not any(isinstance(step, Dial) for step in steps)
 
 
 @given(st.binary(max_size=200), st.sampled_from(["CONNECT ", "GET http://"]))
-def test_no_target_breaks_it(data: bytes, start: str) -> None:
+def test_random_targets_dial_or_are_refused(data: bytes, start: str) -> None:
     raw = start.encode() + data + b" HTTP/1.1\r\n" + AUTH.encode() + b"\r\n\r\n"
     steps = HttpHandshake(CREDENTIALS).feed(raw)
     assert len(steps) == 1 and isinstance(steps[0], Dial | HangUp)
 
 
 @given(st.lists(st.binary(max_size=50), max_size=8))
-def test_no_body_breaks_it(parts: list[bytes]) -> None:
+def test_random_bodies_are_passed_on_up_to_their_end(parts: list[bytes]) -> None:
     body = Body([("Transfer-Encoding", "chunked")])
     for part in parts:
         passed, surplus = body.take(part)
@@ -211,9 +213,9 @@ def test_no_body_breaks_it(parts: list[bytes]) -> None:
             break
 
 
-def test_without_a_password_where_the_socket_says_who_asks() -> None:
-    open_one = HttpHandshake(Credentials(ATTEMPT, SECRET, passwordless=True))
-    [step] = open_one.feed(b"CONNECT example.com:443 HTTP/1.1\r\n\r\n")
+def test_passwordless_credentials_need_no_header() -> None:
+    passwordless = HttpHandshake(Credentials(ATTEMPT, SECRET, passwordless=True))
+    [step] = passwordless.feed(b"CONNECT example.com:443 HTTP/1.1\r\n\r\n")
     assert step == Dial(b"example.com", 443)
     [refused] = HttpHandshake(CREDENTIALS).feed(b"CONNECT example.com:443 HTTP/1.1\r\n\r\n")
     assert isinstance(refused, HangUp)

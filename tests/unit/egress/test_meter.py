@@ -1,4 +1,4 @@
-"""Counting to the byte."""
+"""Counting bytes, and the limit."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_without_limit_everything_passes() -> None:
     assert not meter.tripped
 
 
-def test_exactly_the_limit_is_whole_and_one_more_trips() -> None:
+def test_the_first_byte_beyond_the_limit_trips_the_meter() -> None:
     meter = Meter(10)
     assert meter.take(4, UP) == 4
     assert meter.take(6, DOWN) == 6
@@ -30,19 +30,19 @@ def test_exactly_the_limit_is_whole_and_one_more_trips() -> None:
     assert meter.traffic.total == 10
 
 
-def test_no_bytes_at_all() -> None:
+def test_a_limit_of_zero_passes_no_byte() -> None:
     meter = Meter(0)
     assert meter.take(1, UP) == 0
     assert meter.tripped
 
 
 @given(st.integers(0, 1000), st.lists(st.tuples(st.integers(1, 200), st.sampled_from([UP, DOWN]))))
-def test_the_sum_never_passes_the_limit(limit: int, takes: list[tuple[int, int]]) -> None:
+def test_the_sum_never_exceeds_the_limit(limit: int, takes: list[tuple[int, int]]) -> None:
     meter = Meter(limit)
-    passed = sum(meter.take(count, way) for count, way in takes)
-    wanted = sum(count for count, _ in takes)
-    assert passed == meter.traffic.total == min(limit, wanted)
-    assert meter.tripped == (wanted > limit)
+    passed = sum(meter.take(count, direction) for count, direction in takes)
+    requested = sum(count for count, _ in takes)
+    assert passed == meter.traffic.total == min(limit, requested)
+    assert meter.tripped == (requested > limit)
 
 
 def test_shared_counters_outlive_their_meter() -> None:

@@ -1,4 +1,4 @@
-"""Odd callers at the browser port."""
+"""Clients of the browser port that send no request, too much, or too many connections."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from support.egress import connect, listener, port_of
 pytestmark = pytest.mark.anyio
 
 
-async def test_odd_callers_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_connections_to_the_browser_port_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(no_browser, "_SECONDS", 0.1)
     monkeypatch.setattr(no_browser, "_MAX_CONNECTIONS", 2)
     asked: list[int] = []

@@ -1,4 +1,4 @@
-"""The registry of attempts, where it meets failure."""
+"""The proxy of a machine in cases of failure."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from support.egress import ATTEMPT, SECRET, listener, port_of, socks
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_listener_that_cannot_be_served_opens_nothing() -> None:
+async def test_an_attempt_with_a_listener_that_cannot_be_served_is_not_opened() -> None:
     proxy = Proxy(AddressRules(), {})
-    good, dead = listener(), listener()
-    dead.close()
+    good, closed = listener(), listener()
+    closed.close()
     with pytest.raises((OSError, ValueError)):
-        await proxy.open([good, dead], EgressGrant(ATTEMPT, SECRET, ""), lambda: None)
+        await proxy.open([good, closed], EgressGrant(ATTEMPT, SECRET, ""), lambda: None)
     assert proxy.traffic(ATTEMPT) == Traffic() and not proxy.tripped(ATTEMPT)
     await proxy.open([listener()], EgressGrant(ATTEMPT, SECRET, ""), lambda: None)
     await proxy.stop()
     assert proxy.close(ATTEMPT, final=True) == Traffic()
 
 
-async def test_a_fault_of_ours_is_logged_and_ends_one_link_only(
+async def test_an_unexpected_error_is_logged_and_ends_one_connection(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def broken(*_: object) -> None:
@@ -46,7 +46,7 @@ async def test_a_fault_of_ours_is_logged_and_ends_one_link_only(
     await proxy.stop()
 
 
-async def test_closing_while_a_dial_is_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_closing_an_attempt_cancels_its_dial(monkeypatch: pytest.MonkeyPatch) -> None:
     dialing, cancelled = asyncio.Event(), asyncio.Event()
 
     async def endless(*_: object) -> None:
@@ -60,10 +60,10 @@ async def test_closing_while_a_dial_is_under_way(monkeypatch: pytest.MonkeyPatch
     proxy = Proxy(AddressRules(), {})
     sock = listener()
     await proxy.open([sock], EgressGrant(ATTEMPT, SECRET, ""), lambda: None)
-    asking = asyncio.create_task(socks(port_of(sock), "public.example", 80))
+    client = asyncio.create_task(socks(port_of(sock), "public.example", 80))
     await dialing.wait()
     proxy.close(ATTEMPT, final=True)
     with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
-        await asking
+        await client
     await asyncio.wait_for(cancelled.wait(), 5)
     await proxy.stop()

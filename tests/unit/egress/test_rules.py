@@ -1,4 +1,4 @@
-"""Which targets an attempt may reach."""
+"""The rules for the targets of an attempt."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ipaddress import IPv4Address, IPv6Address
 import pytest
 
 from fyke.egress.actions import ProxyRefusal
-from fyke.egress.rules import OPEN_QUESTIONS, LookupPace, Target, TargetRefused, TargetRules
+from fyke.egress.rules import MAX_OPEN_LOOKUPS, LookupRate, Target, TargetRefused, TargetRules
 from fyke.kit.addresses import AddressRules
 from fyke.kit.domains import Domains
 from fyke.kit.hostports import Host
@@ -25,10 +25,10 @@ ANSWERS = {
 
 
 def rules(
-    *allow: str, pace: LookupPace | None = None, domains: Domains | None = None
+    *allow: str, rate_limit: LookupRate | None = None, domains: Domains | None = None
 ) -> TargetRules:
     resolver = Resolver(lambda name: ANSWERS.get(name, ()))
-    return TargetRules(AddressRules(allow), resolver, pace or LookupPace(), domains)
+    return TargetRules(AddressRules(allow), resolver, rate_limit or LookupRate(), domains)
 
 
 def refusal(error: pytest.ExceptionInfo[TargetRefused]) -> ProxyRefusal:
@@ -36,7 +36,7 @@ def refusal(error: pytest.ExceptionInfo[TargetRefused]) -> ProxyRefusal:
 
 
 @pytest.mark.parametrize("port", [25, 465, 587])
-def test_mail_ports_are_closed_unless_opened(port: int) -> None:
+def test_mail_ports_are_closed_unless_an_allow_entry_names_them(port: int) -> None:
     with pytest.raises(TargetRefused, match="mail"):
         rules().admit(Target("public.example", port))
     rules(f"public.example:{port}").admit(Target("public.example", port))
@@ -51,7 +51,7 @@ def test_malformed_targets_are_forbidden(host: bytes, port: int) -> None:
     assert "\n" not in error.value.reason
 
 
-async def test_a_public_name_gives_at_most_four_addresses() -> None:
+async def test_at_most_four_addresses_of_a_name_are_dialed() -> None:
     assert await rules().addresses(Target("public.example", 443)) == list(
         ANSWERS["public.example"][:4]
     )
@@ -70,17 +70,17 @@ async def test_unknown_names_are_unresolvable() -> None:
     assert refusal(error) is ProxyRefusal.UNRESOLVABLE
 
 
-async def test_only_the_first_lookup_of_a_name_counts_against_the_pace() -> None:
-    target_rules = rules(pace=LookupPace(rate=0.0, burst=1.0))
+async def test_only_the_first_lookup_of_a_name_counts_against_the_rate() -> None:
+    target_rules = rules(rate_limit=LookupRate(rate=0.0, burst=1.0))
     await target_rules.addresses(Target("public.example", 80))
     await target_rules.addresses(Target("public.example", 80))
     with pytest.raises(TargetRefused, match="slow down"):
         await target_rules.addresses(Target("other.example", 80))
 
 
-def test_the_pace_refills() -> None:
-    pace = LookupPace(rate=1e9, burst=2.0)
-    assert all(pace.admit() for _ in range(100))
+def test_the_lookup_rate_refills() -> None:
+    rate_limit = LookupRate(rate=1e9, burst=2.0)
+    assert all(rate_limit.admit() for _ in range(100))
 
 
 def test_only_public_or_allowed_names_go_to_a_remote_resolver() -> None:
@@ -123,7 +123,7 @@ def test_the_refusal_of_a_host_states_the_rule() -> None:
 def test_a_mail_port_is_forbidden() -> None:
     with pytest.raises(TargetRefused) as error:
         rules().admit(Target("public.example", 25))
-    assert error.value.reason == "port 25 is for mail and closed here"
+    assert error.value.reason == "port 25 is for mail and closed; FYKE_EGRESS_ALLOW can open it"
     assert refusal(error) is ProxyRefusal.FORBIDDEN
 
 
@@ -157,33 +157,35 @@ async def test_a_name_without_an_address_is_refused_with_the_name() -> None:
     assert refusal(error) is ProxyRefusal.UNRESOLVABLE
 
 
-async def test_a_lookup_beyond_the_pace_is_unresolvable() -> None:
+async def test_a_lookup_beyond_the_rate_is_unresolvable() -> None:
     with pytest.raises(TargetRefused) as error:
-        await rules(pace=LookupPace(rate=0.0, burst=0.0)).addresses(Target("public.example", 80))
-    assert error.value.reason == "too many name look-ups, slow down"
+        await rules(rate_limit=LookupRate(rate=0.0, burst=0.0)).addresses(
+            Target("public.example", 80)
+        )
+    assert error.value.reason == "too many name lookups; slow down"
     assert refusal(error) is ProxyRefusal.UNRESOLVABLE
 
 
 async def test_concurrent_lookups_of_an_attempt_are_limited() -> None:
-    lock, all_open = threading.Lock(), threading.Barrier(OPEN_QUESTIONS, timeout=10)
-    open_now = most = 0
+    lock, all_open = threading.Lock(), threading.Barrier(MAX_OPEN_LOOKUPS, timeout=10)
+    open_now = maximum = 0
 
     def lookup(name: str) -> tuple[str, ...]:
-        nonlocal open_now, most
+        nonlocal open_now, maximum
         with lock:
             open_now += 1
-            most = max(most, open_now)
+            maximum = max(maximum, open_now)
         all_open.wait()
         with lock:
             open_now -= 1
         return ("8.8.8.8",)
 
     resolver = Resolver(lookup)
-    attempt = TargetRules(AddressRules(), resolver, LookupPace())
-    names = [Target(f"n{n}.example", 80) for n in range(3 * OPEN_QUESTIONS)]
+    attempt = TargetRules(AddressRules(), resolver, LookupRate())
+    names = [Target(f"n{n}.example", 80) for n in range(3 * MAX_OPEN_LOOKUPS)]
     await asyncio.gather(*(attempt.addresses(name) for name in names))
     resolver.close()
-    assert most == OPEN_QUESTIONS
+    assert maximum == MAX_OPEN_LOOKUPS
 
 
 async def test_names_without_an_answer_do_not_delay_another_attempt() -> None:
@@ -194,11 +196,11 @@ async def test_names_without_an_answer_do_not_delay_another_attempt() -> None:
             answered.wait(30)
         return ("8.8.8.8",)
 
-    resolver = Resolver(lookup, threads=OPEN_QUESTIONS + 1, timeout=5)
-    one, other = (TargetRules(AddressRules(), resolver, LookupPace()) for _ in range(2))
-    names = [Target(f"n{n}.example", 80) for n in range(3 * OPEN_QUESTIONS)]
+    resolver = Resolver(lookup, threads=MAX_OPEN_LOOKUPS + 1, timeout=5)
+    one, other = (TargetRules(AddressRules(), resolver, LookupRate()) for _ in range(2))
+    names = [Target(f"n{n}.example", 80) for n in range(3 * MAX_OPEN_LOOKUPS)]
     waiting = [asyncio.ensure_future(one.addresses(name)) for name in names]
-    await asyncio.sleep(0)  # each of them asks, or waits for its turn
+    await asyncio.sleep(0)  # each of them is being resolved or queued
     try:
         assert await other.addresses(Target("quick.example", 80)) == ["8.8.8.8"]
     finally:
@@ -214,12 +216,12 @@ def test_a_local_name_is_forbidden() -> None:
     assert refusal(error) is ProxyRefusal.FORBIDDEN
 
 
-def test_the_pace_admits_a_burst_and_then_its_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_burst_of_lookups_is_admitted_and_then_the_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
     monkeypatch.setattr("fyke.egress.rules.time.monotonic", lambda: now)
-    pace = LookupPace()
-    assert [pace.admit() for _ in range(101)] == [True] * 100 + [False]
+    rate_limit = LookupRate()
+    assert [rate_limit.admit() for _ in range(101)] == [True] * 100 + [False]
     now += 1
-    assert [pace.admit() for _ in range(21)] == [True] * 20 + [False]
+    assert [rate_limit.admit() for _ in range(21)] == [True] * 20 + [False]
     now += 3600
-    assert sum(pace.admit() for _ in range(200)) == 100
+    assert sum(rate_limit.admit() for _ in range(200)) == 100

@@ -1,4 +1,4 @@
-"""Regions, their pools and URLs. The conversations are in the integration tests."""
+"""Regions, their pools and URLs. Connections through proxies are in the integration tests."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ def pool(text: str) -> Pool:
     return Pool.parse("US", text, RESOLVER)
 
 
-def first(one: Pool, session: PoolSession) -> str:
-    return one._in_order(session)[0].upstream.host
+def first_host(pool: Pool, session: PoolSession) -> str:
+    return pool._in_order(session)[0].upstream.host
 
 
 def test_a_region_finds_its_proxies() -> None:
     pools = Pools({"us": "socks5://u:p%40@a.example:1080", "*": "http://b.example:3128"}, RESOLVER)
-    found = pools.of_region("US")
-    assert found is not None and not found.resolves and not found.rotating
-    assert list(found.upstreams) == [Upstream("socks5", "a.example", 1080, "u", "p@")]
+    us = pools.of_region("US")
+    assert us is not None and not us.resolves and not us.rotating
+    assert list(us.upstreams) == [Upstream("socks5", "a.example", 1080, "u", "p@")]
     other = pools.of_region("de")
     assert other is pools.of_region("") is not None
     assert other.upstreams[0].name == "http://b.example:3128"
@@ -49,36 +49,47 @@ def test_malformed_settings_name_the_region_and_no_password(region: str, text: s
     assert "hidden" not in str(error.value)
 
 
-def test_sticky_runs_are_spread_and_each_stays_where_it_is() -> None:
-    one = pool(THREE)
-    chosen = {f"run {number}": first(one, PoolSession(f"run {number}")) for number in range(300)}
-    assert all(first(one, PoolSession(run)) == host for run, host in chosen.items())
-    assert min(Counter(chosen.values()).values()) > 60
-    lost = next(member for member in one._members if member.upstream.host == "b.example")
-    lost.why = "gone"
-    moved = {run: first(one, PoolSession(run)) for run in chosen}
-    assert {run for run in chosen if moved[run] != chosen[run]} == {
-        run for run, host in chosen.items() if host == "b.example"
-    }
-    lost.why = ""
-    assert {run: first(one, PoolSession(run)) for run in chosen} == chosen
+def test_sticky_runs_are_spread_and_move_only_when_their_proxy_is_down() -> None:
+    sticky = pool(THREE)
+    runs = [f"run {number}" for number in range(300)]
+
+    def choices() -> dict[str, str]:
+        return {run: first_host(sticky, PoolSession(run)) for run in runs}
+
+    before = choices()
+    assert choices() == before
+    assert min(Counter(before.values()).values()) > 60
+    failed = next(member for member in sticky._members if member.upstream.host == "b.example")
+    failed.why = "connection refused"
+    during = choices()
+    moved = {run for run in runs if during[run] != before[run]}
+    assert moved == {run for run in runs if before[run] == "b.example"}
+    failed.why = ""
+    assert choices() == before
 
 
 def test_rotating_takes_the_next_but_a_chosen_session_stays() -> None:
-    one = pool("rotating " + THREE)
-    turns = [first(one, PoolSession("run")) for _ in range(6)]
-    assert turns[:3] == turns[3:] and len(set(turns)) == 3
-    assert len({first(one, PoolSession("run/cart", chosen=True)) for _ in range(6)}) == 1
+    rotating = pool("rotating " + THREE)
+    hosts = [first_host(rotating, PoolSession("run")) for _ in range(6)]
+    assert hosts[:3] == hosts[3:] and len(set(hosts)) == 3
+    chosen = PoolSession("run/cart", chosen=True)
+    assert len({first_host(rotating, chosen) for _ in range(6)}) == 1
 
 
-def test_the_word_for_a_session_is_the_same_for_one_run_only() -> None:
+def test_the_session_value_is_the_same_for_one_run_only() -> None:
     sticky, rotating = pool(THREE), pool("rotating " + THREE)
-    assert sticky._word(PoolSession("run")) == sticky._word(PoolSession("run"))
-    assert sticky._word(PoolSession("run")) != sticky._word(PoolSession("other"))
-    assert rotating._word(PoolSession("run")) != rotating._word(PoolSession("run"))
+    assert sticky._session_value(PoolSession("run")) == sticky._session_value(PoolSession("run"))
+    assert sticky._session_value(PoolSession("run")) != sticky._session_value(PoolSession("other"))
+    assert rotating._session_value(PoolSession("run")) != rotating._session_value(
+        PoolSession("run")
+    )
     chosen = PoolSession("run/x", chosen=True)
-    assert rotating._word(chosen) == rotating._word(chosen) == sticky._word(chosen)
-    assert sticky._word(PoolSession("run")).isalnum()
+    assert (
+        rotating._session_value(chosen)
+        == rotating._session_value(chosen)
+        == sticky._session_value(chosen)
+    )
+    assert sticky._session_value(PoolSession("run")).isalnum()
 
 
 @pytest.mark.parametrize(

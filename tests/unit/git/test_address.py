@@ -1,26 +1,28 @@
+"""Addresses, revisions and folders of repositories."""
+
 from __future__ import annotations
 
 import pytest
 
 from fyke.errors import InvalidRequest
-from fyke.git.address import checked_folder, checked_ref, repository
+from fyke.git.address import parse_folder, parse_ref, parse_repository
 from fyke.kit.addresses import AddressRules
 from fyke.model.upload import GitSource
 
 
-def test_an_address_is_spelled_in_one_way() -> None:
-    assert repository("https://GitHub.com:443/a/b.git").url == "https://github.com/a/b.git"
-    assert repository(" https://git.example:8443/x ").url == "https://git.example:8443/x"
-    assert repository("https://[2606:4700::1]/x").url == "https://[2606:4700::1]/x"
+def test_an_address_is_normalized() -> None:
+    assert parse_repository("https://GitHub.com:443/a/b.git").url == "https://github.com/a/b.git"
+    assert parse_repository(" https://git.example:8443/x ").url == "https://git.example:8443/x"
+    assert parse_repository("https://[2606:4700::1]/x").url == "https://[2606:4700::1]/x"
 
 
 @pytest.mark.parametrize(
-    ("url", "words"),
+    ("url", "message"),
     [
         ("", "required"),
-        ("git@github.com:a/b.git", "SSH is not taken"),
-        ("ssh://git@github.com/a/b", "SSH is not taken"),
-        ("git+ssh://github.com/a/b", "SSH is not taken"),
+        ("git@github.com:a/b.git", "SSH is not supported"),
+        ("ssh://git@github.com/a/b", "SSH is not supported"),
+        ("git+ssh://github.com/a/b", "SSH is not supported"),
         ("http://github.com/a/b", "must begin with https://"),
         ("git://github.com/a/b", "must begin with https://"),
         ("file:///etc", "must begin with https://"),
@@ -39,9 +41,9 @@ def test_an_address_is_spelled_in_one_way() -> None:
         ("https://github.com/" + "a" * 2000, "required"),
     ],
 )
-def test_addresses_that_are_refused(url: str, words: str) -> None:
-    with pytest.raises(InvalidRequest, match=words):
-        repository(url)
+def test_invalid_addresses_are_refused(url: str, message: str) -> None:
+    with pytest.raises(InvalidRequest, match=message):
+        parse_repository(url)
 
 
 @pytest.mark.parametrize(
@@ -70,33 +72,33 @@ def test_addresses_that_are_refused(url: str, words: str) -> None:
         "127。0。0。1",
     ],
 )
-def test_every_spelling_of_an_inside_address_is_refused(host: str) -> None:
-    """Either no host at all, or one that the rules for addresses do not let pass."""
+def test_every_spelling_of_an_internal_address_is_refused(host: str) -> None:
+    """Either it is not a valid host, or the rules for addresses refuse it."""
     try:
-        where = repository(f"https://{host}/a/b")
+        repository = parse_repository(f"https://{host}/a/b")
     except InvalidRequest:
         return
-    answers = ("127.0.0.1",) if isinstance(where.host, str) else (where.host,)
-    assert AddressRules().select(where.host, answers, where.port) == []
+    answers = ("127.0.0.1",) if isinstance(repository.host, str) else (repository.host,)
+    assert AddressRules().select(repository.host, answers, repository.port) == []
 
 
 @pytest.mark.parametrize("ref", ["main", "v1.2", "feature/x", "a" * 40, "release-2026_01+b"])
-def test_revisions(ref: str) -> None:
-    assert checked_ref(GitSource("", f" {ref} ")) == ref
-    assert checked_ref(GitSource("")) == "HEAD"
+def test_valid_revisions_are_accepted(ref: str) -> None:
+    assert parse_ref(GitSource("", f" {ref} ")) == ref
+    assert parse_ref(GitSource("")) == "HEAD"
 
 
 @pytest.mark.parametrize(
     "ref", ["-x", "--upload-pack=id", "a..b", "a b", "a:b", "@{1}", "a~1", "a^", "x.lock", "*", "é"]
 )
-def test_revisions_that_are_none(ref: str) -> None:
+def test_invalid_revisions_are_refused(ref: str) -> None:
     with pytest.raises(InvalidRequest, match="branch or a tag"):
-        checked_ref(GitSource("", ref))
+        parse_ref(GitSource("", ref))
 
 
-def test_folders() -> None:
-    assert checked_folder(GitSource("", "", "/workers/prices/")) == "workers/prices"
-    assert checked_folder(GitSource("", "")) == ""
+def test_folders_must_be_inside_the_repository() -> None:
+    assert parse_folder(GitSource("", "", "/workers/prices/")) == "workers/prices"
+    assert parse_folder(GitSource("", "")) == ""
     for folder in ("../x", "a/../b", ".git", "a/.GIT/b", "a//b", "a\nb", "-x", "a:b"):
         with pytest.raises(InvalidRequest, match="folder must be"):
-            checked_folder(GitSource("", "", folder))
+            parse_folder(GitSource("", "", folder))

@@ -1,16 +1,18 @@
+"""Explanations of git's errors."""
+
 from __future__ import annotations
 
 import pytest
 
-from fyke.git.address import repository
+from fyke.git.address import parse_repository
 from fyke.git.messages import explain
 from fyke.git.process import GitRequest
 
-WANTED = GitRequest(repository("https://git.example:8443/a/b"), "main", "")
+REQUEST = GitRequest(parse_repository("https://git.example:8443/a/b"), "main", "")
 
 
 @pytest.mark.parametrize(
-    ("said", "words"),
+    ("output", "message"),
     [
         ("fatal: unable to access 'x': CONNECT tunnel failed, response 403", "FYKE_GIT_ALLOW"),
         ("fatal: Received HTTP code 403 from proxy after CONNECT", "git.example is not on the"),
@@ -24,17 +26,17 @@ WANTED = GitRequest(repository("https://git.example:8443/a/b"), "main", "")
         ("", "git could not fetch it: no reason"),
     ],
 )
-def test_errors_of_git_are_reported_in_plain_words(said: str, words: str) -> None:
-    assert words in explain(said, WANTED)
+def test_errors_of_git_are_explained(output: str, message: str) -> None:
+    assert message in explain(output, REQUEST)
 
 
-def test_a_short_commit_is_hinted_at() -> None:
-    short = GitRequest(WANTED.where, "abc1234", "")
+def test_the_error_for_a_short_commit_has_a_hint() -> None:
+    short = GitRequest(REQUEST.repository, "abc1234", "")
     assert "all 40 characters" in explain("fatal: couldn't find remote ref abc1234", short)
 
 
 def test_the_egress_gets_host_and_port() -> None:
-    assert WANTED.where.target == "git.example:8443"
-    assert repository("https://git.example/a").target == "git.example:443"
-    assert repository("https://git.example/a").authority == "git.example"
-    assert repository("https://[2001:db8::1]:8443/a").target == "[2001:db8::1]:8443"
+    assert REQUEST.repository.target == "git.example:8443"
+    assert parse_repository("https://git.example/a").target == "git.example:443"
+    assert parse_repository("https://git.example/a").authority == "git.example"
+    assert parse_repository("https://[2001:db8::1]:8443/a").target == "[2001:db8::1]:8443"

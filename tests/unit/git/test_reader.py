@@ -1,4 +1,4 @@
-"""Which entries of a listing are files."""
+"""The files in a listing of git."""
 
 from __future__ import annotations
 
@@ -25,5 +25,5 @@ def test_files_are_read_and_links_and_submodules_are_not() -> None:
 
 
 @pytest.mark.parametrize("path", [b"a b", b"a\tb\tc", b"line\nbreak", b"100644 blob", b"\xff\xfe"])
-def test_no_name_of_a_file_is_taken_for_anything_else(path: bytes) -> None:
+def test_file_names_do_not_affect_the_parsing(path: bytes) -> None:
     assert blobs(line(b"100644", b"blob", b"7", path)) == [(ID, 7)]

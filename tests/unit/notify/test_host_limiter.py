@@ -1,4 +1,4 @@
-"""Turns at a host."""
+"""The limits on requests to a host."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ pytestmark = pytest.mark.anyio
 HOST = ("a.example", 443)
 
 
-async def test_a_third_waits_until_one_leaves() -> None:
+async def test_a_request_beyond_the_limit_waits_for_a_slot() -> None:
     limiter = HostRateLimiter(in_flight=2, per_second=1e6)
-    leave = asyncio.Event()
-    inside: list[int] = []
+    finish = asyncio.Event()
+    entered: list[int] = []
 
-    async def visit(number: int) -> None:
+    async def send(number: int) -> None:
         async with limiter.enter([HOST], 5):
-            inside.append(number)
-            await leave.wait()
+            entered.append(number)
+            await finish.wait()
 
-    tasks = [asyncio.create_task(visit(number)) for number in range(3)]
+    tasks = [asyncio.create_task(send(number)) for number in range(3)]
     await asyncio.sleep(0.02)
-    assert inside == [0, 1]
+    assert entered == [0, 1]
     with pytest.raises(TimeoutError):
         async with limiter.enter([HOST], 0.01):
             pass
-    leave.set()
+    finish.set()
     await asyncio.gather(*tasks)
-    assert inside == [0, 1, 2]
+    assert entered == [0, 1, 2]
 
 
-async def test_names_of_one_machine_share_its_address() -> None:
+async def test_names_with_the_same_address_share_its_limit() -> None:
     limiter = HostRateLimiter(in_flight=1, per_second=1e6)
     async with limiter.enter([("a.example", 80), ("192.0.2.7", 80)], 1):
         with pytest.raises(TimeoutError):
@@ -45,7 +45,7 @@ async def test_names_of_one_machine_share_its_address() -> None:
     assert entered
 
 
-async def test_idle_hosts_are_forgotten() -> None:
+async def test_idle_hosts_are_removed() -> None:
     limiter = HostRateLimiter(per_second=1e6)
     async with limiter.enter([HOST, HOST], 1):
         assert len(limiter._slots) == 1

@@ -69,14 +69,14 @@ async def test_a_password_is_sent_with_tls_only(authority: Path) -> None:
             assert await mailer.post(TO, ALERT, HEADERS) == ReceiverResponse(250)
         with closing(SmtpMailer(at(mailbox, "smtps", "fyke:x@"), SENDER, context=trust)) as mailer:
             wrong = await mailer.post(TO, ALERT, HEADERS)
-        with closing(SmtpMailer(at(mailbox, "smtps", login), SENDER)) as stranger:
-            untrusted = await stranger.post(TO, ALERT, HEADERS)
+        with closing(SmtpMailer(at(mailbox, "smtps", login), SENDER)) as mailer:
+            untrusted = await mailer.post(TO, ALERT, HEADERS)
     assert wrong == ReceiverResponse(535, reply="wrong user or password")
     assert untrusted.status == 0 and "certificate" in untrusted.error.lower()
     assert (mailbox.logins, mailbox.secured) == ([True, False], [True])
 
 
-async def test_refusals_of_the_server_are_shown_in_its_words() -> None:
+async def test_refusals_are_reported_with_the_servers_reply() -> None:
     async with mailing(Mailbox(refused=("ada@example.org",))) as mailbox:
         with closing(SmtpMailer(at(mailbox), SENDER)) as mailer:
             answer = await mailer.post(TO, ALERT, HEADERS)
@@ -97,12 +97,12 @@ def test_nothing_in_an_alert_breaks_out_of_a_header() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reply", "status", "words"),
+    ("reply", "status", "message"),
     [(b"", 0, "unexpectedly closed"), (b"\xff\xfe\r\n", 0, "is not SMTP; check the host and port"),
      (b"x" * 9000, 500, "Line too long")],
 )  # fmt: skip
-async def test_a_server_that_does_not_speak_smtp_is_a_failure_with_words(
-    reply: bytes, status: int, words: str
+async def test_a_server_that_does_not_speak_smtp_is_reported(
+    reply: bytes, status: int, message: str
 ) -> None:
     async def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(reply)
@@ -111,12 +111,12 @@ async def test_a_server_that_does_not_speak_smtp_is_a_failure_with_words(
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     with closing(SmtpMailer(parse_server(f"smtp://127.0.0.1:{port}"), SENDER)) as mailer:
-        found = await mailer.post(TO, ALERT, HEADERS)
+        response = await mailer.post(TO, ALERT, HEADERS)
     server.close()
-    assert found.status == status and words in found.error + found.reply
+    assert response.status == status and message in response.error + response.reply
 
 
-def test_without_an_address_of_this_installation_a_mail_has_no_links() -> None:
+def test_without_a_base_url_a_mail_has_no_links() -> None:
     data = {"rule": "few rows", "sentence": "4 rows", "run_slug": "R", "worker_slug": "W"}
     bare = compose(SENDER, "ada@example.org", "msg_1", {"data": data}, "").get_content()
     assert bare.splitlines() == ["4 rows", "", "Run: R", "Worker: W"]
@@ -127,6 +127,6 @@ def test_without_an_address_of_this_installation_a_mail_has_no_links() -> None:
     ]
 
 
-def test_a_long_name_of_a_rule_is_cut_in_the_subject() -> None:
+def test_the_subject_is_shortened_to_200_characters() -> None:
     message = compose(SENDER, "ada@example.org", "msg_1", {"data": {"rule": "x" * 500}}, "")
     assert message["subject"] == ("[Fyke] " + "x" * 500)[:200]

@@ -1,4 +1,4 @@
-"""The start of an answer, as text that can be shown."""
+"""The start of a response as printable text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page of an API is written from its OpenAPI document, and from nothing else."""
+"""The page of an API, generated from its OpenAPI document."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parents[3] / "script" / "lib" / "reference
 import api_page
 
 REFUSED = {"value": {"code": 4000, "message": "Invalid request parameters"}}
-GONE = {"value": {"code": 70001, "message": "Run record does not exist"}}
+NOT_FOUND = {"value": {"code": 70001, "message": "Run record does not exist"}}
 
 
 def answer(data: Any) -> dict[str, Any]:
@@ -19,8 +19,8 @@ def answer(data: Any) -> dict[str, Any]:
 
 
 def failure(*examples: dict[str, Any]) -> dict[str, Any]:
-    named = {str(each["value"]["code"]): each for each in examples}
-    return {"content": {"application/json": {"examples": named}}}
+    by_code = {str(example["value"]["code"]): example for example in examples}
+    return {"content": {"application/json": {"examples": by_code}}}
 
 
 SCHEMAS = {
@@ -49,7 +49,7 @@ SCHEMAS = {
     },
 }
 PAGED = {"$ref": "#/components/schemas/Page"}
-LISTS = {
+LIST_RUNS = {
     "tags": ["Runs"],
     "summary": "Runs of the account",
     "description": "Newest first.",
@@ -64,9 +64,9 @@ LISTS = {
         },
         {"name": "If-None-Match", "in": "header", "required": False, "schema": {}},
     ],
-    "responses": {"200": answer(PAGED), "400": failure(REFUSED), "404": failure(GONE)},
+    "responses": {"200": answer(PAGED), "400": failure(REFUSED), "404": failure(NOT_FOUND)},
 }
-MAKES = {
+START_RUN = {
     "tags": ["Runs"],
     "summary": "Start a run.",
     "security": [],
@@ -81,7 +81,7 @@ MAKES = {
 }
 DOCUMENT = {
     "tags": [{"name": "Runs", "description": "All of them."}, {"name": "Unused"}],
-    "paths": {"/runs": {"get": LISTS, "post": MAKES}},
+    "paths": {"/runs": {"get": LIST_RUNS, "post": START_RUN}},
     "components": {"schemas": SCHEMAS},
 }
 
@@ -123,29 +123,29 @@ def test_a_body_is_listed_with_its_limits_and_defaults() -> None:
     ]
 
 
-def test_errors_of_every_operation_and_of_the_transport_are_not_repeated() -> None:
+def test_common_errors_and_errors_of_the_transport_are_left_out() -> None:
     text = api_page.text(DOCUMENT)
     assert "Invalid request parameters" not in text
     assert "too large" not in text
 
 
 def test_a_shape_that_is_used_twice_has_a_section() -> None:
-    paths = {"/runs": {"get": LISTS}, "/others": {"get": LISTS}}
+    paths = {"/runs": {"get": LIST_RUNS}, "/others": {"get": LIST_RUNS}}
     document = {**DOCUMENT, "paths": paths}
     assert "Answers [Page](#page)." in section(document, "`GET /runs`")
     assert "| `list[].slug` | string | the run's id |" in section(document, "Page")
 
 
-def test_a_shape_that_contains_itself_ends() -> None:
+def test_a_recursive_shape_has_a_section() -> None:
     tree = {
         "type": "object",
         "properties": {"children": {"type": "array", "items": {"$ref": "#/components/schemas/T"}}},
     }
     schemas = {**SCHEMAS, "T": tree}
-    listed = {**LISTS, "responses": {"200": answer({"$ref": "#/components/schemas/T"})}}
+    operation = {**LIST_RUNS, "responses": {"200": answer({"$ref": "#/components/schemas/T"})}}
     document = {
         "tags": DOCUMENT["tags"],
-        "paths": {"/t": {"get": listed}},
+        "paths": {"/t": {"get": operation}},
         "components": {"schemas": schemas},
     }
     assert "| `children` | array of [T](#t) | may be absent |" in section(document, "T")
@@ -155,22 +155,22 @@ def test_a_tag_without_an_operation_is_left_out() -> None:
     assert "Unused" not in api_page.text(DOCUMENT)
 
 
-def test_an_answer_without_an_envelope_is_named_by_its_type() -> None:
+def test_a_response_without_an_envelope_is_named_by_its_type() -> None:
     file = {"content": {"text/csv": {"schema": {"type": "string", "description": "All rows."}}}}
-    document = {**DOCUMENT, "paths": {"/x": {"get": {**LISTS, "responses": {"200": file}}}}}
+    document = {**DOCUMENT, "paths": {"/x": {"get": {**LIST_RUNS, "responses": {"200": file}}}}}
     assert "Answers `text/csv`: All rows." in section(document, "`GET /x`")
 
 
-def test_the_words_of_an_enum_are_listed_where_it_is_used() -> None:
+def test_the_values_of_an_enum_are_listed_where_it_is_used() -> None:
     schemas = {
         **SCHEMAS,
         "Kind": {"type": "string", "enum": ["", "daily"]},
         "Rule": {"type": "object", "properties": {"kind": {"$ref": "#/components/schemas/Kind"}}},
     }
-    listed = {**LISTS, "responses": {"200": answer({"$ref": "#/components/schemas/Rule"})}}
+    operation = {**LIST_RUNS, "responses": {"200": answer({"$ref": "#/components/schemas/Rule"})}}
     document = {
         "tags": DOCUMENT["tags"],
-        "paths": {"/a": {"get": listed}, "/b": {"get": listed}},
+        "paths": {"/a": {"get": operation}, "/b": {"get": operation}},
         "components": {"schemas": schemas},
     }
     assert "| `kind` | empty, `daily` | may be absent |" in section(document, "Rule")

@@ -1,4 +1,4 @@
-"""The generated parts of the reference pages are fresh, and complete by construction."""
+"""The generated parts of the reference pages."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ class Undocumented(BaseModel):
 
 
 @pytest.mark.parametrize("name", pages.PAGES)
-def test_a_page_is_what_the_source_says(name: str) -> None:
+def test_the_pages_are_up_to_date(name: str) -> None:
     page = pages.FOLDER / name
-    fresh = pages.renew(page, pages.PAGES[name]())
-    assert page.read_text(encoding="utf-8") == fresh, "run script/docs"
+    expected = pages.renew(page, pages.PAGES[name]())
+    assert page.read_text(encoding="utf-8") == expected, "run script/docs"
 
 
-def test_only_what_is_below_the_mark_is_replaced(tmp_path: Path) -> None:
+def test_only_the_text_below_the_mark_is_replaced(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(f"# Written by hand\n\n{pages.MARK}\nold\n", encoding="utf-8")
     assert pages.renew(page, "new\n") == f"# Written by hand\n\n{pages.MARK}\nnew\n"
@@ -74,11 +74,11 @@ def test_a_stale_page_is_listed_and_then_written(
 
 
 def test_a_setting_has_its_type_bounds_unit_default_and_example() -> None:
-    shown = "\n".join(settings_page.section(Documented))
-    assert "Type: whole number from 1 to 9; unit: MiB. Default: `3`." in shown
-    assert "How large `it` is." in shown
-    assert "FYKE_SIZE_MB=4" in shown
-    assert "See [Backup and restore](../how-to/backup.md)." in shown
+    text = "\n".join(settings_page.section(Documented))
+    assert "Type: whole number from 1 to 9; unit: MiB. Default: `3`." in text
+    assert "How large `it` is." in text
+    assert "FYKE_SIZE_MB=4" in text
+    assert "See [Backup and restore](../how-to/backup.md)." in text
 
 
 def test_a_setting_without_a_description_is_refused() -> None:
@@ -87,19 +87,19 @@ def test_a_setting_without_a_description_is_refused() -> None:
 
 
 def test_every_setting_is_in_a_group() -> None:
-    shown = settings_page.text()
+    lines = settings_page.text().splitlines()
     assert {f"### `{name}`" for name in settings_page.Settings.model_fields} == {
-        line for line in shown.splitlines() if line.startswith("### ")
+        line for line in lines if line.startswith("### ")
     }
 
 
 def test_hidden_commands_are_left_out() -> None:
-    shown = cli_page.text()
-    assert "## fyke run start" in shown
-    assert "local-work" not in shown
+    text = cli_page.text()
+    assert "## fyke run start" in text
+    assert "local-work" not in text
 
 
-def test_cells_of_a_table_stay_in_their_line_and_column() -> None:
+def test_the_text_of_a_cell_cannot_break_its_table() -> None:
     lines = list(markdown.table(("a", "b"), [("x|y", "two\nlines")]))
     assert lines[2] == "| x\\|y | two lines |"
     assert list(markdown.table(("a",), [])) == []

@@ -1,4 +1,4 @@
-"""The check of words finds them where they are read, and nowhere else."""
+"""The check of words finds them in text and in names that are defined."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_phrase_is_found_across_the_lines_of_a_comment() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "whoever.read(house)\n",  # used, not named here
+        "whoever.read(house)\n",  # used, not defined
         'x = {"door": 1, "bell": 2}\n',  # keys of the wire
         '"""Renamed from `House` and ``open_house``."""\n',
         'QUERY = "SELECT told FROM door WHERE x = 1"\n',
@@ -63,34 +63,34 @@ def test_a_phrase_is_found_across_the_lines_of_a_comment() -> None:
         "threshold = household = doorway = boxing = 1\n",
     ],
 )
-def test_ordinary_uses_are_left_alone(text: str) -> None:
+def test_ordinary_uses_are_allowed(text: str) -> None:
     assert found(text) == []
 
 
-def test_whole_names_of_classes_are_refused_as_whole_names() -> None:
+def test_some_words_are_refused_only_as_a_whole_class_name() -> None:
     assert found("class Plan: ...\nclass Tools: ...\nplan = tools = 1\n") == [
         (1, "Plan"),
         (2, "Tools"),
     ]
 
 
-def test_some_rules_are_for_some_folders() -> None:
+def test_some_rules_apply_to_some_folders() -> None:
     assert found("class Plan: ...\n", "src/fyke/domain/accounts/plans.py") == []
     assert found("cell = 1\n", "src/fyke/console/table.py") == []
     assert found("cell = 1\n", "src/fyke/sandbox/process.py") == [(1, "cell")]
 
 
-def test_names_of_tests_are_sentences() -> None:
+def test_names_of_tests_are_checked_as_sentences() -> None:
     text = "async def test_nobody_is_told(): ...\ndef test_a_door(): ...\ndef test_ok(): ...\n"
     assert found(text) == [(1, "test_nobody_is_told"), (2, "test_a_door")]
 
 
-def test_keys_of_several_words_are_names() -> None:
+def test_keys_of_several_words_are_checked_as_names() -> None:
     assert found('log.info("site_spared", on_wish=1)\n') == [(1, "on_wish"), (1, "site_spared")]
 
 
 @pytest.mark.parametrize(
-    ("path", "named"),
+    ("path", "refused"),
     [
         ("src/fyke/app/house.py", ["house"]),
         ("src/fyke/api/own/__init__.py", ["own"]),
@@ -103,11 +103,11 @@ def test_keys_of_several_words_are_names() -> None:
         ),
     ],
 )
-def test_names_of_files_are_names(path: str, named: list[str]) -> None:
-    assert [word for _, word in found("", path)] == named
+def test_names_of_files_are_checked(path: str, refused: list[str]) -> None:
+    assert [word for _, word in found("", path)] == refused
 
 
-def test_templates_are_searched_in_what_a_reader_sees() -> None:
+def test_templates_are_searched_in_visible_text_comments_and_names() -> None:
     text = """{# for whoever #}
 <p class="box door" title="Mend it">A <b>book</b>.</p>
 {% set wish = 1 %}{{ head(_("Say that it has begun"), walls) }}
@@ -146,7 +146,7 @@ def test_scripts_and_other_languages_are_searched_in_comments_and_texts() -> Non
     assert found('door = "x"  # a door\n', "x.toml") == [(1, "door")]
 
 
-def test_a_finding_says_where_and_what_instead() -> None:
+def test_a_finding_has_file_line_word_and_replacement() -> None:
     finding = next(words.check_text("src/fyke/x.py", "\n# begun\n"))
     assert str(finding) == "src/fyke/x.py:2: begun -> started"
 
@@ -190,7 +190,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
         (("src/fyke",), 0, []),
         (("src",), 1, ["src/bad.py:1: begun -> started"]),
         ((".",), 1, ["src/bad.py:1: begun -> started"]),
-        (("--count",), 0, ["1 src", "0 src/fyke", "1 in all"]),
+        (("--count",), 0, ["1 src", "0 src/fyke", "1 in total"]),
         (("--classes",), 0, ["0 names of 0 classes"]),
     ],
 )
@@ -206,19 +206,19 @@ def test_the_command_lists_and_counts(
     assert [line.strip() for line in capsys.readouterr().out.splitlines()] == lines
 
 
-def test_a_word_in_a_clean_area_or_a_shared_class_name_fails_without_a_path(
+def test_without_a_path_refused_words_and_shared_class_names_fail(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (project / "src" / "fyke" / "good.py").write_text("class A: ...  # begun\nclass A: ...\n")
     monkeypatch.setattr(words, "CLEAN", ("src/fyke", "src/gone"))
     assert run(monkeypatch) == 1
     gone, word, names = capsys.readouterr().out.splitlines()
-    assert gone == "src/gone: is gone; change CLEAN in script/lib/words.py"
+    assert gone == "src/gone: does not exist; change CLEAN in script/lib/words.py"
     assert word == "src/fyke/good.py:1: begun -> started"
     assert names.startswith("1 class names are shared without a reason")
 
 
-def test_a_path_that_is_not_there_is_refused(
+def test_a_path_that_does_not_exist_is_refused(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(SystemExit, match="no such file or folder of the project"):
@@ -226,9 +226,9 @@ def test_a_path_that_is_not_there_is_refused(
 
 
 @pytest.mark.slow
-def test_the_areas_that_are_clean_stay_so_and_no_more_class_names_are_shared() -> None:
-    done = subprocess.run([sys.executable, str(LIB / "words.py")], capture_output=True, text=True)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+def test_the_project_passes_the_check() -> None:
+    result = subprocess.run([sys.executable, str(LIB / "words.py")], capture_output=True, text=True)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
 
 
 def test_shared_class_names_are_found_with_their_places(tmp_path: Path) -> None:

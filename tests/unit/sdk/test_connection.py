@@ -1,4 +1,4 @@
-"""A connection against hostile bytes: every broken rule ends it, and nothing else happens."""
+"""A connection that receives hostile bytes: every violation ends it, and nothing else happens."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from support.h2_wire import BODY, HEADER, START, call, connect, serve_pieces, tu
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_call_in_one_piece_and_byte_by_byte() -> None:
+async def test_a_call_may_arrive_at_once_or_byte_by_byte() -> None:
     connection, wire, server = connect()
     connection.data_received(START + call(1))
     for at in range(len(call(3))):
@@ -34,13 +34,13 @@ async def test_a_call_in_one_piece_and_byte_by_byte() -> None:
     ("data", "code"),
     [
         (b"GET / HTTP/1.1\r\n\r\n", 1),
-        (frames.PREFACE + frame(6, 0, 0, b"x" * 8), 1),  # SETTINGS have to come first
+        (frames.PREFACE + frame(6, 0, 0, b"x" * 8), 1),  # no SETTINGS first
         (START + b"\x00\x40\x01" + b"\x00" * 6, 6),  # a frame of 16385 bytes
         (START + frame(0, 0, 1, b"x"), 1),  # DATA on a stream never opened
         (START + frame(0, 0, 0, b"x"), 1),
         (START + frame(1, 4, 2, HEADER), 1),  # an even stream
         (START + frame(1, 4, 0, HEADER), 1),
-        (START + call(5) + call(3), 1),  # backwards
+        (START + call(5) + call(3), 1),  # a lower stream
         (START + frame(1, 4, 1, HEADER) * 2, 1),  # HEADERS twice
         (START + frame(1, 4, 1, b"\xff\xff\xff\xff\xff\xff"), 9),  # broken HPACK
         (START + frame(1, 4, 1, b"\x80"), 9),
@@ -49,7 +49,7 @@ async def test_a_call_in_one_piece_and_byte_by_byte() -> None:
         (START + frame(1, 12, 1), 1),
         (START + frame(1, 0x24, 1, b"abc"), 6),  # priority cut off
         (START + frame(1, 0, 1, HEADER) + frame(6, 0, 0, b"x" * 8), 1),  # block interrupted
-        (START + frame(9, 4, 1, HEADER), 1),  # CONTINUATION of nothing
+        (START + frame(9, 4, 1, HEADER), 1),  # CONTINUATION without HEADERS
         (START + frame(1, 0, 1, b"x" * 16_000) + frame(9, 0, 1, b"x" * 16_000) * 4, 11),
         (START + frame(4, 0, 1), 1),
         (START + frame(4, 1, 0, b"123456"), 1),
@@ -70,7 +70,7 @@ async def test_a_call_in_one_piece_and_byte_by_byte() -> None:
         (START + frame(1, 4, 1, HEADER) + frame(0, 0, 1, b"\0\0\0\1\0" + b"x" * 16_000) * 5, 3),
     ],
 )
-async def test_a_broken_rule_ends_the_connection(data: bytes, code: int) -> None:
+async def test_a_violation_ends_the_connection(data: bytes, code: int) -> None:
     connection, wire, server = connect()
     connection.data_received(data)
     await turns()
@@ -87,7 +87,7 @@ async def test_a_broken_rule_ends_the_connection(data: bytes, code: int) -> None
     [
         frame(2, 0, 1, b"12345"),  # PRIORITY
         frame(77, 255, 9, b"unknown"),
-        frame(6, 1, 0, b"x" * 8),  # a PING of ours that never was
+        frame(6, 1, 0, b"x" * 8),  # the answer to a PING that was never sent
         frame(7, 0, 0, b"x" * 8),  # the client's GOAWAY
         frame(4, 1, 0),
         frames.settings({1: 0, 2: 0, 3: 5, 4: 100_000, 5: 20_000, 6: 9, 99: 1}),
@@ -100,7 +100,7 @@ async def test_a_broken_rule_ends_the_connection(data: bytes, code: int) -> None
         + frame(0, 1, 1, BODY),
     ],
 )
-async def test_allowed_frames_do_no_harm(data: bytes) -> None:
+async def test_allowed_frames_do_not_disturb_a_call(data: bytes) -> None:
     connection, wire, server = connect()
     connection.data_received(START + data + call(11))
     await turns()
@@ -120,7 +120,7 @@ async def test_allowed_frames_do_no_harm(data: bytes) -> None:
         (b"\x00\x7f\x00\x00\x00a", b"8"),
     ],
 )
-async def test_a_broken_message_fails_the_call_alone(body: bytes, status: bytes) -> None:
+async def test_a_malformed_message_fails_only_its_call(body: bytes, status: bytes) -> None:
     connection, wire, server = connect()
     connection.data_received(START + frame(1, 4, 1, HEADER) + frame(0, 1, 1, body) + call(3))
     await turns()
@@ -139,7 +139,7 @@ async def test_a_header_bomb_is_refused() -> None:
     assert wire.goaway == 9
 
 
-async def test_a_flood_is_not_read_any_further() -> None:
+async def test_a_flood_of_pings_is_no_longer_read() -> None:
     connection, wire, _ = connect()
     connection.data_received(START + frame(6, 0, 0, b"x" * 8) * 20_000)
     await turns(200)
@@ -149,7 +149,7 @@ async def test_a_flood_is_not_read_any_further() -> None:
     connection.connection_lost(None)
 
 
-async def test_one_turn_is_bounded_and_the_rest_follows() -> None:
+async def test_the_calls_of_one_turn_are_limited_and_the_others_follow() -> None:
     connection, wire, _ = connect()
     connection.data_received(START + b"".join(call(1 + 2 * i) for i in range(500)))
     first = sum(kind == 0 for kind, *_ in wire.frames())
@@ -160,7 +160,7 @@ async def test_one_turn_is_bounded_and_the_rest_follows() -> None:
     assert wire.reading
 
 
-async def test_a_client_that_does_not_read_is_not_read_from() -> None:
+async def test_requests_of_a_client_that_does_not_read_are_not_read() -> None:
     connection, wire, _ = connect()
     connection.data_received(START + call(1))
     connection.pause_writing()
@@ -174,7 +174,7 @@ async def test_a_client_that_does_not_read_is_not_read_from() -> None:
     assert [stream for kind, _, stream, _ in wire.frames() if kind == 0] == [1, 3]
 
 
-async def test_unread_replies_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_too_many_unread_replies_end_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fyke.sdk.sender.UNREAD_BYTES", 100)
     connection, wire, server = connect()
     connection.data_received(START + frames.settings({4: 0}) + b"".join(map(call, range(1, 60, 2))))
@@ -184,7 +184,7 @@ async def test_unread_replies_are_bounded(monkeypatch: pytest.MonkeyPatch) -> No
     assert server._open_streams == 0
 
 
-async def test_messages_up_to_the_first_window_need_no_admission() -> None:
+async def test_large_messages_are_granted_a_window() -> None:
     connection, wire, server = connect()
     await turns()
     head = b"\x00" + (70_000).to_bytes(4, "big")
@@ -224,7 +224,7 @@ def attack(pieces: list[bytes], cut: int, raw: bytes) -> None:
 
 @examples(400, deadline=2000)
 @given(hostile, st.integers(1, 300), st.binary(max_size=50))
-def test_hostile_frames(pieces: list[bytes], cut: int, raw: bytes) -> None:
+def test_hostile_frames_leave_no_state(pieces: list[bytes], cut: int, raw: bytes) -> None:
     attack(pieces, cut, raw)
 
 
@@ -232,7 +232,7 @@ def test_hostile_frames(pieces: list[bytes], cut: int, raw: bytes) -> None:
 @pytest.mark.timeout(900)
 @settings(max_examples=10_000, deadline=5000)
 @given(hostile, st.integers(1, 300), st.binary(max_size=50))
-def test_ten_thousand_hostile_connections_and_no_memory_kept(
+def test_ten_thousand_hostile_connections_leave_no_state(
     pieces: list[bytes], cut: int, raw: bytes
 ) -> None:
     attack(pieces, cut, raw)
@@ -252,7 +252,7 @@ def feed_block(block: bytes) -> None:
 
 @examples(400, deadline=2000)
 @given(st.binary(max_size=300))
-def test_hostile_header_blocks(block: bytes) -> None:
+def test_hostile_header_blocks_leave_no_state(block: bytes) -> None:
     feed_block(block)
 
 
@@ -260,17 +260,17 @@ def test_hostile_header_blocks(block: bytes) -> None:
 @pytest.mark.timeout(900)
 @settings(max_examples=10_000, deadline=5000)
 @given(st.binary(max_size=2000))
-def test_ten_thousand_hostile_header_blocks(block: bytes) -> None:
+def test_ten_thousand_hostile_header_blocks_leave_no_state(block: bytes) -> None:
     feed_block(block)
 
 
-def test_hostile_connections_leave_no_memory_behind() -> None:
-    piece = [call(1), frame(1, 4, 3, HEADER), frame(0, 0, 3, b"\0\0\1\0\0" + b"x" * 9000)]
-    attack(piece, 1000, b"")
+def test_hostile_connections_leak_no_memory() -> None:
+    pieces = [call(1), frame(1, 4, 3, HEADER), frame(0, 0, 3, b"\0\0\1\0\0" + b"x" * 9000)]
+    attack(pieces, 1000, b"")
     tracemalloc.start()
     for _ in range(50):
-        attack(piece, 1000, b"")
-    kept, peak = tracemalloc.get_traced_memory()
+        attack(pieces, 1000, b"")
+    current, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert kept < 2_000_000
+    assert current < 2_000_000
     assert peak < 8_000_000

@@ -1,4 +1,4 @@
-"""Admission of large messages, and the pace of one attempt."""
+"""Admission of large messages, and the limits on the work of one attempt."""
 
 from __future__ import annotations
 
@@ -8,70 +8,75 @@ import time
 import pytest
 
 from fyke.sdk import flow
-from fyke.sdk.flow import Admission, Pace
+from fyke.sdk.flow import Admission, WorkLimiter
 
 pytestmark = pytest.mark.anyio
 
 
 def test_large_messages_are_admitted_in_order_and_within_the_limit() -> None:
-    admission, admitted = Admission(100), []
+    admission = Admission(100)
+    admitted: list[str] = []
 
-    def want(name: str, size: int, wanted: bool = True) -> None:
-        admission.request(size, lambda: admitted.append(name) is None and wanted)
+    def request(name: str, size: int, needed: bool = True) -> None:
+        def grant() -> bool:
+            admitted.append(name)
+            return needed
 
-    want("a", 60)
-    want("b", 60)
-    want("gone", 30, wanted=False)
-    want("c", 30)
+        admission.request(size, grant)
+
+    request("a", 60)
+    request("b", 60)
+    request("ended", 30, needed=False)
+    request("c", 30)
     assert admitted == ["a"]
     admission.release(60)
-    assert admitted == ["a", "b", "gone", "c"]
-    want("huge", 500)
+    assert admitted == ["a", "b", "ended", "c"]
+    request("huge", 500)
     admission.release(60)
     assert admitted[-1] == "c"
     admission.release(30)
-    assert admitted[-1] == "huge"  # alone, even what is over the limit gets in
+    assert admitted[-1] == "huge"  # a single message may exceed the limit
 
 
-async def test_a_turn_ends_and_the_next_one_comes() -> None:
-    pace = Pace(asyncio.get_running_loop())
-    pace.spend(flow.TURN_UNITS + 50)
-    assert pace.units == -50
+async def test_the_next_turn_has_all_units_again() -> None:
+    limiter = WorkLimiter(asyncio.get_running_loop())
+    limiter.spend(flow.TURN_UNITS + 50)
+    assert limiter.units == -50
     await asyncio.sleep(0)
-    assert pace.units == flow.TURN_UNITS
+    assert limiter.units == flow.TURN_UNITS
 
 
-async def test_the_budget_of_useless_frames() -> None:
-    pace = Pace(asyncio.get_running_loop())
-    pace.useful(100)
-    assert pace.pause() == 0
-    pace.useless(flow.BUDGET_BURST + 5)
-    assert pace.overdrawn
-    assert 0 < pace.pause() <= 1
-    pace.useful(10)
-    assert not pace.overdrawn
-    assert pace.pause() == 0
+async def test_reading_pauses_while_the_budget_is_exceeded() -> None:
+    limiter = WorkLimiter(asyncio.get_running_loop())
+    limiter.credit(100)
+    assert limiter.pause() == 0
+    limiter.charge(flow.BUDGET_BURST + 5)
+    assert limiter.is_over_budget
+    assert 0 < limiter.pause() <= 1
+    limiter.credit(10)
+    assert not limiter.is_over_budget
+    assert limiter.pause() == 0
 
 
-def work(pace: Pace, seconds: float) -> None:
-    """Keep the loop for a while, as frames and handlers do."""
-    assert pace.begin()
-    assert not pace.begin()  # work within work is measured once
+def work(limiter: WorkLimiter, seconds: float) -> None:
+    """Occupy the loop for a while, as frames and handlers do."""
+    assert limiter.begin_work()
+    assert not limiter.begin_work()  # work within work is measured once
     until = time.perf_counter() + seconds
     while time.perf_counter() < until:
         pass
-    pace.end()
+    limiter.end_work()
 
 
-async def test_alone_an_attempt_may_take_all_of_the_time() -> None:
-    pace = Pace(asyncio.get_running_loop())
-    work(pace, 2 * flow.BURST_SECONDS)
-    assert pace.pause() == 0
+async def test_an_attempt_that_is_alone_never_pauses() -> None:
+    limiter = WorkLimiter(asyncio.get_running_loop())
+    work(limiter, 2 * flow.BURST_SECONDS)
+    assert limiter.pause() == 0
 
 
-async def test_among_others_it_pauses_for_what_it_took() -> None:
+async def test_an_attempt_over_its_share_pauses_while_others_are_active() -> None:
     loop = asyncio.get_running_loop()
-    greedy, other = Pace(loop), Pace(loop)
+    greedy, other = WorkLimiter(loop), WorkLimiter(loop)
     work(greedy, 0)
     work(other, 0)
     assert greedy.pause() == 0
@@ -79,7 +84,7 @@ async def test_among_others_it_pauses_for_what_it_took() -> None:
     assert other.pause() == 0
     pause = greedy.pause()
     assert flow.BURST_SECONDS < pause <= 1
-    greedy.owe(100)
-    assert greedy.pause() == 1  # looked at again after a second
+    greedy.add_debt(100)
+    assert greedy.pause() == 1  # the longest pause
     work(other, 0)
     assert other.pause() == 0

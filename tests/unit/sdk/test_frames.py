@@ -1,4 +1,4 @@
-"""Frames as another implementation reads them."""
+"""Frames, read by another implementation."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from fyke.sdk import frames
 
 
 def read(data: bytes) -> list[Frame]:
-    found = []
+    parsed = []
     while data:
-        made, size = Frame.parse_frame_header(memoryview(data[:9]))
-        made.parse_body(memoryview(data[9 : 9 + size]))
-        found.append(made)
+        frame, size = Frame.parse_frame_header(memoryview(data[:9]))
+        frame.parse_body(memoryview(data[9 : 9 + size]))
+        parsed.append(frame)
         data = data[9 + size :]
-    return found
+    return parsed
 
 
 @given(st.binary(max_size=16_384))
@@ -36,14 +36,14 @@ def test_a_short_reply_is_three_frames(body: bytes) -> None:
 
 
 @pytest.mark.parametrize("message", ["", "short", "x" * 126, "x" * 127, "ü%\n" * 50, "x" * 400])
-def test_an_error_carries_its_message(message: str) -> None:
-    (only,) = read(frames.error_reply(9, 8, message))
-    said = dict(hpack.Decoder().decode(only.data))
-    assert (said["grpc-status"], unquote(said["grpc-message"])) == ("8", message)
-    assert {"END_STREAM", "END_HEADERS"} <= set(only.flags)
+def test_an_error_reply_contains_its_message(message: str) -> None:
+    (frame,) = read(frames.error_reply(9, 8, message))
+    trailers = dict(hpack.Decoder().decode(frame.data))
+    assert (trailers["grpc-status"], unquote(trailers["grpc-message"])) == ("8", message)
+    assert {"END_STREAM", "END_HEADERS"} <= set(frame.flags)
 
 
-def test_the_small_ones() -> None:
+def test_control_frames_are_encoded() -> None:
     (settings,) = read(frames.settings({3: 1000, 4: 65_535}))
     assert settings.settings == {3: 1000, 4: 65_535}
     (window,) = read(frames.window_update(5, 77))
@@ -54,7 +54,7 @@ def test_the_small_ones() -> None:
     assert (goodbye.last_stream_id, goodbye.error_code, goodbye.additional_data) == (5, 1, b"why")
 
 
-def test_padding() -> None:
+def test_padding_is_removed_and_checked() -> None:
     assert frames.unpadded(0, b"abc") == b"abc"
     assert frames.unpadded(frames.PADDED, b"\x01ab") == b"a"
     assert frames.unpadded(frames.PADDED, b"\x00ab") == b"ab"

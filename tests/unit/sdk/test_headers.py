@@ -1,4 +1,4 @@
-"""The remembered header blocks must never say anything else than decoding would."""
+"""Cached header blocks must give the same path as decoding."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ fields = st.lists(st.tuples(names, st.sampled_from(["/a", "/b", "1", "trailers"]
 
 
 @given(st.lists(fields, max_size=30), st.booleans(), st.integers(0, 29))
-def test_paths_are_those_that_were_encoded(
+def test_paths_are_decoded_as_they_were_encoded(
     blocks: list[list[tuple[str, str]]], huffman: bool, resize_at: int
 ) -> None:
     encoder, reader = hpack.Encoder(), PathReader()
@@ -29,7 +29,7 @@ def test_a_repeated_block_is_looked_up() -> None:
     headers = [(":method", "POST"), (":path", "/a")]
     for _ in range(5):
         assert reader.path(encoder.encode(headers)) == "/a"
-    assert len(reader._known) == 1
+    assert len(reader._cache) == 1
     reader.skip(encoder.encode([("new", "field")]))
-    assert not reader._known
+    assert not reader._cache
     assert reader.path(encoder.encode(headers)) == "/a"

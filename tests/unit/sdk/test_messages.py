@@ -1,4 +1,4 @@
-"""The wire format by hand, against the messages as protobuf's own code writes and reads them."""
+"""Our wire format compared with protobuf's implementation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import sdk_pb2  # isort: skip
 from support.examples import examples
 
 
-def read_headers_whole(message: bytes) -> list[Header]:
+def read_all_headers(message: bytes) -> list[Header]:
     return list(messages.read_headers(message))
 
 
@@ -42,7 +42,7 @@ def test_protobuf_reads_what_we_write(code: int, text: str) -> None:
     assert (answer.code, answer.jsonString) == (0, text)
 
 
-def test_half_a_surrogate_in_our_own_text_is_replaced() -> None:
+def test_a_lone_surrogate_in_a_response_is_replaced() -> None:
     assert sdk_pb2.Response.FromString(messages.write_response(1, "\ud800")).message == "?"
 
 
@@ -57,7 +57,7 @@ def test_half_a_surrogate_in_our_own_text_is_replaced() -> None:
         (b"\xfa\xff\xff\xff\x0f\x02zz\x0a\x01a", b"a"),  # the highest field number
     ],
 )
-def test_tolerance(message: bytes, text: bytes) -> None:
+def test_unusual_encodings_of_a_text_are_read(message: bytes, text: bytes) -> None:
     assert messages.read_text(message) == text
 
 
@@ -77,12 +77,12 @@ def test_tolerance(message: bytes, text: bytes) -> None:
         b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
     ],
 )
-def test_malformed(message: bytes) -> None:
+def test_malformed_messages_are_refused(message: bytes) -> None:
     with pytest.raises(MalformedMessage):
         messages.read_text(message)
 
 
-def test_too_many_headers() -> None:
+def test_too_many_headers_are_refused() -> None:
     full = b"\x0a\x00" * messages.MAX_HEADERS
     assert len(list(messages.read_headers(full))) == messages.MAX_HEADERS
     with pytest.raises(MalformedMessage, match="10000"):
@@ -90,19 +90,19 @@ def test_too_many_headers() -> None:
 
 
 @pytest.mark.parametrize("field", [b"\x10\x00", b"\x0a\x00", b"\x12\x00", b"\x15abcd"])
-def test_a_message_of_very_many_fields_is_not_read(field: bytes) -> None:
-    """16 MiB of them would take seconds, in which no other Worker is answered."""
-    for read in (read_text, read_headers_whole):
+def test_a_message_with_very_many_fields_is_refused(field: bytes) -> None:
+    """Reading 16 MiB of them would block all Workers for seconds."""
+    for read in (read_text, read_all_headers):
         with pytest.raises(MalformedMessage, match="more than"):
             read(field * 20_000)
     item = field * 200
     with pytest.raises(MalformedMessage, match="more than 100 fields"):
-        read_headers_whole(b"\x0a" + varint(len(item)) + item)
+        read_all_headers(b"\x0a" + varint(len(item)) + item)
     assert read_text(b"\x10\x00" * 99 + b"\x0a\x01x") == b"x"
 
 
 def read_all(message: bytes) -> None:
-    for read in (read_text, read_headers_whole):
+    for read in (read_text, read_all_headers):
         try:
             read(message)
         except MalformedMessage as error:

@@ -1,4 +1,4 @@
-"""Replies within the client's windows, in turns, and bounded."""
+"""Replies within the client's windows and our limits."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def message(body: bytes) -> bytes:
 def test_a_reply_is_taken_in_pieces_of_any_size() -> None:
     for size in (1, 3, 5, 6, 100):
         reply, taken = CallReply(1, b"hello world"), b""
-        while reply.left:
-            taken += reply.take(min(size, reply.left))
+        while reply.remaining:
+            taken += reply.take(min(size, reply.remaining))
         assert taken == message(b"hello world")
 
 
-async def test_what_comes_in_one_turn_of_the_loop_is_written_at_once() -> None:
+async def test_replies_of_one_turn_of_the_loop_are_written_at_once() -> None:
     setup = Setup(1, 3)
     setup.sender.reply(1, b"a")
     setup.sender.error(3, 5, "no such call")
@@ -53,58 +53,58 @@ async def test_what_comes_in_one_turn_of_the_loop_is_written_at_once() -> None:
     assert b"no such call" in setup.wire.sent
 
 
-async def test_a_large_reply_goes_as_far_as_the_window_and_on_when_it_opens() -> None:
+async def test_a_large_reply_is_sent_as_the_windows_open() -> None:
     setup, body = Setup(1), bytes(frames.DEFAULT_WINDOW)
     setup.sender.reply(1, body)
     await turns(2)
     assert len(setup.data(1)) == frames.DEFAULT_WINDOW
-    setup.sender.widen(0, 5)
+    setup.sender.increase_window(0, 5)
     await turns(2)
-    assert len(setup.data(1)) == frames.DEFAULT_WINDOW  # its own window is closed still
-    setup.sender.widen(1, 5)
+    assert len(setup.data(1)) == frames.DEFAULT_WINDOW  # the stream's window is still closed
+    setup.sender.increase_window(1, 5)
     await turns(2)
     assert setup.data(1) == message(body) and setup.sent == [1] and setup.ended(1)
     assert max(len(part) for _, _, _, part in setup.wire.frames()) == FRAME_BYTES
 
 
-async def test_a_stream_whose_window_is_closed_does_not_delay_another() -> None:
+async def test_a_stream_with_a_closed_window_does_not_delay_another() -> None:
     setup = Setup()
     setup.sender.set_initial_window(10)
     setup.sender.open(1)
     setup.sender.open(3)
-    setup.sender.widen(3, 100)
+    setup.sender.increase_window(3, 100)
     setup.sender.reply(1, bytes(50))
     setup.sender.reply(3, bytes(50))
     await turns(2)
     assert (setup.sent, len(setup.data(1)), len(setup.data(3))) == ([3], 10, 55)
 
 
-async def test_a_smaller_initial_window_may_leave_less_than_nothing() -> None:
+async def test_a_smaller_initial_window_may_make_a_window_negative() -> None:
     setup = Setup(1)
     setup.sender.reply(1, bytes(70_000))
     await turns(2)
     before = len(setup.data(1))
     setup.sender.set_initial_window(1000)
-    setup.sender.widen(0, 100_000)
-    setup.sender.widen(1, frames.DEFAULT_WINDOW - 1000)
+    setup.sender.increase_window(0, 100_000)
+    setup.sender.increase_window(1, frames.DEFAULT_WINDOW - 1000)
     await turns(2)
     assert len(setup.data(1)) == before  # the window is back at zero
-    setup.sender.widen(1, 7)
+    setup.sender.increase_window(1, 7)
     await turns(2)
     assert len(setup.data(1)) == before + 7
 
 
-async def test_a_window_beyond_its_limit_is_a_broken_rule() -> None:
+async def test_a_window_beyond_its_limit_is_a_violation() -> None:
     setup = Setup(1)
-    setup.sender.widen(0, MAX_WINDOW - frames.DEFAULT_WINDOW)
+    setup.sender.increase_window(0, MAX_WINDOW - frames.DEFAULT_WINDOW)
     for stream in (0, 1):
         with pytest.raises(ProtocolError) as broken:
-            setup.sender.widen(stream, MAX_WINDOW - frames.DEFAULT_WINDOW + 1)
+            setup.sender.increase_window(stream, MAX_WINDOW - frames.DEFAULT_WINDOW + 1)
         assert broken.value.code == frames.FLOW_CONTROL_ERROR
-    setup.sender.widen(7, MAX_WINDOW)  # of a stream that is over: ignored
+    setup.sender.increase_window(7, MAX_WINDOW)  # of a closed stream: ignored
 
 
-async def test_while_the_socket_is_full_nothing_large_is_sent() -> None:
+async def test_a_large_reply_waits_while_the_socket_is_full() -> None:
     setup = Setup(1)
     setup.sender.writable = False
     setup.sender.reply(1, bytes(20_000))
@@ -115,7 +115,7 @@ async def test_while_the_socket_is_full_nothing_large_is_sent() -> None:
     assert len(setup.data(1)) == 20_005
 
 
-async def test_replies_that_a_client_does_not_take_are_bounded_until_it_drops_them(
+async def test_the_bytes_of_unread_replies_are_limited(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sender, "UNREAD_BYTES", 100_000)
@@ -129,7 +129,7 @@ async def test_replies_that_a_client_does_not_take_are_bounded_until_it_drops_th
     assert broken.value.code == frames.ENHANCE_YOUR_CALM
 
 
-async def test_one_flush_sends_no_more_than_a_burst_and_the_next_turn_goes_on(
+async def test_one_flush_sends_at_most_a_burst_and_the_next_turn_continues(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sender, "BURST_BYTES", FRAME_BYTES)
@@ -142,7 +142,7 @@ async def test_one_flush_sends_no_more_than_a_burst_and_the_next_turn_goes_on(
     assert sorted(setup.sent) == [1, 3]
 
 
-async def test_corked_it_waits_for_the_caller_and_a_closing_transport_gets_nothing() -> None:
+async def test_a_corked_sender_writes_on_flush_unless_the_transport_is_closing() -> None:
     setup = Setup(1)
     setup.sender.cork()
     setup.sender.reply(1, b"a")

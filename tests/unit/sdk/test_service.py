@@ -1,4 +1,4 @@
-"""Paths, codes and errors of the service; the calls themselves are tried with real clients."""
+"""Paths, codes and errors of the service; integration tests call it with real clients."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SUCCESS = messages.write_response(0, "success")
 
 
 @pytest.mark.parametrize("package", ["coresdk", "cafesdk"])
-async def test_methods_of_both_packages(package: str) -> None:
+async def test_both_packages_have_all_methods(package: str) -> None:
     async with running(BlockableResults()) as intake:
         service = SdkService(await intake.open("r", "a", ""), b"")
         assert (
@@ -29,7 +29,7 @@ async def test_methods_of_both_packages(package: str) -> None:
             await service.handle(f"/{package}.Result/pushdata", b"")
 
 
-async def test_broken_text_in_a_log_line_is_replaced() -> None:
+async def test_invalid_utf_8_in_a_log_line_is_replaced() -> None:
     results = BlockableResults()
     async with running(results) as intake:
         attempt = await intake.open("r", "a", "")
@@ -38,7 +38,7 @@ async def test_broken_text_in_a_log_line_is_replaced() -> None:
         assert results.lines == ["a\ufffdb"]
 
 
-async def test_a_refusal_is_a_code_with_words() -> None:
+async def test_a_refused_row_is_answered_with_a_code_and_the_limit() -> None:
     async with running(BlockableResults()) as intake:
         service = SdkService(await intake.open("r", "a", ""), b"")
         deep = b"[" * 70 + b"]" * 70
@@ -50,7 +50,9 @@ async def test_a_refusal_is_a_code_with_words() -> None:
 @pytest.mark.parametrize(
     ("error", "raised"), [(Unavailable("full"), status.ServiceUnavailable), (Conflict("no"), None)]
 )
-async def test_errors_of_the_store(error: Exception, raised: type[Exception] | None) -> None:
+async def test_errors_of_the_store_are_answers_or_failed_calls(
+    error: Exception, raised: type[Exception] | None
+) -> None:
     results = BlockableResults()
     async with running(results) as intake:
         attempt = await intake.open("r", "a", "")

@@ -1,5 +1,5 @@
-"""Crawl a website and turn its pages into text and Markdown.
+"""Crawls a website and converts its pages to text and Markdown.
 
-Only ``fetch``, ``robots`` and ``extract`` use libraries, and import them when first needed: the
-Worker may have an eighth of a processor, where every import is time to the first page.
+Libraries are imported when they are first used: the Worker may have an eighth of a CPU, where every
+import delays the first page.
 """

@@ -1,4 +1,4 @@
-"""From bytes to text, though sites often declare the wrong encoding."""
+"""Decodes pages, even when a site declares the wrong encoding."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import codecs
 import re
 
 SAMPLE = 64 * 1024
-_ENOUGH = 10  # bytes beyond ASCII
+_MIN_BYTES = 10  # bytes beyond ASCII
 
 _META = re.compile(rb"<meta[^>]+charset\s*=\s*[\"']?\s*([A-Za-z0-9_:.-]+)", re.IGNORECASE)
 _BOMS = (
@@ -14,8 +14,8 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-# what browsers take these names to mean
-_MEANT = {
+# the encodings that browsers use for these names
+_BROWSER_NAMES = {
     "iso8859-1": "cp1252",
     "ascii": "cp1252",
     "iso8859-9": "cp1254",
@@ -30,17 +30,18 @@ _MEANT = {
 def decode(body: bytes, declared: str = "") -> str:
     """Return the text of a page. ``declared`` is the charset of the Content-Type header.
 
-    A byte order mark wins. Text that is valid UTF-8 is UTF-8, whatever is declared: no text in
-    another encoding looks like it by chance. Then what the header and the page say, if it fits;
-    then what the bytes look like.
+    A byte order mark takes precedence. Text that is valid UTF-8 is UTF-8, whatever is declared,
+    because text in another encoding is not valid by chance. Next are the encodings of the header
+    and of the page, if the bytes are valid in them; the last is a guess.
     """
     for mark, name in _BOMS:
         if body.startswith(mark):
             return body[len(mark) :].decode(name, "replace")
     meta = _META.search(body[:4096])
-    names = [name for name in (_known(declared), _known(meta[1].decode() if meta else "")) if name]
+    declarations = (declared, meta[1].decode() if meta else "")
+    names = [name for name in map(_codec_name, declarations) if name]
     for name in ("utf-8", *names):
-        if name == "utf-8" and any(_wide(given) for given in names):
+        if name == "utf-8" and any(_is_multibyte(candidate) for candidate in names):
             continue
         try:
             return body.decode(name)
@@ -49,23 +50,23 @@ def decode(body: bytes, declared: str = "") -> str:
     return body.decode(_guess(body), "replace")
 
 
-def _wide(name: str) -> bool:
-    """Encodings in seven bits or two bytes, whose text is valid UTF-8 by chance."""
+def _is_multibyte(name: str) -> bool:
+    """Whether text in this encoding may be valid UTF-8 by chance: seven bits, or two bytes."""
     return name.startswith(("utf-16", "utf-32", "iso2022", "hz"))
 
 
-def _known(name: str) -> str:
+def _codec_name(name: str) -> str:
     try:
         found = codecs.lookup(name.strip()).name if name.strip() else ""
     except (LookupError, ValueError):
         return ""
-    return _MEANT.get(found, found)
+    return _BROWSER_NAMES.get(found, found)
 
 
 def _guess(body: bytes) -> str:
-    """What the bytes look like; too few of them look like anything, and mostly are Western."""
+    """Guess the encoding; with few bytes beyond ASCII it is the Western one."""
     sample = body[:SAMPLE]
-    if sum(1 for byte in sample if byte >= 0x80) < _ENOUGH:
+    if sum(1 for byte in sample if byte >= 0x80) < _MIN_BYTES:
         return "cp1252"
     from charset_normalizer import from_bytes
 

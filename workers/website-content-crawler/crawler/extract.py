@@ -1,8 +1,8 @@
-"""From HTML to a row: title, main text, Markdown, links, language.
+"""Extracts the columns of a row from HTML: title, main text, Markdown, links, language.
 
-trafilatura is best at finding the content of a page, but its own output flattens tables, code and
-lists. So it only locates the content: the smallest element of the page that contains the found text
-is cut out of the original, cleaned, and turned into Markdown (markdownify) and text.
+trafilatura is best at finding the content of a page, but its output flattens tables, code and
+lists. So it only locates the content: the smallest element that contains the text is cut out of the
+original page, cleaned, and converted to Markdown (markdownify) and text.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from crawler import language, render
 from crawler.charset import decode
 from crawler.urls import canonical
 
-# how much of a page is read for its links, and for its content, which costs far more memory;
-# in characters, and in tags, each of which takes some hundred bytes
+# the part of a page that is read for links, and for content, which needs far more memory; in
+# characters and in tags, each of which needs some hundred bytes
 MAX_READ = (8_000_000, 400_000)
 MAX_CONTENT = (2_000_000, 80_000)
-MAX_LEVEL = 700  # of nesting; every parser takes quadratic time for it, browsers stop at 512
+MAX_LEVEL = 700  # of nesting, for which parsers need quadratic time; browsers stop at 512
 MAX_TEXT = 500_000  # characters of text, and of Markdown: a row may have 8 MiB
 MAX_LINKS = 2_000
 
@@ -37,17 +37,18 @@ _NESTING = re.compile(
 )
 _SPACES = re.compile(r"\s+")
 _LINE_ENDS = re.compile(r"[\n|]")
-_PROBES = 30  # pieces of text by which the content is found again
-_LEAST_PROBE = 15  # characters of one piece
-_LEVELS = 100  # of nesting; deeper pages are made to cost time
+_PROBES = 30  # pieces of the main text by which its element is found
+_MIN_PROBE = 15  # characters of one piece
+_MAX_DESCENT = 100  # levels; deeper pages are meant to waste time
 _SHARE = 0.9  # of the probes that an element must contain
-_SHORT = 250  # characters; a shorter main text is not trusted
-_POOR = 0.3  # nor is one with a smaller share of the page
+# a main text with fewer characters and a smaller share of the page is not used
+_MIN_CONTENT = 250
+_MIN_CONTENT_SHARE = 0.3
 
 
 @dataclass
 class Page:
-    """What is read out of one page."""
+    """The columns that come from the content of a page."""
 
     title: str = ""
     description: str = ""
@@ -59,7 +60,7 @@ class Page:
 
 
 def extract(body: bytes, url: str, charset: str = "", content_language: str = "") -> Page:
-    """Read a page. Never raises for what is in it: text that cannot be had stays empty."""
+    """Extract a page. No content raises an error; text that cannot be extracted stays empty."""
     from selectolax.lexbor import LexborHTMLParser
 
     html = _cut(decode(body, charset), *MAX_READ)
@@ -73,7 +74,7 @@ def extract(body: bytes, url: str, charset: str = "", content_language: str = ""
     )
     node = _content(tree, _cut(html, *MAX_CONTENT))
     if node is not None:
-        markdown, text = render.both(_cut(node.html or "", *MAX_CONTENT), base)
+        markdown, text = render.to_markdown_and_text(_cut(node.html or "", *MAX_CONTENT), base)
         page.markdown, page.text = markdown[:MAX_TEXT], text[:MAX_TEXT]
     page.language = language.declared(
         _attribute(tree, "html", "lang"), content_language, _meta(tree, "content-language")
@@ -122,16 +123,16 @@ def _canonical(tree: Any, base: str) -> str | None:
 
 
 def _links(tree: Any, base: str) -> list[str]:
-    """All pages that are linked to, each once, in the order of the page."""
+    """The distinct addresses that are linked to, in the order of the page."""
     found: dict[str, None] = {}
-    seen: set[str] = set()
+    hrefs: set[str] = set()
     for node in tree.css("a[href], area[href]"):
         href = node.attributes.get("href") or ""
-        plain = href.partition("#")[0].strip()
-        if not plain or plain in seen:
+        target = href.partition("#")[0].strip()
+        if not target or target in hrefs:
             continue
-        seen.add(plain)
-        link = canonical(plain, base)
+        hrefs.add(target)
+        link = canonical(target, base)
         if link is not None:
             found[link] = None
         if len(found) >= MAX_LINKS:
@@ -152,53 +153,51 @@ def _flat(text: str) -> str:
 
 
 def _content(tree: Any, html: str) -> Any:
-    """The element with the content; the cleaned body when no part of it stands out."""
+    """The element with the content; the cleaned body when none is found."""
     body = tree.body
     if body is None:
         return None
     main = _main_text(html)
     _remove_noise(body)
-    everything = _squeeze(body.text())
-    found = _squeeze(main)
-    if len(found) < _SHORT and len(found) < len(everything) * _POOR:
+    body_text = _without_spaces(body.text())
+    found = _without_spaces(main)
+    if len(found) < _MIN_CONTENT and len(found) < len(body_text) * _MIN_CONTENT_SHARE:
         return body
     return _smallest(body, _probes(main))
 
 
 def _main_text(html: str) -> str:
-    """What trafilatura takes for the content, as lines of text."""
+    """The lines of text that trafilatura finds as content."""
     from trafilatura import bare_extraction
 
     logging.getLogger("trafilatura").setLevel(logging.CRITICAL)
     try:
         document = bare_extraction(html, include_comments=False, include_formatting=False)
-    except Exception:  # of hostile pages; the whole body is a fair second choice
+    except Exception:  # caused by hostile pages; then the whole body is used
         return ""
     return (getattr(document, "text", "") or "") if document is not None else ""
 
 
 def _probes(text: str) -> list[str]:
-    """Pieces of the main text, spread over all of it."""
-    pieces = [_squeeze(piece) for piece in _LINE_ENDS.split(text)]
-    long = [piece for piece in pieces if len(piece) >= _LEAST_PROBE]
-    if sum(map(len, long)) * 2 < sum(map(len, pieces)):  # only lists of words
-        long = [piece for piece in pieces if len(piece) > 2]
-    pieces = long
-    step = max(1, len(pieces) // _PROBES)
-    return pieces[::step]
+    """Pieces of the main text, evenly distributed."""
+    pieces = [_without_spaces(piece) for piece in _LINE_ENDS.split(text)]
+    chosen = [piece for piece in pieces if len(piece) >= _MIN_PROBE]
+    if sum(map(len, chosen)) * 2 < sum(map(len, pieces)):  # only lists of words
+        chosen = [piece for piece in pieces if len(piece) > 2]
+    return chosen[:: max(1, len(chosen) // _PROBES)]
 
 
 def _smallest(body: Any, probes: list[str]) -> Any:
-    """Descend from the body as long as one child contains nearly all pieces."""
+    """Descend from the body while one child contains nearly all pieces."""
     if not probes:
         return body
     needed = _SHARE * len(probes)
-    least = sum(map(len, probes)) * _SHARE
+    min_length = sum(map(len, probes)) * _SHARE
     node = body
-    for _ in range(_LEVELS):
+    for _ in range(_MAX_DESCENT):
         for child in node.iter():
-            text = _squeeze(child.text())
-            if len(text) >= least and sum(1 for probe in probes if probe in text) >= needed:
+            text = _without_spaces(child.text())
+            if len(text) >= min_length and sum(1 for probe in probes if probe in text) >= needed:
                 node = child
                 break
         else:
@@ -207,26 +206,26 @@ def _smallest(body: Any, probes: list[str]) -> Any:
 
 
 def _remove_noise(body: Any) -> None:
-    """Take out what is never content; the header of an article stays.
+    """Remove elements that are never content; the header of an article is kept.
 
-    All is found before anything goes, and never one within another: a node that went with its
-    parent must not be touched again.
+    Elements are collected before any is removed, and never one within another: a node that was
+    removed with its parent must not be used again.
     """
     noise = {node.mem_id for node in body.css(_NOISE)}
-    going = []
+    removed = []
     stack = [(body, False)]
     while stack:
         node, in_article = stack.pop()
         in_article = in_article or node.tag in _CONTENT
         for child in node.iter():
             if child.mem_id in noise or (child.tag == "header" and not in_article):
-                going.append(child)
+                removed.append(child)
             else:
                 stack.append((child, in_article))
-    for node in going:
+    for node in removed:
         node.decompose()
 
 
-def _squeeze(text: str) -> str:
-    """Without any white space, which every parser treats in its own way."""
+def _without_spaces(text: str) -> str:
+    """The text without white space, which parsers treat differently."""
     return "".join(text.split())

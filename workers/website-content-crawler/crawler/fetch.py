@@ -1,8 +1,8 @@
-"""One request: through the proxy, within limits of time and size, with a reason when it fails.
+"""Sends one request through the proxy, with limits of time and size.
 
-Inside Fyke the only network access is the SOCKS5 proxy named by PROXY_DOMAIN and PROXY_AUTH; it
-resolves names, and connections through it are kept open. Without the variables requests are sent
-directly. Redirects are not followed here: each target is a decision of the crawl.
+Inside Fyke the only network access is the SOCKS5 proxy in PROXY_DOMAIN and PROXY_AUTH, which
+resolves names. Without the variables requests are sent directly. Redirects are not followed here,
+because the crawl decides on each target.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _RETRIED = frozenset((408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524
 _HTML = ("text/html", "application/xhtml+xml")
 _XML = ("application/xml", "text/xml")
 _ACCEPT = "text/html,application/xhtml+xml,application/xml;q=0.8,*/*;q=0.5"
-_RULED_OUT = "not allowed by ruleset"  # the proxy's answer 2: the platform's rules say no
+_FORBIDDEN = "not allowed by ruleset"  # SOCKS5 code 2: the platform's rules refuse the target
 
 
 @dataclass
 class Answer:
-    """What came of a request: a status, or ``error`` alone when there was none."""
+    """The result of a request: a status, or only ``error`` without a response."""
 
     url: str
     status: int | None = None
@@ -39,8 +39,8 @@ class Answer:
     retry_after: float | None = None
     body: bytes = b""
     error: str = ""
-    retry: bool = False  # it may work later
-    refused: bool = False  # the platform did not let it out
+    retry: bool = False  # it may succeed later
+    refused: bool = False  # by the platform
 
     @property
     def is_html(self) -> bool:
@@ -48,15 +48,15 @@ class Answer:
 
     @property
     def is_page(self) -> bool:
-        """Whether the body is HTML, also where the site has no or another word for it."""
+        """Whether the body is HTML, even if the site declares no type or XML."""
         if self.is_html:
             return True
-        unsure = self.is_xml or not self.content_type
-        return unsure and b"<html" in self.body[:2000].lower()
+        may_be_html = self.is_xml or not self.content_type
+        return may_be_html and b"<html" in self.body[:2000].lower()
 
     @property
     def is_text(self) -> bool:
-        """Whether it may be a page or a sitemap; a missing type says nothing."""
+        """Whether the body may be a page or a sitemap; so may one without a type."""
         return self.is_html or self.is_xml or not self.content_type
 
     @property
@@ -65,7 +65,7 @@ class Answer:
 
 
 def proxy_from(environ: dict[str, str]) -> str | None:
-    """The proxy's URL, or None when the platform has named none."""
+    """The proxy's URL, or None without one."""
     domain, auth = environ.get("PROXY_DOMAIN", "").strip(), environ.get("PROXY_AUTH", "")
     if not domain:
         return None
@@ -75,7 +75,7 @@ def proxy_from(environ: dict[str, str]) -> str | None:
 
 
 class Fetcher:
-    """Makes requests; may be used from many threads at once."""
+    """Sends requests; safe to use from many threads."""
 
     def __init__(self, proxy: str | None, user_agent: str, timeout: float, connections: int):
         import httpx2
@@ -85,7 +85,7 @@ class Fetcher:
         self._client = httpx2.Client(
             proxy=proxy,
             verify=_trusted(httpx2),
-            trust_env=False,  # an http_proxy of the machine must not lead around the platform's
+            trust_env=False,  # an http_proxy of the machine must not replace the platform's
             timeout=timeout,
             follow_redirects=False,
             limits=httpx2.Limits(max_connections=connections),
@@ -98,9 +98,9 @@ class Fetcher:
         )
 
     def get(self, url: str, any_type: bool = False) -> Answer:
-        """Fetch a URL. Never raises for what a site or the network does.
+        """Fetch a URL. Errors of the site or the network are returned, not raised.
 
-        The body is read if it is a page or XML, with ``any_type`` whatever it is.
+        The body is read if it is a page or XML, with ``any_type`` always.
         """
         deadline = time.monotonic() + self._timeout
         answer = Answer(url)
@@ -120,9 +120,9 @@ class Fetcher:
         self._client.close()
 
     def _explain(self, answer: Answer, error: Exception) -> None:
-        """Say in plain words what failed, and whether it may work later."""
-        words = str(error) or type(error).__name__
-        if isinstance(error, self._errors.ProxyError) and _RULED_OUT in words:
+        """Set the error, and whether a retry may succeed."""
+        detail = str(error) or type(error).__name__
+        if isinstance(error, self._errors.ProxyError) and _FORBIDDEN in detail:
             answer.refused = True
             answer.error = "refused by the platform: its egress rules do not allow this address"
         elif isinstance(error, self._errors.TimeoutException):
@@ -131,16 +131,16 @@ class Fetcher:
         elif isinstance(error, self._errors.TransportError):
             answer.retry = not isinstance(error, self._errors.UnsupportedProtocol)
             answer.error = (
-                f"no connection: {words.removeprefix('Proxy Server could not connect: ')}"
+                f"no connection: {detail.removeprefix('Proxy Server could not connect: ')}"
             )
         elif isinstance(error, zlib.error):
-            answer.error = f"its compressed body is damaged ({words})"
+            answer.error = f"its compressed body is damaged ({detail})"
         else:
-            answer.error = f"{type(error).__name__}: {words}"
+            answer.error = f"{type(error).__name__}: {detail}"
 
 
 def _trusted(httpx2: Any) -> Any:
-    """The authorities that the machine trusts; on a bare machine those that browsers trust."""
+    """A context with the authorities of the machine; without any, with those of browsers."""
     context = httpx2.create_ssl_context(trust_env=False)
     if not context.get_ca_certs():
         import certifi
@@ -192,19 +192,19 @@ def _retry_after(value: str) -> float | None:
 
 
 def _read(response, deadline: float) -> bytes:
-    """The whole body, unpacked. What is beyond a limit is never in memory."""
-    found = bytearray()
+    """Return the decompressed body. Raise ``_TooLarge``, ``_TooSlow`` before memory is used up."""
+    body = bytearray()
     for piece in _unpacked(response.iter_raw(), response.headers.get("content-encoding", "")):
-        found += piece
-        if len(found) > MAX_BYTES:
+        body += piece
+        if len(body) > MAX_BYTES:
             raise _TooLarge(f"larger than {MAX_BYTES:,} bytes")
         if time.monotonic() > deadline:
-            raise _TooSlow("the answer took longer than the request timeout")
-    return bytes(found)
+            raise _TooSlow("the response took longer than the request timeout")
+    return bytes(body)
 
 
 def _unpacked(pieces: Iterator[bytes], coding: str) -> Iterator[bytes]:
-    """Undo gzip and deflate in bounded steps: a small piece may unpack to a thousandfold."""
+    """Decompress gzip and deflate in limited steps: a piece may grow a thousandfold."""
     if coding.strip().lower() not in ("gzip", "x-gzip", "deflate"):
         yield from pieces
         return
@@ -220,7 +220,7 @@ def _unpacked(pieces: Iterator[bytes], coding: str) -> Iterator[bytes]:
 
 
 def _window(coding: str, piece: bytes) -> int:
-    """What zlib expects: a gzip header, a zlib header, or none, which some sites send."""
+    """The ``wbits`` for a gzip header, a zlib header, or none, which some sites send."""
     if "gzip" in coding.lower():
         return 31
     return 15 if piece[0] & 0x0F == 8 else -15

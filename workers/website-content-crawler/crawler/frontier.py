@@ -1,7 +1,7 @@
-"""What is still to be fetched, and when a site may be asked again.
+"""The queue of jobs, and the times when requests to a site may start.
 
-Each origin has a queue of its own and a pause between two requests, so that a slow or strict
-site delays no other. The time is passed in, never read, which keeps all of it testable.
+Each origin has a separate queue and a pause between two requests, so that a slow or strict site
+delays no other. The time is an argument, so that tests need no clock.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from dataclasses import dataclass, field, replace
 from crawler.urls import origin
 
 PAGE, ROBOTS, SITEMAP = "page", "robots", "sitemap"
-MAX_KNOWN = 200_000  # URLs; more are not remembered and not fetched
+MAX_CLAIMED = 200_000  # URLs; more are dropped
 
 
 @dataclass(frozen=True)
 class Job:
-    """One request to be made. ``requested`` is where a chain of redirects began."""
+    """One request to send. ``requested`` is the first URL of a chain of redirects."""
 
     kind: str
     url: str
@@ -29,14 +29,14 @@ class Job:
     is_start: bool = False
     hops: int = 0
     attempt: int = 1
-    level: int = 0  # how deep in sitemaps of sitemaps
+    level: int = 0  # of nested sitemaps
     owner: str = ""  # of robots.txt: the origin that waits for it
 
     def again(self) -> Job:
         return replace(self, attempt=self.attempt + 1)
 
     def at(self, url: str) -> Job:
-        """The same job one redirect further."""
+        """The same job after one more redirect."""
         first = self.requested or self.url
         return replace(self, url=url, requested=first, hops=self.hops + 1, attempt=1)
 
@@ -47,35 +47,35 @@ class _Site:
     urgent: deque[Job] = field(default_factory=deque)  # robots.txt and sitemaps
     free_at: float = 0.0
     delay: float = 0.0
-    held: bool = False  # pages wait, usually for robots.txt
+    pages_paused: bool = False  # until robots.txt was read
 
     def ready(self, pages: bool) -> deque[Job] | None:
-        """The queue to take from; ``pages`` says whether pages may be taken at all."""
+        """The queue to take from; None without a job. ``pages``: whether pages may be taken."""
         if self.urgent:
             return self.urgent
-        return self.pages if pages and self.pages and not self.held else None
+        return self.pages if pages and self.pages and not self.pages_paused else None
 
 
 class Frontier:
-    """Queues per origin, taken in turn; retries come back when their time has come."""
+    """A queue for each origin, taken in turn, and delayed retries."""
 
     def __init__(self, delay: float) -> None:
         self._delay = delay
         self._sites: dict[str, _Site] = {}
-        self._turns: deque[str] = deque()
-        self._later: list[tuple[float, int, Job]] = []
+        self._order: deque[str] = deque()
+        self._delayed: list[tuple[float, int, Job]] = []
         self._count = itertools.count()
-        self._known: set[str] = set()
-        self.beyond = 0  # addresses that were turned away because too many are known
+        self._claimed: set[str] = set()
+        self.dropped = 0  # addresses beyond ``MAX_CLAIMED``
 
     def claim(self, url: str) -> bool:
-        """True the first time that a page is seen."""
-        if url in self._known:
+        """Return True for the first call with this URL."""
+        if url in self._claimed:
             return False
-        if len(self._known) >= MAX_KNOWN:
-            self.beyond += 1
+        if len(self._claimed) >= MAX_CLAIMED:
+            self.dropped += 1
             return False
-        self._known.add(url)
+        self._claimed.add(url)
         return True
 
     def put(self, job: Job, first: bool = False) -> None:
@@ -87,31 +87,31 @@ class Frontier:
             queue.append(job)
 
     def put_later(self, job: Job, when: float) -> None:
-        heapq.heappush(self._later, (when, next(self._count), job))
+        heapq.heappush(self._delayed, (when, next(self._count), job))
 
-    def hold(self, url: str) -> None:
-        """Give out no pages of this origin until it is released."""
-        self._site(url).held = True
+    def pause_pages(self, url: str) -> None:
+        """Return no pages of this origin until ``resume_pages``."""
+        self._site(url).pages_paused = True
 
-    def release(self, url: str, delay: float | None = None) -> None:
-        """Give out its pages again, at least ``delay`` seconds apart if that is longer."""
+    def resume_pages(self, url: str, delay: float | None = None) -> None:
+        """Return its pages again, at least ``delay`` seconds apart if that is longer."""
         site = self._site(url)
-        site.held = False
+        site.pages_paused = False
         site.delay = max(site.delay, delay or 0.0)
 
-    def calm(self, url: str, until: float) -> None:
-        """Ask this origin nothing before ``until``."""
+    def pause_site(self, url: str, until: float) -> None:
+        """Start no request to this origin before ``until``."""
         site = self._site(url)
         site.free_at = max(site.free_at, until)
 
     def take(self, now: float, pages: bool = True) -> Job | None:
-        """The next job that may be started now, without pages if ``pages`` is false."""
-        while self._later and self._later[0][0] <= now:
-            self.put(heapq.heappop(self._later)[2], first=True)
-        for _ in range(len(self._turns)):
-            name = self._turns[0]
-            self._turns.rotate(-1)
-            site = self._sites[name]
+        """Return a job that may start now, or None. ``pages``: whether it may be a page."""
+        while self._delayed and self._delayed[0][0] <= now:
+            self.put(heapq.heappop(self._delayed)[2], first=True)
+        for _ in range(len(self._order)):
+            key = self._order[0]
+            self._order.rotate(-1)
+            site = self._sites[key]
             if site.free_at > now:
                 continue
             queue = site.ready(pages)
@@ -121,20 +121,20 @@ class Frontier:
         return None
 
     def wake_at(self, now: float, pages: bool = True) -> float | None:
-        """When something may be ready that is not ready now; None when nothing ever will."""
-        times = [self._later[0][0]] if self._later else []
+        """Return the time of the next job that is not due yet; None without one."""
+        times = [self._delayed[0][0]] if self._delayed else []
         times += [site.free_at for site in self._sites.values() if site.ready(pages)]
         return max(now, min(times)) if times else None
 
-    def waiting(self) -> int:
-        """How many jobs are still to be given out."""
-        return len(self._later) + sum(
+    def pending(self) -> int:
+        """The number of jobs in all queues."""
+        return len(self._delayed) + sum(
             len(site.pages) + len(site.urgent) for site in self._sites.values()
         )
 
     def _site(self, url: str) -> _Site:
-        name = origin(url)
-        if name not in self._sites:
-            self._sites[name] = _Site(delay=self._delay)
-            self._turns.append(name)
-        return self._sites[name]
+        key = origin(url)
+        if key not in self._sites:
+            self._sites[key] = _Site(delay=self._delay)
+            self._order.append(key)
+        return self._sites[key]

@@ -1,10 +1,10 @@
-"""The language of a page: as declared, else by its script or its small words.
+"""The language of a page: as declared, otherwise by its script or its small words.
 
-Small words (articles, prepositions, pronouns) make up a third of any running text, so a score of
-them identifies a language within a few sentences.
+Small words (articles, prepositions, pronouns) make up a third of any text, so their number
+identifies a language within a few sentences.
 """
 
-# ruff: noqa: RUF001 - letters of other alphabets are meant
+# ruff: noqa: RUF001 - letters of other alphabets are intended
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from collections import Counter
 _DECLARED = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _WORD = re.compile(r"[^\W\d_]+")
 _SAMPLE = 20_000  # characters
-_LEAST_WORDS = 20
-_LEAST_SHARE = 0.12  # of all words that must be small words of the language
-_LEAD = 1.15  # by which the best must beat the second
+_MIN_WORDS = 20
+_MIN_SHARE = 0.12  # of small words among all words
+_LEAD = 1.15  # of the best language over the second
 _SMALL_WORDS = {
     "bg": "на и за се от да не че са по със като това но при или който както ще още",
     "ca": "el la els les de del que i en amb per una un és al no més com són aquesta",
@@ -50,7 +50,7 @@ _SMALL_WORDS = {
 }
 _SETS = {code: frozenset(words.split()) for code, words in _SMALL_WORDS.items()}
 _SCRIPTS = (
-    ("ja", re.compile("[\u3040-\u30ff]")),  # before Chinese, whose characters Japanese uses too
+    ("ja", re.compile("[\u3040-\u30ff]")),  # before Chinese, because Japanese uses its characters
     ("ko", re.compile("[\uac00-\ud7af]")),
     ("zh", re.compile("[\u4e00-\u9fff]")),
     ("th", re.compile("[\u0e00-\u0e7f]")),
@@ -61,7 +61,7 @@ _SCRIPTS = (
 
 
 def declared(*values: str) -> str | None:
-    """The first of these that is a language tag; the language in lower case."""
+    """The first valid language tag, with the language in lower case; None without one."""
     for value in values:
         first = value.split(",")[0].strip().replace("_", "-")
         if _DECLARED.fullmatch(first):
@@ -71,16 +71,16 @@ def declared(*values: str) -> str | None:
 
 
 def guess(text: str) -> str | None:
-    """The language of a text; None when it is too short or not clear."""
+    """The language of a text; None when it is too short or unclear."""
     sample = text[:_SAMPLE].lower()
     letters = sum(1 for char in sample if char.isalpha())
     for code, script in _SCRIPTS:
-        if letters >= _LEAST_WORDS and len(script.findall(sample)) >= letters * 0.2:
+        if letters >= _MIN_WORDS and len(script.findall(sample)) >= letters * 0.2:
             return code
     words = Counter(_WORD.findall(sample))
     total = sum(words.values())
-    if total < _LEAST_WORDS:
+    if total < _MIN_WORDS:
         return None
     scores = sorted((sum(words[word] for word in small), code) for code, small in _SETS.items())
     (second, _), (best, code) = scores[-2:]
-    return code if best >= total * _LEAST_SHARE and best >= second * _LEAD else None
+    return code if best >= total * _MIN_SHARE and best >= second * _LEAD else None

@@ -1,4 +1,4 @@
-"""HTML of the content to Markdown and to text, with the structure that readers need."""
+"""Converts the HTML of the content to Markdown and to text."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ _PARAGRAPHS = frozenset((*_HEADINGS, *_BLOCKS, "figure", "hr"))
 _PARTS = ("div", "li", "dt", "dd", "tr", "br", "header", "address", "details", "summary")
 _LINES = frozenset((*_PARTS, "figcaption", "caption"))
 _CELL_TAGS = ("td", "th")
-_LINES_IN_CELLS = 4  # a cell with as many is a list, not a value
+_LINES_IN_CELLS = 4  # a cell with as many lines is a list, not a value
 _SPACES = re.compile(r"[ \t\r\n\f]+")
 _MANY_LINES = re.compile(r"\n{3,}")
 _TRAILING = re.compile(r"[ \t]+\n")
 _LINK_CHARACTERS = 2000
 
 
-def both(html: str, base: str) -> tuple[str, str]:
-    """Return Markdown and text of a piece of HTML; links become absolute."""
+def to_markdown_and_text(html: str, base: str) -> tuple[str, str]:
+    """Return Markdown and text of a piece of HTML, with absolute links."""
     from bs4 import BeautifulSoup
 
     soup = BeautifulSoup(html, "lxml")
@@ -31,7 +31,7 @@ def both(html: str, base: str) -> tuple[str, str]:
     text = _text(soup)
     try:
         return _markdown(soup), text
-    except RecursionError:  # nested deeper than any writer would
+    except RecursionError:  # deeply nested
         return text, text
 
 
@@ -45,27 +45,27 @@ def _make_absolute(soup: Any, base: str) -> None:
                 target = ""
             if value and target.startswith(("http://", "https://", "mailto:", "tel:")):
                 node[name] = target[:_LINK_CHARACTERS]
-            else:  # a script, or data in the page itself; taking nodes out would cost far more
+            else:  # a script or a data URL; removing the node would take far longer
                 node.name, node.attrs = "span", {}
 
 
 def _unfold_layout(soup: Any) -> None:
-    """Turn tables that only place things on the page into plain blocks.
+    """Convert tables that are used for layout to plain blocks.
 
-    A table within a table is no value, so tables with data contain no others: one pass is enough.
+    A table with data contains no other table, so one pass is enough.
     """
-    kept = set()
+    table_parts = set()
     for table in soup.find_all("table"):
         if _holds_data(table):
-            kept.add(id(table))
-            kept.update(map(id, table.find_all(_TABLE_PARTS)))
+            table_parts.add(id(table))
+            table_parts.update(map(id, table.find_all(_TABLE_PARTS)))
     for part in soup.find_all(_TABLE_PARTS):
-        if id(part) not in kept:
+        if id(part) not in table_parts:
             part.name, part.attrs = "div", {}
 
 
 def _holds_data(table: Any) -> bool:
-    """Whether rows and columns mean something: several of both, and short plain cells."""
+    """Whether a table has several rows and columns with short plain cells."""
     if table.find(_IN_CELLS) is not None:
         return False
     rows = table.find_all("tr")
@@ -79,12 +79,12 @@ def _markdown(soup: Any) -> str:
     from markdownify import ATX, MarkdownConverter
 
     converter = MarkdownConverter(heading_style=ATX, bullets="-", escape_underscores=False)
-    made = _TRAILING.sub("\n", converter.convert_soup(soup))
-    return _MANY_LINES.sub("\n\n", made).strip()
+    markdown = _TRAILING.sub("\n", converter.convert_soup(soup))
+    return _MANY_LINES.sub("\n\n", markdown).strip()
 
 
 def _text(soup: Any) -> str:
-    """Text with a line per block and an empty line between paragraphs; ``pre`` as it stands."""
+    """Text with a line for each block and an empty line between paragraphs; ``pre`` unchanged."""
     parts: list[str] = []
     stack: list[tuple[Any, bool, str]] = [(soup, False, "")]
     while stack:

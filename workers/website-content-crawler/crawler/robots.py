@@ -1,4 +1,4 @@
-"""What robots.txt asks for, by Scrapy's parser Protego and the rules of RFC 9309."""
+"""The rules of robots.txt, read by Protego and applied as in RFC 9309."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-MAX_DELAY = 60.0  # seconds; a longer Crawl-delay is cut to this
+MAX_DELAY = 60.0  # seconds; the maximum for Crawl-delay
 MAX_BYTES = 512 * 1024
 
 _COMPATIBLE = re.compile(r"compatible;\s*([A-Za-z0-9_-]+)")
@@ -15,7 +15,7 @@ _FIRST = re.compile(r"[A-Za-z0-9_-]+")
 
 @dataclass
 class Rules:
-    """What one origin allows. ``blocked`` forbids all, with the reason."""
+    """The rules of one origin. ``blocked`` is the reason why all pages are forbidden, or ""."""
 
     parsed: Any = None
     agent: str = "*"
@@ -30,7 +30,7 @@ class Rules:
 
 
 def product(user_agent: str) -> str:
-    """The name by which robots.txt would address this user agent."""
+    """The name of this user agent in robots.txt."""
     found = _COMPATIBLE.search(user_agent)
     if found:
         return found[1]
@@ -39,7 +39,7 @@ def product(user_agent: str) -> str:
 
 
 def parse(body: bytes, content_type: str, user_agent: str) -> Rules:
-    """Read a robots.txt that was found. A web page in its place says nothing."""
+    """Parse a robots.txt. A web page instead of it has no rules."""
     if "html" in content_type or body.lstrip()[:1] == b"<":
         return Rules()
     from protego import Protego
@@ -56,9 +56,8 @@ def parse(body: bytes, content_type: str, user_agent: str) -> Rules:
 
 
 def absent(status: int | None, error: str) -> Rules:
-    """The rules when there is no robots.txt to read.
-
-    After 4xx everything is allowed; after 5xx or without an answer, nothing is.
+    """The rules without a robots.txt: after 4xx all pages are allowed; after 429, 5xx or without a
+    response none is.
     """
     if status is not None and 400 <= status < 500 and status != 429:
         return Rules()

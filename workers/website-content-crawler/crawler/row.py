@@ -1,4 +1,4 @@
-"""What is stored of a page, in the columns of ``output_schema.json``."""
+"""The row of a page, with the columns of ``output_schema.json``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from crawler.frontier import Job
 
 
 def new_row(job: Job, answer: Answer) -> dict[str, Any]:
-    """The row of an answer, as long as nothing is read out of its body."""
+    """The row of an answer before its body is extracted."""
     return {
         "url": job.url,
         "status": answer.status,

@@ -1,4 +1,4 @@
-"""Which pages belong to the crawl: near the start URLs, and allowed by the patterns."""
+"""The pages that belong to the crawl: around the start URLs, and allowed by the patterns."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ STAY_ON = (HOST, DOMAIN, PREFIX)
 
 
 class Scope:
-    """The roots of a crawl and the patterns on top of them."""
+    """The roots of a crawl, and its patterns."""
 
     def __init__(self, stay_on: str, include: list[str], exclude: list[str]) -> None:
         self._stay_on = stay_on
@@ -20,32 +20,32 @@ class Scope:
         self._roots: set[tuple[str, str]] = set()
 
     def add_root(self, url: str, path: str | None = None) -> None:
-        """Let the crawl reach what lies around ``url`` (under ``path`` instead of its folder)."""
-        self._roots.add((self._name(url), self._under(url, path)))
+        """Add the pages around ``url`` (below ``path`` instead of its folder)."""
+        self._roots.add((self._name(url), self._folder(url, path)))
 
     def move_root(self, start: str, target: str) -> bool:
-        """A start URL leads elsewhere: follow it to another host. True when that is new.
+        """Add the target of a redirected start URL; return False when it is in scope already.
 
-        The folder stays the same there if the target lies in it, else it is the target's.
+        The folder stays the same if it contains the target, otherwise it is the target's.
         """
-        if self.near(target):
+        if self.contains(target):
             return False
         same_folder = folder(target).startswith(folder(start))
         self.add_root(target, folder(start) if same_folder else None)
         return True
 
-    def near(self, url: str) -> bool:
-        """Whether a page lies around a root, whatever the patterns say."""
-        name, under = self._name(url), self._under(url, None)
+    def contains(self, url: str) -> bool:
+        """Whether a page is around a root, regardless of the patterns."""
+        name, path_prefix = self._name(url), self._folder(url, None)
         if (name, "") in self._roots:
             return True
         if self._stay_on == DOMAIN:
             return any(name.endswith(f".{root}") for root, _ in self._roots)
-        return any(name == root and under.startswith(path) for root, path in self._roots)
+        return any(name == root and path_prefix.startswith(path) for root, path in self._roots)
 
     def allows(self, url: str) -> bool:
         """Whether a link to this page is followed."""
-        if not self.near(url) or any(glob.matches(url) for glob in self._exclude):
+        if not self.contains(url) or any(glob.matches(url) for glob in self._exclude):
             return False
         return not self._include or any(glob.matches(url) for glob in self._include)
 
@@ -54,7 +54,7 @@ class Scope:
             return (urlsplit(url).hostname or "").removeprefix("www.")
         return host(url)
 
-    def _under(self, url: str, path: str | None) -> str:
+    def _folder(self, url: str, path: str | None) -> str:
         if self._stay_on != PREFIX:
             return ""
         return path or folder(url)

@@ -1,4 +1,4 @@
-"""The checked input of a run: every error names the field, the rule and the remedy."""
+"""The checked input of a run. Every error names the field and the rule."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ MAX_TEXT = 500
 
 
 class BadInput(ValueError):
-    """The input cannot be honoured."""
+    """A field of the input is invalid."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a crawl is asked to do. Times are in seconds."""
+    """The settings of a crawl. Times are in seconds."""
 
     start_urls: list[str]
     use_sitemap: bool = False
@@ -36,7 +36,7 @@ class Settings:
 
 
 def read(custom: dict[str, Any]) -> Settings:
-    """Read the input of a task. Raise ``BadInput``."""
+    """Parse the input of a subtask. Raise ``BadInput``."""
     field = _Fields(custom)
     return Settings(
         start_urls=field.start_urls(),
@@ -56,43 +56,45 @@ def read(custom: dict[str, Any]) -> Settings:
 
 
 class _Fields:
-    """Reads fields by name; what is absent, null or blank takes its default."""
+    """Reads fields by name. A field that is absent, null or blank has its default."""
 
     def __init__(self, custom: dict[str, Any]) -> None:
         self._custom = custom
 
     def start_urls(self) -> list[str]:
-        """From ``start_urls`` (texts or objects with ``url``), or ``url`` of a split task."""
+        """From ``start_urls`` (strings or objects with ``url``), or from ``url`` of a subtask."""
         single = self._custom.get("url")
-        given = [single] if single else self._custom.get("start_urls")
-        if not isinstance(given, list):
-            given = [given]
+        items = [single] if single else self._custom.get("start_urls")
+        if not isinstance(items, list):
+            items = [items]
         found: list[str] = []
-        for item in filter(None, map(_plain, given)):
+        for item in filter(None, map(_text_of, items)):
             url = start_url(item)
             if url is None:
                 raise BadInput(
                     f"start_urls: {item[:200]!r} is not a web address; "
-                    "write it like https://example.com/"
+                    "an example is https://example.com/"
                 )
             if url not in found:
                 found.append(url)
         if not found:
-            raise BadInput("start_urls: at least one address is needed, like https://example.com/")
+            raise BadInput(
+                "start_urls: at least one address is needed, for example https://example.com/"
+            )
         return found
 
     def switch(self, name: str, default: bool) -> bool:
         value = self._custom.get(name)
         if value is None or value == "":
             return default
-        words = {"true": True, "1": True, "false": False, "0": False}
-        found = words.get(str(value).strip().lower())
+        values = {"true": True, "1": True, "false": False, "0": False}
+        found = values.get(str(value).strip().lower())
         if found is None:
             raise BadInput(f"{name}: {value!r} is neither true nor false")
         return found
 
     def number(
-        self, name: str, default: float, least: float, most: float, whole: bool = False
+        self, name: str, default: float, minimum: float, maximum: float, whole: bool = False
     ) -> float:
         value = self._custom.get(name)
         if value is None or value == "":
@@ -104,20 +106,20 @@ class _Fields:
             found = float(value)
         except (TypeError, ValueError):
             raise BadInput(f"{name}: {value!r} is not {kind}") from None
-        if not least <= found <= most or (whole and found != int(found)):
-            raise BadInput(f"{name}: {value!r} must be {kind} from {least:g} to {most:g}")
+        if not minimum <= found <= maximum or (whole and found != int(found)):
+            raise BadInput(f"{name}: {value!r} must be {kind} from {minimum:g} to {maximum:g}")
         return found
 
     def text(self, name: str, default: str) -> str:
-        value = _plain(self._custom.get(name))
+        value = _text_of(self._custom.get(name))
         if len(value) > MAX_TEXT or not (value.isascii() and value.isprintable()):
             raise BadInput(f"{name}: at most {MAX_TEXT} printable ASCII characters are allowed")
         return value or default
 
     def texts(self, name: str) -> tuple[str, ...]:
         value = self._custom.get(name)
-        given = value if isinstance(value, list) else [value]
-        found = tuple(filter(None, map(_plain, given)))
+        items = value if isinstance(value, list) else [value]
+        found = tuple(filter(None, map(_text_of, items)))
         for text in found:
             if len(text) > MAX_TEXT:
                 raise BadInput(f"{name}: a pattern has more than {MAX_TEXT} characters")
@@ -130,8 +132,8 @@ class _Fields:
         return value
 
 
-def _plain(item: Any) -> str:
-    """The text of a list item: a plain one, or the ``url``, ``string`` or only text in it."""
+def _text_of(item: Any) -> str:
+    """The text of a list item: a string, or an object's ``url``, ``string`` or first string."""
     if isinstance(item, dict):
         texts = [value for value in item.values() if isinstance(value, str)]
         item = item.get("url") or item.get("string") or (texts[0] if texts else "")

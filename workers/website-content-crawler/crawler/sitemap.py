@@ -1,4 +1,4 @@
-"""Sitemaps: XML lists of pages, lists of such lists, plain text, and all of them gzipped."""
+"""Sitemaps: XML lists of pages, indexes of sitemaps, and plain text; all may be gzipped."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from xml.etree.ElementTree import ParseError, XMLPullParser
 
 MAX_BYTES = 50 * 1024 * 1024
 MAX_ADDRESSES = 50_000
-MAX_LEVELS = 3  # a list of lists of lists
+MAX_LEVELS = 3  # of nested indexes
 PIECE = 64 * 1024
 
 
 class BadSitemap(ValueError):
-    """The document is no sitemap; the message says why."""
+    """The document is not a sitemap; the message is the reason."""
 
 
 @dataclass
 class Sitemap:
-    """Addresses of pages, and of further sitemaps, as they are written there."""
+    """Addresses of pages and of further sitemaps, as written in the document."""
 
     pages: list[str] = field(default_factory=list)
     sitemaps: list[str] = field(default_factory=list)
@@ -31,7 +31,7 @@ def looks_like(body: bytes) -> bool:
 
 
 def parse(body: bytes) -> Sitemap:
-    """Read a sitemap. Raise ``BadSitemap``."""
+    """Parse a sitemap. Raise ``BadSitemap``."""
     body = _unpacked(body)
     text = body.lstrip(b"\xef\xbb\xbf \t\r\n")
     if text.startswith(b"<"):
@@ -44,27 +44,27 @@ def _unpacked(body: bytes) -> bytes:
         return body
     unpacker = zlib.decompressobj(wbits=31)
     try:
-        plain = unpacker.decompress(body, MAX_BYTES)
+        content = unpacker.decompress(body, MAX_BYTES)
     except zlib.error as error:
         raise BadSitemap(f"its gzip data is damaged ({error})") from None
     if unpacker.unconsumed_tail:
         raise BadSitemap(f"it is larger than {MAX_BYTES:,} bytes")
-    return plain
+    return content
 
 
 def _lines(text: bytes) -> list[str]:
     lines = [line.strip() for line in text.decode("utf-8", "replace").splitlines()]
-    found = [line for line in lines if line.startswith(("http://", "https://"))]
-    if not found:
+    addresses = [line for line in lines if line.startswith(("http://", "https://"))]
+    if not addresses:
         raise BadSitemap("it contains no addresses")
-    return found[:MAX_ADDRESSES]
+    return addresses[:MAX_ADDRESSES]
 
 
 def _parse_xml(body: bytes) -> Sitemap:
-    # a sitemap needs no document type, which could contain entities that grow without end
+    # a sitemap needs no document type, which could define entities that expand without limit
     if b"<!DOCTYPE" in body or b"<!ENTITY" in body:
-        raise BadSitemap("it has a document type, which a sitemap must not")
-    found = Sitemap()
+        raise BadSitemap("it has a document type, which is not allowed")
+    sitemap = Sitemap()
     parser = XMLPullParser(("start", "end"))
     parents: list[str] = []
     root = None
@@ -73,21 +73,21 @@ def _parse_xml(body: bytes) -> Sitemap:
             parser.feed(body[at : at + PIECE])
             for event, element in parser.read_events():
                 root = element if root is None else root
-                _take(event, element, parents, found)
+                _handle_event(event, element, parents, sitemap)
                 if event == "end" and len(parents) == 1:
-                    root.clear()  # what was read needs no memory any more
-            if len(found.pages) >= MAX_ADDRESSES:
-                return found
+                    root.clear()  # frees the memory of elements that were read
+            if len(sitemap.pages) >= MAX_ADDRESSES:
+                return sitemap
         parser.close()
     except BadSitemap:
         raise
     except (ParseError, ValueError, LookupError) as error:
-        if not found.pages and not found.sitemaps:
+        if not sitemap.pages and not sitemap.sitemaps:
             raise BadSitemap(f"it is not well-formed XML ({error})") from None
-    return found  # of a damaged one, what came before the damage
+    return sitemap  # of a damaged document, the part before the damage
 
 
-def _take(event: str, element: object, parents: list[str], found: Sitemap) -> None:
+def _handle_event(event: str, element: object, parents: list[str], sitemap: Sitemap) -> None:
     name = element.tag.rpartition("}")[2]
     if event == "start":
         if not parents and name not in ("urlset", "sitemapindex"):
@@ -98,6 +98,6 @@ def _take(event: str, element: object, parents: list[str], found: Sitemap) -> No
     address = (element.text or "").strip()
     if name == "loc" and address:
         if parents[-1:] == ["url"]:
-            found.pages.append(address)
+            sitemap.pages.append(address)
         elif parents[-1:] == ["sitemap"]:
-            found.sitemaps.append(address)
+            sitemap.sitemaps.append(address)

@@ -1,7 +1,7 @@
-"""One spelling per page: how URLs are read, compared and matched.
+"""Normalizes and matches URLs.
 
-Two URLs that lead to the same page must compare equal, or pages are fetched twice; two that may
-differ must not, so the order of the query and a slash at the end are left alone.
+Two URLs of the same page must be equal, or the page is fetched twice. URLs that may be of different
+pages must not, so the order of the query and a slash at the end are preserved.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 MAX_CHARACTERS = 2000
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_IGNORED = re.compile(r"[\t\r\n]")  # as browsers do, wherever they stand
+_IGNORED = re.compile(r"[\t\r\n]")  # at any position, as in browsers
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]")
 _SAFE = "/%:=&?~#+!$,;'@()*[]|^"
@@ -20,9 +20,9 @@ _DOTS = re.compile(r"/\.\.?(/|$)")
 
 
 def canonical(url: str, base: str = "") -> str | None:
-    """Return the one spelling of a web address, without fragment; None when it is none.
+    """Return the normalized web address, without fragment; None when it is not one.
 
-    ``base`` is the page that a relative address stands on.
+    ``base`` is the page that contains a relative address.
     """
     text = _IGNORED.sub("", url).strip()
     try:
@@ -37,12 +37,12 @@ def canonical(url: str, base: str = "") -> str | None:
     path = quote(parts.path, safe=_SAFE) or "/"
     if _DOTS.search(path):
         path = urlsplit(urljoin("http://x/", path)).path or "/"
-    made = urlunsplit((parts.scheme, authority, path, quote(parts.query, safe=_SAFE), ""))
-    return made if len(made) <= MAX_CHARACTERS else None
+    normalized = urlunsplit((parts.scheme, authority, path, quote(parts.query, safe=_SAFE), ""))
+    return normalized if len(normalized) <= MAX_CHARACTERS else None
 
 
 def start_url(text: str) -> str | None:
-    """Read an address as people type it: without a scheme, https is meant."""
+    """Normalize an address that a user has typed; the default scheme is https."""
     text = text.strip()
     if "://" not in text and (not _SCHEME.match(text) or re.match(r"[^/:]+:\d+(/|$)", text)):
         text = f"https://{text.lstrip('/')}"
@@ -50,18 +50,18 @@ def start_url(text: str) -> str | None:
 
 
 def origin(url: str) -> str:
-    """Scheme, host and port: what one robots.txt speaks for."""
+    """Scheme, host and port, for which one robots.txt is valid."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"
 
 
 def host(url: str) -> str:
-    """Host, with its port unless that is the usual one."""
+    """The host, with its port unless it is the default."""
     return urlsplit(url).netloc
 
 
 def folder(url: str) -> str:
-    """The path up to and with its last slash."""
+    """The path up to and including its last slash."""
     path = urlsplit(url).path
     return path[: path.rfind("/") + 1] or "/"
 
@@ -83,10 +83,10 @@ def _authority(scheme: str, name: str, port: int | None) -> str | None:
 
 
 class Glob:
-    """A pattern in which ``*`` stands for any run of characters, slashes too.
+    """A pattern in which ``*`` matches any characters, including slashes.
 
-    Every other character stands for itself, ``?`` as well. The whole URL must fit; a pattern
-    that begins with ``/`` is matched against path and query only.
+    Every other character matches itself, even ``?``. The whole URL must match; a pattern that
+    begins with ``/`` is matched against path and query only.
     """
 
     def __init__(self, pattern: str) -> None:
@@ -102,7 +102,7 @@ class Glob:
         if not text.startswith(first):
             return False
         at = len(first)
-        for part in middle:  # the first place that fits is always good enough: linear time
+        for part in middle:  # the first match of each part is sufficient, so time is linear
             found = text.find(part, at)
             if found < 0:
                 return False

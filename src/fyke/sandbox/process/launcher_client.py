@@ -35,10 +35,10 @@ class LauncherGone(SandboxFault):
 class LauncherClient:
     """Implements ``Spawner`` over the launcher's socket."""
 
-    def __init__(self, socket_path: Path, *, patience: float = 15.0) -> None:
-        """``patience`` is how many seconds a restart of the launcher may take."""
+    def __init__(self, socket_path: Path, *, timeout: float = 15.0) -> None:
+        """``timeout`` is how many seconds a restart of the launcher may take."""
         self._path = socket_path
-        self._patience = patience
+        self._timeout = timeout
         self._connection: socket.socket | None = None
         self._connecting = asyncio.Lock()
         self._session = 0  # counts connections; a sandbox keeps the number of its connection
@@ -54,7 +54,7 @@ class LauncherClient:
             if self._connection is not None:
                 return
             loop = asyncio.get_running_loop()
-            deadline = loop.time() + self._patience
+            deadline = loop.time() + self._timeout
             while True:
                 try:
                     connection = await self._dial()

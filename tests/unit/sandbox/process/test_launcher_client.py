@@ -61,7 +61,7 @@ async def launcher(tmp_path: Path) -> AsyncIterator[Launcher]:
 
 @pytest.fixture
 async def client(tmp_path: Path, launcher: Launcher) -> AsyncIterator[LauncherClient]:
-    launcher_client = LauncherClient(tmp_path / "socket", patience=0)
+    launcher_client = LauncherClient(tmp_path / "socket", timeout=0)
     yield launcher_client
     await launcher_client.close()
 
@@ -113,11 +113,11 @@ async def test_an_error_of_the_launcher_is_a_fault(
 
 async def test_without_a_launcher_the_socket_is_named(tmp_path: Path) -> None:
     with pytest.raises(SandboxFault, match=f"no launcher at {tmp_path}/none"):
-        await LauncherClient(tmp_path / "none", patience=0).limits()
+        await LauncherClient(tmp_path / "none", timeout=0).limits()
 
 
 async def test_the_client_waits_for_a_launcher_that_starts(tmp_path: Path) -> None:
-    client = LauncherClient(tmp_path / "late", patience=10)
+    client = LauncherClient(tmp_path / "late", timeout=10)
     limits = asyncio.create_task(client.limits())
     await asyncio.sleep(0)
     launcher = Launcher(tmp_path / "late")

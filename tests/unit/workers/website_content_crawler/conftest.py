@@ -1,4 +1,4 @@
-"""Makes the Worker's own package importable: the modules tried here use no libraries."""
+"""Makes the package of the Worker importable. The modules under test use no libraries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-# ruff: noqa: RUF001 - letters of other alphabets are meant
+"""Declared and guessed languages."""
+
+# ruff: noqa: RUF001 - letters of other alphabets are intended
 from __future__ import annotations
 
 import pytest
@@ -29,17 +31,17 @@ from crawler.language import declared, guess
         ("ko", "마을은 두 언덕 사이에 있고 일 년 중 대부분은 바다에서 바람이 불어옵니다"),
     ],
 )  # fmt: skip
-def test_recognised(code: str, text: str) -> None:
+def test_the_language_of_a_text_is_guessed(code: str, text: str) -> None:
     assert guess(text) == code
 
 
-def test_not_clear() -> None:
+def test_the_language_of_an_unclear_text_is_none() -> None:
     assert guess("The town") is None
     assert guess("Zeta Omega Lambda Kappa " * 20) is None
     assert guess("1 2 3 " * 100) is None
 
 
-def test_declared() -> None:
+def test_the_first_valid_declaration_is_used() -> None:
     assert declared("", "x" * 40, "EN-us, fr") == "en-us"
     assert declared("pt_BR") == "pt-BR"
     assert declared("{{lang}}", "") is None

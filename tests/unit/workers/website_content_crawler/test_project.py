@@ -1,3 +1,5 @@
+"""The files of the Worker: SDK, schemas, requirements and README."""
+
 from __future__ import annotations
 
 import json
@@ -14,7 +16,7 @@ WORKER = ROOT / "workers" / "website-content-crawler"
 
 
 @pytest.mark.parametrize("name", ["sdk.py", "sdk_pb2.py", "sdk_pb2_grpc.py"])
-def test_the_sdk_files_are_those_of_this_version(name: str) -> None:
+def test_the_sdk_files_equal_those_of_this_version(name: str) -> None:
     assert (WORKER / name).read_bytes() == (ROOT / "sdk" / "python" / name).read_bytes()
 
 
@@ -24,18 +26,18 @@ def test_schemas_have_no_findings() -> None:
 
 
 def test_every_requirement_is_pinned() -> None:
-    wanted = parse((WORKER / "requirements.txt").read_text())
-    assert all(re.fullmatch(r"[a-z0-9-]+==[\w.]+", item.text) for item in wanted)
-    assert {"grpcio", "protobuf", "trafilatura"} <= {item.name for item in wanted}
+    requirements = parse((WORKER / "requirements.txt").read_text())
+    assert all(re.fullmatch(r"[a-z0-9-]+==[\w.]+", item.text) for item in requirements)
+    assert {"grpcio", "protobuf", "trafilatura"} <= {item.name for item in requirements}
 
 
-def test_defaults_of_the_form_are_those_of_the_code() -> None:
+def test_defaults_of_the_schema_equal_those_of_the_code() -> None:
     from crawler.settings import Settings, read
 
     schema = json.loads((WORKER / "input_schema.json").read_text())
-    filled = {field["name"]: field["default"] for field in schema["properties"]}
-    assert read(filled) == Settings(start_urls=["https://example.com/"])
-    assert read({"start_urls": filled["start_urls"]}) == read(filled)
+    defaults = {field["name"]: field["default"] for field in schema["properties"]}
+    assert read(defaults) == Settings(start_urls=["https://example.com/"])
+    assert read({"start_urls": defaults["start_urls"]}) == read(defaults)
 
 
 def test_readme_names_every_field_and_column() -> None:

@@ -1,3 +1,5 @@
+"""The rules of robots.txt, or without one."""
+
 from __future__ import annotations
 
 import pytest
@@ -12,11 +14,11 @@ from crawler.robots import absent, parse, product
         ("", "*"),
     ],
 )
-def test_the_name_in_a_user_agent(agent: str, name: str) -> None:
+def test_the_product_name_is_found_in_a_user_agent(agent: str, name: str) -> None:
     assert product(agent) == name
 
 
-def test_missing_allows_and_unreadable_forbids() -> None:
+def test_a_missing_robots_txt_allows_and_an_unreadable_one_forbids() -> None:
     assert absent(404, "HTTP 404").allows("http://a/")
     assert absent(403, "HTTP 403").allows("http://a/")
     for status, error in ((500, ""), (429, "HTTP 429"), (None, "no connection")):
@@ -25,7 +27,7 @@ def test_missing_allows_and_unreadable_forbids() -> None:
         assert rules.blocked.startswith("robots.txt could not be read")
 
 
-def test_a_page_in_its_place_says_nothing() -> None:
+def test_a_web_page_instead_of_robots_txt_has_no_rules() -> None:
     body = b"User-agent: *\nDisallow: /"
     assert parse(body, "text/html", "x").allows("http://a/")
     assert parse(b"\n <!doctype html>" + body, "", "x").allows("http://a/")

@@ -1,3 +1,5 @@
+"""The input of the crawler."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -19,12 +21,12 @@ URL = "https://example.com/"
         {"url": URL, "start_urls": [""]},
     ],
 )
-def test_start_urls_in_every_shape(custom: dict[str, Any]) -> None:
+def test_start_urls_have_several_forms(custom: dict[str, Any]) -> None:
     assert read(custom).start_urls == [URL]
 
 
 def test_values_are_read_leniently() -> None:
-    made = read(
+    settings = read(
         {
             "url": URL,
             "max_depth": "3",
@@ -36,11 +38,11 @@ def test_values_are_read_leniently() -> None:
             "stay_on": "",
         }
     )
-    assert (made.max_depth, made.max_results) == (3, 7)
-    assert (made.use_sitemap, made.respect_robots) == (True, False)
-    assert made.delay == 0.25
-    assert made.include == ("/a*", "/b*", "/c*")
-    assert made.stay_on == "host"
+    assert (settings.max_depth, settings.max_results) == (3, 7)
+    assert (settings.use_sitemap, settings.respect_robots) == (True, False)
+    assert settings.delay == 0.25
+    assert settings.include == ("/a*", "/b*", "/c*")
+    assert settings.stay_on == "host"
 
 
 @pytest.mark.parametrize(
@@ -61,7 +63,7 @@ def test_values_are_read_leniently() -> None:
     ],
 )
 def test_errors_name_field_and_rule(custom: dict[str, Any], message: str) -> None:
-    given = custom if "start_urls" in custom or not custom else {"url": URL, **custom}
+    fields = custom if "start_urls" in custom or not custom else {"url": URL, **custom}
     with pytest.raises(BadInput) as caught:
-        read(given)
+        read(fields)
     assert str(caught.value).startswith(message)

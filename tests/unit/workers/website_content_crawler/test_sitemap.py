@@ -1,3 +1,5 @@
+"""Sitemaps in all formats, damaged and hostile ones."""
+
 from __future__ import annotations
 
 import gzip
@@ -13,7 +15,7 @@ URLSET = (
 )
 
 
-def test_pages_and_further_sitemaps() -> None:
+def test_pages_and_further_sitemaps_are_found() -> None:
     image = b"<image:image xmlns:image='i'><image:loc>http://a/i.png</image:loc></image:image>"
     found = parse(b"\xef\xbb\xbf \n" + URLSET + image + b"</url><url><loc/></url></urlset>")
     assert (found.pages, found.sitemaps) == (["http://a/1"], [])
@@ -22,7 +24,7 @@ def test_pages_and_further_sitemaps() -> None:
     assert parse(b"http://a/1\r\nnothing\nhttps://a/2\n").pages == ["http://a/1", "https://a/2"]
 
 
-def test_of_a_damaged_one_the_beginning_counts() -> None:
+def test_the_beginning_of_a_damaged_sitemap_is_used() -> None:
     assert parse(URLSET + b"</url><url><loc>http://a/2</loc></url><<").pages[0] == "http://a/1"
 
 
@@ -37,18 +39,18 @@ def test_of_a_damaged_one_the_beginning_counts() -> None:
         (b"\x1f\x8bdamaged", "gzip data is damaged"),
     ],
 )
-def test_a_document_that_is_no_sitemap_is_reported(body: bytes, reason: str) -> None:
+def test_a_document_that_is_not_a_sitemap_is_reported(body: bytes, reason: str) -> None:
     with pytest.raises(BadSitemap, match=reason):
         parse(body)
 
 
-def test_a_bomb_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gzip_bomb_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sitemap, "MAX_BYTES", 1000)
     with pytest.raises(BadSitemap, match="larger than 1,000 bytes"):
         parse(gzip.compress(bytes(100_000)))
 
 
-def test_recognised_among_pages() -> None:
+def test_sitemaps_are_distinguished_from_pages() -> None:
     assert looks_like(URLSET)
     assert looks_like(gzip.compress(b"x"))
     assert not looks_like(b"<html><body>urlset")

@@ -1,3 +1,5 @@
+"""Normalized addresses and patterns."""
+
 from __future__ import annotations
 
 import pytest
@@ -5,7 +7,7 @@ from crawler.urls import Glob, canonical, folder, start_url
 
 
 @pytest.mark.parametrize(
-    ("written", "meant"),
+    ("address", "normalized"),
     [
         ("http://Example.COM:80/a#top", "http://example.com/a"),
         ("https://example.com", "https://example.com/"),
@@ -27,12 +29,12 @@ from crawler.urls import Glob, canonical, folder, start_url
         ("http://example.com/" + "a" * 2000, None),
     ],
 )
-def test_one_spelling_per_page(written: str, meant: str | None) -> None:
-    assert canonical(written) == meant
-    assert meant is None or canonical(meant) == meant
+def test_addresses_are_normalized(address: str, normalized: str | None) -> None:
+    assert canonical(address) == normalized
+    assert normalized is None or canonical(normalized) == normalized
 
 
-def test_relative_addresses() -> None:
+def test_relative_addresses_are_resolved() -> None:
     base = "http://example.com/dir/page?q=1"
     assert canonical("other", base) == "http://example.com/dir/other"
     assert canonical("?q=2", base) == "http://example.com/dir/page?q=2"
@@ -41,7 +43,7 @@ def test_relative_addresses() -> None:
     assert folder("http://example.com/dir/page") == "/dir/"
 
 
-def test_start_urls_as_people_type_them() -> None:
+def test_the_default_scheme_of_a_start_url_is_https() -> None:
     assert start_url("example.com") == "https://example.com/"
     assert start_url("localhost:8000/x") == "https://localhost:8000/x"
     assert start_url("http://example.com") == "http://example.com/"
@@ -49,7 +51,7 @@ def test_start_urls_as_people_type_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pattern", "fits", "not_these"),
+    ("pattern", "matching", "other"),
     [
         ("https://a/b/*", ["https://a/b/", "https://a/b/c/d?e"], ["https://a/b", "https://a/c"]),
         ("*/login*", ["https://a/x/login?next=/"], ["https://a/log"]),
@@ -60,10 +62,12 @@ def test_start_urls_as_people_type_them() -> None:
         ("**", ["anything"], []),
     ],
 )
-def test_globs(pattern: str, fits: list[str], not_these: list[str]) -> None:
+def test_a_glob_matches_the_whole_url_or_path(
+    pattern: str, matching: list[str], other: list[str]
+) -> None:
     glob = Glob(pattern)
-    assert [url for url in fits + not_these if glob.matches(url)] == fits
+    assert [url for url in matching + other if glob.matches(url)] == matching
 
 
-def test_a_glob_of_many_stars_takes_linear_time() -> None:
+def test_matching_a_glob_with_many_stars_takes_linear_time() -> None:
     assert not Glob("*a" * 200 + "b").matches("a" * 2000)
