@@ -312,9 +312,10 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
         description: str | None = None,
         public: bool | None = None,
     ) -> PublishedUpload:
-        """Publish a ZIP as the next version of ``owner/name``, or of ``name`` in the caller's account.
+        """Publish a ZIP as the next version of a worker.
 
-        Creates the worker if it does not exist. Omitted arguments leave its page as it is.
+        ``name``: ``owner/name``, or a name in the caller's account. Creates a missing worker.
+        Omitted arguments leave its page as it is.
         """
         ref = name if "/" in name or "~" in name else f"{self.account().name}~{name}"
         form: dict[str, str] = {"title": title}

@@ -62,7 +62,12 @@ class Connection:
         return self._send("POST", path, answer_type, body, timeout=self._timeout + extra_seconds)
 
     def _send(
-        self, method: str, path: str, answer_type: type[T], body: Mapping[str, Any] | Request, **more: Any
+        self,
+        method: str,
+        path: str,
+        answer_type: type[T],
+        body: Mapping[str, Any] | Request,
+        **more: Any,
     ) -> T:
         headers = {"content-type": "application/json"}
         data = self._request(method, path, content=_encode(body), headers=headers, **more)

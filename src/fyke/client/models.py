@@ -1,5 +1,4 @@
-"""Arguments of the client that have no shape on the wire.
-"""
+"""Arguments of the client that have no shape on the wire."""
 
 from __future__ import annotations
 

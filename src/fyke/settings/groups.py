@@ -141,8 +141,8 @@ class StorageSettings(BaseModel):
     """
 
     durability: Literal["disk", "process"] = Field(default="disk", examples=["process"])
-    """When a row is acknowledged. ``disk``: after it was flushed to disk, so a power failure loses no
-    acknowledged row. ``process``: after the database has received it, so the crash of a process
+    """When a row is acknowledged. ``disk``: after it was flushed to disk, so a power failure loses
+    no acknowledged row. ``process``: after the database has received it, so the crash of a process
     loses no acknowledged row, but a power failure may lose the most recent ones.
     """
 
@@ -159,7 +159,8 @@ class AccountSettings(BaseModel):
     default_plan: Literal["free", "starter", "pro", "business", "unlimited"] = Field(
         default="free", examples=["pro"]
     )
-    """The plan of new accounts: 2, 5, 10 or 50 runs at the same time, or no limit. The operator's own account is always ``unlimited``.
+    """The plan of new accounts: 2, 5, 10 or 50 runs at the same time, or no limit. The operator's
+    own account is always ``unlimited``.
     """
 
     review: Literal["required", "off"] = Field(default="required", examples=["off"])
@@ -214,8 +215,8 @@ class RunnerSettings(BaseModel):
 
     unsafe: bool = Field(default=False, examples=["1"])
     """Whether Workers run although a layer of the sandbox is missing on this machine; the log of
-    every run then contains a warning. Use it only for Workers that you wrote yourself, on a machine without
-    other data.
+    every run then contains a warning. Use it only for Workers that you wrote yourself, on a
+    machine without other data.
     """
 
     launcher: bool = Field(default=False, examples=["1"])
@@ -296,8 +297,8 @@ class EgressSettings(BaseModel):
     host name. New connections to it are limited in rate (``site_rate``) and number
     (``site_connections``, of which each run is guaranteed four). When the site answers 429 or
     503, no connection starts for one second, then two, four, up to ``site_pause_seconds``. A
-    connection that would have to wait longer than ten seconds is refused, and the reason is
-    stated. Answers can be seen only in plain HTTP, and only the first of a connection; behind TLS
+    connection that would have to wait longer than ten seconds is refused with a reason. The status
+    of an answer is visible only in plain HTTP, and only for the first one of a connection; with TLS
     only rate and number are limited. Package installation is not throttled.
     """
 

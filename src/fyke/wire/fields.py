@@ -25,7 +25,7 @@ _NUMBER = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,18})?")
 
 
 class FieldError(ValueError):
-    """An invalid value; the text follows the name of the member, for example "must be an integer"."""
+    """An invalid value. The text follows the member's name, for example "must be an integer"."""
 
 
 @dataclass(frozen=True, slots=True)

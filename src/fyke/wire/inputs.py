@@ -14,7 +14,9 @@ Cpus = Annotated[float, Meta(gt=0, le=64, description="cores; absent: depends on
 Memory = Annotated[
     Literal[512, 1024, 2048, 4096, 8192, 16384], Meta(description="MB for each subtask")
 ]
-TimeLimit = Annotated[int, Meta(ge=0, le=604_800, description="seconds; 0 = the worker's own limit")]
+TimeLimit = Annotated[
+    int, Meta(ge=0, le=604_800, description="seconds; 0 = the worker's own limit")
+]
 ChargeLimit = Annotated[float, Meta(ge=0, le=_MAX_LIMIT, description="US dollars, 0 = no limit")]
 TrafficLimit = Annotated[float, Meta(ge=0, le=_MAX_LIMIT, description="MB, 0 = no limit")]
 
@@ -34,7 +36,9 @@ class SystemSettings(Request):
     egress_allow: (
         Annotated[
             list[str],
-            Meta(description="private addresses (host:port) that the run may reach; for the operator"),
+            Meta(
+                description="private addresses (host:port) that the run may reach; for the operator"
+            ),
         ]
         | UnsetType
     ) = UNSET

@@ -63,13 +63,13 @@ class RowQuery(Request):
     """The selection, order and format of rows; by default all rows as they were pushed."""
 
     fields: Names = ()
-    clean: Annotated[Boolean, Meta(description="without empty members and row ids")] = (
+    clean: Annotated[Boolean, Meta(description="without empty members and row ids")] = False
+    flatten: Annotated[Boolean, Meta(description="nested members as top-level members `a.b`")] = (
         False
     )
-    flatten: Annotated[
-        Boolean, Meta(description="nested members as top-level members `a.b`")
-    ] = False
-    sort: Annotated[Text, Meta(description="a field to sort by; `-field` for descending order")] = ""
+    sort: Annotated[Text, Meta(description="a field to sort by; `-field` for descending order")] = (
+        ""
+    )
     filter: Filters = ()
     failed_rows: Annotated[
         Boolean,
@@ -77,7 +77,9 @@ class RowQuery(Request):
     ] = False
 
 
-Cursor = Annotated[Text, Meta(description="`*` for the first page, then `next_cursor` of the last answer")]
+Cursor = Annotated[
+    Text, Meta(description="`*` for the first page, then `next_cursor` of the last answer")
+]
 SafeCells = Annotated[
     Boolean, Meta(description="csv: escape cells that a spreadsheet would run as formulas")
 ]
@@ -140,7 +142,6 @@ class Download(Answer):
     """A temporary link, which needs no key."""
 
     download_url: str
-    notes: (
-        Annotated[list[str], Meta(description="limits of the format that apply")]
-        | UnsetType
-    ) = UNSET
+    notes: Annotated[list[str], Meta(description="limits of the format that apply")] | UnsetType = (
+        UNSET
+    )

@@ -55,7 +55,9 @@ class AlertRuleFields(Request):
     budget_usd: Annotated[Decimal, Meta(description="budget: US dollars per month")] = "0"
     budget_traffic_mb: Annotated[Decimal, Meta(description="budget: megabytes per month")] = "0"
     endpoints: Annotated[Names, Meta(description="ids of webhooks")] = ()
-    emails: Annotated[Names, Meta(description="addresses, if the installation has a mail server")] = ()
+    emails: Annotated[
+        Names, Meta(description="addresses, if the installation has a mail server")
+    ] = ()
     enabled: Boolean = True
     reasons: Annotated[
         Names, Meta(description="failed: values of `reason_code`; empty = all failures")
@@ -162,7 +164,9 @@ class AlertRuleExample(Answer):
 class AlertRuleList(Answer):
     items: list[AlertRule] = field(name="list")
     mails: Annotated[bool, Meta(description="whether a rule may name mail addresses")]
-    example: Annotated[AlertRuleExample, Meta(description="a rule that is useful for most accounts")]
+    example: Annotated[
+        AlertRuleExample, Meta(description="a rule that is useful for most accounts")
+    ]
 
 
 class MatchedRun(Answer):

@@ -24,7 +24,9 @@ class CapsToChange(Request):
 class CapsReport(Answer):
     run_cap: Annotated[Cap, Meta(description="US dollars that one run may cost; 0 = no cap")]
     month_cap: Annotated[Cap, Meta(description="US dollars for a calendar month; 0 = no cap")]
-    month: Annotated[str, Meta(description="the current month, YYYY-MM, in the account's time zone")]
+    month: Annotated[
+        str, Meta(description="the current month, YYYY-MM, in the account's time zone")
+    ]
     time_zone: str
     spent: Annotated[Cap, Meta(description="US dollars, of runs that have ended in this month")]
     held: Annotated[Cap, Meta(description="US dollars on hold for active runs")]

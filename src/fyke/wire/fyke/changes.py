@@ -39,7 +39,7 @@ class SchemaChangeItem(Answer):
     field: str
     before: str
     after: str
-    breaking: Annotated[bool, Meta(description="whether saved inputs or programs that read the rows may break")]
+    breaking: Annotated[bool, Meta(description="whether saved inputs or programs may break")]
     text: Annotated[str, Meta(description="the change as a sentence")]
 
     @classmethod
@@ -64,7 +64,9 @@ class DeclaredChangeItem(Answer):
 class DiffLineItem(Answer):
     change: Annotated[LineChange, Meta(description="gap: omitted unchanged lines")]
     text: str
-    before: Annotated[Count, Meta(description="line number, 0 = absent; for a gap, the number of lines")]
+    before: Annotated[
+        Count, Meta(description="line number, 0 = absent; for a gap, the number of lines")
+    ]
     after: Count
 
     @classmethod
@@ -93,9 +95,7 @@ class ComparedVersions(Answer):
     declared_changes: Annotated[
         list[DeclaredChangeItem], Meta(description="of the declarations in fyke.json")
     ]
-    files: Annotated[
-        list[FileDiffItem] | None, Meta(description="null for other accounts")
-    ]
+    files: Annotated[list[FileDiffItem] | None, Meta(description="null for other accounts")]
     unchanged: Count
     more: Annotated[Count, Meta(description="differing files that are not in the list")]
 

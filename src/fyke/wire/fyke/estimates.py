@@ -84,7 +84,8 @@ class EstimateReport(Answer):
     cpus: Annotated[int | float, Meta(description="cores")]
     priced: Annotated[bool, Meta(description="whether any price is set")]
     time: Annotated[
-        SecondsSpread | None, Meta(description="seconds from start to end; null without enough runs")
+        SecondsSpread | None,
+        Meta(description="seconds from start to end; null without enough runs"),
     ]
     traffic: Annotated[BytesSpread | None, Meta(description="bytes")]
     charge: Annotated[MoneySpread | None, Meta(description="US dollars, at the current prices")]

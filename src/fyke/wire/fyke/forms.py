@@ -144,9 +144,12 @@ class FormFieldItem(Answer):
     item_key: Annotated[str, Meta(description="key of a list's items; empty: plain text")]
     format: Annotated[str, Meta(description="format of a date as typed")]
     value_format: Annotated[str, Meta(description="format of a date as sent")]
-    relative: Annotated[bool, Meta(description="whether a date may be relative, for example 7 days")]
+    relative: Annotated[
+        bool, Meta(description="whether a date may be relative, for example 7 days")
+    ]
     columns: Annotated[
-        list[FormFieldItem], Meta(description="columns of a list of rows, else empty", examples=[[]])
+        list[FormFieldItem],
+        Meta(description="columns of a list of rows, else empty", examples=[[]]),
     ]
     notes: Annotated[list[str], Meta(description="for the developer of the worker")]
 
@@ -215,7 +218,9 @@ class WorkerForm(Answer):
 
 
 class InputFault(Answer):
-    path: Annotated[str, Meta(description="`custom.NAME`, `system.NAME`, or empty for the whole input")]
+    path: Annotated[
+        str, Meta(description="`custom.NAME`, `system.NAME`, or empty for the whole input")
+    ]
     message: str
     row: Annotated[Count, Meta(description="1-based; 0 = none")]
     column: str

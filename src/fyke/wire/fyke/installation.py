@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 
 class StorageQuery(Request):
-    fresh: Annotated[Boolean, Meta(description="measure now instead of using the latest figures")] = (
-        False
-    )
+    fresh: Annotated[
+        Boolean, Meta(description="measure now instead of using the latest figures")
+    ] = False
 
 
 class RetentionQuery(Request):
@@ -135,7 +135,7 @@ class RetentionPreview(Answer):
     keep_days: Annotated[Count, Meta(description="the setting, 0 = everything is kept")]
     days: Annotated[Count, Meta(description="the requested number of days")]
     runs: Annotated[
-        int, Meta(ge=0, le=MAX_COUNTED, description="that would be removed; counting stops at the maximum")
+        int, Meta(ge=0, le=MAX_COUNTED, description="runs to remove, counted up to the maximum")
     ]
     oldest_at: TimeOrNever
     newest_at: TimeOrNever

@@ -50,12 +50,16 @@ class OverviewReport(Answer):
     waiting: Annotated[Count, Meta(description="runs that wait for resources")]
     held: Annotated[Count, Meta(description="starts that wait in the run queue")]
     runs: Annotated[Count, Meta(description="of all time")]
-    day_succeeded: Annotated[Count, Meta(description="runs started in the last 24 hours that succeeded")]
+    day_succeeded: Annotated[
+        Count, Meta(description="runs started in the last 24 hours that succeeded")
+    ]
     day_failed: Count
     day_aborted: Count
     day_open: Annotated[Count, Meta(description="runs that have not ended yet")]
     next_runs: Annotated[list[NextRun], Meta(description="the next runs by schedules, at most 5")]
-    recent_workers: Annotated[list[RecentWorker], Meta(description="the last used first, at most 6")]
+    recent_workers: Annotated[
+        list[RecentWorker], Meta(description="the last used first, at most 6")
+    ]
 
 
 class HealthCheckItem(Answer):

@@ -31,7 +31,9 @@ class PreferencesToChange(Request):
 
 
 class ViewToSave(Request):
-    query: Annotated[Text, Meta(description="the query that the page opens with; empty = the default")] = ""
+    query: Annotated[
+        Text, Meta(description="the query that the page opens with; empty = the default")
+    ] = ""
 
 
 class AuditQuery(Request):
@@ -81,7 +83,11 @@ class UserPreferences(Answer):
     @classmethod
     def of(cls, preferences: Preferences) -> UserPreferences:
         return cls(
-            preferences.language, preferences.theme, preferences.time_zone, preferences.snippets, dict(preferences.views)
+            preferences.language,
+            preferences.theme,
+            preferences.time_zone,
+            preferences.snippets,
+            dict(preferences.views),
         )
 
 

@@ -64,7 +64,9 @@ class RunSearchFields(Request):
     since: Annotated[Text, Meta(description=f"created at or after: {_TIME}")] = field(
         default="", name="from"
     )
-    until: Annotated[Text, Meta(description=f"created before: {_TIME}; a day is included as a whole")] = ""
+    until: Annotated[
+        Text, Meta(description=f"created before: {_TIME}; a day is included as a whole")
+    ] = ""
     error: Annotated[
         str,
         Meta(

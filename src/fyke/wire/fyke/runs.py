@@ -154,7 +154,9 @@ class RunEventList(Items[RunEventItem]):
 
 class WaitingRun(Answer):
     slug: str
-    code: Annotated[str, known_values(["", *_WAITS], "what it waits for; empty if it does not wait")]
+    code: Annotated[
+        str, known_values(["", *_WAITS], "what it waits for; empty if it does not wait")
+    ]
     reason: Annotated[str, Meta(description="`code` as an English sentence")]
     params: ReasonParams
 
@@ -285,15 +287,15 @@ class RunUsageReport(Answer):
 
 
 class SiteItem(Answer):
-    domain: Annotated[str, Meta(description="host name or address; `(other)`: the sites beyond 200")]
+    domain: Annotated[
+        str, Meta(description="host name or address; `(other)`: the sites beyond 200")
+    ]
     requests: Annotated[Count, Meta(description="connections, or requests over plain HTTP")]
     bytes_up: Bytes
     bytes_down: Bytes
     failures: Annotated[Count, Meta(description="failed connections")]
     refused: Count
-    why: Annotated[
-        str, known_values(["", *BlockedSite], "why it was refused, or empty")
-    ]
+    why: Annotated[str, known_values(["", *BlockedSite], "why it was refused, or empty")]
 
     @classmethod
     def of(cls, site: SiteUsage) -> SiteItem:

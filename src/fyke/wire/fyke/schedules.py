@@ -39,7 +39,9 @@ if TYPE_CHECKING:
     from fyke.model.schedule import Fire
 
 Moment = Annotated[int, Meta(ge=0, description="Unix seconds, 0 = none")]
-PausedAt = Annotated[int, Meta(ge=0, description="when it was paused after failures, 0 = it was not")]
+PausedAt = Annotated[
+    int, Meta(ge=0, description="when it was paused after failures, 0 = it was not")
+]
 MonthText = Annotated[
     str, Meta(pattern="^[0-9]{4}-[0-9]{2}$", description="YYYY-MM", examples=["2030-01"])
 ]
@@ -111,9 +113,7 @@ class ScheduleFields(Timing, kw_only=True):
         Meta(description="what happens to a time that the server missed"),
     ] = LatePolicy.START
     enabled: Boolean = True
-    revision: Annotated[
-        Integer, Meta(ge=-1, description="the expected revision; -1 = any")
-    ] = -1
+    revision: Annotated[Integer, Meta(ge=-1, description="the expected revision; -1 = any")] = -1
 
 
 class TimesQuery(TimingFields, kw_only=True):
@@ -213,7 +213,9 @@ class NextTimes(Answer):
 
     @classmethod
     def of(cls, upcoming: UpcomingTimes) -> NextTimes:
-        return cls(upcoming.time_zone, [NextTime.of(at, upcoming.time_zone) for at in upcoming.times])
+        return cls(
+            upcoming.time_zone, [NextTime.of(at, upcoming.time_zone) for at in upcoming.times]
+        )
 
 
 class TaskFire(Answer):

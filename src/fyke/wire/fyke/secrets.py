@@ -46,9 +46,7 @@ class WorkerSecret(Answer):
 class WorkerSecretList(Answer):
     items: list[WorkerSecret] = field(name="list")
     needed: Annotated[list[str], Meta(description="names that the newest version declares")]
-    missing: Annotated[
-        list[str], Meta(description="those that are not set or not readable")
-    ]
+    missing: Annotated[list[str], Meta(description="those that are not set or not readable")]
 
     @classmethod
     def of(cls, view: WorkerSecretsView) -> WorkerSecretList:

@@ -94,7 +94,9 @@ class UploadItem(Answer):
         list[str] | None,
         Meta(description="the domains that fyke.json declares, after the checks; null: none"),
     ]
-    builds: Annotated[bool, Meta(description="whether its dependencies run code during installation")]
+    builds: Annotated[
+        bool, Meta(description="whether its dependencies run code during installation")
+    ]
     created_at: TimeOrNever
     updated_at: TimeOrNever
 

@@ -40,7 +40,7 @@ class PeriodQuery(Request):
     ] = field(default="", name="from")
     until: Annotated[
         Text,
-        Meta(description=f"last day, at most {MAX_DAYS} days in total; empty = today"),
+        Meta(description=f"final day, at most {MAX_DAYS} days in total; empty = today"),
     ] = ""
 
 
@@ -146,7 +146,9 @@ class UsageParts(Answer):
 
     @classmethod
     def of(cls, split: UsageSplit) -> UsageParts:
-        items = [UsagePart(**_totals(part.sums), slug=part.ref, name=part.name) for part in split.parts]
+        items = [
+            UsagePart(**_totals(part.sums), slug=part.ref, name=part.name) for part in split.parts
+        ]
         return cls(items, UsageTotals.of(split.rest), split.others)
 
 

@@ -45,7 +45,9 @@ class VersionItem(Answer):
         list[str] | None,
         Meta(description="the only domains that it may reach; null: all public ones"),
     ]
-    builds: Annotated[bool, Meta(description="whether its dependencies run code during installation")]
+    builds: Annotated[
+        bool, Meta(description="whether its dependencies run code during installation")
+    ]
 
     @classmethod
     def of(cls, version: Version) -> VersionItem:

@@ -52,7 +52,7 @@ class WebhookItem(Answer):
         int, Meta(ge=0, description="first failure since the last success, 0 = none")
     ]
     disabled_at: Annotated[
-        int, Meta(ge=0, description="when it was switched off after days of failures; 0 = it was not")
+        int, Meta(ge=0, description="when it was switched off after failures; 0 = it was not")
     ]
     last_at: Annotated[int, Meta(ge=0, description="latest attempt of any message, 0 = none yet")]
     last_status: HttpStatus

@@ -59,7 +59,9 @@ class CatalogSearch(PageQuery):
     search: Annotated[
         str,
         ParsedBy(to_text),
-        Meta(max_length=MAX_SEARCH, description="part of the id, path, title or description; empty: all"),
+        Meta(
+            max_length=MAX_SEARCH, description="part of id, path, title or description; empty: all"
+        ),
     ] = ""
     category: Annotated[
         Integer, Meta(ge=0, le=MAX_CATEGORY, description="number of a category; 0 = all")
@@ -214,7 +216,13 @@ class OutputColumn(Answer):
 
     @classmethod
     def of(cls, output_field: OutputField) -> OutputColumn:
-        return cls(output_field.key, output_field.label, output_field.format, output_field.declared, output_field.in_rows)
+        return cls(
+            output_field.key,
+            output_field.label,
+            output_field.format,
+            output_field.declared,
+            output_field.in_rows,
+        )
 
 
 class OutputColumnList(Answer):
@@ -224,7 +232,11 @@ class OutputColumnList(Answer):
 
     @classmethod
     def of(cls, output_fields: WorkerOutputFields) -> OutputColumnList:
-        return cls([OutputColumn.of(each) for each in output_fields.fields], output_fields.run_id, output_fields.problem)
+        return cls(
+            [OutputColumn.of(each) for each in output_fields.fields],
+            output_fields.run_id,
+            output_fields.problem,
+        )
 
 
 class BuildsAllowed(Answer):

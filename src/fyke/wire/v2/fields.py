@@ -169,7 +169,7 @@ class Wait(Request):
 
 
 class StartOptions(PageRequest):
-    """Options of every start. With ``is_async`` false, the answer contains this page of the rows."""
+    """Options of a start. With ``is_async`` false, the answer contains this page of the rows."""
 
     is_async: Annotated[
         Boolean, Meta(description="false: the answer waits for the end of the run")
@@ -223,9 +223,7 @@ class EventQuery(Request):
         tuple[str, ...],
         ParsedBy(to_event_kinds),
         DocumentedAs(Annotated[str, Meta(examples=["status,log"])]),
-        Meta(
-            description="some of `status`, `log` and `rows`, separated by commas; absent: all"
-        ),
+        Meta(description="some of `status`, `log` and `rows`, separated by commas; absent: all"),
     ] = ()
     last_event_id: Annotated[
         Text, Meta(description="for clients that cannot send the header `Last-Event-ID`")

@@ -155,9 +155,9 @@ class CatalogPage(Answer):
     page_size: int
 
     @classmethod
-    def of(cls, wanted: PageRequest, count: int, found: list[Worker]) -> CatalogPage:
+    def of(cls, query: PageRequest, count: int, found: list[Worker]) -> CatalogPage:
         items = [CatalogWorker.of(worker) for worker in found]
-        return cls(items, items, count, wanted.offset, wanted.limit)
+        return cls(items, items, count, query.offset, query.limit)
 
 
 class SystemInput(SystemParameters):
