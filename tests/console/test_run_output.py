@@ -74,7 +74,7 @@ async def test_rows_of_a_worker_that_failed_are_named_and_can_be_had(
         page = await owner.get(f"/runs/{run}{tab}")
         note = page.one("//*[@id='run-ending']//*[contains(@class, 'warn')]")
         text = " ".join(note.text_content().split())
-        assert "5 rows are stored and left out because the Worker failed" in text, tab
+        assert "5 rows are stored but hidden because the Worker failed" in text, tab
         assert "FYKE_FAILED_ROWS=keep" in text and "config.toml" in text
     assert not page.all("//tbody/tr[starts-with(@id, 'r-')]")
     show, export, always = note.xpath(".//a/@href")

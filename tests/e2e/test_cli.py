@@ -105,7 +105,7 @@ def test_callbacks(cli: Cli, hello: Path) -> None:
             assert gone["id"] in shown
             assert "410" in shown
         assert "state" in cli.run("callback", "list", "--state", "lost", code=2)[1]
-        again = f"The callback {gone['id']} is on its way to {receiver.url('/x')} again.\n"
+        again = f"The callback {gone['id']} is being sent to {receiver.url('/x')} again.\n"
         assert cli.run("callback", "replay", gone["id"])[1] == again
         assert receiver.wait("/x", 2)[1].headers["webhook-id"] == gone["id"]
         platform.wait_for(
@@ -115,7 +115,7 @@ def test_callbacks(cli: Cli, hello: Path) -> None:
         [known] = [r for r in cli.json("callback", "receivers") if r["receiver"].endswith(there)]
         assert (known["receiver"], known["disabled"]) == (f"http://{there}", False)
         assert f"http://{there}" in cli.run("callback", "receivers")[0]
-        enabled = f"http://{there} is used again. Replay what it has missed.\n"
+        enabled = f"http://{there} is enabled again. Replay the callbacks that it has missed.\n"
         assert cli.run("callback", "enable", receiver.url("/any"))[1] == enabled
         assert cli.json("callback", "enable", f"http://{there}") == known
     assert "not found" in cli.run("callback", "replay", "msg_nothing", code=3)[1]
@@ -379,7 +379,7 @@ def test_caps_are_set_and_shown(cli: Cli) -> None:
     changed = cli.json("account", "caps", "--run", "2.5", "--month", 100, env=own)
     assert (changed["run_cap"], changed["month_cap"], changed["left"]) == ("2.5", "100", "100")
     out, err = cli.run("account", "caps", env=own)
-    assert "at most 2.5 USD" in out and "Nothing costs anything here" in err
+    assert "at most 2.5 USD" in out and "No prices are set" in err
     assert cli.json("account", "caps", "--month", 0, env=own)["left"] is None
     assert cli.json("account", "caps", "--account", "careful", "--run", 7)["run_cap"] == "7"
     others = "account", "caps", "--account", "x", "--run", 1
@@ -391,7 +391,7 @@ def test_caps_are_set_and_shown(cli: Cli) -> None:
 def test_an_estimate_goes_by_earlier_runs(cli: Cli) -> None:
     slug = cli.platform.push(python_project("print(1)"), "estimated")
     said = cli.run("worker", "estimate", slug)[1]
-    assert "Not enough runs yet to say what it usually takes: 0 of 10." in said
+    assert "Not enough runs for an estimate yet: 0 of 10." in said
     for _ in range(10):
         cli.platform.start_run(slug)
     done = "--status", "succeeded", "--worker", slug
@@ -400,8 +400,8 @@ def test_an_estimate_goes_by_earlier_runs(cli: Cli) -> None:
     assert (found["enough"], found["runs"], found["memory"]) == (True, 10, 1024)
     assert 0 < found["time"]["p50"] <= found["time"]["p95"] < 60
     out, err = cli.run("worker", "estimate", "owner/estimated", "--subtasks", 3)
-    assert "NINETEEN IN TWENTY WITHIN" in out and "cost" not in out
-    assert "By the last 10 runs of version" in err
+    assert "95TH PERCENTILE" in out and "cost" not in out
+    assert "Based on your account's last 10 runs of version" in err
 
 
 def test_accounts_and_keys(cli: Cli) -> None:

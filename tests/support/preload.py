@@ -14,7 +14,7 @@ PROGRAM = [sys.executable, str(HERE / "preload_process.py")]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(HERE.parent)}
 
 
-def seen(scenario: str) -> Any:
+def run_scenario(scenario: str) -> Any:
     done = subprocess.run(
         [*PROGRAM, scenario],
         env=ENVIRONMENT,

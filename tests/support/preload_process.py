@@ -78,7 +78,7 @@ class Supervising:
             return child, json.loads(await asyncio.to_thread(reports.readline))
 
 
-async def of_its_own() -> Any:
+async def forked() -> Any:
     """Two processes, the second with a descriptor; one exits, the other is killed."""
     here = Supervising()
     first, one = await here.fork("exits", code=7)
@@ -154,7 +154,7 @@ def main() -> None:
         options = parser.parse_args()
         fork_reporters(options.parent, options.control)
         return
-    scenarios = [of_its_own, preload_killed, stopped, until_killed]
+    scenarios = [forked, preload_killed, stopped, until_killed]
     [scenario] = [one for one in scenarios if one.__name__ == sys.argv[1]]
     print(json.dumps(asyncio.run(scenario())))
 

@@ -64,7 +64,7 @@ def _docstrings(group: type[BaseModel]) -> dict[str, str]:
 
 def _type(field: FieldInfo) -> str:
     for each in field.metadata:
-        if isinstance(each, groups.Shown):
+        if isinstance(each, groups.TypeText):
             return each.text
     literals = [f"`{each}`" for each in get_args(field.annotation)]
     if literals:  # a Literal

@@ -97,17 +97,17 @@ class Downloads:
 
     async def _whole(self, download: FileDownload, file: SpoolFile) -> AsyncGenerator[bytes, None]:
         """The stored part of the file; if the spool is full, the rest is generated again."""
-        sent = 0
+        sent_bytes = 0
         try:
             async with aclosing(self._spool.read(file)) as stored:
                 async for chunk in stored:
-                    sent += len(chunk)
+                    sent_bytes += len(chunk)
                     yield chunk
         except SpoolFull:
             async with aclosing(await download.make()) as chunks:
                 async for chunk in chunks:
-                    skipped = min(sent, len(chunk))
-                    sent -= skipped
+                    skipped = min(sent_bytes, len(chunk))
+                    sent_bytes -= skipped
                     if skipped < len(chunk):
                         yield chunk[skipped:]
 

@@ -15,7 +15,7 @@ import msgspec
 from starlette.responses import Response
 
 V2_PREFIX = "/api/v2/"
-OWN_PREFIX = "/api/fyke/"
+FYKE_PREFIX = "/api/fyke/"
 
 NULL = b"null"  # ``data`` of an answer without data
 

@@ -175,16 +175,16 @@ async def on_refusal(request: Request, error: Exception) -> JsonBytes:
 async def on_http_exception(request: Request, error: Exception) -> JsonBytes:
     """The router's own errors: an unknown path, or a known one with the wrong method."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class only
-    table, own_id = table_for(request.scope), request_id(request)
+    table, id_of_request = table_for(request.scope), request_id(request)
     if error.status_code == 404:
-        return table.unknown(own_id)
+        return table.unknown(id_of_request)
     if error.status_code == 405:
         allowed = allowed_methods(request)
         text = f"this path accepts {allowed}"
-        return table.refusal(Refusal(405, text, headers={"allow": allowed}), own_id)
+        return table.refusal(Refusal(405, text, headers={"allow": allowed}), id_of_request)
     if error.status_code >= 500:
-        return table.fault(own_id)
-    return table.refusal(Refusal(error.status_code, "the request could not be read"), own_id)
+        return table.fault(id_of_request)
+    return table.refusal(Refusal(error.status_code, "the request could not be read"), id_of_request)
 
 
 def allowed_methods(request: Request) -> str:

@@ -52,13 +52,15 @@ class ExportLinks:
                 f"fields, sort and filter must have at most {MAX_KEYS_CHARS} characters in all; "
                 "name fewer"
             )
-        chosen, notes = await self.exports.check(call.caller, run_id, format, filter_keys, query)
+        file_format, notes = await self.exports.check(
+            call.caller, run_id, format, filter_keys, query
+        )
         url = self.links.url(
             call.visit,
             EXPORT,
             run_id,
-            file_name(chosen),
-            format=chosen.name,
+            file_name(file_format),
+            format=file_format.name,
             keys=filter_keys,
             safe=safe,
             bom=bom,

@@ -19,7 +19,7 @@ from fyke.api import etags
 from fyke.api.auth import AccessControl
 from fyke.api.call import Call
 from fyke.api.decode import parse_object, read_body
-from fyke.api.envelope import NULL, OWN_PREFIX, JsonBytes, dialect_of, encode
+from fyke.api.envelope import FYKE_PREFIX, NULL, JsonBytes, dialect_of, encode
 from fyke.api.errors import request_id
 from fyke.api.members import Member, members_of, raise_problems, read_members, unknown_members
 from fyke.api.network import Visit
@@ -70,7 +70,7 @@ class Operation:
     @cached_property
     def strict(self) -> bool:
         """Whether unknown members of the body are refused; v1 and v2 ignore them."""
-        return self.declaration.reads_json and self.path.startswith(OWN_PREFIX)
+        return self.declaration.reads_json and self.path.startswith(FYKE_PREFIX)
 
     @cached_property
     def texts(self) -> tuple[str, str]:
@@ -96,14 +96,14 @@ class Operation:
     @cached_property
     def input_argument(self) -> tuple[str, type[Shape]] | None:
         """The argument for the body or query and its shape; None without one."""
-        found = [
+        arguments = [
             (name, hint)
             for name, hint in self._hints.items()
             if isinstance(hint, type) and issubclass(hint, Shape)
         ]
-        if len(found) > 1:
-            raise DeclarationError(f"{self.id} must take one shape, not {len(found)}")
-        return found[0] if found else None
+        if len(arguments) > 1:
+            raise DeclarationError(f"{self.id} must take one shape, not {len(arguments)}")
+        return arguments[0] if arguments else None
 
     @cached_property
     def answer_shapes(self) -> tuple[Any, ...]:
@@ -247,7 +247,7 @@ class _Route(Route):
 
 
 @cache
-def _matching(path: re.Pattern[str], paths: frozenset[str]) -> frozenset[str]:
+def _paths_matching(path: re.Pattern[str], paths: frozenset[str]) -> frozenset[str]:
     return frozenset(filter(path.match, paths))
 
 
@@ -259,7 +259,7 @@ def _routes(
         if each.declaration.hot is hot:
             route = _Route(each.path, _Endpoint(each, access), methods=[each.method])
             if each.declaration.path_names:
-                route.exact = _matching(route.path_regex, exact)
+                route.exact = _paths_matching(route.path_regex, exact)
             if not hot and route.methods:
                 route.methods.discard("HEAD")
             yield route

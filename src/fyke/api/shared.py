@@ -51,9 +51,9 @@ class SharedReads(Generic[V]):
                 del self._reads[key]
 
     async def _run_after(
-        self, earlier: _Read[V], key: Hashable, read: Callable[[], Awaitable[V]]
+        self, previous: _Read[V], key: Hashable, read: Callable[[], Awaitable[V]]
     ) -> V:
-        await asyncio.wait([earlier.task])
-        assert earlier.next_task is not None  # noqa: S101 - it is this task
-        self._reads[key] = _Read(earlier.next_task)
+        await asyncio.wait([previous.task])
+        assert previous.next_task is not None  # noqa: S101 - it is this task
+        self._reads[key] = _Read(previous.next_task)
         return await self._run(key, read)

@@ -23,7 +23,7 @@ log = structlog.get_logger("fyke.api")
 VISIT = "fyke.visit"
 PAGE = "fyke.page"  # set by pages of the console: no CORS headers
 
-_OWN_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_CLIENT_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _PREFLIGHT = {
     "access-control-allow-origin": "*",
     "access-control-allow-methods": "GET, POST, PUT, PATCH, DELETE",
@@ -91,7 +91,7 @@ class Transport:
 def request_id_for(scope: Scope) -> str:
     """The id of a request: the client's own if it is safe to log, else a new one."""
     proposed = header(scope, b"x-request-id")
-    return proposed if proposed and _OWN_REQUEST_ID.fullmatch(proposed) else new_ulid()
+    return proposed if proposed and _CLIENT_REQUEST_ID.fullmatch(proposed) else new_ulid()
 
 
 class _Exchange:

@@ -1,4 +1,4 @@
-"""``fyke --version``: of the program, of Python, of the tables that it writes."""
+"""The text of ``fyke --version``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 
 def versions() -> str:
-    """One line."""
+    """The versions of Fyke, Python and the database schemas, in one line."""
     from fyke import __version__
     from fyke.app.maintenance import schema_heads
 

@@ -13,28 +13,31 @@ from fyke.cli.output import data_of
 if TYPE_CHECKING:
     from fyke.wire.fyke.accounts import AccountItem
 
-accounts = group("Accounts: who may run, and what they have left.")
+accounts = group("Accounts: balance, traffic, plan and spending caps.")
 
 Name = Annotated[str, typer.Argument(help="Name of the account.", metavar="NAME")]
 
 
 @server_command(accounts, "add")
 def add(server: ServerContext, name: Name) -> None:
-    """Make an account with a first key, which is shown this once. For the operator.
+    """Create an account with a first key, which is shown only once. For the operator.
 
     \b
     Examples:
       fyke account add marketing
       fyke account add marketing --json
     """
-    made = server.client.create_account(name)
+    created = server.client.create_account(name)
     if server.out.as_json:
         server.out.json(
-            {"account": data_of(made.account), "key": {"name": made.key.name, "key": made.key.key}}
+            {
+                "account": data_of(created.account),
+                "key": {"name": created.key.name, "key": created.key.key},
+            }
         )
         return
-    server.out.fields([("account", made.account.name), ("key", made.key.key)])
-    server.out.say("Keep the key: it is not shown again.")
+    server.out.fields([("account", created.account.name), ("key", created.key.key)])
+    server.out.say("Store the key: it is not shown again.")
 
 
 @server_command(accounts, "list")
@@ -46,22 +49,22 @@ def list_accounts(server: ServerContext) -> None:
       fyke account list
       fyke account list --json
     """
-    found = server.client.accounts()
+    items = server.client.accounts()
     if server.out.as_json:
-        server.out.json([data_of(account) for account in found])
+        server.out.json([data_of(account) for account in items])
         return
     server.out.table(
         ("name", "plan", "balance", "held", "traffic", "created"),
         [
             (
-                a.name,
-                a.plan,
-                f"{a.balance} USD",
-                f"{a.held} USD",
-                formatting.size(a.traffic),
-                formatting.when(a.created_at),
+                account.name,
+                account.plan,
+                f"{account.balance} USD",
+                f"{account.held} USD",
+                formatting.size(account.traffic),
+                formatting.when(account.created_at),
             )
-            for a in found
+            for account in items
         ],
     )
 
@@ -99,21 +102,21 @@ def show(server: ServerContext) -> None:
 def zone(
     server: ServerContext,
     name: Annotated[
-        str, typer.Argument(help="IANA name, such as Europe/Berlin.", metavar="[ZONE]")
+        str, typer.Argument(help="IANA name, for example Europe/Berlin.", metavar="[ZONE]")
     ] = "",
 ) -> None:
-    """Show or set the time zone of schedules that name none of their own.
+    """Show or set the default time zone of schedules.
 
     \b
     Examples:
       fyke account zone
       fyke account zone Europe/Berlin
     """
-    found = server.client.set_time_zone(name) if name else server.client.account().time_zone
+    time_zone = server.client.set_time_zone(name) if name else server.client.account().time_zone
     if server.out.as_json:
-        server.out.json({"time_zone": found})
+        server.out.json({"time_zone": time_zone})
     else:
-        server.out.raw(found)
+        server.out.raw(time_zone)
 
 
 @server_command(accounts, "plan")
@@ -124,7 +127,7 @@ def plan(
         str, typer.Argument(help="free, starter, pro, business or unlimited.", metavar="PLAN")
     ],
 ) -> None:
-    """Say how many runs of an account may be under way at once. For the operator.
+    """Set the plan of an account, which limits its simultaneous runs. For the operator.
 
     \b
     Examples:
@@ -160,24 +163,24 @@ def caps(
     """
     if run is None and month is None:
         if account:
-            raise typer.BadParameter("give --run or --month too", param_hint="--account")
-        found = server.client.caps()
+            raise typer.BadParameter("also give --run or --month", param_hint="--account")
+        report = server.client.caps()
     else:
-        found = server.client.change_caps(run, month, account)
+        report = server.client.change_caps(run, month, account)
     if server.out.as_json:
-        server.out.json(data_of(found))
+        server.out.json(data_of(report))
         return
     server.out.fields(
         [
-            ("one run", _cap(found.run_cap)),
-            (f"month ({found.month})", _cap(found.month_cap)),
-            ("spent", f"{found.spent} USD"),
-            ("held for runs", f"{found.held} USD"),
-            *([("left", f"{found.left} USD")] if found.left is not None else []),
+            ("one run", _cap(report.run_cap)),
+            (f"month ({report.month})", _cap(report.month_cap)),
+            ("spent", f"{report.spent} USD"),
+            ("held for runs", f"{report.held} USD"),
+            *([("left", f"{report.left} USD")] if report.left is not None else []),
         ]
     )
-    if not found.priced:
-        server.out.say("Nothing costs anything here, so no cap is ever reached.")
+    if not report.priced:
+        server.out.say("No prices are set, so no cap is ever reached.")
 
 
 @server_command(accounts, "credit")
@@ -214,5 +217,5 @@ def _cap(usd: str) -> str:
 
 
 def _plan(account: AccountItem) -> str:
-    most = f"{account.most_runs} runs at once" if account.most_runs else "no limit"
-    return f"{account.plan} ({most})"
+    limit = f"{account.most_runs} runs at once" if account.most_runs else "no limit"
+    return f"{account.plan} ({limit})"

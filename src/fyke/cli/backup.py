@@ -1,9 +1,9 @@
-"""A whole installation in one file, and back: databases, blobs, secret, configuration.
+"""Backup and restore of an installation: databases, blobs, secret and configuration in one file.
 
-The file is a tar of plain files, so it can be looked at without Fyke. Its last member,
-``manifest.json``, names every other one with size and SHA-256; nothing is put in place before all
-of it has been read and compared. Databases are copied first: a blob is written before the version
-that names it, so whatever a copied database names is among the blobs.
+The file is a tar archive of plain files, which can be read without Fyke. Its last member,
+``manifest.json``, lists the others with size and SHA-256; a restore moves nothing into place before
+all of it has been compared. Databases are copied first: a blob is written before the version that
+refers to it, so every blob that a copied database refers to is included.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 MANIFEST = "manifest.json"
-KEPT = ("secret.key", "config.toml")
+CONFIG_FILES = ("secret.key", "config.toml")
 DATABASES = ("state.db", "rows.db")
 SUFFIXES = (".tar.gz", ".tgz", ".tar.zst")
 MAX_MANIFEST = 256 * 2**20
@@ -39,13 +39,13 @@ _CHUNK = 2**20
 
 
 def check_suffix(file: Path) -> None:
-    """Raise ``CommandFailed`` when the name does not say how it is compressed."""
+    """Raise ``CommandFailed`` for a name without a known suffix."""
     if not file.name.endswith(SUFFIXES):
         raise CommandFailed(f"{file}: its name must end in {', '.join(SUFFIXES)}", Exit.USAGE)
 
 
 def compressed(file: IO[bytes], name: str, mode: str) -> Any:
-    """Return a stream that compresses or decompresses ``file`` as its name says."""
+    """A stream that compresses or decompresses ``file``, depending on the suffix of ``name``."""
     if not name.endswith(".tar.zst"):
         return gzip.GzipFile(fileobj=file, mode=mode + "b", compresslevel=6)
     try:
@@ -55,11 +55,11 @@ def compressed(file: IO[bytes], name: str, mode: str) -> Any:
     return zstd.ZstdFile(file, mode)
 
 
-# --- out ------------------------------------------------------------------------------------
+# --- backup ---------------------------------------------------------------------------------
 
 
 def write_backup(settings: Settings, file: IO[bytes], name: str) -> dict[str, Any]:
-    """Write everything to ``file``; return the manifest."""
+    """Write a backup to ``file``; return the manifest."""
     from fyke import __version__
     from fyke.app.maintenance import database_copy, schema_heads, versions
 
@@ -77,9 +77,9 @@ def write_backup(settings: Settings, file: IO[bytes], name: str) -> dict[str, An
                 ]
                 for database, copy in zip(DATABASES, copies, strict=True):
                     writer.add(database, copy)
-        for kept in KEPT:
-            if (settings.home / kept).exists():
-                writer.add(kept, settings.home / kept)
+        for file_name in CONFIG_FILES:
+            if (settings.home / file_name).exists():
+                writer.add(file_name, settings.home / file_name)
         for path in _blobs(settings.blobs_dir):
             writer.add(f"blobs/{path.relative_to(settings.blobs_dir)}", path)
         manifest = {
@@ -102,7 +102,7 @@ def _blobs(folder: Path) -> Iterator[Path]:
 
 
 class _ArchiveWriter:
-    """Adds files to the tar and keeps the list of them."""
+    """Adds files to the tar archive, and records size and hash of each."""
 
     tar: tarfile.TarFile
 
@@ -126,7 +126,7 @@ class _ArchiveWriter:
 
 
 class _Hashing:
-    """A file that is hashed while it is read."""
+    """A file that computes its hash while it is read."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -138,28 +138,28 @@ class _Hashing:
         return data
 
 
-# --- in -------------------------------------------------------------------------------------
+# --- restore --------------------------------------------------------------------------------
 
 
 def restore(file: IO[bytes], name: str, home: Path) -> dict[str, Any]:
-    """Unpack a backup into the empty folder ``home``, all of it or nothing; return the manifest.
+    """Restore a backup to the empty folder ``home``, completely or not at all; return the manifest.
 
-    Raise ``CommandFailed`` for a file that is damaged, cut short or not a backup of ours.
+    Raises ``CommandFailed`` for a file that is damaged, truncated or not a backup.
     """
-    building = home / ".restoring"
-    building.mkdir(mode=0o700)
+    staging = home / ".restoring"
+    staging.mkdir(mode=0o700)
     try:
-        manifest = _unpack(file, name, building)
-        _check_databases(building, manifest)
-        for path in building.iterdir():
+        manifest = _unpack(file, name, staging)
+        _check_databases(staging, manifest)
+        for path in staging.iterdir():
             path.rename(home / path.name)
     finally:
-        shutil.rmtree(building, ignore_errors=True)
+        shutil.rmtree(staging, ignore_errors=True)
     return manifest
 
 
 def _unpack(file: IO[bytes], name: str, folder: Path) -> dict[str, Any]:
-    found: dict[str, dict[str, Any]] = {}
+    extracted: dict[str, dict[str, Any]] = {}
     manifest: dict[str, Any] | None = None
     try:
         with compressed(file, name, "r") as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
@@ -169,10 +169,10 @@ def _unpack(file: IO[bytes], name: str, folder: Path) -> dict[str, Any]:
                     raise _damaged(f"{member.name!r:.80} does not belong there")
                 if member.name == MANIFEST:
                     manifest = json.loads(source.read(MAX_MANIFEST))
-                elif not _MEMBER.fullmatch(member.name) or member.name in found:
+                elif not _MEMBER.fullmatch(member.name) or member.name in extracted:
                     raise _damaged(f"{member.name!r:.80} does not belong there")
                 else:
-                    found[member.name] = _take(source, folder / member.name)
+                    extracted[member.name] = _extract(source, folder / member.name)
     except (tarfile.TarError, EOFError, OSError, ValueError) as error:
         raise _damaged(str(error)) from None
     except Exception as error:
@@ -181,11 +181,11 @@ def _unpack(file: IO[bytes], name: str, folder: Path) -> dict[str, Any]:
         raise _damaged(str(error)) from None
     if manifest is None:
         raise _damaged("it ends too early: there is no manifest")
-    _compare(found, manifest)
+    _compare(extracted, manifest)
     return manifest
 
 
-def _take(source: IO[bytes], target: Path) -> dict[str, Any]:
+def _extract(source: IO[bytes], target: Path) -> dict[str, Any]:
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     digest, size = hashlib.sha256(), 0
     with target.open("xb") as out:
@@ -196,16 +196,16 @@ def _take(source: IO[bytes], target: Path) -> dict[str, Any]:
     return {"size": size, "sha256": digest.hexdigest()}
 
 
-def _compare(found: dict[str, dict[str, Any]], manifest: dict[str, Any]) -> None:
+def _compare(extracted: dict[str, dict[str, Any]], manifest: dict[str, Any]) -> None:
     if manifest.get("format") != FORMAT:
         raise CommandFailed(
             f"The backup has format {manifest.get('format')}, this program reads {FORMAT}; "
-            "use the version of Fyke that made it"
+            "use the version of Fyke that created it"
         )
-    wanted = manifest.get("files", {})
-    for name in sorted({*wanted, *found}):
-        if found.get(name) != wanted.get(name):
-            problem = "is missing" if name not in found else "has changed"
+    expected = manifest.get("files", {})
+    for name in sorted({*expected, *extracted}):
+        if extracted.get(name) != expected.get(name):
+            problem = "is missing" if name not in extracted else "has changed"
             raise _damaged(f"{name} {problem}")
 
 
@@ -218,5 +218,5 @@ def _check_databases(folder: Path, manifest: dict[str, Any]) -> None:
             raise _damaged(f"{database}: {problems[0]}")
 
 
-def _damaged(why: str) -> CommandFailed:
-    return CommandFailed(f"The backup cannot be used, nothing was restored: {why}")
+def _damaged(reason: str) -> CommandFailed:
+    return CommandFailed(f"The backup cannot be used, nothing was restored: {reason}")

@@ -1,4 +1,4 @@
-"""``fyke callback``: what became of callbacks, sending them again, receivers."""
+"""``fyke callback``: the states of callbacks, replays, and receivers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fyke.cli.run import RunArgument, runs
 if TYPE_CHECKING:
     from fyke.wire.fyke.callbacks import DeliveryItem
 
-callbacks = group("Callbacks: what became of them, sending them again, receivers.")
+callbacks = group("Callbacks: states, replays and receivers.")
 
 
 @server_command(callbacks, "list")
@@ -25,7 +25,7 @@ def list_deliveries(
         typer.Option("--state", help="pending, delivered, failed or superseded.", metavar="STATE"),
     ] = "",
     host: Annotated[
-        str, typer.Option("--host", help="Host of the URL, maybe with :port.", metavar="HOST")
+        str, typer.Option("--host", help="Host of the URL, optionally with :port.", metavar="HOST")
     ] = "",
     page: Annotated[int, typer.Option("--page", help="1 is the newest.", metavar="N")] = 1,
 ) -> None:
@@ -50,36 +50,36 @@ def replay(
     Examples:
       fyke callback replay msg_01JG...
     """
-    again = server.client.replay_delivery(delivery)
+    callback = server.client.replay_delivery(delivery)
     if server.out.as_json:
-        server.out.json(data_of(again))
+        server.out.json(data_of(callback))
         return
-    server.out.say(f"The callback {again.id} is on its way to {again.url} again.")
+    server.out.say(f"The callback {callback.id} is being sent to {callback.url} again.")
 
 
 @server_command(callbacks, "receivers")
 def receivers(server: ServerContext) -> None:
-    """The receivers of your callbacks, those that are switched off first.
+    """The receivers of your callbacks, the disabled ones first.
 
     \b
     Examples:
       fyke callback receivers
       fyke callback receivers --json
     """
-    found = server.client.receivers()
+    items = server.client.receivers()
     if server.out.as_json:
-        server.out.json([data_of(one) for one in found])
+        server.out.json([data_of(item) for item in items])
         return
     server.out.table(
         ("receiver", "used", "failing since", "last success"),
         [
             (
-                one.receiver,
-                "no" if one.disabled else "yes",
-                formatting.when(one.failing_since),
-                formatting.when(one.last_success_at),
+                item.receiver,
+                "no" if item.disabled else "yes",
+                formatting.when(item.failing_since),
+                formatting.when(item.last_success_at),
             )
-            for one in found
+            for item in items
         ],
     )
 
@@ -88,25 +88,26 @@ def receivers(server: ServerContext) -> None:
 def enable(
     server: ServerContext,
     receiver: Annotated[
-        str, typer.Argument(help="scheme://host:port, or any URL there.", metavar="RECEIVER")
+        str,
+        typer.Argument(help="scheme://host:port, or a URL of the receiver.", metavar="RECEIVER"),
     ],
 ) -> None:
-    """Use a receiver again that was switched off after five days of failures.
+    """Enable a receiver that was disabled after five days of failures.
 
     \b
     Examples:
       fyke callback enable https://example.com
     """
-    again = server.client.enable_receiver(receiver)
+    enabled = server.client.enable_receiver(receiver)
     if server.out.as_json:
-        server.out.json(data_of(again))
+        server.out.json(data_of(enabled))
         return
-    server.out.say(f"{again.receiver} is used again. Replay what it has missed.")
+    server.out.say(f"{enabled.receiver} is enabled again. Replay the callbacks that it has missed.")
 
 
 @server_command(runs, "deliveries")
 def of_run(server: ServerContext, run: RunArgument) -> None:
-    """The callbacks of a run, with every try.
+    """The callbacks of a run, with every attempt.
 
     \b
     Examples:
@@ -116,38 +117,38 @@ def of_run(server: ServerContext, run: RunArgument) -> None:
     show_deliveries(server, server.client.deliveries(run))
 
 
-def show_deliveries(server: ServerContext, found: list[DeliveryItem]) -> None:
-    """Print deliveries, each with its tries."""
+def show_deliveries(server: ServerContext, deliveries: list[DeliveryItem]) -> None:
+    """Print deliveries, and a second table with their attempts."""
     if server.out.as_json:
-        server.out.json([data_of(one) for one in found])
+        server.out.json([data_of(delivery) for delivery in deliveries])
         return
     server.out.table(
-        ("id", "run", "tells", "state", "tries", "last try", "url"),
+        ("id", "run", "kind", "state", "attempts", "last attempt", "url"),
         [
             (
-                one.id,
-                one.run_slug,
-                one.kind,
-                one.state,
-                str(one.tries),
-                f"{one.last_status or ''} {one.last_error}".strip(),
-                one.url,
+                delivery.id,
+                delivery.run_slug,
+                delivery.kind,
+                delivery.state,
+                str(delivery.tries),
+                f"{delivery.last_status or ''} {delivery.last_error}".strip(),
+                delivery.url,
             )
-            for one in found
+            for delivery in deliveries
         ],
     )
-    tries = [(one.id, tried) for one in found for tried in one.attempts]
-    if tries:
+    attempts = [(delivery.id, attempt) for delivery in deliveries for attempt in delivery.attempts]
+    if attempts:
         server.out.table(
-            ("callback", "tried", "status", "error", "ms"),
+            ("callback", "time", "status", "error", "ms"),
             [
                 (
-                    name,
-                    formatting.when(tried.timestamp // 1000),
-                    str(tried.status or "-"),
-                    tried.error,
-                    str(tried.duration_ms),
+                    callback,
+                    formatting.when(attempt.timestamp // 1000),
+                    str(attempt.status or "-"),
+                    attempt.error,
+                    str(attempt.duration_ms),
                 )
-                for name, tried in tries
+                for callback, attempt in attempts
             ],
         )

@@ -1,6 +1,6 @@
-"""The children of the supervisor: those it started, and those it was given.
+"""The children of the supervisor: those it started, and adopted orphans.
 
-Their ends are collected here by SIGCHLD, so nothing else in the process may wait for them.
+They are reaped here on SIGCHLD, so nothing else in the process may wait for them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from fyke.kit.prctl import adopt_orphans
 
 
 class Child:
-    """A child process. ``returncode`` is None while it lives, ``-N`` after signal N."""
+    """A child process. ``returncode`` is None while it runs, ``-N`` after signal N."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
@@ -29,52 +29,52 @@ class Child:
         return self.returncode
 
     def send_signal(self, number: int) -> None:
-        """Send a signal unless it has ended: its number may belong to another process then."""
+        """Send a signal unless the child has ended: then its pid may belong to another process."""
         if self.returncode is None:
             os.kill(self.pid, number)
 
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)
 
-    def end(self, status: int) -> None:
-        """Note the wait ``status`` that it has left."""
+    def record_exit(self, status: int) -> None:
+        """Record the wait ``status`` of the ended child."""
         self.returncode = os.waitstatus_to_exitcode(status)
         self._ended.set()
 
 
 class Children:
-    """All children of this process, orphans among its descendants included."""
+    """All children of this process, including orphaned descendants."""
 
     def __init__(self) -> None:
-        """Start to collect; needs a running loop in the main thread."""
-        self._known: dict[int, Child] = {}
-        self._expecting = 0
+        """Start reaping; requires a running event loop in the main thread."""
+        self._children: dict[int, Child] = {}
+        self._pauses = 0
         adopt_orphans()
-        asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, self._collect)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, self._reap)
 
     def adopt(self, pid: int) -> Child:
-        """Watch the child ``pid``, which has not been collected yet."""
-        child = self._known[pid] = Child(pid)
+        """Watch the child ``pid``, which has not been reaped yet."""
+        child = self._children[pid] = Child(pid)
         return child
 
     @contextlib.contextmanager
-    def expecting(self) -> Iterator[None]:
-        """Collect nothing meanwhile: a child whose number is not known yet may have ended."""
-        self._expecting += 1
+    def reaping_paused(self) -> Iterator[None]:
+        """Pause reaping until a new child is adopted: it may end before its pid is known."""
+        self._pauses += 1
         try:
             yield
         finally:
-            self._expecting -= 1
-            self._collect()
+            self._pauses -= 1
+            self._reap()
 
-    def _collect(self) -> None:
-        while not self._expecting:
+    def _reap(self) -> None:
+        while not self._pauses:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
                 return
             if not pid:
                 return
-            child = self._known.pop(pid, None)
-            if child is not None:  # else an orphan: it had to be collected, no more
-                child.end(status)
+            child = self._children.pop(pid, None)
+            if child is not None:  # None for an orphan
+                child.record_exit(status)

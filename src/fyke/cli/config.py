@@ -17,7 +17,7 @@ config = group("Settings in effect, and where each value comes from.")
 @config.command("show")
 def show(
     origin: Annotated[
-        bool, typer.Option("--origin", help="Also say where each value comes from.")
+        bool, typer.Option("--origin", help="Also show where each value comes from.")
     ] = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
@@ -40,8 +40,8 @@ def show(
     origins = origins_of(settings, flags, os.environ)
     out = Output(as_json)
     if as_json:
-        both = {name: {"value": values[name], "origin": origins[name]} for name in values}
-        out.json(both if origin else values)
+        with_origins = {name: {"value": values[name], "origin": origins[name]} for name in values}
+        out.json(with_origins if origin else values)
     elif origin:
         out.table(
             ("setting", "value", "origin"),

@@ -1,8 +1,7 @@
-"""The context of commands: the settings, and the server with its key.
+"""The server that a command uses, and its key.
 
-On the installation's own machine no option is needed: the data folder records the server's URL and
-contains a key, readable only by the owner of the folder. That key is only ever sent to the URL that
-is recorded in the same folder.
+On the machine of the server no option is needed: the data folder has the server's URL and a key,
+which only the owner of the folder can read. That key is sent only to the URL in the same folder.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from fyke.cli.errors import CommandFailed, Exit, name_missing
+from fyke.cli.errors import CommandFailed, Exit, add_missing_name
 from fyke.cli.output import Output
 
 if TYPE_CHECKING:
@@ -27,18 +26,16 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., None])
 
 HomeOption = Annotated[
-    str | None, typer.Option("--home", help="The data folder (else FYKE_HOME).", metavar="DIR")
+    str | None, typer.Option("--home", help="The data folder (default: FYKE_HOME).", metavar="DIR")
 ]
-JsonOption = Annotated[
-    bool, typer.Option("--json", help="Write JSON for programs instead of text for people.")
-]
+JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON instead of text.")]
 UrlOption = Annotated[
     str | None,
-    typer.Option("--url", help="The server, when it is elsewhere (else FYKE_URL).", metavar="URL"),
+    typer.Option("--url", help="URL of another server (default: FYKE_URL).", metavar="URL"),
 ]
 KeyOption = Annotated[
     str | None,
-    typer.Option("--key", help="Your API key (else FYKE_KEY).", metavar="KEY"),
+    typer.Option("--key", help="Your API key (default: FYKE_KEY).", metavar="KEY"),
 ]
 
 
@@ -47,7 +44,7 @@ KeyOption = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A server and the key to it; ``key`` is empty when there is none."""
+    """The URL of a server and the key for it, which may be empty."""
 
     url: str
     key: str
@@ -60,14 +57,14 @@ def locate(
     environment: Mapping[str, str],
     system_home: Path = Path("/var/lib/fyke"),
 ) -> Location:
-    """The server to use. Raise ``CommandFailed`` when none is found."""
+    """The server to use. Raises ``CommandFailed`` if none is known."""
     url = url or environment.get("FYKE_URL", "")
     key = key or environment.get("FYKE_KEY", "")
     folder = data_folder(home, environment, system_home)
     if url:
         url = url.rstrip("/")
         if not url.startswith(("http://", "https://")):
-            raise CommandFailed(f"--url {url}: must begin with http:// or https://", Exit.USAGE)
+            raise CommandFailed(f"--url {url}: must start with http:// or https://", Exit.USAGE)
         if not key and url == _local_url(folder):
             key = _local_key(folder)
         return Location(url, key)
@@ -78,24 +75,24 @@ def locate(
             "it with fyke up, or name another server with --url or FYKE_URL",
             Exit.UNREACHABLE,
         )
-    return Location(local, key or _local_key(folder, needed=True))
+    return Location(local, key or _local_key(folder, required=True))
 
 
 def data_folder(
     home: str | None, environment: Mapping[str, str], system_home: Path = Path("/var/lib/fyke")
 ) -> Path:
-    """The data folder: the named one; the system's for root, or when only that one has a running
-    server that this user may use; else the user's own."""
-    named = home or environment.get("FYKE_HOME")
-    if named:
-        return Path(named).expanduser().absolute()
+    """The data folder: the requested one; that of the system for root, or if only that one has a
+    running server that this user can use; else that of the user."""
+    folder = home or environment.get("FYKE_HOME")
+    if folder:
+        return Path(folder).expanduser().absolute()
     if os.geteuid() == 0:
         return system_home
-    own = Path.home() / ".fyke"
-    system_file = system_home / "server.json"
-    if not (own / "server.json").exists() and os.access(system_file, os.R_OK):
+    user_home = Path.home() / ".fyke"
+    system_server = system_home / "server.json"
+    if not (user_home / "server.json").exists() and os.access(system_server, os.R_OK):
         return system_home
-    return own
+    return user_home
 
 
 def _local_url(folder: Path) -> str:
@@ -105,16 +102,16 @@ def _local_url(folder: Path) -> str:
         return ""
 
 
-def _local_key(folder: Path, *, needed: bool = False) -> str:
+def _local_key(folder: Path, *, required: bool = False) -> str:
     file = folder / "owner.key"
     try:
         return file.read_text().strip()
     except OSError as error:
-        if not needed:
+        if not required:
             return ""
         raise CommandFailed(
             f"The key of this installation cannot be read ({file}: {error.strerror}). Use the "
-            "user that Fyke runs as, or root, or pass your own key with --key or FYKE_KEY",
+            "user that runs Fyke, or root, or pass your own key with --key or FYKE_KEY",
             Exit.AUTH,
         ) from None
 
@@ -123,7 +120,7 @@ def _local_key(folder: Path, *, needed: bool = False) -> str:
 
 
 class ServerContext:
-    """The client and the output of a command that uses a server."""
+    """The server, the client and the output of a command."""
 
     def __init__(self, url: str | None, key: str | None, home: str | None, as_json: bool) -> None:
         self.out = Output(as_json)
@@ -153,8 +150,10 @@ _COMMON: tuple[tuple[str, Any, Any], ...] = (
 
 
 def server_command(group: typer.Typer, name: str) -> Callable[[F], F]:
-    """Register a command of ``group`` whose function takes a ``ServerContext`` first; its options
-    ``--url``, ``--key``, ``--home`` and ``--json`` are added."""
+    """Register a command of ``group``; its function takes a ``ServerContext`` first.
+
+    Adds the options ``--url``, ``--key``, ``--home`` and ``--json``.
+    """
 
     def decorate(function: F) -> F:
         signature = inspect.signature(function, eval_str=True)
@@ -164,22 +163,22 @@ def server_command(group: typer.Typer, name: str) -> Callable[[F], F]:
             )
             for name, annotation, default in _COMMON
         ]
-        own = [
+        function_parameters = [
             parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
             for parameter in list(signature.parameters.values())[1:]
         ]
 
-        def command(**given: Any) -> None:
-            server = ServerContext(*(given.pop(name) for name, _, _ in _COMMON))
+        def command(**arguments: Any) -> None:
+            server = ServerContext(*(arguments.pop(name) for name, _, _ in _COMMON))
             try:
-                function(server, **given)
+                function(server, **arguments)
             except Exception as error:
-                name_missing(error, given)
+                add_missing_name(error, arguments)
                 raise
             finally:
                 server.close()
 
-        parameters = [*own, *common]
+        parameters = [*function_parameters, *common]
         command.__doc__ = function.__doc__
         command.__name__ = function.__name__
         command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""``fyke db``: bring the tables up to date, check them, copy the whole installation and back."""
+"""``fyke db``: migrate, convert and check the database; back up and restore the installation."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from fyke.app.maintenance import TableVersions
     from fyke.settings import Settings
 
-db = group("The database of this installation: up to date, whole, copied.")
+db = group("The database: migrate, check, back up, restore.")
 
 File = Annotated[Path, typer.Argument(help=".tar.gz or .tar.zst", metavar="FILE")]
 POSTGRES = (
-    "State and rows are in PostgreSQL and not in this file: copy them with pg_dump at the same "
-    "time, and bring them back with pg_restore before Fyke starts."
+    "State and rows are in PostgreSQL and not in this file: back them up with pg_dump at the same "
+    "time, and restore them with pg_restore before Fyke starts."
 )
 
 
 @db.command("migrate")
 def migrate(home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """Bring the tables up to date. "fyke up" does so by itself; this is for before and without it.
+    """Migrate the tables to this release. "fyke up" does it by itself.
 
     \b
     Examples:
@@ -55,18 +55,18 @@ def migrate(home: HomeOption = None, as_json: JsonOption = False) -> None:
 
 
 def _show(tables: TableVersions, as_json: bool) -> None:
-    out, found = Output(as_json), {"state": tables.state.current, "rows": tables.rows.current}
+    out, revisions = Output(as_json), {"state": tables.state.current, "rows": tables.rows.current}
     if as_json:
-        out.json(found)
+        out.json(revisions)
     else:
-        out.fields(list(found.items()))
+        out.fields(list(revisions.items()))
 
 
 @db.command("convert")
 def convert(home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """Convert a database from before release 0.1.0, whole or not at all.
+    """Convert a database from before release 0.1.0, completely or not at all.
 
-    Stop every Fyke that uses it and make a backup first. Rows, files and keys stay as they are.
+    First stop every Fyke that uses it and create a backup. Rows, files and keys do not change.
 
     \b
     Examples:
@@ -77,7 +77,7 @@ def convert(home: HomeOption = None, as_json: JsonOption = False) -> None:
     from fyke.cli.listening import refuse_if_locked
     from fyke.cli.owner import as_owner
 
-    settings = _existing(home)
+    settings = _existing_settings(home)
     os.umask(0o077)
     with as_owner(settings.home, settings.service_user):
         refuse_if_locked(settings)
@@ -87,9 +87,9 @@ def convert(home: HomeOption = None, as_json: JsonOption = False) -> None:
 
 @db.command("check")
 def check(home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """Look whether the database is whole and agrees with itself. Changes nothing.
+    """Check that the database is intact and consistent. Changes nothing.
 
-    Runs, attempts, counters and ledger are compared. Exit status 1 when something is wrong.
+    Compares runs, attempts, counters and ledger. Exit status 1 if there are findings.
 
     \b
     Examples:
@@ -99,7 +99,7 @@ def check(home: HomeOption = None, as_json: JsonOption = False) -> None:
     from fyke.app import maintenance
     from fyke.cli.owner import as_owner
 
-    settings = _existing(home)
+    settings = _existing_settings(home)
     with as_owner(settings.home, settings.service_user):
         findings = maintenance.check(settings)
     out = Output(as_json)
@@ -115,9 +115,9 @@ def check(home: HomeOption = None, as_json: JsonOption = False) -> None:
 
 @db.command("backup")
 def backup(file: File, home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """Copy the installation into one file while it is in use: databases, blobs, secret, config.
+    """Back up the installation to one file while it is in use: databases, blobs, secret, config.
 
-    The file contains secrets: only its owner may read it.
+    The file contains secrets, and only its owner can read it.
 
     \b
     Examples:
@@ -128,7 +128,7 @@ def backup(file: File, home: HomeOption = None, as_json: JsonOption = False) -> 
     from fyke.cli.owner import as_owner
 
     check_suffix(file)
-    settings = _existing(home)
+    settings = _existing_settings(home)
     with _new_file(file) as target:
         with as_owner(settings.home, settings.service_user):
             manifest = write_backup(settings, target, file.name)
@@ -151,27 +151,25 @@ def backup(file: File, home: HomeOption = None, as_json: JsonOption = False) -> 
 def _new_file(file: Path) -> Iterator[IO[bytes]]:
     """A file that appears only when it is complete."""
     if file.exists():
-        raise CommandFailed(f"{file} exists already; name a file that does not", Exit.CONFLICT)
-    part = file.with_name(f".{file.name}.part")
-    part.unlink(missing_ok=True)
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        raise CommandFailed(f"{file} exists already; name a new file", Exit.CONFLICT)
+    partial = file.with_name(f".{file.name}.part")
+    partial.unlink(missing_ok=True)
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as target:
             yield target
-        part.rename(file)
+        partial.rename(file)
     finally:
-        part.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
 
 
 @db.command("restore")
 def restore(
     file: File,
-    home: Annotated[
-        str, typer.Option("--home", help="An empty folder, or none yet.", metavar="DIR")
-    ],
+    home: Annotated[str, typer.Option("--home", help="An empty or new folder.", metavar="DIR")],
     as_json: JsonOption = False,
 ) -> None:
-    """Bring a backup back into an empty data folder. Every file is compared with its hash.
+    """Restore a backup to an empty data folder. The hash of every file is checked.
 
     \b
     Examples:
@@ -179,7 +177,7 @@ def restore(
       fyke db restore fyke.tar.gz --home ./trial && fyke up --home ./trial --port 8200
     """
     from fyke.cli.backup import check_suffix
-    from fyke.cli.backup import restore as bring_back
+    from fyke.cli.backup import restore as restore_backup
     from fyke.cli.owner import as_owner, owner_of
 
     check_suffix(file)
@@ -194,19 +192,20 @@ def restore(
             os.chown(folder, *owner_of(folder, settings.service_user))
         os.umask(0o077)
         with as_owner(folder, settings.service_user):
-            manifest = bring_back(source, file.name, folder)
+            manifest = restore_backup(source, file.name, folder)
     out = Output(as_json)
     if as_json:
         files = len(manifest["files"])
         out.json({"home": str(folder), "files": files, "database": manifest["database"]})
     else:
         out.raw(str(folder))
-        out.say(f'All files are what they were. Start it with "fyke up --home {folder}".')
+        out.say(f'All files were restored and verified. Start Fyke with "fyke up --home {folder}".')
     if manifest["database"] == "postgresql":
         out.say(POSTGRES)
 
 
-def _existing(home: str | None) -> Settings:
+def _existing_settings(home: str | None) -> Settings:
+    """The settings of an existing data folder. Raises ``CommandFailed``."""
     settings = load_settings(home=home)
     if not settings.secret_file.parent.is_dir():
         raise CommandFailed(f"There is no data folder {settings.home}", Exit.NOT_FOUND)

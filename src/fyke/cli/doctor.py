@@ -1,4 +1,4 @@
-"""``fyke doctor``: what works on this machine, what does not, and how to fix it."""
+"""``fyke doctor``: checks of this machine, with remedies."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ SANDBOX_REMEDY = "fix what this line reports; until then no Worker runs here"
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """The result of one check. ``remedy`` is how to fix it, ignored when the state is ok."""
+class CheckResult:
+    """The result of one check. ``remedy`` is ignored if the state is ok."""
 
     name: str
     state: str
@@ -48,8 +48,8 @@ class Line:
 def doctor(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Check this machine: Python, data folder, port, database, sandbox, helper programs.
 
-    Every line that is not ok says how to fix it. Exit status 1 unless the sandbox is complete and
-    no other check has failed.
+    Every line that is not ok has a remedy. Exit status 1 unless the sandbox is complete and no
+    other check has failed.
 
     \b
     Examples:
@@ -72,7 +72,7 @@ def doctor(home: HomeOption = None, as_json: JsonOption = False) -> None:
         raise typer.Exit(Exit.FAILED)
 
 
-def _print(out: Output, lines: list[Line], level: str) -> None:
+def _print(out: Output, lines: list[CheckResult], level: str) -> None:
     styles = {OK: "green", WARNING: "yellow", FAILED: "red"}
     width = max(len(line.name) for line in lines)
     for line in lines:
@@ -85,8 +85,8 @@ def _print(out: Output, lines: list[Line], level: str) -> None:
 # --- the machine ----------------------------------------------------------------------------
 
 
-def _machine(settings: Settings) -> Iterator[Line]:
-    yield Line("python", OK, sys.version.split()[0])
+def _machine(settings: Settings) -> Iterator[CheckResult]:
+    yield CheckResult("python", OK, sys.version.split()[0])
     yield _workers_python()
     yield _folder(settings.home)
     yield _disk(settings.home)
@@ -95,98 +95,100 @@ def _machine(settings: Settings) -> Iterator[Line]:
     yield _program("node", "only needed for Workers in Node.js")
 
 
-def _workers_python() -> Line:
-    """Workers run on the interpreter of the system, whichever one Fyke runs on."""
+def _workers_python() -> CheckResult:
+    """Workers run on the system's interpreter, not on that of Fyke."""
     name, remedy = "python for Workers", f"install Python 3.11 or newer as {PYTHON}"
-    answer = _first_line(PYTHON, "--version")
-    if not answer:
-        return Line(name, FAILED, f"{PYTHON} is missing", remedy)
-    version = tuple(int(part) for part in answer.split()[-1].split(".")[:2] if part.isdigit())
-    return Line(name, OK if version >= OLDEST_PYTHON else FAILED, answer, remedy)
+    output = _first_line(PYTHON, "--version")
+    if not output:
+        return CheckResult(name, FAILED, f"{PYTHON} is missing", remedy)
+    version = tuple(int(part) for part in output.split()[-1].split(".")[:2] if part.isdigit())
+    return CheckResult(name, OK if version >= OLDEST_PYTHON else FAILED, output, remedy)
 
 
-def _folder(home: Path) -> Line:
+def _folder(home: Path) -> CheckResult:
     if not home.exists():
-        return Line("data folder", OK, f"{home} will be created at the first start")
+        return CheckResult("data folder", OK, f"{home} will be created at the first start")
     if home.stat().st_mode & 0o044:
-        return Line("data folder", WARNING, f"{home} can be read by others", f"chmod 711 {home}")
+        return CheckResult(
+            "data folder", WARNING, f"{home} can be read by others", f"chmod 711 {home}"
+        )
     if os.geteuid() != 0 and not os.access(home, os.W_OK):
-        return Line(
+        return CheckResult(
             "data folder",
             FAILED,
             f"{home} cannot be written by this user",
-            "use the user that Fyke runs as, or another folder with --home",
+            "use the user that runs Fyke, or another folder with --home",
         )
-    return Line("data folder", OK, str(home))
+    return CheckResult("data folder", OK, str(home))
 
 
-def _disk(home: Path) -> Line:
+def _disk(home: Path) -> CheckResult:
     existing = next(folder for folder in (home, *home.parents) if folder.exists())
     free = shutil.disk_usage(existing).free
     detail = f"{formatting.size(free)} free at {existing}"
     state = FAILED if free < NO_DISK else WARNING if free < LOW_DISK else OK
-    return Line(
+    return CheckResult(
         "disk", state, detail, "free some space: rows, logs and dependencies are stored there"
     )
 
 
-def _uv() -> Line:
+def _uv() -> CheckResult:
     from uv import find_uv_bin
 
     try:
-        answer = _first_line(find_uv_bin(), "--version")
+        version = _first_line(find_uv_bin(), "--version")
     except FileNotFoundError:
-        answer = ""
+        version = ""
     remedy = "reinstall Fyke with script/up; uv installs the dependencies of Workers"
-    return Line("uv", OK if answer else FAILED, answer or "missing", remedy)
+    return CheckResult("uv", OK if version else FAILED, version or "missing", remedy)
 
 
-def _program(name: str, use: str) -> Line:
-    answer = _first_line(name, "--version")
-    return Line(name, OK, answer or f"not found; {use}")
+def _program(name: str, purpose: str) -> CheckResult:
+    version = _first_line(name, "--version")
+    return CheckResult(name, OK, version or f"not found; {purpose}")
 
 
 def _first_line(*command: str) -> str:
-    """The first line that a program prints, ``""`` when it cannot be run."""
+    """The first line of a program's output, ``""`` if it cannot be run."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+        completed = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return (done.stdout.splitlines() or [""])[0].strip() if done.returncode == 0 else ""
+    return (completed.stdout.splitlines() or [""])[0].strip() if completed.returncode == 0 else ""
 
 
 # --- the server -----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class _Running:
-    """The running platform of this data folder."""
+class _RunningServer:
+    """The running server of this data folder."""
 
     location: Location
     ready: bool
 
 
-def _server(settings: Settings, home: str | None) -> _Running | None:
+def _server(settings: Settings, home: str | None) -> _RunningServer | None:
     from fyke.client import ClientError, FykeClient
 
     try:
         location = locate(None, None, home or str(settings.home), {})
         with FykeClient(location.url, location.key, timeout=5) as client:
-            return _Running(location, client.ready())
+            return _RunningServer(location, client.ready())
     except (CommandFailed, ClientError):
         return None
 
 
-def _port(settings: Settings, server: _Running | None) -> Line:
+def _port(settings: Settings, server: _RunningServer | None) -> CheckResult:
     if server is not None:
-        answer = "answers" if server.ready else "answers, but no runner is alive"
-        return Line(
+        state = "answers" if server.ready else "answers, but no runner is alive"
+        return CheckResult(
             "server",
             OK if server.ready else FAILED,
-            f"{server.location.url} {answer}",
-            'see the log of "fyke up" for the reason why the runner does not start',
+            f"{server.location.url} {state}",
+            'see the log of "fyke up" for the reason',
         )
-    where = f"{settings.host}:{settings.port}"
+    address = f"{settings.host}:{settings.port}"
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -196,56 +198,58 @@ def _port(settings: Settings, server: _Running | None) -> Line:
             remedy = (
                 "choose another port with --port or FYKE_PORT, or stop the program that uses it"
             )
-            return Line("server", FAILED, f"{where} is taken: {error.strerror}", remedy)
-    return Line("server", OK, f'not running, {where} is free; "fyke up" starts it')
+            return CheckResult("server", FAILED, f"{address} is taken: {error.strerror}", remedy)
+    return CheckResult("server", OK, f'not running, {address} is free; "fyke up" starts it')
 
 
 # --- the database ---------------------------------------------------------------------------
 
 
-def _database(settings: Settings) -> Iterator[Line]:
+def _database(settings: Settings) -> Iterator[CheckResult]:
     from fyke.app import maintenance
     from fyke.cli.owner import as_owner
     from fyke.errors import FykeError
 
     kind = "PostgreSQL" if settings.database_url else "SQLite"
-    first = Line("database", OK, f"{kind}, will be created at the first start")
+    not_created = CheckResult("database", OK, f"{kind}, will be created at the first start")
     if not settings.home.exists():
-        yield first
+        yield not_created
         return
     try:
         with as_owner(settings.home, settings.service_user):
-            found = maintenance.versions(settings)
+            versions = maintenance.versions(settings)
     except (FykeError, CommandFailed, OSError) as error:
         remedy = "start the database, or correct FYKE_DATABASE_URL"
-        yield Line("database", FAILED, f"{kind}: {error}", remedy)
+        yield CheckResult("database", FAILED, f"{kind}: {error}", remedy)
         return
-    if not found.state.current:
-        yield first
+    if not versions.state.current:
+        yield not_created
         return
-    detail = f"{kind}, tables at {found.state.current} and {found.rows.current or 'none'}"
-    yield Line("database", WARNING if found.remedy else OK, detail, found.remedy)
+    detail = f"{kind}, tables at {versions.state.current} and {versions.rows.current or 'none'}"
+    yield CheckResult("database", WARNING if versions.remedy else OK, detail, versions.remedy)
 
 
 # --- isolation --------------------------------------------------------------------------------
 
 
-def _isolation(settings: Settings, server: _Running | None) -> tuple[str, str, list[Line]]:
-    """(level, reason, one line per check)."""
+def _isolation(
+    settings: Settings, server: _RunningServer | None
+) -> tuple[str, str, list[CheckResult]]:
+    """The level, its reason, and one result per check."""
     if os.geteuid() == 0 and server is not None:
         reported = _reported(server)
         if reported is not None:
             return reported
     result = _probe(settings)
     lines = [
-        Line(name, OK if passed else FAILED, seen, _remedy(name))
-        for name, passed, seen in result["checks"]
+        CheckResult(name, OK if passed else FAILED, detail, _remedy(name))
+        for name, passed, detail in result["checks"]
     ]
     return result["level"], result["reason"], lines
 
 
-def _reported(server: _Running) -> tuple[str, str, list[Line]] | None:
-    """The checks of the runners, made when they started; None when there are none."""
+def _reported(server: _RunningServer) -> tuple[str, str, list[CheckResult]] | None:
+    """The checks that the runners made at their start; None without runners."""
     from fyke.client import ClientError, FykeClient
 
     try:
@@ -256,7 +260,7 @@ def _reported(server: _Running) -> tuple[str, str, list[Line]] | None:
     if not runners:
         return None
     lines = [
-        Line(
+        CheckResult(
             "sandbox",
             OK if runner.isolation == "full" else FAILED,
             f"{runner.isolation}: {runner.reason} (runner {runner.id})",
@@ -270,11 +274,11 @@ def _reported(server: _Running) -> tuple[str, str, list[Line]] | None:
 
 
 def _probe(settings: Settings) -> dict[str, Any]:
-    """Start a real sandbox, as the same user as the sandboxes of Workers."""
-    from fyke.cli.local_folder import Job, do_job, local_folder
+    """Start a real sandbox, as the user that runs the sandboxes of Workers."""
+    from fyke.cli.local_folder import Job, local_folder, run_job
 
     with local_folder(settings) as local, Job(local.home.parent) as job:
-        do_job(local, job, {"action": "probe"})
+        run_job(local, job, {"action": "probe"})
         result = job.result()
     if "error" in result:
         return {

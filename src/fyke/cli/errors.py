@@ -1,6 +1,6 @@
-"""How a command ends that fails. Exit codes are part of what scripts rely on.
+"""Errors of commands and their exit codes, which scripts rely on.
 
-The one place where an error becomes an exit code. Nothing heavy is imported until there is one.
+Only this module maps errors to exit codes. Client and domain are imported only after an error.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Exit(IntEnum):
 
 
 class CommandFailed(Exception):
-    """Ends a command with one clear sentence on standard error."""
+    """Ends a command with one sentence on standard error and an exit code."""
 
     def __init__(self, message: str, code: Exit = Exit.FAILED) -> None:
         super().__init__(message)
@@ -41,7 +41,7 @@ class CommandFailed(Exception):
 _BY_CODE = {
     30001: Exit.CONFLICT,  # insufficient balance
     30002: Exit.CONFLICT,  # insufficient traffic
-    50003: Exit.CONFLICT,  # no such version to run any more
+    50003: Exit.CONFLICT,  # the version cannot be started
     70002: Exit.CONFLICT,  # a run that has ended cannot be aborted
 }
 _BY_STATUS = {
@@ -56,21 +56,23 @@ _BY_STATUS = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Missing:
-    arguments: tuple[str, ...]  # of commands, that name the thing
-    listing: str
+class _EntityCommands:
+    """The arguments that name an entity, and the command that lists entities of its kind."""
+
+    arguments: tuple[str, ...]
+    list_command: str
 
 
-_MISSING = {
-    50001: _Missing(("worker", "ref"), "fyke worker list"),
-    60001: _Missing(("task",), "fyke task list"),
-    70001: _Missing(("run",), "fyke run list"),
+_ENTITY_COMMANDS = {
+    50001: _EntityCommands(("worker", "ref"), "fyke worker list"),
+    60001: _EntityCommands(("task",), "fyke task list"),
+    70001: _EntityCommands(("run",), "fyke run list"),
 }
-_INVALID = (4000, 11000)  # of v1 and v2
+_INVALID = (4000, 11000)  # in v1 and v2
 
 
 def run_command(command: Callable[[], object]) -> None:
-    """Run ``command``; every known error becomes one sentence and its exit code."""
+    """Run ``command``; a known error prints one sentence and sets the exit code."""
     try:
         _run_or_explain(command)
     except KeyboardInterrupt:  # also during an explanation
@@ -81,30 +83,30 @@ def _run_or_explain(command: Callable[[], object]) -> None:
     try:
         command()
     except BrokenPipeError:
-        # The reader has closed the pipe: write nothing more, not even at exit.
+        # The reader has closed the pipe: discard all further output, even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(Exit.FAILED)
     except Exception as error:
-        failed = failure_of(error)
-        if failed is None:
+        failure = failure_of(error)
+        if failure is None:
             raise
-        print(f"fyke: {failed}", file=sys.stderr)
-        sys.exit(failed.code)
+        print(f"fyke: {failure}", file=sys.stderr)
+        sys.exit(failure.code)
 
 
 def exit_code(status: int, code: int, key: str) -> Exit:
     """The exit code for an error answer: HTTP status, wire code and key of the error."""
-    known = _BY_CODE.get(code) or _BY_STATUS.get(status)
-    if known is not None:
-        return known
+    mapped = _BY_CODE.get(code) or _BY_STATUS.get(status)
+    if mapped is not None:
+        return mapped
     if code == 4000 and key == "refused":
-        # v1 has one code for a wrong request and for what cannot be done now
+        # v1 has the same code for invalid and for refused requests
         return Exit.CONFLICT
     return Exit.USAGE if code in _INVALID else Exit.FAILED
 
 
 def failure_of(error: Exception) -> CommandFailed | None:
-    """What a known error means for a command; None for a fault of ours, which keeps its trace."""
+    """The failure for a known error; None for an unexpected one, which keeps its traceback."""
     from fyke import errors as domain
     from fyke.client.errors import ApiError, Unreachable
 
@@ -129,31 +131,29 @@ def failure_of(error: Exception) -> CommandFailed | None:
     return None
 
 
-def name_missing(error: Exception, given: Mapping[str, object]) -> None:
-    """Add to an answer that a Worker, a task or a run does not exist which one was asked for.
-
-    ``given``: the arguments of the command.
-    """
-    missing = _MISSING.get(getattr(error, "code", 0))
-    name = next((given[key] for key in missing.arguments if given.get(key)), "") if missing else ""
-    if name:
-        error.message = f"{error.message}: {name}"  # type: ignore[attr-defined]  # an ApiError
+def add_missing_name(error: Exception, arguments: Mapping[str, object]) -> None:
+    """Add the name from ``arguments`` to the error for a missing Worker, task or run."""
+    entity = _ENTITY_COMMANDS.get(getattr(error, "code", 0))
+    names = [arguments[key] for key in entity.arguments if arguments.get(key)] if entity else []
+    if names:
+        error.message = f"{error.message}: {names[0]}"  # type: ignore[attr-defined]  # an ApiError
 
 
 def _sentence(error: ApiError) -> str:
-    if error.code in _MISSING:
-        return f'{error.message}. "{_MISSING[error.code].listing}" lists those that you may see'
+    if error.code in _ENTITY_COMMANDS:
+        command = _ENTITY_COMMANDS[error.code].list_command
+        return f'{error.message}. "{command}" lists the ones that you can see'
     if error.status == 401 and error.code != 4010:
         return (
-            f"{error.message}. Give the key of this server with --key or FYKE_KEY; "
-            '"fyke key create" makes one'
+            f"{error.message}. Pass a key of this server with --key or FYKE_KEY; "
+            '"fyke key create" creates one'
         )
     if error.status == 429 and error.retry_after:
         return f"{error.message} (in {error.retry_after} s)"
     if error.status >= 500 and error.request_id:
         return f"{error.message} (request {error.request_id} in the server's log)"
     if len(error.details) > 1:
-        return "\n  ".join(["The request is not valid:", *error.details])
+        return "\n  ".join(["The request is invalid:", *error.details])
     return error.message
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def describe(finding: Finding | ProjectFinding) -> str:
-    """One line per finding, as compilers write them."""
+    """The finding in one line, in the format of compilers."""
     location = ":".join(str(part) for part in (finding.file, finding.line) if part)
     prefix = f"{location}: " if location else ""
     return f"{prefix}{finding.severity}: {finding.message}; {finding.remedy} [{finding.code}]"

@@ -1,4 +1,4 @@
-"""What follows the start of the roles: wait for an answer, publish, say where it is, the tour."""
+"""The first job after the start of the roles: publish Workers, print the URL, run the tour."""
 
 from __future__ import annotations
 
@@ -15,27 +15,28 @@ READY_SECONDS = 60.0
 def first_job(
     settings: Settings, base: str, tour: bool, url: str | None, once: bool, as_json: bool
 ) -> int:
-    """Wait until it answers, publish the Workers that ship with Fyke, show the tour if asked.
-
-    Returns the exit status of the tour; raises ``CommandFailed``.
+    """Wait until the server is ready, publish the Workers that ship with Fyke, and run the tour if
+    requested. Returns the exit status of the tour. Raises ``CommandFailed``.
     """
     wait_until_ready(base, READY_SECONDS)
     publish_shipped(settings, base)
-    setup = setup_link(settings, base)
+    setup_url = setup_link(settings, base)
     if as_json:
-        said = {"url": base, "home": str(settings.home), **({"setup_url": setup} if setup else {})}
-        print(json.dumps(said), flush=True)
+        output = {"url": base, "home": str(settings.home)}
+        if setup_url:
+            output["setup_url"] = setup_url
+        print(json.dumps(output), flush=True)
     if tour:
         from fyke.cli.tour import Tour
 
         code = Tour(settings, base, url).run()
         if once or code:
             return code
-    _say(f"Fyke is running at {base} (data in {settings.home}); Ctrl-C drains and stops.")
-    if setup and not as_json:
-        _say(f"Choose the owner's password, once and within a day, at {setup}")
+    _print(f"Fyke is running at {base} (data in {settings.home}); Ctrl-C drains and stops.")
+    if setup_url and not as_json:
+        _print(f"Choose the owner's password within a day at {setup_url} (this link works once)")
     return Exit.OK
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     print(text, file=sys.stderr, flush=True)

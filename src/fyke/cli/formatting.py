@@ -1,4 +1,4 @@
-"""Figures as people read them, and what people write as figures."""
+"""Times, sizes and counts as text, and the time of ``--expires``."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _DAYS = re.compile(r"(\d{1,5})\s*d?")
 
 
 def when(seconds: int) -> str:
-    """A time of the wire in the zone of this machine; a hyphen for none."""
+    """Unix seconds in the time zone of this machine; a hyphen for 0."""
     if not seconds:
         return "-"
     return datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def size(count: int) -> str:
-    """Bytes in the units that traffic is sold in (powers of ten)."""
+    """Bytes in decimal units, as for traffic prices."""
     amount = float(count)
     for unit in ("B", "kB", "MB", "GB"):
         if amount < 1000:
@@ -36,14 +36,14 @@ def span(seconds: int) -> str:
     return f"{seconds // 3600} h {seconds % 3600 // 60:02d} m"
 
 
-def count(number: int, one: str) -> str:
+def count(number: int, singular: str) -> str:
     """``1 row``, ``2 rows``."""
-    return f"{number} {one}" if number == 1 else f"{number} {one}s"
+    return f"{number} {singular}" if number == 1 else f"{number} {singular}s"
 
 
 def expiry(text: str, now: datetime | None = None) -> int:
-    """Unix seconds of ``--expires``: a number of days from now, a date (until its end, UTC), or a
-    date with a time. Raise ``CommandFailed``."""
+    """Unix seconds of ``--expires``: a number of days from now, the end of a date (UTC), or a date
+    with a time. Raises ``CommandFailed``."""
     now = now or datetime.now(UTC)
     days = _DAYS.fullmatch(text.strip())
     try:

@@ -1,4 +1,4 @@
-"""Building a Go project before it is packed, with the Go toolchain of the calling user."""
+"""Build a Go project with the user's Go toolchain before it is packed."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ MAX_SECONDS = 600
 
 
 @contextmanager
-def program_of(folder: Path) -> Iterator[dict[str, Path]]:
-    """What goes into the archive of the folder beside or in place of its own files: the program
-    of a Go project, built now. Empty for other languages, and where Go is not installed.
+def built_program(folder: Path) -> Iterator[dict[str, Path]]:
+    """The newly built program of a Go project, for the archive of the folder, by name.
 
-    Raise ``CommandFailed`` with what the compiler said.
+    Empty for other languages, and if Go is not installed. Raises ``CommandFailed`` with the output
+    of the compiler.
     """
-    if not _is_go(folder) or shutil.which("go") is None:
+    if not _is_go_project(folder) or shutil.which("go") is None:
         yield {}
         return
     with tempfile.TemporaryDirectory(prefix="fyke-go-") as target:
@@ -34,7 +34,7 @@ def program_of(folder: Path) -> Iterator[dict[str, Path]]:
         yield {go_build.PROGRAM: program}
 
 
-def _is_go(folder: Path) -> bool:
+def _is_go_project(folder: Path) -> bool:
     return all((folder / name).is_file() for name in (go_build.SOURCE, go_build.MODULE))
 
 
@@ -42,17 +42,17 @@ def _build(folder: Path, program: Path) -> None:
     command, variables = go_build.command(str(program), _architecture())
     env = {**os.environ, **variables}
     try:
-        done = subprocess.run(
+        completed = subprocess.run(
             command, cwd=folder, env=env, capture_output=True, text=True, timeout=MAX_SECONDS
         )
     except subprocess.TimeoutExpired:
         raise CommandFailed(f"go build took more than {MAX_SECONDS} s", Exit.FAILED) from None
-    if done.returncode:
-        said = done.stderr.strip()
-        raise CommandFailed(f"go build failed in {folder}:\n{said}", Exit.FAILED)
+    if completed.returncode:
+        output = completed.stderr.strip()
+        raise CommandFailed(f"go build failed in {folder}:\n{output}", Exit.FAILED)
 
 
 def _architecture() -> str:
-    """The author's choice, else that of this machine if Workers can run on it."""
-    named = os.environ.get("GOARCH", "")
-    return named or (ARCHITECTURE if sys.platform == "linux" else "amd64")
+    """``GOARCH``, or the architecture of this machine if Workers can run on it."""
+    requested = os.environ.get("GOARCH", "")
+    return requested or (ARCHITECTURE if sys.platform == "linux" else "amd64")

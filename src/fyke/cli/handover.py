@@ -1,7 +1,7 @@
-"""Going on as another program in the same process, which imports less than the command line.
+"""Replace this program by another module, which imports less, in the same process.
 
-The process keeps its number, its parent, its working folder and its umask. What the program needs
-to know goes through a pipe, so that ``ps`` shows a short command.
+Pid, parent, working folder and umask stay the same. Data is passed through a pipe, so that ``ps``
+shows a short command.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from typing import Any, NoReturn
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def continue_as(
-    module: str, known: Mapping[str, Any], environment: Mapping[str, str], *descriptors: int
+def exec_module(
+    module: str, data: Mapping[str, Any], environment: Mapping[str, str], *descriptors: int
 ) -> NoReturn:
-    """Replace this program by ``python -m MODULE``; ``descriptors`` stay open in it.
+    """Replace this program by ``python -m MODULE``; ``descriptors`` stay open.
 
-    ``known`` (JSON, less than a pipe has room for) is what it gets from ``handed_over``. Signals
-    that would stop it wait until ``accept_signals``.
+    The module gets ``data``, which must be JSON and fit into a pipe, from ``handover_data``.
+    Signals that would stop it wait until ``accept_signals``.
     """
     reading, writing = os.pipe()
     with os.fdopen(writing, "w") as pipe:
-        json.dump(known, pipe)
+        json.dump(data, pipe)
     for descriptor in (reading, *descriptors):
         os.set_inheritable(descriptor, True)
     signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)  # a mask, unlike handlers, stays
@@ -34,11 +34,11 @@ def continue_as(
     os.execve(command[0], command, environment)  # noqa: S606
 
 
-def handed_over() -> dict[str, Any]:
-    """What the program before passed to ``continue_as``."""
+def handover_data() -> dict[str, Any]:
+    """The data that the previous program passed to ``exec_module``."""
     with os.fdopen(int(sys.argv[1])) as pipe:
-        known: dict[str, Any] = json.load(pipe)
-    return known
+        data: dict[str, Any] = json.load(pipe)
+    return data
 
 
 def stopping_signals() -> list[signal.Signals]:
@@ -49,5 +49,5 @@ def stopping_signals() -> list[signal.Signals]:
 
 
 def accept_signals() -> None:
-    """Take the signals that have waited since ``continue_as``; their handlers are set by now."""
+    """Take the signals that have waited since ``exec_module``; their handlers are set by now."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)

@@ -1,4 +1,4 @@
-"""Reading the input of a run: from a file, from standard input, or as JSON on the command line."""
+"""Read the input of a run from a file, from standard input, or from the command line."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any
 from fyke.cli.errors import CommandFailed, Exit
 
 
-def read_input(given: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
-    """(the Worker's own input, the device and limits in it) of ``--input``.
+def read_input(argument: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The Worker's own input, and the device and limits, of ``--input``.
 
-    ``given`` is the name of a file, ``-`` for standard input, or a JSON object itself; None is
-    an empty input. The object may be the Worker's own input, or the whole of what the API takes
-    as ``input``, with ``parameters``. Raise ``CommandFailed``.
+    ``argument`` is the name of a file, ``-`` for standard input, or a JSON object; None is an empty
+    input. The object is the Worker's own input, or the whole ``input`` of the API with
+    ``parameters``. Raises ``CommandFailed``.
     """
-    if given is None:
+    if argument is None:
         return {}, {}
-    value = _parse(*_text(given))
+    value = _parse(*_text(argument))
     parameters = value.get("parameters")
     if not isinstance(parameters, dict):
         return value, {}
@@ -30,29 +30,29 @@ def read_input(given: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
     return custom, system
 
 
-def _text(given: str) -> tuple[str, str]:
-    """(where it comes from, the text)."""
-    if given.lstrip().startswith("{"):
-        return "--input", given
+def _text(argument: str) -> tuple[str, str]:
+    """The source for error messages, and the text."""
+    if argument.lstrip().startswith("{"):
+        return "--input", argument
     try:
-        data = sys.stdin.buffer.read() if given == "-" else Path(given).read_bytes()
+        data = sys.stdin.buffer.read() if argument == "-" else Path(argument).read_bytes()
     except OSError as error:
         raise CommandFailed(
-            f"--input {given}: {error.strerror}; give a file, - for standard input, or a JSON "
-            "object in quotes",
+            f"--input {argument}: {error.strerror}; name a file, - for standard input, or a quoted "
+            "JSON object",
             Exit.USAGE,
         ) from None
     try:
-        return f"--input {given}", data.decode("utf-8-sig")
+        return f"--input {argument}", data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise CommandFailed(f"--input {given}: the file is not UTF-8", Exit.USAGE) from None
+        raise CommandFailed(f"--input {argument}: the file is not UTF-8", Exit.USAGE) from None
 
 
 def _parse(source: str, text: str) -> dict[str, Any]:
     import json
 
-    def refuse(word: str) -> Any:
-        raise CommandFailed(f"{source}: {word} is not JSON; write null instead", Exit.USAGE)
+    def refuse(constant: str) -> Any:
+        raise CommandFailed(f"{source}: {constant} is not JSON; write null instead", Exit.USAGE)
 
     try:
         value = json.loads(text, parse_constant=refuse)

@@ -10,7 +10,7 @@ from fyke.cli import formatting
 from fyke.cli.context import ServerContext, group, server_command
 from fyke.cli.output import data_of
 
-keys = group("API keys: make, list and end them.")
+keys = group("API keys: create, list and revoke them.")
 
 AccountOption = Annotated[
     str,
@@ -21,7 +21,7 @@ AccountOption = Annotated[
 @server_command(keys, "create")
 def create(
     server: ServerContext,
-    name: Annotated[str, typer.Argument(help="What the key is for.", metavar="NAME")],
+    name: Annotated[str, typer.Argument(help="Purpose of the key.", metavar="NAME")],
     account: AccountOption = "",
     expires: Annotated[
         str | None,
@@ -30,17 +30,21 @@ def create(
     rate_limit: Annotated[
         int,
         typer.Option(
-            "--rate-limit", help="Requests a second, instead of what the server says.", metavar="N"
+            "--rate-limit",
+            help="Requests per second, instead of the server's setting.",
+            metavar="N",
         ),
     ] = 0,
     scope: Annotated[
         list[str] | None,
         typer.Option(
-            "--scope", help="read, run, write or admin; may be repeated; else all.", metavar="SCOPE"
+            "--scope",
+            help="read, run, write or admin; may be repeated; default: all.",
+            metavar="SCOPE",
         ),
     ] = None,
 ) -> None:
-    """Make a key. Its text is written to standard output, this once.
+    """Create a key and write its text to standard output, only this once.
 
     \b
     Examples:
@@ -50,14 +54,14 @@ def create(
       fyke key create reports --account marketing --expires 2027-12-31 --json
     """
     expires_at = 0 if expires is None else formatting.expiry(expires)
-    made = server.client.create_key(
+    created = server.client.create_key(
         name, account=account, expires_at=expires_at, rate_limit=rate_limit, scopes=scope or ()
     )
     if server.out.as_json:
-        server.out.json(data_of(made))
+        server.out.json(data_of(created))
         return
-    server.out.raw(made.key)
-    server.out.say("Keep it: it is not shown again.")
+    server.out.raw(created.key)
+    server.out.say("Store it: it is not shown again.")
 
 
 @server_command(keys, "list")
@@ -69,9 +73,9 @@ def list_keys(server: ServerContext, account: AccountOption = "") -> None:
       fyke key list
       fyke key list --account marketing --json
     """
-    found = server.client.list_keys(account)
+    items = server.client.list_keys(account)
     if server.out.as_json:
-        server.out.json([data_of(key) for key in found])
+        server.out.json([data_of(key) for key in items])
         return
     server.out.table(
         ("id", "name", "key", "scopes", "rate limit", "created", "expires", "last used", "revoked"),
@@ -87,7 +91,7 @@ def list_keys(server: ServerContext, account: AccountOption = "") -> None:
                 formatting.when(key.last_used_at),
                 formatting.when(key.revoked_at),
             )
-            for key in found
+            for key in items
         ],
     )
 
@@ -98,7 +102,7 @@ def revoke(
     name_or_id: Annotated[str, typer.Argument(help="Name or id of the key.", metavar="KEY")],
     account: AccountOption = "",
 ) -> None:
-    """Revoke an API key at once.
+    """Revoke an API key.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""Checks before a server starts: folder, port, exposure. Each error includes the remedy."""
+"""Checks before a server starts: data folder, port, exposure. Each error has a remedy."""
 
 from __future__ import annotations
 
@@ -13,28 +13,29 @@ from fyke.settings import Settings
 
 
 def unwritable(settings: Settings, error: OSError) -> CommandFailed:
-    """The complaint about a data folder that cannot be made or written."""
+    """The error for a data folder that cannot be created or written."""
     return CommandFailed(
         f"The data folder {settings.home} cannot be written: {error.strerror}. "
-        "Choose another one with --home, or give this user the right to write there."
+        "Choose another one with --home, or give this user write access to it."
     )
 
 
 def lock_home(settings: Settings) -> int:
-    """Let one ``fyke up`` at a time work in a data folder, until the returned descriptor is
-    closed.
+    """Lock the data folder for this ``fyke up``, until the returned descriptor is closed.
+
+    Raises ``CommandFailed`` if another one uses it.
     """
     descriptor = os.open(settings.run_dir / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
-        raise _held(settings) from None
+        raise _already_running(settings) from None
     return descriptor
 
 
 def refuse_if_locked(settings: Settings) -> None:
-    """Raise when another ``fyke up`` works in the data folder; take no lock."""
+    """Raise ``CommandFailed`` if another ``fyke up`` uses the data folder; does not lock it."""
     try:
         descriptor = os.open(settings.run_dir / "up.lock", os.O_RDWR)
     except FileNotFoundError:
@@ -42,12 +43,12 @@ def refuse_if_locked(settings: Settings) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise _held(settings) from None
+        raise _already_running(settings) from None
     finally:
         os.close(descriptor)
 
 
-def _held(settings: Settings) -> CommandFailed:
+def _already_running(settings: Settings) -> CommandFailed:
     return CommandFailed(
         f"Fyke is already running in {settings.home}. Stop it first, or choose another "
         "data folder with --home.",
@@ -56,7 +57,7 @@ def _held(settings: Settings) -> CommandFailed:
 
 
 def listen(settings: Settings) -> socket.socket:
-    """Bind the address of the settings. Says what to do when the port is taken."""
+    """Listen on the address in the settings. Raises ``CommandFailed``."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -77,7 +78,7 @@ def listen(settings: Settings) -> socket.socket:
 
 
 def check_exposure(settings: Settings) -> None:
-    """Refuse an address that others can reach while the owner has no password."""
+    """Raise ``CommandFailed`` for a public address while the owner has no password."""
     if _is_loopback(settings.host):
         return
     import asyncio
@@ -88,7 +89,7 @@ def check_exposure(settings: Settings) -> None:
         raise CommandFailed(
             f"Refusing to listen on {settings.host}: the owner has no password yet, and the "
             "address can be reached from other machines. Start with --host 127.0.0.1 first, and "
-            "choose a password by the link that it prints."
+            "choose a password with the link that it prints."
         )
 
 

@@ -1,8 +1,8 @@
-"""Folders for what runs without a server: ``worker run`` and the probe of ``doctor``.
+"""Folders for jobs without a server: ``worker run``, and the sandbox check of ``doctor``.
 
-Each is a small data folder below the data folder of the user, held by one process at a time. What
-it keeps between two uses are caches, so that a second run finds its dependencies installed. As
-root the folder is the service user's, and the work in it is done by that user beside a launcher.
+Each is a small data folder below that of the user, used by one process at a time. Its caches are
+kept, so that dependencies are installed only once. If the command was started as root, the folder
+belongs to the service user, who runs the job with a launcher.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from fyke.cli.errors import CommandFailed
-from fyke.cli.local_work import REQUEST, RESULT, do
+from fyke.cli.local_work import REQUEST, RESULT, run_request
 
 if TYPE_CHECKING:
     from fyke.settings import Settings
@@ -31,8 +31,8 @@ MAX_FOLDERS = 16
 def local_folder(settings: Settings) -> Iterator[Settings]:
     """Lock a free folder; yield the settings for work in it."""
     base = settings.home / "local"
-    _make(settings.home)
-    _make(base)
+    _make_folder(settings.home)
+    _make_folder(base)
     for number in range(MAX_FOLDERS):
         with (base / f"{number}.lock").open("w") as lock:
             try:
@@ -40,22 +40,22 @@ def local_folder(settings: Settings) -> Iterator[Settings]:
             except BlockingIOError:
                 continue
             home = base / str(number)
-            _make(home)
+            _make_folder(home)
             update = {"home": home, "database_url": "", "durability": "process"}
             yield settings.model_copy(update=update)
             return
-    raise CommandFailed(f"{MAX_FOLDERS} local runs are at work already; wait for one to end")
+    raise CommandFailed(f"{MAX_FOLDERS} local runs are active already; wait until one ends")
 
 
-def _make(folder: Path) -> None:
-    """Other users may pass through to what a sandbox mounts, but cannot list the folder."""
+def _make_folder(folder: Path) -> None:
+    """Create ``folder`` with 0711: others can reach files in it, but not list it."""
     if not folder.exists():
         folder.mkdir(parents=True)
         folder.chmod(0o711)
 
 
 class Job:
-    """A folder with one request and its result, exchanged with the user who does the work."""
+    """A folder with a request and its result, shared with the user who runs the job."""
 
     def __init__(self, base: Path) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="job-", dir=base))
@@ -70,16 +70,16 @@ class Job:
         (self.folder / name).write_bytes(data)
 
     def hand_over(self, user: int, group: int) -> None:
-        """Give it to the user who does the work."""
+        """Give the folder to the user who runs the job."""
         for path in (*self.folder.iterdir(), self.folder):
             os.chown(path, user, group, follow_symlinks=False)
 
     def open(self, name: str) -> IO[bytes]:
-        """Open a file of the result. Only a plain file: another user may have put a link there."""
+        """Open a plain file of the result; another user could have created a link instead."""
         descriptor = os.open(self.folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
-            raise CommandFailed(f"{name} of the local run is no plain file")
+            raise CommandFailed(f"{name} of the local run is not a plain file")
         return os.fdopen(descriptor, "rb")
 
     def result(self) -> dict[str, Any]:
@@ -88,26 +88,26 @@ class Job:
             return value
 
 
-def do_job(settings: Settings, job: Job, request: dict[str, Any]) -> int:
-    """Process the request in this process or, as root, in one of the service user; return the exit
+def run_job(settings: Settings, job: Job, request: dict[str, Any]) -> int:
+    """Run the request in this process or, as root, in one of the service user; return the exit
     status. ``settings`` are those of a local folder."""
-    # The root supervisor says whether there is a launcher.
-    shared = settings.model_dump(mode="json", exclude={"home", "launcher"})
-    text = json.dumps({**request, "home": str(settings.home), "settings": shared})
+    # the root supervisor sets ``launcher``
+    shared_settings = settings.model_dump(mode="json", exclude={"home", "launcher"})
+    text = json.dumps({**request, "home": str(settings.home), "settings": shared_settings})
     job.write(REQUEST, text.encode())
     if os.geteuid() != 0:
-        return do(job.folder)
+        return run_request(job.folder)
     import pwd
 
-    from fyke.cli.root_start import root_orders
+    from fyke.cli.root_start import root_config
     from fyke.cli.root_supervisor import supervise_as_root
 
     try:
         user = pwd.getpwnam(settings.service_user)
     except KeyError:
         raise CommandFailed(
-            f'There is no system user "{settings.service_user}"; script/up makes it'
+            f'There is no system user "{settings.service_user}"; script/up creates it'
         ) from None
     job.hand_over(user.pw_uid, user.pw_gid)
     arguments = ["local-work", str(job.folder), "--parent", str(os.getpid())]
-    return supervise_as_root(*root_orders(settings, arguments))
+    return supervise_as_root(*root_config(settings, arguments))

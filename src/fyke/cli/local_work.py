@@ -1,6 +1,6 @@
-"""Processing a local request: one run, or a check of the isolation of this machine.
+"""Run a local request: a run, or a check of the isolation of this machine.
 
-As root this is a process of its own, run by the service user (``fyke local-work FOLDER``).
+If the command was started as root, this is a process of the service user (``fyke local-work``).
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ REQUEST, PROJECT, OUTPUT, RESULT = "request.json", "project.zip", "output", "res
 def local_work(
     folder: Annotated[Path, typer.Argument()], parent: Annotated[int, typer.Option(hidden=True)]
 ) -> None:
-    """Process a local request. Started by other commands, not by users."""
+    """Run a local request. Started by other commands, not by users."""
     from fyke.kit.prctl import end_with_parent
 
     end_with_parent(parent)
-    sys.exit(do(folder))
+    sys.exit(run_request(folder))
 
 
-def do(folder: Path) -> int:
-    """Process the request in ``folder`` and leave the result there; return the exit status."""
-    before = os.umask(0o077)
+def run_request(folder: Path) -> int:
+    """Run the request in ``folder`` and write the result there; return the exit status."""
+    previous_umask = os.umask(0o077)
     try:
-        return _do(folder)
+        return _run_request(folder)
     finally:
-        os.umask(before)  # the output file is written afterwards, with the user's own umask
+        os.umask(previous_umask)  # the caller writes the output file with the user's umask
 
 
-def _do(folder: Path) -> int:
+def _run_request(folder: Path) -> int:
     from fyke.telemetry.logging import configure
 
     request = json.loads((folder / REQUEST).read_text())

@@ -1,4 +1,4 @@
-"""The command ``fyke``: all commands, their errors, their exit codes.
+"""The command ``fyke`` with all its commands.
 
 Commands import what they need when they run, so that ``fyke --help`` is fast.
 """
@@ -9,12 +9,12 @@ from typing import Annotated
 
 import typer
 
-import fyke.cli.run_results  # adds its commands to the group run
+import fyke.cli.run_results  # these modules add commands to groups
 import fyke.cli.run_sites
-import fyke.cli.schedule  # and these to the group task
+import fyke.cli.schedule
 import fyke.cli.worker_change
 import fyke.cli.worker_estimate
-import fyke.cli.worker_run  # noqa: F401 - and these to the group worker
+import fyke.cli.worker_run  # noqa: F401
 from fyke.cli.account import accounts
 from fyke.cli.callback import callbacks
 from fyke.cli.config import config
@@ -57,9 +57,9 @@ app.add_typer(db, name="db")
 app.add_typer(config, name="config")
 
 
-def show_version(asked: bool) -> None:
+def show_version(requested: bool) -> None:
     """Print versions and exit."""
-    if asked:
+    if requested:
         from fyke.cli.about import versions
 
         typer.echo(versions())
@@ -91,5 +91,5 @@ def root(
 
 
 def main() -> None:
-    """Run the command line; every known error is one sentence and its exit code."""
+    """Run the command line; a known error prints one sentence and sets the exit code."""
     run_command(app)

@@ -1,8 +1,7 @@
-"""Where the output of a command goes, and how it is formatted.
+"""The output of commands: data to standard output, messages to standard error.
 
-Data goes to standard output, messages to standard error. A terminal gets a styled table; a pipe
-gets the same as plain aligned text, never shortened; ``--json`` prints JSON. Text written by
-Workers and other users is cleaned of control characters before it reaches a terminal.
+Tables are styled on a terminal, and plain aligned text without shortening elsewhere; ``--json``
+writes JSON. Control characters are removed from text of Workers and other users.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ MAX_COLUMN_WIDTH = 60  # of the padding in a streamed table
 
 
 def data_of(value: Any) -> Any:
-    """An answer of the server as the JSON that it came as."""
+    """An answer of the server as JSON values."""
     import msgspec
 
     return msgspec.json.decode(msgspec.json.encode(value))
@@ -57,7 +56,7 @@ class Output:
 
     @property
     def messages_on_terminal(self) -> bool:
-        """Whether standard error can show a line that changes."""
+        """Whether standard error can show a line that is updated."""
         return self._stderr.isatty() and os.environ.get("TERM") != "dumb"
 
     # --- data -----------------------------------------------------------------------------
@@ -72,7 +71,7 @@ class Output:
         self._stdout.flush()
 
     def line(self, text: str, style: str = "") -> None:
-        """A line of data for people, cleaned; ``style`` shows on a terminal only."""
+        """A line of data without control characters; ``style`` is used on a terminal only."""
         text = printable(text, keep_lines=True)
         if style and self.on_terminal:
             self._console().print(text, style=style, markup=False, soft_wrap=True)
@@ -91,10 +90,10 @@ class Output:
                 self.raw(text)
 
     def fields(self, pairs: Iterable[tuple[str, object]]) -> None:
-        """Names with values, one a line."""
-        shown = [(name, printable(str(value))) for name, value in pairs]
-        width = max((len(name) for name, _ in shown), default=0)
-        for name, value in shown:
+        """Names with values, one per line."""
+        lines = [(name, printable(str(value))) for name, value in pairs]
+        width = max((len(name) for name, _ in lines), default=0)
+        for name, value in lines:
             style = STYLES.get(value, "")
             if style and self.on_terminal:
                 from rich.text import Text
@@ -105,7 +104,7 @@ class Output:
                 self.line(f"{name:<{width}}  {value}".rstrip())
 
     def stream(self, titles: Sequence[str], pages: Iterable[list[list[str]]]) -> None:
-        """A table of any length: the first page decides how wide the columns are."""
+        """A table of any length; the first page determines the widths of columns."""
         widths: list[int] = []
         for page in pages:
             if not widths:
@@ -144,7 +143,7 @@ class Output:
 
 
 class LiveLine:
-    """One line on standard error that changes, on a terminal; nothing elsewhere."""
+    """A line on standard error that is updated on a terminal; nothing elsewhere."""
 
     def __init__(self, out: Output, stream: TextIO | None = None) -> None:
         self._active = out.messages_on_terminal and not out.as_json
@@ -159,7 +158,7 @@ class LiveLine:
             self._stream.flush()
 
     def clear(self) -> None:
-        """Remove the line, so that another one can be printed; ``show`` draws it again."""
+        """Remove the line, so that another one can be printed."""
         if self._active and self._text:
             self._text = ""
             self._stream.write("\r\x1b[K")
@@ -186,28 +185,28 @@ def printable(text: str, *, keep_lines: bool = False) -> str:
 
 
 def plain_table(titles: Sequence[str], rows: list[list[str]]) -> Iterator[str]:
-    """Aligned lines, nothing cut."""
-    everything = [[title.upper() for title in titles], *rows]
-    widths = [max(len(row[index]) for row in everything) for index in range(len(titles))]
-    for row in everything:
+    """Aligned lines, not shortened."""
+    lines = [[title.upper() for title in titles], *rows]
+    widths = [max(len(row[index]) for row in lines) for index in range(len(titles))]
+    for row in lines:
         yield plain_row(row, widths)
 
 
-def fitting_widths(titles: Sequence[str], rows: list[list[str]], room: int) -> list[int]:
-    """Columns as wide as their cells. If that exceeds ``room``, columns of sentences are
-    shortened; ids and figures never are, because they must remain copyable."""
+def fitting_widths(titles: Sequence[str], rows: list[list[str]], available: int) -> list[int]:
+    """The widths of the widest cells. If they exceed ``available``, only columns of sentences are
+    shortened, because ids and numbers must stay copyable."""
     from rich.cells import cell_len
 
     widths = [
         max(cell_len(title), *(cell_len(row[index]) for row in rows))
         for index, title in enumerate(titles)
     ]
-    too_much = sum(widths) + 2 * (len(widths) - 1) - room
+    excess = sum(widths) + 2 * (len(widths) - 1) - available
     flexible = [index for index, title in enumerate(titles) if title in FLEXIBLE]
     for index in sorted(flexible, key=lambda index: -widths[index]):
-        cut = max(0, min(too_much, widths[index] - MIN_COLUMN_WIDTH))
-        widths[index] -= cut
-        too_much -= cut
+        reduction = max(0, min(excess, widths[index] - MIN_COLUMN_WIDTH))
+        widths[index] -= reduction
+        excess -= reduction
     return widths
 
 

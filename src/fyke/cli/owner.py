@@ -1,6 +1,6 @@
-"""Work on a data folder as the user who owns it, even when started as root.
+"""Act as the owner of a data folder when started as root.
 
-The platform could not write to files that root left in its data folder.
+Otherwise root would create files that the platform cannot write.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from fyke.cli.errors import CommandFailed
 
 
 def owner_of(home: Path, service_user: str) -> tuple[int, int]:
-    """Return the (uid, gid) that the data folder belongs to, or will."""
+    """The (uid, gid) of the present or future owner of the data folder."""
     if home.exists() and home.stat().st_uid != 0:
         return home.stat().st_uid, home.stat().st_gid
     try:
@@ -23,19 +23,19 @@ def owner_of(home: Path, service_user: str) -> tuple[int, int]:
     except KeyError:
         raise CommandFailed(
             f'There is no system user "{service_user}" that the data folder could belong to; '
-            "script/up makes it, or name another with FYKE_SERVICE_USER"
+            "script/up creates it, or name another with FYKE_SERVICE_USER"
         ) from None
     return user.pw_uid, user.pw_gid
 
 
 @contextlib.contextmanager
 def as_owner(home: Path, service_user: str) -> Iterator[None]:
-    """Act as the owner of the data folder if started as root; no effect otherwise."""
+    """Act as the owner of the data folder if started as root; otherwise no effect."""
     if os.geteuid() != 0:
         yield
         return
     user, group = owner_of(home, service_user)
-    groups, own_group = os.getgroups(), os.getegid()
+    groups, previous_group = os.getgroups(), os.getegid()
     os.setgroups([group])
     os.setegid(group)
     os.seteuid(user)
@@ -43,5 +43,5 @@ def as_owner(home: Path, service_user: str) -> Iterator[None]:
         yield
     finally:
         os.seteuid(0)
-        os.setegid(own_group)
+        os.setegid(previous_group)
         os.setgroups(groups)

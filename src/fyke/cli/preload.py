@@ -1,8 +1,8 @@
-"""The preload process: it imports once what all roles need, and forks each role from itself.
+"""The preload process: imports the modules of all roles once, and forks each role.
 
 ``python -m fyke.cli.preload --parent PID --control FD``, started by the supervisor. It runs no
-event loop and no thread, opens no file and reads no setting: whatever it had would be in every
-role. One request is one packet on the control socket, ``{"task": ...}`` with the standard error
+event loop and no thread, opens no file and reads no setting, because every role would inherit
+them. One request is one packet on the control socket, ``{"task": ...}`` with the standard error
 of the new process and its other descriptors; the answer is ``{"pid"}`` or ``{"error"}``.
 
 A forked process becomes a child of the supervisor, not of this one: it is forked twice, and the
@@ -32,8 +32,8 @@ PREPARE, FIRST_JOB = "prepare", "first-job"
 
 
 @dataclass(frozen=True, slots=True)
-class ForkOrder:
-    """What a forked process is for, and the descriptors that are its own."""
+class ForkRequest:
+    """The task of a forked process, and its descriptors."""
 
     task: str
     details: dict[str, Any] = field(default_factory=dict)
@@ -41,25 +41,25 @@ class ForkOrder:
 
 
 def main() -> None:
-    """Fork until the supervisor closes the socket; in each forked process, run its order."""
+    """Fork until the supervisor closes the socket; a forked process runs its task."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--parent", type=int, required=True)
     parser.add_argument("--control", type=int, required=True)
     options = parser.parse_args()
     end_with_parent(options.parent)
-    gc.disable()  # a collection would leave holes in pages, which every role would then fill apart
+    gc.disable()  # a collection would cause copies of shared pages in every role
     preload()
     gc.freeze()
     with socket.socket(fileno=options.control) as control:
         control.set_inheritable(False)
-        order = serve(control, options.parent)
-    if order is not None:
+        request = serve(control, options.parent)
+    if request is not None:
         gc.enable()
-        run_command(lambda: run(order))
+        run_command(lambda: run(request))
 
 
 def preload() -> None:
-    """Import the modules of all roles. None of them starts a thread or opens anything by that."""
+    """Import the modules of all roles, which must not start threads or open files."""
     import uvloop  # noqa: F401
 
     import fyke.app.egress
@@ -68,7 +68,7 @@ def preload() -> None:
     import fyke.app.server  # noqa: F401
 
 
-def serve(control: socket.socket, supervisor: int) -> ForkOrder | None:
+def serve(control: socket.socket, supervisor: int) -> ForkRequest | None:
     """Fork a process for each request. Returns the order in every new process, None in this one
     when the supervisor has closed ``control``.
     """
@@ -77,15 +77,15 @@ def serve(control: socket.socket, supervisor: int) -> ForkOrder | None:
         if not data:
             return None
         request = json.loads(data)
-        order = ForkOrder(request.pop("task"), request, tuple(descriptors))
+        fork_request = ForkRequest(request.pop("task"), request, tuple(descriptors))
         try:
             pid = _fork_twice()
         except OSError as error:
             answer: dict[str, Any] = {"error": f"cannot fork: {error}"}
         else:
             if not pid:
-                _begin(order, supervisor)
-                return order
+                _detach(fork_request, supervisor)
+                return fork_request
             answer = {"pid": pid}
         try:
             control.send(json.dumps(answer).encode())
@@ -98,12 +98,12 @@ def serve(control: socket.socket, supervisor: int) -> ForkOrder | None:
 def _fork_twice() -> int:
     """Fork a process that is the supervisor's child; return its pid, and 0 in the new process.
 
-    The new process returns when the one between has ended, so that it has its final parent.
+    The new process returns when the intermediate process has ended and its parent is final.
     """
     go_read, go_write = os.pipe()
     pid_read, pid_write = os.pipe()
-    between = os.fork()
-    if not between:
+    intermediate = os.fork()
+    if not intermediate:
         _fork_again(pid_write)
         os.close(go_write)
         os.close(pid_read)
@@ -115,7 +115,7 @@ def _fork_twice() -> int:
     os.close(pid_write)
     with os.fdopen(pid_read, "rb") as answer, os.fdopen(go_write, "wb") as go:
         pid = int(answer.read() or 0)
-        os.waitpid(between, 0)
+        os.waitpid(intermediate, 0)
         if not pid:
             raise BlockingIOError("the machine allows no more processes")
         go.write(b"g")
@@ -134,41 +134,41 @@ def _fork_again(pid_write: int) -> None:
     os.close(pid_write)
 
 
-def _begin(order: ForkOrder, supervisor: int) -> None:
-    """Make a forked process one of its own: session, parent, standard error, name."""
+def _detach(request: ForkRequest, supervisor: int) -> None:
+    """Set up the session, parent, standard error and name of a forked process."""
     os.setsid()
     end_with_parent(supervisor)
-    os.dup2(order.descriptors[0], sys.stderr.fileno())
-    os.close(order.descriptors[0])
-    for descriptor in order.descriptors[1:]:
+    os.dup2(request.descriptors[0], sys.stderr.fileno())
+    os.close(request.descriptors[0])
+    for descriptor in request.descriptors[1:]:
         os.set_inheritable(descriptor, False)
-    words = ("up",) if order.task in (PREPARE, FIRST_JOB) else ("serve", "--role")
-    rename_process(["fyke", *words, order.task])
+    arguments = ("up",) if request.task in (PREPARE, FIRST_JOB) else ("serve", "--role")
+    rename_process(["fyke", *arguments, request.task])
 
 
-def run(order: ForkOrder) -> None:
-    """Run the task of ``order`` with the settings of the environment. Raises ``SystemExit``."""
+def run(request: ForkRequest) -> None:
+    """Run the task of ``request`` with the settings of the environment. Raises ``SystemExit``."""
     from fyke.cli.settings import load_settings
     from fyke.telemetry.logging import configure
 
     settings = load_settings()
-    if order.task == PREPARE:
-        _prepare(settings, **order.details)
-    elif order.task == FIRST_JOB:
+    if request.task == PREPARE:
+        _prepare(settings, **request.details)
+    elif request.task == FIRST_JOB:
         from fyke.cli.first_job import first_job
 
-        sys.exit(first_job(settings, **order.details))
+        sys.exit(first_job(settings, **request.details))
     else:
         from fyke.app.roles import RoleName, run_role
 
-        role = RoleName(order.task)
+        role = RoleName(request.task)
         configure(role.value, settings.log_level)
-        listener = socket.socket(fileno=order.descriptors[1]) if order.descriptors[1:] else None
+        listener = socket.socket(fileno=request.descriptors[1]) if request.descriptors[1:] else None
         run_role(role, settings, listener)
 
 
 def _prepare(settings: Settings, base: str, supervisor: int) -> None:
-    """Schema and first account; then say in the data folder where the platform is."""
+    """Create schema and first account, and write the server's URL to the data folder."""
     from fyke.app.folder import write_private
     from fyke.app.prepare import prepare
     from fyke.cli.listening import check_exposure

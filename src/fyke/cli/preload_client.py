@@ -1,4 +1,4 @@
-"""The supervisor's side of the preload process: start it, keep it, have it fork."""
+"""The supervisor's side of the preload process: start and restart it, and request forks."""
 
 from __future__ import annotations
 
@@ -25,44 +25,44 @@ class ForkFailed(Exception):
 
 
 class PreloadClient:
-    """One preload process at a time; what it has forked does not end with it."""
+    """One preload process at a time; processes that it has forked survive it."""
 
     def __init__(self, children: Children, log: SupervisorLog) -> None:
         self._children = children
         self._log = log
         self._one_request = asyncio.Lock()
         self._control: socket.socket | None = None
-        self._keeper: asyncio.Task[None] | None = None
+        self._restart_task: asyncio.Task[None] | None = None
         self.process: Child | None = None
 
     def start(self) -> None:
-        """Start the process, and start it again whenever it ends by itself."""
+        """Start the process, and restart it whenever it ends."""
         self.process = self._spawn()
-        self._keeper = asyncio.create_task(self._keep(self.process))
+        self._restart_task = asyncio.create_task(self._keep_running(self.process))
 
     async def stop(self) -> None:
-        """End it; nothing can be forked afterwards."""
-        if self._keeper is not None:
-            self._keeper.cancel()
-            await asyncio.gather(self._keeper, return_exceptions=True)
+        """Stop the process; no fork is possible afterwards."""
+        if self._restart_task is not None:
+            self._restart_task.cancel()
+            await asyncio.gather(self._restart_task, return_exceptions=True)
         if self.process is not None:
             self.process.kill()
             await self.process.wait()
         self._close()
 
     async def fork(self, task: str, stderr: int, *descriptors: int, **details: Any) -> Child:
-        """Have it fork a process for ``task``, with ``stderr`` as its standard error and copies of
+        """Fork a process for ``task``, with ``stderr`` as its standard error and copies of
         ``descriptors``. Raises ``ForkFailed``.
         """
         async with self._one_request:
-            with self._children.expecting():
-                answer = await self._ask({"task": task, **details}, [stderr, *descriptors])
-                return self._children.adopt(answer)
+            with self._children.reaping_paused():
+                pid = await self._request_fork({"task": task, **details}, [stderr, *descriptors])
+                return self._children.adopt(pid)
 
-    async def _ask(self, request: dict[str, Any], descriptors: list[int]) -> int:
+    async def _request_fork(self, request: dict[str, Any], descriptors: list[int]) -> int:
         control = self._control
         if control is None:
-            raise ForkFailed("the preload process is being started again")
+            raise ForkFailed("the preload process is being restarted")
         loop = asyncio.get_running_loop()
         try:
             socket.send_fds(control, [json.dumps(request).encode()], descriptors)
@@ -70,30 +70,30 @@ class PreloadClient:
         except OSError as error:
             raise ForkFailed(str(error)) from None
         except asyncio.CancelledError:
-            self._close()  # its answer would be taken for that of the next request
+            self._close()  # the next request would get this answer
             raise
         if "pid" not in answer:
             raise ForkFailed(answer.get("error", "the preload process has ended"))
         return int(answer["pid"])
 
-    async def _keep(self, process: Child) -> None:
+    async def _keep_running(self, process: Child) -> None:
         loop = asyncio.get_running_loop()
         failures = 0
         while True:
-            began = loop.time()
+            started_at = loop.time()
             code = await process.wait()
             self._close()
-            failures = 1 if loop.time() - began > STABLE_SECONDS else failures + 1
+            failures = 1 if loop.time() - started_at > STABLE_SECONDS else failures + 1
             pause = delay(failures, base=0.2, cap=MAX_PAUSE)
             self._log.error("preload_ended", code=code, again_in=round(pause, 2))
             await asyncio.sleep(pause)
-            process = await self._spawn_at_last()
+            process = await self._spawn_with_retries()
 
-    async def _spawn_at_last(self) -> Child:
+    async def _spawn_with_retries(self) -> Child:
         while True:
             try:
                 self.process = self._spawn()
-            except OSError as error:  # no memory, or no process, at this moment
+            except OSError as error:  # temporarily no memory or process
                 self._close()
                 self._log.error("preload_not_started", error=str(error), again_in=MAX_PAUSE)
                 await asyncio.sleep(MAX_PAUSE)
@@ -101,20 +101,20 @@ class PreloadClient:
                 return self.process
 
     def _spawn(self) -> Child:
-        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._control, peer = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control.setblocking(False)
-        with theirs, self._children.expecting():
-            # A session of its own, see Supervisor.
+        with peer, self._children.reaping_paused():
+            # a session of its own, as for the roles
             process = subprocess.Popen(
                 [
                     *PROGRAM,
-                    *("--parent", str(os.getpid()), "--control", str(theirs.fileno())),
+                    *("--parent", str(os.getpid()), "--control", str(peer.fileno())),
                 ],
-                pass_fds=[theirs.fileno()],
+                pass_fds=[peer.fileno()],
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
-            process.returncode = 0  # it is waited for by Children
+            process.returncode = 0  # Children reaps it
             return self._children.adopt(process.pid)
 
     def _close(self) -> None:

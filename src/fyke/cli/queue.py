@@ -44,9 +44,9 @@ def list_items(
       fyke queue list
       fyke queue list --status waiting --json | jq -r '.list[].queue_ref'
     """
-    found = server.client.queue(status=status.value if status else "", page=page, size=size)
+    queue_page = server.client.queue(status=status.value if status else "", page=page, size=size)
     if server.out.as_json:
-        server.out.json(data_of(found))
+        server.out.json(data_of(queue_page))
         return
     server.out.table(
         ("item", "state", "worker", "version", "created", "reason"),
@@ -59,14 +59,14 @@ def list_items(
                 formatting.when(item.created_at),
                 item.reason,
             )
-            for item in found.items
+            for item in queue_page.items
         ],
     )
 
 
 @server_command(queue, "activate")
 def activate(server: ServerContext, refs: Refs) -> None:
-    """Start items of the queue; exit status 5 when one of them could not be started.
+    """Start items of the queue; exit status 5 if one of them could not be started.
 
     \b
     Examples:
@@ -83,11 +83,11 @@ def release(
         str, typer.Option("--reason", help="Reason, stored with the items.", metavar="TEXT")
     ] = "",
 ) -> None:
-    """Remove items from the queue permanently; exit status 5 when one was no longer in it.
+    """Remove items from the queue permanently; exit status 5 if one was no longer in it.
 
     \b
     Examples:
-      fyke queue release 22 --reason "not needed any more"
+      fyke queue release 22 --reason "no longer needed"
     """
     _report(server, server.client.release(refs, reason), "released")
 
@@ -98,15 +98,19 @@ def report_waiting(server: ServerContext, ref: str) -> None:
         server.out.json({"queue_ref": ref})
         return
     server.out.raw(ref)
-    server.out.say(f"It waits in the run queue; start it with: fyke queue activate {ref}")
+    server.out.say(f"The start waits in the run queue; activate it with: fyke queue activate {ref}")
 
 
-def _report(server: ServerContext, results: list[QueueResult], done: str) -> None:
+def _report(server: ServerContext, results: list[QueueResult], success_text: str) -> None:
     if server.out.as_json:
         server.out.json([data_of(result) for result in results])
     else:
         for result in results:
-            text = f"{done} {result.run_slug or ''}".strip() if result.success else result.error
+            text = (
+                f"{success_text} {result.run_slug or ''}".strip()
+                if result.success
+                else result.error
+            )
             server.out.line(f"{result.queue_ref}  {text}")
     if not all(result.success for result in results):
         raise typer.Exit(Exit.CONFLICT)

@@ -1,6 +1,5 @@
-"""Started as root: give the data folder to the service user, then continue as the root supervisor.
-
-What runs afterwards is ``fyke.cli.root_supervisor``.
+"""The start as root: give the data folder to the service user, then become the root supervisor
+(``fyke.cli.root_supervisor``).
 """
 
 from __future__ import annotations
@@ -14,36 +13,36 @@ from typing import NoReturn
 
 from fyke.app.find_links import find_links_folders
 from fyke.cli.errors import CommandFailed
-from fyke.cli.handover import continue_as
+from fyke.cli.handover import exec_module
 from fyke.cli.listening import refuse_if_locked, unwritable
-from fyke.cli.root_supervisor import RootOrders, as_user
+from fyke.cli.root_supervisor import RootConfig, as_user
 from fyke.settings import Settings
 
 
 def start_as_root(settings: Settings, arguments: list[str]) -> NoReturn:
-    """Run ``fyke ARGUMENTS`` as the service user beside a launcher, and end with its exit status.
+    """Run ``fyke ARGUMENTS`` as the service user with a launcher, and exit with its status.
 
-    Raises ``CommandFailed`` where that cannot be.
+    Raises ``CommandFailed``.
     """
-    orders, environment = root_orders(settings, arguments)
-    continue_as("fyke.cli.root_supervisor", asdict(orders), environment)
+    config, environment = root_config(settings, arguments)
+    exec_module("fyke.cli.root_supervisor", asdict(config), environment)
 
 
-def root_orders(settings: Settings, arguments: list[str]) -> tuple[RootOrders, dict[str, str]]:
-    """Give the data folder to the service user; return what the root supervisor has to do, and the
-    environment of ``fyke ARGUMENTS``. Raises ``CommandFailed``.
+def root_config(settings: Settings, arguments: list[str]) -> tuple[RootConfig, dict[str, str]]:
+    """Give the data folder to the service user; return the configuration of the root supervisor and
+    the environment of ``fyke ARGUMENTS``. Raises ``CommandFailed``.
     """
     user = _service_user(settings)
     _check_program_is_readable()
     try:
-        _own_home(settings, user)
+        _chown_home(settings, user)
     except OSError as error:
         raise unwritable(settings, error) from None
     environment = _environment(settings, user)
     with as_user(user.pw_uid, user.pw_gid):
         refuse_if_locked(settings)  # a second launcher would replace the one in use
         find_links = find_links_folders(environment)
-    return _orders(settings, user, find_links, arguments), environment
+    return _config(settings, user, find_links, arguments), environment
 
 
 def _service_user(settings: Settings) -> pwd.struct_passwd:
@@ -51,7 +50,7 @@ def _service_user(settings: Settings) -> pwd.struct_passwd:
         user = pwd.getpwnam(settings.service_user)
     except KeyError:
         raise CommandFailed(
-            f'There is no system user "{settings.service_user}". Make one with\n'
+            f'There is no system user "{settings.service_user}". Create one with\n'
             f"  useradd --system --user-group --shell /usr/sbin/nologin {settings.service_user}\n"
             "or name another with FYKE_SERVICE_USER."
         ) from None
@@ -61,17 +60,17 @@ def _service_user(settings: Settings) -> pwd.struct_passwd:
 
 
 def _check_program_is_readable() -> None:
-    """The service user cannot enter root's home directory; report it before anything fails."""
+    """Raise ``CommandFailed`` if the service user cannot read the program, for example in /root."""
     for path in (Path(sys.executable), Path(__file__)):
         for folder in path.resolve().parents:
             if not folder.stat().st_mode & 0o001:
                 raise CommandFailed(
-                    f"As root, Fyke must be installed where other users may read it; {folder} "
+                    f"As root, Fyke must be installed where other users can read it; {folder} "
                     "is not readable by them. script/up installs it to /opt/fyke."
                 )
 
 
-def _own_home(settings: Settings, user: pwd.struct_passwd) -> None:
+def _chown_home(settings: Settings, user: pwd.struct_passwd) -> None:
     """Give the data folder to the service user, who must be able to traverse its parents.
 
     One that another user works in is refused and left as it is.
@@ -107,9 +106,9 @@ def _name_of(uid: int) -> str:
         return str(uid)
 
 
-def _orders(
+def _config(
     settings: Settings, user: pwd.struct_passwd, find_links: list[Path], arguments: list[str]
-) -> RootOrders:
+) -> RootConfig:
     launcher = [
         *(sys.executable, "-I", "-m", "fyke.sandbox.process.launcher"),
         *("--socket", str(settings.launcher_socket)),
@@ -120,7 +119,7 @@ def _orders(
         *("--uid-count", str(settings.attempt_uids)),
         *(word for folder in find_links for word in ("--find-links", str(folder))),
     ]
-    return RootOrders(
+    return RootConfig(
         uid=user.pw_uid,
         gid=user.pw_gid,
         run_dir=str(settings.run_dir),

@@ -1,7 +1,7 @@
-"""The root supervisor at work: the launcher and the supervisor run while it does.
+"""The root supervisor: it runs the launcher and the supervisor.
 
-It opens no network connection and reads no data from the network. It restarts the launcher when
-that dies, and stops it with the platform. Only the standard library is imported, because this
+It opens no network connection and reads no data from the network. It restarts the launcher if it
+ends, and stops it with the platform. Only the standard library is imported, because this
 process lives as long as the platform.
 """
 
@@ -19,14 +19,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from fyke.cli.handover import accept_signals, handed_over, stopping_signals
+from fyke.cli.handover import accept_signals, handover_data, stopping_signals
 
 LAUNCHER_READY_SECONDS = 10.0
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 @dataclass(frozen=True, slots=True)
-class RootOrders:
+class RootConfig:
     """The service user, the folder of sockets, and the commands of the two processes."""
 
     uid: int
@@ -38,20 +38,20 @@ class RootOrders:
 
 
 def main() -> None:
-    """Run what ``fyke up`` handed over; the environment is that of the supervisor."""
-    sys.exit(supervise_as_root(RootOrders(**handed_over()), os.environ))
+    """Run with the data of ``fyke up``; the environment is that of the supervisor."""
+    sys.exit(supervise_as_root(RootConfig(**handover_data()), os.environ))
 
 
-def supervise_as_root(orders: RootOrders, environment: Mapping[str, str]) -> int:
-    """Run the supervisor as the service user, with ``environment``, beside a launcher; return its
-    exit status.
+def supervise_as_root(config: RootConfig, environment: Mapping[str, str]) -> int:
+    """Run the supervisor as the service user with ``environment``, and a launcher; return the exit
+    status of the supervisor.
     """
     stopping = StopRequest()
-    launcher = start_launcher(orders)
+    launcher = start_launcher(config)
     child = subprocess.Popen(
-        orders.supervisor,
-        user=orders.uid,
-        group=orders.gid,
+        config.supervisor,
+        user=config.uid,
+        group=config.gid,
         extra_groups=[],
         cwd="/",
         env=environment,
@@ -59,7 +59,7 @@ def supervise_as_root(orders: RootOrders, environment: Mapping[str, str]) -> int
     )
     stopping.forward_to(child)
     try:
-        start = functools.partial(start_launcher, orders)
+        start = functools.partial(start_launcher, config)
         launcher = until_child_ends(child, launcher, start, stopping)
         if child.returncode < 0 and not stopping.is_set():
             name = signal.Signals(-child.returncode).name
@@ -79,28 +79,31 @@ def until_child_ends(
     start: Callable[[], subprocess.Popen[bytes]],
     stopping: StopRequest,
 ) -> subprocess.Popen[bytes]:
-    """Return the launcher in use; ``start`` replaces one that ends before a stop was asked for."""
+    """Wait until ``child`` ends; ``start`` replaces a launcher that ends before a requested stop.
+
+    Returns the current launcher.
+    """
     while child.poll() is None:
         if launcher.poll() is not None and not stopping.is_set():
-            _say("fyke: the launcher ended; starting it again")
+            _say("fyke: the launcher ended; restarting it")
             launcher = start()
-        sleep_until_one_ends({child.pid, launcher.pid})
+        wait_for_any({child.pid, launcher.pid})
     return launcher
 
 
-def sleep_until_one_ends(ours: set[int]) -> None:
-    """As process 1 of a container, this process also inherits orphans. They are reaped here,
-    because otherwise every later wait would return at once.
+def wait_for_any(pids: set[int]) -> None:
+    """Wait until a child ends. One that is not in ``pids`` is reaped: as process 1 of a container,
+    this process inherits orphans, and every later wait would return at once.
     """
     ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
-    if ended is not None and ended.si_pid not in ours:
+    if ended is not None and ended.si_pid not in pids:
         os.waitpid(ended.si_pid, 0)
 
 
 @contextlib.contextmanager
 def as_user(uid: int, gid: int) -> Iterator[None]:
-    """Work in the service user's folder with that user's rights: a name in it may have become a
-    link, and root would follow it and change the owner of its target.
+    """Act with the rights of the service user in that user's folder: a name there may be a link,
+    which root would follow.
     """
     os.setegid(gid)
     os.seteuid(uid)
@@ -111,16 +114,16 @@ def as_user(uid: int, gid: int) -> Iterator[None]:
         os.setegid(0)
 
 
-def start_launcher(orders: RootOrders) -> subprocess.Popen[bytes]:
-    """Start it and wait until it can be reached. Raises ``SystemExit`` when it ends or is late."""
-    socket = Path(orders.launcher_socket)
-    with as_user(orders.uid, orders.gid):
-        run_dir = Path(orders.run_dir)
+def start_launcher(config: RootConfig) -> subprocess.Popen[bytes]:
+    """Start the launcher and wait for its socket. Raises ``SystemExit`` if it ends or is late."""
+    socket = Path(config.launcher_socket)
+    with as_user(config.uid, config.gid):
+        run_dir = Path(config.run_dir)
         run_dir.mkdir(mode=0o700, exist_ok=True)
         run_dir.chmod(0o700)
         socket.unlink(missing_ok=True)
     launcher = subprocess.Popen(
-        orders.launcher,
+        config.launcher,
         env={"PATH": _PATH, "LANG": "C.UTF-8"},
         cwd="/",
         stdin=subprocess.DEVNULL,

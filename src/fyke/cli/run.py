@@ -1,4 +1,4 @@
-"""``fyke run``: start, inspect and end runs."""
+"""``fyke run``: start, inspect and abort runs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from fyke.cli.run_watch import (
 if TYPE_CHECKING:
     from fyke.wire.fyke.run_lists import RunItemPage
 
-runs = group("Runs: start, watch and end them.")
+runs = group("Runs: start, watch and abort them.")
 
 RunArgument = Annotated[str, typer.Argument(help="The run's slug.", metavar="RUN")]
 
@@ -61,7 +61,7 @@ def start(
     timeout_seconds: options.WaitSecondsOption = None,
     queued: options.QueuedOption = False,
 ) -> None:
-    """Start a run of a Worker; writes the run's slug, or with --queued the queue reference.
+    """Start a run of a Worker; print its slug, or with --queued the queue reference.
 
     \b
     Examples:
@@ -72,7 +72,7 @@ def start(
     from fyke.client import RunRequest
 
     custom, system = read_input(input)
-    chosen = options.system_of(
+    limits = options.system_of(
         memory=memory,
         cpus=cpus,
         timeout=timeout,
@@ -81,12 +81,12 @@ def start(
         region=region,
         egress_allow=egress_allow,
     )
-    request = RunRequest(worker, custom, system | chosen, version, callback)
+    request = RunRequest(worker, custom, system | limits, version, callback)
     if queued:
         if wait or follow or timeout_seconds is not None:
             raise typer.BadParameter(
                 "--queued starts nothing yet, so there is nothing to wait for or to follow; "
-                "leave out --wait, --follow and --timeout-seconds"
+                "omit --wait, --follow and --timeout-seconds"
             )
         report_waiting(server, server.client.hold(request))
         return
@@ -105,7 +105,7 @@ def list_runs(
         str,
         typer.Option(
             "--reason",
-            help="Only those that ended for this reason: one or several codes, commas between.",
+            help="Only runs that ended for this reason: codes, separated by commas.",
             metavar="CODE",
         ),
     ] = "",
@@ -132,16 +132,18 @@ def list_runs(
         report_ended(server, search, page, size)
     elif server.out.as_json:
         number = next((n for n, name in STATUS_BY_NUMBER.items() if name == state), 0)
-        found = server.client.runs(status=number, worker=worker, page_index=page, page_size=size)
-        shown = [detail_data(run) for run in found.items]
-        server.out.json({**data_of(found), "list": shown})
+        page_of_runs = server.client.runs(
+            status=number, worker=worker, page_index=page, page_size=size
+        )
+        details = [detail_data(run) for run in page_of_runs.items]
+        server.out.json({**data_of(page_of_runs), "list": details})
     else:
         report_runs(server, search, page, size)
 
 
 @server_command(runs, "show")
 def show(server: ServerContext, run: RunArgument) -> None:
-    """State and figures of a run; why it failed, and what to do next.
+    """The state and usage of a run; why it failed, and the next step.
 
     \b
     Examples:
@@ -149,9 +151,11 @@ def show(server: ServerContext, run: RunArgument) -> None:
       fyke run show 01JG... --json | jq -r .state
       fyke run show 01JG... --json | jq -r .hint.next_step
     """
-    detail, own = server.client.run(run), server.client.run_summary(run)
+    detail, run_summary = server.client.run(run), server.client.run_summary(run)
     if server.out.as_json:
-        server.out.json({**detail_data(detail), "hidden": own.hidden, **ending_data(own)})
+        server.out.json(
+            {**detail_data(detail), "hidden": run_summary.hidden, **ending_data(run_summary)}
+        )
         return
     pairs: list[tuple[str, object]] = [
         ("run", detail.slug),
@@ -165,19 +169,19 @@ def show(server: ServerContext, run: RunArgument) -> None:
         ("took", formatting.span(detail.duration)),
         ("origin", detail.origin),
     ]
-    if detail.status_name == Status.READY and (why := server.client.waiting(run).reason):
-        pairs.insert(2, ("waits", why))
+    if detail.status_name == Status.READY and (wait_reason := server.client.waiting(run).reason):
+        pairs.insert(2, ("waits", wait_reason))
     if detail.err_msg:
         pairs.insert(2, ("reason", detail.err_msg))
-    server.out.fields([*pairs, *ending_fields(own)])
-    if own.hidden:
-        _report_hidden(server, run, own.hidden)
+    server.out.fields([*pairs, *ending_fields(run_summary)])
+    if run_summary.hidden:
+        _report_hidden(server, run, run_summary.hidden)
 
 
 def _report_hidden(server: ServerContext, run: str, count: int) -> None:
     stored = "row is" if count == 1 else "rows are"
     server.out.say(
-        f"{count} {stored} stored and left out because the Worker failed:\n"
+        f"{count} {stored} stored but hidden because the Worker failed:\n"
         f"  show         fyke run results {run} {options.FAILED_ROWS}\n"
         f"  export       fyke run export {run} {options.FAILED_ROWS}\n"
         '  always keep  the setting failed_rows: FYKE_FAILED_ROWS=keep, or failed_rows = "keep" '
@@ -222,25 +226,28 @@ def events(server: ServerContext, run: RunArgument) -> None:
       fyke run events 01JG...
       fyke run events 01JG... --json
     """
-    found = server.client.events(run)
+    run_events = server.client.events(run)
     deliveries = server.client.deliveries(run)
     if server.out.as_json:
         server.out.json(
-            {"events": [data_of(e) for e in found], "deliveries": [data_of(d) for d in deliveries]}
+            {
+                "events": [data_of(event) for event in run_events],
+                "deliveries": [data_of(delivery) for delivery in deliveries],
+            }
         )
         return
     server.out.table(
         ("time", "event", "from", "to", "by", "detail"),
         [
             (
-                formatting.when(e.timestamp // 1000),
-                e.kind,
-                e.before or "-",
-                e.after,
-                e.actor,
-                e.detail,
+                formatting.when(event.timestamp // 1000),
+                event.kind,
+                event.before or "-",
+                event.after,
+                event.actor,
+                event.detail,
             )
-            for e in found
+            for event in run_events
         ],
     )
     if deliveries:
@@ -249,21 +256,21 @@ def events(server: ServerContext, run: RunArgument) -> None:
             ("callback", "state", "tries", "next", "url", "detail"),
             [
                 (
-                    d.id,
-                    d.state,
-                    d.tries,
-                    formatting.when(d.next_at),
-                    d.url,
-                    d.last_error or d.last_status,
+                    delivery.id,
+                    delivery.state,
+                    delivery.tries,
+                    formatting.when(delivery.next_at),
+                    delivery.url,
+                    delivery.last_error or delivery.last_status,
                 )
-                for d in deliveries
+                for delivery in deliveries
             ],
         )
 
 
 @server_command(runs, "abort")
 def abort(server: ServerContext, run: RunArgument) -> None:
-    """Stop a run. What it has pushed so far stays.
+    """Abort a run. Its rows so far stay.
 
     \b
     Examples:
@@ -273,7 +280,7 @@ def abort(server: ServerContext, run: RunArgument) -> None:
     if server.out.as_json:
         server.out.json({"aborted": run})
     else:
-        server.out.say(f"The run {run} is being stopped.")
+        server.out.say(f"The run {run} is being aborted.")
 
 
 @server_command(runs, "rerun")
@@ -308,4 +315,4 @@ def delete(server: ServerContext, run: RunArgument) -> None:
     if server.out.as_json:
         server.out.json({"deleted": run})
     else:
-        server.out.say(f"The run {run} was deleted, with its rows and its log.")
+        server.out.say(f"The run {run} was deleted with its rows and its log.")

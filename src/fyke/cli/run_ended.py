@@ -1,4 +1,4 @@
-"""Why a run ended, with its hint."""
+"""The reason and the hint of a run that has ended."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 
 
 def ending_data(run: RunSummary) -> dict[str, object]:
-    """The reason of the end and the hint, as the API gives them; no reason: ``""`` and null."""
+    """The reason and the hint as in the API, ``""`` and null without one."""
     data = data_of(run)
     return {name: data[name] for name in ("reason_code", "reason_params", "hint")}
 
 
 def ending_fields(run: RunSummary) -> list[tuple[str, object]]:
-    """The same as named lines; none while the run is active."""
+    """The reason and the hint as fields; none while the run is active."""
     lines: list[tuple[str, object]] = []
     if run.reason_code:
         lines.append(("reason code", run.reason_code))

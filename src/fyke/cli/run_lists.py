@@ -18,16 +18,16 @@ Search = Callable[..., "RunItemPage"]  # takes page_index and page_size
 
 
 def report_ended(server: ServerContext, search: Search, page: int, size: int) -> None:
-    """Print a line for each run, with the code and the sentence of its reason."""
+    """Print a table of ended runs, with the code and the sentence of their reasons."""
     from fyke.model.run_list import MAX_LISTED
 
     if size > MAX_LISTED:
         raise typer.BadParameter(
-            f"with --reason it is at most {MAX_LISTED}; --page shows more", param_hint="--size"
+            f"must be at most {MAX_LISTED} with --reason; --page shows more", param_hint="--size"
         )
-    found = search(page_index=page, page_size=size)
+    result = search(page_index=page, page_size=size)
     if server.out.as_json:
-        server.out.json(data_of(found))
+        server.out.json(data_of(result))
         return
     server.out.table(
         ("run", "state", "rows", "took", "finished", "reason", "error"),
@@ -41,14 +41,14 @@ def report_ended(server: ServerContext, search: Search, page: int, size: int) ->
                 run.reason_code,
                 run.error,
             )
-            for run in found.items
+            for run in result.items
         ],
     )
 
 
 def report_runs(server: ServerContext, search: Search, page: int, size: int) -> None:
-    """Print a line for each run, and why those wait that have not started."""
-    runs, more = items_of(search, (page - 1) * size, size)
+    """Print a table of runs, and why the ones that have not started wait."""
+    runs, more = runs_between(search, (page - 1) * size, size)
     server.out.table(
         ("run", "state", "rows", "traffic", "took", "started", "worker"),
         [
@@ -69,22 +69,20 @@ def report_runs(server: ServerContext, search: Search, page: int, size: int) -> 
         if waiting.slug in ready:
             server.out.say(f"{waiting.slug} waits: {waiting.reason}")
     if more:
-        server.out.say(f"There are more: --page {page + 1} shows the next ones.")
+        server.out.say(f"There are more runs: use --page {page + 1}.")
 
 
-def items_of(search: Search, first: int, count: int) -> tuple[list[RunItem], bool]:
-    """``count`` runs after the newest ``first`` ones, and whether there are more. The server lists
-    a limited number at once.
-    """
+def runs_between(search: Search, first: int, count: int) -> tuple[list[RunItem], bool]:
+    """``count`` runs after the newest ``first``, requested in pages, and whether there are more."""
     from fyke.model.run_list import MAX_LISTED
 
     size = min(count, MAX_LISTED)
     number, skipped = divmod(first, size)
-    found: list[RunItem] = []
+    runs: list[RunItem] = []
     more = True
-    while more and len(found) < skipped + count:
+    while more and len(runs) < skipped + count:
         number += 1
         page = search(page_index=number, page_size=size)
-        found += page.items
+        runs += page.items
         more = bool(page.next_cursor)
-    return found[skipped : skipped + count], more or len(found) > skipped + count
+    return runs[skipped : skipped + count], more or len(runs) > skipped + count

@@ -9,7 +9,7 @@ import typer
 InputOption = Annotated[
     str | None,
     typer.Option(
-        "--input", "-i", help="A file, - for standard input, or JSON itself.", metavar="FILE|-|JSON"
+        "--input", "-i", help="A file, - for standard input, or JSON.", metavar="FILE|-|JSON"
     ),
 ]
 VersionOption = Annotated[
@@ -20,31 +20,31 @@ CallbackOption = Annotated[
     typer.Option("--callback", help="URL that is called when the run has ended.", metavar="URL"),
 ]
 WaitOption = Annotated[
-    bool, typer.Option("--wait", "-w", help="Wait for the end; exit status 1 when it failed.")
+    bool, typer.Option("--wait", "-w", help="Wait for the end; exit status 1 if it failed.")
 ]
 FollowOption = Annotated[
-    bool, typer.Option("--follow", "-f", help="Wait, and show the log as it is written.")
+    bool, typer.Option("--follow", "-f", help="Wait and show the log meanwhile.")
 ]
 WaitSecondsOption = Annotated[
     float | None,
     typer.Option(
-        "--timeout-seconds", help="Wait at most so long; exit status 124.", min=0, metavar="S"
+        "--timeout-seconds", help="Maximum time to wait; then exit status 124.", min=0, metavar="S"
     ),
 ]
 QueuedOption = Annotated[
     bool,
-    typer.Option("--queued", help="Put it into the run queue; fyke queue activate starts it."),
+    typer.Option("--queued", help="Put the start into the run queue, see fyke queue."),
 ]
 FAILED_ROWS = "--failed-rows"
 FailedRowsOption = Annotated[
-    bool, typer.Option(FAILED_ROWS, help="Also the rows that are left out because a Worker failed.")
+    bool, typer.Option(FAILED_ROWS, help="Include rows that are hidden because the Worker failed.")
 ]
 MemoryOption = Annotated[
     int | None,
     typer.Option("--memory", help="MB: 512, 1024, 2048, 4096, 8192 or 16384.", metavar="MB", min=1),
 ]
 CpusOption = Annotated[
-    float | None, typer.Option("--cpus", help="Cores; else they go with the memory.", min=0)
+    float | None, typer.Option("--cpus", help="Cores; by default they depend on the memory.", min=0)
 ]
 TimeoutOption = Annotated[
     int | None,
@@ -56,10 +56,10 @@ MaxChargeOption = Annotated[
 ]
 MaxTrafficOption = Annotated[
     float | None,
-    typer.Option("--max-traffic", help="MB of traffic that it may use.", metavar="MB", min=0),
+    typer.Option("--max-traffic", help="MB of traffic that the run may use.", metavar="MB", min=0),
 ]
 RegionOption = Annotated[
-    str | None, typer.Option("--region", help="Two letters, such as DE.", metavar="CODE")
+    str | None, typer.Option("--region", help="Two letters, for example DE.", metavar="CODE")
 ]
 EgressAllowOption = Annotated[
     list[str] | None,
@@ -81,8 +81,8 @@ def system_of(
     region: str | None = None,
     egress_allow: list[str] | None = None,
 ) -> dict[str, object]:
-    """The options as members of ``system``, by the names of the wire; without what is not given."""
-    named = {
+    """The options that are not None, as members of ``system`` on the wire."""
+    members = {
         "memory": memory,
         "cpus": cpus,
         "execute_limit_time_seconds": timeout,
@@ -91,4 +91,4 @@ def system_of(
         "proxy_region": region,
         "egress_allow": egress_allow or None,
     }
-    return {name: value for name, value in named.items() if value is not None}
+    return {name: value for name, value in members.items() if value is not None}

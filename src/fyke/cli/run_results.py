@@ -1,4 +1,4 @@
-"""``fyke run results`` and ``fyke run export``: the rows of a run, on the terminal or as a file."""
+"""``fyke run results`` and ``fyke run export``: show or export the rows of a run."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def results(
     all_rows: Annotated[bool, typer.Option("--all", help="All rows instead of a page.")] = False,
     failed_rows: FailedRowsOption = False,
     as_lines: Annotated[
-        bool, typer.Option("--jsonl", help="One JSON object per line, rows only.")
+        bool, typer.Option("--jsonl", help="Only the rows, one JSON object per line.")
     ] = False,
 ) -> None:
     """The rows of a run. With --json a page with its columns; with --all an array of all rows.
@@ -48,27 +48,27 @@ def results(
       fyke run results 01JG... --all --jsonl > rows.jsonl
     """
     if all_rows:
-        _all(server, run, as_lines, failed_rows)
+        _report_all(server, run, as_lines, failed_rows)
         return
-    found = server.client.results(run, page, size, failed_rows=failed_rows)
+    result = server.client.results(run, page, size, failed_rows=failed_rows)
     if as_lines:
-        for row in found.rows:
+        for row in result.rows:
             server.out.json(row)
     elif server.out.as_json:
-        server.out.json(data_of(found))
+        server.out.json(data_of(result))
     else:
-        keys = _keys(found.headers, found.rows)
-        server.out.table(keys, [_cells(row, keys) for row in found.rows])
-        server.out.say(f"{formatting.count(found.count, 'row')} in all.")
+        keys = _keys(result.headers, result.rows)
+        server.out.table(keys, [_cells(row, keys) for row in result.rows])
+        server.out.say(f"{formatting.count(result.count, 'row')} in total.")
 
 
-def _all(server: ServerContext, run: str, as_lines: bool, failed_rows: bool) -> None:
+def _report_all(server: ServerContext, run: str, as_lines: bool, failed_rows: bool) -> None:
     rows = server.client.walk_results(run, failed_rows=failed_rows)
     if as_lines:
         for row in rows:
             server.out.raw(to_json(row))
     elif server.out.as_json:
-        _array(server, rows)
+        _write_array(server, rows)
     else:
         headers = server.client.results(run, 1, 1, failed_rows=failed_rows).headers
         first = next(rows, None)
@@ -79,13 +79,13 @@ def _all(server: ServerContext, run: str, as_lines: bool, failed_rows: bool) -> 
         server.out.stream(keys, _pages(first, rows, keys))
 
 
-def _array(server: ServerContext, rows: Iterator[Row]) -> None:
-    """A JSON array, written row by row: it may not fit in memory."""
-    before = "["
+def _write_array(server: ServerContext, rows: Iterator[Row]) -> None:
+    """Write a JSON array row by row, because it may not fit in memory."""
+    separator = "["
     for row in rows:
-        sys.stdout.write(before + to_json(row))
-        before = ",\n"
-    server.out.raw("[]" if before == "[" else "]")
+        sys.stdout.write(separator + to_json(row))
+        separator = ",\n"
+    server.out.raw("[]" if separator == "[" else "]")
 
 
 def _pages(first: Row, rows: Iterator[Row], keys: list[str]) -> Iterator[list[list[str]]]:
@@ -99,11 +99,11 @@ def _pages(first: Row, rows: Iterator[Row], keys: list[str]) -> Iterator[list[li
 
 
 def _keys(headers: list[Any], rows: list[Row]) -> list[str]:
-    """Declared columns, then the other ones of the rows, but not the platform's own."""
+    """The declared columns, then others of the rows, if any without the platform's own."""
     declared = dict.fromkeys(header.key for header in headers)
-    found = declared | dict.fromkeys(key for row in rows for key in row)
-    shown = [key for key in found if key in declared or not key.startswith("__coreclaw")]
-    return shown or list(found)
+    keys = declared | dict.fromkeys(key for row in rows for key in row)
+    visible = [key for key in keys if key in declared or not key.startswith("__coreclaw")]
+    return visible or list(keys)
 
 
 def _cells(row: Row, keys: list[str]) -> list[str]:
@@ -120,7 +120,7 @@ def export(
     server: ServerContext,
     run: RunArgument,
     format: Annotated[
-        str, typer.Option("--format", help=", ".join(FORMATS) + "; default: by the suffix of FILE.")
+        str, typer.Option("--format", help=", ".join(FORMATS) + "; default: the suffix of FILE.")
     ] = "",
     output: Annotated[
         str,
@@ -134,7 +134,7 @@ def export(
     safe: Annotated[
         bool, typer.Option("--safe", help="csv: escape cells that a spreadsheet would evaluate.")
     ] = False,
-    bom: Annotated[bool, typer.Option("--bom", help="csv: begin with a byte order mark.")] = False,
+    bom: Annotated[bool, typer.Option("--bom", help="csv: start with a byte order mark.")] = False,
     failed_rows: FailedRowsOption = False,
 ) -> None:
     """Write all rows of a run to a file.
@@ -145,31 +145,33 @@ def export(
       fyke run export 01JG... --format xlsx --output report.xlsx
       fyke run export 01JG... --format jsonl -o - | jq .title
     """
-    chosen = _format(format, output)
-    wanted = [key.strip() for key in keys.split(",") if key.strip()]
-    link = server.client.export(run, chosen, wanted, safe=safe, bom=bom, failed_rows=failed_rows)
+    format_name = _format(format, output)
+    columns = [key.strip() for key in keys.split(",") if key.strip()]
+    link = server.client.export(
+        run, format_name, columns, safe=safe, bom=bom, failed_rows=failed_rows
+    )
     if output == "-":
         _to_stdout(server, link)
         return
-    path = Path(output or f"{run}.{chosen}")
+    path = Path(output or f"{run}.{format_name}")
     size = server.client.download(link, path)
     if server.out.as_json:
-        server.out.json({"file": str(path), "format": chosen, "bytes": size})
+        server.out.json({"file": str(path), "format": format_name, "bytes": size})
     else:
         server.out.raw(str(path))
-        server.out.say(f"{formatting.size(size)} of {chosen}.")
+        server.out.say(f"{formatting.size(size)} of {format_name}.")
 
 
 def _format(format: str, output: str) -> str:
-    chosen = format.strip().lower() or Path(output).suffix.lstrip(".").lower() or "csv"
-    if chosen not in FORMATS:
+    name = format.strip().lower() or Path(output).suffix.lstrip(".").lower() or "csv"
+    if name not in FORMATS:
         option = f"--format {format}" if format else f"--output {output}"
         raise CommandFailed(f"{option}: must be one of {', '.join(FORMATS)}", Exit.USAGE)
-    return chosen
+    return name
 
 
 def _to_stdout(server: ServerContext, link: str) -> None:
-    """Through a file, so that a broken connection does not look like a short export."""
+    """Download to a file first, so that a broken connection does not look like a short export."""
     with tempfile.TemporaryDirectory(prefix="fyke-") as folder:
         path = Path(folder) / "export"
         server.client.download(link, path)

@@ -7,10 +7,10 @@ from fyke.cli.context import ServerContext, server_command
 from fyke.cli.output import data_of
 from fyke.cli.run import RunArgument, runs
 
-WHY = {
+REASONS = {
     "undeclared": "not among the declared sites",
     "not_public": "not public",
-    "rule": "leads to no public address, has a closed port, or is throttled",
+    "rule": "no public address, a closed port, or throttled",
 }
 
 
@@ -23,9 +23,9 @@ def sites(server: ServerContext, run: RunArgument) -> None:
       fyke run sites 01JG...
       fyke run sites 01JG... --json | jq -r '.list[].domain'
     """
-    found = server.client.sites(run)
+    report = server.client.sites(run)
     if server.out.as_json:
-        server.out.json(data_of(found))
+        server.out.json(data_of(report))
         return
     server.out.table(
         ("site", "requests", "up", "down", "failed", "refused", "reason"),
@@ -37,12 +37,12 @@ def sites(server: ServerContext, run: RunArgument) -> None:
                 formatting.size(site.bytes_down),
                 site.failures,
                 site.refused,
-                WHY.get(site.why, site.why),
+                REASONS.get(site.why, site.why),
             )
-            for site in found.items
+            for site in report.items
         ],
     )
-    if found.egress is None:
-        server.out.say("The version declares no sites: every public one may be reached.")
+    if report.egress is None:
+        server.out.say("The version declares no sites, so it may reach all public ones.")
     else:
-        server.out.say(f"The version may reach: {', '.join(found.egress) or 'no site'}.")
+        server.out.say(f"The version may reach: {', '.join(report.egress) or 'no site'}.")

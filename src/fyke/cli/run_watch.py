@@ -1,7 +1,7 @@
-"""Waiting for a run and following its log.
+"""Wait for a run and follow its log.
 
 The log is read by position, so every line is shown exactly once. A restart of the server only
-causes a pause: the runner executes the run, not the server.
+causes a pause, because the runner executes the run.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class WatchOptions:
 
 
 def report_start(server: ServerContext, run: str, options: WatchOptions) -> None:
-    """Print which run was started; wait for it when requested."""
+    """Print the slug of a started run, and wait for the run if requested."""
     if not options.wait and not options.follow:
         if server.out.as_json:
             server.out.json({"slug": run})
@@ -68,7 +68,7 @@ def exit_with(detail: RunDetail) -> None:
 
 
 def detail_data(detail: RunDetail) -> dict[str, object]:
-    """The run as the API returns it, and the name of its state."""
+    """The run as in the API, with the name of its state."""
     return {**data_of(detail), "state": detail.status_name}
 
 
@@ -108,8 +108,8 @@ class RunWatch:
         self._has_summary = False
 
     def until_end(self) -> RunDetail:
-        """Return the ended run. Raise ``CommandFailed`` (exit status 124) on timeout."""
-        began, pause = self._clock(), FIRST_PAUSE
+        """Return the ended run. Raises ``CommandFailed`` (exit status 124) on timeout."""
+        started_at, pause = self._clock(), FIRST_PAUSE
         try:
             while True:
                 detail = self._retry(lambda: self._server.client.run(self._run))
@@ -118,11 +118,13 @@ class RunWatch:
                     self._read_summary()
                     return detail
                 self._live.show(f"{summary(detail)}  {self._run}")
-                left = None if self._seconds is None else began + self._seconds - self._clock()
-                if left is not None and left <= 0:
+                remaining = (
+                    None if self._seconds is None else started_at + self._seconds - self._clock()
+                )
+                if remaining is not None and remaining <= 0:
                     raise self._timeout(detail)
                 pause = FIRST_PAUSE if has_new else min(MAX_PAUSE, pause * 1.5)
-                self._sleep(pause if left is None else min(pause, left))
+                self._sleep(pause if remaining is None else min(pause, remaining))
         except KeyboardInterrupt:
             self._live.clear()
             self._server.out.say(f'The run continues; stop it with "fyke run abort {self._run}".')
@@ -140,7 +142,7 @@ class RunWatch:
     # --- the log --------------------------------------------------------------------------
 
     def _read_log(self) -> bool:
-        """Pass on every new line of the log; return whether there was one."""
+        """Call ``on_log`` for every new entry; return whether there was one."""
         if self._on_log is None:
             return False
         has_new = False
@@ -163,7 +165,7 @@ class RunWatch:
             if not self._read_log():
                 self._sleep(FIRST_PAUSE)
 
-    # --- a server that is unavailable for a moment ------------------------------------------
+    # --- a server that is temporarily unavailable -------------------------------------------
 
     def _retry(self, request: Callable[[], T]) -> T:
         from fyke.client import ApiError, Unreachable
@@ -188,7 +190,7 @@ class RunWatch:
 
 
 def log_line(entry: LogItem | LogEntry, *, short: bool) -> str:
-    """One entry as text; ``short`` for a terminal, where date and subtask are left out."""
+    """One entry as text; ``short`` omits date and subtask, for a terminal."""
     from fyke.domain.logs.text import clean, render
     from fyke.model.log import LogEntry as Stored
 
@@ -201,7 +203,7 @@ def log_line(entry: LogItem | LogEntry, *, short: bool) -> str:
 
 
 def log_to_stderr(server: ServerContext) -> Callable[[LogItem], None]:
-    """Lines of the log on standard error, where they do not disturb the data."""
+    """Print entries of the log to standard error."""
 
     def on_log(entry: LogItem) -> None:
         server.out.say(log_line(entry, short=True))
@@ -210,7 +212,7 @@ def log_to_stderr(server: ServerContext) -> Callable[[LogItem], None]:
 
 
 def log_to_data(server: ServerContext) -> Callable[[LogItem], None]:
-    """Lines of the log as the data of the command."""
+    """Print entries of the log to standard output."""
     out = server.out
 
     def on_log(entry: LogItem) -> None:

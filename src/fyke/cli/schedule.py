@@ -32,14 +32,14 @@ OnceOption = Annotated[
 ]
 AtOption = Annotated[str, typer.Option("--at", help="The time of day.", metavar="HH:MM")]
 CronOption = Annotated[
-    str, typer.Option("--cron", help="Five fields, such as '0 9 * * 1-5'.", metavar="RULE")
+    str, typer.Option("--cron", help="Five fields, for example '0 9 * * 1-5'.", metavar="RULE")
 ]
 EveryOption = Annotated[
-    str, typer.Option("--every", help="At an interval, such as 15m, 6h, 1d.", metavar="TIME")
+    str, typer.Option("--every", help="At an interval, for example 15m, 6h or 1d.", metavar="TIME")
 ]
 ZoneOption = Annotated[
     str,
-    typer.Option("--zone", help="Time zone, such as Europe/Berlin; else the account's."),
+    typer.Option("--zone", help="Time zone, for example Europe/Berlin; default: the account's."),
 ]
 
 
@@ -58,10 +58,10 @@ def schedule(
     overlap: Annotated[
         str,
         typer.Option(
-            "--overlap", help="While a run of the task is not over: skip, queue or allow."
+            "--overlap", help="If a run of the task is still active: skip, queue or allow."
         ),
     ] = "allow",
-    off: Annotated[bool, typer.Option("--off", help="Keep the schedule, switched off.")] = False,
+    off: Annotated[bool, typer.Option("--off", help="Switch the schedule off.")] = False,
     remove: Annotated[bool, typer.Option("--remove", help="Remove the schedule.")] = False,
 ) -> None:
     """Show, set or remove the schedule of a task.
@@ -74,26 +74,28 @@ def schedule(
       fyke task schedule 01JG... --off
       fyke task schedule 01JG... --remove
     """
-    plan = _plan(daily, weekly, monthly, once, at, cron, every, zone)
+    timing = _timing(daily, weekly, monthly, once, at, cron, every, zone)
     if remove:
         server.client.delete_schedule(task)
         if server.out.as_json:
             server.out.json({"deleted": task})
         else:
-            server.out.say(f"The task {task} has no schedule any more.")
+            server.out.say(f"The schedule of the task {task} was removed.")
         return
-    if plan is not None:
-        found = server.client.set_schedule(task, plan, overlap=overlap, enabled=not off)
+    if timing is not None:
+        result = server.client.set_schedule(task, timing, overlap=overlap, enabled=not off)
     else:
-        found = server.client.schedule(task)
+        result = server.client.schedule(task)
         if off:
             from fyke.wire.fyke.schedules import Timing
 
-            kept = Timing(**{name: getattr(found, name) for name in Timing.__struct_fields__})
-            if found.zone_of_account:
-                kept.time_zone = ""
-            found = server.client.set_schedule(task, kept, overlap=found.overlap, enabled=False)
-    _report(server, found)
+            current = Timing(**{name: getattr(result, name) for name in Timing.__struct_fields__})
+            if result.zone_of_account:
+                current.time_zone = ""
+            result = server.client.set_schedule(
+                task, current, overlap=result.overlap, enabled=False
+            )
+    _report(server, result)
 
 
 @server_command(tasks, "next")
@@ -110,29 +112,29 @@ def next_times(
     every: EveryOption = "",
     zone: ZoneOption = "",
 ) -> None:
-    """The next times at which a task runs, or would run with another schedule.
+    """The next times of a task's schedule, or of another schedule.
 
     \b
     Examples:
       fyke task next 01JG...
       fyke task next 01JG... --cron '0 9 * * 1-5' --zone Europe/Berlin --count 5
     """
-    plan = _plan(daily, weekly, monthly, once, at, cron, every, zone)
-    found = server.client.next_times(task, count, plan)
+    timing = _timing(daily, weekly, monthly, once, at, cron, every, zone)
+    result = server.client.next_times(task, count, timing)
     if server.out.as_json:
-        server.out.json(data_of(found))
+        server.out.json(data_of(result))
         return
-    server.out.table(("time", "zone"), [(time.local, found.time_zone) for time in found.items])
+    server.out.table(("time", "zone"), [(time.local, result.time_zone) for time in result.items])
 
 
-def _plan(
+def _timing(
     daily: str, weekly: str, monthly: int, once: str, at: str, cron: str, every: str, zone: str
 ) -> Timing | None:
-    """What the options say, None when they say nothing."""
+    """The timing in the options, None without any."""
     from fyke.model.schedule import ScheduleKind as Kind
     from fyke.wire.fyke.schedules import Timing
 
-    given = [
+    candidates = [
         Timing(kind=Kind.DAILY, time=daily) if daily else None,
         Timing(kind=Kind.WEEKLY, time=at, weekday=_weekday(weekly)) if weekly else None,
         Timing(kind=Kind.MONTHLY, time=at, day=monthly) if monthly else None,
@@ -140,26 +142,26 @@ def _plan(
         Timing(kind=Kind.CRON, cron=cron) if cron else None,
         Timing(kind=Kind.INTERVAL, every=_seconds(every)) if every else None,
     ]
-    chosen = [plan for plan in given if plan is not None]
-    if len(chosen) > 1:
+    timings = [timing for timing in candidates if timing is not None]
+    if len(timings) > 1:
         raise typer.BadParameter(
-            "give one of --daily, --weekly, --monthly, --once, --cron and --every"
+            "use only one of --daily, --weekly, --monthly, --once, --cron and --every"
         )
-    if not chosen:
+    if not timings:
         if at or zone:
             raise typer.BadParameter(
-                "--at and --zone go with a kind: "
+                "--at and --zone require a kind: "
                 "--daily, --weekly, --monthly, --once, --cron or --every"
             )
         return None
-    chosen[0].time_zone = zone
-    return chosen[0]
+    timings[0].time_zone = zone
+    return timings[0]
 
 
 def _weekday(text: str) -> int:
-    word = text.strip().lower()
+    prefix = text.strip().lower()
     for number, name in enumerate(DAYS, 1):
-        if word == str(number) or (len(word) >= 2 and name.startswith(word)):
+        if prefix == str(number) or (len(prefix) >= 2 and name.startswith(prefix)):
             return number
     raise typer.BadParameter(f'--weekly: "{text}" is not a day; use monday to sunday, or 1 to 7')
 
@@ -171,31 +173,35 @@ def _seconds(text: str) -> int:
     return int(match[1]) * _UNITS[match[2] or "s"]
 
 
-def _report(server: ServerContext, found: TaskSchedule) -> None:
+def _report(server: ServerContext, task_schedule: TaskSchedule) -> None:
     if server.out.as_json:
-        server.out.json(data_of(found))
+        server.out.json(data_of(task_schedule))
         return
+    zone = task_schedule.time_zone + (" (the account's)" if task_schedule.zone_of_account else "")
     server.out.fields(
         [
-            ("schedule", found.kind if found.enabled else f"{found.kind}, off"),
-            ("when", _when(found)),
-            ("time zone", found.time_zone + (" (the account's)" if found.zone_of_account else "")),
-            ("overlap", found.overlap),
-            ("next run", formatting.when(found.next_at) if found.next_at else "-"),
-            ("missed", str(found.missed)),
-            ("last error", found.last_error or "-"),
+            (
+                "schedule",
+                task_schedule.kind if task_schedule.enabled else f"{task_schedule.kind}, off",
+            ),
+            ("when", _when(task_schedule)),
+            ("time zone", zone),
+            ("overlap", task_schedule.overlap),
+            ("next run", formatting.when(task_schedule.next_at) if task_schedule.next_at else "-"),
+            ("missed", str(task_schedule.missed)),
+            ("last error", task_schedule.last_error or "-"),
         ]
     )
 
 
-def _when(found: TaskSchedule) -> str:
-    if found.kind == "cron":
-        return found.cron
-    if found.kind == "interval":
-        return f"every {found.every} s"
+def _when(task_schedule: TaskSchedule) -> str:
+    if task_schedule.kind == "cron":
+        return task_schedule.cron
+    if task_schedule.kind == "interval":
+        return f"every {task_schedule.every} s"
     day = {
-        "weekly": DAYS[(found.weekday or 1) - 1],
-        "monthly": f"day {found.day}",
-        "once": found.date,
+        "weekly": DAYS[(task_schedule.weekday or 1) - 1],
+        "monthly": f"day {task_schedule.day}",
+        "once": task_schedule.date,
     }
-    return f"{day.get(found.kind, '')} {found.time}".strip()
+    return f"{day.get(task_schedule.kind, '')} {task_schedule.time}".strip()

@@ -1,4 +1,4 @@
-"""``fyke secret``: values that a Worker needs and no user can read, such as logins and cookies."""
+"""``fyke secret``: values for a Worker that users cannot read, for example logins and cookies."""
 
 from __future__ import annotations
 
@@ -13,25 +13,28 @@ from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.output import data_of
 from fyke.cli.worker import Ref
 
-secrets = group("Secrets: values that a Worker needs and that cannot be read back.")
+secrets = group("Secrets: values for a Worker that cannot be read back.")
 
 Name = Annotated[
-    str, typer.Argument(help="Of the variable that runs get, such as SHOP_LOGIN.", metavar="NAME")
+    str,
+    typer.Argument(
+        help="Name of the environment variable, for example SHOP_LOGIN.", metavar="NAME"
+    ),
 ]
-MAX_READ_CHARS = 2**20  # characters; the server takes far fewer, and says so better
+MAX_READ_CHARS = 2**20  # the server accepts far fewer, with a better error
 
 
 @server_command(secrets, "list")
 def list_secrets(server: ServerContext, worker: Ref) -> None:
-    """The secrets that your account keeps for a Worker, without their values, and which it lacks.
+    """The secrets that your account stores for a Worker, without values, and the missing ones.
 
     \b
     Examples:
       fyke secret list owner/hello
     """
-    found = server.client.secrets(worker)
+    view = server.client.secrets(worker)
     if server.out.as_json:
-        server.out.json(data_of(found))
+        server.out.json(data_of(view))
         return
     server.out.table(
         ("name", "set", "by", "last used", "state"),
@@ -43,10 +46,10 @@ def list_secrets(server: ServerContext, worker: Ref) -> None:
                 formatting.when(secret.used_at),
                 "" if secret.readable else "sealed with another key: set it again",
             )
-            for secret in found.items
+            for secret in view.items
         ],
     )
-    for name in found.missing:
+    for name in view.missing:
         server.out.say(f"{worker} needs {name}, which is missing: fyke secret set {worker} {name}")
 
 
@@ -54,8 +57,8 @@ def list_secrets(server: ServerContext, worker: Ref) -> None:
 def set_secret(server: ServerContext, worker: Ref, name: Name) -> None:
     """Set a secret, or replace its value. Your account's runs of the Worker get it from now on.
 
-    The value is asked for, or read from standard input to its end, without a line end there. It is
-    never an argument, because every user of a machine can read the arguments of its programs.
+    The value is prompted for, or read from standard input without the final line break. It cannot
+    be an argument, because all users of a machine can read the arguments of programs.
 
     \b
     Examples:
@@ -71,7 +74,7 @@ def set_secret(server: ServerContext, worker: Ref, name: Name) -> None:
 
 @server_command(secrets, "delete")
 def delete_secret(server: ServerContext, worker: Ref, name: Name) -> None:
-    """Remove a secret. What runs already keeps it until it ends.
+    """Remove a secret. Active runs keep it until they end.
 
     \b
     Examples:
@@ -85,12 +88,12 @@ def delete_secret(server: ServerContext, worker: Ref, name: Name) -> None:
 
 
 def _value(name: str) -> str:
-    """The value as it was typed or sent. Raise ``CommandFailed`` for text that is not UTF-8."""
+    """The value from the prompt or standard input. Raises ``CommandFailed`` if it is not UTF-8."""
     if sys.stdin.isatty():
-        typed: str = typer.prompt(
+        value: str = typer.prompt(
             f"Value of {name}", hide_input=True, confirmation_prompt=True, err=True
         )
-        return typed
+        return value
     try:
         text = sys.stdin.buffer.read(4 * MAX_READ_CHARS).decode()
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""``fyke serve --role NAME``: one role in this process. ``fyke up`` starts them all."""
+"""``fyke serve --role NAME``: one role in this process. ``fyke up`` starts all roles."""
 
 from __future__ import annotations
 

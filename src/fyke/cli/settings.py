@@ -1,4 +1,4 @@
-"""The settings of a command: its flags, the environment, the file."""
+"""The settings of a command from its flags, the environment and the file."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ if TYPE_CHECKING:
 
 
 def load_settings(**flags: Any) -> Settings:
-    """Build the settings; flags that were not given do not count. Raises ``CommandFailed``."""
+    """Load the settings; flags that are None are ignored. Raises ``CommandFailed``."""
     from pydantic import ValidationError
 
     from fyke.settings import ConfigFileError, Settings
 
-    given = {name: value for name, value in flags.items() if value is not None}
-    if "home" in given:
-        given["home"] = Path(given["home"]).expanduser().absolute()
+    values = {name: value for name, value in flags.items() if value is not None}
+    if "home" in values:
+        values["home"] = Path(values["home"]).expanduser().absolute()
     try:
-        return Settings(**given)
+        return Settings(**values)
     except ConfigFileError as error:
         raise CommandFailed(str(error), Exit.USAGE) from None
     except ValidationError as error:
         problem = error.errors()[0]
         name = ".".join(str(part) for part in problem["loc"])
-        source = _source(str(problem["loc"][0]), given)
+        source = _source(str(problem["loc"][0]), values)
         raise CommandFailed(f"setting {name} ({source}): {problem['msg']}", Exit.USAGE) from None
 
 

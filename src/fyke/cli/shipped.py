@@ -1,5 +1,5 @@
-"""What every start does by way of the API: publish the Workers that ship with Fyke, once per
-content, and make the link for the owner's first password.
+"""Work of every start through the API: publish the Workers that ship with Fyke if they have
+changed, and create the link for the owner's first password.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PAUSE_SECONDS = 0.05
 
 
 def wait_until_ready(base: str, seconds: float) -> None:
-    """Return when the server answers and a runner is alive; raise ``CommandFailed`` if not."""
+    """Wait until the server answers and a runner is alive. Raises ``CommandFailed``."""
     deadline = time.monotonic() + seconds
     client = FykeClient(base, "")
     while True:
@@ -29,7 +29,7 @@ def wait_until_ready(base: str, seconds: float) -> None:
             pass
         if time.monotonic() > deadline:
             raise CommandFailed(
-                f"Fyke did not become ready within {seconds:g} s; the log above says why",
+                f"Fyke did not become ready within {seconds:g} s; see the log above",
                 Exit.UNREACHABLE,
             )
         time.sleep(PAUSE_SECONDS)
@@ -38,7 +38,7 @@ def wait_until_ready(base: str, seconds: float) -> None:
 def publish_shipped(settings: Settings, base: str) -> list[str]:
     """Publish every Worker of ``assets()/workers`` as public; return their paths.
 
-    One that is refused is named and left out: it must not keep the platform from starting.
+    A refused Worker is reported and skipped, so that the platform still starts.
     """
     published = []
     with FykeClient(base, settings.owner_key_file.read_text().strip()) as client:
@@ -54,18 +54,17 @@ def publish_shipped(settings: Settings, base: str) -> list[str]:
 
 
 def setup_link(settings: Settings, base: str) -> str:
-    """The address where the owner chooses a first password, ``""`` once there is one.
+    """The link with which the owner chooses a first password, ``""`` once a user has one.
 
-    Each start makes a new one, and the one before ends. A disk without space for it is named; it
-    must not keep the platform from starting.
+    Each start replaces the previous link. An error is reported, and the platform still starts.
     """
     with FykeClient(base, settings.owner_key_file.read_text().strip()) as client:
         try:
             users = client.users()
             if any(user.state == "active" for user in users):
                 return ""
-            waiting = [u.name for u in users if u.role == "owner" and u.state == "invited"]
-            return client.link_user(waiting[0]).url if waiting else ""
+            invited = [u.name for u in users if u.role == "owner" and u.state == "invited"]
+            return client.link_user(invited[0]).url if invited else ""
         except ApiError as error:
             print(f"fyke: no link for the owner's password: {error}", file=sys.stderr)
             return ""

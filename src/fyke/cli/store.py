@@ -16,20 +16,22 @@ store = group("The catalog of published Workers.")
 def search(
     server: ServerContext,
     text: Annotated[str, typer.Argument(help="Part of a title, path or description.")],
-    limit: Annotated[int, typer.Option("--limit", help="At most so many.", min=1, max=100)] = 20,
+    limit: Annotated[
+        int, typer.Option("--limit", help="Maximum number of results.", min=1, max=100)
+    ] = 20,
 ) -> None:
-    """Find Workers that you may run.
+    """Find Workers that you can run.
 
     \b
     Examples:
       fyke store search crawler
       fyke store search owner/ --limit 100 --json
     """
-    found = server.client.search(text, limit)
+    results = server.client.search(text, limit)
     if server.out.as_json:
-        server.out.json([data_of(worker) for worker in found])
+        server.out.json([data_of(worker) for worker in results])
         return
     server.out.table(
         ("path", "title", "description"),
-        [(worker.path, worker.title, worker.description) for worker in found],
+        [(worker.path, worker.title, worker.description) for worker in results],
     )

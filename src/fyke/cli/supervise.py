@@ -1,7 +1,7 @@
-"""The supervisor's program, from the prepared folder and the open port to the end of the platform.
+"""The program of the supervisor, which ``fyke up`` becomes after preparing data folder and port.
 
-``fyke up`` becomes this program. It imports little, because it lives as long as the platform: what
-needs more is done by processes that are forked from the preload process.
+It imports little, because it lives as long as the platform. Processes that are forked from the
+preload process do the rest.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from pathlib import Path
 from typing import Any
 
 from fyke.cli.errors import CommandFailed, Exit, run_command
-from fyke.cli.handover import accept_signals, handed_over, stopping_signals
+from fyke.cli.handover import accept_signals, handover_data, stopping_signals
 from fyke.cli.preload_client import ForkFailed
 from fyke.cli.supervisor import Supervisor
 
 
 @dataclass(frozen=True, slots=True)
-class Supervised:
-    """What ``fyke up`` has made ready.
+class SupervisorConfig:
+    """The data of ``fyke up``.
 
-    ``listener`` and ``log_to`` are descriptors; ``first`` are the details of the first job.
+    ``listener`` and ``log_to`` are descriptors; ``first_job`` are the arguments of the first job.
     """
 
     listener: int
@@ -34,87 +34,87 @@ class Supervised:
     log_level: str
     server_file: str
     drain_seconds: float
-    first: dict[str, Any]
+    first_job: dict[str, Any]
 
 
 def main() -> None:
-    """Supervise what ``fyke up`` handed over; the environment is that of the roles."""
-    supervised = Supervised(**handed_over())
+    """Run with the data of ``fyke up``; the environment is that of the roles."""
+    config = SupervisorConfig(**handover_data())
     try:
-        run_command(lambda: sys.exit(asyncio.run(supervise(supervised))))
+        run_command(lambda: sys.exit(asyncio.run(supervise(config))))
     finally:
-        Path(supervised.server_file).unlink(missing_ok=True)
+        Path(config.server_file).unlink(missing_ok=True)
 
 
-async def supervise(supervised: Supervised) -> int:
+async def supervise(config: SupervisorConfig) -> int:
     """Run the platform until a signal, or until the requested tour has ended."""
-    asked, hurry = _on_signals()
-    supervisor = Supervisor(supervised.listener, supervised.log_to, supervised.log_level)
-    once = supervised.first["once"]
+    stop, stop_now = _on_signals()
+    supervisor = Supervisor(config.listener, config.log_to, config.log_level)
+    stops_after_tour = config.first_job["once"]
     try:
-        job = asyncio.create_task(_begin(supervisor, supervised))
-        waiting = asyncio.create_task(asked.wait())
-        await asyncio.wait({job, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        job = asyncio.create_task(_start_platform(supervisor, config))
+        stop_waiter = asyncio.create_task(stop.wait())
+        await asyncio.wait({job, stop_waiter}, return_when=asyncio.FIRST_COMPLETED)
         code = Exit.INTERRUPTED if not job.done() else job.result()
-        if not (once or asked.is_set()) and code == Exit.OK:
-            await waiting
+        if not (stops_after_tour or stop.is_set()) and code == Exit.OK:
+            await stop_waiter
         supervisor.stopping = True
         if not job.done():
             job.cancel()
             await asyncio.gather(job, return_exceptions=True)
-            code = Exit.INTERRUPTED if once else Exit.OK
-        waiting.cancel()
+            code = Exit.INTERRUPTED if stops_after_tour else Exit.OK
+        stop_waiter.cancel()
         return int(code)
     finally:
-        await supervisor.drain(supervised.drain_seconds, hurry, _say)
+        await supervisor.drain(config.drain_seconds, stop_now, _print)
 
 
-async def _begin(supervisor: Supervisor, supervised: Supervised) -> int:
-    """Schema and first account, then the roles, then the first job; return the exit status of
-    the first step that failed. Raises ``CommandFailed``.
+async def _start_platform(supervisor: Supervisor, config: SupervisorConfig) -> int:
+    """Prepare schema and first account, start the roles, run the first job; return the exit status
+    of the first step that failed. Raises ``CommandFailed``.
     """
-    base = _base(supervised.listener)
+    base = _base_url(config.listener)
     try:
-        code = await supervisor.do("prepare", base=base, supervisor=os.getpid())
+        code = await supervisor.run_task("prepare", base=base, supervisor=os.getpid())
         if code:
-            return _status(code, "The preparation of the database")
+            return _exit_status(code, "The preparation of the database")
         supervisor.start()
-        code = await supervisor.do("first-job", base=base, **supervised.first)
-        return _status(code, "The first job")
+        code = await supervisor.run_task("first-job", base=base, **config.first_job)
+        return _exit_status(code, "The first job")
     except ForkFailed as error:
         raise CommandFailed(f"Fyke could not be started: {error}") from None
 
 
-def _base(listener: int) -> str:
+def _base_url(listener: int) -> str:
     """The URL of the listening socket."""
     with socket.socket(fileno=os.dup(listener)) as bound:
         name, port = bound.getsockname()[:2]
     return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
 
 
-def _status(code: int, step: str) -> int:
+def _exit_status(code: int, step: str) -> int:
     """The exit status of a process, as a shell counts it. Reports a signal that ended ``step``."""
     if code >= 0:
         return code
-    _say(f"fyke: {step} was ended by {signal.Signals(-code).name}; the platform stops")
+    _print(f"fyke: {step} was ended by {signal.Signals(-code).name}; the platform stops")
     return 128 - code
 
 
 def _on_signals() -> tuple[asyncio.Event, asyncio.Event]:
-    """(first signal seen, second signal seen)."""
-    asked, hurry = asyncio.Event(), asyncio.Event()
+    """Events that the first and the second signal set."""
+    stop, stop_now = asyncio.Event(), asyncio.Event()
 
     def on_signal() -> None:
-        (hurry if asked.is_set() else asked).set()
+        (stop_now if stop.is_set() else stop).set()
 
     loop = asyncio.get_running_loop()
     for number in stopping_signals():
         loop.add_signal_handler(number, on_signal)
     accept_signals()
-    return asked, hurry
+    return stop, stop_now
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     with contextlib.suppress(OSError):
         print(text, file=sys.stderr, flush=True)
 

@@ -1,4 +1,4 @@
-"""The supervisor's log. What writes it is loaded with the first error, which may never come."""
+"""The supervisor's log. Its libraries are imported only with the first error."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 class SupervisorLog:
-    """Errors of the supervisor, in the form of ``fyke.telemetry.logging``."""
+    """Errors of the supervisor, in the format of ``fyke.telemetry.logging``."""
 
     def __init__(self, level: str) -> None:
         self._level = level

@@ -33,11 +33,13 @@ def create(
     server: ServerContext,
     worker: Annotated[str, typer.Argument(help="owner/name or slug.", metavar="WORKER")],
     input: InputOption = None,
-    title: Annotated[str, typer.Option("--title", help="What it is called.")] = "",
+    title: Annotated[str, typer.Option("--title", help="Title of the task.")] = "",
     version: VersionOption = "",
-    description: Annotated[str, typer.Option("--description", help="What it is for.")] = "",
+    description: Annotated[
+        str, typer.Option("--description", help="Description of the task.")
+    ] = "",
 ) -> None:
-    """Save an input for a Worker; writes the new task's slug.
+    """Save an input for a Worker; print the new task's slug.
 
     \b
     Examples:
@@ -70,22 +72,22 @@ def list_tasks(
       fyke task list
       fyke task list --keyword docs --page 2 --size 50 --json
     """
-    found = server.client.tasks(page, size, keyword)
+    result = server.client.tasks(page, size, keyword)
     if server.out.as_json:
-        server.out.json(data_of(found))
+        server.out.json(data_of(result))
         return
     server.out.table(
         ("slug", "title", "worker", "version", "runs", "next run"),
         [
             (
-                t.slug,
-                t.title,
-                _path(t.worker_path),
-                t.version,
-                str(t.run_times),
-                _next_run(t),
+                task.slug,
+                task.title,
+                _path(task.worker_path),
+                task.version,
+                str(task.run_times),
+                _next_run(task),
             )
-            for t in found.items
+            for task in result.items
         ],
     )
 
@@ -101,24 +103,24 @@ def show(server: ServerContext, task: Slug) -> None:
     """
     from fyke.cli.output import data_of, to_json
 
-    found = server.client.task(task)
+    details = server.client.task(task)
     if server.out.as_json:
-        server.out.json(data_of(found))
+        server.out.json(data_of(details))
         return
     server.out.fields(
         [
-            ("task", found.slug),
-            ("title", found.title),
-            ("description", found.description),
-            ("worker", _path(found.worker_path)),
-            ("version", found.version),
-            ("runs", str(found.run_times)),
-            ("last run", found.last_run_slug or "never"),
-            ("schedule", _schedule_words(found)),
-            ("next run", _next_run(found)),
-            ("last error", _last_error(found)),
-            ("created", formatting.when(found.created_at)),
-            ("input", to_json(found.input)),
+            ("task", details.slug),
+            ("title", details.title),
+            ("description", details.description),
+            ("worker", _path(details.worker_path)),
+            ("version", details.version),
+            ("runs", str(details.run_times)),
+            ("last run", details.last_run_slug or "never"),
+            ("schedule", _schedule_text(details)),
+            ("next run", _next_run(details)),
+            ("last error", _last_error(details)),
+            ("created", formatting.when(details.created_at)),
+            ("input", to_json(details.input)),
         ]
     )
 
@@ -142,7 +144,9 @@ def update(
       fyke task update 01JG... --input docs.json --version latest
     """
     if input is None and not version and title is None and description is None:
-        raise typer.BadParameter("say what to change: --title, --description, --input, --version")
+        raise typer.BadParameter(
+            "nothing to change: use --title, --description, --input, --version"
+        )
     if title is not None or description is not None:
         server.client.update_task(task, title=title, description=description)
     if input is not None:
@@ -181,7 +185,7 @@ def run(
     follow: FollowOption = False,
     timeout_seconds: WaitSecondsOption = None,
 ) -> None:
-    """Start a run of a task; writes the run's slug.
+    """Start a run of a task; print the run's slug.
 
     \b
     Examples:
@@ -193,7 +197,7 @@ def run(
 
 
 def _path(path: str) -> str:
-    """A worker's path as people write it."""
+    """A worker's path as owner/name."""
     return path.replace("~", "/")
 
 
@@ -207,7 +211,7 @@ def _last_error(task: WorkerTask) -> str:
     return error if isinstance(error, str) else "-"
 
 
-def _schedule_words(task: WorkerTask) -> str:
+def _schedule_text(task: WorkerTask) -> str:
     kind = task.schedule_kind
     if not isinstance(kind, str):
         return "none"

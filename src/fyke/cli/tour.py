@@ -1,7 +1,7 @@
-"""The main job, step by step, with every request as a curl line that can be copied.
+"""The tour: a complete job step by step, with every request as a curl command to copy.
 
-The input is real: by default the documentation server that Python itself ships, started on
-loopback for the occasion and opened for this one run only.
+By default it crawls Python's own documentation server, which is started on loopback and which only
+this run may reach.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ TERMINAL = {3: "succeeded", 4: "failed", 5: "aborted"}
 
 
 class Tour:
-    """Search, schema, start, poll, page, export, log, balance."""
+    """The steps: search, schema, start, poll, page, export, log, balance."""
 
     def __init__(self, settings: Settings, base: str, url: str | None) -> None:
         self._settings = settings
@@ -41,7 +41,7 @@ class Tour:
         self._http = httpx2.Client(base_url=base, timeout=30, headers={"api-key": self._key})
 
     def run(self) -> int:
-        """Go through every step; return 0 only if rows came back and both exports contain them."""
+        """Run every step; return 0 only if the run has rows and both exports contain them."""
         with contextlib.ExitStack() as stack:
             stack.enter_context(self._http)
             url, allow = self._url, []
@@ -54,10 +54,10 @@ class Tour:
             run = self._start(slug, url, allow)
             status = self._poll(run)
             rows = self._page(run)
-            exported = self._export_both(run)
+            exported_rows = self._export_both(run)
             self._read_log(run)
             self._balance()
-        return self._verdict(status, rows, exported)
+        return self._verdict(status, rows, exported_rows)
 
     # --- the steps ----------------------------------------------------------------------
 
@@ -66,10 +66,10 @@ class Tour:
         data = self._get("/api/store", {"search": "crawler", "limit": "5"})
         for worker in data["scraper"]:
             self._say(f"  {worker['slug']}  {worker['path']}: {worker['title']}")
-        found = [w for w in data["scraper"] if w["name"] == WORKER]
-        if not found:
+        matches = [w for w in data["scraper"] if w["name"] == WORKER]
+        if not matches:
             raise CommandFailed(f"The Worker {WORKER} is not in the catalog", Exit.NOT_FOUND)
-        return str(found[0]["slug"])
+        return str(matches[0]["slug"])
 
     def _read_schema(self, slug: str) -> None:
         self._step(2, "Read its schema")
@@ -102,8 +102,8 @@ class Tour:
         while True:
             data = self._call("POST", "/api/v1/run/detail", {"run_slug": run})
             status = int(data["status"])
-            word = TERMINAL.get(status, "running" if status == 2 else "waiting")
-            line = f"  {word}, {data['results']} rows, {data['traffic']} bytes of traffic"
+            state = TERMINAL.get(status, "running" if status == 2 else "waiting")
+            line = f"  {state}, {data['results']} rows, {data['traffic']} bytes of traffic"
             if line != last:
                 self._say(line)
                 last = line
@@ -149,13 +149,13 @@ class Tour:
         data = self._post("/api/v1/account/info", {})
         self._say(f"  balance {data['balance']} USD, {data['traffic']} bytes of traffic left")
 
-    def _verdict(self, status: int, rows: int, exported: list[int]) -> int:
-        if status == 3 and rows > 0 and exported == [rows, rows]:
+    def _verdict(self, status: int, rows: int, exported_rows: list[int]) -> int:
+        if status == 3 and rows > 0 and exported_rows == [rows, rows]:
             self._say(f"\nThe whole job is done: {rows} rows, in both exports.")
             return Exit.OK
         self._say(
             f"\nThe job did not work: status {TERMINAL[status]}, {rows} rows, "
-            f"{exported[0]} in the CSV and {exported[1]} in the JSON export."
+            f"{exported_rows[0]} in the CSV and {exported_rows[1]} in the JSON export."
         )
         return Exit.FAILED
 
@@ -199,7 +199,7 @@ class Tour:
 
 @contextlib.contextmanager
 def pydoc_server() -> Iterator[int]:
-    """Python's HTML documentation server on a free loopback port; stops when its input closes."""
+    """Python's HTML documentation server on a free loopback port; yields the port."""
     process = subprocess.Popen(
         [sys.executable, "-I", "-u", "-m", "pydoc", "-n", "127.0.0.1", "-p", "0"],
         stdin=subprocess.PIPE,
@@ -209,7 +209,7 @@ def pydoc_server() -> Iterator[int]:
         cwd="/",
     )
     try:
-        assert process.stdout is not None  # noqa: S101 - asked for above
+        assert process.stdout is not None  # noqa: S101 - a pipe
         for line in process.stdout:
             match = re.search(r"http://[^:]+:(\d+)/", line)
             if match:
@@ -227,7 +227,7 @@ def pydoc_server() -> Iterator[int]:
 
 
 def rows_in(content: str, format: str) -> int:
-    """How many rows an export contains."""
+    """The number of rows in an export."""
     if format == "json":
         return len(json.loads(content))
     import csv

@@ -1,8 +1,8 @@
 """``fyke up``: the whole platform on one machine, in the foreground.
 
-Started as root, this process only supervises: it starts the launcher (root, small) and itself
-again as the service user, and forwards signals. Every process that opens a port has dropped root.
-Both go on as a smaller program (``fyke.cli.root_supervisor``, ``fyke.cli.supervise``).
+If it is started as root, this process becomes the root supervisor, which starts the launcher and
+``fyke up`` as the service user: no process that opens a port is root. Both continue as a smaller
+program (``fyke.cli.root_supervisor``, ``fyke.cli.supervise``).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from fyke.cli.settings import load_settings
 if TYPE_CHECKING:
     from fyke.settings import Settings
 
-LOG_KEPT_BYTES = 10 * 2**20
+MAX_LOG_BYTES = 10 * 2**20
 
 
 def up(
@@ -27,21 +27,21 @@ def up(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
     tour: Annotated[
-        bool, typer.Option("--tour", help="Do one whole job and show every request.")
+        bool, typer.Option("--tour", help="Run one complete job and show every request.")
     ] = False,
     url: Annotated[
         str | None, typer.Option(help="Site to crawl in the tour, instead of Python's own docs.")
     ] = None,
     once: Annotated[bool, typer.Option("--once", help="Stop after the tour.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Say where it listens as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the URL as JSON.")] = False,
 ) -> None:
     """Start server, runner and egress on this machine, and keep them running until Ctrl-C.
 
     Examples: fyke up; fyke up --port 9000 --home ./data; fyke up --tour --once
     """
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # by a shell, for a program with "&"
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # by a shell, for a background job
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    os.umask(0o077)  # the data folder may be passed through; what lies in it may not be read
+    os.umask(0o077)  # others can traverse the data folder, but not read its files
     settings = load_settings(home=home, host=host, port=port)
     if os.geteuid() == 0:
         from fyke.cli.root_start import start_as_root
@@ -50,15 +50,15 @@ def up(
     if settings.launcher:
         from fyke.kit.prctl import end_with_parent
 
-        end_with_parent(os.getppid())  # without its supervisor there would be no launcher either
-    first = {"tour": tour or once, "url": url, "once": once, "as_json": as_json}
-    _supervise(settings, first)
+        end_with_parent(os.getppid())  # without the root supervisor there is no launcher
+    first_job = {"tour": tour or once, "url": url, "once": once, "as_json": as_json}
+    _supervise(settings, first_job)
 
 
-def _supervise(settings: Settings, first: dict[str, Any]) -> NoReturn:
-    """Prepare data folder, lock and port, with a clear error for each; continue as supervisor."""
+def _supervise(settings: Settings, first_job: dict[str, Any]) -> NoReturn:
+    """Prepare data folder, lock and port, then become the supervisor. Raises ``CommandFailed``."""
     from fyke.app.folder import make_home
-    from fyke.cli.handover import continue_as
+    from fyke.cli.handover import exec_module
     from fyke.cli.listening import listen, lock_home, unwritable
 
     try:
@@ -67,33 +67,33 @@ def _supervise(settings: Settings, first: dict[str, Any]) -> NoReturn:
         raise unwritable(settings, error) from None
     lock = lock_home(settings)
     listener = listen(settings)
-    log_to = _log_file(settings) if first["tour"] or sys.stderr.isatty() else sys.stderr
-    known = {
+    log_to = _log_file(settings) if first_job["tour"] or sys.stderr.isatty() else sys.stderr
+    data = {
         "listener": listener.fileno(),
         "log_to": log_to.fileno(),
         "log_level": settings.log_level,
         "server_file": str(settings.server_file),
         "drain_seconds": settings.drain_seconds,
-        "first": first,
+        "first_job": first_job,
     }
     environment = _role_environment(settings)
-    continue_as("fyke.cli.supervise", known, environment, lock, listener.fileno(), log_to.fileno())
+    exec_module("fyke.cli.supervise", data, environment, lock, listener.fileno(), log_to.fileno())
 
 
 def _log_file(settings: Settings) -> IO[bytes]:
-    """Where the roles log while a person reads the terminal; the file before is kept as ``.1``."""
+    """The log of the roles in the data folder; a large file is renamed to ``.1`` first."""
     path = settings.home / "fyke.log"
-    if path.exists() and path.stat().st_size > LOG_KEPT_BYTES:
+    if path.exists() and path.stat().st_size > MAX_LOG_BYTES:
         path.replace(path.with_suffix(".log.1"))
     print(f"The platform logs to {path}.", file=sys.stderr, flush=True)
     return path.open("ab")
 
 
 def _role_environment(settings: Settings) -> dict[str, str]:
-    """The roles read the same settings as we did, flags included."""
-    chosen: dict[str, Any] = {
+    """The environment of the roles, with the settings in the flags."""
+    overrides: dict[str, Any] = {
         "FYKE_HOME": settings.home,
         "FYKE_HOST": settings.host,
         "FYKE_PORT": settings.port,
     }
-    return {**os.environ, **{name: str(value) for name, value in chosen.items()}}
+    return {**os.environ, **{name: str(value) for name, value in overrides.items()}}

@@ -1,4 +1,4 @@
-"""``fyke user``: the people who may sign in to an account."""
+"""``fyke user``: the users of an account."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fyke.cli.output import data_of
 if TYPE_CHECKING:
     from fyke.wire.fyke.users import AccountUser, UserLink
 
-users = group("Users: who may sign in, and what they may do.")
+users = group("Users: invite, change and remove them.")
 
 Name = Annotated[str, typer.Argument(help="Name of the user.", metavar="NAME")]
 
@@ -28,9 +28,9 @@ def list_users(server: ServerContext, account: AccountOption = "") -> None:
       fyke user list
       fyke user list --account marketing --json
     """
-    found = server.client.users(account)
+    items = server.client.users(account)
     if server.out.as_json:
-        server.out.json([data_of(user) for user in found])
+        server.out.json([data_of(user) for user in items])
         return
     server.out.table(
         ("name", "role", "state", "created", "last seen", "open link"),
@@ -43,7 +43,7 @@ def list_users(server: ServerContext, account: AccountOption = "") -> None:
                 formatting.when(user.seen_at),
                 f"{user.link} until {formatting.when(user.link_expires_at)}" if user.link else "",
             )
-            for user in found
+            for user in items
         ],
     )
 
@@ -57,33 +57,33 @@ def invite(
     ] = "member",
     account: AccountOption = "",
 ) -> None:
-    """Add a user. The link in the answer lets them choose a password, once.
+    """Add a user; print a one-time link for choosing a password.
 
     \b
     Examples:
       fyke user invite ada
       fyke user invite ada@example.com --role viewer
     """
-    made = server.client.invite_user(name, role, account)
+    invitation = server.client.invite_user(name, role, account)
     if server.out.as_json:
-        server.out.json({"user": data_of(made.user), "link": data_of(made.link)})
+        server.out.json({"user": data_of(invitation.user), "link": data_of(invitation.link)})
         return
-    _show_link(server, made.link)
+    _show_link(server, invitation.link)
 
 
 @server_command(users, "link")
 def link(server: ServerContext, name: Name) -> None:
-    """Make a new link with which a user chooses a password, once. An older link ends.
+    """Create a one-time link for a new password. It replaces an older link.
 
     \b
     Examples:
       fyke user link ada
     """
-    made = server.client.link_user(name)
+    created = server.client.link_user(name)
     if server.out.as_json:
-        server.out.json(data_of(made))
+        server.out.json(data_of(created))
         return
-    _show_link(server, made)
+    _show_link(server, created)
 
 
 @server_command(users, "role")
@@ -93,14 +93,14 @@ def role(
     role: Annotated[str, typer.Argument(help="owner, member or viewer.", metavar="ROLE")],
     account: AccountOption = "",
 ) -> None:
-    """Give a user another role.
+    """Change the role of a user.
 
     \b
     Examples:
       fyke user role ada owner
     """
     changed = server.client.change_role(name, role, account)
-    _show(server, changed, f"{changed.name} is {changed.role} now.")
+    _show(server, changed, f"{changed.name} now has the role {changed.role}.")
 
 
 @server_command(users, "disable")
@@ -117,19 +117,19 @@ def disable(server: ServerContext, name: Name, account: AccountOption = "") -> N
 
 @server_command(users, "enable")
 def enable(server: ServerContext, name: Name, account: AccountOption = "") -> None:
-    """Enable a disabled user again, with the same password and API keys.
+    """Enable a disabled user, with the same password and API keys.
 
     \b
     Examples:
       fyke user enable ada
     """
     changed = server.client.enable_user(name, account)
-    _show(server, changed, f"{changed.name} may sign in again.")
+    _show(server, changed, f"{changed.name} can sign in again.")
 
 
 @server_command(users, "remove")
 def remove(server: ServerContext, name: Name, account: AccountOption = "") -> None:
-    """Remove a user permanently, with sessions and keys. What they made stays.
+    """Remove a user permanently, with sessions and keys. Workers, runs and tasks stay.
 
     \b
     Examples:
@@ -139,7 +139,7 @@ def remove(server: ServerContext, name: Name, account: AccountOption = "") -> No
     if server.out.as_json:
         server.out.json({"removed": name})
     else:
-        server.out.say(f"{name} was removed, and the keys were revoked.")
+        server.out.say(f"{name} was removed, and the user's API keys were revoked.")
 
 
 def _show(server: ServerContext, user: AccountUser, sentence: str) -> None:

@@ -1,4 +1,4 @@
-"""``fyke worker``: write, check, publish and look at Workers. Changing them: ``worker_change``."""
+"""``fyke worker``: create, check, publish, list and show Workers; see also ``worker_*``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fyke.cli.output import Output, data_of
 if TYPE_CHECKING:
     from fyke.wire.fyke.uploads import PublishedUpload
 
-workers = group("Workers: write, check, run here, publish.")
+workers = group("Workers: create, check, run locally, publish.")
 
 Ref = Annotated[str, typer.Argument(help="owner/name or slug.", metavar="WORKER")]
 Folder = Annotated[Path, typer.Argument(help="Folder of the project.", metavar="DIR")]
@@ -24,11 +24,11 @@ Folder = Annotated[Path, typer.Argument(help="Folder of the project.", metavar="
 
 @workers.command("new")
 def new(
-    path: Annotated[Path, typer.Argument(help="Folder to make.", metavar="PATH")],
+    path: Annotated[Path, typer.Argument(help="Folder to create.", metavar="PATH")],
     language: Annotated[str, typer.Option("--language", help="python, node or go.")] = "python",
     as_json: JsonOption = False,
 ) -> None:
-    """Write a new project that runs: a Worker that fetches pages and pushes their titles.
+    """Create a project: a working Worker that fetches pages and pushes their titles.
 
     \b
     Examples:
@@ -58,12 +58,12 @@ def check(folder: Folder, as_json: JsonOption = False) -> None:
       fyke worker check hello
       fyke worker check . --json | jq '.[] | select(.severity == "error")'
     """
-    from fyke.cli.go_project import program_of
+    from fyke.cli.go_project import built_program
     from fyke.domain.workers.project import check_folder
 
     if not folder.is_dir():
-        raise CommandFailed(f"{folder}: there is no such folder", Exit.NOT_FOUND)
-    with program_of(folder) as program:
+        raise CommandFailed(f"{folder}: no such folder", Exit.NOT_FOUND)
+    with built_program(folder) as program:
         findings = check_folder(folder, program)
     out = Output(as_json)
     errors = sum(finding.severity == "error" for finding in findings)
@@ -85,24 +85,24 @@ def push(
         str, typer.Argument(help="Folder, ZIP, or https address.", metavar="DIR|ZIP|URL")
     ],
     public: Annotated[
-        bool | None, typer.Option("--public/--private", help="Whether others may run it.")
+        bool | None, typer.Option("--public/--private", help="Whether other accounts can run it.")
     ] = None,
-    name: Annotated[str, typer.Option("--name", help="Else by folder or title.")] = "",
-    title: Annotated[str, typer.Option("--title", help="Else the heading of README.md.")] = "",
+    name: Annotated[str, typer.Option("--name", help="Default: from the folder or title.")] = "",
+    title: Annotated[str, typer.Option("--title", help="Default: the heading of README.md.")] = "",
     description: Annotated[
-        str | None, typer.Option("--description", help="Else from the project.")
+        str | None, typer.Option("--description", help="Default: from the project.")
     ] = None,
     ref: Annotated[
-        str, typer.Option("--ref", help="Branch, tag or whole commit of a repository.")
+        str, typer.Option("--ref", help="Branch, tag or full commit hash of a repository.")
     ] = "",
     folder: Annotated[
-        str, typer.Option("--folder", help="Of the project inside the repository.")
+        str, typer.Option("--folder", help="Folder of the project in the repository.")
     ] = "",
 ) -> None:
-    """Publish a project as the next version of a Worker of yours.
+    """Publish a project as the next version of your Worker.
 
-    Unchanged content gives the version that exists already. A git repository is fetched by the
-    server, over https, and must be public.
+    Unchanged content does not create a new version. A git repository is fetched by the server,
+    over https, and must be public.
 
     \b
     Examples:
@@ -115,14 +115,14 @@ def push(
     if is_git_url(project):
         if description is not None:
             raise CommandFailed(
-                "--description is for a folder or a ZIP; a repository brings its own", Exit.USAGE
+                "--description is for a folder or a ZIP; a repository has its own", Exit.USAGE
             )
-        wanted = GitPush(project, ref, folder, name, title, public)
-        published = push_git(server, wanted)
+        git_push = GitPush(project, ref, folder, name, title, public)
+        published = push_git(server, git_push)
     else:
         if ref or folder:
             raise CommandFailed(
-                "--ref and --folder are for a repository: give its https address", Exit.USAGE
+                "--ref and --folder require the https address of a repository", Exit.USAGE
             )
         published = _push_files(server, Path(project), name, title, description, public)
     if server.out.as_json:
@@ -142,15 +142,15 @@ def _push_files(
     description: str | None,
     public: bool | None,
 ) -> PublishedUpload:
-    archive, own_name = read_archive(project)
+    archive, folder_name = read_archive(project)
     published = server.client.push_worker(
         archive,
-        name=name or own_name or titled_name(archive, title),
+        name=name or folder_name or derived_name(archive, title),
         title=title,
         description=description,
         public=public,
     )
-    if own_name and not name:
+    if folder_name and not name:
         _report_name(server.out, project)
     for finding in published.findings:
         server.out.say(describe(finding))
@@ -158,24 +158,24 @@ def _push_files(
 
 
 def read_archive(project: Path) -> tuple[bytes, str]:
-    """(the ZIP of a project, the name that its folder suggests). Raise ``CommandFailed``.
+    """The ZIP of a project, and the Worker's name from its folder. Raises ``CommandFailed``.
 
-    A Go project is built for it where Go is installed.
+    A Go project is built first if Go is installed.
     """
-    from fyke.cli.go_project import program_of
+    from fyke.cli.go_project import built_program
     from fyke.domain.workers.archive import pack
 
     if project.is_file():
         return project.read_bytes(), ""
     if not project.is_dir():
-        raise CommandFailed(f"{project}: there is no such folder or file", Exit.NOT_FOUND)
-    with program_of(project) as program:
+        raise CommandFailed(f"{project}: no such folder or file", Exit.NOT_FOUND)
+    with built_program(project) as program:
         archive = pack(project, program)
-    return archive, name_of(project)
+    return archive, name_from_folder(project)
 
 
-def name_of(project: Path) -> str:
-    """The name of a Worker that a folder suggests, ``""`` where it suggests none."""
+def name_from_folder(project: Path) -> str:
+    """The name for a Worker from the name of its folder, ``""`` if that cannot be used."""
     from fyke.domain.workers.naming import name_from_title
     from fyke.errors import InvalidRequest
 
@@ -186,14 +186,14 @@ def name_of(project: Path) -> str:
 
 
 def _report_name(out: Output, project: Path) -> None:
-    """Say so where the Worker is named otherwise than its folder."""
-    folder, name = project.resolve().name, name_of(project)
+    """Print the Worker's name if it differs from that of the folder."""
+    folder, name = project.resolve().name, name_from_folder(project)
     if name and name != folder:
-        out.say(f"The name of the Worker is {name}; fyke worker push --name chooses another.")
+        out.say(f"The name of the Worker is {name}; fyke worker push --name sets another.")
 
 
-def titled_name(archive: bytes, title: str) -> str:
-    """The name that a title gives, or else the heading of the project's README.md."""
+def derived_name(archive: bytes, title: str) -> str:
+    """The name for a Worker from ``title``, or from the heading of the project's README.md."""
     from fyke.domain.workers.naming import name_from_title
     from fyke.domain.workers.project import read_project
 
@@ -209,9 +209,9 @@ def list_workers(server: ServerContext) -> None:
       fyke worker list
       fyke worker list --json
     """
-    found = server.client.own_workers()
+    items = server.client.own_workers()
     if server.out.as_json:
-        server.out.json([data_of(worker) for worker in found])
+        server.out.json([data_of(worker) for worker in items])
         return
     server.out.table(
         ("path", "version", "public", "created", "title"),
@@ -223,36 +223,36 @@ def list_workers(server: ServerContext) -> None:
                 formatting.when(worker.created_at),
                 worker.title,
             )
-            for worker in found
+            for worker in items
         ],
     )
 
 
 @server_command(workers, "show")
 def show(server: ServerContext, worker: Ref) -> None:
-    """A Worker: its newest version, its input fields and its limits.
+    """The newest version of a Worker, its input fields and its limits.
 
     \b
     Examples:
       fyke worker show owner/hello
       fyke worker show owner/hello --json | jq .parameters.custom
     """
-    found = server.client.worker(worker)
+    details = server.client.worker(worker)
     if server.out.as_json:
-        server.out.json(data_of(found))
+        server.out.json(data_of(details))
         return
-    system = found.parameters.system
+    system = details.parameters.system
     server.out.fields(
         [
-            ("worker", f"{found.username}/{found.name}"),
-            ("title", found.title),
-            ("slug", found.slug),
-            ("version", found.version),
+            ("worker", f"{details.username}/{details.name}"),
+            ("title", details.title),
+            ("slug", details.slug),
+            ("version", details.version),
             ("memory", f"{system.memory} MB"),
             ("timeout", formatting.span(system.execute_limit_time_seconds)),
         ]
     )
-    fields = found.parameters.custom.get("properties") or []
+    fields = details.parameters.custom.get("properties") or []
     if fields:
         server.out.line("")
         server.out.table(("input", "type", "required", "default", "title"), map(_input, fields))
@@ -262,11 +262,11 @@ def _input(field: dict[str, Any]) -> tuple[object, ...]:
     from fyke.cli.output import to_json
 
     default = field.get("default")
-    shown = "-" if default is None else to_json(default)
+    text = "-" if default is None else to_json(default)
     return (
         field.get("name", ""),
         field.get("type", ""),
         "yes" if field.get("required") else "no",
-        shown if len(shown) <= 40 else shown[:37] + "...",
+        text if len(text) <= 40 else text[:37] + "...",
         field.get("title", ""),
     )

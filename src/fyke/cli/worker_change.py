@@ -1,4 +1,4 @@
-"""``fyke worker``: the versions of a Worker in and out of use, and the end of a Worker."""
+"""``fyke worker``: versions, builds of dependencies, and deletion of a Worker."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.output import data_of
 from fyke.cli.worker import Ref, workers
 
-VersionArgument = Annotated[str, typer.Argument(help="Such as v1.0.3.", metavar="VERSION")]
+VersionArgument = Annotated[str, typer.Argument(help="For example v1.0.3.", metavar="VERSION")]
 
 
 @server_command(workers, "versions")
@@ -24,9 +24,9 @@ def versions(server: ServerContext, worker: Ref) -> None:
     Examples:
       fyke worker versions owner/hello
     """
-    found = server.client.versions(worker)
+    items = server.client.versions(worker)
     if server.out.as_json:
-        server.out.json([data_of(version) for version in found])
+        server.out.json([data_of(version) for version in items])
         return
     server.out.table(
         ("version", "state", "language", "published", "digest", "sites", "install"),
@@ -37,10 +37,10 @@ def versions(server: ServerContext, worker: Ref) -> None:
                 v.language,
                 formatting.when(v.created_at),
                 v.digest[:16],
-                "every public one" if v.egress is None else ", ".join(v.egress) or "none",
+                "all public" if v.egress is None else ", ".join(v.egress) or "none",
                 "build" if v.builds else "wheels",
             )
-            for v in found
+            for v in items
         ],
     )
 
@@ -50,12 +50,12 @@ def builds(
     server: ServerContext,
     worker: Ref,
     allow: Annotated[
-        bool | None, typer.Option("--allow/--forbid", help="For the operator; else only shown.")
+        bool | None, typer.Option("--allow/--forbid", help="Change it. For the operator.")
     ] = None,
 ) -> None:
-    """Whether dependencies of a Worker may run code of their own while they are installed.
+    """Whether dependencies of a Worker may run code while they are installed.
 
-    A version asks for it with "install": "build" in its fyke.json; the operator allows it.
+    A version requests it with "install": "build" in its fyke.json; the operator allows it.
 
     \b
     Examples:
@@ -63,58 +63,58 @@ def builds(
       fyke worker builds acme/prices --allow
     """
     client = server.client
-    now = client.builds(worker) if allow is None else client.allow_builds(worker, allowed=allow)
+    state = client.builds(worker) if allow is None else client.allow_builds(worker, allowed=allow)
     if server.out.as_json:
-        server.out.json(data_of(now))
+        server.out.json(data_of(state))
         return
     server.out.fields(
         [
-            ("builds", "allowed" if now.allowed else "not allowed"),
-            ("asked for by", ", ".join(now.versions) or "no version"),
+            ("builds", "allowed" if state.allowed else "not allowed"),
+            ("requested by", ", ".join(state.versions) or "no version"),
         ]
     )
 
 
 @server_command(workers, "withdraw")
 def withdraw(server: ServerContext, worker: Ref, version: VersionArgument) -> None:
-    """Take a version out of use. Its active runs continue.
+    """Withdraw a version, which then cannot be started. Its active runs continue.
 
     \b
     Examples:
       fyke worker withdraw owner/hello v1.0.3
     """
-    gone = server.client.withdraw(worker, version)
+    withdrawn = server.client.withdraw(worker, version)
     if server.out.as_json:
-        server.out.json(data_of(gone))
+        server.out.json(data_of(withdrawn))
     else:
-        server.out.say(f"{worker} {gone.version} cannot be started any more.")
+        server.out.say(f"{worker} {withdrawn.version} can no longer be started.")
 
 
 @server_command(workers, "restore-version")
 def restore_version(server: ServerContext, worker: Ref, version: VersionArgument) -> None:
-    """Put a withdrawn version into use again.
+    """Make a withdrawn version available again.
 
     \b
     Examples:
       fyke worker restore-version owner/hello v1.0.3
     """
-    back = server.client.restore(worker, version)
+    restored = server.client.restore(worker, version)
     if server.out.as_json:
-        server.out.json(data_of(back))
+        server.out.json(data_of(restored))
     else:
-        server.out.say(f"{worker} {back.version} can be started again.")
+        server.out.say(f"{worker} {restored.version} can be started again.")
 
 
 @server_command(workers, "delete")
 def delete(
     server: ServerContext,
     worker: Ref,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Delete a Worker of yours permanently. Its past runs, their rows and logs stay.
+    """Delete a Worker of your account permanently. Its past runs, their rows and logs stay.
 
-    Runs that have started continue to their end; runs that still wait fail with a reason. Its
-    tasks stay but cannot be started. The name is free for a new Worker.
+    Active runs continue to their end; waiting runs fail. Its tasks stay but cannot be started. A
+    new Worker can have the name.
 
     \b
     Examples:
@@ -122,21 +122,21 @@ def delete(
       fyke worker delete owner/hello --yes
     """
     if not yes:
-        _ask(worker)
-    ended = server.client.delete_worker(worker)
+        _confirm(worker)
+    failed_runs = server.client.delete_worker(worker)
     if server.out.as_json:
-        server.out.json({"worker": worker, "ended_runs": ended})
+        server.out.json({"worker": worker, "ended_runs": failed_runs})
         return
-    waited = f" {formatting.count(ended, 'run')} that waited ended." if ended else ""
-    server.out.say(f"{worker} is deleted.{waited}")
+    failed_text = f" {formatting.count(failed_runs, 'waiting run')} failed." if failed_runs else ""
+    server.out.say(f"{worker} is deleted.{failed_text}")
 
 
-def _ask(worker: str) -> None:
-    """Return when the user agrees; raise ``CommandFailed`` when not, or without a terminal."""
+def _confirm(worker: str) -> None:
+    """Ask for confirmation. Raises ``CommandFailed`` for a no, and without a terminal."""
     if not sys.stdin.isatty():
         raise CommandFailed(
-            f"{worker} would be deleted permanently; without a terminal, confirm it with --yes",
+            f"{worker} would be deleted permanently; without a terminal, confirm with --yes",
             Exit.USAGE,
         )
     if not typer.confirm(f"Delete {worker} permanently?", err=True):
-        raise CommandFailed(f"{worker} stays as it is.")
+        raise CommandFailed(f"{worker} was not deleted.")

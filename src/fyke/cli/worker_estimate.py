@@ -1,5 +1,4 @@
-"""``fyke worker estimate``: the probable time, traffic and cost of a run, from the account's
-earlier runs."""
+"""``fyke worker estimate``: the probable duration, traffic and cost of a run."""
 
 from __future__ import annotations
 
@@ -25,7 +24,7 @@ def estimate(
     version: options.VersionOption = "",
     subtasks: Annotated[
         int,
-        typer.Option("--subtasks", help="0 = as many as earlier runs had.", min=0, metavar="N"),
+        typer.Option("--subtasks", help="0 = the number in earlier runs.", min=0, metavar="N"),
     ] = 0,
     memory: options.MemoryOption = None,
     cpus: options.CpusOption = None,
@@ -48,37 +47,35 @@ def estimate(
         max_charge=max_charge,
         max_traffic=max_traffic,
     )
-    found = server.client.estimate(worker, version, subtasks, **system)
+    report = server.client.estimate(worker, version, subtasks, **system)
     if server.out.as_json:
-        server.out.json(data_of(found))
+        server.out.json(data_of(report))
         return
-    if found.time is None or found.traffic is None or found.charge is None:
-        server.out.say(
-            f"Not enough runs yet to say what it usually takes: {found.runs} of {found.needed}."
-        )
+    if report.time is None or report.traffic is None or report.charge is None:
+        server.out.say(f"Not enough runs for an estimate yet: {report.runs} of {report.needed}.")
         return
     server.out.table(
-        ("", "one in two within", "nineteen in twenty within"),
+        ("", "median", "95th percentile"),
         [
-            ("time", _span(found.time.p50), _span(found.time.p95)),
-            ("traffic", formatting.size(found.traffic.p50), formatting.size(found.traffic.p95)),
+            ("time", _span(report.time.p50), _span(report.time.p95)),
+            ("traffic", formatting.size(report.traffic.p50), formatting.size(report.traffic.p95)),
             *(
-                [("cost", f"{found.charge.p50} USD", f"{found.charge.p95} USD")]
-                if found.priced
+                [("cost", f"{report.charge.p50} USD", f"{report.charge.p95} USD")]
+                if report.priced
                 else []
             ),
         ],
     )
-    server.out.say(_basis(found))
+    server.out.say(_basis(report))
 
 
 def _span(seconds: float) -> str:
     return formatting.span(math.ceil(seconds))
 
 
-def _basis(found: EstimateReport) -> str:
-    of = f"of version {found.version}" if found.of_version else "of all versions"
+def _basis(report: EstimateReport) -> str:
+    source = f"of version {report.version}" if report.of_version else "of all versions"
     return (
-        f"By the last {formatting.count(found.runs, 'run')} {of} that your account made, "
-        f"for {found.memory} MB and {found.cpus:g} cores."
+        f"Based on your account's last {formatting.count(report.runs, 'run')} {source}, "
+        f"for {report.memory} MB and {report.cpus:g} cores."
     )

@@ -1,4 +1,4 @@
-"""``fyke worker push https://...``: the server fetches the repository; the progress is shown."""
+"""``fyke worker push https://...``: publish a repository that the server fetches."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ class GitPush:
 def push_git(
     server: ServerContext, push: GitPush, *, sleep: Callable[[float], None] = time.sleep
 ) -> PublishedUpload:
-    """Have the server fetch, check and publish a repository; print each step and each finding.
+    """Fetch, check and publish a repository on the server; print each step and each finding.
 
-    An upload that is not published is removed. Raise ``CommandFailed``.
+    The upload is always removed. Raises ``CommandFailed``.
     """
     upload = server.client.upload_git(push.url, push.ref, push.folder)
     try:
@@ -65,7 +65,7 @@ def push_git(
 
 
 def _require_publishable(upload: UploadItem) -> None:
-    """Raise ``CommandFailed`` with the reason for an upload that cannot be published."""
+    """Raise ``CommandFailed`` for an upload that cannot be published."""
     if upload.state == "faulty":
         errors = sum(finding.severity == "error" for finding in upload.findings)
         raise CommandFailed(verdict(errors, len(upload.findings) - errors), Exit.USAGE)
@@ -78,7 +78,7 @@ def _require_publishable(upload: UploadItem) -> None:
 def _remove(server: ServerContext, upload: str) -> None:
     from fyke.client import ClientError
 
-    with contextlib.suppress(ClientError):  # the server removes it after two weeks anyway
+    with contextlib.suppress(ClientError):  # the server removes uploads after two weeks anyway
         server.client.remove_upload(upload)
 
 

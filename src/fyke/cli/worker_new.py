@@ -1,4 +1,4 @@
-"""Writing a new Worker project: everything is written, or nothing."""
+"""Create a new Worker project."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ LANGUAGES = tuple(language.value for language in DEFAULT_TEMPLATES)
 
 
 def write_project(path: Path, language: str) -> list[str]:
-    """Make the folder and return the names of its files. Raise ``CommandFailed``."""
+    """Create a project in a new or empty folder; return the names of its files. Raises
+    ``CommandFailed``."""
     if language not in LANGUAGES:
         raise CommandFailed(
-            f"--language {language}: it must be one of {', '.join(LANGUAGES)}", Exit.USAGE
+            f"--language {language}: must be one of {', '.join(LANGUAGES)}", Exit.USAGE
         )
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise CommandFailed(f"{path} is there already; name a new folder", Exit.CONFLICT)
+        raise CommandFailed(f"{path} exists already; name a new folder", Exit.CONFLICT)
     project = new_project(_title(path), assets(), DEFAULT_TEMPLATES[Language(language)])
     path.mkdir(parents=True, exist_ok=True)
     for name, text in project.items():

@@ -1,4 +1,4 @@
-"""``fyke worker run``: a Worker in the sandbox of this machine, without a server."""
+"""``fyke worker run``: run a Worker in a sandbox on this machine, without a server."""
 
 from __future__ import annotations
 
@@ -36,23 +36,26 @@ def run(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", help="Write the rows there; .csv, .json, .xlsx ...", metavar="FILE"
+            "--output",
+            "-o",
+            help="Write the rows to this file (.csv, .json, .xlsx ...).",
+            metavar="FILE",
         ),
     ] = None,
     allow_builds: Annotated[
         bool,
         typer.Option(
-            "--allow-builds", help="Let dependencies run code when installed, if it asks for that."
+            "--allow-builds", help="Let dependencies run code during installation, if requested."
         ),
     ] = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Run a project here, in the same sandbox as on the platform, without a server.
+    """Run a project locally, in the same sandbox as on the platform, without a server.
 
     The log goes to standard error, the rows to standard output as JSON lines. Nothing is
-    published and nothing is kept but installed dependencies. Only the sites that its fyke.json
-    declares can be reached, as on the platform. Exit status 1 when a subtask failed.
+    published, and only installed dependencies are kept. Only the sites that its fyke.json declares
+    can be reached, as on the platform. Exit status 1 if a subtask failed.
 
     \b
     Examples:
@@ -60,12 +63,12 @@ def run(
       fyke worker run hello --input input.json --output rows.csv
       fyke worker run . -i '{"urls": ["http://127.0.0.1:8000/"]}' --egress-allow 127.0.0.1:8000
     """
-    from fyke.cli.local_folder import Job, do_job, local_folder
+    from fyke.cli.local_folder import Job, local_folder, run_job
     from fyke.cli.local_work import PROJECT
 
     archive, _ = read_archive(project)
     custom, system = read_input(input)
-    chosen = options.system_of(
+    limits = options.system_of(
         memory=memory,
         cpus=cpus,
         timeout=timeout,
@@ -73,11 +76,16 @@ def run(
         region=region,
         egress_allow=egress_allow,
     )
-    whole = {"parameters": {"system": system | chosen, "custom": custom}}
-    request = {"action": "run", "input": whole, "format": _format(output), "builds": allow_builds}
+    run_input = {"parameters": {"system": system | limits, "custom": custom}}
+    request = {
+        "action": "run",
+        "input": run_input,
+        "format": _format(output),
+        "builds": allow_builds,
+    }
     with local_folder(load_settings(home=home)) as settings, Job(settings.home.parent) as job:
         job.write(PROJECT, archive)
-        code = do_job(settings, job, request)
+        code = run_job(settings, job, request)
         if code == Exit.INTERRUPTED or not (job.folder / "result.json").exists():
             raise typer.Exit(code or Exit.FAILED)
         result = job.result()
@@ -118,28 +126,28 @@ def _report(out: Output, result: dict[str, Any], job: Job, output: Path | None) 
         formatting.size(result["traffic"]),
         formatting.span(result["duration"]),
     ]
-    why = f": {result['err_msg']}" if result["err_msg"] else ""
-    out.say(f"{result['state']} ({', '.join(figures)}){why}")
+    reason = f": {result['err_msg']}" if result["err_msg"] else ""
+    out.say(f"{result['state']} ({', '.join(figures)}){reason}")
     if result["subtasks_failed"] and result["subtasks"] > 1:
-        out.say(f"{result['subtasks_failed']} of {result['subtasks']} parts of the input failed.")
+        out.say(f"{result['subtasks_failed']} of {result['subtasks']} subtasks failed.")
     if result["hidden"]:
         out.say(
-            f"{formatting.count(result['hidden'], 'row')} of what failed left out; "
+            f"{formatting.count(result['hidden'], 'row')} of failed subtasks hidden; "
             "FYKE_FAILED_ROWS=keep shows them."
         )
     if output is not None:
-        out.say(f"Rows are in {output}.")
+        out.say(f"The rows are in {output}.")
 
 
 def _as_json(result: dict[str, Any], rows: IO[bytes], output: Path | None) -> None:
-    """One object: how it ended, and the rows, or the file they are in. Written row by row."""
+    """Write one object: the outcome, and the rows, or the name of the file with them."""
     del result["code"]
     if output is not None:
         sys.stdout.write(json.dumps({**result, "output": str(output)}) + "\n")
         return
     sys.stdout.write(json.dumps(result)[:-1] + ', "rows": [')
-    between = ""
+    separator = ""
     for line in rows:
-        sys.stdout.write(between + line.decode().rstrip("\n"))
-        between = ", "
+        sys.stdout.write(separator + line.decode().rstrip("\n"))
+        separator = ", "
     sys.stdout.write("]}\n")

@@ -1,8 +1,7 @@
-"""Typed REST client, used by the commands and by end-to-end tests.
+"""Typed REST client of the commands and the end-to-end tests.
 
-Dataclasses in, dataclasses out; what the server refuses is an ``ApiError`` with its code and its
-sentences, and a server that does not answer is ``Unreachable``. Nothing here knows the server's
-code: it speaks the wire like any other client.
+Its methods take and return the shapes in ``fyke.wire``. A refused request raises ``ApiError``, a
+server that does not answer ``Unreachable``. It uses no code of the server.
 """
 
 from fyke.client.client import FykeClient

@@ -67,10 +67,10 @@ QUEUE = "/api/v2/run-queue/items"
 
 
 class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
-    """A synchronous client of one server. ``timeout`` is in seconds, for each request.
+    """A synchronous, thread-safe client of one server. ``timeout``: seconds for each request.
 
-    Every method raises ``ApiError`` when the server says no and ``Unreachable`` when it does not
-    answer. Usable as a context manager; threads may share it.
+    Every method raises ``ApiError`` for an error answer and ``Unreachable`` without an answer. It
+    is a context manager.
     """
 
     def __init__(
@@ -125,12 +125,12 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
 
     def start(self, request: models.RunRequest) -> str:
         """Start a run; return its slug."""
-        return self._started("/api/v1/scraper/run", request.wire())
+        return self._start("/api/v1/scraper/run", request.wire())
 
     def start_and_wait(
         self, request: models.RunRequest, page_index: int = 1, page_size: int = 10
     ) -> v1.SyncResult:
-        """Start a run in sync mode: the answer comes with its end, or after five minutes."""
+        """Start a run and wait for its end, at most five minutes."""
         return self._wire.post(
             "/api/v1/scraper/run",
             v1.SyncResult,
@@ -139,7 +139,7 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
         )
 
     def rerun(self, run: str, callback_url: str = "") -> str:
-        return self._started("/api/v1/rerun", v1.Rerun(run, callback_url))
+        return self._start("/api/v1/rerun", v1.Rerun(run, callback_url))
 
     def run(self, run: str) -> v1.RunDetail:
         return self._wire.post("/api/v1/run/detail", v1.RunDetail, v1.RunRef(run))
@@ -147,8 +147,8 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
     def runs(
         self, *, status: int = 0, worker: str = "", page_index: int = 1, page_size: int = 20
     ) -> v1.RunPage:
-        wanted = v1.RunList(page_index, page_size, status, worker)
-        return self._wire.post("/api/v1/run/list", v1.RunPage, wanted)
+        body = v1.RunList(page_index, page_size, status, worker)
+        return self._wire.post("/api/v1/run/list", v1.RunPage, body)
 
     def search_runs(
         self,
@@ -159,7 +159,7 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
         page_index: int = 1,
         page_size: int = 20,
     ) -> RunItemPage:
-        """Runs, newest first. ``reason``: why they ended, one or several codes, commas between."""
+        """Runs, newest first. ``reason``: codes of why they ended, separated by commas."""
         query = {"reason": reason, "state": state, "worker": worker}
         pages = {"page_index": str(page_index), "page_size": str(page_size)}
         return self._wire.get("/api/fyke/runs", RunItemPage, query | pages)
@@ -168,22 +168,22 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
         self._wire.post("/api/v1/scraper/abort", type(None), v1.RunRef(run))
 
     def wait(self, run: str, seconds: float, pause: float = 0.25) -> v1.RunDetail:
-        """Poll until the run has ended. Raise ``TimeoutError`` when the time is over before."""
+        """Poll until the run has ended. Raises ``TimeoutError`` after ``seconds``."""
         deadline = time.monotonic() + seconds
         while True:
             detail = self.run(run)
             if detail.ended:
                 return detail
-            left = deadline - time.monotonic()
-            if left <= 0:
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
                 raise TimeoutError(f"run {run} is still {detail.status_name} after {seconds:g} s")
-            time.sleep(min(pause, left))
+            time.sleep(min(pause, remaining))
 
     def log(self, run: str) -> v1.LogTail:
         return self._wire.post("/api/v1/run/last/log", v1.LogTail, v1.RunRef(run))
 
     def delete_run(self, run: str) -> None:
-        """Forget a finished run with its rows and logs."""
+        """Delete a finished run with its rows and logs."""
         self._wire.call("DELETE", f"/api/fyke/runs/{segment(run)}")
 
     def events(self, run: str) -> list[RunEventItem]:
@@ -203,7 +203,7 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
 
     def hold(self, request: models.RunRequest) -> str:
         """Put a start into the run queue; return its reference."""
-        path = f"/api/v2/workers/{_in_path(request.worker)}/queued-runs"
+        path = f"/api/v2/workers/{_worker_segment(request.worker)}/queued-runs"
         body = StartWorker(
             input=request.input(), version=request.version, callback_url=request.callback_url
         )
@@ -254,20 +254,20 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
     # --- results ---------------------------------------------------------------------------
 
     def run_summary(self, run: str) -> RunSummary:
-        """What our own API knows of a run, such as its ``hidden`` rows."""
+        """The state of a run, or how it ended, with the number of ``hidden`` rows."""
         return self._wire.get(f"/api/fyke/runs/{segment(run)}", RunSummary)
 
     def results(
         self, run: str, page_index: int = 1, page_size: int = 10, *, failed_rows: bool = False
     ) -> rows.ResultPage:
-        """A page of rows; ``failed_rows``: also those that are left out, see ``run_summary``."""
-        wanted = v1.ResultList(
+        """A page of rows; ``failed_rows`` includes the hidden ones."""
+        body = v1.ResultList(
             run_slug=run, page_index=page_index, page_size=page_size, failed_rows=failed_rows
         )
-        return self._wire.post("/api/v1/run/result/list", rows.ResultPage, wanted)
+        return self._wire.post("/api/v1/run/result/list", rows.ResultPage, body)
 
     def walk_results(self, run: str, *, failed_rows: bool = False) -> Iterator[models.Row]:
-        """All rows, page by page, until the first page that is not full."""
+        """All rows, requested in pages."""
         page_index = 1
         while True:
             page = self.results(run, page_index, WALK_PAGE, failed_rows=failed_rows)
@@ -287,7 +287,7 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
         failed_rows: bool = False,
     ) -> str:
         """A temporary link to the file; see ``download``."""
-        wanted = v1.Export(
+        body = v1.Export(
             run_slug=run,
             format=format,
             filter_keys=[*keys],
@@ -295,10 +295,10 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
             bom=bom,
             failed_rows=failed_rows,
         )
-        return self._wire.post("/api/v1/run/result/export", rows.Download, wanted).download_url
+        return self._wire.post("/api/v1/run/result/export", rows.Download, body).download_url
 
     def download(self, url: str, path: Path) -> int:
-        """Stream a link into a file, whole or not at all; return the number of bytes."""
+        """Download a link to a file atomically; return the number of bytes."""
         return self._wire.download(url, path)
 
     # --- workers -------------------------------------------------------------------------
@@ -312,8 +312,10 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
         description: str | None = None,
         public: bool | None = None,
     ) -> PublishedUpload:
-        """Publish a ZIP as the next version of ``owner/name``, or of one's own worker ``name``,
-        which is made when there is none. What is not given stays as it is.
+        """Publish a ZIP as the next version of a worker.
+
+        ``name``: ``owner/name``, or a name in the caller's account. Creates a missing worker.
+        Omitted arguments leave its page as it is.
         """
         ref = name if "/" in name or "~" in name else f"{self.account().name}~{name}"
         form: dict[str, str] = {"title": title}
@@ -323,7 +325,7 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
             form["public"] = "true" if public else "false"
         data = self._wire.call(
             "POST",
-            f"/api/v2/workers/{_in_path(ref)}/versions",
+            f"/api/v2/workers/{_worker_segment(ref)}/versions",
             data=form,
             files={"scraper_file": ("worker.zip", archive, "application/zip")},
         )
@@ -335,30 +337,28 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
 
     def versions(self, ref: str) -> list[VersionEntryItem]:
         """Newest first."""
-        return self._wire.get(f"{_worker(ref)}/versions", VersionList).items
+        return self._wire.get(f"{_worker_path(ref)}/versions", VersionList).items
 
     def withdraw(self, ref: str, version: str) -> VersionItem:
-        """Take a version out of use."""
-        path = f"{_worker(ref)}/versions/{segment(version)}/withdraw"
+        """Withdraw a version."""
+        path = f"{_worker_path(ref)}/versions/{segment(version)}/withdraw"
         return self._wire.post(path, VersionItem, VersionNotice())
 
     def restore(self, ref: str, version: str) -> VersionItem:
-        """Put a withdrawn version into use again."""
-        path = f"{_worker(ref)}/versions/{segment(version)}/restore"
+        """Make a withdrawn version available again."""
+        path = f"{_worker_path(ref)}/versions/{segment(version)}/restore"
         return self._wire.post(path, VersionItem, {})
 
     def delete_worker(self, ref: str) -> int:
-        """Delete a worker; return how many of its runs had not started and have ended now."""
-        return self._wire.delete(_worker(ref), DeletedWorker).ended_runs
+        """Delete a worker; return how many of its waiting runs have failed because of it."""
+        return self._wire.delete(_worker_path(ref), DeletedWorker).ended_runs
 
     def estimate(
         self, ref: str, version: str = "", subtasks: int = 0, **system: object
     ) -> EstimateReport:
-        """What a run would probably take, from the account's earlier ones; ``system`` as in an
-        input.
-        """
+        """The probable usage and cost of a run; ``system`` as in an input."""
         query = {"version": version, "subtasks": subtasks, **system}
-        return self._wire.get(f"{_worker(ref)}/estimate", EstimateReport, query)
+        return self._wire.get(f"{_worker_path(ref)}/estimate", EstimateReport, query)
 
     # --- accounts and keys -----------------------------------------------------------------
 
@@ -391,7 +391,7 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
     def change_caps(
         self, run_cap: str | None = None, month_cap: str | None = None, account: str = ""
     ) -> CapsReport:
-        """US dollars, "0" for no cap, None for as it is; ``account`` only for the operator."""
+        """Caps in US dollars, "0" for no cap, None for unchanged; ``account``: for the operator."""
         path = f"/api/fyke/accounts/{segment(account)}" if account else "/api/fyke/account"
         return self._wire.put(f"{path}/caps", CapsReport, CapsToChange(run_cap, month_cap))
 
@@ -404,7 +404,7 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
         rate_limit: int = 0,
         scopes: Sequence[str] = (),
     ) -> CreatedKey:
-        """``scopes``: some of read, run, write, admin; none means all."""
+        """``scopes``: some of read, run, write, admin; empty for all."""
         body = KeyToCreate(name, account, expires_at, rate_limit, list(scopes))
         return self._wire.post("/api/fyke/keys", CreatedKey, body)
 
@@ -420,16 +420,16 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
         """The runners that are alive, for the operator."""
         return self._wire.get("/api/fyke/runners", RunnerList).items
 
-    # --- shapes that repeat ----------------------------------------------------------------
+    # --- helpers ---------------------------------------------------------------------------
 
-    def _started(self, path: str, wanted: Request) -> str:
-        return self._wire.post(path, v1.RunStarted, wanted).run_slug
-
-
-def _worker(ref: str) -> str:
-    return f"/api/fyke/workers/{_in_path(ref)}"
+    def _start(self, path: str, body: Request) -> str:
+        return self._wire.post(path, v1.RunStarted, body).run_slug
 
 
-def _in_path(ref: str) -> str:
-    """A worker's reference as one segment: there, ``owner/name`` is written ``owner~name``."""
+def _worker_path(ref: str) -> str:
+    return f"/api/fyke/workers/{_worker_segment(ref)}"
+
+
+def _worker_segment(ref: str) -> str:
+    """A worker's reference as one segment of a path, ``owner/name`` as ``owner~name``."""
     return segment(ref.replace("/", "~"))

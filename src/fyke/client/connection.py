@@ -1,4 +1,4 @@
-"""One connection to one server: requests out, ``data`` of the envelope back."""
+"""HTTP requests to one server; they return ``data`` of the envelope."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Connection:
-    """Sends requests with the key, keeps connections open, turns answers into data or errors."""
+    """Sends requests with the key and decodes the answers."""
 
     def __init__(
         self, base_url: str, key: str, timeout: float, transport: httpx2.BaseTransport | None
@@ -31,7 +31,7 @@ class Connection:
         self.base_url = base_url.rstrip("/")
         self._headers = {"authorization": f"Bearer {key}"} if key else {}
         self._timeout = timeout
-        # Proxy variables are for the web; a server on this machine is not reached through them.
+        # Proxies in the environment are not used for a server on this machine.
         self._http = httpx2.Client(
             timeout=timeout, trust_env=not _is_loopback(self.base_url), transport=transport
         )
@@ -39,76 +39,81 @@ class Connection:
     def close(self) -> None:
         self._http.close()
 
-    def get(self, path: str, into: type[T], query: Mapping[str, Any] | None = None) -> T:
-        return self._read(into, self._ask("GET", path, params=_texts(query)))
+    def get(self, path: str, answer_type: type[T], query: Mapping[str, Any] | None = None) -> T:
+        return self._decode_data(answer_type, self._request("GET", path, params=_texts(query)))
 
-    def delete(self, path: str, into: type[T], query: Mapping[str, Any] | None = None) -> T:
-        return self._read(into, self._ask("DELETE", path, params=_texts(query)))
+    def delete(self, path: str, answer_type: type[T], query: Mapping[str, Any] | None = None) -> T:
+        return self._decode_data(answer_type, self._request("DELETE", path, params=_texts(query)))
 
-    def put(self, path: str, into: type[T], body: Request) -> T:
-        return self._send("PUT", path, into, body)
+    def put(self, path: str, answer_type: type[T], body: Request) -> T:
+        return self._send("PUT", path, answer_type, body)
 
-    def patch(self, path: str, into: type[T], body: Request) -> T:
-        return self._send("PATCH", path, into, body)
+    def patch(self, path: str, answer_type: type[T], body: Request) -> T:
+        return self._send("PATCH", path, answer_type, body)
 
     def post(
         self,
         path: str,
-        into: type[T],
+        answer_type: type[T],
         body: Mapping[str, Any] | Request,
         *,
         extra_seconds: float = 0,
     ) -> T:
-        return self._send("POST", path, into, body, timeout=self._timeout + extra_seconds)
+        return self._send("POST", path, answer_type, body, timeout=self._timeout + extra_seconds)
 
     def _send(
-        self, method: str, path: str, into: type[T], body: Mapping[str, Any] | Request, **more: Any
+        self,
+        method: str,
+        path: str,
+        answer_type: type[T],
+        body: Mapping[str, Any] | Request,
+        **more: Any,
     ) -> T:
         headers = {"content-type": "application/json"}
-        data = self._ask(method, path, content=_encode(body), headers=headers, **more)
-        return self._read(into, data)
+        data = self._request(method, path, content=_encode(body), headers=headers, **more)
+        return self._decode_data(answer_type, data)
 
-    def _read(self, into: type[T], data: bytes) -> T:
+    def _decode_data(self, answer_type: type[T], data: bytes) -> T:
         try:
-            return decode(data, into)
+            return decode(data, answer_type)
         except msgspec.ValidationError as error:
             raise Unreachable(
-                f"{self.base_url} answered what this client does not know ({error}); "
+                f"{self.base_url} sent an answer that this client cannot read ({error}); "
                 "use the client of the server's version"
             ) from None
 
     def call(self, method: str, path: str, **more: Any) -> Any:
-        """``data`` of the answer; raise ``ApiError`` or ``Unreachable``."""
-        return _decode(self._ask(method, path, **more))
+        """``data`` of the answer. Raises ``ApiError`` or ``Unreachable``."""
+        return _decode(self._request(method, path, **more))
 
-    def _ask(self, method: str, path: str, **more: Any) -> bytes:
+    def _request(self, method: str, path: str, **more: Any) -> bytes:
         headers = {**self._headers, **more.pop("headers", {})}
         try:
-            answer = self._http.request(method, self.base_url + path, headers=headers, **more)
+            response = self._http.request(method, self.base_url + path, headers=headers, **more)
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise self._unreachable(error) from error
-        return _data(answer.status_code, answer.headers, answer.content, self.base_url)
+        return _data(response.status_code, response.headers, response.content, self.base_url)
 
     def download(self, url: str, path: Path) -> int:
-        """Stream ``url`` into ``path``, whole or not at all; return the number of bytes.
+        """Download ``url`` to ``path`` atomically; return the number of bytes.
 
-        The key stays here: a link needs none, and may lead to another server.
+        The key is not sent, because links need none and may point to another server.
         """
-        part = path.with_name(f".{path.name}.part-{os.getpid()}")
+        partial = path.with_name(f".{path.name}.part-{os.getpid()}")
         size = 0
         try:
-            with self._http.stream("GET", url) as answer:
-                if answer.status_code != 200:
-                    _data(answer.status_code, answer.headers, answer.read(), url)
-                    raise Unreachable(f"{url} answered {answer.status_code}, not with a file")
-                with part.open("wb") as file:
-                    for piece in answer.iter_bytes():
-                        size += file.write(piece)
-            part.replace(path)
+            with self._http.stream("GET", url) as response:
+                if response.status_code != 200:
+                    _data(response.status_code, response.headers, response.read(), url)
+                    raise Unreachable(f"{url} answered {response.status_code} instead of a file")
+                with partial.open("wb") as file:
+                    for chunk in response.iter_bytes():
+                        size += file.write(chunk)
+            partial.replace(path)
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise self._unreachable(error) from error
         finally:
-            part.unlink(missing_ok=True)
+            partial.unlink(missing_ok=True)
         return size
 
     def _unreachable(self, error: Exception) -> Unreachable:
@@ -127,7 +132,7 @@ def _texts(query: Mapping[str, Any] | None) -> dict[str, str]:
 
 
 class _Envelope(msgspec.Struct):
-    """What stands around every answer."""
+    """The envelope of every answer, in both dialects."""
 
     code: int
     message: str
@@ -137,17 +142,17 @@ class _Envelope(msgspec.Struct):
 
 def _data(status: int, headers: Mapping[str, str], content: bytes, source: str) -> bytes:
     try:
-        answer = decode(content, _Envelope)
+        envelope = decode(content, _Envelope)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        raise Unreachable(f"{source} answered {status}, but not as a Fyke server does") from None
-    if status == 200 and answer.code == 0:
-        return bytes(answer.data)
+        raise Unreachable(f"{source} answered {status}, but is not a Fyke server") from None
+    if status == 200 and envelope.code == 0:
+        return bytes(envelope.data)
     retry_after = headers.get("retry-after", "")
     raise ApiError(
         status,
-        answer.code,
-        answer.message,
-        answer.details or (),
+        envelope.code,
+        envelope.message,
+        envelope.details or (),
         key=headers.get("x-fyke-error", ""),
         request_id=headers.get("x-request-id", ""),
         retry_after=int(retry_after) if retry_after.isdecimal() else 0,

@@ -1,10 +1,10 @@
-"""What can go wrong between a client and its server.
+"""Errors of the client.
 
 ::
 
     ClientError
-    ├── ApiError      the server answered, and said no
-    └── Unreachable   no answer, or none that is an envelope
+    ├── ApiError      the server answered with an error
+    └── Unreachable   no answer, or none from a Fyke server
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ class ClientError(Exception):
 
 class ApiError(ClientError):
     """An error answer: HTTP ``status``, wire ``code``, ``message``, and one sentence per problem
-    in ``details``. ``key`` names the error, ``""`` when the server did not say; ``request_id``
-    finds it in the server's log. ``retry_after`` is in seconds, 0 when the server did not say.
+    in ``details``. ``key`` identifies the error; ``request_id`` finds it in the server's log;
+    both may be empty. ``retry_after``: seconds, 0 if the server did not send it.
     """
 
     def __init__(
@@ -44,4 +44,4 @@ class ApiError(ClientError):
 
 
 class Unreachable(ClientError):
-    """There is no Fyke at this address, or it does not answer in time."""
+    """There is no Fyke server at this address, or it does not answer in time."""

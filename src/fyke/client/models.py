@@ -1,8 +1,4 @@
-"""What goes over the wire, as dataclasses. Names are those of the wire.
-
-Times ending in ``_at`` are Unix seconds, ``timestamp`` is in ms, traffic in bytes, money text in
-US dollars. Unknown fields of a newer server are ignored.
-"""
+"""Arguments of the client that have no shape on the wire."""
 
 from __future__ import annotations
 
@@ -16,7 +12,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """A start. ``custom`` is the Worker's own input, ``system`` the device and the limits."""
+    """A start. ``custom``: the Worker's own input; ``system``: device and limits."""
 
     worker: str
     custom: dict[str, Any] = field(default_factory=dict)
@@ -25,7 +21,7 @@ class RunRequest:
     callback_url: str = ""
 
     def wire(self, **more: Any) -> v1.StartRun:
-        """The request as it is sent; ``more`` says how to answer."""
+        """The body of the request; ``more``: members about the answer."""
         return v1.StartRun(
             scraper_slug=self.worker,
             input=self.input(),

@@ -1,4 +1,4 @@
-"""The part of the client that brings projects in by git, and says which workers may build."""
+"""Methods of the client for uploads from git and for builds of dependencies."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from fyke.wire.fyke.workers import BuildsAllowed, BuildsChange
 
 
 class PublishingCalls:
-    """Uploads from git, and the permission to build."""
+    """Uploads from git, and the permission to run code of dependencies during installation."""
 
     _wire: Connection
 
     def upload_git(self, url: str, ref: str = "", folder: str = "") -> UploadItem:
-        """Fetch a repository and check it, without waiting for the end."""
+        """Start fetching and checking a repository."""
         body = GitUpload(url, ref, folder)
         return self._wire.post("/api/fyke/uploads/git", UploadItem, body)
 
@@ -30,16 +30,16 @@ class PublishingCalls:
         return self._wire.post(path, PublishedUpload, body)
 
     def remove_upload(self, upload: str) -> None:
-        """Delete it; what was published of it stays."""
+        """Delete an upload; versions published from it stay."""
         self._wire.delete(f"/api/fyke/uploads/{segment(upload)}", type(None))
 
     def builds(self, worker: str) -> BuildsAllowed:
-        return self._wire.get(_builds(worker), BuildsAllowed)
+        return self._wire.get(_builds_path(worker), BuildsAllowed)
 
     def allow_builds(self, worker: str, *, allowed: bool) -> BuildsAllowed:
         """For the operator."""
-        return self._wire.put(_builds(worker), BuildsAllowed, BuildsChange(allowed))
+        return self._wire.put(_builds_path(worker), BuildsAllowed, BuildsChange(allowed))
 
 
-def _builds(worker: str) -> str:
+def _builds_path(worker: str) -> str:
     return f"/api/fyke/workers/{segment(worker.replace('/', '~'))}/builds"

@@ -1,4 +1,4 @@
-"""The part of the client that is about saved tasks and their schedules."""
+"""Methods of the client for saved tasks and their schedules."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ TASKS = "/api/v2/worker-tasks"
 
 @dataclass(frozen=True, slots=True)
 class TaskRequest:
-    """A saved input. ``input`` is the whole object with ``parameters``; without a version the task
-    follows its worker.
+    """A task. ``input``: the whole object with ``parameters``. Without a version, each run uses the
+    newest.
     """
 
     worker: str
@@ -30,7 +30,7 @@ class TaskRequest:
     description: str = ""
 
     def wire(self) -> wire.NewTask:
-        """The request as it is sent."""
+        """The body of the request."""
         return wire.NewTask(
             worker_id=self.worker.replace("/", "~"),
             input=self.input,
@@ -46,7 +46,7 @@ class TaskCalls:
     _wire: Connection
 
     def create_task(self, request: TaskRequest) -> str:
-        """Save an input; return the task's slug."""
+        """Create a task; return its slug."""
         return self._wire.post(TASKS, wire.TaskCreated, request.wire()).slug
 
     def tasks(
@@ -57,72 +57,72 @@ class TaskCalls:
         return self._wire.get(TASKS, wire.WorkerTaskPage, query)
 
     def task(self, task: str) -> wire.WorkerTask:
-        return self._wire.get(_one(task), wire.WorkerTask)
+        return self._wire.get(_task_path(task), wire.WorkerTask)
 
     def update_task(
         self, task: str, *, title: str | None = None, description: str | None = None
     ) -> None:
-        """Change what is given."""
+        """Change title and description; None for unchanged."""
         body = wire.TaskChange(
             title=UNSET if title is None else title,
             description=UNSET if description is None else description,
         )
-        self._wire.put(_one(task), wire.TaskChanged, body)
+        self._wire.put(_task_path(task), wire.TaskChanged, body)
 
     def set_task_input(self, task: str, input: dict[str, Any], version: str = "") -> None:
-        """Replace the input, and the version if one is given."""
+        """Replace the input, and the version unless it is empty."""
         body = wire.TaskInputChange(input, version)
-        self._wire.put(f"{_one(task)}/input", wire.TaskChanged, body)
+        self._wire.put(f"{_task_path(task)}/input", wire.TaskChanged, body)
 
     def delete_task(self, task: str) -> None:
-        self._wire.delete(_one(task), type(None))
+        self._wire.delete(_task_path(task), type(None))
 
     def start_task(self, task: str, callback_url: str = "") -> str:
-        """Start a run of it; return the run's slug."""
+        """Start a run of a task; return the run's slug."""
         body = StartOptions(callback_url=callback_url)
-        return self._wire.post(f"{_one(task)}/runs", WorkerRunStarted, body).run_slug
+        return self._wire.post(f"{_task_path(task)}/runs", WorkerRunStarted, body).run_slug
 
     # --- schedules -------------------------------------------------------------------------
 
     def set_schedule(
         self,
         task: str,
-        plan: schedules.Timing,
+        timing: schedules.Timing,
         *,
         overlap: str = "allow",
         enabled: bool = True,
     ) -> schedules.TaskSchedule:
-        members = msgspec.structs.asdict(plan)
+        members = msgspec.structs.asdict(timing)
         body = schedules.ScheduleFields(overlap=overlap, enabled=enabled, **members)
-        return self._wire.put(_schedule(task), schedules.TaskSchedule, body)
+        return self._wire.put(_schedule_path(task), schedules.TaskSchedule, body)
 
     def schedule(self, task: str) -> schedules.TaskSchedule:
-        return self._wire.get(_schedule(task), schedules.TaskSchedule)
+        return self._wire.get(_schedule_path(task), schedules.TaskSchedule)
 
     def delete_schedule(self, task: str) -> None:
-        self._wire.delete(_schedule(task), type(None))
+        self._wire.delete(_schedule_path(task), type(None))
 
     def next_times(
-        self, task: str, count: int = 10, plan: schedules.Timing | None = None
+        self, task: str, count: int = 10, timing: schedules.Timing | None = None
     ) -> schedules.NextTimes:
-        """The next times of the task's schedule, or of ``plan`` if it had that one."""
-        query = {"count": count, **(msgspec.to_builtins(plan) if plan else {})}
-        return self._wire.get(f"{_schedule(task)}/next", schedules.NextTimes, query)
+        """The next times of the task's schedule, or of ``timing`` if it is not None."""
+        query = {"count": count, **(msgspec.to_builtins(timing) if timing else {})}
+        return self._wire.get(f"{_schedule_path(task)}/next", schedules.NextTimes, query)
 
     def fires(self, task: str, page_index: int = 1, page_size: int = 20) -> schedules.FirePage:
-        """Results of past times, latest first."""
+        """Results of past planned times, latest first."""
         query = {"page_index": page_index, "page_size": page_size}
-        return self._wire.get(f"{_schedule(task)}/fires", schedules.FirePage, query)
+        return self._wire.get(f"{_schedule_path(task)}/fires", schedules.FirePage, query)
 
     def set_time_zone(self, time_zone: str) -> str:
-        """Set the zone of schedules without one of their own; return it."""
+        """Set the account's time zone, for schedules without one; return it."""
         path, body = "/api/fyke/account/time-zone", schedules.TimeZone(time_zone)
         return self._wire.put(path, schedules.AccountZone, body).time_zone
 
 
-def _one(task: str) -> str:
+def _task_path(task: str) -> str:
     return f"{TASKS}/{segment(task)}"
 
 
-def _schedule(task: str) -> str:
+def _schedule_path(task: str) -> str:
     return f"/api/fyke/tasks/{segment(task)}/schedule"

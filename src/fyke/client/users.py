@@ -1,4 +1,4 @@
-"""The part of the client that is about users."""
+"""Methods of the client for users."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ USERS = "/api/fyke/users"
 
 
 class UserCalls:
-    """The users of the caller's account, or (operator only) of the one named."""
+    """Users of the caller's account or, for the operator, of ``account``."""
 
     _wire: Connection
 
     def users(self, account: str = "") -> list[UserItem]:
-        return self._wire.get(USERS, UserList, _of(account)).items
+        return self._wire.get(USERS, UserList, _account_query(account)).items
 
     def invite_user(self, name: str, role: str = "member", account: str = "") -> Invitation:
-        """Add a user and create the link with which they choose a password."""
+        """Add a user, with a link for choosing a password."""
         body = UserToInvite(account, name=name, role=role)
         return self._wire.post(USERS, Invitation, body)
 
@@ -45,12 +45,12 @@ class UserCalls:
         )
 
     def remove_user(self, name: str, account: str = "") -> None:
-        self._wire.delete(f"{USERS}/{segment(name)}", type(None), _of(account))
+        self._wire.delete(f"{USERS}/{segment(name)}", type(None), _account_query(account))
 
     def link_user(self, name: str) -> UserLink:
-        """Create a link with which the user chooses a password; an older one ends."""
+        """Create a link for choosing a new password; it replaces an older one."""
         return self._wire.post(f"{USERS}/{segment(name)}/link", UserLink, {})
 
 
-def _of(account: str) -> dict[str, str]:
+def _account_query(account: str) -> dict[str, str]:
     return {"account": account} if account else {}

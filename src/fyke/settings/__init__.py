@@ -1,4 +1,4 @@
-"""One typed settings object, built once at start and passed down.
+"""The settings of a process, loaded once at its start.
 
 A flag wins over ``FYKE_<NAME>`` in the environment, which wins over ``config.toml`` in the data
 folder, which wins over the default. The settings themselves are in ``fyke.settings.groups``.
@@ -35,7 +35,7 @@ from fyke.settings.groups import (
 __all__ = ["SYSTEM_HOME", "ConfigFileError", "Settings", "default_home"]
 
 
-class Settings(  # settings are listed from the last group to the first
+class Settings(  # fields are in the reverse order of the bases
     LogSettings,
     PriceSettings,
     MailSettings,
@@ -46,7 +46,7 @@ class Settings(  # settings are listed from the last group to the first
     ServerSettings,
     BaseSettings,
 ):
-    """Every setting, and the places in the data folder. Names of sizes end in their unit."""
+    """All settings, and the paths in the data folder. Names of sizes end with their unit."""
 
     model_config = SettingsConfigDict(
         env_prefix="FYKE_", extra="ignore", frozen=True, env_ignore_empty=True
@@ -62,7 +62,7 @@ class Settings(  # settings are listed from the last group to the first
         mode="before",
     )
     @classmethod
-    def _split(cls, value: Any) -> Any:
+    def _split_commas(cls, value: Any) -> Any:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
@@ -75,15 +75,15 @@ class Settings(  # settings are listed from the last group to the first
 
     @field_validator("categories")
     @classmethod
-    def _named(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _check_categories(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for entry in value:
             parse_category(entry)
         return value
 
     @field_validator("egress_upstreams", mode="before")
     @classmethod
-    def _joined(cls, value: Any) -> Any:
-        """A list of words for a region is the same as the words with spaces between."""
+    def _join_words(cls, value: Any) -> Any:
+        """Join a list for a region with spaces, as in the text form."""
         if not isinstance(value, dict):
             return value
         return {
@@ -93,14 +93,14 @@ class Settings(  # settings are listed from the last group to the first
 
     @field_validator("smtp_url")
     @classmethod
-    def _server(cls, value: str) -> str:
+    def _check_smtp_url(cls, value: str) -> str:
         if value:
             parse_server(value)
         return value
 
     @field_validator("mail_from")
     @classmethod
-    def _sender(cls, value: str) -> str:
+    def _check_mail_from(cls, value: str) -> str:
         return check_sender(value) if value else value
 
     @classmethod
@@ -116,31 +116,31 @@ class Settings(  # settings are listed from the last group to the first
         file = ConfigFile(settings_cls, Path(home) / "config.toml")
         return init_settings, env_settings, file
 
-    # where things lie in the data folder
+    # paths in the data folder
 
     @property
     def run_dir(self) -> Path:
-        """Sockets of our own processes (0700)."""
+        """Sockets of Fyke's processes (0700)."""
         return self.home / "run"
 
     @property
     def signals_dir(self) -> Path:
-        """One datagram socket per listening process."""
+        """One datagram socket for each process that receives signals."""
         return self.run_dir / "bell"
 
     @property
     def egress_socket(self) -> Path:
-        """Where the egress process takes orders from the runner."""
+        """The socket of the egress process, for requests of the runner."""
         return self.run_dir / "egress.sock"
 
     @property
     def launcher_socket(self) -> Path:
-        """Where the launcher takes orders, when Fyke was started as root."""
+        """The socket of the launcher, if Fyke was started as root."""
         return self.run_dir / "launcher.sock"
 
     @property
     def node_file(self) -> Path:
-        """The name of this machine in a larger installation."""
+        """The id of this machine in an installation of several."""
         return self.home / "node"
 
     @property
@@ -149,17 +149,17 @@ class Settings(  # settings are listed from the last group to the first
 
     @property
     def scratch_dir(self) -> Path:
-        """Files on their way: workbooks while they are made."""
+        """Temporary files, for example of workbooks that are generated."""
         return self.home / "scratch"
 
     @property
     def downloads_dir(self) -> Path:
-        """Exports and logs that are being downloaded; a folder in it for each server process."""
+        """Exports and logs that are being downloaded, with a folder for each server process."""
         return self.scratch_dir / "downloads"
 
     @property
     def bundles_dir(self) -> Path:
-        """Unpacked versions, read-only, world-readable: sandboxes mount them."""
+        """Unpacked versions, read-only and world-readable, because sandboxes mount them."""
         return self.home / "cache" / "bundles"
 
     @property
@@ -168,7 +168,7 @@ class Settings(  # settings are listed from the last group to the first
 
     @property
     def work_dir(self) -> Path:
-        """One folder per living attempt."""
+        """One folder per running attempt."""
         return self.home / "work"
 
     @property
@@ -178,10 +178,10 @@ class Settings(  # settings are listed from the last group to the first
 
     @property
     def secret_file(self) -> Path:
-        """32 random bytes: signs downloads, derives webhook secrets (0600)."""
+        """32 random bytes that sign download links and derive webhook secrets (0600)."""
         return self.home / "secret.key"
 
     @property
     def server_file(self) -> Path:
-        """Where the server of this data folder listens, for commands on the same machine."""
+        """The URL of the server, for commands on the same machine."""
         return self.home / "server.json"

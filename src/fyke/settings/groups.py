@@ -1,9 +1,9 @@
-"""The settings, by subject, each with what it does.
+"""The groups of settings, with their descriptions.
 
-``script/docs`` writes ``docs/reference/settings.md`` from this file: a class is a section, its
-docstring the heading and the text below it, the docstring of a setting its description. A name of
-a page below ``docs/`` becomes a link. The first of a setting's ``examples`` is a value as it is
-written in the environment; it must be accepted and differ from the default.
+``script/docs`` generates ``docs/reference/settings.md`` from this file: a class is a section, its
+docstring the heading and introduction, the docstring of a setting its description. Paths of pages
+below ``docs/`` become links. The first of a setting's ``examples`` is a valid value for the
+environment that differs from the default.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ SYSTEM_HOME = Path("/var/lib/fyke")
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """What the page says a value is, where the type and its bounds do not say enough."""
+class TypeText:
+    """The type of a setting on the page, where the Python type is not specific enough."""
 
     text: str
 
@@ -37,15 +37,15 @@ class Unit:
 SECONDS = Unit("seconds")
 MEBIBYTES = Unit("MiB")
 CommaList = Annotated[tuple[str, ...], NoDecode]
-AddressList = Annotated[CommaList, Shown("list of `host:port`, `network` or `network:port`")]
-Url = Annotated[str, Shown("URL")]
+AddressList = Annotated[CommaList, TypeText("list of `host:port`, `network` or `network:port`")]
+Url = Annotated[str, TypeText("URL")]
 
 
 def default_home() -> Path:
     """``/var/lib/fyke`` for root, ``~/.fyke`` for other users; ``FYKE_HOME`` wins."""
-    named = os.environ.get("FYKE_HOME")
-    if named:
-        return Path(named).expanduser()
+    home = os.environ.get("FYKE_HOME")
+    if home:
+        return Path(home).expanduser()
     return SYSTEM_HOME if os.geteuid() == 0 else Path.home() / ".fyke"
 
 
@@ -54,13 +54,13 @@ class ServerSettings(BaseModel):
 
     home: Path = Field(default_factory=default_home, examples=["/srv/fyke"])
     """The data folder: databases, bundles, built environments, the secrets, and the sockets of
-    our own processes. When Fyke is started as root, the service user must be able to reach it.
+    Fyke's processes. When Fyke is started as root, the service user must be able to reach it.
     """
 
     host: str = Field(default="127.0.0.1", examples=["::1"])
     """The address that the server listens on. An address that other machines can reach is refused
-    until the owner has a password. With a reverse proxy in front of the server the default is
-    right: docs/how-to/reverse-proxy.md.
+    until the owner has a password. With a reverse proxy in front of the server, keep the
+    default: docs/how-to/reverse-proxy.md.
     """
 
     port: int = Field(default=8100, ge=0, le=65535, examples=["9000"])
@@ -72,28 +72,28 @@ class ServerSettings(BaseModel):
     the scheme and host of the request.
     """
 
-    allowed_hosts: Annotated[CommaList, Shown("list of host names")] = Field(
+    allowed_hosts: Annotated[CommaList, TypeText("list of host names")] = Field(
         default=(), examples=["fyke.internal.example.com,fyke"]
     )
-    """More names that are accepted in the ``Host`` header. ``localhost``, ``127.0.0.1``,
+    """Additional names that are accepted in the ``Host`` header. ``localhost``, ``127.0.0.1``,
     ``[::1]``, the value of ``host`` and the host of ``public_url`` are always accepted; any other
     name is answered with 400. This stops a web page from reaching a server on your loopback
     interface through a name of its own that resolves to it.
     """
 
-    trusted_proxies: Annotated[CommaList, Shown("list of IP addresses and networks")] = Field(
+    trusted_proxies: Annotated[CommaList, TypeText("list of IP addresses and networks")] = Field(
         default=(), examples=["127.0.0.1,10.0.0.0/8"]
     )
     """Peers whose ``X-Forwarded-For``, ``X-Forwarded-Proto`` and ``X-Forwarded-Host`` headers are
     trusted. From other peers these headers are ignored.
     """
 
-    rate_limit: Annotated[int, Unit("requests a second")] = Field(
+    rate_limit: Annotated[int, Unit("requests per second")] = Field(
         default=60, ge=0, examples=["200"]
     )
-    """The limit of each key without a limit of its own, and of each address for requests without
-    a key. Bursts may be twice as large. 0 is no limit. Servers that share a database share the
-    limit in equal parts.
+    """The limit of each key without its own limit, and of each address for requests without a key.
+    Bursts may be twice as large. 0 is no limit. Servers that share a database divide the limit
+    equally.
     """
 
     download_seconds: Annotated[int, SECONDS] = Field(default=900, ge=1, examples=["3600"])
@@ -103,7 +103,7 @@ class ServerSettings(BaseModel):
     """How much disk each server process may use for files that are being downloaded, below
     ``scratch/downloads``. A file is kept for ``download_seconds`` after its last use, so that an
     interrupted download can be resumed; the least recently used files are removed first. Without
-    room a file is still sent, but the download cannot be resumed. At least twice
+    space a file is still sent, but the download cannot be resumed. At least twice
     ``disk_floor_mb`` stays free.
     """
 
@@ -114,8 +114,8 @@ class ServerSettings(BaseModel):
 
     abort_grace_seconds: Annotated[int, SECONDS] = Field(default=30, ge=0, examples=["60"])
     """How long API v2 reports ``aborting`` after the Worker of an aborted run has stopped, before
-    it reports ``aborted``. Some clients wait for the first word, some for the second. With 0 it
-    reports ``aborted`` at once.
+    it reports ``aborted``. Some clients wait for the first status, some for the second. With 0
+    it reports ``aborted`` at once.
     """
 
     require_callback_url: bool = Field(default=False, examples=["true"])
@@ -123,12 +123,12 @@ class ServerSettings(BaseModel):
     original platform. When false, it is optional.
     """
 
-    categories: Annotated[CommaList, Shown("list of `number:name`")] = Field(
+    categories: Annotated[CommaList, TypeText("list of `number:name`")] = Field(
         default=(), examples=["1:Websites,2:Shops,56:Maps"]
     )
-    """The names of the categories in the store, in the order in which they are offered. When it
-    is empty, there are thirteen, from ``1:Websites`` to ``13:Tools``. Workers name categories by
-    number, as on the original platform; a number without a name is shown as it is.
+    """The names of the categories in the store, in display order. By default there are
+    thirteen, from ``1:Websites`` to ``13:Tools``. Workers name categories by
+    number, as on the original platform; a number without a name is shown as a number.
     """
 
 
@@ -141,9 +141,9 @@ class StorageSettings(BaseModel):
     """
 
     durability: Literal["disk", "process"] = Field(default="disk", examples=["process"])
-    """When a row is acknowledged. ``disk``: after it was flushed to the disk, so a power failure
-    loses no acknowledged row. ``process``: after the database has it, so the crash of a process
-    loses no acknowledged row, but a power failure may lose the last moments.
+    """When a row is acknowledged. ``disk``: after it was flushed to disk, so a power failure loses
+    no acknowledged row. ``process``: after the database has received it, so the crash of a process
+    loses no acknowledged row, but a power failure may lose the most recent ones.
     """
 
     keep_days: Annotated[int, Unit("days")] = Field(default=0, ge=0, examples=["30"])
@@ -159,8 +159,8 @@ class AccountSettings(BaseModel):
     default_plan: Literal["free", "starter", "pro", "business", "unlimited"] = Field(
         default="free", examples=["pro"]
     )
-    """The plan of accounts that are created from then on: 2, 5, 10 or 50 runs at the same time,
-    or no limit. The operator's own account is always ``unlimited``.
+    """The plan of new accounts: 2, 5, 10 or 50 runs at the same time, or no limit. The operator's
+    own account is always ``unlimited``.
     """
 
     review: Literal["required", "off"] = Field(default="required", examples=["off"])
@@ -173,10 +173,10 @@ class AccountSettings(BaseModel):
     schema_by_slug: bool = Field(default=True, examples=["false"])
     """Whether a request without a key can read the input schema of a private Worker by its slug
     (80 random bits, which cannot be guessed), as clients of the original platform expect:
-    ``GET /api/scraper`` and, of v2, ``input-schema`` and ``internal``. The answer has no README
-    and no defaults of secret fields, and the limits of the platform instead of those that the
-    owner has set; it does not allow a start. By its name, and to keys of other accounts, the
-    Worker does not exist. When false, only a key of its account can read the schema.
+    ``GET /api/scraper`` and, in v2, ``input-schema`` and ``internal``. The answer has no README
+    and no defaults of secret fields, and the default limits of the platform instead of the
+    owner's; the Worker cannot be started. By its name, and with keys of other accounts, the
+    Worker is not found. When false, only a key of its account can read the schema.
     """
 
     git_allow: AddressList = Field(default=(), examples=["git.example.internal:443"])
@@ -184,7 +184,7 @@ class AccountSettings(BaseModel):
 
     schedule_failures: int = Field(default=10, ge=0, examples=["3"])
     """A schedule is switched off after this many failures in a row: refused starts and failed
-    runs. Switching it on again resets the count. With 0 it is never switched off.
+    runs. Switching it on again resets the count. 0 never switches it off.
     """
 
 
@@ -195,18 +195,18 @@ class RunnerSettings(BaseModel):
     """How many cores all running attempts together may use. 0: as many as the machine has."""
 
     runner_memory_mb: Annotated[int, MEBIBYTES] = Field(default=0, ge=0, examples=["4096"])
-    """How much memory all running attempts together may use. 0: 80 % of the machine's."""
+    """How much memory all running attempts together may use. 0: 80 % of the machine's memory."""
 
     runner_slots: int = Field(default=64, ge=1, examples=["8"])
     """How many attempts may run at the same time, whatever their size."""
 
     attempt_uid_base: int = Field(default=30_000, ge=1, examples=["200000"])
     """The first of the user ids that attempts get when Fyke was started as root. Choose a range
-    that no user of the machine has.
+    without users of the machine.
     """
 
     attempt_uids: int = Field(default=4096, ge=1, examples=["1024"])
-    """How many user ids that range has. Each running attempt has one of its own."""
+    """The number of user ids in that range. Each running attempt has its own."""
 
     service_user: str = Field(default="fyke", examples=["scraper"])
     """The system user that server, runner and egress switch to when Fyke was started as root. It
@@ -215,8 +215,8 @@ class RunnerSettings(BaseModel):
 
     unsafe: bool = Field(default=False, examples=["1"])
     """Whether Workers run although a layer of the sandbox is missing on this machine; the log of
-    every run then says so. Use it only for Workers that you wrote yourself, on a machine without
-    other data.
+    every run then contains a warning. Use it only for Workers that you wrote yourself, on a
+    machine without other data.
     """
 
     launcher: bool = Field(default=False, examples=["1"])
@@ -226,15 +226,15 @@ class RunnerSettings(BaseModel):
     """
 
     install_seconds: Annotated[int, SECONDS] = Field(default=600, ge=1, examples=["120"])
-    """How long installing the dependencies of a version may take; after that the run fails and
-    says why. Installation runs in a sandbox that reaches the registries through Fyke's own proxy,
-    and through ``egress_upstreams`` where ``"*"`` or the default region has one. ``HTTPS_PROXY``
-    and the like are not used for it.
+    """How long installing the dependencies of a version may take; after that the run fails.
+    Installation runs in a sandbox that reaches the registries through Fyke's own proxy, and
+    through ``egress_upstreams`` if ``"*"`` or the default region has one. ``HTTPS_PROXY`` and
+    similar variables are not used for it.
     """
 
     drain_seconds: Annotated[int, SECONDS] = Field(default=30, ge=0, examples=["600"])
-    """How long ``fyke up`` waits for running Workers when it is asked to stop. After that they
-    are stopped, their rows are kept, and their runs fail and say why.
+    """How long ``fyke up`` waits for running Workers when it stops. After that they are
+    stopped and their runs fail; their rows are kept.
     """
 
     work_mb: Annotated[int, MEBIBYTES] = Field(default=2048, ge=1, examples=["512"])
@@ -242,22 +242,21 @@ class RunnerSettings(BaseModel):
 
     disk_floor_mb: Annotated[int, MEBIBYTES] = Field(default=256, ge=0, examples=["1024"])
     """How much must be free on the disk of the data folder for a new run to be accepted. Below it
-    a start is answered with 503 and code 5000 and says so; running Workers continue and reads
-    work. Starts are accepted again as soon as there is space. 0 switches the check off.
+    a start is answered with 503 and code 5000; running Workers continue and reads work. Starts
+    are accepted again as soon as there is space. 0 switches the check off.
     """
 
     max_subtasks: int = Field(default=1000, ge=1, examples=["100"])
-    """The largest number of subtasks that a run may be split into. A start that needs more is
-    refused.
+    """The maximum number of subtasks of a run. A start that needs more is refused.
     """
 
     failed_rows: Literal["hide", "keep"] = Field(default="hide", examples=["keep"])
     """What happens to the rows of a subtask whose Worker exited with a code other than 0 or by a
     signal. ``hide``: they are stored, but not shown, counted or exported. ``keep``: they are
     shown. Rows are not deleted in either case, and changing the setting shows or hides the rows
-    of earlier runs as well; the number ``results`` of a finished run stays as it was counted at
-    its end. The page of a run and ``fyke run show`` report how many rows are left out; a single
-    request includes them with [``failed_rows``](rows.md#rows-of-a-worker-that-failed).
+    of earlier runs as well; the number ``results`` of a finished run stays the count at its
+    end. The page of a run and ``fyke run show`` report the number of hidden rows; a request can
+    include them with [``failed_rows``](rows.md#rows-of-a-worker-that-failed).
     """
 
 
@@ -266,13 +265,13 @@ class EgressSettings(BaseModel):
 
     egress_allow: AddressList = Field(default=(), examples=["10.0.0.5:8080,10.1.0.0/16:443"])
     """Targets that every Worker of every account may reach although they are not on the public
-    internet. A name allows exactly that name at that port. For one run of the operator's account
-    use ``input.parameters.system.egress_allow`` instead.
+    internet. A name allows only that name at that port. For a single run of the operator's
+    account use ``input.parameters.system.egress_allow`` instead.
     """
 
     egress_upstreams: Annotated[
         dict[str, str],
-        Shown("map of region to one URL or a list of them, as JSON in the environment"),
+        TypeText("map of region to one URL or a list of them, as JSON in the environment"),
     ] = Field(
         default_factory=dict,
         examples=[
@@ -282,39 +281,39 @@ class EgressSettings(BaseModel):
     )
     """The proxies of each region: ``socks5://``, ``socks5h://`` (the proxy resolves names) or
     ``http://``, with user and password where needed. A region is two capital letters, or ``*``
-    for every other one. With several proxies a run stays with one of them; when the first word of
-    the list is ``rotating``, every connection takes the next. A proxy that fails is not used
-    until it works again. Connections of a region without an entry go out directly, and the log of
-    the run says so. See docs/how-to/upstream-proxies.md.
+    for all others. With several proxies a run uses one of them; if the list starts with
+    ``rotating``, every connection uses the next. A proxy that fails is not used until it works
+    again. Connections of a region without an entry are direct, and the log of the run contains a
+    note. See docs/how-to/upstream-proxies.md.
     """
 
-    default_region: Annotated[str, Shown("two capital letters")] = Field(
+    default_region: Annotated[str, TypeText("two capital letters")] = Field(
         default="", examples=["US"]
     )
-    """The region of a run that names none."""
+    """The region of runs that do not name one."""
 
     site_guard: bool = Field(default=True, examples=["off"])
     """Whether connections to each site are throttled, across all runs of this machine. A site is a
     host name. New connections to it are limited in rate (``site_rate``) and number
     (``site_connections``, of which each run is guaranteed four). When the site answers 429 or
     503, no connection starts for one second, then two, four, up to ``site_pause_seconds``. A
-    connection that would have to wait longer than ten seconds is refused, and the reason is
-    stated. Answers can be seen only in plain HTTP, and only the first of a connection; behind TLS
+    connection that would have to wait longer than ten seconds is refused with a reason. The status
+    of an answer is visible only in plain HTTP, and only for the first one of a connection; with TLS
     only rate and number are limited. Package installation is not throttled.
     """
 
-    site_rate: Annotated[float, Unit("connections a second")] = Field(
+    site_rate: Annotated[float, Unit("connections per second")] = Field(
         default=50, gt=0, examples=["10"]
     )
-    """How fast new connections to one host name start, across all runs. After a pause, as many as
-    in four seconds may start at once.
+    """The rate of new connections to one host name, across all runs. After a pause, as many as in
+    four seconds may start at once.
     """
 
     site_connections: int = Field(default=200, ge=1, examples=["50"])
     """How many connections to one host name may be open at the same time, across all runs."""
 
     site_pause_seconds: Annotated[float, SECONDS] = Field(default=30, ge=0, examples=["120"])
-    """The longest pause for a site that answers 429 or 503. 0: such answers cause no pause."""
+    """The longest pause for a site that answers 429 or 503. 0: no pause."""
 
     callback_allow: AddressList = Field(default=(), examples=["127.0.0.1:9000"])
     """Receivers of callbacks and webhooks that are accepted although they are not on the public
@@ -322,15 +321,15 @@ class EgressSettings(BaseModel):
     """
 
     callback_running: bool = Field(default=True, examples=["false"])
-    """Whether runs that were started through API v2 call their ``callback_url`` when they start,
-    too. When false, they call it only when they have ended, as runs of API v1 do.
+    """Whether runs that were started through API v2 also call their ``callback_url`` when they
+    start. When false, they call it only when they have ended, like runs of API v1.
     """
 
 
 class MailSettings(BaseModel):
     """Mail."""
 
-    smtp_url: Annotated[str, Shown("`smtp://USER:PASSWORD@HOST:PORT` or `smtps://`")] = Field(
+    smtp_url: Annotated[str, TypeText("`smtp://USER:PASSWORD@HOST:PORT` or `smtps://`")] = Field(
         default="", examples=["smtps://fyke:secret@mail.example.org"]
     )
     """The server that sends the mail of alert rules. ``smtps`` uses TLS from the first byte, on
@@ -340,10 +339,10 @@ class MailSettings(BaseModel):
     rule may name an address.
     """
 
-    mail_from: Annotated[str, Shown("mail address, with or without a name")] = Field(
+    mail_from: Annotated[str, TypeText("mail address, with or without a name")] = Field(
         default="", examples=["fyke@example.org"]
     )
-    """The sender of the mail. When it is empty: ``fyke@`` and the host name of the mail server.
+    """The sender of the mail, by default ``fyke@`` and the host name of the mail server.
     """
 
 
@@ -370,17 +369,17 @@ class PriceSettings(BaseModel):
     """The price of traffic through the proxy, in both directions."""
 
     traffic_quota: bool = Field(default=False, examples=["true"])
-    """Whether traffic is deducted from what the account was given. An account without any left
+    """Whether traffic is deducted from the account's quota. An account without remaining traffic
     cannot start a run.
     """
 
 
 class LogSettings(BaseModel):
-    """The platform's own log."""
+    """Log of the platform."""
 
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", examples=["debug"]
     )
-    """What the processes of the platform write to their log, one JSON record a line. With
-    ``debug`` every request is logged. It does not affect the log of a run.
+    """The lowest level that the platform's processes write to their log, one JSON record per line.
+    With ``debug`` every request is logged. It does not affect the logs of runs.
     """

@@ -1,4 +1,4 @@
-"""The archive in an uploaded form."""
+"""The archive of an uploaded form."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fyke.wire.fields import DocumentedAs, FieldError, ParsedBy
 
 
 def to_archive(value: object) -> bytes:
-    """The bytes of a file that is not empty."""
+    """The content of an uploaded file, which must not be empty."""
     if not isinstance(value, bytes):
         raise FieldError("must be a file with a name, as in -F name=@worker.zip")
     if not value:

@@ -1,4 +1,4 @@
-"""What several dialects share: types of members, lists, and the envelope of an error."""
+"""Shapes of several dialects: types of members, lists, and the envelope of an error."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fyke.wire.fields import Answer, PageIndex, PageSize20, Request
 
 Item = TypeVar("Item")
 
-EXAMPLE_ID = "01KJXT2Q7Z3C5V9B8N4M6W1E0R"  # of a run, in the examples of the document
+EXAMPLE_ID = "01KJXT2Q7Z3C5V9B8N4M6W1E0R"  # of a run, in examples of the documents
 
 Ulid = Annotated[str, Meta(pattern="^[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
 Usd = Annotated[
@@ -30,32 +30,32 @@ TimeOrNever = Annotated[int, Meta(ge=0, description="Unix seconds, 0 = never")]
 OriginName = Literal["api", "api_v2", "web", "schedule"]
 
 
-def known_values(known: Iterable[str], description: str | None = None) -> Meta:
-    """The values of a string for the document; clients also accept those of a newer server."""
-    values = [str(each) for each in known]
-    return Meta(description=description, extra_json_schema={"enum": values})
+def known_values(values: Iterable[str], description: str | None = None) -> Meta:
+    """The values of a string, for the documents; clients accept others of a newer server."""
+    texts = [str(each) for each in values]
+    return Meta(description=description, extra_json_schema={"enum": texts})
 
 
 class Items(Answer, Generic[Item]):
-    """A list that is whole, in an object of its own."""
+    """A complete list, as a member of an object."""
 
     items: list[Item] = field(name="list")
 
 
 class PageQuery(Request):
-    """Which page of a list."""
+    """The page of a list."""
 
     page_index: PageIndex = 1
     page_size: PageSize20 = 20
 
     @property
     def offset(self) -> int:
-        """How many entries come before the page."""
+        """The number of entries before the page."""
         return (self.page_index - 1) * self.page_size
 
 
 class Page(Answer, Generic[Item]):
-    """One page of a list. ``count`` is that of all pages."""
+    """One page of a list. ``count``: the entries of all pages."""
 
     count: Count
     items: list[Item] = field(name="list")
@@ -63,9 +63,9 @@ class Page(Answer, Generic[Item]):
     page_size: int
 
     @classmethod
-    def of(cls, count: int, items: Sequence[Item], wanted: PageQuery) -> Self:
-        """The page that ``wanted`` asks for."""
-        return cls(count, list(items), wanted.page_index, wanted.page_size)
+    def of(cls, count: int, items: Sequence[Item], query: PageQuery) -> Self:
+        """The page of ``items`` that ``query`` requests."""
+        return cls(count, list(items), query.page_index, query.page_size)
 
 
 class Failure(Answer):

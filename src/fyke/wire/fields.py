@@ -25,15 +25,14 @@ _NUMBER = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,18})?")
 
 
 class FieldError(ValueError):
-    """A rule is broken; the text begins after the name of the member: "must be an integer"."""
+    """An invalid value. The text follows the member's name, for example "must be an integer"."""
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedBy:
-    """The function that turns what was sent into the value of the member.
+    """The function that converts the received value to the value of the member.
 
-    ``repeated``: in a query or a form the member may be given several times; the function gets
-    the list of its values.
+    ``repeated``: a query or form may contain the member several times; the function gets a list.
     """
 
     rule: Callable[[Any], Any]
@@ -42,7 +41,7 @@ class ParsedBy:
 
 @dataclass(frozen=True, slots=True)
 class Aliases:
-    """Further names of a member, for older clients; the first that is present counts."""
+    """Other names of a member, for older clients; the first that is present counts."""
 
     names: tuple[str, ...]
 
@@ -52,24 +51,24 @@ class Aliases:
 
 @dataclass(frozen=True, slots=True)
 class DocumentedAs:
-    """What the document says of a member whose value has another type in the server."""
+    """The type of a member in the documents, where the server uses another one."""
 
     type: Any
 
 
 class Request(Struct, omit_defaults=True):
-    """Base of everything that a client sends. Unknown members are ignored, ``null`` is absent."""
+    """Base of all requests. A member that is ``null`` counts as absent."""
 
 
 class Answer(Struct):
-    """Base of everything that the server answers with."""
+    """Base of all answers."""
 
 
 # --- rules ---------------------------------------------------------------------------------
 
 
 def to_integer(value: object) -> int:
-    """An integer, also as an integral float or a numeric string."""
+    """An integer, or a float or text with an integral value."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     if isinstance(value, float) and value.is_integer():
@@ -82,22 +81,22 @@ def to_integer(value: object) -> int:
 
 
 def to_boolean(value: object) -> bool:
-    """A boolean, also as ``"true"``, ``"false"``, 0 or 1."""
+    """A boolean, or ``"true"``, ``"false"``, 0 or 1."""
     if isinstance(value, bool):
         return value
     if isinstance(value, int | float) and value in (0, 1):
         return bool(value)
     if isinstance(value, str):
-        word = value.strip().lower()
-        if word in ("true", "1"):
+        text = value.strip().lower()
+        if text in ("true", "1"):
             return True
-        if word in ("false", "0"):
+        if text in ("false", "0"):
             return False
     raise FieldError("must be true or false")
 
 
 def to_decimal(value: object) -> str:
-    """A decimal number as text, digit for digit; also from a JSON number."""
+    """A decimal number as text, from text or a JSON number."""
     if isinstance(value, bool):
         raise FieldError("must be a number")
     if isinstance(value, int | float):
@@ -108,7 +107,7 @@ def to_decimal(value: object) -> str:
 
 
 def to_text(value: object) -> str:
-    """A string without NUL and without half surrogate pairs, which no database column takes."""
+    """A string without NUL and lone surrogates, which databases refuse."""
     if not isinstance(value, str):
         raise FieldError("must be a string")
     if len(value) > MAX_TEXT:
@@ -124,7 +123,7 @@ def to_text(value: object) -> str:
 
 
 def to_name(value: object) -> str:
-    """A string that must not be blank."""
+    """A string that is not blank, without surrounding spaces."""
     text = to_text(value).strip()
     if not text:
         raise FieldError("must not be blank")
@@ -139,7 +138,7 @@ def to_texts(value: object) -> list[str]:
 
 
 def to_names(value: object) -> tuple[str, ...]:
-    """A list of strings; a bare string is a list of one, blank ones do not count."""
+    """A list of strings without blank ones; a single string is a list of one."""
     items = value if isinstance(value, list | tuple) else [value]
     if len(items) > MAX_NAMES:
         raise FieldError(f"must name at most {MAX_NAMES}")
@@ -150,15 +149,15 @@ def to_names(value: object) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class ToChoice:
-    """A rule for one of ``choices``, in any case; ``optional``: an empty text is None."""
+    """A rule for one of ``choices``, case-insensitive; ``optional``: empty is None."""
 
     choices: type[StrEnum]
     optional: bool = False
 
     def __call__(self, value: object) -> StrEnum | None:
-        word = to_text(value).strip().lower()
+        name = to_text(value).strip().lower()
         try:
-            return self.choices(word) if word or not self.optional else None
+            return self.choices(name) if name or not self.optional else None
         except ValueError:
             raise FieldError(f"must be one of {', '.join(self.choices)}") from None
 
@@ -171,12 +170,12 @@ def to_object(value: object) -> dict[str, Any]:
 
 
 def to_page_index(value: object) -> int:
-    """The number of a page; what is below 1 is the first."""
+    """The number of a page; numbers below 1 are the first page."""
     return min(max(to_integer(value), 1), MAX_PAGE_INDEX)
 
 
 def to_page_size(default: int, maximum: int = MAX_PAGE_SIZE) -> Callable[[object], int]:
-    """A rule for page sizes: below 1 means ``default``, above ``maximum`` means that."""
+    """A rule for page sizes: ``default`` below 1, ``maximum`` above it."""
 
     def rule(value: object) -> int:
         size = to_integer(value)

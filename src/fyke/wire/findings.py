@@ -1,4 +1,4 @@
-"""What the check of a project found."""
+"""Findings of the check of a project."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class ProjectFinding(Answer):
-    """What the check of a project found."""
+    """A finding of the check of a project."""
 
     severity: Severity
     code: str

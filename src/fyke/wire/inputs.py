@@ -1,4 +1,4 @@
-"""The ``input`` of a start: the device, its limits, and what the Worker takes."""
+"""The ``input`` of a start: device and limits, and the Worker's own input."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from fyke.wire.fields import DocumentedAs, ParsedBy, Request, to_object
 
 _MAX_LIMIT = 10**12
 
-
-Cpus = Annotated[float, Meta(gt=0, le=64, description="cores; absent: as goes with the memory")]
+Cpus = Annotated[float, Meta(gt=0, le=64, description="cores; absent: depends on the memory")]
 Memory = Annotated[
     Literal[512, 1024, 2048, 4096, 8192, 16384], Meta(description="MB for each subtask")
 ]
-TimeLimit = Annotated[int, Meta(ge=0, le=604_800, description="0 = the worker's own limit")]
+TimeLimit = Annotated[
+    int, Meta(ge=0, le=604_800, description="seconds; 0 = the worker's own limit")
+]
 ChargeLimit = Annotated[float, Meta(ge=0, le=_MAX_LIMIT, description="US dollars, 0 = no limit")]
 TrafficLimit = Annotated[float, Meta(ge=0, le=_MAX_LIMIT, description="MB, 0 = no limit")]
 
 
 class SystemSettings(Request):
-    """The device and the limits of a run. A member that is absent is as the worker says."""
+    """The device and limits of a run. Absent members are those of the worker."""
 
     cpus: Cpus | UnsetType = UNSET
     memory: Memory | UnsetType = UNSET
@@ -35,14 +36,16 @@ class SystemSettings(Request):
     egress_allow: (
         Annotated[
             list[str],
-            Meta(description="private addresses as host:port that the operator lets a run reach"),
+            Meta(
+                description="private addresses (host:port) that the run may reach; for the operator"
+            ),
         ]
         | UnsetType
     ) = UNSET
 
 
 class RunParameters(Request):
-    """``custom`` is what the worker's input schema asks for."""
+    """``custom``: the worker's own input, as its input schema describes it."""
 
     custom: dict[str, Any]
     system: SystemSettings | UnsetType = UNSET

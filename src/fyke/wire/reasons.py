@@ -1,4 +1,4 @@
-"""The two members of an answer that say why, for programs."""
+"""The code and the parameters of a reason in an answer."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from msgspec import Meta
 from fyke.reasons import Reason
 
 ReasonCodeText = Annotated[
-    str, Meta(description="stays the same over versions; empty without one, as in older releases")
+    str, Meta(description="the same in all releases; empty without a reason, and for older records")
 ]
 ReasonParams = Annotated[
-    dict[str, Any], Meta(description="what the reason speaks of, by name: plain JSON values")
+    dict[str, Any], Meta(description="the values in the sentence of the reason, by name")
 ]
 
 
 def code_of(reason: Reason | None) -> str:
-    """The code, empty without a reason."""
+    """The code of ``reason``, empty for None."""
     return reason.code.value if reason else ""
 
 
 def params_of(reason: Reason | None) -> dict[str, Any]:
-    """The parameters, none without a reason."""
+    """The parameters of ``reason``, empty for None."""
     return dict(reason.params) if reason else {}

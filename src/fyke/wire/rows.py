@@ -1,4 +1,4 @@
-"""Rows of a run: what may be asked of them, a page of them, a link to a file with them."""
+"""Rows of a run: queries, pages, and links to files."""
 
 from __future__ import annotations
 
@@ -46,30 +46,30 @@ Names = Annotated[
     tuple[str, ...],
     ParsedBy(to_field_names, repeated=True),
     DocumentedAs(str),
-    Meta(description="only these fields, in this order, with commas between; `a.b` is inside `a`"),
+    Meta(description="only these fields, in this order, separated by commas; `a.b` is inside `a`"),
 ]
 Filters = Annotated[
     tuple[str, ...],
     ParsedBy(to_filters, repeated=True),
     DocumentedAs(list[str]),
     Meta(
-        description="only rows that meet `field:operator:value`, each of several; operators: "
+        description="only rows that match `field:operator:value`, all of several; operators: "
         + ", ".join(OPERATORS)
     ),
 ]
 
 
 class RowQuery(Request):
-    """Which rows, in which order and in which form. Nothing of it is in use by default."""
+    """The selection, order and format of rows; by default all rows as they were pushed."""
 
     fields: Names = ()
-    clean: Annotated[Boolean, Meta(description="without what is empty, and without row ids")] = (
+    clean: Annotated[Boolean, Meta(description="without empty members and row ids")] = False
+    flatten: Annotated[Boolean, Meta(description="nested members as top-level members `a.b`")] = (
         False
     )
-    flatten: Annotated[
-        Boolean, Meta(description="members of objects as `a.b` beside the others")
-    ] = False
-    sort: Annotated[Text, Meta(description="a field to sort by; `-field` begins at the end")] = ""
+    sort: Annotated[Text, Meta(description="a field to sort by; `-field` for descending order")] = (
+        ""
+    )
     filter: Filters = ()
     failed_rows: Annotated[
         Boolean,
@@ -77,11 +77,13 @@ class RowQuery(Request):
     ] = False
 
 
-Cursor = Annotated[Text, Meta(description="`*` to begin, then `next_cursor` of the last answer")]
-SafeCells = Annotated[
-    Boolean, Meta(description="csv: guard cells that a spreadsheet would calculate")
+Cursor = Annotated[
+    Text, Meta(description="`*` for the first page, then `next_cursor` of the last answer")
 ]
-ByteOrderMark = Annotated[Boolean, Meta(description="csv: begin with a byte order mark")]
+SafeCells = Annotated[
+    Boolean, Meta(description="csv: escape cells that a spreadsheet would run as formulas")
+]
+ByteOrderMark = Annotated[Boolean, Meta(description="csv: start with a byte order mark")]
 
 
 # --- answers -------------------------------------------------------------------------------
@@ -89,7 +91,7 @@ ByteOrderMark = Annotated[Boolean, Meta(description="csv: begin with a byte orde
 Row = Annotated[
     Raw,
     Meta(
-        description=f"any members; `{ROW_ID}` names the row, except with `clean`",
+        description=f"any members; `{ROW_ID}` is the id of the row, except with `clean`",
         extra_json_schema={
             "type": "object",
             "additionalProperties": True,
@@ -106,7 +108,7 @@ class Column(Answer):
 
 
 class ResultPage(Answer):
-    """A page of a run's rows. ``count`` is that of all pages."""
+    """A page of a run's rows. ``count``: the rows of all pages."""
 
     count: Count
     headers: list[Column]
@@ -114,13 +116,13 @@ class ResultPage(Answer):
     page_index: int
     page_size: int
     next_cursor: (
-        Annotated[str | None, Meta(description="with `cursor` only; null: there are no more rows")]
+        Annotated[str | None, Meta(description="only with `cursor`; null: no more rows")]
         | UnsetType
     ) = UNSET
 
     @classmethod
     def of(cls, page: RowPage) -> ResultPage:
-        """Stored rows are answered as the bytes that they are."""
+        """The page; stored rows are sent byte for byte."""
         return cls(
             page.count,
             [Column(header.label, header.key, header.format) for header in page.headers],
@@ -137,10 +139,9 @@ class ResultPage(Answer):
 
 
 class Download(Answer):
-    """A link that works for a short time, without a key."""
+    """A temporary link, which needs no key."""
 
     download_url: str
-    notes: (
-        Annotated[list[str], Meta(description="the limits of the format, where they matter")]
-        | UnsetType
-    ) = UNSET
+    notes: Annotated[list[str], Meta(description="limits of the format that apply")] | UnsetType = (
+        UNSET
+    )

@@ -61,7 +61,7 @@ ORIGIN_NAMES: dict[Origin, OriginName] = {
     Origin.API_V2: "api_v2",
     Origin.WEB: "web",
     Origin.SCHEDULE: "schedule",
-    Origin.TEST: "web",  # clients know no other word for it
+    Origin.TEST: "web",  # v1 has no name for test runs
 }
 STATUS_BY_NUMBER: dict[int, str] = {
     1: "ready",
@@ -71,7 +71,7 @@ STATUS_BY_NUMBER: dict[int, str] = {
     5: "aborted",
 }
 ENDED = frozenset({3, 4, 5})
-# Callers of the other version send its words; they are unambiguous, so they are understood.
+# Some clients send the names of v2.
 NUMBER_BY_STATUS: dict[str, int] = {
     "ready": 1,
     "running": 2,
@@ -88,17 +88,17 @@ NUMBER_BY_STATUS: dict[str, int] = {
 def to_status(value: object) -> int:
     """A number from 0 (all) to 5, or its name; empty is all."""
     if isinstance(value, str):
-        word = value.strip().lower()
-        if not word:
+        name = value.strip().lower()
+        if not name:
             return 0
-        if word in NUMBER_BY_STATUS:
-            return NUMBER_BY_STATUS[word]
+        if name in NUMBER_BY_STATUS:
+            return NUMBER_BY_STATUS[name]
     try:
         number = to_integer(value)
     except FieldError:
         number = -1
     if not 0 <= number <= 5:
-        numbers = ", ".join(f"{number} ({word})" for number, word in STATUS_BY_NUMBER.items())
+        numbers = ", ".join(f"{number} ({name})" for number, name in STATUS_BY_NUMBER.items())
         raise FieldError(f"must be one of 0 (all), {numbers}, or one of these words")
     return number
 
@@ -115,7 +115,7 @@ def to_keys(value: object) -> list[str]:
 Page = Annotated[PageIndex, Aliases("page", "offset")]
 RunSlug = Annotated[Name, Meta(description="id of a run")]
 CallbackUrl = Annotated[
-    Text, Meta(description="http or https; gets the run when it has ended, empty = none")
+    Text, Meta(description="http or https; receives the run when it has ended; empty = none")
 ]
 IsAsync = Annotated[Boolean, Meta(description="false: the answer waits for the end of the run")]
 
@@ -136,7 +136,7 @@ class WorkerRef(Request):
 
 
 class RegionList(Request):
-    language: Annotated[Text, Meta(description="no effect: names are in English")] = ""
+    language: Annotated[Text, Meta(description="ignored: names are in English")] = ""
 
 
 class RunRef(Request):
@@ -144,7 +144,7 @@ class RunRef(Request):
 
 
 class StartRun(Request):
-    """With ``is_async`` false the page is the part of the rows that the answer carries."""
+    """With ``is_async`` false, the answer contains this page of the rows."""
 
     scraper_slug: Annotated[Name, Meta(description="id, `owner~name` or `owner/name` of a worker")]
     input: StartInput
@@ -158,7 +158,7 @@ class StartRun(Request):
 
 
 class StartTask(Request):
-    """With ``is_async`` false the page is the part of the rows that the answer carries."""
+    """With ``is_async`` false, the answer contains this page of the rows."""
 
     task_slug: Annotated[Name, Meta(description="id of a task")]
     is_async: IsAsync = True
@@ -181,7 +181,7 @@ class RunList(Request):
         DocumentedAs(Literal[0, 1, 2, 3, 4, 5]),
         Meta(description="0 = all"),
     ] = 0
-    scraper_slug: Annotated[Text, Meta(description="runs of this worker only")] = ""
+    scraper_slug: Annotated[Text, Meta(description="only runs of this worker")] = ""
 
 
 class ResultList(RowQuery, kw_only=True):
@@ -253,9 +253,9 @@ class WorkerParameters(Answer):
 
 
 class WorkerDetail(Answer):
-    """The newest version of a worker with what a start needs to know."""
+    """The newest version of a worker, with its defaults and input schema."""
 
-    version: Annotated[str, Meta(description="the newest that may run")]
+    version: Annotated[str, Meta(description="the newest that can be started")]
     readme: Annotated[str, Meta(description="Markdown")]
     parameters: WorkerParameters
     slug: Ulid
@@ -264,12 +264,12 @@ class WorkerDetail(Answer):
     name: str
 
     @classmethod
-    def of(cls, found: WorkerDescription) -> WorkerDetail:
-        worker, version = found.worker, found.version
+    def of(cls, description: WorkerDescription) -> WorkerDetail:
+        worker, version = description.worker, description.version
         return cls(
             version=version.number,
             readme=version.readme,
-            parameters=WorkerParameters(SystemParameters.of(version), found.schema),
+            parameters=WorkerParameters(SystemParameters.of(version), description.schema),
             slug=worker.id,
             title=worker.title,
             username=worker.owner,
@@ -294,12 +294,12 @@ class RunStarted(Answer):
 
 
 class SyncResult(Answer):
-    """The answer to a start with ``is_async`` false: the run, ended or not, and its rows."""
+    """The answer to a start with ``is_async`` false: the run, which may be active, and its rows."""
 
     run_slug: Ulid
     run_status: Annotated[
         Literal["running", "completed"],
-        Meta(description="`running` when the wait was over before the run"),
+        Meta(description="`running` if the run did not end in time"),
     ]
     status: StatusNumber
     error_message: Annotated[str, Meta(description="why the run failed, else empty")]
@@ -311,7 +311,7 @@ class SyncResult(Answer):
 
     @classmethod
     def of(cls, run: Run, now: int, page: Rows) -> SyncResult:
-        """``now`` is in ms."""
+        """``now``: Unix milliseconds."""
         ended = run.state.terminal
         return cls(
             run_slug=run.id,
@@ -327,7 +327,7 @@ class SyncResult(Answer):
 
 
 class RunDetail(Answer):
-    """A run and its figures."""
+    """A run with its state and usage."""
 
     # the first member, because clients search the bytes of the answer for it
     status: StatusNumber
@@ -413,11 +413,11 @@ class AccountInfo(Answer):
         )
 
 
-# Ends of a run for which v1 has published words: they come first.
-_WORDS = {ReasonCode.WORKER_DELETED: "Worker version unavailable"}
+# Published texts, which come first in the error message of a run.
+_PUBLISHED_TEXTS = {ReasonCode.WORKER_DELETED: "Worker version unavailable"}
 
 
 def err_msg(run: Run) -> str:
-    """Why the run ended, as one sentence."""
-    words = _WORDS.get(run.reason.code) if run.reason else None
-    return f"{words}: {run.err_msg[:1].lower()}{run.err_msg[1:]}" if words else run.err_msg
+    """Why the run ended, as one sentence, or empty."""
+    published = _PUBLISHED_TEXTS.get(run.reason.code) if run.reason else None
+    return f"{published}: {run.err_msg[:1].lower()}{run.err_msg[1:]}" if published else run.err_msg

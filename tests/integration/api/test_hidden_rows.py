@@ -99,7 +99,7 @@ def fyke(server: Served, *words: str) -> Any:
 def test_run_show_names_them_and_its_commands_work(server: Served, tmp_path: Path) -> None:
     run = server.do(failed_run(server.app))
     shown = fyke(server, "run", "show", run).output
-    assert "5 rows are stored and left out because the Worker failed" in shown
+    assert "5 rows are stored but hidden because the Worker failed" in shown
     assert "FYKE_FAILED_ROWS=keep" in shown
     commands = [line.partition("fyke ")[2].split() for line in shown.splitlines() if run in line]
     show, export = (words for words in commands if words[:1] == ["run"])

@@ -1,4 +1,4 @@
-"""Commands in this process."""
+"""Fixtures for commands that run in the process of the tests."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from typer import testing
 
 import fyke.cli.main  # noqa: F401 - first, for commands are listed in the order of their import
 
-# the tree of all commands, which takes longer to build than most commands to run
+# building the tree of all commands takes longer than most commands
 testing._get_command = cache(testing._get_command)

@@ -1,4 +1,4 @@
-"""What the commands of accounts show and send."""
+"""Output and requests of ``fyke account``."""
 
 from __future__ import annotations
 
@@ -39,26 +39,26 @@ def run(command: Any, *arguments: Any, **answers: Any) -> ScriptedServer:
     return server
 
 
-def test_a_new_account_shows_its_key_this_once() -> None:
-    made = CreatedAccount(ACCOUNT, CreatedKey("K1", "first", "scraper_api_X", 0, []))
-    server = run(add, "marketing", create_account=made)
+def test_a_new_account_is_shown_with_its_key() -> None:
+    created = CreatedAccount(ACCOUNT, CreatedKey("K1", "first", "scraper_api_X", 0, []))
+    server = run(add, "marketing", create_account=created)
     assert server.fields == {"account": "marketing", "key": "scraper_api_X"}
     assert "not shown again" in server.messages
-    data = json.loads(run(add, "marketing", as_json=True, create_account=made).data)
+    data = json.loads(run(add, "marketing", as_json=True, create_account=created).data)
     assert data["key"] == {"name": "first", "key": "scraper_api_X"}
 
 
-def test_a_plan_without_a_number_has_no_limit() -> None:
+def test_a_plan_is_shown_with_its_limit() -> None:
     server = run(plan, "marketing", "starter", change_plan=ACCOUNT)
     assert server.fields["plan"] == "starter (8 runs at once)"
     assert server.client.calls == [("change_plan", "marketing", "starter")]
-    free = msgspec.structs.replace(ACCOUNT, plan=Plan.UNLIMITED, most_runs=0)
-    assert run(plan, "marketing", "unlimited", change_plan=free).fields["plan"] == (
+    unlimited = msgspec.structs.replace(ACCOUNT, plan=Plan.UNLIMITED, most_runs=0)
+    assert run(plan, "marketing", "unlimited", change_plan=unlimited).fields["plan"] == (
         "unlimited (no limit)"
     )
 
 
-def test_ones_own_account_has_its_secret_and_its_figures() -> None:
+def test_the_own_account_is_shown_with_its_secret() -> None:
     own = OwnAccount(**msgspec.structs.asdict(ACCOUNT), webhook_secret="whsec_1")
     fields = run(show, account=own).fields
     assert (fields["balance"], fields["traffic left"]) == ("12.5 USD", "5.0 MB")
@@ -74,7 +74,7 @@ def test_a_zone_is_shown_or_set() -> None:
     assert server.data == "Europe/Berlin\n"
 
 
-def test_caps_are_shown_when_none_is_given() -> None:
+def test_caps_are_shown_without_options() -> None:
     server = run(caps, None, None, "", caps=CAPS)
     assert server.fields == {
         "one run": "no cap",
@@ -87,7 +87,7 @@ def test_caps_are_shown_when_none_is_given() -> None:
 
 
 @pytest.mark.parametrize(("one", "month"), [("2.50", None), (None, "0"), ("0", "0")])
-def test_caps_that_are_given_are_sent(one: str | None, month: str | None) -> None:
+def test_caps_in_options_are_sent(one: str | None, month: str | None) -> None:
     server = run(caps, one, month, "marketing", change_caps=CAPS)
     assert server.client.calls == [("change_caps", one, month, "marketing")]
 
@@ -97,14 +97,14 @@ def test_the_caps_of_another_account_cannot_be_shown() -> None:
         run(caps, None, None, "marketing")
 
 
-def test_without_a_cap_and_without_prices_it_says_so() -> None:
-    found = msgspec.structs.replace(CAPS, month_cap="0", left=None, priced=False)
-    server = run(caps, None, None, "", caps=found)
+def test_missing_prices_are_reported_with_the_caps() -> None:
+    report = msgspec.structs.replace(CAPS, month_cap="0", left=None, priced=False)
+    server = run(caps, None, None, "", caps=report)
     assert "left" not in server.fields
     assert "no cap is ever reached" in server.messages
 
 
-def test_a_credit_is_sent_as_it_was_typed() -> None:
+def test_a_credit_is_sent_unchanged() -> None:
     server = run(credit, "marketing", "25", "0", credit=ACCOUNT)
     assert server.client.calls == [("credit", "marketing", "25", "0")]
     assert server.fields["balance"] == "12.5 USD"

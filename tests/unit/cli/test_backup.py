@@ -1,4 +1,4 @@
-"""A backup comes back byte for byte, or not at all."""
+"""Backup and restore of an installation."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     return Settings(home=home)
 
 
-def made(settings: Settings, name: str) -> bytes:
+def backup_of(settings: Settings, name: str) -> bytes:
     file = io.BytesIO()
     write_backup(settings, file, name)
     return file.getvalue()
@@ -52,12 +52,12 @@ def empty(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_there_and_back(settings: Settings, tmp_path: Path, name: str) -> None:
+def test_a_backup_can_be_restored(settings: Settings, tmp_path: Path, name: str) -> None:
     home = empty(tmp_path)
-    manifest = restore(io.BytesIO(made(settings, name)), name, home)
-    found = {str(p.relative_to(home)) for p in home.rglob("*") if p.is_file()}
-    assert found == set(manifest["files"])
-    assert found == {
+    manifest = restore(io.BytesIO(backup_of(settings, name)), name, home)
+    files = {str(p.relative_to(home)) for p in home.rglob("*") if p.is_file()}
+    assert files == set(manifest["files"])
+    assert files == {
         "state.db", "rows.db", "secret.key", "config.toml", "blobs/bundles/abc123",
     }  # fmt: skip
     assert (home / "blobs/bundles/abc123").read_bytes() == b"PK" * 1000
@@ -68,21 +68,21 @@ def test_there_and_back(settings: Settings, tmp_path: Path, name: str) -> None:
     assert not list(settings.scratch_dir.iterdir())
 
 
-def test_with_postgresql_the_databases_stay_out(settings: Settings, tmp_path: Path) -> None:
+def test_a_backup_with_postgresql_has_no_databases(settings: Settings, tmp_path: Path) -> None:
     (settings.home / "state.db").unlink()
     elsewhere = settings.model_copy(update={"database_url": "postgresql://x/y"})
     home = empty(tmp_path)
-    manifest = restore(io.BytesIO(made(elsewhere, "x.tgz")), "x.tgz", home)
+    manifest = restore(io.BytesIO(backup_of(elsewhere, "x.tgz")), "x.tgz", home)
     assert manifest["database"] == "postgresql"
     assert "state.db" not in manifest["files"]
     assert (home / "secret.key").read_text() == "ab" * 32
 
 
 @pytest.mark.parametrize("name", ["x.tar.gz", "x.tar.zst"])
-def test_cut_short_anywhere_nothing_is_restored(
+def test_nothing_is_restored_from_a_truncated_backup(
     settings: Settings, tmp_path: Path, name: str
 ) -> None:
-    whole = made(settings, name)
+    whole = backup_of(settings, name)
     home = empty(tmp_path)
     for length in (0, 1, 20, len(whole) // 2, len(whole) - 100):
         with pytest.raises(CommandFailed, match="nothing was restored"):
@@ -91,15 +91,15 @@ def test_cut_short_anywhere_nothing_is_restored(
 
 
 def rewritten(whole: bytes, change: str) -> bytes:
-    """The backup with one thing changed, well packed."""
+    """A valid archive of the backup with one change."""
     file = io.BytesIO()
     with (
-        tarfile.open(fileobj=io.BytesIO(whole), mode="r:gz") as have,
+        tarfile.open(fileobj=io.BytesIO(whole), mode="r:gz") as source_tar,
         compressed(file, "x.tgz", "w") as stream,
         tarfile.open(fileobj=stream, mode="w|") as out,
     ):
-        for member in have:
-            source = have.extractfile(member)
+        for member in source_tar:
+            source = source_tar.extractfile(member)
             assert source is not None
             data = source.read()
             if change == member.name:
@@ -135,10 +135,10 @@ def rewritten(whole: bytes, change: str) -> bytes:
         ("name owner.key", "does not belong"),
     ],
 )
-def test_changed_files_are_named(
+def test_nothing_is_restored_from_a_changed_backup(
     settings: Settings, tmp_path: Path, change: str, word: str
 ) -> None:
-    changed = rewritten(made(settings, "x.tgz"), change)
+    changed = rewritten(backup_of(settings, "x.tgz"), change)
     home = empty(tmp_path)
     with pytest.raises(CommandFailed, match=word):
         restore(io.BytesIO(changed), "x.tgz", home)
@@ -146,12 +146,12 @@ def test_changed_files_are_named(
     assert not (tmp_path / "outside").exists()
 
 
-def test_a_database_that_is_damaged_is_not_put_in_place(
+def test_a_damaged_database_is_not_restored(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from fyke.app import maintenance
 
-    whole = made(settings, "x.tgz")
+    whole = backup_of(settings, "x.tgz")
     monkeypatch.setattr(maintenance, "find_damage", lambda file: ["page 3 is torn"])
     with pytest.raises(CommandFailed, match=r"state\.db: page 3"):
         restore(io.BytesIO(whole), "x.tgz", empty(tmp_path))

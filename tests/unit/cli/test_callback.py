@@ -1,4 +1,4 @@
-"""What the commands of callbacks show."""
+"""Output and requests of ``fyke callback``."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def cells(line: str) -> list[str]:
     return [cell for cell in line.split("  ") if cell]
 
 
-def test_each_callback_shows_its_last_try() -> None:
+def test_callbacks_are_listed_with_their_last_attempt() -> None:
     silent = msgspec.structs.replace(SENT, last_status=0, last_error="timed out")
     untried = msgspec.structs.replace(SENT, last_status=0, last_error="", tries=0)
     server = ScriptedServer(account_deliveries=[SENT, silent, untried])
@@ -55,11 +55,11 @@ def test_each_callback_shows_its_last_try() -> None:
     assert "0" not in cells(lines[2])
 
 
-def test_tries_are_a_table_of_their_own() -> None:
+def test_attempts_are_in_a_second_table() -> None:
     server = ScriptedServer(deliveries=[SENT, msgspec.structs.replace(SENT, attempts=TRIES)])
     of_run(server, "R1")  # type: ignore[arg-type]
     _, _, _, title, first, second = server.data.splitlines()
-    assert title.split() == ["CALLBACK", "TRIED", "STATUS", "ERROR", "MS"]
+    assert title.split() == ["CALLBACK", "TIME", "STATUS", "ERROR", "MS"]
     assert first.split()[-2:] == ["500", "12"]
     assert second.split()[-4:] == ["-", "timed", "out", "10000"]
 
@@ -69,22 +69,22 @@ def test_json_has_every_member_and_no_table() -> None:
         as_json=True, deliveries=[msgspec.structs.replace(SENT, attempts=TRIES)]
     )
     of_run(server, "R1")  # type: ignore[arg-type]
-    [found] = json.loads(server.data)
-    assert found["attempts"][0]["reply"] == "oops"
+    [delivery] = json.loads(server.data)
+    assert delivery["attempts"][0]["reply"] == "oops"
 
 
 @pytest.mark.parametrize("as_json", [False, True])
-def test_a_callback_that_is_sent_again_keeps_its_id(as_json: bool) -> None:
+def test_a_replayed_callback_is_reported(as_json: bool) -> None:
     server = ScriptedServer(as_json=as_json, replay_delivery=SENT)
     replay(server, "msg_1")  # type: ignore[arg-type]
     if as_json:
         assert json.loads(server.data)["id"] == "msg_1"
     else:
         assert server.data == ""
-        assert "msg_1 is on its way to https://a.example/hook" in server.messages
+        assert "msg_1 is being sent to https://a.example/hook" in server.messages
 
 
-def test_receivers_say_whether_they_are_used() -> None:
+def test_receivers_are_listed_with_their_state() -> None:
     def receiver(name: str, **more: Any) -> ReceiverItem:
         values = {"disabled": False, "disabled_at": 0, "failing_since": 0} | more
         return ReceiverItem(receiver=name, **values, last_success_at=0, last_failure_at=0)
@@ -96,8 +96,8 @@ def test_receivers_say_whether_they_are_used() -> None:
     assert second.split() == ["b", "yes", "-", "-"]
 
 
-def test_a_receiver_that_is_used_again_must_be_replayed() -> None:
-    again = ReceiverItem("https://a:443", False, 0, 0, 0, 0)
-    server = ScriptedServer(enable_receiver=again)
+def test_enabling_a_receiver_recommends_replays() -> None:
+    enabled = ReceiverItem("https://a:443", False, 0, 0, 0, 0)
+    server = ScriptedServer(enable_receiver=enabled)
     enable(server, "https://a")  # type: ignore[arg-type]
-    assert server.messages.startswith("https://a:443 is used again. Replay")
+    assert server.messages.startswith("https://a:443 is enabled again. Replay")

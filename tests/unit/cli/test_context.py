@@ -1,4 +1,4 @@
-"""Which server a command speaks to, and with which key."""
+"""The server and the key of a command."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def make_home(folder: Path) -> Path:
     return folder
 
 
-def test_the_data_folder_says_all(home: Path) -> None:
+def test_the_data_folder_has_url_and_key(home: Path) -> None:
     assert locate(None, None, str(home), {}) == Location(LOCAL, "scraper_api_LOCAL")
     assert locate(None, None, None, {"FYKE_HOME": str(home)}) == Location(
         LOCAL, "scraper_api_LOCAL"
     )
 
 
-def test_a_flag_wins_over_the_environment(home: Path) -> None:
+def test_flags_take_precedence_over_the_environment(home: Path) -> None:
     environment = {"FYKE_URL": "https://a.example", "FYKE_KEY": "k1", "FYKE_HOME": str(home)}
     assert locate(None, None, None, environment) == Location("https://a.example", "k1")
     assert locate("https://b.example/", "k2", None, environment) == Location(
@@ -42,14 +42,14 @@ def test_a_flag_wins_over_the_environment(home: Path) -> None:
     )
 
 
-def test_the_local_key_never_goes_elsewhere(home: Path) -> None:
+def test_the_local_key_is_sent_only_to_the_local_server(home: Path) -> None:
     assert locate("https://else.example", None, str(home), {}) == Location(
         "https://else.example", ""
     )
     assert locate(LOCAL + "/", None, str(home), {}) == Location(LOCAL, "scraper_api_LOCAL")
 
 
-def test_a_key_of_ones_own_for_the_local_server(home: Path) -> None:
+def test_another_key_can_be_used_for_the_local_server(home: Path) -> None:
     (home / "owner.key").unlink()
     assert locate(None, "mine", str(home), {}) == Location(LOCAL, "mine")
     with pytest.raises(CommandFailed, match=r"owner\.key") as caught:
@@ -57,13 +57,13 @@ def test_a_key_of_ones_own_for_the_local_server(home: Path) -> None:
     assert caught.value.code is Exit.AUTH
 
 
-def test_nothing_runs_here(tmp_path: Path) -> None:
+def test_without_a_local_server_the_error_names_fyke_up(tmp_path: Path) -> None:
     with pytest.raises(CommandFailed, match="fyke up") as caught:
         locate(None, None, str(tmp_path), {})
     assert caught.value.code is Exit.UNREACHABLE
 
 
-def test_a_server_file_that_is_damaged_is_none(tmp_path: Path) -> None:
+def test_a_damaged_server_file_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "server.json").write_text("{")
     with pytest.raises(CommandFailed, match="not running"):
         locate(None, None, str(tmp_path), {})
@@ -75,22 +75,24 @@ def test_an_address_without_a_scheme_is_refused() -> None:
     assert caught.value.code is Exit.USAGE
 
 
-def test_the_folder_that_is_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_data_folder_depends_on_user_and_running_servers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     system = tmp_path / "system"
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    own = tmp_path / ".fyke"
-    assert data_folder(None, {}, system) == own
+    user_home = tmp_path / ".fyke"
+    assert data_folder(None, {}, system) == user_home
     make_home(system)
     assert data_folder(None, {}, system) == system  # the only one with a server
-    make_home(own)
-    assert data_folder(None, {}, system) == own
+    make_home(user_home)
+    assert data_folder(None, {}, system) == user_home
     assert data_folder("x", {"FYKE_HOME": "/y"}, system) == Path.cwd() / "x"
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert data_folder(None, {}, system) == system
 
 
-def test_a_setting_that_is_wrong_is_named(tmp_path: Path) -> None:
+def test_an_invalid_setting_is_named(tmp_path: Path) -> None:
     with pytest.raises(CommandFailed, match=r"setting port \(--port\)") as caught:
         load_settings(home=str(tmp_path), port=99999)
     assert caught.value.code is Exit.USAGE

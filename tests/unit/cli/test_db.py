@@ -1,4 +1,4 @@
-"""What ``fyke db`` writes, and where it refuses to begin; the copies are in ``test_backup``."""
+"""Output and errors of ``fyke db``; the backups are in ``test_backup``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from fyke.cli.db import _existing, _new_file
+from fyke.cli.db import _existing_settings, _new_file
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.main import app
 from support.prepared import rows_in, state_in
@@ -19,7 +19,7 @@ from support.prepared import rows_in, state_in
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A data folder with a whole database, of a plain user."""
+    """A data folder of an ordinary user with an intact database."""
     monkeypatch.delenv("FYKE_DATABASE_URL", raising=False)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     folder = tmp_path / "home"
@@ -30,14 +30,14 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def command(*arguments: object) -> tuple[int, str, Any]:
-    """Exit status, standard output, and the error that it ended with."""
+    """Exit status, standard output and error of a command."""
     before = os.umask(0o022)
     answer = CliRunner().invoke(app, ["db", *map(str, arguments)])
     os.umask(before)
     return answer.exit_code, answer.stdout, answer.exception
 
 
-def test_a_file_appears_once_it_is_complete(tmp_path: Path) -> None:
+def test_a_file_appears_only_when_it_is_complete(tmp_path: Path) -> None:
     file = tmp_path / "x.tgz"
     (tmp_path / ".x.tgz.part").write_text("of one that was killed")
     with _new_file(file) as target:
@@ -66,7 +66,7 @@ def test_a_file_that_exists_is_not_replaced(tmp_path: Path) -> None:
     assert (tmp_path / "x.tgz").read_text() == "yesterday"
 
 
-def test_a_whole_database_has_no_findings(home: Path) -> None:
+def test_an_intact_database_has_no_findings(home: Path) -> None:
     code, out, _ = command("check", "--home", home, "--json")
     assert (code, json.loads(out)) == (0, {"ok": True, "findings": []})
 
@@ -74,9 +74,9 @@ def test_a_whole_database_has_no_findings(home: Path) -> None:
 def test_a_damaged_database_is_exit_status_1(home: Path) -> None:
     (home / "rows.db").unlink()
     code, out, _ = command("check", "--home", home, "--json")
-    found = json.loads(out)
-    assert (code, found["ok"]) == (1, False)
-    assert found["findings"] == ["rows.db is damaged: the file is missing"]
+    report = json.loads(out)
+    assert (code, report["ok"]) == (1, False)
+    assert report["findings"] == ["rows.db is damaged: the file is missing"]
     code, out, _ = command("check", "--home", home)
     assert (code, out) == (1, "rows.db is damaged: the file is missing\n")
 
@@ -87,28 +87,28 @@ def test_migrating_reports_both_revisions(home: Path) -> None:
     assert {name: text[0] for name, text in json.loads(out).items()} == {"state": "s", "rows": "r"}
 
 
-def test_a_folder_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+def test_a_missing_folder_is_not_created(tmp_path: Path) -> None:
     with pytest.raises(CommandFailed, match="There is no data folder") as caught:
-        _existing(str(tmp_path / "none"))
+        _existing_settings(str(tmp_path / "none"))
     assert caught.value.code is Exit.NOT_FOUND
     assert not (tmp_path / "none").exists()
 
 
-def test_a_folder_of_another_user_is_refused_unless_the_state_is_elsewhere(
+def test_a_folder_of_another_user_is_refused_unless_the_database_is_postgresql(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.raises(CommandFailed, match="belongs to another user") as caught:
-        _existing(str(home))
+        _existing_settings(str(home))
     assert caught.value.code is Exit.AUTH
     monkeypatch.setenv("FYKE_DATABASE_URL", "postgresql://x/y")
-    assert _existing(str(home)).home == home
+    assert _existing_settings(str(home)).home == home
     monkeypatch.delenv("FYKE_DATABASE_URL")
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    assert _existing(str(home)).home == home
+    assert _existing_settings(str(home)).home == home
 
 
-def test_a_folder_with_files_is_not_restored_into(home: Path, tmp_path: Path) -> None:
+def test_a_backup_is_not_restored_to_a_folder_with_files(home: Path, tmp_path: Path) -> None:
     (tmp_path / "x.tgz").write_bytes(b"")
     _, _, error = command("restore", tmp_path / "x.tgz", "--home", home)
     assert "is not empty; name an empty folder" in str(error)
@@ -121,13 +121,13 @@ def test_a_folder_with_files_is_not_restored_into(home: Path, tmp_path: Path) ->
     assert "is not empty" in str(error)
 
 
-def test_a_backup_comes_back_by_the_commands(home: Path, tmp_path: Path) -> None:
+def test_the_commands_back_up_and_restore(home: Path, tmp_path: Path) -> None:
     (home / "secret.key").write_text("ab" * 32)
     code, out, _ = command("backup", tmp_path / "x.tgz", "--home", home, "--json")
-    made = json.loads(out)
-    assert (code, made["database"]) == (0, "sqlite")
-    assert made["bytes"] == (tmp_path / "x.tgz").stat().st_size
+    report = json.loads(out)
+    assert (code, report["database"]) == (0, "sqlite")
+    assert report["bytes"] == (tmp_path / "x.tgz").stat().st_size
     code, out, _ = command("restore", tmp_path / "x.tgz", "--home", tmp_path / "new", "--json")
-    assert (code, json.loads(out)["files"]) == (0, made["files"])
+    assert (code, json.loads(out)["files"]) == (0, report["files"])
     assert (tmp_path / "new" / "secret.key").read_text() == "ab" * 32
     assert (tmp_path / "new").stat().st_mode & 0o777 == 0o711

@@ -1,4 +1,4 @@
-"""What the doctor reports of each part of a machine, and the remedy."""
+"""Results and remedies of ``fyke doctor``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 import fyke.client
 from fyke.cli import doctor
 from fyke.cli.context import Location
-from fyke.cli.doctor import FAILED, LIMITS_REMEDY, OK, SANDBOX_REMEDY, WARNING, Line
+from fyke.cli.doctor import FAILED, LIMITS_REMEDY, OK, SANDBOX_REMEDY, WARNING, CheckResult
 from fyke.cli.main import app
 from fyke.client import ApiError
 from fyke.settings import Settings
@@ -24,7 +24,7 @@ from fyke.wire.fyke.overview import RunnerItem
 from support.prepared import rows_in, state_in
 
 Usage = namedtuple("Usage", "total used free")
-SERVER = doctor._Running(Location("http://127.0.0.1:8100", "k"), True)
+SERVER = doctor._RunningServer(Location("http://127.0.0.1:8100", "k"), True)
 
 
 def program(file: Path, text: str) -> str:
@@ -51,12 +51,12 @@ def test_workers_need_python_3_11(
     assert "install Python 3.11 or newer" in line.remedy
 
 
-def test_a_data_folder_is_private_and_can_be_written(
+def test_the_data_folder_must_be_private_and_writable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert "will be created" in doctor._folder(tmp_path / "none").detail
     tmp_path.chmod(0o711)
-    assert doctor._folder(tmp_path) == Line("data folder", OK, str(tmp_path))
+    assert doctor._folder(tmp_path) == CheckResult("data folder", OK, str(tmp_path))
     tmp_path.chmod(0o755)
     line = doctor._folder(tmp_path)
     assert (line.state, line.remedy) == (WARNING, f"chmod 711 {tmp_path}")
@@ -76,18 +76,18 @@ def test_a_data_folder_is_private_and_can_be_written(
         (200 * 10**6 - 1, FAILED),
     ],
 )
-def test_the_disk_is_measured_where_the_folder_will_be(
+def test_the_free_space_of_a_new_folder_is_that_of_its_parent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, state: str
 ) -> None:
-    asked: list[Path] = []
+    paths: list[Path] = []
     monkeypatch.setattr(
-        shutil, "disk_usage", lambda path: asked.append(path) or Usage(10**12, 0, free)
+        shutil, "disk_usage", lambda path: paths.append(path) or Usage(10**12, 0, free)
     )
     assert doctor._disk(tmp_path / "a" / "b").state == state
-    assert asked == [tmp_path]
+    assert paths == [tmp_path]
 
 
-def test_a_program_that_is_only_sometimes_needed_is_no_failure() -> None:
+def test_a_missing_optional_program_is_not_a_failure() -> None:
     line = doctor._program("fyke-no-such-program", "only needed for this test")
     assert (line.state, line.detail) == (OK, "not found; only needed for this test")
 
@@ -95,7 +95,7 @@ def test_a_program_that_is_only_sometimes_needed_is_no_failure() -> None:
 # --- the server
 
 
-def test_a_port_is_free_or_taken(tmp_path: Path) -> None:
+def test_a_port_in_use_is_a_failure(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, host="127.0.0.1", port=0)
     assert "is free" in doctor._port(settings, None).detail
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -108,7 +108,7 @@ def test_a_port_is_free_or_taken(tmp_path: Path) -> None:
 def test_a_server_without_a_runner_is_a_failure(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
     assert doctor._port(settings, SERVER).state == OK
-    line = doctor._port(settings, doctor._Running(SERVER.location, False))
+    line = doctor._port(settings, doctor._RunningServer(SERVER.location, False))
     assert (line.state, line.detail) == (
         FAILED,
         "http://127.0.0.1:8100 answers, but no runner is alive",
@@ -143,7 +143,7 @@ def test_a_database_is_new_current_old_or_damaged(
 
 
 class Client:
-    """A server that has these runners."""
+    """A client of a server with the runners in ``answer``."""
 
     answer: Any = ()
 
@@ -187,21 +187,21 @@ def test_the_worst_runner_decides(
 
 
 @pytest.mark.parametrize("answer", [[], ApiError(403, 403, "not for you")])
-def test_without_a_report_the_doctor_looks_itself(
+def test_without_a_report_of_runners_a_sandbox_is_probed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, answer: Any
 ) -> None:
     monkeypatch.setattr(fyke.client, "FykeClient", Client)
     monkeypatch.setattr(Client, "answer", answer)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     checks = [["limits", False, "no hard limit"], ["seccomp", True, "mode 2"]]
-    seen = {"level": "no-limits", "reason": "limits", "checks": checks}
-    monkeypatch.setattr(doctor, "_probe", lambda settings: seen)
+    probe = {"level": "no-limits", "reason": "limits", "checks": checks}
+    monkeypatch.setattr(doctor, "_probe", lambda settings: probe)
     assert doctor._isolation(Settings(home=tmp_path), SERVER) == (
         "no-limits",
         "limits",
         [
-            Line("limits", FAILED, "no hard limit", LIMITS_REMEDY),
-            Line("seccomp", OK, "mode 2", SANDBOX_REMEDY),
+            CheckResult("limits", FAILED, "no hard limit", LIMITS_REMEDY),
+            CheckResult("seccomp", OK, "mode 2", SANDBOX_REMEDY),
         ],
     )
 
@@ -211,17 +211,21 @@ def test_only_a_complete_sandbox_is_exit_status_0(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, level: str, code: int
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    monkeypatch.setattr(doctor, "_machine", lambda settings: iter([Line("uv", OK, "uv 1", "x")]))
     monkeypatch.setattr(
-        doctor, "_isolation", lambda *_: (level, "why", [Line("limits", WARNING, "w", "do this")])
+        doctor, "_machine", lambda settings: iter([CheckResult("uv", OK, "uv 1", "x")])
+    )
+    monkeypatch.setattr(
+        doctor,
+        "_isolation",
+        lambda *_: (level, "why", [CheckResult("limits", WARNING, "w", "do this")]),
     )
     arguments = ["doctor", "--home", str(tmp_path)]
     monkeypatch.setenv("FYKE_PORT", "0")
     answer = CliRunner().invoke(app, [*arguments, "--json"])
-    found = json.loads(answer.stdout)
-    assert (answer.exit_code, found["ok"], found["level"]) == (code, code == 0, level)
-    remedies = {check["name"]: check["remedy"] for check in found["checks"]}
-    assert (remedies["uv"], remedies["limits"]) == ("", "do this")  # none for what is ok
-    said = CliRunner().invoke(app, arguments).stdout
-    assert "-> do this" in said and "-> x" not in said
-    assert said.splitlines()[-1] == f"Sandbox: {level}"
+    report = json.loads(answer.stdout)
+    assert (answer.exit_code, report["ok"], report["level"]) == (code, code == 0, level)
+    remedies = {check["name"]: check["remedy"] for check in report["checks"]}
+    assert (remedies["uv"], remedies["limits"]) == ("", "do this")  # no remedy without a problem
+    text = CliRunner().invoke(app, arguments).stdout
+    assert "-> do this" in text and "-> x" not in text
+    assert text.splitlines()[-1] == f"Sandbox: {level}"

@@ -1,11 +1,11 @@
-"""One place turns errors into exit codes; scripts rely on it."""
+"""Exit codes and messages of errors."""
 
 from __future__ import annotations
 
 import pytest
 
 from fyke import errors
-from fyke.cli.errors import CommandFailed, Exit, exit_code, failure_of, name_missing
+from fyke.cli.errors import CommandFailed, Exit, add_missing_name, exit_code, failure_of
 from fyke.client import ApiError, Unreachable
 
 ANSWERS = [
@@ -37,23 +37,23 @@ KEYS = {"Request refused: abort it first": "refused"}
 
 
 @pytest.mark.parametrize(("status", "code", "message", "expected"), ANSWERS)
-def test_every_answer_has_its_exit_code(
+def test_error_answers_have_exit_codes(
     status: int, code: int, message: str, expected: Exit
 ) -> None:
     key = KEYS.get(message, "")
     assert exit_code(status, code, key) is expected
-    failed = failure_of(ApiError(status, code, message, key=key))
-    assert failed is not None
-    assert (failed.code, str(failed).startswith(message)) == (expected, True)
+    failure = failure_of(ApiError(status, code, message, key=key))
+    assert failure is not None
+    assert (failure.code, str(failure).startswith(message)) == (expected, True)
 
 
-def test_a_request_without_a_key_learns_how_to_get_one() -> None:
+def test_the_error_for_an_invalid_key_has_a_remedy() -> None:
     assert "--key" in str(failure_of(ApiError(401, 20001, "Invalid API key")))
     assert "--key" not in str(failure_of(ApiError(401, 4010, "Unauthorized access")))
 
 
 @pytest.mark.parametrize(
-    ("code", "given", "words"),
+    ("code", "arguments", "words"),
     [
         (50001, {"worker": "owner/x", "input": None}, ("not exist: owner/x.", "fyke worker list")),
         (50001, {"ref": "owner/x"}, ("not exist: owner/x.", "fyke worker list")),
@@ -62,23 +62,23 @@ def test_a_request_without_a_key_learns_how_to_get_one() -> None:
         (70001, {}, ("not exist.", "fyke run list")),
     ],
 )
-def test_what_does_not_exist_is_named_with_the_way_to_find_it(
-    code: int, given: dict[str, object], words: tuple[str, str]
+def test_a_missing_entity_is_named_with_the_list_command(
+    code: int, arguments: dict[str, object], words: tuple[str, str]
 ) -> None:
     error = ApiError(404, code, "It does not exist")
-    name_missing(error, given)
+    add_missing_name(error, arguments)
     for word in words:
         assert word in str(failure_of(error))
 
 
-def test_other_errors_are_left_alone() -> None:
+def test_other_errors_do_not_change() -> None:
     error = ApiError(400, 4000, "Invalid request parameters")
-    name_missing(error, {"run": "R1"})
-    name_missing(KeyError("x"), {"run": "R1"})
+    add_missing_name(error, {"run": "R1"})
+    add_missing_name(KeyError("x"), {"run": "R1"})
     assert error.message == "Invalid request parameters"
 
 
-def test_several_problems_come_one_a_line() -> None:
+def test_several_problems_are_on_separate_lines() -> None:
     error = ApiError(400, 4000, "Invalid request parameters: a; b", ["a is bad", "b is bad"])
     assert str(failure_of(error)).splitlines()[1:] == ["  a is bad", "  b is bad"]
 
@@ -95,12 +95,12 @@ def test_several_problems_come_one_a_line() -> None:
         (CommandFailed("no", Exit.TIMEOUT), Exit.TIMEOUT, "no"),
     ],
 )
-def test_errors_on_this_side(error: Exception, code: Exit, word: str) -> None:
-    failed = failure_of(error)
-    assert failed is not None
-    assert failed.code is code
-    assert word in str(failed)
+def test_local_errors_have_exit_codes(error: Exception, code: Exit, word: str) -> None:
+    failure = failure_of(error)
+    assert failure is not None
+    assert failure.code is code
+    assert word in str(failure)
 
 
-def test_a_fault_of_ours_keeps_its_trace() -> None:
+def test_an_unexpected_error_keeps_its_traceback() -> None:
     assert failure_of(KeyError("x")) is None

@@ -1,4 +1,4 @@
-"""What a start prints and stops for."""
+"""Output and exit status of the first job."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SETUP = f"{BASE}/setup?token=x"
 
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """The platform answers, and the owner has no password yet."""
+    """Settings of a running platform whose owner has no password yet."""
     monkeypatch.setattr(first_job, "wait_until_ready", lambda *_: None)
     monkeypatch.setattr(first_job, "publish_shipped", lambda *_: None)
     monkeypatch.setattr(first_job, "setup_link", lambda *_: SETUP)
@@ -26,7 +26,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 
 class Tour:
-    """A tour that ends with this code."""
+    """A tour with the exit status ``code``."""
 
     code = 0
 
@@ -41,17 +41,17 @@ def do(settings: Settings, *, tour: bool = False, once: bool = False, as_json: b
     return first_job.first_job(settings, BASE, tour, None, once, as_json)
 
 
-def test_a_start_prints_where_it_is_and_the_link_for_the_password(
+def test_a_start_prints_the_url_and_the_setup_link(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert do(settings) == Exit.OK
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert f"Fyke is running at {BASE}" in said.err and SETUP in said.err
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert f"Fyke is running at {BASE}" in output.err and SETUP in output.err
 
 
 @pytest.mark.parametrize("link", [SETUP, ""])
-def test_json_is_for_programs_and_has_the_link_when_there_is_one(
+def test_json_has_the_url_and_any_setup_link(
     settings: Settings,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -59,17 +59,17 @@ def test_json_is_for_programs_and_has_the_link_when_there_is_one(
 ) -> None:
     monkeypatch.setattr(first_job, "setup_link", lambda *_: link)
     do(settings, as_json=True)
-    said = capsys.readouterr()
+    output = capsys.readouterr()
     expected = {"url": BASE, "home": str(settings.home)} | ({"setup_url": link} if link else {})
-    assert json.loads(said.out) == expected
-    assert "password" not in said.err
+    assert json.loads(output.out) == expected
+    assert "password" not in output.err
 
 
 @pytest.mark.parametrize(
     ("code", "once", "stays"),
     [(0, False, True), (0, True, False), (1, False, False), (1, True, False)],
 )
-def test_the_platform_stays_after_a_tour_that_went_well(
+def test_the_platform_continues_after_a_successful_tour(
     settings: Settings,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

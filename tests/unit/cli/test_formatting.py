@@ -25,7 +25,7 @@ def test_span(seconds: int, text: str) -> None:
     assert formatting.span(seconds) == text
 
 
-def test_no_time_is_a_hyphen() -> None:
+def test_a_missing_time_is_a_hyphen() -> None:
     assert formatting.when(0) == "-"
     assert formatting.when(1_700_000_000).startswith("2023-11-")
 
@@ -45,7 +45,7 @@ def test_expiry(text: str, moment: datetime) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "soon", "2027-13-01", "-3", "99999999"])
-def test_an_expiry_that_is_none_is_refused_by_name(text: str) -> None:
+def test_an_invalid_expiry_is_refused(text: str) -> None:
     with pytest.raises(CommandFailed, match="--expires") as caught:
         formatting.expiry(text, NOW)
     assert caught.value.code is Exit.USAGE

@@ -1,4 +1,4 @@
-"""Builds with the author's own Go: the program goes into the archive, not into the folder."""
+"""Builds of Go projects with the user's Go toolchain."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from fyke.cli.errors import CommandFailed
-from fyke.cli.go_project import program_of
+from fyke.cli.go_project import built_program
 from fyke.cli.main import app
 from fyke.cli.worker import read_archive
 from fyke.cli.worker_new import write_project
@@ -26,7 +26,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "w"
 
 
-def test_the_program_is_built_and_the_folder_stays_as_it_is(folder: Path) -> None:
+def test_the_program_is_built_outside_the_folder(folder: Path) -> None:
     before = sorted(folder.rglob("*"))
     (folder / "main").write_text("an old one")
     archive, _ = read_archive(folder)
@@ -38,7 +38,7 @@ def test_the_program_is_built_and_the_folder_stays_as_it_is(folder: Path) -> Non
     assert read_project(archive).findings == []
 
 
-def test_the_same_source_is_the_same_version(folder: Path) -> None:
+def test_the_same_source_has_the_same_digest(folder: Path) -> None:
     first, second = (read_project(read_archive(folder)[0]).digest for _ in range(2))
     assert first == second
 
@@ -51,22 +51,22 @@ def test_compiler_output_is_reported(folder: Path) -> None:
     assert answer.exit_code == 1
 
 
-def test_another_processor_is_named_by_the_usual_variable(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_goarch_sets_the_architecture(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "main.go").write_text("package main\n\nfunc main() {}\n")
     monkeypatch.setenv("GOARCH", "riscv64")
-    with program_of(folder) as program:
+    with built_program(folder) as program:
         problem, _ = inspect_program(program["main"].read_bytes()[: 64 * 1024])
     assert problem.startswith("main is built for another processor (number 243), not for")
 
 
-def test_without_go_the_source_goes_as_it_is(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_go_only_the_source_is_packed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     archive, _ = read_archive(folder)
     assert {each.code for each in read_project(archive).findings} == {"go_program_not_built"}
 
 
 def test_other_languages_are_not_built(tmp_path: Path) -> None:
-    with program_of(tmp_path) as program:
+    with built_program(tmp_path) as program:
         assert program == {}

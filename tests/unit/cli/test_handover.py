@@ -1,4 +1,4 @@
-"""A program that goes on as another one in the same process."""
+"""Replacing a program by another module in the same process."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ PROGRAM = str(Path(fyke.__file__).parents[1])  # it may not be installed
 
 FIRST = """
 import os
-from fyke.cli.handover import continue_as
+from fyke.cli.handover import exec_module
 descriptor = os.open("kept", os.O_RDWR | os.O_CREAT)
 os.open("closed", os.O_RDWR | os.O_CREAT)
 known = {"pid": os.getpid(), "descriptor": descriptor, "text": "x" * 10_000}
-continue_as("second", known, {**os.environ, "SAID": "yes"}, descriptor)
+exec_module("second", known, {**os.environ, "SAID": "yes"}, descriptor)
 """
 SECOND = """
 import json, os
-from fyke.cli.handover import handed_over
-known = handed_over()
+from fyke.cli.handover import handover_data
+known = handover_data()
 opened = []
 for name in os.listdir("/proc/self/fd"):
     try:
@@ -39,7 +39,7 @@ print(os.environ["SAID"])
 
 
 @pytest.mark.slow
-def test_it_keeps_its_number_and_what_it_was_told_to_keep(tmp_path: Path) -> None:
+def test_the_new_program_has_the_pid_the_data_and_the_descriptors(tmp_path: Path) -> None:
     (tmp_path / "modules").mkdir()
     (tmp_path / "modules" / "second.py").write_text(SECOND)
     (tmp_path / "second.py").write_text("raise SystemExit('from the working folder')")
@@ -66,7 +66,7 @@ def late(*arguments):
     os.kill(os.getpid(), signal.SIGTERM)  # the moment before the other program is there
     original(*arguments)
 os.execve = late
-handover.continue_as("second", known, os.environ)
+handover.exec_module("second", known, os.environ)
 """
 HANDLES = """
 import signal

@@ -12,11 +12,13 @@ from fyke.cli.inputs import read_input
 from fyke.cli.run_options import system_of
 
 
-def test_nothing_is_an_empty_input() -> None:
+def test_no_argument_is_an_empty_input() -> None:
     assert read_input(None) == ({}, {})
 
 
-def test_json_a_file_and_standard_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_input_is_json_a_file_or_standard_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = tmp_path / "in.json"
     file.write_bytes(b'\xef\xbb\xbf{"n": 18446744073709551616}')
     stdin = SimpleNamespace(buffer=io.BytesIO(b'{"from": "stdin"}'))
@@ -26,14 +28,14 @@ def test_json_a_file_and_standard_input(tmp_path: Path, monkeypatch: pytest.Monk
     assert read_input("-") == ({"from": "stdin"}, {})
 
 
-def test_the_whole_object_of_the_api_is_taken_apart() -> None:
+def test_an_input_of_the_api_is_split() -> None:
     whole = '{"parameters": {"system": {"memory": 1024}, "custom": {"a": 1}}}'
     assert read_input(whole) == ({"a": 1}, {"memory": 1024})
     assert read_input('{"parameters": {"custom": {"a": 1}}}') == ({"a": 1}, {})
 
 
 @pytest.mark.parametrize(
-    ("given", "word"),
+    ("argument", "word"),
     [
         ("nowhere.json", "nowhere.json"),
         ("{bad", "line 1, column 2"),
@@ -42,13 +44,13 @@ def test_the_whole_object_of_the_api_is_taken_apart() -> None:
         ('{"parameters": {"system": 1, "custom": {}}}', "system"),
     ],
 )
-def test_invalid_fields_are_named(given: str, word: str) -> None:
+def test_invalid_inputs_are_refused(argument: str, word: str) -> None:
     with pytest.raises(CommandFailed, match=word) as caught:
-        read_input(given)
+        read_input(argument)
     assert caught.value.code is Exit.USAGE
 
 
-def test_a_file_without_an_object(tmp_path: Path) -> None:
+def test_a_file_without_a_json_object_is_refused(tmp_path: Path) -> None:
     for content, word in (
         (b"[1]", "object"),
         (b"\xff\xfe", "UTF-8"),

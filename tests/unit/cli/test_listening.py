@@ -1,4 +1,4 @@
-"""Folder, port and exposure of a start, on real locks and sockets."""
+"""Data folder, port and exposure of a start, with real locks and sockets."""
 
 from __future__ import annotations
 
@@ -19,60 +19,62 @@ from support.prepared import rows_in, state_in
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    made = Settings(home=tmp_path, host="127.0.0.1", port=0)
-    made.run_dir.mkdir()
-    return made
+    loaded = Settings(home=tmp_path, host="127.0.0.1", port=0)
+    loaded.run_dir.mkdir()
+    return loaded
 
 
-def test_a_folder_has_one_start_at_a_time(settings: Settings) -> None:
-    refuse_if_locked(settings)  # nothing was ever started there
+def test_a_data_folder_is_locked_by_one_start(settings: Settings) -> None:
+    refuse_if_locked(settings)  # never started
     lock_home(settings)
-    for again in (lock_home, refuse_if_locked):
+    for lock in (lock_home, refuse_if_locked):
         with pytest.raises(CommandFailed, match="Stop it first, or choose another") as caught:
-            again(settings)
+            lock(settings)
         assert caught.value.code is Exit.CONFLICT
         assert str(settings.home) in str(caught.value)
 
 
-def test_looking_takes_no_lock(settings: Settings) -> None:
+def test_checking_the_lock_does_not_take_it(settings: Settings) -> None:
     (settings.run_dir / "up.lock").touch()
     refuse_if_locked(settings)
     refuse_if_locked(settings)
     lock_home(settings)
 
 
-def test_a_folder_that_cannot_be_written_says_why(settings: Settings) -> None:
-    said = str(unwritable(settings, PermissionError(13, "Permission denied")))
-    assert said.startswith(f"The data folder {settings.home} cannot be written: Permission denied.")
-    assert "--home" in said
+def test_the_error_for_an_unwritable_folder_has_cause_and_remedy(settings: Settings) -> None:
+    message = str(unwritable(settings, PermissionError(13, "Permission denied")))
+    assert message.startswith(
+        f"The data folder {settings.home} cannot be written: Permission denied."
+    )
+    assert "--home" in message
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
-def test_both_families_of_addresses_are_listened_on(settings: Settings, host: str) -> None:
+def test_ipv4_and_ipv6_addresses_are_supported(settings: Settings, host: str) -> None:
     with listen(settings.model_copy(update={"host": host})) as listener:
         assert listener.getsockname()[0] == host
         with socket.create_connection((host, listener.getsockname()[1])):
             pass
 
 
-def test_a_port_in_use_is_named_with_what_helps(settings: Settings) -> None:
+def test_the_error_for_a_port_in_use_has_a_remedy(settings: Settings) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(CommandFailed, match=f"Port {port} on 127.0.0.1.*--port"):
             listen(settings.model_copy(update={"port": port}))
 
 
-def test_an_address_that_is_not_of_this_machine_is_named(settings: Settings) -> None:
+def test_the_error_for_an_address_of_another_machine_names_it(settings: Settings) -> None:
     with pytest.raises(CommandFailed, match=r"Cannot listen on 192\.0\.2\.1:0: "):
         listen(settings.model_copy(update={"host": "192.0.2.1"}))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "localhost"])
 def test_loopback_needs_no_password(settings: Settings, host: str) -> None:
-    check_exposure(settings.model_copy(update={"host": host}))  # and no database is there
+    check_exposure(settings.model_copy(update={"host": host}))  # without a database
 
 
-def test_other_addresses_need_the_password_of_the_owner(settings: Settings) -> None:
+def test_other_addresses_require_an_owner_password(settings: Settings) -> None:
     state_in(settings.home)
     rows_in(settings.home)
     asyncio.run(bootstrap(settings))

@@ -1,4 +1,4 @@
-"""Folders for what runs without a server: one holder each, and nothing taken on trust."""
+"""Folders for jobs without a server."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(home=tmp_path / "home", database_url="postgresql://x/y")
 
 
-def test_two_at_once_get_a_folder_each(settings: Settings) -> None:
+def test_concurrent_jobs_have_separate_folders(settings: Settings) -> None:
     with local_folder(settings) as first:
         with local_folder(settings) as second:
             assert first.home != second.home
@@ -28,7 +28,7 @@ def test_two_at_once_get_a_folder_each(settings: Settings) -> None:
         assert again.home == first.home
 
 
-def test_it_never_touches_the_database_of_the_installation(settings: Settings) -> None:
+def test_a_local_folder_does_not_use_the_database_of_the_installation(settings: Settings) -> None:
     with local_folder(settings) as local:
         assert local.database_url == ""
         assert local.home.is_relative_to(settings.home)

@@ -1,4 +1,4 @@
-"""The command line as a whole: help, examples, JSON, usage errors, and what it must not load."""
+"""The whole command line: help, examples, JSON, usage errors and imports."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COMMANDS = list(names_of_commands())
 
 
 @pytest.mark.parametrize("path", COMMANDS)
-def test_every_command_shows_examples_and_knows_json(path: str) -> None:
+def test_every_command_has_examples_and_a_json_option(path: str) -> None:
     words = path.split()[1:]
     answer = CliRunner().invoke(app, [*words, "--help"])
     assert answer.exit_code == 0
@@ -25,7 +25,7 @@ def test_every_command_shows_examples_and_knows_json(path: str) -> None:
         assert "--json" in answer.output
 
 
-def test_commands_that_scripts_rely_on_are_there() -> None:
+def test_commands_for_scripts_exist() -> None:
     assert {
         "fyke up",
         "fyke doctor",
@@ -43,7 +43,7 @@ def test_commands_that_scripts_rely_on_are_there() -> None:
     assert not any("local-work" in path for path in COMMANDS)
 
 
-def test_help_loads_nothing_heavy() -> None:
+def test_help_imports_no_large_libraries() -> None:
     code = (
         "import sys\n"
         "from fyke.cli.main import app\n"
@@ -69,7 +69,7 @@ def test_help_loads_nothing_heavy() -> None:
         ["key", "create"],
     ],
 )
-def test_wrong_usage_is_exit_status_2(arguments: list[str]) -> None:
+def test_invalid_usage_is_exit_status_2(arguments: list[str]) -> None:
     assert CliRunner().invoke(app, arguments).exit_code == 2
 
 

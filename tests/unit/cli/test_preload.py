@@ -1,4 +1,4 @@
-"""Roles are forked from one process, and are children of the supervisor all the same."""
+"""Processes that are forked from the preload process."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from support.preload import ENVIRONMENT, PROGRAM, seen
+from support.preload import ENVIRONMENT, PROGRAM, run_scenario
 
 pytestmark = pytest.mark.slow
-LOOKS = """
+PRELOAD = """
 import json, os
 from fyke.cli.preload import preload
 preload()
@@ -24,45 +24,45 @@ print(json.dumps([opened, os.listdir("/proc/self/task")]))
 
 
 @pytest.fixture(scope="module")
-def of_its_own() -> Any:
-    return seen("of_its_own")
+def forked() -> Any:
+    return run_scenario("forked")
 
 
-def test_a_forked_process_is_a_child_of_the_supervisor_in_a_session_of_its_own(
-    of_its_own: Any,
+def test_a_forked_process_is_a_child_of_the_supervisor_with_its_own_session(
+    forked: Any,
 ) -> None:
-    for report, pid in zip(of_its_own["reports"], of_its_own["pids"], strict=True):
-        assert report["parent"] == of_its_own["supervisor"]
+    for report, pid in zip(forked["reports"], forked["pids"], strict=True):
+        assert report["parent"] == forked["supervisor"]
         assert report["pid"] == report["session"] == pid
 
 
-def test_the_supervisor_sees_how_it_ended(of_its_own: Any) -> None:
-    assert of_its_own["statuses"] == [7, -9]
+def test_the_supervisor_gets_the_exit_status(forked: Any) -> None:
+    assert forked["statuses"] == [7, -9]
 
 
-def test_it_has_its_own_descriptors_and_no_others(of_its_own: Any) -> None:
-    assert [len(report["open"]) for report in of_its_own["reports"]] == [3, 4]
-    assert [report["open"][:3] for report in of_its_own["reports"]] == [[0, 1, 2]] * 2
+def test_a_forked_process_has_only_its_own_descriptors(forked: Any) -> None:
+    assert [len(report["open"]) for report in forked["reports"]] == [3, 4]
+    assert [report["open"][:3] for report in forked["reports"]] == [[0, 1, 2]] * 2
 
 
-def test_it_is_named_by_its_role(of_its_own: Any) -> None:
-    [_, report] = of_its_own["reports"]
+def test_a_forked_process_is_named_after_its_role(forked: Any) -> None:
+    [_, report] = forked["reports"]
     assert report["command"] == ["fyke", "serve", "--role", "waits"]
     assert report["name"] == "fyke-waits"
 
 
-def test_no_two_share_their_random_numbers(of_its_own: Any) -> None:
-    [one, two] = of_its_own["reports"]
+def test_forked_processes_have_different_random_numbers(forked: Any) -> None:
+    [one, two] = forked["reports"]
     assert not set(one["random"]) & set(two["random"])
 
 
-def test_the_order_arrives_as_it_was_given(of_its_own: Any) -> None:
-    [one, two] = of_its_own["reports"]
+def test_a_forked_process_gets_its_task_and_details(forked: Any) -> None:
+    [one, two] = forked["reports"]
     assert (one["task"], one["details"]) == ("exits", {"code": 7})
     assert (two["task"], two["details"]) == ("waits", {})
 
 
-def test_nothing_outlives_the_supervisor() -> None:
+def test_all_processes_end_with_the_supervisor() -> None:
     supervisor = subprocess.Popen(
         [*PROGRAM, "until_killed"], env=ENVIRONMENT, stdout=subprocess.PIPE, text=True
     )
@@ -71,13 +71,13 @@ def test_nothing_outlives_the_supervisor() -> None:
     supervisor.kill()
     supervisor.communicate()
     for descriptor in watched:
-        assert select.select([descriptor], [], [], 30)[0], "it lives on"
+        assert select.select([descriptor], [], [], 30)[0], "it still runs"
         os.close(descriptor)
 
 
-def test_what_is_imported_before_a_fork_opens_nothing_and_starts_no_thread() -> None:
+def test_preloading_opens_no_file_and_starts_no_thread() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", LOOKS],
+        [sys.executable, "-c", PRELOAD],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -1,4 +1,4 @@
-"""What root prepares before it goes on as the root supervisor."""
+"""Preparations of a start as root."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ USER = pwd.struct_passwd(("service", "x", 12_346, 12_346, "", "/", ""))
 
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
-    """A folder that other users may pass."""
+    """A folder that other users can traverse."""
     folder = Path(tempfile.mkdtemp(prefix="fyke-root-"))
     folder.chmod(0o711)
     before = os.umask(0o077)
@@ -32,19 +32,19 @@ def open_folder() -> Iterator[Path]:
 
 
 @ROOT_ONLY
-def test_missing_folders_above_the_data_folder_let_the_user_through(open_folder: Path) -> None:
+def test_new_parents_of_the_data_folder_can_be_traversed(open_folder: Path) -> None:
     home = open_folder / "a" / "b" / "home"
-    root_start._own_home(Settings(home=home), USER)
+    root_start._chown_home(Settings(home=home), USER)
     assert home.stat().st_uid == USER.pw_uid
     assert home.parent.stat().st_mode & 0o777 == 0o755
 
 
 @ROOT_ONLY
-def test_a_folder_that_the_user_cannot_reach_is_refused(open_folder: Path) -> None:
+def test_a_data_folder_that_the_user_cannot_reach_is_refused(open_folder: Path) -> None:
     closed = open_folder / "closed"
     closed.mkdir(mode=0o700)
     with pytest.raises(CommandFailed, match=f"lies below {closed}.*service cannot enter"):
-        root_start._own_home(Settings(home=closed / "home"), USER)
+        root_start._chown_home(Settings(home=closed / "home"), USER)
 
 
 @ROOT_ONLY
@@ -52,7 +52,7 @@ def test_no_folder_is_made_below_one_that_the_user_cannot_reach(open_folder: Pat
     closed = open_folder / "closed"
     closed.mkdir(mode=0o700)
     with pytest.raises(CommandFailed, match="lies below"):
-        root_start._own_home(Settings(home=closed / "a" / "home"), USER)
+        root_start._chown_home(Settings(home=closed / "a" / "home"), USER)
     assert list(closed.iterdir()) == []
 
 
@@ -65,7 +65,7 @@ def test_a_folder_that_another_user_works_in_is_refused_and_stays_as_it_is(
     os.chown(home, 54_321, 54_321)
     before = home.stat()
     with pytest.raises(CommandFailed, match=r"belongs to the user 54321.*chown -R service:"):
-        root_start._own_home(Settings(home=home), USER)
+        root_start._chown_home(Settings(home=home), USER)
     after = home.stat()
     assert (after.st_uid, after.st_gid, after.st_mode) == (54_321, 54_321, before.st_mode)
 
@@ -75,31 +75,31 @@ def test_an_empty_folder_is_given_to_the_user(open_folder: Path) -> None:
     home = open_folder / "home"
     home.mkdir()
     os.chown(home, 54_321, 54_321)
-    root_start._own_home(Settings(home=home), USER)
+    root_start._chown_home(Settings(home=home), USER)
     assert home.stat().st_uid == USER.pw_uid
 
 
-def test_projects_in_the_cache_cannot_be_listed_by_others(open_folder: Path) -> None:
+def test_other_users_cannot_list_the_cache(open_folder: Path) -> None:
     settings = Settings(home=open_folder / "home")
     make_home(settings)
     for folder in (settings.home / "cache", settings.bundles_dir):
         assert folder.stat().st_mode & 0o777 == 0o711
 
 
-def test_a_service_user_that_does_not_exist_is_named(tmp_path: Path) -> None:
+def test_the_error_for_a_missing_service_user_names_it(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, service_user="no-such-user")
-    with pytest.raises(CommandFailed, match=r'no system user "no-such-user"\. Make one'):
+    with pytest.raises(CommandFailed, match=r'no system user "no-such-user"\. Create one'):
         root_start._service_user(settings)
 
 
-def test_root_is_no_service_user(tmp_path: Path) -> None:
+def test_the_service_user_must_not_be_root(tmp_path: Path) -> None:
     with pytest.raises(CommandFailed, match="must not be root"):
         root_start._service_user(Settings(home=tmp_path, service_user="root"))
 
 
-def test_the_orders_name_the_user_and_both_commands(tmp_path: Path) -> None:
+def test_the_configuration_has_the_user_and_both_commands(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, attempt_uid_base=40_000, attempt_uids=16)
-    orders = root_start._orders(settings, USER, [Path("/wheels")], ["up", "--port", "0"])
+    orders = root_start._config(settings, USER, [Path("/wheels")], ["up", "--port", "0"])
     assert (orders.uid, orders.gid) == (USER.pw_uid, USER.pw_gid)
     assert orders.supervisor[-5:] == ["up", "--port", "0", "--home", str(tmp_path)]
     options = dict(zip(orders.launcher[4::2], orders.launcher[5::2], strict=True))
@@ -114,7 +114,7 @@ def test_the_orders_name_the_user_and_both_commands(tmp_path: Path) -> None:
     }
 
 
-def test_the_service_user_gets_the_environment_without_roots_own_names(
+def test_the_environment_of_the_service_user_has_no_names_of_root(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SUDO_USER", "admin")

@@ -1,4 +1,4 @@
-"""Root's operations in folders that belong to another user."""
+"""The root supervisor: its files, imports and child processes."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from fyke.cli.root_supervisor import StopRequest
 from fyke.settings import Settings
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="the root supervisor runs as root only")
-USER = pwd.struct_passwd(("somebody", "x", 12_346, 12_346, "", "/", ""))
+USER = pwd.struct_passwd(("service", "x", 12_346, 12_346, "", "/", ""))
 
 
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
-    """A folder that other users may pass."""
-    folder = Path(tempfile.mkdtemp(prefix="fyke-guard-"))
+    """A folder that other users can traverse."""
+    folder = Path(tempfile.mkdtemp(prefix="fyke-root-"))
     folder.chmod(0o711)
     before = os.umask(0o077)
     yield folder
@@ -44,42 +44,42 @@ def stopping() -> Iterator[StopRequest]:
 
 
 @ROOT_ONLY
-def test_a_link_in_place_of_the_run_folder_gives_nothing_away(open_folder: Path) -> None:
+def test_a_link_instead_of_the_run_folder_is_not_followed(open_folder: Path) -> None:
     home, victim = open_folder / "home", open_folder / "victim"
     home.mkdir()
     victim.mkdir()
     os.chown(home, USER.pw_uid, USER.pw_gid)
     (home / "run").symlink_to(victim)
     with pytest.raises(PermissionError):
-        root_supervisor.start_launcher(root_start._orders(Settings(home=home), USER, [], []))
+        root_supervisor.start_launcher(root_start._config(Settings(home=home), USER, [], []))
     assert (victim.stat().st_uid, victim.stat().st_mode & 0o777) == (0, 0o700)
     assert list(victim.iterdir()) == []
     assert os.geteuid() == 0
 
 
-def test_an_adopted_orphan_is_buried() -> None:
+def test_an_adopted_orphan_is_reaped() -> None:
     orphan = subprocess.Popen([sys.executable, "-c", ""])
-    root_supervisor.sleep_until_one_ends({-1})
+    root_supervisor.wait_for_any({-1})
     with contextlib.suppress(ChildProcessError):
-        pytest.fail(f"still there: {os.waitpid(orphan.pid, os.WNOHANG)}")
+        pytest.fail(f"not reaped: {os.waitpid(orphan.pid, os.WNOHANG)}")
 
 
-def test_it_imports_only_the_standard_library() -> None:
+def test_the_root_supervisor_imports_only_the_standard_library() -> None:
     code = "import sys, fyke.cli.root_supervisor; print(*sys.modules)"
     command = [sys.executable, "-S", "-c", code]
     source = str(Path(root_supervisor.__file__).parents[2])
     modules = subprocess.run(
         command, env={"PYTHONPATH": source}, capture_output=True, text=True, check=True
     ).stdout.split()
-    own = {name for name in modules if name.partition(".")[0] == "fyke"}
-    assert own == {"fyke", "fyke.cli", "fyke.cli.root_supervisor", "fyke.cli.handover"}
+    fyke_modules = {name for name in modules if name.partition(".")[0] == "fyke"}
+    assert fyke_modules == {"fyke", "fyke.cli", "fyke.cli.root_supervisor", "fyke.cli.handover"}
 
 
 @pytest.mark.parametrize("stops", [False, True])
-def test_a_launcher_that_ends_is_replaced_unless_all_stops(
+def test_a_launcher_that_ends_is_replaced_unless_the_platform_stops(
     stopping: StopRequest, stops: bool
 ) -> None:
-    """The child ends when the last copy of the pipe's end is closed, so after the launcher did."""
+    """The child ends after the launcher, when the last copy of the pipe's end is closed."""
     reading, writing = os.pipe()
     child = subprocess.Popen(["cat"], stdin=reading)
     launcher = subprocess.Popen(["true"], pass_fds=[writing])
@@ -94,9 +94,9 @@ def test_a_launcher_that_ends_is_replaced_unless_all_stops(
         os.close(writing)
         return started[-1]
 
-    found = root_supervisor.until_child_ends(child, launcher, start, stopping)
-    found.communicate()
-    assert started == ([] if stops else [found])
+    current = root_supervisor.until_child_ends(child, launcher, start, stopping)
+    current.communicate()
+    assert started == ([] if stops else [current])
     assert child.returncode == 0
 
 

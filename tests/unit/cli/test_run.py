@@ -1,4 +1,4 @@
-"""What the commands of runs show and send; waiting and following are in ``test_run_watch``."""
+"""Output and requests of ``fyke run``; waiting is in ``test_run_watch``."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def run(command: Any, *arguments: Any, as_json: bool = False, **answers: Any) ->
     return server
 
 
-def test_a_start_sends_the_input_with_the_limits_that_were_named() -> None:
+def test_a_start_sends_the_input_and_the_limits_in_options() -> None:
     server = ScriptedServer(start="R1")
-    given = '{"parameters": {"system": {"memory": 256}, "custom": {"a": 1}}}'
-    start(server, "owner/reader", given, "v1.0.1", timeout=60, callback="https://c")  # type: ignore[arg-type]
+    input_json = '{"parameters": {"system": {"memory": 256}, "custom": {"a": 1}}}'
+    start(server, "owner/reader", input_json, "v1.0.1", timeout=60, callback="https://c")  # type: ignore[arg-type]
     limits = {"memory": 256, "execute_limit_time_seconds": 60}
     assert server.client.calls == [
         ("start", RunRequest("owner/reader", {"a": 1}, limits, "v1.0.1", "https://c"))
@@ -47,25 +47,25 @@ def test_a_start_sends_the_input_with_the_limits_that_were_named() -> None:
 
 
 @pytest.mark.parametrize("more", [{"wait": True}, {"follow": True}, {"timeout_seconds": 0.0}])
-def test_a_queued_start_is_nothing_to_wait_for(more: dict[str, Any]) -> None:
+def test_queued_cannot_be_combined_with_waiting(more: dict[str, Any]) -> None:
     server: Any = ScriptedServer(hold="22")
-    with pytest.raises(typer.BadParameter, match="leave out --wait, --follow"):
+    with pytest.raises(typer.BadParameter, match="omit --wait, --follow"):
         start(server, "owner/reader", queued=True, **more)
     assert server.client.calls == []
     start(server, "owner/reader", queued=True)
     assert server.data == "22\n"
 
 
-def test_a_run_that_waits_says_why() -> None:
+def test_a_waiting_run_is_shown_with_the_reason() -> None:
     waits = WaitingRun("R1", "x", "all runners are busy", {})
     fields = run(show, "R1", run=detail(READY), run_summary=SUMMARY, waiting=waits).fields
     assert fields["waits"] == "all runners are busy"
     assert (fields["rows"], fields["traffic"], fields["took"]) == ("3", "1.5 kB", "1 m 05 s")
 
 
-def test_a_run_that_has_ended_is_not_asked_why_it_waits() -> None:
-    own = summary(ReasonCode.OUT_OF_MEMORY.value, None)
-    server = run(show, "R1", run=detail(FAILED, "out of memory"), run_summary=own)
+def test_the_waiting_reason_of_an_ended_run_is_not_requested() -> None:
+    ended = summary(ReasonCode.OUT_OF_MEMORY.value, None)
+    server = run(show, "R1", run=detail(FAILED, "out of memory"), run_summary=ended)
     assert [call[0] for call in server.client.calls] == ["run", "run_summary"]
     assert (server.fields["reason"], server.fields["reason code"]) == (
         "out of memory",
@@ -74,16 +74,18 @@ def test_a_run_that_has_ended_is_not_asked_why_it_waits() -> None:
 
 
 @pytest.mark.parametrize(("count", "words"), [(1, "1 row is stored"), (2, "2 rows are stored")])
-def test_hidden_rows_come_with_the_commands_that_show_them(count: int, words: str) -> None:
-    own = msgspec.structs.replace(SUMMARY, hidden=count)
-    server = run(show, "R1", run=detail(FAILED), run_summary=own)
+def test_hidden_rows_are_reported_with_commands_to_show_them(count: int, words: str) -> None:
+    with_hidden = msgspec.structs.replace(SUMMARY, hidden=count)
+    server = run(show, "R1", run=detail(FAILED), run_summary=with_hidden)
     assert words in server.messages
     assert "fyke run results R1" in server.messages
-    data = json.loads(run(show, "R1", as_json=True, run=detail(FAILED), run_summary=own).data)
+    data = json.loads(
+        run(show, "R1", as_json=True, run=detail(FAILED), run_summary=with_hidden).data
+    )
     assert (data["state"], data["hidden"], data["hint"]) == ("failed", count, None)
 
 
-def test_a_log_is_read_to_its_end() -> None:
+def test_a_log_is_read_in_pages() -> None:
     lines = [LogItem(n, 2, "7", f"line {n}", 1_700_000_000_000) for n in (1, 2, 3)]
     server = ScriptedServer(True, log_after=Turns([lines[:2], lines[2:], []]))
     log(server, "R1", False)  # type: ignore[arg-type]
@@ -102,15 +104,15 @@ def test_the_list_is_filtered_by_the_number_of_the_state() -> None:
 
     server = ScriptedServer(True, runs=Page(1, [detail(FAILED)]))
     list_runs(server, Status.FAILED, "owner/reader", "", 2, 50)  # type: ignore[arg-type]
-    asked = {"status": 4, "worker": "owner/reader", "page_index": 2, "page_size": 50}
-    assert server.client.calls == [("runs", asked)]
+    arguments = {"status": 4, "worker": "owner/reader", "page_index": 2, "page_size": 50}
+    assert server.client.calls == [("runs", arguments)]
     assert json.loads(server.data)["list"][0]["state"] == "failed"
     server = ScriptedServer(True, runs=Page(0, []))
     list_runs(server, None, "", "", 1, 20)  # type: ignore[arg-type]
     assert server.client.calls[0][1]["status"] == 0
 
 
-def test_events_have_a_second_table_only_with_a_callback() -> None:
+def test_deliveries_are_in_a_second_table() -> None:
     event = RunEventItem(1_700_000_000_000, "created", "", "ready", "api", "", "", {})
     server = run(events, "R1", events=[event], deliveries=[])
     assert len(server.data.splitlines()) == 2
@@ -123,7 +125,7 @@ def test_events_have_a_second_table_only_with_a_callback() -> None:
     assert (len(data["events"]), len(data["deliveries"])) == (1, 1)
 
 
-def test_an_abort_is_asked_for_and_reported() -> None:
+def test_an_abort_is_reported() -> None:
     server = run(abort, "R1", abort=None)
     assert (server.client.calls, server.data) == ([("abort", "R1")], "")
     assert json.loads(run(abort, "R1", as_json=True, abort=None).data) == {"aborted": "R1"}

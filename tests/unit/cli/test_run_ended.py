@@ -1,4 +1,4 @@
-"""What ``fyke run show`` says about the end of a run, and the Workers of a list."""
+"""Reason and hint in ``fyke run show``."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def summary(reason_code: str, hint: HintItem | None) -> RunSummary:
     )
 
 
-def test_an_ended_run_has_its_code_cause_and_next_step() -> None:
+def test_an_ended_run_has_a_reason_and_a_hint() -> None:
     run = summary(ReasonCode.OUT_OF_MEMORY.value, HINT)
     assert ending_fields(run) == [
         ("reason code", "out_of_memory"),
@@ -47,7 +47,7 @@ def test_an_ended_run_has_its_code_cause_and_next_step() -> None:
     }
 
 
-def test_a_run_without_a_reason_has_no_lines_but_the_same_members() -> None:
+def test_a_run_without_a_reason_has_empty_members() -> None:
     run = summary("", None)
     assert ending_fields(run) == []
     assert ending_data(run) == {"reason_code": "", "reason_params": {}, "hint": None}

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from fyke.cli.run_lists import items_of
+from fyke.cli.run_lists import runs_between
 
 
 @pytest.mark.parametrize(
-    ("first", "count", "total", "asked", "more"),
+    ("first", "count", "total", "requests", "more"),
     [
         (0, 20, 0, [(1, 20)], False),
         (20, 20, 25, [(2, 20)], False),
@@ -20,8 +20,8 @@ from fyke.cli.run_lists import items_of
         (500, 250, 751, [(3, 200), (4, 200)], True),
     ],
 )
-def test_runs_are_read_in_pages_that_the_server_gives(
-    first: int, count: int, total: int, asked: list[tuple[int, int]], more: bool
+def test_runs_are_requested_in_pages(
+    first: int, count: int, total: int, requests: list[tuple[int, int]], more: bool
 ) -> None:
     calls: list[tuple[int, int]] = []
 
@@ -31,7 +31,7 @@ def test_runs_are_read_in_pages_that_the_server_gives(
         numbers = range(last - page_size, min(last, total))
         return SimpleNamespace(items=list(numbers), next_cursor="more" if last < total else "")
 
-    found, further = items_of(search, first, count)
-    assert calls == asked
-    assert found == list(range(first, min(first + count, total)))
-    assert further is more
+    runs, has_more = runs_between(search, first, count)
+    assert calls == requests
+    assert runs == list(range(first, min(first + count, total)))
+    assert has_more is more

@@ -15,9 +15,9 @@ NAMED = [Header("Name", "name", "text"), Header("Link", "link", "text")]
     ("headers", "keys"),
     [(NAMED, ["name", "link", "title"]), ([], ["title", "link"])],
 )
-def test_keys_that_no_header_declares_follow(headers: list[Header], keys: list[str]) -> None:
+def test_undeclared_keys_follow_the_declared_ones(headers: list[Header], keys: list[str]) -> None:
     assert _keys(headers, [ROW]) == keys
 
 
-def test_a_row_of_nothing_but_its_id_shows_the_id() -> None:
+def test_a_row_with_only_its_id_shows_the_id() -> None:
     assert _keys([], [{"__coreclaw_data_id__": "z"}]) == ["__coreclaw_data_id__"]

@@ -1,4 +1,4 @@
-"""Waiting and following, against a server that is scripted: no line is lost and none doubled."""
+"""Waiting for a run and following its log, with a scripted server."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Clock:
 
 
 class Client:
-    """Answers from a script; an exception in it is raised."""
+    """Returns the next of ``details``, or raises it if it is an exception."""
 
     def __init__(self, details: list[Any], log: Callable[[], list[LogItem]] = list) -> None:
         self.details = details
@@ -67,12 +67,12 @@ def watch(
     ), clock
 
 
-def test_it_returns_the_end() -> None:
+def test_until_end_returns_the_ended_run() -> None:
     waiting, _ = watch(Client([detail(READY), detail(RUNNING), detail(FAILED, "broken")]))
     assert waiting.until_end().err_msg == "broken"
 
 
-def test_the_time_is_over() -> None:
+def test_a_timeout_is_exit_status_124() -> None:
     waiting, clock = watch(Client([detail(RUNNING)]), seconds=5)
     with pytest.raises(CommandFailed, match="still running") as caught:
         waiting.until_end()
@@ -80,12 +80,12 @@ def test_the_time_is_over() -> None:
     assert clock.now == pytest.approx(5)
 
 
-def test_every_line_comes_once_and_the_last_one_too() -> None:
+def test_every_entry_of_the_log_is_printed_once() -> None:
     stored: list[LogItem] = []
     client = Client([detail(RUNNING), detail(RUNNING), detail(SUCCEEDED)])
 
     def log() -> list[LogItem]:
-        """Grows while it is read; the summary comes some reads after the run has ended."""
+        """A log that grows with every read; the summary is added after the end of the run."""
         ended = client.details[0].ended
         last = f"{SUMMARY_LINE} Total 1" if len(stored) == 12 and ended else ""
         if len(stored) < 12 or last:
@@ -93,26 +93,26 @@ def test_every_line_comes_once_and_the_last_one_too() -> None:
         return stored
 
     client.log = log
-    seen: list[LogItem] = []
-    waiting, _ = watch(client, on_log=seen.append)
+    printed: list[LogItem] = []
+    waiting, _ = watch(client, on_log=printed.append)
     waiting.until_end()
-    assert [e.position for e in seen] == list(range(1, 14))
-    assert SUMMARY_LINE in seen[-1].content
+    assert [e.position for e in printed] == list(range(1, 14))
+    assert SUMMARY_LINE in printed[-1].content
 
 
-def test_a_run_without_a_log_is_not_waited_for() -> None:
+def test_a_summary_is_not_awaited_without_a_log() -> None:
     waiting, clock = watch(Client([detail(FAILED)]), on_log=lambda e: None)
     waiting.until_end()
     assert clock.now == 0
 
 
-def test_a_log_that_never_sums_up_costs_two_seconds() -> None:
+def test_a_missing_summary_is_awaited_for_two_seconds() -> None:
     waiting, clock = watch(Client([detail(FAILED)], lambda: [entry(1)]), on_log=lambda e: None)
     waiting.until_end()
     assert clock.now == pytest.approx(2, abs=0.2)
 
 
-def test_a_server_that_is_restarted_is_waited_for() -> None:
+def test_an_unavailable_server_is_retried() -> None:
     away = [
         Unreachable("gone"),
         ApiError(503, 5000, "down"),
@@ -133,7 +133,7 @@ def test_permanent_errors_are_raised(error: Exception) -> None:
     assert clock.now == 0 or isinstance(error, Unreachable)
 
 
-def test_lines_for_people_and_for_files() -> None:
+def test_log_entries_have_a_short_and_a_full_format() -> None:
     two = entry(1, "first\nsecond \x1b[31mred\x1b[0m", 4)
     assert log_line(two, short=False) == ("2023-11-14T22:13:20.123Z ERROR [7] first\n\tsecond red")
     short = log_line(two, short=True).splitlines()
@@ -141,5 +141,5 @@ def test_lines_for_people_and_for_files() -> None:
     assert short[1].strip() == "second red"
 
 
-def test_the_summary() -> None:
+def test_the_summary_has_state_figures_and_reason() -> None:
     assert summary(detail(FAILED, "Timeout")) == "failed (3 rows, 1.5 kB, 1 m 05 s): Timeout"

@@ -1,4 +1,4 @@
-"""The link for the owner's first password, as a start asks for it."""
+"""The setup link of a start."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def user(name: str, role: str, state: str) -> UserItem:
 
 
 class Client:
-    """The two calls that are made."""
+    """A client with the two methods that are called."""
 
-    found: list[UserItem] = []
+    existing_users: list[UserItem] = []
     error: ApiError | None = None
 
     def __init__(self, *_: Any) -> None: ...
@@ -31,7 +31,7 @@ class Client:
     def __exit__(self, *_: object) -> None: ...
 
     def users(self) -> list[UserItem]:
-        return self.found
+        return self.existing_users
 
     def link_user(self, name: str) -> UserLink:
         if self.error:
@@ -47,7 +47,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 
 @pytest.mark.parametrize(
-    ("found", "link"),
+    ("users", "link"),
     [
         ([user("owner", "owner", "invited")], "http://here/setup?token=owner"),
         ([user("owner", "owner", "active")], ""),
@@ -56,18 +56,18 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
         ([user("ada", "viewer", "invited")], ""),
     ],
 )
-def test_there_is_a_link_while_no_user_has_a_password(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, found: list[UserItem], link: str
+def test_a_setup_link_exists_until_a_user_has_a_password(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, users: list[UserItem], link: str
 ) -> None:
-    monkeypatch.setattr(Client, "found", found)
-    made = shipped.setup_link(settings, "http://here")
-    assert made.endswith(link) and bool(made) == bool(link)
+    monkeypatch.setattr(Client, "existing_users", users)
+    setup = shipped.setup_link(settings, "http://here")
+    assert setup.endswith(link) and bool(setup) == bool(link)
 
 
-def test_a_full_disk_does_not_keep_the_platform_from_starting(
+def test_an_error_of_the_setup_link_does_not_stop_the_start(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(Client, "found", [user("owner", "owner", "invited")])
+    monkeypatch.setattr(Client, "existing_users", [user("owner", "owner", "invited")])
     monkeypatch.setattr(Client, "error", ApiError(503, 5000, "Service temporarily unavailable"))
     assert shipped.setup_link(settings, "http://here") == ""
     assert "no link for the owner's password: " in capsys.readouterr().err

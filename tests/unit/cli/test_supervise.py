@@ -1,4 +1,4 @@
-"""What the supervisor's program does by itself; the suite of the platform starts the whole."""
+"""Parts of the supervisor's program; the e2e tests run all of it."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from fyke.cli import supervise
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_the_second_signal_is_a_hurry(number: signal.Signals) -> None:
+def test_the_second_signal_stops_at_once(number: signal.Signals) -> None:
     async def work() -> None:
-        asked, hurry = supervise._on_signals()
+        stop, stop_now = supervise._on_signals()
         os.kill(os.getpid(), number)
-        await asyncio.wait_for(asked.wait(), 10)
-        assert not hurry.is_set()
+        await asyncio.wait_for(stop.wait(), 10)
+        assert not stop_now.is_set()
         os.kill(os.getpid(), signal.SIGTERM)
-        await asyncio.wait_for(hurry.wait(), 10)
+        await asyncio.wait_for(stop_now.wait(), 10)
 
     asyncio.run(work())
 
 
 @pytest.mark.parametrize(("host", "shown"), [("127.0.0.1", "127.0.0.1"), ("::1", "[::1]")])
-def test_the_address_of_a_listening_socket(host: str, shown: str) -> None:
+def test_the_base_url_is_that_of_the_listening_socket(host: str, shown: str) -> None:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server((host, 0), family=family) as listener:
-        base = supervise._base(listener.fileno())
+        base = supervise._base_url(listener.fileno())
         assert base == f"http://{shown}:{listener.getsockname()[1]}"
 
 
@@ -37,8 +37,8 @@ def test_the_address_of_a_listening_socket(host: str, shown: str) -> None:
     ("code", "status", "message"),
     [(0, 0, ""), (3, 3, ""), (-9, 137, "fyke: A step was ended by SIGKILL; the platform stops\n")],
 )
-def test_the_end_of_a_process_is_counted_as_a_shell_does(
+def test_the_exit_status_of_a_signal_is_that_of_shells(
     code: int, status: int, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert supervise._status(code, "A step") == status
+    assert supervise._exit_status(code, "A step") == status
     assert capsys.readouterr().err == message

@@ -1,4 +1,4 @@
-"""What the commands of tasks show and send."""
+"""Output and requests of ``fyke task``."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def run(command: Any, *arguments: Any, as_json: bool = False, **answers: Any) ->
     return server
 
 
-def test_a_new_task_writes_its_slug_and_how_to_run_it() -> None:
+def test_a_new_task_is_reported_with_its_slug() -> None:
     server = run(create, "owner/reader", '{"a": 1}', "Docs", "latest", "", create_task="T1")
     assert server.client.calls == [
         ("create_task", TaskRequest("owner/reader", WHOLE, "Docs", "latest", ""))
@@ -52,14 +52,14 @@ def test_a_new_task_writes_its_slug_and_how_to_run_it() -> None:
     assert (server.data, server.messages) == ("T1\n", 'Run it with "fyke task run T1".\n')
 
 
-def test_a_task_without_a_schedule_says_none() -> None:
+def test_a_task_without_a_schedule_is_shown_without_next_run() -> None:
     fields = run(show, "T1", task=TASK).fields
     assert (fields["worker"], fields["last run"]) == ("owner/reader", "never")
     assert (fields["schedule"], fields["next run"], fields["last error"]) == ("none", "-", "-")
     assert json.loads(fields["input"]) == TASK.input
 
 
-def test_a_schedule_says_when_it_runs_and_why_it_did_not() -> None:
+def test_a_schedule_is_shown_with_next_run_and_last_error() -> None:
     failing = msgspec.structs.replace(DAILY, schedule_last_error="the balance is used up")
     fields = run(show, "T1", task=failing).fields
     assert fields["schedule"] == "daily"
@@ -70,14 +70,14 @@ def test_a_schedule_says_when_it_runs_and_why_it_did_not() -> None:
     assert (fields["schedule"], fields["next run"]) == ("daily, off", "-")
 
 
-def test_a_list_has_paths_as_people_write_them() -> None:
+def test_tasks_are_listed_with_worker_paths() -> None:
     page = WorkerTaskPage(count=1, items=[TASK], page_index=1, page_size=20)
     server = run(list_tasks, 2, 50, "docs", tasks=page)
     assert server.client.calls == [("tasks", 2, 50, "docs")]
     assert server.data.splitlines()[1].split() == ["T1", "Docs", "owner/reader", "latest", "3", "-"]
 
 
-def test_a_change_of_nothing_is_refused() -> None:
+def test_an_update_without_options_is_refused() -> None:
     with pytest.raises(typer.BadParameter, match="--title, --description, --input, --version"):
         run(update, "T1", None, None, "", None)
 
@@ -103,7 +103,7 @@ def test_a_change_of_nothing_is_refused() -> None:
         ),
     ],
 )
-def test_only_what_is_given_changes(
+def test_only_the_options_are_changed(
     arguments: tuple[str | None, ...], calls: list[tuple[Any, ...]]
 ) -> None:
     server = run(update, "T1", *arguments, update_task=None, set_task_input=None, task=TASK)
@@ -111,6 +111,6 @@ def test_only_what_is_given_changes(
     assert server.messages == "The task T1 was changed.\n"
 
 
-def test_deleting_keeps_the_runs_and_says_so() -> None:
+def test_deleting_a_task_is_reported() -> None:
     assert "its runs were kept" in run(delete, "T1", delete_task=None).messages
     assert json.loads(run(delete, "T1", as_json=True, delete_task=None).data) == {"deleted": "T1"}

@@ -1,4 +1,4 @@
-"""The tour: what it prints, what it takes for success, and how it stops; e2e does it for real."""
+"""Output and exit status of the tour; the e2e tests run it for real."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ KEY = "scraper_api_SECRET"
 def make(tmp_path: Path) -> Callable[..., Tour]:
     (tmp_path / "owner.key").write_text(f"{KEY}\n")
 
-    def made(*answers: Any) -> Tour:
-        """A tour whose requests get these answers in turn; the last one stays."""
-        left = list(answers)
+    def tour_with(*answers: Any) -> Tour:
+        """A tour whose requests get these answers in order; the last one is repeated."""
+        remaining = list(answers)
 
         def answer(request: httpx2.Request) -> httpx2.Response:
-            data = left.pop(0) if len(left) > 1 else left[0]
+            data = remaining.pop(0) if len(remaining) > 1 else remaining[0]
             return httpx2.Response(200, json={"code": 0, "message": "ok", "data": data} | data)
 
-        made_tour = Tour(Settings(home=tmp_path), "http://127.0.0.1:8100", None)
-        made_tour._http.close()
-        made_tour._http = httpx2.Client(
+        new_tour = Tour(Settings(home=tmp_path), "http://127.0.0.1:8100", None)
+        new_tour._http.close()
+        new_tour._http = httpx2.Client(
             base_url="http://127.0.0.1:8100", transport=httpx2.MockTransport(answer)
         )
-        return made_tour
+        return new_tour
 
-    return made
+    return tour_with
 
 
 def detail(status: int, **more: Any) -> dict[str, Any]:
@@ -68,13 +68,13 @@ def test_rows_of_an_export_are_counted(content: str, format: str, rows: int) -> 
         (5, 2, [2, 2], Exit.FAILED),
     ],
 )
-def test_the_job_is_done_when_rows_came_and_both_exports_have_them(
+def test_the_tour_succeeds_if_both_exports_have_all_rows(
     make: Callable[..., Tour], status: int, rows: int, exported: list[int], code: Exit
 ) -> None:
     assert make({})._verdict(status, rows, exported) == code
 
 
-def test_a_request_can_be_copied_and_does_not_show_the_key(
+def test_a_printed_request_does_not_contain_the_key(
     make: Callable[..., Tour], capsys: pytest.CaptureFixture[str]
 ) -> None:
     make({"count": 1, "list": [{"url": "u", "status": 200, "title": None}]})._page("R1")
@@ -84,7 +84,7 @@ def test_a_request_can_be_copied_and_does_not_show_the_key(
     assert "owner.key" in line and KEY not in line
 
 
-def test_a_worker_of_another_name_is_not_taken(make: Callable[..., Tour]) -> None:
+def test_only_the_worker_of_the_tour_is_used(make: Callable[..., Tour]) -> None:
     other = {"slug": "W1", "path": "a/b", "title": "t", "name": f"{WORKER}-2"}
     with pytest.raises(CommandFailed, match="not in the catalog") as caught:
         make({"scraper": [other]})._find_worker()
@@ -99,13 +99,13 @@ def test_an_error_of_the_server_ends_the_tour(make: Callable[..., Tour]) -> None
         make(error)._balance()
 
 
-def test_only_the_address_of_the_tour_is_opened(make: Callable[..., Tour]) -> None:
-    sent: list[dict[str, Any]] = []
-    touring = make({"run_slug": "R1"})
-    touring._post = lambda path, body: sent.append(body) or {"run_slug": "R1"}  # type: ignore[method-assign,func-returns-value]
-    touring._start("W1", "http://127.0.0.1:9/", ["127.0.0.1:9"])
-    touring._start("W1", "https://a.example/", [])
-    systems = [body["input"]["parameters"]["system"] for body in sent]
+def test_only_the_documentation_server_is_allowed(make: Callable[..., Tour]) -> None:
+    bodies: list[dict[str, Any]] = []
+    new_tour = make({"run_slug": "R1"})
+    new_tour._post = lambda path, body: bodies.append(body) or {"run_slug": "R1"}  # type: ignore[method-assign,func-returns-value]
+    new_tour._start("W1", "http://127.0.0.1:9/", ["127.0.0.1:9"])
+    new_tour._start("W1", "https://a.example/", [])
+    systems = [body["input"]["parameters"]["system"] for body in bodies]
     assert systems[0]["egress_allow"] == ["127.0.0.1:9"]
     assert "egress_allow" not in systems[1]
 

@@ -1,4 +1,4 @@
-"""What a start hands on; the suite of the platform starts the whole."""
+"""Parts of ``fyke up``; the e2e tests run all of it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(home=tmp_path, host="127.0.0.1", port=8100)
 
 
-def test_a_large_log_is_put_aside_once(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(up, "LOG_KEPT_BYTES", 4)
+def test_a_large_log_is_renamed(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(up, "MAX_LOG_BYTES", 4)
     log = settings.home / "fyke.log"
     log.write_text("four")
     with up._log_file(settings) as file:
@@ -27,7 +27,7 @@ def test_a_large_log_is_put_aside_once(settings: Settings, monkeypatch: pytest.M
     assert (log.read_text(), log.with_suffix(".log.1").read_text()) == ("new", "four+")
 
 
-def test_the_roles_get_what_the_command_line_said(
+def test_the_roles_get_the_settings_in_flags(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FYKE_PORT", "9999")

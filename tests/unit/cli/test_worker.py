@@ -1,4 +1,4 @@
-"""New projects, checks, archives: all that needs no server."""
+"""New projects, checks and archives, without a server."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from fyke.domain.workers.project import check_folder, read_project
         ),
     ],
 )
-def test_a_new_project_is_without_a_remark(
+def test_a_new_project_has_no_findings(
     tmp_path: Path, language: str, expected: set[str], remarks: set[str]
 ) -> None:
     names = write_project(tmp_path / "price-watch", language)
@@ -45,22 +45,22 @@ def name_of(folder: Path) -> str:
     return read_archive(folder)[1]
 
 
-def test_only_three_languages_are_there(tmp_path: Path) -> None:
+def test_an_unknown_language_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CommandFailed, match="one of python, node, go") as caught:
         write_project(tmp_path / "x", "ruby")
     assert caught.value.code is Exit.USAGE
     assert not (tmp_path / "x").exists()
 
 
-def test_nothing_is_written_over(tmp_path: Path) -> None:
+def test_existing_files_are_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "main.py").write_text("mine")
-    with pytest.raises(CommandFailed, match="there already") as caught:
+    with pytest.raises(CommandFailed, match="exists already") as caught:
         write_project(tmp_path, "python")
     assert caught.value.code is Exit.CONFLICT
     assert (tmp_path / "main.py").read_text() == "mine"
 
 
-def test_check_says_what_is_wrong_and_ends_with_1(tmp_path: Path) -> None:
+def test_check_prints_findings_and_exits_with_1(tmp_path: Path) -> None:
     write_project(tmp_path / "w", "python")
     (tmp_path / "w" / "main.py").write_text("def broken(:\n")
     answer = CliRunner().invoke(app, ["worker", "check", str(tmp_path / "w")])
@@ -74,13 +74,13 @@ def test_check_says_what_is_wrong_and_ends_with_1(tmp_path: Path) -> None:
     assert (finding["file"], finding["line"], finding["severity"]) == ("main.py", 1, "error")
 
 
-def test_verdicts() -> None:
+def test_the_verdict_counts_errors_and_warnings() -> None:
     assert verdict(0, 0) == "No problems found."
     assert verdict(0, 1) == "1 warning."
     assert verdict(2, 1) == "2 errors and 1 warning; it cannot be published."
 
 
-def test_an_archive_is_taken_as_it_is(tmp_path: Path) -> None:
+def test_an_archive_is_not_changed(tmp_path: Path) -> None:
     (tmp_path / "w.zip").write_bytes(b"PK")
     assert read_archive(tmp_path / "w.zip") == (b"PK", "")
     with pytest.raises(CommandFailed) as caught:
@@ -88,10 +88,10 @@ def test_an_archive_is_taken_as_it_is(tmp_path: Path) -> None:
     assert caught.value.code is Exit.NOT_FOUND
 
 
-@pytest.mark.parametrize(("folder", "said"), [("Bad Name", True), ("good-name", False)])
-def test_a_new_project_says_how_its_worker_will_be_named(
-    tmp_path: Path, folder: str, said: bool
+@pytest.mark.parametrize(("folder", "reported"), [("Bad Name", True), ("good-name", False)])
+def test_a_name_that_differs_from_the_folder_is_reported(
+    tmp_path: Path, folder: str, reported: bool
 ) -> None:
     result = CliRunner().invoke(app, ["worker", "new", str(tmp_path / folder)])
     assert result.exit_code == 0
-    assert ("The name of the Worker is bad-name" in result.stderr) is said
+    assert ("The name of the Worker is bad-name" in result.stderr) is reported

@@ -1,4 +1,4 @@
-"""Deleting a Worker is asked about first."""
+"""Confirmation of a deletion."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from fyke.cli.errors import CommandFailed, Exit
-from fyke.cli.worker_change import _ask
+from fyke.cli.worker_change import _confirm
 
 
 class Terminal(io.StringIO):
@@ -16,21 +16,21 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_only_a_yes_goes_on(
+def test_only_a_yes_confirms(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "stdin", Terminal("y\n"))
-    assert _ask("owner/hello") is None
+    assert _confirm("owner/hello") is None
     assert "Delete owner/hello permanently?" in capsys.readouterr().err
     for answer in ("n\n", "\n"):
         monkeypatch.setattr(sys, "stdin", Terminal(answer))
-        with pytest.raises(CommandFailed, match="owner/hello stays as it is") as caught:
-            _ask("owner/hello")
+        with pytest.raises(CommandFailed, match="owner/hello was not deleted") as caught:
+            _confirm("owner/hello")
         assert caught.value.code is Exit.FAILED
 
 
-def test_without_a_terminal_the_choice_must_be_given(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_terminal_yes_is_required(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
     with pytest.raises(CommandFailed, match="--yes") as caught:
-        _ask("owner/hello")
+        _confirm("owner/hello")
     assert caught.value.code is Exit.USAGE

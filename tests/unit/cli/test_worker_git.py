@@ -1,4 +1,4 @@
-"""Publishing a repository: the progress, the findings, and that nothing is left behind."""
+"""Publishing a repository: progress, findings and removal of the upload."""
 
 from __future__ import annotations
 
@@ -47,8 +47,10 @@ READY = upload(UploadState.READY, findings=[WARNING])
 PUBLISHED = PublishedUpload("W1", "owner/reader", "v1.0.1", [WARNING, ERROR])
 
 
-def push(server: Any, pauses: list[float] | None = None, **wanted: Any) -> PublishedUpload:
-    return push_git(server, GitPush(URL, **wanted), sleep=([] if pauses is None else pauses).append)
+def push(server: Any, pauses: list[float] | None = None, **options: Any) -> PublishedUpload:
+    return push_git(
+        server, GitPush(URL, **options), sleep=([] if pauses is None else pauses).append
+    )
 
 
 @pytest.mark.parametrize(
@@ -65,11 +67,11 @@ def push(server: Any, pauses: list[float] | None = None, **wanted: Any) -> Publi
         ("a@b/c:d", False),
     ],
 )
-def test_an_address_is_distinguished_from_a_folder(project: str, address: bool) -> None:
+def test_a_url_is_distinguished_from_a_folder(project: str, address: bool) -> None:
     assert is_git_url(project) is address
 
 
-def test_each_step_is_printed_once_as_it_ends() -> None:
+def test_each_ended_step_is_printed_once() -> None:
     passed = ("fetch", StepState.PASSED, "12 files")
     server = ScriptedServer(
         upload_git=upload(UploadState.QUEUED, ("fetch", StepState.RUNNING, "")),
@@ -94,7 +96,7 @@ def test_each_step_is_printed_once_as_it_ends() -> None:
     assert pauses == [FIRST_PAUSE, FIRST_PAUSE * 1.5]
 
 
-def test_the_pause_between_questions_has_a_limit() -> None:
+def test_the_pause_between_requests_has_a_limit() -> None:
     working = upload(UploadState.WORKING)
     server = ScriptedServer(
         upload_git=working,
@@ -142,7 +144,7 @@ def test_a_project_with_errors_is_not_published() -> None:
         ([], "failed"),
     ],
 )
-def test_a_repository_that_cannot_be_fetched_says_why(
+def test_the_error_for_a_repository_has_the_failed_step(
     steps: list[tuple[str, StepState, str]], why: str
 ) -> None:
     failed = upload(UploadState.FAILED, *steps)
@@ -151,7 +153,7 @@ def test_a_repository_that_cannot_be_fetched_says_why(
         push(server)
 
 
-def test_an_upload_that_cannot_be_removed_hides_no_result() -> None:
+def test_an_error_during_removal_is_ignored() -> None:
     gone = ApiError(404, 404, "there is no such upload")
     server = ScriptedServer(upload_git=READY, publish_upload=PUBLISHED, remove_upload=gone)
     assert push(server) == PUBLISHED

@@ -1,4 +1,4 @@
-"""How a local run is reported; running one needs a sandbox."""
+"""The report of a local run."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ RESULT: dict[str, Any] = {
 
 @pytest.fixture
 def job(tmp_path: Path) -> Iterator[Job]:
-    with Job(tmp_path) as made:
-        made.write(OUTPUT, ROWS)
-        yield made
+    with Job(tmp_path) as new_job:
+        new_job.write(OUTPUT, ROWS)
+        yield new_job
 
 
 def report(job: Job, output: Path | None = None, as_json: bool = False, **changes: Any) -> str:
-    """What goes to standard error."""
+    """The messages on standard error."""
     messages = io.StringIO()
     _report(Output(as_json, None, messages), RESULT | changes, job, output)
     return messages.getvalue()
@@ -48,65 +48,63 @@ def report(job: Job, output: Path | None = None, as_json: bool = False, **change
     ("output", "format"),
     [(None, "jsonl"), ("rows.CSV", "csv"), ("a.b.xlsx", "xlsx"), ("rows.json", "json")],
 )
-def test_the_name_of_the_file_decides_the_format(output: str | None, format: str) -> None:
+def test_the_file_suffix_determines_the_format(output: str | None, format: str) -> None:
     assert _format(None if output is None else Path(output)) == format
 
 
 @pytest.mark.parametrize("name", ["rows", "rows.pdf", ".csv", "rows."])
-def test_another_name_is_refused_before_anything_runs(name: str) -> None:
+def test_an_unknown_suffix_is_refused(name: str) -> None:
     with pytest.raises(CommandFailed, match=r"must end in one of \.csv") as caught:
         _format(Path(name))
     assert caught.value.code is Exit.USAGE
 
 
-def test_rows_go_to_standard_output_and_figures_to_standard_error(
+def test_rows_are_written_to_standard_output(
     job: Job, capsysbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     assert report(job) == "succeeded (2 rows, 1.5 kB, 1 m 05 s)\n"
     assert capsysbinary.readouterr().out == ROWS
 
 
-def test_a_file_gets_the_rows_and_standard_output_nothing(
+def test_rows_are_written_to_the_output_file(
     job: Job, capsysbinary: pytest.CaptureFixture[bytes], tmp_path: Path
 ) -> None:
-    said = report(job, tmp_path / "rows.jsonl")
+    messages = report(job, tmp_path / "rows.jsonl")
     assert (tmp_path / "rows.jsonl").read_bytes() == ROWS
-    assert said.endswith(f"Rows are in {tmp_path / 'rows.jsonl'}.\n")
+    assert messages.endswith(f"The rows are in {tmp_path / 'rows.jsonl'}.\n")
     assert capsysbinary.readouterr().out == b""
 
 
-def test_failed_parts_and_hidden_rows_are_reported(
+def test_failed_subtasks_and_hidden_rows_are_reported(
     job: Job, capsysbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     changes = {"state": "failed", "err_msg": "out of memory", "results": 1, "hidden": 1}
-    said = report(job, subtasks=3, subtasks_failed=2, **changes)
-    assert said.splitlines() == [
+    messages = report(job, subtasks=3, subtasks_failed=2, **changes)
+    assert messages.splitlines() == [
         "failed (1 row, 1.5 kB, 1 m 05 s): out of memory",
-        "2 of 3 parts of the input failed.",
-        "1 row of what failed left out; FYKE_FAILED_ROWS=keep shows them.",
+        "2 of 3 subtasks failed.",
+        "1 row of failed subtasks hidden; FYKE_FAILED_ROWS=keep shows them.",
     ]
-    assert "parts" not in report(job, subtasks=1, subtasks_failed=1)
+    assert "subtasks" not in report(job, subtasks=1, subtasks_failed=1)
 
 
-def test_json_is_one_object_with_the_rows(
-    job: Job, capsysbinary: pytest.CaptureFixture[bytes]
-) -> None:
+def test_json_contains_the_rows(job: Job, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     assert report(job, as_json=True) == ""
-    found = json.loads(capsysbinary.readouterr().out)
-    assert found["rows"] == [{"a": 1}, {"a": "\u00e9"}]
-    assert (found["state"], "code" in found) == ("succeeded", False)
+    data = json.loads(capsysbinary.readouterr().out)
+    assert data["rows"] == [{"a": 1}, {"a": "\u00e9"}]
+    assert (data["state"], "code" in data) == ("succeeded", False)
 
 
-def test_json_without_a_row_is_valid(job: Job, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+def test_json_without_rows_is_valid(job: Job, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     job.write(OUTPUT, b"")
     report(job, as_json=True)
     assert json.loads(capsysbinary.readouterr().out)["rows"] == []
 
 
-def test_json_names_the_file_instead_of_the_rows(
+def test_json_with_an_output_file_contains_its_name(
     job: Job, capsysbinary: pytest.CaptureFixture[bytes], tmp_path: Path
 ) -> None:
     report(job, tmp_path / "rows.csv", as_json=True)
-    found = json.loads(capsysbinary.readouterr().out)
-    assert (found["output"], "rows" in found) == (str(tmp_path / "rows.csv"), False)
+    data = json.loads(capsysbinary.readouterr().out)
+    assert (data["output"], "rows" in data) == (str(tmp_path / "rows.csv"), False)
     assert (tmp_path / "rows.csv").read_bytes() == ROWS

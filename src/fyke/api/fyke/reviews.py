@@ -18,8 +18,8 @@ from fyke.wire.v2.fields import WorkerId
 PATH = "/api/fyke/submissions"
 SUBMISSION = f"{PATH}/{{id}}"
 WORKER = "/api/fyke/workers/{slug}"
-_OWN = (WorkerNotFound, Forbidden)
-_DECIDED = (NotFound, Forbidden, Conflict)
+_WORKER_ERRORS = (WorkerNotFound, Forbidden)
+_DECISION_ERRORS = (NotFound, Forbidden, Conflict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class ReviewRoutes:
         f"{WORKER}/share",
         scope=Scope.WRITE,
         tag="Workers",
-        errors=(*_OWN, VersionUnavailable, Conflict),
+        errors=(*_WORKER_ERRORS, VersionUnavailable, Conflict),
     )
     async def share_worker(
         self, call: Call, slug: WorkerId, body: wire.ShareRequest
@@ -44,7 +44,7 @@ class ReviewRoutes:
         submission = await self.reviews.share(call.caller, slug, body.version, body.note)
         return wire.SharedWorker.of(submission)
 
-    @post(f"{WORKER}/unshare", scope=Scope.WRITE, tag="Workers", errors=_OWN)
+    @post(f"{WORKER}/unshare", scope=Scope.WRITE, tag="Workers", errors=_WORKER_ERRORS)
     async def unshare_worker(self, call: Call, slug: WorkerId) -> None:
         """Make a worker private to its account.
 
@@ -52,7 +52,7 @@ class ReviewRoutes:
         """
         await self.reviews.unshare(call.caller, slug)
 
-    @get(f"{WORKER}/submissions", scope=Scope.READ, tag="Workers", errors=_OWN)
+    @get(f"{WORKER}/submissions", scope=Scope.READ, tag="Workers", errors=_WORKER_ERRORS)
     async def list_worker_submissions(self, call: Call, slug: WorkerId) -> wire.OwnSubmissionList:
         """The submissions of a worker with their decisions, newest first."""
         submissions = await self.reviews.of_worker(call.caller, slug)
@@ -62,7 +62,7 @@ class ReviewRoutes:
         f"{WORKER}/submissions/waiting",
         scope=Scope.WRITE,
         tag="Workers",
-        errors=(*_OWN, NotFound),
+        errors=(*_WORKER_ERRORS, NotFound),
     )
     async def take_back_submission(self, call: Call, slug: WorkerId) -> None:
         """Take back the submission that waits for a review."""
@@ -84,7 +84,9 @@ class ReviewRoutes:
         """One submission, for the reviewer and the account that submitted it."""
         return wire.SubmissionItem.view(await self.reviews.get(call.caller, id))
 
-    @post(f"{SUBMISSION}/approve", scope=Scope.ADMIN, errors=(*_DECIDED, VersionUnavailable))
+    @post(
+        f"{SUBMISSION}/approve", scope=Scope.ADMIN, errors=(*_DECISION_ERRORS, VersionUnavailable)
+    )
     async def approve_submission(
         self, call: Call, id: Name, body: wire.ReviewDecision
     ) -> wire.SubmissionItem:
@@ -95,7 +97,7 @@ class ReviewRoutes:
         await self.reviews.approve(call.caller, id, body.reply)
         return wire.SubmissionItem.view(await self.reviews.get(call.caller, id))
 
-    @post(f"{SUBMISSION}/return", scope=Scope.ADMIN, errors=_DECIDED)
+    @post(f"{SUBMISSION}/return", scope=Scope.ADMIN, errors=_DECISION_ERRORS)
     async def return_submission(
         self, call: Call, id: Name, body: wire.ReviewDecision
     ) -> wire.SubmissionItem:
@@ -103,7 +105,7 @@ class ReviewRoutes:
         await self.reviews.send_back(call.caller, id, body.reply)
         return wire.SubmissionItem.view(await self.reviews.get(call.caller, id))
 
-    @post(f"{SUBMISSION}/sample", scope=Scope.ADMIN, errors=(*_DECIDED, VersionUnavailable))
+    @post(f"{SUBMISSION}/sample", scope=Scope.ADMIN, errors=(*_DECISION_ERRORS, VersionUnavailable))
     async def sample_submission(self, call: Call, id: Name, body: wire.SampleInput) -> RunStarted:
         """Run the submitted version once, on the reviewer's account."""
         run = await self.reviews.sample(call.caller, id, body.input)

@@ -47,11 +47,11 @@ Cap = Annotated[
 
 
 class AccountToCreate(Request):
-    name: Annotated[Name, Meta(description="small letters, digits and hyphens")]
+    name: Annotated[Name, Meta(description="lower-case letters, digits and hyphens")]
 
 
 class Credit(Request):
-    """What to add to an account."""
+    """The amounts to add to an account."""
 
     usd: Annotated[Decimal, Meta(description="US dollars")] = "0"
     traffic_mb: Annotated[Decimal, Meta(description="megabytes of traffic")] = "0"
@@ -62,10 +62,10 @@ class PlanChange(Request):
 
 
 def to_scopes(value: object) -> list[str]:
-    """Names of scopes, at least one: an empty list must not mean all of them."""
+    """Names of scopes, at least one, because an empty list could be taken for all scopes."""
     names = to_texts(value)
     if not names:
-        raise FieldError(f"must name some of {', '.join(Scope)}; leave it out for all of them")
+        raise FieldError(f"must name some of {', '.join(Scope)}; omit it for all of them")
     return names
 
 
@@ -73,29 +73,29 @@ class KeyToCreate(Request):
     name: Annotated[
         str,
         ParsedBy(to_name),
-        Meta(min_length=1, max_length=MAX_KEY_NAME, description="what the key is for"),
+        Meta(min_length=1, max_length=MAX_KEY_NAME, description="the purpose of the key"),
     ]
     account: AccountName = ""
     expires_at: Annotated[Integer, Meta(ge=0, le=MAX_SECONDS, description="0 = never")] = 0
     rate_limit: Annotated[
         Integer,
-        Meta(ge=0, le=MAX_RATE, description="requests a second; 0 = the server's setting"),
+        Meta(ge=0, le=MAX_RATE, description="requests per second; 0 = the server's setting"),
     ] = 0
     scopes: Annotated[
         list[str],
         ParsedBy(to_scopes),
         DocumentedAs(Annotated[list[Scope], Meta(min_length=1)]),
-        Meta(description="what the key may be used for, at least one; absent: all of them"),
+        Meta(description="the scopes of the key, at least one; absent: all"),
     ] = []
 
     @property
     def checked_scopes(self) -> frozenset[Scope]:
-        """The scopes of the key; all of them when none are named. Raise ``InvalidRequest``."""
+        """The scopes of the key, by default all. Raises ``InvalidRequest``."""
         return read_scopes(self.scopes)
 
     @property
     def expires_at_ms(self) -> int:
-        """Milliseconds, 0 = never. Raise ``InvalidRequest``."""
+        """Unix milliseconds, 0 = never. Raises ``InvalidRequest``."""
         if not 0 <= self.expires_at <= MAX_SECONDS:
             raise InvalidRequest(
                 "must be a time in Unix seconds, or 0 for never", field="expires_at"
@@ -104,7 +104,7 @@ class KeyToCreate(Request):
 
 
 class AccountSelector(Request):
-    """Names the account of an operation that the operator may also do for others."""
+    """The account of an operation; the operator may name any account."""
 
     account: AccountName = ""
 
@@ -120,7 +120,7 @@ class AccountItem(Answer):
     held: Annotated[Usd, Meta(description="US dollars on hold for active runs")]
     traffic: Annotated[int, Meta(ge=0, description="bytes left")]
     traffic_expiration_at: TimeOrNever
-    time_zone: Annotated[str, Meta(description="of schedules without a time zone; an IANA name")]
+    time_zone: Annotated[str, Meta(description="default time zone of schedules; an IANA name")]
     created_at: TimeOrNever
     plan: Plan
     most_runs: Annotated[
@@ -141,7 +141,7 @@ class OwnAccount(AccountItem):
     def with_secret(cls, account: Account, webhook_secret: str) -> OwnAccount:
         return cls(**_members(account), webhook_secret=webhook_secret)
 
-    def __repr__(self) -> str:  # without the secret, which must not get into a log
+    def __repr__(self) -> str:  # without the secret, which must not be logged
         return f"OwnAccount(id={self.id!r}, name={self.name!r})"
 
 
@@ -170,7 +170,7 @@ class AccountList(Items[AccountItem]):
 class CreatedKey(Answer):
     id: str
     name: str
-    key: Annotated[str, Meta(description="its text, in this answer only")]
+    key: Annotated[str, Meta(description="the text of the key, only in this answer")]
     expires_at: TimeOrNever
     scopes: list[Scope]
 
@@ -178,7 +178,7 @@ class CreatedKey(Answer):
     def of(cls, key: NewKey) -> CreatedKey:
         return cls(key.id, key.name, key.key, seconds(key.expires_at), _ordered(key.scopes))
 
-    def __repr__(self) -> str:  # without the key, which must not get into a log
+    def __repr__(self) -> str:  # without the key, which must not be logged
         return f"CreatedKey(id={self.id!r}, name={self.name!r})"
 
 
@@ -190,12 +190,12 @@ class CreatedAccount(Answer):
 class KeyItem(Answer):
     id: str
     name: str
-    prefix: Annotated[str, Meta(description="how its text begins")]
+    prefix: Annotated[str, Meta(description="the beginning of its text")]
     created_at: TimeOrNever
     expires_at: TimeOrNever
     revoked_at: TimeOrNever
     last_used_at: TimeOrNever
-    rate_limit: Annotated[int, Meta(description="requests a second; 0 = the server's setting")]
+    rate_limit: Annotated[int, Meta(description="requests per second; 0 = the server's setting")]
     scopes: list[Scope]
     user_id: Annotated[str, Meta(description="the user whose role the key has")]
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class AlertQuery(PageQuery):
-    unread: Annotated[Boolean, Meta(description="only those that are unread")] = False
+    unread: Annotated[Boolean, Meta(description="only unread ones")] = False
     rule: Annotated[Text, Meta(description="id of a rule; empty = all")] = ""
 
 
@@ -41,24 +41,26 @@ class AlertsToMark(Request):
 
 
 class AlertRuleFields(Request):
-    """What a rule says; members that its kind does not use are ignored."""
+    """An alert rule. Members that its kind does not use are ignored."""
 
     name: Text = ""
     kind: Annotated[Text, DocumentedAs(RuleKind)] = ""
-    worker: Annotated[Text, Meta(description="id or owner/name; empty = every one")] = ""
-    task: Annotated[Text, Meta(description="id of a task; empty = every run")] = ""
+    worker: Annotated[Text, Meta(description="id or owner/name; empty = all workers")] = ""
+    task: Annotated[Text, Meta(description="id of a task; empty = all runs")] = ""
     factor: Annotated[Decimal, Meta(description="fewer_rows: below 1; slower: above 1")] = "0"
     field: Annotated[Text, Meta(description="missing_field: name of the output field")] = ""
     percent: Annotated[
-        Decimal, Meta(description="missing_field: share of rows that may lack it")
+        Decimal, Meta(description="missing_field: percentage of rows that may lack it")
     ] = "0"
-    budget_usd: Annotated[Decimal, Meta(description="budget: US dollars a month")] = "0"
-    budget_traffic_mb: Annotated[Decimal, Meta(description="budget: megabytes a month")] = "0"
+    budget_usd: Annotated[Decimal, Meta(description="budget: US dollars per month")] = "0"
+    budget_traffic_mb: Annotated[Decimal, Meta(description="budget: megabytes per month")] = "0"
     endpoints: Annotated[Names, Meta(description="ids of webhooks")] = ()
-    emails: Annotated[Names, Meta(description="where the installation has a mail server")] = ()
+    emails: Annotated[
+        Names, Meta(description="addresses, if the installation has a mail server")
+    ] = ()
     enabled: Boolean = True
     reasons: Annotated[
-        Names, Meta(description="failed: codes of `reason_code`; none = every failure")
+        Names, Meta(description="failed: values of `reason_code`; empty = all failures")
     ] = ()
 
 
@@ -69,10 +71,10 @@ class AlertItem(Answer):
     id: str
     rule_id: str
     rule: Annotated[str, Meta(description="name of the rule when it raised this alert")]
-    kind: Annotated[RuleKind, Meta(description="what the rule looks for")]
+    kind: Annotated[RuleKind, Meta(description="the kind of the rule")]
     run_slug: str
     worker_slug: str
-    task_slug: Annotated[str, Meta(description="empty when the run was of no task")]
+    task_slug: Annotated[str, Meta(description="empty if the run belongs to no task")]
     sentence: str
     raised_at: TimeOrNever
     read_at: Annotated[int, Meta(ge=0, description="0 = unread")]
@@ -99,23 +101,23 @@ class AlertItem(Answer):
 
 class AlertPage(Answer):
     count: int
-    unread: Annotated[int, Meta(description="of all alerts; 100 stands for that many or more")]
+    unread: Annotated[int, Meta(description="unread alerts in total; 100 means 100 or more")]
     items: list[AlertItem] = field(name="list")
     page_index: int
     page_size: int
 
 
 class AlertsMarked(Answer):
-    marked: Annotated[int, Meta(description="how many were unread before")]
+    marked: Annotated[int, Meta(description="the number of alerts that were unread")]
 
 
 class AlertRule(Answer):
     id: str
     name: str
     kind: RuleKind
-    worker: Annotated[str, Meta(description="id of the worker, empty = every one")]
-    worker_path: Annotated[str, Meta(description="its owner/name, empty when it is gone")]
-    task: Annotated[str, Meta(description="id of the task, empty = every run")]
+    worker: Annotated[str, Meta(description="id of the worker; empty = all workers")]
+    worker_path: Annotated[str, Meta(description="its owner/name; empty if deleted")]
+    task: Annotated[str, Meta(description="id of the task; empty = all runs")]
     task_title: str
     factor: float
     field: str
@@ -124,7 +126,7 @@ class AlertRule(Answer):
     budget_traffic_mb: str
     endpoints: Annotated[list[str], Meta(description="ids of webhooks")]
     emails: list[str]
-    reasons: Annotated[list[str], Meta(description="codes of ends, none = every failure")]
+    reasons: Annotated[list[str], Meta(description="values of `reason_code`; empty = all failures")]
     enabled: bool
     created_at: TimeOrNever
     updated_at: TimeOrNever
@@ -162,7 +164,9 @@ class AlertRuleExample(Answer):
 class AlertRuleList(Answer):
     items: list[AlertRule] = field(name="list")
     mails: Annotated[bool, Meta(description="whether a rule may name mail addresses")]
-    example: Annotated[AlertRuleExample, Meta(description="a rule that most accounts want")]
+    example: Annotated[
+        AlertRuleExample, Meta(description="a rule that is useful for most accounts")
+    ]
 
 
 class MatchedRun(Answer):
@@ -171,27 +175,27 @@ class MatchedRun(Answer):
     finished_at: TimeOrNever
 
     @classmethod
-    def of(cls, fired: PreviewedAlert) -> MatchedRun:
-        return cls(fired.run.id, fired.match.sentence, seconds(fired.run.finished_at))
+    def of(cls, alert: PreviewedAlert) -> MatchedRun:
+        return cls(alert.run.id, alert.match.sentence, seconds(alert.run.finished_at))
 
 
 class AlertRulePreview(Answer):
     runs: Annotated[int, Meta(description="the last runs that were checked, at most 20")]
-    count: Annotated[int, Meta(description="how many of them would have raised an alert")]
+    count: Annotated[int, Meta(description="the number of them that would have raised an alert")]
     items: list[MatchedRun] = field(name="list")
     month: Annotated[str, Meta(description="YYYY-MM, for a budget")]
     used_usd: Annotated[Usd, Meta(description="in that month so far")]
     used_traffic_mb: str
-    now: Annotated[str, Meta(description="what a budget would say now, else empty")]
+    now: Annotated[str, Meta(description="the alert of a budget now, or empty")]
 
     @classmethod
-    def of(cls, found: RulePreview) -> AlertRulePreview:
+    def of(cls, preview: RulePreview) -> AlertRulePreview:
         return cls(
-            runs=found.runs,
-            count=len(found.fired),
-            items=[MatchedRun.of(one) for one in found.fired],
-            month=found.month,
-            used_usd=format_usage(found.usd_micros),
-            used_traffic_mb=decimal_megabytes(found.traffic_bytes),
-            now=found.now.sentence if found.now else "",
+            runs=preview.runs,
+            count=len(preview.fired),
+            items=[MatchedRun.of(alert) for alert in preview.fired],
+            month=preview.month,
+            used_usd=format_usage(preview.usd_micros),
+            used_traffic_mb=decimal_megabytes(preview.traffic_bytes),
+            now=preview.now.sentence if preview.now else "",
         )

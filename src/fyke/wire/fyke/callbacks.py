@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from fyke.model.callback import DeliveryAttempt, Receiver
 
 Milliseconds = Annotated[int, Meta(ge=0, description="ms")]
-HttpStatus = Annotated[int, Meta(ge=0, description="HTTP status, 0 when no answer came")]
-ReplyStart = Annotated[str, Meta(description="how the body of the answer began")]
+HttpStatus = Annotated[int, Meta(ge=0, description="HTTP status, 0 without an answer")]
+ReplyStart = Annotated[str, Meta(description="the beginning of the answer's body")]
 
 
 # --- requests ------------------------------------------------------------------------------
@@ -30,7 +30,7 @@ class DeliveryQuery(PageQuery):
         ParsedBy(ToChoice(DeliveryState, optional=True)),
         Meta(description="absent = all"),
     ] = None
-    host: Annotated[Text, Meta(description="host of the URL, with or without :port")] = ""
+    host: Annotated[Text, Meta(description="host of the URL, optionally with :port")] = ""
     webhook: Annotated[Text, Meta(description="id of a webhook")] = ""
 
     @property
@@ -39,7 +39,7 @@ class DeliveryQuery(PageQuery):
 
 
 class ReceiverName(Request):
-    receiver: Annotated[Name, Meta(description="scheme://host:port, or any URL there")]
+    receiver: Annotated[Name, Meta(description="scheme://host:port, or a URL of the receiver")]
 
 
 # --- answers -------------------------------------------------------------------------------
@@ -61,12 +61,12 @@ class DeliveryItem(Answer):
     id: Annotated[str, Meta(description="the `webhook-id` of every attempt")]
     run_slug: str
     kind: DeliveryKind
-    webhook: Annotated[str, Meta(description="id of the webhook, empty for a callback URL")]
-    event: Annotated[str, Meta(description="event of a webhook or mail, empty for callbacks")]
+    webhook: Annotated[str, Meta(description="id of the webhook; empty for callbacks")]
+    event: Annotated[str, Meta(description="event of a webhook or mail; empty for callbacks")]
     url: str
     receiver: Annotated[str, Meta(description="scheme://host:port")]
     state: DeliveryState
-    tries: Annotated[Count, Meta(description="attempts of the present schedule")]
+    tries: Annotated[Count, Meta(description="attempts since the last replay")]
     next_at: TimeOrNever
     last_status: HttpStatus
     last_error: str

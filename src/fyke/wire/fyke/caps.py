@@ -1,4 +1,4 @@
-"""What an account may spend, for one run and in a month."""
+"""The caps on the cost of a run and of a month."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class CapsToChange(Request):
-    """A member that is absent does not change."""
+    """Absent members stay as they are."""
 
     run_cap: Annotated[Decimal, Meta(description="US dollars, 0 = no cap")] | None = None
     month_cap: Annotated[Decimal, Meta(description="US dollars, 0 = no cap")] | None = None
@@ -24,25 +24,27 @@ class CapsToChange(Request):
 class CapsReport(Answer):
     run_cap: Annotated[Cap, Meta(description="US dollars that one run may cost; 0 = no cap")]
     month_cap: Annotated[Cap, Meta(description="US dollars for a calendar month; 0 = no cap")]
-    month: Annotated[str, Meta(description="the current one, 2026-11, in the account's zone")]
+    month: Annotated[
+        str, Meta(description="the current month, YYYY-MM, in the account's time zone")
+    ]
     time_zone: str
-    spent: Annotated[Cap, Meta(description="US dollars, by runs that have ended in it")]
+    spent: Annotated[Cap, Meta(description="US dollars, of runs that have ended in this month")]
     held: Annotated[Cap, Meta(description="US dollars on hold for active runs")]
     left: Annotated[
         Cap | None, Meta(description="US dollars that may still be put on hold; null: no cap")
     ]
-    priced: Annotated[bool, Meta(description="whether anything costs money here")]
+    priced: Annotated[bool, Meta(description="whether any price is set")]
 
     @classmethod
-    def of(cls, found: SpendingStatus) -> CapsReport:
-        month = found.month
+    def of(cls, status: SpendingStatus) -> CapsReport:
+        month = status.month
         return cls(
-            run_cap=millionths(found.account.run_cap_micros),
+            run_cap=millionths(status.account.run_cap_micros),
             month_cap=millionths(month.cap),
             month=f"{month.first:%Y-%m}",
             time_zone=month.zone,
             spent=millionths(month.spent),
             held=millionths(month.held),
             left=millionths(max(0, month.left)) if month.cap else None,
-            priced=found.priced,
+            priced=status.priced,
         )

@@ -1,4 +1,4 @@
-"""What has changed between the versions of a worker."""
+"""Differences between the versions of a worker."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class SchemaChangeItem(Answer):
     field: str
     before: str
     after: str
-    breaking: Annotated[bool, Meta(description="saved inputs or later programs may no longer fit")]
+    breaking: Annotated[bool, Meta(description="whether saved inputs or programs may break")]
     text: Annotated[str, Meta(description="the change as a sentence")]
 
     @classmethod
@@ -50,11 +50,11 @@ class SchemaChangeItem(Answer):
 
 
 class DeclaredChangeItem(Answer):
-    """A change of what fyke.json declares."""
+    """A change of the declarations in fyke.json."""
 
     kind: DeclaredKind
-    domain: Annotated[str, Meta(description="empty where it is not about one; of a list all")]
-    wider: Annotated[bool, Meta(description="the later version may do more")]
+    domain: Annotated[str, Meta(description="the domain, all domains of a new list, or empty")]
+    wider: Annotated[bool, Meta(description="whether the later version may do more")]
 
     @classmethod
     def of(cls, change: DeclaredChange) -> DeclaredChangeItem:
@@ -62,9 +62,11 @@ class DeclaredChangeItem(Answer):
 
 
 class DiffLineItem(Answer):
-    change: Annotated[LineChange, Meta(description="gap: unchanged lines that are left out")]
+    change: Annotated[LineChange, Meta(description="gap: omitted unchanged lines")]
     text: str
-    before: Annotated[Count, Meta(description="its number; 0 = not there; of a gap how many lines")]
+    before: Annotated[
+        Count, Meta(description="line number, 0 = absent; for a gap, the number of lines")
+    ]
     after: Count
 
     @classmethod
@@ -91,22 +93,20 @@ class ComparedVersions(Answer):
     after: str
     schema_changes: list[SchemaChangeItem]
     declared_changes: Annotated[
-        list[DeclaredChangeItem], Meta(description="of what fyke.json declares")
+        list[DeclaredChangeItem], Meta(description="of the declarations in fyke.json")
     ]
-    files: Annotated[
-        list[FileDiffItem] | None, Meta(description="null: only for the worker's account")
-    ]
+    files: Annotated[list[FileDiffItem] | None, Meta(description="null for other accounts")]
     unchanged: Count
-    more: Annotated[Count, Meta(description="files that differ and are not in the list")]
+    more: Annotated[Count, Meta(description="differing files that are not in the list")]
 
     @classmethod
-    def of(cls, found: VersionComparison) -> ComparedVersions:
-        files = found.files
+    def of(cls, comparison: VersionComparison) -> ComparedVersions:
+        files = comparison.files
         return cls(
-            before=found.before.number,
-            after=found.after.number,
-            schema_changes=SchemaChangeItem.all_of(found.schema),
-            declared_changes=[DeclaredChangeItem.of(change) for change in found.declared],
+            before=comparison.before.number,
+            after=comparison.after.number,
+            schema_changes=SchemaChangeItem.all_of(comparison.schema),
+            declared_changes=[DeclaredChangeItem.of(change) for change in comparison.declared],
             files=[FileDiffItem.of(file) for file in files.files] if files else None,
             unchanged=files.unchanged if files else 0,
             more=files.more if files else 0,
@@ -114,22 +114,22 @@ class ComparedVersions(Answer):
 
 
 class ChangelogStep(VersionItem):
-    first: Annotated[bool, Meta(description="there is no version before it")]
+    first: Annotated[bool, Meta(description="whether it is the first version")]
     schema_changes: list[SchemaChangeItem]
 
     @classmethod
-    def step(cls, found: HistoryStep) -> ChangelogStep:
+    def step(cls, step: HistoryStep) -> ChangelogStep:
         return cls(
-            **version_members(found.version),
-            first=found.first,
-            schema_changes=SchemaChangeItem.all_of(found.changes),
+            **version_members(step.version),
+            first=step.first,
+            schema_changes=SchemaChangeItem.all_of(step.changes),
         )
 
 
 class WorkerChangelog(Answer):
-    text: Annotated[str, Meta(description="CHANGELOG.md of the latest version; empty: none")]
+    text: Annotated[str, Meta(description="CHANGELOG.md of the newest version, or empty")]
     steps: list[ChangelogStep]
 
     @classmethod
-    def of(cls, found: Changelog) -> WorkerChangelog:
-        return cls(found.text, [ChangelogStep.step(step) for step in found.steps])
+    def of(cls, changelog: Changelog) -> WorkerChangelog:
+        return cls(changelog.text, [ChangelogStep.step(step) for step in changelog.steps])

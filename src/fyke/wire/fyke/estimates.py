@@ -1,4 +1,4 @@
-"""What a run will probably take, and the default run options of a worker."""
+"""Estimates of a run, and the default run options of a worker."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class RunOptionsToSet(Request):
-    """A member that is absent gets the platform's default."""
+    """Absent members get the platform's default."""
 
     memory: Annotated[Decimal, DocumentedAs(Memory)] | None = None
     execute_limit_time_seconds: Annotated[Decimal, DocumentedAs(TimeLimit)] | None = None
@@ -32,7 +32,7 @@ class RunOptionsToSet(Request):
 
 class EstimateQuery(RunOptionsToSet):
     version: Annotated[Text, Meta(description="empty = the newest")] = ""
-    subtasks: Annotated[Integer, Meta(ge=0, description="0 = as many as earlier runs had")] = 0
+    subtasks: Annotated[Integer, Meta(ge=0, description="0 = the number in earlier runs")] = 0
     cpus: Annotated[Decimal, DocumentedAs(Cpus)] | None = None
 
 
@@ -71,39 +71,42 @@ class MoneySpread(Answer):
 
 
 class EstimateReport(Answer):
-    """Half of the runs stay within ``p50``, nineteen in twenty within ``p95``."""
+    """``p50`` is the median, ``p95`` the 95th percentile of earlier runs."""
 
     version: str
     enough: Annotated[bool, Meta(description="whether there are enough earlier runs")]
-    needed: Annotated[int, Meta(description="how many are enough")]
-    runs: Annotated[int, Meta(ge=0, le=MAX_SAMPLES, description="earlier runs that were counted")]
-    of_version: Annotated[bool, Meta(description="they are of this version, else of all")]
+    needed: Annotated[int, Meta(description="the number that is enough")]
+    runs: Annotated[int, Meta(ge=0, le=MAX_SAMPLES, description="earlier runs that were used")]
+    of_version: Annotated[bool, Meta(description="whether they are only of this version")]
     oldest_at: UnixSeconds
     newest_at: UnixSeconds
     memory: Annotated[int, Meta(description="MB for each subtask")]
     cpus: Annotated[int | float, Meta(description="cores")]
-    priced: Annotated[bool, Meta(description="whether anything costs money here")]
+    priced: Annotated[bool, Meta(description="whether any price is set")]
     time: Annotated[
-        SecondsSpread | None, Meta(description="seconds from start to end; null: not enough runs")
+        SecondsSpread | None,
+        Meta(description="seconds from start to end; null without enough runs"),
     ]
     traffic: Annotated[BytesSpread | None, Meta(description="bytes")]
     charge: Annotated[MoneySpread | None, Meta(description="US dollars, at the current prices")]
 
     @classmethod
-    def of(cls, found: WorkerEstimate) -> EstimateReport:
-        runs, made = found.basis.runs, found.estimate
-        time, traffic, charge = (made.time, made.traffic, made.charge) if made else (None,) * 3
+    def of(cls, estimated: WorkerEstimate) -> EstimateReport:
+        runs, estimate = estimated.basis.runs, estimated.estimate
+        time = estimate.time if estimate else None
+        traffic = estimate.traffic if estimate else None
+        charge = estimate.charge if estimate else None
         return cls(
-            version=found.version.number,
-            enough=found.basis.enough,
+            version=estimated.version.number,
+            enough=estimated.basis.enough,
             needed=MIN_RUNS,
             runs=len(runs),
-            of_version=found.basis.of_version,
+            of_version=estimated.basis.of_version,
             oldest_at=seconds(runs[-1].at) if runs else 0,
             newest_at=seconds(runs[0].at) if runs else 0,
-            memory=found.limits.memory_mb,
-            cpus=found.limits.cpus,
-            priced=found.priced,
+            memory=estimated.limits.memory_mb,
+            cpus=estimated.limits.cpus,
+            priced=estimated.priced,
             time=SecondsSpread(time.p50 / 1000, time.p95 / 1000) if time else None,
             traffic=BytesSpread(int(traffic.p50), int(traffic.p95)) if traffic else None,
             charge=MoneySpread(exact_usd(charge.p50), exact_usd(charge.p95)) if charge else None,

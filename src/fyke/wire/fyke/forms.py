@@ -1,4 +1,4 @@
-"""Run forms: their fields, what an input means, and programs that send one."""
+"""Run forms: their fields, checks of inputs, and code samples that start a run."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 
 
 def to_pairs(value: object) -> list[tuple[str, str]]:
-    """Pairs of texts, as the controls of a form send them."""
+    """Name and text of each control of a form."""
     if isinstance(value, list) and all(map(_is_pair, value)):
         return [(name, text) for name, text in value]
-    raise FieldError('must be a list of pairs of texts such as [["f:max_results", "10"]]')
+    raise FieldError('must be a list of pairs of strings, for example [["f:max_results", "10"]]')
 
 
 def _is_pair(value: object) -> bool:
@@ -47,14 +47,14 @@ def _is_pair(value: object) -> bool:
 
 
 def to_long_text(value: object) -> str:
-    """Text as long as the body may be."""
+    """Text that is limited only by the size of the body."""
     if not isinstance(value, str):
-        raise FieldError("must be a text")
+        raise FieldError("must be a string")
     return value
 
 
 def to_language(value: object) -> str:
-    """The id of a language that snippets are written in."""
+    """The id of a language for snippets."""
     if value not in IDS:
         raise FieldError(f"must be one of {', '.join(IDS)}")
     return to_text(value)
@@ -65,7 +65,7 @@ Pairs = Annotated[
     list[tuple[str, str]],
     ParsedBy(to_pairs),
     DocumentedAs(Annotated[list[_Pair], Meta(examples=[[["f:max_results", "10"]]])]),
-    Meta(description=f"pairs of control and text, at most {MAX_PAIRS:,}"),
+    Meta(description=f"name and text of each control, at most {MAX_PAIRS:,}"),
 ]
 
 
@@ -81,7 +81,7 @@ class FormStartQuery(VersionSelector):
 class InputToCheck(VersionSelector):
     """The input in exactly one of three forms: `input`, `form` or `json_text`."""
 
-    input: Annotated[Any, DocumentedAs(RunInput), Meta(description="as a start takes it")] = None
+    input: Annotated[Any, DocumentedAs(RunInput), Meta(description="as for a start")] = None
     form: Pairs | None = None
     json_text: (
         Annotated[str, ParsedBy(to_long_text), Meta(description="JSON text, even if invalid")]
@@ -90,17 +90,17 @@ class InputToCheck(VersionSelector):
 
     @property
     def raw(self) -> RawInput:
-        """What was given. Raise ``InvalidFields`` unless it is exactly one."""
-        found: list[RawInput] = []
+        """The input. Raises ``InvalidFields`` unless there is exactly one."""
+        inputs: list[RawInput] = []
         if self.input is not None:
-            found.append(GivenInput(self.input))
+            inputs.append(GivenInput(self.input))
         if self.form is not None:
-            found.append(FormPairs(self.form))
+            inputs.append(FormPairs(self.form))
         if self.json_text is not None:
-            found.append(JsonText(self.json_text))
-        if len(found) != 1:
-            raise InvalidFields("give exactly one of input, form and json_text")
-        return found[0]
+            inputs.append(JsonText(self.json_text))
+        if len(inputs) != 1:
+            raise InvalidFields("send exactly one of input, form and json_text")
+        return inputs[0]
 
 
 class SnippetRequest(InputToCheck):
@@ -109,10 +109,10 @@ class SnippetRequest(InputToCheck):
 
 
 class FileImport(VersionSelector):
-    field: Annotated[Text, Meta(description="name of a list; empty: the only one")] = ""
-    name: Annotated[Text, Meta(description="name of the file; .csv is read as such")] = ""
-    column: Annotated[Text, Meta(description="number or title of the column to take")] = ""
-    sheet: Annotated[Text, Meta(description="of a workbook; empty: the first")] = ""
+    field: Annotated[Text, Meta(description="name of a list field; empty: the only one")] = ""
+    name: Annotated[Text, Meta(description="name of the file; .csv is parsed as CSV")] = ""
+    column: Annotated[Text, Meta(description="number or title of the column to import")] = ""
+    sheet: Annotated[Text, Meta(description="sheet of a workbook; empty: the first")] = ""
 
 
 # --- answers: the form ---------------------------------------------------------------------
@@ -121,7 +121,7 @@ class FileImport(VersionSelector):
 class FormOption(Answer):
     label: str
     value: Any
-    token: Annotated[str, Meta(description="what a control of the form sends for it")]
+    token: Annotated[str, Meta(description="the text that a control sends for it")]
 
 
 class FormFieldItem(Answer):
@@ -132,8 +132,8 @@ class FormFieldItem(Answer):
     title: str
     description: str
     type: str
-    editor: Annotated[str, Meta(description="as the schema has it")]
-    kind: Annotated[ControlKind, Meta(description="the control that it is shown as")]
+    editor: Annotated[str, Meta(description="as in the schema")]
+    kind: Annotated[ControlKind, Meta(description="the control in the console")]
     required: bool
     has_default: bool
     default: Any
@@ -142,17 +142,20 @@ class FormFieldItem(Answer):
     maximum: int | float | None
     unit: str
     item_key: Annotated[str, Meta(description="key of a list's items; empty: plain text")]
-    format: Annotated[str, Meta(description="of a date, as it is typed")]
-    value_format: Annotated[str, Meta(description="of a date, as it is sent")]
-    relative: Annotated[bool, Meta(description="whether a date may be a span such as 7 days")]
+    format: Annotated[str, Meta(description="format of a date as typed")]
+    value_format: Annotated[str, Meta(description="format of a date as sent")]
+    relative: Annotated[
+        bool, Meta(description="whether a date may be relative, for example 7 days")
+    ]
     columns: Annotated[
-        list[FormFieldItem], Meta(description="of a list of rows, else none", examples=[[]])
+        list[FormFieldItem],
+        Meta(description="columns of a list of rows, else empty", examples=[[]]),
     ]
     notes: Annotated[list[str], Meta(description="for the developer of the worker")]
 
     @classmethod
     def of(cls, field: FormField, control: str) -> FormFieldItem:
-        date, without = field.date, field.default is ABSENT
+        date, no_default = field.date, field.default is ABSENT
         return cls(
             name=field.name,
             control=control,
@@ -162,8 +165,8 @@ class FormFieldItem(Answer):
             editor=field.editor,
             kind=field.kind,
             required=field.required,
-            has_default=not without,
-            default=None if without else field.default,
+            has_default=not no_default,
+            default=None if no_default else field.default,
             options=[FormOption(each.label, each.value, each.token) for each in field.options],
             minimum=field.minimum,
             maximum=field.maximum,
@@ -191,9 +194,9 @@ class FormSection(Answer):
 class WorkerForm(Answer):
     worker_slug: Ulid
     version: str
-    versions: Annotated[list[str], Meta(description="that may be started, newest first")]
+    versions: Annotated[list[str], Meta(description="versions that can be started, newest first")]
     description: str
-    broken: Annotated[str, Meta(description="why the schema has no form; empty: it has one")]
+    broken: Annotated[str, Meta(description="why the schema has no form, or empty")]
     notes: Annotated[list[str], Meta(description="for the developer of the worker")]
     sections: list[FormSection]
 
@@ -215,11 +218,13 @@ class WorkerForm(Answer):
 
 
 class InputFault(Answer):
-    path: Annotated[str, Meta(description="`custom.NAME`, `system.NAME`, or empty for all of it")]
+    path: Annotated[
+        str, Meta(description="`custom.NAME`, `system.NAME`, or empty for the whole input")
+    ]
     message: str
     row: Annotated[Count, Meta(description="1-based; 0 = none")]
     column: str
-    line: Annotated[Count, Meta(description="of the text that was sent, 1-based; 0 = unknown")]
+    line: Annotated[Count, Meta(description="line of the text that was sent, 1-based; 0 = unknown")]
     line_column: Count
 
     @classmethod
@@ -229,8 +234,8 @@ class InputFault(Answer):
 
 class StartQuote(Answer):
     priced: Annotated[bool, Meta(description="false: no prices are set")]
-    hour: Annotated[Usd, Meta(description="US dollars for an hour of one subtask")]
-    gigabyte: Annotated[Usd, Meta(description="US dollars for a GB of traffic")]
+    hour: Annotated[Usd, Meta(description="US dollars per subtask and hour")]
+    gigabyte: Annotated[Usd, Meta(description="US dollars per GB of traffic")]
     most: Annotated[Usd | None, Meta(description="US dollars at most; null: without a limit")]
     missing: Annotated[Usd, Meta(description="US dollars that the balance lacks")]
 
@@ -255,20 +260,20 @@ class SavedInput(Answer):
 
 
 class CheckedInput(SavedInput):
-    subtasks: Annotated[Count, Meta(description="0 when it cannot be started")]
+    subtasks: Annotated[Count, Meta(description="0 if it cannot be started")]
     problem: Annotated[str, Meta(description="why it cannot be split")]
     most_subtasks: Count
     estimate: StartQuote
     plan: Plan
     most_runs: Annotated[Count, Meta(description="active runs that the plan allows; 0 = no limit")]
-    waits: Annotated[str, Meta(description="what a run would wait for now; empty: nothing")]
-    refused: Annotated[str, Meta(description="why no run would be executed; empty: it would")]
+    waits: Annotated[str, Meta(description="what a run would wait for now, or empty")]
+    refused: Annotated[str, Meta(description="why no run would be executed, or empty")]
 
     @classmethod
-    def checked(cls, found: InputCheck) -> CheckedInput:
-        outlook = found.outlook
+    def checked(cls, check: InputCheck) -> CheckedInput:
+        outlook = check.outlook
         return cls(
-            **asdict(SavedInput.of(found.value)),
+            **asdict(SavedInput.of(check.value)),
             subtasks=outlook.plan.subtasks,
             problem=outlook.plan.problem,
             most_subtasks=outlook.most_subtasks,
@@ -283,12 +288,12 @@ class CheckedInput(SavedInput):
 class ImportedValue(Answer):
     field: str
     value: list[Any]
-    header: Annotated[bool, Meta(description="whether the first row was taken for titles")]
+    header: Annotated[bool, Meta(description="whether the first row contains titles")]
     errors: list[InputFault]
 
     @classmethod
-    def of(cls, field: str, found: ImportResult) -> ImportedValue:
-        return cls(field, found.value, found.header, InputFault.all_of(found.errors))
+    def of(cls, field: str, result: ImportResult) -> ImportedValue:
+        return cls(field, result.value, result.header, InputFault.all_of(result.errors))
 
 
 class RecentInput(Answer):
@@ -299,8 +304,8 @@ class RecentInput(Answer):
     created_at: TimeOrNever
 
     @classmethod
-    def of(cls, found: PastInput) -> RecentInput:
-        return cls(found.run_id, found.state, found.version, found.summary, seconds(found.at))
+    def of(cls, past: PastInput) -> RecentInput:
+        return cls(past.run_id, past.state, past.version, past.summary, seconds(past.at))
 
 
 class RecentInputList(Items[RecentInput]):
@@ -316,20 +321,20 @@ class InitialInput(Answer):
     input: dict[str, Any]
 
     @classmethod
-    def of(cls, found: FormStart) -> InitialInput:
+    def of(cls, start: FormStart) -> InitialInput:
         return cls(
-            found.source,
-            found.ref,
-            found.title,
-            found.version,
-            found.callback_url,
-            found.value.input,
+            start.source,
+            start.ref,
+            start.title,
+            start.version,
+            start.callback_url,
+            start.value.input,
         )
 
 
 class StartSnippet(Answer):
     language: Annotated[str, known_values(IDS)]
-    file: Annotated[str, Meta(description="a name for a file of it")]
+    file: Annotated[str, Meta(description="a file name for it")]
     text: str
     body: Annotated[str, Meta(description="the body of the request that it sends")]
     errors: list[InputFault]

@@ -1,4 +1,4 @@
-"""The installation as its operator sees it. Sizes are bytes."""
+"""The installation, for its operator. Sizes are bytes."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 
 class StorageQuery(Request):
-    fresh: Annotated[Boolean, Meta(description="measure now instead of using the last figures")] = (
-        False
-    )
+    fresh: Annotated[
+        Boolean, Meta(description="measure now instead of using the latest figures")
+    ] = False
 
 
 class RetentionQuery(Request):
@@ -45,7 +45,7 @@ class RetentionQuery(Request):
 class PlanItem(Answer):
     plan: Plan
     most: Annotated[Count, Meta(description="active runs, 0 = no limit")]
-    accounts: Annotated[Count, Meta(description="accounts that have it")]
+    accounts: Annotated[Count, Meta(description="accounts with this plan")]
 
     @classmethod
     def of(cls, line: PlanLine) -> PlanItem:
@@ -62,7 +62,7 @@ class PriceList(Answer):
     traffic_gb: Annotated[str, Meta(description="US dollars per GB of traffic")]
     traffic_quota: Annotated[bool, Meta(description="whether accounts have a traffic quota")]
     default_plan: Plan
-    rate_limit: Annotated[int, Meta(description="requests a second of a key, 0 = no limit")]
+    rate_limit: Annotated[int, Meta(description="requests per second of a key, 0 = no limit")]
     max_subtasks: int
 
     @classmethod
@@ -80,7 +80,7 @@ class PriceList(Answer):
 
 
 class ProxyItem(Answer):
-    code: Annotated[str, Meta(description="two letters, or * for all regions without their own")]
+    code: Annotated[str, Meta(description="two letters, or * for all other regions")]
     address: Annotated[str, Meta(description="without user and password")]
     error: Annotated[str, Meta(description="why it cannot be used, else empty")]
 
@@ -106,7 +106,7 @@ class StoredItem(Answer):
     description: str
     bytes: Count
     files: Count
-    complete: Annotated[bool, Meta(description="false: there is more than was counted")]
+    complete: Annotated[bool, Meta(description="false: not everything was counted")]
 
 
 class StorageSizes(Answer):
@@ -114,7 +114,7 @@ class StorageSizes(Answer):
     used: Count
     free: Count
     total: Count
-    floor: Annotated[Count, Meta(description="with less free no run is started")]
+    floor: Annotated[Count, Meta(description="no run is started with less free space")]
     runs: Count
     items: list[StoredItem] = field(name="list")
 
@@ -133,27 +133,27 @@ class StorageSizes(Answer):
 
 class RetentionPreview(Answer):
     keep_days: Annotated[Count, Meta(description="the setting, 0 = everything is kept")]
-    days: Annotated[Count, Meta(description="what was asked for")]
+    days: Annotated[Count, Meta(description="the requested number of days")]
     runs: Annotated[
-        int, Meta(ge=0, le=MAX_COUNTED, description="that would be removed, counted up to here")
+        int, Meta(ge=0, le=MAX_COUNTED, description="runs to remove, counted up to the maximum")
     ]
     oldest_at: TimeOrNever
     newest_at: TimeOrNever
 
     @classmethod
-    def of(cls, found: Retention) -> RetentionPreview:
+    def of(cls, retention: Retention) -> RetentionPreview:
         return cls(
-            keep_days=found.setting,
-            days=found.days,
-            runs=found.runs,
-            oldest_at=seconds(found.oldest_at),
-            newest_at=seconds(found.newest_at),
+            keep_days=retention.setting,
+            days=retention.days,
+            runs=retention.runs,
+            oldest_at=seconds(retention.oldest_at),
+            newest_at=seconds(retention.newest_at),
         )
 
 
 class ComponentItem(Answer):
     name: str
-    version: Annotated[str, Meta(description="empty when it is missing")]
+    version: Annotated[str, Meta(description="empty if not installed")]
     note: str
 
 

@@ -25,12 +25,12 @@ class NextRun(Answer):
     next_at: UnixSeconds
 
     @classmethod
-    def of(cls, found: UpcomingRun) -> NextRun:
+    def of(cls, run: UpcomingRun) -> NextRun:
         return cls(
-            task_slug=found.task.id,
-            task=found.task.title,
-            worker=found.worker.path if found.worker else "",
-            next_at=seconds(found.schedule.next_at),
+            task_slug=run.task.id,
+            task=run.task.title,
+            worker=run.worker.path if run.worker else "",
+            next_at=seconds(run.schedule.next_at),
         )
 
 
@@ -47,22 +47,26 @@ class RecentWorker(Answer):
 class OverviewReport(Answer):
     busy: Annotated[Count, Meta(description="active runs")]
     most: Annotated[Count, Meta(description="active runs that the plan allows; 0 = no limit")]
-    waiting: Annotated[Count, Meta(description="runs that wait for room")]
+    waiting: Annotated[Count, Meta(description="runs that wait for resources")]
     held: Annotated[Count, Meta(description="starts that wait in the run queue")]
     runs: Annotated[Count, Meta(description="of all time")]
-    day_succeeded: Annotated[Count, Meta(description="of those started in the last 24 hours")]
+    day_succeeded: Annotated[
+        Count, Meta(description="runs started in the last 24 hours that succeeded")
+    ]
     day_failed: Count
     day_aborted: Count
-    day_open: Annotated[Count, Meta(description="that have not ended yet")]
-    next_runs: Annotated[list[NextRun], Meta(description="what schedules start next, at most 5")]
-    recent_workers: Annotated[list[RecentWorker], Meta(description="last used first, at most 6")]
+    day_open: Annotated[Count, Meta(description="runs that have not ended yet")]
+    next_runs: Annotated[list[NextRun], Meta(description="the next runs by schedules, at most 5")]
+    recent_workers: Annotated[
+        list[RecentWorker], Meta(description="the last used first, at most 6")
+    ]
 
 
 class HealthCheckItem(Answer):
     name: str
     level: Level
     detail: str
-    remedy: Annotated[str, Meta(description="what to do; empty when it is good")]
+    remedy: Annotated[str, Meta(description="what to do, or empty")]
 
     @classmethod
     def of(cls, check: HealthCheck) -> HealthCheckItem:
@@ -88,7 +92,7 @@ class RunnerItem(Answer):
     memory: Annotated[Count, Meta(description="MB")]
     heartbeat_at: UnixSeconds
     checks: Annotated[list[IsolationCheck], Meta(description="of its sandbox")]
-    unsafe: Annotated[bool, Meta(description="it runs everything all the same: FYKE_UNSAFE")]
+    unsafe: Annotated[bool, Meta(description="whether it runs Workers nevertheless (FYKE_UNSAFE)")]
 
     @classmethod
     def of(cls, runner: RunnerInfo) -> RunnerItem:

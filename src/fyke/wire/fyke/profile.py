@@ -1,4 +1,4 @@
-"""What a user has: sessions and preferences; and the audit log of the account."""
+"""Sessions and preferences of a user, and the audit log of the account."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class PreferencesToChange(Request):
-    """A member that is absent does not change; empty leaves the choice to the browser."""
+    """Absent members stay as they are; with empty ones the browser decides."""
 
     language: Annotated[Text, known_values(["", *LANGUAGES])] | None = None
     theme: Annotated[Text, known_values(THEMES)] | None = None
@@ -31,7 +31,9 @@ class PreferencesToChange(Request):
 
 
 class ViewToSave(Request):
-    query: Annotated[Text, Meta(description="what the page opens with; empty = the default")] = ""
+    query: Annotated[
+        Text, Meta(description="the query that the page opens with; empty = the default")
+    ] = ""
 
 
 class AuditQuery(Request):
@@ -49,7 +51,7 @@ class SessionItem(Answer):
     address: str
     created_at: TimeOrNever
     seen_at: TimeOrNever
-    expires_at: Annotated[TimeOrNever, Meta(description="at the latest; without use earlier")]
+    expires_at: Annotated[TimeOrNever, Meta(description="at the latest; earlier if unused")]
 
     @classmethod
     def of(cls, session: Session) -> SessionItem:
@@ -79,19 +81,23 @@ class UserPreferences(Answer):
     views: Annotated[dict[str, str], Meta(description="the query that each page opens with")]
 
     @classmethod
-    def of(cls, chosen: Preferences) -> UserPreferences:
+    def of(cls, preferences: Preferences) -> UserPreferences:
         return cls(
-            chosen.language, chosen.theme, chosen.time_zone, chosen.snippets, dict(chosen.views)
+            preferences.language,
+            preferences.theme,
+            preferences.time_zone,
+            preferences.snippets,
+            dict(preferences.views),
         )
 
 
 class AuditItem(Answer):
-    id: Annotated[int, Meta(description="rises with time")]
+    id: Annotated[int, Meta(description="increases with time")]
     at: TimeOrNever
-    user: Annotated[str, Meta(description="the user's name at that time")]
+    user: Annotated[str, Meta(description="name of the user at that time")]
     user_id: str
-    key_id: Annotated[str, Meta(description="when it was done with a key")]
-    session_id: Annotated[str, Meta(description="when it was done in the console")]
+    key_id: Annotated[str, Meta(description="for an action with a key")]
+    session_id: Annotated[str, Meta(description="for an action in the console")]
     address: str
     action: AuditAction
     target: str
@@ -115,4 +121,4 @@ class AuditItem(Answer):
 
 class AuditPage(Answer):
     items: list[AuditItem] = field(name="list")
-    next: Annotated[Count, Meta(description="to be sent as `before`; 0 at the end")]
+    next: Annotated[Count, Meta(description="the `before` of the next page; 0 at the end")]

@@ -1,4 +1,4 @@
-"""Publishing a worker for all accounts, and the review of what is submitted for that."""
+"""Publishing workers for all accounts, and reviewing the submissions."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ShareRequest(Request):
 
 
 class SubmissionQuery(PageQuery):
-    waiting: Annotated[Boolean, Meta(description="false: those that were decided")] = True
+    waiting: Annotated[Boolean, Meta(description="false: the decided ones")] = True
 
 
 class ReviewDecision(Request):
@@ -47,12 +47,12 @@ class SampleInput(Request):
 
 
 class SharedWorker(Answer):
-    public: Annotated[bool, Meta(description="false: it waits for a review")]
-    submission_id: Annotated[str, Meta(description="the waiting submission, empty: none")]
+    public: Annotated[bool, Meta(description="false: it is waiting for a review")]
+    submission_id: Annotated[str, Meta(description="the waiting submission, or empty")]
 
     @classmethod
-    def of(cls, waiting: Submission | None) -> SharedWorker:
-        return cls(waiting is None, waiting.id if waiting else "")
+    def of(cls, submission: Submission | None) -> SharedWorker:
+        return cls(submission is None, submission.id if submission else "")
 
 
 class OwnSubmission(Answer):
@@ -79,23 +79,23 @@ class SubmissionItem(OwnSubmission):
     path: Annotated[str, Meta(description="`owner/name` of the worker")]
     title: str
     approved_version: Annotated[
-        str, Meta(description="the version that other accounts use now, empty: none")
+        str, Meta(description="the version that other accounts use now, or empty")
     ]
     sample_run_slug: Annotated[str, Meta(description="the reviewer's last run of it, or empty")]
     sample_state: Annotated[str, known_values(["", *RunState], "state of that run, or empty")]
     findings: list[ProjectFinding]
 
     @classmethod
-    def view(cls, found: SubmissionView) -> SubmissionItem:
+    def view(cls, view: SubmissionView) -> SubmissionItem:
         return cls(
-            **_members(found.submission),
-            worker_slug=found.worker.id,
-            path=found.worker.path,
-            title=found.worker.title,
-            approved_version=found.worker.latest_approved,
-            sample_run_slug=found.submission.sample_run_id,
-            sample_state=found.sample_state.value if found.sample_state else "",
-            findings=ProjectFinding.all_of(found.findings),
+            **_members(view.submission),
+            worker_slug=view.worker.id,
+            path=view.worker.path,
+            title=view.worker.title,
+            approved_version=view.worker.latest_approved,
+            sample_run_slug=view.submission.sample_run_id,
+            sample_state=view.sample_state.value if view.sample_state else "",
+            findings=ProjectFinding.all_of(view.findings),
         )
 
 

@@ -1,4 +1,4 @@
-"""Lists of runs across all of history, and one action on many runs."""
+"""Lists and searches of runs, and one action on many runs."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _TIME = "a day (2026-11-24), a day and a time (2026-11-24T09:30) or Unix seconds
 
 
 class RunSearchFields(Request):
-    """Which runs are meant; a member that is absent does not filter."""
+    """Filters of runs; absent members do not filter."""
 
     state: Annotated[
         Text,
@@ -50,10 +50,10 @@ class RunSearchFields(Request):
         ),
     ] = ""
     outcome: Annotated[
-        Text, Meta(description="words of `outcome`, separated by commas", examples=["timeout"])
+        Text, Meta(description="values of `outcome`, separated by commas", examples=["timeout"])
     ] = ""
     reason: Annotated[
-        Text, Meta(description="codes of `reason_code`, separated by commas", examples=["timeout"])
+        Text, Meta(description="values of `reason_code`, separated by commas", examples=["timeout"])
     ] = ""
     worker: Annotated[Text, Meta(description="id or owner/name", examples=["owner/reader"])] = ""
     task: Annotated[Text, Meta(description="id of a task", examples=[EXAMPLE_ID])] = ""
@@ -61,10 +61,12 @@ class RunSearchFields(Request):
         Text, Meta(description="some of api, api_v2, web, schedule", examples=["api,web"])
     ] = ""
     version: Text = ""
-    since: Annotated[Text, Meta(description=f"created from then: {_TIME}")] = field(
+    since: Annotated[Text, Meta(description=f"created at or after: {_TIME}")] = field(
         default="", name="from"
     )
-    until: Annotated[Text, Meta(description=f"created before: {_TIME}; all hours of a day")] = ""
+    until: Annotated[
+        Text, Meta(description=f"created before: {_TIME}; a day is included as a whole")
+    ] = ""
     error: Annotated[
         str,
         Meta(
@@ -75,7 +77,7 @@ class RunSearchFields(Request):
         ParsedBy(to_text),
     ] = ""
     run: Annotated[
-        Text, Meta(description="id of a run, or how it begins", examples=[EXAMPLE_ID])
+        Text, Meta(description="id of a run, or its beginning", examples=[EXAMPLE_ID])
     ] = ""
 
 
@@ -103,11 +105,11 @@ class BulkRequest(RunSearchFields, kw_only=True):
     all_matching: Annotated[
         Boolean,
         Meta(
-            description="instead of `runs`: all that the other members describe, "
-            f"{MAX_MATCHED} at most"
+            description="instead of `runs`: all that match the other members, "
+            f"at most {MAX_MATCHED}"
         ),
     ] = False
-    callback_url: Annotated[Text, Meta(description="of the runs that a rerun starts")] = ""
+    callback_url: Annotated[Text, Meta(description="for the runs that a rerun starts")] = ""
 
 
 # --- answers -------------------------------------------------------------------------------
@@ -119,7 +121,7 @@ class RunItem(Answer):
     worker: Annotated[str, Meta(description="owner/name")]
     version: str
     task_slug: str
-    task: Annotated[str, Meta(description="its title; empty when it is gone")]
+    task: Annotated[str, Meta(description="title of the task; empty if deleted")]
     key_id: str
     origin: OriginName
     state: StatusName
@@ -169,9 +171,9 @@ class RunItem(Answer):
 class RunItemPage(Answer):
     items: list[RunItem] = field(name="list")
     count: Annotated[
-        int | None, Meta(description="how many match; null where that was not counted")
+        int | None, Meta(description="the number of matching runs; null if not counted")
     ]
-    count_is_minimum: Annotated[bool, Meta(description="there may be more than `count`")]
+    count_is_minimum: Annotated[bool, Meta(description="whether there may be more than `count`")]
     page_size: int
     next_cursor: Annotated[str, Meta(description="of older runs; empty at the end")]
     previous_cursor: Annotated[str, Meta(description="of newer runs; empty at the beginning")]
@@ -179,8 +181,8 @@ class RunItemPage(Answer):
         int,
         Meta(
             ge=0,
-            description="Unix seconds; not 0 when the search stopped there because it had read "
-            "enough runs for one request: `next_cursor` continues",
+            description="Unix seconds; not 0 if the search stopped there at its limit; "
+            "`next_cursor` continues it",
         ),
     ]
 
@@ -189,16 +191,16 @@ class BulkItem(Answer):
     slug: str
     code: Annotated[int, Meta(ge=0, description="0 = success, else the code of the error")]
     message: Annotated[str, Meta(description="the error; empty = success")]
-    run_slug: Annotated[str, Meta(description="of a rerun: the new run")]
+    run_slug: Annotated[str, Meta(description="the new run of a rerun")]
 
     @classmethod
     def of(cls, result: BulkResult, code: int) -> BulkItem:
-        """``code`` is that of the error, 0 without one."""
+        """``code``: the code of the error, 0 without one."""
         message = result.error.message if result.error else ""
         return cls(result.run_id, code, message, result.new_run_id)
 
 
 class BulkResults(Answer):
     items: list[BulkItem] = field(name="list")
-    done: Annotated[Count, Meta(description="how many succeeded")]
-    more: Annotated[bool, Meta(description="further runs match: send the request again")]
+    done: Annotated[Count, Meta(description="the number of successes")]
+    more: Annotated[bool, Meta(description="whether more runs match; repeat the request for them")]

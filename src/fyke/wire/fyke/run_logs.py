@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from fyke.domain.logs.reading import LogPage
     from fyke.model.log import LogEntry, LogExcerpt
 
-MAX_LOG_ENTRIES = 1000  # of one answer
+MAX_LOG_ENTRIES = 1000  # in one answer
 
-Position = Annotated[int, Meta(ge=1, description="rises within the run, from 1")]
+Position = Annotated[int, Meta(ge=1, description="increases within the run, from 1")]
 
 
 # --- requests ------------------------------------------------------------------------------
@@ -27,9 +27,9 @@ Position = Annotated[int, Meta(ge=1, description="rises within the run, from 1")
 
 class LogQuery(Request):
     after: Annotated[Integer, Meta(ge=0, description="position of the last known entry")] = 0
-    limit: Annotated[Integer, Meta(ge=1, le=MAX_LOG_ENTRIES, description="entries at most")] = (
-        MAX_LOG_ENTRIES
-    )
+    limit: Annotated[
+        Integer, Meta(ge=1, le=MAX_LOG_ENTRIES, description="maximum number of entries")
+    ] = MAX_LOG_ENTRIES
 
 
 class LogPageQuery(Request):
@@ -37,7 +37,9 @@ class LogPageQuery(Request):
     before: Annotated[Integer, Meta(ge=0, description="entries before this position")] | None = None
     level: Annotated[
         Integer,
-        Meta(ge=1, le=4, description="least severity: 1 debug, 2 information, 3 warning, 4 error"),
+        Meta(
+            ge=1, le=4, description="minimum severity: 1 debug, 2 information, 3 warning, 4 error"
+        ),
     ] = int(LogType.DEBUG)
     search: Annotated[
         str, Meta(max_length=MAX_TEXT, description="part of the entry"), ParsedBy(to_text)
@@ -68,7 +70,7 @@ class LogLineItem(Answer):
     position: Position
     type: LogSeverity
     group: str
-    content: Annotated[str, Meta(description="cut when `length` is greater than its own")]
+    content: Annotated[str, Meta(description="cut if `length` is greater than its length")]
     length: Annotated[Count, Meta(description="characters of the whole entry")]
     timestamp: UnixMs
 
@@ -85,7 +87,9 @@ class LogLinePage(Answer):
     items: list[LogLineItem] = field(name="list")
     count: Annotated[Count, Meta(description="entries of the whole log")]
     reached: Annotated[Count, Meta(description="position to continue from")]
-    complete: Annotated[bool, Meta(description="nothing is left in that direction")]
+    complete: Annotated[
+        bool, Meta(description="whether there are no more entries in that direction")
+    ]
 
     @classmethod
     def of(cls, page: LogPage) -> LogLinePage:

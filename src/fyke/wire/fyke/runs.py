@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from fyke.model.run import Attempt, RunEvent, Share, UsageSample
     from fyke.reasons import Hint
 
-OutcomeText = Annotated[str, known_values(["", *Outcome], "why it ended; empty before its end")]
+OutcomeText = Annotated[str, known_values(["", *Outcome], "how it ended; empty before its end")]
 ReasonText = Annotated[str, Meta(description="`reason_code` as an English sentence")]
 Bytes = Annotated[int, Meta(ge=0, description="bytes")]
 GbSeconds = Annotated[float, Meta(ge=0, description="memory over time; a GB has 1024 MiB")]
@@ -49,14 +49,14 @@ _WAITS = [
 
 
 class SubtaskQuery(Request):
-    offset: Annotated[Integer, Meta(ge=0, description="number of the first one, from 0")] = 0
+    offset: Annotated[Integer, Meta(ge=0, description="number of the first subtask, from 0")] = 0
     limit: Annotated[Integer, Meta(ge=1, le=MAX_PAGE_SIZE, description="subtasks of a page")] = (
         MAX_PAGE_SIZE
     )
 
 
 class ShareToCreate(Request):
-    days: Annotated[Integer, Meta(ge=1, le=MAX_DAYS, description="how long the link works")] = 7
+    days: Annotated[Integer, Meta(ge=1, le=MAX_DAYS, description="days that the link is valid")] = 7
     rows: Annotated[Boolean, Meta(description="whether the link shows the rows")] = True
     log: Annotated[Boolean, Meta(description="whether the link shows the log")] = False
 
@@ -65,7 +65,7 @@ class ShareToCreate(Request):
 
 
 class HintItem(Answer):
-    code: Annotated[str, known_values(HintCode, "stays the same over versions")]
+    code: Annotated[str, known_values(HintCode, "the same in all releases")]
     params: ReasonParams
     cause: str
     next_step: str
@@ -86,7 +86,7 @@ class RunSummary(Answer):
     version: str
     results: Annotated[Count, Meta(description="rows")]
     hidden: Annotated[
-        Count, Meta(description="further rows: stored and left out because the Worker failed")
+        Count, Meta(description="stored rows that are not shown because the Worker failed")
     ]
     usage: Usd
     traffic: Bytes
@@ -95,12 +95,12 @@ class RunSummary(Answer):
     finished_at: UnixSeconds
     hint: HintItem | None
     errors: Annotated[
-        list[LogLineItem], Meta(description="the last error lines, where there is a hint")
+        list[LogLineItem], Meta(description="the last error lines, if there is a hint")
     ]
 
     @classmethod
     def of(cls, view: RunView, ending: RunEnding, hidden: int) -> RunSummary:
-        """``hidden``: how many rows are left out."""
+        """``hidden``: the number of hidden rows."""
         run = view.run
         reason = run.reason if run.state.terminal else None
         return cls(
@@ -154,7 +154,9 @@ class RunEventList(Items[RunEventItem]):
 
 class WaitingRun(Answer):
     slug: str
-    code: Annotated[str, known_values(["", *_WAITS], "what it waits for; empty: it does not wait")]
+    code: Annotated[
+        str, known_values(["", *_WAITS], "what it waits for; empty if it does not wait")
+    ]
     reason: Annotated[str, Meta(description="`code` as an English sentence")]
     params: ReasonParams
 
@@ -206,9 +208,9 @@ class AttemptItem(Answer):
 
 
 class SubtaskItem(Answer):
-    ordinal: Annotated[Count, Meta(description="its place in the run, from 0")]
-    number: Annotated[str, Meta(description="its name in the log")]
-    input: Annotated[str, Meta(description="in one line")]
+    ordinal: Annotated[Count, Meta(description="its number in the run, from 0")]
+    number: Annotated[str, Meta(description="its number in the log")]
+    input: Annotated[str, Meta(description="the input in one line")]
     state: SubtaskState
     outcome: OutcomeText
     reason: ReasonText
@@ -240,9 +242,9 @@ class SubtaskPage(Answer):
 class SampleItem(Answer):
     timestamp: UnixMs
     cpu_ms: Count
-    memory: Annotated[Bytes, Meta(description="bytes in use at that moment")]
+    memory: Annotated[Bytes, Meta(description="bytes in use at that time")]
     traffic: Bytes
-    rows: Annotated[Count, Meta(description="pushed so far, hidden rows too")]
+    rows: Annotated[Count, Meta(description="pushed so far, including hidden rows")]
 
     @classmethod
     def of(cls, sample: UsageSample) -> SampleItem:
@@ -265,35 +267,35 @@ class CostItem(Answer):
 class RunUsageReport(Answer):
     cpu_ms: Count
     memory_gb_seconds: GbSeconds
-    memory_peak: Annotated[Bytes, Meta(description="bytes, of the largest attempt")]
+    memory_peak: Annotated[Bytes, Meta(description="bytes, the highest of all attempts")]
     traffic: Bytes
     usage: Annotated[ExactUsd, Meta(description="US dollars, the sum of `lines`")]
     lines: list[CostItem]
-    samples: Annotated[list[SampleItem], Meta(description="in order of time")]
+    samples: Annotated[list[SampleItem], Meta(description="in chronological order")]
 
     @classmethod
-    def of(cls, used: RunUsage) -> RunUsageReport:
+    def of(cls, usage: RunUsage) -> RunUsageReport:
         return cls(
-            cpu_ms=used.cpu_ms,
-            memory_gb_seconds=gb_seconds(used.memory_mb_ms),
-            memory_peak=used.memory_peak_bytes,
-            traffic=used.traffic_bytes,
-            usage=exact_usd(used.usage_micros),
-            lines=[CostItem.of(line) for line in used.lines],
-            samples=[SampleItem.of(sample) for sample in used.samples],
+            cpu_ms=usage.cpu_ms,
+            memory_gb_seconds=gb_seconds(usage.memory_mb_ms),
+            memory_peak=usage.memory_peak_bytes,
+            traffic=usage.traffic_bytes,
+            usage=exact_usd(usage.usage_micros),
+            lines=[CostItem.of(line) for line in usage.lines],
+            samples=[SampleItem.of(sample) for sample in usage.samples],
         )
 
 
 class SiteItem(Answer):
-    domain: Annotated[str, Meta(description="host name or address; `(other)`: all beyond 200")]
-    requests: Annotated[Count, Meta(description="connections; for plain HTTP, requests")]
+    domain: Annotated[
+        str, Meta(description="host name or address; `(other)`: the sites beyond 200")
+    ]
+    requests: Annotated[Count, Meta(description="connections, or requests over plain HTTP")]
     bytes_up: Bytes
     bytes_down: Bytes
-    failures: Annotated[Count, Meta(description="could not be reached")]
+    failures: Annotated[Count, Meta(description="failed connections")]
     refused: Count
-    why: Annotated[
-        str, known_values(["", *BlockedSite], "why it was refused; empty when it was not")
-    ]
+    why: Annotated[str, known_values(["", *BlockedSite], "why it was refused, or empty")]
 
     @classmethod
     def of(cls, site: SiteUsage) -> SiteItem:
@@ -304,13 +306,13 @@ class SiteList(Answer):
     items: list[SiteItem] = field(name="list")
     egress: Annotated[
         list[str] | None,
-        Meta(description="the only domains that the version may reach; null: every public one"),
+        Meta(description="the only domains that the version may reach; null: all public ones"),
     ]
 
     @classmethod
-    def of(cls, found: RunTraffic) -> SiteList:
-        declared = None if found.declared is None else list(found.declared)
-        return cls([SiteItem.of(site) for site in found.sites], declared)
+    def of(cls, traffic: RunTraffic) -> SiteList:
+        declared = None if traffic.declared is None else list(traffic.declared)
+        return cls([SiteItem.of(site) for site in traffic.sites], declared)
 
 
 # --- answers: share links ------------------------------------------------------------------
@@ -326,7 +328,7 @@ class ShareItem(Answer):
 
     @classmethod
     def of(cls, share: Share, token: str, origin: str) -> ShareItem:
-        """``origin`` is what the URL begins with."""
+        """``origin``: scheme and host of the URL."""
         return cls(
             id=share.id,
             url=f"{origin}/shared/{token}",

@@ -1,4 +1,4 @@
-"""Schedules: of one task, of all tasks, and their times. Times are Unix seconds, 0 = none."""
+"""Schedules of tasks and their times. Times are Unix seconds, 0 = none."""
 
 from __future__ import annotations
 
@@ -39,7 +39,9 @@ if TYPE_CHECKING:
     from fyke.model.schedule import Fire
 
 Moment = Annotated[int, Meta(ge=0, description="Unix seconds, 0 = none")]
-PausedAt = Annotated[int, Meta(ge=0, description="when failures switched it off, 0 = they did not")]
+PausedAt = Annotated[
+    int, Meta(ge=0, description="when it was paused after failures, 0 = it was not")
+]
 MonthText = Annotated[
     str, Meta(pattern="^[0-9]{4}-[0-9]{2}$", description="YYYY-MM", examples=["2030-01"])
 ]
@@ -53,7 +55,7 @@ _DATE = "^([0-9]{4}-[0-9]{2}-[0-9]{2})?$"
 
 
 class TimingFields(Request):
-    """When to fire; what the kind does not use is ignored."""
+    """When to fire. Members that the kind does not use are ignored."""
 
     time: Annotated[
         Text,
@@ -82,7 +84,7 @@ class TimingFields(Request):
     time_zone: Annotated[Text, Meta(description="IANA name; empty = the account's")] = ""
 
     def of_kind(self, kind: ScheduleKind) -> ScheduleSpec:
-        """The rule of a schedule."""
+        """The schedule rule of ``kind``."""
         return ScheduleSpec(
             kind=kind,
             time=self.time.strip(),
@@ -100,7 +102,7 @@ class Timing(TimingFields, kw_only=True):
 
 
 class ScheduleFields(Timing, kw_only=True):
-    """A schedule as a whole."""
+    """A complete schedule."""
 
     overlap: Annotated[str, DocumentedAs(OverlapPolicy), ParsedBy(ToChoice(OverlapPolicy))] = (
         "allow"
@@ -108,16 +110,14 @@ class ScheduleFields(Timing, kw_only=True):
     late: Annotated[
         LatePolicy,
         ParsedBy(ToChoice(LatePolicy)),
-        Meta(description="what a time that the server missed becomes"),
+        Meta(description="what happens to a time that the server missed"),
     ] = LatePolicy.START
     enabled: Boolean = True
-    revision: Annotated[
-        Integer, Meta(ge=-1, description="only if it is still at this one; -1 = in any case")
-    ] = -1
+    revision: Annotated[Integer, Meta(ge=-1, description="the expected revision; -1 = any")] = -1
 
 
 class TimesQuery(TimingFields, kw_only=True):
-    """Which times: of the saved schedule, or with a kind of the one that is sent."""
+    """Times of the saved schedule, or with ``kind`` of the schedule in the query."""
 
     kind: Annotated[
         ScheduleKind | None,
@@ -135,7 +135,7 @@ def to_month(value: object) -> tuple[int, int]:
     """Year and month of ``YYYY-MM``."""
     match = _MONTH.fullmatch(to_text(value).strip())
     if not match:
-        raise FieldError("must be written as YYYY-MM, such as 2030-01")
+        raise FieldError("must be YYYY-MM, for example 2030-01")
     return int(match[1]), int(match[2])
 
 
@@ -155,14 +155,14 @@ class TaskSchedule(Answer):
     date: str
     cron: str
     every: Annotated[int, Meta(ge=0, description="seconds")]
-    time_zone: Annotated[str, Meta(description="the zone of its times")]
-    zone_of_account: Annotated[bool, Meta(description="whether that is the account's zone")]
+    time_zone: Annotated[str, Meta(description="the time zone of its times")]
+    zone_of_account: Annotated[bool, Meta(description="whether it is the account's time zone")]
     overlap: OverlapPolicy
-    late: Annotated[LatePolicy, Meta(description="what a time that the server missed becomes")]
+    late: Annotated[LatePolicy, Meta(description="what happens to a time that the server missed")]
     enabled: bool
-    failures: Annotated[Count, Meta(description="refused starts and failed runs in a row")]
+    failures: Annotated[Count, Meta(description="consecutive refused starts and failed runs")]
     paused_at: PausedAt
-    revision: Annotated[Count, Meta(description="grows with every change by users")]
+    revision: Annotated[Count, Meta(description="increases with every change by a user")]
     next_at: Moment
     last_fired_at: Moment
     last_error: Annotated[str, Meta(description="why the last planned run was refused")]
@@ -172,17 +172,17 @@ class TaskSchedule(Answer):
 
     @classmethod
     def of(cls, view: ScheduleView) -> TaskSchedule:
-        schedule, plan = view.schedule, view.schedule.spec
+        schedule, spec = view.schedule, view.schedule.spec
         return cls(
-            kind=plan.kind,
-            time=plan.time,
-            weekday=plan.weekday,
-            day=plan.day,
-            date=plan.date,
-            cron=plan.cron,
-            every=plan.every_s,
+            kind=spec.kind,
+            time=spec.time,
+            weekday=spec.weekday,
+            day=spec.day,
+            date=spec.date,
+            cron=spec.cron,
+            every=spec.every_s,
             time_zone=view.time_zone,
-            zone_of_account=not plan.time_zone,
+            zone_of_account=not spec.time_zone,
             overlap=schedule.overlap,
             late=schedule.late,
             enabled=schedule.enabled,
@@ -200,7 +200,7 @@ class TaskSchedule(Answer):
 
 class NextTime(Answer):
     at: Moment
-    local: Annotated[str, Meta(description="the same in the zone's local time, ISO 8601")]
+    local: Annotated[str, Meta(description="the local time, ISO 8601")]
 
     @classmethod
     def of(cls, at: int, time_zone: str) -> NextTime:
@@ -212,8 +212,10 @@ class NextTimes(Answer):
     items: list[NextTime] = field(name="list")
 
     @classmethod
-    def of(cls, found: UpcomingTimes) -> NextTimes:
-        return cls(found.time_zone, [NextTime.of(at, found.time_zone) for at in found.times])
+    def of(cls, upcoming: UpcomingTimes) -> NextTimes:
+        return cls(
+            upcoming.time_zone, [NextTime.of(at, upcoming.time_zone) for at in upcoming.times]
+        )
 
 
 class TaskFire(Answer):
@@ -221,9 +223,9 @@ class TaskFire(Answer):
 
     planned_at: Moment
     state: FireState
-    run_slug: Annotated[str, Meta(description="the run that was started, else empty")]
+    run_slug: Annotated[str, Meta(description="the run that was started, or empty")]
     reason: str
-    count: Annotated[Count, Meta(description="how many times in a row this covers")]
+    count: Annotated[Count, Meta(description="the number of consecutive times")]
     at: Moment
 
     @classmethod
@@ -241,7 +243,7 @@ class AccountZone(Answer):
 
 
 class ScheduleLineItem(Answer):
-    """A schedule in the list of all."""
+    """A schedule in the list of all tasks."""
 
     task_slug: str
     title: str
@@ -279,7 +281,7 @@ class PlannedItem(Answer):
     task_slug: str
     title: str
     times: Annotated[list[NextTime], Meta(description="the first times of that day")]
-    more: Annotated[bool, Meta(description="whether further times follow on that day")]
+    more: Annotated[bool, Meta(description="whether there are more times on that day")]
 
     @classmethod
     def of(cls, planned: PlannedRun, time_zone: str) -> PlannedItem:
@@ -294,20 +296,20 @@ class DayItem(Answer):
 
     @classmethod
     def of(cls, day: CalendarDay, time_zone: str) -> DayItem:
-        return cls(day.date.isoformat(), [PlannedItem.of(one, time_zone) for one in day.planned])
+        return cls(day.date.isoformat(), [PlannedItem.of(run, time_zone) for run in day.planned])
 
 
 class MonthItem(Answer):
     month: MonthText
     time_zone: str
-    left_out: Annotated[Count, Meta(description="schedules that are not shown")]
+    left_out: Annotated[Count, Meta(description="the number of omitted schedules")]
     days: list[DayItem]
 
     @classmethod
-    def of(cls, found: CalendarMonth) -> MonthItem:
+    def of(cls, month: CalendarMonth) -> MonthItem:
         return cls(
-            f"{found.year:04}-{found.month:02}",
-            found.time_zone,
-            found.left_out,
-            [DayItem.of(day, found.time_zone) for day in found.days],
+            f"{month.year:04}-{month.month:02}",
+            month.time_zone,
+            month.left_out,
+            [DayItem.of(day, month.time_zone) for day in month.days],
         )

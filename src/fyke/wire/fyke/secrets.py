@@ -1,4 +1,4 @@
-"""The secrets that an account keeps for a worker."""
+"""The secrets that an account stores for a worker."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class SecretValue(Request):
 
 
 class WorkerSecret(Answer):
-    """Everything but the value."""
+    """A secret without its value."""
 
     name: Annotated[str, Meta(description=f"of the variable that runs get: {NAME_RULE}")]
     set_by: Annotated[str, Meta(description="name of the user")]
     set_at: TimeOrNever
     used_at: Annotated[
-        int, Meta(ge=0, description="when a run last got it, to the minute; 0 = never")
+        int, Meta(ge=0, description="when a run last received it, to the minute; 0 = never")
     ]
     readable: Annotated[
         bool, Meta(description="false: sealed with another installation's key; set it again")
@@ -45,15 +45,13 @@ class WorkerSecret(Answer):
 
 class WorkerSecretList(Answer):
     items: list[WorkerSecret] = field(name="list")
-    needed: Annotated[list[str], Meta(description="what the newest version needs")]
-    missing: Annotated[
-        list[str], Meta(description="those of them that are not set, or not readable")
-    ]
+    needed: Annotated[list[str], Meta(description="names that the newest version declares")]
+    missing: Annotated[list[str], Meta(description="those that are not set or not readable")]
 
     @classmethod
-    def of(cls, found: WorkerSecretsView) -> WorkerSecretList:
+    def of(cls, view: WorkerSecretsView) -> WorkerSecretList:
         return cls(
-            [WorkerSecret.of(secret) for secret in found.secrets],
-            list(found.declared),
-            list(found.missing),
+            [WorkerSecret.of(secret) for secret in view.secrets],
+            list(view.declared),
+            list(view.missing),
         )

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 
 class TaskQuery(PageQuery):
-    keyword: Annotated[Text, Meta(description="in title or id")] = ""
+    keyword: Annotated[Text, Meta(description="part of the title or id")] = ""
 
 
 class TaskEditFields(Request):
-    """Members that are absent stay unchanged."""
+    """Absent members stay as they are."""
 
     revision: Annotated[
         Integer,
@@ -45,24 +45,24 @@ class TaskEditFields(Request):
 
 
 class TaskLineItem(Answer):
-    """A task in the list of all."""
+    """A task in a list."""
 
     slug: str
     title: str
     worker_slug: str
-    worker_path: Annotated[str, Meta(description="empty once the worker is deleted")]
+    worker_path: Annotated[str, Meta(description="empty if the worker is deleted")]
     version: Annotated[str, Meta(description="empty: the newest at the time of each run")]
     latest_version: str
     run_times: Count
     last_run_slug: str
     last_run_state: Annotated[
-        str, known_values(["", *RunState], "empty: it never ran, or its run is deleted")
+        str, known_values(["", *RunState], "empty: no run yet, or it is deleted")
     ]
     schedule_kind: Annotated[str, known_values(["", *ScheduleKind], "empty: no schedule")]
     schedule_enabled: bool
     next_at: Moment
     paused_at: PausedAt
-    fault: Annotated[str, known_values(["", *TaskFault], "why it cannot run as it is saved")]
+    fault: Annotated[str, known_values(["", *TaskFault], "why it cannot run as saved")]
     revision: Count
     created_at: Moment
     updated_at: Moment
@@ -106,9 +106,9 @@ class FieldProblem(Answer):
 
 class CheckedTask(TaskLineItem):
     description: str
-    input: Annotated[dict[str, Any], Meta(description="as it was saved")]
+    input: Annotated[dict[str, Any], Meta(description="as saved")]
     problems: Annotated[
-        list[FieldProblem], Meta(description="fields that the worker's schema no longer takes")
+        list[FieldProblem], Meta(description="fields that the worker's schema no longer accepts")
     ]
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Uploads: a project while it is checked, tried out and published."""
+"""Uploads: projects that are checked, tested and published."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fyke.model.upload import Upload, UploadStep
     from fyke.model.worker import Finding, Version, Worker
 
-WorkerName = Annotated[Text, Meta(description="of the worker; empty: from its title")]
+WorkerName = Annotated[Text, Meta(description="name of the worker; empty: derived from its title")]
 
 
 # --- requests ------------------------------------------------------------------------------
@@ -29,7 +29,7 @@ WorkerName = Annotated[Text, Meta(description="of the worker; empty: from its ti
 
 class ZipUpload(Request):
     scraper_file: Archive
-    name: Annotated[Text, Meta(description="its label in lists, empty = project.zip")] = ""
+    name: Annotated[Text, Meta(description="label of the upload; empty = project.zip")] = ""
 
 
 class GitUpload(Request):
@@ -41,15 +41,15 @@ class GitUpload(Request):
         ),
     ]
     ref: Annotated[
-        Text, Meta(description="branch, tag or whole commit; empty = the default branch")
+        Text, Meta(description="branch, tag or full commit hash; empty = the default branch")
     ] = ""
-    folder: Annotated[Text, Meta(description="of the project inside the repository")] = ""
+    folder: Annotated[Text, Meta(description="folder of the project in the repository")] = ""
 
 
 class UploadPublication(Request):
     name: WorkerName = ""
-    title: Annotated[Text, Meta(description="empty: the heading of README.md, else as it is")] = ""
-    public: Annotated[Boolean, Meta(description="absent: as it is")] | UnsetType = UNSET
+    title: Annotated[Text, Meta(description="empty: the heading of README.md, else unchanged")] = ""
+    public: Annotated[Boolean, Meta(description="absent: unchanged")] | UnsetType = UNSET
     note: Note = ""
 
 
@@ -63,7 +63,7 @@ class UploadTest(SampleInput):
 class UploadStepItem(Answer):
     name: Annotated[str, known_values([FETCH, UNPACK, *CHECKS])]
     state: StepState
-    note: Annotated[str, Meta(description="its result in a sentence, or empty")]
+    note: Annotated[str, Meta(description="its result as a sentence, or empty")]
 
     @classmethod
     def of(cls, step: UploadStep) -> UploadStepItem:
@@ -71,7 +71,7 @@ class UploadStepItem(Answer):
 
 
 class UploadItem(Answer):
-    """A project that was uploaded. What is not known yet is empty."""
+    """An uploaded project. Members without a value yet are empty."""
 
     id: Ulid
     source: UploadSource
@@ -87,14 +87,16 @@ class UploadItem(Answer):
     language: Annotated[str, known_values(["", *Language])]
     title: str
     description: str
-    worker_slug: Annotated[str, Meta(description="the worker that it was published or run as")]
+    worker_slug: Annotated[str, Meta(description="the worker that it was published or tested as")]
     version: str
     test_run_slug: str
     egress: Annotated[
         list[str] | None,
-        Meta(description="the domains that fyke.json declares, once it is ready; null: none"),
+        Meta(description="the domains that fyke.json declares, after the checks; null: none"),
     ]
-    builds: Annotated[bool, Meta(description="its dependencies run code when installed")]
+    builds: Annotated[
+        bool, Meta(description="whether its dependencies run code during installation")
+    ]
     created_at: TimeOrNever
     updated_at: TimeOrNever
 

@@ -1,4 +1,4 @@
-"""What an account has used: sums by day, month, worker, task and key; and the ledger."""
+"""The usage of an account by day, month, worker, task and key; and the ledger."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from fyke.domain.billing.usage import LedgerPage, UsageSplit, UsageView
     from fyke.model.billing import LedgerEntry, UsageSums
 
-Day = Annotated[str, Meta(description="2026-11-24, in the time zone of the account")]
+Day = Annotated[str, Meta(description="YYYY-MM-DD in the time zone of the account")]
 
 
 # --- requests ------------------------------------------------------------------------------
@@ -36,11 +36,11 @@ Day = Annotated[str, Meta(description="2026-11-24, in the time zone of the accou
 
 class PeriodQuery(Request):
     since: Annotated[
-        Text, Meta(description="first day, 2026-11-01; empty = first of the month")
+        Text, Meta(description="first day, YYYY-MM-DD; empty = the first of the month")
     ] = field(default="", name="from")
     until: Annotated[
         Text,
-        Meta(description=f"the day it ends with, at most {MAX_DAYS} days in all; empty = today"),
+        Meta(description=f"final day, at most {MAX_DAYS} days in total; empty = today"),
     ] = ""
 
 
@@ -53,9 +53,9 @@ class UsagePartsQuery(PeriodQuery):
 
 
 class LedgerQuery(PeriodQuery):
-    """Without days: of all time."""
+    """Without ``from`` and ``until``, all entries."""
 
-    holds: Annotated[Boolean, Meta(description="also amounts put on hold and released")] = False
+    holds: Annotated[Boolean, Meta(description="include amounts put on hold and released")] = False
 
 
 class LedgerPageQuery(LedgerQuery):
@@ -72,7 +72,7 @@ class LedgerPageQuery(LedgerQuery):
 # --- answers -------------------------------------------------------------------------------
 
 
-class UsageTotals(Answer, kw_only=True):  # members of subclasses come before these
+class UsageTotals(Answer, kw_only=True):  # members of subclasses come first
     runs: Annotated[Count, Meta(description="that ended")]
     succeeded: Count
     failed: Count
@@ -81,8 +81,8 @@ class UsageTotals(Answer, kw_only=True):  # members of subclasses come before th
     usage: ExactUsd
     credited: Annotated[ExactUsd, Meta(description="US dollars added to the account")]
     traffic: Annotated[Count, Meta(description="bytes")]
-    run_seconds: Annotated[float, Meta(ge=0, description="from start to end of each run, summed")]
-    cpu_seconds: Annotated[float, Meta(ge=0, description="as the kernel counts them")]
+    run_seconds: Annotated[float, Meta(ge=0, description="sum of the durations of runs")]
+    cpu_seconds: Annotated[float, Meta(ge=0, description="CPU time as counted by the kernel")]
     memory_gb_seconds: GbSeconds
 
     @classmethod
@@ -136,25 +136,27 @@ class UsageReport(Answer):
 
 class UsagePart(UsageTotals):
     slug: Annotated[str, Meta(description="id of the worker, task or key; empty for none")]
-    name: Annotated[str, Meta(description="empty when it is gone")]
+    name: Annotated[str, Meta(description="empty if deleted")]
 
 
 class UsageParts(Answer):
     items: list[UsagePart] = field(name="list")
-    rest: Annotated[UsageTotals, Meta(description="the sums of all that are not listed")]
-    others: Annotated[bool, Meta(description="whether there are any that are not listed")]
+    rest: Annotated[UsageTotals, Meta(description="the sums of the parts that are not listed")]
+    others: Annotated[bool, Meta(description="whether there are parts that are not listed")]
 
     @classmethod
-    def of(cls, found: UsageSplit) -> UsageParts:
-        items = [UsagePart(**_totals(one.sums), slug=one.ref, name=one.name) for one in found.parts]
-        return cls(items, UsageTotals.of(found.rest), found.others)
+    def of(cls, split: UsageSplit) -> UsageParts:
+        items = [
+            UsagePart(**_totals(part.sums), slug=part.ref, name=part.name) for part in split.parts
+        ]
+        return cls(items, UsageTotals.of(split.rest), split.others)
 
 
 class LedgerItem(Answer):
     id: str
     at: Annotated[int, Meta(ge=0, description="Unix seconds")]
     kind: EntryKind
-    usd: Annotated[ExactUsd, Meta(description="US dollars, positive: added to the account")]
+    usd: Annotated[ExactUsd, Meta(description="US dollars; positive: added to the account")]
     traffic: Annotated[int, Meta(description="bytes, positive: added to the account")]
     run_slug: str
     note: str

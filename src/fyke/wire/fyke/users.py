@@ -21,7 +21,7 @@ LinkPurpose = Literal["setup", "invite", "reset"]
 
 
 class UserToInvite(AccountSelector, kw_only=True):
-    name: Annotated[Name, Meta(description="what the user signs in with")]
+    name: Annotated[Name, Meta(description="the name for signing in")]
     role: Annotated[Text, DocumentedAs(Role)] = "member"
 
 
@@ -71,16 +71,16 @@ class AccountUser(Answer):
 
 
 class UserLink(Answer):
-    """A link with which a user chooses a password, once."""
+    """A one-time link with which a user chooses a password."""
 
     name: str
     purpose: LinkPurpose
-    url: Annotated[str, Meta(description="works once; in this answer only")]
+    url: Annotated[str, Meta(description="works once; only in this answer")]
     expires_at: TimeOrNever
 
     @classmethod
     def of(cls, link: NewLink, origin: str) -> UserLink:
-        """``origin`` is what the URL begins with."""
+        """``origin``: scheme and host of the URL."""
         return cls(link.user_name, link.purpose.value, origin + link.path, seconds(link.expires_at))
 
 

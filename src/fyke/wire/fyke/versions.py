@@ -27,7 +27,7 @@ class VersionNotice(Request):
     reason: Annotated[
         str,
         ParsedBy(to_text),
-        Meta(max_length=MAX_NOTICE, description="for the users of the version"),
+        Meta(max_length=MAX_NOTICE, description="shown to users who name the version"),
     ] = ""
 
 
@@ -39,13 +39,15 @@ class VersionItem(Answer):
     state: VersionState
     notice: Annotated[str, Meta(description="why it is deprecated or withdrawn")]
     language: Language
-    digest: Annotated[str, Meta(description="sha256 of the files, in hex")]
+    digest: Annotated[str, Meta(description="SHA-256 of the files, in hexadecimal")]
     created_at: TimeOrNever
     egress: Annotated[
         list[str] | None,
-        Meta(description="the only domains that it may reach; null: every public one"),
+        Meta(description="the only domains that it may reach; null: all public ones"),
     ]
-    builds: Annotated[bool, Meta(description="its dependencies run code when installed")]
+    builds: Annotated[
+        bool, Meta(description="whether its dependencies run code during installation")
+    ]
 
     @classmethod
     def of(cls, version: Version) -> VersionItem:
@@ -58,11 +60,11 @@ class VersionEntryItem(VersionItem):
     findings: list[ProjectFinding]
 
     @classmethod
-    def entry(cls, found: VersionEntry) -> VersionEntryItem:
-        facts = found.facts
+    def entry(cls, entry: VersionEntry) -> VersionEntryItem:
+        facts = entry.facts
         return cls(
-            **version_members(found.version),
-            latest=found.latest,
+            **version_members(entry.version),
+            latest=entry.latest,
             size=facts.size if facts else None,
             findings=ProjectFinding.all_of(facts.findings if facts else ()),
         )

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class WebhookFields(Request):
-    """All that can be set of a webhook."""
+    """The editable members of a webhook."""
 
     name: Annotated[str, Meta(min_length=1, max_length=MAX_NAME), ParsedBy(to_text)] = ""
     url: Annotated[Text, Meta(description="http or https, on the public internet")] = ""
@@ -46,13 +46,13 @@ class WebhookItem(Answer):
     description: str
     enabled: bool
     old_secret_until: Annotated[
-        int, Meta(ge=0, description="until when the replaced secret also signs; 0 = none does")
+        int, Meta(ge=0, description="when the replaced secret stops signing; 0 = none")
     ]
     failing_since: Annotated[
         int, Meta(ge=0, description="first failure since the last success, 0 = none")
     ]
     disabled_at: Annotated[
-        int, Meta(ge=0, description="when days of failures switched it off; 0 = they did not")
+        int, Meta(ge=0, description="when it was switched off after failures; 0 = it was not")
     ]
     last_at: Annotated[int, Meta(ge=0, description="latest attempt of any message, 0 = none yet")]
     last_status: HttpStatus
@@ -92,20 +92,20 @@ class WebhookList(Items[WebhookItem]):
 class WebhookSecret(Answer):
     id: str
     name: str
-    secret: Annotated[str, Meta(description="`whsec_...`; in this answer only")]
+    secret: Annotated[str, Meta(description="`whsec_...`; only in this answer")]
 
     @classmethod
     def of(cls, created: NewEndpoint) -> WebhookSecret:
         return cls(created.endpoint.id, created.endpoint.name, created.secret)
 
-    def __repr__(self) -> str:  # without the secret, which must not get into a log
+    def __repr__(self) -> str:  # without the secret, which must not be logged
         return f"WebhookSecret(id={self.id!r}, name={self.name!r})"
 
 
 class TestStep(Answer):
     name: StepName
     detail: str
-    at_ms: Annotated[int, Meta(ge=0, description="ms after the call began")]
+    at_ms: Annotated[int, Meta(ge=0, description="milliseconds since the start of the call")]
     ok: bool
 
     @classmethod
@@ -114,7 +114,7 @@ class TestStep(Answer):
 
 
 class WebhookTest(Answer):
-    """What came of a test call."""
+    """The result of a test call."""
 
     taken: Annotated[bool, Meta(description="whether the answer was a 2xx")]
     message_id: Annotated[str, Meta(description="the `webhook-id` that was sent")]
@@ -122,18 +122,18 @@ class WebhookTest(Answer):
     error: str
     reply: ReplyStart
     duration_ms: int
-    body: Annotated[str, Meta(description="what was sent")]
+    body: Annotated[str, Meta(description="the body that was sent")]
     steps: list[TestStep]
 
     @classmethod
-    def of(cls, test: EndpointTest) -> WebhookTest:
+    def of(cls, result: EndpointTest) -> WebhookTest:
         return cls(
-            taken=test.accepted,
-            message_id=test.message_id,
-            status=test.answer.status,
-            error=test.answer.error,
-            reply=test.answer.reply,
-            duration_ms=test.duration_ms,
-            body=test.body,
-            steps=[TestStep.of(step) for step in test.steps],
+            taken=result.accepted,
+            message_id=result.message_id,
+            status=result.answer.status,
+            error=result.answer.error,
+            reply=result.answer.reply,
+            duration_ms=result.duration_ms,
+            body=result.body,
+            steps=[TestStep.of(step) for step in result.steps],
         )

@@ -1,4 +1,4 @@
-"""Workers: the account's own, the catalog, and what their pages say."""
+"""Workers of the account and in the catalog, and their pages."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ if TYPE_CHECKING:
 
 
 def to_category_numbers(value: object) -> tuple[int, ...]:
-    """Numbers of categories, from an array."""
+    """Category numbers from an array."""
     if not isinstance(value, list) or any(type(number) is not int for number in value):
-        raise FieldError("must be an array of whole numbers such as [3, 5]")
+        raise FieldError("must be an array of integers, for example [3, 5]")
     return tuple(value)
 
 
@@ -59,7 +59,9 @@ class CatalogSearch(PageQuery):
     search: Annotated[
         str,
         ParsedBy(to_text),
-        Meta(max_length=MAX_SEARCH, description="in id, path, title or description; empty: all"),
+        Meta(
+            max_length=MAX_SEARCH, description="part of id, path, title or description; empty: all"
+        ),
     ] = ""
     category: Annotated[
         Integer, Meta(ge=0, le=MAX_CATEGORY, description="number of a category; 0 = all")
@@ -72,7 +74,7 @@ class CatalogSearch(PageQuery):
 
 
 class WorkerPageChange(Request):
-    """A member that is absent stays as it is."""
+    """Absent members stay as they are."""
 
     title: Annotated[str, ParsedBy(to_text), Meta(max_length=MAX_TITLE)] | UnsetType = UNSET
     description: Annotated[str, ParsedBy(to_text), Meta(max_length=MAX_DESCRIPTION)] | UnsetType = (
@@ -115,7 +117,7 @@ class OwnWorker(Answer):
     title: str
     description: str
     public: bool
-    version: Annotated[str, Meta(description="the newest that may run; empty when there is none")]
+    version: Annotated[str, Meta(description="the newest that can be started, or empty")]
     created_at: TimeOrNever
 
     @classmethod
@@ -128,12 +130,12 @@ class OwnWorkerList(Items[OwnWorker]):
 
 
 class DeletedWorker(Answer):
-    ended_runs: Annotated[Count, Meta(description="runs that had not started and never will")]
+    ended_runs: Annotated[Count, Meta(description="waiting runs that have failed because of this")]
 
 
 class CatalogItem(OwnWorker):
     categories: list[int]
-    icon: Annotated[str, Meta(description="address of a picture, or empty")]
+    icon: Annotated[str, Meta(description="URL of a picture, or empty")]
     runs: Annotated[Count, Meta(description="runs of all accounts that have ended")]
     success_rate: Annotated[
         float | None, Meta(description="0 to 1, of the latest runs; null before the first")
@@ -145,8 +147,8 @@ class CatalogItem(OwnWorker):
     favourite: bool
 
     @classmethod
-    def entry(cls, found: CatalogEntry) -> CatalogItem:
-        worker, facts = found.worker, found.facts
+    def entry(cls, entry: CatalogEntry) -> CatalogItem:
+        worker, facts = entry.worker, entry.facts
         return cls(
             **_members(worker),
             categories=list(worker.categories),
@@ -155,18 +157,18 @@ class CatalogItem(OwnWorker):
             success_rate=facts.success_rate,
             rated_runs=facts.rated_runs,
             last_ok_at=seconds(facts.last_ok_at),
-            favourite=found.favourite,
+            favourite=entry.favourite,
         )
 
 
 class CategoryItem(Answer):
     number: int
     name: str
-    count: Annotated[Count, Meta(description="workers of this category that the search finds")]
+    count: Annotated[Count, Meta(description="matching workers of this category")]
 
     @classmethod
-    def of(cls, found: CategoryCount) -> CategoryItem:
-        return cls(found.number, found.name, found.count)
+    def of(cls, category: CategoryCount) -> CategoryItem:
+        return cls(category.number, category.name, category.count)
 
 
 class SimilarWorker(Answer):
@@ -186,18 +188,18 @@ class CatalogList(Answer):
     page_size: int
     categories: list[CategoryItem]
     proposals: Annotated[
-        list[SimilarWorker], Meta(description="similar names when nothing is found")
+        list[SimilarWorker], Meta(description="workers with similar names if nothing matches")
     ]
 
     @classmethod
-    def of(cls, found: CatalogListing, wanted: CatalogSearch) -> CatalogList:
+    def of(cls, listing: CatalogListing, query: CatalogSearch) -> CatalogList:
         return cls(
-            items=[CatalogItem.entry(entry) for entry in found.entries],
-            count=found.total,
-            page_index=wanted.page_index,
-            page_size=wanted.page_size,
-            categories=[CategoryItem.of(one) for one in found.categories],
-            proposals=[SimilarWorker.of(worker) for worker in found.proposals],
+            items=[CatalogItem.entry(entry) for entry in listing.entries],
+            count=listing.total,
+            page_index=query.page_index,
+            page_size=query.page_size,
+            categories=[CategoryItem.of(category) for category in listing.categories],
+            proposals=[SimilarWorker.of(worker) for worker in listing.proposals],
         )
 
 
@@ -209,33 +211,43 @@ class OutputColumn(Answer):
     key: str
     label: str
     format: str
-    declared: Annotated[bool, Meta(description="the output schema has it")]
-    seen: Annotated[bool, Meta(description="the account's newest run had it")]
+    declared: Annotated[bool, Meta(description="whether the output schema has it")]
+    seen: Annotated[bool, Meta(description="whether the account's newest run had it")]
 
     @classmethod
-    def of(cls, found: OutputField) -> OutputColumn:
-        return cls(found.key, found.label, found.format, found.declared, found.in_rows)
+    def of(cls, output_field: OutputField) -> OutputColumn:
+        return cls(
+            output_field.key,
+            output_field.label,
+            output_field.format,
+            output_field.declared,
+            output_field.in_rows,
+        )
 
 
 class OutputColumnList(Answer):
     items: list[OutputColumn] = field(name="list")
-    run_slug: Annotated[str, Meta(description="the run that was read; empty: none")]
+    run_slug: Annotated[str, Meta(description="the run whose rows were read, or empty")]
     problem: Annotated[str, Meta(description="why the output schema cannot be used, or empty")]
 
     @classmethod
-    def of(cls, found: WorkerOutputFields) -> OutputColumnList:
-        return cls([OutputColumn.of(each) for each in found.fields], found.run_id, found.problem)
+    def of(cls, output_fields: WorkerOutputFields) -> OutputColumnList:
+        return cls(
+            [OutputColumn.of(each) for each in output_fields.fields],
+            output_fields.run_id,
+            output_fields.problem,
+        )
 
 
 class BuildsAllowed(Answer):
-    """Whether dependencies of a worker may run code of their own while they are installed."""
+    """Whether dependencies of a worker may run code while they are installed."""
 
     allowed: bool
-    versions: Annotated[list[str], Meta(description="those that ask for it, newest first")]
+    versions: Annotated[list[str], Meta(description="versions that request it, newest first")]
 
     @classmethod
-    def of(cls, worker: Worker, asking: Iterable[Version]) -> BuildsAllowed:
-        return cls(worker.builds_allowed, [version.number for version in asking])
+    def of(cls, worker: Worker, versions: Iterable[Version]) -> BuildsAllowed:
+        return cls(worker.builds_allowed, [version.number for version in versions])
 
 
 def _members(worker: Worker) -> dict[str, Any]:

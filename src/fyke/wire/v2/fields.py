@@ -1,7 +1,7 @@
-"""What several operations of v2 take: pages, references, the members of a start.
+"""Members of several requests of v2: pages, references, options of a start.
 
-A member that is missing, of the wrong type or out of range is ``InvalidFields`` (422); whether
-its value makes sense is for the operation to decide (400).
+A member that is missing, of the wrong type or out of range raises ``InvalidFields`` (422); the
+operation refuses other invalid values (400).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ EVENT_KINDS = ("status", "log", "rows")
 
 
 def to_offset(value: object) -> int:
-    """The number of a page; 0 is the first too."""
+    """The number of a page; 0 is the first page, like 1."""
     number = to_integer(value)
     if number < 0:
         raise FieldError("must be a page number: 1 or more (0 is page 1 too)")
@@ -48,7 +48,7 @@ def to_offset(value: object) -> int:
 
 
 def to_limit(value: object) -> int:
-    """Entries on a page; clients of the first version ask for more than the maximum."""
+    """Entries on a page, cut to the maximum: clients of v1 send larger numbers."""
     number = to_integer(value)
     if number < 1:
         raise FieldError(f"must be 1 to {MAX_LIMIT}")
@@ -56,12 +56,12 @@ def to_limit(value: object) -> int:
 
 
 def to_status_filter(value: object) -> str:
-    """A key of ``STATUS_FILTERS``; a number of v1 is converted."""
-    word = str(value).strip().lower()
-    if word in STATUS_FILTERS:
-        return word
-    if word in FILTER_BY_NUMBER:
-        return FILTER_BY_NUMBER[word]
+    """A key of ``STATUS_FILTERS``; numbers of v1 are converted."""
+    name = str(value).strip().lower()
+    if name in STATUS_FILTERS:
+        return name
+    if name in FILTER_BY_NUMBER:
+        return FILTER_BY_NUMBER[name]
     raise FieldError(f"must be one of {', '.join(filter(None, STATUS_FILTERS))}")
 
 
@@ -69,7 +69,7 @@ def to_seconds(value: object) -> int:
     """A time in Unix seconds."""
     try:
         number = to_integer(value)
-    except FieldError:  # also for digits that no time has
+    except FieldError:
         number = -1
     if not 0 <= number <= MAX_SECONDS:
         raise FieldError(f"must be Unix seconds, an integer from 0 to {MAX_SECONDS}")
@@ -77,7 +77,7 @@ def to_seconds(value: object) -> int:
 
 
 def to_wait(value: object) -> int:
-    """A number of seconds."""
+    """Seconds to wait."""
     number = to_integer(value)
     if not 0 <= number <= MAX_WAIT:
         raise FieldError(f"must be 0 to {MAX_WAIT} seconds")
@@ -85,27 +85,27 @@ def to_wait(value: object) -> int:
 
 
 def to_format(value: object) -> str:
-    """The name of a format in small letters; empty is the default."""
-    word = to_text(value).strip().lower() or DEFAULT_FORMAT
-    if word not in FORMATS:
+    """The name of a format in lower case; empty is the default."""
+    name = to_text(value).strip().lower() or DEFAULT_FORMAT
+    if name not in FORMATS:
         raise FieldError(f"must be one of {', '.join(FORMATS)}")
-    return word
+    return name
 
 
 def to_column_keys(value: object) -> tuple[str, ...]:
-    """Column keys, each once; from text with commas between them, or from several of these."""
+    """Column keys without duplicates, from one or several comma-separated texts."""
     parts = value if isinstance(value, list) else [value]
     keys = [key.strip() for part in parts for key in to_text(part).split(",")]
     return tuple(dict.fromkeys(key for key in keys if key))
 
 
 def to_event_kinds(value: object) -> tuple[str, ...]:
-    """Kinds of events, from text with commas between them."""
-    words = [word.strip().lower() for word in to_text(value).split(",")]
-    found = tuple(word for word in words if word)
-    if not found or not set(found) <= set(EVENT_KINDS):
-        raise FieldError(f"must name some of {', '.join(EVENT_KINDS)}, with commas between them")
-    return found
+    """Kinds of events, from a comma-separated text."""
+    names = [name.strip().lower() for name in to_text(value).split(",")]
+    kinds = tuple(name for name in names if name)
+    if not kinds or not set(kinds) <= set(EVENT_KINDS):
+        raise FieldError(f"must name some of {', '.join(EVENT_KINDS)}, separated by commas")
+    return kinds
 
 
 # --- types ---------------------------------------------------------------------------------
@@ -137,14 +137,14 @@ TaskId = Annotated[Name, Meta(description="id of a task")]
 
 
 class PageRequest(Request):
-    """Which part of a list to answer with."""
+    """The page of a list."""
 
     offset: Offset = 1
     limit: Limit = DEFAULT_LIMIT
 
 
 class RunFilterFields(PageRequest):
-    worker_id: Annotated[Text, Meta(description="runs of this worker only")] = ""
+    worker_id: Annotated[Text, Meta(description="only runs of this worker")] = ""
     status: StatusFilter = ""
     start_time: Annotated[
         Moment, Meta(description="Unix seconds; created at this time or later")
@@ -169,13 +169,13 @@ class Wait(Request):
 
 
 class StartOptions(PageRequest):
-    """What every start takes. The page is the part of the rows that a sync answer carries."""
+    """Options of a start. With ``is_async`` false, the answer contains this page of the rows."""
 
     is_async: Annotated[
         Boolean, Meta(description="false: the answer waits for the end of the run")
     ] = True
     callback_url: Annotated[
-        Text, Meta(description="http or https; gets the run when it has ended, empty = none")
+        Text, Meta(description="http or https; receives the run when it has ended; empty = none")
     ] = ""
 
 
@@ -195,20 +195,20 @@ class ResultQuery(RowQuery):
 
 
 class ResultExport(RowQuery):
-    """The form of a file with a run's rows."""
+    """The format of a file with a run's rows."""
 
     format: Annotated[
         str,
         ParsedBy(to_format),
         DocumentedAs(FormatName),
-        Meta(description="in capitals or small letters"),
+        Meta(description="case-insensitive"),
     ] = DEFAULT_FORMAT
     filter_keys: Annotated[
         tuple[str, ...],
         ParsedBy(to_column_keys, repeated=True),
         DocumentedAs(str),
         Meta(
-            description="column keys with commas between them, or the parameter several times; "
+            description="column keys separated by commas, or the parameter several times; "
             "unknown ones are ignored"
         ),
     ] = ()
@@ -217,16 +217,13 @@ class ResultExport(RowQuery):
 
 
 class EventQuery(Request):
-    """Which events of a run to send, and from where."""
+    """The kinds of events of a run, and the last one received."""
 
     kinds: Annotated[
         tuple[str, ...],
         ParsedBy(to_event_kinds),
         DocumentedAs(Annotated[str, Meta(examples=["status,log"])]),
-        Meta(
-            description="some of `status`, `log` and `rows`, with commas between them; "
-            "absent: all of them"
-        ),
+        Meta(description="some of `status`, `log` and `rows`, separated by commas; absent: all"),
     ] = ()
     last_event_id: Annotated[
         Text, Meta(description="for clients that cannot send the header `Last-Event-ID`")

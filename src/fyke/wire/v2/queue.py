@@ -27,15 +27,15 @@ QueueStatus = Literal["waiting", "inactive"]
 
 
 def to_queue_status(value: object) -> str:
-    """A status of an item; empty is all."""
-    word = to_text(value).strip().lower()
-    if word not in ("", "waiting", "inactive"):
+    """The status of an item; empty for all."""
+    status = to_text(value).strip().lower()
+    if status not in ("", "waiting", "inactive"):
         raise FieldError("must be waiting or inactive")
-    return word
+    return status
 
 
 def to_queue_refs(value: object) -> list[str]:
-    """References as text; numbers are converted."""
+    """References of items; numbers are converted to text."""
     if not isinstance(value, list) or any(
         isinstance(item, bool) or not isinstance(item, str | int) for item in value
     ):
@@ -46,7 +46,7 @@ def to_queue_refs(value: object) -> list[str]:
 
 
 def to_reason(value: object) -> str:
-    """A short text."""
+    """A reason of at most ``MAX_REASON`` characters."""
     text = to_text(value).strip()
     if len(text) > MAX_REASON:
         raise FieldError(f"must be at most {MAX_REASON} characters")
@@ -57,12 +57,12 @@ QueueRefs = Annotated[
     list[str],
     DocumentedAs(
         Annotated[list[str], Meta(max_length=MAX_ITEMS_PER_REQUEST)] | None
-    ),  # null as published
+    ),  # null is allowed, as in the published API
     ParsedBy(to_queue_refs),
 ]
 Reason = Annotated[
     str,
-    Meta(max_length=MAX_REASON, description="why it is not needed any more"),
+    Meta(max_length=MAX_REASON, description="why it is no longer needed"),
     ParsedBy(to_reason),
 ]
 
@@ -91,7 +91,7 @@ class ReleaseReason(Request):
 
 # --- answers -------------------------------------------------------------------------------
 
-QueueRef = Annotated[str, Meta(pattern="^[1-9][0-9]{0,18}$", description="a whole number, as text")]
+QueueRef = Annotated[str, Meta(pattern="^[1-9][0-9]{0,18}$", description="an integer as text")]
 ItemStatus = Annotated[QueueStatus, Meta(description="`inactive` is final")]
 
 
@@ -117,14 +117,14 @@ class QueueItem(Answer):
     title: Annotated[str, Meta(description="of the worker")]
     version: Annotated[str, Meta(description="pinned when the item was queued")]
     callback_url: str
-    reason: Annotated[str, Meta(description="why it waits, or why it no longer does")]
+    reason: Annotated[str, Meta(description="why it waits, or why it is inactive")]
     run_slug: Annotated[str, Meta(description="the run that its activation started, or empty")]
     created_at: UnixSeconds
     ended_at: Annotated[Count, Meta(description="Unix seconds; 0 while it waits")]
 
     @classmethod
-    def of(cls, listed: ListedItem) -> QueueItem:
-        item, worker = listed.item, listed.worker
+    def of(cls, entry: ListedItem) -> QueueItem:
+        item, worker = entry.item, entry.worker
         return cls(
             queue_ref=str(item.number),
             queue_status=_status(item),
@@ -133,7 +133,7 @@ class QueueItem(Answer):
             title=worker.title if worker else "",
             version=item.version,
             callback_url=item.callback_url,
-            reason=listed.text,
+            reason=entry.text,
             run_slug=item.run_id,
             created_at=seconds(item.created_at),
             ended_at=seconds(item.ended_at),

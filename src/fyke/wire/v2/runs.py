@@ -1,4 +1,4 @@
-"""Runs: in lists, one of them, and the answer to a start."""
+"""Runs, and the answers to starts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class WorkerRun(Answer):
-    """A run and its figures."""
+    """A run with its state and usage."""
 
     # the first member, because clients search the bytes of the answer for it
     status: ReportedStatus
@@ -42,14 +42,14 @@ class WorkerRun(Answer):
 
     @classmethod
     def of(cls, view: RunView, grace: int) -> WorkerRun:
-        """``grace`` is in ms, see ``status_at``."""
+        """``grace``: milliseconds, see ``status_at``."""
         run = view.run
         started, finished = seconds(run.started_at), seconds(run.finished_at)
         return cls(
             status=status_at(run, view.now, grace),
             err_msg=err_msg(run),
             slug=run.id,
-            run_slug=run.id,  # where a client's list of runs to choose from looks for it
+            run_slug=run.id,  # for clients whose list of runs expects this name
             scraper_slug=view.worker.id,
             scraper_title=view.worker.title,
             version=run.version,
@@ -75,7 +75,7 @@ class WorkerRunStarted(Answer):
 
 
 class WorkerRunResult(Answer):
-    """The answer to a start with ``is_async`` false: the run, ended or not, and its rows."""
+    """The answer to a start with ``is_async`` false: the run, which may be active, and its rows."""
 
     run_slug: Ulid
     run_status: ReportedStatus
@@ -89,16 +89,16 @@ class WorkerRunResult(Answer):
 
     @classmethod
     def of(cls, run: Run, now: int, grace: int, page: Rows) -> WorkerRunResult:
-        """``now`` and ``grace`` are in ms.
+        """``now`` and ``grace``: milliseconds.
 
-        A run that has not started when the wait is over is shown as running: the answer has words
-        only for runs that have ended and runs that go on.
+        A run that has not started yet is reported as running, because clients of this answer know
+        only runs that are running or have ended.
         """
         ended = run.state.terminal
-        word = status_at(run, now, grace)
+        status = status_at(run, now, grace)
         return cls(
             run_slug=run.id,
-            run_status="running" if word == "ready" else word,
+            run_status="running" if status == "ready" else status,
             error_message=err_msg(run),
             result_message="",
             execution_start_timestamp=seconds(run.started_at),
@@ -109,11 +109,11 @@ class WorkerRunResult(Answer):
         )
 
 
-# Ends of a run for which v2 has published words: they come first.
-_WORDS = {ReasonCode.WORKER_DELETED: "the worker version is not available"}
+# Published texts, which come first in the error message of a run.
+_PUBLISHED_TEXTS = {ReasonCode.WORKER_DELETED: "the worker version is not available"}
 
 
 def err_msg(run: Run) -> str:
-    """Why the run ended, as one sentence."""
-    words = _WORDS.get(run.reason.code) if run.reason else None
-    return f"{words}: {run.err_msg[:1].lower()}{run.err_msg[1:]}" if words else run.err_msg
+    """Why the run ended, as one sentence, or empty."""
+    published = _PUBLISHED_TEXTS.get(run.reason.code) if run.reason else None
+    return f"{published}: {run.err_msg[:1].lower()}{run.err_msg[1:]}" if published else run.err_msg

@@ -1,8 +1,8 @@
-"""The words of v2 for the state of a run.
+"""The status of a run in v2.
 
 An aborted run is ``aborting`` from the request until a grace period after its Worker has stopped,
-and ``aborted`` from then on: some clients take only the first for an end, some only the second,
-and with the grace period both kinds see the word that they wait for.
+and ``aborted`` from then on. Some clients wait for the first status, some for the second; with the
+grace period both see theirs.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ STATUS_BY_STATE: dict[RunState, StatusName] = {
 
 _STOPPED = (RunState.ABORTING, RunState.ABORTED)
 
-# The values of a filter, and the states that each finds; no states means all.
+# The states of each value of a filter; none means all.
 STATUS_FILTERS: dict[str, tuple[RunState, ...]] = {
     "": (),
     "ready": (RunState.READY,),
@@ -42,7 +42,7 @@ STATUS_FILTERS: dict[str, tuple[RunState, ...]] = {
     "aborted": _STOPPED,
 }
 
-# The numbers of v1, for clients that still send them.
+# For clients that send the numbers of v1.
 FILTER_BY_NUMBER: dict[str, str] = {
     "0": "",
     "1": "ready",
@@ -54,7 +54,7 @@ FILTER_BY_NUMBER: dict[str, str] = {
 
 
 def status_at(run: Run, now: int, grace: int) -> StatusName:
-    """The word for the state of ``run`` at ``now``; both times are in ms."""
+    """The status of ``run`` at ``now``; ``grace`` is the grace period. Both are milliseconds."""
     if run.state is RunState.ABORTED and now - run.finished_at < grace:
         return "aborting"
     return STATUS_BY_STATE[run.state]

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 LATEST = "latest"
 
-# The numbers of the kinds; 0 = none of these.
+# The numbers of the kinds; 0 for any other kind.
 KINDS: dict[int, ScheduleKind] = {
     1: ScheduleKind.DAILY,
     2: ScheduleKind.WEEKLY,
@@ -52,20 +52,20 @@ _DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 # --- requests ------------------------------------------------------------------------------
 
 
-def to_number_up_to(most: int) -> Callable[[object], int]:
-    """A rule: an integer from 0, which stands for not chosen, to ``most``."""
+def to_number_up_to(maximum: int) -> Callable[[object], int]:
+    """A rule for integers from 0, which means not set, to ``maximum``."""
 
     def rule(value: object) -> int:
         number = to_integer(value)
-        if not 0 <= number <= most:
-            raise FieldError(f"must be 0 to {most}")
+        if not 0 <= number <= maximum:
+            raise FieldError(f"must be 0 to {maximum}")
         return number
 
     return rule
 
 
 def to_time(value: object) -> str:
-    """A time of day, or empty."""
+    """A time of day (HH:mm), or empty."""
     text = to_text(value).strip()
     if text and not re.fullmatch(_TIME, text):
         raise FieldError("must be a time such as 09:30 (HH:mm)")
@@ -73,7 +73,7 @@ def to_time(value: object) -> str:
 
 
 def to_date(value: object) -> str:
-    """A date, or empty."""
+    """A date (YYYY-MM-DD), or empty."""
     text = to_text(value).strip()
     try:
         if text:
@@ -84,9 +84,9 @@ def to_date(value: object) -> str:
 
 
 def to_task_input(value: object) -> dict[str, Any]:
-    """An input; a flat object is the Worker's own part of it, as in a start."""
-    given = to_object(value)
-    return given if "parameters" in given else {"parameters": {"custom": given}}
+    """The input of a task; an object without ``parameters`` is the Worker's own input."""
+    task_input = to_object(value)
+    return task_input if "parameters" in task_input else {"parameters": {"custom": task_input}}
 
 
 Flag = Annotated[int, DocumentedAs(Literal[0, 1]), ParsedBy(to_number_up_to(1))]
@@ -103,13 +103,13 @@ TaskInputObject = Annotated[dict[str, Any], ParsedBy(to_task_input), DocumentedA
 
 
 class ScheduleMembers(Request):
-    """When a task runs by itself. What does not belong to the type is ignored."""
+    """The schedule of a task. Members that the type does not use are ignored."""
 
     schedule_enabled: Annotated[Flag, Meta(description="1 = on, 0 = off")] | UnsetType = UNSET
     schedule_type: (
         Annotated[
             KindNumber,
-            Meta(description="1 daily, 2 weekly, 3 monthly, 4 once; 0 or absent: as it is"),
+            Meta(description="1 daily, 2 weekly, 3 monthly, 4 once; 0 or absent: unchanged"),
         ]
         | UnsetType
     ) = UNSET
@@ -129,7 +129,7 @@ class ScheduleMembers(Request):
 
 
 class TaskListQuery(PageRequest):
-    worker_id: Annotated[Text, Meta(description="tasks of this worker only")] = ""
+    worker_id: Annotated[Text, Meta(description="only tasks of this worker")] = ""
     keyword: Annotated[Text, Meta(description="part of the title or the slug")] = ""
 
 
@@ -141,14 +141,14 @@ class NewTask(ScheduleMembers, kw_only=True):
     version: Annotated[
         Text,
         Meta(
-            description="`latest` follows the worker; empty or absent: the version that is "
-            "newest now"
+            description="`latest`: the newest version at the time of each run; empty or "
+            "absent: the version that is the newest now"
         ),
     ] = ""
 
 
 class TaskChange(ScheduleMembers):
-    """A member that is absent stays as it is."""
+    """Absent members stay as they are."""
 
     title: Name | UnsetType = UNSET
     description: Text | UnsetType = UNSET
@@ -157,7 +157,7 @@ class TaskChange(ScheduleMembers):
 class TaskInputChange(Request):
     input: TaskInputObject
     version: Annotated[
-        Text, Meta(description="empty or absent: as it is; `latest` follows the worker")
+        Text, Meta(description="empty or absent: unchanged; `latest`: the newest at each run")
     ] = ""
 
 
@@ -165,7 +165,7 @@ class TaskInputChange(Request):
 
 
 class WorkerTask(Answer):
-    """A task. Of its schedule only what is set is present."""
+    """A task. Members of its schedule that are not set are absent."""
 
     slug: Ulid
     title: str
@@ -176,17 +176,17 @@ class WorkerTask(Answer):
     worker_path: WorkerPath
     worker_title: str
     input: dict[str, Any]
-    run_times: Annotated[Count, Meta(description="runs that were started from it, ever")]
-    last_run_slug: Annotated[str, Meta(description="the newest run, empty when it never ran")]
+    run_times: Annotated[Count, Meta(description="runs that were started from it")]
+    last_run_slug: Annotated[str, Meta(description="the newest run, empty if there is none")]
     last_modified_at: UnixSeconds
     created_at: UnixSeconds
     updated_at: UnixSeconds
     schedule_enabled: Annotated[Literal[0, 1], Meta(description="1 = on, 0 = off")]
     schedule_type: Annotated[
         Literal[0, 1, 2, 3, 4],
-        Meta(description="1 daily, 2 weekly, 3 monthly, 4 once, 0 none of these"),
+        Meta(description="1 daily, 2 weekly, 3 monthly, 4 once, 0 another kind or none"),
     ]
-    schedule_kind: Annotated[str, Meta(description="its name, with a schedule")] | UnsetType = UNSET
+    schedule_kind: Annotated[str, Meta(description="name of the kind")] | UnsetType = UNSET
     schedule_time: Annotated[str, Meta(description="HH:mm, when set")] | UnsetType = UNSET
     schedule_weekday: Annotated[int, Meta(description="1 (Monday) to 7, when set")] | UnsetType = (
         UNSET
@@ -223,20 +223,18 @@ class WorkerTask(Answer):
 
 
 def _schedule(schedule: Schedule | None) -> dict[str, Any]:
-    """The members of the schedule that are set. A kind that v2 does not know has no number, but
-    its name.
-    """
+    """The members of the schedule that are set. Kinds that v2 does not have get the number 0."""
     if schedule is None:
         return {"schedule_enabled": 0, "schedule_type": 0}
-    plan = schedule.spec
+    spec = schedule.spec
     return {
         "schedule_enabled": int(schedule.enabled),
-        "schedule_type": _NUMBERS.get(plan.kind, 0),
-        "schedule_kind": plan.kind.value,
-        "schedule_time": plan.time or UNSET,
-        "schedule_weekday": plan.weekday or UNSET,
-        "schedule_day": plan.day or UNSET,
-        "schedule_once_date": plan.date or UNSET,
+        "schedule_type": _NUMBERS.get(spec.kind, 0),
+        "schedule_kind": spec.kind.value,
+        "schedule_time": spec.time or UNSET,
+        "schedule_weekday": spec.weekday or UNSET,
+        "schedule_day": spec.day or UNSET,
+        "schedule_once_date": spec.date or UNSET,
         "schedule_next_at": seconds(schedule.next_at) or UNSET,
         "schedule_last_error": schedule.last_error or UNSET,
     }
@@ -263,4 +261,4 @@ class SavedTaskInput(Answer):
 
 
 class TaskChanged(Answer):
-    """No members: the change was made."""
+    """An empty object."""

@@ -1,4 +1,4 @@
-"""Workers: in lists, one with its input schema, and publishing a version."""
+"""Workers in lists and with their input schemas, and published versions."""
 
 from __future__ import annotations
 
@@ -44,17 +44,17 @@ _RULE = "must be whole numbers, the field repeated for each one: categories=56 a
 
 
 def to_stripped(value: object) -> str:
-    """Text without blanks around it."""
+    """Text without surrounding spaces."""
     return to_text(value).strip()
 
 
 def to_categories(value: object) -> tuple[int, ...]:
-    """The numbers of a field that a form may have several times."""
-    given = [to_text(part).strip() for part in value] if isinstance(value, list) else []
-    numbers = [part for part in given if part]
+    """Category numbers from a field that a form may repeat."""
+    texts = [to_text(part).strip() for part in value] if isinstance(value, list) else []
+    numbers = [part for part in texts if part]
     for part in numbers:
         if part.startswith("["):
-            raise FieldError(f"{_RULE}; a JSON array is not taken")
+            raise FieldError(f"{_RULE}; a JSON array is not accepted")
         if not re.fullmatch("[0-9]{1,10}", part):
             raise FieldError(_RULE)
     return tuple(map(to_integer, numbers))
@@ -68,13 +68,13 @@ Title = Annotated[str, ParsedBy(to_stripped), Meta(max_length=MAX_TITLE, pattern
 Description = Annotated[
     str, ParsedBy(to_stripped), Meta(max_length=MAX_DESCRIPTION, pattern=_NO_NUL)
 ]
-# Every address of this form is taken; so are some of others, with a name that is not ASCII.
+# All addresses that match are accepted, and some others, with host names that are not ASCII.
 Icon = Annotated[str, ParsedBy(to_stripped), Meta(max_length=MAX_ICON, pattern=_URL)]
 Categories = Annotated[
     tuple[int, ...],
     ParsedBy(to_categories, repeated=True),
     DocumentedAs(Annotated[list[_Category], Meta(max_length=MAX_CATEGORIES)]),
-    Meta(description="repeat the field for each one"),
+    Meta(description="repeat the field for each number"),
 ]
 
 
@@ -83,16 +83,16 @@ class WorkerSearch(PageRequest):
 
 
 class PageForm(Request):
-    """What the page of a worker says; a field that is absent stays as it is."""
+    """The page of a worker; absent fields stay as they are."""
 
     title: (
         Annotated[
-            Title, Meta(description="empty or absent: the heading of README.md, else as it is")
+            Title, Meta(description="empty or absent: the heading of README.md, else unchanged")
         ]
         | UnsetType
     ) = UNSET
     description: (
-        Annotated[Description, Meta(description="absent: from the project, else as it is")]
+        Annotated[Description, Meta(description="absent: from the project, else unchanged")]
         | UnsetType
     ) = UNSET
     categories: Categories | UnsetType = UNSET
@@ -118,7 +118,7 @@ class NewVersion(PageForm, kw_only=True):
 
 class ReplacedVersion(PageForm, kw_only=True):
     scraper_file: (
-        Annotated[Archive, Meta(description="the files of this version, or nothing")] | UnsetType
+        Annotated[Archive, Meta(description="the files of this version; may be absent")] | UnsetType
     ) = UNSET
 
 
@@ -128,7 +128,7 @@ WorkerPath = Annotated[str, Meta(description="`owner~name`")]
 
 
 def tilde_path(worker: Worker) -> str:
-    """``owner~name``: the form that needs no encoding in a path."""
+    """``owner~name``, which needs no encoding in a path."""
     return f"{worker.owner}~{worker.name}"
 
 
@@ -155,13 +155,13 @@ class CatalogPage(Answer):
     page_size: int
 
     @classmethod
-    def of(cls, wanted: PageRequest, count: int, found: list[Worker]) -> CatalogPage:
+    def of(cls, query: PageRequest, count: int, found: list[Worker]) -> CatalogPage:
         items = [CatalogWorker.of(worker) for worker in found]
-        return cls(items, items, count, wanted.offset, wanted.limit)
+        return cls(items, items, count, query.offset, query.limit)
 
 
 class SystemInput(SystemParameters):
-    proxy_region: Annotated[str, Meta(description="empty: as this installation decides")]
+    proxy_region: Annotated[str, Meta(description="empty: the region of the installation")]
 
 
 class WorkerInput(Answer):
@@ -170,34 +170,34 @@ class WorkerInput(Answer):
 
 
 class WorkerContract(CatalogWorker):
-    """The newest version of a worker with what a start needs to know."""
+    """The newest version of a worker, with its defaults and input schema."""
 
-    version: Annotated[str, Meta(description="the newest that may run")]
+    version: Annotated[str, Meta(description="the newest that can be started")]
     readme: Annotated[str, Meta(description="Markdown")]
     parameters: WorkerInput
 
     @classmethod
-    def newest(cls, found: WorkerDescription) -> WorkerContract:
-        system = SystemInput(**asdict(SystemParameters.of(found.version)), proxy_region="")
+    def newest(cls, description: WorkerDescription) -> WorkerContract:
+        system = SystemInput(**asdict(SystemParameters.of(description.version)), proxy_region="")
         return cls(
-            **_worker(found.worker),
-            version=found.version.number,
-            readme=found.version.readme,
-            parameters=WorkerInput(system, found.schema),
+            **_worker(description.worker),
+            version=description.version.number,
+            readme=description.version.readme,
+            parameters=WorkerInput(system, description.schema),
         )
 
 
 class WorkerInputSchema(Answer):
-    input_schema: Annotated[dict[str, Any], Meta(description="as it was published")]
+    input_schema: Annotated[dict[str, Any], Meta(description="as published")]
     properties: Annotated[list[Any], Meta(description="`input_schema.properties`")]
 
 
 class WorkerPublicPage(CatalogWorker):
     """The page of a worker, as its publisher wrote it."""
 
-    version: Annotated[str, Meta(description="the newest that may run; empty when there is none")]
+    version: Annotated[str, Meta(description="the newest that can be started, or empty")]
     categories: list[int]
-    icon: Annotated[str, Meta(description="address of a picture, or empty")]
+    icon: Annotated[str, Meta(description="URL of a picture, or empty")]
 
     @classmethod
     def of(cls, worker: Worker) -> WorkerPublicPage:
@@ -212,17 +212,17 @@ class WorkerPublicPage(CatalogWorker):
 class PublishedVersion(Answer):
     slug: Ulid
     path: WorkerPath
-    version: Annotated[str, Meta(description="of these files, new or the one that had them")]
+    version: Annotated[str, Meta(description="the version with these files, new or existing")]
     findings: list[ProjectFinding]
 
     @classmethod
     def of(cls, worker: Worker, version: Version, findings: list[Finding]) -> PublishedVersion:
-        found = ProjectFinding.all_of(findings)
-        return cls(worker.id, tilde_path(worker), version.number, found)
+        items = ProjectFinding.all_of(findings)
+        return cls(worker.id, tilde_path(worker), version.number, items)
 
 
 def _worker(worker: Worker) -> dict[str, str]:
-    """A worker as every list of v2 shows it."""
+    """The members of a worker in all lists of v2."""
     return {
         "slug": worker.id,
         "title": worker.title,

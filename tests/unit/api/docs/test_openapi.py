@@ -78,7 +78,7 @@ def data_of(operation: dict[str, Any]) -> tuple[str, Any]:
     return name, COMPONENTS[name]["properties"]["data"]
 
 
-def test_operations_that_are_not_documented_are_left_out() -> None:
+def test_undocumented_operations_are_omitted() -> None:
     assert list(PATHS) == [
         "/api/v1/things/{thingId}", "/api/v2/things", "/api/fyke/things", "/api/fyke/files",
         "/api/v1/thing",
@@ -105,7 +105,7 @@ def test_a_shape_is_the_body_of_a_post_and_the_query_of_a_get() -> None:
     assert "requestBody" not in LIST
 
 
-def test_the_default_of_a_parameter_is_in_its_schema_and_its_text_beside_it() -> None:
+def test_a_parameter_has_its_default_in_the_schema_and_its_description_outside() -> None:
     [offset] = [each for each in LIST["parameters"] if each["name"] == "offset"]
     assert offset["schema"]["default"] == 1
     [run] = PATHS["/api/v1/thing"]["get"]["parameters"]
@@ -114,12 +114,12 @@ def test_the_default_of_a_parameter_is_in_its_schema_and_its_text_beside_it() ->
     assert "description" not in START["parameters"][0]
 
 
-def test_a_header_shows_an_example_where_it_has_one() -> None:
+def test_a_header_may_have_an_example() -> None:
     assert START["parameters"][1]["example"] == "order-4711"
     assert "example" not in LIST["parameters"][-1]
 
 
-def test_unknown_members_are_refused_in_our_own_api_only() -> None:
+def test_unknown_members_are_refused_only_under_api_fyke() -> None:
     [only] = describe(operations_of(Routes())[2:3])[0].values()
     assert only == PATHS["/api/fyke/things"]
     own = describe(operations_of(Routes())[2:3])[1]["RunRef"]
