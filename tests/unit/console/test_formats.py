@@ -1,4 +1,4 @@
-"""Figures as people read them."""
+"""Formatted numbers, sizes, amounts and times."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fyke.console import formats
-from fyke.console.texts import LANGUAGES, speak
+from fyke.console.texts import LANGUAGES, use_language
 
 CHINESE = LANGUAGES[1]
 
@@ -63,24 +63,31 @@ def test_moments_follow_zone_and_language() -> None:
     assert formats.iso(at) == "2026-01-01T00:00:00.000Z"
     assert "2026" in formats.moment(at, UTC)
     assert "2025" in formats.moment(at, formats.zone_named("America/New_York"))
-    with speak(CHINESE):
+    with use_language(CHINESE):
         assert "年" in formats.moment(at, UTC)
 
 
 @pytest.mark.parametrize("name", ["", "Nowhere/Land", "../../etc/passwd", "a" * 500, "\0"])
-def test_a_zone_that_is_none_is_utc(name: str) -> None:
+def test_an_invalid_zone_is_utc(name: str) -> None:
     assert formats.zone_named(name) is UTC
 
 
-def test_a_share_is_never_rounded_up_to_all() -> None:
+def test_a_share_below_the_whole_is_never_100_percent() -> None:
     assert formats.percent(999, 1000) == "99 %"
     assert formats.percent(0, 0) == "-"
 
 
-def test_a_moment_in_a_table_is_as_short_as_it_can_be() -> None:
+def test_a_moment_in_a_table_is_shortened() -> None:
     now = 1_767_225_600_000  # the first moment of 2026
     day = 86_400_000
     assert "2026" not in formats.short_moment(now + 3_600_000, UTC, now)
     assert formats.short_moment(now + 3_600_000, UTC, now).startswith("1:00:00")
     assert formats.short_moment(now - day, UTC, now).startswith("Dec 31")
     assert "2024" in formats.short_moment(now - 400 * day, UTC, now)
+
+
+@pytest.mark.parametrize(
+    ("good", "of", "percent"), [(0, 9, 0), (2, 3, 66), (29, 100, 29), (249, 250, 99), (7, 7, 100)]
+)
+def test_a_share_is_rounded_down_to_whole_percent(good: int, of: int, percent: int) -> None:
+    assert formats.share_percent(good / of) == percent

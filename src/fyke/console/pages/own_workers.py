@@ -1,4 +1,4 @@
-"""The account's own Workers, and project templates."""
+"""The Workers of the account, and project templates."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
-from fyke.console.catalog_labels import TEMPLATES
 from fyke.console.page import ConsolePage
 from fyke.console.pages.worker_frame import address_of
 from fyke.console.texts import gettext
 from fyke.console.view import View
 from fyke.domain.catalog.service import Catalog
 from fyke.domain.workers.service import Workers
-from fyke.domain.workers.templates import template_archive
+from fyke.domain.workers.templates import TEMPLATES, template_archive
 from fyke.kit.assets import assets
 
 AREA = "/dev/workers"
@@ -35,10 +34,10 @@ class OwnWorkerPages:
 
     async def list(self, view: View) -> Response:
         text, page = view.query.get("q", "")[:500], _page(view)
-        total, found = await self.workers.own_page(
+        total, workers = await self.workers.own_page(
             view.caller, text, offset=(page - 1) * ROWS, limit=ROWS
         )
-        entries = await self.catalog.entries(view.caller, found)
+        entries = await self.catalog.entries(view.caller, workers)
         return view.page_or_part(
             "own_workers/list.html",
             "found",
@@ -50,7 +49,8 @@ class OwnWorkerPages:
             rows=ROWS,
             address_of=address_of,
             templates=[
-                (name, gettext(title), gettext(text)) for name, (title, text) in TEMPLATES.items()
+                (each.name, gettext(each.title), gettext(each.text), each.language.value)
+                for each in TEMPLATES
             ],
         )
 
